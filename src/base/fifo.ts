@@ -1,0 +1,50 @@
+interface Node<T> {
+  value: T;
+  previous: Node<T> | undefined;
+  next: Node<T> | undefined;
+}
+
+/** Where a value stands in a `Fifo`; needed to take it out of the middle. */
+export type FifoPlace<T> = { readonly value: T };
+
+/** A first-in-first-out queue from which a waiting value can be removed in constant time. */
+export class Fifo<T> {
+  #first: Node<T> | undefined;
+  #last: Node<T> | undefined;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds `value` at the end and returns its place. */
+  push(value: T): FifoPlace<T> {
+    const node: Node<T> = { value, previous: this.#last, next: undefined };
+    if (this.#last === undefined) this.#first = node;
+    else this.#last.next = node;
+    this.#last = node;
+    this.#size++;
+    return node;
+  }
+
+  /** Takes the value that waited longest; `undefined` when empty. */
+  shift(): T | undefined {
+    const node = this.#first;
+    if (node === undefined) return undefined;
+    this.#unlink(node);
+    return node.value;
+  }
+
+  /** Takes a value out of the queue. The place must come from `push` of this queue and still be in it. */
+  remove(place: FifoPlace<T>): void {
+    this.#unlink(place as Node<T>);
+  }
+
+  #unlink(node: Node<T>): void {
+    if (node.previous === undefined) this.#first = node.next;
+    else node.previous.next = node.next;
+    if (node.next === undefined) this.#last = node.previous;
+    else node.next.previous = node.previous;
+    this.#size--;
+  }
+}

@@ -1,0 +1,191 @@
+import { type Clock, systemClock } from "../base/clock.js";
+import { type Logger, silentLogger } from "../base/logger.js";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import type { Call, Caller } from "./call.js";
+import { DeadlineWheel } from "./deadline-wheel.js";
+import type { TraceContext } from "./request-context.js";
+
+// One call in flight in this process: its cancellation, and the calls made below it.
+//
+// C1  A scope ends once: by `close` (its api returned or threw) or by `cancel`. What comes later changes nothing.
+// C2  When a scope ends, every call still open below it is cancelled, deepest last, before control returns.
+// C3  Only a scope whose deadline is earlier than its parent's is in the wheel; the others end with their parent.
+// C4  A closed scope holds no listener, no child and no timer.
+
+/** What a running api may see of its call; `currentCall()` returns it. */
+export interface CurrentCall {
+  /** Aborted when the deadline passes, the caller goes away, or the api that made this call has ended. */
+  readonly signal: AbortSignal;
+  /** Wall-clock milliseconds after which nobody wants the answer; `Infinity` for none. */
+  readonly deadline: number;
+  /** What is left until then, never below 0. */
+  readonly remainingMs: number;
+  readonly trace: TraceContext;
+  readonly caller: Caller;
+  /** Id of the request, also in the access log and in error bodies. */
+  readonly requestId: string;
+  /** Headers of the HTTP request at the edge, lower case; empty when the call did not begin with one. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Adds service, api and request id to every line. */
+  readonly log: Logger;
+}
+
+type CancelListener = (reason: ServingError) => void;
+
+/** Default clock and wheel of the process; a test that moves time gives its own. */
+export interface CallTime {
+  readonly clock: Clock;
+  readonly wheel: DeadlineWheel;
+}
+
+export const createCallTime = (clock: Clock): CallTime => ({ clock, wheel: new DeadlineWheel(clock) });
+export const systemTime: CallTime = createCallTime(systemClock);
+
+/** How many pending calls a passed deadline names. */
+const maxNamed = 8;
+
+export class CallScope implements CurrentCall {
+  readonly call: Call;
+  readonly time: CallTime;
+  /** Set by the replica that runs the call; the base of `log`. */
+  logger: Logger = silentLogger;
+  readonly #parent: CallScope | undefined;
+  readonly #startedAt: number;
+  readonly #inWheel: boolean;
+  #reason: ServingError | undefined;
+  #isClosed = false;
+  #children: Set<CallScope> | undefined;
+  #listeners: CancelListener[] | undefined;
+  #controller: AbortController | undefined;
+  #log: Logger | undefined;
+
+  /**
+   * @param call   Data of the call.
+   * @param parent The call under which it was made; absent for one from outside, from another process, or detached.
+   * @param now    The caller's reading of the clock, taken once a call.
+   */
+  constructor(call: Call, parent: CallScope | undefined, time: CallTime, now: number) {
+    this.call = call;
+    this.time = time;
+    this.#parent = parent;
+    this.#startedAt = now;
+    if (parent !== undefined) (parent.#children ??= new Set()).add(this);
+    this.#inWheel = call.deadline !== Number.POSITIVE_INFINITY && call.deadline !== parent?.call.deadline;
+    if (this.#inWheel) time.wheel.add(this);
+  }
+
+  /** Why the call was cancelled; `undefined` while it was not. */
+  get reason(): ServingError | undefined {
+    return this.#reason;
+  }
+
+  get isEnded(): boolean {
+    return this.#isClosed;
+  }
+
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+
+  get deadline(): number {
+    return this.call.deadline;
+  }
+
+  get remainingMs(): number {
+    return Math.max(0, this.call.deadline - this.time.clock.now());
+  }
+
+  get caller(): Caller {
+    return this.call.caller;
+  }
+
+  get trace(): TraceContext {
+    return this.call.request.trace;
+  }
+
+  get requestId(): string {
+    return this.call.request.id;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return this.call.request.headers;
+  }
+
+  get log(): Logger {
+    this.#log ??= this.logger.child({ service: this.call.service, api: this.call.api, requestId: this.requestId });
+    return this.#log;
+  }
+
+  /** Made when first read: most apis never look at it. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Calls `listener` once if the call is cancelled. */
+  onCancel(listener: CancelListener): void {
+    if (this.#reason !== undefined) listener(this.#reason);
+    else if (!this.#isClosed) (this.#listeners ??= []).push(listener);
+  }
+
+  offCancel(listener: CancelListener): void {
+    const at = this.#listeners?.indexOf(listener) ?? -1;
+    if (at >= 0) this.#listeners?.splice(at, 1);
+  }
+
+  /** The api has answered: whatever it left open below is cancelled (C2). */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#release();
+    const children = this.#children;
+    if (children === undefined || children.size === 0) return;
+    const { service, api } = this.call;
+    this.#cancelChildren(fail("cancelled", { reason: `${service}.${api} ended without waiting for it` }));
+  }
+
+  /** Nobody waits for the answer any more. */
+  cancel(reason: ServingError): void {
+    if (this.#isClosed) return;
+    this.#reason = reason;
+    const listeners = this.#listeners;
+    this.#release();
+    this.#controller?.abort(reason);
+    if (listeners !== undefined) for (const listener of listeners) listener(reason);
+    this.#cancelChildren(reason);
+  }
+
+  /** The deadline passed. */
+  expire(): void {
+    const { service, api } = this.call;
+    const timeoutMs = this.call.deadline - this.#startedAt;
+    const waitingFor: string[] = [];
+    this.#namePending(waitingFor);
+    this.cancel(fail("deadline_exceeded", { timeoutMs, waitingFor }, { service, api }));
+  }
+
+  #release(): void {
+    this.#isClosed = true;
+    this.#listeners = undefined;
+    if (this.#inWheel) this.time.wheel.remove(this);
+    if (this.#parent !== undefined) this.#parent.#children?.delete(this);
+  }
+
+  #cancelChildren(reason: ServingError): void {
+    if (this.#children === undefined) return;
+    for (const child of [...this.#children]) child.cancel(reason);
+    this.#children = undefined;
+  }
+
+  #namePending(names: string[]): void {
+    if (names.length >= maxNamed) return;
+    if (this.#children === undefined || this.#children.size === 0) {
+      names.push(`${this.call.service}.${this.call.api}`);
+      return;
+    }
+    for (const child of this.#children) child.#namePending(names);
+  }
+}

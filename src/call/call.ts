@@ -1,0 +1,23 @@
+import type { RequestContext } from "./request-context.js";
+
+/** Who made a call. From outside, `service` is `"http"` (the edge) or `"local"` (a program or a test). */
+export interface Caller {
+  readonly service: string;
+  readonly api: string;
+}
+
+/** One call inside the app: plain data, apart from the request it belongs to, so that it survives any channel. */
+export interface Call {
+  readonly service: string;
+  readonly api: string;
+  readonly input: unknown;
+  /** The instant after which nobody wants the answer: wall-clock milliseconds, `Infinity` for none. */
+  readonly deadline: number;
+  readonly caller: Caller;
+  readonly request: RequestContext;
+  /**
+   * True for a call from the HTTP edge: its input was just parsed and nobody else holds it, and its output is read at
+   * once and never kept. Such values are always checked and need no copy.
+   */
+  readonly outside: boolean;
+}

@@ -1,0 +1,123 @@
+import { fail } from "../failure/fail.js";
+
+/** Deeper than this a value is refused; it is then almost certainly a cycle. */
+const maxDepth = 100;
+
+/** A tensor as `copyValue` sees it: any object made by `Tensor` says how it copies itself. */
+export const copySelf: unique symbol = Symbol.for("ekiben.copySelf");
+
+interface SelfCopying {
+  [copySelf](): unknown;
+}
+
+/** What made a value impossible to copy, found on the way back up so that the good case builds no path. */
+class Refusal {
+  path = "";
+  readonly what: string;
+  constructor(what: string) {
+    this.what = what;
+  }
+}
+
+/**
+ * Copies a value that goes from one service to another, so that neither sees what the other does to it later.
+ *
+ * This is at once the check that it could cross a process: JSON values, `Uint8Array` and the other arrays a tensor may
+ * hold, `Tensor`, `Blob`, `File`, `Date`, `bigint`, `Map`, `Set` and `undefined` may; everything else is refused. Blobs and files are immutable and shared.
+ *
+ * @param value The value.
+ * @param name  What to call it in a message, e.g. `"input"`.
+ * @throws {ServingError} `not_transferable`, naming the path.
+ */
+export function copyValue(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null) {
+    if (typeof value === "function" || typeof value === "symbol") throw refuse(new Refusal(describe(value)), name);
+    return value;
+  }
+  try {
+    return copyObject(value, 0);
+  } catch (error) {
+    if (error instanceof Refusal) throw refuse(error, name);
+    throw error;
+  }
+}
+
+const refuse = (refusal: Refusal, name: string) =>
+  fail("not_transferable", { path: name + refusal.path, what: refusal.what });
+
+function copyObject(value: object, depth: number): unknown {
+  if (depth > maxDepth) throw new Refusal(`nested more than ${maxDepth} levels deep, or contains itself`);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return copyRecord(value as Record<string, unknown>, depth);
+  if (Array.isArray(value)) return copyArray(value, depth);
+  if (copySelf in value) return (value as SelfCopying)[copySelf]();
+  if (ArrayBuffer.isView(value)) return copyBytes(value);
+  if (value instanceof Blob) return value;
+  if (value instanceof Date) return new Date(value);
+  if (value instanceof Map) return copyMap(value, depth);
+  if (value instanceof Set) return new Set(copyArray([...value], depth));
+  throw new Refusal(describe(value));
+}
+
+function copyRecord(source: Record<string, unknown>, depth: number): Record<string, unknown> {
+  const target: Record<string, unknown> = {};
+  for (const key of Object.keys(source)) {
+    const item = source[key];
+    if (key === "__proto__") throw new Refusal("an object with a key __proto__");
+    if (typeof item !== "object" && typeof item !== "function" && typeof item !== "symbol") target[key] = item;
+    else target[key] = copyItem(item, `.${key}`, depth);
+  }
+  return target;
+}
+
+function copyArray(source: readonly unknown[], depth: number): unknown[] {
+  const target = new Array<unknown>(source.length);
+  for (let i = 0; i < source.length; i++) {
+    const item = source[i];
+    if (typeof item === "number" || typeof item === "string") target[i] = item;
+    else target[i] = copyItem(item, `[${i}]`, depth);
+  }
+  return target;
+}
+
+/** Typed arrays of the dtypes that tensors have; a `Buffer` arrives as the `Uint8Array` it is. */
+function copyBytes(view: ArrayBufferView): unknown {
+  if (view instanceof Uint8Array) return new Uint8Array(view);
+  const isPortable =
+    view instanceof Float32Array ||
+    view instanceof Float64Array ||
+    view instanceof Int32Array ||
+    view instanceof BigInt64Array;
+  if (!isPortable) throw new Refusal(describe(view));
+  return view.slice();
+}
+
+function copyMap(source: ReadonlyMap<unknown, unknown>, depth: number): Map<unknown, unknown> {
+  const target = new Map<unknown, unknown>();
+  for (const [key, item] of source) target.set(copyItem(key, "[key]", depth), copyItem(item, "[value]", depth));
+  return target;
+}
+
+function copyItem(item: unknown, step: string, depth: number): unknown {
+  if (typeof item !== "object" || item === null) {
+    if (typeof item !== "function" && typeof item !== "symbol") return item;
+    const refusal = new Refusal(describe(item));
+    refusal.path = step;
+    throw refusal;
+  }
+  try {
+    return copyObject(item, depth + 1);
+  } catch (error) {
+    if (error instanceof Refusal) error.path = step + error.path;
+    throw error;
+  }
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (typeof value === "symbol") return "a symbol";
+  if (value instanceof Promise) return "a Promise (await it first)";
+  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
+  const name = (value as object).constructor?.name;
+  return name ? `an instance of class ${name}` : "an object that is not plain data";
+}

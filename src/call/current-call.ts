@@ -1,0 +1,22 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { fail } from "../failure/fail.js";
+import type { CallScope, CurrentCall } from "./call-scope.js";
+
+const storage = new AsyncLocalStorage<CallScope>();
+
+/** The scope of the api that is running here, if one is. */
+export const currentScope = (): CallScope | undefined => storage.getStore();
+
+/** Runs `run` so that `currentCall()` and the handles called in it belong to `scope`. */
+export const runInScope = <T>(scope: CallScope, run: () => T): T => storage.run(scope, run);
+
+/**
+ * The call that is being answered: signal, deadline, remaining time, trace, caller, headers and a logger.
+ *
+ * @throws {ServingError} `no_current_call` where no api is running.
+ */
+export function currentCall(): CurrentCall {
+  const scope = storage.getStore();
+  if (scope === undefined) throw fail("no_current_call", {});
+  return scope;
+}

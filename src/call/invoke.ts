@@ -1,0 +1,59 @@
+import type { CallScope } from "./call-scope.js";
+import { runInScope } from "./current-call.js";
+
+/** An api's function and its checks, bound to one instance of its service. */
+export interface ApiTarget {
+  readonly kind: "unary" | "stream";
+  readonly run: (input: unknown) => unknown;
+  readonly checkInput: (value: unknown) => unknown | Promise<unknown>;
+  readonly checkOutput: (value: unknown, input: unknown) => unknown | Promise<unknown>;
+}
+
+/**
+ * Runs one unary call: input check, the author's function, output check.
+ *
+ * @param isChecked False skips both checks (values that never left the process, when the app asks for it).
+ * @returns The output. The scope is left open; whoever opened it closes it.
+ */
+export async function invoke(
+  target: ApiTarget,
+  input: unknown,
+  scope: CallScope,
+  isChecked: boolean,
+): Promise<unknown> {
+  if (!isChecked) return runInScope(scope, () => target.run(input));
+  let checked = target.checkInput(input);
+  if (checked instanceof Promise) checked = await checked;
+  const output: unknown = await runInScope(scope, () => target.run(checked));
+  return target.checkOutput(output, checked);
+}
+
+/**
+ * Runs one streaming call, pulled by its reader: the author's generator advances only when an item is asked for.
+ *
+ * Ending the iteration early runs the generator's `finally` blocks.
+ */
+export async function* invokeStream(
+  target: ApiTarget,
+  input: unknown,
+  scope: CallScope,
+  isChecked: boolean,
+): AsyncGenerator<unknown, void, undefined> {
+  const checked = isChecked ? await target.checkInput(input) : input;
+  const items = runInScope(scope, () => target.run(checked)) as AsyncIterable<unknown>;
+  const iterator = runInScope(scope, () => items[Symbol.asyncIterator]());
+  let isDone = false;
+  try {
+    for (;;) {
+      // A generator's body runs in the context of whoever calls next(), so the scope is entered anew for each item.
+      const step = await runInScope(scope, () => iterator.next());
+      if (step.done === true) {
+        isDone = true;
+        return;
+      }
+      yield isChecked ? await target.checkOutput(step.value, checked) : step.value;
+    }
+  } finally {
+    if (!isDone) await runInScope(scope, () => iterator.return?.());
+  }
+}

@@ -1,0 +1,95 @@
+import { CallScope, systemTime } from "../call/call-scope.js";
+import { currentScope } from "../call/current-call.js";
+import { type ApiTarget, invoke, invokeStream } from "../call/invoke.js";
+import { RequestContext } from "../call/request-context.js";
+import { fail } from "../failure/fail.js";
+import { type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
+import { type Api, apiKey, type MaybePromise, type StreamApi } from "./handle-type.js";
+import type { InputOf, OutputOf, Schema, Shape } from "./schema.js";
+
+type Void = Schema<void, void>;
+
+/** What `api()` notes down: the contract as written, and the author's function bound to its instance. */
+export interface ApiDefinition {
+  readonly kind: "unary" | "stream";
+  readonly contract: Contract;
+  readonly run: (input: unknown) => unknown;
+}
+
+/**
+ * Declares an api of a service: a class field.
+ *
+ * @param contract `output`, or `yields` for a stream; `input` unless there is none; route, texts and bounds.
+ * @param run      Gets the checked input; gives the output, or for a stream an `AsyncIterable` of items.
+ */
+export function api<O extends Shape, I extends Shape = Void>(
+  contract: ContractOptions & { readonly input?: I; readonly output: O; readonly yields?: never },
+  run: (input: OutputOf<I>) => MaybePromise<InputOf<O>>,
+): Api<InputOf<I>, OutputOf<O>>;
+export function api<O extends Shape, I extends Shape = Void>(
+  contract: ContractOptions & { readonly input?: I; readonly yields: O; readonly output?: never },
+  run: (input: OutputOf<I>) => AsyncIterable<InputOf<O>>,
+): StreamApi<InputOf<I>, OutputOf<O>>;
+export function api(contract: Contract, run: (input: never) => unknown): unknown {
+  const kind = contract?.yields === undefined ? "unary" : "stream";
+  const definition: ApiDefinition = { kind, contract, run: run as (input: unknown) => unknown };
+  const direct = kind === "unary" ? callDirectly(definition) : streamDirectly(definition);
+  return Object.defineProperty(direct, apiKey, { value: definition });
+}
+
+/** The definition behind a class field; `undefined` for any other value. */
+export function readApi(value: unknown): ApiDefinition | undefined {
+  return typeof value === "function" ? (value as { [apiKey]?: ApiDefinition })[apiKey] : undefined;
+}
+
+/** Binds a definition for calling. @throws {ServingError} `invalid_contract`. */
+export function createTarget({ kind, contract, run }: ApiDefinition): ApiTarget {
+  const problem = contractProblem(contract);
+  if (problem !== undefined) throw fail("invalid_contract", { problem });
+  const checks = createChecks(contract);
+  return { kind, run, checkInput: checks.input, checkOutput: checks.output };
+}
+
+/** `instance.predict(x)`: a unit test, or one api of a service using another of its own. Runs in place. */
+function callDirectly(definition: ApiDefinition) {
+  let target: ApiTarget | undefined;
+  return async (input?: unknown): Promise<unknown> => {
+    target ??= createTarget(definition);
+    const scope = createDirectScope(input);
+    try {
+      return await invoke(target, input, scope, true);
+    } finally {
+      scope.close();
+    }
+  };
+}
+
+function streamDirectly(definition: ApiDefinition) {
+  let target: ApiTarget | undefined;
+  return async function* (input?: unknown): AsyncGenerator<unknown> {
+    target ??= createTarget(definition);
+    const scope = createDirectScope(input);
+    try {
+      yield* invokeStream(target, input, scope, true);
+    } finally {
+      scope.close();
+    }
+  };
+}
+
+function createDirectScope(input: unknown): CallScope {
+  const parent = currentScope();
+  const call = {
+    service: parent?.call.service ?? "",
+    api: parent?.call.api ?? "",
+    input,
+    deadline: parent?.deadline ?? Number.POSITIVE_INFINITY,
+    caller: parent?.caller ?? { service: "local", api: "" },
+    request: parent?.call.request ?? new RequestContext(),
+    outside: false,
+  };
+  const time = parent?.time ?? systemTime;
+  const scope = new CallScope(call, parent, time, time.clock.now());
+  if (parent !== undefined) scope.logger = parent.logger;
+  return scope;
+}

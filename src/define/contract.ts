@@ -1,0 +1,222 @@
+import { fail } from "../failure/fail.js";
+import type { Issue } from "../failure/failures.js";
+import {
+  type CheckResult,
+  checkSchema,
+  isSchema,
+  type JsonSchema,
+  jsonSchemaOf,
+  type Schema,
+  type Shape,
+} from "./schema.js";
+import { isTensor } from "./tensor.js";
+import { isTensorSchema } from "./tensor-schema.js";
+
+/** What every contract may say besides its types. Each of the bounds is an option of the api (see `ekiben options`). */
+export interface ContractOptions {
+  /** HTTP path. Default `/<api name>`. */
+  readonly route?: string;
+  /** One line for OpenAPI and the docs page. */
+  readonly summary?: string;
+  /** Inputs for the docs page; each must fit the input schema (`ekiben check` sees to it). */
+  readonly examples?: readonly unknown[];
+  readonly timeoutMs?: number;
+  readonly maxConcurrent?: number;
+  readonly maxQueued?: number;
+  /** May be retried after it may have run. Default false. */
+  readonly idempotent?: boolean;
+}
+
+/** A contract as `api()` was given it. */
+export interface Contract extends ContractOptions {
+  readonly input?: Shape;
+  readonly output?: Shape;
+  readonly yields?: Shape;
+}
+
+export const contractKeys = [
+  "input",
+  "output",
+  "yields",
+  "route",
+  "summary",
+  "examples",
+  "timeoutMs",
+  "maxConcurrent",
+  "maxQueued",
+  "idempotent",
+] as const;
+
+/** Checks a value and gives it as its schema hands it on; throws, or rejects, with what is wrong. */
+export type Check = (value: unknown) => unknown | Promise<unknown>;
+
+/** The checks of one api, made once. */
+export interface ContractChecks {
+  readonly input: Check;
+  /** Of the output, or of each item a stream yields. `input` is the checked input, for sizes both share. */
+  readonly output: (value: unknown, input: unknown) => unknown | Promise<unknown>;
+}
+
+/** Compiles the checks of a contract. The contract must have passed `contractProblem`. */
+export function createChecks(contract: Contract): ContractChecks {
+  const result = (contract.output ?? contract.yields) as Shape;
+  const inputNames = namedDims(contract.input);
+  const outputNames = namedDims(result);
+  const binds = repeats([...inputNames, ...outputNames]);
+  const checkInput = contract.input === undefined ? checkNothing : checkShape(contract.input);
+  const checkOutput = checkShape(result);
+  return {
+    input: (value) => {
+      const checked = checkInput(value);
+      if (checked instanceof Promise)
+        return checked.then((settled) => accept("invalid_input", settled, binds, inputNames));
+      return accept("invalid_input", checked, binds, inputNames);
+    },
+    output: (value, input) => {
+      const dims = binds ? bindDims(inputNames, input, new Map()).dims : undefined;
+      const checked = checkOutput(value);
+      if (checked instanceof Promise) {
+        return checked.then((settled) => accept("invalid_output", settled, binds, outputNames, dims));
+      }
+      return accept("invalid_output", checked, binds, outputNames, dims);
+    },
+  };
+}
+
+function accept(
+  id: "invalid_input" | "invalid_output",
+  result: CheckResult,
+  binds: boolean,
+  names: readonly NamedDims[],
+  dims?: Map<string, number>,
+): unknown {
+  if (result.issues !== undefined) throw fail(id, { issues: result.issues });
+  if (binds) {
+    const { issue } = bindDims(names, result.value, dims ?? new Map());
+    if (issue !== undefined) throw fail(id, { issues: [issue] });
+  }
+  return result.value;
+}
+
+/** An api without input takes what a caller who has nothing to say may send. */
+function checkNothing(value: unknown): CheckResult {
+  if (value === undefined || value === null) return { value: undefined };
+  if (typeof value === "object" && Object.keys(value).length === 0) return { value: undefined };
+  return { issues: [{ path: "", message: "this api takes no input" }] };
+}
+
+/** A schema's own check, or that of an object of schemas, field by field; unknown fields are left out, as zod does. */
+function checkShape(shape: Shape): (value: unknown) => CheckResult | Promise<CheckResult> {
+  if (isSchema(shape)) return (value) => checkSchema(shape, value);
+  const fields = Object.entries(shape as Record<string, Schema>);
+  return (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      const names = fields.map(([name]) => name).join(", ");
+      return { issues: [{ path: "", message: `expected an object with ${names}, got ${describeType(value)}` }] };
+    }
+    const results = fields.map(([name, schema]) =>
+      checkSchema(schema, Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined),
+    );
+    if (results.some((result) => result instanceof Promise)) {
+      return Promise.all(results).then((settled) => joinFields(fields, settled));
+    }
+    return joinFields(fields, results as CheckResult[]);
+  };
+}
+
+function joinFields(fields: readonly [string, Schema][], results: readonly CheckResult[]): CheckResult {
+  const value: Record<string, unknown> = {};
+  const issues: Issue[] = [];
+  results.forEach((result, i) => {
+    const name = (fields[i] as [string, Schema])[0];
+    if (result.issues !== undefined) for (const issue of result.issues) issues.push(under(name, issue));
+    else if (result.value !== undefined) value[name] = result.value;
+  });
+  return issues.length > 0 ? { issues } : { value };
+}
+
+const under = (name: string, { path, message }: Issue): Issue => ({
+  path: path === "" ? name : path.startsWith("[") ? name + path : `${name}.${path}`,
+  message,
+});
+
+/** Where in a shape a tensor has named sizes: `field` is `""` for the value itself. */
+interface NamedDims {
+  readonly field: string;
+  readonly shape: readonly (number | string)[];
+}
+
+function namedDims(shape: Shape | undefined): NamedDims[] {
+  if (shape === undefined) return [];
+  const fields: [string, unknown][] = isSchema(shape) ? [["", shape]] : Object.entries(shape);
+  return fields.flatMap(([field, schema]) => {
+    if (!isTensorSchema(schema) || !schema.tensor.shape.some((dim) => typeof dim === "string")) return [];
+    return [{ field, shape: schema.tensor.shape }];
+  });
+}
+
+/** Whether any name stands in two places: only then is there something to compare at each call. */
+function repeats(places: readonly NamedDims[]): boolean {
+  const names = places.flatMap((place) => place.shape.filter((dim) => typeof dim === "string"));
+  return new Set(names).size < names.length;
+}
+
+function bindDims(places: readonly NamedDims[], value: unknown, dims: Map<string, number>) {
+  for (const { field, shape } of places) {
+    const at = field === "" ? value : (value as Record<string, unknown> | undefined)?.[field];
+    if (!isTensor(at)) continue;
+    for (const [i, dim] of shape.entries()) {
+      if (typeof dim !== "string") continue;
+      const size = at.shape[i] as number;
+      const bound = dims.get(dim) ?? size;
+      dims.set(dim, bound);
+      if (bound === size) continue;
+      const message = `size "${dim}" is ${size} here and ${bound} elsewhere in the same call`;
+      return { dims, issue: { path: field, message } };
+    }
+  }
+  return { dims, issue: undefined };
+}
+
+/** What is wrong with a contract as the author wrote it; `undefined` when nothing is. */
+export function contractProblem(contract: Contract): string | undefined {
+  if (typeof contract !== "object" || contract === null) return "api() was given no contract";
+  if (contract.output === undefined && contract.yields === undefined)
+    return "the contract has neither output nor yields";
+  if (contract.output !== undefined && contract.yields !== undefined) return "the contract has both output and yields";
+  for (const part of ["input", "output", "yields"] as const) {
+    const shape: unknown = contract[part];
+    if (shape === undefined || isSchema(shape)) continue;
+    if (typeof shape !== "object" || shape === null || Array.isArray(shape)) return `${part} is not a schema`;
+    const wrong = Object.entries(shape).find(([, schema]) => !isSchema(schema));
+    if (wrong !== undefined) return `${part}.${wrong[0]} is not a schema`;
+  }
+  return undefined;
+}
+
+/** The JSON Schema of a shape; `{}` (anything) stands for a schema that can't say it. */
+export function shapeJsonSchema(shape: Shape | undefined, side: "input" | "output"): JsonSchema {
+  if (shape === undefined) return { type: "null" };
+  if (isSchema(shape)) return jsonSchemaOf(shape, side) ?? {};
+  const fields = Object.entries(shape);
+  const required = fields.filter(([, schema]) => !acceptsUndefined(schema)).map(([name]) => name);
+  return {
+    type: "object",
+    properties: Object.fromEntries(fields.map(([name, schema]) => [name, jsonSchemaOf(schema, side) ?? {}])),
+    required,
+  };
+}
+
+function acceptsUndefined(schema: Schema): boolean {
+  try {
+    const result = schema["~standard"].validate(undefined);
+    return !(result instanceof Promise) && result.issues === undefined;
+  } catch {
+    return false;
+  }
+}
+
+function describeType(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
+}

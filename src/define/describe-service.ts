@@ -1,0 +1,97 @@
+import { fail } from "../failure/fail.js";
+import type { GraphFault } from "../failure/failures.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { type ApiDefinition, readApi } from "./api.js";
+import { contractProblem } from "./contract.js";
+import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClass } from "./depends.js";
+import type { ApiDescriptor, DependencyDescriptor, ServiceDescriptor } from "./descriptor.js";
+import { hookNames } from "./lifecycle.js";
+import { readServiceOptions } from "./service.js";
+
+/**
+ * Constructs a service class once and reads what it declares. Nothing is started and no dependency is constructed.
+ *
+ * @throws {ServingError} `not_a_service` for anything but a class that extends `Service()`. Every other fault is in the
+ *   descriptor, so that all faults of a graph can be shown together.
+ */
+export function describeService(service: ServiceClass): ServiceDescriptor {
+  const options = readServiceOptions(service);
+  if (options === undefined) throw fail("not_a_service", { what: describeClass(service) });
+  const name = options.name ?? service.name;
+  const wiring = new WiringScope();
+  let instance: Record<string, unknown> = {};
+  const faults: GraphFault[] = [];
+  const addFault = (field: string, error: ServingError) => faults.push(toFault(name, field, error));
+  try {
+    instance = constructIn(wiring, () => new service());
+  } catch (error) {
+    addFault("", fail("constructor_failed", { error: String(error) }, { cause: error }));
+  }
+  const apis = new Map<string, ApiDescriptor>();
+  for (const [field, value] of Object.entries(instance)) {
+    const definition = readApi(value);
+    const isDeclared = definition !== undefined || wiring.fieldOf(value) !== undefined;
+    if (isDeclared && hookNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
+    if (definition !== undefined) apis.set(field, describeApi(field, definition, addFault));
+  }
+  const dependencies = wiring.edges.map(({ handle, target, edge }): DependencyDescriptor => {
+    const field = Object.keys(instance).find((key) => instance[key] === handle) ?? "(private)";
+    if (readServiceOptions(target) === undefined)
+      addFault(field, fail("not_a_service", { what: describeClass(target) }));
+    return { field, target, options: edge };
+  });
+  return Object.freeze({ name, service, options, apis, dependencies, faults });
+}
+
+/** A failure as one line of the list that `invalid_graph` shows. */
+export function toFault(service: string, field: string, error: ServingError): GraphFault {
+  return { id: error.id, service, field, message: error.message, fix: error.fix ?? "" };
+}
+
+function describeApi(
+  field: string,
+  definition: ApiDefinition,
+  addFault: (field: string, error: ServingError) => void,
+): ApiDescriptor {
+  const problem = contractProblem(definition.contract);
+  if (problem !== undefined) addFault(field, fail("invalid_contract", { problem }));
+  const route = definition.contract?.route ?? `/${field}`;
+  return Object.freeze({ name: field, kind: definition.kind, contract: definition.contract ?? {}, route });
+}
+
+function describeClass(value: unknown): string {
+  if (value === undefined) return "undefined (do two files import each other?)";
+  return typeof value === "function" ? `class ${value.name}` : String(value);
+}
+
+interface Wire {
+  readonly handle: object;
+  readonly target: ServiceClass;
+  readonly edge: EdgeOptions;
+}
+
+/** Records edges; its handles only say that it is too early to call them. */
+class WiringScope implements ConstructionScope {
+  readonly edges: Wire[] = [];
+
+  depends(target: ServiceClass, edge: EdgeOptions): object {
+    const dependency = (target as { name?: string } | undefined)?.name ?? "undefined";
+    const handle = new Proxy(
+      {},
+      {
+        get: (_, api) => {
+          if (typeof api === "symbol" || api === "then") return undefined;
+          return () => {
+            throw fail("handle_before_start", { dependency, api });
+          };
+        },
+      },
+    );
+    this.edges.push({ handle, target, edge });
+    return handle;
+  }
+
+  fieldOf(value: unknown): Wire | undefined {
+    return this.edges.find((edge) => edge.handle === value);
+  }
+}

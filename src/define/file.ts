@@ -1,0 +1,82 @@
+import { decodeBase64 } from "../base/base64.js";
+import type { JsonSchema, Schema } from "./schema.js";
+
+/** Options of `file()`. */
+export interface FileOptions {
+  /** Accepted media types, e.g. `"image/png"`, `"image/*"`, or a list of them. Default: any. */
+  readonly contentType?: string | readonly string[];
+  /** Largest size in bytes. Default: none of its own; the edge bounds the whole body (`http.maxBodyBytes`). */
+  readonly maxBytes?: number;
+}
+
+/** A schema for files, with what ekiben itself needs to know of it. */
+export interface FileSchema extends Schema<Blob, File> {
+  readonly file: { readonly contentTypes: readonly string[]; readonly maxBytes: number };
+}
+
+/**
+ * A Standard Schema for an uploaded file.
+ *
+ * Takes a `Blob` or a `File` and gives a `File`; over HTTP a part of a multipart body, or the whole body of an api whose
+ * only input it is; in JSON `{ name?, contentType, data }` with `data` in base64.
+ */
+export function file(options: FileOptions = {}): FileSchema {
+  const contentTypes = options.contentType === undefined ? [] : [options.contentType].flat();
+  const maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
+  const validate = (value: unknown) => {
+    const read = readFile(value);
+    if (typeof read === "string") return { issues: [{ message: read }] };
+    const problem = fileProblem(read, contentTypes, maxBytes);
+    return problem === undefined ? { value: read } : { issues: [{ message: problem }] };
+  };
+  const jsonSchema = { input: () => fileJsonSchema(contentTypes), output: () => fileJsonSchema(contentTypes) };
+  return {
+    file: { contentTypes, maxBytes },
+    "~standard": { version: 1, vendor: "ekiben", validate, jsonSchema } as FileSchema["~standard"],
+  };
+}
+
+/** Whether a schema was made by `file()`. */
+export function isFileSchema(schema: unknown): schema is FileSchema {
+  return typeof schema === "object" && schema !== null && "file" in schema && "~standard" in schema;
+}
+
+/** Whether media type `actual` is `pattern` or falls under it (`image/*`). */
+export function matchesContentType(actual: string, pattern: string): boolean {
+  const essence = actual.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  if (pattern === "*/*" || pattern === essence) return true;
+  return pattern.endsWith("/*") && essence.startsWith(pattern.slice(0, -1));
+}
+
+function readFile(value: unknown): File | string {
+  if (value instanceof File) return value;
+  if (value instanceof Blob) return new File([value], "file", { type: value.type });
+  if (typeof value !== "object" || value === null)
+    return `expected a file, got ${value === null ? "null" : typeof value}`;
+  const { name, contentType, data } = value as { name?: unknown; contentType?: unknown; data?: unknown };
+  const bytes = typeof data === "string" ? decodeBase64(data) : undefined;
+  if (bytes === undefined) return "expected a file, or { contentType, data } with data in base64";
+  const type = typeof contentType === "string" ? contentType : "application/octet-stream";
+  return new File([bytes as Uint8Array<ArrayBuffer>], typeof name === "string" ? name : "file", { type });
+}
+
+function fileProblem(value: File, contentTypes: readonly string[], maxBytes: number): string | undefined {
+  if (contentTypes.length > 0 && !contentTypes.some((pattern) => matchesContentType(value.type, pattern))) {
+    return `expected a file of type ${contentTypes.join(" or ")}, got ${value.type === "" ? "none" : value.type}`;
+  }
+  return value.size > maxBytes ? `the file has ${value.size} bytes, at most ${maxBytes} are taken` : undefined;
+}
+
+function fileJsonSchema(contentTypes: readonly string[]): JsonSchema {
+  return {
+    title: "file",
+    type: "object",
+    properties: {
+      name: { type: "string" },
+      contentType:
+        contentTypes.length === 0 ? { type: "string" } : { type: "string", description: contentTypes.join(", ") },
+      data: { type: "string", contentEncoding: "base64" },
+    },
+    required: ["contentType", "data"],
+  };
+}

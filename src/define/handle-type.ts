@@ -1,0 +1,56 @@
+/** A value, or the promise of one: an unawaited result of one call is a valid argument of the next. */
+export type MaybePromise<T> = T | PromiseLike<T>;
+
+/** What may be said about one call. */
+export interface CallOptions {
+  /** Can only shorten what is left of the caller's own time. */
+  readonly timeoutMs?: number;
+  /** Cancels the call. */
+  readonly signal?: AbortSignal;
+  /** Outlives the caller: own deadline, not cancelled when the calling api ends. Default false. */
+  readonly detach?: boolean;
+}
+
+/** Marks what `api()` makes; the key under which its definition stands. */
+export const apiKey: unique symbol = Symbol.for("ekiben.api");
+
+type Input<I> = [I] extends [void] ? [] : undefined extends I ? [input?: I] : [input: I];
+
+/** What `api()` makes of a contract with `output`. On an instance it runs in place, checks included. */
+export interface Api<I, O> {
+  (...input: Input<I>): Promise<O>;
+  readonly [apiKey]: { readonly kind: "unary" };
+}
+
+/** What `api()` makes of a contract with `yields`. On an instance it runs in place, checks included. */
+export interface StreamApi<I, O> {
+  (...input: Input<I>): AsyncIterable<O>;
+  readonly [apiKey]: { readonly kind: "stream" };
+}
+
+type Args<I> = [I] extends [void]
+  ? [input?: undefined, options?: CallOptions]
+  : undefined extends I
+    ? [input?: MaybePromise<I>, options?: CallOptions]
+    : [input: MaybePromise<I>, options?: CallOptions];
+
+/** Calls service `T` wherever it runs: exactly its apis and streams, with promises allowed as arguments. */
+export type Handle<T> = {
+  readonly [K in keyof T as T[K] extends { readonly [apiKey]: unknown } ? K : never]: T[K] extends StreamApi<
+    infer I,
+    infer O
+  >
+    ? (...args: Args<I>) => AsyncIterable<O>
+    : T[K] extends Api<infer I, infer O>
+      ? (...args: Args<I>) => Promise<O>
+      : never;
+};
+
+/** What a fake of service `T` may give for each api: the function alone, called with a copy of the checked input. */
+export type Replacement<T> = {
+  readonly [K in keyof Handle<T>]?: T[K] extends StreamApi<infer I, infer O>
+    ? (input: I) => AsyncIterable<O>
+    : T[K] extends Api<infer I, infer O>
+      ? (input: I) => MaybePromise<O>
+      : never;
+};

@@ -1,0 +1,88 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { Issue } from "../failure/failures.js";
+
+/** Any Standard Schema (https://standardschema.dev): zod, valibot, arktype, and ekiben's own `tensor()` and `file()`. */
+export type Schema<In = any, Out = In> = StandardSchemaV1<In, Out>;
+
+/** What a contract may name: a schema, or an object of them (fields of any validator side by side). */
+export type Shape = Schema | { readonly [field: string]: Schema };
+
+type Fields<S> = { readonly [K in keyof S]: Schema };
+type OptionalKeys<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
+type WithOptional<T> = Simplify<Omit<T, OptionalKeys<T>> & Partial<Pick<T, OptionalKeys<T>>>>;
+type Simplify<T> = { [K in keyof T]: T[K] };
+
+/** What a caller may pass for shape `S`. */
+export type InputOf<S extends Shape> = S extends Schema
+  ? StandardSchemaV1.InferInput<S>
+  : S extends Fields<S>
+    ? WithOptional<{ -readonly [K in keyof S]: StandardSchemaV1.InferInput<S[K]> }>
+    : never;
+
+/** What comes out once shape `S` has checked it. */
+export type OutputOf<S extends Shape> = S extends Schema
+  ? StandardSchemaV1.InferOutput<S>
+  : S extends Fields<S>
+    ? WithOptional<{ -readonly [K in keyof S]: StandardSchemaV1.InferOutput<S[K]> }>
+    : never;
+
+/** A JSON Schema, draft 2020-12, as OpenAPI 3.1 takes it. */
+export type JsonSchema = { [keyword: string]: unknown };
+
+/** What a check gives: the value as its schema hands it on, or what was wrong with it. */
+export type CheckResult =
+  | { readonly value: unknown; readonly issues?: undefined }
+  | { readonly issues: readonly Issue[]; readonly value?: undefined };
+
+/** Whether `value` follows the Standard Schema protocol. */
+export function isSchema(value: unknown): value is Schema {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  const standard = (value as { "~standard"?: { validate?: unknown } })["~standard"];
+  return typeof standard?.validate === "function";
+}
+
+/** Checks a value; gives a promise only when the schema itself is asynchronous. */
+export function checkSchema(schema: Schema, value: unknown): CheckResult | Promise<CheckResult> {
+  const result = schema["~standard"].validate(value);
+  if (result instanceof Promise) return result.then(toCheckResult);
+  return toCheckResult(result);
+}
+
+function toCheckResult(result: StandardSchemaV1.Result<unknown>): CheckResult {
+  if (result.issues === undefined) return result;
+  return { issues: result.issues.map((issue) => ({ path: formatPath(issue.path), message: issue.message })) };
+}
+
+/** `["lines", 2, "text"]` → `"lines[2].text"`. */
+export function formatPath(path: StandardSchemaV1.Issue["path"]): string {
+  let text = "";
+  for (const segment of path ?? []) {
+    const key = typeof segment === "object" ? segment.key : segment;
+    if (typeof key === "number") text += `[${key}]`;
+    else text += text === "" ? String(key) : `.${String(key)}`;
+  }
+  return text;
+}
+
+/** The converter that Standard JSON Schema (https://standardschema.dev/json-schema) puts on a schema. */
+interface JsonSchemaConverter {
+  input(options: { target: string }): JsonSchema;
+  output(options: { target: string }): JsonSchema;
+}
+
+/**
+ * The JSON Schema of a schema, by the schema's own converter.
+ *
+ * @param side What a caller sends (`input`) or receives (`output`): they differ where a schema transforms or defaults.
+ * @returns    `undefined` when the schema has no converter, or refuses (a type JSON Schema can't say).
+ */
+export function jsonSchemaOf(schema: Schema, side: "input" | "output"): JsonSchema | undefined {
+  const converter = (schema["~standard"] as { jsonSchema?: JsonSchemaConverter }).jsonSchema;
+  if (converter === undefined) return undefined;
+  try {
+    const { $schema: _, ...rest } = converter[side]({ target: "draft-2020-12" });
+    return rest;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,123 @@
+import { decodeBase64 } from "../base/base64.js";
+import { arrayByDType, type DType, type DTypes, isTensor, Tensor } from "./tensor.js";
+
+/**
+ * Reads a tensor from any form it may come in: a tensor, nested arrays, or `{ dtype, shape, data }` with base64 data.
+ *
+ * @param rank Number of dimensions expected; tells a scalar from a list, and bounds the nesting.
+ * @returns    The tensor, or what is wrong with the value.
+ */
+export function readTensor(value: unknown, dtype: DType, rank: number): Tensor | string {
+  if (Array.isArray(value) || typeof value === "number" || typeof value === "bigint") {
+    return readNested(value, dtype, rank);
+  }
+  if (typeof value !== "object" || value === null) return `expected a tensor (${dtype}), got ${typeof value}`;
+  const candidate = value as { dtype?: unknown; shape?: unknown; data?: unknown };
+  if (typeof candidate.data === "string") return readBase64(candidate, dtype);
+  if (!isTensor(value)) return "expected a tensor: nested arrays, or { dtype, shape, data }";
+  if (value.dtype !== dtype) return `expected dtype ${dtype}, got ${value.dtype}`;
+  return value;
+}
+
+/** Shape and elements are read in one pass; every list of one level must be as long as the first. */
+function readNested(value: unknown, dtype: DType, rank: number): Tensor | string {
+  const shape: number[] = [];
+  for (let level: unknown = value, depth = 0; Array.isArray(level) && depth <= rank; level = level[0], depth++) {
+    shape.push(level.length);
+  }
+  if (shape.length !== rank) return `expected ${rank} dimensions, got ${shape.length > rank ? "more" : shape.length}`;
+  const size = shape.reduce((product, dim) => product * dim, 1);
+  const data = new arrayByDType[dtype](size);
+  const problem = fill(value, { shape, data, at: 0, convert: converters[dtype] }, 0, "");
+  return problem ?? (new Tensor(dtype, shape, data as DTypes[DType]) as Tensor);
+}
+
+interface Filling {
+  readonly shape: readonly number[];
+  readonly data: DTypes[DType];
+  at: number;
+  readonly convert: (element: unknown) => number | bigint | string;
+}
+
+function fill(value: unknown, filling: Filling, depth: number, path: string): string | undefined {
+  if (depth === filling.shape.length) {
+    const element = filling.convert(value);
+    if (typeof element === "string") return `${path === "" ? "it" : path} ${element}`;
+    (filling.data as { [index: number]: number | bigint })[filling.at++] = element;
+    return undefined;
+  }
+  const expected = filling.shape[depth];
+  if (!Array.isArray(value)) return `${path} is not a list; its neighbours are`;
+  if (value.length !== expected) return `${path} has ${value.length} elements, its neighbours ${expected}`;
+  for (let i = 0; i < value.length; i++) {
+    const problem = fill(value[i], filling, depth + 1, `${path}[${i}]`);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+const toFloat = (element: unknown): number | string => {
+  if (typeof element !== "number") return `is ${named(element)}, expected a number`;
+  return Number.isFinite(element) ? element : `is ${element}, expected a finite number`;
+};
+
+const toInteger =
+  (least: number, most: number) =>
+  (element: unknown): number | string => {
+    if (typeof element !== "number" || !Number.isInteger(element)) return `is ${named(element)}, expected an integer`;
+    return element >= least && element <= most ? element : `is ${element}, outside ${least} to ${most}`;
+  };
+
+/** A 64-bit integer comes as a number while that is exact, else as decimal digits in a string. */
+const toInt64 = (element: unknown): bigint | string => {
+  if (typeof element === "bigint") return BigInt.asIntN(64, element) === element ? element : `is outside int64`;
+  if (Number.isSafeInteger(element)) return BigInt(element as number);
+  if (typeof element !== "string" || !/^-?\d{1,19}$/.test(element)) return `is ${named(element)}, expected an integer`;
+  return toInt64(BigInt(element));
+};
+
+const converters = {
+  float32: toFloat,
+  float64: toFloat,
+  int32: toInteger(-(2 ** 31), 2 ** 31 - 1),
+  int64: toInt64,
+  uint8: toInteger(0, 255),
+} satisfies Record<DType, (element: unknown) => number | bigint | string>;
+
+function readBase64(value: { dtype?: unknown; shape?: unknown; data?: unknown }, dtype: DType): Tensor | string {
+  if (value.dtype !== dtype) return `expected dtype ${dtype}, got ${named(value.dtype)}`;
+  if (!Array.isArray(value.shape)) return "shape must be an array of sizes";
+  const text = value.data as string;
+  const bytes = decodeBase64(text);
+  if (bytes === undefined) return "data is not base64";
+  return tensorFromBytes(dtype, value.shape, bytes);
+}
+
+/**
+ * A tensor over little-endian bytes; copies them only when they do not start at a multiple of the element size.
+ *
+ * @returns The tensor, or what is wrong.
+ */
+export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor | string {
+  const array = arrayByDType[dtype];
+  const width = array.BYTES_PER_ELEMENT;
+  if (bytes.byteLength % width !== 0) return `data has ${bytes.byteLength} bytes, not a multiple of ${width}`;
+  const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
+  const data = new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, bytes.byteLength / width);
+  const parts = { dtype, shape: [...shape], data } as Tensor;
+  try {
+    return new Tensor(dtype, parts.shape, parts.data) as Tensor;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** The elements of a tensor as bytes, without a copy. */
+export function tensorBytes(value: Tensor): Uint8Array {
+  return new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength);
+}
+
+function named(value: unknown): string {
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);
+  return value === undefined ? "missing" : `a ${Array.isArray(value) ? "list" : typeof value}`;
+}

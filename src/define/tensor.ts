@@ -1,0 +1,89 @@
+import { copySelf } from "../call/copy-value.js";
+import { fail } from "../failure/fail.js";
+
+/** The arrays that hold each dtype. Little-endian on the wire, as in memory. */
+export interface DTypes {
+  float32: Float32Array;
+  float64: Float64Array;
+  int32: Int32Array;
+  int64: BigInt64Array;
+  uint8: Uint8Array;
+}
+
+export type DType = keyof DTypes;
+
+export const arrayByDType = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+} as const;
+
+type KnownOrAny<S extends readonly number[]> = number extends S["length"] ? any : S;
+
+/**
+ * An n-dimensional array in row-major order: `data.length` is the product of `shape`; `[]` is a scalar of length 1.
+ *
+ * The static type carries dtype and shape; one made with a `number[]` of unknown length fits everywhere and is checked
+ * at run time.
+ */
+export interface Tensor<D extends DType = DType, S extends readonly number[] = any> {
+  readonly dtype: D;
+  readonly shape: S;
+  readonly data: DTypes[D];
+}
+
+class DenseTensor implements Tensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: DTypes[DType];
+
+  constructor(dtype: DType, shape: readonly number[], data: DTypes[DType]) {
+    const problem = tensorProblem({ dtype, shape, data });
+    if (problem !== undefined) throw fail("invalid_input", { issues: [{ path: "", message: problem }] });
+    this.dtype = dtype;
+    this.shape = shape;
+    this.data = data;
+  }
+
+  [copySelf](): Tensor {
+    return new DenseTensor(this.dtype, [...this.shape], this.data.slice());
+  }
+}
+
+/**
+ * Makes a tensor over `data` without copying it.
+ *
+ * @throws {ServingError} `invalid_input` if the array is not of the dtype, or its length not the product of `shape`.
+ */
+export const Tensor: {
+  new <D extends DType, const S extends readonly number[]>(
+    dtype: D,
+    shape: S,
+    data: DTypes[D],
+  ): Tensor<D, KnownOrAny<S>>;
+} = DenseTensor as never;
+
+/** Whether a value is a tensor: one made by `Tensor`, or a plain object of the same fields. */
+export function isTensor(value: unknown): value is Tensor {
+  if (value instanceof DenseTensor) return true;
+  if (typeof value !== "object" || value === null || !("dtype" in value)) return false;
+  return tensorProblem(value as Tensor) === undefined;
+}
+
+/** What is wrong with the parts of a tensor; `undefined` when they agree. */
+export function tensorProblem({ dtype, shape, data }: Tensor): string | undefined {
+  const array = arrayByDType[dtype];
+  if (array === undefined) return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
+  if (!(data instanceof array)) return `data of a ${dtype} tensor must be a ${array.name}`;
+  if (!Array.isArray(shape)) return "shape must be an array of sizes";
+  let size = 1;
+  for (const dim of shape as readonly unknown[]) {
+    if (!Number.isSafeInteger(dim) || (dim as number) < 0)
+      return `shape has an entry ${String(dim)} that is not a size`;
+    size *= dim as number;
+  }
+  if (size === data.length) return undefined;
+  return `shape [${shape}] needs ${size} elements, data has ${data.length}`;
+}

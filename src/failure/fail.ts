@@ -1,0 +1,34 @@
+import { type FailureId, failures } from "./failures.js";
+import { ServingError } from "./serving-error.js";
+
+/** The numbers and names that the text of failure `Id` needs. */
+export type FailureDetails<Id extends FailureId> = Parameters<(typeof failures)[Id]["text"]>[0];
+
+/** Where a failure happened, and what caused it. */
+export interface FailurePlace {
+  readonly service?: string | undefined;
+  readonly api?: string | undefined;
+  readonly cause?: unknown;
+  readonly incident?: string | undefined;
+}
+
+/**
+ * Makes the `ServingError` of one row of the failure table.
+ *
+ * @param id      The row.
+ * @param details What its text names; sent to the caller as `details`.
+ * @param place   Service and api, when known where it is raised.
+ */
+export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, place?: FailurePlace): ServingError {
+  const row = failures[id];
+  return new ServingError({
+    id,
+    code: row.code,
+    message: (row.text as (details: unknown) => string)(details),
+    details: details as Record<string, unknown>,
+    fix: row.fix,
+    ...("httpStatus" in row ? { httpStatus: row.httpStatus } : undefined),
+    ...("retryable" in row ? { retryable: row.retryable } : undefined),
+    ...place,
+  });
+}

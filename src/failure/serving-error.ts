@@ -1,0 +1,80 @@
+import { type Code, isRetryableCode, statusByCode } from "./codes.js";
+
+/** What an author gives to `new ServingError(…)`. */
+export interface ServingErrorInit {
+  /** One of the sixteen codes; decides the HTTP status. */
+  readonly code: Code;
+  /** A stable name for this failure, e.g. `"no_such_page"`. Default: the code. */
+  readonly id?: string | undefined;
+  /** What happened, with the numbers, in one sentence. Reaches the caller as it is. */
+  readonly message: string;
+  /** Plain data a caller can act on. Reaches the caller. Default `{}`. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+  /** Default: `true` for `unavailable`, `resource_exhausted` and `aborted`. */
+  readonly retryable?: boolean | undefined;
+  /** Kept and logged where the failure was raised; never sent. */
+  readonly cause?: unknown;
+  /** Service and api where it happened. Filled in by ekiben when absent. */
+  readonly service?: string | undefined;
+  readonly api?: string | undefined;
+  /** Overrides the status of `code` over HTTP, e.g. 413. */
+  readonly httpStatus?: number | undefined;
+  /** What to do about it; shown on a terminal and in logs, never sent. */
+  readonly fix?: string | undefined;
+  /** Id of the log line that holds the stack, for failures whose text is masked at the HTTP edge. */
+  readonly incident?: string | undefined;
+}
+
+const marker = Symbol.for("ekiben.ServingError");
+
+/**
+ * The only error class that crosses a border between services.
+ *
+ * Authors throw it; it arrives in the caller as the same class with the same fields over any number of hops, in any
+ * placement, and in `ekiben/client`. Anything else that is thrown becomes one with code `internal`.
+ */
+export class ServingError extends Error {
+  readonly code: Code;
+  readonly id: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  /** Service in which it was raised; `""` until it leaves one. */
+  readonly service: string;
+  /** Api in which it was raised; `""` until it leaves one. */
+  readonly api: string;
+  readonly retryable: boolean;
+  readonly httpStatus: number;
+  readonly fix: string | undefined;
+  readonly incident: string | undefined;
+
+  constructor(init: ServingErrorInit) {
+    super(init.message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.code = init.code;
+    this.id = init.id ?? init.code;
+    this.details = init.details ?? {};
+    this.service = init.service ?? "";
+    this.api = init.api ?? "";
+    this.retryable = init.retryable ?? isRetryableCode(init.code);
+    this.httpStatus = init.httpStatus ?? statusByCode[init.code];
+    this.fix = init.fix;
+    this.incident = init.incident;
+  }
+
+  /** `error instanceof ServingError` also holds when two copies of ekiben are loaded; subclasses keep the ordinary rule. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== ServingError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === "object" && value !== null && marker in value;
+  }
+}
+
+Object.defineProperty(ServingError.prototype, "name", { value: "ServingError" });
+Object.defineProperty(ServingError.prototype, marker, { value: true });
+
+/** A state that the code's own invariants rule out. */
+export function unreachable(what: string): never {
+  throw new ServingError({
+    code: "internal",
+    id: "unreachable",
+    message: `ekiben reached a state it should not: ${what}`,
+    fix: "This is a fault in ekiben; please report it with this message and the stack.",
+  });
+}

@@ -1,0 +1,62 @@
+/** What an app runs with once every option is decided: complete, in fixed units, no alternatives left. */
+export interface AppSettings {
+  readonly server: ServerSettings;
+  readonly services: ReadonlyMap<string, ServiceSettings>;
+}
+
+/** The HTTP server and the process around it. */
+export interface ServerSettings {
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** How long a drain may take before what is left is cancelled. */
+  readonly drainTimeoutMs: number;
+  /** `"all"` checks every call; `"outside"` only values that come from HTTP or another process. */
+  readonly checks: "all" | "outside";
+  readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  readonly http: HttpSettings;
+}
+
+export interface HttpSettings {
+  /** `false`, `true` for any origin, or the origins allowed. */
+  readonly cors: boolean | readonly string[];
+  readonly maxBodyBytes: number;
+  /** Levels of nesting a JSON body may have. */
+  readonly maxBodyDepth: number;
+  readonly maxHeaderBytes: number;
+  /** From the end of the headers to the first byte of the body, and again to its last. */
+  readonly bodyTimeoutMs: number;
+  readonly maxConnections: number;
+  readonly accessLog: boolean;
+}
+
+export interface ServiceSettings {
+  readonly version: string;
+  readonly description: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly placement: "inline" | "thread" | "process";
+  /** `min` equals `max` for a fixed number. */
+  readonly replicas: { readonly min: number; readonly max: number; readonly targetInFlight: number };
+  readonly resources: {
+    /** Cores, may be a fraction. */
+    readonly cpu: number;
+    /** `Infinity` when not declared. */
+    readonly memoryBytes: number;
+    readonly gpu: number;
+    readonly gpuType: string;
+  };
+  readonly startTimeoutMs: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly apis: ReadonlyMap<string, ApiSettings>;
+}
+
+/** Bounds of one api's lane in one replica, and what callers may assume. */
+export interface ApiSettings {
+  /** Bounds a call to this api; at the edge it is the request's deadline. */
+  readonly timeoutMs: number;
+  /** Calls running at once. */
+  readonly maxConcurrent: number;
+  /** Calls waiting for a place; one more is refused. */
+  readonly maxQueued: number;
+  readonly idempotent: boolean;
+}
