@@ -1,0 +1,34 @@
+import type { LanguageIdentifier as Cld3 } from "cld3-asm";
+
+/** What language a text is written in, as a BCP 47 code, and how sure the network is (0 to 1). */
+export interface IdentifiedLanguage {
+  readonly language: string;
+  readonly probability: number;
+}
+
+const maxBytes = 700;
+
+/** Tells the language of a text: Compact Language Detector v3, WebAssembly. About 0.2 ms a text. */
+export class LanguageModel {
+  readonly #identifier: Cld3;
+
+  private constructor(identifier: Cld3) {
+    this.#identifier = identifier;
+  }
+
+  static async load(): Promise<LanguageModel> {
+    const { loadModule } = await import("cld3-asm");
+    const factory = await loadModule();
+    return new LanguageModel(factory.create(0, maxBytes));
+  }
+
+  identify(text: string): IdentifiedLanguage {
+    const { language, probability } = this.#identifier.findLanguage(text);
+    return { language, probability };
+  }
+
+  /** Frees the memory of the WebAssembly instance. */
+  dispose(): void {
+    this.#identifier.dispose();
+  }
+}
