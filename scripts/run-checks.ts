@@ -1,0 +1,93 @@
+// Everything that is checked without running the code, two checks at a time.   tsx scripts/run-checks.ts [name …]
+//
+// Needs dist/ (`npm run build`): examples and type tests import "ekiben" by name.
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { repositoryRoot, typescriptBin } from "./repository.js";
+
+interface Check {
+  readonly name: string;
+  /** Arguments to node. */
+  readonly command: readonly string[];
+  /** A folder the command writes: the check fails when that changes anything in it. */
+  readonly generates?: string;
+}
+
+const compile = (project: string, version: "typescript" | "typescript-7" = "typescript") => [
+  typescriptBin(version),
+  "--noEmit",
+  "-p",
+  project,
+];
+const bin = (path: string) => join(repositoryRoot, "node_modules", path);
+
+const checks: readonly Check[] = [
+  { name: "types: src, test, scripts", command: compile("tsconfig.json") },
+  { name: "types: examples", command: compile("examples/tsconfig.json") },
+  { name: "types: bench", command: compile("bench/tsconfig.json") },
+  { name: "type tests, TypeScript 5.9", command: compile("test/types/tsconfig.json") },
+  { name: "type tests, TypeScript 7.0", command: compile("test/types/tsconfig.json", "typescript-7") },
+  { name: "format and lint", command: [bin("@biomejs/biome/bin/biome"), "check", "."] },
+  {
+    name: "generated docs are up to date",
+    command: ["--import", "tsx", "scripts/generate-docs.ts"],
+    generates: "docs/reference",
+  },
+  { name: "package: publint", command: [bin("publint/src/cli.js"), "run", "--strict"] },
+  {
+    name: "package: are the types right",
+    command: [bin("@arethetypeswrong/cli/dist/index.js"), "--pack", ".", "--profile", "esm-only"],
+  },
+  { name: "nothing unused (knip)", command: [bin("knip/bin/knip.js")] },
+];
+
+const wanted = process.argv.slice(2);
+const queue = checks.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+const failed: string[] = [];
+await Promise.all([work(), work()]);
+if (failed.length > 0) {
+  console.error(`\n${failed.length} of the checks failed: ${failed.join("; ")}`);
+  process.exit(1);
+}
+
+async function work(): Promise<void> {
+  for (let check = queue.shift(); check !== undefined; check = queue.shift()) {
+    const startedAt = performance.now();
+    const problem = await run(check);
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    console.log(`${problem === undefined ? "ok    " : "FAILED"} ${check.name} (${seconds} s)`);
+    if (problem === undefined) continue;
+    console.log(problem);
+    failed.push(check.name);
+  }
+}
+
+/** What is wrong; `undefined` when nothing is. */
+async function run({ command, generates }: Check): Promise<string | undefined> {
+  const before = generates === undefined ? undefined : readFolder(generates);
+  const output = await runNode(command);
+  if (output !== undefined || generates === undefined) return output;
+  const after = readFolder(generates);
+  const changed = [...after].filter(([file, text]) => before?.get(file) !== text).map(([file]) => file);
+  return changed.length === 0 ? undefined : `was out of date and has been written anew: ${changed.join(", ")}`;
+}
+
+/** Everything the command printed when it failed; `undefined` when it succeeded. */
+function runNode(command: readonly string[]): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, command, { cwd: repositoryRoot, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk));
+    child.stderr.on("data", (chunk: Buffer) => (output += chunk));
+    child.on("error", reject);
+    child.on("close", (status) => resolve(status === 0 ? undefined : output));
+  });
+}
+
+function readFolder(folder: string): Map<string, string> {
+  const path = join(repositoryRoot, folder);
+  if (!existsSync(path)) return new Map();
+  const files = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isFile());
+  return new Map(files.map(({ name }) => [`${folder}/${name}`, readFileSync(join(path, name), "utf8")]));
+}

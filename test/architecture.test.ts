@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { findFaults } from "./architecture/find-faults.js";
+import { layers } from "./architecture/layers.js";
+import { parseTree, readSources } from "./architecture/source-tree.js";
+
+describe("src/", () => {
+  it("keeps the rules of the house: who imports whom, sizes, names, exports", () => {
+    const files = parseTree(readSources(join(import.meta.dirname, "../src")));
+    assert.ok(files.length > 50, "the tree was found");
+    assert.deepEqual(findFaults(files, layers), []);
+  });
+});
+
+describe("the check of src/", () => {
+  const table = { base: { may: [] }, call: { may: ["base"] }, client: { may: ["call:types"], except: {} } };
+  const find = (sources: Record<string, string>) => findFaults(parseTree(new Map(Object.entries(sources))), table);
+  const lines = (count: number) => "// a line\n".repeat(count);
+
+  it("finds nothing in a tree that keeps the rules", () => {
+    const faults = find({
+      "index.ts": 'export * from "./call/call.js";\n',
+      "client.ts": 'export { connect } from "./client/connect.js";\n',
+      "base/fifo.ts": "export class Fifo {}\n",
+      "base/base64.ts": "export const decodeBase64 = 1;\n",
+      "call/call.ts": 'import { Fifo } from "../base/fifo.js";\nexport const queue = new Fifo();\n',
+      "client/connect.ts": 'import type { queue } from "../call/call.js";\nexport const connect = 1;\n',
+    });
+    assert.deepEqual(faults, []);
+  });
+
+  it("refuses an import that the table does not name, static, dynamic, of a type or re-exported", () => {
+    const imports = [
+      'import { queue } from "../call/call.js";',
+      'import type { queue } from "../call/call.js";',
+      'export { queue } from "../call/call.js";',
+      'const lazy = () => import("../call/call.js");',
+      'let type: import("../call/call.js").queue;',
+    ];
+    for (const line of imports) {
+      assert.deepEqual(find({ "base/fifo.ts": line, "call/call.ts": "export const queue = 1;" }), [
+        "base/fifo.ts imports call/call.ts: base may import nothing",
+      ]);
+    }
+  });
+
+  it("refuses a value where the table names types alone", () => {
+    const tree = { "call/call.ts": "export const queue = 1;", "client/a.ts": "" };
+    assert.deepEqual(find({ ...tree, "client/a.ts": 'import type { queue } from "../call/call.js";' }), []);
+    assert.equal(find({ ...tree, "client/a.ts": 'import { type queue } from "../call/call.js";' }).length, 1);
+  });
+
+  it("refuses a folder without a row and a file without a folder", () => {
+    assert.deepEqual(find({ "extra/a.ts": "", "loose.ts": "" }), [
+      "folder extra has no row in the table of layers",
+      "loose.ts lies in no folder and is not an entry",
+    ]);
+  });
+
+  it("refuses a circle, also one of types", () => {
+    const faults = find({
+      "base/a.ts": 'import { b } from "./b.js";',
+      "base/b.ts": 'import type { c } from "./c.js";',
+      "base/c.ts": 'import { a } from "./a.js";',
+    });
+    assert.deepEqual(faults, [
+      "files import one another in a circle: base/a.ts -> base/b.ts -> base/c.ts -> base/a.ts",
+    ]);
+  });
+
+  it("refuses Node's modules and packages in what the client loads", () => {
+    const faults = find({
+      "client.ts": 'export { connect } from "./client/connect.js";',
+      "client/connect.ts": 'import { readFile } from "node:fs";\nimport type { Buffer } from "node:buffer";',
+    });
+    assert.deepEqual(faults, [
+      "client/connect.ts imports node:fs, and client.ts, which runs in browsers, loads client/connect.ts",
+    ]);
+  });
+
+  it("refuses default exports, and export * outside an entry", () => {
+    const faults = find({
+      "base/a.ts": "export default class A {}",
+      "base/b.ts": "const b = 1;\nexport default b;",
+      "base/c.ts": 'export * from "./a.js";',
+    });
+    assert.deepEqual(faults, [
+      "base/a.ts has a default export; name what it exports",
+      "base/b.ts has a default export; name what it exports",
+      "base/c.ts says export *; only an entry may",
+    ]);
+  });
+
+  it("refuses a file over 450 lines and a function over 80", () => {
+    const faults = find({
+      "base/long.ts": lines(451),
+      "base/tall.ts": `export const grow = () => {\n${lines(79)}};\nclass Tree { climb() {\n${lines(79)}} }\n`,
+      "base/fits.ts": `${lines(360)}export function fit() {\n${lines(78)}}\n`,
+    });
+    assert.deepEqual(faults, [
+      "base/long.ts has 451 lines, at most 450 are allowed",
+      "base/tall.ts: grow has 81 lines, at most 80 are allowed",
+      "base/tall.ts: climb has 81 lines, at most 80 are allowed",
+    ]);
+  });
+
+  it("refuses names that say nothing, numbered twins, and other than kebab-case", () => {
+    const faults = find({
+      "base/call-util.ts": "",
+      "base/proxy.ts": "export class ProxyManager {}",
+      "base/proxy2.ts": "",
+      "base/someThing.ts": "",
+    });
+    assert.deepEqual(faults, [
+      'base/call-util.ts: the name call-util says "util", which says nothing',
+      'base/proxy.ts: the name ProxyManager says "manager", which says nothing',
+      "base/proxy2.ts is a numbered twin of base/proxy.ts",
+      "base/someThing.ts is not named in kebab-case",
+    ]);
+  });
+});

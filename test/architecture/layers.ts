@@ -1,0 +1,52 @@
+/** One folder of src/, and what its files may import. */
+export interface Layer {
+  /** Folders, or a file as `"handle/directory"`. `":types"` behind one allows `import type` alone. */
+  readonly may: readonly string[];
+  /** What single files of the folder may import besides. */
+  readonly except?: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * Who may import whom: a folder may import itself and what its row names.
+ *
+ * Rows are in the order of the layers: what an app is made of first, what makes an app of it last. Sending calls (`handle`)
+ * and running them (`replica`) meet in `placement/inline.ts` alone. `app` puts one app together out of everything below it,
+ * so that no other folder needs to know them all.
+ */
+export const layers: Readonly<Record<string, Layer>> = {
+  base: { may: [] },
+  failure: { may: [] },
+  call: { may: ["base", "failure"] },
+  options: { may: ["base", "failure"] },
+  define: { may: ["call", "options", "failure", "base"] },
+  observe: { may: ["call", "failure", "base"] },
+  graph: { may: ["define", "options", "failure", "base"] },
+  handle: { may: ["define", "call", "observe", "options", "failure", "base"] },
+  replica: { may: ["define", "call", "observe", "options", "failure", "base"] },
+  placement: { may: ["call", "options:types", "failure", "base"], except: { "inline.ts": ["replica"] } },
+  http: { may: ["handle", "define", "graph", "call", "observe", "options", "failure", "base"] },
+  supervisor: { may: ["graph", "placement", "handle/directory", "observe", "options", "failure", "base"] },
+  app: {
+    may: [
+      ...["supervisor", "http", "placement", "replica", "handle", "graph"],
+      ...["observe", "define", "options", "call", "failure", "base"],
+    ],
+  },
+  client: { may: ["define:types", "call:types", "failure", "base"] },
+  testing: { may: ["app", "handle", "graph", "define", "observe", "options", "call", "failure", "base"] },
+  cli: { may: ["app", "graph", "define", "observe", "options", "failure", "base"] },
+};
+
+/** The published entries. They re-export, and alone may say `export *`. Nothing imports them. */
+export const entries: readonly string[] = ["index.ts", "client.ts", "testing.ts"];
+
+/** Runs in browsers too, so nothing it loads may be Node's. */
+export const browserEntry = "client.ts";
+
+export const maxFileLines = 450;
+export const maxFunctionLines = 80;
+
+/** Words that say nothing of what a thing does. */
+export const emptyWords: readonly string[] = [
+  ...["manager", "helper", "helpers", "util", "utils", "base", "impl", "info", "data", "common"],
+];

@@ -1,0 +1,134 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, posix, relative, sep } from "node:path";
+import ts from "typescript";
+
+/** One import or re-export. */
+export interface Import {
+  readonly specifier: string;
+  /** Path of the file inside the tree; `undefined` for packages and Node's own modules. */
+  readonly file: string | undefined;
+  /** `import type` or `export type`: gone when the code runs. */
+  readonly isType: boolean;
+}
+
+export interface LongFunction {
+  readonly name: string;
+  readonly lines: number;
+}
+
+/** What the rules need to know of a file. */
+export interface SourceFile {
+  /** Below the root, with `/`: `"call/invoke.ts"`. */
+  readonly path: string;
+  readonly lines: number;
+  readonly imports: readonly Import[];
+  /** Names of what is exported; of a class also `Class.method`. */
+  readonly exports: readonly string[];
+  readonly hasDefaultExport: boolean;
+  readonly hasStarExport: boolean;
+  readonly functions: readonly LongFunction[];
+}
+
+/** Reads every file of a folder but its tests: path below the folder → text. */
+export function readSources(root: string): Map<string, string> {
+  const files = readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !entry.name.endsWith(".test.ts"))
+    .map((entry) => join(entry.parentPath, entry.name));
+  return new Map(files.map((file) => [relative(root, file).split(sep).join("/"), readFileSync(file, "utf8")]));
+}
+
+export function parseTree(sources: ReadonlyMap<string, string>): SourceFile[] {
+  return [...sources].map(([path, text]) => parseFile(path, text));
+}
+
+export function parseFile(path: string, text: string): SourceFile {
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const imports: Import[] = [];
+  const functions: LongFunction[] = [];
+  const visit = (node: ts.Node): void => {
+    const found = readImport(path, node);
+    if (found !== undefined) imports.push(found);
+    if (ts.isFunctionLike(node) && "body" in node && node.body !== undefined) {
+      functions.push({ name: nameOf(node), lines: countLines(source, node) });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return {
+    path,
+    lines: text.replace(/\n$/, "").split("\n").length,
+    imports,
+    exports: source.statements.flatMap(exportedNames),
+    hasDefaultExport: source.statements.some(isDefaultExport),
+    hasStarExport: source.statements.some((node) => ts.isExportDeclaration(node) && node.exportClause === undefined),
+    functions,
+  };
+}
+
+function readImport(path: string, node: ts.Node): Import | undefined {
+  if (ts.isImportDeclaration(node)) {
+    // With verbatimModuleSyntax, `import { type X }` still loads the module.
+    return toImport(path, node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+  }
+  if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
+    return toImport(path, node.moduleSpecifier, node.isTypeOnly);
+  }
+  if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+    return toImport(path, node.argument.literal, true);
+  }
+  if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+    const [specifier] = node.arguments;
+    return specifier === undefined ? undefined : toImport(path, specifier, false);
+  }
+  return undefined;
+}
+
+function toImport(path: string, node: ts.Node, isType: boolean): Import | undefined {
+  if (!ts.isStringLiteral(node)) return undefined;
+  const specifier = node.text;
+  if (!specifier.startsWith(".")) return { specifier, file: undefined, isType };
+  const file = posix.normalize(posix.join(posix.dirname(path), specifier)).replace(/\.js$/, ".ts");
+  return { specifier, file, isType };
+}
+
+function isDefaultExport(node: ts.Statement): boolean {
+  if (ts.isExportAssignment(node)) return true;
+  return ts.canHaveModifiers(node) && hasModifier(node, ts.SyntaxKind.DefaultKeyword);
+}
+
+function hasModifier(node: ts.HasModifiers, kind: ts.SyntaxKind): boolean {
+  return ts.getModifiers(node)?.some((modifier) => modifier.kind === kind) ?? false;
+}
+
+function exportedNames(node: ts.Statement): string[] {
+  if (ts.isExportDeclaration(node)) {
+    const clause = node.exportClause;
+    return clause !== undefined && ts.isNamedExports(clause) ? clause.elements.map(({ name }) => name.text) : [];
+  }
+  if (!ts.canHaveModifiers(node) || !hasModifier(node, ts.SyntaxKind.ExportKeyword)) return [];
+  if (ts.isVariableStatement(node)) {
+    return node.declarationList.declarations.flatMap(({ name }) => (ts.isIdentifier(name) ? [name.text] : []));
+  }
+  if (ts.isClassDeclaration(node) && node.name !== undefined) {
+    const className = node.name.text;
+    const methods = node.members.filter((member) => ts.isMethodDeclaration(member));
+    return [className, ...methods.map((method) => `${className}.${method.name.getText()}`)];
+  }
+  const name = (node as { name?: ts.Node }).name;
+  return name !== undefined && ts.isIdentifier(name) ? [name.text] : [];
+}
+
+function nameOf(node: ts.SignatureDeclaration): string {
+  if (node.name !== undefined) return node.name.getText();
+  if (ts.isConstructorDeclaration(node)) return "constructor";
+  const parent = node.parent;
+  if (ts.isVariableDeclaration(parent) || ts.isPropertyAssignment(parent) || ts.isPropertyDeclaration(parent)) {
+    return parent.name.getText();
+  }
+  return "an anonymous function";
+}
+
+function countLines(source: ts.SourceFile, node: ts.Node): number {
+  const from = source.getLineAndCharacterOfPosition(node.getStart(source)).line;
+  return source.getLineAndCharacterOfPosition(node.getEnd()).line - from + 1;
+}
