@@ -1,0 +1,22 @@
+export const documentKinds = ["invoice", "weather", "recipe", "resume"] as const;
+
+export type DocumentKind = (typeof documentKinds)[number];
+
+/**
+ * What each kind of document sounds like. Three sentences a kind, averaged, stand for it: with a single sentence an
+ * invoice for coffee beans counts as a recipe.
+ */
+export const examplesByKind: Readonly<Record<DocumentKind, readonly string[]>> = {
+  invoice: [
+    "Invoice number and billing address",
+    "Total amount due in dollars",
+    "Please pay this bill by bank transfer",
+  ],
+  weather: [
+    "Tomorrow will be sunny with clouds",
+    "A storm brings rain and wind",
+    "Temperatures drop below zero with snow",
+  ],
+  recipe: ["Chop the onions and fry them in oil", "Mix the flour, sugar and eggs", "Bake in the oven and serve"],
+  resume: ["Work experience as a manager", "University degree and education", "Professional skills and languages"],
+};

@@ -1,0 +1,19 @@
+import type { Sentiment } from "@ekiben/example-models/sentiment";
+
+/** How often each pattern may be expected; brings the eight features to a like size. */
+const patterns: readonly (readonly [pattern: RegExp, scale: number])[] = [
+  [/[A-Z]/g, 5],
+  [/!/g, 50],
+  [/[$%]/g, 50],
+  [/\d/g, 5],
+  [/\b(free|money|offer|click|remove|order|save)\b/gi, 100],
+  [/[>|_]/g, 20],
+  [/\b(wrote|patch|server|file|code|list)\b/gi, 100],
+];
+
+/** How a mail is written, whatever it says: eight numbers, the last of them its sentiment. */
+export function measureStyle(text: string, sentiment: Sentiment): number[] {
+  const length = text.length || 1;
+  const rates = patterns.map(([pattern, scale]) => ((text.match(pattern) ?? []).length / length) * scale);
+  return [...rates, sentiment(text)];
+}
