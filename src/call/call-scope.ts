@@ -57,8 +57,10 @@ export class CallScope implements CurrentCall {
   #isClosed = false;
   #children: Set<CallScope> | undefined;
   #listeners: CancelListener[] | undefined;
+  #endings: (() => void)[] | undefined;
   #controller: AbortController | undefined;
   #log: Logger | undefined;
+  #identity: Caller | undefined;
 
   /**
    * @param call   Data of the call.
@@ -100,6 +102,12 @@ export class CallScope implements CurrentCall {
     return this.call.caller;
   }
 
+  /** This call as the caller of those below it. */
+  get identity(): Caller {
+    this.#identity ??= { service: this.call.service, api: this.call.api };
+    return this.#identity;
+  }
+
   get trace(): TraceContext {
     return this.call.request.trace;
   }
@@ -137,6 +145,12 @@ export class CallScope implements CurrentCall {
     if (at >= 0) this.#listeners?.splice(at, 1);
   }
 
+  /** Calls `run` when the scope ends, however that happens. */
+  onEnd(run: () => void): void {
+    if (this.#isClosed) run();
+    else (this.#endings ??= []).push(run);
+  }
+
   /** The api has answered: whatever it left open below is cancelled (C2). */
   close(): void {
     if (this.#isClosed) return;
@@ -170,6 +184,8 @@ export class CallScope implements CurrentCall {
   #release(): void {
     this.#isClosed = true;
     this.#listeners = undefined;
+    if (this.#endings !== undefined) for (const run of this.#endings) run();
+    this.#endings = undefined;
     if (this.#inWheel) this.time.wheel.remove(this);
     if (this.#parent !== undefined) this.#parent.#children?.delete(this);
   }

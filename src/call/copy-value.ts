@@ -26,10 +26,10 @@ class Refusal {
  * hold, `Tensor`, `Blob`, `File`, `Date`, `bigint`, `Map`, `Set` and `undefined` may; everything else is refused. Blobs and files are immutable and shared.
  *
  * @param value The value.
- * @param name  What to call it in a message, e.g. `"input"`.
- * @throws {ServingError} `not_transferable`, naming the path.
+ * @param name  Which of the two it is.
+ * @throws {ServingError} `not_transferable` (an input) or `output_not_transferable`, naming the path.
  */
-export function copyValue(value: unknown, name: string): unknown {
+export function copyValue(value: unknown, name: "input" | "output"): unknown {
   if (typeof value !== "object" || value === null) {
     if (typeof value === "function" || typeof value === "symbol") throw refuse(new Refusal(describe(value)), name);
     return value;
@@ -42,8 +42,10 @@ export function copyValue(value: unknown, name: string): unknown {
   }
 }
 
-const refuse = (refusal: Refusal, name: string) =>
-  fail("not_transferable", { path: name + refusal.path, what: refusal.what });
+function refuse({ path, what }: Refusal, name: "input" | "output") {
+  const id = name === "input" ? "not_transferable" : "output_not_transferable";
+  return fail(id, { path: name + path, what });
+}
 
 function copyObject(value: object, depth: number): unknown {
   if (depth > maxDepth) throw new Refusal(`nested more than ${maxDepth} levels deep, or contains itself`);

@@ -21,10 +21,10 @@ export async function invoke(
   scope: CallScope,
   isChecked: boolean,
 ): Promise<unknown> {
-  if (!isChecked) return runInScope(scope, () => target.run(input));
+  if (!isChecked) return runInScope(scope, target.run, input);
   let checked = target.checkInput(input);
   if (checked instanceof Promise) checked = await checked;
-  const output: unknown = await runInScope(scope, () => target.run(checked));
+  const output: unknown = await runInScope(scope, target.run, checked);
   return target.checkOutput(output, checked);
 }
 
@@ -40,7 +40,7 @@ export async function* invokeStream(
   isChecked: boolean,
 ): AsyncGenerator<unknown, void, undefined> {
   const checked = isChecked ? await target.checkInput(input) : input;
-  const items = runInScope(scope, () => target.run(checked)) as AsyncIterable<unknown>;
+  const items = runInScope(scope, target.run, checked) as AsyncIterable<unknown>;
   const iterator = runInScope(scope, () => items[Symbol.asyncIterator]());
   let isDone = false;
   try {

@@ -28,6 +28,8 @@ export interface ServiceDescriptor {
   /** In declaration order. */
   readonly apis: ReadonlyMap<string, ApiDescriptor>;
   readonly dependencies: readonly DependencyDescriptor[];
+  /** In a test: functions that answer in place of the class, which is then never constructed again. */
+  readonly fake?: Readonly<Record<string, (input: any) => unknown>>;
   /** What is wrong with the declaration itself. */
   readonly faults: readonly GraphFault[];
 }

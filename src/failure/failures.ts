@@ -137,6 +137,16 @@ const callFailures = {
     text: (d) => `${d.path} is ${d.what}, which can't cross from one service to another`,
     fix: "Pass plain data: JSON values, Uint8Array, Tensor, Blob, File, Date, bigint, Map, Set.",
   }),
+  output_not_transferable: row<{ path: string; what: string }>({
+    code: "internal",
+    text: (d) => `${d.path} is ${d.what}, which can't cross from one service to another`,
+    fix: "Return plain data: JSON values, Uint8Array, Tensor, Blob, File, Date, bigint, Map, Set.",
+  }),
+  not_replaced: row<{ service: string; api: string }>({
+    code: "unimplemented",
+    text: (d) => `the fake of ${d.service} that this test gave has no ${d.api}`,
+    fix: "Add the function to the object given in compose(…, { replace }).",
+  }),
   unhandled_error: row<{ error: string }>({
     code: "internal",
     text: (d) => d.error,

@@ -1,4 +1,4 @@
-import type { EdgeOptions } from "../define/depends.js";
+import type { EdgeOptions, ServiceClass } from "../define/depends.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
 
 /** Service `from` calls service `to` through the class field `field`. */
@@ -6,6 +6,8 @@ export interface GraphEdge {
   readonly from: string;
   readonly field: string;
   readonly to: string;
+  /** The class that `depends()` names; in a test another may stand in for it. */
+  readonly target: ServiceClass;
   readonly options: EdgeOptions;
 }
 

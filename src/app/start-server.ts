@@ -1,0 +1,77 @@
+import { pino } from "pino";
+import { systemClock } from "../base/clock.js";
+import type { Logger } from "../base/logger.js";
+import type { ServiceClass } from "../define/depends.js";
+import { drawGraph } from "../graph/draw-graph.js";
+import { createHttpServer } from "../http/server.js";
+import { createMetrics } from "../observe/metrics.js";
+import type { OptionSources } from "../options/resolve-options.js";
+import type { ServerSettings, ServiceSettings } from "../options/settings.js";
+import { planApp } from "./plan-app.js";
+import type { ServeOptions, Server } from "./serve.js";
+import { type App, startApp } from "./start-app.js";
+
+/** Does what `serve` promises. */
+export async function startServer(entry: ServiceClass, options: ServeOptions): Promise<Server> {
+  const begun = systemClock.now();
+  const onProgress = options.onProgress ?? (() => {});
+  const { plan } = planApp(entry, sourcesOf(options));
+  const { graph, settings } = plan;
+  const log = options.log ?? createLog(settings.server.logLevel);
+  const app = await startApp(plan, { log, onProgress });
+  try {
+    const http = await createHttpServer({
+      graph,
+      settings: settings.server.http,
+      server: settings.server,
+      apis: (settings.services.get(graph.entry) as ServiceSettings).apis,
+      caller: app.caller,
+      readiness: () => app.readiness(),
+      metrics: createMetrics(app.stats).read,
+      graphSvg: async () => drawGraph(graph),
+      log,
+      ...(options.fastify && { configure: options.fastify }),
+    });
+    const { url, port } = await http.listen();
+    onProgress({ kind: "listening", url, ms: systemClock.now() - begun });
+    let closing: Promise<void> | undefined;
+    const close = () => (closing ??= drainServer(app, http, settings.server, onProgress));
+    return { url, port, graph, close };
+  } catch (error) {
+    await app.stop();
+    throw error;
+  }
+}
+
+/** The edge first, so that nothing new comes in; then the services, callers before callees. */
+async function drainServer(
+  app: App,
+  http: { close(): Promise<void> },
+  { drainTimeoutMs }: ServerSettings,
+  onProgress: NonNullable<ServeOptions["onProgress"]>,
+): Promise<void> {
+  const inFlight = [...app.stats.edges.values()].reduce(
+    (sum, edge) => (edge.caller === "http" ? sum + edge.inFlight : sum),
+    0,
+  );
+  onProgress({ kind: "draining", inFlight });
+  const limit = AbortSignal.timeout(drainTimeoutMs);
+  const cut = new Promise<void>((resolve) => limit.addEventListener("abort", () => resolve(), { once: true }));
+  const closed = http.close();
+  await Promise.race([closed, cut]);
+  await app.stop(limit);
+  await closed;
+}
+
+function sourcesOf({ port, host, options, flags, env }: ServeOptions): OptionSources {
+  const given = { ...options, ...(port !== undefined && { port }), ...(host !== undefined && { host }) };
+  return {
+    flags: flags ?? {},
+    env: env ?? process.env,
+    appFile: { path: "serve()", value: given },
+  };
+}
+
+function createLog(level: ServerSettings["logLevel"]): Logger {
+  return pino({ level }) as unknown as Logger;
+}

@@ -1,0 +1,74 @@
+import type { Caller } from "../call/call.js";
+import { currentScope } from "../call/current-call.js";
+import type { ApiDescriptor } from "../define/descriptor.js";
+import type { CallOptions } from "../define/handle-type.js";
+import { type CallRoute, type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
+
+/** A service as one caller reaches it: a route for each api. */
+export interface HandleTarget {
+  readonly apis: ReadonlyMap<string, ApiDescriptor>;
+  readonly routeOf: (api: ApiDescriptor) => CallRoute;
+}
+
+/**
+ * Makes the handle of a service: an object with one generated method an api.
+ *
+ * @param caller Who calls when no api is running: `start()` of a service, or a program.
+ */
+export function createHandle(target: HandleTarget, caller: Caller): object {
+  const handle: Record<string, unknown> = {};
+  for (const api of target.apis.values()) {
+    const route = target.routeOf(api);
+    const method = api.kind === "unary" ? createUnaryMethod(route, caller) : createStreamMethod(route, caller);
+    handle[api.name] = Object.defineProperty(method, "name", { value: `${route.service}.${api.name}` });
+  }
+  return Object.freeze(handle);
+}
+
+function createUnaryMethod(route: CallRoute, caller: Caller) {
+  return (input?: unknown, options?: CallOptions): Promise<unknown> => {
+    const parent = currentScope();
+    const send = (value: unknown): Promise<unknown> => {
+      try {
+        return dispatchCall(route, openScope(route, describeStart(value, options, parent, caller)));
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    };
+    return isPromiseLike(input) ? Promise.resolve(input).then(send) : send(input);
+  };
+}
+
+function createStreamMethod(route: CallRoute, caller: Caller) {
+  return (input?: unknown, options?: CallOptions): AsyncIterable<unknown> => {
+    const parent = currentScope();
+    const open = (value: unknown) =>
+      dispatchStream(route, openScope(route, describeStart(value, options, parent, caller)));
+    return isPromiseLike(input) ? openLater(input, open) : open(input);
+  };
+}
+
+async function* openLater(input: PromiseLike<unknown>, open: (value: unknown) => AsyncIterable<unknown>) {
+  yield* open(await input);
+}
+
+function describeStart(
+  input: unknown,
+  options: CallOptions | undefined,
+  parent: ReturnType<typeof currentScope>,
+  caller: Caller,
+): CallStart {
+  return {
+    input,
+    caller: parent?.identity ?? caller,
+    parent: options?.detach === true ? undefined : parent,
+    request: parent?.call.request,
+    timeoutMs: options?.timeoutMs,
+    signal: options?.signal,
+    outside: false,
+  };
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
+}

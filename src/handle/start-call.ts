@@ -1,0 +1,115 @@
+import type { Caller } from "../call/call.js";
+import { CallScope, type CallTime } from "../call/call-scope.js";
+import { RequestContext } from "../call/request-context.js";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import type { EdgeStats } from "../observe/call-stats.js";
+import { pickLink } from "./balancer.js";
+import type { ServiceLinks } from "./directory.js";
+import { ReplyStream } from "./reply-stream.js";
+
+/** One api as a handle reaches it: made once, used by each call. */
+export interface CallRoute {
+  readonly service: string;
+  readonly api: string;
+  /** The shorter of the api's and the edge's. */
+  readonly timeoutMs: number;
+  readonly links: ServiceLinks;
+  readonly stats: EdgeStats;
+  readonly time: CallTime;
+}
+
+/** What differs from call to call. */
+export interface CallStart {
+  readonly input: unknown;
+  readonly caller: Caller;
+  /** Whose deadline and cancellation the call shares; absent from outside and for a detached call. */
+  readonly parent: CallScope | undefined;
+  readonly request: RequestContext | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly outside: boolean;
+}
+
+/**
+ * Gives a call its scope and its deadline: the api's time from now, never later than the parent's.
+ *
+ * @throws {ServingError} why the call can't begin: its caller has ended, or the deadline is already past.
+ */
+export function openScope(route: CallRoute, start: CallStart): CallScope {
+  const { parent } = start;
+  const { service, api, time } = route;
+  const now = time.clock.now();
+  const asked = start.timeoutMs === undefined ? route.timeoutMs : Math.min(start.timeoutMs, route.timeoutMs);
+  const deadline = parent === undefined ? now + asked : Math.min(now + asked, parent.deadline);
+  if (parent?.isEnded) throw parent.reason ?? fail("cancelled", { reason: "its caller has already ended" });
+  const request = start.request ?? parent?.call.request ?? new RequestContext();
+  const { input, caller, outside } = start;
+  const scope = new CallScope({ service, api, input, deadline, caller, request, outside }, parent, time, now);
+  if (deadline <= now) scope.expire();
+  if (start.signal !== undefined) followSignal(scope, start.signal);
+  if (scope.reason === undefined) return scope;
+  throw scope.reason;
+}
+
+/** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */
+export function dispatchCall(route: CallRoute, scope: CallScope): Promise<unknown> {
+  const { stats } = route;
+  const link = pickLink(route.links);
+  if (link === undefined) return Promise.reject(refuseCall(route, scope));
+  stats.inFlight++;
+  return new Promise((resolve, reject) => {
+    scope.onCancel((reason) => {
+      endCall(route, scope, reason.code);
+      reject(reason);
+    });
+    link.send(scope).then(
+      (output) => {
+        if (scope.reason !== undefined) return;
+        endCall(route, scope, "ok");
+        resolve(output);
+      },
+      (error: ServingError) => {
+        if (scope.reason !== undefined) return;
+        endCall(route, scope, error.code);
+        reject(error);
+      },
+    );
+  });
+}
+
+/** Opens a streaming call; nothing is sent before the first item is asked for. */
+export function dispatchStream(route: CallRoute, scope: CallScope): ReplyStream {
+  const open = () => {
+    const link = pickLink(route.links);
+    if (link === undefined) throw refuseCall(route, scope);
+    route.stats.inFlight++;
+    return link.open(scope);
+  };
+  return new ReplyStream(scope, open, (outcome) => endCall(route, scope, outcome));
+}
+
+function endCall(route: CallRoute, scope: CallScope, outcome: Parameters<EdgeStats["record"]>[0]): void {
+  scope.close();
+  route.stats.inFlight--;
+  route.stats.record(outcome, route.time.clock.now() - scope.startedAt);
+}
+
+function refuseCall(route: CallRoute, scope: CallScope): ServingError {
+  const { service, api } = route;
+  const error = fail("no_ready_replica", { replicas: route.links.planned }, { service, api });
+  scope.close();
+  route.stats.record(error.code, 0);
+  return error;
+}
+
+/** The listener goes with the scope, so that a long-lived signal does not collect them. */
+function followSignal(scope: CallScope, signal: AbortSignal): void {
+  const abort = () => scope.cancel(fail("cancelled", { reason: "the caller's signal was aborted" }));
+  if (signal.aborted) {
+    abort();
+    return;
+  }
+  signal.addEventListener("abort", abort, { once: true });
+  scope.onEnd(() => signal.removeEventListener("abort", abort));
+}

@@ -1,0 +1,61 @@
+import type { Code } from "../failure/codes.js";
+import { Histogram } from "./histogram.js";
+
+/** Calls over one edge, as the caller sees them: from the handle to the answer. */
+export class EdgeStats {
+  /** Name of the calling service; `"http"` for the edge, `"local"` for a program or a test. */
+  readonly caller: string;
+  readonly service: string;
+  readonly api: string;
+  inFlight = 0;
+  readonly byOutcome = new Map<Code | "ok", Histogram>();
+
+  constructor(caller: string, service: string, api: string) {
+    this.caller = caller;
+    this.service = service;
+    this.api = api;
+  }
+
+  record(outcome: Code | "ok", ms: number): void {
+    let histogram = this.byOutcome.get(outcome);
+    if (histogram === undefined) this.byOutcome.set(outcome, (histogram = new Histogram()));
+    histogram.observe(ms);
+  }
+}
+
+/** Calls in one api's lanes, as the replicas see them: waiting apart from running. */
+export class LaneStats {
+  readonly service: string;
+  readonly api: string;
+  running = 0;
+  queued = 0;
+  readonly queueTime = new Histogram();
+  readonly runTime = new Histogram();
+
+  constructor(service: string, api: string) {
+    this.service = service;
+    this.api = api;
+  }
+}
+
+/** Every figure of one process; read when metrics are asked for. */
+export class CallStats {
+  readonly edges = new Map<string, EdgeStats>();
+  readonly lanes = new Map<string, LaneStats>();
+
+  /** The figures of one edge; the same object for each handle on it. */
+  edge(caller: string, service: string, api: string): EdgeStats {
+    const key = `${caller}\n${service}\n${api}`;
+    let stats = this.edges.get(key);
+    if (stats === undefined) this.edges.set(key, (stats = new EdgeStats(caller, service, api)));
+    return stats;
+  }
+
+  /** The figures of one api; shared by the lanes of all its replicas in this process. */
+  lane(service: string, api: string): LaneStats {
+    const key = `${service}\n${api}`;
+    let stats = this.lanes.get(key);
+    if (stats === undefined) this.lanes.set(key, (stats = new LaneStats(service, api)));
+    return stats;
+  }
+}

@@ -1,0 +1,110 @@
+import { Registry, register } from "prom-client";
+import type { CallStats } from "./call-stats.js";
+import { durationBounds, type Histogram } from "./histogram.js";
+
+type Labels = Record<string, string>;
+interface Sample {
+  readonly metricName?: string;
+  readonly labels: Labels;
+  readonly value: number;
+}
+
+/** Ekiben's figures beside whatever the author registered with prom-client's default registry. */
+export interface Metrics {
+  /** The page `/metrics` answers with, in the Prometheus text format. */
+  read(): Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+/**
+ * Makes the metrics of one process.
+ *
+ * The figures are plain numbers that the call path adds to; they take prom-client's form only when asked for, so a call
+ * pays for no label look-up.
+ */
+export function createMetrics(stats: CallStats): Metrics {
+  const own = new Registry();
+  for (const metric of describeMetrics(stats)) own.registerMetric(metric as never);
+  return {
+    read: async () => {
+      const merged = Registry.merge([own, register]);
+      return { contentType: merged.contentType, body: await merged.metrics() };
+    },
+  };
+}
+
+function describeMetrics(stats: CallStats) {
+  return [
+    counter("ekiben_calls_total", "Calls answered, by edge and outcome (ok or a failure code).", () =>
+      [...stats.edges.values()].flatMap((edge) =>
+        [...edge.byOutcome].map(([code, histogram]) => ({
+          labels: { ...edgeLabels(edge), code },
+          value: histogram.count,
+        })),
+      ),
+    ),
+    gauge("ekiben_calls_in_flight", "Calls sent and not yet answered, by edge.", () =>
+      [...stats.edges.values()].map((edge) => ({ labels: edgeLabels(edge), value: edge.inFlight })),
+    ),
+    histogram("ekiben_call_duration_seconds", "From the caller's handle to the answer, by edge and outcome.", () =>
+      [...stats.edges.values()].flatMap((edge) =>
+        [...edge.byOutcome].map(([code, values]) => ({ labels: { ...edgeLabels(edge), code }, values })),
+      ),
+    ),
+    gauge("ekiben_api_running", "Calls running now.", () =>
+      [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: lane.running })),
+    ),
+    gauge("ekiben_api_queued", "Calls waiting for a place now.", () =>
+      [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: lane.queued })),
+    ),
+    histogram("ekiben_api_queue_seconds", "Time calls waited for a place.", () =>
+      [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), values: lane.queueTime })),
+    ),
+    histogram("ekiben_api_run_seconds", "Time calls ran, without the wait.", () =>
+      [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), values: lane.runTime })),
+    ),
+  ];
+}
+
+const edgeLabels = ({ caller, service, api }: { caller: string; service: string; api: string }): Labels => ({
+  caller,
+  service,
+  api,
+});
+
+const laneLabels = ({ service, api }: { service: string; api: string }): Labels => ({ service, api });
+
+const counter = (name: string, help: string, collect: () => Sample[]) => metric(name, help, "counter", collect);
+const gauge = (name: string, help: string, collect: () => Sample[]) => metric(name, help, "gauge", collect);
+
+function histogram(name: string, help: string, collect: () => { labels: Labels; values: Histogram }[]) {
+  return metric(name, help, "histogram", () =>
+    collect().flatMap(({ labels, values }) => bucketSamples(name, labels, values)),
+  );
+}
+
+/** Prometheus buckets are cumulative and end with `+Inf`. */
+function bucketSamples(name: string, labels: Labels, values: Histogram): Sample[] {
+  let total = 0;
+  const buckets = [...values.counts].map((count, i) => {
+    total += count;
+    return {
+      metricName: `${name}_bucket`,
+      labels: { ...labels, le: String(durationBounds[i] ?? "+Inf") },
+      value: total,
+    };
+  });
+  const sum = { metricName: `${name}_sum`, labels, value: values.sum };
+  return [...buckets, sum, { metricName: `${name}_count`, labels, value: total }];
+}
+
+/** The part of prom-client's metrics that its registry reads. */
+function metric(name: string, help: string, type: string, collect: () => Sample[]) {
+  return {
+    name,
+    help,
+    type,
+    aggregator: "sum",
+    reset: () => {},
+    get: async () => ({ name, help, type, aggregator: "sum", values: collect() }),
+  };
+}

@@ -1,0 +1,170 @@
+import { createDeferred } from "../base/deferred.js";
+import type { Logger } from "../base/logger.js";
+import { within } from "../base/within.js";
+import type { CallTime } from "../call/call-scope.js";
+import type { ApiTarget } from "../call/invoke.js";
+import { createTarget, readApi } from "../define/api.js";
+import { constructIn, type EdgeOptions, type ServiceClass } from "../define/depends.js";
+import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
+import type { GrantedResources, ServiceHooks } from "../define/lifecycle.js";
+import { fail } from "../failure/fail.js";
+import { ServingError } from "../failure/serving-error.js";
+import { messageOf } from "../failure/to-serving-error.js";
+import type { CallStats, LaneStats } from "../observe/call-stats.js";
+import type { ApiSettings, ServiceSettings } from "../options/settings.js";
+import { Lane } from "./lane.js";
+
+// One running instance of a service.
+//
+// R1  No call runs before `start` has resolved or after `stop` was called.
+// R2  `stop()` of the author runs once, after the last call has ended, also when `start()` failed half-way.
+
+/** How long the author's `ready()` and `stop()` are waited for. */
+const readyLimitMs = 5_000;
+const stopLimitMs = 10_000;
+
+/** What a replica is made of; the same in every placement. */
+export interface ReplicaParts {
+  /** `"Model#0"`. */
+  readonly id: string;
+  readonly index: number;
+  readonly descriptor: ServiceDescriptor;
+  readonly settings: ServiceSettings;
+  readonly resources: GrantedResources;
+  /** Gives the handle of a dependency. */
+  readonly bindHandle: (target: ServiceClass, edge: EdgeOptions) => object;
+  /** Checks also values that never left the process. */
+  readonly checksInside: boolean;
+  readonly stats: CallStats;
+  readonly time: CallTime;
+  readonly log: Logger;
+}
+
+/** One api of a replica: what it runs, and where calls wait. */
+export interface ReplicaApi {
+  readonly target: ApiTarget;
+  readonly lane: Lane;
+  readonly stats: LaneStats;
+}
+
+export class Replica {
+  readonly parts: ReplicaParts;
+  readonly apis = new Map<string, ReplicaApi>();
+  #service: ServiceHooks | undefined;
+  #isDraining = false;
+  #inFlight = 0;
+  #onIdle: (() => void) | undefined;
+
+  constructor(parts: ReplicaParts) {
+    this.parts = parts;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /**
+   * Constructs the service, binds its handles and runs its `start()`.
+   *
+   * @throws {ServingError} `start_failed` naming the hook, or `start_timeout`; an author's own `ServingError` as it is.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    const { descriptor, id, index, resources, log } = this.parts;
+    await this.#runHook("constructor", async () => {
+      const instance = this.#construct();
+      this.#service = instance as ServiceHooks;
+      for (const api of descriptor.apis.values()) this.apis.set(api.name, this.#createApi(api, instance));
+    });
+    if (descriptor.fake !== undefined) return;
+    const started = this.#runHook("start", async () =>
+      this.#service?.start({ resources, replica: { index, id }, log, signal }),
+    );
+    const { startTimeoutMs } = this.parts.settings;
+    await within(this.parts.time.clock, startTimeoutMs, started, () => {
+      throw fail("start_timeout", { startTimeoutMs }, { service: descriptor.name });
+    });
+  }
+
+  /** The author's `ready()`; a hook that throws means no. */
+  async isReady(): Promise<boolean> {
+    if (this.#isDraining || this.#service === undefined) return false;
+    if (this.parts.descriptor.fake !== undefined) return true;
+    try {
+      const ready = Promise.resolve(this.#service.ready());
+      return (await within(this.parts.time.clock, readyLimitMs, ready, () => false)) === true;
+    } catch (error) {
+      this.parts.log.warn({ err: error }, "ready() threw");
+      return false;
+    }
+  }
+
+  /** Takes no new call; resolves when the last one has ended. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    if (this.#inFlight === 0) return;
+    const idle = createDeferred<void>();
+    this.#onIdle = idle.resolve;
+    await idle.promise;
+  }
+
+  /** Runs the author's `stop()`; an error in it is logged, since nothing can be done about it any more. */
+  async stop(): Promise<void> {
+    const service = this.#service;
+    this.#isDraining = true;
+    this.#service = undefined;
+    if (service === undefined || this.parts.descriptor.fake !== undefined) return;
+    try {
+      const { log, time } = this.parts;
+      await within(time.clock, stopLimitMs, Promise.resolve(service.stop()), () => {
+        log.warn({ stopLimitMs }, "stop() did not finish in time and was left behind");
+      });
+    } catch (error) {
+      this.parts.log.error({ err: error }, "stop() threw");
+    }
+  }
+
+  /** Notes that a call began; what it returns must be called when the call has ended. */
+  beginCall(): void {
+    this.#inFlight++;
+  }
+
+  endCall(): void {
+    if (--this.#inFlight === 0) this.#onIdle?.();
+  }
+
+  #construct(): object {
+    const { descriptor, bindHandle } = this.parts;
+    if (descriptor.fake !== undefined) return {};
+    return constructIn({ depends: bindHandle }, () => new descriptor.service());
+  }
+
+  #createApi(api: ApiDescriptor, instance: object): ReplicaApi {
+    const { descriptor, settings, stats } = this.parts;
+    const definition =
+      descriptor.fake === undefined
+        ? readApi((instance as Record<string, unknown>)[api.name])
+        : { kind: api.kind, contract: api.contract, run: fakeRun(descriptor, api) };
+    if (definition === undefined) throw new TypeError(`field ${api.name} is not an api in this instance`);
+    const laneStats = stats.lane(descriptor.name, api.name);
+    const bounds = settings.apis.get(api.name) as ApiSettings;
+    return { target: createTarget(definition), lane: new Lane(bounds, laneStats), stats: laneStats };
+  }
+
+  async #runHook(hook: string, run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      if (error instanceof ServingError && error.service !== "") throw error;
+      const service = this.parts.descriptor.name;
+      throw fail("start_failed", { hook, error: messageOf(error) }, { service, cause: error });
+    }
+  }
+}
+
+function fakeRun(descriptor: ServiceDescriptor, api: ApiDescriptor) {
+  return (input: unknown): unknown => {
+    const run = descriptor.fake?.[api.name];
+    if (run === undefined) throw fail("not_replaced", { service: descriptor.name, api: api.name });
+    return run(input);
+  };
+}

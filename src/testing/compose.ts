@@ -1,0 +1,82 @@
+import { planApp } from "../app/plan-app.js";
+import { type App, startApp } from "../app/start-app.js";
+import type { Logger } from "../base/logger.js";
+import type { ServiceClass } from "../define/depends.js";
+import type { Handle, Replacement } from "../define/handle-type.js";
+import type { Placement } from "../define/service.js";
+import { fail } from "../failure/fail.js";
+import type { Substitute } from "../graph/resolve-graph.js";
+import type { AppFile } from "../options/app-file.js";
+import { type DelayRule, type FailRule, Faults } from "./faults.js";
+
+/** A service class and what stands in for it: another class, or a function for each api that is called. */
+export type Replace<T = any> = readonly [service: new () => T, substitute: (new () => object) | Replacement<T>];
+
+/** What `compose()` takes. */
+export interface ComposeOptions<R extends readonly unknown[] = readonly unknown[]> {
+  /** Services that are replaced; their contracts still check what goes in and out. */
+  readonly replace?: { readonly [K in keyof R]: Replace<R[K]> };
+  /** Default `"inline"`. */
+  readonly placement?: Placement;
+  /** Options as they stand in `ekiben.config.ts`. */
+  readonly options?: AppFile;
+  /** Default: silent. */
+  readonly log?: Logger;
+}
+
+/** A graph running in a test: real services, real checks, no port. */
+export interface ComposedApp<T> extends AsyncDisposable {
+  /** The entry service, called as one of the graph's own services would call it. */
+  readonly entry: Handle<T>;
+  /** Any service of the graph. */
+  service<S>(service: new () => S): Handle<S>;
+  /** Calls to the service fail, before they reach it. */
+  fail(service: new () => unknown, rule?: FailRule): void;
+  /** Calls to the service are held back. */
+  delay(service: new () => unknown, rule: DelayRule | number): void;
+  /** Takes back every `fail` and `delay`. */
+  clearFaults(): void;
+  /** Ends one replica (default the first) as a crash would: calls on it fail. Resolves when another has taken its place. */
+  kill(service: new () => unknown, index?: number): Promise<void>;
+  /** Drains and stops every service; `await using` does it by itself. */
+  close(): Promise<void>;
+}
+
+/**
+ * Runs a graph in a test.
+ *
+ * @throws {ServingError} as `serve()` does: `invalid_graph`, `start_failed`, `start_timeout`.
+ */
+export async function compose<T, const R extends readonly unknown[] = readonly []>(
+  entry: new () => T,
+  options: ComposeOptions<R> = {},
+): Promise<ComposedApp<T>> {
+  const substitutes = new Map<ServiceClass, Substitute>((options.replace ?? []) as never);
+  const appFile = { path: "compose()", value: { placement: options.placement ?? "inline", ...options.options } };
+  const { plan } = planApp(entry, { flags: {}, env: {}, appFile }, substitutes);
+  const faults = new Faults();
+  const app = await startApp(plan, {
+    ...(options.log && { log: options.log }),
+    wrapHost: (host, service) => faults.wrap(host, service),
+  });
+  return createComposedApp(app, entry, faults);
+}
+
+function createComposedApp<T>(app: App, entry: ServiceClass<T>, faults: Faults): ComposedApp<T> {
+  const names = new Map(app.graph.edges.map((edge) => [edge.target, edge.to])).set(entry, app.graph.entry);
+  const nameOf = (service: ServiceClass): string => {
+    const name = names.get(service);
+    if (name === undefined) throw fail("not_a_service", { what: `class ${service.name}, in this graph,` });
+    return name;
+  };
+  return {
+    entry: app.handle(app.graph.entry) as Handle<T>,
+    service: (service) => app.handle(nameOf(service)) as never,
+    fail: (service, rule) => faults.fail(nameOf(service), rule),
+    delay: (service, rule) => faults.delay(nameOf(service), typeof rule === "number" ? { ms: rule } : rule),
+    clearFaults: () => faults.clear(),
+    kill: (service, index = 0) => app.replaceReplica(nameOf(service), index),
+    close: () => app.stop(),
+    [Symbol.asyncDispose]: () => app.stop(),
+  };
+}
