@@ -12,6 +12,7 @@ import type { TraceContext } from "./request-context.js";
 // C2  When a scope ends, every call still open below it is cancelled, deepest last, before control returns.
 // C3  Only a scope whose deadline is earlier than its parent's is in the wheel; the others end with their parent.
 // C4  A closed scope holds no listener, no child and no timer.
+// C5  Whoever waits for the answer gets one: the callee's, or the reason of a cancellation, whichever comes first.
 
 /** What a running api may see of its call; `currentCall()` returns it. */
 export interface CurrentCall {
@@ -29,6 +30,12 @@ export interface CurrentCall {
   readonly headers: Readonly<Record<string, string>>;
   /** Adds service, api and request id to every line. */
   readonly log: Logger;
+}
+
+/** Who waits for the answer of a unary call. */
+export interface ReplySink {
+  output(value: unknown): void;
+  failure(error: ServingError): void;
 }
 
 type CancelListener = (reason: ServingError) => void;
@@ -50,12 +57,18 @@ export class CallScope implements CurrentCall {
   readonly time: CallTime;
   /** Set by the replica that runs the call; the base of `log`. */
   logger: Logger = silentLogger;
+  /** Where the link that carries the call keeps it. */
+  slot = -1;
   readonly #parent: CallScope | undefined;
   readonly #startedAt: number;
   readonly #inWheel: boolean;
   #reason: ServingError | undefined;
   #isClosed = false;
-  #children: Set<CallScope> | undefined;
+  #sink: ReplySink | undefined;
+  // Calls below, as a list through the calls themselves: entering and leaving it allocates nothing.
+  #firstChild: CallScope | undefined;
+  #previousSibling: CallScope | undefined;
+  #nextSibling: CallScope | undefined;
   #listeners: CancelListener[] | undefined;
   #endings: (() => void)[] | undefined;
   #controller: AbortController | undefined;
@@ -72,7 +85,7 @@ export class CallScope implements CurrentCall {
     this.time = time;
     this.#parent = parent;
     this.#startedAt = now;
-    if (parent !== undefined) (parent.#children ??= new Set()).add(this);
+    if (parent !== undefined) this.#joinSiblings(parent);
     this.#inWheel = call.deadline !== Number.POSITIVE_INFINITY && call.deadline !== parent?.call.deadline;
     if (this.#inWheel) time.wheel.add(this);
   }
@@ -134,6 +147,24 @@ export class CallScope implements CurrentCall {
     return this.#controller.signal;
   }
 
+  /** Names who waits for the answer; at most one, before the call is sent. */
+  awaitReply(sink: ReplySink): void {
+    this.#sink = sink;
+  }
+
+  /** The callee's answer; nobody hears it after a cancellation (C5). */
+  reply(value: unknown): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    sink?.output(value);
+  }
+
+  replyFailure(error: ServingError): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    sink?.failure(error);
+  }
+
   /** Calls `listener` once if the call is cancelled. */
   onCancel(listener: CancelListener): void {
     if (this.#reason !== undefined) listener(this.#reason);
@@ -155,8 +186,7 @@ export class CallScope implements CurrentCall {
   close(): void {
     if (this.#isClosed) return;
     this.#release();
-    const children = this.#children;
-    if (children === undefined || children.size === 0) return;
+    if (this.#firstChild === undefined) return;
     const { service, api } = this.call;
     this.#cancelChildren(fail("cancelled", { reason: `${service}.${api} ended without waiting for it` }));
   }
@@ -167,6 +197,7 @@ export class CallScope implements CurrentCall {
     this.#reason = reason;
     const listeners = this.#listeners;
     this.#release();
+    this.replyFailure(reason);
     this.#controller?.abort(reason);
     if (listeners !== undefined) for (const listener of listeners) listener(reason);
     this.#cancelChildren(reason);
@@ -187,21 +218,34 @@ export class CallScope implements CurrentCall {
     if (this.#endings !== undefined) for (const run of this.#endings) run();
     this.#endings = undefined;
     if (this.#inWheel) this.time.wheel.remove(this);
-    if (this.#parent !== undefined) this.#parent.#children?.delete(this);
+    if (this.#parent !== undefined) this.#leaveSiblings(this.#parent);
   }
 
+  #joinSiblings(parent: CallScope): void {
+    const next = parent.#firstChild;
+    this.#nextSibling = next;
+    if (next !== undefined) next.#previousSibling = this;
+    parent.#firstChild = this;
+  }
+
+  #leaveSiblings(parent: CallScope): void {
+    const previous = this.#previousSibling;
+    const next = this.#nextSibling;
+    if (previous !== undefined) previous.#nextSibling = next;
+    else if (parent.#firstChild === this) parent.#firstChild = next;
+    if (next !== undefined) next.#previousSibling = previous;
+    this.#previousSibling = undefined;
+    this.#nextSibling = undefined;
+  }
+
+  /** Each cancelled child leaves the list by itself. */
   #cancelChildren(reason: ServingError): void {
-    if (this.#children === undefined) return;
-    for (const child of [...this.#children]) child.cancel(reason);
-    this.#children = undefined;
+    for (let child = this.#firstChild; child !== undefined; child = this.#firstChild) child.cancel(reason);
   }
 
   #namePending(names: string[]): void {
     if (names.length >= maxNamed) return;
-    if (this.#children === undefined || this.#children.size === 0) {
-      names.push(`${this.call.service}.${this.call.api}`);
-      return;
-    }
-    for (const child of this.#children) child.#namePending(names);
+    if (this.#firstChild === undefined) names.push(`${this.call.service}.${this.call.api}`);
+    for (let child = this.#firstChild; child !== undefined; child = child.#nextSibling) child.#namePending(names);
   }
 }

@@ -61,13 +61,15 @@ function copyObject(value: object, depth: number): unknown {
   throw new Refusal(describe(value));
 }
 
+/** A spread copies all fields in one step; only those that hold objects are then gone into. */
 function copyRecord(source: Record<string, unknown>, depth: number): Record<string, unknown> {
-  const target: Record<string, unknown> = {};
-  for (const key of Object.keys(source)) {
-    const item = source[key];
+  const target = { ...source };
+  for (const key in target) {
+    const item = target[key];
     if (key === "__proto__") throw new Refusal("an object with a key __proto__");
-    if (typeof item !== "object" && typeof item !== "function" && typeof item !== "symbol") target[key] = item;
-    else target[key] = copyItem(item, `.${key}`, depth);
+    if (typeof item === "object" || typeof item === "function" || typeof item === "symbol") {
+      target[key] = copyItem(item, `.${key}`, depth);
+    }
   }
   return target;
 }

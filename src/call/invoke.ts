@@ -12,20 +12,32 @@ export interface ApiTarget {
 /**
  * Runs one unary call: input check, the author's function, output check.
  *
+ * Not an async function, so that a call costs no promise beyond the author's own.
+ *
  * @param isChecked False skips both checks (values that never left the process, when the app asks for it).
- * @returns The output. The scope is left open; whoever opened it closes it.
+ * @returns The output or a promise of it; throws or rejects. The scope is left to whoever opened it.
  */
-export async function invoke(
+export function invoke(
   target: ApiTarget,
   input: unknown,
   scope: CallScope,
   isChecked: boolean,
-): Promise<unknown> {
+): unknown | PromiseLike<unknown> {
   if (!isChecked) return runInScope(scope, target.run, input);
-  let checked = target.checkInput(input);
-  if (checked instanceof Promise) checked = await checked;
-  const output: unknown = await runInScope(scope, target.run, checked);
-  return target.checkOutput(output, checked);
+  const checked = target.checkInput(input);
+  if (checked instanceof Promise) return checked.then((settled) => runChecked(target, settled, scope));
+  return runChecked(target, checked, scope);
+}
+
+function runChecked(target: ApiTarget, input: unknown, scope: CallScope): unknown | PromiseLike<unknown> {
+  const output = runInScope(scope, target.run, input);
+  if (isPromiseLike(output)) return output.then((settled) => target.checkOutput(settled, input));
+  return target.checkOutput(output, input);
+}
+
+/** Whether a value must be awaited. */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
 }
 
 /**

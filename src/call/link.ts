@@ -11,8 +11,8 @@ export interface ReplicaLink {
   readonly replica: string;
   /** Calls sent and not yet answered; the balancer picks the smallest. */
   readonly inFlight: number;
-  /** Sends the scope's call and resolves to its output. Rejects with a `ServingError` and nothing else. */
-  send(scope: CallScope): Promise<unknown>;
+  /** Sends the scope's call; the answer goes to `scope.reply` or `scope.replyFailure`. Never throws. */
+  send(scope: CallScope): void;
   /** Starts the scope's call and yields its items; ending the iteration early cancels the call. */
   open(scope: CallScope): AsyncIterableIterator<unknown>;
 }

@@ -1,5 +1,6 @@
 import type { Caller } from "../call/call.js";
 import { currentScope } from "../call/current-call.js";
+import { isPromiseLike } from "../call/invoke.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { CallOptions } from "../define/handle-type.js";
 import { type CallRoute, type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
@@ -67,8 +68,4 @@ function describeStart(
     signal: options?.signal,
     outside: false,
   };
-}
-
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
 }

@@ -1,5 +1,5 @@
 import type { Caller } from "../call/call.js";
-import { CallScope, type CallTime } from "../call/call-scope.js";
+import { CallScope, type CallTime, type ReplySink } from "../call/call-scope.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -54,28 +54,42 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
 
 /** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */
 export function dispatchCall(route: CallRoute, scope: CallScope): Promise<unknown> {
-  const { stats } = route;
   const link = pickLink(route.links);
   if (link === undefined) return Promise.reject(refuseCall(route, scope));
-  stats.inFlight++;
+  route.stats.inFlight++;
   return new Promise((resolve, reject) => {
-    scope.onCancel((reason) => {
-      endCall(route, scope, reason.code);
-      reject(reason);
-    });
-    link.send(scope).then(
-      (output) => {
-        if (scope.reason !== undefined) return;
-        endCall(route, scope, "ok");
-        resolve(output);
-      },
-      (error: ServingError) => {
-        if (scope.reason !== undefined) return;
-        endCall(route, scope, error.code);
-        reject(error);
-      },
-    );
+    scope.awaitReply(new PendingCall(route, scope, resolve, reject));
+    link.send(scope);
   });
+}
+
+class PendingCall implements ReplySink {
+  readonly #route: CallRoute;
+  readonly #scope: CallScope;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: ServingError) => void;
+
+  constructor(
+    route: CallRoute,
+    scope: CallScope,
+    resolve: (value: unknown) => void,
+    reject: (error: ServingError) => void,
+  ) {
+    this.#route = route;
+    this.#scope = scope;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  output(value: unknown): void {
+    endCall(this.#route, this.#scope, "ok");
+    this.#resolve(value);
+  }
+
+  failure(error: ServingError): void {
+    endCall(this.#route, this.#scope, error.code);
+    this.#reject(error);
+  }
 }
 
 /** Opens a streaming call; nothing is sent before the first item is asked for. */

@@ -1,10 +1,12 @@
 import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
 import type { ReplicaLink } from "../call/link.js";
+import { SlotList } from "../call/slot-list.js";
 import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { Replica, type ReplicaParts } from "../replica/replica.js";
-import { serveCall, serveStream } from "../replica/serve-call.js";
+import { type Replier, serveCall, serveStream } from "../replica/serve-call.js";
 import type { ReplicaHost } from "./placement.js";
 
 /** A replica in this very thread. */
@@ -43,9 +45,9 @@ export class InlineHost implements ReplicaHost {
 }
 
 /** Calls a replica in this thread. A copy each way keeps what a process border would: nobody shares a value. */
-export class InlineLink implements ReplicaLink {
+export class InlineLink implements ReplicaLink, Replier {
   readonly #replica: Replica;
-  readonly #open = new Set<CallScope>();
+  readonly #open = new SlotList<CallScope>();
 
   constructor(replica: Replica) {
     this.#replica = replica;
@@ -59,17 +61,35 @@ export class InlineLink implements ReplicaLink {
     return this.#open.size;
   }
 
-  async send(scope: CallScope): Promise<unknown> {
-    const { input, outside, service, api } = scope.call;
+  send(scope: CallScope): void {
+    const { input, outside } = scope.call;
     this.#open.add(scope);
+    let own: unknown;
     try {
-      const output = await serveCall(this.#replica, scope, outside ? input : copyValue(input, "input"));
-      return outside ? output : copyValue(output, "output");
+      own = outside ? input : copyValue(input, "input");
     } catch (error) {
-      throw toServingError(error, service, api);
-    } finally {
-      this.#open.delete(scope);
+      this.replyFailure(scope, error as ServingError);
+      return;
     }
+    serveCall(this.#replica, scope, own, this);
+  }
+
+  replyOutput(scope: CallScope, output: unknown): void {
+    let own: unknown;
+    try {
+      own = scope.call.outside ? output : copyValue(output, "output");
+    } catch (error) {
+      this.replyFailure(scope, error as ServingError);
+      return;
+    }
+    this.#open.remove(scope);
+    scope.reply(own);
+  }
+
+  replyFailure(scope: CallScope, error: ServingError): void {
+    const { service, api } = scope.call;
+    this.#open.remove(scope);
+    scope.replyFailure(toServingError(error, service, api));
   }
 
   async *open(scope: CallScope): AsyncGenerator<unknown, void, undefined> {
@@ -81,13 +101,13 @@ export class InlineLink implements ReplicaLink {
     } catch (error) {
       throw toServingError(error, service, api);
     } finally {
-      this.#open.delete(scope);
+      this.#open.remove(scope);
     }
   }
 
   /** The replica is gone: whatever is on it fails. */
   cut(): void {
-    for (const scope of [...this.#open]) {
+    for (const scope of this.#open.toArray()) {
       const { service, api } = scope.call;
       scope.cancel(fail("replica_lost", { replica: this.replica }, { service, api }));
     }

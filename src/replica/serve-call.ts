@@ -1,33 +1,83 @@
 import { randomBytes } from "node:crypto";
 import type { CallScope } from "../call/call-scope.js";
-import { invoke, invokeStream } from "../call/invoke.js";
+import { invoke, invokeStream, isPromiseLike } from "../call/invoke.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { Replica, ReplicaApi } from "./replica.js";
 
+/** Takes the answer of a served call to whoever asked: a link in this process, or a channel. */
+export interface Replier {
+  replyOutput(scope: CallScope, output: unknown): void;
+  replyFailure(scope: CallScope, error: ServingError): void;
+}
+
 /**
- * Answers one unary call: finds the api, enters its lane, runs it.
+ * Answers one unary call: finds the api, enters its lane, runs it. Ends the scope; never throws.
  *
- * @param input The call's input, shared with nobody.
- * @throws {ServingError} and nothing else; ends the scope in any case.
+ * @param input   The call's input, shared with nobody.
+ * @param replier Gets the output or the failure, once.
  */
-export async function serveCall(replica: Replica, scope: CallScope, input: unknown): Promise<unknown> {
-  let api: ReplicaApi | undefined;
-  let startedAt = -1;
+export function serveCall(replica: Replica, scope: CallScope, input: unknown, replier: Replier): void {
   replica.beginCall();
+  scope.logger = replica.parts.log;
+  let api: ReplicaApi;
   try {
     api = findApi(replica, scope);
-    scope.logger = replica.parts.log;
-    if (api.lane.tryEnter()) api.stats.queueTime.observe(0);
-    else await waitForPlace(api, scope);
-    startedAt = scope.time.clock.now();
-    return await invoke(api.target, input, scope, replica.parts.checksInside || scope.call.outside);
   } catch (error) {
-    throw describeFailure(error, replica, scope);
-  } finally {
-    endCall(replica, scope, api, startedAt);
+    endCall(replica, scope);
+    replier.replyFailure(scope, describeFailure(error, replica, scope));
+    return;
   }
+  if (api.lane.tryEnter()) {
+    api.stats.queueTime.observe(0);
+    runCall({ replica, scope, input, replier, api, startedAt: scope.startedAt });
+    return;
+  }
+  waitForPlace(api, scope).then(
+    () => runCall({ replica, scope, input, replier, api, startedAt: scope.time.clock.now() }),
+    (error) => {
+      endCall(replica, scope);
+      replier.replyFailure(scope, describeFailure(error, replica, scope));
+    },
+  );
+}
+
+/** A call that has its place in the lane. */
+interface RunningCall {
+  readonly replica: Replica;
+  readonly scope: CallScope;
+  readonly input: unknown;
+  readonly replier: Replier;
+  readonly api: ReplicaApi;
+  readonly startedAt: number;
+}
+
+function runCall(call: RunningCall): void {
+  const { replica, scope, api } = call;
+  try {
+    const result = invoke(api.target, call.input, scope, replica.parts.checksInside || scope.call.outside);
+    if (!isPromiseLike(result)) return finishCall(call, result);
+    result.then(
+      (output) => finishCall(call, output),
+      (error: unknown) => failCall(call, error),
+    );
+  } catch (error) {
+    failCall(call, error);
+  }
+}
+
+function finishCall({ replica, scope, api, startedAt, replier }: RunningCall, output: unknown): void {
+  leaveLane(api, scope, startedAt);
+  endCall(replica, scope);
+  replier.replyOutput(scope, output);
+}
+
+function failCall({ replica, scope, api, startedAt, replier }: RunningCall, thrown: unknown): void {
+  const error = describeFailure(thrown, replica, scope);
+  leaveLane(api, scope, startedAt);
+  endCall(replica, scope);
+  replier.replyFailure(scope, error);
 }
 
 /** Answers one streaming call; it holds its place in the lane until the stream ends. */
@@ -39,9 +89,9 @@ export async function* serveStream(
   let api: ReplicaApi | undefined;
   let startedAt = -1;
   replica.beginCall();
+  scope.logger = replica.parts.log;
   try {
     api = findApi(replica, scope);
-    scope.logger = replica.parts.log;
     if (api.lane.tryEnter()) api.stats.queueTime.observe(0);
     else await waitForPlace(api, scope);
     startedAt = scope.time.clock.now();
@@ -49,7 +99,8 @@ export async function* serveStream(
   } catch (error) {
     throw describeFailure(error, replica, scope);
   } finally {
-    endCall(replica, scope, api, startedAt);
+    if (api !== undefined && startedAt >= 0) leaveLane(api, scope, startedAt);
+    endCall(replica, scope);
   }
 }
 
@@ -69,12 +120,13 @@ async function waitForPlace(api: ReplicaApi, scope: CallScope): Promise<void> {
   }
 }
 
-function endCall(replica: Replica, scope: CallScope, api: ReplicaApi | undefined, startedAt: number): void {
-  if (api !== undefined && startedAt >= 0) {
-    const runMs = scope.time.clock.now() - startedAt;
-    api.stats.runTime.observe(runMs);
-    api.lane.leave(runMs);
-  }
+function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
+  const runMs = scope.time.clock.now() - startedAt;
+  api.stats.runTime.observe(runMs);
+  api.lane.leave(runMs);
+}
+
+function endCall(replica: Replica, scope: CallScope): void {
   scope.close();
   replica.endCall();
 }

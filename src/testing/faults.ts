@@ -95,9 +95,11 @@ class FaultyLink implements ReplicaLink {
     return this.#link.inFlight;
   }
 
-  async send(scope: CallScope): Promise<unknown> {
-    await this.#meet(scope);
-    return this.#link.send(scope);
+  send(scope: CallScope): void {
+    this.#meet(scope).then(
+      () => this.#link.send(scope),
+      (error: ServingError) => scope.replyFailure(error),
+    );
   }
 
   async *open(scope: CallScope): AsyncGenerator<unknown, void, undefined> {
