@@ -244,6 +244,23 @@ const httpFailures = {
     text: (d) => `the body did not arrive within ${d.timeoutMs} ms`,
     fix: "Send the body at once, or raise http.bodyTimeoutMs.",
   }),
+  header_too_large: row<{ maxHeaderBytes: number }>({
+    code: "out_of_range",
+    httpStatus: 431,
+    text: (d) => `the request line and headers are larger than ${d.maxHeaderBytes} bytes`,
+    fix: "Send fewer or shorter headers, or raise http.maxHeaderBytes.",
+  }),
+  header_timeout: row<{ timeoutMs: number }>({
+    code: "deadline_exceeded",
+    httpStatus: 408,
+    text: (d) => `the headers did not arrive within ${d.timeoutMs} ms`,
+    fix: "Send the request line and headers at once.",
+  }),
+  malformed_request: row<{ problem: string }>({
+    code: "invalid_argument",
+    text: (d) => `the request is not valid HTTP: ${d.problem}`,
+    fix: "Use an HTTP/1.1 client, and percent-encode paths.",
+  }),
   missing_body: row<Record<never, never>>({
     code: "invalid_argument",
     text: () => "the request has no body and this api takes an input",

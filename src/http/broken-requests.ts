@@ -1,0 +1,53 @@
+import type { Socket } from "node:net";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+
+/** Bounds that a request broke before it was one. */
+export interface HeaderLimits {
+  readonly maxHeaderBytes: number;
+  readonly headersTimeoutMs: number;
+}
+
+/** Answers what never became a request (node's `clientError`) with a failure body, and closes the connection. */
+export function answerBrokenRequest(
+  error: Error & { code?: string; bytesParsed?: number },
+  socket: Socket,
+  limits: HeaderLimits,
+): void {
+  if (error.code === "ECONNRESET" || !socket.writable || socket.destroyed || hasBegunAnswer(socket)) {
+    socket.destroy(error);
+    return;
+  }
+  const failure = toFailure(error, limits);
+  const { code, id, details } = failure;
+  const body = JSON.stringify({ error: failure.message, code, id, service: "", api: "", details, requestId: "" });
+  socket.end(
+    `HTTP/1.1 ${failure.httpStatus} ${reasons[failure.httpStatus] ?? "Bad Request"}\r\n` +
+      "content-type: application/json; charset=utf-8\r\n" +
+      `content-length: ${Buffer.byteLength(body)}\r\n` +
+      `connection: close\r\n\r\n${body}`,
+  );
+}
+
+/** A response that is under way on this socket can't be followed by another. */
+function hasBegunAnswer(socket: Socket): boolean {
+  const response = (socket as Socket & { _httpMessage?: { headersSent?: boolean } | null })._httpMessage;
+  return response?.headersSent === true;
+}
+
+function toFailure(error: Error & { code?: string; reason?: string }, limits: HeaderLimits): ServingError {
+  switch (error.code) {
+    case "HPE_HEADER_OVERFLOW":
+      return fail("header_too_large", { maxHeaderBytes: limits.maxHeaderBytes });
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return fail("header_timeout", { timeoutMs: limits.headersTimeoutMs });
+    default:
+      return fail("malformed_request", { problem: error.reason ?? error.message });
+  }
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  408: "Request Timeout",
+  431: "Request Header Fields Too Large",
+};

@@ -1,0 +1,191 @@
+import { encodeBase64 } from "../base/base64.js";
+import { isTensor, type Tensor } from "../define/tensor.js";
+import { tensorBytes } from "../define/tensor-forms.js";
+import { fail } from "../failure/fail.js";
+
+/** How values that JSON has no word for are written. */
+export interface JsonForm {
+  /** `lists`: nested arrays. `base64`: `{ dtype, shape, data }`. */
+  readonly tensors: "lists" | "base64";
+}
+
+/** Deeper than this an answer almost certainly contains itself. */
+const maxDepth = 500;
+
+/** What can't be written, and where; the path is put together on the way back up, so the good case builds none. */
+class Refusal {
+  path = "";
+  readonly what: string;
+  constructor(what: string) {
+    this.what = what;
+  }
+}
+
+interface Encoding extends JsonForm {
+  /** A blob's bytes are only to be had later: what is still to be filled in. */
+  blobs: Promise<void>[] | undefined;
+}
+
+/**
+ * Turns an answer into what `JSON.stringify` writes without losing anything.
+ *
+ * Tensors, bytes, dates, maps, sets and bigints get their JSON forms, a blob or file becomes `{ name?, contentType, data }`
+ * with data in base64. A value that needs no conversion is returned as it is, not copied.
+ *
+ * @returns The value to stringify; a promise of it only when it holds blobs.
+ * @throws {ServingError} `not_json`, naming the path, for NaN, infinities and whatever else JSON would drop or change.
+ */
+export function encodeJson(value: unknown, { tensors }: JsonForm): unknown | Promise<unknown> {
+  const encoding: Encoding = { tensors, blobs: undefined };
+  try {
+    const encoded = value === undefined ? null : encodeItem(value, "", encoding, 0);
+    return encoding.blobs === undefined ? encoded : Promise.all(encoding.blobs).then(() => encoded);
+  } catch (error) {
+    if (error instanceof Refusal) throw fail("not_json", { path: `output${error.path}`, what: error.what });
+    throw error;
+  }
+}
+
+/** @param step How the item is reached from its parent, e.g. `".name"`. */
+function encodeItem(item: unknown, step: string, encoding: Encoding, depth: number): unknown {
+  switch (typeof item) {
+    case "string":
+    case "boolean":
+      return item;
+    case "number":
+      if (Number.isFinite(item)) return item;
+      return refuse(String(item), step);
+    case "bigint":
+      return encodeBigint(item);
+    case "object":
+      if (item === null) return null;
+      return encodeObject(item, step, encoding, depth);
+    default:
+      return refuse(item === undefined ? "undefined" : `a ${typeof item}`, step);
+  }
+}
+
+function refuse(what: string, step: string): never {
+  const refusal = new Refusal(what);
+  refusal.path = step;
+  throw refusal;
+}
+
+function encodeObject(value: object, step: string, encoding: Encoding, depth: number): unknown {
+  try {
+    if (depth > maxDepth) throw new Refusal(`nested more than ${maxDepth} levels deep, or contains itself`);
+    if (Array.isArray(value)) return encodeArray(value, encoding, depth);
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype || prototype === null) {
+      if ("dtype" in value && isTensor(value)) return encodeTensor(value, encoding);
+      return encodeRecord(value as Record<string, unknown>, encoding, depth);
+    }
+    return encodeSpecial(value, encoding, depth);
+  } catch (error) {
+    if (error instanceof Refusal) error.path = step + error.path;
+    throw error;
+  }
+}
+
+function encodeSpecial(value: object, encoding: Encoding, depth: number): unknown {
+  if (isTensor(value)) return encodeTensor(value, encoding);
+  if (value instanceof Date) {
+    if (Number.isNaN(value.getTime())) throw new Refusal("an invalid Date");
+    return value.toISOString();
+  }
+  if (value instanceof Uint8Array) return encodeBase64(value);
+  if (value instanceof Blob) return encodeBlob(value, encoding);
+  if (value instanceof Map) return encodeMap(value, encoding, depth);
+  if (value instanceof Set) return encodeArray([...value], encoding, depth);
+  if (ArrayBuffer.isView(value)) throw new Refusal(`a ${value.constructor.name}; return a Tensor or an array`);
+  throw new Refusal(`an instance of class ${value.constructor?.name || "(unnamed)"}`);
+}
+
+function encodeArray(source: readonly unknown[], encoding: Encoding, depth: number): readonly unknown[] {
+  let target: unknown[] | undefined;
+  for (let i = 0; i < source.length; i++) {
+    const item = source[i];
+    // Long lists are lists of numbers.
+    if (typeof item === "number" && Number.isFinite(item)) continue;
+    if (typeof item === "string") continue;
+    const encoded = encodeItem(item, `[${i}]`, encoding, depth + 1);
+    if (encoded !== item) (target ??= source.slice())[i] = encoded;
+  }
+  return target ?? source;
+}
+
+function encodeRecord(source: Record<string, unknown>, encoding: Encoding, depth: number): object {
+  let target: Record<string, unknown> | undefined;
+  for (const key of Object.keys(source)) {
+    const item = source[key];
+    // JSON leaves such a field out, which is what an undefined field means.
+    if (item === undefined || typeof item === "string") continue;
+    const encoded = encodeItem(item, `.${key}`, encoding, depth + 1);
+    if (encoded !== item) (target ??= { ...source })[key] = encoded;
+  }
+  return target ?? source;
+}
+
+function encodeMap(source: ReadonlyMap<unknown, unknown>, encoding: Encoding, depth: number): object {
+  const entries: [string, unknown][] = [];
+  for (const [key, item] of source) {
+    if (typeof key !== "string") throw new Refusal(`a Map with a key of type ${typeof key}; JSON has only string keys`);
+    entries.push([key, encodeItem(item, `.${key}`, encoding, depth + 1)]);
+  }
+  // Defines its properties, so that a key __proto__ is only a key.
+  return Object.fromEntries(entries);
+}
+
+const encodeBigint = (value: bigint): number | string =>
+  value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value.toString();
+
+function encodeTensor(value: Tensor, { tensors }: Encoding): unknown {
+  const { dtype, shape } = value;
+  if (tensors === "base64") return { dtype, shape, data: encodeBase64(tensorBytes(value)) };
+  if (shape.length === 0) return encodeElement(value, 0);
+  return nestElements(value, 0, 0, value.data.length);
+}
+
+/** The elements `from` to `from + size`, as lists of the dimensions from `depth` on. */
+function nestElements(value: Tensor, depth: number, from: number, size: number): readonly unknown[] {
+  const count = value.shape[depth] as number;
+  const list = new Array<unknown>(count);
+  const step = count === 0 ? 0 : size / count;
+  const isInnermost = depth === value.shape.length - 1;
+  for (let i = 0; i < count; i++) {
+    list[i] = isInnermost ? encodeElement(value, from + i) : nestElements(value, depth + 1, from + i * step, step);
+  }
+  return list;
+}
+
+function encodeElement(value: Tensor, at: number): number | string {
+  const element = value.data[at] as number | bigint;
+  if (typeof element === "bigint") return encodeBigint(element);
+  if (Number.isFinite(element)) return element;
+  const refusal = new Refusal(`${element}, which only binary forms of a tensor carry`);
+  refusal.path = elementPath(value.shape, at);
+  throw refusal;
+}
+
+/** Place 5 of shape [2, 3] → `"[1][2]"`. */
+function elementPath(shape: readonly number[], at: number): string {
+  let path = "";
+  let rest = at;
+  for (const dim of shape.toReversed()) {
+    path = `[${rest % dim}]${path}`;
+    rest = Math.floor(rest / dim);
+  }
+  return path;
+}
+
+function encodeBlob(value: Blob, encoding: Encoding): unknown {
+  const name = value instanceof File ? { name: value.name } : undefined;
+  const encoded = { ...name, contentType: value.type || "application/octet-stream", data: "" };
+  encoding.blobs ??= [];
+  encoding.blobs.push(
+    value.arrayBuffer().then((bytes) => {
+      encoded.data = encodeBase64(new Uint8Array(bytes));
+    }),
+  );
+  return encoded;
+}

@@ -1,0 +1,73 @@
+import type { ServerResponse } from "node:http";
+import type { FastifyReply } from "fastify";
+import type { CallScope } from "../call/call-scope.js";
+import type { RequestContext } from "../call/request-context.js";
+import { fail } from "../failure/fail.js";
+
+/** Under this key a response carries its exchange: no closure and no map entry a request. */
+const exchangeKey = Symbol("ekiben.exchange");
+
+type ExchangeResponse = ServerResponse & { [exchangeKey]?: Exchange };
+
+/** What an exchange tells when it is over. */
+export interface ExchangeObserver {
+  /** @param isComplete False when the client went away before its response was written. */
+  onEnd(exchange: Exchange, isComplete: boolean): void;
+}
+
+/**
+ * One request and its response at the edge.
+ *
+ * Ends once, with the response: a client that goes away before then cancels the call made for it, and everything that
+ * call has made below it.
+ */
+export class Exchange {
+  readonly reply: FastifyReply;
+  readonly context: RequestContext;
+  /** Monotonic milliseconds. */
+  readonly startedAt = performance.now();
+  readonly #observer: ExchangeObserver;
+  /** Bytes of the response's body; of a stream, those of its items. */
+  bodyBytes = 0;
+  #scope: CallScope | undefined;
+  #isEnded = false;
+
+  constructor(reply: FastifyReply, context: RequestContext, observer: ExchangeObserver) {
+    this.reply = reply;
+    this.context = context;
+    this.#observer = observer;
+    const response = reply.raw as ExchangeResponse;
+    response[exchangeKey] = this;
+    response.on("close", endExchange);
+  }
+
+  /** Whether there is no client left to answer. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** The call that is made for this request; cancelled if the client goes away. */
+  follow(scope: CallScope): void {
+    if (this.#isEnded) scope.cancel(clientGone());
+    else this.#scope = scope;
+  }
+
+  end(isComplete: boolean): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    if (!isComplete) this.#scope?.cancel(clientGone());
+    this.#scope = undefined;
+    this.#observer.onEnd(this, isComplete);
+  }
+}
+
+/** The exchange of a request that passed through `openExchange`. */
+export function exchangeOf(reply: FastifyReply): Exchange {
+  return (reply.raw as ExchangeResponse)[exchangeKey] as Exchange;
+}
+
+const clientGone = () => fail("cancelled", { reason: "the client closed the connection" });
+
+function endExchange(this: ExchangeResponse): void {
+  this[exchangeKey]?.end(this.writableFinished);
+}

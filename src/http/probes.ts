@@ -1,0 +1,40 @@
+import type { FastifyInstance, FastifyReply } from "fastify";
+import type { Readiness } from "../observe/readiness.js";
+import type { Edge } from "./edge.js";
+
+/** The metrics of the app as one page. */
+export interface MetricsPage {
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** What the probes ask; none of it may wait for a call. */
+export interface Probes {
+  readonly readiness: () => Promise<Readiness>;
+  readonly metrics: () => Promise<MetricsPage>;
+}
+
+/** Adds `/livez`, `/healthz`, `/readyz` and `/metrics`. They answer while the server drains, too. */
+export function addProbes(edge: Edge, fastify: FastifyInstance, probes: Probes): void {
+  const live = (_: unknown, reply: FastifyReply) => void reply.send({ status: "live" });
+  fastify.get("/livez", live);
+  fastify.get("/healthz", live);
+  fastify.get("/readyz", async (_, reply) => {
+    const { isReady, services } = await readReadiness(edge, probes);
+    const status = edge.isClosing ? "draining" : isReady ? "ready" : "not ready";
+    return reply.code(status === "ready" ? 200 : 503).send({ status, services });
+  });
+  fastify.get("/metrics", async (_, reply) => {
+    const { contentType, body } = await probes.metrics();
+    return reply.header("content-type", contentType).send(body);
+  });
+}
+
+async function readReadiness(edge: Edge, { readiness }: Probes): Promise<Readiness> {
+  try {
+    return await readiness();
+  } catch (error) {
+    edge.log.error({ error: String(error) }, "readiness could not be determined");
+    return { isReady: false, services: [] };
+  }
+}

@@ -1,0 +1,78 @@
+import { randomBytes } from "node:crypto";
+import type { FastifyReply } from "fastify";
+import { fail } from "../failure/fail.js";
+import { ServingError } from "../failure/serving-error.js";
+import type { Edge } from "./edge.js";
+import { encodeJson } from "./encode-json.js";
+import { exchangeOf } from "./exchange.js";
+
+/** The body of every failure over HTTP. */
+export interface FailureBody {
+  readonly error: string;
+  readonly code: string;
+  readonly id: string;
+  readonly service: string;
+  readonly api: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  /** Id of the log line that holds the stack, where the text is masked. */
+  readonly incident?: string;
+  readonly requestId: string;
+}
+
+export const jsonType = "application/json; charset=utf-8";
+
+/** Answers a request with a failure. Does nothing when there is no client left, or the response has begun. */
+export function writeFailure(edge: Edge, reply: FastifyReply, error: unknown): void {
+  const exchange = exchangeOf(reply);
+  if (reply.sent || exchange.isEnded) return;
+  const failure = toServingError(error);
+  const body = createFailureBody(edge, failure, exchange.context.id);
+  const text = formatFailure(body);
+  exchange.bodyBytes = Buffer.byteLength(text);
+  reply.code(failure.httpStatus).header("content-type", jsonType);
+  const retryAfter = retryAfterSeconds(failure);
+  if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
+  if (failure.id === "method_not_allowed") reply.header("allow", String(failure.details["allow"]));
+  if (edge.isClosing) reply.header("connection", "close");
+  reply.send(text);
+}
+
+/** Anything thrown, as the one error class that may leave. */
+export function toServingError(error: unknown): ServingError {
+  if (error instanceof ServingError) return error;
+  return fail("unhandled_error", { error: String(error) }, { cause: error });
+}
+
+/** What the caller may read of a failure; logs what it may not, under an incident id that is in both. */
+export function createFailureBody(edge: Edge, failure: ServingError, requestId: string): FailureBody {
+  const { code, id, service, api } = failure;
+  if (id !== "unhandled_error") {
+    const incident = failure.incident === undefined ? undefined : { incident: failure.incident };
+    return { error: failure.message, code, id, service, api, details: failure.details, ...incident, requestId };
+  }
+  const incident = failure.incident ?? logIncident(edge, failure, requestId);
+  return { error: `internal error; incident ${incident}`, code, id, service, api, details: {}, incident, requestId };
+}
+
+/** The text of a failure body. Details an author filled with what JSON can't say are left out. */
+export function formatFailure(body: FailureBody): string {
+  try {
+    return JSON.stringify({ ...body, details: encodeJson(body.details, { tensors: "base64" }) });
+  } catch {
+    return JSON.stringify({ ...body, details: {} });
+  }
+}
+
+function logIncident(edge: Edge, failure: ServingError, requestId: string): string {
+  const incident = randomBytes(6).toString("hex");
+  const { service, api, cause } = failure;
+  const stack = cause instanceof Error ? cause.stack : failure.stack;
+  edge.log.error({ incident, service, api, requestId, stack }, `internal error: ${failure.message}`);
+  return incident;
+}
+
+function retryAfterSeconds(failure: ServingError): number | undefined {
+  if (failure.code !== "resource_exhausted" && failure.code !== "unavailable") return undefined;
+  const retryAfterMs = Number(failure.details["retryAfterMs"]);
+  return retryAfterMs > 0 && Number.isFinite(retryAfterMs) ? Math.max(1, Math.ceil(retryAfterMs / 1000)) : 1;
+}
