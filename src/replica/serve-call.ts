@@ -55,16 +55,21 @@ interface RunningCall {
 
 function runCall(call: RunningCall): void {
   const { replica, scope, api } = call;
+  let result: unknown;
   try {
-    const result = invoke(api.target, call.input, scope, replica.parts.checksInside || scope.call.outside);
-    if (!isPromiseLike(result)) return finishCall(call, result);
-    result.then(
-      (output) => finishCall(call, output),
-      (error: unknown) => failCall(call, error),
-    );
+    result = invoke(api.target, call.input, scope, replica.parts.checksInside || scope.call.outside);
   } catch (error) {
     failCall(call, error);
+    return;
   }
+  if (!isPromiseLike(result)) {
+    finishCall(call, result);
+    return;
+  }
+  result.then(
+    (output) => finishCall(call, output),
+    (error: unknown) => failCall(call, error),
+  );
 }
 
 function finishCall({ replica, scope, api, startedAt, replier }: RunningCall, output: unknown): void {

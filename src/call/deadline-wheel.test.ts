@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FakeClock } from "../testing/fake-clock.js";
+import { DeadlineWheel } from "./deadline-wheel.js";
+
+function createEntry(deadline: number, expired: number[]) {
+  return { deadline, expire: () => expired.push(deadline) };
+}
+
+describe("DeadlineWheel", () => {
+  it("expires each entry once, not before its deadline and at most 8 ms after", () => {
+    const clock = new FakeClock(0);
+    const wheel = new DeadlineWheel(clock);
+    const expired: number[] = [];
+    for (const deadline of [100, 30, 33, 1000]) wheel.add(createEntry(deadline, expired));
+    clock.advance(29);
+    assert.deepEqual(expired, []);
+    clock.advance(12);
+    assert.deepEqual(expired, [30, 33]);
+    clock.advance(67);
+    assert.deepEqual(expired, [30, 33, 100]);
+    clock.advance(10_000);
+    assert.deepEqual(expired, [30, 33, 100, 1000]);
+  });
+
+  it("forgets an entry that was removed, and needs no timer when it is empty", () => {
+    const clock = new FakeClock(0);
+    const wheel = new DeadlineWheel(clock);
+    const expired: number[] = [];
+    const entry = createEntry(50, expired);
+    wheel.add(entry);
+    wheel.remove(entry);
+    clock.advance(1000);
+    assert.deepEqual(expired, []);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("fires for an earlier deadline added while a later one is armed", () => {
+    const clock = new FakeClock(0);
+    const wheel = new DeadlineWheel(clock);
+    const expired: number[] = [];
+    wheel.add(createEntry(5000, expired));
+    wheel.add(createEntry(10, expired));
+    clock.advance(20);
+    assert.deepEqual(expired, [10]);
+  });
+
+  it("waits for a deadline beyond what one timer can hold", () => {
+    const clock = new FakeClock(0);
+    const wheel = new DeadlineWheel(clock);
+    const expired: number[] = [];
+    const month = 31 * 24 * 3600 * 1000;
+    wheel.add(createEntry(month, expired));
+    clock.advance(month - 1);
+    assert.deepEqual(expired, []);
+    clock.advance(10);
+    assert.deepEqual(expired, [month]);
+  });
+});

@@ -1,0 +1,46 @@
+import type { Clock, Timer } from "../base/clock.js";
+
+interface Pending {
+  readonly at: number;
+  readonly run: () => void;
+}
+
+/** Time that moves only when told; timers fire in order, at their own instant. */
+export class FakeClock implements Clock {
+  #now: number;
+  readonly #timers = new Set<Pending>();
+
+  constructor(now = 1_000_000) {
+    this.#now = now;
+  }
+
+  get pendingTimers(): number {
+    return this.#timers.size;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  setTimer(run: () => void, delayMs: number): Timer {
+    const timer = { at: this.#now + delayMs, run };
+    this.#timers.add(timer);
+    return { clear: () => this.#timers.delete(timer) };
+  }
+
+  /** Moves time on and runs what falls due on the way. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (let next = this.#nextUntil(end); next !== undefined; next = this.#nextUntil(end)) {
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.at);
+      next.run();
+    }
+    this.#now = end;
+  }
+
+  #nextUntil(end: number): Pending | undefined {
+    const due = [...this.#timers].filter((timer) => timer.at <= end);
+    return due.sort((a, b) => a.at - b.at)[0];
+  }
+}
