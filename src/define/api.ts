@@ -16,20 +16,33 @@ export interface ApiDefinition {
   readonly run: (input: unknown) => unknown;
 }
 
+/** A contract has one of the two. */
+type Result<O, Y> = { readonly output: O; readonly yields?: never } | { readonly yields: Y; readonly output?: never };
+
+/**
+ * The author's function, as its contract types it.
+ *
+ * A conditional type on purpose: the compiler decides it before it reads the function, so that `"spam"` in a result is
+ * the literal that an enum wants and not any string, and a wrong result is reported at the result.
+ */
+type Run<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [never]
+  ? (input: OutputOf<I>) => MaybePromise<InputOf<O>>
+  : (input: OutputOf<I>) => AsyncIterable<InputOf<Y>>;
+
+type ApiOf<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [never]
+  ? Api<InputOf<I>, OutputOf<O>>
+  : StreamApi<InputOf<I>, OutputOf<Y>>;
+
 /**
  * Declares an api of a service: a class field.
  *
  * @param contract `output`, or `yields` for a stream; `input` unless there is none; route, texts and bounds.
  * @param run      Gets the checked input; gives the output, or for a stream an `AsyncIterable` of items.
  */
-export function api<O extends Shape, I extends Shape = Void>(
-  contract: ContractOptions & { readonly input?: I; readonly output: O; readonly yields?: never },
-  run: (input: OutputOf<I>) => MaybePromise<InputOf<O>>,
-): Api<InputOf<I>, OutputOf<O>>;
-export function api<O extends Shape, I extends Shape = Void>(
-  contract: ContractOptions & { readonly input?: I; readonly yields: O; readonly output?: never },
-  run: (input: OutputOf<I>) => AsyncIterable<InputOf<O>>,
-): StreamApi<InputOf<I>, OutputOf<O>>;
+export function api<I extends Shape = Void, O extends Shape = never, Y extends Shape = never>(
+  contract: ContractOptions & { readonly input?: I } & Result<O, Y>,
+  run: Run<I, O, Y>,
+): ApiOf<I, O, Y>;
 export function api(contract: Contract, run: (input: never) => unknown): unknown {
   const kind = contract?.yields === undefined ? "unary" : "stream";
   const definition: ApiDefinition = { kind, contract, run: run as (input: unknown) => unknown };

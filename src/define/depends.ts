@@ -1,5 +1,6 @@
 import { fail } from "../failure/fail.js";
 import type { Handle } from "./handle-type.js";
+import type { ServiceHooks } from "./lifecycle.js";
 
 /** What may be said about one edge of the graph. */
 export interface EdgeOptions {
@@ -37,7 +38,7 @@ export function constructIn<T>(scope: ConstructionScope, construct: () => T): T 
  * @returns       A handle with exactly the apis and streams of `service`.
  * @throws {ServingError} `depends_outside_scope` when the class was made with `new` instead of by a graph.
  */
-export function depends<T>(service: new () => T, edge: EdgeOptions = {}): Handle<T> {
+export function depends<T extends ServiceHooks>(service: new () => T, edge: EdgeOptions = {}): Handle<T> {
   if (openScope === undefined) {
     throw fail("depends_outside_scope", {
       dependency: (service as { name?: string } | undefined)?.name ?? "undefined",

@@ -1,5 +1,9 @@
-/** A value, or the promise of one: an unawaited result of one call is a valid argument of the next. */
-export type MaybePromise<T> = T | PromiseLike<T>;
+/**
+ * A value, or the promise of one: an unawaited result of one call is a valid argument of the next.
+ *
+ * `Promise` stands beside `PromiseLike`, which covers it, for the compiler's sake: a wrong promise is then told in one line.
+ */
+export type MaybePromise<T> = T | Promise<T> | PromiseLike<T>;
 
 /** What may be said about one call. */
 export interface CallOptions {
@@ -14,7 +18,11 @@ export interface CallOptions {
 /** Marks what `api()` makes; the key under which its definition stands. */
 export const apiKey: unique symbol = Symbol.for("ekiben.api");
 
-type Input<I> = [I] extends [void] ? [] : undefined extends I ? [input?: I] : [input: I];
+// An api without input is declared by a schema of type void, so `[I] extends [None]` is how it is told apart.
+// biome-ignore lint/suspicious/noConfusingVoidType: compared with a schema's type, not used as a value
+type None = void;
+
+type Input<I> = [I] extends [None] ? [] : undefined extends I ? [input?: I] : [input: I];
 
 /** What `api()` makes of a contract with `output`. On an instance it runs in place, checks included. */
 export interface Api<I, O> {
@@ -28,7 +36,7 @@ export interface StreamApi<I, O> {
   readonly [apiKey]: { readonly kind: "stream" };
 }
 
-type Args<I> = [I] extends [void]
+type Args<I> = [I] extends [None]
   ? [input?: undefined, options?: CallOptions]
   : undefined extends I
     ? [input?: MaybePromise<I>, options?: CallOptions]

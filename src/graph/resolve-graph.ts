@@ -44,7 +44,8 @@ export function resolveGraph(
 function describeReachable(entry: ServiceClass, substitutes: ReadonlyMap<ServiceClass, Substitute>) {
   const described = new Map<ServiceClass, ServiceDescriptor>();
   const waiting = [entry];
-  for (let service = waiting.shift(); service !== undefined; service = waiting.shift()) {
+  while (waiting.length > 0) {
+    const service = waiting.shift() as ServiceClass;
     if (described.has(service)) continue;
     const descriptor = describeAs(service, substitutes.get(service));
     described.set(service, descriptor);

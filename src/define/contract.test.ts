@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type } from "arktype";
+import * as v from "valibot";
+import { z } from "zod";
+import type { Issue } from "../failure/failures.js";
+import { ServingError } from "../failure/serving-error.js";
+import { type Contract, contractProblem, createChecks, shapeJsonSchema } from "./contract.js";
+import { file } from "./file.js";
+import { Tensor } from "./tensor.js";
+import { tensor } from "./tensor-schema.js";
+
+async function issuesOf(run: () => unknown): Promise<readonly Issue[]> {
+  try {
+    await run();
+  } catch (error) {
+    assert.ok(error instanceof ServingError);
+    return error.details["issues"] as readonly Issue[];
+  }
+  throw new Error("nothing was refused");
+}
+
+const vector = (...values: number[]) => new Tensor("float32", [values.length], Float32Array.from(values));
+
+describe("createChecks", () => {
+  it("checks fields of any validator side by side, and names each that is wrong", async () => {
+    const contract: Contract = {
+      input: {
+        name: z.string().min(2),
+        age: v.pipe(v.number(), v.minValue(0)),
+        mail: type("string.email"),
+        x: tensor("int32", [2]),
+      },
+      output: z.string(),
+    };
+    const { input } = createChecks(contract);
+    const good = { name: "Bo", age: 3, mail: "a@b.co", x: [1, 2] };
+    const checked = (await input({ ...good, extra: 1 })) as { x: Tensor };
+    assert.deepEqual({ ...checked, x: [...checked.x.data] }, good);
+    const issues = await issuesOf(() => input({ name: "B", age: -1, mail: "no", x: [1, 2, 3] }));
+    assert.deepEqual(
+      issues.map((issue) => issue.path),
+      ["name", "age", "mail", "x"],
+    );
+    assert.match(issues[3]?.message ?? "", /expected shape \[2\], got \[3\]/);
+  });
+
+  it("gives nested paths as a reader would write them", async () => {
+    const { input } = createChecks({
+      input: z.object({ lines: z.array(z.object({ text: z.string() })) }),
+      output: z.any(),
+    });
+    const issues = await issuesOf(() => input({ lines: [{ text: "a" }, { text: 1 }] }));
+    assert.equal(issues[0]?.path, "lines[1].text");
+  });
+
+  it("waits for an asynchronous schema", async () => {
+    const schema = z.string().refine(async (text) => text !== "taken", "is taken");
+    const asynchronous = {
+      "~standard": {
+        ...z.string()["~standard"],
+        validate: (value: unknown) =>
+          schema.safeParseAsync(value).then((r) => (r.success ? { value: r.data } : { issues: r.error.issues })),
+      },
+    };
+    const { input } = createChecks({ input: asynchronous as never, output: z.any() });
+    assert.equal(await input("free"), "free");
+    assert.deepEqual((await issuesOf(() => input("taken")))[0]?.message, "is taken");
+  });
+
+  it("wants named sizes equal within one call, between fields and between input and output", async () => {
+    const { input, output } = createChecks({
+      input: { a: tensor("float32", ["n"]), b: tensor("float32", ["n"]) },
+      output: tensor("float32", ["n", 2]),
+    });
+    const checked = await input({ a: vector(1, 2), b: vector(3, 4) });
+    assert.match(
+      (await issuesOf(() => input({ a: vector(1), b: vector(1, 2) })))[0]?.message ?? "",
+      /size "n" is 2 here and 1 elsewhere/,
+    );
+    await output(new Tensor("float32", [2, 2], new Float32Array(4)), checked);
+    const wrong = await issuesOf(() => output(new Tensor("float32", [3, 2], new Float32Array(6)), checked));
+    assert.match(wrong[0]?.message ?? "", /size "n" is 3 here and 2 elsewhere/);
+  });
+
+  it("lets an api without input be called with nothing, and with nothing else", async () => {
+    const { input } = createChecks({ output: z.string() });
+    for (const nothing of [undefined, null, {}]) assert.equal(await input(nothing), undefined);
+    assert.match((await issuesOf(() => input({ a: 1 })))[0]?.message ?? "", /takes no input/);
+  });
+
+  it("says what a missing or foreign object lacks", async () => {
+    const { input } = createChecks({ input: { text: z.string() }, output: z.any() });
+    assert.match((await issuesOf(() => input([1])))[0]?.message ?? "", /expected an object with text, got a list/);
+    assert.equal((await issuesOf(() => input({ __proto__: { text: "inherited" } })))[0]?.path, "text");
+  });
+});
+
+describe("contractProblem", () => {
+  it("names what is wrong with a contract", () => {
+    assert.match(contractProblem({}) ?? "", /neither output nor yields/);
+    assert.match(contractProblem({ output: z.string(), yields: z.string() }) ?? "", /both output and yields/);
+    assert.match(contractProblem({ output: "string" as never }) ?? "", /output is not a schema/);
+    assert.match(contractProblem({ input: { a: 1 as never }, output: z.any() }) ?? "", /input\.a is not a schema/);
+    assert.equal(contractProblem({ input: {}, output: z.any() }), undefined);
+  });
+});
+
+describe("shapeJsonSchema", () => {
+  it("uses each schema's own converter and knows which fields may be left out", () => {
+    const shape = {
+      text: z.string(),
+      n: z.number().default(1),
+      image: file({ contentType: "image/png" }),
+      x: tensor("float32", ["n", 2]),
+    };
+    const schema = shapeJsonSchema(shape, "input") as {
+      required: string[];
+      properties: Record<string, { title?: string; type?: string; default?: number }>;
+    };
+    assert.deepEqual(schema.required, ["text", "image", "x"]);
+    assert.equal(schema.properties["text"]?.type, "string");
+    assert.equal(schema.properties["n"]?.default, 1);
+    assert.equal(schema.properties["x"]?.title, "float32[n, 2]");
+  });
+
+  it("says anything for a schema without a converter", () => {
+    assert.deepEqual(shapeJsonSchema(v.string(), "input"), {});
+  });
+});

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { z } from "zod";
+import { api } from "../define/api.js";
+import { depends } from "../define/depends.js";
+import { Service } from "../define/service.js";
+import type { GraphFault } from "../failure/failures.js";
+import { ServingError } from "../failure/serving-error.js";
+import { resolveGraph } from "./resolve-graph.js";
+
+const text = { input: z.string(), output: z.string() };
+
+function faultsOf(entry: new () => unknown): readonly GraphFault[] {
+  try {
+    resolveGraph(entry);
+  } catch (error) {
+    assert.ok(error instanceof ServingError);
+    assert.equal(error.id, "invalid_graph");
+    return error.details["faults"] as readonly GraphFault[];
+  }
+  throw new Error("no fault was found");
+}
+
+let constructed = 0;
+class Leaf extends Service({ version: "7" }) {
+  count = ++constructed;
+  echo = api(text, (value) => value);
+}
+class Left extends Service() {
+  leaf = depends(Leaf, { timeoutMs: 50 });
+  go = api(text, (value) => this.leaf.echo(value));
+}
+class Right extends Service({ name: "right-hand" }) {
+  #leaf = depends(Leaf);
+  go = api(text, (value) => this.#leaf.echo(value));
+}
+class Diamond extends Service() {
+  left = depends(Left);
+  right = depends(Right);
+  go = api(text, (value) => this.left.go(this.right.go(value)));
+}
+
+describe("resolveGraph", () => {
+  it("shares a diamond's tip, constructs each class once, and puts callees first", () => {
+    constructed = 0;
+    const graph = resolveGraph(Diamond);
+    assert.equal(constructed, 1);
+    assert.equal(graph.entry, "Diamond");
+    assert.deepEqual([...graph.services.keys()], ["Leaf", "Left", "right-hand", "Diamond"]);
+    assert.deepEqual(
+      graph.edges.map(({ from, field, to }) => `${from}.${field}>${to}`),
+      ["Left.leaf>Leaf", "right-hand.(private)>Leaf", "Diamond.left>Left", "Diamond.right>right-hand"],
+    );
+    assert.deepEqual(graph.edges[0]?.options, { timeoutMs: 50 });
+    assert.equal(graph.services.get("Leaf")?.options.version, "7");
+  });
+
+  it("leaves out what a substitute does not need", () => {
+    const graph = resolveGraph(Diamond, new Map([[Left, { go: (value: string) => value }]]));
+    assert.deepEqual(
+      graph.edges.map(({ from, to }) => `${from}>${to}`),
+      ["right-hand>Leaf", "Diamond>Left", "Diamond>right-hand"],
+    );
+  });
+
+  it("refuses what is no service", () => {
+    class Plain {}
+    assert.throws(() => resolveGraph(Plain), /class Plain is not a service/);
+    assert.throws(
+      () => resolveGraph(undefined as never),
+      /undefined \(do two files import each other\?\) is not a service/,
+    );
+  });
+
+  it("reports every fault at once, each with class, field and fix", () => {
+    const Twin = (() => {
+      class Leaf extends Service() {
+        other = api(text, (value) => value);
+      }
+      return Leaf;
+    })();
+    class Broken extends Service() {
+      leaf = depends(Leaf);
+      twin = depends(Twin);
+      plain = depends(class Plain {} as never);
+      missing = depends(undefined as never);
+      both = api({ output: z.string(), yields: z.string() } as never, (() => "") as never);
+      stop = api(text, (value) => value) as never;
+      first = api({ ...text, route: "/same" }, (value) => value);
+      second = api({ ...text, route: "/same" }, (value) => value);
+      probe = api({ ...text, route: "/metrics" }, (value) => value);
+      odd = api({ ...text, route: "no slash" }, (value) => value);
+    }
+    const faults = faultsOf(Broken);
+    assert.deepEqual(faults.map((fault) => `${fault.service}.${fault.field} ${fault.id}`).sort(), [
+      "Broken. duplicate_route",
+      "Broken. duplicate_route",
+      "Broken.both invalid_contract",
+      "Broken.missing not_a_service",
+      "Broken.odd invalid_contract",
+      "Broken.plain not_a_service",
+      "Broken.stop reserved_name",
+      "Leaf. duplicate_service_name",
+    ]);
+    for (const fault of faults) assert.ok(fault.message.length > 10 && fault.fix.length > 10);
+  });
+
+  it("finds each cycle and shows its way round", () => {
+    class A extends Service() {
+      b: unknown = depends(B as never);
+      self: unknown = depends(A as never);
+    }
+    class B extends Service() {
+      c: unknown = depends(C as never);
+    }
+    class C extends Service() {
+      a: unknown = depends(A as never);
+    }
+    assert.deepEqual(
+      faultsOf(A).map((fault) => `${fault.field}: ${fault.message}`),
+      [
+        "a: services depend on one another in a circle: A -> B -> C -> A",
+        "self: services depend on one another in a circle: A -> A",
+      ],
+    );
+  });
+
+  it("shows a constructor that throws, and one that calls what it only wires", () => {
+    class Eager extends Service() {
+      leaf = depends(Leaf);
+      early = this.leaf.echo("too early");
+    }
+    class Throws extends Service() {
+      eager = depends(Eager);
+      constructor() {
+        super();
+        throw new Error("no disk");
+      }
+    }
+    assert.match(faultsOf(Throws)[0]?.message ?? "", /constructing it threw: Error: no disk/);
+    assert.match(faultsOf(Eager)[0]?.message ?? "", /Leaf\.echo was called while the graph is still being wired/);
+  });
+
+  it("tells whoever uses `new` on a service with dependencies what to do instead", () => {
+    assert.throws(() => new Left(), { id: "depends_outside_scope" });
+    assert.equal(new Leaf().count > 0, true);
+  });
+});
