@@ -4,15 +4,34 @@ import { ServingError } from "./serving-error.js";
 /**
  * Whatever an api threw, as the failure its caller gets.
  *
- * A `ServingError` stays the same object and learns where it happened if it did not know; anything else becomes
+ * A `ServingError` keeps its fields and learns where it happened if it did not know; anything else becomes
  * `unhandled_error` (code `internal`) with the thrown value as its cause.
  */
 export function toServingError(thrown: unknown, service: string, api: string): ServingError {
   if (!(thrown instanceof ServingError)) {
     return fail("unhandled_error", { error: messageOf(thrown) }, { service, api, cause: thrown });
   }
-  if (thrown.service === "" && service !== "") Object.assign(thrown, { service, api });
-  return thrown;
+  return thrown.service === "" && service !== "" ? placeError(thrown, service, api) : thrown;
+}
+
+/** A copy, since an author may throw one error object many times and from several apis. Keeps the stack. */
+function placeError(error: ServingError, service: string, api: string): ServingError {
+  const { code, id, message, details, retryable, httpStatus, fix, incident, cause, stack } = error;
+  const placed = new ServingError({
+    code,
+    id,
+    message,
+    details,
+    retryable,
+    httpStatus,
+    fix,
+    incident,
+    cause,
+    service,
+    api,
+  });
+  if (stack !== undefined) placed.stack = stack;
+  return placed;
 }
 
 /** What to show of a thrown value: its message, or the value itself where it is no error. */
