@@ -1,0 +1,49 @@
+// The typed ways to reach a running pipeline: a client, a composed test app, a server of one's own.
+import { serve } from "ekiben";
+import { connect } from "ekiben/client";
+import { compose } from "ekiben/testing";
+import { expectType } from "./expect.js";
+import { InferenceModel, Pipeline, Preprocessing } from "./services.js";
+
+async function overHttp() {
+  const pipeline = await connect<Pipeline>("http://localhost:3000");
+  expectType<Promise<{ label: string; confidence: number }>>()(pipeline.predict({ rawInput: "a cat" }));
+  pipeline.predict({ rawInput: "a cat" }, { signal: new AbortController().signal });
+  // @ts-expect-error the wrong type
+  pipeline.predict({ rawInput: 1 });
+  // @ts-expect-error only the entry service's apis are public
+  pipeline.preprocess("x");
+
+  const model = await connect<InferenceModel>("http://localhost:3000");
+  for await (const { word } of model.words("a b")) expectType<string>()(word);
+}
+
+async function inTests() {
+  await using app = await compose(Pipeline, {
+    replace: [
+      [InferenceModel, { predict: async (features) => ({ dtype: "float32", shape: [8], data: features.data }) }],
+    ],
+  });
+  expectType<Promise<{ label: string; confidence: number }>>()(app.entry.predict({ rawInput: "x" }));
+  app.service(Preprocessing).preprocess("x");
+  // @ts-expect-error the wrong type
+  app.entry.predict({ rawInput: 1 });
+  // @ts-expect-error not an api
+  app.service(Preprocessing).normalise("x");
+  // @ts-expect-error an api that the service does not have
+  await compose(Pipeline, { replace: [[InferenceModel, { predic: async () => undefined }]] });
+  // @ts-expect-error a result that the contract does not allow
+  await compose(Pipeline, { replace: [[InferenceModel, { warmUp: () => "one" }]] });
+  // @ts-expect-error an instance is not its class
+  await compose(new Preprocessing());
+}
+
+async function inAProgram() {
+  const server = await serve(Pipeline, { port: 0 });
+  await server.close();
+  // @ts-expect-error an option that does not exist
+  await serve(Pipeline, { prot: 3000 });
+  // @ts-expect-error not a service class
+  await serve({ predict: () => 1 });
+}
+void [overHttp, inTests, inAProgram];

@@ -1,0 +1,81 @@
+// A handle has exactly the apis of its service, with their types; promises of arguments are arguments.
+import type { Handle, Tensor } from "ekiben";
+import { expectSame, expectType } from "./expect.js";
+import type { InferenceModel, Pipeline, Preprocessing } from "./services.js";
+
+declare const preprocessing: Handle<Preprocessing>;
+declare const model: Handle<InferenceModel>;
+declare const pipeline: Handle<Pipeline>;
+
+// It has the apis, and nothing else of the class: no helper, no hook, no dependency, no private or protected member.
+expectSame<keyof Handle<Preprocessing>, "preprocess">();
+expectSame<keyof Handle<InferenceModel>, "predict" | "words" | "warmUp">();
+expectSame<keyof Handle<Pipeline>, "predict">();
+// @ts-expect-error a helper method is not callable from outside
+preprocessing.normalise("x");
+// @ts-expect-error lifecycle hooks are the supervisor's
+preprocessing.start();
+// @ts-expect-error a dependency belongs to the service that declares it
+pipeline.model;
+// @ts-expect-error private members stay private
+preprocessing.calls;
+// @ts-expect-error protected members stay protected
+preprocessing.cacheSize;
+// @ts-expect-error a misspelt name
+preprocessing.preproces("x");
+// @ts-expect-error a handle is read-only
+preprocessing.preprocess = async () => undefined as never;
+
+// Results are promises of what the contract gives.
+expectType<Promise<Tensor<"float32", readonly [number]>>>()(preprocessing.preprocess("text"));
+expectType<Promise<{ label: string; confidence: number }>>()(pipeline.predict({ rawInput: "x" }));
+
+// Inputs are what the contract takes.
+// @ts-expect-error the wrong type
+preprocessing.preprocess(1);
+// @ts-expect-error no input at all
+preprocessing.preprocess();
+// @ts-expect-error a missing field
+pipeline.predict({});
+// @ts-expect-error a field of the wrong type
+pipeline.predict({ rawInput: 5 });
+// @ts-expect-error a misspelt field
+pipeline.predict({ rawinput: "x" });
+// @ts-expect-error undefined where a value is needed
+preprocessing.preprocess(undefined);
+
+// An unawaited result is a valid argument, and its type is checked all the same.
+expectType<Promise<Tensor<"float32", readonly [8]>>>()(model.predict(preprocessing.preprocess("text")));
+preprocessing.preprocess(Promise.resolve("text"));
+// @ts-expect-error the promise of a wrong type
+preprocessing.preprocess(Promise.resolve(5));
+// @ts-expect-error an unawaited result of a wrong type
+preprocessing.preprocess(model.warmUp());
+// @ts-expect-error the label of a result is not a tensor
+model.predict(pipeline.predict({ rawInput: "x" }));
+
+// Results are not usable before they are awaited.
+// @ts-expect-error an unawaited result has no fields of its own
+pipeline.predict({ rawInput: "x" }).label;
+async function useResults() {
+  const { label } = await pipeline.predict({ rawInput: "x" });
+  expectType<string>()(label);
+  // @ts-expect-error a field that the output does not have
+  (await pipeline.predict({ rawInput: "x" })).score;
+}
+void useResults;
+
+// An api without input is called without one; options stand in the second place.
+expectType<Promise<number>>()(model.warmUp());
+model.warmUp(undefined, { timeoutMs: 100 });
+// @ts-expect-error it takes no input
+model.warmUp("x");
+
+// The second argument: a timeout, a signal, detach.
+preprocessing.preprocess("x", { timeoutMs: 100, signal: new AbortController().signal, detach: true });
+// @ts-expect-error an option that does not exist
+preprocessing.preprocess("x", { timeout: 100 });
+// @ts-expect-error an option of the wrong type
+preprocessing.preprocess("x", { timeoutMs: "100" });
+// @ts-expect-error no third argument
+preprocessing.preprocess("x", {}, 1);
