@@ -14,6 +14,7 @@ export interface FailureRow<D> {
 }
 
 const row = <D>(definition: FailureRow<D>): FailureRow<D> => definition;
+const didYouMean = (name: string | undefined): string => (name === undefined ? "" : `; did you mean ${name}?`);
 const list = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
 
 /** One thing a schema found wrong. `path` is e.g. `"lines[2].text"`; `""` is the value itself. */
@@ -35,13 +36,16 @@ export interface GraphFault {
   readonly fix: string;
 }
 
+/** `"Model.predict"`; one of the two alone where the fault has no service, or is the class itself. */
+const placeOf = ({ service, field }: GraphFault): string => [service, field].filter((part) => part !== "").join(".");
+
 /** What an author's code got wrong, found before anything starts. */
 const definitionFailures = {
   invalid_graph: row<{ faults: readonly GraphFault[] }>({
     code: "failed_precondition",
     text: (d) =>
       `the graph has ${d.faults.length} fault${d.faults.length === 1 ? "" : "s"}:\n${d.faults
-        .map((f) => `  ${f.field === "" ? f.service : `${f.service}.${f.field}`}: ${f.message}\n    fix: ${f.fix}`)
+        .map((f) => `  ${placeOf(f)}: ${f.message}\n    fix: ${f.fix}`)
         .join("\n")}`,
     fix: "Mend every fault listed; all of them were looked for at once.",
   }),
@@ -55,14 +59,43 @@ const definitionFailures = {
     text: (d) => `two different classes are both named ${d.name}`,
     fix: 'Rename one class, or give it a name of its own: Service({ name: "…" }).',
   }),
-  unknown_option: row<{ option: string; known: readonly string[] }>({
+  unknown_option: row<{ option: string; source: string; nearest?: string | undefined }>({
     code: "failed_precondition",
-    text: (d) => `there is no option ${d.option}`,
+    text: (d) => `there is no option ${d.option} (${d.source})${didYouMean(d.nearest)}`,
     fix: "Use one of the options listed by `ekiben options`, spelt as there.",
+  }),
+  misplaced_option: row<{ option: string; source: string; allowed: string }>({
+    code: "failed_precondition",
+    text: (d) => `option ${d.option} can't be set there (${d.source}); it may be set by: ${d.allowed}`,
+    fix: "Move it to one of the places named.",
+  }),
+  unused_option: row<{ option: string; source: string; entry: string }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `option ${d.option} has no effect there (${d.source}): only that of the entry service, ${d.entry}, is read`,
+    fix: "Set it on the entry service or in the app file.",
+  }),
+  unknown_target: row<{
+    what: string;
+    target: string;
+    source: string;
+    known: readonly string[];
+    nearest?: string | undefined;
+  }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `there is no ${d.what} ${d.target} in the graph (${d.source})${didYouMean(d.nearest)}; there are ${list(d.known)}`,
+    fix: "Use a name that `ekiben graph` shows.",
+  }),
+  unknown_variable: row<{ variable: string; nearest?: string | undefined }>({
+    code: "failed_precondition",
+    text: (d) => `no option is set by the environment variable ${d.variable}${didYouMean(d.nearest)}`,
+    fix: "Rename or remove it; `ekiben serve --help` lists the variables.",
   }),
   invalid_option: row<{ option: string; value: unknown; expected: string; source: string }>({
     code: "failed_precondition",
-    text: (d) => `option ${d.option} is ${show(d.value)} (${d.source}); expected ${d.expected}`,
+    text: (d) =>
+      `${d.option === "" ? "it" : `option ${d.option}`} is ${show(d.value)} (${d.source}); expected ${d.expected}`,
     fix: "Give a value in the range stated.",
   }),
   reserved_name: row<{ name: string }>({

@@ -1,0 +1,188 @@
+import type { Option, SourceKind } from "./option.js";
+import {
+  anyText,
+  bool,
+  choice,
+  cores,
+  devices,
+  integer,
+  milliseconds,
+  origins,
+  replicaRange,
+  size,
+  textRecord,
+  type ValueType,
+  words,
+} from "./value-types.js";
+
+/** The option's value once decided. */
+export type ValueOf<O> = O extends Option<infer T> ? T : never;
+
+interface RowText<T> {
+  readonly default: NoInfer<T>;
+  readonly defaultText?: string;
+  readonly text: string;
+  /** Where it may be set; default: everywhere its table allows. */
+  readonly sources?: readonly SourceKind[];
+}
+
+type Row<T> = (level: Option["level"], name: string) => Option<T>;
+
+const outside: readonly SourceKind[] = ["command line", "environment", "app file"];
+const sourcesByLevel: Readonly<Record<Option["level"], readonly SourceKind[]>> = {
+  app: outside,
+  service: [...outside, "service"],
+  api: [...outside, "api", "service"],
+};
+
+const row =
+  <T>(type: ValueType<T>, rest: RowText<T>): Row<T> =>
+  (level, name) => ({ name, level, type, sources: sourcesByLevel[level], ...rest });
+
+function createTable<R extends Record<string, Row<any>>>(level: Option["level"], rows: R) {
+  const named = Object.entries(rows).map(([name, create]) => [name, create(level, name)]);
+  return Object.freeze(Object.fromEntries(named)) as { readonly [K in keyof R]: ReturnType<R[K]> };
+}
+
+const inEntry: readonly SourceKind[] = [...outside, "service"];
+const inCode: readonly SourceKind[] = ["app file", "service"];
+
+/** Options of the process and its HTTP server: one value an app. */
+export const appOptions = createTable("app", {
+  port: row(integer({ placeholder: "<port>", min: 0, max: 65_535 }), {
+    default: 3000,
+    text: "Port of the HTTP server; 0 takes a free one.",
+  }),
+  host: row(words("an address or a host name", "<address>"), {
+    default: "0.0.0.0",
+    text: "Address the server listens on. The default is every interface; 127.0.0.1 is this machine alone.",
+  }),
+  drainTimeoutMs: row(milliseconds(0), {
+    default: 30_000,
+    text: "How long a drain waits for calls in flight before it cancels what is left.",
+  }),
+  checks: row(choice(["all", "outside"]), {
+    default: "all",
+    text: 'Which calls are checked against their contract: "all", or "outside" for those from HTTP or another process.',
+  }),
+  logLevel: row(choice(["debug", "info", "warn", "error", "silent"]), {
+    default: "info",
+    text: "The least important log line that is written.",
+  }),
+  "http.cors": row(origins, {
+    default: false,
+    sources: inEntry,
+    text: "Origins whose pages may call the apis from a browser.",
+  }),
+  "http.maxBodyBytes": row(size(1), {
+    default: 16 * 1024 ** 2,
+    sources: inEntry,
+    text: "Largest request body; a larger one is refused with 413.",
+  }),
+  "http.maxBodyDepth": row(integer({ min: 1, max: 1000 }), {
+    default: 64,
+    sources: inEntry,
+    text: "Levels of nesting a JSON body may have.",
+  }),
+  "http.maxHeaderBytes": row(size(1024), {
+    default: 16 * 1024,
+    sources: inEntry,
+    text: "Largest sum of request headers; larger ones are refused with 431.",
+  }),
+  "http.bodyTimeoutMs": row(milliseconds(1), {
+    default: 10_000,
+    sources: inEntry,
+    text: "From the end of the headers to the first byte of the body, and again to its last.",
+  }),
+  "http.maxConnections": row(integer({ min: 1 }), {
+    default: 10_000,
+    sources: inEntry,
+    text: "Open connections; one more is closed at once.",
+  }),
+  "http.accessLog": row(bool, { default: true, sources: inEntry, text: "One log line a request." }),
+});
+
+/** Options of a service. Set for the whole app, they hold for every service. */
+export const serviceOptions = createTable("service", {
+  name: row(words("a name without spaces", "<name>"), {
+    default: "",
+    defaultText: "the class's name",
+    sources: ["service"],
+    text: "Name of the service in the graph, in logs, metrics and options.",
+  }),
+  version: row(words("a text without spaces", "<text>"), {
+    default: "0",
+    sources: inCode,
+    text: "Version of the service, shown in /schema.json and OpenAPI.",
+  }),
+  description: row(anyText, { default: "", sources: inCode, text: "What the service does, for OpenAPI and /docs." }),
+  labels: row(textRecord, {
+    default: {},
+    sources: inCode,
+    text: "Names and texts of your own, shown in /schema.json.",
+  }),
+  placement: row(choice(["inline", "thread", "process"]), {
+    default: "inline",
+    text: "Where replicas live. This version runs all three inline, in the server's own process, and says so at start.",
+  }),
+  replicas: row(replicaRange, {
+    default: { min: 1, max: 1, targetInFlight: 8 },
+    text: "How many replicas run. Of a range, this version runs the lower bound.",
+  }),
+  "resources.cpu": row(cores, {
+    default: 1,
+    text: "Cores of one replica; start() is told them as a number of threads.",
+  }),
+  "resources.memory": row(size(1, true), {
+    default: Number.POSITIVE_INFINITY,
+    text: "Memory of one replica; start() is told it in bytes.",
+  }),
+  "resources.gpu": row(devices, { default: 0, text: "GPUs of one replica; a fraction shares one." }),
+  "resources.gpuType": row(anyText, { default: "", text: "Type of GPU that the service needs." }),
+  startTimeoutMs: row(milliseconds(1), {
+    default: 300_000,
+    text: "How long start() of a replica may take; then the start has failed.",
+  }),
+  env: row(textRecord, {
+    default: {},
+    sources: inCode,
+    text: "Environment variables of the replicas. The strongest source gives all of them; sources are not joined.",
+  }),
+});
+
+/** Options of an api. Set for a service or for the whole app, they hold for every api below. */
+export const apiOptions = createTable("api", {
+  timeoutMs: row(milliseconds(1), {
+    default: 60_000,
+    text: "Bounds a call, waiting included; at the edge it is the request's deadline.",
+  }),
+  maxConcurrent: row(integer({ min: 1 }), {
+    default: 256,
+    text: "Calls that run at once in one replica; more wait.",
+  }),
+  maxQueued: row(integer({ min: 0 }), {
+    default: 1024,
+    text: "Calls that wait in one replica; one more is refused with 429.",
+  }),
+  idempotent: row(bool, {
+    default: false,
+    sources: ["app file", "api"],
+    text: "The api may be run twice for one call, so a lost call may be retried.",
+  }),
+});
+
+/** Every option, once, by name. */
+export const options: ReadonlyMap<string, Option<any>> = new Map(
+  [...Object.values(appOptions), ...Object.values(serviceOptions), ...Object.values(apiOptions)].map((option) => [
+    option.name,
+    option,
+  ]),
+);
+
+/** Names that hold options as fields: `http: { maxBodyBytes }`. */
+export const optionGroups: readonly string[] = [
+  ...new Set([...options.keys()].filter((name) => name.includes(".")).map((name) => name.split(".")[0] as string)),
+];
+
+/** What a contract says that is no option. */
+export const contractFields: readonly string[] = ["input", "output", "yields", "route", "summary", "examples"];

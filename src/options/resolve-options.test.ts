@@ -1,0 +1,259 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { contractKeys } from "../define/contract.js";
+import type { DeclaredOptions } from "./option-reader.js";
+import { apiOptions, contractFields } from "./options.js";
+import { type OptionSources, resolveOptions } from "./resolve-options.js";
+
+const declared: DeclaredOptions = {
+  entry: "Pipeline",
+  services: [
+    {
+      name: "Model",
+      options: { replicas: 2, timeoutMs: 5000, resources: { cpu: "500m", memory: "2Gi" } },
+      apis: [
+        { name: "predict", options: { input: {}, output: {}, timeoutMs: 3000, summary: "Predicts." } },
+        { name: "embed", options: { output: {} } },
+      ],
+    },
+    {
+      name: "Pipeline",
+      options: { http: { maxBodyBytes: 1024 } },
+      apis: [{ name: "run", options: { output: {}, idempotent: true } }],
+    },
+  ],
+};
+
+const resolve = (sources: Partial<OptionSources>, from: DeclaredOptions = declared) =>
+  resolveOptions(from, { flags: {}, env: {}, ...sources });
+const config = (value: unknown) => ({ appFile: { path: "ekiben.config.ts", value } });
+const withModel = (options: Record<string, unknown>): DeclaredOptions => ({
+  entry: "Model",
+  services: [{ name: "Model", options, apis: [] }],
+});
+const messages = (sources: Partial<OptionSources>, from?: DeclaredOptions) =>
+  resolve(sources, from).faults.map(
+    ({ service, field, message }) => `${[service, field].filter(Boolean).join(".")}: ${message}`,
+  );
+
+describe("resolveOptions", () => {
+  it("gives every option its default when nobody says anything", () => {
+    const { settings, faults, warnings, report } = resolve({}, withModel({}));
+    assert.deepEqual([faults, warnings], [[], []]);
+    const { http, ...server } = settings.server;
+    assert.deepEqual(server, {
+      host: "0.0.0.0",
+      port: 3000,
+      drainTimeoutMs: 30_000,
+      checks: "all",
+      logLevel: "info",
+    });
+    assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
+    assert.deepEqual(settings.services.get("Model")?.replicas, { min: 1, max: 1, targetInFlight: 8 });
+    assert.equal(settings.services.get("Model")?.resources.memoryBytes, Number.POSITIVE_INFINITY);
+    assert.ok(report.every(({ source }) => source === "default"));
+    assert.equal(report.find(({ option }) => option === "name")?.value, "Model");
+  });
+
+  it("reads what authors declared, in fixed units", () => {
+    const { settings } = resolve({});
+    const model = settings.services.get("Model");
+    assert.equal(model?.resources.cpu, 0.5);
+    assert.equal(model?.resources.memoryBytes, 2 * 1024 ** 3);
+    assert.equal(model?.apis.get("predict")?.timeoutMs, 3000);
+    assert.equal(model?.apis.get("embed")?.timeoutMs, 5000, "the service's is the default of its apis");
+    assert.equal(settings.services.get("Pipeline")?.apis.get("run")?.idempotent, true);
+    assert.equal(settings.server.http.maxBodyBytes, 1024, "http of the entry service");
+  });
+
+  const order: { title: string; sources: Partial<OptionSources>; value: number; where: string }[] = [
+    { title: "api over service", sources: {}, value: 3000, where: "api() of Model.predict" },
+    {
+      title: "app file over api",
+      sources: config({ timeoutMs: 10 }),
+      value: 10,
+      where: "ekiben.config.ts timeoutMs",
+    },
+    {
+      title: "a service in the app file over the app",
+      sources: config({ services: { Model: { timeoutMs: 20 } }, timeoutMs: 10 }),
+      value: 20,
+      where: "ekiben.config.ts services.Model.timeoutMs",
+    },
+    {
+      title: "an api in the app file over its service",
+      sources: config({ services: { Model: { timeoutMs: 20, apis: { predict: { timeoutMs: 30 } } } } }),
+      value: 30,
+      where: "ekiben.config.ts services.Model.apis.predict.timeoutMs",
+    },
+    {
+      title: "environment over app file",
+      sources: {
+        env: { EKIBEN_TIMEOUT_MS: "40" },
+        ...config({ services: { Model: { apis: { predict: { timeoutMs: 30 } } } } }),
+      },
+      value: 40,
+      where: "EKIBEN_TIMEOUT_MS",
+    },
+    {
+      title: "command line over environment",
+      sources: { flags: { timeoutMs: "50" }, env: { EKIBEN_TIMEOUT_MS: "Model.predict=40" } },
+      value: 50,
+      where: "--timeout-ms",
+    },
+    {
+      title: "the narrower flag over the wider, in any order",
+      sources: { flags: { timeoutMs: ["Model.predict=60", "Model=70", "80"] } },
+      value: 60,
+      where: "--timeout-ms",
+    },
+    {
+      title: "the later of two equal flags",
+      sources: { flags: { timeoutMs: ["60", "70"] } },
+      value: 70,
+      where: "--timeout-ms",
+    },
+  ];
+  for (const { title, sources, value, where } of order) {
+    it(`prefers ${title}, and says which source won`, () => {
+      const { settings, report, faults } = resolve(sources);
+      assert.deepEqual(faults, []);
+      assert.equal(settings.services.get("Model")?.apis.get("predict")?.timeoutMs, value);
+      const row = report.find(
+        (entry) => entry.option === "timeoutMs" && entry.service === "Model" && entry.api === "predict",
+      );
+      assert.equal(row?.where, where);
+    });
+  }
+
+  it("sets a service's option for all or for one, from flags and from the environment", () => {
+    const replicasOf = (sources: Partial<OptionSources>) =>
+      [...resolve(sources).settings.services.values()].map(({ replicas }) => [replicas.min, replicas.max]);
+    assert.deepEqual(replicasOf({ flags: { replicas: ["4"] } }), [
+      [4, 4],
+      [4, 4],
+    ]);
+    assert.deepEqual(replicasOf({ flags: { replicas: ["Model=4"] } }), [
+      [4, 4],
+      [1, 1],
+    ]);
+    assert.deepEqual(replicasOf({ env: { EKIBEN_REPLICAS: "Model=4,Pipeline=1..3" } }), [
+      [4, 4],
+      [1, 3],
+    ]);
+    assert.deepEqual(replicasOf({ env: { EKIBEN_REPLICAS: "5,Model=4" } }), [
+      [4, 4],
+      [5, 5],
+    ]);
+  });
+
+  it("reads groups of the app file and of the environment", () => {
+    const { settings, faults } = resolve({
+      ...config({ http: { cors: ["https://a.example"], accessLog: false }, resources: { cpu: 3 } }),
+      env: { EKIBEN_HTTP_MAX_BODY_BYTES: "2MiB", EKIBEN_RESOURCES_CPU: "Pipeline=250m" },
+    });
+    assert.deepEqual(faults, []);
+    assert.deepEqual(settings.server.http.cors, ["https://a.example"]);
+    assert.equal(settings.server.http.accessLog, false);
+    assert.equal(settings.server.http.maxBodyBytes, 2 * 1024 ** 2);
+    assert.equal(settings.services.get("Pipeline")?.resources.cpu, 0.25);
+    assert.equal(settings.services.get("Model")?.resources.cpu, 3);
+  });
+
+  it("takes values from a program as flags, and leaves undefined ones out", () => {
+    const { settings, faults } = resolve({ flags: { port: 0, host: undefined }, ...config({ host: undefined }) });
+    assert.deepEqual(faults, []);
+    assert.deepEqual([settings.server.port, settings.server.host], [0, "0.0.0.0"]);
+  });
+
+  it("reports every fault of every source at once, with the place and the nearest name", () => {
+    const found = messages(
+      {
+        flags: { port: "99999", replicas: ["Modle=4", "Model=0"] },
+        env: { EKIBEN_TIMEOUT_MS: "1s", EKIBEN_MAX_QUEUED: "Pipeline.runn=1" },
+        ...config({
+          timeout: 5,
+          http: { maxBodyByte: 1 },
+          services: { Piepline: {}, Model: { port: 1, apis: { predict: { replicas: 2 } } } },
+          fastify: true,
+        }),
+      },
+      {
+        entry: "Pipeline",
+        services: [
+          {
+            name: "Model",
+            options: { gpus: 1, resources: { memory: "lots" }, replicas: { min: 3, max: 2 } },
+            apis: [{ name: "predict", options: { output: {}, sumary: "", maxConcurrent: -1 } }],
+          },
+          { name: "Pipeline", options: { port: 1, http: true }, apis: [{ name: "run", options: {} }] },
+        ],
+      },
+    );
+    assert.deepEqual(found, [
+      'port: option port is "99999" (--port); expected a whole number from 0 to 65535',
+      "replicas: there is no service Modle in the graph (--replicas); did you mean Model?; there are Model, Pipeline",
+      'Model.replicas: option replicas is "0" (--replicas); expected a whole number from 1, or { min, max, targetInFlight? } with 1 <= min <= max; as text 4 or 1..4',
+      'timeoutMs: option timeoutMs is "1s" (EKIBEN_TIMEOUT_MS); expected a whole number of ms from 1 to 2147483647',
+      "Pipeline.maxQueued: there is no api of Pipeline runn in the graph (EKIBEN_MAX_QUEUED); did you mean run?; there are run",
+      "timeout: there is no option timeout (ekiben.config.ts timeout); did you mean timeoutMs?",
+      "http.maxBodyByte: there is no option http.maxBodyByte (ekiben.config.ts http.maxBodyByte); did you mean http.maxBodyBytes?",
+      "fastify: option fastify is true (ekiben.config.ts fastify); expected a function",
+      "services.Piepline: there is no service Piepline in the graph (ekiben.config.ts services.Piepline); did you mean Pipeline?; there are Model, Pipeline",
+      "Model.port: option port can't be set there (ekiben.config.ts services.Model.port); it may be set by: command line, environment, app file (beside services, not in it)",
+      "Model.predict.replicas: option replicas can't be set there (ekiben.config.ts services.Model.apis.predict.replicas); it may be set by: command line, environment, app file, Service()",
+      "Model.gpus: there is no option gpus (Service() of Model); did you mean resources.gpu?",
+      'Model.resources.memory: option resources.memory is "lots" (Service() of Model); expected a size of at least 1 byte: bytes, or "512Mi", "2GiB"; Infinity for no bound',
+      'Model.replicas: option replicas is {"min":3,"max":2} (Service() of Model); expected a whole number from 1, or { min, max, targetInFlight? } with 1 <= min <= max; as text 4 or 1..4',
+      "Model.predict.sumary: there is no option sumary (api() of Model.predict); did you mean summary?",
+      "Model.predict.maxConcurrent: option maxConcurrent is -1 (api() of Model.predict); expected a whole number from 1",
+      "Pipeline.port: option port can't be set there (Service() of Pipeline); it may be set by: command line, environment, app file (beside services, not in it)",
+      "Pipeline.http: option http is true (Service() of Pipeline); expected an object of options",
+    ]);
+  });
+
+  it("gives complete settings even when there are faults", () => {
+    const { settings } = resolve({ flags: { port: "many" } });
+    assert.equal(settings.server.port, 3000);
+  });
+
+  it("refuses an app file that is no object", () => {
+    assert.deepEqual(messages(config(undefined)), [
+      "ekiben.config.ts: it is undefined (ekiben.config.ts); expected an object of options",
+    ]);
+  });
+
+  it("warns of http options on a service that is not the entry", () => {
+    const { faults, warnings } = resolve({}, { ...declared, entry: "Model" });
+    assert.deepEqual(faults, []);
+    assert.deepEqual(
+      warnings.map(({ id, service, field }) => [id, service, field]),
+      [["unused_option", "Pipeline", "http"]],
+    );
+  });
+
+  it("warns of EKIBEN_ variables that set nothing, but not of those Kubernetes makes", () => {
+    const { warnings, settings } = resolve({
+      env: {
+        EKIBEN_REPLICA: "3",
+        EKIBEN_PORT: "tcp://10.0.0.1:3000",
+        EKIBEN_PORT_3000_TCP: "tcp://10.0.0.1:3000",
+        EKIBEN_SERVICE_HOST: "10.0.0.1",
+        EKIBEN_SERVICE_PORT: "3000",
+        EKIBEN_HOST: "",
+        PORT: "1",
+      },
+    });
+    assert.equal(settings.server.port, 3000);
+    assert.deepEqual(
+      warnings.map(({ message }) => message),
+      ["no option is set by the environment variable EKIBEN_REPLICA; did you mean EKIBEN_REPLICAS?"],
+    );
+  });
+});
+
+describe("contractFields", () => {
+  it("has, with the options of apis, every field of a contract", () => {
+    assert.deepEqual([...contractFields, ...Object.keys(apiOptions)].sort(), [...contractKeys].sort());
+  });
+});

@@ -1,0 +1,144 @@
+import type { GraphFault } from "../failure/failures.js";
+import { type Option, type SourceKind, sourceKinds } from "./option.js";
+import { type Candidate, type DeclaredOptions, OptionReader } from "./option-reader.js";
+import { apiOptions, appOptions, serviceOptions, type ValueOf } from "./options.js";
+import { type LoadedAppFile, readAppFile } from "./read-app-file.js";
+import { readDeclared } from "./read-declared.js";
+import { readEnvironment, readFlags } from "./read-text.js";
+import type { ApiSettings, AppSettings, ServerSettings, ServiceSettings } from "./settings.js";
+
+/** Where options come from besides what authors declared. */
+export interface OptionSources {
+  /** Option name → value, text or an array of texts where the flag was repeated: `{ replicas: ["Model=4"] }`. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly appFile?: LoadedAppFile;
+}
+
+/** One option as it was decided, and which source won. */
+export interface OptionReport {
+  readonly option: string;
+  /** Absent for options of the whole app. */
+  readonly service?: string;
+  /** Absent for options of the whole app or of a service. */
+  readonly api?: string;
+  readonly value: unknown;
+  readonly source: SourceKind;
+  /** The place itself: `"--port"`, `"EKIBEN_PORT"`, `"ekiben.config.ts services.Model.replicas"`, `"Service() of Model"`. */
+  readonly where: string;
+}
+
+/** Every option decided, and what was wrong on the way. */
+export interface ResolvedOptions {
+  /** Complete even when there are faults: a value that can't be used is left out. */
+  readonly settings: AppSettings;
+  /** The app's options first, then those of each service and its apis. */
+  readonly report: readonly OptionReport[];
+  /** Everything that is wrong, found at once. The app must not start when there are any. */
+  readonly faults: readonly GraphFault[];
+  /** What has no effect, or looks like a slip. */
+  readonly warnings: readonly GraphFault[];
+}
+
+/**
+ * Decides every option: command line, environment, app file, api, service, default; the first that says anything wins.
+ * Within one source the narrower place wins (an api before its service, a service before the app), then the later one.
+ */
+export function resolveOptions(declared: DeclaredOptions, sources: OptionSources): ResolvedOptions {
+  const reader = new OptionReader(declared);
+  readFlags(reader, sources.flags);
+  readEnvironment(reader, sources.env);
+  if (sources.appFile !== undefined) readAppFile(reader, sources.appFile);
+  readDeclared(reader);
+  const decision = new Decision(reader.candidates);
+  const server = toServer(decision.decideAll(appOptions, {}));
+  const services = declared.services.map(({ name, apis }): [string, ServiceSettings] => {
+    const values = decision.decideAll(serviceOptions, { service: name });
+    const decided = apis.map((api): [string, ApiSettings] => [
+      api.name,
+      decision.decideAll(apiOptions, { service: name, api: api.name }),
+    ]);
+    return [name, toService(values, new Map(decided))];
+  });
+  return {
+    settings: { server, services: new Map(services) },
+    report: decision.report,
+    faults: reader.faults,
+    warnings: reader.warnings,
+  };
+}
+
+type Table = Readonly<Record<string, Option<any>>>;
+type Values<T extends Table> = { readonly [K in keyof T]: ValueOf<T[K]> };
+
+/** Picks winners among candidates and remembers them. */
+class Decision {
+  readonly report: OptionReport[] = [];
+  readonly #ranked: readonly Candidate[];
+
+  constructor(candidates: readonly Candidate[]) {
+    // Sorting is stable, so that of equals the later one comes first once the list is turned round.
+    this.#ranked = [...candidates].reverse().sort((a, b) => rankOf(a) - rankOf(b) || widthOf(a) - widthOf(b));
+  }
+
+  decideAll<T extends Table>(table: T, at: { readonly service?: string; readonly api?: string }): Values<T> {
+    const decided = Object.entries(table).map(([name, option]) => [name, this.#decide(option, at)]);
+    return Object.fromEntries(decided) as Values<T>;
+  }
+
+  #decide(option: Option<any>, at: { readonly service?: string; readonly api?: string }): unknown {
+    const winner = this.#ranked.find(
+      (candidate) =>
+        candidate.option === option &&
+        (option.level === "app" || candidate.service === "" || candidate.service === at.service) &&
+        (candidate.api === "" || candidate.api === at.api),
+    );
+    const fallback = option === serviceOptions.name ? at.service : option.default;
+    const { value, source, where } = winner ?? { value: fallback, source: "default" as const, where: "default" };
+    this.report.push({ option: option.name, ...at, value, source, where });
+    return value;
+  }
+}
+
+const rankOf = ({ source }: Candidate): number => sourceKinds.indexOf(source);
+const widthOf = ({ service, api }: Candidate): number => (service === "" ? 2 : api === "" ? 1 : 0);
+
+function toServer(values: Values<typeof appOptions>): ServerSettings {
+  const { host, port, drainTimeoutMs, checks, logLevel } = values;
+  return {
+    host,
+    port,
+    drainTimeoutMs,
+    checks,
+    logLevel,
+    http: {
+      cors: values["http.cors"],
+      maxBodyBytes: values["http.maxBodyBytes"],
+      maxBodyDepth: values["http.maxBodyDepth"],
+      maxHeaderBytes: values["http.maxHeaderBytes"],
+      bodyTimeoutMs: values["http.bodyTimeoutMs"],
+      maxConnections: values["http.maxConnections"],
+      accessLog: values["http.accessLog"],
+    },
+  };
+}
+
+function toService(values: Values<typeof serviceOptions>, apis: ReadonlyMap<string, ApiSettings>): ServiceSettings {
+  const { version, description, labels, placement, replicas, startTimeoutMs, env } = values;
+  return {
+    version,
+    description,
+    labels,
+    placement,
+    replicas,
+    resources: {
+      cpu: values["resources.cpu"],
+      memoryBytes: values["resources.memory"],
+      gpu: values["resources.gpu"],
+      gpuType: values["resources.gpuType"],
+    },
+    startTimeoutMs,
+    env,
+    apis,
+  };
+}

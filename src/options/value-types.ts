@@ -1,0 +1,220 @@
+import { formatBytes, parseSize } from "./parse-size.js";
+
+/** One type of option value: how it is read from code and from text, and how it is written. */
+export interface ValueType<T> {
+  /** What a right value looks like, as it ends the sentence "expected …". */
+  readonly expected: string;
+  /** Stands for the value in help: `"<ms>"`. */
+  readonly placeholder: string;
+  /** Unit of the value once decided; `""` where it has none. */
+  readonly unit: string;
+  /** From code or an app file; `undefined` when it is not one. */
+  readonly fromCode: (value: unknown) => T | undefined;
+  /** From a flag or the environment; `undefined` when it is not one. */
+  readonly fromText: (text: string) => T | undefined;
+  /** As a person reads it. */
+  readonly format: (value: T) => string;
+}
+
+/** The longest delay a timer of the platform takes: 2^31 - 1 ms, nearly 25 days. */
+const longestMs = 2 ** 31 - 1;
+
+interface IntegerRange {
+  readonly unit?: string;
+  readonly placeholder?: string;
+  readonly min: number;
+  readonly max?: number;
+}
+
+/** A whole number between two bounds, both included. */
+export function integer({ unit = "", placeholder = "<n>", min, max }: IntegerRange): ValueType<number> {
+  const fromCode = (value: unknown) =>
+    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= (max ?? Number.MAX_SAFE_INTEGER)
+      ? (value as number)
+      : undefined;
+  return {
+    expected: `a whole number${unit === "" ? "" : ` of ${unit}`} ${max === undefined ? `from ${min}` : `from ${min} to ${max}`}`,
+    placeholder,
+    unit,
+    fromCode,
+    fromText: (text) => (/^\d{1,16}$/.test(text) ? fromCode(Number(text)) : undefined),
+    format: (value) => (unit === "ms" ? `${value} ms` : String(value)),
+  };
+}
+
+/** A time in whole milliseconds. */
+export const milliseconds = (min: number): ValueType<number> =>
+  integer({ unit: "ms", placeholder: "<ms>", min, max: longestMs });
+
+/** One of a few words. */
+export function choice<const T extends string>(words: readonly T[]): ValueType<T> {
+  const fromCode = (value: unknown) => words.find((word) => word === value);
+  const quoted = words.map((word) => JSON.stringify(word));
+  return {
+    expected: `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`,
+    placeholder: words.join("|"),
+    unit: "",
+    fromCode,
+    fromText: fromCode,
+    format: (value) => value,
+  };
+}
+
+/** `true` or `false`; as text also `1`, `0`, `yes`, `no`, `on`, `off`. */
+export const bool: ValueType<boolean> = {
+  expected: "true or false",
+  placeholder: "true|false",
+  unit: "",
+  fromCode: (value) => (typeof value === "boolean" ? value : undefined),
+  fromText: (text) => {
+    if (/^(true|1|yes|on)$/i.test(text)) return true;
+    return /^(false|0|no|off)$/i.test(text) ? false : undefined;
+  },
+  format: String,
+};
+
+/** Any text. */
+export const anyText: ValueType<string> = {
+  expected: "a text",
+  placeholder: "<text>",
+  unit: "",
+  fromCode: (value) => (typeof value === "string" ? value : undefined),
+  fromText: (text) => text,
+  format: (value) => (value === "" ? "(none)" : value),
+};
+
+/** A text that says something: an address, a name. */
+export function words(expected: string, placeholder: string): ValueType<string> {
+  const fromText = (text: string) => (/^\S+$/.test(text) ? text : undefined);
+  return {
+    ...anyText,
+    expected,
+    placeholder,
+    fromCode: (value) => (typeof value === "string" ? fromText(value) : undefined),
+    fromText,
+  };
+}
+
+/** Names and texts: `{ team: "vision" }`. Only from code, so it has no text form. */
+export const textRecord: ValueType<Readonly<Record<string, string>>> = {
+  expected: "an object whose values are texts",
+  placeholder: "",
+  unit: "",
+  fromCode: (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    return Object.values(value).every((entry) => typeof entry === "string")
+      ? { ...(value as Record<string, string>) }
+      : undefined;
+  },
+  fromText: () => undefined,
+  format: (value) => {
+    const entries = Object.entries(value);
+    return entries.length === 0 ? "(none)" : entries.map(([name, text]) => `${name}=${text}`).join(" ");
+  },
+};
+
+/** A number of bytes, as a number or as `"16MiB"`; whole and at least `min`. */
+export function size(min: number, mayBeInfinite = false): ValueType<number> {
+  const inRange = (bytes: number | undefined) => {
+    if (bytes === undefined || bytes < min) return undefined;
+    return Number.isSafeInteger(bytes) || (mayBeInfinite && bytes === Number.POSITIVE_INFINITY) ? bytes : undefined;
+  };
+  return {
+    expected: `a size of at least ${formatBytes(min)}: bytes, or "512Mi", "2GiB"${mayBeInfinite ? "; Infinity for no bound" : ""}`,
+    placeholder: "<size>",
+    unit: "bytes",
+    fromCode: (value) =>
+      inRange(typeof value === "number" ? value : typeof value === "string" ? parseSize(value) : undefined),
+    fromText: (text) => inRange(parseSize(text)),
+    format: formatBytes,
+  };
+}
+
+/** Cores: `2`, `0.5`, or thousandths as `"500m"`. */
+export const cores: ValueType<number> = {
+  expected: 'a number of cores above 0: 2, 0.5, or thousandths as "500m"',
+  placeholder: "<cores>",
+  unit: "cores",
+  fromCode: (value) => (typeof value === "string" ? cores.fromText(value) : positive(value)),
+  fromText: (text) => {
+    if (/^\d{1,9}m$/.test(text)) return positive(Number(text.slice(0, -1)) / 1000);
+    return /^\d{1,6}(\.\d{1,3})?$/.test(text) ? positive(Number(text)) : undefined;
+  },
+  format: String,
+};
+
+const positive = (value: unknown) =>
+  typeof value === "number" && value > 0 && Number.isFinite(value) ? value : undefined;
+
+/** Devices: a whole number, or a fraction of one. */
+export const devices: ValueType<number> = {
+  expected: "a whole number of devices, or a fraction below 1 that shares one",
+  placeholder: "<n>",
+  unit: "devices",
+  fromCode: (value) =>
+    typeof value === "number" && value >= 0 && (value < 1 || Number.isSafeInteger(value)) ? value : undefined,
+  fromText: (text) => (/^\d{1,6}(\.\d{1,6})?$/.test(text) ? devices.fromCode(Number(text)) : undefined),
+  format: String,
+};
+
+/** How many replicas; `min` equals `max` for a fixed number. */
+export interface ReplicaRange {
+  readonly min: number;
+  readonly max: number;
+  /** Calls in flight a replica should have; more ask for another replica. */
+  readonly targetInFlight: number;
+}
+
+const defaultTargetInFlight = 8;
+const mostReplicas = 10_000;
+
+/** `4`, or `{ min: 1, max: 4, targetInFlight: 8 }`; as text `4` or `1..4`. */
+export const replicaRange: ValueType<ReplicaRange> = {
+  expected: "a whole number from 1, or { min, max, targetInFlight? } with 1 <= min <= max; as text 4 or 1..4",
+  placeholder: "<n>|<min>..<max>",
+  unit: "",
+  fromCode: (value) => {
+    if (typeof value === "number") return toRange(value, value);
+    if (typeof value !== "object" || value === null) return undefined;
+    const { min, max, targetInFlight, ...rest } = value as Record<string, unknown>;
+    return Object.keys(rest).length === 0 ? toRange(min, max, targetInFlight) : undefined;
+  },
+  fromText: (text) => {
+    const parts = /^(\d{1,6})(?:\.\.(\d{1,6}))?$/.exec(text);
+    return parts === null ? undefined : toRange(Number(parts[1]), Number(parts[2] ?? parts[1]));
+  },
+  format: ({ min, max, targetInFlight }) =>
+    min === max ? String(min) : `${min}..${max}, ${targetInFlight} in flight each`,
+};
+
+function toRange(
+  min: unknown,
+  max: unknown,
+  targetInFlight: unknown = defaultTargetInFlight,
+): ReplicaRange | undefined {
+  const isCount = (value: unknown): value is number =>
+    Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= mostReplicas;
+  return isCount(min) && isCount(max) && isCount(targetInFlight) && min <= max
+    ? { min, max, targetInFlight }
+    : undefined;
+}
+
+/** Origins that browsers may call from: `false` for none, `true` for any, or a list. */
+export const origins: ValueType<boolean | readonly string[]> = {
+  expected: 'true for any origin, false for none, or origins such as "https://example.com"; as text joined by commas',
+  placeholder: "true|false|<origin,…>",
+  unit: "",
+  fromCode: (value) => {
+    if (typeof value === "boolean") return value;
+    if (typeof value === "string") return origins.fromText(value);
+    return Array.isArray(value) && value.length > 0 && value.every(isOrigin) ? [...value] : undefined;
+  },
+  fromText: (text) => {
+    if (text === "*") return true;
+    const listed = text.split(",").map((origin) => origin.trim());
+    return bool.fromText(text) ?? (listed.every(isOrigin) ? listed : undefined);
+  },
+  format: (value) => (typeof value === "boolean" ? (value ? "any origin" : "none") : value.join(", ")),
+};
+
+const isOrigin = (value: unknown) => typeof value === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/\s]+$/i.test(value);
