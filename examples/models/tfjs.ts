@@ -8,21 +8,27 @@ import { dropRethrowingListeners } from "./process-listeners.ts";
 /** The parts of TensorFlow.js that are needed to run a converted graph, without the layers and the training. */
 export type Tensorflow = typeof import("@tensorflow/tfjs-core");
 
+let started: Promise<Tensorflow> | undefined;
+
 /**
  * Starts TensorFlow.js on its WebAssembly backend.
  *
  * The engine is one global of the process, so every model in a process shares it, and the number of threads of the first
  * model counts for all. Inference blocks the event loop.
  */
-export async function startTensorflow(threads: number): Promise<Tensorflow> {
+export function startTensorflow(threads: number): Promise<Tensorflow> {
+  // Services of one process start side by side, and two backends must not be registered under one name.
+  started ??= startWasmBackend(threads);
+  return started;
+}
+
+async function startWasmBackend(threads: number): Promise<Tensorflow> {
   const [tf, wasm] = await Promise.all([import("@tensorflow/tfjs-core"), import("@tensorflow/tfjs-backend-wasm")]);
-  if (tf.getBackend() !== "wasm") {
-    wasm.setWasmPaths(resolvePackageFile("@tensorflow/tfjs-backend-wasm", "dist") + sep);
-    wasm.setThreadsCount(threads);
-    await tf.setBackend("wasm");
-    await tf.ready();
-    dropRethrowingListeners();
-  }
+  wasm.setWasmPaths(resolvePackageFile("@tensorflow/tfjs-backend-wasm", "dist") + sep);
+  wasm.setThreadsCount(threads);
+  await tf.setBackend("wasm");
+  await tf.ready();
+  dropRethrowingListeners();
   return tf;
 }
 

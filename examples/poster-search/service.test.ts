@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { after, afterEach, describe, it } from "node:test";
+import { TextDetector } from "@ekiben/example-document-intake/ocr";
+import { serve, Tensor } from "ekiben";
+import { connect } from "ekiben/client";
+import { type ComposedApp, compose } from "ekiben/testing";
+import { type PosterName, posterNames, questions, readPoster } from "./posters.ts";
+import { Embedder, Faces, Objects, PosterSearch } from "./service.ts";
+
+type Entry = Pick<ComposedApp<PosterSearch>["entry"], "describe" | "search">;
+
+/** Describes the five posters, asks the five questions, and gives the poster ranked first for each. */
+async function askAll(entry: Entry): Promise<Record<PosterName, string | undefined>> {
+  const vectors: number[] = [];
+  for (const name of posterNames) {
+    vectors.push(...(await entry.describe({ poster: await readPoster(name) })).vector.data);
+  }
+  const catalogue = { names: posterNames, vectors: new Tensor("float32", [5, 512], Float32Array.from(vectors)) };
+  const firsts = posterNames.map(async (name) => {
+    const [first] = await entry.search({ question: questions[name], ...catalogue });
+    return [name, first?.name] as const;
+  });
+  return Object.fromEntries(await Promise.all(firsts)) as Record<PosterName, string | undefined>;
+}
+
+const allRight = Object.fromEntries(posterNames.map((name) => [name, name]));
+
+/** The questions that a set of answers gets wrong. */
+function wrongOnes(firsts: Record<PosterName, string | undefined>): string[] {
+  return posterNames.filter((name) => firsts[name] !== name);
+}
+
+describe("poster search", async () => {
+  const app = await compose(PosterSearch);
+  after(() => app.close());
+  afterEach(() => app.clearFaults());
+
+  it("answers each of five questions with its poster", async () => {
+    assert.deepEqual(await askAll(app.entry), allRight);
+  });
+
+  it("says what is on a poster by all three branches", async () => {
+    const harbour = await app.entry.describe({ poster: await readPoster("harbour") });
+    assert.equal(harbour.caption, "Admission free. A picture of a boat");
+    assert.deepEqual([harbour.words, harbour.things, harbour.missing], [["Admission free"], ["boat"], []]);
+    const people = await app.entry.describe({ poster: await readPoster("people") });
+    assert.equal(people.caption, "Saturday 9 PM. A picture of a group of 4 people with faces");
+    assert.equal(people.faces, 4);
+  });
+
+  it("needs Objects for the boat", async () => {
+    app.fail(Objects);
+    assert.deepEqual(wrongOnes(await askAll(app.entry)), ["harbour"]);
+  });
+
+  it("needs Faces for the group of people", async () => {
+    app.fail(Faces);
+    assert.deepEqual(wrongOnes(await askAll(app.entry)), ["people"]);
+  });
+
+  it("needs the text for the train and the flying lessons", async () => {
+    app.fail(TextDetector);
+    assert.deepEqual(wrongOnes(await askAll(app.entry)), ["train", "air"]);
+  });
+
+  it("names the branch a description goes without", async () => {
+    app.fail(Objects);
+    const { caption, missing } = await app.entry.describe({ poster: await readPoster("harbour") });
+    assert.deepEqual([caption, missing], ["Admission free", ["objects"]]);
+  });
+
+  it("fails when no branch answers, and when what follows them does", async () => {
+    const poster = await readPoster("harbour");
+    app.fail(Embedder);
+    await assert.rejects(app.entry.describe({ poster }), { code: "unavailable", id: "injected_failure" });
+    for (const branch of [TextDetector, Objects, Faces]) app.fail(branch);
+    await assert.rejects(app.entry.describe({ poster }), { code: "unavailable", id: "no_branch" });
+  });
+
+  it("takes a whole graph through one request: the right question scores highest", async () => {
+    const poster = await readPoster("harbour");
+    const right = await app.entry.match({ poster, question: questions.harbour });
+    const wrong = await app.entry.match({ poster, question: questions.train });
+    assert.equal(right.score.toFixed(2), "0.59");
+    assert.ok(wrong.score < 0.3, String(wrong.score));
+  });
+
+  it("refuses a catalogue whose names do not fit its vectors", async () => {
+    const vectors = new Tensor("float32", [2, 512], new Float32Array(1024));
+    await assert.rejects(app.entry.search({ question: "?", names: ["one"], vectors }), { id: "names_do_not_fit" });
+  });
+});
+
+describe("poster search over HTTP", () => {
+  it("answers the client's five questions as it does inside", async () => {
+    const server = await serve(PosterSearch, { port: 0, options: { logLevel: "silent" } });
+    try {
+      assert.deepEqual(await askAll(await connect<PosterSearch>(server.url)), allRight);
+    } finally {
+      await server.close();
+    }
+  });
+});
