@@ -22,7 +22,14 @@ export const apiKey: unique symbol = Symbol.for("ekiben.api");
 // biome-ignore lint/suspicious/noConfusingVoidType: compared with a schema's type, not used as a value
 type None = void;
 
-type Input<I> = [I] extends [None] ? [] : undefined extends I ? [input?: I] : [input: I];
+// `unknown extends I` is asked first, since `any` extends everything, also void.
+type Input<I> = unknown extends I
+  ? [input?: I]
+  : [I] extends [None]
+    ? []
+    : undefined extends I
+      ? [input?: I]
+      : [input: I];
 
 /** What `api()` makes of a contract with `output`. On an instance it runs in place, checks included. */
 export interface Api<I, O> {
@@ -36,11 +43,13 @@ export interface StreamApi<I, O> {
   readonly [apiKey]: { readonly kind: "stream" };
 }
 
-type Args<I> = [I] extends [None]
-  ? [input?: undefined, options?: CallOptions]
-  : undefined extends I
-    ? [input?: MaybePromise<I>, options?: CallOptions]
-    : [input: MaybePromise<I>, options?: CallOptions];
+type Args<I> = unknown extends I
+  ? [input?: MaybePromise<I>, options?: CallOptions]
+  : [I] extends [None]
+    ? [input?: undefined, options?: CallOptions]
+    : undefined extends I
+      ? [input?: MaybePromise<I>, options?: CallOptions]
+      : [input: MaybePromise<I>, options?: CallOptions];
 
 /** Calls service `T` wherever it runs: exactly its apis and streams, with promises allowed as arguments. */
 export type Handle<T> = {

@@ -1,5 +1,6 @@
 // A handle has exactly the apis of its service, with their types; promises of arguments are arguments.
-import type { Handle, Tensor } from "ekiben";
+import { api, type Handle, Service, type Tensor } from "ekiben";
+import { z } from "zod";
 import { expectSame, expectType } from "./expect.js";
 import type { InferenceModel, Pipeline, Preprocessing } from "./services.js";
 
@@ -70,6 +71,24 @@ expectType<Promise<number>>()(model.warmUp());
 model.warmUp(undefined, { timeoutMs: 100 });
 // @ts-expect-error it takes no input
 model.warmUp("x");
+
+// An input that may be anything may also be nothing.
+class Anything extends Service() {
+  any = api({ input: z.any(), output: z.any() }, (value) => value);
+  unknown = api({ input: z.unknown(), output: z.unknown() }, (value) => value);
+  optional = api({ input: z.string().optional(), output: z.string() }, (text) => text ?? "");
+}
+declare const anything: Handle<Anything>;
+anything.any({ a: 1 }, { timeoutMs: 100 });
+anything.unknown("x");
+anything.unknown();
+anything.optional();
+anything.optional("x", { timeoutMs: 100 });
+new Anything().any({ a: 1 });
+new Anything().unknown();
+new Anything().optional();
+// @ts-expect-error text or nothing
+anything.optional(1);
 
 // The second argument: a timeout, a signal, detach.
 preprocessing.preprocess("x", { timeoutMs: 100, signal: new AbortController().signal, detach: true });
