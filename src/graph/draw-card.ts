@@ -1,0 +1,177 @@
+import { escapeXml, fitText, measureText, type TextStyle } from "./draw-text.js";
+import type { ApiText, Badge, ServiceText } from "./format-service.js";
+import type { PlacedNode } from "./layout-graph.js";
+
+// Sizes must be those of draw-style.ts.
+const nameStyle: TextStyle = { font: "sans", size: 15, isBold: true };
+const versionStyle: TextStyle = { font: "sans", size: 11 };
+const apiStyle: TextStyle = { font: "mono", size: 12, isBold: true };
+const typeStyle: TextStyle = { font: "mono", size: 11 };
+const badgeStyle: TextStyle = { font: "sans", size: 11, isBold: true };
+
+const padding = 16;
+const headHeight = 42;
+const nameHeight = 18;
+const typeHeight = 15;
+const apiGap = 9;
+const badgeHeight = 20;
+const badgeGap = 6;
+/** Names and types may make a card this wide inside; what is longer is cut, and whole in the tooltip. */
+const maxInner = 300;
+const minInner = 130;
+/** How far the cards behind a service with several replicas look out. */
+const stackStep = 4;
+
+/** One line of an api: its name, or a piece of its types. */
+interface TypeLine {
+  readonly text: string;
+}
+
+/** A service's card before it has a place: what stands on it, and the room that needs. */
+export interface Card {
+  readonly service: ServiceText;
+  readonly apis: readonly { readonly api: ApiText; readonly types: readonly TypeLine[] }[];
+  readonly badges: readonly (readonly Badge[])[];
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Decides what stands on the card of a service. */
+export function createCard(service: ServiceText): Card {
+  const apis = service.apis.map((api) => ({ api, types: breakTypes(api) }));
+  const widths = [
+    measureText(service.name, nameStyle) +
+      (service.version === "" ? 0 : 12 + measureText(service.version, versionStyle)),
+    ...apis.map(({ api }) => measureApi(api)),
+    ...apis.flatMap(({ types }) => types.map(({ text }) => measureText(text, typeStyle))),
+    ...service.badges.map(measureBadge),
+  ];
+  const inner = Math.min(maxInner, Math.max(minInner, ...widths));
+  const badges = wrapBadges(service.badges, Math.max(inner, 200));
+  const badgeWidths = badges.map((row) => row.reduce((sum, badge) => sum + measureBadge(badge) + badgeGap, -badgeGap));
+  const height =
+    headHeight +
+    apis.reduce((sum, { types }) => sum + apiGap + nameHeight + types.length * typeHeight, 0) +
+    badges.length * (badgeHeight + badgeGap) +
+    (badges.length > 0 ? 10 : 0) +
+    (apis.length + badges.length > 0 ? 10 : 0);
+  return { service, apis, badges, width: Math.max(inner, ...badgeWidths) + 2 * padding, height };
+}
+
+/** On one line where there is room, else the output on a line of its own. */
+function breakTypes({ input, output }: ApiText): TypeLine[] {
+  const line = `${input} → ${output}`;
+  if (measureText(line, typeStyle) <= 210) return [{ text: line }];
+  return [input, `→ ${output}`].map((text) => ({ text: fitText(text, maxInner, typeStyle) }));
+}
+
+function measureApi(api: ApiText): number {
+  const route = shownRoute(api);
+  return measureText(api.name, apiStyle) + measureMark(api) + (route === "" ? 0 : 16 + measureText(route, typeStyle));
+}
+
+const measureMark = ({ isStream }: ApiText) => (isStream ? 8 + measureText("stream", badgeStyle) + 16 : 0);
+
+/** A route that is not simply the api's name. */
+const shownRoute = ({ name, route }: ApiText) => (route === "" || route === `/${name}` ? "" : route);
+
+const measureBadge = (badge: Badge) => Math.min(maxInner, measureText(badge.text, badgeStyle) + 16);
+
+function wrapBadges(badges: readonly Badge[], width: number): Badge[][] {
+  const rows: Badge[][] = [];
+  let left = 0;
+  for (const badge of badges) {
+    const own = measureBadge(badge);
+    if (own > left) {
+      rows.push([]);
+      left = width;
+    }
+    rows.at(-1)?.push(badge);
+    left -= own + badgeGap;
+  }
+  return rows;
+}
+
+/** The SVG of a card at its place. */
+export function drawCard({ service, apis, badges }: Card, { x, y, width, height }: PlacedNode): string {
+  const right = x + width - padding;
+  const versionWidth = service.version === "" ? 0 : 12 + measureText(service.version, versionStyle);
+  const name = fitText(service.name, width - 2 * padding - Math.min(versionWidth, 120), nameStyle);
+  const version = fitText(
+    service.version,
+    Math.max(40, width - 2 * padding - 12 - measureText(name, nameStyle)),
+    versionStyle,
+  );
+  const parts = [
+    `<title>${escapeXml(formatTooltip(service))}</title>`,
+    ...drawStack(service, { x, y, width, height }),
+    `<rect class="card" x="${x}" y="${y}" width="${width}" height="${height}" rx="10"/>`,
+    `<text class="name" x="${x + padding}" y="${y + 27}">${escapeXml(name)}</text>`,
+  ];
+  if (version !== "") {
+    parts.push(`<text class="version muted" x="${right}" y="${y + 27}" text-anchor="end">${escapeXml(version)}</text>`);
+  }
+  let top = y + headHeight;
+  if (apis.length > 0) parts.push(`<path class="rule" d="M${x + 0.5} ${top - 0.5}H${x + width - 0.5}"/>`);
+  for (const { api, types } of apis) {
+    top += apiGap;
+    parts.push(...drawApi(api, x + padding, right, top));
+    top += nameHeight;
+    for (const { text } of types) {
+      parts.push(`<text class="type mono muted" x="${x + padding}" y="${top + 11}">${escapeXml(text)}</text>`);
+      top += typeHeight;
+    }
+  }
+  top = y + height - 14 - badges.length * (badgeHeight + badgeGap) + badgeGap;
+  for (const row of badges) {
+    let left = x + padding;
+    for (const badge of row) {
+      parts.push(drawBadge(badge.kind, badge.text, left, top));
+      left += measureBadge(badge) + badgeGap;
+    }
+    top += badgeHeight + badgeGap;
+  }
+  return `<g class="service${service.isEntry ? " entry" : ""}">\n${parts.join("\n")}\n</g>`;
+}
+
+/** Up to two cards behind, so that several replicas are seen without reading. */
+function drawStack({ maxReplicas }: ServiceText, at: Omit<PlacedNode, "id">): string[] {
+  return [2, 1]
+    .filter((step) => step < maxReplicas)
+    .map((step) => {
+      const shift = step * stackStep;
+      return `<rect class="card" x="${at.x + shift}" y="${at.y + shift}" width="${at.width}" height="${at.height}" rx="10"/>`;
+    });
+}
+
+/** The route gives way to the name only when both are long. */
+function drawApi(api: ApiText, left: number, right: number, top: number): string[] {
+  const route = fitText(shownRoute(api), (right - left) * 0.4, typeStyle);
+  const taken = measureMark(api) + (route === "" ? 0 : 16 + measureText(route, typeStyle));
+  const name = fitText(api.name, right - left - taken, apiStyle);
+  const parts = [`<text class="api mono" x="${left}" y="${top + 13}">${escapeXml(name)}</text>`];
+  if (api.isStream) parts.push(drawBadge("stream", "stream", left + measureText(name, apiStyle) + 8, top - 1));
+  if (route !== "") {
+    parts.push(
+      `<text class="type mono muted" x="${right}" y="${top + 13}" text-anchor="end">${escapeXml(route)}</text>`,
+    );
+  }
+  return parts;
+}
+
+function drawBadge(kind: string, text: string, x: number, y: number): string {
+  const shown = fitText(text, maxInner - 16, badgeStyle);
+  const width = measureText(shown, badgeStyle) + 16;
+  return (
+    `<g class="badge ${kind}"><rect x="${x}" y="${y}" width="${width}" height="${badgeHeight}" rx="${badgeHeight / 2}"/>` +
+    `<text x="${x + width / 2}" y="${y + 14}" text-anchor="middle">${escapeXml(shown)}</text></g>`
+  );
+}
+
+function formatTooltip(service: ServiceText): string {
+  const title = [service.name, service.version].filter((part) => part !== "").join(" ");
+  const apis = service.apis.map(
+    ({ name, input, output, isStream }) => `${name}: ${input} → ${isStream ? "stream of " : ""}${output}`,
+  );
+  return [title, service.description, ...apis].filter((line) => line !== "").join("\n");
+}
