@@ -57,6 +57,7 @@ export async function startApp(plan: Plan, parts: AppParts = {}): Promise<App> {
     clock: wiring.time.clock,
     onProgress: parts.onProgress ?? (() => {}),
   });
+  applyEnvironment(plan.env);
   await supervisor.start();
   const { graph } = plan;
   return {
@@ -123,6 +124,11 @@ class Wiring {
     });
     return this.#parts.wrapHost?.(host, name) ?? host;
   }
+}
+
+/** A variable that the process was started with stays as it is: whoever runs the app has the last word. */
+function applyEnvironment(env: ReadonlyMap<string, string>): void {
+  for (const [variable, value] of env) process.env[variable] ??= value;
 }
 
 /** Threads are whole, at least one, and never more than the machine has. */

@@ -9,6 +9,8 @@ export interface Clock {
 /** One pending timer. */
 export interface Timer {
   clear(): void;
+  /** Whether the process stays alive for it. */
+  keepAlive(isKept: boolean): void;
 }
 
 const origin = performance.timeOrigin;
@@ -19,6 +21,12 @@ export const systemClock: Clock = {
   setTimer(run, delayMs, keepAlive = false) {
     const timer = setTimeout(run, delayMs);
     if (!keepAlive) timer.unref();
-    return { clear: () => clearTimeout(timer) };
+    return {
+      clear: () => clearTimeout(timer),
+      keepAlive: (isKept) => {
+        if (isKept) timer.ref();
+        else timer.unref();
+      },
+    };
   },
 };

@@ -20,6 +20,7 @@ const granularityMs = 8;
 export class DeadlineWheel {
   readonly #clock: Clock;
   readonly #slots = new Map<number, Set<Expiring>>();
+  #size = 0;
   #timer: Timer | undefined;
   #timerSlot = Number.POSITIVE_INFINITY;
 
@@ -32,15 +33,17 @@ export class DeadlineWheel {
     const entries = this.#slots.get(slot);
     if (entries === undefined) this.#slots.set(slot, new Set([entry]));
     else entries.add(entry);
+    this.#size++;
     if (slot < this.#timerSlot) this.#arm(slot);
+    else if (this.#size === 1) this.#timer?.keepAlive(true);
   }
 
   remove(entry: Expiring): void {
     const slot = slotOf(entry.deadline);
     const entries = this.#slots.get(slot);
-    if (entries === undefined) return;
-    entries.delete(entry);
+    if (entries === undefined || !entries.delete(entry)) return;
     if (entries.size === 0) this.#slots.delete(slot);
+    if (--this.#size === 0) this.#timer?.keepAlive(false);
   }
 
   /** A removed entry leaves the timer armed: re-arming at each removal would cost more than one idle wake-up. */
@@ -48,7 +51,7 @@ export class DeadlineWheel {
     this.#timer?.clear();
     this.#timerSlot = slot;
     const delayMs = Math.max(0, slot * granularityMs - this.#clock.now());
-    this.#timer = this.#clock.setTimer(() => this.#expireDue(), Math.min(delayMs, maxTimerMs));
+    this.#timer = this.#clock.setTimer(() => this.#expireDue(), Math.min(delayMs, maxTimerMs), this.#size > 0);
   }
 
   #expireDue(): void {
@@ -60,6 +63,7 @@ export class DeadlineWheel {
     for (const [slot, entries] of this.#slots) {
       if (slot <= now) {
         due.push(...entries);
+        this.#size -= entries.size;
         this.#slots.delete(slot);
       } else if (slot < next) {
         next = slot;

@@ -85,7 +85,7 @@ describe("resolveGraph", () => {
       plain = depends(class Plain {} as never);
       missing = depends(undefined as never);
       both = api({ output: z.string(), yields: z.string() } as never, (() => "") as never);
-      stop = api(text, (value) => value) as never;
+      override stop = api(text, (value) => value) as never;
       first = api({ ...text, route: "/same" }, (value) => value);
       second = api({ ...text, route: "/same" }, (value) => value);
       probe = api({ ...text, route: "/metrics" }, (value) => value);

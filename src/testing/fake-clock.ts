@@ -25,7 +25,7 @@ export class FakeClock implements Clock {
   setTimer(run: () => void, delayMs: number): Timer {
     const timer = { at: this.#now + delayMs, run };
     this.#timers.add(timer);
-    return { clear: () => this.#timers.delete(timer) };
+    return { clear: () => this.#timers.delete(timer), keepAlive: () => {} };
   }
 
   /** Moves time on and runs what falls due on the way. */

@@ -1,7 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/fail.js";
-import { ServingError } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
 import type { ReplicaHost } from "../placement/placement.js";
 
 /** Which calls a fault meets. */
@@ -36,11 +36,7 @@ export class Faults {
 
   fail(service: string, rule: FailRule = {}): void {
     const error = rule.error ?? fail("injected_failure", { reason: `${service} was told to fail by a test` });
-    this.#add(service, rule, async (scope) => {
-      if (error instanceof ServingError) throw error;
-      const { service: callee, api } = scope.call;
-      throw fail("unhandled_error", { error: error.message }, { service: callee, api, cause: error });
-    });
+    this.#add(service, rule, () => Promise.reject(error));
   }
 
   delay(service: string, rule: DelayRule): void {
@@ -53,7 +49,7 @@ export class Faults {
 
   /** Puts the faults of `service` in front of a host's link. */
   wrap(host: ReplicaHost, service: string): ReplicaHost {
-    const link = new FaultyLink(host.link, (scope) => this.#meet(service, scope));
+    const link = new FaultyLink(host.link, (scope) => this.#rulesFor(service, scope));
     return {
       id: host.id,
       link,
@@ -68,23 +64,21 @@ export class Faults {
     this.#rules.push({ service, api, left: times ?? Number.POSITIVE_INFINITY, apply });
   }
 
-  async #meet(service: string, scope: CallScope): Promise<void> {
-    for (const rule of this.#rules) {
-      const isMet = rule.service === service && (rule.api ?? scope.call.api) === scope.call.api && rule.left > 0;
-      if (!isMet) continue;
-      rule.left--;
-      await rule.apply(scope);
-    }
+  #rulesFor(service: string, scope: CallScope): Rule[] {
+    const { api } = scope.call;
+    const met = this.#rules.filter((rule) => rule.service === service && (rule.api ?? api) === api && rule.left > 0);
+    for (const rule of met) rule.left--;
+    return met;
   }
 }
 
 class FaultyLink implements ReplicaLink {
   readonly #link: ReplicaLink;
-  readonly #meet: (scope: CallScope) => Promise<void>;
+  readonly #rulesFor: (scope: CallScope) => Rule[];
 
-  constructor(link: ReplicaLink, meet: (scope: CallScope) => Promise<void>) {
+  constructor(link: ReplicaLink, rulesFor: (scope: CallScope) => Rule[]) {
     this.#link = link;
-    this.#meet = meet;
+    this.#rulesFor = rulesFor;
   }
 
   get replica(): string {
@@ -95,17 +89,33 @@ class FaultyLink implements ReplicaLink {
     return this.#link.inFlight;
   }
 
+  /** A call that meets no rule goes on at once, as it would without a test. */
   send(scope: CallScope): void {
-    this.#meet(scope).then(
+    const rules = this.#rulesFor(scope);
+    if (rules.length === 0) {
+      this.#link.send(scope);
+      return;
+    }
+    const { service, api } = scope.call;
+    applyAll(rules, scope).then(
       () => this.#link.send(scope),
-      (error: ServingError) => scope.replyFailure(error),
+      (error: unknown) => scope.replyFailure(toServingError(error, service, api)),
     );
   }
 
   async *open(scope: CallScope): AsyncGenerator<unknown, void, undefined> {
-    await this.#meet(scope);
+    const { service, api } = scope.call;
+    try {
+      await applyAll(this.#rulesFor(scope), scope);
+    } catch (error) {
+      throw toServingError(error, service, api);
+    }
     yield* this.#link.open(scope);
   }
+}
+
+async function applyAll(rules: readonly Rule[], scope: CallScope): Promise<void> {
+  for (const rule of rules) await rule.apply(scope);
 }
 
 /** Ends early, by the scope's reason, when the call is cancelled. */
