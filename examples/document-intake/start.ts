@@ -2,10 +2,10 @@
 //
 //   npx tsx examples/document-intake/start.ts           keeps serving until Ctrl-C
 //   npx tsx examples/document-intake/start.ts --once    ends after the first answer
-import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serve } from "ekiben";
+import { locatePage, readPage } from "./pages.ts";
 import { DocumentIntake } from "./service.ts";
 
 interface Intake {
@@ -16,7 +16,6 @@ interface Intake {
 }
 
 const once = process.argv.includes("--once");
-const pages = new URL("fixtures/pages/", import.meta.url);
 
 console.log("Starting: text detection, text recognition, language, document kind …");
 const begun = performance.now();
@@ -41,9 +40,8 @@ if (once) {
 }
 
 async function showAnswer(name: string): Promise<void> {
-  const bytes = await readFile(new URL(name, pages));
   const form = new FormData();
-  form.set("page", new File([bytes], name, { type: "image/png" }));
+  form.set("page", await readPage(name));
   const sent = performance.now();
   const response = await fetch(`${server.url}/read`, { method: "POST", body: form });
   if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
@@ -64,7 +62,7 @@ function formatIntake(name: string, { label, language, lines, scores }: Intake):
 }
 
 function locate(name: string): string {
-  return relative(process.cwd(), fileURLToPath(new URL(name, pages)));
+  return relative(process.cwd(), fileURLToPath(locatePage(name)));
 }
 
 function formatSeconds(since: number): string {

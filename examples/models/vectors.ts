@@ -9,7 +9,7 @@ export function multiplyVectors(a: Vector, b: Vector): number {
 
 /** The direction in which several vectors of one length point together, with length 1. */
 export function averageDirection(vectors: readonly Vector[]): Float32Array {
-  const sum = Float64Array.from({ length: vectors[0]?.length ?? 0 });
+  const sum = new Float64Array(vectors[0]?.length ?? 0);
   for (const vector of vectors) {
     for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + (vector[i] ?? 0);
   }

@@ -1,29 +1,11 @@
 import assert from "node:assert/strict";
 import { after, afterEach, describe, it } from "node:test";
 import { TextDetector } from "@ekiben/example-document-intake/ocr";
-import { serve, Tensor } from "ekiben";
-import { connect } from "ekiben/client";
-import { type ComposedApp, compose } from "ekiben/testing";
+import { Tensor } from "ekiben";
+import { compose } from "ekiben/testing";
+import { allRight, askAll } from "./ask-all.ts";
 import { type PosterName, posterNames, questions, readPoster } from "./posters.ts";
 import { Embedder, Faces, Objects, PosterSearch } from "./service.ts";
-
-type Entry = Pick<ComposedApp<PosterSearch>["entry"], "describe" | "search">;
-
-/** Describes the five posters, asks the five questions, and gives the poster ranked first for each. */
-async function askAll(entry: Entry): Promise<Record<PosterName, string | undefined>> {
-  const vectors: number[] = [];
-  for (const name of posterNames) {
-    vectors.push(...(await entry.describe({ poster: await readPoster(name) })).vector.data);
-  }
-  const catalogue = { names: posterNames, vectors: new Tensor("float32", [5, 512], Float32Array.from(vectors)) };
-  const firsts = posterNames.map(async (name) => {
-    const [first] = await entry.search({ question: questions[name], ...catalogue });
-    return [name, first?.name] as const;
-  });
-  return Object.fromEntries(await Promise.all(firsts)) as Record<PosterName, string | undefined>;
-}
-
-const allRight = Object.fromEntries(posterNames.map((name) => [name, name]));
 
 /** The questions that a set of answers gets wrong. */
 function wrongOnes(firsts: Record<PosterName, string | undefined>): string[] {
@@ -88,16 +70,5 @@ describe("poster search", async () => {
   it("refuses a catalogue whose names do not fit its vectors", async () => {
     const vectors = new Tensor("float32", [2, 512], new Float32Array(1024));
     await assert.rejects(app.entry.search({ question: "?", names: ["one"], vectors }), { id: "names_do_not_fit" });
-  });
-});
-
-describe("poster search over HTTP", () => {
-  it("answers the client's five questions as it does inside", async () => {
-    const server = await serve(PosterSearch, { port: 0, options: { logLevel: "silent" } });
-    try {
-      assert.deepEqual(await askAll(await connect<PosterSearch>(server.url)), allRight);
-    } finally {
-      await server.close();
-    }
   });
 });
