@@ -1,4 +1,4 @@
-import { Registry, register } from "prom-client";
+import { collectDefaultMetrics, Registry, register } from "prom-client";
 import type { CallStats } from "./call-stats.js";
 import { durationBounds, type Histogram } from "./histogram.js";
 
@@ -16,7 +16,7 @@ export interface Metrics {
 }
 
 /**
- * Makes the metrics of one process.
+ * Makes the metrics of one process: calls by edge and by api, Node's own, and the author's.
  *
  * The figures are plain numbers that the call path adds to; they take prom-client's form only when asked for, so a call
  * pays for no label look-up.
@@ -24,10 +24,15 @@ export interface Metrics {
 export function createMetrics(stats: CallStats): Metrics {
   const own = new Registry();
   for (const metric of describeMetrics(stats)) own.registerMetric(metric as never);
+  collectDefaultMetrics({ register: own });
   return {
     read: async () => {
-      const merged = Registry.merge([own, register]);
-      return { contentType: merged.contentType, body: await merged.metrics() };
+      // An author may collect the default metrics too; each name may stand on the page once.
+      const theirs = new Set(register.getMetricsAsArray().map((metric) => metric.name));
+      const ours = own.getMetricsAsArray().filter((metric) => !theirs.has(metric.name));
+      const pages = await Promise.all(ours.map((metric) => own.getSingleMetricAsString(metric.name)));
+      const body = [...pages, await register.metrics()].filter((page) => page.trim() !== "").join("\n\n");
+      return { contentType: own.contentType, body: `${body.trimEnd()}\n` };
     },
   };
 }

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Counter, collectDefaultMetrics, register } from "prom-client";
+import { CallStats } from "./call-stats.js";
+import { createMetrics } from "./metrics.js";
+
+/** `name{a="b"} 1` → its value, labels in any order. */
+function readValue(page: string, name: string, labels: Record<string, string>): number | undefined {
+  for (const line of page.split("\n")) {
+    const [, found, body = "", value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+    if (found !== name) continue;
+    const isMatch = Object.entries(labels).every(([label, text]) => body.includes(`${label}="${text}"`));
+    if (isMatch) return Number(value);
+  }
+  return undefined;
+}
+
+describe("createMetrics", () => {
+  it("writes calls by edge and outcome, and queue time apart from run time", async () => {
+    const stats = new CallStats();
+    const edge = stats.edge("Pipeline", "Model", "predict");
+    for (const ms of [0.05, 3, 70_000]) edge.record("ok", ms);
+    edge.record("deadline_exceeded", 100);
+    edge.inFlight = 2;
+    const lane = stats.lane("Model", "predict");
+    lane.queued = 4;
+    lane.queueTime.observe(20);
+    lane.runTime.observe(400);
+    const { body, contentType } = await createMetrics(stats).read();
+    assert.match(contentType, /^text\/plain; version=0\.0\.4/);
+    const on = { caller: "Pipeline", service: "Model", api: "predict" };
+    assert.equal(readValue(body, "ekiben_calls_total", { ...on, code: "ok" }), 3);
+    assert.equal(readValue(body, "ekiben_calls_total", { ...on, code: "deadline_exceeded" }), 1);
+    assert.equal(readValue(body, "ekiben_calls_in_flight", on), 2);
+    const ok = { ...on, code: "ok" };
+    assert.equal(readValue(body, "ekiben_call_duration_seconds_bucket", { ...ok, le: "0.0001" }), 1);
+    assert.equal(readValue(body, "ekiben_call_duration_seconds_bucket", { ...ok, le: "0.005" }), 2);
+    assert.equal(readValue(body, "ekiben_call_duration_seconds_bucket", { ...ok, le: "+Inf" }), 3);
+    assert.equal(readValue(body, "ekiben_call_duration_seconds_count", ok), 3);
+    assert.equal(readValue(body, "ekiben_api_queued", { service: "Model", api: "predict" }), 4);
+    assert.equal(readValue(body, "ekiben_api_queue_seconds_sum", { service: "Model" }), 0.02);
+    assert.equal(readValue(body, "ekiben_api_run_seconds_sum", { service: "Model" }), 0.4);
+    assert.ok((readValue(body, "nodejs_eventloop_lag_seconds", {}) ?? -1) >= 0);
+  });
+
+  it("lets authors' own metrics join, also when they collect what ekiben collects", async () => {
+    const pages = new Counter({ name: "pages_read_total", help: "Pages read." });
+    pages.inc(5);
+    collectDefaultMetrics();
+    const { body } = await createMetrics(new CallStats()).read();
+    assert.equal(readValue(body, "pages_read_total", {}), 5);
+    assert.equal(body.match(/^# TYPE process_cpu_seconds_total/gm)?.length, 1);
+    register.clear();
+  });
+
+  it("counts a name once however many handles use the edge", () => {
+    const stats = new CallStats();
+    assert.equal(stats.edge("A", "B", "c"), stats.edge("A", "B", "c"));
+    assert.notEqual(stats.edge("A", "B", "c"), stats.edge("Z", "B", "c"));
+  });
+});
