@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { readCodeBlocks } from "./read-markdown.js";
+
+const root = join(import.meta.dirname, "..");
+const run = promisify(execFile);
+const maxInstalledBytes = 25 * 1024 ** 2;
+
+/** Node runs TypeScript by itself from 22.18 on; below, the command line needs tsx. */
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+const needsTsx = major < 22 || (major === 22 && minor < 18);
+
+describe("the packed package, installed in an empty project", () => {
+  let project: string;
+  let installedBytes: number;
+  const install = (...packages: string[]) =>
+    run("npm", ["install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", ...packages], {
+      cwd: project,
+    });
+
+  before(async () => {
+    project = await mkdtemp(join(tmpdir(), "ekiben-package-"));
+    const packed = await run("npm", ["pack", "--json", "--pack-destination", project], { cwd: root });
+    const [{ filename }] = JSON.parse(packed.stdout) as [{ filename: string }];
+    await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
+    await install(`./${filename}`);
+    installedBytes = await measureFolder(join(project, "node_modules"));
+    const { devDependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+      devDependencies: Record<string, string>;
+    };
+    const peers = needsTsx ? ["zod", "tsx"] : ["zod"];
+    await install(...peers.map((name) => `${name}@${devDependencies[name]}`));
+    for (const { file, code } of readCodeBlocks(join(root, "README.md"))) {
+      if (file !== undefined) await writeFile(join(project, file), code);
+    }
+  });
+  after(() => rm(project, { recursive: true, force: true }));
+
+  it("is at most 25 MB with all it depends on", () => {
+    assert.ok(installedBytes <= maxInstalledBytes, `${(installedBytes / 1024 ** 2).toFixed(1)} MB are installed`);
+  });
+
+  it("runs no install script, its own or of a dependency", async () => {
+    const lock = JSON.parse(await readFile(join(project, "node_modules/.package-lock.json"), "utf8")) as {
+      packages: Record<string, { hasInstallScript?: boolean; dev?: boolean; peer?: boolean }>;
+    };
+    // tsx is the user's own choice below Node 22.18; its esbuild works without its script.
+    const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) => hasInstallScript);
+    assert.deepEqual(
+      scripted.map(([path]) => path).filter((path) => path !== "node_modules/esbuild"),
+      [],
+    );
+  });
+
+  it("holds what it should and nothing else", async () => {
+    const folder = join(project, "node_modules/ekiben");
+    assert.deepEqual((await readdir(folder)).sort(), ["LICENSE", "README.md", "dist", "package.json"]);
+    const files = await readdir(join(folder, "dist"), { recursive: true });
+    assert.deepEqual(
+      files.filter((file) => file.includes(".test.")),
+      [],
+    );
+  });
+
+  it("serves the README's program, answers over HTTP and to its client, and drains on Ctrl-C", async () => {
+    const server = await startServer(project);
+    try {
+      const predict = (body: unknown) =>
+        fetch(`${server.url}/predict`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body),
+        });
+      const good = await predict({ rawInput: "dog cat" });
+      assert.equal(good.status, 200);
+      assert.deepEqual(await good.json(), { label: "animals", confidence: 1 });
+
+      const bad = await predict({ rawInput: 7 });
+      assert.equal(bad.status, 400);
+      assert.match(((await bad.json()) as { error: string }).error, /rawInput/);
+
+      const client = join(project, "client.ts");
+      await writeFile(client, (await readFile(client, "utf8")).replace("http://localhost:3000", server.url));
+      const { stdout } = await run(process.execPath, [...(needsTsx ? ["--import", "tsx"] : []), client], {
+        cwd: project,
+      });
+      assert.equal(stdout, "weather 0.5\n");
+    } finally {
+      process.kill(-(server.process.pid as number), "SIGINT");
+    }
+    const [status] = (await once(server.process, "close")) as [number | null];
+    assert.equal(status, 0, server.output());
+  });
+
+  it("runs the README's test", async () => {
+    const loader = needsTsx ? ["--import", "tsx"] : [];
+    await run(process.execPath, [...loader, "--test", "service.test.ts"], { cwd: project, env: outsideTests() });
+  });
+});
+
+/** Starts `npx ekiben serve` in a process group of its own, as a terminal does, so that Ctrl-C reaches all of it. */
+async function startServer(cwd: string): Promise<{ process: ChildProcess; url: string; output: () => string }> {
+  const child = spawn("npx", ["--no-install", "ekiben", "serve", "service.ts:Pipeline", "--port", "0"], {
+    cwd,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: outsideTests(),
+  });
+  let output = "";
+  const url = await new Promise<string>((resolve, reject) => {
+    const read = (chunk: Buffer) => {
+      output += chunk;
+      const found = /http:\/\/[\w.[\]:]+:\d+/.exec(output);
+      if (found !== null) resolve(found[0].replace("0.0.0.0", "127.0.0.1"));
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.on("error", reject);
+    child.on("exit", (status) => reject(new Error(`ekiben serve ended with status ${status}:\n${output}`)));
+  });
+  return { process: child, url, output: () => output };
+}
+
+/** Node's test runner marks its children by a variable; a program under test must not see it. */
+function outsideTests(): NodeJS.ProcessEnv {
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  return env;
+}
+
+async function measureFolder(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = await Promise.all(files.map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
