@@ -1,9 +1,8 @@
-import { pino } from "pino";
 import { systemClock } from "../base/clock.js";
-import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
 import { drawGraph } from "../graph/draw-graph.js";
 import { createHttpServer } from "../http/server.js";
+import { createLog, type LogOutput } from "../observe/log.js";
 import { createMetrics } from "../observe/metrics.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
@@ -17,7 +16,8 @@ export async function startServer(entry: ServiceClass, options: ServeOptions): P
   const onProgress = options.onProgress ?? (() => {});
   const { plan } = planApp(entry, sourcesOf(options));
   const { graph, settings } = plan;
-  const log = options.log ?? createLog(settings.server.logLevel);
+  const output = options.log === undefined ? createLog(settings.server.logLevel) : undefined;
+  const log = options.log ?? (output as LogOutput).log;
   const app = await startApp(plan, { log, onProgress });
   try {
     const http = await createHttpServer({
@@ -35,10 +35,14 @@ export async function startServer(entry: ServiceClass, options: ServeOptions): P
     const { url, port } = await http.listen();
     onProgress({ kind: "listening", url, ms: systemClock.now() - begun });
     let closing: Promise<void> | undefined;
-    const close = () => (closing ??= drainServer(app, http, settings.server, onProgress));
+    const close = () => {
+      closing ??= drainServer(app, http, settings.server, onProgress).finally(() => output?.flush());
+      return closing;
+    };
     return { url, port, graph, close };
   } catch (error) {
     await app.stop();
+    output?.flush();
     throw error;
   }
 }
@@ -70,8 +74,4 @@ function sourcesOf({ port, host, options, flags, env }: ServeOptions): OptionSou
     env: env ?? process.env,
     appFile: { path: "serve()", value: given },
   };
-}
-
-function createLog(level: ServerSettings["logLevel"]): Logger {
-  return pino({ level }) as unknown as Logger;
 }
