@@ -44,7 +44,10 @@ export class Pipeline extends Service() {
       summary: "Tells which language a text is written in.",
       input: z.object({ rawInput: z.string().min(1) }),
       output: Result,
-      examples: [{ rawInput: "Where is the railway station, please?" }, { rawInput: "Où est la gare ?" }],
+      examples: [
+        { rawInput: "Where is the railway station, please?" },
+        { rawInput: "Où est la gare, s'il vous plaît ?" },
+      ],
     },
     async ({ rawInput }) => {
       const features = this.preprocessing.preprocess(rawInput);
