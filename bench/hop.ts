@@ -1,0 +1,78 @@
+// What one call from a service to another costs when both live in one process, beside a plain awaited method.
+import { api, depends, Service } from "ekiben";
+import { compose } from "ekiben/testing";
+import { z } from "zod";
+import { type Contestant, measureInTurn, median } from "./measure.ts";
+import { createRow, createVerdict, report } from "./report.ts";
+
+const Message = z.object({ text: z.string() });
+const roundMs = 300;
+const rounds = 11;
+/** Calls between two looks at the clock. */
+const callsAtOnce = 500;
+
+class Echo extends Service() {
+  echo = api({ input: Message, output: Message }, (message) => message);
+}
+
+/** Runs a loop inside an api, since that is where calls between services are made. */
+class Caller extends Service() {
+  target = depends(Echo);
+  plain = new PlainEcho();
+
+  callPlain = api({ output: z.number() }, () => measureLoop(() => this.plain.echo({ text: "hello" })));
+  callHandle = api({ output: z.number() }, () => measureLoop(() => this.target.echo({ text: "hello" })));
+}
+
+class PlainEcho {
+  async echo(message: { text: string }) {
+    return message;
+  }
+}
+
+/** Nanoseconds of CPU a call: on a busy machine the clock on the wall tells more of the neighbours. */
+async function measureLoop(call: () => Promise<unknown>): Promise<number> {
+  const { user, system } = process.cpuUsage();
+  const begun = performance.now();
+  let calls = 0;
+  while (performance.now() - begun < roundMs) {
+    for (let i = 0; i < callsAtOnce; i++) await call();
+    calls += callsAtOnce;
+  }
+  const spent = process.cpuUsage({ user, system });
+  return ((spent.user + spent.system) * 1000) / calls;
+}
+
+const unchecked = await compose(Caller, { options: { checks: "outside" } });
+const checked = await compose(Caller, { options: { checks: "all" } });
+const plain = new PlainEcho();
+const names = {
+  outside: "plain awaited method",
+  inside: "plain awaited method, inside an api",
+  unchecked: "inline hop, no checks",
+  checked: "inline hop, input and output checked by zod",
+  zod: "zod alone, parsing the message twice",
+} as const;
+
+const contestants: Contestant[] = [
+  { name: names.outside, round: () => measureLoop(() => plain.echo({ text: "hello" })) },
+  { name: names.inside, round: () => unchecked.entry.callPlain() },
+  { name: names.unchecked, round: () => unchecked.entry.callHandle() },
+  { name: names.checked, round: () => checked.entry.callHandle() },
+  { name: names.zod, round: () => measureLoop(async () => Message.parse(Message.parse({ text: "hello" }))) },
+];
+const figures = await measureInTurn(contestants, rounds);
+await unchecked.close();
+await checked.close();
+
+const note = process.versions.node.startsWith("24.") ? undefined : "the target is for Node 24";
+const microseconds = (name: string) => median(figures.get(name) ?? []) / 1000;
+report(
+  "hop",
+  contestants.map(({ name }) => createRow(name, "ns CPU", figures.get(name) ?? [])),
+  [
+    createVerdict("an inline hop without checks", microseconds(names.unchecked), 1, "us CPU", note),
+    createVerdict("an inline hop with zod checks of a small object", microseconds(names.checked), 5, "us CPU", note),
+  ],
+  { roundMs, rounds, message: '{ text: "hello" }' },
+);

@@ -1,0 +1,84 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, totalmem } from "node:os";
+import { join } from "node:path";
+import { median } from "./measure.ts";
+
+/** One measured thing: the median counts, the rounds show how far to trust it. */
+export interface Row {
+  readonly what: string;
+  readonly unit: string;
+  readonly value: number;
+  readonly rounds: readonly number[];
+}
+
+/** A promise about the figures. */
+export interface Verdict {
+  readonly claim: string;
+  readonly value: number;
+  readonly atMost: number;
+  readonly unit: string;
+  readonly isMet: boolean;
+  /** Why it is not judged here, e.g. since it is made for another version of Node. */
+  readonly note?: string;
+}
+
+export const createRow = (what: string, unit: string, rounds: readonly number[]): Row => ({
+  what,
+  unit,
+  value: round(median(rounds)),
+  rounds: rounds.map(round),
+});
+
+export const createVerdict = (claim: string, value: number, atMost: number, unit: string, note?: string): Verdict => ({
+  claim,
+  value: round(value),
+  atMost,
+  unit,
+  isMet: value <= atMost,
+  ...(note !== undefined && { note }),
+});
+
+const round = (value: number): number => Number(value.toPrecision(4));
+const nodeMajor = process.versions.node.split(".")[0];
+const loadBefore = loadavg();
+
+/** Prints a bench's figures and writes them to `results/<name>-node<major>.json` with what they were measured on. */
+export function report(name: string, rows: readonly Row[], verdicts: readonly Verdict[], setup: object): void {
+  console.log(`\n${name}, Node ${process.versions.node}`);
+  printTable(rows.map(({ what, value, unit, rounds }) => [what, `${value} ${unit}`, spread(rounds)]));
+  printTable(
+    verdicts.map(({ claim, value, atMost, unit, isMet, note }) => [
+      isMet ? "met" : "MISSED",
+      claim,
+      `${value} ${unit}, at most ${atMost}${note === undefined ? "" : ` (${note})`}`,
+    ]),
+  );
+  const result = {
+    name,
+    date: new Date().toISOString(),
+    node: process.versions.node,
+    machine: {
+      cpu: cpus()[0]?.model ?? "unknown",
+      cores: cpus().length,
+      memoryGiB: round(totalmem() / 1024 ** 3),
+      platform: `${process.platform} ${process.arch}`,
+    },
+    load: { before: loadBefore.map(round), after: loadavg().map(round) },
+    setup,
+    rows,
+    verdicts,
+  };
+  const folder = join(import.meta.dirname, "results");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${name}-node${nodeMajor}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
+}
+
+const spread = (rounds: readonly number[]) =>
+  `${Math.min(...rounds)} to ${Math.max(...rounds)} in ${rounds.length} rounds`;
+
+function printTable(rows: readonly (readonly string[])[]): void {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  for (const cells of rows) {
+    console.log(`  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd());
+  }
+}

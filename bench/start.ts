@@ -1,0 +1,112 @@
+// How long it takes until ekiben is there: to import it, and until the quickstart answers; and how large it is installed.
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Contestant, measureInTurn, median } from "./measure.ts";
+import { createRow, createVerdict, report } from "./report.ts";
+
+const root = join(import.meta.dirname, "..");
+const quickstart = join(root, "examples/quickstart/service.ts");
+const rounds = 11;
+
+const names = {
+  node: "node, an empty program",
+  fastify: "import fastify",
+  ekiben: 'import "ekiben"',
+  client: 'import "ekiben/client"',
+  bare: "bare Fastify, until it listens",
+  quickstart: "ekiben serve quickstart, until it listens",
+} as const;
+
+const bareServer = `
+  const { default: Fastify } = await import("fastify");
+  const fastify = Fastify();
+  fastify.post("/", (request) => request.body);
+  console.log(await fastify.listen({ port: 0 }));
+`;
+const contestants: Contestant[] = [
+  { name: names.node, round: () => untilExit([]) },
+  { name: names.fastify, round: () => importing("fastify") },
+  { name: names.ekiben, round: () => importing("ekiben") },
+  { name: names.client, round: () => importing("ekiben/client") },
+  { name: names.bare, round: () => untilListening(["--input-type=module", "-e", bareServer]) },
+  {
+    name: names.quickstart,
+    round: () => untilListening([join(root, "dist/cli/main.js"), "serve", quickstart, "--port", "0"]),
+  },
+];
+const figures = await measureInTurn(contestants, rounds);
+const installed = measureInstalled();
+
+const middle = (name: string) => median(figures.get(name) ?? []);
+report(
+  "start",
+  [
+    ...contestants.map(({ name }) => createRow(name, "ms", figures.get(name) ?? [])),
+    createRow("installed without peers", "MB", [installed.bytes / 1024 ** 2]),
+    createRow("packages installed", "", [installed.packages]),
+  ],
+  [
+    createVerdict('import "ekiben"', middle(names.ekiben), 150, "ms"),
+    createVerdict("quickstart ready, from the start of its process", middle(names.quickstart), 700, "ms"),
+    createVerdict("installed size without peers", installed.bytes / 1024 ** 2, 25, "MB"),
+  ],
+  { rounds },
+);
+
+/** The import alone, told by the program itself. */
+async function importing(specifier: string): Promise<number> {
+  const program = `const begun = performance.now(); await import("${specifier}"); console.log(performance.now() - begun);`;
+  return Number(execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd: import.meta.dirname }));
+}
+
+async function untilExit(program: readonly string[]): Promise<number> {
+  const begun = performance.now();
+  execFileSync(process.execPath, [...program, "-e", ""]);
+  return performance.now() - begun;
+}
+
+/** From the start of the process until it prints the address it listens on. */
+function untilListening(program: readonly string[]): Promise<number> {
+  const begun = performance.now();
+  const child = spawn(process.execPath, program, { cwd: import.meta.dirname, stdio: ["ignore", "pipe", "pipe"] });
+  return new Promise((resolve, reject) => {
+    let output = "";
+    const read = (chunk: Buffer) => {
+      output += chunk;
+      if (!/http:\/\/\S+:\d+/.test(output)) return;
+      const ms = performance.now() - begun;
+      child.removeAllListeners().once("exit", () => resolve(ms));
+      child.kill("SIGKILL");
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.on("error", reject);
+    child.on("exit", () => reject(new Error(output)));
+  });
+}
+
+/** Packs ekiben and installs it in an empty project. */
+function measureInstalled(): { bytes: number; packages: number } {
+  const project = mkdtempSync(join(tmpdir(), "ekiben-bench-"));
+  try {
+    const packed = execFileSync("npm", ["pack", "--json", "--pack-destination", project], { cwd: root });
+    const [{ filename }] = JSON.parse(packed.toString()) as [{ filename: string }];
+    writeFileSync(join(project, "package.json"), '{ "private": true }');
+    execFileSync("npm", ["install", "--prefer-offline", "--ignore-scripts", "--no-audit", `./${filename}`], {
+      cwd: project,
+      stdio: "ignore",
+    });
+    const entries = readdirSync(join(project, "node_modules"), { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile());
+    return {
+      bytes: files.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0),
+      packages: files.filter(
+        (entry) => /node_modules\/(@[^/]+\/)?[^/]+$/.test(entry.parentPath) && entry.name === "package.json",
+      ).length,
+    };
+  } finally {
+    rmSync(project, { recursive: true, force: true });
+  }
+}
