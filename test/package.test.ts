@@ -34,7 +34,7 @@ describe("the packed package, installed in an empty project", () => {
     const { devDependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
       devDependencies: Record<string, string>;
     };
-    const peers = needsTsx ? ["zod", "tsx"] : ["zod"];
+    const peers = ["zod", "@types/node", ...(needsTsx ? ["tsx"] : [])];
     await install(...peers.map((name) => `${name}@${devDependencies[name]}`));
     for (const { file, code } of readCodeBlocks(join(root, "README.md"))) {
       if (file !== undefined) await writeFile(join(project, file), code);
@@ -65,6 +65,18 @@ describe("the packed package, installed in an empty project", () => {
     assert.deepEqual(
       files.filter((file) => file.includes(".test.")),
       [],
+    );
+  });
+
+  it("has types that compile strictly, together with those of its dependencies", async () => {
+    const compilerOptions = { strict: true, module: "nodenext", target: "es2023", noEmit: true, skipLibCheck: false };
+    const allowed = { allowImportingTsExtensions: true, exactOptionalPropertyTypes: true, types: ["node"] };
+    await writeFile(
+      join(project, "tsconfig.json"),
+      JSON.stringify({ compilerOptions: { ...compilerOptions, ...allowed }, include: ["*.ts"] }),
+    );
+    await run(process.execPath, [join(root, "node_modules/typescript-7/bin/tsc"), "-p", project]).catch(
+      ({ stdout }: { stdout: string }) => assert.fail(stdout),
     );
   });
 
