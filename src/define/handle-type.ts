@@ -43,13 +43,14 @@ export interface StreamApi<I, O> {
   readonly [apiKey]: { readonly kind: "stream" };
 }
 
-type Args<I> = unknown extends I
-  ? [input?: MaybePromise<I>, options?: CallOptions]
+/** What a method of a handle or a client takes, for an api with input `I`. */
+export type CallArguments<I, Options> = unknown extends I
+  ? [input?: MaybePromise<I>, options?: Options]
   : [I] extends [None]
-    ? [input?: undefined, options?: CallOptions]
+    ? [input?: undefined, options?: Options]
     : undefined extends I
-      ? [input?: MaybePromise<I>, options?: CallOptions]
-      : [input: MaybePromise<I>, options?: CallOptions];
+      ? [input?: MaybePromise<I>, options?: Options]
+      : [input: MaybePromise<I>, options?: Options];
 
 /** Calls service `T` wherever it runs: exactly its apis and streams, with promises allowed as arguments. */
 export type Handle<T> = {
@@ -57,9 +58,9 @@ export type Handle<T> = {
     infer I,
     infer O
   >
-    ? (...args: Args<I>) => AsyncIterable<O>
+    ? (...args: CallArguments<I, CallOptions>) => AsyncIterable<O>
     : T[K] extends Api<infer I, infer O>
-      ? (...args: Args<I>) => Promise<O>
+      ? (...args: CallArguments<I, CallOptions>) => Promise<O>
       : never;
 };
 

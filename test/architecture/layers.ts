@@ -32,7 +32,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       ...["observe", "define", "options", "call", "failure", "base"],
     ],
   },
-  client: { may: ["define:types", "call:types", "failure", "base"] },
+  client: { may: ["define:types", "define/tensor", "define/tensor-forms", "call:types", "failure", "base"] },
   testing: { may: ["app", "handle", "graph", "define", "observe", "options", "call", "failure", "base"] },
   cli: { may: ["app", "graph", "define", "observe", "options", "failure", "base"] },
 };

@@ -1,0 +1,104 @@
+import { fail } from "../failure/fail.js";
+import type { CallLimit } from "./call-limit.js";
+import type { ClientCallOptions } from "./client-type.js";
+import { encodeInput } from "./encode-input.js";
+import { createLimit, cutOff, type Endpoint, readText, sendRequest } from "./endpoint.js";
+import type { RemoteApi } from "./read-routes.js";
+import { reviveValue } from "./revive-value.js";
+
+/** Tensors in JSON come as bytes in base64, which are exact and a quarter of the size of lists of numbers. */
+const acceptJson = "application/json; tensors=base64";
+/** For files, and for what no schema describes: anything as itself, but a tensor or a text still as JSON. */
+const acceptAny = `*/*, ${acceptJson}; q=0.9, text/plain; q=0, application/x-npy; q=0, application/npy; q=0`;
+
+/**
+ * Calls a unary api over HTTP.
+ *
+ * @throws {ServingError} what the server answered with; `connect_failed`, `invalid_response`, `deadline_exceeded`,
+ *   `cancelled`, `not_transferable`.
+ */
+export async function callApi(
+  endpoint: Endpoint,
+  api: RemoteApi,
+  input: unknown,
+  options: ClientCallOptions = {},
+): Promise<unknown> {
+  const limit = createLimit(endpoint, placeOf(api), options);
+  try {
+    const isOpen = isFile(api) || Object.keys(api.output).length === 0;
+    const response = await postInput(endpoint, limit, { api, input, options, accept: isOpen ? acceptAny : acceptJson });
+    return await readAnswer(response, limit, api, endpoint.base + api.route);
+  } finally {
+    limit.release();
+  }
+}
+
+/** One call, before its request is made. */
+export interface Posting {
+  readonly api: RemoteApi;
+  /** May be the promise of one. */
+  readonly input: unknown;
+  readonly options: ClientCallOptions;
+  readonly accept: string;
+}
+
+/** Sends the input of a call and gives the response, its body unread. */
+export async function postInput(endpoint: Endpoint, limit: CallLimit, posting: Posting): Promise<Response> {
+  const { api, options, accept } = posting;
+  const { body, headers } = await limit.guard(encodeInput(await limit.guard(posting.input)));
+  return sendRequest(endpoint, limit, {
+    method: "POST",
+    path: api.route,
+    headers: { ...headers, accept },
+    callHeaders: options.headers,
+    body,
+    place: placeOf(api),
+  });
+}
+
+/** Parses one value of an answer and turns its tensors and files back into what they were. */
+export function parseValue(text: string, api: RemoteApi, url: string): unknown {
+  try {
+    return reviveValue(JSON.parse(text), api.output);
+  } catch (cause) {
+    throw fail("invalid_response", { url, problem: (cause as Error).message }, { ...placeOf(api), cause });
+  }
+}
+
+const placeOf = ({ service, name }: RemoteApi) => ({ service, api: name });
+
+const isFile = ({ output }: RemoteApi): boolean => output["title"] === "file";
+
+async function readAnswer(response: Response, limit: CallLimit, api: RemoteApi, url: string): Promise<unknown> {
+  if (response.status === 204) return undefined;
+  const contentType = response.headers.get("content-type") ?? "";
+  const essence = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  // A file may itself be JSON; then only its name tells it from one that is written in JSON.
+  const disposition = response.headers.get("content-disposition");
+  if (essence === "application/json" && disposition === null) {
+    return parseValue(await readText(response, limit, url), api, url);
+  }
+  if (essence === "text/plain" && disposition === null && !isFile(api)) return readText(response, limit, url);
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = new Uint8Array(await limit.guard(response.arrayBuffer()));
+  } catch (cause) {
+    throw limit.reason ?? cutOff(url, cause);
+  }
+  if (essence === "application/octet-stream" && disposition === null && !isFile(api)) return bytes;
+  return new File([bytes], fileName(disposition ?? ""), { type: contentType });
+}
+
+/** RFC 6266: the exact name in UTF-8 if there is one, else the plain one. */
+function fileName(disposition: string): string {
+  const exact = /filename\*=UTF-8''([^;\s]+)/i.exec(disposition)?.[1];
+  if (exact !== undefined) {
+    try {
+      return decodeURIComponent(exact);
+    } catch {
+      // The plain name stands beside it.
+    }
+  }
+  const plain = /filename="([^"]*)"|filename=([^";\s]+)/i.exec(disposition);
+  return plain?.[1] ?? plain?.[2] ?? "file";
+}

@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { describe, it } from "node:test";
+import { inspect } from "node:util";
+import { answerJson, type StubRequest, startRawStub, startStub } from "../../test/client/stub-server.js";
+import { ServingError } from "../failure/serving-error.js";
+import { connect } from "./connect.js";
+import type { ConnectOptions } from "./endpoint.js";
+
+type Untyped = Record<string, (input?: unknown, options?: object) => Promise<unknown>>;
+
+/** A client of apis that have no types. */
+const connectTo = async (url: string | URL, options?: ConnectOptions) =>
+  (await connect<object>(url, options)) as unknown as Untyped & {
+    [name: string]: (...args: any[]) => Promise<unknown>;
+  };
+
+/** Waits for the rejection and gives its failure. */
+async function failureOf(work: Promise<unknown>): Promise<ServingError> {
+  try {
+    await work;
+  } catch (error) {
+    assert.ok(error instanceof ServingError, inspect(error));
+    return error;
+  }
+  assert.fail("it succeeded");
+}
+
+describe("connect", () => {
+  it("has a method for each api of the server, and no other", async () => {
+    await using stub = await startStub({
+      predict: { route: "/v1/predict", answer: (request) => answerJson(request, { label: "cat" }) },
+      tokens: { kind: "stream", answer: () => {} },
+      job: { kind: "task", answer: () => {} },
+    });
+    const client = await connectTo(stub.url);
+    assert.deepEqual(Object.keys(client), ["predict", "tokens"]);
+    assert.deepEqual(await client["predict"]?.({ rawInput: "x" }), { label: "cat" });
+    const [schema, call] = stub.requests;
+    assert.deepEqual([schema?.method, schema?.path], ["GET", "/schema.json"]);
+    assert.deepEqual([call?.method, call?.path, `${call?.body}`], ["POST", "/v1/predict", '{"rawInput":"x"}']);
+    assert.equal(call?.headers["content-type"], "application/json");
+    assert.match(call?.headers.accept ?? "", /application\/json; tensors=base64/);
+    assert.equal(call?.headers["ekiben-timeout-ms"], undefined);
+  });
+
+  it("keeps a path in front of the routes", async () => {
+    await using stub = await startRawStub((request) => {
+      const routes = [{ name: "run", route: "/run", kind: "unary", input: {}, output: {} }];
+      answerJson(request, request.path === "/models/a/schema.json" ? { name: "A", routes } : { path: request.path });
+    });
+    const client = await connectTo(new URL(`${stub.url}/models/a/`));
+    assert.deepEqual(await client["run"]?.(), { path: "/models/a/run" });
+  });
+
+  it("says unknown_api and what there is when a name is misspelt", async () => {
+    await using stub = await startStub({ predict: { answer: () => {} }, tokens: { kind: "stream", answer: () => {} } });
+    const client = await connectTo(stub.url);
+    assert.throws(
+      () => client["predct"]?.({}),
+      (error) => {
+        assert.ok(error instanceof ServingError);
+        assert.equal(error.id, "unknown_api");
+        assert.match(error.message, /no api predct; there are predict, tokens/);
+        return true;
+      },
+    );
+  });
+
+  it("is an object that can be awaited, printed and compared", async () => {
+    const apis = Object.fromEntries(["predict", "then"].map((name) => [name, { answer: () => {} }]));
+    await using stub = await startStub(apis);
+    const client = await connectTo(stub.url);
+    assert.equal(await client, client);
+    assert.match(inspect(client), /predict/);
+    assert.equal(JSON.stringify(client), "{}");
+    assert.equal(`${client}`, "[object Object]");
+    assert.ok(!("predct" in client));
+  });
+
+  it("sends the headers it was given, those of a call last, its own on top", async () => {
+    await using stub = await startStub({ run: { answer: (request) => answerJson(request, 1) } });
+    const client = await connectTo(stub.url, { headers: { authorization: "a", "x-team": "b", accept: "text/html" } });
+    await client["run"]?.(1, { headers: { Authorization: "c" } });
+    const [schema, call] = stub.requests;
+    assert.equal(schema?.headers.authorization, "a");
+    assert.deepEqual([call?.headers.authorization, call?.headers["x-team"]], ["c", "b"]);
+    assert.match(call?.headers.accept ?? "", /^\*\/\*, application\/json/);
+  });
+
+  it("uses the fetch it was given", async () => {
+    const asked: string[] = [];
+    const routes = [{ name: "run", route: "/run", kind: "unary", input: {}, output: {} }];
+    const fetch = async (url: unknown) => {
+      asked.push(String(url));
+      return Response.json(String(url).endsWith("schema.json") ? { name: "A", routes } : { ok: true });
+    };
+    const client = await connectTo("https://models.example/a", { fetch: fetch as typeof globalThis.fetch });
+    assert.deepEqual(await client["run"]?.(), { ok: true });
+    assert.deepEqual(asked, ["https://models.example/a/schema.json", "https://models.example/a/run"]);
+  });
+});
+
+describe("a server that is not there, or is not ekiben's", () => {
+  it("is connect_failed when nothing listens", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as { port: number };
+    await new Promise((resolve) => server.close(resolve));
+    const failure = await failureOf(connect(`http://127.0.0.1:${port}`));
+    assert.deepEqual([failure.id, failure.code, failure.retryable], ["connect_failed", "unavailable", true]);
+    assert.match(failure.message, /could not be reached: .*ECONNREFUSED/);
+  });
+
+  it("is connect_failed for what is no http URL", async () => {
+    for (const url of ["localhost:3000", "ftp://host", "nowhere", ""]) {
+      assert.equal((await failureOf(connect(url))).id, "connect_failed", url);
+    }
+  });
+
+  it("is invalid_response when the schema is not one", async () => {
+    const bodies: readonly (readonly [string, RegExp])[] = [
+      ["<html>", /its schema is not JSON/],
+      ["null", /names no service and routes/],
+      ['{"name":"A"}', /names no service and routes/],
+      ['{"name":"A","routes":[{"name":"x"}]}', /a route without name and path/],
+      ['{"name":"A","routes":[{"name":"x","route":"http://other"}]}', /a route without name and path/],
+    ];
+    for (const [body, message] of bodies) {
+      await using stub = await startRawStub(({ response }) => response.end(body));
+      const failure = await failureOf(connect(stub.url));
+      assert.deepEqual([failure.id, failure.code], ["invalid_response", "data_loss"]);
+      assert.match(failure.message, message);
+    }
+  });
+
+  it("tells a server's own refusal from a page of something else", async () => {
+    const statuses = [
+      [404, "invalid_response"],
+      [502, "connect_failed"],
+      [503, "connect_failed"],
+    ] as const;
+    for (const [status, id] of statuses) {
+      await using stub = await startRawStub(({ response }) => response.writeHead(status).end("<h1>sorry</h1>"));
+      const failure = await failureOf(connect(stub.url));
+      assert.equal(failure.id, id);
+      assert.match(failure.message, new RegExp(`HTTP ${status}`));
+    }
+    await using draining = await startRawStub((request) =>
+      answerJson(request, { error: "closing", code: "unavailable", id: "draining" }, 503),
+    );
+    assert.equal((await failureOf(connect(draining.url))).id, "draining");
+  });
+});
+
+describe("a failure of a call", () => {
+  it("is the ServingError it was on the server, with every field", async () => {
+    const body = {
+      error: "there is no page 7",
+      code: "not_found",
+      id: "no_such_page",
+      service: "Reader",
+      api: "read",
+      details: { page: 7 },
+      incident: "abc",
+      requestId: "r1",
+    };
+    await using stub = await startStub({ run: { answer: (request) => answerJson(request, body, 410) } });
+    const failure = await failureOf((await connectTo(stub.url))["run"]?.() as Promise<unknown>);
+    const { requestId, error, ...fields } = body;
+    assert.equal(failure.message, error);
+    for (const [name, value] of Object.entries(fields)) assert.deepEqual(failure[name as "code"], value, name);
+    assert.deepEqual([failure.httpStatus, failure.retryable], [410, false]);
+    assert.deepEqual(failure.cause, { url: `${stub.url}/run`, status: 410, requestId });
+  });
+
+  it("has the fix of the table when it is one of ekiben's own", async () => {
+    const body = { error: "full", code: "resource_exhausted", id: "lane_full", details: null };
+    await using stub = await startStub({ run: { answer: (request) => answerJson(request, body, 429) } });
+    const failure = await failureOf((await connectTo(stub.url))["run"]?.() as Promise<unknown>);
+    assert.match(failure.fix ?? "", /Retry with backoff/);
+    assert.deepEqual([failure.details, failure.retryable, failure.incident], [{}, true, undefined]);
+  });
+
+  it("is invalid_response when the answer is cut off or is not JSON", async () => {
+    await using stub = await startStub({
+      cut: {
+        answer: ({ response }) => {
+          response.writeHead(200, { "content-type": "application/json", "content-length": "100" });
+          response.write('{"a":', () => response.destroy());
+        },
+      },
+      garbled: {
+        answer: ({ response }) => response.writeHead(200, { "content-type": "application/json" }).end('{"a":'),
+      },
+    });
+    const client = await connectTo(stub.url);
+    const cut = await failureOf(client["cut"]?.() as Promise<unknown>);
+    assert.deepEqual([cut.id, cut.code], ["invalid_response", "data_loss"]);
+    assert.match(cut.message, /the answer was cut off/);
+    const garbled = await failureOf(client["garbled"]?.() as Promise<unknown>);
+    assert.deepEqual([garbled.id, garbled.service, garbled.api], ["invalid_response", "Stub", "garbled"]);
+  });
+});
+
+describe("the end of a call", () => {
+  it("is deadline_exceeded when nothing comes in time, and the server is told how long it has", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    await using stub = await startStub({ slow: { answer: () => t.mock.timers.tick(600_000) } });
+    const client = await connectTo(stub.url);
+    const failure = await failureOf(client["slow"]?.({}, { timeoutMs: 500_000 }) as Promise<unknown>);
+    assert.deepEqual([failure.id, failure.code], ["deadline_exceeded", "deadline_exceeded"]);
+    assert.deepEqual(failure.details, { timeoutMs: 500_000, waitingFor: ["Stub.slow"] });
+    const told = Number(stub.requests[1]?.headers["ekiben-timeout-ms"]);
+    assert.ok(Number.isInteger(told) && told > 0 && told <= 500_000, `${told}`);
+    await stub.requests[1]?.closed;
+  });
+
+  it("is deadline_exceeded also while the body, or a promised input, is waited for", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const expire = () => t.mock.timers.tick(2000);
+    const answer = ({ response }: StubRequest) =>
+      response.writeHead(200, { "content-type": "application/json" }).write("[1,", expire);
+    await using stub = await startStub({ half: { answer } });
+    const client = await connectTo(stub.url, { timeoutMs: 1000 });
+    assert.equal((await failureOf(client["half"]?.(1) as Promise<unknown>)).id, "deadline_exceeded");
+    const waiting = failureOf(client["half"]?.(new Promise(() => {})) as Promise<unknown>);
+    expire();
+    assert.equal((await waiting).id, "deadline_exceeded");
+  });
+
+  it("takes a timeout too long for a timer, and none at all, as no limit of its own", async () => {
+    await using stub = await startStub({ run: { answer: (request) => answerJson(request, 1) } });
+    const client = await connectTo(stub.url);
+    assert.equal(await client["run"]?.(1, { timeoutMs: 1e12 }), 1);
+    assert.equal(await client["run"]?.(1, { timeoutMs: Number.POSITIVE_INFINITY }), 1);
+    const told = stub.requests.slice(1).map(({ headers }) => headers["ekiben-timeout-ms"]);
+    assert.equal(told[1], undefined);
+    assert.ok(Number(told[0]) > 9e11);
+  });
+
+  it("is cancelled by the call's signal, and the server's connection is closed", async () => {
+    let arrived!: () => void;
+    const isThere = new Promise<void>((resolve) => (arrived = resolve));
+    await using stub = await startStub({ slow: { answer: () => arrived() } });
+    const client = await connectTo(stub.url);
+    const controller = new AbortController();
+    const call = failureOf(client["slow"]?.({}, { signal: controller.signal }) as Promise<unknown>);
+    await isThere;
+    controller.abort(new Error("the user left"));
+    const failure = await call;
+    assert.deepEqual([failure.id, failure.code], ["cancelled", "cancelled"]);
+    assert.match(failure.message, /the user left/);
+    await stub.requests[1]?.closed;
+  });
+
+  it("never begins when the signal is aborted already", async () => {
+    await using stub = await startStub({ run: { answer: (request) => answerJson(request, 1) } });
+    const client = await connectTo(stub.url);
+    const failure = await failureOf(client["run"]?.({}, { signal: AbortSignal.abort() }) as Promise<unknown>);
+    assert.equal(failure.id, "cancelled");
+    assert.equal(stub.requests.length, 1);
+    assert.equal((await failureOf(connect(stub.url, { signal: AbortSignal.abort() }))).id, "cancelled");
+  });
+
+  it("passes on the failure a signal was aborted with, as that of a call inside a service is", async () => {
+    await using stub = await startStub({ run: { answer: () => {} } });
+    const client = await connectTo(stub.url);
+    const reason = new ServingError({ code: "deadline_exceeded", message: "too late" });
+    const failure = await failureOf(client["run"]?.({}, { signal: AbortSignal.abort(reason) }) as Promise<unknown>);
+    assert.equal(failure, reason);
+  });
+
+  it("comes for every call with the signal of connect()", async () => {
+    await using stub = await startStub({ run: { answer: (request) => answerJson(request, 1) } });
+    const controller = new AbortController();
+    const client = await connectTo(stub.url, { signal: controller.signal });
+    assert.equal(await client["run"]?.(1), 1);
+    controller.abort();
+    assert.equal((await failureOf(client["run"]?.(1) as Promise<unknown>)).id, "cancelled");
+  });
+
+  it("never comes for an input that could not be made: its own error does", async () => {
+    await using stub = await startStub({ run: { answer: (request) => answerJson(request, 1) } });
+    const client = await connectTo(stub.url);
+    await assert.rejects(client["run"]?.(Promise.reject(new RangeError("no input"))) as Promise<unknown>, RangeError);
+    assert.equal(await client["run"]?.(Promise.resolve({ a: 1 })), 1);
+    assert.equal(`${stub.requests[1]?.body}`, '{"a":1}');
+  });
+});

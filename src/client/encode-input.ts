@@ -1,0 +1,147 @@
+import { encodeBase64 } from "../base/base64.js";
+import { isTensor } from "../define/tensor.js";
+import { tensorBytes } from "../define/tensor-forms.js";
+import { fail } from "../failure/fail.js";
+
+/** A body and the type it is sent as; a form says its own, with its boundary. */
+export interface EncodedInput {
+  readonly body: string | Blob | FormData | Uint8Array<ArrayBuffer> | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const json = { "content-type": "application/json" };
+
+/**
+ * Encodes an input as the body of a request.
+ *
+ * A file is the whole body, bytes too; an object with files in its fields is a form; everything else is JSON, with tensors
+ * as `{ dtype, shape, data }` and `data` in base64.
+ *
+ * @throws {ServingError} `not_transferable`, naming the path, for what JSON would drop or change.
+ */
+export async function encodeInput(input: unknown): Promise<EncodedInput> {
+  if (input === undefined) return { body: undefined, headers: {} };
+  if (input instanceof Blob) return encodeFile(input);
+  if (input instanceof Uint8Array) {
+    return { body: input as Uint8Array<ArrayBuffer>, headers: { "content-type": "application/octet-stream" } };
+  }
+  if (hasFiles(input)) return { body: await createForm(input), headers: {} };
+  return { body: await encodeJson(input, "input"), headers: json };
+}
+
+/** Types that say how a body is to be read, rather than what file it is: such a file goes in a form. */
+const readable = /json|^multipart\/|^application\/x-www-form-urlencoded/i;
+
+function encodeFile(file: Blob): EncodedInput {
+  const type = file.type || "application/octet-stream";
+  const name = file instanceof File ? file.name : "";
+  if (readable.test(type) || !/^[\x20-\x7e]*$/.test(name) || /["\\]/.test(name)) {
+    const form = new FormData();
+    form.append("file", file);
+    return { body: form, headers: {} };
+  }
+  const disposition = name === "" ? {} : { "content-disposition": `attachment; filename="${name}"` };
+  return { body: file, headers: { "content-type": type, ...disposition } };
+}
+
+/** A list of files in a field becomes parts of the same name. */
+const isFiles = (value: unknown): value is Blob | readonly Blob[] =>
+  value instanceof Blob || (Array.isArray(value) && value.length > 0 && value.every((item) => item instanceof Blob));
+
+const hasFiles = (input: unknown): input is Record<string, unknown> =>
+  typeof input === "object" && input !== null && isPlain(input) && Object.values(input).some(isFiles);
+
+async function createForm(input: Record<string, unknown>): Promise<FormData> {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(input)) {
+    if (value === undefined) continue;
+    if (isFiles(value)) for (const file of [value].flat()) form.append(name, file);
+    else form.append(name, new Blob([await encodeJson(value, `input.${name}`)], { type: "application/json" }));
+  }
+  return form;
+}
+
+/** A file's bytes are only to be had later: what is still to be filled in. */
+type Pending = Promise<void>[];
+
+async function encodeJson(value: unknown, path: string): Promise<string> {
+  const pending: Pending = [];
+  const encoded = encodeItem(value, { path, depth: 0, pending });
+  await Promise.all(pending);
+  return JSON.stringify(encoded);
+}
+
+/** Where an item is. */
+interface At {
+  readonly path: string;
+  readonly depth: number;
+  readonly pending: Pending;
+}
+
+/** Deeper than this an input almost certainly contains itself. */
+const maxDepth = 100;
+
+function encodeItem(item: unknown, at: At): unknown {
+  if (typeof item === "object" && item !== null) return encodeObject(item, at);
+  if (typeof item === "bigint") return Number.isSafeInteger(Number(item)) ? Number(item) : item.toString();
+  if (typeof item === "number" && !Number.isFinite(item)) throw refuse(at, String(item));
+  if (typeof item === "function" || typeof item === "symbol") throw refuse(at, `a ${typeof item}`);
+  return item;
+}
+
+function encodeObject(value: object, at: At): unknown {
+  if (at.depth > maxDepth) throw refuse(at, `nested more than ${maxDepth} levels deep, or contains itself`);
+  if (Array.isArray(value)) return encodeList(value, at);
+  if ("dtype" in value && isTensor(value)) {
+    return { dtype: value.dtype, shape: value.shape, data: encodeBase64(tensorBytes(value)) };
+  }
+  if (isPlain(value)) return encodeFields(Object.entries(value), at);
+  if (value instanceof Date) return encodeDate(value, at);
+  if (value instanceof Uint8Array) return encodeBase64(value);
+  if (value instanceof Blob) return encodeNestedFile(value, at);
+  if (value instanceof Map) return encodeFields([...value], at);
+  if (value instanceof Set) return encodeList([...value], at);
+  if (ArrayBuffer.isView(value)) throw refuse(at, `a ${value.constructor.name} (pass a Tensor or a list)`);
+  throw refuse(at, `an instance of class ${value.constructor?.name || "(unnamed)"}`);
+}
+
+function encodeList(list: readonly unknown[], at: At): unknown[] {
+  return list.map((item, i) => {
+    if (typeof item === "string" || (typeof item === "number" && Number.isFinite(item))) return item;
+    return encodeItem(item, below(at, `[${i}]`));
+  });
+}
+
+function encodeFields(fields: readonly (readonly [unknown, unknown])[], at: At): object {
+  const encoded = fields.flatMap(([name, item]) => {
+    if (typeof name !== "string") throw refuse(at, `a Map with a key of type ${typeof name} (JSON has only texts)`);
+    return item === undefined ? [] : [[name, encodeItem(item, below(at, `.${name}`))]];
+  });
+  return Object.fromEntries(encoded);
+}
+
+const below = ({ path, depth, pending }: At, step: string): At => ({ path: path + step, depth: depth + 1, pending });
+
+function encodeDate(value: Date, at: At): string {
+  if (Number.isNaN(value.getTime())) throw refuse(at, "an invalid Date");
+  return value.toISOString();
+}
+
+/** The form `file()` reads from JSON, for files deeper than a form reaches. */
+function encodeNestedFile(file: Blob, { pending }: At): object {
+  const name = file instanceof File ? { name: file.name } : undefined;
+  const encoded = { ...name, contentType: file.type || "application/octet-stream", data: "" };
+  const fill = (bytes: ArrayBuffer) => {
+    encoded.data = encodeBase64(new Uint8Array(bytes));
+  };
+  pending.push(file.arrayBuffer().then(fill));
+  return encoded;
+}
+
+/** Made by `{}`, also in another realm, such as a browser's frame. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+const refuse = ({ path }: At, what: string) => fail("not_transferable", { path, what });

@@ -1,0 +1,91 @@
+import { fail } from "../failure/fail.js";
+import { parseValue, postInput } from "./call-api.js";
+import type { CallLimit } from "./call-limit.js";
+import type { ClientCallOptions } from "./client-type.js";
+import { createLimit, cutOff, type Endpoint } from "./endpoint.js";
+import { EventParser, type StreamEvent } from "./parse-events.js";
+import { parseFailure } from "./read-failure.js";
+import type { RemoteApi } from "./read-routes.js";
+
+/** A failure before the first item comes as JSON, so that form is named too. */
+const accept = "text/event-stream, application/json; tensors=base64; q=0.5";
+
+/**
+ * Opens a stream of an api over HTTP. The request is made when the first item is asked for; it may be read once.
+ *
+ * Leaving the loop early ends the request, which cancels the call on the server. A stream that ends without an error has
+ * been received whole.
+ *
+ * @throws {ServingError} from `next()`: what the server answered with, at the start or later; `connect_failed`,
+ *   `invalid_response` when it is cut off, `deadline_exceeded`, `cancelled`, `not_transferable`.
+ */
+export function openStream(
+  endpoint: Endpoint,
+  api: RemoteApi,
+  input: unknown,
+  options: ClientCallOptions = {},
+): AsyncIterableIterator<unknown> {
+  let limit: CallLimit | undefined;
+  async function* read(): AsyncGenerator<unknown, void, undefined> {
+    limit = createLimit(endpoint, { service: api.service, api: api.name }, options);
+    try {
+      const response = await postInput(endpoint, limit, { api, input, options, accept });
+      const url = endpoint.base + api.route;
+      for await (const event of readEvents(response, limit, url)) yield readItem(event, api, url);
+    } finally {
+      limit.abandon();
+    }
+  }
+  const items = read();
+  return {
+    next: () => items.next(),
+    // A generator would first wait for the item it was asked for.
+    return: () => {
+      limit?.abandon();
+      return items.return();
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+async function* readEvents(response: Response, limit: CallLimit, url: string): AsyncGenerator<StreamEvent> {
+  const contentType = response.headers.get("content-type") ?? "";
+  if (response.body === null || !contentType.startsWith("text/event-stream")) {
+    throw fail("invalid_response", { url, problem: `a stream came as ${contentType || "no content-type"}` });
+  }
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  const body: BodyReader = { reader, decoder: new TextDecoder("utf-8", { fatal: true }) };
+  const parser = new EventParser();
+  try {
+    for (let isDone = false; !isDone; ) {
+      const piece = await readPiece(body, limit, url);
+      isDone = piece.isDone;
+      yield* parser.add(piece.text);
+    }
+  } finally {
+    void reader.cancel().catch(() => {});
+  }
+  if (parser.isInside) throw cutOff(url);
+}
+
+interface BodyReader {
+  readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+  /** Keeps what a piece holds of a character until the rest comes. */
+  readonly decoder: InstanceType<typeof TextDecoder>;
+}
+
+async function readPiece({ reader, decoder }: BodyReader, limit: CallLimit, url: string) {
+  try {
+    const { done, value } = await limit.guard(reader.read());
+    return { isDone: done, text: decoder.decode(value, { stream: !done }) };
+  } catch (cause) {
+    throw limit.reason ?? cutOff(url, cause);
+  }
+}
+
+function readItem({ name, data }: StreamEvent, api: RemoteApi, url: string): unknown {
+  if (name !== "error") return parseValue(data, api, url);
+  throw parseFailure(data, url, 200) ?? fail("invalid_response", { url, problem: `an error event says ${data}` });
+}
