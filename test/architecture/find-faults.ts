@@ -37,7 +37,10 @@ function allows(target: string, { file, isType }: Import): boolean {
   return folderOf(file) === place || file === `${place}.ts`;
 }
 
-/** A cycle is reported once, from its first file in the order of paths. */
+/**
+ * A cycle is reported once, from its first file in the order of paths. A lazy import closes none: it is how an entry stays
+ * light whose implementation uses its types.
+ */
 function findCycles(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const done = new Set<string>();
@@ -49,8 +52,8 @@ function findCycles(files: readonly SourceFile[]): string[] {
       return;
     }
     if (done.has(path)) return;
-    for (const { file } of byPath.get(path)?.imports ?? []) {
-      if (file !== undefined && byPath.has(file)) walk(file, [...trail, path]);
+    for (const { file, isLazy } of byPath.get(path)?.imports ?? []) {
+      if (file !== undefined && byPath.has(file) && !isLazy) walk(file, [...trail, path]);
     }
     done.add(path);
   };

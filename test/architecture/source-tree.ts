@@ -9,6 +9,8 @@ export interface Import {
   readonly file: string | undefined;
   /** `import type` or `export type`: gone when the code runs. */
   readonly isType: boolean;
+  /** `import()`: loaded when that line runs. */
+  readonly isLazy: boolean;
 }
 
 export interface LongFunction {
@@ -68,27 +70,28 @@ export function parseFile(path: string, text: string): SourceFile {
 function readImport(path: string, node: ts.Node): Import | undefined {
   if (ts.isImportDeclaration(node)) {
     // With verbatimModuleSyntax, `import { type X }` still loads the module.
-    return toImport(path, node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+    const isType = node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+    return toImport(path, node.moduleSpecifier, { isType });
   }
   if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
-    return toImport(path, node.moduleSpecifier, node.isTypeOnly);
+    return toImport(path, node.moduleSpecifier, { isType: node.isTypeOnly });
   }
   if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
-    return toImport(path, node.argument.literal, true);
+    return toImport(path, node.argument.literal, { isType: true });
   }
   if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
     const [specifier] = node.arguments;
-    return specifier === undefined ? undefined : toImport(path, specifier, false);
+    return specifier === undefined ? undefined : toImport(path, specifier, { isLazy: true });
   }
   return undefined;
 }
 
-function toImport(path: string, node: ts.Node, isType: boolean): Import | undefined {
+function toImport(path: string, node: ts.Node, manner: { isType?: boolean; isLazy?: boolean }): Import | undefined {
   if (!ts.isStringLiteral(node)) return undefined;
   const specifier = node.text;
-  if (!specifier.startsWith(".")) return { specifier, file: undefined, isType };
+  const isInTree = specifier.startsWith(".");
   const file = posix.normalize(posix.join(posix.dirname(path), specifier)).replace(/\.js$/, ".ts");
-  return { specifier, file, isType };
+  return { specifier, file: isInTree ? file : undefined, isType: false, isLazy: false, ...manner };
 }
 
 function isDefaultExport(node: ts.Statement): boolean {
