@@ -69,6 +69,14 @@ describe("the check of src/", () => {
     ]);
   });
 
+  it("lets a file load lazily what uses its types", () => {
+    const faults = find({
+      "base/serve.ts": 'export const serve = () => import("./start.js");',
+      "base/start.ts": 'import type { serve } from "./serve.js";',
+    });
+    assert.deepEqual(faults, []);
+  });
+
   it("refuses Node's modules and packages in what the client loads", () => {
     const faults = find({
       "client.ts": 'export { connect } from "./client/connect.js";',

@@ -23,7 +23,10 @@ export const layers: Readonly<Record<string, Layer>> = {
   graph: { may: ["define", "options", "failure", "base"] },
   handle: { may: ["define", "call", "observe", "options", "failure", "base"] },
   replica: { may: ["define", "call", "observe", "options", "failure", "base"] },
-  placement: { may: ["call", "options:types", "failure", "base"], except: { "inline.ts": ["replica"] } },
+  placement: {
+    may: ["call", "options:types", "failure", "base"],
+    except: { "inline.ts": ["replica"], "create-host.ts": ["replica:types"] },
+  },
   http: { may: ["handle", "define", "graph", "call", "observe", "options", "failure", "base"] },
   supervisor: { may: ["graph", "placement", "handle/directory", "observe", "options", "failure", "base"] },
   app: {
@@ -33,8 +36,10 @@ export const layers: Readonly<Record<string, Layer>> = {
     ],
   },
   client: { may: ["define:types", "define/tensor", "define/tensor-forms", "call:types", "failure", "base"] },
-  testing: { may: ["app", "handle", "graph", "define", "observe", "options", "call", "failure", "base"] },
-  cli: { may: ["app", "graph", "define", "observe", "options", "failure", "base"] },
+  testing: {
+    may: ["app", "placement:types", "handle", "graph", "define", "observe", "options", "call", "failure", "base"],
+  },
+  cli: { may: ["app", "supervisor:types", "graph", "define", "observe", "options", "failure", "base"] },
 };
 
 /** The published entries. They re-export, and alone may say `export *`. Nothing imports them. */
