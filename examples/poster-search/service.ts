@@ -212,7 +212,7 @@ async function attempt<Value>(name: Branch, branch: Promise<Value[]>) {
   } catch (error) {
     const { signal, log } = currentCall();
     if (signal.aborted) throw error;
-    log.warn({ branch: name, error }, "branch left out");
+    log.warn({ branch: name, err: error }, "branch left out");
     return { name, values: [], failed: true };
   }
 }

@@ -113,7 +113,7 @@ async function collect(voter: Voter, vote: Promise<number>): Promise<Ballot | un
   } catch (error) {
     const { signal, log } = currentCall();
     if (signal.aborted) throw error;
-    log.warn({ voter, error }, "voter left out");
+    log.warn({ voter, err: error }, "voter left out");
     return undefined;
   }
 }
