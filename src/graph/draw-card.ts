@@ -16,7 +16,7 @@ const typeHeight = 15;
 const apiGap = 9;
 const badgeHeight = 20;
 const badgeGap = 6;
-/** Names and types may make a card this wide inside; what is longer is cut, and whole in the tooltip. */
+/** Names and types may make a card this wide inside; what is longer is cut, names whole in the tooltip. */
 const maxInner = 300;
 const minInner = 130;
 /** How far the cards behind a service with several replicas look out. */

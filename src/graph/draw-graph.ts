@@ -15,8 +15,8 @@ const margin = 28;
 const stub = { width: 54, height: 26, gap: 34 };
 const labelStyle: TextStyle = { font: "sans", size: 11 };
 const maxLabelWidth = 130;
-/** Characters of a type that a card's tooltip shows; the card itself cuts by width. */
-const maxTypeLength = 48;
+/** Characters of a type that fit the widest card, an arrow before them. */
+const maxTypeLength = 42;
 
 /**
  * Draws a graph as an SVG document: HTTP on the left, then the entry service, each service right of all its callers.

@@ -50,6 +50,7 @@ describe("formatType", () => {
   it("cuts long words at a whole field and closes what it opened", () => {
     const wide = z.object({ first: z.string(), second: z.string(), third: z.string(), fourth: z.string() });
     assert.equal(words(wide, 24), "{ first, second, … }");
+    assert.equal(words(z.array(wide), 24), "{ first, second, … }[]");
     assert.ok(words(z.literal("x".repeat(100)), 20).length <= 20);
   });
 });

@@ -82,7 +82,7 @@ function joinMembers(members: readonly string[]): string {
 /** Cuts at the last whole field or member that fits, and closes what it opened. */
 function shorten(words: string, maxLength: number): string {
   if (words.length <= maxLength) return words;
-  const closing = words.startsWith("{ ") ? " }" : "";
+  const closing = /^\{ .*( \}(?:\[\])*)$/.exec(words)?.[1] ?? "";
   const room = words.slice(0, maxLength - 1 - closing.length);
   const cut = Math.max(room.lastIndexOf(", "), room.lastIndexOf(" | "));
   const kept = cut > 0 ? room.slice(0, words[cut] === "," ? cut + 2 : cut + 3) : room;
