@@ -13,6 +13,8 @@ export interface ServeOptions {
   readonly host?: string;
   /** Options as they stand in `ekiben.config.ts`. */
   readonly options?: AppFile;
+  /** What messages and reports call the source of `options`. Default `"serve()"`. */
+  readonly optionsPath?: string;
   /** Adds an author's own Fastify plugins and routes beside the apis. */
   readonly fastify?: (fastify: FastifyInstance) => void | Promise<void>;
   /** Default: JSON lines on stdout, by pino. */

@@ -67,11 +67,11 @@ async function drainServer(
   await closed;
 }
 
-function sourcesOf({ port, host, options, flags, env }: ServeOptions): OptionSources {
+function sourcesOf({ port, host, options, optionsPath, flags, env }: ServeOptions): OptionSources {
   const given = { ...options, ...(port !== undefined && { port }), ...(host !== undefined && { host }) };
   return {
     flags: flags ?? {},
     env: env ?? process.env,
-    appFile: { path: "serve()", value: given },
+    appFile: { path: optionsPath ?? "serve()", value: given },
   };
 }

@@ -108,6 +108,11 @@ const definitionFailures = {
     text: (d) => d.problem,
     fix: "A contract has `output` or `yields`, may have `input`, and each is a Standard Schema (such as zod's) or an object of them.",
   }),
+  invalid_example: row<{ index: number; problem: string }>({
+    code: "failed_precondition",
+    text: (d) => `example ${d.index} does not fit the input schema: ${d.problem}`,
+    fix: "Mend the example in the contract, or the schema.",
+  }),
   duplicate_route: row<{ route: string; apis: readonly string[] }>({
     code: "failed_precondition",
     text: (d) => `route ${d.route} is used by ${d.apis.join(" and ")}`,
@@ -336,9 +341,9 @@ const httpFailures = {
 
 /** What the command line and a program that embeds ekiben can meet. */
 const hostFailures = {
-  unknown_command: row<{ command: string; known: readonly string[] }>({
+  unknown_command: row<{ command: string; known: readonly string[]; nearest?: string | undefined }>({
     code: "invalid_argument",
-    text: (d) => `there is no command ${d.command}; there are ${list(d.known)}`,
+    text: (d) => `there is no command ${d.command}${didYouMean(d.nearest)}; there are ${list(d.known)}`,
     fix: "Run `ekiben --help`.",
   }),
   invalid_flag: row<{ problem: string }>({
@@ -355,6 +360,11 @@ const hostFailures = {
     code: "failed_precondition",
     text: (d) => `${d.file} could not be loaded: ${d.error}`,
     fix: "Mend the error; the stack is printed above.",
+  }),
+  not_a_module: row<{ file: string; packageFile: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.file} would be loaded as CommonJS, since ${d.packageFile} does not say "type": "module"`,
+    fix: "Run `npm pkg set type=module`, or name the file .mts.",
   }),
   typescript_needs_loader: row<{ file: string; node: string }>({
     code: "failed_precondition",

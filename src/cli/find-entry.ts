@@ -1,0 +1,86 @@
+import { existsSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
+import type { ServiceClass } from "../define/depends.js";
+import { describeService } from "../define/describe-service.js";
+import { readServiceOptions } from "../define/service.js";
+import { fail } from "../failure/fail.js";
+import type { ModuleExports } from "./load-module.js";
+
+/** What `file[:Class]` says. */
+export interface EntryName {
+  /** Relative to the working directory. */
+  readonly file: string;
+  /** What stands after the colon. */
+  readonly service: string | undefined;
+}
+
+const defaultFiles = ["service.ts", "service.js", "service.mjs", "service.mts"];
+
+/** Reads `file[:Class]`; without a file, or for a folder, it is the first that exists of service.ts, .js, .mjs, .mts. */
+export function parseEntryName(text = ""): EntryName {
+  const [, path = "", service] = /^(.*?)(?::([A-Za-z_$][\w$-]*))?$/s.exec(text) ?? [];
+  if (path !== "" && !isFolder(path)) return { file: path, service };
+  const files = defaultFiles.map((name) => join(path, name));
+  return { file: files.find((file) => existsSync(file)) ?? (files[0] as string), service };
+}
+
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
+/**
+ * The entry service of a file: the one named after the colon, else the default export, else the only exported service
+ * that no other depends on.
+ *
+ * @throws {ServingError} `entry_not_found`, `entry_ambiguous`.
+ */
+export function findEntry(exported: ModuleExports, { file, service: wanted }: EntryName): ServiceClass {
+  const services = new Map<ServiceClass, string>();
+  for (const [name, value] of Object.entries(exported)) {
+    if (readServiceOptions(value) !== undefined && (name !== "default" || !services.has(value as ServiceClass))) {
+      services.set(value as ServiceClass, name);
+    }
+  }
+  if (wanted !== undefined) return findNamed(services, { file, wanted });
+  const byDefault = exported["default"];
+  if (readServiceOptions(byDefault) !== undefined) return byDefault as ServiceClass;
+  const called = findCalled(services.keys());
+  const candidates = [...services.keys()].filter((service) => !called.has(service));
+  const [first] = candidates.length === 0 ? services.keys() : candidates;
+  // Where every service is called by another, there is a cycle: resolving the graph of any of them reports it.
+  if (first !== undefined && candidates.length < 2) return first;
+  throw fail("entry_ambiguous", { file: shorten(file), candidates: candidates.map((service) => nameOf(service)) });
+}
+
+function findNamed(
+  services: ReadonlyMap<ServiceClass, string>,
+  { file, wanted }: { readonly file: string; readonly wanted: string },
+): ServiceClass {
+  const entries = [...services];
+  const found =
+    entries.find(([, exportName]) => exportName === wanted) ??
+    entries.find(([service]) => nameOf(service) === wanted || service.name === wanted);
+  if (found !== undefined) return found[0];
+  throw fail("entry_not_found", { file: shorten(file), wanted, exported: entries.map(([service]) => nameOf(service)) });
+}
+
+/** Every service that some service reachable from the exported ones depends on. */
+function findCalled(services: Iterable<ServiceClass>): Set<ServiceClass> {
+  const called = new Set<ServiceClass>();
+  const seen = new Set<ServiceClass>();
+  const waiting = [...services];
+  for (let service = waiting.pop(); service !== undefined; service = waiting.pop()) {
+    if (seen.has(service) || readServiceOptions(service) === undefined) continue;
+    seen.add(service);
+    for (const { target } of describeService(service).dependencies) {
+      called.add(target);
+      waiting.push(target);
+    }
+  }
+  return called;
+}
+
+const nameOf = (service: ServiceClass): string => readServiceOptions(service)?.name ?? service.name;
+
+function shorten(file: string): string {
+  const path = relative(process.cwd(), file);
+  return path === "" || path.startsWith("..") ? file : path;
+}

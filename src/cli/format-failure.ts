@@ -1,0 +1,85 @@
+import { dirname, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { GraphFault } from "../failure/failures.js";
+import { ServingError } from "../failure/serving-error.js";
+import type { Output } from "./terminal.js";
+
+/** Frames of an author's own code that are shown. */
+const maxFrames = 5;
+
+/** A failure as a command shows it: what happened, where in the author's files, and what to do. */
+export function formatFailure(thrown: unknown, output: Output): string {
+  if (!(thrown instanceof ServingError)) {
+    return `${formatHead(thrown, output)}\n${formatCause(thrown, output, true)}\n`;
+  }
+  const faults = thrown.details["faults"] as readonly GraphFault[] | undefined;
+  if (thrown.id === "invalid_graph" && faults !== undefined) return formatFaults(faults, output);
+  const lines = [formatHead(thrown, output), formatCause(thrown.cause, output, hasSameMessage(thrown))];
+  if (thrown.fix !== undefined) lines.push(`  ${output.paint("cyan", "fix:")} ${thrown.fix}`);
+  return `${lines.filter((line) => line !== "").join("\n")}\n`;
+}
+
+/** Every fault of a graph or of its options, each with its place and its fix. */
+export function formatFaults(faults: readonly GraphFault[], output: Output): string {
+  const count = `${faults.length} ${faults.length === 1 ? "fault" : "faults"}`;
+  const lines = faults.map((fault) => formatFinding({ ...fault, kind: "fault" }, output));
+  return `${output.paint("red", count)}\n\n${lines.join("\n")}\n`;
+}
+
+/** One thing a command found: a fault, a warning or a note. */
+export function formatFinding(
+  { kind, service, field, message, fix }: { readonly kind: "fault" | "warning" | "note" } & Omit<GraphFault, "id">,
+  output: Output,
+): string {
+  const style = { fault: "red", warning: "yellow", note: "dim" } as const;
+  const place = [service, field].filter((part) => part !== "").join(".");
+  const head = `  ${output.paint(style[kind], kind)} ${place === "" ? "" : `${output.paint("bold", place)}: `}${message}`;
+  return fix === "" ? `${head}\n` : `${head}\n    ${output.paint("cyan", "fix:")} ${fix}\n`;
+}
+
+function formatHead(thrown: unknown, output: Output): string {
+  const place = thrown instanceof ServingError ? [thrown.service, thrown.api].filter(Boolean).join(".") : "";
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return `${output.paint("red", "error:")} ${place === "" ? "" : `${place}: `}${message}`;
+}
+
+/** The failure's own text already says what its cause says. */
+const hasSameMessage = ({ message, cause }: ServingError): boolean =>
+  cause instanceof Error && cause.message !== "" && message.includes(cause.message);
+
+/** What was thrown and the frames of the author's own code, `""` where nothing is known of either. */
+function formatCause(cause: unknown, output: Output, isSaid: boolean): string {
+  if (!(cause instanceof Error)) return "";
+  const name = cause instanceof ServingError ? cause.id : cause.name;
+  const head = isSaid ? [] : [`  ${name}: ${cause.message}`];
+  const frames = [...syntaxLines(cause), ...authorFrames(cause)].map((line) => output.paint("dim", `    ${line}`));
+  const deeper = cause.cause instanceof Error ? [`  caused by ${cause.cause.name}: ${cause.cause.message}`] : [];
+  return [...head, ...frames, ...deeper].join("\n");
+}
+
+/** Where a thrown value came from in the author's own files, innermost first: `"at load (service.ts:12:9)"`. */
+export function authorFrames(error: Error): string[] {
+  const own = dirname(dirname(fileURLToPath(import.meta.url)));
+  return (error.stack ?? "")
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line))
+    .map((line) => shortenPaths(line.trim()))
+    .filter((line) => !/\bnode:|node_modules\/|^at (<anonymous>|async Promise\.all|new Promise)/.test(line))
+    .filter((line) => !line.includes(relative(process.cwd(), own) || own) && !line.includes(own))
+    .slice(0, maxFrames);
+}
+
+/** Node puts the place of a syntax error before its message: file and line, the line itself, a marker. */
+function syntaxLines(error: Error): string[] {
+  if (!(error instanceof SyntaxError)) return [];
+  const lines = (error.stack ?? "").split("\n");
+  const end = lines.findIndex((line) => line.startsWith("SyntaxError"));
+  return lines
+    .slice(0, Math.max(0, end))
+    .map(shortenPaths)
+    .filter((line) => line.trim() !== "");
+}
+
+function shortenPaths(line: string): string {
+  return line.replace(/file:\/\/[^\s):]+/g, (url) => fileURLToPath(url)).replaceAll(`${process.cwd()}/`, "");
+}

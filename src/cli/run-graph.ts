@@ -1,0 +1,61 @@
+import { writeFileSync } from "node:fs";
+import { extname } from "node:path";
+import { fail } from "../failure/fail.js";
+import { messageOf } from "../failure/to-serving-error.js";
+import { drawGraph } from "../graph/draw-graph.js";
+import type { PictureOptions } from "../graph/format-service.js";
+import type { Graph } from "../graph/graph.js";
+import { graphToJson } from "../graph/graph-to-json.js";
+import { printGraph, printMermaid } from "../graph/print-graph.js";
+import { type CommandContext, exitCodes } from "./command.js";
+import type { graphFormats } from "./commands.js";
+import { formatFaults } from "./format-failure.js";
+import { loadApp, resolveApp } from "./load-app.js";
+
+type GraphFormat = (typeof graphFormats)[number];
+
+const formatByEnding: Readonly<Record<string, GraphFormat>> = {
+  ".svg": "svg",
+  ".json": "json",
+  ".mmd": "mermaid",
+  ".mermaid": "mermaid",
+};
+
+/** `ekiben graph`: shows a graph, or writes it to a file. */
+export async function runGraph({ args, env, terminal }: CommandContext): Promise<number> {
+  const { graph, options } = resolveApp(await loadApp(args, env));
+  if (options.faults.length > 0) {
+    terminal.err.write(formatFaults(options.faults, terminal.err));
+    return exitCodes.failed.code;
+  }
+  const output = args.own.get("output");
+  const format = (args.own.get("format") as GraphFormat | undefined) ?? formatByEnding[extname(output ?? "")] ?? "text";
+  const text = formatGraph(graph, format, { settings: options.settings.services });
+  if (output === undefined) terminal.out.write(text);
+  else {
+    writeOutput(output, text);
+    terminal.err.write(`wrote ${output}\n`);
+  }
+  return exitCodes.ok.code;
+}
+
+function formatGraph(graph: Graph, format: GraphFormat, options: PictureOptions): string {
+  switch (format) {
+    case "text":
+      return printGraph(graph, options);
+    case "mermaid":
+      return printMermaid(graph, options);
+    case "svg":
+      return drawGraph(graph, options);
+    case "json":
+      return `${JSON.stringify(graphToJson(graph, options), undefined, 2)}\n`;
+  }
+}
+
+function writeOutput(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw fail("invalid_flag", { problem: `--output ${file} can't be written: ${messageOf(error)}` });
+  }
+}

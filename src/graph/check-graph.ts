@@ -1,0 +1,177 @@
+import { type Contract, createChecks } from "../define/contract.js";
+import type { ServiceDescriptor } from "../define/descriptor.js";
+import { isSchema, jsonSchemaOf, type Schema } from "../define/schema.js";
+import { fail } from "../failure/fail.js";
+import type { GraphFault } from "../failure/failures.js";
+import { messageOf } from "../failure/to-serving-error.js";
+import type { OptionReport } from "../options/resolve-options.js";
+import type { AppSettings, ServiceSettings } from "../options/settings.js";
+import type { Graph, GraphEdge } from "./graph.js";
+
+/** One thing a check found: a fault must be mended, a warning looked at, a note known. */
+export interface Finding extends Omit<GraphFault, "id"> {
+  readonly kind: "fault" | "warning" | "note";
+}
+
+/** What is checked, and the machine it would run on. */
+export interface CheckSubject {
+  readonly graph: Graph;
+  readonly settings: AppSettings;
+  /** Tells what somebody set from what is only a default. */
+  readonly report: readonly OptionReport[];
+  readonly machine: { readonly cores: number; readonly memoryBytes: number };
+}
+
+/**
+ * Looks for what a graph without faults may still have wrong: deadlines that can't be reached, resources the machine does
+ * not have, examples that do not fit, schemas that can't be shown. Starts nothing; runs the checks of the examples.
+ */
+export async function checkGraph(subject: CheckSubject): Promise<Finding[]> {
+  const { graph } = subject;
+  const examples = await Promise.all([...graph.services.values()].map(checkExamples));
+  return [
+    ...examples.flat(),
+    ...checkApis(graph),
+    ...checkDeadlines(subject),
+    ...checkMachine(subject),
+    ...checkSchemas(graph.services.get(graph.entry) as ServiceDescriptor),
+  ];
+}
+
+async function checkExamples({ name: service, apis }: ServiceDescriptor): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { name, contract } of apis.values()) {
+    const { input } = createChecks(contract);
+    for (const [index, example] of (contract.examples ?? []).entries()) {
+      try {
+        await input(example);
+      } catch (error) {
+        const { message, fix } = fail("invalid_example", { index, problem: messageOf(error) });
+        findings.push({ kind: "fault", service, field: `${name}.examples[${index}]`, message, fix: fix ?? "" });
+      }
+    }
+  }
+  return findings;
+}
+
+function checkApis({ entry, services }: Graph): Finding[] {
+  return [...services.values()]
+    .filter(({ apis }) => apis.size === 0)
+    .map(({ name }) => ({
+      kind: "warning",
+      service: name,
+      field: "",
+      message: name === entry ? "the entry service has no api: nothing can be called" : "it has no api to be called",
+      fix: "Declare one as a class field: predict = api({ input, output }, (input) => …).",
+    }));
+}
+
+/** Callers come first, so that what they leave is known when a callee is looked at. */
+function checkDeadlines({ graph, settings, report }: CheckSubject): Finding[] {
+  const findings: Finding[] = [];
+  const left = new Map<string, number>([[graph.entry, Number.POSITIVE_INFINITY]]);
+  const names = [...graph.services.keys()].reverse();
+  for (const name of names) {
+    const most = left.get(name) ?? Number.POSITIVE_INFINITY;
+    findings.push(...findLateApis({ name, most, report }));
+    const longest = longestCall(settings.services.get(name) as ServiceSettings, most);
+    for (const edge of graph.edges.filter(({ from }) => from === name)) {
+      const own = edge.options.timeoutMs ?? Number.POSITIVE_INFINITY;
+      if (Number.isFinite(own) && own > longest) findings.push(lateEdge(edge, own, longest));
+      left.set(edge.to, Math.max(left.get(edge.to) ?? 0, Math.min(own, longest)));
+    }
+  }
+  return findings;
+}
+
+function longestCall({ apis }: ServiceSettings, most: number): number {
+  if (apis.size === 0) return Number.POSITIVE_INFINITY;
+  return Math.max(...[...apis.values()].map(({ timeoutMs }) => Math.min(timeoutMs, most)));
+}
+
+/** Apis whose timeout somebody set, and that no caller leaves so much time. */
+function findLateApis(at: {
+  readonly name: string;
+  readonly most: number;
+  readonly report: readonly OptionReport[];
+}): Finding[] {
+  return at.report
+    .filter(({ option, service, source, value }) => {
+      const isSet = option === "timeoutMs" && service === at.name && source !== "default";
+      return isSet && (value as number) > at.most;
+    })
+    .map(({ api, value, where }) => ({
+      kind: "warning",
+      service: at.name,
+      field: `${api}.timeoutMs`,
+      message: `${value} ms (${where}) can't be reached: no caller has more than ${at.most} ms`,
+      fix: "Raise timeoutMs of the calling apis or of the edge, or lower this one.",
+    }));
+}
+
+const lateEdge = (edge: GraphEdge, own: number, longest: number): Finding => ({
+  kind: "warning",
+  service: edge.from,
+  field: edge.field,
+  message: `timeoutMs ${own} of the edge to ${edge.to} can't be reached: ${edge.from}'s own apis end after ${longest} ms`,
+  fix: `Raise timeoutMs of ${edge.from}'s apis, or lower that of the edge.`,
+});
+
+function checkMachine({ settings, machine }: CheckSubject): Finding[] {
+  const services = [...settings.services.values()];
+  const cores = services.reduce((sum, { replicas, resources }) => sum + replicas.min * resources.cpu, 0);
+  const memoryBytes = services.reduce((sum, { replicas, resources: { memoryBytes: bytes } }) => {
+    return Number.isFinite(bytes) ? sum + replicas.min * bytes : sum;
+  }, 0);
+  const findings: Finding[] = [];
+  const add = (field: string, message: string) =>
+    findings.push({
+      kind: "warning",
+      service: "",
+      field,
+      message,
+      fix: "Lower replicas or resources, or use a larger machine.",
+    });
+  if (cores > machine.cores) {
+    add("resources.cpu", `all replicas together ask for ${cores} cores; this machine has ${machine.cores}`);
+  }
+  if (memoryBytes > machine.memoryBytes) {
+    const gib = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
+    add(
+      "resources.memory",
+      `all replicas together ask for ${gib(memoryBytes)}; this machine has ${gib(machine.memoryBytes)}`,
+    );
+  }
+  return findings;
+}
+
+/** Only what the entry service shows to clients. */
+function checkSchemas({ name: service, apis }: ServiceDescriptor): Finding[] {
+  return [...apis.values()].flatMap(({ name, contract }) =>
+    listSchemas(contract)
+      .filter(({ schema, side }) => jsonSchemaOf(schema, side) === undefined)
+      .map(
+        ({ field, schema }): Finding => ({
+          kind: "note",
+          service,
+          field: `${name}.${field}`,
+          message: `this schema (${schema["~standard"].vendor}) can't be told as JSON Schema: OpenAPI and /docs show any value`,
+          fix: "To change that, use types that JSON Schema has, in a library that converts them (zod 4.2, arktype 2.2).",
+        }),
+      ),
+  );
+}
+
+function listSchemas(contract: Contract) {
+  return (["input", "output", "yields"] as const).flatMap((part) => {
+    const shape = contract[part];
+    const side = part === "input" ? ("input" as const) : ("output" as const);
+    if (shape === undefined) return [];
+    if (isSchema(shape)) return [{ field: part as string, schema: shape as Schema, side }];
+    return Object.entries(shape).map(([field, schema]) => ({
+      field: `${part}.${field}`,
+      schema: schema as Schema,
+      side,
+    }));
+  });
+}
