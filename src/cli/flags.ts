@@ -41,9 +41,9 @@ export const optionFlags: readonly Flag[] = [...options.values()]
     };
   });
 
-/** How a flag is written: `"--port <port>, -p"`; a switch that is on by default as `"--no-http-access-log"`. */
+/** How a flag is written: `"-p, --port <port>"`; a switch that sets an option as `"--[no-]http-access-log"`. */
 export function formatFlag({ name, short, placeholder, option }: Flag): string {
-  const word = option?.default === true ? `--no-${name}` : `--${name}`;
+  const word = option !== undefined && placeholder === "" ? `--[no-]${name}` : `--${name}`;
   return `${short === undefined ? "" : `-${short}, `}${word}${placeholder === "" ? "" : ` ${placeholder}`}`;
 }
 

@@ -15,17 +15,17 @@ export interface StopSignals {
 
 /** Watches SIGINT and SIGTERM. The first one asks for a drain, the second ends the process at once. */
 export function watchSignals(tell: (text: string) => void): StopSignals {
-  let firstAt: number | undefined;
+  let press: { readonly signal: string; readonly at: number } | undefined;
   let isReady = false;
   let onFirst = () => {};
   const first = new Promise<void>((resolve) => (onFirst = resolve));
   const handle = (signal: "SIGINT" | "SIGTERM") => {
     const now = systemClock.now();
-    const isRepeated = firstAt !== undefined && now - firstAt < samePressMs;
-    if (isReady && firstAt === undefined) {
-      firstAt = now;
+    const isSamePress = press?.signal === signal && now - press.at < samePressMs;
+    if (isReady && press === undefined) {
+      press = { signal, at: now };
       onFirst();
-    } else if (!isRepeated) {
+    } else if (!isSamePress) {
       tell(isReady ? "ended at once; calls in flight were cut off\n" : "ended before the server was ready\n");
       process.exit((signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated).code);
     }

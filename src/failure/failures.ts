@@ -359,7 +359,7 @@ const hostFailures = {
   module_failed: row<{ file: string; error: string }>({
     code: "failed_precondition",
     text: (d) => `${d.file} could not be loaded: ${d.error}`,
-    fix: "Mend the error; the stack is printed above.",
+    fix: "Mend the file, or install what it imports.",
   }),
   not_a_module: row<{ file: string; packageFile: string }>({
     code: "failed_precondition",
