@@ -1,5 +1,4 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { ServiceDescriptor } from "../define/descriptor.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import type { Edge } from "./edge.js";
@@ -23,16 +22,4 @@ function translate(edge: Edge, error: unknown, request: FastifyRequest): unknown
   }
   if (statusCode === undefined || statusCode < 400 || statusCode >= 500) return error;
   return new ServingError({ code: "invalid_argument", httpStatus: statusCode, id: code, message: String(message) });
-}
-
-/** Answers a request that no route took: 405 where only its method was wrong, else 404. */
-export function answerNotFound(
-  edge: Edge,
-  entry: ServiceDescriptor,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): void {
-  const path = request.url.split("?", 1)[0] as string;
-  const known = [...entry.apis.values()].map((api) => `POST ${api.route}`);
-  writeFailure(edge, reply, fail("unknown_route", { method: request.method, path, known }));
 }

@@ -1,7 +1,21 @@
+import type { ApiDescriptor } from "../define/descriptor.js";
+import { describeInput, type InputForm } from "./input-form.js";
+import { describeOutput, type OutputForm } from "./output-form.js";
+
 /** One api as the edge serves it: what can be prepared before the first request. */
 export interface ApiRoute {
   readonly service: string;
   readonly name: string;
+  readonly kind: "unary" | "stream";
   readonly path: string;
-  readonly hasInput: boolean;
+  readonly input: InputForm;
+  readonly output: OutputForm;
+  readonly descriptor: ApiDescriptor;
+}
+
+/** Prepares an api of the entry service for serving. */
+export function createApiRoute(service: string, descriptor: ApiDescriptor): ApiRoute {
+  const { name, kind, route, contract } = descriptor;
+  const input = describeInput(contract.input);
+  return { service, name, kind, path: route, input, output: describeOutput(descriptor), descriptor };
 }

@@ -1,7 +1,9 @@
+import type { Socket } from "node:net";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
 import type { EntryCaller } from "../handle/pending-call.js";
 import type { HttpSettings } from "../options/settings.js";
+import type { BodyLimits } from "./read-bytes.js";
 
 /** What every request of one server shares. */
 export interface Edge {
@@ -9,6 +11,11 @@ export interface Edge {
   readonly caller: EntryCaller;
   readonly log: Logger;
   readonly time: CallTime;
+  readonly limits: BodyLimits;
+  /** Connections that are open, in use or not. */
+  readonly sockets: Set<Socket>;
+  /** Requests whose response is not out yet. */
+  inFlight: number;
   /** Set once, when the server begins to drain. */
   isClosing: boolean;
 }

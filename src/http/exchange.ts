@@ -29,6 +29,10 @@ export class Exchange {
   readonly #observer: ExchangeObserver;
   /** Bytes of the response's body; of a stream, those of its items. */
   bodyBytes = 0;
+  /** Of the failure it was answered with. */
+  failureId: string | undefined;
+  /** The route that answers it, where that is an api's. */
+  route: string | undefined;
   #scope: CallScope | undefined;
   #isEnded = false;
 
@@ -50,6 +54,14 @@ export class Exchange {
   follow(scope: CallScope): void {
     if (this.#isEnded) scope.cancel(clientGone());
     else this.#scope = scope;
+  }
+
+  /**
+   * Cuts the connection off when the client reads nothing for `stallMs`; 0 takes that back. Node does so by itself once
+   * the response is out.
+   */
+  guardWriting(stallMs: number): void {
+    this.reply.raw.socket?.setTimeout(stallMs);
   }
 
   end(isComplete: boolean): void {

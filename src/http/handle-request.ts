@@ -3,11 +3,17 @@ import { fail } from "../failure/fail.js";
 import type { ApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { exchangeOf } from "./exchange.js";
+import { pickAnswer } from "./output-form.js";
 import { readBody } from "./read-body.js";
 import { writeFailure } from "./write-failure.js";
 import { writeReply } from "./write-reply.js";
+import { writeStream } from "./write-stream.js";
 
-/** Serves one request for an api: reads its input, calls the entry service, writes what comes back. Never rejects. */
+/**
+ * Serves one request for an api: reads its input, calls the entry service, writes what comes back. Never rejects.
+ *
+ * Whatever can be refused is refused before the call is made.
+ */
 export async function handleRequest(
   edge: Edge,
   route: ApiRoute,
@@ -15,17 +21,27 @@ export async function handleRequest(
   reply: FastifyReply,
 ): Promise<void> {
   try {
-    if (edge.isClosing) throw fail("draining", { what: route.service });
     const exchange = exchangeOf(reply);
-    const timeoutMs = readTimeout(request.headers["ekiben-timeout-ms"]);
+    exchange.route = route.path;
+    if (edge.isClosing) throw fail("draining", { what: route.service });
+    const { headers } = request;
+    const form = pickAnswer(route.output, headers.accept);
+    const timeout = readTimeout(headers["ekiben-timeout-ms"]);
     const input = await readBody(edge, route, request);
-    const call = { input, route: route.path, request: exchange.context, ...timeoutMs };
-    const pending = edge.caller.call(route.name, call);
-    exchange.follow(pending.scope);
-    const value = await pending.reply;
-    await writeReply(edge, reply, value);
+    if (exchange.isEnded) return;
+    const call = { input, route: route.path, request: exchange.context, ...timeout };
+    if (route.kind === "stream") {
+      const pending = edge.caller.open(route.name, call);
+      exchange.follow(pending.scope);
+      await writeStream(edge, reply, { items: pending.items, form, output: route.output });
+    } else {
+      const pending = edge.caller.call(route.name, call);
+      exchange.follow(pending.scope);
+      const written = writeReply(edge, reply, await pending.reply, form);
+      if (written !== undefined) await written;
+    }
   } catch (error) {
-    writeFailure(edge, reply, error);
+    writeFailure(edge, reply, error, route);
   }
 }
 

@@ -41,10 +41,10 @@ function isDeeper(text: string, maxDepth: number): boolean {
 
 /** Nearly every body has fewer brackets than it may have levels; searching for them is faster than reading. */
 function hasFewBrackets(text: string, max: number): boolean {
+  if (text.length <= max) return true;
   let count = 0;
-  for (const bracket of "[{") {
-    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) if (++count > max) return false;
-  }
+  for (let at = text.indexOf("["); at >= 0; at = text.indexOf("[", at + 1)) if (++count > max) return false;
+  for (let at = text.indexOf("{"); at >= 0; at = text.indexOf("{", at + 1)) if (++count > max) return false;
   return true;
 }
 

@@ -1,13 +1,18 @@
-import { fastify as createFastify, type FastifyInstance } from "fastify";
+import cors, { type FastifyCorsOptions } from "@fastify/cors";
+import type { FastifyInstance } from "fastify";
 import type { Logger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
+import type { ServiceDescriptor } from "../define/descriptor.js";
 import { fail } from "../failure/fail.js";
 import type { Graph } from "../graph/graph.js";
 import type { EntryCaller } from "../handle/pending-call.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
-import { answerFailure, answerNotFound } from "./answer-failure.js";
-import { answerBrokenRequest } from "./broken-requests.js";
+import { answerFailure } from "./answer-failure.js";
+import { answerUnrouted } from "./answer-unrouted.js";
+import { BodyWatch } from "./body-watch.js";
+import { closeServer, followSockets } from "./close-server.js";
 import type { Edge } from "./edge.js";
+import { createInstance } from "./fastify-instance.js";
 import { openExchanges } from "./open-exchanges.js";
 import { addProbes, type Probes } from "./probes.js";
 import { addApiRoutes } from "./routes.js";
@@ -39,52 +44,53 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** How long the request line and headers may take, in milliseconds. */
-const headersTimeoutMs = 15_000;
-
 /** Creates the HTTP server of an app; it does not listen yet. */
 export async function createHttpServer(parts: HttpServerParts): Promise<HttpServer> {
   const { settings, caller, log, time = systemTime } = parts;
-  const edge: Edge = { settings, caller, log, time, isClosing: false };
+  const { maxBodyBytes, bodyTimeoutMs } = settings;
+  const limits = { maxBodyBytes, bodyTimeoutMs, watch: new BodyWatch(time.clock, Math.min(1000, bodyTimeoutMs / 4)) };
+  const edge: Edge = { settings, caller, log, time, limits, sockets: new Set(), inFlight: 0, isClosing: false };
   const entry = parts.graph.services.get(parts.graph.entry);
   if (entry === undefined) throw fail("not_a_service", { what: parts.graph.entry });
   const fastify = createInstance(edge);
+  followSockets(edge, fastify);
   openExchanges(edge, fastify);
-  await parts.configure?.(fastify);
   fastify.setErrorHandler((error, request, reply) => answerFailure(edge, error, request, reply));
-  await fastify.register(async (scope) => {
-    scope.removeAllContentTypeParsers();
-    // The body is read by the api's own route, which knows what it may be; hooks before it see the stream.
-    scope.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
-    scope.setNotFoundHandler((request, reply) => answerNotFound(edge, entry, request, reply));
-    addApiRoutes(edge, scope, entry);
-    addProbes(edge, scope, parts);
-  });
+  if (settings.cors !== false) await fastify.register(cors, corsOptions(settings.cors));
+  await parts.configure?.(fastify);
+  await fastify.register(async (scope) => addRoutes(edge, scope, entry, parts));
   await fastify.ready();
-  return { fastify, listen: () => listen(fastify, parts.server), close: () => close(edge, fastify) };
+  let closed: Promise<void> | undefined;
+  const close = () => (closed ??= closeServer(edge, fastify));
+  return { fastify, listen: () => listen(fastify, parts.server), close };
 }
 
-function createInstance(edge: Edge): FastifyInstance {
-  const { maxHeaderBytes, maxConnections, maxBodyBytes } = edge.settings;
-  const fastify = createFastify({
-    http: {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: headersTimeoutMs,
-      connectionsCheckingInterval: 5_000,
-      // Node would answer with an empty body; the exchange checks it.
-      requireHostHeader: false,
-    },
-    logger: false,
-    bodyLimit: maxBodyBytes,
-    // Each body has a deadline of its own, which an honest slow upload may pass in total.
-    requestTimeout: 0,
-    return503OnClosing: false,
-    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, { maxHeaderBytes, headersTimeoutMs }),
-    frameworkErrors: (error, request, reply) => answerFailure(edge, error, request, reply),
+/** In a scope of their own, so that parsers an author sets up for other routes, and ours, don't meet. */
+function addRoutes(edge: Edge, scope: FastifyInstance, entry: ServiceDescriptor, parts: HttpServerParts): void {
+  scope.removeAllContentTypeParsers();
+  // The body is read by the api's own route, which knows what it may be; hooks before it see the stream. JSON is named
+  // since Fastify would otherwise take its media type apart anew for each request.
+  scope.addContentTypeParser(["application/json", "*"], (_request, payload, done) => done(null, payload));
+  const known = new Map<string, string>();
+  scope.addHook("onRoute", ({ method, url }) => {
+    if (method === "POST") known.set(url.replaceAll("::", ":"), "POST, OPTIONS");
+    else if (method === "GET") known.set(url, "GET, HEAD, OPTIONS");
   });
-  fastify.server.maxConnections = maxConnections;
-  return fastify;
+  addApiRoutes(edge, scope, entry);
+  addProbes(edge, scope, parts);
+  scope.setNotFoundHandler((request, reply) => answerUnrouted(edge, known, request, reply));
 }
+
+/** Headers a page of another origin may read: what a client needs to retry, to save a file, to report a failure. */
+const exposedHeaders = ["x-request-id", "retry-after", "content-disposition"];
+
+const corsOptions = (origins: true | readonly string[]): FastifyCorsOptions => ({
+  origin: origins === true ? "*" : [...origins],
+  methods: ["GET", "HEAD", "POST"],
+  exposedHeaders,
+  maxAge: 600,
+  strictPreflight: false,
+});
 
 async function listen(fastify: FastifyInstance, { host, port }: { host: string; port: number }) {
   try {
@@ -95,9 +101,4 @@ async function listen(fastify: FastifyInstance, { host, port }: { host: string; 
       throw fail("port_in_use", { host, port }, { cause: error });
     throw error;
   }
-}
-
-async function close(edge: Edge, fastify: FastifyInstance): Promise<void> {
-  edge.isClosing = true;
-  await fastify.close();
 }

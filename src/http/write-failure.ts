@@ -19,20 +19,30 @@ export interface FailureBody {
   readonly requestId: string;
 }
 
+/** The api a request was for. */
+export interface FailedApi {
+  readonly service: string;
+  readonly name: string;
+}
+
 export const jsonType = "application/json; charset=utf-8";
 
-/** Answers a request with a failure. Does nothing when there is no client left, or the response has begun. */
-export function writeFailure(edge: Edge, reply: FastifyReply, error: unknown): void {
+/**
+ * Answers a request with a failure. Does nothing when there is no client left, or the response has begun.
+ *
+ * @param place Service and api, for a failure that names neither.
+ */
+export function writeFailure(edge: Edge, reply: FastifyReply, error: unknown, place?: FailedApi): void {
   const exchange = exchangeOf(reply);
   if (reply.sent || exchange.isEnded) return;
   const failure = toServingError(error);
-  const body = createFailureBody(edge, failure, exchange.context.id);
+  exchange.failureId = failure.id;
+  const body = createFailureBody(edge, failure, exchange.context.id, place);
   const text = formatFailure(body);
   exchange.bodyBytes = Buffer.byteLength(text);
   reply.code(failure.httpStatus).header("content-type", jsonType);
   const retryAfter = retryAfterSeconds(failure);
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
-  if (failure.id === "method_not_allowed") reply.header("allow", String(failure.details["allow"]));
   if (edge.isClosing) reply.header("connection", "close");
   reply.send(text);
 }
@@ -44,8 +54,15 @@ export function toServingError(error: unknown): ServingError {
 }
 
 /** What the caller may read of a failure; logs what it may not, under an incident id that is in both. */
-export function createFailureBody(edge: Edge, failure: ServingError, requestId: string): FailureBody {
-  const { code, id, service, api } = failure;
+export function createFailureBody(
+  edge: Edge,
+  failure: ServingError,
+  requestId: string,
+  place?: FailedApi,
+): FailureBody {
+  const { code, id } = failure;
+  const service = failure.service || (place?.service ?? "");
+  const api = failure.api || (place?.name ?? "");
   if (id !== "unhandled_error") {
     const incident = failure.incident === undefined ? undefined : { incident: failure.incident };
     return { error: failure.message, code, id, service, api, details: failure.details, ...incident, requestId };

@@ -1,20 +1,97 @@
 import type { FastifyReply } from "fastify";
+import { isTensor } from "../define/tensor.js";
 import type { Edge } from "./edge.js";
 import { encodeJson } from "./encode-json.js";
 import { exchangeOf } from "./exchange.js";
+import { bytesType, npyType, textType } from "./media-type.js";
+import { encodeNpy } from "./npy.js";
+import { type AnswerForm, pickOffer } from "./output-form.js";
 import { jsonType } from "./write-failure.js";
 
-/** Answers a request with what its api returned. */
-export async function writeReply(edge: Edge, reply: FastifyReply, value: unknown): Promise<void> {
-  let encoded = encodeJson(value, { tensors: "lists" });
-  if (encoded instanceof Promise) encoded = await encoded;
-  send(edge, reply, jsonType, JSON.stringify(encoded));
+/** The body of a response, ready to be sent. */
+interface Answer {
+  readonly contentType: string;
+  readonly body: string | Buffer;
+  /** Of a file that is sent as itself. */
+  readonly fileName?: string | undefined;
 }
 
-function send(edge: Edge, reply: FastifyReply, contentType: string, body: string | Buffer): void {
+/**
+ * Answers a request with what its api returned, in the form the client asked for. Waits only for the bytes of a blob.
+ *
+ * @throws {ServingError} `not_json`, `not_acceptable`; nothing has been sent then.
+ */
+export function writeReply(
+  edge: Edge,
+  reply: FastifyReply,
+  value: unknown,
+  form: AnswerForm,
+): Promise<void> | undefined {
+  const answer = typeof value === "object" && value !== null ? encodeAnswer(value, form) : encodeScalar(value, form);
+  if (answer instanceof Promise) return answer.then((encoded) => send(edge, reply, encoded));
+  send(edge, reply, answer);
+  return undefined;
+}
+
+const json = "application/json";
+
+function encodeScalar(value: unknown, form: AnswerForm): Answer | Promise<Answer> {
+  if (typeof value !== "string" || form.ranges === undefined) return encodeAsJson(value, form);
+  if (pickOffer(form, [json, textType]) === json) return encodeAsJson(value, form);
+  return { contentType: "text/plain; charset=utf-8", body: value };
+}
+
+function encodeAnswer(value: object, form: AnswerForm): Answer | Promise<Answer> {
+  if (value instanceof Blob) {
+    const contentType = value.type || bytesType;
+    if (pickOffer(form, [contentType, json]) === json && contentType !== json) return encodeAsJson(value, form);
+    return encodeBlob(value, contentType);
+  }
+  if (value instanceof Uint8Array) {
+    if (pickOffer(form, [bytesType, json]) === json) return encodeAsJson(value, form);
+    return { contentType: bytesType, body: Buffer.from(value.buffer, value.byteOffset, value.byteLength) };
+  }
+  if (form.ranges !== undefined && isTensor(value)) {
+    const offer = pickOffer(form, [json, npyType, "application/npy"]);
+    if (offer !== json) return { contentType: offer, body: encodeNpy(value) };
+  }
+  return encodeAsJson(value, form);
+}
+
+function encodeAsJson(value: unknown, form: AnswerForm): Answer | Promise<Answer> {
+  if (form.ranges !== undefined) pickOffer(form, [json]);
+  const encoded = encodeJson(value, form);
+  if (encoded instanceof Promise) return encoded.then(toJsonAnswer);
+  return toJsonAnswer(encoded);
+}
+
+const toJsonAnswer = (encoded: unknown): Answer => ({ contentType: jsonType, body: JSON.stringify(encoded) });
+
+async function encodeBlob(value: Blob, contentType: string): Promise<Answer> {
+  const body = Buffer.from(await value.arrayBuffer());
+  return { contentType, body, fileName: value instanceof File ? value.name : undefined };
+}
+
+function send(edge: Edge, reply: FastifyReply, { contentType, body, fileName }: Answer): void {
   const exchange = exchangeOf(reply);
   if (exchange.isEnded) return;
-  exchange.bodyBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
   if (edge.isClosing) reply.header("connection", "close");
+  if (fileName !== undefined) {
+    // What a caller uploaded must not run as a page of this server's.
+    reply.header("x-content-type-options", "nosniff").header("content-disposition", formatDisposition(fileName));
+  }
+  if (body.length > stallableBytes) exchange.guardWriting(edge.settings.bodyTimeoutMs);
   reply.header("content-type", contentType).send(body);
+}
+
+/** What fits in the socket's own buffer leaves the process whether or not the client reads it. */
+const stallableBytes = 65_536;
+
+/** RFC 6266: the exact name in UTF-8, and one in ASCII for clients that don't know that form. */
+function formatDisposition(name: string): string {
+  const ascii = name.replace(/[^\x20-\x7e]|["\\%]/g, "_");
+  const exact = encodeURIComponent(name).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
+  return ascii === name
+    ? `attachment; filename="${ascii}"`
+    : `attachment; filename="${ascii}"; filename*=UTF-8''${exact}`;
 }

@@ -1,0 +1,38 @@
+/** A `content-type` header, read as far as the edge needs it. */
+export interface MediaType {
+  /** Lower case, without parameters; `""` for a header that is missing or no media type. */
+  readonly essence: string;
+  /** Lower case; `"utf-8"` when not said. */
+  readonly charset: string;
+}
+
+const essenceForm = /^[!#$%&'*+.^_`|~\w-]+\/[!#$%&'*+.^_`|~\w-]+$/;
+const charsetForm = /;\s*charset\s*=\s*"?([^";\s]+)/i;
+const plainJson: MediaType = { essence: "application/json", charset: "utf-8" };
+const missing: MediaType = { essence: "", charset: "utf-8" };
+
+/** Reads a `content-type` header. */
+export function parseMediaType(header: string | undefined): MediaType {
+  if (header === "application/json") return plainJson;
+  if (header === undefined) return missing;
+  const end = header.indexOf(";");
+  const essence = (end < 0 ? header : header.slice(0, end)).trim().toLowerCase();
+  if (!essenceForm.test(essence)) return missing;
+  const charset = end < 0 ? undefined : charsetForm.exec(header)?.[1]?.toLowerCase();
+  return { essence, charset: charset === undefined || charset === "utf8" ? "utf-8" : charset };
+}
+
+/** Whether a media type is JSON, by its name or by its suffix (RFC 6839). */
+export const isJsonType = (essence: string): boolean =>
+  essence === "application/json" || essence === "text/json" || essence.endsWith("+json");
+
+/** Whether a media type is NumPy's array file. */
+export const isNpyType = (essence: string): boolean =>
+  essence === "application/x-npy" || essence === "application/npy" || essence === "application/vnd.numpy";
+
+export const multipartType = "multipart/form-data";
+export const npyType = "application/x-npy";
+export const bytesType = "application/octet-stream";
+export const textType = "text/plain";
+export const linesType = "application/x-ndjson";
+export const eventsType = "text/event-stream";
