@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { AppFile } from "./app-file.js";
+import { flagOf, variableOf } from "./option.js";
+import { options } from "./options.js";
+import { resolveOptions } from "./resolve-options.js";
+
+describe("the option table", () => {
+  it("gives every option a default that its own type accepts", () => {
+    for (const { name, type, default: value } of options.values()) {
+      if (name !== "name") assert.notEqual(type.fromCode(value), undefined, name);
+    }
+  });
+
+  it("gives every option a flag and a variable of its own", () => {
+    const all = [...options.values()];
+    assert.equal(new Set(all.map(flagOf)).size, all.length);
+    assert.equal(flagOf(options.get("http.maxBodyBytes") as never), "http-max-body-bytes");
+    assert.equal(variableOf(options.get("timeoutMs") as never), "EKIBEN_TIMEOUT_MS");
+  });
+
+  it("can be set in full by an app file, as its type says", () => {
+    const file: Required<Omit<AppFile, "fastify">> = {
+      port: 1,
+      host: "localhost",
+      drainTimeoutMs: 1,
+      checks: "outside",
+      logLevel: "warn",
+      http: {
+        cors: true,
+        maxBodyBytes: "1KiB",
+        maxBodyDepth: 1,
+        maxHeaderBytes: 2048,
+        bodyTimeoutMs: 1,
+        maxConnections: 1,
+        accessLog: false,
+      },
+      version: "1.0.0",
+      description: "d",
+      labels: { a: "b" },
+      placement: "thread",
+      replicas: { min: 1, max: 2 },
+      resources: { cpu: "500m", memory: "1Gi", gpu: 0.5, gpuType: "a100" },
+      startTimeoutMs: 1,
+      env: { A: "b" },
+      timeoutMs: 1,
+      maxConcurrent: 1,
+      maxQueued: 0,
+      idempotent: true,
+      services: { Model: { apis: { run: { timeoutMs: 2 } } } },
+    };
+    const declared = {
+      entry: "Model",
+      services: [{ name: "Model", options: {}, apis: [{ name: "run", options: {} }] }],
+    };
+    const { faults, report } = resolveOptions(declared, { flags: {}, env: {}, appFile: { path: "f.ts", value: file } });
+    assert.deepEqual(faults, []);
+    assert.deepEqual(
+      report.filter(({ source }) => source !== "app file").map(({ option }) => option),
+      ["name"],
+    );
+  });
+});

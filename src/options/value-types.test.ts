@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  bool,
+  choice,
+  cores,
+  devices,
+  integer,
+  milliseconds,
+  origins,
+  replicaRange,
+  size,
+  textRecord,
+  type ValueType,
+  words,
+} from "./value-types.js";
+
+interface Case {
+  readonly name: string;
+  readonly type: ValueType<any>;
+  /** Text → value; `undefined` where it is refused. */
+  readonly texts?: readonly (readonly [string, unknown])[];
+  readonly values?: readonly (readonly [unknown, unknown])[];
+  readonly formats?: readonly (readonly [unknown, string])[];
+}
+
+const range = (min: number, max: number, targetInFlight = 8) => ({ min, max, targetInFlight });
+
+const cases: readonly Case[] = [
+  {
+    name: "integer",
+    type: integer({ min: 0, max: 65_535 }),
+    texts: [
+      ["0", 0],
+      ["65535", 65_535],
+      ["65536", undefined],
+      ["-1", undefined],
+      ["1.5", undefined],
+      ["1e3", undefined],
+      ["", undefined],
+      [" 1", undefined],
+    ],
+    values: [
+      [3000, 3000],
+      ["3000", undefined],
+      [Number.NaN, undefined],
+      [null, undefined],
+      [1.5, undefined],
+    ],
+  },
+  {
+    name: "milliseconds",
+    type: milliseconds(1),
+    texts: [
+      ["500", 500],
+      ["0", undefined],
+      ["30s", undefined],
+      ["2147483648", undefined],
+    ],
+    values: [[Number.POSITIVE_INFINITY, undefined]],
+    formats: [[500, "500 ms"]],
+  },
+  {
+    name: "choice",
+    type: choice(["all", "outside"]),
+    texts: [
+      ["all", "all"],
+      ["ALL", undefined],
+    ],
+    values: [[true, undefined]],
+  },
+  {
+    name: "bool",
+    type: bool,
+    texts: [
+      ["true", true],
+      ["0", false],
+      ["off", false],
+      ["maybe", undefined],
+    ],
+    values: [
+      [false, false],
+      ["true", undefined],
+    ],
+  },
+  {
+    name: "words",
+    type: words("a name", "<name>"),
+    texts: [
+      ["Model", "Model"],
+      ["a b", undefined],
+      ["", undefined],
+    ],
+    values: [[3, undefined]],
+  },
+  {
+    name: "textRecord",
+    type: textRecord,
+    values: [
+      [{ a: "b" }, { a: "b" }],
+      [{ a: 1 }, undefined],
+      [["a"], undefined],
+    ],
+    formats: [
+      [{}, "(none)"],
+      [{ a: "b", c: "d" }, "a=b c=d"],
+    ],
+  },
+  {
+    name: "size",
+    type: size(1),
+    texts: [
+      ["16MiB", 16 * 1024 ** 2],
+      ["16Mi", 16 * 1024 ** 2],
+      ["16mb", 16_000_000],
+      ["1.5Ki", 1536],
+      ["1048576", 1_048_576],
+      ["12 B", 12],
+      ["0", undefined],
+      ["0.3", undefined],
+      ["-5", undefined],
+      ["2Xi", undefined],
+      ["Infinity", undefined],
+    ],
+    values: [
+      [1024, 1024],
+      ["2Gi", 2 * 1024 ** 3],
+      [Number.POSITIVE_INFINITY, undefined],
+      [1.5, undefined],
+    ],
+    formats: [
+      [16 * 1024 ** 2, "16 MiB"],
+      [1500, "1500 bytes"],
+      [1, "1 byte"],
+    ],
+  },
+  {
+    name: "size without bound",
+    type: size(1, true),
+    texts: [["Infinity", Number.POSITIVE_INFINITY]],
+    values: [[Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]],
+    formats: [[Number.POSITIVE_INFINITY, "no bound"]],
+  },
+  {
+    name: "cores",
+    type: cores,
+    texts: [
+      ["2", 2],
+      ["0.5", 0.5],
+      ["500m", 0.5],
+      ["0", undefined],
+      ["0m", undefined],
+      ["half", undefined],
+    ],
+    values: [
+      [0.25, 0.25],
+      ["250m", 0.25],
+      [0, undefined],
+      [Number.POSITIVE_INFINITY, undefined],
+    ],
+  },
+  {
+    name: "devices",
+    type: devices,
+    texts: [
+      ["1", 1],
+      ["0.5", 0.5],
+      ["1.5", undefined],
+    ],
+    values: [
+      [0, 0],
+      [-1, undefined],
+    ],
+  },
+  {
+    name: "replicaRange",
+    type: replicaRange,
+    texts: [
+      ["4", range(4, 4)],
+      ["1..4", range(1, 4)],
+      ["4..1", undefined],
+      ["0", undefined],
+      ["0..2", undefined],
+    ],
+    values: [
+      [3, range(3, 3)],
+      [{ min: 1, max: 4, targetInFlight: 2 }, range(1, 4, 2)],
+      [{ min: 1 }, undefined],
+      [{ min: 1, max: 2, step: 1 }, undefined],
+      [2.5, undefined],
+    ],
+    formats: [
+      [range(4, 4), "4"],
+      [range(1, 4), "1..4, 8 in flight each"],
+    ],
+  },
+  {
+    name: "origins",
+    type: origins,
+    texts: [
+      ["*", true],
+      ["false", false],
+      ["https://a.example, http://localhost:5173", ["https://a.example", "http://localhost:5173"]],
+      ["a.example", undefined],
+      ["https://a.example/path", undefined],
+    ],
+    values: [
+      [true, true],
+      [["https://a.example"], ["https://a.example"]],
+      [[], undefined],
+      [["x"], undefined],
+    ],
+  },
+];
+
+describe("value types", () => {
+  for (const { name, type, texts = [], values = [], formats = [] } of cases) {
+    it(`read and write ${name}`, () => {
+      for (const [text, expected] of texts) assert.deepEqual(type.fromText(text), expected, `text ${text}`);
+      for (const [value, expected] of values) assert.deepEqual(type.fromCode(value), expected, `value ${value}`);
+      for (const [value, expected] of formats) assert.equal(type.format(value), expected);
+    });
+  }
+});
