@@ -43,7 +43,7 @@ export function parseTree(sources: ReadonlyMap<string, string>): SourceFile[] {
   return [...sources].map(([path, text]) => parseFile(path, text));
 }
 
-export function parseFile(path: string, text: string): SourceFile {
+function parseFile(path: string, text: string): SourceFile {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const imports: Import[] = [];
   const functions: LongFunction[] = [];

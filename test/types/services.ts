@@ -7,7 +7,7 @@ export interface Tokenizer {
 }
 declare function loadTokenizer(): Promise<Tokenizer>;
 
-export const Result = z.object({ label: z.string(), confidence: z.number() });
+const Result = z.object({ label: z.string(), confidence: z.number() });
 
 export class Preprocessing extends Service({ resources: { cpu: 2 } }) {
   #tokenizer!: Tokenizer;
