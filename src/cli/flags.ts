@@ -90,11 +90,13 @@ interface OptionToken {
   readonly name: string;
   readonly rawName: string;
   readonly value?: string | undefined;
+  /** Given as `--port=0`. */
+  readonly inlineValue?: boolean | undefined;
 }
 
 /** The flag and its value, or what is wrong with the token. */
 function readToken(
-  { name, rawName, value }: OptionToken,
+  { name, rawName, value, inlineValue }: OptionToken,
   flags: ReadonlyMap<string, Flag>,
 ): { readonly flag: Flag; readonly value: string | boolean } | string {
   const positive = flags.get(name.replace(/^no-/, ""));
@@ -107,7 +109,11 @@ function readToken(
   if (flag.placeholder === "") {
     return value === undefined ? { flag, value: !isNegative } : `${rawName} takes no value, got ${value}`;
   }
-  if (value === undefined) return `${rawName} needs a value: --${flag.name} ${flag.placeholder}`;
+  // No option has a value that begins with a dash: what follows is the next flag.
+  if (value === undefined || (inlineValue === false && value.startsWith("-"))) {
+    const got = value === undefined ? "" : `, got ${value}`;
+    return `${rawName} needs a value: --${flag.name} ${flag.placeholder}${got}`;
+  }
   if (flag.choices !== undefined && !flag.choices.includes(value)) {
     return `${rawName} is ${value}; it takes ${flag.choices.join(", ")}`;
   }

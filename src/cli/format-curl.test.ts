@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { z } from "zod";
+import type { Contract } from "../define/contract.js";
+import type { ApiDescriptor } from "../define/descriptor.js";
+import { file } from "../define/file.js";
+import { tensor } from "../define/tensor-schema.js";
+import { formatCurl } from "./format-curl.js";
+
+const json = "-H 'content-type: application/json' -d";
+const output = z.string();
+const cases: readonly {
+  readonly name: string;
+  readonly contract: Contract;
+  readonly args: string;
+  readonly kind?: "stream";
+}[] = [
+  { name: "no input", contract: { output }, args: "-X POST" },
+  {
+    name: "an example of the author's",
+    contract: { input: z.string(), output, examples: ["it's"] },
+    args: `${json} '"it'\\''s"'`,
+  },
+  {
+    name: "a made-up input",
+    contract: {
+      input: z.object({ text: z.string(), n: z.int().min(3), kind: z.enum(["a", "b"]), note: z.string().optional() }),
+      output,
+    },
+    args: `${json} '{"text":"some text","n":3,"kind":"a"}'`,
+  },
+  { name: "a small tensor", contract: { input: tensor("float32", ["n"]), output }, args: `${json} '[1,1]'` },
+  {
+    name: "a large tensor",
+    contract: { input: tensor("float32", [3, 224, 224]), output },
+    args: `${json} @input.json`,
+  },
+  {
+    name: "a file",
+    contract: { input: file({ contentType: "image/*" }), output },
+    args: "-H 'content-type: image/png' --data-binary @input.png",
+  },
+  {
+    name: "a file beside other fields",
+    contract: { input: { page: file({ contentType: "application/pdf" }), title: z.string() }, output },
+    args: "-F page=@page.pdf -F 'title=some text'",
+  },
+  { name: "a stream", contract: { yields: output }, kind: "stream", args: "-X POST" },
+];
+
+describe("formatCurl", () => {
+  for (const { name, contract, args, kind = "unary" } of cases) {
+    it(`shows how to send ${name}`, () => {
+      const api: ApiDescriptor = { name: "run", kind, contract, route: "/run" };
+      const stream = kind === "stream" ? "-N " : "";
+      assert.equal(formatCurl("http://127.0.0.1:3000", api), `curl ${stream}http://127.0.0.1:3000/run ${args}`);
+    });
+  }
+});

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { z } from "zod";
+import { api } from "../define/api.js";
+import { depends, type ServiceClass } from "../define/depends.js";
+import { Service } from "../define/service.js";
+import { resolveOptions } from "../options/resolve-options.js";
+import { checkGraph } from "./check-graph.js";
+import { resolveGraph } from "./resolve-graph.js";
+
+const output = z.string();
+
+async function check(entry: ServiceClass, machine = { cores: 64, memoryBytes: 2 ** 40 }) {
+  const graph = resolveGraph(entry);
+  const services = [...graph.services.values()].map(({ name, options, apis }) => ({
+    name,
+    options: { ...options },
+    apis: [...apis.values()].map((own) => ({ name: own.name, options: { ...own.contract } })),
+  }));
+  const { settings, report } = resolveOptions({ entry: graph.entry, services }, { flags: {}, env: {} });
+  const findings = await checkGraph({ graph, settings, report, machine });
+  return findings.map(({ kind, service, field, message }) => `${kind} ${service}.${field}: ${message}`);
+}
+
+describe("checkGraph", () => {
+  it("finds nothing in a graph that is well", async () => {
+    class Model extends Service() {
+      run = api({ input: z.string(), output, examples: ["x"] }, (text) => text);
+    }
+    class App extends Service() {
+      model = depends(Model, { timeoutMs: 1000 });
+      run = api({ input: z.string(), output }, (text) => this.model.run(text));
+    }
+    assert.deepEqual(await check(App), []);
+  });
+
+  it("finds examples that do not fit, in every service", async () => {
+    class Model extends Service() {
+      run = api({ input: z.object({ n: z.number() }), output, examples: [{ n: 1 }, { n: "1" } as never] }, () => "");
+    }
+    class App extends Service() {
+      model = depends(Model);
+      run = api({ output }, () => "");
+    }
+    const [found, ...rest] = await check(App);
+    assert.match(found ?? "", /^fault Model\.run\.examples\[1\]: example 1 does not fit the input schema: n: /);
+    assert.deepEqual(rest, []);
+  });
+
+  it("finds deadlines that no caller leaves room for, but does not speak of defaults", async () => {
+    class Model extends Service() {
+      slow = api({ output, timeoutMs: 9000 }, () => "");
+      plain = api({ output }, () => "");
+    }
+    class Middle extends Service() {
+      model = depends(Model, { timeoutMs: 5000 });
+      run = api({ output, timeoutMs: 2000 }, () => this.model.slow());
+    }
+    class App extends Service() {
+      middle = depends(Middle, { timeoutMs: 1000 });
+      run = api({ output, timeoutMs: 4000 }, () => this.middle.run());
+    }
+    assert.deepEqual(await check(App), [
+      "warning Middle.run.timeoutMs: 2000 ms (api() of Middle.run) can't be reached: no caller has more than 1000 ms",
+      "warning Middle.model: timeoutMs 5000 of the edge to Model can't be reached: Middle's own apis end after 1000 ms",
+      "warning Model.slow.timeoutMs: 9000 ms (api() of Model.slow) can't be reached: no caller has more than 1000 ms",
+    ]);
+  });
+
+  it("gives a service that several call what the most patient caller leaves", async () => {
+    class Model extends Service() {
+      run = api({ output, timeoutMs: 3000 }, () => "");
+    }
+    class Other extends Service() {
+      model = depends(Model);
+      run = api({ output }, () => "");
+    }
+    class App extends Service() {
+      model = depends(Model, { timeoutMs: 10 });
+      other = depends(Other);
+      run = api({ output }, () => "");
+    }
+    assert.deepEqual(await check(App), []);
+  });
+
+  it("adds up what all replicas ask of the machine", async () => {
+    class App extends Service({ replicas: 3, resources: { cpu: 2, memory: "1Gi" } }) {
+      run = api({ output }, () => "");
+    }
+    assert.deepEqual(await check(App, { cores: 4, memoryBytes: 2 * 1024 ** 3 }), [
+      "warning .resources.cpu: all replicas together ask for 6 cores; this machine has 4",
+      "warning .resources.memory: all replicas together ask for 3.0 GiB; this machine has 2.0 GiB",
+    ]);
+  });
+
+  it("warns of services without apis, and notes schemas that can't be shown", async () => {
+    class Empty extends Service() {}
+    class App extends Service() {
+      empty = depends(Empty);
+      run = api(
+        { input: { when: z.date(), text: z.string() }, output: z.map(z.string(), z.string()) },
+        () => new Map(),
+      );
+    }
+    assert.deepEqual(await check(App), [
+      "warning Empty.: it has no api to be called",
+      "note App.run.input.when: this schema (zod) can't be told as JSON Schema: OpenAPI and /docs show any value",
+      "note App.run.output: this schema (zod) can't be told as JSON Schema: OpenAPI and /docs show any value",
+    ]);
+    assert.deepEqual(await check(Empty), ["warning Empty.: the entry service has no api: nothing can be called"]);
+  });
+});
