@@ -1,5 +1,6 @@
 import { shapeJsonSchema } from "../define/contract.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
+import { serviceOptions } from "../options/options.js";
 import type { ServiceSettings } from "../options/settings.js";
 import { formatType } from "./format-type.js";
 import type { Graph } from "./graph.js";
@@ -53,8 +54,8 @@ export function formatServices(graph: Graph, options: PictureOptions = {}, maxTy
     const isEntry = descriptor.name === graph.entry;
     return {
       name: descriptor.name,
-      version: descriptor.options.version ?? settings?.version ?? "",
-      description: descriptor.options.description ?? settings?.description ?? "",
+      version: resolveVersion(descriptor, settings),
+      description: settings?.description ?? descriptor.options.description ?? "",
       isEntry,
       apis: [...descriptor.apis.values()].map((api) => formatApi(api, isEntry, maxTypeLength)),
       badges: formatBadges(descriptor, settings, placements.size > 1),
@@ -131,6 +132,12 @@ function formatBadges(
   const placement = settings?.placement ?? declared.placement;
   if (placement !== undefined && (declared.placement !== undefined || isPlacementMixed)) add("placement", placement);
   return badges;
+}
+
+/** The version every service has that says nothing is not worth showing. */
+function resolveVersion({ options }: ServiceDescriptor, settings: ServiceSettings | undefined): string {
+  const version = settings?.version ?? options.version ?? "";
+  return version === serviceOptions.version.default ? "" : version;
 }
 
 function resolveResources({ options }: ServiceDescriptor, settings: ServiceSettings | undefined) {
