@@ -19,6 +19,8 @@ const badgeGap = 6;
 /** Names and types may make a card this wide inside; what is longer is cut, names whole in the tooltip. */
 const maxInner = 300;
 const minInner = 130;
+/** Input and output stand on one line up to this width. */
+const oneLineWidth = 232;
 /** How far the cards behind a service with several replicas look out. */
 const stackStep = 4;
 
@@ -61,7 +63,7 @@ export function createCard(service: ServiceText): Card {
 /** On one line where there is room, else the output on a line of its own. */
 function breakTypes({ input, output }: ApiText): TypeLine[] {
   const line = `${input} → ${output}`;
-  if (measureText(line, typeStyle) <= 210) return [{ text: line }];
+  if (measureText(line, typeStyle) <= oneLineWidth) return [{ text: line }];
   return [input, `→ ${output}`].map((text) => ({ text: fitText(text, maxInner, typeStyle) }));
 }
 

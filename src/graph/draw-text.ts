@@ -1,7 +1,7 @@
 /** Sans-serif for names, fixed width for types: fonts every system has, so that a picture needs none of its own. */
 export const fonts = {
   sans: "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif",
-  mono: "ui-monospace, SFMono-Regular, 'SF Mono', Menlo, Consolas, 'Liberation Mono', monospace",
+  mono: "ui-monospace, SFMono-Regular, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace",
 } as const;
 
 /**
