@@ -44,7 +44,7 @@ export function drawGraph(graph: Graph, { theme = "auto", ...options }: DrawOpti
     drawStub(layout.nodes[0] as PlacedNode),
   ];
   const id = `ekiben-graph-${graph.entry.replace(/[^\w-]/g, "-")}`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" class="ekiben-graph" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="${id}-title ${id}-desc">
+  return `<svg xmlns="http://www.w3.org/2000/svg" class="ekiben-graph" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" style="max-width:100%;height:auto" role="img" aria-labelledby="${id}-title ${id}-desc">
 <title id="${id}-title">${escapeXml(`Graph of ${graph.entry}`)}</title>
 <desc id="${id}-desc">${escapeXml(describe(services, edges))}</desc>
 <style>
