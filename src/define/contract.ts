@@ -6,6 +6,7 @@ import {
   isSchema,
   type JsonSchema,
   jsonSchemaOf,
+  rebaseRefs,
   type Schema,
   type Shape,
 } from "./schema.js";
@@ -202,7 +203,9 @@ export function shapeJsonSchema(shape: Shape | undefined, side: "input" | "outpu
   const required = fields.filter(([, schema]) => !acceptsUndefined(schema)).map(([name]) => name);
   return {
     type: "object",
-    properties: Object.fromEntries(fields.map(([name, schema]) => [name, jsonSchemaOf(schema, side) ?? {}])),
+    properties: Object.fromEntries(
+      fields.map(([name, schema]) => [name, rebaseRefs(jsonSchemaOf(schema, side) ?? {}, `#/properties/${name}`)]),
+    ),
     required,
   };
 }

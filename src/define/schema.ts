@@ -86,3 +86,21 @@ export function jsonSchemaOf(schema: Schema, side: "input" | "output"): JsonSche
     return undefined;
   }
 }
+
+/**
+ * A JSON Schema as part of a larger document: its own references (`"#/$defs/x"`) are made to begin at `base`.
+ *
+ * @param base Where the schema will stand, as a JSON pointer with its `#`: `"#/properties/line"`.
+ */
+export function rebaseRefs(schema: JsonSchema, base: string): JsonSchema {
+  return mapRefs(schema, (ref) => (ref.startsWith("#") ? base + ref.slice(1) : ref)) as JsonSchema;
+}
+
+function mapRefs(node: unknown, change: (ref: string) => string): unknown {
+  if (Array.isArray(node)) return node.map((item) => mapRefs(item, change));
+  if (typeof node !== "object" || node === null) return node;
+  const entries = Object.entries(node).map(([key, value]): [string, unknown] =>
+    key === "$ref" && typeof value === "string" ? [key, change(value)] : [key, mapRefs(value, change)],
+  );
+  return Object.fromEntries(entries);
+}

@@ -1,14 +1,15 @@
 import type { FastifyInstance } from "fastify";
 import type { ServiceDescriptor } from "../define/descriptor.js";
-import { createApiRoute } from "./api-route.js";
+import { type ApiRoute, createApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { handleRequest } from "./handle-request.js";
 
-/** Adds a route for each api of the entry service. */
-export function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: ServiceDescriptor): void {
-  for (const api of entry.apis.values()) {
-    const route = createApiRoute(entry.name, api);
+/** Adds a route for each api of the entry service, and gives what was prepared for each. */
+export function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: ServiceDescriptor): readonly ApiRoute[] {
+  const routes = [...entry.apis.values()].map((api) => createApiRoute(entry.name, api));
+  for (const route of routes) {
     // In Fastify's paths a colon begins a parameter; in a route it is only a character.
-    fastify.post(api.route.replaceAll(":", "::"), (request, reply) => void handleRequest(edge, route, request, reply));
+    fastify.post(route.path.replaceAll(":", "::"), (request, reply) => void handleRequest(edge, route, request, reply));
   }
+  return routes;
 }

@@ -11,6 +11,7 @@ import { answerFailure } from "./answer-failure.js";
 import { answerUnrouted } from "./answer-unrouted.js";
 import { BodyWatch } from "./body-watch.js";
 import { closeServer, followSockets } from "./close-server.js";
+import { addDocuments } from "./documents.js";
 import type { Edge } from "./edge.js";
 import { createInstance } from "./fastify-instance.js";
 import { openExchanges } from "./open-exchanges.js";
@@ -76,7 +77,8 @@ function addRoutes(edge: Edge, scope: FastifyInstance, entry: ServiceDescriptor,
     if (method === "POST") known.set(url.replaceAll("::", ":"), "POST, OPTIONS");
     else if (method === "GET") known.set(url, "GET, HEAD, OPTIONS");
   });
-  addApiRoutes(edge, scope, entry);
+  const routes = addApiRoutes(edge, scope, entry);
+  addDocuments(scope, { graph: parts.graph, routes, apis: parts.apis });
   addProbes(edge, scope, parts);
   scope.setNotFoundHandler((request, reply) => answerUnrouted(edge, known, request, reply));
 }

@@ -1,0 +1,202 @@
+import { type JsonSchema, rebaseRefs } from "../define/schema.js";
+import { statusByCode } from "../failure/codes.js";
+import { type FailureId, failures } from "../failure/failures.js";
+import type { Graph } from "../graph/graph.js";
+import type { ApiSettings } from "../options/settings.js";
+import type { ApiRoute } from "./api-route.js";
+import { encodeJson } from "./encode-json.js";
+import { eventsType, isJsonType, linesType, multipartType, textType } from "./media-type.js";
+
+/** What the document is made from. */
+export interface OpenApiParts {
+  readonly graph: Graph;
+  readonly routes: readonly ApiRoute[];
+  /** Of the entry service. */
+  readonly apis: ReadonlyMap<string, ApiSettings>;
+}
+
+type Schemas = Record<string, JsonSchema>;
+
+/** Failures of the edge and of calls that a request for any api may be answered with. */
+const possibleFailures = [
+  "invalid_input",
+  "invalid_json",
+  "forbidden_key",
+  "body_too_deep",
+  "missing_body",
+  "invalid_header",
+  "not_acceptable",
+  "body_timeout",
+  "body_too_large",
+  "unsupported_media_type",
+  "lane_full",
+  "unhandled_error",
+  "invalid_output",
+  "not_json",
+  "no_ready_replica",
+  "replica_lost",
+  "draining",
+  "deadline_exceeded",
+] as const satisfies readonly FailureId[];
+
+/** The apis of the entry service as an OpenAPI 3.1 document. */
+export function createOpenApi({ graph, routes, apis }: OpenApiParts): object {
+  const entry = graph.services.get(graph.entry);
+  const schemas: Schemas = { Failure: failureSchema };
+  const paths = Object.fromEntries(
+    routes.map((route) => [route.path, { post: describeOperation(route, apis.get(route.name), schemas) }]),
+  );
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: graph.entry,
+      version: entry?.options.version ?? "0",
+      ...(entry?.options.description !== undefined && { description: entry.options.description }),
+    },
+    servers: [{ url: "/" }],
+    tags: [{ name: graph.entry }],
+    paths,
+    components: { schemas, responses: describeFailures() },
+  };
+}
+
+function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, schemas: Schemas): object {
+  const { name, kind, service, input, descriptor } = route;
+  const { summary, idempotent } = descriptor.contract;
+  return {
+    operationId: name,
+    tags: [service],
+    ...(summary !== undefined && { summary }),
+    "x-ekiben-service": service,
+    "x-ekiben-kind": kind,
+    ...(idempotent === true && { "x-ekiben-idempotent": true }),
+    parameters: [timeoutParameter(settings)],
+    ...(input.kind !== "none" && { requestBody: { required: true, content: describeBodies(route, schemas) } }),
+    responses: { "200": { description: "The answer.", content: describeAnswers(route, schemas) }, ...failureRefs() },
+  };
+}
+
+function timeoutParameter(settings: ApiSettings | undefined): object {
+  return {
+    name: "ekiben-timeout-ms",
+    in: "header",
+    required: false,
+    description: `Milliseconds after which the caller wants no answer. It can only shorten the api's own time${
+      settings === undefined ? "" : ` (${settings.timeoutMs} ms)`
+    }.`,
+    schema: { type: "integer", minimum: 1 },
+  };
+}
+
+function describeBodies({ name, input, descriptor }: ApiRoute, schemas: Schemas): object {
+  const schema = placeSchema(input.schema, `${name}Input`, schemas);
+  const examples = describeExamples(descriptor.contract.examples);
+  return Object.fromEntries(
+    input.contentTypes.map((type) => {
+      if (isJsonType(type)) return [type, { schema, ...examples }];
+      if (type === multipartType) return [type, { schema: describeParts(input) }];
+      return [type, { schema: type === textType ? { type: "string" } : binary(type) }];
+    }),
+  );
+}
+
+/** Bytes as they are; OpenAPI 3.1 says so by leaving the type out. */
+const binary = (contentMediaType: string): JsonSchema => (contentMediaType.includes("*") ? {} : { contentMediaType });
+
+/** In a multipart body a file is a part of bytes, where in JSON it is an object with base64 in it. */
+function describeParts({ kind, schema, fields }: ApiRoute["input"]): JsonSchema {
+  if (kind === "file") return { type: "object", properties: { file: binary("application/octet-stream") } };
+  const properties = Object.entries((schema["properties"] ?? {}) as Record<string, JsonSchema>).map(
+    ([field, property]) => [field, fields.get(field)?.kind === "file" ? binary("application/octet-stream") : property],
+  );
+  return { ...schema, properties: Object.fromEntries(properties) };
+}
+
+/** Examples hold what JSON can say; one with a file or a tensor is shown in the form JSON has for it. */
+function describeExamples(examples: readonly unknown[] | undefined): object | undefined {
+  const written = (examples ?? []).flatMap((example, i) => {
+    const value = encodeJson(example, { tensors: "lists" });
+    return value instanceof Promise ? [] : [[`example ${i + 1}`, { value }] as const];
+  });
+  return written.length === 0 ? undefined : { examples: Object.fromEntries(written) };
+}
+
+function describeAnswers({ name, kind, output }: ApiRoute, schemas: Schemas): object {
+  const schema = placeSchema(output.schema, `${name}${kind === "stream" ? "Item" : "Output"}`, schemas);
+  return Object.fromEntries(
+    output.offers.map((type) => {
+      if (isJsonType(type)) return [type, { schema }];
+      if (type === linesType || type === eventsType) {
+        const title = type === linesType ? "one JSON value a line" : "one JSON value an event";
+        return [type, { schema: { type: "string", title }, "x-ekiben-item": schema }];
+      }
+      return [type, { schema: type.startsWith("text/") ? { type: "string" } : binary(type) }];
+    }),
+  );
+}
+
+/** A schema that refers to its own parts gets a place of its own in the document; any other stands where it is used. */
+function placeSchema(schema: JsonSchema, name: string, schemas: Schemas): JsonSchema {
+  if (!JSON.stringify(schema).includes('"$ref":"#')) return schema;
+  const pointer = `#/components/schemas/${name}`;
+  schemas[name] = rebaseRefs(schema, pointer);
+  return { $ref: pointer };
+}
+
+const failureSchema: JsonSchema = {
+  type: "object",
+  description: "Every failure has this body, whatever its status.",
+  properties: {
+    error: { type: "string", description: "What happened, in one sentence." },
+    code: { type: "string", enum: Object.keys(statusByCode) },
+    id: { type: "string", description: "A stable name for this failure: ekiben's own, or the author's." },
+    service: { type: "string", description: 'Where it happened; "" at the edge.' },
+    api: { type: "string" },
+    details: { type: "object", description: "What the text names, as data.", additionalProperties: true },
+    incident: { type: "string", description: "Id of the log line that holds the stack." },
+    requestId: { type: "string" },
+  },
+  required: ["error", "code", "id", "service", "api", "details", "requestId"],
+};
+
+/** Failure ids by HTTP status, each status one response of the document. */
+function failuresByStatus(): Map<number, FailureId[]> {
+  const byStatus = new Map<number, FailureId[]>();
+  for (const id of possibleFailures) {
+    const { code, httpStatus } = failures[id] as { code: keyof typeof statusByCode; httpStatus?: number };
+    const status = httpStatus ?? statusByCode[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), id]);
+  }
+  return new Map([...byStatus].sort(([a], [b]) => a - b));
+}
+
+function describeFailures(): object {
+  const responses = [...failuresByStatus()].map(([status, ids]) => [
+    `Failure${status}`,
+    {
+      description: ids.join(", "),
+      "x-ekiben-failures": ids,
+      ...((status === 429 || status === 503) && { headers: { "retry-after": retryAfterHeader } }),
+      content: { "application/json": { schema: { $ref: "#/components/schemas/Failure" } } },
+    },
+  ]);
+  return Object.fromEntries([...responses, ["Failure", anyFailure]]);
+}
+
+const retryAfterHeader = {
+  description: "Seconds after which the call may be tried again.",
+  schema: { type: "integer", minimum: 1 },
+};
+
+const anyFailure = {
+  description: "Any other failure, also one of the author's own.",
+  content: { "application/json": { schema: { $ref: "#/components/schemas/Failure" } } },
+};
+
+function failureRefs(): object {
+  const refs = [...failuresByStatus().keys()].map((status) => [
+    String(status),
+    { $ref: `#/components/responses/Failure${status}` },
+  ]);
+  return Object.fromEntries([...refs, ["default", { $ref: "#/components/responses/Failure" }]]);
+}

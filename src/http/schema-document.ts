@@ -1,0 +1,42 @@
+import type { JsonSchema } from "../define/schema.js";
+import type { Graph } from "../graph/graph.js";
+import type { ApiRoute } from "./api-route.js";
+
+/**
+ * What `/schema.json` answers: the entry service and its routes, for clients that make their methods from it.
+ *
+ * `input` and `output` are JSON Schemas. `root_input` marks an input that is the body itself instead of an object of
+ * named fields, `is_stream` an output that comes item by item; both are words that clients of other servers know.
+ */
+export function createSchemaDocument(graph: Graph, routes: readonly ApiRoute[]): object {
+  const entry = graph.services.get(graph.entry);
+  return {
+    name: graph.entry,
+    type: "service",
+    version: entry?.options.version ?? "0",
+    ...(entry?.options.description !== undefined && { description: entry.options.description }),
+    routes: routes.map(describeRoute),
+  };
+}
+
+function describeRoute({ name, path, kind, input, output, descriptor }: ApiRoute): object {
+  const { summary } = descriptor.contract;
+  const hasNamedFields = input.kind === "fields" || input.kind === "none";
+  const streamed = kind === "stream" ? { is_stream: true, media_type: output.offers[0] } : undefined;
+  return {
+    name,
+    route: path,
+    kind,
+    ...(summary !== undefined && { doc: summary, summary }),
+    input: { ...describeInputSchema(input), ...(hasNamedFields ? undefined : { root_input: true }) },
+    output: { ...output.schema, ...streamed },
+    files: [...input.fields].flatMap(([field, form]) => (form.kind === "file" ? [field] : [])),
+    batchable: false,
+    is_task: false,
+  };
+}
+
+/** No input is an object without fields, to whoever reads this document to call the api. */
+function describeInputSchema({ kind, schema }: ApiRoute["input"]): JsonSchema {
+  return kind === "none" ? { type: "object", properties: {} } : schema;
+}
