@@ -7,6 +7,8 @@ export interface IdentifiedLanguage {
 }
 
 const maxBytes = 700;
+/** The package gives up after 3 s, which is too soon while other models load beside it on a busy machine. */
+const loadTimeoutMs = 60_000;
 
 /** Tells the language of a text: Compact Language Detector v3, WebAssembly. About 0.2 ms a text. */
 export class LanguageModel {
@@ -18,7 +20,7 @@ export class LanguageModel {
 
   static async load(): Promise<LanguageModel> {
     const { loadModule } = await import("cld3-asm");
-    const factory = await loadModule();
+    const factory = await loadModule({ timeout: loadTimeoutMs });
     return new LanguageModel(factory.create(0, maxBytes));
   }
 
