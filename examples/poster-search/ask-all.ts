@@ -4,18 +4,18 @@ import type { PosterSearch } from "./service.ts";
 
 type Entry = Pick<Handle<PosterSearch>, "describe" | "search">;
 
-/** Describes the five posters, asks the five questions, and gives the poster ranked first for each. */
-export async function askAll(entry: Entry): Promise<Record<PosterName, string | undefined>> {
-  const vectors: number[] = [];
-  for (const name of posterNames) {
-    vectors.push(...(await entry.describe({ poster: await readPoster(name) })).vector.data);
+/**
+ * Describes posters, asks the question that belongs to each, and gives the name ranked first for it.
+ *
+ * When everything works, the answer is `names` itself.
+ */
+export async function askAll(entry: Entry, names: PosterName[] = posterNames): Promise<(string | undefined)[]> {
+  const values: number[] = [];
+  for (const name of names) {
+    const { vector } = await entry.describe({ poster: await readPoster(name) });
+    values.push(...vector.data);
   }
-  const catalogue = { names: posterNames, vectors: new Tensor("float32", [5, 512], Float32Array.from(vectors)) };
-  const firsts = posterNames.map(async (name) => {
-    const [first] = await entry.search({ question: questions[name], ...catalogue });
-    return [name, first?.name] as const;
-  });
-  return Object.fromEntries(await Promise.all(firsts)) as Record<PosterName, string | undefined>;
+  const vectors = new Tensor("float32", [names.length, 512], Float32Array.from(values));
+  const rankings = names.map((name) => entry.search({ question: questions[name], names, vectors }));
+  return (await Promise.all(rankings)).map(([first]) => first?.name);
 }
-
-export const allRight = Object.fromEntries(posterNames.map((name) => [name, name]));
