@@ -47,12 +47,14 @@ function formatHead(thrown: unknown, output: Output): string {
 const hasSameMessage = ({ message, cause }: ServingError): boolean =>
   cause instanceof Error && cause.message !== "" && message.includes(cause.message);
 
-/** What was thrown and the frames of the author's own code, `""` where nothing is known of either. */
+/** What was thrown and the frames of the author's own code; `""` where there are none. */
 function formatCause(cause: unknown, output: Output, isSaid: boolean): string {
   if (!(cause instanceof Error)) return "";
   const name = cause instanceof ServingError ? cause.id : cause.name;
   const head = isSaid ? [] : [`  ${name}: ${cause.message}`];
   const frames = [...syntaxLines(cause), ...authorFrames(cause)].map((line) => output.paint("dim", `    ${line}`));
+  // An error that comes from no file of the author's says nothing that the failure's own text does not.
+  if (frames.length === 0) return "";
   const deeper = cause.cause instanceof Error ? [`  caused by ${cause.cause.name}: ${cause.cause.message}`] : [];
   return [...head, ...frames, ...deeper].join("\n");
 }

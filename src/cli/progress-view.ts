@@ -121,7 +121,7 @@ export class ProgressView {
       ],
     };
     const [sign, text] = (words[state.kind] as (state: State) => [string, string])(state);
-    return [`${sign} ${paint("bold", name)}`, text, paint("dim", count)];
+    return [`${sign} ${paint("bold", name)}`, text, count === "" ? "" : paint("dim", count)];
   }
 
   #printFailure({ error }: Extract<Progress, { kind: "failed" }>): void {

@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const command = join(root, "dist/cli/main.js");
+
+/** Folder of the services that the tests of the command line run. */
+export const fixtures = join(root, "test/fixtures/cli");
+
+/** What a finished command line did. */
+export interface CommandResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/** A command line that runs: the built one, in a process of its own. */
+export class CommandProcess implements Disposable {
+  readonly child: ChildProcess;
+  readonly ended: Promise<CommandResult>;
+  #stdout = "";
+  #stderr = "";
+  #watchers: (() => void)[] = [];
+
+  constructor(args: readonly string[], { env = {}, cwd = fixtures }: CommandOptions = {}) {
+    const { NODE_TEST_CONTEXT: _, FORCE_COLOR: __, NO_COLOR: ___, ...own } = process.env;
+    this.child = spawn(process.execPath, [command, ...args], { cwd, env: { ...own, ...env } });
+    this.child.stdout?.on("data", (chunk: Buffer) => {
+      this.#stdout += chunk;
+      this.#look();
+    });
+    this.child.stderr?.on("data", (chunk: Buffer) => {
+      this.#stderr += chunk;
+      this.#look();
+    });
+    this.ended = new Promise((resolve, reject) => {
+      this.child.on("error", reject);
+      this.child.on("close", (status) => {
+        this.#look();
+        resolve({ status, stdout: this.#stdout, stderr: this.#stderr });
+      });
+    });
+  }
+
+  /** Resolves when `pattern` is found in what was printed; fails when the process ends without it. */
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const found = pattern.exec(this.#stdout + this.#stderr);
+      if (found !== null) return found;
+      if (this.child.exitCode !== null) throw new Error(`ended without ${pattern}:\n${this.#stdout}${this.#stderr}`);
+      await new Promise<void>((resolve) => this.#watchers.push(resolve));
+    }
+  }
+
+  /** The address of a server that says it is ready. */
+  async url(): Promise<string> {
+    const [url] = await this.until(/http:\/\/127\.0\.0\.1:\d+/);
+    return url;
+  }
+
+  /** Ends the process if it still runs, so that a test that fails leaves none behind. */
+  [Symbol.dispose](): void {
+    this.child.kill("SIGKILL");
+  }
+
+  #look(): void {
+    for (const wake of this.#watchers.splice(0)) wake();
+  }
+}
+
+/** Runs a command line to its end. */
+export function runCommand(args: readonly string[], options?: CommandOptions): Promise<CommandResult> {
+  return new CommandProcess(args, options).ended;
+}
