@@ -19,7 +19,10 @@ describe("ekiben/client", () => {
       }
     }
     const others = [...loaded].filter((path) => !/^(client|failure)[./]/.test(path)).sort();
-    assert.deepEqual(others, ["base/base64.ts", "call/copy-value.ts", "define/tensor-forms.ts", "define/tensor.ts"]);
+    assert.deepEqual(others, [
+      ...["base/base64.ts", "call/copy-value.ts"],
+      ...["define/follow-reference.ts", "define/tensor-forms.ts", "define/tensor.ts"],
+    ]);
     assert.ok(loaded.has("client/connect.ts") && loaded.has("failure/serving-error.ts"));
   });
 });

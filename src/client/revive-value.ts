@@ -1,4 +1,5 @@
 import { decodeBase64 } from "../base/base64.js";
+import { followReference } from "../define/follow-reference.js";
 import type { JsonSchema } from "../define/schema.js";
 import { arrayByDType, type DType, isTensor } from "../define/tensor.js";
 import { readTensor } from "../define/tensor-forms.js";
@@ -20,7 +21,7 @@ export function reviveValue(value: unknown, schema: JsonSchema): unknown {
 function revive(value: unknown, schema: unknown, root: JsonSchema): unknown {
   if (typeof schema !== "object" || schema === null) return schema === true ? reviveUnknown(value) : value;
   const { $ref, title, anyOf, oneOf, allOf } = schema as JsonSchema;
-  if (typeof $ref === "string") return revive(value, findDefinition($ref, root), root);
+  if (typeof $ref === "string") return revive(value, followReference($ref, root), root);
   if (typeof title === "string" && tensorTitle.test(title)) return reviveTensor(value, title);
   if (typeof value !== "object" || value === null || isTensor(value) || value instanceof Blob) return value;
   if (title === "file") return reviveFile(value);
@@ -32,15 +33,6 @@ function revive(value: unknown, schema: unknown, root: JsonSchema): unknown {
     ? reviveList(value, schema as JsonSchema, root)
     : reviveFields(value as Record<string, unknown>, schema as JsonSchema, root);
 }
-
-function findDefinition(reference: string, root: JsonSchema): unknown {
-  if (reference === "#") return root;
-  const steps = reference.split("/").slice(1);
-  return steps.reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[unescapeStep(step)], root);
-}
-
-/** RFC 6901. */
-const unescapeStep = (step: string): string => step.replaceAll("~1", "/").replaceAll("~0", "~");
 
 /** What does not fit is left as it is: in a union another branch may be meant. */
 function reviveTensor(value: unknown, title: string): unknown {

@@ -45,6 +45,13 @@ describe("formatType", () => {
     assert.match(words(list), /\[\]$/);
     const node = z.object({ id: z.string() }).meta({ id: "Node" });
     assert.equal(words(z.array(node)), "{ id }[]");
+    const nested = {
+      type: "array",
+      items: { $ref: "#/$defs/a/$defs/b" },
+      $defs: { a: { $defs: { b: { type: "string" } } } },
+    };
+    assert.equal(formatType(nested), "string[]");
+    assert.equal(formatType({ $ref: "#/$defs/missing" }), "any");
   });
 
   it("cuts long words at a whole field and closes what it opened", () => {

@@ -1,3 +1,4 @@
+import { followReference } from "../define/follow-reference.js";
 import type { JsonSchema } from "../define/schema.js";
 
 /** Members of a union or an enum beyond this many are left out. */
@@ -42,10 +43,8 @@ function titleWords(schema: JsonSchema): string | undefined {
 }
 
 function referenceWords(reference: string, root: JsonSchema, depth: number): string {
-  const name = reference.split("/").at(-1) ?? "";
-  const definitions = (root["$defs"] ?? root["definitions"] ?? {}) as Record<string, JsonSchema>;
-  const target = reference === "#" ? root : definitions[name];
-  return target === undefined ? name || "any" : typeWords(target, root, depth + 1);
+  const target = followReference(reference, root) as JsonSchema | undefined;
+  return target === undefined ? "any" : typeWords(target, root, depth + 1);
 }
 
 function plainWords(type: string, schema: JsonSchema, root: JsonSchema, depth: number): string {

@@ -35,7 +35,17 @@ export const layers: Readonly<Record<string, Layer>> = {
       ...["observe", "define", "options", "call", "failure", "base"],
     ],
   },
-  client: { may: ["define:types", "define/tensor", "define/tensor-forms", "call:types", "failure", "base"] },
+  client: {
+    may: [
+      "define:types",
+      "define/tensor",
+      "define/tensor-forms",
+      "define/follow-reference",
+      "call:types",
+      "failure",
+      "base",
+    ],
+  },
   testing: {
     may: ["app", "placement:types", "handle", "graph", "define", "observe", "options", "call", "failure", "base"],
   },
