@@ -1,18 +1,24 @@
 import type { FastifyInstance } from "fastify";
-import type { ApiRoute } from "./api-route.js";
+import { createDocsPage } from "./docs-page.js";
 import { createOpenApi, type OpenApiParts } from "./openapi.js";
 import { createSchemaDocument } from "./schema-document.js";
 import { jsonType } from "./write-failure.js";
 
+/** What the documents are made from. */
+export interface DocumentParts extends OpenApiParts {
+  /** A drawing of the graph for `/docs`. */
+  readonly graphSvg?: () => Promise<string>;
+}
+
 /**
- * Adds `/openapi.json` and `/schema.json`.
+ * Adds `/openapi.json`, `/schema.json` and `/docs`.
  *
- * A document never changes while the server runs; it is written when it is first asked for, so that no start waits for it.
+ * None changes while the server runs; each is written when it is first asked for, so that no start waits for it.
  */
-export function addDocuments(fastify: FastifyInstance, parts: OpenApiParts): void {
+export function addDocuments(fastify: FastifyInstance, parts: DocumentParts): void {
   const documents = {
     "/openapi.json": () => createOpenApi(parts),
-    "/schema.json": () => createSchemaDocument(parts.graph, parts.routes as readonly ApiRoute[]),
+    "/schema.json": () => createSchemaDocument(parts.graph, parts.routes),
   };
   for (const [path, create] of Object.entries(documents)) {
     let text: string | undefined;
@@ -21,4 +27,19 @@ export function addDocuments(fastify: FastifyInstance, parts: OpenApiParts): voi
       void reply.header("content-type", jsonType).send(text);
     });
   }
+  let page: ReturnType<typeof writePage> | undefined;
+  fastify.get("/docs", async (_, reply) => {
+    page ??= writePage(parts);
+    const { html, contentSecurityPolicy } = await page;
+    return reply
+      .header("content-type", "text/html; charset=utf-8")
+      .header("content-security-policy", contentSecurityPolicy)
+      .header("x-content-type-options", "nosniff")
+      .send(html);
+  });
+}
+
+async function writePage({ graph, graphSvg }: DocumentParts) {
+  const { version = "0", description = "" } = graph.services.get(graph.entry)?.options ?? {};
+  return createDocsPage({ title: graph.entry, version, description, graphSvg: await graphSvg?.() });
 }

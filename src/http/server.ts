@@ -78,7 +78,7 @@ function addRoutes(edge: Edge, scope: FastifyInstance, entry: ServiceDescriptor,
     else if (method === "GET") known.set(url, "GET, HEAD, OPTIONS");
   });
   const routes = addApiRoutes(edge, scope, entry);
-  addDocuments(scope, { graph: parts.graph, routes, apis: parts.apis });
+  addDocuments(scope, { ...parts, routes });
   addProbes(edge, scope, parts);
   scope.setNotFoundHandler((request, reply) => answerUnrouted(edge, known, request, reply));
 }
