@@ -29,3 +29,12 @@ export function cutIdleSockets(edge: Edge): void {
   if (edge.inFlight > 0) return;
   for (const socket of edge.sockets) socket.destroySoon();
 }
+
+/** Leaves nobody waiting for a client that neither reads nor goes. */
+export function cutSocketsOn(edge: Edge, cut: AbortSignal): void {
+  const cutAll = () => {
+    for (const socket of edge.sockets) socket.destroy();
+  };
+  if (cut.aborted) cutAll();
+  else cut.addEventListener("abort", cutAll, { once: true });
+}

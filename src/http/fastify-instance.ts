@@ -4,18 +4,19 @@ import { answerBrokenRequest } from "./broken-requests.js";
 import type { Edge } from "./edge.js";
 import { createObserver, openExchange } from "./open-exchanges.js";
 
-/** How long the request line and headers may take, in milliseconds. */
-const headersTimeoutMs = 15_000;
+/** How long the request line and headers may take at most, in milliseconds. */
+const maxHeadersTimeoutMs = 15_000;
 
 /** A Fastify instance with the edge's bounds, none of whose own answers escape the failure body. */
 export function createInstance(edge: Edge): FastifyInstance {
-  const { maxHeaderBytes, maxConnections, maxBodyBytes } = edge.settings;
+  const { maxHeaderBytes, maxConnections, maxBodyBytes, bodyTimeoutMs } = edge.settings;
+  const headersTimeoutMs = Math.min(maxHeadersTimeoutMs, bodyTimeoutMs);
   const observer = createObserver(edge);
   const fastify = createFastify({
     http: {
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
-      connectionsCheckingInterval: 5_000,
+      connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 3),
       // Node would answer with an empty body; the exchange checks it.
       requireHostHeader: false,
     },

@@ -33,7 +33,7 @@ export async function handleRequest(
     if (route.kind === "stream") {
       const pending = edge.caller.open(route.name, call);
       exchange.follow(pending.scope);
-      await writeStream(edge, reply, { items: pending.items, form, output: route.output });
+      await writeStream(edge, reply, { items: pending.items, form, output: route.output, api: route });
     } else {
       const pending = edge.caller.call(route.name, call);
       exchange.follow(pending.scope);

@@ -10,7 +10,7 @@ import type { ApiSettings, HttpSettings } from "../options/settings.js";
 import { answerFailure } from "./answer-failure.js";
 import { answerUnrouted } from "./answer-unrouted.js";
 import { BodyWatch } from "./body-watch.js";
-import { closeServer, followSockets } from "./close-server.js";
+import { closeServer, cutSocketsOn, followSockets } from "./close-server.js";
 import { addDocuments } from "./documents.js";
 import type { Edge } from "./edge.js";
 import { createInstance } from "./fastify-instance.js";
@@ -41,8 +41,12 @@ export interface HttpServer {
   readonly fastify: FastifyInstance;
   /** @throws {ServingError} `port_in_use`. */
   listen(): Promise<{ readonly url: string; readonly port: number }>;
-  /** Takes no new connections and no new calls, and resolves when what was in flight is answered and every socket closed. */
-  close(): Promise<void>;
+  /**
+   * Takes no new connections and no new calls, and resolves when what was in flight is answered and every socket closed.
+   *
+   * @param cut When it is aborted, connections still open are cut off.
+   */
+  close(cut?: AbortSignal): Promise<void>;
 }
 
 /** Creates the HTTP server of an app; it does not listen yet. */
@@ -62,7 +66,10 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   await fastify.register(async (scope) => addRoutes(edge, scope, entry, parts));
   await fastify.ready();
   let closed: Promise<void> | undefined;
-  const close = () => (closed ??= closeServer(edge, fastify));
+  const close = (cut?: AbortSignal) => {
+    if (cut !== undefined) cutSocketsOn(edge, cut);
+    return (closed ??= closeServer(edge, fastify));
+  };
   return { fastify, listen: () => listen(fastify, parts.server), close };
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { FastifyReply } from "fastify";
-import { fail } from "../failure/fail.js";
-import { ServingError } from "../failure/serving-error.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
 import type { Edge } from "./edge.js";
 import { encodeJson } from "./encode-json.js";
 import { exchangeOf } from "./exchange.js";
@@ -35,34 +35,23 @@ export const jsonType = "application/json; charset=utf-8";
 export function writeFailure(edge: Edge, reply: FastifyReply, error: unknown, place?: FailedApi): void {
   const exchange = exchangeOf(reply);
   if (reply.sent || exchange.isEnded) return;
-  const failure = toServingError(error);
+  const failure = toServingError(error, place?.service ?? "", place?.name ?? "");
   exchange.failureId = failure.id;
-  const body = createFailureBody(edge, failure, exchange.context.id, place);
+  const body = createFailureBody(edge, failure, exchange.context.id);
   const text = formatFailure(body);
   exchange.bodyBytes = Buffer.byteLength(text);
-  reply.code(failure.httpStatus).header("content-type", jsonType);
+  // An author may have thrown any number.
+  const isStatus = failure.httpStatus >= 400 && failure.httpStatus <= 599;
+  reply.code(isStatus ? failure.httpStatus : 500).header("content-type", jsonType);
   const retryAfter = retryAfterSeconds(failure);
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
   if (edge.isClosing) reply.header("connection", "close");
   reply.send(text);
 }
 
-/** Anything thrown, as the one error class that may leave. */
-export function toServingError(error: unknown): ServingError {
-  if (error instanceof ServingError) return error;
-  return fail("unhandled_error", { error: String(error) }, { cause: error });
-}
-
 /** What the caller may read of a failure; logs what it may not, under an incident id that is in both. */
-export function createFailureBody(
-  edge: Edge,
-  failure: ServingError,
-  requestId: string,
-  place?: FailedApi,
-): FailureBody {
-  const { code, id } = failure;
-  const service = failure.service || (place?.service ?? "");
-  const api = failure.api || (place?.name ?? "");
+export function createFailureBody(edge: Edge, failure: ServingError, requestId: string): FailureBody {
+  const { code, id, service, api } = failure;
   if (id !== "unhandled_error") {
     const incident = failure.incident === undefined ? undefined : { incident: failure.incident };
     return { error: failure.message, code, id, service, api, details: failure.details, ...incident, requestId };

@@ -1,17 +1,20 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
+import type { ServingError } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
 import type { Edge } from "./edge.js";
 import { encodeJson } from "./encode-json.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { type AnswerForm, type OutputForm, pickOffer } from "./output-form.js";
 import { type StreamForm, streamFormOf, streamOffers } from "./stream-form.js";
-import { createFailureBody, formatFailure, toServingError } from "./write-failure.js";
+import { createFailureBody, type FailedApi, formatFailure } from "./write-failure.js";
 
 /** What one stream is written as. */
 export interface StreamAnswer {
   readonly items: AsyncIterableIterator<unknown>;
   readonly form: AnswerForm;
   readonly output: OutputForm;
+  readonly api: FailedApi;
 }
 
 /**
@@ -22,7 +25,7 @@ export interface StreamAnswer {
  * takes it for complete: with an error event, or with a last line that is a failure body and a connection cut off.
  */
 export async function writeStream(edge: Edge, reply: FastifyReply, answer: StreamAnswer): Promise<void> {
-  const { items, form, output } = answer;
+  const { items, form, output, api } = answer;
   const exchange = exchangeOf(reply);
   try {
     const first = await items.next();
@@ -39,7 +42,7 @@ export async function writeStream(edge: Edge, reply: FastifyReply, answer: Strea
       }
       response.end();
     } catch (error) {
-      endFailed(edge, exchange, { response, stream, error });
+      endFailed(edge, exchange, { response, stream, failure: toServingError(error, api.service, api.name) });
     }
   } finally {
     await items.return?.();
@@ -83,12 +86,11 @@ async function writeChunk(edge: Edge, exchange: Exchange, response: ServerRespon
 interface FailedStream {
   readonly response: ServerResponse;
   readonly stream: StreamForm;
-  readonly error: unknown;
+  readonly failure: ServingError;
 }
 
-function endFailed(edge: Edge, exchange: Exchange, { response, stream, error }: FailedStream): void {
+function endFailed(edge: Edge, exchange: Exchange, { response, stream, failure }: FailedStream): void {
   if (exchange.isEnded) return;
-  const failure = toServingError(error);
   exchange.failureId = failure.id;
   const body = formatFailure(createFailureBody(edge, failure, exchange.context.id));
   exchange.guardWriting(edge.settings.bodyTimeoutMs);

@@ -1,111 +1,43 @@
-import { type Logger, silentLogger } from "../../src/base/logger.js";
-import { CallScope, type CallTime, systemTime } from "../../src/call/call-scope.js";
-import { type ApiTarget, invoke, invokeStream } from "../../src/call/invoke.js";
-import { createTarget, readApi } from "../../src/define/api.js";
+import { planApp } from "../../src/app/plan-app.js";
+import { startApp } from "../../src/app/start-app.js";
+import { silentLogger } from "../../src/base/logger.js";
+import { systemTime } from "../../src/call/call-scope.js";
 import type { ServiceClass } from "../../src/define/depends.js";
-import { describeService } from "../../src/define/describe-service.js";
-import { fail } from "../../src/failure/fail.js";
-import { ServingError } from "../../src/failure/serving-error.js";
-import type { Graph } from "../../src/graph/graph.js";
-import type { EdgeCall, EntryCaller } from "../../src/handle/pending-call.js";
 import { createHttpServer, type HttpServer, type HttpServerParts } from "../../src/http/server.js";
-import type { HttpSettings } from "../../src/options/settings.js";
+import type { HttpSettings, ServiceSettings } from "../../src/options/settings.js";
 
-/** Settings of a test's server. */
-export const testSettings: HttpSettings = {
-  cors: false,
-  maxBodyBytes: 1_000_000,
-  maxBodyDepth: 64,
-  maxHeaderBytes: 16_384,
-  bodyTimeoutMs: 10_000,
-  maxConnections: 100,
-  accessLog: false,
-};
+/** A server that takes its app along when it closes. */
+export interface TestServer extends HttpServer, AsyncDisposable {}
 
-/** Calls a service in place, with scopes as a real handle makes them: what the edge is tested against. */
-export function createTestCaller(service: ServiceClass, name: string, time: CallTime = systemTime): EntryCaller {
-  const instance = new service() as Record<string, unknown>;
-  const targets = new Map<string, ApiTarget>();
-  for (const [field, value] of Object.entries(instance)) {
-    const definition = readApi(value);
-    if (definition !== undefined) targets.set(field, createTarget(definition));
-  }
-  const start = (api: string, call: EdgeCall) => {
-    const now = time.clock.now();
-    const deadline = call.timeoutMs === undefined ? Number.POSITIVE_INFINITY : now + call.timeoutMs;
-    const caller = { service: "http", api: call.route };
-    const { input, request } = call;
-    return new CallScope({ service: name, api, input, deadline, caller, request, outside: true }, undefined, time, now);
-  };
-  const place = (api: string) => ({ service: name, api });
-  return {
-    call(api, call) {
-      const scope = start(api, call);
-      const cancelled = new Promise<never>((_, reject) => scope.onCancel(reject));
-      const work = invoke(targets.get(api) as ApiTarget, call.input, scope, true);
-      const reply = Promise.race([work, cancelled]).finally(() => scope.close());
-      return { scope, reply: reply.catch((error: unknown) => Promise.reject(toFailure(error, place(api)))) };
-    },
-    open(api, call) {
-      const scope = start(api, call);
-      return { scope, items: readItems(targets.get(api) as ApiTarget, call.input, scope, place(api)) };
-    },
-  };
+/** What a test may want otherwise. */
+export interface TestServerOptions {
+  readonly settings?: Partial<HttpSettings>;
+  readonly parts?: Partial<HttpServerParts>;
 }
 
-async function* readItems(target: ApiTarget, input: unknown, scope: CallScope, place: Place) {
-  const cancelled = new Promise<never>((_, reject) => scope.onCancel(reject));
-  cancelled.catch(() => {});
-  const items = invokeStream(target, input, scope, true);
-  try {
-    for (;;) {
-      const step = await Promise.race([items.next(), cancelled]);
-      if (step.done) return;
-      yield step.value;
-    }
-  } catch (error) {
-    throw toFailure(error, place);
-  } finally {
-    scope.close();
-    void items.return().catch(() => {});
-  }
-}
-
-interface Place {
-  readonly service: string;
-  readonly api: string;
-}
-
-function toFailure(error: unknown, place: Place): ServingError {
-  if (!(error instanceof ServingError))
-    return fail("unhandled_error", { error: String(error) }, { ...place, cause: error });
-  const { code, id, message, details, httpStatus } = error;
-  return new ServingError({ code, id, message, details, httpStatus, ...place });
-}
-
-/** The graph of one service without dependencies. */
-export function createTestGraph(service: ServiceClass): Graph {
-  const descriptor = describeService(service);
-  return { entry: descriptor.name, services: new Map([[descriptor.name, descriptor]]), edges: [] };
-}
-
-/** An HTTP server in front of one service, called in place. It does not listen until asked to. */
+/** The real edge in front of a real app, in this process; it has no port until it is asked to listen. */
 export async function createTestServer(
   service: ServiceClass,
-  settings: Partial<HttpSettings> = {},
-  parts: Partial<HttpServerParts> = {},
-): Promise<HttpServer> {
-  const graph = createTestGraph(service);
-  const log: Logger = silentLogger;
-  return createHttpServer({
+  { settings = {}, parts = {} }: TestServerOptions = {},
+): Promise<TestServer> {
+  const { plan } = planApp(service, { flags: {}, env: {}, appFile: { path: "test", value: { placement: "inline" } } });
+  const { graph, settings: decided } = plan;
+  const { time = systemTime, log = silentLogger } = parts;
+  const app = await startApp(plan, { time, log });
+  const server = await createHttpServer({
     graph,
-    settings: { ...testSettings, ...settings },
+    settings: { ...decided.server.http, accessLog: false, ...settings },
     server: { host: "127.0.0.1", port: 0 },
-    apis: new Map(),
-    caller: createTestCaller(service, graph.entry, parts.time),
-    readiness: async () => ({ isReady: true, services: [] }),
+    apis: (decided.services.get(graph.entry) as ServiceSettings).apis,
+    caller: app.caller,
+    readiness: () => app.readiness(),
     metrics: async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" }),
     log,
     ...parts,
   });
+  const close = async () => {
+    await server.close();
+    await app.stop();
+  };
+  return { ...server, close, [Symbol.asyncDispose]: close };
 }
