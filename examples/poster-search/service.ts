@@ -18,6 +18,17 @@ const Vector = tensor("float32", [sentenceDimensions]);
 const Branch = z.enum(["text", "objects", "faces"]);
 type Branch = z.infer<typeof Branch>;
 
+/** What is known of a poster once every branch has been heard. */
+const Description = {
+  caption: z.string(),
+  words: z.array(z.string()),
+  things: z.array(z.string()),
+  faces: z.int(),
+  /** Branches that failed; the caption goes without them. */
+  missing: z.array(Branch),
+  vector: Vector,
+};
+
 /** Finds things of eighty kinds: boats, vases, trains … */
 export class Objects extends Service({ resources: { cpu: 1, memory: "512Mi" } }) {
   #model!: ObjectDetectionModel;
@@ -105,13 +116,59 @@ export class Rank extends Service({ placement: "inline" }) {
   );
 }
 
-/** Describes posters and finds the one that answers a question. */
-export class PosterSearch extends Service({ timeoutMs: 30_000 }) {
+/** Reads the text of a picture: finding it and recognising it are two models, and one step to whoever asks. */
+export class TextReader extends Service({ placement: "inline" }) {
   detector = depends(TextDetector);
   recognizer = depends(TextRecognizer);
+
+  read = api({ summary: "The lines of text in a picture.", input: Picture, output: z.array(Line) }, async (picture) => {
+    const found = await this.detector.detect(picture);
+    return this.recognizer.read(found.map(({ strip }) => strip));
+  });
+}
+
+/** Looks at a poster in three ways at once and says what it saw. */
+export class Describer extends Service({ placement: "inline" }) {
+  text = depends(TextReader);
   objects = depends(Objects);
   faces = depends(Faces);
   fusion = depends(Fusion);
+  embedder = depends(Embedder);
+
+  describe = api(
+    { summary: "Says what is on a poster, in words and as a vector.", input: Picture, output: Description },
+    async (picture) => {
+      const found = await Promise.all([
+        attempt("text", this.text.read(picture)),
+        attempt("objects", this.objects.find(picture)),
+        attempt("faces", this.faces.find(picture)),
+      ]);
+      const [lines, objects, faces] = found;
+      const missing = found.filter((branch) => branch.failed).map((branch) => branch.name);
+      if (missing.length === found.length) {
+        throw new ServingError({
+          code: "unavailable",
+          id: "no_branch",
+          message: "None of the three detectors answered.",
+        });
+      }
+      const findings = { lines: lines.values, objects: objects.values, faces: faces.values };
+      const caption = await this.fusion.caption(findings);
+      return {
+        caption,
+        words: pickWords(findings),
+        things: pickThings(findings),
+        faces: faces.values.length,
+        missing,
+        vector: await this.embedder.embed(caption),
+      };
+    },
+  );
+}
+
+/** Describes posters and finds the one that answers a question. */
+export class PosterSearch extends Service({ timeoutMs: 30_000 }) {
+  describer = depends(Describer);
   embedder = depends(Embedder);
   rank = depends(Rank);
 
@@ -119,17 +176,9 @@ export class PosterSearch extends Service({ timeoutMs: 30_000 }) {
     {
       summary: "Says what is on a poster, in words and as a vector to keep for searching.",
       input: { poster: Poster },
-      output: {
-        caption: z.string(),
-        words: z.array(z.string()),
-        things: z.array(z.string()),
-        faces: z.int(),
-        /** Branches that failed; the caption goes without them. */
-        missing: z.array(Branch),
-        vector: Vector,
-      },
+      output: Description,
     },
-    ({ poster }) => this.#describe(poster),
+    ({ poster }) => this.describer.describe(decodePicture(poster)),
   );
 
   search = api(
@@ -164,45 +213,15 @@ export class PosterSearch extends Service({ timeoutMs: 30_000 }) {
     },
     async ({ poster, question }) => {
       // The question does not wait for the poster.
-      const [{ caption, vector }, asked] = await Promise.all([this.#describe(poster), this.embedder.embed(question)]);
+      const [{ caption, vector }, asked] = await Promise.all([
+        this.describer.describe(decodePicture(poster)),
+        this.embedder.embed(question),
+      ]);
       const posters = new Tensor("float32", [1, sentenceDimensions], vector.data);
       const scores = await this.rank.score({ question: asked, posters });
       return { score: scores.data[0] ?? -1, caption };
     },
   );
-
-  async #describe(poster: File) {
-    const picture = await decodePicture(poster);
-    const found = await Promise.all([
-      attempt("text", this.#readText(picture)),
-      attempt("objects", this.objects.find(picture)),
-      attempt("faces", this.faces.find(picture)),
-    ]);
-    const [lines, objects, faces] = found;
-    const missing = found.filter((branch) => branch.failed).map((branch) => branch.name);
-    if (missing.length === found.length) {
-      throw new ServingError({
-        code: "unavailable",
-        id: "no_branch",
-        message: "None of the three detectors answered.",
-      });
-    }
-    const findings = { lines: lines.values, objects: objects.values, faces: faces.values };
-    const caption = await this.fusion.caption(findings);
-    return {
-      caption,
-      words: pickWords(findings),
-      things: pickThings(findings),
-      faces: faces.values.length,
-      missing,
-      vector: await this.embedder.embed(caption),
-    };
-  }
-
-  async #readText(picture: Awaited<ReturnType<typeof decodePicture>>) {
-    const found = await this.detector.detect(picture);
-    return this.recognizer.read(found.map(({ strip }) => strip));
-  }
 }
 
 /** A branch that fails finds nothing; but when the caller itself has gone, there is nobody to answer. */

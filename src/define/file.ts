@@ -17,8 +17,8 @@ export interface FileSchema extends Schema<Blob, File> {
 /**
  * A Standard Schema for an uploaded file.
  *
- * Takes a `Blob` or a `File` and gives a `File`; over HTTP a part of a multipart body, or the whole body of an api whose
- * only input it is; in JSON `{ name?, contentType, data }` with `data` in base64.
+ * Takes a `Blob` or a `File` and gives a `File`; over HTTP a part of a multipart body, or the whole body where the api's
+ * input is the file itself; in JSON `{ name?, contentType, data }` with `data` in base64.
  */
 export function file(options: FileOptions = {}): FileSchema {
   const contentTypes = options.contentType === undefined ? [] : [options.contentType].flat();

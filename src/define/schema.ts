@@ -64,10 +64,18 @@ export function formatPath(path: StandardSchemaV1.Issue["path"]): string {
   return text;
 }
 
+interface JsonSchemaOptions {
+  readonly target: string;
+  readonly libraryOptions: Readonly<Record<string, unknown>>;
+}
+
+/** One custom type must not hide the rest of a schema: zod then says "anything" there instead of refusing the whole. */
+const conversion: JsonSchemaOptions = { target: "draft-2020-12", libraryOptions: { unrepresentable: "any" } };
+
 /** The converter that Standard JSON Schema (https://standardschema.dev/json-schema) puts on a schema. */
 interface JsonSchemaConverter {
-  input(options: { target: string }): JsonSchema;
-  output(options: { target: string }): JsonSchema;
+  input(options: JsonSchemaOptions): JsonSchema;
+  output(options: JsonSchemaOptions): JsonSchema;
 }
 
 /**
@@ -80,7 +88,7 @@ export function jsonSchemaOf(schema: Schema, side: "input" | "output"): JsonSche
   const converter = (schema["~standard"] as { jsonSchema?: JsonSchemaConverter }).jsonSchema;
   if (converter === undefined) return undefined;
   try {
-    const { $schema: _, ...rest } = converter[side]({ target: "draft-2020-12" });
+    const { $schema: _, ...rest } = converter[side](conversion);
     return rest;
   } catch {
     return undefined;
