@@ -23,6 +23,7 @@ describe("ekiben", { concurrency: 2 }, () => {
 
   const usage: readonly (readonly [args: readonly string[], message: RegExp])[] = [
     [["serv"], /there is no command serv; did you mean serve\?/],
+    [["--verison"], /there is no command --verison; did you mean --version\?/],
     [["service.ts"], /did you mean serve service\.ts\?/],
     [["serve", "--prot", "1"], /there is no flag --prot; did you mean --port\?/],
     [["graph", "--port", "1"], /there is no flag --port/],

@@ -54,7 +54,7 @@ const fileName = (name: string, type: string): string => {
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** A value that a JSON Schema is likely to accept; `undefined` where none is easily made. */
-export function sampleOf(schema: JsonSchema, root: JsonSchema = schema, depth = 0): unknown {
+function sampleOf(schema: JsonSchema, root: JsonSchema = schema, depth = 0): unknown {
   if (depth > 6) return undefined;
   const known = schema["const"] ?? schema["default"] ?? (schema["examples"] as unknown[] | undefined)?.[0];
   if (known !== undefined) return known;

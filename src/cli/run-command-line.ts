@@ -53,7 +53,7 @@ function findCommand(name: string): Command {
   if (found !== undefined) return found;
   const known = commands.map((command) => command.name);
   const looksLikeFile = /\.[cm]?[jt]s(:|$)/.test(name);
-  const nearest = looksLikeFile ? `serve ${name}` : pickNearest(name, known);
+  const nearest = looksLikeFile ? `serve ${name}` : pickNearest(name, [...known, "--help", "--version"]);
   throw fail("unknown_command", { command: name, known, nearest });
 }
 

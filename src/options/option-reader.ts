@@ -86,7 +86,9 @@ export class OptionReader {
    */
   offerFields(fields: unknown, at: Target & Place, skip: readonly string[] = []): void {
     if (!isFields(fields)) {
-      const details = { option: "", value: fields, expected: "an object of options", source: at.where };
+      const isFile = at.source === "app file" && !at.where.includes(" ");
+      const expected = isFile ? "an object of options as its default export" : "an object of options";
+      const details = { option: "", value: fields, expected, source: at.where };
       this.addFault("invalid_option", details, { ...at, name: at.source === "app file" ? at.where : "" });
       return;
     }

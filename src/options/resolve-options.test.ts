@@ -219,7 +219,7 @@ describe("resolveOptions", () => {
 
   it("refuses an app file that is no object", () => {
     assert.deepEqual(messages(config(undefined)), [
-      "ekiben.config.ts: it is undefined (ekiben.config.ts); expected an object of options",
+      "ekiben.config.ts: it is undefined (ekiben.config.ts); expected an object of options as its default export",
     ]);
   });
 
