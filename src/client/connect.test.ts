@@ -175,11 +175,11 @@ describe("a failure of a call", () => {
   });
 
   it("has the fix of the table when it is one of ekiben's own", async () => {
-    const body = { error: "full", code: "resource_exhausted", id: "lane_full", details: null };
+    const body = { error: "full", code: "resource_exhausted", id: "lane_full", details: null, retryable: false };
     await using stub = await startStub({ run: { answer: (request) => answerJson(request, body, 429) } });
     const failure = await failureOf((await connectTo(stub.url))["run"]?.() as Promise<unknown>);
     assert.match(failure.fix ?? "", /Retry with backoff/);
-    assert.deepEqual([failure.details, failure.retryable, failure.incident], [{}, true, undefined]);
+    assert.deepEqual([failure.details, failure.retryable, failure.incident], [{}, false, undefined]);
   });
 
   it("is invalid_response when the answer is cut off or is not JSON", async () => {

@@ -50,6 +50,7 @@ export function parseFailure(text: string, url: string, status: number): Serving
     service: read("service"),
     api: read("api"),
     incident: read("incident"),
+    retryable: typeof body["retryable"] === "boolean" ? body["retryable"] : undefined,
     httpStatus: status === 200 ? undefined : status,
     fix: row?.fix,
     cause: origin,
