@@ -14,7 +14,7 @@ const keepExact = (_, value, context) =>
 const lineLength = 64;
 
 /** JSON for people: short lists and objects on one line, long lists of numbers filled like a paragraph. */
-function print(value, indent = "") {
+function print(value, indent = "", isCompact = false) {
   if (value instanceof Exact) return value.text;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "";
   const isList = Array.isArray(value);
@@ -26,8 +26,8 @@ function print(value, indent = "") {
   if (parts.length === 0) return open + close;
   const line = parts.join(", ");
   const isShort = line.length + indent.length <= lineLength && !line.includes("\n");
-  if (isShort && (isList || indent !== "")) return isList ? "[" + line + "]" : "{ " + line + " }";
-  const isFilled = isList && value.every((item) => typeof item !== "object" && String(item).length < 24);
+  if (isShort && (isList || isCompact || indent !== "")) return isList ? "[" + line + "]" : "{ " + line + " }";
+  const isFilled = isList && value.every((item) => typeof item !== "object" && String(item).length <= 24);
   return open + "\n" + inner + (isFilled ? fill(parts, inner) : parts.join(",\n" + inner)) + "\n" + indent + close;
 }
 
@@ -66,9 +66,9 @@ function parse(text) {
   }
 }
 
-const drawText = (text) => {
+const drawText = (text, isCompact) => {
   const parsed = parse(text);
-  return el("pre", {}, parsed === undefined ? text : colour(print(parsed.value)));
+  return el("pre", {}, parsed === undefined ? text : colour(print(parsed.value, "", isCompact)));
 };
 const formatSize = (bytes) => (bytes < 1000 ? bytes + " B" : bytes < 1e6 ? (bytes / 1000).toFixed(1) + " kB" : (bytes / 1e6).toFixed(1) + " MB");
 const formatTime = (ms) => (ms < 10000 ? Math.round(ms) + " ms" : (ms / 1000).toFixed(1) + " s");
@@ -77,7 +77,7 @@ const formatTime = (ms) => (ms < 10000 ? Math.round(ms) + " ms" : (ms / 1000).to
 
 const shownHeaders = ["x-request-id", "content-type", "content-disposition", "retry-after", "server-timing"];
 
-async function callApi(url, request, place) {
+async function callApi(url, request, { place, isStream }) {
   const started = performance.now();
   const elapsed = () => performance.now() - started;
   const status = el("p", { class: "status", role: "status" }, el("b", { class: "plain" }, "Waiting …"));
@@ -93,9 +93,8 @@ async function callApi(url, request, place) {
     more.append(el("div", { class: "headers" }, headers.map((name) => el("div", {}, name + ": " + response.headers.get(name)))));
     tell(word, response.ok ? "" : "bad", formatTime(elapsed()) + " to headers");
     const type = essence(response.headers.get("content-type"));
-    const isStream = /^(text\/event-stream|application\/x-ndjson)$/.test(type) || (!response.headers.has("content-length") && type === "text/plain");
     if (!response.ok) return await showRefusal(response, more, () => tell(word, "bad", formatTime(elapsed())));
-    if (isStream) return await showStream(response, type, { more, elapsed, tell: (kind, ...facts) => tell(word, kind, ...facts) });
+    if (isStream && /^(text\/event-stream|application\/x-ndjson|text\/plain)$/.test(type)) return await showStream(response, type, { status, more, elapsed, tell: (kind, ...facts) => tell(word, kind, ...facts) });
     const blob = await response.blob();
     tell(word, "", formatTime(elapsed()), formatSize(blob.size));
     more.append(await drawBody(blob, type, response.headers.get("content-disposition")));
@@ -153,7 +152,13 @@ function readDataUrl(blob) {
 const maxShown = 1000;
 
 /** Shows items as they come; what a stream was cut off by is told after them. */
-async function showStream(response, type, { more, elapsed, tell }) {
+async function showStream(response, type, { status, more, elapsed, tell }) {
+  // Read aloud is how a stream ended, not every item on the way.
+  status.setAttribute("aria-live", "off");
+  const end = (...facts) => {
+    status.setAttribute("aria-live", "polite");
+    tell(...facts);
+  };
   const isText = type === "text/plain";
   const list = isText ? el("pre", {}) : el("ul", { class: "items" });
   const box = el("div", { class: "body", tabindex: "0", role: "region", "aria-label": "Items of the answer" }, list);
@@ -165,13 +170,13 @@ async function showStream(response, type, { more, elapsed, tell }) {
     last ??= { first: elapsed() };
     last.text = text;
     const isAtEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 24;
-    list.append(isText ? text : el("li", {}, el("time", {}, formatTime(elapsed())), drawText(text)));
+    list.append(isText ? text : el("li", {}, el("time", {}, formatTime(elapsed())), drawText(text, true)));
     if (list.childNodes.length > maxShown) list.firstChild.remove();
     if (isAtEnd) box.scrollTop = box.scrollHeight;
     tell("", formatTime(elapsed()), ...facts());
   };
   const fail = (failure) => {
-    tell("bad", "failed after " + formatTime(elapsed()), ...facts());
+    end("bad", "failed after " + formatTime(elapsed()), ...facts());
     more.append(drawFailure(failure));
   };
   try {
@@ -179,12 +184,12 @@ async function showStream(response, type, { more, elapsed, tell }) {
       if (event.name === "error") return fail(parse(event.text)?.value ?? { error: event.text });
       add(event.text);
     }
-    tell("", formatTime(elapsed()), ...facts(), count > maxShown ? "the last " + maxShown + " shown" : "complete");
+    end("", formatTime(elapsed()), ...facts(), count > maxShown ? "the last " + maxShown + " shown" : "complete");
   } catch (error) {
-    if (error.name === "AbortError") return tell("plain", "stopped after " + formatTime(elapsed()), ...facts());
+    if (error.name === "AbortError") return end("plain", "stopped after " + formatTime(elapsed()), ...facts());
     const failure = parse(last?.text ?? "")?.value;
     const isFailure = isObject(failure) && typeof failure.error === "string" && typeof failure.code === "string";
-    if (isFailure) list.lastChild.remove();
+    if (isFailure && count-- > 0) list.lastChild.remove();
     fail(isFailure ? failure : { error: "The stream was cut off before its end." });
   }
 }

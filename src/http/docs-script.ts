@@ -159,11 +159,9 @@ function drawType(given) {
 function drawField(name, given, required) {
   const schema = resolve(given);
   const mark = required?.includes(name) ? el("span", { class: "must" }, "required") : el("span", { class: "may" }, "optional");
-  const head = el("div", { class: "field" }, el("span", { class: "name" }, name), drawType(schema), required === undefined ? undefined : mark);
-  const about = [
-    el("div", { class: "notes" }, notesOf(schema).join(" · ")),
-    schema.description ? el("div", { class: "text" }, schema.description) : undefined,
-  ];
+  const notes = el("span", { class: "notes" }, notesOf(schema).join(" · "));
+  const head = el("div", { class: "field" }, el("span", { class: "name" }, name), drawType(schema), required === undefined ? undefined : mark, notes);
+  const about = schema.description ? el("div", { class: "text" }, schema.description) : "";
   const inside = insideOf(schema);
   if (inside === undefined) return [head, about];
   const details = el("details", { ontoggle: () => details.children.length === 1 && details.append(...inside()) }, el("summary", {}, head));
@@ -181,23 +179,23 @@ function drawSchema(given) {
   return [el("ul", { class: "fields" }, el("li", {}, line, about, inside === undefined ? [] : inside()))];
 }
 
-const part = (title, types, ...children) =>
-  el("div", { class: "part" }, el("h3", {}, title, types ? el("span", { class: "types" }, types) : undefined), children);
+const part = (side, title, types, ...children) =>
+  el("div", { class: "part " + side }, el("h3", {}, title, types ? el("span", { class: "types" }, types) : undefined), children);
 
 function drawInput(api) {
   const entries = Object.entries(api.operation.requestBody?.content ?? {});
-  if (entries.length === 0) return part("Input", "", el("p", { class: "quiet" }, "None."));
+  if (entries.length === 0) return part("input", "Input", "", el("p", { class: "quiet" }, "None."));
   const files = entries.filter(([type]) => !isJson(type) && type !== "multipart/form-data" && type !== "text/plain");
   const [, media] = entries.find(([type]) => isJson(type)) ?? entries[0];
-  return part("Input", entries.map(([type]) => type).join(", "), drawSchema(media.schema), files.length > 0 && isFile(resolve(media.schema)) ? el("p", { class: "notes" }, "Sent as the body itself, or as a part of a form.") : undefined);
+  return part("input", "Input", entries.map(([type]) => type).join(", "), drawSchema(media.schema), files.length > 0 && isFile(resolve(media.schema)) ? el("p", { class: "notes" }, "Sent as the body itself, or as a part of a form.") : undefined);
 }
 
 function drawOutput(api) {
   const entries = Object.entries(api.answers);
   const [, media] = entries.find(([, { "x-ekiben-item": item }]) => item) ?? entries.find(([type]) => isJson(type)) ?? entries[0] ?? [];
   const types = entries.map(([type]) => type).join(", ");
-  if (media === undefined) return part("Output", "", el("p", { class: "quiet" }, "None."));
-  return part(api.isStream ? "Output, item by item" : "Output", types, drawSchema(media["x-ekiben-item"] ?? media.schema));
+  if (media === undefined) return part("output", "Output", "", el("p", { class: "quiet" }, "None."));
+  return part("output", api.isStream ? "Output, item by item" : "Output", types, drawSchema(media["x-ekiben-item"] ?? media.schema));
 }
 
 function drawFailures(responses) {
@@ -213,7 +211,7 @@ function drawFailures(responses) {
     return [el("dt", {}, status === "default" ? "any" : status), el("dd", {}, lines.length > 0 ? lines : response.description ?? "")];
   });
   const title = el("summary", {}, "Failures", el("span", {}, failed.map(([status]) => status).filter((status) => status !== "default").join(" ")));
-  return el("div", { class: "part" }, el("details", { class: "more" }, title, el("dl", { class: "failures" }, rows)));
+  return el("div", { class: "part folded" }, el("details", { class: "more" }, title, el("dl", { class: "failures" }, rows)));
 }
 
 function drawHeaders(parameters) {
@@ -222,7 +220,7 @@ function drawHeaders(parameters) {
   const fields = headers.map((header) => [header.name, { ...resolve(header.schema), description: header.description }]);
   const names = headers.map((header) => header.name).join(", ");
   const required = headers.filter((header) => header.required).map((header) => header.name);
-  return el("div", { class: "part" }, el("details", { class: "more" }, el("summary", {}, "Headers", el("span", {}, names)), drawFields(fields, required)));
+  return el("div", { class: "part folded" }, el("details", { class: "more" }, el("summary", {}, "Headers", el("span", {}, names)), drawFields(fields, required)));
 }
 
 function drawApi(api) {
@@ -255,6 +253,8 @@ function markCurrent(links) {
     for (const { target, isIntersecting } of entries) isIntersecting ? seen.add(target.id) : seen.delete(target.id);
     const current = [...links.keys()].find((id) => seen.has(id));
     for (const [id, link] of links) id === current ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
+    const link = links.get(current);
+    link?.closest("ul").scrollTo({ left: link.offsetLeft - 48, behavior: "smooth" });
   }, { rootMargin: "-12% 0px -55%" });
   for (const id of links.keys()) observer.observe(document.getElementById(id));
 }

@@ -58,6 +58,7 @@ figure img { display: block; min-width: 560px; max-width: 100%; max-height: 520p
 h3 { font-size: 13px; font-weight: 620; display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 10px; }
 h3 .types { font: 12px/1.5 var(--mono); color: var(--muted); overflow-wrap: anywhere; }
 .part + .part { margin-top: 30px; }
+.folded + .folded { margin-top: 14px; }
 
 .fields { margin-top: 8px; border-top: 1px solid var(--soft); }
 .fields > li { padding: 9px 0; border-bottom: 1px solid var(--soft); }
@@ -69,9 +70,11 @@ h3 .types { font: 12px/1.5 var(--mono); color: var(--muted); overflow-wrap: anyw
 .field .type.special { color: var(--number); }
 .must { font-size: 12px; color: var(--bad); }
 .may { font-size: 12px; color: var(--muted); }
+.output .must, .input .may { display: none; }
 .notes { font-size: 13px; color: var(--muted); overflow-wrap: anywhere; }
 .notes:empty { display: none; }
-.text { font-size: 14px; max-width: 62ch; white-space: pre-line; overflow-wrap: anywhere; }
+.part > .notes { margin-top: 8px; }
+.text { font-size: 14px; margin-top: 1px; max-width: 62ch; white-space: pre-line; overflow-wrap: anywhere; }
 .variant { font-size: 12px; color: var(--muted); padding-top: 8px; }
 summary { cursor: pointer; }
 summary::-webkit-details-marker { display: none; }
@@ -93,6 +96,7 @@ summary::-webkit-details-marker { display: none; }
 .try { background: var(--panel); border: 1px solid var(--edge); border-radius: 10px; min-width: 0; }
 .try > * { padding: 14px 16px; }
 .try > * + * { border-top: 1px solid var(--edge); }
+form { display: grid; gap: 12px; }
 .bar { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 14px; }
 .bar h3 { margin-right: auto; }
 .choice { display: inline-flex; align-items: center; gap: 6px; font-size: 12.5px; color: var(--muted); min-width: 0; }
@@ -103,7 +107,8 @@ textarea[aria-invalid] { border-color: var(--bad); }
 input { width: 100%; padding: 6px 10px; font-size: 14px; }
 input[type=file] { padding: 7px 10px; font-size: 13px; color: var(--muted); }
 ::file-selector-button { font: 500 12.5px var(--sans); color: var(--text); background: var(--soft); border: 1px solid var(--edge); border-radius: 5px; padding: 3px 9px; margin-right: 10px; cursor: pointer; }
-.inputs { display: grid; gap: 12px; margin-top: 12px; }
+.inputs { display: grid; gap: 12px; }
+.inputs select { min-width: 120px; padding: 6px 8px; }
 .inputs label { display: block; margin-bottom: 4px; font: 600 12.5px/1.5 var(--mono); }
 .inputs label span { font-weight: 400; color: var(--muted); margin-left: 8px; }
 .warning { margin-top: 8px; font-size: 13px; color: var(--bad); overflow-wrap: anywhere; }
@@ -114,8 +119,9 @@ button.primary { background: var(--accent); border-color: var(--accent); color: 
 button.primary:hover { filter: brightness(1.08); }
 button.primary.running { background: transparent; color: var(--bad); border-color: currentColor; }
 button.small { padding: 5px 9px; font-size: 12px; font-weight: 450; }
-.send { display: flex; flex-wrap: wrap; align-items: center; gap: 10px; margin-top: 12px; }
+.send { display: flex; flex-wrap: wrap; align-items: center; gap: 10px; }
 .send kbd { font: 12px var(--sans); color: var(--muted); }
+@media (hover: none) { .send kbd { display: none; } }
 .status { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 12px; font-size: 13px; color: var(--muted); }
 .status b { color: var(--good); font-weight: 620; }
 .status b.bad { color: var(--bad); }

@@ -92,7 +92,7 @@ function jsonMode(type, media) {
   };
   load(firstValue(media));
   area.addEventListener("input", check);
-  const picker = choice("Example", examples.map(([name]) => name), () => {
+  const picker = choice("Example", examples.map(([name]) => name.replace(/^example (?=\d)/, "")), () => {
     load(examples[picker.select.selectedIndex][1]);
     area.dispatchEvent(new Event("input", { bubbles: true }));
   });
@@ -165,7 +165,7 @@ function formMode(schema, jsonSchema, examples) {
   };
   const curl = () => rows.flatMap(({ name, isFile, input }) => {
     if (isFile) return [...(input.files.length > 0 ? input.files : [{ name }])].map((file) => "-F " + quote(name + "=@" + file.name));
-    return input.value === "" ? [] : ["-F " + quote(name + "=" + input.value)];
+    return input.value === "" ? [] : [(/^[@<]|;/.test(input.value) ? "--form-string " : "-F ") + quote(name + "=" + input.value)];
   });
   const nodes = rows.map(({ name, isRequired, type, input }, i) => {
     input.id = "field-" + nextId++;
@@ -193,7 +193,7 @@ function formInput(schema, asJson, example) {
   const isText = schema.type === "string";
   const isNumber = schema.type === "number" || schema.type === "integer";
   const text = value === undefined ? "" : isText ? String(value) : print(value);
-  const input = isText || isNumber ? el("input", { type: "text", inputmode: isNumber ? "decimal" : undefined }) : el("textarea", { rows: 1, spellcheck: "false" });
+  const input = isText || isNumber ? el("input", { type: "text", inputmode: isNumber ? "decimal" : undefined }) : el("textarea", { rows: 1, spellcheck: "false", placeholder: "JSON" });
   input.value = text;
   return { type, input };
 }
@@ -233,7 +233,7 @@ function drawTry(api) {
     button.textContent = "Stop";
     button.classList.add("running");
     if (accept.select.value) request.headers.accept = accept.select.value;
-    await callApi(url, { method: "POST", ...request, signal: running.signal }, result);
+    await callApi(url, { method: "POST", ...request, signal: running.signal }, { place: result, isStream: api.isStream });
     running = undefined;
     button.textContent = "Send";
     button.classList.remove("running");
@@ -244,7 +244,7 @@ function drawTry(api) {
   };
   const keys = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && !running && submit(event);
   const choices = [extra, modes.size > 1 ? body.node : undefined, offers.length > 1 ? accept.node : undefined];
-  const form = el("form", { onsubmit: submit, oninput: () => update(), onkeydown: keys }, el("div", { class: "bar" }, el("h3", {}, "Try it"), choices), place, el("div", { class: "send" }, button, modes.size > 0 ? el("kbd", {}, "Ctrl + Enter") : undefined));
+  const form = el("form", { onsubmit: submit, oninput: () => update(), onkeydown: keys }, el("div", { class: "bar" }, el("h3", {}, "Try it"), choices), place, el("div", { class: "send" }, button, modes.size > 0 ? el("kbd", {}, /Mac|iP/.test(navigator.platform) ? "⌘ Enter" : "Ctrl Enter") : undefined));
   const copy = el("button", { class: "small", type: "button", onclick: () => copyText(command.textContent, copy) }, "Copy");
   open(modes.keys().next().value);
   return el("div", { class: "try" }, form, result, el("div", { class: "curl" }, command, copy));
