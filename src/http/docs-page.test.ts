@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import { Script } from "node:vm";
+import { runInNewContext, Script } from "node:vm";
+import { docsAnswerScript } from "./docs-answer-script.js";
 import { createDocsPage } from "./docs-page.js";
+import { docsTryScript } from "./docs-try-script.js";
 
 const svg = `<svg xmlns="http://www.w3.org/2000/svg"><title>Graph of Odd</title></svg>`;
 const parts = { title: "Reader", version: "2.1.0", description: "Reads documents.", graphSvg: svg };
@@ -79,6 +81,19 @@ describe("createDocsPage", () => {
 
   it("holds the picture of the graph as an image", () => {
     assert.ok(html.includes(`src="data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}"`));
+  });
+
+  it("prints short values on one line and fills lines with long lists of numbers", () => {
+    const print = runInNewContext(`${docsAnswerScript}; print`) as (value: unknown) => string;
+    assert.equal(print({ scores: [{ label: "a", score: 0.5 }] }), '{\n  "scores": [{ "label": "a", "score": 0.5 }]\n}');
+    const long = print(Array.from({ length: 100 }, (_, i) => i / 7));
+    assert.deepEqual(JSON.parse(long), JSON.parse(JSON.stringify(Array.from({ length: 100 }, (_, i) => i / 7))));
+    assert.ok(long.split("\n").length < 40 && long.split("\n").every((line) => line.length <= 70));
+  });
+
+  it("writes curl commands that no input can end early", () => {
+    const quote = runInNewContext(`${docsTryScript}; quote`) as (text: string) => string;
+    assert.equal(quote("it's; rm"), "'it'\\''s; rm'");
   });
 
   it("stays small", () => {

@@ -73,7 +73,7 @@ h3 .types { font: 12px/1.5 var(--mono); color: var(--muted); overflow-wrap: anyw
 .output .must, .input .may { display: none; }
 .notes { font-size: 13px; color: var(--muted); overflow-wrap: anywhere; }
 .notes:empty { display: none; }
-.part > .notes { margin-top: 8px; }
+.part > .notes, .part > .quiet { margin-top: 8px; }
 .text { font-size: 14px; margin-top: 1px; max-width: 62ch; white-space: pre-line; overflow-wrap: anywhere; }
 .variant { font-size: 12px; color: var(--muted); padding-top: 8px; }
 summary { cursor: pointer; }

@@ -167,7 +167,7 @@ function formMode(schema, jsonSchema, examples) {
     if (isFile) return [...(input.files.length > 0 ? input.files : [{ name }])].map((file) => "-F " + quote(name + "=@" + file.name));
     return input.value === "" ? [] : [(/^[@<]|;/.test(input.value) ? "--form-string " : "-F ") + quote(name + "=" + input.value)];
   });
-  const nodes = rows.map(({ name, isRequired, type, input }, i) => {
+  const nodes = rows.map(({ name, isRequired, type, input }) => {
     input.id = "field-" + nextId++;
     return el("div", {}, el("label", { for: input.id }, name, el("span", {}, type + (isRequired ? "" : ", optional"))), input);
   });
@@ -201,7 +201,7 @@ function formInput(schema, asJson, example) {
 const quote = (text) => "'" + text.replaceAll("'", "'\\''") + "'";
 
 function drawTry(api) {
-  const url = new URL(encodeURI(api.path).replace(/^\//, ""), base).href;
+  const url = new URL("." + encodeURI(api.path), base).href;
   const modes = readModes(api);
   const place = el("div", {});
   const extra = el("span", {});
@@ -220,7 +220,7 @@ function drawTry(api) {
   if (api.isStream && offers.includes("text/event-stream")) accept.select.value = "text/event-stream";
   const update = () => {
     const asked = offers.length > 1 ? ["-H " + quote("accept: " + accept.select.value)] : [];
-    const lines = ["curl " + (api.isStream ? "-N " : "") + (modes.size === 0 ? "-X POST " : "") + url, ...mode.curl(), ...asked];
+    const lines = ["curl " + (api.isStream ? "-N " : "") + (modes.size === 0 ? "-X POST " : "") + (/^[\w:/.%~-]+$/.test(url) ? url : quote(url)), ...mode.curl(), ...asked];
     command.textContent = lines.join(" \\\n  ");
   };
   const button = el("button", { class: "primary", type: "submit" }, "Send");
