@@ -7,7 +7,7 @@ import { fail } from "../failure/fail.js";
 /** Under this key a response carries its exchange: no closure and no map entry a request. */
 const exchangeKey = Symbol("ekiben.exchange");
 
-type ExchangeResponse = ServerResponse & { [exchangeKey]?: Exchange };
+type ExchangeResponse = ServerResponse & { [exchangeKey]?: Exchange; isLightMyRequest?: boolean };
 
 /** What an exchange tells when it is over. */
 export interface ExchangeObserver {
@@ -81,5 +81,6 @@ export function exchangeOf(reply: FastifyReply): Exchange {
 const clientGone = () => fail("cancelled", { reason: "the client closed the connection" });
 
 function endExchange(this: ExchangeResponse): void {
-  this[exchangeKey]?.end(this.writableFinished);
+  // `inject()` closes its responses a moment before they count as finished.
+  this[exchangeKey]?.end(this.writableFinished || (this.isLightMyRequest === true && this.writableEnded));
 }

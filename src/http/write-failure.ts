@@ -69,11 +69,11 @@ export function formatFailure(body: FailureBody): string {
   }
 }
 
+/** Only what went wrong at the edge itself: a replica logs its own, and the failure says under which id. */
 function logIncident(edge: Edge, failure: ServingError, requestId: string): string {
   const incident = randomBytes(6).toString("hex");
   const { service, api, cause } = failure;
-  const stack = cause instanceof Error ? cause.stack : failure.stack;
-  edge.log.error({ incident, service, api, requestId, stack }, `internal error: ${failure.message}`);
+  edge.log.error({ err: cause ?? failure, service, api, requestId, incident }, `internal error: ${failure.message}`);
   return incident;
 }
 
