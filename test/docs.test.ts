@@ -11,10 +11,11 @@ import { type CodeBlock, readCodeBlocks } from "./read-markdown.js";
 const root = join(import.meta.dirname, "..");
 const run = promisify(execFile);
 
-const pages = readdirSync(root, { recursive: true, withFileTypes: true })
-  .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-  .filter((page) => page.endsWith(".md") && !/(^|\/)(node_modules|fixtures|\.\w+)\//.test(page))
-  .sort();
+const pages = ["", "docs", "examples"].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: folder !== "", withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".md"))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name))),
+);
 
 /** Where a page's blocks lie as files: ignored by git, and below the root, so that "ekiben" resolves as it does for users. */
 const folderOf = (page: string) => join(root, ".ekiben/docs", page.replace(/\W/g, "-"));
