@@ -22,9 +22,10 @@ export function planApp(
   substitutes?: ReadonlyMap<ServiceClass, Substitute>,
 ): PlannedApp {
   const graph = resolveGraph(entry, substitutes);
-  const { settings, report, faults } = resolveOptions(declaredOptions(graph), sources);
+  const { settings, report, faults, warnings } = resolveOptions(declaredOptions(graph), sources);
   if (faults.length > 0) throw fail("invalid_graph", { faults });
-  return { plan: createPlan(graph, settings), report };
+  const plan = createPlan(graph, settings);
+  return { plan: { ...plan, notices: [...warnings.map(({ message }) => message), ...plan.notices] }, report };
 }
 
 /** What the authors of a graph's services said about options. */

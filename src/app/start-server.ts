@@ -1,4 +1,5 @@
 import { systemClock } from "../base/clock.js";
+import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
 import { drawGraph } from "../graph/draw-graph.js";
 import { createHttpServer } from "../http/server.js";
@@ -6,6 +7,7 @@ import { createLog, type LogOutput } from "../observe/log.js";
 import { createMetrics } from "../observe/metrics.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
+import type { Progress } from "../supervisor/progress.js";
 import { planApp } from "./plan-app.js";
 import type { ServeOptions, Server } from "./serve.js";
 import { type App, startApp } from "./start-app.js";
@@ -13,24 +15,28 @@ import { type App, startApp } from "./start-app.js";
 /** Does what `serve` promises. */
 export async function startServer(entry: ServiceClass, options: ServeOptions): Promise<Server> {
   const begun = systemClock.now();
-  const onProgress = options.onProgress ?? (() => {});
   const { plan } = planApp(entry, sourcesOf(options));
   const { graph, settings } = plan;
   const output = options.log === undefined ? createLog(settings.server.logLevel) : undefined;
   const log = options.log ?? (output as LogOutput).log;
+  const onProgress = options.onProgress ?? ((event) => logNotice(log, event));
   const app = await startApp(plan, { log, onProgress });
   try {
+    const { apis, version, description } = settings.services.get(graph.entry) as ServiceSettings;
+    const configure = options.fastify ?? options.options?.fastify;
     const http = await createHttpServer({
       graph,
       settings: settings.server.http,
       server: settings.server,
-      apis: (settings.services.get(graph.entry) as ServiceSettings).apis,
+      apis,
+      version,
+      description,
       caller: app.caller,
       readiness: () => app.readiness(),
       metrics: createMetrics(app.stats).read,
-      graphSvg: async () => drawGraph(graph),
+      graphSvg: async () => drawGraph(graph, { settings: settings.services }),
       log,
-      ...(options.fastify && { configure: options.fastify }),
+      ...(configure && { configure }),
     });
     const { url, port } = await http.listen();
     onProgress({ kind: "listening", url, ms: systemClock.now() - begun });
@@ -45,6 +51,11 @@ export async function startServer(entry: ServiceClass, options: ServeOptions): P
     output?.flush();
     throw error;
   }
+}
+
+/** Where nobody follows the start, what an author should know goes to the log. */
+function logNotice(log: Logger, event: Progress): void {
+  if (event.kind === "notice") log.warn({}, event.message);
 }
 
 /** The edge first, so that nothing new comes in; then the services, callers before callees. */

@@ -35,19 +35,6 @@ export interface Contract extends ContractOptions {
   readonly yields?: Shape;
 }
 
-export const contractKeys = [
-  "input",
-  "output",
-  "yields",
-  "route",
-  "summary",
-  "examples",
-  "timeoutMs",
-  "maxConcurrent",
-  "maxQueued",
-  "idempotent",
-] as const;
-
 /** Checks a value and gives it as its schema hands it on; throws, or rejects, with what is wrong. */
 export type Check = (value: unknown) => unknown | Promise<unknown>;
 

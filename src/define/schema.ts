@@ -69,13 +69,22 @@ interface JsonSchemaOptions {
   readonly libraryOptions: Readonly<Record<string, unknown>>;
 }
 
-/** One custom type must not hide the rest of a schema: zod then says "anything" there instead of refusing the whole. */
-const conversion: JsonSchemaOptions = { target: "draft-2020-12", libraryOptions: { unrepresentable: "any" } };
-
 /** The converter that Standard JSON Schema (https://standardschema.dev/json-schema) puts on a schema. */
 interface JsonSchemaConverter {
   input(options: JsonSchemaOptions): JsonSchema;
   output(options: JsonSchemaOptions): JsonSchema;
+}
+
+/** One custom type must not hide the rest of a schema: told to, zod says "anything" there instead of refusing the whole. */
+function convert(schema: Schema, side: "input" | "output", unrepresentable: "any" | "throw"): JsonSchema | undefined {
+  const converter = (schema["~standard"] as { jsonSchema?: JsonSchemaConverter }).jsonSchema;
+  if (converter === undefined) return undefined;
+  try {
+    const { $schema: _, ...rest } = converter[side]({ target: "draft-2020-12", libraryOptions: { unrepresentable } });
+    return rest;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -85,14 +94,12 @@ interface JsonSchemaConverter {
  * @returns    `undefined` when the schema has no converter, or refuses (a type JSON Schema can't say).
  */
 export function jsonSchemaOf(schema: Schema, side: "input" | "output"): JsonSchema | undefined {
-  const converter = (schema["~standard"] as { jsonSchema?: JsonSchemaConverter }).jsonSchema;
-  if (converter === undefined) return undefined;
-  try {
-    const { $schema: _, ...rest } = converter[side](conversion);
-    return rest;
-  } catch {
-    return undefined;
-  }
+  return convert(schema, side, "any");
+}
+
+/** Whether JSON Schema can say all that a schema says; where it can't, documents show any value. */
+export function hasWholeJsonSchema(schema: Schema, side: "input" | "output"): boolean {
+  return convert(schema, side, "throw") !== undefined;
 }
 
 /**

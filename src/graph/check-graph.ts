@@ -1,6 +1,6 @@
 import { type Contract, createChecks } from "../define/contract.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
-import { isSchema, jsonSchemaOf, type Schema } from "../define/schema.js";
+import { hasWholeJsonSchema, isSchema, type Schema } from "../define/schema.js";
 import { fail } from "../failure/fail.js";
 import type { GraphFault } from "../failure/failures.js";
 import { messageOf } from "../failure/to-serving-error.js";
@@ -117,9 +117,18 @@ const lateEdge = (edge: GraphEdge, own: number, longest: number): Finding => ({
   fix: `Raise timeoutMs of ${edge.from}'s apis, or lower that of the edge.`,
 });
 
-function checkMachine({ settings, machine }: CheckSubject): Finding[] {
+/** Cores are counted where an author declared them: most services hardly use the one they have by default. */
+function checkMachine({ settings, report, machine }: CheckSubject): Finding[] {
   const services = [...settings.services.values()];
-  const cores = services.reduce((sum, { replicas, resources }) => sum + replicas.min * resources.cpu, 0);
+  const declared = new Set(
+    report.flatMap(({ option, service, source }) =>
+      option === "resources.cpu" && source !== "default" ? [service] : [],
+    ),
+  );
+  const cores = [...settings.services].reduce(
+    (sum, [name, { replicas, resources }]) => (declared.has(name) ? sum + replicas.min * resources.cpu : sum),
+    0,
+  );
   const memoryBytes = services.reduce((sum, { replicas, resources: { memoryBytes: bytes } }) => {
     return Number.isFinite(bytes) ? sum + replicas.min * bytes : sum;
   }, 0);
@@ -149,13 +158,13 @@ function checkMachine({ settings, machine }: CheckSubject): Finding[] {
 function checkSchemas({ name: service, apis }: ServiceDescriptor): Finding[] {
   return [...apis.values()].flatMap(({ name, contract }) =>
     listSchemas(contract)
-      .filter(({ schema, side }) => jsonSchemaOf(schema, side) === undefined)
+      .filter(({ schema, side }) => !hasWholeJsonSchema(schema, side))
       .map(
         ({ field, schema }): Finding => ({
           kind: "note",
           service,
           field: `${name}.${field}`,
-          message: `this schema (${schema["~standard"].vendor}) can't be told as JSON Schema: OpenAPI and /docs show any value`,
+          message: `this schema (${schema["~standard"].vendor}) can't be told whole as JSON Schema: there OpenAPI and /docs show any value`,
           fix: "To change that, use types that JSON Schema has, in a library that converts them (zod 4.2, arktype 2.2).",
         }),
       ),

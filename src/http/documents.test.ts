@@ -44,7 +44,8 @@ function createParts() {
   const graph: Graph = { entry: "Everything", services: new Map([["Everything", descriptor]]), edges: [] };
   const routes = [...descriptor.apis.values()].map((own) => createApiRoute("Everything", own));
   const settings = { timeoutMs: 60_000, maxConcurrent: 1, maxQueued: 1, idempotent: false };
-  return { graph, routes, apis: new Map(routes.map((route) => [route.name, settings])) };
+  const apis = new Map(routes.map((route) => [route.name, settings]));
+  return { graph, routes, apis, version: "1.2.3", description: "All kinds of apis." };
 }
 
 /** A value inside a document, by a JSON pointer with its `#`. */
@@ -104,7 +105,7 @@ describe("createOpenApi", () => {
 });
 
 describe("createSchemaDocument", () => {
-  const document = JSON.parse(JSON.stringify(createSchemaDocument(createParts().graph, createParts().routes)));
+  const document = JSON.parse(JSON.stringify(createSchemaDocument(createParts())));
 
   it("tells what a client needs to make its methods", () => {
     assert.equal(document.name, "Everything");

@@ -18,7 +18,7 @@ export interface DocumentParts extends OpenApiParts {
 export function addDocuments(fastify: FastifyInstance, parts: DocumentParts): void {
   const documents = {
     "/openapi.json": () => createOpenApi(parts),
-    "/schema.json": () => createSchemaDocument(parts.graph, parts.routes),
+    "/schema.json": () => createSchemaDocument(parts),
   };
   for (const [path, create] of Object.entries(documents)) {
     let text: string | undefined;
@@ -39,7 +39,6 @@ export function addDocuments(fastify: FastifyInstance, parts: DocumentParts): vo
   });
 }
 
-async function writePage({ graph, graphSvg }: DocumentParts) {
-  const { version = "0", description = "" } = graph.services.get(graph.entry)?.options ?? {};
+async function writePage({ graph, graphSvg, version, description }: DocumentParts) {
   return createDocsPage({ title: graph.entry, version, description, graphSvg: await graphSvg?.() });
 }

@@ -13,6 +13,8 @@ export interface OpenApiParts {
   readonly routes: readonly ApiRoute[];
   /** Of the entry service. */
   readonly apis: ReadonlyMap<string, ApiSettings>;
+  readonly version: string;
+  readonly description: string;
 }
 
 type Schemas = Record<string, JsonSchema>;
@@ -40,19 +42,14 @@ const possibleFailures = [
 ] as const satisfies readonly FailureId[];
 
 /** The apis of the entry service as an OpenAPI 3.1 document. */
-export function createOpenApi({ graph, routes, apis }: OpenApiParts): object {
-  const entry = graph.services.get(graph.entry);
+export function createOpenApi({ graph, routes, apis, version, description }: OpenApiParts): object {
   const schemas: Schemas = { Failure: failureSchema };
   const paths = Object.fromEntries(
     routes.map((route) => [route.path, { post: describeOperation(route, apis.get(route.name), schemas) }]),
   );
   return {
     openapi: "3.1.0",
-    info: {
-      title: graph.entry,
-      version: entry?.options.version ?? "0",
-      ...(entry?.options.description !== undefined && { description: entry.options.description }),
-    },
+    info: { title: graph.entry, version, ...(description !== "" && { description }) },
     servers: [{ url: "/" }],
     tags: [{ name: graph.entry }],
     paths,

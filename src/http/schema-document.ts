@@ -1,6 +1,6 @@
 import type { JsonSchema } from "../define/schema.js";
-import type { Graph } from "../graph/graph.js";
 import type { ApiRoute } from "./api-route.js";
+import type { OpenApiParts } from "./openapi.js";
 
 /**
  * What `/schema.json` answers: the entry service and its routes, for clients that make their methods from it.
@@ -8,13 +8,12 @@ import type { ApiRoute } from "./api-route.js";
  * `input` and `output` are JSON Schemas. `root_input` marks an input that is the body itself instead of an object of
  * named fields, `is_stream` an output that comes item by item; both are words that clients of other servers know.
  */
-export function createSchemaDocument(graph: Graph, routes: readonly ApiRoute[]): object {
-  const entry = graph.services.get(graph.entry);
+export function createSchemaDocument({ graph, routes, version, description }: OpenApiParts): object {
   return {
     name: graph.entry,
     type: "service",
-    version: entry?.options.version ?? "0",
-    ...(entry?.options.description !== undefined && { description: entry.options.description }),
+    version,
+    ...(description !== "" && { description }),
     routes: routes.map(describeRoute),
   };
 }

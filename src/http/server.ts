@@ -25,6 +25,9 @@ export interface HttpServerParts extends Probes {
   readonly server: { readonly host: string; readonly port: number };
   /** Of the entry service. */
   readonly apis: ReadonlyMap<string, ApiSettings>;
+  /** Of the entry service; default `"0"`. */
+  readonly version?: string;
+  readonly description?: string;
   readonly caller: EntryCaller;
   readonly log: Logger;
   /** A drawing of the graph for `/docs`. */
@@ -85,7 +88,8 @@ function addRoutes(edge: Edge, scope: FastifyInstance, entry: ServiceDescriptor,
     else if (method === "GET") known.set(url, "GET, HEAD, OPTIONS");
   });
   const routes = addApiRoutes(edge, scope, entry);
-  addDocuments(scope, { ...parts, routes });
+  const { version = "0", description = "" } = parts;
+  addDocuments(scope, { ...parts, routes, version, description });
   addProbes(edge, scope, parts);
   scope.setNotFoundHandler((request, reply) => answerUnrouted(edge, known, request, reply));
 }

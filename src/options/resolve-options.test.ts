@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { contractKeys } from "../define/contract.js";
 import type { DeclaredOptions } from "./option-reader.js";
-import { apiOptions, contractFields } from "./options.js";
 import { type OptionSources, resolveOptions } from "./resolve-options.js";
 
 const declared: DeclaredOptions = {
@@ -249,11 +247,5 @@ describe("resolveOptions", () => {
       warnings.map(({ message }) => message),
       ["no option is set by the environment variable EKIBEN_REPLICA; did you mean EKIBEN_REPLICAS?"],
     );
-  });
-});
-
-describe("contractFields", () => {
-  it("has, with the options of apis, every field of a contract", () => {
-    assert.deepEqual([...contractFields, ...Object.keys(apiOptions)].sort(), [...contractKeys].sort());
   });
 });
