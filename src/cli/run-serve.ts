@@ -19,6 +19,8 @@ import { formatColumns, formatDuration, type Output, type Terminal } from "./ter
 export async function runServe({ args, env, terminal }: CommandContext): Promise<number> {
   const begun = systemClock.now();
   const signals = watchSignals((text) => terminal.err.write(text));
+  // Before the author's file, which may need tsx: its hooks would slow down the loading of all that comes after.
+  await import("../app/start-server.js");
   const app = resolveApp(await loadApp(args, env));
   const { faults, warnings } = app.options;
   if (faults.length > 0) {

@@ -1,12 +1,7 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
+import type { MetricsPage } from "../observe/metrics.js";
 import type { Readiness } from "../observe/readiness.js";
 import type { Edge } from "./edge.js";
-
-/** The metrics of the app as one page. */
-export interface MetricsPage {
-  readonly contentType: string;
-  readonly body: string;
-}
 
 /** What the probes ask; none of it may wait for a call. */
 export interface Probes {

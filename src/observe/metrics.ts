@@ -1,4 +1,3 @@
-import { collectDefaultMetrics, Registry, register } from "prom-client";
 import type { CallStats } from "./call-stats.js";
 import { durationBounds, type Histogram } from "./histogram.js";
 
@@ -9,31 +8,45 @@ interface Sample {
   readonly value: number;
 }
 
+/** The page `/metrics` answers with, in the Prometheus text format. */
+export interface MetricsPage {
+  readonly contentType: string;
+  readonly body: string;
+}
+
 /** Ekiben's figures beside whatever the author registered with prom-client's default registry. */
 export interface Metrics {
-  /** The page `/metrics` answers with, in the Prometheus text format. */
-  read(): Promise<{ readonly contentType: string; readonly body: string }>;
+  read(): Promise<MetricsPage>;
 }
 
 /**
  * Makes the metrics of one process: calls by edge and by api, Node's own, and the author's.
  *
  * The figures are plain numbers that the call path adds to; they take prom-client's form only when asked for, so a call
- * pays for no label look-up.
+ * pays for no label look-up, and no start waits for prom-client.
  */
 export function createMetrics(stats: CallStats): Metrics {
+  let page: Promise<() => Promise<MetricsPage>> | undefined;
+  return {
+    read: async () => {
+      page ??= preparePage(stats);
+      return (await page)();
+    },
+  };
+}
+
+async function preparePage(stats: CallStats): Promise<() => Promise<MetricsPage>> {
+  const { collectDefaultMetrics, Registry, register } = (await import("prom-client")).default;
   const own = new Registry();
   for (const metric of describeMetrics(stats)) own.registerMetric(metric as never);
   collectDefaultMetrics({ register: own });
-  return {
-    read: async () => {
-      // An author may collect the default metrics too; each name may stand on the page once.
-      const theirs = new Set(register.getMetricsAsArray().map((metric) => metric.name));
-      const ours = own.getMetricsAsArray().filter((metric) => !theirs.has(metric.name));
-      const pages = await Promise.all(ours.map((metric) => own.getSingleMetricAsString(metric.name)));
-      const body = [...pages, await register.metrics()].filter((page) => page.trim() !== "").join("\n\n");
-      return { contentType: own.contentType, body: `${body.trimEnd()}\n` };
-    },
+  return async () => {
+    // An author may collect the default metrics too; each name may stand on the page once.
+    const theirs = new Set(register.getMetricsAsArray().map((metric) => metric.name));
+    const ours = own.getMetricsAsArray().filter((metric) => !theirs.has(metric.name));
+    const texts = await Promise.all(ours.map((metric) => own.getSingleMetricAsString(metric.name)));
+    const body = [...texts, await register.metrics()].filter((text) => text.trim() !== "").join("\n\n");
+    return { contentType: own.contentType, body: `${body.trimEnd()}\n` };
   };
 }
 
