@@ -187,7 +187,7 @@ describe("bad bodies", () => {
     await refuses(post("/person", '{"name": "a"}'), 400, "invalid_input", /^age: /);
     await refuses(post("/person", "[]"), 400, "invalid_input", /object/);
     await refuses(post("/person", "null"), 400, "invalid_input", /object/);
-    await refuses(post("/person", '{"name": "a", "age": 1e999}'), 400, "invalid_input", /^age: /);
+    await refuses(post("/person", '{"name": "a", "age": 1e999}'), 400, "invalid_json", /number at age is too large/);
   });
 
   it("that are missing", async () => {
@@ -220,7 +220,7 @@ describe("bad bodies", () => {
   it("whose tensor does not fit", async () => {
     await refuses(post("/double", "[[1,2],[3]]"), 400, "invalid_input", /\[1\] has 1 elements/);
     await refuses(post("/double", "[[1,2,3]]"), 400, "invalid_input", /expected shape \[n, 2\], got \[1, 3\]/);
-    await refuses(post("/double", "[[1,1e999]]"), 400, "invalid_input", /\[0\]\[1\] is Infinity/);
+    await refuses(post("/double", "[[1,1e999]]"), 400, "invalid_json", /number at \[0\]\[1\] is too large/);
     await refuses(post("/double", '[[1,"a"]]'), 400, "invalid_input", /\[0\]\[1\] is a string/);
     const data = Buffer.alloc(12).toString("base64");
     const tensor = JSON.stringify({ dtype: "float32", shape: [2, 2], data });

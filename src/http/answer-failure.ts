@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Code } from "../failure/codes.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import type { Edge } from "./edge.js";
@@ -10,16 +11,30 @@ export function answerFailure(edge: Edge, error: unknown, request: FastifyReques
 }
 
 function translate(edge: Edge, error: unknown, request: FastifyRequest): unknown {
-  if (error instanceof ServingError) return error;
+  if (error instanceof ServingError || typeof error !== "object" || error === null) return error;
   const { code, statusCode, message } = error as { code?: string; statusCode?: number; message?: string };
   switch (code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return fail("body_too_large", { maxBodyBytes: edge.settings.maxBodyBytes });
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return fail("unsupported_media_type", { contentType: request.headers["content-type"] ?? "", accepted: [] });
+    case "FST_ERR_CTP_INVALID_JSON_BODY":
+    case "FST_ERR_CTP_EMPTY_JSON_BODY":
+      return fail("invalid_json", { problem: String(message) });
     case "FST_ERR_BAD_URL":
       return fail("malformed_request", { problem: "the path is not validly percent-encoded" });
   }
-  if (statusCode === undefined || statusCode < 400 || statusCode >= 500) return error;
-  return new ServingError({ code: "invalid_argument", httpStatus: statusCode, id: code, message: String(message) });
+  if (statusCode === undefined || statusCode < 400 || (statusCode >= 500 && statusCode !== 503)) return error;
+  const told = codeByStatus[statusCode] ?? "invalid_argument";
+  return new ServingError({ code: told, httpStatus: statusCode, id: code, message: String(message), cause: error });
 }
+
+/** What plugins mean by the statuses they throw. */
+const codeByStatus: Readonly<Record<number, Code>> = {
+  401: "unauthenticated",
+  403: "permission_denied",
+  404: "not_found",
+  409: "aborted",
+  429: "resource_exhausted",
+  503: "unavailable",
+};

@@ -32,6 +32,12 @@ describe("parseJson", () => {
     assert.equal(({} as { a?: unknown }).a, undefined);
   });
 
+  it("refuses numbers that would become infinite, and says where", () => {
+    refuses("1e999", "invalid_json", /at its root is too large/);
+    refuses('{"a":[1,{"b":-1E+400}]}', "invalid_json", /at a\[1\]\.b is too large/);
+    assert.deepEqual(parseJson('[1e300, 1e-999, "1e999", "e123"]', 8), [1e300, 0, "1e999", "e123"]);
+  });
+
   it("counts levels, not brackets, and none inside strings", () => {
     assert.equal((parseJson("[[[[[[[[]]]]]]]]", 8) as unknown[]).length, 1);
     assert.equal((parseJson(`[${"[],".repeat(100)}[]]`, 8) as unknown[]).length, 101);

@@ -15,7 +15,22 @@ export function parseJson(text: string, maxBodyDepth: number): unknown {
     throw fail("invalid_json", { problem: (error as Error).message });
   }
   if (mayHoldForbiddenKey(text)) refuseForbiddenKeys(value);
+  if (largeExponent.test(text)) refuseInfinity(value, "");
   return value;
+}
+
+/** `1e999` is valid JSON and no number a program has: it would arrive as Infinity. */
+const largeExponent = /[eE]\+?\d{3}/;
+
+function refuseInfinity(value: unknown, path: string): void {
+  if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) {
+    throw fail("invalid_json", { problem: `the number at ${path === "" ? "its root" : path} is too large` });
+  }
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, item] of Object.entries(value)) {
+    if (typeof item === "string" || Number.isFinite(item)) continue;
+    refuseInfinity(item, Array.isArray(value) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`);
+  }
 }
 
 /** Counted before parsing, so that a body of brackets never becomes objects. Brackets in strings do not count. */

@@ -35,9 +35,9 @@ export async function createTestServer(
     log,
     ...parts,
   });
-  const close = async () => {
-    await server.close();
+  const close = async (cut?: AbortSignal) => {
+    await server.close(cut);
     await app.stop();
   };
-  return { ...server, close, [Symbol.asyncDispose]: close };
+  return { ...server, close, [Symbol.asyncDispose]: () => close() };
 }

@@ -1,0 +1,411 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { createDeferred } from "../src/base/deferred.js";
+import { createCallTime } from "../src/call/call-scope.js";
+import { api, currentCall, Service, ServingError } from "../src/index.js";
+import { FakeClock } from "../src/testing/fake-clock.js";
+import { parseResponse, RawConnection } from "./http/raw-connection.js";
+import { createTestServer, type TestServerOptions } from "./http/test-server.js";
+
+/** Calls that wait until a test lets them go. */
+const gate = { began: createDeferred<void>(), release: createDeferred<void>(), ended: createDeferred<void>() };
+
+class Echo extends Service() {
+  echo = api({ input: z.any(), output: z.any() }, (value) => value);
+  none = api({ output: z.string() }, () => "ok");
+  wait = api({ output: z.string() }, async () => {
+    const { signal } = currentCall();
+    signal.addEventListener("abort", () => gate.ended.resolve());
+    gate.began.resolve();
+    await gate.release.promise;
+    return "done";
+  });
+  drip = api({ yields: z.string() }, async function* () {
+    yield "first";
+    gate.began.resolve();
+    await gate.release.promise;
+    yield "last";
+  });
+}
+
+function resetGate(): void {
+  gate.began = createDeferred();
+  gate.release = createDeferred();
+  gate.ended = createDeferred();
+}
+
+async function listen(options: TestServerOptions = {}) {
+  resetGate();
+  const server = await createTestServer(Echo, options);
+  const { port } = await server.listen();
+  const connections: RawConnection[] = [];
+  return {
+    ...server,
+    port,
+    connect: () => {
+      const connection = new RawConnection(port);
+      connections.push(connection);
+      return connection;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const connection of connections) connection.end();
+      await server.close();
+    },
+  };
+}
+
+const request = (path: string, body = "", headers = "") =>
+  `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`;
+const idOf = ({ body }: { readonly body: string }) => JSON.parse(body).id as string;
+
+describe("malformed HTTP", () => {
+  it("is answered with a failure body, and the connection closed", async () => {
+    await using server = await listen();
+    const broken: [string, number, string][] = [
+      ["nonsense\r\n\r\n", 400, "malformed_request"],
+      ["POST /echo HTTP/9.9\r\n\r\n", 400, "malformed_request"],
+      ["BREW /echo HTTP/1.1\r\nhost: x\r\n\r\n", 400, "malformed_request"],
+      [
+        "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+        400,
+        "malformed_request",
+      ],
+      ["POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", 400, "malformed_request"],
+      ["POST /echo HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n", 400, "malformed_request"],
+      [`GET /${"a".repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`, 431, "header_too_large"],
+      [`GET / HTTP/1.1\r\nhost: x\r\na: ${"b".repeat(20_000)}\r\n\r\n`, 431, "header_too_large"],
+    ];
+    for (const [text, status, id] of broken) {
+      const connection = server.connect();
+      connection.write(text);
+      const response = parseResponse(await connection.closed());
+      assert.deepEqual([response.status, idOf(response)], [status, id], text.slice(0, 80));
+      assert.equal(response.headers["connection"], "close");
+    }
+    assert.equal((await server.fastify.inject({ method: "POST", url: "/none" })).body, '"ok"');
+  });
+
+  it("without a host is refused, as RFC 9112 asks", async () => {
+    await using server = await listen();
+    const connection = server.connect();
+    connection.write("GET /livez HTTP/1.1\r\n\r\n");
+    const response = await connection.response();
+    assert.deepEqual([response.status, idOf(response)], [400, "malformed_request"]);
+    connection.write("GET /livez HTTP/1.0\r\n\r\n");
+    assert.equal(parseResponse(await connection.closed()).status, 200);
+  });
+
+  it("in the middle of a body ends the request", async () => {
+    await using server = await listen();
+    const connection = server.connect();
+    const head =
+      "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    connection.write(`${head}4\r\n"abc\r\nnot a chunk size\r\n`);
+    assert.equal(parseResponse(await connection.closed()).status, 400);
+  });
+});
+
+describe("a body", () => {
+  it("that is declared too large is refused before it comes, and the connection stays", async () => {
+    await using server = await listen({ settings: { maxBodyBytes: 1000 } });
+    const connection = server.connect();
+    const body = JSON.stringify("a".repeat(2000));
+    connection.write(request("/echo", body));
+    const response = await connection.response();
+    assert.deepEqual([response.status, idOf(response)], [413, "body_too_large"]);
+    connection.write(request("/echo", '"b"'));
+    assert.equal((await connection.response()).body, '"b"');
+  });
+
+  it("that is not wanted is not asked for", async () => {
+    await using server = await listen({ settings: { maxBodyBytes: 1000 } });
+    const connection = server.connect();
+    connection.write(
+      request("/echo", "", "expect: 100-continue\r\n").replace("content-length: 0", "content-length: 5000"),
+    );
+    const refused = await connection.closed();
+    assert.deepEqual([parseResponse(refused).status, refused.includes("100 Continue")], [413, false]);
+    const second = server.connect();
+    second.write(request("/echo", "", "expect: 100-continue\r\n").replace("content-length: 0", "content-length: 3"));
+    await second.until((text) => text.includes("100 Continue\r\n\r\n"));
+    second.write('"c"');
+    assert.match(await second.until((text) => text.endsWith('"c"')), /HTTP\/1\.1 200 OK/);
+    const odd = server.connect();
+    odd.write(request("/echo", "1", "expect: miracles\r\n"));
+    assert.equal((await odd.response()).status, 200);
+  });
+
+  it("without end is answered, then cut off", async () => {
+    const clock = new FakeClock();
+    await using server = await listen({ settings: { maxBodyBytes: 1000 }, parts: { time: createCallTime(clock) } });
+    const connection = server.connect();
+    connection.write(
+      "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+    );
+    connection.write(`7d0\r\n${"a".repeat(2000)}\r\n`);
+    const response = await connection.response();
+    assert.deepEqual([response.status, idOf(response)], [413, "body_too_large"]);
+    connection.write(`7d0\r\n${"a".repeat(2000)}\r\n`);
+    clock.advance(3000);
+    await connection.closed();
+  });
+
+  it("that does not begin, or does not end, in time is answered with 408", async () => {
+    for (const sent of ["", '{"a":']) {
+      const clock = new FakeClock();
+      const began = createDeferred<void>();
+      const configure = (fastify: FastifyInstance) => {
+        fastify.addHook("preHandler", async ({ raw }) => {
+          // The handler reads from the next tick on; then the first bytes, if any, have been seen.
+          raw.once(sent === "" ? "resume" : "data", () => setImmediate(began.resolve));
+        });
+      };
+      await using server = await listen({
+        settings: { bodyTimeoutMs: 1000 },
+        parts: { time: createCallTime(clock), configure },
+      });
+      const connection = server.connect();
+      connection.write(request("/echo", "x".repeat(100)).replace(/x+$/, sent));
+      await began.promise;
+      clock.advance(900);
+      clock.advance(600);
+      const response = await connection.response();
+      assert.deepEqual([response.status, idOf(response)], [408, "body_timeout"]);
+      clock.advance(3000);
+      await connection.closed();
+    }
+  });
+
+  it("cut off by its client makes no call and no noise", async () => {
+    const lines: object[] = [];
+    const write = (fields: object) => void lines.push(fields);
+    const log = { debug: write, info: write, warn: write, error: write, child: () => log };
+    const ended = createDeferred<void>();
+    await using server = await listen({
+      settings: { accessLog: true },
+      parts: {
+        log: {
+          ...log,
+          info: (fields) => {
+            write(fields);
+            ended.resolve();
+          },
+        },
+      },
+    });
+    const connection = server.connect();
+    connection.write(request("/echo", '"abc"').slice(0, -2));
+    await new Promise<void>((resolve) => server.fastify.server.once("request", () => resolve()));
+    connection.end();
+    await ended.promise;
+    assert.deepEqual(
+      lines.map((line) => (line as { status: number }).status),
+      [499],
+    );
+  });
+});
+
+describe("connections", () => {
+  it("that say nothing, or not enough, are closed", async () => {
+    await using server = await listen({ settings: { bodyTimeoutMs: 100 } });
+    const silent = server.connect();
+    const slow = server.connect();
+    slow.write("POST /echo HTTP/1.1\r\nhost: x\r\n");
+    for (const connection of [silent, slow]) {
+      const response = parseResponse(await connection.closed());
+      assert.deepEqual([response.status, idOf(response)], [408, "header_timeout"]);
+    }
+  });
+
+  it("beyond maxConnections are not taken", async () => {
+    await using server = await listen({ settings: { maxConnections: 2 } });
+    const [first, second] = [server.connect(), server.connect()];
+    for (const connection of [first, second]) {
+      connection.write(request("/none"));
+      assert.equal((await connection.response()).status, 200);
+    }
+    const third = server.connect();
+    third.write(request("/none"));
+    assert.equal(await third.closed(), "");
+    first.write(request("/none"));
+    assert.equal((await first.response()).status, 200);
+  });
+
+  it("may carry requests one behind the other", async () => {
+    await using server = await listen();
+    const connection = server.connect();
+    connection.write([1, 2, 3].map((n) => request("/echo", String(n))).join(""));
+    for (const n of [1, 2, 3]) assert.equal((await connection.response()).body, String(n));
+  });
+
+  it("that go away cancel their call", async () => {
+    await using server = await listen();
+    const connection = server.connect();
+    connection.write(request("/wait"));
+    await gate.began.promise;
+    connection.end();
+    await gate.ended.promise;
+    gate.release.resolve();
+  });
+});
+
+describe("a server that closes", () => {
+  it("answers what it has accepted, refuses what comes after, and leaves nothing behind", async () => {
+    await using server = await listen();
+    const [busy, stream, idle] = [server.connect(), server.connect(), server.connect()];
+    const fresh = [server.connect(), server.connect(), server.connect(), server.connect()] as const;
+    idle.write(request("/none"));
+    await idle.response();
+    stream.write(request("/drip"));
+    await gate.began.promise;
+    gate.began = createDeferred();
+    busy.write(request("/wait"));
+    await gate.began.promise;
+    const closed = server.close();
+    assert.equal(await idle.closed(), "");
+    fresh[0].write("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n");
+    fresh[1].write("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+    fresh[2].write(request("/none"));
+    const ready = parseResponse(await fresh[0].closed());
+    assert.deepEqual([ready.status, JSON.parse(ready.body).status], [503, "draining"]);
+    assert.equal(parseResponse(await fresh[1].closed()).status, 200);
+    const refused = parseResponse(await fresh[2].closed());
+    assert.deepEqual([refused.status, idOf(refused)], [503, "draining"]);
+    assert.deepEqual([refused.headers["retry-after"], refused.headers["connection"]], ["1", "close"]);
+    gate.release.resolve();
+    const answered = parseResponse(await busy.closed());
+    assert.deepEqual([answered.status, answered.headers["connection"], answered.body], [200, "close", '"done"']);
+    assert.match(await stream.closed(), /first\r\n4\r\nlast\r\n0\r\n\r\n$/);
+    await fresh[3].closed();
+    await closed;
+    assert.equal(server.fastify.server.listening, false);
+  });
+
+  it("closes at once when nothing is under way, however often it is told to", async () => {
+    const server = await listen();
+    const silent = server.connect();
+    silent.write(request("/none"));
+    await silent.response();
+    await Promise.all([server.close(), server.close()]);
+    await silent.closed();
+  });
+
+  it("cuts off who neither reads nor goes, when it is told to", async () => {
+    const server = await listen();
+    const connection = server.connect();
+    connection.write(request("/wait"));
+    await gate.began.promise;
+    const cut = new AbortController();
+    const closed = server.close(cut.signal);
+    cut.abort();
+    await connection.closed();
+    gate.release.resolve();
+    await closed;
+  });
+});
+
+describe("pages of other origins", () => {
+  const ask = (server: { fastify: FastifyInstance }, method: "OPTIONS" | "POST", origin: string) =>
+    server.fastify.inject({ method, url: "/none", headers: { origin, "access-control-request-method": "POST" } });
+
+  it("are told nothing unless it is wished", async () => {
+    await using server = await listen();
+    const response = await ask(server, "POST", "https://a.example");
+    assert.equal(response.headers["access-control-allow-origin"], undefined);
+  });
+
+  it("are allowed by name", async () => {
+    await using server = await listen({ settings: { cors: ["https://a.example", "https://b.example"] } });
+    const allowed = await ask(server, "OPTIONS", "https://b.example");
+    assert.equal(allowed.statusCode, 204);
+    assert.equal(allowed.headers["access-control-allow-origin"], "https://b.example");
+    assert.match(String(allowed.headers["access-control-allow-methods"]), /POST/);
+    const answer = await ask(server, "POST", "https://a.example");
+    assert.match(String(answer.headers["access-control-expose-headers"]), /x-request-id/);
+    const stranger = await ask(server, "POST", "https://c.example");
+    assert.equal(stranger.headers["access-control-allow-origin"], undefined);
+  });
+
+  it("are all allowed where that is wished, failures and streams included", async () => {
+    await using server = await listen({ settings: { cors: true } });
+    for (const url of ["/none", "/nowhere", "/drip"]) {
+      gate.release.resolve();
+      const response = await server.fastify.inject({ method: "POST", url, headers: { origin: "https://x.example" } });
+      assert.equal(response.headers["access-control-allow-origin"], "*", url);
+    }
+  });
+});
+
+describe("an author's own routes and hooks", () => {
+  it("stand beside the apis, and fail in the same form", async () => {
+    const configure = (fastify: FastifyInstance) => {
+      fastify.addHook("preHandler", async (request) => {
+        if (request.headers["x-key"] === "wrong") throw new ServingError({ code: "unauthenticated", message: "who?" });
+      });
+      fastify.addHook("onSend", async (_, reply) => void reply.header("x-mine", "1"));
+      fastify.get("/version", async () => ({ version: "1.4.0" }));
+      fastify.post("/own", async ({ body }) => body);
+      fastify.get("/boom", async () => {
+        throw new Error("secret");
+      });
+      fastify.get("/limited", async () => {
+        throw Object.assign(new Error("slower"), { statusCode: 429 });
+      });
+      fastify.get("/teapot", async () => {
+        throw Object.assign(new Error("short and stout"), { statusCode: 418 });
+      });
+    };
+    await using server = await listen({ parts: { configure } });
+    const { fastify } = server;
+    assert.deepEqual((await fastify.inject("/version")).json(), { version: "1.4.0" });
+    const own = await fastify.inject({ method: "POST", url: "/own", payload: { a: 1 } });
+    assert.deepEqual(own.json(), { a: 1 });
+    const api = await fastify.inject({ method: "POST", url: "/echo", payload: { a: 1 } });
+    assert.deepEqual([api.json(), api.headers["x-mine"]], [{ a: 1 }, "1"]);
+    const refused = await fastify.inject({ method: "POST", url: "/echo", payload: {}, headers: { "x-key": "wrong" } });
+    assert.deepEqual([refused.statusCode, refused.json().error], [401, "who?"]);
+    const boom = await fastify.inject("/boom");
+    assert.deepEqual([boom.statusCode, boom.json().id, boom.body.includes("secret")], [500, "unhandled_error", false]);
+    const teapot = await fastify.inject("/teapot");
+    assert.deepEqual([teapot.statusCode, teapot.json().error], [418, "short and stout"]);
+    const large = { method: "POST", url: "/own", payload: JSON.stringify("a".repeat(20_000_000)) } as const;
+    const tooLarge = await fastify.inject({ ...large, headers: { "content-type": "application/json" } });
+    assert.deepEqual([tooLarge.statusCode, tooLarge.json().id], [413, "body_too_large"]);
+    const notJson = await fastify.inject({ ...large, payload: "{", headers: { "content-type": "application/json" } });
+    assert.deepEqual([notJson.statusCode, notJson.json().id], [400, "invalid_json"]);
+    const limited = await fastify.inject("/limited");
+    assert.deepEqual(
+      [limited.statusCode, limited.json().code, limited.headers["retry-after"]],
+      [429, "resource_exhausted", "1"],
+    );
+  });
+});
+
+describe("probes", () => {
+  it("tell what stands in the way, and answer HEAD", async () => {
+    const services = [{ name: "Echo", isReady: false, readyReplicas: 0, replicas: 1, detail: "still starting" }];
+    await using server = await listen({ parts: { readiness: async () => ({ isReady: false, services }) } });
+    const ready = await server.fastify.inject("/readyz");
+    assert.deepEqual([ready.statusCode, ready.json()], [503, { status: "not ready", services }]);
+    const head = await server.fastify.inject({ method: "HEAD", url: "/livez" });
+    assert.deepEqual([head.statusCode, head.body], [200, ""]);
+  });
+
+  it("are not ready when that can't be found out", async () => {
+    const readiness = () => Promise.reject(new Error("lost"));
+    await using server = await listen({ parts: { readiness } });
+    assert.equal((await server.fastify.inject("/readyz")).statusCode, 503);
+    assert.equal((await server.fastify.inject("/livez")).statusCode, 200);
+  });
+});
+
+describe("listening", () => {
+  it("on a port that is taken says so", async () => {
+    await using server = await listen();
+    const second = await createTestServer(Echo, { parts: { server: { host: "127.0.0.1", port: server.port } } });
+    await assert.rejects(second.listen(), { id: "port_in_use" });
+    await second.close();
+  });
+});
