@@ -42,7 +42,7 @@ export function isFileSchema(schema: unknown): schema is FileSchema {
 }
 
 /** Whether media type `actual` is `pattern` or falls under it (`image/*`). */
-export function matchesContentType(actual: string, pattern: string): boolean {
+function matchesContentType(actual: string, pattern: string): boolean {
   const essence = actual.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (pattern === "*/*" || pattern === essence) return true;
   return pattern.endsWith("/*") && essence.startsWith(pattern.slice(0, -1));

@@ -54,7 +54,7 @@ function toCheckResult(result: StandardSchemaV1.Result<unknown>): CheckResult {
 }
 
 /** `["lines", 2, "text"]` → `"lines[2].text"`. */
-export function formatPath(path: StandardSchemaV1.Issue["path"]): string {
+function formatPath(path: StandardSchemaV1.Issue["path"]): string {
   let text = "";
   for (const segment of path ?? []) {
     const key = typeof segment === "object" ? segment.key : segment;

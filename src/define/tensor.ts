@@ -73,7 +73,7 @@ export function isTensor(value: unknown): value is Tensor {
 }
 
 /** What is wrong with the parts of a tensor; `undefined` when they agree. */
-export function tensorProblem({ dtype, shape, data }: Tensor): string | undefined {
+function tensorProblem({ dtype, shape, data }: Tensor): string | undefined {
   const array = arrayByDType[dtype];
   if (array === undefined) return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
   if (!(data instanceof array)) return `data of a ${dtype} tensor must be a ${array.name}`;
