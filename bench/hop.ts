@@ -65,14 +65,13 @@ const figures = await measureInTurn(contestants, rounds);
 await unchecked.close();
 await checked.close();
 
-const note = process.versions.node.startsWith("24.") ? undefined : "the target is for Node 24";
 const microseconds = (name: string) => median(figures.get(name) ?? []) / 1000;
 report(
   "hop",
   contestants.map(({ name }) => createRow(name, "ns CPU", figures.get(name) ?? [])),
   [
-    createVerdict("an inline hop without checks", microseconds(names.unchecked), 1, "us CPU", note),
-    createVerdict("an inline hop with zod checks of a small object", microseconds(names.checked), 5, "us CPU", note),
+    createVerdict("an inline hop without checks", microseconds(names.unchecked), 1, "us CPU"),
+    createVerdict("an inline hop with zod checks of a small object", microseconds(names.checked), 5, "us CPU"),
   ],
   { roundMs, rounds, message: '{ text: "hello" }' },
 );
