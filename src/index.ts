@@ -1,4 +1,5 @@
-export { type ServeOptions, type Server, serve } from "./app/serve.js";
+export { serve } from "./app/serve.js";
+export type { ServeOptions, Server } from "./app/serve-options.js";
 export type { Logger } from "./base/logger.js";
 export type { Caller } from "./call/call.js";
 export type { CurrentCall } from "./call/call-scope.js";

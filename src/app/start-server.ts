@@ -9,7 +9,7 @@ import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
 import type { Progress } from "../supervisor/progress.js";
 import { planApp } from "./plan-app.js";
-import type { ServeOptions, Server } from "./serve.js";
+import type { ServeOptions, Server } from "./serve-options.js";
 import { type App, startApp } from "./start-app.js";
 
 /** Does what `serve` promises. */

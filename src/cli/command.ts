@@ -33,3 +33,6 @@ export const exitCodes = {
   interrupted: { code: 130, text: "Ended at once by Ctrl-C: by the second, or by one before the server was ready." },
   terminated: { code: 143, text: "The same by SIGTERM." },
 } as const;
+
+/** Formats that `ekiben graph` writes. */
+export const graphFormats = ["text", "mermaid", "svg", "json"] as const;

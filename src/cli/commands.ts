@@ -1,4 +1,5 @@
 import type { Command } from "./command.js";
+import { graphFormats } from "./command.js";
 import type { Flag } from "./flags.js";
 
 const config: Flag = {
@@ -7,9 +8,6 @@ const config: Flag = {
   placeholder: "<file>",
   text: "The app file. Default: ekiben.config.ts, .mts, .js, .mjs or .json beside the service file, if there is one.",
 };
-
-/** Formats that `ekiben graph` writes. */
-export const graphFormats = ["text", "mermaid", "svg", "json"] as const;
 
 /** Every command, in the order of the overview. What one needs is loaded when it runs. */
 export const commands: readonly Command[] = [

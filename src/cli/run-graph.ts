@@ -7,8 +7,8 @@ import type { PictureOptions } from "../graph/format-service.js";
 import type { Graph } from "../graph/graph.js";
 import { graphToJson } from "../graph/graph-to-json.js";
 import { printGraph, printMermaid } from "../graph/print-graph.js";
+import type { graphFormats } from "./command.js";
 import { type CommandContext, exitCodes } from "./command.js";
-import type { graphFormats } from "./commands.js";
 import { formatFaults } from "./format-failure.js";
 import { loadApp, resolveApp } from "./load-app.js";
 

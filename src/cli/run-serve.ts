@@ -1,5 +1,6 @@
 import { pino } from "pino";
-import { type Server, serve } from "../app/serve.js";
+import { serve } from "../app/serve.js";
+import type { Server } from "../app/serve-options.js";
 import { systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";

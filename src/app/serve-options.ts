@@ -1,0 +1,35 @@
+import type { FastifyInstance } from "fastify";
+import type { Logger } from "../base/logger.js";
+import type { Graph } from "../graph/graph.js";
+import type { AppFile } from "../options/app-file.js";
+import type { OnProgress } from "../supervisor/progress.js";
+
+/** What `serve()` takes; everything else about an app is an option (see `ekiben options`). */
+export interface ServeOptions {
+  /** Default 3000; 0 takes a free one. */
+  readonly port?: number;
+  /** Default `"0.0.0.0"`: every interface. */
+  readonly host?: string;
+  /** Options as they stand in `ekiben.config.ts`. */
+  readonly options?: AppFile;
+  /** What messages and reports call the source of `options`. Default `"serve()"`. */
+  readonly optionsPath?: string;
+  /** Adds an author's own Fastify plugins and routes beside the apis. */
+  readonly fastify?: (fastify: FastifyInstance) => void | Promise<void>;
+  /** Default: JSON lines on stdout, by pino. */
+  readonly log?: Logger;
+  readonly onProgress?: OnProgress;
+  /** Options from a command line and an environment. Default: no flags, and the process's environment. */
+  readonly flags?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A running server. */
+export interface Server {
+  /** `"http://127.0.0.1:3000"` */
+  readonly url: string;
+  readonly port: number;
+  readonly graph: Graph;
+  /** Takes no new request, answers those accepted, then stops every service. Repeated calls share one close. */
+  close(): Promise<void>;
+}
