@@ -132,6 +132,7 @@ describe("streams", () => {
     assert.equal(await type('["bytes"]'), "application/octet-stream");
     assert.equal(await type("[1]"), "application/x-ndjson; charset=utf-8");
     assert.equal(await (await post("/anything", '["bytes"]')).text(), "hi");
+    assert.equal(await (await post("/anything", '["", {"a":1}, "b"]')).text(), '{"a":1}b');
   });
 
   it("may be empty", async () => {

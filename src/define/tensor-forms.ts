@@ -61,6 +61,14 @@ const toFloat = (element: unknown): number | string => {
   return Number.isFinite(element) ? element : `is ${element}, expected a finite number`;
 };
 
+/** A finite number may still be infinite in half the bits. */
+const toFloat32 = (element: unknown): number | string => {
+  const float = toFloat(element);
+  return typeof float === "string" || Number.isFinite(Math.fround(float))
+    ? float
+    : `is ${float}, too large for float32`;
+};
+
 const toInteger =
   (least: number, most: number) =>
   (element: unknown): number | string => {
@@ -77,7 +85,7 @@ const toInt64 = (element: unknown): bigint | string => {
 };
 
 const converters = {
-  float32: toFloat,
+  float32: toFloat32,
   float64: toFloat,
   int32: toInteger(-(2 ** 31), 2 ** 31 - 1),
   int64: toInt64,

@@ -84,6 +84,12 @@ describe("tensor()", () => {
       /\[1\] is Infinity, expected a finite number/,
     ],
     ["NaN", tensor("float64", ["n"]), [Number.NaN], /\[0\] is NaN, expected a finite number/],
+    [
+      "a number too large for its dtype",
+      tensor("float32", ["n"]),
+      [1, 1e300],
+      /\[1\] is 1e\+300, too large for float32/,
+    ],
     ["a byte out of range", tensor("uint8", ["n"]), [256], /\[0\] is 256, outside 0 to 255/],
     ["a wrong shape", tensor("float32", [3, "n"]), [[1], [2]], /expected shape \[3, n\], got \[2, 1\]/],
     ["an object", tensor("float32", ["n"]), { length: 1 }, /expected a tensor/],

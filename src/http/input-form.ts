@@ -72,7 +72,7 @@ function describeFields(shape: Shape, schema: JsonSchema): ReadonlyMap<string, F
 }
 
 /** Whether values of a JSON type may fit a JSON Schema. */
-export function allowsType(schema: JsonSchema, type: string): boolean {
+function allowsType(schema: JsonSchema, type: string): boolean {
   const declared = schema["type"];
   if (declared === type || (Array.isArray(declared) && declared.includes(type))) return true;
   const branches = [schema["anyOf"], schema["oneOf"], schema["allOf"]].flat() as (JsonSchema | undefined)[];

@@ -34,6 +34,7 @@ describe("parseJson", () => {
 
   it("refuses numbers that would become infinite, and says where", () => {
     refuses("1e999", "invalid_json", /at its root is too large/);
+    refuses(`[${"9".repeat(400)}]`, "invalid_json", /at \[0\] is too large/);
     refuses('{"a":[1,{"b":-1E+400}]}', "invalid_json", /at a\[1\]\.b is too large/);
     assert.deepEqual(parseJson('[1e300, 1e-999, "1e999", "e123"]', 8), [1e300, 0, "1e999", "e123"]);
   });

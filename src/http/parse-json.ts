@@ -15,12 +15,24 @@ export function parseJson(text: string, maxBodyDepth: number): unknown {
     throw fail("invalid_json", { problem: (error as Error).message });
   }
   if (mayHoldForbiddenKey(text)) refuseForbiddenKeys(value);
-  if (largeExponent.test(text)) refuseInfinity(value, "");
+  if (holdsInfinity(value)) refuseInfinity(value, "");
   return value;
 }
 
 /** `1e999` is valid JSON and no number a program has: it would arrive as Infinity. */
-const largeExponent = /[eE]\+?\d{3}/;
+function holdsInfinity(value: unknown): boolean {
+  if (typeof value === "number") return !Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) {
+    // Long lists are lists of numbers: a millisecond for half a million of them.
+    for (const item of value) {
+      if (typeof item === "number" ? !Number.isFinite(item) : holdsInfinity(item)) return true;
+    }
+    return false;
+  }
+  for (const key in value) if (holdsInfinity((value as Record<string, unknown>)[key])) return true;
+  return false;
+}
 
 function refuseInfinity(value: unknown, path: string): void {
   if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) {

@@ -64,12 +64,17 @@ function beginResponse(edge: Edge, reply: FastifyReply, { contentType }: StreamF
 }
 
 async function encodeItem(item: unknown, stream: StreamForm, form: AnswerForm): Promise<string | Uint8Array> {
-  if (stream.isRaw) return item as string | Uint8Array;
+  // A plain stream of an api whose schema says nothing may still hold other values.
+  if (stream.isRaw && (typeof item === "string" || item instanceof Uint8Array)) return item;
   return stream.frame(JSON.stringify(await encodeJson(item, form)));
 }
 
 async function writeChunk(edge: Edge, exchange: Exchange, response: ServerResponse, chunk: string | Uint8Array) {
-  if (chunk.length === 0 || exchange.isEnded) return;
+  if (exchange.isEnded) return;
+  if (chunk.length === 0) {
+    response.flushHeaders();
+    return;
+  }
   exchange.bodyBytes += Buffer.byteLength(chunk);
   if (response.write(chunk)) return;
   exchange.guardWriting(edge.settings.bodyTimeoutMs);

@@ -1,0 +1,17 @@
+// Sends random requests to the HTTP edge until something is found.   tsx scripts/fuzz-http.ts [requests] [seed]
+//
+// A seed that found something is printed; the same seed makes the same request again: tsx scripts/fuzz-http.ts 1 <seed>
+import { fuzz } from "../test/http/fuzz.js";
+
+const total = Number(process.argv[2] ?? 100_000);
+const first = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 31));
+/** Requests to one server; a new one is made for the next. */
+const perServer = 2_000;
+
+const sum = new Map<number, number>();
+for (let done = 0; done < total; done += perServer) {
+  const count = Math.min(perServer, total - done);
+  for (const [status, times] of await fuzz(first + done, count)) sum.set(status, (sum.get(status) ?? 0) + times);
+  const counts = [...sum].sort(([a], [b]) => a - b).map(([status, times]) => `${status || "none"} ${times}`);
+  console.log(`${done + count} requests from seed ${first}: ${counts.join(", ")}`);
+}
