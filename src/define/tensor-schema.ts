@@ -69,12 +69,18 @@ function tensorJsonSchema(dtype: DType, shape: readonly (number | string)[]): Js
     const bounds = typeof dim === "number" ? { minItems: dim, maxItems: dim } : {};
     return { type: "array", items, ...bounds };
   }, element);
-  const sizes = shape.map((dim) => (typeof dim === "number" ? { const: dim } : { type: "integer", minimum: 0 }));
+  // Not `prefixItems`, which says more but which tools of the day read wrongly.
+  const sizes = {
+    type: "array",
+    items: { type: "integer", minimum: 0 },
+    minItems: shape.length,
+    maxItems: shape.length,
+  };
   const encoded = {
     type: "object",
     properties: {
       dtype: { const: dtype },
-      shape: { type: "array", prefixItems: sizes, minItems: shape.length, maxItems: shape.length },
+      shape: shape.some((dim) => typeof dim === "string") ? sizes : { const: shape },
       data: { type: "string", contentEncoding: "base64", description: "little-endian, row-major" },
     },
     required: ["dtype", "shape", "data"],
