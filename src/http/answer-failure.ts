@@ -2,22 +2,35 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Code } from "../failure/codes.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
+import type { ApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { writeFailure } from "./write-failure.js";
 
-/** Answers what Fastify, a plugin or the author's own route threw. */
-export function answerFailure(edge: Edge, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  writeFailure(edge, reply, translate(edge, error, request));
+/** What was thrown outside of `handleRequest`, and for which request. */
+export interface Thrown {
+  readonly error: unknown;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** The api it was for, if it was for one. */
+  readonly route?: ApiRoute;
 }
 
-function translate(edge: Edge, error: unknown, request: FastifyRequest): unknown {
+/** Answers what Fastify, a plugin or the author's own route threw. */
+export function answerFailure(edge: Edge, thrown: Thrown): void {
+  writeFailure(edge, thrown.reply, translate(edge, thrown), thrown.route);
+}
+
+function translate(edge: Edge, { error, request, route }: Thrown): unknown {
   if (error instanceof ServingError || typeof error !== "object" || error === null) return error;
   const { code, statusCode, message } = error as { code?: string; statusCode?: number; message?: string };
   switch (code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return fail("body_too_large", { maxBodyBytes: edge.settings.maxBodyBytes });
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
-      return fail("unsupported_media_type", { contentType: request.headers["content-type"] ?? "", accepted: [] });
+      return fail("unsupported_media_type", {
+        contentType: request.headers["content-type"] ?? "",
+        accepted: route?.input.contentTypes ?? [],
+      });
     case "FST_ERR_CTP_INVALID_JSON_BODY":
     case "FST_ERR_CTP_EMPTY_JSON_BODY":
       return fail("invalid_json", { problem: String(message) });

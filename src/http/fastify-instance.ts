@@ -29,7 +29,7 @@ export function createInstance(edge: Edge): FastifyInstance {
     // Raised before any hook has run.
     frameworkErrors(error, request, reply) {
       openExchange(edge, observer, request, reply);
-      answerFailure(edge, error, request, reply);
+      answerFailure(edge, { error, request, reply });
     },
   });
   // Who waits to hear whether a body is wanted hears it from the answer, when it is not (RFC 9110, section 10.1.1).

@@ -1,5 +1,6 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ServiceDescriptor } from "../define/descriptor.js";
+import { answerFailure } from "./answer-failure.js";
 import { type ApiRoute, createApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { handleRequest } from "./handle-request.js";
@@ -9,7 +10,10 @@ export function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: Servic
   const routes = [...entry.apis.values()].map((api) => createApiRoute(entry.name, api));
   for (const route of routes) {
     // In Fastify's paths a colon begins a parameter; in a route it is only a character.
-    fastify.post(route.path.replaceAll(":", "::"), (request, reply) => void handleRequest(edge, route, request, reply));
+    const path = route.path.replaceAll(":", "::");
+    const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      answerFailure(edge, { error, request, reply, route });
+    fastify.post(path, { errorHandler }, (request, reply) => void handleRequest(edge, route, request, reply));
   }
   return routes;
 }

@@ -63,7 +63,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   const fastify = createInstance(edge);
   followSockets(edge, fastify);
   openExchanges(edge, fastify);
-  fastify.setErrorHandler((error, request, reply) => answerFailure(edge, error, request, reply));
+  fastify.setErrorHandler((error, request, reply) => answerFailure(edge, { error, request, reply }));
   if (settings.cors !== false) await fastify.register(cors, corsOptions(settings.cors));
   await parts.configure?.(fastify);
   await fastify.register(async (scope) => addRoutes(edge, scope, entry, parts));

@@ -65,12 +65,17 @@ function lengthOf(text: string): number | undefined {
   return head >= 0 && text.length >= head + 4 + length ? head + 4 + length : undefined;
 }
 
+/** The first response in a text, without what may follow on the same connection. */
 export function parseResponse(text: string): RawResponse {
   const head = text.indexOf("\r\n\r\n");
   const [first = "", ...lines] = text.slice(0, head).split("\r\n");
-  const headers = lines.map((line): [string, string] => {
-    const colon = line.indexOf(":");
-    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-  });
-  return { status: Number(first.split(" ")[1]), headers: Object.fromEntries(headers), body: text.slice(head + 4) };
+  const headers = Object.fromEntries(
+    lines.map((line): [string, string] => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+    }),
+  );
+  const length = headers["content-length"];
+  const body = text.slice(head + 4, length === undefined ? text.length : head + 4 + Number(length));
+  return { status: Number(first.split(" ")[1]), headers, body };
 }
