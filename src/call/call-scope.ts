@@ -59,6 +59,8 @@ export class CallScope implements CurrentCall {
   logger: Logger = silentLogger;
   /** Where the link that carries the call keeps it. */
   slot = -1;
+  /** When the api ended, where that is known in this process; the clock is then read once for all who ask. */
+  endedAt: number | undefined;
   readonly #parent: CallScope | undefined;
   readonly #startedAt: number;
   readonly #inWheel: boolean;

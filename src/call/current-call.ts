@@ -8,8 +8,9 @@ const storage = new AsyncLocalStorage<CallScope>();
 export const currentScope = (): CallScope | undefined => storage.getStore();
 
 /** Runs `run` so that `currentCall()` and the handles called in it belong to `scope`. */
-export const runInScope = <T, A extends unknown[]>(scope: CallScope, run: (...args: A) => T, ...args: A): T =>
-  storage.run(scope, run, ...args);
+export function runInScope<I, T>(scope: CallScope, run: (input: I) => T, input: I): T {
+  return storage.run(scope, run, input);
+}
 
 /**
  * The call that is being answered: signal, deadline, remaining time, trace, caller, headers and a logger.

@@ -53,12 +53,12 @@ export async function* invokeStream(
 ): AsyncGenerator<unknown, void, undefined> {
   const checked = isChecked ? await target.checkInput(input) : input;
   const items = runInScope(scope, target.run, checked) as AsyncIterable<unknown>;
-  const iterator = runInScope(scope, () => items[Symbol.asyncIterator]());
+  const iterator = runInScope(scope, openIterator, items);
   let isDone = false;
   try {
     for (;;) {
       // A generator's body runs in the context of whoever calls next(), so the scope is entered anew for each item.
-      const step = await runInScope(scope, () => iterator.next());
+      const step = await runInScope(scope, pullItem, iterator);
       if (step.done === true) {
         isDone = true;
         return;
@@ -66,6 +66,10 @@ export async function* invokeStream(
       yield isChecked ? await target.checkOutput(step.value, checked) : step.value;
     }
   } finally {
-    if (!isDone) await runInScope(scope, () => iterator.return?.());
+    if (!isDone) await runInScope(scope, endIterator, iterator);
   }
 }
+
+const openIterator = (items: AsyncIterable<unknown>) => items[Symbol.asyncIterator]();
+const pullItem = (iterator: AsyncIterator<unknown>) => iterator.next();
+const endIterator = (iterator: AsyncIterator<unknown>) => iterator.return?.();

@@ -29,15 +29,17 @@ export function createHandle(target: HandleTarget, caller: Caller): object {
 function createUnaryMethod(route: CallRoute, caller: Caller) {
   return (input?: unknown, options?: CallOptions): Promise<unknown> => {
     const parent = currentScope();
-    const send = (value: unknown): Promise<unknown> => {
-      try {
-        return dispatchCall(route, openScope(route, describeStart(value, options, parent, caller)));
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    };
-    return isPromiseLike(input) ? Promise.resolve(input).then(send) : send(input);
+    if (!isPromiseLike(input)) return send(route, describeStart(input, options, parent, caller));
+    return Promise.resolve(input).then((value) => send(route, describeStart(value, options, parent, caller)));
   };
+}
+
+function send(route: CallRoute, start: CallStart): Promise<unknown> {
+  try {
+    return dispatchCall(route, openScope(route, start));
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 function createStreamMethod(route: CallRoute, caller: Caller) {

@@ -106,7 +106,7 @@ export function dispatchStream(route: CallRoute, scope: CallScope): ReplyStream 
 function endCall(route: CallRoute, scope: CallScope, outcome: Parameters<EdgeStats["record"]>[0]): void {
   scope.close();
   route.stats.inFlight--;
-  route.stats.record(outcome, route.time.clock.now() - scope.startedAt);
+  route.stats.record(outcome, (scope.endedAt ?? route.time.clock.now()) - scope.startedAt);
 }
 
 function refuseCall(route: CallRoute, scope: CallScope): ServingError {

@@ -9,6 +9,7 @@ export class EdgeStats {
   readonly api: string;
   inFlight = 0;
   readonly byOutcome = new Map<Code | "ok", Histogram>();
+  #ok: Histogram | undefined;
 
   constructor(caller: string, service: string, api: string) {
     this.caller = caller;
@@ -17,9 +18,18 @@ export class EdgeStats {
   }
 
   record(outcome: Code | "ok", ms: number): void {
+    if (outcome === "ok") {
+      this.#ok ??= this.#histogramOf(outcome);
+      this.#ok.observe(ms);
+    } else {
+      this.#histogramOf(outcome).observe(ms);
+    }
+  }
+
+  #histogramOf(outcome: Code | "ok"): Histogram {
     let histogram = this.byOutcome.get(outcome);
     if (histogram === undefined) this.byOutcome.set(outcome, (histogram = new Histogram()));
-    histogram.observe(ms);
+    return histogram;
   }
 }
 

@@ -126,7 +126,9 @@ async function waitForPlace(api: ReplicaApi, scope: CallScope): Promise<void> {
 }
 
 function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
-  const runMs = scope.time.clock.now() - startedAt;
+  const now = scope.time.clock.now();
+  const runMs = now - startedAt;
+  scope.endedAt = now;
   api.stats.runTime.observe(runMs);
   api.lane.leave(runMs);
 }
