@@ -61,7 +61,7 @@ function logNotice(log: Logger, event: Progress): void {
 /** The edge first, so that nothing new comes in; then the services, callers before callees. */
 async function drainServer(
   app: App,
-  http: { close(): Promise<void> },
+  http: { close(cut: AbortSignal): Promise<void> },
   { drainTimeoutMs }: ServerSettings,
   onProgress: NonNullable<ServeOptions["onProgress"]>,
 ): Promise<void> {
@@ -72,7 +72,7 @@ async function drainServer(
   onProgress({ kind: "draining", inFlight });
   const limit = AbortSignal.timeout(drainTimeoutMs);
   const cut = new Promise<void>((resolve) => limit.addEventListener("abort", () => resolve(), { once: true }));
-  const closed = http.close();
+  const closed = http.close(limit);
   await Promise.race([closed, cut]);
   await app.stop(limit);
   await closed;

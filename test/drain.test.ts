@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as connectSocket } from "node:net";
+import { describe, it } from "node:test";
+import { api, currentCall, type Progress, Service, ServingError, serve } from "ekiben";
+import { z } from "zod";
+
+const text = { input: z.string(), output: z.string() };
+const body = (value: unknown) => ({
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(value),
+});
+
+describe("a server that closes", () => {
+  it("answers what it accepted, tells how much that is, and then takes nothing", async () => {
+    let finish!: () => void;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    let hasStarted!: () => void;
+    const started = new Promise<void>((resolve) => (hasStarted = resolve));
+    class Slow extends Service() {
+      run = api(text, async (value) => {
+        hasStarted();
+        await finished;
+        return value;
+      });
+    }
+    const events: Progress[] = [];
+    const onProgress = (event: Progress) => events.push(event);
+    const server = await serve(Slow, { port: 0, host: "127.0.0.1", onProgress, options: { logLevel: "silent" } });
+    const accepted = fetch(`${server.url}/run`, body("accepted"));
+    await started;
+    const closed = server.close();
+    assert.equal(server.close(), closed);
+    assert.deepEqual(events.at(-1), { kind: "draining", inFlight: 1 });
+    finish();
+    assert.equal(await (await accepted).json(), "accepted");
+    await closed;
+    assert.equal(events.at(-1)?.kind, "stopped");
+    await assert.rejects(fetch(`${server.url}/run`, body("late")));
+  });
+
+  it("ends by its limit what neither answers nor listens to its signal, and cuts off who reads nothing", async () => {
+    let hasStarted!: () => void;
+    const started = new Promise<void>((resolve) => (hasStarted = resolve));
+    let reason: unknown;
+    class Stuck extends Service() {
+      run = api(text, async () => {
+        hasStarted();
+        const { signal } = currentCall();
+        signal.addEventListener("abort", () => (reason = signal.reason));
+        return new Promise<string>(() => {});
+      });
+    }
+    const options = { logLevel: "silent", drainTimeoutMs: 50 } as const;
+    const server = await serve(Stuck, { port: 0, host: "127.0.0.1", options });
+    const idle = connectSocket(server.port, "127.0.0.1");
+    await once(idle, "connect");
+    const cut = once(idle, "close");
+    const answer = fetch(`${server.url}/run`, body("x")).then(
+      (response) => response.status,
+      () => "cut off",
+    );
+    await started;
+    await server.close();
+    await cut;
+    assert.ok([503, "cut off"].includes(await answer));
+    assert.ok(reason instanceof ServingError);
+  });
+});
