@@ -2,30 +2,32 @@ import type { Clock, Timer } from "../base/clock.js";
 
 /** A body that is being received. */
 export interface WatchedBody {
-  /** Wall-clock milliseconds; may move while it is watched. */
-  readonly deadline: number;
+  /** Wall-clock milliseconds; 0 until the watch first looks, and again to give the body its whole time anew. */
+  deadline: number;
   /** Neighbours in the list of the `BodyWatch`, which alone changes them. */
   previous: WatchedBody | undefined;
   next: WatchedBody | undefined;
-  /** Called once the deadline has passed; the body is watched no longer then. */
+  /** Called once the time has passed; the body is watched no longer then. */
   expire(): void;
 }
 
 /**
  * Notices bodies that do not arrive in time.
  *
- * Nearly every body is there before anyone could look at a clock: watching one costs four pointers and no timer, and a
- * passed deadline is noticed at most `granularityMs` late.
+ * Nearly every body is there before anyone could look at a clock: watching one costs four pointers, no timer and no reading
+ * of the time. A body gets at least `timeoutMs`, counted from the first look at it, and at most half as much again.
  */
 export class BodyWatch {
-  readonly clock: Clock;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
   readonly #granularityMs: number;
   #first: WatchedBody | undefined;
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, granularityMs: number) {
-    this.clock = clock;
-    this.#granularityMs = granularityMs;
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#granularityMs = Math.min(1000, timeoutMs / 4);
   }
 
   add(body: WatchedBody): void {
@@ -47,15 +49,17 @@ export class BodyWatch {
   }
 
   #arm(): void {
-    this.#timer = this.clock.setTimer(() => this.#look(), this.#granularityMs);
+    this.#timer = this.#clock.setTimer(() => this.#look(), this.#granularityMs);
   }
 
   #look(): void {
     this.#timer = undefined;
-    const now = this.clock.now();
+    const now = this.#clock.now();
     for (let body = this.#first; body !== undefined; ) {
       const { next } = body;
-      if (body.deadline <= now) {
+      if (body.deadline === 0) {
+        body.deadline = now + this.#timeoutMs;
+      } else if (body.deadline <= now) {
         this.remove(body);
         body.expire();
       }

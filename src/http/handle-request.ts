@@ -1,55 +1,104 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyReply } from "fastify";
 import { fail } from "../failure/fail.js";
+import type { EdgeCall, PendingReply, PendingStream } from "../handle/pending-call.js";
 import type { ApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
-import { exchangeOf } from "./exchange.js";
-import { pickAnswer } from "./output-form.js";
-import { readBody } from "./read-body.js";
+import { type Exchange, exchangeOf } from "./exchange.js";
+import { type AnswerForm, pickAnswer } from "./output-form.js";
+import { type InputReceiver, readBody } from "./read-body.js";
 import { writeFailure } from "./write-failure.js";
 import { writeReply } from "./write-reply.js";
 import { writeStream } from "./write-stream.js";
 
 /**
- * Serves one request for an api: reads its input, calls the entry service, writes what comes back. Never rejects.
+ * Serves one request for an api: reads its input, calls the entry service, writes what comes back. Never throws.
  *
  * Whatever can be refused is refused before the call is made.
  */
-export async function handleRequest(
-  edge: Edge,
-  route: ApiRoute,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<void> {
+export function handleRequest(edge: Edge, route: ApiRoute, reply: FastifyReply): void {
+  const exchange = exchangeOf(reply);
+  exchange.route = route.path;
+  const { request } = reply;
   try {
-    const exchange = exchangeOf(reply);
-    exchange.route = route.path;
     if (edge.isClosing) throw fail("draining", { what: route.service });
     const { headers } = request;
     const form = pickAnswer(route.output, headers.accept);
-    const timeout = readTimeout(headers["ekiben-timeout-ms"]);
-    const input = await readBody(edge, route, request);
-    if (exchange.isEnded) return;
-    const call = { input, route: route.path, request: exchange.context, ...timeout };
-    if (route.kind === "stream") {
-      const pending = edge.caller.open(route.name, call);
-      exchange.follow(pending.scope);
-      await writeStream(edge, reply, { items: pending.items, form, output: route.output, api: route });
-    } else {
-      const pending = edge.caller.call(route.name, call);
-      exchange.follow(pending.scope);
-      const written = writeReply(edge, reply, await pending.reply, form);
-      if (written !== undefined) await written;
-    }
+    const timeoutMs = readTimeout(headers["ekiben-timeout-ms"]);
+    readBody(edge, { route, request, receiver: new ApiRequest(edge, exchange, { route, form, timeoutMs }) });
   } catch (error) {
     writeFailure(edge, reply, error, route);
   }
 }
 
+/** What a request asks for, besides its input. */
+interface Asked {
+  readonly route: ApiRoute;
+  readonly form: AnswerForm;
+  readonly timeoutMs: number | undefined;
+}
+
+/** A request from its input to its answer. */
+class ApiRequest implements InputReceiver {
+  readonly #edge: Edge;
+  readonly #exchange: Exchange;
+  readonly #asked: Asked;
+
+  constructor(edge: Edge, exchange: Exchange, asked: Asked) {
+    this.#edge = edge;
+    this.#exchange = exchange;
+    this.#asked = asked;
+  }
+
+  receive(input: unknown): void {
+    if (this.#exchange.isEnded) return;
+    const { route, timeoutMs } = this.#asked;
+    const { context } = this.#exchange;
+    const call: EdgeCall =
+      timeoutMs === undefined
+        ? { input, route: route.path, request: context }
+        : { input, route: route.path, request: context, timeoutMs };
+    try {
+      if (route.kind === "stream") this.#stream(this.#edge.caller.open(route.name, call));
+      else this.#answer(this.#edge.caller.call(route.name, call));
+    } catch (error) {
+      this.refuse(error);
+    }
+  }
+
+  refuse(error: unknown): void {
+    writeFailure(this.#edge, this.#exchange.reply, error, this.#asked.route);
+  }
+
+  #answer({ scope, reply }: PendingReply): void {
+    this.#exchange.follow(scope);
+    reply.then(
+      (value) => this.#write(value),
+      (error) => this.refuse(error),
+    );
+  }
+
+  #write(value: unknown): void {
+    try {
+      const written = writeReply(this.#edge, this.#exchange.reply, value, this.#asked.form);
+      written?.catch((error) => this.refuse(error));
+    } catch (error) {
+      this.refuse(error);
+    }
+  }
+
+  #stream({ scope, items }: PendingStream): void {
+    this.#exchange.follow(scope);
+    const { route, form } = this.#asked;
+    const answer = { items, form, output: route.output, api: route };
+    writeStream(this.#edge, this.#exchange.reply, answer).catch((error) => this.refuse(error));
+  }
+}
+
 const timeoutForm = /^[1-9]\d{0,14}$/;
 
-function readTimeout(value: string | string[] | undefined): { readonly timeoutMs: number } | undefined {
+function readTimeout(value: string | string[] | undefined): number | undefined {
   if (value === undefined) return undefined;
-  if (typeof value === "string" && timeoutForm.test(value)) return { timeoutMs: Number(value) };
+  if (typeof value === "string" && timeoutForm.test(value)) return Number(value);
   throw fail("invalid_header", {
     header: "ekiben-timeout-ms",
     value: String(value),

@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -12,45 +11,45 @@ export interface BodyLimits {
   readonly watch: BodyWatch;
 }
 
+/** Who waits for a body: is told of its bytes or of what went wrong, once. */
+export interface BytesReceiver {
+  receive(bytes: Uint8Array): void;
+  refuse(error: unknown): void;
+}
+
 /**
- * Collects a request's body and decodes it.
+ * Collects a request's body.
  *
- * @param decode May throw, and may give a promise.
- * @throws {ServingError} `body_too_large` (at once when the headers already say so), `body_timeout`, or `cancelled` when
- *   the client went away; and what `decode` throws. What is left of the body is then unread: see `discardRest`.
+ * Refuses with `body_too_large` (at once when the headers already say so), `body_timeout`, or `cancelled` when the client
+ * went away. What is left of the body is then unread: see `discardRest`.
  */
-export function readBytes<T>(
-  source: Readable,
-  headers: IncomingHttpHeaders,
-  limits: BodyLimits,
-  decode: (bytes: Uint8Array) => T | Promise<T>,
-): Promise<T> {
-  const declared = headers["content-length"];
-  if (declared !== undefined && Number(declared) > limits.maxBodyBytes) return Promise.reject(tooLarge(limits));
-  return new Promise((resolve, reject) => new BodyReader(limits, { decode, resolve, reject }).read(source));
+export function readBytes(source: Readable, declared: string | undefined, reading: BodyReading): void {
+  if (declared !== undefined && Number(declared) > reading.limits.maxBodyBytes) {
+    reading.receiver.refuse(tooLarge(reading.limits));
+  } else {
+    new BodyReader(reading).read(source);
+  }
 }
 
-/** Where a body goes. */
-interface BodySink<T> {
-  readonly decode: (bytes: Uint8Array) => T | Promise<T>;
-  readonly resolve: (value: T | Promise<T>) => void;
-  readonly reject: (reason: unknown) => void;
+/** One body to be read, and for whom. */
+export interface BodyReading {
+  readonly limits: BodyLimits;
+  readonly receiver: BytesReceiver;
 }
 
-class BodyReader<T> implements WatchedBody {
-  deadline: number;
+class BodyReader implements WatchedBody {
+  deadline = 0;
   previous: WatchedBody | undefined = undefined;
   next: WatchedBody | undefined = undefined;
   readonly #limits: BodyLimits;
-  readonly #sink: BodySink<T>;
+  readonly #receiver: BytesReceiver;
   #chunks: Uint8Array[] = [];
   #size = 0;
   #isOver = false;
 
-  constructor(limits: BodyLimits, sink: BodySink<T>) {
+  constructor({ limits, receiver }: BodyReading) {
     this.#limits = limits;
-    this.#sink = sink;
-    this.deadline = limits.watch.clock.now() + limits.bodyTimeoutMs;
+    this.#receiver = receiver;
   }
 
   /** Listeners stay to the end of the request: an error must find one even when nobody reads any more. */
@@ -72,7 +71,7 @@ class BodyReader<T> implements WatchedBody {
 
   #take(chunk: Uint8Array): void {
     if (this.#isOver) return;
-    if (this.#size === 0) this.deadline = this.#limits.watch.clock.now() + this.#limits.bodyTimeoutMs;
+    if (this.#size === 0) this.deadline = 0;
     this.#size += chunk.length;
     if (this.#size > this.#limits.maxBodyBytes) this.#fail(() => tooLarge(this.#limits));
     else this.#chunks.push(chunk);
@@ -80,22 +79,20 @@ class BodyReader<T> implements WatchedBody {
 
   #finish(): void {
     if (this.#isOver) return;
-    this.#isOver = true;
-    this.#limits.watch.remove(this);
-    const { decode, resolve, reject } = this.#sink;
-    try {
-      resolve(decode(joinChunks(this.#chunks, this.#size)));
-    } catch (error) {
-      reject(error);
-    }
+    this.#end();
+    this.#receiver.receive(joinChunks(this.#chunks, this.#size));
   }
 
   #fail(createReason: () => ServingError): void {
     if (this.#isOver) return;
+    this.#end();
+    this.#chunks = [];
+    this.#receiver.refuse(createReason());
+  }
+
+  #end(): void {
     this.#isOver = true;
     this.#limits.watch.remove(this);
-    this.#chunks = [];
-    this.#sink.reject(createReason());
   }
 }
 

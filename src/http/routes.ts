@@ -13,7 +13,7 @@ export function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: Servic
     const path = route.path.replaceAll(":", "::");
     const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       answerFailure(edge, { error, request, reply, route });
-    fastify.post(path, { errorHandler }, (request, reply) => void handleRequest(edge, route, request, reply));
+    fastify.post(path, { errorHandler }, (_, reply) => handleRequest(edge, route, reply));
   }
   return routes;
 }

@@ -56,7 +56,7 @@ export interface HttpServer {
 export async function createHttpServer(parts: HttpServerParts): Promise<HttpServer> {
   const { settings, caller, log, time = systemTime } = parts;
   const { maxBodyBytes, bodyTimeoutMs } = settings;
-  const limits = { maxBodyBytes, bodyTimeoutMs, watch: new BodyWatch(time.clock, Math.min(1000, bodyTimeoutMs / 4)) };
+  const limits = { maxBodyBytes, bodyTimeoutMs, watch: new BodyWatch(time.clock, bodyTimeoutMs) };
   const edge: Edge = { settings, caller, log, time, limits, sockets: new Set(), inFlight: 0, isClosing: false };
   const entry = parts.graph.services.get(parts.graph.entry);
   if (entry === undefined) throw fail("not_a_service", { what: parts.graph.entry });
