@@ -14,7 +14,9 @@ export function answerBrokenRequest(
   socket: Socket,
   limits: HeaderLimits,
 ): void {
-  if (error.code === "ECONNRESET" || !socket.writable || socket.destroyed || hasBegunAnswer(socket)) {
+  // Who has asked nothing would take an answer for that to its next question.
+  const isSilent = socket.bytesRead === 0;
+  if (error.code === "ECONNRESET" || !socket.writable || isSilent || hasBegunAnswer(socket)) {
     socket.destroy(error);
     return;
   }
