@@ -1,6 +1,6 @@
-// Sends random requests to the HTTP edge until something is found.   tsx scripts/fuzz-http.ts [requests] [seed]
+// Sends random requests to the HTTP edge until something is found.   npm run fuzz -- [requests] [seed]
 //
-// A seed that found something is printed; the same seed makes the same request again: tsx scripts/fuzz-http.ts 1 <seed>
+// A seed that found something is printed; the same seed makes the same request again: npm run fuzz -- 1 <seed>
 import { fuzz } from "../test/http/fuzz.js";
 
 const total = Number(process.argv[2] ?? 100_000);
