@@ -28,6 +28,20 @@ describe("ekiben serve", () => {
     for (const line of lines) assert.equal(typeof JSON.parse(line).level, "number", "the log is JSON");
   });
 
+  it("constructs each class once to learn the graph and once for its replica, and gives each warning once", async () => {
+    using server = new CommandProcess(["serve", "counted.ts:Front", "--port", "0"], { env: { EKIBEN_REPLICA: "1" } });
+    await server.url();
+    server.child.kill("SIGINT");
+    const { stderr } = await server.ended;
+    const count = (text: string) => stderr.split(text).length - 1;
+    assert.deepEqual([count("constructed Inner\n"), count("constructed Front\n")], [2, 2], stderr);
+    assert.deepEqual(
+      [count("did you mean EKIBEN_REPLICAS?"), count("option http has no effect there")],
+      [1, 1],
+      stderr,
+    );
+  });
+
   it("answers an accepted request after SIGTERM, takes no new one, and ends with 0", async () => {
     using server = new CommandProcess(["serve", "service.ts", "--port", "0"]);
     const url = await server.url();

@@ -3,16 +3,31 @@ import { fail } from "../failure/fail.js";
 import type { Graph } from "../graph/graph.js";
 import { createPlan, type Plan } from "../graph/plan.js";
 import { resolveGraph, type Substitute } from "../graph/resolve-graph.js";
-import { type OptionReport, type OptionSources, resolveOptions } from "../options/resolve-options.js";
+import type { DeclaredOptions } from "../options/option-reader.js";
+import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
 
-/** A plan and where each of its options came from. */
-export interface PlannedApp {
-  readonly plan: Plan;
-  readonly report: readonly OptionReport[];
+/** A graph and its options, decided. The options may still have faults. */
+export interface ResolvedApp {
+  readonly graph: Graph;
+  readonly options: ResolvedOptions;
 }
 
 /**
- * From an entry class to what should run.
+ * Learns the graph of an entry class and decides its options; constructs each class once, starts nothing.
+ *
+ * @throws {ServingError} `invalid_graph` for faults of the graph. Faults of options are in `options.faults`.
+ */
+export function resolveApp(
+  entry: ServiceClass,
+  sources: OptionSources,
+  substitutes?: ReadonlyMap<ServiceClass, Substitute>,
+): ResolvedApp {
+  const graph = resolveGraph(entry, substitutes);
+  return { graph, options: resolveOptions(declaredOptions(graph), sources) };
+}
+
+/**
+ * From an entry class to what should run; warnings of options are among the plan's notices.
  *
  * @throws {ServingError} `invalid_graph` with every fault of the graph, or else of the options, in `details.faults`.
  */
@@ -20,16 +35,16 @@ export function planApp(
   entry: ServiceClass,
   sources: OptionSources,
   substitutes?: ReadonlyMap<ServiceClass, Substitute>,
-): PlannedApp {
-  const graph = resolveGraph(entry, substitutes);
-  const { settings, report, faults, warnings } = resolveOptions(declaredOptions(graph), sources);
+): Plan {
+  const { graph, options } = resolveApp(entry, sources, substitutes);
+  const { settings, faults, warnings } = options;
   if (faults.length > 0) throw fail("invalid_graph", { faults });
   const plan = createPlan(graph, settings);
-  return { plan: { ...plan, notices: [...warnings.map(({ message }) => message), ...plan.notices] }, report };
+  return { ...plan, notices: [...warnings.map(({ message }) => message), ...plan.notices] };
 }
 
 /** What the authors of a graph's services said about options. */
-export function declaredOptions(graph: Graph) {
+function declaredOptions(graph: Graph): DeclaredOptions {
   const services = [...graph.services.values()].map(({ name, options, apis }) => ({
     name,
     options: options as Readonly<Record<string, unknown>>,

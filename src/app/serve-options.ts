@@ -12,15 +12,12 @@ export interface ServeOptions {
   readonly host?: string;
   /** Options as they stand in `ekiben.config.ts`. */
   readonly options?: AppFile;
-  /** What messages and reports call the source of `options`. Default `"serve()"`. */
-  readonly optionsPath?: string;
   /** Adds an author's own Fastify plugins and routes beside the apis. */
   readonly fastify?: (fastify: FastifyInstance) => void | Promise<void>;
   /** Default: JSON lines on stdout, by pino. */
   readonly log?: Logger;
   readonly onProgress?: OnProgress;
-  /** Options from a command line and an environment. Default: no flags, and the process's environment. */
-  readonly flags?: Readonly<Record<string, unknown>>;
+  /** Where `EKIBEN_…` variables are read. Default: the process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 

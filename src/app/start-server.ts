@@ -2,6 +2,7 @@ import { systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
 import { drawGraph } from "../graph/draw-graph.js";
+import type { Plan } from "../graph/plan.js";
 import { createHttpServer } from "../http/server.js";
 import { createLog, type LogOutput } from "../observe/log.js";
 import { createMetrics } from "../observe/metrics.js";
@@ -13,17 +14,23 @@ import type { ServeOptions, Server } from "./serve-options.js";
 import { type App, startApp } from "./start-app.js";
 
 /** Does what `serve` promises. */
-export async function startServer(entry: ServiceClass, options: ServeOptions): Promise<Server> {
+export function startServer(entry: ServiceClass, options: ServeOptions): Promise<Server> {
+  const fastify = options.fastify ?? options.options?.fastify;
+  return servePlan(planApp(entry, sourcesOf(options)), { ...options, ...(fastify && { fastify }) });
+}
+
+/** Starts what a plan says and serves it over HTTP; throws as `serve` does, but for `invalid_graph`. */
+export async function servePlan(
+  plan: Plan,
+  options: Pick<ServeOptions, "fastify" | "log" | "onProgress">,
+): Promise<Server> {
   const begun = systemClock.now();
-  const { plan } = planApp(entry, sourcesOf(options));
   const { graph, settings } = plan;
-  const output = options.log === undefined ? createLog(settings.server.logLevel) : undefined;
-  const log = options.log ?? (output as LogOutput).log;
+  const { log, flush } = options.log === undefined ? createLog(settings.server.logLevel) : keepLog(options.log);
   const onProgress = options.onProgress ?? ((event) => logNotice(log, event));
   const app = await startApp(plan, { log, onProgress });
   try {
     const { apis, version, description } = settings.services.get(graph.entry) as ServiceSettings;
-    const configure = options.fastify ?? options.options?.fastify;
     const http = await createHttpServer({
       graph,
       settings: settings.server.http,
@@ -36,22 +43,25 @@ export async function startServer(entry: ServiceClass, options: ServeOptions): P
       metrics: createMetrics(app.stats).read,
       graphSvg: async () => drawGraph(graph, { settings: settings.services }),
       log,
-      ...(configure && { configure }),
+      ...(options.fastify && { configure: options.fastify }),
     });
     const { url, port } = await http.listen();
     onProgress({ kind: "listening", url, ms: systemClock.now() - begun });
     let closing: Promise<void> | undefined;
     const close = () => {
-      closing ??= drainServer(app, http, settings.server, onProgress).finally(() => output?.flush());
+      closing ??= drainServer(app, http, settings.server, onProgress).finally(flush);
       return closing;
     };
     return { url, port, graph, close };
   } catch (error) {
     await app.stop();
-    output?.flush();
+    flush();
     throw error;
   }
 }
+
+/** A logger whose output is somebody else's to flush. */
+const keepLog = (log: Logger): LogOutput => ({ log, flush: () => {} });
 
 /** Where nobody follows the start, what an author should know goes to the log. */
 function logNotice(log: Logger, event: Progress): void {
@@ -78,11 +88,11 @@ async function drainServer(
   await closed;
 }
 
-function sourcesOf({ port, host, options, optionsPath, flags, env }: ServeOptions): OptionSources {
+function sourcesOf({ port, host, options, env }: ServeOptions): OptionSources {
   const given = { ...options, ...(port !== undefined && { port }), ...(host !== undefined && { host }) };
   return {
-    flags: flags ?? {},
+    flags: {},
     env: env ?? process.env,
-    appFile: { path: optionsPath ?? "serve()", value: given },
+    appFile: { path: "serve()", value: given },
   };
 }

@@ -1,53 +1,34 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { declaredOptions } from "../app/plan-app.js";
-import type { ServiceClass } from "../define/depends.js";
+import { type ResolvedApp, resolveApp } from "../app/plan-app.js";
 import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import type { Graph } from "../graph/graph.js";
-import { resolveGraph } from "../graph/resolve-graph.js";
 import type { LoadedAppFile } from "../options/read-app-file.js";
-import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
+import type { OptionSources } from "../options/resolve-options.js";
 import { findEntry, parseEntryName } from "./find-entry.js";
 import type { ParsedArgs } from "./flags.js";
 import { loadModule } from "./load-module.js";
 
-/** An author's app as the commands work with it: loaded, not started. */
-export interface LoadedApp {
+/** An author's app as the commands work with it: graph and options decided, nothing started. */
+export interface LoadedApp extends ResolvedApp {
   /** The service file, as it was named. */
   readonly file: string;
-  readonly entry: ServiceClass;
-  readonly sources: OptionSources;
-}
-
-/** An app whose graph is resolved. Its options may still have faults. */
-export interface ResolvedApp extends LoadedApp {
-  readonly graph: Graph;
-  readonly options: ResolvedOptions;
+  readonly appFile: LoadedAppFile | undefined;
 }
 
 const appFileNames = ["ts", "mts", "js", "mjs", "json"].map((ending) => `ekiben.config.${ending}`);
 
 /**
- * Loads the service file and the app file that a command line names.
+ * Loads the service file and the app file that a command line names, and resolves graph and options.
  *
- * @throws {ServingError} of `loadModule` and `findEntry`.
+ * @throws {ServingError} of `loadModule`, `findEntry` and `resolveApp`.
  */
 export async function loadApp(args: ParsedArgs, env: OptionSources["env"]): Promise<LoadedApp> {
   const name = parseEntryName(args.positionals[0]);
   const entry = findEntry(await loadModule(name.file), name);
   const appFile = await loadAppFile(args.own.get("config"), dirname(name.file));
-  return { file: name.file, entry, sources: { flags: args.options, env, ...(appFile && { appFile }) } };
-}
-
-/**
- * Resolves graph and options, without starting anything.
- *
- * @throws {ServingError} `invalid_graph` for faults of the graph. Faults of options are in `options.faults`.
- */
-export function resolveApp(app: LoadedApp): ResolvedApp {
-  const graph = resolveGraph(app.entry);
-  return { ...app, graph, options: resolveOptions(declaredOptions(graph), app.sources) };
+  const sources = { flags: args.options, env, ...(appFile && { appFile }) };
+  return { file: name.file, appFile, ...resolveApp(entry, sources) };
 }
 
 /** The file named by `--config`, else `ekiben.config.*` beside the service file, if there is one. */

@@ -4,11 +4,11 @@ import { createPlan } from "../graph/plan.js";
 import { checkTypes } from "./check-types.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatFinding } from "./format-failure.js";
-import { loadApp, type ResolvedApp, resolveApp } from "./load-app.js";
+import { type LoadedApp, loadApp } from "./load-app.js";
 
 /** `ekiben check`: everything that is wrong, without starting anything. */
 export async function runCheck({ args, env, terminal }: CommandContext): Promise<number> {
-  const app = resolveApp(await loadApp(args, env));
+  const app = await loadApp(args, env);
   const findings = [...(await checkApp(app)), ...(args.own.has("no-types") ? [] : await checkTypes(app.file))];
   for (const kind of ["fault", "warning", "note"] as const) {
     for (const finding of findings.filter((found) => found.kind === kind)) {
@@ -31,7 +31,7 @@ export async function runCheck({ args, env, terminal }: CommandContext): Promise
 const count = (findings: readonly Finding[], kind: Finding["kind"]): number =>
   findings.filter((finding) => finding.kind === kind).length;
 
-async function checkApp({ graph, options: { settings, report, faults, warnings } }: ResolvedApp): Promise<Finding[]> {
+async function checkApp({ graph, options: { settings, report, faults, warnings } }: LoadedApp): Promise<Finding[]> {
   const machine = { cores: os.availableParallelism(), memoryBytes: os.totalmem() };
   const { notices } = createPlan(graph, settings);
   return [

@@ -10,7 +10,7 @@ import { printGraph, printMermaid } from "../graph/print-graph.js";
 import type { graphFormats } from "./command.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatFaults } from "./format-failure.js";
-import { loadApp, resolveApp } from "./load-app.js";
+import { loadApp } from "./load-app.js";
 
 type GraphFormat = (typeof graphFormats)[number];
 
@@ -23,7 +23,7 @@ const formatByEnding: Readonly<Record<string, GraphFormat>> = {
 
 /** `ekiben graph`: shows a graph, or writes it to a file. */
 export async function runGraph({ args, env, terminal }: CommandContext): Promise<number> {
-  const { graph, options } = resolveApp(await loadApp(args, env));
+  const { graph, options } = await loadApp(args, env);
   if (options.faults.length > 0) {
     terminal.err.write(formatFaults(options.faults, terminal.err));
     return exitCodes.failed.code;

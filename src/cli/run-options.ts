@@ -2,12 +2,12 @@ import { options } from "../options/options.js";
 import type { OptionReport } from "../options/resolve-options.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatFaults, formatFinding } from "./format-failure.js";
-import { loadApp, resolveApp } from "./load-app.js";
+import { loadApp } from "./load-app.js";
 import { formatColumns, type Output } from "./terminal.js";
 
 /** `ekiben options`: every option, its value, and which source won. */
 export async function runOptions({ args, env, terminal }: CommandContext): Promise<number> {
-  const { report, faults, warnings } = resolveApp(await loadApp(args, env)).options;
+  const { report, faults, warnings } = (await loadApp(args, env)).options;
   for (const warning of warnings) terminal.err.write(formatFinding({ ...warning, kind: "warning" }, terminal.err));
   if (faults.length > 0) {
     terminal.err.write(formatFaults(faults, terminal.err));

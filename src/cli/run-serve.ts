@@ -1,17 +1,16 @@
 import { pino } from "pino";
-import { serve } from "../app/serve.js";
-import type { Server } from "../app/serve-options.js";
+import type { ServeOptions, Server } from "../app/serve-options.js";
 import { systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import { formatServices } from "../graph/format-service.js";
+import { createPlan } from "../graph/plan.js";
 import type { AppFile } from "../options/app-file.js";
-import type { ServiceSettings } from "../options/settings.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatCurl } from "./format-curl.js";
 import { formatFaults, formatFinding } from "./format-failure.js";
 import { formatLog } from "./format-log.js";
-import { loadApp, type ResolvedApp, resolveApp } from "./load-app.js";
+import { type LoadedApp, loadApp } from "./load-app.js";
 import { ProgressView } from "./progress-view.js";
 import { watchSignals } from "./stop-signals.js";
 import { formatColumns, formatDuration, type Output, type Terminal } from "./terminal.js";
@@ -21,21 +20,19 @@ export async function runServe({ args, env, terminal }: CommandContext): Promise
   const begun = systemClock.now();
   const signals = watchSignals((text) => terminal.err.write(text));
   // Before the author's file, which may need tsx: its hooks would slow down the loading of all that comes after.
-  await import("../app/start-server.js");
-  const app = resolveApp(await loadApp(args, env));
+  const { servePlan } = await import("../app/start-server.js");
+  const app = await loadApp(args, env);
   const { faults, warnings } = app.options;
   if (faults.length > 0) {
     terminal.err.write(formatFaults(faults, terminal.err));
     return exitCodes.failed.code;
   }
   for (const warning of warnings) terminal.err.write(formatFinding({ ...warning, kind: "warning" }, terminal.err));
-  const replicas = ({ replicas: { min } }: ServiceSettings) => min;
-  const view = new ProgressView(
-    app.graph,
-    (name) => replicas(app.options.settings.services.get(name) as ServiceSettings),
-    terminal.err,
-  );
-  const server = await startServer(app, { view, terminal });
+  const plan = createPlan(app.graph, app.options.settings);
+  const replicas = new Map(plan.deployments.map((own) => [own.descriptor.name, own.replicas]));
+  const view = new ProgressView(app.graph, (name) => replicas.get(name) ?? 0, terminal.err);
+  const start: Starting["start"] = (options) => servePlan(plan, options);
+  const server = await startServer(app, { view, terminal, start });
   if (server === undefined) return exitCodes.failed.code;
   view.end();
   terminal.err.write(formatReady({ app, server, ms: systemClock.now() - begun }, terminal.err));
@@ -46,21 +43,24 @@ export async function runServe({ args, env, terminal }: CommandContext): Promise
   return exitCodes.ok.code;
 }
 
+interface Starting {
+  readonly view: ProgressView;
+  readonly terminal: Terminal;
+  readonly start: (options: Pick<ServeOptions, "fastify" | "log" | "onProgress">) => Promise<Server>;
+}
+
 /** `undefined` when a service did not start; that has been shown by then. */
 async function startServer(
-  { entry, sources, options }: ResolvedApp,
-  { view, terminal }: { readonly view: ProgressView; readonly terminal: Terminal },
+  { appFile, options }: LoadedApp,
+  { view, terminal, start }: Starting,
 ): Promise<Server | undefined> {
   const { out } = terminal;
   const { logLevel, drainTimeoutMs } = options.settings.server;
-  const appFile = sources.appFile?.value as AppFile | undefined;
+  const fastify = (appFile?.value as AppFile | undefined)?.fastify;
   let hasFailed = false;
   try {
-    return await serve(entry, {
-      flags: sources.flags,
-      env: sources.env,
-      ...(sources.appFile && { options: appFile ?? {}, optionsPath: sources.appFile.path }),
-      ...(appFile?.fastify && { fastify: appFile.fastify }),
+    return await start({
+      ...(fastify && { fastify }),
       ...(out.isTerminal && { log: createTerminalLog(logLevel, view, out) }),
       onProgress: (event) => {
         view.show(event);
@@ -87,7 +87,7 @@ function formatDraining(inFlight: number, drainTimeoutMs: number): string {
 }
 
 interface Ready {
-  readonly app: ResolvedApp;
+  readonly app: LoadedApp;
   readonly server: Server;
   readonly ms: number;
 }

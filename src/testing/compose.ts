@@ -3,10 +3,9 @@ import { type App, startApp } from "../app/start-app.js";
 import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { Handle, Replacement } from "../define/handle-type.js";
-import type { Placement } from "../define/service.js";
 import { fail } from "../failure/fail.js";
 import type { Substitute } from "../graph/resolve-graph.js";
-import type { AppFile } from "../options/app-file.js";
+import type { AppFile, Placement } from "../options/app-file.js";
 import { type DelayRule, type FailRule, Faults } from "./faults.js";
 
 /** A service class and what stands in for it: another class, or a function for each api that is called. */
@@ -53,7 +52,7 @@ export async function compose<T, const R extends readonly unknown[] = readonly [
 ): Promise<ComposedApp<T>> {
   const substitutes = new Map<ServiceClass, Substitute>((options.replace ?? []) as never);
   const appFile = { path: "compose()", value: { placement: options.placement ?? "inline", ...options.options } };
-  const { plan } = planApp(entry, { flags: {}, env: {}, appFile }, substitutes);
+  const plan = planApp(entry, { flags: {}, env: {}, appFile }, substitutes);
   const faults = new Faults();
   const app = await startApp(plan, {
     ...(options.log && { log: options.log }),

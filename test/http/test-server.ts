@@ -20,7 +20,7 @@ export async function createTestServer(
   service: ServiceClass,
   { settings = {}, parts = {} }: TestServerOptions = {},
 ): Promise<TestServer> {
-  const { plan } = planApp(service, { flags: {}, env: {}, appFile: { path: "test", value: { placement: "inline" } } });
+  const plan = planApp(service, { flags: {}, env: {}, appFile: { path: "test", value: { placement: "inline" } } });
   const { graph, settings: decided } = plan;
   const { time = systemTime, log = silentLogger } = parts;
   const app = await startApp(plan, { time, log });
