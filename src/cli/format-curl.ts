@@ -1,6 +1,7 @@
 import { shapeJsonSchema } from "../define/contract.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import { type FileSchema, isFileSchema } from "../define/file.js";
+import { followReference } from "../define/follow-reference.js";
 import { isSchema, type JsonSchema, type Shape } from "../define/schema.js";
 
 /** A body longer than this is not written into a command line. */
@@ -60,8 +61,7 @@ function sampleOf(schema: JsonSchema, root: JsonSchema = schema, depth = 0): unk
   if (known !== undefined) return known;
   if (Array.isArray(schema["enum"])) return schema["enum"][0];
   if (typeof schema["$ref"] === "string") {
-    const definitions = (root["$defs"] ?? root["definitions"] ?? {}) as Record<string, JsonSchema>;
-    const target = definitions[schema["$ref"].split("/").at(-1) ?? ""];
+    const target = followReference(schema["$ref"], root) as JsonSchema | undefined;
     return target === undefined ? undefined : sampleOf(target, root, depth + 1);
   }
   const [branch] = ((schema["anyOf"] ?? schema["oneOf"]) as JsonSchema[] | undefined) ?? [];

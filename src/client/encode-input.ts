@@ -1,6 +1,6 @@
 import { encodeBase64 } from "../base/base64.js";
 import { isTensor } from "../define/tensor.js";
-import { tensorBytes } from "../define/tensor-forms.js";
+import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/fail.js";
 
 /** A body and the type it is sent as; a form says its own, with its boundary. */
@@ -83,7 +83,7 @@ const maxDepth = 100;
 
 function encodeItem(item: unknown, at: At): unknown {
   if (typeof item === "object" && item !== null) return encodeObject(item, at);
-  if (typeof item === "bigint") return Number.isSafeInteger(Number(item)) ? Number(item) : item.toString();
+  if (typeof item === "bigint") return encodeInteger(item);
   if (typeof item === "number" && !Number.isFinite(item)) throw refuse(at, String(item));
   if (typeof item === "function" || typeof item === "symbol") throw refuse(at, `a ${typeof item}`);
   return item;
@@ -92,9 +92,7 @@ function encodeItem(item: unknown, at: At): unknown {
 function encodeObject(value: object, at: At): unknown {
   if (at.depth > maxDepth) throw refuse(at, `nested more than ${maxDepth} levels deep, or contains itself`);
   if (Array.isArray(value)) return encodeList(value, at);
-  if ("dtype" in value && isTensor(value)) {
-    return { dtype: value.dtype, shape: value.shape, data: encodeBase64(tensorBytes(value)) };
-  }
+  if ("dtype" in value && isTensor(value)) return encodeTensor(value);
   if (isPlain(value)) return encodeFields(Object.entries(value), at);
   if (value instanceof Date) return encodeDate(value, at);
   if (value instanceof Uint8Array) return encodeBase64(value);

@@ -1,4 +1,4 @@
-import { decodeBase64 } from "../base/base64.js";
+import { decodeBase64, encodeBase64 } from "../base/base64.js";
 import { arrayByDType, type DType, type DTypes, isTensor, Tensor } from "./tensor.js";
 
 /**
@@ -118,6 +118,16 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** A tensor in the form `readTensor` takes from JSON: `{ dtype, shape, data }` with `data` in base64. */
+export function encodeTensor(value: Tensor): { dtype: DType; shape: readonly number[]; data: string } {
+  return { dtype: value.dtype, shape: value.shape, data: encodeBase64(tensorBytes(value)) };
+}
+
+/** A 64-bit integer in the form `readTensor` takes from JSON: a number while that is exact, else decimal digits. */
+export function encodeInteger(value: bigint): number | string {
+  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value.toString();
 }
 
 /** The elements of a tensor as bytes, without a copy. */

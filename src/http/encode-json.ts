@@ -1,6 +1,6 @@
 import { encodeBase64 } from "../base/base64.js";
 import { isTensor, type Tensor } from "../define/tensor.js";
-import { tensorBytes } from "../define/tensor-forms.js";
+import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/fail.js";
 
 /** How values that JSON has no word for are written. */
@@ -56,7 +56,7 @@ function encodeItem(item: unknown, step: string, encoding: Encoding, depth: numb
       if (Number.isFinite(item)) return item;
       return refuse(String(item), step);
     case "bigint":
-      return encodeBigint(item);
+      return encodeInteger(item);
     case "object":
       if (item === null) return null;
       return encodeObject(item, step, encoding, depth);
@@ -77,7 +77,7 @@ function encodeObject(value: object, step: string, encoding: Encoding, depth: nu
     if (Array.isArray(value)) return encodeArray(value, encoding, depth);
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
-      if ("dtype" in value && isTensor(value)) return encodeTensor(value, encoding);
+      if ("dtype" in value && isTensor(value)) return writeTensor(value, encoding);
       return encodeRecord(value as Record<string, unknown>, encoding, depth);
     }
     return encodeSpecial(value, encoding, depth);
@@ -88,7 +88,7 @@ function encodeObject(value: object, step: string, encoding: Encoding, depth: nu
 }
 
 function encodeSpecial(value: object, encoding: Encoding, depth: number): unknown {
-  if (isTensor(value)) return encodeTensor(value, encoding);
+  if (isTensor(value)) return writeTensor(value, encoding);
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw new Refusal("an invalid Date");
     return value.toISOString();
@@ -136,13 +136,9 @@ function encodeMap(source: ReadonlyMap<unknown, unknown>, encoding: Encoding, de
   return Object.fromEntries(entries);
 }
 
-const encodeBigint = (value: bigint): number | string =>
-  value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value.toString();
-
-function encodeTensor(value: Tensor, { tensors }: Encoding): unknown {
-  const { dtype, shape } = value;
-  if (tensors === "base64") return { dtype, shape, data: encodeBase64(tensorBytes(value)) };
-  if (shape.length === 0) return encodeElement(value, 0);
+function writeTensor(value: Tensor, { tensors }: Encoding): unknown {
+  if (tensors === "base64") return encodeTensor(value);
+  if (value.shape.length === 0) return encodeElement(value, 0);
   return nestElements(value, 0, 0, value.data.length);
 }
 
@@ -160,7 +156,7 @@ function nestElements(value: Tensor, depth: number, from: number, size: number):
 
 function encodeElement(value: Tensor, at: number): number | string {
   const element = value.data[at] as number | bigint;
-  if (typeof element === "bigint") return encodeBigint(element);
+  if (typeof element === "bigint") return encodeInteger(element);
   if (Number.isFinite(element)) return element;
   const refusal = new Refusal(`${element}, which only binary forms of a tensor carry`);
   refusal.path = elementPath(value.shape, at);
