@@ -12,18 +12,11 @@ export { type FileOptions, file } from "./define/file.js";
 export type { Api, CallOptions, Handle, MaybePromise, StreamApi } from "./define/handle-type.js";
 export type { GrantedResources, ServiceHooks, StartContext } from "./define/lifecycle.js";
 export type { InputOf, OutputOf, Schema, Shape } from "./define/schema.js";
-export {
-  type HttpOptions,
-  type Placement,
-  type Replicas,
-  type Resources,
-  Service,
-  type ServiceOptions,
-} from "./define/service.js";
+export { Service, type ServiceOptions } from "./define/service.js";
 export { type DType, type DTypes, Tensor } from "./define/tensor.js";
 export { type TensorOptions, type TensorSchema, tensor } from "./define/tensor-schema.js";
 export type { Code } from "./failure/codes.js";
 export type { FailureId } from "./failure/failures.js";
 export { ServingError, type ServingErrorInit } from "./failure/serving-error.js";
-export type { AppFile } from "./options/app-file.js";
+export type { AppFile, HttpOptions, Placement, Replicas, Resources } from "./options/app-file.js";
 export type { OnProgress, Progress } from "./supervisor/progress.js";

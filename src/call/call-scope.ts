@@ -59,10 +59,11 @@ export class CallScope implements CurrentCall {
   logger: Logger = silentLogger;
   /** Where the link that carries the call keeps it. */
   slot = -1;
+  /** The caller's reading of the clock when it made the call. */
+  readonly startedAt: number;
   /** When the api ended, where that is known in this process; the clock is then read once for all who ask. */
   endedAt: number | undefined;
   readonly #parent: CallScope | undefined;
-  readonly #startedAt: number;
   readonly #inWheel: boolean;
   #reason: ServingError | undefined;
   #isClosed = false;
@@ -86,7 +87,7 @@ export class CallScope implements CurrentCall {
     this.call = call;
     this.time = time;
     this.#parent = parent;
-    this.#startedAt = now;
+    this.startedAt = now;
     if (parent !== undefined) this.#joinSiblings(parent);
     this.#inWheel = call.deadline !== Number.POSITIVE_INFINITY && call.deadline !== parent?.call.deadline;
     if (this.#inWheel) time.wheel.add(this);
@@ -99,10 +100,6 @@ export class CallScope implements CurrentCall {
 
   get isEnded(): boolean {
     return this.#isClosed;
-  }
-
-  get startedAt(): number {
-    return this.#startedAt;
   }
 
   get deadline(): number {
@@ -208,7 +205,7 @@ export class CallScope implements CurrentCall {
   /** The deadline passed. */
   expire(): void {
     const { service, api } = this.call;
-    const timeoutMs = this.call.deadline - this.#startedAt;
+    const timeoutMs = this.call.deadline - this.startedAt;
     const waitingFor: string[] = [];
     this.#namePending(waitingFor);
     this.cancel(fail("deadline_exceeded", { timeoutMs, waitingFor }, { service, api }));

@@ -1,51 +1,11 @@
+import type { HttpOptions, ServiceFileOptions } from "../options/app-file.js";
 import type { ServiceHooks, StartContext } from "./lifecycle.js";
 
-/** What one replica of a service needs. */
-export interface Resources {
-  /** Cores: a number, or thousandths as `"500m"`. Default 1. */
-  readonly cpu?: number | string;
-  /** `"512Mi"`, `"2Gi"`, or bytes. Default: no bound. */
-  readonly memory?: number | string;
-  /** Devices; a fraction shares one. Default 0. */
-  readonly gpu?: number;
-  readonly gpuType?: string;
-}
-
-/** How many replicas: fixed, or between two bounds. */
-export type Replicas = number | { readonly min: number; readonly max: number; readonly targetInFlight?: number };
-
-/** Where replicas live. */
-export type Placement = "inline" | "thread" | "process";
-
-/** Settings of the HTTP server; read from the entry service. */
-export interface HttpOptions {
-  /** `true` for any origin, or the origins allowed. Default: no CORS headers. */
-  readonly cors?: boolean | string | readonly string[];
-  readonly maxBodyBytes?: number;
-  readonly maxBodyDepth?: number;
-  readonly maxHeaderBytes?: number;
-  readonly bodyTimeoutMs?: number;
-  readonly maxConnections?: number;
-  /** One log line a request. Default true. */
-  readonly accessLog?: boolean;
-}
-
 /** What `Service(options)` takes; every field is a row of the option table (see `ekiben options`). */
-export interface ServiceOptions {
+export interface ServiceOptions extends Omit<ServiceFileOptions, "idempotent"> {
   /** Default: the class's name. */
   readonly name?: string;
-  readonly version?: string;
-  readonly description?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly resources?: Resources;
-  readonly replicas?: Replicas;
-  readonly placement?: Placement;
-  readonly timeoutMs?: number;
-  readonly startTimeoutMs?: number;
-  readonly maxConcurrent?: number;
-  readonly maxQueued?: number;
-  /** Environment variables of its replicas. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** Read from the entry service. */
   readonly http?: HttpOptions;
 }
 

@@ -1,5 +1,4 @@
 import type { Caller } from "../call/call.js";
-import type { ApiDescriptor } from "../define/descriptor.js";
 import { unreachable } from "../failure/serving-error.js";
 import type { HandleTarget } from "./handle.js";
 import type { EdgeCall, EntryCaller } from "./pending-call.js";
@@ -8,7 +7,7 @@ import { type CallRoute, type CallStart, dispatchCall, dispatchStream, openScope
 /** How the HTTP edge calls the entry service: the routes of an ordinary handle, with the request's own context. */
 export function createEntryCaller(target: HandleTarget): EntryCaller {
   const routes = new Map<string, CallRoute>();
-  for (const api of target.apis.values()) routes.set(api.name, target.routeOf(api as ApiDescriptor));
+  for (const api of target.apis.values()) routes.set(api.name, target.routeOf(api));
   const callers = new Map<string, Caller>();
   const start = (call: EdgeCall): CallStart => {
     let caller = callers.get(call.route);

@@ -119,7 +119,7 @@ export const serviceOptions = createTable("service", {
   labels: row(textRecord, {
     default: {},
     sources: inCode,
-    text: "Names and texts of your own, shown in /schema.json.",
+    text: "Names and texts of your own, shown by `ekiben graph --format json`.",
   }),
   placement: row(choice(["inline", "thread", "process"]), {
     default: "inline",
