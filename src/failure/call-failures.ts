@@ -1,0 +1,76 @@
+import { type Issue, row } from "./failure-row.js";
+import { issueText, list } from "./failure-text.js";
+
+/** What can go wrong between a caller and an api. */
+export const callFailures = {
+  invalid_input: row<{ issues: readonly Issue[] }>({
+    code: "invalid_argument",
+    text: (d) => issueText("input", d.issues),
+    fix: "Send a value that fits the api's input schema (see /schema.json).",
+  }),
+  invalid_output: row<{ issues: readonly Issue[] }>({
+    code: "internal",
+    text: (d) => `the api returned a value that its own contract does not allow: ${issueText("output", d.issues)}`,
+    fix: "Return what the contract's output says, or mend the contract.",
+  }),
+  not_transferable: row<{ path: string; what: string }>({
+    code: "invalid_argument",
+    text: (d) => `${d.path} is ${d.what}, which can't cross from one service to another`,
+    fix: "Pass plain data: JSON values, Uint8Array, Tensor, Blob, File, Date, bigint, Map, Set.",
+  }),
+  output_not_transferable: row<{ path: string; what: string }>({
+    code: "internal",
+    text: (d) => `${d.path} is ${d.what}, which can't cross from one service to another`,
+    fix: "Return plain data: JSON values, Uint8Array, Tensor, Blob, File, Date, bigint, Map, Set.",
+  }),
+  not_replaced: row<{ service: string; api: string }>({
+    code: "unimplemented",
+    text: (d) => `the fake of ${d.service} that this test gave has no ${d.api}`,
+    fix: "Add the function to the object given in compose(…, { replace }).",
+  }),
+  unhandled_error: row<{ error: string }>({
+    code: "internal",
+    text: (d) => d.error,
+    fix: "See the log line with this incident id for the stack. To tell callers what happened, throw a ServingError.",
+  }),
+  deadline_exceeded: row<{ timeoutMs: number; waitingFor: readonly string[] }>({
+    code: "deadline_exceeded",
+    text: (d) => `no answer within ${Math.round(d.timeoutMs)} ms; still waiting for ${list(d.waitingFor)}`,
+    fix: "Raise timeoutMs, or see in /metrics which edge takes the time.",
+  }),
+  cancelled: row<{ reason: string }>({
+    code: "cancelled",
+    text: (d) => `the call was cancelled: ${d.reason}`,
+    fix: "Nothing waits for this answer. Work that should outlive its caller uses the call option { detach: true }.",
+  }),
+  lane_full: row<{ running: number; queued: number; maxQueued: number; retryAfterMs: number }>({
+    code: "resource_exhausted",
+    text: (d) => `the lane runs ${d.running} calls and holds ${d.queued} more (maxQueued ${d.maxQueued})`,
+    fix: "Retry with backoff, add replicas, or raise maxConcurrent or maxQueued.",
+  }),
+  no_ready_replica: row<{ replicas: number }>({
+    code: "unavailable",
+    text: (d) => `none of its ${d.replicas} replicas is ready`,
+    fix: "See the log and /readyz for why; the call may be retried.",
+  }),
+  replica_lost: row<{ replica: string; why?: string | undefined }>({
+    code: "unavailable",
+    text: (d) => `replica ${d.replica} was lost while the call was on it${d.why === undefined ? "" : `: ${d.why}`}`,
+    fix: "The call may have run. Retry it if that does no harm.",
+  }),
+  draining: row<{ what: string }>({
+    code: "unavailable",
+    text: (d) => `${d.what} is shutting down and takes no new calls`,
+    fix: "Retry against another instance.",
+  }),
+  unknown_api: row<{ name: string; known: readonly string[] }>({
+    code: "unimplemented",
+    text: (d) => `there is no api ${d.name}; there are ${list(d.known)}`,
+    fix: "Check the spelling against /schema.json; caller and callee may be of different versions.",
+  }),
+  injected_failure: row<{ reason: string }>({
+    code: "unavailable",
+    text: (d) => d.reason,
+    fix: "A test asked for this failure with app.fail().",
+  }),
+};

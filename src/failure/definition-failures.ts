@@ -1,0 +1,121 @@
+import { type GraphFault, row } from "./failure-row.js";
+import { didYouMean, list, placeOf, show } from "./failure-text.js";
+
+/** What an author's code got wrong, found before anything starts. */
+export const definitionFailures = {
+  invalid_graph: row<{ faults: readonly GraphFault[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `the graph has ${d.faults.length} fault${d.faults.length === 1 ? "" : "s"}:\n${d.faults
+        .map((f) => `  ${placeOf(f)}: ${f.message}\n    fix: ${f.fix}`)
+        .join("\n")}`,
+    fix: "Mend every fault listed; all of them were looked for at once.",
+  }),
+  cycle: row<{ path: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) => `services depend on one another in a circle: ${d.path.join(" -> ")}`,
+    fix: "Remove one of these depends() fields, or move the shared part into a service of its own that both depend on.",
+  }),
+  duplicate_service_name: row<{ name: string }>({
+    code: "failed_precondition",
+    text: (d) => `two different classes are both named ${d.name}`,
+    fix: 'Rename one class, or give it a name of its own: Service({ name: "…" }).',
+  }),
+  unknown_option: row<{ option: string; source: string; nearest?: string | undefined }>({
+    code: "failed_precondition",
+    text: (d) => `there is no option ${d.option} (${d.source})${didYouMean(d.nearest)}`,
+    fix: "Use one of the options listed by `ekiben options`, spelt as there.",
+  }),
+  misplaced_option: row<{ option: string; source: string; allowed: string }>({
+    code: "failed_precondition",
+    text: (d) => `option ${d.option} can't be set there (${d.source}); it may be set by: ${d.allowed}`,
+    fix: "Move it to one of the places named.",
+  }),
+  unused_option: row<{ option: string; source: string; entry: string }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `option ${d.option} has no effect there (${d.source}): only that of the entry service, ${d.entry}, is read`,
+    fix: "Set it on the entry service or in the app file.",
+  }),
+  unknown_target: row<{
+    what: string;
+    target: string;
+    source: string;
+    known: readonly string[];
+    nearest?: string | undefined;
+  }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `there is no ${d.what} ${d.target} in the graph (${d.source})${didYouMean(d.nearest)}; there are ${list(d.known)}`,
+    fix: "Use a name that `ekiben graph` shows.",
+  }),
+  unknown_variable: row<{ variable: string; nearest?: string | undefined }>({
+    code: "failed_precondition",
+    text: (d) => `no option is set by the environment variable ${d.variable}${didYouMean(d.nearest)}`,
+    fix: "Rename or remove it; `ekiben serve --help` lists the variables.",
+  }),
+  invalid_option: row<{ option: string; value: unknown; expected: string; source: string }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `${d.option === "" ? "it" : `option ${d.option}`} is ${show(d.value)} (${d.source}); expected ${d.expected}`,
+    fix: "Give a value in the range stated.",
+  }),
+  reserved_name: row<{ name: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.name} is a lifecycle hook of every service and can't be the name of an api or a dependency`,
+    fix: "Rename the field.",
+  }),
+  invalid_contract: row<{ problem: string }>({
+    code: "failed_precondition",
+    text: (d) => d.problem,
+    fix: "A contract has `output` or `yields`, may have `input`, and each is a Standard Schema (such as zod's) or an object of them.",
+  }),
+  invalid_example: row<{ index: number; problem: string }>({
+    code: "failed_precondition",
+    text: (d) => `example ${d.index} does not fit the input schema: ${d.problem}`,
+    fix: "Mend the example in the contract, or the schema.",
+  }),
+  duplicate_route: row<{ route: string; apis: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) => `route ${d.route} is used by ${d.apis.join(" and ")}`,
+    fix: "Give each api a route of its own; the probes, /metrics, /openapi.json, /schema.json and /docs are taken.",
+  }),
+  not_a_service: row<{ what: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.what} is not a service`,
+    fix: "Give a class that extends Service().",
+  }),
+  constructor_failed: row<{ error: string }>({
+    code: "failed_precondition",
+    text: (d) => `constructing it threw: ${d.error}`,
+    fix: "Constructors and field initialisers only wire; load models and open files in start().",
+  }),
+  entry_not_found: row<{ file: string; wanted: string; exported: readonly string[] }>({
+    code: "not_found",
+    text: (d) => `${d.file} exports no service ${d.wanted}; it exports ${list(d.exported)}`,
+    fix: "Name an exported service after the colon, e.g. service.ts:Pipeline.",
+  }),
+  entry_ambiguous: row<{ file: string; candidates: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      d.candidates.length === 0
+        ? `${d.file} exports no service`
+        : `${d.file} exports ${d.candidates.length} services that no other depends on: ${d.candidates.join(", ")}`,
+    fix: "Name one after the colon (service.ts:Pipeline), or make it the default export.",
+  }),
+  depends_outside_scope: row<{ dependency: string }>({
+    code: "failed_precondition",
+    text: (d) => `depends(${d.dependency}) ran outside a graph: the class was made with \`new\``,
+    fix: 'A service with dependencies is made by a graph: in a test `await compose(Class)` from "ekiben/testing", in a program `await serve(Class)`.',
+  }),
+  handle_before_start: row<{ dependency: string; api: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.dependency}.${d.api} was called while the graph is still being wired`,
+    fix: "Constructors and field initialisers only wire; call dependencies in start() or in an api.",
+  }),
+  no_current_call: row<Record<never, never>>({
+    code: "failed_precondition",
+    text: () => "currentCall() was used where no api is running",
+    fix: "Call it inside an api's function, or in what that function awaits.",
+  }),
+};

@@ -1,0 +1,21 @@
+import type { GraphFault, Issue } from "./failure-row.js";
+
+/** The end of a sentence on an unknown name; `""` where no known one is near. */
+export const didYouMean = (name: string | undefined): string => (name === undefined ? "" : `; did you mean ${name}?`);
+
+/** Names as a sentence has them; `"none"` for none. */
+export const list = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
+
+/** What a schema found, in one line. `what` names the value itself: `"input"`. */
+export const issueText = (what: string, issues: readonly Issue[]): string =>
+  issues.map((issue) => `${issue.path === "" ? what : issue.path}: ${issue.message}`).join("; ");
+
+/** `"Model.predict"`; one of the two alone where the fault has no service, or is the class itself. */
+export const placeOf = ({ service, field }: GraphFault): string =>
+  [service, field].filter((part) => part !== "").join(".");
+
+/** A value as it may stand in a message: short, and never the whole of something large. */
+export function show(value: unknown): string {
+  const text = typeof value === "string" ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value));
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}

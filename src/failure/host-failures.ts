@@ -1,0 +1,51 @@
+import { row } from "./failure-row.js";
+import { didYouMean, list } from "./failure-text.js";
+
+/** What the command line and a program that embeds ekiben can meet. */
+export const hostFailures = {
+  unknown_command: row<{ command: string; known: readonly string[]; nearest?: string | undefined }>({
+    code: "invalid_argument",
+    text: (d) => `there is no command ${d.command}${didYouMean(d.nearest)}; there are ${list(d.known)}`,
+    fix: "Run `ekiben --help`.",
+  }),
+  invalid_flag: row<{ problem: string }>({
+    code: "invalid_argument",
+    text: (d) => d.problem,
+    fix: "Run the command with --help to see its flags.",
+  }),
+  file_not_found: row<{ file: string }>({
+    code: "not_found",
+    text: (d) => `there is no file ${d.file}`,
+    fix: "Name the file that exports the service: ekiben serve path/to/service.ts",
+  }),
+  module_failed: row<{ file: string; error: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.file} could not be loaded: ${d.error}`,
+    fix: "Mend the file, or install what it imports.",
+  }),
+  not_a_module: row<{ file: string; packageFile: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.file} would be loaded as CommonJS, since ${d.packageFile} does not say "type": "module"`,
+    fix: "Run `npm pkg set type=module`, or name the file .mts.",
+  }),
+  typescript_needs_loader: row<{ file: string; node: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.file} is TypeScript and Node ${d.node} can't run it by itself`,
+    fix: "npm install --save-dev tsx, or use Node 22.18 or newer.",
+  }),
+  port_in_use: row<{ host: string; port: number }>({
+    code: "unavailable",
+    text: (d) => `port ${d.port} on ${d.host} is already in use`,
+    fix: "Stop the other program, or choose a port: --port 3001 (0 takes a free one).",
+  }),
+  connect_failed: row<{ url: string; problem: string }>({
+    code: "unavailable",
+    text: (d) => `${d.url} could not be reached: ${d.problem}`,
+    fix: "Check that the server runs and that the URL is right.",
+  }),
+  invalid_response: row<{ url: string; problem: string }>({
+    code: "data_loss",
+    text: (d) => `${d.url} answered with something that is not ekiben's: ${d.problem}`,
+    fix: "Check that the URL is that of an ekiben server and that no proxy changes its answers.",
+  }),
+};

@@ -1,0 +1,99 @@
+import { row } from "./failure-row.js";
+import { list, show } from "./failure-text.js";
+
+/** What a request over HTTP can get wrong. */
+export const httpFailures = {
+  unknown_route: row<{ method: string; path: string; known: readonly string[] }>({
+    code: "not_found",
+    text: (d) => `there is nothing at ${d.method} ${d.path}; apis: ${list(d.known)}`,
+    fix: "See /docs or /openapi.json for what is served.",
+  }),
+  method_not_allowed: row<{ method: string; path: string; allow: string }>({
+    code: "unimplemented",
+    httpStatus: 405,
+    text: (d) => `${d.path} answers ${d.allow}, not ${d.method}`,
+    fix: "Use the method named.",
+  }),
+  invalid_json: row<{ problem: string }>({
+    code: "invalid_argument",
+    text: (d) => `the body is not JSON: ${d.problem}`,
+    fix: "Send valid JSON. NaN, Infinity, comments and trailing commas are not JSON.",
+  }),
+  forbidden_key: row<{ key: string }>({
+    code: "invalid_argument",
+    text: (d) => `the body has a key ${d.key}, which is refused everywhere`,
+    fix: "Rename the key.",
+  }),
+  body_too_deep: row<{ maxBodyDepth: number }>({
+    code: "invalid_argument",
+    text: (d) => `the body is nested more than ${d.maxBodyDepth} levels deep`,
+    fix: "Send a flatter value.",
+  }),
+  body_too_large: row<{ maxBodyBytes: number }>({
+    code: "out_of_range",
+    httpStatus: 413,
+    text: (d) => `the body is larger than ${d.maxBodyBytes} bytes`,
+    fix: "Send less, or raise http.maxBodyBytes.",
+  }),
+  body_timeout: row<{ timeoutMs: number }>({
+    code: "deadline_exceeded",
+    httpStatus: 408,
+    text: (d) => `the body did not arrive within ${d.timeoutMs} ms`,
+    fix: "Send the body at once, or raise http.bodyTimeoutMs.",
+  }),
+  header_too_large: row<{ maxHeaderBytes: number }>({
+    code: "out_of_range",
+    httpStatus: 431,
+    text: (d) => `the request line and headers are larger than ${d.maxHeaderBytes} bytes`,
+    fix: "Send fewer or shorter headers, or raise http.maxHeaderBytes.",
+  }),
+  header_timeout: row<{ timeoutMs: number }>({
+    code: "deadline_exceeded",
+    httpStatus: 408,
+    text: (d) => `the headers did not arrive within ${d.timeoutMs} ms`,
+    fix: "Send the request line and headers at once.",
+  }),
+  malformed_request: row<{ problem: string }>({
+    code: "invalid_argument",
+    text: (d) => `the request is not valid HTTP: ${d.problem}`,
+    fix: "Use an HTTP/1.1 client, and percent-encode paths.",
+  }),
+  missing_body: row<Record<never, never>>({
+    code: "invalid_argument",
+    text: () => "the request has no body and this api takes an input",
+    fix: "Send the input as the body, with its content-type.",
+  }),
+  unsupported_media_type: row<{ contentType: string; accepted: readonly string[] }>({
+    code: "invalid_argument",
+    httpStatus: 415,
+    text: (d) =>
+      `content-type ${d.contentType === "" ? "is missing" : d.contentType}; this api takes ${list(d.accepted)}`,
+    fix: "Name the body's type, e.g. -H 'content-type: application/json' with curl.",
+  }),
+  not_acceptable: row<{ accept: string; offered: readonly string[] }>({
+    code: "invalid_argument",
+    httpStatus: 406,
+    text: (d) => `accept: ${d.accept} fits none of what this api answers with: ${list(d.offered)}`,
+    fix: "Ask for one of these, or send no accept header.",
+  }),
+  invalid_header: row<{ header: string; value: string; expected: string }>({
+    code: "invalid_argument",
+    text: (d) => `header ${d.header} is ${show(d.value)}; expected ${d.expected}`,
+    fix: "Mend or leave out the header.",
+  }),
+  invalid_multipart: row<{ problem: string }>({
+    code: "invalid_argument",
+    text: (d) => `the multipart body can't be read: ${d.problem}`,
+    fix: "Send one part for each field: files as files, other fields as JSON or text.",
+  }),
+  invalid_npy: row<{ problem: string }>({
+    code: "invalid_argument",
+    text: (d) => `the .npy body can't be read: ${d.problem}`,
+    fix: "Send what numpy.save() writes for a little-endian, C-ordered array of a supported dtype.",
+  }),
+  not_json: row<{ path: string; what: string }>({
+    code: "internal",
+    text: (d) => `the answer can't be written as JSON: ${d.path} is ${d.what}`,
+    fix: "Return finite numbers and plain data, or let callers ask for .npy with accept: application/x-npy.",
+  }),
+};

@@ -1,0 +1,49 @@
+import { row } from "./failure-row.js";
+import { list } from "./failure-text.js";
+
+/** What can go wrong in the life of a replica. */
+export const replicaFailures = {
+  start_failed: row<{ hook: string; error: string }>({
+    code: "unavailable",
+    text: (d) => `${d.hook}() threw: ${d.error}`,
+    fix: "Mend the cause; the stack is printed above.",
+  }),
+  start_timeout: row<{ startTimeoutMs: number }>({
+    code: "unavailable",
+    text: (d) => `start() did not finish within ${d.startTimeoutMs} ms`,
+    fix: "Raise startTimeoutMs, or see what start() waits for.",
+  }),
+  start_aborted: row<{ service: string }>({
+    code: "cancelled",
+    text: (d) => `the start of a replica of ${d.service} was called off before it was ready`,
+    fix: "The app was asked to stop, or to run fewer replicas, while this one was starting. Start the app again to use it.",
+  }),
+  replica_ended: row<{ replica: string; how: string }>({
+    code: "unavailable",
+    text: (d) => `replica ${d.replica} ended before it was ready: ${d.how}`,
+    fix: "See what it printed last in the log. A process that is killed while it loads often lacks memory.",
+  }),
+  service_failed: row<{ service: string; reason: string; attempts: number }>({
+    code: "unavailable",
+    retryable: false,
+    text: (d) => `service ${d.service} was given up after ${d.attempts} short lives in a row: ${d.reason}`,
+    fix: "Mend the reason named and start the app again. restart.giveUpAfter says after how many; 0 never gives up.",
+  }),
+  not_importable: row<{ service: string; files: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `${d.service} can't be loaded by a process or thread of its own, since no file exports it (looked in: ${list(d.files)})`,
+    fix: "Export the class, under its own name, from a file that only defines services, or run it with placement inline.",
+  }),
+  unknown_service: row<{ service: string; file: string; known: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) => `${d.file}, loaded again in a replica, has no service ${d.service}; it has ${list(d.known)}`,
+    fix: "Define the same services each time the file is loaded: not by the time, by argv, or by a file that has changed since.",
+  }),
+  too_few_devices: row<{ service: string; wanted: number; available: number }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `the replicas of all services want ${d.wanted} GPUs and the machine has ${d.available}; there is none left for ${d.service}`,
+    fix: "Run fewer replicas, let them share with resources.gpu below 1, or name the devices: --gpus 0,1 or EKIBEN_GPUS=0,1.",
+  }),
+};
