@@ -12,6 +12,9 @@ const plain: ServiceSettings = {
   replicas: { min: 1, max: 1, targetInFlight: 4 },
   resources: { cpu: 1, memoryBytes: Number.POSITIVE_INFINITY, gpu: 0, gpuType: "" },
   startTimeoutMs: 1000,
+  holdMs: 5000,
+  liveness: { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000 },
+  restart: { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 8 },
   env: {},
   apis: new Map(),
 };

@@ -12,6 +12,9 @@ const settings: ServiceSettings = {
   replicas: { min: 2, max: 2, targetInFlight: 4 },
   resources: { cpu: 1, memoryBytes: Number.POSITIVE_INFINITY, gpu: 0, gpuType: "" },
   startTimeoutMs: 1000,
+  holdMs: 5000,
+  liveness: { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000 },
+  restart: { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 8 },
   env: { API_KEY: "secret" },
   apis: new Map([["detect", { timeoutMs: 900, maxConcurrent: 8, maxQueued: 16, idempotent: true }]]),
 };

@@ -2,11 +2,11 @@ import type { FastifyInstance } from "fastify";
 
 /** What one replica of a service needs. */
 export interface Resources {
-  /** Cores: a number, or thousandths as `"500m"`. Default 1. */
+  /** Cores: a number, or thousandths as `"500m"`; model runtimes get as many threads. Default 1. */
   readonly cpu?: number | string;
-  /** `"512Mi"`, `"2Gi"`, or bytes. Default: no bound. */
+  /** `"512Mi"`, `"2Gi"`, or bytes: bounds the heap, and in a process of its own the resident memory. Default: no bound. */
   readonly memory?: number | string;
-  /** Devices; a fraction shares one. Default 0. */
+  /** Devices, handed out as ids; a fraction shares one. Default 0. */
   readonly gpu?: number;
   readonly gpuType?: string;
 }
@@ -16,6 +16,28 @@ export type Replicas = number | { readonly min: number; readonly max: number; re
 
 /** Where replicas live. */
 export type Placement = "inline" | "thread" | "process";
+
+/** When a replica whose event loop does not turn is passed over and replaced. Milliseconds. */
+export interface LivenessOptions {
+  /** How often it is asked. Default 1000. */
+  readonly intervalMs?: number;
+  /** Not answered for so long, it gets no new calls until it answers. Default 5000. */
+  readonly outAfterMs?: number;
+  /** Not answered for so long, it is killed and replaced. Default 30000. */
+  readonly replaceAfterMs?: number;
+}
+
+/** When a replica that ended is started again. */
+export interface RestartOptions {
+  /** Milliseconds before the second restart in a row, doubling with each further one; the first is at once. Default 100. */
+  readonly backoffMs?: number;
+  /** Default 10000. */
+  readonly maxBackoffMs?: number;
+  /** A replica that was ready for so long counts as healthy: waits and counts begin anew. Default 10000. */
+  readonly resetAfterMs?: number;
+  /** Short lives or failed starts in a row after which it is given up; 0 is never. Default 8. */
+  readonly giveUpAfter?: number;
+}
 
 /** Settings of the HTTP server. */
 export interface HttpOptions {
@@ -48,6 +70,10 @@ export interface ServiceFileOptions extends ApiFileOptions {
   readonly replicas?: Replicas;
   readonly resources?: Resources;
   readonly startTimeoutMs?: number;
+  /** Milliseconds a call waits while no replica is ready but one is being started. Default 5000. */
+  readonly holdMs?: number;
+  readonly liveness?: LivenessOptions;
+  readonly restart?: RestartOptions;
   /** Environment variables of its replicas. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -62,6 +88,8 @@ export interface AppFile extends ServiceFileOptions {
   readonly drainTimeoutMs?: number;
   readonly checks?: "all" | "outside";
   readonly logLevel?: "debug" | "info" | "warn" | "error" | "silent";
+  /** Ids of the GPUs that replicas may be given. Default `"auto"`: `CUDA_VISIBLE_DEVICES`, or all the machine shows. */
+  readonly gpus?: "auto" | readonly number[];
   readonly http?: HttpOptions;
   /** Options of single services, by name, and of their apis. Stronger than the fields beside `services`. */
   readonly services?: Readonly<

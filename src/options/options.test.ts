@@ -26,6 +26,7 @@ describe("the option table", () => {
       drainTimeoutMs: 1,
       checks: "outside",
       logLevel: "warn",
+      gpus: [0, 1],
       http: {
         cors: true,
         maxBodyBytes: "1KiB",
@@ -42,6 +43,9 @@ describe("the option table", () => {
       replicas: { min: 1, max: 2 },
       resources: { cpu: "500m", memory: "1Gi", gpu: 0.5, gpuType: "a100" },
       startTimeoutMs: 1,
+      holdMs: 0,
+      liveness: { intervalMs: 10, outAfterMs: 20, replaceAfterMs: 30 },
+      restart: { backoffMs: 1, maxBackoffMs: 2, resetAfterMs: 100, giveUpAfter: 0 },
       env: { A: "b" },
       timeoutMs: 1,
       maxConcurrent: 1,

@@ -4,6 +4,7 @@ import {
   bool,
   choice,
   cores,
+  deviceIds,
   devices,
   integer,
   milliseconds,
@@ -69,6 +70,10 @@ export const appOptions = createTable("app", {
     default: "info",
     text: "The least important log line that is written.",
   }),
+  gpus: row(deviceIds, {
+    default: "auto",
+    text: "Ids of the GPUs that replicas may be given; auto takes those of CUDA_VISIBLE_DEVICES, or all the machine shows.",
+  }),
   "http.cors": row(origins, {
     default: false,
     sources: inEntry,
@@ -123,25 +128,60 @@ export const serviceOptions = createTable("service", {
   }),
   placement: row(choice(["inline", "thread", "process"]), {
     default: "inline",
-    text: "Where replicas live. This version runs all three inline, in the server's own process, and says so at start.",
+    text: "Where replicas live: in a process of their own, in a worker thread of the server's process, or inline, in the process and thread of whoever calls them.",
   }),
   replicas: row(replicaRange, {
     default: { min: 1, max: 1, targetInFlight: 8 },
-    text: "How many replicas run. Of a range, this version runs the lower bound.",
+    text: "How many replicas run. Of a range, as many as the load needs: one for every targetInFlight calls in flight.",
   }),
   "resources.cpu": row(cores, {
     default: 1,
-    text: "Cores of one replica; start() is told them as a number of threads.",
+    text: "Cores of one replica: the threads model runtimes are given (OMP_NUM_THREADS and the like, ctx.resources.cpuThreads).",
   }),
   "resources.memory": row(size(1, true), {
     default: Number.POSITIVE_INFINITY,
-    text: "Memory of one replica; start() is told it in bytes.",
+    text: "Bounds the JavaScript heap of one replica; one in a process of its own is drained and replaced when its resident memory is larger.",
   }),
-  "resources.gpu": row(devices, { default: 0, text: "GPUs of one replica; a fraction shares one." }),
+  "resources.gpu": row(devices, {
+    default: 0,
+    text: "GPUs of one replica, handed out as device ids (CUDA_VISIBLE_DEVICES, ctx.resources.gpus); with a fraction, replicas share one.",
+  }),
   "resources.gpuType": row(anyText, { default: "", text: "Type of GPU that the service needs." }),
   startTimeoutMs: row(milliseconds(1), {
     default: 300_000,
     text: "How long start() of a replica may take; then the start has failed.",
+  }),
+  holdMs: row(milliseconds(0), {
+    default: 5000,
+    text: "How long a call waits while no replica is ready but one is being started; then it fails with no_ready_replica.",
+  }),
+  "liveness.intervalMs": row(milliseconds(10), {
+    default: 1000,
+    text: "How often a replica is asked whether its event loop turns.",
+  }),
+  "liveness.outAfterMs": row(milliseconds(10), {
+    default: 5000,
+    text: "A replica that has not answered for so long gets no new calls until it answers.",
+  }),
+  "liveness.replaceAfterMs": row(milliseconds(10), {
+    default: 30_000,
+    text: "A replica that has not answered for so long is killed and replaced; models that block longer need more.",
+  }),
+  "restart.backoffMs": row(milliseconds(1), {
+    default: 100,
+    text: "The first restart is at once, the second waits for so long, each one after that twice as long as the one before.",
+  }),
+  "restart.maxBackoffMs": row(milliseconds(1), {
+    default: 10_000,
+    text: "The longest wait before a restart.",
+  }),
+  "restart.resetAfterMs": row(milliseconds(100), {
+    default: 10_000,
+    text: "A replica that was ready for so long counts as healthy: waits and the count of restart.giveUpAfter begin anew.",
+  }),
+  "restart.giveUpAfter": row(integer({ min: 0 }), {
+    default: 8,
+    text: "A replica is given up after so many short lives or failed starts in a row; 0 never gives up.",
   }),
   env: row(textRecord, {
     default: {},

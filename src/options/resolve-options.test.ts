@@ -47,8 +47,21 @@ describe("resolveOptions", () => {
       logLevel: "info",
     });
     assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
+    assert.equal(settings.gpus, "auto");
     assert.deepEqual(settings.services.get("Model")?.replicas, { min: 1, max: 1, targetInFlight: 8 });
     assert.equal(settings.services.get("Model")?.resources.memoryBytes, Number.POSITIVE_INFINITY);
+    assert.equal(settings.services.get("Model")?.holdMs, 5000);
+    assert.deepEqual(settings.services.get("Model")?.liveness, {
+      intervalMs: 1000,
+      outAfterMs: 5000,
+      replaceAfterMs: 30_000,
+    });
+    assert.deepEqual(settings.services.get("Model")?.restart, {
+      backoffMs: 100,
+      maxBackoffMs: 10_000,
+      resetAfterMs: 10_000,
+      giveUpAfter: 8,
+    });
     assert.ok(report.every(({ source }) => source === "default"));
     assert.equal(report.find(({ option }) => option === "name")?.value, "Model");
   });
@@ -158,6 +171,23 @@ describe("resolveOptions", () => {
     assert.equal(settings.services.get("Model")?.resources.cpu, 3);
   });
 
+  it("reads what becomes of lost replicas for all services, for one, and beside one another", () => {
+    const { settings, faults } = resolve({
+      flags: { gpus: "1,0", holdMs: "Model=0" },
+      env: { EKIBEN_RESTART_GIVE_UP_AFTER: "Model=0", EKIBEN_LIVENESS_REPLACE_AFTER_MS: "60000" },
+      ...config({ liveness: { intervalMs: 500 }, services: { Pipeline: { restart: { backoffMs: 1 } } } }),
+    });
+    assert.deepEqual(faults, []);
+    assert.deepEqual(settings.gpus, [1, 0]);
+    const [model, pipeline] = [settings.services.get("Model"), settings.services.get("Pipeline")];
+    assert.deepEqual([model?.holdMs, pipeline?.holdMs], [0, 5000]);
+    assert.deepEqual([model?.restart.giveUpAfter, pipeline?.restart.giveUpAfter], [0, 8]);
+    assert.deepEqual([model?.restart.backoffMs, pipeline?.restart.backoffMs], [100, 1]);
+    for (const service of [model, pipeline]) {
+      assert.deepEqual(service?.liveness, { intervalMs: 500, outAfterMs: 5000, replaceAfterMs: 60_000 });
+    }
+  });
+
   it("takes values from a program as flags, and leaves undefined ones out", () => {
     const { settings, faults } = resolve({ flags: { port: 0, host: undefined }, ...config({ host: undefined }) });
     assert.deepEqual(faults, []);
@@ -181,7 +211,7 @@ describe("resolveOptions", () => {
         services: [
           {
             name: "Model",
-            options: { gpus: 1, resources: { memory: "lots" }, replicas: { min: 3, max: 2 } },
+            options: { gpuz: 1, restart: { giveUp: 3 }, resources: { memory: "lots" }, replicas: { min: 3, max: 2 } },
             apis: [{ name: "predict", options: { output: {}, sumary: "", maxConcurrent: -1 } }],
           },
           { name: "Pipeline", options: { port: 1, http: true }, apis: [{ name: "run", options: {} }] },
@@ -200,7 +230,8 @@ describe("resolveOptions", () => {
       "services.Piepline: there is no service Piepline in the graph (ekiben.config.ts services.Piepline); did you mean Pipeline?; there are Model, Pipeline",
       "Model.port: option port can't be set there (ekiben.config.ts services.Model.port); it may be set by: command line, environment, app file (beside services, not in it)",
       "Model.predict.replicas: option replicas can't be set there (ekiben.config.ts services.Model.apis.predict.replicas); it may be set by: command line, environment, app file, Service()",
-      "Model.gpus: there is no option gpus (Service() of Model); did you mean resources.gpu?",
+      "Model.gpuz: there is no option gpuz (Service() of Model); did you mean resources.gpu?",
+      "Model.restart.giveUp: there is no option restart.giveUp (Service() of Model); did you mean restart.giveUpAfter?",
       'Model.resources.memory: option resources.memory is "lots" (Service() of Model); expected a size of at least 1 byte: bytes, or "512Mi", "2GiB"; Infinity for no bound',
       'Model.replicas: option replicas is {"min":3,"max":2} (Service() of Model); expected a whole number from 1, or { min, max, targetInFlight? } with 1 <= min <= max; as text 4 or 1..4',
       "Model.predict.sumary: there is no option sumary (api() of Model.predict); did you mean summary?",

@@ -51,7 +51,7 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
   if (sources.appFile !== undefined) readAppFile(reader, sources.appFile);
   readDeclared(reader);
   const decision = new Decision(reader.candidates);
-  const server = toServer(decision.decideAll(appOptions, {}));
+  const app = decision.decideAll(appOptions, {});
   const services = declared.services.map(({ name, apis }): [string, ServiceSettings] => {
     const values = decision.decideAll(serviceOptions, { service: name });
     const decided = apis.map((api): [string, ApiSettings] => [
@@ -61,7 +61,7 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
     return [name, toService(values, new Map(decided))];
   });
   return {
-    settings: { server, services: new Map(services) },
+    settings: { server: toServer(app), gpus: app.gpus, services: new Map(services) },
     report: decision.report,
     faults: reader.faults,
     warnings: reader.warnings,
@@ -124,7 +124,7 @@ function toServer(values: Values<typeof appOptions>): ServerSettings {
 }
 
 function toService(values: Values<typeof serviceOptions>, apis: ReadonlyMap<string, ApiSettings>): ServiceSettings {
-  const { version, description, labels, placement, replicas, startTimeoutMs, env } = values;
+  const { version, description, labels, placement, replicas, startTimeoutMs, holdMs, env } = values;
   return {
     version,
     description,
@@ -138,6 +138,18 @@ function toService(values: Values<typeof serviceOptions>, apis: ReadonlyMap<stri
       gpuType: values["resources.gpuType"],
     },
     startTimeoutMs,
+    holdMs,
+    liveness: {
+      intervalMs: values["liveness.intervalMs"],
+      outAfterMs: values["liveness.outAfterMs"],
+      replaceAfterMs: values["liveness.replaceAfterMs"],
+    },
+    restart: {
+      backoffMs: values["restart.backoffMs"],
+      maxBackoffMs: values["restart.maxBackoffMs"],
+      resetAfterMs: values["restart.resetAfterMs"],
+      giveUpAfter: values["restart.giveUpAfter"],
+    },
     env,
     apis,
   };

@@ -1,6 +1,8 @@
 /** What an app runs with once every option is decided: complete, in fixed units, no alternatives left. */
 export interface AppSettings {
   readonly server: ServerSettings;
+  /** Ids of the GPUs that replicas may be given; `"auto"`: those of `CUDA_VISIBLE_DEVICES`, or all the machine shows. */
+  readonly gpus: "auto" | readonly number[];
   readonly services: ReadonlyMap<string, ServiceSettings>;
 }
 
@@ -46,8 +48,33 @@ export interface ServiceSettings {
     readonly gpuType: string;
   };
   readonly startTimeoutMs: number;
+  /** How long a call waits while no replica is ready but one is being started. */
+  readonly holdMs: number;
+  readonly liveness: LivenessSettings;
+  readonly restart: RestartSettings;
   readonly env: Readonly<Record<string, string>>;
   readonly apis: ReadonlyMap<string, ApiSettings>;
+}
+
+/** When a replica whose event loop does not turn is passed over, and when it is replaced. */
+export interface LivenessSettings {
+  /** How often a replica is asked. */
+  readonly intervalMs: number;
+  /** Not answered for so long: no new calls until it answers. */
+  readonly outAfterMs: number;
+  /** Not answered for so long: killed and replaced. */
+  readonly replaceAfterMs: number;
+}
+
+/** When a replica that ended is started again. */
+export interface RestartSettings {
+  /** The wait before the second restart in a row; it doubles with each further one. At least 1. */
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+  /** Ready for so long, a life is healthy: waits and counts begin anew. */
+  readonly resetAfterMs: number;
+  /** Short lives or failed starts in a row after which the replica is given up; 0 is never. */
+  readonly giveUpAfter: number;
 }
 
 /** Bounds of one api's lane in one replica, and what callers may assume. */

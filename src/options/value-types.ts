@@ -157,6 +157,33 @@ export const devices: ValueType<number> = {
   format: String,
 };
 
+const mostDeviceId = 9999;
+
+/** Ids of devices, each once, or `"auto"`; as text `0,1`, or `none` for an empty list. */
+export const deviceIds: ValueType<"auto" | readonly number[]> = {
+  expected: '"auto", or ids of devices, each once: [0, 1], as text 0,1 or none',
+  placeholder: "auto|none|<id,…>",
+  unit: "",
+  fromCode: (value) => {
+    if (value === "auto") return value;
+    return Array.isArray(value) && value.every(isDeviceId) && new Set(value).size === value.length
+      ? [...value]
+      : undefined;
+  },
+  fromText: (text) => {
+    if (text === "auto") return text;
+    if (text === "none") return [];
+    return /^\d+( *, *\d+)*$/.test(text) ? deviceIds.fromCode(text.split(",").map(Number)) : undefined;
+  },
+  format: (value) => {
+    if (typeof value === "string") return value;
+    return value.length === 0 ? "none" : value.join(",");
+  },
+};
+
+const isDeviceId = (value: unknown) =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= mostDeviceId;
+
 /** How many replicas; `min` equals `max` for a fixed number. */
 export interface ReplicaRange {
   readonly min: number;
