@@ -1,9 +1,12 @@
+import { availableParallelism } from "node:os";
 import type { ServiceClass } from "../define/depends.js";
 import { fail } from "../failure/fail.js";
+import { describeCores } from "../graph/check-cores.js";
 import type { Graph } from "../graph/graph.js";
-import { createPlan, type Plan } from "../graph/plan.js";
+import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
 import { resolveGraph, type Substitute } from "../graph/resolve-graph.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
+import type { AppSettings } from "../options/settings.js";
 import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
 
 /** A graph and its options, decided. The options may still have faults. */
@@ -39,8 +42,23 @@ export function planApp(
   const { graph, options } = resolveApp(entry, sources, substitutes);
   const { settings, faults, warnings } = options;
   if (faults.length > 0) throw fail("invalid_graph", { faults });
-  const plan = createPlan(graph, settings);
+  const pinned = graph.edges.filter(({ target }) => substitutes?.has(target)).map(({ to }) => to);
+  const isTest = substitutes !== undefined;
+  const plan = planGraph(graph, settings, { pinned: new Set(pinned), reachesAll: isTest });
   return { ...plan, notices: [...warnings.map(({ message }) => message), ...plan.notices] };
+}
+
+/** `createPlan`, and what there is to say about this machine. */
+export function planGraph(graph: Graph, settings: AppSettings, constraints?: PlanConstraints): Plan {
+  const plan = createPlan(graph, settings, constraints);
+  const wishes = plan.deployments.map(({ descriptor, settings: { replicas, resources } }) => ({
+    service: descriptor.name,
+    replicas: replicas.max,
+    // 1 is what a service has that declares nothing.
+    cpu: resources.cpu === 1 ? undefined : resources.cpu,
+  }));
+  const cores = describeCores(wishes, availableParallelism());
+  return cores === undefined ? plan : { ...plan, notices: [...plan.notices, cores] };
 }
 
 /** What the authors of a graph's services said about options. */

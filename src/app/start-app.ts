@@ -1,44 +1,56 @@
-import os from "node:os";
 import type { Logger } from "../base/logger.js";
 import { silentLogger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
-import type { ServiceClass } from "../define/depends.js";
-import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
-import type { GrantedResources } from "../define/lifecycle.js";
+import type { ReplicaLink } from "../call/link.js";
+import { assignDevices } from "../graph/assign-devices.js";
 import type { Graph } from "../graph/graph.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
-import { Directory } from "../handle/directory.js";
-import { createEntryCaller } from "../handle/entry-caller.js";
-import { createHandle, type HandleTarget } from "../handle/handle.js";
 import type { EntryCaller } from "../handle/pending-call.js";
-import { CallStats } from "../observe/call-stats.js";
+import type { EntryLocation } from "../load/entry-location.js";
+import { createMetrics, formatMetrics, type MetricsPage } from "../observe/metrics.js";
 import type { Readiness } from "../observe/readiness.js";
-import type { ApiSettings, ServiceSettings } from "../options/settings.js";
-import { createHost } from "../placement/create-host.js";
+import type { AppAnswers } from "../placement/control.js";
 import type { ReplicaHost } from "../placement/placement.js";
+import { RemoteHost } from "../placement/remote-host.js";
+import { Site } from "../site/site.js";
+import { SiteLinks } from "../site/site-links.js";
+import { type BoardNotice, LinkBoard } from "../supervisor/link-board.js";
 import type { OnProgress } from "../supervisor/progress.js";
 import { Supervisor } from "../supervisor/supervisor.js";
+import { AppFolders } from "./app-folders.js";
+import { createHost } from "./create-host.js";
+import { detectDevices } from "./detect-devices.js";
 
 /** What an app is started with besides its plan. */
 export interface AppParts {
+  /** Where replicas in threads and processes find the author's code; asked only when there are some. */
+  readonly locateEntry: () => Promise<EntryLocation>;
   readonly log?: Logger;
+  /** `"stdout"` lets replicas elsewhere write their own lines there. Default: through `log`. */
+  readonly logsTo?: "stdout" | "supervisor";
   readonly time?: CallTime;
   readonly onProgress?: OnProgress;
-  /** Wraps each replica's host; used by tests to inject faults. */
-  readonly wrapHost?: (host: ReplicaHost, service: string) => ReplicaHost;
+  /** Wraps each link of the app's own thread; used by tests to inject faults. */
+  readonly wrapLink?: (link: ReplicaLink, service: string) => ReplicaLink;
+  /** Services that the app's own thread calls, besides those its replicas call. Default: none. */
+  readonly calls?: readonly string[];
+  /** For replicas that answer HTTP: the app file whose plugins they add, and the bound socket they share. */
+  readonly edge?: { readonly appFile: string | undefined; readonly handle: unknown };
 }
 
-/** A running graph, without HTTP. */
+/** A running graph. */
 export interface App {
   readonly graph: Graph;
   readonly plan: Plan;
-  readonly stats: CallStats;
-  /** For the HTTP edge. */
+  /** For the HTTP edge, where it is in this process. */
   readonly caller: EntryCaller;
   /** A handle on any service of the graph, as a program or a test calls it. */
   handle(service: string): object;
   readiness(): Promise<Readiness>;
-  /** Ends one replica as a crash would, and starts another in its place. */
+  metrics(): Promise<MetricsPage>;
+  /** Requests in flight at the edges of replicas. */
+  edgeInFlight(): Promise<number>;
+  /** Ends one replica as a crash would; resolves when another has taken its place. */
   replaceReplica(service: string, index: number): Promise<void>;
   /** Drains, callers before callees, then stops. What is left when `limit` is aborted is cancelled. */
   stop(limit?: AbortSignal): Promise<void>;
@@ -49,90 +61,119 @@ export interface App {
  *
  * @throws {ServingError} of the first service that does not start; what had started is stopped again.
  */
-export async function startApp(plan: Plan, parts: AppParts = {}): Promise<App> {
-  const wiring = new Wiring(plan, parts);
-  const supervisor = new Supervisor(plan, {
-    createHost: (own, index) => wiring.createHost(own, index),
-    directory: wiring.directory,
-    clock: wiring.time.clock,
-    onProgress: parts.onProgress ?? (() => {}),
+export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
+  const { graph, settings } = plan;
+  const { log = silentLogger, time = systemTime } = parts;
+  const isRemote = plan.deployments.some(({ residence }) => residence === "process" || residence === "thread");
+  const devices = handOutDevices(plan);
+  const entry = isRemote ? await parts.locateEntry() : undefined;
+  const folders = isRemote ? new AppFolders() : undefined;
+  const site = new Site({ graph, settings, log, time });
+  const links = new SiteLinks({
+    ...{ directory: site.directory, clock: time.clock, log, slabFolder: folders?.slabs },
+    wrapLink: parts.wrapLink,
   });
-  applyEnvironment(plan.env);
-  await supervisor.start();
-  const { graph } = plan;
+  const board = new LinkBoard();
+  const metrics = createMetrics(site.stats);
+  const readMetrics = async (): Promise<MetricsPage> => {
+    const remote = supervisor.hosts.filter((host): host is RemoteHost => host instanceof RemoteHost);
+    const all = await Promise.allSettled([metrics.readJson(), ...remote.map((host) => host.metrics())]);
+    return formatMetrics(all.flatMap((read) => (read.status === "fulfilled" ? [read.value] : [])));
+  };
+  const answers = { readiness: (): Promise<Readiness> => supervisor.readiness(), metrics: readMetrics };
+  const hostParts = {
+    ...{ site, folders, entry, settings, devices, logsTo: parts.logsTo ?? "supervisor" },
+    appFile: parts.edge?.appFile,
+    answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
+  };
+  const supervisor: Supervisor = new Supervisor(plan, {
+    createHost: (own, index) => createHost(own, index, hostParts),
+    board,
+    clock: time.clock,
+    log,
+    onProgress: parts.onProgress ?? (() => {}),
+    onReady: listenAtEntry(graph.entry, parts.edge?.handle),
+  });
+  subscribeRoot({ plan, parts, board, site, links });
+  applyEnvironment(plan);
+  const close = () => {
+    site.directory.close();
+    links.close();
+    folders?.remove();
+  };
+  try {
+    await supervisor.start();
+  } catch (error) {
+    close();
+    throw error;
+  }
+  await links.settled();
   return {
     graph,
     plan,
-    stats: wiring.stats,
-    caller: createEntryCaller(wiring.targetOf(graph.entry, "http")),
-    handle: (service) => createHandle(wiring.targetOf(service, "local"), { service: "local", api: "" }),
-    readiness: () => supervisor.readiness(),
+    caller: site.entryCaller(),
+    handle: (service) => site.handleOf(service),
+    readiness: answers.readiness,
+    metrics: readMetrics,
+    edgeInFlight: () => sumInFlight(supervisor.hostsOf(graph.entry)),
     replaceReplica: (service, index) => supervisor.replaceReplica(service, index),
-    stop: (limit) => supervisor.stop(limit),
+    stop: (limit) => supervisor.stop(limit).finally(close),
   };
 }
 
-/** Joins handles, links and replicas of one app in this process. */
-class Wiring {
-  readonly directory = new Directory();
-  readonly stats = new CallStats();
-  readonly time: CallTime;
-  readonly #plan: Plan;
-  readonly #parts: AppParts;
-  readonly #names: ReadonlyMap<ServiceClass, string>;
+function handOutDevices({ deployments, settings }: Plan) {
+  const wishes = deployments
+    .filter(({ residence, settings: own }) => own.resources.gpu > 0 && (residence === "process" || residence === "thread"))
+    .map(({ descriptor, settings: own }) => ({
+      service: descriptor.name,
+      replicas: own.replicas.max,
+      gpu: own.resources.gpu,
+    }));
+  return wishes.length === 0 ? new Map() : assignDevices(wishes, detectDevices(settings.gpus, process.env));
+}
 
-  constructor(plan: Plan, parts: AppParts) {
-    this.#plan = plan;
-    this.#parts = parts;
-    this.time = parts.time ?? systemTime;
-    this.#names = new Map(plan.graph.edges.map((edge) => [edge.target, edge.to]));
-  }
+interface RootSubscription {
+  readonly plan: Plan;
+  readonly parts: AppParts;
+  readonly board: LinkBoard;
+  readonly site: Site;
+  readonly links: SiteLinks;
+}
 
-  /** How `caller` reaches a service; `edgeTimeoutMs` bounds each of its calls. */
-  targetOf(service: string, caller: string, edgeTimeoutMs = Number.POSITIVE_INFINITY): HandleTarget {
-    const { graph, settings } = this.#plan;
-    const { apis } = graph.services.get(service) as ServiceDescriptor;
-    const own = settings.services.get(service) as ServiceSettings;
-    const routeOf = ({ name }: ApiDescriptor) => ({
-      service,
-      api: name,
-      timeoutMs: Math.min((own.apis.get(name) as ApiSettings).timeoutMs, edgeTimeoutMs),
-      links: this.directory.of(service),
-      stats: this.stats.edge(caller, service, name),
-      time: this.time,
-    });
-    return { apis, routeOf };
-  }
+/** The app's own thread hears of what it calls: from its replicas, its HTTP edge, or a program. */
+function subscribeRoot({ plan, parts, board, site, links }: RootSubscription): void {
+  const inRoot = plan.deployments.filter(({ residence }) => residence === "root");
+  const services = new Set([...(parts.calls ?? []), ...inRoot.flatMap(({ descriptor, callees }) => [descriptor.name, ...callees])]);
+  const wrap = parts.wrapLink ?? ((link: ReplicaLink) => link);
+  const inline = new Map<string, ReplicaLink>();
+  const notify = (notice: BoardNotice) => {
+    if (notice.kind === "add-inline") {
+      const link = wrap(notice.link, notice.service);
+      inline.set(notice.replica, link);
+      site.directory.add(notice.service, link);
+      return;
+    }
+    const link = notice.kind === "remove" ? inline.get(notice.replica) : undefined;
+    if (link === undefined) links.apply(notice);
+    else site.directory.remove(notice.service, link);
+  };
+  for (const notice of board.subscribe({ residence: "root", services, notify })) notify(notice);
+}
 
-  createHost({ descriptor, settings, placement }: DeploymentPlan, index: number): ReplicaHost {
-    const { name } = descriptor;
-    const id = `${name}#${index}`;
-    const host = createHost(placement, {
-      id,
-      index,
-      descriptor,
-      settings,
-      resources: grantResources(settings),
-      bindHandle: (target, edge) => {
-        const service = this.#names.get(target) as string;
-        return createHandle(this.targetOf(service, name, edge.timeoutMs), { service: name, api: "" });
-      },
-      checksInside: this.#plan.settings.server.checks === "all",
-      stats: this.stats,
-      time: this.time,
-      log: (this.#parts.log ?? silentLogger).child({ service: name, replica: id }),
-    });
-    return this.#parts.wrapHost?.(host, name) ?? host;
-  }
+/** An entry replica that answers HTTP itself begins to listen as soon as it is ready. */
+function listenAtEntry(entry: string, handle: unknown) {
+  return async (host: ReplicaHost, service: string): Promise<void> => {
+    if (handle !== undefined && service === entry && host instanceof RemoteHost) await host.listen(handle);
+  };
+}
+
+async function sumInFlight(hosts: readonly ReplicaHost[]): Promise<number> {
+  const pulses = await Promise.allSettled(hosts.map((host) => host.pulse(1_000)));
+  return pulses.reduce((sum, pulse) => sum + (pulse.status === "fulfilled" ? (pulse.value?.inFlight ?? 0) : 0), 0);
 }
 
 /** A variable that the process was started with stays as it is: whoever runs the app has the last word. */
-function applyEnvironment(env: ReadonlyMap<string, string>): void {
-  for (const [variable, value] of env) process.env[variable] ??= value;
-}
-
-/** Threads are whole, at least one, and never more than the machine has. */
-function grantResources({ resources }: ServiceSettings): GrantedResources {
-  const cpuThreads = Math.min(Math.max(1, Math.floor(resources.cpu)), os.availableParallelism());
-  return { cpuThreads, memoryBytes: resources.memoryBytes, gpus: [] };
+function applyEnvironment({ deployments }: Plan): void {
+  const inRoot = deployments.filter(({ residence }: DeploymentPlan) => residence === "root");
+  for (const { env } of inRoot) for (const [variable, value] of env) process.env[variable] ??= value;
 }

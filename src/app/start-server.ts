@@ -3,12 +3,13 @@ import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
 import { drawGraph } from "../graph/draw-graph.js";
 import type { Plan } from "../graph/plan.js";
-import { createHttpServer } from "../http/server.js";
+import { createHttpServer, type HttpServer } from "../http/server.js";
+import type { EntryLocation } from "../load/entry-location.js";
 import { createLog, type LogOutput } from "../observe/log.js";
-import { createMetrics } from "../observe/metrics.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
-import type { Progress } from "../supervisor/progress.js";
+import type { OnProgress, Progress } from "../supervisor/progress.js";
+import { type BoundSocket, bindSocket } from "./bound-socket.js";
 import { planApp } from "./plan-app.js";
 import type { ServeOptions, Server } from "./serve-options.js";
 import { type App, startApp } from "./start-app.js";
@@ -16,19 +17,89 @@ import { type App, startApp } from "./start-app.js";
 /** Does what `serve` promises. */
 export function startServer(entry: ServiceClass, options: ServeOptions): Promise<Server> {
   const fastify = options.fastify ?? options.options?.fastify;
-  return servePlan(planApp(entry, sourcesOf(options)), { ...options, ...(fastify && { fastify }) });
+  const plan = planApp(entry, sourcesOf(options));
+  const locateEntry = () => importEntryLocation().then((locate) => locate(entry, plan.graph.entry));
+  return servePlan(plan, { ...options, locateEntry, ...(fastify && { fastify }) });
+}
+
+/** What `servePlan` is given besides the plan. */
+export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onProgress"> {
+  /** Where replicas in threads and processes find the author's code. */
+  readonly locateEntry: () => Promise<EntryLocation>;
+  /** The file that has `fastify`, for replicas that answer HTTP themselves. */
+  readonly appFile?: string | undefined;
 }
 
 /** Starts what a plan says and serves it over HTTP; throws as `serve` does, but for `invalid_graph`. */
-export async function servePlan(
-  plan: Plan,
-  options: Pick<ServeOptions, "fastify" | "log" | "onProgress">,
-): Promise<Server> {
-  const begun = systemClock.now();
+export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<Server> {
+  const { server } = plan.settings;
+  const { log, flush } = options.log === undefined ? createLog(server.logLevel) : keepLog(options.log);
+  const parts: ServingParts = {
+    ...options,
+    plan,
+    log,
+    logsTo: options.log === undefined ? "stdout" : "supervisor",
+    onProgress: options.onProgress ?? ((event) => logNotice(log, event)),
+    begun: systemClock.now(),
+  };
+  try {
+    const socket = isServedByReplicas(parts) ? await bindSocket(server.host, server.port) : undefined;
+    const serving = socket === undefined ? await serveHere(parts) : await serveByReplicas(parts, socket);
+    let closing: Promise<void> | undefined;
+    const close = () => {
+      closing ??= serving.close().finally(flush);
+      return closing;
+    };
+    return { url: serving.url, port: serving.port, graph: plan.graph, close };
+  } catch (error) {
+    flush();
+    throw error;
+  }
+}
+
+interface ServingParts extends ServePlanOptions {
+  readonly plan: Plan;
+  readonly log: Logger;
+  readonly logsTo: "stdout" | "supervisor";
+  readonly onProgress: OnProgress;
+  readonly begun: number;
+}
+
+interface Serving {
+  readonly url: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Replicas of the entry service answer HTTP themselves where they are processes and can be given all that takes. */
+function isServedByReplicas({ plan, fastify, appFile }: ServingParts): boolean {
+  const entry = plan.deployments.find(({ descriptor }) => descriptor.name === plan.graph.entry);
+  return entry?.residence === "process" && (fastify === undefined || appFile !== undefined);
+}
+
+async function serveByReplicas(parts: ServingParts, socket: BoundSocket): Promise<Serving> {
+  const { plan, onProgress } = parts;
+  const { url, port, handle } = socket;
+  try {
+    const app = await startApp(plan, { ...parts, edge: { appFile: parts.appFile, handle } });
+    onProgress({ kind: "listening", url, ms: systemClock.now() - parts.begun });
+    const close = async () => {
+      onProgress({ kind: "draining", inFlight: await app.edgeInFlight() });
+      socket.close();
+      await app.stop(AbortSignal.timeout(plan.settings.server.drainTimeoutMs));
+    };
+    return { url, port, close };
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+/** The HTTP server is in this process, and reaches the entry service wherever it is. */
+async function serveHere(parts: ServingParts): Promise<Serving> {
+  const { plan, log, onProgress } = parts;
   const { graph, settings } = plan;
-  const { log, flush } = options.log === undefined ? createLog(settings.server.logLevel) : keepLog(options.log);
-  const onProgress = options.onProgress ?? ((event) => logNotice(log, event));
-  const app = await startApp(plan, { log, onProgress });
+  const app = await startApp(plan, { ...parts, calls: [graph.entry] });
   try {
     const { apis, version, description } = settings.services.get(graph.entry) as ServiceSettings;
     const http = await createHttpServer({
@@ -40,25 +111,21 @@ export async function servePlan(
       description,
       caller: app.caller,
       readiness: () => app.readiness(),
-      metrics: createMetrics(app.stats).read,
+      metrics: () => app.metrics(),
       graphSvg: async () => drawGraph(graph, { settings: settings.services }),
       log,
-      ...(options.fastify && { configure: options.fastify }),
+      ...(parts.fastify && { configure: parts.fastify }),
     });
     const { url, port } = await http.listen();
-    onProgress({ kind: "listening", url, ms: systemClock.now() - begun });
-    let closing: Promise<void> | undefined;
-    const close = () => {
-      closing ??= drainServer(app, http, settings.server, onProgress).finally(flush);
-      return closing;
-    };
-    return { url, port, graph, close };
+    onProgress({ kind: "listening", url, ms: systemClock.now() - parts.begun });
+    return { url, port, close: () => drainServer(app, http, settings.server, onProgress) };
   } catch (error) {
     await app.stop();
-    flush();
     throw error;
   }
 }
+
+const importEntryLocation = async () => (await import("../load/entry-location.js")).locateEntry;
 
 /** A logger whose output is somebody else's to flush. */
 const keepLog = (log: Logger): LogOutput => ({ log, flush: () => {} });
@@ -71,15 +138,11 @@ function logNotice(log: Logger, event: Progress): void {
 /** The edge first, so that nothing new comes in; then the services, callers before callees. */
 async function drainServer(
   app: App,
-  http: { close(cut: AbortSignal): Promise<void> },
+  http: HttpServer,
   { drainTimeoutMs }: ServerSettings,
-  onProgress: NonNullable<ServeOptions["onProgress"]>,
+  onProgress: OnProgress,
 ): Promise<void> {
-  const inFlight = [...app.stats.edges.values()].reduce(
-    (sum, edge) => (edge.caller === "http" ? sum + edge.inFlight : sum),
-    0,
-  );
-  onProgress({ kind: "draining", inFlight });
+  onProgress({ kind: "draining", inFlight: http.inFlight });
   const limit = AbortSignal.timeout(drainTimeoutMs);
   const cut = new Promise<void>((resolve) => limit.addEventListener("abort", () => resolve(), { once: true }));
   const closed = http.close(limit);

@@ -20,17 +20,32 @@ let lastId = 0;
  * services of one process pay nothing for them.
  */
 export class RequestContext {
-  readonly headers: Readonly<Record<string, string>>;
+  #headers: Readonly<Record<string, string>> | undefined;
   #id: string | undefined;
   #trace: TraceContext | undefined;
+  #wireText: string | undefined;
 
-  constructor(headers: Readonly<Record<string, string>> = noHeaders, id?: string) {
-    this.headers = headers;
+  constructor(headers: Readonly<Record<string, string>> | undefined = noHeaders, id?: string) {
+    this.#headers = headers;
     this.#id = id;
+  }
+
+  /** The context that another process sent; taken apart only when something in it is read. */
+  static fromWire(text: string): RequestContext {
+    const context = new RequestContext();
+    context.#headers = undefined;
+    context.#wireText = text;
+    return context;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    if (this.#headers === undefined) this.#readWire();
+    return this.#headers ?? noHeaders;
   }
 
   /** Id of the request: the caller's `x-request-id`, else one of ekiben's own, unique across processes. */
   get id(): string {
+    if (this.#headers === undefined) this.#readWire();
     this.#id ??= `${idPrefix}${(++lastId).toString(36).padStart(6, "0")}`;
     return this.#id;
   }
@@ -39,6 +54,37 @@ export class RequestContext {
     this.#trace ??= readTrace(this.headers) ?? startTrace();
     return this.#trace;
   }
+
+  /** The context as it goes to another process: made once, however many calls take it along. */
+  get wireText(): string {
+    if (this.#wireText === undefined) {
+      const { traceparent, tracestate } = this.trace;
+      this.#wireText = JSON.stringify([this.id, this.headers, traceparent, tracestate ?? null]);
+    }
+    return this.#wireText;
+  }
+
+  #readWire(): void {
+    const [id, headers, traceparent, tracestate] = parseWire(this.#wireText ?? "");
+    this.#headers = Object.freeze(headers);
+    this.#id = id;
+    this.#trace ??= readTrace({ traceparent, ...(tracestate !== null && { tracestate }) });
+  }
+}
+
+type WireContext = readonly [
+  id: string,
+  headers: Record<string, string>,
+  traceparent: string,
+  tracestate: string | null,
+];
+
+function parseWire(text: string): WireContext {
+  const parts: unknown = JSON.parse(text);
+  if (Array.isArray(parts) && typeof parts[0] === "string" && typeof parts[1] === "object" && parts[1] !== null) {
+    return parts as unknown as WireContext;
+  }
+  throw new TypeError("the request context that came with the call is malformed");
 }
 
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});

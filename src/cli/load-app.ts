@@ -5,15 +5,17 @@ import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { LoadedAppFile } from "../options/read-app-file.js";
 import type { OptionSources } from "../options/resolve-options.js";
-import { findEntry, parseEntryName } from "./find-entry.js";
+import { findEntry, parseEntryName } from "../load/find-entry.js";
+import { loadModule } from "../load/load-module.js";
 import type { ParsedArgs } from "./flags.js";
-import { loadModule } from "./load-module.js";
 
 /** An author's app as the commands work with it: graph and options decided, nothing started. */
 export interface LoadedApp extends ResolvedApp {
   /** The service file, as it was named. */
   readonly file: string;
   readonly appFile: LoadedAppFile | undefined;
+  /** Where the app file lies. */
+  readonly appFilePath: string | undefined;
 }
 
 const appFileNames = ["ts", "mts", "js", "mjs", "json"].map((ending) => `ekiben.config.${ending}`);
@@ -26,16 +28,18 @@ const appFileNames = ["ts", "mts", "js", "mjs", "json"].map((ending) => `ekiben.
 export async function loadApp(args: ParsedArgs, env: OptionSources["env"]): Promise<LoadedApp> {
   const name = parseEntryName(args.positionals[0]);
   const entry = findEntry(await loadModule(name.file), name);
-  const appFile = await loadAppFile(args.own.get("config"), dirname(name.file));
+  const appFilePath = findAppFile(args.own.get("config"), dirname(name.file));
+  const appFile = appFilePath === undefined ? undefined : await loadAppFile(appFilePath);
   const sources = { flags: args.options, env, ...(appFile && { appFile }) };
-  return { file: name.file, appFile, ...resolveApp(entry, sources) };
+  return { file: name.file, appFile, appFilePath, ...resolveApp(entry, sources) };
 }
 
 /** The file named by `--config`, else `ekiben.config.*` beside the service file, if there is one. */
-async function loadAppFile(named: string | undefined, folder: string): Promise<LoadedAppFile | undefined> {
-  const beside = appFileNames.map((name) => join(folder, name)).find((file) => existsSync(file));
-  const file = named ?? beside;
-  if (file === undefined) return undefined;
+function findAppFile(named: string | undefined, folder: string): string | undefined {
+  return named ?? appFileNames.map((name) => join(folder, name)).find((file) => existsSync(file));
+}
+
+async function loadAppFile(file: string): Promise<LoadedAppFile> {
   const path = basename(file).replaceAll(" ", "_");
   if (!file.endsWith(".json")) return { path, value: (await loadModule(file))["default"] };
   if (!existsSync(file)) throw fail("file_not_found", { file });

@@ -1,6 +1,6 @@
 import os from "node:os";
+import { planGraph } from "../app/plan-app.js";
 import { checkGraph, type Finding } from "../graph/check-graph.js";
-import { createPlan } from "../graph/plan.js";
 import { checkTypes } from "./check-types.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatFinding } from "./format-failure.js";
@@ -33,7 +33,7 @@ const count = (findings: readonly Finding[], kind: Finding["kind"]): number =>
 
 async function checkApp({ graph, options: { settings, report, faults, warnings } }: LoadedApp): Promise<Finding[]> {
   const machine = { cores: os.availableParallelism(), memoryBytes: os.totalmem() };
-  const { notices } = createPlan(graph, settings);
+  const { notices } = planGraph(graph, settings);
   return [
     ...faults.map((fault): Finding => ({ ...fault, kind: "fault" })),
     ...warnings.map((warning): Finding => ({ ...warning, kind: "warning" })),

@@ -1,10 +1,11 @@
+import { resolve } from "node:path";
 import { pino } from "pino";
+import { planGraph } from "../app/plan-app.js";
 import type { ServeOptions, Server } from "../app/serve-options.js";
 import { systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import { formatServices } from "../graph/format-service.js";
-import { createPlan } from "../graph/plan.js";
 import type { AppFile } from "../options/app-file.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatCurl } from "./format-curl.js";
@@ -28,10 +29,12 @@ export async function runServe({ args, env, terminal }: CommandContext): Promise
     return exitCodes.failed.code;
   }
   for (const warning of warnings) terminal.err.write(formatFinding({ ...warning, kind: "warning" }, terminal.err));
-  const plan = createPlan(app.graph, app.options.settings);
+  const plan = planGraph(app.graph, app.options.settings);
   const replicas = new Map(plan.deployments.map((own) => [own.descriptor.name, own.replicas]));
   const view = new ProgressView(app.graph, (name) => replicas.get(name) ?? 0, terminal.err);
-  const start: Starting["start"] = (options) => servePlan(plan, options);
+  const entry = { file: resolve(app.file), service: app.graph.entry, isScript: false };
+  const start: Starting["start"] = (options) =>
+    servePlan(plan, { ...options, locateEntry: async () => entry, appFile: hasPlugins(app) ? app.appFilePath && resolve(app.appFilePath) : undefined });
   const server = await startServer(app, { view, terminal, start });
   if (server === undefined) return exitCodes.failed.code;
   view.end();
@@ -42,6 +45,8 @@ export async function runServe({ args, env, terminal }: CommandContext): Promise
   terminal.err.write(`stopped after ${formatDuration(systemClock.now() - drainBegun)}\n`);
   return exitCodes.ok.code;
 }
+
+const hasPlugins = ({ appFile }: LoadedApp): boolean => (appFile?.value as AppFile | undefined)?.fastify !== undefined;
 
 interface Starting {
   readonly view: ProgressView;

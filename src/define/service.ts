@@ -1,4 +1,5 @@
 import type { HttpOptions, ServiceFileOptions } from "../options/app-file.js";
+import { readDefinitionFiles } from "./definition-files.js";
 import type { ServiceHooks, StartContext } from "./lifecycle.js";
 
 /** What `Service(options)` takes; every field is a row of the option table (see `ekiben options`). */
@@ -10,6 +11,7 @@ export interface ServiceOptions extends Omit<ServiceFileOptions, "idempotent"> {
 }
 
 const optionsKey: unique symbol = Symbol.for("ekiben.service");
+const filesKey: unique symbol = Symbol.for("ekiben.files");
 
 /**
  * The base class of a service: `class Model extends Service({ replicas: 2 }) { … }`.
@@ -18,8 +20,10 @@ const optionsKey: unique symbol = Symbol.for("ekiben.service");
  * with `new` and called in a unit test.
  */
 export function Service(options: ServiceOptions = {}): abstract new () => ServiceHooks {
+  const files = readDefinitionFiles();
   return class implements ServiceHooks {
     static readonly [optionsKey] = options;
+    static readonly [filesKey] = files;
     start(_context: StartContext): void | Promise<void> {}
     stop(): void | Promise<void> {}
     ready(): boolean | Promise<boolean> {
@@ -31,4 +35,9 @@ export function Service(options: ServiceOptions = {}): abstract new () => Servic
 /** The options of a service class; `undefined` when `value` is not one. */
 export function readServiceOptions(value: unknown): ServiceOptions | undefined {
   return typeof value === "function" ? (value as { [optionsKey]?: ServiceOptions })[optionsKey] : undefined;
+}
+
+/** The files that may define a service class, as URLs, the likeliest first. */
+export function readServiceFiles(service: object): readonly string[] {
+  return (service as { [filesKey]?: readonly string[] })[filesKey] ?? [];
 }

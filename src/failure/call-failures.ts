@@ -53,9 +53,9 @@ export const callFailures = {
     text: (d) => `none of its ${d.replicas} replicas is ready`,
     fix: "See the log and /readyz for why; the call may be retried.",
   }),
-  replica_lost: row<{ replica: string; why?: string | undefined }>({
+  replica_lost: row<{ replica: string; why?: string | undefined; isSent?: boolean }>({
     code: "unavailable",
-    text: (d) => `replica ${d.replica} was lost while the call was on it${d.why === undefined ? "" : `: ${d.why}`}`,
+    text: (d) => `replica ${d.replica} was lost ${d.isSent === false ? "before the call was sent" : "while the call was on it"}${d.why === undefined ? "" : `: ${d.why}`}`,
     fix: "The call may have run. Retry it if that does no harm.",
   }),
   draining: row<{ what: string }>({

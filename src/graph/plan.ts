@@ -7,73 +7,160 @@ export interface Plan {
   readonly graph: Graph;
   readonly settings: AppSettings;
   readonly deployments: readonly DeploymentPlan[];
-  /** Environment variables that services ask for; one process holds them all. */
-  readonly env: ReadonlyMap<string, string>;
   /** What an author asked for and gets in another way, in words. */
   readonly notices: readonly string[];
 }
 
+/** Where the replicas of a service live. */
+export type Residence =
+  /** In the app's own process and thread. */
+  | "root"
+  | "thread"
+  | "process"
+  /** In each replica of the services that call it. */
+  | "callers";
+
 export interface DeploymentPlan {
   readonly descriptor: ServiceDescriptor;
   readonly settings: ServiceSettings;
+  readonly residence: Residence;
+  /** How many replicas it starts with. */
+  readonly replicas: number;
   /** Names of the services it calls, each once. */
   readonly callees: readonly string[];
-  readonly placement: "inline";
-  readonly replicas: number;
+  /** Inline services that live in each of its replicas, callees first. */
+  readonly companions: readonly string[];
+  /** Services in another place that it or a companion calls. */
+  readonly remoteCallees: readonly string[];
+  /** Environment variables of its replicas and their companions. */
+  readonly env: ReadonlyMap<string, string>;
+}
+
+/** What `createPlan` may be told besides graph and settings. */
+export interface PlanConstraints {
+  /** Services that can't leave the app's own process, such as those a test has replaced. */
+  readonly pinned?: ReadonlySet<string>;
+  /** The app's own process has a replica of every inline service, so that a test can reach each. */
+  readonly reachesAll?: boolean;
 }
 
 /** Decides what runs where. */
-export function createPlan(graph: Graph, settings: AppSettings): Plan {
+export function createPlan(graph: Graph, settings: AppSettings, constraints: PlanConstraints = {}): Plan {
+  const places = new Places(graph, settings, constraints);
+  const notices: string[] = [];
   const deployments = [...graph.services.values()].map((descriptor): DeploymentPlan => {
-    const own = settings.services.get(descriptor.name) as ServiceSettings;
-    const callees = graph.edges.filter((edge) => edge.from === descriptor.name).map((edge) => edge.to);
+    const { name } = descriptor;
+    const own = settings.services.get(name) as ServiceSettings;
+    const residence = places.residenceOf(name);
+    const companions = residence === "thread" || residence === "process" ? places.companionsOf(name) : [];
+    const site = [...companions, name];
     return {
       descriptor,
       settings: own,
-      callees: [...new Set(callees)],
-      placement: "inline",
+      residence,
       replicas: own.replicas.min,
+      callees: places.calleesOf(name),
+      companions,
+      remoteCallees: places.remoteCalleesOf(site),
+      env: joinEnvironments(site, settings, notices),
     };
   });
-  const { env, clashes } = joinEnvironments(deployments);
-  return { graph, settings, deployments, env, notices: [...deployments.flatMap(describeChanges), ...clashes] };
+  const inRoot = deployments.filter(({ residence }) => residence === "root").map(({ descriptor }) => descriptor.name);
+  if (inRoot.length > 1) joinEnvironments(inRoot, settings, notices);
+  return { graph, settings, deployments, notices: [...deployments.flatMap(describeChanges), ...new Set(notices)] };
 }
 
-/** What of a service's declaration this version does not act on; nobody should have to find out under load. */
-function describeChanges({ descriptor, settings }: DeploymentPlan): string[] {
-  const { name } = descriptor;
-  const { placement, replicas, resources } = settings;
-  const notices: string[] = [];
-  if (placement !== "inline") {
-    notices.push(`${name} asks for placement ${placement}; this version runs every service inline, in one process`);
+/** Answers where services live, by their placement and by who calls them. */
+class Places {
+  readonly #graph: Graph;
+  readonly #settings: AppSettings;
+  readonly #pinned: ReadonlySet<string>;
+  readonly #root: ReadonlySet<string>;
+
+  constructor(graph: Graph, settings: AppSettings, { pinned = new Set(), reachesAll = false }: PlanConstraints) {
+    this.#graph = graph;
+    this.#settings = settings;
+    this.#pinned = pinned;
+    const inRoot = [...graph.services.keys()].filter(
+      (name) => pinned.has(name) || (this.#isInline(name) && (reachesAll || name === graph.entry)),
+    );
+    this.#root = new Set(inRoot.flatMap((name) => [name, ...this.companionsOf(name)]));
   }
+
+  residenceOf(name: string): Residence {
+    if (this.#root.has(name)) return "root";
+    const placement = this.#placementOf(name);
+    return placement === "inline" ? "callers" : placement;
+  }
+
+  calleesOf(name: string): string[] {
+    return [...new Set(this.#graph.edges.filter(({ from }) => from === name).map(({ to }) => to))];
+  }
+
+  /** Every inline service that `name` reaches through inline services alone, callees first. */
+  companionsOf(name: string): string[] {
+    const found = new Set<string>();
+    const waiting = [name];
+    for (let caller = waiting.pop(); caller !== undefined; caller = waiting.pop()) {
+      for (const callee of this.calleesOf(caller)) {
+        if (!this.#isInline(callee) || found.has(callee)) continue;
+        found.add(callee);
+        waiting.push(callee);
+      }
+    }
+    return [...this.#graph.services.keys()].filter((service) => found.has(service));
+  }
+
+  remoteCalleesOf(site: readonly string[]): string[] {
+    const callees = new Set(site.flatMap((name) => this.calleesOf(name)));
+    return [...callees].filter((name) => !site.includes(name));
+  }
+
+  /** A pinned service has one place whoever calls it. */
+  #isInline(name: string): boolean {
+    return this.#placementOf(name) === "inline" && !this.#pinned.has(name);
+  }
+
+  #placementOf(name: string): ServiceSettings["placement"] {
+    return (this.#settings.services.get(name) as ServiceSettings).placement;
+  }
+}
+
+/** What of a service's declaration is not acted on; nobody should have to find out under load. */
+function describeChanges({ descriptor, settings, residence }: DeploymentPlan): string[] {
+  const { name } = descriptor;
+  const { replicas, resources } = settings;
+  if (residence !== "callers" && residence !== "root") return [];
+  const notices: string[] = [];
   if (replicas.max !== replicas.min) {
-    notices.push(`${name} asks for ${replicas.min} to ${replicas.max} replicas; this version runs ${replicas.min}`);
+    notices.push(
+      `${name} asks for ${replicas.min} to ${replicas.max} replicas; placed inline it has ${replicas.min} wherever it is called`,
+    );
   }
   if (resources.gpu > 0) {
     notices.push(
-      `${name} asks for ${resources.gpu} gpu; this version hands out no devices (ctx.resources.gpus is empty)`,
+      `${name} asks for ${resources.gpu} gpu; placed inline it is given no devices (ctx.resources.gpus is empty)`,
     );
   }
   return notices;
 }
 
-function joinEnvironments(deployments: readonly DeploymentPlan[]) {
+function joinEnvironments(site: readonly string[], settings: AppSettings, clashes: string[]): Map<string, string> {
   const env = new Map<string, string>();
   const owners = new Map<string, string>();
-  const clashes: string[] = [];
-  for (const { descriptor, settings } of deployments) {
-    for (const [variable, value] of Object.entries(settings.env)) {
+  for (const name of site) {
+    const own = settings.services.get(name) as ServiceSettings;
+    for (const [variable, value] of Object.entries(own.env)) {
       const owner = owners.get(variable);
       if (owner === undefined) {
-        owners.set(variable, descriptor.name);
+        owners.set(variable, name);
         env.set(variable, value);
       } else if (env.get(variable) !== value) {
         clashes.push(
-          `${owner} and ${descriptor.name} set ${variable} to different values; in one process ${owner}'s holds`,
+          `${owner} and ${name} set ${variable} to different values; in the process they share ${owner}'s holds`,
         );
       }
     }
   }
-  return { env, clashes };
+  return env;
 }

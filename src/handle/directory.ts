@@ -1,4 +1,19 @@
+import { Fifo, type FifoPlace } from "../base/fifo.js";
 import type { ReplicaLink } from "../call/link.js";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { RetryBudget } from "./retry-budget.js";
+
+/** Calls that wait for a replica of one service, at most; one more fails at once. */
+const maxHeld = 1024;
+
+/** A call that waits for a replica to come back. */
+export interface HeldCall {
+  /** There is a link again. */
+  resume(): void;
+  /** There will be none. */
+  refuse(error: ServingError): void;
+}
 
 /** The links of one service, as they are now. */
 export class ServiceLinks {
@@ -7,6 +22,11 @@ export class ServiceLinks {
   planned = 0;
   /** Only ready replicas. Replaced as a whole, never changed in place. */
   links: readonly ReplicaLink[] = [];
+  /** Bounds how much load retries may add. */
+  readonly retries = new RetryBudget();
+  readonly #held = new Fifo<HeldCall>();
+  /** Why nobody should wait for a link. */
+  #obstacle: (() => ServingError) | undefined;
   #turn = 0;
 
   constructor(service: string) {
@@ -18,9 +38,56 @@ export class ServiceLinks {
     this.#turn = (this.#turn + 1) % Math.max(1, this.links.length);
     return this.#turn;
   }
+
+  add(link: ReplicaLink): void {
+    this.links = [...this.links, link];
+    this.#obstacle = undefined;
+    while (this.#held.size > 0) this.#held.shift()?.resume();
+  }
+
+  remove(link: ReplicaLink): void {
+    this.links = this.links.filter((other) => other !== link);
+  }
+
+  /** No replica will come back by itself: calls fail at once, with the reason. */
+  giveUp(reason: string, attempts: number): void {
+    const { service } = this;
+    this.#refuseAll(() => fail("service_failed", { service, reason, attempts }, { service }));
+  }
+
+  /** The app is ending. */
+  close(): void {
+    const { service } = this;
+    this.#refuseAll(() => fail("draining", { what: `service ${service}` }, { service }));
+  }
+
+  /**
+   * Keeps a call until there is a link.
+   *
+   * @returns Its place, for `release`; the failure it gets at once where waiting is of no use.
+   */
+  hold(call: HeldCall): FifoPlace<HeldCall> | ServingError {
+    if (this.#obstacle !== undefined) return this.#obstacle();
+    if (this.#held.size >= maxHeld) return this.refusal();
+    return this.#held.push(call);
+  }
+
+  release(place: FifoPlace<HeldCall>): void {
+    this.#held.remove(place);
+  }
+
+  refusal(): ServingError {
+    return fail("no_ready_replica", { replicas: this.planned }, { service: this.service });
+  }
+
+  #refuseAll(obstacle: () => ServingError): void {
+    if (this.links.length > 0) return;
+    this.#obstacle = obstacle;
+    while (this.#held.size > 0) this.#held.shift()?.refuse(obstacle());
+  }
 }
 
-/** Which links each service has now; written by the supervisor, read by handles. */
+/** Which links each service has now; written by whoever keeps the links of a site, read by handles. */
 export class Directory {
   readonly #services = new Map<string, ServiceLinks>();
 
@@ -32,12 +99,15 @@ export class Directory {
   }
 
   add(service: string, link: ReplicaLink): void {
-    const entry = this.of(service);
-    entry.links = [...entry.links, link];
+    this.of(service).add(link);
   }
 
   remove(service: string, link: ReplicaLink): void {
-    const entry = this.of(service);
-    entry.links = entry.links.filter((other) => other !== link);
+    this.of(service).remove(link);
+  }
+
+  /** The app has ended: calls that come all the same fail at once. */
+  close(): void {
+    for (const links of this.#services.values()) links.close();
   }
 }

@@ -6,7 +6,10 @@ import type { ServingError } from "../failure/serving-error.js";
 import type { EdgeStats } from "../observe/call-stats.js";
 import { pickLink } from "./balancer.js";
 import type { ServiceLinks } from "./directory.js";
+import { holdCall } from "./hold-call.js";
+import { mayRetry } from "./may-retry.js";
 import { ReplyStream } from "./reply-stream.js";
+import { RetriedStream } from "./retried-stream.js";
 
 /** One api as a handle reaches it: made once, used by each call. */
 export interface CallRoute {
@@ -14,6 +17,10 @@ export interface CallRoute {
   readonly api: string;
   /** The shorter of the api's and the edge's. */
   readonly timeoutMs: number;
+  /** Whether a call may run twice, so that one on a lost replica may be sent to another. */
+  readonly idempotent: boolean;
+  /** How long a call waits for a replica where none is ready. */
+  readonly holdMs: number;
   readonly links: ServiceLinks;
   readonly stats: EdgeStats;
   readonly time: CallTime;
@@ -54,12 +61,12 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
 
 /** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */
 export function dispatchCall(route: CallRoute, scope: CallScope): Promise<unknown> {
-  const link = pickLink(route.links);
-  if (link === undefined) return Promise.reject(refuseCall(route, scope));
   route.stats.inFlight++;
+  route.links.retries.onCall();
   return new Promise((resolve, reject) => {
-    scope.awaitReply(new PendingCall(route, scope, resolve, reject));
-    link.send(scope);
+    const call = new PendingCall(route, scope, resolve, reject);
+    scope.awaitReply(call);
+    call.send();
   });
 }
 
@@ -81,12 +88,23 @@ class PendingCall implements ReplySink {
     this.#reject = reject;
   }
 
+  send(): void {
+    const link = pickLink(this.#route.links);
+    if (link !== undefined) link.send(this.#scope);
+    else holdCall(this.#route, this.#scope, { resume: () => this.send(), refuse: (error) => this.#scope.replyFailure(error) });
+  }
+
   output(value: unknown): void {
     endCall(this.#route, this.#scope, "ok");
     this.#resolve(value);
   }
 
   failure(error: ServingError): void {
+    if (!this.#scope.isEnded && mayRetry(error, this.#route)) {
+      this.#scope.awaitReply(this);
+      this.send();
+      return;
+    }
     endCall(this.#route, this.#scope, error.code);
     this.#reject(error);
   }
@@ -95,10 +113,9 @@ class PendingCall implements ReplySink {
 /** Opens a streaming call; nothing is sent before the first item is asked for. */
 export function dispatchStream(route: CallRoute, scope: CallScope): ReplyStream {
   const open = () => {
-    const link = pickLink(route.links);
-    if (link === undefined) throw refuseCall(route, scope);
     route.stats.inFlight++;
-    return link.open(scope);
+    route.links.retries.onCall();
+    return new RetriedStream(route, scope);
   };
   return new ReplyStream(scope, open, (outcome) => endCall(route, scope, outcome));
 }
@@ -107,14 +124,6 @@ function endCall(route: CallRoute, scope: CallScope, outcome: Parameters<EdgeSta
   scope.close();
   route.stats.inFlight--;
   route.stats.record(outcome, (scope.endedAt ?? route.time.clock.now()) - scope.startedAt);
-}
-
-function refuseCall(route: CallRoute, scope: CallScope): ServingError {
-  const { service, api } = route;
-  const error = fail("no_ready_replica", { replicas: route.links.planned }, { service, api });
-  scope.close();
-  route.stats.record(error.code, 0);
-  return error;
 }
 
 /** The listener goes with the scope, so that a long-lived signal does not collect them. */

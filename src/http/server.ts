@@ -1,3 +1,4 @@
+import type { Server } from "node:http";
 import cors, { type FastifyCorsOptions } from "@fastify/cors";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "../base/logger.js";
@@ -42,8 +43,12 @@ export interface HttpServerParts extends Probes {
 export interface HttpServer {
   /** The Fastify instance, ready: `inject()` answers without a port. */
   readonly fastify: FastifyInstance;
+  /** Requests whose response is not out yet. */
+  readonly inFlight: number;
   /** @throws {ServingError} `port_in_use`. */
   listen(): Promise<{ readonly url: string; readonly port: number }>;
+  /** Listens on a socket that somebody else has bound and shares. @throws {ServingError} `port_in_use`. */
+  listenOn(handle: unknown): Promise<void>;
   /**
    * Takes no new connections and no new calls, and resolves when what was in flight is answered and every socket closed.
    *
@@ -73,7 +78,15 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
     if (cut !== undefined) cutSocketsOn(edge, cut);
     return (closed ??= closeServer(edge, fastify));
   };
-  return { fastify, listen: () => listen(fastify, parts.server), close };
+  return {
+    fastify,
+    get inFlight() {
+      return edge.inFlight;
+    },
+    listen: () => listen(fastify, parts.server),
+    listenOn: (handle) => listenOn(fastify, handle, parts.server),
+    close,
+  };
 }
 
 /** In a scope of their own, so that parsers an author sets up for other routes, and ours, don't meet. */
@@ -104,6 +117,16 @@ const corsOptions = (origins: true | readonly string[]): FastifyCorsOptions => (
   maxAge: 600,
   strictPreflight: false,
 });
+
+/** Fastify knows no shared sockets; its server is Node's own. */
+function listenOn({ server }: FastifyInstance, handle: unknown, { host, port }: { host: string; port: number }) {
+  return new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(error.code === "EADDRINUSE" ? fail("port_in_use", { host, port }, { cause: error }) : error);
+    });
+    server.listen(handle as Server, resolve);
+  });
+}
 
 async function listen(fastify: FastifyInstance, { host, port }: { host: string; port: number }) {
   try {

@@ -14,9 +14,10 @@ export interface MetricsPage {
   readonly body: string;
 }
 
-/** Ekiben's figures beside whatever the author registered with prom-client's default registry. */
+/** Ekiben's figures of one process beside whatever the author registered with prom-client's default registry. */
 export interface Metrics {
-  read(): Promise<MetricsPage>;
+  /** As prom-client gives them as JSON, so that those of several processes can be joined. */
+  readJson(): Promise<readonly object[]>;
 }
 
 /**
@@ -26,27 +27,33 @@ export interface Metrics {
  * pays for no label look-up, and no start waits for prom-client.
  */
 export function createMetrics(stats: CallStats): Metrics {
-  let page: Promise<() => Promise<MetricsPage>> | undefined;
+  let read: Promise<() => Promise<readonly object[]>> | undefined;
   return {
-    read: async () => {
-      page ??= preparePage(stats);
-      return (await page)();
+    readJson: async () => {
+      read ??= prepare(stats);
+      return (await read)();
     },
   };
 }
 
-async function preparePage(stats: CallStats): Promise<() => Promise<MetricsPage>> {
+/** The metrics of all processes of an app as one page: figures are added up, unless a metric says otherwise. */
+export async function formatMetrics(all: readonly (readonly object[])[]): Promise<MetricsPage> {
+  const { AggregatorRegistry, Registry } = (await import("prom-client")).default;
+  const registry = AggregatorRegistry.aggregate([...all] as never);
+  const body = await registry.metrics();
+  return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, body: `${body.trimEnd()}\n` };
+}
+
+async function prepare(stats: CallStats): Promise<() => Promise<readonly object[]>> {
   const { collectDefaultMetrics, Registry, register } = (await import("prom-client")).default;
   const own = new Registry();
   for (const metric of describeMetrics(stats)) own.registerMetric(metric as never);
   collectDefaultMetrics({ register: own });
   return async () => {
     // An author may collect the default metrics too; each name may stand on the page once.
-    const theirs = new Set(register.getMetricsAsArray().map((metric) => metric.name));
-    const ours = own.getMetricsAsArray().filter((metric) => !theirs.has(metric.name));
-    const texts = await Promise.all(ours.map((metric) => own.getSingleMetricAsString(metric.name)));
-    const body = [...texts, await register.metrics()].filter((text) => text.trim() !== "").join("\n\n");
-    return { contentType: own.contentType, body: `${body.trimEnd()}\n` };
+    const theirs = await register.getMetricsAsJSON();
+    const names = new Set(theirs.map((metric) => metric.name));
+    return [...(await own.getMetricsAsJSON()).filter((metric) => !names.has(metric.name)), ...theirs];
   };
 }
 

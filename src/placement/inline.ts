@@ -1,3 +1,4 @@
+import type { MessagePort } from "node:worker_threads";
 import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
 import type { ReplicaLink } from "../call/link.js";
@@ -7,40 +8,78 @@ import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { Replica, type ReplicaParts } from "../replica/replica.js";
 import { type Replier, serveCall, serveStream } from "../replica/serve-call.js";
-import type { ReplicaHost } from "./placement.js";
+import { ReplicaListener } from "../replica/replica-listener.js";
+import type { LinkNotice } from "./control.js";
+import type { CallerResidence, Offer, ReplicaHost } from "./placement.js";
 
-/** A replica in this very thread. */
+/** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
 export class InlineHost implements ReplicaHost {
   readonly id: string;
+  readonly replica: Replica;
   readonly link: InlineLink;
-  readonly #replica: Replica;
+  /** It ends with its thread, or when it is told to. */
+  readonly ended = new Promise<string>(() => {});
+  readonly #address: string | undefined;
+  readonly #listener: ReplicaListener;
 
-  constructor(parts: ReplicaParts) {
+  /**
+   * @param address    The Unix socket it listens on; absent: it is called in this thread alone.
+   * @param slabFolder Where large tensors cross in memory.
+   */
+  constructor(parts: ReplicaParts, address?: string, slabFolder?: string) {
     this.id = parts.id;
-    this.#replica = new Replica(parts);
-    this.link = new InlineLink(this.#replica);
+    this.replica = new Replica(parts);
+    this.link = new InlineLink(this.replica);
+    this.#address = address;
+    this.#listener = new ReplicaListener(this.replica, slabFolder);
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async load(): Promise<void> {}
+
+  async start(_links: readonly LinkNotice[], signal: AbortSignal): Promise<void> {
     try {
-      await this.#replica.start(signal);
+      await this.replica.start(signal);
+      if (this.#address !== undefined) await this.#listener.listen(this.#address);
     } catch (error) {
-      await this.#replica.stop();
+      await this.replica.stop();
       throw error;
     }
   }
 
-  isReady(): Promise<boolean> {
-    return this.#replica.isReady();
+  offerTo(caller: CallerResidence): Offer {
+    if (caller === "root" || this.#address === undefined) return { kind: "inline", link: this.link };
+    return { kind: "address", address: this.#address };
   }
 
-  drain(): Promise<void> {
-    return this.#replica.drain();
+  /** Answers a caller in another thread of this process. */
+  accept(port: MessagePort): void {
+    this.#listener.accept(port);
+  }
+
+  notify(): void {}
+
+  isReady(): Promise<boolean> {
+    return this.replica.isReady();
+  }
+
+  pulse(): undefined {
+    return undefined;
+  }
+
+  async drain(): Promise<void> {
+    this.#listener.announceDrain();
+    await this.replica.drain();
   }
 
   async stop(): Promise<void> {
     this.link.cut();
-    await this.#replica.stop();
+    await this.replica.stop();
+    this.#listener.close();
+  }
+
+  /** What runs in this thread can't be ended from outside; its calls are cut off. */
+  kill(): void {
+    this.link.cut();
   }
 }
 

@@ -1,17 +1,46 @@
+import type { MessagePort } from "node:worker_threads";
 import type { ReplicaLink } from "../call/link.js";
+import type { Residence } from "../graph/plan.js";
+import type { ControlAnswers, LinkNotice } from "./control.js";
+
+/** Where a caller lives, as far as the way to a replica depends on it. */
+export type CallerResidence = Exclude<Residence, "callers">;
+
+/** The way to a replica that a caller is given. */
+export type Offer =
+  | { readonly kind: "inline"; readonly link: ReplicaLink }
+  /** A Unix socket. */
+  | { readonly kind: "address"; readonly address: string }
+  /** A joined port between two threads. */
+  | { readonly kind: "port"; readonly port: MessagePort };
+
+/** How a replica is doing, as it says itself. */
+export type Pulse = ControlAnswers["pulse"];
 
 /** The parent's view of one replica's life, wherever it lives. */
 export interface ReplicaHost {
   /** `"Model#0"`. */
   readonly id: string;
-  /** The link its calls go over; usable once `start` has resolved. */
-  readonly link: ReplicaLink;
-  /** Brings the replica up. @throws {ServingError} `start_failed`, `start_timeout`. */
-  start(signal: AbortSignal): Promise<void>;
+  /** Process id, for a replica in a process of its own. */
+  readonly pid?: number | undefined;
+  /** Resolves with how it ended, should it end without having been asked to. */
+  readonly ended: Promise<string>;
+  /** Brings up what the replica runs in, and loads the author's code. @throws {ServingError} when that fails. */
+  load(signal: AbortSignal): Promise<void>;
+  /** Starts the replica; its callees can be called. @throws {ServingError} `start_failed`, `start_timeout`. */
+  start(links: readonly LinkNotice[], signal: AbortSignal): Promise<void>;
+  /** A way to call it; usable once `start` has resolved. */
+  offerTo(caller: CallerResidence): Offer;
+  /** Tells it about the replicas it may call. */
+  notify(notice: LinkNotice): void;
   /** Whether it may receive calls now. */
   isReady(): Promise<boolean>;
+  /** How it is doing; rejects when it does not say so in time. `undefined` where it shares the asker's thread. */
+  pulse(limitMs: number): Promise<Pulse> | undefined;
   /** Takes no new call; resolves when the last one has ended. */
   drain(): Promise<void>;
-  /** Ends it; calls still in flight fail with `replica_lost`. */
+  /** Ends it in order; calls still in flight fail with `replica_lost`. */
   stop(): Promise<void>;
+  /** Ends it at once, as a crash would. */
+  kill(): void;
 }

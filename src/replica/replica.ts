@@ -59,6 +59,11 @@ export class Replica {
     this.parts = parts;
   }
 
+  /** Calls that have begun and not ended, waiting ones included. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
   get isDraining(): boolean {
     return this.#isDraining;
   }

@@ -1,97 +1,136 @@
-import type { Clock } from "../base/clock.js";
-import type { ServingError } from "../failure/serving-error.js";
-import { toServingError } from "../failure/to-serving-error.js";
+import type { Timer } from "../base/clock.js";
 import type { DeploymentPlan } from "../graph/plan.js";
-import type { Directory } from "../handle/directory.js";
 import type { ServiceReadiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
-import type { OnProgress } from "./progress.js";
+import { decideReplicas, emptyAutoscaleState } from "./autoscale.js";
+import { ReplicaSeat, type SeatParts } from "./replica-seat.js";
 
 // The replicas of one service.
 //
-// D1  A link is in the directory only while its replica is started and not draining.
-// D2  A replica leaves the directory before it is asked to drain or to stop.
+// D1  A replica leaves the board before it is asked to drain or to stop.
+// D2  The number of replicas stays between the plan's bounds.
+// D3  The service has failed only when every one of its places is given up.
 
-/** What deployments need of their surroundings. */
-export interface DeploymentParts {
-  readonly createHost: (plan: DeploymentPlan, index: number) => ReplicaHost;
-  readonly directory: Directory;
-  readonly clock: Clock;
-  readonly onProgress: OnProgress;
-}
+/** How often the load of a service that scales is looked at. */
+const scaleIntervalMs = 1_000;
 
 export class Deployment {
   readonly plan: DeploymentPlan;
-  readonly #parts: DeploymentParts;
-  readonly #hosts = new Map<number, ReplicaHost>();
+  readonly #parts: SeatParts;
+  readonly #seats: ReplicaSeat[] = [];
+  #scaling: Timer | undefined;
+  #load = emptyAutoscaleState;
+  #isStopping = false;
 
-  constructor(plan: DeploymentPlan, parts: DeploymentParts) {
+  constructor(plan: DeploymentPlan, parts: SeatParts) {
     this.plan = plan;
     this.#parts = parts;
-    parts.directory.of(plan.descriptor.name).planned = plan.replicas;
+    for (let index = 0; index < plan.replicas; index++) this.#addSeat(index);
+    parts.board.plan(this.service, plan.replicas);
   }
 
   get service(): string {
     return this.plan.descriptor.name;
   }
 
-  /** Starts every replica at once; waits for all. @throws the first failure; those that started are left to `stop`. */
-  async start(signal: AbortSignal): Promise<void> {
-    const indices = Array.from({ length: this.plan.replicas }, (_, index) => index);
-    const results = await Promise.allSettled(indices.map((index) => this.#startReplica(index, signal)));
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+  get hosts(): ReplicaHost[] {
+    return this.#seats.flatMap((seat) => seat.host ?? []);
   }
 
-  /** Ends one replica as a crash would, and starts another in its place. */
-  async replaceReplica(index: number, signal: AbortSignal): Promise<void> {
-    const host = this.#hosts.get(index);
-    if (host !== undefined) await this.#stopReplica(index, host);
-    await this.#startReplica(index, signal);
+  /** Starts every replica at once; waits for all. @throws the first failure; those that started are left to `stop`. */
+  async start(calleesStarted: Promise<unknown>): Promise<void> {
+    const results = await Promise.allSettled(this.#seats.map((seat) => seat.start(calleesStarted)));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    const { min, max } = this.plan.settings.replicas;
+    if (max > min && this.plan.residence !== "root") this.#watchLoad();
+  }
+
+  /** Ends one replica as a crash would; resolves when another has taken its place. */
+  async replaceReplica(index: number): Promise<void> {
+    const seat = this.#seats.find((own) => own.index === index);
+    const host = seat?.host;
+    if (seat === undefined || host === undefined) return;
+    seat.kill();
+    await host.ended;
+    await seat.whenSettled();
   }
 
   async drain(): Promise<void> {
-    for (const host of this.#hosts.values()) this.#parts.directory.remove(this.service, host.link);
-    await Promise.all([...this.#hosts.values()].map((host) => host.drain()));
+    this.#halt();
+    await Promise.all(this.#seats.map((seat) => seat.drain()));
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#hosts].map(([index, host]) => this.#stopReplica(index, host)));
+    this.#halt();
+    await Promise.all(this.#seats.map((seat) => seat.stop()));
   }
 
   async readiness(): Promise<ServiceReadiness> {
-    const answers = await Promise.all([...this.#hosts.values()].map((host) => host.isReady()));
+    const answers = await Promise.all(this.#seats.map((seat) => seat.isReady()));
     const readyReplicas = answers.filter(Boolean).length;
-    const { replicas } = this.plan;
+    const replicas = this.#seats.length;
     const isReady = readyReplicas > 0;
-    const detail = isReady ? undefined : `${readyReplicas} of ${replicas} replicas are ready`;
+    const stuck = this.#seats.filter((seat) => seat.state.kind !== "ready").map((seat) => seat.describe());
+    const summary = `${readyReplicas} of ${replicas} replicas are ready`;
+    const isWhole = readyReplicas === replicas;
+    const detail = isWhole || (isReady && stuck.length === 0) ? undefined : [summary, ...stuck].join("; ");
     return { name: this.service, isReady, readyReplicas, replicas, ...(detail && { detail }) };
   }
 
-  async #startReplica(index: number, signal: AbortSignal): Promise<void> {
-    const { createHost, directory, clock, onProgress } = this.#parts;
-    const { service } = this;
-    const replica = `${service}#${index}`;
-    const begun = clock.now();
-    onProgress({ kind: "starting", service, replica });
-    try {
-      const host = createHost(this.plan, index);
-      await host.start(signal);
-      this.#hosts.set(index, host);
-      directory.add(service, host.link);
-      onProgress({ kind: "started", service, replica, ms: clock.now() - begun });
-    } catch (thrown) {
-      const error = toServingError(thrown, service, "");
-      onProgress({ kind: "failed", service, replica, hook: hookOf(error), error, ms: clock.now() - begun });
-      throw error;
-    }
+  #addSeat(index: number): ReplicaSeat {
+    const seat = new ReplicaSeat(this.plan, index, this.#parts, () => this.#noteFailure());
+    this.#seats.push(seat);
+    return seat;
   }
 
-  async #stopReplica(index: number, host: ReplicaHost): Promise<void> {
-    this.#parts.directory.remove(this.service, host.link);
-    this.#hosts.delete(index);
-    await host.stop();
+  #noteFailure(): void {
+    const states = this.#seats.map((seat) => seat.state);
+    const [first] = states;
+    if (first?.kind !== "failed" || states.some((state) => state.kind !== "failed")) return;
+    this.#parts.board.giveUp(this.service, { reason: first.reason, attempts: first.attempts });
+  }
+
+  #watchLoad(): void {
+    const { clock } = this.#parts;
+    this.#scaling = clock.setTimer(() => {
+      this.#scale();
+      if (!this.#isStopping) this.#watchLoad();
+    }, scaleIntervalMs);
+  }
+
+  #scale(): void {
+    const inFlight = this.#seats.reduce((sum, seat) => sum + seat.inFlight, 0);
+    const observation = { now: this.#parts.clock.now(), inFlight, replicas: this.#seats.length };
+    const { wanted, state } = decideReplicas(this.#load, observation, this.plan.settings.replicas);
+    this.#load = state;
+    if (wanted === this.#seats.length) return;
+    this.#parts.log.info(
+      { service: this.service, from: this.#seats.length, to: wanted, inFlight },
+      `${this.service} has ${inFlight} calls in flight; ${wanted} replicas are wanted`,
+    );
+    while (this.#seats.length < wanted) this.#grow();
+    while (this.#seats.length > wanted) this.#shrink();
+    this.#parts.board.plan(this.service, wanted);
+  }
+
+  #grow(): void {
+    const index = this.#seats.reduce((highest, seat) => Math.max(highest, seat.index), -1) + 1;
+    const seat = this.#addSeat(index);
+    seat.start(Promise.resolve()).catch((error: unknown) => {
+      this.#parts.log.error({ err: error, replica: seat.id }, "one more replica could not be started");
+      this.#seats.splice(this.#seats.indexOf(seat), 1);
+      void seat.stop();
+    });
+  }
+
+  #shrink(): void {
+    const seat = this.#seats.pop() as ReplicaSeat;
+    void seat.drain().then(() => seat.stop());
+  }
+
+  #halt(): void {
+    this.#isStopping = true;
+    this.#scaling?.clear();
   }
 }
-
-const hookOf = (error: ServingError): string => (error.details["hook"] as string | undefined) ?? "start";

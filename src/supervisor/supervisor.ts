@@ -1,44 +1,44 @@
 import type { Plan } from "../graph/plan.js";
 import type { Readiness } from "../observe/readiness.js";
-import { Deployment, type DeploymentParts } from "./deployment.js";
+import type { ReplicaHost } from "../placement/placement.js";
+import { Deployment } from "./deployment.js";
+import type { SeatParts } from "./replica-seat.js";
 
 // Keeps the plan true.
 //
-// S1  A service starts when all it calls have started, and at the same time as others that do not wait for it.
+// S1  A service starts when all it calls have started, and at the same time as others that do not wait for it. Processes
+//     and threads come up, and load the author's files, all at once.
 // S2  Callers drain before callees, so that a call already accepted finds what it calls.
 // S3  When one service fails to start, those that started are stopped and the failure is thrown.
 
 export class Supervisor {
   readonly #plan: Plan;
-  readonly #parts: DeploymentParts;
+  readonly #parts: SeatParts;
   readonly #deployments: ReadonlyMap<string, Deployment>;
-  readonly #abort = new AbortController();
   #stopping: Promise<void> | undefined;
 
-  constructor(plan: Plan, parts: DeploymentParts) {
+  constructor(plan: Plan, parts: SeatParts) {
     this.#plan = plan;
     this.#parts = parts;
-    this.#deployments = new Map(plan.deployments.map((own) => [own.descriptor.name, new Deployment(own, parts)]));
+    const own = plan.deployments.filter(({ residence }) => residence !== "callers");
+    this.#deployments = new Map(own.map((deployment) => [deployment.descriptor.name, new Deployment(deployment, parts)]));
   }
 
   /** Starts every service, callees first. @throws {ServingError} the first failure (S3). */
   async start(): Promise<void> {
     for (const message of this.#plan.notices) this.#parts.onProgress({ kind: "notice", message });
     const started = new Map<string, Promise<void>>();
-    for (const { descriptor, callees } of this.#plan.deployments) {
-      const before = Promise.all(callees.map((callee) => started.get(callee)));
-      const deployment = this.#deploymentOf(descriptor.name);
-      started.set(
-        descriptor.name,
-        before.then(() => deployment.start(this.#abort.signal)),
-      );
+    for (const deployment of this.#deployments.values()) {
+      const { residence, callees, remoteCallees } = deployment.plan;
+      const before = (residence === "root" ? callees : remoteCallees).map((callee) => started.get(callee));
+      const calleesStarted = Promise.all(before);
+      started.set(deployment.service, deployment.start(calleesStarted));
     }
     try {
       await Promise.all(started.values());
     } catch (error) {
-      this.#abort.abort(error);
-      await Promise.allSettled(started.values());
       await this.#stopAll();
+      await Promise.allSettled(started.values());
       throw error;
     }
   }
@@ -58,13 +58,21 @@ export class Supervisor {
     return { isReady: this.#stopping === undefined && services.every((service) => service.isReady), services };
   }
 
-  /** Ends one replica as a crash would, and starts another in its place. */
+  /** Ends one replica as a crash would; resolves when another has taken its place. */
   replaceReplica(service: string, index: number): Promise<void> {
-    return this.#deploymentOf(service).replaceReplica(index, this.#abort.signal);
+    return this.#deploymentOf(service).replaceReplica(index);
+  }
+
+  /** Every replica there is now, by service. */
+  hostsOf(service: string): readonly ReplicaHost[] {
+    return this.#deployments.get(service)?.hosts ?? [];
+  }
+
+  get hosts(): readonly ReplicaHost[] {
+    return [...this.#deployments.values()].flatMap((deployment) => deployment.hosts);
   }
 
   async #drainAndStop(limit: AbortSignal | undefined): Promise<void> {
-    this.#abort.abort();
     const cut = limit === undefined ? undefined : new Promise<void>((resolve) => onAbort(limit, resolve));
     for (const deployment of this.#callersFirst()) {
       await (cut === undefined ? deployment.drain() : Promise.race([deployment.drain(), cut]));

@@ -5,6 +5,7 @@ import type { ServiceClass } from "../define/depends.js";
 import type { Handle, Replacement } from "../define/handle-type.js";
 import { fail } from "../failure/fail.js";
 import type { Substitute } from "../graph/resolve-graph.js";
+import { locateEntry } from "../load/entry-location.js";
 import type { AppFile, Placement } from "../options/app-file.js";
 import { type DelayRule, type FailRule, Faults } from "./faults.js";
 
@@ -56,7 +57,9 @@ export async function compose<T, const R extends readonly unknown[] = readonly [
   const faults = new Faults();
   const app = await startApp(plan, {
     ...(options.log && { log: options.log }),
-    wrapHost: (host, service) => faults.wrap(host, service),
+    locateEntry: () => locateEntry(entry, plan.graph.entry),
+    calls: [...plan.graph.services.keys()],
+    wrapLink: (link, service) => faults.wrap(link, service),
   });
   return createComposedApp(app, entry, faults);
 }

@@ -2,7 +2,6 @@ import type { CallScope } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/fail.js";
 import { toServingError } from "../failure/to-serving-error.js";
-import type { ReplicaHost } from "../placement/placement.js";
 
 /** Which calls a fault meets. */
 interface FaultScope {
@@ -47,17 +46,9 @@ export class Faults {
     this.#rules.length = 0;
   }
 
-  /** Puts the faults of `service` in front of a host's link. */
-  wrap(host: ReplicaHost, service: string): ReplicaHost {
-    const link = new FaultyLink(host.link, (scope) => this.#rulesFor(service, scope));
-    return {
-      id: host.id,
-      link,
-      start: (signal) => host.start(signal),
-      isReady: () => host.isReady(),
-      drain: () => host.drain(),
-      stop: () => host.stop(),
-    };
+  /** Puts the faults of `service` in front of a link to it. */
+  wrap(link: ReplicaLink, service: string): ReplicaLink {
+    return new FaultyLink(link, (scope) => this.#rulesFor(service, scope));
   }
 
   #add(service: string, { api, times }: FaultScope, apply: Rule["apply"]): void {

@@ -1,0 +1,54 @@
+import { lookup } from "node:dns/promises";
+import net from "node:net";
+import { constants } from "node:os";
+import { fail } from "../failure/fail.js";
+
+/** A socket that is bound and belongs to this process, but is answered by others. */
+export interface BoundSocket {
+  /** `"http://127.0.0.1:3000"` */
+  readonly url: string;
+  readonly port: number;
+  /** What a child process is sent; see `server.listen(handle)`. */
+  readonly handle: unknown;
+  close(): void;
+}
+
+interface BoundHandle {
+  getsockname(into: { port?: number }): number;
+  close(): void;
+}
+
+/** What `node:cluster` binds its shared sockets with. Not in Node's types; it has been there since Node 0.8. */
+type CreateHandle = (address: string, port: number, family: 4 | 6) => BoundHandle | number;
+const createHandle = (net as unknown as { _createServerHandle?: CreateHandle })._createServerHandle;
+
+/**
+ * Binds an address without accepting connections on it: they wait in the kernel until some process answers, so that one
+ * which is being replaced refuses none.
+ *
+ * @returns `undefined` where this Node can't share a socket.
+ * @throws {ServingError} `port_in_use`.
+ */
+export async function bindSocket(host: string, port: number): Promise<BoundSocket | undefined> {
+  if (createHandle === undefined) return undefined;
+  const { address, family } = await lookup(host);
+  const handle = createHandle(address, port, family === 6 ? 6 : 4);
+  if (typeof handle === "number") throw describe(handle, host, port);
+  const name: { port?: number } = {};
+  // A port in use is only said when the socket is asked for its name.
+  const error = handle.getsockname(name);
+  if (error !== 0) {
+    handle.close();
+    throw describe(error, host, port);
+  }
+  const shown = address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "[::1]" : family === 6 ? `[${address}]` : address;
+  const bound = name.port as number;
+  return { url: `http://${shown}:${bound}`, port: bound, handle, close: () => handle.close() };
+}
+
+const addressInUse = -constants.errno.EADDRINUSE;
+
+function describe(code: number, host: string, port: number): Error {
+  if (code === addressInUse) return fail("port_in_use", { host, port });
+  return Object.assign(new Error(`can't listen on ${host} port ${port} (error ${-code})`), { errno: code });
+}

@@ -1,0 +1,92 @@
+import type { GrantedResources } from "../define/lifecycle.js";
+import type { DeploymentPlan } from "../graph/plan.js";
+import type { EntryLocation } from "../load/entry-location.js";
+import type { AppSettings, ServiceSettings } from "../options/settings.js";
+import type { AppAnswers } from "../placement/control.js";
+import { InlineHost } from "../placement/inline.js";
+import type { ReplicaHost } from "../placement/placement.js";
+import { ReplicaProcess } from "../placement/process.js";
+import { RemoteHost } from "../placement/remote-host.js";
+import { ReplicaThread } from "../placement/thread.js";
+import { grantResources, type Site } from "../site/site.js";
+import type { AppFolders } from "./app-folders.js";
+
+/** What hosts of an app have in common. */
+export interface HostParts {
+  /** The app's own. */
+  readonly site: Site;
+  /** Absent where every replica lives in the app's own thread. */
+  readonly folders: AppFolders | undefined;
+  /** Where replicas elsewhere find the author's code. */
+  readonly entry: EntryLocation | undefined;
+  readonly settings: AppSettings;
+  readonly devices: ReadonlyMap<string, readonly (readonly number[])[]>;
+  readonly logsTo: "stdout" | "supervisor";
+  readonly appFile: string | undefined;
+  readonly answer: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
+}
+
+/** Makes the host of one replica where the plan says. */
+export function createHost(plan: DeploymentPlan, index: number, parts: HostParts): ReplicaHost {
+  const { site, folders, devices } = parts;
+  const service = plan.descriptor.name;
+  const resources = grantResources(plan.settings, devices.get(service)?.[index] ?? []);
+  if (plan.residence === "root" || folders === undefined || parts.entry === undefined) {
+    return new InlineHost(site.partsOf({ service, index, resources }), folders?.nextAddress(), folders?.slabs);
+  }
+  return createRemoteHost(plan, index, { ...parts, folders, entry: parts.entry, resources });
+}
+
+interface RemoteParts extends HostParts {
+  readonly folders: AppFolders;
+  readonly entry: EntryLocation;
+  readonly resources: GrantedResources;
+}
+
+function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemoteParts): RemoteHost {
+  const { site, folders, entry, resources, settings, logsTo } = parts;
+  const { companions, descriptor, residence } = plan;
+  const service = descriptor.name;
+  const id = `${service}#${index}`;
+  const own = (name: string) => settings.services.get(name) as ServiceSettings;
+  const heapMiB = boundHeap(plan.settings.resources.memoryBytes);
+  const env = joinEnv(plan, resources);
+  const createRunner = () =>
+    residence === "thread"
+      ? new ReplicaThread({ name: id, env: plan.env, heapMiB })
+      : new ReplicaProcess({ env, heapMiB, devices: resources.gpus });
+  return new RemoteHost(createRunner, {
+    order: {
+      id,
+      index,
+      service,
+      companions,
+      entry,
+      settings,
+      resources,
+      companionResources: new Map(companions.map((name) => [name, grantResources(own(name), [])])),
+      address: folders.nextAddress(),
+      slabFolder: folders.slabs,
+      logsTo,
+      appFile: parts.appFile,
+    },
+    startTimeoutMs: plan.settings.startTimeoutMs,
+    drainTimeoutMs: settings.server.drainTimeoutMs,
+    clock: site.time.clock,
+    log: site.log,
+    answer: parts.answer,
+  });
+}
+
+/** The share of a replica's memory that JavaScript objects may take; models and tensors live outside of the heap. */
+const heapShare = 0.75;
+
+const boundHeap = (memoryBytes: number): number | undefined =>
+  Number.isFinite(memoryBytes) ? Math.max(16, Math.floor((memoryBytes / 1024 ** 2) * heapShare)) : undefined;
+
+/** How model runtimes learn how many threads are theirs. */
+const threadVariables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
+
+function joinEnv({ env }: DeploymentPlan, { cpuThreads }: GrantedResources): ReadonlyMap<string, string> {
+  return new Map([...threadVariables.map((name) => [name, String(cpuThreads)] as const), ...env]);
+}

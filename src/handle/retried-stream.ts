@@ -1,0 +1,59 @@
+import type { CallScope } from "../call/call-scope.js";
+import type { ReplicaLink } from "../call/link.js";
+import { ServingError } from "../failure/serving-error.js";
+import { pickLink } from "./balancer.js";
+import { holdCall } from "./hold-call.js";
+import { mayRetry } from "./may-retry.js";
+import type { CallRoute } from "./start-call.js";
+
+type Step = IteratorResult<unknown, undefined>;
+
+/** The items of one streaming call. Until the first has come the call may move to another replica; then it may not. */
+export class RetriedStream implements AsyncIterableIterator<unknown> {
+  readonly #route: CallRoute;
+  readonly #scope: CallScope;
+  #items: AsyncIterableIterator<unknown> | undefined;
+
+  constructor(route: CallRoute, scope: CallScope) {
+    this.#route = route;
+    this.#scope = scope;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Step> {
+    if (this.#items !== undefined) return this.#items.next() as Promise<Step>;
+    return this.#begin();
+  }
+
+  async return(): Promise<Step> {
+    await this.#items?.return?.();
+    return { done: true, value: undefined };
+  }
+
+  async #begin(): Promise<Step> {
+    for (;;) {
+      const link = pickLink(this.#route.links) ?? (await this.#hold());
+      this.#items = link.open(this.#scope);
+      try {
+        return (await this.#items.next()) as Step;
+      } catch (error) {
+        const isOver = this.#scope.isEnded || !(error instanceof ServingError) || !mayRetry(error, this.#route);
+        if (isOver) throw error;
+      }
+    }
+  }
+
+  #hold(): Promise<ReplicaLink> {
+    return new Promise((resolve, reject) => {
+      const retry = (): void => {
+        const link = pickLink(this.#route.links);
+        if (link !== undefined) resolve(link);
+        else holdCall(this.#route, this.#scope, { resume: retry, refuse: reject });
+      };
+      retry();
+    });
+  }
+}

@@ -1,0 +1,83 @@
+import type { MessagePort } from "node:worker_threads";
+import type { GrantedResources } from "../define/lifecycle.js";
+import type { EntryLocation } from "../load/entry-location.js";
+import type { ServiceReadiness } from "../observe/readiness.js";
+import type { AppSettings } from "../options/settings.js";
+
+// What a supervisor and a replica in another thread or process tell each other. Never a call: those go over links.
+
+/** Where a replica of a callee can be reached, or that it can't any more. */
+export type LinkNotice =
+  | { readonly kind: "add"; readonly service: string; readonly replica: string; readonly address: string }
+  | { readonly kind: "add-port"; readonly service: string; readonly replica: string; readonly port: MessagePort }
+  | { readonly kind: "remove"; readonly service: string; readonly replica: string }
+  /** No replica of the service will come back by itself. */
+  | { readonly kind: "failed"; readonly service: string; readonly reason: string; readonly attempts: number }
+  | { readonly kind: "planned"; readonly service: string; readonly replicas: number };
+
+/** Everything a replica needs to know to become one. */
+export interface ReplicaOrder {
+  /** `"Model#0"`. */
+  readonly id: string;
+  readonly index: number;
+  readonly service: string;
+  readonly companions: readonly string[];
+  readonly entry: EntryLocation;
+  readonly settings: AppSettings;
+  readonly resources: GrantedResources;
+  /** Of its companions, by name. */
+  readonly companionResources: ReadonlyMap<string, GrantedResources>;
+  /** The Unix socket it is to listen on. */
+  readonly address: string;
+  /** Where large tensors cross in memory; absent where the machine has no such place. */
+  readonly slabFolder: string | undefined;
+  /** Lines go to stdout by themselves, or to the supervisor. */
+  readonly logsTo: "stdout" | "supervisor";
+  /** For a replica that answers HTTP: the app file whose plugins it adds. */
+  readonly appFile: string | undefined;
+}
+
+/** What either side may ask of a replica, and the answers. */
+export interface ControlAnswers {
+  ready: boolean;
+  pulse: { readonly residentBytes: number; readonly inFlight: number };
+  /** Metrics as prom-client gives them as JSON. */
+  metrics: readonly object[];
+}
+
+/** What a replica that answers HTTP asks of its supervisor. */
+export interface AppAnswers {
+  readiness: { readonly isReady: boolean; readonly services: readonly ServiceReadiness[] };
+  metrics: { readonly contentType: string; readonly body: string };
+}
+
+export type ToReplica =
+  | { readonly kind: "load"; readonly order: ReplicaOrder }
+  | { readonly kind: "start"; readonly links: readonly LinkNotice[] }
+  | { readonly kind: "link"; readonly notice: LinkNotice }
+  | { readonly kind: "accept"; readonly port: MessagePort }
+  /** Comes with the listening socket. */
+  | { readonly kind: "listen" }
+  | { readonly kind: "ask"; readonly number: number; readonly what: keyof ControlAnswers }
+  | { readonly kind: "answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
+  | { readonly kind: "drain"; readonly limitMs: number }
+  | { readonly kind: "stop" };
+
+export type FromReplica =
+  | { readonly kind: "up" }
+  | { readonly kind: "loaded" }
+  | { readonly kind: "started" }
+  | { readonly kind: "listening" }
+  | { readonly kind: "failed"; readonly error: string }
+  | { readonly kind: "drained" }
+  | { readonly kind: "stopped" }
+  | { readonly kind: "ask"; readonly number: number; readonly what: keyof AppAnswers }
+  | { readonly kind: "answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
+  | { readonly kind: "log"; readonly level: "debug" | "info" | "warn" | "error"; readonly fields: object; readonly message: string | undefined };
+
+/** A replica's end of its control channel. */
+export interface ControlPort {
+  send(message: FromReplica): void;
+  /** @param handle The listening socket that comes with `listen`. */
+  onMessage(receive: (message: ToReplica, handle: unknown) => void): void;
+}

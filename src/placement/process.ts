@@ -1,0 +1,78 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { FromReplica, ToReplica } from "./control.js";
+import type { Runner } from "./remote-host.js";
+
+/** What the process of a replica is given. */
+export interface ProcessParts {
+  readonly env: ReadonlyMap<string, string>;
+  /** Bound of the JavaScript heap in MiB; `undefined` for Node's own. */
+  readonly heapMiB: number | undefined;
+  /** Ids of the GPUs it may see; empty where it asked for none, and then sees what the app itself sees. */
+  readonly devices: readonly number[];
+}
+
+/** As this file is: compiled, or TypeScript under a loader. */
+const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
+const mainFile = fileURLToPath(new URL(`../replica/process-main.${ending}`, import.meta.url));
+
+/**
+ * A child process for one replica; `replica/process-main.ts` is its other side.
+ *
+ * The control channel is Node's own. A child ends by itself when that channel closes, so none outlives its parent.
+ */
+export class ReplicaProcess implements Runner {
+  readonly sharesProcess = false;
+  readonly #child: ChildProcess;
+
+  constructor({ env, heapMiB, devices }: ProcessParts) {
+    const heap = heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`];
+    this.#child = fork(mainFile, [], {
+      serialization: "advanced",
+      env: {
+        ...Object.fromEntries(env),
+        ...process.env,
+        ...(devices.length > 0 && { CUDA_VISIBLE_DEVICES: devices.join(",") }),
+      },
+      execArgv: [...process.execArgv.filter(isForChild), ...heap],
+    });
+    // Without a listener a failed send would end the parent; the exit that follows says all there is to say.
+    this.#child.on("error", () => {});
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  send(message: ToReplica, handle?: unknown): void {
+    if (!this.#child.connected) return;
+    if (handle === undefined) this.#child.send(message);
+    else this.#child.send(message, handle as never);
+  }
+
+  onMessage(receive: (message: FromReplica) => void): void {
+    this.#child.on("message", receive);
+  }
+
+  onExit(exited: (how: string) => void): void {
+    let isTold = false;
+    const tell = (how: string) => {
+      if (isTold) return;
+      isTold = true;
+      exited(how);
+    };
+    this.#child.on("exit", (code, signal) =>
+      tell(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`),
+    );
+    this.#child.on("error", (error) => {
+      if (this.#child.pid === undefined) tell(`could not be started: ${error.message}`);
+    });
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+}
+
+/** A debugger's port can be had once; what a test runner asks of Node is not for its children. */
+const isForChild = (argument: string): boolean => !/^--(inspect|test|watch|eval|print)/.test(argument);

@@ -1,0 +1,222 @@
+import { MessageChannel } from "node:worker_threads";
+import type { Clock } from "../base/clock.js";
+import { createDeferred } from "../base/deferred.js";
+import type { Logger } from "../base/logger.js";
+import { within } from "../base/within.js";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { decodeError } from "../transport/wire-error.js";
+import { Asker } from "./asker.js";
+import type { AppAnswers, ControlAnswers, FromReplica, LinkNotice, ReplicaOrder, ToReplica } from "./control.js";
+import type { CallerResidence, Offer, Pulse, ReplicaHost } from "./placement.js";
+
+// The parent's view of a replica in another thread or process.
+//
+// H1  Whatever is awaited of the other side also ends when that side ends.
+// H2  `ended` resolves only for an end nobody asked for.
+
+/** The thread or process a replica runs in. */
+export interface Runner {
+  readonly pid: number | undefined;
+  /** Both ends are in one process, so they can share a port. */
+  readonly sharesProcess: boolean;
+  send(message: ToReplica, handle?: unknown): void;
+  onMessage(receive: (message: FromReplica) => void): void;
+  /** @param exited Called once. @see `how`: "ended with exit code 1", "was ended by SIGKILL". */
+  onExit(exited: (how: string) => void): void;
+  kill(): void;
+}
+
+/** What a host needs of its surroundings. */
+export interface RemoteHostParts {
+  readonly order: ReplicaOrder;
+  readonly startTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Answers what a replica with an HTTP edge asks of the app. */
+  readonly answer: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
+}
+
+/** How long the author's `ready()` may take, its way included, and a replica's own end. */
+const readyLimitMs = 5_500;
+const metricsLimitMs = 2_000;
+const stopLimitMs = 12_000;
+/** Bringing up a thread or a process and loading the author's files. */
+const loadLimitMs = 120_000;
+
+export class RemoteHost implements ReplicaHost {
+  readonly id: string;
+  readonly ended: Promise<string>;
+  readonly #parts: RemoteHostParts;
+  readonly #createRunner: () => Runner;
+  readonly #asker: Asker<ControlAnswers>;
+  readonly #exited = createDeferred<string>();
+  readonly #awaited = new Map<FromReplica["kind"], ReturnType<typeof createDeferred<void>>>();
+  #runner: Runner | undefined;
+  #hasExited = false;
+  #isEnding = false;
+
+  constructor(createRunner: () => Runner, parts: RemoteHostParts) {
+    this.id = parts.order.id;
+    this.#parts = parts;
+    this.#createRunner = createRunner;
+    this.#asker = new Asker(parts.clock, (number, what) => this.#send({ kind: "ask", number, what }));
+    this.ended = new Promise((resolve) => {
+      this.#exited.promise.then((how) => {
+        if (!this.#isEnding) resolve(how);
+      });
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#runner?.pid;
+  }
+
+  async load(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw fail("start_aborted", { service: this.#parts.order.service });
+    const runner = this.#createRunner();
+    this.#runner = runner;
+    runner.onExit((how) => this.#exit(how));
+    runner.onMessage((message) => this.#receive(message));
+    signal.addEventListener("abort", () => this.#abortStart(), { once: true });
+    const loaded = this.#await("loaded");
+    this.#send({ kind: "load", order: this.#parts.order });
+    await this.#limit(loaded, loadLimitMs);
+  }
+
+  async start(links: readonly LinkNotice[], signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw fail("start_aborted", { service: this.#parts.order.service });
+    const started = this.#await("started");
+    this.#send({ kind: "start", links });
+    // The replica bounds its own start; this bound is for one that can't even say so.
+    await this.#limit(started, this.#parts.startTimeoutMs + 5_000);
+    this.#isStarted = true;
+  }
+
+  #isStarted = false;
+
+  offerTo(caller: CallerResidence): Offer {
+    const { address } = this.#parts.order;
+    if (this.#runner?.sharesProcess !== true || caller === "process") return { kind: "address", address };
+    const { port1, port2 } = new MessageChannel();
+    this.#send({ kind: "accept", port: port2 });
+    return { kind: "port", port: port1 };
+  }
+
+  notify(notice: LinkNotice): void {
+    this.#send({ kind: "link", notice });
+  }
+
+  /** Has it answer HTTP on a socket that listens. @throws {ServingError} `port_in_use`. */
+  async listen(handle: unknown): Promise<void> {
+    const listening = this.#await("listening");
+    this.#send({ kind: "listen" }, handle);
+    await this.#limit(listening, loadLimitMs);
+  }
+
+  async isReady(): Promise<boolean> {
+    try {
+      return await this.#asker.ask("ready", readyLimitMs);
+    } catch {
+      return false;
+    }
+  }
+
+  pulse(limitMs: number): Promise<Pulse> {
+    return this.#asker.ask("pulse", limitMs);
+  }
+
+  metrics(): Promise<readonly object[]> {
+    return this.#asker.ask("metrics", metricsLimitMs);
+  }
+
+  async drain(): Promise<void> {
+    this.#isEnding = true;
+    if (this.#hasExited || this.#runner === undefined) return;
+    const drained = this.#await("drained");
+    this.#send({ kind: "drain", limitMs: this.#parts.drainTimeoutMs });
+    await drained.catch(() => {});
+  }
+
+  async stop(): Promise<void> {
+    this.#isEnding = true;
+    if (this.#hasExited || this.#runner === undefined) return;
+    this.#send({ kind: "stop" });
+    await within(this.#parts.clock, stopLimitMs, this.#exited.promise, () => {
+      this.#parts.log.warn({ replica: this.id, stopLimitMs }, "the replica did not end when it was told to, and was killed");
+      return "";
+    });
+    this.#runner.kill();
+    await this.#exited.promise;
+  }
+
+  kill(): void {
+    this.#runner?.kill();
+  }
+
+  #abortStart(): void {
+    if (this.#isStarted) return;
+    this.#isEnding = true;
+    this.#runner?.kill();
+  }
+
+  #send(message: ToReplica, handle?: unknown): void {
+    if (!this.#hasExited) this.#runner?.send(message, handle);
+  }
+
+  #await(kind: FromReplica["kind"]): Promise<void> {
+    const awaited = createDeferred<void>();
+    this.#awaited.set(kind, awaited);
+    return awaited.promise;
+  }
+
+  #limit(step: Promise<void>, limitMs: number): Promise<void> {
+    const { service } = this.#parts.order;
+    return within(this.#parts.clock, limitMs, step, () => {
+      this.kill();
+      throw fail("start_timeout", { startTimeoutMs: limitMs }, { service });
+    });
+  }
+
+  #receive(message: FromReplica): void {
+    switch (message.kind) {
+      case "failed":
+        this.#failAwaited(decodeError(message.error));
+        return;
+      case "answer":
+        this.#asker.receive(message);
+        return;
+      case "ask":
+        this.#answer(message.number, message.what);
+        return;
+      case "log":
+        this.#parts.log[message.level](message.fields, message.message);
+        return;
+      default:
+        this.#awaited.get(message.kind)?.resolve();
+        this.#awaited.delete(message.kind);
+    }
+  }
+
+  #answer(number: number, what: keyof AppAnswers): void {
+    this.#parts.answer(what).then(
+      (value) => this.#send({ kind: "answer", number, value }),
+      (error: unknown) => this.#send({ kind: "answer", number, error: String(error) }),
+    );
+  }
+
+  #exit(how: string): void {
+    this.#hasExited = true;
+    const { id: replica, service } = this.#parts.order;
+    const error = fail("replica_ended", { replica, how }, { service });
+    this.#failAwaited(error);
+    this.#asker.fail(error);
+    this.#exited.resolve(how);
+  }
+
+  #failAwaited(error: ServingError): void {
+    for (const awaited of this.#awaited.values()) awaited.reject(error);
+    this.#awaited.clear();
+  }
+}

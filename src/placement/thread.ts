@@ -1,0 +1,57 @@
+import { type MessagePort, Worker } from "node:worker_threads";
+import type { FromReplica, LinkNotice, ToReplica } from "./control.js";
+import type { Runner } from "./remote-host.js";
+
+/** What the thread of a replica is given. */
+export interface ThreadParts {
+  readonly name: string;
+  readonly env: ReadonlyMap<string, string>;
+  /** Bound of the JavaScript heap in MiB; `undefined` for Node's own. */
+  readonly heapMiB: number | undefined;
+}
+
+const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
+const mainFile = new URL(`../replica/thread-main.${ending}`, import.meta.url);
+
+/** A worker thread for one replica; `replica/thread-main.ts` is its other side. */
+export class ReplicaThread implements Runner {
+  readonly pid = undefined;
+  readonly sharesProcess = true;
+  readonly #worker: Worker;
+  #problem: string | undefined;
+
+  constructor({ name, env, heapMiB }: ThreadParts) {
+    this.#worker = new Worker(mainFile, {
+      name,
+      env: { ...Object.fromEntries(env), ...process.env },
+      ...(heapMiB !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMiB } }),
+    });
+    this.#worker.on("error", (error) => {
+      this.#problem = `threw: ${error.message}`;
+    });
+  }
+
+  send(message: ToReplica): void {
+    this.#worker.postMessage(message, portsOf(message));
+  }
+
+  onMessage(receive: (message: FromReplica) => void): void {
+    this.#worker.on("message", receive);
+  }
+
+  onExit(exited: (how: string) => void): void {
+    this.#worker.on("exit", (code) => exited(this.#problem ?? `ended with exit code ${code}`));
+  }
+
+  kill(): void {
+    void this.#worker.terminate();
+  }
+}
+
+/** Ports change hands with the message that names them. */
+function portsOf(message: ToReplica): MessagePort[] {
+  if (message.kind === "accept") return [message.port];
+  const notices: readonly LinkNotice[] =
+    message.kind === "start" ? message.links : message.kind === "link" ? [message.notice] : [];
+  return notices.flatMap((notice) => (notice.kind === "add-port" ? [notice.port] : []));
+}

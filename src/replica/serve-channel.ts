@@ -1,0 +1,185 @@
+import type { Call, Caller } from "../call/call.js";
+import { CallScope, type CallTime } from "../call/call-scope.js";
+import { RequestContext } from "../call/request-context.js";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
+import type { Channel, ChannelReader } from "../transport/channel.js";
+import { decodeValue } from "../transport/decode-value.js";
+import { type EncodedValue, encodeValue } from "../transport/encode-value.js";
+import { type Frame, frameFlags, frameKinds, malformed, noTails } from "../transport/frame.js";
+import { createHello, readHello } from "../transport/hello.js";
+import { decodeError, encodeError } from "../transport/wire-error.js";
+import { ItemPump } from "./item-pump.js";
+import type { Replica } from "./replica.js";
+import { type Replier, serveCall, serveStream } from "./serve-call.js";
+
+// The replica's side of a channel from one caller.
+//
+// A1  A call's number answers once: with a reply, a failure, or the end of its stream.
+// A2  When the channel ends, every call that came over it is cancelled: nobody is left to read its answer.
+
+/** Answers the calls that come over one channel with one replica. */
+export class ChannelServer implements ChannelReader, Replier {
+  readonly #channel: Channel;
+  readonly #replica: Replica;
+  readonly #onEnd: (server: ChannelServer) => void;
+  readonly #open = new Map<number, CallScope>();
+  readonly #pumps = new Map<number, ItemPump>();
+  readonly #callers = new Map<string, Caller>();
+  #hasHello = false;
+
+  constructor(channel: Channel, replica: Replica, onEnd: (server: ChannelServer) => void) {
+    this.#channel = channel;
+    this.#replica = replica;
+    this.#onEnd = onEnd;
+    channel.open(this);
+    channel.send(createHello(replica.parts.id));
+  }
+
+  receive(frame: Frame): void {
+    if (!this.#hasHello) {
+      readHello(frame, this.#replica.parts.id);
+      this.#hasHello = true;
+      return;
+    }
+    switch (frame.kind) {
+      case frameKinds.call:
+        this.#receiveCall(frame);
+        return;
+      case frameKinds.cancel:
+        this.#open.get(frame.id)?.cancel(decodeError(frame.head));
+        return;
+      case frameKinds.credit:
+        this.#pumps.get(frame.id)?.addCredit(readCount(frame));
+        return;
+      default:
+        throw malformed(`a frame of kind ${frame.kind}, which a caller does not send`);
+    }
+  }
+
+  closed(reason: ServingError | undefined): void {
+    if (reason !== undefined) {
+      this.#replica.parts.log.warn({ failure: reason.id, problem: reason.message }, "a caller's link ended");
+    }
+    const gone = fail("cancelled", { reason: "the caller's link has ended" });
+    for (const scope of [...this.#open.values()]) scope.cancel(gone);
+    this.#onEnd(this);
+  }
+
+  replyOutput(scope: CallScope, output: unknown): void {
+    let encoded: EncodedValue | Promise<EncodedValue>;
+    try {
+      encoded = encodeValue(output, "output");
+    } catch (error) {
+      this.replyFailure(scope, error as ServingError);
+      return;
+    }
+    if (!(encoded instanceof Promise)) {
+      this.#reply(scope, encoded);
+      return;
+    }
+    encoded.then(
+      (value) => this.#reply(scope, value),
+      (error: unknown) => this.replyFailure(scope, error as ServingError),
+    );
+  }
+
+  replyFailure(scope: CallScope, thrown: ServingError): void {
+    const { service, api } = scope.call;
+    this.#answer(scope.slot, frameKinds.failure, encodeError(toServingError(thrown, service, api)));
+  }
+
+  /** Tells the caller that no new call is taken. */
+  announceDrain(): void {
+    this.#channel.send({ kind: frameKinds.drain, flags: 0, id: 0, head: "", tails: noTails });
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+
+  #reply(scope: CallScope, { text, tails, isMarked }: EncodedValue): void {
+    this.#open.delete(scope.slot);
+    const flags = isMarked ? frameFlags.marked : 0;
+    try {
+      this.#channel.send({ kind: frameKinds.reply, flags, id: scope.slot, head: text, tails });
+    } catch (error) {
+      this.replyFailure(scope, error as ServingError);
+    }
+  }
+
+  #answer(id: number, kind: number, head: string): void {
+    this.#open.delete(id);
+    this.#pumps.delete(id);
+    this.#channel.send({ kind, flags: 0, id, head, tails: noTails });
+  }
+
+  #receiveCall(frame: Frame): void {
+    const { time } = this.#replica.parts;
+    const call = this.#readCall(frame);
+    const scope = createScope(call, time);
+    scope.slot = frame.id;
+    if (this.#open.has(frame.id)) throw malformed(`call ${frame.id} is still open`);
+    this.#open.set(frame.id, scope);
+    if ((frame.flags & frameFlags.stream) === 0) serveCall(this.#replica, scope, call.input, this);
+    else this.#serveStream(scope, call.input);
+  }
+
+  #serveStream(scope: CallScope, input: unknown): void {
+    const id = scope.slot;
+    const pump = new ItemPump(this.#channel, id, serveStream(this.#replica, scope, input));
+    this.#pumps.set(id, pump);
+    scope.onCancel(() => pump.stop());
+    pump.run().then(
+      () => this.#answer(id, frameKinds.end, ""),
+      (error: unknown) => this.replyFailure(scope, error as ServingError),
+    );
+  }
+
+  /** Six texts, each but the last ended by a newline; see docs/reference/wire.md. */
+  #readCall({ head, tails, flags }: Frame): Call {
+    const ends: number[] = [];
+    for (let at = head.indexOf("\n"); at >= 0 && ends.length < 5; at = head.indexOf("\n", at + 1)) ends.push(at);
+    const [api, deadline, service, caller, context] = ends as [number, number, number, number, number];
+    if (context === undefined) throw malformed("the head of a call has fewer than six texts");
+    return {
+      service: this.#replica.parts.descriptor.name,
+      api: head.slice(0, api),
+      deadline: readDeadline(head.slice(api + 1, deadline)),
+      caller: this.#callerOf(head.slice(deadline + 1, caller), service - deadline - 1),
+      request: RequestContext.fromWire(head.slice(caller + 1, context)),
+      input: decodeValue(head.slice(context + 1), tails, (flags & frameFlags.marked) !== 0),
+      outside: true,
+    };
+  }
+
+  /** One object a caller, not one a call. @param text Service and api with a newline between. */
+  #callerOf(text: string, serviceLength: number): Caller {
+    let caller = this.#callers.get(text);
+    if (caller === undefined) {
+      caller = { service: text.slice(0, serviceLength), api: text.slice(serviceLength + 1) };
+      if (this.#callers.size < maxCallers) this.#callers.set(text, caller);
+    }
+    return caller;
+  }
+}
+
+/** Apis that can call one replica over one channel; only a broken caller has more. */
+const maxCallers = 1024;
+
+function createScope(call: Call, time: CallTime): CallScope {
+  return new CallScope(call, undefined, time, time.clock.now());
+}
+
+function readDeadline(text: string): number {
+  const deadline = Number(text);
+  if (Number.isNaN(deadline) || text === "") throw malformed(`the deadline ${text.slice(0, 40)} is no number`);
+  return deadline;
+}
+
+function readCount({ head }: Frame): number {
+  const count = Number(head);
+  if (!Number.isSafeInteger(count) || count < 1) throw malformed(`the credit ${head.slice(0, 40)} is no count`);
+  return count;
+}

@@ -1,0 +1,204 @@
+import net from "node:net";
+import type { MessagePort } from "node:worker_threads";
+import type { Clock, Timer } from "../base/clock.js";
+import type { Logger } from "../base/logger.js";
+import type { ReplicaLink } from "../call/link.js";
+import type { ServingError } from "../failure/serving-error.js";
+import type { Directory } from "../handle/directory.js";
+import type { LinkNotice } from "../placement/control.js";
+import { PeerLink } from "../transport/peer-link.js";
+import { PortChannel } from "../transport/port-channel.js";
+import { SocketChannel } from "../transport/socket-channel.js";
+
+// The links of one site to replicas elsewhere.
+//
+// K1  A link is in the directory only between the other side's hello and the first of: it drains, it is taken back, it ends.
+// K2  A link that ends while its replica is still announced is made anew, with a pause that grows.
+
+/** Pauses between attempts to reach a replica that is announced but does not answer. */
+const firstPauseMs = 20;
+const maxPauseMs = 1_000;
+
+/** What links need of their site. */
+export interface SiteLinksParts {
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Where large tensors cross in memory. */
+  readonly slabFolder: string | undefined;
+  /** What is put into the directory in place of a link; used by tests to inject faults. */
+  readonly wrapLink?: ((link: ReplicaLink, service: string) => ReplicaLink) | undefined;
+}
+
+export class SiteLinks {
+  readonly #parts: SiteLinksParts;
+  readonly #links = new Map<string, KeptLink>();
+
+  constructor(parts: SiteLinksParts) {
+    this.#parts = parts;
+  }
+
+  apply(notice: LinkNotice): void {
+    const { directory } = this.#parts;
+    const links = directory.of(notice.service);
+    switch (notice.kind) {
+      case "add":
+        this.#keep(new SocketLink(notice, this.#parts));
+        return;
+      case "add-port":
+        this.#keep(new PortLink(notice, this.#parts));
+        return;
+      case "remove":
+        this.#links.get(notice.replica)?.takeBack();
+        this.#links.delete(notice.replica);
+        return;
+      case "failed":
+        links.giveUp(notice.reason, notice.attempts);
+        return;
+      case "planned":
+        links.planned = notice.replicas;
+    }
+  }
+
+  /** Resolves when every replica announced so far can be called, or has been tried once. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#links.values()].map((link) => link.tried));
+  }
+
+  close(): void {
+    for (const link of this.#links.values()) link.takeBack();
+    this.#links.clear();
+  }
+
+  #keep(link: KeptLink): void {
+    this.#links.get(link.replica)?.takeBack();
+    this.#links.set(link.replica, link);
+    link.open();
+  }
+}
+
+interface KeptLink {
+  readonly replica: string;
+  readonly tried: Promise<void>;
+  open(): void;
+  takeBack(): void;
+}
+
+/** Puts a link into the directory and takes it out, each at most once. */
+class Entry {
+  readonly #service: string;
+  readonly #parts: SiteLinksParts;
+  #link: ReplicaLink | undefined;
+
+  constructor(service: string, parts: SiteLinksParts) {
+    this.#service = service;
+    this.#parts = parts;
+  }
+
+  add(link: ReplicaLink): void {
+    const { directory, wrapLink } = this.#parts;
+    this.#link = wrapLink?.(link, this.#service) ?? link;
+    directory.add(this.#service, this.#link);
+  }
+
+  remove(): void {
+    if (this.#link !== undefined) this.#parts.directory.remove(this.#service, this.#link);
+    this.#link = undefined;
+  }
+}
+
+/** Over a joined port: it ends with the thread on its other side. */
+class PortLink implements KeptLink {
+  readonly replica: string;
+  readonly tried: Promise<void>;
+  readonly #port: MessagePort;
+  readonly #entry: Entry;
+  readonly #log: Logger;
+  #setTried!: () => void;
+
+  constructor({ service, replica, port }: LinkNotice & { kind: "add-port" }, parts: SiteLinksParts) {
+    this.replica = replica;
+    this.#port = port;
+    this.#entry = new Entry(service, parts);
+    this.#log = parts.log;
+    this.tried = new Promise((resolve) => {
+      this.#setTried = resolve;
+    });
+  }
+
+  open(): void {
+    const link: PeerLink = new PeerLink(this.replica, new PortChannel(this.#port), {
+      opened: () => {
+        this.#entry.add(link);
+        this.#setTried();
+      },
+      draining: () => this.#entry.remove(),
+      closed: (reason) => {
+        this.#entry.remove();
+        this.#setTried();
+        logEnd(this.#log, this.replica, reason);
+      },
+    });
+  }
+
+  /** Calls in flight are still answered; the replica ends the port when it stops. */
+  takeBack(): void {
+    this.#entry.remove();
+  }
+}
+
+/** Over a Unix socket. */
+class SocketLink implements KeptLink {
+  readonly replica: string;
+  readonly tried: Promise<void>;
+  readonly #address: string;
+  readonly #parts: SiteLinksParts;
+  readonly #entry: Entry;
+  #pauseMs = firstPauseMs;
+  #timer: Timer | undefined;
+  #isWanted = true;
+  #setTried!: () => void;
+
+  constructor({ service, replica, address }: LinkNotice & { kind: "add" }, parts: SiteLinksParts) {
+    this.replica = replica;
+    this.#address = address;
+    this.#parts = parts;
+    this.#entry = new Entry(service, parts);
+    this.tried = new Promise((resolve) => {
+      this.#setTried = resolve;
+    });
+  }
+
+  open(): void {
+    const socket = net.connect(this.#address);
+    const channel = new SocketChannel(socket, this.#parts.slabFolder);
+    const link: PeerLink = new PeerLink(this.replica, channel, {
+      opened: () => {
+        this.#pauseMs = firstPauseMs;
+        if (this.#isWanted) this.#entry.add(link);
+        this.#setTried();
+      },
+      draining: () => this.#entry.remove(),
+      closed: (reason) => this.#reopen(reason),
+    });
+  }
+
+  takeBack(): void {
+    this.#isWanted = false;
+    this.#entry.remove();
+    this.#timer?.clear();
+  }
+
+  #reopen(reason: ServingError | undefined): void {
+    this.#entry.remove();
+    this.#setTried();
+    if (!this.#isWanted) return;
+    logEnd(this.#parts.log, this.replica, reason);
+    this.#timer = this.#parts.clock.setTimer(() => this.open(), this.#pauseMs);
+    this.#pauseMs = Math.min(this.#pauseMs * 2, maxPauseMs);
+  }
+}
+
+function logEnd(log: Logger, replica: string, reason: ServingError | undefined): void {
+  if (reason !== undefined) log.debug({ replica, problem: reason.message }, "a link ended");
+}

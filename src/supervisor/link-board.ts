@@ -1,0 +1,93 @@
+import type { ReplicaLink } from "../call/link.js";
+import type { LinkNotice } from "../placement/control.js";
+import type { CallerResidence, ReplicaHost } from "../placement/placement.js";
+
+// Tells every site of an app which replicas it may call.
+//
+// B1  A replica is announced while it is ready; who subscribes later hears of it too.
+// B2  Notices about one service reach one subscriber in the order in which things happened.
+
+/** What a subscriber in the app's own thread may get besides: a link that needs no channel. */
+export type BoardNotice =
+  | LinkNotice
+  | { readonly kind: "add-inline"; readonly service: string; readonly replica: string; readonly link: ReplicaLink };
+
+/** A site that calls services. */
+export interface LinkSubscriber {
+  readonly residence: CallerResidence;
+  readonly services: ReadonlySet<string>;
+  notify(notice: BoardNotice): void;
+}
+
+interface Announced {
+  readonly hosts: Map<string, ReplicaHost>;
+  planned: number;
+  failure: { readonly reason: string; readonly attempts: number } | undefined;
+}
+
+export class LinkBoard {
+  readonly #services = new Map<string, Announced>();
+  readonly #subscribers = new Set<LinkSubscriber>();
+
+  /** @returns What there is to know now; later notices are sent. */
+  subscribe(subscriber: LinkSubscriber): BoardNotice[] {
+    this.#subscribers.add(subscriber);
+    return [...subscriber.services].flatMap((service) => {
+      const { planned, hosts, failure } = this.#of(service);
+      const notices: BoardNotice[] = [{ kind: "planned", service, replicas: planned }];
+      for (const host of hosts.values()) notices.push(createNotice(service, host, subscriber.residence));
+      if (failure !== undefined) notices.push({ kind: "failed", service, ...failure });
+      return notices;
+    });
+  }
+
+  unsubscribe(subscriber: LinkSubscriber): void {
+    this.#subscribers.delete(subscriber);
+  }
+
+  plan(service: string, replicas: number): void {
+    this.#of(service).planned = replicas;
+    this.#tell(service, () => ({ kind: "planned", service, replicas }));
+  }
+
+  announce(service: string, host: ReplicaHost): void {
+    const own = this.#of(service);
+    own.hosts.set(host.id, host);
+    own.failure = undefined;
+    this.#tell(service, ({ residence }) => createNotice(service, host, residence));
+  }
+
+  /** Does nothing where another host has taken the replica's name since. */
+  withdraw(service: string, host: ReplicaHost): void {
+    const { hosts } = this.#of(service);
+    if (hosts.get(host.id) !== host) return;
+    hosts.delete(host.id);
+    this.#tell(service, () => ({ kind: "remove", service, replica: host.id }));
+  }
+
+  /** No replica of the service will come back by itself. */
+  giveUp(service: string, failure: { readonly reason: string; readonly attempts: number }): void {
+    this.#of(service).failure = failure;
+    this.#tell(service, () => ({ kind: "failed", service, ...failure }));
+  }
+
+  #of(service: string): Announced {
+    let own = this.#services.get(service);
+    if (own === undefined) this.#services.set(service, (own = { hosts: new Map(), planned: 0, failure: undefined }));
+    return own;
+  }
+
+  #tell(service: string, createFor: (subscriber: LinkSubscriber) => BoardNotice): void {
+    for (const subscriber of this.#subscribers) {
+      if (subscriber.services.has(service)) subscriber.notify(createFor(subscriber));
+    }
+  }
+}
+
+function createNotice(service: string, host: ReplicaHost, residence: CallerResidence): BoardNotice {
+  const offer = host.offerTo(residence);
+  const replica = host.id;
+  if (offer.kind === "address") return { kind: "add", service, replica, address: offer.address };
+  if (offer.kind === "port") return { kind: "add-port", service, replica, port: offer.port };
+  return { kind: "add-inline", service, replica, link: offer.link };
+}

@@ -1,0 +1,51 @@
+import { unreachable } from "../failure/serving-error.js";
+
+/** Where a replica's place is in its life. */
+export type ReplicaState =
+  | { readonly kind: "new" }
+  | { readonly kind: "starting" }
+  /** `since` is when it became so. */
+  | { readonly kind: "ready"; readonly since: number }
+  /** Its event loop does not turn: it gets no calls. */
+  | { readonly kind: "out"; readonly since: number }
+  /** Between two lives. */
+  | { readonly kind: "waiting"; readonly reason: string; readonly delayMs: number }
+  | { readonly kind: "failed"; readonly reason: string; readonly attempts: number }
+  | { readonly kind: "draining" }
+  | { readonly kind: "stopped" };
+
+const legalMoves: Readonly<Record<ReplicaState["kind"], readonly ReplicaState["kind"][]>> = {
+  new: ["starting", "draining", "stopped"],
+  starting: ["ready", "waiting", "failed", "draining", "stopped"],
+  ready: ["out", "waiting", "failed", "draining", "stopped"],
+  out: ["ready", "waiting", "failed", "draining", "stopped"],
+  waiting: ["starting", "draining", "stopped"],
+  failed: ["starting", "draining", "stopped"],
+  draining: ["stopped"],
+  stopped: [],
+};
+
+/** The state after a move. A move that is not in the table is a fault of ekiben's own. */
+export function moveTo(from: ReplicaState, to: ReplicaState): ReplicaState {
+  if (!legalMoves[from.kind].includes(to.kind)) unreachable(`a replica went from ${from.kind} to ${to.kind}`);
+  return to;
+}
+
+/** Whether nothing more is to happen in this place. */
+export const isOver = ({ kind }: ReplicaState): boolean => kind === "draining" || kind === "stopped";
+
+/** A state in words, for readiness and logs. */
+export function describeState(state: ReplicaState): string {
+  switch (state.kind) {
+    case "waiting":
+      return `${state.reason}; is started again after ${state.delayMs} ms`;
+    case "failed":
+      return `was given up after ${state.attempts} short lives in a row: ${state.reason}`;
+    case "out":
+      return "does not answer, its event loop is busy";
+    case "new":
+      return "is not started yet";
+    default:
+      return `is ${state.kind}`;
+  }
+}

@@ -1,0 +1,27 @@
+import type { ServingError } from "../failure/serving-error.js";
+import type { Frame } from "./frame.js";
+
+/** Gets what comes over a channel. */
+export interface ChannelReader {
+  receive(frame: Frame): void;
+  /** Called once, when the channel has ended, from whichever side. @param reason Absent where it was closed in order. */
+  closed(reason: ServingError | undefined): void;
+}
+
+/** Carries frames both ways, in order. */
+export interface Channel {
+  /** Bytes given to `send` that the other side's buffers have not taken yet. */
+  readonly bufferedBytes: number;
+  /** Begins to read; called once. */
+  open(reader: ChannelReader): void;
+  /**
+   * Sends a frame soon: frames of one turn of the event loop travel together. Its tails may be changed by whoever owns them
+   * as soon as this returns.
+   *
+   * @returns False when the channel has ended; the frame was then not sent.
+   * @throws {ServingError} `payload_too_large`.
+   */
+  send(frame: Frame): boolean;
+  /** Sends what is waiting, then ends the channel. */
+  close(): void;
+}

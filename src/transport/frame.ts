@@ -1,0 +1,184 @@
+import { fail } from "../failure/fail.js";
+
+/** Version of the wire, in every hello. See docs/reference/wire.md. */
+export const wireVersion = 1;
+
+/** Largest frame, body included; a larger value can't be sent. */
+export const maxFrameBytes = 256 * 1024 ** 2;
+
+/** What a frame is for. The numbers are the wire's. */
+export const frameKinds = {
+  hello: 1,
+  call: 2,
+  reply: 3,
+  failure: 4,
+  item: 5,
+  end: 6,
+  cancel: 7,
+  credit: 8,
+  ping: 9,
+  pong: 10,
+  drain: 11,
+  slab: 12,
+  release: 13,
+} as const;
+
+export const frameFlags = {
+  /** The value in the head holds marks. */
+  marked: 1,
+  /** The call asks for a stream. */
+  stream: 2,
+} as const;
+
+/** One unit on a channel. */
+export interface Frame {
+  readonly kind: number;
+  readonly flags: number;
+  /** Number of the call it belongs to; 0 for none. */
+  readonly id: number;
+  readonly head: string;
+  /** Raw bytes of tensors and the like. Sent: views of whatever holds them. Received: each over a buffer of its own. */
+  readonly tails: readonly Uint8Array[];
+}
+
+export const noTails: readonly Uint8Array[] = Object.freeze([]);
+
+/** Bytes before the body of every frame. */
+export const prefixBytes = 16;
+/** Bytes a tail has in the table at the start of the body. */
+export const tailEntryBytes = 8;
+
+/** Where a tail's bytes are, when they are not in the frame: the number of a slab, from 1. */
+export type SlabNumbers = readonly number[];
+
+const padTo8 = (bytes: number): number => (bytes + 7) & ~7;
+
+/** The most bytes a frame can take: a character of the head takes at most three. */
+export function frameBound({ head, tails }: Frame, slabs: SlabNumbers | undefined): number {
+  let bytes = prefixBytes + tails.length * tailEntryBytes + head.length * 3 + 8;
+  for (let i = 0; i < tails.length; i++) {
+    if (slabs === undefined || slabs[i] === 0) bytes += padTo8((tails[i] as Uint8Array).byteLength);
+  }
+  return bytes;
+}
+
+/**
+ * Writes a frame into `target` from `start` on; there must be room for `frameBound`.
+ *
+ * @returns Where the next frame begins.
+ */
+export function writeFrame(frame: Frame, slabs: SlabNumbers | undefined, target: Buffer, start: number): number {
+  const { tails } = frame;
+  const body = start + prefixBytes;
+  const headAt = body + tails.length * tailEntryBytes;
+  const headBytes = target.write(frame.head, headAt);
+  let at = headAt + headBytes;
+  if (tails.length > 0) {
+    at = body + padTo8(at - body);
+    for (let i = 0; i < tails.length; i++) {
+      const tail = tails[i] as Uint8Array;
+      const slab = slabs?.[i] ?? 0;
+      writeUint32(target, body + i * tailEntryBytes, tail.byteLength);
+      writeUint32(target, body + i * tailEntryBytes + 4, slab);
+      if (slab !== 0) continue;
+      target.set(tail, at);
+      at += padTo8(tail.byteLength);
+    }
+  }
+  writeUint32(target, start, at - body);
+  target[start + 4] = frame.kind;
+  target[start + 5] = frame.flags;
+  target[start + 6] = tails.length & 0xff;
+  target[start + 7] = tails.length >>> 8;
+  writeUint32(target, start + 8, frame.id);
+  writeUint32(target, start + 12, headBytes);
+  return at;
+}
+
+/** Gives the bytes of a tail that is in a slab. */
+export type ReadSlab = (slab: number, byteLength: number) => Uint8Array;
+
+/**
+ * Reads one whole frame.
+ *
+ * @param source Holds at least the frame.
+ * @param start  Of its prefix.
+ * @param end    Of its body.
+ * @throws {ServingError} `malformed_frame` when its parts don't fit into it.
+ */
+export function readFrame(source: Buffer, start: number, end: number, readSlab: ReadSlab): Frame {
+  const tailCount = (source[start + 6] as number) | ((source[start + 7] as number) << 8);
+  const body = start + prefixBytes;
+  const headAt = body + tailCount * tailEntryBytes;
+  const headEnd = headAt + readUint32(source, start + 12);
+  if (headEnd > end) throw malformed(`its head ends ${headEnd - end} bytes after the frame`);
+  return {
+    kind: source[start + 4] as number,
+    flags: source[start + 5] as number,
+    id: readUint32(source, start + 8),
+    head: source.toString("utf8", headAt, headEnd),
+    tails: tailCount === 0 ? noTails : readTails(source, { tailCount, body, headEnd, end, readSlab }),
+  };
+}
+
+interface TailPlace {
+  readonly tailCount: number;
+  readonly body: number;
+  readonly headEnd: number;
+  readonly end: number;
+  readonly readSlab: ReadSlab;
+}
+
+/** Every tail gets a buffer of its own, so that what an author does with `.buffer` touches nothing else. */
+function readTails(source: Buffer, { tailCount, body, headEnd, end, readSlab }: TailPlace): Uint8Array[] {
+  const tails = new Array<Uint8Array>(tailCount);
+  let at = body + padTo8(headEnd - body);
+  for (let i = 0; i < tailCount; i++) {
+    const byteLength = readUint32(source, body + i * tailEntryBytes);
+    const slab = readUint32(source, body + i * tailEntryBytes + 4);
+    if (slab !== 0) {
+      tails[i] = readSlab(slab, byteLength);
+      continue;
+    }
+    if (at + byteLength > end) throw malformed(`tail ${i} ends ${at + byteLength - end} bytes after the frame`);
+    const tail = newBytes(byteLength);
+    tail.set(source.subarray(at, at + byteLength));
+    tails[i] = tail;
+    at += padTo8(byteLength);
+  }
+  return tails;
+}
+
+/** Bytes over a buffer of their own, not filled with zeros since they are overwritten at once. */
+export function newBytes(byteLength: number): Uint8Array {
+  return byteLength < 4096
+    ? new Uint8Array(byteLength)
+    : new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer, 0, byteLength);
+}
+
+/** Bytes of the body that follows the prefix at `start`. @throws {ServingError} `malformed_frame` beyond the limit. */
+export function readBodyLength(source: Uint8Array, start: number): number {
+  const length = readUint32(source, start);
+  if (length > maxFrameBytes) throw malformed(`it says it has ${length} bytes; at most ${maxFrameBytes} are allowed`);
+  return length;
+}
+
+export const malformed = (problem: string) => fail("malformed_frame", { problem });
+
+// Written out: Buffer's own methods check their arguments each time, which costs more than the work.
+function writeUint32(target: Uint8Array, at: number, value: number): void {
+  target[at] = value;
+  target[at + 1] = value >>> 8;
+  target[at + 2] = value >>> 16;
+  target[at + 3] = value >>> 24;
+}
+
+function readUint32(source: Uint8Array, at: number): number {
+  return (
+    ((source[at] as number) |
+      ((source[at + 1] as number) << 8) |
+      ((source[at + 2] as number) << 16) |
+      ((source[at + 3] as number) << 24)) >>>
+    0
+  );
+}

@@ -1,0 +1,57 @@
+import type { Channel, ChannelReader } from "./channel.js";
+import { type Frame, frameBound, writeFrame } from "./frame.js";
+import { FrameReader } from "./frame-reader.js";
+
+/** Two joined ends in one thread, for tests: frames cross as bytes, a turn of the event loop later. */
+export function createMemoryChannels(): [Channel, Channel] {
+  const first = new MemoryChannel();
+  const second = new MemoryChannel();
+  first.join(second);
+  second.join(first);
+  return [first, second];
+}
+
+class MemoryChannel implements Channel {
+  readonly bufferedBytes = 0;
+  #other: MemoryChannel | undefined;
+  #reader: ChannelReader | undefined;
+  #frames: FrameReader | undefined;
+  #isEnded = false;
+
+  join(other: MemoryChannel): void {
+    this.#other = other;
+  }
+
+  open(reader: ChannelReader): void {
+    this.#reader = reader;
+    this.#frames = new FrameReader(
+      (frame) => reader.receive(frame),
+      () => new Uint8Array(),
+    );
+  }
+
+  send(frame: Frame): boolean {
+    if (this.#isEnded) return false;
+    const bytes = Buffer.alloc(frameBound(frame, undefined));
+    const length = writeFrame(frame, undefined, bytes, 0);
+    setImmediate(() => this.#other?.take(bytes.subarray(0, length)));
+    return true;
+  }
+
+  close(): void {
+    setImmediate(() => {
+      this.end();
+      this.#other?.end();
+    });
+  }
+
+  take(bytes: Buffer): void {
+    if (!this.#isEnded) this.#frames?.push(bytes);
+  }
+
+  end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#reader?.closed(undefined);
+  }
+}

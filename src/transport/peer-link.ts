@@ -1,0 +1,210 @@
+import type { CallScope } from "../call/call-scope.js";
+import type { ReplicaLink } from "../call/link.js";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
+import type { Channel, ChannelReader } from "./channel.js";
+import { decodeValue } from "./decode-value.js";
+import { type EncodedValue, encodeValue } from "./encode-value.js";
+import { type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
+import { createHello, readHello } from "./hello.js";
+import { itemBytes, PeerStream } from "./peer-stream.js";
+import { decodeError, encodeError } from "./wire-error.js";
+
+// The caller's side of a channel to one replica.
+//
+// P1  A call has one number from the frame that sends it to its last answer; numbers in use are not given again.
+// P2  A cancelled call is told to the other side at once, and counts as in flight until that side has ended it.
+// P3  When the channel ends, every call on it fails before control returns; none is left without an answer.
+// P4  What comes for a call nobody waits for is dropped.
+
+/** Beyond this a reader that is too slow gets no more calls. */
+const maxBufferedBytes = 64 * 1024 ** 2;
+
+/** Whoever keeps the link hears when it can be used and when not. */
+export interface LinkWatcher {
+  /** The other side has said hello. */
+  opened(): void;
+  /** The other side takes no new calls. */
+  draining(): void;
+  closed(reason: ServingError | undefined): void;
+}
+
+/** What waits for the frames of one call. */
+interface PendingCall {
+  readonly scope: CallScope;
+  readonly stream: PeerStream | undefined;
+}
+
+/** Calls over a channel to a replica in another thread or process. */
+export class PeerLink implements ReplicaLink, ChannelReader {
+  readonly replica: string;
+  readonly #channel: Channel;
+  readonly #watcher: LinkWatcher;
+  readonly #pending = new Map<number, PendingCall>();
+  #lastId = 0;
+  #isEnded = false;
+  #hasHello = false;
+
+  constructor(replica: string, channel: Channel, watcher: LinkWatcher) {
+    this.replica = replica;
+    this.#channel = channel;
+    this.#watcher = watcher;
+    channel.open(this);
+    channel.send(createHello(replica));
+  }
+
+  get inFlight(): number {
+    return this.#pending.size;
+  }
+
+  send(scope: CallScope): void {
+    let encoded: EncodedValue | Promise<EncodedValue>;
+    try {
+      encoded = encodeValue(scope.call.input, "input");
+    } catch (error) {
+      this.#refuse(scope, error);
+      return;
+    }
+    if (!(encoded instanceof Promise)) {
+      this.#sendCall(scope, encoded, undefined);
+      return;
+    }
+    encoded.then(
+      (value) => this.#sendCall(scope, value, undefined),
+      (error: unknown) => this.#refuse(scope, error),
+    );
+  }
+
+  open(scope: CallScope): AsyncIterableIterator<unknown> {
+    const stream: PeerStream = new PeerStream({
+      start: async () => {
+        const value = await encodeValue(scope.call.input, "input");
+        this.#sendCall(scope, value, stream);
+      },
+      credit: (items) => this.#sendFrame(frameKinds.credit, scope.slot, String(items)),
+      cancel: () => {
+        this.#sendFrame(frameKinds.cancel, scope.slot, encodeError(readerGone()));
+      },
+    });
+    return stream;
+  }
+
+  receive(frame: Frame): void {
+    if (!this.#hasHello) {
+      readHello(frame, this.replica);
+      this.#hasHello = true;
+      this.#watcher.opened();
+      return;
+    }
+    switch (frame.kind) {
+      case frameKinds.reply:
+      case frameKinds.failure:
+      case frameKinds.end:
+        this.#finish(frame);
+        return;
+      case frameKinds.item:
+        this.#pending.get(frame.id)?.stream?.push(decodeFrame(frame), itemBytes(frame.head, frame.tails));
+        return;
+      case frameKinds.drain:
+        this.#watcher.draining();
+        return;
+      default:
+        throw malformed(`a frame of kind ${frame.kind}, which a replica does not send`);
+    }
+  }
+
+  closed(reason: ServingError | undefined): void {
+    this.#isEnded = true;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { scope, stream } of pending) {
+      const { service, api } = scope.call;
+      const details = { replica: this.replica, ...(reason && { why: reason.message }) };
+      const error = fail("replica_lost", details, { service, api });
+      if (stream === undefined) scope.replyFailure(error);
+      else stream.fail(error);
+    }
+    this.#watcher.closed(reason);
+  }
+
+  /** Ends the link in order. */
+  close(): void {
+    this.#channel.close();
+  }
+
+  /** The other side ends calls in flight itself, or its end closes the channel. */
+  #finish(frame: Frame): void {
+    const call = this.#pending.get(frame.id);
+    if (call === undefined) return;
+    this.#pending.delete(frame.id);
+    const { scope, stream } = call;
+    if (scope.isEnded && stream === undefined) return;
+    if (frame.kind === frameKinds.reply) this.#reply(scope, frame);
+    else if (frame.kind === frameKinds.end) stream?.end();
+    else if (stream === undefined) scope.replyFailure(decodeError(frame.head));
+    else stream.fail(decodeError(frame.head));
+  }
+
+  #reply(scope: CallScope, frame: Frame): void {
+    let value: unknown;
+    try {
+      value = decodeFrame(frame);
+    } catch (error) {
+      scope.replyFailure(toServingError(error, scope.call.service, scope.call.api));
+      return;
+    }
+    scope.reply(value);
+  }
+
+  #sendCall(scope: CallScope, value: EncodedValue, stream: PeerStream | undefined): void {
+    if (scope.isEnded) return;
+    const problem = this.#obstacle();
+    if (problem !== undefined) {
+      this.#refuse(scope, problem, stream);
+      return;
+    }
+    const id = this.#nextId();
+    scope.slot = id;
+    const flags = (value.isMarked ? frameFlags.marked : 0) | (stream === undefined ? 0 : frameFlags.stream);
+    const { api, deadline, caller, request } = scope.call;
+    const head = `${api}\n${deadline}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
+    try {
+      this.#channel.send({ kind: frameKinds.call, flags, id, head, tails: value.tails });
+    } catch (error) {
+      this.#refuse(scope, error, stream);
+      return;
+    }
+    this.#pending.set(id, { scope, stream });
+    scope.onCancel((reason) => this.#sendFrame(frameKinds.cancel, id, encodeError(reason)));
+  }
+
+  /** Why no call can be sent now. */
+  #obstacle(): ServingError | undefined {
+    if (this.#isEnded) return fail("replica_lost", { replica: this.replica, isSent: false });
+    const { bufferedBytes } = this.#channel;
+    if (bufferedBytes > maxBufferedBytes) return fail("link_full", { bufferedBytes, maxBufferedBytes });
+    return undefined;
+  }
+
+  #refuse(scope: CallScope, error: unknown, stream?: PeerStream): void {
+    const failure = toServingError(error, scope.call.service, scope.call.api);
+    if (stream === undefined) scope.replyFailure(failure);
+    else stream.fail(failure);
+  }
+
+  #sendFrame(kind: number, id: number, head: string): void {
+    this.#channel.send({ kind, flags: 0, id, head, tails: noTails });
+  }
+
+  #nextId(): number {
+    do this.#lastId = this.#lastId === 0xffff_ffff ? 1 : this.#lastId + 1;
+    while (this.#pending.has(this.#lastId));
+    return this.#lastId;
+  }
+}
+
+const readerGone = () => fail("cancelled", { reason: "its reader has ended the stream" });
+
+const decodeFrame = ({ head, tails, flags }: Frame): unknown =>
+  decodeValue(head, tails, (flags & frameFlags.marked) !== 0);

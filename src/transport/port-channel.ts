@@ -1,0 +1,115 @@
+import type { MessagePort } from "node:worker_threads";
+import { fail } from "../failure/fail.js";
+import { ServingError } from "../failure/serving-error.js";
+import { messageOf } from "../failure/to-serving-error.js";
+import type { Channel, ChannelReader } from "./channel.js";
+import { type Frame, malformed, maxFrameBytes, newBytes, noTails } from "./frame.js";
+
+/** From this size on a tail's copy changes hands instead of being copied once more. */
+const minTransferBytes = 4096;
+
+/** Items a frame has in a message before its tails: kind, flags, id, head, number of tails. */
+const frameItems = 5;
+
+/**
+ * Frames between two threads of one process. Those of one turn of the event loop go in one message.
+ *
+ * Tails are copied once, into memory that is handed over.
+ */
+export class PortChannel implements Channel {
+  readonly #port: MessagePort;
+  #message: unknown[] = [];
+  #transfers: ArrayBuffer[] = [];
+  #isScheduled = false;
+  #isEnded = false;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  /** A port takes everything at once; what is on its way is bounded by the calls in flight and the windows of streams. */
+  get bufferedBytes(): number {
+    return 0;
+  }
+
+  open(reader: ChannelReader): void {
+    let reason: ServingError | undefined;
+    this.#port.on("message", (message: unknown) => {
+      try {
+        readMessage(message, reader);
+      } catch (error) {
+        reason ??= error instanceof ServingError ? error : malformed(messageOf(error));
+        this.#port.close();
+      }
+    });
+    this.#port.on("close", () => {
+      if (this.#isEnded) return;
+      this.#isEnded = true;
+      reader.closed(reason);
+    });
+  }
+
+  send(frame: Frame): boolean {
+    if (this.#isEnded) return false;
+    const { kind, flags, id, head, tails } = frame;
+    const message = this.#message;
+    if (tails.length > 0) checkSize(frame);
+    message.push(kind, flags, id, head, tails.length);
+    for (let i = 0; i < tails.length; i++) message.push(this.#copy(tails[i] as Uint8Array));
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      process.nextTick(flushChannel, this);
+    }
+    return true;
+  }
+
+  close(): void {
+    if (this.#isEnded) return;
+    this.#flush();
+    this.#port.close();
+  }
+
+  /** For the tick queue alone. */
+  flushGathered(): void {
+    this.#isScheduled = false;
+    this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#message.length === 0 || this.#isEnded) return;
+    const message = this.#message;
+    this.#message = [];
+    if (this.#transfers.length === 0) {
+      this.#port.postMessage(message);
+      return;
+    }
+    this.#port.postMessage(message, this.#transfers);
+    this.#transfers = [];
+  }
+
+  #copy(tail: Uint8Array): Uint8Array {
+    const copy = newBytes(tail.byteLength);
+    copy.set(tail);
+    if (tail.byteLength >= minTransferBytes) this.#transfers.push(copy.buffer as ArrayBuffer);
+    return copy;
+  }
+}
+
+const flushChannel = (channel: PortChannel): void => channel.flushGathered();
+
+function checkSize({ head, tails }: Frame): void {
+  const bytes = tails.reduce((sum, tail) => sum + tail.byteLength, head.length);
+  if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
+}
+
+function readMessage(message: unknown, reader: ChannelReader): void {
+  if (!Array.isArray(message)) throw malformed("a message that is no list of frames");
+  for (let at = 0; at < message.length; ) {
+    const tailCount = message[at + 4] as number;
+    const tailsEnd = at + frameItems + tailCount;
+    if (typeof message[at + 3] !== "string" || !(tailsEnd <= message.length)) throw malformed("a message cut short");
+    const tails = tailCount === 0 ? noTails : (message.slice(at + frameItems, tailsEnd) as Uint8Array[]);
+    reader.receive({ kind: message[at], flags: message[at + 1], id: message[at + 2], head: message[at + 3], tails });
+    at = tailsEnd;
+  }
+}

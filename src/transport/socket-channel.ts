@@ -1,0 +1,138 @@
+import type { Socket } from "node:net";
+import { fail } from "../failure/fail.js";
+import { ServingError } from "../failure/serving-error.js";
+import { messageOf } from "../failure/to-serving-error.js";
+import type { Channel, ChannelReader } from "./channel.js";
+import { type Frame, frameBound, frameKinds, maxFrameBytes, prefixBytes, writeFrame } from "./frame.js";
+import { FrameReader } from "./frame-reader.js";
+import { SlabReader } from "./slab-reader.js";
+import { SlabWriter } from "./slab-writer.js";
+
+/** Frames of one turn are gathered here and written at once. */
+const gatherBytes = 64 * 1024;
+
+/** Frames over a Unix socket between two processes of one machine. */
+export class SocketChannel implements Channel {
+  readonly #socket: Socket;
+  readonly #slabs: SlabWriter | undefined;
+  readonly #slabReader: SlabReader;
+  #gathered: Buffer = Buffer.allocUnsafeSlow(gatherBytes);
+  #length = 0;
+  #isScheduled = false;
+  #isEnded = false;
+  #reader: ChannelReader | undefined;
+  #reason: ServingError | undefined;
+
+  /** @param slabFolder Where large tails go from process to process as files in memory; absent: through the socket. */
+  constructor(socket: Socket, slabFolder: string | undefined) {
+    this.#socket = socket;
+    this.#slabs = slabFolder === undefined ? undefined : new SlabWriter(slabFolder);
+    this.#slabReader = new SlabReader(slabFolder);
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength + this.#length;
+  }
+
+  open(reader: ChannelReader): void {
+    this.#reader = reader;
+    const frames = new FrameReader(
+      (frame) => this.#receive(frame),
+      (slab, byteLength) => this.#slabReader.read(slab, byteLength),
+    );
+    this.#socket.on("data", (chunk) => {
+      try {
+        frames.push(chunk);
+      } catch (error) {
+        this.#break(error);
+        return;
+      }
+      this.#releaseSlabs();
+    });
+    // Whatever went wrong with the connection, "close" follows; the calls on it are lost all the same.
+    this.#socket.on("error", () => {});
+    this.#socket.on("close", () => this.#end());
+  }
+
+  send(frame: Frame): boolean {
+    if (this.#isEnded) return false;
+    const slabs = frame.tails.length > 0 ? this.#writeSlabs(frame) : undefined;
+    this.#append(frame, slabs);
+    return true;
+  }
+
+  close(): void {
+    if (this.#isEnded) return;
+    this.#flush();
+    this.#socket.end();
+  }
+
+  #receive(frame: Frame): void {
+    if (frame.kind === frameKinds.slab) this.#slabReader.add(frame);
+    else if (frame.kind === frameKinds.release) this.#slabs?.release(frame);
+    else this.#reader?.receive(frame);
+  }
+
+  /** A new slab is announced before the frame that uses it. */
+  #writeSlabs({ tails }: Frame): number[] | undefined {
+    return this.#slabs?.place(tails, (announcement) => this.#append(announcement, undefined));
+  }
+
+  #releaseSlabs(): void {
+    const release = this.#slabReader.takeReleases();
+    if (release !== undefined && !this.#isEnded) this.#append(release, undefined);
+  }
+
+  #append(frame: Frame, slabs: readonly number[] | undefined): void {
+    const bound = frameBound(frame, slabs);
+    if (bound > this.#gathered.length - this.#length) {
+      this.#flush();
+      if (bound > this.#gathered.length) {
+        this.#writeLarge(frame, slabs, bound);
+        return;
+      }
+    }
+    this.#length = writeFrame(frame, slabs, this.#gathered, this.#length);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    process.nextTick(flushChannel, this);
+  }
+
+  #writeLarge(frame: Frame, slabs: readonly number[] | undefined, bound: number): void {
+    const own = Buffer.allocUnsafeSlow(bound);
+    const length = writeFrame(frame, slabs, own, 0);
+    const bytes = length - prefixBytes;
+    if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
+    this.#socket.write(own.subarray(0, length));
+  }
+
+  /** For the tick queue alone. */
+  flushGathered(): void {
+    this.#isScheduled = false;
+    this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#length === 0 || this.#isEnded) return;
+    const isTaken = this.#socket.write(this.#gathered.subarray(0, this.#length));
+    this.#length = 0;
+    // What the kernel has not taken at once is still read from this buffer later.
+    if (!isTaken || this.#socket.writableLength > 0) this.#gathered = Buffer.allocUnsafeSlow(gatherBytes);
+  }
+
+  #break(error: unknown): void {
+    this.#reason ??=
+      error instanceof ServingError ? error : fail("malformed_frame", { problem: messageOf(error) }, { cause: error });
+    this.#socket.destroy();
+  }
+
+  #end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#slabs?.close();
+    this.#slabReader.close();
+    this.#reader?.closed(this.#reason);
+  }
+}
+
+const flushChannel = (channel: SocketChannel): void => channel.flushGathered();
