@@ -4,10 +4,10 @@ import { compose } from "ekiben/testing";
 import { z } from "zod";
 import { type Contestant, measureInTurn, median } from "./measure.ts";
 import { createRow, createVerdict, report } from "./report.ts";
+import { readSettings } from "./settings.ts";
 
 const Message = z.object({ text: z.string() });
-const roundMs = 300;
-const rounds = 11;
+const { seconds, rounds } = readSettings({ seconds: 0.3, rounds: 11 });
 /** Calls between two looks at the clock. */
 const callsAtOnce = 500;
 
@@ -35,7 +35,7 @@ async function measureLoop(call: () => Promise<unknown>): Promise<number> {
   const { user, system } = process.cpuUsage();
   const begun = performance.now();
   let calls = 0;
-  while (performance.now() - begun < roundMs) {
+  while (performance.now() - begun < seconds * 1000) {
     for (let i = 0; i < callsAtOnce; i++) await call();
     calls += callsAtOnce;
   }
@@ -72,12 +72,11 @@ await unchecked.close();
 await checked.close();
 
 const microseconds = (name: string) => median(figures.get(name) ?? []) / 1000;
-report(
-  "hop",
-  [before, ...contestants].map(({ name }) => createRow(name, "ns CPU", figures.get(name) ?? [])),
-  [
+report("hop", {
+  rows: [before, ...contestants].map(({ name }) => createRow(name, "ns CPU", figures.get(name) ?? [])),
+  verdicts: [
     createVerdict("an inline hop without checks", microseconds(names.unchecked), 1, "us CPU"),
     createVerdict("an inline hop with zod checks of a small object", microseconds(names.checked), 5, "us CPU"),
   ],
-  { roundMs, rounds, message: '{ text: "hello" }' },
-);
+  setup: { seconds, rounds, message: '{ text: "hello" }' },
+});

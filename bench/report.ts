@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
 import { median } from "./measure.ts";
+import { isDryRun } from "./settings.ts";
 
 const nodeMajor = process.versions.node.split(".")[0];
 
@@ -44,10 +45,23 @@ export const createVerdict = (claim: string, value: number, atMost: number, unit
 const round = (value: number): number => Number(value.toPrecision(4));
 const loadBefore = loadavg();
 
+/** What a bench found out. */
+export interface Report {
+  readonly rows: readonly Row[];
+  readonly verdicts: readonly Verdict[];
+  /** What was measured how. */
+  readonly setup: object;
+  /** Printed in place of the rows, where there are too many of them to read. */
+  readonly table?: readonly (readonly string[])[];
+  /** Printed below the table: the rows that matter most. */
+  readonly highlights?: readonly Row[];
+}
+
 /** Prints a bench's figures and writes them to `results/<name>-node<major>.json` with what they were measured on. */
-export function report(name: string, rows: readonly Row[], verdicts: readonly Verdict[], setup: object): void {
+export function report(name: string, { rows, verdicts, setup, table, highlights = [] }: Report): void {
   console.log(`\n${name}, Node ${process.versions.node}`);
-  printTable(rows.map(({ what, value, unit, rounds }) => [what, `${value} ${unit}`, spread(rounds)]));
+  printTable(table ?? rows.map(formatRow));
+  printTable(highlights.map(formatRow));
   printTable(
     verdicts.map(({ claim, value, atMost, unit, isMet, note }) => [
       isMet ? "met" : "MISSED",
@@ -55,6 +69,7 @@ export function report(name: string, rows: readonly Row[], verdicts: readonly Ve
       `${value} ${unit}, at most ${atMost}${note === undefined ? "" : ` (${note})`}`,
     ]),
   );
+  if (isDryRun) return;
   const result = {
     name,
     date: new Date().toISOString(),
@@ -67,13 +82,15 @@ export function report(name: string, rows: readonly Row[], verdicts: readonly Ve
     },
     load: { before: loadBefore.map(round), after: loadavg().map(round) },
     setup,
-    rows,
+    rows: [...rows, ...highlights],
     verdicts,
   };
   const folder = join(import.meta.dirname, "results");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${name}-node${nodeMajor}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
 }
+
+const formatRow = ({ what, value, unit, rounds }: Row) => [what, `${value} ${unit}`, spread(rounds)];
 
 const spread = (rounds: readonly number[]) =>
   `${Math.min(...rounds)} to ${Math.max(...rounds)} in ${rounds.length} rounds`;

@@ -5,10 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Contestant, measureInTurn, median } from "./measure.ts";
 import { createRow, createVerdict, report } from "./report.ts";
+import { readSettings } from "./settings.ts";
 
 const root = join(import.meta.dirname, "..");
 const quickstart = join(root, "examples/quickstart/service.ts");
-const rounds = 11;
+const { rounds } = readSettings({ seconds: 1, rounds: 11 });
 
 const names = {
   node: "node, an empty program",
@@ -40,20 +41,19 @@ const figures = await measureInTurn(contestants, rounds);
 const installed = measureInstalled();
 
 const middle = (name: string) => median(figures.get(name) ?? []);
-report(
-  "start",
-  [
+report("start", {
+  rows: [
     ...contestants.map(({ name }) => createRow(name, "ms", figures.get(name) ?? [])),
     createRow("installed without peers", "MB", [installed.bytes / 1024 ** 2]),
     createRow("packages installed", "", [installed.packages]),
   ],
-  [
+  verdicts: [
     createVerdict('import "ekiben"', middle(names.ekiben), 150, "ms"),
     createVerdict("quickstart ready, from the start of its process", middle(names.quickstart), 700, "ms"),
     createVerdict("installed size without peers", installed.bytes / 1024 ** 2, 25, "MB"),
   ],
-  { rounds },
-);
+  setup: { rounds },
+});
 
 /** The import alone, told by the program itself. */
 async function importing(specifier: string): Promise<number> {

@@ -1,0 +1,75 @@
+import { divideByRound, median } from "./measure.ts";
+import { createRow, type Row } from "./report.ts";
+
+/** Name and unit of one figure of a round. */
+export type Units<Figures> = { readonly [Name in keyof Figures]: readonly [name: string, unit: string] };
+
+interface Cell<Figures> {
+  readonly load: string;
+  readonly contestant: string;
+  readonly rounds: readonly Figures[];
+}
+
+/** Figures of contestants under several loads, all measured in the same run. */
+export class Grid<Figures extends Readonly<Record<string, number>>> {
+  readonly #units: Units<Figures>;
+  readonly #cells: Cell<Figures>[] = [];
+
+  constructor(units: Units<Figures>) {
+    this.#units = units;
+  }
+
+  /** Takes what `measureInTurn` gave for one load. */
+  add(load: string, figures: ReadonlyMap<string, readonly Figures[]>): void {
+    for (const [contestant, rounds] of figures) this.#cells.push({ load, contestant, rounds });
+  }
+
+  /** One figure of one contestant under one load, round by round; empty when it was not measured. */
+  read(load: string, contestant: string, figure: keyof Figures & string): number[] {
+    const cell = this.#cells.find((own) => own.load === load && own.contestant === contestant);
+    return cell?.rounds.map((round) => round[figure] as number) ?? [];
+  }
+
+  /** How `contestant` stands to `rival` in one figure, a row for each load that both were measured under. */
+  compare(figure: keyof Figures & string, contestant: string, rival: string): Row[] {
+    return this.#loads().flatMap((load) => {
+      const rivals = this.read(load, rival, figure);
+      const ratios = divideByRound(this.read(load, contestant, figure), rivals);
+      if (rivals.length === 0 || ratios.length === 0) return [];
+      return [createRow(`${load}: ${this.#units[figure][0]}, ${contestant} to ${rival}`, "x", ratios)];
+    });
+  }
+
+  get rows(): Row[] {
+    const names = Object.keys(this.#units);
+    return this.#cells.flatMap(({ load, contestant, rounds }) =>
+      names.map((name) => {
+        const [what, unit] = this.#units[name] as readonly [string, string];
+        return createRow(
+          `${load}: ${contestant}: ${what}`,
+          unit,
+          rounds.map((round) => round[name] as number),
+        );
+      }),
+    );
+  }
+
+  /** Medians, one line for each contestant and load, below a line of headings. */
+  get table(): string[][] {
+    const names = Object.keys(this.#units);
+    const headings = names.map((name) => (this.#units[name] as readonly string[]).join(" "));
+    const lines = this.#cells.map(({ load, contestant, rounds }) => [
+      load,
+      contestant,
+      ...names.map((name) => format(median(rounds.map((round) => round[name] as number)))),
+    ]);
+    return [["", "", ...headings], ...lines];
+  }
+
+  #loads(): string[] {
+    return [...new Set(this.#cells.map(({ load }) => load))];
+  }
+}
+
+const format = (value: number): string =>
+  value >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
