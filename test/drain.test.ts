@@ -27,7 +27,7 @@ describe("a server that closes", () => {
     }
     const events: Progress[] = [];
     const onProgress = (event: Progress) => events.push(event);
-    const server = await serve(Slow, { port: 0, host: "127.0.0.1", onProgress, options: { logLevel: "silent" } });
+    const server = await serve(Slow, { port: 0, host: "127.0.0.1", onProgress, options: { logLevel: "silent", placement: "inline" } });
     const accepted = fetch(`${server.url}/run`, body("accepted"));
     await started;
     const closed = server.close();
@@ -52,7 +52,7 @@ describe("a server that closes", () => {
         return new Promise<string>(() => {});
       });
     }
-    const options = { logLevel: "silent", drainTimeoutMs: 50 } as const;
+    const options = { logLevel: "silent", drainTimeoutMs: 50, placement: "inline" } as const;
     const server = await serve(Stuck, { port: 0, host: "127.0.0.1", options });
     const idle = connectSocket(server.port, "127.0.0.1");
     await once(idle, "connect");

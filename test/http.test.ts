@@ -48,7 +48,7 @@ class Pipeline extends Service() {
 }
 
 let server: Server;
-const start = () => serve(Pipeline, { port: 0, host: "127.0.0.1", log: silentLogger, env: {} });
+const start = () => serve(Pipeline, { port: 0, host: "127.0.0.1", log: silentLogger, env: {}, options: { placement: "inline" } });
 before(async () => {
   server = await start();
 });

@@ -92,7 +92,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     clock: time.clock,
     log,
     onProgress: parts.onProgress ?? (() => {}),
-    onReady: listenAtEntry(graph.entry, parts.edge?.handle),
+    finishStart: listenAtEntry(graph.entry, parts.edge?.handle),
   });
   subscribeRoot({ plan, parts, board, site, links });
   applyEnvironment(plan);

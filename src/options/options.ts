@@ -127,7 +127,7 @@ export const serviceOptions = createTable("service", {
     text: "Names and texts of your own, shown by `ekiben graph --format json`.",
   }),
   placement: row(choice(["inline", "thread", "process"]), {
-    default: "inline",
+    default: "process",
     text: "Where replicas live: in a process of their own, in a worker thread of the server's process, or inline, in the process and thread of whoever calls them.",
   }),
   replicas: row(replicaRange, {

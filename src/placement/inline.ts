@@ -17,10 +17,11 @@ export class InlineHost implements ReplicaHost {
   readonly id: string;
   readonly replica: Replica;
   readonly link: InlineLink;
-  /** It ends with its thread, or when it is told to. */
-  readonly ended = new Promise<string>(() => {});
+  /** It ends with its thread, unless it is killed. */
+  readonly ended: Promise<string>;
   readonly #address: string | undefined;
   readonly #listener: ReplicaListener;
+  #end!: (how: string) => void;
 
   /**
    * @param address    The Unix socket it listens on; absent: it is called in this thread alone.
@@ -32,6 +33,9 @@ export class InlineHost implements ReplicaHost {
     this.link = new InlineLink(this.replica);
     this.#address = address;
     this.#listener = new ReplicaListener(this.replica, slabFolder);
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
   }
 
   async load(): Promise<void> {}
@@ -77,9 +81,9 @@ export class InlineHost implements ReplicaHost {
     this.#listener.close();
   }
 
-  /** What runs in this thread can't be ended from outside; its calls are cut off. */
+  /** What runs in this thread can't be ended from outside: its calls are cut off and it is stopped. */
   kill(): void {
-    this.link.cut();
+    void this.stop().then(() => this.#end("was killed"));
   }
 }
 

@@ -25,8 +25,8 @@ export interface SeatParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly onProgress: OnProgress;
-  /** Called when a host has become ready: the edge of an entry replica may listen then. */
-  readonly onReady?: (host: ReplicaHost, service: string) => Promise<void>;
+  /** The last step of a start: the edge of an entry replica begins to listen. */
+  readonly finishStart?: (host: ReplicaHost, service: string) => Promise<void>;
 }
 
 /** A host and its subscription to the links of what it calls. */
@@ -144,7 +144,7 @@ export class ReplicaSeat {
   }
 
   async #begin(calleesStarted: Promise<unknown>, onStart: () => void): Promise<Life> {
-    const { createHost, board } = this.#parts;
+    const { createHost, board, finishStart } = this.#parts;
     const { residence, remoteCallees } = this.#plan;
     const host = createHost(this.#plan, this.index);
     const subscriber: LinkSubscriber = {
@@ -156,6 +156,7 @@ export class ReplicaSeat {
       await Promise.all([host.load(this.#abort.signal), calleesStarted]);
       onStart();
       await host.start(board.subscribe(subscriber) as LinkNotice[], this.#abort.signal);
+      await finishStart?.(host, this.#plan.descriptor.name);
       return { host, subscriber };
     } catch (error) {
       board.unsubscribe(subscriber);
@@ -165,7 +166,7 @@ export class ReplicaSeat {
   }
 
   #becomeReady(life: Life): void {
-    const { board, clock, onReady, log } = this.#parts;
+    const { board, clock } = this.#parts;
     const { host } = life;
     const service = this.#plan.descriptor.name;
     if (isOver(this.#state)) {
@@ -176,7 +177,6 @@ export class ReplicaSeat {
     this.#life = life;
     if (this.#state.kind !== "ready") this.#move({ kind: "ready", since: clock.now() });
     board.announce(service, host);
-    onReady?.(host, service).catch((error: unknown) => log.error({ err: error, replica: host.id }, "it can't listen"));
     void host.ended.then((how) => this.#end(life, how));
     this.#heartbeat?.stop();
     this.#heartbeat = new Heartbeat(host, {
