@@ -29,7 +29,9 @@ describe("ekiben serve", () => {
   });
 
   it("constructs each class once to learn the graph and once for its replica, and gives each warning once", async () => {
-    using server = new CommandProcess(["serve", "counted.ts:Front", "--port", "0"], { env: { EKIBEN_REPLICA: "1" } });
+    using server = new CommandProcess(["serve", "counted.ts:Front", "--port", "0", "--placement", "inline"], {
+      env: { EKIBEN_REPLICA: "1" },
+    });
     await server.url();
     server.child.kill("SIGINT");
     const { stderr } = await server.ended;
@@ -43,7 +45,7 @@ describe("ekiben serve", () => {
   });
 
   it("answers an accepted request after SIGTERM, takes no new one, and ends with 0", async () => {
-    using server = new CommandProcess(["serve", "service.ts", "--port", "0"]);
+    using server = new CommandProcess(["serve", "service.ts", "--port", "0", "--placement", "inline"]);
     const url = await server.url();
     const held = post(`${url}/hold`);
     await server.until(/holding/);
@@ -62,7 +64,7 @@ describe("ekiben serve", () => {
   });
 
   it("ends at once at a second signal", async () => {
-    using server = new CommandProcess(["serve", "service.ts", "--port", "0"]);
+    using server = new CommandProcess(["serve", "service.ts", "--port", "0", "--placement", "inline"]);
     const url = await server.url();
     const held = post(`${url}/hold`).catch(() => "cut off");
     await server.until(/holding/);

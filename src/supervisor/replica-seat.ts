@@ -84,6 +84,10 @@ export class ReplicaSeat {
     const service = this.#plan.descriptor.name;
     const begun = clock.now();
     this.#move({ kind: "starting" });
+    let calleeFailure: unknown;
+    calleesStarted.catch((error: unknown) => {
+      calleeFailure = error;
+    });
     try {
       const life = await this.#begin(calleesStarted, () => onProgress({ kind: "starting", service, replica: this.id }));
       this.#becomeReady(life);
@@ -91,7 +95,7 @@ export class ReplicaSeat {
     } catch (thrown) {
       const error = toServingError(thrown, service, "");
       const hook = (error.details["hook"] as string | undefined) ?? "start";
-      const isOwnFault = error.id !== "start_aborted" && error.id !== "cancelled";
+      const isOwnFault = thrown !== calleeFailure && error.id !== "start_aborted";
       if (isOwnFault) onProgress({ kind: "failed", service, replica: this.id, hook, error, ms: clock.now() - begun });
       throw error;
     }

@@ -19,6 +19,7 @@ export class SocketChannel implements Channel {
   #gathered: Buffer = Buffer.allocUnsafeSlow(gatherBytes);
   #length = 0;
   #isScheduled = false;
+  #hasWritten = false;
   #isEnded = false;
   #reader: ChannelReader | undefined;
   #reason: ServingError | undefined;
@@ -93,7 +94,7 @@ export class SocketChannel implements Channel {
       }
     }
     this.#length = writeFrame(frame, slabs, this.#gathered, this.#length);
-    if (this.#isScheduled) return;
+    if (this.#isScheduled || this.#hasWritten) return;
     this.#isScheduled = true;
     process.nextTick(flushChannel, this);
   }
@@ -106,9 +107,17 @@ export class SocketChannel implements Channel {
     this.#socket.write(own.subarray(0, length));
   }
 
-  /** For the tick queue alone. */
+  /** For the tick queue alone: the first frames of a turn leave at once, what follows in it leaves together. */
   flushGathered(): void {
     this.#isScheduled = false;
+    this.#hasWritten = true;
+    setImmediate(endTurn, this);
+    this.#flush();
+  }
+
+  /** For `setImmediate` alone. */
+  endTurn(): void {
+    this.#hasWritten = false;
     this.#flush();
   }
 
@@ -136,3 +145,4 @@ export class SocketChannel implements Channel {
 }
 
 const flushChannel = (channel: SocketChannel): void => channel.flushGathered();
+const endTurn = (channel: SocketChannel): void => channel.endTurn();
