@@ -1,4 +1,4 @@
-import { destination, pino } from "pino";
+import { createRequire } from "node:module";
 import type { Logger } from "../base/logger.js";
 
 /** A logger that owns its output. */
@@ -8,15 +8,62 @@ export interface LogOutput {
   flush(): void;
 }
 
-/** Lines are gathered up to this size, or this long: a system call for each would cost as much as the request itself. */
-const gatherBytes = 4096;
+/**
+ * Lines are gathered up to this size, or this long: a system call for each would cost as much as the request itself. A write of
+ * at most 4096 bytes is never torn apart by that of another process of the app (POSIX, PIPE_BUF).
+ */
+const gatherBytes = 3584;
 const gatherMs = 200;
 
 /**
  * JSON lines on stdout, by pino. Held back for at most 200 ms; an ending process writes the rest, and an error is written
  * at once with what came before it.
+ *
+ * Pino is loaded with the first line: most replicas never write one, and it takes 5 MiB in each.
  */
 export function createLog(level: string): LogOutput {
+  let output: LogOutput | undefined;
+  const open = () => (output ??= openLog(level));
+  return { log: new LazyLog(() => open().log), flush: () => output?.flush() };
+}
+
+/** A logger that is made when something is written to it. */
+class LazyLog implements Logger {
+  readonly #create: () => Logger;
+  #log: Logger | undefined;
+
+  constructor(create: () => Logger) {
+    this.#create = create;
+  }
+
+  debug(fields: object, message?: string): void {
+    this.#open().debug(fields, message);
+  }
+
+  info(fields: object, message?: string): void {
+    this.#open().info(fields, message);
+  }
+
+  warn(fields: object, message?: string): void {
+    this.#open().warn(fields, message);
+  }
+
+  error(fields: object, message?: string): void {
+    this.#open().error(fields, message);
+  }
+
+  child(fields: Record<string, unknown>): Logger {
+    return new LazyLog(() => this.#open().child(fields));
+  }
+
+  #open(): Logger {
+    this.#log ??= this.#create();
+    return this.#log;
+  }
+}
+
+function openLog(level: string): LogOutput {
+  const { destination, pino } = createRequire(import.meta.url)("pino") as typeof import("pino");
   const output = destination({ fd: 1, sync: false, minLength: gatherBytes, periodicFlush: gatherMs });
   const log = pino({ level, hooks: { logMethod: writeErrorsAtOnce } }, output);
   const flush = () => {
