@@ -23,6 +23,7 @@ export interface HostParts {
   readonly devices: ReadonlyMap<string, readonly (readonly number[])[]>;
   readonly logsTo: "stdout" | "supervisor";
   readonly appFile: string | undefined;
+  readonly takesFaults: boolean;
   readonly answer: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
 }
 
@@ -69,6 +70,7 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
       slabFolder: folders.slabs,
       logsTo,
       appFile: parts.appFile,
+      takesFaults: parts.takesFaults,
     },
     startTimeoutMs: plan.settings.startTimeoutMs,
     drainTimeoutMs: settings.server.drainTimeoutMs,

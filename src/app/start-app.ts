@@ -12,6 +12,7 @@ import type { Readiness } from "../observe/readiness.js";
 import type { AppAnswers } from "../placement/control.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { RemoteHost } from "../placement/remote-host.js";
+import type { Faults } from "../site/faults.js";
 import { Site } from "../site/site.js";
 import { SiteLinks } from "../site/site-links.js";
 import { type BoardNotice, LinkBoard } from "../supervisor/link-board.js";
@@ -30,8 +31,8 @@ export interface AppParts {
   readonly logsTo?: "stdout" | "supervisor";
   readonly time?: CallTime;
   readonly onProgress?: OnProgress;
-  /** Wraps each link of the app's own thread; used by tests to inject faults. */
-  readonly wrapLink?: (link: ReplicaLink, service: string) => ReplicaLink;
+  /** In a test: the faults that calls meet. */
+  readonly faults?: Faults;
   /** Services that the app's own thread calls, besides those its replicas call. Default: none. */
   readonly calls?: readonly string[];
   /** For replicas that answer HTTP: the app file whose plugins they add, and the bound socket they share. */
@@ -50,6 +51,8 @@ export interface App {
   metrics(): Promise<MetricsPage>;
   /** Requests in flight at the edges of replicas. */
   edgeInFlight(): Promise<number>;
+  /** In a test: tells every process which faults its calls meet from now on. */
+  spreadFaults(): void;
   /** Ends one replica as a crash would; resolves when another has taken its place. */
   replaceReplica(service: string, index: number): Promise<void>;
   /** Drains, callers before callees, then stops. What is left when `limit` is aborted is cancelled. */
@@ -71,7 +74,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const site = new Site({ graph, settings, log, time });
   const links = new SiteLinks({
     ...{ directory: site.directory, clock: time.clock, log, slabFolder: folders?.slabs },
-    wrapLink: parts.wrapLink,
+    faults: parts.faults,
   });
   const board = new LinkBoard();
   const metrics = createMetrics(site.stats);
@@ -84,6 +87,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const hostParts = {
     ...{ site, folders, entry, settings, devices, logsTo: parts.logsTo ?? "supervisor" },
     appFile: parts.edge?.appFile,
+    takesFaults: parts.faults !== undefined,
     answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
   };
   const supervisor: Supervisor = new Supervisor(plan, {
@@ -116,6 +120,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     readiness: answers.readiness,
     metrics: readMetrics,
     edgeInFlight: () => sumInFlight(supervisor.hostsOf(graph.entry)),
+    spreadFaults: () => board.setFaults(parts.faults?.notices ?? []),
     replaceReplica: (service, index) => supervisor.replaceReplica(service, index),
     stop: (limit) => supervisor.stop(limit).finally(close),
   };
@@ -144,11 +149,11 @@ interface RootSubscription {
 function subscribeRoot({ plan, parts, board, site, links }: RootSubscription): void {
   const inRoot = plan.deployments.filter(({ residence }) => residence === "root");
   const services = new Set([...(parts.calls ?? []), ...inRoot.flatMap(({ descriptor, callees }) => [descriptor.name, ...callees])]);
-  const wrap = parts.wrapLink ?? ((link: ReplicaLink) => link);
   const inline = new Map<string, ReplicaLink>();
   const notify = (notice: BoardNotice) => {
+    if (notice.kind === "faults") return;
     if (notice.kind === "add-inline") {
-      const link = wrap(notice.link, notice.service);
+      const link = parts.faults?.wrap(notice.link, notice.service) ?? notice.link;
       inline.set(notice.replica, link);
       site.directory.add(notice.service, link);
       return;

@@ -21,7 +21,7 @@ export interface FailurePlace {
  */
 export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, place?: FailurePlace): ServingError {
   const row = failures[id];
-  return new ServingError({
+  const error = new ServingError({
     id,
     code: row.code,
     message: (row.text as (details: unknown) => string)(details),
@@ -31,4 +31,13 @@ export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, 
     ...("retryable" in row ? { retryable: row.retryable } : undefined),
     ...place,
   });
+  adoptStack(error, place?.cause);
+  return error;
+}
+
+/** A failure that stands for a thrown error shows where that was thrown, not where the two met. */
+function adoptStack(error: ServingError, cause: unknown): void {
+  const stack = cause instanceof Error ? cause.stack : undefined;
+  const frames = stack?.indexOf("\n    at ") ?? -1;
+  if (stack !== undefined && frames >= 0) error.stack = `${error.name}: ${error.message}${stack.slice(frames)}`;
 }

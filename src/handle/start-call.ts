@@ -7,6 +7,7 @@ import type { EdgeStats } from "../observe/call-stats.js";
 import { pickLink } from "./balancer.js";
 import type { ServiceLinks } from "./directory.js";
 import { holdCall } from "./hold-call.js";
+import { rejectFromHere } from "./reject-from-here.js";
 import { mayRetry } from "./may-retry.js";
 import { ReplyStream } from "./reply-stream.js";
 import { RetriedStream } from "./retried-stream.js";
@@ -106,7 +107,9 @@ class PendingCall implements ReplySink {
       return;
     }
     endCall(this.#route, this.#scope, error.code);
-    this.#reject(error);
+    // An incident is somebody's bug: whoever looks for it needs the way that led there.
+    if (error.incident === undefined) this.#reject(error);
+    else this.#resolve(rejectFromHere(error));
   }
 }
 

@@ -13,7 +13,9 @@ export type LinkNotice =
   | { readonly kind: "remove"; readonly service: string; readonly replica: string }
   /** No replica of the service will come back by itself. */
   | { readonly kind: "failed"; readonly service: string; readonly reason: string; readonly attempts: number }
-  | { readonly kind: "planned"; readonly service: string; readonly replicas: number };
+  | { readonly kind: "planned"; readonly service: string; readonly replicas: number }
+  /** Every fault a test asks for now. */
+  | { readonly kind: "faults"; readonly faults: readonly object[] };
 
 /** Everything a replica needs to know to become one. */
 export interface ReplicaOrder {
@@ -33,6 +35,8 @@ export interface ReplicaOrder {
   readonly slabFolder: string | undefined;
   /** Lines go to stdout by themselves, or to the supervisor. */
   readonly logsTo: "stdout" | "supervisor";
+  /** Whether a test may ask for faults in its calls. */
+  readonly takesFaults: boolean;
   /** For a replica that answers HTTP: the app file whose plugins it adds. */
   readonly appFile: string | undefined;
 }

@@ -142,7 +142,14 @@ function endCall(replica: Replica, scope: CallScope): void {
 function describeFailure(thrown: unknown, replica: Replica, scope: CallScope): ServingError {
   const { service, api } = scope.call;
   const error = toServingError(thrown, service, api);
-  if (error.id !== "unhandled_error" || error.incident !== undefined || scope.reason !== undefined) return error;
+  if (scope.reason !== undefined) return error;
+  if (error.incident !== undefined) {
+    const { incident, service: thrower } = error;
+    const fields = { err: error, service, api, requestId: scope.requestId, incident };
+    replica.parts.log.error(fields, `${service}.${api} failed with what ${thrower}.${error.api} threw`);
+    return error;
+  }
+  if (error.id !== "unhandled_error") return error;
   const incident = randomBytes(6).toString("hex");
   Object.assign(error, { incident });
   replica.parts.log.error(

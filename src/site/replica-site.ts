@@ -12,6 +12,7 @@ import type { AppAnswers, ControlAnswers, ControlPort, LinkNotice, ReplicaOrder,
 import { InlineHost } from "../placement/inline.js";
 import { encodeError } from "../transport/wire-error.js";
 import type { ReplicaEdge } from "./replica-edge.js";
+import { Faults } from "./faults.js";
 import { createForwardingLog } from "./forwarding-log.js";
 import { Site } from "./site.js";
 import { SiteLinks } from "./site-links.js";
@@ -91,11 +92,13 @@ export class ReplicaSite {
     const site = new Site({ graph, settings: order.settings, log, time: systemTime });
     const { directory } = site;
     const { slabFolder } = order;
+    const faults = order.takesFaults ? new Faults() : undefined;
     this.#inside = {
       order,
       site,
       flush,
-      links: new SiteLinks({ directory, clock: site.time.clock, log, slabFolder }),
+      faults,
+      links: new SiteLinks({ directory, clock: site.time.clock, log, slabFolder, faults }),
       metrics: createMetrics(site.stats),
       companions: createCompanions(site, order),
       host: new InlineHost(site.partsOf(order), order.address, slabFolder),
@@ -109,7 +112,7 @@ export class ReplicaSite {
     await within(systemTime.clock, linksLimitMs, inside.links.settled(), () => {});
     for (const { service, host } of inside.companions) {
       await host.start([], this.#abort.signal);
-      inside.site.directory.add(service, host.link);
+      inside.site.directory.add(service, inside.faults?.wrap(host.link, service) ?? host.link);
     }
     await inside.host.start([], this.#abort.signal);
     inside.site.directory.add(inside.order.service, inside.host.link);
@@ -177,6 +180,7 @@ interface Inside {
   readonly order: ReplicaOrder;
   readonly site: Site;
   readonly links: SiteLinks;
+  readonly faults: Faults | undefined;
   readonly host: InlineHost;
   readonly companions: readonly Companion[];
   readonly metrics: Metrics;

@@ -9,6 +9,7 @@ import type { LinkNotice } from "../placement/control.js";
 import { PeerLink } from "../transport/peer-link.js";
 import { PortChannel } from "../transport/port-channel.js";
 import { SocketChannel } from "../transport/socket-channel.js";
+import type { FaultNotice, Faults } from "./faults.js";
 
 // The links of one site to replicas elsewhere.
 //
@@ -26,8 +27,8 @@ export interface SiteLinksParts {
   readonly log: Logger;
   /** Where large tensors cross in memory. */
   readonly slabFolder: string | undefined;
-  /** What is put into the directory in place of a link; used by tests to inject faults. */
-  readonly wrapLink?: ((link: ReplicaLink, service: string) => ReplicaLink) | undefined;
+  /** In a test: the faults that calls over these links meet. */
+  readonly faults?: Faults | undefined;
 }
 
 export class SiteLinks {
@@ -39,7 +40,11 @@ export class SiteLinks {
   }
 
   apply(notice: LinkNotice): void {
-    const { directory } = this.#parts;
+    const { directory, faults } = this.#parts;
+    if (notice.kind === "faults") {
+      faults?.replaceAll(notice.faults as readonly FaultNotice[]);
+      return;
+    }
     const links = directory.of(notice.service);
     switch (notice.kind) {
       case "add":
@@ -96,8 +101,8 @@ class Entry {
   }
 
   add(link: ReplicaLink): void {
-    const { directory, wrapLink } = this.#parts;
-    this.#link = wrapLink?.(link, this.#service) ?? link;
+    const { directory, faults } = this.#parts;
+    this.#link = faults?.wrap(link, this.#service) ?? link;
     directory.add(this.#service, this.#link);
   }
 

@@ -28,17 +28,26 @@ interface Announced {
 export class LinkBoard {
   readonly #services = new Map<string, Announced>();
   readonly #subscribers = new Set<LinkSubscriber>();
+  #faults: readonly object[] = [];
 
   /** @returns What there is to know now; later notices are sent. */
   subscribe(subscriber: LinkSubscriber): BoardNotice[] {
     this.#subscribers.add(subscriber);
-    return [...subscriber.services].flatMap((service) => {
+    const faults: BoardNotice[] = this.#faults.length === 0 ? [] : [{ kind: "faults", faults: this.#faults }];
+    const known = [...subscriber.services].flatMap((service) => {
       const { planned, hosts, failure } = this.#of(service);
       const notices: BoardNotice[] = [{ kind: "planned", service, replicas: planned }];
       for (const host of hosts.values()) notices.push(createNotice(service, host, subscriber.residence));
       if (failure !== undefined) notices.push({ kind: "failed", service, ...failure });
       return notices;
     });
+    return [...faults, ...known];
+  }
+
+  /** In a test: tells every site which faults its calls meet from now on. */
+  setFaults(faults: readonly object[]): void {
+    this.#faults = faults;
+    for (const subscriber of this.#subscribers) subscriber.notify({ kind: "faults", faults });
   }
 
   unsubscribe(subscriber: LinkSubscriber): void {

@@ -7,7 +7,7 @@ import { fail } from "../failure/fail.js";
 import type { Substitute } from "../graph/resolve-graph.js";
 import { locateEntry } from "../load/entry-location.js";
 import type { AppFile, Placement } from "../options/app-file.js";
-import { type DelayRule, type FailRule, Faults } from "./faults.js";
+import { type DelayRule, type FailRule, Faults } from "../site/faults.js";
 
 /** A service class and what stands in for it: another class, or a function for each api that is called. */
 export type Replace<T = any> = readonly [service: new () => T, substitute: (new () => object) | Replacement<T>];
@@ -59,7 +59,7 @@ export async function compose<T, const R extends readonly unknown[] = readonly [
     ...(options.log && { log: options.log }),
     locateEntry: () => locateEntry(entry, plan.graph.entry),
     calls: [...plan.graph.services.keys()],
-    wrapLink: (link, service) => faults.wrap(link, service),
+    faults,
   });
   return createComposedApp(app, entry, faults);
 }
@@ -74,9 +74,18 @@ function createComposedApp<T>(app: App, entry: ServiceClass<T>, faults: Faults):
   return {
     entry: app.handle(app.graph.entry) as Handle<T>,
     service: (service) => app.handle(nameOf(service)) as never,
-    fail: (service, rule) => faults.fail(nameOf(service), rule),
-    delay: (service, rule) => faults.delay(nameOf(service), typeof rule === "number" ? { ms: rule } : rule),
-    clearFaults: () => faults.clear(),
+    fail: (service, rule) => {
+      faults.fail(nameOf(service), rule);
+      app.spreadFaults();
+    },
+    delay: (service, rule) => {
+      faults.delay(nameOf(service), typeof rule === "number" ? { ms: rule } : rule);
+      app.spreadFaults();
+    },
+    clearFaults: () => {
+      faults.clear();
+      app.spreadFaults();
+    },
     kill: (service, index = 0) => app.replaceReplica(nameOf(service), index),
     close: () => app.stop(),
     [Symbol.asyncDispose]: () => app.stop(),

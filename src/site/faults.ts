@@ -2,12 +2,13 @@ import type { CallScope } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/fail.js";
 import { toServingError } from "../failure/to-serving-error.js";
+import { decodeError, encodeError } from "../transport/wire-error.js";
 
 /** Which calls a fault meets. */
 interface FaultScope {
   /** Default: every api of the service. */
   readonly api?: string;
-  /** How many calls; default: all, until `app.clearFaults()`. */
+  /** How many calls, counted by each process that makes some; default: all, until `app.clearFaults()`. */
   readonly times?: number;
 }
 
@@ -22,28 +23,53 @@ export interface DelayRule extends FaultScope {
   readonly ms: number;
 }
 
-interface Rule {
+/** A fault as it is told to other threads and processes: plain data. */
+export interface FaultNotice {
   readonly service: string;
   readonly api: string | undefined;
+  /** `undefined` for every call. */
+  readonly times: number | undefined;
+  /** A failure as the wire has it, or a delay. */
+  readonly effect: { readonly kind: "fail"; readonly error: string } | { readonly kind: "delay"; readonly ms: number };
+}
+
+interface Rule {
+  readonly notice: FaultNotice;
   left: number;
-  readonly apply: (scope: CallScope) => Promise<void>;
 }
 
 /** Faults a test asked for; applied where a call leaves its handle, as a failing network would. */
 export class Faults {
-  readonly #rules: Rule[] = [];
+  #rules: Rule[] = [];
 
-  fail(service: string, rule: FailRule = {}): void {
-    const error = rule.error ?? fail("injected_failure", { reason: `${service} was told to fail by a test` });
-    this.#add(service, rule, () => Promise.reject(error));
+  get notices(): readonly FaultNotice[] {
+    return this.#rules.map(({ notice }) => notice);
   }
 
-  delay(service: string, rule: DelayRule): void {
-    this.#add(service, rule, (scope) => wait(scope, rule.ms));
+  fail(service: string, { api, times, error }: FailRule = {}): void {
+    const thrown = error ?? fail("injected_failure", { reason: `${service} was told to fail by a test` });
+    const effect = { kind: "fail", error: encodeError(toServingError(thrown, service, api ?? "")) } as const;
+    this.add({ service, api, times, effect });
+  }
+
+  delay(service: string, { api, times, ms }: DelayRule): void {
+    this.add({ service, api, times, effect: { kind: "delay", ms } });
+  }
+
+  add(notice: FaultNotice): void {
+    this.#rules.push({ notice, left: notice.times ?? Number.POSITIVE_INFINITY });
+  }
+
+  /** Takes over what another site was told. */
+  replaceAll(notices: readonly FaultNotice[]): void {
+    const known = new Map(this.#rules.map((rule) => [JSON.stringify(rule.notice), rule]));
+    this.#rules = notices.map(
+      (notice) => known.get(JSON.stringify(notice)) ?? { notice, left: notice.times ?? Number.POSITIVE_INFINITY },
+    );
   }
 
   clear(): void {
-    this.#rules.length = 0;
+    this.#rules = [];
   }
 
   /** Puts the faults of `service` in front of a link to it. */
@@ -51,23 +77,21 @@ export class Faults {
     return new FaultyLink(link, (scope) => this.#rulesFor(service, scope));
   }
 
-  #add(service: string, { api, times }: FaultScope, apply: Rule["apply"]): void {
-    this.#rules.push({ service, api, left: times ?? Number.POSITIVE_INFINITY, apply });
-  }
-
-  #rulesFor(service: string, scope: CallScope): Rule[] {
+  #rulesFor(service: string, scope: CallScope): FaultNotice[] {
     const { api } = scope.call;
-    const met = this.#rules.filter((rule) => rule.service === service && (rule.api ?? api) === api && rule.left > 0);
+    const met = this.#rules.filter(
+      ({ notice, left }) => notice.service === service && (notice.api ?? api) === api && left > 0,
+    );
     for (const rule of met) rule.left--;
-    return met;
+    return met.map(({ notice }) => notice);
   }
 }
 
 class FaultyLink implements ReplicaLink {
   readonly #link: ReplicaLink;
-  readonly #rulesFor: (scope: CallScope) => Rule[];
+  readonly #rulesFor: (scope: CallScope) => FaultNotice[];
 
-  constructor(link: ReplicaLink, rulesFor: (scope: CallScope) => Rule[]) {
+  constructor(link: ReplicaLink, rulesFor: (scope: CallScope) => FaultNotice[]) {
     this.#link = link;
     this.#rulesFor = rulesFor;
   }
@@ -105,8 +129,11 @@ class FaultyLink implements ReplicaLink {
   }
 }
 
-async function applyAll(rules: readonly Rule[], scope: CallScope): Promise<void> {
-  for (const rule of rules) await rule.apply(scope);
+async function applyAll(faults: readonly FaultNotice[], scope: CallScope): Promise<void> {
+  for (const { effect } of faults) {
+    if (effect.kind === "fail") throw decodeError(effect.error);
+    await wait(scope, effect.ms);
+  }
 }
 
 /** Ends early, by the scope's reason, when the call is cancelled. */
