@@ -1,3 +1,4 @@
+import type { Units } from "./grid.ts";
 import { quantile } from "./measure.ts";
 import { listTree, readCpuMicros } from "./processes.ts";
 
@@ -8,6 +9,13 @@ export type CallFigures = {
   readonly perSecond: number;
   /** Of this process with its threads, and of all processes it has started. */
   readonly cpu: number;
+};
+
+export const callUnits: Units<CallFigures> = {
+  p50: ["p50", "us"],
+  p99: ["p99", "us"],
+  perSecond: ["calls", "/s"],
+  cpu: ["CPU a call", "us"],
 };
 
 /**

@@ -1,0 +1,74 @@
+// What one hop costs by placement, beside the least that could carry it: bare frames and bare ports.
+import { compose } from "ekiben/testing";
+import { type CallFigures, callUnits, driveLoops } from "./closed-loops.ts";
+import { Grid } from "./grid.ts";
+import { measureInTurn } from "./measure.ts";
+import { report } from "./report.ts";
+import { createPortLimit, createSharedLimit, createSocketLimit } from "./rivals/raw-limits.ts";
+import { isDryRun, pickParts, readSettings } from "./settings.ts";
+import { Caller, messages } from "./workloads/hop.ts";
+
+const { seconds, rounds } = readSettings({ seconds: 2, rounds: 7 });
+const placements = ["inline", "thread", "process"] as const;
+const loads = { small: [1, 16, 64], picture: [1, 16] } as const;
+const titles = { small: "small", picture: "602 kB" } as const;
+
+const names = {
+  inline: "ekiben, inline",
+  thread: "ekiben, thread",
+  process: "ekiben, process",
+  socket: "raw: framed Unix socket, another process",
+  port: "raw: MessagePort, another thread",
+  shared: "raw: MessagePort and shared memory",
+} as const;
+
+const apps = await Promise.all(
+  placements.map(async (placement) => ({
+    name: names[placement],
+    app: await compose(Caller, { options: { services: { Echo: { placement } } } }),
+  })),
+);
+const limits = [
+  { name: names.socket, limit: await createSocketLimit() },
+  { name: names.port, limit: await createPortLimit() },
+  { name: names.shared, limit: await createSharedLimit() },
+];
+const rawMessages = {
+  small: { text: messages.small.text },
+  picture: { text: messages.picture.text, pixels: messages.picture.picture.data },
+};
+
+const grid = new Grid<CallFigures>(callUnits);
+for (const message of pickParts(["small", "picture"] as const)) {
+  for (const loops of loads[message]) {
+    const contestants = [
+      ...apps.map(({ name, app }) => ({ name, round: () => app.entry.drive({ message, loops, seconds }) })),
+      ...limits
+        .filter(({ name }) => message === "picture" || name !== names.shared)
+        .map(({ name, limit }) => ({
+          name,
+          round: () => driveLoops((loop) => limit.call(rawMessages[message], loop), loops, seconds),
+        })),
+    ];
+    grid.add(`${titles[message]}, ${loops} at once`, await measureInTurn(contestants, rounds));
+  }
+}
+await Promise.all([...apps.map(({ app }) => app.close()), ...limits.map(({ limit }) => limit.close())]);
+
+const figures = ["p50", "perSecond", "cpu"] as const;
+report("placement", {
+  rows: grid.rows,
+  table: grid.table,
+  highlights: figures.flatMap((figure) => [
+    ...grid.compare(figure, names.process, names.socket),
+    ...grid.compare(figure, names.thread, names.port),
+    ...grid.compare(figure, names.thread, names.shared),
+  ]),
+  verdicts: [],
+  setup: {
+    seconds,
+    rounds,
+    isDryRun,
+    checks: "zod and tensor checks of input and output; the raw limits check nothing",
+  },
+});
