@@ -25,3 +25,10 @@ export interface Channel {
   /** Sends what is waiting, then ends the channel. */
   close(): void;
 }
+
+/**
+ * Frames that leave together at most. Each write costs as much as a small call, so several share one; but were all frames of
+ * a turn to share it, the two sides would take turns instead of working at the same time. Of 1, 2, 4, 8 and 64 four gave the
+ * most calls a second at 16 and 64 in flight, over sockets and over ports: up to 2.5 times those of 64.
+ */
+export const framesTogether = 4;

@@ -63,6 +63,24 @@ export function frameBound({ head, tails }: Frame, slabs: SlabNumbers | undefine
 }
 
 /**
+ * Refuses a frame that is too large to send, before anything is copied for it. Bytes that will go in slabs count as well:
+ * whether a value can be sent depends on the value alone.
+ *
+ * @throws {ServingError} `payload_too_large`.
+ */
+export function checkFrameSize({ head, tails }: Frame): void {
+  let bound = head.length * 3 + 8;
+  for (let i = 0; i < tails.length; i++) bound += tailEntryBytes + (tails[i] as Uint8Array).byteLength + 7;
+  if (bound <= maxFrameBytes) return;
+  // Not by `padTo8`, which counts in 32 bits.
+  const padded = (bytes: number): number => Math.ceil(bytes / 8) * 8;
+  const headEnd = tails.length * tailEntryBytes + Buffer.byteLength(head);
+  const bytes =
+    tails.length === 0 ? headEnd : tails.reduce((sum, tail) => sum + padded(tail.byteLength), padded(headEnd));
+  if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
+}
+
+/**
  * Writes a frame into `target` from `start` on; there must be room for `frameBound`.
  *
  * @returns Where the next frame begins.

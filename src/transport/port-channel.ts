@@ -1,9 +1,8 @@
 import type { MessagePort } from "node:worker_threads";
-import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import type { Channel, ChannelReader } from "./channel.js";
-import { type Frame, malformed, maxFrameBytes, newBytes, noTails } from "./frame.js";
+import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
+import { checkFrameSize, type Frame, malformed, newBytes, noTails } from "./frame.js";
 
 /** From this size on a tail's copy changes hands instead of being copied once more. */
 const minTransferBytes = 4096;
@@ -21,6 +20,7 @@ export class PortChannel implements Channel {
   #message: unknown[] = [];
   #transfers: ArrayBuffer[] = [];
   #isScheduled = false;
+  #frames = 0;
   #isEnded = false;
 
   constructor(port: MessagePort) {
@@ -53,10 +53,12 @@ export class PortChannel implements Channel {
     if (this.#isEnded) return false;
     const { kind, flags, id, head, tails } = frame;
     const message = this.#message;
-    if (tails.length > 0) checkSize(frame);
+    checkFrameSize(frame);
     message.push(kind, flags, id, head, tails.length);
     for (let i = 0; i < tails.length; i++) message.push(this.#copy(tails[i] as Uint8Array));
-    if (!this.#isScheduled) {
+    if (++this.#frames >= framesTogether) {
+      this.#flush();
+    } else if (!this.#isScheduled) {
       this.#isScheduled = true;
       process.nextTick(flushChannel, this);
     }
@@ -76,6 +78,7 @@ export class PortChannel implements Channel {
   }
 
   #flush(): void {
+    this.#frames = 0;
     if (this.#message.length === 0 || this.#isEnded) return;
     const message = this.#message;
     this.#message = [];
@@ -96,11 +99,6 @@ export class PortChannel implements Channel {
 }
 
 const flushChannel = (channel: PortChannel): void => channel.flushGathered();
-
-function checkSize({ head, tails }: Frame): void {
-  const bytes = tails.reduce((sum, tail) => sum + tail.byteLength, head.length);
-  if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
-}
 
 function readMessage(message: unknown, reader: ChannelReader): void {
   if (!Array.isArray(message)) throw malformed("a message that is no list of frames");

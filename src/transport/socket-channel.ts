@@ -2,8 +2,8 @@ import type { Socket } from "node:net";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import type { Channel, ChannelReader } from "./channel.js";
-import { type Frame, frameBound, frameKinds, maxFrameBytes, prefixBytes, writeFrame } from "./frame.js";
+import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
+import { checkFrameSize, type Frame, frameBound, frameKinds, writeFrame } from "./frame.js";
 import { FrameReader } from "./frame-reader.js";
 import { SlabReader } from "./slab-reader.js";
 import { SlabWriter } from "./slab-writer.js";
@@ -19,6 +19,7 @@ export class SocketChannel implements Channel {
   #gathered: Buffer = Buffer.allocUnsafeSlow(gatherBytes);
   #length = 0;
   #isScheduled = false;
+  #frames = 0;
   #hasWritten = false;
   #isEnded = false;
   #reader: ChannelReader | undefined;
@@ -57,6 +58,7 @@ export class SocketChannel implements Channel {
 
   send(frame: Frame): boolean {
     if (this.#isEnded) return false;
+    checkFrameSize(frame);
     const slabs = frame.tails.length > 0 ? this.#writeSlabs(frame) : undefined;
     this.#append(frame, slabs);
     return true;
@@ -94,6 +96,10 @@ export class SocketChannel implements Channel {
       }
     }
     this.#length = writeFrame(frame, slabs, this.#gathered, this.#length);
+    if (++this.#frames >= framesTogether) {
+      this.#flush();
+      return;
+    }
     if (this.#isScheduled || this.#hasWritten) return;
     this.#isScheduled = true;
     process.nextTick(flushChannel, this);
@@ -101,10 +107,7 @@ export class SocketChannel implements Channel {
 
   #writeLarge(frame: Frame, slabs: readonly number[] | undefined, bound: number): void {
     const own = Buffer.allocUnsafeSlow(bound);
-    const length = writeFrame(frame, slabs, own, 0);
-    const bytes = length - prefixBytes;
-    if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
-    this.#socket.write(own.subarray(0, length));
+    this.#socket.write(own.subarray(0, writeFrame(frame, slabs, own, 0)));
   }
 
   /** For the tick queue alone: the first frames of a turn leave at once, what follows in it leaves together. */
@@ -122,6 +125,7 @@ export class SocketChannel implements Channel {
   }
 
   #flush(): void {
+    this.#frames = 0;
     if (this.#length === 0 || this.#isEnded) return;
     const isTaken = this.#socket.write(this.#gathered.subarray(0, this.#length));
     this.#length = 0;
