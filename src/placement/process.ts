@@ -12,6 +12,13 @@ export interface ProcessParts {
   readonly devices: readonly number[];
 }
 
+/**
+ * Keeps glibc from giving the memory of each large tensor back to the kernel and asking for it again with the next one, which
+ * costs as much as copying the tensor (of 600 kB: 50 to 70 us). At most 64 MiB are held back.
+ */
+const allocatorVariables: Readonly<Record<string, string>> =
+  process.platform === "linux" ? { MALLOC_MMAP_THRESHOLD_: "33554432", MALLOC_TRIM_THRESHOLD_: "67108864" } : {};
+
 /** As this file is: compiled, or TypeScript under a loader. */
 const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const mainFile = fileURLToPath(new URL(`../replica/process-main.${ending}`, import.meta.url));
@@ -30,6 +37,7 @@ export class ReplicaProcess implements Runner {
     this.#child = fork(mainFile, [], {
       serialization: "advanced",
       env: {
+        ...allocatorVariables,
         ...Object.fromEntries(env),
         ...process.env,
         ...(devices.length > 0 && { CUDA_VISIBLE_DEVICES: devices.join(",") }),

@@ -1,4 +1,5 @@
 import { fail } from "../failure/fail.js";
+import { newBytes } from "./new-bytes.js";
 
 /** Version of the wire, in every hello. See docs/reference/wire.md. */
 export const wireVersion = 1;
@@ -165,13 +166,6 @@ function readTails(source: Buffer, { tailCount, body, headEnd, end, readSlab }: 
     at += padTo8(byteLength);
   }
   return tails;
-}
-
-/** Bytes over a buffer of their own, not filled with zeros since they are overwritten at once. */
-export function newBytes(byteLength: number): Uint8Array {
-  return byteLength < 4096
-    ? new Uint8Array(byteLength)
-    : new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer, 0, byteLength);
 }
 
 /** Bytes of the body that follows the prefix at `start`. @throws {ServingError} `malformed_frame` beyond the limit. */

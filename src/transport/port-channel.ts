@@ -2,7 +2,8 @@ import type { MessagePort } from "node:worker_threads";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
-import { checkFrameSize, type Frame, malformed, newBytes, noTails } from "./frame.js";
+import { checkFrameSize, type Frame, malformed, noTails } from "./frame.js";
+import { countBytes, newBytesToGive } from "./new-bytes.js";
 
 /** From this size on a tail's copy changes hands instead of being copied once more. */
 const minTransferBytes = 4096;
@@ -91,7 +92,7 @@ export class PortChannel implements Channel {
   }
 
   #copy(tail: Uint8Array): Uint8Array {
-    const copy = newBytes(tail.byteLength);
+    const copy = newBytesToGive(tail.byteLength);
     copy.set(tail);
     if (tail.byteLength >= minTransferBytes) this.#transfers.push(copy.buffer as ArrayBuffer);
     return copy;
@@ -107,6 +108,7 @@ function readMessage(message: unknown, reader: ChannelReader): void {
     const tailsEnd = at + frameItems + tailCount;
     if (typeof message[at + 3] !== "string" || !(tailsEnd <= message.length)) throw malformed("a message cut short");
     const tails = tailCount === 0 ? noTails : (message.slice(at + frameItems, tailsEnd) as Uint8Array[]);
+    for (let i = 0; i < tails.length; i++) countBytes((tails[i] as Uint8Array).byteLength);
     reader.receive({ kind: message[at], flags: message[at + 1], id: message[at + 2], head: message[at + 3], tails });
     at = tailsEnd;
   }

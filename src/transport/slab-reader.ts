@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
-import { type Frame, frameKinds, malformed, newBytes, noTails } from "./frame.js";
+import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
+import { newBytes } from "./new-bytes.js";
 
 /** The receiving half of a channel's shared memory. */
 export class SlabReader {

@@ -1,0 +1,56 @@
+import v8 from "node:v8";
+import vm from "node:vm";
+
+/** From this size on memory is taken without filling it with zeros, since it is overwritten at once. */
+const minUnfilledBytes = 4096;
+
+/** Buffers from this size on count towards the next collection. */
+const minCountedBytes = 64 * 1024;
+
+/**
+ * After so many bytes of large buffers the young generation is collected.
+ *
+ * V8 knows the memory behind buffers only as a sum, and at 64 MiB of it collects the whole heap: with tensors of 600 kB after
+ * every hundred calls, for 5 to 10 ms. Nearly all of them are dead by then and were never old, so collecting the young
+ * objects alone gives the same memory back in well under 1 ms. Measured on 600 kB each way: 1.6 times the calls a second
+ * between processes and 2.3 times between threads, with a fifth of the p99.
+ */
+const collectAfterBytes = 24 * 1024 ** 2;
+
+let countedBytes = 0;
+let collectYoung: (() => void) | undefined;
+
+/** Bytes over a buffer of their own, whose contents are not defined yet. */
+export function newBytes(byteLength: number): Uint8Array {
+  countBytes(byteLength);
+  return newBytesToGive(byteLength);
+}
+
+/** The same for bytes that another thread will own: they are counted there, by `countBytes`. */
+export function newBytesToGive(byteLength: number): Uint8Array {
+  if (byteLength < minUnfilledBytes) return new Uint8Array(byteLength);
+  return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer, 0, byteLength);
+}
+
+/** Notes that this thread has come to own a buffer. */
+export function countBytes(byteLength: number): void {
+  if (byteLength < minCountedBytes) return;
+  countedBytes += byteLength;
+  if (countedBytes < collectAfterBytes) return;
+  countedBytes = 0;
+  collectYoung ??= findCollector();
+  collectYoung();
+}
+
+/** V8 shows its collector to contexts that are made while the flag is set, and to no other. */
+function findCollector(): () => void {
+  try {
+    v8.setFlagsFromString("--expose-gc");
+    const collect = vm.runInNewContext("gc") as (options: { type: "minor" }) => void;
+    v8.setFlagsFromString("--no-expose-gc");
+    return () => collect({ type: "minor" });
+  } catch {
+    // Without it things are as they would have been.
+    return () => {};
+  }
+}
