@@ -42,12 +42,11 @@ export function countBytes(byteLength: number): void {
   collectYoung();
 }
 
-/** V8 shows its collector to contexts that are made while the flag is set, and to no other. */
+/** V8 shows its collector to contexts that are made after the flag was set, and so to no code of an author's own. */
 function findCollector(): () => void {
   try {
     v8.setFlagsFromString("--expose-gc");
     const collect = vm.runInNewContext("gc") as (options: { type: "minor" }) => void;
-    v8.setFlagsFromString("--no-expose-gc");
     return () => collect({ type: "minor" });
   } catch {
     // Without it things are as they would have been.
