@@ -132,7 +132,12 @@ describe("a client of a running server", () => {
   let pipeline: Client<Pipeline>;
 
   before(async () => {
-    server = await serve(Pipeline, { port: 0, host: "127.0.0.1", env: {}, options: { logLevel: "silent", placement: "inline" } });
+    server = await serve(Pipeline, {
+      port: 0,
+      host: "127.0.0.1",
+      env: {},
+      options: { logLevel: "silent", placement: "inline" },
+    });
     pipeline = await connect<Pipeline>(server.url);
   });
   after(() => server.close());

@@ -27,7 +27,12 @@ describe("a server that closes", () => {
     }
     const events: Progress[] = [];
     const onProgress = (event: Progress) => events.push(event);
-    const server = await serve(Slow, { port: 0, host: "127.0.0.1", onProgress, options: { logLevel: "silent", placement: "inline" } });
+    const server = await serve(Slow, {
+      port: 0,
+      host: "127.0.0.1",
+      onProgress,
+      options: { logLevel: "silent", placement: "inline" },
+    });
     const accepted = fetch(`${server.url}/run`, body("accepted"));
     await started;
     const closed = server.close();

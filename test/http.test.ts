@@ -48,7 +48,8 @@ class Pipeline extends Service() {
 }
 
 let server: Server;
-const start = () => serve(Pipeline, { port: 0, host: "127.0.0.1", log: silentLogger, env: {}, options: { placement: "inline" } });
+const start = () =>
+  serve(Pipeline, { port: 0, host: "127.0.0.1", log: silentLogger, env: {}, options: { placement: "inline" } });
 before(async () => {
   server = await start();
 });

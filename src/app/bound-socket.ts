@@ -13,6 +13,9 @@ export interface BoundSocket {
   close(): void;
 }
 
+/** Binds an address, or hands out one that a parent process has bound. */
+export type BindSocket = (host: string, port: number) => Promise<BoundSocket | undefined>;
+
 interface BoundHandle {
   getsockname(into: { port?: number }): number;
   close(): void;
@@ -41,7 +44,8 @@ export async function bindSocket(host: string, port: number): Promise<BoundSocke
     handle.close();
     throw describe(error, host, port);
   }
-  const shown = address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "[::1]" : family === 6 ? `[${address}]` : address;
+  const shown =
+    address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "[::1]" : family === 6 ? `[${address}]` : address;
   const bound = name.port as number;
   return { url: `http://${shown}:${bound}`, port: bound, handle, close: () => handle.close() };
 }

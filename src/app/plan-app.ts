@@ -6,8 +6,8 @@ import type { Graph } from "../graph/graph.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
 import { resolveGraph, type Substitute } from "../graph/resolve-graph.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
-import type { AppSettings } from "../options/settings.js";
 import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
+import type { AppSettings } from "../options/settings.js";
 
 /** A graph and its options, decided. The options may still have faults. */
 export interface ResolvedApp {

@@ -128,7 +128,9 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
 
 function handOutDevices({ deployments, settings }: Plan) {
   const wishes = deployments
-    .filter(({ residence, settings: own }) => own.resources.gpu > 0 && (residence === "process" || residence === "thread"))
+    .filter(
+      ({ residence, settings: own }) => own.resources.gpu > 0 && (residence === "process" || residence === "thread"),
+    )
     .map(({ descriptor, settings: own }) => ({
       service: descriptor.name,
       replicas: own.replicas.max,
@@ -148,7 +150,10 @@ interface RootSubscription {
 /** The app's own thread hears of what it calls: from its replicas, its HTTP edge, or a program. */
 function subscribeRoot({ plan, parts, board, site, links }: RootSubscription): void {
   const inRoot = plan.deployments.filter(({ residence }) => residence === "root");
-  const services = new Set([...(parts.calls ?? []), ...inRoot.flatMap(({ descriptor, callees }) => [descriptor.name, ...callees])]);
+  const services = new Set([
+    ...(parts.calls ?? []),
+    ...inRoot.flatMap(({ descriptor, callees }) => [descriptor.name, ...callees]),
+  ]);
   const inline = new Map<string, ReplicaLink>();
   const notify = (notice: BoardNotice) => {
     if (notice.kind === "faults") return;

@@ -9,7 +9,7 @@ import { createLog, type LogOutput } from "../observe/log.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
 import type { OnProgress, Progress } from "../supervisor/progress.js";
-import { type BoundSocket, bindSocket } from "./bound-socket.js";
+import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
 import { planApp } from "./plan-app.js";
 import type { ServeOptions, Server } from "./serve-options.js";
 import { type App, startApp } from "./start-app.js";
@@ -28,6 +28,8 @@ export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" |
   readonly locateEntry: () => Promise<EntryLocation>;
   /** The file that has `fastify`, for replicas that answer HTTP themselves. */
   readonly appFile?: string | undefined;
+  /** Where the socket comes from, when it outlives this server. Default: a socket of its own. */
+  readonly bind?: BindSocket | undefined;
 }
 
 /** Starts what a plan says and serves it over HTTP; throws as `serve` does, but for `invalid_graph`. */
@@ -43,8 +45,11 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     begun: systemClock.now(),
   };
   try {
-    const socket = isServedByReplicas(parts) ? await bindSocket(server.host, server.port) : undefined;
-    const serving = socket === undefined ? await serveHere(parts) : await serveByReplicas(parts, socket);
+    const isByReplicas = isServedByReplicas(parts);
+    const bind = options.bind ?? (isByReplicas ? bindSocket : undefined);
+    const socket = await bind?.(server.host, server.port);
+    const serving =
+      isByReplicas && socket !== undefined ? await serveByReplicas(parts, socket) : await serveHere(parts, socket);
     let closing: Promise<void> | undefined;
     const close = () => {
       closing ??= serving.close().finally(flush);
@@ -95,8 +100,12 @@ async function serveByReplicas(parts: ServingParts, socket: BoundSocket): Promis
   }
 }
 
-/** The HTTP server is in this process, and reaches the entry service wherever it is. */
-async function serveHere(parts: ServingParts): Promise<Serving> {
+/**
+ * The HTTP server is in this process, and reaches the entry service wherever it is.
+ *
+ * @param socket Absent where it has one of its own.
+ */
+async function serveHere(parts: ServingParts, socket: BoundSocket | undefined): Promise<Serving> {
   const { plan, log, onProgress } = parts;
   const { graph, settings } = plan;
   const app = await startApp(plan, { ...parts, calls: [graph.entry] });
@@ -116,7 +125,8 @@ async function serveHere(parts: ServingParts): Promise<Serving> {
       log,
       ...(parts.fastify && { configure: parts.fastify }),
     });
-    const { url, port } = await http.listen();
+    const { url, port } = socket ?? (await http.listen());
+    if (socket !== undefined) await http.listenOn(socket.handle);
     onProgress({ kind: "listening", url, ms: systemClock.now() - parts.begun });
     return { url, port, close: () => drainServer(app, http, settings.server, onProgress) };
   } catch (error) {

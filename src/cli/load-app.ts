@@ -3,10 +3,10 @@ import { basename, dirname, join, resolve } from "node:path";
 import { type ResolvedApp, resolveApp } from "../app/plan-app.js";
 import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import type { LoadedAppFile } from "../options/read-app-file.js";
-import type { OptionSources } from "../options/resolve-options.js";
 import { findEntry, parseEntryName } from "../load/find-entry.js";
 import { loadModule } from "../load/load-module.js";
+import type { LoadedAppFile } from "../options/read-app-file.js";
+import type { OptionSources } from "../options/resolve-options.js";
 import type { ParsedArgs } from "./flags.js";
 
 /** An author's app as the commands work with it: graph and options decided, nothing started. */

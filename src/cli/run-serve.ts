@@ -34,7 +34,11 @@ export async function runServe({ args, env, terminal }: CommandContext): Promise
   const view = new ProgressView(app.graph, (name) => replicas.get(name) ?? 0, terminal.err);
   const entry = { file: resolve(app.file), service: app.graph.entry, isScript: false };
   const start: Starting["start"] = (options) =>
-    servePlan(plan, { ...options, locateEntry: async () => entry, appFile: hasPlugins(app) ? app.appFilePath && resolve(app.appFilePath) : undefined });
+    servePlan(plan, {
+      ...options,
+      locateEntry: async () => entry,
+      appFile: hasPlugins(app) ? app.appFilePath && resolve(app.appFilePath) : undefined,
+    });
   const server = await startServer(app, { view, terminal, start });
   if (server === undefined) return exitCodes.failed.code;
   view.end();

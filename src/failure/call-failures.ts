@@ -55,7 +55,8 @@ export const callFailures = {
   }),
   replica_lost: row<{ replica: string; why?: string | undefined; isSent?: boolean }>({
     code: "unavailable",
-    text: (d) => `replica ${d.replica} was lost ${d.isSent === false ? "before the call was sent" : "while the call was on it"}${d.why === undefined ? "" : `: ${d.why}`}`,
+    text: (d) =>
+      `replica ${d.replica} was lost ${d.isSent === false ? "before the call was sent" : "while the call was on it"}${d.why === undefined ? "" : `: ${d.why}`}`,
     fix: "The call may have run. Retry it if that does no harm.",
   }),
   draining: row<{ what: string }>({

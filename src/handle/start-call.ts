@@ -7,8 +7,8 @@ import type { EdgeStats } from "../observe/call-stats.js";
 import { pickLink } from "./balancer.js";
 import type { ServiceLinks } from "./directory.js";
 import { holdCall } from "./hold-call.js";
-import { rejectFromHere } from "./reject-from-here.js";
 import { mayRetry } from "./may-retry.js";
+import { rejectFromHere } from "./reject-from-here.js";
 import { ReplyStream } from "./reply-stream.js";
 import { RetriedStream } from "./retried-stream.js";
 
@@ -92,7 +92,11 @@ class PendingCall implements ReplySink {
   send(): void {
     const link = pickLink(this.#route.links);
     if (link !== undefined) link.send(this.#scope);
-    else holdCall(this.#route, this.#scope, { resume: () => this.send(), refuse: (error) => this.#scope.replyFailure(error) });
+    else
+      holdCall(this.#route, this.#scope, {
+        resume: () => this.send(),
+        refuse: (error) => this.#scope.replyFailure(error),
+      });
   }
 
   output(value: unknown): void {

@@ -77,7 +77,12 @@ export type FromReplica =
   | { readonly kind: "stopped" }
   | { readonly kind: "ask"; readonly number: number; readonly what: keyof AppAnswers }
   | { readonly kind: "answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
-  | { readonly kind: "log"; readonly level: "debug" | "info" | "warn" | "error"; readonly fields: object; readonly message: string | undefined };
+  | {
+      readonly kind: "log";
+      readonly level: "debug" | "info" | "warn" | "error";
+      readonly fields: object;
+      readonly message: string | undefined;
+    };
 
 /** A replica's end of its control channel. */
 export interface ControlPort {

@@ -7,8 +7,8 @@ import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { Replica, type ReplicaParts } from "../replica/replica.js";
-import { type Replier, serveCall, serveStream } from "../replica/serve-call.js";
 import { ReplicaListener } from "../replica/replica-listener.js";
+import { type Replier, serveCall, serveStream } from "../replica/serve-call.js";
 import type { LinkNotice } from "./control.js";
 import type { CallerResidence, Offer, ReplicaHost } from "./placement.js";
 

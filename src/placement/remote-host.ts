@@ -144,7 +144,10 @@ export class RemoteHost implements ReplicaHost {
     if (this.#hasExited || this.#runner === undefined) return;
     this.#send({ kind: "stop" });
     await within(this.#parts.clock, stopLimitMs, this.#exited.promise, () => {
-      this.#parts.log.warn({ replica: this.id, stopLimitMs }, "the replica did not end when it was told to, and was killed");
+      this.#parts.log.warn(
+        { replica: this.id, stopLimitMs },
+        "the replica did not end when it was told to, and was killed",
+      );
       return "";
     });
     this.#runner.kill();

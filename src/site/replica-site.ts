@@ -8,12 +8,19 @@ import { loadEntry } from "../load/entry-location.js";
 import { createLog, type LogOutput } from "../observe/log.js";
 import { createMetrics, type Metrics } from "../observe/metrics.js";
 import { Asker } from "../placement/asker.js";
-import type { AppAnswers, ControlAnswers, ControlPort, LinkNotice, ReplicaOrder, ToReplica } from "../placement/control.js";
+import type {
+  AppAnswers,
+  ControlAnswers,
+  ControlPort,
+  LinkNotice,
+  ReplicaOrder,
+  ToReplica,
+} from "../placement/control.js";
 import { InlineHost } from "../placement/inline.js";
 import { encodeError } from "../transport/wire-error.js";
-import type { ReplicaEdge } from "./replica-edge.js";
 import { Faults } from "./faults.js";
 import { createForwardingLog } from "./forwarding-log.js";
+import type { ReplicaEdge } from "./replica-edge.js";
 import { Site } from "./site.js";
 import { SiteLinks } from "./site-links.js";
 
@@ -75,7 +82,8 @@ export class ReplicaSite {
   #answer(kind: "loaded" | "started" | "listening" | "drained", step: Promise<void>): void {
     step.then(
       () => this.#port.send({ kind }),
-      (error: unknown) => this.#port.send({ kind: "failed", error: encodeError(toServingError(error, this.#service, "")) }),
+      (error: unknown) =>
+        this.#port.send({ kind: "failed", error: encodeError(toServingError(error, this.#service, "")) }),
     );
   }
 
@@ -144,7 +152,9 @@ export class ReplicaSite {
       const inFlight = Math.max(host.replica.inFlight, edge?.inFlight ?? 0);
       return { residentBytes: process.memoryUsage.rss(), inFlight };
     }
-    const ready = await Promise.all([host, ...companions.map((companion) => companion.host)].map((own) => own.isReady()));
+    const ready = await Promise.all(
+      [host, ...companions.map((companion) => companion.host)].map((own) => own.isReady()),
+    );
     return ready.every(Boolean);
   }
 
@@ -195,7 +205,11 @@ interface Companion {
 
 function createCompanions(site: Site, { companions, companionResources }: ReplicaOrder): Companion[] {
   return companions.flatMap((service) => {
-    const resources = companionResources.get(service) ?? { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
+    const resources = companionResources.get(service) ?? {
+      cpuThreads: 1,
+      memoryBytes: Number.POSITIVE_INFINITY,
+      gpus: [],
+    };
     const { min } = site.settingsOf(service).replicas;
     return Array.from({ length: min }, (_, index) => ({
       service,

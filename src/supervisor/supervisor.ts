@@ -21,7 +21,9 @@ export class Supervisor {
     this.#plan = plan;
     this.#parts = parts;
     const own = plan.deployments.filter(({ residence }) => residence !== "callers");
-    this.#deployments = new Map(own.map((deployment) => [deployment.descriptor.name, new Deployment(deployment, parts)]));
+    this.#deployments = new Map(
+      own.map((deployment) => [deployment.descriptor.name, new Deployment(deployment, parts)]),
+    );
   }
 
   /** Starts every service, callees first. @throws {ServingError} the first failure (S3). */
