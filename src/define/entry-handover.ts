@@ -1,7 +1,7 @@
 import type { ServiceClass } from "./depends.js";
 
 /**
- * Where a script that both defines services and serves them is loaded again for a replica: its `serve()` must not start a
+ * Where a script that both defines services and serves them is loaded again for a replica: its `serve()` or `compose()` must not start a
  * second app, it only tells the replica which class it would have served.
  */
 let receive: ((entry: ServiceClass) => void) | undefined;

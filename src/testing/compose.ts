@@ -2,6 +2,7 @@ import { planApp } from "../app/plan-app.js";
 import { type App, startApp } from "../app/start-app.js";
 import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
+import { handOver } from "../define/entry-handover.js";
 import type { Handle, Replacement } from "../define/handle-type.js";
 import { fail } from "../failure/fail.js";
 import type { Substitute } from "../graph/resolve-graph.js";
@@ -51,6 +52,8 @@ export async function compose<T, const R extends readonly unknown[] = readonly [
   entry: new () => T,
   options: ComposeOptions<R> = {},
 ): Promise<ComposedApp<T>> {
+  // A replica has loaded this script for its classes alone.
+  if (handOver(entry)) return new Promise(() => {});
   const substitutes = new Map<ServiceClass, Substitute>((options.replace ?? []) as never);
   const appFile = { path: "compose()", value: { placement: options.placement ?? "inline", ...options.options } };
   const plan = planApp(entry, { flags: {}, env: {}, appFile }, substitutes);
