@@ -42,6 +42,8 @@ export interface RemoteHostParts {
 const readyLimitMs = 5_500;
 const metricsLimitMs = 2_000;
 const stopLimitMs = 12_000;
+/** What a message there and back may take beside what it asks for. */
+const answerLimitMs = 1_000;
 /** Bringing up a thread or a process and loading the author's files. */
 const loadLimitMs = 120_000;
 
@@ -136,7 +138,9 @@ export class RemoteHost implements ReplicaHost {
     if (this.#hasExited || this.#runner === undefined) return;
     const drained = this.#await("drained");
     this.#send({ kind: "drain", limitMs: this.#parts.drainTimeoutMs });
-    await drained.catch(() => {});
+    const { clock, drainTimeoutMs } = this.#parts;
+    // The replica bounds its drain itself; one that is stuck can't.
+    await within(clock, drainTimeoutMs + answerLimitMs, drained, () => {}).catch(() => {});
   }
 
   async stop(): Promise<void> {
