@@ -5,7 +5,7 @@ import { api } from "../define/api.js";
 import { depends } from "../define/depends.js";
 import { Service } from "../define/service.js";
 import { resolveOptions } from "../options/resolve-options.js";
-import { createPlan } from "./plan.js";
+import { createPlan, type Plan, type PlanConstraints } from "./plan.js";
 import { resolveGraph } from "./resolve-graph.js";
 
 const text = { input: z.string(), output: z.string() };
@@ -24,44 +24,112 @@ class Front extends Service({ env: { A: "2", B: "3" } }) {
   run = api(text, (value) => this.first.run(value));
 }
 
-function planOf(entry: new () => unknown) {
+class Tokens extends Service({ placement: "inline", env: { A: "4" } }) {
+  run = api(text, (value) => value);
+}
+class Words extends Service({ placement: "inline", replicas: { min: 1, max: 3 }, resources: { gpu: 1 } }) {
+  tokens = depends(Tokens);
+  run = api(text, (value) => this.tokens.run(value));
+}
+class Reader extends Service({ placement: "process", env: { A: "5" } }) {
+  words = depends(Words);
+  model = depends(Model);
+  run = api(text, (value) => this.words.run(value));
+}
+class Writer extends Service({ placement: "process" }) {
+  words = depends(Words);
+  run = api(text, (value) => this.words.run(value));
+}
+class Both extends Service({ placement: "process" }) {
+  reader = depends(Reader);
+  writer = depends(Writer);
+  run = api(text, (value) => this.reader.run(value));
+}
+
+function planOf(entry: new () => unknown, constraints?: PlanConstraints) {
   const graph = resolveGraph(entry);
   const services = [...graph.services.values()].map(({ name, options, apis }) => ({
     name,
     options: options as Record<string, unknown>,
     apis: [...apis.keys()].map((api) => ({ name: api, options: {} })),
   }));
-  return createPlan(graph, resolveOptions({ entry: graph.entry, services }, { flags: {}, env: {} }).settings);
+  const { settings } = resolveOptions({ entry: graph.entry, services }, { flags: {}, env: {} });
+  return createPlan(graph, settings, constraints);
 }
+
+/** Service → where it lives, with its companions. */
+const placesOf = (plan: Plan) =>
+  Object.fromEntries(
+    plan.deployments.map(({ descriptor, residence, companions }) => [descriptor.name, [residence, ...companions]]),
+  );
+
+const deploymentOf = (plan: Plan, service: string) =>
+  plan.deployments.find(({ descriptor }) => descriptor.name === service);
 
 describe("createPlan", () => {
   it("gives each service one deployment, callees first, each callee named once", () => {
     const plan = planOf(Front);
     assert.deepEqual(
-      plan.deployments.map(({ descriptor, callees, replicas }) => [descriptor.name, callees, replicas]),
+      plan.deployments.map(({ descriptor, callees, replicas, residence }) => [
+        descriptor.name,
+        callees,
+        replicas,
+        residence,
+      ]),
       [
-        ["Model", [], 2],
-        ["Front", ["Model"], 1],
+        ["Model", [], 2, "thread"],
+        ["Front", ["Model"], 1, "process"],
       ],
     );
   });
 
-  it("says what it does not do as it was asked to", () => {
-    const { notices } = planOf(Front);
-    assert.equal(notices.length, 4);
-    assert.match(notices[0] ?? "", /Model asks for placement thread; this version runs every service inline/);
-    assert.match(notices[1] ?? "", /2 to 5 replicas; this version runs 2/);
-    assert.match(notices[2] ?? "", /1 gpu; this version hands out no devices/);
-    assert.match(notices[3] ?? "", /Model and Front set A to different values; in one process Model's holds/);
+  it("puts an inline service into every place that calls it, also through other inline services", () => {
+    assert.deepEqual(placesOf(planOf(Both)), {
+      Tokens: ["callers"],
+      Words: ["callers"],
+      Model: ["thread"],
+      Reader: ["process", "Tokens", "Words"],
+      Writer: ["process", "Tokens", "Words"],
+      Both: ["process"],
+    });
+    assert.deepEqual(deploymentOf(planOf(Both), "Reader")?.remoteCallees, ["Model"]);
+    assert.deepEqual(deploymentOf(planOf(Both), "Both")?.remoteCallees, ["Reader", "Writer"]);
   });
 
-  it("joins what services ask of the environment", () => {
-    assert.deepEqual(
-      [...planOf(Front).env],
-      [
-        ["A", "1"],
-        ["B", "3"],
-      ],
-    );
+  it("keeps an inline entry, and what is inline below it, in the app's own process", () => {
+    assert.deepEqual(placesOf(planOf(Words)), { Tokens: ["root"], Words: ["root"] });
+  });
+
+  it("keeps a pinned service in the app's own process, whoever calls it and however it is placed", () => {
+    const plan = planOf(Both, { pinned: new Set(["Words", "Model"]) });
+    assert.deepEqual(placesOf(plan), {
+      Tokens: ["root"],
+      Words: ["root"],
+      Model: ["root"],
+      Reader: ["process"],
+      Writer: ["process"],
+      Both: ["process"],
+    });
+    assert.deepEqual(deploymentOf(plan, "Reader")?.remoteCallees, ["Words", "Model"]);
+  });
+
+  it("has a replica of every inline service in the app's own process where a test must reach all", () => {
+    const plan = planOf(Both, { reachesAll: true });
+    assert.deepEqual([placesOf(plan)["Words"], placesOf(plan)["Reader"]], [["root"], ["process", "Tokens", "Words"]]);
+  });
+
+  it("says what an inline service does not get", () => {
+    const notices = planOf(Words).notices;
+    assert.match(notices[0] ?? "", /Words asks for 1 to 3 replicas; placed inline it has 1 wherever it is called/);
+    assert.match(notices[1] ?? "", /Words asks for 1 gpu; placed inline it is given no devices/);
+    assert.equal(planOf(Front).notices.length, 0);
+  });
+
+  it("joins what services of one process ask of its environment, the callee's first, and says where they differ", () => {
+    const plan = planOf(Both);
+    assert.deepEqual([...(deploymentOf(plan, "Reader")?.env ?? [])], [["A", "4"]]);
+    assert.deepEqual([...(deploymentOf(plan, "Model")?.env ?? [])], [["A", "1"]]);
+    const clash = /Tokens and Reader set A to different values; in the process they share Tokens's holds/;
+    assert.equal(plan.notices.filter((notice) => clash.test(notice)).length, 1);
   });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Counter, collectDefaultMetrics, register } from "prom-client";
 import { CallStats } from "./call-stats.js";
-import { createMetrics } from "./metrics.js";
+import { createMetrics, formatMetrics } from "./metrics.js";
 
 /** `name{a="b"} 1` → its value, labels in any order. */
 function readValue(page: string, name: string, labels: Record<string, string>): number | undefined {
@@ -26,7 +26,7 @@ describe("createMetrics", () => {
     lane.queued = 4;
     lane.queueTime.observe(20);
     lane.runTime.observe(400);
-    const { body, contentType } = await createMetrics(stats).read();
+    const { body, contentType } = await formatMetrics([await createMetrics(stats).readJson()]);
     assert.match(contentType, /^text\/plain; version=0\.0\.4/);
     const on = { caller: "Pipeline", service: "Model", api: "predict" };
     assert.equal(readValue(body, "ekiben_calls_total", { ...on, code: "ok" }), 3);
@@ -47,7 +47,7 @@ describe("createMetrics", () => {
     const pages = new Counter({ name: "pages_read_total", help: "Pages read." });
     pages.inc(5);
     collectDefaultMetrics();
-    const { body } = await createMetrics(new CallStats()).read();
+    const { body } = await formatMetrics([await createMetrics(new CallStats()).readJson()]);
     assert.equal(readValue(body, "pages_read_total", {}), 5);
     assert.equal(body.match(/^# TYPE process_cpu_seconds_total/gm)?.length, 1);
     register.clear();

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createDeferred } from "../base/deferred.js";
+import { silentLogger } from "../base/logger.js";
 import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/fail.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
 import { Directory } from "../handle/directory.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { FakeClock } from "../testing/fake-clock.js";
+import { LinkBoard } from "./link-board.js";
 import type { Progress } from "./progress.js";
 import { Supervisor } from "./supervisor.js";
 
@@ -14,6 +16,8 @@ import { Supervisor } from "./supervisor.js";
 class FakeHost implements ReplicaHost {
   readonly id: string;
   readonly link: ReplicaLink;
+  readonly ended: Promise<string>;
+  #end!: (how: string) => void;
   readonly started = createDeferred<void>();
   readonly drained = createDeferred<void>();
   isReplicaReady = true;
@@ -23,6 +27,26 @@ class FakeHost implements ReplicaHost {
     this.id = id;
     this.#journal = journal;
     this.link = { replica: id, inFlight: 0, send: () => {}, open: () => assert.fail("not called here") };
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  async load(): Promise<void> {}
+
+  offerTo(): { kind: "inline"; link: ReplicaLink } {
+    return { kind: "inline", link: this.link };
+  }
+
+  notify(): void {}
+
+  pulse(): undefined {
+    return undefined;
+  }
+
+  kill(): void {
+    this.#journal.push(`kill ${this.id}`);
+    this.#end("was killed");
   }
 
   start(): Promise<void> {
@@ -49,7 +73,19 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 /** Front calls A and B, both call Base; A has two replicas. */
 function createApp() {
   const deployment = (name: string, replicas: number, ...callees: string[]) =>
-    ({ descriptor: { name }, callees, placement: "inline", replicas }) as unknown as DeploymentPlan;
+    ({
+      descriptor: { name },
+      callees,
+      remoteCallees: callees,
+      residence: "root",
+      replicas,
+      settings: {
+        replicas: { min: replicas, max: replicas, targetInFlight: 8 },
+        resources: { memoryBytes: Number.POSITIVE_INFINITY },
+        liveness: { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000 },
+        restart: { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 8 },
+      },
+    }) as unknown as DeploymentPlan;
   const deployments = [
     deployment("Base", 1),
     deployment("A", 2, "Base"),
@@ -61,14 +97,30 @@ function createApp() {
   const progress: Progress[] = [];
   const hosts = new Map<string, FakeHost>();
   const directory = new Directory();
+  const board = new LinkBoard();
+  const services = new Set(deployments.map(({ descriptor }) => descriptor.name));
+  const links = new Map<string, ReplicaLink>();
+  board.subscribe({
+    residence: "root",
+    services,
+    notify: (notice) => {
+      if (notice.kind === "add-inline") {
+        links.set(notice.replica, notice.link);
+        directory.add(notice.service, notice.link);
+      } else if (notice.kind === "remove") {
+        directory.remove(notice.service, links.get(notice.replica) as ReplicaLink);
+      }
+    },
+  });
   const supervisor = new Supervisor(plan, {
     createHost: (own, index) => {
       const host = new FakeHost(`${own.descriptor.name}#${index}`, journal);
       hosts.set(host.id, host);
       return host;
     },
-    directory,
+    board,
     clock: new FakeClock(),
+    log: silentLogger,
     onProgress: (event) => progress.push(event),
   });
   const finishStart = async (...ids: string[]) => {
@@ -144,7 +196,7 @@ describe("Supervisor", () => {
     hosts.get("B#0")?.started.reject(fail("start_failed", { hook: "start", error: "no file" }, { service: "B" }));
     await finishStart("A#0", "A#1");
     await failed;
-    assert.deepEqual(journal.slice(4), ["stop A#0", "stop A#1", "stop Base#0"]);
+    assert.deepEqual(journal.slice(4), ["stop B#0", "stop Front#0", "stop A#0", "stop A#1", "stop Base#0"]);
     const event = progress.find((own) => own.kind === "failed");
     assert.deepEqual(event?.kind === "failed" && [event.replica, event.hook, event.error.id], [
       "B#0",
@@ -169,7 +221,7 @@ describe("Supervisor", () => {
     const { supervisor, journal, finishStart, linksOf } = await createStartedApp();
     const replaced = supervisor.replaceReplica("A", 0);
     await settled();
-    assert.deepEqual(journal, ["stop A#0", "start A#0"]);
+    assert.deepEqual(journal, ["kill A#0", "start A#0"]);
     assert.deepEqual(linksOf("A"), ["A#1"]);
     await finishStart("A#0");
     await replaced;
