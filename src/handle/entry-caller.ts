@@ -1,8 +1,9 @@
 import type { Caller } from "../call/call.js";
 import { unreachable } from "../failure/serving-error.js";
+import type { CallRoute } from "./call-route.js";
 import type { HandleTarget } from "./handle.js";
 import type { EdgeCall, EntryCaller } from "./pending-call.js";
-import { type CallRoute, type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
+import { type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
 
 /** How the HTTP edge calls the entry service: the routes of an ordinary handle, with the request's own context. */
 export function createEntryCaller(target: HandleTarget): EntryCaller {

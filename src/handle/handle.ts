@@ -3,7 +3,8 @@ import { currentScope } from "../call/current-call.js";
 import { isPromiseLike } from "../call/invoke.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { CallOptions } from "../define/handle-type.js";
-import { type CallRoute, type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
+import type { CallRoute } from "./call-route.js";
+import { type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
 
 /** A service as one caller reaches it: a route for each api. */
 export interface HandleTarget {

@@ -1,7 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
 import { ServingError } from "../failure/serving-error.js";
+import type { CallRoute } from "./call-route.js";
 import type { HeldCall } from "./directory.js";
-import type { CallRoute } from "./start-call.js";
 
 /**
  * Keeps a call while no replica of its service is ready: a replica that crashed is back within a second, and its callers

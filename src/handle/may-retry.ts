@@ -1,5 +1,5 @@
 import type { ServingError } from "../failure/serving-error.js";
-import type { CallRoute } from "./start-call.js";
+import type { CallRoute } from "./call-route.js";
 
 /**
  * Whether a call that failed is sent once more.

@@ -2,9 +2,9 @@ import type { CallScope } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { ServingError } from "../failure/serving-error.js";
 import { pickLink } from "./balancer.js";
+import type { CallRoute } from "./call-route.js";
 import { holdCall } from "./hold-call.js";
 import { mayRetry } from "./may-retry.js";
-import type { CallRoute } from "./start-call.js";
 
 type Step = IteratorResult<unknown, undefined>;
 

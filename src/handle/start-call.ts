@@ -1,31 +1,16 @@
 import type { Caller } from "../call/call.js";
-import { CallScope, type CallTime, type ReplySink } from "../call/call-scope.js";
+import { CallScope, type ReplySink } from "../call/call-scope.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { EdgeStats } from "../observe/call-stats.js";
 import { pickLink } from "./balancer.js";
-import type { ServiceLinks } from "./directory.js";
+import type { CallRoute } from "./call-route.js";
 import { holdCall } from "./hold-call.js";
 import { mayRetry } from "./may-retry.js";
 import { rejectFromHere } from "./reject-from-here.js";
 import { ReplyStream } from "./reply-stream.js";
 import { RetriedStream } from "./retried-stream.js";
-
-/** One api as a handle reaches it: made once, used by each call. */
-export interface CallRoute {
-  readonly service: string;
-  readonly api: string;
-  /** The shorter of the api's and the edge's. */
-  readonly timeoutMs: number;
-  /** Whether a call may run twice, so that one on a lost replica may be sent to another. */
-  readonly idempotent: boolean;
-  /** How long a call waits for a replica where none is ready. */
-  readonly holdMs: number;
-  readonly links: ServiceLinks;
-  readonly stats: EdgeStats;
-  readonly time: CallTime;
-}
 
 /** What differs from call to call. */
 export interface CallStart {

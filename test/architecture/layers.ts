@@ -10,8 +10,9 @@ export interface Layer {
  * Who may import whom: a folder may import itself and what its row names.
  *
  * Rows are in the order of the layers: what an app is made of first, what makes an app of it last. Sending calls (`handle`)
- * and running them (`replica`) meet in `placement/inline.ts` alone. `app` puts one app together out of everything below it,
- * so that no other folder needs to know them all.
+ * and running them (`replica`) meet in `placement/inline.ts` alone. `site` joins what lives in one thread or process; the
+ * entry files of threads and processes open it. `app` puts one app together out of everything below it, so that no other
+ * folder needs to know them all.
  */
 export const layers: Readonly<Record<string, Layer>> = {
   base: { may: [] },
@@ -20,18 +21,32 @@ export const layers: Readonly<Record<string, Layer>> = {
   options: { may: ["base", "failure"] },
   define: { may: ["call", "options", "failure", "base"] },
   observe: { may: ["call", "failure", "base"] },
+  transport: { may: ["call", "failure", "base", "define/tensor"] },
+  load: { may: ["define", "failure", "base"] },
   graph: { may: ["define", "options", "failure", "base"] },
   handle: { may: ["define", "call", "observe", "options", "failure", "base"] },
-  replica: { may: ["define", "call", "observe", "options", "failure", "base"] },
+  replica: {
+    may: ["define", "call", "transport", "observe", "options", "failure", "base"],
+    except: { "process-main.ts": ["site", "placement:types"], "thread-main.ts": ["site", "placement:types"] },
+  },
   placement: {
-    may: ["call", "options:types", "failure", "base"],
-    except: { "inline.ts": ["replica"], "create-host.ts": ["replica:types"] },
+    may: [
+      ...["graph:types", "load:types", "define:types", "observe:types", "options:types"],
+      ...["transport", "call", "failure", "base"],
+    ],
+    except: { "inline.ts": ["replica"] },
   },
   http: { may: ["handle", "define", "graph", "call", "observe", "options", "failure", "base"] },
-  supervisor: { may: ["graph", "placement", "handle/directory", "observe", "options", "failure", "base"] },
+  supervisor: { may: ["graph", "placement", "call:types", "observe", "options", "failure", "base"] },
+  site: {
+    may: [
+      ...["placement", "http", "replica", "handle", "transport", "load", "graph"],
+      ...["observe", "define", "options", "call", "failure", "base"],
+    ],
+  },
   app: {
     may: [
-      ...["supervisor", "http", "placement", "replica", "handle", "graph"],
+      ...["site", "supervisor", "http", "placement", "replica", "handle", "load", "graph"],
       ...["observe", "define", "options", "call", "failure", "base"],
     ],
   },
@@ -47,9 +62,22 @@ export const layers: Readonly<Record<string, Layer>> = {
     ],
   },
   testing: {
-    may: ["app", "placement:types", "handle", "graph", "define", "observe", "options", "call", "failure", "base"],
+    may: [
+      "app",
+      "site/faults",
+      "load",
+      "placement:types",
+      "handle",
+      "graph",
+      "define",
+      "observe",
+      "options",
+      "call",
+      "failure",
+      "base",
+    ],
   },
-  cli: { may: ["app", "supervisor:types", "graph", "define", "observe", "options", "failure", "base"] },
+  cli: { may: ["app", "load", "supervisor:types", "graph", "define", "observe", "options", "failure", "base"] },
 };
 
 /** The published entries. They re-export, and alone may say `export *`. Nothing imports them. */
