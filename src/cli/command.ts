@@ -1,11 +1,16 @@
 import type { Flag, ParsedArgs } from "./flags.js";
 import type { Terminal } from "./terminal.js";
+import type { Watcher } from "./watcher.js";
 
 /** What a command is run with. */
 export interface CommandContext {
   readonly args: ParsedArgs;
+  /** The arguments as they were given, the command's own name first. */
+  readonly words: readonly string[];
   readonly terminal: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The process above this one, where this is a version that `serve --watch` runs. */
+  readonly watcher?: Watcher;
 }
 
 /** One command of `ekiben`. */

@@ -17,15 +17,28 @@ export const commands: readonly Command[] = [
     details: [
       "Services start callees first; then the apis of the entry service are open. Ctrl-C (or SIGTERM) drains: no new request is taken, every accepted one is answered, then the services stop. A second Ctrl-C ends at once.",
       "The log goes to stdout: JSON lines, or a compact form on a terminal. What the command itself says goes to stderr.",
+      "With --watch, a change of a source file starts the new version beside the one that serves; it takes over when it is ready, and no request is lost. One that does not start is shown, and changes nothing.",
     ],
-    flags: [config],
+    flags: [
+      config,
+      {
+        name: "watch",
+        placeholder: "",
+        text: "Start a new version when a source file changes: TypeScript, JavaScript, .json and .env in the folder of the nearest package.json, but not in node_modules, dist, build, coverage or folders that begin with a dot.",
+      },
+    ],
     takesOptions: true,
     examples: [
       "ekiben serve",
       "ekiben serve service.ts:Pipeline --port 8080",
       "ekiben serve --replicas Model=4 --timeout-ms Model.predict=500",
+      "ekiben serve --watch",
     ],
-    run: async (context) => (await import("./run-serve.js")).runServe(context),
+    run: async (context) => {
+      const isWatching = context.watcher === undefined && context.args.own.get("watch") === "true";
+      if (isWatching) return (await import("./run-watch.js")).runWatch(context);
+      return (await import("./run-serve.js")).runServe(context);
+    },
   },
   {
     name: "graph",

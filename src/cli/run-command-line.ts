@@ -8,6 +8,7 @@ import { type Flag, optionFlags, parseFlags } from "./flags.js";
 import { formatFailure } from "./format-failure.js";
 import { formatCommandHelp, formatOverview } from "./format-help.js";
 import type { Terminal } from "./terminal.js";
+import type { Watcher } from "./watcher.js";
 
 /** What a command line is run with. */
 export interface CommandLine {
@@ -15,12 +16,14 @@ export interface CommandLine {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly terminal: Terminal;
+  /** See `CommandContext`. */
+  readonly watcher?: Watcher;
 }
 
 const help: Flag = { name: "help", short: "h", placeholder: "", text: "Show this help." };
 
 /** Runs one command line. Failures are shown, not thrown. @returns The exit code. */
-export async function runCommandLine({ args, env, terminal }: CommandLine): Promise<number> {
+export async function runCommandLine({ args, env, terminal, watcher }: CommandLine): Promise<number> {
   try {
     const [first = "--help", ...rest] = args;
     if (first === "--help" || first === "-h" || first === "help") return showHelp(rest[0], terminal);
@@ -34,7 +37,7 @@ export async function runCommandLine({ args, env, terminal }: CommandLine): Prom
     if (parsed.positionals.length > 1) {
       throw fail("invalid_flag", { problem: `${command.name} takes one file, got ${parsed.positionals.join(" ")}` });
     }
-    return await command.run({ args: parsed, env, terminal });
+    return await command.run({ args: parsed, words: args, env, terminal, ...(watcher && { watcher }) });
   } catch (error) {
     terminal.err.write(formatFailure(error, terminal.err));
     const isUsage = error instanceof ServingError && ["unknown_command", "invalid_flag"].includes(error.id);

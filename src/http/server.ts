@@ -18,6 +18,7 @@ import { createInstance } from "./fastify-instance.js";
 import { openExchanges } from "./open-exchanges.js";
 import { addProbes, type Probes } from "./probes.js";
 import { addApiRoutes } from "./routes.js";
+import { yieldSocket } from "./yield-socket.js";
 
 /** What an HTTP server is made of. */
 export interface HttpServerParts extends Probes {
@@ -51,6 +52,7 @@ export interface HttpServer {
   listenOn(handle: unknown): Promise<void>;
   /**
    * Takes no new connections and no new calls, and resolves when what was in flight is answered and every socket closed.
+   * On a shared socket others may go on: there, what open connections bring in the next moment is answered too.
    *
    * @param cut When it is aborted, connections still open are cut off.
    */
@@ -73,10 +75,14 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   await parts.configure?.(fastify);
   await fastify.register(async (scope) => addRoutes(edge, scope, entry, parts));
   await fastify.ready();
+  let isShared = false;
   let closed: Promise<void> | undefined;
   const close = (cut?: AbortSignal) => {
     if (cut !== undefined) cutSocketsOn(edge, cut);
-    return (closed ??= closeServer(edge, fastify));
+    closed ??= isShared
+      ? yieldSocket(fastify, edge).then(() => closeServer(edge, fastify))
+      : closeServer(edge, fastify);
+    return closed;
   };
   return {
     fastify,
@@ -84,7 +90,10 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
       return edge.inFlight;
     },
     listen: () => listen(fastify, parts.server),
-    listenOn: (handle) => listenOn(fastify, handle, parts.server),
+    listenOn: (handle) => {
+      isShared = true;
+      return listenOn(fastify, handle, parts.server);
+    },
     close,
   };
 }
