@@ -4,7 +4,7 @@ import { type CallFigures, callUnits, driveLoops } from "./closed-loops.ts";
 import { Grid } from "./grid.ts";
 import { measureInTurn } from "./measure.ts";
 import { report } from "./report.ts";
-import { pickParts, readSettings } from "./settings.ts";
+import { readSettings } from "./settings.ts";
 import { A, D } from "./workloads/chain.ts";
 import { Centre } from "./workloads/fan-out.ts";
 
@@ -22,16 +22,16 @@ for (const loops of [1, 16]) {
 }
 await Promise.all(graphs.map(({ close }) => close()));
 
-const parts = pickParts(["chain", "fan-out"] as const);
+const ratios = grid.compare(
+  ["p50", "perSecond", "cpu"],
+  placements.flatMap((placement) => [
+    [nameOf("chain", placement), nameOf("one service", placement)],
+    [nameOf("fan-out", placement), nameOf("one service", placement)],
+  ]),
+);
 report("graph", {
-  rows: grid.rows,
-  table: grid.table,
-  highlights: parts.flatMap((part) =>
-    placements.flatMap((placement) => [
-      ...grid.compare("p50", nameOf(part, placement), nameOf("one service", placement)),
-      ...grid.compare("cpu", nameOf(part, placement), nameOf("one service", placement)),
-    ]),
-  ),
+  rows: [...grid.rows, ...ratios.rows],
+  tables: [grid.table, ratios.table],
   verdicts: [],
   setup: { seconds, rounds, caller: "the bench itself, so that a chain of four is four hops, and a fan-out five" },
 });

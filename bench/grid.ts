@@ -10,6 +10,15 @@ interface Cell<Figures> {
   readonly rounds: readonly Figures[];
 }
 
+/** Who is compared, and with whom. */
+export type Pair = readonly [contestant: string, rival: string];
+
+/** Ratios, to keep and to print. */
+export interface Comparison {
+  readonly rows: readonly Row[];
+  readonly table: readonly (readonly string[])[];
+}
+
 /** Figures of contestants under several loads, all measured in the same run. */
 export class Grid<Figures extends Readonly<Record<string, number>>> {
   readonly #units: Units<Figures>;
@@ -30,14 +39,26 @@ export class Grid<Figures extends Readonly<Record<string, number>>> {
     return cell?.rounds.map((round) => round[figure] as number) ?? [];
   }
 
-  /** How `contestant` stands to `rival` in one figure, a row for each load that both were measured under. */
-  compare(figure: keyof Figures & string, contestant: string, rival: string): Row[] {
-    return this.#loads().flatMap((load) => {
-      const rivals = this.read(load, rival, figure);
-      const ratios = divideByRound(this.read(load, contestant, figure), rivals);
-      if (rivals.length === 0 || ratios.length === 0) return [];
-      return [createRow(`${load}: ${this.#units[figure][0]}, ${contestant} to ${rival}`, "x", ratios)];
-    });
+  /** How one contestant stands to another, round by round: a row for each pair, figure and load that both were measured under. */
+  compare(figures: readonly (keyof Figures & string)[], pairs: readonly Pair[]): Comparison {
+    const loads = [...new Set(this.#cells.map(({ load }) => load))];
+    const rows: Row[] = [];
+    const table = [["", "", ...loads]];
+    for (const [contestant, rival] of pairs) {
+      for (const figure of figures) {
+        const [what] = this.#units[figure];
+        const line = loads.map((load) => {
+          const rivals = this.read(load, rival, figure);
+          const ratios = divideByRound(this.read(load, contestant, figure), rivals);
+          if (rivals.length === 0 || ratios.length === 0) return "";
+          const row = createRow(`${load}: ${what}, ${contestant} to ${rival}`, "x", ratios);
+          rows.push(row);
+          return `${format(row.value)} x`;
+        });
+        table.push([`${contestant} to ${rival}`, what, ...line]);
+      }
+    }
+    return { rows, table };
   }
 
   get rows(): Row[] {
@@ -65,11 +86,9 @@ export class Grid<Figures extends Readonly<Record<string, number>>> {
     ]);
     return [["", "", ...headings], ...lines];
   }
-
-  #loads(): string[] {
-    return [...new Set(this.#cells.map(({ load }) => load))];
-  }
 }
 
-const format = (value: number): string =>
-  value >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
+function format(value: number): string {
+  if (!Number.isFinite(value)) return "-";
+  return value >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
+}

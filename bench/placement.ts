@@ -5,7 +5,7 @@ import { Grid } from "./grid.ts";
 import { measureInTurn } from "./measure.ts";
 import { report } from "./report.ts";
 import { createPortLimit, createSharedLimit, createSocketLimit } from "./rivals/raw-limits.ts";
-import { isDryRun, pickParts, readSettings } from "./settings.ts";
+import { pickParts, readSettings } from "./settings.ts";
 import { Caller, messages } from "./workloads/hop.ts";
 
 const { seconds, rounds } = readSettings({ seconds: 2, rounds: 7 });
@@ -55,20 +55,21 @@ for (const message of pickParts(["small", "picture"] as const)) {
 }
 await Promise.all([...apps.map(({ app }) => app.close()), ...limits.map(({ limit }) => limit.close())]);
 
-const figures = ["p50", "perSecond", "cpu"] as const;
+const ratios = grid.compare(
+  ["p50", "perSecond", "cpu"],
+  [
+    [names.process, names.socket],
+    [names.thread, names.port],
+    [names.thread, names.shared],
+  ],
+);
 report("placement", {
-  rows: grid.rows,
-  table: grid.table,
-  highlights: figures.flatMap((figure) => [
-    ...grid.compare(figure, names.process, names.socket),
-    ...grid.compare(figure, names.thread, names.port),
-    ...grid.compare(figure, names.thread, names.shared),
-  ]),
+  rows: [...grid.rows, ...ratios.rows],
+  tables: [grid.table, ratios.table],
   verdicts: [],
   setup: {
     seconds,
     rounds,
-    isDryRun,
     checks: "zod and tensor checks of input and output; the raw limits check nothing",
   },
 });

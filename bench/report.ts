@@ -52,16 +52,15 @@ export interface Report {
   /** What was measured how. */
   readonly setup: object;
   /** Printed in place of the rows, where there are too many of them to read. */
-  readonly table?: readonly (readonly string[])[];
-  /** Printed below the table: the rows that matter most. */
-  readonly highlights?: readonly Row[];
+  readonly tables?: readonly Table[];
 }
 
+type Table = readonly (readonly string[])[];
+
 /** Prints a bench's figures and writes them to `results/<name>-node<major>.json` with what they were measured on. */
-export function report(name: string, { rows, verdicts, setup, table, highlights = [] }: Report): void {
+export function report(name: string, { rows, verdicts, setup, tables }: Report): void {
   console.log(`\n${name}, Node ${process.versions.node}`);
-  printTable(table ?? rows.map(formatRow));
-  printTable(highlights.map(formatRow));
+  for (const table of tables ?? [rows.map(formatRow)]) printTable(table);
   printTable(
     verdicts.map(({ claim, value, atMost, unit, isMet, note }) => [
       isMet ? "met" : "MISSED",
@@ -82,7 +81,7 @@ export function report(name: string, { rows, verdicts, setup, table, highlights 
     },
     load: { before: loadBefore.map(round), after: loadavg().map(round) },
     setup,
-    rows: [...rows, ...highlights],
+    rows,
     verdicts,
   };
   const folder = join(import.meta.dirname, "results");
@@ -95,7 +94,7 @@ const formatRow = ({ what, value, unit, rounds }: Row) => [what, `${value} ${uni
 const spread = (rounds: readonly number[]) =>
   `${Math.min(...rounds)} to ${Math.max(...rounds)} in ${rounds.length} rounds`;
 
-function printTable(rows: readonly (readonly string[])[]): void {
+function printTable(rows: Table): void {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
   for (const cells of rows) {
     console.log(`  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd());

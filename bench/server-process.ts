@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listTree } from "./processes.ts";
 
@@ -23,79 +24,88 @@ const stopTimeoutMs = 15_000;
 /** A server in a process of its own, with all the processes it starts. */
 export class ServerProcess implements AsyncDisposable {
   readonly url: string;
-  /** From the start of the process until `readyPath` answered 200. */
-  readonly readyMs: number;
   readonly #child: ChildProcess;
+  /** A file, not a pipe: to read what a server logs for each request would cost the bench CPU. */
+  readonly #logFolder = mkdtempSync(join(tmpdir(), "ekiben-bench-"));
+  readonly #killAtExit = () => this.#end(this.listProcesses());
+  #problem: string | undefined;
+  #readyMs = Number.NaN;
 
-  private constructor(child: ChildProcess, url: string, readyMs: number) {
-    this.#child = child;
-    this.url = url;
-    this.readyMs = readyMs;
-  }
-
-  /** @throws {Error} with the end of its output, when the server ends or is not ready in three minutes. */
-  static async start({ command, args, port, readyPath, env, cwd }: ServerCommand): Promise<ServerProcess> {
-    const begun = performance.now();
-    const child = spawn(command, args, {
-      stdio: ["ignore", "pipe", "pipe"],
+  private constructor({ command, args, port, env, cwd }: ServerCommand) {
+    const log = openSync(join(this.#logFolder, "log"), "w");
+    this.#child = spawn(command, args, {
+      stdio: ["ignore", log, log],
       env: { ...process.env, ...env },
       ...(cwd !== undefined && { cwd }),
     });
-    let output = "";
-    const keep = (chunk: Buffer) => (output = (output + chunk).slice(-2000));
-    child.stdout.on("data", keep);
-    child.stderr.on("data", keep);
-    let problem: string | undefined;
-    child.on("error", (error) => (problem = error.message));
-    child.on("exit", (code, signal) => (problem ??= `ended with ${signal ?? code}`));
-    process.once("exit", () => killAll(listTree(child.pid ?? 0)));
+    closeSync(log);
+    this.url = `http://127.0.0.1:${port}`;
+    this.#child.on("error", (error) => (this.#problem = error.message));
+    this.#child.on("exit", (code, signal) => (this.#problem ??= `ended with ${signal ?? code}`));
+    process.once("exit", this.#killAtExit);
+  }
 
-    const url = `http://127.0.0.1:${port}`;
-    while (!(await isReady(`${url}${readyPath}`))) {
-      if (performance.now() - begun > readyTimeoutMs) problem ??= "was not ready in time";
-      if (problem !== undefined) {
-        if (child.pid !== undefined) killAll(listTree(child.pid));
-        throw new Error(`${[command, ...args].join(" ")} ${problem}\n${output}`);
+  /** @throws {Error} with the end of its output, when the server ends or is not ready in three minutes. */
+  static async start(command: ServerCommand): Promise<ServerProcess> {
+    const begun = performance.now();
+    const server = new ServerProcess(command);
+    while (!(await isReady(`${server.url}${command.readyPath}`))) {
+      if (performance.now() - begun > readyTimeoutMs) server.#problem ??= "was not ready in time";
+      if (server.#problem !== undefined) {
+        const output = readFileSync(join(server.#logFolder, "log"), "utf8").trim().slice(-1000);
+        const problem = `${[command.command, ...command.args].join(" ")}: ${server.#problem}\n${output}`;
+        server.#end(server.listProcesses());
+        throw new Error(problem);
       }
       await sleep(5);
     }
-    return new ServerProcess(child, url, performance.now() - begun);
+    server.#readyMs = performance.now() - begun;
+    return server;
   }
 
-  /** Of the process itself. */
-  get pid(): number {
-    return this.#child.pid as number;
+  /** From the start of the process until `readyPath` answered 200. */
+  get readyMs(): number {
+    return this.#readyMs;
   }
 
-  /** All processes of the server, itself first. */
+  /** All processes of the server, itself first; none when it has ended. */
   listProcesses(): number[] {
-    return listTree(this.pid);
+    const { pid } = this.#child;
+    return pid === undefined || this.#hasEnded() ? [] : listTree(pid);
   }
 
   /** Asks it to end, and ends what is left of it. */
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const pids = this.listProcesses();
-    const limit = new AbortController();
-    const exited = once(this.#child, "exit");
-    this.#child.kill("SIGTERM");
-    await Promise.race([exited, sleep(stopTimeoutMs, undefined, { signal: limit.signal }).catch(() => {})]);
-    limit.abort();
-    killAll(pids);
+    if (pids.length > 0) {
+      const limit = new AbortController();
+      const exited = once(this.#child, "exit");
+      this.#child.kill("SIGTERM");
+      await Promise.race([exited, sleep(stopTimeoutMs, undefined, { signal: limit.signal }).catch(() => {})]);
+      limit.abort();
+    }
+    this.#end(pids);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
-}
 
-/** Ports that nobody listened on a moment ago. */
-export async function findFreePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
+  #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  #end(pids: readonly number[]): void {
+    process.removeListener("exit", this.#killAtExit);
+    for (const pid of pids) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended.
+      }
+    }
+    rmSync(this.#logFolder, { recursive: true, force: true });
+  }
 }
 
 async function isReady(url: string): Promise<boolean> {
@@ -105,15 +115,5 @@ async function isReady(url: string): Promise<boolean> {
     return response.status === 200;
   } catch {
     return false;
-  }
-}
-
-function killAll(pids: readonly number[]): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended.
-    }
   }
 }

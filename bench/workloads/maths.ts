@@ -56,11 +56,18 @@ export const pictureSize = 3 * 224 * 224;
 
 const base = Float32Array.from({ length: pictureSize }, (_, index) => (index % 1000) / 1000);
 
-export const createPicture = (seed: number): Float32Array => base.map((value) => value * seed);
+export const createPicture = (seed: number): Float32Array => scale(base, seed);
+
+/** A loop: `map` of a typed array takes ten times as long. */
+export function scale(values: Float32Array, factor: number): Float32Array {
+  const scaled = new Float32Array(values.length);
+  for (let index = 0; index < values.length; index++) scaled[index] = (values[index] as number) * factor;
+  return scaled;
+}
 
 /** In double precision. */
-export const sum = (values: Float32Array): number => {
+export function sum(values: Float32Array): number {
   let total = 0;
-  for (const value of values) total += value;
+  for (let index = 0; index < values.length; index++) total += values[index] as number;
   return total;
-};
+}

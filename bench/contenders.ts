@@ -1,0 +1,123 @@
+// Who serves the workloads over HTTP: ekiben by placement, and its rivals.
+import { join } from "node:path";
+import { installNodePackages, installPythonPackages } from "./rivals/install.ts";
+import type { ServerCommand } from "./server-process.ts";
+import type { WorkloadName } from "./workloads/workload.ts";
+
+/** A server of some of the workloads. */
+export interface Contender {
+  readonly name: string;
+  readonly workloads: readonly WorkloadName[];
+  readonly isPython?: boolean;
+  /** What it is and how it differs from the others; kept with the figures. */
+  readonly note: string;
+  /** @throws {Error} that says why it can't be run here. */
+  readonly prepare: (workload: WorkloadName, port: number) => Promise<ServerCommand>;
+}
+
+const root = join(import.meta.dirname, "..");
+const rivals = join(import.meta.dirname, "rivals");
+const allWorkloads = ["w1", "w2", "w3", "w6"] as const;
+
+/** Node 22.18 and newer run TypeScript as it is. */
+const runsTypeScript = Boolean((process.features as { typescript?: unknown }).typescript);
+const nodeFlags = runsTypeScript ? [] : ["--import", "tsx"];
+
+export const ekibenName = (placement: string): string => `ekiben, ${placement}`;
+
+/** Runs `ekiben serve` on a file of `workloads/`. */
+export function createEkibenCommand(file: string, placement: string, port: number): ServerCommand {
+  const service = join(import.meta.dirname, "workloads", `${file}.ts`);
+  const flags = ["--placement", placement, "--port", String(port), "--host", "127.0.0.1", "--no-http-access-log"];
+  const args = [join(root, "dist/cli/main.js"), "serve", service, ...flags];
+  return { command: process.execPath, args, port, readyPath: "/readyz", cwd: import.meta.dirname };
+}
+
+const ekiben: readonly Contender[] = ["process", "thread", "inline"].map((placement) => ({
+  name: ekibenName(placement),
+  workloads: allWorkloads,
+  note: "all checks; no access log",
+  prepare: async (workload, port) => createEkibenCommand(workload, placement, port),
+}));
+
+interface NodeRival extends Pick<Contender, "name" | "workloads" | "note"> {
+  readonly file: string;
+  readonly needsPackages?: boolean;
+}
+
+function createNodeRival({ file, needsPackages = false, ...rest }: NodeRival): Contender {
+  return {
+    ...rest,
+    async prepare(workload, port) {
+      const env = needsPackages ? { EKIBEN_BENCH_PACKAGES: await installNodePackages() } : {};
+      const own = needsPackages ? [workload, String(port)] : [String(port)];
+      const args = [...nodeFlags, join(rivals, file), ...own];
+      return { command: process.execPath, args, port, readyPath: "/readyz", cwd: rivals, env };
+    },
+  };
+}
+
+const leafNote = "each leaf service in a process of its own; no restarts, deadlines or batches";
+const nodeRivals: readonly Contender[] = [
+  {
+    name: "floor: Fastify, zod, bare frames",
+    workloads: ["w1"] as const,
+    note: "the least W1 can be made of on Node, in two processes",
+    file: "floor.ts",
+  },
+  {
+    name: "Fastify and undici",
+    workloads: ["w1"] as const,
+    note: "W1 by hand, in two processes; JSON schemas on both sides",
+    file: "fastify-undici.ts",
+  },
+  { name: "NestJS", workloads: ["w1", "w2"] as const, note: leafNote, file: "nest.ts", needsPackages: true },
+  { name: "Moleculer", workloads: ["w1", "w2"] as const, note: leafNote, file: "moleculer.ts", needsPackages: true },
+].map(createNodeRival);
+
+const python = join(rivals, "python");
+
+function createBento(name: string, env: Readonly<Record<string, string>>, note: string): Contender {
+  return {
+    ...{ name, workloads: allWorkloads, note, isPython: true },
+    async prepare(workload, port) {
+      const programs = await installPythonPackages("bentoml", ["bentoml==1.4.39", "numpy", "uvloop", "httptools"]);
+      const service = { w1: "W1Gateway", w2: "Pipeline", w3: "Ensemble", w6: "W6Gateway" }[workload];
+      return {
+        command: join(programs, "bentoml"),
+        args: ["serve", `on_bentoml:${service}`, "--host", "127.0.0.1", "--port", String(port)],
+        ...{ port, readyPath: "/readyz", cwd: python },
+        env: {
+          ...{ BENTOML_DO_NOT_TRACK: "True", BENTOML_HOME: join(programs, "../home"), PYTHONPATH: "." },
+          ...{ PATH: `${programs}:${process.env["PATH"]}`, PYTHONDONTWRITEBYTECODE: "", ...env },
+        },
+      };
+    },
+  };
+}
+
+const pythonRivals: readonly Contender[] = [
+  createBento("BentoML", {}, "as it is installed"),
+  createBento("BentoML, tuned", { TUNED: "1" }, "keeps the connections of its hops, no access log"),
+  {
+    ...{ name: "Ray Serve", workloads: allWorkloads, isPython: true },
+    note: "one replica each, max_ongoing_requests 300 and 0.1 CPU a replica; bodies are not checked",
+    async prepare(workload, port) {
+      const programs = await installPythonPackages("ray", ["ray[serve]==2.60.0", "numpy"]);
+      const args = ["on_ray.py", workload, String(port)];
+      const env = { RAY_USAGE_STATS_ENABLED: "0", PATH: `${programs}:${process.env["PATH"]}` };
+      return { command: join(programs, "python"), args, port, readyPath: "/readyz", cwd: python, env };
+    },
+  },
+  {
+    ...{ name: "Mosec, two stages", workloads: ["w1"], isPython: true },
+    note: "not the same shape: a line of stages, no service calls another; bodies are not checked",
+    async prepare(_, port) {
+      const programs = await installPythonPackages("mosec", ["mosec==0.9.8", "numpy"]);
+      const args = ["on_mosec.py", "--address", "127.0.0.1", "--port", String(port)];
+      return { command: join(programs, "python"), args, port, readyPath: "/", cwd: python };
+    },
+  },
+];
+
+export const contenders: readonly Contender[] = [...ekiben, ...nodeRivals, ...pythonRivals];
