@@ -1,5 +1,7 @@
+import { ServingError } from "../failure/serving-error.js";
+import { messageOf } from "../failure/to-serving-error.js";
 import type { Channel, ChannelReader } from "./channel.js";
-import { type Frame, frameBound, writeFrame } from "./frame.js";
+import { checkFrameSize, type Frame, frameBound, malformed, writeFrame } from "./frame.js";
 import { FrameReader } from "./frame-reader.js";
 
 /** Two joined ends in one thread, for tests: frames cross as bytes, a turn of the event loop later. */
@@ -16,6 +18,7 @@ class MemoryChannel implements Channel {
   #other: MemoryChannel | undefined;
   #reader: ChannelReader | undefined;
   #frames: FrameReader | undefined;
+  #reason: ServingError | undefined;
   #isEnded = false;
 
   join(other: MemoryChannel): void {
@@ -26,12 +29,15 @@ class MemoryChannel implements Channel {
     this.#reader = reader;
     this.#frames = new FrameReader(
       (frame) => reader.receive(frame),
-      () => new Uint8Array(),
+      (slab) => {
+        throw malformed(`slab ${slab} was never announced`);
+      },
     );
   }
 
   send(frame: Frame): boolean {
     if (this.#isEnded) return false;
+    checkFrameSize(frame);
     const bytes = Buffer.alloc(frameBound(frame, undefined));
     const length = writeFrame(frame, undefined, bytes, 0);
     setImmediate(() => this.#other?.take(bytes.subarray(0, length)));
@@ -46,12 +52,18 @@ class MemoryChannel implements Channel {
   }
 
   take(bytes: Buffer): void {
-    if (!this.#isEnded) this.#frames?.push(bytes);
+    if (this.#isEnded || this.#reason !== undefined) return;
+    try {
+      this.#frames?.push(bytes);
+    } catch (error) {
+      this.#reason = error instanceof ServingError ? error : malformed(messageOf(error));
+      this.close();
+    }
   }
 
   end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#reader?.closed(undefined);
+    this.#reader?.closed(this.#reason);
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
 import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
 import { newBytes } from "./new-bytes.js";
 
@@ -16,6 +16,7 @@ export class SlabReader {
   /** Opens a slab the other side has made, and takes its name away: a crash of both then leaves nothing behind. */
   add({ id, head: path }: Frame): void {
     if (this.#folder === undefined || !/^[0-9a-f]{24}$/.test(path)) throw malformed("it announces a slab that is none");
+    if (this.#files.has(id)) throw malformed(`it announces slab ${id} twice`);
     const full = `${this.#folder}/${path}`;
     try {
       this.#files.set(id, openSync(full, "r"));
@@ -25,10 +26,13 @@ export class SlabReader {
     }
   }
 
-  /** Copies a tail out of its slab, which may then be written again. */
+  /** Copies a tail out of its slab, which may then be written again. Takes no memory for more than the slab holds. */
   read(slab: number, byteLength: number): Uint8Array {
     const file = this.#files.get(slab);
     if (file === undefined) throw malformed(`slab ${slab} was never announced`);
+    if (this.#read.includes(slab)) throw malformed(`slab ${slab} is used again before it was released`);
+    const { size } = fstatSync(file);
+    if (size < byteLength) throw malformed(`slab ${slab} holds ${size} bytes, not ${byteLength}`);
     const tail = newBytes(byteLength);
     for (let at = 0; at < byteLength; ) {
       const count = readSync(file, tail, at, byteLength - at, at);

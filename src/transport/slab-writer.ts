@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { type Frame, frameKinds, noTails } from "./frame.js";
+import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
 
 /** Smaller tails travel in their frame: below this a file costs more than the socket. */
 export const minSlabBytes = 64 * 1024;
@@ -55,11 +55,12 @@ export class SlabWriter {
     return numbers;
   }
 
-  /** The other side has read these slabs. */
+  /** The other side has read these slabs. @throws {ServingError} `malformed_frame` for one that it has none of. */
   release({ head }: Frame): void {
     for (const text of head.split(" ")) {
       const slab = this.#slabs[Number(text) - 1];
-      if (slab === undefined) continue;
+      if (slab === undefined || slab.isFree)
+        throw malformed(`it releases slab ${text.slice(0, 40)}, which is not in use`);
       slab.isFree = true;
       slab.isShared = true;
     }

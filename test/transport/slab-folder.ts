@@ -1,0 +1,27 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+
+/** A folder in memory, removed at the end of the test that made it. */
+export interface SlabFolder extends Disposable {
+  readonly path: string;
+  /** Names of what is in it. */
+  list(): string[];
+}
+
+/** Why there can be none here; `false` where there can. */
+export const hasNoSlabs: string | false = (() => {
+  try {
+    createSlabFolder()[Symbol.dispose]();
+    return false;
+  } catch (error) {
+    return `no folder can be made in /dev/shm: ${(error as Error).message}`;
+  }
+})();
+
+export function createSlabFolder(): SlabFolder {
+  const path = mkdtempSync("/dev/shm/ekiben-test-");
+  return {
+    path,
+    list: () => (existsSync(path) ? readdirSync(path) : []),
+    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
