@@ -4,7 +4,7 @@ import { within } from "../base/within.js";
 import type { Edge } from "./edge.js";
 
 /** How long a connection that is open by now may take to bring a request: a way there, and some more. */
-const yieldLimitMs = 250;
+const yieldLimitMs = 500;
 
 /**
  * Leaves a shared socket to those who go on accepting on it.
