@@ -1,5 +1,6 @@
 // Who serves the workloads over HTTP: ekiben by placement, and its rivals.
 import { join } from "node:path";
+import { createEkibenCommand, placements } from "./ekiben-command.ts";
 import { installNodePackages, installPythonPackages } from "./rivals/install.ts";
 import type { ServerCommand } from "./server-process.ts";
 import type { WorkloadName } from "./workloads/workload.ts";
@@ -15,7 +16,6 @@ export interface Contender {
   readonly prepare: (workload: WorkloadName, port: number) => Promise<ServerCommand>;
 }
 
-const root = join(import.meta.dirname, "..");
 const rivals = join(import.meta.dirname, "rivals");
 const allWorkloads = ["w1", "w2", "w3", "w6"] as const;
 
@@ -25,19 +25,11 @@ const nodeFlags = runsTypeScript ? [] : ["--import", "tsx"];
 
 export const ekibenName = (placement: string): string => `ekiben, ${placement}`;
 
-/** Runs `ekiben serve` on a file of `workloads/`. */
-export function createEkibenCommand(file: string, placement: string, port: number): ServerCommand {
-  const service = join(import.meta.dirname, "workloads", `${file}.ts`);
-  const flags = ["--placement", placement, "--port", String(port), "--host", "127.0.0.1", "--no-http-access-log"];
-  const args = [join(root, "dist/cli/main.js"), "serve", service, ...flags];
-  return { command: process.execPath, args, port, readyPath: "/readyz", cwd: import.meta.dirname };
-}
-
-const ekiben: readonly Contender[] = ["process", "thread", "inline"].map((placement) => ({
+const ekiben: readonly Contender[] = placements.map((placement) => ({
   name: ekibenName(placement),
   workloads: allWorkloads,
   note: "all checks; no access log",
-  prepare: async (workload, port) => createEkibenCommand(workload, placement, port),
+  prepare: async (workload, port) => createEkibenCommand({ file: workload, placement, port }),
 }));
 
 interface NodeRival extends Pick<Contender, "name" | "workloads" | "note"> {

@@ -1,6 +1,7 @@
 // What a graph costs by placement: four services in a row, and one that asks four at once.
 import { compose } from "ekiben/testing";
 import { type CallFigures, callUnits, driveLoops } from "./closed-loops.ts";
+import { type Placement, placements } from "./ekiben-command.ts";
 import { Grid } from "./grid.ts";
 import { measureInTurn } from "./measure.ts";
 import { report } from "./report.ts";
@@ -9,7 +10,6 @@ import { A, D } from "./workloads/chain.ts";
 import { Centre } from "./workloads/fan-out.ts";
 
 const { seconds, rounds } = readSettings({ seconds: 2, rounds: 7 });
-const placements = ["inline", "thread", "process"] as const;
 const message = { text: "hello" };
 
 const grid = new Grid<CallFigures>(callUnits);
@@ -37,7 +37,7 @@ report("graph", {
 });
 
 /** The same three graphs by one placement, each service of them in a place of its own. */
-async function startGraphs(placement: (typeof placements)[number]) {
+async function startGraphs(placement: Placement) {
   const one = await compose(D, { placement });
   const chain = await compose(A, { placement });
   const fanOut = await compose(Centre, { placement });

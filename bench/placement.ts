@@ -1,6 +1,7 @@
 // What one hop costs by placement, beside the least that could carry it: bare frames and bare ports.
 import { compose } from "ekiben/testing";
 import { type CallFigures, callUnits, driveLoops } from "./closed-loops.ts";
+import { placements } from "./ekiben-command.ts";
 import { Grid } from "./grid.ts";
 import { measureInTurn } from "./measure.ts";
 import { report } from "./report.ts";
@@ -9,7 +10,6 @@ import { pickParts, readSettings } from "./settings.ts";
 import { Caller, messages } from "./workloads/hop.ts";
 
 const { seconds, rounds } = readSettings({ seconds: 2, rounds: 7 });
-const placements = ["inline", "thread", "process"] as const;
 const loads = { small: [1, 16, 64], picture: [1, 16] } as const;
 const titles = { small: "small", picture: "602 kB" } as const;
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { api, currentCall, depends, Service } from "ekiben";
 import { z } from "zod";
+import { readMachineClock } from "../machine-clock.ts";
 
 const Milliseconds = z.object({ ms: z.number() });
 const Seen = z.object({
@@ -12,18 +13,20 @@ const Seen = z.object({
   cancelledAt: z.number(),
 });
 
-/** Milliseconds since the machine started: the same in all of its processes. */
-export const readMachineClock = (): number => Number(process.hrtime.bigint()) / 1e6;
+async function work({ ms }: { ms: number }) {
+  await sleep(ms);
+  return { ms };
+}
 
 export class Last extends Service() {
   #seen = { calls: 0, cancelledAt: 0 };
 
   pid = api({ output: z.int() }, () => process.pid);
 
-  work = api({ input: Milliseconds, output: Milliseconds }, async ({ ms }) => {
-    await sleep(ms);
-    return { ms };
-  });
+  work = api({ input: Milliseconds, output: Milliseconds }, work);
+
+  /** The same, but whoever loses a call may make it again. */
+  repeatable = api({ input: Milliseconds, output: Milliseconds, idempotent: true }, work);
 
   /** Waits until it is cancelled. */
   hold = api({ output: Seen }, async () => {
@@ -56,6 +59,8 @@ export class First extends Service() {
   hold = api({ output: Seen }, () => this.second.hold());
 
   work = api({ input: Milliseconds, output: Milliseconds }, (input) => this.last.work(input));
+
+  repeatable = api({ input: Milliseconds, output: Milliseconds }, (input) => this.last.repeatable(input));
 
   pid = api({ output: z.int() }, () => this.last.pid());
 

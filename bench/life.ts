@@ -1,0 +1,54 @@
+// What the life of an app costs: its start and its memory, a replica that is killed, a client that goes away.
+import { placements, startEkiben } from "./ekiben-command.ts";
+import { Grid } from "./grid.ts";
+import { type KillFigures, killUnits, measureKill, type Victim } from "./life/kill.ts";
+import { measureLeave } from "./life/leave.ts";
+import { measureStart, type StartFigures, startUnits } from "./life/start.ts";
+import { measureInTurn } from "./measure.ts";
+import { createRow, report } from "./report.ts";
+import { pickParts, readSettings } from "./settings.ts";
+
+const { rounds } = readSettings({ seconds: 1, rounds: 5 });
+const parts = { start: reportStart, kill: reportKill, leave: reportLeave } as const;
+for (const part of pickParts(Object.keys(parts) as (keyof typeof parts)[])) await parts[part]();
+
+async function reportStart(): Promise<void> {
+  const grid = new Grid<StartFigures>(startUnits);
+  const contestants = placements.map((placement) => ({ name: placement, round: () => measureStart(placement) }));
+  grid.add("five services", await measureInTurn(contestants, rounds));
+  report("life-start", {
+    ...{ rows: grid.rows, tables: [grid.table], verdicts: [] },
+    setup: { rounds, services: "workloads/fan-out.ts", memory: "a second after the app was ready" },
+  });
+}
+
+async function reportKill(): Promise<void> {
+  const victims: readonly (Victim & { readonly name: string })[] = [
+    { name: "the only replica", api: "work", replicas: 1 },
+    { name: "one of two replicas", api: "work", replicas: 2 },
+    { name: "the only replica, calls may be repeated", api: "repeatable", replicas: 1 },
+    { name: "one of two replicas, calls may be repeated", api: "repeatable", replicas: 2 },
+  ];
+  const grid = new Grid<KillFigures>(killUnits);
+  const contestants = victims.map((victim) => ({ name: victim.name, round: () => measureKill(victim) }));
+  grid.add("SIGKILL", await measureInTurn(contestants, rounds));
+  report("life-kill", {
+    ...{ rows: grid.rows, tables: [grid.table], verdicts: [] },
+    setup: { rounds, load: "a request of 100 ms each 20 ms", services: "workloads/faults.ts" },
+  });
+}
+
+async function reportLeave(): Promise<void> {
+  const servers = await Promise.all(placements.map((placement) => startEkiben({ file: "faults", placement })));
+  try {
+    const contestants = servers.map((server, index) => ({
+      name: `${placements[index]}: from the client's leaving to the last service's signal, three hops away`,
+      round: () => measureLeave(server),
+    }));
+    const figures = await measureInTurn(contestants, rounds);
+    const rows = [...figures].map(([name, values]) => createRow(name, "ms", values));
+    report("life-leave", { rows, verdicts: [], setup: { rounds, services: "workloads/faults.ts" } });
+  } finally {
+    await Promise.all(servers.map((server) => server.stop()));
+  }
+}

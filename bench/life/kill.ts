@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { startEkiben } from "../ekiben-command.ts";
+import type { Units } from "../grid.ts";
+import type { ServerProcess } from "../server-process.ts";
+
+/** What clients saw when a replica that served them was killed. Times in milliseconds from the kill. */
+export type KillFigures = {
+  /** Requests whose answer was awaited when the replica was killed. */
+  readonly inFlight: number;
+  /** Until each of those was answered, well or badly. */
+  readonly settledMs: number;
+  readonly lostInFlight: number;
+  /** Until the first good answer to a request that was sent after the kill. */
+  readonly goodAgainMs: number;
+  /** The longest that a request sent after the kill waited for its good answer. */
+  readonly slowestMs: number;
+  /** Requests sent after the kill that failed. */
+  readonly failedAfter: number;
+};
+
+export const killUnits: Units<KillFigures> = {
+  inFlight: ["in flight at the kill", ""],
+  settledMs: ["all of those answered", "ms"],
+  lostInFlight: ["of those failed", ""],
+  goodAgainMs: ["good answers again", "ms"],
+  slowestMs: ["longest wait after", "ms"],
+  failedAfter: ["failed after", ""],
+};
+
+interface Request {
+  readonly sentAt: number;
+  answeredAt: number;
+  isGood: boolean;
+}
+
+/** How long one request works, and how often one is sent: about five are in flight. */
+const workMs = 100;
+const everyMs = 20;
+const beforeMs = 1000;
+const afterMs = 3000;
+
+/** What a kill is tried on. */
+export interface Victim {
+  readonly api: "work" | "repeatable";
+  readonly replicas: number;
+}
+
+/** Sends requests at a steady rate and kills, with SIGKILL, one replica of the service that does the work. */
+export async function measureKill({ api, replicas }: Victim): Promise<KillFigures> {
+  const flags = ["--replicas", `Last=${replicas}`];
+  await using server = await startEkiben({ file: "faults", placement: "process", flags });
+  const pid = (await (await fetch(`${server.url}/pid`, { method: "POST" })).json()) as number;
+  if (pid === server.listProcesses()[0]) throw new Error("the replica has no process of its own");
+  await send(server, api);
+
+  const requests: Request[] = [];
+  const answers: Promise<void>[] = [];
+  const begun = performance.now();
+  let killedAt = Number.POSITIVE_INFINITY;
+  for (let now = begun; now - begun < beforeMs + afterMs; now = performance.now()) {
+    if (now - begun >= beforeMs && killedAt > now) {
+      process.kill(pid, "SIGKILL");
+      killedAt = performance.now();
+    }
+    const request = { sentAt: performance.now(), answeredAt: Number.POSITIVE_INFINITY, isGood: false };
+    requests.push(request);
+    answers.push(follow(request, send(server, api)));
+    await sleep(everyMs);
+  }
+  await Promise.all(answers);
+  return summarize(requests, killedAt);
+}
+
+function summarize(requests: readonly Request[], killedAt: number): KillFigures {
+  const inFlight = requests.filter(({ sentAt, answeredAt }) => sentAt < killedAt && answeredAt > killedAt);
+  const later = requests.filter(({ sentAt }) => sentAt > killedAt);
+  const good = later.filter(({ isGood }) => isGood);
+  return {
+    inFlight: inFlight.length,
+    settledMs: Math.max(...inFlight.map(({ answeredAt }) => answeredAt - killedAt)),
+    lostInFlight: inFlight.filter(({ isGood }) => !isGood).length,
+    goodAgainMs: Math.min(...good.map(({ answeredAt }) => answeredAt - killedAt)),
+    slowestMs: Math.max(...good.map(({ sentAt, answeredAt }) => answeredAt - sentAt)),
+    failedAfter: later.length - good.length,
+  };
+}
+
+async function follow(request: Request, answer: Promise<boolean>): Promise<void> {
+  request.isGood = await answer;
+  request.answeredAt = performance.now();
+}
+
+/** Whether it was answered well. */
+async function send(server: ServerProcess, api: string): Promise<boolean> {
+  const headers = { "content-type": "application/json" };
+  try {
+    const response = await fetch(`${server.url}/${api}`, {
+      ...{ method: "POST", headers, body: JSON.stringify({ ms: workMs }) },
+      signal: AbortSignal.timeout(15_000),
+    });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
