@@ -20,6 +20,7 @@ export class Asker<Answers> {
   readonly #send: (number: number, what: keyof Answers) => void;
   readonly #open = new Map<number, Question>();
   #last = 0;
+  #failure: Error | undefined;
 
   constructor(clock: Clock, send: (number: number, what: keyof Answers) => void) {
     this.#clock = clock;
@@ -28,6 +29,7 @@ export class Asker<Answers> {
 
   /** @throws {Error} when the other side fails, ends, or does not answer within `limitMs`. */
   ask<What extends keyof Answers>(what: What, limitMs: number): Promise<Answers[What]> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const number = ++this.#last;
     return new Promise((resolve, reject) => {
       const timer = this.#clock.setTimer(() => {
@@ -48,13 +50,15 @@ export class Asker<Answers> {
     else question.reject(new Error(error));
   }
 
-  /** The other side is gone. */
+  /** The other side is gone: what was asked fails, and what will be. */
   fail(error: unknown): void {
+    const failure = error instanceof Error ? error : new Error(messageOf(error));
+    this.#failure = failure;
     const questions = [...this.#open.values()];
     this.#open.clear();
     for (const { timer, reject } of questions) {
       timer.clear();
-      reject(error instanceof Error ? error : new Error(messageOf(error)));
+      reject(failure);
     }
   }
 }

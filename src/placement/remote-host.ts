@@ -12,7 +12,7 @@ import type { CallerResidence, Offer, Pulse, ReplicaHost } from "./placement.js"
 
 // The parent's view of a replica in another thread or process.
 //
-// H1  Whatever is awaited of the other side also ends when that side ends.
+// H1  Whatever is awaited of the other side also ends when that side ends, or has ended before.
 // H2  `ended` resolves only for an end nobody asked for.
 
 /** The thread or process a replica runs in. */
@@ -56,7 +56,9 @@ export class RemoteHost implements ReplicaHost {
   readonly #exited = createDeferred<string>();
   readonly #awaited = new Map<FromReplica["kind"], ReturnType<typeof createDeferred<void>>>();
   #runner: Runner | undefined;
-  #hasExited = false;
+  /** What is awaited of it from now on fails with this. */
+  #exit: ServingError | undefined;
+  #isStarted = false;
   #isEnding = false;
 
   constructor(createRunner: () => Runner, parts: RemoteHostParts) {
@@ -79,9 +81,13 @@ export class RemoteHost implements ReplicaHost {
     if (signal.aborted) throw fail("start_aborted", { service: this.#parts.order.service });
     const runner = this.#createRunner();
     this.#runner = runner;
-    runner.onExit((how) => this.#exit(how));
+    const abortStart = () => this.#abortStart();
+    signal.addEventListener("abort", abortStart, { once: true });
+    runner.onExit((how) => {
+      signal.removeEventListener("abort", abortStart);
+      this.#noteExit(how);
+    });
     runner.onMessage((message) => this.#receive(message));
-    signal.addEventListener("abort", () => this.#abortStart(), { once: true });
     const loaded = this.#await("loaded");
     this.#send({ kind: "load", order: this.#parts.order });
     await this.#limit(loaded, loadLimitMs);
@@ -95,8 +101,6 @@ export class RemoteHost implements ReplicaHost {
     await this.#limit(started, this.#parts.startTimeoutMs + 5_000);
     this.#isStarted = true;
   }
-
-  #isStarted = false;
 
   offerTo(caller: CallerResidence): Offer {
     const { address } = this.#parts.order;
@@ -135,7 +139,7 @@ export class RemoteHost implements ReplicaHost {
 
   async drain(): Promise<void> {
     this.#isEnding = true;
-    if (this.#hasExited || this.#runner === undefined) return;
+    if (this.#exit !== undefined || this.#runner === undefined) return;
     const drained = this.#await("drained");
     this.#send({ kind: "drain", limitMs: this.#parts.drainTimeoutMs });
     const { clock, drainTimeoutMs } = this.#parts;
@@ -145,7 +149,7 @@ export class RemoteHost implements ReplicaHost {
 
   async stop(): Promise<void> {
     this.#isEnding = true;
-    if (this.#hasExited || this.#runner === undefined) return;
+    if (this.#exit !== undefined || this.#runner === undefined) return;
     this.#send({ kind: "stop" });
     await within(this.#parts.clock, stopLimitMs, this.#exited.promise, () => {
       this.#parts.log.warn(
@@ -169,11 +173,14 @@ export class RemoteHost implements ReplicaHost {
   }
 
   #send(message: ToReplica, handle?: unknown): void {
-    if (!this.#hasExited) this.#runner?.send(message, handle);
+    if (this.#exit === undefined) this.#runner?.send(message, handle);
   }
 
   #await(kind: FromReplica["kind"]): Promise<void> {
+    if (this.#exit !== undefined) return Promise.reject(this.#exit);
     const awaited = createDeferred<void>();
+    // Should the message that asks for it fail, nobody awaits this.
+    awaited.promise.catch(() => {});
     this.#awaited.set(kind, awaited);
     return awaited.promise;
   }
@@ -213,10 +220,10 @@ export class RemoteHost implements ReplicaHost {
     );
   }
 
-  #exit(how: string): void {
-    this.#hasExited = true;
+  #noteExit(how: string): void {
     const { id: replica, service } = this.#parts.order;
     const error = fail("replica_ended", { replica, how }, { service });
+    this.#exit = error;
     this.#failAwaited(error);
     this.#asker.fail(error);
     this.#exited.resolve(how);

@@ -3,13 +3,15 @@ import type { DeploymentPlan } from "../graph/plan.js";
 import type { ServiceReadiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { decideReplicas, emptyAutoscaleState } from "./autoscale.js";
-import { ReplicaSeat, type SeatParts } from "./replica-seat.js";
+import type { SeatParts } from "./replica-life.js";
+import { ReplicaSeat } from "./replica-seat.js";
 
 // The replicas of one service.
 //
 // D1  A replica leaves the board before it is asked to drain or to stop.
 // D2  The number of replicas stays between the plan's bounds.
 // D3  The service has failed only when every one of its places is given up.
+// D4  A replica there is no more need for, or that could not be added, is a replica of the service until it has stopped.
 
 /** How often the load of a service that scales is looked at. */
 const scaleIntervalMs = 1_000;
@@ -18,15 +20,19 @@ export class Deployment {
   readonly plan: DeploymentPlan;
   readonly #parts: SeatParts;
   readonly #seats: ReplicaSeat[] = [];
+  /** Places that are given back and not empty yet. */
+  readonly #leaving = new Set<ReplicaSeat>();
   #scaling: Timer | undefined;
   #load = emptyAutoscaleState;
+  /** After a replica that could not be added there is none before that. */
+  #nextGrowthAt = Number.NEGATIVE_INFINITY;
   #isStopping = false;
 
   constructor(plan: DeploymentPlan, parts: SeatParts) {
     this.plan = plan;
     this.#parts = parts;
     for (let index = 0; index < plan.replicas; index++) this.#addSeat(index);
-    parts.board.plan(this.service, plan.replicas);
+    this.#tellPlanned();
   }
 
   get service(): string {
@@ -43,7 +49,7 @@ export class Deployment {
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
     const { min, max } = this.plan.settings.replicas;
-    if (max > min && this.plan.residence !== "root") this.#watchLoad();
+    if (max > min && this.plan.residence !== "root" && !this.#isStopping) this.#watchLoad();
   }
 
   /** Ends one replica as a crash would; resolves when another has taken its place. */
@@ -56,14 +62,20 @@ export class Deployment {
     await seat.whenSettled();
   }
 
+  /** Ends starts that have not come to their end; replicas that run are left alone. */
+  callOff(): void {
+    this.#halt();
+    for (const seat of this.#seats) seat.callOff();
+  }
+
   async drain(): Promise<void> {
     this.#halt();
-    await Promise.all(this.#seats.map((seat) => seat.drain()));
+    await Promise.all([...this.#seats, ...this.#leaving].map((seat) => seat.drain()));
   }
 
   async stop(): Promise<void> {
     this.#halt();
-    await Promise.all(this.#seats.map((seat) => seat.stop()));
+    await Promise.all([...this.#seats, ...this.#leaving].map((seat) => seat.stop()));
   }
 
   async readiness(): Promise<ServiceReadiness> {
@@ -101,32 +113,50 @@ export class Deployment {
 
   #scale(): void {
     const inFlight = this.#seats.reduce((sum, seat) => sum + seat.inFlight, 0);
-    const observation = { now: this.#parts.clock.now(), inFlight, replicas: this.#seats.length };
+    const { clock } = this.#parts;
+    const observation = { now: clock.now(), inFlight, replicas: this.#seats.length };
     const { wanted, state } = decideReplicas(this.#load, observation, this.plan.settings.replicas);
     this.#load = state;
-    if (wanted === this.#seats.length) return;
+    if (wanted === this.#seats.length || (wanted > this.#seats.length && clock.now() < this.#nextGrowthAt)) return;
     this.#parts.log.info(
       { service: this.service, from: this.#seats.length, to: wanted, inFlight },
       `${this.service} has ${inFlight} calls in flight; ${wanted} replicas are wanted`,
     );
     while (this.#seats.length < wanted) this.#grow();
     while (this.#seats.length > wanted) this.#shrink();
-    this.#parts.board.plan(this.service, wanted);
+    this.#tellPlanned();
   }
 
   #grow(): void {
     const index = this.#seats.reduce((highest, seat) => Math.max(highest, seat.index), -1) + 1;
     const seat = this.#addSeat(index);
     seat.start(Promise.resolve()).catch((error: unknown) => {
+      const at = this.#seats.indexOf(seat);
+      // It was called off: there is no more need for it, or for any.
+      if (at < 0 || this.#isStopping) return;
       this.#parts.log.error({ err: error, replica: seat.id }, "one more replica could not be started");
-      this.#seats.splice(this.#seats.indexOf(seat), 1);
-      void seat.stop();
+      this.#nextGrowthAt = this.#parts.clock.now() + this.plan.settings.restart.maxBackoffMs;
+      this.#seats.splice(at, 1);
+      this.#tellPlanned();
+      this.#giveBack(seat, seat.stop());
     });
   }
 
   #shrink(): void {
     const seat = this.#seats.pop() as ReplicaSeat;
-    void seat.drain().then(() => seat.stop());
+    this.#giveBack(
+      seat,
+      seat.drain().then(() => seat.stop()),
+    );
+  }
+
+  #giveBack(seat: ReplicaSeat, emptied: Promise<void>): void {
+    this.#leaving.add(seat);
+    void emptied.finally(() => this.#leaving.delete(seat));
+  }
+
+  #tellPlanned(): void {
+    this.#parts.board.plan(this.service, this.#seats.length);
   }
 
   #halt(): void {

@@ -13,12 +13,15 @@ export interface HeartbeatParts {
   readonly onStuck: (silentMs: number) => void;
 }
 
-/** Asks a replica whether its event loop turns: one question at a time, the next only after the answer. */
+/**
+ * Asks a replica whether its event loop turns: one question at a time, the next only after the answer.
+ *
+ * Silence is told by the clock alone. A question also fails when the replica ends, and its end says more than its silence.
+ */
 export class Heartbeat {
   readonly #host: ReplicaHost;
   readonly #parts: HeartbeatParts;
-  #timer: Timer | undefined;
-  #silence: Timer | undefined;
+  #timers: readonly Timer[] = [];
   #isStopped = false;
 
   constructor(host: ReplicaHost, parts: HeartbeatParts) {
@@ -28,27 +31,32 @@ export class Heartbeat {
 
   start(): void {
     const { clock, settings, onSilent, onStuck, onPulse } = this.#parts;
-    const asked = this.#host.pulse(settings.replaceAfterMs);
+    const { intervalMs, outAfterMs, replaceAfterMs } = settings;
+    const asked = this.#host.pulse(replaceAfterMs);
     // A replica in this very thread can't be asked: who would ask is as busy as it is.
     if (asked === undefined) return;
-    this.#silence = clock.setTimer(onSilent, settings.outAfterMs);
+    this.#timers = [
+      clock.setTimer(onSilent, outAfterMs),
+      clock.setTimer(() => onStuck(replaceAfterMs), replaceAfterMs),
+    ];
     asked.then(
       (pulse) => {
-        this.#silence?.clear();
+        this.#clear();
         if (this.#isStopped) return;
+        this.#timers = [clock.setTimer(() => this.start(), intervalMs)];
         onPulse(pulse);
-        this.#timer = clock.setTimer(() => this.start(), settings.intervalMs);
       },
-      () => {
-        this.#silence?.clear();
-        if (!this.#isStopped) onStuck(settings.replaceAfterMs);
-      },
+      () => {},
     );
   }
 
   stop(): void {
     this.#isStopped = true;
-    this.#timer?.clear();
-    this.#silence?.clear();
+    this.#clear();
+  }
+
+  #clear(): void {
+    for (const timer of this.#timers) timer.clear();
+    this.#timers = [];
   }
 }

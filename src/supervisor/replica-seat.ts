@@ -1,13 +1,10 @@
-import type { Clock, Timer } from "../base/clock.js";
-import type { Logger } from "../base/logger.js";
-import type { ServingError } from "../failure/serving-error.js";
-import { toServingError } from "../failure/to-serving-error.js";
+import type { Timer } from "../base/clock.js";
+import { fail } from "../failure/fail.js";
+import { messageOf, toServingError } from "../failure/to-serving-error.js";
 import type { DeploymentPlan } from "../graph/plan.js";
-import type { LinkNotice } from "../placement/control.js";
-import type { CallerResidence, Pulse, ReplicaHost } from "../placement/placement.js";
+import type { Pulse, ReplicaHost } from "../placement/placement.js";
 import { Heartbeat } from "./heartbeat.js";
-import type { LinkBoard, LinkSubscriber } from "./link-board.js";
-import type { OnProgress } from "./progress.js";
+import { ReplicaLife, type SeatParts } from "./replica-life.js";
 import { describeState, isOver, moveTo, type ReplicaState } from "./replica-state.js";
 import { emptyHistory, nextRestart } from "./restart-policy.js";
 
@@ -15,25 +12,9 @@ import { emptyHistory, nextRestart } from "./restart-policy.js";
 //
 // P1  A replica is on the board only while it is ready.
 // P2  A replica that ends unasked is followed by another as the restart policy says; nothing else of the app is touched.
-// P3  After `stop` nothing is started any more.
-// P4  One that holds too much memory is drained only when another is ready in its place.
-
-/** What a place needs of its surroundings. */
-export interface SeatParts {
-  readonly createHost: (plan: DeploymentPlan, index: number) => ReplicaHost;
-  readonly board: LinkBoard;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly onProgress: OnProgress;
-  /** The last step of a start: the edge of an entry replica begins to listen. */
-  readonly finishStart?: (host: ReplicaHost, service: string) => Promise<void>;
-}
-
-/** A host and its subscription to the links of what it calls. */
-interface Life {
-  readonly host: ReplicaHost;
-  readonly subscriber: LinkSubscriber;
-}
+// P3  After `stop` nothing is started any more; when it has resolved nothing of the place is left, no timer either.
+// P4  One that holds too much memory is drained only when another is ready in its place. Should it end before that, the
+//     other is its successor: two are never started for one place.
 
 export class ReplicaSeat {
   readonly id: string;
@@ -43,13 +24,21 @@ export class ReplicaSeat {
   readonly #abort = new AbortController();
   readonly #onFailed: () => void;
   #state: ReplicaState = { kind: "new" };
-  #life: Life | undefined;
+  /** The replica in the place. */
+  #life: ReplicaLife | undefined;
+  /** All that have started and not ended: the one in the place, and one that makes room for it. */
+  readonly #lives = new Set<ReplicaLife>();
+  /** Starts and retirements under way; none of these promises rejects. */
+  readonly #work = new Set<Promise<unknown>>();
+  #replacement: Promise<ReplicaLife> | undefined;
+  /** The memory of the replica is nobody's business before that. */
+  #nextReplacementAt = Number.NEGATIVE_INFINITY;
   #history = emptyHistory;
   #timer: Timer | undefined;
   #heartbeat: Heartbeat | undefined;
   #pulse: Pulse | undefined;
-  #isReplacing = false;
-  #endReason: string | undefined;
+  #draining: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
   #waiters: (() => void)[] = [];
 
   /** @param onFailed Called when this place is given up. */
@@ -89,13 +78,15 @@ export class ReplicaSeat {
       calleeFailure = error;
     });
     try {
-      const life = await this.#begin(calleesStarted, () => onProgress({ kind: "starting", service, replica: this.id }));
-      this.#becomeReady(life);
+      this.#becomeReady(
+        await this.#begin(calleesStarted, () => onProgress({ kind: "starting", service, replica: this.id })),
+      );
       onProgress({ kind: "started", service, replica: this.id, ms: clock.now() - begun });
     } catch (thrown) {
+      if (isOver(this.#state)) throw this.#calledOff();
       const error = toServingError(thrown, service, "");
       const hook = (error.details["hook"] as string | undefined) ?? "start";
-      const isOwnFault = thrown !== calleeFailure && error.id !== "start_aborted";
+      const isOwnFault = thrown !== calleeFailure;
       if (isOwnFault) onProgress({ kind: "failed", service, replica: this.id, hook, error, ms: clock.now() - begun });
       throw error;
     }
@@ -106,9 +97,9 @@ export class ReplicaSeat {
     return this.#state.kind === "ready" && (await this.#life?.host.isReady()) === true;
   }
 
-  /** Resolves when the place is filled again, or given up. */
+  /** Resolves when the place is filled again, or never will be. */
   async whenSettled(): Promise<void> {
-    if (this.#state.kind === "ready" || this.#state.kind === "failed") return;
+    if (this.#state.kind === "ready" || this.#state.kind === "failed" || isOver(this.#state)) return;
     await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 
@@ -117,26 +108,38 @@ export class ReplicaSeat {
     this.#life?.host.kill();
   }
 
-  async drain(): Promise<void> {
-    if (isOver(this.#state)) return;
+  /** Ends a start or a wait for one; a replica that runs is left alone. */
+  callOff(): void {
+    if (this.#life !== undefined || isOver(this.#state)) return;
     this.#move({ kind: "draining" });
     this.#halt();
-    const life = this.#life;
-    if (life === undefined) return;
-    this.#parts.board.withdraw(this.#plan.descriptor.name, life.host);
-    await life.host.drain();
   }
 
-  async stop(): Promise<void> {
-    if (this.#state.kind === "stopped") return;
+  /** Takes no new call; resolves when the last one has ended. Repeated calls share one drain. */
+  drain(): Promise<void> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
+  }
+
+  /** Repeated calls share one stop. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #drain(): Promise<void> {
+    if (!isOver(this.#state)) this.#move({ kind: "draining" });
+    this.#halt();
+    this.#life?.withdraw();
+    await Promise.all([this.#life?.host.drain(), ...this.#work]);
+  }
+
+  async #stop(): Promise<void> {
     this.#move({ kind: "stopped" });
     this.#halt();
-    const life = this.#life;
     this.#life = undefined;
-    if (life === undefined) return;
-    this.#parts.board.withdraw(this.#plan.descriptor.name, life.host);
-    this.#parts.board.unsubscribe(life.subscriber);
-    await life.host.stop();
+    await Promise.all([...this.#lives].map((life) => life.stop()));
+    await Promise.all(this.#work);
   }
 
   /** Nothing is begun from here on. */
@@ -147,43 +150,30 @@ export class ReplicaSeat {
     this.#settle();
   }
 
-  async #begin(calleesStarted: Promise<unknown>, onStart: () => void): Promise<Life> {
-    const { createHost, board, finishStart } = this.#parts;
-    const { residence, remoteCallees } = this.#plan;
-    const host = createHost(this.#plan, this.index);
-    const subscriber: LinkSubscriber = {
-      residence: residence as CallerResidence,
-      services: new Set(residence === "root" ? [] : remoteCallees),
-      notify: (notice) => host.notify(notice as LinkNotice),
+  #begin(calleesStarted: Promise<unknown> = Promise.resolve(), onStart = () => {}): Promise<ReplicaLife> {
+    const begin = async () => {
+      const life = new ReplicaLife(this.#plan, this.index, this.#parts);
+      await life.start({ signal: this.#abort.signal, calleesStarted, onStart });
+      if (isOver(this.#state)) {
+        await life.stop();
+        throw this.#calledOff();
+      }
+      this.#lives.add(life);
+      return life;
     };
-    try {
-      await Promise.all([host.load(this.#abort.signal), calleesStarted]);
-      onStart();
-      await host.start(board.subscribe(subscriber) as LinkNotice[], this.#abort.signal);
-      await finishStart?.(host, this.#plan.descriptor.name);
-      return { host, subscriber };
-    } catch (error) {
-      board.unsubscribe(subscriber);
-      await host.stop();
-      throw error;
-    }
+    return this.#note(begin());
   }
 
-  #becomeReady(life: Life): void {
-    const { board, clock } = this.#parts;
-    const { host } = life;
-    const service = this.#plan.descriptor.name;
-    if (isOver(this.#state)) {
-      board.unsubscribe(life.subscriber);
-      void host.stop();
-      return;
-    }
+  #becomeReady(life: ReplicaLife): void {
+    if (isOver(this.#state)) throw this.#calledOff();
+    const { clock } = this.#parts;
     this.#life = life;
-    if (this.#state.kind !== "ready") this.#move({ kind: "ready", since: clock.now() });
-    board.announce(service, host);
-    void host.ended.then((how) => this.#end(life, how));
+    this.#pulse = undefined;
+    this.#move({ kind: "ready", since: clock.now() });
+    life.announce();
+    void life.host.ended.then((how) => this.#end(life, how));
     this.#heartbeat?.stop();
-    this.#heartbeat = new Heartbeat(host, {
+    this.#heartbeat = new Heartbeat(life.host, {
       settings: this.#plan.settings.liveness,
       clock,
       onPulse: (pulse) => this.#read(life, pulse),
@@ -194,75 +184,80 @@ export class ReplicaSeat {
     this.#settle();
   }
 
-  #read(life: Life, pulse: Pulse): void {
+  #read(life: ReplicaLife, pulse: Pulse): void {
     this.#pulse = pulse;
     if (this.#state.kind === "out") {
       this.#move({ kind: "ready", since: this.#state.since });
       this.#parts.log.info({ replica: this.id }, "the replica answers again and gets calls");
-      this.#parts.board.announce(this.#plan.descriptor.name, life.host);
+      life.announce();
     }
     const { memoryBytes } = this.#plan.settings.resources;
-    if (this.#plan.residence === "process" && pulse.residentBytes > memoryBytes) {
-      void this.#replaceLarge(life, pulse.residentBytes, memoryBytes);
-    }
+    const isTooLarge = this.#plan.residence === "process" && pulse.residentBytes > memoryBytes;
+    if (isTooLarge) void this.#replaceLarge(life, pulse.residentBytes);
   }
 
-  #takeOut({ host }: Life): void {
+  #takeOut(life: ReplicaLife): void {
     if (this.#state.kind !== "ready") return;
     this.#move({ kind: "out", since: this.#state.since });
     const { outAfterMs } = this.#plan.settings.liveness;
     this.#parts.log.warn({ replica: this.id, outAfterMs }, "the replica does not answer and gets no new calls");
-    this.#parts.board.withdraw(this.#plan.descriptor.name, host);
+    life.withdraw();
   }
 
-  #replaceStuck({ host }: Life, silentMs: number): void {
-    this.#endReason = `did not answer for ${silentMs} ms and was killed`;
-    host.kill();
+  #replaceStuck(life: ReplicaLife, silentMs: number): void {
+    life.endReason = `did not answer for ${silentMs} ms and was killed`;
+    life.host.kill();
   }
 
-  async #replaceLarge(old: Life, residentBytes: number, memoryBytes: number): Promise<void> {
-    if (this.#isReplacing || this.#life !== old) return;
-    this.#isReplacing = true;
-    const { log, board } = this.#parts;
-    const fields = { replica: this.id, residentBytes, memoryBytes };
+  async #replaceLarge(old: ReplicaLife, residentBytes: number): Promise<void> {
+    const { log, clock } = this.#parts;
+    if (clock.now() < this.#nextReplacementAt) return;
+    this.#nextReplacementAt = Number.POSITIVE_INFINITY;
+    const { resources, restart } = this.#plan.settings;
+    const fields = { replica: this.id, residentBytes, memoryBytes: resources.memoryBytes };
     log.warn(fields, "the replica holds more memory than it may; another takes its place");
+    this.#replacement = this.#begin();
     try {
-      const life = await this.#begin(Promise.resolve(), () => {});
-      this.#life = undefined;
-      this.#becomeReady(life);
-      await old.host.drain();
-      board.unsubscribe(old.subscriber);
-      await old.host.stop();
-      this.#isReplacing = false;
+      const life = await this.#replacement.finally(() => {
+        this.#replacement = undefined;
+      });
+      // Where the old one has ended by itself, its restart has taken the new one over.
+      if (this.#life === old) {
+        this.#becomeReady(life);
+        await this.#note(this.#retire(old));
+      }
     } catch (error) {
-      log.error({ ...fields, err: error }, "no other replica could be started; this one goes on");
-      const { maxBackoffMs } = this.#plan.settings.restart;
-      this.#timer = this.#parts.clock.setTimer(() => {
-        this.#isReplacing = false;
-      }, maxBackoffMs);
+      if (this.#life === old && !isOver(this.#state)) {
+        log.error({ ...fields, err: error }, "no other replica could be started; this one goes on");
+      }
     }
+    this.#nextReplacementAt = clock.now() + restart.maxBackoffMs;
   }
 
-  #end(life: Life, how: string): void {
-    this.#parts.board.unsubscribe(life.subscriber);
+  async #retire(life: ReplicaLife): Promise<void> {
+    await life.host.drain();
+    await life.stop();
+    this.#lives.delete(life);
+  }
+
+  #end(life: ReplicaLife, how: string): void {
+    this.#lives.delete(life);
+    life.leave();
     if (this.#life !== life) return;
-    const { board, clock } = this.#parts;
     this.#life = undefined;
     this.#pulse = undefined;
     this.#heartbeat?.stop();
-    board.withdraw(this.#plan.descriptor.name, life.host);
     if (isOver(this.#state)) return;
-    const readyForMs = "since" in this.#state ? clock.now() - this.#state.since : undefined;
-    const reason = this.#endReason ?? how;
-    this.#endReason = undefined;
-    this.#restartAfter(reason, readyForMs);
+    const readyForMs = "since" in this.#state ? this.#parts.clock.now() - this.#state.since : undefined;
+    this.#restartAfter(life.endReason ?? how, readyForMs);
   }
 
   #restartAfter(reason: string, readyForMs: number | undefined): void {
     const { log, clock } = this.#parts;
     const next = nextRestart(this.#plan.settings.restart, this.#history, { readyForMs });
     const replica = this.id;
-    if (next.kind === "give-up") {
+    const hasReplacement = this.#replacement !== undefined;
+    if (next.kind === "give-up" && !hasReplacement) {
       const { attempts } = next;
       this.#move({ kind: "failed", reason, attempts });
       log.error({ replica, attempts, reason }, `${replica} ${reason}; it is given up and not started again`);
@@ -270,26 +265,24 @@ export class ReplicaSeat {
       this.#onFailed();
       return;
     }
-    const { delayMs } = next;
-    this.#history = next.history;
+    if (next.kind === "restart") this.#history = next.history;
+    const delayMs = next.kind === "restart" && !hasReplacement ? next.delayMs : 0;
     this.#move({ kind: "waiting", reason, delayMs });
     log.warn({ replica, delayMs, readyForMs }, `${replica} ${reason}; it is started again`);
-    if (delayMs === 0) this.#restart();
-    else this.#timer = clock.setTimer(() => this.#restart(), delayMs, true);
+    if (delayMs === 0) void this.#restart();
+    else this.#timer = clock.setTimer(() => void this.#restart(), delayMs, true);
   }
 
-  #restart(): void {
+  async #restart(): Promise<void> {
+    const { clock, log } = this.#parts;
     this.#move({ kind: "starting" });
-    const begun = this.#parts.clock.now();
-    this.#begin(Promise.resolve(), () => {}).then(
-      (life) => {
-        this.#parts.log.info({ replica: this.id, ms: this.#parts.clock.now() - begun }, `${this.id} is back`);
-        this.#becomeReady(life);
-      },
-      (error: ServingError) => {
-        if (!isOver(this.#state)) this.#restartAfter(error.message, undefined);
-      },
-    );
+    const begun = clock.now();
+    try {
+      this.#becomeReady(await (this.#replacement ?? this.#begin()));
+      log.info({ replica: this.id, ms: clock.now() - begun }, `${this.id} is back`);
+    } catch (error) {
+      if (!isOver(this.#state)) this.#restartAfter(messageOf(error), undefined);
+    }
   }
 
   #move(state: ReplicaState): void {
@@ -300,6 +293,18 @@ export class ReplicaSeat {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const resolve of waiters) resolve();
+  }
+
+  /** Keeps in mind what `drain` and `stop` must wait for. */
+  #note<T>(work: Promise<T>): Promise<T> {
+    const done: Promise<unknown> = work.catch(() => {}).then(() => this.#work.delete(done));
+    this.#work.add(done);
+    return work;
+  }
+
+  #calledOff(): Error {
+    const service = this.#plan.descriptor.name;
+    return fail("start_aborted", { service }, { service });
   }
 
   /** What stands in its way, in words. */

@@ -17,10 +17,11 @@ export type ReplicaState =
 const legalMoves: Readonly<Record<ReplicaState["kind"], readonly ReplicaState["kind"][]>> = {
   new: ["starting", "draining", "stopped"],
   starting: ["ready", "waiting", "failed", "draining", "stopped"],
-  ready: ["out", "waiting", "failed", "draining", "stopped"],
+  // To itself when another replica takes the place.
+  ready: ["ready", "out", "waiting", "failed", "draining", "stopped"],
   out: ["ready", "waiting", "failed", "draining", "stopped"],
   waiting: ["starting", "draining", "stopped"],
-  failed: ["starting", "draining", "stopped"],
+  failed: ["draining", "stopped"],
   draining: ["stopped"],
   stopped: [],
 };

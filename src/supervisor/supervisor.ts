@@ -2,7 +2,7 @@ import type { Plan } from "../graph/plan.js";
 import type { Readiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { Deployment } from "./deployment.js";
-import type { SeatParts } from "./replica-seat.js";
+import type { SeatParts } from "./replica-life.js";
 
 // Keeps the plan true.
 //
@@ -39,6 +39,7 @@ export class Supervisor {
     try {
       await Promise.all(started.values());
     } catch (error) {
+      for (const deployment of this.#deployments.values()) deployment.callOff();
       await this.#stopAll();
       await Promise.allSettled(started.values());
       throw error;

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createDeploymentPlan, liveness, Stage, settled } from "../../test/supervisor/stage.js";
+import { Heartbeat } from "./heartbeat.js";
+
+/** A heartbeat of one host, and what it has told: `"pulse 3"` with the calls in flight, `"silent"`, `"stuck"`. */
+async function createHeart(residence: "process" | "root" = "process") {
+  const stage = new Stage();
+  const host = stage.parts.createHost(createDeploymentPlan("A", { residence }), 0);
+  const [fake] = stage.hosts;
+  assert.ok(fake !== undefined);
+  await host.load(new AbortController().signal);
+  const told: string[] = [];
+  const heartbeat = new Heartbeat(host, {
+    settings: liveness,
+    clock: stage.clock,
+    onPulse: ({ inFlight }) => told.push(`pulse ${inFlight}`),
+    onSilent: () => told.push("silent"),
+    onStuck: (ms) => told.push(`stuck ${ms}`),
+  });
+  const take = () => told.splice(0);
+  return { heartbeat, stage, host: fake, take };
+}
+
+describe("Heartbeat", () => {
+  it("asks at once and then an interval after each answer, one question at a time", async () => {
+    const { heartbeat, stage, host, take } = await createHeart();
+    host.inFlight = 3;
+    heartbeat.start();
+    await settled();
+    assert.deepEqual(take(), ["pulse 3"]);
+    await stage.pass(999);
+    assert.deepEqual(take(), []);
+    await stage.pass(1);
+    assert.deepEqual(take(), ["pulse 3"]);
+    host.isSilent = true;
+    await stage.pass(4000);
+    assert.deepEqual(take(), []);
+    host.wake();
+    await settled();
+    assert.deepEqual(take(), ["pulse 3"]);
+  });
+
+  it("tells a silence, and the answer that ends it", async () => {
+    const { heartbeat, stage, host, take } = await createHeart();
+    host.isSilent = true;
+    heartbeat.start();
+    await stage.pass(4999);
+    assert.deepEqual(take(), []);
+    await stage.pass(1);
+    assert.deepEqual(take(), ["silent"]);
+    await stage.pass(20_000);
+    host.wake();
+    await settled();
+    assert.deepEqual(take(), ["pulse 0"]);
+    await stage.pass(1000);
+    assert.deepEqual(take(), ["pulse 0"]);
+  });
+
+  it("tells once that a silence has lasted too long, and asks no more", async () => {
+    const { heartbeat, stage, host, take } = await createHeart();
+    host.isSilent = true;
+    heartbeat.start();
+    await stage.pass(29_999);
+    assert.deepEqual(take(), ["silent"]);
+    await stage.pass(60_000);
+    assert.deepEqual(take(), ["stuck 30000"]);
+    assert.equal(stage.clock.pendingTimers, 0);
+  });
+
+  it("takes a replica that ends while it is asked for ended, not for stuck", async () => {
+    const { heartbeat, stage, host, take } = await createHeart();
+    host.isSilent = true;
+    heartbeat.start();
+    await stage.pass(100);
+    host.end();
+    await settled();
+    assert.deepEqual(take(), []);
+    heartbeat.stop();
+    assert.equal(stage.clock.pendingTimers, 0);
+  });
+
+  it("is quiet once stopped, whether it was asking or waiting to ask", async () => {
+    for (const isSilent of [true, false]) {
+      const { heartbeat, stage, host, take } = await createHeart();
+      host.isSilent = isSilent;
+      heartbeat.start();
+      await settled();
+      take();
+      heartbeat.stop();
+      assert.equal(stage.clock.pendingTimers, 0);
+      host.wake();
+      await stage.pass(60_000);
+      assert.deepEqual(take(), []);
+      assert.equal(stage.clock.pendingTimers, 0);
+    }
+  });
+
+  it("does not ask a replica in this very thread", async () => {
+    const { heartbeat, stage, take } = await createHeart("root");
+    heartbeat.start();
+    await stage.pass(60_000);
+    assert.deepEqual(take(), []);
+    assert.equal(stage.clock.pendingTimers, 0);
+  });
+});

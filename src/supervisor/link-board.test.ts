@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createDeploymentPlan, Stage } from "../../test/supervisor/stage.js";
+import type { CallerResidence, ReplicaHost } from "../placement/placement.js";
+import { type BoardNotice, LinkBoard } from "./link-board.js";
+
+/** A notice in one line, with what matters of its kind. */
+function format(notice: BoardNotice): string {
+  switch (notice.kind) {
+    case "add":
+      return `add ${notice.replica} at ${notice.address}`;
+    case "add-inline":
+      return `add ${notice.link.replica} inline`;
+    case "remove":
+      return `remove ${notice.replica}`;
+    case "planned":
+      return `planned ${notice.replicas} of ${notice.service}`;
+    case "failed":
+      return `failed ${notice.service}: ${notice.reason} after ${notice.attempts}`;
+    case "faults":
+      return `faults ${JSON.stringify(notice.faults)}`;
+    case "add-port":
+      return `add ${notice.replica} by a port`;
+  }
+}
+
+/** A board, hosts of services A and B, and subscribers that note what they hear. */
+function createBoard() {
+  const board = new LinkBoard();
+  const stage = new Stage();
+  const hostOf = (service: string, index: number, residence: CallerResidence = "process"): ReplicaHost =>
+    stage.parts.createHost(createDeploymentPlan(service, { residence }), index);
+  const subscribe = (residence: CallerResidence, ...services: string[]) => {
+    const heard: string[] = [];
+    const notify = (notice: BoardNotice) => heard.push(format(notice));
+    const subscriber = { residence, services: new Set(services), notify };
+    const known = board.subscribe(subscriber).map(format);
+    return { known, take: () => heard.splice(0), unsubscribe: () => board.unsubscribe(subscriber) };
+  };
+  return { board, hostOf, subscribe };
+}
+
+describe("LinkBoard", () => {
+  it("tells who calls a service of its replicas, and nobody else, in the order of things (B2)", () => {
+    const { board, hostOf, subscribe } = createBoard();
+    const ofA = subscribe("process", "A");
+    const ofB = subscribe("process", "B");
+    const first = hostOf("A", 0);
+    board.plan("A", 2);
+    board.announce("A", first);
+    board.announce("A", hostOf("A", 1));
+    board.withdraw("A", first);
+    board.giveUp("A", { reason: "ended with exit code 1", attempts: 8 });
+    assert.deepEqual(ofA.take(), [
+      "planned 2 of A",
+      "add A#0 at A#0/0",
+      "add A#1 at A#1/0",
+      "remove A#0",
+      "failed A: ended with exit code 1 after 8",
+    ]);
+    assert.deepEqual(ofB.take(), []);
+  });
+
+  it("answers who subscribes late with what there is now (B1)", () => {
+    const { board, hostOf, subscribe } = createBoard();
+    const first = hostOf("A", 0);
+    board.plan("A", 2);
+    board.announce("A", first);
+    board.announce("A", hostOf("A", 1));
+    board.withdraw("A", first);
+    const late = subscribe("process", "A", "B");
+    assert.deepEqual(late.known, ["planned 2 of A", "add A#1 at A#1/0", "planned 0 of B"]);
+    assert.deepEqual(late.take(), []);
+    board.withdraw("A", hostOf("A", 1));
+    assert.deepEqual(late.take(), []);
+  });
+
+  it("says that a service has failed for as long as that is so", () => {
+    const { board, hostOf, subscribe } = createBoard();
+    board.giveUp("A", { reason: "ended with exit code 1", attempts: 8 });
+    assert.deepEqual(subscribe("process", "A").known, ["planned 0 of A", "failed A: ended with exit code 1 after 8"]);
+    board.announce("A", hostOf("A", 0));
+    assert.deepEqual(subscribe("process", "A").known, ["planned 0 of A", "add A#0 at A#0/0"]);
+  });
+
+  it("gives each subscriber the way to a replica that leads from where it lives", () => {
+    const { board, hostOf, subscribe } = createBoard();
+    board.announce("A", hostOf("A", 0, "root"));
+    assert.deepEqual(subscribe("root", "A").known.slice(1), ["add A#0 inline"]);
+    assert.deepEqual(subscribe("process", "A").known.slice(1), ["add A#0 at A#0/0"]);
+  });
+
+  it("keeps a replica whose name a newer host has taken", () => {
+    const { board, hostOf, subscribe } = createBoard();
+    const caller = subscribe("process", "A");
+    const old = hostOf("A", 0);
+    board.announce("A", old);
+    board.announce("A", hostOf("A", 0));
+    board.withdraw("A", old);
+    assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "add A#0 at A#0/1"]);
+    assert.deepEqual(subscribe("process", "A").known.slice(1), ["add A#0 at A#0/1"]);
+  });
+
+  it("says a withdrawal once", () => {
+    const { board, hostOf, subscribe } = createBoard();
+    const caller = subscribe("process", "A");
+    const host = hostOf("A", 0);
+    board.announce("A", host);
+    board.withdraw("A", host);
+    board.withdraw("A", host);
+    assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "remove A#0"]);
+  });
+
+  it("tells nothing to who has unsubscribed", () => {
+    const { board, hostOf, subscribe } = createBoard();
+    const leaving = subscribe("process", "A");
+    const staying = subscribe("process", "A");
+    leaving.unsubscribe();
+    board.announce("A", hostOf("A", 0));
+    board.setFaults([{ service: "A" }]);
+    assert.deepEqual(leaving.take(), []);
+    assert.deepEqual(staying.take(), ["add A#0 at A#0/0", 'faults [{"service":"A"}]']);
+  });
+
+  it("tells every site of faults, whatever it calls, and late ones before anything else", () => {
+    const { board, subscribe } = createBoard();
+    const early = subscribe("process", "A");
+    assert.deepEqual(early.known, ["planned 0 of A"]);
+    board.setFaults([{ service: "B" }]);
+    assert.deepEqual(early.take(), ['faults [{"service":"B"}]']);
+    assert.deepEqual(subscribe("thread").known, ['faults [{"service":"B"}]']);
+    board.setFaults([]);
+    assert.deepEqual(early.take(), ["faults []"]);
+    assert.deepEqual(subscribe("thread", "A").known, ["planned 0 of A"]);
+  });
+});

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { describeState, isOver, moveTo, type ReplicaState } from "./replica-state.js";
+
+const states: readonly ReplicaState[] = [
+  { kind: "new" },
+  { kind: "starting" },
+  { kind: "ready", since: 5 },
+  { kind: "out", since: 5 },
+  { kind: "waiting", reason: "A#0 ended", delayMs: 400 },
+  { kind: "failed", reason: "ended with exit code 1", attempts: 8 },
+  { kind: "draining" },
+  { kind: "stopped" },
+];
+
+/** Every move that may happen, and no other. */
+const legal = new Set([
+  ...["new starting", "new draining", "new stopped"],
+  ...["starting ready", "starting waiting", "starting failed", "starting draining", "starting stopped"],
+  ...["ready ready", "ready out", "ready waiting", "ready failed", "ready draining", "ready stopped"],
+  ...["out ready", "out waiting", "out failed", "out draining", "out stopped"],
+  ...["waiting starting", "waiting draining", "waiting stopped"],
+  ...["failed draining", "failed stopped"],
+  "draining stopped",
+]);
+
+describe("moveTo", () => {
+  it("lets through each legal move, and calls every other a fault of ekiben's own", () => {
+    for (const from of states) {
+      for (const to of states) {
+        const move = `${from.kind} ${to.kind}`;
+        if (legal.has(move)) assert.equal(moveTo(from, to), to, move);
+        else assert.throws(() => moveTo(from, to), { id: "unreachable" }, move);
+      }
+    }
+  });
+
+  it("names both states of a move that is none", () => {
+    assert.throws(() => moveTo({ kind: "stopped" }, { kind: "starting" }), /a replica went from stopped to starting/);
+  });
+});
+
+describe("isOver", () => {
+  it("is true of states after which nothing more is to happen", () => {
+    assert.deepEqual(
+      states.filter(isOver).map(({ kind }) => kind),
+      ["draining", "stopped"],
+    );
+  });
+});
+
+describe("describeState", () => {
+  it("says what stands in the way, with the reason and the numbers", () => {
+    assert.deepEqual(states.map(describeState), [
+      "is not started yet",
+      "is starting",
+      "is ready",
+      "does not answer, its event loop is busy",
+      "A#0 ended; is started again after 400 ms",
+      "was given up after 8 short lives in a row: ended with exit code 1",
+      "is draining",
+      "is stopped",
+    ]);
+  });
+});

@@ -1,0 +1,146 @@
+import type { Logger } from "../../src/base/logger.js";
+import type { DeploymentPlan, Residence } from "../../src/graph/plan.js";
+import type { ServiceSettings } from "../../src/options/settings.js";
+import { LinkBoard } from "../../src/supervisor/link-board.js";
+import type { Progress } from "../../src/supervisor/progress.js";
+import type { SeatParts } from "../../src/supervisor/replica-life.js";
+import { FakeClock } from "../../src/testing/fake-clock.js";
+import { FakeHost, type Step } from "./fake-host.js";
+
+/** What differs from a service with one replica in a process, which calls nobody and may hold any amount of memory. */
+export interface PlanWish {
+  readonly residence?: Residence;
+  readonly replicas?: number | { readonly min: number; readonly max: number };
+  readonly callees?: readonly string[];
+  readonly memoryBytes?: number;
+  readonly restart?: Partial<ServiceSettings["restart"]>;
+}
+
+/** The settings every service on a stage has. */
+export const liveness = { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000 };
+export const restart = { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 4 };
+/** Calls one replica is meant to have in flight. */
+export const targetInFlight = 8;
+
+/** The plan of one deployment, as far as a supervisor reads it. */
+export function createDeploymentPlan(name: string, wish: PlanWish = {}): DeploymentPlan {
+  const { residence = "process", replicas = 1, callees = [], memoryBytes = Number.POSITIVE_INFINITY } = wish;
+  const range = typeof replicas === "number" ? { min: replicas, max: replicas } : replicas;
+  return {
+    descriptor: { name },
+    residence,
+    replicas: range.min,
+    callees,
+    remoteCallees: callees,
+    companions: [],
+    settings: {
+      replicas: { ...range, targetInFlight },
+      resources: { memoryBytes },
+      liveness,
+      restart: { ...restart, ...wish.restart },
+    },
+  } as unknown as DeploymentPlan;
+}
+
+/** Everything around the places of replicas: hosts that do nothing, a clock that stands still, a board that is watched. */
+export class Stage {
+  readonly clock = new FakeClock();
+  readonly board = new LinkBoard();
+  /** Every host there ever was, the oldest first. */
+  readonly hosts: FakeHost[] = [];
+  /** What was asked of them: `"start A#0/0"`. */
+  readonly journal: string[] = [];
+  readonly progress: Progress[] = [];
+  /** Lines of the log from `warn` on: `"warn A#0 ended …"`. */
+  readonly lines: string[] = [];
+  /** Steps that hosts made from now on are held up in. */
+  readonly held = new Set<Step>();
+  readonly parts: SeatParts;
+  /** What a caller in a process of its own has been told, by service: replica to address. */
+  readonly #told = new Map<string, Map<string, string>>();
+
+  constructor(finishStart?: SeatParts["finishStart"]) {
+    this.parts = {
+      createHost: (plan, index) => this.#createHost(plan, index),
+      board: this.board,
+      clock: this.clock,
+      log: this.#createLog(),
+      onProgress: (event) => this.progress.push(event),
+      ...(finishStart && { finishStart }),
+    };
+  }
+
+  /** Notes from now on what the board says of these services. */
+  watch(...services: string[]): void {
+    for (const service of services) this.#told.set(service, new Map());
+    const subscriber = {
+      residence: "process" as const,
+      services: new Set(services),
+      notify: (notice: Parameters<Parameters<LinkBoard["subscribe"]>[0]["notify"]>[0]) => {
+        if (notice.kind === "add") this.#told.get(notice.service)?.set(notice.replica, notice.address);
+        if (notice.kind === "remove") this.#told.get(notice.service)?.delete(notice.replica);
+        if (notice.kind === "failed") this.lines.push(`failed ${notice.service} after ${notice.attempts}`);
+        if (notice.kind === "planned") this.lines.push(`planned ${notice.replicas} of ${notice.service}`);
+      },
+    };
+    this.board.subscribe(subscriber);
+  }
+
+  /** Names of the hosts a caller may call now: `["A#0/1"]`. */
+  announced(service: string): string[] {
+    return [...(this.#told.get(service)?.values() ?? [])].sort();
+  }
+
+  /** @param name For example `"A#0/1"`. */
+  host(name: string): FakeHost {
+    const found = this.hosts.find((host) => host.name === name);
+    if (found === undefined) throw new Error(`there is no host ${name}, only ${this.hosts.map((host) => host.name)}`);
+    return found;
+  }
+
+  /** Names of the hosts that have not ended. */
+  get running(): string[] {
+    return this.hosts.filter((host) => host.isRunning).map((host) => host.name);
+  }
+
+  /** What was asked of hosts since the last time. */
+  takeJournal(): string[] {
+    return this.journal.splice(0);
+  }
+
+  /** Moves time on in small steps, so that what each timer brings about has come to rest before the next. */
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 50) {
+      this.clock.advance(Math.min(50, left));
+      await settled();
+    }
+  }
+
+  #createHost(plan: DeploymentPlan, index: number): FakeHost {
+    const id = `${plan.descriptor.name}#${index}`;
+    const life = this.hosts.filter((host) => host.id === id).length;
+    const host = new FakeHost({
+      ...{ plan, index, life, held: this.held },
+      onAsked: (what) => this.journal.push(what),
+    });
+    this.hosts.push(host);
+    return host;
+  }
+
+  #createLog(): Logger {
+    const write = (level: string) => (_: object, message?: string) => {
+      this.lines.push(`${level} ${message}`);
+    };
+    const log: Logger = {
+      debug: () => {},
+      info: () => {},
+      warn: write("warn"),
+      error: write("error"),
+      child: () => log,
+    };
+    return log;
+  }
+}
+
+/** Resolves when everything that needs no time has happened. */
+export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
