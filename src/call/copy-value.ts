@@ -1,22 +1,10 @@
-import { fail } from "../failure/fail.js";
-
-/** Deeper than this a value is refused; it is then almost certainly a cycle. */
-const maxDepth = 100;
+import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, refuseValue, tooDeep } from "./refuse-value.js";
 
 /** A tensor as `copyValue` sees it: any object made by `Tensor` says how it copies itself. */
 export const copySelf: unique symbol = Symbol.for("ekiben.copySelf");
 
 interface SelfCopying {
   [copySelf](): unknown;
-}
-
-/** What made a value impossible to copy, found on the way back up so that the good case builds no path. */
-class Refusal {
-  path = "";
-  readonly what: string;
-  constructor(what: string) {
-    this.what = what;
-  }
 }
 
 /**
@@ -31,24 +19,18 @@ class Refusal {
  */
 export function copyValue(value: unknown, name: "input" | "output"): unknown {
   if (typeof value !== "object" || value === null) {
-    if (typeof value === "function" || typeof value === "symbol") throw refuse(new Refusal(describe(value)), name);
-    return value;
+    if (typeof value !== "function" && typeof value !== "symbol") return value;
+    throw refuseValue(new Refusal(describeValue(value)), name);
   }
   try {
     return copyObject(value, 0);
   } catch (error) {
-    if (error instanceof Refusal) throw refuse(error, name);
-    throw error;
+    throw refuseValue(error, name);
   }
 }
 
-function refuse({ path, what }: Refusal, name: "input" | "output") {
-  const id = name === "input" ? "not_transferable" : "output_not_transferable";
-  return fail(id, { path: name + path, what });
-}
-
 function copyObject(value: object, depth: number): unknown {
-  if (depth > maxDepth) throw new Refusal(`nested more than ${maxDepth} levels deep, or contains itself`);
+  if (depth > maxValueDepth) throw tooDeep();
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return copyRecord(value as Record<string, unknown>, depth);
   if (Array.isArray(value)) return copyArray(value, depth);
@@ -58,7 +40,7 @@ function copyObject(value: object, depth: number): unknown {
   if (value instanceof Date) return new Date(value);
   if (value instanceof Map) return copyMap(value, depth);
   if (value instanceof Set) return new Set(copyArray([...value], depth));
-  throw new Refusal(describe(value));
+  throw new Refusal(describeValue(value));
 }
 
 /** A spread copies all fields in one step; only those that hold objects are then gone into. */
@@ -66,7 +48,7 @@ function copyRecord(source: Record<string, unknown>, depth: number): Record<stri
   const target = { ...source };
   for (const key in target) {
     const item = target[key];
-    if (key === "__proto__") throw new Refusal("an object with a key __proto__");
+    if (key === "__proto__") throw forbiddenKey();
     if (typeof item === "object" || typeof item === "function" || typeof item === "symbol") {
       target[key] = copyItem(item, `.${key}`, depth);
     }
@@ -79,7 +61,7 @@ function copyArray(source: readonly unknown[], depth: number): unknown[] {
   for (let i = 0; i < source.length; i++) {
     const item = source[i];
     if (typeof item === "number" || typeof item === "string") target[i] = item;
-    else target[i] = copyItem(item, `[${i}]`, depth);
+    else target[i] = copyItem(item, i, depth);
   }
   return target;
 }
@@ -92,7 +74,7 @@ function copyBytes(view: ArrayBufferView): unknown {
     view instanceof Float64Array ||
     view instanceof Int32Array ||
     view instanceof BigInt64Array;
-  if (!isPortable) throw new Refusal(describe(view));
+  if (!isPortable) throw new Refusal(describeValue(view));
   return view.slice();
 }
 
@@ -102,26 +84,15 @@ function copyMap(source: ReadonlyMap<unknown, unknown>, depth: number): Map<unkn
   return target;
 }
 
-function copyItem(item: unknown, step: string, depth: number): unknown {
+/** @param step How the item is reached from what holds it. */
+function copyItem(item: unknown, step: string | number, depth: number): unknown {
   if (typeof item !== "object" || item === null) {
     if (typeof item !== "function" && typeof item !== "symbol") return item;
-    const refusal = new Refusal(describe(item));
-    refusal.path = step;
-    throw refusal;
+    throw addStep(new Refusal(describeValue(item)), step);
   }
   try {
     return copyObject(item, depth + 1);
   } catch (error) {
-    if (error instanceof Refusal) error.path = step + error.path;
-    throw error;
+    throw addStep(error, step);
   }
-}
-
-function describe(value: unknown): string {
-  if (typeof value === "function") return "a function";
-  if (typeof value === "symbol") return "a symbol";
-  if (value instanceof Promise) return "a Promise (await it first)";
-  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
-  const name = (value as object).constructor?.name;
-  return name ? `an instance of class ${name}` : "an object that is not plain data";
 }

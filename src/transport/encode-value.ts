@@ -1,26 +1,104 @@
-// placeholder codec until the real one lands
-import { copyValue } from "../call/copy-value.js";
-export interface EncodedValue { readonly text: string; readonly tails: readonly Uint8Array[]; readonly isMarked: boolean }
-const none: readonly Uint8Array[] = Object.freeze([]);
+import { constants } from "node:buffer";
+import { maxValueDepth, Refusal, refuseValue } from "../call/refuse-value.js";
+import { fail } from "../failure/fail.js";
+import { messageOf } from "../failure/to-serving-error.js";
+import { maxFrameBytes, noTails } from "./frame.js";
+import { maxTails } from "./mark.js";
+import { isPlainNumber, type MarkedValue, markValue } from "./mark-value.js";
+
+/** A value as it goes into a frame. */
+export interface EncodedValue {
+  /** JSON without raw newlines. */
+  readonly text: string;
+  /** Raw bytes of tensors, byte arrays and files: views of the value itself, not copies. */
+  readonly tails: readonly Uint8Array[];
+  /** Whether decoding has to look for marks; false for plain JSON, the fast way. */
+  readonly isMarked: boolean;
+}
+
+/**
+ * Encodes a value for the wire. What may cross, and what is refused, is as for `copyValue`.
+ *
+ * Plain JSON costs one look at each item and `JSON.stringify`; no element of a tensor is ever looked at.
+ *
+ * @param name Which of the two it is.
+ * @returns    A promise only if the value holds a `Blob` or `File`, whose bytes are to be had later. The value may be changed
+ *   meanwhile: its other tails are then copies.
+ * @throws {ServingError} `not_transferable` (an input) or `output_not_transferable`, naming the path; `payload_too_large`
+ *   for more than a text can hold.
+ */
 export function encodeValue(value: unknown, name: "input" | "output"): EncodedValue | Promise<EncodedValue> {
-  const tails: Uint8Array[] = [];
-  let marked = false;
-  const walk = (v: any): any => {
-    if (typeof v === "number") { if (Number.isFinite(v) && !Object.is(v, -0)) return v; marked = true; return { $: ["n", String(Object.is(v, -0) ? "-0" : v)] }; }
-    if (v === undefined) { marked = true; return { $: ["u"] }; }
-    if (typeof v === "bigint") { marked = true; return { $: ["b", String(v)] }; }
-    if (typeof v !== "object" || v === null) return v;
-    if (Array.isArray(v)) return Array.from(v, walk);
-    if (ArrayBuffer.isView(v)) { marked = true; const t: any = v; tails.push(new Uint8Array(t.buffer, t.byteOffset, t.byteLength)); return { $: ["t", v.constructor.name, tails.length - 1] }; }
-    if ("dtype" in v && "data" in v && v.constructor !== Object) { marked = true; return { $: ["T", v.dtype, [...v.shape], walk(v.data)] }; }
-    if (v instanceof Date) { marked = true; return { $: ["d", v.getTime()] }; }
-    if (v instanceof Map) { marked = true; return { $: ["m", [...v].map(([a, b]) => [walk(a), walk(b)])] }; }
-    if (v instanceof Set) { marked = true; return { $: ["s", [...v].map(walk)] }; }
-    const o: any = {};
-    for (const k in v) o[k] = walk(v[k]);
-    return o;
-  };
-  if (typeof value === "function" || typeof value === "symbol") copyValue(value, name);
-  const tree = walk(value);
-  return { text: JSON.stringify(tree), tails: tails.length ? tails : none, isMarked: marked };
+  if (isPlain(value, 0)) return { text: stringify(value), tails: noTails, isMarked: false };
+  const { tree, tails, blobs } = mark(value, name);
+  const text = stringify(tree);
+  if (blobs === undefined) return { text, tails: tails.length === 0 ? noTails : tails, isMarked: true };
+  return readBlobs(tails, blobs).then(
+    (read) => ({ text, tails: read, isMarked: true }),
+    (error: unknown) => {
+      throw refuseValue(new Refusal(`a value with a Blob that can't be read (${messageOf(error)})`), name);
+    },
+  );
+}
+
+function mark(value: unknown, name: "input" | "output"): MarkedValue {
+  try {
+    return markValue(value, maxTails);
+  } catch (error) {
+    throw refuseValue(error, name);
+  }
+}
+
+/** Whether `JSON.stringify` alone loses nothing of a value. Allocates nothing. */
+function isPlain(value: unknown, depth: number): boolean {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return true;
+    case "number":
+      return isPlainNumber(value);
+    case "object":
+      return value === null || isPlainObject(value, depth);
+    default:
+      return false;
+  }
+}
+
+function isPlainObject(value: object, depth: number): boolean {
+  if (depth > maxValueDepth) return false;
+  // JSON.stringify would call it, also where no loop over keys shows it.
+  if ((value as { toJSON?: unknown }).toJSON !== undefined) return false;
+  if (Array.isArray(value)) return isPlainArray(value, depth);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  const record = value as Record<string, unknown>;
+  for (const key in record) {
+    if (key === "__proto__" || !isPlain(record[key], depth + 1)) return false;
+  }
+  return true;
+}
+
+function isPlainArray(list: readonly unknown[], depth: number): boolean {
+  for (let i = 0; i < list.length; i++) {
+    const item = list[i];
+    // Long lists are lists of numbers.
+    if (typeof item === "number" ? !isPlainNumber(item) : !isPlain(item, depth + 1)) return false;
+  }
+  return true;
+}
+
+function stringify(tree: unknown): string {
+  try {
+    return JSON.stringify(tree);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw fail("payload_too_large", { bytes: constants.MAX_STRING_LENGTH, maxBytes: maxFrameBytes }, { cause: error });
+  }
+}
+
+function readBlobs(tails: readonly Uint8Array[], blobs: ReadonlyMap<number, Blob>): Promise<Uint8Array[]> {
+  const reading = tails.map(async (tail, i) => {
+    const blob = blobs.get(i);
+    return new Uint8Array(blob === undefined ? tail : await blob.arrayBuffer());
+  });
+  return Promise.all(reading);
 }

@@ -1,0 +1,156 @@
+import { encodeBase64 } from "../base/base64.js";
+import { copySelf } from "../call/copy-value.js";
+import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, tooDeep } from "../call/refuse-value.js";
+import { arrayByDType, type DType, Tensor } from "../define/tensor.js";
+import { markKey } from "./mark.js";
+
+/** A value as a tree that `JSON.stringify` writes without losing anything, and the bytes that stay out of it. */
+export interface MarkedValue {
+  /** Shares with the value whatever has no mark in it: to be written before the value can change. */
+  readonly tree: unknown;
+  readonly tails: readonly Uint8Array[];
+  /** Blobs and files whose bytes are still to be read, by the index of their tail; absent when there are none. */
+  readonly blobs: ReadonlyMap<number, Blob> | undefined;
+}
+
+/** What has been found so far. */
+interface Marking {
+  readonly maxTails: number;
+  readonly tails: Uint8Array[];
+  blobs: Map<number, Blob> | undefined;
+}
+
+/**
+ * Puts marks in place of what JSON has no word for.
+ *
+ * @param maxTails How many byte arrays may be tails; those beyond go into the tree as base64, and files beyond are refused.
+ * @throws {Refusal} For what may not cross, exactly as `copyValue` refuses it.
+ */
+export function markValue(value: unknown, maxTails: number): MarkedValue {
+  const marking: Marking = { maxTails, tails: [], blobs: undefined };
+  const tree = markItem(value, "", -1, marking);
+  return { tree, tails: marking.tails, blobs: marking.blobs };
+}
+
+/** Whether JSON writes a number as it is: finite, and not -0. */
+export const isPlainNumber = (value: number): boolean => value - value === 0 && (value !== 0 || 1 / value > 0);
+
+const toMark = (content: string | readonly unknown[]): object => ({ [markKey]: content });
+
+/** The name of a number that JSON has no word for. */
+const nameNumber = (value: number): string => (value === 0 ? "-0" : String(value));
+
+/**
+ * @param step  How the item is reached from what holds it.
+ * @param depth Of what holds it.
+ */
+function markItem(item: unknown, step: string | number, depth: number, marking: Marking): unknown {
+  switch (typeof item) {
+    case "string":
+    case "boolean":
+      return item;
+    case "number":
+      return isPlainNumber(item) ? item : toMark(nameNumber(item));
+    case "undefined":
+      return toMark("undefined");
+    case "bigint":
+      // Unlike decimal digits, hexadecimal ones are read in linear time.
+      return toMark(["bigint", item.toString(16)]);
+    case "object":
+      if (item === null) return null;
+      try {
+        return markObject(item, depth + 1, marking);
+      } catch (error) {
+        throw addStep(error, step);
+      }
+    default:
+      throw addStep(new Refusal(describeValue(item)), step);
+  }
+}
+
+/** In the order in which `copyValue` asks, since an object may answer to several. */
+function markObject(value: object, depth: number, marking: Marking): unknown {
+  if (depth > maxValueDepth) throw tooDeep();
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return markRecord(value as Plain, depth, marking);
+  if (Array.isArray(value)) return markArray(value, depth, marking);
+  if (copySelf in value) return markTensor(value as unknown as Tensor, marking);
+  if (ArrayBuffer.isView(value)) return markBytes(value, marking);
+  if (value instanceof Blob) return markBlob(value, marking);
+  if (value instanceof Date) return toMark(["date", Date.prototype.getTime.call(value)]);
+  if (value instanceof Map) return markMap(value, depth, marking);
+  if (value instanceof Set) return toMark(["set", markArray([...value], depth, marking)]);
+  throw new Refusal(describeValue(value));
+}
+
+type Plain = Record<string, unknown> & { toJSON?: unknown };
+
+function markRecord(source: Plain, depth: number, marking: Marking): unknown {
+  // A copy has no hidden toJSON.
+  let target = source.toJSON === undefined ? undefined : { ...source };
+  let looksLikeMark = false;
+  for (const key of Object.keys(source)) {
+    if (key === "__proto__") throw forbiddenKey();
+    if (key === markKey) looksLikeMark = true;
+    const item = source[key];
+    const marked = markItem(item, `.${key}`, depth, marking);
+    if (marked !== item) (target ??= { ...source })[key] = marked;
+  }
+  return looksLikeMark ? toMark(["record", target ?? source]) : (target ?? source);
+}
+
+function markArray(source: readonly unknown[] & { toJSON?: unknown }, depth: number, marking: Marking): unknown {
+  let target = source.toJSON === undefined ? undefined : [...source];
+  for (let i = 0; i < source.length; i++) {
+    const item = source[i];
+    // Long lists are lists of numbers.
+    if (typeof item === "number" && isPlainNumber(item)) continue;
+    const marked = markItem(item, i, depth, marking);
+    if (marked !== item) (target ??= [...source])[i] = marked;
+  }
+  return target ?? source;
+}
+
+/** Keys and values in turn. */
+function markMap(source: ReadonlyMap<unknown, unknown>, depth: number, marking: Marking): unknown {
+  const items: unknown[] = [];
+  for (const [key, item] of source) {
+    items.push(markItem(key, "[key]", depth, marking), markItem(item, "[value]", depth, marking));
+  }
+  return toMark(["map", items]);
+}
+
+/** @throws {ServingError} `invalid_input` as its own copying does, when its shape was changed behind its back. */
+function markTensor(value: Tensor, marking: Marking): unknown {
+  const { dtype, shape, data } = new Tensor(value.dtype, [...value.shape], value.data);
+  return toMark(["tensor", dtype, shape, placeBytes(data, marking)]);
+}
+
+const dtypes = Object.entries(arrayByDType) as [DType, (typeof arrayByDType)[DType]][];
+
+/** Typed arrays of the dtypes that tensors have; a `Buffer` arrives as the `Uint8Array` it is. */
+function markBytes(view: ArrayBufferView, marking: Marking): unknown {
+  for (const [dtype, array] of dtypes) {
+    if (view instanceof array) return toMark([dtype, placeBytes(view, marking)]);
+  }
+  throw new Refusal(describeValue(view));
+}
+
+/** Gives bytes a tail. @returns Its index, or the bytes as base64 when there are too many. */
+function placeBytes(view: ArrayBufferView, { tails, maxTails }: Marking): number | string {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  return tails.length < maxTails ? tails.push(bytes) - 1 : encodeBase64(bytes);
+}
+
+const noBytes = new Uint8Array();
+
+function markBlob(blob: Blob, marking: Marking): unknown {
+  const { tails, maxTails } = marking;
+  if (tails.length >= maxTails) throw new Refusal(`a file beyond the ${maxTails} files and byte arrays allowed`);
+  marking.blobs ??= new Map();
+  const tail = tails.push(noBytes) - 1;
+  marking.blobs.set(tail, blob);
+  if (!(blob instanceof File)) return toMark(["blob", blob.type, tail]);
+  const { name, type, lastModified } = blob;
+  return toMark(["file", name, type, isPlainNumber(lastModified) ? lastModified : nameNumber(lastModified), tail]);
+}
