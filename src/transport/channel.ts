@@ -18,7 +18,7 @@ export interface Channel {
    * Sends a frame soon: frames of one turn of the event loop travel together. Its tails may be changed by whoever owns them
    * as soon as this returns.
    *
-   * @returns False when the channel has ended; the frame was then not sent.
+   * @returns False when the channel was closed or has ended; the frame was then not sent.
    * @throws {ServingError} `payload_too_large`.
    */
   send(frame: Frame): boolean;

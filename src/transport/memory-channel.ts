@@ -19,6 +19,7 @@ class MemoryChannel implements Channel {
   #reader: ChannelReader | undefined;
   #frames: FrameReader | undefined;
   #reason: ServingError | undefined;
+  #isClosed = false;
   #isEnded = false;
 
   join(other: MemoryChannel): void {
@@ -36,7 +37,7 @@ class MemoryChannel implements Channel {
   }
 
   send(frame: Frame): boolean {
-    if (this.#isEnded) return false;
+    if (this.#isClosed || this.#isEnded) return false;
     checkFrameSize(frame);
     const bytes = Buffer.alloc(frameBound(frame, undefined));
     const length = writeFrame(frame, undefined, bytes, 0);
@@ -45,6 +46,7 @@ class MemoryChannel implements Channel {
   }
 
   close(): void {
+    this.#isClosed = true;
     setImmediate(() => {
       this.end();
       this.#other?.end();

@@ -22,6 +22,8 @@ export class PortChannel implements Channel {
   #transfers: ArrayBuffer[] = [];
   #isScheduled = false;
   #frames = 0;
+  /** Nothing more is sent: it was closed, or what came can't be read. */
+  #isClosed = false;
   #isEnded = false;
 
   constructor(port: MessagePort) {
@@ -36,22 +38,26 @@ export class PortChannel implements Channel {
   open(reader: ChannelReader): void {
     let reason: ServingError | undefined;
     this.#port.on("message", (message: unknown) => {
+      // A port that was closed hands over what had come before.
+      if (reason !== undefined) return;
       try {
         readMessage(message, reader);
       } catch (error) {
-        reason ??= error instanceof ServingError ? error : malformed(messageOf(error));
+        reason = error instanceof ServingError ? error : malformed(messageOf(error));
+        this.#isClosed = true;
         this.#port.close();
       }
     });
     this.#port.on("close", () => {
       if (this.#isEnded) return;
+      this.#isClosed = true;
       this.#isEnded = true;
       reader.closed(reason);
     });
   }
 
   send(frame: Frame): boolean {
-    if (this.#isEnded) return false;
+    if (this.#isClosed) return false;
     const { kind, flags, id, head, tails } = frame;
     const message = this.#message;
     checkFrameSize(frame);
@@ -67,8 +73,9 @@ export class PortChannel implements Channel {
   }
 
   close(): void {
-    if (this.#isEnded) return;
+    if (this.#isClosed) return;
     this.#flush();
+    this.#isClosed = true;
     this.#port.close();
   }
 
@@ -80,7 +87,7 @@ export class PortChannel implements Channel {
 
   #flush(): void {
     this.#frames = 0;
-    if (this.#message.length === 0 || this.#isEnded) return;
+    if (this.#message.length === 0 || this.#isClosed) return;
     const message = this.#message;
     this.#message = [];
     if (this.#transfers.length === 0) {
@@ -106,9 +113,13 @@ function readMessage(message: unknown, reader: ChannelReader): void {
   for (let at = 0; at < message.length; ) {
     const tailCount = message[at + 4] as number;
     const tailsEnd = at + frameItems + tailCount;
-    if (typeof message[at + 3] !== "string" || !(tailsEnd <= message.length)) throw malformed("a message cut short");
+    if (!(tailCount >>> 0 === tailCount && tailsEnd <= message.length)) throw malformed("a message cut short");
+    if (typeof message[at + 3] !== "string") throw malformed("a head that is no text");
     const tails = tailCount === 0 ? noTails : (message.slice(at + frameItems, tailsEnd) as Uint8Array[]);
-    for (let i = 0; i < tails.length; i++) countBytes((tails[i] as Uint8Array).byteLength);
+    for (let i = 0; i < tails.length; i++) {
+      if (!(tails[i] instanceof Uint8Array)) throw malformed("a tail that is no bytes");
+      countBytes((tails[i] as Uint8Array).byteLength);
+    }
     reader.receive({ kind: message[at], flags: message[at + 1], id: message[at + 2], head: message[at + 3], tails });
     at = tailsEnd;
   }

@@ -21,6 +21,8 @@ export class SocketChannel implements Channel {
   #isScheduled = false;
   #frames = 0;
   #hasWritten = false;
+  /** Nothing more is sent: it was closed, or what came can't be read. */
+  #isClosed = false;
   #isEnded = false;
   #reader: ChannelReader | undefined;
   #reason: ServingError | undefined;
@@ -57,7 +59,7 @@ export class SocketChannel implements Channel {
   }
 
   send(frame: Frame): boolean {
-    if (this.#isEnded) return false;
+    if (this.#isClosed) return false;
     checkFrameSize(frame);
     const slabs = frame.tails.length > 0 ? this.#writeSlabs(frame) : undefined;
     this.#append(frame, slabs);
@@ -65,8 +67,9 @@ export class SocketChannel implements Channel {
   }
 
   close(): void {
-    if (this.#isEnded) return;
+    if (this.#isClosed) return;
     this.#flush();
+    this.#isClosed = true;
     this.#socket.end();
   }
 
@@ -83,7 +86,7 @@ export class SocketChannel implements Channel {
 
   #releaseSlabs(): void {
     const release = this.#slabReader.takeReleases();
-    if (release !== undefined && !this.#isEnded) this.#append(release, undefined);
+    if (release !== undefined && !this.#isClosed) this.#append(release, undefined);
   }
 
   #append(frame: Frame, slabs: readonly number[] | undefined): void {
@@ -126,7 +129,7 @@ export class SocketChannel implements Channel {
 
   #flush(): void {
     this.#frames = 0;
-    if (this.#length === 0 || this.#isEnded) return;
+    if (this.#length === 0 || this.#isClosed) return;
     const isTaken = this.#socket.write(this.#gathered.subarray(0, this.#length));
     this.#length = 0;
     // What the kernel has not taken at once is still read from this buffer later.
@@ -136,11 +139,13 @@ export class SocketChannel implements Channel {
   #break(error: unknown): void {
     this.#reason ??=
       error instanceof ServingError ? error : fail("malformed_frame", { problem: messageOf(error) }, { cause: error });
+    this.#isClosed = true;
     this.#socket.destroy();
   }
 
   #end(): void {
     if (this.#isEnded) return;
+    this.#isClosed = true;
     this.#isEnded = true;
     this.#slabs?.close();
     this.#slabReader.close();

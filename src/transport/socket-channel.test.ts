@@ -1,0 +1,259 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync } from "node:fs";
+import net from "node:net";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Random } from "../../test/http/random.js";
+import { testChannel } from "../../test/transport/channel-promises.js";
+import { createBytes, createPrefix, encodeFrame } from "../../test/transport/random-frame.js";
+import { ReaderLog } from "../../test/transport/reader-log.js";
+import { createSlabFolder, hasNoSlabs } from "../../test/transport/slab-folder.js";
+import { joinSockets } from "../../test/transport/socket-pair.js";
+import { type Frame, frameKinds, maxFrameBytes } from "./frame.js";
+import { FrameReader } from "./frame-reader.js";
+import { SlabReader } from "./slab-reader.js";
+import { SocketChannel } from "./socket-channel.js";
+
+const frameOf = (id: number, ...tails: Uint8Array[]): Frame => ({ kind: 3, flags: 0, id, head: "", tails });
+
+/** A channel, and the bare socket at its other end. */
+async function openRaw(slabFolder?: string) {
+  const [own, socket] = await joinSockets();
+  const channel = new SocketChannel(own, slabFolder);
+  const reader = new ReaderLog();
+  channel.open(reader);
+  socket.on("error", () => {});
+  return { channel, reader, socket, own };
+}
+
+describe("a socket channel", () => {
+  testChannel(async () => {
+    const [one, two] = await joinSockets();
+    return { ends: [new SocketChannel(one, undefined), new SocketChannel(two, undefined)] };
+  });
+
+  it("keeps what a slow reader has not taken, and says how much", async () => {
+    const [one, two] = await joinSockets();
+    const sender = new SocketChannel(one, undefined);
+    sender.open(new ReaderLog());
+    const random = new Random(1);
+    const frames = Array.from({ length: 600 }, (_, id) => frameOf(id, createBytes(random, random.between(0, 20_000))));
+    for (const frame of frames) {
+      sender.send(frame);
+      if (random.chance(0.2)) await new Promise(setImmediate);
+    }
+    assert.ok(sender.bufferedBytes > 3_000_000, `${sender.bufferedBytes}`);
+    const receiver = new SocketChannel(two, undefined);
+    const reader = new ReaderLog();
+    receiver.open(reader);
+    assert.deepEqual(await reader.take(frames.length), frames);
+    assert.equal(sender.bufferedBytes, 0);
+    sender.close();
+    await reader.ended;
+  });
+
+  it("sends frames before the connection is made", async () => {
+    const server = net.createServer((socket) => socket.pipe(socket));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const channel = new SocketChannel(net.connect((server.address() as net.AddressInfo).port), undefined);
+    const reader = new ReaderLog();
+    channel.open(reader);
+    const frames = [frameOf(1), frameOf(2, new Uint8Array(200_000)), frameOf(3)];
+    for (const frame of frames) channel.send(frame);
+    assert.deepEqual(await reader.take(3), frames);
+    channel.close();
+    await reader.ended;
+    server.close();
+  });
+
+  it("ends when nothing listens", async () => {
+    const channel = new SocketChannel(net.connect("/nowhere/at-all.sock"), undefined);
+    const reader = new ReaderLog();
+    channel.open(reader);
+    channel.send(frameOf(1));
+    await reader.ended;
+    assert.equal(reader.ends, 1);
+    assert.equal(channel.send(frameOf(2)), false);
+  });
+
+  it("ends when the other side dies in the middle of a frame", async () => {
+    const { reader, socket } = await openRaw();
+    const bytes = encodeFrame(frameOf(2, new Uint8Array(1000)));
+    socket.write(Buffer.concat([encodeFrame(frameOf(1)), bytes.subarray(0, 500)]));
+    await reader.take(1);
+    socket.destroy();
+    assert.equal(await reader.ended, undefined);
+    assert.equal(reader.frames.length, 1);
+  });
+
+  const broken: Record<string, readonly [bytes: Buffer, problem: RegExp]> = {
+    "a prefix that claims too much": [createPrefix({ bodyBytes: maxFrameBytes + 1 }), /at most 268435456 are allowed/],
+    "a head that ends after its frame": [createPrefix({ bodyBytes: 4, headBytes: 5 }), /ends 1 bytes after/],
+    "what is no frame": [Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n"), /is no frame of the wire/],
+    "a slab, where it has no folder": [
+      encodeFrame({ ...frameOf(1), kind: frameKinds.slab, head: "a".repeat(24) }),
+      /announces a slab that is none/,
+    ],
+  };
+  for (const [what, [bytes, problem]] of Object.entries(broken)) {
+    it(`ends with malformed_frame on ${what}`, async () => {
+      const { reader, socket } = await openRaw();
+      const ended = once(socket, "close");
+      socket.write(Buffer.concat([encodeFrame(frameOf(7)), bytes, Buffer.alloc(100)]));
+      const reason = await reader.ended;
+      assert.equal(reason?.id, "malformed_frame");
+      assert.match(String(reason?.message), problem);
+      assert.deepEqual(reader.frames, [frameOf(7)]);
+      socket.resume();
+      await ended;
+    });
+  }
+});
+
+describe("a socket channel with slabs", { skip: hasNoSlabs }, () => {
+  const folders: string[] = [];
+  testChannel(async () => {
+    const folder = createSlabFolder();
+    folders.push(folder.path);
+    const [one, two] = await joinSockets();
+    const remove = () => {
+      assert.deepEqual(folder.list(), [], "something was left in the folder");
+      folder[Symbol.dispose]();
+    };
+    return { ends: [new SocketChannel(one, folder.path), new SocketChannel(two, folder.path)], remove };
+  });
+
+  it("has left no folder behind", () => {
+    assert.ok(folders.length >= 6);
+    assert.deepEqual(
+      folders.filter((folder) => existsSync(folder)),
+      [],
+    );
+  });
+
+  it("takes large tails past the socket, through slabs that are used again", async () => {
+    using folder = createSlabFolder();
+    const [one, two] = await joinSockets();
+    const sender = new SocketChannel(one, folder.path);
+    const receiver = new SocketChannel(two, folder.path);
+    const reader = new ReaderLog();
+    sender.open(new ReaderLog());
+    receiver.open(reader);
+    const random = new Random(2);
+    for (let id = 0; id < 60; id++) {
+      const frame = frameOf(id, createBytes(random, 600_000), createBytes(random, 100), createBytes(random, 90_000));
+      sender.send(frame);
+      assert.deepEqual((await reader.take(id + 1)).at(-1), frame);
+    }
+    // A frame of some 200 bytes each time, two announcements in all or a few more while releases are on their way.
+    assert.ok(one.bytesWritten < 60 * 250, `${one.bytesWritten} bytes went over the socket`);
+    assert.ok(two.bytesWritten < 60 * 40, `${two.bytesWritten} bytes came back`);
+    assert.deepEqual(folder.list(), []);
+    sender.close();
+    await reader.ended;
+  });
+
+  it("announces a slab before the frame that uses it, and uses it again under its number when it was released", async () => {
+    using folder = createSlabFolder();
+    const { channel, reader, socket } = await openRaw(folder.path);
+    const heard = new ReaderLog();
+    const slabs = new SlabReader(folder.path);
+    const frames = new FrameReader(
+      (frame) => {
+        if (frame.kind === frameKinds.slab) slabs.add(frame);
+        heard.receive(frame);
+      },
+      (slab, byteLength) => slabs.read(slab, byteLength),
+    );
+    socket.on("data", (chunk) => frames.push(chunk));
+    const tail = createBytes(new Random(3), 100_000);
+    const kinds = async (count: number) => (await heard.take(count)).map(({ kind, id }) => [kind, id]);
+    channel.send(frameOf(1, tail));
+    assert.deepEqual(await kinds(2), [
+      [frameKinds.slab, 1],
+      [3, 1],
+    ]);
+    channel.send(frameOf(2, tail));
+    assert.deepEqual((await kinds(4)).slice(2), [
+      [frameKinds.slab, 2],
+      [3, 2],
+    ]);
+    const release = slabs.takeReleases() as Frame;
+    assert.equal(release.head, "1 2");
+    socket.write(encodeFrame(release));
+    // The frame after it shows that the release was read.
+    socket.write(encodeFrame(frameOf(9)));
+    await reader.take(1);
+    channel.send(frameOf(3, tail));
+    assert.deepEqual((await kinds(5)).slice(4), [[3, 3]]);
+    assert.deepEqual(heard.frames.at(-1)?.tails, [tail]);
+    socket.destroy();
+    await reader.ended;
+    slabs.close();
+  });
+
+  it("leaves nothing in the folder when the other side is gone before it has opened a slab", async () => {
+    using folder = createSlabFolder();
+    const { channel, reader, socket } = await openRaw(folder.path);
+    for (let id = 1; id <= 5; id++) channel.send(frameOf(id, new Uint8Array(100_000)));
+    assert.equal(readdirSync(folder.path).length, 5);
+    socket.destroy();
+    await reader.ended;
+    assert.deepEqual(folder.list(), []);
+  });
+
+  it("carries large tails itself when the folder is gone", async () => {
+    const folder = createSlabFolder();
+    const [one, two] = await joinSockets();
+    const sender = new SocketChannel(one, folder.path);
+    const reader = new ReaderLog();
+    sender.open(new ReaderLog());
+    new SocketChannel(two, folder.path).open(reader);
+    folder[Symbol.dispose]();
+    const frames = [1, 2, 3].map((id) => frameOf(id, createBytes(new Random(id), 200_000)));
+    for (const frame of frames) sender.send(frame);
+    assert.deepEqual(await reader.take(3), frames);
+    sender.close();
+    await reader.ended;
+  });
+
+  it("carries a large tail itself when the memory is full, and small ones in slabs that are there", () => {
+    // What a limit on the size of files does to a write is what a full file system does.
+    const script = fileURLToPath(new URL("../../test/transport/full-slabs.ts", import.meta.url));
+    const limited = 'ulimit -f 400 && exec "$0" --import tsx "$1"';
+    const { stdout, stderr } = spawnSync("sh", ["-c", limited, process.execPath, script], { encoding: "utf8" });
+    const bytes = Number(/^(\d+) bytes went over the socket$/m.exec(stdout)?.[1]);
+    assert.ok(bytes > 2_000_000 && bytes < 2_001_000, `${stdout}${stderr}`);
+  });
+
+  const slab = (id: number, head: string): Frame => ({ ...frameOf(id), kind: frameKinds.slab, head });
+  const broken: Record<string, readonly Frame[]> = {
+    "a slab outside its folder": [slab(1, "../../etc/passwd")],
+    "a slab that is not there": [slab(1, "a".repeat(24))],
+    "the release of a slab it never made": [{ ...frameOf(0), kind: frameKinds.release, head: "1" }],
+    "a release that is no number": [{ ...frameOf(0), kind: frameKinds.release, head: "one" }],
+  };
+  for (const [what, frames] of Object.entries(broken)) {
+    it(`ends with malformed_frame on ${what}`, async () => {
+      using folder = createSlabFolder();
+      const { reader, socket } = await openRaw(folder.path);
+      socket.write(Buffer.concat(frames.map(encodeFrame)));
+      assert.equal((await reader.ended)?.id, "malformed_frame");
+      socket.destroy();
+    });
+  }
+
+  it("ends with malformed_frame on a tail in a slab that was never announced", async () => {
+    using folder = createSlabFolder();
+    const { reader, socket } = await openRaw(folder.path);
+    const bytes = encodeFrame({ ...frameOf(1), tails: [new Uint8Array(8)] });
+    bytes.writeUInt32LE(3, 20);
+    socket.write(bytes);
+    assert.match(String((await reader.ended)?.message), /slab 3 was never announced/);
+    assert.deepEqual(reader.frames, []);
+    socket.destroy();
+  });
+});
