@@ -1,5 +1,6 @@
 // Who serves the workloads over HTTP: ekiben by placement, and its rivals.
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createEkibenCommand, placements } from "./ekiben-command.ts";
 import { installNodePackages, installPythonPackages } from "./rivals/install.ts";
 import type { ServerCommand } from "./server-process.ts";
@@ -33,6 +34,7 @@ const ekiben: readonly Contender[] = placements.map((placement) => ({
 }));
 
 interface NodeRival extends Pick<Contender, "name" | "workloads" | "note"> {
+  /** A URL. */
   readonly file: string;
   readonly needsPackages?: boolean;
 }
@@ -43,7 +45,7 @@ function createNodeRival({ file, needsPackages = false, ...rest }: NodeRival): C
     async prepare(workload, port) {
       const env = needsPackages ? { EKIBEN_BENCH_PACKAGES: await installNodePackages() } : {};
       const own = needsPackages ? [workload, String(port)] : [String(port)];
-      const args = [...nodeFlags, join(rivals, file), ...own];
+      const args = [...nodeFlags, fileURLToPath(file), ...own];
       return { command: process.execPath, args, port, readyPath: "/readyz", cwd: rivals, env };
     },
   };
@@ -55,16 +57,28 @@ const nodeRivals: readonly Contender[] = [
     name: "floor: Fastify, zod, bare frames",
     workloads: ["w1"] as const,
     note: "the least W1 can be made of on Node, in two processes",
-    file: "floor.ts",
+    file: import.meta.resolve("./rivals/floor.ts"),
   },
   {
     name: "Fastify and undici",
     workloads: ["w1"] as const,
     note: "W1 by hand, in two processes; JSON schemas on both sides",
-    file: "fastify-undici.ts",
+    file: import.meta.resolve("./rivals/fastify-undici.ts"),
   },
-  { name: "NestJS", workloads: ["w1", "w2"] as const, note: leafNote, file: "nest.ts", needsPackages: true },
-  { name: "Moleculer", workloads: ["w1", "w2"] as const, note: leafNote, file: "moleculer.ts", needsPackages: true },
+  {
+    name: "NestJS",
+    workloads: ["w1", "w2"] as const,
+    note: leafNote,
+    file: import.meta.resolve("./rivals/nest.ts"),
+    needsPackages: true,
+  },
+  {
+    name: "Moleculer",
+    workloads: ["w1", "w2"] as const,
+    note: leafNote,
+    file: import.meta.resolve("./rivals/moleculer.ts"),
+    needsPackages: true,
+  },
 ].map(createNodeRival);
 
 const python = join(rivals, "python");

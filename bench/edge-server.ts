@@ -12,7 +12,7 @@ class Echo extends Service() {
 }
 
 async function serveEkiben(accessLog: boolean): Promise<number> {
-  const options = { logLevel: "info", http: { accessLog } } as const;
+  const options = { placement: "inline", logLevel: "info", http: { accessLog } } as const;
   return (await serve(Echo, { port: 0, host: "127.0.0.1", options })).port;
 }
 

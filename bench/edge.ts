@@ -1,7 +1,7 @@
 // What one JSON request costs at the HTTP edge: node:http, bare Fastify and ekiben in the same minutes.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { driveHttp, loadTool } from "./load.ts";
 import { divideByRound, median } from "./measure.ts";
 import { createRow, createVerdict, report } from "./report.ts";
@@ -68,7 +68,7 @@ report("edge", {
 });
 
 async function startServer(kind: string): Promise<Contender> {
-  const child = fork(join(import.meta.dirname, "edge-server.ts"), [kind], {
+  const child = fork(fileURLToPath(import.meta.resolve("./edge-server.ts")), [kind], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   const [{ port }] = (await once(child, "message")) as [{ port: number }];

@@ -1,13 +1,23 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { findFreePorts } from "./free-ports.ts";
 import { type ServerCommand, ServerProcess } from "./server-process.ts";
 
 export const placements = ["inline", "thread", "process"] as const;
 export type Placement = (typeof placements)[number];
 
+const files = {
+  w1: import.meta.resolve("./workloads/w1.ts"),
+  w2: import.meta.resolve("./workloads/w2.ts"),
+  w3: import.meta.resolve("./workloads/w3.ts"),
+  w6: import.meta.resolve("./workloads/w6.ts"),
+  "fan-out": import.meta.resolve("./workloads/fan-out.ts"),
+  faults: import.meta.resolve("./workloads/faults.ts"),
+};
+
 /** Which file of `workloads/` is served, and how. */
 export interface EkibenServer {
-  readonly file: string;
+  readonly file: keyof typeof files;
   readonly placement: Placement;
   readonly port: number;
   /** Further flags of `ekiben serve`. */
@@ -17,11 +27,10 @@ export interface EkibenServer {
 /** `ekiben serve` as somebody would type it, but without its access log. */
 export function createEkibenCommand({ file, placement, port, flags = [] }: EkibenServer): ServerCommand {
   const main = join(import.meta.dirname, "../dist/cli/main.js");
-  const service = join(import.meta.dirname, "workloads", `${file}.ts`);
   const own = ["--placement", placement, "--port", String(port), "--host", "127.0.0.1", "--no-http-access-log"];
   return {
     command: process.execPath,
-    args: [main, "serve", service, ...own, ...flags],
+    args: [main, "serve", fileURLToPath(files[file]), ...own, ...flags],
     ...{ port, readyPath: "/readyz", cwd: import.meta.dirname },
   };
 }

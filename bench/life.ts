@@ -3,7 +3,7 @@ import { placements, startEkiben } from "./ekiben-command.ts";
 import { Grid } from "./grid.ts";
 import { type KillFigures, killUnits, measureKill, type Victim } from "./life/kill.ts";
 import { measureLeave } from "./life/leave.ts";
-import { measureStart, type StartFigures, startUnits } from "./life/start.ts";
+import { measureEmptyProcess, measureStart, type StartFigures, startUnits } from "./life/start.ts";
 import { measureInTurn } from "./measure.ts";
 import { createRow, report } from "./report.ts";
 import { pickParts, readSettings } from "./settings.ts";
@@ -14,8 +14,12 @@ for (const part of pickParts(Object.keys(parts) as (keyof typeof parts)[])) awai
 
 async function reportStart(): Promise<void> {
   const grid = new Grid<StartFigures>(startUnits);
-  const contestants = placements.map((placement) => ({ name: placement, round: () => measureStart(placement) }));
-  grid.add("five services", await measureInTurn(contestants, rounds));
+  const contestants = placements.map((placement) => ({
+    name: `five services, ${placement}`,
+    round: () => measureStart(placement),
+  }));
+  const empty = { name: "an empty Node process", round: measureEmptyProcess };
+  grid.add("start", await measureInTurn([...contestants, empty], rounds));
   report("life-start", {
     ...{ rows: grid.rows, tables: [grid.table], verdicts: [] },
     setup: { rounds, services: "workloads/fan-out.ts", memory: "a second after the app was ready" },

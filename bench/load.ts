@@ -11,7 +11,7 @@ export interface Load {
   /** Sent in turn. */
   readonly bodies: readonly string[];
   readonly connections: number;
-  /** Whole seconds. */
+  /** wrk rounds up to whole ones. */
   readonly seconds: number;
 }
 
@@ -44,7 +44,14 @@ async function driveWithWrk(load: Load): Promise<LoadResult> {
   try {
     const script = join(folder, "post.lua");
     writeFileSync(script, formatScript(load));
-    const flags = ["-t1", `-c${load.connections}`, `-d${load.seconds}s`, `--timeout=${timeoutSeconds}s`, "-s", script];
+    const flags = [
+      "-t1",
+      `-c${load.connections}`,
+      `-d${Math.ceil(load.seconds)}s`,
+      `--timeout=${timeoutSeconds}s`,
+      "-s",
+      script,
+    ];
     const { stdout } = await promisify(execFile)("wrk", [...flags, load.url]);
     const [, result] = /^RESULT (.*)$/m.exec(stdout) ?? [];
     if (result === undefined) throw new Error(`wrk said nothing of its result: ${stdout}`);

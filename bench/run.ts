@@ -2,24 +2,34 @@
 //
 // Each runs in a process of its own on the given Node, prints its figures and writes them to results/.
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { flags } from "./settings.ts";
 
-const benches = ["hop", "edge", "start", "placement", "graph", "workloads", "life", "pages"];
+const benches = {
+  hop: import.meta.resolve("./hop.ts"),
+  edge: import.meta.resolve("./edge.ts"),
+  start: import.meta.resolve("./start.ts"),
+  placement: import.meta.resolve("./placement.ts"),
+  graph: import.meta.resolve("./graph.ts"),
+  workloads: import.meta.resolve("./workloads.ts"),
+  life: import.meta.resolve("./life.ts"),
+  pages: import.meta.resolve("./pages.ts"),
+};
 const { values, positionals } = parseArgs({
   options: { ...flags, node: { type: "string" } },
   allowPositionals: true,
 });
-const unknown = positionals.filter((name) => !benches.includes(name));
-if (unknown.length > 0) throw new Error(`there is no bench ${unknown.join(", ")}; there are ${benches.join(", ")}`);
+const names = Object.keys(benches) as (keyof typeof benches)[];
+const unknown = positionals.filter((name) => !Object.hasOwn(benches, name));
+if (unknown.length > 0) throw new Error(`there is no bench ${unknown.join(", ")}; there are ${names.join(", ")}`);
 
 const { node = process.execPath, ...own } = values;
 const handedOn = Object.entries(own).flatMap(([name, value]) =>
   value === true ? [`--${name}`] : formatFlag(name, value),
 );
-for (const name of benches.filter((bench) => positionals.length === 0 || positionals.includes(bench))) {
-  const { status } = spawnSync(node, ["--import", "tsx", join(import.meta.dirname, `${name}.ts`), ...handedOn], {
+for (const name of names.filter((bench) => positionals.length === 0 || positionals.includes(bench))) {
+  const { status } = spawnSync(node, ["--import", "tsx", fileURLToPath(benches[name]), ...handedOn], {
     stdio: "inherit",
   });
   if (status !== 0) process.exit(status ?? 1);

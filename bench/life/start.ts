@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Placement, startEkiben } from "../ekiben-command.ts";
 import type { Units } from "../grid.ts";
@@ -9,8 +10,8 @@ export type StartFigures = {
   readonly processes: number;
   readonly rssMiB: number;
   readonly pssMiB: number;
-  readonly supervisorRssMiB: number;
-  readonly supervisorPssMiB: number;
+  readonly firstRssMiB: number;
+  readonly firstPssMiB: number;
   /** The mean of the other processes; `NaN` where there are none. */
   readonly replicaRssMiB: number;
   readonly replicaPssMiB: number;
@@ -21,24 +22,41 @@ export const startUnits: Units<StartFigures> = {
   processes: ["processes", ""],
   rssMiB: ["RSS, all", "MiB"],
   pssMiB: ["PSS, all", "MiB"],
-  supervisorRssMiB: ["RSS, supervisor", "MiB"],
-  supervisorPssMiB: ["PSS, supervisor", "MiB"],
+  firstRssMiB: ["RSS, its first process", "MiB"],
+  firstPssMiB: ["PSS, its first process", "MiB"],
   replicaRssMiB: ["RSS, one replica", "MiB"],
   replicaPssMiB: ["PSS, one replica", "MiB"],
 };
 
+const settleMs = 1000;
+
 export async function measureStart(placement: Placement): Promise<StartFigures> {
   await using server = await startEkiben({ file: "fan-out", placement });
-  await sleep(1000);
-  const memories = server.listProcesses().map((pid) => readMemory(pid) ?? { rssMiB: Number.NaN, pssMiB: Number.NaN });
-  const [supervisor, ...replicas] = memories;
+  await sleep(settleMs);
+  return summarize(server.readyMs, server.listProcesses());
+}
+
+/** What Node takes by itself: a process that only waits. */
+export async function measureEmptyProcess(): Promise<StartFigures> {
+  const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 60_000)"], { stdio: "ignore" });
+  try {
+    await sleep(settleMs);
+    return summarize(Number.NaN, [child.pid as number]);
+  } finally {
+    child.kill();
+  }
+}
+
+function summarize(readyMs: number, pids: readonly number[]): StartFigures {
+  const memories = pids.map((pid) => readMemory(pid) ?? { rssMiB: Number.NaN, pssMiB: Number.NaN });
+  const [first, ...replicas] = memories;
   return {
-    readyMs: server.readyMs,
+    readyMs,
     processes: memories.length,
     rssMiB: sum(memories, "rssMiB"),
     pssMiB: sum(memories, "pssMiB"),
-    supervisorRssMiB: supervisor?.rssMiB ?? Number.NaN,
-    supervisorPssMiB: supervisor?.pssMiB ?? Number.NaN,
+    firstRssMiB: first?.rssMiB ?? Number.NaN,
+    firstPssMiB: first?.pssMiB ?? Number.NaN,
     replicaRssMiB: sum(replicas, "rssMiB") / replicas.length,
     replicaPssMiB: sum(replicas, "pssMiB") / replicas.length,
   };

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { decodeMessage, encodeMessage, type RawMessage, receiveFrames, sendFrame } from "./raw-frames.ts";
 
@@ -14,13 +15,19 @@ export interface RawLimit {
   close(): Promise<void>;
 }
 
+/** A text, since a thread of Node 20 can't be started from TypeScript. */
+const echoProgram = `
+  const { parentPort } = require("node:worker_threads");
+  parentPort.on("message", (message) => parentPort.postMessage(message));
+`;
+
 type Waiting = Map<number, (answer: RawMessage) => void>;
 
 /** Framed Unix socket to another process. */
 export async function createSocketLimit(): Promise<RawLimit> {
   const folder = mkdtempSync(join(tmpdir(), "ekiben-bench-"));
   const path = join(folder, "raw.sock");
-  const child = fork(join(import.meta.dirname, "raw-process.ts"), [path]);
+  const child = fork(fileURLToPath(import.meta.resolve("./raw-process.ts")), [path]);
   await once(child, "message");
   const socket = connect(path);
   await once(socket, "connect");
@@ -64,7 +71,7 @@ export function createSharedLimit(): Promise<RawLimit> {
 }
 
 async function createThreadLimit(pack: (message: RawMessage, loop: number) => RawMessage): Promise<RawLimit> {
-  const worker = new Worker(join(import.meta.dirname, "raw-thread.ts"));
+  const worker = new Worker(echoProgram, { eval: true });
   await once(worker, "online");
   const waiting: Waiting = new Map();
   let last = 0;

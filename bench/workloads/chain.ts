@@ -8,13 +8,13 @@ export class D extends Service() {
   run = api({ input: Message, output: Message }, (message) => message);
 }
 
-export class C extends Service() {
+class C extends Service() {
   next = depends(D);
 
   run = api({ input: Message, output: Message }, (message) => this.next.run(message));
 }
 
-export class B extends Service() {
+class B extends Service() {
   next = depends(C);
 
   run = api({ input: Message, output: Message }, (message) => this.next.run(message));

@@ -12,7 +12,7 @@ export const messages = {
   picture: { text: "hello", picture: new Tensor("float32", pictureShape, createPicture(1)) },
 } as const;
 
-export class Echo extends Service() {
+class Echo extends Service() {
   small = api({ input: Message, output: Message }, (message) => message);
 
   picture = api({ input: Picture, output: Picture }, (message) => message);

@@ -52,7 +52,7 @@ export function pickLabel(scores: ArrayLike<number>): { label: number; confidenc
 
 /** Shape of a picture as models take it; 602 kB as float32. */
 export const pictureShape = [1, 3, 224, 224] as const;
-export const pictureSize = 3 * 224 * 224;
+const pictureSize = 3 * 224 * 224;
 
 const base = Float32Array.from({ length: pictureSize }, (_, index) => (index % 1000) / 1000);
 
