@@ -64,8 +64,15 @@ export class RequestContext {
     return this.#wireText;
   }
 
+  /** What can't be read is taken for a request without headers: many who read the context, like the log, must not fail. */
   #readWire(): void {
-    const [id, headers, traceparent, tracestate] = parseWire(this.#wireText ?? "");
+    const context = parseWire(this.#wireText ?? "");
+    if (context === undefined) {
+      this.#headers = noHeaders;
+      this.#wireText = undefined;
+      return;
+    }
+    const [id, headers, traceparent, tracestate] = context;
     this.#headers = Object.freeze(headers);
     this.#id = id;
     this.#trace ??= readTrace({ traceparent, ...(tracestate !== null && { tracestate }) });
@@ -79,12 +86,23 @@ type WireContext = readonly [
   tracestate: string | null,
 ];
 
-function parseWire(text: string): WireContext {
-  const parts: unknown = JSON.parse(text);
-  if (Array.isArray(parts) && typeof parts[0] === "string" && typeof parts[1] === "object" && parts[1] !== null) {
-    return parts as unknown as WireContext;
+function parseWire(text: string): WireContext | undefined {
+  let parts: unknown;
+  try {
+    parts = JSON.parse(text);
+  } catch {
+    return undefined;
   }
-  throw new TypeError("the request context that came with the call is malformed");
+  if (!Array.isArray(parts)) return undefined;
+  const [id, headers, traceparent, tracestate] = parts as unknown[];
+  const isContext =
+    typeof id === "string" &&
+    typeof headers === "object" &&
+    headers !== null &&
+    Object.values(headers).every((value) => typeof value === "string") &&
+    typeof traceparent === "string" &&
+    (typeof tracestate === "string" || tracestate === null);
+  return isContext ? (parts as unknown as WireContext) : undefined;
 }
 
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});

@@ -2,7 +2,7 @@ import { createDeferred, type Deferred } from "../base/deferred.js";
 import { Fifo } from "../base/fifo.js";
 import type { Channel } from "../transport/channel.js";
 import { encodeValue } from "../transport/encode-value.js";
-import { frameFlags, frameKinds } from "../transport/frame.js";
+import { frameFlags, frameKinds, malformed } from "../transport/frame.js";
 import { itemBytes, windowBytes, windowItems } from "../transport/peer-stream.js";
 
 /** Sends the items of one stream as fast as its reader takes them, and no faster. */
@@ -35,7 +35,9 @@ export class ItemPump {
     }
   }
 
+  /** @throws {ServingError} `malformed_frame` for more items than were sent. */
   addCredit(items: number): void {
+    if (items > this.#ahead.size) throw malformed(`a credit of ${items} items, of which ${this.#ahead.size} were sent`);
     for (let i = 0; i < items; i++) this.#aheadBytes -= this.#ahead.shift() ?? 0;
     this.#wake();
   }

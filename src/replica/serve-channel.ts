@@ -117,10 +117,10 @@ export class ChannelServer implements ChannelReader, Replier {
 
   #receiveCall(frame: Frame): void {
     const { time } = this.#replica.parts;
+    if (this.#open.has(frame.id)) throw malformed(`call ${frame.id} is still open`);
     const call = this.#readCall(frame);
     const scope = createScope(call, time);
     scope.slot = frame.id;
-    if (this.#open.has(frame.id)) throw malformed(`call ${frame.id} is still open`);
     this.#open.set(frame.id, scope);
     if ((frame.flags & frameFlags.stream) === 0) serveCall(this.#replica, scope, call.input, this);
     else this.#serveStream(scope, call.input);
@@ -132,7 +132,11 @@ export class ChannelServer implements ChannelReader, Replier {
     this.#pumps.set(id, pump);
     scope.onCancel(() => pump.stop());
     pump.run().then(
-      () => this.#answer(id, frameKinds.end, ""),
+      () => {
+        // Cut short by its deadline, say, it must not look complete to a caller whose own clock is a little behind.
+        if (scope.reason !== undefined) this.replyFailure(scope, scope.reason);
+        else this.#answer(id, frameKinds.end, "");
+      },
       (error: unknown) => this.replyFailure(scope, error as ServingError),
     );
   }

@@ -16,7 +16,8 @@ export function readHello({ kind, head }: Frame, replica: string): void {
   if (kind !== frameKinds.hello) throw malformed(`the first frame is of kind ${kind}, not a hello`);
   const hello = parse(head);
   const theirs = hello["ekiben"];
-  if (theirs !== wireVersion) throw fail("wire_version", { theirs: Number(theirs), ours: wireVersion });
+  if (typeof theirs !== "number") throw malformed("its hello names no version");
+  if (theirs !== wireVersion) throw fail("wire_version", { theirs, ours: wireVersion });
   if (hello["replica"] !== replica) throw malformed(`it answers for ${String(hello["replica"])}, not ${replica}`);
 }
 

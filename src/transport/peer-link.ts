@@ -34,6 +34,9 @@ export interface LinkWatcher {
 interface PendingCall {
   readonly scope: CallScope;
   readonly stream: PeerStream | undefined;
+  /** False when the channel did not take its frame: the other side has certainly not seen it. */
+  readonly isSent: boolean;
+  isCancelled: boolean;
 }
 
 /** Calls over a channel to a replica in another thread or process. */
@@ -79,12 +82,16 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   open(scope: CallScope): AsyncIterableIterator<unknown> {
     const stream: PeerStream = new PeerStream({
       start: async () => {
-        const value = await encodeValue(scope.call.input, "input");
-        this.#sendCall(scope, value, stream);
+        try {
+          const value = await encodeValue(scope.call.input, "input");
+          if (!stream.isEnded) this.#sendCall(scope, value, stream);
+        } catch (error) {
+          this.#refuse(scope, error, stream);
+        }
       },
       credit: (items) => this.#sendFrame(frameKinds.credit, scope.slot, String(items)),
       cancel: () => {
-        this.#sendFrame(frameKinds.cancel, scope.slot, encodeError(readerGone()));
+        if (this.#pending.get(scope.slot)?.stream === stream) this.#cancel(scope.slot, scope.reason ?? readerGone());
       },
     });
     return stream;
@@ -104,7 +111,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
         this.#finish(frame);
         return;
       case frameKinds.item:
-        this.#pending.get(frame.id)?.stream?.push(decodeFrame(frame), itemBytes(frame.head, frame.tails));
+        this.#receiveItem(frame);
         return;
       case frameKinds.drain:
         this.#watcher.draining();
@@ -118,14 +125,15 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     this.#isEnded = true;
     const pending = [...this.#pending.values()];
     this.#pending.clear();
-    for (const { scope, stream } of pending) {
+    // First, so that no call that is sent again is sent here.
+    this.#watcher.closed(reason);
+    for (const { scope, stream, isSent } of pending) {
       const { service, api } = scope.call;
-      const details = { replica: this.replica, ...(reason && { why: reason.message }) };
+      const details = { replica: this.replica, ...(reason && { why: reason.message }), ...(!isSent && { isSent }) };
       const error = fail("replica_lost", details, { service, api });
       if (stream === undefined) scope.replyFailure(error);
       else stream.fail(error);
     }
-    this.#watcher.closed(reason);
   }
 
   /** Ends the link in order. */
@@ -133,12 +141,22 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     this.#channel.close();
   }
 
+  #receiveItem(frame: Frame): void {
+    const call = this.#pending.get(frame.id);
+    if (call === undefined) return;
+    if (call.stream === undefined) throw malformed(`an item for call ${frame.id}, which asked for no stream`);
+    call.stream.push(decodeFrame(frame), itemBytes(frame.head, frame.tails));
+  }
+
   /** The other side ends calls in flight itself, or its end closes the channel. */
   #finish(frame: Frame): void {
     const call = this.#pending.get(frame.id);
     if (call === undefined) return;
-    this.#pending.delete(frame.id);
     const { scope, stream } = call;
+    if (frame.kind === (stream === undefined ? frameKinds.end : frameKinds.reply)) {
+      throw malformed(`a frame of kind ${frame.kind}, which does not answer what call ${frame.id} asked for`);
+    }
+    this.#pending.delete(frame.id);
     if (scope.isEnded && stream === undefined) return;
     if (frame.kind === frameKinds.reply) this.#reply(scope, frame);
     else if (frame.kind === frameKinds.end) stream?.end();
@@ -169,14 +187,23 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     const flags = (value.isMarked ? frameFlags.marked : 0) | (stream === undefined ? 0 : frameFlags.stream);
     const { api, deadline, caller, request } = scope.call;
     const head = `${api}\n${deadline}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
+    let isSent: boolean;
     try {
-      this.#channel.send({ kind: frameKinds.call, flags, id, head, tails: value.tails });
+      isSent = this.#channel.send({ kind: frameKinds.call, flags, id, head, tails: value.tails });
     } catch (error) {
       this.#refuse(scope, error, stream);
       return;
     }
-    this.#pending.set(id, { scope, stream });
-    scope.onCancel((reason) => this.#sendFrame(frameKinds.cancel, id, encodeError(reason)));
+    // Also when it was not sent: the channel is about to end, and its end answers the call.
+    this.#pending.set(id, { scope, stream, isSent, isCancelled: false });
+    scope.onCancel((reason) => this.#cancel(id, reason));
+  }
+
+  #cancel(id: number, reason: ServingError): void {
+    const call = this.#pending.get(id);
+    if (call === undefined || call.isCancelled) return;
+    call.isCancelled = true;
+    this.#sendFrame(frameKinds.cancel, id, encodeError(reason));
   }
 
   /** Why no call can be sent now. */

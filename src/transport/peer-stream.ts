@@ -43,6 +43,11 @@ export class PeerStream implements AsyncIterableIterator<unknown> {
     this.#source = source;
   }
 
+  /** Nothing more is wanted of it, or will come. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
   [Symbol.asyncIterator](): this {
     return this;
   }

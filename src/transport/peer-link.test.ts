@@ -1,0 +1,325 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Random } from "../../test/http/random.js";
+import { FakeChannel } from "../../test/transport/fake-channel.js";
+import { openCall } from "../../test/transport/open-call.js";
+import { RequestContext } from "../call/request-context.js";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { frameFlags, malformed, maxFrameBytes } from "./frame.js";
+import { createHello } from "./hello.js";
+import { PeerLink } from "./peer-link.js";
+import { encodeError } from "./wire-error.js";
+
+/** A link whose other side is the test, and what its watcher has heard. */
+function openLink() {
+  const channel = new FakeChannel();
+  const heard: string[] = [];
+  const link = new PeerLink("Wire#0", channel, {
+    opened: () => heard.push("opened"),
+    draining: () => heard.push("draining"),
+    closed: (reason) => heard.push(`closed ${reason?.id ?? "in order"}`),
+  });
+  channel.greet("Wire#0");
+  return { channel, link, heard };
+}
+
+const settle = () => new Promise(setImmediate);
+const gone = fail("cancelled", { reason: "the client has gone" });
+const lost = (more: object = {}) => ({ id: "replica_lost", service: "Wire", api: "echo", ...more });
+
+describe("PeerLink", () => {
+  it("says hello, and opens when the other side has", () => {
+    const channel = new FakeChannel();
+    const heard: string[] = [];
+    new PeerLink("Wire#0", channel, {
+      opened: () => heard.push("opened"),
+      draining: () => {},
+      closed: () => {},
+    });
+    assert.deepEqual(channel.sent, [createHello("Wire#0")]);
+    assert.deepEqual(heard, []);
+    channel.greet("Wire#0");
+    assert.deepEqual(heard, ["opened"]);
+  });
+
+  it("sends a call as six texts: api, deadline, caller's service and api, context, value", () => {
+    const { channel, link } = openLink();
+    const request = new RequestContext({ "x-request-id": "r1" }, "r1");
+    link.send(openCall("echo", { a: "x\ny" }, { deadline: 1234.5, request }).scope);
+    const [frame] = channel.sentOf("call");
+    assert.equal(frame?.id, 1);
+    assert.equal(frame?.flags, 0);
+    assert.deepEqual(frame?.head.split("\n"), ["echo", "1234.5", "Caller", "ask", request.wireText, '{"a":"x\\ny"}']);
+  });
+
+  it("gives each answer to its own call, in whatever order they come (P1)", async () => {
+    const { channel, link } = openLink();
+    const random = new Random(1);
+    const calls = Array.from({ length: 200 }, (_, i) => openCall("echo", i));
+    for (const { scope } of calls) link.send(scope);
+    assert.equal(link.inFlight, 200);
+    const frames = channel.sentOf("call");
+    assert.equal(new Set(frames.map(({ id }) => id)).size, 200);
+    while (frames.length > 0) {
+      const [frame] = frames.splice(random.between(0, frames.length - 1), 1) as [(typeof frames)[0]];
+      channel.receive("reply", frame.id, frame.head.split("\n")[5] as string);
+    }
+    assert.deepEqual(await Promise.all(calls.map(({ answer }) => answer)), [...calls.keys()]);
+    assert.equal(link.inFlight, 0);
+  });
+
+  it("gives no number to two calls (P1)", () => {
+    const { channel, link } = openLink();
+    for (let i = 0; i < 1000; i++) {
+      link.send(openCall("echo").scope);
+      if (i % 3 === 0) channel.receive("reply", i, "null");
+    }
+    assert.equal(new Set(channel.sentOf("call").map(({ id }) => id)).size, 1000);
+  });
+
+  it("brings over a failure with its fields", async () => {
+    const { channel, link } = openLink();
+    const { scope, answer } = openCall("echo");
+    link.send(scope);
+    const error = fail(
+      "lane_full",
+      { running: 1, queued: 2, maxQueued: 2, retryAfterMs: 7 },
+      { service: "Wire", api: "echo" },
+    );
+    channel.receive("failure", 1, encodeError(error));
+    await assert.rejects(answer, {
+      id: "lane_full",
+      code: "resource_exhausted",
+      service: "Wire",
+      details: error.details,
+    });
+  });
+
+  it("tells the other side of a cancellation at once and once, and counts the call until that has ended it (P2)", async () => {
+    const { channel, link } = openLink();
+    const { scope, answer, count } = openCall("echo");
+    link.send(scope);
+    scope.cancel(gone);
+    const [cancel, ...more] = channel.sentOf("cancel");
+    assert.equal(cancel?.id, 1);
+    assert.match(String(cancel?.head), /the client has gone/);
+    assert.deepEqual(more, []);
+    await assert.rejects(answer, { id: "cancelled" });
+    assert.equal(link.inFlight, 1);
+    channel.receive("reply", 1, '"late"');
+    assert.equal(link.inFlight, 0);
+    assert.equal(count(), 1);
+  });
+
+  it("sends no cancellation of a call that was answered, and none of one that was never sent", () => {
+    const { channel, link } = openLink();
+    const first = openCall("echo");
+    link.send(first.scope);
+    channel.receive("reply", 1, "null");
+    first.scope.cancel(gone);
+    const second = openCall("echo");
+    second.scope.cancel(gone);
+    link.send(second.scope);
+    assert.equal(channel.sentOf("call").length, 1);
+    assert.deepEqual(channel.sentOf("cancel"), []);
+    assert.equal(link.inFlight, 0);
+  });
+
+  it("drops what comes for a call nobody waits for (P4)", () => {
+    const { channel, link, heard } = openLink();
+    for (const kind of ["reply", "failure", "item", "end"] as const) channel.receive(kind, 77, "no JSON at all");
+    assert.equal(link.inFlight, 0);
+    assert.deepEqual(heard, ["opened"]);
+  });
+
+  it("fails every call when the channel ends, before control returns (P3)", async () => {
+    const { channel, link, heard } = openLink();
+    const calls = Array.from({ length: 20 }, (_, i) => openCall("echo", i));
+    for (const { scope } of calls) link.send(scope);
+    calls[3]?.scope.cancel(gone);
+    const stream = link.open(openCall("count").scope);
+    const step = stream.next();
+    await settle();
+    assert.equal(link.inFlight, 21);
+    channel.end(malformed("of nothing"));
+    assert.ok(calls.every(({ count }) => count() === 1));
+    assert.equal(link.inFlight, 0);
+    assert.deepEqual(heard, ["opened", "closed malformed_frame"]);
+    await assert.rejects(
+      calls[0]?.answer as Promise<unknown>,
+      lost({ message: /while the call was on it: .*of nothing/ }),
+    );
+    await assert.rejects(calls[3]?.answer as Promise<unknown>, { id: "cancelled" });
+    await assert.rejects(step, { id: "replica_lost" });
+    assert.deepEqual(await stream.next(), { done: true, value: undefined });
+  });
+
+  it("is out of the directory before its calls fail, since they may be sent again at once (P3)", () => {
+    const { channel, link, heard } = openLink();
+    const { scope } = openCall("echo");
+    scope.awaitReply({ output: () => {}, failure: () => heard.push("call failed") });
+    link.send(scope);
+    channel.end();
+    assert.deepEqual(heard, ["opened", "closed in order", "call failed"]);
+  });
+
+  it("says of a call that it was never sent when the channel had ended or was closed", async () => {
+    const { channel, link } = openLink();
+    const sent = openCall("echo");
+    link.send(sent.scope);
+    link.close();
+    const unsent = openCall("echo");
+    link.send(unsent.scope);
+    assert.equal(link.inFlight, 2);
+    channel.end();
+    await assert.rejects(
+      sent.answer,
+      (error: ServingError) => error.id === "replica_lost" && !("isSent" in error.details),
+    );
+    await assert.rejects(unsent.answer, lost({ details: { replica: "Wire#0", isSent: false } }));
+    const later = openCall("echo");
+    link.send(later.scope);
+    await assert.rejects(later.answer, lost({ details: { replica: "Wire#0", isSent: false } }));
+    await assert.rejects(link.open(openCall("echo").scope).next(), lost({ message: /before the call was sent/ }));
+  });
+
+  it("refuses a value that can't cross, with where it was, and goes on", async () => {
+    const { channel, link } = openLink();
+    const { scope, answer } = openCall("echo", { run: () => {} });
+    link.send(scope);
+    await assert.rejects(answer, { id: "not_transferable", service: "Wire", api: "echo" });
+    const items = link.open(openCall("count", { run: () => {} }).scope);
+    await assert.rejects(items.next(), { id: "not_transferable", service: "Wire", api: "count" });
+    assert.deepEqual(await items.next(), { done: true, value: undefined });
+    assert.deepEqual([channel.sentOf("call").length, link.inFlight], [0, 0]);
+  });
+
+  it("refuses a value that is too large for a frame, and goes on", async () => {
+    const { channel, link } = openLink();
+    const { scope, answer } = openCall("echo", new Uint8Array(new ArrayBuffer(maxFrameBytes)));
+    link.send(scope);
+    await assert.rejects(answer, { id: "payload_too_large", httpStatus: 413, service: "Wire", api: "echo" });
+    assert.deepEqual([channel.sentOf("call").length, link.inFlight], [0, 0]);
+  });
+
+  it("refuses calls while more waits to be sent than it may, and takes them again", async () => {
+    const { channel, link } = openLink();
+    channel.bufferedBytes = 64 * 1024 ** 2 + 1;
+    const refused = openCall("echo");
+    link.send(refused.scope);
+    await assert.rejects(refused.answer, {
+      id: "link_full",
+      code: "resource_exhausted",
+      retryable: true,
+      details: { bufferedBytes: 67_108_865, maxBufferedBytes: 67_108_864 },
+    });
+    await assert.rejects(link.open(openCall("count").scope).next(), { id: "link_full" });
+    assert.equal(link.inFlight, 0);
+    channel.bufferedBytes = 64 * 1024 ** 2;
+    const taken = openCall("echo");
+    link.send(taken.scope);
+    channel.receive("reply", 1, "1");
+    assert.equal(await taken.answer, 1);
+  });
+
+  it("sends files when their bytes are read, not if the call was cancelled meanwhile", async () => {
+    const { channel, link } = openLink();
+    const [one, two] = [openCall("echo", new Blob(["one"])), openCall("echo", new Blob(["two"]))];
+    link.send(one.scope);
+    link.send(two.scope);
+    two.scope.cancel(gone);
+    assert.equal(channel.sentOf("call").length, 0);
+    while (channel.sentOf("call").length === 0) await settle();
+    await settle();
+    const [frame, ...more] = channel.sentOf("call");
+    assert.deepEqual(more, []);
+    assert.deepEqual(channel.sentOf("cancel"), []);
+    assert.equal(Buffer.from(frame?.tails[0] as Uint8Array).toString(), "one");
+    assert.equal(Number(frame?.flags) & frameFlags.marked, frameFlags.marked);
+    channel.receive("reply", frame?.id as number, "true");
+    assert.equal(await one.answer, true);
+  });
+
+  it("fails a call whose file is read when its channel is gone", async () => {
+    const { channel, link } = openLink();
+    const { scope, answer } = openCall("echo", new Blob(["late"]));
+    link.send(scope);
+    channel.end();
+    await assert.rejects(answer, lost({ details: { replica: "Wire#0", isSent: false } }));
+  });
+
+  it("passes a drain on, and answers calls in flight all the same", async () => {
+    const { channel, link, heard } = openLink();
+    const { scope, answer } = openCall("echo");
+    link.send(scope);
+    channel.receive("drain", 0);
+    assert.deepEqual(heard, ["opened", "draining"]);
+    channel.receive("reply", 1, "7");
+    assert.equal(await answer, 7);
+  });
+});
+
+describe("PeerLink, when the other side breaks the wire", () => {
+  const refuses = (channel: FakeChannel, ...[kind, id, head]: Parameters<FakeChannel["receive"]>) =>
+    assert.throws(() => channel.receive(kind, id, head), { id: "malformed_frame" });
+
+  it("refuses a first frame that is no hello, and a second hello", () => {
+    const channel = new FakeChannel();
+    new PeerLink("Wire#0", channel, { opened: assert.fail, draining: () => {}, closed: () => {} });
+    refuses(channel, "reply", 1, "null");
+    refuses(openLink().channel, "hello", 0, createHello("Wire#0").head);
+  });
+
+  it("refuses kinds that a replica does not send", () => {
+    for (const kind of ["call", "cancel", "credit", "ping", "pong", "slab", "release"] as const) {
+      refuses(openLink().channel, kind, 1);
+    }
+    const { channel } = openLink();
+    for (const kind of [0, 14, 255]) {
+      assert.throws(() => channel.receive("drain", 0, "", { kind }), { id: "malformed_frame" });
+    }
+  });
+
+  it("refuses an answer of the wrong kind, and leaves its call to the end of the channel", async () => {
+    const { channel, link } = openLink();
+    const unary = openCall("echo");
+    link.send(unary.scope);
+    const items = link.open(openCall("count").scope);
+    const step = items.next();
+    await settle();
+    refuses(channel, "item", 1, "1");
+    refuses(channel, "end", 1);
+    refuses(channel, "reply", 2, "1");
+    assert.equal(link.inFlight, 2);
+    channel.end(malformed("as said"));
+    await assert.rejects(unary.answer, { id: "replica_lost" });
+    await assert.rejects(step, { id: "replica_lost" });
+  });
+
+  it("refuses an item that is no value, and leaves its call to the end of the channel", async () => {
+    const { channel, link } = openLink();
+    const step = link.open(openCall("count").scope).next();
+    await settle();
+    assert.throws(() => channel.receive("item", 1, "{"));
+    channel.end();
+    await assert.rejects(step, { id: "replica_lost" });
+  });
+
+  it("answers a call whose reply or failure can't be read, whatever is in it", async () => {
+    for (const head of ["", "{", "[", '{"$":', '"\\u12"']) {
+      for (const kind of ["reply", "failure"] as const) {
+        const { channel, link } = openLink();
+        const { scope, answer } = openCall("echo");
+        link.send(scope);
+        try {
+          channel.receive(kind, 1, head);
+        } catch {
+          channel.end(malformed("as said"));
+        }
+        await assert.rejects(answer, { code: /internal|unavailable/ }, `${kind} ${head}`);
+        assert.equal(link.inFlight, 0);
+      }
+    }
+  });
+});

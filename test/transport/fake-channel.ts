@@ -1,0 +1,52 @@
+import type { ServingError } from "../../src/failure/serving-error.js";
+import type { Channel, ChannelReader } from "../../src/transport/channel.js";
+import { checkFrameSize, type Frame, frameKinds, noTails } from "../../src/transport/frame.js";
+import { createHello } from "../../src/transport/hello.js";
+
+/** A channel whose other side is the test. */
+export class FakeChannel implements Channel {
+  bufferedBytes = 0;
+  /** What was sent, hello included. */
+  readonly sent: Frame[] = [];
+  /** Hears each frame as it is sent. */
+  onSend: (frame: Frame) => void = () => {};
+  isClosed = false;
+  reader!: ChannelReader;
+
+  open(reader: ChannelReader): void {
+    this.reader = reader;
+  }
+
+  send(frame: Frame): boolean {
+    if (this.isClosed) return false;
+    checkFrameSize(frame);
+    this.sent.push(frame);
+    this.onSend(frame);
+    return true;
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  /** The channel ends, as seen from this side. */
+  end(reason?: ServingError): void {
+    this.isClosed = true;
+    this.reader.closed(reason);
+  }
+
+  /** A frame comes from the other side. */
+  receive(kind: keyof typeof frameKinds, id: number, head = "", more: Partial<Frame> = {}): void {
+    this.reader.receive({ kind: frameKinds[kind], flags: 0, id, head, tails: noTails, ...more });
+  }
+
+  /** The other side says hello. */
+  greet(replica: string): void {
+    this.reader.receive(createHello(replica));
+  }
+
+  /** The frames of one kind that were sent. */
+  sentOf(kind: keyof typeof frameKinds): Frame[] {
+    return this.sent.filter((frame) => frame.kind === frameKinds[kind]);
+  }
+}

@@ -1,0 +1,50 @@
+import { createDeferred } from "../../src/base/deferred.js";
+import { CallScope, type CallTime, createCallTime } from "../../src/call/call-scope.js";
+import { RequestContext } from "../../src/call/request-context.js";
+import { FakeClock } from "../../src/testing/fake-clock.js";
+
+/** Time that stands still. */
+export const stillTime: CallTime = createCallTime(new FakeClock());
+
+/** What a test may want otherwise of a call. */
+export interface CallWish {
+  readonly service?: string;
+  readonly deadline?: number;
+  readonly time?: CallTime;
+  readonly request?: RequestContext;
+}
+
+/** A call as a handle makes it, before it is given to a link. */
+export interface OpenCall {
+  readonly scope: CallScope;
+  /** Settles as the call is answered. */
+  readonly answer: Promise<unknown>;
+  /** How often it was answered. */
+  readonly count: () => number;
+}
+
+/** Opens the scope of a call; whoever waits for the answer closes it, as a handle does. */
+export function openCall(api: string, input: unknown = null, wish: CallWish = {}): OpenCall {
+  const { service = "Wire", deadline = Number.POSITIVE_INFINITY, time = stillTime } = wish;
+  const request = wish.request ?? new RequestContext();
+  const caller = { service: "Caller", api: "ask" };
+  const call = { service, api, input, deadline, caller, request, outside: false };
+  const scope = new CallScope(call, undefined, time, time.clock.now());
+  const { promise, resolve, reject } = createDeferred<unknown>();
+  let answers = 0;
+  scope.awaitReply({
+    output: (value) => {
+      answers++;
+      scope.close();
+      resolve(value);
+    },
+    failure: (error) => {
+      answers++;
+      scope.close();
+      reject(error);
+    },
+  });
+  // A test that wants the failure asks for it; the others must not end the process.
+  promise.catch(() => {});
+  return { scope, answer: promise, count: () => answers };
+}
