@@ -143,7 +143,7 @@ function decodeParts(parts: readonly unknown[], depth: number, decoding: Decodin
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const describeKind = (kind: unknown): string => (typeof kind === "string" ? kind.slice(0, 40) : `(a ${typeof kind})`);
+const describeKind = (kind: unknown): string => (typeof kind === "string" ? kind.slice(0, 40) : "(no text)");
 
 function decodeInteger(digits: unknown): bigint | undefined {
   if (typeof digits !== "string" || !/^-?[0-9a-f]+$/.test(digits)) return undefined;

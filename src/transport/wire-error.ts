@@ -1,11 +1,101 @@
+import { isCode } from "../failure/codes.js";
+import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
-export function encodeError(e: ServingError): string {
-  const { code, id, message, details, retryable, httpStatus, fix, incident, service, api, stack } = e;
-  return JSON.stringify({ code, id, message, details, retryable, httpStatus, fix, incident, service, api, stack: stack?.slice(0, 8192) });
+import { messageOf } from "../failure/to-serving-error.js";
+import { decodeValue } from "./decode-value.js";
+import { noTails } from "./frame.js";
+import { markValue } from "./mark-value.js";
+
+// Limits in characters, such that a failure always fits in a frame.
+const maxStackLength = 8 * 1024;
+const maxTextLength = 16 * 1024;
+const maxErrorLength = 1024 * 1024;
+
+/**
+ * Encodes a failure as the head of a frame. Never throws.
+ *
+ * All fields cross but `cause`; the stack crosses as text, for the caller's log. Texts are cut at 16 Ki characters.
+ * Details that may not cross, as `copyValue` has it, are left out, as are files, and those that make it more than 1 MiB.
+ */
+export function encodeError(error: ServingError): string {
+  const { details } = error;
+  const fields = encodeFields(error);
+  return encodeWith(fields, details) ?? encodeWith(fields, keepPortable(details)) ?? JSON.stringify(fields);
 }
+
+/**
+ * The failure that `encodeError` was given: the same class, the same fields, the stack of where it was thrown. Never throws:
+ * what is none becomes `malformed_frame`, and an unknown code `internal`.
+ */
 export function decodeError(text: string): ServingError {
-  const { stack, ...init } = JSON.parse(text);
-  const error = new ServingError(init);
-  Object.defineProperty(error, "remoteStack", { value: stack, enumerable: false });
+  try {
+    return readError(decodeValue(text, noTails, true));
+  } catch (error) {
+    return error instanceof ServingError ? error : fail("malformed_frame", { problem: messageOf(error) });
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function encodeFields(error: ServingError): Fields {
+  const { code, id, message, service, api, retryable, httpStatus, fix, incident, stack } = error;
+  return {
+    ...{ code: cut(code), id: cut(id), message: cut(message), service: cut(service), api: cut(api) },
+    ...{ fix: cut(fix), incident: cut(incident), stack: cut(stack, maxStackLength), retryable: retryable === true },
+    httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
+  };
+}
+
+const cut = (text: unknown, most = maxTextLength): string | undefined =>
+  typeof text === "string" ? text.slice(0, most) : undefined;
+
+/** @returns `undefined` when details can't cross or are too long. */
+function encodeWith(fields: Fields, details: unknown): string | undefined {
+  try {
+    // Marked as what they are, fields of an object, and without tails: their bytes are in the text.
+    const text = JSON.stringify({ ...fields, ...(markValue({ details }, 0).tree as object) });
+    return text.length <= maxErrorLength ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The fields of details that can cross, as far as there is room. */
+function keepPortable(details: object): object {
+  const kept: [string, unknown][] = [];
+  let room = maxErrorLength / 2;
+  for (const key of Object.keys(details)) {
+    const field = readField(details, key);
+    const text = encodeWith({}, Object.fromEntries([field]));
+    if (text === undefined || text.length > room) continue;
+    room -= text.length;
+    kept.push(field);
+  }
+  return Object.fromEntries(kept);
+}
+
+function readField(details: object, key: string): [string, unknown] {
+  try {
+    return [key, (details as Record<string, unknown>)[key]];
+  } catch (error) {
+    return [key, `(can't be read: ${messageOf(error)})`];
+  }
+}
+
+function readError(value: unknown): ServingError {
+  const fields = isRecord(value) ? value : {};
+  const { code, message, retryable, httpStatus, details, stack } = fields;
+  if (typeof message !== "string") throw fail("malformed_frame", { problem: "a failure without a message" });
+  const read = (key: string): string | undefined => (typeof fields[key] === "string" ? fields[key] : undefined);
+  const error = new ServingError({
+    ...{ code: isCode(code) ? code : "internal", id: read("id"), message, details: isRecord(details) ? details : {} },
+    ...{ service: read("service"), api: read("api"), fix: read("fix"), incident: read("incident") },
+    retryable: typeof retryable === "boolean" ? retryable : undefined,
+    httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
+  });
+  if (typeof stack === "string") error.stack = stack;
   return error;
 }
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
