@@ -43,11 +43,9 @@ export class Deployment {
     return this.#seats.flatMap((seat) => seat.host ?? []);
   }
 
-  /** Starts every replica at once; waits for all. @throws the first failure; those that started are left to `stop`. */
+  /** Starts every replica at once. @throws the first failure, at once; what has started, or still starts, is left to `stop`. */
   async start(calleesStarted: Promise<unknown>): Promise<void> {
-    const results = await Promise.allSettled(this.#seats.map((seat) => seat.start(calleesStarted)));
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    await Promise.all(this.#seats.map((seat) => seat.start(calleesStarted)));
     const { min, max } = this.plan.settings.replicas;
     if (max > min && this.plan.residence !== "root" && !this.#isStopping) this.#watchLoad();
   }

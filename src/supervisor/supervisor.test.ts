@@ -1,230 +1,250 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createDeferred } from "../base/deferred.js";
-import { silentLogger } from "../base/logger.js";
-import type { ReplicaLink } from "../call/link.js";
+import { createDeploymentPlan, type PlanWish, Stage, settled } from "../../test/supervisor/stage.js";
 import { fail } from "../failure/fail.js";
-import type { DeploymentPlan, Plan } from "../graph/plan.js";
-import { Directory } from "../handle/directory.js";
-import type { ReplicaHost } from "../placement/placement.js";
-import { FakeClock } from "../testing/fake-clock.js";
-import { LinkBoard } from "./link-board.js";
-import type { Progress } from "./progress.js";
+import type { Plan } from "../graph/plan.js";
 import { Supervisor } from "./supervisor.js";
 
-/** A host that notes what is asked of it and does each thing when told. */
-class FakeHost implements ReplicaHost {
-  readonly id: string;
-  readonly link: ReplicaLink;
-  readonly ended: Promise<string>;
-  #end!: (how: string) => void;
-  readonly started = createDeferred<void>();
-  readonly drained = createDeferred<void>();
-  isReplicaReady = true;
-  readonly #journal: string[];
-
-  constructor(id: string, journal: string[]) {
-    this.id = id;
-    this.#journal = journal;
-    this.link = { replica: id, inFlight: 0, send: () => {}, open: () => assert.fail("not called here") };
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve;
-    });
-  }
-
-  async load(): Promise<void> {}
-
-  offerTo(): { kind: "inline"; link: ReplicaLink } {
-    return { kind: "inline", link: this.link };
-  }
-
-  notify(): void {}
-
-  pulse(): undefined {
-    return undefined;
-  }
-
-  kill(): void {
-    this.#journal.push(`kill ${this.id}`);
-    this.#end("was killed");
-  }
-
-  start(): Promise<void> {
-    this.#journal.push(`start ${this.id}`);
-    return this.started.promise;
-  }
-
-  async isReady(): Promise<boolean> {
-    return this.isReplicaReady;
-  }
-
-  drain(): Promise<void> {
-    this.#journal.push(`drain ${this.id}`);
-    return this.drained.promise;
-  }
-
-  async stop(): Promise<void> {
-    this.#journal.push(`stop ${this.id}`);
-  }
-}
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
-
 /** Front calls A and B, both call Base; A has two replicas. */
-function createApp() {
-  const deployment = (name: string, replicas: number, ...callees: string[]) =>
-    ({
-      descriptor: { name },
-      callees,
-      remoteCallees: callees,
-      residence: "root",
-      replicas,
-      settings: {
-        replicas: { min: replicas, max: replicas, targetInFlight: 8 },
-        resources: { memoryBytes: Number.POSITIVE_INFINITY },
-        liveness: { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000 },
-        restart: { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 8 },
-      },
-    }) as unknown as DeploymentPlan;
-  const deployments = [
-    deployment("Base", 1),
-    deployment("A", 2, "Base"),
-    deployment("B", 1, "Base"),
-    deployment("Front", 1, "A", "B"),
-  ];
+const wishes: Readonly<Record<string, PlanWish>> = {
+  Base: {},
+  A: { callees: ["Base"], replicas: 2 },
+  B: { callees: ["Base"] },
+  Front: { callees: ["A", "B"] },
+};
+
+function createApp(services: Readonly<Record<string, PlanWish>> = wishes) {
+  const stage = new Stage();
+  const deployments = Object.entries(services).map(([name, wish]) => createDeploymentPlan(name, wish));
   const plan = { deployments, notices: ["a notice"] } as unknown as Plan;
-  const journal: string[] = [];
-  const progress: Progress[] = [];
-  const hosts = new Map<string, FakeHost>();
-  const directory = new Directory();
-  const board = new LinkBoard();
-  const services = new Set(deployments.map(({ descriptor }) => descriptor.name));
-  const links = new Map<string, ReplicaLink>();
-  board.subscribe({
-    residence: "root",
-    services,
-    notify: (notice) => {
-      if (notice.kind === "add-inline") {
-        links.set(notice.replica, notice.link);
-        directory.add(notice.service, notice.link);
-      } else if (notice.kind === "remove") {
-        directory.remove(notice.service, links.get(notice.replica) as ReplicaLink);
-      }
-    },
-  });
-  const supervisor = new Supervisor(plan, {
-    createHost: (own, index) => {
-      const host = new FakeHost(`${own.descriptor.name}#${index}`, journal);
-      hosts.set(host.id, host);
-      return host;
-    },
-    board,
-    clock: new FakeClock(),
-    log: silentLogger,
-    onProgress: (event) => progress.push(event),
-  });
-  const finishStart = async (...ids: string[]) => {
-    for (const id of ids) hosts.get(id)?.started.resolve();
-    await settled();
-  };
-  const linksOf = (service: string) => directory.of(service).links.map((link) => link.replica);
-  return { supervisor, journal, progress, hosts, finishStart, linksOf };
+  const supervisor = new Supervisor(plan, stage.parts);
+  stage.watch(...Object.keys(services));
+  return { stage, supervisor };
 }
 
-async function createStartedApp() {
-  const app = createApp();
-  const started = app.supervisor.start();
-  await settled();
-  for (const ids of [["Base#0"], ["A#0", "A#1", "B#0"], ["Front#0"]]) await app.finishStart(...ids);
-  await started;
-  app.journal.length = 0;
+async function createStartedApp(services?: Readonly<Record<string, PlanWish>>) {
+  const app = createApp(services);
+  await app.supervisor.start();
+  app.stage.takeJournal();
   return app;
 }
 
-describe("Supervisor", () => {
-  it("starts callees first, and what does not wait for one another at the same time (S1)", async () => {
-    const { supervisor, journal, finishStart, linksOf, progress } = createApp();
+/** Lets these hosts go on, and what follows from it happen. */
+async function finish(stage: Stage, step: "load" | "start" | "drain", ...names: string[]): Promise<void> {
+  for (const name of names) stage.host(name).steps[step].resolve();
+  await settled();
+}
+
+describe("Supervisor.start", () => {
+  it("loads everything at once and starts callees first, those that do not wait for one another together (S1)", async () => {
+    const { stage, supervisor } = createApp();
+    stage.held.add("load").add("start");
     const started = supervisor.start();
     await settled();
-    assert.deepEqual(journal, ["start Base#0"]);
-    await finishStart("Base#0");
-    assert.deepEqual(journal.splice(0), ["start Base#0", "start A#0", "start A#1", "start B#0"]);
-    await finishStart("A#0", "B#0");
-    assert.deepEqual(journal, []);
-    assert.deepEqual(linksOf("A"), ["A#0"]);
-    await finishStart("A#1");
-    assert.deepEqual(journal, ["start Front#0"]);
-    await finishStart("Front#0");
+    const all = ["Base#0/0", "A#0/0", "A#1/0", "B#0/0", "Front#0/0"];
+    assert.deepEqual(
+      stage.takeJournal(),
+      all.map((name) => `load ${name}`),
+    );
+    await finish(stage, "load", ...all);
+    assert.deepEqual(stage.takeJournal(), ["start Base#0/0"]);
+    await finish(stage, "start", "Base#0/0");
+    assert.deepEqual(stage.takeJournal(), ["start A#0/0", "start A#1/0", "start B#0/0"]);
+    await finish(stage, "start", "A#0/0", "B#0/0");
+    assert.deepEqual([stage.takeJournal(), stage.announced("A")], [[], ["A#0/0"]]);
+    await finish(stage, "start", "A#1/0");
+    assert.deepEqual(stage.takeJournal(), ["start Front#0/0"]);
+    assert.equal((await supervisor.readiness()).isReady, false);
+    await finish(stage, "start", "Front#0/0");
     await started;
-    assert.deepEqual(progress.map((event) => event.kind).slice(0, 3), ["notice", "starting", "started"]);
     assert.equal((await supervisor.readiness()).isReady, true);
+    assert.deepEqual(
+      stage.progress.map((event) => ("replica" in event ? `${event.kind} ${event.replica}` : event.kind)).slice(0, 4),
+      ["notice", "starting Base#0", "started Base#0", "starting A#0"],
+    );
+    await supervisor.stop();
   });
 
-  it("drains callers before callees, each out of the directory before it is asked (S2, D2)", async () => {
-    const { supervisor, journal, hosts, linksOf } = await createStartedApp();
+  it("starts a service that loads slowly only after its load, with what is known of its callees by then", async () => {
+    const { stage, supervisor } = createApp();
+    stage.held.add("load");
+    const started = supervisor.start();
+    await settled();
+    await finish(stage, "load", "Base#0/0", "A#0/0", "A#1/0", "B#0/0");
+    assert.deepEqual(stage.announced("A"), ["A#0/0", "A#1/0"]);
+    await finish(stage, "load", "Front#0/0");
+    await started;
+    const heard = stage.host("Front#0/0").notices.map(({ kind }) => kind);
+    assert.deepEqual(heard, ["planned", "add", "add", "planned", "add"]);
+    await supervisor.stop();
+  });
+
+  it("waits in the app's own thread for every callee, inline ones included", async () => {
+    const { stage, supervisor } = createApp({
+      Inline: { residence: "root" },
+      Front: { residence: "root", callees: ["Inline"] },
+    });
+    stage.held.add("start");
+    const started = supervisor.start();
+    await settled();
+    assert.deepEqual(stage.takeJournal(), ["load Inline#0/0", "load Front#0/0", "start Inline#0/0"]);
+    await finish(stage, "start", "Inline#0/0");
+    await finish(stage, "start", "Front#0/0");
+    await started;
+    await supervisor.stop();
+  });
+
+  it("has no replicas of a service that lives in those of its callers", async () => {
+    const { stage, supervisor } = await createStartedApp({
+      Tokens: { residence: "callers" },
+      Front: { callees: [] },
+    });
+    assert.deepEqual(stage.running, ["Front#0/0"]);
+    assert.deepEqual([supervisor.hostsOf("Tokens"), supervisor.hosts.map(({ id }) => id)], [[], ["Front#0"]]);
+    await supervisor.stop();
+  });
+
+  it("stops what had started when one service fails, callers first, and throws its failure (S3)", async () => {
+    const { stage, supervisor } = createApp();
+    stage.held.add("start");
+    const failed = assert.rejects(supervisor.start(), { id: "start_failed", service: "B" });
+    await settled();
+    await finish(stage, "start", "Base#0/0");
+    await finish(stage, "start", "A#0/0", "A#1/0");
+    stage.takeJournal();
+    stage.host("B#0/0").steps.start.reject(fail("start_failed", { hook: "start", error: "no file" }, { service: "B" }));
+    await failed;
+    const stops = ["stop B#0/0", "stop Front#0/0", "stop A#0/0", "stop A#1/0", "stop Base#0/0"];
+    assert.deepEqual(stage.takeJournal(), stops);
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+    assert.deepEqual([stage.announced("A"), stage.announced("Base")], [[], []]);
+  });
+
+  it("calls off the starts that are under way then, and tells the one fault alone (S3)", async () => {
+    const { stage, supervisor } = createApp();
+    stage.held.add("start").add("load");
+    const failed = assert.rejects(supervisor.start(), { id: "module_failed" });
+    await settled();
+    await finish(stage, "load", "Base#0/0", "A#0/0", "B#0/0");
+    assert.deepEqual(stage.progress.at(-1)?.kind, "starting");
+    stage.host("A#1/0").steps.load.reject(fail("module_failed", { file: "a.ts", error: "no such export" }));
+    await failed;
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+    const faults = stage.progress.flatMap((event) => (event.kind === "failed" ? [event.replica] : []));
+    assert.deepEqual(faults, ["A#1"]);
+  });
+});
+
+describe("Supervisor.stop", () => {
+  it("drains callers before callees, each off the board before it is asked, then stops in that order (S2, D1)", async () => {
+    const { stage, supervisor } = createApp();
+    stage.held.add("drain");
+    await supervisor.start();
+    stage.takeJournal();
     const stopped = supervisor.stop();
     assert.equal(supervisor.stop(), stopped);
     await settled();
-    assert.deepEqual(journal, ["drain Front#0"]);
-    assert.deepEqual([linksOf("Front"), linksOf("A")], [[], ["A#0", "A#1"]]);
-    for (const host of hosts.values()) host.drained.resolve();
+    assert.deepEqual(stage.takeJournal(), ["drain Front#0/0"]);
+    assert.deepEqual([stage.announced("Front"), stage.announced("A")], [[], ["A#0/0", "A#1/0"]]);
+    await finish(stage, "drain", "Front#0/0");
+    assert.deepEqual(stage.takeJournal(), ["drain B#0/0"]);
+    await finish(stage, "drain", "B#0/0");
+    assert.deepEqual([stage.takeJournal(), stage.announced("A")], [["drain A#0/0", "drain A#1/0"], []]);
+    await finish(stage, "drain", "A#0/0", "A#1/0");
+    assert.deepEqual(stage.takeJournal(), ["drain Base#0/0"]);
+    await finish(stage, "drain", "Base#0/0");
     await stopped;
-    assert.deepEqual(journal, [
-      ...["drain Front#0", "drain B#0", "drain A#0", "drain A#1", "drain Base#0"],
-      ...["stop Front#0", "stop B#0", "stop A#0", "stop A#1", "stop Base#0"],
-    ]);
+    const stops = ["Front#0/0", "B#0/0", "A#0/0", "A#1/0", "Base#0/0"].map((name) => `stop ${name}`);
+    assert.deepEqual(stage.takeJournal(), stops);
     assert.equal((await supervisor.readiness()).isReady, false);
+    assert.deepEqual(stage.progress.at(-1), { kind: "stopped" });
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });
 
-  it("stops without waiting any longer once the limit of the drain is reached", async () => {
-    const { supervisor, journal } = await createStartedApp();
-    const limit = new AbortController();
-    const stopped = supervisor.stop(limit.signal);
-    await settled();
-    assert.deepEqual(journal, ["drain Front#0"]);
-    limit.abort();
-    await stopped;
-    assert.equal(journal.filter((line) => line.startsWith("stop")).length, 5);
+  it("waits for no drain any longer once its limit is reached, or was before", async () => {
+    for (const isReachedBefore of [true, false]) {
+      const { stage, supervisor } = createApp();
+      stage.held.add("drain");
+      await supervisor.start();
+      stage.takeJournal();
+      const limit = new AbortController();
+      if (isReachedBefore) limit.abort();
+      const stopped = supervisor.stop(limit.signal);
+      await settled();
+      if (!isReachedBefore) assert.deepEqual(stage.takeJournal(), ["drain Front#0/0"]);
+      limit.abort();
+      await stopped;
+      assert.equal(stage.journal.filter((line) => line.startsWith("stop")).length, 5);
+      assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+    }
   });
 
-  it("stops what had started when one service fails, and throws its failure (S3)", async () => {
-    const { supervisor, journal, hosts, finishStart, progress } = createApp();
-    const started = supervisor.start();
-    const failed = assert.rejects(started, { id: "start_failed", service: "B" });
+  it("does not wait for a place that stands empty (P3)", async () => {
+    const { stage, supervisor } = await createStartedApp({ Base: { restart: { giveUpAfter: 0 } }, Front: {} });
+    for (let life = 0; life < 3; life++) {
+      stage.hosts
+        .filter(({ id }) => id === "Base#0")
+        .at(-1)
+        ?.end();
+      await stage.pass(life * 100);
+    }
+    await supervisor.stop();
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("ends a start that is under way, which then fails", async () => {
+    const { stage, supervisor } = createApp();
+    stage.held.add("start");
+    const failed = assert.rejects(supervisor.start(), { id: "start_aborted" });
     await settled();
-    await finishStart("Base#0");
-    hosts.get("B#0")?.started.reject(fail("start_failed", { hook: "start", error: "no file" }, { service: "B" }));
-    await finishStart("A#0", "A#1");
+    await finish(stage, "start", "Base#0/0");
+    await supervisor.stop();
     await failed;
-    assert.deepEqual(journal.slice(4), ["stop B#0", "stop Front#0", "stop A#0", "stop A#1", "stop Base#0"]);
-    const event = progress.find((own) => own.kind === "failed");
-    assert.deepEqual(event?.kind === "failed" && [event.replica, event.hook, event.error.id], [
-      "B#0",
-      "start",
-      "start_failed",
-    ]);
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });
+});
 
+describe("Supervisor", () => {
   it("says which service is not ready, and by how many replicas", async () => {
-    const { supervisor, hosts } = await createStartedApp();
-    (hosts.get("A#0") as FakeHost).isReplicaReady = false;
+    const { stage, supervisor } = await createStartedApp();
+    stage.host("A#0/0").isReplicaReady = false;
     let readiness = await supervisor.readiness();
     assert.equal(readiness.isReady, true);
     assert.equal(readiness.services.find((own) => own.name === "A")?.readyReplicas, 1);
-    (hosts.get("A#1") as FakeHost).isReplicaReady = false;
+    stage.host("A#1/0").isReplicaReady = false;
     readiness = await supervisor.readiness();
     assert.equal(readiness.isReady, false);
     assert.equal(readiness.services.find((own) => own.name === "A")?.detail, "0 of 2 replicas are ready");
+    await supervisor.stop();
+  });
+
+  it("touches no other replica when one ends, and tells those that call it (P2)", async () => {
+    const { stage, supervisor } = await createStartedApp();
+    for (const host of stage.hosts) host.notices.length = 0;
+    stage.host("A#0/0").end();
+    await settled();
+    assert.deepEqual(stage.takeJournal(), ["load A#0/1", "start A#0/1"]);
+    const heard = stage.hosts.map((host) => [host.name, host.notices.map(({ kind }) => kind).join()]);
+    assert.deepEqual(
+      heard.filter(([, kinds]) => kinds !== ""),
+      [
+        ["Front#0/0", "remove,add"],
+        ["A#0/1", "planned,add"],
+      ],
+    );
+    await supervisor.stop();
   });
 
   it("puts a new replica in the place of one that is taken away", async () => {
-    const { supervisor, journal, finishStart, linksOf } = await createStartedApp();
+    const { stage, supervisor } = await createStartedApp();
+    stage.held.add("start");
     const replaced = supervisor.replaceReplica("A", 0);
     await settled();
-    assert.deepEqual(journal, ["kill A#0", "start A#0"]);
-    assert.deepEqual(linksOf("A"), ["A#1"]);
-    await finishStart("A#0");
+    assert.deepEqual(stage.takeJournal(), ["kill A#0/0", "load A#0/1", "start A#0/1"]);
+    assert.deepEqual(stage.announced("A"), ["A#1/0"]);
+    await finish(stage, "start", "A#0/1");
     await replaced;
-    assert.deepEqual(linksOf("A"), ["A#1", "A#0"]);
+    assert.deepEqual(stage.announced("A"), ["A#0/1", "A#1/0"]);
+    await supervisor.stop();
   });
 });

@@ -1,7 +1,7 @@
 import type { Logger } from "../../src/base/logger.js";
 import type { DeploymentPlan, Residence } from "../../src/graph/plan.js";
 import type { ServiceSettings } from "../../src/options/settings.js";
-import { LinkBoard } from "../../src/supervisor/link-board.js";
+import { type BoardNotice, LinkBoard } from "../../src/supervisor/link-board.js";
 import type { Progress } from "../../src/supervisor/progress.js";
 import type { SeatParts } from "../../src/supervisor/replica-life.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
@@ -70,20 +70,17 @@ export class Stage {
     };
   }
 
-  /** Notes from now on what the board says of these services. */
+  /** Notes what the board says of these services. */
   watch(...services: string[]): void {
     for (const service of services) this.#told.set(service, new Map());
-    const subscriber = {
-      residence: "process" as const,
-      services: new Set(services),
-      notify: (notice: Parameters<Parameters<LinkBoard["subscribe"]>[0]["notify"]>[0]) => {
-        if (notice.kind === "add") this.#told.get(notice.service)?.set(notice.replica, notice.address);
-        if (notice.kind === "remove") this.#told.get(notice.service)?.delete(notice.replica);
-        if (notice.kind === "failed") this.lines.push(`failed ${notice.service} after ${notice.attempts}`);
-        if (notice.kind === "planned") this.lines.push(`planned ${notice.replicas} of ${notice.service}`);
-      },
+    const notify = (notice: BoardNotice) => {
+      if (notice.kind === "add") this.#told.get(notice.service)?.set(notice.replica, notice.address);
+      if (notice.kind === "remove") this.#told.get(notice.service)?.delete(notice.replica);
+      if (notice.kind === "failed") this.lines.push(`failed ${notice.service} after ${notice.attempts}`);
+      if (notice.kind === "planned") this.lines.push(`planned ${notice.replicas} of ${notice.service}`);
     };
-    this.board.subscribe(subscriber);
+    const known = this.board.subscribe({ residence: "process", services: new Set(services), notify });
+    for (const notice of known) if (notice.kind !== "planned") notify(notice);
   }
 
   /** Names of the hosts a caller may call now: `["A#0/1"]`. */

@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createDeploymentPlan, type PlanWish, Stage, settled, targetInFlight } from "../../test/supervisor/stage.js";
+import { fail } from "../failure/fail.js";
+import { Deployment } from "./deployment.js";
+
+/** The replicas of service A, on a stage that watches them. */
+async function createStarted(wish: PlanWish = {}) {
+  const stage = new Stage();
+  const deployment = new Deployment(createDeploymentPlan("A", wish), stage.parts);
+  await deployment.start(Promise.resolve());
+  stage.watch("A");
+  await settled();
+  stage.takeJournal();
+  return { stage, deployment };
+}
+
+/** So many calls in flight, shared by all replicas there are. */
+function setLoad(stage: Stage, inFlight: number): void {
+  const running = stage.hosts.filter((host) => host.isRunning);
+  for (const host of running) host.inFlight = inFlight / running.length;
+}
+
+const scaling = { replicas: { min: 1, max: 3 } };
+
+describe("Deployment", () => {
+  it("starts every replica at once", async () => {
+    const stage = new Stage();
+    const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.parts);
+    stage.held.add("start");
+    const started = deployment.start(Promise.resolve());
+    await settled();
+    assert.deepEqual(stage.takeJournal(), ["load A#0/0", "load A#1/0", "start A#0/0", "start A#1/0"]);
+    assert.deepEqual(deployment.hosts, []);
+    for (const host of stage.hosts) host.steps.start.resolve();
+    await started;
+    assert.deepEqual(
+      deployment.hosts.map(({ id }) => id),
+      ["A#0", "A#1"],
+    );
+    await deployment.stop();
+  });
+
+  it("throws the first failure at once; what has started, or still starts, is left to stop()", async () => {
+    const stage = new Stage();
+    const deployment = new Deployment(createDeploymentPlan("A", { replicas: 3 }), stage.parts);
+    stage.held.add("start");
+    const started = assert.rejects(deployment.start(Promise.resolve()), { message: /no model/ });
+    await settled();
+    stage.host("A#0/0").steps.start.resolve();
+    stage.host("A#1/0").steps.start.reject(fail("start_failed", { hook: "start", error: "no model" }));
+    await started;
+    assert.deepEqual(stage.running, ["A#0/0", "A#2/0"]);
+    await deployment.stop();
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("tells the board how many replicas there are to be", async () => {
+    const stage = new Stage();
+    const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.parts);
+    const known = stage.board.subscribe({ residence: "process", services: new Set(["A"]), notify: () => {} });
+    assert.deepEqual(known, [{ kind: "planned", service: "A", replicas: 2 }]);
+    await deployment.stop();
+  });
+
+  it("takes all replicas off the board before any is asked to drain (D1)", async () => {
+    const { stage, deployment } = await createStarted({ replicas: 2 });
+    stage.held.add("drain");
+    stage.board.subscribe({
+      residence: "process",
+      services: new Set(["A"]),
+      notify: (notice) => stage.journal.push(notice.kind === "remove" ? `remove ${notice.replica}` : notice.kind),
+    });
+    await deployment.drain();
+    assert.deepEqual(stage.takeJournal(), ["remove A#0", "drain A#0/0", "remove A#1", "drain A#1/0"]);
+    await deployment.stop();
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("ends one replica on request, and waits for the next in its place", async () => {
+    const { stage, deployment } = await createStarted({ replicas: 2 });
+    await deployment.replaceReplica(1);
+    assert.deepEqual(stage.announced("A"), ["A#0/0", "A#1/1"]);
+    await deployment.replaceReplica(7);
+    assert.deepEqual(stage.takeJournal(), ["kill A#1/0", "load A#1/1", "start A#1/1"]);
+    await deployment.stop();
+  });
+});
+
+describe("Deployment.readiness", () => {
+  it("has nothing to explain while every replica is ready", async () => {
+    const { deployment } = await createStarted({ replicas: 2 });
+    assert.deepEqual(await deployment.readiness(), { name: "A", isReady: true, readyReplicas: 2, replicas: 2 });
+    await deployment.stop();
+  });
+
+  it("says how many are ready and what stands in the way of each other one", async () => {
+    const { stage, deployment } = await createStarted({ replicas: 4, restart: { giveUpAfter: 2 } });
+    stage.host("A#1/0").end("was ended by SIGKILL");
+    await settled();
+    stage.held.add("start");
+    stage.host("A#2/0").isSilent = true;
+    stage.host("A#3/0").end();
+    await stage.pass(7000);
+    stage.host("A#1/1").end("ended with exit code 3");
+    await settled();
+    const readiness = await deployment.readiness();
+    assert.deepEqual([readiness.isReady, readiness.readyReplicas, readiness.replicas], [true, 1, 4]);
+    assert.equal(
+      readiness.detail,
+      "1 of 4 replicas are ready; A#1 was given up after 2 short lives in a row: ended with exit code 3; " +
+        "A#2 does not answer, its event loop is busy; A#3 is starting",
+    );
+    await deployment.stop();
+  });
+
+  it("is not ready while the authors' ready() says so, with the number alone", async () => {
+    const { stage, deployment } = await createStarted({ replicas: 2 });
+    stage.host("A#0/0").isReplicaReady = false;
+    assert.deepEqual(await deployment.readiness(), { name: "A", isReady: true, readyReplicas: 1, replicas: 2 });
+    stage.host("A#1/0").isReplicaReady = false;
+    const detail = "0 of 2 replicas are ready";
+    assert.deepEqual(await deployment.readiness(), {
+      ...{ name: "A", isReady: false, readyReplicas: 0, replicas: 2, detail },
+    });
+    await deployment.stop();
+  });
+
+  it("has failed only when every place is given up, with the reason of the first (D3)", async () => {
+    const { stage, deployment } = await createStarted({ replicas: 2, restart: { giveUpAfter: 1 } });
+    stage.host("A#1/0").end();
+    await stage.pass(1000);
+    assert.equal(
+      stage.lines.some((line) => line.startsWith("failed")),
+      false,
+    );
+    stage.host("A#0/0").end("was ended by SIGKILL");
+    await settled();
+    assert.deepEqual(
+      stage.lines.filter((line) => line.startsWith("failed")),
+      ["failed A after 1"],
+    );
+    const [, notice] = stage.board.subscribe({ residence: "process", services: new Set(["A"]), notify: () => {} });
+    assert.deepEqual(notice, { kind: "failed", service: "A", reason: "was ended by SIGKILL", attempts: 1 });
+    await deployment.stop();
+  });
+});
+
+describe("Deployment, with a range of replicas", () => {
+  it("adds replicas for a load that stays, and takes them back once it has been gone for a whole window", async () => {
+    const { stage, deployment } = await createStarted(scaling);
+    setLoad(stage, 3 * targetInFlight);
+    await stage.pass(4000);
+    assert.deepEqual(stage.announced("A"), ["A#0/0", "A#1/0", "A#2/0"]);
+    assert.equal(stage.lines.at(-1), "planned 3 of A");
+    setLoad(stage, 0);
+    await stage.pass(20_000);
+    assert.equal(stage.running.length, 3);
+    stage.held.add("drain");
+    await stage.pass(20_000);
+    assert.deepEqual([stage.announced("A"), stage.running], [["A#0/0"], ["A#0/0"]]);
+    assert.equal(stage.lines.at(-1), "planned 1 of A");
+    await deployment.stop();
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("never passes its bounds (D2)", async () => {
+    const { stage, deployment } = await createStarted(scaling);
+    setLoad(stage, 1000);
+    await stage.pass(60_000);
+    assert.equal(stage.running.length, 3);
+    setLoad(stage, 0);
+    await stage.pass(120_000);
+    assert.deepEqual(stage.running, ["A#0/0"]);
+    await deployment.stop();
+  });
+
+  it("takes a replica off the board before it drains one there is no more need for (D1)", async () => {
+    const { stage, deployment } = await createStarted(scaling);
+    stage.held.add("drain");
+    setLoad(stage, 2 * targetInFlight);
+    await stage.pass(4000);
+    setLoad(stage, 0);
+    await stage.pass(40_000);
+    assert.deepEqual([stage.announced("A"), stage.running], [["A#0/0"], ["A#0/0", "A#1/0"]]);
+    assert.deepEqual(stage.takeJournal().slice(-1), ["drain A#1/0"]);
+    stage.host("A#1/0").steps.drain.resolve();
+    await settled();
+    assert.deepEqual(stage.running, ["A#0/0"]);
+    await deployment.stop();
+  });
+
+  it("stops one that is still draining, too, when it is stopped itself (D4)", async () => {
+    const { stage, deployment } = await createStarted(scaling);
+    stage.held.add("drain");
+    setLoad(stage, 2 * targetInFlight);
+    await stage.pass(4000);
+    setLoad(stage, 0);
+    await stage.pass(40_000);
+    let isDrained = false;
+    const drained = deployment.drain().then(() => {
+      isDrained = true;
+    });
+    stage.host("A#0/0").steps.drain.resolve();
+    await settled();
+    assert.deepEqual([stage.running, isDrained], [["A#0/0", "A#1/0"], false]);
+    await deployment.stop();
+    await drained;
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("goes on without a replica that could not be added, and tries again after the longest wait", async () => {
+    const { stage, deployment } = await createStarted({ replicas: { min: 1, max: 2 } });
+    stage.held.add("start");
+    setLoad(stage, 2 * targetInFlight);
+    await stage.pass(4000);
+    assert.equal((await deployment.readiness()).detail, "1 of 2 replicas are ready; A#1 is starting");
+    stage.host("A#1/0").steps.start.reject(fail("start_failed", { hook: "start", error: "no memory" }));
+    await settled();
+    assert.deepEqual([stage.running, stage.announced("A")], [["A#0/0"], ["A#0/0"]]);
+    assert.deepEqual(stage.lines.slice(-2), ["error one more replica could not be started", "planned 1 of A"]);
+    assert.equal((await deployment.readiness()).detail, undefined);
+    await stage.pass(9000);
+    assert.equal(stage.hosts.length, 2);
+    stage.held.clear();
+    await stage.pass(2000);
+    assert.deepEqual(stage.announced("A"), ["A#0/0", "A#1/1"]);
+    await deployment.stop();
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("calls off the start of one there is no more need for, and keeps the others", async () => {
+    const { stage, deployment } = await createStarted({ replicas: { min: 1, max: 2 } });
+    stage.held.add("start");
+    setLoad(stage, 2 * targetInFlight);
+    await stage.pass(4000);
+    setLoad(stage, 0);
+    stage.host("A#0/0").inFlight = 0;
+    await stage.pass(40_000);
+    assert.deepEqual([stage.running, stage.announced("A")], [["A#0/0"], ["A#0/0"]]);
+    assert.deepEqual(
+      stage.lines.filter((line) => line.startsWith("error")),
+      [],
+    );
+    assert.deepEqual((await deployment.readiness()).replicas, 1);
+    await deployment.stop();
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("adds none after it was asked to stop, also when that was during its start", async () => {
+    const stage = new Stage();
+    const deployment = new Deployment(createDeploymentPlan("A", scaling), stage.parts);
+    stage.held.add("start");
+    const started = deployment.start(Promise.resolve()).catch(() => {});
+    await settled();
+    const stopped = deployment.stop();
+    await started;
+    await stopped;
+    await stage.pass(60_000);
+    assert.deepEqual([stage.hosts.length, stage.running, stage.clock.pendingTimers], [1, [], 0]);
+  });
+
+  it("keeps the number it starts with in the app's own thread", async () => {
+    const { stage, deployment } = await createStarted({ ...scaling, residence: "root" });
+    assert.equal(stage.clock.pendingTimers, 0);
+    await deployment.stop();
+  });
+});
