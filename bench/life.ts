@@ -5,7 +5,7 @@ import { type KillFigures, killUnits, measureKill, type Victim } from "./life/ki
 import { measureLeave } from "./life/leave.ts";
 import { measureEmptyProcess, measureStart, type StartFigures, startUnits } from "./life/start.ts";
 import { measureInTurn } from "./measure.ts";
-import { createRow, report } from "./report.ts";
+import { createRow, createVerdict, report } from "./report.ts";
 import { pickParts, readSettings } from "./settings.ts";
 
 const { rounds } = readSettings({ seconds: 1, rounds: 5 });
@@ -36,8 +36,19 @@ async function reportKill(): Promise<void> {
   const grid = new Grid<KillFigures>(killUnits);
   const contestants = victims.map((victim) => ({ name: victim.name, round: () => measureKill(victim) }));
   grid.add("SIGKILL", await measureInTurn(contestants, rounds));
+  const repeatable = victims.filter(({ api }) => api === "repeatable");
+  const verdicts = (["lostInFlight", "failedAfter"] as const).map((figure) => {
+    const failed = repeatable.flatMap(({ name }) => grid.read("SIGKILL", name, figure));
+    const claim = `calls that may be repeated: ${figure === "lostInFlight" ? "in flight" : "sent after the kill"}, and failed`;
+    return createVerdict(
+      claim,
+      failed.reduce((sum, count) => sum + count, 0),
+      0,
+      "",
+    );
+  });
   report("life-kill", {
-    ...{ rows: grid.rows, tables: [grid.table], verdicts: [] },
+    ...{ rows: grid.rows, tables: [grid.table], verdicts },
     setup: { rounds, load: "a request of 100 ms each 20 ms", services: "workloads/faults.ts" },
   });
 }
