@@ -68,6 +68,11 @@ export class ChannelServer implements ChannelReader, Replier {
   }
 
   replyOutput(scope: CallScope, output: unknown): void {
+    // Its deadline passed, or its caller gave up: an answer that comes all the same is none, as it is within one process.
+    if (scope.reason !== undefined) {
+      this.replyFailure(scope, scope.reason);
+      return;
+    }
     let encoded: EncodedValue | Promise<EncodedValue>;
     try {
       encoded = encodeValue(output, "output");

@@ -74,6 +74,7 @@ function createComposedApp<T>(app: App, entry: ServiceClass<T>, faults: Faults):
     if (name === undefined) throw fail("not_a_service", { what: `class ${service.name}, in this graph,` });
     return name;
   };
+  const close = () => app.stop(AbortSignal.timeout(app.plan.settings.server.drainTimeoutMs));
   return {
     entry: app.handle(app.graph.entry) as Handle<T>,
     service: (service) => app.handle(nameOf(service)) as never,
@@ -90,7 +91,7 @@ function createComposedApp<T>(app: App, entry: ServiceClass<T>, faults: Faults):
       app.spreadFaults();
     },
     kill: (service, index = 0) => app.replaceReplica(nameOf(service), index),
-    close: () => app.stop(),
-    [Symbol.asyncDispose]: () => app.stop(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { planApp } from "../../src/app/plan-app.js";
 import { startApp } from "../../src/app/start-app.js";
 import { silentLogger } from "../../src/base/logger.js";
@@ -23,7 +24,7 @@ export async function createTestServer(
   const plan = planApp(service, { flags: {}, env: {}, appFile: { path: "test", value: { placement: "inline" } } });
   const { graph, settings: decided } = plan;
   const { time = systemTime, log = silentLogger } = parts;
-  const app = await startApp(plan, { time, log });
+  const app = await startApp(plan, { locateEntry: () => assert.fail("everything is inline here"), time, log });
   const server = await createHttpServer({
     graph,
     settings: { ...decided.server.http, accessLog: false, ...settings },
