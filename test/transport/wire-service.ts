@@ -1,0 +1,106 @@
+import { z } from "zod";
+import { createDeferred, type Deferred } from "../../src/base/deferred.js";
+import { api, currentCall, Service, ServingError } from "../../src/index.js";
+
+const Items = z.object({ items: z.number(), bytes: z.number() });
+
+/** What a test sees of a running `WireService`, and how it moves its calls on. */
+export class WireControl {
+  /** Items that were made, by streams of any call. */
+  produced = 0;
+  /** Streams whose `finally` has run. */
+  ended = 0;
+  /** Reasons of calls that were cancelled while they ran. */
+  readonly cancelled: string[] = [];
+  readonly started: unknown[] = [];
+  readonly #held = new Map<string, Deferred<string>>();
+
+  /** The answer of a held call; made by whoever asks for it first. */
+  hold(key: string): Deferred<string> {
+    let held = this.#held.get(key);
+    if (held === undefined) this.#held.set(key, (held = createDeferred()));
+    return held;
+  }
+}
+
+/** A service whose calls do what tests of links want. One class a test: its calls share the test's control. */
+export function createWireService(control: WireControl) {
+  return class Wire extends Service() {
+    echo = api({ input: z.any(), output: z.any() }, (value) => value);
+
+    /** What a call may see of itself. */
+    about = api({ output: z.any() }, () => {
+      const { caller, deadline, requestId, headers, trace } = currentCall();
+      return { caller: { ...caller }, deadline, requestId, headers: { ...headers }, traceId: trace.traceId };
+    });
+
+    /** Answered when the test says so, or cancelled. */
+    hold = api({ input: z.string(), output: z.string() }, (key) => {
+      control.started.push(key);
+      const { signal } = currentCall();
+      const held = control.hold(key);
+      signal.addEventListener("abort", () => {
+        control.cancelled.push(signal.reason.message);
+        held.reject(signal.reason);
+      });
+      return held.promise;
+    });
+
+    /** Answered when the test says so, cancelled or not. */
+    stubborn = api({ input: z.string(), output: z.string() }, (key) => control.hold(key).promise);
+
+    /** One at a time, and one more in its lane. */
+    narrow = api({ input: z.string(), output: z.string(), maxConcurrent: 1, maxQueued: 1 }, (key) => {
+      control.started.push(key);
+      return control.hold(key).promise;
+    });
+
+    refuse = api({ output: z.null() }, () => {
+      throw new ServingError({ code: "not_found", id: "no_such_page", message: "no page 7", details: { page: 7 } });
+    });
+    crash = api({ output: z.null() }, () => {
+      throw new TypeError("a bug");
+    });
+    /** More than a frame can hold. */
+    huge = api({ output: z.any() }, () => new Uint8Array(new ArrayBuffer(256 * 1024 ** 2)));
+    lost = api({ output: z.any() }, () => ({ run: () => {} }));
+    file = api({ input: z.any(), output: z.any() }, async (file: Blob) => new Blob([await file.arrayBuffer(), "!"]));
+
+    /** Makes items as fast as they are taken. */
+    count = api({ input: Items, yields: z.any() }, async function* ({ items, bytes }) {
+      try {
+        for (let i = 0; i < items; i++) {
+          control.produced++;
+          yield bytes === 0 ? i : new Uint8Array(bytes).fill(i);
+        }
+      } finally {
+        control.ended++;
+      }
+    });
+
+    /** Items, then a failure. */
+    breakAfter = api({ input: z.number(), yields: z.number() }, async function* (items) {
+      for (let i = 0; i < items; i++) yield i;
+      throw new ServingError({ code: "aborted", id: "broke_off", message: `after ${items} items` });
+    });
+
+    /** Items, then a wait for the test or a cancellation. */
+    pause = api({ input: z.string(), yields: z.any() }, async function* (key) {
+      const { signal } = currentCall();
+      const held = control.hold(key);
+      signal.addEventListener("abort", () => held.resolve("cancelled"));
+      try {
+        yield "first";
+        yield await held.promise;
+      } finally {
+        control.cancelled.push(String(signal.reason?.message));
+        control.ended++;
+      }
+    });
+
+    badItem = api({ yields: z.any() }, async function* () {
+      yield 1;
+      yield { run: () => {} };
+    });
+  };
+}
