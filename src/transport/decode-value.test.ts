@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import { copyTail, cross, toComparable } from "../../test/transport/cross.js";
@@ -133,6 +134,18 @@ describe("decodeValue", () => {
       assert.throws(() => decodeValue(text, tails, true), { id: "malformed_frame", message: problem });
     });
   }
+
+  it("reads and writes every mark as docs/reference/wire.md shows it", async () => {
+    const page = readFileSync(new URL("../../docs/reference/wire.md", import.meta.url), "utf8");
+    const marks = [...page.matchAll(/`(\{"\$":[^`]+\})`/g)].map(([, text]) => text as string);
+    assert.ok(marks.length >= 13, `${marks.length} marks are shown`);
+    for (const mark of marks) {
+      // One that is surely marked stands beside it, since a record with the key alone is plain JSON.
+      const text = `[${mark},{"$":"undefined"}]`;
+      const value = decodeValue(text, /uint8|tensor|blob|file/.test(mark) ? [tail(24)] : [], true);
+      assert.equal((await encodeValue(value, "input")).text, text);
+    }
+  });
 
   it("looks for marks only where it is told that there are some", () => {
     assert.deepEqual(decodeValue('{"$":"NaN"}', [], false), { $: "NaN" });
