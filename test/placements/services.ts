@@ -112,9 +112,10 @@ export class Leaf extends Service() {
     return { caller, requestId, traceId: trace.traceId, headers, deadline, isSame: before === currentCall() };
   });
   remaining = api({ output: z.number() }, () => currentCall().remainingMs);
-  short = api({ input: z.string(), output: z.string(), timeoutMs: 40 }, (name) =>
-    this.#gate.wait(name).then(() => name),
-  );
+  short = api({ input: z.string(), output: z.string(), timeoutMs: 40 }, (name) => {
+    const { signal } = currentCall();
+    return new Promise<string>((resolve) => signal.addEventListener("abort", () => resolve(name)));
+  });
   pid = api({ output: z.number(), idempotent: true }, () => process.pid);
 
   count = api({ input: z.number(), yields: z.number() }, async function* (this: void, n) {
