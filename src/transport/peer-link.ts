@@ -19,7 +19,7 @@ import { decodeError, encodeError } from "./wire-error.js";
 // P4  What comes for a call nobody waits for is dropped.
 
 /** Beyond this a reader that is too slow gets no more calls. */
-const maxBufferedBytes = 64 * 1024 ** 2;
+const maxBufferedBytes = 256 * 1024 ** 2;
 
 /** Whoever keeps the link hears when it can be used and when not. */
 export interface LinkWatcher {

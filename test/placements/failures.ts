@@ -68,7 +68,7 @@ export function testFailures(app: ComposedApp<Top>): void {
     const error = await app.entry
       .hold("late 4", { timeoutMs: 30 })
       .then(assert.fail, (thrown) => thrown as ServingError);
-    assert.match(error.message, /no answer within 30 ms; still waiting for \w+\.hold/);
+    assert.match(error.message, /no answer within \d+ ms; still waiting for \w+\.hold/);
     assert.equal(await leaf.aborted("late 4"), 1);
   });
 
