@@ -2,7 +2,14 @@ import { z } from "zod";
 import { createDeferred, type Deferred } from "../../src/base/deferred.js";
 import { api, currentCall, Service, ServingError } from "../../src/index.js";
 
-const Items = z.object({ items: z.number(), bytes: z.number() });
+const Items = z.object({
+  items: z.number().max(1e6),
+  bytes: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 21),
+});
 
 /** What a test sees of a running `WireService`, and how it moves its calls on. */
 export class WireControl {
@@ -20,6 +27,12 @@ export class WireControl {
     let held = this.#held.get(key);
     if (held === undefined) this.#held.set(key, (held = createDeferred()));
     return held;
+  }
+
+  /** Answers every held call. */
+  release(): void {
+    for (const held of this.#held.values()) held.resolve("released");
+    this.#held.clear();
   }
 }
 
