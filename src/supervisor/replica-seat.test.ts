@@ -151,7 +151,7 @@ describe("ReplicaSeat, when its replica ends", () => {
     stage.held.add("start");
     stage.host("A#0/0").end();
     await settled();
-    assert.deepEqual(stage.announced("A"), []);
+    assert.deepEqual([stage.announced("A"), stage.clock.pendingTimers], [[], 0]);
     assert.deepEqual(stage.takeJournal(), ["load A#0/1", "start A#0/1"]);
     stage.host("A#0/1").steps.start.resolve();
     await settled();
@@ -514,6 +514,23 @@ describe("ReplicaSeat, when it is given back", () => {
       stage.host(name).steps.stop.resolve();
     }
     await stopped;
+    await assertEmpty({ seat, stage });
+  });
+
+  it("waits for a start in the app's own thread, which nobody can end from outside", async () => {
+    const { seat, stage } = createPlace({ residence: "root" });
+    stage.held.add("start");
+    const started = assert.rejects(seat.start(Promise.resolve()), { id: "start_aborted" });
+    await settled();
+    let isStopped = false;
+    const stopped = seat.stop().then(() => {
+      isStopped = true;
+    });
+    await settled();
+    assert.equal(isStopped, false);
+    stage.host("A#0/0").steps.start.resolve();
+    await Promise.all([started, stopped]);
+    assert.deepEqual(stage.takeJournal(), ["load A#0/0", "start A#0/0", "stop A#0/0"]);
     await assertEmpty({ seat, stage });
   });
 

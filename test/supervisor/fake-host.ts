@@ -65,7 +65,8 @@ export class FakeHost implements ReplicaHost {
     if (signal.aborted) throw fail("start_aborted", { service: this.#parts.plan.descriptor.name });
     this.#isUp = true;
     const abort = () => {
-      if (this.hasStarted) return;
+      // What runs in the app's own thread can't be ended from outside.
+      if (this.hasStarted || this.#parts.plan.residence === "root") return;
       this.#isEnding = true;
       this.end("was ended by SIGKILL");
     };

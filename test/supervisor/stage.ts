@@ -106,9 +106,9 @@ export class Stage {
   }
 
   /** Moves time on in small steps, so that what each timer brings about has come to rest before the next. */
-  async pass(ms: number): Promise<void> {
-    for (let left = ms; left > 0; left -= 50) {
-      this.clock.advance(Math.min(50, left));
+  async pass(ms: number, stepMs = 50): Promise<void> {
+    for (let left = ms; left > 0; left -= stepMs) {
+      this.clock.advance(Math.min(stepMs, left));
       await settled();
     }
   }

@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Random } from "../../test/http/random.js";
+import type { FakeHost, Step } from "../../test/supervisor/fake-host.js";
+import { createDeploymentPlan, liveness, type PlanWish, restart, Stage, settled } from "../../test/supervisor/stage.js";
+import { fail } from "../failure/fail.js";
+import type { Plan } from "../graph/plan.js";
+import { Supervisor } from "./supervisor.js";
+
+// Apps to which anything happens at any moment. What must hold after each step, and what must come of it once nothing
+// happens any more, is said by the invariants of supervisor.ts, deployment.ts and replica-seat.ts.
+
+const runs = 150;
+const stepsOfRun = 60;
+const bound = 1000;
+/** Time moves in steps of so long. */
+const stepMs = 250;
+
+/** Front calls Wide, which scales, and Model; both call Base. */
+const services: Readonly<Record<string, PlanWish>> = {
+  Base: { memoryBytes: bound, restart: { giveUpAfter: 0 } },
+  Wide: { callees: ["Base"], replicas: { min: 1, max: 4 }, restart: { giveUpAfter: 0 } },
+  Model: { callees: ["Base"], replicas: 2, memoryBytes: bound, restart: { giveUpAfter: 0 } },
+  Front: { callees: ["Wide", "Model"], restart: { giveUpAfter: 0 } },
+};
+const names = Object.keys(services);
+const steps: readonly Step[] = ["load", "start", "drain", "stop"];
+
+/** One run: an app, what happens to it, and what must hold. */
+class World {
+  readonly random: Random;
+  readonly stage = new Stage();
+  readonly supervisor: Supervisor;
+  /** When each host that is silent began to be. */
+  readonly silentSince = new Map<FakeHost, number>();
+  /** When each host was first seen to have started. */
+  readonly startedAt = new Map<FakeHost, number>();
+  started: Promise<"started" | "failed">;
+  stopped: Promise<void> | undefined;
+  isStopped = false;
+
+  constructor(seed: number) {
+    this.random = new Random(seed);
+    const deployments = Object.entries(services).map(([name, wish]) => createDeploymentPlan(name, wish));
+    this.supervisor = new Supervisor({ deployments, notices: [] } as unknown as Plan, this.stage.parts);
+    this.stage.watch(...names);
+    if (this.random.chance(0.5)) this.hold();
+    this.started = this.supervisor.start().then(
+      () => "started",
+      () => "failed",
+    );
+  }
+
+  hold(): void {
+    for (const step of steps) {
+      if (this.random.chance(0.3)) this.stage.held.add(step);
+      else this.stage.held.delete(step);
+    }
+  }
+
+  /** Something happens. */
+  async act(): Promise<void> {
+    const host = this.random.pick(this.stage.hosts);
+    const ms = this.random.pick([1, 50, 500, 3000, 12_000, 40_000]);
+    const acts: Readonly<Record<string, () => unknown>> = {
+      "a host ends": () => host.end(),
+      "a host falls silent": () => {
+        host.isSilent = true;
+        this.silentSince.set(host, this.stage.clock.now());
+      },
+      "a host wakes": () => this.wake(host),
+      "a host grows": () => {
+        host.residentBytes = this.random.pick([1, bound + 1]);
+      },
+      "load changes": () => {
+        for (const own of this.stage.hosts) own.inFlight = this.random.pick([0, 4, 20]);
+      },
+      "a step ends": () => host.steps[this.random.pick(steps)].resolve(),
+      "a step fails": () =>
+        host.steps[this.random.pick(["load", "start"] as const)].reject(
+          fail("start_failed", { hook: "start", error: "as told" }),
+        ),
+      "steps take time, or not": () => this.hold(),
+      "a replica is taken away": () => {
+        const service = this.random.pick(names);
+        void this.supervisor.replaceReplica(service, this.random.pick([0, 1]));
+      },
+      "time passes": () => this.stage.pass(ms, stepMs),
+      "more time passes": () => this.stage.pass(ms, stepMs),
+    };
+    await this.random.pick(Object.values(acts))();
+    await settled();
+  }
+
+  wake(host: FakeHost): void {
+    this.silentSince.delete(host);
+    host.wake();
+  }
+
+  stop(): void {
+    const limit = new AbortController();
+    if (this.random.chance(0.5)) limit.abort();
+    this.stopped ??= this.supervisor.stop(limit.signal).then(() => {
+      this.isStopped = true;
+    });
+  }
+
+  check(): void {
+    const { stage, silentSince, startedAt } = this;
+    const now = stage.clock.now();
+    for (const host of stage.hosts) if (host.hasStarted && !startedAt.has(host)) startedAt.set(host, now);
+    for (const service of names) {
+      const own = stage.hosts.filter((host) => host.id.startsWith(`${service}#`));
+      for (const name of stage.announced(service)) {
+        const host = stage.host(name);
+        assert.ok(host.isRunning && host.hasStarted && !host.isDraining, `${name} is called and can't answer (P1)`);
+        const silentMs = now - Math.max(silentSince.get(host) ?? now, startedAt.get(host) ?? now);
+        const outMs = liveness.intervalMs + liveness.outAfterMs;
+        assert.ok(silentMs <= outMs, `${name} is called though silent for ${silentMs} ms (P1)`);
+      }
+      for (const host of own) {
+        const others = own.filter((other) => other.id === host.id && other.isRunning && !other.isDraining);
+        // One in the place and one that is to take it; others of the name are on their way out.
+        assert.ok(others.length <= 2, `${others.map(({ name }) => name)} share one place (P4)`);
+      }
+    }
+    if (this.isStopped) assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0], "something is left (P3)");
+  }
+
+  /** From here on every host does at once what it is told to, and nothing else happens. */
+  async calm(): Promise<void> {
+    this.stage.held.clear();
+    for (let round = 0; round < 20; round++) {
+      for (const host of this.stage.hosts) {
+        for (const step of steps) host.steps[step].resolve();
+        host.residentBytes = 1;
+        host.inFlight = 0;
+        this.wake(host);
+      }
+      await this.stage.pass(round < 5 ? 100 : 0, stepMs);
+      await settled();
+    }
+    await this.stage.pass(2 * restart.maxBackoffMs + 40_000, stepMs);
+  }
+
+  /** Once nothing happens any more, everything is as planned (P2). */
+  async assertWhole(): Promise<void> {
+    const wanted = { Base: ["Base#0"], Wide: ["Wide#0"], Model: ["Model#0", "Model#1"], Front: ["Front#0"] };
+    for (const [service, ids] of Object.entries(wanted)) {
+      const announced = this.stage.announced(service).map((name) => name.slice(0, name.indexOf("/")));
+      assert.deepEqual(announced, ids, `${service} has its replicas`);
+    }
+    assert.equal(this.stage.running.length, 5, `these run: ${this.stage.running}`);
+    assert.equal((await this.supervisor.readiness()).isReady, true);
+    for (const host of this.stage.hosts.filter((own) => own.isRunning)) this.assertInformed(host);
+  }
+
+  /** What a replica has been told in the end is what there is (B1, B2). */
+  assertInformed(host: FakeHost): void {
+    const known = new Map<string, string>();
+    for (const notice of host.notices) {
+      if (notice.kind === "add") known.set(notice.replica, notice.address);
+      if (notice.kind === "remove") known.delete(notice.replica);
+    }
+    const service = host.id.slice(0, host.id.indexOf("#"));
+    const there = (services[service]?.callees ?? []).flatMap((callee) => this.stage.announced(callee));
+    assert.deepEqual([...known.values()].sort(), there.sort(), `${host.name} knows whom it may call`);
+  }
+}
+
+/** Lives of places that end at random, from start to whatever comes last. */
+async function live(seed: number): Promise<void> {
+  const world = new World(seed);
+  const stopsAt = world.random.chance(0.6) ? world.random.between(0, stepsOfRun - 1) : undefined;
+  for (let step = 0; step < stepsOfRun; step++) {
+    if (step === stopsAt) world.stop();
+    await world.act();
+    world.check();
+  }
+  await world.calm();
+  world.check();
+  const outcome = await world.started;
+  if (world.stopped === undefined && outcome === "started") await world.assertWhole();
+  world.stop();
+  await world.calm();
+  await world.stopped;
+  const { length } = world.stage.hosts;
+  await world.stage.pass(60_000, stepMs);
+  world.check();
+  assert.equal(world.stage.hosts.length, length, "nothing is begun after the end (P3)");
+}
+
+describe("an app to which anything happens", () => {
+  const first = Number(process.env["EKIBEN_SEED"] ?? 1);
+  it(`keeps its invariants after each step, comes to rest, and leaves nothing behind (${runs} runs from seed ${first})`, async () => {
+    for (let seed = first; seed < first + runs; seed++) {
+      try {
+        await live(seed);
+      } catch (error) {
+        (error as Error).message += ` — in the run of EKIBEN_SEED=${seed}`;
+        throw error;
+      }
+    }
+  });
+});
