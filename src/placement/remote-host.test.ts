@@ -1,0 +1,386 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MessagePort } from "node:worker_threads";
+import type { Logger } from "../base/logger.js";
+import { fail } from "../failure/fail.js";
+import { FakeClock } from "../testing/fake-clock.js";
+import { encodeError } from "../transport/wire-error.js";
+import type { FromReplica, ReplicaOrder, ToReplica } from "./control.js";
+import { RemoteHost, type RemoteHostParts, type Runner } from "./remote-host.js";
+
+/** A process that is none: it keeps what it is sent, and says what a test has it say. */
+class FakeRunner implements Runner {
+  readonly pid = 77;
+  readonly sharesProcess: boolean;
+  readonly sent: ToReplica[] = [];
+  readonly handles: unknown[] = [];
+  kills = 0;
+  /** Whether `kill` is followed by an exit, a turn of the event loop later as in truth. */
+  diesWhenKilled = true;
+  say!: (message: FromReplica) => void;
+  #exited!: (how: string) => void;
+  #hasExited = false;
+
+  constructor(sharesProcess: boolean) {
+    this.sharesProcess = sharesProcess;
+  }
+
+  send(message: ToReplica, handle?: unknown): void {
+    assert.equal(this.#hasExited, false, "nothing is sent to what has exited");
+    this.sent.push(message);
+    if (handle !== undefined) this.handles.push(handle);
+  }
+
+  onMessage(receive: (message: FromReplica) => void): void {
+    this.say = receive;
+  }
+
+  onExit(exited: (how: string) => void): void {
+    this.#exited = exited;
+  }
+
+  kill(): void {
+    this.kills++;
+    if (this.diesWhenKilled) setImmediate(() => this.exit("was ended by SIGKILL"));
+  }
+
+  exit(how: string): void {
+    if (this.#hasExited) return;
+    this.#hasExited = true;
+    this.#exited(how);
+  }
+
+  get kinds(): string[] {
+    return this.sent.map(({ kind }) => kind);
+  }
+}
+
+const startTimeoutMs = 60_000;
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteHostParts> = {}) {
+  const clock = new FakeClock();
+  const runner = new FakeRunner(sharesProcess);
+  const lines: string[] = [];
+  const write = (level: string) => (fields: object, message?: string) =>
+    lines.push(`${level} ${JSON.stringify(fields)} ${message}`);
+  const log: Logger = {
+    ...{ debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") },
+    child: () => log,
+  };
+  const order = { id: "A#0", service: "A", address: "/run/1.sock" } as unknown as ReplicaOrder;
+  const host = new RemoteHost(() => runner, {
+    ...{ order, startTimeoutMs, drainTimeoutMs: 30_000, clock, log },
+    answer: answer ?? (() => assert.fail("not asked here")),
+  });
+  const ends: string[] = [];
+  void host.ended.then((how) => ends.push(how));
+  const abort = new AbortController();
+  return { host, runner, clock, lines, ends, abort, order };
+}
+
+async function createStarted(over: Partial<Runner & RemoteHostParts> = {}) {
+  const made = createHost(over);
+  const loaded = made.host.load(made.abort.signal);
+  made.runner.say({ kind: "loaded" });
+  await loaded;
+  const started = made.host.start([], made.abort.signal);
+  made.runner.say({ kind: "started" });
+  await started;
+  made.runner.sent.length = 0;
+  return made;
+}
+
+describe("RemoteHost.load and start", () => {
+  it("order one after the other, each answered by its own word", async () => {
+    const { host, runner, abort, order, clock } = createHost();
+    assert.equal(host.pid, undefined);
+    const loaded = host.load(abort.signal);
+    assert.deepEqual([runner.sent, host.pid], [[{ kind: "load", order }], 77]);
+    runner.say({ kind: "up" });
+    runner.say({ kind: "loaded" });
+    await loaded;
+    const links = [{ kind: "planned", service: "B", replicas: 1 }] as const;
+    const started = host.start(links, abort.signal);
+    assert.deepEqual(runner.sent[1], { kind: "start", links });
+    runner.say({ kind: "started" });
+    await started;
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("throw what the replica says went wrong, as it was thrown there", async () => {
+    const { host, runner, abort, clock } = createHost();
+    const loaded = assert.rejects(host.load(abort.signal), { id: "module_failed", service: "A" });
+    const error = fail("module_failed", { file: "a.ts", error: "no such export" }, { service: "A" });
+    runner.say({ kind: "failed", error: encodeError(error) });
+    await loaded;
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("kill a replica that passes its limit, and name it", async () => {
+    const { host, runner, abort, clock } = createHost();
+    const loaded = host.load(abort.signal);
+    runner.say({ kind: "loaded" });
+    await loaded;
+    const started = assert.rejects(host.start([], abort.signal), { id: "start_timeout", service: "A" });
+    await settled();
+    clock.advance(startTimeoutMs + 4_999);
+    assert.equal(runner.kills, 0);
+    clock.advance(1);
+    await started;
+    assert.equal(runner.kills, 1);
+  });
+
+  it("kill one whose files never finish loading", async () => {
+    const { host, runner, abort, clock } = createHost();
+    const loaded = assert.rejects(host.load(abort.signal), { id: "start_timeout" });
+    clock.advance(120_000);
+    await loaded;
+    assert.equal(runner.kills, 1);
+  });
+
+  it("fail when the replica ends in the middle, with how it ended (H1)", async () => {
+    for (const isLoaded of [false, true]) {
+      const { host, runner, abort, clock } = createHost();
+      let step = host.load(abort.signal);
+      if (isLoaded) {
+        runner.say({ kind: "loaded" });
+        await step;
+        step = host.start([], abort.signal);
+      }
+      const failed = assert.rejects(step, {
+        id: "replica_ended",
+        message: /before it was ready: ended with exit code 9/,
+      });
+      runner.exit("ended with exit code 9");
+      await failed;
+      assert.equal(clock.pendingTimers, 0);
+    }
+  });
+
+  it("fail at once when it has ended between the two (H1)", async () => {
+    const { host, runner, abort, clock } = createHost();
+    const loaded = host.load(abort.signal);
+    runner.say({ kind: "loaded" });
+    await loaded;
+    runner.exit("was ended by SIGKILL");
+    await assert.rejects(host.start([], abort.signal), { id: "replica_ended" });
+    await assert.rejects(host.listen({}), { id: "replica_ended" });
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("kill what is called off, and begin nothing after that", async () => {
+    const { host, runner, abort, ends } = createHost();
+    const loaded = assert.rejects(host.load(abort.signal), { id: "replica_ended" });
+    abort.abort();
+    await loaded;
+    assert.equal(runner.kills, 1);
+    await assert.rejects(host.start([], abort.signal), { id: "start_aborted" });
+    const late = createHost();
+    late.abort.abort();
+    await assert.rejects(late.host.load(late.abort.signal), { id: "start_aborted" });
+    assert.equal(late.runner.sent.length, 0);
+    assert.deepEqual(ends, []);
+  });
+
+  it("leave a replica that runs alone when its place is given back", async () => {
+    const { runner, abort } = await createStarted();
+    abort.abort();
+    assert.equal(runner.kills, 0);
+  });
+});
+
+describe("RemoteHost.ended", () => {
+  it("says how a replica ended that nobody asked to (H2)", async () => {
+    const crashed = await createStarted();
+    crashed.runner.exit("was ended by SIGSEGV");
+    await settled();
+    assert.deepEqual(crashed.ends, ["was ended by SIGSEGV"]);
+    const killed = await createStarted();
+    killed.host.kill();
+    await settled();
+    assert.deepEqual(killed.ends, ["was ended by SIGKILL"]);
+  });
+
+  it("says nothing of one that was asked to drain or to stop (H2)", async () => {
+    for (const way of ["drain", "stop"] as const) {
+      const { host, runner, ends } = await createStarted();
+      const done = host[way]();
+      runner.exit("ended with exit code 0");
+      await done;
+      await settled();
+      assert.deepEqual(ends, [], way);
+    }
+  });
+});
+
+describe("RemoteHost, asked about its replica", () => {
+  it("hands on questions and answers", async () => {
+    const { host, runner, clock } = await createStarted();
+    const asked = Promise.all([host.isReady(), host.pulse(1000), host.metrics()]);
+    assert.deepEqual(runner.sent, [
+      { kind: "ask", number: 1, what: "ready" },
+      { kind: "ask", number: 2, what: "pulse" },
+      { kind: "ask", number: 3, what: "metrics" },
+    ]);
+    runner.say({ kind: "answer", number: 2, value: { residentBytes: 5, inFlight: 1 } });
+    runner.say({ kind: "answer", number: 1, value: true });
+    runner.say({ kind: "answer", number: 3, value: [] });
+    assert.deepEqual(await asked, [true, { residentBytes: 5, inFlight: 1 }, []]);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("takes one that does not answer, or fails to, for not ready", async () => {
+    const { host, runner, clock } = await createStarted();
+    const silent = host.isReady();
+    clock.advance(5_500);
+    assert.equal(await silent, false);
+    const failing = host.isReady();
+    runner.say({ kind: "answer", number: 2, error: "Error: no" });
+    assert.equal(await failing, false);
+  });
+
+  it("fails open questions when the replica ends, and later ones at once (H1)", async () => {
+    const { host, runner, clock } = await createStarted();
+    const pulse = assert.rejects(host.pulse(30_000), { id: "replica_ended" });
+    const ready = host.isReady();
+    runner.exit("ended with exit code 1");
+    await pulse;
+    assert.equal(await ready, false);
+    assert.equal(await host.isReady(), false);
+    await assert.rejects(host.pulse(30_000), { id: "replica_ended" });
+    await assert.rejects(host.metrics(), { id: "replica_ended" });
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("answers what the replica asks of the app, also when that fails", async () => {
+    const readiness = { isReady: true, services: [] };
+    const answer = async (what: string): Promise<any> => {
+      if (what === "readiness") return readiness;
+      throw new Error("no metrics");
+    };
+    const { runner } = await createStarted({ answer });
+    runner.say({ kind: "ask", number: 4, what: "readiness" });
+    runner.say({ kind: "ask", number: 5, what: "metrics" });
+    await settled();
+    assert.deepEqual(runner.sent, [
+      { kind: "answer", number: 4, value: readiness },
+      { kind: "answer", number: 5, error: "Error: no metrics" },
+    ]);
+  });
+
+  it("keeps its answer to itself when the replica has ended meanwhile", async () => {
+    const { runner } = await createStarted({ answer: async (): Promise<any> => ({ isReady: true, services: [] }) });
+    runner.say({ kind: "ask", number: 4, what: "readiness" });
+    runner.exit("ended with exit code 1");
+    await settled();
+    assert.deepEqual(runner.sent, []);
+  });
+
+  it("writes the replica's lines to the app's log", async () => {
+    const { runner, lines } = await createStarted();
+    runner.say({ kind: "log", level: "warn", fields: { replica: "A#0" }, message: "low memory" });
+    assert.deepEqual(lines, ['warn {"replica":"A#0"} low memory']);
+  });
+});
+
+describe("RemoteHost.offerTo", () => {
+  it("gives the address of a process to everybody", async () => {
+    const { host, runner } = await createStarted();
+    for (const caller of ["root", "thread", "process"] as const) {
+      assert.deepEqual(host.offerTo(caller), { kind: "address", address: "/run/1.sock" });
+    }
+    assert.deepEqual(runner.sent, []);
+  });
+
+  it("gives a joined port to callers in the process of a thread, and its other end to the thread", async () => {
+    const { host, runner } = await createStarted({ sharesProcess: true });
+    assert.equal(host.offerTo("process").kind, "address");
+    for (const caller of ["root", "thread"] as const) {
+      const offer = host.offerTo(caller);
+      assert.ok(offer.kind === "port" && offer.port instanceof MessagePort);
+      const accept = runner.sent.at(-1);
+      assert.ok(accept?.kind === "accept" && accept.port !== offer.port);
+      offer.port.close();
+    }
+    assert.deepEqual(runner.kinds, ["accept", "accept"]);
+  });
+});
+
+describe("RemoteHost.listen", () => {
+  it("sends the listening socket, and waits for the word", async () => {
+    const { host, runner, clock } = await createStarted();
+    const handle = {};
+    const listening = host.listen(handle);
+    assert.deepEqual([runner.kinds, runner.handles], [["listen"], [handle]]);
+    runner.say({ kind: "listening" });
+    await listening;
+    assert.equal(clock.pendingTimers, 0);
+  });
+});
+
+describe("RemoteHost.drain and stop", () => {
+  it("wait for the replica's own word and end", async () => {
+    const { host, runner, clock } = await createStarted();
+    const drained = host.drain();
+    assert.deepEqual(runner.sent, [{ kind: "drain", limitMs: 30_000 }]);
+    runner.say({ kind: "drained" });
+    await drained;
+    const stopped = host.stop();
+    assert.deepEqual(runner.kinds, ["drain", "stop"]);
+    runner.exit("ended with exit code 0");
+    await stopped;
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("do not wait for a replica that is stuck: it is killed", async () => {
+    const { host, runner, clock, lines } = await createStarted();
+    const drained = host.drain();
+    clock.advance(31_000);
+    await drained;
+    const stopped = host.stop();
+    clock.advance(11_999);
+    assert.equal(runner.kills, 0);
+    clock.advance(1);
+    await stopped;
+    assert.equal(runner.kills, 1);
+    assert.match(lines[0] ?? "", /^warn .* the replica did not end when it was told to, and was killed$/);
+  });
+
+  it("wait for the end of what was killed", async () => {
+    const { host, runner, clock } = await createStarted();
+    runner.diesWhenKilled = false;
+    let isStopped = false;
+    const stopped = host.stop().then(() => {
+      isStopped = true;
+    });
+    clock.advance(12_000);
+    await settled();
+    assert.deepEqual([runner.kills, isStopped], [1, false]);
+    runner.exit("was ended by SIGKILL");
+    await stopped;
+  });
+
+  it("end with a replica that ends during its drain (H1)", async () => {
+    const { host, runner, clock, ends } = await createStarted();
+    const drained = host.drain();
+    runner.exit("ended with exit code 1");
+    await drained;
+    await host.stop();
+    assert.deepEqual([runner.kinds, ends, clock.pendingTimers], [["drain"], [], 0]);
+  });
+
+  it("have nothing to do where nothing was loaded or everything has ended", async () => {
+    const { host, runner } = createHost();
+    await host.drain();
+    await host.stop();
+    host.kill();
+    assert.deepEqual([runner.sent, runner.kills], [[], 0]);
+    const ended = await createStarted();
+    ended.runner.exit("ended with exit code 1");
+    await ended.host.drain();
+    await ended.host.stop();
+    ended.host.notify({ kind: "planned", service: "B", replicas: 1 });
+    assert.deepEqual(ended.runner.sent, []);
+  });
+});
