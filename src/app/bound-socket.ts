@@ -26,8 +26,8 @@ type CreateHandle = (address: string, port: number, family: 4 | 6) => BoundHandl
 const createHandle = (net as unknown as { _createServerHandle?: CreateHandle })._createServerHandle;
 
 /**
- * Binds an address without accepting connections on it: they wait in the kernel until some process answers, so that one
- * which is being replaced refuses none.
+ * Binds an address without accepting connections on it. Once a first process has listened they wait in the kernel while none
+ * does, so that one which is being replaced refuses none.
  *
  * @returns `undefined` where this Node can't share a socket.
  * @throws {ServingError} `port_in_use`.

@@ -10,10 +10,17 @@ export function detectDevices(
 ): readonly number[] {
   if (named !== "auto") return named;
   const visible = env["CUDA_VISIBLE_DEVICES"];
-  if (visible !== undefined) return visible.split(",").map(Number).filter(Number.isInteger);
+  if (visible !== undefined) return readIds(visible);
   try {
     return readdirSync(driverFolder).map((_, id) => id);
   } catch {
     return [];
   }
+}
+
+/** CUDA sees the devices named before the first name that is none: `""` and `"-1"` hide all of them. */
+function readIds(visible: string): readonly number[] {
+  const names = visible.split(",").map((name) => name.trim());
+  const end = names.findIndex((name) => !/^\d+$/.test(name));
+  return names.slice(0, end < 0 ? undefined : end).map(Number);
 }
