@@ -46,6 +46,25 @@ class Both extends Service({ placement: "process" }) {
   run = api(text, (value) => this.reader.run(value));
 }
 
+class Glossary extends Service({ placement: "inline" }) {
+  tokens = depends(Tokens);
+  model = depends(Model);
+  run = api(text, (value) => this.tokens.run(value));
+}
+class Clerk extends Service({ placement: "thread" }) {
+  glossary = depends(Glossary);
+  run = api(text, (value) => this.glossary.run(value));
+}
+class Desk extends Service({ placement: "inline" }) {
+  clerk = depends(Clerk);
+  run = api(text, (value) => this.clerk.run(value));
+}
+class Library extends Service({ placement: "inline", env: { A: "6" } }) {
+  words = depends(Words);
+  reader = depends(Reader);
+  run = api(text, (value) => this.reader.run(value));
+}
+
 function planOf(entry: new () => unknown, constraints?: PlanConstraints) {
   const graph = resolveGraph(entry);
   const services = [...graph.services.values()].map(({ name, options, apis }) => ({
@@ -116,6 +135,42 @@ describe("createPlan", () => {
   it("has a replica of every inline service in the app's own process where a test must reach all", () => {
     const plan = planOf(Both, { reachesAll: true });
     assert.deepEqual([placesOf(plan)["Words"], placesOf(plan)["Reader"]], [["root"], ["process", "Tokens", "Words"]]);
+  });
+
+  it("gives an inline service to threads as to processes, and its callees to whoever it lives with", () => {
+    assert.deepEqual(placesOf(planOf(Desk)), {
+      Tokens: ["callers"],
+      Model: ["thread"],
+      Glossary: ["callers"],
+      Clerk: ["thread", "Tokens", "Glossary"],
+      Desk: ["root"],
+    });
+    assert.deepEqual(deploymentOf(planOf(Desk), "Clerk")?.callees, ["Glossary"]);
+    assert.deepEqual(deploymentOf(planOf(Desk), "Clerk")?.remoteCallees, ["Model"]);
+    assert.deepEqual(deploymentOf(planOf(Desk), "Desk")?.remoteCallees, ["Clerk"]);
+  });
+
+  it("has an inline service both in the app's own process and in that of another caller", () => {
+    const plan = planOf(Library);
+    assert.deepEqual(placesOf(plan), {
+      Tokens: ["root"],
+      Words: ["root"],
+      Model: ["thread"],
+      Reader: ["process", "Tokens", "Words"],
+      Library: ["root"],
+    });
+    assert.deepEqual(deploymentOf(plan, "Library")?.remoteCallees, ["Words", "Reader"]);
+    assert.deepEqual(deploymentOf(plan, "Reader")?.remoteCallees, ["Model"]);
+  });
+
+  it("joins no environment of services in different places, though one process starts the other", () => {
+    const plan = planOf(Library);
+    assert.deepEqual([...(deploymentOf(plan, "Library")?.env ?? [])], [["A", "6"]]);
+    const clashes = plan.notices.filter((notice) => / to different values; /.test(notice));
+    assert.deepEqual(
+      clashes.map((notice) => notice.replace(/ set .*/, "")),
+      ["Tokens and Reader", "Tokens and Library"],
+    );
   });
 
   it("says what an inline service does not get", () => {
