@@ -24,6 +24,8 @@ export interface HostParts {
   readonly logsTo: "stdout" | "supervisor";
   readonly appFile: string | undefined;
   readonly takesFaults: boolean;
+  /** The environment the app was started with. */
+  readonly outsideEnv: NodeJS.ProcessEnv;
   readonly answer: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
 }
 
@@ -51,10 +53,10 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
   const id = `${service}#${index}`;
   const own = (name: string) => settings.services.get(name) as ServiceSettings;
   const heapMiB = boundHeap(plan.settings.resources.memoryBytes);
-  const env = joinEnv(plan, resources);
+  const env = joinEnvironment(plan, parts.outsideEnv, resources);
   const createRunner = () =>
     residence === "thread"
-      ? new ReplicaThread({ name: id, env: plan.env, heapMiB })
+      ? new ReplicaThread({ name: id, env, heapMiB })
       : new ReplicaProcess({ env, heapMiB, devices: resources.gpus });
   return new RemoteHost(createRunner, {
     order: {
@@ -89,6 +91,16 @@ const boundHeap = (memoryBytes: number): number | undefined =>
 /** How model runtimes learn how many threads are theirs. */
 const threadVariables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
 
-function joinEnv({ env }: DeploymentPlan, { cpuThreads }: GrantedResources): ReadonlyMap<string, string> {
-  return new Map([...threadVariables.map((name) => [name, String(cpuThreads)] as const), ...env]);
+/**
+ * The environment of a replica: what it is granted, what its services ask for, and, with the last word, what the app itself was
+ * started with. That is not `process.env`, to which the services in the app's own process have added theirs.
+ */
+export function joinEnvironment(
+  { env, residence }: Pick<DeploymentPlan, "env" | "residence">,
+  outside: NodeJS.ProcessEnv,
+  { cpuThreads }: GrantedResources,
+): NodeJS.ProcessEnv {
+  // Runtimes read these from the process, so those of a thread would say nothing.
+  const threads = residence === "thread" ? [] : threadVariables.map((name) => [name, String(cpuThreads)] as const);
+  return { ...Object.fromEntries([...threads, ...env]), ...outside };
 }

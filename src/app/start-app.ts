@@ -88,6 +88,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     ...{ site, folders, entry, settings, devices, logsTo: parts.logsTo ?? "supervisor" },
     appFile: parts.edge?.appFile,
     takesFaults: parts.faults !== undefined,
+    outsideEnv: { ...process.env },
     answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
   };
   const supervisor: Supervisor = new Supervisor(plan, {

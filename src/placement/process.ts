@@ -5,7 +5,8 @@ import type { Runner } from "./remote-host.js";
 
 /** What the process of a replica is given. */
 export interface ProcessParts {
-  readonly env: ReadonlyMap<string, string>;
+  /** All of its environment. */
+  readonly env: NodeJS.ProcessEnv;
   /** Bound of the JavaScript heap in MiB; `undefined` for Node's own. */
   readonly heapMiB: number | undefined;
   /** Ids of the GPUs it may see; empty where it asked for none, and then sees what the app itself sees. */
@@ -38,8 +39,7 @@ export class ReplicaProcess implements Runner {
       serialization: "advanced",
       env: {
         ...allocatorVariables,
-        ...Object.fromEntries(env),
-        ...process.env,
+        ...env,
         ...(devices.length > 0 && { CUDA_VISIBLE_DEVICES: devices.join(",") }),
       },
       execArgv: [...process.execArgv.filter(isForChild), ...heap],

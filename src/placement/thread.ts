@@ -5,7 +5,8 @@ import type { Runner } from "./remote-host.js";
 /** What the thread of a replica is given. */
 export interface ThreadParts {
   readonly name: string;
-  readonly env: ReadonlyMap<string, string>;
+  /** All of its environment. */
+  readonly env: NodeJS.ProcessEnv;
   /** Bound of the JavaScript heap in MiB; `undefined` for Node's own. */
   readonly heapMiB: number | undefined;
 }
@@ -23,7 +24,7 @@ export class ReplicaThread implements Runner {
   constructor({ name, env, heapMiB }: ThreadParts) {
     this.#worker = new Worker(mainFile, {
       name,
-      env: { ...Object.fromEntries(env), ...process.env },
+      env,
       ...(heapMiB !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMiB } }),
     });
     this.#worker.on("error", (error) => {
