@@ -13,6 +13,8 @@ export type LinkNotice =
   | { readonly kind: "remove"; readonly service: string; readonly replica: string }
   /** No replica of the service will come back by itself. */
   | { readonly kind: "failed"; readonly service: string; readonly reason: string; readonly attempts: number }
+  /** The service has drained, or is about to: it takes no new call, and none should wait for it. */
+  | { readonly kind: "draining"; readonly service: string }
   | { readonly kind: "planned"; readonly service: string; readonly replicas: number }
   /** Every fault a test asks for now. */
   | { readonly kind: "faults"; readonly faults: readonly object[] };

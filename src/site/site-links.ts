@@ -60,6 +60,9 @@ export class SiteLinks {
       case "failed":
         links.giveUp(notice.reason, notice.attempts);
         return;
+      case "draining":
+        links.close();
+        return;
       case "planned":
         links.planned = notice.replicas;
     }

@@ -63,7 +63,7 @@ describe("Deployment", () => {
     await deployment.stop();
   });
 
-  it("takes all replicas off the board before any is asked to drain (D1)", async () => {
+  it("takes each replica off the board before it is asked to drain, and says that none will come (D1)", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2 });
     stage.held.add("drain");
     stage.board.subscribe({
@@ -72,7 +72,7 @@ describe("Deployment", () => {
       notify: (notice) => stage.journal.push(notice.kind === "remove" ? `remove ${notice.replica}` : notice.kind),
     });
     await deployment.drain();
-    assert.deepEqual(stage.takeJournal(), ["remove A#0", "drain A#0/0", "remove A#1", "drain A#1/0"]);
+    assert.deepEqual(stage.takeJournal(), ["remove A#0", "drain A#0/0", "remove A#1", "drain A#1/0", "draining"]);
     await deployment.stop();
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });

@@ -68,7 +68,9 @@ export class Deployment {
 
   async drain(): Promise<void> {
     this.#halt();
-    await Promise.all([...this.#seats, ...this.#leaving].map((seat) => seat.drain()));
+    const drained = [...this.#seats, ...this.#leaving].map((seat) => seat.drain());
+    this.#parts.board.close(this.service);
+    await Promise.all(drained);
   }
 
   async stop(): Promise<void> {

@@ -17,6 +17,8 @@ function format(notice: BoardNotice): string {
       return `planned ${notice.replicas} of ${notice.service}`;
     case "failed":
       return `failed ${notice.service}: ${notice.reason} after ${notice.attempts}`;
+    case "draining":
+      return `draining ${notice.service}`;
     case "faults":
       return `faults ${JSON.stringify(notice.faults)}`;
     case "add-port":
@@ -81,6 +83,17 @@ describe("LinkBoard", () => {
     assert.deepEqual(subscribe("process", "A").known, ["planned 0 of A", "failed A: ended with exit code 1 after 8"]);
     board.announce("A", hostOf("A", 0));
     assert.deepEqual(subscribe("process", "A").known, ["planned 0 of A", "add A#0 at A#0/0"]);
+  });
+
+  it("says that a service takes no more calls, late ones told too", () => {
+    const { board, hostOf, subscribe } = createBoard();
+    const caller = subscribe("process", "A");
+    const host = hostOf("A", 0);
+    board.announce("A", host);
+    board.withdraw("A", host);
+    board.close("A");
+    assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "remove A#0", "draining A"]);
+    assert.deepEqual(subscribe("process", "A").known, ["planned 0 of A", "draining A"]);
   });
 
   it("gives each subscriber the way to a replica that leads from where it lives", () => {

@@ -23,6 +23,7 @@ interface Announced {
   readonly hosts: Map<string, ReplicaHost>;
   planned: number;
   failure: { readonly reason: string; readonly attempts: number } | undefined;
+  isDraining: boolean;
 }
 
 export class LinkBoard {
@@ -35,10 +36,11 @@ export class LinkBoard {
     this.#subscribers.add(subscriber);
     const faults: BoardNotice[] = this.#faults.length === 0 ? [] : [{ kind: "faults", faults: this.#faults }];
     const known = [...subscriber.services].flatMap((service) => {
-      const { planned, hosts, failure } = this.#of(service);
+      const { planned, hosts, failure, isDraining } = this.#of(service);
       const notices: BoardNotice[] = [{ kind: "planned", service, replicas: planned }];
       for (const host of hosts.values()) notices.push(createNotice(service, host, subscriber.residence));
       if (failure !== undefined) notices.push({ kind: "failed", service, ...failure });
+      if (isDraining) notices.push({ kind: "draining", service });
       return notices;
     });
     return [...faults, ...known];
@@ -80,9 +82,18 @@ export class LinkBoard {
     this.#tell(service, () => ({ kind: "failed", service, ...failure }));
   }
 
+  /** Every replica of the service is withdrawn, and there will be no other. */
+  close(service: string): void {
+    this.#of(service).isDraining = true;
+    this.#tell(service, () => ({ kind: "draining", service }));
+  }
+
   #of(service: string): Announced {
     let own = this.#services.get(service);
-    if (own === undefined) this.#services.set(service, (own = { hosts: new Map(), planned: 0, failure: undefined }));
+    if (own === undefined) {
+      own = { hosts: new Map(), planned: 0, failure: undefined, isDraining: false };
+      this.#services.set(service, own);
+    }
     return own;
   }
 
