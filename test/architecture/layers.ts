@@ -17,67 +17,51 @@ export interface Layer {
 export const layers: Readonly<Record<string, Layer>> = {
   base: { may: [] },
   failure: { may: [] },
-  call: { may: ["base", "failure"] },
-  options: { may: ["base", "failure"] },
-  define: { may: ["call", "options", "failure", "base"] },
-  observe: { may: ["call", "failure", "base"] },
-  transport: { may: ["call", "failure", "base", "define/tensor"] },
-  load: { may: ["define", "failure", "base"] },
-  graph: { may: ["define", "options", "failure", "base"] },
-  handle: { may: ["define", "call", "observe", "options", "failure", "base"] },
+  call: { may: ["failure", "base"] },
+  options: { may: ["failure"] },
+  define: { may: ["call", "options:types", "failure", "base"] },
+  observe: { may: ["failure:types", "base:types"] },
+  transport: { may: ["define/tensor", "call", "failure", "base"] },
+  load: { may: ["define", "failure"] },
+  graph: { may: ["define", "options", "failure"] },
+  handle: { may: ["define:types", "call", "observe:types", "failure", "base"] },
   replica: {
-    may: ["define", "call", "transport", "observe", "options", "failure", "base"],
+    may: ["define", "call", "transport", "observe:types", "options:types", "failure", "base"],
     except: { "process-main.ts": ["site", "placement:types"], "thread-main.ts": ["site", "placement:types"] },
   },
   placement: {
     may: [
       ...["graph:types", "load:types", "define:types", "observe:types", "options:types"],
-      ...["transport", "call", "failure", "base"],
+      ...["transport/wire-error", "call", "failure", "base"],
     ],
     except: { "inline.ts": ["replica"] },
   },
-  http: { may: ["handle", "define", "graph", "call", "observe", "options", "failure", "base"] },
-  supervisor: { may: ["graph", "placement", "call:types", "observe", "options", "failure", "base"] },
+  http: {
+    may: [
+      ...["handle:types", "graph:types", "graph/draw-text", "observe:types", "options:types"],
+      ...["define", "call", "failure", "base"],
+    ],
+  },
+  supervisor: {
+    may: ["placement:types", "graph:types", "call:types", "observe:types", "options:types", "failure", "base:types"],
+  },
   site: {
     may: [
-      ...["placement", "http", "replica", "handle", "transport", "load", "graph"],
-      ...["observe", "define", "options", "call", "failure", "base"],
+      ...["placement", "http", "replica:types", "handle", "transport", "load", "graph"],
+      ...["observe", "define:types", "options:types", "call", "failure", "base"],
     ],
   },
   app: {
     may: [
-      ...["site", "supervisor", "http", "placement", "replica", "handle", "load", "graph"],
+      ...["site", "supervisor", "http", "placement", "handle:types", "load", "graph"],
       ...["observe", "define", "options", "call", "failure", "base"],
     ],
   },
   client: {
-    may: [
-      "define:types",
-      "define/tensor",
-      "define/tensor-forms",
-      "define/follow-reference",
-      "call:types",
-      "failure",
-      "base",
-    ],
+    may: ["define:types", "define/tensor", "define/tensor-forms", "define/follow-reference", "failure", "base"],
   },
-  testing: {
-    may: [
-      "app",
-      "site/faults",
-      "load",
-      "placement:types",
-      "handle",
-      "graph",
-      "define",
-      "observe",
-      "options",
-      "call",
-      "failure",
-      "base",
-    ],
-  },
-  cli: { may: ["app", "load", "supervisor:types", "graph", "define", "observe", "options", "failure", "base"] },
+  testing: { may: ["app", "site/faults", "load", "graph:types", "define", "options:types", "failure", "base:types"] },
+  cli: { may: ["app", "load", "supervisor:types", "graph", "define", "options", "failure", "base"] },
 };
 
 /** The published entries. They re-export, and alone may say `export *`. Nothing imports them. */
