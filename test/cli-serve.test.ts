@@ -18,7 +18,7 @@ describe("ekiben serve", () => {
     server.child.kill("SIGINT");
     const { status, stdout, stderr } = await server.ended;
     assert.equal(status, 0, stderr);
-    assert.match(stderr, /✓ Words {2}started in \d+ ms {2}2 replicas\n✓ Counter {2}started in/);
+    assert.match(stderr, /✓ Words {2}started in [\d.]+ m?s {2}2 replicas\n✓ Counter {2}started in/);
     assert.match(stderr, /ready in [\d.]+ m?s {2}http:\/\/127\.0\.0\.1:\d+\n/);
     assert.match(stderr, /POST \/count +\{ text \} -> \{ words \}\n/);
     assert.match(stderr, /GET {2}\/docs/);
@@ -82,7 +82,10 @@ describe("ekiben serve", () => {
   it("shows the hook, the error, the author's line and the fix when a service does not start", async () => {
     const { status, stderr } = await runCommand(["serve", "failing-start.ts", "--port", "0"]);
     assert.equal(status, 1);
-    assert.match(stderr, /✗ Model {2}failed in start\(\) after \d+ ms\n {4}start\(\) threw: weights\.onnx is empty\n/);
+    assert.match(
+      stderr,
+      /✗ Model {2}failed in start\(\) after [\d.]+ m?s\n {4}start\(\) threw: weights\.onnx is empty\n/,
+    );
     assert.match(stderr, /at loadWeights \(failing-start\.ts:5:\d+\)/);
     assert.match(stderr, / {4}fix: \S/);
     assert.match(stderr, /nothing was left running/);

@@ -175,7 +175,7 @@ describe("failures", () => {
     });
   });
 
-  it("become internal when they are no ServingError; the text is kept between services, the stack logged once", async () => {
+  it("become internal when they are no ServingError; the text is kept between services, the stack logged by each under one incident", async () => {
     const lines: { fields: Record<string, unknown>; message: string | undefined }[] = [];
     const log = {
       debug() {},
@@ -191,7 +191,9 @@ describe("failures", () => {
       message: "cannot read x",
       service: "Deep",
     });
-    assert.equal(lines.length, 1);
+    // Once where it was thrown, and once by each caller it passed through, all under one incident.
+    assert.equal(lines[0]?.message, "Deep.run threw: cannot read x");
+    assert.equal(new Set(lines.map(({ fields }) => fields["incident"])).size, 1);
     assert.match(String((lines[0]?.fields["err"] as Error | undefined)?.stack), /pipeline\.test/);
     await assert.rejects(app.entry.run("odd"), { code: "internal", message: "a string" });
   });

@@ -47,7 +47,7 @@ export const noTails: readonly Uint8Array[] = Object.freeze([]);
 /** Bytes before the body of every frame. */
 export const prefixBytes = 16;
 /** Bytes a tail has in the table at the start of the body. */
-export const tailEntryBytes = 8;
+const tailEntryBytes = 8;
 
 /** Where a tail's bytes are, when they are not in the frame: the number of a slab, from 1. */
 export type SlabNumbers = readonly number[];

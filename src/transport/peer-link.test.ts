@@ -205,18 +205,18 @@ describe("PeerLink", () => {
 
   it("refuses calls while more waits to be sent than it may, and takes them again", async () => {
     const { channel, link } = openLink();
-    channel.bufferedBytes = 64 * 1024 ** 2 + 1;
+    channel.bufferedBytes = 256 * 1024 ** 2 + 1;
     const refused = openCall("echo");
     link.send(refused.scope);
     await assert.rejects(refused.answer, {
       id: "link_full",
       code: "resource_exhausted",
       retryable: true,
-      details: { bufferedBytes: 67_108_865, maxBufferedBytes: 67_108_864 },
+      details: { bufferedBytes: 268_435_457, maxBufferedBytes: 268_435_456 },
     });
     await assert.rejects(link.open(openCall("count").scope).next(), { id: "link_full" });
     assert.equal(link.inFlight, 0);
-    channel.bufferedBytes = 64 * 1024 ** 2;
+    channel.bufferedBytes = 256 * 1024 ** 2;
     const taken = openCall("echo");
     link.send(taken.scope);
     channel.receive("reply", 1, "1");
