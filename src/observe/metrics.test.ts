@@ -53,6 +53,25 @@ describe("createMetrics", () => {
     register.clear();
   });
 
+  it("adds up the figures of several processes on one page", async () => {
+    const processes = [3, 4].map((calls) => {
+      const stats = new CallStats();
+      const edge = stats.edge("Pipeline", "Model", "predict");
+      for (let i = 0; i < calls; i++) edge.record("ok", 3);
+      edge.inFlight = 1;
+      stats.lane("Model", "predict").queued = calls;
+      return createMetrics(stats).readJson();
+    });
+    const { body } = await formatMetrics(await Promise.all(processes));
+    const on = { caller: "Pipeline", service: "Model", api: "predict" };
+    assert.equal(readValue(body, "ekiben_calls_total", { ...on, code: "ok" }), 7);
+    assert.equal(readValue(body, "ekiben_calls_in_flight", on), 2);
+    assert.equal(readValue(body, "ekiben_api_queued", { service: "Model" }), 7);
+    assert.equal(readValue(body, "ekiben_call_duration_seconds_bucket", { ...on, le: "0.005" }), 7);
+    assert.equal(readValue(body, "ekiben_call_duration_seconds_count", on), 7);
+    assert.equal(body.match(/^# TYPE ekiben_calls_total/gm)?.length, 1);
+  });
+
   it("counts a name once however many handles use the edge", () => {
     const stats = new CallStats();
     assert.equal(stats.edge("A", "B", "c"), stats.edge("A", "B", "c"));
