@@ -1,0 +1,94 @@
+import { api, currentCall, depends, Service, ServingError } from "ekiben";
+import { z } from "zod";
+import { describeValue } from "../describe-value.js";
+import { createSpoilable, Echo } from "./echo.js";
+import { Faulty } from "./faulty.js";
+import { Middle, relayed } from "./middle.js";
+import { Pair } from "./pair.js";
+import { Source } from "./source.js";
+import { readCall, Work } from "./work.js";
+
+const anything = z.any();
+const name = { input: z.string(), output: z.string() };
+
+/** The entry of the graph that every placement runs: Front → Middle → Echo, Work, Source, Faulty; Source → Work. */
+export class Front extends Service() {
+  echo = depends(Echo);
+  faulty = depends(Faulty);
+  middle = depends(Middle);
+  pair = depends(Pair);
+  source = depends(Source);
+  work = depends(Work);
+  hurried = depends(Work, { timeoutMs: 150 });
+
+  override async start(): Promise<void> {
+    await this.work.noteStart("Front");
+  }
+
+  relay = api({ input: relayed, output: anything }, (call) => this.middle.relay(call));
+  relayItems = api({ input: relayed, yields: anything }, (call) => this.middle.relayItems(call));
+  rereadItems = api({ input: relayed, yields: anything }, (call) => this.middle.rereadItems(call));
+
+  calls = api({ output: anything }, async () => [readCall(), ...(await this.middle.calls())]);
+  hurry = api(name, (call) => this.hurried.hold(call));
+  /** Two handles in one api: what is given to one callee is not what the other spoils. */
+  spoilTwice = api({ output: z.string() }, async () => {
+    const value = createSpoilable();
+    await Promise.all([this.echo.spoil(value), this.middle.spoil(value), this.echo.spoil(value)]);
+    return describeValue(value);
+  });
+  degrade = api(name, async (kind) => {
+    try {
+      return await this.middle.relay({ to: "faulty", api: "fail", input: kind });
+    } catch (error) {
+      if (!(error instanceof ServingError)) return `not a ServingError: ${error}`;
+      return `degraded: ${error.code} ${error.id} in ${error.service}.${error.api}`;
+    }
+  });
+
+  /** Returns while a call it made is still held. */
+  leave = api(name, async (call) => {
+    this.work.hold(call).catch(() => {});
+    await this.work.seen(`${call} begun`);
+    return "left";
+  });
+  /** Throws while a call it made is still held. */
+  leaveByError = api(name, async (call) => {
+    this.work.hold(call).catch(() => {});
+    await this.work.seen(`${call} begun`);
+    throw new ServingError({ code: "aborted", message: "left" });
+  });
+  leaveDetached = api(name, async (call) => {
+    this.work.hold(call, { detach: true }).catch(() => {});
+    await this.work.seen(`${call} begun`);
+    return "left";
+  });
+  /** Leaves a stream unread after its first item. */
+  leaveStream = api(name, async (stream) => {
+    await this.source.stall(stream)[Symbol.asyncIterator]().next();
+    return "left";
+  });
+  /** Cancels a call of its own, and goes on. */
+  cancelOne = api(name, async (call) => {
+    const controller = new AbortController();
+    const held = this.work.hold(call, { signal: controller.signal });
+    await this.work.seen(`${call} begun`);
+    controller.abort();
+    const outcome = await held.catch((error: ServingError) => error.code);
+    return `${outcome}, and the caller's own signal is ${currentCall().signal.aborted ? "aborted" : "not aborted"}`;
+  });
+
+  nested = api(name, (text) => this.work.upper(this.middle.upper(this.work.upper(text))));
+  /** A promise that rejects, given as an argument. */
+  nestedFailure = api(name, async (kind) => {
+    const argument = this.faulty.fail(kind) as Promise<string>;
+    const error = (await this.work.upper(argument).catch((thrown: unknown) => thrown)) as ServingError;
+    return `${error.id} in ${error.service}.${error.api}`;
+  });
+  fanIn = api({ input: z.array(z.string()), output: z.string() }, async (texts) => {
+    const parts = await Promise.all(texts.map((text, i) => (i % 2 === 0 ? this.work : this.middle).upper(text)));
+    return parts.join("");
+  });
+  pairOfPair = api({ output: anything }, () => this.pair.who());
+  instanceOfFaulty = api({ output: z.string() }, () => this.faulty.instance());
+}

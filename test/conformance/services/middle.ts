@@ -1,0 +1,73 @@
+import { api, depends, Service } from "ekiben";
+import { z } from "zod";
+import { describeValue } from "../describe-value.js";
+import { createSpoilable, Echo, spoil } from "./echo.js";
+import { Faulty } from "./faulty.js";
+import { Source } from "./source.js";
+import { readCall, Work } from "./work.js";
+
+const anything = z.any();
+
+/** A call of any api of any service below, as a test asks for it. */
+export const relayed = z.object({
+  to: z.enum(["echo", "faulty", "source", "work"]),
+  api: z.string(),
+  input: z.any(),
+});
+
+type Relayed = z.infer<typeof relayed>;
+type Callee = Readonly<Record<string, (input: unknown) => any>>;
+
+/** The second of three hops. */
+export class Middle extends Service() {
+  echo = depends(Echo);
+  faulty = depends(Faulty);
+  source = depends(Source);
+  work = depends(Work);
+
+  override async start(): Promise<void> {
+    await this.work.noteStart("Middle");
+  }
+
+  relay = api({ input: relayed, output: anything }, (call) => this.#find(call)(call.input));
+  /** Hands on the very stream of its callee. */
+  relayItems = api(
+    { input: relayed, yields: anything },
+    (call) => this.#find(call)(call.input) as AsyncIterable<unknown>,
+  );
+  /** Reads the stream of its callee and yields its items, also where that stream fails. */
+  rereadItems = api({ input: relayed, yields: anything }, (call) => this.#reread(call));
+  /** Says what the reader of a failing stream saw. */
+  readItems = api({ input: relayed, output: anything }, async (call) => {
+    const items: unknown[] = [];
+    try {
+      for await (const item of this.#reread(call)) items.push(item);
+    } catch (error) {
+      return { items, error: (error as { id?: string }).id };
+    }
+    return { items, error: undefined };
+  });
+
+  calls = api({ output: anything }, async () => [readCall(), await this.work.call()]);
+  upper = api({ input: z.string(), output: z.string() }, (text) => this.work.upper(text));
+  instance = api({ output: z.string() }, () => this.work.instance());
+  bump = api({ output: z.number() }, () => this.work.bump());
+  spoil = api({ input: anything, output: z.string() }, (value) => {
+    spoil(value);
+    return "spoiled";
+  });
+  /** What its own value looks like after its callee has spoiled what it was given. */
+  afterSpoil = api({ output: z.string() }, async () => {
+    const value = createSpoilable();
+    await this.echo.spoil(value);
+    return describeValue(value);
+  });
+
+  #find({ to, api }: Relayed): (input: unknown) => any {
+    return (this[to] as unknown as Callee)[api] as (input: unknown) => any;
+  }
+
+  async *#reread(call: Relayed) {
+    for await (const item of this.#find(call)(call.input) as AsyncIterable<unknown>) yield item;
+  }
+}

@@ -1,0 +1,79 @@
+import { ServingError } from "ekiben";
+import type { ComposedApp } from "ekiben/testing";
+import type { Front } from "./services/front.js";
+
+export type PlacementName = "inline" | "thread" | "process";
+
+/** What the tests of one topic are given; the app runs once their `before` hooks have. */
+export interface Suite {
+  readonly placement: PlacementName;
+  readonly app: () => ComposedApp<Front>;
+  /** A file name in a folder of this placement's own; nothing is there yet. */
+  readonly newFile: () => string;
+}
+
+/** Options of a test whose promise is not kept yet in some placements: it runs there, and its failure is listed, not counted. */
+export function faultIn(suite: Suite, placements: readonly PlacementName[], reason: string): { todo?: string } {
+  return placements.includes(suite.placement) ? { todo: reason } : {};
+}
+
+export const everywhere: readonly PlacementName[] = ["inline", "thread", "process"];
+
+/** The failure that a call ends with; fails when it answers, or ends with anything else. */
+export async function failureOf(call: PromiseLike<unknown>): Promise<ServingError> {
+  let answer: unknown;
+  try {
+    answer = await call;
+  } catch (error) {
+    if (error instanceof ServingError) return error;
+    throw error;
+  }
+  throw new Error(`the call was to fail and answered ${String(answer)}`);
+}
+
+/** What a caller can read of a failure. */
+export function readFailure(error: ServingError) {
+  const { code, id, message, details, service, api, retryable, httpStatus } = error;
+  return { code, id, message, details, service, api, retryable, httpStatus };
+}
+
+/** Reads a stream to its end. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
+
+/** Reads a stream that fails: what came, and the failure. */
+export async function collectFailing(
+  items: AsyncIterable<unknown>,
+): Promise<{ items: unknown[]; error: ServingError }> {
+  const list: unknown[] = [];
+  const read = async () => {
+    for await (const item of items) list.push(item);
+  };
+  const error = await failureOf(read());
+  return { items: list, error };
+}
+
+const firstLimitMs = 150;
+const maxTries = 6;
+
+/**
+ * Runs `attempt` with longer and longer limits until it has got far enough in time: what a machine manages within a
+ * limit is no promise, what happens when the limit passes is.
+ *
+ * @param attempt Says whether everything it watches had begun before the limit passed.
+ */
+export async function withinLimits(attempt: (limitMs: number, name: string) => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < maxTries; i++) {
+    const limitMs = firstLimitMs * 2 ** i;
+    if (await attempt(limitMs, `limit of ${limitMs} ms, ${++lastName}`)) return;
+  }
+  throw new Error(`nothing began within ${firstLimitMs * 2 ** (maxTries - 1)} ms`);
+}
+
+let lastName = 0;
+
+/** A name that no other test uses. */
+export const newName = (what: string): string => `${what} ${++lastName}`;
