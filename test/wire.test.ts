@@ -10,6 +10,7 @@ import { PeerLink } from "../src/transport/peer-link.js";
 import { windowItems } from "../src/transport/peer-stream.js";
 import { SocketChannel } from "../src/transport/socket-channel.js";
 import { Random } from "./http/random.js";
+import { fuzzWire } from "./transport/fuzz.js";
 import { type CallWish, openCall } from "./transport/open-call.js";
 import { channelKinds, createWireReplica, type OpenWire } from "./transport/open-wire.js";
 import { createBytes } from "./transport/random-frame.js";
@@ -301,5 +302,18 @@ describe("a replica's listener", () => {
     for (const socket of sockets) socket.destroy();
     wire.link.close();
     await wire.ended;
+  });
+});
+
+describe("the wire under random sessions", () => {
+  it("ends a broken link with a clear failure, answers each call once, and goes on", async () => {
+    const ends = await fuzzWire(1, 700);
+    // Else the generator only ever makes one kind of session.
+    for (const target of ["link", "replica", "socket link"]) {
+      for (const end of ["open", "malformed_frame", "wire_version"]) {
+        assert.ok(ends.has(`${target}: ${end}`), `no ${target} ended with ${end}`);
+      }
+    }
+    assert.ok(ends.has("listener: open") && ends.has("listener: closed"));
   });
 });

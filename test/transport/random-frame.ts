@@ -18,7 +18,7 @@ export function createBytes(random: Random, byteLength: number): Uint8Array {
 }
 
 /** Text of any characters that UTF-8 has: those of one to four bytes, controls, and newlines. */
-function createText(random: Random, length: number): string {
+export function createText(random: Random, length: number): string {
   let text = "";
   for (let i = 0; i < length; i++) {
     const top = random.pick([0x20, 0x7f, 0x7ff, 0xffff, 0x10ffff]);

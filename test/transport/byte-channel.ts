@@ -1,0 +1,41 @@
+import type { ServingError } from "../../src/failure/serving-error.js";
+import type { Channel, ChannelReader } from "../../src/transport/channel.js";
+import type { Frame } from "../../src/transport/frame.js";
+import { FrameReader } from "../../src/transport/frame-reader.js";
+import { encodeFrame, noSlabs } from "./random-frame.js";
+
+/** A channel whose other side is a test that sends bytes, whatever they are. */
+export class ByteChannel implements Channel {
+  readonly bufferedBytes = 0;
+  /** Bytes that were sent. */
+  sentBytes = 0;
+  isEnded = false;
+  #reader!: ChannelReader;
+  #frames!: FrameReader;
+
+  open(reader: ChannelReader): void {
+    this.#reader = reader;
+    this.#frames = new FrameReader((frame) => reader.receive(frame), noSlabs);
+  }
+
+  send(frame: Frame): boolean {
+    if (this.isEnded) return false;
+    this.sentBytes += encodeFrame(frame).length;
+    return true;
+  }
+
+  close(): void {
+    this.end(undefined);
+  }
+
+  /** Bytes come. @throws Whatever the reader of the channel does, where another channel would end. */
+  push(bytes: Buffer): void {
+    if (!this.isEnded) this.#frames.push(bytes);
+  }
+
+  end(reason: ServingError | undefined): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    this.#reader.closed(reason);
+  }
+}
