@@ -3,6 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe } from "node:test";
 import { type ComposedApp, compose } from "ekiben/testing";
+import { testChecks } from "./conformance/check-tests.js";
+import { testFailures } from "./conformance/failure-tests.js";
+import { testMutations } from "./conformance/mutation-tests.js";
 import { Front } from "./conformance/services/front.js";
 import type { Suite } from "./conformance/suite.js";
 import { testValues } from "./conformance/value-tests.js";
@@ -30,5 +33,8 @@ for (const placement of ["inline", "thread", "process"] as const) {
     });
 
     testValues(suite);
+    testMutations(suite);
+    testChecks(suite);
+    testFailures(suite);
   });
 }

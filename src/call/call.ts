@@ -10,7 +10,8 @@ export interface Caller {
 export interface Call {
   readonly service: string;
   readonly api: string;
-  readonly input: unknown;
+  /** The caller's own value, which it may change once the call is sent; `CallScope.keepInput` makes it the call's. */
+  input: unknown;
   /** The instant after which nobody wants the answer: wall-clock milliseconds, `Infinity` for none. */
   readonly deadline: number;
   readonly caller: Caller;

@@ -43,9 +43,10 @@ function copyObject(value: object, depth: number): unknown {
   throw new Refusal(describeValue(value));
 }
 
-/** A spread copies all fields in one step; only those that hold objects are then gone into. */
+/** A spread copies all fields in one step, also those named by symbols; only those that hold objects are then gone into. */
 function copyRecord(source: Record<string, unknown>, depth: number): Record<string, unknown> {
-  const target = { ...source };
+  const target: Record<string | symbol, unknown> = { ...source };
+  for (const symbol of Object.getOwnPropertySymbols(target)) delete target[symbol];
   for (const key in target) {
     const item = target[key];
     if (key === "__proto__") throw forbiddenKey();

@@ -43,17 +43,19 @@ class DenseTensor implements Tensor {
     const problem = tensorProblem({ dtype, shape, data });
     if (problem !== undefined) throw fail("invalid_input", { issues: [{ path: "", message: problem }] });
     this.dtype = dtype;
-    this.shape = shape;
+    this.shape = Object.freeze([...shape]);
     this.data = data;
   }
 
   [copySelf](): Tensor {
-    return new DenseTensor(this.dtype, [...this.shape], this.data.slice());
+    // The slice of a Buffer is no copy.
+    const { data } = this;
+    return new DenseTensor(this.dtype, this.shape, data instanceof Uint8Array ? new Uint8Array(data) : data.slice());
   }
 }
 
 /**
- * Makes a tensor over `data` without copying it.
+ * Makes a tensor over `data` without copying it. Its `shape` is a copy, and frozen.
  *
  * @throws {ServingError} `invalid_input` if the array is not of the dtype, or its length not the product of `shape`.
  */
@@ -74,7 +76,7 @@ export function isTensor(value: unknown): value is Tensor {
 
 /** What is wrong with the parts of a tensor; `undefined` when they agree. */
 function tensorProblem({ dtype, shape, data }: Tensor): string | undefined {
-  const array = arrayByDType[dtype];
+  const array = Object.hasOwn(arrayByDType, dtype) ? arrayByDType[dtype] : undefined;
   if (array === undefined) return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
   if (!(data instanceof array)) return `data of a ${dtype} tensor must be a ${array.name}`;
   if (!Array.isArray(shape)) return "shape must be an array of sizes";

@@ -37,5 +37,14 @@ function placeError(error: ServingError, service: string, api: string): ServingE
 /** What to show of a thrown value: its message, or the value itself where it is no error. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message === "" ? thrown.name : thrown.message;
-  return typeof thrown === "string" ? thrown : `a ${typeof thrown} was thrown: ${String(thrown)}`;
+  return typeof thrown === "string" ? thrown : `a ${typeof thrown} was thrown: ${textOf(thrown)}`;
+}
+
+/** Not every value can be made into a text: an object without a prototype can't. */
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return Object.prototype.toString.call(thrown);
+  }
 }
