@@ -17,7 +17,7 @@ const benches = {
   pages: import.meta.resolve("./pages.ts"),
 };
 const { values, positionals } = parseArgs({
-  options: { ...flags, node: { type: "string" } },
+  options: flags,
   allowPositionals: true,
 });
 const names = Object.keys(benches) as (keyof typeof benches)[];

@@ -1,7 +1,9 @@
 import { parseArgs } from "node:util";
 
-/** Flags every bench takes; `run.ts` hands them on. */
+/** Flags of `run.ts`, which hands all but `node` on to each bench. */
 export const flags = {
+  /** Path of the Node that runs the benches. */
+  node: { type: "string" },
   /** Of one measured round of one contestant. */
   seconds: { type: "string" },
   rounds: { type: "string" },
