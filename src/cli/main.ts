@@ -1,9 +1,8 @@
 #!/usr/bin/env node
-import module from "node:module";
+import { keepCompiled } from "../load/keep-compiled.js";
 import { findProjectCli } from "./find-project-cli.js";
 
-// Node 22 and newer keep what they compiled; everything loaded from here on then starts faster the second time.
-(module as { enableCompileCache?: () => unknown }).enableCompileCache?.();
+keepCompiled();
 
 const projectCli = findProjectCli(process.argv.slice(2));
 if (projectCli === undefined) {

@@ -1,7 +1,7 @@
 // Entry of the process of one version   <-> version-process.ts
-import module from "node:module";
+import { keepCompiled } from "../load/keep-compiled.js";
 
-(module as { enableCompileCache?: () => unknown }).enableCompileCache?.();
+keepCompiled();
 
 const { connectWatcher } = await import("./watcher.js");
 const watcher = connectWatcher();

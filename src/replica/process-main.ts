@@ -1,6 +1,6 @@
 // Entry of a replica's child process   <-> placement/process.ts
+import { keepCompiled } from "../load/keep-compiled.js";
 import type { ControlPort } from "../placement/control.js";
-import { ReplicaSite } from "../site/replica-site.js";
 
 // Ctrl-C reaches every process of a terminal; the supervisor decides what it means and says so on the control channel.
 process.on("SIGINT", () => {});
@@ -12,4 +12,7 @@ const port: ControlPort = {
   send: (message) => process.send?.(message),
   onMessage: (receive) => process.on("message", receive as never),
 };
+
+keepCompiled();
+const { ReplicaSite } = await import("../site/replica-site.js");
 new ReplicaSite(port, () => process.exit(0));

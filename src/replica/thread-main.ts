@@ -1,12 +1,15 @@
 // Entry of a replica's worker thread   <-> placement/thread.ts
 import { type MessagePort, parentPort } from "node:worker_threads";
+import { keepCompiled } from "../load/keep-compiled.js";
 import type { ControlPort } from "../placement/control.js";
-import { ReplicaSite } from "../site/replica-site.js";
 
 const parent = parentPort as MessagePort;
 const port: ControlPort = {
   send: (message) => parent.postMessage(message),
   onMessage: (receive) => parent.on("message", (message) => receive(message, undefined)),
 };
+
+keepCompiled();
+const { ReplicaSite } = await import("../site/replica-site.js");
 // In a worker thread this ends the thread alone.
 new ReplicaSite(port, () => process.exit(0));

@@ -27,7 +27,10 @@ export const layers: Readonly<Record<string, Layer>> = {
   handle: { may: ["define:types", "call", "observe:types", "failure", "base"] },
   replica: {
     may: ["define", "call", "transport", "observe:types", "options:types", "failure", "base"],
-    except: { "process-main.ts": ["site", "placement:types"], "thread-main.ts": ["site", "placement:types"] },
+    except: {
+      "process-main.ts": ["site", "placement:types", "load/keep-compiled"],
+      "thread-main.ts": ["site", "placement:types", "load/keep-compiled"],
+    },
   },
   placement: {
     may: [
