@@ -11,6 +11,8 @@ export interface Contender {
   readonly name: string;
   readonly workloads: readonly WorkloadName[];
   readonly isPython?: boolean;
+  /** How many times its requests a second ekiben promises to answer, with 16 and 64 connections. */
+  readonly promised?: { readonly [Name in WorkloadName]?: number };
   /** What it is and how it differs from the others; kept with the figures. */
   readonly note: string;
   /** @throws {Error} that says why it can't be run here. */
@@ -33,7 +35,7 @@ const ekiben: readonly Contender[] = placements.map((placement) => ({
   prepare: async (workload, port) => createEkibenCommand({ file: workload, placement, port }),
 }));
 
-interface NodeRival extends Pick<Contender, "name" | "workloads" | "note"> {
+interface NodeRival extends Pick<Contender, "name" | "workloads" | "note" | "promised"> {
   /** A URL. */
   readonly file: string;
   readonly needsPackages?: boolean;
@@ -56,25 +58,29 @@ const nodeRivals: readonly Contender[] = [
   {
     name: "floor: Fastify, zod, bare frames",
     workloads: ["w1"] as const,
+    promised: { w1: 0.75 },
     note: "the least W1 can be made of on Node, in two processes",
     file: import.meta.resolve("./rivals/floor.ts"),
   },
   {
     name: "Fastify and undici",
     workloads: ["w1"] as const,
+    promised: { w1: 1.6 },
     note: "W1 by hand, in two processes; JSON schemas on both sides",
     file: import.meta.resolve("./rivals/fastify-undici.ts"),
   },
   {
     name: "NestJS",
-    workloads: ["w1", "w2"] as const,
+    workloads: ["w1", "w2", "w3"] as const,
+    promised: { w2: 1, w3: 1 },
     note: leafNote,
     file: import.meta.resolve("./rivals/nest.ts"),
     needsPackages: true,
   },
   {
     name: "Moleculer",
-    workloads: ["w1", "w2"] as const,
+    workloads: ["w1", "w2", "w3"] as const,
+    promised: { w2: 1, w3: 1 },
     note: leafNote,
     file: import.meta.resolve("./rivals/moleculer.ts"),
     needsPackages: true,
@@ -103,7 +109,7 @@ function createBento(name: string, env: Readonly<Record<string, string>>, note: 
 }
 
 const pythonRivals: readonly Contender[] = [
-  createBento("BentoML", {}, "as it is installed"),
+  { ...createBento("BentoML", {}, "as it is installed"), promised: { w1: 30, w2: 30, w3: 30 } },
   createBento("BentoML, tuned", { TUNED: "1" }, "keeps the connections of its hops, no access log"),
   {
     ...{ name: "Ray Serve", workloads: allWorkloads, isPython: true },

@@ -39,6 +39,11 @@ export class Grid<Figures extends Readonly<Record<string, number>>> {
     return cell?.rounds.map((round) => round[figure] as number) ?? [];
   }
 
+  /** The median of the ratios of each round; `NaN` where one of the two was not measured. */
+  ratio(load: string, figure: keyof Figures & string, [contestant, rival]: Pair): number {
+    return median(divideByRound(this.read(load, contestant, figure), this.read(load, rival, figure)));
+  }
+
   /** How one contestant stands to another, round by round: a row for each pair, figure and load that both were measured under. */
   compare(figures: readonly (keyof Figures & string)[], pairs: readonly Pair[]): Comparison {
     const loads = [...new Set(this.#cells.map(({ load }) => load))];

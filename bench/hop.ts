@@ -75,8 +75,13 @@ const microseconds = (name: string) => median(figures.get(name) ?? []) / 1000;
 report("hop", {
   rows: [before, ...contestants].map(({ name }) => createRow(name, "ns CPU", figures.get(name) ?? [])),
   verdicts: [
-    createVerdict("an inline hop without checks", microseconds(names.unchecked), 1, "us CPU"),
-    createVerdict("an inline hop with zod checks of a small object", microseconds(names.checked), 5, "us CPU"),
+    createVerdict("an inline hop without checks", microseconds(names.unchecked), { atMost: 1 }, "us CPU"),
+    createVerdict(
+      "an inline hop with zod checks of a small object",
+      microseconds(names.checked),
+      { atMost: 5 },
+      "us CPU",
+    ),
   ],
   setup: { seconds, rounds, message: '{ text: "hello" }' },
 });

@@ -4,7 +4,7 @@ import { Grid } from "./grid.ts";
 import { type KillFigures, killUnits, measureKill, type Victim } from "./life/kill.ts";
 import { measureLeave } from "./life/leave.ts";
 import { measureEmptyProcess, measureStart, type StartFigures, startUnits } from "./life/start.ts";
-import { measureInTurn } from "./measure.ts";
+import { measureInTurn, median } from "./measure.ts";
 import { createRow, createVerdict, report } from "./report.ts";
 import { pickParts, readSettings } from "./settings.ts";
 
@@ -20,8 +20,24 @@ async function reportStart(): Promise<void> {
   }));
   const empty = { name: "an empty Node process", round: measureEmptyProcess };
   grid.add("start", await measureInTurn([...contestants, empty], rounds));
+  const middle = (figure: keyof StartFigures) => median(grid.read("start", "five services, process", figure));
   report("life-start", {
-    ...{ rows: grid.rows, tables: [grid.table], verdicts: [] },
+    ...{ rows: grid.rows, tables: [grid.table] },
+    verdicts: [
+      createVerdict("five services ready, by process", middle("readyMs"), { atMost: 1500 }, "ms"),
+      createVerdict(
+        "memory of one replica, its share of what all use (PSS)",
+        middle("replicaPssMiB"),
+        { atMost: 60 },
+        "MiB",
+      ),
+      createVerdict(
+        "memory of one replica, what all use counted in each (RSS)",
+        middle("replicaRssMiB"),
+        { atMost: 60 },
+        "MiB",
+      ),
+    ],
     setup: { rounds, services: "workloads/fan-out.ts", memory: "a second after the app was ready" },
   });
 }
@@ -43,10 +59,17 @@ async function reportKill(): Promise<void> {
     return createVerdict(
       claim,
       failed.reduce((sum, count) => sum + count, 0),
-      0,
+      { atMost: 0 },
       "",
     );
   });
+  const most = (figure: keyof KillFigures, of: readonly (typeof victims)[number][]) =>
+    Math.max(...of.map(({ name }) => median(grid.read("SIGKILL", name, figure))));
+  const others = victims.filter(({ api }) => api === "work");
+  verdicts.push(
+    createVerdict("calls on the killed replica are answered", most("lostMs", others), { atMost: 50 }, "ms"),
+    createVerdict("good answers again", most("goodAgainMs", victims), { atMost: 1000 }, "ms"),
+  );
   report("life-kill", {
     ...{ rows: grid.rows, tables: [grid.table], verdicts },
     setup: { rounds, load: "a request of 100 ms each 20 ms", services: "workloads/faults.ts" },

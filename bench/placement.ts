@@ -4,7 +4,7 @@ import { type CallFigures, callUnits, driveLoops } from "./closed-loops.ts";
 import { placements } from "./ekiben-command.ts";
 import { Grid } from "./grid.ts";
 import { measureInTurn } from "./measure.ts";
-import { report } from "./report.ts";
+import { createVerdict, report } from "./report.ts";
 import { createPortLimit, createSharedLimit, createSocketLimit } from "./rivals/raw-limits.ts";
 import { pickParts, readSettings } from "./settings.ts";
 import { Caller, messages } from "./workloads/hop.ts";
@@ -55,18 +55,46 @@ for (const message of pickParts(["small", "picture"] as const)) {
 }
 await Promise.all([...apps.map(({ app }) => app.close()), ...limits.map(({ limit }) => limit.close())]);
 
-const ratios = grid.compare(
-  ["p50", "perSecond", "cpu"],
-  [
-    [names.process, names.socket],
-    [names.thread, names.port],
-    [names.thread, names.shared],
-  ],
-);
+const bySocket = [names.process, names.socket] as const;
+const byPort = [names.thread, names.port] as const;
+const byMemory = [names.thread, names.shared] as const;
+const ratios = grid.compare(["p50", "perSecond", "cpu"], [bySocket, byPort, byMemory]);
+const verdicts = [
+  createVerdict(
+    "small, 16 at once: calls, process to raw socket",
+    grid.ratio("small, 16 at once", "perSecond", bySocket),
+    { atLeast: 0.6 },
+    "x",
+  ),
+  createVerdict(
+    "small, 1 at once: p50, process to raw socket",
+    grid.ratio("small, 1 at once", "p50", bySocket),
+    { atMost: 1.6 },
+    "x",
+  ),
+  createVerdict(
+    "small, 16 at once: calls, thread to raw MessagePort",
+    grid.ratio("small, 16 at once", "perSecond", byPort),
+    { atLeast: 0.6 },
+    "x",
+  ),
+  createVerdict(
+    "602 kB, 1 at once: p50, thread to shared memory",
+    grid.ratio("602 kB, 1 at once", "p50", byMemory),
+    { atMost: 1.5 },
+    "x",
+  ),
+  createVerdict(
+    "602 kB, 1 at once: p50, process to raw socket",
+    grid.ratio("602 kB, 1 at once", "p50", bySocket),
+    { atMost: 0.8 },
+    "x",
+  ),
+];
 report("placement", {
   rows: [...grid.rows, ...ratios.rows],
   tables: [grid.table, ratios.table],
-  verdicts: [],
+  verdicts: verdicts.filter(({ value }) => !Number.isNaN(value)),
   setup: {
     seconds,
     rounds,

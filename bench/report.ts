@@ -14,16 +14,18 @@ export interface Row {
   readonly rounds: readonly number[];
 }
 
+/** What a figure is held to. */
+export type Bound = { readonly atMost: number } | { readonly atLeast: number };
+
 /** A promise about the figures. */
-export interface Verdict {
+export type Verdict = Bound & {
   readonly claim: string;
   readonly value: number;
-  readonly atMost: number;
   readonly unit: string;
   readonly isMet: boolean;
   /** Why it is not judged here, e.g. since it is made for another version of Node. */
   readonly note?: string;
-}
+};
 
 export const createRow = (what: string, unit: string, rounds: readonly number[]): Row => ({
   what,
@@ -33,12 +35,12 @@ export const createRow = (what: string, unit: string, rounds: readonly number[])
 });
 
 /** Speed is judged on Node 24; elsewhere a figure is told and a note says so. */
-export const createVerdict = (claim: string, value: number, atMost: number, unit: string): Verdict => ({
+export const createVerdict = (claim: string, value: number, bound: Bound, unit: string): Verdict => ({
   claim,
   value: round(value),
-  atMost,
+  ...bound,
   unit,
-  isMet: value <= atMost,
+  isMet: "atMost" in bound ? value <= bound.atMost : value >= bound.atLeast,
   ...(nodeMajor !== "24" && unit !== "MB" && { note: "the target is for Node 24" }),
 });
 
@@ -62,10 +64,10 @@ export function report(name: string, { rows, verdicts, setup, tables }: Report):
   console.log(`\n${name}, Node ${process.versions.node}`);
   for (const table of tables ?? [rows.map(formatRow)]) printTable(table);
   printTable(
-    verdicts.map(({ claim, value, atMost, unit, isMet, note }) => [
-      isMet ? "met" : "MISSED",
-      claim,
-      `${value} ${unit}, at most ${atMost}${note === undefined ? "" : ` (${note})`}`,
+    verdicts.map((verdict) => [
+      verdict.isMet ? "met" : "MISSED",
+      verdict.claim,
+      `${verdict.value} ${verdict.unit}, ${formatBound(verdict)}${verdict.note === undefined ? "" : ` (${verdict.note})`}`,
     ]),
   );
   if (isDryRun) return;
@@ -88,6 +90,8 @@ export function report(name: string, { rows, verdicts, setup, tables }: Report):
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${name}-node${nodeMajor}.json`), `${JSON.stringify(result, undefined, 2)}\n`);
 }
+
+const formatBound = (bound: Bound) => ("atMost" in bound ? `at most ${bound.atMost}` : `at least ${bound.atLeast}`);
 
 const formatRow = ({ what, value, unit, rounds }: Row) => [what, `${value} ${unit}`, spread(rounds)];
 

@@ -6,7 +6,7 @@ import { Grid } from "./grid.ts";
 import { driveHttp, loadTool } from "./load.ts";
 import { measureInTurn } from "./measure.ts";
 import { readCpuMicros } from "./processes.ts";
-import { createVerdict, report } from "./report.ts";
+import { createVerdict, report, type Verdict } from "./report.ts";
 import { ServerProcess } from "./server-process.ts";
 import { pickParts, readSettings, withPython } from "./settings.ts";
 import { checkGolden, type Workload, type WorkloadName, workloads } from "./workloads/workload.ts";
@@ -120,6 +120,23 @@ async function settle(pids: readonly number[]): Promise<void> {
   }
 }
 
+/** What ekiben is held to beside each rival that was measured, in requests a second. */
+function judgeRivals(workload: WorkloadName, rivals: readonly Contender[], grid: Grid<HttpFigures>): Verdict[] {
+  return rivals.flatMap(({ name, isPython, promised }) => {
+    const atLeast = promised?.[workload];
+    if (atLeast === undefined) return [];
+    const own = isPython ? `${ours} (beside ${name})` : ours;
+    return [16, 64].map((count) =>
+      createVerdict(
+        `requests/s at ${count}, ekiben by process to ${name}`,
+        grid.ratio(`${count} at once`, "perSecond", [own, name]),
+        { atLeast },
+        "x",
+      ),
+    );
+  });
+}
+
 interface Measured extends Pick<Parts, "workload" | "grid" | "notRun"> {
   readonly here: readonly Contender[];
 }
@@ -138,9 +155,10 @@ function reportWorkload(name: WorkloadName, { workload, grid, notRun, here }: Me
       createVerdict(
         "requests that failed, ekiben by process",
         failed.reduce((sum, count) => sum + count, 0),
-        0,
+        { atMost: 0 },
         "",
       ),
+      ...judgeRivals(name, rivals, grid),
     ],
     setup: {
       ...{ title: workload.title, seconds, rounds, load: loadTool, notRun },

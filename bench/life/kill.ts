@@ -10,6 +10,8 @@ export type KillFigures = {
   /** Until each of those was answered, well or badly. */
   readonly settledMs: number;
   readonly lostInFlight: number;
+  /** Until the last of those that failed had its failure; `NaN` when none did. */
+  readonly lostMs: number;
   /** Until the first good answer to a request that was sent after the kill. */
   readonly goodAgainMs: number;
   /** The longest that a request sent after the kill waited for its good answer. */
@@ -22,6 +24,7 @@ export const killUnits: Units<KillFigures> = {
   inFlight: ["in flight at the kill", ""],
   settledMs: ["all of those answered", "ms"],
   lostInFlight: ["of those failed", ""],
+  lostMs: ["the failures came after", "ms"],
   goodAgainMs: ["good answers again", "ms"],
   slowestMs: ["longest wait after", "ms"],
   failedAfter: ["failed after", ""],
@@ -73,12 +76,14 @@ export async function measureKill({ api, replicas }: Victim): Promise<KillFigure
 
 function summarize(requests: readonly Request[], killedAt: number): KillFigures {
   const inFlight = requests.filter(({ sentAt, answeredAt }) => sentAt < killedAt && answeredAt > killedAt);
+  const lost = inFlight.filter(({ isGood }) => !isGood);
   const later = requests.filter(({ sentAt }) => sentAt > killedAt);
   const good = later.filter(({ isGood }) => isGood);
   return {
     inFlight: inFlight.length,
     settledMs: Math.max(...inFlight.map(({ answeredAt }) => answeredAt - killedAt)),
-    lostInFlight: inFlight.filter(({ isGood }) => !isGood).length,
+    lostInFlight: lost.length,
+    lostMs: lost.length === 0 ? Number.NaN : Math.max(...lost.map(({ answeredAt }) => answeredAt - killedAt)),
     goodAgainMs: Math.min(...good.map(({ answeredAt }) => answeredAt - killedAt)),
     slowestMs: Math.max(...good.map(({ sentAt, answeredAt }) => answeredAt - sentAt)),
     failedAfter: later.length - good.length,

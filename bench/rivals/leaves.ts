@@ -1,4 +1,4 @@
-// The leaf services of W1 and W2 as plain functions, for frameworks that carry JSON: vectors are arrays of numbers.
+// The leaf services of W1, W2 and W3 as plain functions, for frameworks that carry JSON: vectors are arrays of numbers.
 import { countTrigrams, createMatrix, features, labels, pickLabel, scoreLabels } from "../workloads/maths.ts";
 
 export interface Leaf {
@@ -7,22 +7,37 @@ export interface Leaf {
   readonly run: (input: any) => unknown;
 }
 
-const weights = createMatrix(features, labels, 42);
-const preprocess: Leaf = {
-  service: "preprocess",
+const createPreprocess = (service: string): Leaf => ({
+  service,
   method: "features",
-  run: ({ raw_input }) => Array.from(countTrigrams(raw_input)),
-};
-const model: Leaf = {
-  service: "model",
-  method: "infer",
-  run: ({ vector }) => Array.from(scoreLabels(vector, weights)),
-};
-const postprocess: Leaf = { service: "postprocess", method: "label", run: ({ scores }) => pickLabel(scores) };
+  run: ({ text }) => Array.from(countTrigrams(text)),
+});
+
+function createModel(service: string, seed: number): Leaf {
+  const weights = createMatrix(features, labels, seed);
+  return { service, method: "infer", run: ({ vector }) => Array.from(scoreLabels(vector, weights)) };
+}
+
 const echo: Leaf = { service: "echo", method: "echo", run: ({ text }) => ({ text }) };
+const preprocess = createPreprocess("preprocess");
+const model = createModel("model", 42);
+const postprocess: Leaf = { service: "postprocess", method: "label", run: ({ scores }) => pickLabel(scores) };
+const pre = createPreprocess("pre");
+const modelA = createModel("modelA", 1);
+const modelB = createModel("modelB", 2);
+const aggregator: Leaf = {
+  service: "aggregator",
+  method: "combine",
+  run: ({ a, b }: { a: number[]; b: number[] }) =>
+    pickLabel(a.map((score, label) => (score + (b[label] as number)) / 2)),
+};
 
 /** Each runs in a process of its own. */
-export const leaves: Readonly<Record<string, readonly Leaf[]>> = { w1: [echo], w2: [preprocess, model, postprocess] };
+export const leaves: Readonly<Record<string, readonly Leaf[]>> = {
+  w1: [echo],
+  w2: [preprocess, model, postprocess],
+  w3: [pre, modelA, modelB, aggregator],
+};
 
 /** What the entry service does with its leaves. */
 export const entries: Readonly<
@@ -30,8 +45,13 @@ export const entries: Readonly<
 > = {
   w1: (ask, { text }) => ask(echo, { text }),
   w2: async (ask, { raw_input }) => {
-    const vector = await ask(preprocess, { raw_input });
+    const vector = await ask(preprocess, { text: raw_input });
     const scores = await ask(model, { vector });
     return ask(postprocess, { scores });
+  },
+  w3: async (ask, { data }) => {
+    const vector = await ask(pre, { text: data });
+    const [a, b] = await Promise.all([ask(modelA, { vector }), ask(modelB, { vector })]);
+    return ask(aggregator, { a, b });
   },
 };

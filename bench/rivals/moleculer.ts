@@ -1,7 +1,14 @@
-// W1 and W2 with Moleculer and its defaults: moleculer-web and the entry service in one process, each leaf in one of its
+// W1, W2 and W3 with Moleculer and its defaults: moleculer-web and the entry service in one process, each leaf in one of its
 // own, the TCP transporter with JSON between them.   moleculer.ts <workload> <port>
 import { loadPackage, takeRole, tellReady } from "./leaf-processes.ts";
 import { entries, type Leaf, leaves } from "./leaves.ts";
+
+/** What the entry takes. */
+const bodies: Readonly<Record<string, object>> = {
+  w1: { text: "string" },
+  w2: { raw_input: "string" },
+  w3: { data: "string" },
+};
 
 const { ServiceBroker } = loadPackage("moleculer");
 const { workload, port, leaf, ports } = await takeRole();
@@ -34,7 +41,7 @@ function createGateway(): void {
     dependencies: names,
     actions: {
       run: {
-        params: workload === "w1" ? { text: "string" } : { raw_input: "string" },
+        params: bodies[workload],
         handler: (context: any) =>
           run(({ service, method }, input) => context.call(`${service}.${method}`, input), context.params),
       },
