@@ -454,7 +454,9 @@ describe("streams", () => {
     assert.deepEqual(await first.next(), { done: false, value: 1 });
     await assert.rejects(app.entry.items()[Symbol.asyncIterator]().next(), { id: "lane_full" });
     await first.return?.();
-    assert.deepEqual(await app.entry.items()[Symbol.asyncIterator]().next(), { done: false, value: 1 });
+    const next = app.entry.items()[Symbol.asyncIterator]();
+    assert.deepEqual(await next.next(), { done: false, value: 1 });
+    await next.return?.();
   });
 
   it("are cancelled by their reader's signal while an item is awaited", async () => {
