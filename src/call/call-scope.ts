@@ -3,6 +3,7 @@ import { type Logger, silentLogger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Call, Caller } from "./call.js";
+import { copyValue } from "./copy-value.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
 import type { TraceContext } from "./request-context.js";
 
@@ -63,6 +64,8 @@ export class CallScope implements CurrentCall {
   readonly startedAt: number;
   /** When the api ended, where that is known in this process; the clock is then read once for all who ask. */
   endedAt: number | undefined;
+  /** Whether nobody else holds the input: it came from outside, or was kept. */
+  ownsInput: boolean;
   readonly #parent: CallScope | undefined;
   readonly #inWheel: boolean;
   #reason: ServingError | undefined;
@@ -86,6 +89,7 @@ export class CallScope implements CurrentCall {
   constructor(call: Call, parent: CallScope | undefined, time: CallTime, now: number) {
     this.call = call;
     this.time = time;
+    this.ownsInput = call.outside;
     this.#parent = parent;
     this.startedAt = now;
     if (parent !== undefined) this.#joinSiblings(parent);
@@ -144,6 +148,17 @@ export class CallScope implements CurrentCall {
       if (this.#reason !== undefined) this.#controller.abort(this.#reason);
     }
     return this.#controller.signal;
+  }
+
+  /**
+   * Keeps the input as it is now, for a call that is not sent at once: its caller may change the value at any time. Copies once.
+   *
+   * @throws {ServingError} `not_transferable`
+   */
+  keepInput(): void {
+    if (this.ownsInput) return;
+    this.call.input = copyValue(this.call.input, "input");
+    this.ownsInput = true;
   }
 
   /** Names who waits for the answer; at most one, before the call is sent. */

@@ -10,7 +10,7 @@ export interface Caller {
 export interface Call {
   readonly service: string;
   readonly api: string;
-  /** The caller's own value, which it may change once the call is sent; `CallScope.keepInput` makes it the call's. */
+  /** The caller's own value, which it may change as soon as it has made the call; `CallScope.keepInput` makes it the call's. */
   input: unknown;
   /** The instant after which nobody wants the answer: wall-clock milliseconds, `Infinity` for none. */
   readonly deadline: number;

@@ -52,8 +52,15 @@ function createStreamMethod(route: CallRoute, caller: Caller) {
   };
 }
 
-async function* openLater(input: PromiseLike<unknown>, open: (value: unknown) => AsyncIterable<unknown>) {
-  yield* open(await input);
+/** The stream is opened when its input has come, whether or not somebody reads by then. */
+function openLater(input: PromiseLike<unknown>, open: (value: unknown) => AsyncIterable<unknown>) {
+  const opened = Promise.resolve(input).then(open);
+  opened.catch(() => {});
+  return readLater(opened);
+}
+
+async function* readLater(opened: Promise<AsyncIterable<unknown>>) {
+  yield* await opened;
 }
 
 function describeStart(

@@ -12,11 +12,14 @@ type Step = IteratorResult<unknown, undefined>;
 export class RetriedStream implements AsyncIterableIterator<unknown> {
   readonly #route: CallRoute;
   readonly #scope: CallScope;
+  readonly #refusal: ServingError | undefined;
   #items: AsyncIterableIterator<unknown> | undefined;
 
-  constructor(route: CallRoute, scope: CallScope) {
+  /** @param refusal Why the call can't be sent at all; whoever reads is told. */
+  constructor(route: CallRoute, scope: CallScope, refusal: ServingError | undefined) {
     this.#route = route;
     this.#scope = scope;
+    this.#refusal = refusal;
   }
 
   [Symbol.asyncIterator](): this {
@@ -34,6 +37,7 @@ export class RetriedStream implements AsyncIterableIterator<unknown> {
   }
 
   async #begin(): Promise<Step> {
+    if (this.#refusal !== undefined) throw this.#refusal;
     for (;;) {
       const link = pickLink(this.#route.links) ?? (await this.#hold());
       this.#items = link.open(this.#scope);

@@ -3,6 +3,7 @@ import { CallScope, type ReplySink } from "../call/call-scope.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
 import type { EdgeStats } from "../observe/call-stats.js";
 import { pickLink } from "./balancer.js";
 import type { CallRoute } from "./call-route.js";
@@ -52,7 +53,8 @@ export function dispatchCall(route: CallRoute, scope: CallScope): Promise<unknow
   return new Promise((resolve, reject) => {
     const call = new PendingCall(route, scope, resolve, reject);
     scope.awaitReply(call);
-    call.send();
+    if (route.idempotent) call.sendKept();
+    else call.send();
   });
 }
 
@@ -77,11 +79,12 @@ class PendingCall implements ReplySink {
   send(): void {
     const link = pickLink(this.#route.links);
     if (link !== undefined) link.send(this.#scope);
-    else
-      holdCall(this.#route, this.#scope, {
-        resume: () => this.send(),
-        refuse: (error) => this.#scope.replyFailure(error),
-      });
+    else if (this.#keepInput()) this.#hold();
+  }
+
+  /** For a call that may be sent again long after it was made. */
+  sendKept(): void {
+    if (this.#keepInput()) this.send();
   }
 
   output(value: unknown): void {
@@ -100,16 +103,41 @@ class PendingCall implements ReplySink {
     if (error.incident === undefined) this.#reject(error);
     else this.#resolve(rejectFromHere(error));
   }
+
+  #hold(): void {
+    holdCall(this.#route, this.#scope, {
+      resume: () => this.send(),
+      refuse: (error) => this.#scope.replyFailure(error),
+    });
+  }
+
+  /** @returns False when the input can't be kept, which fails the call. */
+  #keepInput(): boolean {
+    const refusal = keepInput(this.#scope);
+    if (refusal !== undefined) this.#scope.replyFailure(refusal);
+    return refusal === undefined;
+  }
 }
 
-/** Opens a streaming call; nothing is sent before the first item is asked for. */
+/** Opens a streaming call; nothing is sent before the first item is asked for, but its input is what it is now. */
 export function dispatchStream(route: CallRoute, scope: CallScope): ReplyStream {
+  const refusal = keepInput(scope);
   const open = () => {
     route.stats.inFlight++;
     route.links.retries.onCall();
-    return new RetriedStream(route, scope);
+    return new RetriedStream(route, scope, refusal);
   };
   return new ReplyStream(scope, open, (outcome) => endCall(route, scope, outcome));
+}
+
+/** @returns Why the input can't be sent, if it can't. */
+function keepInput(scope: CallScope): ServingError | undefined {
+  try {
+    scope.keepInput();
+    return undefined;
+  } catch (error) {
+    return toServingError(error, scope.call.service, scope.call.api);
+  }
 }
 
 function endCall(route: CallRoute, scope: CallScope, outcome: Parameters<EdgeStats["record"]>[0]): void {

@@ -9,6 +9,7 @@ import { toServingError } from "../failure/to-serving-error.js";
 import { Replica, type ReplicaParts } from "../replica/replica.js";
 import { ReplicaListener } from "../replica/replica-listener.js";
 import { type Replier, serveCall, serveStream } from "../replica/serve-call.js";
+import { crossError } from "../transport/wire-error.js";
 import type { LinkNotice } from "./control.js";
 import type { CallerResidence, Offer, ReplicaHost } from "./placement.js";
 
@@ -87,7 +88,7 @@ export class InlineHost implements ReplicaHost {
   }
 }
 
-/** Calls a replica in this thread. A copy each way keeps what a process border would: nobody shares a value. */
+/** Calls a replica in this thread. Copies of values and failures keep what a process border would: nobody shares them. */
 export class InlineLink implements ReplicaLink, Replier {
   readonly #replica: Replica;
   readonly #open = new SlotList<CallScope>();
@@ -105,11 +106,10 @@ export class InlineLink implements ReplicaLink, Replier {
   }
 
   send(scope: CallScope): void {
-    const { input, outside } = scope.call;
     this.#open.add(scope);
     let own: unknown;
     try {
-      own = outside ? input : copyValue(input, "input");
+      own = takeInput(scope);
     } catch (error) {
       this.replyFailure(scope, error as ServingError);
       return;
@@ -132,17 +132,17 @@ export class InlineLink implements ReplicaLink, Replier {
   replyFailure(scope: CallScope, error: ServingError): void {
     const { service, api } = scope.call;
     this.#open.remove(scope);
-    scope.replyFailure(toServingError(error, service, api));
+    if (scope.reason === undefined) scope.replyFailure(crossError(toServingError(error, service, api)));
   }
 
   async *open(scope: CallScope): AsyncGenerator<unknown, void, undefined> {
-    const { input, outside, service, api } = scope.call;
+    const { outside, service, api } = scope.call;
     this.#open.add(scope);
     try {
-      const items = serveStream(this.#replica, scope, outside ? input : copyValue(input, "input"));
+      const items = serveStream(this.#replica, scope, takeInput(scope));
       for await (const item of items) yield outside ? item : copyValue(item, "output");
     } catch (error) {
-      throw toServingError(error, service, api);
+      throw crossError(toServingError(error, service, api));
     } finally {
       this.#open.remove(scope);
     }
@@ -156,3 +156,6 @@ export class InlineLink implements ReplicaLink, Replier {
     }
   }
 }
+
+const takeInput = ({ call, ownsInput }: CallScope): unknown =>
+  ownsInput ? call.input : copyValue(call.input, "input");

@@ -149,7 +149,13 @@ function describeFailure(thrown: unknown, replica: Replica, scope: CallScope): S
     replica.parts.log.error(fields, `${service}.${api} failed with what ${thrower}.${error.api} threw`);
     return error;
   }
-  if (error.id !== "unhandled_error") return error;
+  if (error.id !== "unhandled_error") {
+    if (error.cause !== undefined) {
+      const fields = { err: error.cause, service, api, requestId: scope.requestId, failure: error.id };
+      replica.parts.log.warn(fields, `${service}.${api} failed: ${error.message}`);
+    }
+    return error;
+  }
   const incident = randomBytes(6).toString("hex");
   Object.assign(error, { incident });
   replica.parts.log.error(

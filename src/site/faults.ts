@@ -130,6 +130,7 @@ class FaultyLink implements ReplicaLink {
 }
 
 async function applyAll(faults: readonly FaultNotice[], scope: CallScope): Promise<void> {
+  scope.keepInput();
   for (const { effect } of faults) {
     if (effect.kind === "fail") throw decodeError(effect.error);
     await wait(scope, effect.ms);

@@ -120,7 +120,7 @@ function markMap(source: ReadonlyMap<unknown, unknown>, depth: number, marking: 
   return toMark(["map", items]);
 }
 
-/** @throws {ServingError} `invalid_input` as its own copying does, when its shape was changed behind its back. */
+/** @throws {ServingError} `invalid_input` as its own copying does, when its shape was replaced behind its back. */
 function markTensor(value: Tensor, marking: Marking): unknown {
   const { dtype, shape, data } = new Tensor(value.dtype, [...value.shape], value.data);
   return toMark(["tensor", dtype, shape, placeBytes(data, marking)]);

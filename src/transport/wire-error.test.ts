@@ -6,7 +6,7 @@ import { Tensor } from "../define/tensor.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
-import { decodeError, encodeError } from "./wire-error.js";
+import { crossError, decodeError, encodeError } from "./wire-error.js";
 
 const fieldsOf = ({
   code,
@@ -22,7 +22,6 @@ const fieldsOf = ({
 }: ServingError) => ({
   ...{ code, id, message, details, service, api, retryable, httpStatus, fix, incident },
 });
-const cross = (error: ServingError) => decodeError(encodeError(error));
 const throwing = (details: unknown) =>
   new ServingError({ code: "aborted", message: "m", details: details as Record<string, unknown> });
 
@@ -41,7 +40,7 @@ describe("a failure that crosses a link", () => {
   ];
   for (const [what, error] of failures) {
     it(`arrives as the same class with the same fields: ${what}`, () => {
-      const arrived = cross(error);
+      const arrived = crossError(error);
       assert.ok(arrived instanceof ServingError);
       assert.deepEqual(fieldsOf(arrived), fieldsOf(error));
       assert.equal(arrived.cause, undefined);
@@ -54,8 +53,8 @@ describe("a failure that crosses a link", () => {
       tensor: new Tensor("float32", [2], new Float32Array([1, Number.NaN])),
       map: new Map([[1, new Set(["a"])]]),
     };
-    assert.deepEqual(cross(throwing(details)).details, details);
-    assert.deepEqual(cross(throwing({ ...details, file: new Blob(["x"]) })).details, details);
+    assert.deepEqual(crossError(throwing(details)).details, details);
+    assert.deepEqual(crossError(throwing({ ...details, file: new Blob(["x"]) })).details, details);
   });
 
   it("leaves out details that can't cross, and keeps the others", () => {
@@ -65,19 +64,19 @@ describe("a failure that crosses a link", () => {
       ...{ run: () => 1, symbol: Symbol("s"), cycle, error: new Error("x"), size: 3, nested: { deep: () => 1 } },
       ...{ ["__proto__"]: 1, last: "here" },
     };
-    assert.deepEqual(cross(throwing(details)).details, { size: 3, last: "here" });
+    assert.deepEqual(crossError(throwing(details)).details, { size: 3, last: "here" });
     const broken = {
       get own(): never {
         throw new Error("mine");
       },
       size: 3,
     };
-    assert.deepEqual(cross(throwing(broken)).details, { own: "(can't be read: mine)", size: 3 });
+    assert.deepEqual(crossError(throwing(broken)).details, { own: "(can't be read: mine)", size: 3 });
   });
 
   it("has plain details, whatever an author without types gave", () => {
     for (const details of [null, 5, "text", [1], () => 1, Symbol("s"), new Date(5), new Map([[1, 1]])]) {
-      assert.deepEqual({ ...cross(throwing(details)).details }, {});
+      assert.deepEqual({ ...crossError(throwing(details)).details }, {});
     }
   });
 
@@ -96,7 +95,7 @@ describe("a failure that crosses a link", () => {
 
   it("has the stack of where it was thrown, over any number of hops, and no cause", () => {
     const error = toServingError(new TypeError("x is not a function"), "S", "a");
-    const arrived = cross(cross(error));
+    const arrived = crossError(crossError(error));
     assert.equal(arrived.stack, error.stack);
     assert.equal(arrived.cause, undefined);
     assert.equal(Object.keys(arrived).includes("stack"), false);
@@ -105,7 +104,7 @@ describe("a failure that crosses a link", () => {
   it("has no more than 8 KiB of its stack", () => {
     const error = fail("payload_too_large", { bytes: 2, maxBytes: 1 });
     error.stack = "x".repeat(100_000);
-    assert.equal(cross(error).stack, "x".repeat(8192));
+    assert.equal(crossError(error).stack, "x".repeat(8192));
   });
 });
 

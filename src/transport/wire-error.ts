@@ -24,6 +24,12 @@ export function encodeError(error: ServingError): string {
 }
 
 /**
+ * A failure as it arrives over a border, for a caller that is called across none: a copy that shares nothing with the one
+ * that was thrown, and has neither cause nor details that can't cross.
+ */
+export const crossError = (error: ServingError): ServingError => decodeError(encodeError(error));
+
+/**
  * The failure that `encodeError` was given: the same class, the same fields, the stack of where it was thrown. Never throws:
  * what is none becomes `malformed_frame`, and an unknown code `internal`.
  */

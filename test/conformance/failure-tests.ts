@@ -4,10 +4,9 @@ import { ServingError } from "ekiben";
 import { Faulty, throwables } from "./services/faulty.js";
 import { Middle } from "./services/middle.js";
 import { Source } from "./services/source.js";
-import { collectFailing, failureOf, faultIn, readFailure, type Suite } from "./suite.js";
+import { collectFailing, failureOf, readFailure, type Suite } from "./suite.js";
 
-export function testFailures(suite: Suite): void {
-  const { app } = suite;
+export function testFailures({ app }: Suite): void {
   const near = (kind: string) => failureOf(app().service(Faulty).fail(kind));
   const far = (kind: string) => failureOf(app().entry.relay({ to: "faulty", api: "fail", input: kind }));
   const failed = { service: "Faulty", api: "fail" };
@@ -63,7 +62,7 @@ export function testFailures(suite: Suite): void {
           ["error", "cannot read x"],
           ["an error without text", "RangeError"],
           ["an error with fields", "with fields"],
-          ["a long text", "x".repeat(100_000)],
+          ["a long text", "x".repeat(16_384)],
           ["string", "a string"],
           ["undefined", /undefined/],
           ["null", /null/],
@@ -88,14 +87,10 @@ export function testFailures(suite: Suite): void {
         assert.deepEqual([error.constructor, "extra" in error, error.id], [ServingError, false, "page"]);
       });
 
-      it(
-        `arrive over ${way} without their cause, which is for the log where they were raised`,
-        faultIn(suite, ["inline"], "inline the cause goes along"),
-        async () => {
-          const [caused, unforeseen] = [await raise("caused"), await raise("error")];
-          assert.deepEqual([caused.cause, unforeseen.cause], [undefined, undefined]);
-        },
-      );
+      it(`arrive over ${way} without their cause, which is for the log where they were raised`, async () => {
+        const [caused, unforeseen] = [await raise("caused"), await raise("error")];
+        assert.deepEqual([caused.cause, unforeseen.cause], [undefined, undefined]);
+      });
 
       it(`bring over ${way} every kind of value in their details`, async () => {
         assert.deepEqual((await raise("rich details")).details, {

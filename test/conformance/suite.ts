@@ -12,13 +12,6 @@ export interface Suite {
   readonly newFile: () => string;
 }
 
-/** Options of a test whose promise is not kept yet in some placements: it runs there, and its failure is listed, not counted. */
-export function faultIn(suite: Suite, placements: readonly PlacementName[], reason: string): { todo?: string } {
-  return placements.includes(suite.placement) ? { todo: reason } : {};
-}
-
-export const everywhere: readonly PlacementName[] = ["inline", "thread", "process"];
-
 /** The failure that a call ends with; fails when it answers, or ends with anything else. */
 export async function failureOf(call: PromiseLike<unknown>): Promise<ServingError> {
   let answer: unknown;

@@ -20,7 +20,7 @@ export function spoil(value: unknown): void {
     value.setTime(1);
   } else if (Array.isArray(value)) {
     for (const item of value) spoil(item);
-    value.push("spoiled");
+    if (Object.isExtensible(value)) value.push("spoiled");
   } else if (typeof value === "object" && value !== null) {
     for (const item of Object.values(value)) spoil(item);
     if (Object.isExtensible(value)) Object.assign(value, { spoiled: true });

@@ -92,7 +92,7 @@ export class Faulty extends Service() {
   });
   /** Hangs in its first life, which leaves a file behind, and answers in its second. */
   attempt = api(
-    { input: z.object({ file: z.string(), value: z.any() }), output: z.string(), idempotent: true },
+    { input: z.object({ file: z.string(), value: z.any().optional() }), output: z.string(), idempotent: true },
     (call) => this.#attempt(call),
   );
 

@@ -12,7 +12,7 @@ const anything = z.any();
 export const relayed = z.object({
   to: z.enum(["echo", "faulty", "source", "work"]),
   api: z.string(),
-  input: z.any(),
+  input: z.any().optional(),
 });
 
 type Relayed = z.infer<typeof relayed>;

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type CallScope, createCallTime } from "../call/call-scope.js";
+import type { ReplicaLink } from "../call/link.js";
+import { fail } from "../failure/fail.js";
+import { EdgeStats } from "../observe/call-stats.js";
+import { FakeClock } from "../testing/fake-clock.js";
+import type { CallRoute } from "./call-route.js";
+import { ServiceLinks } from "./directory.js";
+import { dispatchCall, dispatchStream, openScope } from "./start-call.js";
+
+const service = "Model";
+
+function createRoute(isIdempotent: boolean): CallRoute {
+  return {
+    ...{ service, api: "run", timeoutMs: 1000, idempotent: isIdempotent, holdMs: 1000 },
+    links: new ServiceLinks(service),
+    stats: new EdgeStats("local", service, "run"),
+    time: createCallTime(new FakeClock()),
+  };
+}
+
+function openWith(route: CallRoute, input: unknown): CallScope {
+  const caller = { service: "local", api: "" };
+  const none = { parent: undefined, request: undefined, timeoutMs: undefined, signal: undefined };
+  return openScope(route, { input, caller, outside: false, ...none });
+}
+
+/** Answers each call with its input as it is when the link gets it, and each stream with it as the one item. */
+const echoLink: ReplicaLink = {
+  replica: "Model#1",
+  inFlight: 0,
+  send: (scope) => scope.reply(structuredClone(scope.call.input)),
+  async *open(scope) {
+    yield structuredClone(scope.call.input);
+  },
+};
+
+/** Takes calls and gives none of them an answer until it is cut. */
+class SilentLink implements ReplicaLink {
+  readonly replica = "Model#0";
+  inFlight = 0;
+  readonly scopes: CallScope[] = [];
+
+  send(scope: CallScope): void {
+    this.scopes.push(scope);
+  }
+
+  open(): never {
+    throw new Error("no stream was expected");
+  }
+
+  cut(): void {
+    for (const scope of this.scopes) scope.replyFailure(fail("replica_lost", { replica: this.replica }, { service }));
+  }
+}
+
+describe("the input of a call", () => {
+  it("is what it was when the call was made, for a call that is held until a replica is ready", async () => {
+    const route = createRoute(false);
+    const input = { list: [1] };
+    const reply = dispatchCall(route, openWith(route, input));
+    input.list.push(2);
+    route.links.add(echoLink);
+    assert.deepEqual(await reply, { list: [1] });
+  });
+
+  it("is what it was when the call was made, for a call that is sent again", async () => {
+    const route = createRoute(true);
+    const lost = new SilentLink();
+    route.links.add(lost);
+    const input = { list: [1] };
+    const reply = dispatchCall(route, openWith(route, input));
+    input.list.push(2);
+    route.links.remove(lost);
+    route.links.add(echoLink);
+    lost.cut();
+    assert.deepEqual(await reply, { list: [1] });
+  });
+
+  it("is what it was when the stream was opened, for a stream that is read later", async () => {
+    const route = createRoute(false);
+    route.links.add(echoLink);
+    const input = { list: [1] };
+    const items = dispatchStream(route, openWith(route, input));
+    input.list.push(2);
+    assert.deepEqual((await items.next()).value, { list: [1] });
+  });
+
+  it("is not copied by a handle that sends the call at once", async () => {
+    const route = createRoute(false);
+    const link = new SilentLink();
+    route.links.add(link);
+    const input = { list: [1] };
+    void dispatchCall(route, openWith(route, input));
+    assert.equal(link.scopes[0]?.call.input, input);
+  });
+
+  it("is refused at once where it can't cross and no replica is ready", async () => {
+    const route = createRoute(false);
+    const refused = { id: "not_transferable", service, api: "run", details: { path: "input.run", what: "a function" } };
+    await assert.rejects(dispatchCall(route, openWith(route, { run: () => 1 })), refused);
+    const items = dispatchStream(route, openWith(route, { run: () => 1 }));
+    await assert.rejects(items.next(), refused);
+    assert.equal(route.stats.inFlight, 0);
+  });
+});
