@@ -3,10 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe } from "node:test";
 import { type ComposedApp, compose } from "ekiben/testing";
+import { testCancels } from "./conformance/cancel-tests.js";
 import { testChecks } from "./conformance/check-tests.js";
+import { testContext } from "./conformance/context-tests.js";
+import { testDeadlines } from "./conformance/deadline-tests.js";
 import { testFailures } from "./conformance/failure-tests.js";
+import { testGraph } from "./conformance/graph-tests.js";
+import { testLanes } from "./conformance/lane-tests.js";
 import { testMutations } from "./conformance/mutation-tests.js";
+import { testOrder } from "./conformance/order-tests.js";
+import { testReplicas } from "./conformance/replica-tests.js";
 import { Front } from "./conformance/services/front.js";
+import { testStreams } from "./conformance/stream-tests.js";
 import type { Suite } from "./conformance/suite.js";
 import { testValues } from "./conformance/value-tests.js";
 
@@ -36,5 +44,13 @@ for (const placement of ["inline", "thread", "process"] as const) {
     testMutations(suite);
     testChecks(suite);
     testFailures(suite);
+    testStreams(suite);
+    testDeadlines(suite);
+    testCancels(suite);
+    testLanes(suite);
+    testContext(suite);
+    testGraph(suite);
+    testReplicas(suite);
+    testOrder(suite);
   });
 }

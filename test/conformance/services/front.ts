@@ -63,6 +63,11 @@ export class Front extends Service() {
     await this.work.seen(`${call} begun`);
     return "left";
   });
+  detachedCall = api({ output: anything }, async () => ({
+    own: readCall(),
+    attached: await this.work.call(),
+    detached: await this.work.call(undefined, { detach: true }),
+  }));
   /** Leaves a stream unread after its first item. */
   leaveStream = api(name, async (stream) => {
     await this.source.stall(stream)[Symbol.asyncIterator]().next();

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { threadId } from "node:worker_threads";
+import { serve } from "ekiben";
+import { Upstairs } from "./services/stairs.js";
+import { type SeenCall, Work } from "./services/work.js";
+import type { Suite } from "./suite.js";
+
+/** What is the same for all calls of one request. */
+const shared = ({ requestId, traceId, traceparent, headers, deadline }: SeenCall) => ({
+  ...{ requestId, traceId, traceparent, headers, deadline },
+});
+
+export function testContext({ app, placement }: Suite): void {
+  const work = () => app().service(Work);
+
+  describe("the context of a call", () => {
+    it("is where the placement says", async () => {
+      const place = (await work().place()) as { pid: number; threadId: number };
+      const isHere = { pid: place.pid === process.pid, thread: place.threadId === threadId };
+      if (placement === "process") assert.equal(isHere.pid, false);
+      else assert.deepEqual(isHere, { pid: true, thread: placement === "inline" });
+    });
+
+    it("names its caller, at every hop", async () => {
+      const calls = (await app().entry.calls()) as SeenCall[];
+      assert.deepEqual(
+        calls.map(({ caller }) => caller),
+        [
+          { service: "local", api: "" },
+          { service: "Front", api: "calls" },
+          { service: "Middle", api: "calls" },
+        ],
+      );
+    });
+
+    it("has the same request, trace, headers and deadline at every hop", async () => {
+      const calls = ((await app().entry.calls()) as SeenCall[]).map(shared);
+      const first = calls[0] as SeenCall;
+      assert.deepEqual(calls, [first, first, first]);
+      assert.match(first.traceId, /^[0-9a-f]{32}$/);
+      assert.match(first.traceparent, new RegExp(`^00-${first.traceId}-[0-9a-f]{16}-[0-9a-f]{2}$`));
+      assert.notEqual(first.requestId, "");
+    });
+
+    it("is another for another request", async () => {
+      const [one, other] = [
+        ((await app().entry.calls()) as SeenCall[])[0],
+        ((await app().entry.calls()) as SeenCall[])[0],
+      ];
+      assert.notEqual(one?.requestId, other?.requestId);
+      assert.notEqual(one?.traceId, other?.traceId);
+    });
+
+    it("is kept over awaits, timers, ticks and microtasks", async () => {
+      const seen = (await work().callLater()) as Record<string, SeenCall>;
+      assert.equal(Object.keys(seen).length, 7);
+      const { remainingMs: _, ...first } = seen["at once"] as SeenCall;
+      for (const [when, { remainingMs: __, ...call }] of Object.entries(seen)) assert.deepEqual(call, first, when);
+    });
+
+    it("is not mixed up among calls that run at the same time", async () => {
+      const numbers = Array.from({ length: 60 }, (_, i) => i);
+      const near = numbers.map((n) => work().callOnce(n));
+      const far = numbers.map((n) => app().entry.relay({ to: "work", api: "callOnce", input: n }));
+      for (const calls of [await Promise.all(near), await Promise.all(far)] as { n: number; requestId: string }[][]) {
+        assert.deepEqual(
+          calls.map(({ n }) => n),
+          numbers,
+        );
+        assert.equal(new Set(calls.map(({ requestId }) => requestId)).size, numbers.length);
+      }
+    });
+
+    it("is shared by all calls of one api", async () => {
+      const { own, detached, attached } = await app().entry.detachedCall();
+      assert.deepEqual(shared(attached), shared(own));
+      assert.equal(detached.requestId, own.requestId);
+    });
+
+    it("is absent where no api runs", async () => {
+      assert.equal(await work().outside(), "no_current_call");
+    });
+
+    it("has at every hop what came with an HTTP request", async () => {
+      const options = { logLevel: "silent", placement } as const;
+      const server = await serve(Upstairs, { port: 0, host: "127.0.0.1", env: {}, options });
+      try {
+        const traceId = "0af7651916cd43dd8448eb211c80319c";
+        const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
+        const headers = { "x-request-id": "from-outside-1", traceparent, "X-Custom": "kept" };
+        const response = await fetch(`${server.url}/calls`, { method: "POST", headers });
+        const calls = (await response.json()) as SeenCall[];
+        assert.deepEqual(
+          calls.map(({ caller }) => `${caller.service}.${caller.api}`),
+          ["http./calls", "Upstairs.calls"],
+        );
+        for (const call of calls) {
+          assert.deepEqual([call.requestId, call.traceId, call.traceparent], ["from-outside-1", traceId, traceparent]);
+          assert.equal(call.headers["x-custom"], "kept");
+          assert.deepEqual(shared(call), shared(calls[0] as SeenCall));
+        }
+      } finally {
+        await server.close();
+      }
+    });
+  });
+}

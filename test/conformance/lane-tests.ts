@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Work } from "./services/work.js";
+import { failureOf, newName, type Suite, withinLimits } from "./suite.js";
+
+export function testLanes({ app }: Suite): void {
+  const work = () => app().service(Work);
+  const release = (name: string) => work().note(`${name} released`);
+
+  /** Runs a call of the lane that goes on until it is released. */
+  const occupy = async (api: "narrow" | "wide") => {
+    const name = newName("running");
+    const answer = work()[api](name);
+    await work().seen(`${name} begun`);
+    return {
+      free: async () => {
+        await release(name);
+        assert.equal(await answer, name);
+      },
+    };
+  };
+
+  describe("lanes", () => {
+    it("run no more than maxConcurrent calls, and the others in the order in which they came", async () => {
+      const running = await occupy("wide");
+      const names = Array.from({ length: 12 }, (_, i) => newName(`queued ${i}`));
+      const answered: string[] = [];
+      const answers = names.map((name) =>
+        work()
+          .wide(name)
+          .then((answer) => answered.push(answer)),
+      );
+      for (const name of names) {
+        await release(name);
+        assert.equal(await work().count(`${name} begun`), 0);
+      }
+      await running.free();
+      await Promise.all(answers);
+      assert.deepEqual(answered, names);
+    });
+
+    it("refuse at once what is more than maxQueued, with the numbers, over one hop and over three", async () => {
+      const running = await occupy("narrow");
+      const [queued, refused] = [newName("queued"), newName("refused")];
+      const waiting = work().narrow(queued);
+      const near = await failureOf(work().narrow(refused));
+      const far = await failureOf(app().entry.relay({ to: "work", api: "narrow", input: refused }));
+      for (const error of [near, far]) {
+        assert.deepEqual(
+          [error.code, error.id, error.httpStatus, error.retryable, error.service, error.api],
+          ["resource_exhausted", "lane_full", 429, true, "Work", "narrow"],
+        );
+        const { running, queued, maxQueued, retryAfterMs } = error.details;
+        assert.deepEqual({ running, queued, maxQueued }, { running: 1, queued: 1, maxQueued: 1 });
+        assert.ok(Number.isSafeInteger(retryAfterMs) && Number(retryAfterMs) >= 0, String(retryAfterMs));
+        assert.match(error.message, /runs 1 calls and holds 1 more \(maxQueued 1\)/);
+      }
+      await release(queued);
+      await running.free();
+      assert.equal(await waiting, queued);
+      assert.equal(await work().count(`${refused} begun`), 0);
+    });
+
+    it("that are full leave the other apis of the service alone", async () => {
+      const running = await occupy("narrow");
+      assert.equal(await work().upper("meanwhile"), "MEANWHILE");
+      const wide = await occupy("wide");
+      await wide.free();
+      await running.free();
+    });
+
+    it("drop a queued call that is cancelled, which never runs, and give its place to another", async () => {
+      const running = await occupy("narrow");
+      const [dropped, next] = [newName("dropped"), newName("next")];
+      const controller = new AbortController();
+      const waiting = failureOf(work().narrow(dropped, { signal: controller.signal }));
+      assert.equal((await failureOf(work().narrow(dropped))).id, "lane_full");
+      controller.abort();
+      assert.equal((await waiting).code, "cancelled");
+      const answer = work().narrow(next);
+      await release(next);
+      await running.free();
+      assert.equal(await answer, next);
+      assert.equal(await work().count(`${dropped} begun`), 0);
+    });
+
+    it("drop a queued call whose caller has ended, over three hops", async () => {
+      const running = await occupy("wide");
+      const dropped = newName("dropped");
+      const controller = new AbortController();
+      const call = { to: "work", api: "wide", input: dropped } as const;
+      const waiting = failureOf(app().entry.relay(call, { signal: controller.signal }));
+      controller.abort();
+      assert.equal((await waiting).code, "cancelled");
+      await running.free();
+      const next = await occupy("wide");
+      await next.free();
+      assert.equal(await work().count(`${dropped} begun`), 0);
+    });
+
+    it("drop a queued call whose deadline has passed, which never runs", async () => {
+      const running = await occupy("narrow");
+      await withinLimits(async (limitMs, name) => {
+        const error = await failureOf(work().narrow(name, { timeoutMs: limitMs }));
+        assert.equal(error.code, "deadline_exceeded");
+        assert.equal(await work().count(`${name} begun`), 0);
+        return true;
+      });
+      const next = newName("next");
+      const answer = work().narrow(next);
+      await release(next);
+      await running.free();
+      assert.equal(await answer, next);
+    });
+
+    it("keep the place of a cancelled call until it has really ended", async () => {
+      const name = newName("cancelled");
+      const controller = new AbortController();
+      const failed = failureOf(work().deaf(name, { signal: controller.signal }));
+      await work().seen(`${name} begun`);
+      controller.abort();
+      assert.equal((await failed).code, "cancelled");
+      await work().seen(`${name} cancelled`);
+      assert.equal((await failureOf(work().deaf("no room"))).id, "lane_full");
+      await release(name);
+      await work().seen(`${name} ended`);
+      const after = newName("after");
+      await release(after);
+      assert.equal(await work().deaf(after), after);
+    });
+  });
+}
