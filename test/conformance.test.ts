@@ -15,7 +15,7 @@ import { testOrder } from "./conformance/order-tests.js";
 import { testReplicas } from "./conformance/replica-tests.js";
 import { Front } from "./conformance/services/front.js";
 import { testStreams } from "./conformance/stream-tests.js";
-import type { Suite } from "./conformance/suite.js";
+import { LogBook, type Suite } from "./conformance/suite.js";
 import { testValues } from "./conformance/value-tests.js";
 
 // A call means the same wherever the replica that answers it lives: one list of promises, kept in every placement.
@@ -25,15 +25,17 @@ for (const placement of ["inline", "thread", "process"] as const) {
     let app: ComposedApp<Front>;
     let folder: string;
     let files = 0;
+    const log = new LogBook();
     const suite: Suite = {
       placement,
       app: () => app,
+      logged: (message) => log.take(message),
       newFile: () => join(folder, `file-${++files}`),
     };
 
     before(async () => {
       folder = mkdtempSync(join(tmpdir(), "ekiben-conformance-"));
-      app = await compose(Front, { placement });
+      app = await compose(Front, { placement, log: log.logger });
     });
     after(async () => {
       await app?.close();

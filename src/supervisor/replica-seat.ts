@@ -103,8 +103,9 @@ export class ReplicaSeat {
     await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 
-  /** Ends the replica as a crash would; the place is filled again. */
+  /** Ends the replica as a crash would; the place is filled again. It gets no call from here on: those that come wait for the next. */
   kill(): void {
+    this.#life?.withdraw();
     this.#life?.host.kill();
   }
 

@@ -6,7 +6,7 @@ import { Middle } from "./services/middle.js";
 import { Source } from "./services/source.js";
 import { collectFailing, failureOf, readFailure, type Suite } from "./suite.js";
 
-export function testFailures({ app }: Suite): void {
+export function testFailures({ app, logged }: Suite): void {
   const near = (kind: string) => failureOf(app().service(Faulty).fail(kind));
   const far = (kind: string) => failureOf(app().entry.relay({ to: "faulty", api: "fail", input: kind }));
   const failed = { service: "Faulty", api: "fail" };
@@ -62,7 +62,6 @@ export function testFailures({ app }: Suite): void {
           ["error", "cannot read x"],
           ["an error without text", "RangeError"],
           ["an error with fields", "with fields"],
-          ["a long text", "x".repeat(16_384)],
           ["string", "a string"],
           ["undefined", /undefined/],
           ["null", /null/],
@@ -80,6 +79,20 @@ export function testFailures({ app }: Suite): void {
           else assert.match(error.message, message);
           assert.match(String(error.incident), /^[0-9a-f]{12}$/);
         }
+      });
+
+      it(`arrive over ${way} with the first 16,384 characters of a longer message, and all of their details`, async () => {
+        const unforeseen = await raise("a long text");
+        assert.equal(unforeseen.message, "x".repeat(16_384));
+        assert.equal((unforeseen.details["error"] as string).length, 100_000);
+        const own = await raise("an own long text");
+        assert.deepEqual([own.message, own.id], ["y".repeat(16_384), "long"]);
+      });
+
+      it(`show in one stack where they were thrown, over ${way}, and who called`, async () => {
+        const { stack } = await raise("error");
+        assert.match(String(stack), /^ServingError: cannot read x\n[\s\S]*faulty\.ts:\d+[\s\S]*called by/);
+        assert.match(String((await raise("own")).stack), /^ServingError: page 7 of 3\n[\s\S]*faulty\.ts:\d+/);
       });
 
       it(`of a subclass arrive over ${way} as ServingError itself`, async () => {
@@ -115,6 +128,17 @@ export function testFailures({ app }: Suite): void {
         assert.deepEqual([error.code, error.id, error.service], ["internal", "unhandled_error", "Faulty"]);
       });
     }
+
+    it("leave their cause in the log where they were raised, once", async () => {
+      const request = new Set<unknown>();
+      for (const raise of [near, far]) {
+        await raise("caused");
+        const { fields } = await logged("Faulty.fail failed: caused");
+        assert.match(JSON.stringify(fields), /"Faulty"/);
+        request.add(fields["requestId"]);
+      }
+      assert.equal(request.size, 2);
+    });
 
     it("thrown before an api made any promise arrive as those thrown later", async () => {
       for (const kind of ["own", "error", "undefined"]) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { describeValue } from "./describe-value.js";
 import { createSpoilable, spoil } from "./services/echo.js";
@@ -83,9 +84,20 @@ export function testReplicas({ app, newFile, placement }: Suite): void {
       assert.notEqual(await faulty().instance(), "");
     });
 
+    it("is waited for by the calls that come while it is away, each with its input as it was", async () => {
+      const file = newFile();
+      writeFileSync(file, "");
+      const killed = app().kill(Faulty);
+      const value = createSpoilable();
+      const answer = faulty().attempt({ file, value });
+      spoil(value);
+      assert.equal(await answer, `second life: ${describeValue(createSpoilable())}`);
+      await killed;
+    });
+
     // What is killed inline is only stopped: its code runs on in this thread, so its calls are not given to another.
-    const gone = placement === "inline" ? "fails" : "is answered by the next, with its input as it was,";
-    it(`${gone} where the api is idempotent`, async () => {
+    const fate = placement === "inline" ? "fails a call" : "leaves a call to the next, with its input as it was,";
+    it(`${fate} where the api is idempotent`, async () => {
       const file = newFile();
       const value = createSpoilable();
       const answer = faulty().attempt({ file, value });

@@ -1,13 +1,47 @@
-import { ServingError } from "ekiben";
+import { type Logger, ServingError } from "ekiben";
 import type { ComposedApp } from "ekiben/testing";
 import type { Front } from "./services/front.js";
 
 export type PlacementName = "inline" | "thread" | "process";
 
+export interface LogLine {
+  readonly message: string | undefined;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** A log whose lines can be waited for; each is taken once. */
+export class LogBook {
+  readonly #lines: LogLine[] = [];
+  #onLine: (() => void) | undefined;
+
+  readonly logger = this.#createLogger({});
+
+  async take(message: string): Promise<LogLine> {
+    for (;;) {
+      const at = this.#lines.findIndex((line) => line.message === message);
+      if (at >= 0) return this.#lines.splice(at, 1)[0] as LogLine;
+      await new Promise<void>((resolve) => {
+        this.#onLine = resolve;
+      });
+    }
+  }
+
+  #createLogger(own: Record<string, unknown>): Logger {
+    const write = (fields: object, message?: string) => {
+      this.#lines.push({ message, fields: { ...own, ...fields } });
+      this.#onLine?.();
+    };
+    const child = (fields: Record<string, unknown>) => this.#createLogger({ ...own, ...fields });
+    return { debug: write, info: write, warn: write, error: write, child };
+  }
+}
+
 /** What the tests of one topic are given; the app runs once their `before` hooks have. */
 export interface Suite {
   readonly placement: PlacementName;
   readonly app: () => ComposedApp<Front>;
+  /** Waits for the next line of the log that has this message. */
+  readonly logged: (message: string) => Promise<LogLine>;
   /** A file name in a folder of this placement's own; nothing is there yet. */
   readonly newFile: () => string;
 }

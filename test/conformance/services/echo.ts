@@ -84,10 +84,10 @@ export class Echo extends Service() {
     spoil(this.#lent);
     return describeValue(this.#lent);
   });
-  /** Spoils what it returned as soon as the event loop turns, while it may still be on its way. */
+  /** Spoils what it returned at once, while it may still be on its way. */
   lendBriefly = api({ input: z.number(), output: anything }, (bytes) => {
     const value = createSpoilable(bytes);
-    setImmediate(() => spoil(value));
+    queueMicrotask(() => spoil(value));
     return value;
   });
 

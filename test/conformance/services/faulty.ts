@@ -56,6 +56,7 @@ const thrown: Readonly<Record<string, () => unknown>> = {
   "an error without text": () => new RangeError(""),
   "an error with fields": () => Object.assign(new Error("with fields"), { code: "ENOENT", status: 404 }),
   "a long text": () => new Error("x".repeat(100_000)),
+  "an own long text": () => new ServingError({ code: "not_found", id: "long", message: "y".repeat(100_000) }),
   string: () => "a string",
   undefined: () => undefined,
   null: () => null,
