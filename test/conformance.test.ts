@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe } from "node:test";
+import type { AppFile } from "ekiben";
 import { type ComposedApp, compose } from "ekiben/testing";
 import { testCancels } from "./conformance/cancel-tests.js";
 import { testChecks } from "./conformance/check-tests.js";
@@ -15,13 +16,24 @@ import { testOrder } from "./conformance/order-tests.js";
 import { testReplicas } from "./conformance/replica-tests.js";
 import { Front } from "./conformance/services/front.js";
 import { testStreams } from "./conformance/stream-tests.js";
-import { LogBook, type Suite } from "./conformance/suite.js";
+import { LogBook, type PlacementName, type Suite } from "./conformance/suite.js";
 import { testValues } from "./conformance/value-tests.js";
 
 // A call means the same wherever the replica that answers it lives: one list of promises, kept in every placement.
 
-for (const placement of ["inline", "thread", "process"] as const) {
-  describe(`in placement ${placement}`, () => {
+/** However slow the machine: calls wait until a replica that was killed is back. */
+const patience: AppFile = { holdMs: 60_000 };
+const inlineMiddle: AppFile = { services: { Middle: { placement: "inline" } } };
+
+const apps: readonly { name: string; placement: PlacementName; options?: AppFile }[] = [
+  { name: "inline", placement: "inline" },
+  { name: "thread", placement: "thread" },
+  { name: "process", placement: "process" },
+  { name: "process, with a service that lives in its callers", placement: "process", options: inlineMiddle },
+];
+
+for (const { name, placement, options } of apps) {
+  describe(`in placement ${name}`, () => {
     let app: ComposedApp<Front>;
     let folder: string;
     let files = 0;
@@ -35,7 +47,7 @@ for (const placement of ["inline", "thread", "process"] as const) {
 
     before(async () => {
       folder = mkdtempSync(join(tmpdir(), "ekiben-conformance-"));
-      app = await compose(Front, { placement, log: log.logger });
+      app = await compose(Front, { placement, log: log.logger, options: { ...patience, ...options } });
     });
     after(async () => {
       await app?.close();

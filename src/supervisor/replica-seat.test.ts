@@ -215,10 +215,11 @@ describe("ReplicaSeat, when its replica ends", () => {
     await assertEmpty({ seat, stage });
   });
 
-  it("says when the place is filled again", async () => {
+  it("takes a replica that is killed off the board at once, and says when the place is filled again", async () => {
     const { seat, stage } = await createFilledPlace();
     stage.held.add("load");
     seat.kill();
+    assert.deepEqual(stage.announced("A"), []);
     await settled();
     let isSettled = false;
     void seat.whenSettled().then(() => {

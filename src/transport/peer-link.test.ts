@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
-import { openCall } from "../../test/transport/open-call.js";
+import { type OpenCall, openCall } from "../../test/transport/open-call.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -239,6 +239,28 @@ describe("PeerLink", () => {
     assert.equal(Number(frame?.flags) & frameFlags.marked, frameFlags.marked);
     channel.receive("reply", frame?.id as number, "true");
     assert.equal(await one.answer, true);
+  });
+
+  it("keeps the input of a call that is not sent at once as it was, for another link to send", () => {
+    const { channel, link } = openLink();
+    const [read, unsent] = [{ list: [1], file: new Blob(["x"]) }, { list: [1] }];
+    const calls = [read, unsent].map((input) => openCall("echo", input));
+    link.send((calls[0] as OpenCall).scope);
+    channel.close();
+    link.send((calls[1] as OpenCall).scope);
+    for (const { list } of [read, unsent]) list.push(2);
+    assert.deepEqual(
+      calls.map(({ scope }) => (scope.call.input as typeof unsent).list),
+      [[1], [1]],
+    );
+  });
+
+  it("copies no input of a call that is sent at once", () => {
+    const { link } = openLink();
+    const input = { list: [1] };
+    const { scope } = openCall("echo", input);
+    link.send(scope);
+    assert.equal(scope.call.input, input);
   });
 
   it("fails a call whose file is read when its channel is gone", async () => {

@@ -65,6 +65,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     let encoded: EncodedValue | Promise<EncodedValue>;
     try {
       encoded = encodeValue(scope.call.input, "input");
+      // It is sent later, and by then may have to be sent elsewhere.
+      if (encoded instanceof Promise) scope.keepInput();
     } catch (error) {
       this.#refuse(scope, error);
       return;
@@ -190,6 +192,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     let isSent: boolean;
     try {
       isSent = this.#channel.send({ kind: frameKinds.call, flags, id, head, tails: value.tails });
+      if (!isSent) scope.keepInput();
     } catch (error) {
       this.#refuse(scope, error, stream);
       return;

@@ -229,7 +229,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
 };
 
 /** What can be done to a session. */
-export const mutationNames: readonly string[] = Object.keys(mutations);
+const mutationNames: readonly string[] = Object.keys(mutations);
 
 function mutate(random: Random, frames: Frame[]): RandomSession {
   const what = random.pick(mutationNames);

@@ -25,7 +25,7 @@ export function readCall(call: CurrentCall = currentCall()): SeenCall {
 }
 
 /** Where code runs. */
-export const readPlace = () => ({ pid: process.pid, threadId });
+const readPlace = () => ({ pid: process.pid, threadId });
 
 /** Holds calls until it is told to let them go, and tells what it sees of them. */
 export class Work extends Service() {
