@@ -138,7 +138,10 @@ function endCall(replica: Replica, scope: CallScope): void {
   replica.endCall();
 }
 
-/** Errors nobody foresaw are logged here, where the stack is, under an id that travels with the failure. */
+/**
+ * What does not travel with a failure is logged here: the stack of an error nobody foresaw, under an id that does travel,
+ * and the cause of one that an author raised.
+ */
 function describeFailure(thrown: unknown, replica: Replica, scope: CallScope): ServingError {
   const { service, api } = scope.call;
   const error = toServingError(thrown, service, api);

@@ -30,6 +30,7 @@ const thrown: Readonly<Record<string, () => unknown>> = {
     }),
   subclass: () => new PageError({ code: "out_of_range", id: "page", message: "page 9 of 3" }),
   caused: () => new ServingError({ code: "data_loss", message: "caused", cause: new Error("the disk") }),
+  logged: () => new ServingError({ code: "data_loss", message: "logged", cause: new RangeError("the tape") }),
   kept: () => kept,
   "rich details": () =>
     new ServingError({
