@@ -3,6 +3,7 @@ import { existsSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
+import { FakeClock } from "../testing/fake-clock.js";
 import { AppFolders } from "./app-folders.js";
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
@@ -10,7 +11,7 @@ const hasMemory = process.platform === "linux" && existsSync("/dev/shm");
 
 describe("AppFolders", () => {
   it("can be entered by their owner alone", () => {
-    const folders = new AppFolders();
+    const folders = new AppFolders(new FakeClock());
     try {
       assert.equal(modeOf(dirname(folders.nextAddress())), "700");
       if (hasMemory) assert.equal(modeOf(folders.slabs as string), "700");
@@ -20,7 +21,7 @@ describe("AppFolders", () => {
   });
 
   it("give each replica an address of its own, short enough for a socket's path", async () => {
-    const folders = new AppFolders();
+    const folders = new AppFolders(new FakeClock());
     try {
       const addresses = Array.from({ length: 1000 }, () => folders.nextAddress());
       assert.equal(new Set(addresses).size, 1000);
@@ -34,7 +35,7 @@ describe("AppFolders", () => {
   });
 
   it("are apart from those of another app, in memory too", () => {
-    const [one, other] = [new AppFolders(), new AppFolders()];
+    const [one, other] = [new AppFolders(new FakeClock()), new AppFolders(new FakeClock())];
     try {
       assert.notEqual(dirname(one.nextAddress()), dirname(other.nextAddress()));
       if (hasMemory) assert.notEqual(one.slabs, other.slabs);
@@ -45,8 +46,33 @@ describe("AppFolders", () => {
     }
   });
 
+  it("are cleared of the socket a killed replica has left, and later of slabs nobody has opened", () => {
+    const clock = new FakeClock();
+    const folders = new AppFolders(clock);
+    try {
+      const [address, other] = [folders.nextAddress(), folders.nextAddress()];
+      for (const path of [address, other]) writeFileSync(path, "");
+      folders.clearAfter(address, 0x1234);
+      assert.deepEqual([address, other].map(existsSync), [false, true]);
+      assert.equal(clock.pendingTimers, 0, "no slab, nothing to wait for");
+      if (folders.slabs === undefined) return;
+      const slabs = ["00001234", "00012340"].map((pid) => join(folders.slabs as string, `${pid}0123456789abcdef`));
+      for (const slab of slabs) writeFileSync(slab, "");
+      folders.clearAfter(address, undefined);
+      folders.clearAfter(address, 0x1234);
+      clock.advance(4_999);
+      assert.deepEqual(slabs.map(existsSync), [true, true], "a reader may be about to open it");
+      clock.advance(1);
+      assert.deepEqual(slabs.map(existsSync), [false, true], "of the process that has ended, and of no other");
+      folders.clearAfter(address, 0x12340);
+    } finally {
+      folders.remove();
+      assert.equal(clock.pendingTimers, 0);
+    }
+  });
+
   it("are removed with whatever is in them, as often as asked", () => {
-    const folders = new AppFolders();
+    const folders = new AppFolders(new FakeClock());
     const sockets = dirname(folders.nextAddress());
     const all = [sockets, ...(folders.slabs === undefined ? [] : [folders.slabs])];
     for (const folder of all) writeFileSync(join(folder, "left-behind"), "");

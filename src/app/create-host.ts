@@ -51,6 +51,7 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
   const { companions, descriptor, residence } = plan;
   const service = descriptor.name;
   const id = `${service}#${index}`;
+  const address = folders.nextAddress();
   const own = (name: string) => settings.services.get(name) as ServiceSettings;
   const heapMiB = boundHeap(plan.settings.resources.memoryBytes);
   const env = joinEnvironment(plan, parts.outsideEnv, resources);
@@ -68,7 +69,7 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
       settings,
       resources,
       companionResources: new Map(companions.map((name) => [name, grantResources(own(name), [])])),
-      address: folders.nextAddress(),
+      address,
       slabFolder: folders.slabs,
       logsTo,
       appFile: parts.appFile,
@@ -79,6 +80,7 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
     clock: site.time.clock,
     log: site.log,
     answer: parts.answer,
+    onExit: (pid) => folders.clearAfter(address, pid),
   });
 }
 

@@ -70,7 +70,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const isRemote = plan.deployments.some(({ residence }) => residence === "process" || residence === "thread");
   const devices = handOutDevices(plan);
   const entry = isRemote ? await parts.locateEntry() : undefined;
-  const folders = isRemote ? new AppFolders() : undefined;
+  const folders = isRemote ? new AppFolders(time.clock) : undefined;
   const site = new Site({ graph, settings, log, time });
   const links = new SiteLinks({
     ...{ directory: site.directory, clock: time.clock, log, slabFolder: folders?.slabs },

@@ -72,11 +72,13 @@ function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteHo
   const host = new RemoteHost(() => runner, {
     ...{ order, startTimeoutMs, drainTimeoutMs: 30_000, clock, log },
     answer: answer ?? (() => assert.fail("not asked here")),
+    onExit: (pid) => exits.push(pid),
   });
   const ends: string[] = [];
+  const exits: (number | undefined)[] = [];
   void host.ended.then((how) => ends.push(how));
   const abort = new AbortController();
-  return { host, runner, clock, lines, ends, abort, order };
+  return { host, runner, clock, lines, ends, exits, abort, order };
 }
 
 async function createStarted(over: Partial<Runner & RemoteHostParts> = {}) {
@@ -187,6 +189,19 @@ describe("RemoteHost.load and start", () => {
     const { runner, abort } = await createStarted();
     abort.abort();
     assert.equal(runner.kills, 0);
+  });
+});
+
+describe("RemoteHost", () => {
+  it("tells of every end, asked for or not, so that what it leaves can be cleared away", async () => {
+    const crashed = await createStarted();
+    crashed.runner.exit("was ended by SIGKILL");
+    const stopped = await createStarted();
+    const stop = stopped.host.stop();
+    assert.deepEqual(stopped.exits, []);
+    stopped.runner.exit("ended with exit code 0");
+    await stop;
+    assert.deepEqual([crashed.exits, stopped.exits], [[77], [77]]);
   });
 });
 

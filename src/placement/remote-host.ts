@@ -36,6 +36,8 @@ export interface RemoteHostParts {
   readonly log: Logger;
   /** Answers what a replica with an HTTP edge asks of the app. */
   readonly answer: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
+  /** Its thread or process has ended, however that came. @param pid Of a process of its own. */
+  readonly onExit: (pid: number | undefined) => void;
 }
 
 /** How long the author's `ready()` may take, its way included, and a replica's own end. */
@@ -224,6 +226,7 @@ export class RemoteHost implements ReplicaHost {
     const { id: replica, service } = this.#parts.order;
     const error = fail("replica_ended", { replica, how }, { service });
     this.#exit = error;
+    this.#parts.onExit(this.pid);
     this.#failAwaited(error);
     this.#asker.fail(error);
     this.#exited.resolve(how);

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
 import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
 import { newBytes } from "./new-bytes.js";
+import { isSlabName } from "./slab-name.js";
 
 /** The receiving half of a channel's shared memory. */
 export class SlabReader {
@@ -15,7 +16,7 @@ export class SlabReader {
 
   /** Opens a slab the other side has made, and takes its name away: a crash of both then leaves nothing behind. */
   add({ id, head: path }: Frame): void {
-    if (this.#folder === undefined || !/^[0-9a-f]{24}$/.test(path)) throw malformed("it announces a slab that is none");
+    if (this.#folder === undefined || !isSlabName(path)) throw malformed("it announces a slab that is none");
     if (this.#files.has(id)) throw malformed(`it announces slab ${id} twice`);
     const full = `${this.#folder}/${path}`;
     try {

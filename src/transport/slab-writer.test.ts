@@ -5,6 +5,7 @@ import { Random } from "../../test/http/random.js";
 import { createBytes } from "../../test/transport/random-frame.js";
 import { createSlabFolder, hasNoSlabs } from "../../test/transport/slab-folder.js";
 import { type Frame, frameKinds, noTails } from "./frame.js";
+import { isSlabOf } from "./slab-name.js";
 import { SlabReader } from "./slab-reader.js";
 import { minSlabBytes, SlabWriter } from "./slab-writer.js";
 
@@ -57,6 +58,13 @@ describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
     using slabs = openSlabs();
     slabs.place(bytesOf(100_000));
     assert.deepEqual(slabs.folder.list(), []);
+  });
+
+  it("have names that tell which process has made them", () => {
+    using slabs = openSlabs();
+    slabs.place(bytesOf(100_000));
+    const name = slabs.announced[0]?.head ?? "";
+    assert.deepEqual([isSlabOf(name, process.pid), isSlabOf(name, process.pid + 1)], [true, false]);
   });
 
   it("write a slab again when it was released, and not before", () => {

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
+import { createSlabName } from "./slab-name.js";
 
 /** Smaller tails travel in their frame: below this a file costs more than the socket. */
 export const minSlabBytes = 64 * 1024;
@@ -88,7 +88,7 @@ export class SlabWriter {
   #create(byteLength: number, announce: (frame: Frame) => void): Slab | undefined {
     const bytes = 2 ** Math.ceil(Math.log2(byteLength));
     if (this.#isBroken || this.#totalBytes + bytes > maxTotalBytes) return undefined;
-    const name = randomBytes(12).toString("hex");
+    const name = createSlabName();
     const path = join(this.#folder, name);
     try {
       const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);

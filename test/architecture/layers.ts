@@ -57,7 +57,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   app: {
     may: [
       ...["site", "supervisor", "http", "placement", "handle:types", "load", "graph"],
-      ...["observe", "define", "options", "call", "failure", "base"],
+      ...["transport/slab-name", "observe", "define", "options", "call", "failure", "base"],
     ],
   },
   client: {
