@@ -4,7 +4,7 @@ import { ServingError } from "../failure/serving-error.js";
 import { pickLink } from "./balancer.js";
 import type { CallRoute } from "./call-route.js";
 import { holdCall } from "./hold-call.js";
-import { mayRetry } from "./may-retry.js";
+import { isLoss, mayRetry } from "./may-retry.js";
 
 type Step = IteratorResult<unknown, undefined>;
 
@@ -38,14 +38,15 @@ export class RetriedStream implements AsyncIterableIterator<unknown> {
 
   async #begin(): Promise<Step> {
     if (this.#refusal !== undefined) throw this.#refusal;
-    for (;;) {
+    for (let losses = 0; ; ) {
       const link = pickLink(this.#route.links) ?? (await this.#hold());
       this.#items = link.open(this.#scope);
       try {
         return (await this.#items.next()) as Step;
       } catch (error) {
-        const isOver = this.#scope.isEnded || !(error instanceof ServingError) || !mayRetry(error, this.#route);
-        if (isOver) throw error;
+        if (this.#scope.isEnded || !(error instanceof ServingError)) throw error;
+        if (isLoss(error)) losses++;
+        if (!mayRetry(error, this.#route, losses)) throw error;
       }
     }
   }

@@ -8,7 +8,7 @@ import type { EdgeStats } from "../observe/call-stats.js";
 import { pickLink } from "./balancer.js";
 import type { CallRoute } from "./call-route.js";
 import { holdCall } from "./hold-call.js";
-import { mayRetry } from "./may-retry.js";
+import { isLoss, mayRetry } from "./may-retry.js";
 import { rejectFromHere } from "./reject-from-here.js";
 import { ReplyStream } from "./reply-stream.js";
 import { RetriedStream } from "./retried-stream.js";
@@ -63,6 +63,7 @@ class PendingCall implements ReplySink {
   readonly #scope: CallScope;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: ServingError) => void;
+  #losses = 0;
 
   constructor(
     route: CallRoute,
@@ -93,7 +94,8 @@ class PendingCall implements ReplySink {
   }
 
   failure(error: ServingError): void {
-    if (!this.#scope.isEnded && mayRetry(error, this.#route)) {
+    if (isLoss(error)) this.#losses++;
+    if (!this.#scope.isEnded && mayRetry(error, this.#route, this.#losses)) {
       this.#scope.awaitReply(this);
       this.send();
       return;

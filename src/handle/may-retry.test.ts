@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createCallTime } from "../call/call-scope.js";
+import type { ReplicaLink } from "../call/link.js";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { EdgeStats } from "../observe/call-stats.js";
+import { FakeClock } from "../testing/fake-clock.js";
+import type { CallRoute } from "./call-route.js";
+import { ServiceLinks } from "./directory.js";
+import { maxLosses, mayRetry } from "./may-retry.js";
+import { type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
+
+const service = "Model";
+const lost = () => fail("replica_lost", { replica: "Model#0" }, { service });
+const unsent = () => fail("replica_lost", { replica: "Model#0", isSent: false }, { service });
+const draining = () => fail("draining", { what: "replica Model#0" }, { service });
+
+/** A service whose one replica fails every call as `next` says, and how often it was called. */
+function createFailing(idempotent: boolean, next: () => ServingError) {
+  const links = new ServiceLinks(service);
+  const seen = { calls: 0 };
+  const link: ReplicaLink = {
+    replica: "Model#0",
+    inFlight: 0,
+    send(scope) {
+      seen.calls++;
+      scope.replyFailure(next());
+    },
+    // biome-ignore lint/correctness/useYield: it fails before its first item.
+    async *open() {
+      seen.calls++;
+      throw next();
+    },
+  };
+  links.add(link);
+  const time = createCallTime(new FakeClock());
+  const stats = new EdgeStats("local", service, "run");
+  const route: CallRoute = { service, api: "run", timeoutMs: 1000, holdMs: 0, idempotent, links, stats, time };
+  return { route, seen };
+}
+
+const start: CallStart = {
+  ...{ input: null, caller: { service: "local", api: "" }, parent: undefined, request: undefined },
+  ...{ timeoutMs: undefined, signal: undefined, outside: false },
+};
+
+describe("mayRetry", () => {
+  const { route } = createFailing(true, lost);
+  const once = createFailing(false, lost).route;
+
+  it("sends again what may have run only where the api says that this does no harm", () => {
+    assert.deepEqual([mayRetry(lost(), route, 1), mayRetry(lost(), once, 1)], [true, false]);
+  });
+
+  it("sends again what has certainly not run, whatever it does and however often", () => {
+    for (const failure of [unsent(), draining()]) assert.ok(mayRetry(failure, once, maxLosses));
+  });
+
+  it("leaves alone what is no matter of a replica, or of another service's", () => {
+    const own = fail("unhandled_error", { error: "no such word" }, { service });
+    const below = fail("replica_lost", { replica: "Other#0" }, { service: "Other" });
+    for (const failure of [own, below]) assert.equal(mayRetry(failure, route, 1), false);
+  });
+});
+
+describe("a call that ends every replica it meets", () => {
+  it("fails after a few of them, instead of ending all there are", async () => {
+    const { route, seen } = createFailing(true, lost);
+    await assert.rejects(dispatchCall(route, openScope(route, start)), { id: "replica_lost" });
+    assert.equal(seen.calls, maxLosses);
+  });
+
+  it("does so as a stream, too", async () => {
+    const { route, seen } = createFailing(true, lost);
+    await assert.rejects(dispatchStream(route, openScope(route, start)).next(), { id: "replica_lost" });
+    assert.equal(seen.calls, maxLosses);
+  });
+
+  it("is told apart from one that has met only replicas that took no call", async () => {
+    let refusals = 20;
+    const { route, seen } = createFailing(true, () => (refusals-- > 0 ? draining() : lost()));
+    await assert.rejects(dispatchCall(route, openScope(route, start)), { id: "replica_lost" });
+    assert.equal(seen.calls, 20 + maxLosses);
+  });
+});
