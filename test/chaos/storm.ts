@@ -15,7 +15,7 @@ const manners = [
 export const connectionCount = manners.length;
 
 /** So many replicas, of eight, may be down at once: how fast they come back is the machine's affair. */
-const maxDown = 4;
+const maxDown = 3;
 
 /** This share of the kills hits a replica that is about to start, if one is. */
 const earlyKills = 0.2;
