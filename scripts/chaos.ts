@@ -8,5 +8,5 @@ const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 31));
 /** Of one storm; between two of them all must be as it was. */
 const stormMs = 15_000;
 
-const count = Math.max(2, Math.round((seconds * 1000) / stormMs));
+const count = Math.max(3, Math.round((seconds * 1000) / stormMs));
 await runChaos({ seed, storms: Array<number>(count).fill((seconds * 1000) / count), print: console.log });

@@ -122,7 +122,8 @@ export class ChaosApp implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#command[Symbol.dispose]();
     await this.#command.ended;
-    rmSync(this.#folder, { recursive: true, force: true });
+    for (const folder of [this.#folder, this.#slabFolder ?? this.#folder])
+      rmSync(folder, { recursive: true, force: true });
   }
 
   /** On a connection of its own, which leaves nothing open. */

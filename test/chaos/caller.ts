@@ -60,7 +60,7 @@ function judge(request: ChaosRequest, ending: Ending, tally: Tally, openedAt: nu
   const { kind } = request;
   if (ending.kind === "hung") throw new Error(`no answer within ${limitMs} ms`);
   if (ending.kind === "left") return "left";
-  const failure = findFailure(ending.body.toString());
+  const failure = findFailure(ending.body.subarray(-4000).toString());
   if (failure !== undefined) return judgeFailure(request, failure, ending, tally);
   if (ending.kind === "answered") {
     if (ending.status !== 200) throw new Error(`status ${ending.status}: ${ending.body.toString().slice(0, 500)}`);
@@ -81,7 +81,7 @@ interface Failure {
 
 /** A failure body: all of an answer, or the last of a stream. */
 function findFailure(text: string): Failure | undefined {
-  const [last] = /\{"error":.*\}\s*$/.exec(text.slice(-4000)) ?? [];
+  const [last] = /\{"error":.*\}\s*$/.exec(text) ?? [];
   return last === undefined ? undefined : (JSON.parse(last) as Failure);
 }
 
