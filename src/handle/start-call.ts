@@ -103,7 +103,7 @@ class PendingCall implements ReplySink {
     endCall(this.#route, this.#scope, error.code);
     // An incident is somebody's bug: whoever looks for it needs the way that led there.
     if (error.incident === undefined) this.#reject(error);
-    else this.#resolve(rejectFromHere(error));
+    else this.#resolve(rejectFromHere(error, this.#scope.call.caller));
   }
 
   #hold(): void {
