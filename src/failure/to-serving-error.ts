@@ -37,7 +37,9 @@ function placeError(error: ServingError, service: string, api: string): ServingE
 /** What to show of a thrown value: its message, or the value itself where it is no error. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message === "" ? thrown.name : thrown.message;
-  return typeof thrown === "string" ? thrown : `a ${typeof thrown} was thrown: ${textOf(thrown)}`;
+  if (typeof thrown === "string") return thrown;
+  const kind = typeof thrown;
+  return `${/^[ou]/.test(kind) ? "an" : "a"} ${kind} was thrown: ${textOf(thrown)}`;
 }
 
 /** Not every value can be made into a text: an object without a prototype can't. */

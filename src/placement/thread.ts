@@ -1,4 +1,5 @@
 import { type MessagePort, Worker } from "node:worker_threads";
+import { messageOf } from "../failure/to-serving-error.js";
 import type { FromReplica, LinkNotice, ToReplica } from "./control.js";
 import type { Runner } from "./remote-host.js";
 
@@ -27,8 +28,11 @@ export class ReplicaThread implements Runner {
       env,
       ...(heapMiB !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMiB } }),
     });
-    this.#worker.on("error", (error) => {
-      this.#problem = `threw: ${error.message}`;
+    // Anything may be thrown, `null` too. Node prints what ends a process, but not what ends a thread that is watched.
+    this.#worker.on("error", (thrown: unknown) => {
+      this.#problem = `threw: ${messageOf(thrown)}`;
+      if (thrown instanceof Error)
+        process.stderr.write(`${name} ended by an error that nobody caught: ${thrown.stack}\n`);
     });
   }
 
