@@ -47,12 +47,23 @@ export class CommandProcess implements Disposable {
     });
   }
 
-  /** Resolves when `pattern` is found in what was printed; fails when the process ends without it. */
-  async until(pattern: RegExp): Promise<RegExpExecArray> {
+  /** All that was printed up to now. */
+  get printed(): Omit<CommandResult, "status"> {
+    return { stdout: this.#stdout, stderr: this.#stderr };
+  }
+
+  /**
+   * Resolves when `pattern` is found in what was printed; fails when the process ends without it.
+   *
+   * @param since What had been printed before does not count.
+   */
+  async until(pattern: RegExp, since = { stdout: "", stderr: "" }): Promise<RegExpExecArray> {
     for (;;) {
-      const found = pattern.exec(this.#stdout + this.#stderr);
+      const printed = this.#stdout.slice(since.stdout.length) + this.#stderr.slice(since.stderr.length);
+      const found = pattern.exec(printed);
       if (found !== null) return found;
-      if (this.child.exitCode !== null) throw new Error(`ended without ${pattern}:\n${this.#stdout}${this.#stderr}`);
+      const { exitCode, signalCode } = this.child;
+      if (exitCode !== null || signalCode !== null) throw new Error(`ended without ${pattern}:\n${printed}`);
       await new Promise<void>((resolve) => this.#watchers.push(resolve));
     }
   }

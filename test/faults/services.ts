@@ -1,0 +1,167 @@
+// Services for tests of faults, served by the command line: imported again by every replica, so nothing happens at import.
+import { existsSync, writeFileSync } from "node:fs";
+import { api, depends, Service, type StartContext } from "ekiben";
+import { z } from "zod";
+
+const text = { input: z.string(), output: z.string() };
+
+/** The last service of every chain: waits that a test ends by name, and whoever should go on while others suffer. */
+export class Gate extends Service() {
+  readonly #reached = new Map<string, PromiseWithName>();
+  readonly #opened = new Map<string, PromiseWithName>();
+
+  wait = api(text, (name) => {
+    namedPromise(this.#reached, name).resolve(name);
+    return namedPromise(this.#opened, name).promise;
+  });
+  reached = api(text, (name) => namedPromise(this.#reached, name).promise);
+  open = api(text, (name) => {
+    namedPromise(this.#opened, name).resolve(name);
+    return name;
+  });
+  echo = api(text, (value) => value);
+  fail = api(text, (value) => failDeepInside(value));
+  /** Answers when its process gets SIGUSR2: what a test holds in flight while nothing else can be called. */
+  waitForSignal = api({ output: z.string() }, async () => {
+    const released = new Promise((resolve) => process.once("SIGUSR2", resolve));
+    console.error(`waiting in ${process.pid}`);
+    await released;
+    return "held to the end";
+  });
+
+  override stop() {
+    console.error("stop of Gate");
+  }
+}
+
+interface PromiseWithName {
+  readonly promise: Promise<string>;
+  readonly resolve: (name: string) => void;
+}
+
+function namedPromise(promises: Map<string, PromiseWithName>, name: string): PromiseWithName {
+  let named = promises.get(name);
+  if (named === undefined) {
+    let resolve!: (name: string) => void;
+    const promise = new Promise<string>((settle) => (resolve = settle));
+    promises.set(name, (named = { promise, resolve }));
+  }
+  return named;
+}
+
+function failDeepInside(value: string): never {
+  throw new TypeError(`no weights for ${value}`);
+}
+
+const endings = {
+  kill: () => process.kill(process.pid, "SIGKILL"),
+  segfault: () => process.kill(process.pid, "SIGSEGV"),
+  abort: () => process.abort(),
+  exit: () => process.exit(3),
+  heap: () => {
+    const kept: unknown[] = [];
+    for (;;) kept.push(new Array(10_000).fill(kept.length + 0.5));
+  },
+  timer: () => void setTimeout(throwLater, 1, new Error("thrown in a timer")),
+  null: () => void setTimeout(throwLater, 1, null),
+  rejection: () => void Promise.reject(new Error("rejected, and nobody looks")),
+};
+
+function throwLater(what: unknown): never {
+  throw what;
+}
+
+const ending = z.enum(Object.keys(endings) as [keyof typeof endings]);
+
+const place = z.object({ replica: z.string(), process: z.number() });
+
+/** Suffers every fault there is. */
+export class Model extends Service({
+  replicas: 2,
+  resources: { memory: "256Mi" },
+  restart: { backoffMs: 1, maxBackoffMs: 1, giveUpAfter: 0 },
+}) {
+  gate = depends(Gate);
+  #id = "";
+
+  override start({ replica }: StartContext) {
+    this.#id = replica.id;
+  }
+
+  where = api({ output: place }, () => ({ replica: this.#id, process: process.pid }));
+  hold = api(text, async (name) => {
+    await this.gate.wait(name);
+    return this.#id;
+  });
+  end = api({ input: ending, output: z.string() }, (how) => this.#end(how));
+  /** Ends its replica the first time it runs, and then answers. */
+  endOnce = api(
+    { input: z.object({ how: ending, marker: z.string() }), output: z.string(), idempotent: true },
+    ({ how, marker }) => {
+      if (existsSync(marker)) return this.#id;
+      writeFileSync(marker, "");
+      return this.#end(how);
+    },
+  );
+  // Returned without a wait for it, so that this function is on no stack when the call fails.
+  fail = api(text, (value) => this.gate.fail(value));
+  waitForSignal = api({ output: z.string() }, async () => this.gate.echo(await this.gate.waitForSignal()));
+
+  override stop() {
+    console.error("stop of Model");
+  }
+
+  #end(how: keyof typeof endings): Promise<string> {
+    endings[how]();
+    return new Promise(() => {});
+  }
+}
+
+/** Is soon killed when its event loop does not turn. */
+export class Sleeper extends Service({
+  replicas: 2,
+  liveness: { intervalMs: 50, outAfterMs: 300, replaceAfterMs: 3000 },
+}) {
+  gate = depends(Gate);
+  #id = "";
+
+  override start({ replica }: StartContext) {
+    this.#id = replica.id;
+  }
+
+  where = api({ output: z.string() }, () => this.#id);
+  hold = api(text, async (name) => {
+    await this.gate.wait(name);
+    return this.#id;
+  });
+  loop = api({ output: z.string() }, () => {
+    for (;;);
+  });
+}
+
+/** The entry: reaches the gate through the model, two hops away, and directly. */
+export class Front extends Service() {
+  model = depends(Model);
+  gate = depends(Gate);
+  sleeper = depends(Sleeper);
+
+  echo = api(text, (value) => this.gate.echo(value));
+  open = api(text, (name) => this.gate.open(name));
+  /** Answers once a call of `hold` with that name has begun. */
+  reached = api(text, (name) => this.gate.reached(name));
+  hold = api(text, (name) => this.model.hold(name));
+  where = api({ output: place }, () => this.model.where());
+  end = api({ input: ending, output: z.string() }, (how) => this.model.end(how));
+  endOnce = api({ input: z.object({ how: ending, marker: z.string() }), output: z.string() }, (input) =>
+    this.model.endOnce(input),
+  );
+  fail = api(text, async (value) => await this.model.fail(value));
+  whoSleeps = api({ output: z.string() }, () => this.sleeper.where());
+  holdSleeper = api(text, (name) => this.sleeper.hold(name));
+  loop = api({ output: z.string() }, () => this.sleeper.loop());
+  waitForSignal = api({ output: z.string() }, () => this.model.waitForSignal());
+
+  override stop() {
+    console.error("stop of Front");
+  }
+}
