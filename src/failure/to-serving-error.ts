@@ -42,6 +42,20 @@ export function messageOf(thrown: unknown): string {
   return `${/^[ou]/.test(kind) ? "an" : "a"} ${kind} was thrown: ${textOf(thrown)}`;
 }
 
+/** How many causes of an error are told. */
+const maxCauses = 4;
+
+/** `messageOf`, and of an error that has causes what they say: the outer one often only says what was attempted. */
+export function messageWithCauses(thrown: unknown): string {
+  const messages = [messageOf(thrown)];
+  let error = thrown;
+  while (error instanceof Error && error.cause !== undefined && messages.length <= maxCauses) {
+    error = error.cause;
+    messages.push(messageOf(error));
+  }
+  return messages.join("; caused by: ");
+}
+
 /** Not every value can be made into a text: an object without a prototype can't. */
 function textOf(thrown: unknown): string {
   try {

@@ -9,7 +9,7 @@ import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { GrantedResources, ServiceHooks } from "../define/lifecycle.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
-import { messageOf } from "../failure/to-serving-error.js";
+import { messageWithCauses } from "../failure/to-serving-error.js";
 import type { CallStats, LaneStats } from "../observe/call-stats.js";
 import type { ApiSettings, ServiceSettings } from "../options/settings.js";
 import { Lane } from "./lane.js";
@@ -161,7 +161,7 @@ export class Replica {
     } catch (error) {
       if (error instanceof ServingError && error.service !== "") throw error;
       const service = this.parts.descriptor.name;
-      throw fail("start_failed", { hook, error: messageOf(error) }, { service, cause: error });
+      throw fail("start_failed", { hook, error: messageWithCauses(error) }, { service, cause: error });
     }
   }
 }

@@ -253,7 +253,8 @@ export class ReplicaSeat {
     this.#restartAfter(life.endReason ?? how, readyForMs);
   }
 
-  #restartAfter(reason: string, readyForMs: number | undefined): void {
+  /** @param err What the start of the last life threw, where it came no further. */
+  #restartAfter(reason: string, readyForMs: number | undefined, err?: unknown): void {
     const { log, clock } = this.#parts;
     const next = nextRestart(this.#plan.settings.restart, this.#history, { readyForMs });
     const replica = this.id;
@@ -261,7 +262,7 @@ export class ReplicaSeat {
     if (next.kind === "give-up" && !hasReplacement) {
       const { attempts } = next;
       this.#move({ kind: "failed", reason, attempts });
-      log.error({ replica, attempts, reason }, `${replica} ${reason}; it is given up and not started again`);
+      log.error({ replica, attempts, reason, err }, `${replica} ${reason}; it is given up and not started again`);
       this.#settle();
       this.#onFailed();
       return;
@@ -269,7 +270,7 @@ export class ReplicaSeat {
     if (next.kind === "restart") this.#history = next.history;
     const delayMs = next.kind === "restart" && !hasReplacement ? next.delayMs : 0;
     this.#move({ kind: "waiting", reason, delayMs });
-    log.warn({ replica, delayMs, readyForMs }, `${replica} ${reason}; it is started again`);
+    log.warn({ replica, delayMs, readyForMs, err }, `${replica} ${reason}; it is started again`);
     if (delayMs === 0) void this.#restart();
     else this.#timer = clock.setTimer(() => void this.#restart(), delayMs, true);
   }
@@ -282,7 +283,7 @@ export class ReplicaSeat {
       this.#becomeReady(await (this.#replacement ?? this.#begin()));
       log.info({ replica: this.id, ms: clock.now() - begun }, `${this.id} is back`);
     } catch (error) {
-      if (!isOver(this.#state)) this.#restartAfter(messageOf(error), undefined);
+      if (!isOver(this.#state)) this.#restartAfter(messageOf(error), undefined, error);
     }
   }
 
