@@ -248,7 +248,7 @@ describe("RemoteHost, asked about its replica", () => {
   it("takes one that does not answer, or fails to, for not ready", async () => {
     const { host, runner, clock } = await createStarted();
     const silent = host.isReady();
-    clock.advance(5_500);
+    clock.advance(2_500);
     assert.equal(await silent, false);
     const failing = host.isReady();
     runner.say({ kind: "answer", number: 2, error: "Error: no" });

@@ -40,9 +40,10 @@ export interface RemoteHostParts {
   readonly onExit: (pid: number | undefined) => void;
 }
 
-/** How long the author's `ready()` may take, its way included, and a replica's own end. */
-const readyLimitMs = 5_500;
+/** How long the author's `ready()` may take, its way included: less than whoever asks for the whole app waits. */
+const readyLimitMs = 2_500;
 const metricsLimitMs = 2_000;
+/** A replica's own end. */
 const stopLimitMs = 12_000;
 /** What a message there and back may take beside what it asks for. */
 const answerLimitMs = 1_000;

@@ -20,7 +20,7 @@ import { Lane } from "./lane.js";
 // R2  `stop()` of the author runs once, after the last call has ended, also when `start()` failed half-way.
 
 /** How long the author's `ready()` and `stop()` are waited for. */
-const readyLimitMs = 5_000;
+const readyLimitMs = 2_000;
 const stopLimitMs = 10_000;
 
 /** What a replica is made of; the same in every placement. */

@@ -114,12 +114,15 @@ describe("Deployment.readiness", () => {
     await deployment.stop();
   });
 
-  it("is not ready while the authors' ready() says so, with the number alone", async () => {
+  it("is not ready while the authors' ready() says so, and names the replicas", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2 });
     stage.host("A#0/0").isReplicaReady = false;
-    assert.deepEqual(await deployment.readiness(), { name: "A", isReady: true, readyReplicas: 1, replicas: 2 });
+    const one = "A#0 does not say in time that it is ready";
+    assert.deepEqual(await deployment.readiness(), {
+      ...{ name: "A", isReady: true, readyReplicas: 1, replicas: 2, detail: `1 of 2 replicas are ready; ${one}` },
+    });
     stage.host("A#1/0").isReplicaReady = false;
-    const detail = "0 of 2 replicas are ready";
+    const detail = `0 of 2 replicas are ready; ${one}; A#1 does not say in time that it is ready`;
     assert.deepEqual(await deployment.readiness(), {
       ...{ name: "A", isReady: false, readyReplicas: 0, replicas: 2, detail },
     });

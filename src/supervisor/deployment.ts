@@ -79,15 +79,16 @@ export class Deployment {
   }
 
   async readiness(): Promise<ServiceReadiness> {
-    const answers = await Promise.all(this.#seats.map((seat) => seat.isReady()));
-    const readyReplicas = answers.filter(Boolean).length;
-    const replicas = this.#seats.length;
-    const isReady = readyReplicas > 0;
-    const stuck = this.#seats.filter((seat) => seat.state.kind !== "ready").map((seat) => seat.describe());
-    const summary = `${readyReplicas} of ${replicas} replicas are ready`;
-    const isWhole = readyReplicas === replicas;
-    const detail = isWhole || (isReady && stuck.length === 0) ? undefined : [summary, ...stuck].join("; ");
-    return { name: this.service, isReady, readyReplicas, replicas, ...(detail && { detail }) };
+    const seats = [...this.#seats];
+    const answers = await Promise.all(seats.map((seat) => seat.isReady()));
+    const missing = seats.filter((_, index) => answers[index] !== true).map(describeObstacle);
+    const replicas = seats.length;
+    const readyReplicas = replicas - missing.length;
+    const detail = [`${readyReplicas} of ${replicas} replicas are ready`, ...missing].join("; ");
+    return {
+      ...{ name: this.service, isReady: readyReplicas > 0, readyReplicas, replicas },
+      ...(missing.length > 0 && { detail }),
+    };
   }
 
   #addSeat(index: number): ReplicaSeat {
@@ -163,4 +164,9 @@ export class Deployment {
     this.#isStopping = true;
     this.#scaling?.clear();
   }
+}
+
+/** What keeps a place from being ready, in words. */
+function describeObstacle(seat: ReplicaSeat): string {
+  return seat.state.kind === "ready" ? `${seat.id} does not say in time that it is ready` : seat.describe();
 }
