@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { runCommand } from "./cli-process.js";
+import { RunningApp } from "./faults/running-app.js";
+
+const folder = mkdtempSync(join(tmpdir(), "ekiben-faults-"));
+const markers = { WEIGHTS_ARE_LOST: join(folder, "lost"), NOBODY_SAYS: join(folder, "silent") };
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("a service that fails while the app runs", () => {
+  let app: RunningApp;
+  before(async () => {
+    app = new RunningApp("shop.ts:Shop", [], { env: markers });
+    await app.call("whereSilent");
+  });
+  after(async () => {
+    await app.end();
+    app[Symbol.dispose]();
+  });
+
+  it("is named by /readyz as long as it has no replica that is ready", async () => {
+    assert.deepEqual(await app.get("/readyz"), {
+      status: 200,
+      body: {
+        status: "ready",
+        services: ["Fragile", "Silent", "Shop"].map((name) => ({
+          ...{ name, isReady: true, readyReplicas: 1, replicas: 1 },
+        })),
+      },
+    });
+  });
+
+  it("is given up when its start() fails again and again: its callers and /readyz are told why, the rest goes on", async () => {
+    const { body: pid } = await app.call("whereFragile");
+    writeFileSync(markers.WEIGHTS_ARE_LOST, "");
+    process.kill(pid, "SIGKILL");
+    await app.command.until(
+      /"msg":"Fragile#0 start\(\) threw: weights.onnx is gone; caused by: the disk is not mounted; it is given up/,
+    );
+    const gone = "start() threw: weights.onnx is gone; caused by: the disk is not mounted";
+    const lines = app.log.filter((line) => line["replica"] === "Fragile#0");
+    assert.deepEqual(
+      lines.map((line) => [line["level"], line["msg"], line["delayMs"] ?? line["attempts"]]),
+      [
+        [40, "Fragile#0 was ended by SIGKILL; it is started again", 0],
+        [40, `Fragile#0 ${gone}; it is started again`, 20],
+        [50, `Fragile#0 ${gone}; it is given up and not started again`, 3],
+      ],
+    );
+    const { status, body } = await app.call("whereFragile");
+    const { code, id, service, error } = body;
+    assert.deepEqual(
+      { status, code, id, service },
+      { status: 503, code: "unavailable", id: "service_failed", service: "Fragile" },
+    );
+    assert.equal(error, `service Fragile was given up after 3 short lives in a row: ${gone}`);
+    for (const line of lines.slice(1)) assert.match(line["err"].stack, /at loadWeights .*shop\.ts:\d+/);
+    assert.equal((await app.call("whereSilent")).status, 200);
+    const readyz = await app.get("/readyz");
+    assert.deepEqual([readyz.status, readyz.body.status], [503, "not ready"]);
+    const detail = `0 of 1 replicas are ready; Fragile#0 was given up after 3 short lives in a row: ${gone}`;
+    assert.deepEqual(await app.readiness("Fragile"), {
+      ...{ name: "Fragile", isReady: false, readyReplicas: 0, replicas: 1, detail },
+    });
+    assert.equal((await app.readiness("Shop")).isReady, true);
+  });
+
+  it("does not hold up /readyz, which names it, when its ready() never answers", async () => {
+    writeFileSync(markers.NOBODY_SAYS, "");
+    const { isReady, detail } = await app.readiness("Silent");
+    assert.deepEqual(
+      [isReady, detail],
+      [false, "0 of 1 replicas are ready; Silent#0 does not say in time that it is ready"],
+    );
+    assert.equal((await app.call("whereSilent")).status, 200);
+  });
+});
+
+describe("a service that fails at the start of the app", () => {
+  for (const placement of ["process", "thread"]) {
+    it(`ends the app with its hook, message and cause, in placement ${placement}`, async () => {
+      writeFileSync(markers.WEIGHTS_ARE_LOST, "");
+      const args = ["serve", join(import.meta.dirname, "faults/shop.ts:Shop"), "--port", "0", "--placement", placement];
+      const { status, stderr } = await runCommand(args, { env: markers });
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /✗ Fragile {2}failed in start\(\) after [\d.]+ m?s\n {4}start\(\) threw: weights\.onnx is gone; caused by: the disk is not mounted\n/,
+      );
+      assert.match(stderr, /at loadWeights \(.*shop\.ts:\d+:\d+\)/);
+      assert.match(stderr, /nothing was left running\n$/);
+    });
+  }
+});
