@@ -15,6 +15,8 @@ import type { FaultNotice, Faults } from "./faults.js";
 //
 // K1  A link is in the directory only between the other side's hello and the first of: it drains, it is taken back, it ends.
 // K2  A link that ends while its replica is still announced is made anew, with a pause that grows.
+// K3  A link that is taken back ends after its last call. Its replica may be announced again, and gets a new one then: one
+//     that is silent now and then would otherwise collect them.
 
 /** Pauses between attempts to reach a replica that is announced but does not answer. */
 const firstPauseMs = 20;
@@ -122,6 +124,7 @@ class PortLink implements KeptLink {
   readonly #port: MessagePort;
   readonly #entry: Entry;
   readonly #log: Logger;
+  #link: PeerLink | undefined;
   #setTried!: () => void;
 
   constructor({ service, replica, port }: LinkNotice & { kind: "add-port" }, parts: SiteLinksParts) {
@@ -147,11 +150,13 @@ class PortLink implements KeptLink {
         logEnd(this.#log, this.replica, reason);
       },
     });
+    this.#link = link;
   }
 
-  /** Calls in flight are still answered; the replica ends the port when it stops. */
+  /** Calls in flight are still answered (K3). */
   takeBack(): void {
     this.#entry.remove();
+    this.#link?.retire();
   }
 }
 
@@ -162,6 +167,7 @@ class SocketLink implements KeptLink {
   readonly #address: string;
   readonly #parts: SiteLinksParts;
   readonly #entry: Entry;
+  #link: PeerLink | undefined;
   #pauseMs = firstPauseMs;
   #timer: Timer | undefined;
   #isWanted = true;
@@ -189,12 +195,15 @@ class SocketLink implements KeptLink {
       draining: () => this.#entry.remove(),
       closed: (reason) => this.#reopen(reason),
     });
+    this.#link = link;
   }
 
+  /** Calls in flight are still answered (K3). */
   takeBack(): void {
     this.#isWanted = false;
     this.#entry.remove();
     this.#timer?.clear();
+    this.#link?.retire();
   }
 
   #reopen(reason: ServingError | undefined): void {

@@ -280,6 +280,29 @@ describe("PeerLink", () => {
     channel.receive("reply", 1, "7");
     assert.equal(await answer, 7);
   });
+
+  it("ends when it is retired and the last call on it has been answered, or cancelled and ended (P5)", async () => {
+    const { channel, link } = openLink();
+    const calls = [openCall("echo"), openCall("echo")] as const;
+    for (const { scope } of calls) link.send(scope);
+    link.retire();
+    calls[1].scope.cancel(gone);
+    channel.receive("reply", 1, "7");
+    assert.equal(await calls[0].answer, 7);
+    assert.equal(channel.isClosed, false);
+    channel.receive("failure", 2, encodeError(gone));
+    assert.equal(channel.isClosed, true);
+    const late = openCall("echo");
+    link.send(late.scope);
+    channel.end();
+    await assert.rejects(late.answer, lost({ details: { replica: "Wire#0", isSent: false } }));
+  });
+
+  it("ends at once when it is retired and nothing is on it (P5)", () => {
+    const { channel, link } = openLink();
+    link.retire();
+    assert.equal(channel.isClosed, true);
+  });
 });
 
 describe("PeerLink, when the other side breaks the wire", () => {

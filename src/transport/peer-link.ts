@@ -17,6 +17,7 @@ import { decodeError, encodeError } from "./wire-error.js";
 // P2  A cancelled call is told to the other side at once, and counts as in flight until that side has ended it.
 // P3  When the channel ends, every call on it fails before control returns; none is left without an answer.
 // P4  What comes for a call nobody waits for is dropped.
+// P5  A link that is retired ends when the last call on it has, so that one which is taken back leaves nothing behind.
 
 /** Beyond this a reader that is too slow gets no more calls. */
 const maxBufferedBytes = 256 * 1024 ** 2;
@@ -47,6 +48,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   readonly #pending = new Map<number, PendingCall>();
   #lastId = 0;
   #isEnded = false;
+  #isRetired = false;
   #hasHello = false;
 
   constructor(replica: string, channel: Channel, watcher: LinkWatcher) {
@@ -143,6 +145,16 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     this.#channel.close();
   }
 
+  /** Ends the link when nothing is in flight on it any more (P5); a call that is sent all the same goes elsewhere. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#closeIfDone();
+  }
+
+  #closeIfDone(): void {
+    if (this.#isRetired && this.#pending.size === 0) this.#channel.close();
+  }
+
   #receiveItem(frame: Frame): void {
     const call = this.#pending.get(frame.id);
     if (call === undefined) return;
@@ -159,6 +171,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       throw malformed(`a frame of kind ${frame.kind}, which does not answer what call ${frame.id} asked for`);
     }
     this.#pending.delete(frame.id);
+    this.#closeIfDone();
     if (scope.isEnded && stream === undefined) return;
     if (frame.kind === frameKinds.reply) this.#reply(scope, frame);
     else if (frame.kind === frameKinds.end) stream?.end();

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import { describe, it } from "node:test";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { openCall } from "../../test/transport/open-call.js";
+import { createAddress } from "../../test/transport/socket-pair.js";
+import { startReplica } from "../../test/transport/start-replica.js";
+import { createWireService, WireControl } from "../../test/transport/wire-service.js";
+import { silentLogger } from "../base/logger.js";
+import { systemTime } from "../call/call-scope.js";
+import type { ReplicaLink } from "../call/link.js";
+import { Directory } from "../handle/directory.js";
+import { ChannelServer } from "../replica/serve-channel.js";
+import { PortChannel } from "../transport/port-channel.js";
+import { SocketChannel } from "../transport/socket-channel.js";
+import { SiteLinks } from "./site-links.js";
+
+function createLinks() {
+  const directory = new Directory();
+  const links = new SiteLinks({ directory, clock: systemTime.clock, log: silentLogger, slabFolder: undefined });
+  return { links, inDirectory: () => directory.of("Wire").links };
+}
+
+/** A replica that listens, and the end of each connection to it. */
+async function listen() {
+  const control = new WireControl();
+  const replica = await startReplica(createWireService(control));
+  const { address, remove } = createAddress();
+  const ended: Promise<void>[] = [];
+  const server = net.createServer((socket) => {
+    ended.push(
+      new Promise((resolve) => new ChannelServer(new SocketChannel(socket, undefined), replica, () => resolve())),
+    );
+  });
+  server.listen(address);
+  await once(server, "listening");
+  const close = () => {
+    server.close();
+    remove();
+  };
+  return { address, ended, close, control, replica };
+}
+
+const removed = { kind: "remove", service: "Wire", replica: "Wire#0" } as const;
+
+describe("SiteLinks", () => {
+  it("ends a link that is taken back after its last call, though its replica be announced again (K3)", async () => {
+    const { address, ended, close, control } = await listen();
+    const { links, inDirectory } = createLinks();
+    const added = { ...removed, kind: "add", address } as const;
+    links.apply(added);
+    await links.settled();
+    const held = openCall("hold", "late");
+    (inDirectory()[0] as ReplicaLink).send(held.scope);
+    links.apply(removed);
+    assert.deepEqual(inDirectory(), []);
+    for (let i = 0; i < 3; i++) {
+      links.apply(added);
+      await links.settled();
+      assert.equal(inDirectory().length, 1);
+      links.apply(removed);
+    }
+    // Those that had no call have ended by now, or do so soon; the one with a call still answers it.
+    await Promise.all(ended.slice(1));
+    control.hold("late").resolve("answered");
+    assert.equal(await held.answer, "answered");
+    await ended[0];
+    close();
+  });
+
+  it("ends a port that is taken back, on both sides (K3)", async () => {
+    const { replica, close } = await listen();
+    const { links, inDirectory } = createLinks();
+    const { port1, port2 } = new MessageChannel();
+    const served = new Promise<void>((resolve) => new ChannelServer(new PortChannel(port2), replica, () => resolve()));
+    links.apply({ ...removed, kind: "add-port", port: port1 as MessagePort });
+    await links.settled();
+    assert.equal(inDirectory().length, 1);
+    links.apply(removed);
+    assert.equal(inDirectory().length, 0);
+    await served;
+    close();
+  });
+});
