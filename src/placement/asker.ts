@@ -4,7 +4,7 @@ import { messageOf } from "../failure/to-serving-error.js";
 interface Question {
   resolve(value: unknown): void;
   reject(error: Error): void;
-  readonly timer: Timer;
+  readonly timer: Timer | undefined;
 }
 
 /** An answer as it comes over a control channel. */
@@ -27,15 +27,16 @@ export class Asker<Answers> {
     this.#send = send;
   }
 
-  /** @throws {Error} when the other side fails, ends, or does not answer within `limitMs`. */
+  /** @throws {Error} when the other side fails, ends, or does not answer within `limitMs`; `Infinity` is no limit. */
   ask<What extends keyof Answers>(what: What, limitMs: number): Promise<Answers[What]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const number = ++this.#last;
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.setTimer(() => {
+      const expire = () => {
         this.#open.delete(number);
         reject(new Error(`no answer within ${limitMs} ms`));
-      }, limitMs);
+      };
+      const timer = Number.isFinite(limitMs) ? this.#clock.setTimer(expire, limitMs) : undefined;
       this.#open.set(number, { resolve: resolve as (value: unknown) => void, reject, timer });
       this.#send(number, what);
     });
@@ -45,7 +46,7 @@ export class Asker<Answers> {
     const question = this.#open.get(number);
     if (question === undefined) return;
     this.#open.delete(number);
-    question.timer.clear();
+    question.timer?.clear();
     if (error === undefined) question.resolve(value);
     else question.reject(new Error(error));
   }
@@ -57,7 +58,7 @@ export class Asker<Answers> {
     const questions = [...this.#open.values()];
     this.#open.clear();
     for (const { timer, reject } of questions) {
-      timer.clear();
+      timer?.clear();
       reject(failure);
     }
   }

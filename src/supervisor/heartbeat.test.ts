@@ -1,10 +1,38 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createDeploymentPlan, liveness, Stage, settled } from "../../test/supervisor/stage.js";
+import type { Clock, Timer } from "../base/clock.js";
 import { Heartbeat } from "./heartbeat.js";
 
+/** The clock of a thread that was busy: time has passed, and every timer that fell due meanwhile runs in one turn. */
+class StalledClock implements Clock {
+  #now = 0;
+  #timers: { readonly at: number; readonly run: () => void }[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  setTimer(run: () => void, delayMs: number): Timer {
+    const timer = { at: this.#now + delayMs, run };
+    this.#timers.push(timer);
+    return { clear: () => (this.#timers = this.#timers.filter((own) => own !== timer)), keepAlive: () => {} };
+  }
+
+  passUnnoticed(ms: number): void {
+    this.#now += ms;
+  }
+
+  /** One turn: timers that are set meanwhile wait for the next. */
+  runDue(): void {
+    const due = this.#timers.filter(({ at }) => at <= this.#now);
+    this.#timers = this.#timers.filter((timer) => !due.includes(timer));
+    for (const { run } of due) run();
+  }
+}
+
 /** A heartbeat of one host, and what it has told: `"pulse 3"` with the calls in flight, `"silent"`, `"stuck"`. */
-async function createHeart(residence: "process" | "root" = "process") {
+async function createHeart(residence: "process" | "root" = "process", clock?: Clock) {
   const stage = new Stage();
   const host = stage.parts.createHost(createDeploymentPlan("A", { residence }), 0);
   const [fake] = stage.hosts;
@@ -13,7 +41,7 @@ async function createHeart(residence: "process" | "root" = "process") {
   const told: string[] = [];
   const heartbeat = new Heartbeat(host, {
     settings: liveness,
-    clock: stage.clock,
+    clock: clock ?? stage.clock,
     onPulse: ({ inFlight }) => told.push(`pulse ${inFlight}`),
     onSilent: () => told.push("silent"),
     onStuck: (ms) => told.push(`stuck ${ms}`),
@@ -55,6 +83,21 @@ describe("Heartbeat", () => {
     assert.deepEqual(take(), ["pulse 0"]);
     await stage.pass(1000);
     assert.deepEqual(take(), ["pulse 0"]);
+  });
+
+  it("takes no replica for silent that has answered while the asker itself was busy", async () => {
+    const clock = new StalledClock();
+    const { heartbeat, host, take } = await createHeart("process", clock);
+    host.isSilent = true;
+    heartbeat.start();
+    // The asker was busy for longer than either limit: its timers are all late, and the answer is there to be read.
+    clock.passUnnoticed(60_000);
+    clock.runDue();
+    host.wake();
+    await settled();
+    clock.runDue();
+    assert.deepEqual(take(), ["pulse 0"]);
+    heartbeat.stop();
   });
 
   it("tells once that a silence has lasted too long, and asks no more", async () => {

@@ -17,11 +17,12 @@ export interface HeartbeatParts {
  * Asks a replica whether its event loop turns: one question at a time, the next only after the answer.
  *
  * Silence is told by the clock alone. A question also fails when the replica ends, and its end says more than its silence.
+ * Whoever asks may have been busy, or stopped, itself: what has come meanwhile is read before a silence is told.
  */
 export class Heartbeat {
   readonly #host: ReplicaHost;
   readonly #parts: HeartbeatParts;
-  #timers: readonly Timer[] = [];
+  #timers: Timer[] = [];
   #isStopped = false;
 
   constructor(host: ReplicaHost, parts: HeartbeatParts) {
@@ -32,13 +33,12 @@ export class Heartbeat {
   start(): void {
     const { clock, settings, onSilent, onStuck, onPulse } = this.#parts;
     const { intervalMs, outAfterMs, replaceAfterMs } = settings;
-    const asked = this.#host.pulse(replaceAfterMs);
+    const asked = this.#host.pulse(Number.POSITIVE_INFINITY);
     // A replica in this very thread can't be asked: who would ask is as busy as it is.
     if (asked === undefined) return;
-    this.#timers = [
-      clock.setTimer(onSilent, outAfterMs),
-      clock.setTimer(() => onStuck(replaceAfterMs), replaceAfterMs),
-    ];
+    this.#timers = [];
+    this.#afterSilence(outAfterMs, onSilent);
+    this.#afterSilence(replaceAfterMs, () => onStuck(replaceAfterMs));
     asked.then(
       (pulse) => {
         this.#clear();
@@ -48,6 +48,12 @@ export class Heartbeat {
       },
       () => {},
     );
+  }
+
+  /** Between two timers the event loop reads what has come, and an answer clears the second one. */
+  #afterSilence(silentMs: number, tell: () => void): void {
+    const { clock } = this.#parts;
+    this.#timers.push(clock.setTimer(() => this.#timers.push(clock.setTimer(tell, 0)), silentMs));
   }
 
   stop(): void {
