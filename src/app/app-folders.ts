@@ -13,6 +13,8 @@ const slabGraceMs = 5_000;
 /**
  * Where the processes of one app meet: Unix sockets in one folder, large tensors in another that is in memory. Both can be
  * entered by their owner alone.
+ *
+ * They are removed when the app stops, or when its process exits without that; where it is killed, its replicas do it.
  */
 export class AppFolders {
   readonly #sockets: string;
@@ -20,6 +22,7 @@ export class AppFolders {
   readonly slabs: string | undefined;
   readonly #clock: Clock;
   readonly #timers = new Set<Timer>();
+  readonly #removeAtExit = () => this.remove();
   #lastAddress = 0;
 
   constructor(clock: Clock) {
@@ -27,6 +30,7 @@ export class AppFolders {
     // mkdtemp makes folders with mode 0700. The path of a socket is bounded to about 100 bytes.
     this.#sockets = mkdtempSync(join(tmpdir(), "ekiben-"));
     this.slabs = createSlabFolder();
+    process.once("exit", this.#removeAtExit);
   }
 
   /** A path nothing listens on yet; one for each life of a replica. */
@@ -52,6 +56,7 @@ export class AppFolders {
   remove(): void {
     for (const timer of this.#timers) timer.clear();
     this.#timers.clear();
+    process.off("exit", this.#removeAtExit);
     for (const folder of [this.#sockets, this.slabs]) {
       if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     }

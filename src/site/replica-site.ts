@@ -1,3 +1,5 @@
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Logger } from "../base/logger.js";
 import { within } from "../base/within.js";
 import { systemTime } from "../call/call-scope.js";
@@ -39,6 +41,7 @@ export class ReplicaSite {
   readonly #exit: () => void;
   readonly #abort = new AbortController();
   readonly #asker: Asker<AppAnswers>;
+  #order: ReplicaOrder | undefined;
   #inside: Inside | undefined;
 
   constructor(port: ControlPort, exit: () => void) {
@@ -46,6 +49,14 @@ export class ReplicaSite {
     this.#exit = exit;
     this.#asker = new Asker(systemTime.clock, (number, what) => port.send({ kind: "ask", number, what }));
     port.onMessage((message, handle) => this.#receive(message, handle));
+  }
+
+  /** Removes the folders of the app, once nobody else is there to do it. */
+  removeFolders(): void {
+    if (this.#order === undefined) return;
+    for (const folder of [dirname(this.#order.address), this.#order.slabFolder]) {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    }
   }
 
   #receive(message: ToReplica, handle: unknown): void {
@@ -87,10 +98,8 @@ export class ReplicaSite {
     );
   }
 
-  #service = "";
-
   async #load(order: ReplicaOrder): Promise<void> {
-    this.#service = order.service;
+    this.#order = order;
     const { log, flush } = openLog(order, this.#port);
     const graph = resolveGraph(await loadEntry(order.entry));
     if (!graph.services.has(order.service)) {
@@ -177,6 +186,10 @@ export class ReplicaSite {
     for (const { host } of [...inside.companions].reverse()) await host.stop();
     inside.links.close();
     inside.flush();
+  }
+
+  get #service(): string {
+    return this.#order?.service ?? "";
   }
 
   #loaded(): Inside {
