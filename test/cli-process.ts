@@ -17,6 +17,8 @@ export interface CommandResult {
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** A command that runs the command line: `["unshare", "--pid"]`. */
+  readonly under?: readonly string[];
 }
 
 /** A command line that runs: the built one, in a process of its own. */
@@ -27,9 +29,10 @@ export class CommandProcess implements Disposable {
   #stderr = "";
   #watchers: (() => void)[] = [];
 
-  constructor(args: readonly string[], { env = {}, cwd = fixtures }: CommandOptions = {}) {
+  constructor(args: readonly string[], { env = {}, cwd = fixtures, under = [] }: CommandOptions = {}) {
     const { NODE_TEST_CONTEXT: _, FORCE_COLOR: __, NO_COLOR: ___, ...own } = process.env;
-    this.child = spawn(process.execPath, [command, ...args], { cwd, env: { ...own, ...env } });
+    const [file, ...all] = [...under, process.execPath, command, ...args] as [string, ...string[]];
+    this.child = spawn(file, all, { cwd, env: { ...own, ...env } });
     this.child.stdout?.on("data", (chunk: Buffer) => {
       this.#stdout += chunk;
       this.#look();

@@ -21,17 +21,6 @@ export class Gate extends Service() {
   });
   echo = api(text, (value) => value);
   fail = api(text, (value) => failDeepInside(value));
-  /** Answers when its process gets SIGUSR2: what a test holds in flight while nothing else can be called. */
-  waitForSignal = api({ output: z.string() }, async () => {
-    const released = new Promise((resolve) => process.once("SIGUSR2", resolve));
-    console.error(`waiting in ${process.pid}`);
-    await released;
-    return "held to the end";
-  });
-
-  override stop() {
-    console.error("stop of Gate");
-  }
 }
 
 interface PromiseWithName {
@@ -105,11 +94,6 @@ export class Model extends Service({
   );
   // Returned without a wait for it, so that this function is on no stack when the call fails.
   fail = api(text, (value) => this.gate.fail(value));
-  waitForSignal = api({ output: z.string() }, async () => this.gate.echo(await this.gate.waitForSignal()));
-
-  override stop() {
-    console.error("stop of Model");
-  }
 
   #end(how: keyof typeof endings): Promise<string> {
     endings[how]();
@@ -159,9 +143,4 @@ export class Front extends Service() {
   whoSleeps = api({ output: z.string() }, () => this.sleeper.where());
   holdSleeper = api(text, (name) => this.sleeper.hold(name));
   loop = api({ output: z.string() }, () => this.sleeper.loop());
-  waitForSignal = api({ output: z.string() }, () => this.model.waitForSignal());
-
-  override stop() {
-    console.error("stop of Front");
-  }
 }

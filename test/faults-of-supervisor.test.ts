@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { RunningApp } from "./faults/running-app.js";
+
+// What becomes of an app, and of every process it has started, when its supervisor gets a signal.
+
+const folder = mkdtempSync(join(tmpdir(), "ekiben-signals-"));
+// What is in it must be guarded by itself.
+chmodSync(folder, 0o755);
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const serveIn = (place: string) => new RunningApp("chain.mjs:First", [], { env: { TMPDIR: place } });
+const socketFolders = () => readdirSync(folder).filter((name) => name.startsWith("ekiben-"));
+
+/** Processes that an app has started, those of its replicas included. Linux only: elsewhere none is found. */
+function listChildren(pid: number): number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  if (!existsSync(path)) return [];
+  const own = readFileSync(path, "utf8").split(" ").filter(Boolean).map(Number);
+  return own.flatMap((child) => [child, ...listChildren(child)]);
+}
+
+/** Whether a process runs; one that has ended and waits to be reaped by somebody does not. */
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return process.platform !== "linux" || !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** A command that runs another as process 1 of a namespace of its own, as a container does; `undefined` where none may. */
+function findUnshare(): string[] | undefined {
+  const namespace = ["--pid", "--fork", "--mount-proc", "--kill-child"];
+  const commands = [
+    ["unshare", "--user", "--map-root-user", ...namespace],
+    ["unshare", ...namespace],
+  ];
+  return commands.find(([file, ...args]) => spawnSync(file as string, [...args, "true"]).status === 0);
+}
+
+const unshare = findUnshare();
+
+describe("the supervisor of an app", () => {
+  it("answers what was accepted before SIGTERM, through two hops, stops callers before callees, and leaves nothing", async () => {
+    using app = serveIn(folder);
+    const held = app.call("hold");
+    const [, pid] = await app.command.until(/holding in (\d+)/);
+    const children = listChildren(app.command.child.pid as number);
+    const since = app.command.printed;
+    app.command.child.kill("SIGTERM");
+    await app.command.until(/draining: 1 request in flight/);
+    process.kill(Number(pid), "SIGUSR2");
+    const { status, body } = await held;
+    assert.deepEqual([status, body], [200, "held to the end"]);
+    const ended = await app.command.ended;
+    assert.equal(ended.status, 0);
+    const stops = ended.stderr.slice(since.stderr.length).match(/stop of \w+/g);
+    assert.deepEqual(stops, ["stop of First", "stop of Middle", "stop of Last"]);
+    assert.match(ended.stderr, /stopped after [\d.]+ m?s\n$/);
+    assert.doesNotMatch(ended.stdout, /"level":[45]0/, "an end that was asked for is no fault");
+    assert.deepEqual([children.filter(isRunning), socketFolders()], [[], []]);
+  });
+
+  it("ends at a second Ctrl-C at once, and every replica with it", async () => {
+    using app = serveIn(folder);
+    const held = app.call("hold").catch(() => "cut off");
+    await app.command.until(/holding in (\d+)/);
+    const children = listChildren(app.command.child.pid as number);
+    app.command.child.kill("SIGINT");
+    await app.command.until(/draining: 1 request in flight/);
+    app.command.child.kill("SIGTERM");
+    assert.equal((await app.command.ended).status, 143);
+    assert.equal(await held, "cut off");
+    assert.deepEqual([children.filter(isRunning), socketFolders()], [[], []]);
+  });
+
+  it("takes every replica with it when it is killed, and nothing of the app is left", async () => {
+    using app = serveIn(folder);
+    const { body: pids } = await app.call("where");
+    assert.equal(socketFolders().length, 1);
+    app.command.child.kill("SIGKILL");
+    // Its output ends when the last process that has inherited it has ended.
+    await app.command.ended;
+    assert.deepEqual([pids.length, pids.filter(isRunning), socketFolders()], [3, [], []]);
+  });
+});
+
+describe("another user of the machine", {
+  skip: process.getuid?.() !== 0 && "only root may become another user",
+}, () => {
+  const nobody = 65_534;
+  const script = `
+    const socket = require("node:net").connect(process.argv[1]);
+    socket.on("connect", () => console.log("connected") ?? process.exit());
+    socket.on("error", ({ code }) => console.log(code) ?? process.exit());
+  `;
+  const connectAs = (uid: number, address: string) =>
+    spawnSync(process.execPath, ["-e", script, address], { uid, gid: uid, encoding: "utf8" }).stdout.trim();
+
+  it("can't enter the folder of an app, nor call its replicas", async () => {
+    using app = serveIn(folder);
+    assert.equal((await app.call("where")).status, 200);
+    const sockets = join(folder, socketFolders()[0] as string);
+    assert.equal(statSync(sockets).mode & 0o777, 0o700);
+    const [address = ""] = readdirSync(sockets).map((name) => join(sockets, name));
+    assert.ok(statSync(address).isSocket());
+    assert.deepEqual([connectAs(0, address), connectAs(nobody, address)], ["connected", "EACCES"]);
+    assert.equal(await app.end(), 0);
+  });
+});
+
+describe("the supervisor as process 1 of a container", {
+  skip: unshare === undefined && "no namespace may be made here",
+}, () => {
+  const serveAsFirst = async () => {
+    const app = new RunningApp("chain.mjs:First", [], { ...(unshare && { under: unshare }) });
+    await app.call("where");
+    const [supervisor] = listChildren(app.command.child.pid as number) as [number];
+    return { app, supervisor };
+  };
+
+  it("replaces and reaps a replica that is killed, is not troubled by orphans, drains on SIGTERM and exits with 0", async () => {
+    const { app, supervisor } = await serveAsFirst();
+    using _ = app;
+    assert.match(readFileSync(`/proc/${supervisor}/status`, "utf8"), /^NSpid:.*\s1$/m);
+    assert.equal((await app.call("crash")).body.id, "replica_lost");
+    await app.command.until(/"msg":"Last#0 was ended by SIGKILL; it is started again"/);
+    await app.command.until(/"msg":"Last#0 is back"/);
+    assert.deepEqual(
+      listChildren(supervisor).filter((pid) => !isRunning(pid)),
+      [],
+    );
+    for (let i = 0; i < 3; i++) assert.equal((await app.call("orphan")).status, 200);
+    assert.equal((await app.get("/readyz")).status, 200);
+
+    const held = app.call("hold");
+    const [, inside] = await app.command.until(/holding in (\d+)/);
+    process.kill(supervisor, "SIGTERM");
+    await app.command.until(/draining: 1 request in flight/);
+    const outside = listChildren(supervisor).find((pid) =>
+      new RegExp(`^NSpid:.*\\s${inside}$`, "m").test(readFileSync(`/proc/${pid}/status`, "utf8")),
+    );
+    process.kill(outside as number, "SIGUSR2");
+    assert.deepEqual(await held, { status: 200, body: "held to the end" });
+    const { status, stderr } = await app.command.ended;
+    assert.deepEqual([status, stderr.match(/stop of \w+/g)], [0, ["stop of First", "stop of Middle", "stop of Last"]]);
+  });
+});
