@@ -225,6 +225,7 @@ export class ReplicaSeat {
       // Where the old one has ended by itself, its restart has taken the new one over.
       if (this.#life === old) {
         this.#becomeReady(life);
+        log.info({ replica: this.id }, `${this.id} was replaced; the old one answers what it has, and ends`);
         await this.#note(this.#retire(old));
       }
     } catch (error) {
