@@ -7,13 +7,17 @@ import { runCommand } from "./cli-process.js";
 import { RunningApp } from "./faults/running-app.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-faults-"));
-const markers = { WEIGHTS_ARE_LOST: join(folder, "lost"), NOBODY_SAYS: join(folder, "silent") };
+const markers = {
+  LOADS_LONG: join(folder, "long"),
+  WEIGHTS_ARE_LOST: join(folder, "lost"),
+  NOBODY_SAYS: join(folder, "silent"),
+};
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("a service that fails while the app runs", () => {
   let app: RunningApp;
   before(async () => {
-    app = new RunningApp("shop.ts:Shop", [], { env: markers });
+    app = new RunningApp("shop.mjs:Shop", ["--hold-ms", "60000"], { env: markers });
     await app.call("whereSilent");
   });
   after(async () => {
@@ -31,6 +35,21 @@ describe("a service that fails while the app runs", () => {
         })),
       },
     });
+  });
+
+  it("is said to be starting while another replica loads; calls that come meanwhile wait for it", async () => {
+    const { body: pid } = await app.call("whereSilent");
+    writeFileSync(markers.LOADS_LONG, "");
+    process.kill(pid, "SIGKILL");
+    const [, next] = await app.command.until(/loading in (\d+)/);
+    const { status, body } = await app.get("/readyz");
+    assert.deepEqual([status, body.status], [503, "not ready"]);
+    assert.equal((await app.readiness("Silent")).detail, "0 of 1 replicas are ready; Silent#0 is starting");
+    const waiting = app.call("whereSilent");
+    assert.equal((await app.call("whereFragile")).status, 200);
+    process.kill(Number(next), "SIGUSR2");
+    assert.deepEqual(await waiting, { status: 200, body: Number(next) });
+    assert.equal((await app.get("/readyz")).status, 200);
   });
 
   it("is given up when its start() fails again and again: its callers and /readyz are told why, the rest goes on", async () => {
@@ -57,7 +76,7 @@ describe("a service that fails while the app runs", () => {
       { status: 503, code: "unavailable", id: "service_failed", service: "Fragile" },
     );
     assert.equal(error, `service Fragile was given up after 3 short lives in a row: ${gone}`);
-    for (const line of lines.slice(1)) assert.match(line["err"].stack, /at loadWeights .*shop\.ts:\d+/);
+    for (const line of lines.slice(1)) assert.match(line["err"].stack, /at loadWeights .*shop\.mjs:\d+/);
     assert.equal((await app.call("whereSilent")).status, 200);
     const readyz = await app.get("/readyz");
     assert.deepEqual([readyz.status, readyz.body.status], [503, "not ready"]);
@@ -83,14 +102,21 @@ describe("a service that fails at the start of the app", () => {
   for (const placement of ["process", "thread"]) {
     it(`ends the app with its hook, message and cause, in placement ${placement}`, async () => {
       writeFileSync(markers.WEIGHTS_ARE_LOST, "");
-      const args = ["serve", join(import.meta.dirname, "faults/shop.ts:Shop"), "--port", "0", "--placement", placement];
+      const args = [
+        "serve",
+        join(import.meta.dirname, "faults/shop.mjs:Shop"),
+        "--port",
+        "0",
+        "--placement",
+        placement,
+      ];
       const { status, stderr } = await runCommand(args, { env: markers });
       assert.equal(status, 1);
       assert.match(
         stderr,
         /✗ Fragile {2}failed in start\(\) after [\d.]+ m?s\n {4}start\(\) threw: weights\.onnx is gone; caused by: the disk is not mounted\n/,
       );
-      assert.match(stderr, /at loadWeights \(.*shop\.ts:\d+:\d+\)/);
+      assert.match(stderr, /at loadWeights \(.*shop\.mjs:\d+:\d+\)/);
       assert.match(stderr, /nothing was left running\n$/);
     });
   }

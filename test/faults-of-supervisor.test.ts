@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { RunningApp } from "./faults/running-app.js";
 
 // What becomes of an app, and of every process it has started, when its supervisor gets a signal.
@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), "ekiben-signals-"));
 chmodSync(folder, 0o755);
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const serveIn = (place: string) => new RunningApp("chain.mjs:First", [], { env: { TMPDIR: place } });
+const serveIn = (place: string, env = {}) => new RunningApp("chain.mjs:First", [], { env: { TMPDIR: place, ...env } });
 const socketFolders = () => readdirSync(folder).filter((name) => name.startsWith("ekiben-"));
 
 /** Processes that an app has started, those of its replicas included. Linux only: elsewhere none is found. */
@@ -45,6 +45,19 @@ function findUnshare(): string[] | undefined {
 }
 
 const unshare = findUnshare();
+
+/** The numeric id that everywhere belongs to a user without rights. */
+const nobody = 65_534;
+
+/** What comes of a connection that a user attempts: `"connected"`, or the code of the error. */
+function connectAs(uid: number, address: string): string {
+  const script = `
+    const socket = require("node:net").connect(process.argv[1]);
+    socket.on("connect", () => console.log("connected") ?? process.exit());
+    socket.on("error", ({ code }) => console.log(code) ?? process.exit());
+  `;
+  return spawnSync(process.execPath, ["-e", script, address], { uid, gid: uid, encoding: "utf8" }).stdout.trim();
+}
 
 describe("the supervisor of an app", () => {
   it("answers what was accepted before SIGTERM, through two hops, stops callers before callees, and leaves nothing", async () => {
@@ -80,38 +93,63 @@ describe("the supervisor of an app", () => {
     assert.deepEqual([children.filter(isRunning), socketFolders()], [[], []]);
   });
 
-  it("takes every replica with it when it is killed, and nothing of the app is left", async () => {
-    using app = serveIn(folder);
+  it("ends at a signal that comes before it is ready, and every replica that was loading with it", async () => {
+    using app = serveIn(folder, { AT_START: "wait" });
+    await app.command.until(/starting in \d+/);
+    const children = listChildren(app.command.child.pid as number);
+    app.command.child.kill("SIGTERM");
+    const { status, stderr } = await app.command.ended;
+    assert.equal(status, 143);
+    assert.match(stderr, /ended before the server was ready/);
+    assert.deepEqual([children.filter(isRunning), socketFolders()], [[], []]);
+  });
+
+  it("ends with 1 when a replica ends while it starts, says how, and leaves nothing", async () => {
+    using app = serveIn(folder, { AT_START: "exit" });
+    const { status, stderr } = await app.command.ended;
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /✗ Last {2}failed in start\(\) .*\n +replica Last#0 ended before it was ready: ended with exit code 7/,
+    );
+    assert.match(stderr, /nothing was left running\n$/);
+    assert.deepEqual(socketFolders(), []);
+  });
+});
+
+describe("an app that runs", () => {
+  let app: RunningApp;
+  before(async () => {
+    app = serveIn(folder);
+    await app.call("where");
+  });
+  after(() => app[Symbol.dispose]());
+
+  const isRoot = process.getuid?.() === 0;
+  it("can't be entered nor called by another user", { skip: !isRoot && "only root may become another user" }, () => {
+    const sockets = join(folder, socketFolders()[0] as string);
+    assert.equal(statSync(sockets).mode & 0o777, 0o700);
+    const [address = ""] = readdirSync(sockets).map((name) => join(sockets, name));
+    assert.ok(statSync(address).isSocket());
+    assert.deepEqual([connectAs(0, address), connectAs(nobody, address)], ["connected", "EACCES"]);
+  });
+
+  it("keeps its port while an entry replica is replaced: a new connection waits for the next one", async () => {
+    const [pid] = (await app.call("where")).body;
+    process.kill(pid, "SIGKILL");
+    await app.command.until(/"msg":"First#0 was ended by SIGKILL; it is started again"/);
+    const { status, body } = await app.call("where");
+    assert.equal(status, 200);
+    assert.notEqual(body[0], pid);
+  });
+
+  it("loses every replica when its supervisor is killed, and nothing of it is left", async () => {
     const { body: pids } = await app.call("where");
     assert.equal(socketFolders().length, 1);
     app.command.child.kill("SIGKILL");
     // Its output ends when the last process that has inherited it has ended.
     await app.command.ended;
     assert.deepEqual([pids.length, pids.filter(isRunning), socketFolders()], [3, [], []]);
-  });
-});
-
-describe("another user of the machine", {
-  skip: process.getuid?.() !== 0 && "only root may become another user",
-}, () => {
-  const nobody = 65_534;
-  const script = `
-    const socket = require("node:net").connect(process.argv[1]);
-    socket.on("connect", () => console.log("connected") ?? process.exit());
-    socket.on("error", ({ code }) => console.log(code) ?? process.exit());
-  `;
-  const connectAs = (uid: number, address: string) =>
-    spawnSync(process.execPath, ["-e", script, address], { uid, gid: uid, encoding: "utf8" }).stdout.trim();
-
-  it("can't enter the folder of an app, nor call its replicas", async () => {
-    using app = serveIn(folder);
-    assert.equal((await app.call("where")).status, 200);
-    const sockets = join(folder, socketFolders()[0] as string);
-    assert.equal(statSync(sockets).mode & 0o777, 0o700);
-    const [address = ""] = readdirSync(sockets).map((name) => join(sockets, name));
-    assert.ok(statSync(address).isSocket());
-    assert.deepEqual([connectAs(0, address), connectAs(nobody, address)], ["connected", "EACCES"]);
-    assert.equal(await app.end(), 0);
   });
 });
 

@@ -25,19 +25,19 @@ const endings: Readonly<Record<"process" | "thread", readonly Ending[]>> = {
     {
       how: "timer",
       says: "ended with exit code 1",
-      shows: /Error: thrown in a timer\n +at .*services\.ts/,
+      shows: /Error: thrown in a timer\n +at .*services\.mjs/,
     },
     {
       how: "rejection",
       says: "ended with exit code 1",
-      shows: /Error: rejected, and nobody looks\n +at .*services\.ts/,
+      shows: /Error: rejected, and nobody looks\n +at .*services\.mjs/,
     },
   ],
   thread: [
     { how: "exit", says: "ended with exit code 3" },
     { how: "heap", says: "threw: Worker terminated due to reaching memory limit: JS heap out of memory" },
-    { how: "timer", says: "threw: thrown in a timer", shows: /Error: thrown in a timer\n +at .*services\.ts/ },
-    { how: "rejection", says: "threw: rejected, and nobody looks", shows: /Error: rejected.*\n +at .*services\.ts/ },
+    { how: "timer", says: "threw: thrown in a timer", shows: /Error: thrown in a timer\n +at .*services\.mjs/ },
+    { how: "rejection", says: "threw: rejected, and nobody looks", shows: /Error: rejected.*\n +at .*services\.mjs/ },
     { how: "null", says: "threw: an object was thrown: null" },
   ],
 };
@@ -48,144 +48,147 @@ const lost = (body: Answer["body"]) => {
   return { code, id, service, api };
 };
 
-for (const placement of ["process", "thread"] as const) {
-  describe(`a replica in a ${placement} of its own`, () => {
-    let app: RunningApp;
-    let folder: string;
-    let names = 0;
+// Both at once, since each waits for some seconds until a replica that is stuck is killed.
+describe("a replica", { concurrency: 2 }, () => {
+  for (const placement of ["process", "thread"] as const) {
+    describe(`in a ${placement} of its own`, { concurrency: 1 }, () => {
+      let app: RunningApp;
+      let folder: string;
+      let names = 0;
 
-    before(async () => {
-      folder = mkdtempSync(join(tmpdir(), "ekiben-faults-"));
-      app = new RunningApp("services.ts:Front", ["--placement", placement]);
-      await app.call("echo", "up");
-    });
-    after(async () => {
-      await app.end();
-      app[Symbol.dispose]();
-      rmSync(folder, { recursive: true, force: true });
-    });
+      before(async () => {
+        folder = mkdtempSync(join(tmpdir(), "ekiben-faults-"));
+        app = new RunningApp("services.mjs:Front", ["--placement", placement]);
+        await app.call("echo", "up");
+      });
+      after(async () => {
+        await app.end();
+        app[Symbol.dispose]();
+        rmSync(folder, { recursive: true, force: true });
+      });
 
-    /** Calls until both replicas of a service have answered: the entry has a link to each. */
-    const findBoth = async (api: string) => {
-      const found = new Set<string>();
-      for (let i = 0; i < 10_000 && found.size < 2; i++) {
-        const { body } = await app.call(api);
-        found.add(body.replica ?? body);
+      /** Calls until both replicas of a service have answered: the entry has a link to each. */
+      const findBoth = async (api: string) => {
+        const found = new Set<string>();
+        for (let i = 0; i < 10_000 && found.size < 2; i++) {
+          const { body } = await app.call(api);
+          found.add(body.replica ?? body);
+        }
+        assert.equal(found.size, 2);
+      };
+
+      /** A call that is held on each of the two replicas. */
+      const holdBoth = async (api: string) => {
+        const held: { readonly name: string; readonly answer: Promise<Answer> }[] = [];
+        for (let i = 0; i < 2; i++) {
+          const name = `held ${++names}`;
+          held.push({ name, answer: app.call(api, name) });
+          await app.call("reached", name);
+        }
+        return held;
+      };
+
+      for (const { how, says, shows } of endings[placement]) {
+        it(`that ends by ${how} takes only its own calls with it, is named in the log, and is followed by another`, async () => {
+          const since = app.command.printed;
+          await findBoth("where");
+          const held = await holdBoth("hold");
+          const { status, body } = await app.call("end", how);
+          assert.deepEqual([status, lost(body)], [503, { ...lostCall, service: "Model", api: "end" }]);
+          const [, ended] = await app.command.until(
+            new RegExp(`"msg":"(Model#\\d) ${says}; it is started again"`),
+            since,
+          );
+          assert.equal((await app.call("echo", "meanwhile")).body, "meanwhile");
+          const { replica } = (await app.call("where")).body;
+          assert.match(replica, /^Model#[01]$/);
+          for (const { name } of held) await app.call("open", name);
+          const answers = await Promise.all(held.map(({ answer }) => answer));
+          const failures = answers.filter((answer) => answer.status !== 200);
+          assert.deepEqual(
+            failures.map((answer) => lost(answer.body)),
+            [{ ...lostCall, service: "Model", api: "hold" }],
+          );
+          const survivor = answers.find((answer) => answer.status === 200)?.body;
+          assert.deepEqual([survivor, ended].sort(), ["Model#0", "Model#1"]);
+          await app.command.until(new RegExp(`"msg":"${ended} is back"`), since);
+          if (shows !== undefined) await app.command.until(shows, since);
+          assert.equal((await app.readiness("Model")).readyReplicas, 2);
+        });
       }
-      assert.equal(found.size, 2);
-    };
 
-    /** A call that is held on each of the two replicas. */
-    const holdBoth = async (api: string) => {
-      const held: { readonly name: string; readonly answer: Promise<Answer> }[] = [];
-      for (let i = 0; i < 2; i++) {
-        const name = `held ${++names}`;
-        held.push({ name, answer: app.call(api, name) });
-        await app.call("reached", name);
-      }
-      return held;
-    };
-
-    for (const { how, says, shows } of endings[placement]) {
-      it(`that ends by ${how} takes only its own calls with it, is named in the log, and is followed by another`, async () => {
+      it("that is lost with a call of an idempotent api costs its caller nothing: another replica answers", async () => {
         const since = app.command.printed;
         await findBoth("where");
-        const held = await holdBoth("hold");
-        const { status, body } = await app.call("end", how);
-        assert.deepEqual([status, lost(body)], [503, { ...lostCall, service: "Model", api: "end" }]);
+        const { status, body } = await app.call("endOnce", { how: "exit", marker: join(folder, "ended once") });
         const [, ended] = await app.command.until(
-          new RegExp(`"msg":"(Model#\\d) ${says}; it is started again"`),
+          /"msg":"(Model#\d) ended with exit code 3; it is started again"/,
           since,
         );
+        assert.deepEqual([status, body], [200, ended === "Model#0" ? "Model#1" : "Model#0"]);
+      });
+
+      it("that is stuck in a loop gets no new calls, is killed, and is followed by another; the rest goes on", async () => {
+        const since = app.command.printed;
+        await findBoth("whoSleeps");
+        const held = await holdBoth("holdSleeper");
+        const looping = app.call("loop");
+        const [, stuck] = await app.command.until(
+          /"replica":"(Sleeper#\d)","outAfterMs":1000,"msg":"the replica does not answer and gets no new calls"/,
+          since,
+        );
+        const other = stuck === "Sleeper#0" ? "Sleeper#1" : "Sleeper#0";
+        for (let i = 0; i < 4; i++) assert.equal((await app.call("whoSleeps")).body, other);
         assert.equal((await app.call("echo", "meanwhile")).body, "meanwhile");
-        const { replica } = (await app.call("where")).body;
-        assert.match(replica, /^Model#[01]$/);
+        const { isReady, detail } = await app.readiness("Sleeper");
+        assert.deepEqual(
+          [isReady, detail],
+          [true, `1 of 2 replicas are ready; ${stuck} does not answer, its event loop is busy`],
+        );
+        const killed = `"msg":"${stuck} did not answer for 4000 ms and was killed; it is started again"`;
+        await app.command.until(new RegExp(killed), since);
+        const { status, body } = await looping;
+        assert.deepEqual([status, lost(body)], [503, { ...lostCall, service: "Sleeper", api: "loop" }]);
         for (const { name } of held) await app.call("open", name);
         const answers = await Promise.all(held.map(({ answer }) => answer));
-        const failures = answers.filter((answer) => answer.status !== 200);
-        assert.deepEqual(
-          failures.map((answer) => lost(answer.body)),
-          [{ ...lostCall, service: "Model", api: "hold" }],
-        );
-        const survivor = answers.find((answer) => answer.status === 200)?.body;
-        assert.deepEqual([survivor, ended].sort(), ["Model#0", "Model#1"]);
-        await app.command.until(new RegExp(`"msg":"${ended} is back"`), since);
-        if (shows !== undefined) await app.command.until(shows, since);
-        assert.equal((await app.readiness("Model")).readyReplicas, 2);
+        const statuses = answers.map((answer) => answer.status).sort();
+        assert.deepEqual([statuses, answers.find((answer) => answer.status === 200)?.body], [[200, 503], other]);
+        await app.command.until(new RegExp(`"msg":"${stuck} is back"`), since);
+        await findBoth("whoSleeps");
       });
-    }
 
-    it("that is lost with a call of an idempotent api costs its caller nothing: another replica answers", async () => {
-      const since = app.command.printed;
-      await findBoth("where");
-      const { status, body } = await app.call("endOnce", { how: "exit", marker: join(folder, "ended once") });
-      const [, ended] = await app.command.until(
-        /"msg":"(Model#\d) ended with exit code 3; it is started again"/,
-        since,
-      );
-      assert.deepEqual([status, body], [200, ended === "Model#0" ? "Model#1" : "Model#0"]);
+      it("that meets an error nobody foresaw, two hops down, has the stacks of callee and callers in the log", async () => {
+        const since = app.command.printed;
+        const { status, body } = await app.call("fail", "page 7");
+        const { incident } = body;
+        assert.deepEqual(
+          { status, error: body.error, code: body.code, id: body.id, service: body.service, api: body.api },
+          {
+            status: 500,
+            error: `internal error; incident ${incident}`,
+            code: "internal",
+            id: "unhandled_error",
+            service: "Gate",
+            api: "fail",
+          },
+        );
+        await app.command.until(new RegExp(`"incident":"${incident}","msg":"Front\\.fail failed`), since);
+        const lines = app.log.filter((line) => line["incident"] === incident);
+        const line = (service: string) => lines.find((own) => own["service"] === service);
+        assert.equal(line("Gate")?.["msg"], "Gate.fail threw: no weights for page 7");
+        assert.match(
+          line("Gate")?.["err"].stack,
+          /^TypeError: no weights for page 7\n +at failDeepInside .*services\.mjs:\d+/,
+        );
+        assert.equal(line("Model")?.["msg"], "Model.fail failed with what Gate.fail threw");
+        const stack: string = line("Front")?.["err"].stack;
+        assert.match(
+          stack,
+          /failDeepInside .*services\.mjs(.|\n)*-- called by Model\.fail --\n +-- called by Front\.fail --\n +at .*services\.mjs/,
+        );
+        assert.equal(new Set(lines.map((own) => own["requestId"])).size, 1);
+        assert.equal(new Set(lines.map((own) => own["replica"])).size, 3);
+      });
     });
-
-    it("that is stuck in a loop gets no new calls, is killed, and is followed by another; the rest goes on", async () => {
-      const since = app.command.printed;
-      await findBoth("whoSleeps");
-      const held = await holdBoth("holdSleeper");
-      const looping = app.call("loop");
-      const [, stuck] = await app.command.until(
-        /"replica":"(Sleeper#\d)","outAfterMs":300,"msg":"the replica does not answer and gets no new calls"/,
-        since,
-      );
-      const other = stuck === "Sleeper#0" ? "Sleeper#1" : "Sleeper#0";
-      for (let i = 0; i < 4; i++) assert.equal((await app.call("whoSleeps")).body, other);
-      assert.equal((await app.call("echo", "meanwhile")).body, "meanwhile");
-      const { isReady, detail } = await app.readiness("Sleeper");
-      assert.deepEqual(
-        [isReady, detail],
-        [true, `1 of 2 replicas are ready; ${stuck} does not answer, its event loop is busy`],
-      );
-      const killed = `"msg":"${stuck} did not answer for 3000 ms and was killed; it is started again"`;
-      await app.command.until(new RegExp(killed), since);
-      const { status, body } = await looping;
-      assert.deepEqual([status, lost(body)], [503, { ...lostCall, service: "Sleeper", api: "loop" }]);
-      for (const { name } of held) await app.call("open", name);
-      const answers = await Promise.all(held.map(({ answer }) => answer));
-      const statuses = answers.map((answer) => answer.status).sort();
-      assert.deepEqual([statuses, answers.find((answer) => answer.status === 200)?.body], [[200, 503], other]);
-      await app.command.until(new RegExp(`"msg":"${stuck} is back"`), since);
-      await findBoth("whoSleeps");
-    });
-
-    it("that meets an error nobody foresaw, two hops down, has the stacks of callee and callers in the log", async () => {
-      const since = app.command.printed;
-      const { status, body } = await app.call("fail", "page 7");
-      const { incident } = body;
-      assert.deepEqual(
-        { status, error: body.error, code: body.code, id: body.id, service: body.service, api: body.api },
-        {
-          status: 500,
-          error: `internal error; incident ${incident}`,
-          code: "internal",
-          id: "unhandled_error",
-          service: "Gate",
-          api: "fail",
-        },
-      );
-      await app.command.until(new RegExp(`"incident":"${incident}","msg":"Front\\.fail failed`), since);
-      const lines = app.log.filter((line) => line["incident"] === incident);
-      const line = (service: string) => lines.find((own) => own["service"] === service);
-      assert.equal(line("Gate")?.["msg"], "Gate.fail threw: no weights for page 7");
-      assert.match(
-        line("Gate")?.["err"].stack,
-        /^TypeError: no weights for page 7\n +at failDeepInside .*services\.ts:\d+/,
-      );
-      assert.equal(line("Model")?.["msg"], "Model.fail failed with what Gate.fail threw");
-      const stack: string = line("Front")?.["err"].stack;
-      assert.match(
-        stack,
-        /failDeepInside .*services\.ts(.|\n)*-- called by Model\.fail --\n +-- called by Front\.fail --\n +at .*services\.ts/,
-      );
-      assert.equal(new Set(lines.map((own) => own["requestId"])).size, 1);
-      assert.equal(new Set(lines.map((own) => own["replica"])).size, 3);
-    });
-  });
-}
+  }
+});

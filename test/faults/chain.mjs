@@ -7,6 +7,13 @@ const output = z.any();
 const where = { output };
 
 export class Last extends Service() {
+  start() {
+    const { AT_START } = process.env;
+    if (AT_START === "exit") process.exit(7);
+    if (AT_START !== "wait") return undefined;
+    console.error(`starting in ${process.pid}`);
+    return new Promise((resolve) => setTimeout(resolve, 1e6));
+  }
   where = api(where, () => process.pid);
   /** Answers when its process gets SIGUSR2: what a test holds in flight while nothing else can be called. */
   hold = api({ output }, async () => {

@@ -3,26 +3,32 @@ import { existsSync } from "node:fs";
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 
-const isAsked = (variable: string) => existsSync(process.env[variable] ?? "");
+const isAsked = (variable) => existsSync(process.env[variable] ?? "");
 const answer = { output: z.number() };
 
-function loadWeights(): void {
+function loadWeights() {
   if (isAsked("WEIGHTS_ARE_LOST"))
     throw new Error("weights.onnx is gone", { cause: new Error("the disk is not mounted") });
 }
 
 /** Its next start fails. */
 export class Fragile extends Service({ restart: { backoffMs: 20, giveUpAfter: 3 } }) {
-  override start() {
+  start() {
     loadWeights();
   }
   where = api(answer, () => process.pid);
 }
 
-/** Never says whether it is ready. */
+/** Loads until its process gets SIGUSR2, and never says whether it is ready. */
 export class Silent extends Service() {
-  override async ready() {
-    return isAsked("NOBODY_SAYS") ? new Promise<boolean>(() => {}) : true;
+  async start() {
+    if (!isAsked("LOADS_LONG")) return;
+    const loaded = new Promise((resolve) => process.once("SIGUSR2", resolve));
+    console.error(`loading in ${process.pid}`);
+    await loaded;
+  }
+  async ready() {
+    return isAsked("NOBODY_SAYS") ? new Promise(() => {}) : true;
   }
   where = api(answer, () => process.pid);
 }
