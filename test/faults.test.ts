@@ -35,7 +35,7 @@ const endings: Readonly<Record<"process" | "thread", readonly Ending[]>> = {
   ],
   thread: [
     { how: "exit", says: "ended with exit code 3" },
-    { how: "heap", says: "threw: Worker terminated due to reaching memory limit: JS heap out of memory" },
+    { how: "a heap that grows", says: "threw: Worker terminated due to reaching memory limit: JS heap out of memory" },
     { how: "timer", says: "threw: thrown in a timer", shows: /Error: thrown in a timer\n +at .*services\.mjs/ },
     { how: "rejection", says: "threw: rejected, and nobody looks", shows: /Error: rejected.*\n +at .*services\.mjs/ },
     { how: "null", says: "threw: an object was thrown: null" },

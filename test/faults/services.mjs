@@ -46,6 +46,15 @@ const endings = {
     const kept = [];
     for (;;) kept.push(new Array(10_000).fill(kept.length + 0.5));
   },
+  // In one go, V8 may allocate too much to end a thread in time, and aborts the process (nodejs/node#47224).
+  "a heap that grows": () => {
+    const kept = [];
+    const grow = () => {
+      for (let i = 0; i < 1_000; i++) kept.push({ number: i, list: [1, 2, 3] });
+      setImmediate(grow);
+    };
+    grow();
+  },
   timer: () => void setTimeout(throwLater, 1, new Error("thrown in a timer")),
   null: () => void setTimeout(throwLater, 1, null),
   rejection: () => void Promise.reject(new Error("rejected, and nobody looks")),
