@@ -10,12 +10,14 @@ const minCountedBytes = 64 * 1024;
 /**
  * After so many bytes of large buffers the young generation is collected.
  *
- * V8 knows the memory behind buffers only as a sum, and at 64 MiB of it collects the whole heap: with tensors of 600 kB after
- * every hundred calls, for 5 to 10 ms. Nearly all of them are dead by then and were never old, so collecting the young
- * objects alone gives the same memory back in well under 1 ms. Measured on 600 kB each way: 1.6 times the calls a second
- * between processes and 2.3 times between threads, with a fifth of the p99.
+ * V8 knows the memory behind buffers only as a sum, and begins to collect the whole heap when it has grown by some megabytes
+ * more than the heap itself: with tensors of 600 kB after every few dozen calls, for about 10 ms. Nearly all of them are dead
+ * by then and were never old, so collecting the young objects alone gives the same memory back in some 50 us, and the next
+ * tensors lie in memory that is still in the cache. Of 1, 2, 3, 4, 8, 12, 16 and 24 MiB, with other apps in the process: 4 gave
+ * four times the calls a second of 24 with one call at a time, and three times with 16; below it collections cost more than
+ * they give back.
  */
-const collectAfterBytes = 24 * 1024 ** 2;
+const collectAfterBytes = 4 * 1024 ** 2;
 
 let countedBytes = 0;
 let collectYoung: (() => void) | undefined;
