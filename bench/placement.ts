@@ -59,38 +59,21 @@ const bySocket = [names.process, names.socket] as const;
 const byPort = [names.thread, names.port] as const;
 const byMemory = [names.thread, names.shared] as const;
 const ratios = grid.compare(["p50", "perSecond", "cpu"], [bySocket, byPort, byMemory]);
-const verdicts = [
+const targets = [
+  ["small, 16 at once", "perSecond", bySocket, { atLeast: 0.6 }],
+  ["small, 1 at once", "p50", bySocket, { atMost: 1.6 }],
+  ["small, 16 at once", "perSecond", byPort, { atLeast: 0.6 }],
+  ["602 kB, 1 at once", "p50", byMemory, { atMost: 1.5 }],
+  ["602 kB, 1 at once", "p50", bySocket, { atMost: 0.8 }],
+] as const;
+const verdicts = targets.map(([load, figure, pair, bound]) =>
   createVerdict(
-    "small, 16 at once: calls, process to raw socket",
-    grid.ratio("small, 16 at once", "perSecond", bySocket),
-    { atLeast: 0.6 },
+    `${load}: ${callUnits[figure][0]}, ${pair[0]} to ${pair[1]}`,
+    grid.ratio(load, figure, pair),
+    bound,
     "x",
   ),
-  createVerdict(
-    "small, 1 at once: p50, process to raw socket",
-    grid.ratio("small, 1 at once", "p50", bySocket),
-    { atMost: 1.6 },
-    "x",
-  ),
-  createVerdict(
-    "small, 16 at once: calls, thread to raw MessagePort",
-    grid.ratio("small, 16 at once", "perSecond", byPort),
-    { atLeast: 0.6 },
-    "x",
-  ),
-  createVerdict(
-    "602 kB, 1 at once: p50, thread to shared memory",
-    grid.ratio("602 kB, 1 at once", "p50", byMemory),
-    { atMost: 1.5 },
-    "x",
-  ),
-  createVerdict(
-    "602 kB, 1 at once: p50, process to raw socket",
-    grid.ratio("602 kB, 1 at once", "p50", bySocket),
-    { atMost: 0.8 },
-    "x",
-  ),
-];
+);
 report("placement", {
   rows: [...grid.rows, ...ratios.rows],
   tables: [grid.table, ratios.table],
