@@ -49,14 +49,20 @@ const unshare = findUnshare();
 /** The numeric id that everywhere belongs to a user without rights. */
 const nobody = 65_534;
 
-/** What comes of a connection that a user attempts: `"connected"`, or the code of the error. */
+/**
+ * What comes of a connection that a user attempts: `"connected"`, or the code of the error. The process becomes that user by
+ * itself, since Node may lie in a folder that only root can enter.
+ */
 function connectAs(uid: number, address: string): string {
   const script = `
+    process.setgroups([]);
+    process.setgid(${uid});
+    process.setuid(${uid});
     const socket = require("node:net").connect(process.argv[1]);
     socket.on("connect", () => console.log("connected") ?? process.exit());
     socket.on("error", ({ code }) => console.log(code) ?? process.exit());
   `;
-  return spawnSync(process.execPath, ["-e", script, address], { uid, gid: uid, encoding: "utf8" }).stdout.trim();
+  return spawnSync(process.execPath, ["-e", script, address], { encoding: "utf8" }).stdout.trim();
 }
 
 describe("the supervisor of an app", () => {
