@@ -1,0 +1,151 @@
+// Where durable tasks are kept. One interface, two engines: SQLite beside the app, PostgreSQL for several machines.
+//
+// K1  A task that `submit` has answered for survives the end of every process.
+// K2  A task has at most one lease at a time. Whoever holds none, or one that was taken over, changes nothing.
+// K3  A task ends once: `completed`, `failed` and `canceled` are final, and so is what was recorded with them.
+// K4  An attempt counts when it is claimed, so that a task which kills its replica does not run for ever.
+// K5  Times are the store's own, since the clocks of several machines differ.
+
+/** The names that BentoML's clients know. */
+export type TaskStatus = "pending" | "in_progress" | "completed" | "failed" | "canceled";
+
+/** What is known of a task, without its input and result. Times are wall-clock milliseconds. */
+export interface TaskRecord {
+  /** 32 hex digits, made by whoever submits it. */
+  readonly id: string;
+  readonly service: string;
+  readonly api: string;
+  readonly status: TaskStatus;
+  /** How often it was claimed; 0 while nobody has. */
+  readonly attempt: number;
+  readonly createdAt: number;
+  /** Of the newest attempt. */
+  readonly startedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  /** Not claimed before this instant. */
+  readonly notBefore: number;
+  /** 0 to 1, as the author last reported it. */
+  readonly progress: number | undefined;
+  readonly note: string | undefined;
+  /** Why the newest attempt failed, as the wire writes failures. */
+  readonly failure: string | undefined;
+  /** Somebody asked a running task to end; whoever runs it is told when it renews its lease. */
+  readonly isCancelAsked: boolean;
+}
+
+/** A task as it is handed in. */
+export interface NewTask {
+  readonly id: string;
+  readonly service: string;
+  readonly api: string;
+  /** The input as the wire writes values; up to 256 MiB. */
+  readonly input: Uint8Array;
+  /** The context of the request that submitted it, as the wire writes it. */
+  readonly context: string;
+  readonly priority: number;
+}
+
+/** The right to run one attempt of one task. */
+export interface Lease {
+  readonly id: string;
+  /** Unique to the attempt. */
+  readonly token: string;
+}
+
+export interface ClaimedTask {
+  readonly lease: Lease;
+  readonly record: TaskRecord;
+  readonly input: Uint8Array;
+  readonly context: string;
+}
+
+export interface ClaimRequest {
+  readonly service: string;
+  readonly api: string;
+  /** At most so many, at least 1. */
+  readonly limit: number;
+  /** Named in leases, for whoever looks at the store: `"Model#0@host:pid"`. */
+  readonly owner: string;
+  /** A lease that is not renewed for so long is taken over. */
+  readonly leaseMs: number;
+  /** Tasks begun so often are not begun again: a lease of such a task that ran out ends it as `failed` with `lostFailure`. */
+  readonly maxAttempts: number;
+  /** Why a task failed whose last lease ran out, as the wire writes failures. */
+  readonly lostFailure: string;
+}
+
+/** How an attempt ended. */
+export type TaskOutcome =
+  | { readonly status: "completed"; readonly output: Uint8Array }
+  | { readonly status: "failed"; readonly failure: string }
+  | { readonly status: "canceled"; readonly failure: string };
+
+/** What became of a task; its output is only there when it is `completed`. */
+export interface TaskResult {
+  readonly record: TaskRecord;
+  readonly output: Uint8Array | undefined;
+}
+
+/** Which tasks to list, newest first. */
+export interface TaskFilter {
+  readonly service?: string;
+  readonly api?: string;
+  readonly status?: TaskStatus;
+  /** At most so many. */
+  readonly limit: number;
+  /** Only tasks created before the one of this id: the next page. */
+  readonly before?: string;
+}
+
+/** Something happened to tasks of this api; with several machines, news may come late or stand for several changes. */
+export interface TaskNews {
+  /** Absent when the engine can't tell which one changed. */
+  readonly id?: string;
+  readonly service?: string;
+  readonly api?: string;
+}
+
+/**
+ * The store of an app's tasks. Every method may throw `task_store_unavailable` (the store can't be reached or read);
+ * `submit` and `finish` also `task_store_full` when there is no room, and then nothing was changed.
+ */
+export interface TaskStore {
+  /** Writes a task down (K1). A second one of the same id changes nothing and gives the first, so that it may be retried. */
+  submit(task: NewTask): Promise<TaskRecord>;
+  /**
+   * Takes tasks to run: pending ones whose time has come, and running ones whose lease ran out; higher priority first,
+   * then older ones. None when there are none, without waiting.
+   */
+  claim(request: ClaimRequest): Promise<readonly ClaimedTask[]>;
+  /** When the first task of this api that can't be claimed yet can be, in the store's milliseconds from now; `undefined`: there is none. */
+  nextDueMs(service: string, api: string): Promise<number | undefined>;
+  /** Holds on to a task for another `leaseMs`, and writes down progress if any is given. */
+  renew(lease: Lease, leaseMs: number, progress?: { fraction: number; note: string | undefined }): Promise<LeaseState>;
+  /** Records how a task ended (K3). @returns False when the lease is no longer held; nothing is recorded then. */
+  finish(lease: Lease, outcome: TaskOutcome): Promise<boolean>;
+  /**
+   * Gives a task back to be run again.
+   *
+   * @param waitMs  From now on, before it may be claimed.
+   * @param failure Why the attempt failed; `undefined` for one that was given back unfinished and does not count as an attempt.
+   * @returns       False when the lease is no longer held.
+   */
+  giveBack(lease: Lease, waitMs: number, failure: string | undefined): Promise<boolean>;
+  get(id: string): Promise<TaskRecord | undefined>;
+  result(id: string): Promise<TaskResult | undefined>;
+  /** Ends a pending task at once; asks a running one to end; leaves one that has ended as it is. */
+  cancel(id: string, failure: string): Promise<TaskRecord | undefined>;
+  /** Submits a task again, under a new id, with the input of one that has ended. @returns `undefined` for an unknown id; the old record, unchanged, when it has not ended. */
+  retry(id: string, newId: string): Promise<TaskRecord | undefined>;
+  list(filter: TaskFilter): Promise<readonly TaskRecord[]>;
+  /** Tasks of a service that wait and could run now, for the autoscaler; by api. */
+  countWaiting(service: string): Promise<ReadonlyMap<string, number>>;
+  /** Forgets ended tasks older than `ageMs`, inputs and outputs too. @returns How many. */
+  purge(ageMs: number): Promise<number>;
+  /** Hears of changes, its own included. @returns Ends it. */
+  watch(listener: (news: TaskNews) => void): () => void;
+  close(): Promise<void>;
+}
+
+/** What `renew` learns: go on; somebody asked the task to end; somebody else has taken it over. */
+export type LeaseState = "held" | "cancel_asked" | "lost";
