@@ -27,7 +27,7 @@ export interface TaskRecord {
   /** 0 to 1, as the author last reported it. */
   readonly progress: number | undefined;
   readonly note: string | undefined;
-  /** Why the newest attempt failed, as the wire writes failures. */
+  /** Why the newest attempt that ended failed, as the wire writes failures; absent while an attempt runs. */
   readonly failure: string | undefined;
   /** Somebody asked a running task to end; whoever runs it is told when it renews its lease. */
   readonly isCancelAsked: boolean;
@@ -93,7 +93,7 @@ export interface TaskFilter {
   readonly status?: TaskStatus;
   /** At most so many. */
   readonly limit: number;
-  /** Only tasks created before the one of this id: the next page. */
+  /** Only tasks created before the one of this id: the next page. None when there is no such task (any more). */
   readonly before?: string;
 }
 
@@ -106,15 +106,21 @@ export interface TaskNews {
 }
 
 /**
- * The store of an app's tasks. Every method may throw `task_store_unavailable` (the store can't be reached or read);
- * `submit` and `finish` also `task_store_full` when there is no room, and then nothing was changed.
+ * The store of an app's tasks. Every method may throw `task_store_unavailable` (the store can't be reached or read), and
+ * every one that writes `task_store_full` when there is no room: then nothing was changed.
  */
 export interface TaskStore {
-  /** Writes a task down (K1). A second one of the same id changes nothing and gives the first, so that it may be retried. */
+  /**
+   * Writes a task down (K1). A second one of the same id changes nothing and gives the first, so that it may be retried.
+   * The input must not change until the promise settles.
+   */
   submit(task: NewTask): Promise<TaskRecord>;
   /**
    * Takes tasks to run: pending ones whose time has come, and running ones whose lease ran out; higher priority first,
    * then older ones. None when there are none, without waiting.
+   *
+   * A running one whose lease ran out is ended instead where its attempts are used up (`failed`) or somebody asked it to end
+   * (`canceled`). One whose input can't be read is left out, and logged: its lease runs out.
    */
   claim(request: ClaimRequest): Promise<readonly ClaimedTask[]>;
   /** When the first task of this api that can't be claimed yet can be, in the store's milliseconds from now; `undefined`: there is none. */
@@ -124,7 +130,7 @@ export interface TaskStore {
   /** Records how a task ended (K3). @returns False when the lease is no longer held; nothing is recorded then. */
   finish(lease: Lease, outcome: TaskOutcome): Promise<boolean>;
   /**
-   * Gives a task back to be run again.
+   * Gives a task back to be run again; one that somebody asked to end is ended as `canceled` instead.
    *
    * @param waitMs  From now on, before it may be claimed.
    * @param failure Why the attempt failed; `undefined` for one that was given back unfinished and does not count as an attempt.
@@ -133,7 +139,11 @@ export interface TaskStore {
   giveBack(lease: Lease, waitMs: number, failure: string | undefined): Promise<boolean>;
   get(id: string): Promise<TaskRecord | undefined>;
   result(id: string): Promise<TaskResult | undefined>;
-  /** Ends a pending task at once; asks a running one to end; leaves one that has ended as it is. */
+  /**
+   * Ends a pending task at once; asks a running one to end; leaves one that has ended as it is. `undefined`: unknown id.
+   *
+   * @param failure Recorded where the task ends by it, as the wire writes failures.
+   */
   cancel(id: string, failure: string): Promise<TaskRecord | undefined>;
   /** Submits a task again, under a new id, with the input of one that has ended. @returns `undefined` for an unknown id; the old record, unchanged, when it has not ended. */
   retry(id: string, newId: string): Promise<TaskRecord | undefined>;
