@@ -26,7 +26,8 @@ const replaceInfinity = (_: string, value: unknown) => (value === Number.POSITIV
 function formatReport(rows: readonly OptionReport[], { paint }: Output): string {
   const lines = rows.map(({ option, service, api, value, source, where }) => {
     const place = [service, api].filter((part) => part !== undefined).join(".");
-    const text = options.get(option)?.type.format(value) ?? String(value);
+    const type = options.get(option)?.type;
+    const text = type === undefined || type.isSecret === true ? String(value) : type.format(value);
     const isDefault = source === "default";
     return [
       `${place === "" ? "" : `${place}.`}${isDefault ? option : paint("bold", option)}`,

@@ -4,6 +4,7 @@ import { hostFailures } from "./host-failures.js";
 import { httpFailures } from "./http-failures.js";
 import { linkFailures } from "./link-failures.js";
 import { replicaFailures } from "./replica-failures.js";
+import { storeFailures } from "./store-failures.js";
 
 export type { FailureRow, GraphFault, Issue } from "./failure-row.js";
 
@@ -15,6 +16,7 @@ export const failures = {
   ...linkFailures,
   ...httpFailures,
   ...hostFailures,
+  ...storeFailures,
 };
 
 /** The id of a row of the failure table. */

@@ -53,6 +53,16 @@ export interface HttpOptions {
   readonly accessLog?: boolean;
 }
 
+/** Where durable tasks are kept, and how long. */
+export interface TaskStoreOptions {
+  /** `"sqlite"` (default), or the URL of a PostgreSQL database: `postgres://user:password@host/database`. */
+  readonly store?: string;
+  /** Connections of one process to PostgreSQL. Default 4. */
+  readonly maxConnections?: number;
+  /** How long a task that has ended is kept, in milliseconds. Default a week. */
+  readonly retentionMs?: number;
+}
+
 /** Bounds of apis, as an app file gives them: for one api, for a service, or for the whole app. */
 export interface ApiFileOptions {
   readonly timeoutMs?: number;
@@ -90,6 +100,9 @@ export interface AppFile extends ServiceFileOptions {
   readonly logLevel?: "debug" | "info" | "warn" | "error" | "silent";
   /** Ids of the GPUs that replicas may be given. Default `"auto"`: `CUDA_VISIBLE_DEVICES`, or all the machine shows. */
   readonly gpus?: "auto" | readonly number[];
+  /** Folder of what the app keeps. Default `.ekiben` beside the app. */
+  readonly data?: string;
+  readonly tasks?: TaskStoreOptions;
   readonly http?: HttpOptions;
   /** Options of single services, by name, and of their apis. Stronger than the fields beside `services`. */
   readonly services?: Readonly<

@@ -125,7 +125,8 @@ export class OptionReader {
   }
 
   addInvalid(offer: Offer, expected: string): void {
-    const details = { option: offer.name, value: offer.value, expected, source: offer.where };
+    const value = mayBeSecret(offer.name) ? "(not shown)" : offer.value;
+    const details = { option: offer.name, value, expected, source: offer.where };
     this.addFault("invalid_option", details, offer);
   }
 
@@ -144,6 +145,12 @@ export class OptionReader {
     this.warnings.push(createFault(id, details, at));
   }
 }
+
+/** Whether an option, or one of a group's, may hold a password. */
+const mayBeSecret = (name: string) =>
+  [...options.values()].some(
+    (option) => option.type.isSecret === true && (option.name === name || option.name.startsWith(`${name}.`)),
+  );
 
 /** Whether an option may be set there: the kind of place allows it, and it does not reach less far than the option does. */
 function mayStandAt(option: Option, { source, service, api }: Target & Place): boolean {

@@ -27,6 +27,8 @@ describe("the option table", () => {
       checks: "outside",
       logLevel: "warn",
       gpus: [0, 1],
+      data: "/var/lib/app",
+      tasks: { store: "postgres://app@localhost/tasks", maxConnections: 2, retentionMs: 1 },
       http: {
         cors: true,
         maxBodyBytes: "1KiB",

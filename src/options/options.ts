@@ -6,11 +6,13 @@ import {
   cores,
   deviceIds,
   devices,
+  folder,
   integer,
   milliseconds,
   origins,
   replicaRange,
   size,
+  storeUrl,
   textRecord,
   type ValueType,
   words,
@@ -73,6 +75,23 @@ export const appOptions = createTable("app", {
   gpus: row(deviceIds, {
     default: "auto",
     text: "Ids of the GPUs that replicas may be given; auto takes those of CUDA_VISIBLE_DEVICES, or all the machine shows.",
+  }),
+  data: row(folder(".ekiben beside the app"), {
+    default: "",
+    defaultText: ".ekiben beside the app",
+    text: "Folder of what an app keeps: the SQLite store of its tasks, and their large inputs and results.",
+  }),
+  "tasks.store": row(storeUrl, {
+    default: "sqlite",
+    text: "Where durable tasks are kept: in the data folder, or in a PostgreSQL database, which several machines may share.",
+  }),
+  "tasks.maxConnections": row(integer({ min: 1, max: 100 }), {
+    default: 4,
+    text: "Connections of one process to PostgreSQL, besides one that listens.",
+  }),
+  "tasks.retentionMs": row(integer({ unit: "ms", placeholder: "<ms>", min: 0 }), {
+    default: 7 * 24 * 3_600_000,
+    text: "How long a task that has ended is kept, with its result.",
   }),
   "http.cors": row(origins, {
     default: false,

@@ -48,6 +48,7 @@ describe("resolveOptions", () => {
     });
     assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
     assert.equal(settings.gpus, "auto");
+    assert.deepEqual(settings.tasks, { data: "", store: "sqlite", maxConnections: 4, retentionMs: 604_800_000 });
     assert.deepEqual(settings.services.get("Model")?.replicas, { min: 1, max: 1, targetInFlight: 8 });
     assert.equal(settings.services.get("Model")?.resources.memoryBytes, Number.POSITIVE_INFINITY);
     assert.equal(settings.services.get("Model")?.holdMs, 5000);
@@ -244,6 +245,26 @@ describe("resolveOptions", () => {
   it("gives complete settings even when there are faults", () => {
     const { settings } = resolve({ flags: { port: "many" } });
     assert.equal(settings.server.port, 3000);
+  });
+
+  it("shows no password of a store in its report, nor in what it says of a wrong value", () => {
+    const url = "postgres://me:s3cret@db:5432/tasks?sslpassword=s3cret";
+    const { settings, report, faults } = resolve({ env: { EKIBEN_TASKS_STORE: url } });
+    assert.deepEqual([faults, settings.tasks.store], [[], url]);
+    assert.equal(report.find(({ option }) => option === "tasks.store")?.value, "postgres://me:***@db:5432/tasks");
+    assert.ok(!JSON.stringify(report).includes("s3cret"));
+    const wrong = ["postgres://me:s3cret@db:port/tasks", "mysql://me:s3cret@db/tasks"];
+    for (const store of wrong) {
+      const results = [
+        resolve({ flags: { "tasks.store": [store] } }),
+        resolve(config({ tasks: { store } })),
+        resolve(config({ tasks: store })),
+      ];
+      for (const { faults } of results) {
+        assert.equal(faults.length, 1);
+        assert.ok(!JSON.stringify(faults).includes("s3cret"), faults[0]?.message);
+      }
+    }
   });
 
   it("refuses an app file that is no object", () => {

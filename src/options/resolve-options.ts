@@ -5,7 +5,7 @@ import { apiOptions, appOptions, serviceOptions, type ValueOf } from "./options.
 import { type LoadedAppFile, readAppFile } from "./read-app-file.js";
 import { readDeclared } from "./read-declared.js";
 import { readEnvironment, readFlags } from "./read-text.js";
-import type { ApiSettings, AppSettings, ServerSettings, ServiceSettings } from "./settings.js";
+import type { ApiSettings, AppSettings, ServerSettings, ServiceSettings, TaskSettings } from "./settings.js";
 
 /** Where options come from besides what authors declared. */
 export interface OptionSources {
@@ -22,6 +22,7 @@ export interface OptionReport {
   readonly service?: string;
   /** Absent for options of the whole app or of a service. */
   readonly api?: string;
+  /** Of an option that may hold a password only what may be shown. */
   readonly value: unknown;
   readonly source: SourceKind;
   /** The place itself: `"--port"`, `"EKIBEN_PORT"`, `"ekiben.config.ts services.Model.replicas"`, `"Service() of Model"`. */
@@ -61,7 +62,7 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
     return [name, toService(values, new Map(decided))];
   });
   return {
-    settings: { server: toServer(app), gpus: app.gpus, services: new Map(services) },
+    settings: { server: toServer(app), gpus: app.gpus, tasks: toTasks(app), services: new Map(services) },
     report: decision.report,
     faults: reader.faults,
     warnings: reader.warnings,
@@ -95,7 +96,8 @@ class Decision {
     );
     const fallback = option === serviceOptions.name ? at.service : option.default;
     const { value, source, where } = winner ?? { value: fallback, source: "default" as const, where: "default" };
-    this.report.push({ option: option.name, ...at, value, source, where });
+    const shown = option.type.isSecret === true ? option.type.format(value) : value;
+    this.report.push({ option: option.name, ...at, value: shown, source, where });
     return value;
   }
 }
@@ -120,6 +122,15 @@ function toServer(values: Values<typeof appOptions>): ServerSettings {
       maxConnections: values["http.maxConnections"],
       accessLog: values["http.accessLog"],
     },
+  };
+}
+
+function toTasks(values: Values<typeof appOptions>): TaskSettings {
+  return {
+    data: values.data,
+    store: values["tasks.store"],
+    maxConnections: values["tasks.maxConnections"],
+    retentionMs: values["tasks.retentionMs"],
   };
 }
 

@@ -3,6 +3,7 @@ export interface AppSettings {
   readonly server: ServerSettings;
   /** Ids of the GPUs that replicas may be given; `"auto"`: those of `CUDA_VISIBLE_DEVICES`, or all the machine shows. */
   readonly gpus: "auto" | readonly number[];
+  readonly tasks: TaskSettings;
   readonly services: ReadonlyMap<string, ServiceSettings>;
 }
 
@@ -17,6 +18,18 @@ export interface ServerSettings {
   readonly checks: "all" | "outside";
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   readonly http: HttpSettings;
+}
+
+/** Where durable tasks are kept, and how long. */
+export interface TaskSettings {
+  /** Path of the data folder as it was given; `""` for `.ekiben` beside the app. */
+  readonly data: string;
+  /** `"sqlite"`, or the URL of a PostgreSQL database. May hold a password: never to be shown. */
+  readonly store: string;
+  /** Of one process to PostgreSQL. */
+  readonly maxConnections: number;
+  /** A task that ended longer ago is forgotten. */
+  readonly retentionMs: number;
 }
 
 export interface HttpSettings {

@@ -6,11 +6,13 @@ import {
   cores,
   deviceIds,
   devices,
+  folder,
   integer,
   milliseconds,
   origins,
   replicaRange,
   size,
+  storeUrl,
   textRecord,
   type ValueType,
   words,
@@ -249,8 +251,43 @@ const cases: readonly Case[] = [
   },
 ];
 
+const storeCases: readonly Case[] = [
+  {
+    name: "folder",
+    type: folder(".ekiben beside the app"),
+    texts: [["/var/lib/my app", "/var/lib/my app"]],
+    values: [
+      ["", ""],
+      [7, undefined],
+    ],
+    formats: [
+      ["", ".ekiben beside the app"],
+      ["/srv", "/srv"],
+    ],
+  },
+  {
+    name: "storeUrl",
+    type: storeUrl,
+    texts: [
+      ["sqlite", "sqlite"],
+      ["postgres://localhost/tasks", "postgres://localhost/tasks"],
+      ["postgresql://u:p@[::1]:5433/tasks?sslmode=require", "postgresql://u:p@[::1]:5433/tasks?sslmode=require"],
+      ["postgres://u:p@host:port/tasks", undefined],
+      ["mysql://localhost/tasks", undefined],
+      ["tasks.db", undefined],
+      ["", undefined],
+    ],
+    values: [[1, undefined]],
+    formats: [
+      ["sqlite", "sqlite"],
+      ["postgres://u:p%40ss@host/tasks?password=p", "postgres://u:***@host/tasks"],
+      ["postgres://u@host/tasks", "postgres://u@host/tasks"],
+    ],
+  },
+];
+
 describe("value types", () => {
-  for (const { name, type, texts = [], values = [], formats = [] } of cases) {
+  for (const { name, type, texts = [], values = [], formats = [] } of [...cases, ...storeCases]) {
     it(`read and write ${name}`, () => {
       for (const [text, expected] of texts) assert.deepEqual(type.fromText(text), expected, `text ${text}`);
       for (const [value, expected] of values) assert.deepEqual(type.fromCode(value), expected, `value ${value}`);

@@ -14,6 +14,8 @@ export interface ValueType<T> {
   readonly fromText: (text: string) => T | undefined;
   /** As a person reads it. */
   readonly format: (value: T) => string;
+  /** A value may hold a password: no message and no report shows more of it than `format` does. */
+  readonly isSecret?: boolean;
 }
 
 /** The longest delay a timer of the platform takes: 2^31 - 1 ms, nearly 25 days. */
@@ -112,6 +114,31 @@ export const textRecord: ValueType<Readonly<Record<string, string>>> = {
     return entries.length === 0 ? "(none)" : entries.map(([name, text]) => `${name}=${text}`).join(" ");
   },
 };
+
+/** A folder; `""` stands for the usual one, which `usual` names. */
+export function folder(usual: string): ValueType<string> {
+  return { ...anyText, expected: "the path of a folder", placeholder: "<folder>", format: (value) => value || usual };
+}
+
+/** `"sqlite"`, or the URL of a PostgreSQL database. */
+export const storeUrl: ValueType<string> = {
+  expected: '"sqlite", or a URL such as postgres://user:password@host/database',
+  placeholder: "sqlite|<url>",
+  unit: "",
+  isSecret: true,
+  fromCode: (value) => (typeof value === "string" ? storeUrl.fromText(value) : undefined),
+  fromText: (text) =>
+    text === "sqlite" || (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text)) ? text : undefined,
+  format: (value) => (value === "sqlite" ? value : formatStoreUrl(value)),
+};
+
+/** A URL may hold a password in two places, and what its other parameters say is nobody's business either. */
+function formatStoreUrl(value: string): string {
+  const url = new URL(value);
+  if (url.password !== "") url.password = "***";
+  url.search = "";
+  return url.href;
+}
 
 /** A number of bytes, as a number or as `"16MiB"`; whole and at least `min`. */
 export function size(min: number, mayBeInfinite = false): ValueType<number> {

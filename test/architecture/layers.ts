@@ -22,6 +22,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   define: { may: ["call", "options:types", "failure", "base"] },
   observe: { may: ["failure:types", "base:types"] },
   transport: { may: ["define/tensor", "call", "failure", "base"] },
+  tasks: { may: ["options:types", "failure", "base"] },
   load: { may: ["define", "failure"] },
   graph: { may: ["define", "options", "failure"] },
   handle: { may: ["define:types", "call", "observe:types", "failure", "base"] },

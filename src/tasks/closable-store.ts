@@ -1,0 +1,52 @@
+import type { ServingError } from "../failure/serving-error.js";
+import type { TaskNews, TaskStore } from "./task-store.js";
+
+/** A store that ends in order: its calls that were begun finish first, later ones fail. Its engine need not see to that. */
+export class ClosableStore implements TaskStore {
+  readonly #engine: TaskStore;
+  readonly #closedFailure: () => ServingError;
+  readonly #inFlight = new Set<Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+
+  constructor(engine: TaskStore, closedFailure: () => ServingError) {
+    this.#engine = engine;
+    this.#closedFailure = closedFailure;
+  }
+
+  submit: TaskStore["submit"] = (task) => this.#run(() => this.#engine.submit(task));
+  claim: TaskStore["claim"] = (request) => this.#run(() => this.#engine.claim(request));
+  nextDueMs: TaskStore["nextDueMs"] = (service, api) => this.#run(() => this.#engine.nextDueMs(service, api));
+  renew: TaskStore["renew"] = (...args) => this.#run(() => this.#engine.renew(...args));
+  finish: TaskStore["finish"] = (lease, outcome) => this.#run(() => this.#engine.finish(lease, outcome));
+  giveBack: TaskStore["giveBack"] = (...args) => this.#run(() => this.#engine.giveBack(...args));
+  get: TaskStore["get"] = (id) => this.#run(() => this.#engine.get(id));
+  result: TaskStore["result"] = (id) => this.#run(() => this.#engine.result(id));
+  cancel: TaskStore["cancel"] = (id, failure) => this.#run(() => this.#engine.cancel(id, failure));
+  retry: TaskStore["retry"] = (id, newId) => this.#run(() => this.#engine.retry(id, newId));
+  list: TaskStore["list"] = (filter) => this.#run(() => this.#engine.list(filter));
+  countWaiting: TaskStore["countWaiting"] = (service) => this.#run(() => this.#engine.countWaiting(service));
+  purge: TaskStore["purge"] = (ageMs) => this.#run(() => this.#engine.purge(ageMs));
+
+  watch(listener: (news: TaskNews) => void): () => void {
+    return this.#closed === undefined ? this.#engine.watch(listener) : () => {};
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#finish();
+    return this.#closed;
+  }
+
+  #run<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closedFailure());
+    const running = call();
+    this.#inFlight.add(running);
+    const forget = () => this.#inFlight.delete(running);
+    running.then(forget, forget);
+    return running;
+  }
+
+  async #finish(): Promise<void> {
+    await Promise.allSettled(this.#inFlight);
+    await this.#engine.close();
+  }
+}

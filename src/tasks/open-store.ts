@@ -1,0 +1,29 @@
+import { join, resolve } from "node:path";
+import type { Logger } from "../base/logger.js";
+import { fail } from "../failure/fail.js";
+import type { TaskSettings } from "../options/settings.js";
+import type { TaskStore } from "./task-store.js";
+
+/** Where an app's tasks are kept. */
+export interface TaskStorePlace {
+  readonly settings: TaskSettings;
+  /** Folder of the app's service file. */
+  readonly appFolder: string;
+  readonly log: Logger;
+}
+
+/** The folder in which an app keeps what must outlive it: the one given, else `.ekiben` beside the app. */
+export function resolveStoreFolder(data: string, appFolder: string): string {
+  return data === "" ? join(appFolder, ".ekiben") : resolve(data);
+}
+
+/**
+ * Opens the store that the options name. Loads its engine and driver only now, so that an app without tasks does not.
+ *
+ * @throws {ServingError} `task_store_driver_missing`, `task_store_newer`, `task_store_unavailable`, `task_store_full`.
+ */
+export async function openTaskStore({ settings, appFolder, log }: TaskStorePlace): Promise<TaskStore> {
+  if (settings.store !== "sqlite") throw fail("task_store_driver_missing", { engine: "postgres", driver: "pg" });
+  const { openSqliteStore } = await import("./open-sqlite.js");
+  return openSqliteStore(resolveStoreFolder(settings.data, appFolder), { log });
+}

@@ -1,0 +1,78 @@
+import { fail } from "../failure/fail.js";
+import { ServingError } from "../failure/serving-error.js";
+
+/** Values by the names that a statement has for them; numbers are whole or not, never a boolean. */
+export type SqliteValues = Readonly<Record<string, string | number | null | Uint8Array>>;
+
+/** One prepared statement. `run` and `get` are synchronous: a few microseconds inside a transaction, no wait for the disk. */
+export interface SqliteStatement {
+  run(values?: SqliteValues): { readonly changes: number };
+  get(values?: SqliteValues): unknown;
+  all(values?: SqliteValues): Promise<unknown[]>;
+}
+
+/** What is used of libsql's asynchronous interface. `exec` runs in a thread of the driver, so a commit blocks nobody. */
+export interface SqliteConnection {
+  readonly inTransaction: boolean;
+  prepare(sql: string): Promise<SqliteStatement>;
+  exec(sql: string): Promise<void>;
+  close(): void;
+}
+
+/** Opens connections to one file. */
+export type SqliteOpen = (file: string) => SqliteConnection;
+
+/** Loads libsql. @throws {ServingError} `task_store_driver_missing`. */
+export async function loadSqlite(): Promise<SqliteOpen> {
+  try {
+    const { default: Database } = await import("libsql/promise");
+    return (file) => new Database(file, {}) as unknown as SqliteConnection;
+  } catch (error) {
+    throw fail("task_store_driver_missing", { engine: "sqlite", driver: "libsql" }, { cause: error });
+  }
+}
+
+/** SQLite's result codes (https://sqlite.org/rescode.html); the low byte of an extended one. */
+const problems: Readonly<Record<number, string>> = {
+  3: "its file may not be opened by this user",
+  5: "another process holds its lock for too long",
+  6: "another process holds its lock for too long",
+  8: "its file may not be written",
+  10: "its file could not be read or written",
+  11: "its file is damaged",
+  14: "its file could not be opened",
+  26: "its file is no SQLite database",
+};
+const busyCode = 5;
+const fullCode = 13;
+/** The file of shared memory beside the database could not grow. */
+const fullMemoryFile = 4874;
+
+/** Codes of Node's file calls. */
+const fileProblems: Readonly<Record<string, string>> = {
+  EACCES: "its folder may not be opened by this user",
+  EPERM: "its folder may not be opened by this user",
+  EROFS: "its folder may not be written",
+  ENOENT: "a file of it is gone",
+  ENOTDIR: "a part of its path is no folder",
+};
+
+const rawCodeOf = (error: unknown): number | undefined => (error as { readonly rawCode?: number } | undefined)?.rawCode;
+
+/** Whether another connection holds the lock, so that the same may work a moment later. */
+export function isBusy(error: unknown): boolean {
+  return ((rawCodeOf(error) ?? 0) & 0xff) === busyCode;
+}
+
+/** What a driver or a file call threw, as the failure that callers of the store get. */
+export function toSqliteFailure(error: unknown): ServingError {
+  if (error instanceof ServingError) return error;
+  const rawCode = rawCodeOf(error);
+  const { code = "" } = (error ?? {}) as { readonly code?: string };
+  const isFull = rawCode === undefined ? code === "ENOSPC" || code === "EDQUOT" : (rawCode & 0xff) === fullCode;
+  if (isFull || rawCode === fullMemoryFile) {
+    return fail("task_store_full", { engine: "sqlite", problem: "the disk is full" }, { cause: error });
+  }
+  const problem = (rawCode === undefined ? fileProblems[code] : problems[rawCode & 0xff]) ?? "it failed unexpectedly";
+  return fail("task_store_unavailable", { engine: "sqlite", problem }, { cause: error });
+}

@@ -1,0 +1,18 @@
+import { describe } from "node:test";
+import { testClaim } from "./claim-tests.js";
+import { testEnds } from "./end-tests.js";
+import { testLists } from "./list-tests.js";
+import type { StoreEngine } from "./store-stage.js";
+import { testSubmit } from "./submit-tests.js";
+import { testWatch } from "./watch-tests.js";
+
+/** Every promise of `TaskStore`, held against one engine. */
+export function testStore(engine: StoreEngine): void {
+  describe(`the task store on ${engine.name}`, () => {
+    testSubmit(engine);
+    testClaim(engine);
+    testEnds(engine);
+    testLists(engine);
+    testWatch(engine);
+  });
+}

@@ -1,0 +1,119 @@
+import { randomBytes } from "node:crypto";
+import { type Logger, silentLogger } from "../../src/base/logger.js";
+import { openSqliteStore } from "../../src/tasks/open-sqlite.js";
+import { lookIntervalMs } from "../../src/tasks/sqlite-store.js";
+import type {
+  ClaimedTask,
+  ClaimRequest,
+  NewTask,
+  TaskOutcome,
+  TaskRecord,
+  TaskStore,
+} from "../../src/tasks/task-store.js";
+import { FakeClock } from "../../src/testing/fake-clock.js";
+
+/** Where a store keeps its tasks, as one process may tell another. */
+export type StorePlace = { readonly engine: "sqlite"; readonly folder: string };
+
+/** An engine to hold to the promises of the interface. */
+export interface StoreEngine {
+  readonly name: string;
+  /** A place nothing has been kept in yet; removed when the tests end. */
+  createPlace(): Promise<StorePlace>;
+}
+
+export interface OpenOptions {
+  /** Default: the engine's own. */
+  readonly clock?: FakeClock;
+  readonly log?: Logger;
+}
+
+function openPlace({ folder }: StorePlace, { log = silentLogger, clock }: OpenOptions = {}): Promise<TaskStore> {
+  return openSqliteStore(folder, { log, ...(clock && { clock }) });
+}
+
+/** Stores of one test: time stands still in them until it is moved. */
+export class StoreStage implements AsyncDisposable {
+  readonly clock = new FakeClock(1_700_000_000_000);
+  readonly place: StorePlace;
+  readonly #stores: TaskStore[] = [];
+
+  private constructor(place: StorePlace) {
+    this.place = place;
+  }
+
+  static async create(engine: StoreEngine): Promise<StoreStage> {
+    return new StoreStage(await engine.createPlace());
+  }
+
+  /** One more store on the same place, as another process has it. */
+  async open(options: Omit<OpenOptions, "clock"> = {}): Promise<TaskStore> {
+    const store = await openPlace(this.place, { ...options, clock: this.clock });
+    this.#stores.push(store);
+    return store;
+  }
+
+  /** Waits for what news of other stores bring about; moves time on meanwhile, for an engine that looks for them. */
+  async letNewsCome(happened: Promise<void>): Promise<void> {
+    let isOver = false;
+    const over = happened.then(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      this.clock.advance(lookIntervalMs);
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    await over;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const store of this.#stores) await store.close();
+  }
+}
+
+export const newId = (): string => randomBytes(16).toString("hex");
+
+export const aTask = (fields: Partial<NewTask> = {}): NewTask => ({
+  id: newId(),
+  service: "Model",
+  api: "train",
+  input: Buffer.from("an input"),
+  context: "{}",
+  priority: 0,
+  ...fields,
+});
+
+export const aClaim = (fields: Partial<ClaimRequest> = {}): ClaimRequest => ({
+  service: "Model",
+  api: "train",
+  limit: 1,
+  owner: "Model#0@here:1",
+  leaseMs: 30_000,
+  maxAttempts: 3,
+  lostFailure: "lost",
+  ...fields,
+});
+
+/** Submits tasks one after the other, so that their order is that of the list. */
+export async function submitAll(store: TaskStore, tasks: readonly Partial<NewTask>[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const fields of tasks) ids.push((await store.submit(aTask(fields))).id);
+  return ids;
+}
+
+/** Submits one task and claims it. */
+export async function begin(store: TaskStore, fields: Partial<NewTask> = {}): Promise<ClaimedTask> {
+  const { id } = await store.submit(aTask(fields));
+  const [claimed] = await store.claim(aClaim());
+  if (claimed?.record.id !== id) throw new Error("the task that was submitted was not the one to be claimed");
+  return claimed;
+}
+
+/** Submits one task and ends it. */
+export async function end(store: TaskStore, outcome: TaskOutcome, fields?: Partial<NewTask>): Promise<TaskRecord> {
+  const { lease } = await begin(store, fields);
+  await store.finish(lease, outcome);
+  return (await store.get(lease.id)) as TaskRecord;
+}
+
+export const completed = (text = "an output"): TaskOutcome => ({ status: "completed", output: Buffer.from(text) });

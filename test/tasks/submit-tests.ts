@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { aClaim, aTask, begin, completed, newId, type StoreEngine, StoreStage } from "./store-stage.js";
+
+/** 1 byte, the largest that stays in a row, one more, and some megabytes of every byte there is. */
+const sizes = [0, 1, 64 * 1024, 64 * 1024 + 1, 5_000_000];
+const bytesOf = (size: number) => Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 8)) & 0xff);
+const oddText = "日本語 🍱 ' \" \\ $1 :id -- ;\n\t";
+
+export function testSubmit(engine: StoreEngine): void {
+  describe("submit", () => {
+    it("answers with a pending task that nobody has claimed", async () => {
+      await using stage = await StoreStage.create(engine);
+      const store = await stage.open();
+      const task = aTask();
+      const record = await store.submit(task);
+      assert.deepEqual(record, {
+        id: task.id,
+        service: "Model",
+        api: "train",
+        status: "pending",
+        attempt: 0,
+        createdAt: stage.clock.now(),
+        startedAt: undefined,
+        endedAt: undefined,
+        notBefore: stage.clock.now(),
+        progress: undefined,
+        note: undefined,
+        failure: undefined,
+        isCancelAsked: false,
+      });
+      assert.deepEqual(await store.get(task.id), record);
+      assert.deepEqual(await store.result(task.id), { record, output: undefined });
+    });
+
+    it("of the same id changes nothing and gives the first, also at once and after its end", async () => {
+      await using stage = await StoreStage.create(engine);
+      const store = await stage.open();
+      const task = aTask();
+      const others = [aTask({ id: task.id, api: "other" }), aTask({ id: task.id, input: bytesOf(100_000) })];
+      const [first, ...rest] = await Promise.all([task, ...others].map((one) => store.submit(one)));
+      for (const record of rest) assert.deepEqual(record, first);
+      const [claimed] = await store.claim(aClaim({ limit: 5 }));
+      assert.deepEqual(Buffer.from(claimed?.input ?? []), task.input);
+      await store.finish((claimed as NonNullable<typeof claimed>).lease, completed());
+      assert.equal((await store.submit(others[1] as never)).status, "completed");
+      assert.equal((await store.list({ limit: 10 })).length, 1);
+    });
+
+    for (const size of sizes) {
+      it(`keeps an input and an output of ${size} bytes as they are`, async () => {
+        await using stage = await StoreStage.create(engine);
+        const store = await stage.open();
+        const bytes = bytesOf(size);
+        // A part of a larger buffer, as they come from a socket.
+        const framed = Buffer.concat([Buffer.from("before"), bytes, Buffer.from("after")]);
+        const { lease, input } = await begin(store, { input: framed.subarray(6, 6 + size) });
+        assert.ok(Buffer.from(bytes).equals(input));
+        assert.equal(await store.finish(lease, { status: "completed", output: framed.subarray(6, 6 + size) }), true);
+        const other = await stage.open();
+        const { output } = (await other.result(lease.id)) ?? {};
+        assert.ok(output !== undefined && Buffer.from(bytes).equals(output));
+      });
+    }
+
+    it("keeps texts as they are", async () => {
+      await using stage = await StoreStage.create(engine);
+      const store = await stage.open();
+      const { lease, context } = await begin(store, { context: oddText });
+      assert.equal(context, oddText);
+      await store.renew(lease, 1000, { fraction: 0.5, note: oddText });
+      assert.equal((await store.get(lease.id))?.note, oddText);
+      await store.finish(lease, { status: "failed", failure: oddText });
+      assert.equal((await store.get(lease.id))?.failure, oddText);
+    });
+
+    it("replaces in a note what no engine can keep", async () => {
+      await using stage = await StoreStage.create(engine);
+      const store = await stage.open();
+      const { lease } = await begin(store);
+      await store.renew(lease, 1000, { fraction: 1, note: "a\0b\ud800c" });
+      assert.equal((await store.get(lease.id))?.note, "a\ufffdb\ufffdc");
+    });
+
+    it("keeps odd names apart", async () => {
+      await using stage = await StoreStage.create(engine);
+      const store = await stage.open();
+      const names = { service: "Mödel' OR 1=1 --", api: "$train:x" };
+      await store.submit(aTask(names));
+      assert.deepEqual(await store.claim(aClaim()), []);
+      assert.equal((await store.claim(aClaim(names))).length, 1);
+    });
+
+    it("knows nothing of an id that was never submitted", async () => {
+      await using stage = await StoreStage.create(engine);
+      const store = await stage.open();
+      const id = newId();
+      assert.equal(await store.get(id), undefined);
+      assert.equal(await store.result(id), undefined);
+      assert.equal(await store.cancel(id, "no"), undefined);
+      assert.equal(await store.retry(id, newId()), undefined);
+    });
+  });
+}

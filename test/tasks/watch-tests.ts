@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { TaskNews, TaskStore } from "../../src/tasks/task-store.js";
+import { aClaim, begin, completed, type StoreEngine, StoreStage, submitAll } from "./store-stage.js";
+
+/** News as they come. */
+class NewsLog {
+  readonly news: TaskNews[] = [];
+  readonly end: () => void;
+  #onNews: (() => void) | undefined;
+
+  constructor(store: TaskStore) {
+    this.end = store.watch((one) => {
+      this.news.push(one);
+      this.#onNews?.();
+    });
+  }
+
+  /** Waits until something has been heard that may concern this task, and forgets what was heard. */
+  async about(id: string): Promise<void> {
+    while (!this.news.some((one) => one.id === undefined || one.id === id)) {
+      await new Promise<void>((resolve) => {
+        this.#onNews = resolve;
+      });
+    }
+    this.news.length = 0;
+  }
+}
+
+export function testWatch(engine: StoreEngine): void {
+  describe("watch", () => {
+    it("tells each change of the store's own, once it can be seen", async () => {
+      await using stage = await StoreStage.create(engine);
+      const store = await stage.open();
+      const seen: (TaskNews & { status: string | undefined })[] = [];
+      const reads: Promise<unknown>[] = [];
+      store.watch((news) => {
+        const read = async () => seen.push({ ...news, status: (await store.get(news.id ?? ""))?.status });
+        reads.push(read());
+      });
+      const told = async () => {
+        await Promise.all(reads);
+        return seen.splice(0);
+      };
+      const { lease } = await begin(store);
+      const place = { id: lease.id, service: "Model", api: "train" };
+      assert.ok(
+        (await told()).some((news) => news.id === lease.id && news.service === "Model" && news.api === "train"),
+      );
+      await store.renew(lease, 1000, { fraction: 0.5, note: undefined });
+      assert.deepEqual(await told(), [{ ...place, status: "in_progress" }]);
+      await store.renew(lease, 1000);
+      assert.deepEqual(await told(), []);
+      await store.giveBack(lease, 0, "broken");
+      assert.deepEqual(await told(), [{ ...place, status: "pending" }]);
+      await store.cancel(lease.id, "not wanted");
+      assert.deepEqual(await told(), [{ ...place, status: "canceled" }]);
+      await store.cancel(lease.id, "not wanted");
+      assert.deepEqual(await told(), []);
+    });
+
+    it("tells what other stores changed", async () => {
+      await using stage = await StoreStage.create(engine);
+      const [store, other] = [await stage.open(), await stage.open()];
+      const log = new NewsLog(other);
+      const [id = ""] = await submitAll(store, [{}]);
+      await stage.letNewsCome(log.about(id));
+      const [claimed] = await store.claim(aClaim());
+      await stage.letNewsCome(log.about(id));
+      await store.finish(claimed?.lease as never, completed());
+      await stage.letNewsCome(log.about(id));
+      assert.equal((await other.get(id))?.status, "completed");
+    });
+
+    it("tells nothing once it has been ended, and may be ended twice", async () => {
+      await using stage = await StoreStage.create(engine);
+      const store = await stage.open();
+      const [first, second] = [new NewsLog(store), new NewsLog(store)];
+      first.end();
+      first.end();
+      const [id = ""] = await submitAll(store, [{}]);
+      await second.about(id);
+      assert.deepEqual(first.news, []);
+      second.end();
+      assert.equal(stage.clock.pendingTimers, 0);
+    });
+
+    it("ends with the store", async () => {
+      await using stage = await StoreStage.create(engine);
+      const store = await stage.open();
+      store.watch(() => {});
+      await store.close();
+      assert.equal(stage.clock.pendingTimers, 0);
+    });
+  });
+
+  describe("close", () => {
+    it("finishes what was begun, and refuses what comes after", async () => {
+      await using stage = await StoreStage.create(engine);
+      const [store, other] = [await stage.open(), await stage.open()];
+      const submitted = submitAll(store, [{}]);
+      await Promise.all([submitted, store.close()]);
+      assert.equal((await other.list({ limit: 5 })).length, 1);
+      for (const call of [() => submitAll(store, [{}]), () => store.claim(aClaim()), () => store.get("x")]) {
+        await assert.rejects(call(), { id: "task_store_unavailable" });
+      }
+      await store.close();
+    });
+  });
+}
