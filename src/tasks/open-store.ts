@@ -1,6 +1,5 @@
 import { join, resolve } from "node:path";
 import type { Logger } from "../base/logger.js";
-import { fail } from "../failure/fail.js";
 import type { TaskSettings } from "../options/settings.js";
 import type { TaskStore } from "./task-store.js";
 
@@ -23,7 +22,10 @@ export function resolveStoreFolder(data: string, appFolder: string): string {
  * @throws {ServingError} `task_store_driver_missing`, `task_store_newer`, `task_store_unavailable`, `task_store_full`.
  */
 export async function openTaskStore({ settings, appFolder, log }: TaskStorePlace): Promise<TaskStore> {
-  if (settings.store !== "sqlite") throw fail("task_store_driver_missing", { engine: "postgres", driver: "pg" });
+  if (settings.store !== "sqlite") {
+    const { openPgStore } = await import("./open-pg.js");
+    return openPgStore(settings.store, { log, maxConnections: settings.maxConnections });
+  }
   const { openSqliteStore } = await import("./open-sqlite.js");
   return openSqliteStore(resolveStoreFolder(settings.data, appFolder), { log });
 }

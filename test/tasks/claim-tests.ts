@@ -6,7 +6,7 @@ import { aClaim, begin, completed, type StoreEngine, StoreStage, submitAll } fro
 export function testClaim(engine: StoreEngine): void {
   describe("claim", () => {
     it("takes higher priorities first, then older tasks, at most the limit", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const [a, b, c, d, e] = await submitAll(
         store,
@@ -20,14 +20,14 @@ export function testClaim(engine: StoreEngine): void {
     });
 
     it("takes nothing of another api or service", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       await submitAll(store, [{ api: "other" }, { service: "Other" }]);
       assert.deepEqual(await store.claim(aClaim({ limit: 10 })), []);
     });
 
     it("counts an attempt, and says when it began", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const created = stage.clock.now();
       const [id = ""] = await submitAll(store, [{}]);
@@ -39,7 +39,7 @@ export function testClaim(engine: StoreEngine): void {
     });
 
     it("gives every attempt a lease of its own", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       await submitAll(store, [{}, {}, {}]);
       const tokens = (await store.claim(aClaim({ limit: 3, leaseMs: 100 }))).map(({ lease }) => lease.token);
@@ -49,7 +49,7 @@ export function testClaim(engine: StoreEngine): void {
     });
 
     it("leaves alone a task whose lease is renewed", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       await submitAll(store, [{}]);
       const [claimed] = await store.claim(aClaim({ leaseMs: 1000 }));
@@ -61,7 +61,7 @@ export function testClaim(engine: StoreEngine): void {
     });
 
     it("takes over a lease that ran out, counts that attempt, and holds the old one for lost", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const [store, other] = [await stage.open(), await stage.open()];
       const { lease } = await begin(store);
       await store.renew(lease, 30_000, { fraction: 0.7, note: "nearly" });
@@ -80,7 +80,7 @@ export function testClaim(engine: StoreEngine): void {
     });
 
     it("ends a task whose last lease ran out, and says why", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const [id = ""] = await submitAll(store, [{}]);
       const claim = aClaim({ maxAttempts: 2, leaseMs: 10, lostFailure: "gone" });
@@ -94,7 +94,7 @@ export function testClaim(engine: StoreEngine): void {
     });
 
     it("ends a task that was asked to end when its lease ran out, and does not run it again", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       await store.cancel(lease.id, "not wanted");
@@ -105,7 +105,7 @@ export function testClaim(engine: StoreEngine): void {
     });
 
     it("takes a task that waits for its time no sooner, and says when that is", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       assert.equal(await store.nextDueMs("Model", "train"), undefined);
       const { lease } = await begin(store);
@@ -122,7 +122,7 @@ export function testClaim(engine: StoreEngine): void {
     });
 
     it("prefers by priority and age also among tasks that were given back or lost", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const [a, b, c] = await submitAll(store, [{ priority: 1 }, { priority: 2 }, { priority: 1 }]);
       const [first, second] = await store.claim(aClaim({ limit: 2, leaseMs: 100 }));
@@ -134,7 +134,7 @@ export function testClaim(engine: StoreEngine): void {
     });
 
     it("never gives one task to two, also when several stores claim at once", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const stores = await Promise.all(Array.from({ length: 4 }, () => stage.open()));
       const ids = await submitAll(stores[0] as never, Array(60).fill({}));
       const taken = await Promise.all(

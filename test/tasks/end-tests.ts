@@ -5,7 +5,7 @@ import { aClaim, begin, completed, end, newId, type StoreEngine, StoreStage, sub
 export function testEnds(engine: StoreEngine): void {
   describe("finish", () => {
     it("records an output once, for good", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       stage.clock.advance(250);
@@ -24,7 +24,7 @@ export function testEnds(engine: StoreEngine): void {
     });
 
     it("records one of two outputs that come at once", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const [store, other] = [await stage.open(), await stage.open()];
       const { lease } = await begin(store);
       const big = new Uint8Array(100_000).fill(7);
@@ -38,7 +38,7 @@ export function testEnds(engine: StoreEngine): void {
 
     for (const status of ["failed", "canceled"] as const) {
       it(`records that a task has ${status}, and why`, async () => {
-        await using stage = await StoreStage.create(engine);
+        await using stage = StoreStage.create(engine);
         const store = await stage.open();
         const record = await end(store, { status, failure: "a reason" });
         assert.deepEqual([record.status, record.failure, record.endedAt], [status, "a reason", stage.clock.now()]);
@@ -49,7 +49,7 @@ export function testEnds(engine: StoreEngine): void {
 
   describe("renew", () => {
     it("writes progress down, and leaves it alone when there is none", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       const seen = async () => {
@@ -65,7 +65,7 @@ export function testEnds(engine: StoreEngine): void {
     });
 
     it("holds for lost what nobody holds", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       assert.equal(await store.renew({ id: lease.id, token: "another" }, 1000), "lost");
@@ -76,7 +76,7 @@ export function testEnds(engine: StoreEngine): void {
 
   describe("giveBack", () => {
     it("lets a task run again, now, with the reason why it failed", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       assert.equal(await store.giveBack(lease, 0, "broken"), true);
@@ -89,7 +89,7 @@ export function testEnds(engine: StoreEngine): void {
     });
 
     it("does not count an attempt that was given back unfinished", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       await store.giveBack(lease, 0, undefined);
@@ -98,7 +98,7 @@ export function testEnds(engine: StoreEngine): void {
     });
 
     it("ends a task that was asked to end", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       await store.cancel(lease.id, "not wanted");
@@ -112,7 +112,7 @@ export function testEnds(engine: StoreEngine): void {
 
   describe("cancel", () => {
     it("ends a pending task at once", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const [id = ""] = await submitAll(store, [{}]);
       const record = await store.cancel(id, "not wanted");
@@ -125,7 +125,7 @@ export function testEnds(engine: StoreEngine): void {
     });
 
     it("ends a task that waits to be run again", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       await store.giveBack(lease, 500, "broken");
@@ -136,7 +136,7 @@ export function testEnds(engine: StoreEngine): void {
     });
 
     it("asks a running task to end, and tells whoever renews its lease", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const [store, other] = [await stage.open(), await stage.open()];
       const { lease } = await begin(store);
       const asked = await other.cancel(lease.id, "not wanted");
@@ -148,7 +148,7 @@ export function testEnds(engine: StoreEngine): void {
     });
 
     it("lets a task that has finished all the same be completed", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       await store.cancel(lease.id, "not wanted");
@@ -162,7 +162,7 @@ export function testEnds(engine: StoreEngine): void {
       { status: "canceled", failure: "x" },
     ] as const) {
       it(`leaves a task as it is that is ${outcome.status}`, async () => {
-        await using stage = await StoreStage.create(engine);
+        await using stage = StoreStage.create(engine);
         const store = await stage.open();
         const record = await end(store, outcome);
         stage.clock.advance(10);
@@ -175,7 +175,7 @@ export function testEnds(engine: StoreEngine): void {
   describe("retry", () => {
     for (const size of [10, 200_000]) {
       it(`submits an input of ${size} bytes again, under a new id`, async () => {
-        await using stage = await StoreStage.create(engine);
+        await using stage = StoreStage.create(engine);
         const store = await stage.open();
         const input = new Uint8Array(size).fill(9);
         const record = await end(store, { status: "failed", failure: "x" }, { input, context: "kept", priority: 4 });
@@ -196,7 +196,7 @@ export function testEnds(engine: StoreEngine): void {
     }
 
     it("submits once for one new id", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { id } = await end(store, completed(), { input: new Uint8Array(100_000) });
       const newOne = newId();
@@ -207,7 +207,7 @@ export function testEnds(engine: StoreEngine): void {
     });
 
     it("gives a task that has not ended as it is", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       assert.deepEqual(await store.retry(lease.id, newId()), await store.get(lease.id));

@@ -6,7 +6,7 @@ import { aClaim, begin, completed, end, newId, type StoreEngine, StoreStage, sub
 export function testLists(engine: StoreEngine): void {
   describe("list", () => {
     it("gives the newest first, page by page, also of one instant", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const ids = await submitAll(store, Array(7).fill({}));
       const pages: string[][] = [];
@@ -23,7 +23,7 @@ export function testLists(engine: StoreEngine): void {
     });
 
     it("gives what fits all of the filter", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const [a, b, c, d] = await submitAll(store, [{}, { api: "other" }, { service: "Other" }, {}]);
       await store.claim(aClaim());
@@ -42,7 +42,7 @@ export function testLists(engine: StoreEngine): void {
 
   describe("countWaiting", () => {
     it("counts by api what could run now, and nothing else", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const counted = async () => Object.fromEntries(await store.countWaiting("Model"));
       assert.deepEqual(await counted(), {});
@@ -64,7 +64,7 @@ export function testLists(engine: StoreEngine): void {
 
   describe("purge", () => {
     it("forgets what ended long ago, and only that", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const large = new Uint8Array(100_000);
       const old = [
@@ -91,7 +91,7 @@ export function testLists(engine: StoreEngine): void {
     });
 
     it("forgets many, also when two stores do it at once", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const [store, other] = [await stage.open(), await stage.open()];
       await Promise.all((await submitAll(store, Array(450).fill({}))).map((id) => store.cancel(id, "x")));
       const purged = await Promise.all([store.purge(0), other.purge(0)]);

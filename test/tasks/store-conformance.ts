@@ -1,4 +1,3 @@
-import { describe } from "node:test";
 import { testClaim } from "./claim-tests.js";
 import { testEnds } from "./end-tests.js";
 import { testLists } from "./list-tests.js";
@@ -8,11 +7,9 @@ import { testWatch } from "./watch-tests.js";
 
 /** Every promise of `TaskStore`, held against one engine. */
 export function testStore(engine: StoreEngine): void {
-  describe(`the task store on ${engine.name}`, () => {
-    testSubmit(engine);
-    testClaim(engine);
-    testEnds(engine);
-    testLists(engine);
-    testWatch(engine);
-  });
+  testSubmit(engine);
+  testClaim(engine);
+  testEnds(engine);
+  testLists(engine);
+  testWatch(engine);
 }

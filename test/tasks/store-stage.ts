@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Logger, silentLogger } from "../../src/base/logger.js";
+import { openPgStore } from "../../src/tasks/open-pg.js";
 import { openSqliteStore } from "../../src/tasks/open-sqlite.js";
 import { lookIntervalMs } from "../../src/tasks/sqlite-store.js";
 import type {
@@ -13,13 +14,14 @@ import type {
 import { FakeClock } from "../../src/testing/fake-clock.js";
 
 /** Where a store keeps its tasks, as one process may tell another. */
-export type StorePlace = { readonly engine: "sqlite"; readonly folder: string };
+export type StorePlace =
+  | { readonly engine: "sqlite"; readonly folder: string }
+  | { readonly engine: "postgres"; readonly url: string };
 
 /** An engine to hold to the promises of the interface. */
 export interface StoreEngine {
-  readonly name: string;
   /** A place nothing has been kept in yet; removed when the tests end. */
-  createPlace(): Promise<StorePlace>;
+  createPlace(): StorePlace;
 }
 
 export interface OpenOptions {
@@ -28,8 +30,11 @@ export interface OpenOptions {
   readonly log?: Logger;
 }
 
-function openPlace({ folder }: StorePlace, { log = silentLogger, clock }: OpenOptions = {}): Promise<TaskStore> {
-  return openSqliteStore(folder, { log, ...(clock && { clock }) });
+export function openPlace(place: StorePlace, { log = silentLogger, clock }: OpenOptions = {}): Promise<TaskStore> {
+  const options = { log, ...(clock && { clock }) };
+  return place.engine === "sqlite"
+    ? openSqliteStore(place.folder, options)
+    : openPgStore(place.url, { ...options, maxConnections: 4 });
 }
 
 /** Stores of one test: time stands still in them until it is moved. */
@@ -42,8 +47,8 @@ export class StoreStage implements AsyncDisposable {
     this.place = place;
   }
 
-  static async create(engine: StoreEngine): Promise<StoreStage> {
-    return new StoreStage(await engine.createPlace());
+  static create(engine: StoreEngine): StoreStage {
+    return new StoreStage(engine.createPlace());
   }
 
   /** One more store on the same place, as another process has it. */

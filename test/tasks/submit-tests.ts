@@ -10,7 +10,7 @@ const oddText = "日本語 🍱 ' \" \\ $1 :id -- ;\n\t";
 export function testSubmit(engine: StoreEngine): void {
   describe("submit", () => {
     it("answers with a pending task that nobody has claimed", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const task = aTask();
       const record = await store.submit(task);
@@ -34,7 +34,7 @@ export function testSubmit(engine: StoreEngine): void {
     });
 
     it("of the same id changes nothing and gives the first, also at once and after its end", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const task = aTask();
       const others = [aTask({ id: task.id, api: "other" }), aTask({ id: task.id, input: bytesOf(100_000) })];
@@ -49,7 +49,7 @@ export function testSubmit(engine: StoreEngine): void {
 
     for (const size of sizes) {
       it(`keeps an input and an output of ${size} bytes as they are`, async () => {
-        await using stage = await StoreStage.create(engine);
+        await using stage = StoreStage.create(engine);
         const store = await stage.open();
         const bytes = bytesOf(size);
         // A part of a larger buffer, as they come from a socket.
@@ -64,7 +64,7 @@ export function testSubmit(engine: StoreEngine): void {
     }
 
     it("keeps texts as they are", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease, context } = await begin(store, { context: oddText });
       assert.equal(context, oddText);
@@ -75,7 +75,7 @@ export function testSubmit(engine: StoreEngine): void {
     });
 
     it("replaces in a note what no engine can keep", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);
       await store.renew(lease, 1000, { fraction: 1, note: "a\0b\ud800c" });
@@ -83,7 +83,7 @@ export function testSubmit(engine: StoreEngine): void {
     });
 
     it("keeps odd names apart", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const names = { service: "Mödel' OR 1=1 --", api: "$train:x" };
       await store.submit(aTask(names));
@@ -92,7 +92,7 @@ export function testSubmit(engine: StoreEngine): void {
     });
 
     it("knows nothing of an id that was never submitted", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const id = newId();
       assert.equal(await store.get(id), undefined);

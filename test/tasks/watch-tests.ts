@@ -30,7 +30,7 @@ class NewsLog {
 export function testWatch(engine: StoreEngine): void {
   describe("watch", () => {
     it("tells each change of the store's own, once it can be seen", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const seen: (TaskNews & { status: string | undefined })[] = [];
       const reads: Promise<unknown>[] = [];
@@ -60,7 +60,7 @@ export function testWatch(engine: StoreEngine): void {
     });
 
     it("tells what other stores changed", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const [store, other] = [await stage.open(), await stage.open()];
       const log = new NewsLog(other);
       const [id = ""] = await submitAll(store, [{}]);
@@ -73,7 +73,7 @@ export function testWatch(engine: StoreEngine): void {
     });
 
     it("tells nothing once it has been ended, and may be ended twice", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const [first, second] = [new NewsLog(store), new NewsLog(store)];
       first.end();
@@ -86,7 +86,7 @@ export function testWatch(engine: StoreEngine): void {
     });
 
     it("ends with the store", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const store = await stage.open();
       store.watch(() => {});
       await store.close();
@@ -96,7 +96,7 @@ export function testWatch(engine: StoreEngine): void {
 
   describe("close", () => {
     it("finishes what was begun, and refuses what comes after", async () => {
-      await using stage = await StoreStage.create(engine);
+      await using stage = StoreStage.create(engine);
       const [store, other] = [await stage.open(), await stage.open()];
       const submitted = submitAll(store, [{}]);
       await Promise.all([submitted, store.close()]);

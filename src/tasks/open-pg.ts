@@ -1,0 +1,58 @@
+import { type Clock, systemClock } from "../base/clock.js";
+import type { Logger } from "../base/logger.js";
+import { fail } from "../failure/fail.js";
+import { ClosableStore } from "./closable-store.js";
+import { connectionConfig, loadPg, toPgFailure } from "./pg-driver.js";
+import { NewsListener, NewsSender } from "./pg-news.js";
+import { migratePg } from "./pg-schema.js";
+import { PgStore } from "./pg-store.js";
+import type { TaskStore } from "./task-store.js";
+
+export interface PgStoreOptions {
+  readonly log: Logger;
+  /** Connections at once, besides the one that listens. */
+  readonly maxConnections: number;
+  /** Default: the clock of the server. */
+  readonly clock?: Clock;
+}
+
+/** A connection that nobody has used for so long is closed. */
+const idleTimeoutMs = 30_000;
+
+/**
+ * Opens the tasks kept in a database, and creates its tables where they are missing: `ekiben_tasks` and others, in the first
+ * schema of the connection's search path. PostgreSQL 13 or newer.
+ *
+ * @param url Holds a password, maybe: it is never logged, nor part of a failure.
+ * @throws {ServingError} `task_store_driver_missing`, `task_store_newer`, `task_store_unavailable`, `task_store_full`.
+ */
+export async function openPgStore(url: string, { log, maxConnections, clock }: PgStoreOptions): Promise<TaskStore> {
+  const { Pool, Client } = await loadPg();
+  const config = connectionConfig(url);
+  const pool = new Pool({ ...config, max: maxConnections, idleTimeoutMillis: idleTimeoutMs, allowExitOnIdle: true });
+  // Of connections that nobody uses at the moment; without a listener it would end the process.
+  pool.on("error", (error) => log.debug({ err: error }, "an idle connection to the task store was lost"));
+  try {
+    const client = await pool.connect();
+    try {
+      await migratePg(client);
+    } finally {
+      client.release();
+    }
+  } catch (error) {
+    await pool.end();
+    throw toPgFailure(error);
+  }
+  const news = "SELECT pg_notify('ekiben_tasks', news) FROM json_array_elements_text($1::json) AS news";
+  const sender = new NewsSender((texts) => pool.query({ name: "ekiben_notify", text: news, values: [texts] }));
+  const store = new PgStore({
+    pool,
+    sender,
+    createListener: (tell) =>
+      new NewsListener({ createClient: () => new Client(config), ownId: sender.id, tell, clock: systemClock, log }),
+    clock,
+  });
+  return new ClosableStore(store, closedFailure);
+}
+
+const closedFailure = () => fail("task_store_unavailable", { engine: "postgres", problem: "it has been closed" });

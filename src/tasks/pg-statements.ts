@@ -1,0 +1,134 @@
+import { changes, isReady } from "./task-changes.js";
+import { taskColumns } from "./task-row.js";
+
+/** One statement: `text` has `$1` for the value of `names[0]`. Prepared under its name, once a connection. */
+export interface PgStatement {
+  readonly name: string;
+  readonly text: string;
+  readonly names: readonly string[];
+}
+
+/** Types of named values; all others are texts. */
+const types: Readonly<Record<string, string>> = {
+  ...{ now: "bigint", leaseMs: "bigint", waitMs: "bigint", ageMs: "bigint", maxWoken: "integer", limit: "integer" },
+  ...{ priority: "integer", maxAttempts: "integer", uncounted: "integer", progress: "double precision" },
+  ...{ input: "bytea", output: "bytea", seq: "bigint", from: "integer", partBytes: "integer" },
+};
+
+/** The clock of the server, the same for all of one statement. */
+const serverNow = "floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint";
+
+/** @param hasOwnClock The values bring their own `:now`, as tests do. */
+function compile(name: string, text: string, hasOwnClock: boolean): PgStatement {
+  const names: string[] = [];
+  const numbered = text.replace(/(?<!:):([a-zA-Z]+)/g, (_, value: string) => {
+    if (value === "now" && !hasOwnClock) return serverNow;
+    if (!names.includes(value)) names.push(value);
+    return `$${names.indexOf(value) + 1}::${types[value] ?? "text"}`;
+  });
+  return { name: `ekiben_${name}`, text: numbered, names };
+}
+
+/**
+ * A value, if it is no longer than one part, and its length. The driver gets bytes in hex, as one string, which can't be as
+ * long as that of the largest values: they are read in parts.
+ */
+const valueColumns = (table: string) => `
+  CASE WHEN octet_length(${table}.bytes) <= :partBytes THEN ${table}.bytes END AS bytes, octet_length(${table}.bytes) AS size`;
+
+const isHeld = "t.id = :id AND t.lease_token = :token";
+
+const texts = {
+  submit: `
+    WITH added AS (
+      INSERT INTO ekiben_tasks AS t (id, service, api, status, priority, created_at, not_before)
+      VALUES (:id, :service, :api, 'pending', :priority, :now, :now)
+      ON CONFLICT (id) DO NOTHING
+      RETURNING ${taskColumns}
+    ), input AS (
+      INSERT INTO ekiben_inputs (task, context, bytes) SELECT seq, :context, :input FROM added
+    )
+    SELECT * FROM added`,
+  // Locks no row that another claim has locked, and is not held up by it.
+  wake: `
+    WITH due AS MATERIALIZED (
+      SELECT seq FROM ekiben_tasks
+      WHERE service = :service AND api = :api AND wake_at <= :now
+      ORDER BY wake_at LIMIT :maxWoken FOR UPDATE SKIP LOCKED
+    )
+    UPDATE ekiben_tasks AS t SET ${changes.wake} FROM due WHERE t.seq = due.seq`,
+  claim: `
+    WITH ready AS MATERIALIZED (
+      SELECT seq FROM ekiben_tasks
+      WHERE service = :service AND api = :api AND ${isReady}
+      ORDER BY priority DESC, seq LIMIT :limit FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+      UPDATE ekiben_tasks AS t SET ${changes.claim("replace(gen_random_uuid()::text, '-', '')")}
+      FROM ready WHERE t.seq = ready.seq
+      RETURNING t.*
+    )
+    SELECT ${taskColumns}, i.context, ${valueColumns("i")} FROM claimed AS t JOIN ekiben_inputs AS i ON i.task = t.seq
+    ORDER BY t.priority DESC, t.seq`,
+  nextDue: `
+    SELECT min(wake_at) - :now AS ms FROM ekiben_tasks
+    WHERE service = :service AND api = :api AND wake_at > :now`,
+  renew: `UPDATE ekiben_tasks AS t SET ${changes.renew} WHERE ${isHeld} RETURNING t.service, t.api, t.cancel_failure`,
+  finish: `
+    WITH ended AS (
+      UPDATE ekiben_tasks AS t SET ${changes.finish} WHERE ${isHeld} RETURNING t.seq, t.service, t.api
+    ), output AS (
+      INSERT INTO ekiben_outputs (task, bytes) SELECT seq, :output FROM ended WHERE :output IS NOT NULL
+    )
+    SELECT service, api FROM ended`,
+  giveBack: `UPDATE ekiben_tasks AS t SET ${changes.giveBack} WHERE ${isHeld} RETURNING t.service, t.api`,
+  cancel: `
+    UPDATE ekiben_tasks AS t SET ${changes.cancel}
+    WHERE t.id = :id AND t.status IN ('pending', 'in_progress')
+    RETURNING ${taskColumns}`,
+  retry: `
+    WITH old AS (
+      SELECT * FROM ekiben_tasks WHERE id = :id AND ended_at IS NOT NULL
+    ), added AS (
+      INSERT INTO ekiben_tasks AS t (id, service, api, status, priority, created_at, not_before)
+      SELECT :newId, service, api, 'pending', priority, :now, :now FROM old
+      ON CONFLICT (id) DO NOTHING
+      RETURNING ${taskColumns}
+    ), input AS (
+      INSERT INTO ekiben_inputs (task, context, bytes)
+      SELECT added.seq, i.context, i.bytes FROM added, old JOIN ekiben_inputs AS i ON i.task = old.seq
+    )
+    SELECT * FROM added`,
+  task: `SELECT ${taskColumns} FROM ekiben_tasks AS t WHERE t.id = :id`,
+  result: `
+    SELECT ${taskColumns}, ${valueColumns("o")}
+    FROM ekiben_tasks AS t LEFT JOIN ekiben_outputs AS o ON o.task = t.seq WHERE t.id = :id`,
+  inputPart: "SELECT substring(bytes FROM :from FOR :partBytes) AS part FROM ekiben_inputs WHERE task = :seq",
+  outputPart: "SELECT substring(bytes FROM :from FOR :partBytes) AS part FROM ekiben_outputs WHERE task = :seq",
+  countWaiting: `
+    SELECT api, count(*) AS count FROM ekiben_tasks
+    WHERE service = :service AND ((${isReady}) OR wake_at <= :now) GROUP BY api`,
+  purge: `
+    WITH old AS MATERIALIZED (
+      SELECT seq FROM ekiben_tasks WHERE ended_at <= :now - :ageMs
+      ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM ekiben_tasks AS t USING old WHERE t.seq = old.seq`,
+} as const;
+
+export type PgStatements = Readonly<Record<keyof typeof texts, PgStatement>>;
+
+/** @param hasOwnClock See `compile`. */
+export function compileStatements(hasOwnClock: boolean): PgStatements {
+  const compiled = Object.entries(texts).map(([name, text]) => [name, compile(name, text, hasOwnClock)]);
+  return Object.fromEntries(compiled) as PgStatements;
+}
+
+/** Lists tasks that fit what is given; `given` names columns, and `before`. */
+export function compileList(given: readonly string[]): PgStatement {
+  const conditions = given.map((name) =>
+    name === "before" ? "t.seq < (SELECT seq FROM ekiben_tasks WHERE id = :before)" : `t.${name} = :${name}`,
+  );
+  const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
+  const text = `SELECT ${taskColumns} FROM ekiben_tasks AS t ${where} ORDER BY t.seq DESC LIMIT :limit`;
+  return compile(`list_${given.join("_")}`, text, true);
+}

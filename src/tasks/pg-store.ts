@@ -1,0 +1,226 @@
+// Tasks in a PostgreSQL database, for processes on any number of machines.
+//
+// P1  Each method is one statement, which is a transaction; `claim` is two, of which each may stand alone.
+// P2  Claims skip rows that other claims have locked, so they neither wait for one another nor take a task twice.
+// P3  Times are the server's, in SQL. A clock is given in tests alone.
+// P4  Values are kept in the database, since the machines share no disk: at most 1 GB each, which is PostgreSQL's bound.
+import type { Pool, QueryResult } from "pg";
+import type { Clock } from "../base/clock.js";
+import { NewsBoard } from "./news-board.js";
+import { toPgFailure } from "./pg-driver.js";
+import type { NewsListener, NewsSender } from "./pg-news.js";
+import { compileList, compileStatements, type PgStatement, type PgStatements } from "./pg-statements.js";
+import { type TaskRow, toKeptText, toRecord } from "./task-row.js";
+import type {
+  ClaimedTask,
+  ClaimRequest,
+  Lease,
+  LeaseState,
+  NewTask,
+  TaskFilter,
+  TaskNews,
+  TaskOutcome,
+  TaskRecord,
+  TaskResult,
+  TaskStore,
+} from "./task-store.js";
+
+/** Tasks that one claim wakes, and that one statement forgets. */
+const maxWoken = 1000;
+const maxForgotten = 500;
+/** Worth a question first whether it is there already. */
+const largeBytes = 64 * 1024;
+
+/** A longer value is read in parts of this length. */
+const partBytes = 4 * 1024 * 1024;
+
+type Values = Readonly<Record<string, string | number | null | Uint8Array>>;
+type Place = Pick<TaskRow, "service" | "api">;
+/** A value that came with its row; of a longer one the size alone, of none neither. */
+type ValueRow = { readonly bytes: Buffer | null; readonly size: number | null };
+
+/** What a `PgStore` is made of; it ends all of it. */
+export interface PgParts {
+  readonly pool: Pool;
+  readonly sender: NewsSender;
+  readonly createListener: (tell: (news: TaskNews) => void) => NewsListener;
+  /** Whose time it is, if not the server's. */
+  readonly clock: Clock | undefined;
+}
+
+export class PgStore implements TaskStore {
+  readonly #pool: Pool;
+  readonly #sender: NewsSender;
+  readonly #listener: NewsListener;
+  readonly #board: NewsBoard;
+  readonly #clock: Clock | undefined;
+  readonly #statements: PgStatements;
+
+  constructor({ pool, sender, createListener, clock }: PgParts) {
+    this.#pool = pool;
+    this.#sender = sender;
+    this.#clock = clock;
+    this.#statements = compileStatements(clock !== undefined);
+    this.#board = new NewsBoard((isWatched) => (isWatched ? this.#listener.start() : this.#listener.stop()));
+    this.#listener = createListener((news) => this.#board.tell(news));
+  }
+
+  async submit(task: NewTask): Promise<TaskRecord> {
+    const { id, service, api, input, context, priority } = task;
+    if (input.length > largeBytes) {
+      const known = await this.get(id);
+      if (known !== undefined) return known;
+    }
+    const values = { id, service, api, input, context, priority };
+    const [row] = await this.#query<TaskRow>(this.#statements.submit, values);
+    if (row === undefined) return (await this.get(id)) as TaskRecord;
+    this.#tell(row);
+    return toRecord(row);
+  }
+
+  async claim(request: ClaimRequest): Promise<readonly ClaimedTask[]> {
+    const { service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
+    const place = { service, api };
+    const woken = await this.#run(this.#statements.wake, { ...place, maxAttempts, lostFailure, maxWoken });
+    if (woken.rowCount !== 0) this.#tell(place);
+    const values = { ...place, limit, owner, leaseMs, partBytes };
+    const rows = await this.#query<TaskRow & ValueRow & { context: string }>(this.#statements.claim, values);
+    for (const row of rows) this.#tell(row);
+    const claimed: ClaimedTask[] = [];
+    for (const row of rows) {
+      const input = await this.#readValue(this.#statements.inputPart, row);
+      // Absent where the task was ended and forgotten meanwhile.
+      if (input === undefined) continue;
+      const lease = { id: row.id, token: row.lease_token as string };
+      claimed.push({ lease, record: toRecord(row), input, context: row.context });
+    }
+    return claimed;
+  }
+
+  async nextDueMs(service: string, api: string): Promise<number | undefined> {
+    const [row] = await this.#query<{ ms: string | null }>(this.#statements.nextDue, { service, api });
+    return row?.ms == null ? undefined : Number(row.ms);
+  }
+
+  async renew(
+    { id, token }: Lease,
+    leaseMs: number,
+    progress?: { fraction: number; note: string | undefined },
+  ): Promise<LeaseState> {
+    const said = { progress: progress?.fraction ?? null, note: toKeptText(progress?.note) };
+    const values = { id, token, leaseMs, ...said };
+    const [row] = await this.#query<Place & { cancel_failure: string | null }>(this.#statements.renew, values);
+    if (row === undefined) return "lost";
+    if (progress !== undefined) this.#tell({ id, ...row });
+    return row.cancel_failure === null ? "held" : "cancel_asked";
+  }
+
+  async finish({ id, token }: Lease, outcome: TaskOutcome): Promise<boolean> {
+    const isCompleted = outcome.status === "completed";
+    const kept = { output: isCompleted ? outcome.output : null, failure: isCompleted ? null : outcome.failure };
+    const values = { id, token, status: outcome.status, ...kept };
+    const [row] = await this.#query<Place>(this.#statements.finish, values);
+    if (row !== undefined) this.#tell({ id, ...row });
+    return row !== undefined;
+  }
+
+  async giveBack({ id, token }: Lease, waitMs: number, failure: string | undefined): Promise<boolean> {
+    const values = { id, token, waitMs, failure: failure ?? null, uncounted: failure === undefined ? 1 : 0 };
+    const [row] = await this.#query<Place>(this.#statements.giveBack, values);
+    if (row !== undefined) this.#tell({ id, ...row });
+    return row !== undefined;
+  }
+
+  async get(id: string): Promise<TaskRecord | undefined> {
+    const [row] = await this.#query<TaskRow>(this.#statements.task, { id });
+    return row && toRecord(row);
+  }
+
+  async result(id: string): Promise<TaskResult | undefined> {
+    const [row] = await this.#query<TaskRow & ValueRow>(this.#statements.result, { id, partBytes });
+    if (row === undefined) return undefined;
+    const record = toRecord(row);
+    if (row.size === null) return { record, output: undefined };
+    const output = await this.#readValue(this.#statements.outputPart, row);
+    return output && { record, output };
+  }
+
+  async cancel(id: string, failure: string): Promise<TaskRecord | undefined> {
+    const [row] = await this.#query<TaskRow>(this.#statements.cancel, { id, failure });
+    if (row === undefined) return this.get(id);
+    this.#tell(row);
+    return toRecord(row);
+  }
+
+  async retry(id: string, newId: string): Promise<TaskRecord | undefined> {
+    const [row] = await this.#query<TaskRow>(this.#statements.retry, { id, newId });
+    if (row !== undefined) {
+      this.#tell(row);
+      return toRecord(row);
+    }
+    const old = await this.get(id);
+    return old?.endedAt === undefined ? old : this.get(newId);
+  }
+
+  async list({ limit, ...wanted }: TaskFilter): Promise<readonly TaskRecord[]> {
+    const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
+    const statement = compileList(given.map(([name]) => name));
+    return (await this.#query<TaskRow>(statement, { ...Object.fromEntries(given), limit })).map(toRecord);
+  }
+
+  async countWaiting(service: string): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#query<{ api: string; count: string }>(this.#statements.countWaiting, { service });
+    return new Map(rows.map(({ api, count }) => [api, Number(count)]));
+  }
+
+  async purge(ageMs: number): Promise<number> {
+    let purged = 0;
+    for (;;) {
+      const { rowCount } = await this.#run(this.#statements.purge, { ageMs, limit: maxForgotten });
+      purged += rowCount ?? 0;
+      if ((rowCount ?? 0) < maxForgotten) return purged;
+    }
+  }
+
+  watch(listener: (news: TaskNews) => void): () => void {
+    return this.#board.watch(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#board.clear();
+    await this.#sender.close();
+    await Promise.all([this.#listener.closed(), this.#pool.end()]);
+  }
+
+  #tell({ id, service, api }: Place & { readonly id?: string }): void {
+    const news = { ...(id !== undefined && { id }), service, api };
+    this.#board.tell(news);
+    this.#sender.tell(news);
+  }
+
+  async #query<Row>(statement: PgStatement, values: Values): Promise<Row[]> {
+    return (await this.#run(statement, values)).rows as Row[];
+  }
+
+  /** @returns `undefined` when it is not there any more. */
+  async #readValue(statement: PgStatement, { seq, bytes, size }: TaskRow & ValueRow): Promise<Buffer | undefined> {
+    if (bytes !== null || size === null) return bytes ?? undefined;
+    const value = Buffer.allocUnsafe(size);
+    for (let at = 0; at < size; at += partBytes) {
+      const [row] = await this.#query<{ part: Buffer }>(statement, { seq, from: at + 1, partBytes });
+      if (row === undefined) return undefined;
+      row.part.copy(value, at);
+    }
+    return value;
+  }
+
+  async #run({ name, text, names }: PgStatement, values: Values): Promise<QueryResult> {
+    const now = this.#clock && Math.floor(this.#clock.now());
+    const all = names.map((value) => (value === "now" ? now : values[value]));
+    try {
+      return await this.#pool.query({ name, text, values: all });
+    } catch (error) {
+      throw toPgFailure(error);
+    }
+  }
+}
