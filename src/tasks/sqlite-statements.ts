@@ -4,7 +4,8 @@ import { taskColumns } from "./task-row.js";
 
 const ownColumns = taskColumns.replaceAll("t.", "");
 
-const texts = {
+/** What changes the file, inside a transaction. */
+export const writeTexts = {
   begin: "BEGIN IMMEDIATE",
   submit: `
     INSERT INTO tasks (id, service, api, status, priority, created_at, not_before)
@@ -51,8 +52,8 @@ const texts = {
 } as const;
 
 /** What only looks, on a connection of its own: it neither waits for a transaction nor sees an unfinished one. */
-const lookTexts = {
-  task: texts.task,
+export const lookTexts = {
+  task: writeTexts.task,
   // Whether a claim would find anything, so that one that would not needs no lock.
   canClaim: `
     SELECT EXISTS (
@@ -75,7 +76,7 @@ const lookTexts = {
     UNION ALL SELECT file FROM outputs WHERE file IN (SELECT value FROM json_each(:names))`,
 } as const;
 
-export type WriteStatements = Readonly<Record<keyof typeof texts, SqliteStatement>>;
+export type WriteStatements = Readonly<Record<keyof typeof writeTexts, SqliteStatement>>;
 export type LookStatements = Readonly<Record<keyof typeof lookTexts, SqliteStatement>>;
 
 async function prepareAll<Name extends string>(connection: SqliteConnection, all: Readonly<Record<Name, string>>) {
@@ -85,7 +86,8 @@ async function prepareAll<Name extends string>(connection: SqliteConnection, all
 }
 
 /** Prepares what changes the file. */
-export const prepareWrites = (connection: SqliteConnection): Promise<WriteStatements> => prepareAll(connection, texts);
+export const prepareWrites = (connection: SqliteConnection): Promise<WriteStatements> =>
+  prepareAll(connection, writeTexts);
 
 /** Prepares what only looks. */
 export const prepareLooks = (connection: SqliteConnection): Promise<LookStatements> =>

@@ -169,9 +169,8 @@ export class SqliteStore implements TaskStore {
     const record = toRecord(row);
     if (row.status !== "completed") return { record, output: undefined };
     const kept = this.#look(() => this.#parts.looks.output.get({ seq: Number(row.seq) })) as Kept | undefined;
-    // Purged since.
-    if (kept === undefined) return undefined;
-    return { record, output: await this.#readKept(kept) };
+    const output = kept && (await this.#unlessForgotten(id, () => this.#readKept(kept)));
+    return output && { record, output };
   }
 
   async cancel(id: string, failure: string): Promise<TaskRecord | undefined> {
@@ -189,7 +188,11 @@ export class SqliteStore implements TaskStore {
     const seq = Number(row.seq);
     const input = this.#look(() => this.#parts.looks.input.get({ seq })) as Kept | undefined;
     const { files, writes } = this.#parts;
-    const file = input?.file == null ? null : await this.#touch(() => files.copy(input.file as string));
+    if (input === undefined) return undefined;
+    const { file: original } = input;
+    const copy = async () => (original === null ? null : await this.#touch(() => files.copy(original)));
+    const file = await this.#unlessForgotten(id, copy);
+    if (file === undefined) return undefined;
     return this.#removeUnless(file, async () => {
       const added = await this.#write((tell) => {
         const copied = writes.retry.get({ newId, seq, now: this.#now() }) as { seq: number } | undefined;
@@ -317,6 +320,16 @@ export class SqliteStore implements TaskStore {
 
   async #readKept({ bytes, file }: Kept): Promise<Uint8Array> {
     return file === null ? toBytes(bytes) : this.#touch(() => this.#parts.files.read(file));
+  }
+
+  /** A file that is gone is no fault where its task was forgotten meanwhile. */
+  async #unlessForgotten<T>(id: string, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      if (this.#lookAt(id) === undefined) return undefined;
+      throw error;
+    }
   }
 
   /** Keeps a large value as a file of its own, and removes it again where no row has come to name it (Q3). */

@@ -7,7 +7,7 @@
 //     handler would wait in a thread of the driver, of which there are as many as cores: the commit that is to give the lock
 //     free may need the same one. And it waits ever longer, up to 100 ms, where a process that writes without a pause leaves
 //     the lock for a moment only.
-import { systemClock } from "../base/clock.js";
+import { type Clock, systemClock } from "../base/clock.js";
 import { createDeferred } from "../base/deferred.js";
 import { isBusy, type SqliteConnection, type SqliteStatement, toSqliteFailure } from "./sqlite-driver.js";
 
@@ -26,6 +26,8 @@ export interface SqliteWriterOptions {
   readonly connection: SqliteConnection;
   /** `BEGIN IMMEDIATE`, prepared; the connection must not wait for locks. */
   readonly begin: SqliteStatement;
+  /** Paces the wait for the lock. Default: the process's own; others hold the lock in real time. */
+  readonly clock?: Clock;
   /** Called after each transaction, before its changes are answered. */
   readonly onDone: () => void;
 }
@@ -33,13 +35,15 @@ export interface SqliteWriterOptions {
 export class SqliteWriter {
   readonly #connection: SqliteConnection;
   readonly #begin: SqliteStatement;
+  readonly #clock: Clock;
   readonly #onDone: () => void;
   readonly #waiting: Waiting[] = [];
   #work: Promise<void> | undefined;
 
-  constructor({ connection, begin, onDone }: SqliteWriterOptions) {
+  constructor({ connection, begin, clock = systemClock, onDone }: SqliteWriterOptions) {
     this.#connection = connection;
     this.#begin = begin;
+    this.#clock = clock;
     this.#onDone = onDone;
   }
 
@@ -97,15 +101,15 @@ export class SqliteWriter {
   }
 
   async #beginTransaction(): Promise<void> {
-    const giveUpAt = systemClock.now() + lockTimeoutMs;
+    const giveUpAt = this.#clock.now() + lockTimeoutMs;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs + 1, longestPauseMs)) {
       try {
         this.#begin.run();
         return;
       } catch (error) {
-        if (!isBusy(error) || systemClock.now() >= giveUpAt) throw error;
+        if (!isBusy(error) || this.#clock.now() >= giveUpAt) throw error;
       }
-      await new Promise<void>((resolve) => systemClock.setTimer(resolve, pauseMs * (0.5 + Math.random()), true));
+      await new Promise<void>((resolve) => this.#clock.setTimer(resolve, pauseMs * (0.5 + Math.random()), true));
     }
   }
 

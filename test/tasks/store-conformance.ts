@@ -1,6 +1,7 @@
 import { testClaim } from "./claim-tests.js";
 import { testEnds } from "./end-tests.js";
 import { testLists } from "./list-tests.js";
+import { testProcesses } from "./process-tests.js";
 import type { StoreEngine } from "./store-stage.js";
 import { testSubmit } from "./submit-tests.js";
 import { testWatch } from "./watch-tests.js";
@@ -12,4 +13,5 @@ export function testStore(engine: StoreEngine): void {
   testEnds(engine);
   testLists(engine);
   testWatch(engine);
+  testProcesses(engine);
 }
