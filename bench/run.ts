@@ -15,6 +15,7 @@ const benches = {
   workloads: import.meta.resolve("./workloads.ts"),
   life: import.meta.resolve("./life.ts"),
   pages: import.meta.resolve("./pages.ts"),
+  "task-stores": import.meta.resolve("./task-stores.ts"),
 };
 const { values, positionals } = parseArgs({
   options: flags,

@@ -26,8 +26,6 @@ function findUser(): { readonly uid?: number; readonly gid?: number } {
 export interface ServerOptions {
   /** Whether commits wait for the disk. Tests that end no machine do without. */
   readonly fsync: boolean;
-  /** Where its files are; default: a folder for temporary files. */
-  readonly parent?: string;
 }
 
 /** A PostgreSQL server of one's own, in a folder for temporary files, reached by a Unix socket. */
@@ -42,7 +40,7 @@ export class PostgresServer {
   private constructor(programs: string, options: ServerOptions) {
     this.#programs = programs;
     this.#options = options;
-    this.folder = mkdtempSync(join(options.parent ?? tmpdir(), "ekiben-pg-"));
+    this.folder = mkdtempSync(join(tmpdir(), "ekiben-pg-"));
     const { uid, gid } = this.#user;
     if (uid !== undefined && gid !== undefined) chownSync(this.folder, uid, gid);
   }
