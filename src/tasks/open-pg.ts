@@ -43,8 +43,7 @@ export async function openPgStore(url: string, { log, maxConnections, clock }: P
     await pool.end();
     throw toPgFailure(error);
   }
-  const news = "SELECT pg_notify('ekiben_tasks', news) FROM json_array_elements_text($1::json) AS news";
-  const sender = new NewsSender((texts) => pool.query({ name: "ekiben_notify", text: news, values: [texts] }));
+  const sender = new NewsSender((texts) => pool.query({ name: "ekiben_notify", text: notifyText, values: [texts] }));
   const store = new PgStore({
     pool,
     sender,
@@ -54,5 +53,10 @@ export async function openPgStore(url: string, { log, maxConnections, clock }: P
   });
   return new ClosableStore(store, closedFailure);
 }
+
+/** News need not survive the end of the server, so its commit does not wait for the disk. */
+const notifyText = `
+  SELECT set_config('synchronous_commit', 'off', true), pg_notify('ekiben_tasks', news)
+  FROM json_array_elements_text($1::json) AS news`;
 
 const closedFailure = () => fail("task_store_unavailable", { engine: "postgres", problem: "it has been closed" });

@@ -49,25 +49,26 @@ const texts = {
       INSERT INTO ekiben_inputs (task, context, bytes) SELECT seq, :context, :input FROM added
     )
     SELECT * FROM added`,
-  // Locks no row that another claim has locked, and is not held up by it.
-  wake: `
+  // Where anything is due, that is woken and nothing claimed, so that what is claimed next has the right order: one
+  // statement can't see what it has changed itself. It locks no row that another claim has locked, and waits for none.
+  claim: `
     WITH due AS MATERIALIZED (
       SELECT seq FROM ekiben_tasks
       WHERE service = :service AND api = :api AND wake_at <= :now
       ORDER BY wake_at LIMIT :maxWoken FOR UPDATE SKIP LOCKED
-    )
-    UPDATE ekiben_tasks AS t SET ${changes.wake} FROM due WHERE t.seq = due.seq`,
-  claim: `
-    WITH ready AS MATERIALIZED (
+    ), woken AS (
+      UPDATE ekiben_tasks AS t SET ${changes.wake} FROM due WHERE t.seq = due.seq
+    ), ready AS MATERIALIZED (
       SELECT seq FROM ekiben_tasks
-      WHERE service = :service AND api = :api AND ${isReady}
+      WHERE service = :service AND api = :api AND ${isReady} AND NOT EXISTS (SELECT FROM due)
       ORDER BY priority DESC, seq LIMIT :limit FOR UPDATE SKIP LOCKED
     ), claimed AS (
       UPDATE ekiben_tasks AS t SET ${changes.claim("replace(gen_random_uuid()::text, '-', '')")}
       FROM ready WHERE t.seq = ready.seq
       RETURNING t.*
     )
-    SELECT ${taskColumns}, i.context, ${valueColumns("i")} FROM claimed AS t JOIN ekiben_inputs AS i ON i.task = t.seq
+    SELECT (SELECT count(*) FROM due)::integer AS woken, ${taskColumns}, i.context, ${valueColumns("i")}
+    FROM (SELECT) AS always LEFT JOIN (claimed AS t JOIN ekiben_inputs AS i ON i.task = t.seq) ON true
     ORDER BY t.priority DESC, t.seq`,
   nextDue: `
     SELECT min(wake_at) - :now AS ms FROM ekiben_tasks

@@ -1,6 +1,6 @@
 // Tasks in a PostgreSQL database, for processes on any number of machines.
 //
-// P1  Each method is one statement, which is a transaction; `claim` is two, of which each may stand alone.
+// P1  Each change is one statement, which is a transaction.
 // P2  Claims skip rows that other claims have locked, so they neither wait for one another nor take a task twice.
 // P3  Times are the server's, in SQL. A clock is given in tests alone.
 // P4  Values are kept in the database, since the machines share no disk: at most 1 GB each, which is PostgreSQL's bound.
@@ -38,6 +38,8 @@ type Values = Readonly<Record<string, string | number | null | Uint8Array>>;
 type Place = Pick<TaskRow, "service" | "api">;
 /** A value that came with its row; of a longer one the size alone, of none neither. */
 type ValueRow = { readonly bytes: Buffer | null; readonly size: number | null };
+/** Where nothing was claimed there is one row, which says how many tasks were woken instead. */
+type ClaimedRow = { readonly woken: number; readonly context: string } & TaskRow & ValueRow;
 
 /** What a `PgStore` is made of; it ends all of it. */
 export interface PgParts {
@@ -80,14 +82,16 @@ export class PgStore implements TaskStore {
 
   async claim(request: ClaimRequest): Promise<readonly ClaimedTask[]> {
     const { service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
-    const place = { service, api };
-    const woken = await this.#run(this.#statements.wake, { ...place, maxAttempts, lostFailure, maxWoken });
-    if (woken.rowCount !== 0) this.#tell(place);
-    const values = { ...place, limit, owner, leaseMs, partBytes };
-    const rows = await this.#query<TaskRow & ValueRow & { context: string }>(this.#statements.claim, values);
-    for (const row of rows) this.#tell(row);
+    const values = { service, api, limit, owner, leaseMs, maxAttempts, lostFailure, maxWoken, partBytes };
+    let rows: ClaimedRow[];
+    do {
+      rows = await this.#query<ClaimedRow>(this.#statements.claim, values);
+      if (rows[0]?.woken !== 0) this.#tell({ service, api });
+    } while (rows[0]?.woken !== 0);
     const claimed: ClaimedTask[] = [];
     for (const row of rows) {
+      if (row.id === null) break;
+      this.#tell(row);
       const input = await this.#readValue(this.#statements.inputPart, row);
       // Absent where the task was ended and forgotten meanwhile.
       if (input === undefined) continue;
