@@ -43,8 +43,9 @@ describe("a store on SQLite that can't be used", () => {
     await submitAll(store, Array(50).fill({}));
     await store.close();
     truncateSync(join(folder, "tasks.db"), 8192);
-    const again = openFolder(folder).then((damaged) => submitAll(damaged, [{}]));
-    await assert.rejects(again, { id: "task_store_unavailable", message: /its file is damaged/ });
+    const damaged = await openFolder(folder);
+    await assert.rejects(submitAll(damaged, [{}]), { id: "task_store_unavailable", message: /its file is damaged/ });
+    await damaged.close();
   });
 
   it("says so of a folder that can't be", async () => {
@@ -60,12 +61,12 @@ describe("a store on SQLite that can't be used", () => {
     const folder = newFolder();
     await (await openFolder(folder)).close();
     const raw = (await loadSqlite())(join(folder, "tasks.db"));
-    await raw.exec("PRAGMA user_version = 999");
+    raw.exec("PRAGMA user_version = 999");
     await assert.rejects(openFolder(folder), {
       id: "task_store_newer",
       details: { engine: "sqlite", version: 999, known: 1 },
     });
-    assert.equal(((await raw.prepare("PRAGMA user_version")).get() as { user_version: number }).user_version, 999);
+    assert.equal((raw.prepare("PRAGMA user_version").get() as { user_version: number }).user_version, 999);
     raw.close();
   });
 });

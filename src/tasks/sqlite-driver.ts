@@ -1,32 +1,36 @@
+import { type Clock, systemClock } from "../base/clock.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 
-/** Values by the names that a statement has for them; numbers are whole or not, never a boolean. */
+/** Values by the names that a statement has for them; never a boolean, which the driver can't take. */
 export type SqliteValues = Readonly<Record<string, string | number | null | Uint8Array>>;
 
-/** One prepared statement. `run` and `get` are synchronous: a few microseconds inside a transaction, no wait for the disk. */
+/** One prepared statement. */
 export interface SqliteStatement {
   run(values?: SqliteValues): { readonly changes: number };
   get(values?: SqliteValues): unknown;
-  all(values?: SqliteValues): Promise<unknown[]>;
+  all(values?: SqliteValues): unknown[];
 }
 
-/** What is used of libsql's asynchronous interface. `exec` runs in a thread of the driver, so a commit blocks nobody. */
+/**
+ * What is used of libsql's synchronous interface. Its asynchronous one ends the whole process when a worker thread is
+ * terminated while it works, and no call here waits for a disk or a lock, but for what a checkpoint takes now and then.
+ */
 export interface SqliteConnection {
   readonly inTransaction: boolean;
-  prepare(sql: string): Promise<SqliteStatement>;
-  exec(sql: string): Promise<void>;
+  prepare(sql: string): SqliteStatement;
+  exec(sql: string): void;
   close(): void;
 }
 
-/** Opens connections to one file. */
+/** Opens a connection to one file. */
 export type SqliteOpen = (file: string) => SqliteConnection;
 
 /** Loads libsql. @throws {ServingError} `task_store_driver_missing`. */
 export async function loadSqlite(): Promise<SqliteOpen> {
   try {
-    const { default: Database } = await import("libsql/promise");
-    return (file) => new Database(file, {}) as unknown as SqliteConnection;
+    const { default: Database } = await import("libsql");
+    return (file) => new Database(file) as unknown as SqliteConnection;
   } catch (error) {
     throw fail("task_store_driver_missing", { engine: "sqlite", driver: "libsql" }, { cause: error });
   }
@@ -59,11 +63,6 @@ const fileProblems: Readonly<Record<string, string>> = {
 
 const rawCodeOf = (error: unknown): number | undefined => (error as { readonly rawCode?: number } | undefined)?.rawCode;
 
-/** Whether another connection holds the lock, so that the same may work a moment later. */
-export function isBusy(error: unknown): boolean {
-  return ((rawCodeOf(error) ?? 0) & 0xff) === busyCode;
-}
-
 /** What a driver or a file call threw, as the failure that callers of the store get. */
 export function toSqliteFailure(error: unknown): ServingError {
   if (error instanceof ServingError) return error;
@@ -75,4 +74,26 @@ export function toSqliteFailure(error: unknown): ServingError {
   }
   const problem = (rawCode === undefined ? fileProblems[code] : problems[rawCode & 0xff]) ?? "it failed unexpectedly";
   return fail("task_store_unavailable", { engine: "sqlite", problem }, { cause: error });
+}
+
+const lockTimeoutMs = 10_000;
+const longestPauseMs = 5;
+
+/**
+ * Tries again every few milliseconds, for 10 s, while another connection holds the lock that is needed. The connection itself
+ * must not wait for locks: that would hold up the event loop, and SQLite waits ever longer, up to 100 ms, where a process that
+ * writes without a pause leaves the lock for moments only.
+ *
+ * @param clock Paces it. Default: the process's own, since others hold the lock in real time.
+ */
+export async function whenFree<T>(attempt: () => T, clock: Clock = systemClock): Promise<T> {
+  const giveUpAt = clock.now() + lockTimeoutMs;
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs + 1, longestPauseMs)) {
+    try {
+      return attempt();
+    } catch (error) {
+      if (((rawCodeOf(error) ?? 0) & 0xff) !== busyCode || clock.now() >= giveUpAt) throw error;
+    }
+    await new Promise<void>((resolve) => clock.setTimer(resolve, pauseMs * (0.5 + Math.random()), true));
+  }
 }

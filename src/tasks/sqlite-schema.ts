@@ -55,18 +55,21 @@ const versions: readonly string[] = [
  *
  * @throws {ServingError} `task_store_newer` for a file that a newer ekiben has written.
  */
-export async function migrateSqlite(connection: SqliteConnection): Promise<void> {
-  if ((await readVersion(connection)) === versions.length) return;
-  await connection.exec("BEGIN IMMEDIATE");
-  // Another process may have done it meanwhile.
-  const version = await readVersion(connection);
-  for (const text of versions.slice(version)) await connection.exec(text);
-  await connection.exec(`PRAGMA user_version = ${versions.length}; COMMIT`);
+export function migrateSqlite(connection: SqliteConnection): void {
+  if (readVersion(connection) === versions.length) return;
+  connection.exec("BEGIN IMMEDIATE");
+  try {
+    // Another process may have done it meanwhile.
+    for (const text of versions.slice(readVersion(connection))) connection.exec(text);
+    connection.exec(`PRAGMA user_version = ${versions.length}; COMMIT`);
+  } catch (error) {
+    if (connection.inTransaction) connection.exec("ROLLBACK");
+    throw error;
+  }
 }
 
-async function readVersion(connection: SqliteConnection): Promise<number> {
-  const statement = await connection.prepare("PRAGMA user_version");
-  const { user_version: version } = statement.get() as { user_version: number };
+function readVersion(connection: SqliteConnection): number {
+  const { user_version: version } = connection.prepare("PRAGMA user_version").get() as { user_version: number };
   if (version <= versions.length) return version;
   throw fail("task_store_newer", { engine: "sqlite", version, known: versions.length });
 }

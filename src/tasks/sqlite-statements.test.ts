@@ -5,31 +5,31 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { loadSqlite } from "./sqlite-driver.js";
 import { migrateSqlite } from "./sqlite-schema.js";
-import { lookTexts, writeTexts } from "./sqlite-statements.js";
+import { statementTexts } from "./sqlite-statements.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-plans-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Each statement that may run while 100,000 tasks wait, and the index that must keep it from looking at all of them. */
 const indexed = {
-  claim: [writeTexts.claim, "tasks_ready"],
-  wake: [writeTexts.wake, "tasks_wake"],
-  canClaim: [lookTexts.canClaim, "tasks_ready", "tasks_wake"],
-  nextWake: [lookTexts.nextWake, "tasks_wake"],
-  countReady: [lookTexts.countReady, "tasks_ready"],
-  countWoken: [lookTexts.countWoken, "tasks_wake"],
-  ended: [lookTexts.ended, "tasks_ended"],
-  named: [lookTexts.named, "inputs_file", "outputs_file"],
+  claim: [statementTexts.claim, "tasks_ready"],
+  wake: [statementTexts.wake, "tasks_wake"],
+  canClaim: [statementTexts.canClaim, "tasks_ready", "tasks_wake"],
+  nextWake: [statementTexts.nextWake, "tasks_wake"],
+  countReady: [statementTexts.countReady, "tasks_ready"],
+  countWoken: [statementTexts.countWoken, "tasks_wake"],
+  ended: [statementTexts.ended, "tasks_ended"],
+  named: [statementTexts.named, "inputs_file", "outputs_file"],
 } as const;
 
 describe("statements of SQLite", async () => {
   const connection = (await loadSqlite())(join(folder, "tasks.db"));
-  await migrateSqlite(connection);
+  migrateSqlite(connection);
   after(() => connection.close());
 
   for (const [name, [text, ...indexes]] of Object.entries(indexed)) {
-    it(`${name} looks into ${indexes.join(" and ")}, and sorts nothing`, async () => {
-      const plan = ((await (await connection.prepare(`EXPLAIN QUERY PLAN ${text}`)).all()) as { detail: string }[]).map(
+    it(`${name} looks into ${indexes.join(" and ")}, and sorts nothing`, () => {
+      const plan = (connection.prepare(`EXPLAIN QUERY PLAN ${text}`).all() as { detail: string }[]).map(
         ({ detail }) => detail,
       );
       for (const index of indexes)

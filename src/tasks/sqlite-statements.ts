@@ -4,9 +4,8 @@ import { taskColumns } from "./task-row.js";
 
 const ownColumns = taskColumns.replaceAll("t.", "");
 
-/** What changes the file, inside a transaction. */
-export const writeTexts = {
-  begin: "BEGIN IMMEDIATE",
+/** The texts of all statements but that of a list, which depends on its filter. */
+export const statementTexts = {
   submit: `
     INSERT INTO tasks (id, service, api, status, priority, created_at, not_before)
     VALUES (:id, :service, :api, 'pending', :priority, :now, :now)
@@ -49,11 +48,6 @@ export const writeTexts = {
   forget: "DELETE FROM tasks WHERE seq IN (SELECT value FROM json_each(:seqs))",
   task: `SELECT ${taskColumns} FROM tasks AS t WHERE t.id = :id`,
   dataVersion: "PRAGMA data_version",
-} as const;
-
-/** What only looks, on a connection of its own: it neither waits for a transaction nor sees an unfinished one. */
-export const lookTexts = {
-  task: writeTexts.task,
   // Whether a claim would find anything, so that one that would not needs no lock.
   canClaim: `
     SELECT EXISTS (
@@ -76,19 +70,10 @@ export const lookTexts = {
     UNION ALL SELECT file FROM outputs WHERE file IN (SELECT value FROM json_each(:names))`,
 } as const;
 
-export type WriteStatements = Readonly<Record<keyof typeof writeTexts, SqliteStatement>>;
-export type LookStatements = Readonly<Record<keyof typeof lookTexts, SqliteStatement>>;
+export type SqliteStatements = Readonly<Record<keyof typeof statementTexts, SqliteStatement>>;
 
-async function prepareAll<Name extends string>(connection: SqliteConnection, all: Readonly<Record<Name, string>>) {
-  const prepared: [string, SqliteStatement][] = [];
-  for (const [name, text] of Object.entries<string>(all)) prepared.push([name, await connection.prepare(text)]);
-  return Object.fromEntries(prepared) as Record<Name, SqliteStatement>;
+/** Prepares every statement for one connection. */
+export function prepareStatements(connection: SqliteConnection): SqliteStatements {
+  const prepared = Object.entries(statementTexts).map(([name, text]) => [name, connection.prepare(text)]);
+  return Object.fromEntries(prepared) as SqliteStatements;
 }
-
-/** Prepares what changes the file. */
-export const prepareWrites = (connection: SqliteConnection): Promise<WriteStatements> =>
-  prepareAll(connection, writeTexts);
-
-/** Prepares what only looks. */
-export const prepareLooks = (connection: SqliteConnection): Promise<LookStatements> =>
-  prepareAll(connection, lookTexts);

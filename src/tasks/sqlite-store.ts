@@ -1,17 +1,17 @@
 // Tasks in one SQLite file, and large values in files beside it, for all processes of one machine.
 //
-// Q1  Changes are made by `SqliteWriter`, on one connection; another one looks. So nobody waits for a commit who only looks.
-// Q2  `synchronous` is FULL: what was answered for survives a power cut, as far as the disk keeps what it says it has
-//     written. All changes that wait at once share one such wait.
+// Q1  No call holds up the event loop: locks are waited for, and commits reach the disk, elsewhere (`SqliteWriter`).
+// Q2  What was answered for survives a power cut, as far as the disk keeps what it says it has written.
 // Q3  A file of a value is written before the transaction that names it, and removed after the one that forgets it.
 // Q4  A process hears of its own changes at once, and of those of others when it next looks at `data_version`, which it
 //     does only while somebody watches.
+import type { FileHandle } from "node:fs/promises";
 import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { ServingError } from "../failure/serving-error.js";
 import { NewsBoard } from "./news-board.js";
-import { type SqliteConnection, type SqliteValues, toSqliteFailure } from "./sqlite-driver.js";
-import type { LookStatements, WriteStatements } from "./sqlite-statements.js";
+import { type SqliteConnection, type SqliteValues, toSqliteFailure, whenFree } from "./sqlite-driver.js";
+import type { SqliteStatements } from "./sqlite-statements.js";
 import { SqliteWriter } from "./sqlite-writer.js";
 import { type TaskRow, taskColumns, toKeptText, toRecord } from "./task-row.js";
 import type {
@@ -37,12 +37,12 @@ export const lookIntervalMs = 100;
 const maxWoken = 1000;
 const maxForgotten = 200;
 
-/** What a `SqliteStore` is made of; it closes both connections. */
+/** What a `SqliteStore` is made of; it closes the first two. */
 export interface SqliteParts {
-  readonly writing: SqliteConnection;
-  readonly looking: SqliteConnection;
-  readonly writes: WriteStatements;
-  readonly looks: LookStatements;
+  readonly connection: SqliteConnection;
+  /** The log of commits beside the database. */
+  readonly journal: FileHandle;
+  readonly statements: SqliteStatements;
   readonly files: ValueFiles;
   readonly clock: Clock;
   readonly log: Logger;
@@ -54,19 +54,17 @@ type Kept = { readonly bytes: Uint8Array | null; readonly file: string | null };
 
 export class SqliteStore implements TaskStore {
   readonly #parts: SqliteParts;
+  readonly #statements: SqliteStatements;
   readonly #writer: SqliteWriter;
   readonly #board: NewsBoard;
   #lookTimer: Timer | undefined;
   #dataVersion = 0;
-  #isLookDue = false;
 
   constructor(parts: SqliteParts) {
+    const { connection, journal, statements } = parts;
     this.#parts = parts;
-    this.#writer = new SqliteWriter({
-      connection: parts.writing,
-      begin: parts.writes.begin,
-      onDone: () => this.#isLookDue && this.#lookForOthers(),
-    });
+    this.#statements = statements;
+    this.#writer = new SqliteWriter({ connection, sync: () => journal.datasync() });
     this.#board = new NewsBoard((isWatched) => (isWatched ? this.#lookLater() : this.#lookTimer?.clear()));
     this.#dataVersion = this.#readDataVersion();
   }
@@ -75,11 +73,13 @@ export class SqliteStore implements TaskStore {
     const known = await this.get(id);
     if (known !== undefined) return known;
     return this.#withFile(input, async (kept) => {
-      const { writes } = this.#parts;
+      const statements = this.#statements;
       const added = await this.#write((tell) => {
-        const row = writes.submit.get({ id, service, api, priority, now: this.#now() }) as { seq: number } | undefined;
+        const row = statements.submit.get({ id, service, api, priority, now: this.#now() }) as
+          | { seq: number }
+          | undefined;
         if (row !== undefined) {
-          writes.addInput.run({ task: row.seq, context, ...kept });
+          statements.addInput.run({ task: row.seq, context, ...kept });
           tell({ id, service, api });
         }
         return { record: this.#readTask(id), isNew: row !== undefined };
@@ -90,17 +90,20 @@ export class SqliteStore implements TaskStore {
 
   async claim(request: ClaimRequest): Promise<readonly ClaimedTask[]> {
     const { service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
-    const { looks, writes } = this.#parts;
+    const statements = this.#statements;
     const place = { service, api };
-    const { found } = this.#look(() => looks.canClaim.get({ ...place, now: this.#now() })) as { found: number };
+    // A claim that would find nothing needs no lock.
+    const { found } = await this.#look<{ found: number }>(() =>
+      statements.canClaim.get({ ...place, now: this.#now() }),
+    );
     if (found === 0) return [];
     const rows = await this.#write((tell) => {
       const now = this.#now();
-      const { changes } = writes.wake.run({ ...place, now, maxAttempts, lostFailure, maxWoken });
+      const { changes } = statements.wake.run({ ...place, now, maxAttempts, lostFailure, maxWoken });
       if (changes > 0) tell(place);
       const claimed: TaskRow[] = [];
       while (claimed.length < limit) {
-        const row = writes.claim.get({ ...place, now, leaseMs, owner }) as TaskRow | undefined;
+        const row = statements.claim.get({ ...place, now, leaseMs, owner }) as TaskRow | undefined;
         if (row === undefined) break;
         claimed.push(row);
         tell({ ...place, id: row.id });
@@ -113,7 +116,7 @@ export class SqliteStore implements TaskStore {
 
   async nextDueMs(service: string, api: string): Promise<number | undefined> {
     const now = this.#now();
-    const { at } = this.#look(() => this.#parts.looks.nextWake.get({ service, api, now })) as { at: number | null };
+    const { at } = await this.#look<{ at: number | null }>(() => this.#statements.nextWake.get({ service, api, now }));
     return at === null ? undefined : at - now;
   }
 
@@ -125,7 +128,7 @@ export class SqliteStore implements TaskStore {
     const said = { progress: progress?.fraction ?? null, note: toKeptText(progress?.note) };
     return this.#write((tell) => {
       const values = { id, token, leaseMs, now: this.#now(), ...said };
-      const row = this.#parts.writes.renew.get(values) as (Place & { cancel_failure: string | null }) | undefined;
+      const row = this.#statements.renew.get(values) as (Place & { cancel_failure: string | null }) | undefined;
       if (row === undefined) return "lost";
       if (progress !== undefined) tell({ id, service: row.service, api: row.api });
       return row.cancel_failure === null ? "held" : "cancel_asked";
@@ -136,12 +139,12 @@ export class SqliteStore implements TaskStore {
     const output = outcome.status === "completed" ? outcome.output : undefined;
     const failure = outcome.status === "completed" ? null : outcome.failure;
     return this.#withFile(output, async (kept) => {
-      const { writes } = this.#parts;
+      const statements = this.#statements;
       const isFinished = await this.#write((tell) => {
         const values = { id, token, status: outcome.status, failure, now: this.#now() };
-        const row = writes.finish.get(values) as (Place & { seq: number }) | undefined;
+        const row = statements.finish.get(values) as (Place & { seq: number }) | undefined;
         if (row === undefined) return false;
-        if (output !== undefined) writes.addOutput.run({ task: row.seq, ...kept });
+        if (output !== undefined) statements.addOutput.run({ task: row.seq, ...kept });
         tell({ id, service: row.service, api: row.api });
         return true;
       });
@@ -152,30 +155,30 @@ export class SqliteStore implements TaskStore {
   async giveBack({ id, token }: Lease, waitMs: number, failure: string | undefined): Promise<boolean> {
     const values = { id, token, waitMs, failure: failure ?? null, uncounted: failure === undefined ? 1 : 0 };
     return this.#write((tell) => {
-      const row = this.#parts.writes.giveBack.get({ ...values, now: this.#now() }) as Place | undefined;
+      const row = this.#statements.giveBack.get({ ...values, now: this.#now() }) as Place | undefined;
       if (row !== undefined) tell({ id, service: row.service, api: row.api });
       return row !== undefined;
     });
   }
 
   async get(id: string): Promise<TaskRecord | undefined> {
-    const row = this.#lookAt(id);
+    const row = await this.#lookAt(id);
     return row && toRecord(row);
   }
 
   async result(id: string): Promise<TaskResult | undefined> {
-    const row = this.#lookAt(id);
+    const row = await this.#lookAt(id);
     if (row === undefined) return undefined;
     const record = toRecord(row);
     if (row.status !== "completed") return { record, output: undefined };
-    const kept = this.#look(() => this.#parts.looks.output.get({ seq: Number(row.seq) })) as Kept | undefined;
+    const kept = await this.#look<Kept | undefined>(() => this.#statements.output.get({ seq: Number(row.seq) }));
     const output = kept && (await this.#unlessForgotten(id, () => this.#readKept(kept)));
     return output && { record, output };
   }
 
   async cancel(id: string, failure: string): Promise<TaskRecord | undefined> {
     return this.#write((tell) => {
-      const row = this.#parts.writes.cancel.get({ id, failure, now: this.#now() }) as TaskRow | undefined;
+      const row = this.#statements.cancel.get({ id, failure, now: this.#now() }) as TaskRow | undefined;
       if (row === undefined) return this.#readTask(id);
       tell({ id, service: row.service, api: row.api });
       return toRecord(row);
@@ -183,21 +186,21 @@ export class SqliteStore implements TaskStore {
   }
 
   async retry(id: string, newId: string): Promise<TaskRecord | undefined> {
-    const row = this.#lookAt(id);
+    const row = await this.#lookAt(id);
     if (row?.ended_at == null) return row && toRecord(row);
     const seq = Number(row.seq);
-    const input = this.#look(() => this.#parts.looks.input.get({ seq })) as Kept | undefined;
-    const { files, writes } = this.#parts;
+    const input = await this.#look<Kept | undefined>(() => this.#statements.input.get({ seq }));
+    const { files, statements } = this.#parts;
     if (input === undefined) return undefined;
     const { file: original } = input;
-    const copy = async () => (original === null ? null : await this.#touch(() => files.copy(original)));
+    const copy = async () => (original === null ? null : await this.#touchFiles(() => files.copy(original)));
     const file = await this.#unlessForgotten(id, copy);
     if (file === undefined) return undefined;
     return this.#removeUnless(file, async () => {
       const added = await this.#write((tell) => {
-        const copied = writes.retry.get({ newId, seq, now: this.#now() }) as { seq: number } | undefined;
+        const copied = statements.retry.get({ newId, seq, now: this.#now() }) as { seq: number } | undefined;
         if (copied !== undefined) {
-          writes.copyInput.run({ task: copied.seq, seq, file });
+          statements.copyInput.run({ task: copied.seq, seq, file });
           tell({ id: newId, service: row.service, api: row.api });
         }
         return { record: this.#readTask(newId), isNew: copied !== undefined };
@@ -214,39 +217,37 @@ export class SqliteStore implements TaskStore {
     const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
     const values = { ...Object.fromEntries(given), limit, ...(before !== undefined && { before }) } as SqliteValues;
     const text = `SELECT ${taskColumns} FROM tasks AS t ${where} ORDER BY t.seq DESC LIMIT :limit`;
-    return this.#touch(async () => {
-      const statement = await this.#parts.looking.prepare(text);
-      return ((await statement.all(values)) as TaskRow[]).map(toRecord);
-    });
+    const rows = await this.#look<TaskRow[]>(() => this.#parts.connection.prepare(text).all(values));
+    return rows.map(toRecord);
   }
 
   async countWaiting(service: string): Promise<ReadonlyMap<string, number>> {
-    const { countReady, countWoken } = this.#parts.looks;
-    const rows = await this.#touch(async () => [
-      ...(await countReady.all({ service })),
-      ...(await countWoken.all({ service, now: this.#now() })),
+    const { countReady, countWoken } = this.#statements;
+    const rows = await this.#look<{ api: string; count: number }[]>(() => [
+      ...countReady.all({ service }),
+      ...countWoken.all({ service, now: this.#now() }),
     ]);
     const counts = new Map<string, number>();
-    for (const { api, count } of rows as { api: string; count: number }[]) {
+    for (const { api, count } of rows) {
       counts.set(api, (counts.get(api) ?? 0) + count);
     }
     return counts;
   }
 
   async purge(ageMs: number): Promise<number> {
-    const { looks, writes, files } = this.#parts;
+    const { files, statements } = this.#parts;
     let purged = 0;
     for (;;) {
       const values = { until: this.#now() - ageMs, limit: maxForgotten };
       type Ended = { seq: number; input_file: string | null; output_file: string | null };
-      const ended = (await this.#touch(() => looks.ended.all(values))) as Ended[];
+      const ended = await this.#look<Ended[]>(() => statements.ended.all(values));
       const seqs = JSON.stringify(ended.map(({ seq }) => seq));
-      if (ended.length > 0) purged += await this.#write(() => writes.forget.run({ seqs }).changes);
+      if (ended.length > 0) purged += await this.#write(() => statements.forget.run({ seqs }).changes);
       const named = ended.flatMap(({ input_file, output_file }) => [input_file, output_file]);
-      await this.#touch(() => files.remove(named.filter((name) => name !== null)));
+      await this.#touchFiles(() => files.remove(named.filter((name) => name !== null)));
       if (ended.length < maxForgotten) break;
     }
-    await this.#touch(() => files.sweep(this.#now(), (names) => this.#pickNamed(names)));
+    await this.#touchFiles(() => files.sweep(this.#now(), (names) => this.#pickNamed(names)));
     return purged;
   }
 
@@ -257,9 +258,10 @@ export class SqliteStore implements TaskStore {
   async close(): Promise<void> {
     this.#board.clear();
     // What is still in the log is moved into the database itself, so that a copy of it alone is a backup.
-    await this.#parts.writing.exec("PRAGMA wal_checkpoint(TRUNCATE)").catch(() => {});
-    this.#parts.looking.close();
-    this.#parts.writing.close();
+    const { connection, journal } = this.#parts;
+    await this.#look(() => connection.exec("PRAGMA wal_checkpoint(TRUNCATE)")).catch(() => {});
+    await journal.close();
+    connection.close();
   }
 
   #now(): number {
@@ -277,17 +279,16 @@ export class SqliteStore implements TaskStore {
     return value;
   }
 
-  /** A look that waits for nothing. */
-  #look<T>(look: () => T): T {
+  /** Reads outside of any transaction. It meets a lock in one case: another process is mending the file after a crash. */
+  async #look<T>(look: () => unknown): Promise<T> {
     try {
-      return look();
+      return (await whenFree(look)) as T;
     } catch (error) {
       throw toSqliteFailure(error);
     }
   }
 
-  /** A look that takes longer, or a call of the file system. */
-  async #touch<T>(work: () => Promise<T>): Promise<T> {
+  async #touchFiles<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
@@ -297,18 +298,18 @@ export class SqliteStore implements TaskStore {
 
   /** Within a transaction: sees what it has changed. */
   #readTask(id: string): TaskRecord | undefined {
-    const row = this.#parts.writes.task.get({ id }) as TaskRow | undefined;
+    const row = this.#statements.task.get({ id }) as TaskRow | undefined;
     return row && toRecord(row);
   }
 
-  #lookAt(id: string): TaskRow | undefined {
-    return this.#look(() => this.#parts.looks.task.get({ id })) as TaskRow | undefined;
+  #lookAt(id: string): Promise<TaskRow | undefined> {
+    return this.#look(() => this.#statements.task.get({ id }));
   }
 
   async #readClaimed(row: TaskRow): Promise<ClaimedTask | undefined> {
     try {
       const seq = Number(row.seq);
-      const kept = this.#parts.looks.input.get({ seq }) as Kept & { context: string };
+      const kept = await this.#look<Kept & { context: string }>(() => this.#statements.input.get({ seq }));
       const lease = { id: row.id, token: row.lease_token as string };
       return { lease, record: toRecord(row), input: await this.#readKept(kept), context: kept.context };
     } catch (error) {
@@ -319,7 +320,7 @@ export class SqliteStore implements TaskStore {
   }
 
   async #readKept({ bytes, file }: Kept): Promise<Uint8Array> {
-    return file === null ? toBytes(bytes) : this.#touch(() => this.#parts.files.read(file));
+    return file === null ? toBytes(bytes) : this.#touchFiles(() => this.#parts.files.read(file));
   }
 
   /** A file that is gone is no fault where its task was forgotten meanwhile. */
@@ -327,7 +328,7 @@ export class SqliteStore implements TaskStore {
     try {
       return await read();
     } catch (error) {
-      if (this.#lookAt(id) === undefined) return undefined;
+      if ((await this.#lookAt(id)) === undefined) return undefined;
       throw error;
     }
   }
@@ -340,7 +341,7 @@ export class SqliteStore implements TaskStore {
     if (bytes === undefined || bytes.length <= largestInlineBytes) {
       return (await change({ bytes: bytes ?? null, file: null })).value;
     }
-    const file = await this.#touch(() => this.#parts.files.write(bytes));
+    const file = await this.#touchFiles(() => this.#parts.files.write(bytes));
     return this.#removeUnless(file, () => change({ bytes: null, file }));
   }
 
@@ -361,22 +362,21 @@ export class SqliteStore implements TaskStore {
 
   /** Of some names of files those that rows have. */
   async #pickNamed(names: readonly string[]): Promise<ReadonlySet<string>> {
-    const rows = await this.#parts.looks.named.all({ names: JSON.stringify(names) });
-    return new Set((rows as { file: string }[]).map(({ file }) => file));
+    const rows = await this.#look<{ file: string }[]>(() =>
+      this.#statements.named.all({ names: JSON.stringify(names) }),
+    );
+    return new Set(rows.map(({ file }) => file));
   }
 
   #lookLater(): void {
     this.#lookTimer = this.#parts.clock.setTimer(() => {
       this.#lookLater();
-      // On a connection that is just committing, the look would wait for the disk.
-      if (this.#writer.isBusy) this.#isLookDue = true;
-      else this.#lookForOthers();
+      this.#lookForOthers();
     }, lookIntervalMs);
   }
 
   /** `data_version` changes with each commit of another connection (Q4). */
   #lookForOthers(): void {
-    this.#isLookDue = false;
     const version = this.#readDataVersion();
     if (version === this.#dataVersion) return;
     this.#dataVersion = version;
@@ -385,7 +385,7 @@ export class SqliteStore implements TaskStore {
 
   #readDataVersion(): number {
     try {
-      return (this.#parts.writes.dataVersion.get() as { data_version: number }).data_version;
+      return (this.#statements.dataVersion.get() as { data_version: number }).data_version;
     } catch {
       // Whoever uses the store next learns what is wrong.
       return this.#dataVersion;

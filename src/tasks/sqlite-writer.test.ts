@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
+import { createDeferred } from "../base/deferred.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import { loadSqlite, type SqliteConnection, type SqliteStatement } from "./sqlite-driver.js";
 import { SqliteWriter } from "./sqlite-writer.js";
@@ -13,47 +14,59 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
 
 describe("SqliteWriter", () => {
-  let connection: SqliteConnection;
   let other: SqliteConnection;
   let writer: SqliteWriter;
   let add: SqliteStatement;
-  let transactions: number;
+  /** One for each wait for the disk: how it ends. */
+  let syncs: (() => Promise<void>)[];
+  let syncCount: number;
   const clock = new FakeClock();
 
-  beforeEach(async () => {
+  beforeEach(() => {
     const file = join(folder, `${++files}.db`);
-    [connection, other] = [open(file), open(file)];
-    await connection.exec("PRAGMA journal_mode = WAL; CREATE TABLE items (name TEXT UNIQUE)");
-    add = await connection.prepare("INSERT INTO items (name) VALUES (:name)");
-    transactions = 0;
-    const begin = await connection.prepare("BEGIN IMMEDIATE");
-    writer = new SqliteWriter({ connection, begin, clock, onDone: () => transactions++ });
+    const connection = open(file);
+    other = open(file);
+    connection.exec("PRAGMA journal_mode = WAL; CREATE TABLE items (name TEXT UNIQUE)");
+    add = connection.prepare("INSERT INTO items (name) VALUES (:name)");
+    [syncs, syncCount] = [[], 0];
+    const sync = async () => {
+      syncCount++;
+      await syncs.shift()?.();
+    };
+    writer = new SqliteWriter({ connection, sync, clock });
   });
 
-  const names = async () => {
-    const statement = await other.prepare("SELECT name FROM items ORDER BY name");
-    return ((await statement.all()) as { name: string }[]).map(({ name }) => name);
-  };
+  const names = () =>
+    (other.prepare("SELECT name FROM items ORDER BY name").all() as { name: string }[]).map(({ name }) => name);
 
   it("commits what comes at once in one transaction, and answers each with its own value (W1)", async () => {
     const answers = ["a", "b", "c"].map((name) => writer.run(() => `${name}: ${add.run({ name }).changes}`));
     assert.deepEqual(await Promise.all(answers), ["a: 1", "b: 1", "c: 1"]);
-    assert.equal(transactions, 1);
+    assert.equal(syncCount, 1);
   });
 
-  it("joins what comes during a commit in the next transaction", async () => {
-    const first = writer.run(() => add.run({ name: "a" }));
-    await Promise.resolve();
-    await Promise.resolve();
-    const rest = ["b", "c"].map((name) => writer.run(() => add.run({ name })));
+  it("answers only when the disk has it, though others may see it and change more before (W2)", async () => {
+    const gate = createDeferred<void>();
+    syncs = [() => gate.promise];
+    const answered: string[] = [];
+    const first = writer.run(() => add.run({ name: "a" })).then(() => answered.push("a"));
+    await turn();
+    const rest = ["c", "d"].map((name) => writer.run(() => add.run({ name })).then(() => answered.push(name)));
+    await turn();
+    assert.deepEqual([names(), answered], [["a"], []]);
+    other.exec("INSERT INTO items (name) VALUES ('b')");
+    gate.resolve();
     await Promise.all([first, ...rest]);
-    assert.equal(transactions, 2);
+    assert.deepEqual([names(), answered, syncCount], [["a", "b", "c", "d"], ["a", "c", "d"], 2]);
   });
 
-  it("answers once others see the change (W2)", async () => {
-    await writer.run(() => add.run({ name: "a" }));
-    assert.deepEqual(await names(), ["a"]);
-    assert.equal(writer.isBusy, false);
+  it("fails what may not be on the disk, and does not do it again (W2)", async () => {
+    syncs = [() => Promise.reject(Object.assign(new Error("broken disk"), { code: "EIO" }))];
+    const changes = ["a", "b"].map((name) => writer.run(() => add.run({ name })));
+    for (const { status } of await Promise.allSettled(changes)) assert.equal(status, "rejected");
+    await assert.rejects(changes[0] as Promise<unknown>, { id: "task_store_unavailable" });
+    await writer.run(() => add.run({ name: "c" }));
+    assert.deepEqual(names(), ["a", "b", "c"]);
   });
 
   it("fails a bad change alone, and as a whole (W3)", async () => {
@@ -67,36 +80,37 @@ describe("SqliteWriter", () => {
       results.map(({ status }) => status),
       ["fulfilled", "rejected", "fulfilled"],
     );
-    assert.deepEqual(await names(), ["a", "c"]);
+    assert.deepEqual(names(), ["a", "c"]);
   });
 
-  it("waits for a lock that another connection holds, and goes on when it is free (W4)", async () => {
-    await other.exec("BEGIN IMMEDIATE");
+  it("waits for a lock that another connection holds, and goes on when it is free", async () => {
+    other.exec("BEGIN IMMEDIATE");
     const added = writer.run(() => add.run({ name: "a" }));
-    for (let turn = 0; turn < 50; turn++) await passTime(20);
-    assert.equal(transactions, 0);
-    await other.exec("COMMIT");
+    for (let times = 0; times < 50; times++) await passTime(20);
+    assert.equal(syncCount, 0);
+    other.exec("COMMIT");
     await Promise.all([added, passTime(20)]);
-    assert.deepEqual(await names(), ["a"]);
+    assert.deepEqual(names(), ["a"]);
   });
 
-  it("gives up waiting for a lock after 10 s, and works again after that (W4)", async () => {
-    await other.exec("BEGIN IMMEDIATE");
-    const added = ["a", "b"].map((name) => writer.run(() => add.run({ name })));
-    const failed = Promise.allSettled(added);
-    for (let turn = 0; turn < 11; turn++) await passTime(1000);
+  it("gives up waiting for a lock after 10 s, and works again after that", async () => {
+    other.exec("BEGIN IMMEDIATE");
+    const failed = Promise.allSettled(["a", "b"].map((name) => writer.run(() => add.run({ name }))));
+    for (let times = 0; times < 11; times++) await passTime(1000);
     for (const { reason } of (await failed) as PromiseRejectedResult[]) {
       assert.equal(reason.id, "task_store_unavailable");
       assert.match(reason.message, /another process holds its lock/);
     }
-    await other.exec("COMMIT");
+    other.exec("COMMIT");
     await writer.run(() => add.run({ name: "c" }));
-    assert.deepEqual(await names(), ["c"]);
+    assert.deepEqual(names(), ["c"]);
   });
+
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
   /** Lets the writer set its timer, then moves time on. */
   async function passTime(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await turn();
     clock.advance(ms);
   }
 });

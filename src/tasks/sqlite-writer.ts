@@ -1,20 +1,16 @@
 // Changes one SQLite file, from one connection, together with other processes that do the same.
 //
-// W1  One transaction at a time; all changes that wait when it begins are in it, so they share one wait for the disk.
-// W2  Nobody is answered before the commit has reached the disk.
+// W1  All changes that wait when a transaction begins are in it, and share one wait for the disk. It begins and ends in one
+//     turn of the event loop, so nobody here sees it unfinished.
+// W2  The lock is free again before the wait for the disk; nobody is answered before its end. Changes of several processes
+//     reach the disk in the order of their commits, since all of them are in one log.
 // W3  A change that throws undoes the transaction; then each of its changes runs alone, so that only bad ones fail.
-// W4  The lock is waited for here, without holding up the event loop, and no longer than `lockTimeoutMs`. SQLite's own
-//     handler would wait in a thread of the driver, of which there are as many as cores: the commit that is to give the lock
-//     free may need the same one. And it waits ever longer, up to 100 ms, where a process that writes without a pause leaves
-//     the lock for a moment only.
-import { type Clock, systemClock } from "../base/clock.js";
+import type { Clock } from "../base/clock.js";
 import { createDeferred } from "../base/deferred.js";
-import { isBusy, type SqliteConnection, type SqliteStatement, toSqliteFailure } from "./sqlite-driver.js";
+import { type SqliteConnection, type SqliteStatement, toSqliteFailure, whenFree } from "./sqlite-driver.js";
 
-/** Changes in one transaction: more would keep other processes waiting. */
+/** Changes in one transaction: more would hold up the event loop, and other processes. */
 const maxChanges = 256;
-const lockTimeoutMs = 10_000;
-const longestPauseMs = 5;
 
 interface Waiting {
   readonly change: () => unknown;
@@ -23,100 +19,95 @@ interface Waiting {
 }
 
 export interface SqliteWriterOptions {
+  /** Must not wait for locks. */
   readonly connection: SqliteConnection;
-  /** `BEGIN IMMEDIATE`, prepared; the connection must not wait for locks. */
-  readonly begin: SqliteStatement;
-  /** Paces the wait for the lock. Default: the process's own; others hold the lock in real time. */
+  /** Resolves when all that was committed before is on the disk. */
+  readonly sync: () => Promise<void>;
+  /** Paces the wait for the lock. */
   readonly clock?: Clock;
-  /** Called after each transaction, before its changes are answered. */
-  readonly onDone: () => void;
 }
 
 export class SqliteWriter {
   readonly #connection: SqliteConnection;
+  readonly #sync: () => Promise<void>;
+  readonly #clock: Clock | undefined;
   readonly #begin: SqliteStatement;
-  readonly #clock: Clock;
-  readonly #onDone: () => void;
+  readonly #commit: SqliteStatement;
   readonly #waiting: Waiting[] = [];
-  #work: Promise<void> | undefined;
+  #isWorking = false;
 
-  constructor({ connection, begin, clock = systemClock, onDone }: SqliteWriterOptions) {
+  constructor({ connection, sync, clock }: SqliteWriterOptions) {
     this.#connection = connection;
-    this.#begin = begin;
+    this.#sync = sync;
     this.#clock = clock;
-    this.#onDone = onDone;
-  }
-
-  /** Whether a transaction is open or about to be. */
-  get isBusy(): boolean {
-    return this.#work !== undefined;
+    this.#begin = connection.prepare("BEGIN IMMEDIATE");
+    this.#commit = connection.prepare("COMMIT");
   }
 
   /**
-   * Runs a change inside a transaction and answers once it is committed.
+   * Runs a change inside a transaction and answers once it is on the disk.
    *
    * @param change Synchronous, and the same when it runs again: it may be undone first.
-   * @throws {ServingError} `task_store_full` or `task_store_unavailable`; then nothing was changed.
+   * @throws {ServingError} `task_store_full` or `task_store_unavailable`.
    */
   run<T>(change: () => T): Promise<T> {
     const { promise, resolve, reject } = createDeferred<unknown>();
     this.#waiting.push({ change, resolve, reject });
-    this.#work ??= this.#drain();
+    if (!this.#isWorking) void this.#drain();
     return promise as Promise<T>;
   }
 
   async #drain(): Promise<void> {
+    this.#isWorking = true;
     // What is handed in during this turn of the event loop joins the first transaction.
     await undefined;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, maxChanges);
-      if (await this.#commit(batch)) continue;
-      for (const one of batch) await this.#commit([one]);
+      if (await this.#write(batch)) continue;
+      for (const one of batch) await this.#write([one]);
     }
-    this.#work = undefined;
+    this.#isWorking = false;
   }
 
   /** @returns False when the transaction was undone and its changes shall run one by one. */
-  async #commit(batch: readonly Waiting[]): Promise<boolean> {
-    const settle: (() => void)[] = [];
-    let hasBegun = false;
+  async #write(batch: readonly Waiting[]): Promise<boolean> {
+    let isUndone = false;
     try {
-      await this.#beginTransaction();
-      hasBegun = true;
-      for (const { change, resolve } of batch) {
-        const value = change();
-        settle.push(() => resolve(value));
-      }
-      await this.#connection.exec("COMMIT");
+      const answers = await whenFree(() => {
+        this.#begin.run();
+        isUndone = true;
+        const answers = this.#changeAll(batch);
+        isUndone = false;
+        return answers;
+      }, this.#clock);
+      await this.#sync();
+      for (const answer of answers) answer();
     } catch (error) {
-      await this.#undo();
-      if (hasBegun && batch.length > 1) return false;
+      if (isUndone && batch.length > 1) return false;
       const failure = toSqliteFailure(error);
       for (const { reject } of batch) reject(failure);
-      return true;
     }
-    this.#onDone();
-    for (const answer of settle) answer();
     return true;
   }
 
-  async #beginTransaction(): Promise<void> {
-    const giveUpAt = this.#clock.now() + lockTimeoutMs;
-    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs + 1, longestPauseMs)) {
-      try {
-        this.#begin.run();
-        return;
-      } catch (error) {
-        if (!isBusy(error) || this.#clock.now() >= giveUpAt) throw error;
-      }
-      await new Promise<void>((resolve) => this.#clock.setTimer(resolve, pauseMs * (0.5 + Math.random()), true));
+  #changeAll(batch: readonly Waiting[]): (() => void)[] {
+    try {
+      const answers = batch.map(({ change, resolve }) => {
+        const value = change();
+        return () => resolve(value);
+      });
+      this.#commit.run();
+      return answers;
+    } catch (error) {
+      this.#undo();
+      throw error;
     }
   }
 
-  async #undo(): Promise<void> {
+  #undo(): void {
     try {
       // A full disk and some other errors undo the transaction by themselves.
-      if (this.#connection.inTransaction) await this.#connection.exec("ROLLBACK");
+      if (this.#connection.inTransaction) this.#connection.exec("ROLLBACK");
     } catch {
       // The next BEGIN says what is wrong.
     }

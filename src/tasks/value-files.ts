@@ -37,7 +37,7 @@ export class ValueFiles {
         await file.close();
       }
       await rename(temporary, this.#path(name));
-      await this.#syncFolder();
+      await syncFolder(this.#folder);
       return name;
     } catch (error) {
       await this.remove([`${name}.part`, name]);
@@ -56,7 +56,7 @@ export class ValueFiles {
     const now = new Date();
     await utimes(this.#path(name), now, now);
     await link(this.#path(name), this.#path(copied));
-    await this.#syncFolder();
+    await syncFolder(this.#folder);
     return copied;
   }
 
@@ -88,15 +88,15 @@ export class ValueFiles {
   #path(name: string): string {
     return join(this.#folder, name);
   }
+}
 
-  /** A new name survives a power cut only once its folder has been written too. Windows can't, and need not. */
-  async #syncFolder(): Promise<void> {
-    if (process.platform === "win32") return;
-    const folder = await open(this.#folder, "r");
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+/** A new file survives a power cut only once the folder that names it is on the disk too. Windows can't, and need not. */
+export async function syncFolder(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }

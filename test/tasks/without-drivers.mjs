@@ -3,7 +3,7 @@ import { register } from "node:module";
 
 const hooks = `
   export function resolve(specifier, context, next) {
-    if (["libsql/promise", "pg"].includes(specifier)) {
+    if (["libsql", "pg"].includes(specifier)) {
       throw Object.assign(new Error("Cannot find package " + specifier), { code: "ERR_MODULE_NOT_FOUND" });
     }
     return next(specifier, context);
