@@ -72,7 +72,7 @@ const texts = {
     ORDER BY t.priority DESC, t.seq`,
   nextDue: `
     SELECT min(wake_at) - :now AS ms FROM ekiben_tasks
-    WHERE service = :service AND api = :api AND wake_at > :now`,
+    WHERE service = :service AND api = :api AND wake_at IS NOT NULL`,
   renew: `UPDATE ekiben_tasks AS t SET ${changes.renew} WHERE ${isHeld} RETURNING t.service, t.api, t.cancel_failure`,
   finish: `
     WITH ended AS (

@@ -103,7 +103,7 @@ export class PgStore implements TaskStore {
 
   async nextDueMs(service: string, api: string): Promise<number | undefined> {
     const [row] = await this.#query<{ ms: string | null }>(this.#statements.nextDue, { service, api });
-    return row?.ms == null ? undefined : Number(row.ms);
+    return row?.ms == null ? undefined : Math.max(0, Number(row.ms));
   }
 
   async renew(

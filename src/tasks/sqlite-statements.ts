@@ -55,7 +55,7 @@ export const statementTexts = {
     ) OR EXISTS (
       SELECT 1 FROM tasks WHERE service = :service AND api = :api AND wake_at <= :now
     ) AS found`,
-  nextWake: "SELECT min(wake_at) AS at FROM tasks WHERE service = :service AND api = :api AND wake_at > :now",
+  nextWake: "SELECT min(wake_at) AS at FROM tasks WHERE service = :service AND api = :api AND wake_at IS NOT NULL",
   input: "SELECT context, bytes, file FROM inputs WHERE task = :seq",
   output: "SELECT bytes, file FROM outputs WHERE task = :seq",
   countReady: `

@@ -115,9 +115,8 @@ export class SqliteStore implements TaskStore {
   }
 
   async nextDueMs(service: string, api: string): Promise<number | undefined> {
-    const now = this.#now();
-    const { at } = await this.#look<{ at: number | null }>(() => this.#statements.nextWake.get({ service, api, now }));
-    return at === null ? undefined : at - now;
+    const { at } = await this.#look<{ at: number | null }>(() => this.#statements.nextWake.get({ service, api }));
+    return at === null ? undefined : Math.max(0, at - this.#now());
   }
 
   async renew(

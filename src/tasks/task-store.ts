@@ -123,7 +123,10 @@ export interface TaskStore {
    * (`canceled`). One whose input can't be read is left out, and logged: its lease runs out.
    */
   claim(request: ClaimRequest): Promise<readonly ClaimedTask[]>;
-  /** When the first task of this api that can't be claimed yet can be, in the store's milliseconds from now; `undefined`: there is none. */
+  /**
+   * When the first task of this api that waits for its time, or for a lease to run out, is due: milliseconds from now. 0 for
+   * one that is due already, as one may be since the last claim. `undefined`: there is none.
+   */
   nextDueMs(service: string, api: string): Promise<number | undefined>;
   /** Holds on to a task for another `leaseMs`, and writes down progress if any is given. */
   renew(lease: Lease, leaseMs: number, progress?: { fraction: number; note: string | undefined }): Promise<LeaseState>;

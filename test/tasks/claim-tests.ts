@@ -116,9 +116,10 @@ export function testClaim(engine: StoreEngine): void {
       stage.clock.advance(699);
       assert.deepEqual(await store.claim(aClaim()), []);
       assert.equal(await store.nextDueMs("Model", "train"), 1);
-      stage.clock.advance(1);
-      assert.equal(await store.nextDueMs("Model", "train"), undefined);
-      assert.equal((await store.claim(aClaim()))[0]?.record.attempt, 2);
+      stage.clock.advance(5);
+      assert.equal(await store.nextDueMs("Model", "train"), 0);
+      assert.equal((await store.claim(aClaim({ leaseMs: 10 })))[0]?.record.attempt, 2);
+      assert.equal(await store.nextDueMs("Model", "train"), 10);
     });
 
     it("prefers by priority and age also among tasks that were given back or lost", async () => {
