@@ -149,6 +149,15 @@ describe("ekiben options", { concurrency: 2 }, () => {
     assert.equal(find("http.cors")?.source, "default");
   });
 
+  it("shows no password of a store", async () => {
+    const env = { EKIBEN_TASKS_STORE: "postgres://me:s3cret@db/tasks" };
+    for (const form of [[], ["--json"]]) {
+      const { stdout } = await runCommand(["options", "configured", "--changed", ...form], { env });
+      assert.match(stdout, /postgres:\/\/me:\*\*\*@db\/tasks/);
+      assert.doesNotMatch(stdout, /s3cret/);
+    }
+  });
+
   it("warns of a variable that sets nothing", async () => {
     const { status, stderr } = await runCommand(["options", "configured"], { env: { EKIBEN_REPLICA: "2" } });
     assert.equal(status, 0);

@@ -12,8 +12,10 @@ export interface PgDriver {
 const connectTimeoutMs = 10_000;
 /** Bounds one statement on the server, a large value on a slow line included. */
 const statementTimeoutMs = 120_000;
-/** A server that does not answer at all; later than the server's own bound, which says more. */
-const answerTimeoutMs = statementTimeoutMs + 10_000;
+/** How long an answer may take; a server that has gone without a word never gives one. */
+export const answerTimeoutMs = 20_000;
+/** The same where a large value travels, or much is done; later than the server's own bound, which says more. */
+export const longAnswerTimeoutMs: number = statementTimeoutMs + 10_000;
 
 /** Loads pg. @throws {ServingError} `task_store_driver_missing`. */
 export async function loadPg(): Promise<PgDriver> {
@@ -65,6 +67,13 @@ const problems: Readonly<Record<string, string>> = {
 };
 const diskFull = "53100";
 
+/** Errors of the driver itself have a text alone, those of TLS many codes. */
+function readProblem(code: string, message: string): string {
+  if (/CERT/.test(code)) return "its certificate can't be trusted";
+  if (/SASL|password/i.test(message)) return refused;
+  return /terminat|timeout|closed|not queryable/i.test(message) ? unreachable : "it failed unexpectedly";
+}
+
 /** What a driver threw, as the failure that callers of the store get. */
 export function toPgFailure(error: unknown): ServingError {
   if (error instanceof ServingError) return error;
@@ -72,9 +81,6 @@ export function toPgFailure(error: unknown): ServingError {
   if (code === diskFull) {
     return fail("task_store_full", { engine: "postgres", problem: "the disk of its server is full" }, { cause: error });
   }
-  // Errors of the driver itself have a text alone.
-  const isLost = /terminat|timeout|closed|not queryable/i.test(message);
-  const known = problems[code] ?? problems[code.slice(0, 2)] ?? (isLost ? unreachable : undefined);
-  const problem = known ?? "it failed unexpectedly";
+  const problem = problems[code] ?? problems[code.slice(0, 2)] ?? readProblem(code, message);
   return fail("task_store_unavailable", { engine: "postgres", problem }, { cause: error });
 }

@@ -6,7 +6,11 @@ export interface PgStatement {
   readonly name: string;
   readonly text: string;
   readonly names: readonly string[];
+  /** It may take long: a large value travels, or much is done. */
+  readonly isLong: boolean;
 }
+
+const longOnes: readonly string[] = ["submit", "finish", "retry", "purge"];
 
 /** Types of named values; all others are texts. */
 const types: Readonly<Record<string, string>> = {
@@ -26,7 +30,7 @@ function compile(name: string, text: string, hasOwnClock: boolean): PgStatement 
     if (!names.includes(value)) names.push(value);
     return `$${names.indexOf(value) + 1}::${types[value] ?? "text"}`;
   });
-  return { name: `ekiben_${name}`, text: numbered, names };
+  return { name: `ekiben_${name}`, text: numbered, names, isLong: longOnes.includes(name) };
 }
 
 /**

@@ -7,7 +7,7 @@
 import type { Pool, QueryResult } from "pg";
 import type { Clock } from "../base/clock.js";
 import { NewsBoard } from "./news-board.js";
-import { toPgFailure } from "./pg-driver.js";
+import { answerTimeoutMs, longAnswerTimeoutMs, toPgFailure } from "./pg-driver.js";
 import type { NewsListener, NewsSender } from "./pg-news.js";
 import { compileList, compileStatements, type PgStatement, type PgStatements } from "./pg-statements.js";
 import { type TaskRow, toKeptText, toRecord } from "./task-row.js";
@@ -218,11 +218,12 @@ export class PgStore implements TaskStore {
     return value;
   }
 
-  async #run({ name, text, names }: PgStatement, values: Values): Promise<QueryResult> {
+  async #run({ name, text, names, isLong }: PgStatement, values: Values): Promise<QueryResult> {
     const now = this.#clock && Math.floor(this.#clock.now());
     const all = names.map((value) => (value === "now" ? now : values[value]));
     try {
-      return await this.#pool.query({ name, text, values: all });
+      const limit = { query_timeout: isLong ? longAnswerTimeoutMs : answerTimeoutMs };
+      return await this.#pool.query({ name, text, values: all, ...limit });
     } catch (error) {
       throw toPgFailure(error);
     }
