@@ -141,8 +141,13 @@ describe("a store on SQLite whose disk is full", { skip: smallDisk.problem ?? fa
     const { lease } = await begin(store);
     const kept = await submitAll(store, [{}, { input: large }]);
     smallDisk.fill();
+    // Room for the file of an input, but not for its row besides.
+    smallDisk.free(large.length + 8192);
     const fullFailure = { id: "task_store_full", code: "resource_exhausted", httpStatus: 507 };
-    // A file of its own, a row, and both for a result.
+    await assert.rejects(store.submit(aTask({ input: large })), fullFailure);
+    assert.equal(readdirSync(join(folder, "values")).length, 1);
+    smallDisk.fill();
+    // No room for a file, for a row, or for a result.
     await assert.rejects(store.submit(aTask({ input: large })), fullFailure);
     const refused = await submitUntilRefused(store);
     assert.equal(refused.failure.id, "task_store_full");

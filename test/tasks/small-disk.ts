@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** A disk of a few megabytes, in memory, that a test may fill. */
@@ -27,8 +27,10 @@ export class SmallDisk {
     }
   }
 
-  free(): void {
-    rmSync(this.#filler);
+  /** Gives some of what was taken back, or all. */
+  free(bytes?: number): void {
+    if (bytes === undefined) rmSync(this.#filler);
+    else truncateSync(this.#filler, statSync(this.#filler).size - bytes);
   }
 
   unmount(): void {
