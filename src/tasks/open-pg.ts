@@ -50,6 +50,7 @@ export async function openPgStore(url: string, { log, maxConnections, clock }: P
     createListener: (tell) =>
       new NewsListener({ createClient: () => new Client(config), ownId: sender.id, tell, clock: systemClock, log }),
     clock,
+    log,
   });
   return new ClosableStore(store, closedFailure);
 }

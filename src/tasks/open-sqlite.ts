@@ -64,7 +64,11 @@ async function openConnection(
       connection.exec("PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864");
       migrateSqlite(connection);
     });
-    return { connection, journal: await open(`${file}-wal`, "r+") };
+    const journal = await open(`${file}-wal`, "r+").catch((error: unknown) => {
+      const problem = "its file system lacks what SQLite needs; keep it on a disk of this machine";
+      throw fail("task_store_unavailable", { engine: "sqlite", problem }, { cause: error });
+    });
+    return { connection, journal };
   } catch (error) {
     connection.close();
     throw error;

@@ -87,9 +87,7 @@ export class NewsListener {
   stop(): void {
     this.#isStarted = false;
     this.#timer?.clear();
-    const client = this.#client;
-    this.#client = undefined;
-    if (client !== undefined) this.#ending = Promise.all([this.#ending, client.end().catch(() => {})]);
+    if (this.#client !== undefined) this.#end(this.#client);
   }
 
   /** Resolves when every connection is closed. */
@@ -133,9 +131,8 @@ export class NewsListener {
 
   #lose(client: Client, error: unknown): void {
     if (client !== this.#client || !this.#isStarted) return;
-    this.#client = undefined;
+    this.#end(client);
     this.#timer?.clear();
-    client.end().catch(() => {});
     const pauseMs = this.#pauseMs;
     this.#pauseMs = Math.min(pauseMs * 2, longestPauseMs);
     this.#options.log.warn(
@@ -143,6 +140,11 @@ export class NewsListener {
       "the connection that hears news of tasks was lost; it is made anew",
     );
     this.#timer = this.#options.clock.setTimer(() => void this.#connect(), pauseMs);
+  }
+
+  #end(client: Client): void {
+    this.#client = undefined;
+    this.#ending = Promise.all([this.#ending, client.end().catch(() => {})]);
   }
 
   #read(payload: string | undefined): void {

@@ -6,6 +6,8 @@
 // P4  Values are kept in the database, since the machines share no disk: at most 1 GB each, which is PostgreSQL's bound.
 import type { Pool, QueryResult } from "pg";
 import type { Clock } from "../base/clock.js";
+import type { Logger } from "../base/logger.js";
+import { logUnreadable } from "./log-unreadable.js";
 import { NewsBoard } from "./news-board.js";
 import { answerTimeoutMs, longAnswerTimeoutMs, toPgFailure } from "./pg-driver.js";
 import type { NewsListener, NewsSender } from "./pg-news.js";
@@ -48,6 +50,7 @@ export interface PgParts {
   readonly createListener: (tell: (news: TaskNews) => void) => NewsListener;
   /** Whose time it is, if not the server's. */
   readonly clock: Clock | undefined;
+  readonly log: Logger;
 }
 
 export class PgStore implements TaskStore {
@@ -57,11 +60,13 @@ export class PgStore implements TaskStore {
   readonly #board: NewsBoard;
   readonly #clock: Clock | undefined;
   readonly #statements: PgStatements;
+  readonly #log: Logger;
 
-  constructor({ pool, sender, createListener, clock }: PgParts) {
+  constructor({ pool, sender, createListener, clock, log }: PgParts) {
     this.#pool = pool;
     this.#sender = sender;
     this.#clock = clock;
+    this.#log = log;
     this.#statements = compileStatements(clock !== undefined);
     this.#board = new NewsBoard((isWatched) => (isWatched ? this.#listener.start() : this.#listener.stop()));
     this.#listener = createListener((news) => this.#board.tell(news));
@@ -92,13 +97,22 @@ export class PgStore implements TaskStore {
     for (const row of rows) {
       if (row.id === null) break;
       this.#tell(row);
-      const input = await this.#readValue(this.#statements.inputPart, row);
-      // Absent where the task was ended and forgotten meanwhile.
-      if (input === undefined) continue;
-      const lease = { id: row.id, token: row.lease_token as string };
-      claimed.push({ lease, record: toRecord(row), input, context: row.context });
+      const task = await this.#readClaimed(row);
+      if (task !== undefined) claimed.push(task);
     }
     return claimed;
+  }
+
+  async #readClaimed(row: ClaimedRow): Promise<ClaimedTask | undefined> {
+    try {
+      const input = await this.#readValue(this.#statements.inputPart, row);
+      const lease = { id: row.id, token: row.lease_token as string };
+      // Absent where the task was ended and forgotten meanwhile.
+      return input && { lease, record: toRecord(row), input, context: row.context };
+    } catch (error) {
+      logUnreadable(this.#log, row, error);
+      return undefined;
+    }
   }
 
   async nextDueMs(service: string, api: string): Promise<number | undefined> {

@@ -1,6 +1,7 @@
 // Tasks in one SQLite file, and large values in files beside it, for all processes of one machine.
 //
-// Q1  No call holds up the event loop: locks are waited for, and commits reach the disk, elsewhere (`SqliteWriter`).
+// Q1  No call waits for a lock or the disk in its turn of the event loop (see `SqliteWriter`), but for the commit that moves
+//     the log into the database: one in a few megabytes.
 // Q2  What was answered for survives a power cut, as far as the disk keeps what it says it has written.
 // Q3  A file of a value is written before the transaction that names it, and removed after the one that forgets it.
 // Q4  A process hears of its own changes at once, and of those of others when it next looks at `data_version`, which it
@@ -9,6 +10,7 @@ import type { FileHandle } from "node:fs/promises";
 import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { ServingError } from "../failure/serving-error.js";
+import { logUnreadable } from "./log-unreadable.js";
 import { NewsBoard } from "./news-board.js";
 import { type SqliteConnection, type SqliteValues, toSqliteFailure, whenFree } from "./sqlite-driver.js";
 import type { SqliteStatements } from "./sqlite-statements.js";
@@ -312,8 +314,7 @@ export class SqliteStore implements TaskStore {
       const lease = { id: row.id, token: row.lease_token as string };
       return { lease, record: toRecord(row), input: await this.#readKept(kept), context: kept.context };
     } catch (error) {
-      const fields = { err: error, task: row.id, service: row.service, api: row.api };
-      this.#parts.log.error(fields, "the input of a task can't be read; its lease is left to run out");
+      logUnreadable(this.#parts.log, row, error);
       return undefined;
     }
   }
