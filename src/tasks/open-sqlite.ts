@@ -52,11 +52,11 @@ async function openConnection(
   openFile: SqliteOpen,
   file: string,
 ): Promise<{ connection: SqliteConnection; journal: FileHandle }> {
-  // SQLite gives the files beside the database the mode that this one has.
-  await (await open(file, "a", 0o600)).close();
-  await chmod(file, 0o600);
   const connection = openFile(file);
   try {
+    // It is empty when new, and SQLite gives the files beside it its mode. Nothing here may open it: a process that closes
+    // any descriptor of a file gives up all its locks on it, SQLite's too.
+    await chmod(file, 0o600);
     // Processes that open a file at once are in one another's way for a moment.
     await whenFree(() => {
       // NORMAL: the store itself waits until the log is on the disk, in a thread of Node's, once the lock is free again.
