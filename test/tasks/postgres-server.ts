@@ -23,6 +23,9 @@ function findUser(): { readonly uid?: number; readonly gid?: number } {
   return { uid: idOf("-u"), gid: idOf("-g") };
 }
 
+/** Runs a command until it is told a signal for it, or until whoever started it is gone, however it went. */
+const untilInputEnds = '"$@" </dev/null & read -r signal || signal=QUIT; kill -"$signal" $!; wait $!; exit 0';
+
 export interface ServerOptions {
   /** Whether commits wait for the disk. Tests that end no machine do without. */
   readonly fsync: boolean;
@@ -89,10 +92,11 @@ export class PostgresServer {
       fsync: this.#options.fsync ? "on" : "off",
     };
     const given = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-    const child = spawn(join(this.#programs, "postgres"), ["-D", join(this.folder, "data"), ...given], {
+    const command = [join(this.#programs, "postgres"), "-D", join(this.folder, "data"), ...given];
+    const child = spawn("sh", ["-c", untilInputEnds, "sh", ...command], {
       ...this.#user,
       cwd: this.folder,
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["pipe", "ignore", "pipe"],
     });
     this.#process = child;
     const said: string[] = [];
@@ -110,9 +114,9 @@ export class PostgresServer {
   async stop(signal: "SIGINT" | "SIGQUIT" = "SIGINT"): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
-    if (child === undefined || child.exitCode !== null) return;
+    if (child === undefined) return;
     const exited = once(child, "exit");
-    child.kill(signal);
+    child.stdin?.end(`${signal.slice("SIG".length)}\n`);
     await exited;
   }
 
