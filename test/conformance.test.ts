@@ -17,6 +17,7 @@ import { testReplicas } from "./conformance/replica-tests.js";
 import { Front } from "./conformance/services/front.js";
 import { testStreams } from "./conformance/stream-tests.js";
 import { LogBook, type PlacementName, type Suite } from "./conformance/suite.js";
+import { testTasks } from "./conformance/task-tests.js";
 import { testValues } from "./conformance/value-tests.js";
 
 // A call means the same wherever the replica that answers it lives: one list of promises, kept in every placement.
@@ -65,6 +66,7 @@ for (const { name, placement, options } of apps) {
     testContext(suite);
     testGraph(suite);
     testReplicas(suite);
+    testTasks(suite);
     testOrder(suite);
   });
 }

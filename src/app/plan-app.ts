@@ -68,6 +68,7 @@ function declaredOptions(graph: Graph): DeclaredOptions {
     options: options as Readonly<Record<string, unknown>>,
     apis: [...apis.values()].map((api) => ({
       name: api.name,
+      isTask: api.kind === "task",
       options: api.contract as Readonly<Record<string, unknown>>,
     })),
   }));

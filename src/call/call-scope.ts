@@ -5,6 +5,7 @@ import type { ServingError } from "../failure/serving-error.js";
 import type { Call, Caller } from "./call.js";
 import { copyValue } from "./copy-value.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
+import { type Progress, readProgress } from "./progress.js";
 import type { TraceContext } from "./request-context.js";
 
 // One call in flight in this process: its cancellation, and the calls made below it.
@@ -31,6 +32,14 @@ export interface CurrentCall {
   readonly headers: Readonly<Record<string, string>>;
   /** Adds service, api and request id to every line. */
   readonly log: Logger;
+  /**
+   * Says how far a task is; seen in its status. Where no task is running it is checked and goes nowhere.
+   *
+   * @param fraction 0 to 1.
+   * @param note     What is being done, up to 1000 characters.
+   * @throws {ServingError} `invalid_progress`.
+   */
+  progress(fraction: number, note?: string): void;
 }
 
 /** Who waits for the answer of a unary call. */
@@ -58,6 +67,8 @@ export class CallScope implements CurrentCall {
   readonly time: CallTime;
   /** Set by the replica that runs the call; the base of `log`. */
   logger: Logger = silentLogger;
+  /** Set by whoever runs a task; hears of its progress. */
+  onProgress: ((progress: Progress) => void) | undefined;
   /** Where the link that carries the call keeps it. */
   slot = -1;
   /** The caller's reading of the clock when it made the call. */
@@ -139,6 +150,11 @@ export class CallScope implements CurrentCall {
   get log(): Logger {
     this.#log ??= this.logger.child({ service: this.call.service, api: this.call.api, requestId: this.requestId });
     return this.#log;
+  }
+
+  progress(fraction: number, note?: string): void {
+    const progress = readProgress(fraction, note);
+    if (!this.#isClosed) this.onProgress?.(progress);
   }
 
   /** Made when first read: most apis never look at it. */

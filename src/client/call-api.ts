@@ -25,13 +25,16 @@ export async function callApi(
 ): Promise<unknown> {
   const limit = createLimit(endpoint, placeOf(api), options);
   try {
-    const isOpen = isFile(api) || Object.keys(api.output).length === 0;
-    const response = await postInput(endpoint, limit, { api, input, options, accept: isOpen ? acceptAny : acceptJson });
+    const response = await postInput(endpoint, limit, { api, input, options, accept: acceptOf(api) });
     return await readAnswer(response, limit, api, endpoint.base + api.route);
   } finally {
     limit.release();
   }
 }
+
+/** How an api is asked to answer. */
+export const acceptOf = (api: RemoteApi): string =>
+  isFile(api) || Object.keys(api.output).length === 0 ? acceptAny : acceptJson;
 
 /** One call, before its request is made. */
 export interface Posting {
@@ -69,7 +72,8 @@ const placeOf = ({ service, name }: RemoteApi) => ({ service, api: name });
 
 const isFile = ({ output }: RemoteApi): boolean => output["title"] === "file";
 
-async function readAnswer(response: Response, limit: CallLimit, api: RemoteApi, url: string): Promise<unknown> {
+/** The value of an answer. @throws {ServingError} `invalid_response`; why the limit ended the call. */
+export async function readAnswer(response: Response, limit: CallLimit, api: RemoteApi, url: string): Promise<unknown> {
   if (response.status === 204) return undefined;
   const contentType = response.headers.get("content-type") ?? "";
   const essence = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";

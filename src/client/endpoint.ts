@@ -49,7 +49,7 @@ export function createLimit({ options }: Endpoint, place: CallPlace, call: Clien
 
 /** One request to an endpoint. */
 export interface Sending {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT";
   /** Begins with a slash. */
   readonly path: string;
   /** Of the client itself; they win over those of the caller. */

@@ -3,15 +3,16 @@ import { currentScope } from "../call/current-call.js";
 import { type ApiTarget, invoke, invokeStream } from "../call/invoke.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
+import type { ApiKind } from "./api-kind.js";
 import { type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
 import { type Api, apiKey, type MaybePromise, type StreamApi } from "./handle-type.js";
 import type { InputOf, OutputOf, Schema, Shape } from "./schema.js";
 
 type Void = Schema<void, void>;
 
-/** What `api()` notes down: the contract as written, and the author's function bound to its instance. */
+/** What `api()` and `task()` note down: the contract as written, and the author's function bound to its instance. */
 export interface ApiDefinition {
-  readonly kind: "unary" | "stream";
+  readonly kind: ApiKind;
   readonly contract: Contract;
   readonly run: (input: unknown) => unknown;
 }
@@ -45,8 +46,12 @@ export function api<I extends Shape = Void, O extends Shape = never, Y extends S
 ): ApiOf<I, O, Y>;
 export function api(contract: Contract, run: (input: never) => unknown): unknown {
   const kind = contract?.yields === undefined ? "unary" : "stream";
-  const definition: ApiDefinition = { kind, contract, run: run as (input: unknown) => unknown };
-  const direct = kind === "unary" ? callDirectly(definition) : streamDirectly(definition);
+  return defineApi({ kind, contract, run: run as (input: unknown) => unknown });
+}
+
+/** Makes the class field of a definition: a function that runs in place. */
+export function defineApi(definition: ApiDefinition): object {
+  const direct = definition.kind === "stream" ? streamDirectly(definition) : callDirectly(definition);
   return Object.defineProperty(direct, apiKey, { value: definition });
 }
 
@@ -57,10 +62,10 @@ export function readApi(value: unknown): ApiDefinition | undefined {
 
 /** Binds a definition for calling. @throws {ServingError} `invalid_contract`. */
 export function createTarget({ kind, contract, run }: ApiDefinition): ApiTarget {
-  const problem = contractProblem(contract);
+  const problem = contractProblem(contract, kind);
   if (problem !== undefined) throw fail("invalid_contract", { problem });
   const checks = createChecks(contract);
-  return { kind, run, checkInput: checks.input, checkOutput: checks.output };
+  return { kind: kind === "stream" ? kind : "unary", run, checkInput: checks.input, checkOutput: checks.output };
 }
 
 /** `instance.predict(x)`: a unit test, or one api of a service using another of its own. Runs in place. */

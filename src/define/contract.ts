@@ -1,5 +1,6 @@
 import { fail } from "../failure/fail.js";
 import type { Issue } from "../failure/failures.js";
+import type { ApiKind } from "./api-kind.js";
 import {
   type CheckResult,
   checkSchema,
@@ -28,7 +29,10 @@ export interface ContractOptions {
   readonly idempotent?: boolean;
 }
 
-/** A contract as `api()` was given it. */
+/** What the contract of a task may not say. */
+const taskUnfit: readonly string[] = ["yields", "batch"];
+
+/** A contract as `api()` or `task()` was given it. */
 export interface Contract extends ContractOptions {
   readonly input?: Shape;
   readonly output?: Shape;
@@ -167,8 +171,12 @@ function bindDims(places: readonly NamedDims[], value: unknown, dims: Map<string
 }
 
 /** What is wrong with a contract as the author wrote it; `undefined` when nothing is. */
-export function contractProblem(contract: Contract): string | undefined {
-  if (typeof contract !== "object" || contract === null) return "api() was given no contract";
+export function contractProblem(contract: Contract, kind?: ApiKind): string | undefined {
+  if (typeof contract !== "object" || contract === null)
+    return `${kind === "task" ? "task" : "api"}() was given no contract`;
+  const unfit =
+    kind === "task" ? taskUnfit.find((field) => (contract as Record<string, unknown>)[field] !== undefined) : undefined;
+  if (unfit !== undefined) return `a task can't have ${unfit}: its one result is what is kept`;
   if (contract.output === undefined && contract.yields === undefined)
     return "the contract has neither output nor yields";
   if (contract.output !== undefined && contract.yields !== undefined) return "the contract has both output and yields";

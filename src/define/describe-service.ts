@@ -53,7 +53,7 @@ function describeApi(
   definition: ApiDefinition,
   addFault: (field: string, error: ServingError) => void,
 ): ApiDescriptor {
-  const problem = contractProblem(definition.contract);
+  const problem = contractProblem(definition.contract, definition.kind);
   if (problem !== undefined) addFault(field, fail("invalid_contract", { problem }));
   const route = definition.contract?.route ?? `/${field}`;
   return Object.freeze({ name: field, kind: definition.kind, contract: definition.contract ?? {}, route });

@@ -19,6 +19,7 @@ export interface ApiText {
   /** Of the output, or of one item of a stream. */
   readonly output: string;
   readonly isStream: boolean;
+  readonly isTask: boolean;
   /** HTTP path; `""` where the api is not public. */
   readonly route: string;
 }
@@ -109,8 +110,15 @@ function formatApi(api: ApiDescriptor, isPublic: boolean, maxTypeLength: number)
     input: input === undefined ? "()" : formatType(shapeJsonSchema(input, "input"), maxTypeLength),
     output: formatType(shapeJsonSchema(output ?? yields, "output"), maxTypeLength),
     isStream: api.kind === "stream",
+    isTask: api.kind === "task",
     route: isPublic ? api.route : "",
   };
+}
+
+/** What an api gives, with how it does: `"stream of string"`, `"string, as a task"`. */
+export function formatOutput({ output, isStream, isTask }: ApiText): string {
+  if (isStream) return `stream of ${output}`;
+  return isTask ? `${output}, as a task` : output;
 }
 
 /** What is declared, and what differs from one plain replica on one core. */

@@ -16,7 +16,12 @@ const settings: ServiceSettings = {
   liveness: { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000 },
   restart: { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 8 },
   env: { API_KEY: "secret" },
-  apis: new Map([["detect", { timeoutMs: 900, maxConcurrent: 8, maxQueued: 16, idempotent: true }]]),
+  apis: new Map([
+    [
+      "detect",
+      { timeoutMs: 900, maxConcurrent: 8, maxQueued: 16, idempotent: true, attempts: 3, retryBackoffMs: 1000 },
+    ],
+  ]),
 };
 
 describe("graphToJson", () => {

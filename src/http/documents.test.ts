@@ -6,6 +6,7 @@ import { api } from "../define/api.js";
 import { describeService } from "../define/describe-service.js";
 import { file } from "../define/file.js";
 import { Service } from "../define/service.js";
+import { task } from "../define/task.js";
 import { tensor } from "../define/tensor-schema.js";
 import type { Graph } from "../graph/graph.js";
 import { createApiRoute } from "./api-route.js";
@@ -37,13 +38,15 @@ class Everything extends Service({ version: "1.2.3", description: "All kinds of 
     right: x,
   }));
   items = api({ input: z.number(), yields: z.object({ i: z.number() }) }, async function* () {});
+  train = task({ input: tree, output: z.object({ loss: z.number() }) }, () => ({ loss: 0 }));
 }
 
 function createParts() {
   const descriptor = describeService(Everything);
   const graph: Graph = { entry: "Everything", services: new Map([["Everything", descriptor]]), edges: [] };
   const routes = [...descriptor.apis.values()].map((own) => createApiRoute("Everything", own));
-  const settings = { timeoutMs: 60_000, maxConcurrent: 1, maxQueued: 1, idempotent: false };
+  const bounds = { timeoutMs: 60_000, maxConcurrent: 1, maxQueued: 1, idempotent: false };
+  const settings = { ...bounds, attempts: 3, retryBackoffMs: 1000 };
   const apis = new Map(routes.map((route) => [route.name, settings]));
   return { graph, routes, apis, version: "1.2.3", description: "All kinds of apis." };
 }

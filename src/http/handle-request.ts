@@ -1,4 +1,5 @@
 import type { FastifyReply } from "fastify";
+import { createTaskId, operationApi, type SubmittedTask, type TaskSubmission } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
 import type { EdgeCall, PendingReply, PendingStream } from "../handle/pending-call.js";
 import type { ApiRoute } from "./api-route.js";
@@ -6,6 +7,7 @@ import type { Edge } from "./edge.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
 import { type InputReceiver, readBody } from "./read-body.js";
+import { createSubmittedBody } from "./task-body.js";
 import { writeFailure } from "./write-failure.js";
 import { writeReply } from "./write-reply.js";
 import { writeStream } from "./write-stream.js";
@@ -59,6 +61,7 @@ class ApiRequest implements InputReceiver {
         : { input, route: route.path, request: context, timeoutMs };
     try {
       if (route.kind === "stream") this.#stream(this.#edge.caller.open(route.name, call));
+      else if (route.kind === "task") this.#submit(call);
       else this.#answer(this.#edge.caller.call(route.name, call));
     } catch (error) {
       this.refuse(error);
@@ -67,6 +70,17 @@ class ApiRequest implements InputReceiver {
 
   refuse(error: unknown): void {
     writeFailure(this.#edge, this.#exchange.reply, error, this.#asked.route);
+  }
+
+  /** A task is given its id here; its api either waits for its result, or, at `…/submit`, only takes it. */
+  #submit(call: EdgeCall): void {
+    const { name, submits } = this.#asked.route;
+    const submission: TaskSubmission = { id: createTaskId(), input: call.input };
+    const { scope, reply } = this.#edge.caller.call(submits ? operationApi(name, "submit") : name, {
+      ...call,
+      input: submission,
+    });
+    this.#answer({ scope, reply: submits ? reply.then((task) => createSubmittedBody(task as SubmittedTask)) : reply });
   }
 
   #answer({ scope, reply }: PendingReply): void {
@@ -96,7 +110,8 @@ class ApiRequest implements InputReceiver {
 
 const timeoutForm = /^[1-9]\d{0,14}$/;
 
-function readTimeout(value: string | string[] | undefined): number | undefined {
+/** @throws {ServingError} `invalid_header`. */
+export function readTimeout(value: string | string[] | undefined): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "string" && timeoutForm.test(value)) return Number(value);
   throw fail("invalid_header", {

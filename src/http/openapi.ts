@@ -6,6 +6,7 @@ import type { ApiSettings } from "../options/settings.js";
 import type { ApiRoute } from "./api-route.js";
 import { encodeJson } from "./encode-json.js";
 import { eventsType, isJsonType, linesType, multipartType, textType } from "./media-type.js";
+import { describeTaskPaths } from "./openapi-tasks.js";
 
 /** What the document is made from. */
 export interface OpenApiParts {
@@ -39,14 +40,18 @@ const possibleFailures = [
   "replica_lost",
   "draining",
   "deadline_exceeded",
+  "task_id_missing",
+  "unknown_task",
+  "task_not_finished",
+  "task_canceled",
+  "task_store_unavailable",
+  "task_store_full",
 ] as const satisfies readonly FailureId[];
 
 /** The apis of the entry service as an OpenAPI 3.1 document. */
 export function createOpenApi({ graph, routes, apis, version, description }: OpenApiParts): object {
   const schemas: Schemas = { Failure: failureSchema };
-  const paths = Object.fromEntries(
-    routes.map((route) => [route.path, { post: describeOperation(route, apis.get(route.name), schemas) }]),
-  );
+  const paths = Object.assign({}, ...routes.map((route) => describePaths(route, apis.get(route.name), schemas)));
   return {
     openapi: "3.1.0",
     info: { title: graph.entry, version, ...(description !== "" && { description }) },
@@ -55,6 +60,18 @@ export function createOpenApi({ graph, routes, apis, version, description }: Ope
     paths,
     components: { schemas, responses: describeFailures() },
   };
+}
+
+function describePaths(route: ApiRoute, settings: ApiSettings | undefined, schemas: Schemas): object {
+  const post = describeOperation(route, settings, schemas);
+  if (route.kind !== "task") return { [route.path]: { post } };
+  const parts = {
+    requestBody: "requestBody" in post ? (post.requestBody as object) : undefined,
+    answers: describeAnswers(route, schemas),
+    timeoutParameter: timeoutParameter(undefined),
+    failures: failureRefs(),
+  };
+  return { [route.path]: { post }, ...describeTaskPaths(route, parts) };
 }
 
 function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, schemas: Schemas): object {

@@ -31,7 +31,7 @@ function describeRoute({ name, path, kind, input, output, descriptor }: ApiRoute
     output: { ...output.schema, ...streamed },
     files: [...input.fields].flatMap(([field, form]) => (form.kind === "file" ? [field] : [])),
     batchable: false,
-    is_task: false,
+    is_task: kind === "task",
   };
 }
 

@@ -107,7 +107,8 @@ function addRoutes(edge: Edge, scope: FastifyInstance, entry: ServiceDescriptor,
   const known = new Map<string, string>();
   scope.addHook("onRoute", ({ method, url }) => {
     if (method === "POST") known.set(url.replaceAll("::", ":"), "POST, OPTIONS");
-    else if (method === "GET") known.set(url, "GET, HEAD, OPTIONS");
+    else if (method === "GET") known.set(url.replaceAll("::", ":"), "GET, HEAD, OPTIONS");
+    else if (method === "PUT") known.set(url.replaceAll("::", ":"), "PUT, OPTIONS");
   });
   const routes = addApiRoutes(edge, scope, entry);
   const { version = "0", description = "" } = parts;
@@ -121,7 +122,7 @@ const exposedHeaders = ["x-request-id", "retry-after", "content-disposition"];
 
 const corsOptions = (origins: true | readonly string[]): FastifyCorsOptions => ({
   origin: origins === true ? "*" : [...origins],
-  methods: ["GET", "HEAD", "POST"],
+  methods: ["GET", "HEAD", "POST", "PUT"],
   exposedHeaders,
   maxAge: 600,
   strictPreflight: false,

@@ -1,5 +1,6 @@
 import type { Code } from "../failure/codes.js";
 import { Histogram } from "./histogram.js";
+import { TaskStats } from "./task-stats.js";
 
 /** Calls over one edge, as the caller sees them: from the handle to the answer. */
 export class EdgeStats {
@@ -52,6 +53,7 @@ export class LaneStats {
 export class CallStats {
   readonly edges = new Map<string, EdgeStats>();
   readonly lanes = new Map<string, LaneStats>();
+  readonly tasks = new Map<string, TaskStats>();
 
   /** The figures of one edge; the same object for each handle on it. */
   edge(caller: string, service: string, api: string): EdgeStats {
@@ -66,6 +68,14 @@ export class CallStats {
     const key = `${service}\n${api}`;
     let stats = this.lanes.get(key);
     if (stats === undefined) this.lanes.set(key, (stats = new LaneStats(service, api)));
+    return stats;
+  }
+
+  /** Tasks of one api; shared by all its replicas in this process. */
+  task(service: string, api: string): TaskStats {
+    const key = `${service}\n${api}`;
+    let stats = this.tasks.get(key);
+    if (stats === undefined) this.tasks.set(key, (stats = new TaskStats(service, api)));
     return stats;
   }
 }

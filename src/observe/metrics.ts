@@ -87,6 +87,33 @@ function describeMetrics(stats: CallStats) {
     histogram("ekiben_api_run_seconds", "Time calls ran, without the wait.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), values: lane.runTime })),
     ),
+    ...describeTaskMetrics(stats),
+  ];
+}
+
+function describeTaskMetrics({ tasks }: CallStats) {
+  return [
+    counter("ekiben_tasks_submitted_total", "Tasks handed in.", () =>
+      [...tasks.values()].map((task) => ({ labels: laneLabels(task), value: task.submitted })),
+    ),
+    gauge("ekiben_tasks_running", "Attempts of tasks that run now.", () =>
+      [...tasks.values()].map((task) => ({ labels: laneLabels(task), value: task.running })),
+    ),
+    gauge("ekiben_tasks_waiting", "Tasks that wait and could run now; said by one replica of each service.", () =>
+      [...tasks.values()].flatMap((task) =>
+        task.readWaiting === undefined ? [] : [{ labels: laneLabels(task), value: task.readWaiting() }],
+      ),
+    ),
+    counter("ekiben_task_attempts_total", "Attempts of tasks that have ended, by how: completed, failed, …", () =>
+      [...tasks.values()].flatMap((task) =>
+        [...task.byOutcome].map(([outcome, value]) => ({ labels: { ...laneLabels(task), outcome }, value })),
+      ),
+    ),
+    histogram(
+      "ekiben_task_attempt_seconds",
+      "From the claim of a task until the end of the attempt was recorded.",
+      () => [...tasks.values()].map((task) => ({ labels: laneLabels(task), values: task.attemptTime })),
+    ),
   ];
 }
 

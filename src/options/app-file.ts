@@ -61,6 +61,8 @@ export interface TaskStoreOptions {
   readonly maxConnections?: number;
   /** How long a task that has ended is kept, in milliseconds. Default a week. */
   readonly retentionMs?: number;
+  /** How long a replica has a task without saying that it still runs it, in milliseconds. Default 45000. */
+  readonly leaseMs?: number;
 }
 
 /** Bounds of apis, as an app file gives them: for one api, for a service, or for the whole app. */
@@ -69,6 +71,10 @@ export interface ApiFileOptions {
   readonly maxConcurrent?: number;
   readonly maxQueued?: number;
   readonly idempotent?: boolean;
+  /** Of tasks: how often one is begun at most. Default 3. */
+  readonly attempts?: number;
+  /** Of tasks: milliseconds before one that failed is begun again; doubles with each attempt. Default 1000. */
+  readonly retryBackoffMs?: number;
 }
 
 /** Options of services, as an app file gives them: for one service or for all. */

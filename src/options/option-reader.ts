@@ -16,7 +16,14 @@ export interface DeclaredService {
   /** What `Service()` was given. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Each api, and its contract. */
-  readonly apis: readonly { readonly name: string; readonly options: Readonly<Record<string, unknown>> }[];
+  readonly apis: readonly DeclaredApi[];
+}
+
+export interface DeclaredApi {
+  readonly name: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Some options have another default then. */
+  readonly isTask?: boolean;
 }
 
 /** What a value is for. `""` as the service is every service, `""` as the api every api. */

@@ -17,6 +17,8 @@ export interface Option<T = unknown> {
   readonly level: OptionLevel;
   readonly type: ValueType<T>;
   readonly default: T;
+  /** The default for a durable task, where it is another: tasks take long. */
+  readonly taskDefault?: T;
   /** The default in words, where the value itself would not say it. */
   readonly defaultText?: string;
   /** Where it may be set, strongest first; the default is always there. */
@@ -40,7 +42,8 @@ export function variableOf(option: Option<any>): string {
 
 /** The default as text, for help, docs and `ekiben options`. */
 export function formatDefault(option: Option<any>): string {
-  return option.defaultText ?? option.type.format(option.default);
+  const text = option.defaultText ?? option.type.format(option.default);
+  return option.taskDefault === undefined ? text : `${text}; of a task ${option.type.format(option.taskDefault)}`;
 }
 
 /** Where an option may be set, in words: `"command line, environment, app file, Service()"`. */

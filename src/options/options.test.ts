@@ -28,7 +28,7 @@ describe("the option table", () => {
       logLevel: "warn",
       gpus: [0, 1],
       data: "/var/lib/app",
-      tasks: { store: "postgres://app@localhost/tasks", maxConnections: 2, retentionMs: 1 },
+      tasks: { store: "postgres://app@localhost/tasks", maxConnections: 2, retentionMs: 1, leaseMs: 100 },
       http: {
         cors: true,
         maxBodyBytes: "1KiB",
@@ -53,6 +53,8 @@ describe("the option table", () => {
       maxConcurrent: 1,
       maxQueued: 0,
       idempotent: true,
+      attempts: 1,
+      retryBackoffMs: 1,
       services: { Model: { apis: { run: { timeoutMs: 2 } } } },
     };
     const declared = {

@@ -23,6 +23,7 @@ export type ValueOf<O> = O extends Option<infer T> ? T : never;
 
 interface RowText<T> {
   readonly default: NoInfer<T>;
+  readonly taskDefault?: NoInfer<T>;
   readonly defaultText?: string;
   readonly text: string;
   /** Where it may be set; default: everywhere its table allows. */
@@ -92,6 +93,10 @@ export const appOptions = createTable("app", {
   "tasks.retentionMs": row(integer({ unit: "ms", placeholder: "<ms>", min: 0 }), {
     default: 7 * 24 * 3_600_000,
     text: "How long a task that has ended is kept, with its result.",
+  }),
+  "tasks.leaseMs": row(milliseconds(100), {
+    default: 45_000,
+    text: "How long a replica has a task without saying that it still runs it; then another begins it again. A replica that is killed says nothing, nor does one whose event loop is blocked.",
   }),
   "http.cors": row(origins, {
     default: false,
@@ -213,11 +218,13 @@ export const serviceOptions = createTable("service", {
 export const apiOptions = createTable("api", {
   timeoutMs: row(milliseconds(1), {
     default: 60_000,
-    text: "Bounds a call, waiting included; at the edge it is the request's deadline.",
+    taskDefault: 3_600_000,
+    text: "Bounds a call, waiting included; at the edge it is the request's deadline. Of a task it bounds one attempt.",
   }),
   maxConcurrent: row(integer({ min: 1 }), {
     default: 256,
-    text: "Calls that run at once in one replica; more wait.",
+    taskDefault: 1,
+    text: "Calls, or attempts of a task, that run at once in one replica; more wait.",
   }),
   maxQueued: row(integer({ min: 0 }), {
     default: 1024,
@@ -226,7 +233,15 @@ export const apiOptions = createTable("api", {
   idempotent: row(bool, {
     default: false,
     sources: ["app file", "api"],
-    text: "The api may be run twice for one call, so a lost call may be retried.",
+    text: "The api may be run twice for one call, so a lost call may be retried, and a task that failed.",
+  }),
+  attempts: row(integer({ min: 1, max: 1000 }), {
+    default: 3,
+    text: "How often a task is begun at most: again when its replica was lost, and, if it is idempotent, when it failed.",
+  }),
+  retryBackoffMs: row(milliseconds(1), {
+    default: 1000,
+    text: "How long a task that failed waits before it is begun again; doubles with each attempt.",
   }),
 });
 

@@ -48,7 +48,13 @@ describe("resolveOptions", () => {
     });
     assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
     assert.equal(settings.gpus, "auto");
-    assert.deepEqual(settings.tasks, { data: "", store: "sqlite", maxConnections: 4, retentionMs: 604_800_000 });
+    assert.deepEqual(settings.tasks, {
+      data: "",
+      store: "sqlite",
+      maxConnections: 4,
+      retentionMs: 604_800_000,
+      leaseMs: 45_000,
+    });
     assert.deepEqual(settings.services.get("Model")?.replicas, { min: 1, max: 1, targetInFlight: 8 });
     assert.equal(settings.services.get("Model")?.resources.memoryBytes, Number.POSITIVE_INFINITY);
     assert.equal(settings.services.get("Model")?.holdMs, 5000);

@@ -57,7 +57,7 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
     const values = decision.decideAll(serviceOptions, { service: name });
     const decided = apis.map((api): [string, ApiSettings] => [
       api.name,
-      decision.decideAll(apiOptions, { service: name, api: api.name }),
+      decision.decideAll(apiOptions, { service: name, api: api.name }, api.isTask),
     ]);
     return [name, toService(values, new Map(decided))];
   });
@@ -72,6 +72,12 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
 type Table = Readonly<Record<string, Option<any>>>;
 type Values<T extends Table> = { readonly [K in keyof T]: ValueOf<T[K]> };
 
+/** What is decided for: the app, a service, or an api. */
+interface Place {
+  readonly service?: string;
+  readonly api?: string;
+}
+
 /** Picks winners among candidates and remembers them. */
 class Decision {
   readonly report: OptionReport[] = [];
@@ -82,19 +88,20 @@ class Decision {
     this.#ranked = [...candidates].reverse().sort((a, b) => rankOf(a) - rankOf(b) || widthOf(a) - widthOf(b));
   }
 
-  decideAll<T extends Table>(table: T, at: { readonly service?: string; readonly api?: string }): Values<T> {
-    const decided = Object.entries(table).map(([name, option]) => [name, this.#decide(option, at)]);
+  decideAll<T extends Table>(table: T, at: Place, isTask = false): Values<T> {
+    const decided = Object.entries(table).map(([name, option]) => [name, this.#decide(option, at, isTask)]);
     return Object.fromEntries(decided) as Values<T>;
   }
 
-  #decide(option: Option<any>, at: { readonly service?: string; readonly api?: string }): unknown {
+  #decide(option: Option<any>, at: Place, isTask: boolean): unknown {
     const winner = this.#ranked.find(
       (candidate) =>
         candidate.option === option &&
         (option.level === "app" || candidate.service === "" || candidate.service === at.service) &&
         (candidate.api === "" || candidate.api === at.api),
     );
-    const fallback = option === serviceOptions.name ? at.service : option.default;
+    const own = isTask ? (option.taskDefault ?? option.default) : option.default;
+    const fallback = option === serviceOptions.name ? at.service : own;
     const { value, source, where } = winner ?? { value: fallback, source: "default" as const, where: "default" };
     const shown = option.type.isSecret === true ? option.type.format(value) : value;
     this.report.push({ option: option.name, ...at, value: shown, source, where });
@@ -131,6 +138,7 @@ function toTasks(values: Values<typeof appOptions>): TaskSettings {
     store: values["tasks.store"],
     maxConnections: values["tasks.maxConnections"],
     retentionMs: values["tasks.retentionMs"],
+    leaseMs: values["tasks.leaseMs"],
   };
 }
 

@@ -30,6 +30,8 @@ export interface TaskSettings {
   readonly maxConnections: number;
   /** A task that ended longer ago is forgotten. */
   readonly retentionMs: number;
+  /** A replica that has not renewed its lease for so long has lost its task. */
+  readonly leaseMs: number;
 }
 
 export interface HttpSettings {
@@ -99,4 +101,8 @@ export interface ApiSettings {
   /** Calls waiting for a place; one more is refused. */
   readonly maxQueued: number;
   readonly idempotent: boolean;
+  /** How often a task is begun at most. */
+  readonly attempts: number;
+  /** The wait before the second attempt of a task that failed; it doubles with each further one. */
+  readonly retryBackoffMs: number;
 }

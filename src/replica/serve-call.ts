@@ -29,13 +29,29 @@ export function serveCall(replica: Replica, scope: CallScope, input: unknown, re
     replier.replyFailure(scope, describeFailure(error, replica, scope));
     return;
   }
+  enterLane({ replica, scope, input, replier, api, startedAt: scope.startedAt });
+}
+
+/**
+ * Runs one attempt of a task, by the same steps as any call. Ends the scope; never throws.
+ *
+ * @param call Its replier hears of the end of the author's code, also when nobody waits for the answer any more.
+ */
+export function serveAttempt(call: Omit<RunningCall, "startedAt">): void {
+  call.replica.beginCall();
+  call.scope.logger = call.replica.parts.log;
+  enterLane({ ...call, startedAt: call.scope.startedAt });
+}
+
+function enterLane(call: RunningCall): void {
+  const { replica, scope, replier, api } = call;
   if (api.lane.tryEnter()) {
     api.stats.queueTime.observe(0);
-    runCall({ replica, scope, input, replier, api, startedAt: scope.startedAt });
+    runCall(call);
     return;
   }
   waitForPlace(api, scope).then(
-    () => runCall({ replica, scope, input, replier, api, startedAt: scope.time.clock.now() }),
+    () => runCall({ ...call, startedAt: scope.time.clock.now() }),
     (error) => {
       endCall(replica, scope);
       replier.replyFailure(scope, describeFailure(error, replica, scope));

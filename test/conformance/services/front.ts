@@ -1,6 +1,7 @@
 import { api, currentCall, depends, Service, ServingError } from "ekiben";
 import { z } from "zod";
 import { describeValue } from "../describe-value.js";
+import { Chores } from "./chores.js";
 import { createSpoilable, Echo } from "./echo.js";
 import { Faulty } from "./faulty.js";
 import { Middle, relayed } from "./middle.js";
@@ -13,6 +14,7 @@ const name = { input: z.string(), output: z.string() };
 
 /** The entry of the graph that every placement runs: Front → Middle → Echo, Work, Source, Faulty; Source → Work. */
 export class Front extends Service() {
+  chores = depends(Chores);
   echo = depends(Echo);
   faulty = depends(Faulty);
   middle = depends(Middle);
@@ -94,6 +96,8 @@ export class Front extends Service() {
     const parts = await Promise.all(texts.map((text, i) => (i % 2 === 0 ? this.work : this.middle).upper(text)));
     return parts.join("");
   });
+  chore = api(name, (text) => this.chores.upper(text));
+  choreCalls = api({ output: anything }, async () => [readCall(), await this.chores.call()]);
   pairOfPair = api({ output: anything }, () => this.pair.who());
   instanceOfFaulty = api({ output: z.string() }, () => this.faulty.instance());
 }
