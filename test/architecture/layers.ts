@@ -68,7 +68,12 @@ export const layers: Readonly<Record<string, Layer>> = {
     ],
   },
   testing: { may: ["app", "site/faults", "load", "graph:types", "define", "options:types", "failure", "base:types"] },
-  cli: { may: ["app", "load", "supervisor:types", "graph", "define", "options", "failure", "base"] },
+  cli: {
+    may: [
+      ...["app", "load", "supervisor:types", "graph", "define", "options", "tasks", "failure", "base"],
+      ...["call/task-operation", "transport/wire-error"],
+    ],
+  },
 };
 
 /** The published entries. They re-export, and alone may say `export *`. Nothing imports them. */
