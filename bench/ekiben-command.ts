@@ -13,6 +13,7 @@ const files = {
   w6: import.meta.resolve("./workloads/w6.ts"),
   "fan-out": import.meta.resolve("./workloads/fan-out.ts"),
   faults: import.meta.resolve("./workloads/faults.ts"),
+  tasks: import.meta.resolve("./workloads/tasks.ts"),
 };
 
 /** Which file of `workloads/` is served, and how. */

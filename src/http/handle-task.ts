@@ -18,7 +18,7 @@ import { writeStream } from "./write-stream.js";
 const json = "application/json";
 
 /** In which forms a task is told; with events, each time it changes. */
-export const taskOutput: OutputForm = { schema: taskSchema, offers: [json, eventsType], known: new Map() };
+const taskOutput: OutputForm = { schema: taskSchema, offers: [json, eventsType], known: new Map() };
 export const submittedOutput: OutputForm = { schema: submittedSchema, offers: [json], known: new Map() };
 const eventsOutput: OutputForm = { ...taskOutput, offers: [eventsType] };
 
