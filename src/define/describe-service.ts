@@ -1,3 +1,4 @@
+import { operationApi, taskOperations } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
 import type { GraphFault } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -33,6 +34,15 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
     const isDeclared = definition !== undefined || wiring.fieldOf(value) !== undefined;
     if (isDeclared && hookNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
     if (definition !== undefined) apis.set(field, describeApi(field, definition, addFault));
+  }
+  for (const { name: task, kind } of apis.values()) {
+    const taken = kind === "task" ? taskOperations.map((operation) => operationApi(task, operation)) : [];
+    for (const operation of taken.filter((own) => apis.has(own))) {
+      addFault(
+        operation,
+        fail("invalid_contract", { problem: `${operation} is the name of an operation of the task ${task}` }),
+      );
+    }
   }
   const dependencies = wiring.edges.map(({ handle, target, edge }): DependencyDescriptor => {
     const field = Object.keys(instance).find((key) => instance[key] === handle) ?? "(private)";

@@ -16,6 +16,25 @@ function readValue(page: string, name: string, labels: Record<string, string>): 
 }
 
 describe("createMetrics", () => {
+  it("writes what becomes of tasks", async () => {
+    const stats = new CallStats();
+    const task = stats.task("Model", "train");
+    task.submitted = 5;
+    task.running = 2;
+    task.readWaiting = () => 3;
+    task.record("completed", 40);
+    task.record("lost", 40);
+    stats.task("Model", "other");
+    const { body } = await formatMetrics([await createMetrics(stats).readJson()]);
+    const on = { service: "Model", api: "train" };
+    assert.equal(readValue(body, "ekiben_tasks_submitted_total", on), 5);
+    assert.equal(readValue(body, "ekiben_tasks_running", on), 2);
+    assert.equal(readValue(body, "ekiben_tasks_waiting", on), 3);
+    assert.equal(readValue(body, "ekiben_tasks_waiting", { ...on, api: "other" }), undefined);
+    assert.equal(readValue(body, "ekiben_task_attempts_total", { ...on, outcome: "lost" }), 1);
+    assert.equal(readValue(body, "ekiben_task_attempt_seconds_count", on), 2);
+  });
+
   it("writes calls by edge and outcome, and queue time apart from run time", async () => {
     const stats = new CallStats();
     const edge = stats.edge("Pipeline", "Model", "predict");

@@ -168,7 +168,10 @@ export class ReplicaSite {
   async #drain(limitMs: number): Promise<void> {
     const { edge, host, companions } = this.#loaded();
     const drained = async () => {
+      // At once, so that no request waits for a task that will not run here any more.
+      const tasks = host.replica.tasks?.drain();
       await edge?.close();
+      await tasks;
       await host.drain();
       for (const companion of [...companions].reverse()) await companion.host.drain();
     };
