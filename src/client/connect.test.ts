@@ -31,7 +31,7 @@ describe("connect", () => {
     await using stub = await startStub({
       predict: { route: "/v1/predict", answer: (request) => answerJson(request, { label: "cat" }) },
       tokens: { kind: "stream", answer: () => {} },
-      job: { kind: "task", answer: () => {} },
+      job: { kind: "duplex", answer: () => {} },
     });
     const client = await connectTo(stub.url);
     assert.deepEqual(Object.keys(client), ["predict", "tokens"]);
