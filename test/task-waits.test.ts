@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { z } from "zod";
-import { currentCall, Service, serve, task } from "../src/index.js";
+import { api, currentCall, depends, Service, serve, task } from "../src/index.js";
 import { compose } from "../src/testing.js";
 import { runCommand } from "./cli-process.js";
 import { failureOf } from "./conformance/suite.js";
@@ -59,6 +59,21 @@ describe("whoever waits for a task", () => {
     assert.deepEqual([error.id, error.httpStatus], ["lane_full", 429]);
     end();
     assert.deepEqual([await running, await first], ["running", "waiting"]);
+  });
+});
+
+describe("a fake of a service with tasks", () => {
+  it("runs as the task would, its contract checked, and is handed in like it", async () => {
+    const { Clerk } = createClerk();
+    class Front extends Service() {
+      clerk = depends(Clerk);
+      ask = api({ input: z.string(), output: z.string() }, (text) => this.clerk.hold(text));
+    }
+    const hold = (text: string): string => (text === "wrong" ? (5 as never) : `faked ${text}`);
+    await using app = await compose(Front, { replace: [[Clerk, { hold }]] });
+    assert.equal(await app.entry.ask("x"), "faked x");
+    const { id } = await app.service(Clerk).hold.submit("wrong");
+    assert.equal((await failureOf(app.service(Clerk).hold.result(id))).id, "invalid_output");
   });
 });
 
