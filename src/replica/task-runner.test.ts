@@ -115,7 +115,7 @@ describe("a replica that runs tasks", () => {
   after(() => rmSync(root, { recursive: true, force: true }));
 
   it("holds on to a task for as long as it runs, and records it once", async () => {
-    const { begun, clock, store, outage, release, submit, statusOf, close } = await createStage();
+    const { begun, clock, store, outage, release, replica, submit, statusOf, close } = await createStage();
     const id = await submit("held");
     await until(() => begun.length === 1);
     const timers = clock.pendingTimers;
@@ -128,6 +128,7 @@ describe("a replica that runs tasks", () => {
     release();
     await until(async () => (await statusOf(id)) === "completed");
     const renewals = outage.count("renew");
+    await replica.drain();
     clock.advance(leaseMs);
     assert.deepEqual([outage.count("renew"), outage.count("finish")], [renewals, 1]);
     await close();
