@@ -13,6 +13,7 @@ export type { Api, CallOptions, Handle, MaybePromise, StreamApi } from "./define
 export type { GrantedResources, ServiceHooks, StartContext } from "./define/lifecycle.js";
 export type { InputOf, OutputOf, Schema, Shape } from "./define/schema.js";
 export { Service, type ServiceOptions } from "./define/service.js";
+export { type StreamSchema, stream } from "./define/stream.js";
 export { type DType, type DTypes, Tensor } from "./define/tensor.js";
 export { type TensorOptions, type TensorSchema, tensor } from "./define/tensor-schema.js";
 export type { Code } from "./failure/codes.js";

@@ -5,6 +5,7 @@ import type { ServingError } from "../failure/serving-error.js";
 import type { Call, Caller } from "./call.js";
 import { copyValue } from "./copy-value.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
+import type { ItemFeed } from "./item-feed.js";
 import type { TraceContext } from "./request-context.js";
 
 // One call in flight in this process: its cancellation, and the calls made below it.
@@ -66,6 +67,8 @@ export class CallScope implements CurrentCall {
   endedAt: number | undefined;
   /** Whether nobody else holds the input: it came from outside, or was kept. */
   ownsInput: boolean;
+  /** Where the items come from, of a call whose input is a stream; `call.input` is then nothing. */
+  feed: ItemFeed | undefined;
   readonly #parent: CallScope | undefined;
   readonly #inWheel: boolean;
   #reason: ServingError | undefined;
@@ -90,6 +93,7 @@ export class CallScope implements CurrentCall {
     this.call = call;
     this.time = time;
     this.ownsInput = call.outside;
+    this.feed = undefined;
     this.#parent = parent;
     this.startedAt = now;
     if (parent !== undefined) this.#joinSiblings(parent);
@@ -156,7 +160,7 @@ export class CallScope implements CurrentCall {
    * @throws {ServingError} `not_transferable`
    */
   keepInput(): void {
-    if (this.ownsInput) return;
+    if (this.ownsInput || this.feed !== undefined) return;
     this.call.input = copyValue(this.call.input, "input");
     this.ownsInput = true;
   }

@@ -1,11 +1,14 @@
 import { CallScope, systemTime } from "../call/call-scope.js";
+import { CallerFeed } from "../call/caller-feed.js";
 import { currentScope } from "../call/current-call.js";
 import { type ApiTarget, invoke, invokeStream } from "../call/invoke.js";
+import { streamProblem } from "../call/open-items.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import { type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
 import { type Api, apiKey, type MaybePromise, type StreamApi } from "./handle-type.js";
 import type { InputOf, OutputOf, Schema, Shape } from "./schema.js";
+import { isStreamSchema } from "./stream.js";
 
 type Void = Schema<void, void>;
 
@@ -70,7 +73,7 @@ function callDirectly(definition: ApiDefinition) {
     target ??= createTarget(definition);
     const scope = createDirectScope(input);
     try {
-      return await invoke(target, input, scope, true);
+      return await invoke(target, feedDirectly(definition, scope, input), scope, true);
     } finally {
       scope.close();
     }
@@ -83,11 +86,17 @@ function streamDirectly(definition: ApiDefinition) {
     target ??= createTarget(definition);
     const scope = createDirectScope(input);
     try {
-      yield* invokeStream(target, input, scope, true);
+      yield* invokeStream(target, feedDirectly(definition, scope, input), scope, true);
     } finally {
       scope.close();
     }
   };
+}
+
+/** An input that is a stream ends with its call; what is none is left to the check. */
+function feedDirectly({ contract }: ApiDefinition, scope: CallScope, input: unknown): unknown {
+  if (!isStreamSchema(contract.input) || streamProblem(input) !== undefined) return input;
+  return new CallerFeed(scope, input as AsyncIterable<unknown>);
 }
 
 function createDirectScope(input: unknown): CallScope {

@@ -1,5 +1,7 @@
+import { openItems, streamProblem } from "../call/open-items.js";
 import { fail } from "../failure/fail.js";
 import type { Issue } from "../failure/failures.js";
+import { CheckedItems, type ItemCheck } from "./checked-items.js";
 import {
   type CheckResult,
   checkSchema,
@@ -10,6 +12,7 @@ import {
   type Schema,
   type Shape,
 } from "./schema.js";
+import { isStreamSchema } from "./stream.js";
 import { isTensor } from "./tensor.js";
 import { isTensorSchema } from "./tensor-schema.js";
 
@@ -51,15 +54,9 @@ export function createChecks(contract: Contract): ContractChecks {
   const inputNames = namedDims(contract.input);
   const outputNames = namedDims(result);
   const binds = repeats([...inputNames, ...outputNames]);
-  const checkInput = contract.input === undefined ? checkNothing : checkShape(contract.input);
   const checkOutput = checkShape(result);
   return {
-    input: (value) => {
-      const checked = checkInput(value);
-      if (checked instanceof Promise)
-        return checked.then((settled) => accept("invalid_input", settled, binds, inputNames));
-      return accept("invalid_input", checked, binds, inputNames);
-    },
+    input: createInputCheck(contract.input, binds, inputNames),
     output: (value, input) => {
       const dims = binds ? bindDims(inputNames, input, new Map()).dims : undefined;
       const checked = checkOutput(value);
@@ -68,6 +65,39 @@ export function createChecks(contract: Contract): ContractChecks {
       }
       return accept("invalid_output", checked, binds, outputNames, dims);
     },
+  };
+}
+
+function createInputCheck(shape: Shape | undefined, binds: boolean, names: readonly NamedDims[]): Check {
+  if (isStreamSchema(shape)) return createStreamCheck(shape.stream.item);
+  const check = shape === undefined ? checkNothing : checkShape(shape);
+  return (value) => {
+    const checked = check(value);
+    if (checked instanceof Promise) return checked.then((settled) => accept("invalid_input", settled, binds, names));
+    return accept("invalid_input", checked, binds, names);
+  };
+}
+
+/** Of an input that is a stream: its items are checked as they are read, each for itself. */
+function createStreamCheck(item: Shape): Check {
+  const names = namedDims(item);
+  const binds = repeats(names);
+  const check = checkShape(item);
+  const acceptItem = (result: CheckResult, index: number) => {
+    const issue = binds && result.issues === undefined ? bindDims(names, result.value, new Map()).issue : undefined;
+    const issues = result.issues ?? (issue === undefined ? [] : [issue]);
+    if (issues.length === 0) return result.value;
+    throw fail("invalid_input", { issues: issues.map((found) => under(`[${index}]`, found)) });
+  };
+  const checkItem: ItemCheck = (value, index) => {
+    const checked = check(value);
+    if (checked instanceof Promise) return checked.then((settled) => acceptItem(settled, index));
+    return acceptItem(checked, index);
+  };
+  return (value) => {
+    const problem = streamProblem(value);
+    if (problem !== undefined) throw fail("invalid_input", { issues: [{ path: "", message: problem }] });
+    return new CheckedItems(openItems(value as AsyncIterable<unknown>), checkItem);
   };
 }
 
@@ -172,19 +202,37 @@ export function contractProblem(contract: Contract): string | undefined {
   if (contract.output === undefined && contract.yields === undefined)
     return "the contract has neither output nor yields";
   if (contract.output !== undefined && contract.yields !== undefined) return "the contract has both output and yields";
+  if (isStreamSchema(contract.output)) return "output is a stream(); say yields, with the schema of one item";
+  if (isStreamSchema(contract.yields)) return "yields is a stream() of streams; give it the schema of one item";
   for (const part of ["input", "output", "yields"] as const) {
-    const shape: unknown = contract[part];
-    if (shape === undefined || isSchema(shape)) continue;
-    if (typeof shape !== "object" || shape === null || Array.isArray(shape)) return `${part} is not a schema`;
-    const wrong = Object.entries(shape).find(([, schema]) => !isSchema(schema));
-    if (wrong !== undefined) return `${part}.${wrong[0]} is not a schema`;
+    const shape = contract[part];
+    const problem =
+      part === "input" && isStreamSchema(shape)
+        ? shapeProblem(shape.stream.item, "stream()")
+        : shapeProblem(shape, part);
+    if (problem !== undefined) return problem;
   }
   return undefined;
 }
 
-/** The JSON Schema of a shape; `{}` (anything) stands for a schema that can't say it. */
+/** @param part What the shape is of, in words. */
+function shapeProblem(shape: unknown, part: string): string | undefined {
+  if (isStreamSchema(shape)) return `the items of ${part} are streams themselves`;
+  if (isSchema(shape) || (shape === undefined && part !== "stream()")) return undefined;
+  if (typeof shape !== "object" || shape === null || Array.isArray(shape)) return `${part} is not a schema`;
+  for (const [field, schema] of Object.entries(shape)) {
+    if (!isSchema(schema)) return `${part}.${field} is not a schema`;
+    if (isStreamSchema(schema)) return `${part}.${field} is a stream(); only an input as a whole can be one`;
+  }
+  return undefined;
+}
+
+/** The JSON Schema of a shape; `{}` (anything) stands for a schema that can't say it. A stream is a list, as it is in a JSON body. */
 export function shapeJsonSchema(shape: Shape | undefined, side: "input" | "output"): JsonSchema {
   if (shape === undefined) return { type: "null" };
+  if (isStreamSchema(shape)) {
+    return { type: "array", items: rebaseRefs(shapeJsonSchema(shape.stream.item, side), "#/items") };
+  }
   if (isSchema(shape)) return jsonSchemaOf(shape, side) ?? {};
   const fields = Object.entries(shape);
   const required = fields.filter(([, schema]) => !acceptsUndefined(schema)).map(([name]) => name);

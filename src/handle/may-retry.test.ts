@@ -36,7 +36,17 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
   links.add(link);
   const time = createCallTime(new FakeClock());
   const stats = new EdgeStats("local", service, "run");
-  const route: CallRoute = { service, api: "run", timeoutMs: 1000, holdMs: 0, idempotent, links, stats, time };
+  const route: CallRoute = {
+    service,
+    api: "run",
+    timeoutMs: 1000,
+    holdMs: 0,
+    idempotent,
+    takesStream: false,
+    links,
+    stats,
+    time,
+  };
   return { route, seen };
 }
 

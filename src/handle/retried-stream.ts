@@ -44,7 +44,7 @@ export class RetriedStream implements AsyncIterableIterator<unknown> {
       try {
         return (await this.#items.next()) as Step;
       } catch (error) {
-        if (this.#scope.isEnded || !(error instanceof ServingError)) throw error;
+        if (this.#scope.isEnded || this.#scope.feed?.isTaken || !(error instanceof ServingError)) throw error;
         if (isLoss(error)) losses++;
         if (!mayRetry(error, this.#route, losses)) throw error;
       }

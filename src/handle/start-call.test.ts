@@ -13,7 +13,7 @@ const service = "Model";
 
 function createRoute(isIdempotent: boolean): CallRoute {
   return {
-    ...{ service, api: "run", timeoutMs: 1000, idempotent: isIdempotent, holdMs: 1000 },
+    ...{ service, api: "run", timeoutMs: 1000, idempotent: isIdempotent, takesStream: false, holdMs: 1000 },
     links: new ServiceLinks(service),
     stats: new EdgeStats("local", service, "run"),
     time: createCallTime(new FakeClock()),

@@ -9,6 +9,7 @@ import { pickLink } from "./balancer.js";
 import type { CallRoute } from "./call-route.js";
 import { holdCall } from "./hold-call.js";
 import { isLoss, mayRetry } from "./may-retry.js";
+import { openFeed } from "./open-feed.js";
 import { rejectFromHere } from "./reject-from-here.js";
 import { ReplyStream } from "./reply-stream.js";
 import { RetriedStream } from "./retried-stream.js";
@@ -53,7 +54,8 @@ export function dispatchCall(route: CallRoute, scope: CallScope): Promise<unknow
   return new Promise((resolve, reject) => {
     const call = new PendingCall(route, scope, resolve, reject);
     scope.awaitReply(call);
-    if (route.idempotent) call.sendKept();
+    if (route.takesStream) call.sendFed();
+    else if (route.idempotent) call.sendKept();
     else call.send();
   });
 }
@@ -88,6 +90,13 @@ class PendingCall implements ReplySink {
     if (this.#keepInput()) this.send();
   }
 
+  /** For a call whose input is a stream. */
+  sendFed(): void {
+    const refusal = openFeed(this.#scope);
+    if (refusal === undefined) this.send();
+    else this.#scope.replyFailure(refusal);
+  }
+
   output(value: unknown): void {
     endCall(this.#route, this.#scope, "ok");
     this.#resolve(value);
@@ -95,7 +104,7 @@ class PendingCall implements ReplySink {
 
   failure(error: ServingError): void {
     if (isLoss(error)) this.#losses++;
-    if (!this.#scope.isEnded && mayRetry(error, this.#route, this.#losses)) {
+    if (!this.#scope.isEnded && !this.#scope.feed?.isTaken && mayRetry(error, this.#route, this.#losses)) {
       this.#scope.awaitReply(this);
       this.send();
       return;
@@ -123,7 +132,7 @@ class PendingCall implements ReplySink {
 
 /** Opens a streaming call; nothing is sent before the first item is asked for, but its input is what it is now. */
 export function dispatchStream(route: CallRoute, scope: CallScope): ReplyStream {
-  const refusal = keepInput(scope);
+  const refusal = route.takesStream ? openFeed(scope) : keepInput(scope);
   const open = () => {
     route.stats.inFlight++;
     route.links.retries.onCall();

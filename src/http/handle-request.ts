@@ -6,6 +6,7 @@ import type { Edge } from "./edge.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
 import { type InputReceiver, readBody } from "./read-body.js";
+import { readItems } from "./read-items.js";
 import { writeFailure } from "./write-failure.js";
 import { writeReply } from "./write-reply.js";
 import { writeStream } from "./write-stream.js";
@@ -24,7 +25,10 @@ export function handleRequest(edge: Edge, route: ApiRoute, reply: FastifyReply):
     const { headers } = request;
     const form = pickAnswer(route.output, headers.accept);
     const timeoutMs = readTimeout(headers["ekiben-timeout-ms"]);
-    readBody(edge, { route, request, receiver: new ApiRequest(edge, exchange, { route, form, timeoutMs }) });
+    const receiver = new ApiRequest(edge, exchange, { route, form, timeoutMs });
+    const items = readItems(edge, exchange, route);
+    if (items === undefined) readBody(edge, { route, request, receiver });
+    else receiver.receive(items);
   } catch (error) {
     writeFailure(edge, reply, error, route);
   }

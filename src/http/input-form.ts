@@ -1,8 +1,9 @@
 import { shapeJsonSchema } from "../define/contract.js";
 import { isFileSchema } from "../define/file.js";
 import { isSchema, type JsonSchema, type Shape } from "../define/schema.js";
+import { isStreamSchema } from "../define/stream.js";
 import { isTensorSchema } from "../define/tensor-schema.js";
-import { bytesType, npyType, textType } from "./media-type.js";
+import { bytesType, linesType, npyType, textType } from "./media-type.js";
 
 /** What a part of a multipart body becomes. */
 export type FieldKind = "file" | "tensor" | "text" | "json";
@@ -16,15 +17,17 @@ export interface FieldForm {
 
 /**
  * What an api's input is, as far as bodies go: `fields` is an object, `file` and `tensor` and `text` are the whole body,
- * `any` is a schema that can't be told as JSON Schema and so takes every form.
+ * `any` is a schema that can't be told as JSON Schema and so takes every form, `stream` items that come one after the other.
  */
-export type InputKind = "none" | "text" | "tensor" | "file" | "fields" | "json" | "any";
+export type InputKind = "none" | "text" | "tensor" | "file" | "fields" | "json" | "any" | "stream";
 
 /** How bodies become the input of one api; worked out once from its contract. */
 export interface InputForm {
   readonly kind: InputKind;
   readonly schema: JsonSchema;
   readonly fields: ReadonlyMap<string, FieldForm>;
+  /** Of a stream: whether its items may be the bytes of the body, as they come. */
+  readonly takesChunks?: boolean;
   /** What a body may be, the most usual first. */
   readonly contentTypes: readonly string[];
 }
@@ -37,6 +40,11 @@ const noFields: ReadonlyMap<string, FieldForm> = new Map();
 export function describeInput(shape: Shape | undefined): InputForm {
   const schema = shapeJsonSchema(shape, "input");
   if (shape === undefined) return { kind: "none", schema, fields: noFields, contentTypes: [json] };
+  if (isStreamSchema(shape)) {
+    const takesChunks = acceptsBytes(shape.stream.item);
+    const contentTypes = takesChunks ? [bytesType, linesType, json] : [linesType, json];
+    return { kind: "stream", schema, fields: noFields, takesChunks, contentTypes };
+  }
   if (isTensorSchema(shape)) return { kind: "tensor", schema, fields: noFields, contentTypes: [json, npyType] };
   if (isFileSchema(shape)) {
     const given = shape.file.contentTypes;
@@ -53,6 +61,17 @@ export function describeInput(shape: Shape | undefined): InputForm {
   }
   if (allowsType(schema, "string")) return { kind: "text", schema, fields: noFields, contentTypes: [json, textType] };
   return { kind: "json", schema, fields: noFields, contentTypes: [json] };
+}
+
+/** Whether items of bytes may fit; a schema that JSON Schema can't say anything of may take some and not these. */
+function acceptsBytes(item: Shape): boolean {
+  if (!isSchema(item)) return false;
+  try {
+    const result = item["~standard"].validate(new Uint8Array(16));
+    return !(result instanceof Promise) && result.issues === undefined;
+  } catch {
+    return false;
+  }
 }
 
 function describeFields(shape: Shape, schema: JsonSchema): ReadonlyMap<string, FieldForm> {

@@ -18,6 +18,7 @@ import { createInstance } from "./fastify-instance.js";
 import { openExchanges } from "./open-exchanges.js";
 import { addProbes, type Probes } from "./probes.js";
 import { addApiRoutes } from "./routes.js";
+import { StreamWatch } from "./stream-watch.js";
 import { yieldSocket } from "./yield-socket.js";
 
 /** What an HTTP server is made of. */
@@ -62,9 +63,20 @@ export interface HttpServer {
 /** Creates the HTTP server of an app; it does not listen yet. */
 export async function createHttpServer(parts: HttpServerParts): Promise<HttpServer> {
   const { settings, caller, log, time = systemTime } = parts;
-  const { maxBodyBytes, bodyTimeoutMs } = settings;
+  const { maxBodyBytes, bodyTimeoutMs, streamIdleMs, heartbeatMs } = settings;
   const limits = { maxBodyBytes, bodyTimeoutMs, watch: new BodyWatch(time.clock, bodyTimeoutMs) };
-  const edge: Edge = { settings, caller, log, time, limits, sockets: new Set(), inFlight: 0, isClosing: false };
+  const streams = new StreamWatch(time.clock, { idleMs: streamIdleMs, heartbeatMs });
+  const edge: Edge = {
+    settings,
+    caller,
+    log,
+    time,
+    limits,
+    streams,
+    sockets: new Set(),
+    inFlight: 0,
+    isClosing: false,
+  };
   const entry = parts.graph.services.get(parts.graph.entry);
   if (entry === undefined) throw fail("not_a_service", { what: parts.graph.entry });
   const fastify = createInstance(edge);

@@ -48,6 +48,10 @@ export interface HttpOptions {
   readonly maxBodyDepth?: number;
   readonly maxHeaderBytes?: number | string;
   readonly bodyTimeoutMs?: number;
+  /** Milliseconds after which a stream on which nothing moves ends. Default 60000; 0 for no limit. */
+  readonly streamIdleMs?: number;
+  /** Milliseconds of silence after which a stream sends a sign of life. Default 15000; 0 for never. */
+  readonly heartbeatMs?: number;
   readonly maxConnections?: number;
   /** One log line a request. Default true. */
   readonly accessLog?: boolean;

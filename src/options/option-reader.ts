@@ -16,7 +16,14 @@ export interface DeclaredService {
   /** What `Service()` was given. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Each api, and its contract. */
-  readonly apis: readonly { readonly name: string; readonly options: Readonly<Record<string, unknown>> }[];
+  readonly apis: readonly DeclaredApi[];
+}
+
+export interface DeclaredApi {
+  readonly name: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Whether it takes or yields a stream: such a call may go on for as long as something moves. Default false. */
+  readonly isStream?: boolean;
 }
 
 /** What a value is for. `""` as the service is every service, `""` as the api every api. */

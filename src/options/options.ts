@@ -101,7 +101,7 @@ export const appOptions = createTable("app", {
   "http.maxBodyBytes": row(size(1), {
     default: 16 * 1024 ** 2,
     sources: inEntry,
-    text: "Largest request body; a larger one is refused with 413.",
+    text: "Largest request body, or largest item of one that is a stream; a larger one is refused with 413.",
   }),
   "http.maxBodyDepth": row(integer({ min: 1, max: 1000 }), {
     default: 64,
@@ -117,6 +117,16 @@ export const appOptions = createTable("app", {
     default: 10_000,
     sources: inEntry,
     text: "From the end of the headers to the first byte of the body, and again to its last.",
+  }),
+  "http.streamIdleMs": row(milliseconds(0), {
+    default: 60_000,
+    sources: inEntry,
+    text: "A stream on which nothing moves for so long, in either direction, ends with stream_idle; 0 for no limit.",
+  }),
+  "http.heartbeatMs": row(milliseconds(0), {
+    default: 15_000,
+    sources: inEntry,
+    text: "How long a stream of events or lines may be silent before a line without meaning is sent, for proxies; 0 for never.",
   }),
   "http.maxConnections": row(integer({ min: 1 }), {
     default: 10_000,
@@ -213,7 +223,8 @@ export const serviceOptions = createTable("service", {
 export const apiOptions = createTable("api", {
   timeoutMs: row(milliseconds(1), {
     default: 60_000,
-    text: "Bounds a call, waiting included; at the edge it is the request's deadline.",
+    defaultText: "60000 ms; none for streams",
+    text: "Bounds a call, waiting included; at the edge it is the request's deadline. An api that takes or yields a stream has none unless it is set.",
   }),
   maxConcurrent: row(integer({ min: 1 }), {
     default: 256,

@@ -57,7 +57,7 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
     const values = decision.decideAll(serviceOptions, { service: name });
     const decided = apis.map((api): [string, ApiSettings] => [
       api.name,
-      decision.decideAll(apiOptions, { service: name, api: api.name }),
+      decision.decideAll(api.isStream ? streamOptions : apiOptions, { service: name, api: api.name }),
     ]);
     return [name, toService(values, new Map(decided))];
   });
@@ -68,6 +68,12 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
     warnings: reader.warnings,
   };
 }
+
+/** Of an api that takes or yields a stream. */
+const streamOptions: typeof apiOptions = {
+  ...apiOptions,
+  timeoutMs: { ...apiOptions.timeoutMs, default: Number.POSITIVE_INFINITY },
+};
 
 type Table = Readonly<Record<string, Option<any>>>;
 type Values<T extends Table> = { readonly [K in keyof T]: ValueOf<T[K]> };
@@ -90,7 +96,7 @@ class Decision {
   #decide(option: Option<any>, at: { readonly service?: string; readonly api?: string }): unknown {
     const winner = this.#ranked.find(
       (candidate) =>
-        candidate.option === option &&
+        candidate.option.name === option.name &&
         (option.level === "app" || candidate.service === "" || candidate.service === at.service) &&
         (candidate.api === "" || candidate.api === at.api),
     );
@@ -119,6 +125,8 @@ function toServer(values: Values<typeof appOptions>): ServerSettings {
       maxBodyDepth: values["http.maxBodyDepth"],
       maxHeaderBytes: values["http.maxHeaderBytes"],
       bodyTimeoutMs: values["http.bodyTimeoutMs"],
+      streamIdleMs: values["http.streamIdleMs"],
+      heartbeatMs: values["http.heartbeatMs"],
       maxConnections: values["http.maxConnections"],
       accessLog: values["http.accessLog"],
     },

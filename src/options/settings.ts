@@ -41,6 +41,10 @@ export interface HttpSettings {
   readonly maxHeaderBytes: number;
   /** From the end of the headers to the first byte of the body, and again to its last. */
   readonly bodyTimeoutMs: number;
+  /** A stream on which nothing moves for so long ends; 0 for no limit. */
+  readonly streamIdleMs: number;
+  /** A stream that is silent for so long sends a sign of life; 0 for never. */
+  readonly heartbeatMs: number;
   readonly maxConnections: number;
   readonly accessLog: boolean;
 }
@@ -92,7 +96,7 @@ export interface RestartSettings {
 
 /** Bounds of one api's lane in one replica, and what callers may assume. */
 export interface ApiSettings {
-  /** Bounds a call to this api; at the edge it is the request's deadline. */
+  /** Bounds a call to this api; at the edge it is the request's deadline. `Infinity` for a stream of which nothing was said. */
   readonly timeoutMs: number;
   /** Calls running at once. */
   readonly maxConcurrent: number;

@@ -40,7 +40,7 @@ export function integer({ unit = "", placeholder = "<n>", min, max }: IntegerRan
     unit,
     fromCode,
     fromText: (text) => (/^\d{1,16}$/.test(text) ? fromCode(Number(text)) : undefined),
-    format: (value) => (unit === "ms" ? `${value} ms` : String(value)),
+    format: (value) => (value === Number.POSITIVE_INFINITY ? "none" : unit === "ms" ? `${value} ms` : String(value)),
   };
 }
 

@@ -11,6 +11,7 @@ import { ReplicaListener } from "../replica/replica-listener.js";
 import { type Replier, serveCall, serveStream } from "../replica/serve-call.js";
 import { crossError } from "../transport/wire-error.js";
 import type { LinkNotice } from "./control.js";
+import { InlineInput } from "./inline-input.js";
 import type { CallerResidence, Offer, ReplicaHost } from "./placement.js";
 
 /** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
@@ -157,5 +158,8 @@ export class InlineLink implements ReplicaLink, Replier {
   }
 }
 
-const takeInput = ({ call, ownsInput }: CallScope): unknown =>
-  ownsInput ? call.input : copyValue(call.input, "input");
+function takeInput(scope: CallScope): unknown {
+  const { call, feed, ownsInput } = scope;
+  if (feed !== undefined) return new InlineInput(scope, feed);
+  return ownsInput ? call.input : copyValue(call.input, "input");
+}

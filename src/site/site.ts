@@ -4,6 +4,7 @@ import type { CallTime } from "../call/call-scope.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { GrantedResources } from "../define/lifecycle.js";
+import { isStreamSchema } from "../define/stream.js";
 import type { Graph } from "../graph/graph.js";
 import { Directory } from "../handle/directory.js";
 import { createEntryCaller } from "../handle/entry-caller.js";
@@ -88,13 +89,14 @@ export class Site {
   #targetOf(service: string, caller: string, edgeTimeoutMs = Number.POSITIVE_INFINITY): HandleTarget {
     const { apis } = this.graph.services.get(service) as ServiceDescriptor;
     const own = this.settingsOf(service);
-    const routeOf = ({ name }: ApiDescriptor) => {
+    const routeOf = ({ name, contract }: ApiDescriptor) => {
       const { timeoutMs, idempotent } = own.apis.get(name) as ApiSettings;
       return {
         service,
         api: name,
         timeoutMs: Math.min(timeoutMs, edgeTimeoutMs),
         idempotent,
+        takesStream: isStreamSchema(contract.input),
         holdMs: own.holdMs,
         links: this.directory.of(service),
         stats: this.stats.edge(caller, service, name),
