@@ -10,6 +10,8 @@ import { testContext } from "./conformance/context-tests.js";
 import { testDeadlines } from "./conformance/deadline-tests.js";
 import { testFailures } from "./conformance/failure-tests.js";
 import { testGraph } from "./conformance/graph-tests.js";
+import { testInputStreamEnds } from "./conformance/input-stream-ends.js";
+import { testInputStreams } from "./conformance/input-stream-tests.js";
 import { testLanes } from "./conformance/lane-tests.js";
 import { testMutations } from "./conformance/mutation-tests.js";
 import { testOrder } from "./conformance/order-tests.js";
@@ -59,6 +61,8 @@ for (const { name, placement, options } of apps) {
     testChecks(suite);
     testFailures(suite);
     testStreams(suite);
+    testInputStreams(suite);
+    testInputStreamEnds(suite);
     testDeadlines(suite);
     testCancels(suite);
     testLanes(suite);

@@ -1,10 +1,11 @@
-import { api, currentCall, depends, Service, ServingError } from "ekiben";
+import { api, currentCall, depends, Service, ServingError, stream } from "ekiben";
 import { z } from "zod";
 import { describeValue } from "../describe-value.js";
 import { createSpoilable, Echo } from "./echo.js";
 import { Faulty } from "./faulty.js";
 import { Middle, relayed } from "./middle.js";
 import { Pair } from "./pair.js";
+import { Sink } from "./sink.js";
 import { Source } from "./source.js";
 import { readCall, Work } from "./work.js";
 
@@ -17,6 +18,7 @@ export class Front extends Service() {
   faulty = depends(Faulty);
   middle = depends(Middle);
   pair = depends(Pair);
+  sink = depends(Sink);
   source = depends(Source);
   work = depends(Work);
   hurried = depends(Work, { timeoutMs: 150 });
@@ -28,6 +30,11 @@ export class Front extends Service() {
   relay = api({ input: relayed, output: anything }, (call) => this.middle.relay(call));
   relayItems = api({ input: relayed, yields: anything }, (call) => this.middle.relayItems(call));
   rereadItems = api({ input: relayed, yields: anything }, (call) => this.middle.rereadItems(call));
+
+  passConsume = api({ input: stream(anything), output: anything }, (items) => this.middle.passConsume(items));
+  rereadConsume = api({ input: stream(anything), output: anything }, (items) => this.middle.rereadConsume(items));
+  passBoth = api({ input: stream(anything), yields: anything }, (items) => this.middle.passBoth(items));
+  rereadBoth = api({ input: stream(anything), yields: anything }, (items) => this.middle.rereadBoth(items));
 
   calls = api({ output: anything }, async () => [readCall(), ...(await this.middle.calls())]);
   hurry = api(name, (call) => this.hurried.hold(call));
