@@ -161,9 +161,30 @@ describe("the credit of a PeerStream", () => {
     await first;
     for (let i = 0; i < 4; i++) await items.next();
     assert.deepEqual(credits(), [3]);
-    for (let i = 0; i < 3; i++) channel.receive("item", 1, JSON.stringify("x".repeat(windowBytes)));
-    for (let i = 0; i < 3; i++) await items.next();
+    channel.receive("item", 1, JSON.stringify("x".repeat(windowBytes)));
+    await items.next();
+    assert.deepEqual(credits(), [3, 3]);
+    for (const wanted of [4, 5]) {
+      channel.receive("item", 1, JSON.stringify("x".repeat(windowBytes)));
+      await items.next();
+      assert.equal(credits().length, wanted - 1);
+    }
     assert.deepEqual(credits(), [3, 3, 1, 1]);
+  });
+
+  it("is what the producer keeps to: one item more than the window has room for breaks the wire", async () => {
+    const beyond = { id: "malformed_frame", message: /beyond the window/ };
+    const many = await startStream();
+    for (let i = 0; i < windowItems; i++) many.channel.receive("item", 1, "0");
+    assert.throws(() => many.channel.receive("item", 1, "0"), beyond);
+    const large = await startStream();
+    const head = JSON.stringify("x".repeat(windowBytes / 2));
+    // The first is taken as it comes; two that wait fill the window.
+    for (let i = 0; i < 3; i++) large.channel.receive("item", 1, head);
+    assert.throws(() => large.channel.receive("item", 1, head), beyond);
+    await large.first;
+    await large.items.next();
+    large.channel.receive("item", 1, head);
   });
 
   it("is not given any more once the stream has ended", async () => {

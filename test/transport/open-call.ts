@@ -1,5 +1,6 @@
 import { createDeferred } from "../../src/base/deferred.js";
 import { CallScope, type CallTime, createCallTime } from "../../src/call/call-scope.js";
+import { CallerFeed } from "../../src/call/caller-feed.js";
 import { RequestContext } from "../../src/call/request-context.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
 
@@ -12,6 +13,8 @@ export interface CallWish {
   readonly deadline?: number;
   readonly time?: CallTime;
   readonly request?: RequestContext;
+  /** The input, where that is a stream. */
+  readonly items?: AsyncIterable<unknown> | Iterable<unknown>;
 }
 
 /** A call as a handle makes it, before it is given to a link. */
@@ -30,6 +33,7 @@ export function openCall(api: string, input: unknown = null, wish: CallWish = {}
   const caller = { service: "Caller", api: "ask" };
   const call = { service, api, input, deadline, caller, request, outside: false };
   const scope = new CallScope(call, undefined, time, time.clock.now());
+  if (wish.items !== undefined) new CallerFeed(scope, wish.items);
   const { promise, resolve, reject } = createDeferred<unknown>();
   let answers = 0;
   scope.awaitReply({
