@@ -11,6 +11,8 @@ export interface RemoteApi {
   /** HTTP path. */
   readonly route: string;
   readonly kind: "unary" | "stream";
+  /** Where the input is a stream: what its items may be sent as. */
+  readonly uploads: readonly string[];
   /** Of the output, or of one item of a stream. */
   readonly output: JsonSchema;
 }
@@ -52,6 +54,12 @@ function parseRoutes(text: string, url: string): RemoteApi[] {
     // A newer server may have kinds of api that this client can't call; the others work.
     if (api.kind !== "unary" && api.kind !== "stream") return [];
     const output = typeof api.output === "object" && api.output !== null ? (api.output as JsonSchema) : {};
-    return [{ service: name, name: api.name, route: api.route, kind: api.kind, output }];
+    const uploads = readUploads((entry as { input?: unknown }).input);
+    return [{ service: name, name: api.name, route: api.route, kind: api.kind, uploads, output }];
   });
+}
+
+function readUploads(input: unknown): string[] {
+  const { is_stream: isStream, media_types: types } = (input ?? {}) as { is_stream?: unknown; media_types?: unknown };
+  return isStream === true && Array.isArray(types) ? types.filter((type) => typeof type === "string") : [];
 }

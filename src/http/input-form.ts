@@ -41,8 +41,13 @@ export function describeInput(shape: Shape | undefined): InputForm {
   const schema = shapeJsonSchema(shape, "input");
   if (shape === undefined) return { kind: "none", schema, fields: noFields, contentTypes: [json] };
   if (isStreamSchema(shape)) {
-    const takesChunks = acceptsBytes(shape.stream.item);
-    const contentTypes = takesChunks ? [bytesType, linesType, json] : [linesType, json];
+    const { item } = shape.stream;
+    const takesChunks = accepts(item, new Uint8Array(16));
+    const contentTypes = takesChunks
+      ? takesJson(item)
+        ? [linesType, json, bytesType]
+        : [bytesType]
+      : [linesType, json];
     return { kind: "stream", schema, fields: noFields, takesChunks, contentTypes };
   }
   if (isTensorSchema(shape)) return { kind: "tensor", schema, fields: noFields, contentTypes: [json, npyType] };
@@ -63,16 +68,19 @@ export function describeInput(shape: Shape | undefined): InputForm {
   return { kind: "json", schema, fields: noFields, contentTypes: [json] };
 }
 
-/** Whether items of bytes may fit; a schema that JSON Schema can't say anything of may take some and not these. */
-function acceptsBytes(item: Shape): boolean {
+/** Whether a value fits a schema, as far as that is known at once. */
+function accepts(item: Shape, value: unknown): boolean {
   if (!isSchema(item)) return false;
   try {
-    const result = item["~standard"].validate(new Uint8Array(16));
+    const result = item["~standard"].validate(value);
     return !(result instanceof Promise) && result.issues === undefined;
   } catch {
     return false;
   }
 }
+
+/** Whether items that take bytes take anything else: a schema of bytes alone says nothing in JSON Schema, as does one of anything. */
+const takesJson = (item: Shape): boolean => [null, 0, "", true, [], {}].some((value) => accepts(item, value));
 
 function describeFields(shape: Shape, schema: JsonSchema): ReadonlyMap<string, FieldForm> {
   const properties = Object.entries((schema["properties"] ?? {}) as Record<string, JsonSchema>);

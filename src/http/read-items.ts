@@ -26,7 +26,7 @@ export function readItems(
   if (isJsonType(type.essence)) return undefined;
   const source = request.body as Readable | null | undefined;
   const isEmpty = source === undefined || source === null;
-  if (isEmpty && headers["content-length"] === undefined) return undefined;
+  if (isEmpty && (headers["content-length"] === undefined || type.essence === "")) return undefined;
   const cutter = createCutter(edge, route, type);
   if (cutter === undefined) throw refuseType(route, headers);
   refuseEncoding(headers["content-encoding"]);

@@ -6,7 +6,7 @@ import type { OpenApiParts } from "./openapi.js";
  * What `/schema.json` answers: the entry service and its routes, for clients that make their methods from it.
  *
  * `input` and `output` are JSON Schemas. `root_input` marks an input that is the body itself instead of an object of
- * named fields, `is_stream` an output that comes item by item; both are words that clients of other servers know.
+ * named fields, `is_stream` an input or output that goes item by item; these are words that clients of other servers know.
  */
 export function createSchemaDocument({ graph, routes, version, description }: OpenApiParts): object {
   return {
@@ -36,6 +36,7 @@ function describeRoute({ name, path, kind, input, output, descriptor }: ApiRoute
 }
 
 /** No input is an object without fields, to whoever reads this document to call the api. */
-function describeInputSchema({ kind, schema }: ApiRoute["input"]): JsonSchema {
+function describeInputSchema({ kind, schema, contentTypes }: ApiRoute["input"]): JsonSchema {
+  if (kind === "stream") return { ...schema, is_stream: true, media_types: contentTypes };
   return kind === "none" ? { type: "object", properties: {} } : schema;
 }
