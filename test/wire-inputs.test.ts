@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { fail } from "../src/failure/fail.js";
 import { windowItems } from "../src/transport/peer-stream.js";
 import { openCall } from "./transport/open-call.js";
+import { openItems } from "./transport/open-items.js";
 import { channelKinds, createWireReplica, type OpenWire } from "./transport/open-wire.js";
 
 type Items = AsyncIterable<unknown> | Iterable<unknown>;
@@ -52,7 +53,8 @@ for (const [kind, { skip, join }] of Object.entries(channelKinds)) {
           items: Array.from({ length: 20 }, (_, i) => new Uint8Array(bytes).fill(i)),
         });
         let read = 0;
-        for await (const item of wire.link.open(scope)) assert.deepEqual(item, new Uint8Array(bytes).fill(read++));
+        for await (const item of openItems(wire.link, scope))
+          assert.deepEqual(item, new Uint8Array(bytes).fill(read++));
         assert.equal(read, 20);
       }
       await until(() => wire.link.inFlight === 0);

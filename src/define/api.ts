@@ -1,7 +1,10 @@
 import { CallScope, systemTime } from "../call/call-scope.js";
 import { CallerFeed } from "../call/caller-feed.js";
 import { currentScope } from "../call/current-call.js";
-import { type ApiTarget, invoke, invokeStream } from "../call/invoke.js";
+import { type ApiTarget, invoke } from "../call/invoke.js";
+import { InvokedStream } from "../call/invoked-stream.js";
+import type { ItemFlow, ItemSink } from "../call/item-flow.js";
+import { ItemReader } from "../call/item-reader.js";
 import { streamProblem } from "../call/open-items.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
@@ -63,7 +66,7 @@ export function createTarget({ kind, contract, run }: ApiDefinition): ApiTarget 
   const problem = contractProblem(contract);
   if (problem !== undefined) throw fail("invalid_contract", { problem });
   const checks = createChecks(contract);
-  return { kind, run, checkInput: checks.input, checkOutput: checks.output };
+  return { kind, run, checkInput: checks.input, checkOutput: checks.output, itemSchema: checks.itemSchema };
 }
 
 /** `instance.predict(x)`: a unit test, or one api of a service using another of its own. Runs in place. */
@@ -82,15 +85,47 @@ function callDirectly(definition: ApiDefinition) {
 
 function streamDirectly(definition: ApiDefinition) {
   let target: ApiTarget | undefined;
-  return async function* (input?: unknown): AsyncGenerator<unknown> {
-    target ??= createTarget(definition);
-    const scope = createDirectScope(input);
-    try {
-      yield* invokeStream(target, feedDirectly(definition, scope, input), scope, true);
-    } finally {
-      scope.close();
-    }
+  return (input?: unknown): AsyncIterableIterator<unknown> => {
+    const open = (sink: ItemSink): ItemFlow => {
+      target ??= createTarget(definition);
+      const scope = createDirectScope(input);
+      const given = feedDirectly(definition, scope, input);
+      return new InvokedStream({ target, input: given, scope, isChecked: true }, closingAtEnd(scope, sink));
+    };
+    return readLazily(open);
   };
+}
+
+/** Ends the scope of a stream with the stream. */
+const closingAtEnd = (scope: CallScope, sink: ItemSink): ItemSink => ({
+  takesEncoded: false,
+  item: (value, isFresh) => sink.item(value, isFresh),
+  encoded: (item) => sink.encoded(item),
+  end: () => {
+    scope.close();
+    sink.end();
+  },
+  fail: (error) => {
+    scope.close();
+    sink.fail(error);
+  },
+});
+
+/** Nothing runs, and nothing can fail, before the first item is asked for. */
+function readLazily(open: (sink: ItemSink) => ItemFlow): ItemReader {
+  let flow: ItemFlow | undefined;
+  const reader: ItemReader = new ItemReader({
+    pull: () => {
+      try {
+        flow ??= open(reader);
+        flow.pull();
+      } catch (error) {
+        reader.fail(error);
+      }
+    },
+    stop: () => (flow === undefined ? reader.end() : flow.stop()),
+  });
+  return reader;
 }
 
 /** An input that is a stream ends with its call; what is none is left to the check. */

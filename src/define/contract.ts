@@ -46,6 +46,8 @@ export interface ContractChecks {
   readonly input: Check;
   /** Of the output, or of each item a stream yields. `input` is the checked input, for sizes both share. */
   readonly output: (value: unknown, input: unknown) => unknown | Promise<unknown>;
+  /** Of a stream: what alone decides about each item; `undefined` where items share named sizes with the input. */
+  readonly itemSchema: Shape | undefined;
 }
 
 /** Compiles the checks of a contract. The contract must have passed `contractProblem`. */
@@ -56,6 +58,7 @@ export function createChecks(contract: Contract): ContractChecks {
   const binds = repeats([...inputNames, ...outputNames]);
   const checkOutput = checkShape(result);
   return {
+    itemSchema: binds ? undefined : contract.yields,
     input: createInputCheck(contract.input, binds, inputNames),
     output: (value, input) => {
       const dims = binds ? bindDims(inputNames, input, new Map()).dims : undefined;

@@ -12,6 +12,8 @@ export interface CallRoute {
   readonly idempotent: boolean;
   /** Whether the input is a stream, whose items are sent as they are read. */
   readonly takesStream: boolean;
+  /** Of a stream: what its items are checked against. */
+  readonly itemSchema: unknown;
   /** How long a call waits for a replica where none is ready. */
   readonly holdMs: number;
   readonly links: ServiceLinks;

@@ -27,11 +27,13 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
       seen.calls++;
       scope.replyFailure(next());
     },
-    // biome-ignore lint/correctness/useYield: it fails before its first item.
-    async *open() {
-      seen.calls++;
-      throw next();
-    },
+    open: (_scope, sink) => ({
+      pull: () => {
+        seen.calls++;
+        sink.fail(next());
+      },
+      stop: () => {},
+    }),
   };
   links.add(link);
   const time = createCallTime(new FakeClock());
@@ -43,6 +45,7 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
     holdMs: 0,
     idempotent,
     takesStream: false,
+    itemSchema: undefined,
     links,
     stats,
     time,

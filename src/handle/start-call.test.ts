@@ -13,7 +13,15 @@ const service = "Model";
 
 function createRoute(isIdempotent: boolean): CallRoute {
   return {
-    ...{ service, api: "run", timeoutMs: 1000, idempotent: isIdempotent, takesStream: false, holdMs: 1000 },
+    ...{
+      service,
+      api: "run",
+      timeoutMs: 1000,
+      idempotent: isIdempotent,
+      takesStream: false,
+      itemSchema: undefined,
+      holdMs: 1000,
+    },
     links: new ServiceLinks(service),
     stats: new EdgeStats("local", service, "run"),
     time: createCallTime(new FakeClock()),
@@ -31,8 +39,14 @@ const echoLink: ReplicaLink = {
   replica: "Model#1",
   inFlight: 0,
   send: (scope) => scope.reply(structuredClone(scope.call.input)),
-  async *open(scope) {
-    yield structuredClone(scope.call.input);
+  open(scope, sink) {
+    let isGiven = false;
+    const pull = () => {
+      if (isGiven) return sink.end();
+      isGiven = true;
+      sink.item(structuredClone(scope.call.input), true);
+    };
+    return { pull, stop: () => {} };
   },
 };
 

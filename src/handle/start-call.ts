@@ -1,6 +1,8 @@
 import type { Caller } from "../call/call.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
+import type { ItemSink } from "../call/item-flow.js";
 import { RequestContext } from "../call/request-context.js";
+import type { Code } from "../failure/codes.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
@@ -133,12 +135,13 @@ class PendingCall implements ReplySink {
 /** Opens a streaming call; nothing is sent before the first item is asked for, but its input is what it is now. */
 export function dispatchStream(route: CallRoute, scope: CallScope): ReplyStream {
   const refusal = route.takesStream ? openFeed(scope) : keepInput(scope);
-  const open = () => {
+  const open = (sink: ItemSink) => {
     route.stats.inFlight++;
     route.links.retries.onCall();
-    return new RetriedStream(route, scope, refusal);
+    return new RetriedStream({ route, scope, refusal }, sink);
   };
-  return new ReplyStream(scope, open, (outcome) => endCall(route, scope, outcome));
+  const onEnd = (outcome: Code | "ok") => endCall(route, scope, outcome);
+  return new ReplyStream(scope, { open, onEnd, itemSchema: route.itemSchema });
 }
 
 /** @returns Why the input can't be sent, if it can't. */

@@ -1,6 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
+import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ReplicaLink } from "../call/link.js";
 import { SlotList } from "../call/slot-list.js";
 import { fail } from "../failure/fail.js";
@@ -8,10 +9,10 @@ import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { Replica, type ReplicaParts } from "../replica/replica.js";
 import { ReplicaListener } from "../replica/replica-listener.js";
-import { type Replier, serveCall, serveStream } from "../replica/serve-call.js";
+import { type Replier, serveCall } from "../replica/serve-call.js";
 import { crossError } from "../transport/wire-error.js";
 import type { LinkNotice } from "./control.js";
-import { InlineInput } from "./inline-input.js";
+import { InlineItems, takeInput } from "./inline-items.js";
 import type { CallerResidence, Offer, ReplicaHost } from "./placement.js";
 
 /** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
@@ -136,17 +137,9 @@ export class InlineLink implements ReplicaLink, Replier {
     if (scope.reason === undefined) scope.replyFailure(crossError(toServingError(error, service, api)));
   }
 
-  async *open(scope: CallScope): AsyncGenerator<unknown, void, undefined> {
-    const { outside, service, api } = scope.call;
+  open(scope: CallScope, sink: ItemSink): ItemFlow {
     this.#open.add(scope);
-    try {
-      const items = serveStream(this.#replica, scope, takeInput(scope));
-      for await (const item of items) yield outside ? item : copyValue(item, "output");
-    } catch (error) {
-      throw crossError(toServingError(error, service, api));
-    } finally {
-      this.#open.remove(scope);
-    }
+    return new InlineItems(this.#replica, scope, { sink, onEnd: () => this.#open.remove(scope) });
   }
 
   /** The replica is gone: whatever is on it fails. */
@@ -156,10 +149,4 @@ export class InlineLink implements ReplicaLink, Replier {
       scope.cancel(fail("replica_lost", { replica: this.replica }, { service, api }));
     }
   }
-}
-
-function takeInput(scope: CallScope): unknown {
-  const { call, feed, ownsInput } = scope;
-  if (feed !== undefined) return new InlineInput(scope, feed);
-  return ownsInput ? call.input : copyValue(call.input, "input");
 }

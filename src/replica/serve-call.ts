@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { CallScope } from "../call/call-scope.js";
-import { invoke, invokeStream, isPromiseLike } from "../call/invoke.js";
+import { invoke, isPromiseLike } from "../call/invoke.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
@@ -85,38 +85,16 @@ function failCall({ replica, scope, api, startedAt, replier }: RunningCall, thro
   replier.replyFailure(scope, error);
 }
 
-/** Answers one streaming call; it holds its place in the lane until the stream ends. */
-export async function* serveStream(
-  replica: Replica,
-  scope: CallScope,
-  input: unknown,
-): AsyncGenerator<unknown, void, undefined> {
-  let api: ReplicaApi | undefined;
-  let startedAt = -1;
-  replica.beginCall();
-  scope.logger = replica.parts.log;
-  try {
-    api = findApi(replica, scope);
-    if (api.lane.tryEnter()) api.stats.queueTime.observe(0);
-    else await waitForPlace(api, scope);
-    startedAt = scope.time.clock.now();
-    yield* invokeStream(api.target, input, scope, replica.parts.checksInside || scope.call.outside);
-  } catch (error) {
-    throw describeFailure(error, replica, scope);
-  } finally {
-    if (api !== undefined && startedAt >= 0) leaveLane(api, scope, startedAt);
-    endCall(replica, scope);
-  }
-}
-
-function findApi(replica: Replica, scope: CallScope): ReplicaApi {
+/** The api that is called. @throws {ServingError} `draining`, `unknown_api`. */
+export function findApi(replica: Replica, scope: CallScope): ReplicaApi {
   if (replica.isDraining) throw fail("draining", { what: `replica ${replica.parts.id}` });
   const api = replica.apis.get(scope.call.api);
   if (api === undefined) throw fail("unknown_api", { name: scope.call.api, known: [...replica.apis.keys()] });
   return api;
 }
 
-async function waitForPlace(api: ReplicaApi, scope: CallScope): Promise<void> {
+/** Waits in the lane, and measures that. Rejects as `Lane.wait`. */
+export async function waitForPlace(api: ReplicaApi, scope: CallScope): Promise<void> {
   const queuedAt = scope.time.clock.now();
   try {
     await api.lane.wait(scope);
@@ -125,7 +103,8 @@ async function waitForPlace(api: ReplicaApi, scope: CallScope): Promise<void> {
   }
 }
 
-function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
+/** Gives the place in the lane back. */
+export function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
   const now = scope.time.clock.now();
   const runMs = now - startedAt;
   scope.endedAt = now;
@@ -133,7 +112,8 @@ function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
   api.lane.leave(runMs);
 }
 
-function endCall(replica: Replica, scope: CallScope): void {
+/** Ends the scope of a call, and its count in the replica. */
+export function endCall(replica: Replica, scope: CallScope): void {
   scope.close();
   replica.endCall();
 }
@@ -142,7 +122,7 @@ function endCall(replica: Replica, scope: CallScope): void {
  * What does not travel with a failure is logged here: the stack of an error nobody foresaw, under an id that does travel,
  * and the cause of one that an author raised.
  */
-function describeFailure(thrown: unknown, replica: Replica, scope: CallScope): ServingError {
+export function describeFailure(thrown: unknown, replica: Replica, scope: CallScope): ServingError {
   const { service, api } = scope.call;
   const error = toServingError(thrown, service, api);
   if (scope.reason !== undefined) return error;

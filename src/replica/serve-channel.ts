@@ -14,7 +14,8 @@ import { readCredit } from "../transport/peer-stream.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
 import { InputReceiver } from "./input-receiver.js";
 import type { Replica } from "./replica.js";
-import { type Replier, serveCall, serveStream } from "./serve-call.js";
+import { type Replier, serveCall } from "./serve-call.js";
+import { ServedStream } from "./served-stream.js";
 
 // The replica's side of a channel from one caller.
 //
@@ -164,18 +165,16 @@ export class ChannelServer implements ChannelReader, Replier {
 
   #serveStream(scope: CallScope, input: unknown): void {
     const id = scope.slot;
-    const items = serveStream(this.#replica, scope, input);
-    const pump = new ItemPump({ channel: this.#channel, id, part: "output", items });
+    const done = (error: unknown): void => {
+      // Cut short by its deadline, say, it must not look complete to a caller whose own clock is a little behind.
+      const failure = error ?? scope.reason;
+      if (failure === undefined) this.#answer(id, frameKinds.end, "");
+      else this.replyFailure(scope, failure as ServingError);
+    };
+    const pump = new ItemPump({ channel: this.#channel, id, part: "output", done });
     this.#pumps.set(id, pump);
     scope.onCancel(() => pump.stop());
-    pump.run().then(
-      () => {
-        // Cut short by its deadline, say, it must not look complete to a caller whose own clock is a little behind.
-        if (scope.reason !== undefined) this.replyFailure(scope, scope.reason);
-        else this.#answer(id, frameKinds.end, "");
-      },
-      (error: unknown) => this.replyFailure(scope, error as ServingError),
-    );
+    pump.start(new ServedStream(this.#replica, scope, { input, sink: pump }));
   }
 
   /** Six texts, each but the last ended by a newline; see docs/reference/wire.md. */

@@ -97,6 +97,7 @@ export class Site {
         timeoutMs: Math.min(timeoutMs, edgeTimeoutMs),
         idempotent,
         takesStream: isStreamSchema(contract.input),
+        itemSchema: contract.yields,
         holdMs: own.holdMs,
         links: this.directory.of(service),
         stats: this.stats.edge(caller, service, name),

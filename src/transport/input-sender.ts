@@ -48,16 +48,29 @@ export class InputSender {
     const feed = this.#feed;
     const { slot: id } = this.#scope;
     const { service, api } = this.#scope.call;
-    const items = { next: () => feed.next(), return: async () => feed.stop() };
-    this.#pump = new ItemPump({ channel: this.#channel, id, part: "input", items });
-    this.#pump.run().then(
-      () => this.#finish(frameKinds.end, ""),
-      (error: unknown) => this.#finish(frameKinds.failure, encodeError(toServingError(error, service, api))),
-    );
+    const done = (error: unknown): void => {
+      if (error === undefined) this.#finish(frameKinds.end, "");
+      else this.#finish(frameKinds.failure, encodeError(toServingError(error, service, api)));
+    };
+    const pump = new ItemPump({ channel: this.#channel, id, part: "input", done });
+    this.#pump = pump;
+    pump.start({
+      pull: () => {
+        feed.next().then(
+          (step) => (step.done === true ? pump.end() : pump.item(step.value)),
+          (error: unknown) => pump.fail(error),
+        );
+      },
+      stop: () => {
+        feed.stop();
+        pump.end();
+      },
+    });
   }
 
   #finish(kind: number, head: string): void {
     if (this.#isOver) return;
+    this.#isOver = true;
     this.#channel.send({ kind, flags: 0, id: this.#scope.slot, head, tails: noTails });
   }
 }

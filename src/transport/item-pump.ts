@@ -1,15 +1,9 @@
-import { createDeferred, type Deferred } from "../base/deferred.js";
 import { Fifo } from "../base/fifo.js";
+import type { EncodedItem, ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { Channel } from "./channel.js";
-import { type EncodedValue, encodeValue } from "./encode-value.js";
+import { encodeValue } from "./encode-value.js";
 import { frameFlags, frameKinds, malformed } from "./frame.js";
 import { itemBytes, windowBytes, windowItems } from "./peer-stream.js";
-
-/** Where a pump takes items from: asked for one at a time, and told when no more are wanted. */
-export interface ItemSource {
-  next(): Promise<IteratorResult<unknown, unknown>>;
-  return(value: undefined): Promise<unknown>;
-}
 
 /** One stream that is sent: of an output to a caller, or of an input to a replica. */
 export interface PumpedStream {
@@ -17,73 +11,93 @@ export interface PumpedStream {
   /** Number of the call. */
   readonly id: number;
   readonly part: "input" | "output";
-  readonly items: ItemSource;
+  /** Hears once that the last item was sent, or that the stream has ended after a stop; or how it failed. */
+  readonly done: (error: unknown) => void;
 }
 
 /** Sends the items of one stream as fast as its reader takes them, and no faster. */
-export class ItemPump {
+export class ItemPump implements ItemSink {
+  readonly takesEncoded = true;
   readonly #stream: PumpedStream;
   /** Bytes of each item sent and not yet taken, oldest first. */
   readonly #ahead = new Fifo<number>();
   #aheadBytes = 0;
-  #waiting: Deferred<void> | undefined;
+  #flow: ItemFlow | undefined;
+  /** The window is used up: the next item is asked for when there is credit. */
+  #isWaiting = false;
   #isStopped = false;
+  /** Why an item could not be sent: its maker ends first. */
+  #refusal: unknown;
 
   constructor(stream: PumpedStream) {
     this.#stream = stream;
   }
 
-  /** Resolves when the last item was sent or the reader wants no more, and the source has ended; rejects as the source does. */
-  async run(): Promise<void> {
-    const { items, part } = this.#stream;
-    let isOver = false;
+  start(flow: ItemFlow): void {
+    this.#flow = flow;
+    if (this.#isStopped) flow.stop();
+    else flow.pull();
+  }
+
+  item(value: unknown): void {
+    if (this.#isStopped) return;
     try {
-      for (;;) {
-        while (this.#isFull()) {
-          this.#waiting = createDeferred();
-          await this.#waiting.promise;
-        }
-        if (this.#isStopped) return;
-        // What throws is over, as is what says so.
-        isOver = true;
-        const step = await items.next();
-        if (step.done === true) return;
-        isOver = false;
-        if (this.#isStopped) return;
-        const encoded = encodeValue(step.value, part);
-        this.#send(encoded instanceof Promise ? await encoded : encoded);
-      }
-    } finally {
-      if (!isOver) await items.return(undefined);
+      const encoded = encodeValue(value, this.#stream.part);
+      if (encoded instanceof Promise) encoded.then((item) => this.#sendLate(item), this.#refuse);
+      else this.encoded(encoded);
+    } catch (error) {
+      this.#refuse(error);
     }
+  }
+
+  /** @throws {ServingError} `payload_too_large` */
+  encoded({ text, tails, isMarked }: EncodedItem): void {
+    if (this.#isStopped) return;
+    const bytes = itemBytes(text, tails);
+    this.#ahead.push(bytes);
+    this.#aheadBytes += bytes;
+    const flags = isMarked ? frameFlags.marked : 0;
+    this.#stream.channel.send({ kind: frameKinds.item, flags, id: this.#stream.id, head: text, tails });
+    this.#pullNext();
+  }
+
+  end(): void {
+    this.#stream.done(this.#refusal);
+  }
+
+  fail(error: unknown): void {
+    this.#stream.done(this.#refusal ?? error);
   }
 
   /** @throws {ServingError} `malformed_frame` for more items than were sent. */
   addCredit(items: number): void {
     if (items > this.#ahead.size) throw malformed(`a credit of ${items} items, of which ${this.#ahead.size} were sent`);
     for (let i = 0; i < items; i++) this.#aheadBytes -= this.#ahead.shift() ?? 0;
-    this.#wake();
+    if (this.#isWaiting) this.#pullNext();
   }
 
   stop(): void {
+    if (this.#isStopped) return;
     this.#isStopped = true;
-    this.#wake();
+    this.#flow?.stop();
   }
 
-  #isFull(): boolean {
-    return !this.#isStopped && (this.#ahead.size >= windowItems || this.#aheadBytes >= windowBytes);
+  #pullNext(): void {
+    this.#isWaiting = this.#ahead.size >= windowItems || this.#aheadBytes >= windowBytes;
+    if (!this.#isWaiting && !this.#isStopped) this.#flow?.pull();
   }
 
-  #wake(): void {
-    this.#waiting?.resolve();
-    this.#waiting = undefined;
+  #sendLate(item: EncodedItem): void {
+    try {
+      this.encoded(item);
+    } catch (error) {
+      this.#refuse(error);
+    }
   }
 
-  #send({ text, tails, isMarked }: EncodedValue): void {
-    const bytes = itemBytes(text, tails);
-    this.#ahead.push(bytes);
-    this.#aheadBytes += bytes;
-    const flags = isMarked ? frameFlags.marked : 0;
-    this.#stream.channel.send({ kind: frameKinds.item, flags, id: this.#stream.id, head: text, tails });
-  }
+  readonly #refuse = (error: unknown): void => {
+    if (this.#isStopped) return;
+    this.#refusal = error;
+    this.stop();
+  };
 }

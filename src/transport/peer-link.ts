@@ -1,4 +1,5 @@
 import type { CallScope } from "../call/call-scope.js";
+import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -9,7 +10,7 @@ import { type EncodedValue, encodeValue } from "./encode-value.js";
 import { type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
 import { createHello, readHello } from "./hello.js";
 import { InputSender } from "./input-sender.js";
-import { itemBytes, PeerStream, readCredit } from "./peer-stream.js";
+import { PeerStream, readCredit, type StreamSource } from "./peer-stream.js";
 import { decodeError, encodeError } from "./wire-error.js";
 
 // The caller's side of a channel to one replica.
@@ -70,14 +71,15 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     this.#encodeCall(scope, undefined);
   }
 
-  open(scope: CallScope): AsyncIterableIterator<unknown> {
-    const stream: PeerStream = new PeerStream({
+  open(scope: CallScope, sink: ItemSink): ItemFlow {
+    const source: StreamSource = {
       start: () => this.#encodeCall(scope, stream),
       credit: (items) => this.#sendFrame(frameKinds.credit, scope.slot, String(items)),
       cancel: () => {
         if (this.#pending.get(scope.slot)?.stream === stream) this.#cancel(scope.slot, scope.reason ?? readerGone());
       },
-    });
+    };
+    const stream = new PeerStream(source, sink);
     return stream;
   }
 
@@ -144,7 +146,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     const call = this.#pending.get(frame.id);
     if (call === undefined) return;
     if (call.stream === undefined) throw malformed(`an item for call ${frame.id}, which asked for no stream`);
-    call.stream.push(decodeFrame(frame), itemBytes(frame.head, frame.tails));
+    call.stream.push(frame);
   }
 
   /** How much of an input that is a stream the other side has room for, or that it wants no more of it. */
@@ -187,8 +189,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     scope.reply(value);
   }
 
-  /** @returns A promise where the input holds files, whose bytes are read first. */
-  #encodeCall(scope: CallScope, stream: PeerStream | undefined): Promise<void> | undefined {
+  #encodeCall(scope: CallScope, stream: PeerStream | undefined): void {
     let encoded: EncodedValue | Promise<EncodedValue>;
     try {
       encoded = scope.feed === undefined ? encodeValue(scope.call.input, "input") : noValue;
@@ -196,13 +197,13 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       if (encoded instanceof Promise) scope.keepInput();
     } catch (error) {
       this.#refuse(scope, error, stream);
-      return undefined;
+      return;
     }
     if (!(encoded instanceof Promise)) {
       this.#sendCall(scope, encoded, stream);
-      return undefined;
+      return;
     }
-    return encoded.then(
+    encoded.then(
       (value) => this.#sendCall(scope, value, stream),
       (error: unknown) => this.#refuse(scope, error, stream),
     );

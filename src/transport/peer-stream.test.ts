@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
 import { openCall } from "../../test/transport/open-call.js";
+import { openItems } from "../../test/transport/open-items.js";
 import { fail } from "../failure/fail.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
 import { frameFlags } from "./frame.js";
@@ -19,7 +20,7 @@ function openStream() {
   const link = new PeerLink("Wire#0", channel, { opened: () => {}, draining: () => {}, closed: () => {} });
   channel.greet("Wire#0");
   const call = openCall("count", 5);
-  const items = link.open(call.scope);
+  const items = openItems(link, call.scope);
   const credits = () => channel.sentOf("credit").map(({ head }) => Number(head));
   return { channel, link, items, credits, ...call };
 }
@@ -116,7 +117,7 @@ describe("PeerStream", () => {
     const { channel, items, link } = openStream();
     await items.return?.();
     assert.deepEqual(await items.next(), { done: true, value: undefined });
-    const late = link.open(openCall("count", new Blob(["input"])).scope);
+    const late = openItems(link, openCall("count", new Blob(["input"])).scope);
     const step = late.next();
     await late.return?.();
     for (let i = 0; i < 20; i++) await settle();
@@ -127,7 +128,7 @@ describe("PeerStream", () => {
 
   it("keeps two streams of one link apart", async () => {
     const { channel, link, items, first } = await startStream();
-    const other = link.open(openCall("count").scope);
+    const other = openItems(link, openCall("count").scope);
     const otherFirst = other.next();
     await settle();
     channel.receive("item", 2, "20");

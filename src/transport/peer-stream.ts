@@ -1,10 +1,8 @@
-import { createDeferred, type Deferred } from "../base/deferred.js";
 import { Fifo } from "../base/fifo.js";
-import { lastStep } from "../call/item-feed.js";
+import type { EncodedItem, ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ServingError } from "../failure/serving-error.js";
-import { type Frame, malformed } from "./frame.js";
-
-type Step = IteratorResult<unknown, undefined>;
+import { decodeValue } from "./decode-value.js";
+import { type Frame, frameFlags, malformed } from "./frame.js";
 
 /** How many items the producer may be ahead of the reader, and how many bytes. */
 export const windowItems = 32;
@@ -31,33 +29,38 @@ export function readCredit({ head }: Frame, least: 0 | 1): number {
 /** What a stream needs of the link it comes over. */
 export interface StreamSource {
   /** Asks for the first item: until then nothing is sent. */
-  start(): void | Promise<void>;
+  start(): void;
   /** Lets the producer send so many more. */
   credit(items: number): void;
   /** The reader wants no more. */
   cancel(): void;
 }
 
-/**
- * The reader's end of a stream that comes over a channel, an output or an input: at most a window of items waits in it.
- *
- * A `next()` that is asked for while another waits comes after it.
- */
-export class PeerStream implements AsyncIterableIterator<unknown> {
+/** An item that waits: as it came where it will go on like that, else decoded. */
+interface Held {
+  readonly value: unknown;
+  readonly bytes: number;
+}
+
+/** The reader's end of a stream that comes over a channel, an output or an input: at most a window of items waits in it. */
+export class PeerStream implements ItemFlow {
   readonly #source: StreamSource;
-  readonly #items = new Fifo<{ readonly value: unknown; readonly bytes: number }>();
-  #waiting: Deferred<Step> | undefined;
+  readonly #sink: ItemSink;
+  readonly #items = new Fifo<Held>();
+  #isPulled = false;
   /** Items that have come and were not credited yet, and those of them that were read. */
   #held = 0;
   #heldBytes = 0;
   #taken = 0;
   #takenBytes = 0;
   #isStarted = false;
-  #isEnded = false;
-  #error: ServingError | undefined;
+  #isStopped = false;
+  /** How it ended, once it has. */
+  #end: { readonly error: ServingError | undefined } | undefined;
 
-  constructor(source: StreamSource) {
+  constructor(source: StreamSource, sink: ItemSink) {
     this.#source = source;
+    this.#sink = sink;
   }
 
   /** Somebody has asked for an item. */
@@ -67,99 +70,92 @@ export class PeerStream implements AsyncIterableIterator<unknown> {
 
   /** Nothing more is wanted of it, or will come. */
   get isEnded(): boolean {
-    return this.#isEnded;
+    return this.#isStopped || this.#end !== undefined;
   }
 
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<Step> {
-    if (!this.#isStarted && !this.#isEnded) {
-      this.#isStarted = true;
-      const starting = this.#source.start();
-      if (starting !== undefined) return starting.then(() => this.next());
+  pull(): void {
+    this.#isPulled = true;
+    if (this.#isStarted) {
+      this.#give();
+      return;
     }
-    if (this.#waiting !== undefined) {
-      const again = () => this.next();
-      return this.#waiting.promise.then(again, again);
-    }
-    if (this.#items.size > 0) return Promise.resolve(this.#take());
-    if (this.#isEnded) return this.#finish();
-    this.#waiting = createDeferred<Step>();
-    return this.#waiting.promise;
-  }
-
-  return(): Promise<Step> {
-    if (!this.#isEnded) this.#source.cancel();
     this.#isStarted = true;
-    this.#error = undefined;
+    this.#source.start();
+  }
+
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
     this.#drop();
-    this.end();
-    return Promise.resolve(lastStep);
+    if (this.#end === undefined) this.#source.cancel();
+    this.#sink.end();
   }
 
   /**
    * An item has come; dropped where nobody reads any more.
    *
-   * @param bytes What `itemBytes` says of it.
-   * @throws {ServingError} `malformed_frame` for one beyond the window.
+   * @throws {ServingError} `malformed_frame` for one beyond the window, or that is no value.
    */
-  push(value: unknown, bytes: number): void {
-    if (this.#isEnded) return;
+  push({ head, tails, flags }: Frame): void {
+    if (this.isEnded) return;
     if (this.#held >= windowItems || this.#heldBytes >= windowBytes) {
       throw malformed(`an item beyond the window: ${this.#held} items of ${this.#heldBytes} bytes are not taken yet`);
     }
+    const isMarked = (flags & frameFlags.marked) !== 0;
+    const value = this.#sink.takesEncoded ? { text: head, tails, isMarked } : decodeValue(head, tails, isMarked);
+    const bytes = itemBytes(head, tails);
     this.#held++;
     this.#heldBytes += bytes;
     this.#items.push({ value, bytes });
-    const waiting = this.#waiting;
-    if (waiting === undefined) return;
-    this.#waiting = undefined;
-    waiting.resolve(this.#take());
+    this.#give();
   }
 
   /** Items that came before are still read. */
   end(): void {
-    this.#isEnded = true;
-    this.#waiting?.resolve(lastStep);
-    this.#waiting = undefined;
+    this.#end ??= { error: undefined };
+    this.#give();
   }
 
   /** Items that came before the failure are still read before it. */
   fail(error: ServingError): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
-    if (this.#waiting === undefined) this.#error = error;
-    else this.#waiting.reject(error);
-    this.#waiting = undefined;
+    this.#end ??= { error };
+    this.#give();
   }
 
-  /** Fails or ends at once: what has come is read no more. */
+  /** Ends or fails at once: what has come is read no more. */
   close(reason: ServingError | undefined): void {
     this.#drop();
     if (reason === undefined) this.end();
     else this.fail(reason);
   }
 
-  #take(): Step {
+  /** Gives what was asked for, if it is there. */
+  #give(): void {
+    if (!this.#isPulled || this.#isStopped) return;
     const item = this.#items.shift();
+    if (item !== undefined) {
+      this.#isPulled = false;
+      this.#take(item);
+    } else if (this.#end !== undefined) {
+      this.#isPulled = false;
+      const { error } = this.#end;
+      if (error === undefined) this.#sink.end();
+      else this.#sink.fail(error);
+    }
+  }
+
+  #take({ value, bytes }: Held): void {
     this.#taken++;
-    this.#takenBytes += item?.bytes ?? 0;
-    if ((this.#taken >= creditItems || this.#takenBytes >= creditBytes) && !this.#isEnded) {
+    this.#takenBytes += bytes;
+    if ((this.#taken >= creditItems || this.#takenBytes >= creditBytes) && this.#end === undefined) {
       this.#source.credit(this.#taken);
       this.#held -= this.#taken;
       this.#heldBytes -= this.#takenBytes;
       this.#taken = 0;
       this.#takenBytes = 0;
     }
-    return { done: false, value: item?.value };
-  }
-
-  #finish(): Promise<Step> {
-    const error = this.#error;
-    this.#error = undefined;
-    return error === undefined ? Promise.resolve(lastStep) : Promise.reject(error);
+    if (this.#sink.takesEncoded) this.#sink.encoded(value as EncodedItem);
+    else this.#sink.item(value, true);
   }
 
   #drop(): void {

@@ -14,6 +14,7 @@ import { SocketChannel } from "../../src/transport/socket-channel.js";
 import { Random } from "../http/random.js";
 import { ByteChannel } from "./byte-channel.js";
 import { type OpenCall, openCall } from "./open-call.js";
+import { openItems } from "./open-items.js";
 import { createWireReplica, type WireReplica } from "./open-wire.js";
 import { createCallerSession, createReplicaSession, type RandomSession } from "./random-session.js";
 import { createSlabFolder, hasNoSlabs } from "./slab-folder.js";
@@ -233,7 +234,7 @@ async function readStream(random: Random, link: PeerLink): Promise<void> {
   const most = random.between(0, 8);
   let read = 0;
   try {
-    for await (const _item of link.open(openCall("count", 1).scope)) if (read++ === most) return;
+    for await (const _item of openItems(link, openCall("count", 1).scope)) if (read++ === most) return;
   } catch (error) {
     assert.ok(error instanceof ServingError, String(error));
   }

@@ -1,0 +1,90 @@
+import type { CallScope } from "../call/call-scope.js";
+import { copyValue } from "../call/copy-value.js";
+import type { EncodedItem, ItemFlow, ItemSink } from "../call/item-flow.js";
+import { unreachable } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
+import type { Replica } from "../replica/replica.js";
+import { ServedStream } from "../replica/served-stream.js";
+import { crossError } from "../transport/wire-error.js";
+import { InlineInput } from "./inline-input.js";
+
+/** Who hears of a stream that is called in this thread. */
+interface InlineReader {
+  readonly sink: ItemSink;
+  /** When the callee's code has ended. */
+  readonly onEnd: () => void;
+}
+
+/** A streaming call in this thread: items and failures are made the caller's own, as a border would make them. */
+export class InlineItems implements ItemFlow, ItemSink {
+  readonly takesEncoded = false;
+  readonly #replica: Replica;
+  readonly #scope: CallScope;
+  readonly #reader: InlineReader;
+  #stream: ServedStream | undefined;
+  /** Why an item can't cross: its maker ends first. */
+  #refusal: { readonly error: unknown } | undefined;
+
+  constructor(replica: Replica, scope: CallScope, reader: InlineReader) {
+    this.#replica = replica;
+    this.#scope = scope;
+    this.#reader = reader;
+  }
+
+  pull(): void {
+    if (this.#stream === undefined) {
+      let input: unknown;
+      try {
+        input = takeInput(this.#scope);
+      } catch (error) {
+        this.fail(error);
+        return;
+      }
+      this.#stream = new ServedStream(this.#replica, this.#scope, { input, sink: this });
+    }
+    this.#stream.pull();
+  }
+
+  stop(): void {
+    if (this.#stream === undefined) this.end();
+    else this.#stream.stop();
+  }
+
+  item(value: unknown, isFresh: boolean): void {
+    let own: unknown;
+    try {
+      own = isFresh || this.#scope.call.outside ? value : copyValue(value, "output");
+    } catch (error) {
+      this.#refusal = { error };
+      this.#stream?.stop();
+      return;
+    }
+    this.#reader.sink.item(own, true);
+  }
+
+  encoded(item: EncodedItem): void {
+    unreachable(`an item of ${item.text.length} characters was passed on where it can't be`);
+  }
+
+  end(): void {
+    if (this.#refusal !== undefined) {
+      this.fail(this.#refusal.error);
+      return;
+    }
+    this.#reader.onEnd();
+    this.#reader.sink.end();
+  }
+
+  fail(error: unknown): void {
+    const { service, api } = this.#scope.call;
+    this.#reader.onEnd();
+    this.#reader.sink.fail(crossError(toServingError(error, service, api)));
+  }
+}
+
+/** The callee's own input: a copy, unless nobody else has it, or the items of a stream. */
+export function takeInput(scope: CallScope): unknown {
+  const { call, feed, ownsInput } = scope;
+  if (feed !== undefined) return new InlineInput(scope, feed);
+  return ownsInput ? call.input : copyValue(call.input, "input");
+}
