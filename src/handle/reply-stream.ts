@@ -93,8 +93,9 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
 
   stop(): void {
     if (this.#isEnded) return;
-    this.#end("ok");
+    // First: the end of the scope ends whatever the call has called.
     this.#isLeaving = true;
+    this.#end("ok");
     if (this.#flow === undefined) this.end();
     else this.#flow.stop();
   }
