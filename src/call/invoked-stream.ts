@@ -1,7 +1,7 @@
 import type { CallScope } from "./call-scope.js";
 import { runInScope } from "./current-call.js";
 import type { ApiTarget } from "./invoke.js";
-import { type EncodedItem, type ItemFlow, type ItemSink, readPassable } from "./item-flow.js";
+import { type EncodedItems, type ItemFlow, type ItemSink, readPassable } from "./item-flow.js";
 
 /** What an author's function gave, as it is read: an iterator of its own, or the unread stream of another service. */
 type Source = { readonly items: AsyncIterator<unknown> } | { readonly flow: ItemFlow };
@@ -67,8 +67,8 @@ export class InvokedStream implements ItemFlow, ItemSink {
     else this.#sink.item(value, isFresh);
   }
 
-  encoded(item: EncodedItem): void {
-    this.#sink.encoded(item);
+  encoded(items: EncodedItems): void {
+    this.#sink.encoded(items);
   }
 
   end(): void {

@@ -4,8 +4,10 @@
 // W2  After a stop no item comes. The end still does, once what the stage runs in this thread has ended.
 // W3  A stage may answer a pull before it returns.
 
-/** An item as it goes over a border: opaque to whoever only passes it on. */
-export interface EncodedItem {
+/** Items as they go over a border, one or several: opaque to whoever only passes them on. */
+export interface EncodedItems {
+  /** How many; they answer one pull. */
+  readonly count: number;
   readonly text: string;
   readonly tails: readonly Uint8Array[];
   readonly isMarked: boolean;
@@ -18,7 +20,7 @@ export interface ItemSink {
   /** @param isFresh Whether nobody else holds the item, so that it need not be copied. */
   item(value: unknown, isFresh: boolean): void;
   /** Called in place of `item` where `takesEncoded` says so. */
-  encoded(item: EncodedItem): void;
+  encoded(items: EncodedItems): void;
   end(): void;
   fail(error: unknown): void;
 }

@@ -100,7 +100,7 @@ function streamDirectly(definition: ApiDefinition) {
 const closingAtEnd = (scope: CallScope, sink: ItemSink): ItemSink => ({
   takesEncoded: false,
   item: (value, isFresh) => sink.item(value, isFresh),
-  encoded: (item) => sink.encoded(item),
+  encoded: (items) => sink.encoded(items),
   end: () => {
     scope.close();
     sink.end();

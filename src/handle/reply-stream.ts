@@ -1,5 +1,5 @@
 import type { CallScope } from "../call/call-scope.js";
-import { type EncodedItem, type ItemFlow, type ItemSink, type PassableStream, passable } from "../call/item-flow.js";
+import { type EncodedItems, type ItemFlow, type ItemSink, type PassableStream, passable } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
 import type { Code } from "../failure/codes.js";
 import { ServingError } from "../failure/serving-error.js";
@@ -104,8 +104,8 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     if (!this.#isEnded) this.#sink.item(value, isFresh);
   }
 
-  encoded(item: EncodedItem): void {
-    if (!this.#isEnded) this.#sink.encoded(item);
+  encoded(items: EncodedItems): void {
+    if (!this.#isEnded) this.#sink.encoded(items);
   }
 
   end(): void {

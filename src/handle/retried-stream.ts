@@ -1,5 +1,5 @@
 import type { CallScope } from "../call/call-scope.js";
-import type { EncodedItem, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
 import { ServingError } from "../failure/serving-error.js";
 import { pickLink } from "./balancer.js";
 import type { CallRoute } from "./call-route.js";
@@ -48,9 +48,9 @@ export class RetriedStream implements ItemFlow, ItemSink {
     this.#sink.item(value, isFresh);
   }
 
-  encoded(item: EncodedItem): void {
+  encoded(items: EncodedItems): void {
     this.#hasItem = true;
-    this.#sink.encoded(item);
+    this.#sink.encoded(items);
   }
 
   end(): void {

@@ -1,6 +1,6 @@
 import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
-import type { EncodedItem, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
 import { unreachable } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { Replica } from "../replica/replica.js";
@@ -62,8 +62,8 @@ export class InlineItems implements ItemFlow, ItemSink {
     this.#reader.sink.item(own, true);
   }
 
-  encoded(item: EncodedItem): void {
-    unreachable(`an item of ${item.text.length} characters was passed on where it can't be`);
+  encoded(items: EncodedItems): void {
+    unreachable(`items of ${items.text.length} characters were passed on where they can't be`);
   }
 
   end(): void {

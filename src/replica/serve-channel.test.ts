@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
+import { splitItems } from "../../test/transport/split-items.js";
 import { startReplica } from "../../test/transport/start-replica.js";
 import { createWireService, WireControl } from "../../test/transport/wire-service.js";
 import { silentLogger } from "../base/logger.js";
@@ -61,11 +62,11 @@ class Caller {
 
   /** Frames sent for one call, as `"reply 7"`; a failure by its id. */
   heard(id: number): string[] {
-    return this.channel.sent.filter((frame) => frame.id === id && id > 0).map(describeFrame);
+    return splitItems(this.channel.sent.filter((frame) => frame.id === id && id > 0)).map(describeFrame);
   }
 
   items(id: number): Frame[] {
-    return this.channel.sentOf("item").filter((frame) => frame.id === id);
+    return splitItems(this.channel.sentOf("item").filter((frame) => frame.id === id));
   }
 
   /** Resolves when a call was answered for good. */
@@ -403,12 +404,23 @@ describe("ChannelServer, when the other side breaks the wire", () => {
     const { caller, control } = await serve();
     caller.open(1, "count", { items: 1000, bytes: 0 });
     for (let i = 0; i < 50; i++) await settle();
-    for (const head of ["", "0", "-1", "1.5", "x", "NaN", "Infinity", "33", String(Number.MAX_SAFE_INTEGER), "1e300"]) {
+    for (const head of [
+      "",
+      "0",
+      "-1",
+      "1.5",
+      "x",
+      "NaN",
+      "Infinity",
+      String(windowItems + 1),
+      String(Number.MAX_SAFE_INTEGER),
+      "1e300",
+    ]) {
       assert.throws(() => caller.channel.receive("credit", 1, head), { id: "malformed_frame" }, head);
     }
-    caller.channel.receive("credit", 1, "32");
+    caller.channel.receive("credit", 1, String(windowItems));
     for (let i = 0; i < 50; i++) await settle();
-    assert.equal(control.produced, 64);
+    assert.equal(control.produced, 2 * windowItems);
   });
 
   it("refuses a value that is none", async () => {

@@ -1,6 +1,6 @@
 import type { CallScope } from "../call/call-scope.js";
 import { InvokedStream } from "../call/invoked-stream.js";
-import type { EncodedItem, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { Replica, ReplicaApi } from "./replica.js";
 import { describeFailure, endCall, findApi, leaveLane, waitForPlace } from "./serve-call.js";
 
@@ -51,8 +51,8 @@ export class ServedStream implements ItemFlow, ItemSink {
     this.#sink.item(value, isFresh);
   }
 
-  encoded(item: EncodedItem): void {
-    this.#sink.encoded(item);
+  encoded(items: EncodedItems): void {
+    this.#sink.encoded(items);
   }
 
   end(): void {

@@ -1,5 +1,5 @@
 import type { ServingError } from "../failure/serving-error.js";
-import { type Frame, frameKinds } from "./frame.js";
+import type { Frame } from "./frame.js";
 
 /** Gets what comes over a channel. */
 export interface ChannelReader {
@@ -32,9 +32,3 @@ export interface Channel {
  * most calls a second at 16 and 64 in flight, over sockets and over ports: up to 2.5 times those of 64.
  */
 export const framesTogether = 4;
-
-/**
- * What a frame counts for among those that leave together. The items of a stream are many and small, and its reader seldom
- * waits for a single one: sixteen of them share a write.
- */
-export const weightOf = (kind: number): number => (kind === frameKinds.item ? 0.25 : 1);

@@ -31,6 +31,8 @@ export const frameFlags = {
   stream: 2,
   /** The input of the call is a stream: its items follow once the replica asks for them. */
   fed: 4,
+  /** The head of an item holds several, with a newline between: plain JSON, without tails. */
+  several: 8,
 } as const;
 
 /** One unit on a channel. */

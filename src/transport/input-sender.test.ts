@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
 import { openCall } from "../../test/transport/open-call.js";
+import { splitItems } from "../../test/transport/split-items.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import { frameFlags } from "./frame.js";
@@ -32,7 +33,7 @@ function sendCall(items: AsyncIterable<unknown> | Iterable<unknown>) {
   channel.greet("Wire#0");
   const call = openCall("sum", undefined, { items });
   link.send(call.scope);
-  const sent = () => channel.sentOf("item").map(({ head }) => JSON.parse(head));
+  const sent = () => splitItems(channel.sentOf("item")).map(({ head }) => JSON.parse(head));
   return { channel, link, sent, ...call };
 }
 
@@ -133,7 +134,8 @@ describe("InputSender", () => {
     for (const head of ["1", "", "-1", "x"]) assert.throws(() => channel.receive("credit", 1, head), malformed);
     channel.receive("credit", 1, "0");
     for (let i = 0; i < 100; i++) await settle();
-    for (const head of ["0", "33", "1.5", "NaN"]) assert.throws(() => channel.receive("credit", 1, head), malformed);
+    for (const head of ["0", String(windowItems + 1), "1.5", "NaN"])
+      assert.throws(() => channel.receive("credit", 1, head), malformed);
     const plain = openCall("echo");
     const other = new FakeChannel();
     const link = new PeerLink("Wire#0", other, { opened: () => {}, draining: () => {}, closed: () => {} });

@@ -1,9 +1,9 @@
 import { Fifo } from "../base/fifo.js";
-import type { EncodedItem, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { Channel } from "./channel.js";
 import { encodeValue } from "./encode-value.js";
-import { frameFlags, frameKinds, malformed } from "./frame.js";
-import { itemBytes, windowBytes, windowItems } from "./peer-stream.js";
+import { frameFlags, frameKinds, malformed, noTails } from "./frame.js";
+import { charsTogether, itemBytes, itemsTogether, windowBytes, windowItems } from "./peer-stream.js";
 
 /** One stream that is sent: of an output to a caller, or of an input to a replica. */
 export interface PumpedStream {
@@ -15,14 +15,32 @@ export interface PumpedStream {
   readonly done: (error: unknown) => void;
 }
 
-/** Sends the items of one stream as fast as its reader takes them, and no faster. */
+/** Items that were sent together, and how many of them were not taken yet. */
+interface Ahead {
+  left: number;
+  readonly bytes: number;
+}
+
+/**
+ * Sends the items of one stream as fast as its reader takes them, and no faster.
+ *
+ * Small items that come within one turn of the event loop share frames: whoever passes them on has then little to do.
+ */
 export class ItemPump implements ItemSink {
   readonly takesEncoded = true;
   readonly #stream: PumpedStream;
-  /** Bytes of each item sent and not yet taken, oldest first. */
-  readonly #ahead = new Fifo<number>();
+  /** What was sent and not yet taken, oldest first. */
+  readonly #ahead = new Fifo<Ahead>();
+  #oldest: Ahead | undefined;
+  #aheadItems = 0;
   #aheadBytes = 0;
+  /** Items that wait for others to share a frame with. */
+  #gathered = "";
+  #gatheredItems = 0;
+  #isScheduled = false;
   #flow: ItemFlow | undefined;
+  /** Items that one pull may bring. */
+  #perPull = 1;
   /** The window is used up: the next item is asked for when there is credit. */
   #isWaiting = false;
   #isStopped = false;
@@ -43,61 +61,114 @@ export class ItemPump implements ItemSink {
     if (this.#isStopped) return;
     try {
       const encoded = encodeValue(value, this.#stream.part);
-      if (encoded instanceof Promise) encoded.then((item) => this.#sendLate(item), this.#refuse);
-      else this.encoded(encoded);
+      if (encoded instanceof Promise) encoded.then((late) => this.#add({ ...late, count: 1 }), this.#refuse);
+      else this.#add({ count: 1, text: encoded.text, tails: encoded.tails, isMarked: encoded.isMarked });
     } catch (error) {
       this.#refuse(error);
     }
   }
 
-  /** @throws {ServingError} `payload_too_large` */
-  encoded({ text, tails, isMarked }: EncodedItem): void {
-    if (this.#isStopped) return;
-    const bytes = itemBytes(text, tails);
-    this.#ahead.push(bytes);
-    this.#aheadBytes += bytes;
-    const flags = isMarked ? frameFlags.marked : 0;
-    this.#stream.channel.send({ kind: frameKinds.item, flags, id: this.#stream.id, head: text, tails });
-    this.#pullNext();
+  encoded(items: EncodedItems): void {
+    this.#perPull = itemsTogether;
+    this.#add(items);
   }
 
   end(): void {
+    this.#flush();
     this.#stream.done(this.#refusal);
   }
 
   fail(error: unknown): void {
+    this.#flush();
     this.#stream.done(this.#refusal ?? error);
   }
 
   /** @throws {ServingError} `malformed_frame` for more items than were sent. */
   addCredit(items: number): void {
-    if (items > this.#ahead.size) throw malformed(`a credit of ${items} items, of which ${this.#ahead.size} were sent`);
-    for (let i = 0; i < items; i++) this.#aheadBytes -= this.#ahead.shift() ?? 0;
+    const sent = this.#aheadItems - this.#gatheredItems;
+    if (items > sent) throw malformed(`a credit of ${items} items, of which ${sent} were sent`);
+    this.#aheadItems -= items;
+    for (let left = items; left > 0; ) {
+      this.#oldest ??= this.#ahead.shift() as Ahead;
+      const taken = Math.min(left, this.#oldest.left);
+      left -= taken;
+      this.#oldest.left -= taken;
+      if (this.#oldest.left > 0) continue;
+      this.#aheadBytes -= this.#oldest.bytes;
+      this.#oldest = undefined;
+    }
     if (this.#isWaiting) this.#pullNext();
   }
 
   stop(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
+    this.#gatheredItems = 0;
     this.#flow?.stop();
   }
 
-  #pullNext(): void {
-    this.#isWaiting = this.#ahead.size >= windowItems || this.#aheadBytes >= windowBytes;
-    if (!this.#isWaiting && !this.#isStopped) this.#flow?.pull();
+  /** For the tick queue alone: nothing more comes in this turn. */
+  flushGathered(): void {
+    this.#isScheduled = false;
+    this.#flush();
   }
 
-  #sendLate(item: EncodedItem): void {
+  #add({ count, text, tails, isMarked }: EncodedItems): void {
+    if (this.#isStopped) return;
+    const bytes = itemBytes(text, tails, count);
+    this.#ahead.push({ left: count, bytes });
+    this.#aheadItems += count;
+    this.#aheadBytes += bytes;
+    if (isMarked || tails.length > 0 || text.length >= charsTogether) {
+      this.#flush();
+      this.#send(text, tails, (isMarked ? frameFlags.marked : 0) | (count > 1 ? frameFlags.several : 0));
+    } else {
+      this.#gather(text, count);
+    }
+    this.#pullNext();
+  }
+
+  #gather(text: string, count: number): void {
+    if (this.#gatheredItems + count > itemsTogether) this.#flush();
+    this.#gathered = this.#gatheredItems === 0 ? text : `${this.#gathered}\n${text}`;
+    this.#gatheredItems += count;
+    if (this.#gatheredItems >= itemsTogether || this.#gathered.length >= charsTogether) {
+      this.#flush();
+    } else if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      process.nextTick(flushPump, this);
+    }
+  }
+
+  #flush(): void {
+    if (this.#gatheredItems === 0 || this.#isStopped) return;
+    const flags = this.#gatheredItems > 1 ? frameFlags.several : 0;
+    const text = this.#gathered;
+    this.#gatheredItems = 0;
+    this.#gathered = "";
+    this.#send(text, noTails, flags);
+  }
+
+  #send(text: string, tails: readonly Uint8Array[], flags: number): void {
+    const { channel, id } = this.#stream;
     try {
-      this.encoded(item);
+      channel.send({ kind: frameKinds.item, flags, id, head: text, tails });
     } catch (error) {
       this.#refuse(error);
     }
   }
 
+  #pullNext(): void {
+    this.#isWaiting = this.#aheadItems + this.#perPull > windowItems || this.#aheadBytes >= windowBytes;
+    if (!this.#isWaiting && !this.#isStopped) this.#flow?.pull();
+  }
+
   readonly #refuse = (error: unknown): void => {
     if (this.#isStopped) return;
-    this.#refusal = error;
+    this.#flush();
+    this.#refusal ??= error;
     this.stop();
   };
 }
+
+const flushPump = (pump: ItemPump): void => pump.flushGathered();

@@ -142,7 +142,7 @@ describe("PeerStream", () => {
 });
 
 describe("the credit of a PeerStream", () => {
-  it("is given for what was read, not for what has come, sixteen items at a time", async () => {
+  it("is given for what was read, not for what has come, half a window at a time", async () => {
     const { channel, first, items, credits } = await startStream();
     for (let i = 0; i < windowItems; i++) channel.receive("item", 1, String(i));
     await first;
@@ -150,9 +150,9 @@ describe("the credit of a PeerStream", () => {
     assert.deepEqual(credits(), []);
     for (let read = 1; read < windowItems; read++) {
       await items.next();
-      assert.equal(credits().length, Math.floor((read + 1) / 16), `after ${read + 1} items`);
+      assert.equal(credits().length, Math.floor((read + 1) / (windowItems / 2)), `after ${read + 1} items`);
     }
-    assert.deepEqual(credits(), [16, 16]);
+    assert.deepEqual(credits(), [windowItems / 2, windowItems / 2]);
   });
 
   it("is given earlier for large items, by their bytes", async () => {

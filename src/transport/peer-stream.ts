@@ -1,20 +1,25 @@
 import { Fifo } from "../base/fifo.js";
-import type { EncodedItem, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { decodeValue } from "./decode-value.js";
-import { type Frame, frameFlags, malformed } from "./frame.js";
+import { type Frame, frameFlags, malformed, noTails } from "./frame.js";
 
 /** How many items the producer may be ahead of the reader, and how many bytes. */
-export const windowItems = 32;
+export const windowItems = 256;
 export const windowBytes = 1024 ** 2;
+
+/** Small items travel together: a window has room for four such frames, so that both sides are at work at once. */
+export const itemsTogether = windowItems / 4;
+/** Characters beyond which they don't wait for others. */
+export const charsTogether = 16 * 1024;
 
 /** What was taken is told to the producer in lots: a frame for each item would double the traffic of a stream. */
 const creditItems = windowItems / 2;
 const creditBytes = windowBytes / 2;
 
-/** What an item counts for in the window: the same on both sides. */
-export function itemBytes(text: string, tails: readonly Uint8Array[]): number {
-  let bytes = text.length;
+/** What items count for in the window, the same on both sides: the newlines between those of one frame count nothing. */
+export function itemBytes(text: string, tails: readonly Uint8Array[], count = 1): number {
+  let bytes = text.length - count + 1;
   for (const tail of tails) bytes += tail.byteLength;
   return bytes;
 }
@@ -36,9 +41,10 @@ export interface StreamSource {
   cancel(): void;
 }
 
-/** An item that waits: as it came where it will go on like that, else decoded. */
+/** An item that waits; or, where they will go on as they came, those of one frame. */
 interface Held {
   readonly value: unknown;
+  readonly count: number;
   readonly bytes: number;
 }
 
@@ -96,17 +102,27 @@ export class PeerStream implements ItemFlow {
    *
    * @throws {ServingError} `malformed_frame` for one beyond the window, or that is no value.
    */
-  push({ head, tails, flags }: Frame): void {
+  push(frame: Frame): void {
     if (this.isEnded) return;
-    if (this.#held >= windowItems || this.#heldBytes >= windowBytes) {
+    const { head, tails, flags } = frame;
+    const isMarked = (flags & frameFlags.marked) !== 0;
+    const texts = (flags & frameFlags.several) === 0 ? undefined : readSeveral(frame);
+    const count = texts?.length ?? 1;
+    const bytes = itemBytes(head, tails, count);
+    if (this.#held + count > windowItems || this.#heldBytes >= windowBytes) {
       throw malformed(`an item beyond the window: ${this.#held} items of ${this.#heldBytes} bytes are not taken yet`);
     }
-    const isMarked = (flags & frameFlags.marked) !== 0;
-    const value = this.#sink.takesEncoded ? { text: head, tails, isMarked } : decodeValue(head, tails, isMarked);
-    const bytes = itemBytes(head, tails);
-    this.#held++;
+    this.#held += count;
     this.#heldBytes += bytes;
-    this.#items.push({ value, bytes });
+    if (this.#sink.takesEncoded) {
+      this.#items.push({ value: { count, text: head, tails, isMarked }, count, bytes });
+    } else if (texts === undefined) {
+      this.#items.push({ value: decodeValue(head, tails, isMarked), count, bytes });
+    } else {
+      for (const text of texts) {
+        this.#items.push({ value: decodeValue(text, noTails, false), count: 1, bytes: text.length });
+      }
+    }
     this.#give();
   }
 
@@ -144,8 +160,8 @@ export class PeerStream implements ItemFlow {
     }
   }
 
-  #take({ value, bytes }: Held): void {
-    this.#taken++;
+  #take({ value, count, bytes }: Held): void {
+    this.#taken += count;
     this.#takenBytes += bytes;
     if ((this.#taken >= creditItems || this.#takenBytes >= creditBytes) && this.#end === undefined) {
       this.#source.credit(this.#taken);
@@ -154,11 +170,20 @@ export class PeerStream implements ItemFlow {
       this.#taken = 0;
       this.#takenBytes = 0;
     }
-    if (this.#sink.takesEncoded) this.#sink.encoded(value as EncodedItem);
+    if (this.#sink.takesEncoded) this.#sink.encoded(value as EncodedItems);
     else this.#sink.item(value, true);
   }
 
   #drop(): void {
     while (this.#items.size > 0) this.#items.shift();
   }
+}
+
+/** The texts of a frame that holds several items. */
+function readSeveral({ head, tails, flags }: Frame): string[] {
+  const texts = head.split("\n");
+  if (texts.length > itemsTogether || tails.length > 0 || (flags & frameFlags.marked) !== 0) {
+    throw malformed(`a frame of ${texts.length} items with ${tails.length} tails`);
+  }
+  return texts;
 }

@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import { type Channel, type ChannelReader, framesTogether, weightOf } from "./channel.js";
+import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
 import { checkFrameSize, type Frame, malformed, noTails } from "./frame.js";
 import { countBytes, newBytesToGive } from "./new-bytes.js";
 
@@ -63,8 +63,7 @@ export class PortChannel implements Channel {
     checkFrameSize(frame);
     message.push(kind, flags, id, head, tails.length);
     for (let i = 0; i < tails.length; i++) message.push(this.#copy(tails[i] as Uint8Array));
-    this.#frames += weightOf(kind);
-    if (this.#frames >= framesTogether) {
+    if (++this.#frames >= framesTogether) {
       this.#flush();
     } else if (!this.#isScheduled) {
       this.#isScheduled = true;

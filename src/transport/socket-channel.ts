@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import { type Channel, type ChannelReader, framesTogether, weightOf } from "./channel.js";
+import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
 import { checkFrameSize, type Frame, frameBound, frameKinds, writeFrame } from "./frame.js";
 import { FrameReader } from "./frame-reader.js";
 import { SlabReader } from "./slab-reader.js";
@@ -99,8 +99,7 @@ export class SocketChannel implements Channel {
       }
     }
     this.#length = writeFrame(frame, slabs, this.#gathered, this.#length);
-    this.#frames += weightOf(frame.kind);
-    if (this.#frames >= framesTogether) {
+    if (++this.#frames >= framesTogether) {
       this.#flush();
       return;
     }

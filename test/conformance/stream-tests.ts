@@ -6,7 +6,7 @@ import { Source } from "./services/source.js";
 import { collect, collectFailing, failureOf, newName, type Suite, withinLimits } from "./suite.js";
 
 /** Items a producer may be ahead of its reader, for each hop: a window, and what is in the hands of both ends. */
-const maxAhead = 40;
+const maxAhead = 264;
 /** The same for items of 1 MB, of which two fill a window. */
 const maxAheadLarge = 6;
 

@@ -237,8 +237,14 @@ const mutations: Readonly<Record<string, Mutation>> = {
       createBytes(random, 20),
     ]),
   "a credit beyond what was sent": (random, frames) => {
-    const head = random.pick(["33", "1e300", String(Number.MAX_SAFE_INTEGER), "0", "-1", "x", ""]);
+    const head = random.pick(["257", "1e300", String(Number.MAX_SAFE_INTEGER), "0", "-1", "x", ""]);
     frames.push(frameOf(frameKinds.credit, random.between(1, frames.length), head));
+    return join(frames);
+  },
+  "several items in a frame": (random, frames) => {
+    const head = Array.from({ length: random.pick([1, 2, 64, 65]) }, () => random.pick(["1", "2", "{", ""])).join("\n");
+    const more = { flags: random.pick([8, 8, 9, 10]), tails: random.chance(0.8) ? noTails : [new Uint8Array(3)] };
+    frames.splice(place(random, frames), 0, frameOf(frameKinds.item, random.between(1, 14), head, more));
     return join(frames);
   },
   "an item, an end or a failure of an input": (random, frames) => {
@@ -248,7 +254,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
   },
   "more items than a window": (random, frames) => {
     const id = random.between(1, 14);
-    const items = Array.from({ length: random.between(30, 70) }, () => frameOf(frameKinds.item, id, "1"));
+    const items = Array.from({ length: random.between(200, 600) }, () => frameOf(frameKinds.item, id, "1"));
     frames.splice(place(random, frames), 0, ...items);
     return join(frames);
   },
