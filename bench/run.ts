@@ -16,6 +16,7 @@ const benches = {
   life: import.meta.resolve("./life.ts"),
   pages: import.meta.resolve("./pages.ts"),
   "task-stores": import.meta.resolve("./task-stores.ts"),
+  streams: import.meta.resolve("./streams.ts"),
 };
 const { values, positionals } = parseArgs({
   options: flags,

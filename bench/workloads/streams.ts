@@ -2,25 +2,19 @@ import { api, depends, Service, stream } from "ekiben";
 import { z } from "zod";
 
 /** A small item, as a token or a detected segment is. */
-export const item = z.object({ index: z.number(), text: z.string() });
-const order = z.object({ items: z.number(), waitMs: z.number().optional() });
+const item = z.object({ index: z.number(), text: z.string() });
+const order = z.object({ items: z.number() });
 
 /** Yields small items as fast as they are taken. */
 export class Producer extends Service() {
-  items = api({ input: order, yields: item, maxConcurrent: 4096 }, async function* ({ items, waitMs }) {
-    for (let index = 0; index < items; index++) {
-      if (waitMs !== undefined) await new Promise((resolve) => setTimeout(resolve, waitMs));
-      yield { index, text: "a small item" };
-    }
+  items = api({ input: order, yields: item, maxConcurrent: 4096 }, async function* ({ items }) {
+    for (let index = 0; index < items; index++) yield { index, text: "a small item" };
   });
   /** Counts what comes in. */
   take = api({ input: stream(item), output: z.number(), maxConcurrent: 4096 }, async (items) => {
     let count = 0;
     for await (const _ of items) count++;
     return count;
-  });
-  echo = api({ input: stream(item), yields: item, maxConcurrent: 4096 }, async function* (items) {
-    for await (const each of items) yield each;
   });
 }
 
@@ -40,7 +34,6 @@ export class Middle extends Service() {
 /** One more of them, and the entry. */
 export class Outer extends Service() {
   middle = depends(Middle);
-  producer = depends(Producer);
 
   items = api({ input: order, yields: item, maxConcurrent: 4096 }, (wish) => this.middle.items(wish));
   reread = api({ input: order, yields: item, maxConcurrent: 4096 }, (wish) => this.#reread(wish));

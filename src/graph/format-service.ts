@@ -1,5 +1,7 @@
 import { shapeJsonSchema } from "../define/contract.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
+import type { Shape } from "../define/schema.js";
+import { isStreamSchema } from "../define/stream.js";
 import { serviceOptions } from "../options/options.js";
 import type { ServiceSettings } from "../options/settings.js";
 import { formatType } from "./format-type.js";
@@ -106,11 +108,18 @@ function formatApi(api: ApiDescriptor, isPublic: boolean, maxTypeLength: number)
   const { input, output, yields } = api.contract;
   return {
     name: api.name,
-    input: input === undefined ? "()" : formatType(shapeJsonSchema(input, "input"), maxTypeLength),
+    input: formatInput(input, maxTypeLength),
     output: formatType(shapeJsonSchema(output ?? yields, "output"), maxTypeLength),
     isStream: api.kind === "stream",
     route: isPublic ? api.route : "",
   };
+}
+
+function formatInput(input: Shape | undefined, maxTypeLength: number): string {
+  if (input === undefined) return "()";
+  const of = "stream of ";
+  if (!isStreamSchema(input)) return formatType(shapeJsonSchema(input, "input"), maxTypeLength);
+  return of + formatType(shapeJsonSchema(input.stream.item, "input"), maxTypeLength - of.length);
 }
 
 /** What is declared, and what differs from one plain replica on one core. */

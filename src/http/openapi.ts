@@ -26,10 +26,12 @@ const possibleFailures = [
   "forbidden_key",
   "body_too_deep",
   "missing_body",
+  "invalid_line",
   "invalid_header",
   "not_acceptable",
   "body_timeout",
   "body_too_large",
+  "line_too_large",
   "unsupported_media_type",
   "lane_full",
   "unhandled_error",
@@ -39,6 +41,7 @@ const possibleFailures = [
   "replica_lost",
   "draining",
   "deadline_exceeded",
+  "stream_idle",
 ] as const satisfies readonly FailureId[];
 
 /** The apis of the entry service as an OpenAPI 3.1 document. */
@@ -79,7 +82,7 @@ function timeoutParameter(settings: ApiSettings | undefined): object {
     in: "header",
     required: false,
     description: `Milliseconds after which the caller wants no answer. It can only shorten the api's own time${
-      settings === undefined ? "" : ` (${settings.timeoutMs} ms)`
+      settings === undefined || settings.timeoutMs === Number.POSITIVE_INFINITY ? "" : ` (${settings.timeoutMs} ms)`
     }.`,
     schema: { type: "integer", minimum: 1 },
   };
@@ -92,10 +95,17 @@ function describeBodies({ name, input, descriptor }: ApiRoute, schemas: Schemas)
     input.contentTypes.map((type) => {
       if (isJsonType(type)) return [type, { schema, ...examples }];
       if (type === multipartType) return [type, { schema: describeParts(input) }];
+      if (type === linesType) return [type, describeLines(schema, input.schema)];
       return [type, { schema: type === textType ? { type: "string" } : binary(type) }];
     }),
   );
 }
+
+/** A stream of items, each a line; a list where it is sent as one value. */
+const describeLines = (list: JsonSchema, { items }: JsonSchema) => ({
+  schema: { type: "string", title: "one JSON value a line" },
+  "x-ekiben-item": "$ref" in list ? { $ref: `${list["$ref"]}/items` } : (items ?? {}),
+});
 
 /** Bytes as they are; OpenAPI 3.1 says so by leaving the type out. */
 const binary = (contentMediaType: string): JsonSchema => (contentMediaType.includes("*") ? {} : { contentMediaType });
