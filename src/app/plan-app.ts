@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
 import type { ServiceClass } from "../define/depends.js";
-import { isStreamSchema } from "../define/stream.js";
 import { fail } from "../failure/fail.js";
 import { describeCores } from "../graph/check-cores.js";
 import type { Graph } from "../graph/graph.js";
@@ -70,7 +69,7 @@ function declaredOptions(graph: Graph): DeclaredOptions {
     apis: [...apis.values()].map((api) => ({
       name: api.name,
       options: api.contract as Readonly<Record<string, unknown>>,
-      isStream: api.kind === "stream" || isStreamSchema(api.contract.input),
+      isStream: api.kind === "stream" || api.takesStream,
     })),
   }));
   return { entry: graph.entry, services };

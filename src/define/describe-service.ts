@@ -7,6 +7,7 @@ import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClas
 import type { ApiDescriptor, DependencyDescriptor, ServiceDescriptor } from "./descriptor.js";
 import { hookNames } from "./lifecycle.js";
 import { readServiceOptions } from "./service.js";
+import { isStreamSchema } from "./stream.js";
 
 /**
  * Constructs a service class once and reads what it declares. Nothing is started and no dependency is constructed.
@@ -56,7 +57,11 @@ function describeApi(
   const problem = contractProblem(definition.contract);
   if (problem !== undefined) addFault(field, fail("invalid_contract", { problem }));
   const route = definition.contract?.route ?? `/${field}`;
-  return Object.freeze({ name: field, kind: definition.kind, contract: definition.contract ?? {}, route });
+  const contract = definition.contract ?? {};
+  return Object.freeze({
+    ...{ name: field, kind: definition.kind, contract, route },
+    takesStream: isStreamSchema(contract.input),
+  });
 }
 
 function describeClass(value: unknown): string {

@@ -8,6 +8,8 @@ export interface ApiDescriptor {
   readonly name: string;
   readonly kind: "unary" | "stream";
   readonly contract: Contract;
+  /** Whether the input is a stream. */
+  readonly takesStream: boolean;
   /** HTTP path. */
   readonly route: string;
 }

@@ -3,13 +3,15 @@ import { copyValue } from "../call/copy-value.js";
 import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
 import { unreachable } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
-import type { Replica } from "../replica/replica.js";
-import { ServedStream } from "../replica/served-stream.js";
 import { crossError } from "../transport/wire-error.js";
 import { InlineInput } from "./inline-input.js";
 
-/** Who hears of a stream that is called in this thread. */
-interface InlineReader {
+/** The two sides of a streaming call in this thread. */
+interface InlineSides {
+  readonly scope: CallScope;
+  /** Runs the call. @param input Shared with nobody. */
+  readonly serve: (input: unknown, sink: ItemSink) => ItemFlow;
+  /** The caller's. */
   readonly sink: ItemSink;
   /** When the callee's code has ended. */
   readonly onEnd: () => void;
@@ -18,29 +20,25 @@ interface InlineReader {
 /** A streaming call in this thread: items and failures are made the caller's own, as a border would make them. */
 export class InlineItems implements ItemFlow, ItemSink {
   readonly takesEncoded = false;
-  readonly #replica: Replica;
-  readonly #scope: CallScope;
-  readonly #reader: InlineReader;
-  #stream: ServedStream | undefined;
+  readonly #sides: InlineSides;
+  #stream: ItemFlow | undefined;
   /** Why an item can't cross: its maker ends first. */
   #refusal: { readonly error: unknown } | undefined;
 
-  constructor(replica: Replica, scope: CallScope, reader: InlineReader) {
-    this.#replica = replica;
-    this.#scope = scope;
-    this.#reader = reader;
+  constructor(sides: InlineSides) {
+    this.#sides = sides;
   }
 
   pull(): void {
     if (this.#stream === undefined) {
       let input: unknown;
       try {
-        input = takeInput(this.#scope);
+        input = takeInput(this.#sides.scope);
       } catch (error) {
         this.fail(error);
         return;
       }
-      this.#stream = new ServedStream(this.#replica, this.#scope, { input, sink: this });
+      this.#stream = this.#sides.serve(input, this);
     }
     this.#stream.pull();
   }
@@ -53,13 +51,13 @@ export class InlineItems implements ItemFlow, ItemSink {
   item(value: unknown, isFresh: boolean): void {
     let own: unknown;
     try {
-      own = isFresh || this.#scope.call.outside ? value : copyValue(value, "output");
+      own = isFresh || this.#sides.scope.call.outside ? value : copyValue(value, "output");
     } catch (error) {
       this.#refusal = { error };
       this.#stream?.stop();
       return;
     }
-    this.#reader.sink.item(own, true);
+    this.#sides.sink.item(own, true);
   }
 
   encoded(items: EncodedItems): void {
@@ -71,14 +69,14 @@ export class InlineItems implements ItemFlow, ItemSink {
       this.fail(this.#refusal.error);
       return;
     }
-    this.#reader.onEnd();
-    this.#reader.sink.end();
+    this.#sides.onEnd();
+    this.#sides.sink.end();
   }
 
   fail(error: unknown): void {
-    const { service, api } = this.#scope.call;
-    this.#reader.onEnd();
-    this.#reader.sink.fail(crossError(toServingError(error, service, api)));
+    const { service, api } = this.#sides.scope.call;
+    this.#sides.onEnd();
+    this.#sides.sink.fail(crossError(toServingError(error, service, api)));
   }
 }
 

@@ -10,6 +10,7 @@ import { toServingError } from "../failure/to-serving-error.js";
 import { Replica, type ReplicaParts } from "../replica/replica.js";
 import { ReplicaListener } from "../replica/replica-listener.js";
 import { type Replier, serveCall } from "../replica/serve-call.js";
+import { ServedStream } from "../replica/served-stream.js";
 import { crossError } from "../transport/wire-error.js";
 import type { LinkNotice } from "./control.js";
 import { InlineItems, takeInput } from "./inline-items.js";
@@ -139,7 +140,8 @@ export class InlineLink implements ReplicaLink, Replier {
 
   open(scope: CallScope, sink: ItemSink): ItemFlow {
     this.#open.add(scope);
-    return new InlineItems(this.#replica, scope, { sink, onEnd: () => this.#open.remove(scope) });
+    const serve = (input: unknown, own: ItemSink) => new ServedStream(this.#replica, scope, { input, sink: own });
+    return new InlineItems({ scope, serve, sink, onEnd: () => this.#open.remove(scope) });
   }
 
   /** The replica is gone: whatever is on it fails. */

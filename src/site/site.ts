@@ -4,7 +4,6 @@ import type { CallTime } from "../call/call-scope.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { GrantedResources } from "../define/lifecycle.js";
-import { isStreamSchema } from "../define/stream.js";
 import type { Graph } from "../graph/graph.js";
 import { Directory } from "../handle/directory.js";
 import { createEntryCaller } from "../handle/entry-caller.js";
@@ -89,14 +88,14 @@ export class Site {
   #targetOf(service: string, caller: string, edgeTimeoutMs = Number.POSITIVE_INFINITY): HandleTarget {
     const { apis } = this.graph.services.get(service) as ServiceDescriptor;
     const own = this.settingsOf(service);
-    const routeOf = ({ name, contract }: ApiDescriptor) => {
+    const routeOf = ({ name, contract, takesStream }: ApiDescriptor) => {
       const { timeoutMs, idempotent } = own.apis.get(name) as ApiSettings;
       return {
         service,
         api: name,
         timeoutMs: Math.min(timeoutMs, edgeTimeoutMs),
         idempotent,
-        takesStream: isStreamSchema(contract.input),
+        takesStream,
         itemSchema: contract.yields,
         holdMs: own.holdMs,
         links: this.directory.of(service),

@@ -4,7 +4,7 @@ import { describeValue } from "../describe-value.js";
 import { createSpoilable, Echo, spoil } from "./echo.js";
 import { Faulty } from "./faulty.js";
 import { Sink } from "./sink.js";
-import { Source } from "./source.js";
+import { marked, Source } from "./source.js";
 import { readCall, Work } from "./work.js";
 
 const anything = z.any();
@@ -55,6 +55,13 @@ export class Middle extends Service() {
   rereadConsume = api({ input: stream(anything), output: anything }, (items) => this.sink.consume(reread(items)));
   passBoth = api({ input: stream(anything), yields: anything }, (items) => this.sink.both(items));
   rereadBoth = api({ input: stream(anything), yields: anything }, (items) => this.sink.both(reread(items)));
+  /** Hands on a stream whose items were checked by the very same schema, and by another that does the same. */
+  markedOnce = api({ input: z.number(), yields: marked }, (to) => this.source.marked(to));
+  markedTwice = api({ input: z.number(), yields: z.string().transform((text) => `${text}!`) }, (to) =>
+    this.source.marked(to),
+  );
+  /** Reads it: what it yields is its own. */
+  markedAgain = api({ input: z.number(), yields: marked }, (to) => reread(this.source.marked(to)));
   /** Gives one callee the stream of another, unread. */
   joinServices = api({ input: z.number(), output: z.number() }, (to) => this.sink.sum(this.source.numbers(to)));
   /** Its own generator says whose call it runs in. */
@@ -91,7 +98,7 @@ export class Middle extends Service() {
   }
 }
 
-async function* reread(items: AsyncIterable<unknown>) {
+async function* reread<T>(items: AsyncIterable<T>) {
   for await (const item of items) yield item;
 }
 
