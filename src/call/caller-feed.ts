@@ -4,6 +4,7 @@ import { toServingError } from "../failure/to-serving-error.js";
 import type { CallScope } from "./call-scope.js";
 import { currentScope, runInScope } from "./current-call.js";
 import { type ItemFeed, lastStep } from "./item-feed.js";
+import { type ItemFlow, type ItemSink, type PassableStream, readPassable } from "./item-flow.js";
 import { openItems } from "./open-items.js";
 
 // What a caller passes to a call whose input is a stream.
@@ -21,6 +22,9 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
   /** Where the caller runs; absent for a program that calls from outside of any api. */
   readonly #callerScope = currentScope();
   readonly #items: AsyncIterator<unknown>;
+  readonly #passable: PassableStream | undefined;
+  /** Of a stream that is passed on unread. */
+  #flow: ItemFlow | undefined;
   #isTaken = false;
   #isEnded = false;
 
@@ -31,6 +35,7 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
   constructor(scope: CallScope, source: Source) {
     this.#scope = scope;
     this.#items = openItems(source);
+    this.#passable = readPassable(source);
     scope.feed = this;
     scope.onEnd(() => this.stop());
   }
@@ -53,9 +58,20 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
     }
   }
 
+  passTo(sink: ItemSink): ItemFlow | undefined {
+    if (this.#isEnded || this.#passable?.isUnread !== true) return undefined;
+    this.#isTaken = true;
+    this.#flow = this.#passable.passTo(sink);
+    return this.#flow;
+  }
+
   stop(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    if (this.#flow !== undefined) {
+      this.#flow.stop();
+      return;
+    }
     // Nobody is left to be told what goes wrong while it cleans up.
     try {
       runInScope(this.#callerScope, endItems, this.#items)?.then(undefined, () => {});

@@ -271,6 +271,21 @@ describe("ChannelServer, with a stream", () => {
     assert.equal(control.ended, 1);
   });
 
+  it("sends small items of one turn together, and what has tails by itself, in their order", async () => {
+    const { caller } = await serve();
+    caller.open(1, "count", { items: 200, bytes: 0 });
+    caller.open(2, "count", { items: 3, bytes: 10 });
+    assert.equal(await caller.ended(1), "end");
+    assert.equal(await caller.ended(2), "end");
+    const frames = (id: number) => caller.channel.sentOf("item").filter((frame) => frame.id === id);
+    assert.ok(frames(1).length < 10, `${frames(1).length} frames`);
+    assert.deepEqual(itemValues(caller.items(1)), [...Array(200).keys()]);
+    assert.deepEqual(
+      frames(2).map(({ tails }) => tails.length),
+      [1, 1, 1],
+    );
+  });
+
   it("waits for credit after a megabyte, however few the items", async () => {
     const { caller, control } = await serve();
     caller.open(1, "count", { items: 10, bytes: 1024 ** 2 });

@@ -54,7 +54,7 @@ export class InputSender {
     };
     const pump = new ItemPump({ channel: this.#channel, id, part: "input", done });
     this.#pump = pump;
-    pump.start({
+    const flow = feed.passTo(pump) ?? {
       pull: () => {
         feed.next().then(
           (step) => (step.done === true ? pump.end() : pump.item(step.value)),
@@ -65,11 +65,13 @@ export class InputSender {
         feed.stop();
         pump.end();
       },
-    });
+    };
+    pump.start(flow);
   }
 
   #finish(kind: number, head: string): void {
-    if (this.#isOver) return;
+    // Where the call has ended, what is left of its input must not look complete.
+    if (this.#isOver || this.#scope.isEnded) return;
     this.#isOver = true;
     this.#channel.send({ kind, flags: 0, id: this.#scope.slot, head, tails: noTails });
   }

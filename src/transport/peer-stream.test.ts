@@ -8,7 +8,7 @@ import { fail } from "../failure/fail.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
 import { frameFlags } from "./frame.js";
 import { PeerLink } from "./peer-link.js";
-import { itemBytes, windowBytes, windowItems } from "./peer-stream.js";
+import { itemBytes, itemsTogether, windowBytes, windowItems } from "./peer-stream.js";
 import { encodeError } from "./wire-error.js";
 
 const settle = () => new Promise(setImmediate);
@@ -138,6 +138,35 @@ describe("PeerStream", () => {
     channel.receive("end", 1);
     assert.deepEqual([(await first).value, (await items.next()).value, (await items.next()).done], [10, 11, true]);
     assert.deepEqual([(await otherFirst).value, (await other.next()).done], [20, true]);
+  });
+});
+
+describe("several items in one frame", () => {
+  const several = { flags: frameFlags.several };
+  const malformed = { id: "malformed_frame" };
+
+  it("are given one by one, and count one by one", async () => {
+    const { channel, first, items, credits } = await startStream();
+    const texts = Array.from({ length: itemsTogether }, (_, i) => String(i));
+    for (let i = 0; i < 4; i++) channel.receive("item", 1, texts.join("\n"), several);
+    assert.throws(() => channel.receive("item", 1, "1\n2", several), { ...malformed, message: /beyond the window/ });
+    assert.equal((await first).value, 0);
+    for (let i = 1; i < windowItems; i++) assert.equal((await items.next()).value, i % itemsTogether);
+    assert.deepEqual(credits(), [windowItems / 2, windowItems / 2]);
+  });
+
+  it("are plain values, without tails or marks, and no more than may share a frame", async () => {
+    const wrong: readonly [head: string, more: object][] = [
+      ["1\n{", several],
+      ["1\n", several],
+      ["1\n2", { flags: frameFlags.several | frameFlags.marked }],
+      ["1\n2", { ...several, tails: [new Uint8Array(1)] }],
+      [Array.from({ length: itemsTogether + 1 }, () => "1").join("\n"), several],
+    ];
+    for (const [head, more] of wrong) {
+      const { channel } = await startStream();
+      assert.throws(() => channel.receive("item", 1, head, more), malformed, head.slice(0, 20));
+    }
   });
 });
 

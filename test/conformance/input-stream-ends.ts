@@ -91,6 +91,8 @@ export function testInputStreamEnds(suite: Suite): void {
           await until(() => producer.ended === 1 || producer.made === 0);
           if ((await sink().count(`${name} begun`)) === 0) return false;
           await sink().seen(`${name} cancelled by deadline_exceeded`);
+          await sink().note(`${name} may read 1`);
+          await sink().seen(`${name} failed with deadline_exceeded`);
           return true;
         });
       });
