@@ -35,6 +35,8 @@ describe("the option table", () => {
         maxBodyDepth: 1,
         maxHeaderBytes: 2048,
         bodyTimeoutMs: 1,
+        streamIdleMs: 1,
+        heartbeatMs: 1,
         maxConnections: 1,
         accessLog: false,
       },
