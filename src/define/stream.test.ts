@@ -36,6 +36,22 @@ describe("stream()", () => {
     await assert.rejects(read({ input: later }, [1, 5]), { id: "invalid_input", message: /^\[1\]: / });
   });
 
+  it("ends the producer at an item that is wrong, and is over then", async () => {
+    let ended = 0;
+    async function* produce() {
+      try {
+        yield* [1, "two", 3];
+      } finally {
+        ended++;
+      }
+    }
+    const checks = createChecks({ input: stream(z.number()), output: z.any() });
+    const items = (checks.input(produce()) as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    assert.equal((await items.next()).value, 1);
+    await assert.rejects(items.next(), { id: "invalid_input", message: /^\[1\]: / });
+    assert.deepEqual([(await items.next()).done, ended], [true, 1]);
+  });
+
   it("holds the names of sizes within one item, not from one to the next", async () => {
     const make = (n: number, m = n) => ({
       a: new Tensor("float32", [n], new Float32Array(n)),
