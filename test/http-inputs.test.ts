@@ -214,6 +214,29 @@ describe("a body that is a stream", () => {
   });
 });
 
+describe("the documents of a server", () => {
+  const read = async (path: string) => (await fetch(url + path)).json() as Promise<any>;
+
+  it("say what the items of a body are, and in which forms it may come", async () => {
+    const { paths } = await read("/openapi.json");
+    const content = (path: string) => paths[path].post.requestBody.content;
+    const item = { type: "object", properties: { text: { type: "string" } }, required: ["text"] };
+    assert.deepEqual(Object.keys(content("/rows")), ["application/json", lines]);
+    assert.deepEqual(content("/rows")["application/json"].schema, { type: "array", items: item });
+    assert.deepEqual(content("/rows")[lines]["x-ekiben-item"], item);
+    assert.deepEqual(Object.keys(content("/size")), ["application/octet-stream"]);
+    assert.deepEqual(Object.keys(content("/refuses")), ["application/json", lines, "application/octet-stream"]);
+    assert.doesNotMatch(JSON.stringify(paths["/rows"].post.parameters), /Infinity/);
+  });
+
+  it("tell clients so", async () => {
+    const { routes } = await read("/schema.json");
+    const rows = routes.find(({ name }: { name: string }) => name === "rows");
+    assert.deepEqual([rows.kind, rows.input.is_stream, rows.input.root_input], ["unary", true, true]);
+    assert.deepEqual(rows.input.media_types, ["application/json", lines]);
+  });
+});
+
 describe("a body that goes up while the answer comes down", () => {
   it("gives each item its answer before the next is sent", async () => {
     const connection = new RawConnection(port);

@@ -43,11 +43,11 @@ export function describeInput(shape: Shape | undefined): InputForm {
   if (isStreamSchema(shape)) {
     const { item } = shape.stream;
     const takesChunks = accepts(item, new Uint8Array(16));
-    const contentTypes = takesChunks
-      ? takesJson(item)
-        ? [linesType, json, bytesType]
-        : [bytesType]
-      : [linesType, json];
+    const contentTypes = !takesChunks
+      ? [json, linesType]
+      : takesJson(item)
+        ? [json, linesType, bytesType]
+        : [bytesType];
     return { kind: "stream", schema, fields: noFields, takesChunks, contentTypes };
   }
   if (isTensorSchema(shape)) return { kind: "tensor", schema, fields: noFields, contentTypes: [json, npyType] };
