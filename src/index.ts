@@ -1,7 +1,7 @@
 export { serve } from "./app/serve.js";
 export type { ServeOptions, Server } from "./app/serve-options.js";
 export type { Logger } from "./base/logger.js";
-export type { Caller } from "./call/call.js";
+export type { Caller, Priority } from "./call/call.js";
 export type { CurrentCall } from "./call/call-scope.js";
 export { currentCall } from "./call/current-call.js";
 export type { TraceContext } from "./call/request-context.js";

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../base/clock.js";
 import { type Logger, silentLogger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { Call, Caller } from "./call.js";
+import type { Call, Caller, Priority } from "./call.js";
 import { copyValue } from "./copy-value.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
 import type { TraceContext } from "./request-context.js";
@@ -25,6 +25,8 @@ export interface CurrentCall {
   readonly remainingMs: number;
   readonly trace: TraceContext;
   readonly caller: Caller;
+  /** That of the call, and of those made below it unless they say otherwise. */
+  readonly priority: Priority;
   /** Id of the request, also in the access log and in error bodies. */
   readonly requestId: string;
   /** Headers of the HTTP request at the edge, lower case; empty when the call did not begin with one. */
@@ -116,6 +118,10 @@ export class CallScope implements CurrentCall {
 
   get caller(): Caller {
     return this.call.caller;
+  }
+
+  get priority(): Priority {
+    return this.call.priority;
   }
 
   /** This call as the caller of those below it. */

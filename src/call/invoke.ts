@@ -1,5 +1,6 @@
 import type { CallScope } from "./call-scope.js";
 import { runInScope } from "./current-call.js";
+import type { RowLayout } from "./row-layout.js";
 
 /** An api's function and its checks, bound to one instance of its service. */
 export interface ApiTarget {
@@ -7,6 +8,8 @@ export interface ApiTarget {
   readonly run: (input: unknown) => unknown;
   readonly checkInput: (value: unknown) => unknown | Promise<unknown>;
   readonly checkOutput: (value: unknown, input: unknown) => unknown | Promise<unknown>;
+  /** Of an api that batches. */
+  readonly rows?: RowLayout;
 }
 
 /**

@@ -49,7 +49,7 @@ export async function postInput(endpoint: Endpoint, limit: CallLimit, posting: P
   return sendRequest(endpoint, limit, {
     method: "POST",
     path: api.route,
-    headers: { ...headers, accept },
+    headers: { ...headers, accept, ...(options.priority && { "ekiben-priority": options.priority }) },
     callHeaders: options.headers,
     body,
     place: placeOf(api),

@@ -1,4 +1,4 @@
-import type { Api, apiKey, CallArguments, StreamApi } from "../define/handle-type.js";
+import type { Api, apiKey, CallArguments, CallOptions, StreamApi } from "../define/handle-type.js";
 import type { Tensor } from "../define/tensor.js";
 
 /** What may be said about one call from outside. */
@@ -7,6 +7,8 @@ export interface ClientCallOptions {
   readonly timeoutMs?: number;
   /** Cancels the call, also on the server. */
   readonly signal?: AbortSignal;
+  /** Where calls wait on the server, a `"background"` one goes after interactive ones. Default `"interactive"`. */
+  readonly priority?: NonNullable<CallOptions["priority"]>;
   /** Sent besides those of `connect()`; the same name replaces. */
   readonly headers?: Readonly<Record<string, string>>;
 }

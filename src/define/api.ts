@@ -3,9 +3,13 @@ import { currentScope } from "../call/current-call.js";
 import { type ApiTarget, invoke, invokeStream } from "../call/invoke.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
-import { type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { type BatchOptions, type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
 import { type Api, apiKey, type MaybePromise, type StreamApi } from "./handle-type.js";
+import { createRowLayout } from "./row-layout.js";
+import { runRows } from "./run-rows.js";
 import type { InputOf, OutputOf, Schema, Shape } from "./schema.js";
+import type { Tensor } from "./tensor.js";
 
 type Void = Schema<void, void>;
 
@@ -25,9 +29,17 @@ type Result<O, Y> = { readonly output: O; readonly yields?: never } | { readonly
  * A conditional type on purpose: the compiler decides it before it reads the function, so that `"spam"` in a result is
  * the literal that an enum wants and not any string, and a wrong result is reported at the result.
  */
-type Run<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [never]
-  ? (input: OutputOf<I>) => MaybePromise<InputOf<O>>
+type Run<I extends Shape, O extends Shape, Y extends Shape, B> = [Y] extends [never]
+  ? (input: OutputOf<I>) => MaybePromise<[B] extends [undefined] ? InputOf<O> : Rows<InputOf<O>>>
   : (input: OutputOf<I>) => AsyncIterable<InputOf<Y>>;
+
+/** What the function of an api that batches returns: in an array, a failure may stand in a row's place. */
+type Rows<V> = V extends Tensor
+  ? V
+  : V extends readonly unknown[]
+    ? RowsOrFailures<V>
+    : { [K in keyof V]: V[K] extends readonly unknown[] ? RowsOrFailures<V[K]> : V[K] };
+type RowsOrFailures<V extends readonly unknown[]> = readonly (V[number] | ServingError)[];
 
 type ApiOf<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [never]
   ? Api<InputOf<I>, OutputOf<O>>
@@ -36,12 +48,18 @@ type ApiOf<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [nev
 /**
  * Declares an api of a service: a class field.
  *
- * @param contract `output`, or `yields` for a stream; `input` unless there is none; route, texts and bounds.
+ * @param contract `output`, or `yields` for a stream; `input` unless there is none; route, texts and bounds; `batch` to
+ *                 join the rows of several calls.
  * @param run      Gets the checked input; gives the output, or for a stream an `AsyncIterable` of items.
  */
-export function api<I extends Shape = Void, O extends Shape = never, Y extends Shape = never>(
-  contract: ContractOptions & { readonly input?: I } & Result<O, Y>,
-  run: Run<I, O, Y>,
+export function api<
+  I extends Shape = Void,
+  O extends Shape = never,
+  Y extends Shape = never,
+  B extends BatchOptions | undefined = undefined,
+>(
+  contract: ContractOptions & { readonly input?: I; readonly batch?: B } & Result<O, Y>,
+  run: Run<I, O, Y, B>,
 ): ApiOf<I, O, Y>;
 export function api(contract: Contract, run: (input: never) => unknown): unknown {
   const kind = contract?.yields === undefined ? "unary" : "stream";
@@ -60,7 +78,8 @@ export function createTarget({ kind, contract, run }: ApiDefinition): ApiTarget 
   const problem = contractProblem(contract);
   if (problem !== undefined) throw fail("invalid_contract", { problem });
   const checks = createChecks(contract);
-  return { kind, run, checkInput: checks.input, checkOutput: checks.output };
+  const target = { kind, run, checkInput: checks.input, checkOutput: checks.output };
+  return contract.batch === undefined ? target : { ...target, rows: createRowLayout(contract) };
 }
 
 /** `instance.predict(x)`: a unit test, or one api of a service using another of its own. Runs in place. */
@@ -70,7 +89,9 @@ function callDirectly(definition: ApiDefinition) {
     target ??= createTarget(definition);
     const scope = createDirectScope(input);
     try {
-      return await invoke(target, input, scope, true);
+      return await (target.rows === undefined
+        ? invoke(target, input, scope, true)
+        : runRows(target, target.rows, { input, scope, maxRows: definition.contract.batch?.maxRows }));
     } finally {
       scope.close();
     }
@@ -100,6 +121,7 @@ function createDirectScope(input: unknown): CallScope {
     caller: parent?.caller ?? { service: "local", api: "" },
     request: parent?.call.request ?? new RequestContext(),
     outside: false,
+    priority: parent?.priority ?? ("interactive" as const),
   };
   const time = parent?.time ?? systemTime;
   const scope = new CallScope(call, parent, time, time.clock.now());

@@ -1,5 +1,6 @@
 import { fail } from "../failure/fail.js";
 import type { Issue } from "../failure/failures.js";
+import { batchProblem } from "./row-layout.js";
 import {
   type CheckResult,
   checkSchema,
@@ -28,11 +29,24 @@ export interface ContractOptions {
   readonly idempotent?: boolean;
 }
 
+/** How the rows of several calls are joined into one; each field is an option, `batch.maxRows` and so on. */
+export interface BatchOptions {
+  /** Most rows of a batch, never exceeded; a call with more is run in pieces. */
+  readonly maxRows: number;
+  /** Milliseconds in which the first call of a batch should be answered: bounds its wait and its size. Default none. */
+  readonly targetLatencyMs?: number;
+  /** Milliseconds the first call of a batch waits for others. Default: as long as pays, by what batches were seen to cost. */
+  readonly windowMs?: number;
+  /** Batches that run at once in one replica. Default 1: while one runs, the next gathers. */
+  readonly maxConcurrent?: number;
+}
+
 /** A contract as `api()` was given it. */
 export interface Contract extends ContractOptions {
   readonly input?: Shape;
   readonly output?: Shape;
   readonly yields?: Shape;
+  readonly batch?: BatchOptions;
 }
 
 /** Checks a value and gives it as its schema hands it on; throws, or rejects, with what is wrong. */
@@ -179,7 +193,7 @@ export function contractProblem(contract: Contract): string | undefined {
     const wrong = Object.entries(shape).find(([, schema]) => !isSchema(schema));
     if (wrong !== undefined) return `${part}.${wrong[0]} is not a schema`;
   }
-  return undefined;
+  return contract.batch === undefined ? undefined : batchProblem(contract);
 }
 
 /** The JSON Schema of a shape; `{}` (anything) stands for a schema that can't say it. */

@@ -1,3 +1,5 @@
+import type { Priority } from "../call/call.js";
+
 /**
  * A value, or the promise of one: an unawaited result of one call is a valid argument of the next.
  *
@@ -13,6 +15,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Outlives the caller: own deadline, not cancelled when the calling api ends. Default false. */
   readonly detach?: boolean;
+  /** Where calls wait, a `"background"` one goes after interactive ones that come within a second of it. Default: the caller's own. */
+  readonly priority?: Priority;
 }
 
 /** Marks what `api()` makes; the key under which its definition stands. */

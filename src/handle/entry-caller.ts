@@ -13,8 +13,8 @@ export function createEntryCaller(target: HandleTarget): EntryCaller {
   const start = (call: EdgeCall): CallStart => {
     let caller = callers.get(call.route);
     if (caller === undefined) callers.set(call.route, (caller = { service: "http", api: call.route }));
-    const { input, request, timeoutMs } = call;
-    return { input, caller, parent: undefined, request, timeoutMs, signal: undefined, outside: true };
+    const { input, request, timeoutMs, priority = "interactive" } = call;
+    return { input, caller, parent: undefined, request, timeoutMs, signal: undefined, outside: true, priority };
   };
   const routeOf = (api: string) => routes.get(api) ?? unreachable(`the edge has no api ${api}`);
   return {

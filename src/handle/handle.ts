@@ -77,5 +77,6 @@ function describeStart(
     timeoutMs: options?.timeoutMs,
     signal: options?.signal,
     outside: false,
+    priority: options?.priority ?? parent?.priority ?? "interactive",
   };
 }

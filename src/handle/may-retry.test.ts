@@ -42,7 +42,7 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
 
 const start: CallStart = {
   ...{ input: null, caller: { service: "local", api: "" }, parent: undefined, request: undefined },
-  ...{ timeoutMs: undefined, signal: undefined, outside: false },
+  ...{ timeoutMs: undefined, signal: undefined, outside: false, priority: "interactive" as const },
 };
 
 describe("mayRetry", () => {

@@ -23,7 +23,7 @@ function createRoute(isIdempotent: boolean): CallRoute {
 function openWith(route: CallRoute, input: unknown): CallScope {
   const caller = { service: "local", api: "" };
   const none = { parent: undefined, request: undefined, timeoutMs: undefined, signal: undefined };
-  return openScope(route, { input, caller, outside: false, ...none });
+  return openScope(route, { input, caller, outside: false, priority: "interactive", ...none });
 }
 
 /** Answers each call with its input as it is when the link gets it, and each stream with it as the one item. */

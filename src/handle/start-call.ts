@@ -1,4 +1,4 @@
-import type { Caller } from "../call/call.js";
+import type { Call, Caller, Priority } from "../call/call.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
@@ -23,6 +23,7 @@ export interface CallStart {
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly outside: boolean;
+  readonly priority: Priority;
 }
 
 /**
@@ -38,8 +39,9 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
   const deadline = parent === undefined ? now + asked : Math.min(now + asked, parent.deadline);
   if (parent?.isEnded) throw parent.reason ?? fail("cancelled", { reason: "its caller has already ended" });
   const request = start.request ?? parent?.call.request ?? new RequestContext();
-  const { input, caller, outside } = start;
-  const scope = new CallScope({ service, api, input, deadline, caller, request, outside }, parent, time, now);
+  const { input, caller, outside, priority } = start;
+  const call: Call = { service, api, input, deadline, caller, request, outside, priority };
+  const scope = new CallScope(call, parent, time, now);
   if (deadline <= now) scope.expire();
   if (start.signal !== undefined) followSignal(scope, start.signal);
   if (scope.reason === undefined) return scope;

@@ -1,4 +1,5 @@
 import type { FastifyReply } from "fastify";
+import type { Priority } from "../call/call.js";
 import { fail } from "../failure/fail.js";
 import type { EdgeCall, PendingReply, PendingStream } from "../handle/pending-call.js";
 import type { ApiRoute } from "./api-route.js";
@@ -24,7 +25,8 @@ export function handleRequest(edge: Edge, route: ApiRoute, reply: FastifyReply):
     const { headers } = request;
     const form = pickAnswer(route.output, headers.accept);
     const timeoutMs = readTimeout(headers["ekiben-timeout-ms"]);
-    readBody(edge, { route, request, receiver: new ApiRequest(edge, exchange, { route, form, timeoutMs }) });
+    const priority = readPriority(headers["ekiben-priority"]);
+    readBody(edge, { route, request, receiver: new ApiRequest(edge, exchange, { route, form, timeoutMs, priority }) });
   } catch (error) {
     writeFailure(edge, reply, error, route);
   }
@@ -35,6 +37,7 @@ interface Asked {
   readonly route: ApiRoute;
   readonly form: AnswerForm;
   readonly timeoutMs: number | undefined;
+  readonly priority: Priority | undefined;
 }
 
 /** A request from its input to its answer. */
@@ -51,12 +54,9 @@ class ApiRequest implements InputReceiver {
 
   receive(input: unknown): void {
     if (this.#exchange.isEnded) return;
-    const { route, timeoutMs } = this.#asked;
+    const { route, timeoutMs, priority } = this.#asked;
     const { context } = this.#exchange;
-    const call: EdgeCall =
-      timeoutMs === undefined
-        ? { input, route: route.path, request: context }
-        : { input, route: route.path, request: context, timeoutMs };
+    const call: EdgeCall = { input, route: route.path, request: context, timeoutMs, priority };
     try {
       if (route.kind === "stream") this.#stream(this.#edge.caller.open(route.name, call));
       else this.#answer(this.#edge.caller.call(route.name, call));
@@ -103,5 +103,14 @@ function readTimeout(value: string | string[] | undefined): number | undefined {
     header: "ekiben-timeout-ms",
     value: String(value),
     expected: "a whole number of milliseconds, at least 1",
+  });
+}
+
+function readPriority(value: string | string[] | undefined): Priority | undefined {
+  if (value === undefined || value === "interactive" || value === "background") return value;
+  throw fail("invalid_header", {
+    header: "ekiben-priority",
+    value: String(value),
+    expected: '"interactive" or "background"',
   });
 }

@@ -67,7 +67,7 @@ function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, s
     "x-ekiben-service": service,
     "x-ekiben-kind": kind,
     ...(idempotent === true && { "x-ekiben-idempotent": true }),
-    parameters: [timeoutParameter(settings)],
+    parameters: [timeoutParameter(settings), priorityParameter],
     ...(input.kind !== "none" && { requestBody: { required: true, content: describeBodies(route, schemas) } }),
     responses: { "200": { description: "The answer.", content: describeAnswers(route, schemas) }, ...failureRefs() },
   };
@@ -84,6 +84,14 @@ function timeoutParameter(settings: ApiSettings | undefined): object {
     schema: { type: "integer", minimum: 1 },
   };
 }
+
+const priorityParameter = {
+  name: "ekiben-priority",
+  in: "header",
+  required: false,
+  description: "Where calls wait, those in the background go after interactive ones that come within a second of them.",
+  schema: { type: "string", enum: ["interactive", "background"], default: "interactive" },
+};
 
 function describeBodies({ name, input, descriptor }: ApiRoute, schemas: Schemas): object {
   const schema = placeSchema(input.schema, `${name}Input`, schemas);

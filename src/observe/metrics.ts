@@ -1,5 +1,5 @@
 import type { CallStats } from "./call-stats.js";
-import { durationBounds, type Histogram } from "./histogram.js";
+import type { Histogram } from "./histogram.js";
 
 type Labels = Record<string, string>;
 interface Sample {
@@ -87,6 +87,17 @@ function describeMetrics(stats: CallStats) {
     histogram("ekiben_api_run_seconds", "Time calls ran, without the wait.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), values: lane.runTime })),
     ),
+    counter("ekiben_batches_total", "Batches that left, by why they left when they did.", () =>
+      [...stats.batches.values()].flatMap((batch) =>
+        [...batch.byReason].map(([reason, value]) => ({ labels: { ...laneLabels(batch), reason }, value })),
+      ),
+    ),
+    histogram("ekiben_batch_rows", "Rows of a batch.", () =>
+      [...stats.batches.values()].map((batch) => ({ labels: laneLabels(batch), values: batch.rows })),
+    ),
+    histogram("ekiben_batch_calls", "Calls that a batch joined.", () =>
+      [...stats.batches.values()].map((batch) => ({ labels: laneLabels(batch), values: batch.calls })),
+    ),
   ];
 }
 
@@ -114,7 +125,7 @@ function bucketSamples(name: string, labels: Labels, values: Histogram): Sample[
     total += count;
     return {
       metricName: `${name}_bucket`,
-      labels: { ...labels, le: String(durationBounds[i] ?? "+Inf") },
+      labels: { ...labels, le: String(values.bounds[i] ?? "+Inf") },
       value: total,
     };
   });

@@ -63,12 +63,26 @@ export interface TaskStoreOptions {
   readonly retentionMs?: number;
 }
 
+/** How calls of an api that batches are joined. */
+export interface BatchFileOptions {
+  /** Most rows of a batch, never exceeded; a call with more is run in pieces. Default 64. */
+  readonly maxRows?: number;
+  /** Milliseconds in which the first call of a batch should be answered: bounds its wait and its size. Default `"none"`. */
+  readonly targetLatencyMs?: number | "none";
+  /** Milliseconds the first call of a batch waits for others. Default `"auto"`: as long as pays, by what batches were seen to cost. */
+  readonly windowMs?: number | "auto";
+  /** Batches that run at once in one replica. Default 1. */
+  readonly maxConcurrent?: number;
+}
+
 /** Bounds of apis, as an app file gives them: for one api, for a service, or for the whole app. */
 export interface ApiFileOptions {
   readonly timeoutMs?: number;
   readonly maxConcurrent?: number;
   readonly maxQueued?: number;
   readonly idempotent?: boolean;
+  /** Heeded by apis whose contract says `batch`. */
+  readonly batch?: BatchFileOptions;
 }
 
 /** Options of services, as an app file gives them: for one service or for all. */

@@ -53,11 +53,12 @@ describe("the option table", () => {
       maxConcurrent: 1,
       maxQueued: 0,
       idempotent: true,
+      batch: { maxRows: 8, targetLatencyMs: 50, windowMs: 2, maxConcurrent: 2 },
       services: { Model: { apis: { run: { timeoutMs: 2 } } } },
     };
     const declared = {
       entry: "Model",
-      services: [{ name: "Model", options: {}, apis: [{ name: "run", options: {} }] }],
+      services: [{ name: "Model", options: {}, apis: [{ name: "run", options: { batch: {} } }] }],
     };
     const { faults, report } = resolveOptions(declared, { flags: {}, env: {}, appFile: { path: "f.ts", value: file } });
     assert.deepEqual(faults, []);

@@ -10,6 +10,7 @@ import {
   integer,
   milliseconds,
   origins,
+  orWord,
   replicaRange,
   size,
   storeUrl,
@@ -230,12 +231,31 @@ export const apiOptions = createTable("api", {
   }),
 });
 
+/** Options of an api whose contract says `batch`. */
+export const batchOptions = createTable("api", {
+  "batch.maxRows": row(integer({ min: 1 }), {
+    default: 64,
+    text: "Most rows that calls are joined into, of an api that batches; never exceeded.",
+  }),
+  "batch.targetLatencyMs": row(orWord("none", milliseconds(1)), {
+    default: "none",
+    text: "A batch is kept so small, and leaves so early, that its first call is answered in this time.",
+  }),
+  "batch.windowMs": row(orWord("auto", milliseconds(0)), {
+    default: "auto",
+    text: "How long the first call of a batch waits for others: auto, as long as pays; else always this long, until maxRows are there.",
+  }),
+  "batch.maxConcurrent": row(integer({ min: 1 }), {
+    default: 1,
+    text: "Batches of an api that run at once in one replica; more rows gather meanwhile.",
+  }),
+});
+
 /** Every option, once, by name. */
 export const options: ReadonlyMap<string, Option<any>> = new Map(
-  [...Object.values(appOptions), ...Object.values(serviceOptions), ...Object.values(apiOptions)].map((option) => [
-    option.name,
-    option,
-  ]),
+  [appOptions, serviceOptions, apiOptions, batchOptions]
+    .flatMap((table): Option<any>[] => Object.values(table))
+    .map((option) => [option.name, option]),
 );
 
 /** Names that hold options as fields: `http: { maxBodyBytes }`. */

@@ -1,11 +1,18 @@
 import type { GraphFault } from "../failure/failures.js";
 import { type Option, type SourceKind, sourceKinds } from "./option.js";
 import { type Candidate, type DeclaredOptions, OptionReader } from "./option-reader.js";
-import { apiOptions, appOptions, serviceOptions, type ValueOf } from "./options.js";
+import { apiOptions, appOptions, batchOptions, serviceOptions, type ValueOf } from "./options.js";
 import { type LoadedAppFile, readAppFile } from "./read-app-file.js";
 import { readDeclared } from "./read-declared.js";
 import { readEnvironment, readFlags } from "./read-text.js";
-import type { ApiSettings, AppSettings, ServerSettings, ServiceSettings, TaskSettings } from "./settings.js";
+import type {
+  ApiSettings,
+  AppSettings,
+  BatchSettings,
+  ServerSettings,
+  ServiceSettings,
+  TaskSettings,
+} from "./settings.js";
 
 /** Where options come from besides what authors declared. */
 export interface OptionSources {
@@ -55,10 +62,11 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
   const app = decision.decideAll(appOptions, {});
   const services = declared.services.map(({ name, apis }): [string, ServiceSettings] => {
     const values = decision.decideAll(serviceOptions, { service: name });
-    const decided = apis.map((api): [string, ApiSettings] => [
-      api.name,
-      decision.decideAll(apiOptions, { service: name, api: api.name }),
-    ]);
+    const decided = apis.map(({ name: api, options }): [string, ApiSettings] => {
+      const at = { service: name, api };
+      const bounds = decision.decideAll(apiOptions, at);
+      return [api, isBatched(options) ? { ...bounds, batch: toBatch(decision.decideAll(batchOptions, at)) } : bounds];
+    });
     return [name, toService(values, new Map(decided))];
   });
   return {
@@ -104,6 +112,18 @@ class Decision {
 
 const rankOf = ({ source }: Candidate): number => sourceKinds.indexOf(source);
 const widthOf = ({ service, api }: Candidate): number => (service === "" ? 2 : api === "" ? 1 : 0);
+
+const isBatched = (contract: Readonly<Record<string, unknown>>): boolean => contract["batch"] !== undefined;
+
+function toBatch(values: Values<typeof batchOptions>): BatchSettings {
+  const { "batch.targetLatencyMs": target, "batch.windowMs": window } = values;
+  return {
+    maxRows: values["batch.maxRows"],
+    targetLatencyMs: target === "none" ? Number.POSITIVE_INFINITY : target,
+    windowMs: window === "auto" ? undefined : window,
+    maxConcurrent: values["batch.maxConcurrent"],
+  };
+}
 
 function toServer(values: Values<typeof appOptions>): ServerSettings {
   const { host, port, drainTimeoutMs, checks, logLevel } = values;

@@ -99,4 +99,18 @@ export interface ApiSettings {
   /** Calls waiting for a place; one more is refused. */
   readonly maxQueued: number;
   readonly idempotent: boolean;
+  /** Absent for an api whose contract says nothing of batches. */
+  readonly batch?: BatchSettings;
+}
+
+/** How the rows of several calls are run as one. */
+export interface BatchSettings {
+  /** Never exceeded. */
+  readonly maxRows: number;
+  /** `Infinity` for none. */
+  readonly targetLatencyMs: number;
+  /** `undefined`: as long as pays. */
+  readonly windowMs: number | undefined;
+  /** Batches that run at once. */
+  readonly maxConcurrent: number;
 }

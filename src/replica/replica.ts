@@ -12,6 +12,8 @@ import { ServingError } from "../failure/serving-error.js";
 import { messageWithCauses } from "../failure/to-serving-error.js";
 import type { CallStats, LaneStats } from "../observe/call-stats.js";
 import type { ApiSettings, ServiceSettings } from "../options/settings.js";
+import { runBatch } from "./batch-run.js";
+import { Batcher } from "./batcher.js";
 import { Lane } from "./lane.js";
 
 // One running instance of a service.
@@ -45,6 +47,8 @@ export interface ReplicaApi {
   readonly target: ApiTarget;
   readonly lane: Lane;
   readonly stats: LaneStats;
+  /** Where calls wait in place of the lane, for an api that batches. */
+  readonly batcher: Batcher | undefined;
 }
 
 export class Replica {
@@ -152,7 +156,25 @@ export class Replica {
     if (definition === undefined) throw new TypeError(`field ${api.name} is not an api in this instance`);
     const laneStats = stats.lane(descriptor.name, api.name);
     const bounds = settings.apis.get(api.name) as ApiSettings;
-    return { target: createTarget(definition), lane: new Lane(bounds, laneStats), stats: laneStats };
+    const target = createTarget(definition);
+    const batcher = this.#createBatcher(api.name, target, bounds);
+    return { target, lane: new Lane(bounds, laneStats), stats: laneStats, batcher };
+  }
+
+  #createBatcher(api: string, target: ApiTarget, { batch, maxQueued, idempotent }: ApiSettings): Batcher | undefined {
+    if (target.rows === undefined || batch === undefined) return undefined;
+    const { descriptor, stats, time } = this.parts;
+    const figures = stats.batch(descriptor.name, api);
+    const shared = { target, layout: target.rows, idempotent, time };
+    return new Batcher({
+      settings: batch,
+      maxQueued,
+      clock: time.clock,
+      run: (joined, ended) => {
+        figures.record(joined.rows, joined.pieces.length, joined.reason);
+        runBatch(shared, joined, ended);
+      },
+    });
   }
 
   async #runHook(hook: string, run: () => Promise<void>): Promise<void> {

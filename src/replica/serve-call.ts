@@ -1,19 +1,13 @@
-import { randomBytes } from "node:crypto";
 import type { CallScope } from "../call/call-scope.js";
 import { invoke, invokeStream, isPromiseLike } from "../call/invoke.js";
 import { fail } from "../failure/fail.js";
-import type { ServingError } from "../failure/serving-error.js";
-import { toServingError } from "../failure/to-serving-error.js";
+import { describeFailure } from "./describe-failure.js";
 import type { Replica, ReplicaApi } from "./replica.js";
-
-/** Takes the answer of a served call to whoever asked: a link in this process, or a channel. */
-export interface Replier {
-  replyOutput(scope: CallScope, output: unknown): void;
-  replyFailure(scope: CallScope, error: ServingError): void;
-}
+import type { Replier } from "./replier.js";
+import { serveRows } from "./serve-rows.js";
 
 /**
- * Answers one unary call: finds the api, enters its lane, runs it. Ends the scope; never throws.
+ * Answers one unary call: finds the api, enters its lane or waits for its batch, runs it. Ends the scope; never throws.
  *
  * @param input   The call's input, shared with nobody.
  * @param replier Gets the output or the failure, once.
@@ -26,7 +20,11 @@ export function serveCall(replica: Replica, scope: CallScope, input: unknown, re
     api = findApi(replica, scope);
   } catch (error) {
     endCall(replica, scope);
-    replier.replyFailure(scope, describeFailure(error, replica, scope));
+    replier.replyFailure(scope, describeFailure(error, scope));
+    return;
+  }
+  if (api.batcher !== undefined) {
+    serveRows({ replica, scope, input, replier, api, batcher: api.batcher });
     return;
   }
   if (api.lane.tryEnter()) {
@@ -38,7 +36,7 @@ export function serveCall(replica: Replica, scope: CallScope, input: unknown, re
     () => runCall({ replica, scope, input, replier, api, startedAt: scope.time.clock.now() }),
     (error) => {
       endCall(replica, scope);
-      replier.replyFailure(scope, describeFailure(error, replica, scope));
+      replier.replyFailure(scope, describeFailure(error, scope));
     },
   );
 }
@@ -79,7 +77,7 @@ function finishCall({ replica, scope, api, startedAt, replier }: RunningCall, ou
 }
 
 function failCall({ replica, scope, api, startedAt, replier }: RunningCall, thrown: unknown): void {
-  const error = describeFailure(thrown, replica, scope);
+  const error = describeFailure(thrown, scope);
   leaveLane(api, scope, startedAt);
   endCall(replica, scope);
   replier.replyFailure(scope, error);
@@ -102,7 +100,7 @@ export async function* serveStream(
     startedAt = scope.time.clock.now();
     yield* invokeStream(api.target, input, scope, replica.parts.checksInside || scope.call.outside);
   } catch (error) {
-    throw describeFailure(error, replica, scope);
+    throw describeFailure(error, scope);
   } finally {
     if (api !== undefined && startedAt >= 0) leaveLane(api, scope, startedAt);
     endCall(replica, scope);
@@ -136,34 +134,4 @@ function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
 function endCall(replica: Replica, scope: CallScope): void {
   scope.close();
   replica.endCall();
-}
-
-/**
- * What does not travel with a failure is logged here: the stack of an error nobody foresaw, under an id that does travel,
- * and the cause of one that an author raised.
- */
-function describeFailure(thrown: unknown, replica: Replica, scope: CallScope): ServingError {
-  const { service, api } = scope.call;
-  const error = toServingError(thrown, service, api);
-  if (scope.reason !== undefined) return error;
-  if (error.incident !== undefined) {
-    const { incident, service: thrower } = error;
-    const fields = { err: error, service, api, requestId: scope.requestId, incident };
-    replica.parts.log.error(fields, `${service}.${api} failed with what ${thrower}.${error.api} threw`);
-    return error;
-  }
-  if (error.id !== "unhandled_error") {
-    if (error.cause !== undefined) {
-      const fields = { err: error.cause, service, api, requestId: scope.requestId, failure: error.id };
-      replica.parts.log.warn(fields, `${service}.${api} failed: ${error.message}`);
-    }
-    return error;
-  }
-  const incident = randomBytes(6).toString("hex");
-  Object.assign(error, { incident });
-  replica.parts.log.error(
-    { err: error.cause, service, api, requestId: scope.requestId, incident },
-    `${service}.${api} threw: ${error.message}`,
-  );
-  return error;
 }

@@ -12,7 +12,8 @@ import { createHello, readHello } from "../transport/hello.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
 import { ItemPump } from "./item-pump.js";
 import type { Replica } from "./replica.js";
-import { type Replier, serveCall, serveStream } from "./serve-call.js";
+import type { Replier } from "./replier.js";
+import { serveCall, serveStream } from "./serve-call.js";
 
 // The replica's side of a channel from one caller.
 //
@@ -160,6 +161,7 @@ export class ChannelServer implements ChannelReader, Replier {
       request: RequestContext.fromWire(head.slice(caller + 1, context)),
       input: decodeValue(head.slice(context + 1), tails, (flags & frameFlags.marked) !== 0),
       outside: true,
+      priority: (flags & frameFlags.background) === 0 ? "interactive" : "background",
     };
   }
 

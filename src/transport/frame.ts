@@ -29,6 +29,8 @@ export const frameFlags = {
   marked: 1,
   /** The call asks for a stream. */
   stream: 2,
+  /** The call waits behind interactive ones. */
+  background: 4,
 } as const;
 
 /** One unit on a channel. */

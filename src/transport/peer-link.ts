@@ -199,8 +199,11 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     }
     const id = this.#nextId();
     scope.slot = id;
-    const flags = (value.isMarked ? frameFlags.marked : 0) | (stream === undefined ? 0 : frameFlags.stream);
-    const { api, deadline, caller, request } = scope.call;
+    const { api, deadline, caller, request, priority } = scope.call;
+    const flags =
+      (value.isMarked ? frameFlags.marked : 0) |
+      (stream === undefined ? 0 : frameFlags.stream) |
+      (priority === "background" ? frameFlags.background : 0);
     const head = `${api}\n${deadline}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
     let isSent: boolean;
     try {

@@ -28,7 +28,7 @@ export function openCall(api: string, input: unknown = null, wish: CallWish = {}
   const { service = "Wire", deadline = Number.POSITIVE_INFINITY, time = stillTime } = wish;
   const request = wish.request ?? new RequestContext();
   const caller = { service: "Caller", api: "ask" };
-  const call = { service, api, input, deadline, caller, request, outside: false };
+  const call = { service, api, input, deadline, caller, request, outside: false, priority: "interactive" as const };
   const scope = new CallScope(call, undefined, time, time.clock.now());
   const { promise, resolve, reject } = createDeferred<unknown>();
   let answers = 0;

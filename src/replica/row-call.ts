@@ -1,0 +1,131 @@
+import type { CallScope } from "../call/call-scope.js";
+import { failRow, type RowLayout } from "../call/row-layout.js";
+import type { CallQueue, QueuePlace } from "./call-queue.js";
+
+// One call of an api that batches, from its check to its answer.
+//
+// W1  Its rows go in pieces of at most `maxRows`, in order; most calls are one piece.
+// W2  It is answered once: when its last piece is done, or when it has failed and no piece of it runs any more.
+// W3  When it fails, by a row, a batch or a cancellation, the pieces that still wait are taken back at once.
+
+/** Rows of one call that stay together. */
+export interface Piece {
+  readonly call: RowCall;
+  readonly index: number;
+  readonly input: unknown;
+  readonly rows: number;
+  /** Where it waits; absent before and after. */
+  waiting: { readonly queue: CallQueue<Piece>; readonly place: QueuePlace<Piece> } | undefined;
+}
+
+/** Who is told what becomes of a call. */
+export interface RowCallSink {
+  /** The first of its rows has left in a batch. */
+  begun(): void;
+  done(output: unknown): void;
+  /** @param error What was thrown, or a failure that was described already. */
+  failed(error: unknown): void;
+}
+
+/** What a call of an api that batches is made of. */
+export interface RowCallParts {
+  readonly scope: CallScope;
+  /** Checked, with at least one row. */
+  readonly input: unknown;
+  readonly rows: number;
+  readonly layout: RowLayout;
+  readonly maxRows: number;
+  readonly sink: RowCallSink;
+}
+
+export class RowCall {
+  readonly scope: CallScope;
+  readonly pieces: readonly Piece[];
+  /** When it came. */
+  readonly cameAt: number;
+  /** Takes back the pieces that wait; set by the batcher that has them. */
+  withdraw: (() => void) | undefined;
+  readonly #parts: RowCallParts;
+  readonly #outputs: unknown[] = [];
+  #running = 0;
+  #done = 0;
+  #hasBegun = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(parts: RowCallParts) {
+    this.#parts = parts;
+    this.scope = parts.scope;
+    this.cameAt = parts.scope.time.clock.now();
+    this.pieces = this.#cut();
+  }
+
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  /** One of its pieces has left in a batch. */
+  pieceLeft(): void {
+    this.#running++;
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#parts.sink.begun();
+  }
+
+  /** The batch with the piece is done. @param output As many rows as the piece has. */
+  pieceDone({ index }: Piece, output: unknown): void {
+    this.#running--;
+    const { layout, rows, maxRows } = this.#parts;
+    const failure = layout.findFailure(output);
+    if (failure !== undefined) {
+      this.fail(failRow(failure, index * maxRows, rows));
+      return;
+    }
+    this.#outputs[index] = output;
+    this.#done++;
+    this.#settle();
+  }
+
+  /** The batch with the piece has failed. */
+  pieceFailed(error: unknown): void {
+    this.#running--;
+    this.fail(error);
+  }
+
+  /** Nothing more will come of it (W3). */
+  fail(error: unknown): void {
+    if (this.#failure === undefined) {
+      this.#failure = { error };
+      this.withdraw?.();
+    }
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#running > 0) return;
+    const { sink, layout } = this.#parts;
+    if (this.#failure !== undefined) {
+      sink.failed(this.#failure.error);
+      return;
+    }
+    if (this.#done < this.pieces.length) return;
+    let output: unknown;
+    try {
+      output = layout.joinOutputs(this.#outputs);
+    } catch (error) {
+      sink.failed(error);
+      return;
+    }
+    sink.done(output);
+  }
+
+  #cut(): Piece[] {
+    const { input, rows, layout, maxRows } = this.#parts;
+    if (rows <= maxRows) return [{ call: this, index: 0, input, rows, waiting: undefined }];
+    return Array.from({ length: Math.ceil(rows / maxRows) }, (_, index) => {
+      const start = index * maxRows;
+      const end = Math.min(rows, start + maxRows);
+      const piece = layout.sliceInput(input, start, end);
+      return { call: this, index, input: piece, rows: end - start, waiting: undefined };
+    });
+  }
+}
