@@ -50,6 +50,11 @@ export class BatchCost {
     return this.isKnown ? this.#meanMs - this.rowMs * this.#meanRows : 0;
   }
 
+  /** The most that `fixedMs` may turn out to be: while all batches had one size, all of their time. */
+  get mostFixedMs(): number {
+    return this.isKnown && this.#rowMs === undefined ? this.#meanMs : this.fixedMs;
+  }
+
   /** What a batch of so many rows is expected to take; 0 while that is not known. */
   expect(rows: number): number {
     return this.isKnown ? this.fixedMs + this.rowMs * rows : 0;

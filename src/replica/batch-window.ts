@@ -42,11 +42,11 @@ interface Wait {
 /**
  * Decides when a batch leaves, and how many rows it has. Pure: it is told what happens, and when.
  *
- * Calls come in company: those of a crowd of callers that were answered together call again together. So it learns how
- * many rows come after a batch could first leave, and how long it takes until they are there. To wait for `more` rows for
- * `ms` saves the fixed cost of a batch for each of them and delays them all, so it pays while
- * `more * fixedMs > (rows + more) * ms`. Where nobody comes, or batches cost nothing but their rows, it never does, and
- * everything leaves at once.
+ * Calls come in company: those of a crowd of callers that were answered together call again together. So it learns what
+ * share of the rows of the last batch comes again after the next could first leave, and how long it takes until they are
+ * there. To wait for `more` rows for `ms` saves the fixed cost of a batch for each of them and delays them all, so it
+ * pays while `more * fixedMs > (rows + more) * ms`. Where nobody comes, or batches cost nothing but their rows, it never
+ * does, and everything leaves at once.
  *
  * What comes while a batch runs is not seen in time, since a model may block the event loop. So company is learnt from
  * waits alone, and now and then a batch waits only to see.
@@ -54,7 +54,7 @@ interface Wait {
 export class BatchWindow {
   readonly cost = new BatchCost();
   readonly #settings: BatchSettings;
-  /** Rows that come after the first chance to leave, and the milliseconds until the last of them is there. */
+  /** Rows that come after the first chance to leave, for each row of the last batch, and the milliseconds until they are there. */
   #company = 0;
   #companyMs = 0;
   #probeGap = leastProbeGap;
@@ -64,6 +64,7 @@ export class BatchWindow {
   #seenRows = 0;
   #seenAt = 0;
   #endedAt = Number.NEGATIVE_INFINITY;
+  #lastRows = 0;
 
   constructor(settings: BatchSettings) {
     this.#settings = settings;
@@ -99,8 +100,8 @@ export class BatchWindow {
     if (wait === undefined || wait.until <= wait.at) return;
     const more = this.#seenRows - wait.rows;
     const isProbe = wait.wanted === Number.POSITIVE_INFINITY;
-    const weight = isProbe && more > this.#company ? 1 : newest;
-    this.#company += weight * (more - this.#company);
+    const weight = isProbe && more > this.#more ? 1 : newest;
+    if (this.#lastRows > 0) this.#company += weight * (more / this.#lastRows - this.#company);
     if (more > 0) this.#companyMs += weight * (this.#seenAt - wait.at - this.#companyMs);
     if (isProbe) this.#probeGap = this.#pays(wait.rows) ? leastProbeGap : Math.min(mostProbeGap, 2 * this.#probeGap);
   }
@@ -109,6 +110,7 @@ export class BatchWindow {
   ended(now: number, rows: number, ms: number): void {
     this.cost.observe(rows, ms);
     this.#endedAt = now;
+    this.#lastRows = rows;
   }
 
   /**
@@ -133,20 +135,25 @@ export class BatchWindow {
   }
 
   #planWait(at: number, rows: number): Wait {
-    const longest = this.cost.fixedMs * longestShare;
+    const longest = this.cost.mostFixedMs * longestShare;
     const none = { at, rows, wanted: 0, until: at };
     if (longest < leastWaitMs) return none;
     const pays = this.#pays(rows);
     const isProbe = --this.#untilProbe <= 0;
     if (isProbe) this.#untilProbe = this.#probeGap;
     if (!pays && !isProbe) return none;
-    const wanted = isProbe ? Number.POSITIVE_INFINITY : Math.round(this.#company);
+    const wanted = isProbe ? Number.POSITIVE_INFINITY : this.#more;
     const patience = pays ? 2 * this.#companyMs + leastWaitMs : Math.max(leastWaitMs, longest / 2);
     return { at, rows, wanted, until: at + Math.min(longest, patience) };
   }
 
+  /** Rows expected to come after the first chance. */
+  get #more(): number {
+    return Math.round(this.#company * this.#lastRows);
+  }
+
   #pays(rows: number): boolean {
-    const more = Math.round(this.#company);
+    const more = this.#more;
     return more >= 1 && more * this.cost.fixedMs > (rows + more) * this.#companyMs;
   }
 }
