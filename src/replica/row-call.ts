@@ -1,5 +1,6 @@
 import type { CallScope } from "../call/call-scope.js";
 import { failRow, type RowLayout } from "../call/row-layout.js";
+import type { ServingError } from "../failure/serving-error.js";
 import type { CallQueue, QueuePlace } from "./call-queue.js";
 
 // One call of an api that batches, from its check to its answer.
@@ -23,8 +24,8 @@ export interface RowCallSink {
   /** The first of its rows has left in a batch. */
   begun(): void;
   done(output: unknown): void;
-  /** @param error What was thrown, or a failure that was described already. */
-  failed(error: unknown): void;
+  /** @param isDescribed It failed together with others, as the failure that is given; else with what was thrown. */
+  failed(error: unknown, isDescribed: boolean): void;
 }
 
 /** What a call of an api that batches is made of. */
@@ -50,7 +51,7 @@ export class RowCall {
   #running = 0;
   #done = 0;
   #hasBegun = false;
-  #failure: { readonly error: unknown } | undefined;
+  #failure: { readonly error: unknown; readonly isDescribed: boolean } | undefined;
 
   constructor(parts: RowCallParts) {
     this.#parts = parts;
@@ -85,16 +86,16 @@ export class RowCall {
     this.#settle();
   }
 
-  /** The batch with the piece has failed. */
-  pieceFailed(error: unknown): void {
+  /** The batch with the piece has failed, and so has every other call in it. */
+  pieceFailed(error: ServingError): void {
     this.#running--;
-    this.fail(error);
+    this.fail(error, true);
   }
 
   /** Nothing more will come of it (W3). */
-  fail(error: unknown): void {
+  fail(error: unknown, isDescribed = false): void {
     if (this.#failure === undefined) {
-      this.#failure = { error };
+      this.#failure = { error, isDescribed };
       this.withdraw?.();
     }
     this.#settle();
@@ -104,7 +105,7 @@ export class RowCall {
     if (this.#running > 0) return;
     const { sink, layout } = this.#parts;
     if (this.#failure !== undefined) {
-      sink.failed(this.#failure.error);
+      sink.failed(this.#failure.error, this.#failure.isDescribed);
       return;
     }
     if (this.#done < this.pieces.length) return;
@@ -112,7 +113,7 @@ export class RowCall {
     try {
       output = layout.joinOutputs(this.#outputs);
     } catch (error) {
-      sink.failed(error);
+      sink.failed(error, false);
       return;
     }
     sink.done(output);

@@ -1,5 +1,6 @@
 import type { CallScope } from "../call/call-scope.js";
 import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
 import type { Batcher } from "./batcher.js";
 import { describeFailure } from "./describe-failure.js";
 import type { Replica, ReplicaApi } from "./replica.js";
@@ -46,12 +47,12 @@ class RowServer implements RowCallSink {
       this.#refuseIfFull();
       const checked = api.target.checkInput(input);
       if (checked instanceof Promise) {
-        checked.then((settled) => this.#enqueueOrFail(settled)).catch((error: unknown) => this.failed(error));
+        checked.then((settled) => this.#enqueueOrFail(settled)).catch((error: unknown) => this.failed(error, false));
         return;
       }
       this.#enqueue(checked);
     } catch (error) {
-      this.failed(error);
+      this.failed(error, false);
     }
   }
 
@@ -79,16 +80,16 @@ class RowServer implements RowCallSink {
       }
       checked.then(
         (settled) => this.#reply(settled),
-        (error: unknown) => this.failed(error),
+        (error: unknown) => this.failed(error, false),
       );
     } catch (error) {
-      this.failed(error);
+      this.failed(error, false);
     }
   }
 
-  failed(thrown: unknown): void {
+  failed(thrown: unknown, isDescribed: boolean): void {
     const { replica, scope, replier } = this.#served;
-    const error = describeFailure(thrown, scope);
+    const error = isDescribed ? (thrown as ServingError) : describeFailure(thrown, scope);
     this.#end();
     replica.endCall();
     replier.replyFailure(scope, error);

@@ -1,4 +1,5 @@
 import { createDeferred } from "../../src/base/deferred.js";
+import type { Priority } from "../../src/call/call.js";
 import { CallScope, type CallTime, createCallTime } from "../../src/call/call-scope.js";
 import { RequestContext } from "../../src/call/request-context.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
@@ -12,6 +13,7 @@ export interface CallWish {
   readonly deadline?: number;
   readonly time?: CallTime;
   readonly request?: RequestContext;
+  readonly priority?: Priority;
 }
 
 /** A call as a handle makes it, before it is given to a link. */
@@ -25,10 +27,10 @@ export interface OpenCall {
 
 /** Opens the scope of a call; whoever waits for the answer closes it, as a handle does. */
 export function openCall(api: string, input: unknown = null, wish: CallWish = {}): OpenCall {
-  const { service = "Wire", deadline = Number.POSITIVE_INFINITY, time = stillTime } = wish;
+  const { service = "Wire", deadline = Number.POSITIVE_INFINITY, time = stillTime, priority = "interactive" } = wish;
   const request = wish.request ?? new RequestContext();
   const caller = { service: "Caller", api: "ask" };
-  const call = { service, api, input, deadline, caller, request, outside: false, priority: "interactive" as const };
+  const call = { service, api, input, deadline, caller, request, outside: false, priority };
   const scope = new CallScope(call, undefined, time, time.clock.now());
   const { promise, resolve, reject } = createDeferred<unknown>();
   let answers = 0;
