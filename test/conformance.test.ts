@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after, before, describe } from "node:test";
 import type { AppFile } from "ekiben";
 import { type ComposedApp, compose } from "ekiben/testing";
+import { testBatches } from "./conformance/batch-tests.js";
 import { testCancels } from "./conformance/cancel-tests.js";
 import { testChecks } from "./conformance/check-tests.js";
 import { testContext } from "./conformance/context-tests.js";
@@ -62,6 +63,7 @@ for (const { name, placement, options } of apps) {
     testDeadlines(suite);
     testCancels(suite);
     testLanes(suite);
+    testBatches(suite);
     testContext(suite);
     testGraph(suite);
     testReplicas(suite);

@@ -39,6 +39,8 @@ type Rows<V> = V extends Tensor
   : V extends readonly unknown[]
     ? RowsOrFailures<V>
     : { [K in keyof V]: V[K] extends readonly unknown[] ? RowsOrFailures<V[K]> : V[K] };
+/** An inferred type may have more fields than it must; here that is a slip. */
+type NothingElse<B> = { readonly [K in Exclude<keyof B, keyof BatchOptions>]: never };
 type RowsOrFailures<V extends readonly unknown[]> = readonly (V[number] | ServingError)[];
 
 type ApiOf<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [never]
@@ -58,7 +60,7 @@ export function api<
   Y extends Shape = never,
   B extends BatchOptions | undefined = undefined,
 >(
-  contract: ContractOptions & { readonly input?: I; readonly batch?: B } & Result<O, Y>,
+  contract: ContractOptions & { readonly input?: I; readonly batch?: B & NothingElse<B> } & Result<O, Y>,
   run: Run<I, O, Y, B>,
 ): ApiOf<I, O, Y>;
 export function api(contract: Contract, run: (input: never) => unknown): unknown {

@@ -70,7 +70,7 @@ function createServiceDocument(
 }
 
 function createApiDocument(api: ApiDescriptor, lane: ApiSettings | undefined, isPublic: boolean): ApiDocument {
-  const { input, output, yields, summary, timeoutMs, maxConcurrent, maxQueued, idempotent } = api.contract;
+  const { input, output, yields, summary, timeoutMs, maxConcurrent, maxQueued, idempotent, batch } = api.contract;
   return {
     name: api.name,
     kind: api.kind,
@@ -78,7 +78,7 @@ function createApiDocument(api: ApiDescriptor, lane: ApiSettings | undefined, is
     ...(summary !== undefined && { summary }),
     input: shapeJsonSchema(input, "input"),
     output: shapeJsonSchema(output ?? yields, "output"),
-    options: toPlain(lane ?? { timeoutMs, maxConcurrent, maxQueued, idempotent }) as Record<string, unknown>,
+    options: toPlain(lane ?? { timeoutMs, maxConcurrent, maxQueued, idempotent, batch }) as Record<string, unknown>,
   };
 }
 

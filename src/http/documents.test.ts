@@ -25,6 +25,7 @@ const tree: z.ZodType<Tree> = z.object({
 
 class Everything extends Service({ version: "1.2.3", description: "All kinds of apis." }) {
   text = api({ input: z.string(), output: z.string(), summary: "Gives back its text.", examples: ["hello"] }, (x) => x);
+  rows = api({ input: z.array(z.string()), output: z.array(z.string()), batch: { maxRows: 8 } }, (x) => x);
   nothing = api({ output: z.object({ n: z.number() }) }, () => ({ n: 1 }));
   fields = api(
     { input: { image: file({ contentType: "image/png" }), note: z.string().optional() }, output: z.any() },
@@ -93,6 +94,11 @@ describe("createOpenApi", () => {
     assert.ok("application/x-npy" in at("/matrix").responses["200"].content);
     assert.equal(at("/items")["x-ekiben-kind"], "stream");
     assert.ok("text/event-stream" in at("/items").responses["200"].content);
+    assert.deepEqual(at("/rows")["x-ekiben-batch"], { maxRows: 8 });
+    assert.deepEqual(
+      at("/rows").parameters.map((parameter: { name: string }) => parameter.name),
+      ["ekiben-timeout-ms", "ekiben-priority"],
+    );
     assert.equal(at("/trees/grow").operationId, "tree");
     assert.equal(document.info.version, "1.2.3");
   });
@@ -116,6 +122,7 @@ describe("createSchemaDocument", () => {
     assert.equal(byName.get("text").input.root_input, true);
     assert.equal(byName.get("fields").input.root_input, undefined);
     assert.deepEqual(byName.get("fields").files, ["image"]);
+    assert.deepEqual([byName.get("rows").batchable, byName.get("text").batchable], [true, false]);
     assert.deepEqual(byName.get("nothing").input, { type: "object", properties: {} });
   });
 

@@ -32,6 +32,7 @@ const possibleFailures = [
   "body_too_large",
   "unsupported_media_type",
   "lane_full",
+  "batch_size_changed",
   "unhandled_error",
   "invalid_output",
   "not_json",
@@ -59,7 +60,7 @@ export function createOpenApi({ graph, routes, apis, version, description }: Ope
 
 function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, schemas: Schemas): object {
   const { name, kind, service, input, descriptor } = route;
-  const { summary, idempotent } = descriptor.contract;
+  const { summary, idempotent, batch } = descriptor.contract;
   return {
     operationId: name,
     tags: [service],
@@ -67,6 +68,7 @@ function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, s
     "x-ekiben-service": service,
     "x-ekiben-kind": kind,
     ...(idempotent === true && { "x-ekiben-idempotent": true }),
+    ...(batch !== undefined && { "x-ekiben-batch": { maxRows: settings?.batch?.maxRows ?? batch.maxRows } }),
     parameters: [timeoutParameter(settings), priorityParameter],
     ...(input.kind !== "none" && { requestBody: { required: true, content: describeBodies(route, schemas) } }),
     responses: { "200": { description: "The answer.", content: describeAnswers(route, schemas) }, ...failureRefs() },

@@ -19,7 +19,7 @@ export function createSchemaDocument({ graph, routes, version, description }: Op
 }
 
 function describeRoute({ name, path, kind, input, output, descriptor }: ApiRoute): object {
-  const { summary } = descriptor.contract;
+  const { summary, batch } = descriptor.contract;
   const hasNamedFields = input.kind === "fields" || input.kind === "none";
   const streamed = kind === "stream" ? { is_stream: true, media_type: output.offers[0] } : undefined;
   return {
@@ -30,7 +30,7 @@ function describeRoute({ name, path, kind, input, output, descriptor }: ApiRoute
     input: { ...describeInputSchema(input), ...(hasNamedFields ? undefined : { root_input: true }) },
     output: { ...output.schema, ...streamed },
     files: [...input.fields].flatMap(([field, form]) => (form.kind === "file" ? [field] : [])),
-    batchable: false,
+    batchable: batch !== undefined,
     is_task: false,
   };
 }

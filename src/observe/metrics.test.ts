@@ -26,6 +26,9 @@ describe("createMetrics", () => {
     lane.queued = 4;
     lane.queueTime.observe(20);
     lane.runTime.observe(400);
+    const batches = stats.batch("Model", "predict");
+    batches.record(8, 8, "full");
+    batches.record(3, 2, "idle");
     const { body, contentType } = await formatMetrics([await createMetrics(stats).readJson()]);
     assert.match(contentType, /^text\/plain; version=0\.0\.4/);
     const on = { caller: "Pipeline", service: "Model", api: "predict" };
@@ -40,6 +43,11 @@ describe("createMetrics", () => {
     assert.equal(readValue(body, "ekiben_api_queued", { service: "Model", api: "predict" }), 4);
     assert.equal(readValue(body, "ekiben_api_queue_seconds_sum", { service: "Model" }), 0.02);
     assert.equal(readValue(body, "ekiben_api_run_seconds_sum", { service: "Model" }), 0.4);
+    const model = { service: "Model", api: "predict" };
+    assert.equal(readValue(body, "ekiben_batches_total", { ...model, reason: "full" }), 1);
+    assert.equal(readValue(body, "ekiben_batch_rows_sum", model), 11);
+    assert.equal(readValue(body, "ekiben_batch_rows_bucket", { ...model, le: "4" }), 1);
+    assert.equal(readValue(body, "ekiben_batch_calls_bucket", { ...model, le: "8" }), 2);
     assert.ok((readValue(body, "nodejs_eventloop_lag_seconds", {}) ?? -1) >= 0);
   });
 

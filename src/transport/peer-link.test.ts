@@ -53,6 +53,15 @@ describe("PeerLink", () => {
     assert.deepEqual(frame?.head.split("\n"), ["echo", "1234.5", "Caller", "ask", request.wireText, '{"a":"x\\ny"}']);
   });
 
+  it("marks a background call, and no other", () => {
+    const { channel, link } = openLink();
+    for (const priority of ["background", "interactive"] as const) link.send(openCall("echo", 1, { priority }).scope);
+    assert.deepEqual(
+      channel.sentOf("call").map(({ flags }) => flags),
+      [frameFlags.background, 0],
+    );
+  });
+
   it("gives each answer to its own call, in whatever order they come (P1)", async () => {
     const { channel, link } = openLink();
     const random = new Random(1);

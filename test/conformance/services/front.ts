@@ -1,6 +1,7 @@
 import { api, currentCall, depends, Service, ServingError } from "ekiben";
 import { z } from "zod";
 import { describeValue } from "../describe-value.js";
+import { Batched } from "./batched.js";
 import { createSpoilable, Echo } from "./echo.js";
 import { Faulty } from "./faulty.js";
 import { Middle, relayed } from "./middle.js";
@@ -11,8 +12,9 @@ import { readCall, Work } from "./work.js";
 const anything = z.any();
 const name = { input: z.string(), output: z.string() };
 
-/** The entry of the graph that every placement runs: Front → Middle → Echo, Work, Source, Faulty; Source → Work. */
+/** The entry of the graph that every placement runs: Front → Batched, Middle → Echo, Work, Source, Faulty; Source → Work. */
 export class Front extends Service() {
+  batched = depends(Batched);
   echo = depends(Echo);
   faulty = depends(Faulty);
   middle = depends(Middle);
@@ -26,6 +28,10 @@ export class Front extends Service() {
   }
 
   relay = api({ input: relayed, output: anything }, (call) => this.middle.relay(call));
+  relayDetached = api({ input: relayed, output: anything }, (call) => this.middle.relay(call, { detach: true }));
+  relayFirst = api({ input: relayed, output: anything }, (call) =>
+    this.middle.relay(call, { priority: "interactive" }),
+  );
   relayItems = api({ input: relayed, yields: anything }, (call) => this.middle.relayItems(call));
   rereadItems = api({ input: relayed, yields: anything }, (call) => this.middle.rereadItems(call));
 
