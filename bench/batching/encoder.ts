@@ -1,0 +1,84 @@
+// The sentence encoder of the examples, eight callers with a text each: what batching gains depends on the texts.
+import { SentenceEncoder, sentenceDimensions } from "@ekiben/example-models/sentence-encoder";
+import { api, Service, type StartContext, Tensor, tensor } from "ekiben";
+import { compose } from "ekiben/testing";
+import { z } from "zod";
+import { driveLoops } from "../closed-loops.ts";
+import { Grid } from "../grid.ts";
+import { measureInTurn } from "../measure.ts";
+import { createVerdict, report } from "../report.ts";
+
+const callers = 8;
+const texts = {
+  "short texts": Array.from({ length: callers }, (_, i) => `where is train number ${i}`),
+  "long texts of unequal length": Array.from({ length: callers }, (_, i) =>
+    "it was the best of times and it was the worst of times ".repeat(2 + 3 * i),
+  ),
+} as const;
+
+export class Encoder extends Service() {
+  #encoder!: SentenceEncoder;
+
+  override async start({ resources }: StartContext) {
+    this.#encoder = await SentenceEncoder.load(resources.cpuThreads);
+  }
+
+  override stop() {
+    this.#encoder?.dispose();
+  }
+
+  embed = api(
+    { input: z.array(z.string()), output: tensor("float32", ["n", sentenceDimensions]), batch: { maxRows: 32 } },
+    (rows) => this.#encode(rows),
+  );
+  embedOne = api({ input: z.string(), output: tensor("float32", ["n", sentenceDimensions]) }, (row) =>
+    this.#encode([row]),
+  );
+
+  async #encode(rows: readonly string[]) {
+    const data = new Float32Array(rows.length * sentenceDimensions);
+    (await this.#encoder.encode(rows)).forEach((vector, i) => {
+      data.set(vector, i * sentenceDimensions);
+    });
+    return new Tensor("float32", [rows.length, sentenceDimensions], data);
+  }
+}
+
+/** Of one round. */
+type TextFigures = { readonly perSecond: number; readonly p50: number };
+
+export async function measureEncoder(seconds: number, rounds: number): Promise<void> {
+  const grid = new Grid<TextFigures>({ perSecond: ["texts", "/s"], p50: ["p50", "ms"] });
+  const app = await compose(Encoder, { placement: "process" });
+  for (const [load, list] of Object.entries(texts)) {
+    for (const count of [1, callers]) {
+      const drive = async (call: (text: string) => Promise<unknown>): Promise<TextFigures> => {
+        const { perSecond, p50 } = await driveLoops((loop) => call(list[loop] as string), count, seconds);
+        return { perSecond, p50: p50 / 1000 };
+      };
+      const contestants = [
+        { name: "batched", round: () => drive((text) => app.entry.embed([text])) },
+        { name: "no batching", round: () => drive((text) => app.entry.embedOne(text)) },
+      ];
+      grid.add(`${load}, ${count} at once`, await measureInTurn(contestants, rounds));
+    }
+  }
+  await app.close();
+  const ratios = grid.compare(["perSecond", "p50"], [["batched", "no batching"]]);
+  const gain = (load: keyof typeof texts) =>
+    grid.ratio(`${load}, ${callers} at once`, "perSecond", ["batched", "no batching"]);
+  report("batching-encoder", {
+    rows: [...grid.rows, ...ratios.rows],
+    tables: [grid.table, ratios.table],
+    verdicts: [
+      createVerdict("texts/s, eight short texts, batched to not", gain("short texts"), { atLeast: 2.5 }, "x"),
+      createVerdict(
+        "texts/s, eight long texts of unequal length, batched to not",
+        gain("long texts of unequal length"),
+        { atLeast: 0.9 },
+        "x",
+      ),
+    ],
+    setup: { seconds, rounds, model: "Universal Sentence Encoder lite, TensorFlow.js on WebAssembly", callers },
+  });
+}
