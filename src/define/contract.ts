@@ -62,25 +62,26 @@ export interface ContractChecks {
 /** Compiles the checks of a contract. The contract must have passed `contractProblem`. */
 export function createChecks(contract: Contract): ContractChecks {
   const result = (contract.output ?? contract.yields) as Shape;
-  const inputNames = namedDims(contract.input);
-  const outputNames = namedDims(result);
-  const binds = repeats([...inputNames, ...outputNames]);
+  const inputs = namedDims(contract.input, true);
+  const outputs = namedDims(result, false);
+  const ofInput = pairDims(inputs);
+  const ofOutput = pairDims([...inputs, ...outputs]).filter(({ other }) => !other.isInput);
   const checkInput = contract.input === undefined ? checkNothing : checkShape(contract.input);
   const checkOutput = checkShape(result);
   return {
     input: (value) => {
       const checked = checkInput(value);
-      if (checked instanceof Promise)
-        return checked.then((settled) => accept("invalid_input", settled, binds, inputNames));
-      return accept("invalid_input", checked, binds, inputNames);
+      if (checked instanceof Promise) {
+        return checked.then((settled) => accept("invalid_input", settled, ofInput, settled.value));
+      }
+      return accept("invalid_input", checked, ofInput, checked.value);
     },
     output: (value, input) => {
-      const dims = binds ? bindDims(inputNames, input, new Map()).dims : undefined;
       const checked = checkOutput(value);
       if (checked instanceof Promise) {
-        return checked.then((settled) => accept("invalid_output", settled, binds, outputNames, dims));
+        return checked.then((settled) => accept("invalid_output", settled, ofOutput, input));
       }
-      return accept("invalid_output", checked, binds, outputNames, dims);
+      return accept("invalid_output", checked, ofOutput, input);
     },
   };
 }
@@ -88,13 +89,12 @@ export function createChecks(contract: Contract): ContractChecks {
 function accept(
   id: "invalid_input" | "invalid_output",
   result: CheckResult,
-  binds: boolean,
-  names: readonly NamedDims[],
-  dims?: Map<string, number>,
+  pairs: readonly DimPair[],
+  input: unknown,
 ): unknown {
   if (result.issues !== undefined) throw fail(id, { issues: result.issues });
-  if (binds) {
-    const { issue } = bindDims(names, result.value, dims ?? new Map());
+  if (pairs.length > 0) {
+    const issue = findUnequal(pairs, input, result.value);
     if (issue !== undefined) throw fail(id, { issues: [issue] });
   }
   return result.value;
@@ -142,42 +142,53 @@ const under = (name: string, { path, message }: Issue): Issue => ({
   message,
 });
 
-/** Where in a shape a tensor has named sizes: `field` is `""` for the value itself. */
-interface NamedDims {
+/** A named size of a tensor: `field` is `""` for the value itself. */
+interface NamedDim {
+  readonly name: string;
+  readonly isInput: boolean;
   readonly field: string;
-  readonly shape: readonly (number | string)[];
+  readonly axis: number;
 }
 
-function namedDims(shape: Shape | undefined): NamedDims[] {
+/** Two sizes with one name; they are compared at each call. */
+interface DimPair {
+  readonly first: NamedDim;
+  readonly other: NamedDim;
+}
+
+function namedDims(shape: Shape | undefined, isInput: boolean): NamedDim[] {
   if (shape === undefined) return [];
   const fields: [string, unknown][] = isSchema(shape) ? [["", shape]] : Object.entries(shape);
   return fields.flatMap(([field, schema]) => {
-    if (!isTensorSchema(schema) || !schema.tensor.shape.some((dim) => typeof dim === "string")) return [];
-    return [{ field, shape: schema.tensor.shape }];
+    const dims = isTensorSchema(schema) ? schema.tensor.shape : [];
+    return dims.flatMap((name, axis) => (typeof name === "string" ? [{ name, isInput, field, axis }] : []));
   });
 }
 
-/** Whether any name stands in two places: only then is there something to compare at each call. */
-function repeats(places: readonly NamedDims[]): boolean {
-  const names = places.flatMap((place) => place.shape.filter((dim) => typeof dim === "string"));
-  return new Set(names).size < names.length;
+/** Each size with the first one of its name. */
+function pairDims(dims: readonly NamedDim[]): DimPair[] {
+  return dims.flatMap((other) => {
+    const first = dims.find(({ name }) => name === other.name) as NamedDim;
+    return first === other ? [] : [{ first, other }];
+  });
 }
 
-function bindDims(places: readonly NamedDims[], value: unknown, dims: Map<string, number>) {
-  for (const { field, shape } of places) {
-    const at = field === "" ? value : (value as Record<string, unknown> | undefined)?.[field];
-    if (!isTensor(at)) continue;
-    for (const [i, dim] of shape.entries()) {
-      if (typeof dim !== "string") continue;
-      const size = at.shape[i] as number;
-      const bound = dims.get(dim) ?? size;
-      dims.set(dim, bound);
-      if (bound === size) continue;
-      const message = `size "${dim}" is ${size} here and ${bound} elsewhere in the same call`;
-      return { dims, issue: { path: field, message } };
-    }
+function findUnequal(pairs: readonly DimPair[], input: unknown, value: unknown): Issue | undefined {
+  for (const { first, other } of pairs) {
+    const bound = readSize(first, input, value);
+    const size = readSize(other, input, value);
+    if (bound === size || bound === undefined || size === undefined) continue;
+    const message = `size "${other.name}" is ${size} here and ${bound} elsewhere in the same call`;
+    return { path: other.field, message };
   }
-  return { dims, issue: undefined };
+  return undefined;
+}
+
+/** `undefined` where an optional field is absent. */
+function readSize({ isInput, field, axis }: NamedDim, input: unknown, value: unknown): number | undefined {
+  const whole = isInput ? input : value;
+  const at = field === "" ? whole : (whole as Record<string, unknown> | undefined)?.[field];
+  return isTensor(at) ? at.shape[axis] : undefined;
 }
 
 /** What is wrong with a contract as the author wrote it; `undefined` when nothing is. */

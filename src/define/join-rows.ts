@@ -1,6 +1,6 @@
 import { fail } from "../failure/fail.js";
 import { notRows, type RowColumn } from "./row-columns.js";
-import { arrayByDType, isTensor, Tensor } from "./tensor.js";
+import { arrayByDType, createKnownTensor, isTensor, type Tensor } from "./tensor.js";
 
 type Elements = Float32Array;
 
@@ -35,7 +35,7 @@ export function joinRows(
     data.set(value.data as Elements, at);
     at += value.data.length;
   }
-  return new Tensor(dtype, [rows, ...row], data);
+  return createKnownTensor(dtype, Object.freeze([rows, ...row]), data);
 }
 
 function joinArrays(values: readonly unknown[], column: RowColumn, id: "invalid_input" | "invalid_output"): unknown[] {

@@ -3,6 +3,7 @@ import { runInScope } from "../call/current-call.js";
 import { type ApiTarget, isPromiseLike } from "../call/invoke.js";
 import { RequestContext } from "../call/request-context.js";
 import type { RowLayout } from "../call/row-layout.js";
+import type { ServingError } from "../failure/serving-error.js";
 import type { Batch, BatchEnded } from "./batcher.js";
 import { describeFailure } from "./describe-failure.js";
 import type { Piece } from "./row-call.js";
@@ -153,11 +154,10 @@ function openScope(pieces: readonly Piece[], time: CallTime, now: number): CallS
   );
   scope.logger = first.logger;
   let callers = scopes.length;
-  for (const each of scopes) {
-    each.onCancel((reason) => {
-      if (--callers === 0) scope.cancel(reason);
-    });
-  }
+  const leave = (reason: ServingError) => {
+    if (--callers === 0) scope.cancel(reason);
+  };
+  for (const each of scopes) each.onCancel(leave);
   return scope;
 }
 
