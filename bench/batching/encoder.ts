@@ -1,12 +1,10 @@
 // The sentence encoder of the examples, eight callers with a text each: what batching gains depends on the texts.
-import { SentenceEncoder, sentenceDimensions } from "@ekiben/example-models/sentence-encoder";
-import { api, Service, type StartContext, Tensor, tensor } from "ekiben";
 import { compose } from "ekiben/testing";
-import { z } from "zod";
 import { driveLoops } from "../closed-loops.ts";
 import { Grid } from "../grid.ts";
 import { measureInTurn } from "../measure.ts";
 import { createVerdict, report } from "../report.ts";
+import { Encoder } from "../workloads/encoder.ts";
 
 const callers = 8;
 const texts = {
@@ -15,34 +13,6 @@ const texts = {
     "it was the best of times and it was the worst of times ".repeat(2 + 3 * i),
   ),
 } as const;
-
-export class Encoder extends Service() {
-  #encoder!: SentenceEncoder;
-
-  override async start({ resources }: StartContext) {
-    this.#encoder = await SentenceEncoder.load(resources.cpuThreads);
-  }
-
-  override stop() {
-    this.#encoder?.dispose();
-  }
-
-  embed = api(
-    { input: z.array(z.string()), output: tensor("float32", ["n", sentenceDimensions]), batch: { maxRows: 32 } },
-    (rows) => this.#encode(rows),
-  );
-  embedOne = api({ input: z.string(), output: tensor("float32", ["n", sentenceDimensions]) }, (row) =>
-    this.#encode([row]),
-  );
-
-  async #encode(rows: readonly string[]) {
-    const data = new Float32Array(rows.length * sentenceDimensions);
-    (await this.#encoder.encode(rows)).forEach((vector, i) => {
-      data.set(vector, i * sentenceDimensions);
-    });
-    return new Tensor("float32", [rows.length, sentenceDimensions], data);
-  }
-}
 
 /** Of one round. */
 type TextFigures = { readonly perSecond: number; readonly p50: number };

@@ -93,11 +93,17 @@ function callDirectly(definition: ApiDefinition) {
     try {
       return await (target.rows === undefined
         ? invoke(target, input, scope, true)
-        : runRows(target, target.rows, { input, scope, maxRows: definition.contract.batch?.maxRows }));
+        : runRows(target, target.rows, { input, scope, maxRows: readMaxRows(definition.contract) }));
     } finally {
       scope.close();
     }
   };
+}
+
+/** What is no bound is a fault of the graph, which a class that was made with `new` has not met. */
+function readMaxRows({ batch }: Contract): number {
+  const { maxRows } = batch ?? {};
+  return Number.isSafeInteger(maxRows) && Number(maxRows) >= 1 ? Number(maxRows) : Number.POSITIVE_INFINITY;
 }
 
 function streamDirectly(definition: ApiDefinition) {

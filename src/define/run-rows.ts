@@ -7,7 +7,8 @@ import { failRow, type RowLayout } from "../call/row-layout.js";
 interface RowsCall {
   readonly input: unknown;
   readonly scope: CallScope;
-  readonly maxRows: number | undefined;
+  /** At least 1. */
+  readonly maxRows: number;
 }
 
 /**
@@ -17,7 +18,7 @@ interface RowsCall {
 export async function runRows(
   target: ApiTarget,
   layout: RowLayout,
-  { input, scope, maxRows = Number.POSITIVE_INFINITY }: RowsCall,
+  { input, scope, maxRows }: RowsCall,
 ): Promise<unknown> {
   const checked = await target.checkInput(input);
   const rows = layout.countRows(checked);

@@ -1,5 +1,5 @@
 /** Upper bounds of the buckets in seconds: 100 us for a hop in memory up to a minute for a slow model. */
-export const durationBounds: readonly number[] = [
+const durationBounds: readonly number[] = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
 

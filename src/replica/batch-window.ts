@@ -2,8 +2,7 @@ import type { BatchSettings } from "../options/settings.js";
 import { BatchCost } from "./batch-cost.js";
 
 /** Why a batch left when it did; a label of `ekiben_batches_total`. */
-export const leaveReasons = ["full", "idle", "gathered", "window", "target", "deadline"] as const;
-export type LeaveReason = (typeof leaveReasons)[number];
+export type LeaveReason = "full" | "idle" | "gathered" | "window" | "target" | "deadline";
 
 /** What waits when a batch could leave. Instants are readings of one clock, in milliseconds. */
 export interface WaitingRows {
