@@ -234,6 +234,15 @@ describe("the end of a call", () => {
     assert.ok((told[1] as number) > 300_000 && (told[1] as number) <= 600_000 && (told[2] as number) <= 300_000);
   });
 
+  it("has the priority that is asked for, and tells the server only then", async () => {
+    await using stub = await startStub({ run: { answer: (request) => answerJson(request, 1) } });
+    const client = await connectTo(stub.url);
+    await client["run"]?.(1);
+    await client["run"]?.(1, { priority: "background" });
+    const told = stub.requests.slice(1).map(({ headers }) => headers["ekiben-priority"]);
+    assert.deepEqual(told, [undefined, "background"]);
+  });
+
   it("takes a timeout too long for a timer, and none at all, as no limit of its own", async () => {
     await using stub = await startStub({ run: { answer: (request) => answerJson(request, 1) } });
     const client = await connectTo(stub.url);

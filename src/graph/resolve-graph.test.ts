@@ -90,15 +90,22 @@ describe("resolveGraph", () => {
       second = api({ ...text, route: "/same" }, (value) => value);
       probe = api({ ...text, route: "/metrics" }, (value) => value);
       odd = api({ ...text, route: "no slash" }, (value) => value);
+      rows = api({ ...text, batch: { maxRows: 8 } }, (value) => value);
+      items = api(
+        { input: z.array(z.string()), yields: z.string(), batch: { maxRows: 8 } } as never,
+        (() => "") as never,
+      );
     }
     const faults = faultsOf(Broken);
     assert.deepEqual(faults.map((fault) => `${fault.service}.${fault.field} ${fault.id}`).sort(), [
       "Broken. duplicate_route",
       "Broken. duplicate_route",
       "Broken.both invalid_contract",
+      "Broken.items invalid_contract",
       "Broken.missing not_a_service",
       "Broken.odd invalid_contract",
       "Broken.plain not_a_service",
+      "Broken.rows invalid_contract",
       "Broken.stop reserved_name",
       "Leaf. duplicate_service_name",
     ]);
