@@ -5,7 +5,7 @@ import type { ServingError } from "../failure/serving-error.js";
 import type { BatchSettings } from "../options/settings.js";
 import { BatchWindow, type LeaveReason } from "./batch-window.js";
 import { CallQueue } from "./call-queue.js";
-import type { Piece, RowCall } from "./row-call.js";
+import type { Piece, PieceQueue, RowCall } from "./row-call.js";
 
 // The calls that wait at one batched api of one replica, and when they leave as a batch.
 //
@@ -38,7 +38,7 @@ export interface BatcherParts {
 export type BatchEnded = (ms: number | undefined) => void;
 
 /** Calls that may be joined. */
-interface Group {
+interface Group extends PieceQueue {
   readonly key: string;
   readonly queue: CallQueue<Piece>;
   rows: number;
@@ -89,25 +89,29 @@ export class Batcher {
   /** Lets a call wait. @param key Of its group. */
   add(call: RowCall, key: string): void {
     let group = this.#groups.get(key);
-    if (group === undefined) this.#groups.set(key, (group = { key, queue: new CallQueue(), rows: 0 }));
+    if (group === undefined) this.#groups.set(key, (group = this.#openGroup(key)));
     const { scope, cameAt, pieces } = call;
     for (const piece of pieces) {
-      const place = group.queue.push(piece, scope.call.priority, cameAt);
-      piece.waiting = { queue: group.queue, place };
+      piece.place = group.queue.push(piece, scope.call.priority, cameAt);
       group.rows += piece.rows;
       this.#waitingRows += piece.rows;
     }
     this.#waitingCalls++;
-    call.withdraw = () => this.#withdraw(call, group);
+    call.queue = group;
     scope.onCancel((reason) => call.fail(reason));
     this.#wake();
+  }
+
+  #openGroup(key: string): Group {
+    const group: Group = { key, queue: new CallQueue(), rows: 0, withdraw: (call) => this.#withdraw(call, group) };
+    return group;
   }
 
   #withdraw(call: RowCall, group: Group): void {
     if (!call.hasBegun) this.#waitingCalls--;
     for (const piece of call.pieces) {
-      if (piece.waiting === undefined) continue;
-      group.queue.remove(piece.waiting.place);
+      if (piece.place === undefined) continue;
+      group.queue.remove(piece.place);
       this.#leaveQueue(piece, group);
     }
     this.#dropEmpty(group);
@@ -115,7 +119,7 @@ export class Batcher {
   }
 
   #leaveQueue(piece: Piece, group: Group): void {
-    piece.waiting = undefined;
+    piece.place = undefined;
     group.rows -= piece.rows;
     this.#waitingRows -= piece.rows;
   }
@@ -179,7 +183,7 @@ export class Batcher {
     const pieces = this.#take(group, now);
     this.#dropEmpty(group);
     // Whoever could not leave with this batch may leave with the next.
-    if (pieces.length > 0) this.#run(pieces, reason);
+    if (pieces.length > 0) this.#run(pieces, reason, now);
     if (this.#waitingRows > 0) this.#wake();
   }
 
@@ -204,11 +208,11 @@ export class Batcher {
     return pieces;
   }
 
-  #run(pieces: readonly Piece[], reason: LeaveReason): void {
+  #run(pieces: readonly Piece[], reason: LeaveReason, now: number): void {
     let rows = 0;
     for (const piece of pieces) {
       if (!piece.call.hasBegun) this.#waitingCalls--;
-      piece.call.pieceLeft();
+      piece.call.pieceLeft(now);
       rows += piece.rows;
     }
     this.#running++;

@@ -1,7 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
 import { failRow, type RowLayout } from "../call/row-layout.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { CallQueue, QueuePlace } from "./call-queue.js";
+import type { QueuePlace } from "./call-queue.js";
 
 // One call of an api that batches, from its check to its answer.
 //
@@ -15,14 +15,20 @@ export interface Piece {
   readonly index: number;
   readonly input: unknown;
   readonly rows: number;
-  /** Where it waits; absent before and after. */
-  waiting: { readonly queue: CallQueue<Piece>; readonly place: QueuePlace<Piece> } | undefined;
+  /** Where it stands in its queue; absent before and after. */
+  place: QueuePlace<Piece> | undefined;
+}
+
+/** Where the pieces of a call wait. */
+export interface PieceQueue {
+  /** Takes back those of a call that still wait. */
+  withdraw(call: RowCall): void;
 }
 
 /** Who is told what becomes of a call. */
 export interface RowCallSink {
   /** The first of its rows has left in a batch. */
-  begun(): void;
+  begun(now: number): void;
   done(output: unknown): void;
   /** @param isDescribed It failed together with others, as the failure that is given; else with what was thrown. */
   failed(error: unknown, isDescribed: boolean): void;
@@ -34,6 +40,8 @@ export interface RowCallParts {
   /** Checked, with at least one row. */
   readonly input: unknown;
   readonly rows: number;
+  /** When it came. */
+  readonly cameAt: number;
   readonly layout: RowLayout;
   readonly maxRows: number;
   readonly sink: RowCallSink;
@@ -44,8 +52,8 @@ export class RowCall {
   readonly pieces: readonly Piece[];
   /** When it came. */
   readonly cameAt: number;
-  /** Takes back the pieces that wait; set by the batcher that has them. */
-  withdraw: (() => void) | undefined;
+  /** Set by whoever lets it wait. */
+  queue: PieceQueue | undefined;
   readonly #parts: RowCallParts;
   readonly #outputs: unknown[] = [];
   #running = 0;
@@ -56,7 +64,7 @@ export class RowCall {
   constructor(parts: RowCallParts) {
     this.#parts = parts;
     this.scope = parts.scope;
-    this.cameAt = parts.scope.time.clock.now();
+    this.cameAt = parts.cameAt;
     this.pieces = this.#cut();
   }
 
@@ -65,11 +73,11 @@ export class RowCall {
   }
 
   /** One of its pieces has left in a batch. */
-  pieceLeft(): void {
+  pieceLeft(now: number): void {
     this.#running++;
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    this.#parts.sink.begun();
+    this.#parts.sink.begun(now);
   }
 
   /** The batch with the piece is done. @param output As many rows as the piece has. */
@@ -96,7 +104,7 @@ export class RowCall {
   fail(error: unknown, isDescribed = false): void {
     if (this.#failure === undefined) {
       this.#failure = { error, isDescribed };
-      this.withdraw?.();
+      this.queue?.withdraw(this);
     }
     this.#settle();
   }
@@ -121,12 +129,12 @@ export class RowCall {
 
   #cut(): Piece[] {
     const { input, rows, layout, maxRows } = this.#parts;
-    if (rows <= maxRows) return [{ call: this, index: 0, input, rows, waiting: undefined }];
+    if (rows <= maxRows) return [{ call: this, index: 0, input, rows, place: undefined }];
     return Array.from({ length: Math.ceil(rows / maxRows) }, (_, index) => {
       const start = index * maxRows;
       const end = Math.min(rows, start + maxRows);
       const piece = layout.sliceInput(input, start, end);
-      return { call: this, index, input: piece, rows: end - start, waiting: undefined };
+      return { call: this, index, input: piece, rows: end - start, place: undefined };
     });
   }
 }

@@ -187,6 +187,7 @@ describe("an api that batches", () => {
     const calls = ["b", "c", "d"].map((row) => stage.call([row]));
     calls[0]?.scope.cancel(gone());
     await assert.rejects(calls[0]?.answer ?? Promise.resolve(), { id: "cancelled" });
+    assert.equal(stage.stats().lane("Model", "upper").queued, 2);
     stage.batches[0]?.end.resolve();
     await turn();
     assert.deepEqual(stage.rows(), ["a", "c d"]);

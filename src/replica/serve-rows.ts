@@ -56,9 +56,8 @@ class RowServer implements RowCallSink {
     }
   }
 
-  begun(): void {
-    const { api, scope } = this.#served;
-    const now = scope.time.clock.now();
+  begun(now: number): void {
+    const { api } = this.#served;
     this.#begunAt = now;
     this.#isQueued = false;
     api.stats.queueTime.observe(now - this.#cameAt);
@@ -117,7 +116,8 @@ class RowServer implements RowCallSink {
       this.done(layout.emptyOutput(checked));
       return;
     }
-    const call = new RowCall({ scope, input: checked, rows, layout, maxRows: batcher.maxRows, sink: this });
+    const { maxRows } = batcher;
+    const call = new RowCall({ scope, input: checked, rows, cameAt: this.#cameAt, layout, maxRows, sink: this });
     api.stats.queued++;
     this.#isQueued = true;
     batcher.add(call, layout.groupOf(checked));
