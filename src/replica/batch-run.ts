@@ -3,7 +3,7 @@ import { runInScope } from "../call/current-call.js";
 import { type ApiTarget, isPromiseLike } from "../call/invoke.js";
 import { RequestContext } from "../call/request-context.js";
 import type { RowLayout } from "../call/row-layout.js";
-import type { ServingError } from "../failure/serving-error.js";
+import { ServingError } from "../failure/serving-error.js";
 import type { Batch, BatchEnded } from "./batcher.js";
 import { describeFailure } from "./describe-failure.js";
 import type { Piece } from "./row-call.js";
@@ -13,8 +13,8 @@ import type { Piece } from "./row-call.js";
 // R1  Each piece is answered once, and `ended` is called once, after all of them.
 // R2  The author's function runs in a scope of the batch's own, which ends when the last of its callers has gone; that of
 //     a batch with one call is the call's.
-// R3  A batch that threw is run again, in halves, only when the api may run twice for one call; and never more often than
-//     it has calls, so that a model that is broken altogether costs no more than without batches.
+// R3  A batch that threw is run again, in halves, only when the api may run twice for one call and rows may be at fault;
+//     and never more often than it has calls, so that a model that is broken altogether costs no more than without batches.
 
 /** What all batches of one api share. */
 export interface BatchParts {
@@ -92,7 +92,7 @@ class BatchRun {
   }
 
   #fail(error: unknown): void {
-    if (this.#pieces.length === 1 || this.#runsLeft === 0) {
+    if (this.#pieces.length === 1 || this.#runsLeft === 0 || !mayBeRows(error)) {
       this.#refuse(this.#pieces, error);
       this.#end(undefined);
       return;
@@ -108,7 +108,7 @@ class BatchRun {
 
   /** Answers pieces whose batch threw `error`: alone, each gets its own; together, halves of them are tried. */
   async #runHalves(pieces: readonly Piece[], error: unknown): Promise<void> {
-    if (pieces.length === 1 || this.#scope.isEnded) {
+    if (pieces.length === 1 || this.#scope.isEnded || !mayBeRows(error)) {
       this.#refuse(pieces, error);
       return;
     }
@@ -133,6 +133,12 @@ class BatchRun {
     if (this.#scope !== this.#pieces[0]?.call.scope) this.#scope.close();
     this.#ended(tookMs);
   }
+}
+
+/** Something below that is down, busy or out of time would be so for each half too, and be asked as often. */
+function mayBeRows(error: unknown): boolean {
+  if (!(error instanceof ServingError)) return true;
+  return !error.retryable && error.code !== "deadline_exceeded" && error.code !== "cancelled";
 }
 
 /** The scope a batch runs in (R2): the deadline of its most patient call, the request of its first. */

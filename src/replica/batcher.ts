@@ -5,7 +5,7 @@ import type { ServingError } from "../failure/serving-error.js";
 import type { BatchSettings } from "../options/settings.js";
 import { BatchWindow, type LeaveReason } from "./batch-window.js";
 import { CallQueue } from "./call-queue.js";
-import type { Piece, PieceQueue, RowCall } from "./row-call.js";
+import type { Piece, RowCall, RowQueue } from "./row-call.js";
 
 // The calls that wait at one batched api of one replica, and when they leave as a batch.
 //
@@ -13,7 +13,8 @@ import type { Piece, PieceQueue, RowCall } from "./row-call.js";
 // B2  At most `maxConcurrent` batches run at once, and at most `maxQueued` calls wait beyond the batch that gathers.
 // B3  A batch leaves from a turn of the event loop of its own: never while a call is added or another batch ends, so that
 //     whatever has already arrived at this process comes along. A model that blocks lets the loop turn once in between.
-// B4  Turns come in the order of `CallQueue`: older groups before younger ones, background calls a little later.
+// B4  Turns come in the order of `CallQueue`: older groups before younger ones, background calls a little later. What is
+//     left of a call with more than `maxRows` rows stands behind those that came while it ran.
 // B5  A call that is cancelled, or whose deadline a batch could not keep, leaves the queue and is in no batch.
 // B6  There is a timer only while calls wait and could leave.
 // B7  A batch runs in the async context of none of its callers.
@@ -38,9 +39,9 @@ export interface BatcherParts {
 export type BatchEnded = (ms: number | undefined) => void;
 
 /** Calls that may be joined. */
-interface Group extends PieceQueue {
+interface Group extends RowQueue {
   readonly key: string;
-  readonly queue: CallQueue<Piece>;
+  readonly queue: CallQueue<RowCall>;
   rows: number;
 }
 
@@ -90,15 +91,11 @@ export class Batcher {
   add(call: RowCall, key: string): void {
     let group = this.#groups.get(key);
     if (group === undefined) this.#groups.set(key, (group = this.#openGroup(key)));
-    const { scope, cameAt, pieces } = call;
-    for (const piece of pieces) {
-      piece.place = group.queue.push(piece, scope.call.priority, cameAt);
-      group.rows += piece.rows;
-      this.#waitingRows += piece.rows;
-    }
-    this.#waitingCalls++;
     call.queue = group;
-    scope.onCancel((reason) => call.fail(reason));
+    call.place = group.queue.push(call, call.scope.priority, call.cameAt);
+    this.#countRows(group, call.waitingRows);
+    this.#waitingCalls++;
+    call.scope.onCancel((reason) => call.fail(reason));
     this.#wake();
   }
 
@@ -108,20 +105,18 @@ export class Batcher {
   }
 
   #withdraw(call: RowCall, group: Group): void {
+    if (call.place === undefined) return;
+    group.queue.remove(call.place);
+    call.place = undefined;
     if (!call.hasBegun) this.#waitingCalls--;
-    for (const piece of call.pieces) {
-      if (piece.place === undefined) continue;
-      group.queue.remove(piece.place);
-      this.#leaveQueue(piece, group);
-    }
+    this.#countRows(group, -call.waitingRows);
     this.#dropEmpty(group);
     if (this.#waitingRows === 0) this.#stopTimer();
   }
 
-  #leaveQueue(piece: Piece, group: Group): void {
-    piece.place = undefined;
-    group.rows -= piece.rows;
-    this.#waitingRows -= piece.rows;
+  #countRows(group: Group, rows: number): void {
+    group.rows += rows;
+    this.#waitingRows += rows;
   }
 
   /** The sizes of inputs come from outside: groups must not collect. */
@@ -152,11 +147,11 @@ export class Batcher {
   }
 
   #describe({ queue, rows }: Group, now: number) {
-    const since = queue.first?.call.cameAt ?? now;
+    const since = queue.first?.cameAt ?? now;
     const deadline = () => {
       let earliest = Number.POSITIVE_INFINITY;
-      queue.forEach(({ call }) => {
-        earliest = Math.min(earliest, call.scope.deadline);
+      queue.forEach(({ scope }) => {
+        earliest = Math.min(earliest, scope.deadline);
       });
       return earliest;
     };
@@ -183,38 +178,39 @@ export class Batcher {
     const pieces = this.#take(group, now);
     this.#dropEmpty(group);
     // Whoever could not leave with this batch may leave with the next.
-    if (pieces.length > 0) this.#run(pieces, reason, now);
+    if (pieces.length > 0) this.#run(pieces, reason);
     if (this.#waitingRows > 0) this.#wake();
   }
 
   /** The rows of one batch, in order; those that can't be answered in time are refused (B5). */
   #take(group: Group, now: number): Piece[] {
     const { mostRows } = this.#window;
+    const { maxRows } = this;
     const batchMs = this.#window.expectSurely(now, Math.min(mostRows, group.rows));
     const pieces: Piece[] = [];
     let rows = 0;
-    for (let piece = group.queue.first; piece !== undefined; piece = group.queue.first) {
-      const { call } = piece;
+    for (let call = group.queue.first; call !== undefined && rows < mostRows; call = group.queue.first) {
       if (call.scope.deadline - now < batchMs) {
         call.fail(tooLate(call, now, batchMs));
         continue;
       }
-      if (pieces.length > 0 && rows + piece.rows > mostRows) break;
+      const isNew = !call.hasBegun;
+      // The target may allow fewer rows than the first call has; they stay together all the same.
+      const piece = call.take(mostRows - rows, now) ?? (rows === 0 ? call.take(maxRows, now) : undefined);
+      if (piece === undefined) break;
+      if (isNew) this.#waitingCalls--;
       group.queue.shift();
-      this.#leaveQueue(piece, group);
+      call.place = call.waitingRows === 0 ? undefined : group.queue.push(call, call.scope.priority, now);
+      this.#countRows(group, -piece.rows);
       pieces.push(piece);
       rows += piece.rows;
     }
     return pieces;
   }
 
-  #run(pieces: readonly Piece[], reason: LeaveReason, now: number): void {
+  #run(pieces: readonly Piece[], reason: LeaveReason): void {
     let rows = 0;
-    for (const piece of pieces) {
-      if (!piece.call.hasBegun) this.#waitingCalls--;
-      piece.call.pieceLeft(now);
-      rows += piece.rows;
-    }
+    for (const piece of pieces) rows += piece.rows;
     this.#running++;
     this.#runningCalls += pieces.length;
     this.#window.left();

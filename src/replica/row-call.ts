@@ -5,23 +5,24 @@ import type { QueuePlace } from "./call-queue.js";
 
 // One call of an api that batches, from its check to its answer.
 //
-// W1  Its rows go in pieces of at most `maxRows`, in order; most calls are one piece.
+// W1  Its rows stay together, unless they are more than `maxRows`: then they leave piece by piece, in order, each as large
+//     as the batch has room.
 // W2  It is answered once: when its last piece is done, or when it has failed and no piece of it runs any more.
-// W3  When it fails, by a row, a batch or a cancellation, the pieces that still wait are taken back at once.
+// W3  When it fails, by a row, a batch or a cancellation, what of it still waits is taken back at once.
 
-/** Rows of one call that stay together. */
+/** Rows of one call that are in one batch. */
 export interface Piece {
   readonly call: RowCall;
   readonly index: number;
+  /** The first of its rows, of those of the call. */
+  readonly start: number;
   readonly input: unknown;
   readonly rows: number;
-  /** Where it stands in its queue; absent before and after. */
-  place: QueuePlace<Piece> | undefined;
 }
 
-/** Where the pieces of a call wait. */
-export interface PieceQueue {
-  /** Takes back those of a call that still wait. */
+/** Where a call waits. */
+export interface RowQueue {
+  /** Takes back what of a call still waits. */
   withdraw(call: RowCall): void;
 }
 
@@ -49,48 +50,65 @@ export interface RowCallParts {
 
 export class RowCall {
   readonly scope: CallScope;
-  readonly pieces: readonly Piece[];
-  /** When it came. */
   readonly cameAt: number;
-  /** Set by whoever lets it wait. */
-  queue: PieceQueue | undefined;
+  /** Where it waits, set by whoever lets it wait. */
+  queue: RowQueue | undefined;
+  /** Where it stands there; absent when none of its rows waits. */
+  place: QueuePlace<RowCall> | undefined;
   readonly #parts: RowCallParts;
   readonly #outputs: unknown[] = [];
+  #takenRows = 0;
+  #takenPieces = 0;
+  #doneRows = 0;
   #running = 0;
-  #done = 0;
-  #hasBegun = false;
   #failure: { readonly error: unknown; readonly isDescribed: boolean } | undefined;
 
   constructor(parts: RowCallParts) {
     this.#parts = parts;
     this.scope = parts.scope;
     this.cameAt = parts.cameAt;
-    this.pieces = this.#cut();
   }
 
   get hasBegun(): boolean {
-    return this.#hasBegun;
+    return this.#takenPieces > 0;
   }
 
-  /** One of its pieces has left in a batch. */
-  pieceLeft(now: number): void {
+  /** Rows that have not left yet. */
+  get waitingRows(): number {
+    return this.#parts.rows - this.#takenRows;
+  }
+
+  /**
+   * Takes rows for a batch (W1).
+   *
+   * @param room Rows that the batch can still have, at least 1.
+   * @returns `undefined` when the rows must stay together and there is no room for all of them.
+   */
+  take(room: number, now: number): Piece | undefined {
+    const { rows, maxRows, input, layout, sink } = this.#parts;
+    const isWhole = rows <= maxRows;
+    if (isWhole && rows > room) return undefined;
+    const start = this.#takenRows;
+    const end = isWhole ? rows : Math.min(rows, start + room);
+    const index = this.#takenPieces++;
+    this.#takenRows = end;
     this.#running++;
-    if (this.#hasBegun) return;
-    this.#hasBegun = true;
-    this.#parts.sink.begun(now);
+    if (index === 0) sink.begun(now);
+    const own = isWhole ? input : layout.sliceInput(input, start, end);
+    return { call: this, index, start, input: own, rows: end - start };
   }
 
   /** The batch with the piece is done. @param output As many rows as the piece has. */
-  pieceDone({ index }: Piece, output: unknown): void {
+  pieceDone({ index, start, rows }: Piece, output: unknown): void {
     this.#running--;
-    const { layout, rows, maxRows } = this.#parts;
+    const { layout } = this.#parts;
     const failure = layout.findFailure(output);
     if (failure !== undefined) {
-      this.fail(failRow(failure, index * maxRows, rows));
+      this.fail(failRow(failure, start, this.#parts.rows));
       return;
     }
     this.#outputs[index] = output;
-    this.#done++;
+    this.#doneRows += rows;
     this.#settle();
   }
 
@@ -111,12 +129,12 @@ export class RowCall {
 
   #settle(): void {
     if (this.#running > 0) return;
-    const { sink, layout } = this.#parts;
+    const { sink, layout, rows } = this.#parts;
     if (this.#failure !== undefined) {
       sink.failed(this.#failure.error, this.#failure.isDescribed);
       return;
     }
-    if (this.#done < this.pieces.length) return;
+    if (this.#doneRows < rows) return;
     let output: unknown;
     try {
       output = layout.joinOutputs(this.#outputs);
@@ -125,16 +143,5 @@ export class RowCall {
       return;
     }
     sink.done(output);
-  }
-
-  #cut(): Piece[] {
-    const { input, rows, layout, maxRows } = this.#parts;
-    if (rows <= maxRows) return [{ call: this, index: 0, input, rows, place: undefined }];
-    return Array.from({ length: Math.ceil(rows / maxRows) }, (_, index) => {
-      const start = index * maxRows;
-      const end = Math.min(rows, start + maxRows);
-      const piece = layout.sliceInput(input, start, end);
-      return { call: this, index, input: piece, rows: end - start, place: undefined };
-    });
   }
 }

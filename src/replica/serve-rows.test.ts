@@ -29,13 +29,13 @@ describe("an api that batches", () => {
     assert.deepEqual(stage.rows(), ["a b c", "d e f", "g h i j"]);
   });
 
-  it("cuts a call that is larger than maxRows, and puts its answer together in order (W1)", async () => {
+  it("cuts a call that is larger than maxRows, lets others in between, and puts its answer together in order (W1, B4)", async () => {
     const stage = await openStage({ batch: { maxRows: 3 } });
     const large = stage.call([..."abcdefgh"]);
     const small = stage.call(["z"]);
     assert.deepEqual(await large.answer, [..."ABCDEFGH"]);
     assert.deepEqual(await small.answer, ["Z"]);
-    assert.deepEqual(stage.rows(), ["a b c", "d e f", "g h z"]);
+    assert.deepEqual(stage.rows(), ["a b c", "z d e", "f g h"]);
   });
 
   it("lets the next batch gather while one runs, and runs no more than maxConcurrent at once (B2)", async () => {
@@ -147,6 +147,16 @@ describe("an api that batches", () => {
       [["A"], ["B"], ["C"], ["D"], ["E"], ["F"], "bad_row", ["G"]],
     );
     assert.deepEqual(stage.rows().slice(0, 3), ["a b c d e f x g", "a b c d", "e f x g"]);
+  });
+
+  it("does not run a batch again that failed for no row's sake: what is busy would be asked as often (R3)", async () => {
+    const stage = await openStage({ batch: { maxRows: 8 }, idempotent: true });
+    stage.model = () => {
+      throw new ServingError({ code: "unavailable", message: "the model's own callee is down" });
+    };
+    const calls = ["a", "b", "c"].map((row) => stage.call([row]));
+    for (const { answer } of calls) await assert.rejects(answer, { code: "unavailable" });
+    assert.deepEqual(stage.rows(), ["a b c"]);
   });
 
   it("runs a batch again no more often than it has calls, however broken the model is (R3)", async () => {
