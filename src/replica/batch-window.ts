@@ -21,6 +21,8 @@ export type Decision = { readonly leave: LeaveReason } | { readonly waitUntil: n
 const leastWaitMs = 1;
 /** A batch never waits longer for company than this share of the fixed cost that company can save. */
 const longestShare = 0.5;
+/** A batch that waits only to see who comes does not wait longer than this share of that. */
+const probeShare = 0.25;
 /** How much of what was learnt about company its newest sight makes up. */
 const newest = 0.3;
 /** Every how many batches one waits only to see who comes; twice as many each time that would not have paid. */
@@ -142,7 +144,7 @@ export class BatchWindow {
     if (isProbe) this.#untilProbe = this.#probeGap;
     if (!pays && !isProbe) return none;
     const wanted = isProbe ? Number.POSITIVE_INFINITY : this.#more;
-    const patience = pays ? 2 * this.#companyMs + leastWaitMs : Math.max(leastWaitMs, longest / 2);
+    const patience = pays ? 2 * this.#companyMs + leastWaitMs : Math.max(leastWaitMs, longest * probeShare);
     return { at, rows, wanted, until: at + Math.min(longest, patience) };
   }
 
