@@ -51,9 +51,9 @@ class DenseTensor implements Tensor {
   }
 
   [copySelf](): Tensor {
-    // The slice of a Buffer is no copy.
-    const { dtype, shape, data } = this;
-    return new DenseTensor(dtype, shape, data instanceof Uint8Array ? new Uint8Array(data) : data.slice(), known);
+    // The slice of a Buffer is no copy. Checked again: the fields may have been replaced since.
+    const { data } = this;
+    return new DenseTensor(this.dtype, this.shape, data instanceof Uint8Array ? new Uint8Array(data) : data.slice());
   }
 }
 

@@ -68,7 +68,6 @@ function createHeaders(random: Random): string {
   ];
   const headers = [
     `accept: ${random.pick(accepts)}`,
-    `ekiben-priority: ${random.pick(["interactive", "background", "", "x"])}`,
     `ekiben-timeout-ms: ${random.pick(["1000", "60000", "0", "-1", "x", "1e9", ""])}`,
     `x-request-id: ${random.pick(["abc", "a".repeat(500), "\u00e9", ""])}`,
     `traceparent: ${random.pick(["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-zz", ""])}`,
@@ -76,7 +75,9 @@ function createHeaders(random: Random): string {
     `content-disposition: attachment; filename="${random.pick(["a.png", "\\", "é", "../../x"])}"`,
     "expect: 100-continue",
   ];
-  return headers.flatMap((header) => (random.chance(0.25) ? [`${header}\r\n`] : [])).join("");
+  const some = headers.flatMap((header) => (random.chance(0.25) ? [`${header}\r\n`] : []));
+  if (random.chance(0.1)) some.push(`ekiben-priority: ${random.pick(["interactive", "background", "", "x"])}\r\n`);
+  return some.join("");
 }
 
 /** Bytes changed anywhere, the request line and the headers included. */
