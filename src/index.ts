@@ -6,7 +6,7 @@ export type { CurrentCall } from "./call/call-scope.js";
 export { currentCall } from "./call/current-call.js";
 export type { TraceContext } from "./call/request-context.js";
 export { api } from "./define/api.js";
-export type { ContractOptions } from "./define/contract.js";
+export type { BatchOptions, ContractOptions } from "./define/contract.js";
 export { depends, type EdgeOptions, type ServiceClass } from "./define/depends.js";
 export { type FileOptions, file } from "./define/file.js";
 export type { Api, CallOptions, Handle, MaybePromise, StreamApi } from "./define/handle-type.js";
