@@ -10,9 +10,11 @@ const files = {
   w1: import.meta.resolve("./workloads/w1.ts"),
   w2: import.meta.resolve("./workloads/w2.ts"),
   w3: import.meta.resolve("./workloads/w3.ts"),
+  w5: import.meta.resolve("./workloads/w5.ts"),
   w6: import.meta.resolve("./workloads/w6.ts"),
   "fan-out": import.meta.resolve("./workloads/fan-out.ts"),
   faults: import.meta.resolve("./workloads/faults.ts"),
+  tasks: import.meta.resolve("./workloads/tasks.ts"),
 };
 
 /** Which file of `workloads/` is served, and how. */

@@ -13,9 +13,12 @@ const benches = {
   placement: import.meta.resolve("./placement.ts"),
   graph: import.meta.resolve("./graph.ts"),
   workloads: import.meta.resolve("./workloads.ts"),
+  batching: import.meta.resolve("./batching.ts"),
   life: import.meta.resolve("./life.ts"),
   pages: import.meta.resolve("./pages.ts"),
   "task-stores": import.meta.resolve("./task-stores.ts"),
+  tasks: import.meta.resolve("./tasks.ts"),
+  streams: import.meta.resolve("./streams.ts"),
 };
 const { values, positionals } = parseArgs({
   options: flags,

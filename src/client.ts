@@ -1,3 +1,4 @@
+export type { TaskFailure, TaskState } from "./call/task-state.js";
 export type { Client, ClientCallOptions, Received } from "./client/client-type.js";
 export { connect } from "./client/connect.js";
 export type { ConnectOptions } from "./client/endpoint.js";

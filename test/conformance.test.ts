@@ -4,12 +4,15 @@ import { join } from "node:path";
 import { after, before, describe } from "node:test";
 import type { AppFile } from "ekiben";
 import { type ComposedApp, compose } from "ekiben/testing";
+import { testBatches } from "./conformance/batch-tests.js";
 import { testCancels } from "./conformance/cancel-tests.js";
 import { testChecks } from "./conformance/check-tests.js";
 import { testContext } from "./conformance/context-tests.js";
 import { testDeadlines } from "./conformance/deadline-tests.js";
 import { testFailures } from "./conformance/failure-tests.js";
 import { testGraph } from "./conformance/graph-tests.js";
+import { testInputStreamEnds } from "./conformance/input-stream-ends.js";
+import { testInputStreams } from "./conformance/input-stream-tests.js";
 import { testLanes } from "./conformance/lane-tests.js";
 import { testMutations } from "./conformance/mutation-tests.js";
 import { testOrder } from "./conformance/order-tests.js";
@@ -17,6 +20,7 @@ import { testReplicas } from "./conformance/replica-tests.js";
 import { Front } from "./conformance/services/front.js";
 import { testStreams } from "./conformance/stream-tests.js";
 import { LogBook, type PlacementName, type Suite } from "./conformance/suite.js";
+import { testTasks } from "./conformance/task-tests.js";
 import { testValues } from "./conformance/value-tests.js";
 
 // A call means the same wherever the replica that answers it lives: one list of promises, kept in every placement.
@@ -59,12 +63,16 @@ for (const { name, placement, options } of apps) {
     testChecks(suite);
     testFailures(suite);
     testStreams(suite);
+    testInputStreams(suite);
+    testInputStreamEnds(suite);
     testDeadlines(suite);
     testCancels(suite);
     testLanes(suite);
+    testBatches(suite);
     testContext(suite);
     testGraph(suite);
     testReplicas(suite);
+    testTasks(suite);
     testOrder(suite);
   });
 }

@@ -358,6 +358,10 @@ describe("failures", () => {
       const headers = { ...json, "ekiben-timeout-ms": value };
       await refuses(post("/upper", '"a"', headers), 400, "invalid_header", /ekiben-timeout-ms/);
     }
+    for (const value of ["", "urgent", "Background", "interactive, background"]) {
+      const headers = { ...json, "ekiben-priority": value };
+      await refuses(post("/upper", '"a"', headers), 400, "invalid_header", /ekiben-priority .*"interactive" or "bac/);
+    }
   });
 });
 

@@ -9,6 +9,8 @@ let began = createDeferred<void>();
 let release = createDeferred<void>();
 let cancelled = createDeferred<unknown>();
 
+const texts = z.array(z.string());
+
 class Model extends Service() {
   score = api({ input: tensor("float32", ["n"]), output: z.number() }, ({ data }) =>
     data.reduce((sum, x) => sum + x, 0),
@@ -45,7 +47,22 @@ class Pipeline extends Service() {
   fails = api({ output: z.unknown() }, () => this.model.fails());
   hangs = api({ output: z.unknown(), maxConcurrent: 1, maxQueued: 0 }, () => this.model.hangs());
   tokens = api({ input: z.string(), yields: z.string() }, (text) => this.model.tokens(text));
+  /** A batch leaves when three rows are there, and not before. */
+  rows = api(
+    { input: { texts }, output: { texts, sizes: tensor("int32", ["n"]) }, batch: { maxRows: 3, windowMs: 600_000 } },
+    ({ texts: rows }) => ({
+      texts: rows.map((row) => (row === "" ? emptyRow() : row.toUpperCase())),
+      sizes: new Tensor(
+        "int32",
+        [rows.length],
+        Int32Array.from(rows, (row) => row.length),
+      ),
+    }),
+  );
+  priority = api({ output: z.string() }, () => currentCall().priority);
 }
+
+const emptyRow = () => new ServingError({ code: "invalid_argument", id: "empty_row", message: "a row has no text" });
 
 let server: Server;
 const start = () =>
@@ -103,6 +120,23 @@ describe("serve", () => {
     const failure = await read(post("/score", { values: [1, "x"] }));
     assert.deepEqual([failure.id, failure.details.issues[0].path], ["invalid_input", "values[1]"]);
     assert.deepEqual(await read(post("/score", { values: [] })), { score: 0 });
+  });
+
+  it("joins the rows of several requests, fails one of them alone, and counts their batch", async () => {
+    const ask = (text: string) => post("/rows", { texts: [text] });
+    const [first, empty, last] = [ask("a"), ask(""), ask("ccc")];
+    assert.deepEqual(await read(first), { texts: ["A"], sizes: [1] });
+    assert.deepEqual(await read(last), { texts: ["CCC"], sizes: [3] });
+    assert.deepEqual([(await empty).status, (await read(empty)).id], [400, "empty_row"]);
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    assert.match(metrics, /^ekiben_batches_total\{.*api="rows".*reason="full".*\} 1$/m);
+    assert.match(metrics, /^ekiben_batch_rows_sum\{.*\} 3$/m);
+    assert.match(metrics, /^ekiben_batch_calls_sum\{.*\} 3$/m);
+  });
+
+  it("takes a request's priority from its header", async () => {
+    assert.equal(await read(post("/priority")), "interactive");
+    assert.equal(await read(post("/priority", undefined, { "ekiben-priority": "background" })), "background");
   });
 
   it("answers when the client's own time is over", async () => {

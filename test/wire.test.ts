@@ -12,6 +12,7 @@ import { SocketChannel } from "../src/transport/socket-channel.js";
 import { Random } from "./http/random.js";
 import { fuzzWire } from "./transport/fuzz.js";
 import { type CallWish, openCall } from "./transport/open-call.js";
+import { openItems } from "./transport/open-items.js";
 import { channelKinds, createWireReplica, type OpenWire } from "./transport/open-wire.js";
 import { createBytes } from "./transport/random-frame.js";
 import { createAddress } from "./transport/socket-pair.js";
@@ -27,7 +28,7 @@ const ask = (wire: { readonly link: PeerLink }, api: string, input?: unknown) =>
 /** A stream whose scope ends with it, as a handle would have it. */
 const open = (wire: OpenWire, api: string, input: unknown) => {
   const { scope } = openCall(api, input);
-  return { scope, items: wire.link.open(scope) };
+  return { scope, items: openItems(wire.link, scope) };
 };
 
 /** Resolves once a condition holds; each look comes a turn after the last. */

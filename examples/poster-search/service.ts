@@ -89,10 +89,19 @@ export class Embedder extends Service({ resources: { cpu: 1, memory: "512Mi" } }
   }
 
   embed = api(
-    { summary: "The vector of an English text.", input: z.string(), output: Vector, examples: ["A boat on the water"] },
-    async (text) => {
-      const [vector = new Float32Array(sentenceDimensions)] = await this.#encoder.encode([text]);
-      return new Tensor("float32", [sentenceDimensions], vector);
+    {
+      summary: "The vectors of English texts; those of several callers are worked out together.",
+      input: z.array(z.string()),
+      output: tensor("float32", ["texts", sentenceDimensions]),
+      batch: { maxRows: 32 },
+      examples: [["A boat on the water"]],
+    },
+    async (texts) => {
+      const vectors = new Float32Array(texts.length * sentenceDimensions);
+      (await this.#encoder.encode(texts)).forEach((vector, row) => {
+        vectors.set(vector, row * sentenceDimensions);
+      });
+      return new Tensor("float32", [texts.length, sentenceDimensions], vectors);
     },
   );
 }
@@ -102,7 +111,10 @@ export class Rank extends Service({ placement: "inline" }) {
   score = api(
     {
       summary: "How near each poster is to a question, from -1 to 1.",
-      input: { question: Vector, posters: tensor("float32", ["posters", sentenceDimensions]) },
+      input: {
+        question: tensor("float32", [1, sentenceDimensions]),
+        posters: tensor("float32", ["posters", sentenceDimensions]),
+      },
       output: tensor("float32", ["posters"]),
     },
     ({ question, posters }) => {
@@ -160,7 +172,7 @@ export class Describer extends Service({ placement: "inline" }) {
         things: pickThings(findings),
         faces: faces.values.length,
         missing,
-        vector: await this.embedder.embed(caption),
+        vector: new Tensor("float32", [sentenceDimensions], (await this.embedder.embed([caption])).data),
       };
     },
   );
@@ -199,7 +211,7 @@ export class PosterSearch extends Service({ timeoutMs: 30_000 }) {
           message: `There are ${names.length} names for ${vectors.shape[0]} vectors.`,
         });
       }
-      const scores = await this.rank.score({ question: await this.embedder.embed(question), posters: vectors });
+      const scores = await this.rank.score({ question: await this.#embed(question), posters: vectors });
       const ranked = names.map((name, index) => ({ name, score: scores.data[index] ?? -1 }));
       return ranked.sort((a, b) => b.score - a.score);
     },
@@ -215,13 +227,19 @@ export class PosterSearch extends Service({ timeoutMs: 30_000 }) {
       // The question does not wait for the poster.
       const [{ caption, vector }, asked] = await Promise.all([
         this.describer.describe(decodePicture(poster)),
-        this.embedder.embed(question),
+        this.#embed(question),
       ]);
       const posters = new Tensor("float32", [1, sentenceDimensions], vector.data);
       const scores = await this.rank.score({ question: asked, posters });
       return { score: scores.data[0] ?? -1, caption };
     },
   );
+
+  /** One row: the callers of other posters have theirs. */
+  async #embed(question: string) {
+    const { data } = await this.embedder.embed([question]);
+    return new Tensor("float32", [1, sentenceDimensions], data);
+  }
 }
 
 /** A branch that fails finds nothing; but when the caller itself has gone, there is nobody to answer. */

@@ -23,6 +23,7 @@ export interface HostParts {
   readonly devices: ReadonlyMap<string, readonly (readonly number[])[]>;
   readonly logsTo: "stdout" | "supervisor";
   readonly appFile: string | undefined;
+  readonly appFolder: string;
   readonly takesFaults: boolean;
   /** The environment the app was started with. */
   readonly outsideEnv: NodeJS.ProcessEnv;
@@ -67,6 +68,7 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
       companions,
       entry,
       settings,
+      appFolder: parts.appFolder,
       resources,
       companionResources: new Map(companions.map((name) => [name, grantResources(own(name), [])])),
       address,

@@ -1,10 +1,12 @@
 import { availableParallelism } from "node:os";
 import type { ServiceClass } from "../define/depends.js";
+import type { ApiDescriptor } from "../define/descriptor.js";
 import { fail } from "../failure/fail.js";
 import { describeCores } from "../graph/check-cores.js";
 import type { Graph } from "../graph/graph.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
 import { resolveGraph, type Substitute } from "../graph/resolve-graph.js";
+import type { SpecialKind } from "../options/option.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
 import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
 import type { AppSettings } from "../options/settings.js";
@@ -68,8 +70,14 @@ function declaredOptions(graph: Graph): DeclaredOptions {
     options: options as Readonly<Record<string, unknown>>,
     apis: [...apis.values()].map((api) => ({
       name: api.name,
+      kind: specialKindOf(api),
       options: api.contract as Readonly<Record<string, unknown>>,
     })),
   }));
   return { entry: graph.entry, services };
+}
+
+function specialKindOf({ kind, takesStream }: ApiDescriptor): SpecialKind | undefined {
+  if (kind !== "unary") return kind;
+  return takesStream ? "stream" : undefined;
 }

@@ -1,7 +1,10 @@
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Logger } from "../base/logger.js";
 import { silentLogger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
+import { readServiceFiles } from "../define/service.js";
 import { assignDevices } from "../graph/assign-devices.js";
 import type { Graph } from "../graph/graph.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
@@ -26,6 +29,8 @@ import { detectDevices } from "./detect-devices.js";
 export interface AppParts {
   /** Where replicas in threads and processes find the author's code; asked only when there are some. */
   readonly locateEntry: () => Promise<EntryLocation>;
+  /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
+  readonly appFolder?: string | undefined;
   readonly log?: Logger;
   /** `"stdout"` lets replicas elsewhere write their own lines there. Default: through `log`. */
   readonly logsTo?: "stdout" | "supervisor";
@@ -71,7 +76,8 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const devices = handOutDevices(plan);
   const entry = isRemote ? await parts.locateEntry() : undefined;
   const folders = isRemote ? new AppFolders(time.clock) : undefined;
-  const site = new Site({ graph, settings, log, time });
+  const { appFolder = findAppFolder(graph) } = parts;
+  const site = new Site({ graph, settings, log, time, appFolder });
   const links = new SiteLinks({
     ...{ directory: site.directory, clock: time.clock, log, slabFolder: folders?.slabs },
     faults: parts.faults,
@@ -87,6 +93,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const hostParts = {
     ...{ site, folders, entry, settings, devices, logsTo: parts.logsTo ?? "supervisor" },
     appFile: parts.edge?.appFile,
+    appFolder,
     takesFaults: parts.faults !== undefined,
     outsideEnv: { ...process.env },
     answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
@@ -101,7 +108,8 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   });
   subscribeRoot({ plan, parts, board, site, links });
   applyEnvironment(plan);
-  const close = () => {
+  const close = async () => {
+    await site.closeStore();
     site.directory.close();
     links.close();
     folders?.remove();
@@ -109,7 +117,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   try {
     await supervisor.start();
   } catch (error) {
-    close();
+    await close();
     throw error;
   }
   await links.settled();
@@ -125,6 +133,13 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     replaceReplica: (service, index) => supervisor.replaceReplica(service, index),
     stop: (limit) => supervisor.stop(limit).finally(close),
   };
+}
+
+/** The folder of the file that defines the entry service, as far as that can be told; else where the process was started. */
+function findAppFolder(graph: Graph): string {
+  const service = graph.services.get(graph.entry)?.service;
+  const [file] = service === undefined ? [] : readServiceFiles(service);
+  return file?.startsWith("file:") === true ? dirname(fileURLToPath(file)) : process.cwd();
 }
 
 function handOutDevices({ deployments, settings }: Plan) {

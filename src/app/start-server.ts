@@ -26,6 +26,8 @@ export function startServer(entry: ServiceClass, options: ServeOptions): Promise
 export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onProgress"> {
   /** Where replicas in threads and processes find the author's code. */
   readonly locateEntry: () => Promise<EntryLocation>;
+  /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
+  readonly appFolder?: string;
   /** The file that has `fastify`, for replicas that answer HTTP themselves. */
   readonly appFile?: string | undefined;
   /** Where the socket comes from, when it outlives this server. Default: a socket of its own. */

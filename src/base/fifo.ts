@@ -17,6 +17,16 @@ export class Fifo<T> {
     return this.#size;
   }
 
+  /** The value that waited longest, left where it is; `undefined` when empty. */
+  get first(): T | undefined {
+    return this.#first?.value;
+  }
+
+  /** Visits every value, from the one that waited longest. */
+  forEach(visit: (value: T) => void): void {
+    for (let node = this.#first; node !== undefined; node = node.next) visit(node.value);
+  }
+
   /** Adds `value` at the end and returns its place. */
   push(value: T): FifoPlace<T> {
     const node: Node<T> = { value, previous: this.#last, next: undefined };

@@ -15,6 +15,7 @@ function open(time: CallTime, api: string, deadline: number, parent?: CallScope)
     caller: { service: "local", api: "" },
     request: parent?.call.request ?? new RequestContext(),
     outside: false,
+    priority: "interactive" as const,
   };
   return new CallScope(call, parent, time, time.clock.now());
 }

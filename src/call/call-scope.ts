@@ -2,9 +2,11 @@ import { type Clock, systemClock } from "../base/clock.js";
 import { type Logger, silentLogger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { Call, Caller } from "./call.js";
+import type { Call, Caller, Priority } from "./call.js";
 import { copyValue } from "./copy-value.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
+import type { ItemFeed } from "./item-feed.js";
+import { type Progress, readProgress } from "./progress.js";
 import type { TraceContext } from "./request-context.js";
 
 // One call in flight in this process: its cancellation, and the calls made below it.
@@ -25,12 +27,22 @@ export interface CurrentCall {
   readonly remainingMs: number;
   readonly trace: TraceContext;
   readonly caller: Caller;
+  /** That of the call, and of those made below it unless they say otherwise. */
+  readonly priority: Priority;
   /** Id of the request, also in the access log and in error bodies. */
   readonly requestId: string;
   /** Headers of the HTTP request at the edge, lower case; empty when the call did not begin with one. */
   readonly headers: Readonly<Record<string, string>>;
   /** Adds service, api and request id to every line. */
   readonly log: Logger;
+  /**
+   * Says how far a task is; seen in its status. Where no task is running it is checked and goes nowhere.
+   *
+   * @param fraction 0 to 1.
+   * @param note     What is being done, up to 1000 characters.
+   * @throws {ServingError} `invalid_progress`.
+   */
+  progress(fraction: number, note?: string): void;
 }
 
 /** Who waits for the answer of a unary call. */
@@ -58,6 +70,8 @@ export class CallScope implements CurrentCall {
   readonly time: CallTime;
   /** Set by the replica that runs the call; the base of `log`. */
   logger: Logger = silentLogger;
+  /** Set by whoever runs a task; hears of its progress. */
+  onProgress: ((progress: Progress) => void) | undefined;
   /** Where the link that carries the call keeps it. */
   slot = -1;
   /** The caller's reading of the clock when it made the call. */
@@ -66,6 +80,8 @@ export class CallScope implements CurrentCall {
   endedAt: number | undefined;
   /** Whether nobody else holds the input: it came from outside, or was kept. */
   ownsInput: boolean;
+  /** Where the items come from, of a call whose input is a stream; `call.input` is then nothing. */
+  feed: ItemFeed | undefined;
   readonly #parent: CallScope | undefined;
   readonly #inWheel: boolean;
   #reason: ServingError | undefined;
@@ -90,6 +106,7 @@ export class CallScope implements CurrentCall {
     this.call = call;
     this.time = time;
     this.ownsInput = call.outside;
+    this.feed = undefined;
     this.#parent = parent;
     this.startedAt = now;
     if (parent !== undefined) this.#joinSiblings(parent);
@@ -118,6 +135,10 @@ export class CallScope implements CurrentCall {
     return this.call.caller;
   }
 
+  get priority(): Priority {
+    return this.call.priority;
+  }
+
   /** This call as the caller of those below it. */
   get identity(): Caller {
     this.#identity ??= { service: this.call.service, api: this.call.api };
@@ -141,6 +162,11 @@ export class CallScope implements CurrentCall {
     return this.#log;
   }
 
+  progress(fraction: number, note?: string): void {
+    const progress = readProgress(fraction, note);
+    if (!this.#isClosed) this.onProgress?.(progress);
+  }
+
   /** Made when first read: most apis never look at it. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -156,7 +182,7 @@ export class CallScope implements CurrentCall {
    * @throws {ServingError} `not_transferable`
    */
   keepInput(): void {
-    if (this.ownsInput) return;
+    if (this.ownsInput || this.feed !== undefined) return;
     this.call.input = copyValue(this.call.input, "input");
     this.ownsInput = true;
   }

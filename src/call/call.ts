@@ -6,6 +6,9 @@ export interface Caller {
   readonly api: string;
 }
 
+/** Whose turn it is where calls wait: a `"background"` call lets interactive ones go first, for a while. */
+export type Priority = "interactive" | "background";
+
 /** One call inside the app: plain data, apart from the request it belongs to, so that it survives any channel. */
 export interface Call {
   readonly service: string;
@@ -21,4 +24,5 @@ export interface Call {
    * once and never kept. Such values are always checked and need no copy.
    */
   readonly outside: boolean;
+  readonly priority: Priority;
 }

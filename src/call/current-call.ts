@@ -2,13 +2,13 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { fail } from "../failure/fail.js";
 import type { CallScope, CurrentCall } from "./call-scope.js";
 
-const storage = new AsyncLocalStorage<CallScope>();
+const storage = new AsyncLocalStorage<CallScope | undefined>();
 
 /** The scope of the api that is running here, if one is. */
 export const currentScope = (): CallScope | undefined => storage.getStore();
 
-/** Runs `run` so that `currentCall()` and the handles called in it belong to `scope`. */
-export function runInScope<I, T>(scope: CallScope, run: (input: I) => T, input: I): T {
+/** Runs `run` so that `currentCall()` and the handles called in it belong to `scope`, or to none. */
+export function runInScope<I, T>(scope: CallScope | undefined, run: (input: I) => T, input: I): T {
   return storage.run(scope, run, input);
 }
 

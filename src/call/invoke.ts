@@ -1,5 +1,6 @@
 import type { CallScope } from "./call-scope.js";
 import { runInScope } from "./current-call.js";
+import type { RowLayout } from "./row-layout.js";
 
 /** An api's function and its checks, bound to one instance of its service. */
 export interface ApiTarget {
@@ -7,6 +8,10 @@ export interface ApiTarget {
   readonly run: (input: unknown) => unknown;
   readonly checkInput: (value: unknown) => unknown | Promise<unknown>;
   readonly checkOutput: (value: unknown, input: unknown) => unknown | Promise<unknown>;
+  /** Of an api that streams: the schema that alone decides about each item; `undefined` where sizes are shared with the input. */
+  readonly itemSchema: unknown;
+  /** Of an api that batches. */
+  readonly rows?: RowLayout;
 }
 
 /**
@@ -39,37 +44,3 @@ function runChecked(target: ApiTarget, input: unknown, scope: CallScope): unknow
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
 }
-
-/**
- * Runs one streaming call, pulled by its reader: the author's generator advances only when an item is asked for.
- *
- * Ending the iteration early runs the generator's `finally` blocks.
- */
-export async function* invokeStream(
-  target: ApiTarget,
-  input: unknown,
-  scope: CallScope,
-  isChecked: boolean,
-): AsyncGenerator<unknown, void, undefined> {
-  const checked = isChecked ? await target.checkInput(input) : input;
-  const items = runInScope(scope, target.run, checked) as AsyncIterable<unknown>;
-  const iterator = runInScope(scope, openIterator, items);
-  let isDone = false;
-  try {
-    for (;;) {
-      // A generator's body runs in the context of whoever calls next(), so the scope is entered anew for each item.
-      const step = await runInScope(scope, pullItem, iterator);
-      if (step.done === true) {
-        isDone = true;
-        return;
-      }
-      yield isChecked ? await target.checkOutput(step.value, checked) : step.value;
-    }
-  } finally {
-    if (!isDone) await runInScope(scope, endIterator, iterator);
-  }
-}
-
-const openIterator = (items: AsyncIterable<unknown>) => items[Symbol.asyncIterator]();
-const pullItem = (iterator: AsyncIterator<unknown>) => iterator.next();
-const endIterator = (iterator: AsyncIterator<unknown>) => iterator.return?.();

@@ -1,4 +1,5 @@
 import type { CallScope } from "./call-scope.js";
+import type { ItemFlow, ItemSink } from "./item-flow.js";
 
 /**
  * The path on which calls reach one replica: all that a handle knows of it.
@@ -13,6 +14,6 @@ export interface ReplicaLink {
   readonly inFlight: number;
   /** Sends the scope's call; the answer goes to `scope.reply` or `scope.replyFailure`. Never throws. */
   send(scope: CallScope): void;
-  /** Starts the scope's call and yields its items; ending the iteration early cancels the call. */
-  open(scope: CallScope): AsyncIterableIterator<unknown>;
+  /** Opens the scope's call, which is sent by the first pull; its items go to `sink`. A stop cancels the call. Never throws. */
+  open(scope: CallScope, sink: ItemSink): ItemFlow;
 }

@@ -24,6 +24,8 @@ export interface Command {
   readonly flags: readonly Flag[];
   /** Whether every option may be given as a flag. */
   readonly takesOptions: boolean;
+  /** Words it takes besides flags. Default: one, the file. */
+  readonly words?: { readonly most: number; readonly usage: string };
   /** Command lines that show its use. */
   readonly examples: readonly string[];
   /** @returns The exit code. */
@@ -41,3 +43,6 @@ export const exitCodes = {
 
 /** Formats that `ekiben graph` writes. */
 export const graphFormats = ["text", "mermaid", "svg", "json"] as const;
+
+/** What `ekiben tasks` can do. */
+export const taskActions = ["list", "show", "cancel", "retry"] as const;

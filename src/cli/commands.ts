@@ -1,3 +1,4 @@
+import type { TaskStatus } from "../tasks/task-store.js";
 import type { Command } from "./command.js";
 import { graphFormats } from "./command.js";
 import type { Flag } from "./flags.js";
@@ -8,6 +9,8 @@ const config: Flag = {
   placeholder: "<file>",
   text: "The app file. Default: ekiben.config.ts, .mts, .js, .mjs or .json beside the service file, if there is one.",
 };
+
+const taskStatuses: readonly TaskStatus[] = ["pending", "in_progress", "completed", "failed", "canceled"];
 
 /** Every command, in the order of the overview. What one needs is loaded when it runs. */
 export const commands: readonly Command[] = [
@@ -83,5 +86,40 @@ export const commands: readonly Command[] = [
     takesOptions: true,
     examples: ["ekiben options", "EKIBEN_PORT=8080 ekiben options --changed"],
     run: async (context) => (await import("./run-options.js")).runOptions(context),
+  },
+  {
+    name: "tasks",
+    summary: "List the durable tasks of an app, show one, cancel it, or run it again.",
+    details: [
+      "Reads the store of the app's tasks itself; the app need not run, and may. A task that waits is canceled at once; one that runs is asked to end, which whoever runs it hears of. retry hands the input of a task that has ended in again, under a new id.",
+      "Nothing is ever deleted: tasks that ended are forgotten by the app itself, after tasks.retentionMs.",
+    ],
+    words: { most: 3, usage: "list|show|cancel|retry [id] [file][:Class]" },
+    flags: [
+      config,
+      { name: "service", placeholder: "<name>", text: "Only tasks of this service." },
+      { name: "api", placeholder: "<name>", text: "Only tasks of this api." },
+      {
+        name: "status",
+        placeholder: taskStatuses.join("|"),
+        text: "Only tasks with this status.",
+        choices: taskStatuses,
+      },
+      { name: "limit", placeholder: "<n>", text: "At most so many, the newest first. Default 50." },
+      {
+        name: "format",
+        short: "f",
+        placeholder: "text|json",
+        text: "How to show them. Default: text.",
+        choices: ["text", "json"],
+      },
+    ],
+    takesOptions: true,
+    examples: [
+      "ekiben tasks list --status failed",
+      "ekiben tasks show 0123456789abcdef0123456789abcdef",
+      "ekiben tasks retry 0123456789abcdef0123456789abcdef service.ts",
+    ],
+    run: async (context) => (await import("./run-tasks.js")).runTasks(context),
   },
 ];

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Contract } from "../define/contract.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import { file } from "../define/file.js";
+import { stream } from "../define/stream.js";
 import { tensor } from "../define/tensor-schema.js";
 import { formatCurl } from "./format-curl.js";
 
@@ -46,12 +47,22 @@ const cases: readonly {
     args: "-F page=@page.pdf -F 'title=some text'",
   },
   { name: "a stream", contract: { yields: output }, kind: "stream", args: "-X POST" },
+  {
+    name: "a stream of bytes",
+    contract: { input: stream(z.instanceof(Uint8Array)), output },
+    args: "-X POST -H 'content-type: application/octet-stream' -T input.bin",
+  },
+  {
+    name: "a stream of values, as a list",
+    contract: { input: stream(z.number()), output },
+    args: "-H 'content-type: application/json' -d '[1,1]'",
+  },
 ];
 
 describe("formatCurl", () => {
   for (const { name, contract, args, kind = "unary" } of cases) {
     it(`shows how to send ${name}`, () => {
-      const api: ApiDescriptor = { name: "run", kind, contract, route: "/run" };
+      const api: ApiDescriptor = { name: "run", kind, contract, route: "/run", takesStream: false };
       const stream = kind === "stream" ? "-N " : "";
       assert.equal(formatCurl("http://127.0.0.1:3000", api), `curl ${stream}http://127.0.0.1:3000/run ${args}`);
     });

@@ -3,6 +3,7 @@ import type { ApiDescriptor } from "../define/descriptor.js";
 import { type FileSchema, isFileSchema } from "../define/file.js";
 import { followReference } from "../define/follow-reference.js";
 import { isSchema, type JsonSchema, type Shape } from "../define/schema.js";
+import { isStreamSchema } from "../define/stream.js";
 
 /** A body longer than this is not written into a command line. */
 const maxBodyLength = 200;
@@ -18,6 +19,9 @@ export function formatCurl(url: string, { route, contract, kind }: ApiDescriptor
     return `${target} -H 'content-type: ${type}' --data-binary @${fileName("input", type)}`;
   }
   if (!isSchema(input) && Object.values(input).some(isFileSchema)) return `${target} ${formatParts(input)}`;
+  if (isStreamSchema(input) && Object.keys(shapeJsonSchema(input.stream.item, "input")).length === 0) {
+    return `${target} -X POST -H 'content-type: application/octet-stream' -T input.bin`;
+  }
   const value = contract.examples?.[0] ?? sampleOf(shapeJsonSchema(input, "input"));
   return `${target} -H 'content-type: application/json' -d ${formatBody(value)}`;
 }

@@ -39,7 +39,7 @@ export function formatCommandHelp(command: Command, output: Output): string {
   const paragraphs = [...command.details, entryText].flatMap((text) => ["", ...wrapText(text, width)]);
   const groups = command.takesOptions ? groupByLevel() : [];
   return [
-    `${paint("bold", `ekiben ${command.name}`)} [file][:Class] [flags]`,
+    `${paint("bold", `ekiben ${command.name}`)} ${command.words?.usage ?? "[file][:Class]"} [flags]`,
     "",
     command.summary,
     ...paragraphs,

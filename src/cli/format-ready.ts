@@ -1,6 +1,6 @@
 import type { ResolvedApp } from "../app/plan-app.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
-import { formatServices } from "../graph/format-service.js";
+import { formatOutput, formatServices } from "../graph/format-service.js";
 import { formatCurl } from "./format-curl.js";
 import { formatColumns, formatDuration, type Output } from "./terminal.js";
 
@@ -9,10 +9,7 @@ export function formatApis({ graph, options }: ResolvedApp, url: string, { paint
   const entry = graph.services.get(graph.entry) as ServiceDescriptor;
   const services = formatServices(graph, { settings: options.settings.services });
   const { apis } = services.find(({ name }) => name === graph.entry) ?? { apis: [] };
-  const rows = apis.map((api) => [
-    `  POST ${paint("cyan", api.route)}`,
-    `${api.input} -> ${api.isStream ? "stream of " : ""}${api.output}`,
-  ]);
+  const rows = apis.map((api) => [`  POST ${paint("cyan", api.route)}`, `${api.input} -> ${formatOutput(api)}`]);
   const [first] = entry.apis.values();
   return [
     ...formatColumns([...rows, [`  GET  ${paint("cyan", "/docs")}`, "every api, with a form to try it"]]),

@@ -34,8 +34,9 @@ export async function runCommandLine({ args, env, terminal, watcher }: CommandLi
     const command = findCommand(first);
     const parsed = parseFlags(rest, [...command.flags, help, ...(command.takesOptions ? optionFlags : [])]);
     if (parsed.own.has("help")) return showHelp(command.name, terminal);
-    if (parsed.positionals.length > 1) {
-      throw fail("invalid_flag", { problem: `${command.name} takes one file, got ${parsed.positionals.join(" ")}` });
+    const { most, usage } = command.words ?? { most: 1, usage: "one file" };
+    if (parsed.positionals.length > most) {
+      throw fail("invalid_flag", { problem: `${command.name} takes ${usage}, got ${parsed.positionals.join(" ")}` });
     }
     return await command.run({ args: parsed, words: args, env, terminal, ...(watcher && { watcher }) });
   } catch (error) {

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { pino } from "pino";
 import { planGraph } from "../app/plan-app.js";
 import type { ServeOptions, Server } from "../app/serve-options.js";
@@ -36,6 +36,7 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
     servePlan(plan, {
       ...options,
       locateEntry: async () => entry,
+      appFolder: dirname(entry.file),
       appFile: hasPlugins(app) ? app.appFilePath && resolve(app.appFilePath) : undefined,
       bind: watcher?.bind,
     });

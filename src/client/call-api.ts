@@ -5,6 +5,7 @@ import { encodeInput } from "./encode-input.js";
 import { createLimit, cutOff, type Endpoint, readText, sendRequest } from "./endpoint.js";
 import type { RemoteApi } from "./read-routes.js";
 import { reviveValue } from "./revive-value.js";
+import { createUpload, isItems, type Upload } from "./upload.js";
 
 /** Tensors in JSON come as bytes in base64, which are exact and a quarter of the size of lists of numbers. */
 const acceptJson = "application/json; tensors=base64";
@@ -24,14 +25,19 @@ export async function callApi(
   options: ClientCallOptions = {},
 ): Promise<unknown> {
   const limit = createLimit(endpoint, placeOf(api), options);
+  let posted: Posted | undefined;
   try {
-    const isOpen = isFile(api) || Object.keys(api.output).length === 0;
-    const response = await postInput(endpoint, limit, { api, input, options, accept: isOpen ? acceptAny : acceptJson });
-    return await readAnswer(response, limit, api, endpoint.base + api.route);
+    posted = await postInput(endpoint, limit, { api, input, options, accept: acceptOf(api) });
+    return await readAnswer(posted.response, limit, api, endpoint.base + api.route);
   } finally {
+    posted?.upload?.stop();
     limit.release();
   }
 }
+
+/** How an api is asked to answer. */
+export const acceptOf = (api: RemoteApi): string =>
+  isFile(api) || Object.keys(api.output).length === 0 ? acceptAny : acceptJson;
 
 /** One call, before its request is made. */
 export interface Posting {
@@ -42,19 +48,37 @@ export interface Posting {
   readonly accept: string;
 }
 
-/** Sends the input of a call and gives the response, its body unread. */
-export async function postInput(endpoint: Endpoint, limit: CallLimit, posting: Posting): Promise<Response> {
-  const { api, options, accept } = posting;
-  const { body, headers } = await limit.guard(encodeInput(await limit.guard(posting.input)));
-  return sendRequest(endpoint, limit, {
-    method: "POST",
-    path: api.route,
-    headers: { ...headers, accept },
-    callHeaders: options.headers,
-    body,
-    place: placeOf(api),
-  });
+/** A request that is answered, and what still goes up of it, if anything does. */
+export interface Posted {
+  readonly response: Response;
+  readonly upload: Upload | undefined;
 }
+
+/** Sends the input of a call and gives the response, its body unread. An input that is a stream may still be under way then. */
+export async function postInput(endpoint: Endpoint, limit: CallLimit, posting: Posting): Promise<Posted> {
+  const { api, options, accept } = posting;
+  const input = await limit.guard(posting.input);
+  const upload =
+    api.uploads.length > 0 && isItems(input) ? await limit.guard(openUpload(input, api, limit)) : undefined;
+  const { body, headers } = upload ?? (await limit.guard(encodeInput(input)));
+  try {
+    const response = await sendRequest(endpoint, limit, {
+      method: "POST",
+      path: api.route,
+      headers: { ...headers, accept, ...(options.priority && { "ekiben-priority": options.priority }) },
+      callHeaders: options.headers,
+      body,
+      place: placeOf(api),
+    });
+    return { response, upload };
+  } catch (error) {
+    upload?.stop();
+    throw error;
+  }
+}
+
+const openUpload = (input: AsyncIterable<unknown> | Iterable<unknown>, api: RemoteApi, limit: CallLimit) =>
+  createUpload(input, { mediaTypes: api.uploads, limit, place: placeOf(api) });
 
 /** Parses one value of an answer and turns its tensors and files back into what they were. */
 export function parseValue(text: string, api: RemoteApi, url: string): unknown {
@@ -69,7 +93,8 @@ const placeOf = ({ service, name }: RemoteApi) => ({ service, api: name });
 
 const isFile = ({ output }: RemoteApi): boolean => output["title"] === "file";
 
-async function readAnswer(response: Response, limit: CallLimit, api: RemoteApi, url: string): Promise<unknown> {
+/** The value of an answer. @throws {ServingError} `invalid_response`; why the limit ended the call. */
+export async function readAnswer(response: Response, limit: CallLimit, api: RemoteApi, url: string): Promise<unknown> {
   if (response.status === 204) return undefined;
   const contentType = response.headers.get("content-type") ?? "";
   const essence = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";

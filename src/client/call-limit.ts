@@ -78,6 +78,11 @@ export class CallLimit {
     for (const signal of this.#bounds.signals) signal?.removeEventListener("abort", this.#onAbort);
   }
 
+  /** The call can't go on: what it was to send has failed. */
+  fail(reason: ServingError): void {
+    this.#end(reason);
+  }
+
   /** Nothing more is wanted of the call: its connection, if still open, is let go of, which tells the server. */
   abandon(): void {
     this.#end(fail("cancelled", { reason: "its reader stopped" }, this.#bounds.place));

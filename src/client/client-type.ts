@@ -1,4 +1,4 @@
-import type { Api, apiKey, CallArguments, StreamApi } from "../define/handle-type.js";
+import type { Api, apiKey, CallArguments, CallOptions, StreamApi, Task, TaskMethods } from "../define/handle-type.js";
 import type { Tensor } from "../define/tensor.js";
 
 /** What may be said about one call from outside. */
@@ -7,20 +7,24 @@ export interface ClientCallOptions {
   readonly timeoutMs?: number;
   /** Cancels the call, also on the server. */
   readonly signal?: AbortSignal;
+  /** Where calls wait on the server, a `"background"` one goes after interactive ones. Default `"interactive"`. */
+  readonly priority?: NonNullable<CallOptions["priority"]>;
   /** Sent besides those of `connect()`; the same name replaces. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Calls the entry service `T` over HTTP: exactly its apis and streams. */
+/** Calls the entry service `T` over HTTP: exactly its apis, streams and tasks. */
 export type Client<T> = {
   readonly [K in keyof T as T[K] extends { readonly [apiKey]: unknown } ? K : never]: T[K] extends StreamApi<
     infer I,
     infer O
   >
     ? (...args: CallArguments<I, ClientCallOptions>) => AsyncIterable<Received<O>>
-    : T[K] extends Api<infer I, infer O>
-      ? (...args: CallArguments<I, ClientCallOptions>) => Promise<O extends Uint8Array ? O : Received<O>>
-      : never;
+    : T[K] extends Task<infer I, infer O>
+      ? TaskMethods<I, O extends Uint8Array ? O : Received<O>, ClientCallOptions>
+      : T[K] extends Api<infer I, infer O>
+        ? (...args: CallArguments<I, ClientCallOptions>) => Promise<O extends Uint8Array ? O : Received<O>>
+        : never;
 };
 
 /**

@@ -31,7 +31,7 @@ describe("connect", () => {
     await using stub = await startStub({
       predict: { route: "/v1/predict", answer: (request) => answerJson(request, { label: "cat" }) },
       tokens: { kind: "stream", answer: () => {} },
-      job: { kind: "task", answer: () => {} },
+      job: { kind: "duplex", answer: () => {} },
     });
     const client = await connectTo(stub.url);
     assert.deepEqual(Object.keys(client), ["predict", "tokens"]);
@@ -232,6 +232,15 @@ describe("the end of a call", () => {
     const told = stub.requests.map(({ headers }) => Number(headers["ekiben-timeout-ms"]));
     assert.ok(told.every((ms) => Number.isInteger(ms) && ms > 0));
     assert.ok((told[1] as number) > 300_000 && (told[1] as number) <= 600_000 && (told[2] as number) <= 300_000);
+  });
+
+  it("has the priority that is asked for, and tells the server only then", async () => {
+    await using stub = await startStub({ run: { answer: (request) => answerJson(request, 1) } });
+    const client = await connectTo(stub.url);
+    await client["run"]?.(1);
+    await client["run"]?.(1, { priority: "background" });
+    const told = stub.requests.slice(1).map(({ headers }) => headers["ekiben-priority"]);
+    assert.deepEqual(told, [undefined, "background"]);
   });
 
   it("takes a timeout too long for a timer, and none at all, as no limit of its own", async () => {

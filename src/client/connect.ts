@@ -4,6 +4,7 @@ import type { Client, ClientCallOptions } from "./client-type.js";
 import { type ConnectOptions, createEndpoint, type Endpoint } from "./endpoint.js";
 import { openStream } from "./open-stream.js";
 import { type RemoteApi, readRoutes } from "./read-routes.js";
+import { createTaskMethod } from "./task-method.js";
 
 /**
  * Connects to the server of entry service `T`: reads which apis it has, and gives a method for each.
@@ -25,11 +26,16 @@ function createClient(endpoint: Endpoint, apis: readonly RemoteApi[]): object {
   for (const api of apis) {
     // A promise of a client would take its method `then` for a promise's.
     if (api.name === "then") continue;
-    const send = api.kind === "stream" ? openStream : callApi;
-    const value = (input?: unknown, options?: ClientCallOptions) => send(endpoint, api, input, options);
+    const value = createMethod(endpoint, api);
     Object.defineProperty(client, api.name, { value, enumerable: true });
   }
   return Object.freeze(client);
+}
+
+function createMethod(endpoint: Endpoint, api: RemoteApi): object {
+  if (api.kind === "task") return createTaskMethod(endpoint, api);
+  const send = api.kind === "stream" ? openStream : callApi;
+  return (input?: unknown, options?: ClientCallOptions) => send(endpoint, api, input, options);
 }
 
 /** What every object has, and what runtimes and test runners ask of any object: these are not apis misspelt. */

@@ -64,7 +64,8 @@ async function createForm(input: Record<string, unknown>): Promise<FormData> {
 /** A file's bytes are only to be had later: what is still to be filled in. */
 type Pending = Promise<void>[];
 
-async function encodeJson(value: unknown, path: string): Promise<string> {
+/** Encodes a value as JSON. @throws {ServingError} `not_transferable`, naming the path. */
+export async function encodeJson(value: unknown, path: string): Promise<string> {
   const pending: Pending = [];
   const encoded = encodeItem(value, { path, depth: 0, pending });
   await Promise.all(pending);

@@ -49,13 +49,13 @@ export function createLimit({ options }: Endpoint, place: CallPlace, call: Clien
 
 /** One request to an endpoint. */
 export interface Sending {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT";
   /** Begins with a slash. */
   readonly path: string;
   /** Of the client itself; they win over those of the caller. */
   readonly headers: Readonly<Record<string, string>>;
   readonly callHeaders?: Readonly<Record<string, string>> | undefined;
-  readonly body?: string | Blob | FormData | Uint8Array<ArrayBuffer> | undefined;
+  readonly body?: string | Blob | FormData | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | undefined;
   readonly place: CallPlace;
 }
 
@@ -73,7 +73,8 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
   const { remainingMs } = limit;
   if (remainingMs !== undefined) headers.set("ekiben-timeout-ms", String(remainingMs));
   const send = endpoint.options.fetch ?? globalThis.fetch;
-  const init = { method, headers, signal: limit.signal, ...(body !== undefined && { body }) };
+  const duplex = body instanceof ReadableStream ? { duplex: "half" as const } : undefined;
+  const init = { method, headers, signal: limit.signal, ...(body !== undefined && { body }), ...duplex };
   let response: Response;
   try {
     response = await limit.guard(send(url, init));

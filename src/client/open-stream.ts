@@ -1,5 +1,5 @@
 import { fail } from "../failure/fail.js";
-import { parseValue, postInput } from "./call-api.js";
+import { type Posted, parseValue, postInput } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 import { createLimit, cutOff, type Endpoint } from "./endpoint.js";
@@ -28,11 +28,13 @@ export function openStream(
   let limit: CallLimit | undefined;
   async function* read(): AsyncGenerator<unknown, void, undefined> {
     limit = createLimit(endpoint, { service: api.service, api: api.name }, options);
+    let posted: Posted | undefined;
     try {
-      const response = await postInput(endpoint, limit, { api, input, options, accept });
+      posted = await postInput(endpoint, limit, { api, input, options, accept });
       const url = endpoint.base + api.route;
-      for await (const event of readEvents(response, limit, url)) yield readItem(event, api, url);
+      for await (const event of readEvents(posted.response, limit, url)) yield readItem(event, api, url);
     } finally {
+      posted?.upload?.stop();
       limit.abandon();
     }
   }

@@ -1,3 +1,4 @@
+import type { ApiKind } from "../define/api-kind.js";
 import type { JsonSchema } from "../define/schema.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -10,7 +11,9 @@ export interface RemoteApi {
   readonly name: string;
   /** HTTP path. */
   readonly route: string;
-  readonly kind: "unary" | "stream";
+  readonly kind: ApiKind;
+  /** Where the input is a stream: what its items may be sent as. */
+  readonly uploads: readonly string[];
   /** Of the output, or of one item of a stream. */
   readonly output: JsonSchema;
 }
@@ -50,8 +53,14 @@ function parseRoutes(text: string, url: string): RemoteApi[] {
       throw refuse("its schema has a route without name and path");
     }
     // A newer server may have kinds of api that this client can't call; the others work.
-    if (api.kind !== "unary" && api.kind !== "stream") return [];
+    if (api.kind !== "unary" && api.kind !== "stream" && api.kind !== "task") return [];
     const output = typeof api.output === "object" && api.output !== null ? (api.output as JsonSchema) : {};
-    return [{ service: name, name: api.name, route: api.route, kind: api.kind, output }];
+    const uploads = readUploads((entry as { input?: unknown }).input);
+    return [{ service: name, name: api.name, route: api.route, kind: api.kind, uploads, output }];
   });
+}
+
+function readUploads(input: unknown): string[] {
+  const { is_stream: isStream, media_types: types } = (input ?? {}) as { is_stream?: unknown; media_types?: unknown };
+  return isStream === true && Array.isArray(types) ? types.filter((type) => typeof type === "string") : [];
 }

@@ -1,17 +1,28 @@
 import { CallScope, systemTime } from "../call/call-scope.js";
+import { CallerFeed } from "../call/caller-feed.js";
 import { currentScope } from "../call/current-call.js";
-import { type ApiTarget, invoke, invokeStream } from "../call/invoke.js";
+import { type ApiTarget, invoke } from "../call/invoke.js";
+import { InvokedStream } from "../call/invoked-stream.js";
+import type { ItemFlow, ItemSink } from "../call/item-flow.js";
+import { ItemReader } from "../call/item-reader.js";
+import { streamProblem } from "../call/open-items.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
-import { type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
+import type { ServingError } from "../failure/serving-error.js";
+import type { ApiKind } from "./api-kind.js";
+import { type BatchOptions, type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
 import { type Api, apiKey, type MaybePromise, type StreamApi } from "./handle-type.js";
+import { createRowLayout } from "./row-layout.js";
+import { runRows } from "./run-rows.js";
 import type { InputOf, OutputOf, Schema, Shape } from "./schema.js";
+import { isStreamSchema } from "./stream.js";
+import type { Tensor } from "./tensor.js";
 
 type Void = Schema<void, void>;
 
-/** What `api()` notes down: the contract as written, and the author's function bound to its instance. */
+/** What `api()` and `task()` note down: the contract as written, and the author's function bound to its instance. */
 export interface ApiDefinition {
-  readonly kind: "unary" | "stream";
+  readonly kind: ApiKind;
   readonly contract: Contract;
   readonly run: (input: unknown) => unknown;
 }
@@ -25,9 +36,19 @@ type Result<O, Y> = { readonly output: O; readonly yields?: never } | { readonly
  * A conditional type on purpose: the compiler decides it before it reads the function, so that `"spam"` in a result is
  * the literal that an enum wants and not any string, and a wrong result is reported at the result.
  */
-type Run<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [never]
-  ? (input: OutputOf<I>) => MaybePromise<InputOf<O>>
+type Run<I extends Shape, O extends Shape, Y extends Shape, B> = [Y] extends [never]
+  ? (input: OutputOf<I>) => MaybePromise<[B] extends [undefined] ? InputOf<O> : Rows<InputOf<O>>>
   : (input: OutputOf<I>) => AsyncIterable<InputOf<Y>>;
+
+/** What the function of an api that batches returns: in an array, a failure may stand in a row's place. */
+type Rows<V> = V extends Tensor
+  ? V
+  : V extends readonly unknown[]
+    ? RowsOrFailures<V>
+    : { [K in keyof V]: V[K] extends readonly unknown[] ? RowsOrFailures<V[K]> : V[K] };
+/** An inferred type may have more fields than it must; here that is a slip. */
+type NothingElse<B> = { readonly [K in Exclude<keyof B, keyof BatchOptions>]: never };
+type RowsOrFailures<V extends readonly unknown[]> = readonly (V[number] | ServingError)[];
 
 type ApiOf<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [never]
   ? Api<InputOf<I>, OutputOf<O>>
@@ -36,17 +57,27 @@ type ApiOf<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [nev
 /**
  * Declares an api of a service: a class field.
  *
- * @param contract `output`, or `yields` for a stream; `input` unless there is none; route, texts and bounds.
+ * @param contract `output`, or `yields` for a stream; `input` unless there is none; route, texts and bounds; `batch` to
+ *                 join the rows of several calls.
  * @param run      Gets the checked input; gives the output, or for a stream an `AsyncIterable` of items.
  */
-export function api<I extends Shape = Void, O extends Shape = never, Y extends Shape = never>(
-  contract: ContractOptions & { readonly input?: I } & Result<O, Y>,
-  run: Run<I, O, Y>,
+export function api<
+  I extends Shape = Void,
+  O extends Shape = never,
+  Y extends Shape = never,
+  B extends BatchOptions | undefined = undefined,
+>(
+  contract: ContractOptions & { readonly input?: I; readonly batch?: B & NothingElse<B> } & Result<O, Y>,
+  run: Run<I, O, Y, B>,
 ): ApiOf<I, O, Y>;
 export function api(contract: Contract, run: (input: never) => unknown): unknown {
   const kind = contract?.yields === undefined ? "unary" : "stream";
-  const definition: ApiDefinition = { kind, contract, run: run as (input: unknown) => unknown };
-  const direct = kind === "unary" ? callDirectly(definition) : streamDirectly(definition);
+  return defineApi({ kind, contract, run: run as (input: unknown) => unknown });
+}
+
+/** Makes the class field of a definition: a function that runs in place. */
+export function defineApi(definition: ApiDefinition): object {
+  const direct = definition.kind === "stream" ? streamDirectly(definition) : callDirectly(definition);
   return Object.defineProperty(direct, apiKey, { value: definition });
 }
 
@@ -57,10 +88,12 @@ export function readApi(value: unknown): ApiDefinition | undefined {
 
 /** Binds a definition for calling. @throws {ServingError} `invalid_contract`. */
 export function createTarget({ kind, contract, run }: ApiDefinition): ApiTarget {
-  const problem = contractProblem(contract);
+  const problem = contractProblem(contract, kind);
   if (problem !== undefined) throw fail("invalid_contract", { problem });
   const checks = createChecks(contract);
-  return { kind, run, checkInput: checks.input, checkOutput: checks.output };
+  const { input: checkInput, output: checkOutput, itemSchema } = checks;
+  const target: ApiTarget = { kind: kind === "stream" ? kind : "unary", run, checkInput, checkOutput, itemSchema };
+  return contract.batch === undefined ? target : { ...target, rows: createRowLayout(contract) };
 }
 
 /** `instance.predict(x)`: a unit test, or one api of a service using another of its own. Runs in place. */
@@ -70,24 +103,71 @@ function callDirectly(definition: ApiDefinition) {
     target ??= createTarget(definition);
     const scope = createDirectScope(input);
     try {
-      return await invoke(target, input, scope, true);
+      const given = feedDirectly(definition, scope, input);
+      return await (target.rows === undefined
+        ? invoke(target, given, scope, true)
+        : runRows(target, target.rows, { input: given, scope, maxRows: readMaxRows(definition.contract) }));
     } finally {
       scope.close();
     }
   };
 }
 
+/** What is no bound is a fault of the graph, which a class that was made with `new` has not met. */
+function readMaxRows({ batch }: Contract): number {
+  const { maxRows } = batch ?? {};
+  return Number.isSafeInteger(maxRows) && Number(maxRows) >= 1 ? Number(maxRows) : Number.POSITIVE_INFINITY;
+}
+
 function streamDirectly(definition: ApiDefinition) {
   let target: ApiTarget | undefined;
-  return async function* (input?: unknown): AsyncGenerator<unknown> {
-    target ??= createTarget(definition);
-    const scope = createDirectScope(input);
-    try {
-      yield* invokeStream(target, input, scope, true);
-    } finally {
-      scope.close();
-    }
+  return (input?: unknown): AsyncIterableIterator<unknown> => {
+    const open = (sink: ItemSink): ItemFlow => {
+      target ??= createTarget(definition);
+      const scope = createDirectScope(input);
+      const given = feedDirectly(definition, scope, input);
+      return new InvokedStream({ target, input: given, scope, isChecked: true }, closingAtEnd(scope, sink));
+    };
+    return readLazily(open);
   };
+}
+
+/** Ends the scope of a stream with the stream. */
+const closingAtEnd = (scope: CallScope, sink: ItemSink): ItemSink => ({
+  takesEncoded: false,
+  item: (value, isFresh) => sink.item(value, isFresh),
+  encoded: (items) => sink.encoded(items),
+  end: () => {
+    scope.close();
+    sink.end();
+  },
+  fail: (error) => {
+    scope.close();
+    sink.fail(error);
+  },
+});
+
+/** Nothing runs, and nothing can fail, before the first item is asked for. */
+function readLazily(open: (sink: ItemSink) => ItemFlow): ItemReader {
+  let flow: ItemFlow | undefined;
+  const reader: ItemReader = new ItemReader({
+    pull: () => {
+      try {
+        flow ??= open(reader);
+        flow.pull();
+      } catch (error) {
+        reader.fail(error);
+      }
+    },
+    stop: () => (flow === undefined ? reader.end() : flow.stop()),
+  });
+  return reader;
+}
+
+/** An input that is a stream ends with its call; what is none is left to the check. */
+function feedDirectly({ contract }: ApiDefinition, scope: CallScope, input: unknown): unknown {
+  if (!isStreamSchema(contract.input) || streamProblem(input) !== undefined) return input;
+  return new CallerFeed(scope, input as AsyncIterable<unknown>);
 }
 
 function createDirectScope(input: unknown): CallScope {
@@ -100,6 +180,7 @@ function createDirectScope(input: unknown): CallScope {
     caller: parent?.caller ?? { service: "local", api: "" },
     request: parent?.call.request ?? new RequestContext(),
     outside: false,
+    priority: parent?.priority ?? ("interactive" as const),
   };
   const time = parent?.time ?? systemTime;
   const scope = new CallScope(call, parent, time, time.clock.now());

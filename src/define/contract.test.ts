@@ -104,6 +104,13 @@ describe("contractProblem", () => {
     assert.match(contractProblem({ input: { a: 1 as never }, output: z.any() }) ?? "", /input\.a is not a schema/);
     assert.equal(contractProblem({ input: {}, output: z.any() }), undefined);
   });
+
+  it("names what a task can't have", () => {
+    assert.match(contractProblem(undefined as never, "task") ?? "", /^task\(\) was given no contract/);
+    assert.match(contractProblem({ yields: z.any() }, "task") ?? "", /a task can't have yields/);
+    assert.match(contractProblem({ output: z.any(), batch: {} } as never, "task") ?? "", /a task can't have batch/);
+    assert.equal(contractProblem({ output: z.any() }, "task"), undefined);
+  });
 });
 
 describe("shapeJsonSchema", () => {

@@ -1,5 +1,9 @@
+import { openItems, streamProblem } from "../call/open-items.js";
 import { fail } from "../failure/fail.js";
 import type { Issue } from "../failure/failures.js";
+import type { ApiKind } from "./api-kind.js";
+import { CheckedItems, type ItemCheck } from "./checked-items.js";
+import { batchProblem } from "./row-layout.js";
 import {
   type CheckResult,
   checkSchema,
@@ -10,6 +14,7 @@ import {
   type Schema,
   type Shape,
 } from "./schema.js";
+import { isStreamSchema } from "./stream.js";
 import { isTensor } from "./tensor.js";
 import { isTensorSchema } from "./tensor-schema.js";
 
@@ -28,11 +33,27 @@ export interface ContractOptions {
   readonly idempotent?: boolean;
 }
 
-/** A contract as `api()` was given it. */
+/** What the contract of a task may not say. */
+const taskUnfit: readonly string[] = ["yields", "batch"];
+
+/** How the rows of several calls are joined into one; each field is an option, `batch.maxRows` and so on. */
+export interface BatchOptions {
+  /** Most rows of a batch, never exceeded; a call with more is run in pieces. */
+  readonly maxRows: number;
+  /** Milliseconds in which the first call of a batch should be answered: bounds its wait and its size. Default none. */
+  readonly targetLatencyMs?: number;
+  /** Milliseconds the first call of a batch waits for others. Default: as long as pays, by what batches were seen to cost. */
+  readonly windowMs?: number;
+  /** Batches that run at once in one replica. Default 1: while one runs, the next gathers. */
+  readonly maxConcurrent?: number;
+}
+
+/** A contract as `api()` or `task()` was given it. */
 export interface Contract extends ContractOptions {
   readonly input?: Shape;
   readonly output?: Shape;
   readonly yields?: Shape;
+  readonly batch?: BatchOptions;
 }
 
 /** Checks a value and gives it as its schema hands it on; throws, or rejects, with what is wrong. */
@@ -43,44 +64,74 @@ export interface ContractChecks {
   readonly input: Check;
   /** Of the output, or of each item a stream yields. `input` is the checked input, for sizes both share. */
   readonly output: (value: unknown, input: unknown) => unknown | Promise<unknown>;
+  /** Of a stream: what alone decides about each item; `undefined` where items share named sizes with the input. */
+  readonly itemSchema: Shape | undefined;
 }
 
 /** Compiles the checks of a contract. The contract must have passed `contractProblem`. */
 export function createChecks(contract: Contract): ContractChecks {
   const result = (contract.output ?? contract.yields) as Shape;
-  const inputNames = namedDims(contract.input);
-  const outputNames = namedDims(result);
-  const binds = repeats([...inputNames, ...outputNames]);
-  const checkInput = contract.input === undefined ? checkNothing : checkShape(contract.input);
+  const inputs = namedDims(contract.input, true);
+  const outputs = namedDims(result, false);
+  const ofInput = pairDims(inputs);
+  const ofOutput = pairDims([...inputs, ...outputs]).filter(({ other }) => !other.isInput);
   const checkOutput = checkShape(result);
   return {
-    input: (value) => {
-      const checked = checkInput(value);
-      if (checked instanceof Promise)
-        return checked.then((settled) => accept("invalid_input", settled, binds, inputNames));
-      return accept("invalid_input", checked, binds, inputNames);
-    },
+    itemSchema: ofOutput.length > 0 ? undefined : contract.yields,
+    input: createInputCheck(contract.input, ofInput),
     output: (value, input) => {
-      const dims = binds ? bindDims(inputNames, input, new Map()).dims : undefined;
       const checked = checkOutput(value);
       if (checked instanceof Promise) {
-        return checked.then((settled) => accept("invalid_output", settled, binds, outputNames, dims));
+        return checked.then((settled) => accept("invalid_output", settled, ofOutput, input));
       }
-      return accept("invalid_output", checked, binds, outputNames, dims);
+      return accept("invalid_output", checked, ofOutput, input);
     },
+  };
+}
+
+function createInputCheck(shape: Shape | undefined, pairs: readonly DimPair[]): Check {
+  if (isStreamSchema(shape)) return createStreamCheck(shape.stream.item);
+  const check = shape === undefined ? checkNothing : checkShape(shape);
+  return (value) => {
+    const checked = check(value);
+    if (checked instanceof Promise) {
+      return checked.then((settled) => accept("invalid_input", settled, pairs, settled.value));
+    }
+    return accept("invalid_input", checked, pairs, checked.value);
+  };
+}
+
+/** Of an input that is a stream: its items are checked as they are read, each for itself. */
+function createStreamCheck(item: Shape): Check {
+  const pairs = pairDims(namedDims(item, true));
+  const check = checkShape(item);
+  const acceptItem = (result: CheckResult, index: number) => {
+    const issue = result.issues === undefined ? findUnequal(pairs, result.value, result.value) : undefined;
+    const issues = result.issues ?? (issue === undefined ? [] : [issue]);
+    if (issues.length === 0) return result.value;
+    throw fail("invalid_input", { issues: issues.map((found) => under(`[${index}]`, found)) });
+  };
+  const checkItem: ItemCheck = (value, index) => {
+    const checked = check(value);
+    if (checked instanceof Promise) return checked.then((settled) => acceptItem(settled, index));
+    return acceptItem(checked, index);
+  };
+  return (value) => {
+    const problem = streamProblem(value);
+    if (problem !== undefined) throw fail("invalid_input", { issues: [{ path: "", message: problem }] });
+    return new CheckedItems(openItems(value as AsyncIterable<unknown>), checkItem);
   };
 }
 
 function accept(
   id: "invalid_input" | "invalid_output",
   result: CheckResult,
-  binds: boolean,
-  names: readonly NamedDims[],
-  dims?: Map<string, number>,
+  pairs: readonly DimPair[],
+  input: unknown,
 ): unknown {
   if (result.issues !== undefined) throw fail(id, { issues: result.issues });
-  if (binds) {
-    const { issue } = bindDims(names, result.value, dims ?? new Map());
+  if (pairs.length > 0) {
+    const issue = findUnequal(pairs, input, result.value);
     if (issue !== undefined) throw fail(id, { issues: [issue] });
   }
   return result.value;
@@ -128,63 +179,96 @@ const under = (name: string, { path, message }: Issue): Issue => ({
   message,
 });
 
-/** Where in a shape a tensor has named sizes: `field` is `""` for the value itself. */
-interface NamedDims {
+/** A named size of a tensor: `field` is `""` for the value itself. */
+interface NamedDim {
+  readonly name: string;
+  readonly isInput: boolean;
   readonly field: string;
-  readonly shape: readonly (number | string)[];
+  readonly axis: number;
 }
 
-function namedDims(shape: Shape | undefined): NamedDims[] {
+/** Two sizes with one name; they are compared at each call. */
+interface DimPair {
+  readonly first: NamedDim;
+  readonly other: NamedDim;
+}
+
+function namedDims(shape: Shape | undefined, isInput: boolean): NamedDim[] {
   if (shape === undefined) return [];
   const fields: [string, unknown][] = isSchema(shape) ? [["", shape]] : Object.entries(shape);
   return fields.flatMap(([field, schema]) => {
-    if (!isTensorSchema(schema) || !schema.tensor.shape.some((dim) => typeof dim === "string")) return [];
-    return [{ field, shape: schema.tensor.shape }];
+    const dims = isTensorSchema(schema) ? schema.tensor.shape : [];
+    return dims.flatMap((name, axis) => (typeof name === "string" ? [{ name, isInput, field, axis }] : []));
   });
 }
 
-/** Whether any name stands in two places: only then is there something to compare at each call. */
-function repeats(places: readonly NamedDims[]): boolean {
-  const names = places.flatMap((place) => place.shape.filter((dim) => typeof dim === "string"));
-  return new Set(names).size < names.length;
+/** Each size with the first one of its name. */
+function pairDims(dims: readonly NamedDim[]): DimPair[] {
+  return dims.flatMap((other) => {
+    const first = dims.find(({ name }) => name === other.name) as NamedDim;
+    return first === other ? [] : [{ first, other }];
+  });
 }
 
-function bindDims(places: readonly NamedDims[], value: unknown, dims: Map<string, number>) {
-  for (const { field, shape } of places) {
-    const at = field === "" ? value : (value as Record<string, unknown> | undefined)?.[field];
-    if (!isTensor(at)) continue;
-    for (const [i, dim] of shape.entries()) {
-      if (typeof dim !== "string") continue;
-      const size = at.shape[i] as number;
-      const bound = dims.get(dim) ?? size;
-      dims.set(dim, bound);
-      if (bound === size) continue;
-      const message = `size "${dim}" is ${size} here and ${bound} elsewhere in the same call`;
-      return { dims, issue: { path: field, message } };
-    }
-  }
-  return { dims, issue: undefined };
-}
-
-/** What is wrong with a contract as the author wrote it; `undefined` when nothing is. */
-export function contractProblem(contract: Contract): string | undefined {
-  if (typeof contract !== "object" || contract === null) return "api() was given no contract";
-  if (contract.output === undefined && contract.yields === undefined)
-    return "the contract has neither output nor yields";
-  if (contract.output !== undefined && contract.yields !== undefined) return "the contract has both output and yields";
-  for (const part of ["input", "output", "yields"] as const) {
-    const shape: unknown = contract[part];
-    if (shape === undefined || isSchema(shape)) continue;
-    if (typeof shape !== "object" || shape === null || Array.isArray(shape)) return `${part} is not a schema`;
-    const wrong = Object.entries(shape).find(([, schema]) => !isSchema(schema));
-    if (wrong !== undefined) return `${part}.${wrong[0]} is not a schema`;
+function findUnequal(pairs: readonly DimPair[], input: unknown, value: unknown): Issue | undefined {
+  for (const { first, other } of pairs) {
+    const bound = readSize(first, input, value);
+    const size = readSize(other, input, value);
+    if (bound === size || bound === undefined || size === undefined) continue;
+    const message = `size "${other.name}" is ${size} here and ${bound} elsewhere in the same call`;
+    return { path: other.field, message };
   }
   return undefined;
 }
 
-/** The JSON Schema of a shape; `{}` (anything) stands for a schema that can't say it. */
+/** `undefined` where an optional field is absent. */
+function readSize({ isInput, field, axis }: NamedDim, input: unknown, value: unknown): number | undefined {
+  const whole = isInput ? input : value;
+  const at = field === "" ? whole : (whole as Record<string, unknown> | undefined)?.[field];
+  return isTensor(at) ? at.shape[axis] : undefined;
+}
+
+/** What is wrong with a contract as the author wrote it; `undefined` when nothing is. */
+export function contractProblem(contract: Contract, kind?: ApiKind): string | undefined {
+  if (typeof contract !== "object" || contract === null)
+    return `${kind === "task" ? "task" : "api"}() was given no contract`;
+  const unfit =
+    kind === "task" ? taskUnfit.find((field) => (contract as Record<string, unknown>)[field] !== undefined) : undefined;
+  if (unfit !== undefined) return `a task can't have ${unfit}: its one result is what is kept`;
+  if (contract.output === undefined && contract.yields === undefined)
+    return "the contract has neither output nor yields";
+  if (contract.output !== undefined && contract.yields !== undefined) return "the contract has both output and yields";
+  if (isStreamSchema(contract.output)) return "output is a stream(); say yields, with the schema of one item";
+  if (isStreamSchema(contract.yields)) return "yields is a stream() of streams; give it the schema of one item";
+  for (const part of ["input", "output", "yields"] as const) {
+    const shape = contract[part];
+    const problem =
+      part === "input" && isStreamSchema(shape)
+        ? shapeProblem(shape.stream.item, "stream()")
+        : shapeProblem(shape, part);
+    if (problem !== undefined) return problem;
+  }
+  return contract.batch === undefined ? undefined : batchProblem(contract);
+}
+
+/** @param part What the shape is of, in words. */
+function shapeProblem(shape: unknown, part: string): string | undefined {
+  if (isStreamSchema(shape)) return `the items of ${part} are streams themselves`;
+  if (isSchema(shape) || (shape === undefined && part !== "stream()")) return undefined;
+  if (typeof shape !== "object" || shape === null || Array.isArray(shape)) return `${part} is not a schema`;
+  for (const [field, schema] of Object.entries(shape)) {
+    if (!isSchema(schema)) return `${part}.${field} is not a schema`;
+    if (isStreamSchema(schema)) return `${part}.${field} is a stream(); only an input as a whole can be one`;
+  }
+  return undefined;
+}
+
+/** The JSON Schema of a shape; `{}` (anything) stands for a schema that can't say it. A stream is a list, as it is in a JSON body. */
 export function shapeJsonSchema(shape: Shape | undefined, side: "input" | "output"): JsonSchema {
   if (shape === undefined) return { type: "null" };
+  if (isStreamSchema(shape)) {
+    return { type: "array", items: rebaseRefs(shapeJsonSchema(shape.stream.item, side), "#/items") };
+  }
   if (isSchema(shape)) return jsonSchemaOf(shape, side) ?? {};
   const fields = Object.entries(shape);
   const required = fields.filter(([, schema]) => !acceptsUndefined(schema)).map(([name]) => name);

@@ -1,3 +1,4 @@
+import { operationApi, taskOperations } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
 import type { GraphFault } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -7,6 +8,7 @@ import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClas
 import type { ApiDescriptor, DependencyDescriptor, ServiceDescriptor } from "./descriptor.js";
 import { hookNames } from "./lifecycle.js";
 import { readServiceOptions } from "./service.js";
+import { isStreamSchema } from "./stream.js";
 
 /**
  * Constructs a service class once and reads what it declares. Nothing is started and no dependency is constructed.
@@ -34,6 +36,15 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
     if (isDeclared && hookNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
     if (definition !== undefined) apis.set(field, describeApi(field, definition, addFault));
   }
+  for (const { name: task, kind } of apis.values()) {
+    const taken = kind === "task" ? taskOperations.map((operation) => operationApi(task, operation)) : [];
+    for (const operation of taken.filter((own) => apis.has(own))) {
+      addFault(
+        operation,
+        fail("invalid_contract", { problem: `${operation} is the name of an operation of the task ${task}` }),
+      );
+    }
+  }
   const dependencies = wiring.edges.map(({ handle, target, edge }): DependencyDescriptor => {
     const field = Object.keys(instance).find((key) => instance[key] === handle) ?? "(private)";
     if (readServiceOptions(target) === undefined)
@@ -53,10 +64,14 @@ function describeApi(
   definition: ApiDefinition,
   addFault: (field: string, error: ServingError) => void,
 ): ApiDescriptor {
-  const problem = contractProblem(definition.contract);
+  const problem = contractProblem(definition.contract, definition.kind);
   if (problem !== undefined) addFault(field, fail("invalid_contract", { problem }));
   const route = definition.contract?.route ?? `/${field}`;
-  return Object.freeze({ name: field, kind: definition.kind, contract: definition.contract ?? {}, route });
+  const contract = definition.contract ?? {};
+  return Object.freeze({
+    ...{ name: field, kind: definition.kind, contract, route },
+    takesStream: isStreamSchema(contract.input),
+  });
 }
 
 function describeClass(value: unknown): string {

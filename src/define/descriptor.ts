@@ -1,4 +1,5 @@
 import type { GraphFault } from "../failure/failures.js";
+import type { ApiKind } from "./api-kind.js";
 import type { Contract } from "./contract.js";
 import type { EdgeOptions, ServiceClass } from "./depends.js";
 import type { ServiceOptions } from "./service.js";
@@ -6,8 +7,10 @@ import type { ServiceOptions } from "./service.js";
 /** One api of a service, as declared. */
 export interface ApiDescriptor {
   readonly name: string;
-  readonly kind: "unary" | "stream";
+  readonly kind: ApiKind;
   readonly contract: Contract;
+  /** Whether the input is a stream. */
+  readonly takesStream: boolean;
   /** HTTP path. */
   readonly route: string;
 }

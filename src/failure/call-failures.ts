@@ -33,9 +33,18 @@ export const callFailures = {
     text: (d) => d.error,
     fix: "See the log line with this incident id for the stack. To tell callers what happened, throw a ServingError.",
   }),
-  deadline_exceeded: row<{ timeoutMs: number; waitingFor: readonly string[] }>({
+  batch_size_changed: row<{ rowsIn: number; rowsOut: number; field: string }>({
+    code: "internal",
+    text: (d) =>
+      `a batch of ${d.rowsIn} rows came back with ${d.rowsOut}${d.field === "" ? "" : ` in ${d.field}`}, so no row can be matched to its call`,
+    fix: "Return one row for each row of the input, in the same order; a ServingError may stand in a row's place.",
+  }),
+  deadline_exceeded: row<{ timeoutMs: number; waitingFor: readonly string[]; batchMs?: number; remainingMs?: number }>({
     code: "deadline_exceeded",
-    text: (d) => `no answer within ${Math.round(d.timeoutMs)} ms; still waiting for ${list(d.waitingFor)}`,
+    text: (d) =>
+      d.batchMs === undefined
+        ? `no answer within ${Math.round(d.timeoutMs)} ms; still waiting for ${list(d.waitingFor)}`
+        : `no answer within ${Math.round(d.timeoutMs)} ms: a batch takes about ${Math.round(d.batchMs)} ms and ${Math.round(d.remainingMs ?? 0)} ms are left`,
     fix: "Raise timeoutMs, or see in /metrics which edge takes the time.",
   }),
   cancelled: row<{ reason: string }>({

@@ -5,6 +5,7 @@ import { httpFailures } from "./http-failures.js";
 import { linkFailures } from "./link-failures.js";
 import { replicaFailures } from "./replica-failures.js";
 import { storeFailures } from "./store-failures.js";
+import { taskFailures } from "./task-failures.js";
 
 export type { FailureRow, GraphFault, Issue } from "./failure-row.js";
 
@@ -17,6 +18,7 @@ export const failures = {
   ...httpFailures,
   ...hostFailures,
   ...storeFailures,
+  ...taskFailures,
 };
 
 /** The id of a row of the failure table. */

@@ -43,6 +43,11 @@ export const hostFailures = {
     text: (d) => `${d.url} could not be reached: ${d.problem}`,
     fix: "Check that the server runs and that the URL is right.",
   }),
+  upload_unsupported: row<Record<never, never>>({
+    code: "unimplemented",
+    text: () => "this runtime can't send a stream as the body of a request",
+    fix: "Collect the items and pass them as a list, or call from Node. Browsers send streams over HTTP/2 only, if at all.",
+  }),
   invalid_response: row<{ url: string; problem: string }>({
     code: "data_loss",
     text: (d) => `${d.url} answered with something that is not ekiben's: ${d.problem}`,

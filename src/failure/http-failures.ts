@@ -41,6 +41,22 @@ export const httpFailures = {
     text: (d) => `the body did not arrive within ${d.timeoutMs} ms`,
     fix: "Send the body at once, or raise http.bodyTimeoutMs.",
   }),
+  invalid_line: row<{ line: number; problem: string }>({
+    code: "invalid_argument",
+    text: (d) => `line ${d.line} of the body: ${d.problem}`,
+    fix: "Send one JSON value a line, each line ended by a newline, and none of them broken over two.",
+  }),
+  line_too_large: row<{ line: number; maxBodyBytes: number }>({
+    code: "out_of_range",
+    httpStatus: 413,
+    text: (d) => `line ${d.line} of the body is longer than ${d.maxBodyBytes} bytes`,
+    fix: "Send smaller items, one a line, or raise http.maxBodyBytes.",
+  }),
+  stream_idle: row<{ idleMs: number }>({
+    code: "deadline_exceeded",
+    text: (d) => `nothing moved on the stream for ${d.idleMs} ms, neither up nor down`,
+    fix: "Send or yield items more often, or raise http.streamIdleMs (0 for no limit).",
+  }),
   header_too_large: row<{ maxHeaderBytes: number }>({
     code: "out_of_range",
     httpStatus: 431,

@@ -1,5 +1,5 @@
 import { fail } from "./fail.js";
-import { ServingError } from "./serving-error.js";
+import { ServingError, type ServingErrorInit } from "./serving-error.js";
 
 /**
  * Whatever an api threw, as the failure its caller gets.
@@ -11,27 +11,18 @@ export function toServingError(thrown: unknown, service: string, api: string): S
   if (!(thrown instanceof ServingError)) {
     return fail("unhandled_error", { error: messageOf(thrown) }, { service, api, cause: thrown });
   }
-  return thrown.service === "" && service !== "" ? placeError(thrown, service, api) : thrown;
+  return thrown.service === "" && service !== "" ? copyError(thrown, { service, api }) : thrown;
 }
 
-/** A copy, since an author may throw one error object many times and from several apis. Keeps the stack. */
-function placeError(error: ServingError, service: string, api: string): ServingError {
-  const { code, id, message, details, retryable, httpStatus, fix, incident, cause, stack } = error;
-  const placed = new ServingError({
-    code,
-    id,
-    message,
-    details,
-    retryable,
-    httpStatus,
-    fix,
-    incident,
-    cause,
-    service,
-    api,
+/** A copy with other fields, since an author may give one error object many times and from several apis. Keeps the stack. */
+export function copyError(error: ServingError, fields: Partial<ServingErrorInit>): ServingError {
+  const { code, id, message, details, retryable, httpStatus, fix, incident, cause, service, api, stack } = error;
+  const copy = new ServingError({
+    ...{ code, id, message, details, retryable, httpStatus, fix, incident, cause, service, api },
+    ...fields,
   });
-  if (stack !== undefined) placed.stack = stack;
-  return placed;
+  if (stack !== undefined) copy.stack = stack;
+  return copy;
 }
 
 /** What to show of a thrown value: its message, or the value itself where it is no error. */

@@ -1,5 +1,5 @@
 import { escapeXml, fitText, measureText, type TextStyle } from "./draw-text.js";
-import type { ApiText, Badge, ServiceText } from "./format-service.js";
+import { type ApiText, type Badge, formatOutput, type ServiceText } from "./format-service.js";
 import type { PlacedNode } from "./layout-graph.js";
 
 // Sizes must be those of draw-style.ts.
@@ -72,7 +72,10 @@ function measureApi(api: ApiText): number {
   return measureText(api.name, apiStyle) + measureMark(api) + (route === "" ? 0 : 16 + measureText(route, typeStyle));
 }
 
-const measureMark = ({ isStream }: ApiText) => (isStream ? 8 + measureText("stream", badgeStyle) + 16 : 0);
+/** Beside the name of an api that does not simply answer. */
+const markOf = ({ isStream, isTask }: ApiText) => (isStream ? "stream" : isTask ? "task" : "");
+
+const measureMark = (api: ApiText) => (markOf(api) === "" ? 0 : 8 + measureText(markOf(api), badgeStyle) + 16);
 
 /** A route that is not simply the api's name. */
 const shownRoute = ({ name, route }: ApiText) => (route === "" || route === `/${name}` ? "" : route);
@@ -152,7 +155,9 @@ function drawApi(api: ApiText, left: number, right: number, top: number): string
   const taken = measureMark(api) + (route === "" ? 0 : 16 + measureText(route, typeStyle));
   const name = fitText(api.name, right - left - taken, apiStyle);
   const parts = [`<text class="api mono" x="${left}" y="${top + 13}">${escapeXml(name)}</text>`];
-  if (api.isStream) parts.push(drawBadge("stream", "stream", left + measureText(name, apiStyle) + 8, top - 1));
+  const mark = markOf(api);
+  // Both marks look alike: `stream` is the name of their style.
+  if (mark !== "") parts.push(drawBadge("stream", mark, left + measureText(name, apiStyle) + 8, top - 1));
   if (route !== "") {
     parts.push(
       `<text class="type mono muted" x="${right}" y="${top + 13}" text-anchor="end">${escapeXml(route)}</text>`,
@@ -172,8 +177,6 @@ function drawBadge(kind: string, text: string, x: number, y: number): string {
 
 function formatTooltip(service: ServiceText): string {
   const title = [service.name, service.version].filter((part) => part !== "").join(" ");
-  const apis = service.apis.map(
-    ({ name, input, output, isStream }) => `${name}: ${input} → ${isStream ? "stream of " : ""}${output}`,
-  );
+  const apis = service.apis.map((api) => `${api.name}: ${api.input} → ${formatOutput(api)}`);
   return [title, service.description, ...apis].filter((line) => line !== "").join("\n");
 }

@@ -1,5 +1,7 @@
 import { shapeJsonSchema } from "../define/contract.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
+import type { Shape } from "../define/schema.js";
+import { isStreamSchema } from "../define/stream.js";
 import { serviceOptions } from "../options/options.js";
 import type { ServiceSettings } from "../options/settings.js";
 import { formatType } from "./format-type.js";
@@ -19,6 +21,7 @@ export interface ApiText {
   /** Of the output, or of one item of a stream. */
   readonly output: string;
   readonly isStream: boolean;
+  readonly isTask: boolean;
   /** HTTP path; `""` where the api is not public. */
   readonly route: string;
 }
@@ -106,11 +109,25 @@ function formatApi(api: ApiDescriptor, isPublic: boolean, maxTypeLength: number)
   const { input, output, yields } = api.contract;
   return {
     name: api.name,
-    input: input === undefined ? "()" : formatType(shapeJsonSchema(input, "input"), maxTypeLength),
+    input: formatInput(input, maxTypeLength),
     output: formatType(shapeJsonSchema(output ?? yields, "output"), maxTypeLength),
     isStream: api.kind === "stream",
+    isTask: api.kind === "task",
     route: isPublic ? api.route : "",
   };
+}
+
+/** What an api gives, with how it does: `"stream of string"`, `"string, as a task"`. */
+export function formatOutput({ output, isStream, isTask }: ApiText): string {
+  if (isStream) return `stream of ${output}`;
+  return isTask ? `${output}, as a task` : output;
+}
+
+function formatInput(input: Shape | undefined, maxTypeLength: number): string {
+  if (input === undefined) return "()";
+  const of = "stream of ";
+  if (!isStreamSchema(input)) return formatType(shapeJsonSchema(input, "input"), maxTypeLength);
+  return of + formatType(shapeJsonSchema(input.stream.item, "input"), maxTypeLength - of.length);
 }
 
 /** What is declared, and what differs from one plain replica on one core. */

@@ -4,6 +4,7 @@ import { sampleGraphs } from "../../test/fixtures/sample-graphs.js";
 import type { ServiceSettings } from "../options/settings.js";
 import { graphToJson } from "./graph-to-json.js";
 
+const batch = { maxRows: 8, targetLatencyMs: Number.POSITIVE_INFINITY, windowMs: undefined, maxConcurrent: 1 };
 const settings: ServiceSettings = {
   version: "9",
   description: "",
@@ -16,7 +17,12 @@ const settings: ServiceSettings = {
   liveness: { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000 },
   restart: { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 8 },
   env: { API_KEY: "secret" },
-  apis: new Map([["detect", { timeoutMs: 900, maxConcurrent: 8, maxQueued: 16, idempotent: true }]]),
+  apis: new Map([
+    [
+      "detect",
+      { timeoutMs: 900, maxConcurrent: 8, maxQueued: 16, idempotent: true, attempts: 3, retryBackoffMs: 1000, batch },
+    ],
+  ]),
 };
 
 describe("graphToJson", () => {
@@ -45,6 +51,11 @@ describe("graphToJson", () => {
     assert.deepEqual(options?.["env"], ["API_KEY"]);
     assert.equal((options?.["resources"] as Record<string, unknown> | undefined)?.["memoryBytes"], null);
     assert.equal(document.services[0]?.apis[0]?.options["maxQueued"], 16);
+    assert.deepEqual(document.services[0]?.apis[0]?.options["batch"], {
+      maxRows: 8,
+      targetLatencyMs: null,
+      maxConcurrent: 1,
+    });
     for (const text of [document, graphToJson(sampleGraphs.chain)]) {
       assert.doesNotMatch(JSON.stringify(text), /secret/);
     }

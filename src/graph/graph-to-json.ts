@@ -1,6 +1,8 @@
+import type { ApiKind } from "../define/api-kind.js";
 import { shapeJsonSchema } from "../define/contract.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { JsonSchema } from "../define/schema.js";
+import { apiOptions } from "../options/options.js";
 import type { ApiSettings, ServiceSettings } from "../options/settings.js";
 import { listServices, type PictureOptions } from "./format-service.js";
 import type { Graph } from "./graph.js";
@@ -22,7 +24,7 @@ export interface ServiceDocument {
 
 export interface ApiDocument {
   readonly name: string;
-  readonly kind: "unary" | "stream";
+  readonly kind: ApiKind;
   /** HTTP path; absent where the api is not public. */
   readonly route?: string;
   readonly summary?: string;
@@ -70,7 +72,7 @@ function createServiceDocument(
 }
 
 function createApiDocument(api: ApiDescriptor, lane: ApiSettings | undefined, isPublic: boolean): ApiDocument {
-  const { input, output, yields, summary, timeoutMs, maxConcurrent, maxQueued, idempotent } = api.contract;
+  const { input, output, yields, summary } = api.contract;
   return {
     name: api.name,
     kind: api.kind,
@@ -78,9 +80,12 @@ function createApiDocument(api: ApiDescriptor, lane: ApiSettings | undefined, is
     ...(summary !== undefined && { summary }),
     input: shapeJsonSchema(input, "input"),
     output: shapeJsonSchema(output ?? yields, "output"),
-    options: toPlain(lane ?? { timeoutMs, maxConcurrent, maxQueued, idempotent }) as Record<string, unknown>,
+    options: toPlain(lane ?? pickDeclared(api.contract)) as Record<string, unknown>,
   };
 }
+
+const pickDeclared = (contract: object) =>
+  Object.fromEntries(Object.entries(contract).filter(([name]) => Object.hasOwn(apiOptions, name)));
 
 /** Infinities, which JSON has no way to say, mean that there is no bound. */
 const toPlain = (value: object): unknown => JSON.parse(JSON.stringify(value));

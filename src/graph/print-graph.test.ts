@@ -5,6 +5,9 @@ import { sampleGraphs } from "../../test/fixtures/sample-graphs.js";
 import { api } from "../define/api.js";
 import { depends } from "../define/depends.js";
 import { Service } from "../define/service.js";
+import { task } from "../define/task.js";
+import { drawGraph } from "./draw-graph.js";
+import { graphToJson } from "./graph-to-json.js";
 import { printGraph, printMermaid } from "./print-graph.js";
 import { resolveGraph } from "./resolve-graph.js";
 
@@ -25,6 +28,17 @@ describe("printGraph", () => {
 4 services, 4 edges
 `,
     );
+  });
+
+  it("tells tasks from other apis", () => {
+    class Trainer extends Service() {
+      train = task({ input: z.string(), output: z.number() }, () => 1);
+    }
+    const graph = resolveGraph(Trainer);
+    assert.match(printGraph(graph), /train {2}string -> number, as a task {2}POST \/train/);
+    assert.match(printMermaid(graph), /train: string → number, as a task/);
+    assert.match(drawGraph(graph), />task<\/text>/);
+    assert.equal(graphToJson(graph).services[0]?.apis[0]?.kind, "task");
   });
 
   it("names versions, resources, streams, routes and the bounds of edges", () => {

@@ -1,6 +1,7 @@
 import {
   type ApiText,
   formatField,
+  formatOutput,
   formatServices,
   joinEdges,
   type PictureOptions,
@@ -69,8 +70,7 @@ function formatEdge({ field, to, options }: GraphEdge): string {
 /** One line an api; names, types and routes stand in columns. */
 function formatRows(apis: readonly ApiText[]): string[] {
   const rows = apis.map((api) => {
-    const output = api.isStream ? `stream of ${api.output}` : api.output;
-    return [api.name, `${api.input} -> ${output}`, api.route === "" ? "" : `POST ${api.route}`] as const;
+    return [api.name, `${api.input} -> ${formatOutput(api)}`, api.route === "" ? "" : `POST ${api.route}`] as const;
   });
   const width = (column: 0 | 1) => Math.max(0, ...rows.map((row) => row[column].length));
   const [names, types] = [width(0), width(1)];
@@ -96,9 +96,7 @@ export function printMermaid(graph: Graph, options: PictureOptions = {}): string
 
 function formatMermaidText(service: ServiceText): string {
   const title = `<b>${escapeMermaid(service.name)}</b>${service.version === "" ? "" : ` ${escapeMermaid(service.version)}`}`;
-  const apis = service.apis.map(({ name, input, output, isStream }) =>
-    escapeMermaid(`${name}: ${input} → ${isStream ? "stream of " : ""}${output}`),
-  );
+  const apis = service.apis.map((api) => escapeMermaid(`${api.name}: ${api.input} → ${formatOutput(api)}`));
   const facts = service.badges.map((badge) => badge.text).join(", ");
   return [title, ...apis, ...(facts === "" ? [] : [`<i>${escapeMermaid(facts)}</i>`])].join("<br/>");
 }

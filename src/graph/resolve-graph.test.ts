@@ -4,6 +4,7 @@ import { z } from "zod";
 import { api } from "../define/api.js";
 import { depends } from "../define/depends.js";
 import { Service } from "../define/service.js";
+import { task } from "../define/task.js";
 import type { GraphFault } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { resolveGraph } from "./resolve-graph.js";
@@ -90,19 +91,45 @@ describe("resolveGraph", () => {
       second = api({ ...text, route: "/same" }, (value) => value);
       probe = api({ ...text, route: "/metrics" }, (value) => value);
       odd = api({ ...text, route: "no slash" }, (value) => value);
+      rows = api({ ...text, batch: { maxRows: 8 } }, (value) => value);
+      items = api(
+        { input: z.array(z.string()), yields: z.string(), batch: { maxRows: 8 } } as never,
+        (() => "") as never,
+      );
     }
     const faults = faultsOf(Broken);
     assert.deepEqual(faults.map((fault) => `${fault.service}.${fault.field} ${fault.id}`).sort(), [
       "Broken. duplicate_route",
       "Broken. duplicate_route",
       "Broken.both invalid_contract",
+      "Broken.items invalid_contract",
       "Broken.missing not_a_service",
       "Broken.odd invalid_contract",
       "Broken.plain not_a_service",
+      "Broken.rows invalid_contract",
       "Broken.stop reserved_name",
       "Leaf. duplicate_service_name",
     ]);
     for (const fault of faults) assert.ok(fault.message.length > 10 && fault.fix.length > 10);
+  });
+
+  it("finds apis that stand in the way of a task's own paths and names", () => {
+    class Crowded extends Service() {
+      train = task({ output: z.any() }, () => 1);
+      status = api({ output: z.any(), route: "/train/status" }, () => 1);
+      "train:submit" = api({ output: z.any(), route: "/other" }, () => 1);
+      stream = task({ yields: z.any() } as never, (() => {}) as never);
+    }
+    assert.deepEqual(
+      faultsOf(Crowded)
+        .map(({ field, message }) => `${field}: ${message}`)
+        .sort(),
+      [
+        ": route /train/status is used by Crowded.train and Crowded.status",
+        "stream: a task can't have yields: its one result is what is kept",
+        "train:submit: train:submit is the name of an operation of the task train",
+      ],
+    );
   });
 
   it("finds each cycle and shows its way round", () => {

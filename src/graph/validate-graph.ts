@@ -1,6 +1,7 @@
 import type { ServiceClass } from "../define/depends.js";
 import { toFault } from "../define/describe-service.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
+import { listTaskPaths } from "../define/task-paths.js";
 import { fail } from "../failure/fail.js";
 import type { GraphFault } from "../failure/failures.js";
 
@@ -52,12 +53,14 @@ function findCycles(described: Described): GraphFault[] {
 function findRouteFaults(entry: ServiceDescriptor): GraphFault[] {
   const faults: GraphFault[] = [];
   const users = new Map<string, string[]>(takenRoutes.map((route) => [route, ["ekiben itself"]]));
-  for (const { name, route } of entry.apis.values()) {
+  for (const { name, route, kind } of entry.apis.values()) {
     if (!/^\/[\w\-./~]*$/.test(route)) {
       const problem = `route ${JSON.stringify(route)} is not a plain path that begins with /`;
       faults.push(toFault(entry.name, name, fail("invalid_contract", { problem })));
     }
-    users.set(route, [...(users.get(route) ?? []), `${entry.name}.${name}`]);
+    for (const path of kind === "task" ? [route, ...listTaskPaths(route)] : [route]) {
+      users.set(path, [...(users.get(path) ?? []), `${entry.name}.${name}`]);
+    }
   }
   for (const [route, apis] of users) {
     if (apis.length > 1) faults.push(toFault(entry.name, "", fail("duplicate_route", { route, apis })));

@@ -10,6 +10,10 @@ export interface CallRoute {
   readonly timeoutMs: number;
   /** Whether a call may run twice, so that one on a lost replica may be sent to another. */
   readonly idempotent: boolean;
+  /** Whether the input is a stream, whose items are sent as they are read. */
+  readonly takesStream: boolean;
+  /** Of a stream: what its items are checked against. */
+  readonly itemSchema: unknown;
   /** How long a call waits for a replica where none is ready. */
   readonly holdMs: number;
   readonly links: ServiceLinks;

@@ -4,13 +4,9 @@ import { isPromiseLike } from "../call/invoke.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { CallOptions } from "../define/handle-type.js";
 import type { CallRoute } from "./call-route.js";
+import type { HandleTarget } from "./handle-target.js";
 import { type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
-
-/** A service as one caller reaches it: a route for each api. */
-export interface HandleTarget {
-  readonly apis: ReadonlyMap<string, ApiDescriptor>;
-  readonly routeOf: (api: ApiDescriptor) => CallRoute;
-}
+import { createTaskMethod } from "./task-method.js";
 
 /**
  * Makes the handle of a service: an object with one generated method an api.
@@ -20,11 +16,21 @@ export interface HandleTarget {
 export function createHandle(target: HandleTarget, caller: Caller): object {
   const handle: Record<string, unknown> = {};
   for (const api of target.apis.values()) {
-    const route = target.routeOf(api);
-    const method = api.kind === "unary" ? createUnaryMethod(route, caller) : createStreamMethod(route, caller);
-    handle[api.name] = Object.defineProperty(method, "name", { value: `${route.service}.${api.name}` });
+    const method = createMethod(target, api, caller);
+    handle[api.name] = Object.defineProperty(method, "name", { value: `${target.service}.${api.name}` });
   }
   return Object.freeze(handle);
+}
+
+function createMethod(target: HandleTarget, api: ApiDescriptor, caller: Caller) {
+  switch (api.kind) {
+    case "unary":
+      return createUnaryMethod(target.routeOf(api), caller);
+    case "stream":
+      return createStreamMethod(target.routeOf(api), caller);
+    case "task":
+      return createTaskMethod(target, api, (route) => createUnaryMethod(route, caller));
+  }
 }
 
 function createUnaryMethod(route: CallRoute, caller: Caller) {
@@ -77,5 +83,6 @@ function describeStart(
     timeoutMs: options?.timeoutMs,
     signal: options?.signal,
     outside: false,
+    priority: options?.priority ?? parent?.priority ?? "interactive",
   };
 }

@@ -27,22 +27,35 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
       seen.calls++;
       scope.replyFailure(next());
     },
-    // biome-ignore lint/correctness/useYield: it fails before its first item.
-    async *open() {
-      seen.calls++;
-      throw next();
-    },
+    open: (_scope, sink) => ({
+      pull: () => {
+        seen.calls++;
+        sink.fail(next());
+      },
+      stop: () => {},
+    }),
   };
   links.add(link);
   const time = createCallTime(new FakeClock());
   const stats = new EdgeStats("local", service, "run");
-  const route: CallRoute = { service, api: "run", timeoutMs: 1000, holdMs: 0, idempotent, links, stats, time };
+  const route: CallRoute = {
+    service,
+    api: "run",
+    timeoutMs: 1000,
+    holdMs: 0,
+    idempotent,
+    takesStream: false,
+    itemSchema: undefined,
+    links,
+    stats,
+    time,
+  };
   return { route, seen };
 }
 
 const start: CallStart = {
   ...{ input: null, caller: { service: "local", api: "" }, parent: undefined, request: undefined },
-  ...{ timeoutMs: undefined, signal: undefined, outside: false },
+  ...{ timeoutMs: undefined, signal: undefined, outside: false, priority: "interactive" as const },
 };
 
 describe("mayRetry", () => {

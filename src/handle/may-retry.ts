@@ -25,4 +25,6 @@ export function mayRetry(error: ServingError, route: CallRoute, losses: number):
 /** Whether the replica ended while the call was on it, so that it may have run. */
 export const isLoss = ({ id, details }: ServingError): boolean => id === "replica_lost" && details["isSent"] !== false;
 
-const isAboutReplica = ({ id }: ServingError): boolean => id === "replica_lost" || id === "draining";
+/** One that only waited for a task may go on waiting elsewhere. */
+const isAboutReplica = ({ id }: ServingError): boolean =>
+  id === "replica_lost" || id === "draining" || id === "task_wait_ended";

@@ -1,3 +1,4 @@
+import type { Priority } from "../call/call.js";
 import type { CallScope } from "../call/call-scope.js";
 import type { RequestContext } from "../call/request-context.js";
 
@@ -5,7 +6,9 @@ import type { RequestContext } from "../call/request-context.js";
 export interface EdgeCall {
   readonly input: unknown;
   /** Asked for by the client; can only shorten the api's own. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs: number | undefined;
+  /** Default `"interactive"`. */
+  readonly priority: Priority | undefined;
   /** HTTP route, the `api` of the caller `"http"` in metrics and in `currentCall().caller`. */
   readonly route: string;
   readonly request: RequestContext;

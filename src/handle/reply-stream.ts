@@ -1,88 +1,130 @@
 import type { CallScope } from "../call/call-scope.js";
+import { type EncodedItems, type ItemFlow, type ItemSink, type PassableStream, passable } from "../call/item-flow.js";
+import { ItemReader } from "../call/item-reader.js";
 import type { Code } from "../failure/codes.js";
 import { ServingError } from "../failure/serving-error.js";
 
-type Step = IteratorResult<unknown, undefined>;
+/** What a streaming call is made of. */
+export interface StreamParts {
+  /** Opens the call, when the first item is asked for. */
+  readonly open: (sink: ItemSink) => ItemFlow;
+  /** Of a call that was opened, once. */
+  readonly onEnd: (outcome: Code | "ok") => void;
+  /** What its items were checked against. */
+  readonly itemSchema: unknown;
+}
 
 /**
- * The reader's end of a streaming call.
+ * The caller's end of a streaming call: read by an author, or passed on unread.
  *
  * Lazy: the call is sent when the first item is asked for. A cancelled scope fails the pending `next()` at once; ending
  * the iteration early ends the call. The producer is asked for one item at a time, so nothing is buffered.
  */
-export class ReplyStream implements AsyncIterableIterator<unknown> {
+export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, ItemFlow, PassableStream {
+  readonly itemSchema: unknown;
   readonly #scope: CallScope;
-  readonly #open: () => AsyncIterableIterator<unknown>;
-  readonly #onEnd: (outcome: Code | "ok") => void;
-  #items: AsyncIterableIterator<unknown> | undefined;
+  readonly #parts: StreamParts;
+  readonly #reader = new ItemReader(this);
+  /** Who gets the items: the reader, or whoever they are passed to. */
+  #sink: ItemSink = this.#reader;
+  #flow: ItemFlow | undefined;
+  #isUnread = true;
   #isEnded = false;
-  #last: Promise<unknown> = Promise.resolve();
-  #rejectPending: ((reason: ServingError) => void) | undefined;
+  /** Nobody wants more of it, and what it has left in this thread has not ended yet. */
+  #isLeaving = false;
 
-  constructor(scope: CallScope, open: () => AsyncIterableIterator<unknown>, onEnd: (outcome: Code | "ok") => void) {
+  constructor(scope: CallScope, parts: StreamParts) {
     this.#scope = scope;
-    this.#open = open;
-    this.#onEnd = onEnd;
+    this.#parts = parts;
+    this.itemSchema = parts.itemSchema;
     scope.onCancel((reason) => {
-      const wasOpen = this.#items !== undefined;
-      this.#isEnded = true;
-      if (wasOpen) this.#onEnd(reason.code);
-      this.#items?.return?.()?.catch(() => {});
-      this.#rejectPending?.(reason);
+      if (this.#isEnded) return;
+      this.#end(reason.code);
+      this.#flow?.stop();
+      this.#sink.fail(reason);
     });
+  }
+
+  get [passable](): PassableStream {
+    return this;
+  }
+
+  get isUnread(): boolean {
+    return this.#isUnread;
+  }
+
+  get takesEncoded(): boolean {
+    return this.#sink.takesEncoded;
+  }
+
+  passTo(sink: ItemSink): ItemFlow {
+    this.#isUnread = false;
+    // Whoever reads it all the same finds it over.
+    this.#reader.end();
+    this.#sink = sink;
+    return this;
   }
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  /** Calls made while another is pending wait for it, as with a generator. */
-  next(): Promise<Step> {
-    const step = this.#last.then(() => this.#advance());
-    this.#last = step.catch(() => {});
-    return step;
+  next(): Promise<IteratorResult<unknown, undefined>> {
+    this.#isUnread = false;
+    return this.#reader.next();
   }
 
-  async return(): Promise<Step> {
-    if (!this.#isEnded) {
-      this.#end("ok");
-      await this.#items?.return?.();
-    }
-    return { done: true, value: undefined };
+  return(): Promise<IteratorResult<unknown, undefined>> {
+    this.#isUnread = false;
+    return this.#reader.return();
   }
 
-  async #advance(): Promise<Step> {
-    if (this.#scope.reason !== undefined && !this.#isReported) {
-      this.#isReported = true;
-      throw this.#scope.reason;
+  /** For whoever gets the items alone, as are `stop`, `item`, `encoded`, `end` and `fail` for the two sides of the call. */
+  pull(): void {
+    if (this.#isEnded) {
+      const { reason } = this.#scope;
+      if (reason === undefined) this.#sink.end();
+      else this.#sink.fail(reason);
+      return;
     }
-    if (this.#isEnded) return { done: true, value: undefined };
-    try {
-      this.#items ??= this.#open();
-      const step = (await this.#race(this.#items.next())) as Step;
-      if (step.done === true) this.#end("ok");
-      return step;
-    } catch (error) {
-      if (error === this.#scope.reason) this.#isReported = true;
-      else this.#end(error instanceof ServingError ? error.code : "internal");
-      throw error;
-    }
+    this.#flow ??= this.#parts.open(this);
+    this.#flow.pull();
   }
 
-  /** A cancellation is reported by one `next()`; after it the stream is simply over. */
-  #isReported = false;
+  stop(): void {
+    if (this.#isEnded) return;
+    // First: the end of the scope ends whatever the call has called.
+    this.#isLeaving = true;
+    this.#end("ok");
+    if (this.#flow === undefined) this.end();
+    else this.#flow.stop();
+  }
 
-  #race(step: Promise<unknown>): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.#rejectPending = reject;
-      step.then(resolve, reject);
-    });
+  item(value: unknown, isFresh: boolean): void {
+    if (!this.#isEnded) this.#sink.item(value, isFresh);
+  }
+
+  encoded(items: EncodedItems): void {
+    if (!this.#isEnded) this.#sink.encoded(items);
+  }
+
+  end(): void {
+    if (this.#isEnded && !this.#isLeaving) return;
+    if (!this.#isEnded) this.#end("ok");
+    this.#isLeaving = false;
+    this.#sink.end();
+  }
+
+  fail(error: unknown): void {
+    if (this.#isLeaving) this.end();
+    if (this.#isEnded) return;
+    this.#end(error instanceof ServingError ? error.code : "internal");
+    this.#sink.fail(error);
   }
 
   #end(outcome: Code | "ok"): void {
-    if (this.#isEnded) return;
     this.#isEnded = true;
-    if (this.#items !== undefined) this.#onEnd(outcome);
+    if (this.#flow !== undefined) this.#parts.onEnd(outcome);
     else this.#scope.close();
   }
 }

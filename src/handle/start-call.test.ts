@@ -13,7 +13,15 @@ const service = "Model";
 
 function createRoute(isIdempotent: boolean): CallRoute {
   return {
-    ...{ service, api: "run", timeoutMs: 1000, idempotent: isIdempotent, holdMs: 1000 },
+    ...{
+      service,
+      api: "run",
+      timeoutMs: 1000,
+      idempotent: isIdempotent,
+      takesStream: false,
+      itemSchema: undefined,
+      holdMs: 1000,
+    },
     links: new ServiceLinks(service),
     stats: new EdgeStats("local", service, "run"),
     time: createCallTime(new FakeClock()),
@@ -23,7 +31,7 @@ function createRoute(isIdempotent: boolean): CallRoute {
 function openWith(route: CallRoute, input: unknown): CallScope {
   const caller = { service: "local", api: "" };
   const none = { parent: undefined, request: undefined, timeoutMs: undefined, signal: undefined };
-  return openScope(route, { input, caller, outside: false, ...none });
+  return openScope(route, { input, caller, outside: false, priority: "interactive", ...none });
 }
 
 /** Answers each call with its input as it is when the link gets it, and each stream with it as the one item. */
@@ -31,8 +39,14 @@ const echoLink: ReplicaLink = {
   replica: "Model#1",
   inFlight: 0,
   send: (scope) => scope.reply(structuredClone(scope.call.input)),
-  async *open(scope) {
-    yield structuredClone(scope.call.input);
+  open(scope, sink) {
+    let isGiven = false;
+    const pull = () => {
+      if (isGiven) return sink.end();
+      isGiven = true;
+      sink.item(structuredClone(scope.call.input), true);
+    };
+    return { pull, stop: () => {} };
   },
 };
 

@@ -1,6 +1,8 @@
-import type { Caller } from "../call/call.js";
+import type { Call, Caller, Priority } from "../call/call.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
+import type { ItemSink } from "../call/item-flow.js";
 import { RequestContext } from "../call/request-context.js";
+import type { Code } from "../failure/codes.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
@@ -9,6 +11,7 @@ import { pickLink } from "./balancer.js";
 import type { CallRoute } from "./call-route.js";
 import { holdCall } from "./hold-call.js";
 import { isLoss, mayRetry } from "./may-retry.js";
+import { openFeed } from "./open-feed.js";
 import { rejectFromHere } from "./reject-from-here.js";
 import { ReplyStream } from "./reply-stream.js";
 import { RetriedStream } from "./retried-stream.js";
@@ -23,6 +26,7 @@ export interface CallStart {
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly outside: boolean;
+  readonly priority: Priority;
 }
 
 /**
@@ -38,8 +42,9 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
   const deadline = parent === undefined ? now + asked : Math.min(now + asked, parent.deadline);
   if (parent?.isEnded) throw parent.reason ?? fail("cancelled", { reason: "its caller has already ended" });
   const request = start.request ?? parent?.call.request ?? new RequestContext();
-  const { input, caller, outside } = start;
-  const scope = new CallScope({ service, api, input, deadline, caller, request, outside }, parent, time, now);
+  const { input, caller, outside, priority } = start;
+  const call: Call = { service, api, input, deadline, caller, request, outside, priority };
+  const scope = new CallScope(call, parent, time, now);
   if (deadline <= now) scope.expire();
   if (start.signal !== undefined) followSignal(scope, start.signal);
   if (scope.reason === undefined) return scope;
@@ -53,7 +58,8 @@ export function dispatchCall(route: CallRoute, scope: CallScope): Promise<unknow
   return new Promise((resolve, reject) => {
     const call = new PendingCall(route, scope, resolve, reject);
     scope.awaitReply(call);
-    if (route.idempotent) call.sendKept();
+    if (route.takesStream) call.sendFed();
+    else if (route.idempotent) call.sendKept();
     else call.send();
   });
 }
@@ -88,6 +94,13 @@ class PendingCall implements ReplySink {
     if (this.#keepInput()) this.send();
   }
 
+  /** For a call whose input is a stream. */
+  sendFed(): void {
+    const refusal = openFeed(this.#scope);
+    if (refusal === undefined) this.send();
+    else this.#scope.replyFailure(refusal);
+  }
+
   output(value: unknown): void {
     endCall(this.#route, this.#scope, "ok");
     this.#resolve(value);
@@ -95,7 +108,7 @@ class PendingCall implements ReplySink {
 
   failure(error: ServingError): void {
     if (isLoss(error)) this.#losses++;
-    if (!this.#scope.isEnded && mayRetry(error, this.#route, this.#losses)) {
+    if (!this.#scope.isEnded && !this.#scope.feed?.isTaken && mayRetry(error, this.#route, this.#losses)) {
       this.#scope.awaitReply(this);
       this.send();
       return;
@@ -123,13 +136,14 @@ class PendingCall implements ReplySink {
 
 /** Opens a streaming call; nothing is sent before the first item is asked for, but its input is what it is now. */
 export function dispatchStream(route: CallRoute, scope: CallScope): ReplyStream {
-  const refusal = keepInput(scope);
-  const open = () => {
+  const refusal = route.takesStream ? openFeed(scope) : keepInput(scope);
+  const open = (sink: ItemSink) => {
     route.stats.inFlight++;
     route.links.retries.onCall();
-    return new RetriedStream(route, scope, refusal);
+    return new RetriedStream({ route, scope, refusal }, sink);
   };
-  return new ReplyStream(scope, open, (outcome) => endCall(route, scope, outcome));
+  const onEnd = (outcome: Code | "ok") => endCall(route, scope, outcome);
+  return new ReplyStream(scope, { open, onEnd, itemSchema: route.itemSchema });
 }
 
 /** @returns Why the input can't be sent, if it can't. */

@@ -1,3 +1,4 @@
+import type { ApiKind } from "../define/api-kind.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import { describeInput, type InputForm } from "./input-form.js";
 import { describeOutput, type OutputForm } from "./output-form.js";
@@ -6,7 +7,9 @@ import { describeOutput, type OutputForm } from "./output-form.js";
 export interface ApiRoute {
   readonly service: string;
   readonly name: string;
-  readonly kind: "unary" | "stream";
+  readonly kind: ApiKind;
+  /** Of a task: hands it in, instead of waiting for its result. */
+  readonly submits: boolean;
   readonly path: string;
   readonly input: InputForm;
   readonly output: OutputForm;
@@ -17,5 +20,5 @@ export interface ApiRoute {
 export function createApiRoute(service: string, descriptor: ApiDescriptor): ApiRoute {
   const { name, kind, route, contract } = descriptor;
   const input = describeInput(contract.input);
-  return { service, name, kind, path: route, input, output: describeOutput(descriptor), descriptor };
+  return { service, name, kind, submits: false, path: route, input, output: describeOutput(descriptor), descriptor };
 }

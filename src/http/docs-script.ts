@@ -223,9 +223,21 @@ function drawHeaders(parameters) {
   return el("div", { class: "part folded" }, el("details", { class: "more" }, el("summary", {}, "Headers", el("span", {}, names)), drawFields(fields, required)));
 }
 
+/** What else may be asked about a task: paths of their own, which are listed here and have no form. */
+function drawTaskPaths(api) {
+  const found = Object.entries(doc.paths ?? {}).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, operation]) => (operation["x-ekiben-task-of"] === api.name ? [{ path, method, operation }] : [])),
+  );
+  if (found.length === 0) return undefined;
+  const rows = found.map(({ path, method, operation }) => [el("dt", {}, method.toUpperCase()), el("dd", {}, el("p", {}, el("code", {}, path)), el("p", {}, operation.summary ?? ""))]);
+  const names = found.map(({ path }) => path.split("/").at(-1)).join(", ");
+  return el("div", { class: "part folded" }, el("details", { class: "more" }, el("summary", {}, "As a task", el("span", {}, names)), el("dl", { class: "failures" }, rows)));
+}
+
 function drawApi(api) {
   const { operation, path, isStream } = api;
-  const kind = isStream ? el("span", { class: "kind stream" }, "stream") : undefined;
+  const word = isStream ? "stream" : api.isTask ? "task" : "";
+  const kind = word === "" ? undefined : el("span", { class: "kind stream" }, word);
   const owner = operation["x-ekiben-service"] ? el("span", { class: "kind" }, operation["x-ekiben-service"] + "." + api.name) : undefined;
   return el(
     "section",
@@ -233,17 +245,18 @@ function drawApi(api) {
     el("div", { class: "route" }, el("span", { class: "method" }, "POST"), el("code", {}, el("a", { href: "#" + api.id }, path)), kind, owner),
     el("h2", { id: api.id + "-title" }, operation.summary || api.name),
     operation.description ? el("p", { class: "about" }, operation.description) : undefined,
-    el("div", { class: "columns" }, el("div", {}, drawInput(api), drawOutput(api), drawHeaders(operation.parameters), drawFailures(operation.responses ?? {})), drawTry(api)),
+    el("div", { class: "columns" }, el("div", {}, drawInput(api), drawOutput(api), drawTaskPaths(api), drawHeaders(operation.parameters), drawFailures(operation.responses ?? {})), drawTry(api)),
   );
 }
 
 function readApis() {
   return Object.entries(doc.paths ?? {}).flatMap(([path, { post: operation }]) => {
-    if (operation === undefined) return [];
+    if (operation === undefined || operation["x-ekiben-task-of"] !== undefined) return [];
     const name = operation.operationId || path.slice(1);
     const success = resolve(Object.entries(operation.responses ?? {}).find(([status]) => /^2/.test(status))?.[1]);
     const isStream = operation["x-ekiben-kind"] === "stream";
-    return [{ id: "api-" + encodeURIComponent(name), name, path, operation, isStream, answers: success.content ?? {} }];
+    const isTask = operation["x-ekiben-kind"] === "task";
+    return [{ id: "api-" + encodeURIComponent(name), name, path, operation, isStream, isTask, answers: success.content ?? {} }];
   });
 }
 

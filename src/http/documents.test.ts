@@ -6,6 +6,7 @@ import { api } from "../define/api.js";
 import { describeService } from "../define/describe-service.js";
 import { file } from "../define/file.js";
 import { Service } from "../define/service.js";
+import { task } from "../define/task.js";
 import { tensor } from "../define/tensor-schema.js";
 import type { Graph } from "../graph/graph.js";
 import { createApiRoute } from "./api-route.js";
@@ -25,6 +26,7 @@ const tree: z.ZodType<Tree> = z.object({
 
 class Everything extends Service({ version: "1.2.3", description: "All kinds of apis." }) {
   text = api({ input: z.string(), output: z.string(), summary: "Gives back its text.", examples: ["hello"] }, (x) => x);
+  rows = api({ input: z.array(z.string()), output: z.array(z.string()), batch: { maxRows: 8 } }, (x) => x);
   nothing = api({ output: z.object({ n: z.number() }) }, () => ({ n: 1 }));
   fields = api(
     { input: { image: file({ contentType: "image/png" }), note: z.string().optional() }, output: z.any() },
@@ -37,13 +39,15 @@ class Everything extends Service({ version: "1.2.3", description: "All kinds of 
     right: x,
   }));
   items = api({ input: z.number(), yields: z.object({ i: z.number() }) }, async function* () {});
+  train = task({ input: tree, output: z.object({ loss: z.number() }) }, () => ({ loss: 0 }));
 }
 
 function createParts() {
   const descriptor = describeService(Everything);
   const graph: Graph = { entry: "Everything", services: new Map([["Everything", descriptor]]), edges: [] };
   const routes = [...descriptor.apis.values()].map((own) => createApiRoute("Everything", own));
-  const settings = { timeoutMs: 60_000, maxConcurrent: 1, maxQueued: 1, idempotent: false };
+  const bounds = { timeoutMs: 60_000, maxConcurrent: 1, maxQueued: 1, idempotent: false };
+  const settings = { ...bounds, attempts: 3, retryBackoffMs: 1000 };
   const apis = new Map(routes.map((route) => [route.name, settings]));
   return { graph, routes, apis, version: "1.2.3", description: "All kinds of apis." };
 }
@@ -93,6 +97,11 @@ describe("createOpenApi", () => {
     assert.ok("application/x-npy" in at("/matrix").responses["200"].content);
     assert.equal(at("/items")["x-ekiben-kind"], "stream");
     assert.ok("text/event-stream" in at("/items").responses["200"].content);
+    assert.deepEqual(at("/rows")["x-ekiben-batch"], { maxRows: 8 });
+    assert.deepEqual(
+      at("/rows").parameters.map((parameter: { name: string }) => parameter.name),
+      ["ekiben-timeout-ms", "ekiben-priority"],
+    );
     assert.equal(at("/trees/grow").operationId, "tree");
     assert.equal(document.info.version, "1.2.3");
   });
@@ -116,6 +125,7 @@ describe("createSchemaDocument", () => {
     assert.equal(byName.get("text").input.root_input, true);
     assert.equal(byName.get("fields").input.root_input, undefined);
     assert.deepEqual(byName.get("fields").files, ["image"]);
+    assert.deepEqual([byName.get("rows").batchable, byName.get("text").batchable], [true, false]);
     assert.deepEqual(byName.get("nothing").input, { type: "object", properties: {} });
   });
 

@@ -4,6 +4,7 @@ import type { CallTime } from "../call/call-scope.js";
 import type { EntryCaller } from "../handle/pending-call.js";
 import type { HttpSettings } from "../options/settings.js";
 import type { BodyLimits } from "./read-bytes.js";
+import type { StreamWatch } from "./stream-watch.js";
 
 /** What every request of one server shares. */
 export interface Edge {
@@ -12,6 +13,8 @@ export interface Edge {
   readonly log: Logger;
   readonly time: CallTime;
   readonly limits: BodyLimits;
+  /** Looks after requests whose body or answer is a stream. */
+  readonly streams: StreamWatch;
   /** Connections that are open, in use or not. */
   readonly sockets: Set<Socket>;
   /** Requests whose response is not out yet. */

@@ -3,6 +3,8 @@ import type { FastifyReply } from "fastify";
 import type { CallScope } from "../call/call-scope.js";
 import type { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import type { WatchedStream } from "./stream-watch.js";
 
 /** Under this key a response carries its exchange: no closure and no map entry a request. */
 const exchangeKey = Symbol("ekiben.exchange");
@@ -31,6 +33,8 @@ export class Exchange {
   bodyBytes = 0;
   /** Of the failure it was answered with. */
   failureId: string | undefined;
+  /** Where its body or its answer is a stream. */
+  watched: WatchedStream | undefined;
   /** The route that answers it, where that is an api's. */
   route: string | undefined;
   #scope: CallScope | undefined;
@@ -54,6 +58,11 @@ export class Exchange {
   follow(scope: CallScope): void {
     if (this.#isEnded) scope.cancel(clientGone());
     else this.#scope = scope;
+  }
+
+  /** Ends the call that is made for this request; its failure is the answer. */
+  cancel(reason: ServingError): void {
+    this.#scope?.cancel(reason);
   }
 
   /**

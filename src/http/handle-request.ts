@@ -1,4 +1,6 @@
 import type { FastifyReply } from "fastify";
+import type { Priority } from "../call/call.js";
+import { createTaskId, operationApi, type SubmittedTask, type TaskSubmission } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
 import type { EdgeCall, PendingReply, PendingStream } from "../handle/pending-call.js";
 import type { ApiRoute } from "./api-route.js";
@@ -6,6 +8,8 @@ import type { Edge } from "./edge.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
 import { type InputReceiver, readBody } from "./read-body.js";
+import { readItems } from "./read-items.js";
+import { createSubmittedBody } from "./task-body.js";
 import { writeFailure } from "./write-failure.js";
 import { writeReply } from "./write-reply.js";
 import { writeStream } from "./write-stream.js";
@@ -24,7 +28,11 @@ export function handleRequest(edge: Edge, route: ApiRoute, reply: FastifyReply):
     const { headers } = request;
     const form = pickAnswer(route.output, headers.accept);
     const timeoutMs = readTimeout(headers["ekiben-timeout-ms"]);
-    readBody(edge, { route, request, receiver: new ApiRequest(edge, exchange, { route, form, timeoutMs }) });
+    const priority = readPriority(headers["ekiben-priority"]);
+    const receiver = new ApiRequest(edge, exchange, { route, form, timeoutMs, priority });
+    const items = readItems(edge, exchange, route);
+    if (items === undefined) readBody(edge, { route, request, receiver });
+    else receiver.receive(items);
   } catch (error) {
     writeFailure(edge, reply, error, route);
   }
@@ -35,6 +43,7 @@ interface Asked {
   readonly route: ApiRoute;
   readonly form: AnswerForm;
   readonly timeoutMs: number | undefined;
+  readonly priority: Priority | undefined;
 }
 
 /** A request from its input to its answer. */
@@ -51,14 +60,12 @@ class ApiRequest implements InputReceiver {
 
   receive(input: unknown): void {
     if (this.#exchange.isEnded) return;
-    const { route, timeoutMs } = this.#asked;
+    const { route, timeoutMs, priority } = this.#asked;
     const { context } = this.#exchange;
-    const call: EdgeCall =
-      timeoutMs === undefined
-        ? { input, route: route.path, request: context }
-        : { input, route: route.path, request: context, timeoutMs };
+    const call: EdgeCall = { input, route: route.path, request: context, timeoutMs, priority };
     try {
       if (route.kind === "stream") this.#stream(this.#edge.caller.open(route.name, call));
+      else if (route.kind === "task") this.#submit(call);
       else this.#answer(this.#edge.caller.call(route.name, call));
     } catch (error) {
       this.refuse(error);
@@ -67,6 +74,17 @@ class ApiRequest implements InputReceiver {
 
   refuse(error: unknown): void {
     writeFailure(this.#edge, this.#exchange.reply, error, this.#asked.route);
+  }
+
+  /** A task is given its id here; its api either waits for its result, or, at `…/submit`, only takes it. */
+  #submit(call: EdgeCall): void {
+    const { name, submits } = this.#asked.route;
+    const submission: TaskSubmission = { id: createTaskId(), input: call.input };
+    const { scope, reply } = this.#edge.caller.call(submits ? operationApi(name, "submit") : name, {
+      ...call,
+      input: submission,
+    });
+    this.#answer({ scope, reply: submits ? reply.then((task) => createSubmittedBody(task as SubmittedTask)) : reply });
   }
 
   #answer({ scope, reply }: PendingReply): void {
@@ -96,12 +114,22 @@ class ApiRequest implements InputReceiver {
 
 const timeoutForm = /^[1-9]\d{0,14}$/;
 
-function readTimeout(value: string | string[] | undefined): number | undefined {
+/** @throws {ServingError} `invalid_header`. */
+export function readTimeout(value: string | string[] | undefined): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "string" && timeoutForm.test(value)) return Number(value);
   throw fail("invalid_header", {
     header: "ekiben-timeout-ms",
     value: String(value),
     expected: "a whole number of milliseconds, at least 1",
+  });
+}
+
+function readPriority(value: string | string[] | undefined): Priority | undefined {
+  if (value === undefined || value === "interactive" || value === "background") return value;
+  throw fail("invalid_header", {
+    header: "ekiben-priority",
+    value: String(value),
+    expected: '"interactive" or "background"',
   });
 }

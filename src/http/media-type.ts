@@ -30,6 +30,13 @@ export const isJsonType = (essence: string): boolean =>
 export const isNpyType = (essence: string): boolean =>
   essence === "application/x-npy" || essence === "application/npy" || essence === "application/vnd.numpy";
 
+/** Whether a media type is lines of JSON. */
+export const isLinesType = (essence: string): boolean => lineTypes.has(essence);
+
+const lineTypes: ReadonlySet<string> = new Set([
+  ...["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"],
+]);
+
 export const multipartType = "multipart/form-data";
 export const npyType = "application/x-npy";
 export const bytesType = "application/octet-stream";

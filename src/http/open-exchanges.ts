@@ -25,6 +25,7 @@ export function createObserver(edge: Edge): ExchangeObserver {
   return {
     onEnd(exchange, isComplete) {
       edge.inFlight--;
+      if (exchange.watched !== undefined) edge.streams.remove(exchange.watched);
       if (edge.settings.accessLog) logRequest(edge, exchange, isComplete);
       if (exchange.reply.request.raw.complete === false) discardRest(edge.time, exchange.reply.request.raw);
       if (edge.isClosing) cutIdleSockets(edge);

@@ -6,6 +6,7 @@ import type { ApiSettings } from "../options/settings.js";
 import type { ApiRoute } from "./api-route.js";
 import { encodeJson } from "./encode-json.js";
 import { eventsType, isJsonType, linesType, multipartType, textType } from "./media-type.js";
+import { describeTaskPaths } from "./openapi-tasks.js";
 
 /** What the document is made from. */
 export interface OpenApiParts {
@@ -26,12 +27,15 @@ const possibleFailures = [
   "forbidden_key",
   "body_too_deep",
   "missing_body",
+  "invalid_line",
   "invalid_header",
   "not_acceptable",
   "body_timeout",
   "body_too_large",
+  "line_too_large",
   "unsupported_media_type",
   "lane_full",
+  "batch_size_changed",
   "unhandled_error",
   "invalid_output",
   "not_json",
@@ -39,14 +43,19 @@ const possibleFailures = [
   "replica_lost",
   "draining",
   "deadline_exceeded",
+  "task_id_missing",
+  "unknown_task",
+  "task_not_finished",
+  "task_canceled",
+  "task_store_unavailable",
+  "task_store_full",
+  "stream_idle",
 ] as const satisfies readonly FailureId[];
 
 /** The apis of the entry service as an OpenAPI 3.1 document. */
 export function createOpenApi({ graph, routes, apis, version, description }: OpenApiParts): object {
   const schemas: Schemas = { Failure: failureSchema };
-  const paths = Object.fromEntries(
-    routes.map((route) => [route.path, { post: describeOperation(route, apis.get(route.name), schemas) }]),
-  );
+  const paths = Object.assign({}, ...routes.map((route) => describePaths(route, apis.get(route.name), schemas)));
   return {
     openapi: "3.1.0",
     info: { title: graph.entry, version, ...(description !== "" && { description }) },
@@ -57,9 +66,21 @@ export function createOpenApi({ graph, routes, apis, version, description }: Ope
   };
 }
 
+function describePaths(route: ApiRoute, settings: ApiSettings | undefined, schemas: Schemas): object {
+  const post = describeOperation(route, settings, schemas);
+  if (route.kind !== "task") return { [route.path]: { post } };
+  const parts = {
+    requestBody: "requestBody" in post ? (post.requestBody as object) : undefined,
+    answers: describeAnswers(route, schemas),
+    timeoutParameter: timeoutParameter(undefined),
+    failures: failureRefs(),
+  };
+  return { [route.path]: { post }, ...describeTaskPaths(route, parts) };
+}
+
 function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, schemas: Schemas): object {
   const { name, kind, service, input, descriptor } = route;
-  const { summary, idempotent } = descriptor.contract;
+  const { summary, idempotent, batch } = descriptor.contract;
   return {
     operationId: name,
     tags: [service],
@@ -67,7 +88,8 @@ function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, s
     "x-ekiben-service": service,
     "x-ekiben-kind": kind,
     ...(idempotent === true && { "x-ekiben-idempotent": true }),
-    parameters: [timeoutParameter(settings)],
+    ...(batch !== undefined && { "x-ekiben-batch": { maxRows: settings?.batch?.maxRows ?? batch.maxRows } }),
+    parameters: [timeoutParameter(settings), priorityParameter],
     ...(input.kind !== "none" && { requestBody: { required: true, content: describeBodies(route, schemas) } }),
     responses: { "200": { description: "The answer.", content: describeAnswers(route, schemas) }, ...failureRefs() },
   };
@@ -79,11 +101,19 @@ function timeoutParameter(settings: ApiSettings | undefined): object {
     in: "header",
     required: false,
     description: `Milliseconds after which the caller wants no answer. It can only shorten the api's own time${
-      settings === undefined ? "" : ` (${settings.timeoutMs} ms)`
+      settings === undefined || settings.timeoutMs === Number.POSITIVE_INFINITY ? "" : ` (${settings.timeoutMs} ms)`
     }.`,
     schema: { type: "integer", minimum: 1 },
   };
 }
+
+const priorityParameter = {
+  name: "ekiben-priority",
+  in: "header",
+  required: false,
+  description: "Where calls wait, those in the background go after interactive ones that come within a second of them.",
+  schema: { type: "string", enum: ["interactive", "background"], default: "interactive" },
+};
 
 function describeBodies({ name, input, descriptor }: ApiRoute, schemas: Schemas): object {
   const schema = placeSchema(input.schema, `${name}Input`, schemas);
@@ -92,10 +122,17 @@ function describeBodies({ name, input, descriptor }: ApiRoute, schemas: Schemas)
     input.contentTypes.map((type) => {
       if (isJsonType(type)) return [type, { schema, ...examples }];
       if (type === multipartType) return [type, { schema: describeParts(input) }];
+      if (type === linesType) return [type, describeLines(schema, input.schema)];
       return [type, { schema: type === textType ? { type: "string" } : binary(type) }];
     }),
   );
 }
+
+/** A stream of items, each a line; a list where it is sent as one value. */
+const describeLines = (list: JsonSchema, { items }: JsonSchema) => ({
+  schema: { type: "string", title: "one JSON value a line" },
+  "x-ekiben-item": "$ref" in list ? { $ref: `${list["$ref"]}/items` } : (items ?? {}),
+});
 
 /** Bytes as they are; OpenAPI 3.1 says so by leaving the type out. */
 const binary = (contentMediaType: string): JsonSchema => (contentMediaType.includes("*") ? {} : { contentMediaType });

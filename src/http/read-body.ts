@@ -152,11 +152,13 @@ function readNothing({ input }: ApiRoute): undefined {
   return undefined;
 }
 
-function refuseType({ input }: ApiRoute, headers: IncomingHttpHeaders): ServingError {
+/** For a body of a type that the api does not take. */
+export function refuseType({ input }: ApiRoute, headers: IncomingHttpHeaders): ServingError {
   return fail("unsupported_media_type", { contentType: headers["content-type"] ?? "", accepted: input.contentTypes });
 }
 
-function refuseEncoding(encoding: string | undefined): void {
+/** @throws {ServingError} `invalid_header` for a body that is packed. */
+export function refuseEncoding(encoding: string | undefined): void {
   if (encoding === undefined || encoding === "identity") return;
   throw fail("invalid_header", {
     header: "content-encoding",

@@ -1,9 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ServiceDescriptor } from "../define/descriptor.js";
+import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
 import { answerFailure } from "./answer-failure.js";
 import { type ApiRoute, createApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { handleRequest } from "./handle-request.js";
+import { handleTask, submittedOutput } from "./handle-task.js";
 
 /** Adds a route for each api of the entry service, and gives what was prepared for each. */
 export function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: ServiceDescriptor): readonly ApiRoute[] {
@@ -14,6 +16,24 @@ export function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: Servic
     const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       answerFailure(edge, { error, request, reply, route });
     fastify.post(path, { errorHandler }, (_, reply) => handleRequest(edge, route, reply));
+    if (route.kind === "task") addTaskRoutes(edge, fastify, { route, path, errorHandler });
   }
   return routes;
+}
+
+interface TaskRoutes {
+  readonly route: ApiRoute;
+  /** As Fastify has it. */
+  readonly path: string;
+  readonly errorHandler: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
+}
+
+function addTaskRoutes(edge: Edge, fastify: FastifyInstance, { route, path, errorHandler }: TaskRoutes): void {
+  for (const [what, method] of Object.entries(taskPaths) as [TaskPath, string][]) {
+    const url = taskPath(path, what);
+    const submission = { ...route, submits: true, path: taskPath(route.path, what), output: submittedOutput };
+    const handler = (_: FastifyRequest, reply: FastifyReply) =>
+      what === "submit" ? handleRequest(edge, submission, reply) : handleTask(edge, route, what, reply);
+    fastify.route({ method, url, errorHandler, handler });
+  }
 }

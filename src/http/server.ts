@@ -18,6 +18,7 @@ import { createInstance } from "./fastify-instance.js";
 import { openExchanges } from "./open-exchanges.js";
 import { addProbes, type Probes } from "./probes.js";
 import { addApiRoutes } from "./routes.js";
+import { StreamWatch } from "./stream-watch.js";
 import { yieldSocket } from "./yield-socket.js";
 
 /** What an HTTP server is made of. */
@@ -62,9 +63,20 @@ export interface HttpServer {
 /** Creates the HTTP server of an app; it does not listen yet. */
 export async function createHttpServer(parts: HttpServerParts): Promise<HttpServer> {
   const { settings, caller, log, time = systemTime } = parts;
-  const { maxBodyBytes, bodyTimeoutMs } = settings;
+  const { maxBodyBytes, bodyTimeoutMs, streamIdleMs, heartbeatMs } = settings;
   const limits = { maxBodyBytes, bodyTimeoutMs, watch: new BodyWatch(time.clock, bodyTimeoutMs) };
-  const edge: Edge = { settings, caller, log, time, limits, sockets: new Set(), inFlight: 0, isClosing: false };
+  const streams = new StreamWatch(time.clock, { idleMs: streamIdleMs, heartbeatMs });
+  const edge: Edge = {
+    settings,
+    caller,
+    log,
+    time,
+    limits,
+    streams,
+    sockets: new Set(),
+    inFlight: 0,
+    isClosing: false,
+  };
   const entry = parts.graph.services.get(parts.graph.entry);
   if (entry === undefined) throw fail("not_a_service", { what: parts.graph.entry });
   const fastify = createInstance(edge);
@@ -107,7 +119,8 @@ function addRoutes(edge: Edge, scope: FastifyInstance, entry: ServiceDescriptor,
   const known = new Map<string, string>();
   scope.addHook("onRoute", ({ method, url }) => {
     if (method === "POST") known.set(url.replaceAll("::", ":"), "POST, OPTIONS");
-    else if (method === "GET") known.set(url, "GET, HEAD, OPTIONS");
+    else if (method === "GET") known.set(url.replaceAll("::", ":"), "GET, HEAD, OPTIONS");
+    else if (method === "PUT") known.set(url.replaceAll("::", ":"), "PUT, OPTIONS");
   });
   const routes = addApiRoutes(edge, scope, entry);
   const { version = "0", description = "" } = parts;
@@ -121,7 +134,7 @@ const exposedHeaders = ["x-request-id", "retry-after", "content-disposition"];
 
 const corsOptions = (origins: true | readonly string[]): FastifyCorsOptions => ({
   origin: origins === true ? "*" : [...origins],
-  methods: ["GET", "HEAD", "POST"],
+  methods: ["GET", "HEAD", "POST", "PUT"],
   exposedHeaders,
   maxAge: 600,
   strictPreflight: false,

@@ -10,6 +10,8 @@ export interface StreamForm {
   frame(item: string): string;
   /** What tells a failure to a reader who already has items; `undefined` where the form has no room for it. */
   readonly frameFailure: ((body: string) => string) | undefined;
+  /** What a reader skips, for a stream that is silent; `undefined` where every byte counts. */
+  readonly signOfLife: string | undefined;
   /** Whether the response may end in order after a failure, since no reader can miss it. */
   readonly isExplicit: boolean;
 }
@@ -22,6 +24,7 @@ const events: StreamForm = {
   isRaw: false,
   frame: (item) => `data: ${item}\n\n`,
   frameFailure: (body) => `event: error\ndata: ${body}\n\n`,
+  signOfLife: ": \n\n",
   isExplicit: true,
 };
 const lines: StreamForm = {
@@ -29,6 +32,7 @@ const lines: StreamForm = {
   isRaw: false,
   frame: (item) => `${item}\n`,
   frameFailure: (body) => `${body}\n`,
+  signOfLife: "\n",
   isExplicit: false,
 };
 const text: StreamForm = {
@@ -36,6 +40,7 @@ const text: StreamForm = {
   isRaw: true,
   frame: asIs,
   frameFailure: undefined,
+  signOfLife: undefined,
   isExplicit: false,
 };
 const bytes: StreamForm = { ...text, contentType: bytesType };

@@ -1,5 +1,6 @@
 import type { Code } from "../failure/codes.js";
-import { Histogram } from "./histogram.js";
+import { countBounds, Histogram } from "./histogram.js";
+import { TaskStats } from "./task-stats.js";
 
 /** Calls over one edge, as the caller sees them: from the handle to the answer. */
 export class EdgeStats {
@@ -48,10 +49,33 @@ export class LaneStats {
   }
 }
 
+/** Batches of one api that joins calls, as the replicas see them. */
+export class BatchStats {
+  readonly service: string;
+  readonly api: string;
+  readonly rows = new Histogram(countBounds);
+  readonly calls = new Histogram(countBounds);
+  /** How many batches left, by why they left when they did. */
+  readonly byReason = new Map<string, number>();
+
+  constructor(service: string, api: string) {
+    this.service = service;
+    this.api = api;
+  }
+
+  record(rows: number, calls: number, reason: string): void {
+    this.rows.add(rows);
+    this.calls.add(calls);
+    this.byReason.set(reason, (this.byReason.get(reason) ?? 0) + 1);
+  }
+}
+
 /** Every figure of one process; read when metrics are asked for. */
 export class CallStats {
   readonly edges = new Map<string, EdgeStats>();
   readonly lanes = new Map<string, LaneStats>();
+  readonly tasks = new Map<string, TaskStats>();
+  readonly batches = new Map<string, BatchStats>();
 
   /** The figures of one edge; the same object for each handle on it. */
   edge(caller: string, service: string, api: string): EdgeStats {
@@ -66,6 +90,22 @@ export class CallStats {
     const key = `${service}\n${api}`;
     let stats = this.lanes.get(key);
     if (stats === undefined) this.lanes.set(key, (stats = new LaneStats(service, api)));
+    return stats;
+  }
+
+  /** Tasks of one api; shared by all its replicas in this process. */
+  task(service: string, api: string): TaskStats {
+    const key = `${service}\n${api}`;
+    let stats = this.tasks.get(key);
+    if (stats === undefined) this.tasks.set(key, (stats = new TaskStats(service, api)));
+    return stats;
+  }
+
+  /** The figures of the batches of one api; shared as those of its lanes. */
+  batch(service: string, api: string): BatchStats {
+    const key = `${service}\n${api}`;
+    let stats = this.batches.get(key);
+    if (stats === undefined) this.batches.set(key, (stats = new BatchStats(service, api)));
     return stats;
   }
 }

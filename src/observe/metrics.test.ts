@@ -16,6 +16,25 @@ function readValue(page: string, name: string, labels: Record<string, string>): 
 }
 
 describe("createMetrics", () => {
+  it("writes what becomes of tasks", async () => {
+    const stats = new CallStats();
+    const task = stats.task("Model", "train");
+    task.submitted = 5;
+    task.running = 2;
+    task.readWaiting = () => 3;
+    task.record("completed", 40);
+    task.record("lost", 40);
+    stats.task("Model", "other");
+    const { body } = await formatMetrics([await createMetrics(stats).readJson()]);
+    const on = { service: "Model", api: "train" };
+    assert.equal(readValue(body, "ekiben_tasks_submitted_total", on), 5);
+    assert.equal(readValue(body, "ekiben_tasks_running", on), 2);
+    assert.equal(readValue(body, "ekiben_tasks_waiting", on), 3);
+    assert.equal(readValue(body, "ekiben_tasks_waiting", { ...on, api: "other" }), undefined);
+    assert.equal(readValue(body, "ekiben_task_attempts_total", { ...on, outcome: "lost" }), 1);
+    assert.equal(readValue(body, "ekiben_task_attempt_seconds_count", on), 2);
+  });
+
   it("writes calls by edge and outcome, and queue time apart from run time", async () => {
     const stats = new CallStats();
     const edge = stats.edge("Pipeline", "Model", "predict");
@@ -26,6 +45,9 @@ describe("createMetrics", () => {
     lane.queued = 4;
     lane.queueTime.observe(20);
     lane.runTime.observe(400);
+    const batches = stats.batch("Model", "predict");
+    batches.record(8, 8, "full");
+    batches.record(3, 2, "idle");
     const { body, contentType } = await formatMetrics([await createMetrics(stats).readJson()]);
     assert.match(contentType, /^text\/plain; version=0\.0\.4/);
     const on = { caller: "Pipeline", service: "Model", api: "predict" };
@@ -40,6 +62,11 @@ describe("createMetrics", () => {
     assert.equal(readValue(body, "ekiben_api_queued", { service: "Model", api: "predict" }), 4);
     assert.equal(readValue(body, "ekiben_api_queue_seconds_sum", { service: "Model" }), 0.02);
     assert.equal(readValue(body, "ekiben_api_run_seconds_sum", { service: "Model" }), 0.4);
+    const model = { service: "Model", api: "predict" };
+    assert.equal(readValue(body, "ekiben_batches_total", { ...model, reason: "full" }), 1);
+    assert.equal(readValue(body, "ekiben_batch_rows_sum", model), 11);
+    assert.equal(readValue(body, "ekiben_batch_rows_bucket", { ...model, le: "4" }), 1);
+    assert.equal(readValue(body, "ekiben_batch_calls_bucket", { ...model, le: "8" }), 2);
     assert.ok((readValue(body, "nodejs_eventloop_lag_seconds", {}) ?? -1) >= 0);
   });
 

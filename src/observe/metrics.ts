@@ -1,5 +1,5 @@
 import type { CallStats } from "./call-stats.js";
-import { durationBounds, type Histogram } from "./histogram.js";
+import type { Histogram } from "./histogram.js";
 
 type Labels = Record<string, string>;
 interface Sample {
@@ -87,6 +87,44 @@ function describeMetrics(stats: CallStats) {
     histogram("ekiben_api_run_seconds", "Time calls ran, without the wait.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), values: lane.runTime })),
     ),
+    counter("ekiben_batches_total", "Batches that left, by why they left when they did.", () =>
+      [...stats.batches.values()].flatMap((batch) =>
+        [...batch.byReason].map(([reason, value]) => ({ labels: { ...laneLabels(batch), reason }, value })),
+      ),
+    ),
+    histogram("ekiben_batch_rows", "Rows of a batch.", () =>
+      [...stats.batches.values()].map((batch) => ({ labels: laneLabels(batch), values: batch.rows })),
+    ),
+    histogram("ekiben_batch_calls", "Calls that a batch joined.", () =>
+      [...stats.batches.values()].map((batch) => ({ labels: laneLabels(batch), values: batch.calls })),
+    ),
+    ...describeTaskMetrics(stats),
+  ];
+}
+
+function describeTaskMetrics({ tasks }: CallStats) {
+  return [
+    counter("ekiben_tasks_submitted_total", "Tasks handed in.", () =>
+      [...tasks.values()].map((task) => ({ labels: laneLabels(task), value: task.submitted })),
+    ),
+    gauge("ekiben_tasks_running", "Attempts of tasks that run now.", () =>
+      [...tasks.values()].map((task) => ({ labels: laneLabels(task), value: task.running })),
+    ),
+    gauge("ekiben_tasks_waiting", "Tasks that wait and could run now; said by one replica of each service.", () =>
+      [...tasks.values()].flatMap((task) =>
+        task.readWaiting === undefined ? [] : [{ labels: laneLabels(task), value: task.readWaiting() }],
+      ),
+    ),
+    counter("ekiben_task_attempts_total", "Attempts of tasks that have ended, by how: completed, failed, …", () =>
+      [...tasks.values()].flatMap((task) =>
+        [...task.byOutcome].map(([outcome, value]) => ({ labels: { ...laneLabels(task), outcome }, value })),
+      ),
+    ),
+    histogram(
+      "ekiben_task_attempt_seconds",
+      "From the claim of a task until the end of the attempt was recorded.",
+      () => [...tasks.values()].map((task) => ({ labels: laneLabels(task), values: task.attemptTime })),
+    ),
   ];
 }
 
@@ -114,7 +152,7 @@ function bucketSamples(name: string, labels: Labels, values: Histogram): Sample[
     total += count;
     return {
       metricName: `${name}_bucket`,
-      labels: { ...labels, le: String(durationBounds[i] ?? "+Inf") },
+      labels: { ...labels, le: String(values.bounds[i] ?? "+Inf") },
       value: total,
     };
   });

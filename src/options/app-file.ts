@@ -48,6 +48,10 @@ export interface HttpOptions {
   readonly maxBodyDepth?: number;
   readonly maxHeaderBytes?: number | string;
   readonly bodyTimeoutMs?: number;
+  /** Milliseconds after which a stream on which nothing moves ends. Default 60000; 0 for no limit. */
+  readonly streamIdleMs?: number;
+  /** Milliseconds of silence after which a stream sends a sign of life. Default 15000; 0 for never. */
+  readonly heartbeatMs?: number;
   readonly maxConnections?: number;
   /** One log line a request. Default true. */
   readonly accessLog?: boolean;
@@ -61,6 +65,20 @@ export interface TaskStoreOptions {
   readonly maxConnections?: number;
   /** How long a task that has ended is kept, in milliseconds. Default a week. */
   readonly retentionMs?: number;
+  /** How long a replica has a task without saying that it still runs it, in milliseconds. Default 45000. */
+  readonly leaseMs?: number;
+}
+
+/** How calls of an api that batches are joined. */
+export interface BatchFileOptions {
+  /** Most rows of a batch, never exceeded; a call with more is run in pieces. Default 64. */
+  readonly maxRows?: number;
+  /** Milliseconds in which the first call of a batch should be answered: bounds its wait and its size. Default `"none"`. */
+  readonly targetLatencyMs?: number | "none";
+  /** Milliseconds the first call of a batch waits for others. Default `"auto"`: as long as pays, by what batches were seen to cost. */
+  readonly windowMs?: number | "auto";
+  /** Batches that run at once in one replica. Default 1. */
+  readonly maxConcurrent?: number;
 }
 
 /** Bounds of apis, as an app file gives them: for one api, for a service, or for the whole app. */
@@ -69,6 +87,12 @@ export interface ApiFileOptions {
   readonly maxConcurrent?: number;
   readonly maxQueued?: number;
   readonly idempotent?: boolean;
+  /** Of tasks: how often one is begun at most. Default 3. */
+  readonly attempts?: number;
+  /** Of tasks: milliseconds before one that failed is begun again; doubles with each attempt. Default 1000. */
+  readonly retryBackoffMs?: number;
+  /** Heeded by apis whose contract says `batch`. */
+  readonly batch?: BatchFileOptions;
 }
 
 /** Options of services, as an app file gives them: for one service or for all. */

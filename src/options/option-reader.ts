@@ -1,6 +1,6 @@
 import { type FailureDetails, fail } from "../failure/fail.js";
 import type { FailureId, GraphFault } from "../failure/failures.js";
-import { formatSources, type Option, type SourceKind } from "./option.js";
+import { formatSources, type Option, type SourceKind, type SpecialKind } from "./option.js";
 import { contractFields, optionGroups, options } from "./options.js";
 import { pickNearest } from "./pick-nearest.js";
 
@@ -16,7 +16,14 @@ export interface DeclaredService {
   /** What `Service()` was given. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Each api, and its contract. */
-  readonly apis: readonly { readonly name: string; readonly options: Readonly<Record<string, unknown>> }[];
+  readonly apis: readonly DeclaredApi[];
+}
+
+export interface DeclaredApi {
+  readonly name: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Absent for an ordinary one. */
+  readonly kind?: SpecialKind | undefined;
 }
 
 /** What a value is for. `""` as the service is every service, `""` as the api every api. */

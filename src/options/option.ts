@@ -9,6 +9,9 @@ export const sourceKinds = ["command line", "environment", "app file", "api", "s
 /** One of the places a value may come from. */
 export type SourceKind = (typeof sourceKinds)[number];
 
+/** An api that takes or yields a `stream`: it may go on for as long as something moves. A durable `task`: it takes long. */
+export type SpecialKind = "task" | "stream";
+
 /** One row of the option table. `T` is the value once decided: one form, fixed unit. */
 export interface Option<T = unknown> {
   /** As it stands in code and in the app file; `"http.maxBodyBytes"` is the field `maxBodyBytes` of `http`. */
@@ -17,6 +20,8 @@ export interface Option<T = unknown> {
   readonly level: OptionLevel;
   readonly type: ValueType<T>;
   readonly default: T;
+  /** The defaults of apis of special kinds, where they are others. */
+  readonly defaultsOf?: { readonly [K in SpecialKind]?: T };
   /** The default in words, where the value itself would not say it. */
   readonly defaultText?: string;
   /** Where it may be set, strongest first; the default is always there. */
@@ -40,7 +45,11 @@ export function variableOf(option: Option<any>): string {
 
 /** The default as text, for help, docs and `ekiben options`. */
 export function formatDefault(option: Option<any>): string {
-  return option.defaultText ?? option.type.format(option.default);
+  const text = option.defaultText ?? option.type.format(option.default);
+  const others = Object.entries(option.defaultsOf ?? {}).map(
+    ([kind, value]) => `; of a ${kind} ${option.type.format(value)}`,
+  );
+  return text + others.join("");
 }
 
 /** Where an option may be set, in words: `"command line, environment, app file, Service()"`. */

@@ -28,13 +28,15 @@ describe("the option table", () => {
       logLevel: "warn",
       gpus: [0, 1],
       data: "/var/lib/app",
-      tasks: { store: "postgres://app@localhost/tasks", maxConnections: 2, retentionMs: 1 },
+      tasks: { store: "postgres://app@localhost/tasks", maxConnections: 2, retentionMs: 1, leaseMs: 100 },
       http: {
         cors: true,
         maxBodyBytes: "1KiB",
         maxBodyDepth: 1,
         maxHeaderBytes: 2048,
         bodyTimeoutMs: 1,
+        streamIdleMs: 1,
+        heartbeatMs: 1,
         maxConnections: 1,
         accessLog: false,
       },
@@ -53,11 +55,14 @@ describe("the option table", () => {
       maxConcurrent: 1,
       maxQueued: 0,
       idempotent: true,
+      attempts: 1,
+      retryBackoffMs: 1,
+      batch: { maxRows: 8, targetLatencyMs: 50, windowMs: 2, maxConcurrent: 2 },
       services: { Model: { apis: { run: { timeoutMs: 2 } } } },
     };
     const declared = {
       entry: "Model",
-      services: [{ name: "Model", options: {}, apis: [{ name: "run", options: {} }] }],
+      services: [{ name: "Model", options: {}, apis: [{ name: "run", options: { batch: {} } }] }],
     };
     const { faults, report } = resolveOptions(declared, { flags: {}, env: {}, appFile: { path: "f.ts", value: file } });
     assert.deepEqual(faults, []);

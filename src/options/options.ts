@@ -1,4 +1,4 @@
-import type { Option, SourceKind } from "./option.js";
+import type { Option, SourceKind, SpecialKind } from "./option.js";
 import {
   anyText,
   bool,
@@ -10,6 +10,7 @@ import {
   integer,
   milliseconds,
   origins,
+  orWord,
   replicaRange,
   size,
   storeUrl,
@@ -23,6 +24,7 @@ export type ValueOf<O> = O extends Option<infer T> ? T : never;
 
 interface RowText<T> {
   readonly default: NoInfer<T>;
+  readonly defaultsOf?: { readonly [K in SpecialKind]?: NoInfer<T> };
   readonly defaultText?: string;
   readonly text: string;
   /** Where it may be set; default: everywhere its table allows. */
@@ -93,6 +95,10 @@ export const appOptions = createTable("app", {
     default: 7 * 24 * 3_600_000,
     text: "How long a task that has ended is kept, with its result.",
   }),
+  "tasks.leaseMs": row(milliseconds(100), {
+    default: 45_000,
+    text: "How long a replica has a task without saying that it still runs it; then another begins it again. A replica that is killed says nothing, nor does one whose event loop is blocked.",
+  }),
   "http.cors": row(origins, {
     default: false,
     sources: inEntry,
@@ -101,7 +107,7 @@ export const appOptions = createTable("app", {
   "http.maxBodyBytes": row(size(1), {
     default: 16 * 1024 ** 2,
     sources: inEntry,
-    text: "Largest request body; a larger one is refused with 413.",
+    text: "Largest request body, or largest item of one that is a stream; a larger one is refused with 413.",
   }),
   "http.maxBodyDepth": row(integer({ min: 1, max: 1000 }), {
     default: 64,
@@ -117,6 +123,16 @@ export const appOptions = createTable("app", {
     default: 10_000,
     sources: inEntry,
     text: "From the end of the headers to the first byte of the body, and again to its last.",
+  }),
+  "http.streamIdleMs": row(milliseconds(0), {
+    default: 60_000,
+    sources: inEntry,
+    text: "A stream on which nothing moves for so long, in either direction, ends with stream_idle; 0 for no limit.",
+  }),
+  "http.heartbeatMs": row(milliseconds(0), {
+    default: 15_000,
+    sources: inEntry,
+    text: "How long a stream of events or lines may be silent before a line without meaning is sent, for proxies; 0 for never.",
   }),
   "http.maxConnections": row(integer({ min: 1 }), {
     default: 10_000,
@@ -213,11 +229,13 @@ export const serviceOptions = createTable("service", {
 export const apiOptions = createTable("api", {
   timeoutMs: row(milliseconds(1), {
     default: 60_000,
-    text: "Bounds a call, waiting included; at the edge it is the request's deadline.",
+    defaultsOf: { task: 3_600_000, stream: Number.POSITIVE_INFINITY },
+    text: "Bounds a call, waiting included; at the edge it is the request's deadline. Of a task it bounds one attempt; an api that takes or yields a stream has none unless it is set.",
   }),
   maxConcurrent: row(integer({ min: 1 }), {
     default: 256,
-    text: "Calls that run at once in one replica; more wait.",
+    defaultsOf: { task: 1 },
+    text: "Calls, or attempts of a task, that run at once in one replica; more wait.",
   }),
   maxQueued: row(integer({ min: 0 }), {
     default: 1024,
@@ -226,16 +244,43 @@ export const apiOptions = createTable("api", {
   idempotent: row(bool, {
     default: false,
     sources: ["app file", "api"],
-    text: "The api may be run twice for one call, so a lost call may be retried.",
+    text: "The api may be run twice for one call, so a lost call may be retried, and a task that failed.",
+  }),
+  attempts: row(integer({ min: 1, max: 1000 }), {
+    default: 3,
+    text: "How often a task is begun at most: again when its replica was lost, and, if it is idempotent, when it failed.",
+  }),
+  retryBackoffMs: row(milliseconds(1), {
+    default: 1000,
+    text: "How long a task that failed waits before it is begun again; doubles with each attempt.",
+  }),
+});
+
+/** Options of an api whose contract says `batch`. */
+export const batchOptions = createTable("api", {
+  "batch.maxRows": row(integer({ min: 1 }), {
+    default: 64,
+    text: "Most rows that calls are joined into, of an api that batches; never exceeded.",
+  }),
+  "batch.targetLatencyMs": row(orWord("none", milliseconds(1)), {
+    default: "none",
+    text: "A batch is kept so small, and leaves so early, that its first call is answered in this time.",
+  }),
+  "batch.windowMs": row(orWord("auto", milliseconds(0)), {
+    default: "auto",
+    text: "How long the first call of a batch waits for others: auto, as long as pays; else always this long, until maxRows are there.",
+  }),
+  "batch.maxConcurrent": row(integer({ min: 1 }), {
+    default: 1,
+    text: "Batches of an api that run at once in one replica; more rows gather meanwhile.",
   }),
 });
 
 /** Every option, once, by name. */
 export const options: ReadonlyMap<string, Option<any>> = new Map(
-  [...Object.values(appOptions), ...Object.values(serviceOptions), ...Object.values(apiOptions)].map((option) => [
-    option.name,
-    option,
-  ]),
+  [appOptions, serviceOptions, apiOptions, batchOptions]
+    .flatMap((table): Option<any>[] => Object.values(table))
+    .map((option) => [option.name, option]),
 );
 
 /** Names that hold options as fields: `http: { maxBodyBytes }`. */

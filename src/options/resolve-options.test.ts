@@ -35,6 +35,43 @@ const messages = (sources: Partial<OptionSources>, from?: DeclaredOptions) =>
   );
 
 describe("resolveOptions", () => {
+  it("decides how an api batches where its contract says that it does, and nowhere else", () => {
+    const batch = { maxRows: 16, windowMs: 5 };
+    const apis = [
+      { name: "embed", options: { output: {}, batch } },
+      { name: "plain", options: { output: {} } },
+    ];
+    const from = { entry: "Model", services: [{ name: "Model", options: {}, apis }] };
+    const decide = (sources: Partial<OptionSources>) => resolve(sources, from).settings.services.get("Model")?.apis;
+    const learnt = { maxRows: 16, targetLatencyMs: Number.POSITIVE_INFINITY, windowMs: 5, maxConcurrent: 1 };
+    assert.deepEqual(decide({})?.get("embed")?.batch, learnt);
+    assert.equal(decide({})?.get("plain")?.batch, undefined);
+    const env = {
+      EKIBEN_BATCH_MAX_ROWS: "Model.embed=4",
+      EKIBEN_BATCH_WINDOW_MS: "auto",
+      EKIBEN_BATCH_TARGET_LATENCY_MS: "80",
+    };
+    const other = { maxRows: 4, targetLatencyMs: 80, windowMs: undefined, maxConcurrent: 1 };
+    assert.deepEqual(decide({ env })?.get("embed")?.batch, other);
+    const options = resolve({}, from).report.filter(({ option }) => option === "batch.maxRows");
+    assert.deepEqual(
+      options.map(({ api, value, source }) => [api, value, source]),
+      [["embed", 16, "api"]],
+    );
+  });
+
+  it("finds what is wrong with batch in a contract", () => {
+    const faultsOf = (batch: unknown) =>
+      messages(
+        {},
+        { entry: "M", services: [{ name: "M", options: {}, apis: [{ name: "a", options: { output: {}, batch } }] }] },
+      );
+    assert.deepEqual(faultsOf(true), ["M.a.batch: option batch is true (api() of M.a); expected an object of options"]);
+    assert.match(faultsOf({ maxRows: 0 })[0] ?? "", /batch\.maxRows is 0 .* expected a whole number from 1/);
+    assert.match(faultsOf({ maxRow: 8 })[0] ?? "", /there is no option batch\.maxRow .*did you mean batch\.maxRows/);
+    assert.match(faultsOf({ windowMs: -1 })[0] ?? "", /expected "auto", or a whole number of ms from 0/);
+  });
+
   it("gives every option its default when nobody says anything", () => {
     const { settings, faults, warnings, report } = resolve({}, withModel({}));
     assert.deepEqual([faults, warnings], [[], []]);
@@ -48,7 +85,13 @@ describe("resolveOptions", () => {
     });
     assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
     assert.equal(settings.gpus, "auto");
-    assert.deepEqual(settings.tasks, { data: "", store: "sqlite", maxConnections: 4, retentionMs: 604_800_000 });
+    assert.deepEqual(settings.tasks, {
+      data: "",
+      store: "sqlite",
+      maxConnections: 4,
+      retentionMs: 604_800_000,
+      leaseMs: 45_000,
+    });
     assert.deepEqual(settings.services.get("Model")?.replicas, { min: 1, max: 1, targetInFlight: 8 });
     assert.equal(settings.services.get("Model")?.resources.memoryBytes, Number.POSITIVE_INFINITY);
     assert.equal(settings.services.get("Model")?.holdMs, 5000);

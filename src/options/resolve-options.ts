@@ -1,11 +1,18 @@
 import type { GraphFault } from "../failure/failures.js";
-import { type Option, type SourceKind, sourceKinds } from "./option.js";
+import { type Option, type SourceKind, type SpecialKind, sourceKinds } from "./option.js";
 import { type Candidate, type DeclaredOptions, OptionReader } from "./option-reader.js";
-import { apiOptions, appOptions, serviceOptions, type ValueOf } from "./options.js";
+import { apiOptions, appOptions, batchOptions, serviceOptions, type ValueOf } from "./options.js";
 import { type LoadedAppFile, readAppFile } from "./read-app-file.js";
 import { readDeclared } from "./read-declared.js";
 import { readEnvironment, readFlags } from "./read-text.js";
-import type { ApiSettings, AppSettings, ServerSettings, ServiceSettings, TaskSettings } from "./settings.js";
+import type {
+  ApiSettings,
+  AppSettings,
+  BatchSettings,
+  ServerSettings,
+  ServiceSettings,
+  TaskSettings,
+} from "./settings.js";
 
 /** Where options come from besides what authors declared. */
 export interface OptionSources {
@@ -55,10 +62,11 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
   const app = decision.decideAll(appOptions, {});
   const services = declared.services.map(({ name, apis }): [string, ServiceSettings] => {
     const values = decision.decideAll(serviceOptions, { service: name });
-    const decided = apis.map((api): [string, ApiSettings] => [
-      api.name,
-      decision.decideAll(apiOptions, { service: name, api: api.name }),
-    ]);
+    const decided = apis.map(({ name: api, options, kind }): [string, ApiSettings] => {
+      const at = { service: name, api };
+      const bounds = decision.decideAll(apiOptions, at, kind);
+      return [api, isBatched(options) ? { ...bounds, batch: toBatch(decision.decideAll(batchOptions, at)) } : bounds];
+    });
     return [name, toService(values, new Map(decided))];
   });
   return {
@@ -72,6 +80,12 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
 type Table = Readonly<Record<string, Option<any>>>;
 type Values<T extends Table> = { readonly [K in keyof T]: ValueOf<T[K]> };
 
+/** What is decided for: the app, a service, or an api. */
+interface Place {
+  readonly service?: string;
+  readonly api?: string;
+}
+
 /** Picks winners among candidates and remembers them. */
 class Decision {
   readonly report: OptionReport[] = [];
@@ -82,19 +96,20 @@ class Decision {
     this.#ranked = [...candidates].reverse().sort((a, b) => rankOf(a) - rankOf(b) || widthOf(a) - widthOf(b));
   }
 
-  decideAll<T extends Table>(table: T, at: { readonly service?: string; readonly api?: string }): Values<T> {
-    const decided = Object.entries(table).map(([name, option]) => [name, this.#decide(option, at)]);
+  decideAll<T extends Table>(table: T, at: Place, kind?: SpecialKind): Values<T> {
+    const decided = Object.entries(table).map(([name, option]) => [name, this.#decide(option, at, kind)]);
     return Object.fromEntries(decided) as Values<T>;
   }
 
-  #decide(option: Option<any>, at: { readonly service?: string; readonly api?: string }): unknown {
+  #decide(option: Option<any>, at: Place, kind: SpecialKind | undefined): unknown {
     const winner = this.#ranked.find(
       (candidate) =>
         candidate.option === option &&
         (option.level === "app" || candidate.service === "" || candidate.service === at.service) &&
         (candidate.api === "" || candidate.api === at.api),
     );
-    const fallback = option === serviceOptions.name ? at.service : option.default;
+    const own = (kind && option.defaultsOf?.[kind]) ?? option.default;
+    const fallback = option === serviceOptions.name ? at.service : own;
     const { value, source, where } = winner ?? { value: fallback, source: "default" as const, where: "default" };
     const shown = option.type.isSecret === true ? option.type.format(value) : value;
     this.report.push({ option: option.name, ...at, value: shown, source, where });
@@ -104,6 +119,18 @@ class Decision {
 
 const rankOf = ({ source }: Candidate): number => sourceKinds.indexOf(source);
 const widthOf = ({ service, api }: Candidate): number => (service === "" ? 2 : api === "" ? 1 : 0);
+
+const isBatched = (contract: Readonly<Record<string, unknown>>): boolean => contract["batch"] !== undefined;
+
+function toBatch(values: Values<typeof batchOptions>): BatchSettings {
+  const { "batch.targetLatencyMs": target, "batch.windowMs": window } = values;
+  return {
+    maxRows: values["batch.maxRows"],
+    targetLatencyMs: target === "none" ? Number.POSITIVE_INFINITY : target,
+    windowMs: window === "auto" ? undefined : window,
+    maxConcurrent: values["batch.maxConcurrent"],
+  };
+}
 
 function toServer(values: Values<typeof appOptions>): ServerSettings {
   const { host, port, drainTimeoutMs, checks, logLevel } = values;
@@ -119,6 +146,8 @@ function toServer(values: Values<typeof appOptions>): ServerSettings {
       maxBodyDepth: values["http.maxBodyDepth"],
       maxHeaderBytes: values["http.maxHeaderBytes"],
       bodyTimeoutMs: values["http.bodyTimeoutMs"],
+      streamIdleMs: values["http.streamIdleMs"],
+      heartbeatMs: values["http.heartbeatMs"],
       maxConnections: values["http.maxConnections"],
       accessLog: values["http.accessLog"],
     },
@@ -131,6 +160,7 @@ function toTasks(values: Values<typeof appOptions>): TaskSettings {
     store: values["tasks.store"],
     maxConnections: values["tasks.maxConnections"],
     retentionMs: values["tasks.retentionMs"],
+    leaseMs: values["tasks.leaseMs"],
   };
 }
 

@@ -30,6 +30,8 @@ export interface TaskSettings {
   readonly maxConnections: number;
   /** A task that ended longer ago is forgotten. */
   readonly retentionMs: number;
+  /** A replica that has not renewed its lease for so long has lost its task. */
+  readonly leaseMs: number;
 }
 
 export interface HttpSettings {
@@ -41,6 +43,10 @@ export interface HttpSettings {
   readonly maxHeaderBytes: number;
   /** From the end of the headers to the first byte of the body, and again to its last. */
   readonly bodyTimeoutMs: number;
+  /** A stream on which nothing moves for so long ends; 0 for no limit. */
+  readonly streamIdleMs: number;
+  /** A stream that is silent for so long sends a sign of life; 0 for never. */
+  readonly heartbeatMs: number;
   readonly maxConnections: number;
   readonly accessLog: boolean;
 }
@@ -92,11 +98,29 @@ export interface RestartSettings {
 
 /** Bounds of one api's lane in one replica, and what callers may assume. */
 export interface ApiSettings {
-  /** Bounds a call to this api; at the edge it is the request's deadline. */
+  /** Bounds a call to this api; at the edge it is the request's deadline. `Infinity` for a stream of which nothing was said. */
   readonly timeoutMs: number;
   /** Calls running at once. */
   readonly maxConcurrent: number;
   /** Calls waiting for a place; one more is refused. */
   readonly maxQueued: number;
   readonly idempotent: boolean;
+  /** How often a task is begun at most. */
+  readonly attempts: number;
+  /** The wait before the second attempt of a task that failed; it doubles with each further one. */
+  readonly retryBackoffMs: number;
+  /** Absent for an api whose contract says nothing of batches. */
+  readonly batch?: BatchSettings;
+}
+
+/** How the rows of several calls are run as one. */
+export interface BatchSettings {
+  /** Never exceeded. */
+  readonly maxRows: number;
+  /** `Infinity` for none. */
+  readonly targetLatencyMs: number;
+  /** `undefined`: as long as pays. */
+  readonly windowMs: number | undefined;
+  /** Batches that run at once. */
+  readonly maxConcurrent: number;
 }

@@ -40,13 +40,27 @@ export function integer({ unit = "", placeholder = "<n>", min, max }: IntegerRan
     unit,
     fromCode,
     fromText: (text) => (/^\d{1,16}$/.test(text) ? fromCode(Number(text)) : undefined),
-    format: (value) => (unit === "ms" ? `${value} ms` : String(value)),
+    format: (value) => (value === Number.POSITIVE_INFINITY ? "none" : unit === "ms" ? `${value} ms` : String(value)),
   };
 }
 
 /** A time in whole milliseconds. */
 export const milliseconds = (min: number): ValueType<number> =>
   integer({ unit: "ms", placeholder: "<ms>", min, max: longestMs });
+
+/** A value, or one word in its place. */
+export function orWord<T, const W extends string>(word: W, type: ValueType<T>): ValueType<T | W> {
+  const read = (value: unknown, other: (value: never) => T | undefined) =>
+    value === word ? word : other(value as never);
+  return {
+    expected: `"${word}", or ${type.expected}`,
+    placeholder: `${word}|${type.placeholder}`,
+    unit: type.unit,
+    fromCode: (value) => read(value, type.fromCode),
+    fromText: (text) => read(text, type.fromText),
+    format: (value) => (value === word ? word : type.format(value as T)),
+  };
+}
 
 /** One of a few words. */
 export function choice<const T extends string>(words: readonly T[]): ValueType<T> {

@@ -28,6 +28,8 @@ export interface ReplicaOrder {
   readonly companions: readonly string[];
   readonly entry: EntryLocation;
   readonly settings: AppSettings;
+  /** Folder of the app's service file. */
+  readonly appFolder: string;
   readonly resources: GrantedResources;
   /** Of its companions, by name. */
   readonly companionResources: ReadonlyMap<string, GrantedResources>;
@@ -46,7 +48,12 @@ export interface ReplicaOrder {
 /** What either side may ask of a replica, and the answers. */
 export interface ControlAnswers {
   ready: boolean;
-  pulse: { readonly residentBytes: number; readonly inFlight: number };
+  pulse: {
+    readonly residentBytes: number;
+    readonly inFlight: number;
+    /** Tasks of its service that wait for a replica; one of them says so for all. */
+    readonly waitingTasks?: number;
+  };
   /** Metrics as prom-client gives them as JSON. */
   metrics: readonly object[];
 }

@@ -1,6 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
+import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ReplicaLink } from "../call/link.js";
 import { SlotList } from "../call/slot-list.js";
 import { fail } from "../failure/fail.js";
@@ -8,9 +9,12 @@ import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { Replica, type ReplicaParts } from "../replica/replica.js";
 import { ReplicaListener } from "../replica/replica-listener.js";
-import { type Replier, serveCall, serveStream } from "../replica/serve-call.js";
+import type { Replier } from "../replica/replier.js";
+import { serveCall } from "../replica/serve-call.js";
+import { ServedStream } from "../replica/served-stream.js";
 import { crossError } from "../transport/wire-error.js";
 import type { LinkNotice } from "./control.js";
+import { InlineItems, takeInput } from "./inline-items.js";
 import type { CallerResidence, Offer, ReplicaHost } from "./placement.js";
 
 /** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
@@ -135,17 +139,10 @@ export class InlineLink implements ReplicaLink, Replier {
     if (scope.reason === undefined) scope.replyFailure(crossError(toServingError(error, service, api)));
   }
 
-  async *open(scope: CallScope): AsyncGenerator<unknown, void, undefined> {
-    const { outside, service, api } = scope.call;
+  open(scope: CallScope, sink: ItemSink): ItemFlow {
     this.#open.add(scope);
-    try {
-      const items = serveStream(this.#replica, scope, takeInput(scope));
-      for await (const item of items) yield outside ? item : copyValue(item, "output");
-    } catch (error) {
-      throw crossError(toServingError(error, service, api));
-    } finally {
-      this.#open.remove(scope);
-    }
+    const serve = (input: unknown, own: ItemSink) => new ServedStream(this.#replica, scope, { input, sink: own });
+    return new InlineItems({ scope, serve, sink, onEnd: () => this.#open.remove(scope) });
   }
 
   /** The replica is gone: whatever is on it fails. */
@@ -156,6 +153,3 @@ export class InlineLink implements ReplicaLink, Replier {
     }
   }
 }
-
-const takeInput = ({ call, ownsInput }: CallScope): unknown =>
-  ownsInput ? call.input : copyValue(call.input, "input");

@@ -21,6 +21,7 @@ function openScope(): CallScope {
     caller,
     request,
     outside: false,
+    priority: "interactive" as const,
   };
   return new CallScope(call, undefined, time, time.clock.now());
 }

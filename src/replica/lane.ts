@@ -1,13 +1,13 @@
-import { Fifo } from "../base/fifo.js";
 import type { CallScope } from "../call/call-scope.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { LaneStats } from "../observe/call-stats.js";
+import { CallQueue } from "./call-queue.js";
 
 // One api's places in one replica.
 //
 // L1  At most `maxConcurrent` calls run and at most `maxQueued` wait; one more is refused at once.
-// L2  A place that becomes free goes to the call that waited longest.
+// L2  A place that becomes free goes to the call that waited longest; `CallQueue` says where background calls stand.
 // L3  A waiting call whose scope is cancelled leaves the queue at once and never runs.
 
 /** Bounds of a lane. */
@@ -28,7 +28,7 @@ const averageWeight = 0.1;
 export class Lane {
   readonly #bounds: LaneBounds;
   readonly #stats: LaneStats;
-  readonly #queue = new Fifo<Waiting>();
+  readonly #queue = new CallQueue<Waiting>();
   #running = 0;
   #averageRunMs = 0;
 
@@ -71,13 +71,13 @@ export class Lane {
         this.#stats.queued--;
         resolve();
       };
-      const place = this.#queue.push({ enter });
+      const place = this.#queue.push({ enter }, scope.call.priority, scope.time.clock.now());
       this.#stats.queued++;
       scope.onCancel(leaveQueue);
     });
   }
 
-  /** Gives a place back; the call that waited longest takes it over. */
+  /** Gives a place back; the next call takes it over. */
   leave(runMs: number): void {
     this.#averageRunMs += averageWeight * (runMs - this.#averageRunMs);
     const next = this.#queue.shift();

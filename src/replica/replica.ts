@@ -8,10 +8,13 @@ import { constructIn, type EdgeOptions, type ServiceClass } from "../define/depe
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { GrantedResources, ServiceHooks } from "../define/lifecycle.js";
 import { fail } from "../failure/fail.js";
-import { ServingError } from "../failure/serving-error.js";
+import { ServingError, unreachable } from "../failure/serving-error.js";
 import { messageWithCauses } from "../failure/to-serving-error.js";
 import type { CallStats, LaneStats } from "../observe/call-stats.js";
 import type { ApiSettings, ServiceSettings } from "../options/settings.js";
+import type { TaskStore } from "../tasks/task-store.js";
+import { runBatch } from "./batch-run.js";
+import { Batcher } from "./batcher.js";
 import { Lane } from "./lane.js";
 
 // One running instance of a service.
@@ -22,6 +25,8 @@ import { Lane } from "./lane.js";
 /** How long the author's `ready()` and `stop()` are waited for. */
 const readyLimitMs = 2_000;
 const stopLimitMs = 10_000;
+/** How long the store may take to take running tasks back. */
+const tasksLimitMs = 1_500;
 
 /** What a replica is made of; the same in every placement. */
 export interface ReplicaParts {
@@ -38,6 +43,32 @@ export interface ReplicaParts {
   readonly stats: CallStats;
   readonly time: CallTime;
   readonly log: Logger;
+  /** How durable tasks are kept; asked for only by a service that has some. */
+  readonly tasks?: TaskParts;
+}
+
+/** What a replica needs to have tasks. */
+export interface TaskParts {
+  /** The store, opened once a process. @throws {ServingError} `task_store_unavailable`. */
+  readonly openStore: () => Promise<TaskStore>;
+  /** How long a replica has a task without saying that it still runs it. */
+  readonly leaseMs: number;
+  /** How long a task that has ended is kept. */
+  readonly retentionMs: number;
+}
+
+/** The durable tasks of one replica; see `replica-tasks.ts`, which is loaded only where there are some. */
+export interface RunningTasks {
+  /** Callers that wait here for tasks, wherever those run: no load. */
+  readonly waiters: number;
+  /** Begins to run tasks. */
+  begin(): void;
+  /** Claims nothing more; resolves when what runs here has ended. */
+  drain(): Promise<void>;
+  /** Gives back what still runs. */
+  stop(): Promise<void>;
+  /** Tasks of the service that wait and could run now, as counted a moment ago; `undefined` in all replicas but one. */
+  readonly waitingTasks: number | undefined;
 }
 
 /** One api of a replica: what it runs, and where calls wait. */
@@ -45,11 +76,14 @@ export interface ReplicaApi {
   readonly target: ApiTarget;
   readonly lane: Lane;
   readonly stats: LaneStats;
+  /** Where calls wait in place of the lane, for an api that batches. */
+  readonly batcher: Batcher | undefined;
 }
 
 export class Replica {
   readonly parts: ReplicaParts;
   readonly apis = new Map<string, ReplicaApi>();
+  #tasks: RunningTasks | undefined;
   #service: ServiceHooks | undefined;
   #isDraining = false;
   #inFlight = 0;
@@ -68,19 +102,30 @@ export class Replica {
     return this.#isDraining;
   }
 
+  /** Durable tasks, where the service has some. */
+  get tasks(): RunningTasks | undefined {
+    return this.#tasks;
+  }
+
   /**
    * Constructs the service, binds its handles and runs its `start()`.
    *
    * @throws {ServingError} `start_failed` naming the hook, or `start_timeout`; an author's own `ServingError` as it is.
    */
   async start(signal: AbortSignal): Promise<void> {
-    const { descriptor, id, index, resources, log } = this.parts;
+    const { descriptor } = this.parts;
     await this.#runHook("constructor", async () => {
       const instance = this.#construct();
       this.#service = instance as ServiceHooks;
       for (const api of descriptor.apis.values()) this.apis.set(api.name, this.#createApi(api, instance));
     });
-    if (descriptor.fake !== undefined) return;
+    await this.#openTasks();
+    if (descriptor.fake === undefined) await this.#runStart(signal);
+    this.#tasks?.begin();
+  }
+
+  async #runStart(signal: AbortSignal): Promise<void> {
+    const { descriptor, id, index, resources, log } = this.parts;
     const started = this.#runHook("start", async () =>
       this.#service?.start({ resources, replica: { index, id }, log, signal }),
     );
@@ -106,6 +151,7 @@ export class Replica {
   /** Takes no new call; resolves when the last one has ended. */
   async drain(): Promise<void> {
     this.#isDraining = true;
+    await this.#tasks?.drain();
     if (this.#inFlight === 0) return;
     const idle = createDeferred<void>();
     this.#onIdle = idle.resolve;
@@ -117,6 +163,7 @@ export class Replica {
     const service = this.#service;
     this.#isDraining = true;
     this.#service = undefined;
+    await this.#stopTasks();
     if (service === undefined || this.parts.descriptor.fake !== undefined) return;
     try {
       const { log, time } = this.parts;
@@ -137,6 +184,33 @@ export class Replica {
     if (--this.#inFlight === 0) this.#onIdle?.();
   }
 
+  /** Each task of the service becomes what callers reach of it: an api that waits for its result, and one for each operation. */
+  async #openTasks(): Promise<void> {
+    const { descriptor, settings, tasks } = this.parts;
+    const own = [...descriptor.apis.values()].filter(({ kind }) => kind === "task");
+    if (own.length === 0) return;
+    if (tasks === undefined) unreachable(`${this.parts.id} has tasks and no store`);
+    const { ReplicaTasks } = await import("./replica-tasks.js");
+    const running = new ReplicaTasks(this, await tasks.openStore(), tasks);
+    for (const { name } of own) {
+      const api = this.apis.get(name) as ReplicaApi;
+      const reached = running.add({ name, api, settings: settings.apis.get(name) as ApiSettings });
+      for (const [label, operation] of reached) this.apis.set(label, operation);
+    }
+    this.#tasks = running;
+  }
+
+  /** Gives running tasks back, before the author's `stop()` takes away what they use. */
+  async #stopTasks(): Promise<void> {
+    const { log, time } = this.parts;
+    await within(time.clock, tasksLimitMs, this.#tasks?.stop() ?? Promise.resolve(), () => {
+      log.warn(
+        { tasksLimitMs },
+        "running tasks could not be given back; they are begun again when their leases run out",
+      );
+    });
+  }
+
   #construct(): object {
     const { descriptor, bindHandle } = this.parts;
     if (descriptor.fake !== undefined) return {};
@@ -152,7 +226,25 @@ export class Replica {
     if (definition === undefined) throw new TypeError(`field ${api.name} is not an api in this instance`);
     const laneStats = stats.lane(descriptor.name, api.name);
     const bounds = settings.apis.get(api.name) as ApiSettings;
-    return { target: createTarget(definition), lane: new Lane(bounds, laneStats), stats: laneStats };
+    const target = createTarget(definition);
+    const batcher = this.#createBatcher(api.name, target, bounds);
+    return { target, lane: new Lane(bounds, laneStats), stats: laneStats, batcher };
+  }
+
+  #createBatcher(api: string, target: ApiTarget, { batch, maxQueued, idempotent }: ApiSettings): Batcher | undefined {
+    if (target.rows === undefined || batch === undefined) return undefined;
+    const { descriptor, stats, time } = this.parts;
+    const figures = stats.batch(descriptor.name, api);
+    const shared = { target, layout: target.rows, idempotent, time };
+    return new Batcher({
+      settings: batch,
+      maxQueued,
+      clock: time.clock,
+      run: (joined, ended) => {
+        figures.record(joined.rows, joined.pieces.length, joined.reason);
+        runBatch(shared, joined, ended);
+      },
+    });
   }
 
   async #runHook(hook: string, run: () => Promise<void>): Promise<void> {

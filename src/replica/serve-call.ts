@@ -1,19 +1,13 @@
-import { randomBytes } from "node:crypto";
 import type { CallScope } from "../call/call-scope.js";
-import { invoke, invokeStream, isPromiseLike } from "../call/invoke.js";
+import { invoke, isPromiseLike } from "../call/invoke.js";
 import { fail } from "../failure/fail.js";
-import type { ServingError } from "../failure/serving-error.js";
-import { toServingError } from "../failure/to-serving-error.js";
+import { describeFailure } from "./describe-failure.js";
 import type { Replica, ReplicaApi } from "./replica.js";
-
-/** Takes the answer of a served call to whoever asked: a link in this process, or a channel. */
-export interface Replier {
-  replyOutput(scope: CallScope, output: unknown): void;
-  replyFailure(scope: CallScope, error: ServingError): void;
-}
+import type { Replier } from "./replier.js";
+import { serveRows } from "./serve-rows.js";
 
 /**
- * Answers one unary call: finds the api, enters its lane, runs it. Ends the scope; never throws.
+ * Answers one unary call: finds the api, enters its lane or waits for its batch, runs it. Ends the scope; never throws.
  *
  * @param input   The call's input, shared with nobody.
  * @param replier Gets the output or the failure, once.
@@ -26,19 +20,39 @@ export function serveCall(replica: Replica, scope: CallScope, input: unknown, re
     api = findApi(replica, scope);
   } catch (error) {
     endCall(replica, scope);
-    replier.replyFailure(scope, describeFailure(error, replica, scope));
+    replier.replyFailure(scope, describeFailure(error, scope));
     return;
   }
+  if (api.batcher !== undefined) {
+    serveRows({ replica, scope, input, replier, api, batcher: api.batcher });
+    return;
+  }
+  enterLane({ replica, scope, input, replier, api, startedAt: scope.startedAt });
+}
+
+/**
+ * Runs one attempt of a task, by the same steps as any call. Ends the scope; never throws.
+ *
+ * @param call Its replier hears of the end of the author's code, also when nobody waits for the answer any more.
+ */
+export function serveAttempt(call: Omit<RunningCall, "startedAt">): void {
+  call.replica.beginCall();
+  call.scope.logger = call.replica.parts.log;
+  enterLane({ ...call, startedAt: call.scope.startedAt });
+}
+
+function enterLane(call: RunningCall): void {
+  const { replica, scope, replier, api } = call;
   if (api.lane.tryEnter()) {
     api.stats.queueTime.observe(0);
-    runCall({ replica, scope, input, replier, api, startedAt: scope.startedAt });
+    runCall(call);
     return;
   }
   waitForPlace(api, scope).then(
-    () => runCall({ replica, scope, input, replier, api, startedAt: scope.time.clock.now() }),
+    () => runCall({ ...call, startedAt: scope.time.clock.now() }),
     (error) => {
       endCall(replica, scope);
-      replier.replyFailure(scope, describeFailure(error, replica, scope));
+      replier.replyFailure(scope, describeFailure(error, scope));
     },
   );
 }
@@ -79,44 +93,22 @@ function finishCall({ replica, scope, api, startedAt, replier }: RunningCall, ou
 }
 
 function failCall({ replica, scope, api, startedAt, replier }: RunningCall, thrown: unknown): void {
-  const error = describeFailure(thrown, replica, scope);
+  const error = describeFailure(thrown, scope);
   leaveLane(api, scope, startedAt);
   endCall(replica, scope);
   replier.replyFailure(scope, error);
 }
 
-/** Answers one streaming call; it holds its place in the lane until the stream ends. */
-export async function* serveStream(
-  replica: Replica,
-  scope: CallScope,
-  input: unknown,
-): AsyncGenerator<unknown, void, undefined> {
-  let api: ReplicaApi | undefined;
-  let startedAt = -1;
-  replica.beginCall();
-  scope.logger = replica.parts.log;
-  try {
-    api = findApi(replica, scope);
-    if (api.lane.tryEnter()) api.stats.queueTime.observe(0);
-    else await waitForPlace(api, scope);
-    startedAt = scope.time.clock.now();
-    yield* invokeStream(api.target, input, scope, replica.parts.checksInside || scope.call.outside);
-  } catch (error) {
-    throw describeFailure(error, replica, scope);
-  } finally {
-    if (api !== undefined && startedAt >= 0) leaveLane(api, scope, startedAt);
-    endCall(replica, scope);
-  }
-}
-
-function findApi(replica: Replica, scope: CallScope): ReplicaApi {
+/** The api that is called. @throws {ServingError} `draining`, `unknown_api`. */
+export function findApi(replica: Replica, scope: CallScope): ReplicaApi {
   if (replica.isDraining) throw fail("draining", { what: `replica ${replica.parts.id}` });
   const api = replica.apis.get(scope.call.api);
   if (api === undefined) throw fail("unknown_api", { name: scope.call.api, known: [...replica.apis.keys()] });
   return api;
 }
 
-async function waitForPlace(api: ReplicaApi, scope: CallScope): Promise<void> {
+/** Waits in the lane, and measures that. Rejects as `Lane.wait`. */
+export async function waitForPlace(api: ReplicaApi, scope: CallScope): Promise<void> {
   const queuedAt = scope.time.clock.now();
   try {
     await api.lane.wait(scope);
@@ -125,7 +117,8 @@ async function waitForPlace(api: ReplicaApi, scope: CallScope): Promise<void> {
   }
 }
 
-function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
+/** Gives the place in the lane back. */
+export function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
   const now = scope.time.clock.now();
   const runMs = now - startedAt;
   scope.endedAt = now;
@@ -133,37 +126,8 @@ function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
   api.lane.leave(runMs);
 }
 
-function endCall(replica: Replica, scope: CallScope): void {
+/** Ends the scope of a call, and its count in the replica. */
+export function endCall(replica: Replica, scope: CallScope): void {
   scope.close();
   replica.endCall();
-}
-
-/**
- * What does not travel with a failure is logged here: the stack of an error nobody foresaw, under an id that does travel,
- * and the cause of one that an author raised.
- */
-function describeFailure(thrown: unknown, replica: Replica, scope: CallScope): ServingError {
-  const { service, api } = scope.call;
-  const error = toServingError(thrown, service, api);
-  if (scope.reason !== undefined) return error;
-  if (error.incident !== undefined) {
-    const { incident, service: thrower } = error;
-    const fields = { err: error, service, api, requestId: scope.requestId, incident };
-    replica.parts.log.error(fields, `${service}.${api} failed with what ${thrower}.${error.api} threw`);
-    return error;
-  }
-  if (error.id !== "unhandled_error") {
-    if (error.cause !== undefined) {
-      const fields = { err: error.cause, service, api, requestId: scope.requestId, failure: error.id };
-      replica.parts.log.warn(fields, `${service}.${api} failed: ${error.message}`);
-    }
-    return error;
-  }
-  const incident = randomBytes(6).toString("hex");
-  Object.assign(error, { incident });
-  replica.parts.log.error(
-    { err: error.cause, service, api, requestId: scope.requestId, incident },
-    `${service}.${api} threw: ${error.message}`,
-  );
-  return error;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
+import { splitItems } from "../../test/transport/split-items.js";
 import { startReplica } from "../../test/transport/start-replica.js";
 import { createWireService, WireControl } from "../../test/transport/wire-service.js";
 import { silentLogger } from "../base/logger.js";
@@ -61,11 +62,11 @@ class Caller {
 
   /** Frames sent for one call, as `"reply 7"`; a failure by its id. */
   heard(id: number): string[] {
-    return this.channel.sent.filter((frame) => frame.id === id && id > 0).map(describeFrame);
+    return splitItems(this.channel.sent.filter((frame) => frame.id === id && id > 0)).map(describeFrame);
   }
 
   items(id: number): Frame[] {
-    return this.channel.sentOf("item").filter((frame) => frame.id === id);
+    return splitItems(this.channel.sentOf("item").filter((frame) => frame.id === id));
   }
 
   /** Resolves when a call was answered for good. */
@@ -270,6 +271,21 @@ describe("ChannelServer, with a stream", () => {
     assert.equal(control.ended, 1);
   });
 
+  it("sends small items of one turn together, and what has tails by itself, in their order", async () => {
+    const { caller } = await serve();
+    caller.open(1, "count", { items: 200, bytes: 0 });
+    caller.open(2, "count", { items: 3, bytes: 10 });
+    assert.equal(await caller.ended(1), "end");
+    assert.equal(await caller.ended(2), "end");
+    const frames = (id: number) => caller.channel.sentOf("item").filter((frame) => frame.id === id);
+    assert.ok(frames(1).length < 10, `${frames(1).length} frames`);
+    assert.deepEqual(itemValues(caller.items(1)), [...Array(200).keys()]);
+    assert.deepEqual(
+      frames(2).map(({ tails }) => tails.length),
+      [1, 1, 1],
+    );
+  });
+
   it("waits for credit after a megabyte, however few the items", async () => {
     const { caller, control } = await serve();
     caller.open(1, "count", { items: 10, bytes: 1024 ** 2 });
@@ -356,7 +372,7 @@ describe("ChannelServer, when the other side breaks the wire", () => {
 
   it("refuses kinds that a caller does not send", async () => {
     const { channel } = await calls();
-    for (const kind of ["reply", "failure", "item", "end", "ping", "pong", "drain", "slab", "release"] as const) {
+    for (const kind of ["reply", "ping", "pong", "drain", "slab", "release"] as const) {
       assert.throws(() => channel.receive(kind, 1), { id: "malformed_frame", message: /a caller does not send/ });
     }
     for (const kind of [0, 14, 255]) {
@@ -403,12 +419,23 @@ describe("ChannelServer, when the other side breaks the wire", () => {
     const { caller, control } = await serve();
     caller.open(1, "count", { items: 1000, bytes: 0 });
     for (let i = 0; i < 50; i++) await settle();
-    for (const head of ["", "0", "-1", "1.5", "x", "NaN", "Infinity", "33", String(Number.MAX_SAFE_INTEGER), "1e300"]) {
+    for (const head of [
+      "",
+      "0",
+      "-1",
+      "1.5",
+      "x",
+      "NaN",
+      "Infinity",
+      String(windowItems + 1),
+      String(Number.MAX_SAFE_INTEGER),
+      "1e300",
+    ]) {
       assert.throws(() => caller.channel.receive("credit", 1, head), { id: "malformed_frame" }, head);
     }
-    caller.channel.receive("credit", 1, "32");
+    caller.channel.receive("credit", 1, String(windowItems));
     for (let i = 0; i < 50; i++) await settle();
-    assert.equal(control.produced, 64);
+    assert.equal(control.produced, 2 * windowItems);
   });
 
   it("refuses a value that is none", async () => {

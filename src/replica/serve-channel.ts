@@ -9,10 +9,14 @@ import { decodeValue } from "../transport/decode-value.js";
 import { type EncodedValue, encodeValue } from "../transport/encode-value.js";
 import { type Frame, frameFlags, frameKinds, malformed, noTails } from "../transport/frame.js";
 import { createHello, readHello } from "../transport/hello.js";
+import { ItemPump } from "../transport/item-pump.js";
+import { readCredit } from "../transport/peer-stream.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
-import { ItemPump } from "./item-pump.js";
+import { InputReceiver } from "./input-receiver.js";
 import type { Replica } from "./replica.js";
-import { type Replier, serveCall, serveStream } from "./serve-call.js";
+import type { Replier } from "./replier.js";
+import { serveCall } from "./serve-call.js";
+import { ServedStream } from "./served-stream.js";
 
 // The replica's side of a channel from one caller.
 //
@@ -26,6 +30,8 @@ export class ChannelServer implements ChannelReader, Replier {
   readonly #onEnd: (server: ChannelServer) => void;
   readonly #open = new Map<number, CallScope>();
   readonly #pumps = new Map<number, ItemPump>();
+  /** Of calls whose input is a stream. */
+  readonly #inputs = new Map<number, InputReceiver>();
   readonly #callers = new Map<string, Caller>();
   #hasHello = false;
 
@@ -51,7 +57,12 @@ export class ChannelServer implements ChannelReader, Replier {
         this.#open.get(frame.id)?.cancel(decodeError(frame.head));
         return;
       case frameKinds.credit:
-        this.#pumps.get(frame.id)?.addCredit(readCount(frame));
+        this.#pumps.get(frame.id)?.addCredit(readCredit(frame, 1));
+        return;
+      case frameKinds.item:
+      case frameKinds.end:
+      case frameKinds.failure:
+        this.#receiveInput(frame);
         return;
       default:
         throw malformed(`a frame of kind ${frame.kind}, which a caller does not send`);
@@ -105,7 +116,7 @@ export class ChannelServer implements ChannelReader, Replier {
   }
 
   #reply(scope: CallScope, { text, tails, isMarked }: EncodedValue): void {
-    this.#open.delete(scope.slot);
+    this.#forget(scope.slot);
     const flags = isMarked ? frameFlags.marked : 0;
     try {
       this.#channel.send({ kind: frameKinds.reply, flags, id: scope.slot, head: text, tails });
@@ -115,9 +126,15 @@ export class ChannelServer implements ChannelReader, Replier {
   }
 
   #answer(id: number, kind: number, head: string): void {
-    this.#open.delete(id);
-    this.#pumps.delete(id);
+    this.#forget(id);
     this.#channel.send({ kind, flags: 0, id, head, tails: noTails });
+  }
+
+  #forget(id: number): void {
+    this.#open.delete(id);
+    // Of most calls there is neither.
+    if (this.#pumps.size > 0) this.#pumps.delete(id);
+    if (this.#inputs.size > 0) this.#inputs.delete(id);
   }
 
   #receiveCall(frame: Frame): void {
@@ -127,23 +144,38 @@ export class ChannelServer implements ChannelReader, Replier {
     const scope = createScope(call, time);
     scope.slot = frame.id;
     this.#open.set(frame.id, scope);
-    if ((frame.flags & frameFlags.stream) === 0) serveCall(this.#replica, scope, call.input, this);
-    else this.#serveStream(scope, call.input);
+    const input = (frame.flags & frameFlags.fed) === 0 ? call.input : this.#openInput(scope);
+    if ((frame.flags & frameFlags.stream) === 0) serveCall(this.#replica, scope, input, this);
+    else this.#serveStream(scope, input);
+  }
+
+  #openInput(scope: CallScope): AsyncIterable<unknown> {
+    const input = new InputReceiver(this.#channel, scope);
+    this.#inputs.set(scope.slot, input);
+    return input.items;
+  }
+
+  /** What comes for a call that has been answered crossed with the answer. */
+  #receiveInput(frame: Frame): void {
+    if (!this.#open.has(frame.id)) return;
+    const input = this.#inputs.get(frame.id);
+    if (input === undefined)
+      throw malformed(`a frame of kind ${frame.kind} for call ${frame.id}, whose input is no stream`);
+    input.receive(frame);
   }
 
   #serveStream(scope: CallScope, input: unknown): void {
     const id = scope.slot;
-    const pump = new ItemPump(this.#channel, id, serveStream(this.#replica, scope, input));
+    const done = (error: unknown): void => {
+      // Cut short by its deadline, say, it must not look complete to a caller whose own clock is a little behind.
+      const failure = error ?? scope.reason;
+      if (failure === undefined) this.#answer(id, frameKinds.end, "");
+      else this.replyFailure(scope, failure as ServingError);
+    };
+    const pump = new ItemPump({ channel: this.#channel, id, part: "output", done });
     this.#pumps.set(id, pump);
     scope.onCancel(() => pump.stop());
-    pump.run().then(
-      () => {
-        // Cut short by its deadline, say, it must not look complete to a caller whose own clock is a little behind.
-        if (scope.reason !== undefined) this.replyFailure(scope, scope.reason);
-        else this.#answer(id, frameKinds.end, "");
-      },
-      (error: unknown) => this.replyFailure(scope, error as ServingError),
-    );
+    pump.start(new ServedStream(this.#replica, scope, { input, sink: pump }));
   }
 
   /** Six texts, each but the last ended by a newline; see docs/reference/wire.md. */
@@ -158,8 +190,9 @@ export class ChannelServer implements ChannelReader, Replier {
       deadline: readDeadline(head.slice(api + 1, deadline)),
       caller: this.#callerOf(head.slice(deadline + 1, caller), service - deadline - 1),
       request: RequestContext.fromWire(head.slice(caller + 1, context)),
-      input: decodeValue(head.slice(context + 1), tails, (flags & frameFlags.marked) !== 0),
+      input: readInput(head.slice(context + 1), tails, flags),
       outside: true,
+      priority: (flags & frameFlags.background) === 0 ? "interactive" : "background",
     };
   }
 
@@ -187,8 +220,9 @@ function readDeadline(text: string): number {
   return deadline;
 }
 
-function readCount({ head }: Frame): number {
-  const count = Number(head);
-  if (!Number.isSafeInteger(count) || count < 1) throw malformed(`the credit ${head.slice(0, 40)} is no count`);
-  return count;
+/** Of an input that is a stream there is no text: its items come later. */
+function readInput(text: string, tails: readonly Uint8Array[], flags: number): unknown {
+  if ((flags & frameFlags.fed) === 0) return decodeValue(text, tails, (flags & frameFlags.marked) !== 0);
+  if (text !== "" || tails.length > 0) throw malformed("a call whose input is a stream has an input besides");
+  return undefined;
 }

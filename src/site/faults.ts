@@ -1,4 +1,5 @@
 import type { CallScope } from "../call/call-scope.js";
+import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/fail.js";
 import { toServingError } from "../failure/to-serving-error.js";
@@ -118,14 +119,49 @@ class FaultyLink implements ReplicaLink {
     );
   }
 
-  async *open(scope: CallScope): AsyncGenerator<unknown, void, undefined> {
-    const { service, api } = scope.call;
-    try {
-      await applyAll(this.#rulesFor(scope), scope);
-    } catch (error) {
-      throw toServingError(error, service, api);
+  open(scope: CallScope, sink: ItemSink): ItemFlow {
+    const rules = this.#rulesFor(scope);
+    return rules.length === 0 ? this.#link.open(scope, sink) : new FaultyFlow(this.#link, scope, { rules, sink });
+  }
+}
+
+/** A streaming call that is sent when its faults let it. */
+class FaultyFlow implements ItemFlow {
+  readonly #link: ReplicaLink;
+  readonly #scope: CallScope;
+  readonly #parts: { readonly rules: readonly FaultNotice[]; readonly sink: ItemSink };
+  #flow: ItemFlow | undefined;
+  #isStopped = false;
+
+  constructor(link: ReplicaLink, scope: CallScope, parts: { rules: readonly FaultNotice[]; sink: ItemSink }) {
+    this.#link = link;
+    this.#scope = scope;
+    this.#parts = parts;
+  }
+
+  pull(): void {
+    if (this.#flow !== undefined) {
+      this.#flow.pull();
+      return;
     }
-    yield* this.#link.open(scope);
+    const { rules, sink } = this.#parts;
+    const { service, api } = this.#scope.call;
+    applyAll(rules, this.#scope).then(
+      () => {
+        if (this.#isStopped) return;
+        this.#flow = this.#link.open(this.#scope, sink);
+        this.#flow.pull();
+      },
+      (error: unknown) => {
+        if (!this.#isStopped) sink.fail(toServingError(error, service, api));
+      },
+    );
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    if (this.#flow === undefined) this.#parts.sink.end();
+    else this.#flow.stop();
   }
 }
 

@@ -106,7 +106,8 @@ export class ReplicaSite {
       const known = [...graph.services.keys()];
       throw fail("unknown_service", { service: order.service, file: order.entry.file, known });
     }
-    const site = new Site({ graph, settings: order.settings, log, time: systemTime });
+    const { settings, appFolder } = order;
+    const site = new Site({ graph, settings, log, time: systemTime, appFolder });
     const { directory } = site;
     const { slabFolder } = order;
     const faults = order.takesFaults ? new Faults() : undefined;
@@ -157,10 +158,7 @@ export class ReplicaSite {
   async #read(what: keyof ControlAnswers): Promise<ControlAnswers[typeof what]> {
     const { host, companions, metrics, edge } = this.#loaded();
     if (what === "metrics") return metrics.readJson();
-    if (what === "pulse") {
-      const inFlight = Math.max(host.replica.inFlight, edge?.inFlight ?? 0);
-      return { residentBytes: process.memoryUsage.rss(), inFlight };
-    }
+    if (what === "pulse") return readPulse(host, edge);
     const ready = await Promise.all(
       [host, ...companions.map((companion) => companion.host)].map((own) => own.isReady()),
     );
@@ -170,7 +168,10 @@ export class ReplicaSite {
   async #drain(limitMs: number): Promise<void> {
     const { edge, host, companions } = this.#loaded();
     const drained = async () => {
+      // At once, so that no request waits for a task that will not run here any more.
+      const tasks = host.replica.tasks?.drain();
       await edge?.close();
+      await tasks;
       await host.drain();
       for (const companion of [...companions].reverse()) await companion.host.drain();
     };
@@ -184,6 +185,7 @@ export class ReplicaSite {
     inside.edge?.cut();
     await inside.host.stop();
     for (const { host } of [...inside.companions].reverse()) await host.stop();
+    await inside.site.closeStore();
     inside.links.close();
     inside.flush();
   }
@@ -196,6 +198,14 @@ export class ReplicaSite {
     if (this.#inside === undefined) throw fail("start_aborted", { service: this.#service });
     return this.#inside;
   }
+}
+
+/** Whoever waits for a task is no load; the task is, whether it runs or waits itself. */
+function readPulse({ replica }: InlineHost, edge: ReplicaEdge | undefined): ControlAnswers["pulse"] {
+  const calls = Math.max(replica.inFlight, edge?.inFlight ?? 0);
+  const inFlight = Math.max(0, calls - (replica.tasks?.waiters ?? 0));
+  const waitingTasks = replica.tasks?.waitingTasks;
+  return { residentBytes: process.memoryUsage.rss(), inFlight, ...(waitingTasks !== undefined && { waitingTasks }) };
 }
 
 /** What there is once the author's files are loaded. */

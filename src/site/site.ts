@@ -1,17 +1,21 @@
 import os from "node:os";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
+import { operationApi, operationTimeoutMs, type TaskOperation, waitsForEnd } from "../call/task-operation.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { GrantedResources } from "../define/lifecycle.js";
 import type { Graph } from "../graph/graph.js";
 import { Directory } from "../handle/directory.js";
 import { createEntryCaller } from "../handle/entry-caller.js";
-import { createHandle, type HandleTarget } from "../handle/handle.js";
+import { createHandle } from "../handle/handle.js";
+import type { HandleTarget } from "../handle/handle-target.js";
 import type { EntryCaller } from "../handle/pending-call.js";
 import { CallStats } from "../observe/call-stats.js";
 import type { ApiSettings, AppSettings, ServiceSettings } from "../options/settings.js";
 import type { ReplicaParts } from "../replica/replica.js";
+import { openTaskStore } from "../tasks/open-store.js";
+import type { TaskStore } from "../tasks/task-store.js";
 
 /** What a site is made of. */
 export interface SiteParts {
@@ -19,6 +23,8 @@ export interface SiteParts {
   readonly settings: AppSettings;
   readonly log: Logger;
   readonly time: CallTime;
+  /** Folder of the app's service file: what the app keeps lies beside it. */
+  readonly appFolder: string;
 }
 
 /** Which replica is wanted. */
@@ -41,12 +47,15 @@ export class Site {
   readonly log: Logger;
   readonly #settings: AppSettings;
   readonly #names: ReadonlyMap<ServiceClass, string>;
+  readonly #appFolder: string;
+  #taskStore: Promise<TaskStore> | undefined;
 
-  constructor({ graph, settings, log, time }: SiteParts) {
+  constructor({ graph, settings, log, time, appFolder }: SiteParts) {
     this.graph = graph;
     this.time = time;
     this.log = log;
     this.#settings = settings;
+    this.#appFolder = appFolder;
     this.#names = new Map(graph.edges.map((edge) => [edge.target, edge.to]));
   }
 
@@ -81,29 +90,55 @@ export class Site {
       stats: this.stats,
       time: this.time,
       log: this.log.child({ service, replica: id }),
+      tasks: { ...this.#settings.tasks, openStore: () => this.#openStore() },
     };
+  }
+
+  /** Closes the store of tasks, if it was opened; after the last replica here has stopped. */
+  async closeStore(): Promise<void> {
+    const opened = this.#taskStore;
+    this.#taskStore = undefined;
+    const store = await opened?.catch(() => undefined);
+    await store?.close();
+  }
+
+  /** One store for all replicas here. Where it can't be opened, the next replica tries again. */
+  #openStore(): Promise<TaskStore> {
+    const place = { settings: this.#settings.tasks, appFolder: this.#appFolder, log: this.log };
+    this.#taskStore ??= openTaskStore(place).catch((error: unknown) => {
+      this.#taskStore = undefined;
+      throw error;
+    });
+    return this.#taskStore;
   }
 
   /** How `caller` reaches a service; `edgeTimeoutMs` bounds each of its calls. */
   #targetOf(service: string, caller: string, edgeTimeoutMs = Number.POSITIVE_INFINITY): HandleTarget {
     const { apis } = this.graph.services.get(service) as ServiceDescriptor;
     const own = this.settingsOf(service);
-    const routeOf = ({ name }: ApiDescriptor) => {
+    const routeOf = ({ name, contract, takesStream }: ApiDescriptor, operation?: TaskOperation | "call") => {
       const { timeoutMs, idempotent } = own.apis.get(name) as ApiSettings;
+      const api = operation === undefined || operation === "call" ? name : operationApi(name, operation);
       return {
         service,
-        api: name,
-        timeoutMs: Math.min(timeoutMs, edgeTimeoutMs),
-        idempotent,
+        api,
+        timeoutMs: Math.min(operation === undefined ? timeoutMs : boundOperation(operation), edgeTimeoutMs),
+        // An operation on a task may be sent again: it names its task.
+        idempotent: operation !== undefined || idempotent,
+        takesStream,
+        itemSchema: contract.yields,
         holdMs: own.holdMs,
         links: this.directory.of(service),
-        stats: this.stats.edge(caller, service, name),
+        stats: this.stats.edge(caller, service, api),
         time: this.time,
       };
     };
-    return { apis, routeOf };
+    return { service, apis, routeOf };
   }
 }
+
+const boundOperation = (operation: TaskOperation | "call"): number =>
+  waitsForEnd(operation) ? Number.POSITIVE_INFINITY : operationTimeoutMs;
 
 /** Threads are whole, at least one, and never more than the machine has. */
 export function grantResources({ resources }: ServiceSettings, gpus: readonly number[]): GrantedResources {

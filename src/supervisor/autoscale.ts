@@ -27,7 +27,7 @@ const windowMs = 30_000;
 export interface LoadObservation {
   /** Milliseconds of any clock that only moves on. */
   readonly now: number;
-  /** Calls accepted and not answered, those that wait for a replica included. */
+  /** Calls accepted and not answered, and tasks, those that wait for a replica included. */
   readonly inFlight: number;
   /** Replicas that run or start. Read from the first observation: so many are kept until a window has been watched. */
   readonly replicas: number;

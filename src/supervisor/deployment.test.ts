@@ -167,6 +167,17 @@ describe("Deployment, with a range of replicas", () => {
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });
 
+  it("adds replicas for tasks that wait, which one replica counts for all", async () => {
+    const { stage, deployment } = await createStarted(scaling);
+    stage.host("A#0/0").waitingTasks = targetInFlight + 1;
+    await stage.pass(4000);
+    assert.deepEqual(stage.announced("A"), ["A#0/0", "A#1/0"]);
+    setLoad(stage, targetInFlight);
+    await stage.pass(4000);
+    assert.equal(stage.running.length, 3);
+    await deployment.stop();
+  });
+
   it("never passes its bounds (D2)", async () => {
     const { stage, deployment } = await createStarted(scaling);
     setLoad(stage, 1000);

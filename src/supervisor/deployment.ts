@@ -114,14 +114,15 @@ export class Deployment {
 
   #scale(): void {
     const inFlight = this.#seats.reduce((sum, seat) => sum + seat.inFlight, 0);
+    const waitingTasks = Math.max(0, ...this.#seats.map((seat) => seat.waitingTasks));
     const { clock } = this.#parts;
-    const observation = { now: clock.now(), inFlight, replicas: this.#seats.length };
+    const observation = { now: clock.now(), inFlight: inFlight + waitingTasks, replicas: this.#seats.length };
     const { wanted, state } = decideReplicas(this.#load, observation, this.plan.settings.replicas);
     this.#load = state;
     if (wanted === this.#seats.length || (wanted > this.#seats.length && clock.now() < this.#nextGrowthAt)) return;
     this.#parts.log.info(
-      { service: this.service, from: this.#seats.length, to: wanted, inFlight },
-      `${this.service} has ${inFlight} calls in flight; ${wanted} replicas are wanted`,
+      { service: this.service, from: this.#seats.length, to: wanted, inFlight, waitingTasks },
+      `${this.service} has ${inFlight} calls in flight${waitingTasks === 0 ? "" : ` and ${waitingTasks} tasks that wait`}; ${wanted} replicas are wanted`,
     );
     while (this.#seats.length < wanted) this.#grow();
     while (this.#seats.length > wanted) this.#shrink();

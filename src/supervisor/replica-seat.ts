@@ -63,6 +63,11 @@ export class ReplicaSeat {
     return this.#pulse?.inFlight ?? 0;
   }
 
+  /** Tasks of its service that wait for a replica, where it is the one that counts them. */
+  get waitingTasks(): number {
+    return this.#pulse?.waitingTasks ?? 0;
+  }
+
   /**
    * The first life: its failure is thrown, not retried.
    *

@@ -7,7 +7,7 @@ import { silentLogger } from "../base/logger.js";
 import type { TaskSettings } from "../options/settings.js";
 import { openTaskStore, resolveStoreFolder } from "./open-store.js";
 
-const usual: TaskSettings = { data: "", store: "sqlite", maxConnections: 4, retentionMs: 1000 };
+const usual: TaskSettings = { data: "", store: "sqlite", maxConnections: 4, retentionMs: 1000, leaseMs: 45_000 };
 
 describe("resolveStoreFolder", () => {
   it("takes the folder given, else one beside the app", () => {

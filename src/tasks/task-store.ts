@@ -42,6 +42,7 @@ export interface NewTask {
   readonly input: Uint8Array;
   /** The context of the request that submitted it, as the wire writes it. */
   readonly context: string;
+  /** Higher ones are claimed first. */
   readonly priority: number;
 }
 

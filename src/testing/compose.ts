@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { planApp } from "../app/plan-app.js";
 import { type App, startApp } from "../app/start-app.js";
 import type { Logger } from "../base/logger.js";
@@ -5,6 +8,7 @@ import type { ServiceClass } from "../define/depends.js";
 import { handOver } from "../define/entry-handover.js";
 import type { Handle, Replacement } from "../define/handle-type.js";
 import { fail } from "../failure/fail.js";
+import type { Graph } from "../graph/graph.js";
 import type { Substitute } from "../graph/resolve-graph.js";
 import { locateEntry } from "../load/entry-location.js";
 import type { AppFile, Placement } from "../options/app-file.js";
@@ -58,23 +62,47 @@ export async function compose<T, const R extends readonly unknown[] = readonly [
   const appFile = { path: "compose()", value: { placement: options.placement ?? "inline", ...options.options } };
   const plan = planApp(entry, { flags: {}, env: {}, appFile }, substitutes);
   const faults = new Faults();
-  const app = await startApp(plan, {
-    ...(options.log && { log: options.log }),
-    locateEntry: () => locateEntry(entry, plan.graph.entry),
-    calls: [...plan.graph.services.keys()],
-    faults,
-  });
-  return createComposedApp(app, entry, faults);
+  const folder = createTaskFolder(plan.graph);
+  try {
+    const app = await startApp(plan, {
+      ...(options.log && { log: options.log }),
+      locateEntry: () => locateEntry(entry, plan.graph.entry),
+      appFolder: folder,
+      calls: [...plan.graph.services.keys()],
+      faults,
+    });
+    return createComposedApp(app, entry, { faults, folder });
+  } catch (error) {
+    removeFolder(folder);
+    throw error;
+  }
 }
 
-function createComposedApp<T>(app: App, entry: ServiceClass<T>, faults: Faults): ComposedApp<T> {
+/** A test leaves no tasks beside the author's files: they are kept in a folder of its own, unless it says where. */
+function createTaskFolder({ services }: Graph): string | undefined {
+  const apis = [...services.values()].flatMap((service) => [...service.apis.values()]);
+  return apis.some(({ kind }) => kind === "task") ? mkdtempSync(join(tmpdir(), "ekiben-test-")) : undefined;
+}
+
+function removeFolder(folder: string | undefined): void {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+}
+
+interface TestParts {
+  readonly faults: Faults;
+  /** Removed with the app. */
+  readonly folder: string | undefined;
+}
+
+function createComposedApp<T>(app: App, entry: ServiceClass<T>, { faults, folder }: TestParts): ComposedApp<T> {
   const names = new Map(app.graph.edges.map((edge) => [edge.target, edge.to])).set(entry, app.graph.entry);
   const nameOf = (service: ServiceClass): string => {
     const name = names.get(service);
     if (name === undefined) throw fail("not_a_service", { what: `class ${service.name}, in this graph,` });
     return name;
   };
-  const close = () => app.stop(AbortSignal.timeout(app.plan.settings.server.drainTimeoutMs));
+  const close = () =>
+    app.stop(AbortSignal.timeout(app.plan.settings.server.drainTimeoutMs)).finally(() => removeFolder(folder));
   return {
     entry: app.handle(app.graph.entry) as Handle<T>,
     service: (service) => app.handle(nameOf(service)) as never,

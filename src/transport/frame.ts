@@ -2,7 +2,7 @@ import { fail } from "../failure/fail.js";
 import { newBytes } from "./new-bytes.js";
 
 /** Version of the wire, in every hello. See docs/reference/wire.md. */
-export const wireVersion = 1;
+export const wireVersion = 2;
 
 /** Largest frame, body included; a larger value can't be sent. */
 export const maxFrameBytes = 256 * 1024 ** 2;
@@ -29,6 +29,12 @@ export const frameFlags = {
   marked: 1,
   /** The call asks for a stream. */
   stream: 2,
+  /** The input of the call is a stream: its items follow once the replica asks for them. */
+  fed: 4,
+  /** The head of an item holds several, with a newline between: plain JSON, without tails. */
+  several: 8,
+  /** The call waits behind interactive ones. */
+  background: 16,
 } as const;
 
 /** One unit on a channel. */

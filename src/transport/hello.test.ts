@@ -9,7 +9,7 @@ const helloWith = (fields: object) => helloOf(JSON.stringify({ ekiben: wireVersi
 describe("hello", () => {
   it("is understood by the other side", () => {
     const hello = createHello("Model#0");
-    assert.deepEqual(JSON.parse(hello.head), { ekiben: 1, replica: "Model#0", maxFrameBytes });
+    assert.deepEqual(JSON.parse(hello.head), { ekiben: 2, replica: "Model#0", maxFrameBytes });
     readHello(hello, "Model#0");
   });
 
@@ -18,11 +18,11 @@ describe("hello", () => {
   });
 
   it("is refused with both versions named when they differ", () => {
-    for (const theirs of [0, 2, 1.5, 99]) {
+    for (const theirs of [0, 1, 1.5, 99]) {
       assert.throws(() => readHello(helloWith({ ekiben: theirs }), "Model#0"), {
         id: "wire_version",
         code: "failed_precondition",
-        details: { theirs, ours: 1 },
+        details: { theirs, ours: wireVersion },
       });
     }
   });

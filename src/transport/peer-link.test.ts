@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
 import { type OpenCall, openCall } from "../../test/transport/open-call.js";
+import { openItems } from "../../test/transport/open-items.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -51,6 +52,15 @@ describe("PeerLink", () => {
     assert.equal(frame?.id, 1);
     assert.equal(frame?.flags, 0);
     assert.deepEqual(frame?.head.split("\n"), ["echo", "1234.5", "Caller", "ask", request.wireText, '{"a":"x\\ny"}']);
+  });
+
+  it("marks a background call, and no other", () => {
+    const { channel, link } = openLink();
+    for (const priority of ["background", "interactive"] as const) link.send(openCall("echo", 1, { priority }).scope);
+    assert.deepEqual(
+      channel.sentOf("call").map(({ flags }) => flags),
+      [frameFlags.background, 0],
+    );
   });
 
   it("gives each answer to its own call, in whatever order they come (P1)", async () => {
@@ -138,7 +148,7 @@ describe("PeerLink", () => {
     const calls = Array.from({ length: 20 }, (_, i) => openCall("echo", i));
     for (const { scope } of calls) link.send(scope);
     calls[3]?.scope.cancel(gone);
-    const stream = link.open(openCall("count").scope);
+    const stream = openItems(link, openCall("count").scope);
     const step = stream.next();
     await settle();
     assert.equal(link.inFlight, 21);
@@ -181,7 +191,7 @@ describe("PeerLink", () => {
     const later = openCall("echo");
     link.send(later.scope);
     await assert.rejects(later.answer, lost({ details: { replica: "Wire#0", isSent: false } }));
-    await assert.rejects(link.open(openCall("echo").scope).next(), lost({ message: /before the call was sent/ }));
+    await assert.rejects(openItems(link, openCall("echo").scope).next(), lost({ message: /before the call was sent/ }));
   });
 
   it("refuses a value that can't cross, with where it was, and goes on", async () => {
@@ -189,7 +199,7 @@ describe("PeerLink", () => {
     const { scope, answer } = openCall("echo", { run: () => {} });
     link.send(scope);
     await assert.rejects(answer, { id: "not_transferable", service: "Wire", api: "echo" });
-    const items = link.open(openCall("count", { run: () => {} }).scope);
+    const items = openItems(link, openCall("count", { run: () => {} }).scope);
     await assert.rejects(items.next(), { id: "not_transferable", service: "Wire", api: "count" });
     assert.deepEqual(await items.next(), { done: true, value: undefined });
     assert.deepEqual([channel.sentOf("call").length, link.inFlight], [0, 0]);
@@ -214,7 +224,7 @@ describe("PeerLink", () => {
       retryable: true,
       details: { bufferedBytes: 268_435_457, maxBufferedBytes: 268_435_456 },
     });
-    await assert.rejects(link.open(openCall("count").scope).next(), { id: "link_full" });
+    await assert.rejects(openItems(link, openCall("count").scope).next(), { id: "link_full" });
     assert.equal(link.inFlight, 0);
     channel.bufferedBytes = 256 * 1024 ** 2;
     const taken = openCall("echo");
@@ -317,7 +327,7 @@ describe("PeerLink, when the other side breaks the wire", () => {
   });
 
   it("refuses kinds that a replica does not send", () => {
-    for (const kind of ["call", "cancel", "credit", "ping", "pong", "slab", "release"] as const) {
+    for (const kind of ["call", "ping", "pong", "slab", "release"] as const) {
       refuses(openLink().channel, kind, 1);
     }
     const { channel } = openLink();
@@ -330,7 +340,7 @@ describe("PeerLink, when the other side breaks the wire", () => {
     const { channel, link } = openLink();
     const unary = openCall("echo");
     link.send(unary.scope);
-    const items = link.open(openCall("count").scope);
+    const items = openItems(link, openCall("count").scope);
     const step = items.next();
     await settle();
     refuses(channel, "item", 1, "1");
@@ -344,7 +354,7 @@ describe("PeerLink, when the other side breaks the wire", () => {
 
   it("refuses an item that is no value, and leaves its call to the end of the channel", async () => {
     const { channel, link } = openLink();
-    const step = link.open(openCall("count").scope).next();
+    const step = openItems(link, openCall("count").scope).next();
     await settle();
     assert.throws(() => channel.receive("item", 1, "{"));
     channel.end();

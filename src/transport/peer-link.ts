@@ -1,4 +1,5 @@
 import type { CallScope } from "../call/call-scope.js";
+import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -8,7 +9,8 @@ import { decodeValue } from "./decode-value.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
 import { type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
 import { createHello, readHello } from "./hello.js";
-import { itemBytes, PeerStream } from "./peer-stream.js";
+import { InputSender } from "./input-sender.js";
+import { PeerStream, readCredit, type StreamSource } from "./peer-stream.js";
 import { decodeError, encodeError } from "./wire-error.js";
 
 // The caller's side of a channel to one replica.
@@ -35,6 +37,8 @@ export interface LinkWatcher {
 interface PendingCall {
   readonly scope: CallScope;
   readonly stream: PeerStream | undefined;
+  /** Of a call whose input is a stream. */
+  readonly input: InputSender | undefined;
   /** False when the channel did not take its frame: the other side has certainly not seen it. */
   readonly isSent: boolean;
   isCancelled: boolean;
@@ -64,40 +68,18 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   }
 
   send(scope: CallScope): void {
-    let encoded: EncodedValue | Promise<EncodedValue>;
-    try {
-      encoded = encodeValue(scope.call.input, "input");
-      // It is sent later, and by then may have to be sent elsewhere.
-      if (encoded instanceof Promise) scope.keepInput();
-    } catch (error) {
-      this.#refuse(scope, error);
-      return;
-    }
-    if (!(encoded instanceof Promise)) {
-      this.#sendCall(scope, encoded, undefined);
-      return;
-    }
-    encoded.then(
-      (value) => this.#sendCall(scope, value, undefined),
-      (error: unknown) => this.#refuse(scope, error),
-    );
+    this.#encodeCall(scope, undefined);
   }
 
-  open(scope: CallScope): AsyncIterableIterator<unknown> {
-    const stream: PeerStream = new PeerStream({
-      start: async () => {
-        try {
-          const value = await encodeValue(scope.call.input, "input");
-          if (!stream.isEnded) this.#sendCall(scope, value, stream);
-        } catch (error) {
-          this.#refuse(scope, error, stream);
-        }
-      },
+  open(scope: CallScope, sink: ItemSink): ItemFlow {
+    const source: StreamSource = {
+      start: () => this.#encodeCall(scope, stream),
       credit: (items) => this.#sendFrame(frameKinds.credit, scope.slot, String(items)),
       cancel: () => {
         if (this.#pending.get(scope.slot)?.stream === stream) this.#cancel(scope.slot, scope.reason ?? readerGone());
       },
-    });
+    };
+    const stream = new PeerStream(source, sink);
     return stream;
   }
 
@@ -117,6 +99,10 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       case frameKinds.item:
         this.#receiveItem(frame);
         return;
+      case frameKinds.credit:
+      case frameKinds.cancel:
+        this.#receiveWish(frame);
+        return;
       case frameKinds.drain:
         this.#watcher.draining();
         return;
@@ -131,7 +117,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     this.#pending.clear();
     // First, so that no call that is sent again is sent here.
     this.#watcher.closed(reason);
-    for (const { scope, stream, isSent } of pending) {
+    for (const { scope, stream, input, isSent } of pending) {
+      input?.end();
       const { service, api } = scope.call;
       const details = { replica: this.replica, ...(reason && { why: reason.message }), ...(!isSent && { isSent }) };
       const error = fail("replica_lost", details, { service, api });
@@ -159,7 +146,18 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     const call = this.#pending.get(frame.id);
     if (call === undefined) return;
     if (call.stream === undefined) throw malformed(`an item for call ${frame.id}, which asked for no stream`);
-    call.stream.push(decodeFrame(frame), itemBytes(frame.head, frame.tails));
+    call.stream.push(frame);
+  }
+
+  /** How much of an input that is a stream the other side has room for, or that it wants no more of it. */
+  #receiveWish(frame: Frame): void {
+    const call = this.#pending.get(frame.id);
+    if (call === undefined) return;
+    const { input } = call;
+    if (input === undefined)
+      throw malformed(`a frame of kind ${frame.kind} for call ${frame.id}, whose input is no stream`);
+    if (frame.kind === frameKinds.credit) input.addCredit(readCredit(frame, 0));
+    else input.receiveCancel();
   }
 
   /** The other side ends calls in flight itself, or its end closes the channel. */
@@ -171,6 +169,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       throw malformed(`a frame of kind ${frame.kind}, which does not answer what call ${frame.id} asked for`);
     }
     this.#pending.delete(frame.id);
+    call.input?.end();
     this.#closeIfDone();
     if (scope.isEnded && stream === undefined) return;
     if (frame.kind === frameKinds.reply) this.#reply(scope, frame);
@@ -190,8 +189,28 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     scope.reply(value);
   }
 
+  #encodeCall(scope: CallScope, stream: PeerStream | undefined): void {
+    let encoded: EncodedValue | Promise<EncodedValue>;
+    try {
+      encoded = scope.feed === undefined ? encodeValue(scope.call.input, "input") : noValue;
+      // It is sent later, and by then may have to be sent elsewhere.
+      if (encoded instanceof Promise) scope.keepInput();
+    } catch (error) {
+      this.#refuse(scope, error, stream);
+      return;
+    }
+    if (!(encoded instanceof Promise)) {
+      this.#sendCall(scope, encoded, stream);
+      return;
+    }
+    encoded.then(
+      (value) => this.#sendCall(scope, value, stream),
+      (error: unknown) => this.#refuse(scope, error, stream),
+    );
+  }
+
   #sendCall(scope: CallScope, value: EncodedValue, stream: PeerStream | undefined): void {
-    if (scope.isEnded) return;
+    if (scope.isEnded || stream?.isEnded) return;
     const problem = this.#obstacle();
     if (problem !== undefined) {
       this.#refuse(scope, problem, stream);
@@ -199,8 +218,13 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     }
     const id = this.#nextId();
     scope.slot = id;
-    const flags = (value.isMarked ? frameFlags.marked : 0) | (stream === undefined ? 0 : frameFlags.stream);
-    const { api, deadline, caller, request } = scope.call;
+    const { feed } = scope;
+    const { api, deadline, caller, request, priority } = scope.call;
+    const flags =
+      (value.isMarked ? frameFlags.marked : 0) |
+      (stream === undefined ? 0 : frameFlags.stream) |
+      (feed === undefined ? 0 : frameFlags.fed) |
+      (priority === "background" ? frameFlags.background : 0);
     const head = `${api}\n${deadline}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
     let isSent: boolean;
     try {
@@ -211,7 +235,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       return;
     }
     // Also when it was not sent: the channel is about to end, and its end answers the call.
-    this.#pending.set(id, { scope, stream, isSent, isCancelled: false });
+    const input = feed === undefined ? undefined : new InputSender(this.#channel, scope, feed);
+    this.#pending.set(id, { scope, stream, input, isSent, isCancelled: false });
     scope.onCancel((reason) => this.#cancel(id, reason));
   }
 
@@ -219,6 +244,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     const call = this.#pending.get(id);
     if (call === undefined || call.isCancelled) return;
     call.isCancelled = true;
+    call.input?.end();
     this.#sendFrame(frameKinds.cancel, id, encodeError(reason));
   }
 
@@ -246,6 +272,9 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     return this.#lastId;
   }
 }
+
+/** Stands for an input that is a stream. */
+const noValue: EncodedValue = { text: "", tails: noTails, isMarked: false };
 
 const readerGone = () => fail("cancelled", { reason: "its reader has ended the stream" });
 

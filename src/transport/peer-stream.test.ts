@@ -3,11 +3,12 @@ import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
 import { openCall } from "../../test/transport/open-call.js";
+import { openItems } from "../../test/transport/open-items.js";
 import { fail } from "../failure/fail.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
 import { frameFlags } from "./frame.js";
 import { PeerLink } from "./peer-link.js";
-import { itemBytes, windowBytes, windowItems } from "./peer-stream.js";
+import { itemBytes, itemsTogether, windowBytes, windowItems } from "./peer-stream.js";
 import { encodeError } from "./wire-error.js";
 
 const settle = () => new Promise(setImmediate);
@@ -19,7 +20,7 @@ function openStream() {
   const link = new PeerLink("Wire#0", channel, { opened: () => {}, draining: () => {}, closed: () => {} });
   channel.greet("Wire#0");
   const call = openCall("count", 5);
-  const items = link.open(call.scope);
+  const items = openItems(link, call.scope);
   const credits = () => channel.sentOf("credit").map(({ head }) => Number(head));
   return { channel, link, items, credits, ...call };
 }
@@ -116,7 +117,7 @@ describe("PeerStream", () => {
     const { channel, items, link } = openStream();
     await items.return?.();
     assert.deepEqual(await items.next(), { done: true, value: undefined });
-    const late = link.open(openCall("count", new Blob(["input"])).scope);
+    const late = openItems(link, openCall("count", new Blob(["input"])).scope);
     const step = late.next();
     await late.return?.();
     for (let i = 0; i < 20; i++) await settle();
@@ -127,7 +128,7 @@ describe("PeerStream", () => {
 
   it("keeps two streams of one link apart", async () => {
     const { channel, link, items, first } = await startStream();
-    const other = link.open(openCall("count").scope);
+    const other = openItems(link, openCall("count").scope);
     const otherFirst = other.next();
     await settle();
     channel.receive("item", 2, "20");
@@ -140,8 +141,37 @@ describe("PeerStream", () => {
   });
 });
 
+describe("several items in one frame", () => {
+  const several = { flags: frameFlags.several };
+  const malformed = { id: "malformed_frame" };
+
+  it("are given one by one, and count one by one", async () => {
+    const { channel, first, items, credits } = await startStream();
+    const texts = Array.from({ length: itemsTogether }, (_, i) => String(i));
+    for (let i = 0; i < 4; i++) channel.receive("item", 1, texts.join("\n"), several);
+    assert.throws(() => channel.receive("item", 1, "1\n2", several), { ...malformed, message: /beyond the window/ });
+    assert.equal((await first).value, 0);
+    for (let i = 1; i < windowItems; i++) assert.equal((await items.next()).value, i % itemsTogether);
+    assert.deepEqual(credits(), [windowItems / 2, windowItems / 2]);
+  });
+
+  it("are plain values, without tails or marks, and no more than may share a frame", async () => {
+    const wrong: readonly [head: string, more: object][] = [
+      ["1\n{", several],
+      ["1\n", several],
+      ["1\n2", { flags: frameFlags.several | frameFlags.marked }],
+      ["1\n2", { ...several, tails: [new Uint8Array(1)] }],
+      [Array.from({ length: itemsTogether + 1 }, () => "1").join("\n"), several],
+    ];
+    for (const [head, more] of wrong) {
+      const { channel } = await startStream();
+      assert.throws(() => channel.receive("item", 1, head, more), malformed, head.slice(0, 20));
+    }
+  });
+});
+
 describe("the credit of a PeerStream", () => {
-  it("is given for what was read, not for what has come, sixteen items at a time", async () => {
+  it("is given for what was read, not for what has come, half a window at a time", async () => {
     const { channel, first, items, credits } = await startStream();
     for (let i = 0; i < windowItems; i++) channel.receive("item", 1, String(i));
     await first;
@@ -149,9 +179,9 @@ describe("the credit of a PeerStream", () => {
     assert.deepEqual(credits(), []);
     for (let read = 1; read < windowItems; read++) {
       await items.next();
-      assert.equal(credits().length, Math.floor((read + 1) / 16), `after ${read + 1} items`);
+      assert.equal(credits().length, Math.floor((read + 1) / (windowItems / 2)), `after ${read + 1} items`);
     }
-    assert.deepEqual(credits(), [16, 16]);
+    assert.deepEqual(credits(), [windowItems / 2, windowItems / 2]);
   });
 
   it("is given earlier for large items, by their bytes", async () => {
@@ -161,9 +191,30 @@ describe("the credit of a PeerStream", () => {
     await first;
     for (let i = 0; i < 4; i++) await items.next();
     assert.deepEqual(credits(), [3]);
-    for (let i = 0; i < 3; i++) channel.receive("item", 1, JSON.stringify("x".repeat(windowBytes)));
-    for (let i = 0; i < 3; i++) await items.next();
+    channel.receive("item", 1, JSON.stringify("x".repeat(windowBytes)));
+    await items.next();
+    assert.deepEqual(credits(), [3, 3]);
+    for (const wanted of [4, 5]) {
+      channel.receive("item", 1, JSON.stringify("x".repeat(windowBytes)));
+      await items.next();
+      assert.equal(credits().length, wanted - 1);
+    }
     assert.deepEqual(credits(), [3, 3, 1, 1]);
+  });
+
+  it("is what the producer keeps to: one item more than the window has room for breaks the wire", async () => {
+    const beyond = { id: "malformed_frame", message: /beyond the window/ };
+    const many = await startStream();
+    for (let i = 0; i < windowItems; i++) many.channel.receive("item", 1, "0");
+    assert.throws(() => many.channel.receive("item", 1, "0"), beyond);
+    const large = await startStream();
+    const head = JSON.stringify("x".repeat(windowBytes / 2));
+    // The first is taken as it comes; two that wait fill the window.
+    for (let i = 0; i < 3; i++) large.channel.receive("item", 1, head);
+    assert.throws(() => large.channel.receive("item", 1, head), beyond);
+    await large.first;
+    await large.items.next();
+    large.channel.receive("item", 1, head);
   });
 
   it("is not given any more once the stream has ended", async () => {

@@ -1,122 +1,189 @@
-import { createDeferred, type Deferred } from "../base/deferred.js";
 import { Fifo } from "../base/fifo.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ServingError } from "../failure/serving-error.js";
-
-type Step = IteratorResult<unknown, undefined>;
+import { decodeValue } from "./decode-value.js";
+import { type Frame, frameFlags, malformed, noTails } from "./frame.js";
 
 /** How many items the producer may be ahead of the reader, and how many bytes. */
-export const windowItems = 32;
+export const windowItems = 256;
 export const windowBytes = 1024 ** 2;
+
+/** Small items travel together: a window has room for four such frames, so that both sides are at work at once. */
+export const itemsTogether = windowItems / 4;
+/** Characters beyond which they don't wait for others. */
+export const charsTogether = 16 * 1024;
 
 /** What was taken is told to the producer in lots: a frame for each item would double the traffic of a stream. */
 const creditItems = windowItems / 2;
 const creditBytes = windowBytes / 2;
 
-/** What an item counts for in the window: the same on both sides. */
-export function itemBytes(text: string, tails: readonly Uint8Array[]): number {
-  let bytes = text.length;
+/** What items count for in the window, the same on both sides: the newlines between those of one frame count nothing. */
+export function itemBytes(text: string, tails: readonly Uint8Array[], count = 1): number {
+  let bytes = text.length - count + 1;
   for (const tail of tails) bytes += tail.byteLength;
   return bytes;
 }
 
+/** The items that a credit frame is for. @param least 0 where it may say that a reader begins. @throws {ServingError} `malformed_frame`. */
+export function readCredit({ head }: Frame, least: 0 | 1): number {
+  const count = head === "" ? Number.NaN : Number(head);
+  if (!Number.isSafeInteger(count) || count < least) throw malformed(`the credit ${head.slice(0, 40)} is no count`);
+  return count;
+}
+
 /** What a stream needs of the link it comes over. */
 export interface StreamSource {
-  start(): Promise<void>;
+  /** Asks for the first item: until then nothing is sent. */
+  start(): void;
   /** Lets the producer send so many more. */
   credit(items: number): void;
   /** The reader wants no more. */
   cancel(): void;
 }
 
-/** The reader's end of a stream that comes over a channel: at most a window of items waits in it. */
-export class PeerStream implements AsyncIterableIterator<unknown> {
+/** An item that waits; or, where they will go on as they came, those of one frame. */
+interface Held {
+  readonly value: unknown;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** The reader's end of a stream that comes over a channel, an output or an input: at most a window of items waits in it. */
+export class PeerStream implements ItemFlow {
   readonly #source: StreamSource;
-  readonly #items = new Fifo<{ readonly value: unknown; readonly bytes: number }>();
-  #waiting: Deferred<Step> | undefined;
+  readonly #sink: ItemSink;
+  readonly #items = new Fifo<Held>();
+  #isPulled = false;
+  /** Items that have come and were not credited yet, and those of them that were read. */
+  #held = 0;
+  #heldBytes = 0;
   #taken = 0;
   #takenBytes = 0;
   #isStarted = false;
-  #isEnded = false;
-  #error: ServingError | undefined;
+  #isStopped = false;
+  /** How it ended, once it has. */
+  #end: { readonly error: ServingError | undefined } | undefined;
 
-  constructor(source: StreamSource) {
+  constructor(source: StreamSource, sink: ItemSink) {
     this.#source = source;
+    this.#sink = sink;
+  }
+
+  /** Somebody has asked for an item. */
+  get isStarted(): boolean {
+    return this.#isStarted;
   }
 
   /** Nothing more is wanted of it, or will come. */
   get isEnded(): boolean {
-    return this.#isEnded;
+    return this.#isStopped || this.#end !== undefined;
   }
 
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async next(): Promise<Step> {
-    if (!this.#isStarted) {
-      this.#isStarted = true;
-      await this.#source.start();
+  pull(): void {
+    this.#isPulled = true;
+    if (this.#isStarted) {
+      this.#give();
+      return;
     }
-    if (this.#items.size > 0) return this.#take();
-    if (this.#isEnded) return this.#finish();
-    this.#waiting = createDeferred<Step>();
-    return this.#waiting.promise;
-  }
-
-  async return(): Promise<Step> {
-    if (this.#isStarted && !this.#isEnded) this.#source.cancel();
     this.#isStarted = true;
-    this.#isEnded = true;
-    this.#clear();
-    this.#waiting?.resolve({ done: true, value: undefined });
-    return { done: true, value: undefined };
+    this.#source.start();
   }
 
-  /** @param bytes What `itemBytes` says of it. */
-  push(value: unknown, bytes: number): void {
-    if (this.#isEnded) return;
-    this.#items.push({ value, bytes });
-    const waiting = this.#waiting;
-    if (waiting === undefined) return;
-    this.#waiting = undefined;
-    waiting.resolve(this.#take());
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#drop();
+    if (this.#end === undefined) this.#source.cancel();
+    this.#sink.end();
   }
 
+  /**
+   * An item has come; dropped where nobody reads any more.
+   *
+   * @throws {ServingError} `malformed_frame` for one beyond the window, or that is no value.
+   */
+  push(frame: Frame): void {
+    if (this.isEnded) return;
+    const { head, tails, flags } = frame;
+    const isMarked = (flags & frameFlags.marked) !== 0;
+    const texts = (flags & frameFlags.several) === 0 ? undefined : readSeveral(frame);
+    const count = texts?.length ?? 1;
+    const bytes = itemBytes(head, tails, count);
+    if (this.#held + count > windowItems || this.#heldBytes >= windowBytes) {
+      throw malformed(`an item beyond the window: ${this.#held} items of ${this.#heldBytes} bytes are not taken yet`);
+    }
+    this.#held += count;
+    this.#heldBytes += bytes;
+    if (this.#sink.takesEncoded) {
+      this.#items.push({ value: { count, text: head, tails, isMarked }, count, bytes });
+    } else if (texts === undefined) {
+      this.#items.push({ value: decodeValue(head, tails, isMarked), count, bytes });
+    } else {
+      for (const text of texts) {
+        this.#items.push({ value: decodeValue(text, noTails, false), count: 1, bytes: text.length });
+      }
+    }
+    this.#give();
+  }
+
+  /** Items that came before are still read. */
   end(): void {
-    this.#isEnded = true;
-    this.#waiting?.resolve({ done: true, value: undefined });
-    this.#waiting = undefined;
+    this.#end ??= { error: undefined };
+    this.#give();
   }
 
   /** Items that came before the failure are still read before it. */
   fail(error: ServingError): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
-    if (this.#waiting === undefined) this.#error = error;
-    else this.#waiting.reject(error);
-    this.#waiting = undefined;
+    this.#end ??= { error };
+    this.#give();
   }
 
-  #take(): Step {
+  /** Ends or fails at once: what has come is read no more. */
+  close(reason: ServingError | undefined): void {
+    this.#drop();
+    if (reason === undefined) this.end();
+    else this.fail(reason);
+  }
+
+  /** Gives what was asked for, if it is there. */
+  #give(): void {
+    if (!this.#isPulled || this.#isStopped) return;
     const item = this.#items.shift();
-    this.#taken++;
-    this.#takenBytes += item?.bytes ?? 0;
-    if ((this.#taken >= creditItems || this.#takenBytes >= creditBytes) && !this.#isEnded) {
+    if (item !== undefined) {
+      this.#isPulled = false;
+      this.#take(item);
+    } else if (this.#end !== undefined) {
+      this.#isPulled = false;
+      const { error } = this.#end;
+      if (error === undefined) this.#sink.end();
+      else this.#sink.fail(error);
+    }
+  }
+
+  #take({ value, count, bytes }: Held): void {
+    this.#taken += count;
+    this.#takenBytes += bytes;
+    if ((this.#taken >= creditItems || this.#takenBytes >= creditBytes) && this.#end === undefined) {
       this.#source.credit(this.#taken);
+      this.#held -= this.#taken;
+      this.#heldBytes -= this.#takenBytes;
       this.#taken = 0;
       this.#takenBytes = 0;
     }
-    return { done: false, value: item?.value };
+    if (this.#sink.takesEncoded) this.#sink.encoded(value as EncodedItems);
+    else this.#sink.item(value, true);
   }
 
-  #finish(): Step {
-    const error = this.#error;
-    this.#error = undefined;
-    if (error !== undefined) throw error;
-    return { done: true, value: undefined };
-  }
-
-  #clear(): void {
+  #drop(): void {
     while (this.#items.size > 0) this.#items.shift();
   }
+}
+
+/** The texts of a frame that holds several items. */
+function readSeveral({ head, tails, flags }: Frame): string[] {
+  const texts = head.split("\n");
+  if (texts.length > itemsTogether || tails.length > 0 || (flags & frameFlags.marked) !== 0) {
+    throw malformed(`a frame of ${texts.length} items with ${tails.length} tails`);
+  }
+  return texts;
 }

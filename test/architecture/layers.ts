@@ -17,7 +17,7 @@ export interface Layer {
 export const layers: Readonly<Record<string, Layer>> = {
   base: { may: [] },
   failure: { may: [] },
-  call: { may: ["failure", "base"] },
+  call: { may: ["tasks:types", "failure", "base"] },
   options: { may: ["failure"] },
   define: { may: ["call", "options:types", "failure", "base"] },
   observe: { may: ["failure:types", "base:types"] },
@@ -27,7 +27,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   graph: { may: ["define", "options", "failure"] },
   handle: { may: ["define:types", "call", "observe:types", "failure", "base"] },
   replica: {
-    may: ["define", "call", "transport", "observe:types", "options:types", "failure", "base"],
+    may: ["define", "call", "transport", "tasks:types", "observe:types", "options:types", "failure", "base"],
     except: {
       "process-main.ts": ["site", "placement:types", "load/keep-compiled"],
       "thread-main.ts": ["site", "placement:types", "load/keep-compiled"],
@@ -51,7 +51,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   site: {
     may: [
-      ...["placement", "http", "replica:types", "handle", "transport", "load", "graph"],
+      ...["placement", "http", "replica:types", "tasks", "handle", "transport", "load", "graph"],
       ...["observe", "define:types", "options:types", "call", "failure", "base"],
     ],
   },
@@ -62,10 +62,18 @@ export const layers: Readonly<Record<string, Layer>> = {
     ],
   },
   client: {
-    may: ["define:types", "define/tensor", "define/tensor-forms", "define/follow-reference", "failure", "base"],
+    may: [
+      ...["define:types", "define/tensor", "define/tensor-forms", "define/follow-reference", "define/task-paths"],
+      ...["call/task-state:types", "failure", "base"],
+    ],
   },
   testing: { may: ["app", "site/faults", "load", "graph:types", "define", "options:types", "failure", "base:types"] },
-  cli: { may: ["app", "load", "supervisor:types", "graph", "define", "options", "failure", "base"] },
+  cli: {
+    may: [
+      ...["app", "load", "supervisor:types", "graph", "define", "options", "tasks", "failure", "base"],
+      ...["call/task-operation", "transport/wire-error"],
+    ],
+  },
 };
 
 /** The published entries. They re-export, and alone may say `export *`. Nothing imports them. */

@@ -21,7 +21,7 @@ export interface StubServer extends AsyncDisposable {
 
 /** One api of a stub, as `/schema.json` tells it. */
 export interface StubApi {
-  readonly kind?: "unary" | "stream" | "task";
+  readonly kind?: "unary" | "stream" | "task" | "duplex";
   readonly route?: string;
   readonly output?: object;
   readonly answer: (request: StubRequest) => unknown;

@@ -78,6 +78,15 @@ export function testContext({ app, placement }: Suite): void {
       assert.equal(detached.requestId, own.requestId);
     });
 
+    it("has the priority its caller asked for, or has itself, over every hop", async () => {
+      const ask = { to: "work", api: "priority" } as const;
+      assert.equal(await work().priority(), "interactive");
+      assert.equal(await work().priority(undefined, { priority: "background" }), "background");
+      assert.equal(await app().entry.relay(ask, { priority: "background" }), "background");
+      assert.equal(await app().entry.relayDetached(ask, { priority: "background" }), "background");
+      assert.equal(await app().entry.relayFirst(ask, { priority: "background" }), "interactive");
+    });
+
     it("is absent where no api runs", async () => {
       assert.equal(await work().outside(), "no_current_call");
     });

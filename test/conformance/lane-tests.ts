@@ -112,6 +112,20 @@ export function testLanes({ app }: Suite): void {
       assert.equal(await work().count(`${late} begun`), 0);
     });
 
+    it("take interactive calls before background ones", async () => {
+      const running = await occupy("wide");
+      const [last, first] = [newName("background"), newName("interactive")];
+      const answered: string[] = [];
+      const answers = [
+        work().wide(last, { priority: "background" }),
+        work().wide(first, { priority: "interactive" }),
+      ].map((answer) => answer.then((name) => answered.push(name)));
+      for (const name of [last, first]) await release(name);
+      await running.free();
+      await Promise.all(answers);
+      assert.deepEqual(answered, [first, last]);
+    });
+
     it("keep the place of a cancelled call until it has really ended", async () => {
       const [name, next] = [newName("cancelled"), newName("next")];
       const controller = new AbortController();

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Tensor } from "ekiben";
 import { describeValue } from "./describe-value.js";
+import { Middle } from "./services/middle.js";
 import { Source } from "./services/source.js";
 import { collect, collectFailing, failureOf, newName, type Suite, withinLimits } from "./suite.js";
 
 /** Items a producer may be ahead of its reader, for each hop: a window, and what is in the hands of both ends. */
-const maxAhead = 40;
+const maxAhead = 264;
 /** The same for items of 1 MB, of which two fill a window. */
 const maxAheadLarge = 6;
 
@@ -129,6 +130,14 @@ export function testStreams({ app }: Suite): void {
         assert.equal(seen[0].caller, caller);
       });
     }
+
+    it("are checked once by one schema where they are handed on unread, and by each other schema", async () => {
+      const middle = app().service(Middle);
+      assert.deepEqual(await collect(source().marked(2)), ["0!", "1!"]);
+      assert.deepEqual(await collect(middle.markedOnce(2)), ["0!", "1!"]);
+      assert.deepEqual(await collect(middle.markedTwice(2)), ["0!!", "1!!"]);
+      assert.deepEqual(await collect(middle.markedAgain(2)), ["0!!", "1!!"]);
+    });
 
     it("run nothing before they are read", async () => {
       const name = newName("unread");

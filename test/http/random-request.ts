@@ -75,7 +75,9 @@ function createHeaders(random: Random): string {
     `content-disposition: attachment; filename="${random.pick(["a.png", "\\", "é", "../../x"])}"`,
     "expect: 100-continue",
   ];
-  return headers.flatMap((header) => (random.chance(0.25) ? [`${header}\r\n`] : [])).join("");
+  const some = headers.flatMap((header) => (random.chance(0.25) ? [`${header}\r\n`] : []));
+  if (random.chance(0.1)) some.push(`ekiben-priority: ${random.pick(["interactive", "background", "", "x"])}\r\n`);
+  return some.join("");
 }
 
 /** Bytes changed anywhere, the request line and the headers included. */

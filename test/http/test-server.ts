@@ -14,14 +14,20 @@ export interface TestServer extends HttpServer, AsyncDisposable {}
 export interface TestServerOptions {
   readonly settings?: Partial<HttpSettings>;
   readonly parts?: Partial<HttpServerParts>;
+  /** Where tasks are kept; only for a service that has some. */
+  readonly data?: string;
 }
 
 /** The real edge in front of a real app, in this process; it has no port until it is asked to listen. */
 export async function createTestServer(
   service: ServiceClass,
-  { settings = {}, parts = {} }: TestServerOptions = {},
+  { settings = {}, parts = {}, data = "" }: TestServerOptions = {},
 ): Promise<TestServer> {
-  const plan = planApp(service, { flags: {}, env: {}, appFile: { path: "test", value: { placement: "inline" } } });
+  const plan = planApp(service, {
+    flags: {},
+    env: {},
+    appFile: { path: "test", value: { placement: "inline", data } },
+  });
   const { graph, settings: decided } = plan;
   const { time = systemTime, log = silentLogger } = parts;
   const app = await startApp(plan, { locateEntry: () => assert.fail("everything is inline here"), time, log });

@@ -32,6 +32,7 @@ export class FakeHost implements ReplicaHost {
   readonly steps: Readonly<Record<Step, Deferred<void>>>;
   readonly notices: LinkNotice[] = [];
   inFlight = 0;
+  waitingTasks: number | undefined;
   residentBytes = 1;
   /** Its event loop does not turn: questions wait. */
   isSilent = false;
@@ -141,9 +142,9 @@ export class FakeHost implements ReplicaHost {
   }
 
   #answer(): void {
-    for (const question of this.#questions) {
-      question.resolve({ residentBytes: this.residentBytes, inFlight: this.inFlight });
-    }
+    const { residentBytes, inFlight, waitingTasks } = this;
+    const pulse: Pulse = { residentBytes, inFlight, ...(waitingTasks !== undefined && { waitingTasks }) };
+    for (const question of this.#questions) question.resolve(pulse);
     this.#questions.clear();
   }
 

@@ -9,10 +9,12 @@ import { ChannelServer } from "../../src/replica/serve-channel.js";
 import { malformed } from "../../src/transport/frame.js";
 import { FrameReader } from "../../src/transport/frame-reader.js";
 import { PeerLink } from "../../src/transport/peer-link.js";
+import { windowItems } from "../../src/transport/peer-stream.js";
 import { SocketChannel } from "../../src/transport/socket-channel.js";
 import { Random } from "../http/random.js";
 import { ByteChannel } from "./byte-channel.js";
 import { type OpenCall, openCall } from "./open-call.js";
+import { openItems } from "./open-items.js";
 import { createWireReplica, type WireReplica } from "./open-wire.js";
 import { createCallerSession, createReplicaSession, type RandomSession } from "./random-session.js";
 import { createSlabFolder, hasNoSlabs } from "./slab-folder.js";
@@ -177,21 +179,48 @@ const attackLink: Target = async (random, _bench, note) => {
     draining: () => {},
     closed: (why) => ends.push(why),
   });
-  const [unary, streams] = [random.between(0, 4), random.between(0, 3)];
+  const [unary, streams, fed] = [random.between(0, 4), random.between(0, 3), random.between(0, 3)];
   const calls = Array.from({ length: unary }, () => openCall("echo", 1));
   for (const { scope } of calls) link.send(scope);
   const reading = Array.from({ length: streams }, () => readStream(random, link));
   await new Promise(setImmediate);
-  assert.equal(link.inFlight, unary + streams);
-  const { bytes, what } = note(createReplicaSession(random, unary, streams));
+  const producers = Array.from({ length: fed }, () => new Feeder());
+  for (const { items } of producers) {
+    const call = openCall("sum", undefined, { items });
+    calls.push(call);
+    link.send(call.scope);
+  }
+  assert.equal(link.inFlight, unary + streams + fed);
+  const { bytes, what } = note(createReplicaSession(random, { unary, streams, fed }));
   const end = await pushAll(random, channel, bytes);
   if (what === "valid") assert.equal(end, "open");
   assert.equal(ends.length, 1);
   await checkAnswers(calls);
   await Promise.all(reading);
   assert.equal(link.inFlight, 0);
+  for (let i = 0; i < 3; i++) await new Promise(setImmediate);
+  for (const { made, isRunning } of producers) assert.ok(made <= mostMade && !isRunning, `${made} items made`);
   return end;
 };
+
+/** No credit of a session is for an item that was taken, so a window is all that may be made. */
+const mostMade = windowItems + 1;
+
+/** A producer without end. */
+class Feeder {
+  made = 0;
+  isRunning = false;
+  readonly items = this.#produce();
+
+  async *#produce() {
+    this.isRunning = true;
+    try {
+      for (;;) yield this.made++;
+    } finally {
+      this.isRunning = false;
+    }
+  }
+}
 
 /** Every call was answered, once, and a failure is one. */
 async function checkAnswers(calls: readonly OpenCall[]): Promise<void> {
@@ -205,7 +234,7 @@ async function readStream(random: Random, link: PeerLink): Promise<void> {
   const most = random.between(0, 8);
   let read = 0;
   try {
-    for await (const _item of link.open(openCall("count", 1).scope)) if (read++ === most) return;
+    for await (const _item of openItems(link, openCall("count", 1).scope)) if (read++ === most) return;
   } catch (error) {
     assert.ok(error instanceof ServingError, String(error));
   }
@@ -244,7 +273,7 @@ const attackSocketLink: Target = async (random, { slabFolder }, note) => {
   const link = new PeerLink("Wire#0", channel, { opened: () => {}, draining: () => {}, closed: ended.resolve });
   const calls = Array.from({ length: 3 }, () => openCall("echo", new Uint8Array(random.pick([10, 100_000]))));
   for (const { scope } of calls) link.send(scope);
-  const { bytes, what } = note(createReplicaSession(random, 3, 0));
+  const { bytes, what } = note(createReplicaSession(random, { unary: 3, streams: 0, fed: 0 }));
   for (const chunk of cut(random, bytes)) two.write(chunk);
   two.end();
   const reason = await ended.promise;

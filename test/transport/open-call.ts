@@ -1,5 +1,7 @@
 import { createDeferred } from "../../src/base/deferred.js";
+import type { Priority } from "../../src/call/call.js";
 import { CallScope, type CallTime, createCallTime } from "../../src/call/call-scope.js";
+import { CallerFeed } from "../../src/call/caller-feed.js";
 import { RequestContext } from "../../src/call/request-context.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
 
@@ -12,6 +14,9 @@ export interface CallWish {
   readonly deadline?: number;
   readonly time?: CallTime;
   readonly request?: RequestContext;
+  /** The input, where that is a stream. */
+  readonly items?: AsyncIterable<unknown> | Iterable<unknown>;
+  readonly priority?: Priority;
 }
 
 /** A call as a handle makes it, before it is given to a link. */
@@ -25,11 +30,12 @@ export interface OpenCall {
 
 /** Opens the scope of a call; whoever waits for the answer closes it, as a handle does. */
 export function openCall(api: string, input: unknown = null, wish: CallWish = {}): OpenCall {
-  const { service = "Wire", deadline = Number.POSITIVE_INFINITY, time = stillTime } = wish;
+  const { service = "Wire", deadline = Number.POSITIVE_INFINITY, time = stillTime, priority = "interactive" } = wish;
   const request = wish.request ?? new RequestContext();
   const caller = { service: "Caller", api: "ask" };
-  const call = { service, api, input, deadline, caller, request, outside: false };
+  const call = { service, api, input, deadline, caller, request, outside: false, priority };
   const scope = new CallScope(call, undefined, time, time.clock.now());
+  if (wish.items !== undefined) new CallerFeed(scope, wish.items);
   const { promise, resolve, reject } = createDeferred<unknown>();
   let answers = 0;
   scope.awaitReply({

@@ -21,7 +21,8 @@ const frameOf = (kind: number, id: number, head: string, more: Partial<Frame> = 
 export function createCallerSession(random: Random): RandomSession {
   const frames = [createHello(replica)];
   for (let id = 1, count = random.between(0, 12); id <= count; id++) {
-    frames.push(createCall(random, id));
+    if (random.chance(0.2)) frames.push(...createFedCall(random, id));
+    else frames.push(createCall(random, id));
     if (random.chance(0.3)) frames.push(createCancel(random, random.between(1, id)));
     // No stream of a session has read so little that one item is too many.
     if (random.chance(0.2)) frames.push(frameOf(frameKinds.credit, id + 1000, String(random.between(1, 32))));
@@ -29,13 +30,28 @@ export function createCallerSession(random: Random): RandomSession {
   return mutate(random, frames);
 }
 
-/** What a replica sends to a link on which calls 1 to `unary` wait for an answer and as many more for items. */
-export function createReplicaSession(random: Random, unary: number, streams: number): RandomSession {
+/** The calls of a link, by their numbers: those that wait for an answer come first, then those for items, then those with items. */
+export interface OpenCalls {
+  readonly unary: number;
+  readonly streams: number;
+  readonly fed: number;
+}
+
+/** What a replica sends to a link on which such calls are open. */
+export function createReplicaSession(random: Random, { unary, streams, fed }: OpenCalls): RandomSession {
   const frames = [createHello(replica)];
+  const begun = new Set<number>();
   for (let i = random.between(0, 20); i > 0; i--) {
     // Answers that come late or twice are dropped, so these are all valid.
-    const id = random.between(1, unary + streams + 2);
+    const id = random.between(1, unary + streams + fed + 2);
     const isStream = id > unary && id <= unary + streams;
+    const isFed = id > unary + streams && id <= unary + streams + fed;
+    if (isFed && random.chance(0.7)) {
+      if (!begun.has(id)) frames.push(frameOf(frameKinds.credit, id, "0"));
+      else if (random.chance(0.3)) frames.push(createCancel(random, id));
+      begun.add(id);
+      continue;
+    }
     const kind = random.pick(
       isStream ? (["item", "item", "end", "failure"] as const) : (["reply", "failure"] as const),
     );
@@ -45,11 +61,21 @@ export function createReplicaSession(random: Random, unary: number, streams: num
   return mutate(random, frames);
 }
 
-function createCall(random: Random, id: number): Frame {
-  const input = createInput(random);
-  const isStream = ["count", "breakAfter", "pause", "badItem"].includes(input.api) !== random.chance(0.03);
-  const value = encodeValue(input.value, "input");
-  if (value instanceof Promise) throw new TypeError("files are read later");
+/** A call whose input is a stream, which its api begins to read at once; and what comes in, as far as its window allows. */
+function createFedCall(random: Random, id: number): Frame[] {
+  const head = `sum\n${createDeadline(random)}\nCaller\nask\n${createContext(random)}\n`;
+  const frames = [frameOf(frameKinds.call, id, head, { flags: frameFlags.fed })];
+  for (let i = random.between(0, 30); i > 0; i--) {
+    frames.push(frameOf(frameKinds.item, id, random.chance(0.95) ? String(random.between(0, 9)) : '"no number"'));
+  }
+  if (random.chance(0.6)) frames.push(createAnswer(random, random.pick(["end", "end", "failure"] as const), id));
+  return frames;
+}
+
+const createDeadline = (random: Random): string =>
+  random.pick(["Infinity", "Infinity", "1000500", "999000.25", "1e15"]);
+
+function createContext(random: Random): string {
   const good = JSON.stringify([
     createText(random, 5),
     { "x-a": "b" },
@@ -57,12 +83,16 @@ function createCall(random: Random, id: number): Frame {
     null,
   ]);
   // A call is answered whatever its context is.
-  const context = random.chance(0.9)
-    ? good
-    : random.pick(["", "{", "[]", '["id",{"a":1},"x",null]', good.slice(0, -1)]);
-  const deadline = random.pick(["Infinity", "Infinity", "1000500", "999000.25", "1e15"]);
+  return random.chance(0.9) ? good : random.pick(["", "{", "[]", '["id",{"a":1},"x",null]', good.slice(0, -1)]);
+}
+
+function createCall(random: Random, id: number): Frame {
+  const input = createInput(random);
+  const isStream = ["count", "breakAfter", "pause", "badItem"].includes(input.api) !== random.chance(0.03);
+  const value = encodeValue(input.value, "input");
+  if (value instanceof Promise) throw new TypeError("files are read later");
   const flags = (isStream ? frameFlags.stream : 0) | (value.isMarked ? frameFlags.marked : 0);
-  const head = `${input.api}\n${deadline}\nCaller\nask\n${context}\n${value.text}`;
+  const head = `${input.api}\n${createDeadline(random)}\nCaller\nask\n${createContext(random)}\n${value.text}`;
   return frameOf(frameKinds.call, id, head, { flags, tails: value.tails });
 }
 
@@ -80,7 +110,8 @@ function createInput(random: Random): { readonly api: string; readonly value: un
 const createValue = (random: Random): unknown =>
   random.pick([
     () => createAnything(random),
-    () => createBytes(random, random.pick([0, 100, 5000, 90_000])),
+    // Twenty of them are less than a window.
+    () => createBytes(random, random.pick([0, 100, 5000, 50_000])),
     () => ({ when: new Date(0), big: 2n ** 70n, bytes: createBytes(random, 8), odd: [Number.NaN, undefined, -0] }),
     () => new Map<unknown, unknown>([[createText(random, 3), new Set([1, createBytes(random, 16)])]]),
   ])();
@@ -158,8 +189,8 @@ const mutations: Readonly<Record<string, Mutation>> = {
   "no hello": (_, frames) => join(frames.slice(1)),
   "another version": (random, [hello, ...frames]) => {
     const head = (hello as Frame).head.replace(
-      '"ekiben":1',
-      `"ekiben":${random.pick(["0", "2", "1e9", '"1"', "null"])}`,
+      '"ekiben":2',
+      `"ekiben":${random.pick(["0", "1", "1e9", '"1"', "null"])}`,
     );
     return join([{ ...(hello as Frame), head }, ...frames]);
   },
@@ -206,8 +237,25 @@ const mutations: Readonly<Record<string, Mutation>> = {
       createBytes(random, 20),
     ]),
   "a credit beyond what was sent": (random, frames) => {
-    const head = random.pick(["33", "1e300", String(Number.MAX_SAFE_INTEGER), "0", "-1", "x", ""]);
+    const head = random.pick(["257", "1e300", String(Number.MAX_SAFE_INTEGER), "0", "-1", "x", ""]);
     frames.push(frameOf(frameKinds.credit, random.between(1, frames.length), head));
+    return join(frames);
+  },
+  "several items in a frame": (random, frames) => {
+    const head = Array.from({ length: random.pick([1, 2, 64, 65]) }, () => random.pick(["1", "2", "{", ""])).join("\n");
+    const more = { flags: random.pick([8, 8, 9, 10]), tails: random.chance(0.8) ? noTails : [new Uint8Array(3)] };
+    frames.splice(place(random, frames), 0, frameOf(frameKinds.item, random.between(1, 14), head, more));
+    return join(frames);
+  },
+  "an item, an end or a failure of an input": (random, frames) => {
+    const kind = random.pick([frameKinds.item, frameKinds.end, frameKinds.failure]);
+    frames.splice(place(random, frames), 0, frameOf(kind, random.between(1, 14), random.pick(["1", "{", ""])));
+    return join(frames);
+  },
+  "more items than a window": (random, frames) => {
+    const id = random.between(1, 14);
+    const items = Array.from({ length: random.between(200, 600) }, () => frameOf(frameKinds.item, id, "1"));
+    frames.splice(place(random, frames), 0, ...items);
     return join(frames);
   },
   "a slab": (random, frames) => {

@@ -1,3 +1,4 @@
+import { tmpdir } from "node:os";
 import { planApp } from "../../src/app/plan-app.js";
 import { type Logger, silentLogger } from "../../src/base/logger.js";
 import type { CallTime } from "../../src/call/call-scope.js";
@@ -13,7 +14,7 @@ export async function startReplica(
 ): Promise<Replica> {
   const appFile = { path: "test", value: { placement: "inline" as const } };
   const { graph, settings } = planApp(service, { flags: {}, env: {}, appFile });
-  const site = new Site({ graph, settings, log, time });
+  const site = new Site({ graph, settings, log, time, appFolder: tmpdir() });
   const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
   const replica = new Replica(site.partsOf({ service: graph.entry, index: 0, resources }));
   await replica.start(new AbortController().signal);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { createDeferred, type Deferred } from "../../src/base/deferred.js";
-import { api, currentCall, Service, ServingError } from "../../src/index.js";
+import { api, currentCall, Service, ServingError, stream } from "../../src/index.js";
 
 const Items = z.object({
   items: z.number().max(1e6),
@@ -15,6 +15,8 @@ const Items = z.object({
 export class WireControl {
   /** Items that were made, by streams of any call. */
   produced = 0;
+  /** Items of inputs that were read. */
+  taken = 0;
   /** Streams whose `finally` has run. */
   ended = 0;
   /** Reasons of calls that were cancelled while they ran. */
@@ -90,6 +92,37 @@ export function createWireService(control: WireControl) {
         control.ended++;
       }
     });
+
+    /** Adds up what comes in. */
+    sum = api({ input: stream(z.number()), output: z.number() }, async (numbers) => {
+      let sum = 0;
+      for await (const number of numbers) {
+        control.taken++;
+        sum += number;
+      }
+      return sum;
+    });
+
+    /** Reads one item each time the test says so: `"<key> 1"` and so on; a key that is resolved with "enough" ends it. */
+    readSlowly = api({ input: stream(z.any()), output: z.number() }, async (items) => {
+      let read = 0;
+      const iterator = items[Symbol.asyncIterator]();
+      try {
+        while ((await control.hold(`read ${read + 1}`).promise) !== "enough") {
+          if ((await iterator.next()).done === true) break;
+          control.taken = ++read;
+        }
+      } catch (error) {
+        control.cancelled.push((error as Error).message);
+        throw error;
+      }
+      await iterator.return?.();
+      await control.hold("after reading").promise;
+      return read;
+    });
+
+    /** What comes in goes out. */
+    through = api({ input: stream(z.any()), yields: z.any() }, (items) => items);
 
     /** Items, then a failure. */
     breakAfter = api({ input: z.number(), yields: z.number() }, async function* (items) {

@@ -1,5 +1,7 @@
 // An api with `yields` is a stream on both sides.
-import { api, type Handle, Service } from "ekiben";
+import { api, type Handle, type MaybePromise, Service, type StreamSchema, stream } from "ekiben";
+import type { Client } from "ekiben/client";
+import { compose } from "ekiben/testing";
 import { z } from "zod";
 import { expectType } from "./expect.js";
 import type { InferenceModel } from "./services.js";
@@ -50,3 +52,67 @@ class Streams extends Service() {
   onward = api({ input: z.string(), yields: z.object({ word: z.string() }) }, (text) => model.words(text));
 }
 void Streams;
+
+// An input may be a stream: any iterable for the caller, an AsyncIterable for the api.
+const word = z.object({ word: z.string(), times: z.number().default(1) });
+
+class Readers extends Service() {
+  count = api({ input: stream(word), output: z.number() }, async (words) => {
+    expectType<AsyncIterable<{ word: string; times: number }>>()(words);
+    return 1;
+  });
+  upper = api({ input: stream(word), yields: z.string() }, async function* (words) {
+    for await (const { word } of words) yield word.toUpperCase();
+  });
+  wrong = api({ input: stream(word), yields: z.string() }, async function* (words) {
+    // @ts-expect-error an item has no such field
+    for await (const { wort } of words) yield wort;
+  });
+  fields = api({ input: stream({ text: z.string() }), output: z.string() }, async (rows) => {
+    for await (const { text } of rows) return text;
+    return "";
+  });
+}
+type Words =
+  | AsyncIterable<{ word: string; times?: number | undefined }>
+  | Iterable<{ word: string; times?: number | undefined }>;
+expectType<StreamSchema<{ word: string; times?: number | undefined }, { word: string; times: number }>>()(stream(word));
+
+declare const readers: Handle<Readers>;
+declare const remote: Client<Readers>;
+declare const words: Words;
+for (const one of [readers, remote]) {
+  expectType<Promise<number>>()(one.count(words));
+  one.count([{ word: "a" }]);
+  one.count(new Set([{ word: "a", times: 2 }]));
+  one.count(model.words("a b"));
+  one.count(Promise.resolve([{ word: "a" }]));
+  one.upper(model.words("a b"));
+  // @ts-expect-error one item is no stream
+  one.count({ word: "a" });
+  // @ts-expect-error items of a wrong type
+  one.count([{ word: 1 }]);
+  // @ts-expect-error a stream of something else
+  one.count(one.upper(words));
+}
+// @ts-expect-error nothing at all
+readers.count();
+// @ts-expect-error nothing at all
+remote.count();
+expectType<AsyncIterable<string>>()(readers.upper(words));
+new Readers().count([{ word: "a" }]);
+
+void compose(Readers, {
+  replace: [
+    [
+      Readers,
+      {
+        count: async (given) => {
+          for await (const { word } of given) return word.length;
+          return 0;
+        },
+      },
+    ],
+  ],
+});
+void (undefined as MaybePromise<Words> | undefined);

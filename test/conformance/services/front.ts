@@ -1,22 +1,28 @@
-import { api, currentCall, depends, Service, ServingError } from "ekiben";
+import { api, currentCall, depends, Service, ServingError, stream } from "ekiben";
 import { z } from "zod";
 import { describeValue } from "../describe-value.js";
+import { Batched } from "./batched.js";
+import { Chores } from "./chores.js";
 import { createSpoilable, Echo } from "./echo.js";
 import { Faulty } from "./faulty.js";
 import { Middle, relayed } from "./middle.js";
 import { Pair } from "./pair.js";
+import { Sink } from "./sink.js";
 import { Source } from "./source.js";
 import { readCall, Work } from "./work.js";
 
 const anything = z.any();
 const name = { input: z.string(), output: z.string() };
 
-/** The entry of the graph that every placement runs: Front → Middle → Echo, Work, Source, Faulty; Source → Work. */
+/** The entry of the graph that every placement runs: Front → Batched, Middle → Echo, Work, Source, Faulty; Source → Work. */
 export class Front extends Service() {
+  chores = depends(Chores);
+  batched = depends(Batched);
   echo = depends(Echo);
   faulty = depends(Faulty);
   middle = depends(Middle);
   pair = depends(Pair);
+  sink = depends(Sink);
   source = depends(Source);
   work = depends(Work);
   hurried = depends(Work, { timeoutMs: 150 });
@@ -26,8 +32,17 @@ export class Front extends Service() {
   }
 
   relay = api({ input: relayed, output: anything }, (call) => this.middle.relay(call));
+  relayDetached = api({ input: relayed, output: anything }, (call) => this.middle.relay(call, { detach: true }));
+  relayFirst = api({ input: relayed, output: anything }, (call) =>
+    this.middle.relay(call, { priority: "interactive" }),
+  );
   relayItems = api({ input: relayed, yields: anything }, (call) => this.middle.relayItems(call));
   rereadItems = api({ input: relayed, yields: anything }, (call) => this.middle.rereadItems(call));
+
+  passConsume = api({ input: stream(anything), output: anything }, (items) => this.middle.passConsume(items));
+  rereadConsume = api({ input: stream(anything), output: anything }, (items) => this.middle.rereadConsume(items));
+  passBoth = api({ input: stream(anything), yields: anything }, (items) => this.middle.passBoth(items));
+  rereadBoth = api({ input: stream(anything), yields: anything }, (items) => this.middle.rereadBoth(items));
 
   calls = api({ output: anything }, async () => [readCall(), ...(await this.middle.calls())]);
   hurry = api(name, (call) => this.hurried.hold(call));
@@ -94,6 +109,8 @@ export class Front extends Service() {
     const parts = await Promise.all(texts.map((text, i) => (i % 2 === 0 ? this.work : this.middle).upper(text)));
     return parts.join("");
   });
+  chore = api(name, (text) => this.chores.upper(text));
+  choreCalls = api({ output: anything }, async () => [readCall(), await this.chores.call()]);
   pairOfPair = api({ output: anything }, () => this.pair.who());
   instanceOfFaulty = api({ output: z.string() }, () => this.faulty.instance());
 }

@@ -1,9 +1,10 @@
-import { api, depends, Service } from "ekiben";
+import { api, currentCall, depends, Service, stream } from "ekiben";
 import { z } from "zod";
 import { describeValue } from "../describe-value.js";
 import { createSpoilable, Echo, spoil } from "./echo.js";
 import { Faulty } from "./faulty.js";
-import { Source } from "./source.js";
+import { Sink } from "./sink.js";
+import { marked, Source } from "./source.js";
 import { readCall, Work } from "./work.js";
 
 const anything = z.any();
@@ -22,6 +23,7 @@ type Callee = Readonly<Record<string, (input: unknown) => any>>;
 export class Middle extends Service() {
   echo = depends(Echo);
   faulty = depends(Faulty);
+  sink = depends(Sink);
   source = depends(Source);
   work = depends(Work);
 
@@ -48,6 +50,30 @@ export class Middle extends Service() {
     return { items, error: undefined };
   });
 
+  /** Hand their input on as it is; or read it, and pass it on item by item. */
+  passConsume = api({ input: stream(anything), output: anything }, (items) => this.sink.consume(items));
+  rereadConsume = api({ input: stream(anything), output: anything }, (items) => this.sink.consume(reread(items)));
+  passBoth = api({ input: stream(anything), yields: anything }, (items) => this.sink.both(items));
+  rereadBoth = api({ input: stream(anything), yields: anything }, (items) => this.sink.both(reread(items)));
+  /** Hands on a stream whose items were checked by the very same schema, and by another that does the same. */
+  markedOnce = api({ input: z.number(), yields: marked }, (to) => this.source.marked(to));
+  markedTwice = api({ input: z.number(), yields: z.string().transform((text) => `${text}!`) }, (to) =>
+    this.source.marked(to),
+  );
+  /** Reads it: what it yields is its own. */
+  markedAgain = api({ input: z.number(), yields: marked }, (to) => reread(this.source.marked(to)));
+  /** Gives one callee the stream of another, unread. */
+  joinServices = api({ input: z.number(), output: z.number() }, (to) => this.sink.sum(this.source.numbers(to)));
+  /** Its own generator says whose call it runs in. */
+  produceHere = api({ output: anything }, () => this.sink.who(sayWho()));
+  produceBadly = api({ output: z.number() }, () => this.sink.sum(runDry()));
+  /** Leaves while a callee still reads the stream of another. */
+  leaveReading = api({ input: z.string(), output: z.string() }, async (name) => {
+    this.sink.consume(orderAnd(name, this.source.produce({ name: `${name} source` }))).catch(() => {});
+    await this.sink.seen(`${name} read 1`);
+    return "left";
+  });
+
   calls = api({ output: anything }, async () => [readCall(), await this.work.call()]);
   upper = api({ input: z.string(), output: z.string() }, (text) => this.work.upper(text));
   instance = api({ output: z.string() }, () => this.work.instance());
@@ -70,4 +96,25 @@ export class Middle extends Service() {
   async *#reread(call: Relayed) {
     for await (const item of this.#find(call)(call.input) as AsyncIterable<unknown>) yield item;
   }
+}
+
+async function* reread<T>(items: AsyncIterable<T>) {
+  for await (const item of items) yield item;
+}
+
+async function* sayWho() {
+  for (let i = 0; i < 3; i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    yield `${currentCall().caller.service}`;
+  }
+}
+
+async function* orderAnd(name: string, items: AsyncIterable<unknown>) {
+  yield { name };
+  yield* items;
+}
+
+async function* runDry() {
+  yield 1;
+  throw new RangeError("the source is dry");
 }

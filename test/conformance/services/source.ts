@@ -9,6 +9,9 @@ const named = z.object({
   bytes: z.number().default(0),
 });
 
+/** A check that shows how often it was made. */
+export const marked = z.string().transform((text) => `${text}!`);
+
 /** Yields items, and tells how far it has got and how its streams ended. */
 export class Source extends Service() {
   readonly #journal = new Journal();
@@ -51,6 +54,9 @@ export class Source extends Service() {
   });
   values = api({ input: z.any(), yields: z.any() }, async function* (list: readonly unknown[]) {
     yield* list;
+  });
+  marked = api({ input: z.number(), yields: marked }, async function* (to) {
+    for (let i = 0; i < to; i++) yield String(i);
   });
   odd = api({ yields: z.any() }, async function* () {
     yield 1;

@@ -61,6 +61,7 @@ export class Work extends Service() {
     return text.toUpperCase();
   });
   call = api({ output: z.any() }, () => readCall());
+  priority = api({ output: z.string() }, () => currentCall().priority);
   callLater = api({ output: z.any() }, () => readLater());
   callOnce = api({ input: z.number(), output: z.any() }, async (n) => {
     await new Promise((resolve) => setImmediate(resolve));

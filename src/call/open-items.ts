@@ -1,0 +1,39 @@
+import { lastStep } from "./item-feed.js";
+
+/** The iterator of a stream, as `for await` would read it: of an ordinary iterable, items that are promises are waited for. */
+export function openItems(source: AsyncIterable<unknown> | Iterable<unknown>): AsyncIterator<unknown> {
+  if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
+  const items = source[Symbol.iterator]();
+  return {
+    next: async () => {
+      const step = items.next();
+      return step.done === true ? lastStep : { done: false, value: await step.value };
+    },
+    return: async () => {
+      items.return?.();
+      return lastStep;
+    },
+  };
+}
+
+/** Why a value can't be read as a stream of items; `undefined` when it can. */
+export function streamProblem(value: unknown): string | undefined {
+  if (isIterable(value)) return undefined;
+  return `expected a stream of items (an AsyncIterable or Iterable), got ${describe(value)}`;
+}
+
+/** A text and an array of bytes can be iterated too, but whoever passes one means one item. */
+const isIterable = (value: unknown): value is AsyncIterable<unknown> | Iterable<unknown> =>
+  typeof value === "object" &&
+  value !== null &&
+  !ArrayBuffer.isView(value) &&
+  (typeof (value as AsyncIterable<unknown>)[Symbol.asyncIterator] === "function" ||
+    typeof (value as Iterable<unknown>)[Symbol.iterator] === "function");
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === "string" || ArrayBuffer.isView(value)) {
+    return `a single ${typeof value === "string" ? "text" : (value as object).constructor.name}: put it into a list`;
+  }
+  return `${typeof value === "object" ? "an" : "a"} ${typeof value}`;
+}

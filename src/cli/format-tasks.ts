@@ -1,0 +1,77 @@
+import type { TaskRecord, TaskStatus } from "../tasks/task-store.js";
+import { decodeError } from "../transport/wire-error.js";
+import { formatColumns, formatDuration, type Output, type Style } from "./terminal.js";
+
+const styles: Readonly<Record<TaskStatus, Style>> = {
+  pending: "yellow",
+  in_progress: "cyan",
+  completed: "green",
+  failed: "red",
+  canceled: "dim",
+};
+
+/** Tasks as a table, one a line. */
+export function formatTasks(records: readonly TaskRecord[], { paint }: Output, now: number): string {
+  if (records.length === 0) return "no tasks\n";
+  const rows = records.map((record) => [
+    record.id,
+    `${record.service}.${record.api}`,
+    paint(styles[record.status], record.status),
+    formatProgress(record),
+    formatAge(record.createdAt, now),
+    formatTook(record, now),
+  ]);
+  return `${formatColumns([["ID", "API", "STATUS", "PROGRESS", "AGE", "RAN FOR"], ...rows]).join("\n")}\n`;
+}
+
+/** One task, a line for each thing that is known. */
+export function formatTask(record: TaskRecord, { paint }: Output, now: number): string {
+  const failure = record.failure === undefined ? undefined : decodeError(record.failure);
+  const asked = record.isCancelAsked && record.status === "in_progress" ? " (asked to end)" : "";
+  const lines: (readonly [string, string])[] = [
+    ["id", record.id],
+    ["api", `${record.service}.${record.api}`],
+    ["status", paint(styles[record.status], record.status) + asked],
+    ["attempt", String(record.attempt)],
+    ["progress", formatProgress(record)],
+    ["note", record.note ?? ""],
+    ["submitted", formatTime(record.createdAt, now)],
+    ["begun", record.startedAt === undefined ? "" : formatTime(record.startedAt, now)],
+    ["ended", record.endedAt === undefined ? "" : formatTime(record.endedAt, now)],
+    ["not before", record.status === "pending" && record.notBefore > now ? formatTime(record.notBefore, now) : ""],
+    ["failure", failure === undefined ? "" : `${failure.id}: ${failure.message}`],
+    ["incident", failure?.incident ?? ""],
+  ];
+  const shown = lines.filter(([, value]) => value !== "");
+  return `${formatColumns(shown.map(([name, value]) => [paint("dim", name), value])).join("\n")}\n`;
+}
+
+/** A task as other programs read it: times in ISO 8601, the failure read. */
+export function taskToJson(record: TaskRecord): object {
+  const { createdAt, startedAt, endedAt, notBefore, failure, ...rest } = record;
+  const time = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString());
+  const read = failure === undefined ? undefined : decodeError(failure);
+  return {
+    ...rest,
+    ...{ createdAt: time(createdAt), startedAt: time(startedAt), endedAt: time(endedAt), notBefore: time(notBefore) },
+    ...(read !== undefined && {
+      failure: { id: read.id, code: read.code, message: read.message, incident: read.incident },
+    }),
+  };
+}
+
+const formatProgress = ({ progress }: TaskRecord): string =>
+  progress === undefined ? "" : `${Math.round(progress * 100)}%`;
+
+const formatAge = (at: number, now: number): string => formatDuration(Math.max(0, now - at));
+
+const formatTime = (at: number, now: number): string => {
+  const span = formatDuration(Math.abs(now - at));
+  return `${new Date(at).toISOString()} (${at > now ? `in ${span}` : `${span} ago`})`;
+};
+
+/** Of the newest attempt. */
+function formatTook({ startedAt, endedAt, status }: TaskRecord, now: number): string {
+  if (startedAt === undefined || status === "pending") return "";
+  return formatDuration(Math.max(0, (endedAt ?? now) - startedAt));
+}

@@ -1,0 +1,125 @@
+import type { TaskFailure, TaskState } from "../call/task-state.js";
+import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
+import { fail } from "../failure/fail.js";
+import { acceptOf, callApi, postInput, readAnswer } from "./call-api.js";
+import type { CallLimit } from "./call-limit.js";
+import type { ClientCallOptions } from "./client-type.js";
+import { createLimit, type Endpoint, readText, sendRequest } from "./endpoint.js";
+import type { RemoteApi } from "./read-routes.js";
+
+type Options = ClientCallOptions | undefined;
+
+/** The method of a task: calling it waits for the result; its operations are methods of it. */
+export function createTaskMethod(endpoint: Endpoint, api: RemoteApi): object {
+  const ask = <T>(what: TaskPath, query: string, read: (body: Record<string, unknown>) => T, options: Options) =>
+    withLimit(endpoint, api, options, async (limit) => {
+      const response = await send(endpoint, limit, { api, what, query, options, accept: "application/json" });
+      const url = endpoint.base + taskPath(api.route, what);
+      return readBody(await readText(response, limit, url), url, read);
+    });
+  const task = (input?: unknown, options?: ClientCallOptions) => callApi(endpoint, api, input, options);
+  return Object.assign(task, {
+    submit: (input?: unknown, options: ClientCallOptions = {}) =>
+      withLimit(endpoint, api, options, async (limit) => {
+        const route = taskPath(api.route, "submit");
+        const posting = { api: { ...api, route }, input, options, accept: "application/json" };
+        const { response } = await postInput(endpoint, limit, posting);
+        return readBody(await readText(response, limit, endpoint.base + route), endpoint.base + route, readId);
+      }),
+    status: (id: string, options?: ClientCallOptions) => ask("status", queryOf(id), readState, options),
+    cancel: (id: string, options?: ClientCallOptions) => ask("cancel", queryOf(id), readState, options),
+    retry: (id: string, options?: ClientCallOptions) => ask("retry", queryOf(id), readId, options),
+    result: (id: string, options?: ClientCallOptions) =>
+      withLimit(endpoint, api, options, async (limit) => {
+        const accept = acceptOf(api);
+        const response = await send(endpoint, limit, {
+          api,
+          what: "get",
+          query: `${queryOf(id)}&wait=true`,
+          options,
+          accept,
+        });
+        return readAnswer(response, limit, api, endpoint.base + taskPath(api.route, "get"));
+      }),
+  });
+}
+
+const queryOf = (id: string): string => `?task_id=${encodeURIComponent(id)}`;
+
+interface TaskSending {
+  readonly api: RemoteApi;
+  readonly what: TaskPath;
+  readonly query: string;
+  readonly options: Options;
+  readonly accept: string;
+}
+
+function send(
+  endpoint: Endpoint,
+  limit: CallLimit,
+  { api, what, query, options, accept }: TaskSending,
+): Promise<Response> {
+  return sendRequest(endpoint, limit, {
+    method: taskPaths[what],
+    path: taskPath(api.route, what) + query,
+    headers: { accept },
+    callHeaders: options?.headers,
+    place: { service: api.service, api: api.name },
+  });
+}
+
+async function withLimit<T>(
+  endpoint: Endpoint,
+  { service, name }: RemoteApi,
+  options: Options,
+  run: (limit: CallLimit) => Promise<T>,
+): Promise<T> {
+  const limit = createLimit(endpoint, { service, api: name }, options);
+  try {
+    return await run(limit);
+  } finally {
+    limit.release();
+  }
+}
+
+function readBody<T>(text: string, url: string, read: (body: Record<string, unknown>) => T): T {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw fail("invalid_response", { url, problem: "it is not JSON" });
+  }
+  if (typeof body !== "object" || body === null || typeof (body as { task_id?: unknown }).task_id !== "string") {
+    throw fail("invalid_response", { url, problem: "it names no task" });
+  }
+  return read(body as Record<string, unknown>);
+}
+
+const readId = (body: Record<string, unknown>) => ({ id: String(body["task_id"]) });
+
+function readState(body: Record<string, unknown>): TaskState {
+  const { task_id, status, attempt, progress, note, failure, cancel_asked } = body;
+  const [createdAt, startedAt, endedAt] = ["created_at", "executed_at", "ended_at"].map((field) =>
+    readTime(body[field]),
+  );
+  return {
+    ...{ id: String(task_id), status: status as TaskState["status"], attempt: Number(attempt ?? 0) },
+    createdAt: createdAt ?? new Date(Number.NaN),
+    ...(startedAt !== undefined && { startedAt }),
+    ...(endedAt !== undefined && { endedAt }),
+    ...(typeof progress === "number" && { progress }),
+    ...(typeof note === "string" && { note }),
+    ...(typeof failure === "object" &&
+      failure !== null && { failure: readTaskFailure(failure as Record<string, unknown>) }),
+    ...(cancel_asked === true && { isCancelAsked: cancel_asked }),
+  };
+}
+
+const readTime = (value: unknown): Date | undefined => (typeof value === "string" ? new Date(value) : undefined);
+
+function readTaskFailure({ error, code, id, service, api, incident }: Record<string, unknown>): TaskFailure {
+  return {
+    ...{ code: String(code), id: String(id), message: String(error), service: String(service), api: String(api) },
+    ...(typeof incident === "string" && { incident }),
+  };
+}

@@ -1,0 +1,51 @@
+import { lastStep } from "../call/item-feed.js";
+
+type Step = IteratorResult<unknown, undefined>;
+
+/** Checks one item and gives it as its schema hands it on; throws, or rejects, with what is wrong. @param index From 0. */
+export type ItemCheck = (item: unknown, index: number) => unknown | Promise<unknown>;
+
+/** The items of an input that is a stream, as an api reads them: each is checked when it is read, and the first wrong one ends it. */
+export class CheckedItems implements AsyncIterableIterator<unknown> {
+  readonly #items: AsyncIterator<unknown>;
+  readonly #check: ItemCheck;
+  #index = 0;
+  #isEnded = false;
+
+  constructor(items: AsyncIterator<unknown>, check: ItemCheck) {
+    this.#items = items;
+    this.#check = check;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Step> {
+    if (this.#isEnded) return Promise.resolve(lastStep);
+    return this.#items.next().then(this.#onStep);
+  }
+
+  return(): Promise<Step> {
+    this.#isEnded = true;
+    return Promise.resolve(this.#items.return?.()).then(() => lastStep);
+  }
+
+  readonly #onStep = (step: IteratorResult<unknown, unknown>): Step | Promise<Step> => {
+    if (step.done === true || this.#isEnded) return lastStep;
+    try {
+      const checked = this.#check(step.value, this.#index++);
+      if (!(checked instanceof Promise)) return { done: false, value: checked };
+      return checked.then(toStep, this.#refuse);
+    } catch (error) {
+      return this.#refuse(error);
+    }
+  };
+
+  readonly #refuse = (error: unknown): never => {
+    void this.return();
+    throw error;
+  };
+}
+
+const toStep = (value: unknown): Step => ({ done: false, value });

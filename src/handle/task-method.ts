@@ -1,0 +1,48 @@
+import { isPromiseLike } from "../call/invoke.js";
+import { createTaskId, taskOperations } from "../call/task-operation.js";
+import type { ApiDescriptor } from "../define/descriptor.js";
+import type { CallOptions } from "../define/handle-type.js";
+import type { CallRoute } from "./call-route.js";
+import type { HandleTarget } from "./handle-target.js";
+
+type Method = (input?: unknown, options?: CallOptions) => Promise<unknown>;
+
+/**
+ * Makes the method of a task: calling it waits for the result; its operations are methods of it.
+ *
+ * Ids are made here, by the caller: every operation may then be sent again when a replica is lost.
+ *
+ * @param createMethod Makes the method of an ordinary api.
+ */
+export function createTaskMethod(
+  target: HandleTarget,
+  api: ApiDescriptor,
+  createMethod: (route: CallRoute) => Method,
+): Method {
+  const { timeoutMs } = target.routeOf(api);
+  const call = createMethod(target.routeOf(api, "call"));
+  const methods = Object.fromEntries(
+    taskOperations.map((operation) => [operation, createMethod(target.routeOf(api, operation))]),
+  ) as Record<(typeof taskOperations)[number], Method>;
+  const waiting = (options: CallOptions | undefined): CallOptions => ({ timeoutMs, ...options });
+  const task: Method = (input, options) => call(enclose(input), waiting(options));
+  return Object.assign(task, {
+    submit: async (input?: unknown, options?: CallOptions) => {
+      const { id } = (await methods.submit(enclose(input), options)) as { id: string };
+      return { id };
+    },
+    status: (id: string, options?: CallOptions) => methods.status({ id }, options),
+    result: (id: string, options?: CallOptions) => methods.result({ id, waits: true }, waiting(options)),
+    cancel: (id: string, options?: CallOptions) => methods.cancel({ id }, options),
+    retry: async (id: string, options?: CallOptions) => {
+      const { id: newId } = (await methods.retry({ id, newId: createTaskId() }, options)) as { id: string };
+      return { id: newId };
+    },
+  });
+}
+
+/** An input, or the promise of one, with the id of its task. */
+function enclose(input: unknown): unknown {
+  const id = createTaskId();
+  return isPromiseLike(input) ? Promise.resolve(input).then((value) => ({ id, input: value })) : { id, input };
+}

@@ -1,0 +1,127 @@
+import { fail } from "../failure/fail.js";
+import { messageOf } from "../failure/to-serving-error.js";
+import { decodeText } from "./decode-text.js";
+import { parseJson } from "./parse-json.js";
+
+/** Takes items out of the bytes of a body as they come. */
+export interface ItemCutter {
+  /** Bytes have come; all that was cut before has been taken. @throws {ServingError} when they can't be an item any more. */
+  push(chunk: Uint8Array): void;
+  /** The body has ended. */
+  end(): void;
+  /** The next item that is there whole; `undefined` for none. @throws {ServingError} when it is none. */
+  take(): { readonly value: unknown } | undefined;
+}
+
+/** Bounds of one line. */
+export interface LineLimits {
+  readonly maxBodyBytes: number;
+  readonly maxBodyDepth: number;
+}
+
+const newline = 0x0a;
+
+/** Lines of JSON: one item a line; blank lines mean nothing. A last line needs no newline. */
+export class LineCutter implements ItemCutter {
+  readonly #limits: LineLimits;
+  readonly #charset: string;
+  /** Whole lines that were not taken yet, from `#at` on, and behind them the beginning of the next. */
+  #bytes: Buffer = Buffer.alloc(0);
+  #at = 0;
+  /** Of the line that has not ended, from earlier chunks. */
+  #begun: Uint8Array[] = [];
+  #begunBytes = 0;
+  #isEnded = false;
+  #line = 0;
+
+  constructor(limits: LineLimits, charset: string) {
+    this.#limits = limits;
+    this.#charset = charset;
+  }
+
+  push(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (bytes.indexOf(newline) < 0) {
+      this.#begun.push(bytes);
+      this.#begunBytes += bytes.length;
+      this.#checkLength(this.#line + 1, this.#begunBytes);
+      return;
+    }
+    this.#bytes = this.#begun.length === 0 ? bytes : Buffer.concat([...this.#begun, bytes]);
+    this.#at = 0;
+    this.#begun = [];
+    this.#begunBytes = 0;
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), ...this.#begun]);
+    this.#at = 0;
+    this.#begun = [];
+  }
+
+  take(): { readonly value: unknown } | undefined {
+    for (;;) {
+      const line = this.#takeLine();
+      if (line === undefined) return undefined;
+      this.#line++;
+      this.#checkLength(this.#line, line.length);
+      if (!isBlank(line)) return { value: this.#parse(line) };
+    }
+  }
+
+  #takeLine(): Buffer | undefined {
+    const bytes = this.#bytes;
+    const from = this.#at;
+    const end = bytes.indexOf(newline, from);
+    if (end >= 0) {
+      this.#at = end + 1;
+      return bytes.subarray(from, end);
+    }
+    if (from >= bytes.length) return undefined;
+    const rest = bytes.subarray(from);
+    this.#bytes = Buffer.alloc(0);
+    this.#at = 0;
+    if (this.#isEnded) return rest;
+    this.#begun = [rest];
+    this.#begunBytes = rest.length;
+    return undefined;
+  }
+
+  #checkLength(line: number, bytes: number): void {
+    const { maxBodyBytes } = this.#limits;
+    if (bytes > maxBodyBytes) throw fail("line_too_large", { line, maxBodyBytes });
+  }
+
+  #parse(line: Buffer): unknown {
+    try {
+      return parseJson(decodeText(line, this.#charset, "invalid_json"), this.#limits.maxBodyDepth);
+    } catch (error) {
+      throw fail("invalid_line", { line: this.#line, problem: messageOf(error) }, { cause: error });
+    }
+  }
+}
+
+/** Spaces, tabs and the carriage return of a line that ends with two signs. */
+function isBlank(line: Uint8Array): boolean {
+  for (const byte of line) if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
+  return true;
+}
+
+/** Bytes as they come: how the client cut them does not cross the network, so an item is whatever has come. */
+export class ChunkCutter implements ItemCutter {
+  #chunk: Uint8Array | undefined;
+
+  push(chunk: Uint8Array): void {
+    // Memory of its own: a chunk is a piece of what Node reads into next.
+    this.#chunk = new Uint8Array(chunk);
+  }
+
+  end(): void {}
+
+  take(): { readonly value: unknown } | undefined {
+    const value = this.#chunk;
+    this.#chunk = undefined;
+    return value === undefined ? undefined : { value };
+  }
+}

@@ -1,0 +1,36 @@
+import { randomBytes } from "node:crypto";
+import type { CallScope } from "../call/call-scope.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
+
+/**
+ * Whatever a call failed with, as its caller gets it.
+ *
+ * What does not travel with a failure is logged here: the stack of an error nobody foresaw, under an id that does travel,
+ * and the cause of one that an author raised.
+ */
+export function describeFailure(thrown: unknown, scope: CallScope): ServingError {
+  const { service, api } = scope.call;
+  const error = toServingError(thrown, service, api);
+  if (scope.reason !== undefined) return error;
+  if (error.incident !== undefined) {
+    const { incident, service: thrower } = error;
+    const fields = { err: error, service, api, requestId: scope.requestId, incident };
+    scope.logger.error(fields, `${service}.${api} failed with what ${thrower}.${error.api} threw`);
+    return error;
+  }
+  if (error.id !== "unhandled_error") {
+    if (error.cause !== undefined) {
+      const fields = { err: error.cause, service, api, requestId: scope.requestId, failure: error.id };
+      scope.logger.warn(fields, `${service}.${api} failed: ${error.message}`);
+    }
+    return error;
+  }
+  const incident = randomBytes(6).toString("hex");
+  Object.assign(error, { incident });
+  scope.logger.error(
+    { err: error.cause, service, api, requestId: scope.requestId, incident },
+    `${service}.${api} threw: ${error.message}`,
+  );
+  return error;
+}

@@ -1,0 +1,109 @@
+import type { CallScope } from "../call/call-scope.js";
+import { InvokedStream } from "../call/invoked-stream.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
+import { describeFailure } from "./describe-failure.js";
+import type { Replica, ReplicaApi } from "./replica.js";
+import { endCall, findApi, leaveLane, waitForPlace } from "./serve-call.js";
+
+/**
+ * Answers one streaming call: finds the api and enters its lane with the first pull, and holds its place there until the stream
+ * has ended, also where its reader stops: the end comes when the author's code has ended too.
+ */
+export class ServedStream implements ItemFlow, ItemSink {
+  readonly #replica: Replica;
+  readonly #scope: CallScope;
+  readonly #input: unknown;
+  readonly #sink: ItemSink;
+  #stream: InvokedStream | undefined;
+  #api: ReplicaApi | undefined;
+  #startedAt = 0;
+  #hasBegun = false;
+  #isStopped = false;
+
+  /** @param sink Gets what is left of a failure once it is logged. */
+  constructor(
+    replica: Replica,
+    scope: CallScope,
+    { input, sink }: { readonly input: unknown; readonly sink: ItemSink },
+  ) {
+    this.#replica = replica;
+    this.#scope = scope;
+    this.#input = input;
+    this.#sink = sink;
+  }
+
+  get takesEncoded(): boolean {
+    return this.#sink.takesEncoded;
+  }
+
+  pull(): void {
+    if (this.#stream !== undefined) this.#stream.pull();
+    else if (!this.#hasBegun) this.#begin();
+  }
+
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    if (this.#stream !== undefined) this.#stream.stop();
+    else if (!this.#hasBegun) this.#sink.end();
+  }
+
+  item(value: unknown, isFresh: boolean): void {
+    this.#sink.item(value, isFresh);
+  }
+
+  encoded(items: EncodedItems): void {
+    this.#sink.encoded(items);
+  }
+
+  end(): void {
+    this.#leave();
+    this.#sink.end();
+  }
+
+  fail(thrown: unknown): void {
+    const error = describeFailure(thrown, this.#scope);
+    this.#leave();
+    this.#sink.fail(error);
+  }
+
+  #begin(): void {
+    this.#hasBegun = true;
+    this.#replica.beginCall();
+    this.#scope.logger = this.#replica.parts.log;
+    let api: ReplicaApi;
+    try {
+      api = findApi(this.#replica, this.#scope);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    if (!api.lane.tryEnter()) {
+      waitForPlace(api, this.#scope).then(
+        () => this.#run(api),
+        (error: unknown) => this.fail(error),
+      );
+      return;
+    }
+    api.stats.queueTime.observe(0);
+    this.#run(api);
+  }
+
+  #run(api: ReplicaApi): void {
+    this.#api = api;
+    this.#startedAt = this.#scope.time.clock.now();
+    if (this.#isStopped) {
+      this.end();
+      return;
+    }
+    const isChecked = this.#replica.parts.checksInside || this.#scope.call.outside;
+    const invocation = { target: api.target, input: this.#input, scope: this.#scope, isChecked };
+    this.#stream = new InvokedStream(invocation, this);
+    this.#stream.pull();
+  }
+
+  #leave(): void {
+    if (this.#api !== undefined) leaveLane(this.#api, this.#scope, this.#startedAt);
+    endCall(this.#replica, this.#scope);
+  }
+}

@@ -1,0 +1,174 @@
+import { Fifo } from "../base/fifo.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { Channel } from "./channel.js";
+import { encodeValue } from "./encode-value.js";
+import { frameFlags, frameKinds, malformed, noTails } from "./frame.js";
+import { charsTogether, itemBytes, itemsTogether, windowBytes, windowItems } from "./peer-stream.js";
+
+/** One stream that is sent: of an output to a caller, or of an input to a replica. */
+export interface PumpedStream {
+  readonly channel: Channel;
+  /** Number of the call. */
+  readonly id: number;
+  readonly part: "input" | "output";
+  /** Hears once that the last item was sent, or that the stream has ended after a stop; or how it failed. */
+  readonly done: (error: unknown) => void;
+}
+
+/** Items that were sent together, and how many of them were not taken yet. */
+interface Ahead {
+  left: number;
+  readonly bytes: number;
+}
+
+/**
+ * Sends the items of one stream as fast as its reader takes them, and no faster.
+ *
+ * Small items that come within one turn of the event loop share frames: whoever passes them on has then little to do.
+ */
+export class ItemPump implements ItemSink {
+  readonly takesEncoded = true;
+  readonly #stream: PumpedStream;
+  /** What was sent and not yet taken, oldest first. */
+  readonly #ahead = new Fifo<Ahead>();
+  #oldest: Ahead | undefined;
+  #aheadItems = 0;
+  #aheadBytes = 0;
+  /** Items that wait for others to share a frame with. */
+  #gathered = "";
+  #gatheredItems = 0;
+  #isScheduled = false;
+  #flow: ItemFlow | undefined;
+  /** Items that one pull may bring. */
+  #perPull = 1;
+  /** The window is used up: the next item is asked for when there is credit. */
+  #isWaiting = false;
+  #isStopped = false;
+  /** Why an item could not be sent: its maker ends first. */
+  #refusal: unknown;
+
+  constructor(stream: PumpedStream) {
+    this.#stream = stream;
+  }
+
+  start(flow: ItemFlow): void {
+    this.#flow = flow;
+    if (this.#isStopped) flow.stop();
+    else flow.pull();
+  }
+
+  item(value: unknown): void {
+    if (this.#isStopped) return;
+    try {
+      const encoded = encodeValue(value, this.#stream.part);
+      if (encoded instanceof Promise) encoded.then((late) => this.#add({ ...late, count: 1 }), this.#refuse);
+      else this.#add({ count: 1, text: encoded.text, tails: encoded.tails, isMarked: encoded.isMarked });
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  encoded(items: EncodedItems): void {
+    this.#perPull = itemsTogether;
+    this.#add(items);
+  }
+
+  end(): void {
+    this.#flush();
+    this.#stream.done(this.#refusal);
+  }
+
+  fail(error: unknown): void {
+    this.#flush();
+    this.#stream.done(this.#refusal ?? error);
+  }
+
+  /** @throws {ServingError} `malformed_frame` for more items than were sent. */
+  addCredit(items: number): void {
+    const sent = this.#aheadItems - this.#gatheredItems;
+    if (items > sent) throw malformed(`a credit of ${items} items, of which ${sent} were sent`);
+    this.#aheadItems -= items;
+    for (let left = items; left > 0; ) {
+      this.#oldest ??= this.#ahead.shift() as Ahead;
+      const taken = Math.min(left, this.#oldest.left);
+      left -= taken;
+      this.#oldest.left -= taken;
+      if (this.#oldest.left > 0) continue;
+      this.#aheadBytes -= this.#oldest.bytes;
+      this.#oldest = undefined;
+    }
+    if (this.#isWaiting) this.#pullNext();
+  }
+
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#gatheredItems = 0;
+    this.#flow?.stop();
+  }
+
+  /** For the tick queue alone: nothing more comes in this turn. */
+  flushGathered(): void {
+    this.#isScheduled = false;
+    this.#flush();
+  }
+
+  #add({ count, text, tails, isMarked }: EncodedItems): void {
+    if (this.#isStopped) return;
+    const bytes = itemBytes(text, tails, count);
+    this.#ahead.push({ left: count, bytes });
+    this.#aheadItems += count;
+    this.#aheadBytes += bytes;
+    if (isMarked || tails.length > 0 || text.length >= charsTogether) {
+      this.#flush();
+      this.#send(text, tails, (isMarked ? frameFlags.marked : 0) | (count > 1 ? frameFlags.several : 0));
+    } else {
+      this.#gather(text, count);
+    }
+    this.#pullNext();
+  }
+
+  #gather(text: string, count: number): void {
+    if (this.#gatheredItems + count > itemsTogether) this.#flush();
+    this.#gathered = this.#gatheredItems === 0 ? text : `${this.#gathered}\n${text}`;
+    this.#gatheredItems += count;
+    if (this.#gatheredItems >= itemsTogether || this.#gathered.length >= charsTogether) {
+      this.#flush();
+    } else if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      process.nextTick(flushPump, this);
+    }
+  }
+
+  #flush(): void {
+    if (this.#gatheredItems === 0 || this.#isStopped) return;
+    const flags = this.#gatheredItems > 1 ? frameFlags.several : 0;
+    const text = this.#gathered;
+    this.#gatheredItems = 0;
+    this.#gathered = "";
+    this.#send(text, noTails, flags);
+  }
+
+  #send(text: string, tails: readonly Uint8Array[], flags: number): void {
+    const { channel, id } = this.#stream;
+    try {
+      channel.send({ kind: frameKinds.item, flags, id, head: text, tails });
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #pullNext(): void {
+    this.#isWaiting = this.#aheadItems + this.#perPull > windowItems || this.#aheadBytes >= windowBytes;
+    if (!this.#isWaiting && !this.#isStopped) this.#flow?.pull();
+  }
+
+  readonly #refuse = (error: unknown): void => {
+    if (this.#isStopped) return;
+    this.#flush();
+    this.#refusal ??= error;
+    this.stop();
+  };
+}
+
+const flushPump = (pump: ItemPump): void => pump.flushGathered();

@@ -1,0 +1,47 @@
+import { decodeValue } from "./decode-value.js";
+import { type EncodedValue, encodeValue } from "./encode-value.js";
+import {
+  checkFrameSize,
+  type Frame,
+  frameBound,
+  frameFlags,
+  frameKinds,
+  malformed,
+  prefixBytes,
+  readBodyLength,
+  readFrame,
+  writeFrame,
+} from "./frame.js";
+
+/**
+ * Encodes a value as bytes that can be kept: the frame by which the wire would send it as an answer.
+ *
+ * @returns A promise only if the value holds a `Blob` or `File`.
+ * @throws {ServingError} as `encodeValue`; `payload_too_large` for more than a frame may hold, 256 MiB.
+ */
+export function packValue(value: unknown, name: "input" | "output"): Uint8Array | Promise<Uint8Array> {
+  const encoded = encodeValue(value, name);
+  return encoded instanceof Promise ? encoded.then(pack) : pack(encoded);
+}
+
+function pack({ text, tails, isMarked }: EncodedValue): Uint8Array {
+  const flags = isMarked ? frameFlags.marked : 0;
+  const frame: Frame = { kind: frameKinds.reply, flags, id: 0, head: text, tails };
+  checkFrameSize(frame);
+  const target = Buffer.allocUnsafeSlow(frameBound(frame, undefined));
+  return target.subarray(0, writeFrame(frame, undefined, target, 0));
+}
+
+/** The value that `packValue` was given. @throws {ServingError} `malformed_frame`. */
+export function unpackValue(bytes: Uint8Array): unknown {
+  const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (source.length < prefixBytes) throw malformed(`it has ${source.length} bytes, fewer than a prefix`);
+  const end = prefixBytes + readBodyLength(source, 0);
+  if (end !== source.length) throw malformed(`it says it has ${end} bytes and has ${source.length}`);
+  const { head, tails, flags } = readFrame(source, 0, end, refuseSlab);
+  return decodeValue(head, tails, (flags & frameFlags.marked) !== 0);
+}
+
+function refuseSlab(): never {
+  throw malformed("a value that is kept can't be in shared memory");
+}

@@ -1,0 +1,104 @@
+import { z } from "zod";
+import { createDeferred, type Deferred } from "../../src/base/deferred.js";
+import { type Logger, silentLogger } from "../../src/base/logger.js";
+import type { Priority } from "../../src/call/call.js";
+import { type CurrentCall, createCallTime } from "../../src/call/call-scope.js";
+import { currentCall } from "../../src/call/current-call.js";
+import type { RequestContext } from "../../src/call/request-context.js";
+import { api, Service } from "../../src/index.js";
+import { serveCall } from "../../src/replica/serve-call.js";
+import { FakeClock } from "../../src/testing/fake-clock.js";
+import { openCall } from "../transport/open-call.js";
+import { startReplica } from "../transport/start-replica.js";
+
+/** What a test decides of the one api, beside its rows. */
+export interface StageWish {
+  readonly batch: { readonly maxRows: number; readonly windowMs?: number; readonly maxConcurrent?: number };
+  readonly maxQueued?: number;
+  readonly idempotent?: boolean;
+}
+
+/** What a test may want otherwise of a call. */
+export interface RowsWish {
+  readonly deadline?: number;
+  readonly request?: RequestContext;
+  readonly priority?: Priority;
+}
+
+/** A batch as the author's function saw it. */
+export interface SeenBatch {
+  readonly rows: readonly string[];
+  readonly call: Pick<CurrentCall, "signal" | "deadline" | "requestId" | "headers" | "priority">;
+  /** Ends it; only where batches are held. */
+  readonly end: Deferred<void>;
+}
+
+/** Two turns of the event loop: one in which a batch leaves, one more in which its calls are answered. */
+export const turn = async () => {
+  for (let i = 0; i < 3; i++) await new Promise(setImmediate);
+};
+
+/** A replica whose one api, `upper`, joins texts; the test stands where its callers and its model are. */
+export async function openStage({ batch, ...bounds }: StageWish) {
+  const clock = new FakeClock();
+  const lines: { readonly fields: Record<string, unknown>; readonly line: string }[] = [];
+  const write = (fields: object, line = "") => lines.push({ fields: fields as Record<string, unknown>, line });
+  const log: Logger = { ...silentLogger, error: write, warn: write, child: () => log };
+  const stage = {
+    clock,
+    lines,
+    batches: [] as SeenBatch[],
+    /** Batches go on until the test ends them. */
+    isHeld: false,
+    /** What the model makes of the rows. */
+    model: (rows: readonly string[]): unknown => rows.map((row) => row.toUpperCase()),
+    sizes: () => stage.batches.map(({ rows }) => rows.length),
+    rows: () => stage.batches.map(({ rows }) => rows.join(" ")),
+    call,
+    stats: () => replica.parts.stats,
+    replica: () => replica,
+    /** Runs batches of these sizes one after the other, each taking what `costMs` says, so that the costs are known. */
+    teach,
+  };
+  class Model extends Service() {
+    upper = api(
+      { input: z.array(z.string().max(20)), output: z.array(z.string().max(20)), batch, ...bounds },
+      async (rows) => {
+        const { signal, deadline, requestId, headers, priority } = currentCall();
+        const end = createDeferred<void>();
+        stage.batches.push({ rows, call: { signal, deadline, requestId, headers, priority }, end });
+        if (stage.isHeld) await end.promise;
+        return stage.model(rows) as string[];
+      },
+    );
+  }
+  const time = createCallTime(clock);
+  const replica = await startReplica(Model, { time, log });
+  const replier = {
+    replyOutput: (scope: Parameters<typeof serveCall>[1], output: unknown) => scope.reply(output),
+    replyFailure: (scope: Parameters<typeof serveCall>[1], error: never) => scope.replyFailure(error),
+  };
+  function call(rows: unknown, wish: RowsWish = {}) {
+    const made = openCall("upper", rows, { service: "Model", time, ...wish });
+    serveCall(replica, made.scope, rows, replier);
+    return made;
+  }
+  async function teach(sizes: readonly number[], costMs: (rows: number) => number) {
+    const { isHeld } = stage;
+    stage.isHeld = true;
+    let taught = 0;
+    for (const size of sizes) {
+      taught++;
+      call(Array(size).fill("x"));
+      await turn();
+      if (stage.batches.length < taught) clock.advance(batch.windowMs ?? 0);
+      await turn();
+      clock.advance(costMs(size));
+      stage.batches.at(-1)?.end.resolve();
+      await turn();
+    }
+    stage.isHeld = isHeld;
+    stage.batches.length = 0;
+  }
+  return stage;
+}

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { z } from "zod";
+import { type Client, connect } from "../src/client.js";
+import {
+  api,
+  currentCall,
+  depends,
+  file,
+  type Server,
+  Service,
+  ServingError,
+  serve,
+  Tensor,
+  task,
+  tensor,
+} from "../src/index.js";
+import { failureOf } from "./conformance/suite.js";
+
+let hasBegun = (): void => {};
+
+class Chores extends Service() {
+  double = task({ input: tensor("float32", ["n"]), output: tensor("float32", ["n"]) }, ({ shape, data }) => {
+    currentCall().progress(1, "done");
+    return new Tensor(
+      "float32",
+      shape,
+      data.map((value) => value * 2),
+    );
+  });
+  shout = task({ input: file(), output: file() }, async (given) => {
+    return new File([(await given.text()).toUpperCase()], "loud.txt", { type: "text/plain" });
+  });
+  fail = task({ input: z.string(), output: z.string() }, (kind): string => {
+    if (kind === "own") throw new ServingError({ code: "aborted", id: "own", message: "no", details: { kind } });
+    throw new Error("secret");
+  });
+  hold = task({ output: z.string() }, async () => {
+    const { signal } = currentCall();
+    hasBegun();
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    return "late";
+  });
+}
+
+class Front extends Service() {
+  chores = depends(Chores);
+  hand = api({ input: z.string(), output: z.string() }, async (kind) => (await this.chores.fail.submit(kind)).id);
+}
+
+describe("a client of tasks", () => {
+  let folder: string;
+  let server: Server;
+  let client: Client<Chores>;
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "ekiben-client-tasks-"));
+    const options = { logLevel: "silent", placement: "inline", data: folder } as const;
+    server = await serve(Chores, { port: 0, host: "127.0.0.1", options });
+    client = await connect<Chores>(server.url);
+  });
+  after(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("hands in, waits for the result and reads the status", async () => {
+    const input = new Tensor("float32", [2], new Float32Array([1.5, 2]));
+    const { id } = await client.double.submit(Promise.resolve(input));
+    assert.deepEqual(await client.double.result(id), new Tensor("float32", [2], new Float32Array([3, 4])));
+    assert.deepEqual((await client.double(input)).data, new Float32Array([3, 4]));
+    const { createdAt, startedAt, endedAt, ...state } = await client.double.status(id);
+    assert.deepEqual(state, { id, status: "completed", attempt: 1, progress: 1, note: "done" });
+    for (const time of [createdAt, startedAt, endedAt]) assert.ok(time instanceof Date && Number(time) > 0);
+  });
+
+  it("sends and gets files", async () => {
+    const { id } = await client.shout.submit(new File(["hey"], "a.txt", { type: "text/plain" }));
+    const loud = (await client.shout.result(id)) as File;
+    assert.deepEqual([loud.name, await loud.text()], ["loud.txt", "HEY"]);
+  });
+
+  it("gets the task's own failure, and what is wrong with a request", async () => {
+    const own = await client.fail.submit("own");
+    const failure = await failureOf(client.fail.result(own.id));
+    assert.deepEqual([failure.code, failure.id, failure.details], ["aborted", "own", { kind: "own" }]);
+    const state = await client.fail.status(own.id);
+    assert.deepEqual([state.status, state.failure?.id, state.failure?.message], ["failed", "own", "no"]);
+    const hidden = await failureOf(client.fail.result((await client.fail.submit("hidden")).id));
+    assert.match(hidden.message, /^internal error; incident /);
+    assert.equal((await failureOf(client.fail.submit(5 as never))).id, "invalid_input");
+    assert.equal((await failureOf(client.fail.status("no such"))).id, "unknown_task");
+    assert.equal((await failureOf(client.fail.status(""))).id, "task_id_missing");
+  });
+
+  it("cancels, retries, and stops to wait by time and by signal", async () => {
+    const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+    const { id } = await client.hold.submit();
+    await begun;
+    assert.equal((await failureOf(client.hold.retry(id))).id, "task_not_finished");
+    assert.equal((await failureOf(client.hold.result(id, { timeoutMs: 30 }))).code, "deadline_exceeded");
+    const controller = new AbortController();
+    const waiting = failureOf(client.hold.result(id, { signal: controller.signal }));
+    controller.abort();
+    assert.equal((await waiting).code, "cancelled");
+    const result = failureOf(client.hold.result(id));
+    assert.equal((await client.hold.cancel(id)).id, id);
+    assert.deepEqual([(await result).id, (await client.hold.status(id)).status], ["task_canceled", "canceled"]);
+    const again = await client.hold.retry(id);
+    assert.notEqual(again.id, id);
+    await client.hold.cancel(again.id);
+    assert.equal((await failureOf(client.hold.result(again.id))).id, "task_canceled");
+  });
+
+  it("reaches none that is not of the entry service", async () => {
+    const options = { logLevel: "silent", placement: "inline", data: folder } as const;
+    const other = await serve(Front, { port: 0, host: "127.0.0.1", options });
+    const front = await connect<Front>(other.url);
+    const id = await front.hand("own");
+    assert.match(id, /^[0-9a-f]{32}$/);
+    assert.equal((await fetch(`${other.url}/fail/status?task_id=${id}`)).status, 404);
+    await other.close();
+  });
+});

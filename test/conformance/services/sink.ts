@@ -1,0 +1,131 @@
+import { api, currentCall, Service, ServingError, stream } from "ekiben";
+import { z } from "zod";
+import { describeValue } from "../describe-value.js";
+import { spoil } from "./echo.js";
+import { createCount, createNote, createSeen, Journal } from "./journal.js";
+
+/** The first item of a stream says what is to be done with the others. */
+const order = z.object({
+  name: z.string(),
+  /** Items that are read, the first not counted. Default: all. */
+  read: z.number().optional(),
+  /** Reads one more only when the journal has `"<name> may read <n>"`. */
+  isSlow: z.boolean().optional(),
+  after: z.enum(["return", "throw", "hold"]).default("return"),
+  /** Answers with the failure of the input. */
+  catches: z.boolean().optional(),
+});
+
+type Order = z.infer<typeof order>;
+
+/** Reads streams that its callers give it, and tells how far it has got. */
+export class Sink extends Service() {
+  readonly #journal = new Journal();
+
+  seen = createSeen(this.#journal);
+  count = createCount(this.#journal);
+  note = createNote(this.#journal);
+
+  sum = api({ input: stream(z.number()), output: z.number() }, async (numbers) => {
+    let sum = 0;
+    for await (const number of numbers) sum += number;
+    return sum;
+  });
+  strict = api({ input: stream(z.object({ n: z.number() })), output: z.any() }, async (items) => {
+    const read: unknown[] = [];
+    for await (const item of items) read.push(item);
+    return read;
+  });
+  describe = api({ input: stream(z.any()), output: z.string() }, async (items) => {
+    const read: unknown[] = [];
+    for await (const item of items) read.push(item);
+    return describeValue(read);
+  });
+  /** Spoils each item once it has it. */
+  spoil = api({ input: stream(z.any()), output: z.string() }, async (items) => {
+    const seen: string[] = [];
+    for await (const item of items) {
+      seen.push(describeValue(item));
+      spoil(item);
+    }
+    return seen.join(" ");
+  });
+  /** Never reads. */
+  ignore = api({ input: stream(z.any()), output: z.string() }, async () => "ignored");
+  consume = api({ input: stream(z.any()), output: z.any() }, (items) => this.#consume(items));
+  /** One at a time, and one more in its lane. */
+  narrow = api({ input: stream(z.any()), output: z.any(), maxConcurrent: 1, maxQueued: 1 }, (items) =>
+    this.#consume(items),
+  );
+  /** May be run twice. */
+  again = api({ input: stream(z.any()), output: z.any(), idempotent: true }, (items) => this.#consume(items));
+  /** What comes goes out again, one by one. */
+  echo = api({ input: stream(z.any()), yields: z.any() }, async function* (items) {
+    for await (const item of items) yield item;
+  });
+  /** Hands on its input, unread. */
+  through = api({ input: stream(z.number()), yields: z.number() }, (items) => items);
+  /** Yields once for each item it has read, and notes its end. */
+  both = api({ input: stream(z.any()), yields: z.any() }, (items) => this.#both(items));
+  who = api({ input: stream(z.any()), output: z.any() }, async (items) => {
+    const read: unknown[] = [];
+    for await (const item of items) read.push(item);
+    const { caller } = currentCall();
+    return { caller: `${caller.service}.${caller.api}`, read };
+  });
+
+  async #consume(items: AsyncIterable<unknown>): Promise<unknown> {
+    const iterator = items[Symbol.asyncIterator]();
+    const first = order.parse((await iterator.next()).value);
+    const signal = this.#journal.followSignal(first.name);
+    this.#journal.note(`${first.name} begun`);
+    const read: unknown[] = [];
+    try {
+      await this.#readAll(first, iterator, read);
+    } catch (error) {
+      const failure = describeFailure(error);
+      this.#journal.note(`${first.name} failed with ${failure.id}`);
+      if (first.catches === true) return { read: read.length, failure };
+      throw error;
+    }
+    if (first.after === "throw")
+      throw new ServingError({ code: "aborted", id: "had_enough", message: `after ${read.length}` });
+    if (first.after === "hold") await this.#journal.hold(`${first.name} held`);
+    this.#journal.note(`${first.name} ended, ${signal.aborted ? "aborted" : "not aborted"}`);
+    return read;
+  }
+
+  async #readAll({ name, read: most, isSlow }: Order, items: AsyncIterator<unknown>, read: unknown[]): Promise<void> {
+    for (;;) {
+      if (read.length === most) {
+        await items.return?.();
+        return;
+      }
+      if (isSlow === true) await this.#journal.whenNoted(`${name} may read ${read.length + 1}`);
+      const step = await items.next();
+      if (step.done === true) return;
+      read.push(step.value);
+      this.#journal.note(`${name} read ${read.length}`);
+    }
+  }
+
+  async *#both(items: AsyncIterable<any>) {
+    let name = "";
+    try {
+      for await (const item of items) {
+        if (name === "") {
+          name = item.name;
+          this.#journal.followSignal(name);
+        }
+        yield item;
+      }
+    } finally {
+      this.#journal.note(`${name} finally`);
+    }
+  }
+}
+
+function describeFailure(error: unknown) {
+  const { id, code, message, service, api, details } = error as ServingError;
+  return { id, code, message, service, api, details };
+}

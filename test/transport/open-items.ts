@@ -1,0 +1,10 @@
+import type { CallScope } from "../../src/call/call-scope.js";
+import { ItemReader } from "../../src/call/item-reader.js";
+import type { ReplicaLink } from "../../src/call/link.js";
+
+/** Opens a streaming call on a link, for a reader. */
+export function openItems(link: ReplicaLink, scope: CallScope): ItemReader {
+  const reader: ItemReader = new ItemReader({ pull: () => flow.pull(), stop: () => flow.stop() });
+  const flow = link.open(scope, reader);
+  return reader;
+}
