@@ -96,7 +96,7 @@ export class LeaseKeeper {
   }
 
   async #renew(): Promise<void> {
-    await this.#renewing;
+    while (this.#renewing !== undefined) await this.#renewing;
     if (this.#isOver) return;
     this.#renewing = this.#renewOnce().finally(() => {
       this.#renewing = undefined;

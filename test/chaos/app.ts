@@ -6,7 +6,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { CommandProcess, type CommandResult } from "../cli-process.js";
 import { Connection } from "./exchange.js";
-import { type Holding, listChildren, listDescendants, listDescriptors, readCommand, readHolding } from "./processes.js";
+import {
+  type Holding,
+  hasConnections,
+  listChildren,
+  listDescendants,
+  listDescriptors,
+  readCommand,
+  readHolding,
+} from "./processes.js";
 
 /** Longer than anything takes that comes to its end at all, on a machine that is busy with other tests. */
 const patienceMs = 30_000;
@@ -92,6 +100,11 @@ export class ChaosApp implements AsyncDisposable {
     const { text } = await this.#get("/metrics");
     const values = [...text.matchAll(/^ekiben_(?:calls_in_flight|api_running|api_queued)\{.*\} (\S+)$/gm)];
     return values.reduce((sum, [, value]) => sum + Number(value), 0);
+  }
+
+  /** Whether a connection of a client is still open at one of its processes. */
+  get hasClients(): boolean {
+    return hasConnections(Number(new URL(this.url).port));
   }
 
   takeInventory(): Inventory {

@@ -74,6 +74,8 @@ class Watch {
     await until(() => this.#app.isWhole());
     this.faults.push(...(await askCalmly(this.#app, seed)));
     await until(() => this.#app.isWhole());
+    // The answer is there before its connection has ended at the other side.
+    await until(() => !this.#app.hasClients);
     this.#before = this.#app.takeInventory();
   }
 

@@ -45,6 +45,19 @@ export function readCommand(pid: number): string {
   return orElse("", () => readFileSync(`/proc/${pid}/cmdline`, "utf8")).replaceAll("\0", " ");
 }
 
+/** Whether a server on this port still holds a connection, also one that its client has closed. IPv4. */
+export function hasConnections(port: number): boolean {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync("/proc/net/tcp", "utf8").trim().split("\n").slice(1);
+  return rows.some((row) => {
+    const [, address = "", , state = ""] = row.trim().split(/\s+/);
+    return address.endsWith(local) && openStates.includes(state);
+  });
+}
+
+/** Established, and closed by the other side alone. */
+const openStates: readonly string[] = ["01", "08"];
+
 function readResident(pid: number): number {
   const text = orElse("", () => readFileSync(`/proc/${pid}/status`, "utf8"));
   return Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) / 1024);
