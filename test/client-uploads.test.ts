@@ -3,24 +3,8 @@ import { after, before, describe, it } from "node:test";
 import { z } from "zod";
 import { type Client, connect } from "../src/client.js";
 import { api, currentCall, type Server, Service, ServingError, serve, stream, Tensor, tensor } from "../src/index.js";
+import { Journal } from "./journal.js";
 
-/** What apis tell, and whoever waits for it. */
-class Journal {
-  readonly #told = new Set<string>();
-  #listener = (): void => {};
-
-  tell(what: string): void {
-    this.#told.add(what);
-    this.#listener();
-  }
-
-  until(what: string): Promise<void> {
-    return new Promise((resolve) => {
-      this.#listener = () => this.#told.has(what) && resolve();
-      this.#listener();
-    });
-  }
-}
 const journal = new Journal();
 
 class Uploads extends Service() {

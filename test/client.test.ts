@@ -14,24 +14,8 @@ import {
   Tensor,
   tensor,
 } from "../src/index.js";
+import { Journal } from "./journal.js";
 
-/** What services tell of a call, and whoever waits for that. */
-class Journal {
-  readonly #told = new Set<string>();
-  #listener = (): void => {};
-
-  tell(what: string): void {
-    this.#told.add(what);
-    this.#listener();
-  }
-
-  until(what: string): Promise<void> {
-    return new Promise((resolve) => {
-      this.#listener = () => this.#told.has(what) && resolve();
-      this.#listener();
-    });
-  }
-}
 const journal = new Journal();
 
 /** Never answers by itself; tells when it begins and when it is cancelled. */

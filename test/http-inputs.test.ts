@@ -6,21 +6,9 @@ import { api, currentCall, Service, ServingError, stream } from "../src/index.js
 import { FakeClock } from "../src/testing/fake-clock.js";
 import { parseResponse, RawConnection } from "./http/raw-connection.js";
 import { createTestServer, type TestServer } from "./http/test-server.js";
+import { Journal } from "./journal.js";
 
-/** What apis did, and whoever waits for it. */
-const journal = {
-  told: [] as string[],
-  listener: () => {},
-  tell(what: string) {
-    journal.told.push(what);
-    journal.listener();
-  },
-  until: (what: string) =>
-    new Promise<void>((resolve) => {
-      journal.listener = () => journal.told.includes(what) && resolve();
-      journal.listener();
-    }),
-};
+const journal = new Journal();
 
 const bytes = z.instanceof(Uint8Array);
 

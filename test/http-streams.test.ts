@@ -6,21 +6,9 @@ import { api, currentCall, Service, ServingError, Tensor, tensor } from "../src/
 import { FakeClock } from "../src/testing/fake-clock.js";
 import { RawConnection } from "./http/raw-connection.js";
 import { createTestServer, type TestServer } from "./http/test-server.js";
+import { Journal } from "./journal.js";
 
-/** What generators did, and whoever waits for it. */
-const journal = {
-  told: [] as string[],
-  listener: () => {},
-  tell(what: string) {
-    journal.told.push(what);
-    journal.listener();
-  },
-  until: (what: string) =>
-    new Promise<void>((resolve) => {
-      journal.listener = () => journal.told.includes(what) && resolve();
-      journal.listener();
-    }),
-};
+const journal = new Journal();
 
 class Streams extends Service() {
   count = api({ input: z.number().int(), yields: z.number() }, async function* (to) {
