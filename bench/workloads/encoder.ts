@@ -23,10 +23,6 @@ export class Encoder extends Service() {
   );
 
   async #encode(rows: readonly string[]) {
-    const data = new Float32Array(rows.length * sentenceDimensions);
-    (await this.#encoder.encode(rows)).forEach((vector, i) => {
-      data.set(vector, i * sentenceDimensions);
-    });
-    return new Tensor("float32", [rows.length, sentenceDimensions], data);
+    return new Tensor("float32", [rows.length, sentenceDimensions], await this.#encoder.encodeRows(rows));
   }
 }

@@ -39,7 +39,13 @@ export class SentenceEncoder {
 
   /** One vector a text, each of 512 numbers. */
   async encode(texts: readonly string[]): Promise<Float32Array[]> {
-    if (texts.length === 0) return [];
+    const vectors = await this.encodeRows(texts);
+    return texts.map((_, row) => vectors.slice(row * sentenceDimensions, (row + 1) * sentenceDimensions));
+  }
+
+  /** The same, one after the other. Shape `[texts, 512]`. */
+  async encodeRows(texts: readonly string[]): Promise<Float32Array> {
+    if (texts.length === 0) return new Float32Array();
     const rows = texts.map((text) => this.#tokenizer.encode(text));
     // The graph takes a sparse matrix: a (sentence, position) pair for every token.
     const pairs = rows.flatMap((ids, row) => ids.flatMap((_, position) => [row, position]));
@@ -49,7 +55,7 @@ export class SentenceEncoder {
     const output = (await this.#graph.executeAsync({ indices, values })) as Tensor;
     const vectors = (await output.data()) as Float32Array;
     this.#tf.dispose([indices, values, output]);
-    return texts.map((_, row) => vectors.slice(row * sentenceDimensions, (row + 1) * sentenceDimensions));
+    return vectors;
   }
 
   dispose(): void {

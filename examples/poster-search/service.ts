@@ -96,13 +96,7 @@ export class Embedder extends Service({ resources: { cpu: 1, memory: "512Mi" } }
       batch: { maxRows: 32 },
       examples: [["A boat on the water"]],
     },
-    async (texts) => {
-      const vectors = new Float32Array(texts.length * sentenceDimensions);
-      (await this.#encoder.encode(texts)).forEach((vector, row) => {
-        vectors.set(vector, row * sentenceDimensions);
-      });
-      return new Tensor("float32", [texts.length, sentenceDimensions], vectors);
-    },
+    async (texts) => new Tensor("float32", [texts.length, sentenceDimensions], await this.#encoder.encodeRows(texts)),
   );
 }
 
