@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
-import { createDeferred, type Deferred } from "../base/deferred.js";
-import { lastStep } from "../call/item-feed.js";
+import type { ItemFlow } from "../call/item-flow.js";
+import { ItemReader } from "../call/item-reader.js";
 import { fail } from "../failure/fail.js";
 import type { EdgeStream } from "./edge-stream.js";
 import type { ItemCutter } from "./item-cutter.js";
@@ -12,16 +12,16 @@ import type { ItemCutter } from "./item-cutter.js";
 // I2  A reader that leaves does not stop the client: what is left is read and thrown away, since a client that can't get rid
 //     of its body may never read the answer.
 
-type Step = IteratorResult<unknown, undefined>;
-
-export class BodyItems implements AsyncIterableIterator<unknown> {
+export class BodyItems implements ItemFlow {
+  /** What the api reads. */
+  readonly items = new ItemReader(this);
   readonly #source: Readable;
   readonly #cutter: ItemCutter;
   readonly #watched: EdgeStream;
-  #waiting: Deferred<Step> | undefined;
-  /** The body's end has come, or nobody reads any more. */
-  #isEnded = false;
-  #error: unknown;
+  #isPulled = false;
+  #isStopped = false;
+  /** How the body ended, once it has. */
+  #end: { readonly error: unknown } | undefined;
 
   /** Listeners stay to the end of the request: an error must find one even when nobody reads any more. */
   constructor(source: Readable, cutter: ItemCutter, watched: EdgeStream) {
@@ -35,91 +35,70 @@ export class BodyItems implements AsyncIterableIterator<unknown> {
     source.on("close", () => this.#fail(clientGone()));
   }
 
-  [Symbol.asyncIterator](): this {
-    return this;
+  /** What has come already is given at once; the body is read on only when that was not enough (I1). */
+  pull(): void {
+    this.#isPulled = true;
+    this.#give();
+    if (this.#isPulled) this.#source.resume();
   }
 
-  next(): Promise<Step> {
-    if (this.#waiting !== undefined) {
-      const again = () => this.next();
-      return this.#waiting.promise.then(again, again);
-    }
-    const step = this.#take();
-    if (step !== undefined) return Promise.resolve(step);
-    if (this.#error !== undefined) return this.#throw();
-    if (this.#isEnded) return Promise.resolve(lastStep);
-    this.#waiting = createDeferred();
+  stop(): void {
+    this.#isStopped = true;
     this.#source.resume();
-    return this.#waiting.promise;
-  }
-
-  return(): Promise<Step> {
-    this.#isEnded = true;
-    this.#error = undefined;
-    this.#waiting?.resolve(lastStep);
-    this.#waiting = undefined;
-    this.#source.resume();
-    return Promise.resolve(lastStep);
+    this.items.end();
   }
 
   #receive(chunk: Uint8Array): void {
     this.#watched.hasMoved = true;
-    if (this.#isEnded) return;
+    if (this.#isStopped || this.#end !== undefined) return;
     try {
       this.#cutter.push(chunk);
     } catch (error) {
       this.#fail(error);
       return;
     }
-    this.#answer();
+    this.#give();
+    if (!this.#isPulled && this.#end === undefined) this.#source.pause();
   }
 
   #finish(): void {
-    if (this.#isEnded) return;
+    if (this.#isStopped || this.#end !== undefined) return;
     this.#cutter.end();
-    this.#answer();
-    this.#isEnded = true;
-    this.#waiting?.resolve(lastStep);
-    this.#waiting = undefined;
-  }
-
-  /** Gives what has come to whoever waits, and reads on only when it was not enough (I1). */
-  #answer(): void {
-    const waiting = this.#waiting;
-    const step = waiting === undefined ? undefined : this.#take();
-    if (waiting !== undefined && step === undefined) return;
-    this.#source.pause();
-    this.#waiting = undefined;
-    if (step !== undefined) waiting?.resolve(step);
-  }
-
-  /** @returns `undefined` when no item is there whole, also when what is there can't be one. */
-  #take(): Step | undefined {
-    try {
-      const item = this.#cutter.take();
-      if (item === undefined) return undefined;
-      this.#watched.hasMoved = true;
-      return { done: false, value: item.value };
-    } catch (error) {
-      this.#fail(error);
-      return undefined;
-    }
+    this.#end = { error: undefined };
+    this.#give();
   }
 
   #fail(error: unknown): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
+    if (this.#isStopped || this.#end !== undefined) return;
+    this.#end = { error };
     this.#source.resume();
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting === undefined) this.#error = error;
-    else waiting.reject(error);
+    this.#give();
   }
 
-  #throw(): Promise<Step> {
-    const error = this.#error;
-    this.#error = undefined;
-    return Promise.reject(error);
+  /** Gives what was asked for, if it is there. */
+  #give(): void {
+    if (!this.#isPulled) return;
+    const item = this.#take();
+    if (item !== undefined) {
+      this.#isPulled = false;
+      this.#watched.hasMoved = true;
+      this.items.item(item.value);
+    } else if (this.#end !== undefined) {
+      this.#isPulled = false;
+      if (this.#end.error === undefined) this.items.end();
+      else this.items.fail(this.#end.error);
+    }
+  }
+
+  /** @returns `undefined` when no item is there whole, also when what is there can't be one: that is how the body ends then. */
+  #take(): { readonly value: unknown } | undefined {
+    try {
+      return this.#cutter.take();
+    } catch (error) {
+      this.#end = { error };
+      this.#source.resume();
+      return undefined;
+    }
   }
 }
 

@@ -30,7 +30,7 @@ export function readItems(
   const cutter = createCutter(edge, route, type);
   if (cutter === undefined) throw refuseType(route, headers);
   refuseEncoding(headers["content-encoding"]);
-  return isEmpty ? [] : new BodyItems(source, cutter, EdgeStream.of(edge, exchange));
+  return isEmpty ? [] : new BodyItems(source, cutter, EdgeStream.of(edge, exchange)).items;
 }
 
 function createCutter(edge: Edge, { input }: ApiRoute, { essence, charset }: MediaType): ItemCutter | undefined {

@@ -1,6 +1,8 @@
 import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
-import { type ItemFeed, lastStep } from "../call/item-feed.js";
+import type { ItemFeed } from "../call/item-feed.js";
+import type { ItemFlow } from "../call/item-flow.js";
+import { ItemReader } from "../call/item-reader.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { crossError } from "../transport/wire-error.js";
@@ -13,14 +15,12 @@ type Step = IteratorResult<unknown, undefined>;
  * Items and failures are made the callee's own, as a border would make them. The end of the call ends the input; where the
  * call was cancelled, its reader is told so once.
  */
-export class InlineInput implements AsyncIterableIterator<unknown> {
+export class InlineInput implements ItemFlow {
+  /** What the api reads. */
+  readonly items = new ItemReader(this);
   readonly #scope: CallScope;
   readonly #feed: ItemFeed;
   #isEnded = false;
-  #error: ServingError | undefined;
-  #pending: Promise<Step> | undefined;
-  #resolve!: (step: Step) => void;
-  #reject!: (error: unknown) => void;
 
   constructor(scope: CallScope, feed: ItemFeed) {
     this.#scope = scope;
@@ -28,33 +28,17 @@ export class InlineInput implements AsyncIterableIterator<unknown> {
     scope.onEnd(() => this.#end(scope.reason));
   }
 
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<Step> {
-    if (this.#pending !== undefined) {
-      const again = () => this.next();
-      return this.#pending.then(again, again);
-    }
-    if (this.#isEnded) return this.#finish();
-    const step = new Promise<Step>((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    this.#pending = step;
+  pull(): void {
     this.#feed.next().then(this.#onStep, this.#onError);
-    return step;
   }
 
-  return(): Promise<Step> {
+  stop(): void {
     this.#end(undefined);
     this.#feed.stop();
-    return Promise.resolve(lastStep);
   }
 
   readonly #onStep = (step: Step): void => {
-    if (this.#pending === undefined) return;
+    if (this.#isEnded) return;
     if (step.done === true) {
       this.#end(undefined);
       return;
@@ -67,8 +51,7 @@ export class InlineInput implements AsyncIterableIterator<unknown> {
       this.#onError(error);
       return;
     }
-    this.#pending = undefined;
-    this.#resolve({ done: false, value });
+    this.items.item(value);
   };
 
   readonly #onError = (error: unknown): void => {
@@ -79,18 +62,7 @@ export class InlineInput implements AsyncIterableIterator<unknown> {
   #end(error: ServingError | undefined): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    if (this.#pending === undefined) {
-      this.#error = error;
-      return;
-    }
-    this.#pending = undefined;
-    if (error === undefined) this.#resolve(lastStep);
-    else this.#reject(error);
-  }
-
-  #finish(): Promise<Step> {
-    const error = this.#error;
-    this.#error = undefined;
-    return error === undefined ? Promise.resolve(lastStep) : Promise.reject(error);
+    if (error === undefined) this.items.end();
+    else this.items.fail(error);
   }
 }

@@ -83,6 +83,6 @@ export class InlineItems implements ItemFlow, ItemSink {
 /** The callee's own input: a copy, unless nobody else has it, or the items of a stream. */
 export function takeInput(scope: CallScope): unknown {
   const { call, feed, ownsInput } = scope;
-  if (feed !== undefined) return new InlineInput(scope, feed);
+  if (feed !== undefined) return new InlineInput(scope, feed).items;
   return ownsInput ? call.input : copyValue(call.input, "input");
 }
