@@ -22,7 +22,7 @@ function createView(isTTY: boolean) {
     view,
     /** What was written since the last look. */
     read: () => {
-      const written = text.replaceAll(erase, "<erase>").replace(/starting \d+ ms/, "starting");
+      const written = text.replaceAll(erase, "<erase>").replace(/starting [\d.]+ m?s/, "starting");
       text = "";
       return written;
     },
