@@ -24,7 +24,8 @@ export class Fifo<T> {
 
   /** Visits every value, from the one that waited longest. */
   forEach(visit: (value: T) => void): void {
-    for (let node = this.#first; node !== undefined; node = node.next) visit(node.value);
+    for (let node = this.#first, next = node?.next; node !== undefined; node = next, next = node?.next)
+      visit(node.value);
   }
 
   /** Adds `value` at the end and returns its place. */
@@ -55,6 +56,9 @@ export class Fifo<T> {
     else node.previous.next = node.next;
     if (node.next === undefined) this.#last = node.previous;
     else node.next.previous = node.previous;
+    // One that has grown old would keep all that came after it alive, until the old are collected too.
+    node.previous = undefined;
+    node.next = undefined;
     this.#size--;
   }
 }

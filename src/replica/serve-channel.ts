@@ -1,3 +1,4 @@
+import { IdTable } from "../base/id-table.js";
 import type { Call, Caller } from "../call/call.js";
 import { CallScope, type CallTime } from "../call/call-scope.js";
 import { RequestContext } from "../call/request-context.js";
@@ -28,7 +29,7 @@ export class ChannelServer implements ChannelReader, Replier {
   readonly #channel: Channel;
   readonly #replica: Replica;
   readonly #onEnd: (server: ChannelServer) => void;
-  readonly #open = new Map<number, CallScope>();
+  readonly #open = new IdTable<CallScope>();
   readonly #pumps = new Map<number, ItemPump>();
   /** Of calls whose input is a stream. */
   readonly #inputs = new Map<number, InputReceiver>();
@@ -74,7 +75,7 @@ export class ChannelServer implements ChannelReader, Replier {
       this.#replica.parts.log.warn({ failure: reason.id, problem: reason.message }, "a caller's link ended");
     }
     const gone = fail("cancelled", { reason: "the caller's link has ended" });
-    for (const scope of [...this.#open.values()]) scope.cancel(gone);
+    for (const scope of this.#open.values()) scope.cancel(gone);
     this.#onEnd(this);
   }
 

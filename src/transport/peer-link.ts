@@ -1,3 +1,4 @@
+import { IdTable } from "../base/id-table.js";
 import type { CallScope } from "../call/call-scope.js";
 import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ReplicaLink } from "../call/link.js";
@@ -49,7 +50,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   readonly replica: string;
   readonly #channel: Channel;
   readonly #watcher: LinkWatcher;
-  readonly #pending = new Map<number, PendingCall>();
+  readonly #pending = new IdTable<PendingCall>();
   #lastId = 0;
   #isEnded = false;
   #isRetired = false;
@@ -113,7 +114,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
 
   closed(reason: ServingError | undefined): void {
     this.#isEnded = true;
-    const pending = [...this.#pending.values()];
+    const pending = this.#pending.values();
     this.#pending.clear();
     // First, so that no call that is sent again is sent here.
     this.#watcher.closed(reason);
