@@ -1,11 +1,6 @@
+import { newBytes } from "../base/new-bytes.js";
+import { copySelf, type PortableArray, type SelfCopying } from "./copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, refuseValue, tooDeep } from "./refuse-value.js";
-
-/** A tensor as `copyValue` sees it: any object made by `Tensor` says how it copies itself. */
-export const copySelf: unique symbol = Symbol.for("ekiben.copySelf");
-
-interface SelfCopying {
-  [copySelf](): unknown;
-}
 
 /**
  * Copies a value that goes from one service to another, so that neither sees what the other does to it later.
@@ -34,7 +29,7 @@ function copyObject(value: object, depth: number): unknown {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return copyRecord(value as Record<string, unknown>, depth);
   if (Array.isArray(value)) return copyArray(value, depth);
-  if (copySelf in value) return (value as SelfCopying)[copySelf]();
+  if (copySelf in value) return (value as SelfCopying)[copySelf](copyElements);
   if (ArrayBuffer.isView(value)) return copyBytes(value);
   if (value instanceof Blob) return value;
   if (value instanceof Date) return new Date(value);
@@ -69,14 +64,20 @@ function copyArray(source: readonly unknown[], depth: number): unknown[] {
 
 /** Typed arrays of the dtypes that tensors have; a `Buffer` arrives as the `Uint8Array` it is. */
 function copyBytes(view: ArrayBufferView): unknown {
-  if (view instanceof Uint8Array) return new Uint8Array(view);
-  const isPortable =
-    view instanceof Float32Array ||
-    view instanceof Float64Array ||
-    view instanceof Int32Array ||
-    view instanceof BigInt64Array;
-  if (!isPortable) throw new Refusal(describeValue(view));
-  return view.slice();
+  const type = portableTypes.find((type) => view instanceof type);
+  if (type === undefined) throw new Refusal(describeValue(view));
+  return copyElements(view as PortableArray);
+}
+
+const portableTypes = [Uint8Array, Float32Array, Float64Array, Int32Array, BigInt64Array] as const;
+
+/** A copy with a buffer of its own, of the plain type: the slice of a `Buffer` would be no copy. */
+function copyElements<T extends PortableArray>(source: T): T {
+  const { buffer, byteOffset, byteLength, length } = source;
+  const Plain = portableTypes.find((type) => source instanceof type) as Float32ArrayConstructor;
+  const bytes = newBytes(byteLength);
+  bytes.set(new Uint8Array(buffer, byteOffset, byteLength));
+  return new Plain(bytes.buffer as ArrayBuffer, 0, length) as T;
 }
 
 function copyMap(source: ReadonlyMap<unknown, unknown>, depth: number): Map<unknown, unknown> {

@@ -1,3 +1,4 @@
+import { newBytes } from "../base/new-bytes.js";
 import { fail } from "../failure/fail.js";
 import { notRows, type RowColumn } from "./row-columns.js";
 import { arrayByDType, createKnownTensor, isTensor, type Tensor } from "./tensor.js";
@@ -29,7 +30,8 @@ export function joinRows(
     rows += value.shape[0] as number;
     length += value.data.length;
   }
-  const data = new arrayByDType[dtype](length) as Elements;
+  const bytes = newBytes(length * arrayByDType[dtype].BYTES_PER_ELEMENT);
+  const data = new arrayByDType[dtype](bytes.buffer as ArrayBuffer, 0, length) as Elements;
   let at = 0;
   for (const value of values as readonly Tensor[]) {
     data.set(value.data as Elements, at);

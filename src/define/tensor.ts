@@ -1,4 +1,4 @@
-import { copySelf } from "../call/copy-value.js";
+import { copySelf, type SelfCopying } from "../call/copy-self.js";
 import { fail } from "../failure/fail.js";
 
 /** The arrays that hold each dtype. Little-endian on the wire, as in memory. */
@@ -37,7 +37,7 @@ export interface Tensor<D extends DType = DType, S extends readonly number[] = a
 /** Given in place of a check by those who know that dtype, shape and data agree, and that the shape is frozen. */
 const known: unique symbol = Symbol("known");
 
-class DenseTensor implements Tensor {
+class DenseTensor implements Tensor, SelfCopying {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly data: DTypes[DType];
@@ -50,10 +50,9 @@ class DenseTensor implements Tensor {
     this.data = data;
   }
 
-  [copySelf](): Tensor {
-    // The slice of a Buffer is no copy. Checked again: the fields may have been replaced since.
-    const { data } = this;
-    return new DenseTensor(this.dtype, this.shape, data instanceof Uint8Array ? new Uint8Array(data) : data.slice());
+  /** Checked again: the fields may have been replaced since. */
+  [copySelf](copyElements: <T extends DTypes[DType]>(source: T) => T): Tensor {
+    return new DenseTensor(this.dtype, this.shape, copyElements(this.data));
   }
 }
 

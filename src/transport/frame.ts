@@ -1,5 +1,5 @@
+import { newBytes } from "../base/new-bytes.js";
 import { fail } from "../failure/fail.js";
-import { newBytes } from "./new-bytes.js";
 
 /** Version of the wire, in every hello. See docs/reference/wire.md. */
 export const wireVersion = 2;

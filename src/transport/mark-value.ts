@@ -1,5 +1,5 @@
 import { encodeBase64 } from "../base/base64.js";
-import { copySelf } from "../call/copy-value.js";
+import { copySelf } from "../call/copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, tooDeep } from "../call/refuse-value.js";
 import { arrayByDType, type DType, Tensor } from "../define/tensor.js";
 import { markKey } from "./mark.js";

@@ -1,9 +1,9 @@
 import type { MessagePort } from "node:worker_threads";
+import { countBytes, newBytesToGive } from "../base/new-bytes.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
 import { checkFrameSize, type Frame, malformed, noTails } from "./frame.js";
-import { countBytes, newBytesToGive } from "./new-bytes.js";
 
 /** From this size on a tail's copy changes hands instead of being copied once more. */
 const minTransferBytes = 4096;

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
+import { newBytes } from "../base/new-bytes.js";
 import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
-import { newBytes } from "./new-bytes.js";
 import { isSlabName } from "./slab-name.js";
 
 /** The receiving half of a channel's shared memory. */
