@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { countBytes } from "../base/new-bytes.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
@@ -8,8 +9,11 @@ import { FrameReader } from "./frame-reader.js";
 import { SlabReader } from "./slab-reader.js";
 import { SlabWriter } from "./slab-writer.js";
 
-/** Frames of one turn are gathered here and written at once. */
+/** Frames of one turn are gathered in a buffer of this size and written at once. */
 const gatherBytes = 64 * 1024;
+
+/** Buffers that are kept to gather in again: as many as a reader that is busy for a moment lets wait. */
+const maxSpare = 16;
 
 /** Frames over a Unix socket between two processes of one machine. */
 export class SocketChannel implements Channel {
@@ -17,6 +21,13 @@ export class SocketChannel implements Channel {
   readonly #slabs: SlabWriter | undefined;
   readonly #slabReader: SlabReader;
   #gathered: Buffer = Buffer.allocUnsafeSlow(gatherBytes);
+  /** Given to the kernel and not yet taken by it, in order. */
+  readonly #unwritten: Buffer[] = [];
+  readonly #spare: Buffer[] = [];
+  readonly #onWritten = () => {
+    const written = this.#unwritten.shift();
+    if (written !== undefined && this.#spare.length < maxSpare) this.#spare.push(written);
+  };
   #length = 0;
   #isScheduled = false;
   #frames = 0;
@@ -109,6 +120,7 @@ export class SocketChannel implements Channel {
   }
 
   #writeLarge(frame: Frame, slabs: readonly number[] | undefined, bound: number): void {
+    countBytes(bound);
     const own = Buffer.allocUnsafeSlow(bound);
     this.#socket.write(own.subarray(0, writeFrame(frame, slabs, own, 0)));
   }
@@ -130,10 +142,13 @@ export class SocketChannel implements Channel {
   #flush(): void {
     this.#frames = 0;
     if (this.#length === 0 || this.#isClosed) return;
-    const isTaken = this.#socket.write(this.#gathered.subarray(0, this.#length));
+    const isBehind = this.#socket.writableLength > 0;
+    this.#socket.write(this.#gathered.subarray(0, this.#length), isBehind ? this.#onWritten : undefined);
     this.#length = 0;
+    if (this.#socket.writableLength === 0) return;
     // What the kernel has not taken at once is still read from this buffer later.
-    if (!isTaken || this.#socket.writableLength > 0) this.#gathered = Buffer.allocUnsafeSlow(gatherBytes);
+    if (isBehind) this.#unwritten.push(this.#gathered);
+    this.#gathered = this.#spare.pop() ?? Buffer.allocUnsafeSlow(gatherBytes);
   }
 
   #break(error: unknown): void {
