@@ -11,7 +11,7 @@ export interface OfflineModel {
   close(): Promise<void>;
 }
 
-export const batchSizes = [1, 8, 16, 32, 64, 128] as const;
+export const batchSizes = [1, 8, 16, 32, 64, 128, 256] as const;
 
 export async function openOffline(): Promise<OfflineModel> {
   const session = await openOnnxSession(ensureMlpFile(), 1);

@@ -2,14 +2,17 @@ import { type Frame, prefixBytes, type ReadSlab, readBodyLength, readFrame } fro
 
 const nothing = Buffer.alloc(0);
 
+/** A frame that is not larger gets its whole buffer at once. */
+const firstBytes = 1024 * 1024;
+
 /** Cuts a stream of bytes into frames, wherever its chunks begin and end. */
 export class FrameReader {
   readonly #receive: (frame: Frame) => void;
   readonly #readSlab: ReadSlab;
-  /** The beginning of a frame whose rest has not come yet. */
+  /** The beginning of a prefix whose rest has not come yet. */
   #rest: Buffer = nothing;
-  /** A frame too large for one chunk, as far as it has come. */
-  #large: Buffer | undefined;
+  /** A frame whose rest has not come yet, as far as it has come. */
+  #begun: Buffer | undefined;
   #filled = 0;
 
   constructor(receive: (frame: Frame) => void, readSlab: ReadSlab) {
@@ -21,9 +24,9 @@ export class FrameReader {
   push(chunk: Buffer): void {
     let source = chunk;
     let at = 0;
-    if (this.#large !== undefined) {
-      at = this.#fill(this.#large, chunk);
-      if (this.#large !== undefined) return;
+    if (this.#begun !== undefined) {
+      at = this.#fill(this.#begun, chunk);
+      if (this.#begun !== undefined) return;
     } else if (this.#rest.length > 0) {
       source = Buffer.concat([this.#rest, chunk]);
       this.#rest = nothing;
@@ -41,33 +44,32 @@ export class FrameReader {
     if (at < end) this.#rest = source.subarray(at);
   }
 
-  /** Memory grows with what has come, not with what a prefix claims: a large frame doubles its buffer as it fills. */
+  /**
+   * Keeps what has come of a frame. Only this frame is put together from two chunks, so that all others are read where they
+   * are. Memory grows with what has come, not with what a prefix claims: a large frame doubles its buffer as it fills.
+   */
   #keep(source: Buffer, at: number, frameEnd: number): void {
     const total = frameEnd - at;
     const come = source.length - at;
-    if (total <= 65_536) {
-      this.#rest = source.subarray(at);
-      return;
-    }
-    this.#large = Buffer.allocUnsafeSlow(Math.min(total, Math.max(1024 * 1024, come * 2)));
-    source.copy(this.#large, 0, at);
+    this.#begun = Buffer.allocUnsafe(Math.min(total, Math.max(firstBytes, come * 2)));
+    source.copy(this.#begun, 0, at);
     this.#filled = come;
   }
 
   /** @returns Where in `chunk` the next frame begins. */
-  #fill(large: Buffer, chunk: Buffer): number {
-    const total = prefixBytes + readBodyLength(large, 0);
+  #fill(begun: Buffer, chunk: Buffer): number {
+    const total = prefixBytes + readBodyLength(begun, 0);
     const taken = Math.min(total - this.#filled, chunk.length);
-    let target = large;
-    if (this.#filled + taken > large.length) {
-      target = Buffer.allocUnsafeSlow(Math.min(total, Math.max(large.length * 2, this.#filled + taken)));
-      large.copy(target, 0, 0, this.#filled);
-      this.#large = target;
+    let target = begun;
+    if (this.#filled + taken > begun.length) {
+      target = Buffer.allocUnsafeSlow(Math.min(total, Math.max(begun.length * 2, this.#filled + taken)));
+      begun.copy(target, 0, 0, this.#filled);
+      this.#begun = target;
     }
     chunk.copy(target, this.#filled, 0, taken);
     this.#filled += taken;
     if (this.#filled === total) {
-      this.#large = undefined;
+      this.#begun = undefined;
       this.#receive(readFrame(target, 0, total, this.#readSlab));
     }
     return taken;
