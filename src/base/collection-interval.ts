@@ -1,9 +1,9 @@
 const leastBytes = 4 * 1024 ** 2;
 const mostBytes = 16 * 1024 ** 2;
 
-/** When what collections leave grows by more than this share of an interval, the interval is too short. */
-const keptShare = 0.25;
-/** After so many collections that left nothing a shorter interval is tried. */
+/** What collections leave has changed when it has by more than this share of an interval. */
+const changeShare = 0.25;
+/** After so many collections that left no more a shorter interval is tried. */
 const collectionsUntilShorter = 64;
 
 /**
@@ -17,12 +17,16 @@ const collectionsUntilShorter = 64;
  * The shorter the interval the warmer the memory: with tensors of 602 kB and one call at a time 4 MiB gave four times the calls
  * a second of 24, and below it collections cost more than they give back. But what survives two collections is old, and left
  * to the collection of the whole heap: with 16 calls at once, whose tensors are 19 MB, 16 MiB gave two to three times the calls
- * of 4, in every placement. From 24 MiB on V8 is first.
+ * of 4, in every placement. From 24 MiB on V8 is first, and with much else in the process before.
+ *
+ * So the interval is doubled when collections leave more and more, and halved when less is left all at once: then V8 has
+ * collected the whole heap meanwhile.
  */
 export class CollectionInterval {
   #bytes = leastBytes;
   /** Bytes that the last collection but one left. */
-  #left = Number.POSITIVE_INFINITY;
+  #left = 0;
+  #growths = 0;
   #calm = 0;
 
   get bytes(): number {
@@ -32,14 +36,22 @@ export class CollectionInterval {
   /** A collection begins. @param external Bytes behind all buffers, before it. */
   collecting(external: number): void {
     const left = external - this.#bytes;
-    const grown = left - this.#left;
+    const grown = (left - this.#left) / this.#bytes;
     this.#left = left;
-    if (grown > this.#bytes * keptShare) {
-      this.#bytes = Math.min(mostBytes, this.#bytes * 2);
+    // More than was counted: memory that others took.
+    if (grown > 1) return;
+    if (grown > changeShare) {
       this.#calm = 0;
-    } else if (++this.#calm >= collectionsUntilShorter) {
-      this.#bytes = Math.max(leastBytes, this.#bytes / 2);
-      this.#calm = 0;
+      if (++this.#growths >= 2) this.#set(this.#bytes * 2);
+      return;
     }
+    this.#growths = 0;
+    if (grown < -changeShare || ++this.#calm >= collectionsUntilShorter) this.#set(this.#bytes / 2);
+  }
+
+  #set(bytes: number): void {
+    this.#bytes = Math.min(mostBytes, Math.max(leastBytes, bytes));
+    this.#growths = 0;
+    this.#calm = 0;
   }
 }
