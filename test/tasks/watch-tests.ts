@@ -35,7 +35,10 @@ export function testWatch(engine: StoreEngine): void {
       const seen: (TaskNews & { status: string | undefined })[] = [];
       const reads: Promise<unknown>[] = [];
       store.watch((news) => {
-        const read = async () => seen.push({ ...news, status: (await store.get(news.id ?? ""))?.status });
+        const { id } = news;
+        // Whatever others did may be new, once the connection that hears of it is made: at any moment here.
+        if (id === undefined) return;
+        const read = async () => seen.push({ ...news, status: (await store.get(id))?.status });
         reads.push(read());
       });
       const told = async () => {
