@@ -74,4 +74,12 @@ describe("copyValue", () => {
   it("blames the callee for an output that can't cross", () => {
     assert.throws(() => copyValue(() => 1, "output"), { id: "output_not_transferable", code: "internal" });
   });
+
+  it("refuses a tensor whose data was replaced by something else", () => {
+    for (const data of [[1, 2], Float64Array.of(1, 2), Float32Array.of(1), undefined]) {
+      const tensor = new Tensor("float32", [2], Float32Array.of(1, 2));
+      Object.assign(tensor, { data });
+      assert.throws(() => copyValue({ tensor }, "input"), { id: "invalid_input" });
+    }
+  });
 });

@@ -50,9 +50,10 @@ class DenseTensor implements Tensor, SelfCopying {
     this.data = data;
   }
 
-  /** Checked again: the fields may have been replaced since. */
   [copySelf](copyElements: <T extends DTypes[DType]>(source: T) => T): Tensor {
-    return new DenseTensor(this.dtype, this.shape, copyElements(this.data));
+    // Checked again: the fields may have been replaced since.
+    const { dtype, shape, data } = new DenseTensor(this.dtype, this.shape, this.data);
+    return createKnownTensor(dtype, shape, copyElements(data));
   }
 }
 
