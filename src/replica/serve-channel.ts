@@ -30,9 +30,9 @@ export class ChannelServer implements ChannelReader, Replier {
   readonly #replica: Replica;
   readonly #onEnd: (server: ChannelServer) => void;
   readonly #open = new IdTable<CallScope>();
-  readonly #pumps = new Map<number, ItemPump>();
+  readonly #pumps = new IdTable<ItemPump>();
   /** Of calls whose input is a stream. */
-  readonly #inputs = new Map<number, InputReceiver>();
+  readonly #inputs = new IdTable<InputReceiver>();
   readonly #callers = new Map<string, Caller>();
   #hasHello = false;
 
