@@ -30,6 +30,11 @@ export class RequestContext {
     this.#id = id;
   }
 
+  /** Sets the headers, which may differ from those that came; before the first call is made, since each sees the same. */
+  setHeaders(headers: Readonly<Record<string, string>>): void {
+    this.#headers = headers;
+  }
+
   /** The context that another process sent; taken apart only when something in it is read. */
   static fromWire(text: string): RequestContext {
     const context = new RequestContext();
@@ -73,7 +78,7 @@ export class RequestContext {
       return;
     }
     const [id, headers, traceparent, tracestate] = context;
-    this.#headers = Object.freeze(headers);
+    this.#headers = Object.freeze(keepTexts(headers));
     this.#id = id;
     this.#trace ??= readTrace({ traceparent, ...(tracestate !== null && { tracestate }) });
   }
@@ -81,7 +86,7 @@ export class RequestContext {
 
 type WireContext = readonly [
   id: string,
-  headers: Record<string, string>,
+  headers: Readonly<Record<string, unknown>>,
   traceparent: string,
   tracestate: string | null,
 ];
@@ -99,10 +104,18 @@ function parseWire(text: string): WireContext | undefined {
     typeof id === "string" &&
     typeof headers === "object" &&
     headers !== null &&
-    Object.values(headers).every((value) => typeof value === "string") &&
     typeof traceparent === "string" &&
     (typeof tracestate === "string" || tracestate === null);
   return isContext ? (parts as unknown as WireContext) : undefined;
+}
+
+/** One header that is no text must not cost the others. */
+function keepTexts(headers: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const isText = (value: unknown) => typeof value === "string";
+  const texts = Object.values(headers).every(isText)
+    ? headers
+    : Object.fromEntries(Object.entries(headers).filter(([, value]) => isText(value)));
+  return texts as Readonly<Record<string, string>>;
 }
 
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});

@@ -97,6 +97,11 @@ export const httpFailures = {
     text: (d) => `header ${d.header} is ${show(d.value)}; expected ${d.expected}`,
     fix: "Mend or leave out the header.",
   }),
+  header_not_text: row<{ header: string; type: string }>({
+    code: "internal",
+    text: (d) => `a hook has set request header ${d.header} to a value of type ${d.type}`,
+    fix: "Headers are texts: set a string, such as JSON.stringify(value), and parse it where it is read.",
+  }),
   invalid_multipart: row<{ problem: string }>({
     code: "invalid_argument",
     text: (d) => `the multipart body can't be read: ${d.problem}`,

@@ -8,6 +8,7 @@ import type { Edge } from "./edge.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
 import { type InputReceiver, readBody } from "./read-body.js";
+import { readHeaders } from "./read-headers.js";
 import { readItems } from "./read-items.js";
 import { createSubmittedBody } from "./task-body.js";
 import { writeFailure } from "./write-failure.js";
@@ -26,6 +27,7 @@ export function handleRequest(edge: Edge, route: ApiRoute, reply: FastifyReply):
   try {
     if (edge.isClosing) throw fail("draining", { what: route.service });
     const { headers } = request;
+    exchange.context.setHeaders(readHeaders(headers));
     const form = pickAnswer(route.output, headers.accept);
     const timeoutMs = readTimeout(headers["ekiben-timeout-ms"]);
     const priority = readPriority(headers["ekiben-priority"]);

@@ -10,6 +10,7 @@ import { exchangeOf } from "./exchange.js";
 import { readTimeout } from "./handle-request.js";
 import { eventsType } from "./media-type.js";
 import { type AnswerForm, type OutputForm, pickAnswer, pickOffer } from "./output-form.js";
+import { readHeaders } from "./read-headers.js";
 import { createSubmittedBody, createTaskBody, submittedSchema, taskSchema } from "./task-body.js";
 import { writeFailure } from "./write-failure.js";
 import { writeReply } from "./write-reply.js";
@@ -39,11 +40,14 @@ interface TaskRequest {
  */
 export function handleTask(edge: Edge, route: ApiRoute, what: Exclude<TaskPath, "submit">, reply: FastifyReply): void {
   const path = `${route.path}/${what}`;
-  exchangeOf(reply).route = path;
+  const exchange = exchangeOf(reply);
+  exchange.route = path;
   try {
     if (edge.isClosing) throw fail("draining", { what: route.service });
     const output = what === "get" ? route.output : what === "status" ? taskOutput : submittedOutput;
-    const form = pickAnswer(output, reply.request.headers.accept);
+    const { headers } = reply.request;
+    exchange.context.setHeaders(readHeaders(headers));
+    const form = pickAnswer(output, headers.accept);
     answer({ edge, route, reply, path, id: readTaskId(reply), form }, what);
   } catch (error) {
     writeFailure(edge, reply, error, route);

@@ -41,9 +41,9 @@ export function openExchange(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  const headers = Object.freeze(request.raw.headers) as Readonly<Record<string, string>>;
-  const given = headers["x-request-id"];
-  const context = new RequestContext(headers, given !== undefined && idForm.test(given) ? given : undefined);
+  const given = request.raw.headers["x-request-id"];
+  // Its headers are read when the call is made: hooks may add to them until then.
+  const context = new RequestContext(undefined, typeof given === "string" && idForm.test(given) ? given : undefined);
   reply.header("x-request-id", context.id);
   edge.inFlight++;
   new Exchange(reply, context, observer);

@@ -1,10 +1,28 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import { describe, it } from "node:test";
 import { threadId } from "node:worker_threads";
 import { serve } from "ekiben";
+import type { FastifyInstance } from "fastify";
 import { Upstairs } from "./services/stairs.js";
 import { type SeenCall, Work } from "./services/work.js";
 import type { Suite } from "./suite.js";
+
+/** Asks with headers byte for byte, names and values in turn. */
+async function postWith(url: string, headers: readonly string[]): Promise<SeenCall[]> {
+  const { host, port } = new URL(url);
+  const sent = request({
+    port,
+    host: "127.0.0.1",
+    path: "/calls",
+    method: "POST",
+    headers: ["host", host, ...headers],
+  });
+  sent.end();
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  return JSON.parse(Buffer.concat(await response.toArray()).toString()) as SeenCall[];
+}
 
 /** What is the same for all calls of one request. */
 const shared = ({ requestId, traceId, traceparent, headers, deadline }: SeenCall) => ({
@@ -97,17 +115,39 @@ export function testContext({ app, placement }: Suite): void {
       try {
         const traceId = "0af7651916cd43dd8448eb211c80319c";
         const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
-        const headers = { "x-request-id": "from-outside-1", traceparent, "X-Custom": "kept" };
-        const response = await fetch(`${server.url}/calls`, { method: "POST", headers });
-        const calls = (await response.json()) as SeenCall[];
+        const calls = await postWith(server.url, [
+          ...["x-request-id", "from-outside-1", "traceparent", traceparent, "X-Custom", "kept"],
+          ...["set-cookie", "a=1", "x-twice", "1", "x-twice", "2", "constructor", "c", "x-latin", "\xe9"],
+        ]);
         assert.deepEqual(
           calls.map(({ caller }) => `${caller.service}.${caller.api}`),
           ["http./calls", "Upstairs.calls"],
         );
         for (const call of calls) {
           assert.deepEqual([call.requestId, call.traceId, call.traceparent], ["from-outside-1", traceId, traceparent]);
-          assert.equal(call.headers["x-custom"], "kept");
+          const { "x-custom": custom, "set-cookie": cookie, "x-twice": twice, "x-latin": latin } = call.headers;
+          assert.deepEqual([custom, cookie, twice, latin], ["kept", "a=1", "1, 2", "\xe9"]);
+          assert.equal(Object.hasOwn(call.headers, "constructor"), true);
           assert.deepEqual(shared(call), shared(calls[0] as SeenCall));
+        }
+      } finally {
+        await server.close();
+      }
+    });
+
+    it("has at every hop what a hook has made of the headers", async () => {
+      const fastify = (instance: FastifyInstance) => {
+        instance.addHook("onRequest", async ({ headers }) => {
+          headers["x-user"] = "ann";
+          delete headers["authorization"];
+        });
+      };
+      const options = { logLevel: "silent", placement } as const;
+      const server = await serve(Upstairs, { port: 0, host: "127.0.0.1", env: {}, options, fastify });
+      try {
+        const given = ["authorization", "Bearer t", "x-user", "somebody else"];
+        for (const { headers } of await postWith(server.url, given)) {
+          assert.deepEqual([headers["x-user"], headers["authorization"]], ["ann", undefined]);
         }
       } finally {
         await server.close();
