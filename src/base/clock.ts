@@ -1,7 +1,14 @@
 /** Time as ekiben sees it; replaced by a fake one in tests. */
 export interface Clock {
-  /** Wall-clock milliseconds since 1970, with a fraction; never goes back within a process. */
+  /**
+   * Milliseconds of running time, with a fraction: they only go on, at one pace, however the time of day is set. Where they
+   * begin is this thread's own affair, so a reading means nothing in another process or thread: what crosses is a time left.
+   *
+   * While the machine is suspended they stand still on Linux, and with them every deadline; on macOS they go on.
+   */
   now(): number;
+  /** The time of day at which the clock reads `instant`: milliseconds since 1970, by the time of day as it is set now. */
+  wallTimeOf(instant: number): number;
   /** Runs `run` once after `delayMs`; keeps the process alive only when `keepAlive` is true. */
   setTimer(run: () => void, delayMs: number, keepAlive?: boolean): Timer;
 }
@@ -13,11 +20,20 @@ export interface Timer {
   keepAlive(isKept: boolean): void;
 }
 
-const origin = performance.timeOrigin;
+/** The time of day in whole milliseconds is no finer: a smaller difference is no sign that it was set. */
+const stepMs = 2;
+/** The time of day minus the clock. */
+let wallOffset = Date.now() - performance.now();
 
-/** The process's own clock. Monotonic: an adjusted system clock moves no deadline. */
+/** The clock of this thread. No deadline, lease of a connection or pause moves when the time of day is set. */
 export const systemClock: Clock = {
-  now: () => origin + performance.now(),
+  now: () => performance.now(),
+  wallTimeOf(instant) {
+    const offset = Date.now() - performance.now();
+    // Kept while it holds, so that one instant has one time of day.
+    if (Math.abs(offset - wallOffset) >= stepMs) wallOffset = offset;
+    return instant + wallOffset;
+  },
   setTimer(run, delayMs, keepAlive = false) {
     const timer = setTimeout(run, delayMs);
     if (!keepAlive) timer.unref();

@@ -21,7 +21,7 @@ import type { TraceContext } from "./request-context.js";
 export interface CurrentCall {
   /** Aborted when the deadline passes, the caller goes away, or the api that made this call has ended. */
   readonly signal: AbortSignal;
-  /** Wall-clock milliseconds after which nobody wants the answer; `Infinity` for none. */
+  /** Milliseconds since 1970 after which nobody wants the answer, by the time of day as it is set now; `Infinity` for none. */
   readonly deadline: number;
   /** What is left until then, never below 0. */
   readonly remainingMs: number;
@@ -123,7 +123,12 @@ export class CallScope implements CurrentCall {
     return this.#isClosed;
   }
 
+  /** For whoever shows it. Inside, `expiresAt`: that one does not move. */
   get deadline(): number {
+    return this.time.clock.wallTimeOf(this.call.deadline);
+  }
+
+  get expiresAt(): number {
     return this.call.deadline;
   }
 

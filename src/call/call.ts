@@ -15,7 +15,7 @@ export interface Call {
   readonly api: string;
   /** The caller's own value, which it may change as soon as it has made the call; `CallScope.keepInput` makes it the call's. */
   input: unknown;
-  /** The instant after which nobody wants the answer: wall-clock milliseconds, `Infinity` for none. */
+  /** When nobody wants the answer any more: a reading of this thread's clock, `Infinity` for none. */
   readonly deadline: number;
   readonly caller: Caller;
   readonly request: RequestContext;

@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import { FakeClock } from "../testing/fake-clock.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
 
-function createEntry(deadline: number, expired: number[]) {
-  return { deadline, expire: () => expired.push(deadline) };
+function createEntry(expiresAt: number, expired: number[]) {
+  return { expiresAt, expire: () => expired.push(expiresAt) };
 }
 
 describe("DeadlineWheel", () => {

@@ -2,9 +2,9 @@ import type { Clock, Timer } from "../base/clock.js";
 
 /** Something that ends when its deadline passes. */
 export interface Expiring {
-  /** Wall-clock milliseconds. */
-  readonly deadline: number;
-  /** Called once, at most `granularityMs` after the deadline, unless removed before. */
+  /** A reading of the wheel's clock. */
+  readonly expiresAt: number;
+  /** Called once, at most `granularityMs` after that, unless removed before. */
   expire(): void;
 }
 
@@ -29,7 +29,7 @@ export class DeadlineWheel {
   }
 
   add(entry: Expiring): void {
-    const slot = slotOf(entry.deadline);
+    const slot = slotOf(entry.expiresAt);
     const entries = this.#slots.get(slot);
     if (entries === undefined) this.#slots.set(slot, new Set([entry]));
     else entries.add(entry);
@@ -39,7 +39,7 @@ export class DeadlineWheel {
   }
 
   remove(entry: Expiring): void {
-    const slot = slotOf(entry.deadline);
+    const slot = slotOf(entry.expiresAt);
     const entries = this.#slots.get(slot);
     if (entries === undefined || !entries.delete(entry)) return;
     if (entries.size === 0) this.#slots.delete(slot);

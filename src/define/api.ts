@@ -176,7 +176,7 @@ function createDirectScope(input: unknown): CallScope {
     service: parent?.call.service ?? "",
     api: parent?.call.api ?? "",
     input,
-    deadline: parent?.deadline ?? Number.POSITIVE_INFINITY,
+    deadline: parent?.expiresAt ?? Number.POSITIVE_INFINITY,
     caller: parent?.caller ?? { service: "local", api: "" },
     request: parent?.call.request ?? new RequestContext(),
     outside: false,

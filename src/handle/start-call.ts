@@ -39,7 +39,7 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
   const { service, api, time } = route;
   const now = time.clock.now();
   const asked = start.timeoutMs === undefined ? route.timeoutMs : Math.min(start.timeoutMs, route.timeoutMs);
-  const deadline = parent === undefined ? now + asked : Math.min(now + asked, parent.deadline);
+  const deadline = parent === undefined ? now + asked : Math.min(now + asked, parent.expiresAt);
   if (parent?.isEnded) throw parent.reason ?? fail("cancelled", { reason: "its caller has already ended" });
   const request = start.request ?? parent?.call.request ?? new RequestContext();
   const { input, caller, outside, priority } = start;

@@ -2,7 +2,7 @@ import type { Clock, Timer } from "../base/clock.js";
 
 /** A body that is being received. */
 export interface WatchedBody {
-  /** Wall-clock milliseconds; 0 until the watch first looks, and again to give the body its whole time anew. */
+  /** A reading of the clock; 0 until the watch first looks, and again to give the body its whole time anew. */
   deadline: number;
   /** Neighbours in the list of the `BodyWatch`, which alone changes them. */
   previous: WatchedBody | undefined;

@@ -20,11 +20,11 @@ export function discardRest(time: CallTime, request: IncomingMessage): void {
 }
 
 class Lingering implements Expiring {
-  readonly deadline: number;
+  readonly expiresAt: number;
   readonly #request: IncomingMessage;
 
   constructor(time: CallTime, request: IncomingMessage) {
-    this.deadline = time.clock.now() + lingerMs;
+    this.expiresAt = time.clock.now() + lingerMs;
     this.#request = request;
   }
 

@@ -150,7 +150,7 @@ function openScope(pieces: readonly Piece[], time: CallTime, now: number): CallS
   const scope = new CallScope(
     {
       ...{ service, api, caller, input: undefined, outside: false },
-      deadline: Math.max(...scopes.map(({ deadline }) => deadline)),
+      deadline: Math.max(...scopes.map(({ expiresAt }) => expiresAt)),
       request: scopes.every(({ call }) => call.request === request) ? request : withoutHeaders(request),
       priority: scopes.some(({ priority }) => priority === "interactive") ? "interactive" : "background",
     },

@@ -151,7 +151,7 @@ export class Batcher {
     const deadline = () => {
       let earliest = Number.POSITIVE_INFINITY;
       queue.forEach(({ scope }) => {
-        earliest = Math.min(earliest, scope.deadline);
+        earliest = Math.min(earliest, scope.expiresAt);
       });
       return earliest;
     };
@@ -190,7 +190,7 @@ export class Batcher {
     const pieces: Piece[] = [];
     let rows = 0;
     for (let call = group.queue.first; call !== undefined && rows < mostRows; call = group.queue.first) {
-      if (call.scope.deadline - now < batchMs) {
+      if (call.scope.expiresAt - now < batchMs) {
         call.fail(tooLate(call, now, batchMs));
         continue;
       }
@@ -230,7 +230,7 @@ export class Batcher {
 
 function tooLate({ scope }: RowCall, now: number, batchMs: number): ServingError {
   const { service, api } = scope.call;
-  const timeoutMs = scope.deadline - scope.startedAt;
-  const details = { timeoutMs, waitingFor: [`${service}.${api}`], batchMs, remainingMs: scope.deadline - now };
+  const timeoutMs = scope.expiresAt - scope.startedAt;
+  const details = { timeoutMs, waitingFor: [`${service}.${api}`], batchMs, remainingMs: scope.expiresAt - now };
   return fail("deadline_exceeded", details, { service, api });
 }

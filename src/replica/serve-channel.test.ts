@@ -46,14 +46,14 @@ class Caller {
     this.server = server;
   }
 
-  call(id: number, api: string, input: unknown = null, flags = 0, deadline = "Infinity"): void {
+  call(id: number, api: string, input: unknown = null, flags = 0, timeLeft = "Infinity"): void {
     const { text, tails, isMarked } = encodeValue(input, "input") as EncodedValue;
-    const head = `${api}\n${deadline}\nCaller\nask\n${context}\n${text}`;
+    const head = `${api}\n${timeLeft}\nCaller\nask\n${context}\n${text}`;
     this.channel.receive("call", id, head, { tails, flags: flags | (isMarked ? frameFlags.marked : 0) });
   }
 
-  open(id: number, api: string, input?: unknown, deadline?: string): void {
-    this.call(id, api, input, frameFlags.stream, deadline);
+  open(id: number, api: string, input?: unknown, timeLeft?: string): void {
+    this.call(id, api, input, frameFlags.stream, timeLeft);
   }
 
   cancel(id: number, reason = "the client has gone"): void {
@@ -219,12 +219,12 @@ describe("ChannelServer", () => {
     assert.deepEqual(caller.heard(1), ['reply "a!"']);
   });
 
-  it("shows a call its caller, its deadline and its request, as they came", async () => {
-    const { caller } = await serve();
-    caller.call(1, "about", null, 0, "5000000.5");
+  it("shows a call its caller, its deadline by its own clock and its request, as they came", async () => {
+    const { caller, clock } = await serve();
+    caller.call(1, "about", null, 0, "5000.5");
     assert.deepEqual(JSON.parse(caller.channel.sentOf("reply")[0]?.head as string), {
       caller: { service: "Caller", api: "ask" },
-      deadline: 5_000_000.5,
+      deadline: clock.now() + 5000.5,
       requestId: "r1",
       headers: { "x-test": "1" },
       traceId: "a".repeat(32),
@@ -339,8 +339,8 @@ describe("ChannelServer, with a stream", () => {
 
   it("never lets a stream that its deadline cut look complete", async () => {
     const { caller, clock } = await serve();
-    caller.open(1, "count", { items: 1000, bytes: 0 }, String(clock.now() + 100));
-    caller.open(2, "pause", "a", String(clock.now() + 100));
+    caller.open(1, "count", { items: 1000, bytes: 0 }, "100");
+    caller.open(2, "pause", "a", "100");
     for (let i = 0; i < 50; i++) await settle();
     clock.advance(120);
     assert.equal(await caller.ended(1), "failure deadline_exceeded");
@@ -384,7 +384,7 @@ describe("ChannelServer, when the other side breaks the wire", () => {
     const { caller, clock, control } = await serve();
     caller.call(1, "hold", "a");
     const timers = clock.pendingTimers;
-    assert.throws(() => caller.call(1, "hold", "b", 0, String(clock.now() + 1000)), {
+    assert.throws(() => caller.call(1, "hold", "b", 0, "1000"), {
       id: "malformed_frame",
       message: /call 1 is still open/,
     });
@@ -392,7 +392,7 @@ describe("ChannelServer, when the other side breaks the wire", () => {
     assert.deepEqual(control.started, ["a"]);
   });
 
-  it("refuses a head of fewer than six texts, and a deadline that is none", async () => {
+  it("refuses a head of fewer than six texts, and a time left that is none", async () => {
     const { channel } = await calls();
     const heads = [
       "",
@@ -405,10 +405,10 @@ describe("ChannelServer, when the other side breaks the wire", () => {
     for (const head of heads) assert.throws(() => channel.receive("call", 1, head), { id: "malformed_frame" }, head);
   });
 
-  it("takes any number for a deadline, and lets none that has passed live on", async () => {
+  it("takes any number for the time left, and lets no call without any live on", async () => {
     const { caller, clock, replica } = await serve();
-    const deadlines = ["Infinity", "-Infinity", "0", "-1", "1e308", "-1e308", "5e-324", "0x10", "1e15"];
-    for (const [i, deadline] of deadlines.entries()) caller.open(i + 1, "pause", String(i), deadline);
+    const timesLeft = ["Infinity", "-Infinity", "0", "-1", "1e308", "-1e308", "5e-324", "0x10", "1e15"];
+    for (const [i, timeLeft] of timesLeft.entries()) caller.open(i + 1, "pause", String(i), timeLeft);
     for (let i = 0; i < 10; i++) await settle();
     clock.advance(20);
     for (let i = 0; i < 20; i++) await settle();

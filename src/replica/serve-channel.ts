@@ -1,6 +1,6 @@
 import { IdTable } from "../base/id-table.js";
 import type { Call, Caller } from "../call/call.js";
-import { CallScope, type CallTime } from "../call/call-scope.js";
+import { CallScope } from "../call/call-scope.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -141,8 +141,9 @@ export class ChannelServer implements ChannelReader, Replier {
   #receiveCall(frame: Frame): void {
     const { time } = this.#replica.parts;
     if (this.#open.has(frame.id)) throw malformed(`call ${frame.id} is still open`);
-    const call = this.#readCall(frame);
-    const scope = createScope(call, time);
+    const now = time.clock.now();
+    const call = this.#readCall(frame, now);
+    const scope = new CallScope(call, undefined, time, now);
     scope.slot = frame.id;
     this.#open.set(frame.id, scope);
     const input = (frame.flags & frameFlags.fed) === 0 ? call.input : this.#openInput(scope);
@@ -180,16 +181,16 @@ export class ChannelServer implements ChannelReader, Replier {
   }
 
   /** Six texts, each but the last ended by a newline; see docs/reference/wire.md. */
-  #readCall({ head, tails, flags }: Frame): Call {
+  #readCall({ head, tails, flags }: Frame, now: number): Call {
     const ends: number[] = [];
     for (let at = head.indexOf("\n"); at >= 0 && ends.length < 5; at = head.indexOf("\n", at + 1)) ends.push(at);
-    const [api, deadline, service, caller, context] = ends as [number, number, number, number, number];
+    const [api, timeLeft, service, caller, context] = ends as [number, number, number, number, number];
     if (context === undefined) throw malformed("the head of a call has fewer than six texts");
     return {
       service: this.#replica.parts.descriptor.name,
       api: head.slice(0, api),
-      deadline: readDeadline(head.slice(api + 1, deadline)),
-      caller: this.#callerOf(head.slice(deadline + 1, caller), service - deadline - 1),
+      deadline: now + readTimeLeft(head.slice(api + 1, timeLeft)),
+      caller: this.#callerOf(head.slice(timeLeft + 1, caller), service - timeLeft - 1),
       request: RequestContext.fromWire(head.slice(caller + 1, context)),
       input: readInput(head.slice(context + 1), tails, flags),
       outside: true,
@@ -211,14 +212,10 @@ export class ChannelServer implements ChannelReader, Replier {
 /** Apis that can call one replica over one channel; only a broken caller has more. */
 const maxCallers = 1024;
 
-function createScope(call: Call, time: CallTime): CallScope {
-  return new CallScope(call, undefined, time, time.clock.now());
-}
-
-function readDeadline(text: string): number {
-  const deadline = Number(text);
-  if (Number.isNaN(deadline) || text === "") throw malformed(`the deadline ${text.slice(0, 40)} is no number`);
-  return deadline;
+function readTimeLeft(text: string): number {
+  const ms = Number(text);
+  if (Number.isNaN(ms) || text === "") throw malformed(`the time left ${text.slice(0, 40)} is no number`);
+  return ms;
 }
 
 /** Of an input that is a stream there is no text: its items come later. */

@@ -13,6 +13,10 @@ class StalledClock implements Clock {
     return this.#now;
   }
 
+  wallTimeOf(instant: number): number {
+    return instant;
+  }
+
   setTimer(run: () => void, delayMs: number): Timer {
     const timer = { at: this.#now + delayMs, run };
     this.#timers.push(timer);

@@ -12,7 +12,7 @@ import type { TaskStore } from "./task-store.js";
 import { syncFolder, ValueFiles } from "./value-files.js";
 
 /** The processes of one machine share its clock, also when it is set: a lease must mean the same to all of them. */
-const machineClock: Clock = { now: Date.now, setTimer: systemClock.setTimer };
+const machineClock: Clock = { now: Date.now, wallTimeOf: (instant) => instant, setTimer: systemClock.setTimer };
 
 export interface SqliteStoreOptions {
   readonly log: Logger;

@@ -22,6 +22,10 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
+  wallTimeOf(instant: number): number {
+    return instant;
+  }
+
   setTimer(run: () => void, delayMs: number): Timer {
     const timer = { at: this.#now + delayMs, run };
     this.#timers.add(timer);

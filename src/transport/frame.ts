@@ -2,7 +2,7 @@ import { newBytes } from "../base/new-bytes.js";
 import { fail } from "../failure/fail.js";
 
 /** Version of the wire, in every hello. See docs/reference/wire.md. */
-export const wireVersion = 2;
+export const wireVersion = 3;
 
 /** Largest frame, body included; a larger value can't be sent. */
 export const maxFrameBytes = 256 * 1024 ** 2;

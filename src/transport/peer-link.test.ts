@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
-import { type OpenCall, openCall } from "../../test/transport/open-call.js";
+import { type OpenCall, openCall, stillTime } from "../../test/transport/open-call.js";
 import { openItems } from "../../test/transport/open-items.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
@@ -44,14 +44,14 @@ describe("PeerLink", () => {
     assert.deepEqual(heard, ["opened"]);
   });
 
-  it("sends a call as six texts: api, deadline, caller's service and api, context, value", () => {
+  it("sends a call as six texts: api, time left, caller's service and api, context, value", () => {
     const { channel, link } = openLink();
     const request = new RequestContext({ "x-request-id": "r1" }, "r1");
-    link.send(openCall("echo", { a: "x\ny" }, { deadline: 1234.5, request }).scope);
+    link.send(openCall("echo", { a: "x\ny" }, { deadline: stillTime.clock.now() + 1234.5678, request }).scope);
     const [frame] = channel.sentOf("call");
     assert.equal(frame?.id, 1);
     assert.equal(frame?.flags, 0);
-    assert.deepEqual(frame?.head.split("\n"), ["echo", "1234.5", "Caller", "ask", request.wireText, '{"a":"x\\ny"}']);
+    assert.deepEqual(frame?.head.split("\n"), ["echo", "1234.567", "Caller", "ask", request.wireText, '{"a":"x\\ny"}']);
   });
 
   it("marks a background call, and no other", () => {

@@ -220,13 +220,13 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     const id = this.#nextId();
     scope.slot = id;
     const { feed } = scope;
-    const { api, deadline, caller, request, priority } = scope.call;
+    const { api, caller, request, priority } = scope.call;
     const flags =
       (value.isMarked ? frameFlags.marked : 0) |
       (stream === undefined ? 0 : frameFlags.stream) |
       (feed === undefined ? 0 : frameFlags.fed) |
       (priority === "background" ? frameFlags.background : 0);
-    const head = `${api}\n${deadline}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
+    const head = `${api}\n${timeLeft(scope)}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
     let isSent: boolean;
     try {
       isSent = this.#channel.send({ kind: frameKinds.call, flags, id, head, tails: value.tails });
@@ -273,6 +273,15 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     return this.#lastId;
   }
 }
+
+/**
+ * What is left of the call's time as it leaves, in milliseconds: the other side's clock has its own beginning. Whole
+ * microseconds, and none too many, so that less is left at each hop.
+ */
+const timeLeft = ({ call, time }: CallScope): number =>
+  call.deadline === Number.POSITIVE_INFINITY
+    ? call.deadline
+    : Math.floor((call.deadline - time.clock.now()) * 1000) / 1000;
 
 /** Stands for an input that is a stream. */
 const noValue: EncodedValue = { text: "", tails: noTails, isMarked: false };

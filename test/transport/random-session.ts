@@ -189,7 +189,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
   "no hello": (_, frames) => join(frames.slice(1)),
   "another version": (random, [hello, ...frames]) => {
     const head = (hello as Frame).head.replace(
-      '"ekiben":2',
+      '"ekiben":3',
       `"ekiben":${random.pick(["0", "1", "1e9", '"1"', "null"])}`,
     );
     return join([{ ...(hello as Frame), head }, ...frames]);
