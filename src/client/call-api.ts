@@ -1,3 +1,4 @@
+import { isDeeper } from "../base/is-deeper.js";
 import { fail } from "../failure/fail.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
@@ -83,11 +84,15 @@ const openUpload = (input: AsyncIterable<unknown> | Iterable<unknown>, api: Remo
 /** Parses one value of an answer and turns its tensors and files back into what they were. */
 export function parseValue(text: string, api: RemoteApi, url: string): unknown {
   try {
+    if (isDeeper(text, maxDepth)) throw new Error(`it is nested more than ${maxDepth} levels deep`);
     return reviveValue(JSON.parse(text), api.output);
   } catch (cause) {
     throw fail("invalid_response", { url, problem: (cause as Error).message }, { ...placeOf(api), cause });
   }
 }
+
+/** A server of ekiben's writes 500 at most; what is deeper overflows the stack of whoever looks at it. */
+const maxDepth = 1_000;
 
 const placeOf = ({ service, name }: RemoteApi) => ({ service, api: name });
 

@@ -31,6 +31,14 @@ describe("an answer", () => {
     assert.equal(await ask({ type: "null" }, (request) => answerJson(request, null)), null);
   });
 
+  it("is refused where it is deeper than any program could read", async () => {
+    const answer = answerAs({ "content-type": "application/json" }, "[".repeat(200_000) + "]".repeat(200_000));
+    for (const schema of [{}, { type: "array" }]) {
+      const problem = { id: "invalid_response", message: /nested more than 1000 levels deep/ };
+      await assert.rejects(ask(schema, answer), problem);
+    }
+  });
+
   it("is nothing, text or bytes as its content-type says", async () => {
     assert.equal(await ask({}, ({ response }) => response.writeHead(204).end()), undefined);
     assert.equal(await ask({}, answerAs({ "content-type": "text/plain; charset=utf-8" }, "é")), "é");

@@ -63,6 +63,18 @@ describe("reviveValue", () => {
     assert.deepEqual(reviveValue(chain, node), { value: expected, next: { value: expected, next: null } });
   });
 
+  it("refuses a tensor whose shape lies, but for unions, where another branch may be meant", () => {
+    const lying = { ...encoded, shape: [1e8, 0] };
+    assert.throws(() => revive(lying, tensor("float32", ["n", "m"])), /a tensor in it is none: data|needs|rows/);
+    assert.throws(
+      () => revive({ scores: { ...encoded, shape: [3] } }, { scores: tensor("float32", ["n"]) }),
+      /needs 3/,
+    );
+    assert.deepEqual(reviveValue(lying, { anyOf: [{ title: "float32[n, m]" }, { type: "object" }] }), lying);
+    const referring = { anyOf: [{ $ref: "#/$defs/v" }, { type: "null" }], $defs: { v: { title: "float32[n]" } } };
+    assert.equal(reviveValue(null, referring), null);
+  });
+
   it("gives plain answers as they are", () => {
     const value = { label: "cat", scores: [0.5, 0.25], box: null };
     const schema = z.object({ label: z.string(), scores: z.array(z.number()), box: z.string().nullable() });

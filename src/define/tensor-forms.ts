@@ -13,47 +13,74 @@ export function readTensor(value: unknown, dtype: DType, rank: number): Tensor |
   }
   if (typeof value !== "object" || value === null) return `expected a tensor (${dtype}), got ${typeof value}`;
   const candidate = value as { dtype?: unknown; shape?: unknown; data?: unknown };
-  if (typeof candidate.data === "string") return readBase64(candidate, dtype);
+  if (typeof candidate.data === "string") return readBase64(candidate, dtype, rank);
   if (!isTensor(value)) return "expected a tensor: nested arrays, or { dtype, shape, data }";
-  if (value.dtype !== dtype) return `expected dtype ${dtype}, got ${value.dtype}`;
+  if (value.dtype !== dtype) return wrongDType(dtype, value.dtype);
   return value;
 }
 
-/** Shape and elements are read in one pass; every list of one level must be as long as the first. */
+/** The lists are measured before room is made for their elements: what the first of them say may not be there. */
 function readNested(value: unknown, dtype: DType, rank: number): Tensor | string {
   const shape: number[] = [];
   for (let level: unknown = value, depth = 0; Array.isArray(level) && depth <= rank; level = level[0], depth++) {
     shape.push(level.length);
   }
   if (shape.length !== rank) return `expected ${rank} dimensions, got ${shape.length > rank ? "more" : shape.length}`;
-  const size = shape.reduce((product, dim) => product * dim, 1);
-  const data = new arrayByDType[dtype](size);
-  const problem = fill(value, { shape, data, at: 0, convert: converters[dtype] }, 0, "");
-  return problem ?? (new Tensor(dtype, shape, data as DTypes[DType]) as Tensor);
+  let misfit = rank < 2 ? undefined : measure(value, shape, 0);
+  if (misfit === undefined) {
+    const data = new arrayByDType[dtype](shape.reduce((product, dim) => product * dim, 1));
+    misfit = fill(value, { rank, data, at: 0, convert: converters[dtype] }, 0);
+    if (misfit === undefined) return createTensor(dtype, shape, data);
+  }
+  return `${misfit.path === "" ? "it" : misfit.path} ${misfit.text}`;
+}
+
+/** What is wrong, and where; the path is put together on the way back up, so the good case builds none. */
+interface Misfit {
+  path: string;
+  readonly text: string;
+}
+
+/** Every list of one level must be as long as the first. */
+function measure(value: unknown, shape: readonly number[], depth: number): Misfit | undefined {
+  const expected = shape[depth];
+  if (!Array.isArray(value)) return { path: "", text: "is not a list; its neighbours are" };
+  if (value.length !== expected) {
+    return { path: "", text: `has ${value.length} elements, its neighbours ${expected}` };
+  }
+  if (depth === shape.length - 1) return undefined;
+  for (let i = 0; i < value.length; i++) {
+    const misfit = measure(value[i], shape, depth + 1);
+    if (misfit !== undefined) return under(i, misfit);
+  }
+  return undefined;
 }
 
 interface Filling {
-  readonly shape: readonly number[];
+  readonly rank: number;
   readonly data: DTypes[DType];
   at: number;
   readonly convert: (element: unknown) => number | bigint | string;
 }
 
-function fill(value: unknown, filling: Filling, depth: number, path: string): string | undefined {
-  if (depth === filling.shape.length) {
+function fill(value: unknown, filling: Filling, depth: number): Misfit | undefined {
+  if (depth === filling.rank) {
     const element = filling.convert(value);
-    if (typeof element === "string") return `${path === "" ? "it" : path} ${element}`;
+    if (typeof element === "string") return { path: "", text: element };
     (filling.data as { [index: number]: number | bigint })[filling.at++] = element;
     return undefined;
   }
-  const expected = filling.shape[depth];
-  if (!Array.isArray(value)) return `${path} is not a list; its neighbours are`;
-  if (value.length !== expected) return `${path} has ${value.length} elements, its neighbours ${expected}`;
-  for (let i = 0; i < value.length; i++) {
-    const problem = fill(value[i], filling, depth + 1, `${path}[${i}]`);
-    if (problem !== undefined) return problem;
+  const list = value as readonly unknown[];
+  for (let i = 0; i < list.length; i++) {
+    const misfit = fill(list[i], filling, depth + 1);
+    if (misfit !== undefined) return under(i, misfit);
   }
   return undefined;
+}
+
+function under(index: number, misfit: Misfit): Misfit {
+  misfit.path = `[${index}]${misfit.path}`;
+  return misfit;
 }
 
 const toFloat = (element: unknown): number | string => {
@@ -80,6 +107,9 @@ const toInteger =
 const toInt64 = (element: unknown): bigint | string => {
   if (typeof element === "bigint") return BigInt.asIntN(64, element) === element ? element : `is outside int64`;
   if (Number.isSafeInteger(element)) return BigInt(element as number);
+  if (typeof element === "number" && Number.isInteger(element)) {
+    return "is an integer that a JSON number does not carry exactly; send its digits as text";
+  }
   if (typeof element !== "string" || !/^-?\d{1,19}$/.test(element)) return `is ${named(element)}, expected an integer`;
   return toInt64(BigInt(element));
 };
@@ -92,9 +122,14 @@ const converters = {
   uint8: toInteger(0, 255),
 } satisfies Record<DType, (element: unknown) => number | bigint | string>;
 
-function readBase64(value: { dtype?: unknown; shape?: unknown; data?: unknown }, dtype: DType): Tensor | string {
-  if (value.dtype !== dtype) return `expected dtype ${dtype}, got ${named(value.dtype)}`;
+function readBase64(
+  value: { dtype?: unknown; shape?: unknown; data?: unknown },
+  dtype: DType,
+  rank: number,
+): Tensor | string {
+  if (value.dtype !== dtype) return wrongDType(dtype, value.dtype);
   if (!Array.isArray(value.shape)) return "shape must be an array of sizes";
+  if (value.shape.length !== rank) return `expected ${rank} dimensions, got ${value.shape.length}`;
   const text = value.data as string;
   const bytes = decodeBase64(text);
   if (bytes === undefined) return "data is not base64";
@@ -112,12 +147,23 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
   if (bytes.byteLength % width !== 0) return `data has ${bytes.byteLength} bytes, not a multiple of ${width}`;
   const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   const data = new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, bytes.byteLength / width);
-  const parts = { dtype, shape: [...shape], data } as Tensor;
+  return createTensor(dtype, shape, data);
+}
+
+function createTensor(dtype: DType, shape: readonly number[], data: DTypes[DType]): Tensor | string {
   try {
-    return new Tensor(dtype, parts.shape, parts.data) as Tensor;
+    return new Tensor(dtype, shape, data as Float32Array) as Tensor;
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** Names the cast, where the other dtype is one that a tensor can have: it is what most callers have forgotten. */
+function wrongDType(dtype: DType, actual: unknown): string {
+  const text = `expected dtype ${dtype}, got ${named(actual)}`;
+  return typeof actual === "string" && Object.hasOwn(arrayByDType, actual)
+    ? `expected dtype ${dtype}, got ${actual}; in NumPy, send x.astype("${dtype}")`
+    : text;
 }
 
 /** A tensor in the form `readTensor` takes from JSON: `{ dtype, shape, data }` with `data` in base64. */

@@ -88,12 +88,30 @@ function tensorProblem({ dtype, shape, data }: Tensor): string | undefined {
   if (array === undefined) return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
   if (!(data instanceof array)) return `data of a ${dtype} tensor must be a ${array.name}`;
   if (!Array.isArray(shape)) return "shape must be an array of sizes";
-  let size = 1;
-  for (const dim of shape as readonly unknown[]) {
-    if (!Number.isSafeInteger(dim) || (dim as number) < 0)
-      return `shape has an entry ${String(dim)} that is not a size`;
-    size *= dim as number;
-  }
+  const problem = shapeProblem(shape);
+  if (problem !== undefined) return problem;
+  const size = (shape as readonly number[]).reduce((product, dim) => product * dim, 1);
   if (size === data.length) return undefined;
   return `shape [${shape}] needs ${size} elements, data has ${data.length}`;
+}
+
+/** As many as NumPy takes. */
+const maxDims = 64;
+/** A size beside a 0 costs nothing to say, and each of them is a row or a list to whoever reads the tensor. */
+const maxEmptyRows = 10_000;
+
+/** What is wrong with the sizes alone, told without repeating more of them than a message has room for. */
+function shapeProblem(shape: readonly unknown[]): string | undefined {
+  if (shape.length > maxDims) return `shape has ${shape.length} sizes, at most ${maxDims} are taken`;
+  let rows = 1;
+  let isEmpty = false;
+  for (const dim of shape) {
+    if (!Number.isSafeInteger(dim) || (dim as number) < 0) {
+      return `shape has an entry ${String(dim).slice(0, 40)} that is not a size`;
+    }
+    isEmpty ||= dim === 0;
+    if (!isEmpty) rows *= dim as number;
+  }
+  if (!isEmpty || rows <= maxEmptyRows) return undefined;
+  return `shape [${shape}] has ${rows} rows without an element, at most ${maxEmptyRows} are taken`;
 }

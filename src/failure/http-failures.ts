@@ -110,7 +110,7 @@ export const httpFailures = {
   invalid_npy: row<{ problem: string }>({
     code: "invalid_argument",
     text: (d) => `the .npy body can't be read: ${d.problem}`,
-    fix: "Send what numpy.save() writes for a little-endian, C-ordered array of a supported dtype.",
+    fix: "Send what numpy.save() writes for an array of numbers in C order; numpy.ascontiguousarray(x) makes one.",
   }),
   not_json: row<{ path: string; what: string }>({
     code: "internal",

@@ -1,4 +1,4 @@
-import type { DType, Tensor } from "../define/tensor.js";
+import { arrayByDType, type DType, type Tensor } from "../define/tensor.js";
 import { tensorBytes, tensorFromBytes } from "../define/tensor-forms.js";
 
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
@@ -14,14 +14,16 @@ const descriptions: Readonly<Record<DType, string>> = {
   uint8: "|u1",
 };
 
-const descrForm = /'descr'\s*:\s*'([^']*)'/;
-const orderForm = /'fortran_order'\s*:\s*(True|False)/;
-const shapeForm = /'shape'\s*:\s*\(([\d\s,L]*)\)/;
+const descrForm = /['"]descr['"]\s*:\s*(?:'([^']*)'|"([^"]*)")/;
+const orderForm = /['"]fortran_order['"]\s*:\s*(True|False)/;
+const shapeForm = /['"]shape['"]\s*:\s*\(([\d\s,L]*)\)/;
+const typeForm = /^([<>=|])?([a-zA-Z?])(\d*)$/;
 
 /**
- * Reads the bytes of an `.npy` file.
+ * Reads the bytes of an `.npy` file. Elements of half precision, booleans, small and unsigned integers come in the next
+ * dtype that holds each of them exactly; those in the other byte order are turned round.
  *
- * @returns The tensor, over `bytes` where they are aligned; or what is wrong with them.
+ * @returns The tensor, over `bytes` where they are aligned; or what is wrong with them, with the line of Python that mends it.
  */
 export function decodeNpy(bytes: Uint8Array): Tensor | string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -36,27 +38,79 @@ export function decodeNpy(bytes: Uint8Array): Tensor | string {
   if (headerLength > maxHeaderLength)
     return `its header has ${headerLength} bytes, at most ${maxHeaderLength} are read`;
   const header = buffer.toString("latin1", headerAt, dataAt);
-  const descr = descrForm.exec(header)?.[1];
+  if (/['"]descr['"]\s*:\s*\[/.test(header)) return 'it has fields; send one of them: numpy.save(file, x["name"])';
+  const descr = descrForm.exec(header);
   const order = orderForm.exec(header)?.[1];
   const sizes = shapeForm.exec(header)?.[1];
-  if (descr === undefined || order === undefined || sizes === undefined) {
+  if (descr === null || order === undefined || sizes === undefined) {
     return "its header does not give descr, fortran_order and shape";
   }
-  if (order === "True") return "it is in Fortran order; save numpy.ascontiguousarray(x)";
-  const dtype = readDescription(descr);
-  if (dtype === undefined) {
-    return `its dtype is '${descr}', none of ${Object.values(descriptions).join(", ")}`;
-  }
   const shape = sizes.match(/\d+/g)?.map(Number) ?? [];
-  return tensorFromBytes(dtype, shape, bytes.subarray(dataAt));
+  // With one axis that is longer than 1 both orders are the same.
+  if (order === "True" && shape.filter((dim) => dim !== 1).length > 1) {
+    return "it is in Fortran order; save numpy.ascontiguousarray(x)";
+  }
+  return readElements(descr[1] ?? descr[2] ?? "", shape, bytes.subarray(dataAt));
 }
 
 /** More than any shape needs; a larger one is an attack on the pattern that reads it. */
 const maxHeaderLength = 4096;
 
-function readDescription(descr: string): DType | undefined {
-  const name = descr === "<u1" ? "|u1" : descr;
-  return (Object.keys(descriptions) as DType[]).find((dtype) => descriptions[dtype] === name);
+/** How the elements of one kind and width are read: as they are, or one by one into a dtype that holds them. */
+interface ElementForm {
+  readonly width: number;
+  readonly dtype: DType;
+  readonly read?: (view: DataView, at: number) => number | bigint;
+}
+
+const elementForms: Readonly<Record<string, ElementForm>> = {
+  f2: { width: 2, dtype: "float32", read: (view, at) => readHalf(view.getUint16(at, true)) },
+  f4: { width: 4, dtype: "float32" },
+  f8: { width: 8, dtype: "float64" },
+  i1: { width: 1, dtype: "int32", read: (view, at) => view.getInt8(at) },
+  i2: { width: 2, dtype: "int32", read: (view, at) => view.getInt16(at, true) },
+  i4: { width: 4, dtype: "int32" },
+  i8: { width: 8, dtype: "int64" },
+  u1: { width: 1, dtype: "uint8" },
+  b1: { width: 1, dtype: "uint8" },
+  u2: { width: 2, dtype: "int32", read: (view, at) => view.getUint16(at, true) },
+  u4: { width: 4, dtype: "int64", read: (view, at) => BigInt(view.getUint32(at, true)) },
+};
+
+function readElements(descr: string, shape: readonly number[], bytes: Uint8Array): Tensor | string {
+  const [, order = "|", kind = "", digits = ""] = typeForm.exec(descr) ?? [];
+  const form = elementForms[kind === "?" ? "b1" : kind + digits];
+  if (form === undefined) return unknownType(descr, kind);
+  const { width, dtype, read } = form;
+  if (bytes.byteLength % width !== 0) return `data has ${bytes.byteLength} bytes, not a multiple of ${width}`;
+  const ordered = order === ">" && width > 1 ? swapBytes(bytes, width) : bytes;
+  if (read === undefined) return tensorFromBytes(dtype, shape, ordered);
+  const data = new arrayByDType[dtype](bytes.byteLength / width);
+  const view = new DataView(ordered.buffer, ordered.byteOffset, ordered.byteLength);
+  for (let i = 0; i < data.length; i++) (data as { [index: number]: number | bigint })[i] = read(view, i * width);
+  return tensorFromBytes(dtype, shape, new Uint8Array(data.buffer as ArrayBuffer));
+}
+
+function unknownType(descr: string, kind: string): string {
+  const text = `its dtype is '${descr}', none that a tensor can have`;
+  if (kind === "u") return `${text}; save x.astype("int64")`;
+  if (kind === "O" || kind === "U" || kind === "S") return `${text}; send texts as JSON`;
+  return `${text}; save x.astype("float32")`;
+}
+
+function swapBytes(bytes: Uint8Array, width: number): Uint8Array {
+  const copy = Buffer.from(new Uint8Array(bytes).buffer);
+  if (width === 2) return copy.swap16();
+  return width === 4 ? copy.swap32() : copy.swap64();
+}
+
+/** IEEE 754 binary16. */
+function readHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
 /** Writes a tensor as an `.npy` file, version 1.0. */

@@ -1,3 +1,4 @@
+import { isDeeper } from "../base/is-deeper.js";
 import { fail } from "../failure/fail.js";
 
 /**
@@ -43,46 +44,6 @@ function refuseInfinity(value: unknown, path: string): void {
     if (typeof item === "string" || Number.isFinite(item)) continue;
     refuseInfinity(item, Array.isArray(value) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`);
   }
-}
-
-/** Counted before parsing, so that a body of brackets never becomes objects. Brackets in strings do not count. */
-function isDeeper(text: string, maxDepth: number): boolean {
-  if (hasFewBrackets(text, maxDepth)) return false;
-  let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
-      case 0x22: // "
-        at = endOfString(text, at + 1);
-        break;
-      case 0x5b: // [
-      case 0x7b: // {
-        if (++depth > maxDepth) return true;
-        break;
-      case 0x5d: // ]
-      case 0x7d: // }
-        depth--;
-    }
-  }
-  return false;
-}
-
-/** Nearly every body has fewer brackets than it may have levels; searching for them is faster than reading. */
-function hasFewBrackets(text: string, max: number): boolean {
-  if (text.length <= max) return true;
-  let count = 0;
-  for (let at = text.indexOf("["); at >= 0; at = text.indexOf("[", at + 1)) if (++count > max) return false;
-  for (let at = text.indexOf("{"); at >= 0; at = text.indexOf("{", at + 1)) if (++count > max) return false;
-  return true;
-}
-
-/** Index of the quote that ends a string whose text starts at `from`; the text's length when none does. */
-function endOfString(text: string, from: number): number {
-  for (let at = text.indexOf('"', from); at >= 0; at = text.indexOf('"', at + 1)) {
-    let slashes = 0;
-    while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes++;
-    if (slashes % 2 === 0) return at;
-  }
-  return text.length;
 }
 
 /** `\u` may spell any of the keys in another way. */
