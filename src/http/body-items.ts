@@ -9,8 +9,12 @@ import type { ItemCutter } from "./item-cutter.js";
 //
 // I1  The body is read on only while somebody waits for an item, so at most a chunk and an unfinished item are held, and a
 //     client that is faster than the api is slowed down by its own socket.
-// I2  A reader that leaves does not stop the client: what is left is read and thrown away, since a client that can't get rid
+// I2  Nobody holds the event loop by many small items of one chunk: after `burstItems` of them the others have a turn.
+// I3  A reader that leaves does not stop the client: what is left is read and thrown away, since a client that can't get rid
 //     of its body may never read the answer.
+
+/** Some milliseconds of checks and calls. */
+const burstItems = 256;
 
 export class BodyItems implements ItemFlow {
   /** What the api reads. */
@@ -20,6 +24,8 @@ export class BodyItems implements ItemFlow {
   readonly #watched: EdgeStream;
   #isPulled = false;
   #isStopped = false;
+  /** Items given since others last had a turn (I2). */
+  #given = 0;
   /** How the body ended, once it has. */
   #end: { readonly error: unknown } | undefined;
 
@@ -38,8 +44,12 @@ export class BodyItems implements ItemFlow {
   /** What has come already is given at once; the body is read on only when that was not enough (I1). */
   pull(): void {
     this.#isPulled = true;
-    this.#give();
-    if (this.#isPulled) this.#source.resume();
+    if (this.#given < burstItems) {
+      this.#goOn();
+      return;
+    }
+    this.#given = 0;
+    setImmediate(() => this.#goOn());
   }
 
   stop(): void {
@@ -48,8 +58,14 @@ export class BodyItems implements ItemFlow {
     this.items.end();
   }
 
+  #goOn(): void {
+    this.#give();
+    if (this.#isPulled) this.#source.resume();
+  }
+
   #receive(chunk: Uint8Array): void {
     this.#watched.hasMoved = true;
+    this.#given = 0;
     if (this.#isStopped || this.#end !== undefined) return;
     try {
       this.#cutter.push(chunk);
@@ -77,10 +93,11 @@ export class BodyItems implements ItemFlow {
 
   /** Gives what was asked for, if it is there. */
   #give(): void {
-    if (!this.#isPulled) return;
+    if (!this.#isPulled || this.#isStopped) return;
     const item = this.#take();
     if (item !== undefined) {
       this.#isPulled = false;
+      this.#given++;
       this.#watched.hasMoved = true;
       this.items.item(item.value);
     } else if (this.#end !== undefined) {

@@ -7,6 +7,7 @@ import type { ApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
+import { PacedItems } from "./paced-items.js";
 import { type InputReceiver, readBody } from "./read-body.js";
 import { readHeaders } from "./read-headers.js";
 import { readItems } from "./read-items.js";
@@ -60,10 +61,12 @@ class ApiRequest implements InputReceiver {
     this.#asked = asked;
   }
 
-  receive(input: unknown): void {
+  receive(body: unknown): void {
     if (this.#exchange.isEnded) return;
     const { route, timeoutMs, priority } = this.#asked;
     const { context } = this.#exchange;
+    const isList = route.input.kind === "stream" && Array.isArray(body);
+    const input = isList ? new PacedItems(body) : body;
     const call: EdgeCall = { input, route: route.path, request: context, timeoutMs, priority };
     try {
       if (route.kind === "stream") this.#stream(this.#edge.caller.open(route.name, call));

@@ -1,5 +1,6 @@
 import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
+import { ByteGatherer } from "./byte-gatherer.js";
 import { decodeText } from "./decode-text.js";
 import { parseJson } from "./parse-json.js";
 
@@ -29,8 +30,7 @@ export class LineCutter implements ItemCutter {
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
   /** Of the line that has not ended, from earlier chunks. */
-  #begun: Uint8Array[] = [];
-  #begunBytes = 0;
+  readonly #begun = new ByteGatherer();
   #isEnded = false;
   #line = 0;
 
@@ -43,21 +43,17 @@ export class LineCutter implements ItemCutter {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     if (bytes.indexOf(newline) < 0) {
       this.#begun.push(bytes);
-      this.#begunBytes += bytes.length;
-      this.#checkLength(this.#line + 1, this.#begunBytes);
+      if (this.#begun.exceeds(this.#limits.maxBodyBytes)) this.#refuseLength(this.#line + 1);
       return;
     }
-    this.#bytes = this.#begun.length === 0 ? bytes : Buffer.concat([...this.#begun, bytes]);
+    this.#bytes = this.#begun.size === 0 ? bytes : Buffer.concat([this.#begun.take(), bytes]);
     this.#at = 0;
-    this.#begun = [];
-    this.#begunBytes = 0;
   }
 
   end(): void {
     this.#isEnded = true;
-    this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), ...this.#begun]);
+    this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), this.#begun.take()]);
     this.#at = 0;
-    this.#begun = [];
   }
 
   take(): { readonly value: unknown } | undefined {
@@ -65,7 +61,7 @@ export class LineCutter implements ItemCutter {
       const line = this.#takeLine();
       if (line === undefined) return undefined;
       this.#line++;
-      this.#checkLength(this.#line, line.length);
+      if (line.length > this.#limits.maxBodyBytes) this.#refuseLength(this.#line);
       if (!isBlank(line)) return { value: this.#parse(line) };
     }
   }
@@ -83,14 +79,12 @@ export class LineCutter implements ItemCutter {
     this.#bytes = Buffer.alloc(0);
     this.#at = 0;
     if (this.#isEnded) return rest;
-    this.#begun = [rest];
-    this.#begunBytes = rest.length;
+    this.#begun.push(rest);
     return undefined;
   }
 
-  #checkLength(line: number, bytes: number): void {
-    const { maxBodyBytes } = this.#limits;
-    if (bytes > maxBodyBytes) throw fail("line_too_large", { line, maxBodyBytes });
+  #refuseLength(line: number): never {
+    throw fail("line_too_large", { line, maxBodyBytes: this.#limits.maxBodyBytes });
   }
 
   #parse(line: Buffer): unknown {

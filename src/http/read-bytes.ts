@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { BodyWatch, WatchedBody } from "./body-watch.js";
+import { ByteGatherer } from "./byte-gatherer.js";
 
 /** Bounds of a body, and who looks after its time. */
 export interface BodyLimits {
@@ -43,8 +44,7 @@ class BodyReader implements WatchedBody {
   next: WatchedBody | undefined = undefined;
   readonly #limits: BodyLimits;
   readonly #receiver: BytesReceiver;
-  #chunks: Uint8Array[] = [];
-  #size = 0;
+  readonly #bytes = new ByteGatherer();
   #isOver = false;
 
   constructor({ limits, receiver }: BodyReading) {
@@ -71,22 +71,21 @@ class BodyReader implements WatchedBody {
 
   #take(chunk: Uint8Array): void {
     if (this.#isOver) return;
-    if (this.#size === 0) this.deadline = 0;
-    this.#size += chunk.length;
-    if (this.#size > this.#limits.maxBodyBytes) this.#fail(() => tooLarge(this.#limits));
-    else this.#chunks.push(chunk);
+    if (this.#bytes.size === 0) this.deadline = 0;
+    this.#bytes.push(chunk);
+    if (this.#bytes.exceeds(this.#limits.maxBodyBytes)) this.#fail(() => tooLarge(this.#limits));
   }
 
   #finish(): void {
     if (this.#isOver) return;
     this.#end();
-    this.#receiver.receive(joinChunks(this.#chunks, this.#size));
+    this.#receiver.receive(this.#bytes.take());
   }
 
   #fail(createReason: () => ServingError): void {
     if (this.#isOver) return;
     this.#end();
-    this.#chunks = [];
+    this.#bytes.clear();
     this.#receiver.refuse(createReason());
   }
 
@@ -97,15 +96,3 @@ class BodyReader implements WatchedBody {
 }
 
 const tooLarge = ({ maxBodyBytes }: BodyLimits): ServingError => fail("body_too_large", { maxBodyBytes });
-
-/** Memory of their own, not a piece of Node's pool: the bytes may become a tensor or reach an author's code. */
-function joinChunks(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  if (chunks.length === 1) return chunks[0] as Uint8Array;
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
-}

@@ -41,7 +41,11 @@ export async function readMultipart(edge: Edge, input: InputForm, body: Uint8Arr
 
 function splitParts(body: Uint8Array, header: string): Promise<Part[]> {
   return new Promise((resolve, reject) => {
-    const refuse = (problem: string) => reject(fail("invalid_multipart", { problem }));
+    let isOver = false;
+    const refuse = (problem: string) => {
+      isOver = true;
+      reject(fail("invalid_multipart", { problem }));
+    };
     const parts: Part[] = [];
     let parser: BusboyInstance;
     try {
@@ -64,8 +68,26 @@ function splitParts(body: Uint8Array, header: string): Promise<Part[]> {
     parser.on("partsLimit", () => refuse(`it has more than ${maxParts} parts`));
     parser.on("error", (error) => refuse((error as Error).message));
     parser.on("finish", () => resolve(parts));
-    parser.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    if (bytes.length <= sliceBytes) parser.end(bytes);
+    else feed(parser, bytes, () => isOver);
   });
+}
+
+/** Some milliseconds of the parser's time, where every part is empty. */
+const sliceBytes = 32_768;
+
+/** In slices, between which others have a turn; nothing more once the body is refused, whatever else it holds. */
+function feed(parser: BusboyInstance, bytes: Buffer, isOver: () => boolean): void {
+  let at = 0;
+  const next = () => {
+    if (isOver()) return;
+    const slice = bytes.subarray(at, at + sliceBytes);
+    at += sliceBytes;
+    if (at >= bytes.length) parser.end(slice);
+    else parser.write(slice, () => void setImmediate(next));
+  };
+  next();
 }
 
 function collect(stream: BusboyFileStream, done: (bytes: Uint8Array) => void): void {
