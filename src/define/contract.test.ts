@@ -7,6 +7,7 @@ import type { Issue } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { type Contract, contractProblem, createChecks, shapeJsonSchema } from "./contract.js";
 import { file } from "./file.js";
+import { stream } from "./stream.js";
 import { Tensor } from "./tensor.js";
 import { tensor } from "./tensor-schema.js";
 
@@ -103,6 +104,44 @@ describe("contractProblem", () => {
     assert.match(contractProblem({ output: "string" as never }) ?? "", /output is not a schema/);
     assert.match(contractProblem({ input: { a: 1 as never }, output: z.any() }) ?? "", /input\.a is not a schema/);
     assert.equal(contractProblem({ input: {}, output: z.any() }), undefined);
+  });
+
+  it("names a schema that stands inside one of another library, and what to write instead", () => {
+    // Types let some of these pass; what is no schema of theirs, zod and valibot would meet at each call.
+    const photo = file() as never;
+    const vector = tensor("float32", ["n"]) as never;
+    const problemOf = (input: unknown) => contractProblem({ input: input as never, output: z.string() });
+    const cases: [unknown, RegExp][] = [
+      [z.object({ q: z.string(), f: photo }), /^input\.f is file\(\) inside a schema of zod, which can't check it/],
+      [z.array(vector), /^input\[\] is tensor\(\) inside a schema of zod/],
+      [z.optional(photo), /^input is file\(\) inside a schema of zod/],
+      [z.union([z.string(), vector]), /^input is tensor\(\) inside/],
+      [z.object({ a: z.array(z.object({ b: photo })) }), /^input\.a\[\]\.b is file\(\)/],
+      [{ a: z.string(), b: z.array(photo) }, /^input\.b\[\] is file\(\)/],
+      [v.object({ s: photo }), /^input\.s is file\(\) inside a schema of valibot/],
+      [v.optional(v.array(vector)), /^input\[\] is tensor\(\) inside a schema of valibot/],
+      [z.object({ a: v.string() as never }), /^input\.a is a schema of valibot inside a schema of zod/],
+      [stream(z.array(photo)), /^stream\(\)\[\] is file\(\)/],
+    ];
+    for (const [input, message] of cases) assert.match(problemOf(input) ?? "nothing", message);
+    for (const part of ["output", "yields"]) {
+      assert.match(contractProblem({ [part]: z.array(photo) }) ?? "nothing", new RegExp(`^${part}\\[\\] is file`));
+    }
+    const tree = z.object({
+      name: z.string(),
+      get children() {
+        return z.array(tree);
+      },
+    });
+    for (const fine of [
+      tree,
+      z.lazy(() => z.string()),
+      z.json(),
+      z.custom<File>(),
+      { photo: file(), note: v.string() },
+    ]) {
+      assert.equal(problemOf(fine), undefined);
+    }
   });
 
   it("names what a task can't have", () => {

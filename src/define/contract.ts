@@ -3,6 +3,8 @@ import { fail } from "../failure/fail.js";
 import type { Issue } from "../failure/failures.js";
 import type { ApiKind } from "./api-kind.js";
 import { CheckedItems, type ItemCheck } from "./checked-items.js";
+import { isFileSchema } from "./file.js";
+import { findSchema } from "./find-schema.js";
 import { batchProblem } from "./row-layout.js";
 import {
   type CheckResult,
@@ -254,13 +256,33 @@ export function contractProblem(contract: Contract, kind?: ApiKind): string | un
 /** @param part What the shape is of, in words. */
 function shapeProblem(shape: unknown, part: string): string | undefined {
   if (isStreamSchema(shape)) return `the items of ${part} are streams themselves`;
-  if (isSchema(shape) || (shape === undefined && part !== "stream()")) return undefined;
+  if (shape === undefined && part !== "stream()") return undefined;
+  if (isSchema(shape)) return foreignProblem(shape, part);
   if (typeof shape !== "object" || shape === null || Array.isArray(shape)) return `${part} is not a schema`;
   for (const [field, schema] of Object.entries(shape)) {
     if (!isSchema(schema)) return `${part}.${field} is not a schema`;
     if (isStreamSchema(schema)) return `${part}.${field} is a stream(); only an input as a whole can be one`;
+    const problem = foreignProblem(schema, `${part}.${field}`);
+    if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/** Libraries call methods of their own on what they contain: a schema of another fails at each call, and at none before. */
+function foreignProblem(schema: Schema, part: string): string | undefined {
+  const library = schema["~standard"].vendor;
+  const foreign = findSchema(schema, (inner) => inner["~standard"].vendor !== library);
+  if (foreign === undefined) return undefined;
+  const { path } = foreign;
+  const place = path === "" || path.startsWith("[") ? `${part}${path}` : `${part}.${path}`;
+  const advice = "make it a field of its own, in an object of schemas: { text: z.string(), photo: file() }";
+  return `${place} is ${nameSchema(foreign.schema)} inside a schema of ${library}, which can't check it; ${advice}`;
+}
+
+function nameSchema(schema: Schema): string {
+  if (isFileSchema(schema)) return "file()";
+  if (isTensorSchema(schema)) return "tensor()";
+  return isStreamSchema(schema) ? "stream()" : `a schema of ${schema["~standard"].vendor}`;
 }
 
 /** The JSON Schema of a shape; `{}` (anything) stands for a schema that can't say it. A stream is a list, as it is in a JSON body. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import * as v from "valibot";
 import { z } from "zod";
 import { api } from "../define/api.js";
 import { depends, type ServiceClass } from "../define/depends.js";
@@ -98,15 +99,65 @@ describe("checkGraph", () => {
     class App extends Service() {
       empty = depends(Empty);
       run = api(
-        { input: { when: z.date(), text: z.string() }, output: z.map(z.string(), z.string()) },
+        { input: { own: z.custom<string>(), text: z.string() }, output: z.map(z.string(), z.string()) },
         () => new Map(),
       );
     }
     assert.deepEqual(await check(App), [
       "warning Empty.: it has no api to be called",
-      "note App.run.input.when: this schema (zod) can't be told whole as JSON Schema: there OpenAPI and /docs show any value",
+      "note App.run.input.own: this schema (zod) can't be told whole as JSON Schema: there OpenAPI and /docs show any value",
       "note App.run.output: this schema (zod) can't be told whole as JSON Schema: there OpenAPI and /docs show any value",
     ]);
     assert.deepEqual(await check(Empty), ["warning Empty.: the entry service has no api: nothing can be called"]);
+  });
+
+  it("warns of inputs that no client can send, and says what to take instead", async () => {
+    class App extends Service() {
+      run = api(
+        {
+          input: {
+            when: z.date(),
+            id: z.bigint(),
+            tags: z.set(z.string()),
+            sizes: z.object({ of: z.map(z.string(), z.number()) }),
+            days: v.array(v.date()),
+          },
+          output,
+        },
+        () => "",
+      );
+      fine = api(
+        {
+          input: {
+            when: z.coerce.date(),
+            ids: z.array(z.object({ id: z.coerce.bigint() })),
+            day: z.codec(z.iso.date(), z.date(), {
+              decode: (text) => new Date(text),
+              encode: (date) => date.toISOString(),
+            }),
+            old: v.pipe(
+              v.string(),
+              v.transform((text) => new Date(text)),
+              v.date(),
+            ),
+          },
+          output: z.date(),
+        },
+        ({ when }) => when,
+      );
+    }
+    const refused = (field: string, type: string) =>
+      `warning App.run.input.${field}: a client can't send this: JSON has no ${type}, and the schema takes nothing else`;
+    const found = await check(App);
+    assert.deepEqual(
+      found.filter((finding) => finding.startsWith("warning")),
+      [
+        refused("when", "Date"),
+        refused("id", "bigint"),
+        refused("tags", "Set"),
+        refused("sizes.of", "Map"),
+        refused("days[]", "Date"),
+      ],
+    );
   });
 });

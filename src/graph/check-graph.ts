@@ -1,5 +1,6 @@
 import { type Contract, createChecks } from "../define/contract.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
+import { findSchema, type InnerSchema } from "../define/find-schema.js";
 import { hasWholeJsonSchema, isSchema, type Schema } from "../define/schema.js";
 import { fail } from "../failure/fail.js";
 import type { GraphFault } from "../failure/failures.js";
@@ -157,18 +158,39 @@ function checkMachine({ settings, report, machine }: CheckSubject): Finding[] {
 /** Only what the entry service shows to clients. */
 function checkSchemas({ name: service, apis }: ServiceDescriptor): Finding[] {
   return [...apis.values()].flatMap(({ name, contract }) =>
-    listSchemas(contract)
-      .filter(({ schema, side }) => !hasWholeJsonSchema(schema, side))
-      .map(
-        ({ field, schema }): Finding => ({
-          kind: "note",
-          service,
-          field: `${name}.${field}`,
-          message: `this schema (${schema["~standard"].vendor}) can't be told whole as JSON Schema: there OpenAPI and /docs show any value`,
-          fix: "To change that, use types that JSON Schema has, in a library that converts them (zod 4.2, arktype 2.2).",
-        }),
-      ),
+    listSchemas(contract).flatMap(({ field, schema, side }): Finding[] => {
+      const at = { service, field: `${name}.${field}` };
+      const unsent = side === "input" ? findSchema(schema, (inner) => typeWithoutJson(inner) !== undefined) : undefined;
+      if (unsent !== undefined) return [unsentInput(at, unsent)];
+      return hasWholeJsonSchema(schema, side) ? [] : [unshownSchema(at, schema)];
+    }),
   );
+}
+
+const unshownSchema = (at: Pick<Finding, "service" | "field">, schema: Schema): Finding => ({
+  ...at,
+  kind: "note",
+  message: `this schema (${schema["~standard"].vendor}) can't be told whole as JSON Schema: there OpenAPI and /docs show any value`,
+  fix: "To change that, use types that JSON Schema has, in a library that converts them (zod 4.2, arktype 2.2).",
+});
+
+/** It arrives from other services, not from clients: JSON has no such value, and the schema takes nothing else. */
+function unsentInput({ service, field }: Pick<Finding, "service" | "field">, { schema, path }: InnerSchema): Finding {
+  return {
+    ...{ kind: "warning", service, field: path === "" || path.startsWith("[") ? field + path : `${field}.${path}` },
+    message: `a client can't send this: JSON has no ${typeWithoutJson(schema)}, and the schema takes nothing else`,
+    fix: "Take what JSON has and convert it: z.coerce.date(), z.coerce.bigint(), z.codec(…), or a list for a map or a set.",
+  };
+}
+
+const typesWithoutJson: Readonly<Record<string, string>> = { date: "Date", bigint: "bigint", map: "Map", set: "Set" };
+
+/** zod and valibot name the type of a schema; one that coerces takes texts and numbers, too. */
+function typeWithoutJson(schema: Schema): string | undefined {
+  const { type, coerce } =
+    (schema as { _zod?: { def?: { type?: unknown; coerce?: unknown } } })._zod?.def ??
+    (schema as { type?: unknown; coerce?: unknown });
+  return typeof type === "string" && coerce !== true ? typesWithoutJson[type] : undefined;
 }
 
 function listSchemas(contract: Contract) {
