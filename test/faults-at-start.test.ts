@@ -52,39 +52,59 @@ describe("a service that fails while the app runs", () => {
     assert.equal((await app.get("/readyz")).status, 200);
   });
 
-  it("is given up when its start() fails again and again: its callers and /readyz are told why, the rest goes on", async () => {
+  it("is down when its start() fails again and again: callers, /readyz and metrics say so, and it comes back by itself", async () => {
     const { body: pid } = await app.call("whereFragile");
     writeFileSync(markers.WEIGHTS_ARE_LOST, "");
     process.kill(pid, "SIGKILL");
     await app.command.until(
-      /"msg":"Fragile#0 start\(\) threw: weights.onnx is gone; caused by: the disk is not mounted; it is given up/,
+      /"msg":"Fragile#0 start\(\) threw: weights.onnx is gone; caused by: the disk is not mounted; it is down/,
     );
     const gone = "start() threw: weights.onnx is gone; caused by: the disk is not mounted";
-    const lines = app.log.filter((line) => line["replica"] === "Fragile#0");
+    const lines = app.log.filter((line) => line["replica"] === "Fragile#0").slice(0, 3);
+    const [, , { delayMs = 0 } = {}] = lines;
+    assert.ok(delayMs >= 1000 && delayMs <= 1250, `${delayMs} ms are a second and up to a quarter more`);
+    const downText = `it is down after 3 short lives in a row (restart.giveUpAfter) and is started again after ${delayMs} ms (restart.slowBackoffMs)`;
     assert.deepEqual(
-      lines.map((line) => [line["level"], line["msg"], line["delayMs"] ?? line["attempts"]]),
+      lines.map((line) => [line["level"], line["msg"], line["delayMs"], line["service"]]),
       [
-        [40, "Fragile#0 was ended by SIGKILL; it is started again", 0],
-        [40, `Fragile#0 ${gone}; it is started again`, 20],
-        [50, `Fragile#0 ${gone}; it is given up and not started again`, 3],
+        [40, "Fragile#0 was ended by SIGKILL; it is started again", 0, "Fragile"],
+        [40, `Fragile#0 ${gone}; it is started again`, 20, "Fragile"],
+        [50, `Fragile#0 ${gone}; ${downText}`, delayMs, "Fragile"],
       ],
     );
-    const { status, body } = await app.call("whereFragile");
-    const { code, id, service, error } = body;
+    const answer = await app.request("whereFragile");
+    const { code, id, service, error } = answer.body;
     assert.deepEqual(
-      { status, code, id, service },
+      { status: answer.status, code, id, service },
       { status: 503, code: "unavailable", id: "service_failed", service: "Fragile" },
     );
-    assert.equal(error, `service Fragile was given up after 3 short lives in a row: ${gone}`);
+    assert.match(
+      error,
+      /^service Fragile is down after \d+ short lives in a row: start\(\) threw: weights\.onnx is gone/,
+    );
+    assert.equal(answer.headers.get("retry-after"), "2");
     for (const line of lines.slice(1)) assert.match(line["err"].stack, /at loadWeights .*shop\.mjs:\d+/);
     assert.equal((await app.call("whereSilent")).status, 200);
     const readyz = await app.get("/readyz");
     assert.deepEqual([readyz.status, readyz.body.status], [503, "not ready"]);
-    const detail = `0 of 1 replicas are ready; Fragile#0 was given up after 3 short lives in a row: ${gone}`;
-    assert.deepEqual(await app.readiness("Fragile"), {
-      ...{ name: "Fragile", isReady: false, readyReplicas: 0, replicas: 1, detail },
-    });
+    const { isReady, readyReplicas, detail } = await app.readiness("Fragile");
+    assert.deepEqual([isReady, readyReplicas], [false, 0]);
+    assert.match(
+      detail ?? "",
+      /^0 of 1 replicas are ready; Fragile#0 .*down.*: start\(\) threw: weights\.onnx is gone/,
+    );
+    assert.match(await app.text("/metrics"), /^ekiben_service_down\{service="Fragile"\} 1$/m);
+    assert.match(await app.text("/metrics"), /^ekiben_service_down\{service="Shop"\} 0$/m);
     assert.equal((await app.readiness("Shop")).isReady, true);
+    // It says so each time it was tried again, and comes back once it can.
+    await app.command.until(/it is down after 4 short lives in a row/);
+    rmSync(markers.WEIGHTS_ARE_LOST);
+    await app.command.until(/"msg":"Fragile#0 is back"/);
+    assert.equal((await app.call("whereFragile")).status, 200);
+    const metrics = await app.text("/metrics");
+    assert.match(metrics, /^ekiben_service_down\{service="Fragile"\} 0$/m);
+    assert.match(metrics, /^ekiben_replicas\{service="Fragile",state="ready"\} 1$/m);
+    assert.match(metrics, /^ekiben_replica_restarts_total\{service="Fragile"\} [3-9]\d*$/m);
   });
 
   it("does not hold up /readyz, which names it, when its ready() never answers", async () => {

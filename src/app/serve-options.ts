@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "../base/logger.js";
+import type { ServingError } from "../failure/serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import type { AppFile } from "../options/app-file.js";
 import type { OnProgress } from "../supervisor/progress.js";
@@ -27,6 +28,11 @@ export interface Server {
   readonly url: string;
   readonly port: number;
   readonly graph: Graph;
+  /**
+   * Resolves when the app has ended by itself, since its entry service had no replica for `exitAfterMs`: with the failure
+   * `entry_gone`. All is stopped then, and `process.exitCode` is 1. Never resolves otherwise.
+   */
+  readonly failed: Promise<ServingError>;
   /** Takes no new request, answers those accepted, then stops every service. Repeated calls share one close. */
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { holdProcess } from "../base/hold-process.js";
 import type { Logger } from "../base/logger.js";
 import { silentLogger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
@@ -10,6 +11,7 @@ import type { Graph } from "../graph/graph.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
 import type { EntryCaller } from "../handle/pending-call.js";
 import type { EntryLocation } from "../load/entry-location.js";
+import { describeDeployments } from "../observe/deployment-metrics.js";
 import { createMetrics, formatMetrics, type MetricsPage } from "../observe/metrics.js";
 import type { Readiness } from "../observe/readiness.js";
 import type { AppAnswers } from "../placement/control.js";
@@ -20,10 +22,12 @@ import { Site } from "../site/site.js";
 import { SiteLinks } from "../site/site-links.js";
 import { type BoardNotice, LinkBoard } from "../supervisor/link-board.js";
 import type { OnProgress } from "../supervisor/progress.js";
+import type { DownReason } from "../supervisor/replica-seat.js";
 import { Supervisor } from "../supervisor/supervisor.js";
 import { AppFolders } from "./app-folders.js";
 import { createHost } from "./create-host.js";
 import { detectDevices } from "./detect-devices.js";
+import { type EntryEvents, watchEntry } from "./watch-entry.js";
 
 /** What an app is started with besides its plan. */
 export interface AppParts {
@@ -42,6 +46,8 @@ export interface AppParts {
   readonly calls?: readonly string[];
   /** For replicas that answer HTTP: the app file whose plugins they add, and the bound socket they share. */
   readonly edge?: { readonly appFile: string | undefined; readonly handle: unknown };
+  /** Default: nobody cares. */
+  readonly entryEvents?: EntryEvents;
 }
 
 /** A running graph. */
@@ -54,6 +60,8 @@ export interface App {
   handle(service: string): object;
   readiness(): Promise<Readiness>;
   metrics(): Promise<MetricsPage>;
+  /** Why the entry service is down, if it is. */
+  entryDown(): DownReason | undefined;
   /** Requests in flight at the edges of replicas. */
   edgeInFlight(): Promise<number>;
   /** In a test: tells every process which faults its calls meet from now on. */
@@ -87,7 +95,8 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const readMetrics = async (): Promise<MetricsPage> => {
     const remote = supervisor.hosts.filter((host): host is RemoteHost => host instanceof RemoteHost);
     const all = await Promise.allSettled([metrics.readJson(), ...remote.map((host) => host.metrics())]);
-    return formatMetrics(all.flatMap((read) => (read.status === "fulfilled" ? [read.value] : [])));
+    const read = all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    return formatMetrics([describeDeployments(supervisor.figures), ...read]);
   };
   const answers = { readiness: (): Promise<Readiness> => supervisor.readiness(), metrics: readMetrics };
   const hostParts = {
@@ -98,17 +107,23 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     outsideEnv: { ...process.env },
     answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
   };
+  const watch = parts.entryEvents && watchEntry(plan, time.clock, parts.entryEvents);
   const supervisor: Supervisor = new Supervisor(plan, {
     createHost: (own, index) => createHost(own, index, hostParts),
     board,
     clock: time.clock,
     log,
     onProgress: parts.onProgress ?? (() => {}),
+    random: Math.random,
     finishStart: listenAtEntry(graph.entry, parts.edge?.handle),
+    onMoved: (deployment) => {
+      if (deployment.service === graph.entry) watch?.note(deployment);
+    },
   });
   subscribeRoot({ plan, parts, board, site, links });
   applyEnvironment(plan);
   const close = async () => {
+    watch?.stop();
     await site.closeStore();
     site.directory.close();
     links.close();
@@ -128,10 +143,14 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     handle: (service) => site.handleOf(service),
     readiness: answers.readiness,
     metrics: readMetrics,
+    entryDown: () => supervisor.downOf(graph.entry),
     edgeInFlight: () => sumInFlight(supervisor.hostsOf(graph.entry)),
     spreadFaults: () => board.setFaults(parts.faults?.notices ?? []),
     replaceReplica: (service, index) => supervisor.replaceReplica(service, index),
-    stop: (limit) => supervisor.stop(limit).finally(close),
+    stop: (limit) => {
+      watch?.stop();
+      return holdProcess(supervisor.stop(limit).finally(close));
+    },
   };
 }
 

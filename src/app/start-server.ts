@@ -1,6 +1,9 @@
 import { systemClock } from "../base/clock.js";
+import { createDeferred, type Deferred } from "../base/deferred.js";
+import { holdProcess } from "../base/hold-process.js";
 import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { drawGraph } from "../graph/draw-graph.js";
 import type { Plan } from "../graph/plan.js";
 import { createHttpServer, type HttpServer } from "../http/server.js";
@@ -9,10 +12,13 @@ import { createLog, type LogOutput } from "../observe/log.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
 import type { OnProgress, Progress } from "../supervisor/progress.js";
+import { answerStandIn } from "./answer-stand-in.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
 import { planApp } from "./plan-app.js";
 import type { ServeOptions, Server } from "./serve-options.js";
+import { StandIn } from "./stand-in.js";
 import { type App, startApp } from "./start-app.js";
+import type { EntryEvents } from "./watch-entry.js";
 
 /** Does what `serve` promises. */
 export function startServer(entry: ServiceClass, options: ServeOptions): Promise<Server> {
@@ -45,6 +51,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     logsTo: options.log === undefined ? "stdout" : "supervisor",
     onProgress: options.onProgress ?? ((event) => logNotice(log, event)),
     begun: systemClock.now(),
+    entryGone: createDeferred<ServingError>(),
   };
   try {
     const isByReplicas = isServedByReplicas(parts);
@@ -52,16 +59,33 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     const socket = await bind?.(server.host, server.port);
     const serving =
       isByReplicas && socket !== undefined ? await serveByReplicas(parts, socket) : await serveHere(parts, socket);
+    const { url, port } = serving;
+    const closed = createDeferred<void>();
+    // A server runs until it is closed, whatever else there is that would keep its process alive.
+    void holdProcess(closed.promise);
     let closing: Promise<void> | undefined;
     const close = () => {
-      closing ??= serving.close().finally(flush);
+      closing ??= serving.close().finally(flush).finally(closed.resolve);
       return closing;
     };
-    return { url: serving.url, port: serving.port, graph: plan.graph, close };
+    const failed = parts.entryGone.promise.then((error) => endFailed(log, error, close));
+    return { url, port, graph: plan.graph, failed, close };
   } catch (error) {
     flush();
     throw error;
   }
+}
+
+/** The app has nobody left who could answer: whatever runs it is to act. */
+async function endFailed(log: Logger, error: ServingError, close: () => Promise<void>): Promise<ServingError> {
+  process.exitCode = 1;
+  log.error({ service: error.service, fix: error.fix }, error.message);
+  try {
+    await close();
+  } catch (err) {
+    log.error({ err }, "the app did not stop in order");
+  }
+  return error;
 }
 
 interface ServingParts extends ServePlanOptions {
@@ -70,6 +94,8 @@ interface ServingParts extends ServePlanOptions {
   readonly logsTo: "stdout" | "supervisor";
   readonly onProgress: OnProgress;
   readonly begun: number;
+  /** Resolved when the entry service had no replica for too long. */
+  readonly entryGone: Deferred<ServingError>;
 }
 
 interface Serving {
@@ -85,15 +111,22 @@ function isServedByReplicas({ plan, fastify, appFile }: ServingParts): boolean {
 }
 
 async function serveByReplicas(parts: ServingParts, socket: BoundSocket): Promise<Serving> {
-  const { plan, onProgress } = parts;
+  const { plan, log, onProgress } = parts;
   const { url, port, handle } = socket;
+  const standIn = new StandIn({ handle, log, answer: (what) => answerStandIn(app, what) });
+  const entryEvents: EntryEvents = {
+    onAbsent: () => standIn.start(),
+    onPresent: () => void standIn.stop(),
+    onGone: (error) => parts.entryGone.resolve(error),
+  };
+  let app: App;
   try {
-    const app = await startApp(plan, { ...parts, edge: { appFile: parts.appFile, handle } });
+    app = await startApp(plan, { ...parts, entryEvents, edge: { appFile: parts.appFile, handle } });
     onProgress({ kind: "listening", url, ms: systemClock.now() - parts.begun });
     const close = async () => {
       onProgress({ kind: "draining", inFlight: await app.edgeInFlight() });
       socket.close();
-      await app.stop(AbortSignal.timeout(plan.settings.server.drainTimeoutMs));
+      await Promise.all([standIn.stop(), app.stop(AbortSignal.timeout(plan.settings.server.drainTimeoutMs))]);
     };
     return { url, port, close };
   } catch (error) {
@@ -110,7 +143,13 @@ async function serveByReplicas(parts: ServingParts, socket: BoundSocket): Promis
 async function serveHere(parts: ServingParts, socket: BoundSocket | undefined): Promise<Serving> {
   const { plan, log, onProgress } = parts;
   const { graph, settings } = plan;
-  const app = await startApp(plan, { ...parts, calls: [graph.entry] });
+  const entryEvents: EntryEvents = {
+    // This server answers them, with the failure of the call.
+    onAbsent: () => {},
+    onPresent: () => {},
+    onGone: (error) => parts.entryGone.resolve(error),
+  };
+  const app = await startApp(plan, { ...parts, entryEvents, calls: [graph.entry] });
   try {
     const { apis, version, description } = settings.services.get(graph.entry) as ServiceSettings;
     const http = await createHttpServer({

@@ -4,9 +4,10 @@ import { planGraph } from "../app/plan-app.js";
 import type { ServeOptions, Server } from "../app/serve-options.js";
 import { systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
+import { ServingError } from "../failure/serving-error.js";
 import type { AppFile } from "../options/app-file.js";
 import { type CommandContext, exitCodes } from "./command.js";
-import { formatFaults, formatFinding } from "./format-failure.js";
+import { formatFailure, formatFaults, formatFinding } from "./format-failure.js";
 import { formatLog } from "./format-log.js";
 import { formatApis, formatReady } from "./format-ready.js";
 import { type LoadedApp, loadApp } from "./load-app.js";
@@ -43,7 +44,13 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   const server = await startServer(app, { view, terminal, watcher, drain, start });
   if (server === undefined) return exitCodes.failed.code;
   view.end();
-  const { isReplaced } = await above.ready(server.url, formatApis(app, server.url, terminal.err));
+  const told = above.ready(server.url, formatApis(app, server.url, terminal.err));
+  const end = await Promise.race([told, server.failed]);
+  if (end instanceof ServingError) {
+    terminal.err.write(formatFailure(end, terminal.err));
+    return exitCodes.failed.code;
+  }
+  const { isReplaced } = end;
   drain.isReplaced = isReplaced;
   const drainBegun = systemClock.now();
   await server.close();

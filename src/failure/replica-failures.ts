@@ -23,11 +23,17 @@ export const replicaFailures = {
     text: (d) => `replica ${d.replica} ended before it was ready: ${d.how}`,
     fix: "See what it printed last in the log. A process that is killed while it loads often lacks memory.",
   }),
-  service_failed: row<{ service: string; reason: string; attempts: number }>({
+  service_failed: row<{ service: string; reason: string; attempts: number; retryAfterMs: number }>({
     code: "unavailable",
-    retryable: false,
-    text: (d) => `service ${d.service} was given up after ${d.attempts} short lives in a row: ${d.reason}`,
-    fix: "Mend the reason named and start the app again. restart.giveUpAfter says after how many; 0 never gives up.",
+    text: (d) =>
+      `service ${d.service} is down after ${d.attempts} short lives in a row: ${d.reason}; it is started again each ${Math.round(d.retryAfterMs / 1000)} s or so`,
+    fix: "Mend the reason named; the log has more of it. restart.giveUpAfter says after how many lives a replica is down, restart.slowBackoffMs how often it is started then.",
+  }),
+  entry_gone: row<{ service: string; exitAfterMs: number; reason: string }>({
+    code: "unavailable",
+    text: (d) =>
+      `no replica of the entry service ${d.service} was ready for ${d.exitAfterMs} ms, so the app ended: ${d.reason}`,
+    fix: "Mend the reason named; the log has more of it. exitAfterMs says how long an app goes on without; 0 is for ever.",
   }),
   not_importable: row<{ service: string; files: readonly string[] }>({
     code: "failed_precondition",

@@ -14,7 +14,7 @@ const plain: ServiceSettings = {
   startTimeoutMs: 1000,
   holdMs: 5000,
   liveness: { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000 },
-  restart: { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 8 },
+  restart: { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 8, slowBackoffMs: 30_000 },
   env: {},
   apis: new Map(),
 };

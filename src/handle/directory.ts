@@ -49,10 +49,11 @@ export class ServiceLinks {
     this.links = this.links.filter((other) => other !== link);
   }
 
-  /** No replica will come back by itself: calls fail at once, with the reason. */
-  giveUp(reason: string, attempts: number): void {
+  /** Its replicas are down: calls fail at once, with the reason, until there is a link again. */
+  giveUp(failure: { readonly reason: string; readonly attempts: number; readonly retryAfterMs: number }): void {
     const { service } = this;
-    this.#refuseAll(() => fail("service_failed", { service, reason, attempts }, { service }));
+    const { reason, attempts, retryAfterMs } = failure;
+    this.#refuseAll(() => fail("service_failed", { service, reason, attempts, retryAfterMs }, { service }));
   }
 
   /** The app is ending. */

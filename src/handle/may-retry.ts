@@ -3,7 +3,7 @@ import type { CallRoute } from "./call-route.js";
 
 /**
  * Replicas that may end under one call before it fails. Calls are often unlucky once and seldom twice; one that ends whatever
- * replica it meets would else end them all, until its service is given up.
+ * replica it meets would else end them all, until its service is down.
  */
 export const maxLosses = 6;
 

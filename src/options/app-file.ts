@@ -35,8 +35,10 @@ export interface RestartOptions {
   readonly maxBackoffMs?: number;
   /** A replica that was ready for so long counts as healthy: waits and counts begin anew. Default 10000. */
   readonly resetAfterMs?: number;
-  /** Short lives or failed starts in a row after which it is given up; 0 is never. Default 8. */
+  /** Short lives or failed starts in a row after which it counts as down, and is started again slowly; 0 is never. Default 8. */
   readonly giveUpAfter?: number;
+  /** The wait before each restart of one that is down, in milliseconds. Default 30 000. */
+  readonly slowBackoffMs?: number;
 }
 
 /** Settings of the HTTP server. */
@@ -120,6 +122,8 @@ export interface AppFile extends ServiceFileOptions {
   readonly port?: number;
   readonly host?: string;
   readonly drainTimeoutMs?: number;
+  /** With no replica of the entry service ready for so many milliseconds, the app ends with exit code 1; 0 is never. Default 120 000. */
+  readonly exitAfterMs?: number;
   readonly checks?: "all" | "outside";
   readonly logLevel?: "debug" | "info" | "warn" | "error" | "silent";
   /** Ids of the GPUs that replicas may be given. Default `"auto"`: `CUDA_VISIBLE_DEVICES`, or all the machine shows. */

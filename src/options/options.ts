@@ -66,6 +66,10 @@ export const appOptions = createTable("app", {
     default: 30_000,
     text: "How long a drain waits for calls in flight before it cancels what is left.",
   }),
+  exitAfterMs: row(milliseconds(0), {
+    default: 120_000,
+    text: "When no replica of the entry service has been ready for so long, and none is being started, the app ends with exit code 1, so that whatever runs it can act; 0 is never.",
+  }),
   checks: row(choice(["all", "outside"]), {
     default: "all",
     text: 'Which calls are checked against their contract: "all", or "outside" for those from HTTP or another process.',
@@ -216,7 +220,11 @@ export const serviceOptions = createTable("service", {
   }),
   "restart.giveUpAfter": row(integer({ min: 0 }), {
     default: 8,
-    text: "A replica is given up after so many short lives or failed starts in a row; 0 never gives up.",
+    text: "After so many short lives or failed starts in a row a replica counts as down: it is started again only each restart.slowBackoffMs, and calls of a service all of whose replicas are down fail at once. 0 is never.",
+  }),
+  "restart.slowBackoffMs": row(milliseconds(1), {
+    default: 30_000,
+    text: "The wait before each restart of a replica that is down, and up to a quarter more; never shorter than restart.maxBackoffMs.",
   }),
   env: row(textRecord, {
     default: {},

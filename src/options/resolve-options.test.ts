@@ -80,6 +80,7 @@ describe("resolveOptions", () => {
       host: "0.0.0.0",
       port: 3000,
       drainTimeoutMs: 30_000,
+      exitAfterMs: 120_000,
       checks: "all",
       logLevel: "info",
     });
@@ -105,6 +106,7 @@ describe("resolveOptions", () => {
       maxBackoffMs: 10_000,
       resetAfterMs: 10_000,
       giveUpAfter: 8,
+      slowBackoffMs: 30_000,
     });
     assert.ok(report.every(({ source }) => source === "default"));
     assert.equal(report.find(({ option }) => option === "name")?.value, "Model");

@@ -133,11 +133,12 @@ function toBatch(values: Values<typeof batchOptions>): BatchSettings {
 }
 
 function toServer(values: Values<typeof appOptions>): ServerSettings {
-  const { host, port, drainTimeoutMs, checks, logLevel } = values;
+  const { host, port, drainTimeoutMs, exitAfterMs, checks, logLevel } = values;
   return {
     host,
     port,
     drainTimeoutMs,
+    exitAfterMs,
     checks,
     logLevel,
     http: {
@@ -190,6 +191,7 @@ function toService(values: Values<typeof serviceOptions>, apis: ReadonlyMap<stri
       maxBackoffMs: values["restart.maxBackoffMs"],
       resetAfterMs: values["restart.resetAfterMs"],
       giveUpAfter: values["restart.giveUpAfter"],
+      slowBackoffMs: values["restart.slowBackoffMs"],
     },
     env,
     apis,

@@ -14,6 +14,8 @@ export interface ServerSettings {
   readonly port: number;
   /** How long a drain may take before what is left is cancelled. */
   readonly drainTimeoutMs: number;
+  /** With no replica of the entry service ready for so long, the app ends; 0 is never. */
+  readonly exitAfterMs: number;
   /** `"all"` checks every call; `"outside"` only values that come from HTTP or another process. */
   readonly checks: "all" | "outside";
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
@@ -92,8 +94,10 @@ export interface RestartSettings {
   readonly maxBackoffMs: number;
   /** Ready for so long, a life is healthy: waits and counts begin anew. */
   readonly resetAfterMs: number;
-  /** Short lives or failed starts in a row after which the replica is given up; 0 is never. */
+  /** Short lives or failed starts in a row after which the replica counts as down; 0 is never. */
   readonly giveUpAfter: number;
+  /** The wait before each restart of a replica that is down. */
+  readonly slowBackoffMs: number;
 }
 
 /** Bounds of one api's lane in one replica, and what callers may assume. */

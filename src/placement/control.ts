@@ -11,8 +11,16 @@ export type LinkNotice =
   | { readonly kind: "add"; readonly service: string; readonly replica: string; readonly address: string }
   | { readonly kind: "add-port"; readonly service: string; readonly replica: string; readonly port: MessagePort }
   | { readonly kind: "remove"; readonly service: string; readonly replica: string }
-  /** No replica of the service will come back by itself. */
-  | { readonly kind: "failed"; readonly service: string; readonly reason: string; readonly attempts: number }
+  /** It is about to be killed: calls on it fail with the reason. */
+  | { readonly kind: "abandoned"; readonly service: string; readonly replica: string; readonly reason: string }
+  /** Every replica of the service is down, and is started again only slowly. Holds until one is added. */
+  | {
+      readonly kind: "failed";
+      readonly service: string;
+      readonly reason: string;
+      readonly attempts: number;
+      readonly retryAfterMs: number;
+    }
   /** The service has drained, or is about to: it takes no new call, and none should wait for it. */
   | { readonly kind: "draining"; readonly service: string }
   | { readonly kind: "planned"; readonly service: string; readonly replicas: number }

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { childArguments } from "./child-arguments.js";
 import type { FromReplica, ToReplica } from "./control.js";
 import type { Runner } from "./remote-host.js";
 
@@ -42,7 +43,7 @@ export class ReplicaProcess implements Runner {
         ...env,
         ...(devices.length > 0 && { CUDA_VISIBLE_DEVICES: devices.join(",") }),
       },
-      execArgv: [...process.execArgv.filter(isForChild), ...heap],
+      execArgv: [...childArguments(), ...heap],
     });
     // Without a listener a failed send would end the parent; the exit that follows says all there is to say.
     this.#child.on("error", () => {});
@@ -81,6 +82,3 @@ export class ReplicaProcess implements Runner {
     this.#child.kill("SIGKILL");
   }
 }
-
-/** A debugger's port can be had once; what a test runner asks of Node is not for its children. */
-const isForChild = (argument: string): boolean => !/^--(inspect|test|watch|eval|print)/.test(argument);

@@ -36,6 +36,9 @@ export interface SiteLinksParts {
 export class SiteLinks {
   readonly #parts: SiteLinksParts;
   readonly #links = new Map<string, KeptLink>();
+  /** Taken back, with calls still on them. */
+  readonly #leaving = new Set<KeptLink>();
+  readonly #forget = (link: KeptLink) => this.#leaving.delete(link);
 
   constructor(parts: SiteLinksParts) {
     this.#parts = parts;
@@ -50,17 +53,20 @@ export class SiteLinks {
     const links = directory.of(notice.service);
     switch (notice.kind) {
       case "add":
-        this.#keep(new SocketLink(notice, this.#parts));
+        this.#keep(new SocketLink(notice, this.#parts, this.#forget));
         return;
       case "add-port":
-        this.#keep(new PortLink(notice, this.#parts));
+        this.#keep(new PortLink(notice, this.#parts, this.#forget));
         return;
       case "remove":
-        this.#links.get(notice.replica)?.takeBack();
+        this.#takeBack(notice.replica);
         this.#links.delete(notice.replica);
         return;
+      case "abandoned":
+        for (const link of this.#leaving) if (link.replica === notice.replica) link.abandon(notice.reason);
+        return;
       case "failed":
-        links.giveUp(notice.reason, notice.attempts);
+        links.giveUp(notice);
         return;
       case "draining":
         links.close();
@@ -81,9 +87,16 @@ export class SiteLinks {
   }
 
   #keep(link: KeptLink): void {
-    this.#links.get(link.replica)?.takeBack();
+    this.#takeBack(link.replica);
     this.#links.set(link.replica, link);
     link.open();
+  }
+
+  #takeBack(replica: string): void {
+    const link = this.#links.get(replica);
+    if (link === undefined) return;
+    this.#leaving.add(link);
+    link.takeBack();
   }
 }
 
@@ -92,7 +105,12 @@ interface KeptLink {
   readonly tried: Promise<void>;
   open(): void;
   takeBack(): void;
+  /** Its replica is about to be killed, for that reason. */
+  abandon(reason: string): void;
 }
+
+/** Told once, when a link that was taken back has ended. */
+type OnLinkEnd = (link: KeptLink) => void;
 
 /** Puts a link into the directory and takes it out, each at most once. */
 class Entry {
@@ -126,9 +144,11 @@ class PortLink implements KeptLink {
   readonly #log: Logger;
   #link: PeerLink | undefined;
   #setTried!: () => void;
+  readonly #onEnd: OnLinkEnd;
 
-  constructor({ service, replica, port }: LinkNotice & { kind: "add-port" }, parts: SiteLinksParts) {
+  constructor({ service, replica, port }: LinkNotice & { kind: "add-port" }, parts: SiteLinksParts, onEnd: OnLinkEnd) {
     this.replica = replica;
+    this.#onEnd = onEnd;
     this.#port = port;
     this.#entry = new Entry(service, parts);
     this.#log = parts.log;
@@ -147,10 +167,15 @@ class PortLink implements KeptLink {
       closed: (reason) => {
         this.#entry.remove();
         this.#setTried();
+        this.#onEnd(this);
         logEnd(this.#log, this.replica, reason);
       },
     });
     this.#link = link;
+  }
+
+  abandon(reason: string): void {
+    this.#link?.abandon(reason);
   }
 
   /** Calls in flight are still answered (K3). */
@@ -172,9 +197,11 @@ class SocketLink implements KeptLink {
   #timer: Timer | undefined;
   #isWanted = true;
   #setTried!: () => void;
+  readonly #onEnd: OnLinkEnd;
 
-  constructor({ service, replica, address }: LinkNotice & { kind: "add" }, parts: SiteLinksParts) {
+  constructor({ service, replica, address }: LinkNotice & { kind: "add" }, parts: SiteLinksParts, onEnd: OnLinkEnd) {
     this.replica = replica;
+    this.#onEnd = onEnd;
     this.#address = address;
     this.#parts = parts;
     this.#entry = new Entry(service, parts);
@@ -184,6 +211,7 @@ class SocketLink implements KeptLink {
   }
 
   open(): void {
+    this.#timer = undefined;
     const socket = net.connect(this.#address);
     const channel = new SocketChannel(socket, this.#parts.slabFolder);
     const link: PeerLink = new PeerLink(this.replica, channel, {
@@ -202,14 +230,23 @@ class SocketLink implements KeptLink {
   takeBack(): void {
     this.#isWanted = false;
     this.#entry.remove();
+    // Between two attempts there is no link to wait for.
+    if (this.#timer !== undefined) this.#onEnd(this);
     this.#timer?.clear();
     this.#link?.retire();
+  }
+
+  abandon(reason: string): void {
+    this.#link?.abandon(reason);
   }
 
   #reopen(reason: ServingError | undefined): void {
     this.#entry.remove();
     this.#setTried();
-    if (!this.#isWanted) return;
+    if (!this.#isWanted) {
+      this.#onEnd(this);
+      return;
+    }
     logEnd(this.#parts.log, this.replica, reason);
     this.#timer = this.#parts.clock.setTimer(() => this.open(), this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, maxPauseMs);

@@ -108,7 +108,7 @@ describe("Deployment.readiness", () => {
     assert.deepEqual([readiness.isReady, readiness.readyReplicas, readiness.replicas], [true, 1, 4]);
     assert.equal(
       readiness.detail,
-      "1 of 4 replicas are ready; A#1 was given up after 2 short lives in a row: ended with exit code 3; " +
+      "1 of 4 replicas are ready; A#1 is down after 2 short lives in a row (restart.giveUpAfter): ended with exit code 3; is started again after 30000 ms; " +
         "A#2 does not answer, its event loop is busy; A#3 is starting",
     );
     await deployment.stop();
@@ -129,7 +129,7 @@ describe("Deployment.readiness", () => {
     await deployment.stop();
   });
 
-  it("has failed only when every place is given up, with the reason of the first (D3)", async () => {
+  it("is down only while every place is, with the reason of the last, until one is filled again (D3)", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2, restart: { giveUpAfter: 1 } });
     stage.host("A#1/0").end();
     await stage.pass(1000);
@@ -144,7 +144,19 @@ describe("Deployment.readiness", () => {
       ["failed A after 1"],
     );
     const [, notice] = stage.board.subscribe({ residence: "process", services: new Set(["A"]), notify: () => {} });
-    assert.deepEqual(notice, { kind: "failed", service: "A", reason: "was ended by SIGKILL", attempts: 1 });
+    const why = { reason: "was ended by SIGKILL", attempts: 1 };
+    assert.deepEqual(notice, { kind: "failed", service: "A", ...why, retryAfterMs: 30_000 });
+    assert.deepEqual(deployment.down, { ...why, delayMs: 30_000 });
+    assert.deepEqual(deployment.figures, {
+      ...{ service: "A", isDown: true, restarts: 0 },
+      states: { ready: 0, out: 0, starting: 0, waiting: 0, down: 2 },
+    });
+    // A#1 went down a second before A#0.
+    await stage.pass(29_500);
+    assert.deepEqual([stage.announced("A"), deployment.down], [["A#1/1"], undefined]);
+    assert.deepEqual(deployment.figures.states, { ready: 1, out: 0, starting: 0, waiting: 0, down: 1 });
+    await stage.pass(1_000);
+    assert.deepEqual([stage.announced("A"), deployment.figures.restarts], [["A#0/1", "A#1/1"], 2]);
     await deployment.stop();
   });
 });

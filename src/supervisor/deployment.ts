@@ -1,16 +1,17 @@
 import type { Timer } from "../base/clock.js";
 import type { DeploymentPlan } from "../graph/plan.js";
+import type { DeploymentFigures } from "../observe/deployment-metrics.js";
 import type { ServiceReadiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { decideReplicas, emptyAutoscaleState } from "./autoscale.js";
-import type { SeatParts } from "./replica-life.js";
-import { ReplicaSeat } from "./replica-seat.js";
+import type { MovedDeployment, SeatParts } from "./replica-life.js";
+import { type DownReason, ReplicaSeat } from "./replica-seat.js";
 
 // The replicas of one service.
 //
 // D1  A replica leaves the board before it is asked to drain or to stop.
 // D2  The number of replicas stays between the plan's bounds.
-// D3  The service has failed only when every one of its places is given up.
+// D3  The service is down only while every one of its places is: a replica that is ready in one of them ends that.
 // D4  A replica there is no more need for, or that could not be added, is a replica of the service until it has stopped.
 
 /** How often the load of a service that scales is looked at. */
@@ -24,6 +25,8 @@ export class Deployment {
   readonly #leaving = new Set<ReplicaSeat>();
   #scaling: Timer | undefined;
   #load = emptyAutoscaleState;
+  /** Of places that are given back. */
+  #pastRestarts = 0;
   /** After a replica that could not be added there is none before that. */
   #nextGrowthAt = Number.NEGATIVE_INFINITY;
   #isStopping = false;
@@ -48,6 +51,35 @@ export class Deployment {
     await Promise.all(this.#seats.map((seat) => seat.start(calleesStarted)));
     const { min, max } = this.plan.settings.replicas;
     if (max > min && this.plan.residence !== "root" && !this.#isStopping) this.#watchLoad();
+  }
+
+  /** Why the service is down, if it is (D3): the reason of its first place. */
+  get down(): DownReason | undefined {
+    if (this.#seats.some((seat) => seat.down === undefined)) return undefined;
+    return this.#seats[0]?.down;
+  }
+
+  /** Whether a replica is there, or may soon be: one that is busy is replaced in its own time, and a start has a limit. */
+  get presence(): MovedDeployment["presence"] {
+    const kinds = this.#seats.map(({ state }) => state.kind);
+    if (kinds.some((kind) => kind === "ready" || kind === "out")) return "there";
+    return kinds.some((kind) => kind === "starting") ? "coming" : "away";
+  }
+
+  /** What stands in the way of each place that is not ready. */
+  get obstacles(): string {
+    return this.#seats
+      .filter(({ state }) => state.kind !== "ready")
+      .map(describeObstacle)
+      .join("; ");
+  }
+
+  /** For metrics. */
+  get figures(): DeploymentFigures {
+    const states: Record<string, number> = { ready: 0, out: 0, starting: 0, waiting: 0, down: 0 };
+    for (const { state } of this.#seats) if (state.kind in states) states[state.kind] = (states[state.kind] ?? 0) + 1;
+    const restarts = this.#seats.reduce((sum, seat) => sum + seat.restarts, this.#pastRestarts);
+    return { service: this.service, isDown: this.down !== undefined, states, restarts };
   }
 
   /** Ends one replica as a crash would; resolves when another has taken its place. */
@@ -92,16 +124,17 @@ export class Deployment {
   }
 
   #addSeat(index: number): ReplicaSeat {
-    const seat = new ReplicaSeat(this.plan, index, this.#parts, () => this.#noteFailure());
+    const seat: ReplicaSeat = new ReplicaSeat(this.plan, index, this.#parts, () => this.#noteMove(seat));
     this.#seats.push(seat);
     return seat;
   }
 
-  #noteFailure(): void {
-    const states = this.#seats.map((seat) => seat.state);
-    const [first] = states;
-    if (first?.kind !== "failed" || states.some((state) => state.kind !== "failed")) return;
-    this.#parts.board.giveUp(this.service, { reason: first.reason, attempts: first.attempts });
+  #noteMove(seat: ReplicaSeat): void {
+    if (seat.state.kind === "down" && this.down !== undefined) {
+      const { reason, attempts, delayMs } = seat.state;
+      this.#parts.board.giveUp(this.service, { reason, attempts, retryAfterMs: delayMs });
+    }
+    this.#parts.onMoved?.(this);
   }
 
   #watchLoad(): void {
@@ -154,6 +187,7 @@ export class Deployment {
 
   #giveBack(seat: ReplicaSeat, emptied: Promise<void>): void {
     this.#leaving.add(seat);
+    this.#pastRestarts += seat.restarts;
     void emptied.finally(() => this.#leaving.delete(seat));
   }
 

@@ -16,11 +16,13 @@ function format(notice: BoardNotice): string {
     case "planned":
       return `planned ${notice.replicas} of ${notice.service}`;
     case "failed":
-      return `failed ${notice.service}: ${notice.reason} after ${notice.attempts}`;
+      return `failed ${notice.service}: ${notice.reason} after ${notice.attempts}, again in ${notice.retryAfterMs}`;
     case "draining":
       return `draining ${notice.service}`;
     case "faults":
       return `faults ${JSON.stringify(notice.faults)}`;
+    case "abandoned":
+      return `abandoned ${notice.replica}: ${notice.reason}`;
     case "add-port":
       return `add ${notice.replica} by a port`;
   }
@@ -52,13 +54,13 @@ describe("LinkBoard", () => {
     board.announce("A", first);
     board.announce("A", hostOf("A", 1));
     board.withdraw("A", first);
-    board.giveUp("A", { reason: "ended with exit code 1", attempts: 8 });
+    board.giveUp("A", { reason: "ended with exit code 1", attempts: 8, retryAfterMs: 30_000 });
     assert.deepEqual(ofA.take(), [
       "planned 2 of A",
       "add A#0 at A#0/0",
       "add A#1 at A#1/0",
       "remove A#0",
-      "failed A: ended with exit code 1 after 8",
+      "failed A: ended with exit code 1 after 8, again in 30000",
     ]);
     assert.deepEqual(ofB.take(), []);
   });
@@ -79,8 +81,11 @@ describe("LinkBoard", () => {
 
   it("says that a service has failed for as long as that is so", () => {
     const { board, hostOf, subscribe } = createBoard();
-    board.giveUp("A", { reason: "ended with exit code 1", attempts: 8 });
-    assert.deepEqual(subscribe("process", "A").known, ["planned 0 of A", "failed A: ended with exit code 1 after 8"]);
+    board.giveUp("A", { reason: "ended with exit code 1", attempts: 8, retryAfterMs: 30_000 });
+    assert.deepEqual(subscribe("process", "A").known, [
+      "planned 0 of A",
+      "failed A: ended with exit code 1 after 8, again in 30000",
+    ]);
     board.announce("A", hostOf("A", 0));
     assert.deepEqual(subscribe("process", "A").known, ["planned 0 of A", "add A#0 at A#0/0"]);
   });
@@ -112,6 +117,17 @@ describe("LinkBoard", () => {
     board.withdraw("A", old);
     assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "add A#0 at A#0/1"]);
     assert.deepEqual(subscribe("process", "A").known.slice(1), ["add A#0 at A#0/1"]);
+  });
+
+  it("says why a replica is killed after it was taken back, whether or not that had happened before", () => {
+    const { board, hostOf, subscribe } = createBoard();
+    const caller = subscribe("process", "A");
+    const host = hostOf("A", 0);
+    board.announce("A", host);
+    board.abandon("A", host, "did not answer");
+    assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "remove A#0", "abandoned A#0: did not answer"]);
+    board.abandon("A", host, "did not answer");
+    assert.deepEqual(caller.take(), ["abandoned A#0: did not answer"]);
   });
 
   it("says a withdrawal once", () => {

@@ -19,10 +19,19 @@ export interface LinkSubscriber {
   notify(notice: BoardNotice): void;
 }
 
+/** Why a service is down. */
+export interface ServiceFailure {
+  readonly reason: string;
+  /** Short lives in a row. */
+  readonly attempts: number;
+  /** Until a replica is started again. */
+  readonly retryAfterMs: number;
+}
+
 interface Announced {
   readonly hosts: Map<string, ReplicaHost>;
   planned: number;
-  failure: { readonly reason: string; readonly attempts: number } | undefined;
+  failure: ServiceFailure | undefined;
   isDraining: boolean;
 }
 
@@ -76,8 +85,17 @@ export class LinkBoard {
     this.#tell(service, () => ({ kind: "remove", service, replica: host.id }));
   }
 
-  /** No replica of the service will come back by itself. */
-  giveUp(service: string, failure: { readonly reason: string; readonly attempts: number }): void {
+  /**
+   * The replica is about to be killed: calls on it fail with the reason. Told before the kill, so that it comes before the end of
+   * the link.
+   */
+  abandon(service: string, host: ReplicaHost, reason: string): void {
+    this.withdraw(service, host);
+    this.#tell(service, () => ({ kind: "abandoned", service, replica: host.id, reason }));
+  }
+
+  /** No replica of the service is ready, and none soon will be: calls fail at once, until one is announced. */
+  giveUp(service: string, failure: ServiceFailure): void {
     this.#of(service).failure = failure;
     this.#tell(service, () => ({ kind: "failed", service, ...failure }));
   }

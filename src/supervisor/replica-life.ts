@@ -7,6 +7,17 @@ import type { CallerResidence, ReplicaHost } from "../placement/placement.js";
 import type { LinkBoard, LinkSubscriber } from "./link-board.js";
 import type { OnProgress } from "./progress.js";
 
+/** A service some of whose replicas has come, gone, or changed. */
+export interface MovedDeployment {
+  readonly service: string;
+  /** A replica that is busy is there: it is replaced in its own time. */
+  readonly presence: "there" | "coming" | "away";
+  /** Set while the service is down. */
+  readonly down: object | undefined;
+  /** What stands in the way of each place that is not ready, in words. */
+  readonly obstacles: string;
+}
+
 /** What a replica's place needs of its surroundings. */
 export interface SeatParts {
   readonly createHost: (plan: DeploymentPlan, index: number) => ReplicaHost;
@@ -14,6 +25,10 @@ export interface SeatParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly onProgress: OnProgress;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  /** Hears of each change in the state of a replica's place. */
+  readonly onMoved?: (deployment: MovedDeployment) => void;
   /** The last step of a start: the edge of an entry replica begins to listen. */
   readonly finishStart?: (host: ReplicaHost, service: string) => Promise<void>;
 }
@@ -70,6 +85,11 @@ export class ReplicaLife {
 
   withdraw(): void {
     this.#parts.board.withdraw(this.#service, this.host);
+  }
+
+  /** It is about to be killed: calls on it fail with that reason. */
+  abandon(reason: string): void {
+    this.#parts.board.abandon(this.#service, this.host, reason);
   }
 
   /** It has ended, or is about to: nobody calls it, and it hears of nobody. */

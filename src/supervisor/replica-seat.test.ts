@@ -12,9 +12,9 @@ const bound = 1000;
 function createPlace(wish: PlanWish = {}, finishStart?: SeatParts["finishStart"]) {
   const stage = new Stage(finishStart);
   const failures: string[] = [];
-  const seat: ReplicaSeat = new ReplicaSeat(createDeploymentPlan("A", wish), 0, stage.parts, () =>
-    failures.push(seat.describe()),
-  );
+  const seat: ReplicaSeat = new ReplicaSeat(createDeploymentPlan("A", wish), 0, stage.parts, () => {
+    if (seat.state.kind === "down") failures.push(seat.describe());
+  });
   stage.watch("A");
   return { seat, stage, failures };
 }
@@ -199,20 +199,49 @@ describe("ReplicaSeat, when its replica ends", () => {
     await seat.stop();
   });
 
-  it("gives up after so many short lives, with the last reason, and tells it once (R5)", async () => {
+  it("is down after so many short lives, and goes on slowly for ever, each time with the last reason and the options (R5, R6)", async () => {
     const { seat, stage, failures } = await createFilledPlace({ restart: { giveUpAfter: 3 } });
+    const line = (code: number, lives: number) =>
+      `error A#0 ended with exit code ${code}; it is down after ${lives} short lives in a row (restart.giveUpAfter) ` +
+      "and is started again after 30000 ms (restart.slowBackoffMs)";
     for (let life = 0; life < 3; life++) {
       stage.hosts.at(-1)?.end(`ended with exit code ${life}`);
       await stage.pass(1000);
     }
-    const text = "A#0 was given up after 3 short lives in a row: ended with exit code 2";
-    assert.deepEqual([failures, seat.state.kind], [[text], "failed"]);
-    assert.equal(stage.lines.at(-1), "error A#0 ended with exit code 2; it is given up and not started again");
+    const text =
+      "A#0 is down after 3 short lives in a row (restart.giveUpAfter): ended with exit code 2; is started again after 30000 ms";
+    assert.deepEqual([failures, seat.state.kind], [[text], "down"]);
+    assert.equal(stage.lines.at(-1), line(2, 3));
     await seat.whenSettled();
-    await stage.pass(60_000);
-    assert.deepEqual([stage.hosts.length, stage.clock.pendingTimers, stage.announced("A")], [3, 0, []]);
+    for (let life = 3; life < 40; life++) {
+      stage.held.add("start");
+      await stage.pass(30_000, 1000);
+      assert.equal(seat.describe(), `A#0 is starting, was down: ended with exit code ${life - 1}`);
+      assert.notEqual(seat.down, undefined);
+      stage.hosts.at(-1)?.steps.start.resolve();
+      await settled();
+      assert.deepEqual([stage.hosts.length, seat.state.kind, seat.down], [life + 1, "ready", undefined]);
+      stage.hosts.at(-1)?.end(`ended with exit code ${life}`);
+      await settled();
+      assert.equal(stage.lines.at(-1), line(life, life + 1));
+    }
     await seat.stop();
     await assertEmpty({ seat, stage });
+  });
+
+  it("begins anew with its counts after one healthy life, however long it was down (R3)", async () => {
+    const { seat, stage } = await createFilledPlace({ restart: { giveUpAfter: 2 } });
+    for (let life = 0; life < 2; life++) {
+      stage.hosts.at(-1)?.end();
+      await settled();
+    }
+    assert.equal(seat.state.kind, "down");
+    await stage.pass(30_000, 1000);
+    await stage.pass(10_000, 1000);
+    stage.hosts.at(-1)?.end();
+    await settled();
+    assert.deepEqual([seat.state.kind, seat.down], ["ready", undefined]);
+    await seat.stop();
   });
 
   it("takes a replica that is killed off the board at once, and says when the place is filled again", async () => {
@@ -257,7 +286,11 @@ describe("ReplicaSeat, when its replica is silent", () => {
     await stage.pass(32_000);
     assert.deepEqual(stage.takeJournal(), ["kill A#0/0", "load A#0/1", "start A#0/1"]);
     assert.deepEqual([stage.announced("A"), stage.running], [["A#0/1"], ["A#0/1"]]);
-    assert.ok(stage.lines.includes("warn A#0 did not answer for 30000 ms and was killed; it is started again"));
+    assert.ok(
+      stage.lines.includes(
+        "warn A#0 did not answer for 30000 ms (liveness.replaceAfterMs) and was killed; it is started again",
+      ),
+    );
     await seat.stop();
   });
 
@@ -422,13 +455,13 @@ const waysThere: Readonly<Record<string, (place: ReturnType<typeof createPlace>)
     stage.held.add("load");
     stage.host("A#0/0").end();
   },
-  failed: async ({ seat, stage }) => {
+  down: async ({ seat, stage }) => {
     await seat.start(Promise.resolve());
     for (let life = 0; life < 4; life++) {
       stage.hosts.at(-1)?.end();
       await stage.pass(1000);
     }
-    assert.equal(seat.state.kind, "failed");
+    assert.equal(seat.state.kind, "down");
   },
   replacing: async ({ seat, stage }) => {
     await seat.start(Promise.resolve());

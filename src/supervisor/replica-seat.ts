@@ -11,10 +11,21 @@ import { emptyHistory, nextRestart } from "./restart-policy.js";
 // One place of a deployment, filled by one replica after another.
 //
 // P1  A replica is on the board only while it is ready.
-// P2  A replica that ends unasked is followed by another as the restart policy says; nothing else of the app is touched.
+// P2  A replica that ends unasked is followed by another as the restart policy says, for ever; nothing else of the app is
+//     touched.
 // P3  After `stop` nothing is started any more; when it has resolved nothing of the place is left, no timer either.
 // P4  One that holds too much memory is drained only when another is ready in its place. Should it end before that, the
 //     other is its successor: two are never started for one place.
+
+/** Why a place counts as down. */
+export interface DownReason {
+  /** Of the end of its last life. */
+  readonly reason: string;
+  /** Lives in a row that were not healthy. */
+  readonly attempts: number;
+  /** From that end to the next start. */
+  readonly delayMs: number;
+}
 
 export class ReplicaSeat {
   readonly id: string;
@@ -22,7 +33,7 @@ export class ReplicaSeat {
   readonly #plan: DeploymentPlan;
   readonly #parts: SeatParts;
   readonly #abort = new AbortController();
-  readonly #onFailed: () => void;
+  readonly #onMoved: () => void;
   #state: ReplicaState = { kind: "new" };
   /** The replica in the place. */
   #life: ReplicaLife | undefined;
@@ -34,6 +45,8 @@ export class ReplicaSeat {
   /** The memory of the replica is nobody's business before that. */
   #nextReplacementAt = Number.NEGATIVE_INFINITY;
   #history = emptyHistory;
+  #down: DownReason | undefined;
+  #restarts = 0;
   #timer: Timer | undefined;
   #heartbeat: Heartbeat | undefined;
   #pulse: Pulse | undefined;
@@ -41,17 +54,27 @@ export class ReplicaSeat {
   #stopping: Promise<void> | undefined;
   #waiters: (() => void)[] = [];
 
-  /** @param onFailed Called when this place is given up. */
-  constructor(plan: DeploymentPlan, index: number, parts: SeatParts, onFailed: () => void) {
+  /** @param onMoved Called after each change of its state. */
+  constructor(plan: DeploymentPlan, index: number, parts: SeatParts, onMoved: () => void) {
     this.#plan = plan;
     this.index = index;
     this.id = `${plan.descriptor.name}#${index}`;
     this.#parts = parts;
-    this.#onFailed = onFailed;
+    this.#onMoved = onMoved;
   }
 
   get state(): ReplicaState {
     return this.#state;
+  }
+
+  /** Set from the life after which the place counts as down until a replica is ready in it again. */
+  get down(): DownReason | undefined {
+    return this.#down;
+  }
+
+  /** How often a replica was started again. */
+  get restarts(): number {
+    return this.#restarts;
   }
 
   get host(): ReplicaHost | undefined {
@@ -102,9 +125,9 @@ export class ReplicaSeat {
     return this.#state.kind === "ready" && (await this.#life?.host.isReady()) === true;
   }
 
-  /** Resolves when the place is filled again, or never will be. */
+  /** Resolves when the place is filled again, counts as down, or never will be filled. */
   async whenSettled(): Promise<void> {
-    if (this.#state.kind === "ready" || this.#state.kind === "failed" || isOver(this.#state)) return;
+    if (this.#state.kind === "ready" || this.#down !== undefined || isOver(this.#state)) return;
     await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 
@@ -175,6 +198,7 @@ export class ReplicaSeat {
     const { clock } = this.#parts;
     this.#life = life;
     this.#pulse = undefined;
+    this.#down = undefined;
     this.#move({ kind: "ready", since: clock.now() });
     life.announce();
     void life.host.ended.then((how) => this.#end(life, how));
@@ -211,7 +235,9 @@ export class ReplicaSeat {
   }
 
   #replaceStuck(life: ReplicaLife, silentMs: number): void {
-    life.endReason = `did not answer for ${silentMs} ms and was killed`;
+    const reason = `did not answer for ${silentMs} ms (liveness.replaceAfterMs) and was killed`;
+    life.endReason = reason;
+    life.abandon(reason);
     life.host.kill();
   }
 
@@ -262,27 +288,31 @@ export class ReplicaSeat {
   /** @param err What the start of the last life threw, where it came no further. */
   #restartAfter(reason: string, readyForMs: number | undefined, err?: unknown): void {
     const { log, clock } = this.#parts;
-    const next = nextRestart(this.#plan.settings.restart, this.#history, { readyForMs });
+    const life = { readyForMs, random: this.#parts.random() };
+    const { history, isDown, ...next } = nextRestart(this.#plan.settings.restart, this.#history, life);
     const replica = this.id;
+    const service = this.#plan.descriptor.name;
     const hasReplacement = this.#replacement !== undefined;
-    if (next.kind === "give-up" && !hasReplacement) {
-      const { attempts } = next;
-      this.#move({ kind: "failed", reason, attempts });
-      log.error({ replica, attempts, reason, err }, `${replica} ${reason}; it is given up and not started again`);
+    const delayMs = hasReplacement ? 0 : next.delayMs;
+    this.#history = history;
+    if (isDown && !hasReplacement) {
+      const attempts = history.shortLives;
+      this.#down = { reason, attempts, delayMs };
+      this.#move({ kind: "down", reason, attempts, delayMs });
+      const text = `${replica} ${reason}; it is down after ${attempts} short lives in a row (restart.giveUpAfter) and is started again after ${delayMs} ms (restart.slowBackoffMs)`;
+      log.error({ service, replica, attempts, delayMs, readyForMs, reason, err }, text);
       this.#settle();
-      this.#onFailed();
-      return;
+    } else {
+      this.#move({ kind: "waiting", reason, delayMs });
+      log.warn({ service, replica, delayMs, readyForMs, err }, `${replica} ${reason}; it is started again`);
     }
-    if (next.kind === "restart") this.#history = next.history;
-    const delayMs = next.kind === "restart" && !hasReplacement ? next.delayMs : 0;
-    this.#move({ kind: "waiting", reason, delayMs });
-    log.warn({ replica, delayMs, readyForMs, err }, `${replica} ${reason}; it is started again`);
     if (delayMs === 0) void this.#restart();
     else this.#timer = clock.setTimer(() => void this.#restart(), delayMs, true);
   }
 
   async #restart(): Promise<void> {
     const { clock, log } = this.#parts;
+    this.#restarts++;
     this.#move({ kind: "starting" });
     const begun = clock.now();
     try {
@@ -295,6 +325,7 @@ export class ReplicaSeat {
 
   #move(state: ReplicaState): void {
     this.#state = moveTo(this.#state, state);
+    this.#onMoved();
   }
 
   #settle(): void {
@@ -317,6 +348,7 @@ export class ReplicaSeat {
 
   /** What stands in its way, in words. */
   describe(): string {
-    return `${this.id} ${describeState(this.#state)}`;
+    const since = this.#state.kind === "starting" && this.#down !== undefined ? `, was down: ${this.#down.reason}` : "";
+    return `${this.id} ${describeState(this.#state)}${since}`;
   }
 }

@@ -8,7 +8,7 @@ const states: readonly ReplicaState[] = [
   { kind: "ready", since: 5 },
   { kind: "out", since: 5 },
   { kind: "waiting", reason: "A#0 ended", delayMs: 400 },
-  { kind: "failed", reason: "ended with exit code 1", attempts: 8 },
+  { kind: "down", reason: "ended with exit code 1", attempts: 8, delayMs: 31_000 },
   { kind: "draining" },
   { kind: "stopped" },
 ];
@@ -16,11 +16,11 @@ const states: readonly ReplicaState[] = [
 /** Every move that may happen, and no other. */
 const legal = new Set([
   ...["new starting", "new draining", "new stopped"],
-  ...["starting ready", "starting waiting", "starting failed", "starting draining", "starting stopped"],
-  ...["ready ready", "ready out", "ready waiting", "ready failed", "ready draining", "ready stopped"],
-  ...["out ready", "out waiting", "out failed", "out draining", "out stopped"],
+  ...["starting ready", "starting waiting", "starting down", "starting draining", "starting stopped"],
+  ...["ready ready", "ready out", "ready waiting", "ready down", "ready draining", "ready stopped"],
+  ...["out ready", "out waiting", "out down", "out draining", "out stopped"],
   ...["waiting starting", "waiting draining", "waiting stopped"],
-  ...["failed draining", "failed stopped"],
+  ...["down starting", "down draining", "down stopped"],
   "draining stopped",
 ]);
 
@@ -57,7 +57,7 @@ describe("describeState", () => {
       "is ready",
       "does not answer, its event loop is busy",
       "A#0 ended; is started again after 400 ms",
-      "was given up after 8 short lives in a row: ended with exit code 1",
+      "is down after 8 short lives in a row (restart.giveUpAfter): ended with exit code 1; is started again after 31000 ms",
       "is draining",
       "is stopped",
     ]);

@@ -10,18 +10,19 @@ export type ReplicaState =
   | { readonly kind: "out"; readonly since: number }
   /** Between two lives. */
   | { readonly kind: "waiting"; readonly reason: string; readonly delayMs: number }
-  | { readonly kind: "failed"; readonly reason: string; readonly attempts: number }
+  /** The same, after so many short lives in a row that the place counts as down. */
+  | { readonly kind: "down"; readonly reason: string; readonly attempts: number; readonly delayMs: number }
   | { readonly kind: "draining" }
   | { readonly kind: "stopped" };
 
 const legalMoves: Readonly<Record<ReplicaState["kind"], readonly ReplicaState["kind"][]>> = {
   new: ["starting", "draining", "stopped"],
-  starting: ["ready", "waiting", "failed", "draining", "stopped"],
+  starting: ["ready", "waiting", "down", "draining", "stopped"],
   // To itself when another replica takes the place.
-  ready: ["ready", "out", "waiting", "failed", "draining", "stopped"],
-  out: ["ready", "waiting", "failed", "draining", "stopped"],
+  ready: ["ready", "out", "waiting", "down", "draining", "stopped"],
+  out: ["ready", "waiting", "down", "draining", "stopped"],
   waiting: ["starting", "draining", "stopped"],
-  failed: ["draining", "stopped"],
+  down: ["starting", "draining", "stopped"],
   draining: ["stopped"],
   stopped: [],
 };
@@ -40,8 +41,8 @@ export function describeState(state: ReplicaState): string {
   switch (state.kind) {
     case "waiting":
       return `${state.reason}; is started again after ${state.delayMs} ms`;
-    case "failed":
-      return `was given up after ${state.attempts} short lives in a row: ${state.reason}`;
+    case "down":
+      return `is down after ${state.attempts} short lives in a row (restart.giveUpAfter): ${state.reason}; is started again after ${state.delayMs} ms`;
     case "out":
       return "does not answer, its event loop is busy";
     case "new":

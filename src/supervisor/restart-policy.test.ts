@@ -4,17 +4,22 @@ import { Random } from "../../test/http/random.js";
 import type { RestartSettings } from "../options/settings.js";
 import { emptyHistory, nextRestart, type RestartHistory } from "./restart-policy.js";
 
-const settings: RestartSettings = { backoffMs: 100, maxBackoffMs: 1000, resetAfterMs: 10_000, giveUpAfter: 0 };
+const settings: RestartSettings = {
+  backoffMs: 100,
+  maxBackoffMs: 1000,
+  resetAfterMs: 10_000,
+  giveUpAfter: 0,
+  slowBackoffMs: 30_000,
+};
 const failedStart = undefined;
 
-/** The waits after each of these lives, and `"give up"` where it ends. */
-function waitsAfter(lives: readonly (number | undefined)[], over: Partial<RestartSettings> = {}) {
+/** The waits after each of these lives; as a text where the place is down. */
+function waitsAfter(lives: readonly (number | undefined)[], over: Partial<RestartSettings> = {}, random = 0) {
   const waits: (number | string)[] = [];
   let history: RestartHistory = emptyHistory;
   for (const readyForMs of lives) {
-    const next = nextRestart({ ...settings, ...over }, history, { readyForMs });
-    if (next.kind === "give-up") return [...waits, `gave up after ${next.attempts}`];
-    waits.push(next.delayMs);
+    const next = nextRestart({ ...settings, ...over }, history, { readyForMs, random });
+    waits.push(next.isDown ? `down for ${next.delayMs}` : next.delayMs);
     history = next.history;
   }
   return waits;
@@ -38,16 +43,27 @@ describe("nextRestart", () => {
     assert.deepEqual(waitsAfter([50, 50, failedStart, 50]), [0, 100, 200, 400]);
   });
 
-  it("gives up after so many short lives in a row, failed starts included, and says how many (R5)", () => {
-    assert.deepEqual(waitsAfter([1, failedStart, 1, 1], { giveUpAfter: 3 }), [0, 100, "gave up after 3"]);
-    assert.deepEqual(waitsAfter([failedStart], { giveUpAfter: 1 }), ["gave up after 1"]);
+  it("is down after so many short lives in a row, failed starts included, and goes on slowly for ever (R5, R6)", () => {
+    const down = "down for 30000";
+    assert.deepEqual(waitsAfter([1, failedStart, 1, 1, 1], { giveUpAfter: 3 }), [0, 100, down, down, down]);
+    assert.deepEqual(waitsAfter([failedStart], { giveUpAfter: 1 }), [down]);
+    const waits = waitsAfter(repeat(failedStart, 5000), { giveUpAfter: 8 });
+    assert.deepEqual(new Set(waits.slice(7)), new Set([down]));
   });
 
-  it("counts short lives anew after a healthy one (R5)", () => {
-    assert.deepEqual(waitsAfter([1, 1, 10_000, 1, 1, 1], { giveUpAfter: 3 }), [0, 100, 0, 100, 200, "gave up after 3"]);
+  it("spreads slow waits over a quarter more, and never waits less than the longest other wait (R6)", () => {
+    const over = { giveUpAfter: 1 };
+    assert.deepEqual(waitsAfter([1], over, 1), ["down for 37500"]);
+    assert.deepEqual(waitsAfter([1], over, 0.5), ["down for 33750"]);
+    assert.deepEqual(waitsAfter([1], { ...over, maxBackoffMs: 60_000 }), ["down for 60000"]);
   });
 
-  it("never gives up where 0 is set, and never waits longer than the bound", () => {
+  it("counts short lives anew after a healthy one, also after one that was down (R5)", () => {
+    const lives = [1, 1, 10_000, 1, 1, 1, 10_000, 1];
+    assert.deepEqual(waitsAfter(lives, { giveUpAfter: 3 }), [0, 100, 0, 100, 200, "down for 30000", 0, 100]);
+  });
+
+  it("is never down where 0 is set, and never waits longer than the bound", () => {
     const waits = waitsAfter(repeat(failedStart, 5000));
     assert.equal(waits.length, 5000);
     assert.equal(waits.at(-1), 1000);
@@ -58,9 +74,7 @@ describe("nextRestart", () => {
     let now = 0;
     let starts = 0;
     for (let history: RestartHistory = emptyHistory; now < 3_600_000; starts++) {
-      const next = nextRestart({ ...settings, maxBackoffMs: 10_000 }, history, { readyForMs: failedStart });
-      assert.equal(next.kind, "restart");
-      if (next.kind !== "restart") return;
+      const next = nextRestart({ ...settings, maxBackoffMs: 10_000 }, history, { readyForMs: failedStart, random: 0 });
       now += next.delayMs;
       history = next.history;
     }
@@ -76,8 +90,7 @@ describe("nextRestart", () => {
       const startMs = random.next() * 5000;
       const readyForMs = random.chance(0.3) ? failedStart : random.next() * 20_000;
       now += startMs + (readyForMs ?? 0);
-      const next = nextRestart(settings, history, { readyForMs });
-      if (next.kind !== "restart") return assert.fail("gave up");
+      const next = nextRestart(settings, history, { readyForMs, random: 0 });
       const sinceStart = now + next.delayMs - startedAt;
       if (i > 0 && sinceStart < settings.resetAfterMs) assert.ok(next.delayMs >= settings.backoffMs, `life ${i}`);
       now += next.delayMs;

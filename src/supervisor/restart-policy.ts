@@ -1,13 +1,15 @@
 import type { RestartSettings } from "../options/settings.js";
 
-// When a replica that ended is started again.
+// When a replica that ended is started again. It always is: nothing a client sends may use up the restarts of a service.
 //
 // R1  The first restart is at once, and so is that after a healthy life: each begins a row.
 // R2  Each further one waits: `backoffMs`, then twice as long as the one before, never longer than `maxBackoffMs`.
 // R3  Only a replica that was ready for `resetAfterMs` ends the row. Time spent starting does not count.
 // R4  It never spins: of two restarts less than `resetAfterMs` apart, the later one has waited at least the shorter of
 //     `backoffMs` and `maxBackoffMs`.
-// R5  After `giveUpAfter` lives in a row that were not healthy there is no further one; 0 is never.
+// R5  After `giveUpAfter` lives in a row that were not healthy the place counts as down; 0 is never.
+// R6  One that is down is started again for ever, each time after `slowBackoffMs` and up to a quarter more, so that places
+//     which went down together do not come back together. The wait is never shorter than `maxBackoffMs`.
 
 /** What is remembered of the lives of one replica's place. */
 export interface RestartHistory {
@@ -21,26 +23,35 @@ export interface RestartHistory {
 export interface EndedLife {
   /** From ready to its end, in milliseconds; `undefined` when it never was ready. */
   readonly readyForMs: number | undefined;
+  /** A random number from 0 to 1. */
+  readonly random: number;
 }
 
 /** What comes after a life. */
-export type NextRestart =
-  | { readonly kind: "restart"; readonly delayMs: number; readonly history: RestartHistory }
-  | { readonly kind: "give-up"; readonly attempts: number };
+export interface NextRestart {
+  readonly delayMs: number;
+  /** Whether the place counts as down until a replica is ready in it again (R5). */
+  readonly isDown: boolean;
+  readonly history: RestartHistory;
+}
 
 /** No life has ended yet. */
 export const emptyHistory: RestartHistory = Object.freeze({ restarts: 0, shortLives: 0 });
 
-/** Whether a replica that has ended is started again, and after how long. */
+/** By how much of itself a slow wait is made longer at most. */
+const jitterShare = 0.25;
+
+/** How long after its end a replica is started again. */
 export function nextRestart(settings: RestartSettings, history: RestartHistory, life: EndedLife): NextRestart {
-  const { resetAfterMs, giveUpAfter } = settings;
+  const { resetAfterMs, giveUpAfter, slowBackoffMs, maxBackoffMs } = settings;
   if ((life.readyForMs ?? 0) >= resetAfterMs) {
-    return { kind: "restart", delayMs: 0, history: { restarts: 1, shortLives: 0 } };
+    return { delayMs: 0, isDown: false, history: { restarts: 1, shortLives: 0 } };
   }
-  const shortLives = history.shortLives + 1;
-  if (giveUpAfter > 0 && shortLives >= giveUpAfter) return { kind: "give-up", attempts: shortLives };
-  const restarts = history.restarts + 1;
-  return { kind: "restart", delayMs: backoffOf(settings, restarts), history: { restarts, shortLives } };
+  const next = { restarts: history.restarts + 1, shortLives: history.shortLives + 1 };
+  const isDown = giveUpAfter > 0 && next.shortLives >= giveUpAfter;
+  if (!isDown) return { delayMs: backoffOf(settings, next.restarts), isDown, history: next };
+  const slowMs = Math.max(slowBackoffMs, maxBackoffMs);
+  return { delayMs: Math.round(slowMs * (1 + jitterShare * life.random)), isDown, history: next };
 }
 
 /** The wait before the restart of that number in its row, from 1. */

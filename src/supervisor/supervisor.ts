@@ -1,8 +1,10 @@
 import type { Plan } from "../graph/plan.js";
+import type { DeploymentFigures } from "../observe/deployment-metrics.js";
 import type { Readiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { Deployment } from "./deployment.js";
 import type { SeatParts } from "./replica-life.js";
+import type { DownReason } from "./replica-seat.js";
 
 // Keeps the plan true.
 //
@@ -59,6 +61,16 @@ export class Supervisor {
   async readiness(): Promise<Readiness> {
     const services = await Promise.all([...this.#deployments.values()].map((deployment) => deployment.readiness()));
     return { isReady: this.#stopping === undefined && services.every((service) => service.isReady), services };
+  }
+
+  /** Why a service is down, if it is. */
+  downOf(service: string): DownReason | undefined {
+    return this.#deployments.get(service)?.down;
+  }
+
+  /** How the replicas of each service are, for metrics. */
+  get figures(): readonly DeploymentFigures[] {
+    return [...this.#deployments.values()].map((deployment) => deployment.figures);
   }
 
   /** Ends one replica as a crash would; resolves when another has taken its place. */

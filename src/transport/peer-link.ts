@@ -54,6 +54,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   #lastId = 0;
   #isEnded = false;
   #isRetired = false;
+  /** Why its replica is about to be killed. */
+  #killReason: string | undefined;
   #hasHello = false;
 
   constructor(replica: string, channel: Channel, watcher: LinkWatcher) {
@@ -121,7 +123,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     for (const { scope, stream, input, isSent } of pending) {
       input?.end();
       const { service, api } = scope.call;
-      const details = { replica: this.replica, ...(reason && { why: reason.message }), ...(!isSent && { isSent }) };
+      const why = this.#killReason ?? reason?.message;
+      const details = { replica: this.replica, ...(why !== undefined && { why }), ...(!isSent && { isSent }) };
       const error = fail("replica_lost", details, { service, api });
       if (stream === undefined) scope.replyFailure(error);
       else stream.fail(error);
@@ -137,6 +140,11 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   retire(): void {
     this.#isRetired = true;
     this.#closeIfDone();
+  }
+
+  /** Its replica is about to be killed: the calls that are lost with it say why. */
+  abandon(reason: string): void {
+    this.#killReason = reason;
   }
 
   #closeIfDone(): void {

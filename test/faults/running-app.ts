@@ -21,10 +21,20 @@ export class RunningApp implements Disposable {
   }
 
   async call(api: string, input?: unknown): Promise<Answer> {
+    const { status, body } = await this.request(api, input);
+    return { status, body };
+  }
+
+  /** A call, and the headers of its answer. */
+  async request(api: string, input?: unknown): Promise<Answer & { readonly headers: Headers }> {
     const headers = { "content-type": "application/json" };
     const body = input === undefined ? {} : { headers, body: JSON.stringify(input) };
     const response = await fetch(`${await this.#url}/${api}`, { method: "POST", ...body });
-    return { status: response.status, body: await response.json() };
+    return { status: response.status, body: await response.json(), headers: response.headers };
+  }
+
+  async text(path: string): Promise<string> {
+    return (await fetch(`${await this.#url}${path}`)).text();
   }
 
   async get(path: string): Promise<Answer> {

@@ -12,7 +12,9 @@ function loadWeights() {
 }
 
 /** Its next start fails. */
-export class Fragile extends Service({ restart: { backoffMs: 20, giveUpAfter: 3 } }) {
+export class Fragile extends Service({
+  restart: { backoffMs: 20, maxBackoffMs: 100, giveUpAfter: 3, slowBackoffMs: 1000 },
+}) {
   start() {
     loadWeights();
   }

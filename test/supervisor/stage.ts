@@ -18,7 +18,13 @@ export interface PlanWish {
 
 /** The settings every service on a stage has. */
 export const liveness = { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000 };
-export const restart = { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 4 };
+export const restart = {
+  backoffMs: 100,
+  maxBackoffMs: 10_000,
+  resetAfterMs: 10_000,
+  giveUpAfter: 4,
+  slowBackoffMs: 30_000,
+};
 /** Calls one replica is meant to have in flight. */
 export const targetInFlight = 8;
 
@@ -66,6 +72,7 @@ export class Stage {
       clock: this.clock,
       log: this.#createLog(),
       onProgress: (event) => this.progress.push(event),
+      random: () => 0,
       ...(finishStart && { finishStart }),
     };
   }

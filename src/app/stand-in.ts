@@ -1,0 +1,63 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Logger } from "../base/logger.js";
+import { childArguments } from "../placement/child-arguments.js";
+import type { FromStandIn, StandInAnswers, ToStandIn } from "../site/stand-in-server.js";
+
+/** As this file is: compiled, or TypeScript under a loader. */
+const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
+const mainFile = fileURLToPath(new URL(`../site/stand-in-main.${ending}`, import.meta.url));
+
+/** What a stand-in is made of. */
+export interface StandInParts {
+  /** The bound socket that entry replicas answer. */
+  readonly handle: unknown;
+  readonly log: Logger;
+  readonly answer: <What extends keyof StandInAnswers>(what: What) => Promise<StandInAnswers[What]>;
+}
+
+/**
+ * Answers 503 on the socket of the entry replicas while none of them is there.
+ *
+ * The supervisor can't do so itself: a socket that it once accepts on can't be left to others again without being closed. So it
+ * is a small process, there for as long as it is needed. It ends when its channel closes, as replicas do.
+ */
+export class StandIn {
+  readonly #parts: StandInParts;
+  #child: ChildProcess | undefined;
+
+  constructor(parts: StandInParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { handle, log, answer } = this.#parts;
+    const child = fork(mainFile, [], { execArgv: childArguments() });
+    const send = (message: ToStandIn, socket?: unknown) => {
+      if (child.connected) child.send(message, socket as never, () => {});
+    };
+    child.on("error", (error) => log.warn({ err: error }, "nothing can answer while no entry replica is there"));
+    child.on("message", (message: FromStandIn) => {
+      if (message.kind === "up") {
+        if (this.#child === child) send({ kind: "listen" }, handle);
+        return;
+      }
+      const { number, what } = message;
+      answer(what).then(
+        (value) => send({ kind: "answer", number, value }),
+        (error: unknown) => send({ kind: "answer", number, error: String(error) }),
+      );
+    });
+    this.#child = child;
+  }
+
+  /** What it has accepted is still answered; resolves when its process has ended. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    if (child.connected) child.send({ kind: "close" } satisfies ToStandIn, () => {});
+    await ended;
+  }
+}

@@ -1,0 +1,17 @@
+// Entry of the process that answers while no replica of the entry service is there   <-> app/stand-in.ts
+import { systemClock } from "../base/clock.js";
+import { createStandIn, type FromStandIn, type ToStandIn } from "./stand-in-server.js";
+
+process.on("SIGINT", () => {});
+process.on("SIGTERM", () => {});
+process.on("SIGHUP", () => {});
+process.on("SIGQUIT", () => {});
+process.on("disconnect", () => process.exit(0));
+
+const server = createStandIn(systemClock, (message: FromStandIn) => process.send?.(message));
+process.on("message", (message: ToStandIn, handle: unknown) => {
+  if (message.kind === "listen") server.listen(handle);
+  else if (message.kind === "answer") server.receive(message);
+  else void server.close().then(() => process.exit(0));
+});
+process.send?.({ kind: "up" } satisfies FromStandIn);

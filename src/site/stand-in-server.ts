@@ -1,0 +1,77 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Clock } from "../base/clock.js";
+import { within } from "../base/within.js";
+import { Asker, type ControlAnswer } from "../placement/asker.js";
+import type { AppAnswers } from "../placement/control.js";
+
+/** What a stand-in asks of its supervisor. */
+export interface StandInAnswers extends AppAnswers {
+  /** Body of the answer to every call, and the seconds after which a client may try again. */
+  failure: { readonly body: object; readonly retryAfter: number };
+}
+
+export type ToStandIn =
+  /** Comes with the socket. */
+  | { readonly kind: "listen" }
+  | ({ readonly kind: "answer" } & ControlAnswer)
+  /** A replica answers again: accept no more, answer what was accepted, and end. */
+  | { readonly kind: "close" };
+
+export type FromStandIn =
+  | { readonly kind: "up" }
+  | { readonly kind: "ask"; readonly number: number; readonly what: keyof StandInAnswers };
+
+/** A server that answers 503 on a socket whose own servers are away. */
+export interface StandInServer {
+  listen(handle: unknown): void;
+  receive(answer: ControlAnswer): void;
+  close(): Promise<void>;
+}
+
+const askLimitMs = 3_000;
+/** What was accepted is answered by then. */
+const closeLimitMs = askLimitMs + 1_000;
+
+/**
+ * Answers `/livez`, `/healthz`, `/readyz` and `/metrics` as the entry replicas would, and everything else with the failure
+ * that a call of the entry service would have now.
+ */
+export function createStandIn(clock: Clock, send: (message: FromStandIn) => void): StandInServer {
+  const asker = new Asker<StandInAnswers>(clock, (number, what) => send({ kind: "ask", number, what }));
+  const server = createServer((request, response) => {
+    // Clients come back to a replica on a new connection.
+    response.shouldKeepAlive = false;
+    request.resume();
+    answer(asker, request, response).catch(() => response.writeHead(503).end());
+  });
+  server.on("error", () => {});
+  return {
+    listen: (handle) => void server.listen(handle as Server),
+    receive: (message) => asker.receive(message),
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await within(clock, closeLimitMs, closed, () => {});
+    },
+  };
+}
+
+async function answer(asker: Asker<StandInAnswers>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [path] = (request.url ?? "").split("?");
+  if (path === "/livez" || path === "/healthz") {
+    writeJson(response, 200, { status: "live" });
+  } else if (path === "/readyz") {
+    const { services } = await asker.ask("readiness", askLimitMs);
+    writeJson(response, 503, { status: "not ready", services });
+  } else if (path === "/metrics") {
+    const { contentType, body } = await asker.ask("metrics", askLimitMs);
+    response.writeHead(200, { "content-type": contentType }).end(body);
+  } else {
+    const { body, retryAfter } = await asker.ask("failure", askLimitMs);
+    response.setHeader("retry-after", String(retryAfter));
+    writeJson(response, 503, body);
+  }
+}
+
+function writeJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "content-type": "application/json; charset=utf-8" }).end(JSON.stringify(body));
+}

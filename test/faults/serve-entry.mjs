@@ -1,0 +1,8 @@
+// A program of its own whose entry service can't be started again.
+import { serve } from "ekiben";
+import { Entry } from "./entry.mjs";
+
+const server = await serve(Entry, { port: 0, host: "127.0.0.1", options: { exitAfterMs: 300 } });
+console.error(`ready at ${server.url}`);
+const failure = await server.failed;
+console.error(`failed with ${failure.id}`);
