@@ -234,9 +234,11 @@ function drawTaskPaths(api) {
   return el("div", { class: "part folded" }, el("details", { class: "more" }, el("summary", {}, "As a task", el("span", {}, names)), el("dl", { class: "failures" }, rows)));
 }
 
+const kindOf = ({ isStream, isTask }) => (isStream ? "stream" : isTask ? "task" : "");
+
 function drawApi(api) {
-  const { operation, path, isStream } = api;
-  const word = isStream ? "stream" : api.isTask ? "task" : "";
+  const { operation, path } = api;
+  const word = kindOf(api);
   const kind = word === "" ? undefined : el("span", { class: "kind stream" }, word);
   const owner = operation["x-ekiben-service"] ? el("span", { class: "kind" }, operation["x-ekiben-service"] + "." + api.name) : undefined;
   return el(
@@ -280,7 +282,7 @@ async function show() {
     doc = await response.json();
     const apis = readApis();
     place.replaceChildren(...(apis.length > 0 ? apis.map(drawApi) : [el("p", { class: "api quiet" }, "This service has no apis.")]));
-    const links = new Map(apis.map((api) => [api.id, el("a", { href: "#" + api.id }, api.path, api.isStream ? el("span", { class: "mark" }, "stream") : undefined)]));
+    const links = new Map(apis.map((api) => [api.id, el("a", { href: "#" + api.id }, api.path, kindOf(api) ? el("span", { class: "mark" }, kindOf(api)) : undefined)]));
     document.getElementById("contents").replaceChildren(...[...links.values()].map((link) => el("li", {}, link)));
     markCurrent(links);
     if (location.hash.length > 1) document.getElementById(location.hash.slice(1))?.scrollIntoView();

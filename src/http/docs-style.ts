@@ -42,8 +42,9 @@ h1 { font-size: 28px; line-height: 1.2; font-weight: 650; letter-spacing: -.015e
 h1 + .version { margin-top: 6px; }
 .version { color: var(--muted); font: 13px/1.5 var(--mono); }
 .lede { max-width: 68ch; margin-top: 14px; font-size: 16px; white-space: pre-line; overflow-wrap: anywhere; }
-figure { margin-top: 28px; overflow-x: auto; }
-figure img { display: block; min-width: 560px; max-width: 100%; max-height: 520px; width: auto; height: auto; }
+/* In its own size, so that its texts can be read. */
+figure { margin-top: 28px; overflow: auto; max-height: 80vh; }
+figure img { display: block; max-width: none; }
 
 .api { padding-top: 48px; margin-top: 48px; border-top: 1px solid var(--edge); scroll-margin-top: 40px; }
 .api h2 { font-size: 20px; line-height: 1.3; font-weight: 620; letter-spacing: -.01em; text-wrap: balance; overflow-wrap: anywhere; }
@@ -144,9 +145,14 @@ button.small { padding: 5px 9px; font-size: 12px; font-weight: 450; }
 .curl pre { flex: 1; min-width: 0; max-height: 200px; overflow: auto; line-height: 1.6; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12.5px; }
 .k { color: var(--text); } .s { color: var(--string); } .n { color: var(--number); } .l { color: var(--literal); }
 
+@media (max-width: 759px) {
+  figure::after {
+    content: "Scroll sideways for the rest of the graph."; display: block; position: sticky; left: 0; padding-top: 6px;
+    font-size: 12.5px; color: var(--muted);
+  }
+}
 @media (min-width: 760px) {
   main { padding: 40px 40px 96px; }
-  figure img { min-width: 0; }
 }
 @media (min-width: 1080px) {
   .page { display: grid; grid-template-columns: 232px minmax(0, 1fr); }

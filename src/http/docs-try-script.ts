@@ -220,7 +220,10 @@ function drawTry(api) {
   if (api.isStream && offers.includes("text/event-stream")) accept.select.value = "text/event-stream";
   const update = () => {
     const asked = offers.length > 1 ? ["-H " + quote("accept: " + accept.select.value)] : [];
-    const lines = ["curl " + (api.isStream ? "-N " : "") + (modes.size === 0 ? "-X POST " : "") + (/^[\w:/.%~-]+$/.test(url) ? url : quote(url)), ...mode.curl(), ...asked];
+    const sent = mode.curl();
+    // Without anything to send, curl would ask with GET.
+    const method = sent.length === 0 ? "-X POST " : "";
+    const lines = ["curl " + (api.isStream ? "-N " : "") + method + (/^[\w:/.%~-]+$/.test(url) ? url : quote(url)), ...sent, ...asked];
     command.textContent = lines.join(" \\\n  ");
   };
   const button = el("button", { class: "primary", type: "submit" }, "Send");

@@ -39,6 +39,8 @@ export function addDocuments(fastify: FastifyInstance, parts: DocumentParts): vo
   });
 }
 
+/** Version `"0"` is the default of the option: nobody has set one. */
 async function writePage({ graph, graphSvg, version, description }: DocumentParts) {
-  return createDocsPage({ title: graph.entry, version, description, graphSvg: await graphSvg?.() });
+  const shown = version === "0" ? "" : `version ${version}`;
+  return createDocsPage({ title: graph.entry, version: shown, description, graphSvg: await graphSvg?.() });
 }
