@@ -99,6 +99,13 @@ describe("createMetrics", () => {
     assert.equal(body.match(/^# TYPE ekiben_calls_total/gm)?.length, 1);
   });
 
+  it("gives no gauge the name of a counter", async () => {
+    const { body } = await formatMetrics([await createMetrics(new CallStats()).readJson()]);
+    const misnamed = [...body.matchAll(/^# TYPE (\w+_total) (?!counter)\w+/gm)].map(([, name]) => name);
+    assert.deepEqual(misnamed, []);
+    assert.match(body, /^nodejs_active_handles\{/m);
+  });
+
   it("counts a name once however many handles use the edge", () => {
     const stats = new CallStats();
     assert.equal(stats.edge("A", "B", "c"), stats.edge("A", "B", "c"));
