@@ -33,11 +33,17 @@ function hasFewBrackets(text: string, max: number): boolean {
 }
 
 /** Index of the quote that ends a string whose text starts at `from`; the text's length when none does. */
-function endOfString(text: string, from: number): number {
-  for (let at = text.indexOf('"', from); at >= 0; at = text.indexOf('"', at + 1)) {
+export function endOfString(text: string, from: number): number {
+  for (let at = text.indexOf('"', from); at >= 0; at = nextQuote(text, at + 1)) {
     let slashes = 0;
     while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes++;
     if (slashes % 2 === 0) return at;
   }
   return text.length;
+}
+
+/** Where one quote is escaped, the next is often near: to look is faster than to search. */
+function nextQuote(text: string, from: number): number {
+  for (let at = from; at < from + 32 && at < text.length; at++) if (text.charCodeAt(at) === 0x22) return at;
+  return text.indexOf('"', from + 32);
 }

@@ -29,6 +29,18 @@ export const httpFailures = {
     text: (d) => `the body is nested more than ${d.maxBodyDepth} levels deep`,
     fix: "Send a flatter value.",
   }),
+  too_many_values: row<{ maxBodyValues: number }>({
+    code: "out_of_range",
+    httpStatus: 413,
+    text: (d) => `the body holds more than ${d.maxBodyValues} JSON values`,
+    fix: "Send long lists of numbers as a tensor in base64 or .npy, send less at once, or raise http.maxBodyValues.",
+  }),
+  inexact_number: row<{ path: string; number: string }>({
+    code: "invalid_argument",
+    text: (d) =>
+      `the number ${d.number} at ${d.path} would arrive as another one: a JSON number carries no such integer exactly`,
+    fix: "Send its digits as text, in quotes, and say so in the schema: z.coerce.bigint(), z.string(); an int64 tensor takes both.",
+  }),
   body_too_large: row<{ maxBodyBytes: number }>({
     code: "out_of_range",
     httpStatus: 413,

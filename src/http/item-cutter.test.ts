@@ -4,7 +4,7 @@ import { Random } from "../../test/http/random.js";
 import { ChunkCutter, LineCutter } from "./item-cutter.js";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const create = (maxBodyBytes = 1000) => new LineCutter({ maxBodyBytes, maxBodyDepth: 8 }, "utf-8");
+const create = (maxBodyBytes = 1000) => new LineCutter({ maxBodyBytes, maxBodyDepth: 8, maxBodyValues: 1000 }, "utf-8");
 
 /** All items of a body that comes in these chunks. */
 function cut(chunks: readonly Uint8Array[], cutter = create()): unknown[] {

@@ -2,7 +2,7 @@ import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { ByteGatherer } from "./byte-gatherer.js";
 import { decodeText } from "./decode-text.js";
-import { parseJson } from "./parse-json.js";
+import { type JsonLimits, parseJson } from "./parse-json.js";
 
 /** Takes items out of the bytes of a body as they come. */
 export interface ItemCutter {
@@ -15,9 +15,8 @@ export interface ItemCutter {
 }
 
 /** Bounds of one line. */
-export interface LineLimits {
+export interface LineLimits extends JsonLimits {
   readonly maxBodyBytes: number;
-  readonly maxBodyDepth: number;
 }
 
 const newline = 0x0a;
@@ -89,7 +88,7 @@ export class LineCutter implements ItemCutter {
 
   #parse(line: Buffer): unknown {
     try {
-      return parseJson(decodeText(line, this.#charset, "invalid_json"), this.#limits.maxBodyDepth);
+      return parseJson(decodeText(line, this.#charset, "invalid_json"), this.#limits);
     } catch (error) {
       throw fail("invalid_line", { line: this.#line, problem: messageOf(error) }, { cause: error });
     }

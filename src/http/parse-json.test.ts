@@ -3,9 +3,10 @@ import { describe, it } from "node:test";
 import { ServingError } from "../failure/serving-error.js";
 import { parseJson } from "./parse-json.js";
 
-const refuses = (text: string, id: string, pattern: RegExp, maxDepth = 8) =>
+const limits = { maxBodyDepth: 8, maxBodyValues: 1e6 };
+const refuses = (text: string, id: string, pattern: RegExp, maxBodyDepth = 8) =>
   assert.throws(
-    () => parseJson(text, maxDepth),
+    () => parseJson(text, { maxBodyDepth, maxBodyValues: 1e6 }),
     (error) => error instanceof ServingError && error.id === id && pattern.test(error.message),
     text.slice(0, 60),
   );
@@ -13,7 +14,7 @@ const refuses = (text: string, id: string, pattern: RegExp, maxDepth = 8) =>
 describe("parseJson", () => {
   it("reads what JSON.parse reads", () => {
     const texts = ["1", '"a"', "null", "[]", '{"a":[1,{"b":null}]}', ' {"constructor":1} ', '{"a":"__proto__"}'];
-    for (const text of texts) assert.deepEqual(parseJson(text, 8), JSON.parse(text));
+    for (const text of texts) assert.deepEqual(parseJson(text, limits), JSON.parse(text));
   });
 
   it("refuses what is no JSON, and says where", () => {
@@ -36,14 +37,38 @@ describe("parseJson", () => {
     refuses("1e999", "invalid_json", /at its root is too large/);
     refuses(`[${"9".repeat(400)}]`, "invalid_json", /at \[0\] is too large/);
     refuses('{"a":[1,{"b":-1E+400}]}', "invalid_json", /at a\[1\]\.b is too large/);
-    assert.deepEqual(parseJson('[1e300, 1e-999, "1e999", "e123"]', 8), [1e300, 0, "1e999", "e123"]);
+    assert.deepEqual(parseJson('[1e300, 1e-999, "1e999", "e123"]', limits), [1e300, 0, "1e999", "e123"]);
+  });
+
+  it("refuses integers that would arrive as other ones, and says where and what to do", () => {
+    refuses("9007199254740993", "inexact_number", /9007199254740993 at its root would arrive as another one/);
+    refuses('{"a":[1,{"b":-4634343214213523454}]}', "inexact_number", /-4634343214213523454 at a\[1\]\.b would/);
+    refuses(`["x:[{",{"k\\"":"9007199254740993","id":${"1".repeat(300)}}]`, "inexact_number", /1… at \[1\]\.id would/);
+    // What is exact, what JavaScript itself writes for a double, and fractions, which are rounded everywhere.
+    const texts = [
+      "9007199254740992",
+      "-9007199254740994",
+      `1${"0".repeat(22)}`,
+      "18446744073709551616",
+      "4634343214213523000",
+    ];
+    texts.push(
+      '"9007199254740993"',
+      "1.2345678901234567e18",
+      "9007199254740993.0",
+      `0.${"1".repeat(40)}`,
+      "1e-400",
+      "-0",
+      "1e22",
+    );
+    for (const text of texts) assert.ok(Object.is(parseJson(text, limits), JSON.parse(text)), text);
   });
 
   it("counts levels, not brackets, and none inside strings", () => {
-    assert.equal((parseJson("[[[[[[[[]]]]]]]]", 8) as unknown[]).length, 1);
-    assert.equal((parseJson(`[${"[],".repeat(100)}[]]`, 8) as unknown[]).length, 101);
+    assert.equal((parseJson("[[[[[[[[]]]]]]]]", limits) as unknown[]).length, 1);
+    assert.equal((parseJson(`[${"[],".repeat(100)}[]]`, limits) as unknown[]).length, 101);
     const text = '["[[[[[[[[[[", "\\"[[[[[[[[[[", "\\\\", {"{{{{{{{{{{": "\\\\\\"{{{{{{"}]';
-    assert.deepEqual(parseJson(text, 8), JSON.parse(text));
+    assert.deepEqual(parseJson(text, limits), JSON.parse(text));
     refuses("[[[[[[[[[]]]]]]]]]", "body_too_deep", /more than 8 levels/);
     refuses('{"a":[{"a":[{"a":[{"a":[{}]}]}]}]}', "body_too_deep", /more than 8 levels/);
   });

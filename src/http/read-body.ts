@@ -18,7 +18,7 @@ import {
   textType,
 } from "./media-type.js";
 import { decodeNpy } from "./npy.js";
-import { parseJson } from "./parse-json.js";
+import { parseJsonInTurns } from "./parse-json.js";
 import { type BytesReceiver, readBytes } from "./read-bytes.js";
 import { readMultipart } from "./read-multipart.js";
 
@@ -34,7 +34,7 @@ export interface InputReceiver {
  * Told by calls and not by a promise: on Node 20, each promise of a request costs as much as reading its body.
  *
  * Refuses with `missing_body`, `unsupported_media_type`, `body_too_large`, `body_timeout`, `body_too_deep`,
- * `invalid_json`, `forbidden_key`, `invalid_multipart`, `invalid_npy`, `invalid_header`.
+ * `too_many_values`, `invalid_json`, `forbidden_key`, `inexact_number`, `invalid_multipart`, `invalid_npy`, `invalid_header`.
  */
 export function readBody(edge: Edge, { route, request, receiver }: InputReading): void {
   const { headers } = request;
@@ -120,7 +120,7 @@ function decodeBody(edge: Edge, route: ApiRoute, body: ReceivedBody): unknown {
   if (essence === multipartType) return readMultipart(edge, input, bytes, headers["content-type"] as string);
   const isFile = input.kind === "file";
   if (isJsonType(essence) && !(isFile && input.contentTypes[0] === essence)) {
-    return parseJson(decodeText(bytes, charset, "invalid_json"), edge.settings.maxBodyDepth);
+    return parseJsonInTurns(decodeText(bytes, charset, "invalid_json"), edge.settings);
   }
   if (isFile) return createFile(body);
   if (isNpyType(essence)) return readNpy(bytes);

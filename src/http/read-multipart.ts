@@ -5,7 +5,7 @@ import type { Edge } from "./edge.js";
 import type { FieldForm, InputForm } from "./input-form.js";
 import { isJsonType, isNpyType, parseMediaType } from "./media-type.js";
 import { decodeNpy } from "./npy.js";
-import { parseJson } from "./parse-json.js";
+import { type JsonLimits, parseJson } from "./parse-json.js";
 
 /** One part of a multipart body. */
 interface Part {
@@ -31,7 +31,7 @@ export async function readMultipart(edge: Edge, input: InputForm, body: Uint8Arr
   const fields = new Map<string, unknown[]>();
   for (const part of parts) {
     if (part.name === "__proto__") throw fail("forbidden_key", { key: part.name });
-    const value = readPart(part, input.fields.get(part.name), edge.settings.maxBodyDepth);
+    const value = readPart(part, input.fields.get(part.name), edge.settings);
     const values = fields.get(part.name);
     if (values === undefined) fields.set(part.name, [value]);
     else values.push(value);
@@ -105,15 +105,15 @@ function readOnlyFile(parts: readonly Part[]): File {
   throw fail("invalid_multipart", { problem });
 }
 
-function readPart(part: Part, form: FieldForm | undefined, maxBodyDepth: number): unknown {
+function readPart(part: Part, form: FieldForm | undefined, limits: JsonLimits): unknown {
   const { essence, charset } = parseMediaType(part.contentType);
   const isFile = part.fileName !== undefined || essence === "application/octet-stream";
   if (form?.kind === "file" && isFile) return createFile(part);
   if (isNpyType(essence) || (form?.kind === "tensor" && isNamedNpy(part.fileName))) return readNpyPart(part);
-  if (isJsonType(essence)) return readJsonPart(part, charset, maxBodyDepth);
+  if (isJsonType(essence)) return readJsonPart(part, charset, limits);
   if (isFile && !(form?.kind === "text" && essence === "text/plain")) return createFile(part);
   const text = decodePart(part, charset);
-  return form?.kind === "text" ? readTextField(text) : readLooseField(text, maxBodyDepth);
+  return form?.kind === "text" ? readTextField(text) : readLooseField(text, limits);
 }
 
 /** Clients that write every field as JSON put quotes around a text; others send it bare. */
@@ -127,17 +127,17 @@ function readTextField(text: string): string {
   }
 }
 
-function readJsonPart(part: Part, charset: string, maxBodyDepth: number): unknown {
+function readJsonPart(part: Part, charset: string, limits: JsonLimits): unknown {
   const text = decodePart(part, charset);
-  const value = readLooseField(text, maxBodyDepth);
+  const value = readLooseField(text, limits);
   if (value === text) throw fail("invalid_multipart", { problem: `part ${part.name} says it is JSON and is not` });
   return value;
 }
 
 /** JSON if it is, else the text as it stands. */
-function readLooseField(text: string, maxBodyDepth: number): unknown {
+function readLooseField(text: string, limits: JsonLimits): unknown {
   try {
-    return parseJson(text, maxBodyDepth);
+    return parseJson(text, limits);
   } catch (error) {
     if ((error as { id?: unknown }).id === "invalid_json") return text;
     throw error;

@@ -48,6 +48,7 @@ export interface HttpOptions {
   /** Bytes, or a text such as `"16MiB"`. */
   readonly maxBodyBytes?: number | string;
   readonly maxBodyDepth?: number;
+  readonly maxBodyValues?: number;
   readonly maxHeaderBytes?: number | string;
   readonly bodyTimeoutMs?: number;
   /** Milliseconds after which a stream on which nothing moves ends. Default 60000; 0 for no limit. */

@@ -34,6 +34,7 @@ describe("the option table", () => {
         cors: true,
         maxBodyBytes: "1KiB",
         maxBodyDepth: 1,
+        maxBodyValues: 1,
         maxHeaderBytes: 2048,
         bodyTimeoutMs: 1,
         streamIdleMs: 1,

@@ -118,6 +118,11 @@ export const appOptions = createTable("app", {
     sources: inEntry,
     text: "Levels of nesting a JSON body may have.",
   }),
+  "http.maxBodyValues": row(integer({ min: 1, max: 100_000_000 }), {
+    default: 1_000_000,
+    sources: inEntry,
+    text: "Numbers, texts, lists and objects that a JSON body, or an item of one that is a stream, may hold; more are refused with 413.",
+  }),
   "http.maxHeaderBytes": row(size(1024), {
     default: 16 * 1024,
     sources: inEntry,

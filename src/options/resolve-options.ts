@@ -145,6 +145,7 @@ function toServer(values: Values<typeof appOptions>): ServerSettings {
       cors: values["http.cors"],
       maxBodyBytes: values["http.maxBodyBytes"],
       maxBodyDepth: values["http.maxBodyDepth"],
+      maxBodyValues: values["http.maxBodyValues"],
       maxHeaderBytes: values["http.maxHeaderBytes"],
       bodyTimeoutMs: values["http.bodyTimeoutMs"],
       streamIdleMs: values["http.streamIdleMs"],

@@ -42,6 +42,7 @@ export interface HttpSettings {
   readonly maxBodyBytes: number;
   /** Levels of nesting a JSON body may have. */
   readonly maxBodyDepth: number;
+  readonly maxBodyValues: number;
   readonly maxHeaderBytes: number;
   /** From the end of the headers to the first byte of the body, and again to its last. */
   readonly bodyTimeoutMs: number;

@@ -1,0 +1,136 @@
+import { endOfString } from "../base/is-deeper.js";
+import { fail } from "../failure/fail.js";
+
+/** From here on not every integer is a number that a program can hold. */
+const firstInexact = 2 ** 53;
+
+/**
+ * Refuses a JSON text that holds a number no program would get as it was sent: one that becomes infinite, or an integer
+ * that becomes another one.
+ *
+ * Fractions are rounded to the nearest double, as everywhere; an integer is taken where it is exact, or where it is just what
+ * JavaScript writes for the double it becomes.
+ *
+ * @param value What `JSON.parse` made of the text: most bodies hold no such number, and the text is not looked at then.
+ * @param at    The path of the value in its body, in words.
+ * @throws {ServingError} `invalid_json`, `inexact_number`.
+ */
+export function checkNumbers(text: string, value: unknown, at: (path: string) => string = describePath): void {
+  if (!holdsLarge(value)) return;
+  const scan = new NumberScan(text);
+  for (let token = scan.next(); token !== undefined; token = scan.next()) {
+    const number = Number(token);
+    if (Number.isFinite(number) && (Math.abs(number) < firstInexact || isExact(token, number))) continue;
+    const path = at(scan.path);
+    if (!Number.isFinite(number)) throw fail("invalid_json", { problem: `the number at ${path} is too large` });
+    throw fail("inexact_number", { path, number: token.length > 60 ? `${token.slice(0, 60)}…` : token });
+  }
+}
+
+const describePath = (path: string): string => (path === "" ? "its root" : path);
+
+function isExact(token: string, number: number): boolean {
+  if (!/^-?\d+$/.test(token)) return true;
+  return String(number) === token || BigInt(number) === BigInt(token);
+}
+
+function holdsLarge(value: unknown): boolean {
+  if (typeof value === "number") return !(value > -firstInexact && value < firstInexact);
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) {
+    // Long lists are lists of numbers: a millisecond for half a million of them.
+    for (const item of value) {
+      if (typeof item === "number" ? !(item > -firstInexact && item < firstInexact) : holdsLarge(item)) return true;
+    }
+    return false;
+  }
+  for (const key in value) if (holdsLarge((value as Record<string, unknown>)[key])) return true;
+  return false;
+}
+
+/** A list or an object that a scan is in. */
+interface Level {
+  /** Of a list: the index of the item it is at. */
+  index: number;
+  /** Of an object: where the key it is at begins and ends, with its quotes. */
+  keyFrom: number;
+  keyTo: number;
+  /** Of an object: whether the next string is a key. */
+  awaitsKey: boolean;
+  readonly isList: boolean;
+}
+
+/** Goes through the numbers of a JSON text that was parsed before, so that it is known to be one. */
+class NumberScan {
+  readonly #text: string;
+  #at = 0;
+  readonly #levels: Level[] = [];
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** Where the number that `next` gave last stands. */
+  get path(): string {
+    let path = "";
+    for (const { isList, index, keyFrom, keyTo } of this.#levels) {
+      if (isList) path += `[${index}]`;
+      else path += `${path === "" ? "" : "."}${JSON.parse(this.#text.slice(keyFrom, keyTo))}`;
+    }
+    return path;
+  }
+
+  next(): string | undefined {
+    const text = this.#text;
+    const levels = this.#levels;
+    while (this.#at < text.length) {
+      const from = this.#at++;
+      const level = levels[levels.length - 1];
+      switch (text[from]) {
+        case "[":
+        case "{":
+          levels.push({ index: 0, keyFrom: 0, keyTo: 0, awaitsKey: text[from] === "{", isList: text[from] === "[" });
+          break;
+        case "]":
+        case "}":
+          levels.pop();
+          break;
+        case ",":
+          if (level !== undefined) {
+            level.index++;
+            level.awaitsKey = !level.isList;
+          }
+          break;
+        case '"':
+          this.#skipString(from, level);
+          break;
+        case " ":
+        case "\n":
+        case "\r":
+        case "\t":
+        case ":":
+          break;
+        default:
+          return this.#takeWord(from);
+      }
+    }
+    return undefined;
+  }
+
+  #skipString(from: number, level: Level | undefined): void {
+    this.#at = endOfString(this.#text, from + 1) + 1;
+    if (level === undefined || !level.awaitsKey) return;
+    level.keyFrom = from;
+    level.keyTo = this.#at;
+    level.awaitsKey = false;
+  }
+
+  /** A number, or one of the words, none of which is a large number. */
+  #takeWord(from: number): string {
+    const end = /[\s,\]}]/g;
+    end.lastIndex = from;
+    this.#at = end.exec(this.#text)?.index ?? this.#text.length;
+    const word = this.#text.slice(from, this.#at);
+    return word === "true" || word === "false" || word === "null" ? "0" : word;
+  }
+}

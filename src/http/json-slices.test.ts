@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Random } from "../../test/http/random.js";
+import { createAnything } from "../../test/http/random-value.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { JsonSlices } from "./json-slices.js";
+
+const limits = { maxBodyDepth: 64, maxBodyValues: 10_000_000 };
+const parse = (text: string, bounds = limits) => new JsonSlices(text, bounds).parse();
+
+/** A value whose text is some slices long, with long lists and objects at any level. */
+function createLarge(random: Random, depth = 0): unknown {
+  const kind = depth > 4 ? 0 : random.between(0, 5);
+  if (kind === 0) return createAnything(random);
+  if (kind === 1) return 'x,[{"'.repeat(random.between(0, depth === 0 ? 40_000 : 4_000));
+  const count = random.between(0, depth === 0 ? 5_000 : random.pick([3, 300]));
+  const wide = random.between(0, count);
+  const items = Array.from({ length: count }, (_, i) =>
+    i === wide ? createLarge(random, depth + 1) : random.pick([i, "a,]}", null, [], {}, [1, [2]], { 'k"}': [{}] }]),
+  );
+  if (kind < 4) return items;
+  return Object.fromEntries(items.map((item, i) => [random.chance(0.5) ? `${i}` : `key "${i}`, item]));
+}
+
+const write = (random: Random, value: unknown) => JSON.stringify(value, null, random.pick([0, 1, "\t"]));
+
+const failureOf = (text: string, bounds = limits): ServingError => {
+  try {
+    parse(text, bounds);
+  } catch (error) {
+    return error as ServingError;
+  }
+  throw new assert.AssertionError({ message: `taken: ${text.slice(0, 80)}` });
+};
+
+describe("JsonSlices", () => {
+  it("reads what JSON.parse reads, in the same order", () => {
+    for (let seed = 0; seed < 60; seed++) {
+      const random = new Random(seed);
+      const text = write(random, createLarge(random));
+      if (/"(?:__proto__)"/.test(text)) continue;
+      assert.equal(JSON.stringify(parse(text)), JSON.stringify(JSON.parse(text)), `seed ${seed}`);
+    }
+  });
+
+  it("refuses what JSON.parse refuses, wherever a long text has a wrong sign", () => {
+    let refused = 0;
+    for (let seed = 0; seed < 300; seed++) {
+      const random = new Random(seed);
+      const text = write(random, createLarge(random));
+      const at = random.between(0, text.length);
+      const sign = random.pick(["", ",", "]", "}", "[", "{", '"', ":", "1", " ", "x", ",,", "][", "[]"]);
+      const spoilt = text.slice(0, at) + sign + text.slice(at + random.between(0, 1));
+      let expected: unknown;
+      try {
+        expected = JSON.parse(spoilt);
+      } catch {
+        refused++;
+        assert.match(failureOf(spoilt).id, /invalid_json|body_too_deep/, `seed ${seed}`);
+        continue;
+      }
+      assert.equal(JSON.stringify(parse(spoilt)), JSON.stringify(expected), `seed ${seed}`);
+    }
+    assert.ok(refused > 50, `${refused} refused`);
+  });
+
+  it("refuses commas and items too many or too few between opened ones", () => {
+    const long = `[${"1,".repeat(100_000)}1]`;
+    const texts = [
+      `[${long},]`,
+      `[${long}${long}]`,
+      `[${long} 1]`,
+      `[,${long}]`,
+      `[${long},,1]`,
+      `[1 ${long}]`,
+      `${long}1`,
+    ];
+    texts.push(
+      `${long}${" ".repeat(100_000)}x`,
+      `{"a":${long},}`,
+      `{"a" ${long}}`,
+      `{${long}}`,
+      `{"a":${long} "b":1}`,
+      `[${long}}`,
+    );
+    texts.push(
+      `1 ${long}`,
+      `${long},`,
+      `${long}]`,
+      long.slice(0, -1),
+      `{"a":1 "b":${long}}`,
+      `{"a":${long}:1}`,
+      `${long.slice(0, -2)}]`,
+    );
+    for (const text of texts) assert.equal(failureOf(text).id, "invalid_json", text.slice(0, 30) + text.slice(-30));
+  });
+
+  it("says where in the whole text something is wrong", () => {
+    const text = `{"a":[${"1,".repeat(100_000)}1 2]}`;
+    const at = (error: ServingError) => /position (\d+)/.exec(error.message)?.[1];
+    assert.equal(at(failureOf(text)), String(text.indexOf("1 2") + 2));
+    const large = `{"a":{"b":[${"[1],".repeat(100_000)}{"c":[0,9007199254740993]}]}}`;
+    const { id, message } = failureOf(large);
+    assert.equal(id, "inexact_number");
+    assert.match(message, /9007199254740993 at a\.b\[100000\]\.c\[1\] would/);
+    assert.match(failureOf(`[${"1,".repeat(100_000)}1e999]`).message, /number at \[100000\] is too large/);
+  });
+
+  it("counts values and levels before it makes any", () => {
+    const bounds = { maxBodyDepth: 4, maxBodyValues: 1000 };
+    assert.equal((parse(`[${"1,".repeat(998)}1]`, bounds) as unknown[]).length, 999);
+    assert.equal(failureOf(`[${"1,".repeat(999)}1]`, bounds).id, "too_many_values");
+    assert.equal(failureOf(`[${"{},".repeat(5_000_000)}{}]`, limits).id, "too_many_values");
+    assert.equal(failureOf(`[[[[${"1,".repeat(900)}[1]]]]]`, bounds).id, "body_too_deep");
+    assert.equal(failureOf("[".repeat(1_000_000)).id, "body_too_deep");
+    assert.equal((parse(`["${"[{,".repeat(100_000)}"]`, bounds) as unknown[]).length, 1);
+  });
+
+  it("refuses forbidden keys also where their objects are opened", () => {
+    const long = `[${"1,".repeat(100_000)}1]`;
+    const filler = `"x":${long}`;
+    for (const text of [
+      `{"__proto__":${long}}`,
+      `{${filler},"__proto__":{}}`,
+      String.raw`{"\u005f_proto__":${long}}`,
+      `{"constructor":{"prototype":${long}}}`,
+      `{"constructor":{"prototype":1,${filler}}}`,
+      `{"constructor":{${filler},"prototype":1}}`,
+      `{"constructor":{"prototype":{${filler}}}}`,
+    ]) {
+      assert.equal(failureOf(text).id, "forbidden_key", text.slice(0, 40));
+    }
+    assert.deepEqual(Object.keys(parse(`{"prototype":{"constructor":${long}}}`) as object), ["prototype"]);
+  });
+
+  it("lets others have a turn", async () => {
+    const text = `[${"{},".repeat(1_000_000)}{}]`;
+    let turns = 0;
+    const count = () => {
+      turns++;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    const value = (await new JsonSlices(text, limits).parseInTurns()) as unknown[];
+    clearImmediate(next);
+    assert.equal(value.length, 1_000_001);
+    assert.ok(turns > 1, `${turns} turns`);
+  });
+});
