@@ -1,5 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Issue } from "../failure/failures.js";
+import { createIssue } from "./create-issue.js";
+import { findMisfits, maxIssues } from "./find-misfits.js";
 
 /** Any Standard Schema (https://standardschema.dev): zod, valibot, arktype, and ekiben's own `tensor()` and `file()`. */
 export type Schema<In = any, Out = In> = StandardSchemaV1<In, Out>;
@@ -41,8 +43,10 @@ export function isSchema(value: unknown): value is Schema {
   return typeof standard?.validate === "function";
 }
 
-/** Checks a value; gives a promise only when the schema itself is asynchronous. */
+/** Checks a value, and tells of the first `maxIssues` things that are wrong with it; gives a promise only when the schema itself is asynchronous. */
 export function checkSchema(schema: Schema, value: unknown): CheckResult | Promise<CheckResult> {
+  const misfits = findMisfits(schema, value);
+  if (misfits.length > 0) return { issues: misfits };
   const result = schema["~standard"].validate(value);
   if (result instanceof Promise) return result.then(toCheckResult);
   return toCheckResult(result);
@@ -50,18 +54,7 @@ export function checkSchema(schema: Schema, value: unknown): CheckResult | Promi
 
 function toCheckResult(result: StandardSchemaV1.Result<unknown>): CheckResult {
   if (result.issues === undefined) return result;
-  return { issues: result.issues.map((issue) => ({ path: formatPath(issue.path), message: issue.message })) };
-}
-
-/** `["lines", 2, "text"]` → `"lines[2].text"`. */
-function formatPath(path: StandardSchemaV1.Issue["path"]): string {
-  let text = "";
-  for (const segment of path ?? []) {
-    const key = typeof segment === "object" ? segment.key : segment;
-    if (typeof key === "number") text += `[${key}]`;
-    else text += text === "" ? String(key) : `.${String(key)}`;
-  }
-  return text;
+  return { issues: result.issues.slice(0, maxIssues).map(createIssue) };
 }
 
 interface JsonSchemaOptions {

@@ -2,7 +2,8 @@ import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { ByteGatherer } from "./byte-gatherer.js";
 import { decodeText } from "./decode-text.js";
-import { type JsonLimits, parseJson } from "./parse-json.js";
+import type { JsonLimits } from "./json-limits.js";
+import { parseJson } from "./parse-json.js";
 
 /** Takes items out of the bytes of a body as they come. */
 export interface ItemCutter {

@@ -1,7 +1,7 @@
 import { endOfString } from "../base/is-deeper.js";
 import { fail } from "../failure/fail.js";
 import { checkNumbers } from "./check-numbers.js";
-import type { JsonLimits } from "./parse-json.js";
+import type { JsonLimits } from "./json-limits.js";
 import { refuseForbiddenKeys } from "./refuse-forbidden-keys.js";
 
 // A long JSON text, parsed in slices of whole items.

@@ -1,16 +1,9 @@
 import { isDeeper } from "../base/is-deeper.js";
 import { fail } from "../failure/fail.js";
 import { checkNumbers } from "./check-numbers.js";
+import type { JsonLimits } from "./json-limits.js";
 import { JsonSlices } from "./json-slices.js";
 import { refuseForbiddenKeys } from "./refuse-forbidden-keys.js";
-
-/** Bounds of a JSON text. */
-export interface JsonLimits {
-  /** Levels of lists and objects. */
-  readonly maxBodyDepth: number;
-  /** Numbers, texts, lists, objects and so on. */
-  readonly maxBodyValues: number;
-}
 
 /** Characters of which any text is parsed and checked within some milliseconds. */
 const shortLength = 131_072;

@@ -3,9 +3,10 @@ import { fail } from "../failure/fail.js";
 import { decodeText } from "./decode-text.js";
 import type { Edge } from "./edge.js";
 import type { FieldForm, InputForm } from "./input-form.js";
+import type { JsonLimits } from "./json-limits.js";
 import { isJsonType, isNpyType, parseMediaType } from "./media-type.js";
 import { decodeNpy } from "./npy.js";
-import { type JsonLimits, parseJson } from "./parse-json.js";
+import { parseJson } from "./parse-json.js";
 
 /** One part of a multipart body. */
 interface Part {
