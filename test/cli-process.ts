@@ -19,6 +19,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** A command that runs the command line: `["unshare", "--pid"]`. */
   readonly under?: readonly string[];
+  /** What Node runs instead of the built command line; `undefined` for a program that `args` name. */
+  readonly main?: string | undefined;
 }
 
 /** A command line that runs: the built one, in a process of its own. */
@@ -29,10 +31,14 @@ export class CommandProcess implements Disposable {
   #stderr = "";
   #watchers: (() => void)[] = [];
 
-  constructor(args: readonly string[], { env = {}, cwd = fixtures, under = [] }: CommandOptions = {}) {
-    const { NODE_TEST_CONTEXT: _, FORCE_COLOR: __, NO_COLOR: ___, ...own } = process.env;
-    const [file, ...all] = [...under, process.execPath, command, ...args] as [string, ...string[]];
-    this.child = spawn(file, all, { cwd, env: { ...own, ...env } });
+  constructor(args: readonly string[], { env = {}, cwd = fixtures, under = [], ...own }: CommandOptions = {}) {
+    const { NODE_TEST_CONTEXT: _, FORCE_COLOR: __, NO_COLOR: ___, ...outside } = process.env;
+    const main = "main" in own ? own.main : command;
+    const [file, ...all] = [...under, process.execPath, ...(main === undefined ? [] : [main]), ...args] as [
+      string,
+      ...string[],
+    ];
+    this.child = spawn(file, all, { cwd, env: { ...outside, ...env } });
     this.child.stdout?.on("data", (chunk: Buffer) => {
       this.#stdout += chunk;
       this.#look();

@@ -1,16 +1,31 @@
+import { ownFolder } from "../base/shared-state.js";
+import { readDefinitionFiles } from "../define/definition-files.js";
 import type { ServiceClass } from "../define/depends.js";
-import { handOver } from "../define/entry-handover.js";
+import { type EarlierServer, handOver, noteServer } from "../define/entry-handover.js";
+import { fail } from "../failure/fail.js";
 import type { ServeOptions, Server } from "./serve-options.js";
 
 /**
  * Starts a graph and serves the apis of its entry service over HTTP.
  *
- * @throws {ServingError} `invalid_graph`, `start_failed`, `start_timeout`, `port_in_use`; nothing is left running.
+ * @throws {ServingError} `invalid_graph`, `start_failed`, `start_timeout`, `port_in_use`, `bundled_in`; nothing is left running.
  */
 export async function serve(entry: ServiceClass, options: ServeOptions = {}): Promise<Server> {
+  const callers = readDefinitionFiles();
+  if (ownFolder === "") throw fail("bundled_in", {});
   // A replica has loaded this script for its classes alone.
-  if (handOver(entry)) return new Promise(() => {});
+  const handover = handOver(entry);
+  if (handover?.kind === "stop") return new Promise(() => {});
+  if (handover?.kind === "go on") return standIn(entry, handover.server);
   // Loaded here so that a file which only defines services does not pay for an HTTP server.
   const { startServer } = await import("./start-server.js");
-  return startServer(entry, options);
+  const server = await startServer(entry, options, callers);
+  noteServer({ service: server.graph.entry, url: server.url, port: server.port });
+  return server;
+}
+
+/** What a server that runs in the app is in a replica. Closing it is the app's. */
+async function standIn(entry: ServiceClass, { url, port }: EarlierServer): Promise<Server> {
+  const { resolveGraph } = await import("../graph/resolve-graph.js");
+  return { url, port, graph: resolveGraph(entry), close: async () => {} };
 }

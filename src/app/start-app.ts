@@ -31,7 +31,7 @@ import { type EntryEvents, watchEntry } from "./watch-entry.js";
 
 /** What an app is started with besides its plan. */
 export interface AppParts {
-  /** Where replicas in threads and processes find the author's code; asked only when there are some. */
+  /** Where the author's code lies; asked only for replicas in threads and processes, and by apps with tasks. */
   readonly locateEntry: () => Promise<EntryLocation>;
   /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
   readonly appFolder?: string | undefined;
@@ -82,9 +82,9 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const { log = silentLogger, time = systemTime } = parts;
   const isRemote = plan.deployments.some(({ residence }) => residence === "process" || residence === "thread");
   const devices = handOutDevices(plan);
-  const entry = isRemote ? await parts.locateEntry() : undefined;
+  const entry = isRemote || hasTasks(graph) ? await locate(parts, isRemote) : undefined;
   const folders = isRemote ? new AppFolders(time.clock) : undefined;
-  const { appFolder = findAppFolder(graph) } = parts;
+  const { appFolder = entry === undefined ? findAppFolder(graph) : dirname(entry.file) } = parts;
   const site = new Site({ graph, settings, log, time, appFolder });
   const links = new SiteLinks({
     ...{ directory: site.directory, clock: time.clock, log, slabFolder: folders?.slabs },
@@ -152,6 +152,19 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
       return holdProcess(supervisor.stop(limit).finally(close));
     },
   };
+}
+
+const hasTasks = ({ services }: Graph): boolean =>
+  [...services.values()].some(({ apis }) => [...apis.values()].some(({ kind }) => kind === "task"));
+
+/** Where nothing needs to load the entry service again, it need not be found. */
+async function locate({ locateEntry }: AppParts, isNeeded: boolean): Promise<EntryLocation | undefined> {
+  try {
+    return await locateEntry();
+  } catch (error) {
+    if (isNeeded) throw error;
+    return undefined;
+  }
 }
 
 /** The folder of the file that defines the entry service, as far as that can be told; else where the process was started. */

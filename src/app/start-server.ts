@@ -20,11 +20,15 @@ import { StandIn } from "./stand-in.js";
 import { type App, startApp } from "./start-app.js";
 import type { EntryEvents } from "./watch-entry.js";
 
-/** Does what `serve` promises. */
-export function startServer(entry: ServiceClass, options: ServeOptions): Promise<Server> {
+/** Does what `serve` promises. @param callers The files that called it, as URLs. */
+export function startServer(
+  entry: ServiceClass,
+  options: ServeOptions,
+  callers: readonly string[] = [],
+): Promise<Server> {
   const fastify = options.fastify ?? options.options?.fastify;
   const plan = planApp(entry, sourcesOf(options));
-  const locateEntry = () => importEntryLocation().then((locate) => locate(entry, plan.graph.entry));
+  const locateEntry = () => importEntryLocation().then((locate) => locate(entry, plan.graph.entry, callers));
   return servePlan(plan, { ...options, locateEntry, ...(fastify && { fastify }) });
 }
 

@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { loadedVersions, shareState } from "../base/shared-state.js";
 import { fail } from "../failure/fail.js";
 import type { CallScope, CurrentCall } from "./call-scope.js";
 
-const storage = new AsyncLocalStorage<CallScope | undefined>();
+const storage = shareState("calls", () => new AsyncLocalStorage<CallScope | undefined>());
 
 /** The scope of the api that is running here, if one is. */
 export const currentScope = (): CallScope | undefined => storage.getStore();
@@ -19,6 +20,6 @@ export function runInScope<I, T>(scope: CallScope | undefined, run: (input: I) =
  */
 export function currentCall(): CurrentCall {
   const scope = storage.getStore();
-  if (scope === undefined) throw fail("no_current_call", {});
+  if (scope === undefined) throw fail("no_current_call", { versions: loadedVersions() });
   return scope;
 }

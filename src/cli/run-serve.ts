@@ -31,7 +31,7 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   const plan = planGraph(app.graph, app.options.settings);
   const replicas = new Map(plan.deployments.map((own) => [own.descriptor.name, own.replicas]));
   const view = new ProgressView(app.graph, (name) => replicas.get(name) ?? 0, toProgressOutput(terminal.err, watcher));
-  const entry = { file: resolve(app.file), service: app.graph.entry, isScript: false };
+  const entry = { file: resolve(app.file), service: app.graph.entry, earlier: [] };
   const drain = { isReplaced: false };
   const start: Starting["start"] = (options) =>
     servePlan(plan, {

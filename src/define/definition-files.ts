@@ -1,16 +1,11 @@
 import { dirname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { ownFolder } from "../base/shared-state.js";
 
 /** How many frames above `Service()` are looked at: an author may have made a base class of their own. */
 const maxFrames = 12;
 
-const ownFolder = dirname(dirname(fileURLToPath(import.meta.url)));
-
-/**
- * The files whose code led to this call, innermost first, as URLs; those of ekiben and of Node are left out.
- *
- * V8's stack is the one place that knows which file defines a class.
- */
+/** The files whose code led to this call, innermost first, as URLs; those of ekiben and of Node are left out. */
 export function readDefinitionFiles(): readonly string[] {
   const { prepareStackTrace, stackTraceLimit } = Error;
   try {

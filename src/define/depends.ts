@@ -1,3 +1,4 @@
+import { loadedVersions, shareState } from "../base/shared-state.js";
 import { fail } from "../failure/fail.js";
 import type { Handle } from "./handle-type.js";
 import type { ServiceHooks } from "./lifecycle.js";
@@ -16,17 +17,17 @@ export interface ConstructionScope {
   depends(target: ServiceClass, edge: EdgeOptions): object;
 }
 
-/** The one piece of module state: the service being constructed now. Construction is synchronous and may nest. */
-let openScope: ConstructionScope | undefined;
+/** The service being constructed now. Construction is synchronous and may nest. */
+const wiring = shareState("wiring", (): { scope: ConstructionScope | undefined } => ({ scope: undefined }));
 
 /** Constructs a service so that its `depends()` fields are given by `scope`. */
 export function constructIn<T>(scope: ConstructionScope, construct: () => T): T {
-  const outer = openScope;
-  openScope = scope;
+  const outer = wiring.scope;
+  wiring.scope = scope;
   try {
     return construct();
   } finally {
-    openScope = outer;
+    wiring.scope = outer;
   }
 }
 
@@ -39,10 +40,11 @@ export function constructIn<T>(scope: ConstructionScope, construct: () => T): T 
  * @throws {ServingError} `depends_outside_scope` when the class was made with `new` instead of by a graph.
  */
 export function depends<T extends ServiceHooks>(service: new () => T, edge: EdgeOptions = {}): Handle<T> {
-  if (openScope === undefined) {
+  if (wiring.scope === undefined) {
     throw fail("depends_outside_scope", {
       dependency: (service as { name?: string } | undefined)?.name ?? "undefined",
+      versions: loadedVersions(),
     });
   }
-  return openScope.depends(service, edge) as Handle<T>;
+  return wiring.scope.depends(service, edge) as Handle<T>;
 }

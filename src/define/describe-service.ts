@@ -1,3 +1,4 @@
+import { type Copy, ownCopy } from "../base/shared-state.js";
 import { operationApi, taskOperations } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
 import type { GraphFault } from "../failure/failures.js";
@@ -7,7 +8,7 @@ import { contractProblem } from "./contract.js";
 import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClass } from "./depends.js";
 import type { ApiDescriptor, DependencyDescriptor, ServiceDescriptor } from "./descriptor.js";
 import { hookNames } from "./lifecycle.js";
-import { readServiceOptions } from "./service.js";
+import { readServiceCopy, readServiceOptions } from "./service.js";
 import { isStreamSchema } from "./stream.js";
 
 /**
@@ -20,6 +21,8 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
   const options = readServiceOptions(service);
   if (options === undefined) throw fail("not_a_service", { what: describeClass(service) });
   const name = options.name ?? service.name;
+  const copy = readServiceCopy(service);
+  if (copy?.version !== ownCopy.version) return describeForeign({ name, service, options }, copy);
   const wiring = new WiringScope();
   let instance: Record<string, unknown> = {};
   const faults: GraphFault[] = [];
@@ -52,6 +55,15 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
     return { field, target, options: edge };
   });
   return Object.freeze({ name, service, options, apis, dependencies, faults });
+}
+
+/** A class that copies of ekiben of two versions would have to share can't be constructed here; all there is to say is why. */
+function describeForeign(
+  known: Pick<ServiceDescriptor, "name" | "service" | "options">,
+  other: Copy | undefined,
+): ServiceDescriptor {
+  const fault = toFault(known.name, "", fail("two_copies", { own: ownCopy, other }));
+  return Object.freeze({ ...known, apis: new Map(), dependencies: [], faults: [fault] });
 }
 
 /** A failure as one line of the list that `invalid_graph` shows. */

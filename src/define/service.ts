@@ -1,3 +1,4 @@
+import { type Copy, ownCopy } from "../base/shared-state.js";
 import type { HttpOptions, ServiceFileOptions } from "../options/app-file.js";
 import { readDefinitionFiles } from "./definition-files.js";
 import type { ServiceHooks, StartContext } from "./lifecycle.js";
@@ -12,6 +13,7 @@ export interface ServiceOptions extends Omit<ServiceFileOptions, "idempotent"> {
 
 const optionsKey: unique symbol = Symbol.for("ekiben.service");
 const filesKey: unique symbol = Symbol.for("ekiben.files");
+const copyKey: unique symbol = Symbol.for("ekiben.copy");
 
 /**
  * The base class of a service: `class Model extends Service({ replicas: 2 }) { … }`.
@@ -24,6 +26,7 @@ export function Service(options: ServiceOptions = {}): abstract new () => Servic
   return class implements ServiceHooks {
     static readonly [optionsKey] = options;
     static readonly [filesKey] = files;
+    static readonly [copyKey] = ownCopy;
     start(_context: StartContext): void | Promise<void> {}
     stop(): void | Promise<void> {}
     ready(): boolean | Promise<boolean> {
@@ -37,7 +40,22 @@ export function readServiceOptions(value: unknown): ServiceOptions | undefined {
   return typeof value === "function" ? (value as { [optionsKey]?: ServiceOptions })[optionsKey] : undefined;
 }
 
-/** The files that may define a service class, as URLs, the likeliest first. */
+/** The name of a service in its graph. */
+export const readServiceName = (service: ServiceLike): string => readServiceOptions(service)?.name ?? service.name;
+
+interface ServiceLike {
+  readonly name: string;
+}
+
+/** The copy of ekiben that a service class was made with; `undefined` for one so old that it did not say. */
+export function readServiceCopy(service: object): Copy | undefined {
+  return (service as { [copyKey]?: Copy })[copyKey];
+}
+
+/**
+ * The files whose code made the base of a service class, as URLs, the likeliest first. A class that extends one of another file has
+ * the files of that one: what defines a class itself, only the engine can tell (`load/class-files.ts`).
+ */
 export function readServiceFiles(service: object): readonly string[] {
   return (service as { [filesKey]?: readonly string[] })[filesKey] ?? [];
 }

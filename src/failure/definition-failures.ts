@@ -1,5 +1,5 @@
 import { type GraphFault, row } from "./failure-row.js";
-import { didYouMean, list, placeOf, show } from "./failure-text.js";
+import { type CopyPlace, didYouMean, list, placeOf, show, showCopy, versionsText } from "./failure-text.js";
 
 /** What an author's code got wrong, found before anything starts. */
 export const definitionFailures = {
@@ -85,6 +85,12 @@ export const definitionFailures = {
     text: (d) => `${d.what} is not a service`,
     fix: "Give a class that extends Service().",
   }),
+  two_copies: row<{ own: CopyPlace; other: CopyPlace | undefined }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `it was made with another copy of ekiben, ${d.other === undefined ? "of an older version" : showCopy(d.other)}, than the app, ${showCopy(d.own)}`,
+    fix: "Let all of them use one: `npm ls ekiben` shows who brings which. Give every package the same version range and run `npm dedupe`; a package that only defines services should have ekiben among its peerDependencies.",
+  }),
   constructor_failed: row<{ error: string }>({
     code: "failed_precondition",
     text: (d) => `constructing it threw: ${d.error}`,
@@ -103,9 +109,10 @@ export const definitionFailures = {
         : `${d.file} exports ${d.candidates.length} services that no other depends on: ${d.candidates.join(", ")}`,
     fix: "Name one after the colon (service.ts:Pipeline), or make it the default export.",
   }),
-  depends_outside_scope: row<{ dependency: string }>({
+  depends_outside_scope: row<{ dependency: string; versions: readonly string[] }>({
     code: "failed_precondition",
-    text: (d) => `depends(${d.dependency}) ran outside a graph: the class was made with \`new\``,
+    text: (d) =>
+      `depends(${d.dependency}) ran outside a graph: the class was made with \`new\`${versionsText(d.versions)}`,
     fix: 'A service with dependencies is made by a graph: in a test `await compose(Class)` from "ekiben/testing", in a program `await serve(Class)`.',
   }),
   handle_before_start: row<{ dependency: string; api: string }>({
@@ -113,9 +120,9 @@ export const definitionFailures = {
     text: (d) => `${d.dependency}.${d.api} was called while the graph is still being wired`,
     fix: "Constructors and field initialisers only wire; call dependencies in start() or in an api.",
   }),
-  no_current_call: row<Record<never, never>>({
-    code: "failed_precondition",
-    text: () => "currentCall() was used where no api is running",
+  no_current_call: row<{ versions: readonly string[] }>({
+    code: "internal",
+    text: (d) => `currentCall() was used where no api is running${versionsText(d.versions)}`,
     fix: "Call it inside an api's function, or in what that function awaits.",
   }),
 };

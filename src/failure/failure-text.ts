@@ -19,3 +19,18 @@ export function show(value: unknown): string {
   const text = typeof value === "string" ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
+
+/** Where a copy of ekiben lies. */
+export interface CopyPlace {
+  readonly folder: string;
+  readonly version: string;
+}
+
+/** `"/app/node_modules/ekiben (0.1.0)"` */
+export const showCopy = ({ folder, version }: CopyPlace): string => `${folder} (${version})`;
+
+/** The end of a sentence where copies of ekiben that share nothing may be why; `""` where all are of one version. */
+export const versionsText = (versions: readonly string[]): string =>
+  versions.length < 2
+    ? ""
+    : `; ${versions.length} versions of ekiben are loaded (${list(versions)}), and none knows what another does`;

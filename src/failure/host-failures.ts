@@ -23,15 +23,23 @@ export const hostFailures = {
     text: (d) => `${d.file} could not be loaded: ${d.error}`,
     fix: "Mend the file, or install what it imports.",
   }),
+  bundled_in: row<Record<never, never>>({
+    code: "failed_precondition",
+    text: () => "ekiben itself was put into a bundle, where its replicas would not find the files they start from",
+    fix: "Leave ekiben out of the bundle and install it beside: esbuild with --packages=external, or --external:ekiben; in other bundlers the same option for Node's packages.",
+  }),
   not_a_module: row<{ file: string; packageFile: string }>({
     code: "failed_precondition",
     text: (d) => `${d.file} would be loaded as CommonJS, since ${d.packageFile} does not say "type": "module"`,
     fix: "Run `npm pkg set type=module`, or name the file .mts.",
   }),
-  typescript_needs_loader: row<{ file: string; node: string }>({
+  typescript_needs_loader: row<{ file: string; node: string; need?: string | undefined }>({
     code: "failed_precondition",
-    text: (d) => `${d.file} is TypeScript and Node ${d.node} can't run it by itself`,
-    fix: "npm install --save-dev tsx, or use Node 22.18 or newer.",
+    text: (d) =>
+      d.need === undefined
+        ? `${d.file} is TypeScript and Node ${d.node} can't run it by itself`
+        : `${d.file} needs more than Node ${d.node}, which only strips types, does by itself: ${d.need}`,
+    fix: "Install tsx (`npm install tsx`), which ekiben then loads TypeScript with; or write only what Node 22.18 and newer run as it is: whole file names in imports, no enums, no aliases.",
   }),
   port_in_use: row<{ host: string; port: number }>({
     code: "unavailable",

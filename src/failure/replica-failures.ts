@@ -35,16 +35,22 @@ export const replicaFailures = {
       `no replica of the entry service ${d.service} was ready for ${d.exitAfterMs} ms, so the app ended: ${d.reason}`,
     fix: "Mend the reason named; the log has more of it. exitAfterMs says how long an app goes on without; 0 is for ever.",
   }),
+  entry_not_reached: row<{ service: string; file: string; met: readonly string[]; limitMs: number }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `${d.file}, run again in a replica, called serve() with ${list(d.met)} and within ${d.limitMs} ms not with ${d.service}`,
+    fix: "Put the services into a file of their own, which a replica can import, and only the calls of serve() into this one.",
+  }),
   not_importable: row<{ service: string; files: readonly string[] }>({
     code: "failed_precondition",
     text: (d) =>
       `${d.service} can't be loaded by a process or thread of its own, since no file exports it (looked in: ${list(d.files)})`,
-    fix: "Export the class, under its own name, from a file that only defines services, or run it with placement inline.",
+    fix: "Export it (`export class …`, or `export const … =` for what a function made) from a file that was loaded, outside of tests; or run it with placement inline.",
   }),
   unknown_service: row<{ service: string; file: string; known: readonly string[] }>({
     code: "failed_precondition",
     text: (d) => `${d.file}, loaded again in a replica, has no service ${d.service}; it has ${list(d.known)}`,
-    fix: "Define the same services each time the file is loaded: not by the time, by argv, or by a file that has changed since.",
+    fix: "Define, export and serve the same services each time the file is loaded: not by the time, by argv, or by a file that has changed since. Services in a file of their own, which the program imports, are always found.",
   }),
   too_few_devices: row<{ service: string; wanted: number; available: number }>({
     code: "failed_precondition",

@@ -34,7 +34,7 @@ describe("locateEntry", () => {
     );
     const file = join(folder, "exported.mjs");
     assert.deepEqual(await locateEntry(exported["App"] as ServiceClass, "App"), {
-      ...{ file, service: "App", isScript: false },
+      ...{ file, service: "App", earlier: [] },
     });
     assert.equal((await locateEntry(exported["Alias"] as ServiceClass, "Scorer")).file, file);
     assert.equal((await locateEntry(exported["default"] as ServiceClass, "ByDefault")).file, file);
@@ -47,6 +47,21 @@ describe("locateEntry", () => {
       `import { createBase } from "./base.mjs";\nexport class App extends createBase({ replicas: 2 }) {}`,
     );
     assert.equal((await locateEntry(App as ServiceClass, "App")).file, join(folder, "derived.mjs"));
+  });
+
+  it("finds a class whose base is of another file, and one that a function of a third made", async () => {
+    await write("scorer.mjs", "export class Scorer extends Service() {}");
+    await write(
+      "make.mjs",
+      `import { Scorer } from "./scorer.mjs";\nexport const make = (name) => ({ [name]: class extends Scorer {} })[name];`,
+    );
+    const { Double } = await write(
+      "double.mjs",
+      `import { Scorer } from "./scorer.mjs";\nexport class Double extends Scorer {}`,
+    );
+    const { Made } = await write("made.mjs", `import { make } from "./make.mjs";\nexport const Made = make("Made");`);
+    assert.equal((await locateEntry(Double as ServiceClass, "Double")).file, join(folder, "double.mjs"));
+    assert.equal((await locateEntry(Made as ServiceClass, "Made")).file, join(folder, "made.mjs"));
   });
 
   it("says that no file exports the class, and where it looked", async () => {
@@ -76,7 +91,7 @@ describe("locateEntry", () => {
     );
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const { stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", script], { env, encoding: "utf8" });
-    assert.deepEqual(JSON.parse(stdout || `"${stderr}"`), { file: script, service: "App", isScript: true });
+    assert.deepEqual(JSON.parse(stdout || `"${stderr}"`), { file: script, service: "App", earlier: [] });
   });
 });
 
@@ -92,7 +107,7 @@ describe("loadEntry", () => {
 
   it("says which services there are when the file no longer has it", async () => {
     await write("changed.mjs", `export class Before extends Service() {}\nexport const helper = 1;`);
-    const location = { file: join(folder, "changed.mjs"), service: "After", isScript: false };
+    const location = { file: join(folder, "changed.mjs"), service: "After", earlier: [] };
     await assert.rejects(loadEntry(location), {
       id: "unknown_service",
       service: "After",
@@ -101,7 +116,7 @@ describe("loadEntry", () => {
   });
 
   it("fails as the file does", async () => {
-    await assert.rejects(loadEntry({ file: join(folder, "none.mjs"), service: "App", isScript: false }), {
+    await assert.rejects(loadEntry({ file: join(folder, "none.mjs"), service: "App", earlier: [] }), {
       id: "file_not_found",
     });
   });
@@ -115,7 +130,7 @@ describe("loadEntry", () => {
        class App extends Service() {}
        await serve(App);`,
     );
-    const loaded = await loadEntry({ file, service: "App", isScript: true });
+    const loaded = await loadEntry({ file, service: "App", earlier: [] });
     assert.equal(loaded.name, "App");
   });
 });

@@ -1,64 +1,130 @@
 import { realpathSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { type Clock, systemClock } from "../base/clock.js";
+import { ownFolder } from "../base/shared-state.js";
+import { within } from "../base/within.js";
 import type { ServiceClass } from "../define/depends.js";
-import { expectHandover } from "../define/entry-handover.js";
-import { readServiceFiles, readServiceOptions } from "../define/service.js";
+import { type EarlierServer, expectHandover, listServers } from "../define/entry-handover.js";
+import { readServiceFiles, readServiceName, readServiceOptions } from "../define/service.js";
 import { fail } from "../failure/fail.js";
-import { loadModule, type ModuleExports } from "./load-module.js";
+import { readClassFiles } from "./class-files.js";
+import { loadModule, type ModuleExports, toExports } from "./load-module.js";
 
 /** Where another thread or process finds the entry service of an app. Plain data. */
 export interface EntryLocation {
-  /** A path. */
+  /** A path. It exports the class, or calls `serve()` with it. */
   readonly file: string;
   /** Name of the service in the graph. */
   readonly service: string;
-  /** The file calls `serve()` itself: it hands over the class then. */
-  readonly isScript: boolean;
+  /** What the program had served by then. */
+  readonly earlier: readonly EarlierServer[];
+}
+
+/** A file that was loaded and does not finish within this time waits for what is started here: it calls `serve()` itself. */
+const importLimitMs = 1_000;
+
+/** Where a program waits for nothing but this, Node would end it. */
+const stayingClock: Clock = { ...systemClock, setTimer: (run, ms) => systemClock.setTimer(run, ms, true) };
+
+/** How long a file may go on, in a replica, after it came to a `serve()` of another class. */
+const handoverLimitMs = 10_000;
+
+/**
+ * Finds the file from which a class can be loaded again: of those that made it, then that in which it is written, then any that
+ * was loaded, the first that exports it.
+ *
+ * @param callers The files that called `serve()` or `compose()`, as URLs. One of them may wait for that call to return.
+ * @throws {ServingError} `not_importable` when there is none.
+ */
+export async function locateEntry(
+  entry: ServiceClass,
+  service: string,
+  callers: readonly string[] = [],
+): Promise<EntryLocation> {
+  const script = mainScript();
+  const found = await findFile(entry, callers, script);
+  if (typeof found === "string") return { file: fileURLToPath(found), service, earlier: listServers() };
+  throw fail("not_importable", { service, files: found.map((url) => fileURLToPath(url)) }, { service });
+}
+
+/** @returns Where no file was found, those that should have been it. */
+async function findFile(
+  entry: ServiceClass,
+  callers: readonly string[],
+  script: string | undefined,
+): Promise<string | readonly string[]> {
+  const checked = new Map<string, Exports>();
+  const findAmong = async (urls: readonly string[]): Promise<string | undefined> => {
+    for (const url of urls.filter((candidate) => !checked.has(candidate))) {
+      // The script that runs now exports nothing yet; it hands its class over itself.
+      checked.set(url, isSameFile(url, script) ? canRunAgain() : await seekClass(url, entry));
+      if (checked.get(url) === "it") return url;
+    }
+    return undefined;
+  };
+  const made = readServiceFiles(entry);
+  const first = await findAmong(made);
+  if (first !== undefined) return first;
+  const { definition, loaded } = readClassFiles(entry);
+  const likely = definition === undefined ? made : [...new Set([definition, ...made])];
+  const others = loaded.filter((url) => isAuthors(url) && !isSameFile(url, script));
+  const later = await findAmong([...likely, ...others]);
+  if (later !== undefined) return later;
+  const handsOver = (url: string) =>
+    isSameFile(url, script) ? canRunAgain() === "it" : checked.get(url) === "unknown yet";
+  return callers.find(handsOver) ?? likely;
 }
 
 /**
- * Finds the file from which a class can be loaded again.
+ * Loads the entry class again, in a replica.
  *
- * @throws {ServingError} `not_importable` when no file of the class exports it.
+ * @throws {ServingError} `unknown_service`, `entry_not_reached`, and those of `loadModule`.
  */
-export async function locateEntry(entry: ServiceClass, service: string): Promise<EntryLocation> {
-  const files = readServiceFiles(entry);
-  const script = mainScript();
-  for (const url of files) {
-    const file = fileURLToPath(url);
-    if (url.split("?", 1)[0] === script) {
-      // Importing the script that runs now would wait for itself; a file of tests, loaded again, would run them again.
-      if (process.env["NODE_TEST_CONTEXT"] !== undefined) continue;
-      return { file, service, isScript: true };
-    }
-    if (await exportsClass(url, entry)) return { file, service, isScript: false };
-  }
-  throw fail("not_importable", { service, files: files.map((url) => fileURLToPath(url)) }, { service });
-}
-
-/** Loads the entry class again, in a replica. @throws {ServingError} `unknown_service`, and those of `loadModule`. */
-export async function loadEntry({ file, service, isScript }: EntryLocation): Promise<ServiceClass> {
-  if (isScript) return Promise.race([expectHandover(), loadModule(file).then((loaded) => pick(loaded, file, service))]);
-  return pick(await loadModule(file), file, service);
+export async function loadEntry({ file, service, earlier }: EntryLocation): Promise<ServiceClass> {
+  const met: string[] = [];
+  let noteMet = () => {};
+  const other = new Promise<void>((resolve) => {
+    noteMet = resolve;
+  });
+  const handedOver = expectHandover(service, earlier, (name) => {
+    met.push(name);
+    noteMet();
+  });
+  const found = Promise.race([handedOver, loadModule(file).then((loaded) => pick(loaded, file, service))]);
+  const late = other.then(() =>
+    within(systemClock, handoverLimitMs, found, () => {
+      throw fail("entry_not_reached", { service, file, met, limitMs: handoverLimitMs }, { service });
+    }),
+  );
+  return Promise.race([found, late]);
 }
 
 function pick(loaded: ModuleExports, file: string, service: string): ServiceClass {
   const services = Object.values(loaded).filter((value) => readServiceOptions(value) !== undefined) as ServiceClass[];
-  const found = services.find((candidate) => nameOf(candidate) === service);
+  const found = services.find((candidate) => readServiceName(candidate) === service);
   if (found !== undefined) return found;
-  throw fail("unknown_service", { service, file, known: services.map(nameOf) }, { service });
+  throw fail("unknown_service", { service, file, known: services.map(readServiceName) }, { service });
 }
 
-const nameOf = (service: ServiceClass): string => readServiceOptions(service)?.name ?? service.name;
+/** Whether a file exports the class; not known of one that waits for what is started here. */
+type Exports = "it" | "others" | "unknown yet";
 
 /** The module is loaded already, so importing it gives the very same classes. */
-async function exportsClass(url: string, entry: ServiceClass): Promise<boolean> {
-  try {
-    return Object.values((await import(url)) as ModuleExports).includes(entry);
-  } catch {
-    return false;
-  }
+function seekClass(url: string, entry: ServiceClass): Promise<Exports> {
+  const exported = import(url).then(
+    (loaded: ModuleExports): Exports => (Object.values(toExports(loaded)).includes(entry) ? "it" : "others"),
+    (): Exports => "others",
+  );
+  return within(stayingClock, importLimitMs, exported, () => "unknown yet");
 }
+
+/** A file of tests, loaded again, would run them again. */
+const canRunAgain = (): Exports => (process.env["NODE_TEST_CONTEXT"] === undefined ? "it" : "others");
+
+const isSameFile = (url: string, other: string | undefined): boolean => url.split("?", 1)[0] === other;
+
+/** Files of packages come too: one may have the class. Those of ekiben have none. */
+const isAuthors = (url: string): boolean => !url.startsWith(`${pathToFileURL(ownFolder).href}/`);
 
 function mainScript(): string | undefined {
   const [, script] = process.argv;

@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { ServiceClass } from "../define/depends.js";
 import { describeService } from "../define/describe-service.js";
-import { readServiceOptions } from "../define/service.js";
+import { readServiceName, readServiceOptions } from "../define/service.js";
 import { fail } from "../failure/fail.js";
 import type { ModuleExports } from "./load-module.js";
 
@@ -47,7 +47,7 @@ export function findEntry(exported: ModuleExports, { file, service: wanted }: En
   const [first] = candidates.length === 0 ? services.keys() : candidates;
   // Where every service is called by another, there is a cycle: resolving the graph of any of them reports it.
   if (first !== undefined && candidates.length < 2) return first;
-  throw fail("entry_ambiguous", { file: shorten(file), candidates: candidates.map((service) => nameOf(service)) });
+  throw fail("entry_ambiguous", { file: shorten(file), candidates: candidates.map(readServiceName) });
 }
 
 function findNamed(
@@ -57,9 +57,13 @@ function findNamed(
   const entries = [...services];
   const found =
     entries.find(([, exportName]) => exportName === wanted) ??
-    entries.find(([service]) => nameOf(service) === wanted || service.name === wanted);
+    entries.find(([service]) => readServiceName(service) === wanted || service.name === wanted);
   if (found !== undefined) return found[0];
-  throw fail("entry_not_found", { file: shorten(file), wanted, exported: entries.map(([service]) => nameOf(service)) });
+  throw fail("entry_not_found", {
+    file: shorten(file),
+    wanted,
+    exported: entries.map(([service]) => readServiceName(service)),
+  });
 }
 
 /** Every service that some service reachable from the exported ones depends on. */
@@ -77,8 +81,6 @@ function findCalled(services: Iterable<ServiceClass>): Set<ServiceClass> {
   }
   return called;
 }
-
-const nameOf = (service: ServiceClass): string => readServiceOptions(service)?.name ?? service.name;
 
 function shorten(file: string): string {
   const path = relative(process.cwd(), file);

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { planApp } from "../app/plan-app.js";
 import { type App, startApp } from "../app/start-app.js";
 import type { Logger } from "../base/logger.js";
+import { ownFolder } from "../base/shared-state.js";
+import { readDefinitionFiles } from "../define/definition-files.js";
 import type { ServiceClass } from "../define/depends.js";
 import { handOver } from "../define/entry-handover.js";
 import type { Handle, Replacement } from "../define/handle-type.js";
@@ -56,8 +58,10 @@ export async function compose<T, const R extends readonly unknown[] = readonly [
   entry: new () => T,
   options: ComposeOptions<R> = {},
 ): Promise<ComposedApp<T>> {
+  const callers = readDefinitionFiles();
+  if (ownFolder === "") throw fail("bundled_in", {});
   // A replica has loaded this script for its classes alone.
-  if (handOver(entry)) return new Promise(() => {});
+  if (handOver(entry) !== undefined) return new Promise(() => {});
   const substitutes = new Map<ServiceClass, Substitute>((options.replace ?? []) as never);
   const appFile = { path: "compose()", value: { placement: options.placement ?? "inline", ...options.options } };
   const plan = planApp(entry, { flags: {}, env: {}, appFile }, substitutes);
@@ -66,7 +70,7 @@ export async function compose<T, const R extends readonly unknown[] = readonly [
   try {
     const app = await startApp(plan, {
       ...(options.log && { log: options.log }),
-      locateEntry: () => locateEntry(entry, plan.graph.entry),
+      locateEntry: () => locateEntry(entry, plan.graph.entry, callers),
       appFolder: folder,
       calls: [...plan.graph.services.keys()],
       faults,

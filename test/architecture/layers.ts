@@ -23,7 +23,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   observe: { may: ["failure:types", "base:types"] },
   transport: { may: ["define/tensor", "call", "failure", "base"] },
   tasks: { may: ["options:types", "failure", "base"] },
-  load: { may: ["define", "failure"] },
+  load: { may: ["define", "failure", "base"] },
   graph: { may: ["define", "options", "failure"] },
   handle: { may: ["define:types", "call", "observe:types", "failure", "base"] },
   replica: {
@@ -67,7 +67,19 @@ export const layers: Readonly<Record<string, Layer>> = {
       ...["call/task-state:types", "failure", "base"],
     ],
   },
-  testing: { may: ["app", "site/faults", "load", "graph:types", "define", "options:types", "failure", "base:types"] },
+  testing: {
+    may: [
+      "app",
+      "site/faults",
+      "load",
+      "graph:types",
+      "define",
+      "options:types",
+      "failure",
+      "base/shared-state",
+      "base:types",
+    ],
+  },
   cli: {
     may: [
       ...["app", "load", "supervisor:types", "graph", "define", "options", "tasks", "failure", "base"],

@@ -1,0 +1,138 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { findTsconfig } from "./tsx-loader.js";
+
+/** More files than this are not searched for the line that an error does not name. */
+const maxFiles = 200;
+
+/**
+ * What a file asks for that Node's own support of TypeScript does not have and tsx does, with the line where it stands:
+ * `"app/service.ts:3 imports ./model without its ending"`.
+ *
+ * @param error What importing it threw.
+ * @param file  The file that was to be loaded.
+ * @returns     `undefined` where tsx would fail as well.
+ */
+export function describeNeed(error: unknown, file: string): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { message } = error;
+  switch ((error as NodeJS.ErrnoException).code) {
+    case "ERR_MODULE_NOT_FOUND":
+    case "ERR_UNSUPPORTED_DIR_IMPORT":
+      return describeImport(message);
+    case "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX":
+      return `${placeOf(error) ?? shorten(file)}: ${message}`;
+    case "ERR_IMPORT_ATTRIBUTE_MISSING":
+      return describeJson(message, file);
+    case "ERR_UNKNOWN_FILE_EXTENSION": {
+      const path = /for (.+)$/.exec(message)?.[1];
+      return path !== undefined && /\.[cm]?[jt]sx?$/.test(path)
+        ? `${shorten(path)} can't be loaded as it is`
+        : undefined;
+    }
+    default:
+      return error instanceof SyntaxError ? describeSyntax(error, file) : undefined;
+  }
+}
+
+function describeImport(message: string): string | undefined {
+  const [, target = "", importer = ""] = /'(.+?)' .*imported from (.+)$/.exec(message) ?? [];
+  if (!existsSync(importer)) return undefined;
+  if (!target.startsWith("/")) {
+    const line = findLine(importer, (specifier) => specifier === target || specifier.startsWith(`${target}/`));
+    return isAlias(target, importer) ? `${line} imports ${target}, an alias of tsconfig.json` : undefined;
+  }
+  const found = findByTypescript(target);
+  if (found === undefined) return undefined;
+  const line = findLine(importer, (specifier) => resolve(dirname(importer), specifier) === target);
+  return `${line} imports ${relativeTo(importer, target)} and means ${relativeTo(importer, found)}`;
+}
+
+/** What a bundler or a compiler takes for a path that is no file. */
+function findByTypescript(path: string): string | undefined {
+  const stem = path.replace(/\.([cm]?)js(x?)$/, "");
+  const names = ["ts", "tsx", "mts", "cts", "js", "json"].flatMap((ending) => [
+    `${stem}.${ending}`,
+    join(path, `index.${ending}`),
+  ]);
+  return names.find((name) => statSync(name, { throwIfNoEntry: false })?.isFile());
+}
+
+/** Its comments make a tsconfig.json no JSON; the names of aliases are found without. */
+function isAlias(specifier: string, importer: string): boolean {
+  const tsconfig = findTsconfig(dirname(importer));
+  if (tsconfig === undefined) return false;
+  const [, paths = ""] = /"paths"\s*:\s*\{([^}]*)\}/.exec(readFileSync(tsconfig, "utf8")) ?? [];
+  return [...paths.matchAll(/"([^"]+)"\s*:/g)].some(([, alias = ""]) =>
+    specifier.startsWith(alias.split("*")[0] ?? ""),
+  );
+}
+
+function describeJson(message: string, file: string): string | undefined {
+  const [, url] = /"(file:[^"]+)"/.exec(message) ?? [];
+  if (url === undefined) return undefined;
+  const path = fileURLToPath(url);
+  const importer = listFiles(file).find((own) => importsOf(own).includes(path));
+  const line = importer === undefined ? shorten(file) : findLine(importer, (text) => text.endsWith(basename(path)));
+  return `${line} imports ${shorten(path)} without \`with { type: "json" }\``;
+}
+
+function describeSyntax(error: Error, file: string): string | undefined {
+  const [, name] = /does not provide an export named '(.+?)'/.exec(error.message) ?? [];
+  if (name !== undefined) {
+    const isType = listFiles(file).some((own) =>
+      new RegExp(`\\b(interface|type)\\s+${name.replaceAll("$", "\\$")}\\b`).test(readFileSync(own, "utf8")),
+    );
+    return isType ? `${placeOf(error) ?? shorten(file)} imports ${name}, a type, without \`import type\`` : undefined;
+  }
+  for (const own of listFiles(file)) {
+    const line = readLines(own).findIndex((text) => /^\s*@[A-Za-z_$]/.test(text));
+    if (line >= 0) return `${shorten(own)}:${line + 1} has a decorator`;
+  }
+  return undefined;
+}
+
+/** The first line of a syntax error's stack, where it names one. */
+function placeOf({ stack = "" }: Error): string | undefined {
+  const [, url, line] = /^(file:\S+?):(\d+)\n/.exec(stack) ?? [];
+  return url === undefined ? undefined : `${shorten(fileURLToPath(url))}:${line}`;
+}
+
+/** A file and those it imports by relative path, and so on. */
+function listFiles(file: string): readonly string[] {
+  const files = new Set([file]);
+  for (const own of files) {
+    if (files.size >= maxFiles) break;
+    for (const target of importsOf(own)) {
+      const found = statSync(target, { throwIfNoEntry: false })?.isFile() ? target : findByTypescript(target);
+      if (found !== undefined && /\.[cm]?[jt]sx?$/.test(found)) files.add(found);
+    }
+  }
+  return [...files];
+}
+
+function importsOf(file: string): readonly string[] {
+  const specifiers = readFileSync(file, "utf8").matchAll(/(?:from|import)\s*\(?\s*["'](\.[^"']*)["']/g);
+  return [...specifiers].map(([, specifier = ""]) => resolve(dirname(file), specifier));
+}
+
+/** `"app/service.ts:3"`; without a line where none has such an import. */
+function findLine(file: string, isMeant: (specifier: string) => boolean): string {
+  const line = readLines(file).findIndex((text) =>
+    [...text.matchAll(/["']([^"']+)["']/g)].some(([, specifier = ""]) => isMeant(specifier)),
+  );
+  return line < 0 ? shorten(file) : `${shorten(file)}:${line + 1}`;
+}
+
+const readLines = (file: string): string[] => readFileSync(file, "utf8").split("\n");
+
+function relativeTo(importer: string, path: string): string {
+  const from = relative(dirname(importer), path);
+  return from.startsWith(".") ? from : `./${from}`;
+}
+
+function shorten(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") ? path : short;
+}

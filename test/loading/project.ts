@@ -1,0 +1,81 @@
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { CommandProcess } from "../cli-process.js";
+
+const root = join(import.meta.dirname, "../..");
+const own = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  version: string;
+  dependencies: Record<string, string>;
+};
+
+/** What a little project has in its node_modules. */
+export interface ProjectParts {
+  /** Path → text. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Default: `{ "type": "module" }`. */
+  readonly packageFile?: object;
+  /** Whether tsx is installed. Default: it is. */
+  readonly hasTsx?: boolean;
+}
+
+/** A project of its own in a temporary folder, with the built ekiben in it. */
+export class Project implements Disposable {
+  readonly folder = realpathSync(mkdtempSync(join(tmpdir(), "ekiben-project-")));
+
+  constructor({ files, packageFile = { type: "module" }, hasTsx = true }: ProjectParts) {
+    this.write({ "package.json": JSON.stringify({ private: true, ...packageFile }), ...files });
+    this.install("node_modules/ekiben");
+    for (const name of ["zod", ...(hasTsx ? ["tsx"] : [])]) this.link(`node_modules/${name}`);
+  }
+
+  write(files: Readonly<Record<string, string>>): void {
+    for (const [path, text] of Object.entries(files)) {
+      const file = join(this.folder, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    }
+  }
+
+  /** A copy of the built package: it finds what it depends on, and no tsx but the project's. */
+  install(path: string, version = own.version): void {
+    const folder = join(this.folder, path);
+    mkdirSync(folder, { recursive: true });
+    cpSync(join(root, "dist"), join(folder, "dist"), { recursive: true });
+    this.write({ [join(path, "package.json")]: JSON.stringify({ ...own, version }) });
+    for (const name of Object.keys(own.dependencies)) this.#linkTo(join(path, "node_modules", name), name);
+  }
+
+  link(path: string): void {
+    this.#linkTo(path, path.slice(path.indexOf("node_modules/") + "node_modules/".length));
+  }
+
+  /** Runs Node: `["main.ts"]`, `["--import", "tsx", "main.ts"]`. */
+  run(args: readonly string[]): CommandProcess {
+    return new CommandProcess(args, { cwd: this.folder, main: undefined });
+  }
+
+  /** Runs the command line of the project's own ekiben. */
+  command(args: readonly string[]): CommandProcess {
+    return this.run([join(this.folder, "node_modules/ekiben/dist/cli/main.js"), ...args]);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #linkTo(path: string, name: string): void {
+    const file = join(this.folder, path);
+    mkdirSync(dirname(file), { recursive: true });
+    symlinkSync(join(root, "node_modules", name), file);
+  }
+}
