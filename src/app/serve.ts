@@ -24,8 +24,8 @@ export async function serve(entry: ServiceClass, options: ServeOptions = {}): Pr
   return server;
 }
 
-/** What a server that runs in the app is in a replica. Closing it is the app's. */
+/** What a server that runs in the app is in a replica. That it fails or is closed concerns the app alone. */
 async function standIn(entry: ServiceClass, { url, port }: EarlierServer): Promise<Server> {
   const { resolveGraph } = await import("../graph/resolve-graph.js");
-  return { url, port, graph: resolveGraph(entry), close: async () => {} };
+  return { url, port, graph: resolveGraph(entry), failed: new Promise(() => {}), close: async () => {} };
 }
