@@ -28,10 +28,10 @@ export const hostFailures = {
     text: () => "ekiben itself was put into a bundle, where its replicas would not find the files they start from",
     fix: "Leave ekiben out of the bundle and install it beside: esbuild with --packages=external, or --external:ekiben; in other bundlers the same option for Node's packages.",
   }),
-  not_a_module: row<{ file: string; packageFile: string }>({
+  not_a_module: row<{ file: string }>({
     code: "failed_precondition",
-    text: (d) => `${d.file} would be loaded as CommonJS, since ${d.packageFile} does not say "type": "module"`,
-    fix: "Run `npm pkg set type=module`, or name the file .mts.",
+    text: (d) => `${d.file} is loaded as CommonJS and has import statements`,
+    fix: "Name the file .mjs or .mts; a .js or .ts file may keep its name if package.json says so: `npm pkg set type=module`.",
   }),
   typescript_needs_loader: row<{ file: string; node: string; need?: string | undefined }>({
     code: "failed_precondition",

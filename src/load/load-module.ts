@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { dirname, extname, join, relative, resolve } from "node:path";
+import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -39,11 +39,7 @@ export function toExports(loaded: ModuleExports): ModuleExports {
 
 function createFailure(file: string, error: unknown, hasTsx: boolean): ServingError {
   if (error instanceof SyntaxError && error.message.includes("import statement outside a module")) {
-    return fail(
-      "not_a_module",
-      { file, packageFile: findPackageFile(resolve(file)) ?? "package.json" },
-      { cause: error },
-    );
+    return fail("not_a_module", { file }, { cause: error });
   }
   const need = hasTsx ? undefined : describeNeed(error, resolve(file));
   if (need !== undefined) {
@@ -55,11 +51,4 @@ function createFailure(file: string, error: unknown, hasTsx: boolean): ServingEr
 /** Whether this Node runs TypeScript by itself. */
 function stripsTypes(): boolean {
   return Boolean((process.features as { typescript?: unknown }).typescript);
-}
-
-/** The package.json that decides how a file is loaded, relative to the working directory where it is below it. */
-function findPackageFile(path: string): string | undefined {
-  const file = join(dirname(path), "package.json");
-  if (existsSync(file)) return relative(process.cwd(), file);
-  return dirname(path) === path ? undefined : findPackageFile(dirname(path));
 }
