@@ -5,7 +5,7 @@ import { browserEntry } from "./architecture/layers.js";
 import { parseTree, readSources } from "./architecture/source-tree.js";
 
 describe("ekiben/client", () => {
-  it("loads itself, failures, tensors, paths of tasks and base64, and nothing of a server or of Node", () => {
+  it("loads itself, failures, tensors, paths of tasks, names of files and base64, and nothing of a server or of Node", () => {
     const files = new Map(parseTree(readSources(join(import.meta.dirname, "../src"))).map((file) => [file.path, file]));
     const loaded = new Set<string>();
     const queue = [browserEntry];
@@ -20,7 +20,7 @@ describe("ekiben/client", () => {
     }
     const others = [...loaded].filter((path) => !/^(client|failure)[./]/.test(path)).sort();
     assert.deepEqual(others, [
-      ...["base/base64.ts", "call/copy-self.ts"],
+      ...["base/base64.ts", "base/file-name.ts", "call/copy-self.ts"],
       ...["define/follow-reference.ts", "define/task-paths.ts", "define/tensor-forms.ts", "define/tensor.ts"],
     ]);
     assert.ok(loaded.has("client/connect.ts") && loaded.has("failure/serving-error.ts"));

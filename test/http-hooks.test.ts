@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { request as sendRequest } from "node:http";
 import { after, before, describe, it } from "node:test";
+import { createGunzip, gzipSync } from "node:zlib";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { silentLogger } from "../src/base/logger.js";
@@ -163,5 +164,44 @@ describe("odd request headers", () => {
       assert.deepEqual([entry.requestId, entry.traceId], ["r-1", "0af7651916cd43dd8448eb211c80319c"], what);
       assert.equal(Object.hasOwn(entry.headers, "__proto__"), false);
     }
+  });
+});
+
+describe("a hook that unpacks bodies", () => {
+  /** With and without taking away the header that said so. */
+  const unpack = (keepsHeader: boolean) => (fastify: FastifyInstance) => {
+    fastify.addHook("preParsing", async (request, _reply, payload) => {
+      if (request.headers["content-encoding"] !== "gzip") return payload;
+      if (!keepsHeader) delete request.headers["content-encoding"];
+      return payload.pipe(createGunzip());
+    });
+  };
+  const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+
+  it("is believed, for whole bodies, forms and streams", async () => {
+    for (const keepsHeader of [true, false]) {
+      await using server = await createTestServer(Entry, { parts: { configure: unpack(keepsHeader) } });
+      const post = (url: string, text: string, type: string) =>
+        server.fastify.inject({
+          method: "POST",
+          url,
+          headers: { ...headers, "content-type": type },
+          payload: gzipSync(text),
+        });
+      assert.deepEqual((await post("/body", '{"a":1}', "application/json")).json(), { a: 1 });
+      const form = '--B\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--B--';
+      assert.deepEqual((await post("/body", form, "multipart/form-data; boundary=B")).json(), { a: "1" });
+      assert.equal((await post("/takes", "1\n2\n", "application/x-ndjson")).statusCode, 200);
+    }
+  });
+
+  it("gives no more than a body may have, and a broken one is the client's fault", async () => {
+    const settings = { maxBodyBytes: 10_000 };
+    await using server = await createTestServer(Entry, { settings, parts: { configure: unpack(false) } });
+    const post = (payload: Buffer) => server.fastify.inject({ method: "POST", url: "/body", headers, payload });
+    const bomb = await post(gzipSync(JSON.stringify("a".repeat(5_000_000))));
+    assert.deepEqual([bomb.statusCode, bomb.json().id], [413, "body_too_large"]);
+    const broken = await post(Buffer.from("no gzip"));
+    assert.deepEqual([broken.statusCode, broken.json().id], [400, "unreadable_body"]);
   });
 });

@@ -1,3 +1,4 @@
+import { cleanFileName, readFileName } from "../base/file-name.js";
 import { isDeeper } from "../base/is-deeper.js";
 import { fail } from "../failure/fail.js";
 import type { CallLimit } from "./call-limit.js";
@@ -116,19 +117,5 @@ export async function readAnswer(response: Response, limit: CallLimit, api: Remo
     throw limit.reason ?? cutOff(url, cause);
   }
   if (essence === "application/octet-stream" && disposition === null && !isFile(api)) return bytes;
-  return new File([bytes], fileName(disposition ?? ""), { type: contentType });
-}
-
-/** RFC 6266: the exact name in UTF-8 if there is one, else the plain one. */
-function fileName(disposition: string): string {
-  const exact = /filename\*=UTF-8''([^;\s]+)/i.exec(disposition)?.[1];
-  if (exact !== undefined) {
-    try {
-      return decodeURIComponent(exact);
-    } catch {
-      // The plain name stands beside it.
-    }
-  }
-  const plain = /filename="([^"]*)"|filename=([^";\s]+)/i.exec(disposition);
-  return plain?.[1] ?? plain?.[2] ?? "file";
+  return new File([bytes], cleanFileName(readFileName(disposition ?? "") ?? ""), { type: contentType });
 }

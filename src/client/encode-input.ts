@@ -1,4 +1,5 @@
 import { encodeBase64 } from "../base/base64.js";
+import { formatDisposition } from "../base/file-name.js";
 import { isTensor } from "../define/tensor.js";
 import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/fail.js";
@@ -35,12 +36,12 @@ const readable = /json|^multipart\/|^application\/x-www-form-urlencoded/i;
 function encodeFile(file: Blob): EncodedInput {
   const type = file.type || "application/octet-stream";
   const name = file instanceof File ? file.name : "";
-  if (readable.test(type) || !/^[\x20-\x7e]*$/.test(name) || /["\\]/.test(name)) {
+  if (readable.test(type)) {
     const form = new FormData();
     form.append("file", file);
     return { body: form, headers: {} };
   }
-  const disposition = name === "" ? {} : { "content-disposition": `attachment; filename="${name}"` };
+  const disposition = name === "" ? {} : { "content-disposition": formatDisposition(name) };
   return { body: file, headers: { "content-type": type, ...disposition } };
 }
 

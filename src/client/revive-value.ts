@@ -1,4 +1,5 @@
 import { decodeBase64 } from "../base/base64.js";
+import { cleanFileName } from "../base/file-name.js";
 import { followReference } from "../define/follow-reference.js";
 import type { JsonSchema } from "../define/schema.js";
 import { arrayByDType, type DType, isTensor, type Tensor } from "../define/tensor.js";
@@ -58,7 +59,7 @@ function reviveFile(value: object): unknown {
   const bytes = typeof data === "string" ? decodeBase64(data) : undefined;
   if (bytes === undefined || typeof contentType !== "string") return value;
   const parts = [bytes as Uint8Array<ArrayBuffer>];
-  return new File(parts, typeof name === "string" ? name : "file", { type: contentType });
+  return new File(parts, cleanFileName(typeof name === "string" ? name : ""), { type: contentType });
 }
 
 const scalars: readonly unknown[] = ["string", "number", "integer", "boolean", "null"];

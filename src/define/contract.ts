@@ -91,7 +91,8 @@ export function createChecks(contract: Contract): ContractChecks {
   };
 }
 
-function createInputCheck(shape: Shape | undefined, pairs: readonly DimPair[]): Check {
+/** The check of an input. @param pairs Sizes of it that have one name. */
+export function createInputCheck(shape: Shape | undefined, pairs: readonly DimPair[] = []): Check {
   if (isStreamSchema(shape)) return createStreamCheck(shape.stream.item);
   const check = shape === undefined ? checkNothing : checkShape(shape);
   return (value) => {

@@ -1,4 +1,5 @@
 import { decodeBase64 } from "../base/base64.js";
+import { cleanFileName } from "../base/file-name.js";
 import type { JsonSchema, Schema } from "./schema.js";
 
 /** Options of `file()`. */
@@ -51,13 +52,14 @@ function matchesContentType(actual: string, pattern: string): boolean {
 function readFile(value: unknown): File | string {
   if (value instanceof File) return value;
   if (value instanceof Blob) return new File([value], "file", { type: value.type });
+  if (value === undefined) return "it is missing, expected a file";
   if (typeof value !== "object" || value === null)
     return `expected a file, got ${value === null ? "null" : typeof value}`;
   const { name, contentType, data } = value as { name?: unknown; contentType?: unknown; data?: unknown };
   const bytes = typeof data === "string" ? decodeBase64(data) : undefined;
   if (bytes === undefined) return "expected a file, or { contentType, data } with data in base64";
   const type = typeof contentType === "string" ? contentType : "application/octet-stream";
-  return new File([bytes as Uint8Array<ArrayBuffer>], typeof name === "string" ? name : "file", { type });
+  return new File([bytes as Uint8Array<ArrayBuffer>], cleanFileName(typeof name === "string" ? name : ""), { type });
 }
 
 function fileProblem(value: File, contentTypes: readonly string[], maxBytes: number): string | undefined {

@@ -91,12 +91,29 @@ export const httpFailures = {
     text: () => "the request has no body and this api takes an input",
     fix: "Send the input as the body, with its content-type.",
   }),
+  unreadable_body: row<{ problem: string }>({
+    code: "invalid_argument",
+    text: (d) => `the body can't be read: ${d.problem}`,
+    fix: "Send it whole, packed as its headers say.",
+  }),
   unsupported_media_type: row<{ contentType: string; accepted: readonly string[] }>({
     code: "invalid_argument",
     httpStatus: 415,
     text: (d) =>
       `content-type ${d.contentType === "" ? "is missing" : d.contentType}; this api takes ${list(d.accepted)}`,
     fix: "Name the body's type, e.g. -H 'content-type: application/json' with curl.",
+  }),
+  unsupported_content_encoding: row<{ encoding: string }>({
+    code: "invalid_argument",
+    httpStatus: 415,
+    text: (d) => `content-encoding ${d.encoding}; bodies are read as they are`,
+    fix: "Send the body unpacked, or unpack it before ekiben: in a proxy, or in a Fastify preParsing hook.",
+  }),
+  unsupported_transfer_encoding: row<{ encoding: string }>({
+    code: "unimplemented",
+    httpStatus: 501,
+    text: (d) => `transfer-encoding ${d.encoding}; only chunked is known`,
+    fix: "Send the body with transfer-encoding: chunked alone, or with a content-length.",
   }),
   not_acceptable: row<{ accept: string; offered: readonly string[] }>({
     code: "invalid_argument",
@@ -117,7 +134,7 @@ export const httpFailures = {
   invalid_multipart: row<{ problem: string }>({
     code: "invalid_argument",
     text: (d) => `the multipart body can't be read: ${d.problem}`,
-    fix: "Send one part for each field: files as files, other fields as JSON or text.",
+    fix: "Send one part for each field: files as files, texts as they are, other fields as JSON.",
   }),
   invalid_npy: row<{ problem: string }>({
     code: "invalid_argument",

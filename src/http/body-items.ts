@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import type { ItemFlow } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
-import { fail } from "../failure/fail.js";
+import { bodyFailure } from "./body-failure.js";
 import type { EdgeStream } from "./edge-stream.js";
 import type { ItemCutter } from "./item-cutter.js";
 
@@ -37,8 +37,8 @@ export class BodyItems implements ItemFlow {
     source.pause();
     source.on("data", (chunk: Uint8Array) => this.#receive(chunk));
     source.on("end", () => this.#finish());
-    source.on("error", () => this.#fail(clientGone()));
-    source.on("close", () => this.#fail(clientGone()));
+    source.on("error", (error) => this.#fail(bodyFailure(error)));
+    source.on("close", () => this.#fail(bodyFailure(undefined)));
   }
 
   /** What has come already is given at once; the body is read on only when that was not enough (I1). */
@@ -118,5 +118,3 @@ export class BodyItems implements ItemFlow {
     }
   }
 }
-
-const clientGone = () => fail("cancelled", { reason: "the client closed the connection" });

@@ -138,7 +138,7 @@ function fileMode(types) {
     const [file] = input.files;
     warning.textContent = file === undefined ? "Choose a file first." : "";
     if (file === undefined) return undefined;
-    const headers = { "content-type": typeOf(file), "content-disposition": "attachment; filename=\"" + file.name.replace(/[^\x20-\x7e]|["\\]/g, "_") + "\"" };
+    const headers = { "content-type": typeOf(file), "content-disposition": "attachment; filename*=UTF-8''" + encodeURIComponent(file.name) };
     return { headers, body: file };
   };
   const curl = () => ["-H " + quote("content-type: " + typeOf(input.files[0])), "--data-binary " + quote("@" + (input.files[0]?.name ?? "input"))];
@@ -157,14 +157,15 @@ function formMode(schema, jsonSchema, examples) {
     warning.textContent = missing ? "Choose a file for " + missing.name + " first." : "";
     if (missing) return undefined;
     const body = new FormData();
-    for (const { name, isFile, isList, input } of rows) {
+    for (const { name, isFile, isJson, input } of rows) {
       if (isFile) for (const file of input.files) body.append(name, file);
-      else if (isList || input.value !== "") body.append(name, input.value);
+      else if (input.value !== "") body.append(name, isJson && parses(input.value) ? new Blob([input.value], { type: "application/json" }) : input.value);
     }
     return { headers: {}, body };
   };
-  const curl = () => rows.flatMap(({ name, isFile, input }) => {
+  const curl = () => rows.flatMap(({ name, isFile, isJson, input }) => {
     if (isFile) return [...(input.files.length > 0 ? input.files : [{ name }])].map((file) => "-F " + quote(name + "=@" + file.name));
+    if (isJson && parses(input.value)) return ["-F " + quote(name + "=\"" + input.value.replace(/["\\]/g, "\\$&") + "\";type=application/json")];
     return input.value === "" ? [] : [(/^[@<]|;/.test(input.value) ? "--form-string " : "-F ") + quote(name + "=" + input.value)];
   });
   const nodes = rows.map(({ name, isRequired, type, input }) => {
@@ -173,6 +174,15 @@ function formMode(schema, jsonSchema, examples) {
   });
   return { nodes: [el("div", { class: "inputs" }, nodes), warning], read, curl };
 }
+
+const parses = (text) => {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
 
 let nextId = 0;
 
@@ -195,7 +205,7 @@ function formInput(schema, asJson, example) {
   const text = value === undefined ? "" : isText ? String(value) : print(value);
   const input = isText || isNumber ? el("input", { type: "text", inputmode: isNumber ? "decimal" : undefined }) : el("textarea", { rows: 1, spellcheck: "false", placeholder: "JSON" });
   input.value = text;
-  return { type, input };
+  return { type, input, isJson: !isText && !isNumber };
 }
 
 const quote = (text) => "'" + text.replaceAll("'", "'\\''") + "'";

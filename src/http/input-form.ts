@@ -1,19 +1,11 @@
-import { shapeJsonSchema } from "../define/contract.js";
+import { createInputCheck, shapeJsonSchema } from "../define/contract.js";
 import { isFileSchema } from "../define/file.js";
 import { isSchema, type JsonSchema, type Shape } from "../define/schema.js";
 import { isStreamSchema } from "../define/stream.js";
 import { isTensorSchema } from "../define/tensor-schema.js";
+import { describeFields, type FieldForm } from "./describe-fields.js";
 import { bytesType, linesType, npyType, textType } from "./media-type.js";
-
-/** What a part of a multipart body becomes. */
-export type FieldKind = "file" | "tensor" | "text" | "json";
-
-/** One field of an api's input, as a part of a multipart body may carry it. */
-export interface FieldForm {
-  readonly kind: FieldKind;
-  /** A single part is then a list of one. */
-  readonly isList: boolean;
-}
+import { createRefusedFields, type RefusedFields } from "./refused-fields.js";
 
 /**
  * What an api's input is, as far as bodies go: `fields` is an object, `file` and `tensor` and `text` are the whole body,
@@ -26,6 +18,8 @@ export interface InputForm {
   readonly kind: InputKind;
   readonly schema: JsonSchema;
   readonly fields: ReadonlyMap<string, FieldForm>;
+  /** Asks the input's schema about single fields. */
+  readonly refused: RefusedFields;
   /** Of a stream: whether its items may be the bytes of the body, as they come. */
   readonly takesChunks?: boolean;
   /** What a body may be, the most usual first. */
@@ -39,33 +33,44 @@ const noFields: ReadonlyMap<string, FieldForm> = new Map();
 /** Works out how bodies become the input of an api. */
 export function describeInput(shape: Shape | undefined): InputForm {
   const schema = shapeJsonSchema(shape, "input");
-  if (shape === undefined) return { kind: "none", schema, fields: noFields, contentTypes: [json] };
-  if (isStreamSchema(shape)) {
-    const { item } = shape.stream;
-    const takesChunks = accepts(item, new Uint8Array(16));
-    const contentTypes = !takesChunks
-      ? [json, linesType]
-      : takesJson(item)
-        ? [json, linesType, bytesType]
-        : [bytesType];
-    return { kind: "stream", schema, fields: noFields, takesChunks, contentTypes };
-  }
-  if (isTensorSchema(shape)) return { kind: "tensor", schema, fields: noFields, contentTypes: [json, npyType] };
+  const refused = createRefusedFields(createInputCheck(shape));
+  const form = { schema, fields: noFields, refused };
+  if (shape === undefined) return { ...form, kind: "none", contentTypes: [json] };
+  if (isStreamSchema(shape)) return { ...form, kind: "stream", ...describeItems(shape.stream.item) };
+  if (isTensorSchema(shape)) return { ...form, kind: "tensor", contentTypes: [json, npyType] };
   if (isFileSchema(shape)) {
     const given = shape.file.contentTypes;
     const contentTypes = [...(given.length > 0 ? given : ["*/*"]), multipart, json];
-    return { kind: "file", schema, fields: noFields, contentTypes: [...new Set(contentTypes)] };
+    return { ...form, kind: "file", contentTypes: [...new Set(contentTypes)] };
   }
+  if (takesFileAlone(shape, schema)) return { ...form, kind: "file", contentTypes: ["*/*", multipart] };
   if (isSchema(shape) && Object.keys(schema).length === 0) {
-    return { kind: "any", schema, fields: noFields, contentTypes: [json, multipart, textType, bytesType, npyType] };
+    return { ...form, kind: "any", contentTypes: [json, multipart, textType, bytesType, npyType] };
   }
   if (allowsType(schema, "object")) {
-    const fields = describeFields(shape, schema);
+    const fields = describeFields(shape, schema, refused);
     const hasFile = [...fields.values()].some((field) => field.kind === "file");
-    return { kind: "fields", schema, fields, contentTypes: hasFile ? [multipart, json] : [json, multipart] };
+    return { ...form, kind: "fields", fields, contentTypes: hasFile ? [multipart, json] : [json, multipart] };
   }
-  if (allowsType(schema, "string")) return { kind: "text", schema, fields: noFields, contentTypes: [json, textType] };
-  return { kind: "json", schema, fields: noFields, contentTypes: [json] };
+  if (allowsType(schema, "string")) return { ...form, kind: "text", contentTypes: [json, textType] };
+  return { ...form, kind: "json", contentTypes: [json] };
+}
+
+/** How the items of a stream may come. */
+function describeItems(item: Shape): Pick<InputForm, "takesChunks" | "contentTypes"> {
+  const takesChunks = accepts(item, new Uint8Array(16));
+  if (!takesChunks) return { takesChunks, contentTypes: [json, linesType] };
+  return { takesChunks, contentTypes: takesJson(item) ? [json, linesType, bytesType] : [bytesType] };
+}
+
+/** Whether a schema that is not ekiben's takes a file and nothing that JSON has: then every body is one. */
+function takesFileAlone(shape: Shape, schema: JsonSchema): boolean {
+  if (Object.keys(schema).length > 0 && schema["format"] !== "binary" && schema["contentEncoding"] !== "binary")
+    return false;
+  const given = new File([new Uint8Array(16)], "file", { type: bytesType });
+  // An object with a name and a size may be one to a schema of such objects.
+  const { name, size, type, lastModified } = given;
+  return accepts(shape, given) && !accepts(shape, { name, size, type, lastModified }) && !takesJson(shape);
 }
 
 /** Whether a value fits a schema, as far as that is known at once. */
@@ -79,24 +84,8 @@ function accepts(item: Shape, value: unknown): boolean {
   }
 }
 
-/** Whether items that take bytes take anything else: a schema of bytes alone says nothing in JSON Schema, as does one of anything. */
+/** A schema of bytes or of files alone says nothing in JSON Schema, as does one of anything. */
 const takesJson = (item: Shape): boolean => [null, 0, "", true, [], {}].some((value) => accepts(item, value));
-
-function describeFields(shape: Shape, schema: JsonSchema): ReadonlyMap<string, FieldForm> {
-  const properties = Object.entries((schema["properties"] ?? {}) as Record<string, JsonSchema>);
-  const schemas = isSchema(shape) ? undefined : shape;
-  return new Map(
-    properties.map(([name, property]): [string, FieldForm] => {
-      const field = schemas?.[name];
-      if (isFileSchema(field)) return [name, { kind: "file", isList: false }];
-      if (isTensorSchema(field)) return [name, { kind: "tensor", isList: false }];
-      if (property["type"] === "string") return [name, { kind: "text", isList: false }];
-      const isList = property["type"] === "array";
-      const items = (property["items"] ?? {}) as JsonSchema;
-      return [name, { kind: isList && items["type"] === "string" ? "text" : "json", isList }];
-    }),
-  );
-}
 
 /** Whether values of a JSON type may fit a JSON Schema. */
 function allowsType(schema: JsonSchema, type: string): boolean {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import type { FastifyRequest } from "fastify";
+import { cleanFileName, readFileName } from "../base/file-name.js";
 import type { Tensor } from "../define/tensor.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -34,7 +35,8 @@ export interface InputReceiver {
  * Told by calls and not by a promise: on Node 20, each promise of a request costs as much as reading its body.
  *
  * Refuses with `missing_body`, `unsupported_media_type`, `body_too_large`, `body_timeout`, `body_too_deep`,
- * `too_many_values`, `invalid_json`, `forbidden_key`, `inexact_number`, `invalid_multipart`, `invalid_npy`, `invalid_header`.
+ * `too_many_values`, `invalid_json`, `forbidden_key`, `inexact_number`, `invalid_multipart`, `invalid_npy`,
+ * `unsupported_content_encoding`, `unreadable_body`.
  */
 export function readBody(edge: Edge, { route, request, receiver }: InputReading): void {
   const { headers } = request;
@@ -48,9 +50,10 @@ export function readBody(edge: Edge, { route, request, receiver }: InputReading)
     const type = parseMediaType(headers["content-type"]);
     const isTaken = takes(route.input, type.essence);
     if (!isTaken && route.input.kind !== "none") throw refuseType(route, headers);
-    refuseEncoding(headers["content-encoding"]);
+    refuseEncoding(request);
     const decoding = new BodyDecoding(edge, { route, request, receiver }, isTaken ? type : undefined);
-    readBytes(source, length, { limits: edge.limits, receiver: decoding });
+    const declared = source === request.raw ? length : undefined;
+    readBytes(source, declared, { limits: edge.limits, receiver: decoding });
   } catch (error) {
     receiver.refuse(error);
   }
@@ -118,14 +121,19 @@ function decodeBody(edge: Edge, route: ApiRoute, body: ReceivedBody): unknown {
   const { essence, charset } = type;
   const { input } = route;
   if (essence === multipartType) return readMultipart(edge, input, bytes, headers["content-type"] as string);
-  const isFile = input.kind === "file";
-  if (isJsonType(essence) && !(isFile && input.contentTypes[0] === essence)) {
-    return parseJsonInTurns(decodeText(bytes, charset, "invalid_json"), edge.settings);
+  if (isFileItself(input, essence) || (input.kind === "any" && fileNameOf(headers) !== undefined)) {
+    return createFile(body);
   }
-  if (isFile) return createFile(body);
+  if (isJsonType(essence)) return parseJsonInTurns(decodeText(bytes, charset, "invalid_json"), edge.settings);
   if (isNpyType(essence)) return readNpy(bytes);
   if (essence === textType) return decodeText(bytes, charset, "invalid_input");
   return essence === bytesType ? asBytes(bytes) : createFile(body);
+}
+
+/** Whether a body of this type is the file that an api takes; some files may be written in JSON as well. */
+function isFileItself({ kind, contentTypes }: InputForm, essence: string): boolean {
+  if (kind !== "file") return false;
+  return !isJsonType(essence) || contentTypes[0] === essence || !contentTypes.includes("application/json");
 }
 
 /** Whether a body of this type can be read at all; whether it then fits is the contract's to say. */
@@ -157,14 +165,17 @@ export function refuseType({ input }: ApiRoute, headers: IncomingHttpHeaders): S
   return fail("unsupported_media_type", { contentType: headers["content-type"] ?? "", accepted: input.contentTypes });
 }
 
-/** @throws {ServingError} `invalid_header` for a body that is packed. */
-export function refuseEncoding(encoding: string | undefined): void {
-  if (encoding === undefined || encoding === "identity") return;
-  throw fail("invalid_header", {
-    header: "content-encoding",
-    value: encoding,
-    expected: "none: send the body as it is",
-  });
+/**
+ * Refuses a body that is packed. One that a hook gives in place of what came is taken as it is.
+ *
+ * @throws {ServingError} `unsupported_content_encoding`.
+ */
+export function refuseEncoding({ headers, body, raw }: FastifyRequest): void {
+  const encoding = headers["content-encoding"];
+  if (encoding === undefined || body !== raw) return;
+  const codings = encoding.toLowerCase().split(",");
+  if (codings.every((coding) => coding.trim() === "" || coding.trim() === "identity")) return;
+  throw fail("unsupported_content_encoding", { encoding });
 }
 
 function readNpy(bytes: Uint8Array): Tensor {
@@ -177,9 +188,9 @@ function readNpy(bytes: Uint8Array): Tensor {
 const asBytes = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-const fileNameForm = /;\s*filename\s*=\s*(?:"([^"]*)"|([^";\s]+))/i;
+const fileNameOf = (headers: IncomingHttpHeaders) => readFileName(headers["content-disposition"] ?? "");
 
 function createFile({ bytes, type, headers }: ReceivedBody): File {
-  const match = fileNameForm.exec(headers["content-disposition"] ?? "");
-  return new File([bytes as Uint8Array<ArrayBuffer>], match?.[1] ?? match?.[2] ?? "file", { type: type.essence });
+  const name = cleanFileName(fileNameOf(headers) ?? "");
+  return new File([bytes as Uint8Array<ArrayBuffer>], name, { type: type.essence });
 }

@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
+import { bodyFailure } from "./body-failure.js";
 import type { BodyWatch, WatchedBody } from "./body-watch.js";
 import { ByteGatherer } from "./byte-gatherer.js";
 
@@ -62,7 +63,7 @@ class BodyReader implements WatchedBody {
       source.off("data", take);
       this.#finish();
     });
-    source.on("error", () => this.#fail(() => fail("cancelled", { reason: "the client closed the connection" })));
+    source.on("error", (error) => this.#fail(() => bodyFailure(error)));
   }
 
   expire(): void {

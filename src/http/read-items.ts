@@ -12,7 +12,7 @@ import { refuseEncoding, refuseType } from "./read-body.js";
  * The items of a request's body, for an api whose input is a stream; they are read as the api asks for them.
  *
  * @returns `undefined` where the body is to be read as a whole: a list in JSON, or none at all.
- * @throws {ServingError} `unsupported_media_type`, `invalid_header`. What is wrong with an item is said when it is read.
+ * @throws {ServingError} `unsupported_media_type`, `unsupported_content_encoding`. What is wrong with an item is said when it is read.
  */
 export function readItems(
   edge: Edge,
@@ -29,7 +29,7 @@ export function readItems(
   if (isEmpty && (headers["content-length"] === undefined || type.essence === "")) return undefined;
   const cutter = createCutter(edge, route, type);
   if (cutter === undefined) throw refuseType(route, headers);
-  refuseEncoding(headers["content-encoding"]);
+  refuseEncoding(request);
   return isEmpty ? [] : new BodyItems(source, cutter, EdgeStream.of(edge, exchange)).items;
 }
 

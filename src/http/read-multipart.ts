@@ -1,151 +1,136 @@
-import { Busboy, type BusboyFileStream, type BusboyInstance } from "@fastify/busboy";
 import { fail } from "../failure/fail.js";
 import { decodeText } from "./decode-text.js";
+import { type FieldForm, unknownField } from "./describe-fields.js";
 import type { Edge } from "./edge.js";
-import type { FieldForm, InputForm } from "./input-form.js";
+import type { InputForm } from "./input-form.js";
 import type { JsonLimits } from "./json-limits.js";
 import { isJsonType, isNpyType, parseMediaType } from "./media-type.js";
 import { decodeNpy } from "./npy.js";
-import { parseJson } from "./parse-json.js";
-
-/** One part of a multipart body. */
-interface Part {
-  readonly name: string;
-  /** `undefined` for a part that is no file. */
-  readonly fileName: string | undefined;
-  readonly contentType: string;
-  readonly bytes: Uint8Array;
-}
-
-const maxParts = 1000;
+import { parseJsonInTurns } from "./parse-json.js";
+import { settleFields } from "./settle-fields.js";
+import { type Part, splitParts } from "./split-parts.js";
 
 /**
- * Reads a multipart body into the fields of an api's input: files as files, other parts as JSON, else as text.
+ * Reads a multipart body into the fields of an api's input. A field that takes a file gets one, whatever its type; a text is
+ * what was typed, unless its field takes no text, or the part says that it is JSON.
  *
  * A name that comes more than once becomes a list. An api whose whole input is one file gets the only file there is.
  *
- * @throws {ServingError} `invalid_multipart`, `forbidden_key`, `invalid_npy`, `body_too_deep`.
+ * @throws {ServingError} `invalid_multipart`, `forbidden_key`, `invalid_npy`, and what `parseJson` throws.
  */
 export async function readMultipart(edge: Edge, input: InputForm, body: Uint8Array, header: string): Promise<unknown> {
-  const parts = await splitParts(body, header);
+  const parts = splitParts(body, header);
   if (input.kind === "file") return readOnlyFile(parts);
-  const fields = new Map<string, unknown[]>();
+  const settled: Record<string, unknown> = {};
+  const unsure = new Map<string, readonly unknown[]>();
+  for (const [name, named] of groupByName(parts)) {
+    const form = input.fields.get(name) ?? unknownField;
+    if (form.kind === "unsure") {
+      const values = await inTurn(named, (part) => valuesOfUnsure(part, edge.settings));
+      unsure.set(name, joinUnsure(values, form));
+    } else {
+      const values = await inTurn(named, (part) => readPart(part, form, edge.settings));
+      settled[name] = values.length === 1 && !(form.isList && !Array.isArray(values[0])) ? values[0] : values;
+    }
+  }
+  return unsure.size === 0 ? settled : await settleFields(settled, unsure, input.refused);
+}
+
+/** One after the other: what is read in turns is then read within its bounds. */
+async function inTurn<T>(parts: readonly Part[], read: (part: Part) => Promise<T>): Promise<T[]> {
+  const values: T[] = [];
+  for (const part of parts) values.push(await read(part));
+  return values;
+}
+
+function groupByName(parts: readonly Part[]): ReadonlyMap<string, Part[]> {
+  const named = new Map<string, Part[]>();
   for (const part of parts) {
     if (part.name === "__proto__") throw fail("forbidden_key", { key: part.name });
-    const value = readPart(part, input.fields.get(part.name), edge.settings);
-    const values = fields.get(part.name);
-    if (values === undefined) fields.set(part.name, [value]);
-    else values.push(value);
+    const others = named.get(part.name);
+    if (others === undefined) named.set(part.name, [part]);
+    else others.push(part);
   }
-  return Object.fromEntries([...fields].map(([name, values]) => [name, joinValues(values, input.fields.get(name))]));
-}
-
-function splitParts(body: Uint8Array, header: string): Promise<Part[]> {
-  return new Promise((resolve, reject) => {
-    let isOver = false;
-    const refuse = (problem: string) => {
-      isOver = true;
-      reject(fail("invalid_multipart", { problem }));
-    };
-    const parts: Part[] = [];
-    let parser: BusboyInstance;
-    try {
-      // Every part is read as bytes; which of them are files is decided by what they say and by the contract.
-      parser = new Busboy({
-        headers: { "content-type": header },
-        limits: { parts: maxParts, fieldNameSize: 1000 },
-        isPartAFile: () => true,
-      });
-    } catch (error) {
-      refuse((error as Error).message);
-      return;
-    }
-    parser.on("file", (name: string | undefined, stream, fileName: string | undefined, _encoding, contentType) => {
-      collect(stream, (bytes) => {
-        if (name === undefined) refuse("a part has no name");
-        else parts.push({ name, fileName, contentType, bytes });
-      });
-    });
-    parser.on("partsLimit", () => refuse(`it has more than ${maxParts} parts`));
-    parser.on("error", (error) => refuse((error as Error).message));
-    parser.on("finish", () => resolve(parts));
-    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    if (bytes.length <= sliceBytes) parser.end(bytes);
-    else feed(parser, bytes, () => isOver);
-  });
-}
-
-/** Some milliseconds of the parser's time, where every part is empty. */
-const sliceBytes = 32_768;
-
-/** In slices, between which others have a turn; nothing more once the body is refused, whatever else it holds. */
-function feed(parser: BusboyInstance, bytes: Buffer, isOver: () => boolean): void {
-  let at = 0;
-  const next = () => {
-    if (isOver()) return;
-    const slice = bytes.subarray(at, at + sliceBytes);
-    at += sliceBytes;
-    if (at >= bytes.length) parser.end(slice);
-    else parser.write(slice, () => void setImmediate(next));
-  };
-  next();
-}
-
-function collect(stream: BusboyFileStream, done: (bytes: Uint8Array) => void): void {
-  const chunks: Uint8Array[] = [];
-  stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-  // A part that is cut off also fails the whole body, which says so.
-  stream.on("error", () => {});
-  stream.on("end", () => done(Buffer.concat(chunks)));
+  return named;
 }
 
 function readOnlyFile(parts: readonly Part[]): File {
-  const [first, second] = parts.filter((part) => part.fileName !== undefined);
+  const [first, second] = parts.filter(isFilePart);
   if (first !== undefined && second === undefined) return createFile(first);
   const problem = first === undefined ? "it has no file" : "it has more than one file, and this api takes one";
   throw fail("invalid_multipart", { problem });
 }
 
-function readPart(part: Part, form: FieldForm | undefined, limits: JsonLimits): unknown {
-  const { essence, charset } = parseMediaType(part.contentType);
-  const isFile = part.fileName !== undefined || essence === "application/octet-stream";
-  if (form?.kind === "file" && isFile) return createFile(part);
-  if (isNpyType(essence) || (form?.kind === "tensor" && isNamedNpy(part.fileName))) return readNpyPart(part);
-  if (isJsonType(essence)) return readJsonPart(part, charset, limits);
-  if (isFile && !(form?.kind === "text" && essence === "text/plain")) return createFile(part);
-  const text = decodePart(part, charset);
-  return form?.kind === "text" ? readTextField(text) : readLooseField(text, limits);
+const isFilePart = ({ fileName, contentType }: Part): boolean =>
+  fileName !== undefined || isBytes(parseMediaType(contentType).essence);
+
+/** What a part is, for a field that is sure. */
+async function readPart(part: Part, { kind }: FieldForm, limits: JsonLimits): Promise<unknown> {
+  const { essence } = parseMediaType(part.contentType);
+  const isFile = isFilePart(part);
+  if (kind === "file" && isFile) return createFile(part);
+  if (isNpyType(essence) || (kind === "tensor" && isNamedNpy(part.fileName))) return readNpyPart(part);
+  if (isJsonType(essence)) return readJsonPart(part, limits);
+  if (kind === "text") return isFile && !isText(essence) ? createFile(part) : decodePart(part);
+  if (!isFile) return readLooseField(decodePart(part), limits);
+  // Of a field that takes neither files nor texts, a file may hold the JSON it takes.
+  const [value] = await asJson(part, limits);
+  return value === undefined ? createFile(part) : value;
 }
 
-/** Clients that write every field as JSON put quotes around a text; others send it bare. */
-function readTextField(text: string): string {
-  if (!text.startsWith('"') || !text.endsWith('"')) return text;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "string" ? value : text;
-  } catch {
-    return text;
+/** What a part may be where its field is not sure, the most exact first. */
+async function valuesOfUnsure(part: Part, limits: JsonLimits): Promise<readonly unknown[]> {
+  const { fileName } = part;
+  const { essence } = parseMediaType(part.contentType);
+  if (isJsonType(essence)) {
+    if (fileName === undefined) return [await readJsonPart(part, limits)];
+    // A page can give a part its type only as a file, which is then named so.
+    if (fileName === "blob") return [await readJsonPart(part, limits), createFile(part)];
+    return [createFile(part), ...(await asJson(part, limits))];
   }
+  if (isNpyType(essence) || isNamedNpy(fileName)) {
+    const read = decodeNpy(part.bytes);
+    return [createFile(part), ...(typeof read === "string" ? [] : [read])];
+  }
+  if (isFilePart(part) && !isText(essence)) return [createFile(part), ...(await asJson(part, limits))];
+  // Whatever a text may mean, one in quotes is not the one without.
+  const read = (await asJson(part, limits)).filter((value) => typeof value !== "string");
+  return [...(isFilePart(part) ? [createFile(part)] : []), decodePart(part), ...read];
 }
 
-function readJsonPart(part: Part, charset: string, limits: JsonLimits): unknown {
-  const text = decodePart(part, charset);
-  const value = readLooseField(text, limits);
+/** Whether a type is of bytes that only a file can be. */
+const isBytes = (essence: string): boolean =>
+  essence !== "" && !isText(essence) && !isJsonType(essence) && !isNpyType(essence);
+const isText = (essence: string): boolean => essence.startsWith("text/") && !isJsonType(essence);
+
+async function readJsonPart(part: Part, limits: JsonLimits): Promise<unknown> {
+  const text = decodePart(part);
+  const value = await readLooseField(text, limits);
   if (value === text) throw fail("invalid_multipart", { problem: `part ${part.name} says it is JSON and is not` });
   return value;
 }
 
 /** JSON if it is, else the text as it stands. */
-function readLooseField(text: string, limits: JsonLimits): unknown {
+async function readLooseField(text: string, limits: JsonLimits): Promise<unknown> {
   try {
-    return parseJson(text, limits);
+    return await parseJsonInTurns(text, limits);
   } catch (error) {
     if ((error as { id?: unknown }).id === "invalid_json") return text;
     throw error;
   }
 }
 
-function decodePart(part: Part, charset: string): string {
+/** The JSON of a part, where it is some and may be read. */
+async function asJson(part: Part, limits: JsonLimits): Promise<readonly unknown[]> {
+  try {
+    return [await parseJsonInTurns(decodePart(part), limits)];
+  } catch {
+    return [];
+  }
+}
+
+function decodePart(part: Part): string {
+  const { charset } = parseMediaType(part.contentType);
   try {
     return decodeText(part.bytes, charset, "invalid_input");
   } catch {
@@ -162,11 +147,18 @@ function readNpyPart(part: Part): unknown {
 const isNamedNpy = (fileName: string | undefined): boolean => fileName?.endsWith(".npy") ?? false;
 
 function createFile({ bytes, fileName, contentType }: Part): File {
-  return new File([bytes as Uint8Array<ArrayBuffer>], fileName ?? "file", { type: contentType });
+  return new File([bytes as Uint8Array<ArrayBuffer>], fileName ?? "file", {
+    type: contentType === "" ? "application/octet-stream" : contentType,
+  });
 }
 
-function joinValues(values: readonly unknown[], form: FieldForm | undefined): unknown {
-  if (values.length > 1) return values;
-  const [value] = values;
-  return form?.isList && !Array.isArray(value) ? [value] : value;
+/** What a field may be as a whole. */
+function joinUnsure(values: readonly (readonly unknown[])[], { isList }: FieldForm): readonly unknown[] {
+  const most = Math.max(...values.map((options) => options.length));
+  const lists = Array.from({ length: most }, (_, at) =>
+    values.map((options) => options[Math.min(at, options.length - 1)]),
+  );
+  if (values.length > 1) return lists;
+  const single = lists.map(([value]) => value);
+  return isList ? [...lists, ...single] : [...single, ...lists];
 }

@@ -45,6 +45,8 @@ export function writeFailure(edge: Edge, reply: FastifyReply, error: unknown, pl
   reply.code(isStatus ? failure.httpStatus : 500).header("content-type", jsonType);
   const retryAfter = retryAfterSeconds(failure);
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
+  // What bodies may be packed as, said where one was (RFC 9110, section 12.5.3).
+  if (failure.id === "unsupported_content_encoding") reply.header("accept-encoding", "identity");
   if (edge.isClosing) reply.header("connection", "close");
   reply.send(text);
 }
@@ -77,8 +79,12 @@ function logIncident(edge: Edge, failure: ServingError, requestId: string): stri
   return incident;
 }
 
+/** A month: what says more is no time to wait for. */
+const maxRetryAfterSeconds = 30 * 24 * 3600;
+
 function retryAfterSeconds(failure: ServingError): number | undefined {
   if (failure.code !== "resource_exhausted" && failure.code !== "unavailable") return undefined;
-  const retryAfterMs = Number(failure.details["retryAfterMs"]);
-  return retryAfterMs > 0 && Number.isFinite(retryAfterMs) ? Math.max(1, Math.ceil(retryAfterMs / 1000)) : 1;
+  const { retryAfterMs } = failure.details;
+  const seconds = typeof retryAfterMs === "number" ? Math.ceil(retryAfterMs / 1000) : Number.NaN;
+  return Number.isFinite(seconds) ? Math.min(Math.max(1, seconds), maxRetryAfterSeconds) : 1;
 }

@@ -1,4 +1,5 @@
 import type { FastifyReply } from "fastify";
+import { formatDisposition } from "../base/file-name.js";
 import { isTensor } from "../define/tensor.js";
 import type { Edge } from "./edge.js";
 import { encodeJson } from "./encode-json.js";
@@ -86,12 +87,3 @@ function send(edge: Edge, reply: FastifyReply, { contentType, body, fileName }: 
 
 /** What fits in the socket's own buffer leaves the process whether or not the client reads it. */
 const stallableBytes = 65_536;
-
-/** RFC 6266: the exact name in UTF-8, and one in ASCII for clients that don't know that form. */
-function formatDisposition(name: string): string {
-  const ascii = name.replace(/[^\x20-\x7e]|["\\%]/g, "_");
-  const exact = encodeURIComponent(name).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
-  return ascii === name
-    ? `attachment; filename="${ascii}"`
-    : `attachment; filename="${ascii}"; filename*=UTF-8''${exact}`;
-}
