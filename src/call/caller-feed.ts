@@ -3,7 +3,7 @@ import { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { CallScope } from "./call-scope.js";
 import { currentScope, runInScope } from "./current-call.js";
-import { type ItemFeed, lastStep } from "./item-feed.js";
+import { type FeedReader, type ItemFeed, lastStep } from "./item-feed.js";
 import { type ItemFlow, type ItemSink, type PassableStream, readPassable } from "./item-flow.js";
 import { openItems } from "./open-items.js";
 
@@ -48,14 +48,30 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
     return this;
   }
 
-  next(): Promise<Step> {
-    if (this.#isEnded) return Promise.resolve(lastStep);
+  pull(reader: FeedReader): void {
+    if (this.#isEnded) {
+      reader.end();
+      return;
+    }
     this.#isTaken = true;
     try {
-      return runInScope(this.#callerScope, pullItem, this.#items).then(this.#onStep, this.#onThrow);
+      runInScope(this.#callerScope, pullItem, this.#items).then(
+        (step) => this.#give(step, reader),
+        (thrown: unknown) => reader.fail(this.#fail(thrown)),
+      );
     } catch (thrown) {
-      return Promise.reject(this.#fail(thrown));
+      reader.fail(this.#fail(thrown));
     }
+  }
+
+  next(): Promise<Step> {
+    return new Promise((resolve, fail) => {
+      this.pull({
+        item: (value) => resolve({ done: false, value }),
+        end: () => resolve(lastStep),
+        fail,
+      });
+    });
   }
 
   passTo(sink: ItemSink): ItemFlow | undefined {
@@ -83,16 +99,14 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
     return Promise.resolve(lastStep);
   }
 
-  readonly #onStep = (step: IteratorResult<unknown, unknown>): Step => {
-    if (this.#isEnded) return lastStep;
-    if (step.done !== true) return step;
-    this.#isEnded = true;
-    return lastStep;
-  };
-
-  readonly #onThrow = (thrown: unknown): never => {
-    throw this.#fail(thrown);
-  };
+  #give(step: IteratorResult<unknown, unknown>, reader: FeedReader): void {
+    if (step.done === true || this.#isEnded) {
+      this.#isEnded = true;
+      reader.end();
+    } else {
+      reader.item(step.value);
+    }
+  }
 
   /** As an api's own failure: a `ServingError` stays what it is, and the stack of anything else is logged here. */
   #fail(thrown: unknown): ServingError {

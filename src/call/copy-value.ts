@@ -64,17 +64,19 @@ function copyArray(source: readonly unknown[], depth: number): unknown[] {
 
 /** Typed arrays of the dtypes that tensors have; a `Buffer` arrives as the `Uint8Array` it is. */
 function copyBytes(view: ArrayBufferView): unknown {
-  const type = portableTypes.find((type) => view instanceof type);
-  if (type === undefined) throw new Refusal(describeValue(view));
+  if (findPortable(view) === undefined) throw new Refusal(describeValue(view));
   return copyElements(view as PortableArray);
 }
 
 const portableTypes = [Uint8Array, Float32Array, Float64Array, Int32Array, BigInt64Array] as const;
 
+/** Which of the arrays that may cross a view is; `undefined` for any other. */
+export const findPortable = (view: ArrayBufferView) => portableTypes.find((type) => view instanceof type);
+
 /** A copy with a buffer of its own, of the plain type: the slice of a `Buffer` would be no copy. */
-function copyElements<T extends PortableArray>(source: T): T {
+export function copyElements<T extends PortableArray>(source: T): T {
   const { buffer, byteOffset, byteLength, length } = source;
-  const Plain = portableTypes.find((type) => source instanceof type) as Float32ArrayConstructor;
+  const Plain = findPortable(source) as unknown as Float32ArrayConstructor;
   const bytes = newBytes(byteLength);
   bytes.set(new Uint8Array(buffer, byteOffset, byteLength));
   return new Plain(bytes.buffer as ArrayBuffer, 0, length) as T;

@@ -7,6 +7,7 @@ export interface ApiTarget {
   readonly kind: "unary" | "stream";
   readonly run: (input: unknown) => unknown;
   readonly checkInput: (value: unknown) => unknown | Promise<unknown>;
+  /** A check that takes its time reads a copy that it has made at once. */
   readonly checkOutput: (value: unknown, input: unknown) => unknown | Promise<unknown>;
   /** Of an api that streams: the schema that alone decides about each item; `undefined` where sizes are shared with the input. */
   readonly itemSchema: unknown;
@@ -14,30 +15,92 @@ export interface ApiTarget {
   readonly rows?: RowLayout;
 }
 
+/** Who gets what comes of a call, in the turn in which it comes: the author may change the value in the next. */
+export interface InvokeSink {
+  output(value: unknown): void;
+  failure(thrown: unknown): void;
+}
+
 /**
  * Runs one unary call: input check, the author's function, output check.
  *
- * Not an async function, so that a call costs no promise beyond the author's own.
+ * By calls, not by promises: the output is checked and given on in the very turn in which the author's promise resolves, and
+ * a call costs no promise but that one. The scope is left to whoever opened it.
  *
  * @param isChecked False skips both checks (values that never left the process, when the app asks for it).
- * @returns The output or a promise of it; throws or rejects. The scope is left to whoever opened it.
  */
 export function invoke(
   target: ApiTarget,
   input: unknown,
   scope: CallScope,
   isChecked: boolean,
-): unknown | PromiseLike<unknown> {
-  if (!isChecked) return runInScope(scope, target.run, input);
-  const checked = target.checkInput(input);
-  if (checked instanceof Promise) return checked.then((settled) => runChecked(target, settled, scope));
-  return runChecked(target, checked, scope);
+  sink: InvokeSink,
+): void {
+  if (!isChecked) {
+    run(target, input, scope, sink, undefined);
+    return;
+  }
+  let checked: unknown;
+  try {
+    checked = target.checkInput(input);
+  } catch (error) {
+    sink.failure(error);
+    return;
+  }
+  if (checked instanceof Promise) {
+    checked.then(
+      (settled) => run(target, settled, scope, sink, target.checkOutput),
+      (error: unknown) => sink.failure(error),
+    );
+  } else {
+    run(target, checked, scope, sink, target.checkOutput);
+  }
 }
 
-function runChecked(target: ApiTarget, input: unknown, scope: CallScope): unknown | PromiseLike<unknown> {
-  const output = runInScope(scope, target.run, input);
-  if (isPromiseLike(output)) return output.then((settled) => target.checkOutput(settled, input));
-  return target.checkOutput(output, input);
+function run(
+  target: ApiTarget,
+  input: unknown,
+  scope: CallScope,
+  sink: InvokeSink,
+  check: ApiTarget["checkOutput"] | undefined,
+): void {
+  let output: unknown;
+  try {
+    output = runInScope(scope, target.run, input);
+  } catch (error) {
+    sink.failure(error);
+    return;
+  }
+  if (!isPromiseLike(output)) {
+    give(output, input, sink, check);
+    return;
+  }
+  output.then(
+    (settled) => give(settled, input, sink, check),
+    (error: unknown) => sink.failure(error),
+  );
+}
+
+function give(output: unknown, input: unknown, sink: InvokeSink, check: ApiTarget["checkOutput"] | undefined): void {
+  if (check === undefined) {
+    sink.output(output);
+    return;
+  }
+  let checked: unknown;
+  try {
+    checked = check(output, input);
+  } catch (error) {
+    sink.failure(error);
+    return;
+  }
+  if (checked instanceof Promise) {
+    checked.then(
+      (settled) => sink.output(settled),
+      (error: unknown) => sink.failure(error),
+    );
+  } else {
+    sink.output(checked);
+  }
 }
 
 /** Whether a value must be awaited. */

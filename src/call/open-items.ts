@@ -1,3 +1,4 @@
+import { isPromiseLike } from "./invoke.js";
 import { lastStep } from "./item-feed.js";
 
 /** The iterator of a stream, as `for await` would read it: of an ordinary iterable, items that are promises are waited for. */
@@ -5,15 +6,26 @@ export function openItems(source: AsyncIterable<unknown> | Iterable<unknown>): A
   if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
   const items = source[Symbol.iterator]();
   return {
-    next: async () => {
-      const step = items.next();
-      return step.done === true ? lastStep : { done: false, value: await step.value };
+    next: () => {
+      try {
+        return toStep(items.next());
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
     return: async () => {
       items.return?.();
       return lastStep;
     },
   };
+}
+
+/** An item that is there is given on in the next turn, not some turns later: its maker may change it then. */
+function toStep(step: IteratorResult<unknown, unknown>): Promise<IteratorResult<unknown, undefined>> {
+  if (step.done === true) return Promise.resolve(lastStep);
+  const { value } = step;
+  if (!isPromiseLike(value)) return Promise.resolve({ done: false, value });
+  return Promise.resolve(value).then((settled) => ({ done: false, value: settled }));
 }
 
 /** Why a value can't be read as a stream of items; `undefined` when it can. */

@@ -29,8 +29,12 @@ export interface RowLayout {
   countRows(input: unknown): number;
   /** Equal for inputs that may be joined: their axes but the first have the same sizes. */
   groupOf(input: unknown): string;
-  /** One input of all rows, in order. Tensors are copied once; a single input is given back as it is. */
-  joinInputs(inputs: readonly unknown[]): unknown;
+  /**
+   * One input of all rows, in order. Tensors are copied once; a single input is given back as it is.
+   *
+   * @param keepsRows Whether those given must stay as they are: items of arrays are then copied as well.
+   */
+  joinInputs(inputs: readonly unknown[], keepsRows: boolean): unknown;
   /** Rows `start` to `end`, without the last; tensors as views. */
   sliceInput(input: unknown, start: number, end: number): unknown;
   /**

@@ -105,13 +105,18 @@ function callDirectly(definition: ApiDefinition) {
     try {
       const given = feedDirectly(definition, scope, input);
       return await (target.rows === undefined
-        ? invoke(target, given, scope, true)
+        ? invokeDirectly(target, given, scope)
         : runRows(target, target.rows, { input: given, scope, maxRows: readMaxRows(definition.contract) }));
     } finally {
       scope.close();
     }
   };
 }
+
+const invokeDirectly = (target: ApiTarget, input: unknown, scope: CallScope): Promise<unknown> =>
+  new Promise((output, failure) => {
+    invoke(target, input, scope, true, { output, failure });
+  });
 
 /** What is no bound is a fault of the graph, which a class that was made with `new` has not met. */
 function readMaxRows({ batch }: Contract): number {

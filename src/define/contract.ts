@@ -1,3 +1,4 @@
+import { holdValue } from "../call/hold-value.js";
 import { openItems, streamProblem } from "../call/open-items.js";
 import { fail } from "../failure/fail.js";
 import type { Issue } from "../failure/failures.js";
@@ -77,7 +78,7 @@ export function createChecks(contract: Contract): ContractChecks {
   const outputs = namedDims(result, false);
   const ofInput = pairDims(inputs);
   const ofOutput = pairDims([...inputs, ...outputs]).filter(({ other }) => !other.isInput);
-  const checkOutput = checkShape(result);
+  const checkOutput = createSlowCheck(checkShape(result));
   return {
     itemSchema: ofOutput.length > 0 ? undefined : contract.yields,
     input: createInputCheck(contract.input, ofInput),
@@ -88,6 +89,22 @@ export function createChecks(contract: Contract): ContractChecks {
       }
       return accept("invalid_output", checked, ofOutput, input);
     },
+  };
+}
+
+/**
+ * A check of what an author may change as soon as others run: one that takes its time reads a copy. Only a value tells whether
+ * it does, so the first one is checked twice.
+ */
+function createSlowCheck(check: ReturnType<typeof checkShape>): typeof check {
+  let isSlow = false;
+  return (value) => {
+    if (isSlow) return check(holdValue(value));
+    const checked = check(value);
+    if (!(checked instanceof Promise)) return checked;
+    isSlow = true;
+    checked.catch(() => {});
+    return check(holdValue(value));
   };
 }
 

@@ -1,9 +1,18 @@
 import { newBytes } from "../base/new-bytes.js";
+import { holdValue } from "../call/hold-value.js";
 import { fail } from "../failure/fail.js";
 import { notRows, type RowColumn } from "./row-columns.js";
 import { arrayByDType, createKnownTensor, isTensor, type Tensor } from "./tensor.js";
 
 type Elements = Float32Array;
+
+/** How rows are joined. */
+export interface JoinedRows {
+  /** Of the failure of those that don't fit together. */
+  readonly id: "invalid_input" | "invalid_output";
+  /** Whether items of arrays are copied, as the elements of tensors are. */
+  readonly keepsRows: boolean;
+}
 
 /**
  * Joins the rows of several values of one column, in order.
@@ -12,14 +21,10 @@ type Elements = Float32Array;
  *
  * @throws {ServingError} `id` when they are not all arrays, or all tensors of one dtype and row.
  */
-export function joinRows(
-  values: readonly unknown[],
-  column: RowColumn,
-  id: "invalid_input" | "invalid_output",
-): unknown {
+export function joinRows(values: readonly unknown[], column: RowColumn, { id, keepsRows }: JoinedRows): unknown {
   if (values.length === 1) return values[0];
   const [first] = values;
-  if (Array.isArray(first)) return joinArrays(values, column, id);
+  if (Array.isArray(first)) return joinArrays(values, column, { id, keepsRows });
   if (!isTensor(first)) throw notRows(id, column);
   const { dtype, shape } = first;
   const row = shape.slice(1);
@@ -40,11 +45,11 @@ export function joinRows(
   return createKnownTensor(dtype, Object.freeze([rows, ...row]), data);
 }
 
-function joinArrays(values: readonly unknown[], column: RowColumn, id: "invalid_input" | "invalid_output"): unknown[] {
+function joinArrays(values: readonly unknown[], column: RowColumn, { id, keepsRows }: JoinedRows): unknown[] {
   const rows: unknown[] = [];
   for (const value of values) {
     if (!Array.isArray(value)) throw notRows(id, column);
-    for (const row of value) rows.push(row);
+    for (const row of value) rows.push(keepsRows ? holdValue(row) : row);
   }
   return rows;
 }

@@ -84,7 +84,7 @@ describe("createRowLayout", () => {
   it("joins arrays, tensors and objects, and cuts them again", () => {
     const layout = createRowLayout({ input: tokens, output: tokens });
     const pieces = [createTokens(2, 3), createTokens(1, 3), createTokens(3, 3)];
-    const joined = layout.joinInputs(pieces) as ReturnType<typeof createTokens>;
+    const joined = layout.joinInputs(pieces, false) as ReturnType<typeof createTokens>;
     assert.deepEqual(joined.ids.shape, [6, 3]);
     assert.deepEqual(joined.names, ["3.0", "3.1", "3.0", "3.0", "3.1", "3.2"]);
     assert.deepEqual(layout.splitOutput(joined, [2, 1, 3]), pieces);
@@ -95,14 +95,14 @@ describe("createRowLayout", () => {
   it("hands a single input, and the output of a single call, through as they are", () => {
     const layout = createRowLayout({ input: vectors, output: vectors });
     const input = matrix([1, 2], [3, 4]);
-    assert.equal(layout.joinInputs([input]), input);
+    assert.equal(layout.joinInputs([input], false), input);
     assert.equal(layout.splitOutput(input, [2])[0], input);
   });
 
   it("copies each row once when it joins, and cuts views", () => {
     const layout = createRowLayout({ input: vectors, output: vectors });
     const inputs = [matrix([1, 2]), matrix([3, 4])];
-    const joined = layout.joinInputs(inputs) as Tensor<"float32">;
+    const joined = layout.joinInputs(inputs, false) as Tensor<"float32">;
     inputs[0]?.data.fill(9);
     assert.deepEqual([...joined.data], [1, 2, 3, 4]);
     const [first] = layout.splitOutput(joined, [1, 1]) as [Tensor<"float32">];

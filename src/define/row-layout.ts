@@ -1,7 +1,7 @@
 import type { RowLayout } from "../call/row-layout.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
-import { joinRows } from "./join-rows.js";
+import { type JoinedRows, joinRows } from "./join-rows.js";
 import { columnProblem, listColumns, notRows, type RowColumn, readColumn, writeColumns } from "./row-columns.js";
 import type { Shape } from "./schema.js";
 import { countRows, sliceRows, splitRows } from "./split-rows.js";
@@ -29,12 +29,12 @@ export function createRowLayout({ input, output }: RowShapes): RowLayout {
   return {
     countRows: (value) => countInput(value, inputs),
     groupOf: openAxes.length === 0 ? () => "" : (value) => describeSizes(value, openAxes),
-    joinInputs: (values) => joinColumns(values, inputs, "invalid_input"),
+    joinInputs: (values, keepsRows) => joinColumns(values, inputs, { id: "invalid_input", keepsRows }),
     sliceInput: (value, start, end) =>
       writeColumns(inputs, (column) => sliceRows(readColumn(value, column), start, end)),
     splitOutput: (value, counts) => splitColumns(value, counts, outputs),
     findFailure: (value) => findFailure(value, outputs),
-    joinOutputs: (values) => joinColumns(values, outputs, "invalid_output"),
+    joinOutputs: (values) => joinColumns(values, outputs, { id: "invalid_output", keepsRows: false }),
     emptyOutput: (value) => {
       const sizes = readSizes(value, inputs);
       return writeColumns(outputs, ({ tensor }) => (tensor === undefined ? [] : createEmpty(tensor, sizes)));
@@ -75,17 +75,13 @@ function describeSizes(value: unknown, axes: readonly OpenAxis[]): string {
   return key;
 }
 
-function joinColumns(
-  values: readonly unknown[],
-  columns: readonly RowColumn[],
-  id: "invalid_input" | "invalid_output",
-): unknown {
+function joinColumns(values: readonly unknown[], columns: readonly RowColumn[], how: JoinedRows): unknown {
   if (values.length === 1) return values[0];
   return writeColumns(columns, (column) =>
     joinRows(
       values.map((value) => readColumn(value, column)),
       column,
-      id,
+      how,
     ),
   );
 }

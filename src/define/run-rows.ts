@@ -1,6 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
 import { runInScope } from "../call/current-call.js";
-import type { ApiTarget } from "../call/invoke.js";
+import { holdValue } from "../call/hold-value.js";
+import { type ApiTarget, isPromiseLike } from "../call/invoke.js";
 import { failRow, type RowLayout } from "../call/row-layout.js";
 
 /** One call of an api that batches, made on an instance. */
@@ -27,10 +28,12 @@ export async function runRows(
   for (let start = 0; start < rows; start += maxRows) {
     const end = Math.min(rows, start + maxRows);
     const piece = rows <= maxRows ? checked : layout.sliceInput(checked, start, end);
-    const [output] = layout.splitOutput(await runInScope(scope, target.run, piece), [end - start]);
+    const returned = runInScope(scope, target.run, piece);
+    // What is there already is read at once: its author may change it in the next turn.
+    const [output] = layout.splitOutput(isPromiseLike(returned) ? await returned : returned, [end - start]);
     const failure = layout.findFailure(output);
     if (failure !== undefined) throw failRow(failure, start, rows);
-    outputs.push(output);
+    outputs.push(end < rows ? holdValue(output) : output);
   }
   return target.checkOutput(layout.joinOutputs(outputs), checked);
 }

@@ -5,7 +5,7 @@ import { unreachable } from "../failure/serving-error.js";
 import type { CallRoute } from "./call-route.js";
 import type { HandleTarget } from "./handle-target.js";
 import type { EdgeCall, EntryCaller } from "./pending-call.js";
-import { type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
+import { type CallStart, dispatchStream, openScope, sendCall } from "./start-call.js";
 
 /** How the HTTP edge calls the entry service: the routes of an ordinary handle, with the request's own context. */
 export function createEntryCaller(target: HandleTarget): EntryCaller {
@@ -25,10 +25,11 @@ export function createEntryCaller(target: HandleTarget): EntryCaller {
   };
   const routeOf = (api: string) => routes.get(api) ?? unreachable(`the edge has no api ${api}`);
   return {
-    call(api, call) {
+    call(api, call, taker) {
       const route = routeOf(api);
       const scope = openScope(route, start(call, waits.get(api)));
-      return { scope, reply: dispatchCall(route, scope) };
+      sendCall(route, scope, taker);
+      return scope;
     },
     open(api, call) {
       const route = routeOf(api);

@@ -37,7 +37,9 @@ function createUnaryMethod(route: CallRoute, caller: Caller) {
   return (input?: unknown, options?: CallOptions): Promise<unknown> => {
     const parent = currentScope();
     if (!isPromiseLike(input)) return send(route, describeStart(input, options, parent, caller));
-    return Promise.resolve(input).then((value) => send(route, describeStart(value, options, parent, caller)));
+    // The options are what they are now, whenever the input comes.
+    const start = describeStart(undefined, options, parent, caller);
+    return Promise.resolve(input).then((value) => send(route, { ...start, input: value }));
   };
 }
 
@@ -52,8 +54,8 @@ function send(route: CallRoute, start: CallStart): Promise<unknown> {
 function createStreamMethod(route: CallRoute, caller: Caller) {
   return (input?: unknown, options?: CallOptions): AsyncIterable<unknown> => {
     const parent = currentScope();
-    const open = (value: unknown) =>
-      dispatchStream(route, openScope(route, describeStart(value, options, parent, caller)));
+    const start = describeStart(undefined, options, parent, caller);
+    const open = (value: unknown) => dispatchStream(route, openScope(route, { ...start, input: value }));
     return isPromiseLike(input) ? openLater(input, open) : open(input);
   };
 }

@@ -1,6 +1,8 @@
 import type { Priority } from "../call/call.js";
 import type { CallScope } from "../call/call-scope.js";
+import type { PassableStream } from "../call/item-flow.js";
 import type { RequestContext } from "../call/request-context.js";
+import type { ServingError } from "../failure/serving-error.js";
 
 /** What the edge says about one call it starts. */
 export interface EdgeCall {
@@ -14,20 +16,22 @@ export interface EdgeCall {
   readonly request: RequestContext;
 }
 
-/** A unary call under way. Cancelling its scope rejects `reply` at once. */
-export interface PendingReply {
-  readonly scope: CallScope;
-  readonly reply: Promise<unknown>;
+/** Who waits for the answer of a unary call: told once, at once when the call's scope is cancelled, maybe before it is made. */
+export interface AnswerTaker {
+  /** Reads the value before it returns, or copies it: where nothing lies between, it is the author's own. */
+  output(value: unknown): void;
+  failure(error: ServingError): void;
 }
 
 /** A streaming call; it starts when the first item is asked for. */
 export interface PendingStream {
   readonly scope: CallScope;
-  readonly items: AsyncIterableIterator<unknown>;
+  readonly items: PassableStream;
 }
 
 /** Calls the entry service from outside, through an ordinary handle. */
 export interface EntryCaller {
-  call(api: string, call: EdgeCall): PendingReply;
+  /** @returns The scope of the call. @throws {ServingError} why it can't begin. */
+  call(api: string, call: EdgeCall, taker: AnswerTaker): CallScope;
   open(api: string, call: EdgeCall): PendingStream;
 }

@@ -12,6 +12,7 @@ import type { CallRoute } from "./call-route.js";
 import { holdCall } from "./hold-call.js";
 import { isLoss, mayRetry } from "./may-retry.js";
 import { openFeed } from "./open-feed.js";
+import type { AnswerTaker } from "./pending-call.js";
 import { rejectFromHere } from "./reject-from-here.js";
 import { ReplyStream } from "./reply-stream.js";
 import { RetriedStream } from "./retried-stream.js";
@@ -51,36 +52,41 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
   throw scope.reason;
 }
 
-/** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */
+/** Sends a unary call, for whoever waits for its answer by a promise. */
 export function dispatchCall(route: CallRoute, scope: CallScope): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    sendCall(route, scope, {
+      output: resolve,
+      // An incident is somebody's bug: whoever looks for it needs the way that led there.
+      failure: (error) => {
+        if (error.incident === undefined) reject(error);
+        else resolve(rejectFromHere(error, scope.call.caller));
+      },
+    });
+  });
+}
+
+/** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */
+export function sendCall(route: CallRoute, scope: CallScope, taker: AnswerTaker): void {
   route.stats.inFlight++;
   route.links.retries.onCall();
-  return new Promise((resolve, reject) => {
-    const call = new PendingCall(route, scope, resolve, reject);
-    scope.awaitReply(call);
-    if (route.takesStream) call.sendFed();
-    else if (route.idempotent) call.sendKept();
-    else call.send();
-  });
+  const call = new PendingCall(route, scope, taker);
+  scope.awaitReply(call);
+  if (route.takesStream) call.sendFed();
+  else if (route.idempotent) call.sendKept();
+  else call.send();
 }
 
 class PendingCall implements ReplySink {
   readonly #route: CallRoute;
   readonly #scope: CallScope;
-  readonly #resolve: (value: unknown) => void;
-  readonly #reject: (error: ServingError) => void;
+  readonly #taker: AnswerTaker;
   #losses = 0;
 
-  constructor(
-    route: CallRoute,
-    scope: CallScope,
-    resolve: (value: unknown) => void,
-    reject: (error: ServingError) => void,
-  ) {
+  constructor(route: CallRoute, scope: CallScope, taker: AnswerTaker) {
     this.#route = route;
     this.#scope = scope;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#taker = taker;
   }
 
   send(): void {
@@ -103,7 +109,7 @@ class PendingCall implements ReplySink {
 
   output(value: unknown): void {
     endCall(this.#route, this.#scope, "ok");
-    this.#resolve(value);
+    this.#taker.output(value);
   }
 
   failure(error: ServingError): void {
@@ -114,9 +120,7 @@ class PendingCall implements ReplySink {
       return;
     }
     endCall(this.#route, this.#scope, error.code);
-    // An incident is somebody's bug: whoever looks for it needs the way that led there.
-    if (error.incident === undefined) this.#reject(error);
-    else this.#resolve(rejectFromHere(error, this.#scope.call.caller));
+    this.#taker.failure(error);
   }
 
   #hold(): void {

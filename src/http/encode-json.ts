@@ -22,8 +22,10 @@ class Refusal {
 }
 
 interface Encoding extends JsonForm {
-  /** A blob's bytes are only to be had later: what is still to be filled in. */
-  blobs: Promise<void>[] | undefined;
+  /** Whether nothing of the value may be shared: with what is to be had later, it is written later. */
+  readonly isOwn: boolean;
+  /** A blob's bytes are only to be had later: where they are still to be filled in. */
+  blobs: Map<{ data: string }, Blob> | undefined;
 }
 
 /**
@@ -36,14 +38,24 @@ interface Encoding extends JsonForm {
  * @throws {ServingError} `not_json`, naming the path, for NaN, infinities and whatever else JSON would drop or change.
  */
 export function encodeJson(value: unknown, { tensors }: JsonForm): unknown | Promise<unknown> {
-  const encoding: Encoding = { tensors, blobs: undefined };
+  const encoding: Encoding = { tensors, isOwn: false, blobs: undefined };
   try {
     const encoded = value === undefined ? null : encodeItem(value, "", encoding, 0);
-    return encoding.blobs === undefined ? encoded : Promise.all(encoding.blobs).then(() => encoded);
+    return encoding.blobs === undefined ? encoded : encodeWithBlobs(value, tensors);
   } catch (error) {
     if (error instanceof Refusal) throw fail("not_json", { path: `output${error.path}`, what: error.what });
     throw error;
   }
+}
+
+/** Once more, as a copy: the value may be changed while the bytes of its blobs are read. */
+async function encodeWithBlobs(value: unknown, tensors: JsonForm["tensors"]): Promise<unknown> {
+  const encoding: Encoding = { tensors, isOwn: true, blobs: undefined };
+  const encoded = encodeItem(value, "", encoding, 0);
+  for (const [target, blob] of encoding.blobs ?? []) {
+    target.data = encodeBase64(new Uint8Array(await blob.arrayBuffer()));
+  }
+  return encoded;
 }
 
 /** @param step How the item is reached from its parent, e.g. `".name"`. */
@@ -102,7 +114,7 @@ function encodeSpecial(value: object, encoding: Encoding, depth: number): unknow
 }
 
 function encodeArray(source: readonly unknown[], encoding: Encoding, depth: number): readonly unknown[] {
-  let target: unknown[] | undefined;
+  let target = encoding.isOwn ? source.slice() : undefined;
   for (let i = 0; i < source.length; i++) {
     const item = source[i];
     // Long lists are lists of numbers.
@@ -115,7 +127,7 @@ function encodeArray(source: readonly unknown[], encoding: Encoding, depth: numb
 }
 
 function encodeRecord(source: Record<string, unknown>, encoding: Encoding, depth: number): object {
-  let target: Record<string, unknown> | undefined;
+  let target: Record<string, unknown> | undefined = encoding.isOwn ? { ...source } : undefined;
   for (const key of Object.keys(source)) {
     const item = source[key];
     // JSON leaves such a field out, which is what an undefined field means.
@@ -177,11 +189,7 @@ function elementPath(shape: readonly number[], at: number): string {
 function encodeBlob(value: Blob, encoding: Encoding): unknown {
   const name = value instanceof File ? { name: value.name } : undefined;
   const encoded = { ...name, contentType: value.type || "application/octet-stream", data: "" };
-  encoding.blobs ??= [];
-  encoding.blobs.push(
-    value.arrayBuffer().then((bytes) => {
-      encoded.data = encodeBase64(new Uint8Array(bytes));
-    }),
-  );
+  encoding.blobs ??= new Map();
+  encoding.blobs.set(encoded, value);
   return encoded;
 }

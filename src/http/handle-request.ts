@@ -2,7 +2,8 @@ import type { FastifyReply } from "fastify";
 import type { Priority } from "../call/call.js";
 import { createTaskId, operationApi, type SubmittedTask, type TaskSubmission } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
-import type { EdgeCall, PendingReply, PendingStream } from "../handle/pending-call.js";
+import type { ServingError } from "../failure/serving-error.js";
+import type { AnswerTaker, EdgeCall, PendingStream } from "../handle/pending-call.js";
 import type { ApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
@@ -50,7 +51,7 @@ interface Asked {
 }
 
 /** A request from its input to its answer. */
-class ApiRequest implements InputReceiver {
+class ApiRequest implements InputReceiver, AnswerTaker {
   readonly #edge: Edge;
   readonly #exchange: Exchange;
   readonly #asked: Asked;
@@ -71,7 +72,7 @@ class ApiRequest implements InputReceiver {
     try {
       if (route.kind === "stream") this.#stream(this.#edge.caller.open(route.name, call));
       else if (route.kind === "task") this.#submit(call);
-      else this.#answer(this.#edge.caller.call(route.name, call));
+      else this.#exchange.follow(this.#edge.caller.call(route.name, call, this));
     } catch (error) {
       this.refuse(error);
     }
@@ -81,39 +82,35 @@ class ApiRequest implements InputReceiver {
     writeFailure(this.#edge, this.#exchange.reply, error, this.#asked.route);
   }
 
-  /** A task is given its id here; its api either waits for its result, or, at `…/submit`, only takes it. */
-  #submit(call: EdgeCall): void {
-    const { name, submits } = this.#asked.route;
-    const submission: TaskSubmission = { id: createTaskId(), input: call.input };
-    const { scope, reply } = this.#edge.caller.call(submits ? operationApi(name, "submit") : name, {
-      ...call,
-      input: submission,
-    });
-    this.#answer({ scope, reply: submits ? reply.then((task) => createSubmittedBody(task as SubmittedTask)) : reply });
-  }
-
-  #answer({ scope, reply }: PendingReply): void {
-    this.#exchange.follow(scope);
-    reply.then(
-      (value) => this.#write(value),
-      (error) => this.refuse(error),
-    );
-  }
-
-  #write(value: unknown): void {
+  /** Written before this returns, or at least taken: it may be the author's own value. */
+  output(value: unknown): void {
+    const { form, route } = this.#asked;
+    const body = route.kind === "task" && route.submits ? createSubmittedBody(value as SubmittedTask) : value;
     try {
-      const written = writeReply(this.#edge, this.#exchange.reply, value, this.#asked.form);
+      const written = writeReply(this.#edge, this.#exchange.reply, body, form);
       written?.catch((error) => this.refuse(error));
     } catch (error) {
       this.refuse(error);
     }
   }
 
+  failure(error: ServingError): void {
+    this.refuse(error);
+  }
+
+  /** A task is given its id here; its api either waits for its result, or, at `…/submit`, only takes it. */
+  #submit(call: EdgeCall): void {
+    const { name, submits } = this.#asked.route;
+    const submission: TaskSubmission = { id: createTaskId(), input: call.input };
+    const api = submits ? operationApi(name, "submit") : name;
+    this.#exchange.follow(this.#edge.caller.call(api, { ...call, input: submission }, this));
+  }
+
   #stream({ scope, items }: PendingStream): void {
     this.#exchange.follow(scope);
     const { route, form } = this.#asked;
     const answer = { items, form, output: route.output, api: route };
-    writeStream(this.#edge, this.#exchange.reply, answer).catch((error) => this.refuse(error));
+    writeStream(this.#edge, this.#exchange.reply, answer);
   }
 }
 

@@ -3,7 +3,7 @@ import { createTaskId, operationApi, type SubmittedTask, type TaskQuery } from "
 import type { TaskState } from "../call/task-state.js";
 import type { TaskPath } from "../define/task-paths.js";
 import { fail } from "../failure/fail.js";
-import type { EdgeCall, PendingReply } from "../handle/pending-call.js";
+import type { EdgeCall } from "../handle/pending-call.js";
 import type { ApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { exchangeOf } from "./exchange.js";
@@ -77,9 +77,15 @@ type Asked = "result" | "status" | "cancel" | "retry";
 function ask(request: TaskRequest, operation: Asked, query: TaskQuery, toBody: (value: unknown) => unknown): void {
   const { edge, route, reply, form } = request;
   const refuse = (error: unknown) => writeFailure(edge, reply, error, route);
-  const pending: PendingReply = edge.caller.call(operationApi(route.name, operation), createCall(request, query));
-  exchangeOf(reply).follow(pending.scope);
-  pending.reply.then((value) => writeReply(edge, reply, toBody(value), form)).catch(refuse);
+  const output = (value: unknown): void => {
+    try {
+      writeReply(edge, reply, toBody(value), form)?.catch(refuse);
+    } catch (error) {
+      refuse(error);
+    }
+  };
+  const call = createCall(request, query);
+  exchangeOf(reply).follow(edge.caller.call(operationApi(route.name, operation), call, { output, failure: refuse }));
 }
 
 /** A server-sent event each time the task changes; the last one tells how it ended. */
@@ -87,12 +93,8 @@ function follow(request: TaskRequest): void {
   const { edge, route, reply, id, form } = request;
   const { scope, items } = edge.caller.open(operationApi(route.name, "watch"), createCall(request, { id }));
   exchangeOf(reply).follow(scope);
-  const events = { items: mapStates(items), form, output: eventsOutput, api: route };
-  writeStream(edge, reply, events).catch((error) => writeFailure(edge, reply, error, route));
-}
-
-async function* mapStates(items: AsyncIterableIterator<unknown>): AsyncGenerator<object, void, undefined> {
-  for await (const state of items) yield createTaskBody(state as TaskState);
+  const toItem = (state: unknown) => createTaskBody(state as TaskState);
+  writeStream(edge, reply, { items, toItem, form, output: eventsOutput, api: route });
 }
 
 function createCall({ reply, path }: TaskRequest, query: TaskQuery): EdgeCall {

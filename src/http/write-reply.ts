@@ -18,7 +18,8 @@ interface Answer {
 }
 
 /**
- * Answers a request with what its api returned, in the form the client asked for. Waits only for the bytes of a blob.
+ * Answers a request with what its api returned, in the form the client asked for. Waits only for the bytes of a blob: all else
+ * of the value has been read when this returns.
  *
  * @throws {ServingError} `not_json`, `not_acceptable`; nothing has been sent then.
  */
@@ -50,7 +51,8 @@ function encodeAnswer(value: object, form: AnswerForm): Answer | Promise<Answer>
   }
   if (value instanceof Uint8Array) {
     if (pickOffer(form, [bytesType, json]) === json) return encodeAsJson(value, form);
-    return { contentType: bytesType, body: Buffer.from(value.buffer, value.byteOffset, value.byteLength) };
+    // A copy: what the client is slow to read is still read from there when the author uses its memory again.
+    return { contentType: bytesType, body: Buffer.from(value) };
   }
   if (form.ranges !== undefined && isTensor(value)) {
     const offer = pickOffer(form, [json, npyType, "application/npy"]);

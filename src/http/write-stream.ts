@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
-import type { ServingError } from "../failure/serving-error.js";
+import type { EncodedItems, ItemFlow, ItemSink, PassableStream } from "../call/item-flow.js";
+import { type ServingError, unreachable } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { discardRest } from "./discard-rest.js";
 import type { Edge } from "./edge.js";
@@ -9,11 +10,13 @@ import { encodeJson } from "./encode-json.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { type AnswerForm, type OutputForm, pickOffer } from "./output-form.js";
 import { type StreamForm, streamFormOf, streamOffers } from "./stream-form.js";
-import { createFailureBody, type FailedApi, formatFailure } from "./write-failure.js";
+import { createFailureBody, type FailedApi, formatFailure, writeFailure } from "./write-failure.js";
 
 /** What one stream is written as. */
 export interface StreamAnswer {
-  readonly items: AsyncIterableIterator<unknown>;
+  readonly items: PassableStream;
+  /** What is written of an item. Default: the item. */
+  readonly toItem?: (item: unknown) => unknown;
   readonly form: AnswerForm;
   readonly output: OutputForm;
   readonly api: FailedApi;
@@ -21,39 +24,112 @@ export interface StreamAnswer {
 
 /**
  * Answers a request with the items of a stream: each is sent as soon as it is there, and the next asked for only when the
- * client keeps up.
+ * client keeps up. Never throws.
  *
- * A failure before the first item is thrown and becomes an ordinary response. A later one ends the response so that nobody
+ * A failure before the first item becomes an ordinary response. A later one ends the response so that nobody
  * takes it for complete: with an error event, or with a last line that is a failure body and a connection cut off. So does
  * one of a stream that was silent for so long that its response had to begin with a sign of life.
  */
-export async function writeStream(edge: Edge, reply: FastifyReply, answer: StreamAnswer): Promise<void> {
-  const { items, form, api } = answer;
-  const exchange = exchangeOf(reply);
-  const writing = new StreamWriting(edge, exchange, answer);
-  try {
-    for (;;) {
-      const step = await items.next();
-      const stream = writing.formFor(step.done === true ? undefined : step.value);
-      const chunk = step.done === true ? "" : await encodeItem(step.value, stream, form);
-      if (exchange.isEnded) return;
-      writing.begin(stream);
-      if (step.done === true) break;
-      await writing.write(chunk);
-    }
-    writing.end();
-  } catch (error) {
-    if (!writing.hasBegun) throw error;
-    writing.fail(toServingError(error, api.service, api.name));
-  } finally {
-    await items.return?.();
-  }
+export function writeStream(edge: Edge, reply: FastifyReply, answer: StreamAnswer): void {
+  new StreamWriter(edge, exchangeOf(reply), answer).start();
 }
 
-async function encodeItem(item: unknown, stream: StreamForm, form: AnswerForm): Promise<string | Uint8Array> {
-  // A plain stream of an api whose schema says nothing may still hold other values.
-  if (stream.isRaw && (typeof item === "string" || item instanceof Uint8Array)) return item;
-  return stream.frame(JSON.stringify(await encodeJson(item, form)));
+/** Takes the items of a stream, one for each that it asks for. An item is read when it is given: it may be the author's own. */
+class StreamWriter implements ItemSink {
+  readonly takesEncoded = false;
+  readonly #edge: Edge;
+  readonly #exchange: Exchange;
+  readonly #answer: StreamAnswer;
+  readonly #writing: StreamWriting;
+  #flow: ItemFlow | undefined;
+  #isPulling = false;
+  #isAsked = false;
+  #isOver = false;
+
+  constructor(edge: Edge, exchange: Exchange, answer: StreamAnswer) {
+    this.#edge = edge;
+    this.#exchange = exchange;
+    this.#answer = answer;
+    this.#writing = new StreamWriting(edge, exchange, answer);
+  }
+
+  start(): void {
+    this.#flow = this.#answer.items.passTo(this);
+    this.#pull();
+  }
+
+  item(value: unknown, isFresh: boolean): void {
+    if (this.#isOver) return;
+    try {
+      const stream = this.#writing.formFor(value);
+      const chunk = this.#encode(value, stream, isFresh);
+      if (chunk instanceof Promise) chunk.then((late) => this.#write(late, stream), this.#refuse);
+      else this.#write(chunk, stream);
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  encoded(items: EncodedItems): void {
+    unreachable(`items of ${items.text.length} characters were passed on to a client`);
+  }
+
+  end(): void {
+    if (this.#isOver || this.#exchange.isEnded) return;
+    try {
+      this.#writing.begin(this.#writing.formFor(undefined));
+      this.#isOver = true;
+      this.#writing.end();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { api } = this.#answer;
+    if (this.#writing.hasBegun) this.#writing.fail(toServingError(error, api.service, api.name));
+    else writeFailure(this.#edge, this.#exchange.reply, error, api);
+  }
+
+  #encode(value: unknown, stream: StreamForm, isFresh: boolean): string | Uint8Array | Promise<string> {
+    const { toItem, form } = this.#answer;
+    const item = toItem === undefined ? value : toItem(value);
+    // A plain stream of an api whose schema says nothing may still hold other values.
+    if (stream.isRaw) {
+      if (typeof item === "string") return item;
+      // A copy, unless nobody else has it: the client may be slow to read.
+      if (item instanceof Uint8Array) return isFresh ? item : Buffer.from(item);
+    }
+    const encoded = encodeJson(item, form);
+    if (encoded instanceof Promise) return encoded.then((late) => stream.frame(JSON.stringify(late)));
+    return stream.frame(JSON.stringify(encoded));
+  }
+
+  #write(chunk: string | Uint8Array, stream: StreamForm): void {
+    if (this.#isOver || this.#exchange.isEnded) return;
+    this.#writing.begin(stream);
+    if (this.#writing.write(chunk)) this.#pull();
+    else this.#writing.whenDrained(() => this.#pull());
+  }
+
+  /** One after the other, however many items are there already: each would else go one level deeper. */
+  #pull(): void {
+    this.#isAsked = true;
+    if (this.#isPulling) return;
+    this.#isPulling = true;
+    while (this.#isAsked && !this.#isOver && !this.#exchange.isEnded) {
+      this.#isAsked = false;
+      this.#flow?.pull();
+    }
+    this.#isPulling = false;
+  }
+
+  readonly #refuse = (error: unknown): void => {
+    this.fail(error);
+    this.#flow?.stop();
+  };
 }
 
 /** The response of one stream: begins with its first item, or with a sign of life where that is long in coming. */
@@ -100,26 +176,29 @@ class StreamWriting {
     });
   }
 
-  async write(chunk: string | Uint8Array): Promise<void> {
-    const exchange = this.#exchange;
-    const response = this.#response;
+  /** @returns Whether the client keeps up; else `whenDrained` says when it does again. */
+  write(chunk: string | Uint8Array): boolean {
     this.#watched.hasMoved = true;
     this.#watched.hasSent = true;
     if (chunk.length === 0) {
-      response.flushHeaders();
-      return;
+      this.#response.flushHeaders();
+      return true;
     }
-    exchange.bodyBytes += Buffer.byteLength(chunk);
-    if (response.write(chunk)) return;
+    this.#exchange.bodyBytes += Buffer.byteLength(chunk);
+    return this.#response.write(chunk);
+  }
+
+  whenDrained(run: () => void): void {
+    const exchange = this.#exchange;
+    const response = this.#response;
     exchange.guardWriting(this.#edge.settings.bodyTimeoutMs);
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        response.off("drain", done).off("close", done);
-        resolve();
-      };
-      response.on("drain", done).on("close", done);
-    });
-    exchange.guardWriting(0);
+    const done = () => {
+      response.off("drain", done).off("close", done);
+      if (response.writableEnded) return;
+      exchange.guardWriting(0);
+      run();
+    };
+    response.on("drain", done).on("close", done);
   }
 
   end(): void {

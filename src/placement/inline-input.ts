@@ -1,13 +1,11 @@
 import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
-import type { ItemFeed } from "../call/item-feed.js";
+import type { FeedReader, ItemFeed } from "../call/item-feed.js";
 import type { ItemFlow } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { crossError } from "../transport/wire-error.js";
-
-type Step = IteratorResult<unknown, undefined>;
 
 /**
  * The callee's end of an input that is a stream, whose caller is in the same thread: an item is asked for when it is read.
@@ -15,7 +13,7 @@ type Step = IteratorResult<unknown, undefined>;
  * Items and failures are made the callee's own, as a border would make them. The end of the call ends the input; where the
  * call was cancelled, its reader is told so once.
  */
-export class InlineInput implements ItemFlow {
+export class InlineInput implements ItemFlow, FeedReader {
   /** What the api reads. */
   readonly items = new ItemReader(this);
   readonly #scope: CallScope;
@@ -29,7 +27,7 @@ export class InlineInput implements ItemFlow {
   }
 
   pull(): void {
-    this.#feed.next().then(this.#onStep, this.#onError);
+    this.#feed.pull(this);
   }
 
   stop(): void {
@@ -37,27 +35,27 @@ export class InlineInput implements ItemFlow {
     this.#feed.stop();
   }
 
-  readonly #onStep = (step: Step): void => {
+  item(value: unknown): void {
     if (this.#isEnded) return;
-    if (step.done === true) {
-      this.#end(undefined);
-      return;
-    }
-    let value: unknown;
+    let own: unknown;
     try {
-      value = this.#scope.call.outside ? step.value : copyValue(step.value, "input");
+      own = this.#scope.call.outside ? value : copyValue(value, "input");
     } catch (error) {
       this.#feed.stop();
-      this.#onError(error);
+      this.fail(error);
       return;
     }
-    this.items.item(value);
-  };
+    this.items.item(own);
+  }
 
-  readonly #onError = (error: unknown): void => {
+  end(): void {
+    this.#end(undefined);
+  }
+
+  fail(error: unknown): void {
     const { service, api } = this.#scope.call;
     this.#end(crossError(toServingError(error, service, api)));
-  };
+  }
 
   #end(error: ServingError | undefined): void {
     if (this.#isEnded) return;

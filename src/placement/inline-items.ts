@@ -48,10 +48,15 @@ export class InlineItems implements ItemFlow, ItemSink {
     else this.#stream.stop();
   }
 
+  /** Whoever calls from outside writes an item when it is given, and needs no copy. */
   item(value: unknown, isFresh: boolean): void {
+    if (isFresh || this.#sides.scope.call.outside) {
+      this.#sides.sink.item(value, isFresh);
+      return;
+    }
     let own: unknown;
     try {
-      own = isFresh || this.#sides.scope.call.outside ? value : copyValue(value, "output");
+      own = copyValue(value, "output");
     } catch (error) {
       this.#refusal = { error };
       this.#stream?.stop();

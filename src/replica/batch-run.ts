@@ -1,5 +1,6 @@
 import { CallScope, type CallTime } from "../call/call-scope.js";
 import { runInScope } from "../call/current-call.js";
+import { holdError } from "../call/hold-value.js";
 import { type ApiTarget, isPromiseLike } from "../call/invoke.js";
 import { RequestContext } from "../call/request-context.js";
 import type { RowLayout } from "../call/row-layout.js";
@@ -68,7 +69,9 @@ class BatchRun {
 
   #call(pieces: readonly Piece[]): unknown {
     const { target, layout } = this.#parts;
-    const input = layout.joinInputs(pieces.map((piece) => piece.input));
+    const inputs = pieces.map((piece) => piece.input);
+    // What may be run again keeps its rows as they are, whatever the function does to those it is given.
+    const input = layout.joinInputs(inputs, this.#runsLeft > 0);
     return runInScope(this.#scope, target.run, input);
   }
 
@@ -97,7 +100,7 @@ class BatchRun {
       this.#end(undefined);
       return;
     }
-    this.#runHalves(this.#pieces, error).then(() => this.#end(undefined));
+    this.#runHalves(this.#pieces, holdError(error)).then(() => this.#end(undefined));
   }
 
   /** One failure for all of them: it is logged once, and none of them says which row was at fault. */
@@ -123,9 +126,11 @@ class BatchRun {
     }
     this.#runsLeft--;
     try {
-      this.#answer(pieces, await this.#call(pieces));
+      const returned = this.#call(pieces);
+      // What is there already is read at once: its author may change it in the next turn.
+      this.#answer(pieces, isPromiseLike(returned) ? await returned : returned);
     } catch (again) {
-      await this.#runHalves(pieces, again);
+      await this.#runHalves(pieces, holdError(again));
     }
   }
 

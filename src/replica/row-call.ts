@@ -1,4 +1,5 @@
 import type { CallScope } from "../call/call-scope.js";
+import { holdError, holdValue } from "../call/hold-value.js";
 import { failRow, type RowLayout } from "../call/row-layout.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { QueuePlace } from "./call-queue.js";
@@ -8,7 +9,8 @@ import type { QueuePlace } from "./call-queue.js";
 // W1  Its rows stay together, unless they are more than `maxRows`: then they leave piece by piece, in order, each as large
 //     as the batch has room.
 // W2  It is answered once: when its last piece is done, or when it has failed and no piece of it runs any more.
-// W3  When it fails, by a row, a batch or a cancellation, what of it still waits is taken back at once.
+// W3  What its pieces gave is its own until the last of them is done (`holdValue`); a call in one piece is answered at once.
+// W4  When it fails, by a row, a batch or a cancellation, what of it still waits is taken back at once.
 
 /** Rows of one call that are in one batch. */
 export interface Piece {
@@ -107,8 +109,9 @@ export class RowCall {
       this.fail(failRow(failure, start, this.#parts.rows));
       return;
     }
-    this.#outputs[index] = output;
     this.#doneRows += rows;
+    // The function that made it runs again before it is answered, and may use the same memory for that.
+    this.#outputs[index] = this.#doneRows < this.#parts.rows ? holdValue(output) : output;
     this.#settle();
   }
 
@@ -118,10 +121,10 @@ export class RowCall {
     this.fail(error, true);
   }
 
-  /** Nothing more will come of it (W3). */
+  /** Nothing more will come of it (W4). */
   fail(error: unknown, isDescribed = false): void {
     if (this.#failure === undefined) {
-      this.#failure = { error, isDescribed };
+      this.#failure = { error: this.#running > 0 ? holdError(error) : error, isDescribed };
       this.queue?.withdraw(this);
     }
     this.#settle();

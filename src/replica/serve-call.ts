@@ -1,5 +1,5 @@
 import type { CallScope } from "../call/call-scope.js";
-import { invoke, isPromiseLike } from "../call/invoke.js";
+import { invoke } from "../call/invoke.js";
 import { fail } from "../failure/fail.js";
 import { describeFailure } from "./describe-failure.js";
 import type { Replica, ReplicaApi } from "./replica.js";
@@ -69,21 +69,10 @@ interface RunningCall {
 
 function runCall(call: RunningCall): void {
   const { replica, scope, api } = call;
-  let result: unknown;
-  try {
-    result = invoke(api.target, call.input, scope, replica.parts.checksInside || scope.call.outside);
-  } catch (error) {
-    failCall(call, error);
-    return;
-  }
-  if (!isPromiseLike(result)) {
-    finishCall(call, result);
-    return;
-  }
-  result.then(
-    (output) => finishCall(call, output),
-    (error: unknown) => failCall(call, error),
-  );
+  invoke(api.target, call.input, scope, replica.parts.checksInside || scope.call.outside, {
+    output: (value) => finishCall(call, value),
+    failure: (thrown) => failCall(call, thrown),
+  });
 }
 
 function finishCall({ replica, scope, api, startedAt, replier }: RunningCall, output: unknown): void {

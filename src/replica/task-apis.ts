@@ -52,8 +52,11 @@ export class TaskApis {
     const { service, name, store, stats, checkInput } = this.#parts;
     const { call } = scopeOf();
     this.#checkId(id);
+    // Packed first: what is kept is what came, whatever a schema does to it.
+    const packed = this.#placed(async () => packValue(input, "input"));
+    packed.catch(() => {});
     await this.#placed(async () => checkInput(input));
-    const bytes = await this.#placed(async () => packValue(input, "input"));
+    const bytes = await packed;
     const context = formatTaskContext(call);
     const record = await this.#placed(() =>
       store.submit({ id, service, api: name, input: bytes, context, priority: ranks[call.priority] }),

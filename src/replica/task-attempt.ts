@@ -10,7 +10,7 @@ import type { AttemptOutcome, TaskStats } from "../observe/task-stats.js";
 import type { ApiSettings } from "../options/settings.js";
 import type { ClaimedTask, TaskOutcome, TaskStore } from "../tasks/task-store.js";
 import { packValue, unpackValue } from "../transport/stored-value.js";
-import { decodeError, encodeError } from "../transport/wire-error.js";
+import { crossError, decodeError, encodeError } from "../transport/wire-error.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import type { Replica, ReplicaApi } from "./replica.js";
 import { serveAttempt } from "./serve-call.js";
@@ -124,7 +124,8 @@ export class TaskAttempt {
     scope.onProgress = (progress: Progress) => this.#lease.report(progress);
     scope.awaitReply({
       output: (value) => this.#pack(value),
-      failure: (error) => this.#end({ kind: "failure", error }),
+      // Recorded later: by then its author may have changed what it holds.
+      failure: (error) => this.#end({ kind: "failure", error: crossError(error) }),
     });
     const replier = {
       replyOutput: (_: CallScope, output: unknown) => {

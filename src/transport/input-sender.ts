@@ -55,12 +55,7 @@ export class InputSender {
     const pump = new ItemPump({ channel: this.#channel, id, part: "input", done });
     this.#pump = pump;
     const flow = feed.passTo(pump) ?? {
-      pull: () => {
-        feed.next().then(
-          (step) => (step.done === true ? pump.end() : pump.item(step.value)),
-          (error: unknown) => pump.fail(error),
-        );
-      },
+      pull: () => feed.pull(pump),
       stop: () => {
         feed.stop();
         pump.end();
