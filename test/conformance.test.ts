@@ -17,6 +17,7 @@ import { testLanes } from "./conformance/lane-tests.js";
 import { testMutations } from "./conformance/mutation-tests.js";
 import { testOrder } from "./conformance/order-tests.js";
 import { testReplicas } from "./conformance/replica-tests.js";
+import { testReuse } from "./conformance/reuse-tests.js";
 import { Front } from "./conformance/services/front.js";
 import { testStreams } from "./conformance/stream-tests.js";
 import { LogBook, type PlacementName, type Suite } from "./conformance/suite.js";
@@ -60,6 +61,7 @@ for (const { name, placement, options } of apps) {
 
     testValues(suite);
     testMutations(suite);
+    testReuse(suite);
     testChecks(suite);
     testFailures(suite);
     testStreams(suite);

@@ -6,6 +6,7 @@ import { InvokedStream } from "../call/invoked-stream.js";
 import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
 import { streamProblem } from "../call/open-items.js";
+import { readerGone } from "../call/reader-gone.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -131,7 +132,12 @@ function streamDirectly(definition: ApiDefinition) {
       target ??= createTarget(definition);
       const scope = createDirectScope(input);
       const given = feedDirectly(definition, scope, input);
-      return new InvokedStream({ target, input: given, scope, isChecked: true }, closingAtEnd(scope, sink));
+      const flow = new InvokedStream({ target, input: given, scope, isChecked: true }, closingAtEnd(scope, sink));
+      const stop = () => {
+        scope.cancel(readerGone());
+        flow.stop();
+      };
+      return { pull: () => flow.pull(), stop };
     };
     return readLazily(open);
   };

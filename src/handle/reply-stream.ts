@@ -1,6 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
 import { type EncodedItems, type ItemFlow, type ItemSink, type PassableStream, passable } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
+import { readerGone } from "../call/reader-gone.js";
 import type { Code } from "../failure/codes.js";
 import { ServingError } from "../failure/serving-error.js";
 
@@ -93,8 +94,10 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
 
   stop(): void {
     if (this.#isEnded) return;
-    // First: the end of the scope ends whatever the call has called.
     this.#isLeaving = true;
+    this.#isEnded = true;
+    // First, and as over a border: its code sees that nobody reads any more, and whatever it has called ends.
+    this.#scope.cancel(readerGone());
     this.#end("ok");
     if (this.#flow === undefined) this.end();
     else this.#flow.stop();

@@ -1,6 +1,6 @@
 import type { CallScope } from "../call/call-scope.js";
 import { ItemReader } from "../call/item-reader.js";
-import { fail } from "../failure/fail.js";
+import { readerGone } from "../call/reader-gone.js";
 import type { Channel } from "../transport/channel.js";
 import { type Frame, frameKinds, malformed, noTails } from "../transport/frame.js";
 import { PeerStream, type StreamSource } from "../transport/peer-stream.js";
@@ -44,5 +44,3 @@ export class InputReceiver {
     if (!this.#isOver) this.#channel.send({ kind, flags: 0, id: this.#id, head, tails: noTails });
   }
 }
-
-const readerGone = () => fail("cancelled", { reason: "its reader has ended the stream" });

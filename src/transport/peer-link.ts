@@ -2,6 +2,7 @@ import { IdTable } from "../base/id-table.js";
 import type { CallScope } from "../call/call-scope.js";
 import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ReplicaLink } from "../call/link.js";
+import { readerGone } from "../call/reader-gone.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
@@ -293,8 +294,6 @@ const timeLeft = ({ call, time }: CallScope): number =>
 
 /** Stands for an input that is a stream. */
 const noValue: EncodedValue = { text: "", tails: noTails, isMarked: false };
-
-const readerGone = () => fail("cancelled", { reason: "its reader has ended the stream" });
 
 const decodeFrame = ({ head, tails, flags }: Frame): unknown =>
   decodeValue(head, tails, (flags & frameFlags.marked) !== 0);

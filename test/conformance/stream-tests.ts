@@ -17,7 +17,7 @@ interface Way {
   readonly hops: number;
   /** Who called the producer. */
   readonly caller: string;
-  readonly open: (api: string, input: unknown) => AsyncIterable<any>;
+  readonly open: (api: string, input: unknown, options?: object) => AsyncIterable<any>;
 }
 
 export function testStreams({ app }: Suite): void {
@@ -27,15 +27,16 @@ export function testStreams({ app }: Suite): void {
   const ways: Readonly<Record<string, Way>> = {
     "over one hop": {
       ...{ hops: 1, caller: "local." },
-      open: (api, input) => (source() as never as Record<string, (input: unknown) => any>)[api]?.(input),
+      open: (api, input, options) =>
+        (source() as never as Record<string, (input: unknown, options?: object) => any>)[api]?.(input, options),
     },
     "forwarded unread over three hops": {
       ...{ hops: 3, caller: "Middle.relayItems" },
-      open: (api, input) => app().entry.relayItems({ to: "source", api, input }),
+      open: (api, input, options) => app().entry.relayItems({ to: "source", api, input }, options),
     },
     "read and yielded again by each of three hops": {
       ...{ hops: 3, caller: "Middle.rereadItems" },
-      open: (api, input) => app().entry.rereadItems({ to: "source", api, input }),
+      open: (api, input, options) => app().entry.rereadItems({ to: "source", api, input }, options),
     },
   };
 
@@ -55,6 +56,21 @@ export function testStreams({ app }: Suite): void {
           bytes,
           count(4).map((i) => new Uint8Array(300_000).fill(i)),
         );
+      });
+
+      it(`abort their callee's signal while it waits and their reader leaves, and free its place, ${way}`, async () => {
+        for (const isCancelled of [false, true]) {
+          const name = newName("left");
+          const controller = new AbortController();
+          const items = open("stallNarrow", name, { signal: controller.signal })[Symbol.asyncIterator]();
+          for (const item of [1, 2, 3]) assert.deepEqual(await items.next(), { done: false, value: item });
+          const waiting = items.next();
+          waiting.catch(() => {});
+          if (isCancelled) controller.abort();
+          else await items.return?.();
+          await source().seen(`${name} cancelled`);
+          await source().seen(`${name} finally`);
+        }
       });
 
       it(`are read beside each other, ${way}`, async () => {

@@ -7,6 +7,7 @@ import { createSpoilable, Echo } from "./echo.js";
 import { Faulty } from "./faulty.js";
 import { Middle, relayed } from "./middle.js";
 import { Pair } from "./pair.js";
+import { Reuser } from "./reuser.js";
 import { Sink } from "./sink.js";
 import { Source } from "./source.js";
 import { readCall, Work } from "./work.js";
@@ -22,6 +23,7 @@ export class Front extends Service() {
   faulty = depends(Faulty);
   middle = depends(Middle);
   pair = depends(Pair);
+  reuser = depends(Reuser);
   sink = depends(Sink);
   source = depends(Source);
   work = depends(Work);

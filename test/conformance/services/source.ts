@@ -33,6 +33,8 @@ export class Source extends Service() {
   produce = api({ input: named, yields: z.any() }, (order) => this.#produce(order));
   /** Yields three items, then none until it is cancelled. */
   stall = api({ input: z.string(), yields: z.number() }, (name) => this.#stall(name));
+  /** The same, one at a time. */
+  stallNarrow = api({ input: z.string(), yields: z.number(), maxConcurrent: 1 }, (name) => this.#stall(name));
   /** As `stall`, and deaf: only a note `"<name> released"` ends it. */
   deaf = api({ input: z.string(), yields: z.number() }, (name) => this.#deaf(name));
   fail = api({ input: z.object({ after: z.number(), kind: z.string() }), yields: z.number() }, (order) =>
