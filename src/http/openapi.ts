@@ -1,4 +1,5 @@
-import { type JsonSchema, rebaseRefs } from "../define/schema.js";
+import type { ApiKind } from "../define/api-kind.js";
+import type { JsonSchema } from "../define/schema.js";
 import { statusByCode } from "../failure/codes.js";
 import { type FailureId, failures } from "../failure/failures.js";
 import type { Graph } from "../graph/graph.js";
@@ -7,6 +8,7 @@ import type { ApiRoute } from "./api-route.js";
 import { encodeJson } from "./encode-json.js";
 import { eventsType, isJsonType, linesType, multipartType, textType } from "./media-type.js";
 import { describeTaskPaths } from "./openapi-tasks.js";
+import { type NamedSchemas, SchemaPlaces } from "./schema-places.js";
 
 /** What the document is made from. */
 export interface OpenApiParts {
@@ -17,8 +19,6 @@ export interface OpenApiParts {
   readonly version: string;
   readonly description: string;
 }
-
-type Schemas = Record<string, JsonSchema>;
 
 /** Failures of the edge and of calls that a request for any api may be answered with. */
 const possibleFailures = [
@@ -43,42 +43,49 @@ const possibleFailures = [
   "replica_lost",
   "draining",
   "deadline_exceeded",
+  "stream_idle",
+] as const satisfies readonly FailureId[];
+
+/** Those that a request for a task may be answered with besides. */
+const taskFailures = [
   "task_id_missing",
   "unknown_task",
   "task_not_finished",
   "task_canceled",
   "task_store_unavailable",
   "task_store_full",
-  "stream_idle",
 ] as const satisfies readonly FailureId[];
 
 /** The apis of the entry service as an OpenAPI 3.1 document. */
 export function createOpenApi({ graph, routes, apis, version, description }: OpenApiParts): object {
-  const schemas: Schemas = { Failure: failureSchema };
-  const paths = Object.assign({}, ...routes.map((route) => describePaths(route, apis.get(route.name), schemas)));
+  const schemas: NamedSchemas = { Failure: failureSchema };
+  const places = new SchemaPlaces(schemas);
+  const paths = Object.assign({}, ...routes.map((route) => describePaths(route, apis.get(route.name), places)));
+  const hasTasks = routes.some(({ kind }) => kind === "task");
   return {
     openapi: "3.1.0",
     info: { title: graph.entry, version, ...(description !== "" && { description }) },
-    servers: [{ url: "/" }],
+    // Relative to where the document was read, so that it holds behind a proxy that adds a path.
+    servers: [{ url: "." }],
     tags: [{ name: graph.entry }],
     paths,
-    components: { schemas, responses: describeFailures() },
+    components: { schemas, responses: { ...describeFailures("unary"), ...(hasTasks && describeFailures("task")) } },
   };
 }
 
-function describePaths(route: ApiRoute, settings: ApiSettings | undefined, schemas: Schemas): object {
-  const post = describeOperation(route, settings, schemas);
+function describePaths(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
+  const post = describeOperation(route, settings, places);
   if (route.kind !== "task") return { [route.path]: { post } };
   const parts = {
     requestBody: "requestBody" in post ? (post.requestBody as object) : undefined,
-    answers: describeAnswers(route, schemas),
+    answers: describeAnswers(route, places),
     timeoutParameter: timeoutParameter(undefined),
-    failures: failureRefs(),
+    failures: failureRefs(route.kind),
   };
   return { [route.path]: { post }, ...describeTaskPaths(route, parts) };
 }
 
-function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, schemas: Schemas): object {
+function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
   const { name, kind, service, input, descriptor } = route;
   const { summary, idempotent, batch } = descriptor.contract;
   return {
@@ -90,8 +97,8 @@ function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, s
     ...(idempotent === true && { "x-ekiben-idempotent": true }),
     ...(batch !== undefined && { "x-ekiben-batch": { maxRows: settings?.batch?.maxRows ?? batch.maxRows } }),
     parameters: [timeoutParameter(settings), priorityParameter],
-    ...(input.kind !== "none" && { requestBody: { required: true, content: describeBodies(route, schemas) } }),
-    responses: { "200": { description: "The answer.", content: describeAnswers(route, schemas) }, ...failureRefs() },
+    ...(input.kind !== "none" && { requestBody: { required: true, content: describeBodies(route, places) } }),
+    responses: { "200": { description: "The answer.", content: describeAnswers(route, places) }, ...failureRefs(kind) },
   };
 }
 
@@ -115,35 +122,72 @@ const priorityParameter = {
   schema: { type: "string", enum: ["interactive", "background"], default: "interactive" },
 };
 
-function describeBodies({ name, input, descriptor }: ApiRoute, schemas: Schemas): object {
-  const schema = placeSchema(input.schema, `${name}Input`, schemas);
+function describeBodies({ name, input, descriptor }: ApiRoute, places: SchemaPlaces): object {
+  const schema = places.place(input.schema, `${name}Input`);
   const examples = describeExamples(descriptor.contract.examples);
   return Object.fromEntries(
     input.contentTypes.map((type) => {
       if (isJsonType(type)) return [type, { schema, ...examples }];
-      if (type === multipartType) return [type, { schema: describeParts(input) }];
-      if (type === linesType) return [type, describeLines(schema, input.schema)];
+      if (type === multipartType) return [type, { schema: describeParts(name, input, places) }];
+      if (type === linesType) return [type, describeLines(places.place(input.schema, `${name}InputItem`, "#/items"))];
       return [type, { schema: type === textType ? { type: "string" } : binary(type) }];
     }),
   );
 }
 
 /** A stream of items, each a line; a list where it is sent as one value. */
-const describeLines = (list: JsonSchema, { items }: JsonSchema) => ({
+const describeLines = (item: JsonSchema) => ({
   schema: { type: "string", title: "one JSON value a line" },
-  "x-ekiben-item": "$ref" in list ? { $ref: `${list["$ref"]}/items` } : (items ?? {}),
+  "x-ekiben-item": item,
 });
 
-/** Bytes as they are; OpenAPI 3.1 says so by leaving the type out. */
-const binary = (contentMediaType: string): JsonSchema => (contentMediaType.includes("*") ? {} : { contentMediaType });
+/** Bytes as they are: 3.1 would leave the type out, which makers of clients read as "anything". */
+const binary = (contentMediaType: string): JsonSchema => ({
+  ...{ type: "string", format: "binary" },
+  ...(!contentMediaType.includes("*") && { contentMediaType }),
+});
 
 /** In a multipart body a file is a part of bytes, where in JSON it is an object with base64 in it. */
-function describeParts({ kind, schema, fields }: ApiRoute["input"]): JsonSchema {
-  if (kind === "file") return { type: "object", properties: { file: binary("application/octet-stream") } };
-  const properties = Object.entries((schema["properties"] ?? {}) as Record<string, JsonSchema>).map(
-    ([field, property]) => [field, fields.get(field)?.kind === "file" ? binary("application/octet-stream") : property],
-  );
-  return { ...schema, properties: Object.fromEntries(properties) };
+function describeParts(name: string, { kind, schema, fields }: ApiRoute["input"], places: SchemaPlaces): JsonSchema {
+  const bytes = binary("application/octet-stream");
+  if (kind === "file") return { type: "object", properties: { file: bytes } };
+  const form = places.place(schema, `${name}Input`);
+  const partOf = (field: string, property: JsonSchema): JsonSchema => {
+    const own = fields.get(field);
+    if (own?.kind !== "file") return property;
+    return own.isList ? { type: "array", items: bytes } : bytes;
+  };
+  return mapProperties(form, places.named, partOf, 0);
+}
+
+/** Deeper than any form is made of several. */
+const maxFormDepth = 8;
+
+/** An object schema, or one of several, with each property changed. */
+function mapProperties(
+  schema: JsonSchema,
+  named: NamedSchemas,
+  change: (name: string, property: JsonSchema) => JsonSchema,
+  depth: number,
+): JsonSchema {
+  const { $ref, ...own } = schema;
+  const target = typeof $ref === "string" ? named[$ref.slice($ref.lastIndexOf("/") + 1)] : undefined;
+  const whole = { ...target, ...own };
+  if (depth > maxFormDepth) return whole;
+  const properties = Object.entries((whole["properties"] ?? {}) as Record<string, JsonSchema>);
+  const branches = ["anyOf", "oneOf", "allOf"].flatMap((keyword) => {
+    const list = whole[keyword];
+    return Array.isArray(list)
+      ? [[keyword, list.map((branch) => mapProperties(branch, named, change, depth + 1))]]
+      : [];
+  });
+  return {
+    ...whole,
+    ...(properties.length > 0 && {
+      properties: Object.fromEntries(properties.map(([name, property]) => [name, change(name, property)])),
+    }),
+    ...Object.fromEntries(branches),
+  };
 }
 
 /** Examples hold what JSON can say; one with a file or a tensor is shown in the form JSON has for it. */
@@ -155,8 +199,8 @@ function describeExamples(examples: readonly unknown[] | undefined): object | un
   return written.length === 0 ? undefined : { examples: Object.fromEntries(written) };
 }
 
-function describeAnswers({ name, kind, output }: ApiRoute, schemas: Schemas): object {
-  const schema = placeSchema(output.schema, `${name}${kind === "stream" ? "Item" : "Output"}`, schemas);
+function describeAnswers({ name, kind, output }: ApiRoute, places: SchemaPlaces): object {
+  const schema = places.place(output.schema, `${name}${kind === "stream" ? "Item" : "Output"}`);
   return Object.fromEntries(
     output.offers.map((type) => {
       if (isJsonType(type)) return [type, { schema }];
@@ -167,14 +211,6 @@ function describeAnswers({ name, kind, output }: ApiRoute, schemas: Schemas): ob
       return [type, { schema: type.startsWith("text/") ? { type: "string" } : binary(type) }];
     }),
   );
-}
-
-/** A schema that refers to its own parts gets a place of its own in the document; any other stands where it is used. */
-function placeSchema(schema: JsonSchema, name: string, schemas: Schemas): JsonSchema {
-  if (!JSON.stringify(schema).includes('"$ref":"#')) return schema;
-  const pointer = `#/components/schemas/${name}`;
-  schemas[name] = rebaseRefs(schema, pointer);
-  return { $ref: pointer };
 }
 
 const failureSchema: JsonSchema = {
@@ -194,9 +230,9 @@ const failureSchema: JsonSchema = {
 };
 
 /** Failure ids by HTTP status, each status one response of the document. */
-function failuresByStatus(): Map<number, FailureId[]> {
+function failuresByStatus(kind: ApiKind): Map<number, FailureId[]> {
   const byStatus = new Map<number, FailureId[]>();
-  for (const id of possibleFailures) {
+  for (const id of kind === "task" ? [...possibleFailures, ...taskFailures] : possibleFailures) {
     const { code, httpStatus } = failures[id] as { code: keyof typeof statusByCode; httpStatus?: number };
     const status = httpStatus ?? statusByCode[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), id]);
@@ -204,9 +240,12 @@ function failuresByStatus(): Map<number, FailureId[]> {
   return new Map([...byStatus].sort(([a], [b]) => a - b));
 }
 
-function describeFailures(): object {
-  const responses = [...failuresByStatus()].map(([status, ids]) => [
-    `Failure${status}`,
+/** Names of the responses; those of tasks have more failures. */
+const responseName = (kind: ApiKind, status: number): string => `${kind === "task" ? "Task" : ""}Failure${status}`;
+
+function describeFailures(kind: ApiKind): object {
+  const responses = [...failuresByStatus(kind)].map(([status, ids]) => [
+    responseName(kind, status),
     {
       description: ids.join(", "),
       "x-ekiben-failures": ids,
@@ -227,10 +266,10 @@ const anyFailure = {
   content: { "application/json": { schema: { $ref: "#/components/schemas/Failure" } } },
 };
 
-function failureRefs(): object {
-  const refs = [...failuresByStatus().keys()].map((status) => [
+function failureRefs(kind: ApiKind): object {
+  const refs = [...failuresByStatus(kind).keys()].map((status) => [
     String(status),
-    { $ref: `#/components/responses/Failure${status}` },
+    { $ref: `#/components/responses/${responseName(kind, status)}` },
   ]);
   return Object.fromEntries([...refs, ["default", { $ref: "#/components/responses/Failure" }]]);
 }
