@@ -11,6 +11,7 @@ import type { EntryLocation } from "../load/entry-location.js";
 import { createLog, type LogOutput } from "../observe/log.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
+import { watchBackground } from "../site/background-failures.js";
 import type { OnProgress, Progress } from "../supervisor/progress.js";
 import { answerStandIn } from "./answer-stand-in.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
@@ -42,6 +43,8 @@ export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" |
   readonly appFile?: string | undefined;
   /** Where the socket comes from, when it outlives this server. Default: a socket of its own. */
   readonly bind?: BindSocket | undefined;
+  /** Whether this process is the app's alone, as that of `ekiben serve`. Default `false`. */
+  readonly ownsProcess?: boolean;
 }
 
 /** Starts what a plan says and serves it over HTTP; throws as `serve` does, but for `invalid_graph`. */
@@ -57,6 +60,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     begun: systemClock.now(),
     entryGone: createDeferred<ServingError>(),
   };
+  const endWatch = watchBackground({ log, ownsProcess: options.ownsProcess === true });
   try {
     const isByReplicas = isServedByReplicas(parts);
     const bind = options.bind ?? (isByReplicas ? bindSocket : undefined);
@@ -69,12 +73,19 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     void holdProcess(closed.promise);
     let closing: Promise<void> | undefined;
     const close = () => {
-      closing ??= serving.close().finally(flush).finally(closed.resolve);
+      closing ??= serving
+        .close()
+        .finally(flush)
+        .finally(() => {
+          endWatch();
+          closed.resolve();
+        });
       return closing;
     };
     const failed = parts.entryGone.promise.then((error) => endFailed(log, error, close));
     return { url, port, graph: plan.graph, failed, close };
   } catch (error) {
+    endWatch();
     flush();
     throw error;
   }

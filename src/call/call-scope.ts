@@ -5,6 +5,7 @@ import type { ServingError } from "../failure/serving-error.js";
 import type { Call, Caller, Priority } from "./call.js";
 import { copyValue } from "./copy-value.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
+import { noteEnd } from "./ended-with.js";
 import type { ItemFeed } from "./item-feed.js";
 import { type Progress, readProgress } from "./progress.js";
 import type { TraceContext } from "./request-context.js";
@@ -99,7 +100,7 @@ export class CallScope implements CurrentCall {
 
   /**
    * @param call   Data of the call.
-   * @param parent The call under which it was made; absent for one from outside, from another process, or detached.
+   * @param parent See `parent`.
    * @param now    The caller's reading of the clock, taken once a call.
    */
   constructor(call: Call, parent: CallScope | undefined, time: CallTime, now: number) {
@@ -117,6 +118,11 @@ export class CallScope implements CurrentCall {
   /** Why the call was cancelled; `undefined` while it was not. */
   get reason(): ServingError | undefined {
     return this.#reason;
+  }
+
+  /** The call under which it was made; absent for one from outside, from another process, or detached. */
+  get parent(): CallScope | undefined {
+    return this.#parent;
   }
 
   get isEnded(): boolean {
@@ -285,6 +291,8 @@ export class CallScope implements CurrentCall {
 
   /** Each cancelled child leaves the list by itself. */
   #cancelChildren(reason: ServingError): void {
+    if (this.#firstChild === undefined) return;
+    noteEnd(reason, this);
     for (let child = this.#firstChild; child !== undefined; child = this.#firstChild) child.cancel(reason);
   }
 

@@ -15,12 +15,12 @@ import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, refuseVal
 export function copyValue(value: unknown, name: "input" | "output"): unknown {
   if (typeof value !== "object" || value === null) {
     if (typeof value !== "function" && typeof value !== "symbol") return value;
-    throw refuseValue(new Refusal(describeValue(value)), name);
+    throw refuseValue(new Refusal(describeValue(value)), name, value);
   }
   try {
     return copyObject(value, 0);
   } catch (error) {
-    throw refuseValue(error, name);
+    throw refuseValue(error, name, value);
   }
 }
 

@@ -1,27 +1,48 @@
 import { createDeferred, type Deferred } from "../base/deferred.js";
 import { unreachable } from "../failure/serving-error.js";
+import { CallPromise, settleQuietly } from "./call-promise.js";
 import { lastStep } from "./item-feed.js";
 import type { ItemFlow, ItemSink } from "./item-flow.js";
 
 type Step = IteratorResult<unknown, undefined>;
 
+/** A `next()` that has not been answered. */
+class WaitingNext {
+  readonly promise: CallPromise<Step>;
+  resolve!: (step: Step) => void;
+  reject!: (error: unknown) => void;
+
+  constructor() {
+    this.promise = new CallPromise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
+/** Hears that a `next()` has failed whose promise nobody has looked at; it must keep that from being an unhandled rejection. */
+export type OnUnheardNext = (error: unknown, promise: CallPromise<unknown>) => void;
+
 /**
  * A stream as an author reads it: one pull for each `next()`.
  *
  * A `next()` that is asked for while another waits comes after it, as with a generator. A failure is told once; the stream is
- * simply over after it.
+ * simply over after it, and a `next()` that nobody looks at is no unhandled rejection.
  */
 export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
   readonly takesEncoded = false;
   readonly #flow: ItemFlow;
-  #waiting: Deferred<Step> | undefined;
+  readonly #onUnheard: OnUnheardNext;
+  #waiting: WaitingNext | undefined;
   /** A reader that left waits for the end of what it has left. */
   #leaving: Deferred<Step> | undefined;
   #isEnded = false;
   #error: unknown;
 
-  constructor(flow: ItemFlow) {
+  /** @param onUnheard Default: silence. */
+  constructor(flow: ItemFlow, onUnheard: OnUnheardNext = (_, promise) => settleQuietly(promise)) {
     this.#flow = flow;
+    this.#onUnheard = onUnheard;
   }
 
   [Symbol.asyncIterator](): this {
@@ -30,11 +51,16 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
 
   next(): Promise<Step> {
     if (this.#waiting !== undefined) {
-      const again = () => this.next();
-      return this.#waiting.promise.then(again, again);
+      const before = this.#waiting.promise;
+      const later = new WaitingNext();
+      const again = () => this.next().then(later.resolve, (error: unknown) => this.#reject(later, error));
+      const { isHeard } = before;
+      before.then(again, again);
+      before.isHeard = isHeard;
+      return later.promise;
     }
     if (this.#isEnded) return this.#finish();
-    const waiting = createDeferred<Step>();
+    const waiting = new WaitingNext();
     this.#waiting = waiting;
     this.#flow.pull();
     return waiting.promise;
@@ -80,12 +106,20 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting === undefined) this.#error = error;
-    else waiting.reject(error);
+    else this.#reject(waiting, error);
+  }
+
+  #reject(waiting: WaitingNext, error: unknown): void {
+    if (!waiting.promise.isHeard) this.#onUnheard(error, waiting.promise);
+    waiting.reject(error);
   }
 
   #finish(): Promise<Step> {
     const error = this.#error;
     this.#error = undefined;
-    return error === undefined ? Promise.resolve(lastStep) : Promise.reject(error);
+    if (error === undefined) return Promise.resolve(lastStep);
+    const failed = new WaitingNext();
+    this.#reject(failed, error);
+    return failed.promise;
   }
 }

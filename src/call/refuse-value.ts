@@ -1,4 +1,5 @@
 import { fail } from "../failure/fail.js";
+import { settlePromises } from "./settle-promises.js";
 
 /** Deeper than this a value is refused; it is then almost certainly a cycle. */
 export const maxValueDepth = 100;
@@ -23,11 +24,12 @@ export function addStep(thrown: unknown, step: string | number): unknown {
 }
 
 /**
- * Whatever was thrown while a value was looked at; of a refusal, the failure its caller gets.
+ * Whatever was thrown while a value was looked at; of a refusal, the failure its caller gets. Promises inside the value are settled.
  *
  * @returns `not_transferable` (an input) or `output_not_transferable` for a refusal, naming the path.
  */
-export function refuseValue(thrown: unknown, name: "input" | "output"): unknown {
+export function refuseValue(thrown: unknown, name: "input" | "output", value: unknown): unknown {
+  settlePromises(value);
   if (!(thrown instanceof Refusal)) return thrown;
   const id = name === "input" ? "not_transferable" : "output_not_transferable";
   return fail(id, { path: name + thrown.path, what: thrown.what });

@@ -36,6 +36,7 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   const start: Starting["start"] = (options) =>
     servePlan(plan, {
       ...options,
+      ownsProcess: true,
       locateEntry: async () => entry,
       appFolder: dirname(entry.file),
       appFile: hasPlugins(app) ? app.appFilePath && resolve(app.appFilePath) : undefined,

@@ -23,7 +23,10 @@ export class CheckedItems implements AsyncIterableIterator<unknown> {
 
   next(): Promise<Step> {
     if (this.#isEnded) return Promise.resolve(lastStep);
-    return this.#items.next().then(this.#onStep);
+    const next = this.#items.next().then(this.#onStep);
+    // Asked for ahead and never looked at, it is no unhandled rejection.
+    next.then(undefined, ignore);
+    return next;
   }
 
   return(): Promise<Step> {
@@ -43,9 +46,12 @@ export class CheckedItems implements AsyncIterableIterator<unknown> {
   };
 
   readonly #refuse = (error: unknown): never => {
-    void this.return();
+    try {
+      this.return().then(undefined, ignore);
+    } catch {}
     throw error;
   };
 }
 
+const ignore = (): void => {};
 const toStep = (value: unknown): Step => ({ done: false, value });

@@ -1,5 +1,6 @@
 import { holdValue } from "../call/hold-value.js";
 import { openItems, streamProblem } from "../call/open-items.js";
+import { settlePromises } from "../call/settle-promises.js";
 import { fail } from "../failure/fail.js";
 import type { Issue } from "../failure/failures.js";
 import type { ApiKind } from "./api-kind.js";
@@ -85,9 +86,9 @@ export function createChecks(contract: Contract): ContractChecks {
     output: (value, input) => {
       const checked = checkOutput(value);
       if (checked instanceof Promise) {
-        return checked.then((settled) => accept("invalid_output", settled, ofOutput, input));
+        return checked.then((settled) => acceptOutput(value, settled, ofOutput, input));
       }
-      return accept("invalid_output", checked, ofOutput, input);
+      return acceptOutput(value, checked, ofOutput, input);
     },
   };
 }
@@ -141,6 +142,12 @@ function createStreamCheck(item: Shape): Check {
     if (problem !== undefined) throw fail("invalid_input", { issues: [{ path: "", message: problem }] });
     return new CheckedItems(openItems(value as AsyncIterable<unknown>), checkItem);
   };
+}
+
+/** Of an output that is refused, promises in it that nobody has awaited are settled. */
+function acceptOutput(value: unknown, result: CheckResult, pairs: readonly DimPair[], input: unknown): unknown {
+  if (result.issues !== undefined) settlePromises(value);
+  return accept("invalid_output", result, pairs, input);
 }
 
 function accept(

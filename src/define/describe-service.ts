@@ -7,7 +7,7 @@ import { type ApiDefinition, readApi } from "./api.js";
 import { contractProblem } from "./contract.js";
 import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClass } from "./depends.js";
 import type { ApiDescriptor, DependencyDescriptor, ServiceDescriptor } from "./descriptor.js";
-import { hookNames } from "./lifecycle.js";
+import { reservedNames } from "./lifecycle.js";
 import { readServiceCopy, readServiceOptions } from "./service.js";
 import { isStreamSchema } from "./stream.js";
 
@@ -36,7 +36,7 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
   for (const [field, value] of Object.entries(instance)) {
     const definition = readApi(value);
     const isDeclared = definition !== undefined || wiring.fieldOf(value) !== undefined;
-    if (isDeclared && hookNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
+    if (isDeclared && reservedNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
     if (definition !== undefined) apis.set(field, describeApi(field, definition, addFault));
   }
   for (const { name: task, kind } of apis.values()) {

@@ -30,5 +30,5 @@ export interface ServiceHooks {
   ready(): boolean | Promise<boolean>;
 }
 
-/** Names a class field can't have. */
-export const hookNames: readonly string[] = ["start", "stop", "ready"];
+/** Names an api or a dependency can't have: the hooks, and what would make a promise of a handle. */
+export const reservedNames: readonly string[] = ["start", "stop", "ready", "then"];

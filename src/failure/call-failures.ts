@@ -52,6 +52,12 @@ export const callFailures = {
     text: (d) => `the call was cancelled: ${d.reason}`,
     fix: "Nothing waits for this answer. Work that should outlive its caller uses the call option { detach: true }.",
   }),
+  shared_call_ended: row<{ caller: string; reason: string }>({
+    code: "unavailable",
+    text: (d) =>
+      `it waited for a call that another request had made, in ${d.caller}, and that ended with that request (${d.reason}); a call whose result several requests share is made with { detach: true }`,
+    fix: "Pass { detach: true } to calls whose results are kept or shared, as by a cache of promises or a data loader. The call may be retried.",
+  }),
   lane_full: row<{ running: number; queued: number; maxQueued: number; retryAfterMs: number }>({
     code: "resource_exhausted",
     text: (d) => `the lane runs ${d.running} calls and holds ${d.queued} more (maxQueued ${d.maxQueued})`,

@@ -62,7 +62,10 @@ export const definitionFailures = {
   }),
   reserved_name: row<{ name: string }>({
     code: "failed_precondition",
-    text: (d) => `${d.name} is a lifecycle hook of every service and can't be the name of an api or a dependency`,
+    text: (d) =>
+      d.name === "then"
+        ? "then is what makes a promise of any object that has it, and can't be the name of an api or a dependency: await would call it"
+        : `${d.name} is a lifecycle hook of every service and can't be the name of an api or a dependency`,
     fix: "Rename the field.",
   }),
   invalid_contract: row<{ problem: string }>({

@@ -87,6 +87,8 @@ describe("resolveGraph", () => {
       missing = depends(undefined as never);
       both = api({ output: z.string(), yields: z.string() } as never, (() => "") as never);
       override stop = api(text, (value) => value) as never;
+      // biome-ignore lint/suspicious/noThenProperty: it is what is refused here
+      then = api(text, (value) => value);
       first = api({ ...text, route: "/same" }, (value) => value);
       second = api({ ...text, route: "/same" }, (value) => value);
       probe = api({ ...text, route: "/metrics" }, (value) => value);
@@ -108,6 +110,7 @@ describe("resolveGraph", () => {
       "Broken.plain not_a_service",
       "Broken.rows invalid_contract",
       "Broken.stop reserved_name",
+      "Broken.then reserved_name",
       "Leaf. duplicate_service_name",
     ]);
     for (const fault of faults) assert.ok(fault.message.length > 10 && fault.fix.length > 10);

@@ -1,3 +1,4 @@
+import type { OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
 import { type EncodedItems, type ItemFlow, type ItemSink, type PassableStream, passable } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
@@ -11,6 +12,8 @@ export interface StreamParts {
   readonly open: (sink: ItemSink) => ItemFlow;
   /** Of a call that was opened, once. */
   readonly onEnd: (outcome: Code | "ok") => void;
+  /** An author has asked for an item, it has failed, and nobody has looked at it. */
+  readonly onUnheard?: OnUnheard | undefined;
   /** What its items were checked against. */
   readonly itemSchema: unknown;
 }
@@ -25,9 +28,9 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
   readonly itemSchema: unknown;
   readonly #scope: CallScope;
   readonly #parts: StreamParts;
-  readonly #reader = new ItemReader(this);
+  readonly #reader: ItemReader;
   /** Who gets the items: the reader, or whoever they are passed to. */
-  #sink: ItemSink = this.#reader;
+  #sink: ItemSink;
   #flow: ItemFlow | undefined;
   #isUnread = true;
   #isEnded = false;
@@ -38,6 +41,9 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     this.#scope = scope;
     this.#parts = parts;
     this.itemSchema = parts.itemSchema;
+    const { onUnheard } = parts;
+    this.#reader = new ItemReader(this, onUnheard && ((error, next) => onUnheard(error as ServingError, next, scope)));
+    this.#sink = this.#reader;
     scope.onCancel((reason) => {
       if (this.#isEnded) return;
       this.#end(reason.code);

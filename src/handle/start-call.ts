@@ -1,4 +1,5 @@
 import type { Call, Caller, Priority } from "../call/call.js";
+import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
 import type { ItemSink } from "../call/item-flow.js";
 import { RequestContext } from "../call/request-context.js";
@@ -52,18 +53,28 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
   throw scope.reason;
 }
 
-/** Sends a unary call, for whoever waits for its answer by a promise. */
-export function dispatchCall(route: CallRoute, scope: CallScope): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    sendCall(route, scope, {
-      output: resolve,
-      // An incident is somebody's bug: whoever looks for it needs the way that led there.
-      failure: (error) => {
-        if (error.incident === undefined) reject(error);
-        else resolve(rejectFromHere(error, scope.call.caller));
-      },
-    });
+/**
+ * Sends a unary call, for whoever waits for its answer by a promise.
+ *
+ * @param onUnheard Absent where somebody always waits.
+ */
+export function dispatchCall(route: CallRoute, scope: CallScope, onUnheard?: OnUnheard): CallPromise<unknown> {
+  let resolve!: (value: unknown) => void;
+  let reject!: (error: ServingError) => void;
+  const promise = new CallPromise<unknown>((onOutput, onFailure) => {
+    resolve = onOutput;
+    reject = onFailure;
   });
+  sendCall(route, scope, {
+    output: resolve,
+    failure: (error) => {
+      if (!promise.isHeard) onUnheard?.(error, promise, scope);
+      // An incident is somebody's bug: whoever looks for it needs the way that led there.
+      if (error.incident === undefined) reject(error);
+      else resolve(rejectFromHere(error, scope.call.caller));
+    },
+  });
+  return promise;
 }
 
 /** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */
@@ -139,7 +150,7 @@ class PendingCall implements ReplySink {
 }
 
 /** Opens a streaming call; nothing is sent before the first item is asked for, but its input is what it is now. */
-export function dispatchStream(route: CallRoute, scope: CallScope): ReplyStream {
+export function dispatchStream(route: CallRoute, scope: CallScope, onUnheard?: OnUnheard): ReplyStream {
   const refusal = route.takesStream ? openFeed(scope) : keepInput(scope);
   const open = (sink: ItemSink) => {
     route.stats.inFlight++;
@@ -147,7 +158,7 @@ export function dispatchStream(route: CallRoute, scope: CallScope): ReplyStream 
     return new RetriedStream({ route, scope, refusal }, sink);
   };
   const onEnd = (outcome: Code | "ok") => endCall(route, scope, outcome);
-  return new ReplyStream(scope, { open, onEnd, itemSchema: route.itemSchema });
+  return new ReplyStream(scope, { open, onEnd, onUnheard, itemSchema: route.itemSchema });
 }
 
 /** @returns Why the input can't be sent, if it can't. */

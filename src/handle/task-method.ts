@@ -12,34 +12,34 @@ type Method = (input?: unknown, options?: CallOptions) => Promise<unknown>;
  *
  * Ids are made here, by the caller: every operation may then be sent again when a replica is lost.
  *
- * @param createMethod Makes the method of an ordinary api.
+ * @param createMethod Makes the method of an ordinary api; `read` says what its caller gets of the answer.
  */
 export function createTaskMethod(
   target: HandleTarget,
   api: ApiDescriptor,
-  createMethod: (route: CallRoute) => Method,
+  createMethod: (route: CallRoute, read?: (output: unknown) => unknown) => Method,
 ): Method {
   const { timeoutMs } = target.routeOf(api);
   const call = createMethod(target.routeOf(api, "call"));
   const methods = Object.fromEntries(
-    taskOperations.map((operation) => [operation, createMethod(target.routeOf(api, operation))]),
+    taskOperations.map((operation) => [operation, createMethod(target.routeOf(api, operation), readers[operation])]),
   ) as Record<(typeof taskOperations)[number], Method>;
   const waiting = (options: CallOptions | undefined): CallOptions => ({ timeoutMs, ...options });
   const task: Method = (input, options) => call(enclose(input), waiting(options));
   return Object.assign(task, {
-    submit: async (input?: unknown, options?: CallOptions) => {
-      const { id } = (await methods.submit(enclose(input), options)) as { id: string };
-      return { id };
-    },
+    submit: (input?: unknown, options?: CallOptions) => methods.submit(enclose(input), options),
     status: (id: string, options?: CallOptions) => methods.status({ id }, options),
     result: (id: string, options?: CallOptions) => methods.result({ id, waits: true }, waiting(options)),
     cancel: (id: string, options?: CallOptions) => methods.cancel({ id }, options),
-    retry: async (id: string, options?: CallOptions) => {
-      const { id: newId } = (await methods.retry({ id, newId: createTaskId() }, options)) as { id: string };
-      return { id: newId };
-    },
+    retry: (id: string, options?: CallOptions) => methods.retry({ id, newId: createTaskId() }, options),
   });
 }
+
+const readId = (output: unknown): unknown => ({ id: (output as { id: string }).id });
+const readers: Partial<Record<(typeof taskOperations)[number], (output: unknown) => unknown>> = {
+  submit: readId,
+  retry: readId,
+};
 
 /** An input, or the promise of one, with the id of its task. */
 function enclose(input: unknown): unknown {

@@ -1,4 +1,6 @@
 import { encodeBase64 } from "../base/base64.js";
+import { describeValue } from "../call/refuse-value.js";
+import { settlePromises } from "../call/settle-promises.js";
 import { isTensor, type Tensor } from "../define/tensor.js";
 import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/fail.js";
@@ -43,6 +45,7 @@ export function encodeJson(value: unknown, { tensors }: JsonForm): unknown | Pro
     const encoded = value === undefined ? null : encodeItem(value, "", encoding, 0);
     return encoding.blobs === undefined ? encoded : encodeWithBlobs(value, tensors);
   } catch (error) {
+    settlePromises(value);
     if (error instanceof Refusal) throw fail("not_json", { path: `output${error.path}`, what: error.what });
     throw error;
   }
@@ -110,7 +113,7 @@ function encodeSpecial(value: object, encoding: Encoding, depth: number): unknow
   if (value instanceof Map) return encodeMap(value, encoding, depth);
   if (value instanceof Set) return encodeArray([...value], encoding, depth);
   if (ArrayBuffer.isView(value)) throw new Refusal(`a ${value.constructor.name}; return a Tensor or an array`);
-  throw new Refusal(`an instance of class ${value.constructor?.name || "(unnamed)"}`);
+  throw new Refusal(describeValue(value));
 }
 
 function encodeArray(source: readonly unknown[], encoding: Encoding, depth: number): readonly unknown[] {

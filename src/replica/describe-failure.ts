@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { CallScope } from "../call/call-scope.js";
+import { strangerThatEnded } from "../call/ended-with.js";
+import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 
@@ -11,7 +13,7 @@ import { toServingError } from "../failure/to-serving-error.js";
  */
 export function describeFailure(thrown: unknown, scope: CallScope): ServingError {
   const { service, api } = scope.call;
-  const error = toServingError(thrown, service, api);
+  const error = toServingError(explainEnd(thrown, scope), service, api);
   if (scope.reason !== undefined) return error;
   if (error.incident !== undefined) {
     const { incident, service: thrower } = error;
@@ -33,4 +35,12 @@ export function describeFailure(thrown: unknown, scope: CallScope): ServingError
     `${service}.${api} threw: ${error.message}`,
   );
   return error;
+}
+
+/** A call that was not cancelled itself may have waited for one of somebody else's that was: its caller is told that, and may retry. */
+function explainEnd(thrown: unknown, scope: CallScope): unknown {
+  const ended = strangerThatEnded(thrown, scope);
+  if (ended === undefined) return thrown;
+  const { service, api } = ended.call;
+  return fail("shared_call_ended", { caller: `${service}.${api}`, reason: (thrown as ServingError).message });
 }

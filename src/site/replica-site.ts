@@ -20,6 +20,7 @@ import type {
 } from "../placement/control.js";
 import { InlineHost } from "../placement/inline.js";
 import { encodeError } from "../transport/wire-error.js";
+import { watchBackground } from "./background-failures.js";
 import { Faults } from "./faults.js";
 import { createForwardingLog } from "./forwarding-log.js";
 import type { ReplicaEdge } from "./replica-edge.js";
@@ -101,6 +102,9 @@ export class ReplicaSite {
   async #load(order: ReplicaOrder): Promise<void> {
     this.#order = order;
     const { log, flush } = openLog(order, this.#port);
+    // To the end of the process or thread, so that no rejection on the way there cuts the stop short.
+    const { service } = order;
+    watchBackground({ log: log.child({ service, replica: `${service}#${order.index}` }), ownsProcess: true });
     const graph = resolveGraph(await loadEntry(order.entry));
     if (!graph.services.has(order.service)) {
       const known = [...graph.services.keys()];

@@ -70,12 +70,13 @@ export class Site {
 
   /** A handle on any service, as a program or a test calls it. */
   handleOf(service: string): object {
-    return createHandle(this.#targetOf(service, "local"), { service: "local", api: "" });
+    return createHandle(this.#targetOf(service, "local"), { caller: { service: "local", api: "" }, log: this.log });
   }
 
   /** What a replica that lives here is made of. */
   partsOf({ service, index, resources }: ReplicaIdentity): ReplicaParts {
     const id = `${service}#${index}`;
+    const log = this.log.child({ service, replica: id });
     return {
       id,
       index,
@@ -84,12 +85,12 @@ export class Site {
       resources,
       bindHandle: (target, edge) => {
         const callee = this.#names.get(target) as string;
-        return createHandle(this.#targetOf(callee, service, edge.timeoutMs), { service, api: "" });
+        return createHandle(this.#targetOf(callee, service, edge.timeoutMs), { caller: { service, api: "" }, log });
       },
       checksInside: this.#settings.server.checks === "all",
       stats: this.stats,
       time: this.time,
-      log: this.log.child({ service, replica: id }),
+      log,
       tasks: { ...this.#settings.tasks, openStore: () => this.#openStore() },
     };
   }

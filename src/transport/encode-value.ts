@@ -35,7 +35,7 @@ export function encodeValue(value: unknown, name: "input" | "output"): EncodedVa
   return readBlobs(tails, blobs).then(
     (read) => ({ text, tails: read, isMarked: true }),
     (error: unknown) => {
-      throw refuseValue(new Refusal(`a value with a Blob that can't be read (${messageOf(error)})`), name);
+      throw refuseValue(new Refusal(`a value with a Blob that can't be read (${messageOf(error)})`), name, value);
     },
   );
 }
@@ -44,7 +44,7 @@ function mark(value: unknown, name: "input" | "output"): MarkedValue {
   try {
     return markValue(value, maxTails);
   } catch (error) {
-    throw refuseValue(error, name);
+    throw refuseValue(error, name, value);
   }
 }
 

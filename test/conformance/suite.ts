@@ -16,14 +16,23 @@ export class LogBook {
 
   readonly logger = this.#createLogger({});
 
-  async take(message: string): Promise<LogLine> {
+  take(message: string): Promise<LogLine> {
+    return this.takeWhere((line) => line.message === message);
+  }
+
+  async takeWhere(isWanted: (line: LogLine) => boolean): Promise<LogLine> {
     for (;;) {
-      const at = this.#lines.findIndex((line) => line.message === message);
+      const at = this.#lines.findIndex(isWanted);
       if (at >= 0) return this.#lines.splice(at, 1)[0] as LogLine;
       await new Promise<void>((resolve) => {
         this.#onLine = resolve;
       });
     }
+  }
+
+  /** The lines that nobody has taken. */
+  all(): readonly LogLine[] {
+    return this.#lines;
   }
 
   #createLogger(own: Record<string, unknown>): Logger {
