@@ -3,6 +3,7 @@ import { existsSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
+import { silentLogger } from "../base/logger.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import { AppFolders } from "./app-folders.js";
 
@@ -11,7 +12,7 @@ const hasMemory = process.platform === "linux" && existsSync("/dev/shm");
 
 describe("AppFolders", () => {
   it("can be entered by their owner alone", () => {
-    const folders = new AppFolders(new FakeClock());
+    const folders = new AppFolders(new FakeClock(), silentLogger);
     try {
       assert.equal(modeOf(dirname(folders.nextAddress())), "700");
       if (hasMemory) assert.equal(modeOf(folders.slabs as string), "700");
@@ -21,7 +22,7 @@ describe("AppFolders", () => {
   });
 
   it("give each replica an address of its own, short enough for a socket's path", async () => {
-    const folders = new AppFolders(new FakeClock());
+    const folders = new AppFolders(new FakeClock(), silentLogger);
     try {
       const addresses = Array.from({ length: 1000 }, () => folders.nextAddress());
       assert.equal(new Set(addresses).size, 1000);
@@ -35,7 +36,7 @@ describe("AppFolders", () => {
   });
 
   it("are apart from those of another app, in memory too", () => {
-    const [one, other] = [new AppFolders(new FakeClock()), new AppFolders(new FakeClock())];
+    const [one, other] = [new AppFolders(new FakeClock(), silentLogger), new AppFolders(new FakeClock(), silentLogger)];
     try {
       assert.notEqual(dirname(one.nextAddress()), dirname(other.nextAddress()));
       if (hasMemory) assert.notEqual(one.slabs, other.slabs);
@@ -48,7 +49,7 @@ describe("AppFolders", () => {
 
   it("are cleared of the socket a killed replica has left, and later of slabs nobody has opened", () => {
     const clock = new FakeClock();
-    const folders = new AppFolders(clock);
+    const folders = new AppFolders(clock, silentLogger);
     try {
       const [address, other] = [folders.nextAddress(), folders.nextAddress()];
       for (const path of [address, other]) writeFileSync(path, "");
@@ -72,7 +73,7 @@ describe("AppFolders", () => {
   });
 
   it("are removed with whatever is in them, as often as asked", () => {
-    const folders = new AppFolders(new FakeClock());
+    const folders = new AppFolders(new FakeClock(), silentLogger);
     const sockets = dirname(folders.nextAddress());
     const all = [sockets, ...(folders.slabs === undefined ? [] : [folders.slabs])];
     for (const folder of all) writeFileSync(join(folder, "left-behind"), "");

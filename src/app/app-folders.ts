@@ -1,8 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdtempSync, readdirSync } from "node:fs";
+import type { Server } from "node:net";
+import { dirname, join } from "node:path";
 import type { Clock, Timer } from "../base/clock.js";
+import type { Logger } from "../base/logger.js";
+import { keepOwnFolder } from "../base/own-folder.js";
+import { removePath } from "../base/remove-path.js";
+import { systemProblem } from "../base/system-problem.js";
 import { isSlabOf } from "../transport/slab-name.js";
+import { showLife, sweepDead } from "./sign-of-life.js";
+import { createSocketFolder, listPlaces } from "./socket-folder.js";
 
 /**
  * How long a slab of a process that has ended stays for a reader that has not come to it. One that is busy for longer loses
@@ -10,32 +16,42 @@ import { isSlabOf } from "../transport/slab-name.js";
  */
 const slabGraceMs = 5_000;
 
+/** Where files are in memory. */
+const memoryPlace = "/dev/shm";
+
 /**
  * Where the processes of one app meet: Unix sockets in one folder, large tensors in another that is in memory. Both can be
  * entered by their owner alone.
  *
- * They are removed when the app stops, or when its process exits without that; where it is killed, its replicas do it.
+ * They are removed when the app stops, or when its process exits without that; where it is killed, its replicas do it, or
+ * else the next app that starts. What a cleaner takes away meanwhile is made again.
  */
 export class AppFolders {
-  readonly #sockets: string;
   /** Absent where the machine has no file system in memory. */
   readonly slabs: string | undefined;
   readonly #clock: Clock;
+  readonly #log: Logger;
+  /** All that were made; the last holds the sockets to come. */
+  readonly #sockets: string[] = [];
   readonly #timers = new Set<Timer>();
+  readonly #signs: Server[] = [];
+  readonly #removal = new AbortController();
   readonly #removeAtExit = () => this.remove();
   #lastAddress = 0;
 
-  constructor(clock: Clock) {
+  /** @throws {ServingError} `no_socket_folder`. */
+  constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
-    // mkdtemp makes folders with mode 0700. The path of a socket is bounded to about 100 bytes.
-    this.#sockets = mkdtempSync(join(tmpdir(), "ekiben-"));
-    this.slabs = createSlabFolder();
+    this.#log = log;
+    const sockets = this.#createSockets();
+    this.slabs = this.#createSlabs();
     process.once("exit", this.#removeAtExit);
+    void this.#sweep([dirname(sockets), ...(this.slabs === undefined ? [] : [memoryPlace])]);
   }
 
-  /** A path nothing listens on yet; one for each life of a replica. */
+  /** A path nothing listens on yet; one for each life of a replica. @throws {ServingError} `no_socket_folder`. */
   nextAddress(): string {
-    return join(this.#sockets, `${++this.#lastAddress}.sock`);
+    return join(this.#keepSockets(), `${++this.#lastAddress}.sock`);
   }
 
   /**
@@ -44,38 +60,89 @@ export class AppFolders {
    * @param pid Of its process; absent where it had none of its own.
    */
   clearAfter(address: string, pid: number | undefined): void {
-    rmSync(address, { force: true });
+    removePath(address);
     if (pid === undefined || this.#listSlabsOf(pid).length === 0) return;
     const timer = this.#clock.setTimer(() => {
       this.#timers.delete(timer);
-      for (const slab of this.#listSlabsOf(pid)) rmSync(slab, { force: true });
+      for (const slab of this.#listSlabsOf(pid)) removePath(slab);
     }, slabGraceMs);
     this.#timers.add(timer);
   }
 
   remove(): void {
+    this.#removal.abort();
     for (const timer of this.#timers) timer.clear();
     this.#timers.clear();
     process.off("exit", this.#removeAtExit);
-    for (const folder of [this.#sockets, this.slabs]) {
-      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    for (const sign of this.#signs.splice(0)) sign.close();
+    for (const folder of [...this.#sockets, this.slabs]) {
+      if (folder !== undefined) removePath(folder);
+    }
+  }
+
+  /** Where the next socket goes: the folder of all others, as long as it is this user's alone. */
+  #keepSockets(): string {
+    const folder = this.#sockets.at(-1) as string;
+    try {
+      if (keepOwnFolder(folder))
+        this.#log.warn({ folder }, `${folder} was removed, ${likelyCleaner}; it was made again`);
+      return folder;
+    } catch (error) {
+      const other = this.#createSockets();
+      const problem = systemProblem(error);
+      this.#log.warn(
+        { folder, problem, other },
+        `${folder} is gone, ${likelyCleaner}, and can't be made again: new replicas listen in ${other}`,
+      );
+      return other;
+    }
+  }
+
+  #createSockets(): string {
+    const { folder, refused } = createSocketFolder(listPlaces(process.env));
+    this.#sockets.push(folder);
+    this.#signs.push(showLife(folder));
+    for (const { place, problem } of refused) {
+      this.#log.info({ folder, place, problem }, `sockets are in ${folder}, since not in ${place}: ${problem}`);
+    }
+    return folder;
+  }
+
+  #createSlabs(): string | undefined {
+    if (process.platform !== "linux") return undefined;
+    try {
+      // With mode 0700.
+      const folder = mkdtempSync(join(memoryPlace, "ekiben-"));
+      this.#signs.push(showLife(folder));
+      return folder;
+    } catch (error) {
+      const problem = systemProblem(error);
+      this.#log.info(
+        { folder: memoryPlace, problem },
+        `large tensors go through sockets, which takes longer: ${memoryPlace} can't be used: ${problem}`,
+      );
+      return undefined;
+    }
+  }
+
+  async #sweep(places: readonly string[]): Promise<void> {
+    for (const place of new Set(places)) {
+      const swept = await sweepDead(place, this.#removal.signal);
+      if (swept.length > 0) this.#log.info({ folders: swept }, "folders of apps that were killed were removed");
     }
   }
 
   #listSlabsOf(pid: number): string[] {
     const { slabs } = this;
-    if (slabs === undefined || !existsSync(slabs)) return [];
-    return readdirSync(slabs)
-      .filter((name) => isSlabOf(name, pid))
-      .map((name) => join(slabs, name));
+    if (slabs === undefined) return [];
+    try {
+      const names = readdirSync(slabs).filter((name) => isSlabOf(name, pid));
+      return names.map((name) => join(slabs, name));
+    } catch {
+      // It was removed, or there is no descriptor to look into it: what is left goes with the app.
+      return [];
+    }
   }
 }
 
-function createSlabFolder(): string | undefined {
-  if (process.platform !== "linux") return undefined;
-  try {
-    return mkdtempSync("/dev/shm/ekiben-");
-  } catch {
-    return undefined;
-  }
-}
+const likelyCleaner = "most likely by a cleaner of temporary folders";

@@ -13,7 +13,7 @@ import type { EntryCaller } from "../handle/pending-call.js";
 import type { EntryLocation } from "../load/entry-location.js";
 import { describeDeployments } from "../observe/deployment-metrics.js";
 import { createMetrics, formatMetrics, type MetricsPage } from "../observe/metrics.js";
-import type { Readiness } from "../observe/readiness.js";
+import { addObstacles, type Readiness } from "../observe/readiness.js";
 import type { AppAnswers } from "../placement/control.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { RemoteHost } from "../placement/remote-host.js";
@@ -83,22 +83,24 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const isRemote = plan.deployments.some(({ residence }) => residence === "process" || residence === "thread");
   const devices = handOutDevices(plan);
   const entry = isRemote || hasTasks(graph) ? await locate(parts, isRemote) : undefined;
-  const folders = isRemote ? new AppFolders(time.clock) : undefined;
+  const folders = isRemote ? new AppFolders(time.clock, log) : undefined;
   const { appFolder = entry === undefined ? findAppFolder(graph) : dirname(entry.file) } = parts;
   const site = new Site({ graph, settings, log, time, appFolder });
+  const { directory, stats } = site;
   const links = new SiteLinks({
-    ...{ directory: site.directory, clock: time.clock, log, slabFolder: folders?.slabs },
+    ...{ directory, stats, clock: time.clock, log, slabFolder: folders?.slabs },
     faults: parts.faults,
   });
   const board = new LinkBoard();
-  const metrics = createMetrics(site.stats);
+  const metrics = createMetrics(stats);
   const readMetrics = async (): Promise<MetricsPage> => {
     const remote = supervisor.hosts.filter((host): host is RemoteHost => host instanceof RemoteHost);
     const all = await Promise.allSettled([metrics.readJson(), ...remote.map((host) => host.metrics())]);
     const read = all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
     return formatMetrics([describeDeployments(supervisor.figures), ...read]);
   };
-  const answers = { readiness: (): Promise<Readiness> => supervisor.readiness(), metrics: readMetrics };
+  const readReadiness = async (): Promise<Readiness> => addObstacles(await supervisor.readiness(), links.obstacles);
+  const answers = { readiness: readReadiness, metrics: readMetrics };
   const hostParts = {
     ...{ site, folders, entry, settings, devices, logsTo: parts.logsTo ?? "supervisor" },
     appFile: parts.edge?.appFile,
@@ -125,7 +127,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const close = async () => {
     watch?.stop();
     await site.closeStore();
-    site.directory.close();
+    directory.close();
     links.close();
     folders?.remove();
   };

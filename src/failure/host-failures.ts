@@ -41,6 +41,12 @@ export const hostFailures = {
         : `${d.file} needs more than Node ${d.node}, which only strips types, does by itself: ${d.need}`,
     fix: "Install tsx (`npm install tsx`), which ekiben then loads TypeScript with; or write only what Node 22.18 and newer run as it is: whole file names in imports, no enums, no aliases.",
   }),
+  no_socket_folder: row<{ refused: readonly { readonly place: string; readonly problem: string }[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `there is no folder for the sockets between replicas: ${d.refused.map(({ place, problem }) => `${place}: ${problem}`).join("; ")}`,
+    fix: "Set TMPDIR to a folder with a short path, on a disk of this machine, in which this user may make files; or run everything with placement inline.",
+  }),
   port_in_use: row<{ host: string; port: number }>({
     code: "unavailable",
     text: (d) => `port ${d.port} on ${d.host} is already in use`,

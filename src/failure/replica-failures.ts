@@ -8,6 +8,11 @@ export const replicaFailures = {
     text: (d) => `${d.hook}() threw: ${d.error}`,
     fix: "Mend the cause; the stack is printed above.",
   }),
+  listen_failed: row<{ replica: string; address: string; problem: string }>({
+    code: "unavailable",
+    text: (d) => `${d.replica} can't be reached by other replicas: it can't listen on ${d.address}: ${d.problem}`,
+    fix: "The folder of the app's sockets, in TMPDIR, must stay there while the app runs: keep cleaners of temporary folders away from ekiben-*.",
+  }),
   start_timeout: row<{ startTimeoutMs: number }>({
     code: "unavailable",
     text: (d) => `start() did not finish within ${d.startTimeoutMs} ms`,

@@ -76,6 +76,12 @@ export class CallStats {
   readonly lanes = new Map<string, LaneStats>();
   readonly tasks = new Map<string, TaskStats>();
   readonly batches = new Map<string, BatchStats>();
+  /** By service: attempts to reach a replica of it that failed. */
+  readonly linkFailures = new Map<string, number>();
+
+  countLinkFailure(service: string): void {
+    this.linkFailures.set(service, (this.linkFailures.get(service) ?? 0) + 1);
+  }
 
   /** The figures of one edge; the same object for each handle on it. */
   edge(caller: string, service: string, api: string): EdgeStats {

@@ -79,6 +79,9 @@ function describeMetrics(stats: CallStats) {
         [...edge.byOutcome].map(([code, values]) => ({ labels: { ...edgeLabels(edge), code }, values })),
       ),
     ),
+    counter("ekiben_link_failures_total", "Attempts to reach a replica of the service that failed.", () =>
+      [...stats.linkFailures].map(([service, value]) => ({ labels: { service }, value })),
+    ),
     gauge("ekiben_api_running", "Calls running now.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: lane.running })),
     ),

@@ -4,6 +4,12 @@ export interface Readiness {
   readonly services: readonly ServiceReadiness[];
 }
 
+/** Why a service can't be called although a replica of it is ready. */
+export interface Obstacle {
+  readonly service: string;
+  readonly problem: string;
+}
+
 export interface ServiceReadiness {
   readonly name: string;
   readonly isReady: boolean;
@@ -11,4 +17,16 @@ export interface ServiceReadiness {
   readonly replicas: number;
   /** Why it is not ready, in words. */
   readonly detail?: string;
+}
+
+/** What an app is ready for where some of its services can't be reached by whoever answers for it. */
+export function addObstacles(readiness: Readiness, obstacles: readonly Obstacle[]): Readiness {
+  if (obstacles.length === 0) return readiness;
+  const services = readiness.services.map((own) => {
+    const details = obstacles.flatMap(({ service, problem }) => (service === own.name ? [problem] : []));
+    return details.length === 0
+      ? own
+      : { ...own, isReady: false, detail: [own.detail ?? [], details].flat().join("; ") };
+  });
+  return { isReady: false, services };
 }

@@ -61,6 +61,8 @@ export interface ControlAnswers {
     readonly inFlight: number;
     /** Tasks of its service that wait for a replica; one of them says so for all. */
     readonly waitingTasks?: number;
+    /** Why it can't call what it depends on, where it can't. */
+    readonly obstacles?: readonly string[];
   };
   /** Metrics as prom-client gives them as JSON. */
   metrics: readonly object[];

@@ -1,6 +1,6 @@
-import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Logger } from "../base/logger.js";
+import { removePath } from "../base/remove-path.js";
 import { within } from "../base/within.js";
 import { systemTime } from "../call/call-scope.js";
 import { fail } from "../failure/fail.js";
@@ -23,6 +23,7 @@ import { encodeError } from "../transport/wire-error.js";
 import { watchBackground } from "./background-failures.js";
 import { Faults } from "./faults.js";
 import { createForwardingLog } from "./forwarding-log.js";
+import { readResidentBytes } from "./read-resident-bytes.js";
 import type { ReplicaEdge } from "./replica-edge.js";
 import { Site } from "./site.js";
 import { SiteLinks } from "./site-links.js";
@@ -56,7 +57,7 @@ export class ReplicaSite {
   removeFolders(): void {
     if (this.#order === undefined) return;
     for (const folder of [dirname(this.#order.address), this.#order.slabFolder]) {
-      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+      if (folder !== undefined) removePath(folder);
     }
   }
 
@@ -112,7 +113,7 @@ export class ReplicaSite {
     }
     const { settings, appFolder } = order;
     const site = new Site({ graph, settings, log, time: systemTime, appFolder });
-    const { directory } = site;
+    const { directory, stats } = site;
     const { slabFolder } = order;
     const faults = order.takesFaults ? new Faults() : undefined;
     this.#inside = {
@@ -120,7 +121,7 @@ export class ReplicaSite {
       site,
       flush,
       faults,
-      links: new SiteLinks({ directory, clock: site.time.clock, log, slabFolder, faults }),
+      links: new SiteLinks({ directory, clock: site.time.clock, log, stats, slabFolder, faults }),
       metrics: createMetrics(site.stats),
       companions: createCompanions(site, order),
       host: new InlineHost(site.partsOf(order), order.address, slabFolder),
@@ -160,9 +161,11 @@ export class ReplicaSite {
   }
 
   async #read(what: keyof ControlAnswers): Promise<ControlAnswers[typeof what]> {
-    const { host, companions, metrics, edge } = this.#loaded();
+    const { host, companions, metrics, links } = this.#loaded();
     if (what === "metrics") return metrics.readJson();
-    if (what === "pulse") return readPulse(host, edge);
+    if (what === "pulse") return readPulse(this.#loaded());
+    // What it calls is out of its reach: others may do better.
+    if (links.obstacles.length > 0) return false;
     const ready = await Promise.all(
       [host, ...companions.map((companion) => companion.host)].map((own) => own.isReady()),
     );
@@ -205,11 +208,16 @@ export class ReplicaSite {
 }
 
 /** Whoever waits for a task is no load; the task is, whether it runs or waits itself. */
-function readPulse({ replica }: InlineHost, edge: ReplicaEdge | undefined): ControlAnswers["pulse"] {
+function readPulse({ host: { replica }, edge, links }: Inside): ControlAnswers["pulse"] {
   const calls = Math.max(replica.inFlight, edge?.inFlight ?? 0);
   const inFlight = Math.max(0, calls - (replica.tasks?.waiters ?? 0));
   const waitingTasks = replica.tasks?.waitingTasks;
-  return { residentBytes: process.memoryUsage.rss(), inFlight, ...(waitingTasks !== undefined && { waitingTasks }) };
+  const obstacles = links.obstacles.map(({ problem }) => problem);
+  return {
+    ...{ residentBytes: readResidentBytes(), inFlight },
+    ...(waitingTasks !== undefined && { waitingTasks }),
+    ...(obstacles.length > 0 && { obstacles }),
+  };
 }
 
 /** What there is once the author's files are loaded. */

@@ -11,6 +11,7 @@ import { silentLogger } from "../base/logger.js";
 import { systemTime } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { Directory } from "../handle/directory.js";
+import { CallStats } from "../observe/call-stats.js";
 import { ChannelServer } from "../replica/serve-channel.js";
 import { PortChannel } from "../transport/port-channel.js";
 import { SocketChannel } from "../transport/socket-channel.js";
@@ -18,7 +19,13 @@ import { SiteLinks } from "./site-links.js";
 
 function createLinks() {
   const directory = new Directory();
-  const links = new SiteLinks({ directory, clock: systemTime.clock, log: silentLogger, slabFolder: undefined });
+  const links = new SiteLinks({
+    directory,
+    clock: systemTime.clock,
+    log: silentLogger,
+    stats: new CallStats(),
+    slabFolder: undefined,
+  });
   return { links, inDirectory: () => directory.of("Wire").links };
 }
 

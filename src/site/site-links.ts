@@ -2,14 +2,18 @@ import net from "node:net";
 import type { MessagePort } from "node:worker_threads";
 import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
+import { systemProblem } from "../base/system-problem.js";
 import type { ReplicaLink } from "../call/link.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Directory } from "../handle/directory.js";
+import type { CallStats } from "../observe/call-stats.js";
+import type { Obstacle } from "../observe/readiness.js";
 import type { LinkNotice } from "../placement/control.js";
 import { PeerLink } from "../transport/peer-link.js";
 import { PortChannel } from "../transport/port-channel.js";
 import { SocketChannel } from "../transport/socket-channel.js";
 import type { FaultNotice, Faults } from "./faults.js";
+import { LinkTrouble } from "./link-trouble.js";
 
 // The links of one site to replicas elsewhere.
 //
@@ -27,6 +31,8 @@ export interface SiteLinksParts {
   readonly directory: Directory;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Counts attempts to reach a replica that failed. */
+  readonly stats: Pick<CallStats, "countLinkFailure">;
   /** Where large tensors cross in memory. */
   readonly slabFolder: string | undefined;
   /** In a test: the faults that calls over these links meet. */
@@ -81,6 +87,16 @@ export class SiteLinks {
     await Promise.all([...this.#links.values()].map((link) => link.tried));
   }
 
+  /** Why services can't be called from here although replicas of theirs are ready, in words; empty where all can. */
+  get obstacles(): Obstacle[] {
+    const links = [...this.#links.values()];
+    const isCut = ({ service }: KeptLink) => this.#parts.directory.of(service).links.length === 0;
+    return links.flatMap((link) => {
+      const { service, obstacle } = link;
+      return obstacle !== undefined && isCut(link) ? [{ service, problem: obstacle }] : [];
+    });
+  }
+
   close(): void {
     for (const link of this.#links.values()) link.takeBack();
     this.#links.clear();
@@ -101,7 +117,10 @@ export class SiteLinks {
 }
 
 interface KeptLink {
+  readonly service: string;
   readonly replica: string;
+  /** Why it can't be made, where it could not for a while. */
+  readonly obstacle: string | undefined;
   readonly tried: Promise<void>;
   open(): void;
   takeBack(): void;
@@ -137,7 +156,9 @@ class Entry {
 
 /** Over a joined port: it ends with the thread on its other side. */
 class PortLink implements KeptLink {
+  readonly service: string;
   readonly replica: string;
+  readonly obstacle = undefined;
   readonly tried: Promise<void>;
   readonly #port: MessagePort;
   readonly #entry: Entry;
@@ -147,6 +168,7 @@ class PortLink implements KeptLink {
   readonly #onEnd: OnLinkEnd;
 
   constructor({ service, replica, port }: LinkNotice & { kind: "add-port" }, parts: SiteLinksParts, onEnd: OnLinkEnd) {
+    this.service = service;
     this.replica = replica;
     this.#onEnd = onEnd;
     this.#port = port;
@@ -187,11 +209,13 @@ class PortLink implements KeptLink {
 
 /** Over a Unix socket. */
 class SocketLink implements KeptLink {
+  readonly service: string;
   readonly replica: string;
   readonly tried: Promise<void>;
   readonly #address: string;
   readonly #parts: SiteLinksParts;
   readonly #entry: Entry;
+  readonly #trouble: LinkTrouble;
   #link: PeerLink | undefined;
   #pauseMs = firstPauseMs;
   #timer: Timer | undefined;
@@ -200,11 +224,14 @@ class SocketLink implements KeptLink {
   readonly #onEnd: OnLinkEnd;
 
   constructor({ service, replica, address }: LinkNotice & { kind: "add" }, parts: SiteLinksParts, onEnd: OnLinkEnd) {
+    this.service = service;
     this.replica = replica;
     this.#onEnd = onEnd;
     this.#address = address;
     this.#parts = parts;
     this.#entry = new Entry(service, parts);
+    const { clock, log, stats } = parts;
+    this.#trouble = new LinkTrouble({ replica, address, clock, log, count: () => stats.countLinkFailure(service) });
     this.tried = new Promise((resolve) => {
       this.#setTried = resolve;
     });
@@ -213,17 +240,31 @@ class SocketLink implements KeptLink {
   open(): void {
     this.#timer = undefined;
     const socket = net.connect(this.#address);
+    let problem = "it hangs up";
+    let isOpened = false;
+    socket.on("error", (error) => {
+      problem = systemProblem(error);
+    });
     const channel = new SocketChannel(socket, this.#parts.slabFolder);
     const link: PeerLink = new PeerLink(this.replica, channel, {
       opened: () => {
+        isOpened = true;
         this.#pauseMs = firstPauseMs;
+        this.#trouble.over();
         if (this.#isWanted) this.#entry.add(link);
         this.#setTried();
       },
       draining: () => this.#entry.remove(),
-      closed: (reason) => this.#reopen(reason),
+      closed: (reason) => {
+        if (this.#isWanted && !isOpened) this.#trouble.failed(reason?.message ?? problem);
+        this.#reopen(reason);
+      },
     });
     this.#link = link;
+  }
+
+  get obstacle(): string | undefined {
+    return this.#trouble.obstacle;
   }
 
   /** Calls in flight are still answered (K3). */

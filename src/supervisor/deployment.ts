@@ -203,5 +203,8 @@ export class Deployment {
 
 /** What keeps a place from being ready, in words. */
 function describeObstacle(seat: ReplicaSeat): string {
-  return seat.state.kind === "ready" ? `${seat.id} does not say in time that it is ready` : seat.describe();
+  if (seat.state.kind !== "ready") return seat.describe();
+  return seat.obstacles.length > 0
+    ? `${seat.id} can't call what it depends on: ${seat.obstacles.join(", ")}`
+    : `${seat.id} does not say in time that it is ready`;
 }

@@ -86,6 +86,11 @@ export class ReplicaSeat {
     return this.#pulse?.inFlight ?? 0;
   }
 
+  /** Why it can't call what it depends on, when it last said so. */
+  get obstacles(): readonly string[] {
+    return this.#pulse?.obstacles ?? [];
+  }
+
   /** Tasks of its service that wait for a replica, where it is the one that counts them. */
   get waitingTasks(): number {
     return this.#pulse?.waitingTasks ?? 0;

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import { createBytes } from "../../test/transport/random-frame.js";
 import { createSlabFolder, hasNoSlabs } from "../../test/transport/slab-folder.js";
+import { FakeClock } from "../testing/fake-clock.js";
 import { type Frame, frameKinds, noTails } from "./frame.js";
 import { isSlabOf } from "./slab-name.js";
 import { SlabReader } from "./slab-reader.js";
@@ -17,7 +20,8 @@ const releaseOf = (...slabs: readonly unknown[]) => frameOf(frameKinds.release, 
 /** Both halves, as the two ends of a channel hold them. */
 function openSlabs() {
   const folder = createSlabFolder();
-  const writer = new SlabWriter(folder.path);
+  const clock = new FakeClock();
+  const writer = new SlabWriter(folder.path, clock);
   const reader = new SlabReader(folder.path);
   const announced: Frame[] = [];
   const place = (...tails: Uint8Array[]) =>
@@ -25,20 +29,27 @@ function openSlabs() {
       announced.push(frame);
       reader.add(frame);
     });
+  /** Has slabs for tails of these sizes made and opened, as the first such tails do on their way through the socket. */
+  const prepare = (...sizes: number[]) => {
+    assert.equal(place(...sizes.map((size) => new Uint8Array(size))), undefined);
+    writer.release(reader.takeReleases() as Frame);
+  };
   const close = () => {
     writer.close();
     reader.close();
     assert.deepEqual(folder.list(), [], "something was left in the folder");
     folder[Symbol.dispose]();
   };
-  return { folder, writer, reader, announced, place, [Symbol.dispose]: close };
+  return { folder, writer, reader, announced, clock, place, prepare, [Symbol.dispose]: close };
 }
 
 describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
   it("bring over large tails and leave small ones in their frame", () => {
     using slabs = openSlabs();
-    const tails = [minSlabBytes - 1, minSlabBytes, 0, 1_000_000, 65_537].map(bytesOf);
-    const numbers = slabs.place(...tails);
+    const sizes = [minSlabBytes - 1, minSlabBytes, 0, 1_000_000, 65_537];
+    slabs.prepare(...sizes);
+    const tails = sizes.map(bytesOf);
+    const numbers = slabs.place(...tails) ?? [];
     assert.deepEqual(numbers, [0, 1, 0, 2, 3]);
     for (const [i, number] of numbers.entries()) {
       if (number === 0) continue;
@@ -69,11 +80,13 @@ describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
 
   it("write a slab again when it was released, and not before", () => {
     using slabs = openSlabs();
+    slabs.prepare(100_000, 100_000);
     const first = bytesOf(100_000);
     assert.deepEqual(slabs.place(first), [1]);
     assert.deepEqual(slabs.place(bytesOf(100_000)), [2]);
     assert.deepEqual(slabs.reader.read(1, 100_000), first);
-    assert.deepEqual(slabs.place(bytesOf(100_000)), [3]);
+    assert.equal(slabs.place(bytesOf(40_000), new Uint8Array(0)), undefined);
+    assert.equal(slabs.announced.length, 2);
     const release = slabs.reader.takeReleases();
     assert.deepEqual(release, releaseOf(1));
     assert.equal(slabs.reader.takeReleases(), undefined);
@@ -81,12 +94,49 @@ describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
     const second = bytesOf(90_000);
     assert.deepEqual(slabs.place(second), [1]);
     assert.deepEqual(slabs.reader.read(1, 90_000), second);
+    assert.equal(slabs.announced.length, 2);
+  });
+
+  it("use no slab before the other side has opened it", () => {
+    using slabs = openSlabs();
+    assert.deepEqual(
+      [1, 2, 3].map(() => slabs.place(bytesOf(100_000))),
+      [undefined, undefined, undefined],
+    );
     assert.equal(slabs.announced.length, 3);
+    assert.deepEqual(slabs.reader.takeReleases(), releaseOf(1, 2, 3));
+    slabs.writer.release(releaseOf(2));
+    assert.deepEqual(slabs.place(bytesOf(100_000)), [2]);
+    for (let i = 0; i < 50; i++) slabs.place(bytesOf(100_000));
+    assert.equal(slabs.announced.length, 1 + 16, "those that wait to be opened are bounded");
+  });
+
+  it("go on without slabs where the other side can't open one, and try again later", () => {
+    using slabs = openSlabs();
+    slabs.prepare(100_000);
+    const refuse = (name: string) => rmSync(`${slabs.folder.path}/${name}`);
+    const refused: string[] = [];
+    const announce = (frame: Frame) => {
+      refused.push(frame.head);
+      refuse(frame.head);
+      slabs.reader.add(frame);
+    };
+    assert.equal(slabs.writer.place([bytesOf(300_000)], announce), undefined);
+    const release = slabs.reader.takeReleases() as Frame;
+    assert.deepEqual(release, releaseOf(-2));
+    slabs.writer.release(release);
+    // What both have open goes on; nothing new is tried for a while.
+    assert.deepEqual(slabs.place(bytesOf(100_000), bytesOf(300_000)), [1, 0]);
+    assert.deepEqual([slabs.announced.length, refused.length], [1, 1]);
+    slabs.clock.advance(5_000);
+    slabs.prepare(300_000);
+    assert.deepEqual(slabs.place(bytesOf(300_000)), [3]);
   });
 
   it("take the smallest free slab that is large enough", () => {
     using slabs = openSlabs();
     const sizes = [1_000_000, 100_000, 400_000];
+    slabs.prepare(...sizes);
     assert.deepEqual(slabs.place(...sizes.map(bytesOf)), [1, 2, 3]);
     for (const [i, size] of sizes.entries()) slabs.reader.read(i + 1, size);
     slabs.writer.release(slabs.reader.takeReleases() as Frame);
@@ -98,7 +148,8 @@ describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
     const underway: { readonly slab: number; readonly tail: Uint8Array }[] = [];
     for (let i = 0; i < 300; i++) {
       const tail = bytesOf(random.between(minSlabBytes, random.pick([100_000, 300_000])));
-      underway.push({ slab: slabs.place(tail)?.[0] as number, tail });
+      const slab = slabs.place(tail)?.[0];
+      if (slab !== undefined) underway.push({ slab, tail });
       while (underway.length > 8 || (underway.length > 0 && random.chance(0.4))) {
         const [{ slab, tail: sent }] = underway.splice(random.between(0, underway.length - 1), 1) as [
           (typeof underway)[0],
@@ -116,19 +167,31 @@ describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
     using slabs = openSlabs();
     // Their files stay small: only what is written takes memory.
     const tail = new Uint8Array(minSlabBytes);
-    const numbers = Array.from({ length: 2050 }, () => slabs.place(tail)?.[0] ?? 0);
-    assert.equal(numbers.filter((number) => number > 0).length, (128 * 1024 ** 2) / minSlabBytes);
-    assert.deepEqual(numbers.slice(2048), [0, 0]);
+    let written = 0;
+    for (let i = 0; i < 5000; i++) {
+      if (slabs.place(tail) !== undefined) written++;
+      const opened = slabs.reader.takeReleases();
+      if (opened !== undefined) slabs.writer.release(opened);
+    }
+    const most = (128 * 1024 ** 2) / minSlabBytes;
+    assert.deepEqual([written, slabs.announced.length], [most, most]);
     slabs.reader.read(7, 1);
     slabs.writer.release(slabs.reader.takeReleases() as Frame);
     assert.deepEqual(slabs.place(tail), [7]);
   });
 
-  it("leave everything to the frame when their folder is gone", () => {
+  it("make their folder again when it is gone, and leave everything to the frame where they can't", () => {
     using slabs = openSlabs();
+    slabs.prepare(100_000);
     assert.deepEqual(slabs.place(bytesOf(100_000)), [1]);
     rmSync(slabs.folder.path, { recursive: true });
+    slabs.prepare(100_000);
+    assert.deepEqual(slabs.place(bytesOf(100_000)), [2]);
+    rmSync(slabs.folder.path, { recursive: true });
+    writeFileSync(slabs.folder.path, "");
     assert.equal(slabs.place(bytesOf(100_000)), undefined);
+    assert.equal(slabs.announced.length, 2);
+    rmSync(slabs.folder.path);
     // A slab that both have open needs no folder.
     slabs.reader.read(1, 100_000);
     slabs.writer.release(slabs.reader.takeReleases() as Frame);
@@ -162,7 +225,22 @@ describe("SlabReader", { skip: hasNoSlabs }, () => {
     ]) {
       malformed(() => reader.add(frameOf(frameKinds.slab, 1, name)), /announces a slab that is none/);
     }
-    malformed(() => reader.add(frameOf(frameKinds.slab, 1, "a".repeat(24))), /slab 1 can't be opened: ENOENT/);
+    assert.equal(reader.takeReleases(), undefined);
+    reader.close();
+  });
+
+  it("opens no link, no pipe, no folder and nothing that is not there, waits for none of them, and says so", () => {
+    using folder = createSlabFolder();
+    const reader = new SlabReader(folder.path);
+    const names = ["a", "b", "c", "d"].map((letter) => letter.repeat(24));
+    const [link, pipe, directory] = names.map((name) => join(folder.path, name)) as [string, string, string];
+    symlinkSync("/etc/passwd", link);
+    assert.equal(spawnSync("mkfifo", [pipe]).status, 0);
+    mkdirSync(directory);
+    for (const [i, name] of names.entries()) reader.add(frameOf(frameKinds.slab, i + 1, name));
+    assert.deepEqual(reader.takeReleases(), releaseOf(-1, -2, -3, -4));
+    malformed(() => reader.read(1, 1), /slab 1 was never announced/);
+    assert.deepEqual(folder.list().sort(), names.slice(0, 3));
     reader.close();
   });
 
@@ -172,13 +250,14 @@ describe("SlabReader", { skip: hasNoSlabs }, () => {
 
   it("refuses a slab that was never announced, and a number that is announced twice", () => {
     using slabs = openSlabs();
-    slabs.place(bytesOf(100_000));
+    slabs.prepare(100_000);
     malformed(() => slabs.reader.read(2, 1), /slab 2 was never announced/);
     malformed(() => slabs.reader.add(frameOf(frameKinds.slab, 1, "a".repeat(24))), /announces slab 1 twice/);
   });
 
   it("refuses to read more than a slab holds, before it makes room for it", () => {
     using slabs = openSlabs();
+    slabs.prepare(100_000);
     slabs.place(bytesOf(100_000));
     const before = process.memoryUsage().arrayBuffers;
     malformed(() => slabs.reader.read(1, 100_001), /slab 1 holds 100000 bytes, not 100001/);
@@ -188,6 +267,7 @@ describe("SlabReader", { skip: hasNoSlabs }, () => {
 
   it("refuses to read a slab again that it has not released", () => {
     using slabs = openSlabs();
+    slabs.prepare(100_000);
     slabs.place(bytesOf(100_000));
     slabs.reader.read(1, 100_000);
     malformed(() => slabs.reader.read(1, 100_000), /slab 1 is used again before it was released/);
@@ -197,8 +277,17 @@ describe("SlabReader", { skip: hasNoSlabs }, () => {
 describe("SlabWriter", { skip: hasNoSlabs }, () => {
   it("refuses the release of what is not in use", () => {
     using slabs = openSlabs();
+    slabs.prepare(100_000);
     slabs.place(bytesOf(100_000));
-    for (const release of [releaseOf(2), releaseOf(0), releaseOf(-1), releaseOf("x"), releaseOf(1, 1), releaseOf("")]) {
+    for (const release of [
+      releaseOf(2),
+      releaseOf(0),
+      releaseOf(-1),
+      releaseOf(-2),
+      releaseOf("x"),
+      releaseOf(1, 1),
+      releaseOf(""),
+    ]) {
       assert.throws(() => slabs.writer.release(release), { id: "malformed_frame", message: /which is not in use/ });
     }
   });

@@ -1,5 +1,7 @@
-import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { type Clock, systemClock } from "../base/clock.js";
+import { keepOwnFolder } from "../base/own-folder.js";
 import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
 import { createSlabName } from "./slab-name.js";
 
@@ -8,6 +10,12 @@ export const minSlabBytes = 64 * 1024;
 
 /** What the slabs of one channel may take of memory together; beyond it tails travel in their frames. */
 const maxTotalBytes = 128 * 1024 ** 2;
+
+/** Slabs that the other side has not opened yet; a burst needs no more to begin with. */
+const maxUnopened = 16;
+
+/** For how long nothing is tried again that found no memory, no descriptor or no folder. */
+const restMs = 5_000;
 
 interface Slab {
   readonly number: number;
@@ -23,17 +31,25 @@ interface Slab {
  * The sending half of a channel's shared memory: large tails are written to files that exist in memory alone, and read
  * from there by the other side. Measured against a Unix socket, that halves the time of a tensor of 600 kB.
  *
- * A slab is written again only when the other side has said that it has read it.
+ * A slab is written when the other side has said that it has opened it, and again when it has said that it has read it. Until
+ * then, and wherever either side can't, tails go in their frames.
  */
 export class SlabWriter {
   readonly #folder: string;
-  readonly #slabs: Slab[] = [];
+  readonly #clock: Clock;
+  readonly #slabs = new Map<number, Slab>();
+  #lastNumber = 0;
+  #unopened = 0;
   #totalBytes = 0;
-  #isBroken = false;
+  /** No slab is made before that. */
+  #nextSlabAt = Number.NEGATIVE_INFINITY;
+  /** Nothing is written before that. */
+  #nextWriteAt = Number.NEGATIVE_INFINITY;
 
   /** @param folder In a file system that is in memory; only its owner may enter it. */
-  constructor(folder: string) {
+  constructor(folder: string, clock: Clock = systemClock) {
     this.#folder = folder;
+    this.#clock = clock;
   }
 
   /**
@@ -55,68 +71,105 @@ export class SlabWriter {
     return numbers;
   }
 
-  /** The other side has read these slabs. @throws {ServingError} `malformed_frame` for one that it has none of. */
+  /**
+   * The other side has opened these slabs, or read them; below 0, can't open them.
+   *
+   * @throws {ServingError} `malformed_frame` for one that it has none of.
+   */
   release({ head }: Frame): void {
     for (const text of head.split(" ")) {
-      const slab = this.#slabs[Number(text) - 1];
-      if (slab === undefined || slab.isFree)
+      const number = Number(text);
+      const slab = this.#slabs.get(Math.abs(number));
+      if (slab === undefined || slab.isFree || (number < 0 && slab.isShared))
         throw malformed(`it releases slab ${text.slice(0, 40)}, which is not in use`);
+      if (!slab.isShared) this.#unopened--;
+      if (number < 0) {
+        this.#drop(slab);
+        continue;
+      }
       slab.isFree = true;
       slab.isShared = true;
     }
   }
 
   close(): void {
-    for (const { file, path, isShared } of this.#slabs) {
-      closeSync(file);
-      if (!isShared) removeFile(path);
-    }
-    this.#slabs.length = 0;
+    for (const slab of this.#slabs.values()) closeSlab(slab);
+    this.#slabs.clear();
   }
 
   #take(byteLength: number, announce: (frame: Frame) => void): Slab | undefined {
     let best: Slab | undefined;
-    for (const slab of this.#slabs) {
+    for (const slab of this.#slabs.values()) {
       if (slab.isFree && slab.bytes >= byteLength && (best === undefined || slab.bytes < best.bytes)) best = slab;
     }
-    best ??= this.#create(byteLength, announce);
-    if (best !== undefined) best.isFree = false;
+    if (best === undefined) this.#create(byteLength, announce);
     return best;
   }
 
   /** In powers of two, so that tensors of about one size share their slabs. */
-  #create(byteLength: number, announce: (frame: Frame) => void): Slab | undefined {
+  #create(byteLength: number, announce: (frame: Frame) => void): void {
     const bytes = 2 ** Math.ceil(Math.log2(byteLength));
-    if (this.#isBroken || this.#totalBytes + bytes > maxTotalBytes) return undefined;
+    if (this.#totalBytes + bytes > maxTotalBytes || this.#unopened >= maxUnopened) return;
+    if (this.#clock.now() < this.#nextSlabAt) return;
     const name = createSlabName();
     const path = join(this.#folder, name);
+    let file: number;
     try {
-      const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
-      const slab = { number: this.#slabs.length + 1, bytes, file, path, isFree: true, isShared: false };
-      this.#slabs.push(slab);
-      this.#totalBytes += bytes;
-      announce({ kind: frameKinds.slab, flags: 0, id: slab.number, head: name, tails: noTails });
-      return slab;
+      file = this.#open(path);
     } catch {
-      // No room or no such folder: the socket carries everything.
-      this.#isBroken = true;
-      return undefined;
+      // No room, no descriptor or no folder: the socket carries everything for now.
+      this.#rest();
+      return;
+    }
+    const number = ++this.#lastNumber;
+    this.#slabs.set(number, { number, bytes, file, path, isFree: false, isShared: false });
+    this.#unopened++;
+    this.#totalBytes += bytes;
+    announce({ kind: frameKinds.slab, flags: 0, id: number, head: name, tails: noTails });
+  }
+
+  #open(path: string): number {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    try {
+      return openSync(path, flags, 0o600);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      keepOwnFolder(this.#folder);
+      return openSync(path, flags, 0o600);
     }
   }
 
   #write(slab: Slab, tail: Uint8Array): boolean {
+    if (this.#nextWriteAt > 0 && this.#clock.now() < this.#nextWriteAt) return false;
+    slab.isFree = false;
     try {
       for (let at = 0; at < tail.byteLength; ) at += writeSync(slab.file, tail, at, tail.byteLength - at, at);
       return true;
     } catch {
-      // The memory is full. The slab stays out of use; the tail goes in its frame.
-      this.#isBroken = true;
+      // The memory is full: what was taken of it is given back, and the tail goes in its frame.
+      this.#nextWriteAt = this.#clock.now() + restMs;
+      ftruncateSync(slab.file, 0);
+      slab.isFree = true;
       return false;
     }
   }
+
+  /** The other side lacks what opening it takes. */
+  #drop(slab: Slab): void {
+    closeSlab(slab);
+    this.#slabs.delete(slab.number);
+    this.#totalBytes -= slab.bytes;
+    this.#rest();
+  }
+
+  #rest(): void {
+    this.#nextSlabAt = this.#clock.now() + restMs;
+  }
 }
 
-function removeFile(path: string): void {
+function closeSlab({ file, path, isShared }: Slab): void {
+  closeSync(file);
+  if (isShared) return;
   try {
     unlinkSync(path);
   } catch {

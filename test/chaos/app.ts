@@ -116,7 +116,7 @@ export class ChaosApp implements AsyncDisposable {
       replicas: new Map(replicas.sort(([a], [b]) => a.localeCompare(b))),
       processes: listDescendants(this.#pid).length,
       socketFiles: readdirSync(join(this.#folder, own)),
-      slabFiles: this.#slabFolder === undefined ? [] : readdirSync(this.#slabFolder),
+      slabFiles: this.#slabFolder === undefined ? [] : readdirSync(this.#slabFolder).filter((name) => name !== "alive"),
     };
   }
 

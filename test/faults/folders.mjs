@@ -1,0 +1,24 @@
+// Two services in processes, small and large values between them, for tests that take away what they meet in.
+import { api, depends, Service, tensor } from "ekiben";
+import { z } from "zod";
+
+const output = z.any();
+
+export class Model extends Service() {
+  where = api({ output }, () => process.pid);
+  big = api({ output: tensor("float32", ["n"]) }, () => ({
+    dtype: "float32",
+    shape: [200_000],
+    data: new Float32Array(200_000).fill(1.5),
+  }));
+}
+
+export class Entry extends Service() {
+  model = depends(Model);
+  where = api({ output }, async () => [process.pid, await this.model.where()]);
+  /** What came of a tensor of 800 kB. */
+  big = api({ output }, async () => {
+    const { data } = await this.model.big();
+    return [data.length, data.every((value) => value === 1.5)];
+  });
+}
