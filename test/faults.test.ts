@@ -145,7 +145,7 @@ describe("a replica", { concurrency: 2 }, () => {
           [isReady, detail],
           [true, `1 of 2 replicas are ready; ${stuck} does not answer, its event loop is busy`],
         );
-        const killed = `"msg":"${stuck} did not answer for 4000 ms and was killed; it is started again"`;
+        const killed = `"msg":"${stuck} did not answer for 4000 ms \\(liveness.replaceAfterMs\\) and was killed; it is started again"`;
         await app.command.until(new RegExp(killed), since);
         const { status, body } = await looping;
         assert.deepEqual([status, lost(body)], [503, { ...lostCall, service: "Sleeper", api: "loop" }]);
