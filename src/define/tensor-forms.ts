@@ -1,5 +1,13 @@
 import { decodeBase64, encodeBase64 } from "../base/base64.js";
-import { arrayByDType, type DType, type DTypes, isTensor, Tensor } from "./tensor.js";
+import {
+  arrayByDType,
+  createKnownTensor,
+  type DType,
+  type DTypes,
+  isTensor,
+  type Tensor,
+  tensorProblem,
+} from "./tensor.js";
 
 /**
  * Reads a tensor from any form it may come in: a tensor, nested arrays, or `{ dtype, shape, data }` with base64 data.
@@ -151,11 +159,7 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
 }
 
 function createTensor(dtype: DType, shape: readonly number[], data: DTypes[DType]): Tensor | string {
-  try {
-    return new Tensor(dtype, shape, data as Float32Array) as Tensor;
-  } catch (error) {
-    return (error as Error).message;
-  }
+  return tensorProblem({ dtype, shape, data }) ?? createKnownTensor(dtype, Object.freeze([...shape]), data);
 }
 
 /** Names the cast, where the other dtype is one that a tensor can have: it is what most callers have forgotten. */

@@ -83,7 +83,7 @@ export function isTensor(value: unknown): value is Tensor {
 }
 
 /** What is wrong with the parts of a tensor; `undefined` when they agree. */
-function tensorProblem({ dtype, shape, data }: Tensor): string | undefined {
+export function tensorProblem({ dtype, shape, data }: Tensor): string | undefined {
   const array = Object.hasOwn(arrayByDType, dtype) ? arrayByDType[dtype] : undefined;
   if (array === undefined) return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
   if (!(data instanceof array)) return `data of a ${dtype} tensor must be a ${array.name}`;

@@ -3,7 +3,7 @@ import type { ItemFlow } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
 import { bodyFailure } from "./body-failure.js";
 import type { EdgeStream } from "./edge-stream.js";
-import type { ItemCutter } from "./item-cutter.js";
+import type { CutItem, ItemCutter } from "./item-cutter.js";
 
 // The items of a request's body, read while it comes in and, it may be, while the answer goes out.
 //
@@ -99,7 +99,8 @@ export class BodyItems implements ItemFlow {
       this.#isPulled = false;
       this.#given++;
       this.#watched.hasMoved = true;
-      this.items.item(item.value);
+      if (item.value instanceof Promise) item.value.then(this.#giveLong, this.#failLong);
+      else this.items.item(item.value);
     } else if (this.#end !== undefined) {
       this.#isPulled = false;
       if (this.#end.error === undefined) this.items.end();
@@ -107,8 +108,20 @@ export class BodyItems implements ItemFlow {
     }
   }
 
+  /** Nothing is pulled while a long item is parsed: the next is asked for when this one was given. */
+  readonly #giveLong = (value: unknown): void => {
+    if (!this.#isStopped) this.items.item(value);
+  };
+
+  readonly #failLong = (error: unknown): void => {
+    if (this.#isStopped) return;
+    this.#end = { error };
+    this.#source.resume();
+    this.items.fail(error);
+  };
+
   /** @returns `undefined` when no item is there whole, also when what is there can't be one: that is how the body ends then. */
-  #take(): { readonly value: unknown } | undefined {
+  #take(): CutItem | undefined {
     try {
       return this.#cutter.take();
     } catch (error) {

@@ -3,7 +3,7 @@ import { messageOf } from "../failure/to-serving-error.js";
 import { ByteGatherer } from "./byte-gatherer.js";
 import { decodeText } from "./decode-text.js";
 import type { JsonLimits } from "./json-limits.js";
-import { parseJson } from "./parse-json.js";
+import { parseJsonInTurns } from "./parse-json.js";
 
 /** Takes items out of the bytes of a body as they come. */
 export interface ItemCutter {
@@ -11,8 +11,13 @@ export interface ItemCutter {
   push(chunk: Uint8Array): void;
   /** The body has ended. */
   end(): void;
-  /** The next item that is there whole; `undefined` for none. @throws {ServingError} when it is none. */
-  take(): { readonly value: unknown } | undefined;
+  /** The next item that is there whole, of a long one a promise; `undefined` for none. @throws {ServingError} when it is none. */
+  take(): CutItem | undefined;
+}
+
+/** An item; JSON knows no promise, so where one is given it is that of an item. */
+export interface CutItem {
+  readonly value: unknown;
 }
 
 /** Bounds of one line. */
@@ -56,7 +61,7 @@ export class LineCutter implements ItemCutter {
     this.#at = 0;
   }
 
-  take(): { readonly value: unknown } | undefined {
+  take(): CutItem | undefined {
     for (;;) {
       const line = this.#takeLine();
       if (line === undefined) return undefined;
@@ -87,11 +92,16 @@ export class LineCutter implements ItemCutter {
     throw fail("line_too_large", { line, maxBodyBytes: this.#limits.maxBodyBytes });
   }
 
-  #parse(line: Buffer): unknown {
+  #parse(bytes: Buffer): unknown {
+    const line = this.#line;
+    const refuse = (error: unknown): never => {
+      throw fail("invalid_line", { line, problem: messageOf(error) }, { cause: error });
+    };
     try {
-      return parseJson(decodeText(line, this.#charset, "invalid_json"), this.#limits);
+      const value = parseJsonInTurns(decodeText(bytes, this.#charset, "invalid_json"), this.#limits);
+      return value instanceof Promise ? value.catch(refuse) : value;
     } catch (error) {
-      throw fail("invalid_line", { line: this.#line, problem: messageOf(error) }, { cause: error });
+      return refuse(error);
     }
   }
 }
@@ -113,7 +123,7 @@ export class ChunkCutter implements ItemCutter {
 
   end(): void {}
 
-  take(): { readonly value: unknown } | undefined {
+  take(): CutItem | undefined {
     const value = this.#chunk;
     this.#chunk = undefined;
     return value === undefined ? undefined : { value };

@@ -8,6 +8,7 @@ import { bytesType, npyType, textType } from "./media-type.js";
 import { encodeNpy } from "./npy.js";
 import { type AnswerForm, pickOffer } from "./output-form.js";
 import { jsonType } from "./write-failure.js";
+import { writeJson } from "./write-json.js";
 
 /** The body of a response, ready to be sent. */
 interface Answer {
@@ -68,7 +69,12 @@ function encodeAsJson(value: unknown, form: AnswerForm): Answer | Promise<Answer
   return toJsonAnswer(encoded);
 }
 
-const toJsonAnswer = (encoded: unknown): Answer => ({ contentType: jsonType, body: JSON.stringify(encoded) });
+function toJsonAnswer(encoded: unknown): Answer | Promise<Answer> {
+  const body = writeJson(encoded);
+  return typeof body === "string"
+    ? { contentType: jsonType, body }
+    : body.then((text) => ({ contentType: jsonType, body: text }));
+}
 
 async function encodeBlob(value: Blob, contentType: string): Promise<Answer> {
   const body = Buffer.from(await value.arrayBuffer());
