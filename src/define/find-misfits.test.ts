@@ -131,5 +131,6 @@ describe("findMisfits", () => {
     const keys = Object.fromEntries(many(0, 50_000).map((_, i) => [`key ${i}`, i]));
     const result = checkSchema(z.strictObject({ a: z.number() }), keys) as CheckResult;
     assert.ok(JSON.stringify(result.issues).length < 2_000);
+    assert.match(String(result.issues?.[1]?.message), /^Unrecognized keys/);
   });
 });

@@ -60,7 +60,7 @@ function readZod(def: Parts): Form | undefined {
     case "tuple":
       return { kind: "list", items: def["items"] as readonly unknown[], rest: def["rest"] ?? undefined };
     case "object":
-      return { kind: "fields", fields: def["shape"] as Parts, rest: def["catchall"], keys: undefined };
+      return { kind: "fields", fields: def["shape"] as Parts, rest: others(def["catchall"]), keys: undefined };
     case "record":
       if (def["mode"] === "loose") return undefined;
       return record(def["keyType"], zodType(def["keyType"]), def["valueType"], "Invalid key in record");
@@ -84,7 +84,9 @@ function readZod(def: Parts): Form | undefined {
   }
 }
 
-const zodType = (schema: unknown): unknown => (schema as { _zod?: { def?: Parts } })._zod?.def?.["type"];
+/** A strict object's own issue names the keys it does not know. */
+const others = (catchall: unknown): unknown => (zodType(catchall) === "never" ? undefined : catchall);
+const zodType = (schema: unknown): unknown => (schema as { _zod?: { def?: Parts } } | undefined)?._zod?.def?.["type"];
 
 function readValibot(schema: Parts): Form | undefined {
   switch (schema["type"]) {

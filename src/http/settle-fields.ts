@@ -1,5 +1,8 @@
 import type { RefusedFields } from "./refused-fields.js";
 
+/** How often a schema is asked about one form at most: no form that is filled in by hand is as unsure. */
+const mostAsked = 40;
+
 /**
  * Decides what the parts of a form are, where the schema does not say so beforehand: of the values that each may be, the first
  * that the schema takes; the very first where it takes none. A text that is refused is nothing else where other texts are taken.
@@ -10,8 +13,9 @@ import type { RefusedFields } from "./refused-fields.js";
 export async function settleFields(
   settled: Readonly<Record<string, unknown>>,
   unsure: ReadonlyMap<string, readonly unknown[]>,
-  refused: RefusedFields,
+  schema: RefusedFields,
 ): Promise<Record<string, unknown>> {
+  const refused = askInTurns(schema);
   const chosen: Record<string, unknown> = { ...settled };
   for (const [name, [first]] of unsure) chosen[name] = first;
   const open = new Map([...unsure].filter(([, values]) => values.length > 1));
@@ -27,6 +31,17 @@ export async function settleFields(
     }
   }
   return chosen;
+}
+
+/** Asks at most `mostAsked` times, after which nothing is refused any more; others have a turn between. */
+function askInTurns(schema: RefusedFields): RefusedFields {
+  let asked = 0;
+  return async (input) => {
+    asked++;
+    if (asked > mostAsked) return new Set();
+    if (asked > 2) await new Promise((resolve) => void setImmediate(resolve));
+    return schema(input);
+  };
 }
 
 /** Whether a field whose text was refused takes other texts: then it may not be read as anything else. */

@@ -156,6 +156,18 @@ const forms: CreateBody = (random, bytes) => {
   return named(`a form of ${JSON.stringify(part.slice(0, 30))}`, "/form", "multipart/form-data; boundary=B", body);
 };
 
+/** Each part might be a text or JSON, and no schema says which. */
+const unknownFields: CreateBody = (random, bytes) => {
+  const count = Math.min(random.pick([10, 900]), Math.floor(bytes / 80));
+  const value = random.pick(["5", "null", '{"a":[1]}', list("{}", Math.floor(bytes / count / 2))]);
+  const parts = Array.from({ length: count }, (_, i) => {
+    return `--B\r\ncontent-disposition: form-data; name="u${i}"\r\n\r\n${value}\r\n`;
+  });
+  const body = `${parts.join("")}--B--\r\n`;
+  const path = random.pick(["/strict", "/form", "/any"]);
+  return named(`a form of ${count} unknown fields for ${path}`, path, "multipart/form-data; boundary=B", body);
+};
+
 /** One part of a form may be as long as the whole. */
 const longParts: CreateBody = (random, bytes) => {
   const field = random.pick(["lines", "vector", "note"]);
@@ -213,7 +225,7 @@ const events: CreateBody = (random, bytes) => {
 /** Every kind of hostile body. */
 export const hostileBodies: readonly CreateBody[] = [
   ...[inLists, inLines, sparsely, keys, deep, longWords, largeNumbers, lyingTensors, raggedTensors, npyFiles],
-  ...[lineBodies, forms, longParts, smallChunks, otherBodies, events],
+  ...[lineBodies, forms, unknownFields, longParts, smallChunks, otherBodies, events],
 ];
 
 /** A body for the task, as it is submitted. */

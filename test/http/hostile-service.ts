@@ -34,6 +34,7 @@ export class HostileService extends Service({ name: "Hostile" }) {
     },
     () => null,
   );
+  strict = api({ input: z.strictObject({ note: z.string() }), output: z.null() }, () => null);
   items = api({ input: stream(z.number()), output: z.number() }, async (items) => {
     let count = 0;
     for await (const _ of items) count++;
