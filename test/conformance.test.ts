@@ -20,6 +20,7 @@ import { testReplicas } from "./conformance/replica-tests.js";
 import { testReuse } from "./conformance/reuse-tests.js";
 import { Front } from "./conformance/services/front.js";
 import { testStreams } from "./conformance/stream-tests.js";
+import { testStreamUse } from "./conformance/stream-use-tests.js";
 import { LogBook, type PlacementName, type Suite } from "./conformance/suite.js";
 import { testTasks } from "./conformance/task-tests.js";
 import { testValues } from "./conformance/value-tests.js";
@@ -65,6 +66,7 @@ for (const { name, placement, options } of apps) {
     testChecks(suite);
     testFailures(suite);
     testStreams(suite);
+    testStreamUse(suite);
     testInputStreams(suite);
     testInputStreamEnds(suite);
     testDeadlines(suite);

@@ -6,6 +6,7 @@ import { currentScope, runInScope } from "./current-call.js";
 import { type FeedReader, type ItemFeed, lastStep } from "./item-feed.js";
 import { type ItemFlow, type ItemSink, type PassableStream, readPassable } from "./item-flow.js";
 import { openItems } from "./open-items.js";
+import { nameInput, onceKey, StreamUse } from "./stream-use.js";
 
 // What a caller passes to a call whose input is a stream.
 //
@@ -23,6 +24,7 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
   readonly #callerScope = currentScope();
   readonly #items: AsyncIterator<unknown>;
   readonly #passable: PassableStream | undefined;
+  readonly [onceKey] = new StreamUse(() => nameInput(this.#scope));
   /** Of a stream that is passed on unread. */
   #flow: ItemFlow | undefined;
   #isTaken = false;
@@ -30,11 +32,12 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
 
   /**
    * @param scope  Of the call, which this becomes the feed of.
-   * @param source Checked to be iterable. Throws what its own iterator function throws.
+   * @param source Checked to be iterable. Throws `stream_used_twice`, and what its own iterator function throws.
    */
   constructor(scope: CallScope, source: Source) {
     this.#scope = scope;
-    this.#items = openItems(source);
+    const { service, api } = scope.call;
+    this.#items = openItems(source, api === "" ? "given to an api" : `given to ${service}.${api}`);
     this.#passable = readPassable(source);
     scope.feed = this;
     scope.onEnd(() => this.stop());

@@ -2,6 +2,7 @@ import type { CallScope } from "./call-scope.js";
 import { runInScope } from "./current-call.js";
 import type { ApiTarget } from "./invoke.js";
 import { type EncodedItems, type ItemFlow, type ItemSink, readPassable } from "./item-flow.js";
+import { takeItems } from "./stream-use.js";
 
 /** What an author's function gave, as it is read: an iterator of its own, or the unread stream of another service. */
 type Source = { readonly items: AsyncIterator<unknown> } | { readonly flow: ItemFlow };
@@ -106,9 +107,12 @@ export class InvokedStream implements ItemFlow, ItemSink {
     this.#input = input;
     try {
       const given = runInScope(scope, target.run, input);
+      const { service, api } = scope.call;
+      const open = (stream: AsyncIterable<unknown>) => takeItems(stream, `returned by ${service}.${api}`);
+      const items = runInScope(scope, open, given as AsyncIterable<unknown>);
       const stream = readPassable(given);
       if (stream === undefined) {
-        this.#source = { items: runInScope(scope, openIterator, given as AsyncIterable<unknown>) };
+        this.#source = { items };
       } else {
         if (target.itemSchema !== undefined && stream.itemSchema === target.itemSchema) this.#isChecked = false;
         this.takesEncoded = !this.#isChecked && this.#sink.takesEncoded;
@@ -188,6 +192,5 @@ export class InvokedStream implements ItemFlow, ItemSink {
   }
 }
 
-const openIterator = (items: AsyncIterable<unknown>) => items[Symbol.asyncIterator]();
 const pullItem = (iterator: AsyncIterator<unknown>) => Promise.resolve(iterator.next());
 const endIterator = (iterator: AsyncIterator<unknown>) => iterator.return?.();

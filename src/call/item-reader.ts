@@ -3,6 +3,7 @@ import { unreachable } from "../failure/serving-error.js";
 import { CallPromise, settleQuietly } from "./call-promise.js";
 import { lastStep } from "./item-feed.js";
 import type { ItemFlow, ItemSink } from "./item-flow.js";
+import { onceKey, StreamUse } from "./stream-use.js";
 
 type Step = IteratorResult<unknown, undefined>;
 
@@ -39,13 +40,21 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
   #isEnded = false;
   #error: unknown;
 
-  /** @param onUnheard Default: silence. */
-  constructor(flow: ItemFlow, onUnheard: OnUnheardNext = (_, promise) => settleQuietly(promise)) {
+  readonly [onceKey]: StreamUse;
+
+  /**
+   * @param stream    What it is, in words.
+   * @param onUnheard Default: silence.
+   */
+  constructor(flow: ItemFlow, stream: () => string, onUnheard: OnUnheardNext = (_, promise) => settleQuietly(promise)) {
     this.#flow = flow;
     this.#onUnheard = onUnheard;
+    this[onceKey] = new StreamUse(stream);
   }
 
+  /** @throws {ServingError} `stream_used_twice`. */
   [Symbol.asyncIterator](): this {
+    this[onceKey].read();
     return this;
   }
 

@@ -1,10 +1,17 @@
 import { isPromiseLike } from "./invoke.js";
 import { lastStep } from "./item-feed.js";
+import { takeForeign, takeItems } from "./stream-use.js";
 
-/** The iterator of a stream, as `for await` would read it: of an ordinary iterable, items that are promises are waited for. */
-export function openItems(source: AsyncIterable<unknown> | Iterable<unknown>): AsyncIterator<unknown> {
-  if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
+/**
+ * The iterator of a stream, as `for await` would read it: of an ordinary iterable, items that are promises are waited for.
+ *
+ * @param use What becomes of the stream: `"given to Sink.sum"`.
+ * @throws {ServingError} `stream_used_twice` where it, or the generator it is, is used already.
+ */
+export function openItems(source: AsyncIterable<unknown> | Iterable<unknown>, use: string): AsyncIterator<unknown> {
+  if (Symbol.asyncIterator in source) return takeItems(source, use);
   const items = source[Symbol.iterator]();
+  takeForeign(items, source, use);
   return {
     next: () => {
       try {

@@ -39,6 +39,7 @@ export function openStream(
     }
   }
   const items = read();
+  let isRead = false;
   return {
     next: () => items.next(),
     // A generator would first wait for the item it was asked for.
@@ -47,6 +48,9 @@ export function openStream(
       return items.return();
     },
     [Symbol.asyncIterator]() {
+      if (isRead)
+        throw fail("stream_used_twice", { stream: `the stream of ${api.name}`, first: "read", second: "read" });
+      isRead = true;
       return this;
     },
   };

@@ -161,17 +161,20 @@ const closingAtEnd = (scope: CallScope, sink: ItemSink): ItemSink => ({
 /** Nothing runs, and nothing can fail, before the first item is asked for. */
 function readLazily(open: (sink: ItemSink) => ItemFlow): ItemReader {
   let flow: ItemFlow | undefined;
-  const reader: ItemReader = new ItemReader({
-    pull: () => {
-      try {
-        flow ??= open(reader);
-        flow.pull();
-      } catch (error) {
-        reader.fail(error);
-      }
+  const reader: ItemReader = new ItemReader(
+    {
+      pull: () => {
+        try {
+          flow ??= open(reader);
+          flow.pull();
+        } catch (error) {
+          reader.fail(error);
+        }
+      },
+      stop: () => (flow === undefined ? reader.end() : flow.stop()),
     },
-    stop: () => (flow === undefined ? reader.end() : flow.stop()),
-  });
+    () => "the stream of an api that was called directly",
+  );
   return reader;
 }
 

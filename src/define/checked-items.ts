@@ -1,4 +1,5 @@
 import { lastStep } from "../call/item-feed.js";
+import { onceKey, StreamUse } from "../call/stream-use.js";
 
 type Step = IteratorResult<unknown, undefined>;
 
@@ -12,12 +13,18 @@ export class CheckedItems implements AsyncIterableIterator<unknown> {
   #index = 0;
   #isEnded = false;
 
-  constructor(items: AsyncIterator<unknown>, check: ItemCheck) {
+  readonly [onceKey]: StreamUse;
+
+  /** @param stream What it is, in words. */
+  constructor(items: AsyncIterator<unknown>, check: ItemCheck, stream: () => string) {
     this.#items = items;
     this.#check = check;
+    this[onceKey] = new StreamUse(stream);
   }
 
+  /** @throws {ServingError} `stream_used_twice`. */
   [Symbol.asyncIterator](): this {
+    this[onceKey].read();
     return this;
   }
 

@@ -1,6 +1,7 @@
 import { holdValue } from "../call/hold-value.js";
 import { openItems, streamProblem } from "../call/open-items.js";
 import { settlePromises } from "../call/settle-promises.js";
+import { nameStream } from "../call/stream-use.js";
 import { fail } from "../failure/fail.js";
 import type { Issue } from "../failure/failures.js";
 import type { ApiKind } from "./api-kind.js";
@@ -140,7 +141,8 @@ function createStreamCheck(item: Shape): Check {
   return (value) => {
     const problem = streamProblem(value);
     if (problem !== undefined) throw fail("invalid_input", { issues: [{ path: "", message: problem }] });
-    return new CheckedItems(openItems(value as AsyncIterable<unknown>), checkItem);
+    const stream = () => nameStream(value as object);
+    return new CheckedItems(openItems(value as AsyncIterable<unknown>, "checked"), checkItem, stream);
   };
 }
 

@@ -23,6 +23,11 @@ export const callFailures = {
     text: (d) => `${d.path} is ${d.what}, which can't cross from one service to another`,
     fix: "Return plain data: JSON values, Uint8Array, Tensor, Blob, File, Date, bigint, Map, Set.",
   }),
+  stream_used_twice: row<{ stream: string; first: string; second: string }>({
+    code: "internal",
+    text: (d) => `${d.stream} can be used once, and is used twice: it was ${d.first}, and is now ${d.second}`,
+    fix: "Call the api again for a second stream, or collect the items in a list and pass that to each.",
+  }),
   not_replaced: row<{ service: string; api: string }>({
     code: "unimplemented",
     text: (d) => `the fake of ${d.service} that this test gave has no ${d.api}`,

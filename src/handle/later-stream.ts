@@ -1,4 +1,5 @@
 import { CallPromise } from "../call/call-promise.js";
+import { onceKey, StreamUse } from "../call/stream-use.js";
 import { noteFailure, noteUnheard, type UnheardCall } from "./unheard-failure.js";
 
 type Step = IteratorResult<unknown, undefined>;
@@ -14,14 +15,18 @@ export class LaterStream implements AsyncIterableIterator<unknown> {
   #last: Promise<unknown> = Promise.resolve();
   #isRead = false;
   #isOver = false;
+  readonly [onceKey]: StreamUse;
 
   constructor(opened: Promise<AsyncIterableIterator<unknown>>, call: UnheardCall) {
     this.#opened = opened;
     this.#call = call;
+    this[onceKey] = new StreamUse(() => `the stream of ${call.callee}`);
     opened.catch((error: unknown) => noteUnheard(error, call, () => this.#isRead));
   }
 
+  /** @throws {ServingError} `stream_used_twice`. */
   [Symbol.asyncIterator](): this {
+    this[onceKey].read();
     return this;
   }
 
@@ -30,10 +35,13 @@ export class LaterStream implements AsyncIterableIterator<unknown> {
   }
 
   return(): Promise<Step> {
-    return this.#after(async (items) => {
-      this.#isOver = true;
-      return (await items.return?.()) ?? over;
-    });
+    this.#isRead = true;
+    this.#isOver = true;
+    // Not after what is asked for: that may be waiting for the very signal that this gives.
+    return this.#opened.then(
+      async (items) => (await items.return?.()) ?? over,
+      () => over,
+    );
   }
 
   #after(step: (items: AsyncIterableIterator<unknown>) => Promise<Step>): Promise<Step> {

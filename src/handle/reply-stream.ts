@@ -1,8 +1,10 @@
 import type { OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
+import { lastStep } from "../call/item-feed.js";
 import { type EncodedItems, type ItemFlow, type ItemSink, type PassableStream, passable } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
 import { readerGone } from "../call/reader-gone.js";
+import { onceKey, StreamUse } from "../call/stream-use.js";
 import type { Code } from "../failure/codes.js";
 import { ServingError } from "../failure/serving-error.js";
 
@@ -29,6 +31,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
   readonly #scope: CallScope;
   readonly #parts: StreamParts;
   readonly #reader: ItemReader;
+  readonly [onceKey] = new StreamUse(() => this.#name);
   /** Who gets the items: the reader, or whoever they are passed to. */
   #sink: ItemSink;
   #flow: ItemFlow | undefined;
@@ -42,7 +45,11 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     this.#parts = parts;
     this.itemSchema = parts.itemSchema;
     const { onUnheard } = parts;
-    this.#reader = new ItemReader(this, onUnheard && ((error, next) => onUnheard(error as ServingError, next, scope)));
+    this.#reader = new ItemReader(
+      this,
+      () => this.#name,
+      onUnheard && ((error, next) => onUnheard(error as ServingError, next, scope)),
+    );
     this.#sink = this.#reader;
     scope.onCancel((reason) => {
       if (this.#isEnded) return;
@@ -60,28 +67,40 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     return this.#isUnread;
   }
 
+  /** Somebody else gets its items. */
+  get #isPassedOn(): boolean {
+    return this.#sink !== this.#reader;
+  }
+
   get takesEncoded(): boolean {
     return this.#sink.takesEncoded;
   }
 
+  get #name(): string {
+    const { service, api } = this.#scope.call;
+    return `the stream of ${service}.${api}`;
+  }
+
   passTo(sink: ItemSink): ItemFlow {
     this.#isUnread = false;
-    // Whoever reads it all the same finds it over.
-    this.#reader.end();
     this.#sink = sink;
     return this;
   }
 
+  /** @throws {ServingError} `stream_used_twice`. */
   [Symbol.asyncIterator](): this {
+    this[onceKey].read();
     return this;
   }
 
   next(): Promise<IteratorResult<unknown, undefined>> {
+    if (this.#isPassedOn) return Promise.reject(this[onceKey].refuse("read"));
     this.#isUnread = false;
     return this.#reader.next();
   }
 
   return(): Promise<IteratorResult<unknown, undefined>> {
+    if (this.#isPassedOn) return Promise.resolve(lastStep);
     this.#isUnread = false;
     return this.#reader.return();
   }

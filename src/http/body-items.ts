@@ -18,7 +18,7 @@ const burstItems = 256;
 
 export class BodyItems implements ItemFlow {
   /** What the api reads. */
-  readonly items = new ItemReader(this);
+  readonly items = new ItemReader(this, () => "the body of a request");
   readonly #source: Readable;
   readonly #cutter: ItemCutter;
   readonly #watched: EdgeStream;

@@ -3,6 +3,7 @@ import { copyValue } from "../call/copy-value.js";
 import type { FeedReader, ItemFeed } from "../call/item-feed.js";
 import type { ItemFlow } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
+import { nameInput } from "../call/stream-use.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { crossError } from "../transport/wire-error.js";
@@ -15,7 +16,7 @@ import { crossError } from "../transport/wire-error.js";
  */
 export class InlineInput implements ItemFlow, FeedReader {
   /** What the api reads. */
-  readonly items = new ItemReader(this);
+  readonly items = new ItemReader(this, () => nameInput(this.#scope));
   readonly #scope: CallScope;
   readonly #feed: ItemFeed;
   #isEnded = false;

@@ -1,6 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
 import { ItemReader } from "../call/item-reader.js";
 import { readerGone } from "../call/reader-gone.js";
+import { nameInput } from "../call/stream-use.js";
 import type { Channel } from "../transport/channel.js";
 import { type Frame, frameKinds, malformed, noTails } from "../transport/frame.js";
 import { PeerStream, type StreamSource } from "../transport/peer-stream.js";
@@ -19,7 +20,8 @@ export class InputReceiver {
   constructor(channel: Channel, scope: CallScope) {
     this.#channel = channel;
     this.#id = scope.slot;
-    this.items = new ItemReader({ pull: () => this.#stream.pull(), stop: () => this.#stream.stop() });
+    const flow = { pull: () => this.#stream.pull(), stop: () => this.#stream.stop() };
+    this.items = new ItemReader(flow, () => nameInput(scope));
     const source: StreamSource = {
       start: () => this.#send(frameKinds.credit, "0"),
       credit: (items) => this.#send(frameKinds.credit, String(items)),

@@ -26,6 +26,7 @@ export class Middle extends Service() {
   sink = depends(Sink);
   source = depends(Source);
   work = depends(Work);
+  readonly #kept = count();
 
   override async start(): Promise<void> {
     await this.work.noteStart("Middle");
@@ -49,6 +50,18 @@ export class Middle extends Service() {
     }
     return { items, error: undefined };
   });
+
+  /** Uses its input three times, and says what came of each. */
+  useTwice = api({ input: stream(anything), output: anything }, async (items) => {
+    const read = async () => {
+      for await (const _ of items) return "read";
+      return "empty";
+    };
+    const uses = await Promise.allSettled([this.sink.sum(items), this.sink.sum(items), read()]);
+    return uses.map((use) => (use.status === "fulfilled" ? String(use.value) : use.reason.message));
+  });
+  /** Returns the one generator it has. */
+  keptItems = api({ yields: anything }, () => this.#kept);
 
   /** Hand their input on as it is; or read it, and pass it on item by item. */
   passConsume = api({ input: stream(anything), output: anything }, (items) => this.sink.consume(items));
@@ -117,4 +130,8 @@ async function* orderAnd(name: string, items: AsyncIterable<unknown>) {
 async function* runDry() {
   yield 1;
   throw new RangeError("the source is dry");
+}
+
+async function* count() {
+  yield* [1, 2, 3];
 }
