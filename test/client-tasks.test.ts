@@ -76,6 +76,15 @@ describe("a client of tasks", () => {
     for (const time of [createdAt, startedAt, endedAt]) assert.ok(time instanceof Date && Number(time) > 0);
   });
 
+  it("hands in once for one key", async () => {
+    const key = "order 7";
+    const [first, second] = [await client.fail.submit("own", { key }), await client.fail.submit("own", { key })];
+    assert.deepEqual(first, second);
+    assert.equal((await failureOf(client.fail("own", { key }))).id, "own");
+    const other = await failureOf(client.fail.submit("hidden", { key }));
+    assert.deepEqual([other.id, other.code, other.retryable], ["task_key_reused", "already_exists", false]);
+  });
+
   it("sends and gets files", async () => {
     const { id } = await client.shout.submit(new File(["hey"], "a.txt", { type: "text/plain" }));
     const loud = (await client.shout.result(id)) as File;

@@ -6,6 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { z } from "zod";
 import { currentCall } from "../src/call/current-call.js";
 import { api } from "../src/define/api.js";
+import { file } from "../src/define/file.js";
 import { Service } from "../src/define/service.js";
 import { task } from "../src/define/task.js";
 import { Tensor } from "../src/define/tensor.js";
@@ -52,6 +53,7 @@ class Chores extends Service() {
     },
   );
   scale = task({ input: tensor("float32", ["n"]), output: tensor("float32", ["n"]) }, (values) => values);
+  read = task({ input: { file: file() }, output: z.string() }, async ({ file: given }) => given.text());
   plain = api({ output: z.number() }, () => 1);
 }
 
@@ -95,6 +97,37 @@ describe("tasks over HTTP", () => {
     const { created_at, executed_at, ended_at, ...rest } = state;
     assert.deepEqual(rest, { task_id, status: "completed", attempt: 1, progress: 0.5, note: "half of it" });
     for (const time of [created_at, executed_at, ended_at]) assert.match(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  });
+
+  it("are handed in once for one idempotency-key, at either path, whatever else differs", async () => {
+    const headers = { "idempotency-key": '"order 7"' };
+    const all = await Promise.all(
+      Array.from({ length: 8 }, () => send("POST", "/train/submit", { name: "keyed" }, headers)),
+    );
+    const ids = new Set(all.map(({ body }) => body.task_id));
+    assert.deepEqual([ids.size, all.every(({ status }) => status === 200)], [1, true]);
+    const called = await send("POST", "/train", { name: "keyed" }, { ...headers, "x-request-id": "another" });
+    assert.deepEqual([called.status, called.body], [200, { loss: 5 }]);
+    const again = await send("POST", "/train/submit", { name: "keyed" }, headers);
+    assert.deepEqual([again.body.task_id, again.body.status], [[...ids][0], "completed"]);
+    const other = await send("POST", "/train/submit", { name: "another" }, headers);
+    assert.deepEqual([other.status, other.body.id], [409, "task_key_reused"]);
+    assert.deepEqual(other.body.details, { key: '"order 7"', taskId: [...ids][0] });
+    const empty = await send("POST", "/train/submit", { name: "x" }, { "idempotency-key": "" });
+    assert.deepEqual([empty.status, empty.body.id], [400, "invalid_task_key"]);
+  });
+
+  it("take an uploaded file for the same when it is sent again", async () => {
+    const upload = () => {
+      const boundary = `b${Math.random()}`;
+      const part = 'content-disposition: form-data; name="file"; filename="a.txt"\r\ncontent-type: text/plain';
+      const payload = `--${boundary}\r\n${part}\r\n\r\nhello\r\n--${boundary}--\r\n`;
+      const type = { "content-type": `multipart/form-data; boundary=${boundary}` };
+      return send("POST", "/read/submit", payload, { ...type, "idempotency-key": "a file" });
+    };
+    const [first, second] = [await upload(), await upload()];
+    assert.deepEqual([first.status, second.status], [200, 200], JSON.stringify(second.body));
+    assert.equal(second.body.task_id, first.body.task_id);
   });
 
   it("can be called like any api, which waits for the result", async () => {
@@ -227,6 +260,7 @@ describe("tasks over HTTP", () => {
       [
         ["train", "task", true],
         ["scale", "task", true],
+        ["read", "task", true],
         ["plain", "unary", false],
       ],
     );

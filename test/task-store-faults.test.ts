@@ -64,7 +64,7 @@ describe("a store on SQLite that can't be used", () => {
     raw.exec("PRAGMA user_version = 999");
     await assert.rejects(openFolder(folder), {
       id: "task_store_newer",
-      details: { engine: "sqlite", version: 999, known: 1 },
+      details: { engine: "sqlite", version: 999, known: 2 },
     });
     assert.equal((raw.prepare("PRAGMA user_version").get() as { user_version: number }).user_version, 999);
     raw.close();
@@ -191,7 +191,7 @@ describe("a store whose driver is not installed", () => {
       const program = `
         import { silentLogger } from "./src/base/logger.ts";
         import { openTaskStore } from "./src/tasks/open-store.ts";
-        const settings = { data: ${JSON.stringify(newFolder())}, store: "${store}", maxConnections: 1, retentionMs: 1 };
+        const settings = { data: ${JSON.stringify(newFolder())}, store: "${store}", namespace: "", maxConnections: 1, retentionMs: 1 };
         openTaskStore({ settings, appFolder: ".", log: silentLogger }).catch(({ id, message, fix }) => {
           console.log(JSON.stringify({ id, message, fix }));
         });

@@ -47,7 +47,7 @@ describe("a store on PostgreSQL", { skip }, () => {
     server.query(`UPDATE ${schema}.ekiben_schema SET version = 999`);
     await assert.rejects(open(url), {
       id: "task_store_newer",
-      details: { engine: "postgres", version: 999, known: 1 },
+      details: { engine: "postgres", version: 999, known: 2 },
     });
   });
 
@@ -139,19 +139,19 @@ describe("a store on PostgreSQL", { skip }, () => {
     const store = await open(url);
     const schema = new URL(url).searchParams.get("options")?.split("=")[1];
     server.query(`
-      INSERT INTO ${schema}.ekiben_tasks (id, service, api, status, priority, created_at, not_before)
-      SELECT md5(n::text), 'Model', 'train', 'pending', n % 7, 0, 0 FROM generate_series(1, 100000) AS n;
+      INSERT INTO ${schema}.ekiben_tasks (id, namespace, service, api, status, priority, created_at, not_before)
+      SELECT md5(n::text), 'app', 'Model', 'train', 'pending', n % 7, 0, 0 FROM generate_series(1, 100000) AS n;
       INSERT INTO ${schema}.ekiben_inputs SELECT seq, '{}', '' FROM ${schema}.ekiben_tasks;
       ANALYZE ${schema}.ekiben_tasks`);
     const plan = server.query(`
       SET search_path = ${schema};
-      EXPLAIN SELECT seq FROM ekiben_tasks WHERE service = 'Model' AND api = 'train' AND status = 'pending'
+      EXPLAIN SELECT seq FROM ekiben_tasks WHERE namespace = 'app' AND service = 'Model' AND api = 'train' AND status = 'pending'
       AND wake_at IS NULL ORDER BY priority DESC, seq LIMIT 10 FOR UPDATE SKIP LOCKED`);
     assert.match(plan, /Index Scan using ekiben_tasks_ready/);
     assert.doesNotMatch(plan, /Sort|Seq Scan/);
     const claimed = await store.claim(aClaim({ limit: 10 }));
     assert.deepEqual(claimed.map(({ record }) => record.id).length, 10);
-    assert.equal((await store.countWaiting("Model")).get("train"), 99_990);
+    assert.equal((await store.countWaiting({ namespace: "app", service: "Model" })).get("train"), 99_990);
     await store.close();
   });
 

@@ -23,7 +23,7 @@ export interface Driven {
 const drive = JSON.parse(process.argv[2] as string) as Drive;
 const input = randomBytes(drive.inputBytes);
 const output = new Uint8Array(64);
-const place = { service: "Model", api: "train" };
+const place = { namespace: "bench", service: "Model", api: "train" };
 const claim = { ...place, limit: 1, owner: "bench", leaseMs: 600_000, maxAttempts: 3, lostFailure: "{}" };
 
 const store = await openStore(drive.store);

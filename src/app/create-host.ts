@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { GrantedResources } from "../define/lifecycle.js";
 import type { DeploymentPlan } from "../graph/plan.js";
 import type { EntryLocation } from "../load/entry-location.js";
@@ -10,11 +11,13 @@ import { RemoteHost } from "../placement/remote-host.js";
 import { ReplicaThread } from "../placement/thread.js";
 import { grantResources, type Site } from "../site/site.js";
 import type { AppFolders } from "./app-folders.js";
+import type { HostLives } from "./host-lives.js";
 
 /** What hosts of an app have in common. */
 export interface HostParts {
   /** The app's own. */
   readonly site: Site;
+  readonly lives: HostLives;
   /** Absent where every replica lives in the app's own thread. */
   readonly folders: AppFolders | undefined;
   /** Where replicas elsewhere find the author's code. */
@@ -48,11 +51,12 @@ interface RemoteParts extends HostParts {
 }
 
 function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemoteParts): RemoteHost {
-  const { site, folders, entry, resources, settings, logsTo } = parts;
+  const { site, folders, entry, resources, settings, logsTo, lives } = parts;
   const { companions, descriptor, residence } = plan;
   const service = descriptor.name;
   const id = `${service}#${index}`;
   const address = folders.nextAddress();
+  const life = randomBytes(16).toString("hex");
   const own = (name: string) => settings.services.get(name) as ServiceSettings;
   const heapMiB = boundHeap(plan.settings.resources.memoryBytes);
   const env = joinEnvironment(plan, parts.outsideEnv, resources);
@@ -60,10 +64,13 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
     residence === "thread"
       ? new ReplicaThread({ name: id, env, heapMiB })
       : new ReplicaProcess({ env, heapMiB, devices: resources.gpus });
-  return new RemoteHost(createRunner, {
+  const host: RemoteHost = new RemoteHost(createRunner, {
     order: {
       id,
       index,
+      life,
+      endedLives: lives.ended,
+      run: site.run,
       service,
       companions,
       entry,
@@ -82,8 +89,13 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
     clock: site.time.clock,
     log: site.log,
     answer: parts.answer,
-    onExit: (pid) => folders.clearAfter(address, pid),
+    onExit: (pid) => {
+      folders.clearAfter(address, pid);
+      lives.end(host, life);
+    },
   });
+  lives.add(host);
+  return host;
 }
 
 /** The share of a replica's memory that JavaScript objects may take; models and tensors live outside of the heap. */

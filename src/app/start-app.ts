@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { holdProcess } from "../base/hold-process.js";
@@ -10,15 +11,18 @@ import { assignDevices } from "../graph/assign-devices.js";
 import type { Graph } from "../graph/graph.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
 import type { EntryCaller } from "../handle/pending-call.js";
-import type { EntryLocation } from "../load/entry-location.js";
+import type { FormerTask } from "../http/former-task.js";
+import { type EntryLocation, findScript } from "../load/entry-location.js";
+import { nameApp } from "../load/name-app.js";
 import { describeDeployments } from "../observe/deployment-metrics.js";
 import { createMetrics, formatMetrics, type MetricsPage } from "../observe/metrics.js";
 import { addObstacles, type Readiness } from "../observe/readiness.js";
+import type { AppSettings } from "../options/settings.js";
 import type { AppAnswers } from "../placement/control.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { RemoteHost } from "../placement/remote-host.js";
 import type { Faults } from "../site/faults.js";
-import { Site } from "../site/site.js";
+import { type AppRun, Site } from "../site/site.js";
 import { SiteLinks } from "../site/site-links.js";
 import { type BoardNotice, LinkBoard } from "../supervisor/link-board.js";
 import type { OnProgress } from "../supervisor/progress.js";
@@ -27,6 +31,7 @@ import { Supervisor } from "../supervisor/supervisor.js";
 import { AppFolders } from "./app-folders.js";
 import { createHost } from "./create-host.js";
 import { detectDevices } from "./detect-devices.js";
+import { HostLives } from "./host-lives.js";
 import { type EntryEvents, watchEntry } from "./watch-entry.js";
 
 /** What an app is started with besides its plan. */
@@ -35,6 +40,10 @@ export interface AppParts {
   readonly locateEntry: () => Promise<EntryLocation>;
   /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
   readonly appFolder?: string | undefined;
+  /** The same for versions of an app that replace one another by intent. Default: one of its own. */
+  readonly session?: string | undefined;
+  /** The file that was started: it names the app's tasks. Default: the script that runs. */
+  readonly program?: string | undefined;
   readonly log?: Logger;
   /** `"stdout"` lets replicas elsewhere write their own lines there. Default: through `log`. */
   readonly logsTo?: "stdout" | "supervisor";
@@ -64,6 +73,8 @@ export interface App {
   entryDown(): DownReason | undefined;
   /** Requests in flight at the edges of replicas. */
   edgeInFlight(): Promise<number>;
+  /** A task of an api that the app has no more. */
+  findFormerTask(id: string): Promise<FormerTask | undefined>;
   /** In a test: tells every process which faults its calls meet from now on. */
   spreadFaults(): void;
   /** Ends one replica as a crash would; resolves when another has taken its place. */
@@ -78,14 +89,15 @@ export interface App {
  * @throws {ServingError} of the first service that does not start; what had started is stopped again.
  */
 export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
-  const { graph, settings } = plan;
+  const { graph } = plan;
+  const settings = nameTasks(plan, parts.program);
   const { log = silentLogger, time = systemTime } = parts;
   const isRemote = plan.deployments.some(({ residence }) => residence === "process" || residence === "thread");
   const devices = handOutDevices(plan);
   const entry = isRemote || hasTasks(graph) ? await locate(parts, isRemote) : undefined;
   const folders = isRemote ? new AppFolders(time.clock, log) : undefined;
   const { appFolder = entry === undefined ? findAppFolder(graph) : dirname(entry.file) } = parts;
-  const site = new Site({ graph, settings, log, time, appFolder });
+  const site = new Site({ graph, settings, log, time, appFolder, run: createRun(parts.session) });
   const { directory, stats } = site;
   const links = new SiteLinks({
     ...{ directory, stats, clock: time.clock, log, slabFolder: folders?.slabs },
@@ -102,9 +114,8 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const readReadiness = async (): Promise<Readiness> => addObstacles(await supervisor.readiness(), links.obstacles);
   const answers = { readiness: readReadiness, metrics: readMetrics };
   const hostParts = {
-    ...{ site, folders, entry, settings, devices, logsTo: parts.logsTo ?? "supervisor" },
-    appFile: parts.edge?.appFile,
-    appFolder,
+    ...{ site, folders, entry, settings, devices, appFolder },
+    ...{ lives: new HostLives(site), logsTo: parts.logsTo ?? "supervisor", appFile: parts.edge?.appFile },
     takesFaults: parts.faults !== undefined,
     outsideEnv: { ...process.env },
     answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
@@ -138,6 +149,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     throw error;
   }
   await links.settled();
+  void site.lookOver();
   return {
     graph,
     plan,
@@ -147,6 +159,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     metrics: readMetrics,
     entryDown: () => supervisor.downOf(graph.entry),
     edgeInFlight: () => sumInFlight(supervisor.hostsOf(graph.entry)),
+    findFormerTask: (id) => site.findFormerTask(id),
     spreadFaults: () => board.setFaults(parts.faults?.notices ?? []),
     replaceReplica: (service, index) => supervisor.replaceReplica(service, index),
     stop: (limit) => {
@@ -169,11 +182,28 @@ async function locate({ locateEntry }: AppParts, isNeeded: boolean): Promise<Ent
   }
 }
 
+function createRun(session: string | undefined): AppRun {
+  const id = randomBytes(16).toString("hex");
+  return { id, pid: process.pid, session: session ?? id };
+}
+
 /** The folder of the file that defines the entry service, as far as that can be told; else where the process was started. */
 function findAppFolder(graph: Graph): string {
+  const file = findEntryFile(graph);
+  return file === undefined ? process.cwd() : dirname(file);
+}
+
+function findEntryFile(graph: Graph): string | undefined {
   const service = graph.services.get(graph.entry)?.service;
   const [file] = service === undefined ? [] : readServiceFiles(service);
-  return file?.startsWith("file:") === true ? dirname(fileURLToPath(file)) : process.cwd();
+  return file?.startsWith("file:") === true ? fileURLToPath(file) : undefined;
+}
+
+/** A namespace that nobody has named is the app's own. */
+function nameTasks({ graph, settings }: Plan, program = findScript() ?? findEntryFile(graph)): AppSettings {
+  const { tasks } = settings;
+  const namespace = tasks.namespace || nameApp(program ?? "app", graph.entry);
+  return { ...settings, tasks: { ...tasks, namespace } };
 }
 
 function handOutDevices({ deployments, settings }: Plan) {

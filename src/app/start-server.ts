@@ -39,6 +39,10 @@ export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" |
   readonly locateEntry: () => Promise<EntryLocation>;
   /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
   readonly appFolder?: string;
+  /** The file that was started: it names the app's tasks. Default: the script that runs. */
+  readonly program?: string;
+  /** The same for versions of an app that replace one another while it is watched. */
+  readonly session?: string | undefined;
   /** The file that has `fastify`, for replicas that answer HTTP themselves. */
   readonly appFile?: string | undefined;
   /** Where the socket comes from, when it outlives this server. Default: a socket of its own. */
@@ -175,6 +179,7 @@ async function serveHere(parts: ServingParts, socket: BoundSocket | undefined): 
       version,
       description,
       caller: app.caller,
+      findFormerTask: (id) => app.findFormerTask(id),
       readiness: () => app.readiness(),
       metrics: () => app.metrics(),
       graphSvg: async () => drawGraph(graph, { settings: settings.services }),

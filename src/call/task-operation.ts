@@ -25,6 +25,8 @@ export const operationApi = (api: string, operation: TaskOperation): string => `
 export interface TaskSubmission {
   readonly id: string;
   readonly input: unknown;
+  /** A second submission with it finds the task of the first. */
+  readonly key?: string;
 }
 
 /** Which task is meant. */

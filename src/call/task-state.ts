@@ -30,6 +30,8 @@ export interface TaskState {
   readonly failure?: TaskFailure;
   /** Somebody asked it to end; it has not yet. */
   readonly isCancelAsked?: true;
+  /** The api that it was handed in to, where the app has that no more: nobody runs it. */
+  readonly goneApi?: string;
 }
 
 /** Whether nothing will change any more. */
@@ -37,7 +39,7 @@ export const isEnded = ({ status }: { readonly status: TaskStatus }): boolean =>
   status !== "pending" && status !== "in_progress";
 
 /** A record of the store as callers see it. @param failure The record's own, read. */
-export function describeTask(record: TaskRecord, failure: ServingError | undefined): TaskState {
+export function describeTask(record: TaskRecord, failure: ServingError | undefined, goneApi?: string): TaskState {
   const { id, status, attempt, createdAt, startedAt, endedAt, progress, note, isCancelAsked } = record;
   return {
     ...{ id, status, attempt, createdAt: new Date(createdAt) },
@@ -47,6 +49,7 @@ export function describeTask(record: TaskRecord, failure: ServingError | undefin
     ...(note !== undefined && { note }),
     ...(failure !== undefined && { failure: describeFailure(failure) }),
     ...(isCancelAsked && status === "in_progress" && { isCancelAsked }),
+    ...(goneApi !== undefined && { goneApi }),
   };
 }
 

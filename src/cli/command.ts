@@ -45,4 +45,4 @@ export const exitCodes = {
 export const graphFormats = ["text", "mermaid", "svg", "json"] as const;
 
 /** What `ekiben tasks` can do. */
-export const taskActions = ["list", "show", "cancel", "retry"] as const;
+export const taskActions = ["list", "show", "cancel", "retry", "move"] as const;

@@ -89,14 +89,20 @@ export const commands: readonly Command[] = [
   },
   {
     name: "tasks",
-    summary: "List the durable tasks of an app, show one, cancel it, or run it again.",
+    summary: "List the durable tasks of an app, show one, cancel it, run it again, or move those of a renamed task.",
     details: [
       "Reads the store of the app's tasks itself; the app need not run, and may. A task that waits is canceled at once; one that runs is asked to end, which whoever runs it hears of. retry hands the input of a task that has ended in again, under a new id.",
+      "move gives every task that was handed in to one api, ended ones too, to another: after a rename, or from another namespace.",
       "Nothing is ever deleted: tasks that ended are forgotten by the app itself, after tasks.retentionMs.",
     ],
-    words: { most: 3, usage: "list|show|cancel|retry [id] [file][:Class]" },
+    words: { most: 4, usage: "list|show|cancel|retry|move [id | from to] [file][:Class]" },
     flags: [
       config,
+      {
+        name: "namespace",
+        placeholder: "<name>",
+        text: "Only tasks of this namespace; for move, the one that they come from. Default: the app's own.",
+      },
       { name: "service", placeholder: "<name>", text: "Only tasks of this service." },
       { name: "api", placeholder: "<name>", text: "Only tasks of this api." },
       {
@@ -119,6 +125,7 @@ export const commands: readonly Command[] = [
       "ekiben tasks list --status failed",
       "ekiben tasks show 0123456789abcdef0123456789abcdef",
       "ekiben tasks retry 0123456789abcdef0123456789abcdef service.ts",
+      "ekiben tasks move Library.index Catalog.reindex service.ts",
     ],
     run: async (context) => (await import("./run-tasks.js")).runTasks(context),
   },

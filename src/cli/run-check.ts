@@ -1,6 +1,7 @@
 import os from "node:os";
 import { planGraph } from "../app/plan-app.js";
 import { checkGraph, type Finding } from "../graph/check-graph.js";
+import { checkTasks } from "./check-tasks.js";
 import { checkTypes } from "./check-types.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatFinding } from "./format-failure.js";
@@ -31,13 +32,16 @@ export async function runCheck({ args, env, terminal }: CommandContext): Promise
 const count = (findings: readonly Finding[], kind: Finding["kind"]): number =>
   findings.filter((finding) => finding.kind === kind).length;
 
-async function checkApp({ graph, options: { settings, report, faults, warnings } }: LoadedApp): Promise<Finding[]> {
+async function checkApp(app: LoadedApp): Promise<Finding[]> {
+  const { graph, options } = app;
+  const { settings, report, faults, warnings } = options;
   const machine = { cores: os.availableParallelism(), memoryBytes: os.totalmem() };
   const { notices } = planGraph(graph, settings);
   return [
     ...faults.map((fault): Finding => ({ ...fault, kind: "fault" })),
     ...warnings.map((warning): Finding => ({ ...warning, kind: "warning" })),
     ...(await checkGraph({ graph, settings, report, machine })),
+    ...(await checkTasks(app)),
     ...notices.map((message): Finding => ({ kind: "note", service: "", field: "", message, fix: "" })),
   ];
 }

@@ -39,6 +39,8 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
       ownsProcess: true,
       locateEntry: async () => entry,
       appFolder: dirname(entry.file),
+      program: entry.file,
+      session: watcher && `watch of process ${process.ppid}`,
       appFile: hasPlugins(app) ? app.appFilePath && resolve(app.appFilePath) : undefined,
       bind: watcher?.bind,
     });

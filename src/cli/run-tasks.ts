@@ -2,13 +2,14 @@ import { dirname, resolve } from "node:path";
 import { silentLogger } from "../base/logger.js";
 import { createTaskId } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
+import { nameApp } from "../load/name-app.js";
 import { pickNearest } from "../options/pick-nearest.js";
-import { openTaskStore } from "../tasks/open-store.js";
-import type { TaskRecord, TaskStatus, TaskStore } from "../tasks/task-store.js";
+import { describeStore, openTaskStore } from "../tasks/open-store.js";
+import type { OpenTasks, TaskPlace, TaskRecord, TaskStatus, TaskStore } from "../tasks/task-store.js";
 import { encodeError } from "../transport/wire-error.js";
 import { type CommandContext, exitCodes, taskActions } from "./command.js";
 import { formatFaults } from "./format-failure.js";
-import { formatTask, formatTasks, taskToJson } from "./format-tasks.js";
+import { formatOpen, formatTask, formatTasks, taskToJson } from "./format-tasks.js";
 import { type LoadedApp, loadApp } from "./load-app.js";
 
 /** Tasks that `list` shows when nothing is said. */
@@ -17,12 +18,23 @@ const maxLimit = 10_000;
 
 type Action = (typeof taskActions)[number];
 
+/** One run of the command: what it was told, and the tasks of the app. */
+interface TaskWork {
+  readonly context: CommandContext;
+  readonly store: TaskStore;
+  /** The app's own. */
+  readonly namespace: string;
+  readonly own: readonly TaskPlace[];
+  /** Where the store is. */
+  readonly place: string;
+}
+
 /**
  * `ekiben tasks`: looks at the tasks of an app in its store; the app need not run. It never deletes one, and cancels only as the app
  * itself would.
  */
 export async function runTasks(context: CommandContext): Promise<number> {
-  const { action, id, file } = readWords(context.args.positionals);
+  const { action, about, file } = readWords(context.args.positionals);
   const app = await loadApp({ ...context.args, positionals: file === undefined ? [] : [file] }, context.env);
   const { err } = context.terminal;
   if (app.options.faults.length > 0) {
@@ -30,19 +42,30 @@ export async function runTasks(context: CommandContext): Promise<number> {
     return exitCodes.failed.code;
   }
   const settings = app.options.settings.tasks;
-  const store = await openTaskStore({ settings, appFolder: dirname(resolve(app.file)), log: silentLogger });
+  const storePlace = { settings, appFolder: dirname(resolve(app.file)), log: silentLogger };
+  const store = await openTaskStore(storePlace);
+  const namespace = settings.namespace || nameApp(resolve(app.file), app.graph.entry);
+  const work = { context, store, namespace, own: listOwn(app, namespace), place: describeStore(storePlace) };
   try {
-    if (action === "list") await list(context, app, store);
-    else show(context, await act(store, action, id as string));
+    if (action === "list") await list(work);
+    else if (action === "move") await move(work, about as [string, string]);
+    else show(work, await act(work, action, about[0] as string));
     return exitCodes.ok.code;
   } finally {
     await store.close();
   }
 }
 
+function listOwn({ graph }: LoadedApp, namespace: string): TaskPlace[] {
+  return [...graph.services.values()].flatMap(({ name, apis }) =>
+    [...apis.values()].flatMap((own) => (own.kind === "task" ? [{ namespace, service: name, api: own.name }] : [])),
+  );
+}
+
 interface Words {
   readonly action: Action;
-  readonly id: string | undefined;
+  /** The id of a task; for `move` the names of two apis. */
+  readonly about: readonly string[];
   readonly file: string | undefined;
 }
 
@@ -53,34 +76,71 @@ function readWords([first = "list", ...rest]: readonly string[]): Words {
     const problem = `tasks can't ${first}${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
     throw fail("invalid_flag", { problem: `${problem} It takes ${taskActions.join(", ")}` });
   }
-  const [id, file, ...more] = action === "list" ? [undefined, ...rest] : rest;
+  const count = action === "list" ? 0 : action === "move" ? 2 : 1;
+  const [about, [file, ...more]] = [rest.slice(0, count), rest.slice(count)];
   if (more.length > 0)
     throw fail("invalid_flag", { problem: `tasks ${action} got more than it takes: ${more.join(" ")}` });
-  if (action !== "list" && (id === undefined || !/^[0-9a-f]{32}$/.test(id))) {
+  if (action === "move" && (about.length < 2 || about.some((name) => !apiForm.test(name)))) {
+    const problem = `tasks move needs the name a task had and the one it has: Library.index Catalog.reindex`;
+    throw fail("invalid_flag", { problem: about.length === 0 ? problem : `${problem}; got ${about.join(" ")}` });
+  }
+  const [id] = about;
+  if (count === 1 && (id === undefined || !/^[0-9a-f]{32}$/.test(id))) {
     const got = id === undefined ? "" : `, got ${id}`;
     throw fail("invalid_flag", { problem: `tasks ${action} needs the id of a task, 32 hex digits${got}` });
   }
-  return { action, id, file };
+  return { action, about, file };
 }
 
-async function list({ args, terminal }: CommandContext, { graph }: LoadedApp, store: TaskStore): Promise<void> {
-  const service = args.own.get("service");
-  const api = args.own.get("api");
+/** Service and task. */
+const apiForm = /^[^.\s]+\.[^.\s]+$/;
+
+async function list(work: TaskWork): Promise<void> {
+  const { context, store, own, place } = work;
+  const { args, terminal } = context;
+  const given = args.own.get("namespace");
+  const namespace = given ?? work.namespace;
+  const [service, api] = [args.own.get("service"), args.own.get("api")];
   const status = args.own.get("status") as TaskStatus | undefined;
-  const tasks = [...graph.services.values()].flatMap(({ name, apis }) =>
-    [...apis.values()].filter(({ kind }) => kind === "task").map((own) => ({ service: name, api: own.name })),
-  );
-  if (service !== undefined) refuseUnknown("service", service, [...new Set(tasks.map((own) => own.service))]);
-  if (api !== undefined) refuseUnknown("api", api, [...new Set(tasks.map((own) => own.api))]);
   const records = await store.list({
-    limit: readLimit(args.own.get("limit")),
+    ...{ limit: readLimit(args.own.get("limit")), namespace },
     ...(service !== undefined && { service }),
     ...(api !== undefined && { api }),
     ...(status !== undefined && { status }),
   });
-  const { out } = terminal;
-  if (args.own.get("format") === "json") out.write(`${JSON.stringify(records.map(taskToJson), undefined, 2)}\n`);
-  else out.write(formatTasks(records, out, Date.now()));
+  // A name that the app has no more may still have tasks.
+  if (records.length === 0 && given === undefined) {
+    if (service !== undefined) refuseUnknown("service", service, [...new Set(own.map((one) => one.service))]);
+    if (api !== undefined) refuseUnknown("api", api, [...new Set(own.map((one) => one.api))]);
+  }
+  const { out, err } = terminal;
+  const isOwn = (record: TaskRecord) => own.some((one) => isSame(one, record));
+  const now = Date.now();
+  const remark = (record: TaskRecord) => (namespace === work.namespace ? describeOdd(record, isOwn(record), now) : "");
+  if (args.own.get("format") === "json") {
+    const shown = records.map((record) => ({ ...taskToJson(record), remark: remark(record) || undefined }));
+    out.write(`${JSON.stringify(shown, undefined, 2)}\n`);
+    return;
+  }
+  out.write(formatTasks(records, out, { now, remark }));
+  const open = await store.listOpen((one) => own.some((known) => isSame(known, one)));
+  err.write(
+    formatOpen({ place, namespace, open: open.filter((one) => one.namespace !== namespace || isGone(one, work)) }, err),
+  );
+}
+
+const isGone = ({ namespace }: OpenTasks, work: TaskWork): boolean => namespace === work.namespace;
+
+const isSame = (one: TaskPlace, other: TaskPlace): boolean =>
+  one.namespace === other.namespace && one.service === other.service && one.api === other.api;
+
+/** What an operator should know of a task that its status does not say. */
+function describeOdd({ status, leaseEndsAt }: TaskRecord, isOwn: boolean, now: number): string {
+  if (!isOwn && (status === "pending" || status === "in_progress"))
+    return "the app has no such task: move or cancel it";
+  if (!isOwn) return "the app has no such task";
+  if (leaseEndsAt !== undefined && leaseEndsAt < now) return "whoever ran it is gone; it is begun again";
+  return "";
 }
 
 function refuseUnknown(what: string, name: string, known: readonly string[]): void {
@@ -98,10 +158,43 @@ function readLimit(text: string | undefined): number {
   throw fail("invalid_flag", { problem: `--limit is ${text}; it takes a whole number from 1 to ${maxLimit}` });
 }
 
-async function act(store: TaskStore, action: Exclude<Action, "list">, id: string): Promise<TaskRecord> {
+/** Gives the tasks of one api to another; that must be the app's own, and the first one must not, or nobody could tell them apart again. */
+async function move(
+  { context, store, namespace, own }: TaskWork,
+  [from, to]: readonly [string, string],
+): Promise<void> {
+  const target = toPlace(to, namespace);
+  const origin = toPlace(from, context.args.own.get("namespace") ?? namespace);
+  if (!own.some((one) => isSame(one, target)))
+    refuseUnknown(
+      "task",
+      to,
+      own.map(({ service, api }) => `${service}.${api}`),
+    );
+  if (own.some((one) => isSame(one, origin))) {
+    throw fail("invalid_flag", {
+      problem: `the app has the task ${from} itself: only tasks of one that it has no more are moved`,
+    });
+  }
+  const count = await store.move(origin, target);
+  const { out } = context.terminal;
+  if (context.args.own.get("format") === "json") out.write(`${JSON.stringify({ moved: count })}\n`);
+  else out.write(`${count} ${count === 1 ? "task was" : "tasks were"} moved from ${from} to ${to}\n`);
+}
+
+function toPlace(name: string, namespace: string): TaskPlace {
+  const [service = "", api = ""] = name.split(".");
+  return { namespace, service, api };
+}
+
+async function act(
+  { store, own, namespace }: TaskWork,
+  action: "show" | "cancel" | "retry",
+  id: string,
+): Promise<TaskRecord> {
   const record = await store.get(id);
   if (record === undefined) throw fail("unknown_task", { taskId: id });
-  const { service, api } = record;
+  const { service, api, status } = record;
   switch (action) {
     case "show":
       return record;
@@ -110,16 +203,23 @@ async function act(store: TaskStore, action: Exclude<Action, "list">, id: string
       return (await store.cancel(id, failure)) ?? record;
     }
     case "retry": {
+      if (record.namespace === namespace && !own.some((one) => isSame(one, record))) {
+        throw fail("task_api_gone", { taskId: id, api: `${service}.${api}`, status }, { service, api });
+      }
       const retried = await store.retry(id, createTaskId());
       if (retried === undefined || retried.id === id) {
-        throw fail("task_not_finished", { taskId: id, status: record.status }, { service, api });
+        throw fail("task_not_finished", { taskId: id, status }, { service, api });
       }
       return retried;
     }
   }
 }
 
-function show({ args, terminal: { out } }: CommandContext, record: TaskRecord): void {
-  if (args.own.get("format") === "json") out.write(`${JSON.stringify(taskToJson(record), undefined, 2)}\n`);
-  else out.write(formatTask(record, out, Date.now()));
+function show({ context: { args, terminal }, own, namespace }: TaskWork, record: TaskRecord): void {
+  const { out } = terminal;
+  const isOwn = record.namespace !== namespace || own.some((one) => isSame(one, record));
+  const remark = describeOdd(record, isOwn, Date.now());
+  if (args.own.get("format") === "json") {
+    out.write(`${JSON.stringify({ ...taskToJson(record), remark: remark || undefined }, undefined, 2)}\n`);
+  } else out.write(formatTask(record, out, { now: Date.now(), remark: () => remark }));
 }

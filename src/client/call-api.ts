@@ -1,5 +1,6 @@
 import { cleanFileName, readFileName } from "../base/file-name.js";
 import { isDeeper } from "../base/is-deeper.js";
+import type { SubmitOptions } from "../define/handle-type.js";
 import { fail } from "../failure/fail.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
@@ -24,7 +25,7 @@ export async function callApi(
   endpoint: Endpoint,
   api: RemoteApi,
   input: unknown,
-  options: ClientCallOptions = {},
+  options: ClientCallOptions & SubmitOptions = {},
 ): Promise<unknown> {
   const limit = createLimit(endpoint, placeOf(api), options);
   let posted: Posted | undefined;
@@ -46,7 +47,7 @@ export interface Posting {
   readonly api: RemoteApi;
   /** May be the promise of one. */
   readonly input: unknown;
-  readonly options: ClientCallOptions;
+  readonly options: ClientCallOptions & SubmitOptions;
   readonly accept: string;
 }
 
@@ -67,7 +68,12 @@ export async function postInput(endpoint: Endpoint, limit: CallLimit, posting: P
     const response = await sendRequest(endpoint, limit, {
       method: "POST",
       path: api.route,
-      headers: { ...headers, accept, ...(options.priority && { "ekiben-priority": options.priority }) },
+      headers: {
+        ...headers,
+        accept,
+        ...(options.priority && { "ekiben-priority": options.priority }),
+        ...(options.key !== undefined && { "idempotency-key": options.key }),
+      },
       callHeaders: options.headers,
       body,
       place: placeOf(api),

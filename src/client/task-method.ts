@@ -1,4 +1,5 @@
 import type { TaskFailure, TaskState } from "../call/task-state.js";
+import type { SubmitOptions } from "../define/handle-type.js";
 import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
 import { fail } from "../failure/fail.js";
 import { acceptOf, callApi, postInput, readAnswer } from "./call-api.js";
@@ -17,9 +18,9 @@ export function createTaskMethod(endpoint: Endpoint, api: RemoteApi): object {
       const url = endpoint.base + taskPath(api.route, what);
       return readBody(await readText(response, limit, url), url, read);
     });
-  const task = (input?: unknown, options?: ClientCallOptions) => callApi(endpoint, api, input, options);
+  const task = (input?: unknown, options?: ClientCallOptions & SubmitOptions) => callApi(endpoint, api, input, options);
   return Object.assign(task, {
-    submit: (input?: unknown, options: ClientCallOptions = {}) =>
+    submit: (input?: unknown, options: ClientCallOptions & SubmitOptions = {}) =>
       withLimit(endpoint, api, options, async (limit) => {
         const route = taskPath(api.route, "submit");
         const posting = { api: { ...api, route }, input, options, accept: "application/json" };
@@ -98,7 +99,7 @@ function readBody<T>(text: string, url: string, read: (body: Record<string, unkn
 const readId = (body: Record<string, unknown>) => ({ id: String(body["task_id"]) });
 
 function readState(body: Record<string, unknown>): TaskState {
-  const { task_id, status, attempt, progress, note, failure, cancel_asked } = body;
+  const { task_id, status, attempt, progress, note, failure, cancel_asked, gone_api } = body;
   const [createdAt, startedAt, endedAt] = ["created_at", "executed_at", "ended_at"].map((field) =>
     readTime(body[field]),
   );
@@ -112,6 +113,7 @@ function readState(body: Record<string, unknown>): TaskState {
     ...(typeof failure === "object" &&
       failure !== null && { failure: readTaskFailure(failure as Record<string, unknown>) }),
     ...(cancel_asked === true && { isCancelAsked: cancel_asked }),
+    ...(typeof gone_api === "string" && { goneApi: gone_api }),
   };
 }
 

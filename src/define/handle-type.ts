@@ -54,15 +54,28 @@ export interface Task<I, O> {
   readonly [apiKey]: { readonly kind: "task" };
 }
 
+/** What may be said about a task that is handed in, besides what may be said of any call. */
+export interface SubmitOptions {
+  /**
+   * Names this submit: a second one with the same key, to the same task of the same app, finds the task of the first, however
+   * often and from wherever it is sent. 1 to 255 printable ASCII characters; lasts as long as the task is kept.
+   */
+  readonly key?: string;
+}
+
 /** A task as a handle or a client has it: calling it waits for the result. */
 export interface TaskMethods<I, O, Options> {
   /**
    * Hands a task in; it goes on when its caller ends. The result may take as long as the task does: without a `timeoutMs` of its own,
    * what waits for it waits as long as one attempt may take, and no longer than its caller.
    */
-  (...args: CallArguments<I, Options>): Promise<O>;
-  /** Hands a task in. Once this has resolved it survives the end of every process. */
-  submit(...args: CallArguments<I, Options>): Promise<{ readonly id: string }>;
+  (...args: CallArguments<I, Options & SubmitOptions>): Promise<O>;
+  /**
+   * Hands a task in. Once this has resolved it survives the end of every process.
+   *
+   * @throws {ServingError} `task_key_reused` for a `key` that came with another input before.
+   */
+  submit(...args: CallArguments<I, Options & SubmitOptions>): Promise<{ readonly id: string }>;
   /** @throws {ServingError} `unknown_task`, here and below. */
   status(id: string, options?: Options): Promise<TaskState>;
   /** Waits until it has ended. @throws {ServingError} what the task failed with; `task_canceled`. */

@@ -34,6 +34,22 @@ export const taskFailures = {
     text: (d) => `another replica has taken over task ${d.taskId}`,
     fix: "This replica did not renew its lease in time: its event loop was blocked, or the store was out of reach. Raise tasks.leaseMs.",
   }),
+  invalid_task_key: row<{ problem: string }>({
+    code: "invalid_argument",
+    text: (d) => `the key of a task is 1 to 255 printable characters of ASCII: ${d.problem}`,
+    fix: "Give a text that names this very submit, such as the id of the order it is for; over HTTP in the header idempotency-key.",
+  }),
+  task_key_reused: row<{ key: string; taskId: string }>({
+    code: "already_exists",
+    text: (d) => `the key ${JSON.stringify(d.key)} was submitted with another input before, as task ${d.taskId}`,
+    fix: "Use a key for one input alone: the same key finds the task that it was first submitted with, as long as that is kept.",
+  }),
+  task_api_gone: row<{ taskId: string; api: string; status: string }>({
+    code: "failed_precondition",
+    httpStatus: 409,
+    text: (d) => `task ${d.taskId} is ${d.status}, and nobody runs it: this app has no task ${d.api} any more`,
+    fix: "The task was renamed or removed since it was handed in. Move what waits for it: `ekiben tasks move Old.task New.task`; or cancel it.",
+  }),
   task_wait_ended: row<{ taskId: string }>({
     code: "unavailable",
     text: (d) => `the replica that waited for task ${d.taskId} is shutting down; the task goes on`,

@@ -3,6 +3,7 @@ import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
 import type { EntryCaller } from "../handle/pending-call.js";
 import type { HttpSettings } from "../options/settings.js";
+import type { FormerTask } from "./former-task.js";
 import type { BodyLimits } from "./read-bytes.js";
 import type { StreamWatch } from "./stream-watch.js";
 
@@ -10,6 +11,8 @@ import type { StreamWatch } from "./stream-watch.js";
 export interface Edge {
   readonly settings: HttpSettings;
   readonly caller: EntryCaller;
+  /** A task of an api that the app has no more. */
+  readonly findFormerTask: ((id: string) => Promise<FormerTask | undefined>) | undefined;
   readonly log: Logger;
   readonly time: CallTime;
   readonly limits: BodyLimits;

@@ -101,7 +101,9 @@ class ApiRequest implements InputReceiver, AnswerTaker {
   /** A task is given its id here; its api either waits for its result, or, at `…/submit`, only takes it. */
   #submit(call: EdgeCall): void {
     const { name, submits } = this.#asked.route;
-    const submission: TaskSubmission = { id: createTaskId(), input: call.input };
+    const key = this.#exchange.reply.request.headers["idempotency-key"];
+    const named = key !== undefined && { key: String(key) };
+    const submission: TaskSubmission = { id: createTaskId(), input: call.input, ...named };
     const api = submits ? operationApi(name, "submit") : name;
     this.#exchange.follow(this.#edge.caller.call(api, { ...call, input: submission }, this));
   }

@@ -32,6 +32,8 @@ export interface HttpServerParts extends Probes {
   readonly version?: string;
   readonly description?: string;
   readonly caller: EntryCaller;
+  /** A task of an api that the app has no more. Default: none is. */
+  readonly findFormerTask?: Edge["findFormerTask"];
   readonly log: Logger;
   /** A drawing of the graph for `/docs`. */
   readonly graphSvg?: () => Promise<string>;
@@ -69,6 +71,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   const edge: Edge = {
     settings,
     caller,
+    findFormerTask: parts.findFormerTask,
     log,
     time,
     limits,

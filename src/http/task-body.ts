@@ -13,12 +13,14 @@ export interface TaskBody {
   readonly progress?: number;
   readonly note?: string;
   readonly cancel_asked?: true;
+  /** The api that it was handed in to, where the app has that no more. */
+  readonly gone_api?: string;
   readonly failure?: object;
 }
 
 /** A task as JSON. What an error says that nobody foresaw is not told, as in any answer. */
 export function createTaskBody(state: TaskState): TaskBody {
-  const { id, status, createdAt, startedAt, endedAt, attempt, progress, note, failure, isCancelAsked } = state;
+  const { id, status, createdAt, startedAt, endedAt, attempt, progress, note, failure, isCancelAsked, goneApi } = state;
   return {
     ...{ task_id: id, status, created_at: createdAt.toISOString() },
     ...(startedAt !== undefined && { executed_at: startedAt.toISOString() }),
@@ -27,6 +29,7 @@ export function createTaskBody(state: TaskState): TaskBody {
     ...(progress !== undefined && { progress }),
     ...(note !== undefined && { note }),
     ...(isCancelAsked && { cancel_asked: isCancelAsked }),
+    ...(goneApi !== undefined && { gone_api: goneApi }),
     ...(failure !== undefined && { failure: createTaskFailure(failure) }),
   };
 }
@@ -62,6 +65,10 @@ export const taskSchema: JsonSchema = {
     progress: { type: "number", minimum: 0, maximum: 1 },
     note: { type: "string", description: "What the task says it is doing." },
     cancel_asked: { type: "boolean" },
+    gone_api: {
+      type: "string",
+      description: "The api it was handed in to, which the app has no more: nobody runs it.",
+    },
     failure: { type: "object", description: "Why the newest attempt failed." },
   },
   required: ["task_id", "status", "created_at", "attempt"],

@@ -41,7 +41,8 @@ export async function locateEntry(
   service: string,
   callers: readonly string[] = [],
 ): Promise<EntryLocation> {
-  const script = mainScript();
+  const main = findScript();
+  const script = main === undefined ? undefined : pathToFileURL(main).href;
   const found = await findFile(entry, callers, script);
   if (typeof found === "string") return { file: fileURLToPath(found), service, earlier: listServers() };
   throw fail("not_importable", { service, files: found.map((url) => fileURLToPath(url)) }, { service });
@@ -126,11 +127,12 @@ const isSameFile = (url: string, other: string | undefined): boolean => url.spli
 /** Files of packages come too: one may have the class. Those of ekiben have none. */
 const isAuthors = (url: string): boolean => !url.startsWith(`${pathToFileURL(ownFolder).href}/`);
 
-function mainScript(): string | undefined {
+/** The file that this process was started with; `undefined` where there is none. */
+export function findScript(): string | undefined {
   const [, script] = process.argv;
   if (script === undefined) return undefined;
   try {
-    return pathToFileURL(realpathSync(script)).href;
+    return realpathSync(script);
   } catch {
     return undefined;
   }

@@ -76,6 +76,8 @@ export class CallStats {
   readonly lanes = new Map<string, LaneStats>();
   readonly tasks = new Map<string, TaskStats>();
   readonly batches = new Map<string, BatchStats>();
+  /** Unfinished tasks of apis that the app does not have; counted in one replica of it. */
+  orphans: readonly { readonly service: string; readonly api: string; readonly count: number }[] = [];
   /** By service: attempts to reach a replica of it that failed. */
   readonly linkFailures = new Map<string, number>();
 

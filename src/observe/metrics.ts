@@ -109,8 +109,16 @@ function describeMetrics(stats: CallStats) {
   ];
 }
 
-function describeTaskMetrics({ tasks }: CallStats) {
+function describeTaskMetrics(stats: CallStats) {
+  const { tasks } = stats;
   return [
+    // Where several processes count, all count the same.
+    {
+      ...gauge("ekiben_tasks_orphaned", "Unfinished tasks of apis that the app does not have: nobody runs them.", () =>
+        stats.orphans.map(({ service, api, count }) => ({ labels: { service, api }, value: count })),
+      ),
+      aggregator: "max",
+    },
     counter("ekiben_tasks_submitted_total", "Tasks handed in.", () =>
       [...tasks.values()].map((task) => ({ labels: laneLabels(task), value: task.submitted })),
     ),

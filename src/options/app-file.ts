@@ -64,6 +64,8 @@ export interface HttpOptions {
 export interface TaskStoreOptions {
   /** `"sqlite"` (default), or the URL of a PostgreSQL database: `postgres://user:password@host/database`. */
   readonly store?: string;
+  /** Tells the tasks of programs that share a store apart. Default: the name in `package.json`, the service file, the entry service. */
+  readonly namespace?: string;
   /** Connections of one process to PostgreSQL. Default 4. */
   readonly maxConnections?: number;
   /** How long a task that has ended is kept, in milliseconds. Default a week. */

@@ -29,7 +29,13 @@ describe("the option table", () => {
       logLevel: "warn",
       gpus: [0, 1],
       data: "/var/lib/app",
-      tasks: { store: "postgres://app@localhost/tasks", maxConnections: 2, retentionMs: 1, leaseMs: 100 },
+      tasks: {
+        store: "postgres://app@localhost/tasks",
+        namespace: "mine",
+        maxConnections: 2,
+        retentionMs: 1,
+        leaseMs: 100,
+      },
       http: {
         cors: true,
         maxBodyBytes: "1KiB",

@@ -9,6 +9,7 @@ import {
   folder,
   integer,
   milliseconds,
+  namespace,
   origins,
   orWord,
   replicaRange,
@@ -90,6 +91,11 @@ export const appOptions = createTable("app", {
   "tasks.store": row(storeUrl, {
     default: "sqlite",
     text: "Where durable tasks are kept: in the data folder, or in a PostgreSQL database, which several machines may share.",
+  }),
+  "tasks.namespace": row(namespace("the app's own"), {
+    default: "",
+    defaultText: "the app's own",
+    text: "Whose tasks are whose in a store: programs with different namespaces never run or see each other's tasks. By default made of the name in package.json, the service file and the entry service.",
   }),
   "tasks.maxConnections": row(integer({ min: 1, max: 100 }), {
     default: 4,

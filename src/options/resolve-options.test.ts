@@ -89,6 +89,7 @@ describe("resolveOptions", () => {
     assert.deepEqual(settings.tasks, {
       data: "",
       store: "sqlite",
+      namespace: "",
       maxConnections: 4,
       retentionMs: 604_800_000,
       leaseMs: 45_000,

@@ -160,6 +160,7 @@ function toTasks(values: Values<typeof appOptions>): TaskSettings {
   return {
     data: values.data,
     store: values["tasks.store"],
+    namespace: values["tasks.namespace"],
     maxConnections: values["tasks.maxConnections"],
     retentionMs: values["tasks.retentionMs"],
     leaseMs: values["tasks.leaseMs"],

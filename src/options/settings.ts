@@ -28,6 +28,8 @@ export interface TaskSettings {
   readonly data: string;
   /** `"sqlite"`, or the URL of a PostgreSQL database. May hold a password: never to be shown. */
   readonly store: string;
+  /** Whose tasks the app runs, of those in the store; `""` until the app's own is known. */
+  readonly namespace: string;
   /** Of one process to PostgreSQL. */
   readonly maxConnections: number;
   /** A task that ended longer ago is forgotten. */

@@ -9,6 +9,7 @@ import {
   folder,
   integer,
   milliseconds,
+  namespace,
   origins,
   replicaRange,
   size,
@@ -263,6 +264,25 @@ const storeCases: readonly Case[] = [
     formats: [
       ["", ".ekiben beside the app"],
       ["/srv", "/srv"],
+    ],
+  },
+  {
+    name: "namespace",
+    type: namespace("the app's own"),
+    texts: [
+      ["@acme/shop:blue", "@acme/shop:blue"],
+      ["x".repeat(200), "x".repeat(200)],
+      ["x".repeat(201), undefined],
+      ["two words", undefined],
+      ["ä", undefined],
+    ],
+    values: [
+      ["", ""],
+      [7, undefined],
+    ],
+    formats: [
+      ["", "the app's own"],
+      ["mine", "mine"],
     ],
   },
   {

@@ -134,6 +134,19 @@ export function folder(usual: string): ValueType<string> {
   return { ...anyText, expected: "the path of a folder", placeholder: "<folder>", format: (value) => value || usual };
 }
 
+/** A name of its own for what may be shared; `""` stands for the usual one, which `usual` names. */
+export function namespace(usual: string): ValueType<string> {
+  const read = (text: unknown) => (typeof text === "string" && /^[\w@./:+-]{0,200}$/.test(text) ? text : undefined);
+  return {
+    expected: "at most 200 letters, digits and @ . / : + - _",
+    placeholder: "<name>",
+    unit: "",
+    fromCode: read,
+    fromText: read,
+    format: (value) => value || usual,
+  };
+}
+
 /** `"sqlite"`, or the URL of a PostgreSQL database. */
 export const storeUrl: ValueType<string> = {
   expected: '"sqlite", or a URL such as postgres://user:password@host/database',

@@ -32,6 +32,12 @@ export interface ReplicaOrder {
   /** `"Model#0"`. */
   readonly id: string;
   readonly index: number;
+  /** Unique to this thread or process: leases of tasks name it. */
+  readonly life: string;
+  /** The app as a whole, as others in its store of tasks see it. */
+  readonly run: { readonly id: string; readonly pid: number; readonly session: string };
+  /** Of others of the app that have ended. */
+  readonly endedLives: readonly string[];
   readonly service: string;
   readonly companions: readonly string[];
   readonly entry: EntryLocation;
@@ -79,6 +85,8 @@ export type ToReplica =
   | { readonly kind: "start"; readonly links: readonly LinkNotice[] }
   | { readonly kind: "link"; readonly notice: LinkNotice }
   | { readonly kind: "accept"; readonly port: MessagePort }
+  /** Another thread or process of the app has ended. */
+  | { readonly kind: "ended"; readonly life: string }
   /** Comes with the listening socket. */
   | { readonly kind: "listen" }
   | { readonly kind: "ask"; readonly number: number; readonly what: keyof ControlAnswers }

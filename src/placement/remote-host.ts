@@ -117,6 +117,11 @@ export class RemoteHost implements ReplicaHost {
     this.#send({ kind: "link", notice });
   }
 
+  /** Tells it that another thread or process of the app has ended. */
+  noteEnded(life: string): void {
+    this.#send({ kind: "ended", life });
+  }
+
   /** Has it answer HTTP on a socket that listens. @throws {ServingError} `port_in_use`. */
   async listen(handle: unknown): Promise<void> {
     const listening = this.#await("listening");

@@ -15,7 +15,7 @@ import { TaskWaits } from "./task-waits.js";
 // V2  Of a service, the replica with index 0 alone counts the tasks that wait, and forgets old ones.
 
 /** How tasks are run and kept. */
-type TaskBounds = Pick<TaskParts, "leaseMs" | "retentionMs">;
+type TaskBounds = Omit<TaskParts, "openStore">;
 
 /** One task api of the service: what runs it, and its bounds. */
 interface TaskEntry {
@@ -61,14 +61,25 @@ export class ReplicaTasks implements RunningTasks {
     const { parts } = this.#replica;
     const service = parts.descriptor.name;
     const stats = parts.stats.task(service, name);
-    const { leaseMs } = this.#bounds;
+    const { leaseMs, namespace, life } = this.#bounds;
     this.#runners.set(
       name,
-      new TaskRunner({ replica: this.#replica, name, api, settings, store: this.#store, leaseMs, stats }),
+      new TaskRunner({
+        replica: this.#replica,
+        name,
+        api,
+        settings,
+        store: this.#store,
+        namespace,
+        life,
+        leaseMs,
+        stats,
+      }),
     );
     if (parts.index === 0) stats.readWaiting = () => this.#readWaiting(name);
     const apis = new TaskApis({
-      ...{ service, name, store: this.#store, waits: this.#waits, stats },
+      ...{ namespace, service, name, store: this.#store, waits: this.#waits, stats },
+      isOwn: this.#bounds.isOwn,
       checkInput: api.target.checkInput,
       isOver: (id) => this.#isDraining && ![...this.#runners.values()].some((runner) => runner.has(id)),
     });
@@ -77,8 +88,14 @@ export class ReplicaTasks implements RunningTasks {
 
   /** Begins to run tasks. */
   begin(): void {
-    this.#endWatch = this.#store.watch((news) => this.#hear(news));
+    const endWatch = this.#store.watch((news) => this.#hear(news));
+    const endLives = this.#bounds.endedLives.watch((life) => this.#takeOver(life));
+    this.#endWatch = () => {
+      endWatch();
+      endLives();
+    };
     for (const runner of this.#runners.values()) runner.wake();
+    this.#bounds.census?.start(this.#store);
     if (this.#replica.parts.index === 0) this.#purgeIn(firstPurgeMs);
   }
 
@@ -96,6 +113,7 @@ export class ReplicaTasks implements RunningTasks {
     this.#isDraining = true;
     this.#purgeTimer?.clear();
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
+    await this.#bounds.census?.stop(this.#store);
     this.#endWatch?.();
     this.#waits.tell();
   }
@@ -119,7 +137,7 @@ export class ReplicaTasks implements RunningTasks {
     this.#countedAt = now;
     this.#isCounting = true;
     this.#store
-      .countWaiting(descriptor.name)
+      .countWaiting({ namespace: this.#bounds.namespace, service: descriptor.name })
       .then(
         (waiting) => {
           this.#waiting = waiting;
@@ -131,7 +149,14 @@ export class ReplicaTasks implements RunningTasks {
       });
   }
 
-  #hear({ id, service, api }: TaskNews): void {
+  /** A thread or process of the app has ended: what it ran waits for its lease no longer. */
+  #takeOver(life: string): void {
+    if (this.#isDraining) return;
+    for (const runner of this.#runners.values()) runner.takeOver(life);
+  }
+
+  #hear({ id, namespace, service, api }: TaskNews): void {
+    if (namespace !== undefined && namespace !== this.#bounds.namespace) return;
     if (service !== undefined && service !== this.#replica.parts.descriptor.name) return;
     this.#waits.tell(id);
     for (const [name, runner] of this.#runners) {

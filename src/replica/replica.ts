@@ -12,6 +12,8 @@ import { ServingError, unreachable } from "../failure/serving-error.js";
 import { messageWithCauses } from "../failure/to-serving-error.js";
 import type { CallStats, LaneStats } from "../observe/call-stats.js";
 import type { ApiSettings, ServiceSettings } from "../options/settings.js";
+import type { EndedLives } from "../tasks/ended-lives.js";
+import type { StoreCensus } from "../tasks/store-census.js";
 import type { TaskStore } from "../tasks/task-store.js";
 import { runBatch } from "./batch-run.js";
 import { Batcher } from "./batcher.js";
@@ -51,6 +53,16 @@ export interface ReplicaParts {
 export interface TaskParts {
   /** The store, opened once a process. @throws {ServingError} `task_store_unavailable`. */
   readonly openStore: () => Promise<TaskStore>;
+  /** Whose tasks they are, of those in the store. */
+  readonly namespace: string;
+  /** Of the thread or process: unique, and named by its leases. */
+  readonly life: string;
+  /** Whether the app has a task of this name. */
+  readonly isOwn: (service: string, api: string) => boolean;
+  /** In one replica of the app: looks over the store while its tasks run. */
+  readonly census: StoreCensus | undefined;
+  /** Those of others that are known to have ended: what they ran is begun again at once. */
+  readonly endedLives: EndedLives;
   /** How long a replica has a task without saying that it still runs it. */
   readonly leaseMs: number;
   /** How long a task that has ended is kept. */

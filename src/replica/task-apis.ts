@@ -10,6 +10,7 @@ import { toServingError } from "../failure/to-serving-error.js";
 import type { TaskStats } from "../observe/task-stats.js";
 import type { TaskRecord, TaskResult, TaskStore } from "../tasks/task-store.js";
 import { packValue, unpackValue } from "../transport/stored-value.js";
+import { fingerprintValue } from "../transport/value-fingerprint.js";
 import { encodeError } from "../transport/wire-error.js";
 import { readTaskFailure } from "./task-attempt.js";
 import { formatTaskContext } from "./task-context.js";
@@ -20,8 +21,11 @@ const ranks: Readonly<Record<Priority, number>> = { interactive: 1, background: 
 
 /** What the operations of one task api work with. */
 export interface TaskApiParts {
+  readonly namespace: string;
   readonly service: string;
   readonly name: string;
+  /** Whether the app has a task of this name; one that it had may have left tasks behind. */
+  readonly isOwn: (service: string, api: string) => boolean;
   readonly checkInput: ApiTarget["checkInput"];
   readonly store: TaskStore;
   readonly waits: TaskWaits;
@@ -48,30 +52,36 @@ export class TaskApis {
     return this.result({ id, waits: true });
   }
 
-  async submit({ id, input }: TaskSubmission): Promise<SubmittedTask> {
-    const { service, name, store, stats, checkInput } = this.#parts;
+  async submit({ id, input, key: text }: TaskSubmission): Promise<SubmittedTask> {
+    const { namespace, service, name, store, stats, checkInput } = this.#parts;
     const { call } = scopeOf();
     this.#checkId(id);
     // Packed first: what is kept is what came, whatever a schema does to it.
-    const packed = this.#placed(async () => packValue(input, "input"));
+    const packed = this.#placed(async () => {
+      checkKey(text);
+      return packValue(input, "input");
+    });
     packed.catch(() => {});
     await this.#placed(async () => checkInput(input));
     const bytes = await packed;
     const context = formatTaskContext(call);
-    const record = await this.#placed(() =>
-      store.submit({ id, service, api: name, input: bytes, context, priority: ranks[call.priority] }),
-    );
-    stats.submitted++;
+    const key = text === undefined ? undefined : { text, fingerprint: fingerprintValue(bytes) };
+    const task = { id, namespace, service, api: name, input: bytes, context, priority: ranks[call.priority], key };
+    const record = await this.#placed(() => store.submit(task));
+    if (record.id === id) stats.submitted++;
     return { id: record.id, status: record.status };
   }
 
   async status({ id }: TaskQuery): Promise<TaskState> {
-    return describe(await this.#read(id));
+    return this.#describe(await this.#read(id));
   }
 
   async result({ id, waits }: TaskQuery): Promise<unknown> {
     const record = waits === true ? await this.#waitForEnd(id) : await this.#read(id);
-    if (!isEnded(record)) throw this.#fail("task_not_finished", { taskId: id, status: record.status });
+    if (!isEnded(record)) {
+      this.#refuseGone(record);
+      throw this.#fail("task_not_finished", { taskId: id, status: record.status });
+    }
     const result = await this.#placed(() => this.#parts.store.result(id));
     if (result === undefined) throw this.#unknown(id);
     return this.#placed(async () => readResult(result));
@@ -83,12 +93,14 @@ export class TaskApis {
     const failure = encodeError(fail("task_canceled", { taskId: id }, { service, api: name }));
     const record = await this.#placed(() => store.cancel(id, failure));
     if (record === undefined) throw this.#unknown(id);
-    return describe(record);
+    return this.#describe(record);
   }
 
   async retry({ id, newId }: TaskQuery): Promise<SubmittedTask> {
     this.#checkId(newId);
-    const { status } = await this.#read(id);
+    const old = await this.#read(id);
+    this.#refuseGone(old);
+    const { status } = old;
     const record = await this.#placed(() => this.#parts.store.retry(id, newId as string));
     if (record === undefined) throw this.#unknown(id);
     if (record.id === id) throw this.#fail("task_not_finished", { taskId: id, status });
@@ -102,11 +114,13 @@ export class TaskApis {
     for (let last = ""; ; ) {
       const listening = this.#parts.waits.listen(id, scope);
       try {
-        const state = describe(await this.#read(id));
+        const record = await this.#read(id);
+        const state = this.#describe(record);
         const text = JSON.stringify(state);
         if (text !== last) yield state;
         last = text;
         if (isEnded(state)) return;
+        this.#refuseGone(record);
         this.#refuseIfOver(id);
         await listening.happened;
       } finally {
@@ -122,6 +136,7 @@ export class TaskApis {
       try {
         const record = await this.#read(id);
         if (isEnded(record)) return record;
+        this.#refuseGone(record);
         this.#refuseIfOver(id);
         await listening.happened;
       } finally {
@@ -134,11 +149,29 @@ export class TaskApis {
     if (this.#parts.isOver(id)) throw this.#fail("task_wait_ended", { taskId: id });
   }
 
-  /** A task of another api is none of this one's. */
+  /** Nobody will ever run it. */
+  #refuseGone(record: TaskRecord): void {
+    const { id: taskId, status } = record;
+    const api = this.#nameGone(record);
+    if (api !== undefined) throw this.#fail("task_api_gone", { taskId, api, status });
+  }
+
+  /** The api of a task that the app has no more. */
+  #nameGone({ service, api }: TaskRecord): string | undefined {
+    return this.#parts.isOwn(service, api) ? undefined : `${service}.${api}`;
+  }
+
+  #describe(record: TaskRecord): TaskState {
+    return describeTask(record, readTaskFailure(record.failure), this.#nameGone(record));
+  }
+
+  /** A task of another api is none of this one's, unless that is gone and this one stands where it stood: its service was renamed. */
   async #read(id: string): Promise<TaskRecord> {
     this.#checkId(id);
     const record = await this.#placed(() => this.#parts.store.get(id));
-    if (record === undefined || record.service !== this.#parts.service || record.api !== this.#parts.name) {
+    const { namespace, service, name } = this.#parts;
+    const isHere = record?.namespace === namespace && record.api === name;
+    if (!isHere || (record.service !== service && this.#parts.isOwn(record.service, name))) {
       throw this.#unknown(id);
     }
     return record;
@@ -152,7 +185,7 @@ export class TaskApis {
     return this.#fail("unknown_task", { taskId });
   }
 
-  #fail<Id extends "unknown_task" | "task_not_finished" | "task_wait_ended">(
+  #fail<Id extends "unknown_task" | "task_not_finished" | "task_wait_ended" | "task_api_gone">(
     id: Id,
     details: Parameters<typeof fail<Id>>[1],
   ) {
@@ -170,11 +203,20 @@ export class TaskApis {
   }
 }
 
+/** What a header can carry, so that it means the same over HTTP. */
+const keyForm = /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/;
+
+/** @throws {ServingError} `invalid_task_key`. */
+function checkKey(key: unknown): void {
+  if (key === undefined || (typeof key === "string" && keyForm.test(key))) return;
+  throw fail("invalid_task_key", {
+    problem: typeof key === "string" ? `got ${key.length} characters` : `got ${typeof key}`,
+  });
+}
+
 function scopeOf(): CallScope {
   return currentScope() ?? unreachable("a task operation runs outside of a call");
 }
-
-const describe = (record: TaskRecord): TaskState => describeTask(record, readTaskFailure(record.failure));
 
 function readResult({ record, output }: TaskResult): unknown {
   if (record.status === "completed" && output !== undefined) return unpackValue(output);

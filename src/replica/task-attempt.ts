@@ -31,6 +31,9 @@ export interface AttemptParts {
   readonly api: ReplicaApi;
   readonly settings: ApiSettings;
   readonly store: TaskStore;
+  readonly namespace: string;
+  /** Of the thread or process that runs it. */
+  readonly life: string;
   readonly leaseMs: number;
   readonly stats: TaskStats;
   /** The author's code has ended, so that its place in the lane is free. */

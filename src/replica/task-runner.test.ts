@@ -14,6 +14,7 @@ import { task } from "../define/task.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import { Site } from "../site/site.js";
+import { EndedLives } from "../tasks/ended-lives.js";
 import { openSqliteStore } from "../tasks/open-sqlite.js";
 import type { TaskStore } from "../tasks/task-store.js";
 import { FakeClock } from "../testing/fake-clock.js";
@@ -79,6 +80,7 @@ async function createStage() {
   const folder = join(root, String(++lastPlace));
   const store = await openSqliteStore(folder, { log: silentLogger, clock });
   const outage = new Outage();
+  const endedLives = new EndedLives();
   const { graph, settings } = planApp(Clerk, {
     flags: {},
     env: {},
@@ -88,13 +90,16 @@ async function createStage() {
   const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
   const replica = new Replica({
     ...site.partsOf({ service: "Clerk", index: 0, resources }),
-    tasks: { leaseMs, retentionMs: 1, openStore: async () => outage.wrap(store) },
+    tasks: {
+      ...{ leaseMs, retentionMs: 1, namespace: "app", life: "one", endedLives, isOwn: () => true, census: undefined },
+      openStore: async () => outage.wrap(store),
+    },
   });
   await replica.start(new AbortController().signal);
   const submit = async (text: string): Promise<string> => {
     const input = await packValue(text, "input");
     const { id } = await store.submit({
-      ...{ id: createTaskId(), service: "Clerk", api: "run", input },
+      ...{ id: createTaskId(), namespace: "app", service: "Clerk", api: "run", input },
       context: "",
       priority: 0,
     });
@@ -106,13 +111,37 @@ async function createStage() {
     await replica.stop();
     await store.close();
   };
-  return { begun, reasons, release, clock, store, outage, replica, submit, statusOf, close };
+  return { begun, reasons, release, clock, store, outage, endedLives, replica, submit, statusOf, close };
 }
 
-const rival = { service: "Clerk", api: "run", limit: 1, owner: "rival", leaseMs, maxAttempts: 9, lostFailure: "" };
+const place = { namespace: "app", service: "Clerk", api: "run" };
+const rival = { ...place, limit: 1, owner: "rival/two", leaseMs, maxAttempts: 9, lostFailure: "" };
 
 describe("a replica that runs tasks", () => {
   after(() => rmSync(root, { recursive: true, force: true }));
+
+  it("takes over at once what a life held that has ended, and leaves alone what others hold", async () => {
+    const { store, endedLives, submit, statusOf, begun, replica, release, close } = await createStage();
+    const busy = await submit("held");
+    await until(() => begun.length === 1);
+    const [ended, living] = [await submit("ended"), await submit("living")];
+    assert.deepEqual(
+      (await store.claim({ ...rival, owner: "Clerk#1@here:2/two" })).map(({ record }) => record.id),
+      [ended],
+    );
+    assert.deepEqual(
+      (await store.claim({ ...rival, owner: "Clerk#2@here:3/three" })).map(({ record }) => record.id),
+      [living],
+    );
+    endedLives.note("two");
+    await until(async () => (await statusOf(ended)) === "pending");
+    release();
+    await until(async () => (await statusOf(ended)) === "completed");
+    assert.deepEqual([await statusOf(busy), await statusOf(living)], ["completed", "in_progress"]);
+    assert.equal((await store.get(ended))?.attempt, 2);
+    await replica.drain();
+    await close();
+  });
 
   it("holds on to a task for as long as it runs, and records it once", async () => {
     const { begun, clock, store, outage, release, replica, submit, statusOf, close } = await createStage();

@@ -32,11 +32,11 @@ export class TaskRunner {
 
   constructor(parts: Omit<AttemptParts, "onPlaceFree">) {
     this.#parts = { ...parts, onPlaceFree: () => this.wake() };
-    const { replica, name, leaseMs, settings } = parts;
+    const { replica, name, namespace, life, leaseMs, settings } = parts;
     const service = replica.parts.descriptor.name;
     this.#request = {
-      ...{ service, api: name, leaseMs },
-      owner: `${replica.parts.id}@${hostname()}:${process.pid}`,
+      ...{ namespace, service, api: name, leaseMs },
+      owner: `${replica.parts.id}@${hostname()}:${process.pid}/${life}`,
       maxAttempts: settings.attempts,
       lostFailure: encodeError(fail("task_lost", { attempts: settings.attempts }, { service, api: name })),
     };
@@ -56,6 +56,19 @@ export class TaskRunner {
       // News came between the last look and here.
       if (this.#isStale && this.#free > 0) this.wake();
     });
+  }
+
+  /** Whoever held leases in this life has ended. Where the store can't be told, they run out by themselves. */
+  takeOver(life: string): void {
+    const { namespace, service, api, maxAttempts, lostFailure } = this.#request;
+    const { log } = this.#parts.replica.parts;
+    this.#parts.store.release({ namespace, service, api, life, maxAttempts, lostFailure }).then(
+      (count) => {
+        if (count > 0) log.info({ task: api, count }, "tasks of a replica that ended were taken over");
+        this.wake();
+      },
+      (error: unknown) => log.warn({ err: error, task: api }, "tasks of a replica that ended wait for their leases"),
+    );
   }
 
   /** Something happened to one task, or to any. */
@@ -117,8 +130,8 @@ export class TaskRunner {
   }
 
   async #waitForDue(): Promise<void> {
-    const { service, api } = this.#request;
-    const dueMs = await this.#parts.store.nextDueMs(service, api);
+    const { namespace, service, api } = this.#request;
+    const dueMs = await this.#parts.store.nextDueMs({ namespace, service, api });
     if (dueMs !== undefined) this.#wakeIn(Math.min(Math.max(dueMs, leastWaitMs), longestWaitMs));
   }
 

@@ -39,6 +39,7 @@ export async function createReplicaEdge({ site, order, ask }: ReplicaEdgeParts):
     version,
     description,
     caller: site.entryCaller(),
+    findFormerTask: (id) => site.findFormerTask(id),
     readiness: () => ask("readiness"),
     metrics: () => ask("metrics"),
     graphSvg: async () => drawGraph(graph, { settings: order.settings.services }),

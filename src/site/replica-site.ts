@@ -72,6 +72,9 @@ export class ReplicaSite {
       case "link":
         this.#inside?.links.apply(message.notice);
         return;
+      case "ended":
+        this.#inside?.site.endedLives.note(message.life);
+        return;
       case "accept":
         this.#inside?.host.accept(message.port);
         return;
@@ -112,7 +115,8 @@ export class ReplicaSite {
       throw fail("unknown_service", { service: order.service, file: order.entry.file, known });
     }
     const { settings, appFolder } = order;
-    const site = new Site({ graph, settings, log, time: systemTime, appFolder });
+    const { life, endedLives, run } = order;
+    const site = new Site({ graph, settings, log, time: systemTime, appFolder, life, endedLives, run });
     const { directory, stats } = site;
     const { slabFolder } = order;
     const faults = order.takesFaults ? new Faults() : undefined;

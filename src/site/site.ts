@@ -1,21 +1,28 @@
+import { randomBytes } from "node:crypto";
 import os from "node:os";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
-import { operationApi, operationTimeoutMs, type TaskOperation, waitsForEnd } from "../call/task-operation.js";
+import { isTaskId, operationApi, operationTimeoutMs, type TaskOperation, waitsForEnd } from "../call/task-operation.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { GrantedResources } from "../define/lifecycle.js";
+import { fail } from "../failure/fail.js";
 import type { Graph } from "../graph/graph.js";
 import { Directory } from "../handle/directory.js";
 import { createEntryCaller } from "../handle/entry-caller.js";
 import { createHandle } from "../handle/handle.js";
 import type { HandleTarget } from "../handle/handle-target.js";
 import type { EntryCaller } from "../handle/pending-call.js";
+import type { FormerTask } from "../http/former-task.js";
 import { CallStats } from "../observe/call-stats.js";
 import type { ApiSettings, AppSettings, ServiceSettings } from "../options/settings.js";
-import type { ReplicaParts } from "../replica/replica.js";
-import { openTaskStore } from "../tasks/open-store.js";
-import type { TaskStore } from "../tasks/task-store.js";
+import type { ReplicaParts, TaskParts } from "../replica/replica.js";
+import { EndedLives } from "../tasks/ended-lives.js";
+import { describeStore, hasTaskStore, openTaskStore } from "../tasks/open-store.js";
+import { StoreCensus } from "../tasks/store-census.js";
+import type { StoreRun, TaskPlace, TaskStore } from "../tasks/task-store.js";
+import { encodeError } from "../transport/wire-error.js";
+import { createFormerTask } from "./former-task.js";
 
 /** What a site is made of. */
 export interface SiteParts {
@@ -25,7 +32,16 @@ export interface SiteParts {
   readonly time: CallTime;
   /** Folder of the app's service file: what the app keeps lies beside it. */
   readonly appFolder: string;
+  /** Unique to this thread or process. Default: a new one. */
+  readonly life?: string;
+  /** Of others of the app that have ended. */
+  readonly endedLives?: readonly string[];
+  /** The app as others in its store see it. Default: one that this process is alone. */
+  readonly run?: AppRun;
 }
+
+/** The app as a whole: all its threads and processes. */
+export type AppRun = Omit<StoreRun, "namespace" | "host">;
 
 /** Which replica is wanted. */
 export interface ReplicaIdentity {
@@ -45,17 +61,26 @@ export class Site {
   readonly graph: Graph;
   readonly time: CallTime;
   readonly log: Logger;
+  readonly run: AppRun;
+  readonly endedLives: EndedLives;
+  readonly #life: string;
   readonly #settings: AppSettings;
   readonly #names: ReadonlyMap<ServiceClass, string>;
   readonly #appFolder: string;
+  /** Of the whole graph. */
+  readonly #ownTasks: readonly TaskPlace[];
   #taskStore: Promise<TaskStore> | undefined;
 
-  constructor({ graph, settings, log, time, appFolder }: SiteParts) {
+  constructor({ graph, settings, log, time, appFolder, life, endedLives, run }: SiteParts) {
+    this.endedLives = new EndedLives(endedLives);
+    this.#life = life ?? randomBytes(16).toString("hex");
     this.graph = graph;
     this.time = time;
     this.log = log;
     this.#settings = settings;
     this.#appFolder = appFolder;
+    this.run = run ?? { id: this.#life, pid: process.pid, session: this.#life };
+    this.#ownTasks = listTasks(graph, settings.tasks.namespace);
     this.#names = new Map(graph.edges.map((edge) => [edge.target, edge.to]));
   }
 
@@ -91,7 +116,7 @@ export class Site {
       stats: this.stats,
       time: this.time,
       log,
-      tasks: { ...this.#settings.tasks, openStore: () => this.#openStore() },
+      tasks: this.#tasksOf(service, index),
     };
   }
 
@@ -101,6 +126,66 @@ export class Site {
     this.#taskStore = undefined;
     const store = await opened?.catch(() => undefined);
     await store?.close();
+  }
+
+  #tasksOf(service: string, index: number): TaskParts {
+    const { namespace, leaseMs, retentionMs } = this.#settings.tasks;
+    const isCounting = index === 0 && service === this.#ownTasks[0]?.service;
+    return {
+      ...{ namespace, leaseMs, retentionMs, life: this.#life, endedLives: this.endedLives },
+      isOwn: (of, api) => this.#isOwn(of, api),
+      census: isCounting ? this.#createCensus() : undefined,
+      openStore: () => this.#openStore(),
+    };
+  }
+
+  #isOwn(service: string, api: string): boolean {
+    return this.#ownTasks.some((own) => own.service === service && own.api === api);
+  }
+
+  #createCensus(): StoreCensus {
+    const { namespace } = this.#settings.tasks;
+    const { log, time, stats } = this;
+    return new StoreCensus({
+      run: { ...this.run, namespace, host: os.hostname() },
+      own: this.#ownTasks,
+      place: describeStore({ settings: this.#settings.tasks, appFolder: this.#appFolder }),
+      log,
+      clock: time.clock,
+      isAlive,
+      lostFailure: encodeError(fail("task_lost", { attempts: 1 })),
+      onOrphans: (orphans) => {
+        stats.orphans = orphans.map(({ service, api, waiting, running }) => ({
+          service,
+          api,
+          count: waiting + running,
+        }));
+      },
+    });
+  }
+
+  /** Of an app without tasks: whether it has left some behind. What stands in the way of an answer is no matter. */
+  async lookOver(): Promise<void> {
+    const place = { settings: this.#settings.tasks, appFolder: this.#appFolder };
+    if (this.#ownTasks.length > 0 || !hasTaskStore(place)) return;
+    try {
+      const store = await openTaskStore({ ...place, log: this.log });
+      await this.#createCensus()
+        .look(store)
+        .finally(() => store.close());
+    } catch (error) {
+      this.log.debug({ err: error }, "the task store of this app, which has no tasks, could not be looked over");
+    }
+  }
+
+  /** A task that was handed in to an api which the app has no more. */
+  async findFormerTask(id: string): Promise<FormerTask | undefined> {
+    const { tasks: settings } = this.#settings;
+    if (!isTaskId(id) || !hasTaskStore({ settings, appFolder: this.#appFolder })) return undefined;
+    const store = await this.#openStore();
+    const record = await store.get(id);
+    if (record?.namespace !== settings.namespace || this.#isOwn(record.service, record.api)) return undefined;
+    return createFormerTask(store, record);
   }
 
   /** One store for all replicas here. Where it can't be opened, the next replica tries again. */
@@ -135,6 +220,21 @@ export class Site {
       };
     };
     return { service, apis, routeOf };
+  }
+}
+
+function listTasks({ services }: Graph, namespace: string): TaskPlace[] {
+  return [...services.values()].flatMap(({ name, apis }) =>
+    [...apis.values()].flatMap((own) => (own.kind === "task" ? [{ namespace, service: name, api: own.name }] : [])),
+  );
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Somebody else's.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -15,7 +15,7 @@ export class ClosableStore implements TaskStore {
 
   submit: TaskStore["submit"] = (task) => this.#run(() => this.#engine.submit(task));
   claim: TaskStore["claim"] = (request) => this.#run(() => this.#engine.claim(request));
-  nextDueMs: TaskStore["nextDueMs"] = (service, api) => this.#run(() => this.#engine.nextDueMs(service, api));
+  nextDueMs: TaskStore["nextDueMs"] = (place) => this.#run(() => this.#engine.nextDueMs(place));
   renew: TaskStore["renew"] = (...args) => this.#run(() => this.#engine.renew(...args));
   finish: TaskStore["finish"] = (lease, outcome) => this.#run(() => this.#engine.finish(lease, outcome));
   giveBack: TaskStore["giveBack"] = (...args) => this.#run(() => this.#engine.giveBack(...args));
@@ -25,6 +25,12 @@ export class ClosableStore implements TaskStore {
   retry: TaskStore["retry"] = (id, newId) => this.#run(() => this.#engine.retry(id, newId));
   list: TaskStore["list"] = (filter) => this.#run(() => this.#engine.list(filter));
   countWaiting: TaskStore["countWaiting"] = (service) => this.#run(() => this.#engine.countWaiting(service));
+  listOpen: TaskStore["listOpen"] = (isLeftOut) => this.#run(() => this.#engine.listOpen(isLeftOut));
+  release: TaskStore["release"] = (request) => this.#run(() => this.#engine.release(request));
+  enroll: TaskStore["enroll"] = (run) => this.#run(() => this.#engine.enroll(run));
+  leave: TaskStore["leave"] = (runId) => this.#run(() => this.#engine.leave(runId));
+  adopt: TaskStore["adopt"] = (place) => this.#run(() => this.#engine.adopt(place));
+  move: TaskStore["move"] = (from, to) => this.#run(() => this.#engine.move(from, to));
   purge: TaskStore["purge"] = (ageMs) => this.#run(() => this.#engine.purge(ageMs));
 
   watch(listener: (news: TaskNews) => void): () => void {

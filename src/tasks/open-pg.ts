@@ -1,7 +1,9 @@
+import type { PoolClient } from "pg";
 import { type Clock, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
 import { ClosableStore } from "./closable-store.js";
+import { LeaseGrace } from "./lease-grace.js";
 import { connectionConfig, loadPg, toPgFailure } from "./pg-driver.js";
 import { NewsListener, NewsSender } from "./pg-news.js";
 import { migratePg } from "./pg-schema.js";
@@ -12,6 +14,8 @@ export interface PgStoreOptions {
   readonly log: Logger;
   /** Connections at once, besides the one that listens. */
   readonly maxConnections: number;
+  /** Of the app. Leases are spared for so long after the server has started. */
+  readonly leaseMs: number;
   /** Default: the clock of the server. */
   readonly clock?: Clock;
 }
@@ -26,16 +30,21 @@ const idleTimeoutMs = 30_000;
  * @param url Holds a password, maybe: it is never logged, nor part of a failure.
  * @throws {ServingError} `task_store_driver_missing`, `task_store_newer`, `task_store_unavailable`, `task_store_full`.
  */
-export async function openPgStore(url: string, { log, maxConnections, clock }: PgStoreOptions): Promise<TaskStore> {
+export async function openPgStore(
+  url: string,
+  { log, maxConnections, leaseMs, clock }: PgStoreOptions,
+): Promise<TaskStore> {
   const { Pool, Client } = await loadPg();
   const config = connectionConfig(url);
   const pool = new Pool({ ...config, max: maxConnections, idleTimeoutMillis: idleTimeoutMs, allowExitOnIdle: true });
   // Of connections that nobody uses at the moment; without a listener it would end the process.
   pool.on("error", (error) => log.debug({ err: error }, "an idle connection to the task store was lost"));
+  const grace = new LeaseGrace(systemClock.now);
   try {
     const client = await pool.connect();
     try {
       await migratePg(client);
+      if (clock === undefined) grace.noteAge(await readAge(client), leaseMs);
     } finally {
       client.release();
     }
@@ -50,9 +59,18 @@ export async function openPgStore(url: string, { log, maxConnections, clock }: P
     createListener: (tell) =>
       new NewsListener({ createClient: () => new Client(config), ownId: sender.id, tell, clock: systemClock, log }),
     clock,
+    grace,
     log,
   });
   return new ClosableStore(store, closedFailure);
+}
+
+/** How long the server has run. */
+async function readAge(client: PoolClient): Promise<number> {
+  const { rows } = await client.query(
+    "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000 AS ms",
+  );
+  return Number(rows[0]?.ms);
 }
 
 /** News need not survive the end of the server, so its commit does not wait for the disk. */

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
 import { ClosableStore } from "./closable-store.js";
+import { LeaseGrace } from "./lease-grace.js";
 import { loadSqlite, type SqliteConnection, type SqliteOpen, toSqliteFailure, whenFree } from "./sqlite-driver.js";
 import { migrateSqlite } from "./sqlite-schema.js";
 import { prepareStatements } from "./sqlite-statements.js";
@@ -18,6 +19,8 @@ export interface SqliteStoreOptions {
   readonly log: Logger;
   /** Default: the clock of the machine. */
   readonly clock?: Clock;
+  /** What tells that `clock` was set. Default: the process's own time; with a clock of one's own, that. */
+  readonly steadyNow?: () => number;
 }
 
 /**
@@ -29,7 +32,11 @@ export interface SqliteStoreOptions {
  */
 export async function openSqliteStore(
   folder: string,
-  { log, clock = machineClock }: SqliteStoreOptions,
+  {
+    log,
+    clock = machineClock,
+    steadyNow = clock === machineClock ? systemClock.now : () => clock.now(),
+  }: SqliteStoreOptions,
 ): Promise<TaskStore> {
   const openFile = await loadSqlite();
   try {
@@ -38,7 +45,8 @@ export async function openSqliteStore(
     const { connection, journal } = await openConnection(openFile, join(folder, "tasks.db"));
     await syncFolder(folder);
     const statements = prepareStatements(connection);
-    const store = new SqliteStore({ connection, journal, statements, files, clock, log });
+    const grace = new LeaseGrace(steadyNow);
+    const store = new SqliteStore({ connection, journal, statements, files, clock, grace, log });
     return new ClosableStore(store, closedFailure);
   } catch (error) {
     throw toSqliteFailure(error);

@@ -7,7 +7,14 @@ import { silentLogger } from "../base/logger.js";
 import type { TaskSettings } from "../options/settings.js";
 import { openTaskStore, resolveStoreFolder } from "./open-store.js";
 
-const usual: TaskSettings = { data: "", store: "sqlite", maxConnections: 4, retentionMs: 1000, leaseMs: 45_000 };
+const usual: TaskSettings = {
+  data: "",
+  store: "sqlite",
+  namespace: "",
+  maxConnections: 4,
+  retentionMs: 1000,
+  leaseMs: 45_000,
+};
 
 describe("resolveStoreFolder", () => {
   it("takes the folder given, else one beside the app", () => {
@@ -27,7 +34,15 @@ describe("openTaskStore", () => {
   it("keeps tasks beside the app, where only their owner can read them", async () => {
     const store = await openTaskStore({ settings: usual, appFolder, log: silentLogger });
     const input = new Uint8Array(100_000);
-    await store.submit({ id: "0".repeat(32), service: "A", api: "b", input, context: "{}", priority: 0 });
+    await store.submit({
+      id: "0".repeat(32),
+      namespace: "",
+      service: "A",
+      api: "b",
+      input,
+      context: "{}",
+      priority: 0,
+    });
     const data = join(appFolder, ".ekiben");
     const modes = new Map(
       [".", ...(readdirSync(data, { recursive: true }) as string[])].map((name) => {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Logger } from "../base/logger.js";
 import type { TaskSettings } from "../options/settings.js";
@@ -16,6 +17,18 @@ export function resolveStoreFolder(data: string, appFolder: string): string {
   return data === "" ? join(appFolder, ".ekiben") : resolve(data);
 }
 
+/** Where the store is, for people to read; no password is in it. */
+export function describeStore({ settings, appFolder }: Omit<TaskStorePlace, "log">): string {
+  if (settings.store === "sqlite") return join(resolveStoreFolder(settings.data, appFolder), "tasks.db");
+  const { host, pathname, searchParams } = new URL(settings.store);
+  return `PostgreSQL at ${host || (searchParams.get("host") ?? "its usual place")}, database ${pathname.slice(1)}`;
+}
+
+/** Whether there may be tasks already: an app that has none need not make a store to learn that. */
+export function hasTaskStore({ settings, appFolder }: Omit<TaskStorePlace, "log">): boolean {
+  return settings.store !== "sqlite" || existsSync(join(resolveStoreFolder(settings.data, appFolder), "tasks.db"));
+}
+
 /**
  * Opens the store that the options name. Loads its engine and driver only now, so that an app without tasks does not.
  *
@@ -24,7 +37,7 @@ export function resolveStoreFolder(data: string, appFolder: string): string {
 export async function openTaskStore({ settings, appFolder, log }: TaskStorePlace): Promise<TaskStore> {
   if (settings.store !== "sqlite") {
     const { openPgStore } = await import("./open-pg.js");
-    return openPgStore(settings.store, { log, maxConnections: settings.maxConnections });
+    return openPgStore(settings.store, { log, maxConnections: settings.maxConnections, leaseMs: settings.leaseMs });
   }
   const { openSqliteStore } = await import("./open-sqlite.js");
   return openSqliteStore(resolveStoreFolder(settings.data, appFolder), { log });

@@ -39,12 +39,13 @@ export const connectionConfig = (url: string): ClientConfig => ({
 });
 
 const unreachable = "it can't be reached";
+const lostConnection = "the connection to it was lost";
 const restarting = "its server is stopping or starting";
 const refused = "it refuses the user or the password";
 
 /** Codes of PostgreSQL (https://www.postgresql.org/docs/current/errcodes-appendix.html), by their class where it will do, and of Node's sockets. */
 const problems: Readonly<Record<string, string>> = {
-  "08": "the connection to it was lost",
+  "08": lostConnection,
   "28": refused,
   "25006": "it is read-only",
   "3D000": "there is no such database",
@@ -72,6 +73,12 @@ function readProblem(code: string, message: string): string {
   if (/CERT/.test(code)) return "its certificate can't be trusted";
   if (/SASL|password/i.test(message)) return refused;
   return /terminat|timeout|closed|not queryable/i.test(message) ? unreachable : "it failed unexpectedly";
+}
+
+/** Whether nobody can use the store: its server is away, or does not answer. */
+export function isOutage(error: unknown): boolean {
+  const { details } = toPgFailure(error);
+  return [unreachable, restarting, lostConnection].includes(String(details["problem"]));
 }
 
 /** What a driver threw, as the failure that callers of the store get. */

@@ -32,10 +32,10 @@ export class NewsSender {
   }
 
   tell(news: TaskNews): void {
-    const place = JSON.stringify([news.service, news.api]);
+    const place = JSON.stringify([news.namespace, news.service, news.api]);
     const known = this.#waiting.get(place);
-    const { service = "", api = "" } = news;
-    this.#waiting.set(place, known !== undefined && known.id !== news.id ? { service, api } : news);
+    const { id, ...all } = news;
+    this.#waiting.set(place, known !== undefined && known.id !== id ? all : news);
     this.#work ??= this.#drain();
   }
 
@@ -158,9 +158,11 @@ export class NewsListener {
 /** `undefined` for what another program has sent. */
 function parseNews(payload = ""): SentNews | undefined {
   try {
-    const { id, service, api, from } = JSON.parse(payload);
+    const { id, namespace, service, api, from } = JSON.parse(payload);
     if ([service, api, from].some((text) => typeof text !== "string")) return undefined;
-    return { service, api, from, ...(typeof id === "string" && { id }) };
+    // An older ekiben sends none.
+    const known = typeof namespace === "string" ? { namespace } : undefined;
+    return { ...known, service, api, from, ...(typeof id === "string" && { id }) };
   } catch {
     return undefined;
   }

@@ -44,6 +44,25 @@ const versions: readonly string[] = [
   );
   ALTER TABLE ekiben_outputs ALTER COLUMN bytes SET STORAGE EXTERNAL;
   `,
+  `
+  ALTER TABLE ekiben_tasks
+    ADD COLUMN namespace text NOT NULL DEFAULT '', ADD COLUMN key text, ADD COLUMN fingerprint text;
+  DROP INDEX ekiben_tasks_ready;
+  DROP INDEX ekiben_tasks_wake;
+  CREATE INDEX ekiben_tasks_ready ON ekiben_tasks (namespace, service, api, priority DESC, seq)
+    WHERE status = 'pending' AND wake_at IS NULL;
+  CREATE INDEX ekiben_tasks_wake ON ekiben_tasks (namespace, service, api, wake_at) WHERE wake_at IS NOT NULL;
+  CREATE UNIQUE INDEX ekiben_tasks_key ON ekiben_tasks (namespace, service, api, key) WHERE key IS NOT NULL;
+  CREATE INDEX ekiben_tasks_nobody ON ekiben_tasks (service, api) WHERE namespace = '';
+  CREATE TABLE ekiben_runs (
+    id text PRIMARY KEY,
+    namespace text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    session text NOT NULL,
+    seen_at bigint NOT NULL
+  );
+  `,
 ];
 
 /** Nobody else's, and the same in every version of ekiben: "ekiben" in ASCII. */

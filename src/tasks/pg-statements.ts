@@ -10,12 +10,13 @@ export interface PgStatement {
   readonly isLong: boolean;
 }
 
-const longOnes: readonly string[] = ["submit", "finish", "retry", "purge"];
+const longOnes: readonly string[] = ["submit", "finish", "retry", "purge", "adopt", "move"];
 
 /** Types of named values; all others are texts. */
 const types: Readonly<Record<string, string>> = {
   ...{ now: "bigint", leaseMs: "bigint", waitMs: "bigint", ageMs: "bigint", maxWoken: "integer", limit: "integer" },
   ...{ priority: "integer", maxAttempts: "integer", uncounted: "integer", progress: "double precision" },
+  ...{ spares: "boolean", most: "integer", pid: "integer", freshMs: "bigint", oldMs: "bigint" },
   ...{ input: "bytea", output: "bytea", seq: "bigint", from: "integer", partBytes: "integer" },
 };
 
@@ -40,14 +41,17 @@ function compile(name: string, text: string, hasOwnClock: boolean): PgStatement 
 const valueColumns = (table: string) => `
   CASE WHEN octet_length(${table}.bytes) <= :partBytes THEN ${table}.bytes END AS bytes, octet_length(${table}.bytes) AS size`;
 
+const ofService = "namespace = :namespace AND service = :service";
+const ofApi = `${ofService} AND api = :api`;
 const isHeld = "t.id = :id AND t.lease_token = :token";
 
 const texts = {
   submit: `
     WITH added AS (
-      INSERT INTO ekiben_tasks AS t (id, service, api, status, priority, created_at, not_before)
-      VALUES (:id, :service, :api, 'pending', :priority, :now, :now)
-      ON CONFLICT (id) DO NOTHING
+      INSERT INTO ekiben_tasks AS t
+        (id, namespace, service, api, status, priority, created_at, not_before, key, fingerprint)
+      VALUES (:id, :namespace, :service, :api, 'pending', :priority, :now, :now, :key, :fingerprint)
+      ON CONFLICT DO NOTHING
       RETURNING ${taskColumns}
     ), input AS (
       INSERT INTO ekiben_inputs (task, context, bytes) SELECT seq, :context, :input FROM added
@@ -58,13 +62,13 @@ const texts = {
   claim: `
     WITH due AS MATERIALIZED (
       SELECT seq FROM ekiben_tasks
-      WHERE service = :service AND api = :api AND wake_at <= :now
+      WHERE ${ofApi} AND wake_at <= :now AND (status = 'pending' OR NOT :spares)
       ORDER BY wake_at LIMIT :maxWoken FOR UPDATE SKIP LOCKED
     ), woken AS (
       UPDATE ekiben_tasks AS t SET ${changes.wake} FROM due WHERE t.seq = due.seq
     ), ready AS MATERIALIZED (
       SELECT seq FROM ekiben_tasks
-      WHERE service = :service AND api = :api AND ${isReady} AND NOT EXISTS (SELECT FROM due)
+      WHERE ${ofApi} AND ${isReady} AND NOT EXISTS (SELECT FROM due)
       ORDER BY priority DESC, seq LIMIT :limit FOR UPDATE SKIP LOCKED
     ), claimed AS (
       UPDATE ekiben_tasks AS t SET ${changes.claim("replace(gen_random_uuid()::text, '-', '')")}
@@ -76,16 +80,56 @@ const texts = {
     ORDER BY t.priority DESC, t.seq`,
   nextDue: `
     SELECT min(wake_at) - :now AS ms FROM ekiben_tasks
-    WHERE service = :service AND api = :api AND wake_at IS NOT NULL`,
-  renew: `UPDATE ekiben_tasks AS t SET ${changes.renew} WHERE ${isHeld} RETURNING t.service, t.api, t.cancel_failure`,
+    WHERE ${ofApi} AND wake_at IS NOT NULL AND (status = 'pending' OR NOT :spares)`,
+  release: `
+    WITH gone AS MATERIALIZED (
+      SELECT seq FROM ekiben_tasks
+      WHERE ${ofApi} AND wake_at IS NOT NULL AND CASE
+        WHEN :owner IS NULL THEN wake_at <= :now ELSE status = 'in_progress' AND lease_owner LIKE :owner
+      END FOR UPDATE SKIP LOCKED
+    )
+    UPDATE ekiben_tasks AS t SET ${changes.wake} FROM gone WHERE t.seq = gone.seq`,
+  ofKey: `SELECT ${taskColumns}, t.fingerprint FROM ekiben_tasks AS t WHERE ${ofApi} AND t.key = :key`,
+  adopt: `
+    UPDATE ekiben_tasks SET namespace = :namespace WHERE namespace = '' AND service = :service AND api = :api`,
+  enroll: `
+    INSERT INTO ekiben_runs AS r (id, namespace, host, pid, session, seen_at)
+    VALUES (:id, :namespace, :host, :pid, :session, :now)
+    ON CONFLICT (id) DO UPDATE SET seen_at = :now`,
+  otherRuns: `
+    SELECT id, namespace, host, pid, session FROM ekiben_runs
+    WHERE id <> :id AND seen_at > :now - :freshMs ORDER BY seen_at LIMIT 1000`,
+  forgetRuns: "DELETE FROM ekiben_runs WHERE id = :id OR seen_at < :now - :oldMs",
+  freeKeys: `
+    UPDATE ekiben_tasks SET key = NULL
+    WHERE ${ofApi} AND key IN (
+      SELECT key FROM ekiben_tasks
+      WHERE namespace = :toNamespace AND service = :toService AND api = :toApi AND key IS NOT NULL
+    )`,
+  move: `
+    UPDATE ekiben_tasks SET namespace = :toNamespace, service = :toService, api = :toApi WHERE ${ofApi}`,
+  nextReadyPlace: `
+    SELECT namespace, service, api FROM ekiben_tasks
+    WHERE ${isReady} AND (namespace, service, api) > (:namespace, :service, :api)
+    ORDER BY namespace, service, api LIMIT 1`,
+  nextWokenPlace: `
+    SELECT namespace, service, api FROM ekiben_tasks
+    WHERE wake_at IS NOT NULL AND (namespace, service, api) > (:namespace, :service, :api)
+    ORDER BY namespace, service, api LIMIT 1`,
+  countOpen: `
+    SELECT
+      (SELECT count(*) FROM (SELECT FROM ekiben_tasks WHERE ${ofApi} AND ${isReady} LIMIT :most) AS ready)
+        + (SELECT count(*) FROM ekiben_tasks WHERE ${ofApi} AND wake_at IS NOT NULL AND status = 'pending') AS waiting,
+      (SELECT count(*) FROM ekiben_tasks WHERE ${ofApi} AND wake_at IS NOT NULL AND status = 'in_progress') AS running`,
+  renew: `UPDATE ekiben_tasks AS t SET ${changes.renew} WHERE ${isHeld} RETURNING t.namespace, t.service, t.api, t.cancel_failure`,
   finish: `
     WITH ended AS (
-      UPDATE ekiben_tasks AS t SET ${changes.finish} WHERE ${isHeld} RETURNING t.seq, t.service, t.api
+      UPDATE ekiben_tasks AS t SET ${changes.finish} WHERE ${isHeld} RETURNING t.seq, t.namespace, t.service, t.api
     ), output AS (
       INSERT INTO ekiben_outputs (task, bytes) SELECT seq, :output FROM ended WHERE :output IS NOT NULL
     )
-    SELECT service, api FROM ended`,
-  giveBack: `UPDATE ekiben_tasks AS t SET ${changes.giveBack} WHERE ${isHeld} RETURNING t.service, t.api`,
+    SELECT namespace, service, api FROM ended`,
+  giveBack: `UPDATE ekiben_tasks AS t SET ${changes.giveBack} WHERE ${isHeld} RETURNING t.namespace, t.service, t.api`,
   cancel: `
     UPDATE ekiben_tasks AS t SET ${changes.cancel}
     WHERE t.id = :id AND t.status IN ('pending', 'in_progress')
@@ -94,8 +138,8 @@ const texts = {
     WITH old AS (
       SELECT * FROM ekiben_tasks WHERE id = :id AND ended_at IS NOT NULL
     ), added AS (
-      INSERT INTO ekiben_tasks AS t (id, service, api, status, priority, created_at, not_before)
-      SELECT :newId, service, api, 'pending', priority, :now, :now FROM old
+      INSERT INTO ekiben_tasks AS t (id, namespace, service, api, status, priority, created_at, not_before)
+      SELECT :newId, namespace, service, api, 'pending', priority, :now, :now FROM old
       ON CONFLICT (id) DO NOTHING
       RETURNING ${taskColumns}
     ), input AS (
@@ -111,7 +155,7 @@ const texts = {
   outputPart: "SELECT substring(bytes FROM :from FOR :partBytes) AS part FROM ekiben_outputs WHERE task = :seq",
   countWaiting: `
     SELECT api, count(*) AS count FROM ekiben_tasks
-    WHERE service = :service AND ((${isReady}) OR wake_at <= :now) GROUP BY api`,
+    WHERE ${ofService} AND ((${isReady}) OR wake_at <= :now) GROUP BY api`,
   purge: `
     WITH old AS MATERIALIZED (
       SELECT seq FROM ekiben_tasks WHERE ended_at <= :now - :ageMs

@@ -7,24 +7,33 @@
 import type { Pool, QueryResult } from "pg";
 import type { Clock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
+import type { LeaseGrace } from "./lease-grace.js";
 import { logUnreadable } from "./log-unreadable.js";
 import { NewsBoard } from "./news-board.js";
-import { answerTimeoutMs, longAnswerTimeoutMs, toPgFailure } from "./pg-driver.js";
+import { answerTimeoutMs, isOutage, longAnswerTimeoutMs, toPgFailure } from "./pg-driver.js";
 import type { NewsListener, NewsSender } from "./pg-news.js";
 import { compileList, compileStatements, type PgStatement, type PgStatements } from "./pg-statements.js";
+import { type KeyedRow, readSubmitted } from "./task-key.js";
 import { type TaskRow, toKeptText, toRecord } from "./task-row.js";
-import type {
-  ClaimedTask,
-  ClaimRequest,
-  Lease,
-  LeaseState,
-  NewTask,
-  TaskFilter,
-  TaskNews,
-  TaskOutcome,
-  TaskRecord,
-  TaskResult,
-  TaskStore,
+import {
+  type ClaimedTask,
+  type ClaimRequest,
+  type Lease,
+  type LeaseState,
+  mostCounted,
+  type NewTask,
+  type OpenTasks,
+  type ReleaseRequest,
+  runFreshMs,
+  runOldMs,
+  type StoreRun,
+  type TaskFilter,
+  type TaskNews,
+  type TaskOutcome,
+  type TaskPlace,
+  type TaskRecord,
+  type TaskResult,
+  type TaskStore,
 } from "./task-store.js";
 
 /** Tasks that one claim wakes, and that one statement forgets. */
@@ -36,8 +45,10 @@ const largeBytes = 64 * 1024;
 /** A longer value is read in parts of this length. */
 const partBytes = 4 * 1024 * 1024;
 
-type Values = Readonly<Record<string, string | number | null | Uint8Array>>;
-type Place = Pick<TaskRow, "service" | "api">;
+/** Apis that `listOpen` names at most. */
+const mostPlaces = 1_000;
+
+type Values = Readonly<Record<string, string | number | boolean | null | Uint8Array>>;
 /** A value that came with its row; of a longer one the size alone, of none neither. */
 type ValueRow = { readonly bytes: Buffer | null; readonly size: number | null };
 /** Where nothing was claimed there is one row, which says how many tasks were woken instead. */
@@ -50,6 +61,7 @@ export interface PgParts {
   readonly createListener: (tell: (news: TaskNews) => void) => NewsListener;
   /** Whose time it is, if not the server's. */
   readonly clock: Clock | undefined;
+  readonly grace: LeaseGrace;
   readonly log: Logger;
 }
 
@@ -60,38 +72,57 @@ export class PgStore implements TaskStore {
   readonly #board: NewsBoard;
   readonly #clock: Clock | undefined;
   readonly #statements: PgStatements;
+  readonly #grace: LeaseGrace;
   readonly #log: Logger;
 
-  constructor({ pool, sender, createListener, clock, log }: PgParts) {
+  constructor({ pool, sender, createListener, clock, grace, log }: PgParts) {
     this.#pool = pool;
     this.#sender = sender;
     this.#clock = clock;
     this.#log = log;
+    this.#grace = grace;
     this.#statements = compileStatements(clock !== undefined);
     this.#board = new NewsBoard((isWatched) => (isWatched ? this.#listener.start() : this.#listener.stop()));
     this.#listener = createListener((news) => this.#board.tell(news));
   }
 
   async submit(task: NewTask): Promise<TaskRecord> {
-    const { id, service, api, input, context, priority } = task;
-    if (input.length > largeBytes) {
-      const known = await this.get(id);
-      if (known !== undefined) return known;
+    const { id, namespace, service, api, input, context, priority, key } = task;
+    const place = { namespace, service, api };
+    const find = async (): Promise<KeyedRow | undefined> => {
+      const keyed = key && (await this.#query<KeyedRow>(this.#statements.ofKey, { ...place, key: key.text }))[0];
+      return keyed ?? (await this.#query<KeyedRow>(this.#statements.task, { id }))[0];
+    };
+    let known = input.length > largeBytes ? await find() : undefined;
+    const named = { key: key?.text ?? null, fingerprint: key?.fingerprint ?? null };
+    while (known === undefined) {
+      const [row] = await this.#query<TaskRow>(this.#statements.submit, {
+        id,
+        ...place,
+        input,
+        context,
+        priority,
+        ...named,
+      });
+      if (row !== undefined) {
+        this.#tell(row);
+        return toRecord(row);
+      }
+      // Where it was forgotten in between, it is new.
+      known = await find();
     }
-    const values = { id, service, api, input, context, priority };
-    const [row] = await this.#query<TaskRow>(this.#statements.submit, values);
-    if (row === undefined) return (await this.get(id)) as TaskRecord;
-    this.#tell(row);
-    return toRecord(row);
+    return readSubmitted(known, key);
   }
 
   async claim(request: ClaimRequest): Promise<readonly ClaimedTask[]> {
-    const { service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
-    const values = { service, api, limit, owner, leaseMs, maxAttempts, lostFailure, maxWoken, partBytes };
+    const { namespace, service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
+    const place = { namespace, service, api };
+    const spares = this.#grace.spares(leaseMs);
+    const values = { ...place, limit, owner, leaseMs, maxAttempts, lostFailure, maxWoken, partBytes, spares };
     let rows: ClaimedRow[];
     do {
       rows = await this.#query<ClaimedRow>(this.#statements.claim, values);
-      if (rows[0]?.woken !== 0) this.#tell({ service, api });
+      if (rows[0]?.woken !== 0) this.#tell(place);
     } while (rows[0]?.woken !== 0);
     const claimed: ClaimedTask[] = [];
     for (const row of rows) {
@@ -115,9 +146,12 @@ export class PgStore implements TaskStore {
     }
   }
 
-  async nextDueMs(service: string, api: string): Promise<number | undefined> {
-    const [row] = await this.#query<{ ms: string | null }>(this.#statements.nextDue, { service, api });
-    return row?.ms == null ? undefined : Math.max(0, Number(row.ms));
+  async nextDueMs({ namespace, service, api }: TaskPlace): Promise<number | undefined> {
+    const { leftMs } = this.#grace;
+    const values = { namespace, service, api, spares: leftMs > 0 };
+    const [row] = await this.#query<{ ms: string | null }>(this.#statements.nextDue, values);
+    const dueMs = row?.ms == null ? undefined : Math.max(0, Number(row.ms));
+    return leftMs > 0 ? Math.min(leftMs, dueMs ?? leftMs) : dueMs;
   }
 
   async renew(
@@ -127,7 +161,7 @@ export class PgStore implements TaskStore {
   ): Promise<LeaseState> {
     const said = { progress: progress?.fraction ?? null, note: toKeptText(progress?.note) };
     const values = { id, token, leaseMs, ...said };
-    const [row] = await this.#query<Place & { cancel_failure: string | null }>(this.#statements.renew, values);
+    const [row] = await this.#query<TaskPlace & { cancel_failure: string | null }>(this.#statements.renew, values);
     if (row === undefined) return "lost";
     if (progress !== undefined) this.#tell({ id, ...row });
     return row.cancel_failure === null ? "held" : "cancel_asked";
@@ -137,14 +171,14 @@ export class PgStore implements TaskStore {
     const isCompleted = outcome.status === "completed";
     const kept = { output: isCompleted ? outcome.output : null, failure: isCompleted ? null : outcome.failure };
     const values = { id, token, status: outcome.status, ...kept };
-    const [row] = await this.#query<Place>(this.#statements.finish, values);
+    const [row] = await this.#query<TaskPlace>(this.#statements.finish, values);
     if (row !== undefined) this.#tell({ id, ...row });
     return row !== undefined;
   }
 
   async giveBack({ id, token }: Lease, waitMs: number, failure: string | undefined): Promise<boolean> {
     const values = { id, token, waitMs, failure: failure ?? null, uncounted: failure === undefined ? 1 : 0 };
-    const [row] = await this.#query<Place>(this.#statements.giveBack, values);
+    const [row] = await this.#query<TaskPlace>(this.#statements.giveBack, values);
     if (row !== undefined) this.#tell({ id, ...row });
     return row !== undefined;
   }
@@ -186,9 +220,55 @@ export class PgStore implements TaskStore {
     return (await this.#query<TaskRow>(statement, { ...Object.fromEntries(given), limit })).map(toRecord);
   }
 
-  async countWaiting(service: string): Promise<ReadonlyMap<string, number>> {
-    const rows = await this.#query<{ api: string; count: string }>(this.#statements.countWaiting, { service });
+  async countWaiting({ namespace, service }: Omit<TaskPlace, "api">): Promise<ReadonlyMap<string, number>> {
+    const values = { namespace, service };
+    const rows = await this.#query<{ api: string; count: string }>(this.#statements.countWaiting, values);
     return new Map(rows.map(({ api, count }) => [api, Number(count)]));
+  }
+
+  async listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
+    const places = new Map<string, TaskPlace>();
+    for (const statement of [this.#statements.nextReadyPlace, this.#statements.nextWokenPlace]) {
+      let last: TaskPlace | undefined = { namespace: "", service: "", api: "" };
+      for (let i = 0; i < mostPlaces && last !== undefined; i++) {
+        [last] = await this.#query<TaskPlace>(statement, { ...last });
+        if (last !== undefined && !isLeftOut(last)) places.set(JSON.stringify(Object.values(last)), last);
+      }
+    }
+    const open: OpenTasks[] = [];
+    for (const place of places.values()) {
+      const values = { ...place, most: mostCounted };
+      const [row] = await this.#query<{ waiting: string; running: string }>(this.#statements.countOpen, values);
+      const counts = { waiting: Math.min(Number(row?.waiting), mostCounted), running: Number(row?.running) };
+      if (counts.waiting + counts.running > 0) open.push({ ...place, ...counts });
+    }
+    return open;
+  }
+
+  async release({ namespace, service, api, life, maxAttempts, lostFailure }: ReleaseRequest): Promise<number> {
+    if (life === undefined && this.#grace.leftMs > 0) return 0;
+    const owner = life === undefined ? null : `%/${life}`;
+    const place = { namespace, service, api };
+    return this.#change(this.#statements.release, { ...place, owner, maxAttempts, lostFailure }, place);
+  }
+
+  async enroll({ id, namespace, host, pid, session }: StoreRun): Promise<readonly StoreRun[]> {
+    await this.#run(this.#statements.enroll, { id, namespace, host, pid, session });
+    return this.#query<StoreRun>(this.#statements.otherRuns, { id, freshMs: runFreshMs });
+  }
+
+  async leave(id: string): Promise<void> {
+    await this.#run(this.#statements.forgetRuns, { id, oldMs: runOldMs });
+  }
+
+  adopt(place: TaskPlace): Promise<number> {
+    return this.#change(this.#statements.adopt, { ...place }, place);
+  }
+
+  async move(from: TaskPlace, to: TaskPlace): Promise<number> {
+    const values = { ...from, toNamespace: to.namespace, toService: to.service, toApi: to.api };
+    await this.#run(this.#statements.freeKeys, values);
+    return this.#change(this.#statements.move, values, to);
   }
 
   async purge(ageMs: number): Promise<number> {
@@ -210,8 +290,15 @@ export class PgStore implements TaskStore {
     await Promise.all([this.#listener.closed(), this.#pool.end()]);
   }
 
-  #tell({ id, service, api }: Place & { readonly id?: string }): void {
-    const news = { ...(id !== undefined && { id }), service, api };
+  /** @returns How many tasks it has changed, of which those that watch `place` are told. */
+  async #change(statement: PgStatement, values: Values, place: TaskPlace): Promise<number> {
+    const { rowCount } = await this.#run(statement, values);
+    if (rowCount !== null && rowCount > 0) this.#tell(place);
+    return rowCount ?? 0;
+  }
+
+  #tell({ id, namespace, service, api }: TaskPlace & { readonly id?: string }): void {
+    const news = { ...(id !== undefined && { id }), namespace, service, api };
     this.#board.tell(news);
     this.#sender.tell(news);
   }
@@ -239,6 +326,7 @@ export class PgStore implements TaskStore {
       const limit = { query_timeout: isLong ? longAnswerTimeoutMs : answerTimeoutMs };
       return await this.#pool.query({ name, text, values: all, ...limit });
     } catch (error) {
+      if (isOutage(error)) this.#grace.noteOutage();
       throw toPgFailure(error);
     }
   }

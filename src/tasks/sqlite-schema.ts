@@ -48,6 +48,25 @@ const versions: readonly string[] = [
   CREATE UNIQUE INDEX inputs_file ON inputs (file) WHERE file IS NOT NULL;
   CREATE UNIQUE INDEX outputs_file ON outputs (file) WHERE file IS NOT NULL;
   `,
+  `
+  ALTER TABLE tasks ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
+  ALTER TABLE tasks ADD COLUMN key TEXT;
+  ALTER TABLE tasks ADD COLUMN fingerprint TEXT;
+  DROP INDEX tasks_ready;
+  DROP INDEX tasks_wake;
+  CREATE INDEX tasks_ready ON tasks (namespace, service, api, priority DESC, seq) WHERE status = 'pending' AND wake_at IS NULL;
+  CREATE INDEX tasks_wake ON tasks (namespace, service, api, wake_at) WHERE wake_at IS NOT NULL;
+  CREATE UNIQUE INDEX tasks_key ON tasks (namespace, service, api, key) WHERE key IS NOT NULL;
+  CREATE INDEX tasks_nobody ON tasks (service, api) WHERE namespace = '';
+  CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    seen_at INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
 
 /**

@@ -10,11 +10,14 @@ import type { FileHandle } from "node:fs/promises";
 import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { ServingError } from "../failure/serving-error.js";
+import type { LeaseGrace } from "./lease-grace.js";
 import { logUnreadable } from "./log-unreadable.js";
 import { NewsBoard } from "./news-board.js";
 import { type SqliteConnection, type SqliteValues, toSqliteFailure, whenFree } from "./sqlite-driver.js";
 import type { SqliteStatements } from "./sqlite-statements.js";
+import { SqliteUpkeep } from "./sqlite-upkeep.js";
 import { SqliteWriter } from "./sqlite-writer.js";
+import { type KeyedRow, readSubmitted } from "./task-key.js";
 import { type TaskRow, taskColumns, toKeptText, toRecord } from "./task-row.js";
 import type {
   ClaimedTask,
@@ -22,9 +25,13 @@ import type {
   Lease,
   LeaseState,
   NewTask,
+  OpenTasks,
+  ReleaseRequest,
+  StoreRun,
   TaskFilter,
   TaskNews,
   TaskOutcome,
+  TaskPlace,
   TaskRecord,
   TaskResult,
   TaskStore,
@@ -35,9 +42,8 @@ import type { ValueFiles } from "./value-files.js";
 const largestInlineBytes = 64 * 1024;
 /** How often changes by other processes are looked for. */
 export const lookIntervalMs = 100;
-/** Tasks that one claim wakes, and that one transaction forgets. */
+/** Tasks that one claim wakes. */
 const maxWoken = 1000;
-const maxForgotten = 200;
 
 /** What a `SqliteStore` is made of; it closes the first two. */
 export interface SqliteParts {
@@ -47,10 +53,10 @@ export interface SqliteParts {
   readonly statements: SqliteStatements;
   readonly files: ValueFiles;
   readonly clock: Clock;
+  readonly grace: LeaseGrace;
   readonly log: Logger;
 }
 
-type Place = Pick<TaskRow, "service" | "api">;
 /** A value as it is kept: in the row, or as a file. */
 type Kept = { readonly bytes: Uint8Array | null; readonly file: string | null };
 
@@ -59,6 +65,7 @@ export class SqliteStore implements TaskStore {
   readonly #statements: SqliteStatements;
   readonly #writer: SqliteWriter;
   readonly #board: NewsBoard;
+  readonly #upkeep: SqliteUpkeep;
   #lookTimer: Timer | undefined;
   #dataVersion = 0;
 
@@ -69,39 +76,55 @@ export class SqliteStore implements TaskStore {
     this.#writer = new SqliteWriter({ connection, sync: () => journal.datasync() });
     this.#board = new NewsBoard((isWatched) => (isWatched ? this.#lookLater() : this.#lookTimer?.clear()));
     this.#dataVersion = this.#readDataVersion();
-  }
-
-  async submit({ input, id, service, api, context, priority }: NewTask): Promise<TaskRecord> {
-    const known = await this.get(id);
-    if (known !== undefined) return known;
-    return this.#withFile(input, async (kept) => {
-      const statements = this.#statements;
-      const added = await this.#write((tell) => {
-        const row = statements.submit.get({ id, service, api, priority, now: this.#now() }) as
-          | { seq: number }
-          | undefined;
-        if (row !== undefined) {
-          statements.addInput.run({ task: row.seq, context, ...kept });
-          tell({ id, service, api });
-        }
-        return { record: this.#readTask(id), isNew: row !== undefined };
-      });
-      return { value: added.record as TaskRecord, isFileNamed: added.isNew };
+    this.#upkeep = new SqliteUpkeep({
+      ...{ statements, files: parts.files, grace: parts.grace },
+      now: () => this.#now(),
+      write: (change) => this.#write(change),
+      look: (look) => this.#look(look),
+      touchFiles: (work) => this.#touchFiles(work),
     });
   }
 
+  async submit({ input, id, namespace, service, api, context, priority, key }: NewTask): Promise<TaskRecord> {
+    const place = { namespace, service, api };
+    const find = () => this.#readKeyed(place, key) ?? (this.#statements.task.get({ id }) as KeyedRow | undefined);
+    const known = await this.#look<KeyedRow | undefined>(find);
+    if (known !== undefined) return readSubmitted(known, key);
+    const row = await this.#withFile(input, async (kept) => {
+      const statements = this.#statements;
+      const added = await this.#write((tell) => {
+        // Somebody else may have submitted it meanwhile.
+        const first = find();
+        if (first !== undefined) return { row: first, isNew: false };
+        const named = { key: key?.text ?? null, fingerprint: key?.fingerprint ?? null };
+        const values = { id, ...place, priority, now: this.#now(), ...named };
+        const { seq } = statements.submit.get(values) as { seq: number };
+        statements.addInput.run({ task: seq, context, ...kept });
+        tell({ id, ...place });
+        return { row: statements.task.get({ id }) as KeyedRow, isNew: true };
+      });
+      return { value: added, isFileNamed: added.isNew };
+    });
+    return row.isNew ? toRecord(row.row) : readSubmitted(row.row, key);
+  }
+
   async claim(request: ClaimRequest): Promise<readonly ClaimedTask[]> {
-    const { service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
+    const { namespace, service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
     const statements = this.#statements;
-    const place = { service, api };
+    const place = { namespace, service, api };
+    const { grace } = this.#parts;
+    if (grace.noteTime(this.#now(), leaseMs)) {
+      await this.#write(() => statements.shortenLeases.run({ ...place, now: this.#now(), leaseMs }));
+    }
+    const spares = grace.spares(leaseMs) ? 1 : 0;
     // A claim that would find nothing needs no lock.
     const { found } = await this.#look<{ found: number }>(() =>
-      statements.canClaim.get({ ...place, now: this.#now() }),
+      statements.canClaim.get({ ...place, now: this.#now(), spares }),
     );
     if (found === 0) return [];
     const rows = await this.#write((tell) => {
       const now = this.#now();
-      const { changes } = statements.wake.run({ ...place, now, maxAttempts, lostFailure, maxWoken });
+      const { changes } = statements.wake.run({ ...place, now, spares, maxAttempts, lostFailure, maxWoken });
       if (changes > 0) tell(place);
       const claimed: TaskRow[] = [];
       while (claimed.length < limit) {
@@ -116,9 +139,12 @@ export class SqliteStore implements TaskStore {
     return tasks.filter((task) => task !== undefined);
   }
 
-  async nextDueMs(service: string, api: string): Promise<number | undefined> {
-    const { at } = await this.#look<{ at: number | null }>(() => this.#statements.nextWake.get({ service, api }));
-    return at === null ? undefined : Math.max(0, at - this.#now());
+  async nextDueMs({ namespace, service, api }: TaskPlace): Promise<number | undefined> {
+    const { leftMs } = this.#parts.grace;
+    const values = { namespace, service, api, spares: leftMs > 0 ? 1 : 0 };
+    const { at } = await this.#look<{ at: number | null }>(() => this.#statements.nextWake.get(values));
+    const dueMs = at === null ? undefined : Math.max(0, at - this.#now());
+    return leftMs > 0 ? Math.min(leftMs, dueMs ?? leftMs) : dueMs;
   }
 
   async renew(
@@ -129,9 +155,9 @@ export class SqliteStore implements TaskStore {
     const said = { progress: progress?.fraction ?? null, note: toKeptText(progress?.note) };
     return this.#write((tell) => {
       const values = { id, token, leaseMs, now: this.#now(), ...said };
-      const row = this.#statements.renew.get(values) as (Place & { cancel_failure: string | null }) | undefined;
+      const row = this.#statements.renew.get(values) as (TaskPlace & { cancel_failure: string | null }) | undefined;
       if (row === undefined) return "lost";
-      if (progress !== undefined) tell({ id, service: row.service, api: row.api });
+      if (progress !== undefined) tell({ id, ...placeOf(row) });
       return row.cancel_failure === null ? "held" : "cancel_asked";
     });
   }
@@ -143,10 +169,10 @@ export class SqliteStore implements TaskStore {
       const statements = this.#statements;
       const isFinished = await this.#write((tell) => {
         const values = { id, token, status: outcome.status, failure, now: this.#now() };
-        const row = statements.finish.get(values) as (Place & { seq: number }) | undefined;
+        const row = statements.finish.get(values) as (TaskPlace & { seq: number }) | undefined;
         if (row === undefined) return false;
         if (output !== undefined) statements.addOutput.run({ task: row.seq, ...kept });
-        tell({ id, service: row.service, api: row.api });
+        tell({ id, ...placeOf(row) });
         return true;
       });
       return { value: isFinished, isFileNamed: isFinished };
@@ -156,8 +182,8 @@ export class SqliteStore implements TaskStore {
   async giveBack({ id, token }: Lease, waitMs: number, failure: string | undefined): Promise<boolean> {
     const values = { id, token, waitMs, failure: failure ?? null, uncounted: failure === undefined ? 1 : 0 };
     return this.#write((tell) => {
-      const row = this.#statements.giveBack.get({ ...values, now: this.#now() }) as Place | undefined;
-      if (row !== undefined) tell({ id, service: row.service, api: row.api });
+      const row = this.#statements.giveBack.get({ ...values, now: this.#now() }) as TaskPlace | undefined;
+      if (row !== undefined) tell({ id, ...placeOf(row) });
       return row !== undefined;
     });
   }
@@ -181,7 +207,7 @@ export class SqliteStore implements TaskStore {
     return this.#write((tell) => {
       const row = this.#statements.cancel.get({ id, failure, now: this.#now() }) as TaskRow | undefined;
       if (row === undefined) return this.#readTask(id);
-      tell({ id, service: row.service, api: row.api });
+      tell({ id, ...placeOf(row) });
       return toRecord(row);
     });
   }
@@ -202,7 +228,7 @@ export class SqliteStore implements TaskStore {
         const copied = statements.retry.get({ newId, seq, now: this.#now() }) as { seq: number } | undefined;
         if (copied !== undefined) {
           statements.copyInput.run({ task: copied.seq, seq, file });
-          tell({ id: newId, service: row.service, api: row.api });
+          tell({ id: newId, ...placeOf(row) });
         }
         return { record: this.#readTask(newId), isNew: copied !== undefined };
       });
@@ -210,8 +236,8 @@ export class SqliteStore implements TaskStore {
     });
   }
 
-  async list({ service, api, status, limit, before }: TaskFilter): Promise<readonly TaskRecord[]> {
-    const wanted = { service, api, status };
+  async list({ namespace, service, api, status, limit, before }: TaskFilter): Promise<readonly TaskRecord[]> {
+    const wanted = { namespace, service, api, status };
     const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
     const conditions = given.map(([name]) => `t.${name} = :${name}`);
     if (before !== undefined) conditions.push("t.seq < (SELECT seq FROM tasks WHERE id = :before)");
@@ -222,11 +248,11 @@ export class SqliteStore implements TaskStore {
     return rows.map(toRecord);
   }
 
-  async countWaiting(service: string): Promise<ReadonlyMap<string, number>> {
+  async countWaiting({ namespace, service }: Omit<TaskPlace, "api">): Promise<ReadonlyMap<string, number>> {
     const { countReady, countWoken } = this.#statements;
     const rows = await this.#look<{ api: string; count: number }[]>(() => [
-      ...countReady.all({ service }),
-      ...countWoken.all({ service, now: this.#now() }),
+      ...countReady.all({ namespace, service }),
+      ...countWoken.all({ namespace, service, now: this.#now() }),
     ]);
     const counts = new Map<string, number>();
     for (const { api, count } of rows) {
@@ -235,21 +261,32 @@ export class SqliteStore implements TaskStore {
     return counts;
   }
 
-  async purge(ageMs: number): Promise<number> {
-    const { files, statements } = this.#parts;
-    let purged = 0;
-    for (;;) {
-      const values = { until: this.#now() - ageMs, limit: maxForgotten };
-      type Ended = { seq: number; input_file: string | null; output_file: string | null };
-      const ended = await this.#look<Ended[]>(() => statements.ended.all(values));
-      const seqs = JSON.stringify(ended.map(({ seq }) => seq));
-      if (ended.length > 0) purged += await this.#write(() => statements.forget.run({ seqs }).changes);
-      const named = ended.flatMap(({ input_file, output_file }) => [input_file, output_file]);
-      await this.#touchFiles(() => files.remove(named.filter((name) => name !== null)));
-      if (ended.length < maxForgotten) break;
-    }
-    await this.#touchFiles(() => files.sweep(this.#now(), (names) => this.#pickNamed(names)));
-    return purged;
+  listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
+    return this.#upkeep.listOpen(isLeftOut);
+  }
+
+  release(request: ReleaseRequest): Promise<number> {
+    return this.#upkeep.release(request);
+  }
+
+  enroll(run: StoreRun): Promise<readonly StoreRun[]> {
+    return this.#upkeep.enroll(run);
+  }
+
+  leave(runId: string): Promise<void> {
+    return this.#upkeep.leave(runId);
+  }
+
+  adopt(place: TaskPlace): Promise<number> {
+    return this.#upkeep.adopt(place);
+  }
+
+  move(from: TaskPlace, to: TaskPlace): Promise<number> {
+    return this.#upkeep.move(from, to);
+  }
+
+  purge(ageMs: number): Promise<number> {
+    return this.#upkeep.purge(ageMs);
   }
 
   watch(listener: (news: TaskNews) => void): () => void {
@@ -272,12 +309,20 @@ export class SqliteStore implements TaskStore {
   /** Runs a change; the listeners hear what it tells once it is committed. */
   async #write<T>(change: (tell: (news: TaskNews) => void) => T): Promise<T> {
     const news: TaskNews[] = [];
-    const value = await this.#writer.run(() => {
+    const run = () => {
       news.length = 0;
       return change((one) => news.push(one));
+    };
+    const value = await this.#writer.run(run).catch((error: unknown) => {
+      this.#noteOutage(error);
+      throw error;
     });
     for (const one of news) this.#board.tell(one);
     return value;
+  }
+
+  #noteOutage(error: unknown): void {
+    if (toSqliteFailure(error).id === "task_store_unavailable") this.#parts.grace.noteOutage();
   }
 
   /** Reads outside of any transaction. It meets a lock in one case: another process is mending the file after a crash. */
@@ -285,6 +330,7 @@ export class SqliteStore implements TaskStore {
     try {
       return (await whenFree(look)) as T;
     } catch (error) {
+      this.#noteOutage(error);
       throw toSqliteFailure(error);
     }
   }
@@ -301,6 +347,11 @@ export class SqliteStore implements TaskStore {
   #readTask(id: string): TaskRecord | undefined {
     const row = this.#statements.task.get({ id }) as TaskRow | undefined;
     return row && toRecord(row);
+  }
+
+  #readKeyed({ namespace, service, api }: TaskPlace, key: NewTask["key"]): KeyedRow | undefined {
+    if (key === undefined) return undefined;
+    return this.#statements.ofKey.get({ namespace, service, api, key: key.text }) as KeyedRow | undefined;
   }
 
   #lookAt(id: string): Promise<TaskRow | undefined> {
@@ -360,14 +411,6 @@ export class SqliteStore implements TaskStore {
     }
   }
 
-  /** Of some names of files those that rows have. */
-  async #pickNamed(names: readonly string[]): Promise<ReadonlySet<string>> {
-    const rows = await this.#look<{ file: string }[]>(() =>
-      this.#statements.named.all({ names: JSON.stringify(names) }),
-    );
-    return new Set(rows.map(({ file }) => file));
-  }
-
   #lookLater(): void {
     this.#lookTimer = this.#parts.clock.setTimer(() => {
       this.#lookLater();
@@ -392,6 +435,8 @@ export class SqliteStore implements TaskStore {
     }
   }
 }
+
+const placeOf = ({ namespace, service, api }: TaskPlace): TaskPlace => ({ namespace, service, api });
 
 /** The driver gives an ArrayBuffer or a Buffer, and nothing for no bytes. */
 function toBytes(bytes: Uint8Array | ArrayBuffer | null): Uint8Array {

@@ -4,6 +4,7 @@ import type { TaskRecord, TaskStatus } from "./task-store.js";
 export interface TaskRow {
   readonly seq: number | string;
   readonly id: string;
+  readonly namespace: string;
   readonly service: string;
   readonly api: string;
   readonly status: string;
@@ -17,12 +18,14 @@ export interface TaskRow {
   readonly failure: string | null;
   readonly cancel_failure: string | null;
   readonly lease_token: string | null;
+  readonly wake_at: number | string | null;
+  readonly key: string | null;
 }
 
 /** Columns of `TaskRow`, as a query names them. */
 export const taskColumns: string = [
   ...["seq", "id", "service", "api", "status", "attempt", "created_at", "started_at", "ended_at", "not_before"],
-  ...["progress", "note", "failure", "cancel_failure", "lease_token"],
+  ...["progress", "note", "failure", "cancel_failure", "lease_token", "namespace", "wake_at", "key"],
 ]
   .map((column) => `t.${column}`)
   .join(", ");
@@ -33,6 +36,7 @@ const toTime = (value: number | string | null): number | undefined => (value ===
 export function toRecord(row: TaskRow): TaskRecord {
   return {
     id: row.id,
+    namespace: row.namespace,
     service: row.service,
     api: row.api,
     status: row.status as TaskStatus,
@@ -45,6 +49,8 @@ export function toRecord(row: TaskRow): TaskRecord {
     note: row.note ?? undefined,
     failure: row.failure ?? undefined,
     isCancelAsked: row.cancel_failure !== null,
+    leaseEndsAt: row.status === "in_progress" ? toTime(row.wake_at) : undefined,
+    key: row.key ?? undefined,
   };
 }
 

@@ -5,16 +5,24 @@
 // K3  A task ends once: `completed`, `failed` and `canceled` are final, and so is what was recorded with them.
 // K4  An attempt counts when it is claimed, so that a task which kills its replica does not run for ever.
 // K5  Times are the store's own, since the clocks of several machines differ.
+// K6  A lease that could not be renewed for a while, since the store was away or its clock was set, is left alone for a lease's
+//     time: its holder is asked for it first.
 
 /** The names that BentoML's clients know. */
 export type TaskStatus = "pending" | "in_progress" | "completed" | "failed" | "canceled";
 
-/** What is known of a task, without its input and result. Times are wall-clock milliseconds. */
-export interface TaskRecord {
-  /** 32 hex digits, made by whoever submits it. */
-  readonly id: string;
+/** Whose a task is: an app's namespace, and the api that runs it. Together they find it; its id alone names it. */
+export interface TaskPlace {
+  /** Apps that share a store are told apart by it; `""` for tasks of a version that knew none, until somebody adopts them. */
+  readonly namespace: string;
   readonly service: string;
   readonly api: string;
+}
+
+/** What is known of a task, without its input and result. Times are wall-clock milliseconds. */
+export interface TaskRecord extends TaskPlace {
+  /** 32 hex digits, made by whoever submits it. */
+  readonly id: string;
   readonly status: TaskStatus;
   /** How often it was claimed; 0 while nobody has. */
   readonly attempt: number;
@@ -31,19 +39,29 @@ export interface TaskRecord {
   readonly failure: string | undefined;
   /** Somebody asked a running task to end; whoever runs it is told when it renews its lease. */
   readonly isCancelAsked: boolean;
+  /** Of one that runs: until when, unless its lease is renewed. One that ran out is nobody's. */
+  readonly leaseEndsAt: number | undefined;
+  /** The key it was submitted with. */
+  readonly key: string | undefined;
+}
+
+/** A name that a caller gives to one submit, so that a second one with it finds the first. */
+export interface TaskKey {
+  readonly text: string;
+  /** The same for equal inputs, another for others. */
+  readonly fingerprint: string;
 }
 
 /** A task as it is handed in. */
-export interface NewTask {
+export interface NewTask extends TaskPlace {
   readonly id: string;
-  readonly service: string;
-  readonly api: string;
   /** The input as the wire writes values; up to 256 MiB. */
   readonly input: Uint8Array;
   /** The context of the request that submitted it, as the wire writes it. */
   readonly context: string;
   /** Higher ones are claimed first. */
   readonly priority: number;
+  readonly key?: TaskKey | undefined;
 }
 
 /** The right to run one attempt of one task. */
@@ -60,12 +78,10 @@ export interface ClaimedTask {
   readonly context: string;
 }
 
-export interface ClaimRequest {
-  readonly service: string;
-  readonly api: string;
+export interface ClaimRequest extends TaskPlace {
   /** At most so many, at least 1. */
   readonly limit: number;
-  /** Named in leases, for whoever looks at the store: `"Model#0@host:pid"`. */
+  /** Named in leases, for whoever looks at the store: `"Model#0@host:pid/life"`. What follows the last slash is unique to one life of a process. */
   readonly owner: string;
   /** A lease that is not renewed for so long is taken over. */
   readonly leaseMs: number;
@@ -73,6 +89,38 @@ export interface ClaimRequest {
   readonly maxAttempts: number;
   /** Why a task failed whose last lease ran out, as the wire writes failures. */
   readonly lostFailure: string;
+}
+
+/** Leases that are nobody's any more. */
+export interface ReleaseRequest extends TaskPlace {
+  /** A life that is known to have ended: its leases are released, also those that have not run out. Absent: all that ran out. */
+  readonly life?: string;
+  readonly maxAttempts: number;
+  readonly lostFailure: string;
+}
+
+/** An app that has not said for so long that it runs is taken for ended, and its row is removed later. */
+export const runFreshMs = 150_000;
+export const runOldMs = 24 * 3_600_000;
+
+/** Waiting tasks of one api are counted no further. */
+export const mostCounted = 10_000;
+
+/** Unfinished tasks of one api; those that wait are counted up to `mostCounted`. */
+export interface OpenTasks extends TaskPlace {
+  readonly waiting: number;
+  readonly running: number;
+}
+
+/** One app that runs on a store: all its processes together. */
+export interface StoreRun {
+  readonly id: string;
+  readonly namespace: string;
+  readonly host: string;
+  /** Of its supervisor. */
+  readonly pid: number;
+  /** The same for versions of one app that replace one another by intent. */
+  readonly session: string;
 }
 
 /** How an attempt ended. */
@@ -89,6 +137,7 @@ export interface TaskResult {
 
 /** Which tasks to list, newest first. */
 export interface TaskFilter {
+  readonly namespace?: string;
   readonly service?: string;
   readonly api?: string;
   readonly status?: TaskStatus;
@@ -102,6 +151,7 @@ export interface TaskFilter {
 export interface TaskNews {
   /** Absent when the engine can't tell which one changed. */
   readonly id?: string;
+  readonly namespace?: string;
   readonly service?: string;
   readonly api?: string;
 }
@@ -112,8 +162,11 @@ export interface TaskNews {
  */
 export interface TaskStore {
   /**
-   * Writes a task down (K1). A second one of the same id changes nothing and gives the first, so that it may be retried.
+   * Writes a task down (K1). A second one of the same id, or with the same key for the same api, changes nothing and gives the
+   * first, so that it may be retried. A key lasts as long as its task is kept.
    * The input must not change until the promise settles.
+   *
+   * @throws {ServingError} `task_key_reused` for a key that came with another input.
    */
   submit(task: NewTask): Promise<TaskRecord>;
   /**
@@ -128,7 +181,7 @@ export interface TaskStore {
    * When the first task of this api that waits for its time, or for a lease to run out, is due: milliseconds from now. 0 for
    * one that is due already, as one may be since the last claim. `undefined`: there is none.
    */
-  nextDueMs(service: string, api: string): Promise<number | undefined>;
+  nextDueMs(place: TaskPlace): Promise<number | undefined>;
   /** Holds on to a task for another `leaseMs`, and writes down progress if any is given. */
   renew(lease: Lease, leaseMs: number, progress?: { fraction: number; note: string | undefined }): Promise<LeaseState>;
   /** Records how a task ended (K3). @returns False when the lease is no longer held; nothing is recorded then. */
@@ -153,7 +206,19 @@ export interface TaskStore {
   retry(id: string, newId: string): Promise<TaskRecord | undefined>;
   list(filter: TaskFilter): Promise<readonly TaskRecord[]>;
   /** Tasks of a service that wait and could run now, for the autoscaler; by api. */
-  countWaiting(service: string): Promise<ReadonlyMap<string, number>>;
+  countWaiting(service: Omit<TaskPlace, "api">): Promise<ReadonlyMap<string, number>>;
+  /** Unfinished tasks of all apps and apis that have some, but for those that `isLeftOut`. At most 1000 apis. */
+  listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]>;
+  /** Ends leases that are nobody's, as `claim` does where it takes over: their tasks wait again, or have ended. @returns How many. */
+  release(request: ReleaseRequest): Promise<number>;
+  /** Says that an app runs; to be said again each minute. @returns Others that have said so lately, of all namespaces. */
+  enroll(run: StoreRun): Promise<readonly StoreRun[]>;
+  /** Says that it has ended. */
+  leave(runId: string): Promise<void>;
+  /** Gives tasks without a namespace to this one. @returns How many. */
+  adopt(place: TaskPlace): Promise<number>;
+  /** Gives all tasks of one api to another, ended ones too; what runs goes on. A key that is taken there is forgotten. @returns How many. */
+  move(from: TaskPlace, to: TaskPlace): Promise<number>;
   /** Forgets ended tasks older than `ageMs`, inputs and outputs too. @returns How many. */
   purge(ageMs: number): Promise<number>;
   /** Hears of changes, its own included. @returns Ends it. */

@@ -34,12 +34,18 @@ function pack({ text, tails, isMarked }: EncodedValue): Uint8Array {
 
 /** The value that `packValue` was given. @throws {ServingError} `malformed_frame`. */
 export function unpackValue(bytes: Uint8Array): unknown {
+  const { head, tails, isMarked } = readPacked(bytes);
+  return decodeValue(head, tails, isMarked);
+}
+
+/** What `packValue` has made of a value: its text, and the bytes beside it. @throws {ServingError} `malformed_frame`. */
+export function readPacked(bytes: Uint8Array): { head: string; tails: readonly Uint8Array[]; isMarked: boolean } {
   const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (source.length < prefixBytes) throw malformed(`it has ${source.length} bytes, fewer than a prefix`);
   const end = prefixBytes + readBodyLength(source, 0);
   if (end !== source.length) throw malformed(`it says it has ${end} bytes and has ${source.length}`);
   const { head, tails, flags } = readFrame(source, 0, end, refuseSlab);
-  return decodeValue(head, tails, (flags & frameFlags.marked) !== 0);
+  return { head, tails, isMarked: (flags & frameFlags.marked) !== 0 };
 }
 
 function refuseSlab(): never {

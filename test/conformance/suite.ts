@@ -16,8 +16,10 @@ export class LogBook {
 
   readonly logger = this.#createLogger({});
 
-  take(message: string): Promise<LogLine> {
-    return this.takeWhere((line) => line.message === message);
+  /** The next line with this message, or with one like it. */
+  take(message: string | RegExp): Promise<LogLine> {
+    const isWanted = (text = "") => (typeof message === "string" ? text === message : message.test(text));
+    return this.takeWhere((line) => isWanted(line.message));
   }
 
   async takeWhere(isWanted: (line: LogLine) => boolean): Promise<LogLine> {

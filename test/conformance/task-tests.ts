@@ -43,6 +43,44 @@ export function testTasks({ app }: Suite): void {
       assert.deepEqual([(copied as File).name, await copied.text()], ["a.txt", "hello"]);
     });
 
+    it("are handed in once for one key, however often and by whichever way, and refuse it for another input", async () => {
+      const name = newName("keyed");
+      const key = `key of ${name}`;
+      const all = await Promise.all(Array.from({ length: 5 }, () => chores().upper.submit(name, { key })));
+      assert.deepEqual(new Set(all.map(({ id }) => id)).size, 1);
+      assert.equal(await chores().upper(name, { key }), name.toUpperCase());
+      assert.equal((await chores().upper.submit(Promise.resolve(name), { key })).id, all[0]?.id);
+      assert.equal(await work().count(`${name} ran`), 1);
+      const error = await failureOf(chores().upper.submit("other", { key }));
+      assert.deepEqual(
+        [error.id, error.httpStatus, error.service, error.api],
+        ["task_key_reused", 409, "Chores", "upper"],
+      );
+      assert.deepEqual(error.details, { key, taskId: all[0]?.id });
+    });
+
+    it("take the same fields in another order, and the same file made anew, for the same input", async () => {
+      const key = newName("same");
+      const file = (time: number, text = "hello") =>
+        new File([text], "a.txt", { type: "text/plain", lastModified: time });
+      const first = await chores().anything.submit({ a: 1, b: file(1) }, { key });
+      assert.deepEqual(await chores().anything.submit({ b: file(2), a: 1 }, { key }), first);
+      const others = [
+        { a: 1, b: file(1, "other") },
+        { a: 2, b: file(1) },
+        { a: 1, b: new Blob(["hello"]) },
+      ];
+      for (const other of others) {
+        assert.equal((await failureOf(chores().anything.submit(other, { key }))).id, "task_key_reused");
+      }
+    });
+
+    it("refuse a key that no header could carry", async () => {
+      for (const key of ["", " a", "a ", "a\nb", "ä", "x".repeat(256), 5 as never]) {
+        assert.equal((await failureOf(chores().upper.submit("x", { key }))).id, "invalid_task_key");
+      }
+    });
+
     it("run with the input as it was when they were handed in", async () => {
       const value = { list: [1, 2] };
       const submitted = chores().anything.submit(value);

@@ -69,7 +69,7 @@ export async function runCrashes({ tasks, seed, url, kills, print }: CrashRun): 
     assert.equal(status, 0, "it did not stop in order");
     const store = await (url === undefined
       ? openSqliteStore(folder, { log: silentLogger })
-      : openPgStore(url, { log: silentLogger, maxConnections: 2 }));
+      : openPgStore(url, { log: silentLogger, maxConnections: 2, leaseMs: 1_500 }));
     const records = await listAll(store).finally(() => store.close());
     const attemptLog = readAttempts(log);
     const faults = findFaults({ accepted, first, last, records, attemptLog, submissions: attempts });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Lease } from "../../src/tasks/task-store.js";
-import { aClaim, begin, completed, type StoreEngine, StoreStage, submitAll } from "./store-stage.js";
+import { aClaim, aPlace, begin, completed, type StoreEngine, StoreStage, submitAll } from "./store-stage.js";
 
 export function testClaim(engine: StoreEngine): void {
   describe("claim", () => {
@@ -107,19 +107,19 @@ export function testClaim(engine: StoreEngine): void {
     it("takes a task that waits for its time no sooner, and says when that is", async () => {
       await using stage = StoreStage.create(engine);
       const store = await stage.open();
-      assert.equal(await store.nextDueMs("Model", "train"), undefined);
+      assert.equal(await store.nextDueMs(aPlace), undefined);
       const { lease } = await begin(store);
-      assert.equal(await store.nextDueMs("Model", "train"), 30_000);
+      assert.equal(await store.nextDueMs(aPlace), 30_000);
       await store.giveBack(lease, 700, "broken");
-      assert.equal(await store.nextDueMs("Model", "train"), 700);
-      assert.equal(await store.nextDueMs("Model", "other"), undefined);
+      assert.equal(await store.nextDueMs(aPlace), 700);
+      assert.equal(await store.nextDueMs({ ...aPlace, api: "other" }), undefined);
       stage.clock.advance(699);
       assert.deepEqual(await store.claim(aClaim()), []);
-      assert.equal(await store.nextDueMs("Model", "train"), 1);
+      assert.equal(await store.nextDueMs(aPlace), 1);
       stage.clock.advance(5);
-      assert.equal(await store.nextDueMs("Model", "train"), 0);
+      assert.equal(await store.nextDueMs(aPlace), 0);
       assert.equal((await store.claim(aClaim({ leaseMs: 10 })))[0]?.record.attempt, 2);
-      assert.equal(await store.nextDueMs("Model", "train"), 10);
+      assert.equal(await store.nextDueMs(aPlace), 10);
     });
 
     it("prefers by priority and age also among tasks that were given back or lost", async () => {

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aClaim, begin, completed, end, newId, type StoreEngine, StoreStage, submitAll } from "./store-stage.js";
+import {
+  aClaim,
+  aPlace,
+  begin,
+  completed,
+  end,
+  newId,
+  type StoreEngine,
+  StoreStage,
+  submitAll,
+} from "./store-stage.js";
 
 export function testEnds(engine: StoreEngine): void {
   describe("finish", () => {
@@ -132,7 +142,7 @@ export function testEnds(engine: StoreEngine): void {
       assert.equal((await store.cancel(lease.id, "not wanted"))?.status, "canceled");
       stage.clock.advance(500);
       assert.deepEqual(await store.claim(aClaim()), []);
-      assert.equal(await store.nextDueMs("Model", "train"), undefined);
+      assert.equal(await store.nextDueMs(aPlace), undefined);
     });
 
     it("asks a running task to end, and tells whoever renews its lease", async () => {

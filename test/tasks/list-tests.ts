@@ -44,7 +44,7 @@ export function testLists(engine: StoreEngine): void {
     it("counts by api what could run now, and nothing else", async () => {
       await using stage = StoreStage.create(engine);
       const store = await stage.open();
-      const counted = async () => Object.fromEntries(await store.countWaiting("Model"));
+      const counted = async () => Object.fromEntries(await store.countWaiting({ namespace: "app", service: "Model" }));
       assert.deepEqual(await counted(), {});
       await submitAll(store, [{}, {}, {}, { api: "other" }, { service: "Other" }]);
       assert.deepEqual(await counted(), { train: 3, other: 1 });

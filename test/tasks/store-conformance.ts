@@ -1,9 +1,11 @@
 import { testClaim } from "./claim-tests.js";
 import { testEnds } from "./end-tests.js";
+import { testKeys } from "./key-tests.js";
 import { testLists } from "./list-tests.js";
 import { testProcesses } from "./process-tests.js";
 import type { StoreEngine } from "./store-stage.js";
 import { testSubmit } from "./submit-tests.js";
+import { testUpkeep } from "./upkeep-tests.js";
 import { testWatch } from "./watch-tests.js";
 
 /** Every promise of `TaskStore`, held against one engine. */
@@ -13,5 +15,7 @@ export function testStore(engine: StoreEngine): void {
   testEnds(engine);
   testLists(engine);
   testWatch(engine);
+  testKeys(engine);
+  testUpkeep(engine);
   testProcesses(engine);
 }

@@ -8,6 +8,7 @@ import type {
   ClaimRequest,
   NewTask,
   TaskOutcome,
+  TaskPlace,
   TaskRecord,
   TaskStore,
 } from "../../src/tasks/task-store.js";
@@ -34,7 +35,7 @@ export function openPlace(place: StorePlace, { log = silentLogger, clock }: Open
   const options = { log, ...(clock && { clock }) };
   return place.engine === "sqlite"
     ? openSqliteStore(place.folder, options)
-    : openPgStore(place.url, { ...options, maxConnections: 4 });
+    : openPgStore(place.url, { ...options, maxConnections: 4, leaseMs: 0 });
 }
 
 /** Stores of one test: time stands still in them until it is moved. */
@@ -78,10 +79,11 @@ export class StoreStage implements AsyncDisposable {
 
 export const newId = (): string => randomBytes(16).toString("hex");
 
+export const aPlace: TaskPlace = { namespace: "app", service: "Model", api: "train" };
+
 export const aTask = (fields: Partial<NewTask> = {}): NewTask => ({
   id: newId(),
-  service: "Model",
-  api: "train",
+  ...aPlace,
   input: Buffer.from("an input"),
   context: "{}",
   priority: 0,
@@ -89,10 +91,9 @@ export const aTask = (fields: Partial<NewTask> = {}): NewTask => ({
 });
 
 export const aClaim = (fields: Partial<ClaimRequest> = {}): ClaimRequest => ({
-  service: "Model",
-  api: "train",
+  ...aPlace,
   limit: 1,
-  owner: "Model#0@here:1",
+  owner: "Model#0@here:1/a1",
   leaseMs: 30_000,
   maxAttempts: 3,
   lostFailure: "lost",

@@ -16,6 +16,7 @@ export function testSubmit(engine: StoreEngine): void {
       const record = await store.submit(task);
       assert.deepEqual(record, {
         id: task.id,
+        namespace: "app",
         service: "Model",
         api: "train",
         status: "pending",
@@ -28,6 +29,8 @@ export function testSubmit(engine: StoreEngine): void {
         note: undefined,
         failure: undefined,
         isCancelAsked: false,
+        leaseEndsAt: undefined,
+        key: undefined,
       });
       assert.deepEqual(await store.get(task.id), record);
       assert.deepEqual(await store.result(task.id), { record, output: undefined });

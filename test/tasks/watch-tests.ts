@@ -46,7 +46,7 @@ export function testWatch(engine: StoreEngine): void {
         return seen.splice(0);
       };
       const { lease } = await begin(store);
-      const place = { id: lease.id, service: "Model", api: "train" };
+      const place = { id: lease.id, namespace: "app", service: "Model", api: "train" };
       assert.ok(
         (await told()).some((news) => news.id === lease.id && news.service === "Model" && news.api === "train"),
       );
