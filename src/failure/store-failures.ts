@@ -1,11 +1,14 @@
 import { row } from "./failure-row.js";
 
-/** What can go wrong with the store of durable tasks. No detail says where it is, since details reach every caller. */
+/**
+ * What can go wrong with the store of durable tasks. No detail of a call says where it is, since details reach every caller: the log
+ * does, and what is said when it can't be opened.
+ */
 export const storeFailures = {
   task_store_unavailable: row<{ engine: string; problem: string }>({
     code: "unavailable",
     text: (d) => `the task store (${d.engine}) can't be used: ${d.problem}`,
-    fix: "See the cause in the log. Tasks that were answered for are kept: they go on when the store is back.",
+    fix: "The log says what the system said, and where. Tasks that were answered for are kept, and go on when the store is back. SQLite: see to the folder and its disk, or name another one, EKIBEN_DATA (--data). PostgreSQL: see to the server, or name another one, EKIBEN_TASKS_STORE.",
   }),
   task_store_full: row<{ engine: string; problem: string }>({
     code: "resource_exhausted",

@@ -51,8 +51,8 @@ export interface ReplicaParts {
 
 /** What a replica needs to have tasks. */
 export interface TaskParts {
-  /** The store, opened once a process. @throws {ServingError} `task_store_unavailable`. */
-  readonly openStore: () => Promise<TaskStore>;
+  /** The store, opened once a process; one that is away for the moment is waited for. @throws {ServingError} `task_store_unavailable`. */
+  readonly openStore: (signal: AbortSignal) => Promise<TaskStore>;
   /** Whose tasks they are, of those in the store. */
   readonly namespace: string;
   /** Of the thread or process: unique, and named by its leases. */
@@ -131,7 +131,7 @@ export class Replica {
       this.#service = instance as ServiceHooks;
       for (const api of descriptor.apis.values()) this.apis.set(api.name, this.#createApi(api, instance));
     });
-    await this.#openTasks();
+    await this.#openTasks(signal);
     if (descriptor.fake === undefined) await this.#runStart(signal);
     this.#tasks?.begin();
   }
@@ -197,13 +197,13 @@ export class Replica {
   }
 
   /** Each task of the service becomes what callers reach of it: an api that waits for its result, and one for each operation. */
-  async #openTasks(): Promise<void> {
+  async #openTasks(signal: AbortSignal): Promise<void> {
     const { descriptor, settings, tasks } = this.parts;
     const own = [...descriptor.apis.values()].filter(({ kind }) => kind === "task");
     if (own.length === 0) return;
     if (tasks === undefined) unreachable(`${this.parts.id} has tasks and no store`);
     const { ReplicaTasks } = await import("./replica-tasks.js");
-    const running = new ReplicaTasks(this, await tasks.openStore(), tasks);
+    const running = new ReplicaTasks(this, await tasks.openStore(signal), tasks);
     for (const { name } of own) {
       const api = this.apis.get(name) as ReplicaApi;
       const reached = running.add({ name, api, settings: settings.apis.get(name) as ApiSettings });

@@ -18,11 +18,14 @@ import { CallStats } from "../observe/call-stats.js";
 import type { ApiSettings, AppSettings, ServiceSettings } from "../options/settings.js";
 import type { ReplicaParts, TaskParts } from "../replica/replica.js";
 import { EndedLives } from "../tasks/ended-lives.js";
-import { describeStore, hasTaskStore, openTaskStore } from "../tasks/open-store.js";
+import { describeStore, hasTaskStore, openTaskStore, type StoreWait } from "../tasks/open-store.js";
 import { StoreCensus } from "../tasks/store-census.js";
 import type { StoreRun, TaskPlace, TaskStore } from "../tasks/task-store.js";
 import { encodeError } from "../transport/wire-error.js";
 import { createFormerTask } from "./former-task.js";
+
+/** How long a replica that starts waits for a store that is away. */
+const storeWaitMs = 60_000;
 
 /** What a site is made of. */
 export interface SiteParts {
@@ -135,7 +138,12 @@ export class Site {
       ...{ namespace, leaseMs, retentionMs, life: this.#life, endedLives: this.endedLives },
       isOwn: (of, api) => this.#isOwn(of, api),
       census: isCounting ? this.#createCensus() : undefined,
-      openStore: () => this.#openStore(),
+      openStore: (signal) =>
+        this.#openStore({
+          limitMs: Math.min(this.settingsOf(service).startTimeoutMs, storeWaitMs),
+          signal,
+          clock: this.time.clock,
+        }),
     };
   }
 
@@ -189,9 +197,9 @@ export class Site {
   }
 
   /** One store for all replicas here. Where it can't be opened, the next replica tries again. */
-  #openStore(): Promise<TaskStore> {
+  #openStore(wait?: StoreWait): Promise<TaskStore> {
     const place = { settings: this.#settings.tasks, appFolder: this.#appFolder, log: this.log };
-    this.#taskStore ??= openTaskStore(place).catch((error: unknown) => {
+    this.#taskStore ??= openTaskStore(place, wait).catch((error: unknown) => {
       this.#taskStore = undefined;
       throw error;
     });

@@ -1,16 +1,20 @@
 import type { ServingError } from "../failure/serving-error.js";
+import type { StoreHealth } from "./store-health.js";
 import type { TaskNews, TaskStore } from "./task-store.js";
 
-/** A store that ends in order: its calls that were begun finish first, later ones fail. Its engine need not see to that. */
+/** A store that ends in order: its calls that were begun finish first, later ones fail. Its engine need not see to that, nor to the log. */
 export class ClosableStore implements TaskStore {
   readonly #engine: TaskStore;
   readonly #closedFailure: () => ServingError;
+  readonly #health: StoreHealth | undefined;
   readonly #inFlight = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
-  constructor(engine: TaskStore, closedFailure: () => ServingError) {
+  /** @param health Hears how calls end. */
+  constructor(engine: TaskStore, closedFailure: () => ServingError, health?: StoreHealth) {
     this.#engine = engine;
     this.#closedFailure = closedFailure;
+    this.#health = health;
   }
 
   submit: TaskStore["submit"] = (task) => this.#run(() => this.#engine.submit(task));
@@ -46,8 +50,16 @@ export class ClosableStore implements TaskStore {
     if (this.#closed !== undefined) return Promise.reject(this.#closedFailure());
     const running = call();
     this.#inFlight.add(running);
-    const forget = () => this.#inFlight.delete(running);
-    running.then(forget, forget);
+    running.then(
+      () => {
+        this.#inFlight.delete(running);
+        this.#health?.noteSuccess();
+      },
+      (error: unknown) => {
+        this.#inFlight.delete(running);
+        this.#health?.noteFailure(error);
+      },
+    );
     return running;
   }
 

@@ -8,10 +8,13 @@ import { connectionConfig, loadPg, toPgFailure } from "./pg-driver.js";
 import { NewsListener, NewsSender } from "./pg-news.js";
 import { migratePg } from "./pg-schema.js";
 import { PgStore } from "./pg-store.js";
+import type { StoreHealth } from "./store-health.js";
 import type { TaskStore } from "./task-store.js";
 
 export interface PgStoreOptions {
   readonly log: Logger;
+  /** Hears how calls end. */
+  readonly health?: StoreHealth | undefined;
   /** Connections at once, besides the one that listens. */
   readonly maxConnections: number;
   /** Of the app. Leases are spared for so long after the server has started. */
@@ -32,7 +35,7 @@ const idleTimeoutMs = 30_000;
  */
 export async function openPgStore(
   url: string,
-  { log, maxConnections, leaseMs, clock }: PgStoreOptions,
+  { log, health, maxConnections, leaseMs, clock }: PgStoreOptions,
 ): Promise<TaskStore> {
   const { Pool, Client } = await loadPg();
   const config = connectionConfig(url);
@@ -62,7 +65,7 @@ export async function openPgStore(
     grace,
     log,
   });
-  return new ClosableStore(store, closedFailure);
+  return new ClosableStore(store, closedFailure, health);
 }
 
 /** How long the server has run. */

@@ -1,4 +1,4 @@
-import { chmod, type FileHandle, mkdir, open } from "node:fs/promises";
+import { chmod, type FileHandle, lstat, mkdir, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
@@ -9,6 +9,7 @@ import { loadSqlite, type SqliteConnection, type SqliteOpen, toSqliteFailure, wh
 import { migrateSqlite } from "./sqlite-schema.js";
 import { prepareStatements } from "./sqlite-statements.js";
 import { SqliteStore } from "./sqlite-store.js";
+import type { StoreHealth } from "./store-health.js";
 import type { TaskStore } from "./task-store.js";
 import { syncFolder, ValueFiles } from "./value-files.js";
 
@@ -17,6 +18,8 @@ const machineClock: Clock = { now: Date.now, wallTimeOf: (instant) => instant, s
 
 export interface SqliteStoreOptions {
   readonly log: Logger;
+  /** Hears how calls end. */
+  readonly health?: StoreHealth | undefined;
   /** Default: the clock of the machine. */
   readonly clock?: Clock;
   /** What tells that `clock` was set. Default: the process's own time; with a clock of one's own, that. */
@@ -34,6 +37,7 @@ export async function openSqliteStore(
   folder: string,
   {
     log,
+    health,
     clock = machineClock,
     steadyNow = clock === machineClock ? systemClock.now : () => clock.now(),
   }: SqliteStoreOptions,
@@ -41,19 +45,36 @@ export async function openSqliteStore(
   const openFile = await loadSqlite();
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
+    await refuseOthersLinks(folder);
     const files = await ValueFiles.open(join(folder, "values"));
     const { connection, journal } = await openConnection(openFile, join(folder, "tasks.db"));
     await syncFolder(folder);
     const statements = prepareStatements(connection);
     const grace = new LeaseGrace(steadyNow);
     const store = new SqliteStore({ connection, journal, statements, files, clock, grace, log });
-    return new ClosableStore(store, closedFailure);
+    return new ClosableStore(store, closedFailure, health);
   } catch (error) {
     throw toSqliteFailure(error);
   }
 }
 
 const closedFailure = () => fail("task_store_unavailable", { engine: "sqlite", problem: "it has been closed" });
+
+const mayOthersWrite = 0o022;
+
+/**
+ * In a folder that others may write to, a link may lead to a file that was never meant: it is not followed. Whoever may write there
+ * can still take the store away, so the folder is better one's own.
+ */
+async function refuseOthersLinks(folder: string): Promise<void> {
+  if (process.platform === "win32" || ((await stat(folder)).mode & mayOthersWrite) === 0) return;
+  for (const name of ["tasks.db", "tasks.db-wal", "tasks.db-shm", "values"]) {
+    const found = await lstat(join(folder, name)).catch(() => undefined);
+    if (found?.isSymbolicLink() !== true) continue;
+    const problem = `${name} in it is a link, and others may write to the folder: take that right away, or the link`;
+    throw fail("task_store_unavailable", { engine: "sqlite", problem });
+  }
+}
 
 /** @returns The connection, and the log that its commits are written to, which lasts as long as anybody has it open. */
 async function openConnection(
@@ -71,6 +92,8 @@ async function openConnection(
       connection.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
       connection.exec("PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864");
       migrateSqlite(connection);
+      // Changes nothing, but fails where nothing could be changed: better now than at the first submit.
+      connection.exec("UPDATE runs SET seen_at = seen_at WHERE false");
     });
     const journal = await open(`${file}-wal`, "r+").catch((error: unknown) => {
       const problem = "its file system lacks what SQLite needs; keep it on a disk of this machine";

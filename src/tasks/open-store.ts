@@ -1,7 +1,13 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { type Clock, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
+import { ServingError } from "../failure/serving-error.js";
 import type { TaskSettings } from "../options/settings.js";
+import { nameStore } from "./name-store.js";
+import { outageProblems } from "./pg-driver.js";
+import { lockedProblem } from "./sqlite-driver.js";
+import { StoreHealth } from "./store-health.js";
 import type { TaskStore } from "./task-store.js";
 
 /** Where an app's tasks are kept. */
@@ -29,16 +35,68 @@ export function hasTaskStore({ settings, appFolder }: Omit<TaskStorePlace, "log"
   return settings.store !== "sqlite" || existsSync(join(resolveStoreFolder(settings.data, appFolder), "tasks.db"));
 }
 
+/** How long a store that is away for the moment is waited for. */
+export interface StoreWait {
+  readonly limitMs: number;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
+const firstPauseMs = 200;
+const longestPauseMs = 5_000;
+
 /**
  * Opens the store that the options name. Loads its engine and driver only now, so that an app without tasks does not.
  *
+ * @param wait Whether a server that can't be reached, or a lock that others hold, is waited for, with a line in the log. Default: not.
  * @throws {ServingError} `task_store_driver_missing`, `task_store_newer`, `task_store_unavailable`, `task_store_full`.
  */
-export async function openTaskStore({ settings, appFolder, log }: TaskStorePlace): Promise<TaskStore> {
+export async function openTaskStore(place: TaskStorePlace, wait?: StoreWait): Promise<TaskStore> {
+  const { settings, appFolder, log } = place;
+  const words = describeStore(place);
+  const folder = settings.store === "sqlite" ? resolveStoreFolder(settings.data, appFolder) : undefined;
+  const giveUpAt = wait === undefined ? 0 : wait.clock.now() + wait.limitMs;
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+    try {
+      return await openOnce(place, words);
+    } catch (error) {
+      const failure = await nameStore(error, { place: words, folder });
+      if (wait === undefined || !isPassing(error) || wait.signal.aborted || wait.clock.now() + pauseMs > giveUpAt)
+        throw failure;
+      if (pauseMs === firstPauseMs) {
+        log.warn({ err: failure, limitMs: wait.limitMs }, "the task store can't be used yet; it is waited for");
+      }
+      await pause(pauseMs, wait);
+    }
+  }
+}
+
+async function openOnce({ settings, appFolder, log }: TaskStorePlace, place: string): Promise<TaskStore> {
+  const health = new StoreHealth({ log, place, now: systemClock.now });
   if (settings.store !== "sqlite") {
     const { openPgStore } = await import("./open-pg.js");
-    return openPgStore(settings.store, { log, maxConnections: settings.maxConnections, leaseMs: settings.leaseMs });
+    const { maxConnections, leaseMs } = settings;
+    return openPgStore(settings.store, { log, health, maxConnections, leaseMs });
   }
   const { openSqliteStore } = await import("./open-sqlite.js");
-  return openSqliteStore(resolveStoreFolder(settings.data, appFolder), { log });
+  return openSqliteStore(resolveStoreFolder(settings.data, appFolder), { log, health });
+}
+
+/** Whether it may be otherwise in a moment. */
+function isPassing(error: unknown): boolean {
+  const problem = error instanceof ServingError ? String(error.details["problem"]) : "";
+  return problem === lockedProblem || outageProblems.includes(problem);
+}
+
+function pause(ms: number, { signal, clock }: StoreWait): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      timer.clear();
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = clock.setTimer(end, ms, true);
+    signal.addEventListener("abort", end);
+  });
 }

@@ -75,11 +75,12 @@ function readProblem(code: string, message: string): string {
   return /terminat|timeout|closed|not queryable/i.test(message) ? unreachable : "it failed unexpectedly";
 }
 
+/** What is over when the server is back: nobody can use the store meanwhile. */
+export const outageProblems: readonly string[] = [unreachable, restarting, lostConnection];
+
 /** Whether nobody can use the store: its server is away, or does not answer. */
-export function isOutage(error: unknown): boolean {
-  const { details } = toPgFailure(error);
-  return [unreachable, restarting, lostConnection].includes(String(details["problem"]));
-}
+export const isOutage = (error: unknown): boolean =>
+  outageProblems.includes(String(toPgFailure(error).details["problem"]));
 
 /** What a driver threw, as the failure that callers of the store get. */
 export function toPgFailure(error: unknown): ServingError {

@@ -36,11 +36,14 @@ export async function loadSqlite(): Promise<SqliteOpen> {
   }
 }
 
+/** It passes. */
+export const lockedProblem = "another process holds its lock for too long";
+
 /** SQLite's result codes (https://sqlite.org/rescode.html); the low byte of an extended one. */
 const problems: Readonly<Record<number, string>> = {
   3: "its file may not be opened by this user",
-  5: "another process holds its lock for too long",
-  6: "another process holds its lock for too long",
+  5: lockedProblem,
+  6: lockedProblem,
   8: "its file may not be written",
   10: "its file could not be read or written",
   11: "its file is damaged",
@@ -56,7 +59,8 @@ const fullMemoryFile = 4874;
 const fileProblems: Readonly<Record<string, string>> = {
   EACCES: "its folder may not be opened by this user",
   EPERM: "its folder may not be opened by this user",
-  EROFS: "its folder may not be written",
+  EROFS: "its file system is read-only",
+  EEXIST: "a part of its path is no folder",
   ENOENT: "a file of it is gone",
   ENOTDIR: "a part of its path is no folder",
 };
