@@ -1,4 +1,4 @@
-import { chmod, type FileHandle, lstat, mkdir, open, stat } from "node:fs/promises";
+import { chmod, type FileHandle, lstat, mkdir, open, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
@@ -47,7 +47,7 @@ export async function openSqliteStore(
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await refuseOthersLinks(folder);
     const files = await ValueFiles.open(join(folder, "values"));
-    const { connection, journal } = await openConnection(openFile, join(folder, "tasks.db"));
+    const { connection, journal } = await openConnection(openFile, await findDatabase(folder));
     await syncFolder(folder);
     const statements = prepareStatements(connection);
     const grace = new LeaseGrace(steadyNow);
@@ -59,6 +59,13 @@ export async function openSqliteStore(
 }
 
 const closedFailure = () => fail("task_store_unavailable", { engine: "sqlite", problem: "it has been closed" });
+
+/** SQLite follows a link, and has its log beside what that leads to. @throws {Error} for a link to nowhere. */
+async function findDatabase(folder: string): Promise<string> {
+  const file = join(folder, "tasks.db");
+  const found = await lstat(file).catch(() => undefined);
+  return found?.isSymbolicLink() === true ? realpath(file) : file;
+}
 
 const mayOthersWrite = 0o022;
 

@@ -65,7 +65,12 @@ const fileProblems: Readonly<Record<string, string>> = {
   ENOTDIR: "a part of its path is no folder",
 };
 
-const rawCodeOf = (error: unknown): number | undefined => (error as { readonly rawCode?: number } | undefined)?.rawCode;
+/** When a connection can't be opened, the driver has the code in its text alone. */
+function rawCodeOf(error: unknown): number | undefined {
+  const { rawCode, message } = (error ?? {}) as { readonly rawCode?: number; readonly message?: string };
+  const said = /^ConnectionFailed\(.*: (\d+)"\)$/.exec(message ?? "")?.[1];
+  return rawCode ?? (said === undefined ? undefined : Number(said));
+}
 
 /** What a driver or a file call threw, as the failure that callers of the store get. */
 export function toSqliteFailure(error: unknown): ServingError {
