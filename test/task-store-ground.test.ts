@@ -10,7 +10,7 @@ import { openTaskStore } from "../src/tasks/open-store.js";
 import { runCommand } from "./cli-process.js";
 import { LogBook } from "./conformance/suite.js";
 import { SmallDisk } from "./tasks/small-disk.js";
-import { aTask, openPlace, submitAll } from "./tasks/store-stage.js";
+import { aTask, openPlace } from "./tasks/store-stage.js";
 
 const root = mkdtempSync(join(tmpdir(), "ekiben-ground-"));
 const disk = new SmallDisk(join(root, "small"), 3 * 1024 ** 2);

@@ -1,5 +1,5 @@
 import { chmod, type FileHandle, lstat, mkdir, open, realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
@@ -44,7 +44,7 @@ export async function openSqliteStore(
 ): Promise<TaskStore> {
   const openFile = await loadSqlite();
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder);
     await refuseOthersLinks(folder);
     const files = await ValueFiles.open(join(folder, "values"));
     const { connection, journal } = await openConnection(openFile, await findDatabase(folder));
@@ -59,6 +59,26 @@ export async function openSqliteStore(
 }
 
 const closedFailure = () => fail("task_store_unavailable", { engine: "sqlite", problem: "it has been closed" });
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    // Where the first folder that is missing can't be made, Node says of the last one that it is not there.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") await mkdir(await findMissing(folder));
+    throw error;
+  }
+}
+
+/** The first folder of a path that is not there. */
+async function findMissing(folder: string): Promise<string> {
+  const above = dirname(folder);
+  const isThere = await stat(above).then(
+    () => true,
+    () => false,
+  );
+  return isThere || above === folder ? folder : findMissing(above);
+}
 
 /** SQLite follows a link, and has its log beside what that leads to. @throws {Error} for a link to nowhere. */
 async function findDatabase(folder: string): Promise<string> {
