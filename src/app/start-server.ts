@@ -8,6 +8,7 @@ import { drawGraph } from "../graph/draw-graph.js";
 import type { Plan } from "../graph/plan.js";
 import { createHttpServer, type HttpServer } from "../http/server.js";
 import type { EntryLocation } from "../load/entry-location.js";
+import { guardOutputs } from "../observe/guarded-output.js";
 import { createLog, type LogOutput } from "../observe/log.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
@@ -54,6 +55,7 @@ export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" |
 /** Starts what a plan says and serves it over HTTP; throws as `serve` does, but for `invalid_graph`. */
 export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<Server> {
   const { server } = plan.settings;
+  guardOutputs();
   const { log, flush } = options.log === undefined ? createLog(server.logLevel) : keepLog(options.log);
   const parts: ServingParts = {
     ...options,

@@ -5,6 +5,7 @@ import type { ServeOptions, Server } from "../app/serve-options.js";
 import { systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { ServingError } from "../failure/serving-error.js";
+import { guardOutputs } from "../observe/guarded-output.js";
 import type { AppFile } from "../options/app-file.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatFailure, formatFaults, formatFinding } from "./format-failure.js";
@@ -18,6 +19,7 @@ import type { Watcher } from "./watcher.js";
 
 /** `ekiben serve`: starts an app, says where it answers, and drains it on a signal, or as the process above it says. */
 export async function runServe({ args, env, terminal, watcher }: CommandContext): Promise<number> {
+  guardOutputs();
   const above = watcher ?? followTerminal(terminal, systemClock.now());
   // Before the author's file, which may need tsx: its hooks would slow down the loading of all that comes after.
   const { servePlan } = await import("../app/start-server.js");

@@ -4,6 +4,7 @@ import { systemClock } from "../base/clock.js";
 import { createDeferred } from "../base/deferred.js";
 import { fail } from "../failure/fail.js";
 import { parseEntryName } from "../load/find-entry.js";
+import { guardOutputs } from "../observe/guarded-output.js";
 import type { CommandContext } from "./command.js";
 import { formatFailure } from "./format-failure.js";
 import { formatChange, formatNews } from "./format-news.js";
@@ -21,6 +22,7 @@ import { WatchedPaths } from "./watched-paths.js";
  * None of the author's code is loaded here, so that nothing it does can end the watching.
  */
 export async function runWatch({ args, words, terminal: { err } }: CommandContext): Promise<number> {
+  guardOutputs();
   const signals = watchSignals((text) => err.write(text));
   const paths = findPaths(args.positionals[0], args.own.get("config"));
   const sockets = new SharedSockets();

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import type { Logger } from "../base/logger.js";
+import { createStdoutSink, LineWriter } from "./line-writer.js";
 
 /** A logger that owns its output. */
 export interface LogOutput {
@@ -9,15 +10,8 @@ export interface LogOutput {
 }
 
 /**
- * Lines are gathered up to this size, or this long: a system call for each would cost as much as the request itself. A write of
- * at most 4096 bytes is never torn apart by that of another process of the app (POSIX, PIPE_BUF).
- */
-const gatherBytes = 3584;
-const gatherMs = 200;
-
-/**
  * JSON lines on stdout, by pino. Held back for at most 200 ms; an ending process writes the rest, and an error is written
- * at once with what came before it.
+ * at once with what came before it. Nothing waits for a reader that is stuck or gone: see `LineWriter`.
  *
  * Pino is loaded with the first line: most replicas never write one, and it takes 5 MiB in each.
  */
@@ -63,18 +57,13 @@ class LazyLog implements Logger {
 }
 
 function openLog(level: string): LogOutput {
-  const { destination, pino } = createRequire(import.meta.url)("pino") as typeof import("pino");
-  const output = destination({ fd: 1, sync: false, minLength: gatherBytes, periodicFlush: gatherMs });
-  const log = pino({ level, hooks: { logMethod: writeErrorsAtOnce } }, output);
-  const flush = () => {
-    // Before the file is open there is nothing to flush it to; the lines then go out when it is.
-    try {
-      output.flushSync();
-    } catch {}
-  };
+  const { pino } = createRequire(import.meta.url)("pino") as typeof import("pino");
+  const lines = new LineWriter(createStdoutSink());
+  const log = pino({ level, hooks: { logMethod: writeErrorsAtOnce } }, lines);
+  process.once("exit", () => lines.flushLast());
   function writeErrorsAtOnce(this: unknown, args: unknown[], method: (...args: unknown[]) => void, number: number) {
     method.apply(this, args);
-    if (number >= 50) flush();
+    if (number >= 50) lines.flush();
   }
-  return { log: log as unknown as Logger, flush };
+  return { log: log as unknown as Logger, flush: () => lines.flush() };
 }

@@ -21,6 +21,25 @@ export interface ProcessParts {
 const allocatorVariables: Readonly<Record<string, string>> =
   process.platform === "linux" ? { MALLOC_MMAP_THRESHOLD_: "33554432", MALLOC_TRIM_THRESHOLD_: "67108864" } : {};
 
+const running = new Set<ChildProcess>();
+
+/**
+ * However this process ends, but for a SIGKILL: a replica that computes without a pause would not see its channel close, and go
+ * on without anybody above it.
+ */
+function endWithThisProcess(child: ChildProcess): void {
+  if (running.size === 0) process.on("exit", killRunning);
+  running.add(child);
+  child.on("exit", () => {
+    running.delete(child);
+    if (running.size === 0) process.off("exit", killRunning);
+  });
+}
+
+function killRunning(): void {
+  for (const child of running) child.kill("SIGKILL");
+}
+
 /** As this file is: compiled, or TypeScript under a loader. */
 const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const mainFile = fileURLToPath(new URL(`../replica/process-main.${ending}`, import.meta.url));
@@ -45,6 +64,7 @@ export class ReplicaProcess implements Runner {
       },
       execArgv: [...childArguments(), ...heap],
     });
+    endWithThisProcess(this.#child);
     // Without a listener a failed send would end the parent; the exit that follows says all there is to say.
     this.#child.on("error", () => {});
   }

@@ -26,8 +26,13 @@ export class ReplicaThread implements Runner {
     this.#worker = new Worker(mainFile, {
       name,
       env,
+      // Node would join them to this process's, and never read them again once one of these has failed.
+      stdout: true,
+      stderr: true,
       ...(heapMiB !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMiB } }),
     });
+    this.#worker.stdout.on("data", (chunk: Buffer) => void process.stdout.write(chunk));
+    this.#worker.stderr.on("data", (chunk: Buffer) => void process.stderr.write(chunk));
     // Anything may be thrown, `null` too. Node prints what ends a process, but not what ends a thread that is watched.
     this.#worker.on("error", (thrown: unknown) => {
       this.#problem = `threw: ${messageOf(thrown)}`;

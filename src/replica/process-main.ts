@@ -1,11 +1,15 @@
 // Entry of a replica's child process   <-> placement/process.ts
+
 import { keepCompiled } from "../load/keep-compiled.js";
+import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import type { ControlPort } from "../placement/control.js";
 import type { ReplicaSite } from "../site/replica-site.js";
 
 // Ctrl-C reaches every process of a terminal; the supervisor decides what it means and says so on the control channel.
-process.on("SIGINT", () => {});
-process.on("SIGTERM", () => {});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => {});
+
+// Before the author's files are loaded, which may print.
+guardOutputs();
 
 let site: ReplicaSite | undefined;
 // The supervisor is gone: nobody would ever end this process, or remove what the app has left.
@@ -21,4 +25,4 @@ const port: ControlPort = {
 
 keepCompiled();
 const { ReplicaSite: Site } = await import("../site/replica-site.js");
-site = new Site(port, () => process.exit(0));
+site = new Site(port, () => void whenWritten().then(() => process.exit(0)));

@@ -1,7 +1,10 @@
 // Entry of a replica's worker thread   <-> placement/thread.ts
 import { type MessagePort, parentPort } from "node:worker_threads";
 import { keepCompiled } from "../load/keep-compiled.js";
+import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import type { ControlPort } from "../placement/control.js";
+
+guardOutputs();
 
 const parent = parentPort as MessagePort;
 const port: ControlPort = {
@@ -12,4 +15,4 @@ const port: ControlPort = {
 keepCompiled();
 const { ReplicaSite } = await import("../site/replica-site.js");
 // In a worker thread this ends the thread alone.
-new ReplicaSite(port, () => process.exit(0));
+new ReplicaSite(port, () => void whenWritten().then(() => process.exit(0)));

@@ -29,8 +29,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   replica: {
     may: ["define", "call", "transport", "tasks:types", "observe:types", "options:types", "failure", "base"],
     except: {
-      "process-main.ts": ["site", "placement:types", "load/keep-compiled"],
-      "thread-main.ts": ["site", "placement:types", "load/keep-compiled"],
+      "process-main.ts": ["site", "placement:types", "load/keep-compiled", "observe/guarded-output"],
+      "thread-main.ts": ["site", "placement:types", "load/keep-compiled", "observe/guarded-output"],
     },
   },
   placement: {
@@ -83,7 +83,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   cli: {
     may: [
       ...["app", "load", "supervisor:types", "graph", "define", "options", "tasks", "failure", "base"],
-      ...["call/task-operation", "transport/wire-error"],
+      ...["call/task-operation", "transport/wire-error", "observe/guarded-output"],
     ],
   },
 };

@@ -12,11 +12,14 @@ export class RunningApp implements Disposable {
   readonly command: CommandProcess;
   #url: Promise<string>;
 
-  /** @param file `"services.ts:Front"` */
-  constructor(file: string, args: readonly string[] = [], options: CommandOptions = {}) {
+  /**
+   * @param file `"services.ts:Front"`
+   * @param url  Where it answers, when it can't say so itself.
+   */
+  constructor(file: string, args: readonly string[] = [], options: CommandOptions = {}, url?: Promise<string>) {
     const all = ["serve", file, "--port", "0", "--host", "127.0.0.1", "--no-http-access-log", ...args];
     this.command = new CommandProcess(all, { cwd: join(import.meta.dirname), ...options });
-    this.#url = this.command.url();
+    this.#url = url ?? this.command.url();
     this.#url.catch(() => {});
   }
 

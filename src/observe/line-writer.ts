@@ -1,0 +1,154 @@
+import { fstatSync, write, writeSync } from "node:fs";
+import { formatNote, guardOutputs, isForwarded, retryMs } from "./guarded-output.js";
+
+// Lines of the log, on their way to standard output.
+//
+// W1  Lines leave in order, in pieces of at most `gatherChars` or one line, one piece at a time.
+// W2  At most `maxKeptChars` are kept; a line for which there is no room is dropped. Nobody waits for a piece that is on its way.
+// W3  What was dropped, or was in a piece that failed, is counted, and said in a line of its own once a piece has left.
+
+/**
+ * Lines are gathered up to this size, or this long: a system call for each would cost as much as the request itself. A write of
+ * at most 4096 bytes is never torn apart by that of another process of the app (POSIX, PIPE_BUF).
+ */
+const gatherChars = 3584;
+const gatherMs = 200;
+const maxKeptChars = 1024 ** 2;
+
+type Done = (error?: Error | null) => void;
+
+/** Where pieces go. */
+export interface LineSink {
+  write(text: string, done: Done): void;
+  /** The process is about to end. */
+  writeLast(text: string): void;
+}
+
+/** Gathers lines and writes them without ever waiting; see W1 to W3. */
+export class LineWriter {
+  readonly #sink: LineSink;
+  #gathered = "";
+  /** Pieces that wait for the one on its way. */
+  #pieces: string[] = [];
+  #waitingChars = 0;
+  #onItsWay: string | undefined;
+  #dropped = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(sink: LineSink) {
+    this.#sink = sink;
+  }
+
+  write(line: string): void {
+    if (this.#waitingChars + this.#gathered.length > maxKeptChars) {
+      this.#dropped++;
+      return;
+    }
+    if (this.#gathered.length + line.length > gatherChars) this.flush();
+    this.#gathered += line;
+    if (this.#gathered.length >= gatherChars) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), gatherMs).unref();
+  }
+
+  /** Has what is gathered leave now; whether it does is up to the reader. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#gathered !== "") {
+      this.#pieces.push(this.#gathered);
+      this.#waitingChars += this.#gathered.length;
+      this.#gathered = "";
+    }
+    this.#next();
+  }
+
+  /** Writes what is left as far as it is taken at once. */
+  flushLast(): void {
+    clearTimeout(this.#timer);
+    const rest = this.#pieces.join("") + this.#gathered;
+    this.#pieces = [];
+    this.#gathered = "";
+    if (rest !== "") this.#sink.writeLast(rest);
+  }
+
+  #next(): void {
+    if (this.#onItsWay !== undefined) return;
+    const piece = this.#pieces.shift();
+    if (piece === undefined) return;
+    this.#onItsWay = piece;
+    this.#sink.write(piece, (error) => this.#end(piece, error));
+  }
+
+  #end(piece: string, error: Error | null | undefined): void {
+    this.#onItsWay = undefined;
+    this.#waitingChars -= piece.length;
+    if (error != null) this.#dropped += countLines(piece);
+    else if (this.#dropped > 0) this.#tellDropped();
+    this.#next();
+  }
+
+  #tellDropped(): void {
+    const count = this.#dropped;
+    this.#dropped = 0;
+    const note = formatNote(
+      `${count} log ${count === 1 ? "line was" : "lines were"} dropped, since standard output did not take them`,
+    );
+    this.#pieces.unshift(note);
+    this.#waitingChars += note.length;
+  }
+}
+
+const countLines = (text: string): number => text.split("\n").length - 1;
+
+/** The way to standard output: through the stream of Node where it never blocks, else past it. */
+export function createStdoutSink(): LineSink {
+  if (!isForwarded() && !takesPart()) return new FileSink(1);
+  const { stdout } = guardOutputs();
+  return {
+    write: (text, done) => stdout.pass(text, done),
+    writeLast: (text) => stdout.pass(text, () => {}),
+  };
+}
+
+/** Whether standard output is a pipe or a socket, whose reader may be slow. */
+function takesPart(): boolean {
+  try {
+    const stats = fstatSync(1);
+    return stats.isFIFO() || stats.isSocket();
+  } catch {
+    return false;
+  }
+}
+
+/** A file or a terminal, written to outside of the event loop. */
+class FileSink implements LineSink {
+  readonly #fd: number;
+  #failedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  write(text: string, done: Done): void {
+    if (performance.now() - this.#failedAt < retryMs) process.nextTick(done, new Error("the output has failed"));
+    else this.#writeAll(Buffer.from(text), done);
+  }
+
+  writeLast(text: string): void {
+    try {
+      writeSync(this.#fd, text);
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+
+  #writeAll(bytes: Buffer, done: Done): void {
+    write(this.#fd, bytes, (error, written) => {
+      if (error !== null) {
+        this.#failedAt = performance.now();
+        done(error);
+      } else if (written < bytes.length) this.#writeAll(bytes.subarray(written), done);
+      else done();
+    });
+  }
+}

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Fifo } from "./faults/fifo.js";
+import { RunningApp } from "./faults/running-app.js";
+
+const placements = ["process", "thread", "inline"] as const;
+type Placement = (typeof placements)[number];
+
+const isThere = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+/** An app that writes to these pipes. */
+function start(placement: Placement, to: { readonly stdout?: Fifo; readonly stderr?: Fifo }, args: string[] = []) {
+  const out = to.stdout === undefined ? "" : ` >"$OUT"`;
+  const err = to.stderr === undefined ? "" : ` 2>"$ERR"`;
+  const under = ["sh", "-c", `exec "$@"${out}${err}`, "sh"];
+  const env = { OUT: to.stdout?.path ?? "", ERR: to.stderr?.path ?? "" };
+  const options = ["--placement", placement, "--http-access-log", ...args];
+  const url = to.stderr?.until(/http:\/\/127\.0\.0\.1:\d+/).then(([found]) => found);
+  return new RunningApp("talkative.mjs:Speaker", options, { under, env }, url);
+}
+
+/** Everything that writes, as often as fills any pipe; each call is answered. */
+async function talk(app: RunningApp): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    for (const way of ["print", "complain", "log"])
+      assert.deepEqual(await app.call(way, 100), { status: 200, body: 100 });
+    const { status, body } = await app.call("fail", 1);
+    assert.deepEqual([status, body.id], [500, "unhandled_error"]);
+  }
+  for (let i = 0; i < 50; i++) assert.equal((await app.get("/livez")).status, 200);
+  assert.equal((await app.get("/readyz")).status, 200);
+}
+
+const drainLimitMs = 10_000;
+
+async function endInTime(app: RunningApp): Promise<void> {
+  const begun = performance.now();
+  assert.equal(await app.end(), 0);
+  const ms = performance.now() - begun;
+  assert.ok(ms < drainLimitMs, `the drain took ${Math.round(ms)} ms`);
+}
+
+for (const placement of placements) {
+  describe(`an app whose output nobody reads, in placement ${placement}`, () => {
+    it("answers, drains and ends in order while the reader of stdout is stuck", async () => {
+      using stdout = new Fifo();
+      using app = start(placement, { stdout });
+      const { body: pid } = await app.call("where");
+      await talk(app);
+      assert.equal((await app.call("where")).body, pid);
+      await endInTime(app);
+    });
+
+    it("keeps no more of it than a bound, and says how much was dropped once it is read again", async () => {
+      using stdout = new Fifo();
+      using app = start(placement, { stdout });
+      await app.call("print", 3000);
+      await app.call("log", 3000);
+      const { body: before } = await app.call("memory");
+      for (let round = 0; round < 20; round++) {
+        await app.call("print", 3000);
+        await app.call("log", 3000);
+      }
+      const { body: after } = await app.call("memory");
+      // 120 MB were printed meanwhile.
+      assert.ok(after - before < 60 * 1024 ** 2, `${Math.round((after - before) / 1024 ** 2)} MiB more`);
+      stdout.read();
+      await stdout.until(/"msg":"\d+ log lines were dropped, since standard output did not take them"/);
+      await stdout.until(/"msg":"\d+ writes to stdout were dropped, since nothing took them"/);
+      await app.call("log", 1);
+      await endInTime(app);
+      for (const line of stdout.text.split("\n").slice(0, -1)) {
+        if (line.startsWith("{")) JSON.parse(line);
+        else assert.match(line, /^printed x{1000}$/);
+      }
+    });
+
+    it("goes on when the reader of stdout is gone, and writes again to the next", async () => {
+      using stdout = new Fifo();
+      using app = start(placement, { stdout });
+      const { body: pid } = await app.call("where");
+      stdout.close();
+      await talk(app);
+      assert.equal((await app.call("where")).body, pid);
+      stdout.open();
+      stdout.read();
+      while (!stdout.text.includes('"msg":"noted"')) await app.call("log", 20);
+      await endInTime(app);
+    });
+
+    it("goes on while the reader of stderr is stuck, and when it is gone, with stdout in the same state", async () => {
+      for (const state of ["pause", "close"] as const) {
+        using stderr = new Fifo();
+        using stdout = new Fifo();
+        stderr.read();
+        stdout.read();
+        using app = start(placement, { stdout, stderr });
+        const { body: pid } = await app.call("where");
+        stderr[state]();
+        stdout[state]();
+        await talk(app);
+        assert.equal((await app.call("where")).body, pid);
+        await endInTime(app);
+      }
+    });
+  });
+}
+
+describe("an app whose output is stuck, when a second signal comes", () => {
+  it("ends at once and leaves no process", async () => {
+    using stdout = new Fifo();
+    using app = start("process", { stdout });
+    const { body: pid } = await app.call("where");
+    await talk(app);
+    const held = app.call("hold", 1).catch(() => {});
+    await app.command.until(/holding/);
+    app.command.child.kill("SIGTERM");
+    await app.command.until(/draining/);
+    app.command.child.kill("SIGINT");
+    // Its output is closed once no process has it open any more.
+    assert.equal((await app.command.ended).status, 130);
+    await held;
+    // Whoever has it from its parent may take a moment to see that it has ended.
+    while (isThere(pid)) await new Promise((resolve) => setImmediate(resolve));
+  });
+});

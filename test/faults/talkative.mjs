@@ -1,0 +1,44 @@
+// A service that prints, by the log and past it, as much as a test asks for.
+import { api, currentCall, depends, Service } from "ekiben";
+import { z } from "zod";
+
+const times = { input: z.number(), output: z.number() };
+
+export class Talker extends Service() {
+  print = api(times, (count) => {
+    for (let i = 0; i < count; i++) console.log(`printed ${"x".repeat(1000)}`);
+    return count;
+  });
+  complain = api(times, (count) => {
+    for (let i = 0; i < count; i++) console.error(`complained ${"x".repeat(1000)}`);
+    return count;
+  });
+  log = api(times, (count) => {
+    for (let i = 0; i < count; i++) currentCall().log.info({ text: "x".repeat(1000) }, "noted");
+    return count;
+  });
+  fail = api(times, () => {
+    throw new Error("y".repeat(20_000));
+  });
+  /** Computes without a pause, as long as nobody ends its process. */
+  hold = api(times, () => {
+    console.error("holding");
+    setTimeout(() => {
+      for (;;);
+    }, 100);
+    return new Promise(() => {});
+  });
+  memory = api({ output: z.number() }, () => process.memoryUsage().rss);
+  where = api({ output: z.number() }, () => process.pid);
+}
+
+export class Speaker extends Service() {
+  talker = depends(Talker);
+  print = api(times, (count) => this.talker.print(count));
+  complain = api(times, (count) => this.talker.complain(count));
+  log = api(times, (count) => this.talker.log(count));
+  fail = api(times, (count) => this.talker.fail(count));
+  hold = api(times, (count) => this.talker.hold(count));
+  memory = api({ output: z.number() }, () => this.talker.memory());
+  where = api({ output: z.number() }, () => this.talker.where());
+}
