@@ -236,6 +236,20 @@ describe("ekiben serve --watch", () => {
     assert.equal((await late.ended).status, 130);
   });
 
+  it("starts a version again that was killed while it served", async () => {
+    using project = new Project();
+    const server = project.serve("--placement", "inline");
+    const url = await server.url();
+    const held = ask(url, "/hold").catch(() => "cut off");
+    const [, pid] = await server.until(/holding in (\d+)/);
+    process.kill(Number(pid), "SIGKILL");
+    await server.until(/version 1 was ended by SIGKILL; it is started again/);
+    await server.until(/version 2 ready in/);
+    assert.deepEqual([await held, await ask(url)], ["cut off", "one"]);
+    server.child.kill("SIGINT");
+    assert.equal((await server.ended).status, 0);
+  });
+
   it("leaves nothing running when it is killed", async () => {
     using project = new Project();
     const server = project.serve();

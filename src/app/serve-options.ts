@@ -18,8 +18,19 @@ export interface ServeOptions {
   /** Default: JSON lines on stdout, by pino. */
   readonly log?: Logger;
   readonly onProgress?: OnProgress;
+  /**
+   * Whether SIGINT, SIGTERM, SIGHUP and SIGQUIT close the server and then end the process with 0. A second one ends it at once,
+   * but not the same within half a second: npm, tsx and `node --watch` pass on what the terminal has sent to all. Default false.
+   */
+  readonly signals?: boolean;
   /** Where `EKIBEN_…` variables are read. Default: the process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** How a server closes. */
+export interface CloseOptions {
+  /** Does not wait for `shutdownDelayMs`. Default false. */
+  readonly skipsDelay?: boolean;
 }
 
 /** A running server. */
@@ -33,6 +44,9 @@ export interface Server {
    * `entry_gone`. All is stopped then, and `process.exitCode` is 1. Never resolves otherwise.
    */
   readonly failed: Promise<ServingError>;
-  /** Takes no new request, answers those accepted, then stops every service. Repeated calls share one close. */
-  close(): Promise<void>;
+  /**
+   * Says that it is not ready for `shutdownDelayMs`, then takes no new request, answers those accepted, and stops every
+   * service. Repeated calls share one close.
+   */
+  close(options?: CloseOptions): Promise<void>;
 }

@@ -55,6 +55,8 @@ export interface AppParts {
   readonly calls?: readonly string[];
   /** For replicas that answer HTTP: the app file whose plugins they add, and the bound socket they share. */
   readonly edge?: { readonly appFile: string | undefined; readonly handle: unknown };
+  /** Set once the app is to be sent no more requests. */
+  readonly departure?: { readonly hasBegun: boolean };
   /** Default: nobody cares. */
   readonly entryEvents?: EntryEvents;
 }
@@ -111,7 +113,8 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     const read = all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
     return formatMetrics([describeDeployments(supervisor.figures), ...read]);
   };
-  const readReadiness = async (): Promise<Readiness> => addObstacles(await supervisor.readiness(), links.obstacles);
+  const readReadiness = async (): Promise<Readiness> =>
+    addDeparture(addObstacles(await supervisor.readiness(), links.obstacles), parts.departure?.hasBegun === true);
   const answers = { readiness: readReadiness, metrics: readMetrics };
   const hostParts = {
     ...{ site, folders, entry, settings, devices, appFolder },
@@ -218,6 +221,10 @@ function handOutDevices({ deployments, settings }: Plan) {
     }));
   return wishes.length === 0 ? new Map() : assignDevices(wishes, detectDevices(settings.gpus, process.env));
 }
+
+/** An app that is about to stop still answers, but is to be sent nothing more. */
+const addDeparture = (readiness: Readiness, hasBegun: boolean): Readiness =>
+  hasBegun ? { ...readiness, isReady: false, isDraining: true } : readiness;
 
 interface RootSubscription {
   readonly plan: Plan;

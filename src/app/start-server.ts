@@ -8,7 +8,7 @@ import { drawGraph } from "../graph/draw-graph.js";
 import type { Plan } from "../graph/plan.js";
 import { createHttpServer, type HttpServer } from "../http/server.js";
 import type { EntryLocation } from "../load/entry-location.js";
-import { guardOutputs } from "../observe/guarded-output.js";
+import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import { createLog, type LogOutput } from "../observe/log.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
@@ -17,9 +17,10 @@ import type { OnProgress, Progress } from "../supervisor/progress.js";
 import { answerStandIn } from "./answer-stand-in.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
 import { planApp } from "./plan-app.js";
-import type { ServeOptions, Server } from "./serve-options.js";
+import type { CloseOptions, ServeOptions, Server } from "./serve-options.js";
 import { StandIn } from "./stand-in.js";
 import { type App, startApp } from "./start-app.js";
+import { watchSignals } from "./stop-signals.js";
 import type { EntryEvents } from "./watch-entry.js";
 
 /** Does what `serve` promises. @param callers The files that called it, as URLs. */
@@ -35,7 +36,7 @@ export function startServer(
 }
 
 /** What `servePlan` is given besides the plan. */
-export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onProgress"> {
+export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onProgress" | "signals"> {
   /** Where replicas in threads and processes find the author's code. */
   readonly locateEntry: () => Promise<EntryLocation>;
   /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
@@ -64,6 +65,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     logsTo: options.log === undefined ? "stdout" : "supervisor",
     onProgress: options.onProgress ?? ((event) => logNotice(log, event)),
     begun: systemClock.now(),
+    departure: { hasBegun: false },
     entryGone: createDeferred<ServingError>(),
   };
   const endWatch = watchBackground({ log, ownsProcess: options.ownsProcess === true });
@@ -78,9 +80,10 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     // A server runs until it is closed, whatever else there is that would keep its process alive.
     void holdProcess(closed.promise);
     let closing: Promise<void> | undefined;
-    const close = () => {
-      closing ??= serving
-        .close()
+    const leaveAndClose = ({ skipsDelay = false }: CloseOptions): Promise<void> =>
+      skipsDelay || server.shutdownDelayMs === 0 ? serving.close() : leave(parts).then(() => serving.close());
+    const close = (how: CloseOptions = {}) => {
+      closing ??= leaveAndClose(how)
         .finally(flush)
         .finally(() => {
           endWatch();
@@ -88,13 +91,35 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
         });
       return closing;
     };
-    const failed = parts.entryGone.promise.then((error) => endFailed(log, error, close));
+    const failed = parts.entryGone.promise.then((error) => endFailed(log, error, () => close({ skipsDelay: true })));
+    if (options.signals === true) closeOnSignals(close);
     return { url, port, graph: plan.graph, failed, close };
   } catch (error) {
     endWatch();
     flush();
     throw error;
   }
+}
+
+/** Whoever sends it requests hears first that it is about to go. */
+async function leave({ plan, departure, onProgress }: ServingParts): Promise<void> {
+  const { shutdownDelayMs } = plan.settings.server;
+  departure.hasBegun = true;
+  onProgress({ kind: "leaving", delayMs: shutdownDelayMs });
+  await new Promise<void>((resolve) => systemClock.setTimer(resolve, shutdownDelayMs, true));
+}
+
+/** For a program that leaves signals to the server. */
+function closeOnSignals(close: (how?: CloseOptions) => Promise<void>): void {
+  const signals = watchSignals((text) => process.stderr.write(text));
+  void signals.ready().then(async (signal) => {
+    try {
+      await close({ skipsDelay: signal === "SIGINT" });
+    } finally {
+      await whenWritten();
+      process.exit();
+    }
+  });
 }
 
 /** The app has nobody left who could answer: whatever runs it is to act. */
@@ -115,6 +140,8 @@ interface ServingParts extends ServePlanOptions {
   readonly logsTo: "stdout" | "supervisor";
   readonly onProgress: OnProgress;
   readonly begun: number;
+  /** From its beginning on `/readyz` says that the app is draining. */
+  readonly departure: { hasBegun: boolean };
   /** Resolved when the entry service had no replica for too long. */
   readonly entryGone: Deferred<ServingError>;
 }

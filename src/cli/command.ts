@@ -38,7 +38,7 @@ export const exitCodes = {
   failed: { code: 1, text: "A fault or a failure, shown on stderr with its fix. Nothing is left running." },
   usage: { code: 2, text: "The command line itself is wrong: no such command or flag." },
   interrupted: { code: 130, text: "Ended at once by Ctrl-C: by the second, or by one before the server was ready." },
-  terminated: { code: 143, text: "The same by SIGTERM." },
+  terminated: { code: 143, text: "The same by SIGTERM; 129 by SIGHUP, 131 by SIGQUIT." },
 } as const;
 
 /** Formats that `ekiben graph` writes. */

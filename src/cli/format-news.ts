@@ -28,11 +28,15 @@ export function formatNews(news: VersionNews, shown: ReadyMessage | undefined, o
       return `${paint("red", `${version} ${describeFailure(news.end)}`)}; ${next}\n`;
     }
     case "ended": {
-      const next = news.isNextStarting ? "the next one is starting" : "waiting for a change";
+      const { restartMs } = news;
+      const next =
+        restartMs === undefined ? "the next one is starting" : `it is started again${formatPause(restartMs)}`;
       return `${paint("red", `${version} ${news.end.how}`)}; ${next}\n`;
     }
   }
 }
+
+const formatPause = (ms: number): string => (ms === 0 ? "" : ` in ${formatDuration(ms)}`);
 
 function formatReadyNews(
   { number, ms, ready, replaced }: Extract<VersionNews, { kind: "ready" }>,

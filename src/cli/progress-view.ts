@@ -8,6 +8,7 @@ import { formatColumns, formatDuration, type Output } from "./terminal.js";
 const redrawMs = 100;
 
 type State =
+  | { readonly kind: "inside" }
   | { readonly kind: "waiting" }
   | { readonly kind: "starting"; readonly since: number }
   | { readonly kind: "started"; readonly ms: number }
@@ -27,13 +28,13 @@ export class ProgressView {
   #isDrawing = false;
   #timer: Timer | undefined;
 
-  /** @param replicas How many replicas of a service will start. */
+  /** @param replicas How many replicas of a service will start; 0 for one that lives in its callers, and starts with them. */
   constructor(graph: Graph, replicas: (service: string) => number, output: Output) {
     this.#output = output;
     this.#rows = new Map(
       [...graph.services.keys()].map((name) => [
         name,
-        { state: { kind: "waiting" }, startedReplicas: 0, replicas: replicas(name) },
+        { state: { kind: replicas(name) === 0 ? "inside" : "waiting" }, startedReplicas: 0, replicas: replicas(name) },
       ]),
     );
   }
@@ -104,8 +105,9 @@ export class ProgressView {
   #cells(name: string, { state, startedReplicas, replicas }: Row): string[] {
     const { paint } = this.#output;
     const count =
-      replicas === 1 ? "" : state.kind === "started" ? `${replicas} replicas` : `${startedReplicas}/${replicas}`;
+      replicas <= 1 ? "" : state.kind === "started" ? `${replicas} replicas` : `${startedReplicas}/${replicas}`;
     const words = {
+      inside: () => ["·", paint("dim", "inline, in its callers")],
       waiting: () => ["·", paint("dim", "waiting")],
       starting: ({ since }: Extract<State, { kind: "starting" }>) => [
         "○",

@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { pino } from "pino";
 import { planGraph } from "../app/plan-app.js";
 import type { ServeOptions, Server } from "../app/serve-options.js";
+import { watchSignals } from "../app/stop-signals.js";
 import { systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { ServingError } from "../failure/serving-error.js";
@@ -13,8 +14,8 @@ import { formatLog } from "./format-log.js";
 import { formatApis, formatReady } from "./format-ready.js";
 import { type LoadedApp, loadApp } from "./load-app.js";
 import { ProgressView } from "./progress-view.js";
-import { watchSignals } from "./stop-signals.js";
 import { formatDuration, type Output, type Terminal } from "./terminal.js";
+import { readProcess, watchParent } from "./watch-parent.js";
 import type { Watcher } from "./watcher.js";
 
 /** `ekiben serve`: starts an app, says where it answers, and drains it on a signal, or as the process above it says. */
@@ -31,7 +32,8 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   }
   for (const warning of warnings) terminal.err.write(formatFinding({ ...warning, kind: "warning" }, terminal.err));
   const plan = planGraph(app.graph, app.options.settings);
-  const replicas = new Map(plan.deployments.map((own) => [own.descriptor.name, own.replicas]));
+  const own = plan.deployments.filter(({ residence }) => residence !== "callers");
+  const replicas = new Map(own.map((deployment) => [deployment.descriptor.name, deployment.replicas]));
   const view = new ProgressView(app.graph, (name) => replicas.get(name) ?? 0, toProgressOutput(terminal.err, watcher));
   const entry = { file: resolve(app.file), service: app.graph.entry, earlier: [] };
   const drain = { isReplaced: false };
@@ -55,24 +57,33 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
     terminal.err.write(formatFailure(end, terminal.err));
     return exitCodes.failed.code;
   }
-  const { isReplaced } = end;
+  const { isReplaced, skipsDelay } = end;
   drain.isReplaced = isReplaced;
   const drainBegun = systemClock.now();
-  await server.close();
+  await server.close({ skipsDelay });
   if (!isReplaced) terminal.err.write(`stopped after ${formatDuration(systemClock.now() - drainBegun)}\n`);
   return exitCodes.ok.code;
 }
 
-/** With no process above, the terminal is told that the app is ready, and its Ctrl-C drains it. */
+/** With no process above, the terminal is told that the app is ready, and a signal drains it, or that npm is gone. */
 function followTerminal({ err }: Terminal, begun: number): Pick<Watcher, "ready"> {
   const signals = watchSignals((text) => err.write(text));
   return {
     async ready(url, apis) {
       err.write(formatReady({ url, apis, ms: systemClock.now() - begun }, err));
-      await signals.ready();
-      return { isReplaced: false };
+      const asked = await Promise.race([signals.ready(), npmGone()]);
+      if (asked === "npm is gone") err.write("npm has ended and left this process behind\n");
+      return { isReplaced: false, skipsDelay: asked === "SIGINT" };
     },
   };
+}
+
+function npmGone(): Promise<"npm is gone"> {
+  const { env } = process;
+  return new Promise((resolve) => {
+    const onGone = () => resolve("npm is gone");
+    watchParent({ clock: systemClock, env, readParentId: () => process.ppid, read: readProcess, onGone });
+  });
 }
 
 /** Versions that start and serve side by side share a terminal, so none of them may redraw what it wrote. */
@@ -106,6 +117,7 @@ async function startServer(
       onProgress: (event) => {
         view.show(event);
         hasFailed ||= event.kind === "failed";
+        if (event.kind === "leaving") terminal.err.write(formatLeaving(event.delayMs));
         if (event.kind !== "draining" || drain.isReplaced) return;
         terminal.err.write(formatDraining(event.inFlight, drainTimeoutMs));
       },
@@ -122,6 +134,9 @@ function createTerminalLog(level: string, view: ProgressView, out: Output): Logg
   const write = (line: string) => view.aside(() => out.write(formatLog(line, out)));
   return pino({ level }, { write }) as unknown as Logger;
 }
+
+const formatLeaving = (delayMs: number): string =>
+  `shutting down: /readyz says 503, requests are taken for another ${formatDuration(delayMs)}\n`;
 
 function formatDraining(inFlight: number, drainTimeoutMs: number): string {
   const requests = `${inFlight} ${inFlight === 1 ? "request" : "requests"} in flight`;

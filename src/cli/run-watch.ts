@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { watchSignals } from "../app/stop-signals.js";
 import { systemClock } from "../base/clock.js";
 import { createDeferred } from "../base/deferred.js";
 import { fail } from "../failure/fail.js";
@@ -9,7 +10,6 @@ import type { CommandContext } from "./command.js";
 import { formatFailure } from "./format-failure.js";
 import { formatChange, formatNews } from "./format-news.js";
 import { SharedSockets } from "./shared-sockets.js";
-import { watchSignals } from "./stop-signals.js";
 import type { ReadyMessage } from "./version-messages.js";
 import { VersionProcess } from "./version-process.js";
 import { Versions } from "./versions.js";

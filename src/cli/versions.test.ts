@@ -26,7 +26,7 @@ function createVersions() {
     },
   });
   const version = (number: number) => processes[number - 1] as VersionEvents;
-  return { clock, told, news, versions, version };
+  return { clock, told, news, versions, version, count: () => processes.length };
 }
 
 describe("Versions", () => {
@@ -78,18 +78,55 @@ describe("Versions", () => {
     assert.deepEqual(told, ["drain 1, replaced"]);
   });
 
-  it("goes on without any, when the first fails or the one that serves ends by itself", () => {
-    const { news, versions, version } = createVersions();
+  it("goes on without any when the first fails, and starts one again that served and ended by itself (V4)", () => {
+    const { clock, news, versions, version, count } = createVersions();
     versions.startNext();
     version(1).onEnded(failure);
     assert.deepEqual(news.at(-1), { kind: "failed", number: 1, end: failure, serving: undefined });
     versions.startNext();
     version(2).onReady(ready);
     version(2).onEnded(failure);
-    assert.deepEqual(news.at(-1), { kind: "ended", number: 2, end: failure, isNextStarting: false });
-    versions.startNext();
+    assert.deepEqual(news.at(-1), { kind: "ended", number: 2, end: failure, restartMs: 500 });
+    clock.advance(499);
+    assert.equal(count(), 2);
+    clock.advance(1);
     version(3).onReady(ready);
     assert.deepEqual(news.at(-1), { kind: "ready", number: 3, ms: 0, ready, replaced: undefined });
+    for (const [servedMs, restartMs] of [
+      [9_999, 1_000],
+      [1, 2_000],
+      [1, 4_000],
+      [1, 8_000],
+      [1, 10_000],
+      [1, 10_000],
+      [10_000, 0],
+      [1, 500],
+    ] as const) {
+      clock.advance(servedMs);
+      version(count()).onEnded(failure);
+      assert.deepEqual(news.at(-1), { kind: "ended", number: count(), end: failure, restartMs });
+      clock.advance(Math.max(1, restartMs));
+      version(count()).onReady(ready);
+    }
+  });
+
+  it("starts nothing again for a version whose successor starts, after a change meanwhile, or after the stop (V4)", async () => {
+    const { clock, news, versions, version, count } = createVersions();
+    versions.startNext();
+    version(1).onReady(ready);
+    versions.startNext();
+    version(1).onEnded(failure);
+    assert.deepEqual(news.at(-1), { kind: "ended", number: 1, end: failure, restartMs: undefined });
+    version(2).onReady(ready);
+    version(2).onEnded(failure);
+    versions.startNext();
+    clock.advance(60_000);
+    assert.equal(count(), 3);
+    version(3).onReady(ready);
+    version(3).onEnded(failure);
+    assert.equal(await versions.stop(), 0);
+    clock.advance(60_000);
+    assert.deepEqual([count(), clock.pendingTimers], [3, 0]);
   });
 
   it("stops when all have ended, with the exit code of the one that served", async () => {

@@ -1,4 +1,4 @@
-import type { Clock } from "../base/clock.js";
+import type { Clock, Timer } from "../base/clock.js";
 import { createDeferred } from "../base/deferred.js";
 import type { ReadyMessage } from "./version-messages.js";
 
@@ -7,6 +7,14 @@ import type { ReadyMessage } from "./version-messages.js";
 // V1  A version is told to drain only when a later one is ready.
 // V2  At most one version is starting; one that is newer takes its place.
 // V3  A version that ends before it is ready changes nothing for the one that serves.
+// V4  One that served and was not told to end is followed by another of the same files, at once if it served for
+//     `healthyMs`, else after a pause that grows.
+
+/** A version that served for so long is followed by another at once. */
+const healthyMs = 10_000;
+/** Else after a pause that doubles from the first to the longest. */
+const firstPauseMs = 500;
+const maxPauseMs = 10_000;
 
 /** How a version's process ended. */
 export interface VersionEnd {
@@ -45,8 +53,13 @@ export type VersionNews =
   | { readonly kind: "failed"; readonly number: number; readonly end: VersionEnd; readonly serving: number | undefined }
   /** It drained, after another took over. */
   | { readonly kind: "drained"; readonly number: number; readonly ms: number }
-  /** It had served, and nobody had told it to end. */
-  | { readonly kind: "ended"; readonly number: number; readonly end: VersionEnd; readonly isNextStarting: boolean };
+  /** It had served, and nobody had told it to end. `restartMs` until the next is started; absent where one is starting. */
+  | {
+      readonly kind: "ended";
+      readonly number: number;
+      readonly end: VersionEnd;
+      readonly restartMs: number | undefined;
+    };
 
 /** What versions need of their surroundings. */
 export interface VersionsParts {
@@ -70,6 +83,8 @@ export class Versions {
   #lastNumber = 0;
   #isStopping = false;
   #code = 0;
+  #pauseMs = firstPauseMs;
+  #restart: Timer | undefined;
 
   constructor(parts: VersionsParts) {
     this.#parts = parts;
@@ -83,6 +98,7 @@ export class Versions {
   /** Starts a version in the place of one that is starting (V2). */
   startNext(): void {
     if (this.#isStopping) return;
+    this.#restart?.clear();
     this.#dropStarting();
     const number = ++this.#lastNumber;
     const process = this.#parts.run({
@@ -96,6 +112,7 @@ export class Versions {
   /** Drains every version. @returns The exit code of the one that served, when all have ended. */
   stop(): Promise<number> {
     this.#isStopping = true;
+    this.#restart?.clear();
     this.#dropStarting();
     const serving = this.#find("serving");
     if (serving !== undefined) this.#drain(serving, false);
@@ -155,9 +172,17 @@ export class Versions {
     const { tell } = this.#parts;
     if (state === "starting") tell({ kind: "failed", number, end, serving: this.#find("serving")?.number });
     if (state === "draining") tell({ kind: "drained", number, ms });
-    if (state === "serving") {
-      tell({ kind: "ended", number, end, isNextStarting: this.#find("starting") !== undefined });
-    }
+    if (state === "serving") tell({ kind: "ended", number, end, restartMs: this.#startAgain(ms) });
+  }
+
+  /** @returns How soon; `undefined` where a version is starting. */
+  #startAgain(servedMs: number): number | undefined {
+    if (this.#find("starting") !== undefined) return undefined;
+    const isHealthy = servedMs >= healthyMs;
+    const pauseMs = isHealthy ? 0 : this.#pauseMs;
+    this.#pauseMs = isHealthy ? firstPauseMs : Math.min(maxPauseMs, this.#pauseMs * 2);
+    this.#restart = this.#parts.clock.setTimer(() => this.startNext(), pauseMs, true);
+    return pauseMs;
   }
 
   #settle(): void {

@@ -1,4 +1,5 @@
 import type { BindSocket, BoundSocket } from "../app/bound-socket.js";
+import { stopSignals } from "../app/stop-signals.js";
 import { createDeferred } from "../base/deferred.js";
 import { fail } from "../failure/fail.js";
 import type { FromVersion, ToVersion } from "./version-messages.js";
@@ -8,7 +9,7 @@ export interface Watcher {
   /** The socket is the watching process's own, and outlives the version. @throws {ServingError} `port_in_use`. */
   readonly bind: BindSocket;
   /** Says that the version answers; resolves when it is to drain. */
-  ready(url: string, apis: string): Promise<{ readonly isReplaced: boolean }>;
+  ready(url: string, apis: string): Promise<{ readonly isReplaced: boolean; readonly skipsDelay: boolean }>;
 }
 
 interface BoundHandle {
@@ -22,8 +23,7 @@ interface BoundHandle {
  * process has been dropped, or has nobody above it any more; either way it ends.
  */
 export function connectWatcher(): Watcher {
-  process.on("SIGINT", () => {});
-  process.on("SIGTERM", () => {});
+  for (const signal of stopSignals) process.on(signal, () => {});
   process.on("disconnect", () => process.exit(1));
   const drain = createDeferred<{ readonly isReplaced: boolean }>();
   let receiveBound = (_: Extract<ToVersion, { kind: "bound" | "not-bound" }>, _handle: BoundHandle) => {};
@@ -31,7 +31,8 @@ export function connectWatcher(): Watcher {
     if (message.kind === "drain") drain.resolve(message);
     else receiveBound(message, handle as BoundHandle);
   });
-  const send = (message: FromVersion) => process.send?.(message);
+  // A version that was dropped is told so by the end of its channel, which may come before what it has to say.
+  const send = (message: FromVersion) => process.send?.(message, undefined, undefined, () => {});
   return {
     bind: (host, port) =>
       new Promise<BoundSocket>((resolve, reject) => {
@@ -43,7 +44,7 @@ export function connectWatcher(): Watcher {
       }),
     ready: (url, apis) => {
       send({ kind: "ready", url, apis });
-      return drain.promise;
+      return drain.promise.then(({ isReplaced }) => ({ isReplaced, skipsDelay: true }));
     },
   };
 }

@@ -15,8 +15,8 @@ export function addProbes(edge: Edge, fastify: FastifyInstance, probes: Probes):
   fastify.get("/livez", live);
   fastify.get("/healthz", live);
   fastify.get("/readyz", async (_, reply) => {
-    const { isReady, services } = await readReadiness(edge, probes);
-    const status = edge.isClosing ? "draining" : isReady ? "ready" : "not ready";
+    const { isReady, isDraining, services } = await readReadiness(edge, probes);
+    const status = edge.isClosing || isDraining ? "draining" : isReady ? "ready" : "not ready";
     return reply.code(status === "ready" ? 200 : 503).send({ status, services });
   });
   fastify.get("/metrics", async (_, reply) => {

@@ -55,7 +55,7 @@ export interface HttpServer {
   listenOn(handle: unknown): Promise<void>;
   /**
    * Takes no new connections and no new calls, and resolves when what was in flight is answered and every socket closed.
-   * On a shared socket others may go on: there, what open connections bring in the next moment is answered too.
+   * What clients had sent by then, and what open connections bring in the next moment, is answered too.
    *
    * @param cut When it is aborted, connections still open are cut off.
    */
@@ -94,8 +94,8 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   let closed: Promise<void> | undefined;
   const close = (cut?: AbortSignal) => {
     if (cut !== undefined) cutSocketsOn(edge, cut);
-    closed ??= isShared
-      ? yieldSocket(fastify, edge).then(() => closeServer(edge, fastify))
+    closed ??= fastify.server.listening
+      ? yieldSocket(fastify, edge, isShared).then(() => closeServer(edge, fastify))
       : closeServer(edge, fastify);
     return closed;
   };

@@ -1,6 +1,8 @@
 /** Whether an app may receive calls, and what stands in the way. */
 export interface Readiness {
   readonly isReady: boolean;
+  /** It is about to stop, and is to be sent no more requests, though it still answers them. */
+  readonly isDraining?: boolean;
   readonly services: readonly ServiceReadiness[];
 }
 

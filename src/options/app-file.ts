@@ -125,6 +125,8 @@ export interface AppFile extends ServiceFileOptions {
   readonly port?: number;
   readonly host?: string;
   readonly drainTimeoutMs?: number;
+  /** Milliseconds for which requests are still served after SIGTERM while `/readyz` already says 503. Default 0. */
+  readonly shutdownDelayMs?: number;
   /** With no replica of the entry service ready for so many milliseconds, the app ends with exit code 1; 0 is never. Default 120 000. */
   readonly exitAfterMs?: number;
   readonly checks?: "all" | "outside";

@@ -24,6 +24,7 @@ describe("the option table", () => {
       port: 1,
       host: "localhost",
       drainTimeoutMs: 1,
+      shutdownDelayMs: 1,
       exitAfterMs: 1,
       checks: "outside",
       logLevel: "warn",

@@ -67,6 +67,10 @@ export const appOptions = createTable("app", {
     default: 30_000,
     text: "How long a drain waits for calls in flight before it cancels what is left.",
   }),
+  shutdownDelayMs: row(milliseconds(0), {
+    default: 0,
+    text: "After SIGTERM, how long the port stays open and requests are served while /readyz already says 503, so that load balancers leave first; then the drain begins. Ctrl-C does not wait.",
+  }),
   exitAfterMs: row(milliseconds(0), {
     default: 120_000,
     text: "When no replica of the entry service has been ready for so long, and none is being started, the app ends with exit code 1, so that whatever runs it can act; 0 is never.",

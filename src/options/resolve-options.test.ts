@@ -80,6 +80,7 @@ describe("resolveOptions", () => {
       host: "0.0.0.0",
       port: 3000,
       drainTimeoutMs: 30_000,
+      shutdownDelayMs: 0,
       exitAfterMs: 120_000,
       checks: "all",
       logLevel: "info",

@@ -133,11 +133,12 @@ function toBatch(values: Values<typeof batchOptions>): BatchSettings {
 }
 
 function toServer(values: Values<typeof appOptions>): ServerSettings {
-  const { host, port, drainTimeoutMs, exitAfterMs, checks, logLevel } = values;
+  const { host, port, drainTimeoutMs, shutdownDelayMs, exitAfterMs, checks, logLevel } = values;
   return {
     host,
     port,
     drainTimeoutMs,
+    shutdownDelayMs,
     exitAfterMs,
     checks,
     logLevel,

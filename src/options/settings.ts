@@ -14,6 +14,8 @@ export interface ServerSettings {
   readonly port: number;
   /** How long a drain may take before what is left is cancelled. */
   readonly drainTimeoutMs: number;
+  /** How long requests are still served, unready, before a drain. */
+  readonly shutdownDelayMs: number;
   /** With no replica of the entry service ready for so long, the app ends; 0 is never. */
   readonly exitAfterMs: number;
   /** `"all"` checks every call; `"outside"` only values that come from HTTP or another process. */

@@ -76,7 +76,11 @@ export interface ControlAnswers {
 
 /** What a replica that answers HTTP asks of its supervisor. */
 export interface AppAnswers {
-  readiness: { readonly isReady: boolean; readonly services: readonly ServiceReadiness[] };
+  readiness: {
+    readonly isReady: boolean;
+    readonly isDraining?: boolean;
+    readonly services: readonly ServiceReadiness[];
+  };
   metrics: { readonly contentType: string; readonly body: string };
 }
 

@@ -75,8 +75,8 @@ export class ReplicaProcess implements Runner {
 
   send(message: ToReplica, handle?: unknown): void {
     if (!this.#child.connected) return;
-    if (handle === undefined) this.#child.send(message);
-    else this.#child.send(message, handle as never);
+    // What is sent to a process that has just ended is lost, and its end says all there is to say.
+    this.#child.send(message, handle as never, () => {});
   }
 
   onMessage(receive: (message: FromReplica) => void): void {

@@ -19,7 +19,8 @@ process.on("disconnect", () => {
 });
 
 const port: ControlPort = {
-  send: (message) => process.send?.(message),
+  // The supervisor may have gone meanwhile; the end of the channel says so.
+  send: (message) => process.send?.(message, undefined, undefined, () => {}),
   onMessage: (receive) => process.on("message", receive as never),
 };
 

@@ -2,16 +2,15 @@
 import { systemClock } from "../base/clock.js";
 import { createStandIn, type FromStandIn, type ToStandIn } from "./stand-in-server.js";
 
-process.on("SIGINT", () => {});
-process.on("SIGTERM", () => {});
-process.on("SIGHUP", () => {});
-process.on("SIGQUIT", () => {});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => {});
 process.on("disconnect", () => process.exit(0));
 
-const server = createStandIn(systemClock, (message: FromStandIn) => process.send?.(message));
+const server = createStandIn(systemClock, (message: FromStandIn) =>
+  process.send?.(message, undefined, undefined, () => {}),
+);
 process.on("message", (message: ToStandIn, handle: unknown) => {
   if (message.kind === "listen") server.listen(handle);
   else if (message.kind === "answer") server.receive(message);
   else void server.close().then(() => process.exit(0));
 });
-process.send?.({ kind: "up" } satisfies FromStandIn);
+process.send?.({ kind: "up" } satisfies FromStandIn, undefined, undefined, () => {});

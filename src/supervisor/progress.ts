@@ -14,6 +14,8 @@ export type Progress =
       readonly ms: number;
     }
   | { readonly kind: "listening"; readonly url: string; readonly ms: number }
+  /** It will drain, and is unready until then; see `shutdownDelayMs`. */
+  | { readonly kind: "leaving"; readonly delayMs: number }
   | { readonly kind: "draining"; readonly inFlight: number }
   | { readonly kind: "stopped" };
 
