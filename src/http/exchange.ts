@@ -9,7 +9,7 @@ import type { WatchedStream } from "./stream-watch.js";
 /** Under this key a response carries its exchange: no closure and no map entry a request. */
 const exchangeKey = Symbol("ekiben.exchange");
 
-type ExchangeResponse = ServerResponse & { [exchangeKey]?: Exchange; isLightMyRequest?: boolean };
+type ExchangeResponse = ServerResponse & { [exchangeKey]?: Exchange; _lightMyRequest?: object };
 
 /** What an exchange tells when it is over. */
 export interface ExchangeObserver {
@@ -91,5 +91,5 @@ const clientGone = () => fail("cancelled", { reason: "the client closed the conn
 
 function endExchange(this: ExchangeResponse): void {
   // `inject()` closes its responses a moment before they count as finished.
-  this[exchangeKey]?.end(this.writableFinished || (this.isLightMyRequest === true && this.writableEnded));
+  this[exchangeKey]?.end(this.writableFinished || (this._lightMyRequest !== undefined && this.writableEnded));
 }
