@@ -16,6 +16,7 @@ import { watchBackground } from "../site/background-failures.js";
 import type { OnProgress, Progress } from "../supervisor/progress.js";
 import { answerStandIn } from "./answer-stand-in.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
+import { describeDescriptors, readOpenFiles } from "./describe-descriptors.js";
 import { planApp } from "./plan-app.js";
 import type { CloseOptions, ServeOptions, Server } from "./serve-options.js";
 import { StandIn } from "./stand-in.js";
@@ -69,6 +70,8 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     entryGone: createDeferred<ServingError>(),
   };
   const endWatch = watchBackground({ log, ownsProcess: options.ownsProcess === true });
+  const scarce = describeDescriptors(server.http.maxConnections, readOpenFiles());
+  if (scarce !== undefined) parts.onProgress({ kind: "notice", message: scarce });
   try {
     const isByReplicas = isServedByReplicas(parts);
     const bind = options.bind ?? (isByReplicas ? bindSocket : undefined);

@@ -13,10 +13,16 @@ export const replicaFailures = {
     text: (d) => `${d.replica} can't be reached by other replicas: it can't listen on ${d.address}: ${d.problem}`,
     fix: "The folder of the app's sockets, in TMPDIR, must stay there while the app runs: keep cleaners of temporary folders away from ekiben-*.",
   }),
-  start_timeout: row<{ startTimeoutMs: number }>({
+  start_timeout: row<{ startTimeoutMs: number; blockedMs?: number }>({
     code: "unavailable",
-    text: (d) => `start() did not finish within ${d.startTimeoutMs} ms`,
+    text: (d) =>
+      `start() did not finish within ${d.startTimeoutMs} ms (startTimeoutMs)${d.blockedMs === undefined ? "" : `; it held the event loop for ${d.blockedMs} ms more and was killed`}`,
     fix: "Raise startTimeoutMs, or see what start() waits for.",
+  }),
+  load_timeout: row<{ step: string; limitMs: number }>({
+    code: "unavailable",
+    text: (d) => `${d.step} took longer than ${d.limitMs} ms, and the replica was killed`,
+    fix: "See what the top level of the service's file, or a plugin of the app file, waits for. What takes long belongs in start(), which startTimeoutMs bounds.",
   }),
   start_aborted: row<{ service: string }>({
     code: "cancelled",

@@ -67,6 +67,8 @@ export interface ControlAnswers {
     readonly inFlight: number;
     /** Tasks of its service that wait for a replica; one of them says so for all. */
     readonly waitingTasks?: number;
+    /** Where a debugger can attach to it, or has; its silence is then no sign that it is stuck. */
+    readonly inspectorUrl?: string;
     /** Why it can't call what it depends on, where it can't. */
     readonly obstacles?: readonly string[];
   };

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { systemProblem } from "../base/system-problem.js";
 import { childArguments } from "./child-arguments.js";
 import type { FromReplica, ToReplica } from "./control.js";
 import type { Runner } from "./remote-host.js";
@@ -94,7 +95,7 @@ export class ReplicaProcess implements Runner {
       tell(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`),
     );
     this.#child.on("error", (error) => {
-      if (this.#child.pid === undefined) tell(`could not be started: ${error.message}`);
+      if (this.#child.pid === undefined) tell(`could not be started: ${systemProblem(error)}`);
     });
   }
 

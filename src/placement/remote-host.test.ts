@@ -124,7 +124,11 @@ describe("RemoteHost.load and start", () => {
     const loaded = host.load(abort.signal);
     runner.say({ kind: "loaded" });
     await loaded;
-    const started = assert.rejects(host.start([], abort.signal), { id: "start_timeout", service: "A" });
+    const started = assert.rejects(host.start([], abort.signal), {
+      id: "start_timeout",
+      service: "A",
+      message: `start() did not finish within ${startTimeoutMs} ms (startTimeoutMs); it held the event loop for 5000 ms more and was killed`,
+    });
     await settled();
     clock.advance(startTimeoutMs + 4_999);
     assert.equal(runner.kills, 0);
@@ -135,7 +139,10 @@ describe("RemoteHost.load and start", () => {
 
   it("kill one whose files never finish loading", async () => {
     const { host, runner, abort, clock } = createHost();
-    const loaded = assert.rejects(host.load(abort.signal), { id: "start_timeout" });
+    const loaded = assert.rejects(host.load(abort.signal), {
+      id: "load_timeout",
+      message: "loading the author's files took longer than 120000 ms, and the replica was killed",
+    });
     clock.advance(120_000);
     await loaded;
     assert.equal(runner.kills, 1);

@@ -1,6 +1,7 @@
 import { MessageChannel } from "node:worker_threads";
 import type { Clock } from "../base/clock.js";
 import { createDeferred } from "../base/deferred.js";
+import { inspectorUrl } from "../base/inspector-url.js";
 import type { Logger } from "../base/logger.js";
 import { within } from "../base/within.js";
 import { fail } from "../failure/fail.js";
@@ -47,6 +48,8 @@ const metricsLimitMs = 2_000;
 const stopLimitMs = 12_000;
 /** What a message there and back may take beside what it asks for. */
 const answerLimitMs = 1_000;
+/** How long a start may block the event loop beyond its limit, so that the replica can't say that it is over. */
+const blockedLimitMs = 5_000;
 /** Bringing up a thread or a process and loading the author's files. */
 const loadLimitMs = 120_000;
 
@@ -91,17 +94,23 @@ export class RemoteHost implements ReplicaHost {
       this.#noteExit(how);
     });
     runner.onMessage((message) => this.#receive(message));
+    const { service } = this.#parts.order;
     const loaded = this.#await("loaded");
     this.#send({ kind: "load", order: this.#parts.order });
-    await this.#limit(loaded, loadLimitMs);
+    await this.#limit(loaded, loadLimitMs, () =>
+      fail("load_timeout", { step: "loading the author's files", limitMs: loadLimitMs }, { service }),
+    );
   }
 
   async start(links: readonly LinkNotice[], signal: AbortSignal): Promise<void> {
     if (signal.aborted) throw fail("start_aborted", { service: this.#parts.order.service });
     const started = this.#await("started");
     this.#send({ kind: "start", links });
+    const { startTimeoutMs, order } = this.#parts;
     // The replica bounds its own start; this bound is for one that can't even say so.
-    await this.#limit(started, this.#parts.startTimeoutMs + 5_000);
+    await this.#limit(started, startTimeoutMs + blockedLimitMs, () =>
+      fail("start_timeout", { startTimeoutMs, blockedMs: blockedLimitMs }, { service: order.service }),
+    );
     this.#isStarted = true;
   }
 
@@ -126,7 +135,10 @@ export class RemoteHost implements ReplicaHost {
   async listen(handle: unknown): Promise<void> {
     const listening = this.#await("listening");
     this.#send({ kind: "listen" }, handle);
-    await this.#limit(listening, loadLimitMs);
+    const { service } = this.#parts.order;
+    await this.#limit(listening, loadLimitMs, () =>
+      fail("load_timeout", { step: "opening the HTTP server", limitMs: loadLimitMs }, { service }),
+    );
   }
 
   async isReady(): Promise<boolean> {
@@ -137,8 +149,11 @@ export class RemoteHost implements ReplicaHost {
     }
   }
 
-  pulse(limitMs: number): Promise<Pulse> {
-    return this.#asker.ask("pulse", limitMs);
+  async pulse(limitMs: number): Promise<Pulse> {
+    const pulse = await this.#asker.ask("pulse", limitMs);
+    // Of a thread it is that of this process.
+    const url = this.#runner?.sharesProcess === true ? inspectorUrl() : undefined;
+    return url === undefined ? pulse : { ...pulse, inspectorUrl: url };
   }
 
   metrics(): Promise<readonly object[]> {
@@ -193,11 +208,10 @@ export class RemoteHost implements ReplicaHost {
     return awaited.promise;
   }
 
-  #limit(step: Promise<void>, limitMs: number): Promise<void> {
-    const { service } = this.#parts.order;
+  #limit(step: Promise<void>, limitMs: number, createFailure: () => ServingError): Promise<void> {
     return within(this.#parts.clock, limitMs, step, () => {
       this.kill();
-      throw fail("start_timeout", { startTimeoutMs: limitMs }, { service });
+      throw createFailure();
     });
   }
 

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { inspectorUrl } from "../base/inspector-url.js";
 import type { Logger } from "../base/logger.js";
 import { removePath } from "../base/remove-path.js";
 import { within } from "../base/within.js";
@@ -216,11 +217,13 @@ function readPulse({ host: { replica }, edge, links }: Inside): ControlAnswers["
   const calls = Math.max(replica.inFlight, edge?.inFlight ?? 0);
   const inFlight = Math.max(0, calls - (replica.tasks?.waiters ?? 0));
   const waitingTasks = replica.tasks?.waitingTasks;
+  const url = inspectorUrl();
   const obstacles = links.obstacles.map(({ problem }) => problem);
   return {
     ...{ residentBytes: readResidentBytes(), inFlight },
     ...(waitingTasks !== undefined && { waitingTasks }),
     ...(obstacles.length > 0 && { obstacles }),
+    ...(url !== undefined && { inspectorUrl: url }),
   };
 }
 

@@ -240,6 +240,13 @@ export class ReplicaSeat {
   }
 
   #replaceStuck(life: ReplicaLife, silentMs: number): void {
+    const url = this.#pulse?.inspectorUrl;
+    if (url !== undefined) {
+      const fields = { replica: this.id, silentMs, inspector: url };
+      const text = `${this.id} does not answer for ${silentMs} ms (liveness.replaceAfterMs); a debugger may hold it (${url}), so it is left alone`;
+      this.#parts.log.warn(fields, text);
+      return;
+    }
     const reason = `did not answer for ${silentMs} ms (liveness.replaceAfterMs) and was killed`;
     life.endReason = reason;
     life.abandon(reason);
