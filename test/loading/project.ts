@@ -60,13 +60,13 @@ export class Project implements Disposable {
   }
 
   /** Runs Node: `["main.ts"]`, `["--import", "tsx", "main.ts"]`. */
-  run(args: readonly string[]): CommandProcess {
-    return new CommandProcess(args, { cwd: this.folder, main: undefined });
+  run(args: readonly string[], cwd = this.folder): CommandProcess {
+    return new CommandProcess(args, { cwd, main: undefined });
   }
 
   /** Runs the command line of the project's own ekiben. */
-  command(args: readonly string[]): CommandProcess {
-    return this.run([join(this.folder, "node_modules/ekiben/dist/cli/main.js"), ...args]);
+  command(args: readonly string[], cwd = this.folder): CommandProcess {
+    return this.run([join(this.folder, "node_modules/ekiben/dist/cli/main.js"), ...args], cwd);
   }
 
   [Symbol.dispose](): void {
