@@ -56,7 +56,8 @@ const answers = ["alias", "enum", "folder", "json", "Marked parameter", "lazy", 
 const call = async (url: string) => {
   const response = await fetch(`${url}/run`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    // Each on a connection of its own, since one that is open stays with its version.
+    headers: { "content-type": "application/json", connection: "close" },
     body: `"now"`,
   });
   return response.json();
