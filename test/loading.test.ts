@@ -193,6 +193,7 @@ await server.close();`;
       const { status, stdout, stderr } = await program.ended;
       assert.equal(status, 0, stderr);
       assert.match(stdout, /answers \[\[1,2\]\]/);
+      assert.match(stdout, /names of services look minified: \w+, \w+; .*--keep-names/);
     });
   }
 

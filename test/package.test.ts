@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -22,6 +23,8 @@ describe("the packed package, installed in an empty project", () => {
   const install = (...packages: string[]) =>
     run("npm", ["install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", ...packages], {
       cwd: project,
+      // Refuses, and does not only warn of, a package that says it does not run on this Node.
+      env: { ...process.env, npm_config_engine_strict: "true" },
     });
 
   before(async () => {
@@ -54,6 +57,23 @@ describe("the packed package, installed in an empty project", () => {
     const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) => hasInstallScript);
     assert.deepEqual(
       scripted.map(([path]) => path).filter((path) => path !== "node_modules/esbuild"),
+      [],
+    );
+  });
+
+  it("brings nothing that does not run on the oldest Node it names", async () => {
+    const { engines } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { engines: { node: string } };
+    const lock = JSON.parse(await readFile(join(project, "node_modules/.package-lock.json"), "utf8")) as {
+      packages: Record<string, { engines?: { node?: string }; dev?: boolean }>;
+    };
+    const { minVersion, satisfies } = createRequire(join(project, "node_modules/fastify/package.json"))("semver") as {
+      minVersion(range: string): string;
+      satisfies(version: string, range: string): boolean;
+    };
+    const oldest = minVersion(engines.node);
+    const refusing = Object.entries(lock.packages).filter(([, own]) => !satisfies(oldest, own.engines?.node ?? "*"));
+    assert.deepEqual(
+      refusing.map(([path, own]) => `${path}: ${own.engines?.node}`),
       [],
     );
   });

@@ -4,6 +4,7 @@ import type { ApiDescriptor } from "../define/descriptor.js";
 import { fail } from "../failure/fail.js";
 import { describeCores } from "../graph/check-cores.js";
 import type { Graph } from "../graph/graph.js";
+import { describeMinifiedNames, minifiedNamesFix } from "../graph/minified-names.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
 import { resolveGraph, type Substitute } from "../graph/resolve-graph.js";
 import type { SpecialKind } from "../options/option.js";
@@ -60,7 +61,9 @@ export function planGraph(graph: Graph, settings: AppSettings, constraints?: Pla
     cpu: resources.cpu === 1 ? undefined : resources.cpu,
   }));
   const cores = describeCores(wishes, availableParallelism());
-  return cores === undefined ? plan : { ...plan, notices: [...plan.notices, cores] };
+  const minified = describeMinifiedNames(graph);
+  const more = [cores, minified === undefined ? undefined : `${minified}. ${minifiedNamesFix}`];
+  return { ...plan, notices: [...plan.notices, ...more.filter((notice) => notice !== undefined)] };
 }
 
 /** What the authors of a graph's services said about options. */

@@ -2,6 +2,9 @@ import { readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { namePattern } from "../base/name-pattern.js";
+
+const fileAndName = new RegExp(`\\.[cm]?[jt]sx?(:${namePattern})?$`, "u");
 
 /**
  * The command line of the ekiben that a project's own files import, when this one is another copy (a global install):
@@ -11,7 +14,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
  * @returns    The URL to import instead; `undefined` when this copy is the project's, or the project has none.
  */
 export function findProjectCli(args: readonly string[]): string | undefined {
-  const file = args.find((arg) => /\.[cm]?[jt]sx?(:[\w$-]+)?$/.test(arg)) ?? "service.ts";
+  const file = args.find((arg) => fileAndName.test(arg)) ?? "service.ts";
   const require = createRequire(resolve(dirname(file), "package.json"));
   const own = realpathSync(fileURLToPath(new URL("../../package.json", import.meta.url)));
   try {

@@ -1,3 +1,4 @@
+import { isName } from "../base/name-pattern.js";
 import { type Copy, ownCopy } from "../base/shared-state.js";
 import { operationApi, taskOperations } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
@@ -32,11 +33,13 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
   } catch (error) {
     addFault("", fail("constructor_failed", { error: String(error) }, { cause: error }));
   }
+  if (!isName(name)) addFault("", fail("invalid_name", { what: "service", name }));
   const apis = new Map<string, ApiDescriptor>();
   for (const [field, value] of Object.entries(instance)) {
     const definition = readApi(value);
     const isDeclared = definition !== undefined || wiring.fieldOf(value) !== undefined;
     if (isDeclared && reservedNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
+    if (definition !== undefined && !isName(field)) addFault(field, fail("invalid_name", { what: "api", name: field }));
     if (definition !== undefined) apis.set(field, describeApi(field, definition, addFault));
   }
   for (const { name: task, kind } of apis.values()) {

@@ -16,10 +16,10 @@ export const definitionFailures = {
     text: (d) => `services depend on one another in a circle: ${d.path.join(" -> ")}`,
     fix: "Remove one of these depends() fields, or move the shared part into a service of its own that both depend on.",
   }),
-  duplicate_service_name: row<{ name: string }>({
+  duplicate_service_name: row<{ name: string; classes: readonly string[] }>({
     code: "failed_precondition",
-    text: (d) => `two different classes are both named ${d.name}`,
-    fix: 'Rename one class, or give it a name of its own: Service({ name: "…" }).',
+    text: (d) => `${d.classes.length} different classes (${list(d.classes)}) are all services named ${d.name}`,
+    fix: 'Rename one class, or give it a name of its own: Service({ name: "…" }). A name given to a base class is that of all that extend it: leave it out there. Classes of one name may also come of a package that is installed twice.',
   }),
   unknown_option: row<{ option: string; source: string; nearest?: string | undefined }>({
     code: "failed_precondition",
@@ -67,6 +67,19 @@ export const definitionFailures = {
         ? "then is what makes a promise of any object that has it, and can't be the name of an api or a dependency: await would call it"
         : `${d.name} is a lifecycle hook of every service and can't be the name of an api or a dependency`,
     fix: "Rename the field.",
+  }),
+  invalid_name: row<{ what: "service" | "api"; name: string }>({
+    code: "failed_precondition",
+    text: (d) =>
+      d.name === ""
+        ? `the class of the ${d.what} has no name`
+        : `${show(d.name)} can't be the name of ${d.what === "api" ? "an api" : "a service"}: no flag or variable could name it`,
+    fix: 'Use letters of any script, digits, _, $ and -: `class Model extends Service()`, or Service({ name: "model-2" }).',
+  }),
+  invalid_route: row<{ route: string }>({
+    code: "failed_precondition",
+    text: (d) => `route ${show(d.route)} is not a plain path that begins with /`,
+    fix: 'Give the api a route of ASCII letters, digits, -, ., _, ~ and /: api({ route: "/name", … }). Without one its own name is the route.',
   }),
   invalid_contract: row<{ problem: string }>({
     code: "failed_precondition",

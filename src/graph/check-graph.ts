@@ -8,6 +8,7 @@ import { messageOf } from "../failure/to-serving-error.js";
 import type { OptionReport } from "../options/resolve-options.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import type { Graph, GraphEdge } from "./graph.js";
+import { describeMinifiedNames, minifiedNamesFix } from "./minified-names.js";
 
 /** One thing a check found: a fault must be mended, a warning looked at, a note known. */
 export interface Finding extends Omit<GraphFault, "id"> {
@@ -33,6 +34,7 @@ export async function checkGraph(subject: CheckSubject): Promise<Finding[]> {
   return [
     ...examples.flat(),
     ...checkApis(graph),
+    ...checkNames(graph),
     ...checkDeadlines(subject),
     ...checkMachine(subject),
     ...checkSchemas(graph.services.get(graph.entry) as ServiceDescriptor),
@@ -53,6 +55,11 @@ async function checkExamples({ name: service, apis }: ServiceDescriptor): Promis
     }
   }
   return findings;
+}
+
+function checkNames(graph: Graph): Finding[] {
+  const message = describeMinifiedNames(graph);
+  return message === undefined ? [] : [{ kind: "note", service: "", field: "", message, fix: minifiedNamesFix }];
 }
 
 function checkApis({ entry, services }: Graph): Finding[] {

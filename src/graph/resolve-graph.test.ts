@@ -106,7 +106,7 @@ describe("resolveGraph", () => {
       "Broken.both invalid_contract",
       "Broken.items invalid_contract",
       "Broken.missing not_a_service",
-      "Broken.odd invalid_contract",
+      "Broken.odd invalid_route",
       "Broken.plain not_a_service",
       "Broken.rows invalid_contract",
       "Broken.stop reserved_name",
@@ -114,6 +114,28 @@ describe("resolveGraph", () => {
       "Leaf. duplicate_service_name",
     ]);
     for (const fault of faults) assert.ok(fault.message.length > 10 && fault.fix.length > 10);
+  });
+
+  it("refuses names that no flag could name, and takes those of every script", () => {
+    const named = (name: string) => class extends Service({ name }) {};
+    for (const name of ["a.b", "a=b", "a,b", "a/b", "a:b", "a b", ""]) {
+      assert.deepEqual(
+        faultsOf(named(name)).map(({ id }) => id),
+        ["invalid_name"],
+        name,
+      );
+    }
+    for (const name of ["Modèle", "日本", "$", "_", "a-b", "1", "constructor"]) resolveGraph(named(name));
+    class Apis extends Service() {
+      "a.b" = api({ ...text, route: "/ab" }, (value) => value);
+      $ = api(text, (value) => value);
+      ünïcode = api({ ...text, route: "/unicode" }, (value) => value);
+    }
+    const faults = faultsOf(Apis).map(({ field, id, fix }) => [field, id, /route: "\/name"/.test(fix)]);
+    assert.deepEqual(faults, [
+      ["a.b", "invalid_name", false],
+      ["$", "invalid_route", true],
+    ]);
   });
 
   it("finds apis that stand in the way of a task's own paths and names", () => {
@@ -130,6 +152,7 @@ describe("resolveGraph", () => {
       [
         ": route /train/status is used by Crowded.train and Crowded.status",
         "stream: a task can't have yields: its one result is what is kept",
+        `train:submit: "train:submit" can't be the name of an api: no flag or variable could name it`,
         "train:submit: train:submit is the name of an operation of the task train",
       ],
     );

@@ -23,7 +23,10 @@ export function validateGraph(entry: ServiceClass, described: Described): GraphF
 function findNameClashes(described: Described): GraphFault[] {
   const names = [...described.values()].map((descriptor) => descriptor.name);
   const clashing = new Set(names.filter((name, i) => names.indexOf(name) !== i));
-  return [...clashing].map((name) => toFault(name, "", fail("duplicate_service_name", { name })));
+  return [...clashing].map((name) => {
+    const classes = [...described].flatMap(([service, own]) => (own.name === name ? [service.name] : []));
+    return toFault(name, "", fail("duplicate_service_name", { name, classes }));
+  });
 }
 
 /** One fault a cycle: a walk that meets a service it is still inside has closed one. */
@@ -55,8 +58,7 @@ function findRouteFaults(entry: ServiceDescriptor): GraphFault[] {
   const users = new Map<string, string[]>(takenRoutes.map((route) => [route, ["ekiben itself"]]));
   for (const { name, route, kind } of entry.apis.values()) {
     if (!/^\/[\w\-./~]*$/.test(route)) {
-      const problem = `route ${JSON.stringify(route)} is not a plain path that begins with /`;
-      faults.push(toFault(entry.name, name, fail("invalid_contract", { problem })));
+      faults.push(toFault(entry.name, name, fail("invalid_route", { route })));
     }
     for (const path of kind === "task" ? [route, ...listTaskPaths(route)] : [route]) {
       users.set(path, [...(users.get(path) ?? []), `${entry.name}.${name}`]);

@@ -76,6 +76,8 @@ describe("parseEntryName", () => {
     assert.deepEqual(parseEntryName("a/b.ts:Model"), { file: "a/b.ts", service: "Model" });
     assert.deepEqual(parseEntryName("C:\\a\\b.ts"), { file: "C:\\a\\b.ts", service: undefined });
     assert.deepEqual(parseEntryName(":Model"), { file: "service.ts", service: "Model" });
+    assert.deepEqual(parseEntryName("a/b.ts:Modèle"), { file: "a/b.ts", service: "Modèle" });
+    assert.deepEqual(parseEntryName("日本.ts:日本$2"), { file: "日本.ts", service: "日本$2" });
     assert.deepEqual(parseEntryName(undefined), { file: "service.ts", service: undefined });
     assert.equal(parseEntryName("test/fixtures/cli").file, "test/fixtures/cli/service.ts");
   });

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
+import { namePattern } from "../base/name-pattern.js";
 import type { ServiceClass } from "../define/depends.js";
 import { describeService } from "../define/describe-service.js";
 import { readServiceName, readServiceOptions } from "../define/service.js";
@@ -16,9 +17,11 @@ export interface EntryName {
 
 const defaultFiles = ["service.ts", "service.js", "service.mjs", "service.mts"];
 
+const fileAndName = new RegExp(`^(.*?)(?::(${namePattern}))?$`, "su");
+
 /** Reads `file[:Class]`; without a file, or for a folder, it is the first that exists of service.ts, .js, .mjs, .mts. */
 export function parseEntryName(text = ""): EntryName {
-  const [, path = "", service] = /^(.*?)(?::([A-Za-z_$][\w$-]*))?$/s.exec(text) ?? [];
+  const [, path = "", service] = fileAndName.exec(text) ?? [];
   if (path !== "" && !isFolder(path)) return { file: path, service };
   const files = defaultFiles.map((name) => join(path, name));
   return { file: files.find((file) => existsSync(file)) ?? (files[0] as string), service };

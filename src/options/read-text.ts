@@ -1,3 +1,4 @@
+import { namePattern } from "../base/name-pattern.js";
 import { flagOf, variableOf } from "./option.js";
 import type { OptionReader } from "./option-reader.js";
 import { options } from "./options.js";
@@ -39,6 +40,9 @@ function isServiceLink(variable: string, text: string): boolean {
   return /^EKIBEN_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(variable) || /^(tcp|udp|sctp):\/\//.test(text);
 }
 
+const nextTarget = new RegExp(`,(?=${namePattern}(?:\\.${namePattern})?=)`, "u");
+const targetAndValue = new RegExp(`^(?:(${namePattern})(?:\\.(${namePattern}))?=)?(.*)$`, "su");
+
 interface Text {
   readonly source: "command line" | "environment";
   readonly where: string;
@@ -52,8 +56,8 @@ function offerText(reader: OptionReader, { text, ...place }: Text): void {
     reader.offer({ ...place, service: "", api: "", value: text, isText: true });
     return;
   }
-  for (const part of text.split(/,(?=[\w$-]+(?:\.[\w$-]+)?=)/)) {
-    const [, service = "", api = "", value] = /^(?:([\w$-]+)(?:\.([\w$-]+))?=)?(.*)$/s.exec(part) ?? [];
+  for (const part of text.split(nextTarget)) {
+    const [, service = "", api = "", value] = targetAndValue.exec(part) ?? [];
     reader.offer({ ...place, service, api, value, isText: true });
   }
 }

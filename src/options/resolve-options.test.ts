@@ -289,6 +289,22 @@ describe("resolveOptions", () => {
     ]);
   });
 
+  it("reads names of every script as names", () => {
+    const declared = {
+      entry: "Modèle2",
+      services: [
+        { name: "Modèle2", options: {}, apis: [{ name: "évaluer", options: {} }] },
+        { name: "日本", options: {}, apis: [] },
+      ],
+    };
+    const flags = { replicas: ["Modèle2=2,日本=3"], timeoutMs: ["Modèle2.évaluer=5"] };
+    const { faults, settings } = resolveOptions(declared, { flags, env: {} });
+    assert.deepEqual(faults, []);
+    assert.equal(settings.services.get("Modèle2")?.apis.get("évaluer")?.timeoutMs, 5);
+    assert.equal(settings.services.get("Modèle2")?.replicas.min, 2);
+    assert.equal(settings.services.get("日本")?.replicas.min, 3);
+  });
+
   it("gives complete settings even when there are faults", () => {
     const { settings } = resolve({ flags: { port: "many" } });
     assert.equal(settings.server.port, 3000);

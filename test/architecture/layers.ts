@@ -18,7 +18,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   base: { may: [] },
   failure: { may: [] },
   call: { may: ["tasks:types", "failure", "base"] },
-  options: { may: ["failure"] },
+  options: { may: ["failure", "base/name-pattern"] },
   define: { may: ["call", "options:types", "failure", "base"] },
   observe: { may: ["failure:types", "base:types"] },
   transport: { may: ["define/tensor", "call", "failure", "base"] },
