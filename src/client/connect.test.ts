@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
 import { createServer } from "node:net";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
@@ -182,7 +183,7 @@ describe("a failure of a call", () => {
     assert.deepEqual([failure.details, failure.retryable, failure.incident], [{}, false, undefined]);
   });
 
-  it("is invalid_response when the answer is cut off or is not JSON", async () => {
+  it("is connection_lost when the answer is cut off, and invalid_response when it is not JSON", async () => {
     await using stub = await startStub({
       cut: {
         answer: ({ response }) => {
@@ -196,10 +197,67 @@ describe("a failure of a call", () => {
     });
     const client = await connectTo(stub.url);
     const cut = await failureOf(client["cut"]?.() as Promise<unknown>);
-    assert.deepEqual([cut.id, cut.code], ["invalid_response", "data_loss"]);
+    assert.deepEqual([cut.id, cut.code, cut.retryable], ["connection_lost", "unavailable", false]);
     assert.match(cut.message, /the answer was cut off/);
     const garbled = await failureOf(client["garbled"]?.() as Promise<unknown>);
     assert.deepEqual([garbled.id, garbled.service, garbled.api], ["invalid_response", "Stub", "garbled"]);
+  });
+});
+
+/** Node's own limit of 300 s, shortened: what a program sets for all requests. */
+function limitGlobally(limits: { headersTimeout?: number; bodyTimeout?: number }): Disposable {
+  const key = Symbol.for("undici.globalDispatcher.1");
+  const all = globalThis as { [key]?: { constructor: new (limits: object) => { dispatch(): boolean } } };
+  const before = all[key];
+  assert.ok(before !== undefined, "a fetch came before");
+  all[key] = new before.constructor(limits) as never;
+  return { [Symbol.dispose]: () => void (all[key] = before) };
+}
+
+describe("the limits of fetch itself", () => {
+  /** undici looks at its limits once a second. */
+  const answerLate = ({ response }: StubRequest, inTheMiddle: boolean) => {
+    if (inTheMiddle) response.writeHead(200, { "content-type": "application/json" }).write("[1,");
+    setTimeout(() => (inTheMiddle ? response.end("2]") : answerText(response)), 2_500);
+  };
+  const answerText = (response: ServerResponse) =>
+    response.writeHead(200, { "content-type": "application/json" }).end("[1,2]");
+  const apis = {
+    late: { answer: (request: StubRequest) => answerLate(request, false) },
+    slow: { answer: (request: StubRequest) => answerLate(request, true) },
+  };
+
+  it("do not hold for calls: neither until an answer begins, nor within it", async () => {
+    await using stub = await startStub(apis);
+    const client = await connectTo(stub.url);
+    using _ = limitGlobally({ headersTimeout: 1_000, bodyTimeout: 1_000 });
+    await assert.rejects(fetch(`${stub.url}/late`), "the limit holds for others");
+    assert.deepEqual(await Promise.all([client["late"]?.(), client["slow"]?.()]), [
+      [1, 2],
+      [1, 2],
+    ]);
+  });
+
+  it("are named where the fetch that was given has them", async () => {
+    await using stub = await startStub(apis);
+    const client = await connectTo(stub.url, { fetch: (url, init) => fetch(url, init) });
+    using _ = limitGlobally({ headersTimeout: 1_000, bodyTimeout: 1_000 });
+    const found = await Promise.all(["late", "slow"].map((api) => failureOf(client[api]?.() as Promise<unknown>)));
+    assert.deepEqual(
+      found.map(({ id, retryable }) => [id, retryable]),
+      [
+        ["fetch_timeout", false],
+        ["fetch_timeout", false],
+      ],
+    );
+  });
+});
+
+describe("a server that ends", () => {
+  it("before it answers is connection_lost: the call may have been carried out", async () => {
+    await using stub = await startStub({ run: { answer: ({ response }) => response.destroy() } });
+    const failure = await failureOf((await connectTo(stub.url))["run"]?.() as Promise<unknown>);
+    assert.deepEqual([failure.id, failure.code, failure.retryable], ["connection_lost", "unavailable", false]);
   });
 });
 

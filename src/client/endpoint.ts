@@ -1,7 +1,9 @@
 import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { type CallBounds, CallLimit, type CallPlace } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 import { createFailure } from "./read-failure.js";
+import { unhurriedInit } from "./unhurried.js";
 
 /** What `connect()` may be told. */
 export interface ConnectOptions {
@@ -62,7 +64,7 @@ export interface Sending {
 /**
  * Sends a request and gives its response when that is a success.
  *
- * @throws {ServingError} `connect_failed`; the failure the server answered with; why the limit ended the call.
+ * @throws {ServingError} `connect_failed`, `connection_lost`, `fetch_timeout`; the failure the server answered with; why the limit ended the call.
  */
 export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending: Sending): Promise<Response> {
   const { method, path, body, place } = sending;
@@ -72,14 +74,22 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
   for (const [name, value] of Object.entries(sending.headers)) headers.set(name, value);
   const { remainingMs } = limit;
   if (remainingMs !== undefined) headers.set("ekiben-timeout-ms", String(remainingMs));
-  const send = endpoint.options.fetch ?? globalThis.fetch;
+  const own = endpoint.options.fetch;
+  const send = own ?? globalThis.fetch;
   const duplex = body instanceof ReadableStream ? { duplex: "half" as const } : undefined;
-  const init = { method, headers, signal: limit.signal, ...(body !== undefined && { body }), ...duplex };
+  const init = {
+    method,
+    headers,
+    signal: limit.signal,
+    ...(body !== undefined && { body }),
+    ...duplex,
+    ...(own === undefined && unhurriedInit()),
+  };
   let response: Response;
   try {
     response = await limit.guard(send(url, init));
   } catch (cause) {
-    throw limit.reason ?? fail("connect_failed", { url, problem: describeCause(cause) }, { ...place, cause });
+    throw limit.reason ?? describeRejection(url, cause, place);
   }
   if (response.ok) return response;
   throw createFailure(response, url, await readText(response, limit, url));
@@ -88,7 +98,7 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
 /**
  * The whole body of a response as text.
  *
- * @throws {ServingError} `invalid_response` when it is cut off; why the limit ended the call.
+ * @throws {ServingError} `connection_lost` when it is cut off; why the limit ended the call.
  */
 export async function readText(response: Response, limit: CallLimit, url: string): Promise<string> {
   try {
@@ -98,11 +108,29 @@ export async function readText(response: Response, limit: CallLimit, url: string
   }
 }
 
-/** A body that ended before its end. */
-export const cutOff = (url: string, cause?: unknown) => {
+/** Why `fetch` gave no response: a server that can't be reached, one that was and is gone, or a limit of `fetch` itself. */
+function describeRejection(url: string, cause: unknown, place: CallPlace): ServingError {
+  const code = codeOf(cause);
+  const details = { url, problem: describeCause(cause) };
+  if (isTimeout(code)) return fail("fetch_timeout", details, { ...place, cause });
+  const isLost = code === "ECONNRESET" || code === "EPIPE" || code === "UND_ERR_SOCKET";
+  return fail(isLost ? "connection_lost" : "connect_failed", details, { ...place, cause });
+}
+
+/** Why a body ended before its end. */
+export const cutOff = (url: string, cause?: unknown): ServingError => {
+  if (isTimeout(codeOf(cause))) return fail("fetch_timeout", { url, problem: describeCause(cause) }, { cause });
   const problem = cause === undefined ? "the answer was cut off" : `the answer was cut off: ${describeCause(cause)}`;
-  return fail("invalid_response", { url, problem }, { cause });
+  return fail("connection_lost", { url, problem }, { cause });
 };
+
+const isTimeout = (code: unknown): boolean => code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT";
+
+/** Node's own code of what went wrong; browsers give none. */
+function codeOf(error: unknown): unknown {
+  const { cause, code } = (error ?? {}) as { cause?: { code?: unknown } | null; code?: unknown };
+  return cause?.code ?? code;
+}
 
 /** What fetch says is in its error's cause: "fetch failed" tells nobody anything. */
 function describeCause(error: unknown): string {

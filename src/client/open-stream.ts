@@ -17,7 +17,7 @@ const accept = "text/event-stream, application/json; tensors=base64; q=0.5";
  * been received whole.
  *
  * @throws {ServingError} from `next()`: what the server answered with, at the start or later; `connect_failed`,
- *   `invalid_response` when it is cut off, `deadline_exceeded`, `cancelled`, `not_transferable`.
+ *   `connection_lost` when it is cut off, `deadline_exceeded`, `cancelled`, `not_transferable`.
  */
 export function openStream(
   endpoint: Endpoint,
@@ -83,11 +83,19 @@ interface BodyReader {
 }
 
 async function readPiece({ reader, decoder }: BodyReader, limit: CallLimit, url: string) {
+  let piece: Awaited<ReturnType<typeof reader.read>>;
   try {
-    const { done, value } = await limit.guard(reader.read());
-    return { isDone: done, text: decoder.decode(value, { stream: !done }) };
+    piece = await limit.guard(reader.read());
   } catch (cause) {
     throw limit.reason ?? cutOff(url, cause);
+  }
+  const { done, value } = piece;
+  try {
+    return { isDone: done, text: decoder.decode(value, { stream: !done }) };
+  } catch (cause) {
+    // In the middle of a sign it may be no more than cut off.
+    if (done) throw cutOff(url);
+    throw fail("invalid_response", { url, problem: "it is not UTF-8" }, { cause });
   }
 }
 

@@ -57,6 +57,17 @@ export const hostFailures = {
     text: (d) => `${d.url} could not be reached: ${d.problem}`,
     fix: "Check that the server runs and that the URL is right.",
   }),
+  connection_lost: row<{ url: string; problem: string }>({
+    code: "unavailable",
+    retryable: false,
+    text: (d) => `the connection to ${d.url} was lost before the whole answer came: ${d.problem}`,
+    fix: "The server ended, or something in between closed the connection. The call may have been carried out: repeat it only if that does no harm.",
+  }),
+  fetch_timeout: row<{ url: string; problem: string }>({
+    code: "deadline_exceeded",
+    text: (d) => `fetch itself gave up waiting for ${d.url}: ${d.problem}`,
+    fix: "The call may still run on the server. The limit is one of the `fetch` that connect() was given: raise it there (undici: headersTimeout, bodyTimeout).",
+  }),
   upload_unsupported: row<Record<never, never>>({
     code: "unimplemented",
     text: () => "this runtime can't send a stream as the body of a request",
