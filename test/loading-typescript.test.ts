@@ -89,8 +89,12 @@ describe("a TypeScript project that has tsx", () => {
     assert.deepEqual(await call(url), answers);
     project.write({ "src/folder/index.ts": `export const folder = "another";` });
     await server.until(/version 2 ready/);
+    // The version before may still answer a connection that it was given.
+    let changed: unknown;
+    do changed = await call(url);
+    while (JSON.stringify(changed) === JSON.stringify(answers));
     assert.deepEqual(
-      await call(url),
+      changed,
       answers.map((answer) => (answer === "folder" ? "another" : answer)),
     );
     server.child.kill("SIGINT");

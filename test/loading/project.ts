@@ -30,9 +30,11 @@ export interface ProjectParts {
 
 /** A project of its own in a temporary folder, with the built ekiben in it. */
 export class Project implements Disposable {
+  readonly #hasTsx: boolean;
   readonly folder = realpathSync(mkdtempSync(join(tmpdir(), "ekiben-project-")));
 
   constructor({ files, packageFile = { type: "module" }, hasTsx = true }: ProjectParts) {
+    this.#hasTsx = hasTsx;
     this.write({ "package.json": JSON.stringify({ private: true, ...packageFile }), ...files });
     this.install("node_modules/ekiben");
     for (const name of ["zod", ...(hasTsx ? ["tsx"] : [])]) this.link(`node_modules/${name}`);
@@ -52,7 +54,9 @@ export class Project implements Disposable {
     mkdirSync(folder, { recursive: true });
     cpSync(join(root, "dist"), join(folder, "dist"), { recursive: true });
     this.write({ [join(path, "package.json")]: JSON.stringify({ ...own, version }) });
-    for (const name of Object.keys(own.dependencies)) this.#linkTo(join(path, "node_modules", name), name);
+    // As a whole, so that what is linked finds what it depends on whether or not Node follows the link first.
+    if (this.#hasTsx) symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+    else for (const name of Object.keys(own.dependencies)) this.#linkTo(join(path, "node_modules", name), name);
   }
 
   link(path: string): void {
