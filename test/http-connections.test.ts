@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply } from "fastify";
 import { z } from "zod";
 import { createDeferred } from "../src/base/deferred.js";
 import { createCallTime } from "../src/call/call-scope.js";
@@ -95,6 +95,51 @@ describe("malformed HTTP", () => {
     assert.deepEqual([response.status, idOf(response)], [400, "malformed_request"]);
     connection.write("GET /livez HTTP/1.0\r\n\r\n");
     assert.equal(parseResponse(await connection.closed()).status, 200);
+  });
+
+  it("with two hosts is refused, and the connection closed", async () => {
+    await using server = await listen();
+    for (const hosts of ["host: a\r\nhost: b", "Host: a\r\nx: 1\r\nHOST: a"]) {
+      const connection = server.connect();
+      connection.write(`GET /livez HTTP/1.1\r\n${hosts}\r\n\r\nGET /livez HTTP/1.1\r\nhost: x\r\n\r\n`);
+      const text = await connection.closed();
+      const response = parseResponse(text);
+      assert.deepEqual([response.status, idOf(response)], [400, "malformed_request"]);
+      assert.equal(text.split("HTTP/1.1 ").length, 2, "nothing more is answered");
+    }
+  });
+
+  it("with a transfer coding that nobody knows is refused with 501", async () => {
+    await using server = await listen();
+    for (const coding of ["gzip, chunked", "x, chunked"]) {
+      const connection = server.connect();
+      const head = request("/echo").replace("content-length: 0", `transfer-encoding: ${coding}`);
+      connection.write(`${head}1\r\n1\r\n0\r\n\r\n`);
+      const response = parseResponse(await connection.closed());
+      assert.deepEqual([response.status, idOf(response)], [501, "unsupported_transfer_encoding"]);
+    }
+    const plain = server.connect();
+    plain.write(`${request("/echo").replace("content-length: 0", "transfer-encoding: Chunked")}1\r\n1\r\n0\r\n\r\n`);
+    assert.equal((await plain.response()).body, "1");
+  });
+
+  it("behind good requests is answered after them, each with its own answer", async () => {
+    await using server = await listen();
+    const connection = server.connect();
+    connection.write(`${request("/wait")}${request("/echo", "1")}`);
+    await gate.began.promise;
+    const broken = new Promise<void>((resolve) => server.fastify.server.once("clientError", () => resolve()));
+    connection.write("garbage\r\n\r\n");
+    await broken;
+    connection.write("more garbage\r\n\r\n");
+    gate.release.resolve();
+    const answers = (await connection.closed()).split(/(?=HTTP\/1\.1 )/).map(parseResponse);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200, 400],
+    );
+    assert.deepEqual([answers[0]?.body, answers[1]?.body], ['"done"', "1"]);
+    assert.equal(answers[2]?.headers["connection"], "close");
   });
 
   it("in the middle of a body ends the request", async () => {
@@ -217,18 +262,59 @@ describe("connections", () => {
     assert.equal(await silent.closed(), "");
   });
 
-  it("beyond maxConnections are not taken", async () => {
-    await using server = await listen({ settings: { maxConnections: 2 } });
-    const [first, second] = [server.connect(), server.connect()];
-    for (const connection of [first, second]) {
+  it("beyond maxConnections take the place of the one that is idle for the longest time", async () => {
+    await using server = await listen({ settings: { maxConnections: 3 } });
+    const [silent, first, second] = [server.connect(), server.connect(), server.connect()];
+    for (const connection of [second, first]) {
       connection.write(request("/none"));
       assert.equal((await connection.response()).status, 200);
     }
-    const third = server.connect();
-    third.write(request("/none"));
-    assert.equal(await third.closed(), "");
+    for (const closed of [silent, second]) {
+      const next = server.connect();
+      next.write(request("/none"));
+      assert.equal((await next.response()).status, 200);
+      assert.equal(await closed.closed(), "");
+    }
     first.write(request("/none"));
     assert.equal((await first.response()).status, 200);
+  });
+
+  it("beyond maxConnections are answered probes alone where none is idle, and close with their answer", async () => {
+    await using server = await listen({ settings: { maxConnections: 2 } });
+    const busy = [server.connect(), server.connect()];
+    for (const connection of busy) {
+      gate.began = createDeferred();
+      connection.write(request("/wait"));
+      await gate.began.promise;
+    }
+    const silent = Array.from({ length: 40 }, () => server.connect());
+    for (const path of ["/livez", "/readyz?verbose", "/metrics"]) {
+      const probe = server.connect();
+      probe.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+      const answer = parseResponse(await probe.closed());
+      assert.deepEqual([answer.status, answer.headers["connection"]], [200, "close"], path);
+    }
+    const other = server.connect();
+    other.write(request("/none"));
+    const refused = parseResponse(await other.closed());
+    assert.deepEqual(
+      [refused.status, idOf(refused), refused.headers["retry-after"]],
+      [503, "too_many_connections", "1"],
+    );
+    gate.release.resolve();
+    for (const connection of busy) assert.equal((await connection.response()).body, '"done"');
+    for (const connection of silent) connection.end();
+    const late = server.connect();
+    late.write(request("/none"));
+    assert.equal((await late.response()).status, 200);
+  });
+
+  it("that are idle are kept for as long as the option says, which clients are told", async () => {
+    await using server = await listen({ settings: { keepAliveMs: 1000 } });
+    const connection = server.connect();
+    connection.write(request("/none"));
+    assert.equal((await connection.response()).headers["keep-alive"], "timeout=1");
+    assert.equal(await connection.closed(), "");
   });
 
   it("may carry requests one behind the other", async () => {
@@ -399,11 +485,155 @@ describe("probes", () => {
   });
 });
 
+describe("an author's plugins", () => {
+  const inject = async (
+    configure: (fastify: FastifyInstance) => void | Promise<void>,
+    ...requests: [string, string][]
+  ) => {
+    await using server = await listen({ parts: { configure } });
+    const answers: [number, unknown][] = [];
+    for (const [method, url] of requests) {
+      const response = await server.fastify.inject({ method: method as "GET", url });
+      answers.push([response.statusCode, response.headers["x-mine"] ?? response.json().id]);
+    }
+    return answers;
+  };
+
+  it("may answer what no route takes, but for the paths of ekiben's", async () => {
+    const own = (reply: FastifyReply) => void reply.header("x-mine", "page").type("text/html").send("<p>");
+    const ways: ((fastify: FastifyInstance) => void | Promise<void>)[] = [
+      (fastify) => void fastify.setNotFoundHandler((_, reply) => own(reply)),
+      (fastify) => void fastify.setNotFoundHandler(async (_, reply) => reply.header("x-mine", "page").send("<p>")),
+      (fastify) => void fastify.setNotFoundHandler({ preHandler: (_, __, done) => done() }, (_, reply) => own(reply)),
+      (fastify) => void fastify.register(async (scope) => void scope.setNotFoundHandler((_, reply) => own(reply))),
+    ];
+    for (const way of ways) {
+      const asked = await inject(way, ["GET", "/nowhere"], ["POST", "/nowhere"], ["GET", "/echo"], ["POST", "/livez"]);
+      assert.deepEqual(asked, [
+        [200, "page"],
+        [200, "page"],
+        [405, "method_not_allowed"],
+        [405, "method_not_allowed"],
+      ]);
+    }
+    const below = (fastify: FastifyInstance) => {
+      fastify.register(async (scope) => void scope.setNotFoundHandler((_, reply) => own(reply)), { prefix: "/app" });
+    };
+    assert.deepEqual(await inject(below, ["GET", "/app/x"], ["GET", "/x"]), [
+      [200, "page"],
+      [404, "unknown_route"],
+    ]);
+  });
+
+  it("that have a route of ekiben's are told whose it is", async () => {
+    const taken: [string, string, string][] = [
+      ["POST", "/echo", "api Echo.echo"],
+      ["GET", "/docs", "ekiben itself"],
+      ["GET", "/livez", "ekiben itself"],
+    ];
+    for (const [method, url, owner] of taken) {
+      const configure = (fastify: FastifyInstance) => {
+        fastify.route({ method, url, handler: async () => "mine" });
+      };
+      await assert.rejects(listen({ parts: { configure } }), {
+        id: "route_taken",
+        message: `\`fastify\`, of the app file or of serve(), has a route ${method} ${url}, and so has ${owner}`,
+      });
+    }
+  });
+
+  it("that throw are blamed themselves", async () => {
+    const broken: ((fastify: FastifyInstance) => void | Promise<void>)[] = [
+      () => {
+        throw new Error("no key");
+      },
+      async () => {
+        throw new Error("no key");
+      },
+      (fastify) => {
+        fastify.register(async () => {
+          throw new Error("no key");
+        });
+      },
+      (fastify) => {
+        fastify.addHook("onReady", async () => {
+          throw new Error("no key");
+        });
+      },
+    ];
+    for (const configure of broken) {
+      await assert.rejects(listen({ parts: { configure } }), { id: "plugins_failed", message: /`fastify`.*no key/ });
+    }
+    const twice = (fastify: FastifyInstance) => {
+      fastify.get("/mine", async () => 1);
+      fastify.get("/mine", async () => 2);
+    };
+    await assert.rejects(listen({ parts: { configure: twice } }), { id: "plugins_failed", message: /\/mine/ });
+  });
+
+  it("may have routes that take no such body, and say so", async () => {
+    const configure = (fastify: FastifyInstance) => {
+      fastify.post("/own", async ({ body }) => body);
+    };
+    await using server = await listen({ parts: { configure } });
+    const headers = { "content-type": "text/csv" };
+    const response = await server.fastify.inject({ method: "POST", url: "/own", headers, payload: "a,b" });
+    assert.deepEqual([response.statusCode, response.json().id], [415, "unsupported_media_type"]);
+    assert.equal(response.json().error, "content-type text/csv; no parser of this route takes it");
+  });
+
+  it("add headers to streams too, before their first item", async () => {
+    const configure = (fastify: FastifyInstance) => {
+      fastify.addHook("onSend", async (_, reply, payload) => {
+        reply.header("x-mine", typeof payload);
+        return payload;
+      });
+    };
+    await using server = await listen({ parts: { configure } });
+    for (const accept of ["text/event-stream", "application/x-ndjson", "*/*"]) {
+      gate.release.resolve();
+      const response = await server.fastify.inject({ method: "POST", url: "/drip", headers: { accept } });
+      assert.deepEqual([response.statusCode, response.headers["x-mine"]], [200, "undefined"], accept);
+      assert.match(response.body, /first[\s\S]*last/);
+    }
+  });
+
+  it("whose onSend fails end a stream that had not begun with a failure", async () => {
+    const configure = (fastify: FastifyInstance) => {
+      fastify.addHook("onSend", async (_, __, payload) => {
+        if (payload === undefined) throw new ServingError({ code: "unavailable", message: "no headers today" });
+        return payload;
+      });
+    };
+    await using server = await listen({ parts: { configure } });
+    const response = await server.fastify.inject({ method: "POST", url: "/drip" });
+    assert.deepEqual([response.statusCode, response.json().error], [503, "no headers today"]);
+    gate.release.resolve();
+  });
+});
+
 describe("listening", () => {
   it("on a port that is taken says so", async () => {
     await using server = await listen();
     const second = await createTestServer(Echo, { parts: { server: { host: "127.0.0.1", port: server.port } } });
     await assert.rejects(second.listen(), { id: "port_in_use" });
     await second.close();
+  });
+
+  it("where that can't be says host, port and what to do", async () => {
+    const cases: [string, number, string][] = [
+      ["192.0.2.1", 0, "address_unavailable"],
+      ["nosuch.invalid", 0, "host_unknown"],
+    ];
+    for (const [host, port, id] of cases) {
+      const server = await createTestServer(Echo, { parts: { server: { host, port } } });
+      await assert.rejects(server.listen(), (error: ServingError) => {
+        assert.deepEqual([error.id, error.details["host"], error.details["port"]], [id, host, port]);
+        assert.match(error.message, new RegExp(`${host.replaceAll(".", "\\.")} port ${port}`));
+        assert.match(error.fix ?? "", /--host/);
+        return true;
+      });
+      await server.close();
+    }
   });
 });

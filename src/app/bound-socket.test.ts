@@ -90,7 +90,8 @@ describe("bindSocket", () => {
 
   it("names the address and the error where it can't be bound at all", async () => {
     // Of a network made for documentation; no machine has it.
-    await assert.rejects(bindSocket("192.0.2.1", 0), /can't listen on 192\.0\.2\.1 port 0 \(error \d+\)/);
+    await assert.rejects(bindSocket("192.0.2.1", 0), { id: "address_unavailable", message: /192\.0\.2\.1 port 0/ });
+    await assert.rejects(bindSocket("nosuch.invalid", 0), { id: "host_unknown", message: /nosuch\.invalid port 0/ });
   });
 
   it("refuses nobody while one process takes over from another: connections wait", async () => {

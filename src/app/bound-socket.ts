@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import net from "node:net";
-import { constants } from "node:os";
-import { fail } from "../failure/fail.js";
+import { getSystemErrorName } from "node:util";
+import { bareHost, listenFailure } from "../http/listen-failure.js";
 
 /** A socket that is bound and belongs to this process, but is answered by others. */
 export interface BoundSocket {
@@ -30,11 +30,13 @@ const createHandle = (net as unknown as { _createServerHandle?: CreateHandle }).
  * does, so that one which is being replaced refuses none.
  *
  * @returns `undefined` where this Node can't share a socket.
- * @throws {ServingError} `port_in_use`.
+ * @throws {ServingError} `port_in_use`, `address_unavailable`, `port_denied`, `host_unknown`, `listen_failed`.
  */
 export async function bindSocket(host: string, port: number): Promise<BoundSocket | undefined> {
   if (createHandle === undefined) return undefined;
-  const { address, family } = await lookup(host);
+  const { address, family } = await lookup(bareHost(host)).catch((error) => {
+    throw listenFailure(error, { host, port });
+  });
   const handle = createHandle(address, port, family === 6 ? 6 : 4);
   if (typeof handle === "number") throw describe(handle, host, port);
   const name: { port?: number } = {};
@@ -50,9 +52,8 @@ export async function bindSocket(host: string, port: number): Promise<BoundSocke
   return { url: `http://${shown}:${bound}`, port: bound, handle, close: () => handle.close() };
 }
 
-const addressInUse = -constants.errno.EADDRINUSE;
-
+/** @param code As the system gives it, below zero. */
 function describe(code: number, host: string, port: number): Error {
-  if (code === addressInUse) return fail("port_in_use", { host, port });
-  return Object.assign(new Error(`can't listen on ${host} port ${port} (error ${-code})`), { errno: code });
+  const error = Object.assign(new Error(getSystemErrorName(code)), { code: getSystemErrorName(code) });
+  return listenFailure(error, { host, port });
 }

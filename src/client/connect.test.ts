@@ -54,6 +54,22 @@ describe("connect", () => {
     assert.deepEqual(await client["run"]?.(), { path: "/models/a/run" });
   });
 
+  it("follows no redirect, and says where it leads", async () => {
+    await using other = await startRawStub((request) => answerJson(request, {}));
+    await using stub = await startStub({
+      run: {
+        answer: ({ response }) => void response.writeHead(307, { location: `${other.url}/run` }).end(),
+      },
+    });
+    const client = await connectTo(stub.url, { headers: { "x-key": "secret" } });
+    const failure = await failureOf(client["run"]?.({}) as Promise<unknown>);
+    assert.equal(failure.id, "connect_failed");
+    assert.ok(failure.message.includes(`it redirects to ${other.url}/run`), failure.message);
+    assert.deepEqual(other.requests, []);
+    await using moved = await startRawStub(({ response }) => void response.writeHead(301, { location: "/new/" }).end());
+    assert.equal((await failureOf(connectTo(moved.url))).id, "connect_failed");
+  });
+
   it("says unknown_api and what there is when a name is misspelt", async () => {
     await using stub = await startStub({ predict: { answer: () => {} }, tokens: { kind: "stream", answer: () => {} } });
     const client = await connectTo(stub.url);

@@ -77,10 +77,12 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
   const own = endpoint.options.fetch;
   const send = own ?? globalThis.fetch;
   const duplex = body instanceof ReadableStream ? { duplex: "half" as const } : undefined;
+  // A redirect would take the headers of the caller, and perhaps its input, to another place than it named.
   const init = {
     method,
     headers,
     signal: limit.signal,
+    redirect: "manual" as const,
     ...(body !== undefined && { body }),
     ...duplex,
     ...(own === undefined && unhurriedInit()),
@@ -92,7 +94,17 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
     throw limit.reason ?? describeRejection(url, cause, place);
   }
   if (response.ok) return response;
+  if (isRedirect(response)) throw fail("connect_failed", { url, problem: describeRedirect(response) }, place);
   throw createFailure(response, url, await readText(response, limit, url));
+}
+
+/** A page is told no more of a redirect than that it is one. */
+const isRedirect = ({ type, status }: Response): boolean =>
+  type === "opaqueredirect" || [301, 302, 303, 307, 308].includes(status);
+
+function describeRedirect({ headers }: Response): string {
+  const location = headers.get("location");
+  return `it redirects${location === null ? "" : ` to ${location}`}, which the client does not follow; name the address itself`;
 }
 
 /**

@@ -52,6 +52,36 @@ export const hostFailures = {
     text: (d) => `port ${d.port} on ${d.host} is already in use`,
     fix: "Stop the other program, or choose a port: --port 3001 (0 takes a free one).",
   }),
+  address_unavailable: row<{ host: string; port: number; code: string }>({
+    code: "failed_precondition",
+    text: (d) => `can't listen on ${d.host} port ${d.port}: that is no address of this machine (${d.code})`,
+    fix: "Give an address of this machine: --host 0.0.0.0 is all of IPv4, :: all of both families, 127.0.0.1 this machine alone.",
+  }),
+  port_denied: row<{ host: string; port: number; code: string }>({
+    code: "failed_precondition",
+    text: (d) => `can't listen on ${d.host} port ${d.port}: this user may not (${d.code})`,
+    fix: "Choose a port from 1024 on, --port 3000, and let a proxy or the container give it out as another.",
+  }),
+  host_unknown: row<{ host: string; port: number; code: string }>({
+    code: "failed_precondition",
+    text: (d) => `can't listen on ${d.host} port ${d.port}: no such name or address is known here (${d.code})`,
+    fix: "Check the spelling of --host, or give an address: 0.0.0.0 is all of this machine's, 127.0.0.1 this machine alone.",
+  }),
+  listen_failed: row<{ host: string; port: number; problem: string }>({
+    code: "failed_precondition",
+    text: (d) => `can't listen on ${d.host} port ${d.port}: ${d.problem}`,
+    fix: "Choose another --host or --port.",
+  }),
+  plugins_failed: row<{ error: string }>({
+    code: "failed_precondition",
+    text: (d) => `\`fastify\`, of the app file or of serve(), failed: ${d.error}`,
+    fix: "Mend what it adds: the stack shows where. Start with it left out to see that the rest works.",
+  }),
+  route_taken: row<{ method: string; path: string; owner: string }>({
+    code: "failed_precondition",
+    text: (d) => `\`fastify\`, of the app file or of serve(), has a route ${d.method} ${d.path}, and so has ${d.owner}`,
+    fix: "Give yours another path; or the api another one, by `route` in its contract.",
+  }),
   connect_failed: row<{ url: string; problem: string }>({
     code: "unavailable",
     text: (d) => `${d.url} could not be reached: ${d.problem}`,

@@ -86,6 +86,11 @@ export const httpFailures = {
     text: (d) => `the request is not valid HTTP: ${d.problem}`,
     fix: "Use an HTTP/1.1 client, and percent-encode paths.",
   }),
+  too_many_connections: row<Record<never, never>>({
+    code: "unavailable",
+    text: () => "all connections that may be open are in use",
+    fix: "Retry with backoff, call over fewer connections, add replicas, or raise http.maxConnections.",
+  }),
   missing_body: row<Record<never, never>>({
     code: "invalid_argument",
     text: () => "the request has no body and this api takes an input",
@@ -96,11 +101,15 @@ export const httpFailures = {
     text: (d) => `the body can't be read: ${d.problem}`,
     fix: "Send it whole, packed as its headers say.",
   }),
-  unsupported_media_type: row<{ contentType: string; accepted: readonly string[] }>({
+  unsupported_media_type: row<{ contentType: string; accepted?: readonly string[] }>({
     code: "invalid_argument",
     httpStatus: 415,
-    text: (d) =>
-      `content-type ${d.contentType === "" ? "is missing" : d.contentType}; this api takes ${list(d.accepted)}`,
+    text: (d) => {
+      const given = d.contentType === "" ? "content-type is missing" : `content-type ${d.contentType}`;
+      return d.accepted === undefined
+        ? `${given}; no parser of this route takes it`
+        : `${given}; this api takes ${list(d.accepted)}`;
+    },
     fix: "Name the body's type, e.g. -H 'content-type: application/json' with curl.",
   }),
   unsupported_content_encoding: row<{ encoding: string }>({

@@ -7,10 +7,13 @@ import { writeFailure } from "./write-failure.js";
 /** Which methods each path of this server answers, by path; apis and ekiben's own routes. */
 export type KnownPaths = ReadonlyMap<string, string>;
 
+/** The path of a request, without its query. */
+export const pathOf = ({ url }: FastifyRequest): string => url.split("?", 1)[0] as string;
+
 /** Answers a request that no route took: OPTIONS, a wrong method on a known path, a task whose api is gone, or nothing there at all. */
 export function answerUnrouted(edge: Edge, known: KnownPaths, request: FastifyRequest, reply: FastifyReply): void {
   const { method } = request;
-  const path = request.url.split("?", 1)[0] as string;
+  const path = pathOf(request);
   const allow = known.get(path);
   if (allow === undefined) {
     const former = readFormerRequest(request);

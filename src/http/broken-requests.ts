@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -14,9 +15,21 @@ export function answerBrokenRequest(
   socket: Socket,
   limits: HeaderLimits,
 ): void {
+  if (awaited.has(socket)) return;
+  const response = responseOf(socket);
+  if (response?.req.complete && error.code !== "ECONNRESET" && socket.writable) {
+    // The requests before it are answered first, each with its own answer.
+    awaited.add(socket);
+    response.once("close", () => {
+      awaited.delete(socket);
+      answerBrokenRequest(error, socket, limits);
+    });
+    return;
+  }
   // Who has asked nothing would take an answer for that to its next question.
   const isSilent = socket.bytesRead === 0;
-  if (error.code === "ECONNRESET" || !socket.writable || isSilent || hasBegunAnswer(socket)) {
+  // A response that is under way can't be followed by another.
+  if (error.code === "ECONNRESET" || !socket.writable || isSilent || response?.headersSent) {
     socket.destroy(error);
     return;
   }
@@ -31,11 +44,11 @@ export function answerBrokenRequest(
   );
 }
 
-/** A response that is under way on this socket can't be followed by another. */
-function hasBegunAnswer(socket: Socket): boolean {
-  const response = (socket as Socket & { _httpMessage?: { headersSent?: boolean } | null })._httpMessage;
-  return response?.headersSent === true;
-}
+/** Connections whose broken request waits for the requests before it; what comes after it means nothing. */
+const awaited = new WeakSet<Socket>();
+
+/** The response that is being written on a connection, or comes next. */
+const responseOf = (socket: Socket) => (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage;
 
 function toFailure(error: Error & { code?: string; reason?: string }, limits: HeaderLimits): ServingError {
   switch (error.code) {

@@ -3,6 +3,7 @@ import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
 import type { EntryCaller } from "../handle/pending-call.js";
 import type { HttpSettings } from "../options/settings.js";
+import type { ConnectionRoom } from "./connection-room.js";
 import type { FormerTask } from "./former-task.js";
 import type { BodyLimits } from "./read-bytes.js";
 import type { StreamWatch } from "./stream-watch.js";
@@ -20,6 +21,8 @@ export interface Edge {
   readonly streams: StreamWatch;
   /** Connections that are open, in use or not. */
   readonly sockets: Set<Socket>;
+  /** Which of them are kept. */
+  readonly room: ConnectionRoom;
   /** Requests whose response is not out yet. */
   inFlight: number;
   /** Set once, when the server begins to drain. */

@@ -37,6 +37,8 @@ export class Exchange {
   watched: WatchedStream | undefined;
   /** The route that answers it, where that is an api's. */
   route: string | undefined;
+  /** Of an answer that is a stream: writes its head, once the author's `onSend` hooks have run. */
+  onHead: (() => void) | undefined;
   #scope: CallScope | undefined;
   #isEnded = false;
 

@@ -9,7 +9,7 @@ const maxHeadersTimeoutMs = 15_000;
 
 /** A Fastify instance with the edge's bounds, none of whose own answers escape the failure body. */
 export function createInstance(edge: Edge): FastifyInstance {
-  const { maxHeaderBytes, maxConnections, maxBodyBytes, bodyTimeoutMs } = edge.settings;
+  const { maxHeaderBytes, maxBodyBytes, bodyTimeoutMs, keepAliveMs } = edge.settings;
   const headersTimeoutMs = Math.min(maxHeadersTimeoutMs, bodyTimeoutMs);
   const observer = createObserver(edge);
   const fastify = createFastify({
@@ -24,6 +24,7 @@ export function createInstance(edge: Edge): FastifyInstance {
     bodyLimit: maxBodyBytes,
     // Each body has a deadline of its own, which an honest slow upload may pass in total.
     requestTimeout: 0,
+    keepAliveTimeout: keepAliveMs,
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, { maxHeaderBytes, headersTimeoutMs }),
     // Raised before any hook has run.
@@ -39,6 +40,7 @@ export function createInstance(edge: Edge): FastifyInstance {
   });
   // Any other expectation may be ignored.
   fastify.server.on("checkExpectation", (request, response) => fastify.server.emit("request", request, response));
-  fastify.server.maxConnections = maxConnections;
+  fastify.server.maxConnections = edge.room.limit;
+  fastify.server.on("connection", (socket) => edge.room.enter(socket));
   return fastify;
 }

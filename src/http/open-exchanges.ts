@@ -1,10 +1,13 @@
+import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { cutIdleSockets } from "./close-server.js";
 import { discardRest } from "./discard-rest.js";
 import type { Edge } from "./edge.js";
 import { Exchange, type ExchangeObserver } from "./exchange.js";
+import { isProbe } from "./probes.js";
 import { writeFailure } from "./write-failure.js";
 
 /** Opens an exchange for every request, also for the author's own routes and for what no route answers. */
@@ -12,12 +15,36 @@ export function openExchanges(edge: Edge, fastify: FastifyInstance): void {
   const observer = createObserver(edge);
   fastify.addHook("onRequest", (request, reply, done) => {
     openExchange(edge, observer, request, reply);
-    if (request.headers.host === undefined && request.raw.httpVersion === "1.1") {
-      writeFailure(edge, reply, fail("malformed_request", { problem: "it has no host header" }));
+    const failure = messageFailure(edge, request.raw);
+    // Beyond the bound a connection has one request.
+    if (edge.room.isSpare(request.raw.socket)) reply.raw.shouldKeepAlive = false;
+    if (failure === undefined) {
+      done();
       return;
     }
-    done();
+    // Where two read a message in two ways, what follows it is nobody's; without a host it is only this one that lacks it.
+    if (request.raw.headers.host !== undefined) reply.header("connection", "close");
+    writeFailure(edge, reply, failure);
   });
+}
+
+/** What is wrong with a message as such, which Node takes all the same. */
+function messageFailure({ room }: Edge, message: IncomingMessage): ServingError | undefined {
+  const { rawHeaders, headers } = message;
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  // RFC 9112, section 3.2: a proxy in front may have heeded another one than we would.
+  if (hosts > 1) return fail("malformed_request", { problem: `it has ${hosts} host headers` });
+  if (hosts === 0 && message.httpVersion === "1.1")
+    return fail("malformed_request", { problem: "it has no host header" });
+  const encoding = headers["transfer-encoding"];
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== "chunked") {
+    return fail("unsupported_transfer_encoding", { encoding });
+  }
+  return room.isSpare(message.socket) && !isProbe(message.url) ? fail("too_many_connections", {}) : undefined;
 }
 
 /** What is to be done when an exchange is over: one for all requests of a server. */
@@ -25,6 +52,7 @@ export function createObserver(edge: Edge): ExchangeObserver {
   return {
     onEnd(exchange, isComplete) {
       edge.inFlight--;
+      edge.room.end(exchange.reply.request.raw.socket);
       if (exchange.watched !== undefined) edge.streams.remove(exchange.watched);
       if (edge.settings.accessLog) logRequest(edge, exchange, isComplete);
       if (exchange.reply.request.raw.complete === false) discardRest(edge.time, exchange.reply.request.raw);
@@ -46,6 +74,7 @@ export function openExchange(
   const context = new RequestContext(undefined, typeof given === "string" && idForm.test(given) ? given : undefined);
   reply.header("x-request-id", context.id);
   edge.inFlight++;
+  edge.room.begin(request.raw.socket);
   new Exchange(reply, context, observer);
 }
 

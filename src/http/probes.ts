@@ -9,6 +9,11 @@ export interface Probes {
   readonly metrics: () => Promise<MetricsPage>;
 }
 
+const paths: readonly string[] = ["/livez", "/healthz", "/readyz", "/metrics"];
+
+/** Whether a request is for one of the probes, which are answered whatever else is not. */
+export const isProbe = (url = ""): boolean => paths.includes(url.split("?", 1)[0] as string);
+
 /** Adds `/livez`, `/healthz`, `/readyz` and `/metrics`. They answer while the server drains, too. */
 export function addProbes(edge: Edge, fastify: FastifyInstance, probes: Probes): void {
   const live = (_: unknown, reply: FastifyReply) => void reply.send({ status: "live" });

@@ -6,6 +6,7 @@ import { type ApiRoute, createApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { handleRequest } from "./handle-request.js";
 import { handleTask, submittedOutput } from "./handle-task.js";
+import { sendHead } from "./write-stream.js";
 
 /** Adds a route for each api of the entry service, and gives what was prepared for each. */
 export function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: ServiceDescriptor): readonly ApiRoute[] {
@@ -15,7 +16,8 @@ export function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: Servic
     const path = route.path.replaceAll(":", "::");
     const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       answerFailure(edge, { error, request, reply, route });
-    fastify.post(path, { errorHandler }, (_, reply) => handleRequest(edge, route, reply));
+    const onSend = route.kind === "stream" ? { onSend: sendHead } : undefined;
+    fastify.post(path, { errorHandler, ...onSend }, (_, reply) => handleRequest(edge, route, reply));
     if (route.kind === "task") addTaskRoutes(edge, fastify, { route, path, errorHandler });
   }
   return routes;
@@ -34,6 +36,7 @@ function addTaskRoutes(edge: Edge, fastify: FastifyInstance, { route, path, erro
     const submission = { ...route, submits: true, path: taskPath(route.path, what), output: submittedOutput };
     const handler = (_: FastifyRequest, reply: FastifyReply) =>
       what === "submit" ? handleRequest(edge, submission, reply) : handleTask(edge, route, what, reply);
-    fastify.route({ method, url, errorHandler, handler });
+    const onSend = what === "status" ? { onSend: sendHead } : undefined;
+    fastify.route({ method, url, errorHandler, handler, ...onSend });
   }
 }

@@ -4,17 +4,21 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
+import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
 import { fail } from "../failure/fail.js";
 import type { Graph } from "../graph/graph.js";
 import type { EntryCaller } from "../handle/pending-call.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
+import { addPlugins, type UnroutedAnswer } from "./add-plugins.js";
 import { answerFailure } from "./answer-failure.js";
-import { answerUnrouted } from "./answer-unrouted.js";
+import { answerUnrouted, pathOf } from "./answer-unrouted.js";
 import { BodyWatch } from "./body-watch.js";
 import { closeServer, cutSocketsOn, followSockets } from "./close-server.js";
+import { ConnectionRoom } from "./connection-room.js";
 import { addDocuments } from "./documents.js";
 import type { Edge } from "./edge.js";
 import { createInstance } from "./fastify-instance.js";
+import { bareHost, type ListenAddress, listenFailure } from "./listen-failure.js";
 import { openExchanges } from "./open-exchanges.js";
 import { addProbes, type Probes } from "./probes.js";
 import { addApiRoutes } from "./routes.js";
@@ -25,7 +29,7 @@ import { yieldSocket } from "./yield-socket.js";
 export interface HttpServerParts extends Probes {
   readonly graph: Graph;
   readonly settings: HttpSettings;
-  readonly server: { readonly host: string; readonly port: number };
+  readonly server: ListenAddress;
   /** Of the entry service. */
   readonly apis: ReadonlyMap<string, ApiSettings>;
   /** Of the entry service; default `"0"`. */
@@ -49,9 +53,9 @@ export interface HttpServer {
   readonly fastify: FastifyInstance;
   /** Requests whose response is not out yet. */
   readonly inFlight: number;
-  /** @throws {ServingError} `port_in_use`. */
+  /** @throws {ServingError} See `listenFailure`. */
   listen(): Promise<{ readonly url: string; readonly port: number }>;
-  /** Listens on a socket that somebody else has bound and shares. @throws {ServingError} `port_in_use`. */
+  /** Listens on a socket that somebody else has bound and shares. @throws {ServingError} See `listenFailure`. */
   listenOn(handle: unknown): Promise<void>;
   /**
    * Takes no new connections and no new calls, and resolves when what was in flight is answered and every socket closed.
@@ -77,6 +81,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
     limits,
     streams,
     sockets: new Set(),
+    room: new ConnectionRoom(settings.maxConnections),
     inFlight: 0,
     isClosing: false,
   };
@@ -87,9 +92,10 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   openExchanges(edge, fastify);
   fastify.setErrorHandler((error, request, reply) => answerFailure(edge, { error, request, reply }));
   if (settings.cors !== false) await fastify.register(cors, corsOptions(settings.cors));
-  await parts.configure?.(fastify);
-  await fastify.register(async (scope) => addRoutes(edge, scope, entry, parts));
-  await fastify.ready();
+  await addPlugins(fastify, parts.configure, {
+    add: (scope) => addRoutes(edge, scope, entry, parts),
+    ownerOf: (path) => ownerOf(path, entry),
+  });
   let isShared = false;
   let closed: Promise<void> | undefined;
   const close = (cut?: AbortSignal) => {
@@ -114,7 +120,12 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
 }
 
 /** In a scope of their own, so that parsers an author sets up for other routes, and ours, don't meet. */
-function addRoutes(edge: Edge, scope: FastifyInstance, entry: ServiceDescriptor, parts: HttpServerParts): void {
+function addRoutes(
+  edge: Edge,
+  scope: FastifyInstance,
+  entry: ServiceDescriptor,
+  parts: HttpServerParts,
+): UnroutedAnswer {
   scope.removeAllContentTypeParsers();
   // The body is read by the api's own route, which knows what it may be; hooks before it see the stream. JSON is named
   // since Fastify would otherwise take its media type apart anew for each request.
@@ -129,8 +140,22 @@ function addRoutes(edge: Edge, scope: FastifyInstance, entry: ServiceDescriptor,
   const { version = "0", description = "" } = parts;
   addDocuments(scope, { ...parts, routes, version, description });
   addProbes(edge, scope, parts);
-  scope.setNotFoundHandler((request, reply) => answerUnrouted(edge, known, request, reply));
+  return {
+    knows: (request) => known.has(pathOf(request)),
+    answer: (request, reply) => answerUnrouted(edge, known, request, reply),
+  };
 }
+
+/** Whose route a path is. */
+function ownerOf(path: string, { name, apis }: ServiceDescriptor): string {
+  const api = [...apis.values()].find(
+    ({ route, kind }) => path === route || (kind === "task" && isTaskPath(path, route)),
+  );
+  return api === undefined ? "ekiben itself" : `api ${name}.${api.name}`;
+}
+
+const isTaskPath = (path: string, route: string): boolean =>
+  (Object.keys(taskPaths) as TaskPath[]).some((what) => path === taskPath(route, what));
 
 /** Headers a page of another origin may read: what a client needs to retry, to save a file, to report a failure. */
 const exposedHeaders = ["x-request-id", "retry-after", "content-disposition"];
@@ -144,22 +169,20 @@ const corsOptions = (origins: true | readonly string[]): FastifyCorsOptions => (
 });
 
 /** Fastify knows no shared sockets; its server is Node's own. */
-function listenOn({ server }: FastifyInstance, handle: unknown, { host, port }: { host: string; port: number }) {
+function listenOn({ server }: FastifyInstance, handle: unknown, address: ListenAddress) {
   return new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(error.code === "EADDRINUSE" ? fail("port_in_use", { host, port }, { cause: error }) : error);
+      reject(listenFailure(error, address));
     });
     server.listen(handle as Server, resolve);
   });
 }
 
-async function listen(fastify: FastifyInstance, { host, port }: { host: string; port: number }) {
+async function listen(fastify: FastifyInstance, address: ListenAddress) {
   try {
-    const url = await fastify.listen({ host, port });
+    const url = await fastify.listen({ host: bareHost(address.host), port: address.port });
     return { url, port: Number(new URL(url).port) };
   } catch (error) {
-    if ((error as { code?: unknown }).code === "EADDRINUSE")
-      throw fail("port_in_use", { host, port }, { cause: error });
-    throw error;
+    throw listenFailure(error, address);
   }
 }

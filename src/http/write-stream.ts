@@ -12,6 +12,20 @@ import { type AnswerForm, type OutputForm, pickOffer } from "./output-form.js";
 import { type StreamForm, streamFormOf, streamOffers } from "./stream-form.js";
 import { createFailureBody, type FailedApi, formatFailure, writeFailure } from "./write-failure.js";
 
+/**
+ * The last `onSend` hook of a route that answers with streams. Those of the author have run then, without a payload, which they
+ * can't change; what is written from here on is not Fastify's.
+ */
+export function sendHead(_: FastifyRequest, reply: FastifyReply, payload: unknown, done: SendDone): void {
+  const exchange = exchangeOf(reply);
+  const { onHead } = exchange;
+  exchange.onHead = undefined;
+  if (onHead === undefined || payload !== undefined) done(null, payload);
+  else onHead();
+}
+
+type SendDone = (error: Error | null, payload: unknown) => void;
+
 /** What one stream is written as. */
 export interface StreamAnswer {
   readonly items: PassableStream;
@@ -50,7 +64,10 @@ class StreamWriter implements ItemSink {
     this.#edge = edge;
     this.#exchange = exchange;
     this.#answer = answer;
-    this.#writing = new StreamWriting(edge, exchange, answer);
+    this.#writing = new StreamWriting(edge, exchange, answer, () => {
+      this.#isOver = true;
+      this.#flow?.stop();
+    });
   }
 
   start(): void {
@@ -77,9 +94,8 @@ class StreamWriter implements ItemSink {
   end(): void {
     if (this.#isOver || this.#exchange.isEnded) return;
     try {
-      this.#writing.begin(this.#writing.formFor(undefined));
+      this.#writing.begin(this.#writing.formFor(undefined), () => this.#writing.end());
       this.#isOver = true;
-      this.#writing.end();
     } catch (error) {
       this.fail(error);
     }
@@ -89,8 +105,9 @@ class StreamWriter implements ItemSink {
     if (this.#isOver) return;
     this.#isOver = true;
     const { api } = this.#answer;
-    if (this.#writing.hasBegun) this.#writing.fail(toServingError(error, api.service, api.name));
-    else writeFailure(this.#edge, this.#exchange.reply, error, api);
+    const stream = this.#writing.begun;
+    if (stream === undefined) writeFailure(this.#edge, this.#exchange.reply, error, api);
+    else this.#writing.begin(stream, () => this.#writing.fail(toServingError(error, api.service, api.name)));
   }
 
   #encode(value: unknown, stream: StreamForm, isFresh: boolean): string | Uint8Array | Promise<string> {
@@ -109,9 +126,11 @@ class StreamWriter implements ItemSink {
 
   #write(chunk: string | Uint8Array, stream: StreamForm): void {
     if (this.#isOver || this.#exchange.isEnded) return;
-    this.#writing.begin(stream);
-    if (this.#writing.write(chunk)) this.#pull();
-    else this.#writing.whenDrained(() => this.#pull());
+    this.#writing.begin(stream, () => {
+      if (this.#isOver || this.#exchange.isEnded) return;
+      if (this.#writing.write(chunk)) this.#pull();
+      else this.#writing.whenDrained(() => this.#pull());
+    });
   }
 
   /** One after the other, however many items are there already: each would else go one level deeper. */
@@ -140,8 +159,14 @@ class StreamWriting {
   readonly #watched: EdgeStream;
   readonly #response: ServerResponse;
   #stream: StreamForm | undefined;
+  /** What follows the head, while hooks of the author's run before it. */
+  #waiting: (() => void)[] | undefined;
+  #hasHead = false;
+  readonly #drop: () => void;
 
-  constructor(edge: Edge, exchange: Exchange, answer: StreamAnswer) {
+  /** @param drop Hears that something else was answered in its place, or nothing. */
+  constructor(edge: Edge, exchange: Exchange, answer: StreamAnswer, drop: () => void) {
+    this.#drop = drop;
     this.#edge = edge;
     this.#exchange = exchange;
     this.#answer = answer;
@@ -150,8 +175,9 @@ class StreamWriting {
     this.#watched.beat = () => this.#beat();
   }
 
-  get hasBegun(): boolean {
-    return this.#stream !== undefined;
+  /** As what it is written, once that has begun. */
+  get begun(): StreamForm | undefined {
+    return this.#stream;
   }
 
   /** How the stream is written; an api whose schema says nothing is told by its first item. @throws {ServingError} `not_acceptable`. */
@@ -160,20 +186,42 @@ class StreamWriting {
     return this.#stream ?? streamFormOf(pickOffer(form, streamOffers(output, first)));
   }
 
-  /** The response is Fastify's no longer: it would read the whole stream, or pipe it without a word on failure. */
-  begin(stream: StreamForm): void {
-    if (this.#stream !== undefined) return;
+  /** Runs what follows the head once that is written: the author's `onSend` hooks add their headers first. */
+  begin(stream: StreamForm, run: () => void): void {
+    if (this.#hasHead) run();
+    else if (this.#waiting !== undefined) this.#waiting.push(run);
+    else this.#sendHead(stream, run);
+  }
+
+  #sendHead(stream: StreamForm, run: () => void): void {
     this.#stream = stream;
-    const { reply } = this.#exchange;
-    reply.hijack();
-    this.#response.writeHead(200, {
-      ...(reply.getHeaders() as OutgoingHttpHeaders),
-      "content-type": stream.contentType,
-      "cache-control": "no-store",
-      // Asks nginx and its like not to hold items back.
-      "x-accel-buffering": "no",
-      ...(this.#edge.isClosing && { connection: "close" }),
+    this.#waiting = [run];
+    const exchange = this.#exchange;
+    const { reply } = exchange;
+    reply.header("content-type", stream.contentType).header("cache-control", "no-store");
+    // Asks nginx and its like not to hold items back.
+    reply.header("x-accel-buffering", "no");
+    if (this.#edge.isClosing) reply.header("connection", "close");
+    exchange.onHead = () => {
+      this.#writeHead();
+      const waiting = this.#waiting ?? [];
+      this.#waiting = [];
+      for (const next of waiting) next();
+    };
+    reply.send();
+    if (this.#hasHead) return;
+    // A hook that fails is answered as ever; one that never ends is left by its client at last.
+    this.#response.once("close", () => {
+      if (!this.#hasHead) this.#drop();
     });
+  }
+
+  /** The response is Fastify's no longer: it would read the whole stream, or pipe it without a word on failure. */
+  #writeHead(): void {
+    const { reply } = this.#exchange;
+    this.#hasHead = true;
+    reply.hijack();
+    this.#response.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
   }
 
   /** @returns Whether the client keeps up; else `whenDrained` says when it does again. */
@@ -223,8 +271,10 @@ class StreamWriting {
     if (isEnded || this.#response.writableNeedDrain || this.#response.writableEnded) return;
     const stream = this.#stream ?? this.#knownForm();
     if (stream?.signOfLife === undefined) return;
-    this.begin(stream);
-    this.#response.write(stream.signOfLife);
+    const { signOfLife } = stream;
+    this.begin(stream, () => {
+      if (!this.#response.writableEnded) this.#response.write(signOfLife);
+    });
   }
 
   #knownForm(): StreamForm | undefined {

@@ -55,6 +55,8 @@ export interface HttpOptions {
   readonly streamIdleMs?: number;
   /** Milliseconds of silence after which a stream sends a sign of life. Default 15000; 0 for never. */
   readonly heartbeatMs?: number;
+  /** Milliseconds a connection may be idle between two requests; more than a balancer in front keeps it. Default 72000. */
+  readonly keepAliveMs?: number;
   readonly maxConnections?: number;
   /** One log line a request. Default true. */
   readonly accessLog?: boolean;

@@ -46,6 +46,7 @@ describe("the option table", () => {
         bodyTimeoutMs: 1,
         streamIdleMs: 1,
         heartbeatMs: 1,
+        keepAliveMs: 1000,
         maxConnections: 1,
         accessLog: false,
       },

@@ -153,10 +153,15 @@ export const appOptions = createTable("app", {
     sources: inEntry,
     text: "How long a stream of events or lines may be silent before a line without meaning is sent, for proxies; 0 for never.",
   }),
+  "http.keepAliveMs": row(milliseconds(1000), {
+    default: 72_000,
+    sources: inEntry,
+    text: "How long a connection may be idle between two requests. A balancer in front must let go of it earlier: give this more than its own idle time.",
+  }),
   "http.maxConnections": row(integer({ min: 1 }), {
     default: 10_000,
     sources: inEntry,
-    text: "Open connections; one more is closed at once.",
+    text: "Open connections. For one more, the one that is idle for the longest time is closed; where none is, only probes are answered.",
   }),
   "http.accessLog": row(bool, { default: true, sources: inEntry, text: "One log line a request." }),
 });

@@ -151,6 +151,7 @@ function toServer(values: Values<typeof appOptions>): ServerSettings {
       bodyTimeoutMs: values["http.bodyTimeoutMs"],
       streamIdleMs: values["http.streamIdleMs"],
       heartbeatMs: values["http.heartbeatMs"],
+      keepAliveMs: values["http.keepAliveMs"],
       maxConnections: values["http.maxConnections"],
       accessLog: values["http.accessLog"],
     },

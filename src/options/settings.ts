@@ -54,6 +54,8 @@ export interface HttpSettings {
   readonly streamIdleMs: number;
   /** A stream that is silent for so long sends a sign of life; 0 for never. */
   readonly heartbeatMs: number;
+  /** How long a connection may be idle between two requests. */
+  readonly keepAliveMs: number;
   readonly maxConnections: number;
   readonly accessLog: boolean;
 }

@@ -1,0 +1,30 @@
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { messageOf } from "../failure/to-serving-error.js";
+
+/** Where a server was to listen. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Why an address can't be listened on, with host and port. @param error As Node gives it, with its `code`. */
+export function listenFailure(error: unknown, { host, port }: ListenAddress): ServingError {
+  const code = String((error as { code?: unknown } | undefined)?.code ?? "");
+  const place = { cause: error };
+  switch (code) {
+    case "EADDRINUSE":
+      return fail("port_in_use", { host, port }, place);
+    case "EADDRNOTAVAIL":
+    case "EAFNOSUPPORT":
+      return fail("address_unavailable", { host, port, code }, place);
+    case "EACCES":
+    case "EPERM":
+      return fail("port_denied", { host, port, code }, place);
+  }
+  if (code === "ENOTFOUND" || code.startsWith("EAI_")) return fail("host_unknown", { host, port, code }, place);
+  return fail("listen_failed", { host, port, problem: messageOf(error) }, place);
+}
+
+/** A host as the system knows it: an IPv6 address may have been given as a URL has it, in brackets. */
+export const bareHost = (host: string): string => /^\[(.*)\]$/.exec(host)?.[1] ?? host;
