@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { FastifyReply } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import type { EncodedItems, ItemFlow, ItemSink, PassableStream } from "../call/item-flow.js";
 import { type ServingError, unreachable } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
