@@ -30,7 +30,7 @@ const createHandle = (net as unknown as { _createServerHandle?: CreateHandle }).
  * does, so that one which is being replaced refuses none.
  *
  * @returns `undefined` where this Node can't share a socket.
- * @throws {ServingError} `port_in_use`, `address_unavailable`, `port_denied`, `host_unknown`, `listen_failed`.
+ * @throws {ServingError} `port_in_use`, `address_unavailable`, `port_denied`, `host_unknown`, `cannot_listen`.
  */
 export async function bindSocket(host: string, port: number): Promise<BoundSocket | undefined> {
   if (createHandle === undefined) return undefined;

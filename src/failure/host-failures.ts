@@ -67,7 +67,7 @@ export const hostFailures = {
     text: (d) => `can't listen on ${d.host} port ${d.port}: no such name or address is known here (${d.code})`,
     fix: "Check the spelling of --host, or give an address: 0.0.0.0 is all of this machine's, 127.0.0.1 this machine alone.",
   }),
-  listen_failed: row<{ host: string; port: number; problem: string }>({
+  cannot_listen: row<{ host: string; port: number; problem: string }>({
     code: "failed_precondition",
     text: (d) => `can't listen on ${d.host} port ${d.port}: ${d.problem}`,
     fix: "Choose another --host or --port.",

@@ -12,7 +12,7 @@ describe("an address that can't be listened on", () => {
       EPERM: "port_denied",
       ENOTFOUND: "host_unknown",
       EAI_AGAIN: "host_unknown",
-      EMFILE: "listen_failed",
+      EMFILE: "cannot_listen",
     };
     for (const [code, id] of Object.entries(ids)) {
       const error = Object.assign(new Error(`listen ${code}`), { code });

@@ -23,7 +23,7 @@ export function listenFailure(error: unknown, { host, port }: ListenAddress): Se
       return fail("port_denied", { host, port, code }, place);
   }
   if (code === "ENOTFOUND" || code.startsWith("EAI_")) return fail("host_unknown", { host, port, code }, place);
-  return fail("listen_failed", { host, port, problem: messageOf(error) }, place);
+  return fail("cannot_listen", { host, port, problem: messageOf(error) }, place);
 }
 
 /** A host as the system knows it: an IPv6 address may have been given as a URL has it, in brackets. */
