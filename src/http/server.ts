@@ -11,6 +11,7 @@ import type { EntryCaller } from "../handle/pending-call.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
 import { addPlugins, type UnroutedAnswer } from "./add-plugins.js";
 import { answerFailure } from "./answer-failure.js";
+import { readFormerRequest } from "./answer-former-task.js";
 import { answerUnrouted, pathOf } from "./answer-unrouted.js";
 import { BodyWatch } from "./body-watch.js";
 import { closeServer, cutSocketsOn, followSockets } from "./close-server.js";
@@ -141,7 +142,7 @@ function addRoutes(
   addDocuments(scope, { ...parts, routes, version, description });
   addProbes(edge, scope, parts);
   return {
-    knows: (request) => known.has(pathOf(request)),
+    knows: (request) => known.has(pathOf(request)) || readFormerRequest(request) !== undefined,
     answer: (request, reply) => answerUnrouted(edge, known, request, reply),
   };
 }
