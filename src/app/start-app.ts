@@ -126,9 +126,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const watch = parts.entryEvents && watchEntry(plan, time.clock, parts.entryEvents);
   const supervisor: Supervisor = new Supervisor(plan, {
     createHost: (own, index) => createHost(own, index, hostParts),
-    board,
-    clock: time.clock,
-    log,
+    ...{ board, clock: time.clock, log },
     onProgress: parts.onProgress ?? (() => {}),
     random: Math.random,
     finishStart: listenAtEntry(graph.entry, parts.edge?.handle),
