@@ -47,7 +47,7 @@ describe("a stream", () => {
     await using streaming = await startStream((request) => begin(request).end());
     const items = streaming.tokens();
     assert.deepEqual(await readAll(items), { items: [], failure: undefined });
-    assert.deepEqual(await readAll(items), { items: [], failure: undefined });
+    assert.equal((await readAll(items)).failure?.id, "stream_used_twice");
     assert.equal(streaming.stub.requests.length, 2);
   });
 
