@@ -77,6 +77,14 @@ export class CallScope implements CurrentCall {
   slot = -1;
   /** The caller's reading of the clock when it made the call. */
   readonly startedAt: number;
+  /** Where it stands among those that hold a place in its lane; the lane's own. */
+  place = -1;
+  /** Where it waits for a place, while it does. */
+  queuedIn: { describe(): string } | undefined;
+  /** How its api gets on with an input that is a stream. */
+  input: { readonly isStarved: boolean; readonly received: number } | undefined;
+  /** The call whose input is made of this one's answer, where that is known in this thread. */
+  reader: CallScope | undefined;
   /** When the api ended, where that is known in this process; the clock is then read once for all who ask. */
   endedAt: number | undefined;
   /** Whether nobody else holds the input: it came from outside, or was kept. */
@@ -108,6 +116,9 @@ export class CallScope implements CurrentCall {
     this.time = time;
     this.ownsInput = call.outside;
     this.feed = undefined;
+    this.queuedIn = undefined;
+    this.input = undefined;
+    this.reader = undefined;
     this.#parent = parent;
     this.startedAt = now;
     if (parent !== undefined) this.#joinSiblings(parent);
@@ -296,9 +307,14 @@ export class CallScope implements CurrentCall {
     for (let child = this.#firstChild; child !== undefined; child = this.#firstChild) child.cancel(reason);
   }
 
+  #nameStanding(): string {
+    const name = `${this.call.service}.${this.call.api}`;
+    return this.queuedIn === undefined ? name : `${name} (${this.queuedIn.describe()})`;
+  }
+
   #namePending(names: string[]): void {
     if (names.length >= maxNamed) return;
-    if (this.#firstChild === undefined) names.push(`${this.call.service}.${this.call.api}`);
+    if (this.#firstChild === undefined) names.push(this.#nameStanding());
     for (let child = this.#firstChild; child !== undefined; child = child.#nextSibling) child.#namePending(names);
   }
 }

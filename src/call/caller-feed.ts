@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { CallScope } from "./call-scope.js";
-import { currentScope, runInScope } from "./current-call.js";
+import { currentScope, runFor, runInScope } from "./current-call.js";
 import { type FeedReader, type ItemFeed, lastStep } from "./item-feed.js";
 import { type ItemFlow, type ItemSink, type PassableStream, readPassable } from "./item-flow.js";
 import { openItems } from "./open-items.js";
@@ -58,7 +58,7 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
     }
     this.#isTaken = true;
     try {
-      runInScope(this.#callerScope, pullItem, this.#items).then(
+      runFor(this.#callerScope, this.#scope, pullItem, this.#items).then(
         (step) => this.#give(step, reader),
         (thrown: unknown) => reader.fail(this.#fail(thrown)),
       );
@@ -80,7 +80,7 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
   passTo(sink: ItemSink): ItemFlow | undefined {
     if (this.#isEnded || this.#passable?.isUnread !== true) return undefined;
     this.#isTaken = true;
-    this.#flow = this.#passable.passTo(sink);
+    this.#flow = this.#passable.passTo(sink, this.#scope);
     return this.#flow;
   }
 

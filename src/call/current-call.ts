@@ -3,10 +3,34 @@ import { loadedVersions, shareState } from "../base/shared-state.js";
 import { fail } from "../failure/fail.js";
 import type { CallScope, CurrentCall } from "./call-scope.js";
 
-const storage = shareState("calls", () => new AsyncLocalStorage<CallScope | undefined>());
+/** Where code of a caller's runs that makes the items of another call's input: in its own call, for that one. */
+interface Feeding {
+  readonly isFeeding: true;
+  readonly scope: CallScope | undefined;
+  readonly reader: CallScope;
+}
+
+const storage = shareState("calls", () => new AsyncLocalStorage<CallScope | Feeding | undefined>());
+
+const isFeeding = (store: CallScope | Feeding | undefined): store is Feeding =>
+  (store as Partial<Feeding> | undefined)?.isFeeding === true;
 
 /** The scope of the api that is running here, if one is. */
-export const currentScope = (): CallScope | undefined => storage.getStore();
+export function currentScope(): CallScope | undefined {
+  const store = storage.getStore();
+  return isFeeding(store) ? store.scope : store;
+}
+
+/** The call whose input is being made here, if one is. */
+export function currentReader(): CallScope | undefined {
+  const store = storage.getStore();
+  return isFeeding(store) ? store.reader : undefined;
+}
+
+/** As `runInScope`, for code that makes the input of the call `reader`. */
+export function runFor<I, T>(scope: CallScope | undefined, reader: CallScope, run: (input: I) => T, input: I): T {
+  return storage.run({ isFeeding: true, scope, reader }, run, input);
+}
 
 /** Runs `run` so that `currentCall()` and the handles called in it belong to `scope`, or to none. */
 export function runInScope<I, T>(scope: CallScope | undefined, run: (input: I) => T, input: I): T {
@@ -19,7 +43,7 @@ export function runInScope<I, T>(scope: CallScope | undefined, run: (input: I) =
  * @throws {ServingError} `no_current_call` where no api is running.
  */
 export function currentCall(): CurrentCall {
-  const scope = storage.getStore();
+  const scope = currentScope();
   if (scope === undefined) throw fail("no_current_call", { versions: loadedVersions() });
   return scope;
 }

@@ -41,6 +41,8 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
   #error: unknown;
 
   readonly [onceKey]: StreamUse;
+  /** Items that were given. */
+  received = 0;
 
   /**
    * @param stream    What it is, in words.
@@ -56,6 +58,11 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
   [Symbol.asyncIterator](): this {
     this[onceKey].read();
     return this;
+  }
+
+  /** Whether an item is asked for and has not come. */
+  get isStarved(): boolean {
+    return this.#waiting !== undefined;
   }
 
   next(): Promise<Step> {
@@ -91,6 +98,7 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
     const waiting = this.#waiting;
     if (this.#isEnded || waiting === undefined) return;
     this.#waiting = undefined;
+    this.received++;
     waiting.resolve({ done: false, value });
   }
 

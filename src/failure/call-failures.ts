@@ -63,10 +63,19 @@ export const callFailures = {
       `it waited for a call that another request had made, in ${d.caller}, and that ended with that request (${d.reason}); a call whose result several requests share is made with { detach: true }`,
     fix: "Pass { detach: true } to calls whose results are kept or shared, as by a cache of promises or a data loader. The call may be retried.",
   }),
-  lane_full: row<{ running: number; queued: number; maxQueued: number; retryAfterMs: number }>({
+  lane_full: row<{ running: number; queued: number; maxQueued: number; retryAfterMs: number; overdue: number }>({
     code: "resource_exhausted",
-    text: (d) => `the lane runs ${d.running} calls and holds ${d.queued} more (maxQueued ${d.maxQueued})`,
-    fix: "Retry with backoff, add replicas, or raise maxConcurrent or maxQueued.",
+    text: (d) =>
+      `the lane runs ${d.running} ${d.running === 1 ? "call" : "calls"}${d.overdue === 0 ? "" : `, ${d.overdue} of which timed out or were cancelled and have not ended,`} and holds ${d.queued} more (maxQueued ${d.maxQueued})`,
+    fix: "Retry with backoff, add replicas, or raise maxConcurrent or maxQueued. Calls that timed out keep their places until their code ends: let it heed currentCall().signal.",
+  }),
+  lane_waits_for_itself: row<{ name: string; maxConcurrent: number; waitedMs: number }>({
+    code: "resource_exhausted",
+    httpStatus: 503,
+    retryable: false,
+    text: (d) =>
+      `${d.name} waits for itself: its ${d.maxConcurrent === 1 ? "one place is" : `${d.maxConcurrent} places are`} held by calls that read what calls in its queue are to make (maxConcurrent ${d.maxConcurrent}; waited ${d.waitedMs} ms)`,
+    fix: "Give the api more places than a chain of streams passes it at once (maxConcurrent), join the steps into one api, or collect the items of one step before the next begins.",
   }),
   no_ready_replica: row<{ replicas: number }>({
     code: "unavailable",

@@ -1,5 +1,6 @@
 import type { OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
+import { currentReader } from "../call/current-call.js";
 import { lastStep } from "../call/item-feed.js";
 import { type EncodedItems, type ItemFlow, type ItemSink, type PassableStream, passable } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
@@ -81,7 +82,8 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     return `the stream of ${service}.${api}`;
   }
 
-  passTo(sink: ItemSink): ItemFlow {
+  passTo(sink: ItemSink, reader?: CallScope): ItemFlow {
+    this.#scope.reader = reader;
     this.#isUnread = false;
     this.#sink = sink;
     return this;
@@ -113,7 +115,10 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
       else this.#sink.fail(reason);
       return;
     }
-    this.#flow ??= this.#parts.open(this);
+    if (this.#flow === undefined) {
+      this.#scope.reader ??= currentReader();
+      this.#flow = this.#parts.open(this);
+    }
     this.#flow.pull();
   }
 

@@ -1,6 +1,7 @@
 import type { Call, Caller, Priority } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
+import { currentReader } from "../call/current-call.js";
 import type { ItemSink } from "../call/item-flow.js";
 import { RequestContext } from "../call/request-context.js";
 import type { Code } from "../failure/codes.js";
@@ -47,6 +48,7 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
   const { input, caller, outside, priority } = start;
   const call: Call = { service, api, input, deadline, caller, request, outside, priority };
   const scope = new CallScope(call, parent, time, now);
+  scope.reader = currentReader();
   if (deadline <= now) scope.expire();
   if (start.signal !== undefined) followSignal(scope, start.signal);
   if (scope.reason === undefined) return scope;

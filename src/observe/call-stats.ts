@@ -40,6 +40,8 @@ export class LaneStats {
   readonly api: string;
   running = 0;
   queued = 0;
+  /** Each counts, for one lane, the calls that still run though nobody waits for them any more. */
+  readonly overdue = new Set<() => number>();
   readonly queueTime = new Histogram();
   readonly runTime = new Histogram();
 

@@ -82,6 +82,15 @@ function describeMetrics(stats: CallStats) {
     counter("ekiben_link_failures_total", "Attempts to reach a replica of the service that failed.", () =>
       [...stats.linkFailures].map(([service, value]) => ({ labels: { service }, value })),
     ),
+    gauge(
+      "ekiben_api_overdue",
+      "Calls that still run, and keep their places, though they timed out or were cancelled.",
+      () =>
+        [...stats.lanes.values()].map((lane) => ({
+          labels: laneLabels(lane),
+          value: [...lane.overdue].reduce((sum, count) => sum + count(), 0),
+        })),
+    ),
     gauge("ekiben_api_running", "Calls running now.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: lane.running })),
     ),

@@ -24,6 +24,7 @@ export class InlineInput implements ItemFlow, FeedReader {
   constructor(scope: CallScope, feed: ItemFeed) {
     this.#scope = scope;
     this.#feed = feed;
+    scope.input = this.items;
     scope.onEnd(() => this.#end(scope.reason));
   }
 

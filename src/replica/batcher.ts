@@ -1,11 +1,14 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock, Timer } from "../base/clock.js";
+import type { CallScope } from "../call/call-scope.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { BatchSettings } from "../options/settings.js";
 import { BatchWindow, type LeaveReason } from "./batch-window.js";
 import { CallQueue } from "./call-queue.js";
+import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
 import type { Piece, RowCall, RowQueue } from "./row-call.js";
+import { expectWait } from "./run-average.js";
 
 // The calls that wait at one batched api of one replica, and when they leave as a batch.
 //
@@ -28,6 +31,10 @@ export interface Batch {
 
 /** What a batcher needs to know. */
 export interface BatcherParts {
+  /** `"Model.predict"`. */
+  readonly name: string;
+  /** Looks at it from time to time while a batch runs. */
+  readonly watch?: LaneWatch;
   readonly settings: BatchSettings;
   readonly maxQueued: number;
   readonly clock: Clock;
@@ -45,13 +52,14 @@ interface Group extends RowQueue {
   rows: number;
 }
 
-export class Batcher {
+export class Batcher implements WatchedPlaces {
   readonly #parts: BatcherParts;
   readonly #window: BatchWindow;
   readonly #groups = new Map<string, Group>();
   readonly #outside = AsyncLocalStorage.snapshot();
   #running = 0;
   #runningCalls = 0;
+  readonly #batches = new Set<readonly Piece[]>();
   #waitingCalls = 0;
   #waitingRows = 0;
   #isWaking = false;
@@ -78,14 +86,39 @@ export class Batcher {
   refusal(): ServingError {
     const { maxQueued, settings } = this.#parts;
     const batches = Math.ceil(this.#waitingRows / settings.maxRows) + 1;
-    const retryAfterMs = Math.ceil((batches * this.#window.cost.expect(settings.maxRows)) / settings.maxConcurrent);
+    const batchMs = this.#window.cost.expect(settings.maxRows) || undefined;
+    const retryAfterMs = expectWait(batchMs, this.overdue, batches / settings.maxConcurrent);
     return fail("lane_full", {
       running: this.#runningCalls,
       queued: this.#waitingCalls,
       maxQueued,
       retryAfterMs,
+      overdue: this.overdue.length,
     });
   }
+
+  get name(): string {
+    return this.#parts.name;
+  }
+
+  get places(): number {
+    return this.#parts.settings.maxConcurrent;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Calls in batches that still run, though nobody waits for them any more. */
+  get overdue(): readonly CallScope[] {
+    const scopes: CallScope[] = [];
+    for (const pieces of this.#batches) {
+      for (const { call } of pieces) if (call.scope.reason !== undefined) scopes.push(call.scope);
+    }
+    return scopes;
+  }
+
+  look(): void {}
 
   /** Lets a call wait. @param key Of its group. */
   add(call: RowCall, key: string): void {
@@ -213,10 +246,14 @@ export class Batcher {
     for (const piece of pieces) rows += piece.rows;
     this.#running++;
     this.#runningCalls += pieces.length;
+    this.#batches.add(pieces);
+    const { watch } = this.#parts;
+    if (watch?.isOn === false) watch.start();
     this.#window.left();
     this.#parts.run({ pieces, rows, reason }, (ms) => {
       this.#running--;
       this.#runningCalls -= pieces.length;
+      this.#batches.delete(pieces);
       if (ms !== undefined) this.#window.ended(this.#parts.clock.now(), rows, ms);
       if (this.#waitingRows > 0) this.#wake();
     });

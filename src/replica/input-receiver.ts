@@ -22,6 +22,7 @@ export class InputReceiver {
     this.#id = scope.slot;
     const flow = { pull: () => this.#stream.pull(), stop: () => this.#stream.stop() };
     this.items = new ItemReader(flow, () => nameInput(scope));
+    scope.input = this.items;
     const source: StreamSource = {
       start: () => this.#send(frameKinds.credit, "0"),
       credit: (items) => this.#send(frameKinds.credit, String(items)),

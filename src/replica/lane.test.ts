@@ -26,68 +26,135 @@ function openScope(): CallScope {
   return new CallScope(call, undefined, time, time.clock.now());
 }
 
+/** A lane, and who holds its places: the first to come is the first to leave. */
+class HeldLane extends Lane {
+  readonly #held: CallScope[] = [];
+
+  enter(): boolean {
+    const scope = openScope();
+    const isFree = this.tryEnter(scope);
+    if (isFree) this.#held.push(scope);
+    return isFree;
+  }
+
+  override async wait(scope: CallScope): Promise<void> {
+    await super.wait(scope);
+    this.#held.push(scope);
+  }
+
+  end(runMs: number): void {
+    this.leave(this.#held.shift() as CallScope, runMs);
+  }
+}
+
 describe("Lane", () => {
   it("refuses a call at once when its queue is full, and says by how much and when to come back (L1)", async () => {
-    const lane = new Lane({ maxConcurrent: 1, maxQueued: 1 }, new LaneStats("S", "a"));
-    assert.equal(lane.tryEnter(), true);
-    lane.leave(1000);
-    assert.equal(lane.tryEnter(), true);
-    assert.equal(lane.tryEnter(), false);
+    const lane = new HeldLane({ maxConcurrent: 1, maxQueued: 1 }, new LaneStats("S", "a"));
+    assert.equal(lane.enter(), true);
+    lane.end(1000);
+    assert.equal(lane.enter(), true);
+    assert.equal(lane.enter(), false);
     const queued = lane.wait(openScope());
     await assert.rejects(lane.wait(openScope()), (error) => {
       assert.ok(error instanceof ServingError);
       assert.equal(error.id, "lane_full");
       assert.equal(error.code, "resource_exhausted");
       assert.equal(error.httpStatus, 429);
-      assert.match(error.message, /runs 1 calls and holds 1 more \(maxQueued 1\)/);
-      assert.equal(error.details["retryAfterMs"], 200);
+      assert.match(error.message, /runs 1 call and holds 1 more \(maxQueued 1\)/);
+      assert.equal(error.details["retryAfterMs"], 2000);
       return true;
     });
-    lane.leave(1);
+    lane.end(1);
     await queued;
     assert.equal(lane.running, 1);
   });
 
   it("hands a free place to the call that waited longest (L2)", async () => {
     const stats = new LaneStats("S", "a");
-    const lane = new Lane({ maxConcurrent: 2, maxQueued: 10 }, stats);
+    const lane = new HeldLane({ maxConcurrent: 2, maxQueued: 10 }, stats);
     const entered: string[] = [];
-    lane.tryEnter();
-    lane.tryEnter();
+    lane.enter();
+    lane.enter();
     const waits = ["a", "b", "c"].map((name) => lane.wait(openScope()).then(() => entered.push(name)));
     assert.deepEqual([stats.running, stats.queued], [2, 3]);
-    lane.leave(1);
+    lane.end(1);
     await waits[0];
     assert.deepEqual(entered, ["a"]);
-    lane.leave(1);
-    lane.leave(1);
+    lane.end(1);
+    lane.end(1);
     await Promise.all(waits);
     assert.deepEqual(entered, ["a", "b", "c"]);
-    lane.leave(1);
-    lane.leave(1);
+    lane.end(1);
+    lane.end(1);
     assert.deepEqual([lane.running, lane.queued, stats.running, stats.queued], [0, 0, 0, 0]);
   });
 
   it("drops a waiting call whose caller is gone, from the middle of the queue (L3)", async () => {
-    const lane = new Lane({ maxConcurrent: 1, maxQueued: 10 }, new LaneStats("S", "a"));
-    lane.tryEnter();
+    const lane = new HeldLane({ maxConcurrent: 1, maxQueued: 10 }, new LaneStats("S", "a"));
+    lane.enter();
     const scopes = [openScope(), openScope(), openScope()] as const;
     const waits = scopes.map((scope) => lane.wait(scope));
     const gone = assert.rejects(waits[1] as Promise<void>, { code: "cancelled" });
     scopes[1].cancel(fail("cancelled", { reason: "client gone" }));
     await gone;
     assert.equal(lane.queued, 2);
-    lane.leave(1);
+    lane.end(1);
     await waits[0];
-    lane.leave(1);
+    lane.end(1);
     await waits[2];
-    lane.leave(1);
+    lane.end(1);
     assert.equal(lane.running, 0);
   });
 
   it("does not queue at all with maxQueued 0", async () => {
-    const lane = new Lane({ maxConcurrent: 1, maxQueued: 0 }, new LaneStats("S", "a"));
-    lane.tryEnter();
+    const lane = new HeldLane({ maxConcurrent: 1, maxQueued: 0 }, new LaneStats("S", "a"));
+    lane.enter();
     await assert.rejects(lane.wait(openScope()), { id: "lane_full" });
+  });
+
+  it("says how many of those that hold places should have ended, and where a waiting call stands (L4)", async () => {
+    const stats = new LaneStats("S", "a");
+    const lane = new Lane({ maxConcurrent: 2, maxQueued: 1 }, stats);
+    const stuck = [openScope(), openScope()] as const;
+    for (const scope of stuck) assert.equal(lane.tryEnter(scope), true);
+    stuck[0].cancel(fail("cancelled", { reason: "gone" }));
+    const waiting = openScope();
+    const waited = assert.rejects(lane.wait(waiting), { id: "deadline_exceeded" });
+    await assert.rejects(lane.wait(openScope()), {
+      message:
+        "the lane runs 2 calls, 1 of which timed out or were cancelled and have not ended, and holds 1 more (maxQueued 1)",
+    });
+    waiting.expire();
+    await waited;
+    assert.match(
+      waiting.reason?.message ?? "",
+      /S\.a \(in its queue: 2 of 2 places are taken, 1 of them by calls that timed out/,
+    );
+    const count = () => [...stats.overdue].reduce((sum, overdue) => sum + overdue(), 0);
+    assert.equal(count(), 1);
+    lane.leave(stuck[0], 1);
+    assert.deepEqual([count(), lane.running], [0, 1]);
+  });
+
+  it("tells a refused caller to wait for what running calls have lasted, never for nothing", async () => {
+    const clock = new FakeClock();
+    const own = createCallTime(clock);
+    const open = () => new CallScope(openScope().call, undefined, own, clock.now());
+    const lane = new Lane({ maxConcurrent: 1, maxQueued: 0 }, new LaneStats("S", "a"));
+    const refusal = async () => {
+      const error = await lane.wait(open()).then(
+        () => assert.fail("it was to be refused"),
+        (thrown: ServingError) => thrown,
+      );
+      return error.details["retryAfterMs"];
+    };
+    const first = open();
+    lane.tryEnter(first);
+    assert.equal(await refusal(), 1000);
+    clock.advance(2500);
+    assert.equal(await refusal(), 2500);
+    lane.leave(first, 2000);
+    lane.tryEnter(open());
+    assert.equal(await refusal(), 2000);
   });
 });

@@ -18,6 +18,7 @@ import type { TaskStore } from "../tasks/task-store.js";
 import { runBatch } from "./batch-run.js";
 import { Batcher } from "./batcher.js";
 import { Lane } from "./lane.js";
+import { LaneWatch } from "./lane-watch.js";
 
 // One running instance of a service.
 //
@@ -95,6 +96,7 @@ export interface ReplicaApi {
 export class Replica {
   readonly parts: ReplicaParts;
   readonly apis = new Map<string, ReplicaApi>();
+  readonly #watch: LaneWatch;
   #tasks: RunningTasks | undefined;
   #service: ServiceHooks | undefined;
   #isDraining = false;
@@ -103,6 +105,7 @@ export class Replica {
 
   constructor(parts: ReplicaParts) {
     this.parts = parts;
+    this.#watch = new LaneWatch(parts.time.clock, parts.log);
   }
 
   /** Calls that have begun and not ended, waiting ones included. */
@@ -175,6 +178,7 @@ export class Replica {
     const service = this.#service;
     this.#isDraining = true;
     this.#service = undefined;
+    this.#watch.stop();
     await this.#stopTasks();
     if (service === undefined || this.parts.descriptor.fake !== undefined) return;
     try {
@@ -240,7 +244,7 @@ export class Replica {
     const bounds = settings.apis.get(api.name) as ApiSettings;
     const target = createTarget(definition);
     const batcher = this.#createBatcher(api.name, target, bounds);
-    return { target, lane: new Lane(bounds, laneStats), stats: laneStats, batcher };
+    return { target, lane: new Lane(bounds, laneStats, this.#watch), stats: laneStats, batcher };
   }
 
   #createBatcher(api: string, target: ApiTarget, { batch, maxQueued, idempotent }: ApiSettings): Batcher | undefined {
@@ -248,7 +252,9 @@ export class Replica {
     const { descriptor, stats, time } = this.parts;
     const figures = stats.batch(descriptor.name, api);
     const shared = { target, layout: target.rows, idempotent, time };
-    return new Batcher({
+    const batcher = new Batcher({
+      name: `${descriptor.name}.${api}`,
+      watch: this.#watch,
       settings: batch,
       maxQueued,
       clock: time.clock,
@@ -257,6 +263,9 @@ export class Replica {
         runBatch(shared, joined, ended);
       },
     });
+    this.#watch.add(batcher);
+    stats.lane(descriptor.name, api).overdue.add(() => batcher.overdue.length);
+    return batcher;
   }
 
   async #runHook(hook: string, run: () => Promise<void>): Promise<void> {

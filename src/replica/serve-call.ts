@@ -43,7 +43,7 @@ export function serveAttempt(call: Omit<RunningCall, "startedAt">): void {
 
 function enterLane(call: RunningCall): void {
   const { replica, scope, replier, api } = call;
-  if (api.lane.tryEnter()) {
+  if (api.lane.tryEnter(scope)) {
     api.stats.queueTime.observe(0);
     runCall(call);
     return;
@@ -112,7 +112,7 @@ export function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number):
   const runMs = now - startedAt;
   scope.endedAt = now;
   api.stats.runTime.observe(runMs);
-  api.lane.leave(runMs);
+  api.lane.leave(scope, runMs);
 }
 
 /** Ends the scope of a call, and its count in the replica. */

@@ -142,13 +142,25 @@ export class ChannelServer implements ChannelReader, Replier {
     const { time } = this.#replica.parts;
     if (this.#open.has(frame.id)) throw malformed(`call ${frame.id} is still open`);
     const now = time.clock.now();
-    const call = this.#readCall(frame, now);
+    const isRead = (frame.flags & frameFlags.read) !== 0;
+    const { reader, head } = isRead ? this.#readReader(frame) : { reader: undefined, head: frame.head };
+    const call = this.#readCall(isRead ? { ...frame, head } : frame, now);
     const scope = new CallScope(call, undefined, time, now);
+    scope.reader = reader;
     scope.slot = frame.id;
     this.#open.set(frame.id, scope);
     const input = (frame.flags & frameFlags.fed) === 0 ? call.input : this.#openInput(scope);
     if ((frame.flags & frameFlags.stream) === 0) serveCall(this.#replica, scope, input, this);
     else this.#serveStream(scope, input);
+  }
+
+  /** The call that reads what this one makes, where it is one of this channel's and has not ended; and the rest of the head. */
+  #readReader({ head }: Frame): { readonly reader: CallScope | undefined; readonly head: string } {
+    const end = head.indexOf("\n");
+    const text = head.slice(0, Math.max(0, end));
+    if (!/^\d{1,10}$/.test(text))
+      throw malformed(`the number ${text.slice(0, 40)} of a call that reads another is none`);
+    return { reader: this.#open.get(Number(text)), head: head.slice(end + 1) };
   }
 
   #openInput(scope: CallScope): AsyncIterable<unknown> {

@@ -78,7 +78,7 @@ export class ServedStream implements ItemFlow, ItemSink {
       this.fail(error);
       return;
     }
-    if (!api.lane.tryEnter()) {
+    if (!api.lane.tryEnter(this.#scope)) {
       waitForPlace(api, this.#scope).then(
         () => this.#run(api),
         (error: unknown) => this.fail(error),

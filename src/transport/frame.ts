@@ -35,6 +35,8 @@ export const frameFlags = {
   several: 8,
   /** The call waits behind interactive ones. */
   background: 16,
+  /** The first text of the head of a call is the number of the call that reads what this one makes, on the same channel. */
+  read: 32,
 } as const;
 
 /** One unit on a channel. */

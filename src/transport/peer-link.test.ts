@@ -94,7 +94,7 @@ describe("PeerLink", () => {
     link.send(scope);
     const error = fail(
       "lane_full",
-      { running: 1, queued: 2, maxQueued: 2, retryAfterMs: 7 },
+      { running: 1, queued: 2, maxQueued: 2, overdue: 0, retryAfterMs: 7 },
       { service: "Wire", api: "echo" },
     );
     channel.receive("failure", 1, encodeError(error));

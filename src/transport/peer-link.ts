@@ -230,12 +230,14 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     scope.slot = id;
     const { feed } = scope;
     const { api, caller, request, priority } = scope.call;
+    const reader = scope.reader === undefined ? undefined : this.#numberOf(scope.reader);
     const flags =
       (value.isMarked ? frameFlags.marked : 0) |
       (stream === undefined ? 0 : frameFlags.stream) |
       (feed === undefined ? 0 : frameFlags.fed) |
-      (priority === "background" ? frameFlags.background : 0);
-    const head = `${api}\n${timeLeft(scope)}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
+      (priority === "background" ? frameFlags.background : 0) |
+      (reader === undefined ? 0 : frameFlags.read);
+    const head = `${reader === undefined ? "" : `${reader}\n`}${api}\n${timeLeft(scope)}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
     let isSent: boolean;
     try {
       isSent = this.#channel.send({ kind: frameKinds.call, flags, id, head, tails: value.tails });
@@ -248,6 +250,11 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     const input = feed === undefined ? undefined : new InputSender(this.#channel, scope, feed);
     this.#pending.set(id, { scope, stream, input, isSent, isCancelled: false });
     scope.onCancel((reason) => this.#cancel(id, reason));
+  }
+
+  /** Of a call that is on this link. */
+  #numberOf(scope: CallScope): number | undefined {
+    return this.#pending.get(scope.slot)?.scope === scope ? scope.slot : undefined;
   }
 
   #cancel(id: number, reason: ServingError): void {

@@ -64,6 +64,9 @@ export class Sink extends Service() {
     for await (const item of items) yield item;
   });
   /** Hands on its input, unread. */
+  throughOne = api({ input: stream(z.any()), yields: z.any(), maxConcurrent: 1 }, async function* (items) {
+    yield* items;
+  });
   through = api({ input: stream(z.number()), yields: z.number() }, (items) => items);
   /** Yields once for each item it has read, and notes its end. */
   both = api({ input: stream(z.any()), yields: z.any() }, (items) => this.#both(items));

@@ -1,0 +1,91 @@
+import type { Clock, Timer } from "../base/clock.js";
+import type { Logger } from "../base/logger.js";
+import type { CallScope } from "../call/call-scope.js";
+
+/** Places of one api in which calls run. */
+export interface WatchedPlaces {
+  /** `"Model.predict"`. */
+  readonly name: string;
+  /** Calls, or batches, that may run at once. */
+  readonly places: number;
+  readonly running: number;
+  readonly overdue: readonly CallScope[];
+  look(now: number): void;
+}
+
+const lookMs = 1_000;
+/** How long a call may go on after its caller was answered before somebody is told. */
+const overdueMs = 5_000;
+/** How often that is repeated while it stays so. */
+const repeatMs = 60_000;
+
+interface Watched {
+  readonly places: WatchedPlaces;
+  /** Calls that should have ended, and when they were first seen. */
+  overdue: Map<CallScope, number>;
+  saidAt: number;
+}
+
+/**
+ * Looks each second at the lanes of one replica in which calls run, and says which of them hold places that nobody waits for.
+ *
+ * There is a timer only while something runs, and for one look longer; it keeps nothing alive.
+ */
+export class LaneWatch {
+  /** Whether it looks; a lane in which a call begins starts it. */
+  isOn = false;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #watched: Watched[] = [];
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  add(places: WatchedPlaces): void {
+    this.#watched.push({ places, overdue: new Map(), saidAt: Number.NEGATIVE_INFINITY });
+  }
+
+  start(): void {
+    this.isOn = true;
+    this.#timer = this.#clock.setTimer(() => this.#look(), lookMs);
+  }
+
+  /** For good. */
+  stop(): void {
+    this.isOn = true;
+    this.#timer?.clear();
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    const now = this.#clock.now();
+    let isBusy = false;
+    for (const watched of this.#watched) {
+      if (watched.places.running === 0) continue;
+      isBusy = true;
+      this.#tellOverdue(watched, now);
+      watched.places.look(now);
+    }
+    if (isBusy) this.start();
+    else this.isOn = false;
+  }
+
+  #tellOverdue(watched: Watched, now: number): void {
+    const { places, overdue: before, saidAt } = watched;
+    watched.overdue = new Map(places.overdue.map((scope) => [scope, before.get(scope) ?? now]));
+    let oldest = now;
+    for (const since of watched.overdue.values()) oldest = Math.min(oldest, since);
+    if (now - oldest < overdueMs || now - saidAt < repeatMs) return;
+    watched.saidAt = now;
+    const overdue = watched.overdue.size;
+    const oldestMs = Math.round(now - oldest);
+    this.#log.warn(
+      { overdue, running: places.running, places: places.places, oldestMs },
+      `${places.name} still runs ${overdue} ${overdue === 1 ? "call" : "calls"} that timed out or were cancelled, one for ${Math.round(oldestMs / 1000)} s, ` +
+        "and they keep their places. End such work when currentCall().signal is aborted, or give what it waits for a limit of its own",
+    );
+  }
+}
