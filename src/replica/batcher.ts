@@ -109,6 +109,10 @@ export class Batcher implements WatchedPlaces {
     return this.#running;
   }
 
+  get queued(): number {
+    return this.#waitingCalls;
+  }
+
   /** Calls in batches that still run, though nobody waits for them any more. */
   get overdue(): readonly CallScope[] {
     const scopes: CallScope[] = [];

@@ -11,7 +11,14 @@ describe("LaneWatch", () => {
     const lines: string[] = [];
     const log = { warn: (_: object, message: string) => lines.push(message) } as unknown as Logger;
     const watch = new LaneWatch(clock, log);
-    const places = { name: "Model.hang", places: 2, running: 2, overdue: [{}, {}] as CallScope[], look: () => {} };
+    const places = {
+      name: "Model.hang",
+      places: 2,
+      running: 2,
+      queued: 0,
+      overdue: [{}, {}] as CallScope[],
+      look: () => {},
+    };
     watch.add(places);
     watch.start();
     for (let second = 0; second < 5; second++) clock.advance(1000);

@@ -9,6 +9,8 @@ export interface WatchedPlaces {
   /** Calls, or batches, that may run at once. */
   readonly places: number;
   readonly running: number;
+  /** Calls that wait for a place. */
+  readonly queued: number;
   readonly overdue: readonly CallScope[];
   look(now: number): void;
 }
@@ -29,7 +31,7 @@ interface Watched {
 /**
  * Looks each second at the lanes of one replica in which calls run, and says which of them hold places that nobody waits for.
  *
- * There is a timer only while something runs, and for one look longer; it keeps nothing alive.
+ * There is a timer only while something runs, and for one look longer; it keeps the process alive only while calls wait.
  */
 export class LaneWatch {
   /** Whether it looks; a lane in which a call begins starts it. */
@@ -48,9 +50,14 @@ export class LaneWatch {
     this.#watched.push({ places, overdue: new Map(), saidAt: Number.NEGATIVE_INFINITY });
   }
 
-  start(): void {
+  start(isWaitedFor = false): void {
     this.isOn = true;
-    this.#timer = this.#clock.setTimer(() => this.#look(), lookMs);
+    this.#timer = this.#clock.setTimer(() => this.#look(), lookMs, isWaitedFor);
+  }
+
+  /** A call waits, and may have nothing to wait for but the next look. */
+  hold(): void {
+    this.#timer?.keepAlive(true);
   }
 
   /** For good. */
@@ -63,13 +70,15 @@ export class LaneWatch {
   #look(): void {
     const now = this.#clock.now();
     let isBusy = false;
+    let isWaitedFor = false;
     for (const watched of this.#watched) {
       if (watched.places.running === 0) continue;
       isBusy = true;
       this.#tellOverdue(watched, now);
       watched.places.look(now);
+      isWaitedFor ||= watched.places.queued > 0;
     }
-    if (isBusy) this.start();
+    if (isBusy) this.start(isWaitedFor);
     else this.isOn = false;
   }
 

@@ -111,6 +111,7 @@ export class Lane implements WatchedPlaces {
       const place = this.#queue.push({ scope, since: now, enter, refuse }, scope.call.priority, now);
       this.#stats.queued++;
       scope.queuedIn = this;
+      this.#watch?.hold();
       scope.onCancel(leaveQueue);
     });
   }
