@@ -1,5 +1,3 @@
-import type { CallScope } from "./call-scope.js";
-
 // How the items of a stream go from stage to stage inside ekiben: by calls, so that a stage costs no promise an item.
 //
 // W1  An item, the end or a failure comes only after a pull, and one for each. After the end or a failure nothing comes.
@@ -40,8 +38,8 @@ export interface PassableStream {
   /** What its items were checked against: the very schema; `undefined` where that says nothing to anybody else. */
   readonly itemSchema: unknown;
   readonly isUnread: boolean;
-  /** Gives its items to `sink` from now on, instead of to a reader. @param reader The call whose input they are, if they are one's. */
-  passTo(sink: ItemSink, reader?: CallScope): ItemFlow;
+  /** Gives its items to `sink` from now on, instead of to a reader. @param reader The scope of the call whose input they are, if they are one's. */
+  passTo(sink: ItemSink, reader?: object): ItemFlow;
 }
 
 /** Under this key a stream gives itself as one that may be passed on. */

@@ -82,8 +82,8 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     return `the stream of ${service}.${api}`;
   }
 
-  passTo(sink: ItemSink, reader?: CallScope): ItemFlow {
-    this.#scope.reader = reader;
+  passTo(sink: ItemSink, reader?: object): ItemFlow {
+    this.#scope.reader = reader as CallScope | undefined;
     this.#isUnread = false;
     this.#sink = sink;
     return this;
