@@ -15,6 +15,7 @@ import type { FormerTask } from "../http/former-task.js";
 import { type EntryLocation, findScript } from "../load/entry-location.js";
 import { nameApp } from "../load/name-app.js";
 import { describeDeployments } from "../observe/deployment-metrics.js";
+import { guardLog } from "../observe/guarded-log.js";
 import { createMetrics, formatMetrics, type MetricsPage } from "../observe/metrics.js";
 import { addObstacles, type Readiness } from "../observe/readiness.js";
 import type { AppSettings } from "../options/settings.js";
@@ -93,7 +94,7 @@ export interface App {
 export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const { graph } = plan;
   const settings = nameTasks(plan, parts.program);
-  const { log = silentLogger, time = systemTime } = parts;
+  const [log, time] = [guardLog(parts.log ?? silentLogger), parts.time ?? systemTime];
   const isRemote = plan.deployments.some(({ residence }) => residence === "process" || residence === "thread");
   const devices = handOutDevices(plan);
   const entry = isRemote || hasTasks(graph) ? await locate(parts, isRemote) : undefined;

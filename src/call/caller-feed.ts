@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { ServingError } from "../failure/serving-error.js";
-import { toServingError } from "../failure/to-serving-error.js";
+import { copyError, toServingError } from "../failure/to-serving-error.js";
 import type { CallScope } from "./call-scope.js";
 import { currentScope, runFor, runInScope } from "./current-call.js";
-import { type FeedReader, type ItemFeed, lastStep } from "./item-feed.js";
+import { type FeedReader, type ItemFeed, isLastStep, lastStep } from "./item-feed.js";
 import { type ItemFlow, type ItemSink, type PassableStream, readPassable } from "./item-flow.js";
 import { openItems } from "./open-items.js";
+import { settlePromises } from "./settle-promises.js";
 import { nameInput, onceKey, StreamUse } from "./stream-use.js";
 
 // What a caller passes to a call whose input is a stream.
@@ -103,27 +104,36 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
   }
 
   #give(step: IteratorResult<unknown, unknown>, reader: FeedReader): void {
-    if (step.done === true || this.#isEnded) {
+    let isOver: boolean;
+    let value: unknown;
+    try {
+      isOver = this.#isEnded || isLastStep(step);
+      value = isOver ? undefined : step.value;
+    } catch (thrown) {
+      reader.fail(this.#fail(thrown));
+      return;
+    }
+    if (isOver) {
       this.#isEnded = true;
       reader.end();
     } else {
-      reader.item(step.value);
+      reader.item(value);
     }
   }
 
   /** As an api's own failure: a `ServingError` stays what it is, and the stack of anything else is logged here. */
   #fail(thrown: unknown): ServingError {
     this.#isEnded = true;
+    settlePromises(thrown);
     const { service, api, caller } = this.#scope.call;
     const error = toServingError(thrown, caller.service, caller.api);
     if (thrown instanceof ServingError || this.#callerScope === undefined) return error;
     const incident = randomBytes(6).toString("hex");
-    Object.assign(error, { incident });
     this.#callerScope.log.error(
       { err: thrown, incident },
       `the stream that ${caller.service}.${caller.api} passes to ${service}.${api} threw: ${error.message}`,
     );
-    return error;
+    return copyError(error, { incident });
   }
 }
 

@@ -1,6 +1,7 @@
 import { newBytes } from "../base/new-bytes.js";
 import { copySelf, type PortableArray, type SelfCopying } from "./copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, refuseValue, tooDeep } from "./refuse-value.js";
+import { beginWalk, countVisit, endWalk, refuseSparse } from "./value-walk.js";
 
 /**
  * Copies a value that goes from one service to another, so that neither sees what the other does to it later.
@@ -17,15 +18,19 @@ export function copyValue(value: unknown, name: "input" | "output"): unknown {
     if (typeof value !== "function" && typeof value !== "symbol") return value;
     throw refuseValue(new Refusal(describeValue(value)), name, value);
   }
+  beginWalk(value);
   try {
     return copyObject(value, 0);
   } catch (error) {
     throw refuseValue(error, name, value);
+  } finally {
+    endWalk();
   }
 }
 
 function copyObject(value: object, depth: number): unknown {
   if (depth > maxValueDepth) throw tooDeep();
+  countVisit();
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return copyRecord(value as Record<string, unknown>, depth);
   if (Array.isArray(value)) return copyArray(value, depth);
@@ -53,6 +58,7 @@ function copyRecord(source: Record<string, unknown>, depth: number): Record<stri
 }
 
 function copyArray(source: readonly unknown[], depth: number): unknown[] {
+  refuseSparse(source);
   const target = new Array<unknown>(source.length);
   for (let i = 0; i < source.length; i++) {
     const item = source[i];

@@ -2,7 +2,8 @@ import { ServingError } from "../failure/serving-error.js";
 import { copyError } from "../failure/to-serving-error.js";
 import { copySelf, type SelfCopying } from "./copy-self.js";
 import { copyElements, findPortable } from "./copy-value.js";
-import { maxValueDepth } from "./refuse-value.js";
+import { maxValueDepth, refuseValue } from "./refuse-value.js";
+import { beginWalk, countVisit, endWalk, refuseSparse } from "./value-walk.js";
 
 /**
  * A value of an author's as it is now, for whoever reads it after others have run: a check that takes its time, the other
@@ -12,19 +13,33 @@ import { maxValueDepth } from "./refuse-value.js";
  * of it. Costs nothing for a text or a number.
  */
 export function holdValue(value: unknown): unknown {
-  return holdItem(value, 0);
+  if (typeof value !== "object" || value === null) return value;
+  beginWalk(value);
+  try {
+    return holdItem(value, 0);
+  } catch (error) {
+    throw refuseValue(error, "output", value);
+  } finally {
+    endWalk();
+  }
 }
 
 /** A failure with its own details, of which an author may have kept the object. What is none stays what it is. */
 export function holdError(thrown: unknown): unknown {
   if (!(thrown instanceof ServingError)) return thrown;
-  return copyError(thrown, { details: holdValue(thrown.details) as ServingError["details"] });
+  try {
+    return copyError(thrown, { details: holdValue(thrown.details) as ServingError["details"] });
+  } catch {
+    return copyError(thrown, {});
+  }
 }
 
 function holdItem(item: unknown, depth: number): unknown {
   if (typeof item !== "object" || item === null || depth > maxValueDepth) return item;
+  countVisit();
   const prototype: unknown = Object.getPrototypeOf(item);
   if (prototype === Object.prototype || prototype === null) return holdRecord(item as Record<string, unknown>, depth);
+  if (Array.isArray(item)) refuseSparse(item);
   if (Array.isArray(item)) return item.map((each) => holdItem(each, depth + 1));
   if (copySelf in item) return holdTensor(item as SelfCopying);
   if (ArrayBuffer.isView(item)) return holdBytes(item);

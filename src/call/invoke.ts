@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import type { CallScope } from "./call-scope.js";
 import { runInScope } from "./current-call.js";
 import type { RowLayout } from "./row-layout.js";
@@ -66,12 +67,12 @@ function run(
 ): void {
   let output: unknown;
   try {
-    output = runInScope(scope, target.run, input);
+    output = toNative(runInScope(scope, target.run, input));
   } catch (error) {
     sink.failure(error);
     return;
   }
-  if (!isPromiseLike(output)) {
+  if (!isNative(output)) {
     give(output, input, sink, check);
     return;
   }
@@ -102,6 +103,15 @@ function give(output: unknown, input: unknown, sink: InvokeSink, check: ApiTarge
     sink.output(checked);
   }
 }
+
+/**
+ * What an author's function gave, with a promise of the engine's own in place of any other: that one settles once, and throws
+ * nothing at whoever listens. Throws what an object throws when it is asked for its `then`.
+ */
+export const toNative = (output: unknown): unknown => (isPromiseLike(output) ? Promise.resolve(output) : output);
+
+/** Whether what `toNative` gave is a promise. Asks nothing of an author's object that could throw. */
+export const isNative = (output: unknown): output is Promise<unknown> => types.isPromise(output);
 
 /** Whether a value must be awaited. */
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

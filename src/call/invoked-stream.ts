@@ -1,6 +1,7 @@
 import type { CallScope } from "./call-scope.js";
 import { runInScope } from "./current-call.js";
 import type { ApiTarget } from "./invoke.js";
+import { isLastStep } from "./item-feed.js";
 import { type EncodedItems, type ItemFlow, type ItemSink, readPassable } from "./item-flow.js";
 import { takeItems } from "./stream-use.js";
 
@@ -136,11 +137,20 @@ export class InvokedStream implements ItemFlow, ItemSink {
   }
 
   readonly #onStep = (step: IteratorResult<unknown>): void => {
+    let isOver: boolean;
+    let value: unknown;
+    try {
+      isOver = isLastStep(step);
+      value = isOver ? undefined : step.value;
+    } catch (error) {
+      this.#onThrow(error);
+      return;
+    }
     this.#isPulling = false;
-    if (step.done === true) this.end();
+    if (isOver) this.end();
     else if (this.#isStopped) this.#endIfOver();
-    else if (this.#isChecked) this.#check(step.value, false);
-    else this.#sink.item(step.value, false);
+    else if (this.#isChecked) this.#check(value, false);
+    else this.#sink.item(value, false);
   };
 
   readonly #onThrow = (error: unknown): void => {

@@ -21,5 +21,11 @@ export interface ItemFeed {
   stop(): void;
 }
 
+/** Whether an author's iterator is over. @throws {TypeError} for what is no step; whatever its own accessors throw. */
+export function isLastStep(step: IteratorResult<unknown, unknown>): boolean {
+  if (typeof step === "object" && step !== null) return step.done === true;
+  throw new TypeError(`the iterator of a stream gave ${step === null ? "null" : typeof step}, not { done, value }`);
+}
+
 /** What every ended stream gives. */
 export const lastStep: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined });

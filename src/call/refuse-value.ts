@@ -39,10 +39,18 @@ export function refuseValue(thrown: unknown, name: "input" | "output", value: un
 export function describeValue(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "symbol") return "a symbol";
+  try {
+    return describeObject(value as object);
+  } catch {
+    return "an object that can't be read";
+  }
+}
+
+function describeObject(value: object): string {
   if (value instanceof Promise) return "a Promise (await it first)";
   if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
-  const name = (value as object).constructor?.name;
-  return name ? `an instance of class ${name}` : "an object that is not plain data";
+  const name: unknown = value.constructor?.name;
+  return typeof name === "string" && name !== "" ? `an instance of class ${name}` : "an object that is not plain data";
 }
 
 /** A value nested too deeply. */

@@ -15,7 +15,16 @@ export interface RowFailure {
  * @param rows  Of the whole call.
  */
 export function failRow({ error, row }: RowFailure, start: number, rows: number): ServingError {
-  return rows === 1 ? error : copyError(error, { details: { ...error.details, row: start + row } });
+  return rows === 1 ? error : copyError(error, { details: { ...readDetails(error), row: start + row } });
+}
+
+/** An author's details may be anything, and throw when they are read. */
+function readDetails(error: ServingError): object {
+  try {
+    return { ...error.details };
+  } catch {
+    return {};
+  }
 }
 
 /**

@@ -1,7 +1,9 @@
 import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { GraphFault } from "../failure/failures.js";
+import { isError, readCauses, readText, textOf } from "../failure/read-thrown.js";
 import { ServingError } from "../failure/serving-error.js";
+import { messageOf } from "../failure/to-serving-error.js";
 import type { Output } from "./terminal.js";
 
 /** Frames of an author's own code that are shown. */
@@ -39,30 +41,32 @@ export function formatFinding(
 
 function formatHead(thrown: unknown, output: Output): string {
   const place = thrown instanceof ServingError ? [thrown.service, thrown.api].filter(Boolean).join(".") : "";
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const message = isError(thrown) ? messageOf(thrown) : textOf(thrown);
   return `${output.paint("red", "error:")} ${place === "" ? "" : `${place}: `}${message}`;
 }
 
 /** The failure's own text already says what its cause says. */
 const hasSameMessage = ({ message, cause }: ServingError): boolean =>
-  cause instanceof Error && cause.message !== "" && message.includes(cause.message);
+  isError(cause) && readText(cause, "message") !== "" && message.includes(messageOf(cause));
 
 /** What was thrown and the frames of the author's own code; `""` where there are none. */
 function formatCause(cause: unknown, output: Output, isSaid: boolean): string {
-  if (!(cause instanceof Error)) return "";
-  const name = cause instanceof ServingError ? cause.id : cause.name;
-  const head = isSaid ? [] : [`  ${name}: ${cause.message}`];
+  if (!isError(cause)) return "";
+  const name = readText(cause, cause instanceof ServingError ? "id" : "name") ?? "Error";
+  const head = isSaid ? [] : [`  ${name}: ${messageOf(cause)}`];
   const frames = [...syntaxLines(cause), ...authorFrames(cause)].map((line) => output.paint("dim", `    ${line}`));
   // An error that comes from no file of the author's says nothing that the failure's own text does not.
   if (frames.length === 0) return "";
-  const deeper = cause.cause instanceof Error ? [`  caused by ${cause.cause.name}: ${cause.cause.message}`] : [];
+  const deeper = readCauses(cause, 1)
+    .filter(isError)
+    .map((own) => `  caused by ${readText(own, "name") ?? "Error"}: ${messageOf(own)}`);
   return [...head, ...frames, ...deeper].join("\n");
 }
 
 /** Where a thrown value came from in the author's own files, innermost first: `"at load (service.ts:12:9)"`. */
 export function authorFrames(error: Error): string[] {
   const own = dirname(dirname(fileURLToPath(import.meta.url)));
-  return (error.stack ?? "")
+  return (readText(error, "stack") ?? "")
     .split("\n")
     .filter((line) => /^\s+at /.test(line))
     .map((line) => shortenPaths(line.trim()))
@@ -74,7 +78,7 @@ export function authorFrames(error: Error): string[] {
 /** Node puts the place of a syntax error before its message: file and line, the line itself, a marker. */
 function syntaxLines(error: Error): string[] {
   if (!(error instanceof SyntaxError)) return [];
-  const lines = (error.stack ?? "").split("\n");
+  const lines = (readText(error, "stack") ?? "").split("\n");
   const end = lines.findIndex((line) => line.startsWith("SyntaxError"));
   return lines
     .slice(0, Math.max(0, end))

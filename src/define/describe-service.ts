@@ -3,6 +3,7 @@ import { type Copy, ownCopy } from "../base/shared-state.js";
 import { operationApi, taskOperations } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
 import type { GraphFault } from "../failure/failures.js";
+import { textOf } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { type ApiDefinition, readApi } from "./api.js";
 import { contractProblem } from "./contract.js";
@@ -31,7 +32,7 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
   try {
     instance = constructIn(wiring, () => new service());
   } catch (error) {
-    addFault("", fail("constructor_failed", { error: String(error) }, { cause: error }));
+    addFault("", fail("constructor_failed", { error: textOf(error) }, { cause: error }));
   }
   if (!isName(name)) addFault("", fail("invalid_name", { what: "service", name }));
   const apis = new Map<string, ApiDescriptor>();

@@ -1,4 +1,5 @@
 import { type FailureId, failures } from "./failures.js";
+import { isError, readText } from "./read-thrown.js";
 import { ServingError } from "./serving-error.js";
 
 /** The numbers and names that the text of failure `Id` needs. */
@@ -37,7 +38,7 @@ export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, 
 
 /** A failure that stands for a thrown error shows where that was thrown, not where the two met. */
 function adoptStack(error: ServingError, cause: unknown): void {
-  const stack = cause instanceof Error ? cause.stack : undefined;
+  const stack = isError(cause) ? readText(cause, "stack") : undefined;
   const frames = stack?.indexOf("\n    at ") ?? -1;
   if (stack !== undefined && frames >= 0) error.stack = `${error.name}: ${error.message}${stack.slice(frames)}`;
 }

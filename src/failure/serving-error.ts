@@ -61,8 +61,13 @@ export class ServingError extends Error {
 
   /** `error instanceof ServingError` also holds when two copies of ekiben are loaded; subclasses keep the ordinary rule. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    if (this !== ServingError) return Function.prototype[Symbol.hasInstance].call(this, value);
-    return typeof value === "object" && value !== null && marker in value;
+    // What is asked may be a proxy that answers by throwing: it is none.
+    try {
+      if (this !== ServingError) return Function.prototype[Symbol.hasInstance].call(this, value);
+      return typeof value === "object" && value !== null && marker in value;
+    } catch {
+      return false;
+    }
   }
 }
 

@@ -1,8 +1,10 @@
+import { isCode } from "./codes.js";
 import { fail } from "./fail.js";
+import { isError, readCauses, readField, readText, textOf } from "./read-thrown.js";
 import { ServingError, type ServingErrorInit } from "./serving-error.js";
 
 /**
- * Whatever an api threw, as the failure its caller gets.
+ * Whatever an api threw, as the failure its caller gets. Never throws, whatever that was.
  *
  * A `ServingError` keeps its fields and learns where it happened if it did not know; anything else becomes
  * `unhandled_error` (code `internal`) with the thrown value as its cause.
@@ -11,24 +13,66 @@ export function toServingError(thrown: unknown, service: string, api: string): S
   if (!(thrown instanceof ServingError)) {
     return fail("unhandled_error", { error: messageOf(thrown) }, { service, api, cause: thrown });
   }
+  if (!isPlainFailure(thrown)) return copyError(thrown, readField(thrown, "service") ? {} : { service, api });
   return thrown.service === "" && service !== "" ? copyError(thrown, { service, api }) : thrown;
 }
 
-/** A copy with other fields, since an author may give one error object many times and from several apis. Keeps the stack. */
+/** Details carry a message as it was thrown; what shows it cuts it further. */
+const maxMessageLength = 256 * 1024;
+
+const plainFields = ["code", "message", "details", "service", "api"] as const;
+
+const otherFields = ["id", "retryable", "httpStatus", "fix", "incident", "cause"] as const;
+
+function isNoAccessor(error: object, field: string): boolean {
+  const descriptor = Object.getOwnPropertyDescriptor(error, field);
+  return descriptor === undefined || "value" in descriptor;
+}
+
+/** Whether a failure is just what `new ServingError` makes: nothing in it runs when it is read, and nothing is of another type. */
+function isPlainFailure(error: ServingError): boolean {
+  try {
+    if (Object.getPrototypeOf(error) !== ServingError.prototype || !Object.isExtensible(error)) return false;
+    for (const field of plainFields) {
+      const value = Object.getOwnPropertyDescriptor(error, field)?.value;
+      // With an accessor in its place there is no value.
+      if (field === "details" ? typeof value !== "object" || value === null : typeof value !== "string") return false;
+    }
+    return isCode(error.code) && otherFields.every((field) => isNoAccessor(error, field));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * A copy with other fields, since an author may give one error object many times and from several apis. Keeps the stack. Of what
+ * can't be read, or is of another type than it should be, the copy has the default.
+ */
 export function copyError(error: ServingError, fields: Partial<ServingErrorInit>): ServingError {
-  const { code, id, message, details, retryable, httpStatus, fix, incident, cause, service, api, stack } = error;
+  const code = readField(error, "code");
+  const details = readField(error, "details");
+  const [retryable, httpStatus] = [readField(error, "retryable"), readField(error, "httpStatus")];
   const copy = new ServingError({
-    ...{ code, id, message, details, retryable, httpStatus, fix, incident, cause, service, api },
+    code: isCode(code) ? code : "internal",
+    message: readText(error, "message") ?? "",
+    details: typeof details === "object" && details !== null ? (details as Record<string, unknown>) : undefined,
+    retryable: typeof retryable === "boolean" ? retryable : undefined,
+    httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
+    cause: readField(error, "cause"),
+    ...{ id: readText(error, "id"), fix: readText(error, "fix"), incident: readText(error, "incident") },
+    ...{ service: readText(error, "service"), api: readText(error, "api") },
     ...fields,
   });
+  const stack = readText(error, "stack");
   if (stack !== undefined) copy.stack = stack;
   return copy;
 }
 
-/** What to show of a thrown value: its message, or the value itself where it is no error. */
+/** What to show of a thrown value: its message, or the value itself where it is no error; cut at 256 Ki characters. Never throws. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message === "" ? thrown.name : thrown.message;
-  if (typeof thrown === "string") return thrown;
+  if (isError(thrown))
+    return readText(thrown, "message", maxMessageLength) || readText(thrown, "name") || "an error without a text";
+  if (typeof thrown === "string") return thrown.slice(0, maxMessageLength);
   const kind = typeof thrown;
   return `${/^[ou]/.test(kind) ? "an" : "a"} ${kind} was thrown: ${textOf(thrown)}`;
 }
@@ -38,20 +82,5 @@ const maxCauses = 4;
 
 /** `messageOf`, and of an error that has causes what they say: the outer one often only says what was attempted. */
 export function messageWithCauses(thrown: unknown): string {
-  const messages = [messageOf(thrown)];
-  let error = thrown;
-  while (error instanceof Error && error.cause !== undefined && messages.length <= maxCauses) {
-    error = error.cause;
-    messages.push(messageOf(error));
-  }
-  return messages.join("; caused by: ");
-}
-
-/** Not every value can be made into a text: an object without a prototype can't. */
-function textOf(thrown: unknown): string {
-  try {
-    return String(thrown);
-  } catch {
-    return Object.prototype.toString.call(thrown);
-  }
+  return [thrown, ...readCauses(thrown, maxCauses)].map(messageOf).join("; caused by: ");
 }

@@ -1,7 +1,9 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Code } from "../failure/codes.js";
 import { fail } from "../failure/fail.js";
+import { readNumber, readText } from "../failure/read-thrown.js";
 import { ServingError } from "../failure/serving-error.js";
+import { messageOf } from "../failure/to-serving-error.js";
 import type { ApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { writeFailure } from "./write-failure.js";
@@ -22,7 +24,8 @@ export function answerFailure(edge: Edge, thrown: Thrown): void {
 
 function translate(edge: Edge, { error, request, route }: Thrown): unknown {
   if (error instanceof ServingError || typeof error !== "object" || error === null) return error;
-  const { code, statusCode, message } = error as { code?: string; statusCode?: number; message?: string };
+  const [code, statusCode] = [readText(error, "code"), readNumber(error, "statusCode")];
+  const message = messageOf(error);
   switch (code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return fail("body_too_large", { maxBodyBytes: edge.settings.maxBodyBytes });
@@ -34,13 +37,13 @@ function translate(edge: Edge, { error, request, route }: Thrown): unknown {
       });
     case "FST_ERR_CTP_INVALID_JSON_BODY":
     case "FST_ERR_CTP_EMPTY_JSON_BODY":
-      return fail("invalid_json", { problem: String(message) });
+      return fail("invalid_json", { problem: message });
     case "FST_ERR_BAD_URL":
       return fail("malformed_request", { problem: "the path is not validly percent-encoded" });
   }
   if (statusCode === undefined || statusCode < 400 || (statusCode >= 500 && statusCode !== 503)) return error;
   const told = codeByStatus[statusCode] ?? "invalid_argument";
-  return new ServingError({ code: told, httpStatus: statusCode, id: code, message: String(message), cause: error });
+  return new ServingError({ code: told, httpStatus: statusCode, id: code, message: message, cause: error });
 }
 
 /** What plugins mean by the statuses they throw. */

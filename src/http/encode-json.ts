@@ -1,6 +1,7 @@
 import { encodeBase64 } from "../base/base64.js";
-import { describeValue } from "../call/refuse-value.js";
+import { describeValue, Refusal } from "../call/refuse-value.js";
 import { settlePromises } from "../call/settle-promises.js";
+import { beginWalk, countVisit, endWalk, refuseSparse } from "../call/value-walk.js";
 import { isTensor, type Tensor } from "../define/tensor.js";
 import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/fail.js";
@@ -13,15 +14,6 @@ export interface JsonForm {
 
 /** Deeper than this an answer almost certainly contains itself. */
 const maxDepth = 500;
-
-/** What can't be written, and where; the path is put together on the way back up, so the good case builds none. */
-class Refusal {
-  path = "";
-  readonly what: string;
-  constructor(what: string) {
-    this.what = what;
-  }
-}
 
 interface Encoding extends JsonForm {
   /** Whether nothing of the value may be shared: with what is to be had later, it is written later. */
@@ -41,6 +33,7 @@ interface Encoding extends JsonForm {
  */
 export function encodeJson(value: unknown, { tensors }: JsonForm): unknown | Promise<unknown> {
   const encoding: Encoding = { tensors, isOwn: false, blobs: undefined };
+  beginWalk(value);
   try {
     const encoded = value === undefined ? null : encodeItem(value, "", encoding, 0);
     return encoding.blobs === undefined ? encoded : encodeWithBlobs(value, tensors);
@@ -48,6 +41,8 @@ export function encodeJson(value: unknown, { tensors }: JsonForm): unknown | Pro
     settlePromises(value);
     if (error instanceof Refusal) throw fail("not_json", { path: `output${error.path}`, what: error.what });
     throw error;
+  } finally {
+    endWalk();
   }
 }
 
@@ -88,6 +83,7 @@ function refuse(what: string, step: string): never {
 
 function encodeObject(value: object, step: string, encoding: Encoding, depth: number): unknown {
   try {
+    countVisit();
     if (depth > maxDepth) throw new Refusal(`nested more than ${maxDepth} levels deep, or contains itself`);
     if (Array.isArray(value)) return encodeArray(value, encoding, depth);
     const prototype: unknown = Object.getPrototypeOf(value);
@@ -117,6 +113,7 @@ function encodeSpecial(value: object, encoding: Encoding, depth: number): unknow
 }
 
 function encodeArray(source: readonly unknown[], encoding: Encoding, depth: number): readonly unknown[] {
+  refuseSparse(source);
   let target = encoding.isOwn ? source.slice() : undefined;
   for (let i = 0; i < source.length; i++) {
     const item = source[i];

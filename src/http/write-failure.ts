@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { FastifyReply } from "fastify";
+import { readField } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { Edge } from "./edge.js";
@@ -41,7 +42,7 @@ export function writeFailure(edge: Edge, reply: FastifyReply, error: unknown, pl
   const text = formatFailure(body);
   exchange.bodyBytes = Buffer.byteLength(text);
   // An author may have thrown any number.
-  const isStatus = failure.httpStatus >= 400 && failure.httpStatus <= 599;
+  const isStatus = Number.isInteger(failure.httpStatus) && failure.httpStatus >= 400 && failure.httpStatus <= 599;
   reply.code(isStatus ? failure.httpStatus : 500).header("content-type", jsonType);
   const retryAfter = retryAfterSeconds(failure);
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
@@ -84,7 +85,7 @@ const maxRetryAfterSeconds = 30 * 24 * 3600;
 
 function retryAfterSeconds(failure: ServingError): number | undefined {
   if (failure.code !== "resource_exhausted" && failure.code !== "unavailable") return undefined;
-  const { retryAfterMs } = failure.details;
+  const retryAfterMs = readField(failure.details, "retryAfterMs");
   const seconds = typeof retryAfterMs === "number" ? Math.ceil(retryAfterMs / 1000) : Number.NaN;
   return Number.isFinite(seconds) ? Math.min(Math.max(1, seconds), maxRetryAfterSeconds) : 1;
 }

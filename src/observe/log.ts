@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import type { Logger } from "../base/logger.js";
+import { GuardedLog } from "./guarded-log.js";
 import { createStdoutSink, LineWriter } from "./line-writer.js";
 
 /** A logger that owns its output. */
@@ -18,42 +19,7 @@ export interface LogOutput {
 export function createLog(level: string): LogOutput {
   let output: LogOutput | undefined;
   const open = () => (output ??= openLog(level));
-  return { log: new LazyLog(() => open().log), flush: () => output?.flush() };
-}
-
-/** A logger that is made when something is written to it. */
-class LazyLog implements Logger {
-  readonly #create: () => Logger;
-  #log: Logger | undefined;
-
-  constructor(create: () => Logger) {
-    this.#create = create;
-  }
-
-  debug(fields: object, message?: string): void {
-    this.#open().debug(fields, message);
-  }
-
-  info(fields: object, message?: string): void {
-    this.#open().info(fields, message);
-  }
-
-  warn(fields: object, message?: string): void {
-    this.#open().warn(fields, message);
-  }
-
-  error(fields: object, message?: string): void {
-    this.#open().error(fields, message);
-  }
-
-  child(fields: Record<string, unknown>): Logger {
-    return new LazyLog(() => this.#open().child(fields));
-  }
-
-  #open(): Logger {
-    this.#log ??= this.#create();
-    return this.#log;
-  }
+  return { log: new GuardedLog(() => open().log), flush: () => output?.flush() };
 }
 
 function openLog(level: string): LogOutput {

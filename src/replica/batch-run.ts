@@ -1,7 +1,7 @@
 import { CallScope, type CallTime } from "../call/call-scope.js";
 import { runInScope } from "../call/current-call.js";
 import { holdError } from "../call/hold-value.js";
-import { type ApiTarget, isPromiseLike } from "../call/invoke.js";
+import { type ApiTarget, isNative, toNative } from "../call/invoke.js";
 import { RequestContext } from "../call/request-context.js";
 import type { RowLayout } from "../call/row-layout.js";
 import { ServingError } from "../failure/serving-error.js";
@@ -52,12 +52,12 @@ class BatchRun {
   start(): void {
     let returned: unknown;
     try {
-      returned = this.#call(this.#pieces);
+      returned = toNative(this.#call(this.#pieces));
     } catch (error) {
       this.#fail(error);
       return;
     }
-    if (!isPromiseLike(returned)) {
+    if (!isNative(returned)) {
       this.#finish(returned);
       return;
     }
@@ -126,9 +126,9 @@ class BatchRun {
     }
     this.#runsLeft--;
     try {
-      const returned = this.#call(pieces);
+      const returned = toNative(this.#call(pieces));
       // What is there already is read at once: its author may change it in the next turn.
-      this.#answer(pieces, isPromiseLike(returned) ? await returned : returned);
+      this.#answer(pieces, isNative(returned) ? await returned : returned);
     } catch (again) {
       await this.#runHalves(pieces, holdError(again));
     }

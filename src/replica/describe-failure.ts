@@ -1,18 +1,21 @@
 import { randomBytes } from "node:crypto";
 import type { CallScope } from "../call/call-scope.js";
 import { strangerThatEnded } from "../call/ended-with.js";
+import { settlePromises } from "../call/settle-promises.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
-import { toServingError } from "../failure/to-serving-error.js";
+import { copyError, toServingError } from "../failure/to-serving-error.js";
 
 /**
  * Whatever a call failed with, as its caller gets it.
  *
  * What does not travel with a failure is logged here: the stack of an error nobody foresaw, under an id that does travel,
- * and the cause of one that an author raised.
+ * and the cause of one that an author raised. Never throws, whatever was thrown.
  */
 export function describeFailure(thrown: unknown, scope: CallScope): ServingError {
   const { service, api } = scope.call;
+  // A promise may be thrown where its failure was meant.
+  settlePromises(thrown);
   const error = toServingError(explainEnd(thrown, scope), service, api);
   if (scope.reason !== undefined) return error;
   if (error.incident !== undefined) {
@@ -29,12 +32,11 @@ export function describeFailure(thrown: unknown, scope: CallScope): ServingError
     return error;
   }
   const incident = randomBytes(6).toString("hex");
-  Object.assign(error, { incident });
   scope.logger.error(
     { err: error.cause, service, api, requestId: scope.requestId, incident },
     `${service}.${api} threw: ${error.message}`,
   );
-  return error;
+  return copyError(error, { incident });
 }
 
 /** A call that was not cancelled itself may have waited for one of somebody else's that was: its caller is told that, and may retry. */

@@ -1,4 +1,5 @@
 import type { Code } from "../failure/codes.js";
+import { readNumber } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
 
 /** What another attempt would fail with as well. */
@@ -33,6 +34,6 @@ export function decideRetry(
 ): number | undefined {
   if (!isIdempotent || attempt >= attempts || lastingCodes.has(error.code)) return undefined;
   const doubled = Math.min(maxBackoffMs, backoffMs * 2 ** (attempt - 1));
-  const asked = Number(error.details["retryAfterMs"]);
+  const asked = readNumber(error.details, "retryAfterMs") ?? 0;
   return Math.round(Math.max(doubled * (1 + random / 4), asked > 0 ? Math.min(asked, maxBackoffMs) : 0));
 }

@@ -1,4 +1,5 @@
 import type { Logger } from "../base/logger.js";
+import { textOf } from "../failure/read-thrown.js";
 import type { ControlPort } from "../placement/control.js";
 
 const levels = ["debug", "info", "warn", "error"] as const;
@@ -14,7 +15,7 @@ export function createForwardingLog(port: ControlPort, level: string, base: obje
       port.send({ ...line, fields: { ...base, ...fields } });
     } catch {
       // Something in it can't leave this thread; its text can.
-      port.send({ ...line, fields: { ...base, text: String(Object.values(fields)) } });
+      port.send({ ...line, fields: { ...base, text: textOf(Object.values(fields)) } });
     }
   };
   return {

@@ -8,6 +8,7 @@ import { fail } from "../failure/fail.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { resolveGraph } from "../graph/resolve-graph.js";
 import { loadEntry } from "../load/entry-location.js";
+import { guardLog } from "../observe/guarded-log.js";
 import { createLog, type LogOutput } from "../observe/log.js";
 import { createMetrics, type Metrics } from "../observe/metrics.js";
 import { Asker } from "../placement/asker.js";
@@ -263,6 +264,6 @@ function createCompanions(site: Site, { companions, companionResources }: Replic
 function openLog({ logsTo, settings }: ReplicaOrder, port: ControlPort): LogOutput {
   const { logLevel } = settings.server;
   if (logsTo === "stdout") return createLog(logLevel);
-  const log: Logger = createForwardingLog(port, logLevel);
+  const log: Logger = guardLog(createForwardingLog(port, logLevel));
   return { log, flush: () => {} };
 }

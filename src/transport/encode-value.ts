@@ -1,5 +1,6 @@
 import { constants } from "node:buffer";
 import { maxValueDepth, Refusal, refuseValue } from "../call/refuse-value.js";
+import { beginWalk, countVisit, endWalk } from "../call/value-walk.js";
 import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { maxFrameBytes, noTails } from "./frame.js";
@@ -28,7 +29,7 @@ export interface EncodedValue {
  *   for more than a text can hold.
  */
 export function encodeValue(value: unknown, name: "input" | "output"): EncodedValue | Promise<EncodedValue> {
-  if (isPlain(value, 0)) return { text: stringify(value), tails: noTails, isMarked: false };
+  if (isPlainValue(value, name)) return { text: stringify(value), tails: noTails, isMarked: false };
   const { tree, tails, blobs } = mark(value, name);
   const text = stringify(tree);
   if (blobs === undefined) return { text, tails: tails.length === 0 ? noTails : tails, isMarked: true };
@@ -45,6 +46,19 @@ function mark(value: unknown, name: "input" | "output"): MarkedValue {
     return markValue(value, maxTails);
   } catch (error) {
     throw refuseValue(error, name, value);
+  }
+}
+
+/** @throws {ServingError} as `encodeValue`. */
+function isPlainValue(value: unknown, name: "input" | "output"): boolean {
+  if (typeof value !== "object" || value === null) return isPlain(value, 0);
+  beginWalk(value);
+  try {
+    return isPlain(value, 0);
+  } catch (error) {
+    throw refuseValue(error, name, value);
+  } finally {
+    endWalk();
   }
 }
 
@@ -65,6 +79,7 @@ function isPlain(value: unknown, depth: number): boolean {
 
 function isPlainObject(value: object, depth: number): boolean {
   if (depth > maxValueDepth) return false;
+  countVisit();
   // JSON.stringify would call it, also where no loop over keys shows it.
   if ((value as { toJSON?: unknown }).toJSON !== undefined) return false;
   if (Array.isArray(value)) return isPlainArray(value, depth);

@@ -1,6 +1,7 @@
 import { encodeBase64 } from "../base/base64.js";
 import { copySelf } from "../call/copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, tooDeep } from "../call/refuse-value.js";
+import { beginWalk, countVisit, endWalk, refuseSparse } from "../call/value-walk.js";
 import { arrayByDType, type DType, Tensor } from "../define/tensor.js";
 import { markKey } from "./mark.js";
 
@@ -24,12 +25,18 @@ interface Marking {
  * Puts marks in place of what JSON has no word for.
  *
  * @param maxTails How many byte arrays may be tails; those beyond go into the tree as base64, and files beyond are refused.
+ * @param free     See `beginWalk`.
  * @throws {Refusal} For what may not cross, exactly as `copyValue` refuses it.
  */
-export function markValue(value: unknown, maxTails: number): MarkedValue {
+export function markValue(value: unknown, maxTails: number, free?: number): MarkedValue {
   const marking: Marking = { maxTails, tails: [], blobs: undefined };
-  const tree = markItem(value, "", -1, marking);
-  return { tree, tails: marking.tails, blobs: marking.blobs };
+  beginWalk(value, free);
+  try {
+    const tree = markItem(value, "", -1, marking);
+    return { tree, tails: marking.tails, blobs: marking.blobs };
+  } finally {
+    endWalk();
+  }
 }
 
 /** Whether JSON writes a number as it is: finite, and not -0. */
@@ -71,6 +78,7 @@ function markItem(item: unknown, step: string | number, depth: number, marking: 
 /** In the order in which `copyValue` asks, since an object may answer to several. */
 function markObject(value: object, depth: number, marking: Marking): unknown {
   if (depth > maxValueDepth) throw tooDeep();
+  countVisit();
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return markRecord(value as Plain, depth, marking);
   if (Array.isArray(value)) return markArray(value, depth, marking);
@@ -100,6 +108,7 @@ function markRecord(source: Plain, depth: number, marking: Marking): unknown {
 }
 
 function markArray(source: readonly unknown[] & { toJSON?: unknown }, depth: number, marking: Marking): unknown {
+  refuseSparse(source);
   let target = source.toJSON === undefined ? undefined : [...source];
   for (let i = 0; i < source.length; i++) {
     const item = source[i];

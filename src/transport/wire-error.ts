@@ -1,5 +1,6 @@
 import { isCode } from "../failure/codes.js";
 import { fail } from "../failure/fail.js";
+import { readField, readText } from "../failure/read-thrown.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { decodeValue } from "./decode-value.js";
@@ -8,7 +9,10 @@ import { markValue } from "./mark-value.js";
 
 // Limits in characters, such that a failure always fits in a frame.
 const maxStackLength = 8 * 1024;
-const maxTextLength = 16 * 1024;
+/** Objects in details that share them. */
+const maxDetailObjects = 1 << 14;
+/** Fields of details that are looked at one by one. */
+const maxFields = 1_000;
 const maxErrorLength = 1024 * 1024;
 
 /**
@@ -18,7 +22,7 @@ const maxErrorLength = 1024 * 1024;
  * Details that may not cross, as `copyValue` has it, are left out, as are files, and those that make it more than 1 MiB.
  */
 export function encodeError(error: ServingError): string {
-  const { details } = error;
+  const details = readField(error, "details");
   const fields = encodeFields(error);
   return encodeWith(fields, details) ?? encodeWith(fields, keepPortable(details)) ?? JSON.stringify(fields);
 }
@@ -44,22 +48,27 @@ export function decodeError(text: string): ServingError {
 type Fields = Readonly<Record<string, unknown>>;
 
 function encodeFields(error: ServingError): Fields {
-  const { code, id, message, service, api, retryable, httpStatus, fix, incident, stack } = error;
+  const read = (key: keyof ServingError) => readText(error, key);
+  const httpStatus = readField(error, "httpStatus");
   return {
-    ...{ code: cut(code), id: cut(id), message: cut(message), service: cut(service), api: cut(api) },
-    ...{ fix: cut(fix), incident: cut(incident), stack: cut(stack, maxStackLength), retryable: retryable === true },
+    ...{
+      code: read("code"),
+      id: read("id"),
+      message: read("message") ?? "",
+      service: read("service"),
+      api: read("api"),
+    },
+    ...{ fix: read("fix"), incident: read("incident"), stack: read("stack")?.slice(0, maxStackLength) },
+    retryable: readField(error, "retryable") === true,
     httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
   };
 }
-
-const cut = (text: unknown, most = maxTextLength): string | undefined =>
-  typeof text === "string" ? text.slice(0, most) : undefined;
 
 /** @returns `undefined` when details can't cross or are too long. */
 function encodeWith(fields: Fields, details: unknown): string | undefined {
   try {
     // Marked as what they are, fields of an object, and without tails: their bytes are in the text.
-    const text = JSON.stringify({ ...fields, ...(markValue({ details }, 0).tree as object) });
+    const text = JSON.stringify({ ...fields, ...(markValue({ details }, 0, maxDetailObjects).tree as object) });
     return text.length <= maxErrorLength ? text : undefined;
   } catch {
     return undefined;
@@ -67,11 +76,11 @@ function encodeWith(fields: Fields, details: unknown): string | undefined {
 }
 
 /** The fields of details that can cross, as far as there is room. */
-function keepPortable(details: object): object {
+function keepPortable(details: unknown): object {
   const kept: [string, unknown][] = [];
   let room = maxErrorLength / 2;
-  for (const key of Object.keys(details)) {
-    const field = readField(details, key);
+  for (const key of keysOf(details)) {
+    const field = readDetail(details, key);
     const text = encodeWith({}, Object.fromEntries([field]));
     if (text === undefined || text.length > room) continue;
     room -= text.length;
@@ -80,7 +89,15 @@ function keepPortable(details: object): object {
   return Object.fromEntries(kept);
 }
 
-function readField(details: object, key: string): [string, unknown] {
+function keysOf(details: unknown): string[] {
+  try {
+    return Object.keys(details as object).slice(0, maxFields);
+  } catch {
+    return [];
+  }
+}
+
+function readDetail(details: unknown, key: string): [string, unknown] {
   try {
     return [key, (details as Record<string, unknown>)[key]];
   } catch (error) {

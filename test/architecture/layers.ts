@@ -20,7 +20,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   call: { may: ["tasks:types", "failure", "base"] },
   options: { may: ["failure", "base/name-pattern"] },
   define: { may: ["call", "options:types", "failure", "base"] },
-  observe: { may: ["failure:types", "base:types"] },
+  observe: { may: ["failure", "base:types"] },
   transport: { may: ["define/tensor", "call", "failure", "base"] },
   tasks: { may: ["options:types", "failure", "base"] },
   load: { may: ["define", "failure", "base"] },

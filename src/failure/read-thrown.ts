@@ -1,0 +1,65 @@
+// How what was thrown is read: an author may throw anything, and some of it throws again when it is looked at.
+
+/** Characters of a text that are told on; of a longer one the start. */
+export const maxTextLength = 16 * 1024;
+
+/** A field of a value; `undefined` where there is none, or where reading it throws. */
+export function readField(value: unknown, key: string): unknown {
+  try {
+    return (value as Record<string, unknown> | null | undefined)?.[key];
+  } catch {
+    return undefined;
+  }
+}
+
+/** A field that is a text, cut where it is longer than `most`, 16 Ki characters; `undefined` for any other. */
+export function readText(value: unknown, key: string, most = maxTextLength): string | undefined {
+  const text = readField(value, key);
+  return typeof text === "string" ? text.slice(0, most) : undefined;
+}
+
+/** A field that is a number, or a text that stands for one; `undefined` for any other. */
+export function readNumber(value: unknown, key: string): number | undefined {
+  const field = readField(value, key);
+  const number = typeof field === "number" || typeof field === "string" ? Number(field) : Number.NaN;
+  return Number.isNaN(number) ? undefined : number;
+}
+
+/** Whether a value is an error, also one of another realm. False for what can't be asked, such as a revoked proxy. */
+export function isError(value: unknown): value is Error {
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
+  } catch {
+    return false;
+  }
+}
+
+/** A value as a text, cut at 16 Ki characters. Not every value can be made into one: an object without a prototype can't. */
+export function textOf(value: unknown): string {
+  try {
+    return String(value).slice(0, maxTextLength);
+  } catch {
+    return kindOf(value);
+  }
+}
+
+function kindOf(value: unknown): string {
+  try {
+    return Object.prototype.toString.call(value);
+  } catch {
+    return "[a value that can't be read]";
+  }
+}
+
+/** The causes of an error, outermost first: `most` at most, and none twice. */
+export function readCauses(thrown: unknown, most: number): unknown[] {
+  const causes: unknown[] = [];
+  for (let error = thrown; isError(error) && causes.length < most; ) {
+    const cause = readField(error, "cause");
+    if (cause === undefined || cause === thrown || causes.includes(cause)) break;
+    causes.push(cause);
+    error = cause as Error;
+  }
+  return causes;
+}
