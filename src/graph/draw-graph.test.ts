@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
-import { sampleGraphs } from "../../test/fixtures/sample-graphs.js";
+import { renameServices, sampleGraphs } from "../../test/fixtures/sample-graphs.js";
 import { api } from "../define/api.js";
 import { depends } from "../define/depends.js";
 import { Service } from "../define/service.js";
@@ -27,7 +27,7 @@ function assertWellFormed(xml: string): void {
   assert.doesNotMatch(xml, /&(?!(?:amp|lt|gt|quot|#39);)/);
 }
 
-class Odd extends Service({ name: `<script>"&'\u0000\uD800`, version: "x".repeat(60), description: "]]> <b>" }) {
+class Odd extends Service({ version: "x".repeat(60), description: "]]> <b>" }) {
   run = api({ input: z.enum(["<", "&"]), output: z.string() }, () => "");
 }
 class VeryLongNameOfAServiceThatNobodyWouldReallyGiveToOneButMight extends Service({ version: "1.0.0" }) {
@@ -37,7 +37,9 @@ class VeryLongNameOfAServiceThatNobodyWouldReallyGiveToOneButMight extends Servi
     async function* () {},
   );
 }
-const odd = resolveGraph(VeryLongNameOfAServiceThatNobodyWouldReallyGiveToOneButMight);
+const odd = renameServices(resolveGraph(VeryLongNameOfAServiceThatNobodyWouldReallyGiveToOneButMight), {
+  Odd: `<script>"&'\u0000\uD800`,
+});
 
 describe("drawGraph", () => {
   it("is well-formed and shows every service, api and edge", () => {
