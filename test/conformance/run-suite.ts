@@ -1,0 +1,74 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe } from "node:test";
+import type { AppFile } from "ekiben";
+import { type ComposedApp, compose } from "ekiben/testing";
+import { testBatches } from "./batch-tests.js";
+import { testCancels } from "./cancel-tests.js";
+import { testChecks } from "./check-tests.js";
+import { testContext } from "./context-tests.js";
+import { testDeadlines } from "./deadline-tests.js";
+import { testFailures } from "./failure-tests.js";
+import { testGraph } from "./graph-tests.js";
+import { testInputStreamEnds } from "./input-stream-ends.js";
+import { testInputStreams } from "./input-stream-tests.js";
+import { testLanes } from "./lane-tests.js";
+import { testMutations } from "./mutation-tests.js";
+import { testOrder } from "./order-tests.js";
+import { testReplicas } from "./replica-tests.js";
+import { testReuse } from "./reuse-tests.js";
+import { Front } from "./services/front.js";
+import { testStreams } from "./stream-tests.js";
+import { testStreamUse } from "./stream-use-tests.js";
+import { LogBook, type PlacementName, type Suite } from "./suite.js";
+import { testTasks } from "./task-tests.js";
+import { testValues } from "./value-tests.js";
+
+// A call means the same wherever the replica that answers it lives: one list of promises, kept in every placement.
+
+/** However slow the machine: calls wait until a replica that was killed is back. */
+const patience: AppFile = { holdMs: 60_000 };
+/** Runs every promise in one placement. In a test file of its own, so that placements run side by side. */
+export function runSuite(name: string, placement: PlacementName, options: AppFile = {}): void {
+  describe(`in placement ${name}`, () => {
+    let app: ComposedApp<Front>;
+    let folder: string;
+    let files = 0;
+    const log = new LogBook();
+    const suite: Suite = {
+      placement,
+      app: () => app,
+      logged: (message) => log.take(message),
+      newFile: () => join(folder, `file-${++files}`),
+    };
+
+    before(async () => {
+      folder = mkdtempSync(join(tmpdir(), "ekiben-conformance-"));
+      app = await compose(Front, { placement, log: log.logger, options: { ...patience, ...options } });
+    });
+    after(async () => {
+      await app?.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    testValues(suite);
+    testMutations(suite);
+    testReuse(suite);
+    testChecks(suite);
+    testFailures(suite);
+    testStreams(suite);
+    testStreamUse(suite);
+    testInputStreams(suite);
+    testInputStreamEnds(suite);
+    testDeadlines(suite);
+    testCancels(suite);
+    testLanes(suite);
+    testBatches(suite);
+    testContext(suite);
+    testGraph(suite);
+    testReplicas(suite);
+    testTasks(suite);
+    testOrder(suite);
+  });
+}
