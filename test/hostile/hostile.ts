@@ -1,0 +1,246 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Connection } from "../chaos/exchange.js";
+import { Random } from "../http/random.js";
+import { createAttack, leaveHalfway, sendAttack } from "./attacks.js";
+import { HostileApp, type HostileSetting, isAlive } from "./hostile-app.js";
+import { callSteadily, type LoadTally } from "./load.js";
+import { slipNames } from "./slips.js";
+import { StallWatch } from "./stall-watch.js";
+import { systemFaults, type Window } from "./system-faults.js";
+
+// Attacks an app under load with bodies, slips of authors and faults of systems, and holds it to its promises:
+//
+// H1  No process of the app ends that was not killed from here.
+// H2  Every caller under load gets its own answer, and gets it whatever is attacked beside.
+// H3  No attack holds up others for longer than a bound, the machine's own delays taken off.
+// H4  An attack is refused or answered: no 5xx for a body, no hang for anything.
+// H5  A slip of an author fails its own call, or none.
+// H6  Afterwards memory is what it was, and nothing is left when the app has ended.
+
+/** One run of several rounds; each has an app of its own. */
+export interface HostileRun {
+  readonly seed: number;
+  /** Milliseconds of each round. */
+  readonly rounds: readonly number[];
+  /** No tiny request may wait longer than this beside the attacks, ms; `Infinity` where speed is not judged. */
+  readonly stallMs: number;
+  /** Gets each line of the report as soon as it is known. */
+  readonly print: (line: string) => void;
+}
+
+const callers = 12;
+const limitMs = 60_000;
+/** What a full collection may leave more than before the attacks: code that was compiled, tables that grew. */
+const heapToleranceMiB = 24;
+/** Resident memory that an allocator may keep of what was freed. */
+const residentToleranceMiB = 160;
+
+const isRoot = process.getuid?.() === 0;
+
+/** Placements take turns; every fourth round has 1 MiB of shared memory, where that can be had. */
+function settingOf(round: number): HostileSetting {
+  const small = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"', "sh"];
+  if (round % 4 === 3 && isRoot) return { name: "1 MiB of shared memory", flags: [], under: small };
+  if (round % 4 === 1) {
+    return { name: "Model in a thread", flags: ["--placement", "Model=thread"], under: [] };
+  }
+  if (round % 4 === 2) return { name: "Batched inline", flags: ["--placement", "Batched=inline"], under: [] };
+  return { name: "processes", flags: [], under: [] };
+}
+
+/** Runs the rounds. @throws {AssertionError} with everything that broke a promise. */
+export async function runHostile({ seed, rounds, stallMs, print }: HostileRun): Promise<void> {
+  const faults: string[] = [];
+  for (const [i, ms] of rounds.entries()) {
+    const round = new Round(seed + i, settingOf(i));
+    const found = await round.run(ms, stallMs);
+    for (const line of round.report) print(line);
+    for (const fault of found) print(`  FAULT  ${fault}`);
+    faults.push(...found.map((fault) => `seed ${seed + i}: ${fault}`));
+  }
+  assert.equal(faults.length, 0, `${faults.length} faults\n${faults.slice(0, 40).join("\n")}`);
+}
+
+class Round {
+  readonly report: string[] = [];
+  readonly #seed: number;
+  readonly #setting: HostileSetting;
+  readonly #faults: string[] = [];
+  readonly #windows: Window[] = [];
+  readonly #counts = new Map<string, number>();
+  readonly #statuses = new Map<number, number>();
+  /** What was under way when, by the time of day: it may explain a stall. */
+  readonly #attacks: (Window & { readonly name: string })[] = [];
+  #app!: HostileApp;
+  #began = 0;
+  #end = 0;
+
+  constructor(seed: number, setting: HostileSetting) {
+    this.#seed = seed;
+    this.#setting = setting;
+  }
+
+  /** @returns What broke a promise. */
+  async run(ms: number, stallMs: number): Promise<readonly string[]> {
+    await using app = await HostileApp.start(this.#setting);
+    this.#app = app;
+    const tally: LoadTally = { answered: 0, faults: [] };
+    using watch = await StallWatch.start(app.url);
+    const before = await this.#measure();
+    this.#began = Date.now();
+    this.#end = performance.now() + ms;
+    const loads = Array.from({ length: callers }, (_, i) =>
+      callSteadily(app.url, new Random(this.#seed + 100 + i), tally, this.#isOver),
+    );
+    await Promise.all([...loads, this.#attack(1), this.#attack(2), this.#slip(), this.#leave(), this.#disturb()]);
+    this.#judgeEnds();
+    await this.#judgeMemory(before);
+    await watch.stop();
+    for (const { at, tookMs, bareMs } of watch.stalls(stallMs)) {
+      if (this.#windows.some(({ from, to }) => at < to && at + tookMs > from)) continue;
+      const second = ((at - this.#began) / 1000).toFixed(1);
+      const near = this.#attacks.filter(({ from, to }) => at < to && at + tookMs > from).map(({ name }) => name);
+      const cause = `second ${second}, beside ${near.join("; ") || "nothing"}`;
+      this.#faults.push(`a tiny request took ${tookMs.toFixed(0)} ms, a bare server ${bareMs.toFixed(0)} ms: ${cause}`);
+    }
+    await this.#judgeStop();
+    const all = [...this.#faults, ...tally.faults, ...watch.problems];
+    const counted = [...this.#counts].map(([name, count]) => `${name} ${count}`).join(", ");
+    const statuses = [...this.#statuses].sort(([a], [b]) => a - b).map(([status, n]) => `${status || "none"} ${n}`);
+    this.report.push(
+      `seed ${this.#seed}, ${this.#setting.name}: ${tally.answered} calls under load answered rightly, ${all.length} faults`,
+      `  ${watch.summary()}`,
+      `  ${counted}; statuses of bodies: ${statuses.join(", ")}`,
+    );
+    return [...new Set(all)].slice(0, 30);
+  }
+
+  readonly #isOver = (): boolean => performance.now() > this.#end;
+
+  #count(name: string): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  }
+
+  /** Bodies, one after another. */
+  async #attack(offset: number): Promise<void> {
+    const random = new Random(this.#seed + 200 + offset);
+    while (!this.#isOver()) {
+      const attack = createAttack(random);
+      const from = Date.now();
+      const { status, text, hung } = await sendAttack(this.#app.port, attack, limitMs);
+      this.#attacks.push({ name: attack.name, from, to: Date.now() });
+      this.#count("bodies");
+      this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
+      if (hung) this.#faults.push(`${attack.name}: no answer within ${limitMs} ms`);
+      if (status >= 500) this.#faults.push(`${attack.name}: ${text.slice(0, 300)}`);
+      await sleep(random.between(0, 50));
+    }
+  }
+
+  /** Connections that are left. */
+  async #leave(): Promise<void> {
+    const random = new Random(this.#seed + 300);
+    while (!this.#isOver()) {
+      await leaveHalfway(this.#app.port, random);
+      this.#count("connections left");
+    }
+  }
+
+  /** Mistakes of an author. */
+  async #slip(): Promise<void> {
+    const random = new Random(this.#seed + 400);
+    const connection = new Connection(this.#app.url, limitMs);
+    const doors = ["/slipHere", "/slipHereLater", "/slipBelow", "/slipBelowLater", "/slipWithin"];
+    while (!this.#isOver()) {
+      const [path, name] = [random.pick(doors), random.pick(slipNames)];
+      // Of the forms of a stream, the one that tells a failure without breaking the connection.
+      const accept = path === "/slipWithin" ? "text/event-stream" : "application/json";
+      const headers = { "content-type": "application/json", accept };
+      const from = Date.now();
+      const ending = await connection.send({ path, headers, body: Buffer.from(JSON.stringify(name)) });
+      this.#attacks.push({ name: `${path} ${name}`, from, to: Date.now() });
+      this.#count("slips");
+      // A replica that was killed takes calls with it that may not run twice.
+      const isLost = ending.kind === "answered" && String(ending.body).includes('"replica_lost"');
+      if (ending.kind !== "answered") this.#faults.push(`${path} ${name}: ${ending.kind}`);
+      else if (ending.status === 503 && !isLost) this.#faults.push(`${path} ${name}: ${ending.body}`);
+      await sleep(random.between(0, 20));
+    }
+    connection.close();
+  }
+
+  /** Faults of the system, with a rest between two. */
+  async #disturb(): Promise<void> {
+    const random = new Random(this.#seed + 500);
+    while (!this.#isOver()) {
+      await sleep(random.between(300, 2500));
+      const fault = random.pick(systemFaults);
+      const from = Date.now();
+      await fault.run(this.#app, random);
+      this.#count(fault.name);
+      this.#attacks.push({ name: fault.name, from, to: Date.now() + 1000 });
+      if (fault.delays) this.#windows.push({ from, to: Date.now() + 1000 });
+    }
+  }
+
+  #judgeEnds(): void {
+    for (const { replica, pid } of this.#app.ended) this.#faults.push(`${replica}, process ${pid}, ended by itself`);
+  }
+
+  /** A full collection in each service, and resident memory. */
+  async #measure(): Promise<ReadonlyMap<string, number>> {
+    const connection = new Connection(this.#app.url, limitMs);
+    const ending = await connection.send({ path: "/collect" });
+    connection.close();
+    assert.ok(ending.kind === "answered" && ending.status === 200, `no measure of memory: ${JSON.stringify(ending)}`);
+    const left = JSON.parse(String(ending.body)) as Record<string, { heapMiB: number; outsideMiB: number }>;
+    const rows = Object.entries(left).flatMap(([name, { heapMiB, outsideMiB }]): [string, number][] => [
+      [`heap of ${name}`, heapMiB],
+      [`buffers of ${name}`, outsideMiB],
+    ]);
+    const resident = [...this.#app.holdings()].map(([name, own]): [string, number] => [
+      `resident ${name}`,
+      own.residentMiB,
+    ]);
+    return new Map([...rows, ...resident]);
+  }
+
+  /** Memory comes back within half a minute; a killed replica's successor has its own. */
+  async #judgeMemory(before: ReadonlyMap<string, number>): Promise<void> {
+    const deadline = performance.now() + 30_000;
+    for (;;) {
+      const now = await this.#measure();
+      const grown = [...now].filter(([name, value]) => {
+        const tolerance = name.startsWith("resident") ? residentToleranceMiB : heapToleranceMiB;
+        return value - (before.get(name) ?? value) > tolerance;
+      });
+      if (grown.length === 0) return;
+      if (performance.now() > deadline) {
+        for (const [name, value] of grown) {
+          this.#faults.push(`${name}: ${before.get(name)?.toFixed(0)} MiB before, ${value.toFixed(0)} MiB after`);
+        }
+        return;
+      }
+      await sleep(1000);
+    }
+  }
+
+  /** Its last seconds nobody reads its output any more, or it is closed. */
+  async #judgeStop(): Promise<void> {
+    this.#app.command.child.stdout?.destroy();
+    const connection = new Connection(this.#app.url, limitMs);
+    const headers = { "content-type": "application/json" };
+    for (let i = 0; i < 20; i++) {
+      const ending = await connection.send({ path: "/double", headers, body: Buffer.from("[1]") });
+      const isRight = ending.kind === "answered" && ending.status === 200;
+      if (!isRight) this.#faults.push(`after its output was closed: ${JSON.stringify(ending)}`);
+    }
+    connection.close();
+    this.#judgeEnds();
+    if (!isAlive(this.#app.pid)) return;
+    const { status, left } = await this.#app.stop();
+    if (status !== 0) this.#faults.push(`after SIGTERM it ended with ${status}`);
+    this.#faults.push(...left.map((what) => `after SIGTERM there is still ${what}`));
+  }
+}

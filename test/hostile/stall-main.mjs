@@ -1,0 +1,59 @@
+// Asks an app for something tiny all the time, and a bare server in a thread beside it. In a process of its own, since whoever
+// makes the attacks is busy.   node stall-main.mjs <url of the app>, ended by the end of stdin; prints what it has seen.
+import { Agent, createServer, request } from "node:http";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
+
+const pauseMs = 15;
+const limitMs = 60_000;
+
+if (isMainThread) await watch(process.argv[2]);
+else serve();
+
+function serve() {
+  const server = createServer((incoming, response) => {
+    incoming.resume();
+    incoming.on("end", () => response.end("1"));
+  });
+  server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
+}
+
+async function watch(url) {
+  const witness = new Worker(new URL(import.meta.url));
+  const port = await new Promise((resolve) => witness.once("message", resolve));
+  let isOver = false;
+  process.stdin.resume().on("end", () => {
+    isOver = true;
+  });
+  const ask = async (base) => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const asked = [];
+    while (!isOver) {
+      const at = performance.timeOrigin + performance.now();
+      const problem = await askOnce(base, agent);
+      asked.push({ at, tookMs: performance.timeOrigin + performance.now() - at, problem });
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+    agent.destroy();
+    return asked;
+  };
+  console.log("watching");
+  const [app, bare] = await Promise.all([ask(url), ask(`http://127.0.0.1:${port}`)]);
+  console.log(JSON.stringify({ app, bare }));
+  await witness.terminate();
+}
+
+/** @returns What was wrong with the answer; nothing when it was right. */
+function askOnce(base, agent) {
+  return new Promise((resolve) => {
+    const headers = { "content-type": "application/json", "content-length": 1 };
+    const sent = request(`${base}/ping`, { method: "POST", agent, headers, timeout: limitMs }, (response) => {
+      let text = "";
+      response.on("data", (chunk) => (text += chunk));
+      response.on("error", (error) => resolve(error.message));
+      response.on("end", () => resolve(text === "1" ? undefined : `${response.statusCode} ${text}`));
+    });
+    sent.on("timeout", () => sent.destroy(new Error(`no answer within ${limitMs} ms`)));
+    sent.on("error", (error) => resolve(error.message));
+    sent.end("1");
+  });
+}
