@@ -1,7 +1,7 @@
 import { type } from "arktype";
+import { api, file, Service, stream, task, tensor } from "ekiben";
 import * as v from "valibot";
 import { z } from "zod";
-import { api, file, Service, stream, task, tensor } from "ekiben";
 
 const Line = z.object({ a: z.number(), b: z.string() });
 const Shape = z.union([z.object({ a: z.number() }), z.object({ b: z.string() }), z.string()]);
