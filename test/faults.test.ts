@@ -27,17 +27,11 @@ const endings: Readonly<Record<"process" | "thread", readonly Ending[]>> = {
       says: "ended with exit code 1",
       shows: /Error: thrown in a timer\n +at .*services\.mjs/,
     },
-    {
-      how: "rejection",
-      says: "ended with exit code 1",
-      shows: /Error: rejected, and nobody looks\n +at .*services\.mjs/,
-    },
   ],
   thread: [
     { how: "exit", says: "ended with exit code 3" },
     { how: "a heap that grows", says: "threw: Worker terminated due to reaching memory limit: JS heap out of memory" },
     { how: "timer", says: "threw: thrown in a timer", shows: /Error: thrown in a timer\n +at .*services\.mjs/ },
-    { how: "rejection", says: "threw: rejected, and nobody looks", shows: /Error: rejected.*\n +at .*services\.mjs/ },
     { how: "null", says: "threw: an object was thrown: null" },
   ],
 };
@@ -116,6 +110,16 @@ describe("a replica", { concurrency: 2 }, () => {
           assert.equal((await app.readiness("Model")).readyReplicas, 2);
         });
       }
+
+      it("lives on when a promise of its author's own is rejected and nobody awaits it, and says where", async () => {
+        const since = app.command.printed;
+        const { status, body } = await app.call("leaveRejection", "left alone");
+        assert.deepEqual([status, body], [200, "left alone"]);
+        const said = "a promise in Model.leaveRejection was rejected and nobody awaits it: left alone";
+        await app.command.until(new RegExp(said), since);
+        const { readyReplicas } = await app.readiness("Model");
+        assert.equal(readyReplicas, 2);
+      });
 
       it("that is lost with a call of an idempotent api costs its caller nothing: another replica answers", async () => {
         const since = app.command.printed;

@@ -57,7 +57,6 @@ const endings = {
   },
   timer: () => void setTimeout(throwLater, 1, new Error("thrown in a timer")),
   null: () => void setTimeout(throwLater, 1, null),
-  rejection: () => void Promise.reject(new Error("rejected, and nobody looks")),
 };
 
 function throwLater(what) {
@@ -82,6 +81,10 @@ export class Model extends Service({
   }
 
   where = api({ output: place }, () => ({ replica: this.#id, process: process.pid }));
+  leaveRejection = api(text, (value) => {
+    void Promise.reject(new Error(value));
+    return value;
+  });
   hold = api(text, async (name) => {
     await this.gate.wait(name);
     return this.#id;
@@ -139,6 +142,7 @@ export class Front extends Service() {
   reached = api(text, (name) => this.gate.reached(name));
   hold = api(text, (name) => this.model.hold(name));
   where = api({ output: place }, () => this.model.where());
+  leaveRejection = api(text, (value) => this.model.leaveRejection(value));
   end = api({ input: ending, output: z.string() }, (how) => this.model.end(how));
   endOnce = api({ input: z.object({ how: ending, marker: z.string() }), output: z.string() }, (input) =>
     this.model.endOnce(input),

@@ -37,7 +37,7 @@ function createForm(random: Random, schema: JsonSchema, document: JsonSchema): R
   const boundary = `b${random.between(0, 1e9)}`;
   const parts = Object.entries((schema["properties"] ?? { file: {} }) as Record<string, JsonSchema>).map(
     ([name, field]) => {
-      const isFile = field["type"] === undefined && field["anyOf"] === undefined && field["$ref"] === undefined;
+      const isFile = field["format"] === "binary";
       const head = isFile ? '; filename="f.png"\r\ncontent-type: image/png' : "";
       const value = isFile ? random.bytes(9) : Buffer.from(JSON.stringify(createValue(random, field, document)) ?? "");
       return Buffer.concat([
