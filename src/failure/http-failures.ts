@@ -35,6 +35,12 @@ export const httpFailures = {
     text: (d) => `the body holds more than ${d.maxBodyValues} JSON values`,
     fix: "Send long lists of numbers as a tensor in base64 or .npy, send less at once, or raise http.maxBodyValues.",
   }),
+  too_many_fields: row<{ maxFields: number }>({
+    code: "out_of_range",
+    httpStatus: 413,
+    text: (d) => `the body holds an object with more than ${d.maxFields} fields`,
+    fix: "Send a list of pairs, send less at once, or raise http.maxBodyValues: one object may have a sixteenth of it.",
+  }),
   inexact_number: row<{ path: string; number: string }>({
     code: "invalid_argument",
     text: (d) =>

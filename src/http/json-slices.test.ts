@@ -116,6 +116,16 @@ describe("JsonSlices", () => {
     assert.equal((parse(`["${"[{,".repeat(100_000)}"]`, bounds) as unknown[]).length, 1);
   });
 
+  it("counts the fields of each object by itself", () => {
+    const bounds = { maxBodyDepth: 4, maxBodyValues: 1600 };
+    const object = (fields: number) => `{${Array.from({ length: fields }, (_, i) => `"k${i}":0`).join(",")}}`;
+    assert.equal(Object.keys(parse(object(100), bounds) as object).length, 100);
+    assert.equal(failureOf(object(101), bounds).id, "too_many_fields");
+    assert.equal((parse(`[${object(100)},${object(100)},[1,2]]`, bounds) as unknown[]).length, 3);
+    const usual = { maxBodyDepth: 64, maxBodyValues: 1_000_000 };
+    assert.match(failureOf(object(62_501), usual).message, /an object with more than 62500 fields/);
+  });
+
   it("refuses forbidden keys also where their objects are opened", () => {
     const long = `[${"1,".repeat(100_000)}1]`;
     const filler = `"x":${long}`;

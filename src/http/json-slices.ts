@@ -32,7 +32,12 @@ interface Level {
   isPlaced: boolean;
   /** Of an opened object: the key of the item that was opened in it. */
   key: string;
+  /** Commas of an object; a list's are not counted. */
+  fields: number;
 }
+
+/** One object may have this part of the values of a body: its table grows, and its schema reads it, in one turn. */
+const fieldShare = 1 / 16;
 
 export class JsonSlices {
   readonly #text: string;
@@ -50,7 +55,7 @@ export class JsonSlices {
     this.#limits = limits;
   }
 
-  /** @throws {ServingError} `body_too_deep`, `too_many_values`, `invalid_json`, `forbidden_key`, `inexact_number`. */
+  /** @throws {ServingError} `body_too_deep`, `too_many_values`, `too_many_fields`, `invalid_json`, `forbidden_key`, `inexact_number`. */
   parse(): unknown {
     while (this.#step());
     return this.#finish();
@@ -113,19 +118,25 @@ export class JsonSlices {
     if (++this.#values > maxBodyValues) throw fail("too_many_values", { maxBodyValues });
   }
 
+  #countField(level: Level): void {
+    const maxFields = Math.floor(this.#limits.maxBodyValues * fieldShare);
+    if (++level.fields >= maxFields) throw fail("too_many_fields", { maxFields });
+  }
+
   #onOpen(from: number, isList: boolean): void {
     const { maxBodyDepth } = this.#limits;
     const levels = this.#levels;
     if (levels.length === maxBodyDepth) throw fail("body_too_deep", { maxBodyDepth });
     const parent = levels[levels.length - 1];
     if (parent === undefined ? this.#root !== undefined : parent.isPlaced) this.#refuseSign(from);
-    levels.push({ isList, from, comma: -1, target: undefined, rest: from + 1, isPlaced: false, key: "" });
+    levels.push({ isList, from, comma: -1, target: undefined, rest: from + 1, isPlaced: false, key: "", fields: 0 });
   }
 
   #onComma(at: number): void {
     const level = this.#levels[this.#levels.length - 1];
     if (level === undefined) this.#refuseSign(at);
     level.comma = at;
+    if (!level.isList) this.#countField(level);
     if (level.isPlaced) this.#leavePlaced(level, at);
   }
 

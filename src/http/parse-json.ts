@@ -12,7 +12,7 @@ const shortLength = 131_072;
  * Parses the JSON text of a body: no key that could reach a prototype, no nesting that could overflow a stack, no more values
  * than a program could look at, no number that would become another one.
  *
- * @throws {ServingError} `body_too_deep`, `too_many_values`, `invalid_json`, `forbidden_key`, `inexact_number`.
+ * @throws {ServingError} `body_too_deep`, `too_many_values`, `too_many_fields`, `invalid_json`, `forbidden_key`, `inexact_number`.
  */
 export function parseJson(text: string, limits: JsonLimits): unknown {
   return text.length <= Math.min(shortLength, limits.maxBodyValues)

@@ -8,6 +8,9 @@ import { CommandProcess, type CommandResult } from "../cli-process.js";
 const services = fileURLToPath(import.meta.resolve("./services.ts"));
 const clock = import.meta.resolve("./shift-clock.mjs");
 
+/** The replica that answers HTTP. */
+const entry = "Hostile#0";
+
 const flags = [
   // How restarts slow down is tested elsewhere.
   ...["--restart-backoff-ms", "20", "--restart-max-backoff-ms", "200"],
@@ -73,8 +76,11 @@ export class HostileApp implements AsyncDisposable {
 
   /** The process of a replica, the newest if it has had several; `undefined` when it lives in no process of its own. */
   pidOf(replica: string): number | undefined {
-    const life = this.lives.findLast((own) => own.replica === replica);
-    return life === undefined || life.pid === this.pid || !isAlive(life.pid) ? undefined : life.pid;
+    const newest = (name: string) => this.lives.findLast((own) => own.replica === name)?.pid;
+    const pid = newest(replica);
+    if (pid === undefined || pid === this.pid || !isAlive(pid)) return undefined;
+    // What is inline lives in the process of its caller.
+    return replica !== entry && pid === newest(entry) ? undefined : pid;
   }
 
   /** Processes that ended without having been killed by this test. */
