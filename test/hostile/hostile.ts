@@ -93,7 +93,7 @@ class Round {
     const loads = Array.from({ length: callers }, (_, i) =>
       callSteadily(app.url, new Random(this.#seed + 100 + i), tally, this.#isOver),
     );
-    await Promise.all([...loads, this.#attack(1), this.#attack(2), this.#slip(), this.#leave(), this.#disturb()]);
+    await Promise.all([...loads, this.#attack(), this.#slip(), this.#leave(), this.#disturb()]);
     this.#judgeEnds();
     await this.#judgeMemory(before);
     await watch.stop();
@@ -122,9 +122,9 @@ class Round {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 
-  /** Bodies, one after another. */
-  async #attack(offset: number): Promise<void> {
-    const random = new Random(this.#seed + 200 + offset);
+  /** Bodies, one after another: what one request costs others is what is judged. */
+  async #attack(): Promise<void> {
+    const random = new Random(this.#seed + 200);
     while (!this.#isOver()) {
       const attack = createAttack(random);
       const from = Date.now();
