@@ -116,6 +116,14 @@ describe("JsonSlices", () => {
     assert.equal((parse(`["${"[{,".repeat(100_000)}"]`, bounds) as unknown[]).length, 1);
   });
 
+  it("counts the values of all texts of a body together", () => {
+    const bounds = { maxBodyDepth: 4, maxBodyValues: 1000, read: { values: 0 } };
+    const list = `[${"1,".repeat(598)}1]`;
+    assert.equal((parse(list, bounds) as unknown[]).length, 599);
+    assert.equal(bounds.read.values, 600);
+    assert.equal(failureOf(list, bounds).id, "too_many_values");
+  });
+
   it("counts the fields of each object by itself", () => {
     const bounds = { maxBodyDepth: 4, maxBodyValues: 1600 };
     const object = (fields: number) => `{${Array.from({ length: fields }, (_, i) => `"k${i}":0`).join(",")}}`;

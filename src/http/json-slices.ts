@@ -47,12 +47,13 @@ export class JsonSlices {
   #opened = 0;
   #at = 0;
   #sliceFrom = 0;
-  #values = 1;
+  #values: number;
   #root: unknown;
 
   constructor(text: string, limits: JsonLimits) {
     this.#text = text;
     this.#limits = limits;
+    this.#values = (limits.read?.values ?? 0) + 1;
   }
 
   /** @throws {ServingError} `body_too_deep`, `too_many_values`, `too_many_fields`, `invalid_json`, `forbidden_key`, `inexact_number`. */
@@ -73,6 +74,7 @@ export class JsonSlices {
   }
 
   #finish(): unknown {
+    if (this.#limits.read !== undefined) this.#limits.read.values = this.#values;
     if (this.#opened === 0) return this.#parse(0, this.#text.length, ["", ""]);
     if (this.#levels.length > 0) this.#refuse(this.#text.length, "Unexpected end of JSON input");
     return this.#root;

@@ -7,6 +7,8 @@ import { refuseForbiddenKeys } from "./refuse-forbidden-keys.js";
 
 /** Characters of which any text is parsed and checked within some milliseconds. */
 const shortLength = 131_072;
+/** Of one text of several: shorter ones are not counted, and a body has a thousand at most. */
+const shortPartLength = 512;
 
 /**
  * Parses the JSON text of a body: no key that could reach a prototype, no nesting that could overflow a stack, no more values
@@ -22,7 +24,8 @@ export function parseJson(text: string, limits: JsonLimits): unknown {
 
 /** `parseJson` in slices where the text is long: others have a turn between them, and a promise is given. */
 export function parseJsonInTurns(text: string, limits: JsonLimits): unknown | Promise<unknown> {
-  return text.length <= Math.min(shortLength, limits.maxBodyValues)
+  const mostShort = limits.read === undefined ? shortLength : shortPartLength;
+  return text.length <= Math.min(mostShort, limits.maxBodyValues)
     ? parseShort(text, limits)
     : new JsonSlices(text, limits).parseInTurns();
 }

@@ -21,15 +21,16 @@ import { type Part, splitParts } from "./split-parts.js";
 export async function readMultipart(edge: Edge, input: InputForm, body: Uint8Array, header: string): Promise<unknown> {
   const parts = splitParts(body, header);
   if (input.kind === "file") return readOnlyFile(parts);
+  const limits = { ...edge.settings, read: { values: 0 } };
   const settled: Record<string, unknown> = {};
   const unsure = new Map<string, readonly unknown[]>();
   for (const [name, named] of groupByName(parts)) {
     const form = input.fields.get(name) ?? unknownField;
     if (form.kind === "unsure") {
-      const values = await inTurn(named, (part) => valuesOfUnsure(part, edge.settings));
+      const values = await inTurn(named, (part) => valuesOfUnsure(part, limits));
       unsure.set(name, joinUnsure(values, form));
     } else {
-      const values = await inTurn(named, (part) => readPart(part, form, edge.settings));
+      const values = await inTurn(named, (part) => readPart(part, form, limits));
       settled[name] = values.length === 1 && !(form.isList && !Array.isArray(values[0])) ? values[0] : values;
     }
   }

@@ -169,7 +169,8 @@ export class Deployment {
       const at = this.#seats.indexOf(seat);
       // It was called off: there is no more need for it, or for any.
       if (at < 0 || this.#isStopping) return;
-      this.#parts.log.error({ err: error, replica: seat.id }, "one more replica could not be started");
+      const fields = { service: this.service, replica: seat.id, err: error };
+      this.#parts.log.error(fields, "one more replica could not be started");
       this.#nextGrowthAt = this.#parts.clock.now() + this.plan.settings.restart.maxBackoffMs;
       this.#seats.splice(at, 1);
       this.#tellPlanned();

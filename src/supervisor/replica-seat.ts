@@ -31,6 +31,8 @@ export class ReplicaSeat {
   readonly id: string;
   readonly index: number;
   readonly #plan: DeploymentPlan;
+  /** In every line of the log. */
+  readonly #names: { readonly service: string; readonly replica: string };
   readonly #parts: SeatParts;
   readonly #abort = new AbortController();
   readonly #onMoved: () => void;
@@ -59,6 +61,7 @@ export class ReplicaSeat {
     this.#plan = plan;
     this.index = index;
     this.id = `${plan.descriptor.name}#${index}`;
+    this.#names = { service: plan.descriptor.name, replica: this.id };
     this.#parts = parts;
     this.#onMoved = onMoved;
   }
@@ -114,13 +117,14 @@ export class ReplicaSeat {
       this.#becomeReady(
         await this.#begin(calleesStarted, () => onProgress({ kind: "starting", service, replica: this.id })),
       );
-      onProgress({ kind: "started", service, replica: this.id, ms: clock.now() - begun });
+      onProgress({ kind: "started", service, replica: this.id, ms: Math.round(clock.now() - begun) });
     } catch (thrown) {
       if (isOver(this.#state)) throw this.#calledOff();
       const error = toServingError(thrown, service, "");
       const hook = (error.details["hook"] as string | undefined) ?? "start";
       const isOwnFault = thrown !== calleeFailure;
-      if (isOwnFault) onProgress({ kind: "failed", service, replica: this.id, hook, error, ms: clock.now() - begun });
+      if (isOwnFault)
+        onProgress({ kind: "failed", service, replica: this.id, hook, error, ms: Math.round(clock.now() - begun) });
       throw error;
     }
   }
@@ -223,7 +227,7 @@ export class ReplicaSeat {
     this.#pulse = pulse;
     if (this.#state.kind === "out") {
       this.#move({ kind: "ready", since: this.#state.since });
-      this.#parts.log.info({ replica: this.id }, "the replica answers again and gets calls");
+      this.#parts.log.info({ ...this.#names }, "the replica answers again and gets calls");
       life.announce();
     }
     const { memoryBytes } = this.#plan.settings.resources;
@@ -235,14 +239,14 @@ export class ReplicaSeat {
     if (this.#state.kind !== "ready") return;
     this.#move({ kind: "out", since: this.#state.since });
     const { outAfterMs } = this.#plan.settings.liveness;
-    this.#parts.log.warn({ replica: this.id, outAfterMs }, "the replica does not answer and gets no new calls");
+    this.#parts.log.warn({ ...this.#names, outAfterMs }, "the replica does not answer and gets no new calls");
     life.withdraw();
   }
 
   #replaceStuck(life: ReplicaLife, silentMs: number): void {
     const url = this.#pulse?.inspectorUrl;
     if (url !== undefined) {
-      const fields = { replica: this.id, silentMs, inspector: url };
+      const fields = { ...this.#names, silentMs, inspector: url };
       const text = `${this.id} does not answer for ${silentMs} ms (liveness.replaceAfterMs); a debugger may hold it (${url}), so it is left alone`;
       this.#parts.log.warn(fields, text);
       return;
@@ -258,7 +262,7 @@ export class ReplicaSeat {
     if (clock.now() < this.#nextReplacementAt) return;
     this.#nextReplacementAt = Number.POSITIVE_INFINITY;
     const { resources, restart } = this.#plan.settings;
-    const fields = { replica: this.id, residentBytes, memoryBytes: resources.memoryBytes };
+    const fields = { ...this.#names, residentBytes, memoryBytes: resources.memoryBytes };
     log.warn(fields, "the replica holds more memory than it may; another takes its place");
     this.#replacement = this.#begin();
     try {
@@ -268,7 +272,7 @@ export class ReplicaSeat {
       // Where the old one has ended by itself, its restart has taken the new one over.
       if (this.#life === old) {
         this.#becomeReady(life);
-        log.info({ replica: this.id }, `${this.id} was replaced; the old one answers what it has, and ends`);
+        log.info({ ...this.#names }, `${this.id} was replaced; the old one answers what it has, and ends`);
         await this.#note(this.#retire(old));
       }
     } catch (error) {
@@ -293,7 +297,7 @@ export class ReplicaSeat {
     this.#pulse = undefined;
     this.#heartbeat?.stop();
     if (isOver(this.#state)) return;
-    const readyForMs = "since" in this.#state ? this.#parts.clock.now() - this.#state.since : undefined;
+    const readyForMs = "since" in this.#state ? Math.round(this.#parts.clock.now() - this.#state.since) : undefined;
     this.#restartAfter(life.endReason ?? how, readyForMs);
   }
 
@@ -302,8 +306,7 @@ export class ReplicaSeat {
     const { log, clock } = this.#parts;
     const life = { readyForMs, random: this.#parts.random() };
     const { history, isDown, ...next } = nextRestart(this.#plan.settings.restart, this.#history, life);
-    const replica = this.id;
-    const service = this.#plan.descriptor.name;
+    const { service, replica } = this.#names;
     const hasReplacement = this.#replacement !== undefined;
     const delayMs = hasReplacement ? 0 : next.delayMs;
     this.#history = history;
@@ -329,7 +332,7 @@ export class ReplicaSeat {
     const begun = clock.now();
     try {
       this.#becomeReady(await (this.#replacement ?? this.#begin()));
-      log.info({ replica: this.id, ms: clock.now() - begun }, `${this.id} is back`);
+      log.info({ ...this.#names, ms: Math.round(clock.now() - begun) }, `${this.id} is back`);
     } catch (error) {
       if (!isOver(this.#state)) this.#restartAfter(messageOf(error), undefined, error);
     }
