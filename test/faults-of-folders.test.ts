@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import module from "node:module";
 import net from "node:net";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -132,7 +133,10 @@ describe("an app whose folder for temporary files", () => {
   });
 
   it("is not there uses another, and says why", async () => {
-    await answers(join(root, "gone"), /since not in TMPDIR \(.*gone\): ENOENT: there is no such file or folder/);
+    // Node 22 and newer make the folder for what they keep compiled, if they can.
+    const place = join(root, "gone");
+    const says = /since not in TMPDIR \(.*gone\): ENOENT: there is no such file or folder/;
+    await answers(place, "enableCompileCache" in module ? undefined : says);
   });
 
   it("has blanks in its path is taken as it is", async () => {

@@ -69,7 +69,7 @@ for (const placement of placements) {
       }
       const { body: after } = await app.call("memory");
       // 120 MB were printed meanwhile.
-      assert.ok(after - before < 60 * 1024 ** 2, `${Math.round((after - before) / 1024 ** 2)} MiB more`);
+      assert.ok(after - before < 20 * 1024 ** 2, `${Math.round((after - before) / 1024 ** 2)} MiB more`);
       stdout.read();
       await stdout.until(/"msg":"\d+ log lines were dropped, since standard output did not take them"/);
       await stdout.until(/"msg":"\d+ writes to stdout were dropped, since nothing took them"/);

@@ -1,4 +1,6 @@
 // A service that prints, by the log and past it, as much as a test asks for.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { api, currentCall, depends, Service } from "ekiben";
 import { z } from "zod";
 
@@ -28,7 +30,13 @@ export class Talker extends Service() {
     }, 100);
     return new Promise(() => {});
   });
-  memory = api({ output: z.number() }, () => process.memoryUsage().rss);
+  /** What is kept: resident memory also holds what was not collected yet. */
+  memory = api({ output: z.number() }, () => {
+    setFlagsFromString("--expose-gc");
+    runInNewContext("gc")();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  });
   where = api({ output: z.number() }, () => process.pid);
 }
 
