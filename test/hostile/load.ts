@@ -32,6 +32,8 @@ export async function callSteadily(
   while (!isOver()) {
     const { sending, check } = random.pick(questions)(random);
     const ending = await connection.send(sending);
+    // A stream whose replica was killed can't be asked for again once a part of it is here.
+    if (ending.kind === "broken" && String(ending.body).includes('"replica_lost"')) continue;
     try {
       assert.equal(ending.kind, "answered", "error" in ending ? ending.error : "no answer");
       if (ending.kind === "answered") {
