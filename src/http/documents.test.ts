@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { z } from "zod";
+import { tree } from "../../test/openapi/tree.js";
 import { api } from "../define/api.js";
 import { describeService } from "../define/describe-service.js";
 import { file } from "../define/file.js";
@@ -12,17 +13,6 @@ import type { Graph } from "../graph/graph.js";
 import { createApiRoute } from "./api-route.js";
 import { createOpenApi } from "./openapi.js";
 import { createSchemaDocument } from "./schema-document.js";
-
-interface Tree {
-  name: string;
-  children: Tree[];
-}
-const tree: z.ZodType<Tree> = z.object({
-  name: z.string(),
-  get children() {
-    return z.array(tree);
-  },
-});
 
 class Everything extends Service({ version: "1.2.3", description: "All kinds of apis." }) {
   text = api({ input: z.string(), output: z.string(), summary: "Gives back its text.", examples: ["hello"] }, (x) => x);

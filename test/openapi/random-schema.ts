@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Schema } from "../../src/define/schema.js";
 import { file, tensor } from "../../src/index.js";
 import type { Random } from "../http/random.js";
+import { tree } from "./tree.js";
 
 /**
  * Names that mean something in a JSON Schema, in a JSON pointer or in JavaScript. `$ref` is not among them: validators take a
@@ -11,16 +12,6 @@ import type { Random } from "../http/random.js";
  */
 const fieldNames = ["text", "n", "$defs", "a/b", "~", "constructor", "toString", "items", "properties", "default", "é"];
 
-interface Tree {
-  name: string;
-  children: Tree[];
-}
-const tree: z.ZodType<Tree> = z.object({
-  name: z.string(),
-  get children() {
-    return z.array(tree);
-  },
-});
 interface Named {
   next?: Named | undefined;
 }

@@ -1,16 +1,6 @@
 import { api, file, Service, ServingError, stream, Tensor, task, tensor } from "ekiben";
 import { z } from "zod";
-
-interface Tree {
-  name: string;
-  children: Tree[];
-}
-const tree: z.ZodType<Tree> = z.object({
-  name: z.string(),
-  get children() {
-    return z.array(tree);
-  },
-});
+import { tree } from "./tree.js";
 
 /** What clients that are generated from the document call: each form of body and answer. */
 export class Library extends Service() {
