@@ -65,7 +65,7 @@ for (const placement of ["process", "thread"] as const satisfies readonly Placem
       it("a limit below cuts after its own time, and the callee is told then", async () => {
         await service().waited();
         const { failure, ms } = await app.entry.giveUp(300);
-        assert.match(failure, /^no answer within 300 ms; still waiting for Model\.wait$/);
+        assert.match(failure, /^no answer within 300 ms \(timeoutMs of the call .*\); still waiting for Model\.wait$/);
         assert.ok(ms >= 300, `after ${ms} ms`);
         // A replica that thought the deadline past would have been told at once.
         const [waitedMs] = await service().waited();

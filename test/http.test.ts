@@ -143,6 +143,7 @@ describe("serve", () => {
     const failure = await read(post("/hangs", undefined, { "ekiben-timeout-ms": "60" }));
     assert.equal(failure.id, "deadline_exceeded");
     assert.equal(Math.round(failure.details.timeoutMs), 60);
+    assert.equal(failure.details.setBy, "the client's timeoutMs, sent as ekiben-timeout-ms");
   });
 
   it("ends the work below when the client goes away", async () => {

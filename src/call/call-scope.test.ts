@@ -67,6 +67,27 @@ describe("CallScope", () => {
     assert.match(root.reason.message, /no answer within 200 ms; still waiting for S\.slow/);
   });
 
+  it("names who set the deadline: the outermost call that has it, where that is known", () => {
+    const clock = new FakeClock();
+    const bare = createCallTime(clock);
+    const time = { ...bare, nameLimit: ({ api }: { api: string }, ms: number) => `${ms} ms of ${api}` };
+    const outer = open(time, "outer", clock.now() + 1000);
+    clock.advance(900);
+    const inner = open(time, "inner", outer.expiresAt, outer);
+    const late = open(time, "late", inner.expiresAt, inner);
+    const unknown = open(bare, "unknown", clock.now() + 50);
+    late.expire();
+    assert.match(
+      late.reason?.message ?? "",
+      /^no answer within 1000 ms \(1000 ms of outer\); still waiting for S\.late$/,
+    );
+    const short = open(time, "short", clock.now() + 50, inner);
+    clock.advance(60);
+    assert.match(short.reason?.message ?? "", /^no answer within 50 ms \(50 ms of short\); /);
+    assert.equal(unknown.reason?.message, "no answer within 50 ms; still waiting for S.unknown");
+    assert.equal("setBy" in (unknown.reason?.details ?? {}), false);
+  });
+
   it("ends alone when only its own, shorter deadline passes (C3)", () => {
     const clock = new FakeClock();
     const time = createCallTime(clock);

@@ -7,6 +7,7 @@ import { copyValue } from "./copy-value.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
 import { noteEnd } from "./ended-with.js";
 import type { ItemFeed } from "./item-feed.js";
+import { deadlinePassed, type NameLimit } from "./passed-deadline.js";
 import { type Progress, readProgress } from "./progress.js";
 import type { TraceContext } from "./request-context.js";
 
@@ -58,9 +59,15 @@ type CancelListener = (reason: ServingError) => void;
 export interface CallTime {
   readonly clock: Clock;
   readonly wheel: DeadlineWheel;
+  /** Absent where it is not known who set the deadlines. */
+  readonly nameLimit: NameLimit | undefined;
 }
 
-export const createCallTime = (clock: Clock): CallTime => ({ clock, wheel: new DeadlineWheel(clock) });
+export const createCallTime = (clock: Clock): CallTime => ({
+  clock,
+  wheel: new DeadlineWheel(clock),
+  nameLimit: undefined,
+});
 export const systemTime: CallTime = createCallTime(systemClock);
 
 /** How many pending calls a passed deadline names. */
@@ -267,11 +274,9 @@ export class CallScope implements CurrentCall {
 
   /** The deadline passed. */
   expire(): void {
-    const { service, api } = this.call;
-    const timeoutMs = this.call.deadline - this.startedAt;
     const waitingFor: string[] = [];
     this.#namePending(waitingFor);
-    this.cancel(fail("deadline_exceeded", { timeoutMs, waitingFor }, { service, api }));
+    this.cancel(deadlinePassed(this, { waitingFor }));
   }
 
   #release(): void {

@@ -17,6 +17,8 @@ export interface CallPlace {
 export interface CallBounds {
   /** `undefined` or infinite for no bound. */
   readonly timeoutMs: number | undefined;
+  /** Where that was set, in words. */
+  readonly setBy: string;
   readonly signals: readonly (AbortSignal | undefined)[];
   readonly place: CallPlace;
 }
@@ -101,9 +103,9 @@ export class CallLimit {
   }
 
   #timeout(timeoutMs: number): ServingError {
-    const { place } = this.#bounds;
+    const { place, setBy } = this.#bounds;
     const waitingFor = [place.api === "" ? place.service : `${place.service}.${place.api}`];
-    return fail("deadline_exceeded", { timeoutMs, waitingFor }, place);
+    return fail("deadline_exceeded", { timeoutMs, setBy, waitingFor }, place);
   }
 }
 

@@ -283,7 +283,11 @@ describe("the end of a call", () => {
     const client = await connectTo(stub.url);
     const failure = await failureOf(client["slow"]?.({}, { timeoutMs: 30 }) as Promise<unknown>);
     assert.deepEqual([failure.id, failure.code], ["deadline_exceeded", "deadline_exceeded"]);
-    assert.deepEqual(failure.details, { timeoutMs: 30, waitingFor: ["Stub.slow"] });
+    assert.deepEqual(failure.details, {
+      timeoutMs: 30,
+      setBy: "timeoutMs of this call",
+      waitingFor: ["Stub.slow"],
+    });
   });
 
   it("is deadline_exceeded also while the body, or a promised input, is waited for", async () => {
@@ -296,6 +300,9 @@ describe("the end of a call", () => {
       const failure = await failureOf(client["half"]?.(input, { timeoutMs: 30 }) as Promise<unknown>);
       assert.equal(failure.id, "deadline_exceeded");
     }
+    const hurried = await connectTo(stub.url, { timeoutMs: 500 });
+    const failure = await failureOf(hurried["half"]?.(1) as Promise<unknown>);
+    assert.equal(failure.details["setBy"], "timeoutMs of connect()");
   });
 
   it("is told to the server, as what is left of the time", async () => {

@@ -43,6 +43,7 @@ export function createEndpoint(url: string | URL, options: ConnectOptions): Endp
 export function createLimit({ options }: Endpoint, place: CallPlace, call: ClientCallOptions = {}): CallLimit {
   const bounds: CallBounds = {
     timeoutMs: call.timeoutMs ?? options.timeoutMs,
+    setBy: call.timeoutMs === undefined ? "timeoutMs of connect()" : "timeoutMs of this call",
     signals: [options.signal, call.signal],
     place,
   };

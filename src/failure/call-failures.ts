@@ -44,13 +44,21 @@ export const callFailures = {
       `a batch of ${d.rowsIn} rows came back with ${d.rowsOut}${d.field === "" ? "" : ` in ${d.field}`}, so no row can be matched to its call`,
     fix: "Return one row for each row of the input, in the same order; a ServingError may stand in a row's place.",
   }),
-  deadline_exceeded: row<{ timeoutMs: number; waitingFor: readonly string[]; batchMs?: number; remainingMs?: number }>({
+  deadline_exceeded: row<{
+    timeoutMs: number;
+    setBy?: string;
+    waitingFor: readonly string[];
+    batchMs?: number;
+    remainingMs?: number;
+  }>({
     code: "deadline_exceeded",
-    text: (d) =>
-      d.batchMs === undefined
-        ? `no answer within ${Math.round(d.timeoutMs)} ms; still waiting for ${list(d.waitingFor)}`
-        : `no answer within ${Math.round(d.timeoutMs)} ms: a batch takes about ${Math.round(d.batchMs)} ms and ${Math.round(d.remainingMs ?? 0)} ms are left`,
-    fix: "Raise timeoutMs, or see in /metrics which edge takes the time.",
+    text: (d) => {
+      const limit = `no answer within ${Math.round(d.timeoutMs)} ms${d.setBy === undefined ? "" : ` (${d.setBy})`}`;
+      return d.batchMs === undefined
+        ? `${limit}; still waiting for ${list(d.waitingFor)}`
+        : `${limit}: a batch takes about ${Math.round(d.batchMs)} ms and ${Math.round(d.remainingMs ?? 0)} ms are left`;
+    },
+    fix: "Raise the limit that the message names where it was set (`ekiben options` shows all), or see in /metrics which edge takes the time.",
   }),
   cancelled: row<{ reason: string }>({
     code: "cancelled",

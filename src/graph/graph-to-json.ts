@@ -73,6 +73,7 @@ function createServiceDocument(
 
 function createApiDocument(api: ApiDescriptor, lane: ApiSettings | undefined, isPublic: boolean): ApiDocument {
   const { input, output, yields, summary } = api.contract;
+  const { timeoutFrom: _, ...bounds } = lane ?? pickDeclared(api.contract);
   return {
     name: api.name,
     kind: api.kind,
@@ -80,11 +81,11 @@ function createApiDocument(api: ApiDescriptor, lane: ApiSettings | undefined, is
     ...(summary !== undefined && { summary }),
     input: shapeJsonSchema(input, "input"),
     output: shapeJsonSchema(output ?? yields, "output"),
-    options: toPlain(lane ?? pickDeclared(api.contract)) as Record<string, unknown>,
+    options: toPlain(bounds) as Record<string, unknown>,
   };
 }
 
-const pickDeclared = (contract: object) =>
+const pickDeclared = (contract: object): Partial<ApiSettings> =>
   Object.fromEntries(Object.entries(contract).filter(([name]) => Object.hasOwn(apiOptions, name)));
 
 /** Infinities, which JSON has no way to say, mean that there is no bound. */

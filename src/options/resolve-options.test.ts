@@ -177,7 +177,9 @@ describe("resolveOptions", () => {
     it(`prefers ${title}, and says which source won`, () => {
       const { settings, report, faults } = resolve(sources);
       assert.deepEqual(faults, []);
-      assert.equal(settings.services.get("Model")?.apis.get("predict")?.timeoutMs, value);
+      const decided = settings.services.get("Model")?.apis.get("predict");
+      assert.equal(decided?.timeoutMs, value);
+      assert.equal(decided?.timeoutFrom, where);
       const row = report.find(
         (entry) => entry.option === "timeoutMs" && entry.service === "Model" && entry.api === "predict",
       );

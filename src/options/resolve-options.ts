@@ -64,7 +64,7 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
     const values = decision.decideAll(serviceOptions, { service: name });
     const decided = apis.map(({ name: api, options, kind }): [string, ApiSettings] => {
       const at = { service: name, api };
-      const bounds = decision.decideAll(apiOptions, at, kind);
+      const bounds = { ...decision.decideAll(apiOptions, at, kind), timeoutFrom: decision.whereOf("timeoutMs") };
       return [api, isBatched(options) ? { ...bounds, batch: toBatch(decision.decideAll(batchOptions, at)) } : bounds];
     });
     return [name, toService(values, new Map(decided))];
@@ -99,6 +99,11 @@ class Decision {
   decideAll<T extends Table>(table: T, at: Place, kind?: SpecialKind): Values<T> {
     const decided = Object.entries(table).map(([name, option]) => [name, this.#decide(option, at, kind)]);
     return Object.fromEntries(decided) as Values<T>;
+  }
+
+  /** The place of the last value that was decided of an option. */
+  whereOf(name: string): string {
+    return this.report.findLast(({ option }) => option === name)?.where ?? "default";
   }
 
   #decide(option: Option<any>, at: Place, kind: SpecialKind | undefined): unknown {

@@ -111,6 +111,8 @@ export interface RestartSettings {
 export interface ApiSettings {
   /** Bounds a call to this api; at the edge it is the request's deadline. `Infinity` for a stream of which nothing was said. */
   readonly timeoutMs: number;
+  /** Where `timeoutMs` was set, as `OptionReport` has it; absent where nobody decided. */
+  readonly timeoutFrom?: string;
   /** Calls running at once. */
   readonly maxConcurrent: number;
   /** Calls waiting for a place; one more is refused. */

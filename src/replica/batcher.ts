@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock, Timer } from "../base/clock.js";
 import type { CallScope } from "../call/call-scope.js";
+import { deadlinePassed } from "../call/passed-deadline.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { BatchSettings } from "../options/settings.js";
@@ -271,7 +272,9 @@ export class Batcher implements WatchedPlaces {
 
 function tooLate({ scope }: RowCall, now: number, batchMs: number): ServingError {
   const { service, api } = scope.call;
-  const timeoutMs = scope.expiresAt - scope.startedAt;
-  const details = { timeoutMs, waitingFor: [`${service}.${api}`], batchMs, remainingMs: scope.expiresAt - now };
-  return fail("deadline_exceeded", details, { service, api });
+  return deadlinePassed(scope, {
+    waitingFor: [`${service}.${api}`],
+    batchMs,
+    remainingMs: scope.expiresAt - now,
+  });
 }

@@ -2,6 +2,7 @@ import type { Timer } from "../base/clock.js";
 import { createDeferred } from "../base/deferred.js";
 import type { Call } from "../call/call.js";
 import { CallScope } from "../call/call-scope.js";
+import { nameOption } from "../call/name-option.js";
 import type { Progress } from "../call/progress.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -112,7 +113,7 @@ export class TaskAttempt {
   }
 
   #serve(): void {
-    const { replica, api, onPlaceFree } = this.#parts;
+    const { replica, name, api, settings, onPlaceFree } = this.#parts;
     const { time } = replica.parts;
     let call: Call;
     try {
@@ -122,7 +123,8 @@ export class TaskAttempt {
       onPlaceFree();
       return;
     }
-    const scope = new CallScope(call, undefined, time, time.clock.now());
+    const own = { ...time, nameLimit: () => nameOption(replica.parts.descriptor.name, name, settings.timeoutFrom) };
+    const scope = new CallScope(call, undefined, own, time.clock.now());
     this.#scope = scope;
     scope.onProgress = (progress: Progress) => this.#lease.report(progress);
     scope.awaitReply({

@@ -23,6 +23,7 @@ import { StoreCensus } from "../tasks/store-census.js";
 import type { StoreRun, TaskPlace, TaskStore } from "../tasks/task-store.js";
 import { encodeError } from "../transport/wire-error.js";
 import { createFormerTask } from "./former-task.js";
+import { createLimitNames } from "./limit-names.js";
 
 /** How long a replica that starts waits for a store that is away. */
 const storeWaitMs = 60_000;
@@ -211,7 +212,8 @@ export class Site {
     const { apis } = this.graph.services.get(service) as ServiceDescriptor;
     const own = this.settingsOf(service);
     const routeOf = ({ name, contract, takesStream }: ApiDescriptor, operation?: TaskOperation | "call") => {
-      const { timeoutMs, idempotent } = own.apis.get(name) as ApiSettings;
+      const settings = own.apis.get(name) as ApiSettings;
+      const { timeoutMs, idempotent } = settings;
       const api = operation === undefined || operation === "call" ? name : operationApi(name, operation);
       return {
         service,
@@ -224,7 +226,8 @@ export class Site {
         holdMs: own.holdMs,
         links: this.directory.of(service),
         stats: this.stats.edge(caller, service, api),
-        time: this.time,
+        // Shared by the calls of the route; it is asked when a deadline has passed.
+        time: { ...this.time, nameLimit: createLimitNames({ service, api: name, settings, operation, edgeTimeoutMs }) },
       };
     };
     return { service, apis, routeOf };

@@ -6,7 +6,7 @@ import { type OpenCall, openCall, stillTime } from "../../test/transport/open-ca
 import { openItems } from "../../test/transport/open-items.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
-import type { ServingError } from "../failure/serving-error.js";
+import { ServingError } from "../failure/serving-error.js";
 import { frameFlags, malformed, maxFrameBytes } from "./frame.js";
 import { createHello } from "./hello.js";
 import { PeerLink } from "./peer-link.js";
@@ -104,6 +104,33 @@ describe("PeerLink", () => {
       service: "Wire",
       details: error.details,
     });
+  });
+
+  it("says who set a deadline that passed on the other side, which doesn't know", async () => {
+    const { channel, link } = openLink();
+    const time = { ...stillTime, nameLimit: (_: unknown, timeoutMs: number) => `the option that says ${timeoutMs}` };
+    const deadline = stillTime.clock.now() + 800;
+    const unnamed = { timeoutMs: 3, waitingFor: ["Wire.echo"], batchMs: 126, remainingMs: 2 };
+    const own = new ServingError({ code: "deadline_exceeded", message: "my own words", details: unnamed });
+    const failures = [
+      [
+        fail("deadline_exceeded", unnamed, { service: "Wire", api: "echo" }),
+        /^no answer within 800 ms \(the option that says 800\): a batch takes about 126 ms and 2 ms are left$/,
+      ],
+      [fail("deadline_exceeded", { ...unnamed, setBy: "somebody below" }), /^no answer within 3 ms \(somebody below\)/],
+      [own, /^my own words$/],
+      [fail("body_timeout", { timeoutMs: 3 }), /^the body did not arrive within 3 ms$/],
+    ] as const;
+    for (const [index, [sent, message]] of failures.entries()) {
+      const { scope, answer } = openCall("echo", null, { deadline, time });
+      link.send(scope);
+      channel.receive("failure", index + 1, encodeError(sent));
+      const error = await answer.catch((thrown: unknown) => thrown);
+      assert.ok(error instanceof ServingError);
+      assert.match(error.message, message);
+      assert.deepEqual([error.service, error.code, error.id], [sent.service, sent.code, sent.id]);
+      assert.ok(error.stack?.includes(error.message));
+    }
   });
 
   it("tells the other side of a cancellation at once and once, and counts the call until that has ended it (P2)", async () => {

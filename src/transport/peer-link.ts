@@ -2,6 +2,7 @@ import { IdTable } from "../base/id-table.js";
 import type { CallScope } from "../call/call-scope.js";
 import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ReplicaLink } from "../call/link.js";
+import { nameDeadline } from "../call/passed-deadline.js";
 import { readerGone } from "../call/reader-gone.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -184,8 +185,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     if (scope.isEnded && stream === undefined) return;
     if (frame.kind === frameKinds.reply) this.#reply(scope, frame);
     else if (frame.kind === frameKinds.end) stream?.end();
-    else if (stream === undefined) scope.replyFailure(decodeError(frame.head));
-    else stream.fail(decodeError(frame.head));
+    else if (stream === undefined) scope.replyFailure(nameDeadline(decodeError(frame.head), scope));
+    else stream.fail(nameDeadline(decodeError(frame.head), scope));
   }
 
   #reply(scope: CallScope, frame: Frame): void {

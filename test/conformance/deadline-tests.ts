@@ -8,26 +8,39 @@ export function testDeadlines({ app }: Suite): void {
   const far = (api: string, input: unknown, timeoutMs: number) =>
     app().entry.relay({ to: "work", api, input }, { timeoutMs });
 
-  /** Every way in which a call can be given less time than the default. */
-  const ways: Readonly<Record<string, (name: string, limitMs: number) => PromiseLike<unknown>>> = {
-    "the call's own limit": (name, limitMs) => work().hold(name, { timeoutMs: limitMs }),
-    "the limit of a call two hops above": (name, limitMs) => far("hold", name, limitMs),
-    "the limit of its api": (name) => work().brief(name),
-    "the limit of its api, which a call can't extend": (name) => work().brief(name, { timeoutMs: 600_000 }),
-    "the limit of the edge": (name) => app().entry.hurry(name),
-    "the limit of the edge, which a call above can't extend": (name) => app().entry.hurry(name, { timeoutMs: 600_000 }),
+  /** What sets the limit, as the failure names it. */
+  const [ofApi, ofEdge] = ["timeoutMs of Work.brief, from api() of Work.brief", "timeoutMs of depends(Work) in Front"];
+  /** Every way in which a call can be given less time than the default, and how that is named. */
+  const ways: Readonly<Record<string, [(name: string, limitMs: number) => PromiseLike<unknown>, string]>> = {
+    "the call's own limit": [
+      (name, limitMs) => work().hold(name, { timeoutMs: limitMs }),
+      "timeoutMs of the call to Work.hold",
+    ],
+    "the limit of a call two hops above": [
+      (name, limitMs) => far("hold", name, limitMs),
+      "timeoutMs of the call to Front.relay",
+    ],
+    "the limit of its api": [(name) => work().brief(name), ofApi],
+    "the limit of its api, which a call can't extend": [(name) => work().brief(name, { timeoutMs: 600_000 }), ofApi],
+    "the limit of the edge": [(name) => app().entry.hurry(name), ofEdge],
+    "the limit of the edge, which a call above can't extend": [
+      (name) => app().entry.hurry(name, { timeoutMs: 600_000 }),
+      ofEdge,
+    ],
   };
 
   describe("deadlines", () => {
-    for (const [way, call] of Object.entries(ways)) {
-      it(`end a call by ${way}, and abort the callee's signal`, async () => {
+    for (const [way, [call, setBy]] of Object.entries(ways)) {
+      it(`end a call by ${way}, which the failure names, and abort the callee's signal`, async () => {
         await withinLimits(async (limitMs, name) => {
           const error = await failureOf(call(name, limitMs));
           assert.deepEqual(
             [error.code, error.id, error.httpStatus, error.retryable],
             ["deadline_exceeded", "deadline_exceeded", 504, false],
           );
-          assert.match(error.message, /^no answer within \d+ ms; still waiting for \w+\.\w+$/);
+          assert.match(error.message, /^no answer within \d+ ms \(.+\); still waiting for \w+\.\w+$/);
+          assert.equal(error.details["setBy"], setBy);
+          assert.ok(error.message.includes(`(${setBy})`), error.message);
           if ((await work().count(`${name} begun`)) === 0) return false;
           await work().seen(`${name} cancelled by deadline_exceeded`);
           await work().seen(`${name} ended`);

@@ -215,6 +215,7 @@ export function testTasks({ app }: Suite): void {
         const name = newName("brief");
         const error = await failureOf(chores().brief(name));
         assert.deepEqual([error.id, error.api], ["deadline_exceeded", "brief"]);
+        assert.equal(error.details["setBy"], "timeoutMs of Chores.brief, from api() of Chores.brief");
         return (await work().count(`${name} begun`)) === 1;
       });
     });

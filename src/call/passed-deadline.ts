@@ -1,0 +1,56 @@
+import { type FailureDetails, fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import type { Call } from "./call.js";
+
+/** Says which option or argument gave a call so many milliseconds, and where that was set. */
+export type NameLimit = (call: Call, timeoutMs: number) => string;
+
+/** As much of a call's scope as is asked here. */
+interface Bounded {
+  readonly call: Call;
+  readonly parent: Bounded | undefined;
+  readonly startedAt: number;
+  readonly time: { readonly nameLimit: NameLimit | undefined };
+}
+
+type Details = FailureDetails<"deadline_exceeded">;
+
+/**
+ * Why a call has had its time. Looked up when that is asked: calls that end in time pay nothing for it.
+ *
+ * @param rest What else is known.
+ */
+export function deadlinePassed(scope: Bounded, rest: Omit<Details, "timeoutMs" | "setBy">): ServingError {
+  const { service, api } = scope.call;
+  return fail("deadline_exceeded", { ...describeLimit(scope), ...rest }, { service, api });
+}
+
+/**
+ * A failure from the other side of a border. That side knows of a deadline only what is left of it: its caller, who may know
+ * more, says who set it. Anything else stays as it is.
+ */
+export function nameDeadline(error: ServingError, scope: Bounded): ServingError {
+  if (error.id !== "deadline_exceeded" || !isUnnamed(error)) return error;
+  const { setBy, timeoutMs } = describeLimit(scope);
+  if (setBy === undefined) return error;
+  const { service, api } = error;
+  const named = fail("deadline_exceeded", { ...(error.details as Details), timeoutMs, setBy }, { service, api });
+  if (error.stack !== undefined) named.stack = error.stack.replace(error.message, () => named.message);
+  return named;
+}
+
+/** The deadline of a call is that of the outermost call above it that has the same. */
+function describeLimit(scope: Bounded): Pick<Details, "timeoutMs" | "setBy"> {
+  let first = scope;
+  for (let above = scope.parent; above?.call.deadline === scope.call.deadline; above = above.parent) first = above;
+  const timeoutMs = first.call.deadline - first.startedAt;
+  const setBy = first.time.nameLimit?.(first.call, timeoutMs);
+  return setBy === undefined ? { timeoutMs } : { timeoutMs, setBy };
+}
+
+/** An author may throw a failure with this id and words of their own. */
+function isUnnamed({ details, message }: ServingError): boolean {
+  const { timeoutMs, waitingFor, setBy } = details as Partial<Details>;
+  if (typeof timeoutMs !== "number" || !Array.isArray(waitingFor) || setBy !== undefined) return false;
+  return fail("deadline_exceeded", details as Details).message === message;
+}
