@@ -15,6 +15,7 @@ const files = {
   "fan-out": import.meta.resolve("./workloads/fan-out.ts"),
   faults: import.meta.resolve("./workloads/faults.ts"),
   tasks: import.meta.resolve("./workloads/tasks.ts"),
+  overload: import.meta.resolve("./workloads/overload.ts"),
 };
 
 /** Which file of `workloads/` is served, and how. */

@@ -19,6 +19,7 @@ const benches = {
   "task-stores": import.meta.resolve("./task-stores.ts"),
   tasks: import.meta.resolve("./tasks.ts"),
   streams: import.meta.resolve("./streams.ts"),
+  overload: import.meta.resolve("./overload.ts"),
 };
 const { values, positionals } = parseArgs({
   options: flags,

@@ -266,8 +266,8 @@ export const apiOptions = createTable("api", {
     text: "Calls, or attempts of a task, that run at once in one replica; more wait.",
   }),
   maxQueued: row(integer({ min: 0 }), {
-    default: 1024,
-    text: "Calls that wait in one replica; one more is refused with 429.",
+    default: 16_384,
+    text: "Calls that may wait in one replica, whatever their wait; one more is refused with 429.",
   }),
   idempotent: row(bool, {
     default: false,
