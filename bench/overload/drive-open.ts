@@ -8,5 +8,6 @@ const generator = fileURLToPath(import.meta.resolve("./open-loop.ts"));
 /** Offers load from a process of its own; resolves when the last client has its answer or is gone. */
 export async function driveOpen(load: OpenLoad): Promise<OpenResult> {
   const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", generator, JSON.stringify(load)]);
-  return JSON.parse(stdout) as OpenResult;
+  // JSON has no NaN: times of answers that there were none of.
+  return JSON.parse(stdout, (_, value: unknown) => value ?? Number.NaN) as OpenResult;
 }
