@@ -5,11 +5,17 @@ import type { CallScope } from "./call-scope.js";
  * The promise of a call that knows whether anybody has looked at it: whoever awaits a promise, calls its `then`, `catch` or
  * `finally`, or gives it to `Promise.all` and the like makes the engine ask for its `constructor`.
  *
- * It costs 40 ns more than an ordinary one. Whatever is derived from it is an ordinary promise.
+ * It costs 25 ns more than an ordinary one. Whatever is derived from it is an ordinary promise.
  */
 export class CallPromise<T> extends Promise<T> {
   /** Whether somebody was ever told, or is going to be told, how it ends. */
-  isHeard = false;
+  isHeard: boolean;
+
+  // Written out, since V8 takes 20 ns to find that of `Promise` where a class has none of its own.
+  constructor(executor: (resolve: (value: T | PromiseLike<T>) => void, reject: (reason?: unknown) => void) => void) {
+    super(executor);
+    this.isHeard = false;
+  }
 }
 
 Object.defineProperty(CallPromise.prototype, "constructor", {

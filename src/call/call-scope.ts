@@ -4,7 +4,7 @@ import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Call, Caller, Priority } from "./call.js";
 import { copyValue } from "./copy-value.js";
-import { DeadlineWheel } from "./deadline-wheel.js";
+import { DeadlineWheel, notInWheel } from "./deadline-wheel.js";
 import { noteEnd } from "./ended-with.js";
 import type { ItemFeed } from "./item-feed.js";
 import { deadlinePassed, type NameLimit } from "./passed-deadline.js";
@@ -82,6 +82,7 @@ export class CallScope implements CurrentCall {
   onProgress: ((progress: Progress) => void) | undefined;
   /** Where the link that carries the call keeps it. */
   slot = -1;
+  wheelPlace = notInWheel;
   /** The caller's reading of the clock when it made the call. */
   readonly startedAt: number;
   /** Where it stands among those that hold a place in its lane; the lane's own. */
@@ -99,7 +100,6 @@ export class CallScope implements CurrentCall {
   /** Where the items come from, of a call whose input is a stream; `call.input` is then nothing. */
   feed: ItemFeed | undefined;
   readonly #parent: CallScope | undefined;
-  readonly #inWheel: boolean;
   #reason: ServingError | undefined;
   #isClosed = false;
   #sink: ReplySink | undefined;
@@ -129,8 +129,8 @@ export class CallScope implements CurrentCall {
     this.#parent = parent;
     this.startedAt = now;
     if (parent !== undefined) this.#joinSiblings(parent);
-    this.#inWheel = call.deadline !== Number.POSITIVE_INFINITY && call.deadline !== parent?.call.deadline;
-    if (this.#inWheel) time.wheel.add(this);
+    const { deadline } = call;
+    if (deadline !== Number.POSITIVE_INFINITY && deadline !== parent?.call.deadline) time.wheel.add(this);
   }
 
   /** Why the call was cancelled; `undefined` while it was not. */
@@ -284,7 +284,7 @@ export class CallScope implements CurrentCall {
     this.#listeners = undefined;
     if (this.#endings !== undefined) for (const run of this.#endings) run();
     this.#endings = undefined;
-    if (this.#inWheel) this.time.wheel.remove(this);
+    if (this.wheelPlace !== notInWheel) this.time.wheel.remove(this);
     if (this.#parent !== undefined) this.#leaveSiblings(this.#parent);
   }
 

@@ -1,7 +1,7 @@
 import { newBytes } from "../base/new-bytes.js";
 import { copySelf, type PortableArray, type SelfCopying } from "./copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, refuseValue, tooDeep } from "./refuse-value.js";
-import { beginWalk, countVisit, endWalk, refuseSparse } from "./value-walk.js";
+import { countVisit, refuseSparse, walkBounded } from "./value-walk.js";
 
 /**
  * Copies a value that goes from one service to another, so that neither sees what the other does to it later.
@@ -18,15 +18,14 @@ export function copyValue(value: unknown, name: "input" | "output"): unknown {
     if (typeof value !== "function" && typeof value !== "symbol") return value;
     throw refuseValue(new Refusal(describeValue(value)), name, value);
   }
-  beginWalk(value);
   try {
-    return copyObject(value, 0);
+    return walkBounded(value, copyRoot);
   } catch (error) {
     throw refuseValue(error, name, value);
-  } finally {
-    endWalk();
   }
 }
+
+const copyRoot = (value: object): unknown => copyObject(value, 0);
 
 function copyObject(value: object, depth: number): unknown {
   if (depth > maxValueDepth) throw tooDeep();
@@ -43,16 +42,17 @@ function copyObject(value: object, depth: number): unknown {
   throw new Refusal(describeValue(value));
 }
 
-/** A spread copies all fields in one step, also those named by symbols; only those that hold objects are then gone into. */
+const hasOwn = Object.prototype.hasOwnProperty;
+
+/** Field by field, which leaves out those named by symbols: a spread would cost as much again to take them away. */
 function copyRecord(source: Record<string, unknown>, depth: number): Record<string, unknown> {
-  const target: Record<string | symbol, unknown> = { ...source };
-  for (const symbol of Object.getOwnPropertySymbols(target)) delete target[symbol];
-  for (const key in target) {
-    const item = target[key];
+  const target: Record<string, unknown> = {};
+  for (const key in source) {
+    if (!hasOwn.call(source, key)) continue;
     if (key === "__proto__") throw forbiddenKey();
-    if (typeof item === "object" || typeof item === "function" || typeof item === "symbol") {
-      target[key] = copyItem(item, `.${key}`, depth);
-    }
+    const item = source[key];
+    const isPart = typeof item === "object" || typeof item === "function" || typeof item === "symbol";
+    target[key] = isPart ? copyItem(item, `.${key}`, depth) : item;
   }
   return target;
 }

@@ -12,20 +12,22 @@ interface Feeding {
 
 const storage = shareState("calls", () => new AsyncLocalStorage<CallScope | Feeding | undefined>());
 
-const isFeeding = (store: CallScope | Feeding | undefined): store is Feeding =>
-  (store as Partial<Feeding> | undefined)?.isFeeding === true;
+const isFeeding = (place: CallScope | Feeding | undefined): place is Feeding =>
+  (place as Partial<Feeding> | undefined)?.isFeeding === true;
+
+/** What runs here, as `scopeOf` and `readerOf` read it; `undefined` where no api does. */
+export type Place = CallScope | Feeding | undefined;
+
+export const currentPlace = (): Place => storage.getStore();
+
+/** The scope of the api that runs at a place. */
+export const scopeOf = (place: Place): CallScope | undefined => (isFeeding(place) ? place.scope : place);
+
+/** The call whose input is being made at a place. */
+export const readerOf = (place: Place): CallScope | undefined => (isFeeding(place) ? place.reader : undefined);
 
 /** The scope of the api that is running here, if one is. */
-export function currentScope(): CallScope | undefined {
-  const store = storage.getStore();
-  return isFeeding(store) ? store.scope : store;
-}
-
-/** The call whose input is being made here, if one is. */
-export function currentReader(): CallScope | undefined {
-  const store = storage.getStore();
-  return isFeeding(store) ? store.reader : undefined;
-}
+export const currentScope = (): CallScope | undefined => scopeOf(currentPlace());
 
 /** As `runInScope`, for code that makes the input of the call `reader`. */
 export function runFor<I, T>(scope: CallScope | undefined, reader: CallScope, run: (input: I) => T, input: I): T {

@@ -4,7 +4,7 @@ import { FakeClock } from "../testing/fake-clock.js";
 import { DeadlineWheel } from "./deadline-wheel.js";
 
 function createEntry(expiresAt: number, expired: number[]) {
-  return { expiresAt, expire: () => expired.push(expiresAt) };
+  return { expiresAt, wheelPlace: -1, expire: () => expired.push(expiresAt) };
 }
 
 describe("DeadlineWheel", () => {
@@ -32,6 +32,22 @@ describe("DeadlineWheel", () => {
     wheel.remove(entry);
     clock.advance(1000);
     assert.deepEqual(expired, []);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("keeps the others of a slot when one of them is removed, in whatever order that happens", () => {
+    const clock = new FakeClock(0);
+    const wheel = new DeadlineWheel(clock);
+    const expired: number[] = [];
+    const entries = [41, 42, 43, 44, 90].map((deadline) => createEntry(deadline, expired));
+    for (const entry of entries) wheel.add(entry);
+    for (const at of [1, 0, 0, 3]) wheel.remove(entries[at] as (typeof entries)[0]);
+    clock.advance(45);
+    assert.deepEqual(expired, []);
+    clock.advance(5);
+    assert.deepEqual(expired.sort(), [43]);
+    clock.advance(100);
+    assert.deepEqual(expired.sort(), [43, 90]);
     assert.equal(clock.pendingTimers, 0);
   });
 

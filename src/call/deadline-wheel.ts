@@ -2,8 +2,10 @@ import type { Clock, Timer } from "../base/clock.js";
 
 /** Something that ends when its deadline passes. */
 export interface Expiring {
-  /** A reading of the wheel's clock. */
+  /** A reading of the wheel's clock; it does not change while the entry is in the wheel. */
   readonly expiresAt: number;
+  /** Where it stands in its slot; the wheel's own. */
+  wheelPlace: number;
   /** Called once, at most `granularityMs` after that, unless removed before. */
   expire(): void;
 }
@@ -11,15 +13,26 @@ export interface Expiring {
 /** Deadlines that fall into one slot expire together; this is how late one may be noticed. */
 const granularityMs = 8;
 
+/** The `wheelPlace` of what is in no wheel. */
+export const notInWheel = -1;
+
+interface Slot {
+  readonly at: number;
+  /** In no order: the last one takes the place of one that is removed. */
+  readonly entries: Expiring[];
+}
+
 /**
  * One timer for all deadlines of a process.
  *
- * Most calls end long before their deadline, so adding and removing must be cheap (two map operations); expiring may
- * cost more. Slots are rounded up, so nothing expires early.
+ * Most calls end long before their deadline, so adding and removing must be cheap: of calls that follow one another most fall
+ * into the slot used last, which costs no search. Expiring may cost more. Slots are rounded up, so nothing expires early.
  */
 export class DeadlineWheel {
   readonly #clock: Clock;
-  readonly #slots = new Map<number, Set<Expiring>>();
+  /** Those with entries, and the one used last. */
+  readonly #slots = new Map<number, Slot>();
+  #lastUsed: Slot | undefined;
   #size = 0;
   #timer: Timer | undefined;
   #timerSlot = Number.POSITIVE_INFINITY;
@@ -29,21 +42,37 @@ export class DeadlineWheel {
   }
 
   add(entry: Expiring): void {
-    const slot = slotOf(entry.expiresAt);
-    const entries = this.#slots.get(slot);
-    if (entries === undefined) this.#slots.set(slot, new Set([entry]));
-    else entries.add(entry);
+    const at = slotOf(entry.expiresAt);
+    const slot = this.#lastUsed?.at === at ? this.#lastUsed : this.#use(at);
+    entry.wheelPlace = slot.entries.length;
+    slot.entries.push(entry);
     this.#size++;
-    if (slot < this.#timerSlot) this.#arm(slot);
+    if (at < this.#timerSlot) this.#arm(at);
     else if (this.#size === 1) this.#timer?.keepAlive(true);
   }
 
   remove(entry: Expiring): void {
-    const slot = slotOf(entry.expiresAt);
-    const entries = this.#slots.get(slot);
-    if (entries === undefined || !entries.delete(entry)) return;
-    if (entries.size === 0) this.#slots.delete(slot);
+    const place = entry.wheelPlace;
+    if (place === notInWheel) return;
+    entry.wheelPlace = notInWheel;
+    const at = slotOf(entry.expiresAt);
+    const slot = this.#lastUsed?.at === at ? this.#lastUsed : (this.#slots.get(at) as Slot);
+    const last = slot.entries.pop() as Expiring;
+    if (last !== entry) {
+      slot.entries[place] = last;
+      last.wheelPlace = place;
+    }
+    if (slot.entries.length === 0 && slot !== this.#lastUsed) this.#slots.delete(at);
     if (--this.#size === 0) this.#timer?.keepAlive(false);
+  }
+
+  #use(at: number): Slot {
+    const before = this.#lastUsed;
+    if (before?.entries.length === 0) this.#slots.delete(before.at);
+    let slot = this.#slots.get(at);
+    if (slot === undefined) this.#slots.set(at, (slot = { at, entries: [] }));
+    this.#lastUsed = slot;
+    return slot;
   }
 
   /** A removed entry leaves the timer armed: re-arming at each removal would cost more than one idle wake-up. */
@@ -60,13 +89,17 @@ export class DeadlineWheel {
     const now = this.#clock.now() / granularityMs;
     const due: Expiring[] = [];
     let next = Number.POSITIVE_INFINITY;
-    for (const [slot, entries] of this.#slots) {
-      if (slot <= now) {
-        due.push(...entries);
-        this.#size -= entries.size;
-        this.#slots.delete(slot);
-      } else if (slot < next) {
-        next = slot;
+    for (const [at, slot] of this.#slots) {
+      if (at <= now) {
+        for (const entry of slot.entries) {
+          entry.wheelPlace = notInWheel;
+          due.push(entry);
+        }
+        this.#size -= slot.entries.length;
+        this.#slots.delete(at);
+        if (slot === this.#lastUsed) this.#lastUsed = undefined;
+      } else if (at < next && slot.entries.length > 0) {
+        next = at;
       }
     }
     if (next !== Number.POSITIVE_INFINITY) this.#arm(next);

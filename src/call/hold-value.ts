@@ -3,7 +3,7 @@ import { copyError } from "../failure/to-serving-error.js";
 import { copySelf, type SelfCopying } from "./copy-self.js";
 import { copyElements, findPortable } from "./copy-value.js";
 import { maxValueDepth, refuseValue } from "./refuse-value.js";
-import { beginWalk, countVisit, endWalk, refuseSparse } from "./value-walk.js";
+import { countVisit, refuseSparse, walkBounded } from "./value-walk.js";
 
 /**
  * A value of an author's as it is now, for whoever reads it after others have run: a check that takes its time, the other
@@ -14,15 +14,14 @@ import { beginWalk, countVisit, endWalk, refuseSparse } from "./value-walk.js";
  */
 export function holdValue(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
-  beginWalk(value);
   try {
-    return holdItem(value, 0);
+    return walkBounded(value, holdRoot);
   } catch (error) {
     throw refuseValue(error, "output", value);
-  } finally {
-    endWalk();
   }
 }
+
+const holdRoot = (value: object): unknown => holdItem(value, 0);
 
 /** A failure with its own details, of which an author may have kept the object. What is none stays what it is. */
 export function holdError(thrown: unknown): unknown {

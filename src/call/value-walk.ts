@@ -12,36 +12,44 @@ const maxGrowth = 4;
 const longList = 1 << 20;
 const samples = 64;
 
-let root: unknown;
 let visits = 0;
 let allowed = freeVisits;
 
+/** Thrown by `countVisit` where a value has more than was allowed before anybody asked whether it shares its parts. */
+const manyVisits = Symbol("many visits");
+
 /**
- * Begins a walk through `value`. Walks do not overlap; each ends with `endWalk`, which lets go of the value.
+ * Walks through `value`, which counts its visits by `countVisit`; from the start again where it has many and may have them.
  *
- * @param free Objects and lists that it may have whatever it shares. Default 2^20.
+ * Walks do not overlap. What is counted is kept beside the value: a place that refers to each value in turn would cost the
+ * collector more than the count.
+ *
+ * @param free Objects and lists that the value may have whatever it shares. Default 2^20.
+ * @throws {Refusal} where the value grows out of proportion (G2).
  */
-export function beginWalk(value: unknown, free = freeVisits): void {
-  root = value;
+export function walkBounded<V, T>(value: V, walk: (value: V) => T, free = freeVisits): T {
   visits = 0;
   allowed = free;
+  try {
+    return walk(value);
+  } catch (thrown) {
+    if (thrown !== manyVisits) throw thrown;
+  }
+  return walkBounded(value, walk, judge(value));
 }
 
-export function endWalk(): void {
-  root = undefined;
-}
-
-/** Counts one object or list. @throws {Refusal} where the value grows out of proportion (G2). */
+/** Counts one object or list. */
 export function countVisit(): void {
-  if (++visits > allowed) judge();
+  if (++visits > allowed) throw manyVisits;
 }
 
-function judge(): void {
-  const distinct = countDistinct(root);
+/** @returns How many visits the value may have. */
+function judge(value: unknown): number {
+  const distinct = countDistinct(value);
   if (visits > distinct * maxGrowth) {
     throw new Refusal(`more than ${allowed} values when written out, since it holds the same objects many times`);
   }
-  allowed = visits * 2;
+  return visits * 2;
 }
 
 /** Objects of a value, each counted once, as far as the walk has come. */

@@ -28,15 +28,44 @@ const maxDepth = 1_000;
 
 /** The first issues of a large value; none where it fits, where that is not certain, or where the value is not large. */
 export function findMisfits(schema: unknown, value: unknown): readonly Issue[] {
-  if (!holdsMore(value, largeCount)) return [];
+  if (typeof value !== "object" || !grows(schema) || !holdsMore(value, largeCount)) return none;
   if (isArkType(schema)) return schema.allows(value) ? [] : askInPart(schema, value as object);
-  if (formOf(schema) === undefined) return [];
   const sample = new Search(1);
   sample.look(schema, value, [], sampleSize);
-  if (sample.issues.length === 0) return [];
+  if (sample.issues.length === 0) return none;
   const search = new Search(maxIssues);
   search.look(schema, value, [], Number.POSITIVE_INFINITY);
   return search.issues;
+}
+
+const none: readonly Issue[] = [];
+const growing = new WeakMap<object, boolean>();
+
+/** Whether the issues of a schema grow with its value: those of a plain object are as many as the fields it names, at most. */
+function grows(schema: unknown): boolean {
+  const known = growing.get(schema as object);
+  if (known !== undefined) return known;
+  const found = isArkType(schema) || hasMany(schema, new Set());
+  growing.set(schema as object, found);
+  return found;
+}
+
+/** Whether a list or a record is among the parts of a schema. @param seen Schemas that are being looked at already. */
+function hasMany(schema: unknown, seen: Set<unknown>): boolean {
+  const form = formOf(schema);
+  if (form === undefined || seen.has(schema)) return false;
+  seen.add(schema);
+  switch (form.kind) {
+    case "list":
+      return true;
+    case "fields":
+      if (form.rest !== undefined || form.keys !== undefined) return true;
+      return Object.values(form.fields).some((field) => hasMany(field, seen));
+    case "wrapped":
+      return form.inner.some((inner) => hasMany(inner, seen));
+    case "union":
+      return form.members.some((member) => hasMany(member, seen));
+  }
 }
 
 /** A type of arktype says at the first wrong item whether a value fits, but not why. */

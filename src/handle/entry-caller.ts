@@ -21,7 +21,8 @@ export function createEntryCaller(target: HandleTarget): EntryCaller {
     let caller = callers.get(call.route);
     if (caller === undefined) callers.set(call.route, (caller = { service: "http", api: call.route }));
     const { input, request, timeoutMs = waitMs, priority = "interactive" } = call;
-    return { input, caller, parent: undefined, request, timeoutMs, signal: undefined, outside: true, priority };
+    const own = { input, caller, request, timeoutMs, priority };
+    return { ...own, parent: undefined, reader: undefined, signal: undefined, outside: true };
   };
   const routeOf = (api: string) => routes.get(api) ?? unreachable(`the edge has no api ${api}`);
   return {

@@ -2,7 +2,7 @@ import type { Logger } from "../base/logger.js";
 import type { Caller } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
-import { currentScope } from "../call/current-call.js";
+import { currentPlace, type Place, readerOf, scopeOf } from "../call/current-call.js";
 import { isPromiseLike } from "../call/invoke.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { CallOptions } from "../define/handle-type.js";
@@ -52,17 +52,17 @@ function createUnaryMethod(route: CallRoute, owner: HandleOwner, read?: (output:
   // The options are what they are when the call is made, whenever its input comes.
   const send = (start: CallStart) => dispatchCall(route, openScope(route, start), onUnheard);
   return (input?: unknown, options?: CallOptions): Promise<unknown> => {
-    const parent = currentScope();
+    const place = currentPlace();
     let sent: Promise<unknown>;
     try {
-      const start = describeStart(input, options, parent, owner.caller);
+      const start = describeStart(input, options, place, owner.caller);
       if (isPromiseLike(input)) sent = Promise.resolve(input).then((value) => send({ ...start, input: value }));
       else if (read === undefined) return send(start);
       else sent = send(start);
     } catch (error) {
       sent = Promise.reject(error);
     }
-    return follow(read === undefined ? sent : sent.then(read), nameCall(route, owner, parent, options));
+    return follow(read === undefined ? sent : sent.then(read), nameCall(route, owner, scopeOf(place), options));
   };
 }
 
@@ -80,12 +80,12 @@ function follow(work: Promise<unknown>, call: UnheardCall): CallPromise<unknown>
 function createStreamMethod(route: CallRoute, owner: HandleOwner) {
   const onUnheard = createOnUnheard(route, owner);
   return (input?: unknown, options?: CallOptions): AsyncIterable<unknown> => {
-    const parent = currentScope();
+    const place = currentPlace();
     // The options are what they are now, whenever the input comes.
-    const start = describeStart(input, options, parent, owner.caller);
+    const start = describeStart(input, options, place, owner.caller);
     const open = (value: unknown) => dispatchStream(route, openScope(route, { ...start, input: value }), onUnheard);
     if (!isPromiseLike(input)) return open(input);
-    return new LaterStream(Promise.resolve(input).then(open), nameCall(route, owner, parent, options));
+    return new LaterStream(Promise.resolve(input).then(open), nameCall(route, owner, scopeOf(place), options));
   };
 }
 
@@ -112,16 +112,13 @@ function nameCall(
   };
 }
 
-function describeStart(
-  input: unknown,
-  options: CallOptions | undefined,
-  parent: CallScope | undefined,
-  caller: Caller,
-): CallStart {
+function describeStart(input: unknown, options: CallOptions | undefined, place: Place, caller: Caller): CallStart {
+  const parent = scopeOf(place);
   return {
     input,
     caller: parent?.identity ?? caller,
     parent: options?.detach === true ? undefined : parent,
+    reader: readerOf(place),
     request: parent?.call.request,
     timeoutMs: options?.timeoutMs,
     signal: options?.signal,

@@ -54,7 +54,7 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
 }
 
 const start: CallStart = {
-  ...{ input: null, caller: { service: "local", api: "" }, parent: undefined, request: undefined },
+  ...{ input: null, caller: { service: "local", api: "" }, parent: undefined, reader: undefined, request: undefined },
   ...{ timeoutMs: undefined, signal: undefined, outside: false, priority: "interactive" as const },
 };
 

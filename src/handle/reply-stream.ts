@@ -1,6 +1,6 @@
 import type { OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
-import { currentReader } from "../call/current-call.js";
+import { currentPlace, readerOf } from "../call/current-call.js";
 import { lastStep } from "../call/item-feed.js";
 import { type EncodedItems, type ItemFlow, type ItemSink, type PassableStream, passable } from "../call/item-flow.js";
 import { ItemReader } from "../call/item-reader.js";
@@ -116,7 +116,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
       return;
     }
     if (this.#flow === undefined) {
-      this.#scope.reader ??= currentReader();
+      this.#scope.reader ??= readerOf(currentPlace());
       this.#flow = this.#parts.open(this);
     }
     this.#flow.pull();

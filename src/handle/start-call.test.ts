@@ -30,7 +30,7 @@ function createRoute(isIdempotent: boolean): CallRoute {
 
 function openWith(route: CallRoute, input: unknown): CallScope {
   const caller = { service: "local", api: "" };
-  const none = { parent: undefined, request: undefined, timeoutMs: undefined, signal: undefined };
+  const none = { parent: undefined, reader: undefined, request: undefined, timeoutMs: undefined, signal: undefined };
   return openScope(route, { input, caller, outside: false, priority: "interactive", ...none });
 }
 

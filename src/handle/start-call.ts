@@ -1,7 +1,6 @@
 import type { Call, Caller, Priority } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
-import { currentReader } from "../call/current-call.js";
 import type { ItemSink } from "../call/item-flow.js";
 import { RequestContext } from "../call/request-context.js";
 import type { Code } from "../failure/codes.js";
@@ -25,6 +24,8 @@ export interface CallStart {
   readonly caller: Caller;
   /** Whose deadline and cancellation the call shares; absent from outside and for a detached call. */
   readonly parent: CallScope | undefined;
+  /** The call whose input is being made where this one is. */
+  readonly reader: CallScope | undefined;
   readonly request: RequestContext | undefined;
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
@@ -48,7 +49,7 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
   const { input, caller, outside, priority } = start;
   const call: Call = { service, api, input, deadline, caller, request, outside, priority };
   const scope = new CallScope(call, parent, time, now);
-  scope.reader = currentReader();
+  scope.reader = start.reader;
   if (deadline <= now) scope.expire();
   if (start.signal !== undefined) followSignal(scope, start.signal);
   if (scope.reason === undefined) return scope;
@@ -60,23 +61,56 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
  *
  * @param onUnheard Absent where somebody always waits.
  */
-export function dispatchCall(route: CallRoute, scope: CallScope, onUnheard?: OnUnheard): CallPromise<unknown> {
-  let resolve!: (value: unknown) => void;
-  let reject!: (error: ServingError) => void;
-  const promise = new CallPromise<unknown>((onOutput, onFailure) => {
-    resolve = onOutput;
-    reject = onFailure;
-  });
-  sendCall(route, scope, {
-    output: resolve,
-    failure: (error) => {
-      if (!promise.isHeard) onUnheard?.(error, promise, scope);
-      // An incident is somebody's bug: whoever looks for it needs the way that led there.
-      if (error.incident === undefined) reject(error);
-      else resolve(rejectFromHere(error, scope.call.caller));
-    },
-  });
-  return promise;
+export function dispatchCall(route: CallRoute, scope: CallScope, onUnheard?: OnUnheard): Promise<unknown> {
+  const answer = new PromisedAnswer(scope, onUnheard);
+  sendCall(route, scope, answer);
+  return answer.promise();
+}
+
+/** The answer of a call as a promise. One that is there before anybody asks can't fail any more: that is an ordinary promise. */
+class PromisedAnswer implements AnswerTaker {
+  readonly #scope: CallScope;
+  readonly #onUnheard: OnUnheard | undefined;
+  #isDone = false;
+  #value: unknown;
+  #promise: CallPromise<unknown> | undefined;
+  #resolve: ((value: unknown) => void) | undefined;
+  #reject: ((error: ServingError) => void) | undefined;
+
+  constructor(scope: CallScope, onUnheard: OnUnheard | undefined) {
+    this.#scope = scope;
+    this.#onUnheard = onUnheard;
+  }
+
+  /** Asked for once the call is sent. */
+  promise(): Promise<unknown> {
+    return this.#isDone ? Promise.resolve(this.#value) : this.#open();
+  }
+
+  output(value: unknown): void {
+    if (this.#resolve !== undefined) {
+      this.#resolve(value);
+      return;
+    }
+    this.#isDone = true;
+    this.#value = value;
+  }
+
+  failure(error: ServingError): void {
+    const promise = this.#open();
+    if (!promise.isHeard) this.#onUnheard?.(error, promise, this.#scope);
+    // An incident is somebody's bug: whoever looks for it needs the way that led there.
+    if (error.incident === undefined) this.#reject?.(error);
+    else this.#resolve?.(rejectFromHere(error, this.#scope.call.caller));
+  }
+
+  #open(): CallPromise<unknown> {
+    this.#promise ??= new CallPromise<unknown>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    return this.#promise;
+  }
 }
 
 /** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */

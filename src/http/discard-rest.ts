@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { CallTime } from "../call/call-scope.js";
-import type { Expiring } from "../call/deadline-wheel.js";
+import { type Expiring, notInWheel } from "../call/deadline-wheel.js";
 
 /** How long a client may go on sending a body that was already answered, in milliseconds. */
 const lingerMs = 2_000;
@@ -21,6 +21,7 @@ export function discardRest(time: CallTime, request: IncomingMessage): void {
 
 class Lingering implements Expiring {
   readonly expiresAt: number;
+  wheelPlace = notInWheel;
   readonly #request: IncomingMessage;
 
   constructor(time: CallTime, request: IncomingMessage) {

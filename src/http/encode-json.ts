@@ -1,7 +1,7 @@
 import { encodeBase64 } from "../base/base64.js";
 import { describeValue, Refusal } from "../call/refuse-value.js";
 import { settlePromises } from "../call/settle-promises.js";
-import { beginWalk, countVisit, endWalk, refuseSparse } from "../call/value-walk.js";
+import { countVisit, refuseSparse, walkBounded } from "../call/value-walk.js";
 import { isTensor, type Tensor } from "../define/tensor.js";
 import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/fail.js";
@@ -32,25 +32,28 @@ interface Encoding extends JsonForm {
  * @throws {ServingError} `not_json`, naming the path, for NaN, infinities and whatever else JSON would drop or change.
  */
 export function encodeJson(value: unknown, { tensors }: JsonForm): unknown | Promise<unknown> {
-  const encoding: Encoding = { tensors, isOwn: false, blobs: undefined };
-  beginWalk(value);
+  if (value === undefined) return null;
   try {
-    const encoded = value === undefined ? null : encodeItem(value, "", encoding, 0);
-    return encoding.blobs === undefined ? encoded : encodeWithBlobs(value, tensors);
+    const { encoded, blobs } = encodeRoot(value, { tensors, isOwn: false, blobs: undefined });
+    return blobs === undefined ? encoded : encodeWithBlobs(value, tensors);
   } catch (error) {
     settlePromises(value);
     if (error instanceof Refusal) throw fail("not_json", { path: `output${error.path}`, what: error.what });
     throw error;
-  } finally {
-    endWalk();
   }
+}
+
+function encodeRoot(value: unknown, start: Encoding): { encoded: unknown; blobs: Encoding["blobs"] } {
+  return walkBounded(value, () => {
+    const encoding = { ...start };
+    return { encoded: encodeItem(value, "", encoding, 0), blobs: encoding.blobs };
+  });
 }
 
 /** Once more, as a copy: the value may be changed while the bytes of its blobs are read. */
 async function encodeWithBlobs(value: unknown, tensors: JsonForm["tensors"]): Promise<unknown> {
-  const encoding: Encoding = { tensors, isOwn: true, blobs: undefined };
-  const encoded = encodeItem(value, "", encoding, 0);
-  for (const [target, blob] of encoding.blobs ?? []) {
+  const { encoded, blobs } = encodeRoot(value, { tensors, isOwn: true, blobs: undefined });
+  for (const [target, blob] of blobs ?? []) {
     target.data = encodeBase64(new Uint8Array(await blob.arrayBuffer()));
   }
   return encoded;

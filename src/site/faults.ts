@@ -39,6 +39,8 @@ interface Rule {
   left: number;
 }
 
+const none: readonly FaultNotice[] = [];
+
 /** Faults a test asked for; applied where a call leaves its handle, as a failing network would. */
 export class Faults {
   #rules: Rule[] = [];
@@ -78,7 +80,8 @@ export class Faults {
     return new FaultyLink(link, (scope) => this.#rulesFor(service, scope));
   }
 
-  #rulesFor(service: string, scope: CallScope): FaultNotice[] {
+  #rulesFor(service: string, scope: CallScope): readonly FaultNotice[] {
+    if (this.#rules.length === 0) return none;
     const { api } = scope.call;
     const met = this.#rules.filter(
       ({ notice, left }) => notice.service === service && (notice.api ?? api) === api && left > 0,
@@ -90,9 +93,9 @@ export class Faults {
 
 class FaultyLink implements ReplicaLink {
   readonly #link: ReplicaLink;
-  readonly #rulesFor: (scope: CallScope) => FaultNotice[];
+  readonly #rulesFor: (scope: CallScope) => readonly FaultNotice[];
 
-  constructor(link: ReplicaLink, rulesFor: (scope: CallScope) => FaultNotice[]) {
+  constructor(link: ReplicaLink, rulesFor: (scope: CallScope) => readonly FaultNotice[]) {
     this.#link = link;
     this.#rulesFor = rulesFor;
   }

@@ -1,6 +1,6 @@
 import { constants } from "node:buffer";
 import { maxValueDepth, Refusal, refuseValue } from "../call/refuse-value.js";
-import { beginWalk, countVisit, endWalk } from "../call/value-walk.js";
+import { countVisit, walkBounded } from "../call/value-walk.js";
 import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { maxFrameBytes, noTails } from "./frame.js";
@@ -52,15 +52,14 @@ function mark(value: unknown, name: "input" | "output"): MarkedValue {
 /** @throws {ServingError} as `encodeValue`. */
 function isPlainValue(value: unknown, name: "input" | "output"): boolean {
   if (typeof value !== "object" || value === null) return isPlain(value, 0);
-  beginWalk(value);
   try {
-    return isPlain(value, 0);
+    return walkBounded(value, isPlainRoot);
   } catch (error) {
     throw refuseValue(error, name, value);
-  } finally {
-    endWalk();
   }
 }
+
+const isPlainRoot = (value: object): boolean => isPlainObject(value, 0);
 
 /** Whether `JSON.stringify` alone loses nothing of a value. Allocates nothing. */
 function isPlain(value: unknown, depth: number): boolean {

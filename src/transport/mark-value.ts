@@ -1,7 +1,7 @@
 import { encodeBase64 } from "../base/base64.js";
 import { copySelf } from "../call/copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, tooDeep } from "../call/refuse-value.js";
-import { beginWalk, countVisit, endWalk, refuseSparse } from "../call/value-walk.js";
+import { countVisit, refuseSparse, walkBounded } from "../call/value-walk.js";
 import { arrayByDType, type DType, Tensor } from "../define/tensor.js";
 import { markKey } from "./mark.js";
 
@@ -25,18 +25,16 @@ interface Marking {
  * Puts marks in place of what JSON has no word for.
  *
  * @param maxTails How many byte arrays may be tails; those beyond go into the tree as base64, and files beyond are refused.
- * @param free     See `beginWalk`.
+ * @param free     See `walkBounded`.
  * @throws {Refusal} For what may not cross, exactly as `copyValue` refuses it.
  */
 export function markValue(value: unknown, maxTails: number, free?: number): MarkedValue {
-  const marking: Marking = { maxTails, tails: [], blobs: undefined };
-  beginWalk(value, free);
-  try {
-    const tree = markItem(value, "", -1, marking);
+  const walk = (root: unknown): MarkedValue => {
+    const marking: Marking = { maxTails, tails: [], blobs: undefined };
+    const tree = markItem(root, "", -1, marking);
     return { tree, tails: marking.tails, blobs: marking.blobs };
-  } finally {
-    endWalk();
-  }
+  };
+  return walkBounded(value, walk, free);
 }
 
 /** Whether JSON writes a number as it is: finite, and not -0. */
