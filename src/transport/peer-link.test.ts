@@ -51,7 +51,7 @@ describe("PeerLink", () => {
     const [frame] = channel.sentOf("call");
     assert.equal(frame?.id, 1);
     assert.equal(frame?.flags, 0);
-    assert.deepEqual(frame?.head.split("\n"), ["echo", "1234.567", "Caller", "ask", request.wireText, '{"a":"x\\ny"}']);
+    assert.deepEqual(frame?.head.split("\n"), ["echo", "1235", "Caller", "ask", request.wireText, '{"a":"x\\ny"}']);
   });
 
   it("marks a background call, and no other", () => {
