@@ -37,6 +37,25 @@ async function talk(app: RunningApp): Promise<void> {
   assert.equal((await app.get("/readyz")).status, 200);
 }
 
+/** The lines that came in parts, as far as they are complete. */
+function joinParts(lines: readonly Part[]): { readonly [field: string]: unknown }[] {
+  const texts = new Map<string, string[]>();
+  for (const { line, part, parts, text } of lines) {
+    if (line === undefined) continue;
+    const own = texts.get(line) ?? Array.from<string>({ length: parts });
+    texts.set(line, own);
+    own[part - 1] = text;
+  }
+  return [...texts.values()].filter((own) => !own.includes(undefined as never)).map((own) => JSON.parse(own.join("")));
+}
+
+interface Part {
+  readonly line?: string;
+  readonly part: number;
+  readonly parts: number;
+  readonly text: string;
+}
+
 const drainLimitMs = 10_000;
 
 async function endInTime(app: RunningApp): Promise<void> {
@@ -71,7 +90,9 @@ for (const placement of placements) {
       // 120 MB were printed meanwhile.
       assert.ok(after - before < 20 * 1024 ** 2, `${Math.round((after - before) / 1024 ** 2)} MiB more`);
       stdout.read();
-      await stdout.until(/"msg":"\d+ log lines were dropped, since standard output did not take them"/);
+      // What a thread says of lines that it dropped may itself be dropped on its way, while nobody read.
+      const droppedLines = /"msg":"\d+ log lines were dropped, since standard output did not take them"/;
+      while (!droppedLines.test(stdout.text)) await app.call("log", 3000);
       await stdout.until(/"msg":"\d+ writes to stdout were dropped, since nothing took them"/);
       await app.call("log", 1);
       await endInTime(app);
@@ -79,6 +100,30 @@ for (const placement of placements) {
         if (line.startsWith("{")) JSON.parse(line);
         else assert.match(line, /^printed x{1000}$/);
       }
+    });
+
+    it("mixes no line with those of other processes, however long", async () => {
+      using stdout = new Fifo();
+      stdout.read();
+      using app = start(placement, { stdout }, ["--replicas", "3"]);
+      const readLines = () => {
+        const lines = stdout.text
+          .split("\n")
+          .slice(0, -1)
+          .map((line) => JSON.parse(line));
+        return [...joinParts(lines), ...lines.filter(({ line }) => line === undefined)];
+      };
+      const longOnes = () => readLines().filter(({ msg }) => msg === "long");
+      for (let count = 24; count <= 240; count += 24) {
+        await Promise.all(Array.from({ length: 12 }, () => app.call("logLong", 2)));
+        while (longOnes().length < count) await stdout.more();
+      }
+      await endInTime(app);
+      const long = longOnes();
+      for (const { text } of long) assert.equal(text, `"é${"x".repeat(12_000)}`);
+      const pids = new Set(long.map(({ pid }) => pid));
+      assert.equal(pids.size > 1, placement === "process");
+      assert.equal(stdout.text.includes('"parts":'), placement === "process");
     });
 
     it("goes on when the reader of stdout is gone, and writes again to the next", async () => {

@@ -25,6 +25,7 @@ export interface HostParts {
   readonly settings: AppSettings;
   readonly devices: ReadonlyMap<string, readonly (readonly number[])[]>;
   readonly logsTo: "stdout" | "supervisor";
+  readonly sharesStdout: boolean;
   readonly appFile: string | undefined;
   readonly appFolder: string;
   readonly takesFaults: boolean;
@@ -81,6 +82,7 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
       address,
       slabFolder: folders.slabs,
       logsTo,
+      sharesStdout: parts.sharesStdout,
       appFile: parts.appFile,
       takesFaults: parts.takesFaults,
     },

@@ -16,6 +16,7 @@ import { type EntryLocation, findScript } from "../load/entry-location.js";
 import { nameApp } from "../load/name-app.js";
 import { describeDeployments } from "../observe/deployment-metrics.js";
 import { guardLog } from "../observe/guarded-log.js";
+import { shareStdout } from "../observe/line-writer.js";
 import { createMetrics, formatMetrics, type MetricsPage } from "../observe/metrics.js";
 import { addObstacles, type Readiness } from "../observe/readiness.js";
 import type { AppSettings } from "../options/settings.js";
@@ -119,7 +120,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const answers = { readiness: readReadiness, metrics: readMetrics };
   const hostParts = {
     ...{ site, folders, entry, settings, devices, appFolder },
-    ...{ lives: new HostLives(site), logsTo: parts.logsTo ?? "supervisor", appFile: parts.edge?.appFile },
+    ...{ lives: new HostLives(site), appFile: parts.edge?.appFile, ...chooseOutput(plan, parts.logsTo) },
     takesFaults: parts.faults !== undefined,
     outsideEnv: { ...process.env },
     answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
@@ -206,6 +207,13 @@ function nameTasks({ graph, settings }: Plan, program = findScript() ?? findEntr
   const { tasks } = settings;
   const namespace = tasks.namespace || nameApp(program ?? "app", graph.entry);
   return { ...settings, tasks: { ...tasks, namespace } };
+}
+
+/** Where processes write their own lines there are several of them, this one among them. */
+function chooseOutput({ deployments }: Plan, logsTo: AppParts["logsTo"] = "supervisor") {
+  const sharesStdout = logsTo === "stdout" && deployments.some(({ residence }) => residence === "process");
+  if (sharesStdout) shareStdout();
+  return { logsTo, sharesStdout };
 }
 
 function handOutDevices({ deployments, settings }: Plan) {

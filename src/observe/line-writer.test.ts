@@ -8,6 +8,7 @@ function createWriter() {
   const open: ((error?: Error | null) => void)[] = [];
   const last: string[] = [];
   const sink: LineSink = {
+    mayTear: false,
     write: (text, done) => {
       pieces.push(text);
       open.push(done);
@@ -33,8 +34,17 @@ describe("LineWriter", () => {
     end();
     assert.deepEqual(
       pieces.map(({ length }) => length),
-      [3000, 3000, 3000, 1000],
+      [4000, 4000, 2000],
     );
+  });
+
+  it("counts bytes, not characters (W1)", () => {
+    const { writer, pieces, end, isBusy } = createWriter();
+    for (let i = 0; i < 10; i++) writer.write(`${"語".repeat(300)}\n`);
+    writer.flush();
+    while (isBusy()) end();
+    for (const piece of pieces) assert.ok(Buffer.byteLength(piece) <= 4096, `${Buffer.byteLength(piece)} bytes`);
+    assert.equal(pieces.join("").length, 10 * 301);
   });
 
   it("writes a line larger than a piece by itself, in its order (W1)", () => {

@@ -1,24 +1,35 @@
 import { fstatSync, write, writeSync } from "node:fs";
 import { formatNote, guardOutputs, isForwarded, retryMs } from "./guarded-output.js";
+import { splitLine } from "./split-line.js";
 
 // Lines of the log, on their way to standard output.
 //
-// W1  Lines leave in order, in pieces of at most `gatherChars` or one line, one piece at a time.
+// W1  Lines leave in order, in pieces of at most `maxPieceBytes` or one line, one piece at a time.
 // W2  At most `maxKeptChars` are kept; a line for which there is no room is dropped. Nobody waits for a piece that is on its way.
 // W3  What was dropped, or was in a piece that failed, is counted, and said in a line of its own once a piece has left.
+// W4  Where other processes write to the same pipe no piece is larger than `maxPieceBytes`: a longer line leaves in parts.
 
 /**
  * Lines are gathered up to this size, or this long: a system call for each would cost as much as the request itself. A write of
- * at most 4096 bytes is never torn apart by that of another process of the app (POSIX, PIPE_BUF).
+ * so many bytes is never torn apart by that of another process of the app (PIPE_BUF of Linux).
  */
-const gatherChars = 3584;
+const maxPieceBytes = 4096;
 const gatherMs = 200;
 const maxKeptChars = 1024 ** 2;
 
 type Done = (error?: Error | null) => void;
 
+let isShared = false;
+
+/** Other processes write to the same standard output from now on; see W4. */
+export function shareStdout(): void {
+  isShared = true;
+}
+
 /** Where pieces go. */
 export interface LineSink {
+  /** Whether a large write may be torn apart by those of other processes. */
+  readonly mayTear: boolean;
   write(text: string, done: Done): void;
   /** The process is about to end. */
   writeLast(text: string): void;
@@ -28,6 +39,7 @@ export interface LineSink {
 export class LineWriter {
   readonly #sink: LineSink;
   #gathered = "";
+  #gatheredBytes = 0;
   /** Pieces that wait for the one on its way. */
   #pieces: string[] = [];
   #waitingChars = 0;
@@ -44,9 +56,17 @@ export class LineWriter {
       this.#dropped++;
       return;
     }
-    if (this.#gathered.length + line.length > gatherChars) this.flush();
+    const bytes = Buffer.byteLength(line);
+    if (bytes > maxPieceBytes && isShared && this.#sink.mayTear)
+      for (const part of splitLine(line, maxPieceBytes)) this.#gather(part, Buffer.byteLength(part));
+    else this.#gather(line, bytes);
+  }
+
+  #gather(line: string, bytes: number): void {
+    if (this.#gatheredBytes + bytes > maxPieceBytes) this.flush();
     this.#gathered += line;
-    if (this.#gathered.length >= gatherChars) this.flush();
+    this.#gatheredBytes += bytes;
+    if (this.#gatheredBytes >= maxPieceBytes) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), gatherMs).unref();
   }
 
@@ -58,6 +78,7 @@ export class LineWriter {
       this.#pieces.push(this.#gathered);
       this.#waitingChars += this.#gathered.length;
       this.#gathered = "";
+      this.#gatheredBytes = 0;
     }
     this.#next();
   }
@@ -68,6 +89,7 @@ export class LineWriter {
     const rest = this.#pieces.join("") + this.#gathered;
     this.#pieces = [];
     this.#gathered = "";
+    this.#gatheredBytes = 0;
     if (rest !== "") this.#sink.writeLast(rest);
   }
 
@@ -102,9 +124,11 @@ const countLines = (text: string): number => text.split("\n").length - 1;
 
 /** The way to standard output: through the stream of Node where it never blocks, else past it. */
 export function createStdoutSink(): LineSink {
-  if (!isForwarded() && !takesPart()) return new FileSink(1);
+  const mayTear = takesPart();
+  if (!isForwarded() && !mayTear) return new FileSink(1);
   const { stdout } = guardOutputs();
   return {
+    mayTear,
     write: (text, done) => stdout.pass(text, done),
     writeLast: (text) => stdout.pass(text, () => {}),
   };
@@ -122,6 +146,7 @@ function takesPart(): boolean {
 
 /** A file or a terminal, written to outside of the event loop. */
 class FileSink implements LineSink {
+  readonly mayTear = false;
   readonly #fd: number;
   #failedAt = Number.NEGATIVE_INFINITY;
 

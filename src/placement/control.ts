@@ -53,6 +53,8 @@ export interface ReplicaOrder {
   readonly slabFolder: string | undefined;
   /** Lines go to stdout by themselves, or to the supervisor. */
   readonly logsTo: "stdout" | "supervisor";
+  /** Several processes write to that stdout. */
+  readonly sharesStdout: boolean;
   /** Whether a test may ask for faults in its calls. */
   readonly takesFaults: boolean;
   /** For a replica that answers HTTP: the app file whose plugins it adds. */

@@ -9,6 +9,7 @@ import { toServingError } from "../failure/to-serving-error.js";
 import { resolveGraph } from "../graph/resolve-graph.js";
 import { loadEntry } from "../load/entry-location.js";
 import { guardLog } from "../observe/guarded-log.js";
+import { shareStdout } from "../observe/line-writer.js";
 import { createLog, type LogOutput } from "../observe/log.js";
 import { createMetrics, type Metrics } from "../observe/metrics.js";
 import { Asker } from "../placement/asker.js";
@@ -261,8 +262,9 @@ function createCompanions(site: Site, { companions, companionResources }: Replic
   });
 }
 
-function openLog({ logsTo, settings }: ReplicaOrder, port: ControlPort): LogOutput {
+function openLog({ logsTo, sharesStdout, settings }: ReplicaOrder, port: ControlPort): LogOutput {
   const { logLevel } = settings.server;
+  if (sharesStdout) shareStdout();
   if (logsTo === "stdout") return createLog(logLevel);
   const log: Logger = guardLog(createForwardingLog(port, logLevel));
   return { log, flush: () => {} };

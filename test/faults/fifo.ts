@@ -57,8 +57,13 @@ export class Fifo implements Disposable {
     for (;;) {
       const found = pattern.exec(this.#text);
       if (found !== null) return found;
-      await new Promise<void>((resolve) => this.#watchers.push(resolve));
+      await this.more();
     }
+  }
+
+  /** Resolves when more was read. */
+  more(): Promise<void> {
+    return new Promise((resolve) => this.#watchers.push(resolve));
   }
 
   [Symbol.dispose](): void {

@@ -19,6 +19,11 @@ export class Talker extends Service() {
     for (let i = 0; i < count; i++) currentCall().log.info({ text: "x".repeat(1000) }, "noted");
     return count;
   });
+  /** Each line is a few times as long as what a pipe takes at once. */
+  logLong = api(times, (count) => {
+    for (let i = 0; i < count; i++) currentCall().log.info({ text: `"é${"x".repeat(12_000)}` }, "long");
+    return count;
+  });
   fail = api(times, () => {
     throw new Error("y".repeat(20_000));
   });
@@ -45,6 +50,7 @@ export class Speaker extends Service() {
   print = api(times, (count) => this.talker.print(count));
   complain = api(times, (count) => this.talker.complain(count));
   log = api(times, (count) => this.talker.log(count));
+  logLong = api(times, (count) => this.talker.logLong(count));
   fail = api(times, (count) => this.talker.fail(count));
   hold = api(times, (count) => this.talker.hold(count));
   memory = api({ output: z.number() }, () => this.talker.memory());
