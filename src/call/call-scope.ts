@@ -7,6 +7,7 @@ import { copyValue } from "./copy-value.js";
 import { DeadlineWheel, notInWheel } from "./deadline-wheel.js";
 import { noteEnd } from "./ended-with.js";
 import type { ItemFeed } from "./item-feed.js";
+import { LoopTurns } from "./loop-turns.js";
 import { deadlinePassed, type NameLimit } from "./passed-deadline.js";
 import { type Progress, readProgress } from "./progress.js";
 import type { TraceContext } from "./request-context.js";
@@ -55,18 +56,20 @@ export interface ReplySink {
 
 type CancelListener = (reason: ServingError) => void;
 
-/** Default clock and wheel of the process; a test that moves time gives its own. */
+/** Default clock, wheel and turns of the thread; a test that moves time gives its own. */
 export interface CallTime {
   readonly clock: Clock;
   readonly wheel: DeadlineWheel;
   /** Absent where it is not known who set the deadlines. */
   readonly nameLimit: NameLimit | undefined;
+  readonly turns: LoopTurns;
 }
 
 export const createCallTime = (clock: Clock): CallTime => ({
   clock,
   wheel: new DeadlineWheel(clock),
   nameLimit: undefined,
+  turns: new LoopTurns(clock),
 });
 export const systemTime: CallTime = createCallTime(systemClock);
 

@@ -50,6 +50,13 @@ class BatchRun {
   }
 
   start(): void {
+    const { turns, clock } = this.#parts.time;
+    const before = turns.spentMs;
+    this.#run();
+    turns.count(before, clock.now() - this.#startedAt);
+  }
+
+  #run(): void {
     let returned: unknown;
     try {
       returned = toNative(this.#call(this.#pieces));
@@ -125,8 +132,13 @@ class BatchRun {
       return;
     }
     this.#runsLeft--;
+    const { turns, clock } = this.#parts.time;
+    await turns.passed();
+    const before = turns.spentMs;
+    const from = clock.now();
     try {
       const returned = toNative(this.#call(pieces));
+      turns.count(before, clock.now() - from);
       // What is there already is read at once: its author may change it in the next turn.
       this.#answer(pieces, isNative(returned) ? await returned : returned);
     } catch (again) {

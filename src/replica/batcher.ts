@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock, Timer } from "../base/clock.js";
 import type { CallScope } from "../call/call-scope.js";
+import type { LoopTurns, TurnTaker } from "../call/loop-turns.js";
 import { deadlinePassed } from "../call/passed-deadline.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -16,7 +17,7 @@ import { expectWait } from "./run-average.js";
 // B1  A batch has at most `maxRows` rows, all of one group: what is in it can be joined.
 // B2  At most `maxConcurrent` batches run at once, and at most `maxQueued` calls wait beyond the batch that gathers.
 // B3  A batch leaves from a turn of the event loop of its own: never while a call is added or another batch ends, so that
-//     whatever has already arrived at this process comes along. A model that blocks lets the loop turn once in between.
+//     whatever has already arrived at this process comes along; nor in one that runs have made long (`LoopTurns`).
 // B4  Turns come in the order of `CallQueue`: older groups before younger ones, background calls a little later. What is
 //     left of a call with more than `maxRows` rows stands behind those that came while it ran.
 // B5  A call that is cancelled, or whose deadline a batch could not keep, leaves the queue and is in no batch.
@@ -39,6 +40,7 @@ export interface BatcherParts {
   readonly settings: BatchSettings;
   readonly maxQueued: number;
   readonly clock: Clock;
+  readonly turns: LoopTurns;
   /** Runs a batch; answers its pieces, then calls `ended`, once. */
   readonly run: (batch: Batch, ended: BatchEnded) => void;
 }
@@ -53,7 +55,8 @@ interface Group extends RowQueue {
   rows: number;
 }
 
-export class Batcher implements WatchedPlaces {
+export class Batcher implements WatchedPlaces, TurnTaker {
+  usedMs = 0;
   readonly #parts: BatcherParts;
   readonly #window: BatchWindow;
   readonly #groups = new Map<string, Group>();
@@ -64,6 +67,7 @@ export class Batcher implements WatchedPlaces {
   #waitingCalls = 0;
   #waitingRows = 0;
   #isWaking = false;
+  #isDue = false;
   #timer: Timer | undefined;
 
   constructor(parts: BatcherParts) {
@@ -125,6 +129,16 @@ export class Batcher implements WatchedPlaces {
 
   look(): void {}
 
+  get canBegin(): boolean {
+    return this.#isDue;
+  }
+
+  /** For `LoopTurns` alone. */
+  begin(): void {
+    this.#isDue = false;
+    this.#outside(() => this.#decide());
+  }
+
   /** Lets a call wait. @param key Of its group. */
   add(call: RowCall, key: string): void {
     let group = this.#groups.get(key);
@@ -168,7 +182,11 @@ export class Batcher implements WatchedPlaces {
   #wake(): void {
     if (this.#isWaking || this.#running >= this.#parts.settings.maxConcurrent) return;
     this.#isWaking = true;
-    setImmediate(() => this.#outside(() => this.#decide()));
+    setImmediate(() => {
+      this.#isDue = true;
+      if (this.#parts.turns.isTaken) this.#parts.turns.await(this);
+      else this.begin();
+    });
   }
 
   #decide(): void {

@@ -26,6 +26,10 @@ function openScope(): CallScope {
   return new CallScope(call, undefined, time, time.clock.now());
 }
 
+/** Waits for a place as a call does. */
+const waitIn = (lane: Lane, scope: CallScope): Promise<void> =>
+  new Promise((resolve, reject) => lane.wait(scope, { enter: resolve, refuse: reject }));
+
 /** A lane, and who holds its places: the first to come is the first to leave. */
 class HeldLane extends Lane {
   readonly #held: CallScope[] = [];
@@ -37,8 +41,9 @@ class HeldLane extends Lane {
     return isFree;
   }
 
-  override async wait(scope: CallScope): Promise<void> {
-    await super.wait(scope);
+  /** Waits, and holds its place. */
+  async queue(scope: CallScope): Promise<void> {
+    await waitIn(this, scope);
     this.#held.push(scope);
   }
 
@@ -49,13 +54,14 @@ class HeldLane extends Lane {
 
 describe("Lane", () => {
   it("refuses a call at once when its queue is full, and says by how much and when to come back (L1)", async () => {
-    const lane = new HeldLane({ maxConcurrent: 1, maxQueued: 1 }, new LaneStats("S", "a"));
+    const lane = new HeldLane({ bounds: { maxConcurrent: 1, maxQueued: 1 }, stats: new LaneStats("S", "a"), time });
     assert.equal(lane.enter(), true);
     lane.end(1000);
+    await Promise.resolve();
     assert.equal(lane.enter(), true);
     assert.equal(lane.enter(), false);
-    const queued = lane.wait(openScope());
-    await assert.rejects(lane.wait(openScope()), (error) => {
+    const queued = lane.queue(openScope());
+    await assert.rejects(lane.queue(openScope()), (error) => {
       assert.ok(error instanceof ServingError);
       assert.equal(error.id, "lane_full");
       assert.equal(error.code, "resource_exhausted");
@@ -71,11 +77,11 @@ describe("Lane", () => {
 
   it("hands a free place to the call that waited longest (L2)", async () => {
     const stats = new LaneStats("S", "a");
-    const lane = new HeldLane({ maxConcurrent: 2, maxQueued: 10 }, stats);
+    const lane = new HeldLane({ bounds: { maxConcurrent: 2, maxQueued: 10 }, stats, time });
     const entered: string[] = [];
     lane.enter();
     lane.enter();
-    const waits = ["a", "b", "c"].map((name) => lane.wait(openScope()).then(() => entered.push(name)));
+    const waits = ["a", "b", "c"].map((name) => lane.queue(openScope()).then(() => entered.push(name)));
     assert.deepEqual([stats.running, stats.queued], [2, 3]);
     lane.end(1);
     await waits[0];
@@ -90,10 +96,10 @@ describe("Lane", () => {
   });
 
   it("drops a waiting call whose caller is gone, from the middle of the queue (L3)", async () => {
-    const lane = new HeldLane({ maxConcurrent: 1, maxQueued: 10 }, new LaneStats("S", "a"));
+    const lane = new HeldLane({ bounds: { maxConcurrent: 1, maxQueued: 10 }, stats: new LaneStats("S", "a"), time });
     lane.enter();
     const scopes = [openScope(), openScope(), openScope()] as const;
-    const waits = scopes.map((scope) => lane.wait(scope));
+    const waits = scopes.map((scope) => lane.queue(scope));
     const gone = assert.rejects(waits[1] as Promise<void>, { code: "cancelled" });
     scopes[1].cancel(fail("cancelled", { reason: "client gone" }));
     await gone;
@@ -107,20 +113,20 @@ describe("Lane", () => {
   });
 
   it("does not queue at all with maxQueued 0", async () => {
-    const lane = new HeldLane({ maxConcurrent: 1, maxQueued: 0 }, new LaneStats("S", "a"));
+    const lane = new HeldLane({ bounds: { maxConcurrent: 1, maxQueued: 0 }, stats: new LaneStats("S", "a"), time });
     lane.enter();
-    await assert.rejects(lane.wait(openScope()), { id: "lane_full" });
+    await assert.rejects(lane.queue(openScope()), { id: "lane_full" });
   });
 
   it("says how many of those that hold places should have ended, and where a waiting call stands (L4)", async () => {
     const stats = new LaneStats("S", "a");
-    const lane = new Lane({ maxConcurrent: 2, maxQueued: 1 }, stats);
+    const lane = new Lane({ bounds: { maxConcurrent: 2, maxQueued: 1 }, stats, time });
     const stuck = [openScope(), openScope()] as const;
     for (const scope of stuck) assert.equal(lane.tryEnter(scope), true);
     stuck[0].cancel(fail("cancelled", { reason: "gone" }));
     const waiting = openScope();
-    const waited = assert.rejects(lane.wait(waiting), { id: "deadline_exceeded" });
-    await assert.rejects(lane.wait(openScope()), {
+    const waited = assert.rejects(waitIn(lane, waiting), { id: "deadline_exceeded" });
+    await assert.rejects(waitIn(lane, openScope()), {
       message:
         "the lane runs 2 calls, 1 of which timed out or were cancelled and have not ended, and holds 1 more (maxQueued 1)",
     });
@@ -140,9 +146,9 @@ describe("Lane", () => {
     const clock = new FakeClock();
     const own = createCallTime(clock);
     const open = () => new CallScope(openScope().call, undefined, own, clock.now());
-    const lane = new Lane({ maxConcurrent: 1, maxQueued: 0 }, new LaneStats("S", "a"));
+    const lane = new Lane({ bounds: { maxConcurrent: 1, maxQueued: 0 }, stats: new LaneStats("S", "a"), time: own });
     const refusal = async () => {
-      const error = await lane.wait(open()).then(
+      const error = await waitIn(lane, open()).then(
         () => assert.fail("it was to be refused"),
         (thrown: ServingError) => thrown,
       );

@@ -1,4 +1,7 @@
-import type { CallScope } from "../call/call-scope.js";
+import { AsyncResource } from "node:async_hooks";
+import { Fifo } from "../base/fifo.js";
+import type { CallScope, CallTime } from "../call/call-scope.js";
+import { type LoopTurns, longMs, type TurnTaker } from "../call/loop-turns.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { LaneStats } from "../observe/call-stats.js";
@@ -9,11 +12,12 @@ import { averageRun, expectWait } from "./run-average.js";
 
 // One api's places in one replica.
 //
-// L1  At most `maxConcurrent` calls run and at most `maxQueued` wait; one more is refused at once.
+// L1  At most `maxConcurrent` calls run and at most `maxQueued` wait beyond the places that are free; one more is refused at once.
 // L2  A place that becomes free goes to the call that waited longest; `CallQueue` says where background calls stand.
-// L3  A waiting call whose scope is cancelled leaves the queue at once and never runs.
+// L3  A waiting call whose scope is cancelled leaves the queue at once and never runs, nor does one whose deadline has passed.
 // L4  A call keeps its place until its code has ended, also when its caller has long been answered.
 // L5  Calls that wait for nothing but a place that their own readers hold are seen, and one of them is refused.
+// L6  Nothing begins in a turn of the event loop that runs have made long: it waits here, though places be free.
 
 /** Bounds of a lane. */
 export interface LaneBounds {
@@ -21,6 +25,14 @@ export interface LaneBounds {
   readonly maxConcurrent: number;
   /** Calls waiting for a place; 0 refuses whatever can't run at once. */
   readonly maxQueued: number;
+}
+
+/** A call that may have to wait; it hears of one of the two, once. */
+export interface LaneEntrant {
+  /** It has a place, and runs: in the async context in which it began to wait. Never throws. */
+  enter(): void;
+  /** `lane_full` or `lane_waits_for_itself`, or why it was cancelled. */
+  refuse(error: ServingError): void;
 }
 
 interface Waiting {
@@ -33,20 +45,42 @@ interface Waiting {
 /** How long a lane must have waited for itself before that is taken for certain: what only looks so goes on meanwhile. */
 const selfWaitMs = 2_000;
 
-export class Lane implements WatchedPlaces {
+/** What a lane is part of. */
+export interface LaneParts {
+  readonly bounds: LaneBounds;
+  readonly stats: LaneStats;
+  readonly time: CallTime;
+  /** Looks at the lane from time to time while a call runs. */
+  readonly watch?: LaneWatch;
+}
+
+export class Lane implements WatchedPlaces, TurnTaker {
+  usedMs = 0;
   readonly #bounds: LaneBounds;
   readonly #stats: LaneStats;
+  readonly #time: CallTime;
   readonly #watch: LaneWatch | undefined;
   readonly #queue = new CallQueue<Waiting>();
+  readonly #turns: LoopTurns;
   readonly #holders: CallScope[] = [];
+  /** Steps of calls that hold places, as the next item of a stream. */
+  readonly #steps = new Fifo<() => void>();
+  #isStepNext = true;
+  /** Places of long runs that have just ended: what came while they ran is still being read. */
+  #lingering = 0;
+  #isFilling = false;
+  readonly #linger = (): void => {
+    this.#lingering--;
+  };
   #averageRunMs: number | undefined;
   /** Items that those who hold places had been given when they were last looked at. */
   #lastReceived = new Map<CallScope, number>();
 
-  /** @param watch Looks at the lane from time to time while a call runs. */
-  constructor(bounds: LaneBounds, stats: LaneStats, watch?: LaneWatch) {
+  constructor({ bounds, stats, time, watch }: LaneParts) {
     this.#bounds = bounds;
     this.#stats = stats;
+    this.#time = time;
+    this.#turns = time.turns;
     this.#watch = watch;
     watch?.add(this);
     stats.overdue.add(() => this.overdue.length);
@@ -68,66 +102,116 @@ export class Lane implements WatchedPlaces {
     return this.#queue.size;
   }
 
+  /** Places that nobody holds or is about to get. */
+  get free(): number {
+    return this.#bounds.maxConcurrent - this.running - this.queued;
+  }
+
   /** Calls that still run though nobody waits for them any more. */
   get overdue(): readonly CallScope[] {
     return this.#holders.filter((scope) => scope.reason !== undefined);
   }
 
-  /** Takes a place if one is free. */
+  get canBegin(): boolean {
+    return this.#steps.size > 0 || this.#hasEntrant;
+  }
+
+  /** Takes a place if one is free, nobody waits for it, and the event loop may be kept from turning (L6). */
   tryEnter(scope: CallScope): boolean {
-    if (this.#holders.length >= this.#bounds.maxConcurrent) return false;
+    if (this.#holders.length >= this.#bounds.maxConcurrent || this.#turns.isLong || this.#queue.size > 0) return false;
     this.#hold(scope);
-    this.#stats.running++;
+    this.#stats.queueTime.observe(0);
     return true;
   }
 
-  /**
-   * Waits for a place.
-   *
-   * @throws {ServingError} `lane_full` at once when the queue is full; `lane_waits_for_itself`; the scope's reason when it is
-   *   cancelled.
-   */
-  wait(scope: CallScope): Promise<void> {
-    if (this.#queue.size >= this.#bounds.maxQueued) return Promise.reject(this.#refusal());
-    return new Promise((resolve, reject) => {
-      const leaveQueue = (reason: ServingError) => {
-        scope.queuedIn = undefined;
-        this.#queue.remove(place);
-        this.#stats.queued--;
-        reject(reason);
-      };
-      const enter = () => {
-        scope.offCancel(leaveQueue);
-        scope.queuedIn = undefined;
-        this.#stats.queued--;
-        this.#hold(scope);
-        resolve();
-      };
-      const refuse = (error: ServingError) => {
-        scope.offCancel(leaveQueue);
-        leaveQueue(error);
-      };
-      const now = scope.time.clock.now();
-      const place = this.#queue.push({ scope, since: now, enter, refuse }, scope.call.priority, now);
-      this.#stats.queued++;
-      scope.queuedIn = this;
-      this.#watch?.hold();
-      scope.onCancel(leaveQueue);
-    });
+  /** Waits for a place; where there is no room to wait, it is refused before this returns. */
+  wait(scope: CallScope, entrant: LaneEntrant): void {
+    const { maxConcurrent, maxQueued } = this.#bounds;
+    const room = maxConcurrent + maxQueued - this.#lingering - this.#holders.length;
+    if (this.#queue.size >= room) {
+      this.#stats.queueTime.observe(0);
+      entrant.refuse(this.#refusal());
+      return;
+    }
+    const since = this.#time.clock.now();
+    const context = new AsyncResource("ekiben.waiting");
+    const leaveQueue = () => {
+      scope.queuedIn = undefined;
+      this.#queue.remove(place);
+      this.#stats.queued--;
+      this.#stats.queueTime.observe(this.#time.clock.now() - since);
+    };
+    const refuse = (error: ServingError) => {
+      scope.offCancel(refuse);
+      leaveQueue();
+      entrant.refuse(error);
+    };
+    const enter = () => {
+      scope.offCancel(refuse);
+      leaveQueue();
+      this.#hold(scope);
+      context.runInAsyncScope(entrant.enter, entrant);
+    };
+    const place = this.#queue.push({ scope, since, enter, refuse }, scope.call.priority, since);
+    this.#stats.queued++;
+    scope.queuedIn = this;
+    this.#watch?.hold();
+    if (this.canBegin) this.#turns.await(this);
+    scope.onCancel(refuse);
   }
 
-  /** Gives a place back; the next call takes it over. */
+  /** Gives a place back; whoever waits gets it. */
   leave(scope: CallScope, runMs: number): void {
     this.#averageRunMs = averageRun(this.#averageRunMs, runMs);
     this.#release(scope);
-    const next = this.#queue.shift();
-    if (next === undefined) this.#stats.running--;
+    this.#stats.running--;
+    if (runMs >= longMs) {
+      this.#lingering++;
+      queueMicrotask(this.#linger);
+    }
+    if (this.#queue.size > 0) this.#fillSoon();
+  }
+
+  /** Lets a call that holds a place go on in a later turn, beside those that wait for a place. */
+  goOnLater(step: () => void): void {
+    this.#steps.push(step);
+    this.#turns.await(this);
+  }
+
+  /** For `LoopTurns`, and for a place that became free. */
+  begin(): void {
+    const isStep = this.#steps.size > 0 && (this.#isStepNext || !this.#hasEntrant);
+    this.#isStepNext = !isStep;
+    if (isStep) {
+      this.#steps.shift()?.();
+      return;
+    }
+    const next = this.#queue.first;
+    if (next === undefined) return;
+    // The timer of its deadline may be as late as whatever kept the event loop.
+    if (next.scope.expiresAt <= this.#time.clock.now()) next.scope.expire();
     else next.enter();
+  }
+
+  get #hasEntrant(): boolean {
+    return this.#queue.size > 0 && this.#holders.length < this.#bounds.maxConcurrent;
+  }
+
+  /** When the answer of the call that has ended is on its way; in a later turn, where this one has become long. */
+  #fillSoon(): void {
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    queueMicrotask(() => {
+      this.#isFilling = false;
+      while (this.#hasEntrant && !this.#turns.isLong) this.begin();
+      if (this.canBegin) this.#turns.await(this);
+    });
   }
 
   /** Where a call stands that waits here. */
   describe(): string {
     const { maxConcurrent } = this.#bounds;
+    if (this.canBegin) return "in its queue: other calls keep the event loop of its replica busy";
     return `in its queue: ${this.running} of ${maxConcurrent} places are taken${nameOverdue(this.overdue.length)}`;
   }
 
@@ -163,6 +247,7 @@ export class Lane implements WatchedPlaces {
   #hold(scope: CallScope): void {
     scope.place = this.#holders.length;
     this.#holders.push(scope);
+    this.#stats.running++;
     if (this.#watch?.isOn === false) this.#watch.start();
   }
 
@@ -178,7 +263,8 @@ export class Lane implements WatchedPlaces {
     const { maxConcurrent, maxQueued } = this.#bounds;
     const queued = this.#queue.size;
     const retryAfterMs = expectWait(this.#averageRunMs, this.#holders, (queued + 1) / maxConcurrent);
-    return fail("lane_full", { running: this.running, queued, maxQueued, retryAfterMs, overdue: this.overdue.length });
+    const running = this.running + this.#lingering;
+    return fail("lane_full", { running, queued, maxQueued, retryAfterMs, overdue: this.overdue.length });
   }
 }
 

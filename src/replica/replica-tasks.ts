@@ -193,7 +193,8 @@ export class ReplicaTasks implements RunningTasks {
         checkOutput: keep,
         itemSchema: undefined,
       };
-      const lane = new Lane(waitsForEnd(operation) ? waitBounds : quickBounds, stats);
+      const bounds = waitsForEnd(operation) ? waitBounds : quickBounds;
+      const lane = new Lane({ bounds, stats, time: parts.time });
       return { target, lane, stats, batcher: undefined };
     };
     const operations = taskOperations.map((operation) => [operationApi(name, operation), create(operation)] as const);

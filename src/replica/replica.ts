@@ -234,7 +234,7 @@ export class Replica {
   }
 
   #createApi(api: ApiDescriptor, instance: object): ReplicaApi {
-    const { descriptor, settings, stats } = this.parts;
+    const { descriptor, settings, stats, time } = this.parts;
     const definition =
       descriptor.fake === undefined
         ? readApi((instance as Record<string, unknown>)[api.name])
@@ -244,7 +244,8 @@ export class Replica {
     const bounds = settings.apis.get(api.name) as ApiSettings;
     const target = createTarget(definition);
     const batcher = this.#createBatcher(api.name, target, bounds);
-    return { target, lane: new Lane(bounds, laneStats, this.#watch), stats: laneStats, batcher };
+    const lane = new Lane({ bounds, stats: laneStats, time, watch: this.#watch });
+    return { target, lane, stats: laneStats, batcher };
   }
 
   #createBatcher(api: string, target: ApiTarget, { batch, maxQueued, idempotent }: ApiSettings): Batcher | undefined {
@@ -258,6 +259,7 @@ export class Replica {
       settings: batch,
       maxQueued,
       clock: time.clock,
+      turns: time.turns,
       run: (joined, ended) => {
         figures.record(joined.rows, joined.pieces.length, joined.reason);
         runBatch(shared, joined, ended);

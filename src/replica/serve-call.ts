@@ -44,17 +44,16 @@ export function serveAttempt(call: Omit<RunningCall, "startedAt">): void {
 function enterLane(call: RunningCall): void {
   const { replica, scope, replier, api } = call;
   if (api.lane.tryEnter(scope)) {
-    api.stats.queueTime.observe(0);
     runCall(call);
     return;
   }
-  waitForPlace(api, scope).then(
-    () => runCall({ ...call, startedAt: scope.time.clock.now() }),
-    (error) => {
+  api.lane.wait(scope, {
+    enter: () => runCall({ ...call, startedAt: scope.time.clock.now() }),
+    refuse: (error) => {
       endCall(replica, scope);
       replier.replyFailure(scope, describeFailure(error, scope));
     },
-  );
+  });
 }
 
 /** A call that has its place in the lane. */
@@ -68,11 +67,14 @@ interface RunningCall {
 }
 
 function runCall(call: RunningCall): void {
-  const { replica, scope, api } = call;
+  const { replica, scope, api, startedAt } = call;
+  const { turns, clock } = scope.time;
+  const before = turns.spentMs;
   invoke(api.target, call.input, scope, replica.parts.checksInside || scope.call.outside, {
     output: (value) => finishCall(call, value),
     failure: (thrown) => failCall(call, thrown),
   });
+  turns.count(before, (scope.endedAt ?? clock.now()) - startedAt);
 }
 
 function finishCall({ replica, scope, api, startedAt, replier }: RunningCall, output: unknown): void {
@@ -94,16 +96,6 @@ export function findApi(replica: Replica, scope: CallScope): ReplicaApi {
   const api = replica.apis.get(scope.call.api);
   if (api === undefined) throw fail("unknown_api", { name: scope.call.api, known: [...replica.apis.keys()] });
   return api;
-}
-
-/** Waits in the lane, and measures that. Rejects as `Lane.wait`. */
-export async function waitForPlace(api: ReplicaApi, scope: CallScope): Promise<void> {
-  const queuedAt = scope.time.clock.now();
-  try {
-    await api.lane.wait(scope);
-  } finally {
-    api.stats.queueTime.observe(scope.time.clock.now() - queuedAt);
-  }
 }
 
 /** Gives the place in the lane back. */

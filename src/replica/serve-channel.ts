@@ -149,6 +149,11 @@ export class ChannelServer implements ChannelReader, Replier {
     scope.reader = reader;
     scope.slot = frame.id;
     this.#open.set(frame.id, scope);
+    if (call.deadline <= now) scope.expire();
+    if (scope.reason !== undefined) {
+      this.replyFailure(scope, scope.reason);
+      return;
+    }
     const input = (frame.flags & frameFlags.fed) === 0 ? call.input : this.#openInput(scope);
     if ((frame.flags & frameFlags.stream) === 0) serveCall(this.#replica, scope, input, this);
     else this.#serveStream(scope, input);

@@ -3,7 +3,7 @@ import { InvokedStream } from "../call/invoked-stream.js";
 import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
 import { describeFailure } from "./describe-failure.js";
 import type { Replica, ReplicaApi } from "./replica.js";
-import { endCall, findApi, leaveLane, waitForPlace } from "./serve-call.js";
+import { endCall, findApi, leaveLane } from "./serve-call.js";
 
 /**
  * Answers one streaming call: finds the api and enters its lane with the first pull, and holds its place there until the stream
@@ -37,7 +37,7 @@ export class ServedStream implements ItemFlow, ItemSink {
   }
 
   pull(): void {
-    if (this.#stream !== undefined) this.#stream.pull();
+    if (this.#stream !== undefined) this.#pullInTurn(this.#stream);
     else if (!this.#hasBegun) this.#begin();
   }
 
@@ -78,15 +78,8 @@ export class ServedStream implements ItemFlow, ItemSink {
       this.fail(error);
       return;
     }
-    if (!api.lane.tryEnter(this.#scope)) {
-      waitForPlace(api, this.#scope).then(
-        () => this.#run(api),
-        (error: unknown) => this.fail(error),
-      );
-      return;
-    }
-    api.stats.queueTime.observe(0);
-    this.#run(api);
+    if (api.lane.tryEnter(this.#scope)) this.#run(api);
+    else api.lane.wait(this.#scope, { enter: () => this.#run(api), refuse: (error) => this.fail(error) });
   }
 
   #run(api: ReplicaApi): void {
@@ -99,7 +92,23 @@ export class ServedStream implements ItemFlow, ItemSink {
     const isChecked = this.#replica.parts.checksInside || this.#scope.call.outside;
     const invocation = { target: api.target, input: this.#input, scope: this.#scope, isChecked };
     this.#stream = new InvokedStream(invocation, this);
-    this.#stream.pull();
+    this.#pullNow(this.#stream);
+  }
+
+  /** One item may take as long as a call: what else has come is then read before the next. */
+  #pullInTurn(stream: InvokedStream): void {
+    const { turns } = this.#scope.time;
+    if (!turns.isLong) this.#pullNow(stream);
+    else this.#api?.lane.goOnLater(() => this.#pullNow(stream));
+  }
+
+  #pullNow(stream: InvokedStream): void {
+    if (this.#isStopped) return;
+    const { turns, clock } = this.#scope.time;
+    const before = turns.spentMs;
+    const from = clock.now();
+    stream.pull();
+    turns.count(before, clock.now() - from);
   }
 
   #leave(): void {

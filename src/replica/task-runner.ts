@@ -94,7 +94,7 @@ export class TaskRunner {
   }
 
   get #free(): number {
-    return this.#parts.settings.maxConcurrent - this.#parts.api.lane.running;
+    return this.#parts.api.lane.free;
   }
 
   async #claim(): Promise<void> {
