@@ -24,8 +24,8 @@ export interface TurnTaker {
  * than for this and one run.
  */
 export const longMs = 1;
-/** Shorter runs don't count: there are too few of them between two turns to be long together, and each reading costs. */
-const shortMs = 0.02;
+/** Shorter runs need not be counted: few of them come between two turns, and the shortest calls cost little more than counting. */
+export const shortMs = 0.02;
 /** From here on the turn is ended on purpose, so that what is short alone does not add up over turns that came by themselves. */
 const countedMs = 0.25;
 /**
@@ -42,8 +42,10 @@ export class LoopTurns {
   readonly #takers = new Set<TurnTaker>();
   #isArmed = false;
   #turnsLeft = 0;
-  /** How much whoever began last had had: one that begins to wait has had no less. */
+  /** How much whoever began last had had: one that begins to wait counts as having had no less. */
   #usedMs = 0;
+  /** The most that anybody has had. While nobody waits all are alike: there are no debts from before. */
+  #mostMs = 0;
   readonly #onTurn = (): void => this.#turn();
 
   constructor(clock: Clock) {
@@ -66,7 +68,6 @@ export class LoopTurns {
    * @param before `spentMs` as it was when it began: runs inside of it are parts of it.
    */
   count(before: number, runMs: number): void {
-    if (runMs < shortMs) return;
     this.spentMs = before + runMs;
     if (this.spentMs >= countedMs) this.#arm();
   }
@@ -111,7 +112,8 @@ export class LoopTurns {
     this.#isArmed = false;
     this.spentMs = 0;
     for (let taker = this.#next(); taker !== undefined && !this.isLong; taker = this.#next()) this.#begin(taker);
-    if (this.#takers.size > 0) this.#arm();
+    if (this.#takers.size === 0) this.#usedMs = this.#mostMs;
+    if (this.#takers.size > 0 || this.spentMs >= countedMs) this.#arm();
   }
 
   /** Here every run counts, and what it brings about at once. */
@@ -123,6 +125,7 @@ export class LoopTurns {
     const tookMs = this.#clock.now() - from;
     this.spentMs = before + tookMs;
     taker.usedMs += tookMs;
+    this.#mostMs = Math.max(this.#mostMs, taker.usedMs);
   }
 
   /** The one that has had the least (T2); those of whom nothing can begin any more are dropped. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, it } from "node:test";
 import { CallScope, createCallTime } from "../call/call-scope.js";
 import { RequestContext } from "../call/request-context.js";
@@ -140,6 +141,57 @@ describe("Lane", () => {
     assert.equal(count(), 1);
     lane.leave(stuck[0], 1);
     assert.deepEqual([count(), lane.running], [0, 1]);
+  });
+
+  it("lets nothing begin in a turn that runs have made long, though places be free, and counts the wait (L6)", async () => {
+    const clock = new FakeClock();
+    const own = createCallTime(clock);
+    const stats = new LaneStats("S", "a");
+    const lane = new Lane({ bounds: { maxConcurrent: 2, maxQueued: 0 }, stats, time: own });
+    const open = () => new CallScope(openScope().call, undefined, own, clock.now());
+    const run = () => {
+      const scope = open();
+      assert.equal(lane.tryEnter(scope), true);
+      clock.advance(50);
+      own.turns.count(own.turns.spentMs, 50);
+      lane.leave(scope, 50);
+    };
+    run();
+    assert.equal(lane.tryEnter(open()), false);
+    const context = new AsyncLocalStorage<string>();
+    const entered: (string | undefined)[] = [];
+    const next = open();
+    context.run("its own", () =>
+      lane.wait(next, { enter: () => entered.push(context.getStore()), refuse: (error) => assert.fail(error) }),
+    );
+    assert.deepEqual([lane.queued, lane.free, stats.queued], [1, 1, 1]);
+    assert.match(next.queuedIn?.describe() ?? "", /keep the event loop of its replica busy/);
+    // The place of the run that has just ended is not free before its answer is on its way.
+    await assert.rejects(waitIn(lane, open()), {
+      id: "lane_full",
+      message: /runs 1 call and holds 1 more \(maxQueued 0\)/,
+    });
+    clock.advance(30);
+    await own.turns.passed();
+    assert.deepEqual([entered, lane.running, lane.queued], [["its own"], 1, 0]);
+    assert.deepEqual([stats.queueTime.count, stats.queueTime.sum], [3, 0.03]);
+  });
+
+  it("never lets a call begin whose deadline has passed while the loop was kept from turning (L3)", async () => {
+    const clock = new FakeClock();
+    const own = createCallTime(clock);
+    const lane = new Lane({ bounds: { maxConcurrent: 4, maxQueued: 4 }, stats: new LaneStats("S", "a"), time: own });
+    const open = (timeoutMs: number) =>
+      new CallScope({ ...openScope().call, deadline: clock.now() + timeoutMs }, undefined, own, clock.now());
+    own.turns.count(0, 5);
+    const [late, next] = [waitIn(lane, open(3)), waitIn(lane, open(100))];
+    const isLate = assert.rejects(late, { id: "deadline_exceeded" });
+    // Time passes, and no timer is run: as in a thread that computes.
+    const now = clock.now() + 10;
+    clock.now = () => now;
+    await next;
+    await isLate;
+    assert.equal(lane.running, 1);
   });
 
   it("tells a refused caller to wait for what running calls have lasted, never for nothing", async () => {

@@ -61,6 +61,8 @@ export class Lane implements WatchedPlaces, TurnTaker {
   readonly #time: CallTime;
   readonly #watch: LaneWatch | undefined;
   readonly #queue = new CallQueue<Waiting>();
+  /** Its size, which the call path asks for. */
+  #waiting = 0;
   readonly #turns: LoopTurns;
   readonly #holders: CallScope[] = [];
   /** Steps of calls that hold places, as the next item of a stream. */
@@ -99,7 +101,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   }
 
   get queued(): number {
-    return this.#queue.size;
+    return this.#waiting;
   }
 
   /** Places that nobody holds or is about to get. */
@@ -118,7 +120,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
 
   /** Takes a place if one is free, nobody waits for it, and the event loop may be kept from turning (L6). */
   tryEnter(scope: CallScope): boolean {
-    if (this.#holders.length >= this.#bounds.maxConcurrent || this.#turns.isLong || this.#queue.size > 0) return false;
+    if (this.#holders.length >= this.#bounds.maxConcurrent || this.#turns.isLong || this.#waiting > 0) return false;
     this.#hold(scope);
     this.#stats.queueTime.observe(0);
     return true;
@@ -128,7 +130,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   wait(scope: CallScope, entrant: LaneEntrant): void {
     const { maxConcurrent, maxQueued } = this.#bounds;
     const room = maxConcurrent + maxQueued - this.#lingering - this.#holders.length;
-    if (this.#queue.size >= room) {
+    if (this.#waiting >= room) {
       this.#stats.queueTime.observe(0);
       entrant.refuse(this.#refusal());
       return;
@@ -138,6 +140,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const leaveQueue = () => {
       scope.queuedIn = undefined;
       this.#queue.remove(place);
+      this.#waiting--;
       this.#stats.queued--;
       this.#stats.queueTime.observe(this.#time.clock.now() - since);
     };
@@ -153,6 +156,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
       context.runInAsyncScope(entrant.enter, entrant);
     };
     const place = this.#queue.push({ scope, since, enter, refuse }, scope.call.priority, since);
+    this.#waiting++;
     this.#stats.queued++;
     scope.queuedIn = this;
     this.#watch?.hold();
@@ -169,7 +173,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
       this.#lingering++;
       queueMicrotask(this.#linger);
     }
-    if (this.#queue.size > 0) this.#fillSoon();
+    if (this.#waiting > 0) this.#fillSoon();
   }
 
   /** Lets a call that holds a place go on in a later turn, beside those that wait for a place. */
@@ -194,7 +198,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   }
 
   get #hasEntrant(): boolean {
-    return this.#queue.size > 0 && this.#holders.length < this.#bounds.maxConcurrent;
+    return this.#waiting > 0 && this.#holders.length < this.#bounds.maxConcurrent;
   }
 
   /** When the answer of the call that has ended is on its way; in a later turn, where this one has become long. */
@@ -219,7 +223,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const received = new Map(this.#holders.map((scope) => [scope, scope.input?.received ?? -1]));
     const last = this.#lastReceived;
     this.#lastReceived = received;
-    if (this.#queue.size === 0 || this.#holders.length < this.#bounds.maxConcurrent) return;
+    if (this.#waiting === 0 || this.#holders.length < this.#bounds.maxConcurrent) return;
     const isStill = (scope: CallScope) => scope.input?.isStarved === true && last.get(scope) === received.get(scope);
     if (this.#holders.every(isStill)) this.#refuseSelfWaiting(now);
   }
@@ -261,7 +265,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   /** The wait until a caller may expect a place: what is queued before it, at the pace of late. */
   #refusal(): ServingError {
     const { maxConcurrent, maxQueued } = this.#bounds;
-    const queued = this.#queue.size;
+    const queued = this.#waiting;
     const retryAfterMs = expectWait(this.#averageRunMs, this.#holders, (queued + 1) / maxConcurrent);
     const running = this.running + this.#lingering;
     return fail("lane_full", { running, queued, maxQueued, retryAfterMs, overdue: this.overdue.length });

@@ -1,5 +1,6 @@
 import type { CallScope } from "../call/call-scope.js";
 import { invoke } from "../call/invoke.js";
+import { shortMs } from "../call/loop-turns.js";
 import { fail } from "../failure/fail.js";
 import { describeFailure } from "./describe-failure.js";
 import type { Replica, ReplicaApi } from "./replica.js";
@@ -74,7 +75,8 @@ function runCall(call: RunningCall): void {
     output: (value) => finishCall(call, value),
     failure: (thrown) => failCall(call, thrown),
   });
-  turns.count(before, (scope.endedAt ?? clock.now()) - startedAt);
+  const runMs = (scope.endedAt ?? clock.now()) - startedAt;
+  if (runMs >= shortMs) turns.count(before, runMs);
 }
 
 function finishCall({ replica, scope, api, startedAt, replier }: RunningCall, output: unknown): void {

@@ -5,6 +5,7 @@ import { after, before, describe } from "node:test";
 import type { AppFile } from "ekiben";
 import { type ComposedApp, compose } from "ekiben/testing";
 import { testBatches } from "./batch-tests.js";
+import { testBlocking } from "./blocking-tests.js";
 import { testCancels } from "./cancel-tests.js";
 import { testChecks } from "./check-tests.js";
 import { testContext } from "./context-tests.js";
@@ -64,6 +65,7 @@ export function runSuite(name: string, placement: PlacementName, options: AppFil
     testDeadlines(suite);
     testCancels(suite);
     testLanes(suite);
+    testBlocking(suite);
     testBatches(suite);
     testContext(suite);
     testGraph(suite);

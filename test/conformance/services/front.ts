@@ -2,6 +2,7 @@ import { api, currentCall, depends, Service, ServingError, stream } from "ekiben
 import { z } from "zod";
 import { describeValue } from "../describe-value.js";
 import { Batched } from "./batched.js";
+import { Blocker } from "./blocker.js";
 import { Chores } from "./chores.js";
 import { createSpoilable, Echo } from "./echo.js";
 import { Faulty } from "./faulty.js";
@@ -19,6 +20,7 @@ const name = { input: z.string(), output: z.string() };
 export class Front extends Service() {
   chores = depends(Chores);
   batched = depends(Batched);
+  blocker = depends(Blocker);
   echo = depends(Echo);
   faulty = depends(Faulty);
   middle = depends(Middle);
