@@ -1,5 +1,5 @@
 import type { Call, Caller, Priority } from "../call/call.js";
-import { CallPromise, type OnUnheard } from "../call/call-promise.js";
+import type { OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
 import type { ItemSink } from "../call/item-flow.js";
 import { RequestContext } from "../call/request-context.js";
@@ -14,7 +14,7 @@ import { holdCall } from "./hold-call.js";
 import { isLoss, mayRetry } from "./may-retry.js";
 import { openFeed } from "./open-feed.js";
 import type { AnswerTaker } from "./pending-call.js";
-import { rejectFromHere } from "./reject-from-here.js";
+import { PromisedAnswer } from "./promised-answer.js";
 import { ReplyStream } from "./reply-stream.js";
 import { RetriedStream } from "./retried-stream.js";
 
@@ -65,52 +65,6 @@ export function dispatchCall(route: CallRoute, scope: CallScope, onUnheard?: OnU
   const answer = new PromisedAnswer(scope, onUnheard);
   sendCall(route, scope, answer);
   return answer.promise();
-}
-
-/** The answer of a call as a promise. One that is there before anybody asks can't fail any more: that is an ordinary promise. */
-class PromisedAnswer implements AnswerTaker {
-  readonly #scope: CallScope;
-  readonly #onUnheard: OnUnheard | undefined;
-  #isDone = false;
-  #value: unknown;
-  #promise: CallPromise<unknown> | undefined;
-  #resolve: ((value: unknown) => void) | undefined;
-  #reject: ((error: ServingError) => void) | undefined;
-
-  constructor(scope: CallScope, onUnheard: OnUnheard | undefined) {
-    this.#scope = scope;
-    this.#onUnheard = onUnheard;
-  }
-
-  /** Asked for once the call is sent. */
-  promise(): Promise<unknown> {
-    return this.#isDone ? Promise.resolve(this.#value) : this.#open();
-  }
-
-  output(value: unknown): void {
-    if (this.#resolve !== undefined) {
-      this.#resolve(value);
-      return;
-    }
-    this.#isDone = true;
-    this.#value = value;
-  }
-
-  failure(error: ServingError): void {
-    const promise = this.#open();
-    if (!promise.isHeard) this.#onUnheard?.(error, promise, this.#scope);
-    // An incident is somebody's bug: whoever looks for it needs the way that led there.
-    if (error.incident === undefined) this.#reject?.(error);
-    else this.#resolve?.(rejectFromHere(error, this.#scope.call.caller));
-  }
-
-  #open(): CallPromise<unknown> {
-    this.#promise ??= new CallPromise<unknown>((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    return this.#promise;
-  }
 }
 
 /** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */
