@@ -6,21 +6,31 @@ import type { Logger } from "../base/logger.js";
 import { keepOwnFolder } from "../base/own-folder.js";
 import { removePath } from "../base/remove-path.js";
 import { systemProblem } from "../base/system-problem.js";
+import { isHeldBy } from "../held/held-name.js";
 import { isSlabOf } from "../transport/slab-name.js";
 import { showLife, sweepDead } from "./sign-of-life.js";
 import { createSocketFolder, listPlaces } from "./socket-folder.js";
 
 /**
- * How long a slab of a process that has ended stays for a reader that has not come to it. One that is busy for longer loses
+ * How long a slab or a file of a process that has ended stays for a reader that has not come to it. One that is busy for longer loses
  * its link, whose other side is gone in any case.
  */
 const slabGraceMs = 5_000;
+
+/** A replica that has ended. */
+export interface GoneReplica {
+  readonly address: string;
+  /** Of its process; absent where it had none of its own. */
+  readonly pid: number | undefined;
+  /** Of its thread or process. */
+  readonly life: string;
+}
 
 /** Where files are in memory. */
 const memoryPlace = "/dev/shm";
 
 /**
- * Where the processes of one app meet: Unix sockets in one folder, large tensors in another that is in memory. Both can be
+ * Where the processes of one app meet: Unix sockets and large files in one folder, large tensors in another that is in memory. Both can be
  * entered by their owner alone.
  *
  * They are removed when the app stops, or when its process exits without that; where it is killed, its replicas do it, or
@@ -54,17 +64,18 @@ export class AppFolders {
     return join(this.#keepSockets(), `${++this.#lastAddress}.sock`);
   }
 
-  /**
-   * Removes what a replica has not removed itself, since it was killed: its socket, and slabs that no reader has opened.
-   *
-   * @param pid Of its process; absent where it had none of its own.
-   */
-  clearAfter(address: string, pid: number | undefined): void {
-    removePath(address);
-    if (pid === undefined || this.#listSlabsOf(pid).length === 0) return;
+  /** Where large values lie on a disk: with the first sockets, since all processes must know it. */
+  get disk(): string {
+    return this.#sockets[0] as string;
+  }
+
+  /** Removes what a replica has not removed itself, since it was killed: its socket, slabs that no reader has opened, its files. */
+  clearAfter(gone: GoneReplica): void {
+    removePath(gone.address);
+    if (this.#listLeftBy(gone).length === 0) return;
     const timer = this.#clock.setTimer(() => {
       this.#timers.delete(timer);
-      for (const slab of this.#listSlabsOf(pid)) removePath(slab);
+      for (const path of this.#listLeftBy(gone)) removePath(path);
     }, slabGraceMs);
     this.#timers.add(timer);
   }
@@ -132,16 +143,18 @@ export class AppFolders {
     }
   }
 
-  #listSlabsOf(pid: number): string[] {
-    const { slabs } = this;
-    if (slabs === undefined) return [];
-    try {
-      const names = readdirSync(slabs).filter((name) => isSlabOf(name, pid));
-      return names.map((name) => join(slabs, name));
-    } catch {
-      // It was removed, or there is no descriptor to look into it: what is left goes with the app.
-      return [];
-    }
+  #listLeftBy({ pid, life }: GoneReplica): string[] {
+    const isLeft = (name: string) => isHeldBy(name, life) || (pid !== undefined && isSlabOf(name, pid));
+    return [this.slabs, this.disk].flatMap((folder) => {
+      if (folder === undefined) return [];
+      try {
+        const names = readdirSync(folder).filter(isLeft);
+        return names.map((name) => join(folder, name));
+      } catch {
+        // It was removed, or there is no descriptor to look into it: what is left goes with the app.
+        return [];
+      }
+    });
   }
 }
 

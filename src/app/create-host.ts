@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { GrantedResources } from "../define/lifecycle.js";
 import type { DeploymentPlan } from "../graph/plan.js";
+import type { FileStore } from "../held/file-store.js";
 import type { EntryLocation } from "../load/entry-location.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import type { AppAnswers } from "../placement/control.js";
@@ -20,6 +21,8 @@ export interface HostParts {
   readonly lives: HostLives;
   /** Absent where every replica lives in the app's own thread. */
   readonly folders: AppFolders | undefined;
+  /** What this thread keeps of the largest values. */
+  readonly files: FileStore;
   /** Where replicas elsewhere find the author's code. */
   readonly entry: EntryLocation | undefined;
   readonly settings: AppSettings;
@@ -40,7 +43,12 @@ export function createHost(plan: DeploymentPlan, index: number, parts: HostParts
   const service = plan.descriptor.name;
   const resources = grantResources(plan.settings, devices.get(service)?.[index] ?? []);
   if (plan.residence === "root" || folders === undefined || parts.entry === undefined) {
-    return new InlineHost(site.partsOf({ service, index, resources }), folders?.nextAddress(), folders?.slabs);
+    return new InlineHost(
+      site.partsOf({ service, index, resources }),
+      folders?.nextAddress(),
+      folders?.slabs,
+      parts.files,
+    );
   }
   return createRemoteHost(plan, index, { ...parts, folders, entry: parts.entry, resources });
 }
@@ -81,6 +89,7 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
       companionResources: new Map(companions.map((name) => [name, grantResources(own(name), [])])),
       address,
       slabFolder: folders.slabs,
+      diskFolder: folders.disk,
       logsTo,
       sharesStdout: parts.sharesStdout,
       appFile: parts.appFile,
@@ -92,7 +101,7 @@ function createRemoteHost(plan: DeploymentPlan, index: number, parts: RemotePart
     log: site.log,
     answer: parts.answer,
     onExit: (pid) => {
-      folders.clearAfter(address, pid);
+      folders.clearAfter({ address, pid, life });
       lives.end(host, life);
     },
   });

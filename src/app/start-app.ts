@@ -7,10 +7,12 @@ import { silentLogger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { readServiceFiles } from "../define/service.js";
+import { messageOf } from "../failure/to-serving-error.js";
 import { assignDevices } from "../graph/assign-devices.js";
 import type { Graph } from "../graph/graph.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
 import type { EntryCaller } from "../handle/pending-call.js";
+import { FileStore } from "../held/file-store.js";
 import type { FormerTask } from "../http/former-task.js";
 import { type EntryLocation, findScript } from "../load/entry-location.js";
 import { nameApp } from "../load/name-app.js";
@@ -103,8 +105,9 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const { appFolder = entry === undefined ? findAppFolder(graph) : dirname(entry.file) } = parts;
   const site = new Site({ graph, settings, log, time, appFolder, run: createRun(parts.session) });
   const { directory, stats } = site;
+  const { files, removeFolders } = keepFiles(site, folders);
   const links = new SiteLinks({
-    ...{ directory, stats, clock: time.clock, log, slabFolder: folders?.slabs },
+    ...{ directory, stats, clock: time.clock, log, slabFolder: folders?.slabs, files },
     faults: parts.faults,
   });
   const board = new LinkBoard();
@@ -119,7 +122,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     addDeparture(addObstacles(await supervisor.readiness(), links.obstacles), parts.departure?.hasBegun === true);
   const answers = { readiness: readReadiness, metrics: readMetrics };
   const hostParts = {
-    ...{ site, folders, entry, settings, devices, appFolder },
+    ...{ site, folders, files, entry, settings, devices, appFolder },
     ...{ lives: new HostLives(site), appFile: parts.edge?.appFile, ...chooseOutput(plan, parts.logsTo) },
     takesFaults: parts.faults !== undefined,
     outsideEnv: { ...process.env },
@@ -143,7 +146,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     await site.closeStore();
     directory.close();
     links.close();
-    folders?.remove();
+    removeFolders();
   };
   try {
     await supervisor.start();
@@ -170,6 +173,29 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
       return holdProcess(supervisor.stop(limit).finally(close));
     },
   };
+}
+
+/** Where everything is in this thread, the app has a folder from its first large value on. */
+function keepFiles({ life, time, log }: Site, folders: AppFolders | undefined) {
+  let own: AppFolders | undefined;
+  let hasFailed = false;
+  const open = (): AppFolders | undefined => {
+    if (folders !== undefined) return folders;
+    if (own !== undefined || hasFailed) return own;
+    try {
+      own = new AppFolders(time.clock, log);
+    } catch (error) {
+      hasFailed = true;
+      log.info({ problem: messageOf(error) }, `large bodies are kept in memory: ${messageOf(error)}`);
+    }
+    return own;
+  };
+  const files = new FileStore(life, () => ({ memory: folders?.slabs, disk: open()?.disk }), time.clock);
+  const removeFolders = () => {
+    files.close();
+    (folders ?? own)?.remove();
+  };
+  return { files, removeFolders };
 }
 
 const hasTasks = ({ services }: Graph): boolean =>

@@ -11,7 +11,7 @@ const minLargeBytes = 4096;
 const interval = new CollectionInterval();
 
 let countedBytes = 0;
-let collectYoung: (() => void) | undefined;
+let collector: ((options: { type: "minor" | "major" }) => void) | undefined;
 
 /** Bytes over a buffer of their own, whose contents are not defined yet. */
 export function newBytes(byteLength: number): Uint8Array {
@@ -32,16 +32,22 @@ export function countBytes(byteLength: number): void {
   if (countedBytes < interval.bytes) return;
   countedBytes = 0;
   interval.collecting(v8.getHeapStatistics().external_memory);
-  collectYoung ??= findCollector();
-  collectYoung();
+  collect("minor");
+}
+
+/** Collects the whole heap: what only the engine knows to be dead is then told. */
+export const collectAll = (): void => collect("major");
+
+function collect(type: "minor" | "major"): void {
+  collector ??= findCollector();
+  collector({ type });
 }
 
 /** V8 shows its collector to contexts that are made after the flag was set, and so to no code of an author's own. */
-function findCollector(): () => void {
+function findCollector(): (options: { type: "minor" | "major" }) => void {
   try {
     v8.setFlagsFromString("--expose-gc");
-    const collect = vm.runInNewContext("gc") as (options: { type: "minor" }) => void;
-    return () => collect({ type: "minor" });
+    return vm.runInNewContext("gc") as (options: { type: "minor" | "major" }) => void;
   } catch {
     // Without it things are as they would have been.
     return () => {};

@@ -1,3 +1,4 @@
+import type { Tail } from "../held/held-file.js";
 // How the items of a stream go from stage to stage inside ekiben: by calls, so that a stage costs no promise an item.
 //
 // W1  An item, the end or a failure comes only after a pull, and one for each. After the end or a failure nothing comes.
@@ -9,7 +10,7 @@ export interface EncodedItems {
   /** How many; they answer one pull. */
   readonly count: number;
   readonly text: string;
-  readonly tails: readonly Uint8Array[];
+  readonly tails: readonly Tail[];
   readonly isMarked: boolean;
 }
 

@@ -20,11 +20,11 @@ export function readTensor(value: unknown, dtype: DType, rank: number): Tensor |
     return readNested(value, dtype, rank);
   }
   if (typeof value !== "object" || value === null) return `expected a tensor (${dtype}), got ${typeof value}`;
+  // First, since a tensor's elements may not have been read yet, and need not be for this.
+  if (isTensor(value)) return value.dtype === dtype ? value : wrongDType(dtype, value.dtype);
   const candidate = value as { dtype?: unknown; shape?: unknown; data?: unknown };
   if (typeof candidate.data === "string") return readBase64(candidate, dtype, rank);
-  if (!isTensor(value)) return "expected a tensor: nested arrays, or { dtype, shape, data }";
-  if (value.dtype !== dtype) return wrongDType(dtype, value.dtype);
-  return value;
+  return "expected a tensor: nested arrays, or { dtype, shape, data }";
 }
 
 /** The lists are measured before room is made for their elements: what the first of them say may not be there. */

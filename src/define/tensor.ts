@@ -1,5 +1,6 @@
 import { copySelf, type SelfCopying } from "../call/copy-self.js";
 import { fail } from "../failure/fail.js";
+import type { HeldBytes } from "../held/held-bytes.js";
 
 /** The arrays that hold each dtype. Little-endian on the wire, as in memory. */
 export interface DTypes {
@@ -37,25 +38,115 @@ export interface Tensor<D extends DType = DType, S extends readonly number[] = a
 /** Given in place of a check by those who know that dtype, shape and data agree, and that the shape is frozen. */
 const known: unique symbol = Symbol("known");
 
+/**
+ * Of a tensor whose elements were not asked for yet: from then on it is as any other, since what is written into them is
+ * not seen. A property of its own, as `data` is of any other tensor, and the same for all, so that the engine keeps it fast.
+ */
+const untouchedData: PropertyDescriptor & ThisType<DenseTensor> = {
+  enumerable: true,
+  configurable: true,
+  get() {
+    return DenseTensor.touch(this);
+  },
+  set(value: DTypes[DType]) {
+    DenseTensor.replace(this, value);
+  },
+};
+
 class DenseTensor implements Tensor, SelfCopying {
   readonly dtype: DType;
   readonly shape: readonly number[];
-  readonly data: DTypes[DType];
+  declare readonly data: DTypes[DType];
+  /** Its elements, as long as nobody has asked for them. */
+  #held: HeldElements | undefined;
+  /** Its elements, where they were held. */
+  #touched: DTypes[DType] | undefined;
 
-  constructor(dtype: DType, shape: readonly number[], data: DTypes[DType], trust?: typeof known) {
-    const problem = trust === known ? undefined : tensorProblem({ dtype, shape, data });
+  constructor(dtype: DType, shape: readonly number[], data: DTypes[DType] | HeldElements, trust?: typeof known) {
+    const isHeld = data instanceof HeldElements;
+    const problem = trust === known || isHeld ? undefined : tensorProblem({ dtype, shape, data });
     if (problem !== undefined) throw fail("invalid_input", { issues: [{ path: "", message: problem }] });
     this.dtype = dtype;
     this.shape = trust === known ? shape : Object.freeze([...shape]);
-    this.data = data;
+    if (isHeld) {
+      this.#held = data;
+      Object.defineProperty(this, "data", untouchedData);
+    } else {
+      this.data = data;
+    }
+  }
+
+  static touch(tensor: DenseTensor): DTypes[DType] {
+    const held = tensor.#held;
+    if (held !== undefined) {
+      const bytes = held.bytes.take();
+      tensor.#touched = new arrayByDType[held.dtype](bytes.buffer as ArrayBuffer, bytes.byteOffset, held.length);
+      tensor.#held = undefined;
+    }
+    return tensor.#touched as DTypes[DType];
+  }
+
+  static replace(tensor: DenseTensor, data: DTypes[DType]): void {
+    tensor.#held = undefined;
+    tensor.#touched = data;
+  }
+
+  /** What an untouched tensor holds; `undefined` for any other, and where its fields were replaced. */
+  static heldIn(value: unknown): HeldBytes | undefined {
+    if (typeof value !== "object" || value === null || !(#held in value)) return undefined;
+    const { dtype, shape } = value;
+    const held = value.#held;
+    return held !== undefined && held.dtype === dtype && held.shape === shape ? held.bytes : undefined;
+  }
+
+  /** As `util.inspect` shows it: with its elements. */
+  [Symbol.for("nodejs.util.inspect.custom")](): unknown {
+    return this.#held === undefined && this.#touched === undefined
+      ? this
+      : new DenseTensor(this.dtype, this.shape, this.data, known);
   }
 
   [copySelf](copyElements: <T extends DTypes[DType]>(source: T) => T): Tensor {
+    const held = this.#held;
+    if (held !== undefined && DenseTensor.heldIn(this) !== undefined) {
+      held.bytes.share();
+      return new DenseTensor(held.dtype, held.shape, held, known);
+    }
     // Checked again: the fields may have been replaced since.
     const { dtype, shape, data } = new DenseTensor(this.dtype, this.shape, this.data);
     return createKnownTensor(dtype, shape, copyElements(data));
   }
 }
+
+/** Elements that are held; dtype and shape say whether those of the tensor are still the ones they came with. */
+class HeldElements {
+  readonly bytes: HeldBytes;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly length: number;
+
+  constructor(bytes: HeldBytes, dtype: DType, shape: readonly number[]) {
+    this.bytes = bytes;
+    this.dtype = dtype;
+    this.shape = shape;
+    this.length = bytes.byteLength / arrayByDType[dtype].BYTES_PER_ELEMENT;
+  }
+}
+
+/**
+ * A tensor whose elements are read when its `data` is asked for, and not before: whoever passes it on passes them on unread.
+ *
+ * @throws {ServingError} `invalid_input` if the bytes are not those of the dtype and the shape.
+ */
+export function createHeldTensor(dtype: DType, shape: readonly number[], bytes: HeldBytes): Tensor {
+  const problem = heldProblem(dtype, shape, bytes.byteLength);
+  if (problem !== undefined) throw fail("invalid_input", { issues: [{ path: "", message: problem }] });
+  const own = Object.freeze([...shape]);
+  return new DenseTensor(dtype, own, new HeldElements(bytes, dtype, own), known);
+}
+
+/** The bytes of a tensor that nobody has touched; `undefined` for any other value. */
+export const heldBytesOf = (value: unknown): HeldBytes | undefined => DenseTensor.heldIn(value);
 
 /** A tensor of parts that are known to agree. @param shape Frozen; it may be shared. */
 export function createKnownTensor(dtype: DType, shape: readonly number[], data: DTypes[DType]): Tensor {
@@ -87,12 +178,21 @@ export function tensorProblem({ dtype, shape, data }: Tensor): string | undefine
   const array = Object.hasOwn(arrayByDType, dtype) ? arrayByDType[dtype] : undefined;
   if (array === undefined) return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
   if (!(data instanceof array)) return `data of a ${dtype} tensor must be a ${array.name}`;
+  return sizeProblem(shape, data.length);
+}
+
+function sizeProblem(shape: unknown, length: number): string | undefined {
   if (!Array.isArray(shape)) return "shape must be an array of sizes";
   const problem = shapeProblem(shape);
   if (problem !== undefined) return problem;
   const size = (shape as readonly number[]).reduce((product, dim) => product * dim, 1);
-  if (size === data.length) return undefined;
-  return `shape [${shape}] needs ${size} elements, data has ${data.length}`;
+  return size === length ? undefined : `shape [${shape}] needs ${size} elements, data has ${length}`;
+}
+
+function heldProblem(dtype: DType, shape: readonly number[], byteLength: number): string | undefined {
+  if (!Object.hasOwn(arrayByDType, dtype))
+    return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
+  return sizeProblem(shape, byteLength / arrayByDType[dtype].BYTES_PER_ELEMENT);
 }
 
 /** As many as NumPy takes. */

@@ -15,6 +15,11 @@ export const linkFailures = {
       `the replica reads too slowly: ${d.bufferedBytes} bytes wait to be sent to it, of at most ${d.maxBufferedBytes}; the call was not sent`,
     fix: "Retry with backoff, add replicas, or send smaller values. A replica that computes without a pause can't read.",
   }),
+  held_bytes_lost: row<{ path: string; byteLength: number; problem: string }>({
+    code: "data_loss",
+    text: (d) => `the ${d.byteLength} bytes of a large value can't be read from ${d.path}: ${d.problem}`,
+    fix: "Let nothing clean up the folder of temporary files (TMPDIR) and /dev/shm under a running app, or read values that are kept for long when they come.",
+  }),
   malformed_frame: row<{ problem: string }>({
     code: "internal",
     text: (d) => `what came over a link between replicas is no frame of the wire: ${d.problem}`,

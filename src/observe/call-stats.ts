@@ -83,6 +83,9 @@ export class CallStats {
   /** By service: attempts to reach a replica of it that failed. */
   readonly linkFailures = new Map<string, number>();
 
+  /** Bytes of large values that this process has read, and the service it is there for. */
+  decoded: { readonly service: string; readonly bytes: () => number } | undefined;
+
   countLinkFailure(service: string): void {
     this.linkFailures.set(service, (this.linkFailures.get(service) ?? 0) + 1);
   }

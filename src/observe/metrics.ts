@@ -82,6 +82,14 @@ function describeMetrics(stats: CallStats) {
     counter("ekiben_link_failures_total", "Attempts to reach a replica of the service that failed.", () =>
       [...stats.linkFailures].map(([service, value]) => ({ labels: { service }, value })),
     ),
+    counter(
+      "ekiben_decoded_bytes_total",
+      "Bytes of tensors, arrays, long texts and files that came over links and were read into memory; what is passed on unread counts nothing.",
+      () =>
+        stats.decoded === undefined
+          ? []
+          : [{ labels: { service: stats.decoded.service }, value: stats.decoded.bytes() }],
+    ),
     gauge(
       "ekiben_api_overdue",
       "Calls that still run, and keep their places, though they timed out or were cancelled.",

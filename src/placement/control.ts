@@ -51,6 +51,8 @@ export interface ReplicaOrder {
   readonly address: string;
   /** Where large tensors cross in memory; absent where the machine has no such place. */
   readonly slabFolder: string | undefined;
+  /** Where the largest lie on a disk; absent where nothing can be written. */
+  readonly diskFolder: string | undefined;
   /** Lines go to stdout by themselves, or to the supervisor. */
   readonly logsTo: "stdout" | "supervisor";
   /** Several processes write to that stdout. */

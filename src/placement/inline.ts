@@ -7,6 +7,7 @@ import { SlotList } from "../call/slot-list.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
+import type { FileStore } from "../held/file-store.js";
 import { Replica, type ReplicaParts } from "../replica/replica.js";
 import { ReplicaListener } from "../replica/replica-listener.js";
 import type { Replier } from "../replica/replier.js";
@@ -31,13 +32,14 @@ export class InlineHost implements ReplicaHost {
   /**
    * @param address    The Unix socket it listens on; absent: it is called in this thread alone.
    * @param slabFolder Where large tensors cross in memory.
+   * @param files      What this process keeps of the largest values.
    */
-  constructor(parts: ReplicaParts, address?: string, slabFolder?: string) {
+  constructor(parts: ReplicaParts, address?: string, slabFolder?: string, files?: FileStore) {
     this.id = parts.id;
     this.replica = new Replica(parts);
     this.link = new InlineLink(this.replica);
     this.#address = address;
-    this.#listener = new ReplicaListener(this.replica, slabFolder);
+    this.#listener = new ReplicaListener(this.replica, slabFolder, files);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });

@@ -7,6 +7,7 @@ import { keepOwnFolder } from "../base/own-folder.js";
 import { RepeatPace } from "../base/repeat-pace.js";
 import { systemProblem } from "../base/system-problem.js";
 import { fail } from "../failure/fail.js";
+import type { FileStore } from "../held/file-store.js";
 import type { Channel } from "../transport/channel.js";
 import { PortChannel } from "../transport/port-channel.js";
 import { SocketChannel } from "../transport/socket-channel.js";
@@ -20,15 +21,17 @@ const lookIntervalMs = 1_000;
 export class ReplicaListener {
   readonly #replica: Replica;
   readonly #slabFolder: string | undefined;
+  readonly #files: FileStore | undefined;
   readonly #servers = new Set<ChannelServer>();
   readonly #pace = new RepeatPace();
   #server: net.Server | undefined;
   #timer: Timer | undefined;
   #isClosed = false;
 
-  constructor(replica: Replica, slabFolder: string | undefined) {
+  constructor(replica: Replica, slabFolder: string | undefined, files?: FileStore) {
     this.#replica = replica;
     this.#slabFolder = slabFolder;
+    this.#files = files;
   }
 
   /** Listens on a Unix socket; its folder decides who may connect. @throws {ServingError} `listen_failed`. */
@@ -61,7 +64,7 @@ export class ReplicaListener {
   async #bind(address: string): Promise<void> {
     // libuv says EACCES for a folder that is not there, and EINVAL for a path that is too long.
     keepOwnFolder(dirname(address));
-    const server = net.createServer((socket) => this.#serve(new SocketChannel(socket, this.#slabFolder)));
+    const server = net.createServer((socket) => this.#serve(new SocketChannel(socket, this.#slabFolder, this.#files)));
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(address, resolve);

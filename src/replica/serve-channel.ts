@@ -5,6 +5,7 @@ import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
+import type { Tail } from "../held/held-file.js";
 import type { Channel, ChannelReader } from "../transport/channel.js";
 import { decodeValue } from "../transport/decode-value.js";
 import { type EncodedValue, encodeValue } from "../transport/encode-value.js";
@@ -236,7 +237,7 @@ function readTimeLeft(text: string): number {
 }
 
 /** Of an input that is a stream there is no text: its items come later. */
-function readInput(text: string, tails: readonly Uint8Array[], flags: number): unknown {
+function readInput(text: string, tails: readonly Tail[], flags: number): unknown {
   if ((flags & frameFlags.fed) === 0) return decodeValue(text, tails, (flags & frameFlags.marked) !== 0);
   if (text !== "" || tails.length > 0) throw malformed("a call whose input is a stream has an input besides");
   return undefined;

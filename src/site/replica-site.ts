@@ -7,6 +7,8 @@ import { systemTime } from "../call/call-scope.js";
 import { fail } from "../failure/fail.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { resolveGraph } from "../graph/resolve-graph.js";
+import { FileStore } from "../held/file-store.js";
+import { decodedBytes } from "../held/held-bytes.js";
 import { loadEntry } from "../load/entry-location.js";
 import { guardLog } from "../observe/guarded-log.js";
 import { shareStdout } from "../observe/line-writer.js";
@@ -121,17 +123,20 @@ export class ReplicaSite {
     const { life, endedLives, run } = order;
     const site = new Site({ graph, settings, log, time: systemTime, appFolder, life, endedLives, run });
     const { directory, stats } = site;
-    const { slabFolder } = order;
+    const { slabFolder, diskFolder } = order;
+    stats.decoded = { service, bytes: () => decodedBytes.count };
+    const files = new FileStore(life, () => ({ memory: slabFolder, disk: diskFolder }));
     const faults = order.takesFaults ? new Faults() : undefined;
     this.#inside = {
       order,
       site,
       flush,
       faults,
-      links: new SiteLinks({ directory, clock: site.time.clock, log, stats, slabFolder, faults }),
+      links: new SiteLinks({ directory, clock: site.time.clock, log, stats, slabFolder, files, faults }),
       metrics: createMetrics(site.stats),
       companions: createCompanions(site, order),
-      host: new InlineHost(site.partsOf(order), order.address, slabFolder),
+      host: new InlineHost(site.partsOf(order), order.address, slabFolder, files),
+      files,
       edge: undefined,
     };
   }
@@ -201,6 +206,7 @@ export class ReplicaSite {
     for (const { host } of [...inside.companions].reverse()) await host.stop();
     await inside.site.closeStore();
     inside.links.close();
+    inside.files.close();
     inside.flush();
   }
 
@@ -238,6 +244,7 @@ interface Inside {
   readonly host: InlineHost;
   readonly companions: readonly Companion[];
   readonly metrics: Metrics;
+  readonly files: FileStore;
   readonly flush: () => void;
   edge: ReplicaEdge | undefined;
 }

@@ -6,6 +6,7 @@ import { systemProblem } from "../base/system-problem.js";
 import type { ReplicaLink } from "../call/link.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Directory } from "../handle/directory.js";
+import type { FileStore } from "../held/file-store.js";
 import type { CallStats } from "../observe/call-stats.js";
 import type { Obstacle } from "../observe/readiness.js";
 import type { LinkNotice } from "../placement/control.js";
@@ -35,6 +36,8 @@ export interface SiteLinksParts {
   readonly stats: Pick<CallStats, "countLinkFailure">;
   /** Where large tensors cross in memory. */
   readonly slabFolder: string | undefined;
+  /** What this process keeps of the largest values. */
+  readonly files?: FileStore | undefined;
   /** In a test: the faults that calls over these links meet. */
   readonly faults?: Faults | undefined;
 }
@@ -245,7 +248,7 @@ class SocketLink implements KeptLink {
     socket.on("error", (error) => {
       problem = systemProblem(error);
     });
-    const channel = new SocketChannel(socket, this.#parts.slabFolder);
+    const channel = new SocketChannel(socket, this.#parts.slabFolder, this.#parts.files);
     const link: PeerLink = new PeerLink(this.replica, channel, {
       opened: () => {
         isOpened = true;

@@ -67,7 +67,8 @@ export class Site {
   readonly log: Logger;
   readonly run: AppRun;
   readonly endedLives: EndedLives;
-  readonly #life: string;
+  /** Unique to this thread or process. */
+  readonly life: string;
   readonly #settings: AppSettings;
   readonly #names: ReadonlyMap<ServiceClass, string>;
   readonly #appFolder: string;
@@ -77,13 +78,13 @@ export class Site {
 
   constructor({ graph, settings, log, time, appFolder, life, endedLives, run }: SiteParts) {
     this.endedLives = new EndedLives(endedLives);
-    this.#life = life ?? randomBytes(16).toString("hex");
+    this.life = life ?? randomBytes(16).toString("hex");
     this.graph = graph;
     this.time = time;
     this.log = log;
     this.#settings = settings;
     this.#appFolder = appFolder;
-    this.run = run ?? { id: this.#life, pid: process.pid, session: this.#life };
+    this.run = run ?? { id: this.life, pid: process.pid, session: this.life };
     this.#ownTasks = listTasks(graph, settings.tasks.namespace);
     this.#names = new Map(graph.edges.map((edge) => [edge.target, edge.to]));
   }
@@ -136,7 +137,7 @@ export class Site {
     const { namespace, leaseMs, retentionMs } = this.#settings.tasks;
     const isCounting = index === 0 && service === this.#ownTasks[0]?.service;
     return {
-      ...{ namespace, leaseMs, retentionMs, life: this.#life, endedLives: this.endedLives },
+      ...{ namespace, leaseMs, retentionMs, life: this.life, endedLives: this.endedLives },
       isOwn: (of, api) => this.#isOwn(of, api),
       census: isCounting ? this.#createCensus() : undefined,
       openStore: (signal) =>

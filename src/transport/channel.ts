@@ -1,4 +1,5 @@
 import type { ServingError } from "../failure/serving-error.js";
+import type { FileStore } from "../held/file-store.js";
 import type { Frame } from "./frame.js";
 
 /** Gets what comes over a channel. */
@@ -12,6 +13,8 @@ export interface ChannelReader {
 export interface Channel {
   /** Bytes given to `send` that the other side's buffers have not taken yet. */
   readonly bufferedBytes: number;
+  /** Where it keeps the largest values; absent: in memory. */
+  readonly files?: FileStore | undefined;
   /** Begins to read; called once. */
   open(reader: ChannelReader): void;
   /**

@@ -10,6 +10,7 @@ import { Tensor } from "../define/tensor.js";
 import { ServingError } from "../failure/serving-error.js";
 import { decodeValue } from "./decode-value.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
+import { loadTail } from "./frame.js";
 
 describe("a value that crosses a link", () => {
   for (const [what, value] of createPortableValues()) {
@@ -169,7 +170,7 @@ describe("decodeValue", () => {
     let decoded = 0;
     for (let i = 0; i < 15_000; i++) {
       const { text, tails, isMarked } = mutate(random, encodeValue(createPortable(random), "input") as EncodedValue);
-      const value = tryDecode(text, tails, isMarked);
+      const value = tryDecode(text, tails.map(loadTail), isMarked);
       if (value === refused) continue;
       decoded++;
       // What was let in can be sent on, so it holds nothing but what may cross.

@@ -1,7 +1,9 @@
 import { decodeBase64 } from "../base/base64.js";
 import { maxValueDepth } from "../call/refuse-value.js";
-import { arrayByDType, type DType, Tensor } from "../define/tensor.js";
+import { arrayByDType, createHeldTensor, type DType, Tensor } from "../define/tensor.js";
 import { messageOf } from "../failure/to-serving-error.js";
+import { decodedBytes } from "../held/held-bytes.js";
+import { HeldFile, type Tail } from "../held/held-file.js";
 import { malformed } from "./frame.js";
 import { markKey, namedValues } from "./mark.js";
 
@@ -15,7 +17,7 @@ import { markKey, namedValues } from "./mark.js";
  * @param isMarked Whether the text may hold marks.
  * @throws {ServingError} `malformed_frame`.
  */
-export function decodeValue(text: string, tails: readonly Uint8Array[], isMarked: boolean): unknown {
+export function decodeValue(text: string, tails: readonly Tail[], isMarked: boolean): unknown {
   const value = parse(text);
   if (!isMarked) {
     if (tails.length > 0) throw malformed(`its value has ${tails.length} tails and no mark`);
@@ -30,7 +32,7 @@ export function decodeValue(text: string, tails: readonly Uint8Array[], isMarked
 
 interface Decoding {
   /** A tail that was taken leaves `undefined`. */
-  readonly tails: (Uint8Array | undefined)[];
+  readonly tails: (Tail | undefined)[];
   left: number;
 }
 
@@ -162,9 +164,11 @@ function decodeMap(items: unknown, depth: number, decoding: Decoding): Map<unkno
 }
 
 function decodeTensor(dtype: unknown, shape: unknown, tail: unknown, decoding: Decoding): Tensor | undefined {
-  const data = decodeBytes(dtype, tail, decoding);
+  const held = typeof tail === "number" ? decoding.tails[tail] : undefined;
+  const data = held instanceof HeldFile ? takeHeld(tail as number, held, decoding) : decodeBytes(dtype, tail, decoding);
   if (data === undefined) return undefined;
   try {
+    if (data instanceof HeldFile) return createHeldTensor(dtype as DType, shape as number[], data);
     return new Tensor(dtype as DType, shape as number[], data as never);
   } catch (error) {
     throw malformed(`a tensor: ${messageOf(error)}`);
@@ -194,6 +198,13 @@ function decodeFile([name, type, time]: readonly unknown[], tail: unknown, decod
   return new File([takeTail(tail, decoding)], name, { type, lastModified });
 }
 
+/** A tail that is left in its file. */
+function takeHeld(tail: number, held: HeldFile, decoding: Decoding): HeldFile {
+  decoding.tails[tail] = undefined;
+  decoding.left--;
+  return held;
+}
+
 /** @param tail Its index, or its bytes as base64. */
 function takeTail(tail: unknown, decoding: Decoding): Uint8Array {
   if (typeof tail === "string") {
@@ -202,10 +213,13 @@ function takeTail(tail: unknown, decoding: Decoding): Uint8Array {
     // A Buffer lies in memory it shares with others.
     return new Uint8Array(bytes);
   }
-  const bytes = typeof tail === "number" ? decoding.tails[tail] : undefined;
-  if (bytes === undefined) throw malformed(`tail ${String(tail).slice(0, 40)} is not there, or used twice`);
+  const held = typeof tail === "number" ? decoding.tails[tail] : undefined;
+  if (held === undefined) throw malformed(`tail ${String(tail).slice(0, 40)} is not there, or used twice`);
+  if (held instanceof HeldFile) return takeHeld(tail as number, held, decoding).take();
+  const bytes = held;
   decoding.tails[tail as number] = undefined;
   decoding.left--;
+  decodedBytes.count += bytes.byteLength;
   if (bytes.byteLength !== bytes.buffer.byteLength) throw malformed(`tail ${tail} shares its memory with others`);
   return bytes;
 }

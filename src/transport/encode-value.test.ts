@@ -5,7 +5,7 @@ import { copyValue } from "../call/copy-value.js";
 import { Tensor } from "../define/tensor.js";
 import { ServingError } from "../failure/serving-error.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
-import { noTails } from "./frame.js";
+import { loadTail, noTails } from "./frame.js";
 
 const encode = (value: unknown) => encodeValue(value, "input") as EncodedValue;
 
@@ -23,7 +23,7 @@ describe("encodeValue", () => {
     assert.equal(isMarked, true);
     assert.equal(text, '{"image":{"$":["tensor","float32",[2,3],0]},"bytes":{"$":["uint8",1]}}');
     assert.deepEqual(
-      tails.map(({ buffer, byteOffset, byteLength }) => [buffer, byteOffset, byteLength]),
+      tails.map(loadTail).map(({ buffer, byteOffset, byteLength }) => [buffer, byteOffset, byteLength]),
       [
         [data.buffer, 0, 24],
         [bytes.buffer, bytes.byteOffset, 3],
@@ -58,7 +58,7 @@ describe("encodeValue", () => {
       '{"file":{"$":["blob","",0]},"bytes":{"$":["uint8",1]},"list":["before"],"map":{"$":["map",[1,1]]}}',
     );
     assert.deepEqual(
-      tails.map((tail) => [...tail]),
+      tails.map((tail) => [...loadTail(tail)]),
       [[97, 98, 99], [1]],
     );
   });

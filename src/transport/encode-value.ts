@@ -3,6 +3,7 @@ import { maxValueDepth, Refusal, refuseValue } from "../call/refuse-value.js";
 import { countVisit, walkBounded } from "../call/value-walk.js";
 import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
+import { HeldFile, type Tail } from "../held/held-file.js";
 import { maxFrameBytes, noTails } from "./frame.js";
 import { maxTails } from "./mark.js";
 import { isPlainNumber, type MarkedValue, markValue } from "./mark-value.js";
@@ -11,8 +12,8 @@ import { isPlainNumber, type MarkedValue, markValue } from "./mark-value.js";
 export interface EncodedValue {
   /** JSON without raw newlines. */
   readonly text: string;
-  /** Raw bytes of tensors, byte arrays and files: views of the value itself, not copies. */
-  readonly tails: readonly Uint8Array[];
+  /** Raw bytes of tensors, byte arrays and files: views of the value itself, not copies; or files that hold them. */
+  readonly tails: readonly Tail[];
   /** Whether decoding has to look for marks; false for plain JSON, the fast way. */
   readonly isMarked: boolean;
 }
@@ -109,10 +110,14 @@ function stringify(tree: unknown): string {
   }
 }
 
-function readBlobs(tails: readonly Uint8Array[], blobs: ReadonlyMap<number, Blob>): Promise<Uint8Array[]> {
+function readBlobs(tails: readonly Tail[], blobs: ReadonlyMap<number, Blob>): Promise<Tail[]> {
   const reading = tails.map(async (tail, i) => {
     const blob = blobs.get(i);
-    return new Uint8Array(blob === undefined ? tail : await blob.arrayBuffer());
+    if (blob !== undefined) return new Uint8Array(await blob.arrayBuffer());
+    if (!(tail instanceof HeldFile)) return new Uint8Array(tail);
+    // Its tensor may be touched meanwhile.
+    tail.share();
+    return tail;
   });
   return Promise.all(reading);
 }

@@ -14,19 +14,38 @@ export class FrameReader {
   /** A frame whose rest has not come yet, as far as it has come. */
   #begun: Buffer | undefined;
   #filled = 0;
+  /** What has come and is not to be read yet; absent where everything is. */
+  #held: Buffer[] | undefined;
 
   constructor(receive: (frame: Frame) => void, readSlab: ReadSlab) {
     this.#receive = receive;
     this.#readSlab = readSlab;
   }
 
+  /** Reads nothing more, also of what has come, until `resume`. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  /** @throws {ServingError} as `push`. */
+  resume(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const chunk of held) this.push(chunk);
+  }
+
   /** @throws {ServingError} `malformed_frame`; nothing more can be read then. */
   push(chunk: Buffer): void {
+    if (this.#held !== undefined) {
+      this.#held.push(chunk);
+      return;
+    }
     let source = chunk;
     let at = 0;
     if (this.#begun !== undefined) {
       at = this.#fill(this.#begun, chunk);
       if (this.#begun !== undefined) return;
+      if (this.#isHeld(chunk, at)) return;
     } else if (this.#rest.length > 0) {
       source = Buffer.concat([this.#rest, chunk]);
       this.#rest = nothing;
@@ -40,8 +59,16 @@ export class FrameReader {
       }
       this.#receive(readFrame(source, at, frameEnd, this.#readSlab));
       at = frameEnd;
+      if (this.#isHeld(source, at)) return;
     }
     if (at < end) this.#rest = source.subarray(at);
+  }
+
+  /** Whether the frame that was just read has held the reader; what follows it is then kept. */
+  #isHeld(source: Buffer, at: number): boolean {
+    if (this.#held === undefined) return false;
+    if (at < source.length) this.#held.push(source.subarray(at));
+    return true;
   }
 
   /**

@@ -1,8 +1,9 @@
 import { newBytes } from "../base/new-bytes.js";
 import { fail } from "../failure/fail.js";
+import { HeldFile, type Tail } from "../held/held-file.js";
 
 /** Version of the wire, in every hello. See docs/reference/wire.md. */
-export const wireVersion = 3;
+export const wireVersion = 4;
 
 /** Largest frame, body included; a larger value can't be sent. */
 export const maxFrameBytes = 256 * 1024 ** 2;
@@ -22,6 +23,7 @@ export const frameKinds = {
   drain: 11,
   slab: 12,
   release: 13,
+  file: 14,
 } as const;
 
 export const frameFlags = {
@@ -37,6 +39,8 @@ export const frameFlags = {
   background: 16,
   /** The first text of the head of a call is the number of the call that reads what this one makes, on the same channel. */
   read: 32,
+  /** The file becomes one of the author's, and not a tensor or bytes. */
+  blob: 64,
 } as const;
 
 /** One unit on a channel. */
@@ -46,8 +50,8 @@ export interface Frame {
   /** Number of the call it belongs to; 0 for none. */
   readonly id: number;
   readonly head: string;
-  /** Raw bytes of tensors and the like. Sent: views of whatever holds them. Received: each over a buffer of its own. */
-  readonly tails: readonly Uint8Array[];
+  /** Bytes of tensors and the like. Sent: views of whatever holds them. Received: each over a buffer of its own, or in a file. */
+  readonly tails: readonly Tail[];
 }
 
 export const noTails: readonly Uint8Array[] = Object.freeze([]);
@@ -66,7 +70,7 @@ const padTo8 = (bytes: number): number => (bytes + 7) & ~7;
 export function frameBound({ head, tails }: Frame, slabs: SlabNumbers | undefined): number {
   let bytes = prefixBytes + tails.length * tailEntryBytes + head.length * 3 + 8;
   for (let i = 0; i < tails.length; i++) {
-    if (slabs === undefined || slabs[i] === 0) bytes += padTo8((tails[i] as Uint8Array).byteLength);
+    if (slabs === undefined || slabs[i] === 0) bytes += padTo8((tails[i] as Tail).byteLength);
   }
   return bytes;
 }
@@ -79,15 +83,22 @@ export function frameBound({ head, tails }: Frame, slabs: SlabNumbers | undefine
  */
 export function checkFrameSize({ head, tails }: Frame): void {
   let bound = head.length * 3 + 8;
-  for (let i = 0; i < tails.length; i++) bound += tailEntryBytes + (tails[i] as Uint8Array).byteLength + 7;
+  for (let i = 0; i < tails.length; i++) bound += tailEntryBytes + countedBytes(tails[i] as Tail) + 7;
   if (bound <= maxFrameBytes) return;
   // Not by `padTo8`, which counts in 32 bits.
   const padded = (bytes: number): number => Math.ceil(bytes / 8) * 8;
   const headEnd = tails.length * tailEntryBytes + Buffer.byteLength(head);
   const bytes =
-    tails.length === 0 ? headEnd : tails.reduce((sum, tail) => sum + padded(tail.byteLength), padded(headEnd));
+    tails.length === 0 ? headEnd : tails.reduce((sum, tail) => sum + padded(countedBytes(tail)), padded(headEnd));
   if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
 }
+
+/** The bytes of a tail, which is to go where no file can. */
+export const loadTail = (tail: Tail): Uint8Array => (tail instanceof HeldFile ? tail.copy() : tail);
+
+/** What a tail counts: of a file on the disk only its name crosses. */
+const countedBytes = (tail: Tail): number =>
+  tail instanceof HeldFile && tail.name?.place === "disk" ? 0 : tail.byteLength;
 
 /**
  * Writes a frame into `target` from `start` on; there must be room for `frameBound`.
@@ -103,12 +114,12 @@ export function writeFrame(frame: Frame, slabs: SlabNumbers | undefined, target:
   if (tails.length > 0) {
     at = body + padTo8(at - body);
     for (let i = 0; i < tails.length; i++) {
-      const tail = tails[i] as Uint8Array;
+      const tail = tails[i] as Tail;
       const slab = slabs?.[i] ?? 0;
       writeUint32(target, body + i * tailEntryBytes, tail.byteLength);
       writeUint32(target, body + i * tailEntryBytes + 4, slab);
       if (slab !== 0) continue;
-      target.set(tail, at);
+      target.set(tail as Uint8Array, at);
       at += padTo8(tail.byteLength);
     }
   }
@@ -122,8 +133,8 @@ export function writeFrame(frame: Frame, slabs: SlabNumbers | undefined, target:
   return at;
 }
 
-/** Gives the bytes of a tail that is in a slab. */
-export type ReadSlab = (slab: number, byteLength: number) => Uint8Array;
+/** Gives the tail that is in a slab or a file. */
+export type ReadSlab = (slab: number, byteLength: number) => Tail;
 
 /**
  * Reads one whole frame.
@@ -156,9 +167,9 @@ interface TailPlace {
   readonly readSlab: ReadSlab;
 }
 
-/** Every tail gets a buffer of its own, so that what an author does with `.buffer` touches nothing else. */
-function readTails(source: Buffer, { tailCount, body, headEnd, end, readSlab }: TailPlace): Uint8Array[] {
-  const tails = new Array<Uint8Array>(tailCount);
+/** Every tail that is not in a file gets a buffer of its own, so that what an author does with `.buffer` touches nothing else. */
+function readTails(source: Buffer, { tailCount, body, headEnd, end, readSlab }: TailPlace): Tail[] {
+  const tails = new Array<Tail>(tailCount);
   let at = body + padTo8(headEnd - body);
   for (let i = 0; i < tailCount; i++) {
     const byteLength = readUint32(source, body + i * tailEntryBytes);

@@ -9,7 +9,7 @@ const helloWith = (fields: object) => helloOf(JSON.stringify({ ekiben: wireVersi
 describe("hello", () => {
   it("is understood by the other side", () => {
     const hello = createHello("Model#0");
-    assert.deepEqual(JSON.parse(hello.head), { ekiben: 3, replica: "Model#0", maxFrameBytes });
+    assert.deepEqual(JSON.parse(hello.head), { ekiben: wireVersion, replica: "Model#0", maxFrameBytes });
     readHello(hello, "Model#0");
   });
 

@@ -1,5 +1,6 @@
 import { Fifo } from "../base/fifo.js";
 import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { Tail } from "../held/held-file.js";
 import type { Channel } from "./channel.js";
 import { encodeValue } from "./encode-value.js";
 import { frameFlags, frameKinds, malformed, noTails } from "./frame.js";
@@ -149,7 +150,7 @@ export class ItemPump implements ItemSink {
     this.#send(text, noTails, flags);
   }
 
-  #send(text: string, tails: readonly Uint8Array[], flags: number): void {
+  #send(text: string, tails: readonly Tail[], flags: number): void {
     const { channel, id } = this.#stream;
     try {
       channel.send({ kind: frameKinds.item, flags, id, head: text, tails });

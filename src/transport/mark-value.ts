@@ -2,14 +2,15 @@ import { encodeBase64 } from "../base/base64.js";
 import { copySelf } from "../call/copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, tooDeep } from "../call/refuse-value.js";
 import { countVisit, refuseSparse, walkBounded } from "../call/value-walk.js";
-import { arrayByDType, type DType, Tensor } from "../define/tensor.js";
+import { arrayByDType, type DType, heldBytesOf, Tensor } from "../define/tensor.js";
+import { HeldFile, type Tail } from "../held/held-file.js";
 import { markKey } from "./mark.js";
 
 /** A value as a tree that `JSON.stringify` writes without losing anything, and the bytes that stay out of it. */
 export interface MarkedValue {
   /** Shares with the value whatever has no mark in it: to be written before the value can change. */
   readonly tree: unknown;
-  readonly tails: readonly Uint8Array[];
+  readonly tails: readonly Tail[];
   /** Blobs and files whose bytes are still to be read, by the index of their tail; absent when there are none. */
   readonly blobs: ReadonlyMap<number, Blob> | undefined;
 }
@@ -17,7 +18,7 @@ export interface MarkedValue {
 /** What has been found so far. */
 interface Marking {
   readonly maxTails: number;
-  readonly tails: Uint8Array[];
+  readonly tails: Tail[];
   blobs: Map<number, Blob> | undefined;
 }
 
@@ -129,6 +130,10 @@ function markMap(source: ReadonlyMap<unknown, unknown>, depth: number, marking: 
 
 /** @throws {ServingError} `invalid_input` as its own copying does, when its shape was replaced behind its back. */
 function markTensor(value: Tensor, marking: Marking): unknown {
+  const held = heldBytesOf(value);
+  if (held instanceof HeldFile && held.name !== undefined && marking.tails.length < marking.maxTails) {
+    return toMark(["tensor", value.dtype, value.shape, marking.tails.push(held) - 1]);
+  }
   const { dtype, shape, data } = new Tensor(value.dtype, [...value.shape], value.data);
   return toMark(["tensor", dtype, shape, placeBytes(data, marking)]);
 }

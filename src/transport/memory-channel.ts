@@ -1,7 +1,7 @@
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { Channel, ChannelReader } from "./channel.js";
-import { checkFrameSize, type Frame, frameBound, malformed, writeFrame } from "./frame.js";
+import { checkFrameSize, type Frame, frameBound, loadTail, malformed, writeFrame } from "./frame.js";
 import { FrameReader } from "./frame-reader.js";
 
 /** Two joined ends in one thread, for tests: frames cross as bytes, a turn of the event loop later. */
@@ -39,8 +39,9 @@ class MemoryChannel implements Channel {
   send(frame: Frame): boolean {
     if (this.#isClosed || this.#isEnded) return false;
     checkFrameSize(frame);
-    const bytes = Buffer.alloc(frameBound(frame, undefined));
-    const length = writeFrame(frame, undefined, bytes, 0);
+    const loaded = { ...frame, tails: frame.tails.map(loadTail) };
+    const bytes = Buffer.alloc(frameBound(loaded, undefined));
+    const length = writeFrame(loaded, undefined, bytes, 0);
     setImmediate(() => this.#other?.take(bytes.subarray(0, length)));
     return true;
   }

@@ -1,6 +1,7 @@
 import { Fifo } from "../base/fifo.js";
 import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ServingError } from "../failure/serving-error.js";
+import type { Tail } from "../held/held-file.js";
 import { decodeValue } from "./decode-value.js";
 import { type Frame, frameFlags, malformed, noTails } from "./frame.js";
 
@@ -18,7 +19,7 @@ const creditItems = windowItems / 2;
 const creditBytes = windowBytes / 2;
 
 /** What items count for in the window, the same on both sides: the newlines between those of one frame count nothing. */
-export function itemBytes(text: string, tails: readonly Uint8Array[], count = 1): number {
+export function itemBytes(text: string, tails: readonly Tail[], count = 1): number {
   let bytes = text.length - count + 1;
   for (const tail of tails) bytes += tail.byteLength;
   return bytes;

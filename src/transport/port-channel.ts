@@ -2,8 +2,9 @@ import type { MessagePort } from "node:worker_threads";
 import { countBytes, newBytesToGive } from "../base/new-bytes.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
+import type { Tail } from "../held/held-file.js";
 import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
-import { checkFrameSize, type Frame, malformed, noTails } from "./frame.js";
+import { checkFrameSize, type Frame, loadTail, malformed, noTails } from "./frame.js";
 
 /** From this size on a tail's copy changes hands instead of being copied once more. */
 const minTransferBytes = 4096;
@@ -62,7 +63,7 @@ export class PortChannel implements Channel {
     const message = this.#message;
     checkFrameSize(frame);
     message.push(kind, flags, id, head, tails.length);
-    for (let i = 0; i < tails.length; i++) message.push(this.#copy(tails[i] as Uint8Array));
+    for (let i = 0; i < tails.length; i++) message.push(this.#copy(tails[i] as Tail));
     if (++this.#frames >= framesTogether) {
       this.#flush();
     } else if (!this.#isScheduled) {
@@ -98,9 +99,9 @@ export class PortChannel implements Channel {
     this.#transfers = [];
   }
 
-  #copy(tail: Uint8Array): Uint8Array {
+  #copy(tail: Tail): Uint8Array {
     const copy = newBytesToGive(tail.byteLength);
-    copy.set(tail);
+    copy.set(loadTail(tail));
     if (tail.byteLength >= minTransferBytes) this.#transfers.push(copy.buffer as ArrayBuffer);
     return copy;
   }

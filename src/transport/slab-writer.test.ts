@@ -11,6 +11,7 @@ import { type Frame, frameKinds, noTails } from "./frame.js";
 import { isSlabOf } from "./slab-name.js";
 import { SlabReader } from "./slab-reader.js";
 import { minSlabBytes, SlabWriter } from "./slab-writer.js";
+import { TailSender } from "./tail-sender.js";
 
 const random = new Random(1);
 const bytesOf = (byteLength: number) => createBytes(random, byteLength);
@@ -21,14 +22,14 @@ const releaseOf = (...slabs: readonly unknown[]) => frameOf(frameKinds.release, 
 function openSlabs() {
   const folder = createSlabFolder();
   const clock = new FakeClock();
-  const writer = new SlabWriter(folder.path, clock);
+  const writer = new TailSender(new SlabWriter(folder.path, clock), undefined, clock);
   const reader = new SlabReader(folder.path);
   const announced: Frame[] = [];
   const place = (...tails: Uint8Array[]) =>
     writer.place(tails, (frame) => {
       announced.push(frame);
       reader.add(frame);
-    });
+    }).numbers;
   /** Has slabs for tails of these sizes made and opened, as the first such tails do on their way through the socket. */
   const prepare = (...sizes: number[]) => {
     assert.equal(place(...sizes.map((size) => new Uint8Array(size))), undefined);
@@ -121,7 +122,7 @@ describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
       refuse(frame.head);
       slabs.reader.add(frame);
     };
-    assert.equal(slabs.writer.place([bytesOf(300_000)], announce), undefined);
+    assert.equal(slabs.writer.place([bytesOf(300_000)], announce).numbers, undefined);
     const release = slabs.reader.takeReleases() as Frame;
     assert.deepEqual(release, releaseOf(-2));
     slabs.writer.release(release);
@@ -200,7 +201,7 @@ describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
 
   it("remove at the end what was announced and never opened", () => {
     using folder = createSlabFolder();
-    const writer = new SlabWriter(folder.path);
+    const writer = new TailSender(new SlabWriter(folder.path), undefined);
     writer.place([bytesOf(100_000), bytesOf(100_000)], () => {});
     assert.equal(folder.list().length, 2);
     writer.close();

@@ -53,43 +53,33 @@ export class SlabWriter {
   }
 
   /**
-   * Writes large tails into slabs.
+   * Writes a large tail into a slab.
    *
-   * @param announce Sends what the other side must hear before the frame of these tails.
-   * @returns For each tail the number of its slab, or 0 where it goes in the frame; `undefined` when all do.
+   * @param announce Sends what the other side must hear before the frame of this tail.
+   * @returns The number of the slab, or 0 where the tail goes in the frame.
    */
-  place(tails: readonly Uint8Array[], announce: (frame: Frame) => void): number[] | undefined {
-    let numbers: number[] | undefined;
-    for (let i = 0; i < tails.length; i++) {
-      const tail = tails[i] as Uint8Array;
-      if (tail.byteLength < minSlabBytes) continue;
-      const slab = this.#take(tail.byteLength, announce);
-      if (slab === undefined || !this.#write(slab, tail)) continue;
-      numbers ??= new Array<number>(tails.length).fill(0);
-      numbers[i] = slab.number;
-    }
-    return numbers;
+  write(tail: Uint8Array, announce: (frame: Frame) => void): number {
+    if (tail.byteLength < minSlabBytes) return 0;
+    const slab = this.#take(tail.byteLength, announce);
+    return slab !== undefined && this.#write(slab, tail) ? slab.number : 0;
   }
 
   /**
-   * The other side has opened these slabs, or read them; below 0, can't open them.
+   * The other side has opened a slab, or read it; below 0, can't open it.
    *
    * @throws {ServingError} `malformed_frame` for one that it has none of.
    */
-  release({ head }: Frame): void {
-    for (const text of head.split(" ")) {
-      const number = Number(text);
-      const slab = this.#slabs.get(Math.abs(number));
-      if (slab === undefined || slab.isFree || (number < 0 && slab.isShared))
-        throw malformed(`it releases slab ${text.slice(0, 40)}, which is not in use`);
-      if (!slab.isShared) this.#unopened--;
-      if (number < 0) {
-        this.#drop(slab);
-        continue;
-      }
-      slab.isFree = true;
-      slab.isShared = true;
+  release(number: number): void {
+    const slab = this.#slabs.get(Math.abs(number));
+    if (slab === undefined || slab.isFree || (number < 0 && slab.isShared))
+      throw malformed(`it releases slab ${number}, which is not in use`);
+    if (!slab.isShared) this.#unopened--;
+    if (number < 0) {
+      this.#drop(slab);
+      return;
     }
+    slab.isFree = true;
+    slab.isShared = true;
   }
 
   close(): void {

@@ -3,11 +3,14 @@ import { countBytes } from "../base/new-bytes.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
+import type { FileStore } from "../held/file-store.js";
 import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
 import { checkFrameSize, type Frame, frameBound, frameKinds, writeFrame } from "./frame.js";
 import { FrameReader } from "./frame-reader.js";
 import { SlabReader } from "./slab-reader.js";
 import { SlabWriter } from "./slab-writer.js";
+import { TailReceiver } from "./tail-receiver.js";
+import { TailSender } from "./tail-sender.js";
 
 /** Frames of one turn are gathered in a buffer of this size and written at once. */
 const gatherBytes = 64 * 1024;
@@ -18,8 +21,9 @@ const maxSpare = 16;
 /** Frames over a Unix socket between two processes of one machine. */
 export class SocketChannel implements Channel {
   readonly #socket: Socket;
-  readonly #slabs: SlabWriter | undefined;
-  readonly #slabReader: SlabReader;
+  readonly files: FileStore | undefined;
+  readonly #sender: TailSender;
+  readonly #receiver: TailReceiver;
   #gathered: Buffer = Buffer.allocUnsafeSlow(gatherBytes);
   /** Given to the kernel and not yet taken by it, in order. */
   readonly #unwritten: Buffer[] = [];
@@ -38,11 +42,16 @@ export class SocketChannel implements Channel {
   #reader: ChannelReader | undefined;
   #reason: ServingError | undefined;
 
-  /** @param slabFolder Where large tails go from process to process as files in memory; absent: through the socket. */
-  constructor(socket: Socket, slabFolder: string | undefined) {
+  /**
+   * @param slabFolder Where large tails go from process to process as files in memory; absent: through the socket.
+   * @param files      What this process keeps of the largest, as the other side does of what it gets; absent: nothing.
+   */
+  constructor(socket: Socket, slabFolder: string | undefined, files?: FileStore) {
     this.#socket = socket;
-    this.#slabs = slabFolder === undefined ? undefined : new SlabWriter(slabFolder);
-    this.#slabReader = new SlabReader(slabFolder);
+    this.files = files;
+    const slabs = slabFolder === undefined ? undefined : new SlabWriter(slabFolder);
+    this.#sender = new TailSender(slabs, files);
+    this.#receiver = new TailReceiver(new SlabReader(slabFolder), files);
   }
 
   get bufferedBytes(): number {
@@ -51,9 +60,9 @@ export class SocketChannel implements Channel {
 
   open(reader: ChannelReader): void {
     this.#reader = reader;
-    const frames = new FrameReader(
-      (frame) => this.#receive(frame),
-      (slab, byteLength) => this.#slabReader.read(slab, byteLength),
+    const frames: FrameReader = new FrameReader(
+      (frame) => this.#receive(frame, frames),
+      (number, byteLength) => this.#receiver.read(number, byteLength),
     );
     this.#socket.on("data", (chunk) => {
       try {
@@ -62,7 +71,7 @@ export class SocketChannel implements Channel {
         this.#break(error);
         return;
       }
-      this.#releaseSlabs();
+      this.#release();
     });
     // Whatever went wrong with the connection, "close" follows; the calls on it are lost all the same.
     this.#socket.on("error", () => {});
@@ -72,8 +81,8 @@ export class SocketChannel implements Channel {
   send(frame: Frame): boolean {
     if (this.#isClosed) return false;
     checkFrameSize(frame);
-    const slabs = frame.tails.length > 0 ? this.#writeSlabs(frame) : undefined;
-    this.#append(frame, slabs);
+    if (frame.tails.length === 0) this.#append(frame, undefined);
+    else this.#sendTails(frame);
     return true;
   }
 
@@ -84,19 +93,39 @@ export class SocketChannel implements Channel {
     this.#socket.end();
   }
 
-  #receive(frame: Frame): void {
-    if (frame.kind === frameKinds.slab) this.#slabReader.add(frame);
-    else if (frame.kind === frameKinds.release) this.#slabs?.release(frame);
+  #receive(frame: Frame, frames: FrameReader): void {
+    if (frame.kind === frameKinds.slab) this.#receiver.addSlab(frame);
+    else if (frame.kind === frameKinds.release) this.#sender.release(frame);
+    else if (frame.kind === frameKinds.file) this.#receiveFile(frame, frames);
     else this.#reader?.receive(frame);
   }
 
-  /** A new slab is announced before the frame that uses it. */
-  #writeSlabs({ tails }: Frame): number[] | undefined {
-    return this.#slabs?.place(tails, (announcement) => this.#append(announcement, undefined));
+  /** Frames keep their order: what follows an author's file is read when that is open. */
+  #receiveFile(frame: Frame, frames: FrameReader): void {
+    const opening = this.#receiver.add(frame);
+    if (opening === undefined) return;
+    frames.hold();
+    this.#socket.pause();
+    opening
+      .then(() => {
+        if (this.#isEnded) return;
+        frames.resume();
+        this.#release();
+        this.#socket.resume();
+      })
+      .catch((error: unknown) => this.#break(error));
   }
 
-  #releaseSlabs(): void {
-    const release = this.#slabReader.takeReleases();
+  /** A new slab or file is announced before the frame that uses it. */
+  #sendTails(frame: Frame): void {
+    const { numbers, tails } = this.#sender.place(frame.tails, (announcement) => this.#append(announcement, undefined));
+    const placed = tails === frame.tails ? frame : { ...frame, tails };
+    if (placed !== frame) checkFrameSize(placed);
+    this.#append(placed, numbers);
+  }
+
+  #release(): void {
+    const release = this.#receiver.takeReleases();
     if (release !== undefined && !this.#isClosed) this.#append(release, undefined);
   }
 
@@ -162,8 +191,8 @@ export class SocketChannel implements Channel {
     if (this.#isEnded) return;
     this.#isClosed = true;
     this.#isEnded = true;
-    this.#slabs?.close();
-    this.#slabReader.close();
+    this.#sender.close();
+    this.#receiver.close();
     this.#reader?.closed(this.#reason);
   }
 }

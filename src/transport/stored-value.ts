@@ -6,6 +6,7 @@ import {
   frameBound,
   frameFlags,
   frameKinds,
+  loadTail,
   malformed,
   prefixBytes,
   readBodyLength,
@@ -26,7 +27,7 @@ export function packValue(value: unknown, name: "input" | "output"): Uint8Array 
 
 function pack({ text, tails, isMarked }: EncodedValue): Uint8Array {
   const flags = isMarked ? frameFlags.marked : 0;
-  const frame: Frame = { kind: frameKinds.reply, flags, id: 0, head: text, tails };
+  const frame: Frame = { kind: frameKinds.reply, flags, id: 0, head: text, tails: tails.map(loadTail) };
   checkFrameSize(frame);
   const target = Buffer.allocUnsafeSlow(frameBound(frame, undefined));
   return target.subarray(0, writeFrame(frame, undefined, target, 0));
@@ -45,7 +46,7 @@ export function readPacked(bytes: Uint8Array): { head: string; tails: readonly U
   const end = prefixBytes + readBodyLength(source, 0);
   if (end !== source.length) throw malformed(`it says it has ${end} bytes and has ${source.length}`);
   const { head, tails, flags } = readFrame(source, 0, end, refuseSlab);
-  return { head, tails, isMarked: (flags & frameFlags.marked) !== 0 };
+  return { head, tails: tails.map(loadTail), isMarked: (flags & frameFlags.marked) !== 0 };
 }
 
 function refuseSlab(): never {

@@ -17,17 +17,28 @@ export interface Layer {
 export const layers: Readonly<Record<string, Layer>> = {
   base: { may: [] },
   failure: { may: [] },
-  call: { may: ["tasks:types", "failure", "base"] },
+  held: { may: ["failure", "base"] },
+  call: { may: ["tasks:types", "held:types", "failure", "base"] },
   options: { may: ["failure", "base/name-pattern"] },
-  define: { may: ["call", "options:types", "failure", "base"] },
+  define: { may: ["call", "held", "options:types", "failure", "base"] },
   observe: { may: ["failure", "base:types"] },
-  transport: { may: ["define/tensor", "call", "failure", "base"] },
+  transport: { may: ["define/tensor", "call", "held", "failure", "base"] },
   tasks: { may: ["options:types", "failure", "base"] },
   load: { may: ["define", "failure", "base"] },
   graph: { may: ["define", "options", "failure"] },
   handle: { may: ["define:types", "call", "observe:types", "failure", "base"] },
   replica: {
-    may: ["define", "call", "transport", "tasks:types", "observe:types", "options:types", "failure", "base"],
+    may: [
+      "define",
+      "call",
+      "transport",
+      "held:types",
+      "tasks:types",
+      "observe:types",
+      "options:types",
+      "failure",
+      "base",
+    ],
     except: {
       "process-main.ts": ["site", "placement:types", "load/keep-compiled", "observe/guarded-output"],
       "thread-main.ts": ["site", "placement:types", "load/keep-compiled", "observe/guarded-output"],
@@ -36,14 +47,14 @@ export const layers: Readonly<Record<string, Layer>> = {
   placement: {
     may: [
       ...["graph:types", "load:types", "define:types", "observe:types", "options:types"],
-      ...["transport/wire-error", "call", "failure", "base"],
+      ...["transport/wire-error", "call", "held:types", "failure", "base"],
     ],
     except: { "inline.ts": ["replica"] },
   },
   http: {
     may: [
       ...["handle:types", "graph:types", "graph/draw-text", "observe:types", "options:types"],
-      ...["define", "call", "failure", "base"],
+      ...["define", "call", "held", "failure", "base"],
     ],
   },
   supervisor: {
@@ -51,14 +62,14 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   site: {
     may: [
-      ...["placement", "http", "replica:types", "tasks", "handle", "transport", "load", "graph"],
+      ...["placement", "http", "replica:types", "tasks", "handle", "transport", "held", "load", "graph"],
       ...["observe", "define:types", "options:types", "call", "failure", "base"],
     ],
   },
   app: {
     may: [
       ...["site", "supervisor", "http", "placement", "handle:types", "load", "graph"],
-      ...["transport/slab-name", "observe", "define", "options", "call", "failure", "base"],
+      ...["transport/slab-name", "held", "observe", "define", "options", "call", "failure", "base"],
     ],
   },
   client: {

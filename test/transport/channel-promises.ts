@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import type { ServingError } from "../../src/failure/serving-error.js";
 import type { Channel } from "../../src/transport/channel.js";
-import { type Frame, maxFrameBytes, noTails } from "../../src/transport/frame.js";
+import { type Frame, loadTail, maxFrameBytes, noTails } from "../../src/transport/frame.js";
 import { Random } from "../http/random.js";
 import { createFrame } from "./random-frame.js";
 import { ReaderLog } from "./reader-log.js";
@@ -57,7 +57,7 @@ export function testChannel(join: JoinChannels): void {
     assert.equal(shared.byteLength, 2_000_000);
     new Uint8Array(shared).fill(9);
     const [frame] = await pair.other.take(1);
-    for (const [i, tail] of (frame as Frame).tails.entries()) {
+    for (const [i, tail] of (frame as Frame).tails.map(loadTail).entries()) {
       assert.deepEqual([tail.byteLength, tail.byteOffset, tail.buffer.byteLength], [sizes[i], 0, sizes[i]]);
       assert.ok(tail.every((byte) => byte === 7));
     }

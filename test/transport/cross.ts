@@ -1,5 +1,7 @@
+import type { Tail } from "../../src/held/held-file.js";
 import { decodeValue } from "../../src/transport/decode-value.js";
 import { encodeValue } from "../../src/transport/encode-value.js";
+import { loadTail } from "../../src/transport/frame.js";
 
 /** What comes out on the other side of a link. */
 export async function cross(value: unknown): Promise<unknown> {
@@ -8,9 +10,9 @@ export async function cross(value: unknown): Promise<unknown> {
 }
 
 /** As a channel hands tails over: each over a buffer of its own. */
-export function copyTail(tail: Uint8Array): Uint8Array {
+export function copyTail(tail: Tail): Uint8Array {
   const copy = new Uint8Array(tail.byteLength);
-  copy.set(tail);
+  copy.set(loadTail(tail));
   return copy;
 }
 

@@ -1,5 +1,13 @@
 import { encodeValue } from "../../src/transport/encode-value.js";
-import { type Frame, frameFlags, frameKinds, maxFrameBytes, noTails, prefixBytes } from "../../src/transport/frame.js";
+import {
+  type Frame,
+  frameFlags,
+  frameKinds,
+  maxFrameBytes,
+  noTails,
+  prefixBytes,
+  wireVersion,
+} from "../../src/transport/frame.js";
 import { createHello } from "../../src/transport/hello.js";
 import type { Random } from "../http/random.js";
 import { createAnything } from "../http/random-value.js";
@@ -189,7 +197,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
   "no hello": (_, frames) => join(frames.slice(1)),
   "another version": (random, [hello, ...frames]) => {
     const head = (hello as Frame).head.replace(
-      '"ekiben":3',
+      `"ekiben":${wireVersion}`,
       `"ekiben":${random.pick(["0", "1", "1e9", '"1"', "null"])}`,
     );
     return join([{ ...(hello as Frame), head }, ...frames]);

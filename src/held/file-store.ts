@@ -1,0 +1,217 @@
+import { constants, lstatSync, openSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { type Clock, systemClock } from "../base/clock.js";
+import { collectAll } from "../base/new-bytes.js";
+import { keepOwnFolder } from "../base/own-folder.js";
+import { HeldFile, type HeldName, type HeldOwner, type HeldPlace, removeName } from "./held-file.js";
+import { createHeldName, isHeldName } from "./held-name.js";
+import { MemoryFiles } from "./memory-files.js";
+
+// Files with large values, of one thread or process of an app.
+//
+// F1  All of an app have the same folders, which their user alone may enter, and each makes names that begin with its life.
+// F2  A file changes hands by its name: whoever sends it makes one more, and whoever gets it makes that one its own. What was
+//     on its way when either side ended has the name of its sender, and goes with that.
+// F3  What nobody refers to any more is removed after a collection; one is made where files wait for that in large numbers.
+
+/** Where an app keeps large values. */
+export interface HeldFolders {
+  /** In memory; absent where the machine has no such place. */
+  readonly memory: string | undefined;
+  /** On a disk; absent where none can be written to. */
+  readonly disk: string | undefined;
+}
+
+const newFlags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** What files in memory that came to this thread and were not read yet may take; beyond it the oldest are read. */
+const maxHeldBytes = 64 * 1024 ** 2;
+
+/** So much on the disk, and so many files, may wait for a collection; or as much again as the last one has left. */
+const minCollectBytes = 256 * 1024 ** 2;
+const minCollectFiles = 256;
+/** Between two collections made for this. */
+const collectPauseMs = 1_000;
+
+/** A file that came, as its sender names it. */
+export interface GivenFile {
+  readonly place: HeldPlace;
+  readonly name: string;
+  readonly start: number;
+  readonly byteLength: number;
+  readonly use: "bytes" | "blob";
+}
+
+export class FileStore implements HeldOwner {
+  readonly #life: string;
+  readonly #folders: () => HeldFolders;
+  readonly #clock: Clock;
+  readonly #dead = new FinalizationRegistry<HeldName>((name) => this.release(name));
+  /** In memory and not read yet, oldest first. */
+  readonly #unread = new Map<HeldName, WeakRef<HeldFile>>();
+  /** Names this thread owns, but for those on their way. */
+  readonly #names = new Set<HeldName>();
+  #unreadBytes = 0;
+  #diskBytes = 0;
+  #diskFiles = 0;
+  #collectBytes = minCollectBytes;
+  #collectFiles = minCollectFiles;
+  #nextCollectionAt = Number.NEGATIVE_INFINITY;
+  #memory: MemoryFiles | undefined;
+
+  /** @param life Unique to this thread or process. @param folders Asked when the first large value is there. */
+  constructor(life: string, folders: () => HeldFolders, clock: Clock = systemClock) {
+    this.#life = life;
+    this.#folders = folders;
+    this.#clock = clock;
+  }
+
+  /** Whether there is a disk for large values. */
+  get hasDisk(): boolean {
+    return this.#folders().disk !== undefined;
+  }
+
+  /** Files in memory that this thread writes; absent where there are none. */
+  get memory(): MemoryFiles | undefined {
+    if (this.#folders().memory === undefined) return undefined;
+    this.#memory ??= new MemoryFiles(this, this.#clock);
+    return this.#memory;
+  }
+
+  /** A path that no file has yet. @throws {Error} where there is no folder. */
+  newPath(place: HeldPlace): string {
+    return join(this.#folderOf(place), createHeldName(this.#life));
+  }
+
+  /** Makes a new file that is written and read. A folder that was removed is made again. @throws {Error} of the system. */
+  create(place: HeldPlace): { readonly path: string; readonly file: number } {
+    const path = this.newPath(place);
+    try {
+      return { path, file: openSync(path, newFlags, 0o600) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      keepOwnFolder(this.#folderOf(place));
+      return { path, file: openSync(path, newFlags, 0o600) };
+    }
+  }
+
+  /** A file of this thread's own, which lies at `path`. */
+  own(path: string, { place, byteLength, use }: Pick<GivenFile, "place" | "byteLength" | "use">): HeldFile {
+    return this.#hold({ place, path, byteLength }, { start: 0, byteLength, use });
+  }
+
+  /** The same for one that is passed on at once. */
+  pass(path: string, { place, byteLength, use }: Pick<GivenFile, "place" | "byteLength" | "use">): HeldFile {
+    return this.#hold({ place, path, byteLength }, { start: 0, byteLength, use, isPassing: true });
+  }
+
+  /**
+   * Makes a file this thread's own that another has given. Nothing is followed, and nothing outside of the app's folders is touched.
+   *
+   * @returns What is wrong with it, if anything is.
+   */
+  adopt({ place, name, start, byteLength, use }: GivenFile): HeldFile | string {
+    if (!isHeldName(name)) return "its name is none";
+    let path: string;
+    try {
+      const folder = this.#folderOf(place);
+      path = join(folder, createHeldName(this.#life));
+      renameSync(join(folder, name), path);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    const held: HeldName = { place, path, byteLength };
+    const problem = fileProblem(path, start + byteLength);
+    if (problem === undefined) return this.#hold(held, { start, byteLength, use });
+    removeName(held);
+    return problem;
+  }
+
+  release(name: HeldName): void {
+    if (!this.#names.delete(name)) return;
+    if (name.place === "memory") {
+      if (this.#unread.delete(name)) this.#unreadBytes -= name.byteLength;
+    } else {
+      this.#diskBytes -= name.byteLength;
+      this.#diskFiles--;
+    }
+    removeName(name);
+  }
+
+  /** Another removes that name from now on. */
+  handOff(file: HeldFile): HeldName | undefined {
+    const name = file.forget();
+    if (name === undefined) return undefined;
+    this.#names.delete(name);
+    if (name.place === "disk") {
+      this.#diskBytes -= name.byteLength;
+      this.#diskFiles--;
+    } else if (this.#unread.delete(name)) {
+      this.#unreadBytes -= name.byteLength;
+    }
+    return name;
+  }
+
+  /** Removes every name of this thread's. */
+  close(): void {
+    this.#memory?.close();
+    for (const name of [...this.#names]) this.release(name);
+  }
+
+  #folderOf(place: HeldPlace): string {
+    const folder = this.#folders()[place];
+    if (folder === undefined)
+      throw new Error(`there is no folder for large values ${place === "disk" ? "on a disk" : "in memory"}`);
+    return folder;
+  }
+
+  #hold(
+    name: HeldName,
+    parts: { start: number; byteLength: number; use: "bytes" | "blob"; isPassing?: boolean },
+  ): HeldFile {
+    const file = new HeldFile({ name, owner: this, ...parts });
+    this.#names.add(name);
+    this.#dead.register(file, name);
+    if (name.place === "memory") {
+      this.#unread.set(name, new WeakRef(file));
+      this.#unreadBytes += name.byteLength;
+      if (this.#unreadBytes > maxHeldBytes) this.#settleOldest(file);
+    } else {
+      this.#diskBytes += name.byteLength;
+      this.#diskFiles++;
+      if (this.#diskBytes > this.#collectBytes || this.#diskFiles > this.#collectFiles) this.#collect();
+    }
+    return file;
+  }
+
+  /** A sender is not kept waiting for its memory by one who keeps values and reads none. */
+  #settleOldest(newest: HeldFile): void {
+    for (const [name, ref] of this.#unread) {
+      if (this.#unreadBytes <= maxHeldBytes / 2) return;
+      const file = ref.deref();
+      if (file === newest) return;
+      if (file === undefined) this.release(name);
+      else file.settle();
+    }
+  }
+
+  /** Files weigh nothing on the heap, so the engine alone would leave them for long. */
+  #collect(): void {
+    const now = this.#clock.now();
+    if (now < this.#nextCollectionAt) return;
+    this.#nextCollectionAt = now + collectPauseMs;
+    collectAll();
+    // What was found dead is told in a turn of its own.
+    setTimeout(() => {
+      this.#collectBytes = Math.max(minCollectBytes, this.#diskBytes * 2);
+      this.#collectFiles = Math.max(minCollectFiles, this.#diskFiles * 2);
+    }, 0).unref();
+  }
+}
+
+function fileProblem(path: string, least: number): string | undefined {
+  const stats = lstatSync(path);
+  if (!stats.isFile()) return "it is no file";
+  if (process.getuid !== undefined && stats.uid !== process.getuid()) return "it is another user's";
+  return stats.size < least ? `it has ${stats.size} bytes, not ${least}` : undefined;
+}

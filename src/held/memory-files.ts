@@ -1,0 +1,101 @@
+import { closeSync, fstatSync, ftruncateSync, linkSync, writeSync } from "node:fs";
+import type { Clock } from "../base/clock.js";
+import { removePath } from "../base/remove-path.js";
+
+/** What the files of one thread may take of memory together; beyond it values travel in their frames. */
+const maxTotalBytes = 256 * 1024 ** 2;
+const maxFiles = 64;
+
+/** For how long nothing is tried again that found no memory, no descriptor or no folder. */
+const restMs = 5_000;
+
+/** How much larger than its bytes a file may be that is written again: memory it has is memory taken. */
+const maxSlack = 4;
+
+interface MemoryFile {
+  readonly path: string;
+  readonly file: number;
+  /** What it takes of memory. */
+  bytes: number;
+}
+
+/** Makes files and names for them. */
+export interface FileMaker {
+  newPath(place: "memory"): string;
+  create(place: "memory"): { readonly path: string; readonly file: number };
+}
+
+/** Files in memory that a thread writes and others read; one that nobody else has a name of any more is written again. */
+export class MemoryFiles {
+  readonly #maker: FileMaker;
+  readonly #clock: Clock;
+  readonly #files = new Set<MemoryFile>();
+  #totalBytes = 0;
+  #nextWriteAt = Number.NEGATIVE_INFINITY;
+
+  constructor(maker: FileMaker, clock: Clock) {
+    this.#maker = maker;
+    this.#clock = clock;
+  }
+
+  /**
+   * Writes bytes to a file.
+   *
+   * @returns A name of its own for whoever is to have it; `undefined` where there is no room.
+   */
+  write(bytes: Uint8Array): string | undefined {
+    if (this.#clock.now() < this.#nextWriteAt) return undefined;
+    let file: MemoryFile | undefined;
+    try {
+      file = this.#take(bytes.byteLength);
+      if (file === undefined) return undefined;
+      for (let at = 0; at < bytes.byteLength; ) at += writeSync(file.file, bytes, at, bytes.byteLength - at, at);
+      const path = this.#maker.newPath("memory");
+      linkSync(file.path, path);
+      return path;
+    } catch {
+      // No room, no descriptor or no folder: frames carry everything for now.
+      this.#nextWriteAt = this.#clock.now() + restMs;
+      if (file !== undefined) this.#drop(file);
+      return undefined;
+    }
+  }
+
+  close(): void {
+    for (const file of this.#files) this.#drop(file);
+  }
+
+  #take(byteLength: number): MemoryFile | undefined {
+    let best: MemoryFile | undefined;
+    for (const file of this.#files) {
+      if (!isFree(file)) continue;
+      if (file.bytes < byteLength || file.bytes > byteLength * maxSlack) continue;
+      if (best === undefined || file.bytes < best.bytes) best = file;
+    }
+    return best ?? this.#create(byteLength);
+  }
+
+  #create(byteLength: number): MemoryFile | undefined {
+    for (const file of this.#files) {
+      if (this.#files.size < maxFiles && this.#totalBytes + byteLength <= maxTotalBytes) break;
+      if (isFree(file)) this.#drop(file);
+    }
+    if (this.#files.size >= maxFiles || this.#totalBytes + byteLength > maxTotalBytes) return undefined;
+    const file: MemoryFile = { ...this.#maker.create("memory"), bytes: byteLength };
+    this.#files.add(file);
+    this.#totalBytes += byteLength;
+    return file;
+  }
+
+  #drop(file: MemoryFile): void {
+    this.#files.delete(file);
+    this.#totalBytes -= file.bytes;
+    // Those who still have it keep it: their names are their own.
+    if (isFree(file)) ftruncateSync(file.file, 0);
+    closeSync(file.file);
+    removePath(file.path);
+  }
+}
+
+/** Nobody else has a name of it. */
+const isFree = ({ file }: MemoryFile): boolean => fstatSync(file).nlink <= 1;

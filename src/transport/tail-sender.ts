@@ -1,0 +1,135 @@
+import { basename, dirname, join } from "node:path";
+import { type Clock, systemClock, type Timer } from "../base/clock.js";
+import { removePath } from "../base/remove-path.js";
+import type { FileStore } from "../held/file-store.js";
+import { HeldFile, type HeldPlace, type Tail } from "../held/held-file.js";
+import { type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
+import type { SlabWriter } from "./slab-writer.js";
+
+/** Tails from this size on go as files that the reader keeps, unread until somebody wants their bytes. */
+export const minFileBytes = 2 * 1024 ** 2;
+
+/** Numbers of files begin here, those of slabs at 1. */
+export const firstFileNumber = 0x8000_0000;
+const lastFileNumber = 0xffff_ffff;
+
+/** What was not taken when a link ended may still be: by a reader that comes to its last frames late. */
+const graceMs = 5_000;
+
+/** Tails as they go into a frame. */
+export interface PlacedTails {
+  /** For each the number of its slab or file, or 0 where its bytes are in the frame; `undefined` when all are. */
+  readonly numbers: readonly number[] | undefined;
+  readonly tails: readonly Tail[];
+}
+
+/** The sending half of what a channel carries beside its frames: slabs that it writes again and again, and files it gives away. */
+export class TailSender {
+  readonly #slabs: SlabWriter | undefined;
+  readonly #files: FileStore | undefined;
+  readonly #clock: Clock;
+  /** Given and not taken yet, by number. */
+  readonly #given = new Map<number, string>();
+  #lastNumber = lastFileNumber;
+
+  constructor(slabs: SlabWriter | undefined, files: FileStore | undefined, clock: Clock = systemClock) {
+    this.#slabs = slabs;
+    this.#files = files;
+    this.#clock = clock;
+  }
+
+  /** @param announce Sends what the other side must hear before the frame of these tails. */
+  place(tails: readonly Tail[], announce: (frame: Frame) => void): PlacedTails {
+    let numbers: number[] | undefined;
+    let own: Tail[] | undefined;
+    for (let i = 0; i < tails.length; i++) {
+      let tail = tails[i] as Tail;
+      let number = tail.byteLength >= minFileBytes ? this.#give(tail, announce) : 0;
+      if (number === 0) {
+        if (tail instanceof HeldFile) {
+          tail = tail.copy();
+          own ??= [...tails];
+          own[i] = tail;
+        }
+        number = this.#slabs?.write(tail, announce) ?? 0;
+      }
+      if (number === 0) continue;
+      numbers ??= new Array<number>(tails.length).fill(0);
+      numbers[i] = number;
+    }
+    return { numbers, tails: own ?? tails };
+  }
+
+  /** The other side has taken files, or opened and read slabs. @throws {ServingError} `malformed_frame` for what it has none of. */
+  release({ head }: Frame): void {
+    for (const text of head.split(" ")) {
+      const number = Number(text);
+      if (this.#given.delete(number)) continue;
+      if (this.#slabs === undefined || !(Math.abs(number) < firstFileNumber))
+        throw malformed(`it releases ${text.slice(0, 40)}, which is not in use`);
+      this.#slabs.release(number);
+    }
+  }
+
+  close(): void {
+    this.#slabs?.close();
+    if (this.#given.size === 0) return;
+    const paths = [...this.#given.values()];
+    this.#given.clear();
+    const timer: Timer = this.#clock.setTimer(() => {
+      timer.clear();
+      for (const path of paths) removePath(path);
+    }, graceMs);
+  }
+
+  /** @returns 0 where it can't be given. */
+  #give(tail: Tail, announce: (frame: Frame) => void): number {
+    const files = this.#files;
+    if (files === undefined) return 0;
+    const given = tail instanceof HeldFile ? giveFile(files, tail) : writeFile(files, tail);
+    if (given === undefined) return 0;
+    const number = this.#nextNumber();
+    this.#given.set(number, given.path);
+    const head = `${given.place} ${basename(given.path)} ${given.start} ${tail.byteLength}`;
+    const flags = given.isBlob ? frameFlags.blob : 0;
+    announce({ kind: frameKinds.file, flags, id: number, head, tails: noTails });
+    return number;
+  }
+
+  #nextNumber(): number {
+    do this.#lastNumber = this.#lastNumber === lastFileNumber ? firstFileNumber : this.#lastNumber + 1;
+    while (this.#given.has(this.#lastNumber));
+    return this.#lastNumber;
+  }
+}
+
+interface Given {
+  readonly path: string;
+  readonly place: HeldPlace;
+  readonly start: number;
+  readonly isBlob: boolean;
+}
+
+function writeFile(files: FileStore, bytes: Uint8Array): Given | undefined {
+  const path = files.memory?.write(bytes);
+  return path === undefined ? undefined : { path, place: "memory", start: 0, isBlob: false };
+}
+
+/** One more name of the file, or the only one of a file that is passed on once. */
+function giveFile(files: FileStore, file: HeldFile): Given | undefined {
+  const { name, start } = file;
+  if (name === undefined) return undefined;
+  const given = { place: name.place, start, isBlob: file.use === "blob" };
+  if (file.isPassing) {
+    files.handOff(file);
+    return { ...given, path: name.path };
+  }
+  const path = join(dirname(name.path), basename(files.newPath(name.place)));
+  try {
+    file.linkTo(path);
+    return { ...given, path };
+  } catch {
+    // A file system without links, or the folder is gone.
+    return undefined;
+  }
+}

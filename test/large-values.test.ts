@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { isHeldName } from "../src/held/held-name.js";
+import { until } from "./chaos/app.js";
+import { listDescendants, listDescriptors } from "./chaos/processes.js";
+import { RunningApp } from "./faults/running-app.js";
+import { hasNoSlabs } from "./transport/slab-folder.js";
+
+const root = mkdtempSync("/tmp/ekiben-large-");
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/** Of an app in a folder of its own. */
+async function readDecoded(app: RunningApp): Promise<Record<string, number>> {
+  const page = await app.text("/metrics");
+  const found = page.matchAll(/^ekiben_decoded_bytes_total\{service="(\w+)"\} (\S+)$/gm);
+  return Object.fromEntries([...found].map(([, service, bytes]) => [service, Number(bytes)]));
+}
+
+/** What each service has read since. */
+async function readSince(app: RunningApp, before: Record<string, number>): Promise<Record<string, number>> {
+  const now = await readDecoded(app);
+  return Object.fromEntries(Object.entries(now).map(([service, bytes]) => [service, bytes - (before[service] ?? 0)]));
+}
+
+/** Where its large tensors are, which one of its processes has written. */
+function findMemoryFolder(app: RunningApp): string {
+  const open = listDescendants(app.command.child.pid as number).flatMap(listDescriptors);
+  return dirname(open.find((path) => path.startsWith("/dev/shm/ekiben-")) ?? "");
+}
+
+describe("a tensor of 6 MB that goes through processes", { skip: hasNoSlabs }, () => {
+  const count = 1_500_000;
+  const bytes = count * 4;
+  let app: RunningApp;
+  before(async () => {
+    app = new RunningApp("large.mjs:Entry", [], { env: { TMPDIR: root } });
+    await app.text("/readyz");
+  });
+  after(() => app[Symbol.dispose]());
+  const ask = async (what: string, n = count) => (await app.call("ask", { what, n })).body;
+
+  it("is read where it is wanted, and nowhere on its way", async () => {
+    for (let i = 0; i < 5; i++) {
+      const before = await readDecoded(app);
+      assert.deepEqual(await ask("sum"), [count, true]);
+      assert.deepEqual(await readSince(app, before), { Entry: 0, Second: 0, Third: 0, Leaf: bytes });
+    }
+  });
+
+  it("is read nowhere on its way back", async () => {
+    const before = await readDecoded(app);
+    assert.deepEqual(await ask("make"), [count, true]);
+    assert.deepEqual(await readSince(app, before), { Entry: bytes, Second: 0, Third: 0, Leaf: 0 });
+  });
+
+  it("is given back unread by one that only returns it", async () => {
+    const before = await readDecoded(app);
+    assert.deepEqual(await ask("echo"), [count, true]);
+    assert.deepEqual(await readSince(app, before), { Entry: bytes, Second: 0, Third: 0, Leaf: 0 });
+  });
+
+  it("is not read by one that gets it from one service and gives it to another", async () => {
+    const before = await readDecoded(app);
+    assert.deepEqual((await app.call("pass", count)).body, [count, true]);
+    assert.deepEqual(await readSince(app, before), { Entry: 0, Second: 0, Third: 0, Leaf: bytes });
+  });
+
+  it("is the receiver's own: what is written into it is sent, and nobody else sees it", async () => {
+    assert.deepEqual(await ask("write"), [[count, true], [count, false], 5]);
+  });
+
+  it("stays whole in one that keeps it unread, also when its sender writes others, and holds up nobody", async () => {
+    const kept = 30;
+    for (let i = 0; i < kept; i++) assert.equal(await ask("keep"), i + 1);
+    for (let i = 0; i < 10; i++) assert.deepEqual(await ask("sum"), [count, true]);
+    assert.deepEqual(
+      await ask("kept"),
+      Array.from({ length: kept }, () => [count, true]),
+    );
+  });
+
+  it("leaves nothing behind a replica that is killed with it in its hands", async () => {
+    const folder = findMemoryFolder(app);
+    const livesThere = () => new Set(readdirSync(folder).filter(isHeldName).map(lifeOf));
+    for (let i = 0; i < 3; i++) await ask("keep");
+    const before = livesThere();
+    process.kill((await app.call("where")).body, "SIGKILL");
+    await until(async () => (await app.call("ask", { what: "sum", n: count })).status === 200);
+    await until(() => [...before].some((life) => !livesThere().has(life)));
+    assert.equal(await app.end(), 0);
+    assert.deepEqual([existsSync(folder), readdirSync(root)], [false, []]);
+  });
+});
+
+const lifeOf = (name: string) => name.slice(0, 16);
