@@ -16,6 +16,7 @@ const files = {
   faults: import.meta.resolve("./workloads/faults.ts"),
   tasks: import.meta.resolve("./workloads/tasks.ts"),
   overload: import.meta.resolve("./workloads/overload.ts"),
+  soak: import.meta.resolve("./workloads/soak.ts"),
 };
 
 /** Which file of `workloads/` is served, and how. */

@@ -20,11 +20,14 @@ const benches = {
   tasks: import.meta.resolve("./tasks.ts"),
   streams: import.meta.resolve("./streams.ts"),
   overload: import.meta.resolve("./overload.ts"),
+  soak: import.meta.resolve("./soak.ts"),
 };
 const { values, positionals } = parseArgs({
   options: flags,
   allowPositionals: true,
 });
+/** Run only when named, since it takes minutes by itself. */
+const long: readonly string[] = ["soak"];
 const names = Object.keys(benches) as (keyof typeof benches)[];
 const unknown = positionals.filter((name) => !Object.hasOwn(benches, name));
 if (unknown.length > 0) throw new Error(`there is no bench ${unknown.join(", ")}; there are ${names.join(", ")}`);
@@ -33,7 +36,9 @@ const { node = process.execPath, ...own } = values;
 const handedOn = Object.entries(own).flatMap(([name, value]) =>
   value === true ? [`--${name}`] : formatFlag(name, value),
 );
-for (const name of names.filter((bench) => positionals.length === 0 || positionals.includes(bench))) {
+for (const name of names.filter((bench) =>
+  positionals.length === 0 ? !long.includes(bench) : positionals.includes(bench),
+)) {
   const { status } = spawnSync(node, ["--import", "tsx", fileURLToPath(benches[name]), ...handedOn], {
     stdio: "inherit",
   });
