@@ -54,19 +54,19 @@ describe("AppFolders", () => {
     try {
       const [address, other] = [folders.nextAddress(), folders.nextAddress()];
       for (const path of [address, other]) writeFileSync(path, "");
-      folders.clearAfter({ address, pid: 0x1234, life });
+      folders.clearAfter({ addresses: [address], pid: 0x1234, life });
       assert.deepEqual([address, other].map(existsSync), [false, true]);
       assert.equal(clock.pendingTimers, 0, "no slab, nothing to wait for");
       if (folders.slabs === undefined) return;
       const slabs = ["00001234", "00012340"].map((pid) => join(folders.slabs as string, `${pid}0123456789abcdef`));
       for (const slab of slabs) writeFileSync(slab, "");
-      folders.clearAfter({ address, pid: undefined, life: "f".repeat(32) });
-      folders.clearAfter({ address, pid: 0x1234, life });
+      folders.clearAfter({ addresses: [address], pid: undefined, life: "f".repeat(32) });
+      folders.clearAfter({ addresses: [address], pid: 0x1234, life });
       clock.advance(4_999);
       assert.deepEqual(slabs.map(existsSync), [true, true], "a reader may be about to open it");
       clock.advance(1);
       assert.deepEqual(slabs.map(existsSync), [false, true], "of the process that has ended, and of no other");
-      folders.clearAfter({ address, pid: 0x12340, life });
+      folders.clearAfter({ addresses: [address], pid: 0x12340, life });
     } finally {
       folders.remove();
       assert.equal(clock.pendingTimers, 0);

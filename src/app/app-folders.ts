@@ -17,12 +17,12 @@ import { createSocketFolder, listPlaces } from "./socket-folder.js";
  */
 const slabGraceMs = 5_000;
 
-/** A replica that has ended. */
-export interface GoneReplica {
-  readonly address: string;
-  /** Of its process; absent where it had none of its own. */
+/** A thread or process that has ended. */
+export interface GoneSite {
+  /** The sockets of its replicas. */
+  readonly addresses: readonly string[];
+  /** Absent where it had no process of its own. */
   readonly pid: number | undefined;
-  /** Of its thread or process. */
   readonly life: string;
 }
 
@@ -69,9 +69,9 @@ export class AppFolders {
     return this.#sockets[0] as string;
   }
 
-  /** Removes what a replica has not removed itself, since it was killed: its socket, slabs that no reader has opened, its files. */
-  clearAfter(gone: GoneReplica): void {
-    removePath(gone.address);
+  /** Removes what it has not removed itself, since it was killed: sockets, slabs that no reader has opened, its files. */
+  clearAfter(gone: GoneSite): void {
+    for (const address of gone.addresses) removePath(address);
     if (this.#listLeftBy(gone).length === 0) return;
     const timer = this.#clock.setTimer(() => {
       this.#timers.delete(timer);
@@ -143,7 +143,7 @@ export class AppFolders {
     }
   }
 
-  #listLeftBy({ pid, life }: GoneReplica): string[] {
+  #listLeftBy({ pid, life }: GoneSite): string[] {
     const isLeft = (name: string) => isHeldBy(name, life) || (pid !== undefined && isSlabOf(name, pid));
     return [this.slabs, this.disk].flatMap((folder) => {
       if (folder === undefined) return [];

@@ -1,4 +1,4 @@
-import type { RemoteHost } from "../placement/remote-host.js";
+import type { RemoteSite } from "../placement/remote-site.js";
 import type { Site } from "../site/site.js";
 
 /**
@@ -6,7 +6,7 @@ import type { Site } from "../site/site.js";
  * that they take over the tasks it ran without waiting for its leases.
  */
 export class HostLives {
-  readonly #hosts = new Set<RemoteHost>();
+  readonly #living = new Set<RemoteSite>();
   readonly #site: Site;
 
   /** @param site The app's own. */
@@ -19,14 +19,14 @@ export class HostLives {
     return this.#site.endedLives.all;
   }
 
-  add(host: RemoteHost): void {
-    this.#hosts.add(host);
+  add(site: RemoteSite): void {
+    this.#living.add(site);
   }
 
   /** A thread or process is gone for certain: the system has said so. */
-  end(host: RemoteHost, life: string): void {
-    this.#hosts.delete(host);
-    this.#site.endedLives.note(life);
-    for (const other of this.#hosts) other.noteEnded(life);
+  end(site: RemoteSite): void {
+    this.#living.delete(site);
+    this.#site.endedLives.note(site.life);
+    for (const other of this.#living) other.noteEnded(site.life);
   }
 }

@@ -3,6 +3,7 @@ import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import { fail } from "../failure/fail.js";
 import { describeCores } from "../graph/check-cores.js";
+import { findGroupProblems } from "../graph/check-groups.js";
 import type { Graph } from "../graph/graph.js";
 import { describeMinifiedNames, minifiedNamesFix } from "../graph/minified-names.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
@@ -29,7 +30,10 @@ export function resolveApp(
   substitutes?: ReadonlyMap<ServiceClass, Substitute>,
 ): ResolvedApp {
   const graph = resolveGraph(entry, substitutes);
-  return { graph, options: resolveOptions(declaredOptions(graph), sources) };
+  const options = resolveOptions(declaredOptions(graph), sources);
+  const { faults, warnings } = findGroupProblems(options.settings);
+  const joined = { faults: [...options.faults, ...faults], warnings: [...options.warnings, ...warnings] };
+  return { graph, options: { ...options, ...joined } };
 }
 
 /**

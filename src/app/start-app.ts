@@ -5,7 +5,6 @@ import { holdProcess } from "../base/hold-process.js";
 import type { Logger } from "../base/logger.js";
 import { silentLogger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
-import type { ReplicaLink } from "../call/link.js";
 import { readServiceFiles } from "../define/service.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { assignDevices } from "../graph/assign-devices.js";
@@ -19,16 +18,16 @@ import { nameApp } from "../load/name-app.js";
 import { describeDeployments } from "../observe/deployment-metrics.js";
 import { guardLog } from "../observe/guarded-log.js";
 import { shareStdout } from "../observe/line-writer.js";
-import { createMetrics, formatMetrics, type MetricsPage } from "../observe/metrics.js";
+import { createMetrics, formatMetrics, type Metrics, type MetricsPage } from "../observe/metrics.js";
 import { addObstacles, type Readiness } from "../observe/readiness.js";
 import type { AppSettings } from "../options/settings.js";
 import type { AppAnswers } from "../placement/control.js";
-import type { ReplicaHost } from "../placement/placement.js";
+import type { CallerNotice, ReplicaHost } from "../placement/placement.js";
 import { RemoteHost } from "../placement/remote-host.js";
 import type { Faults } from "../site/faults.js";
 import { type AppRun, Site } from "../site/site.js";
 import { SiteLinks } from "../site/site-links.js";
-import { type BoardNotice, LinkBoard } from "../supervisor/link-board.js";
+import { LinkBoard } from "../supervisor/link-board.js";
 import type { OnProgress } from "../supervisor/progress.js";
 import type { DownReason } from "../supervisor/replica-seat.js";
 import { Supervisor } from "../supervisor/supervisor.js";
@@ -36,6 +35,7 @@ import { AppFolders } from "./app-folders.js";
 import { createHost } from "./create-host.js";
 import { detectDevices } from "./detect-devices.js";
 import { HostLives } from "./host-lives.js";
+import { RemoteSites } from "./remote-sites.js";
 import { type EntryEvents, watchEntry } from "./watch-entry.js";
 
 /** What an app is started with besides its plan. */
@@ -112,22 +112,21 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   });
   const board = new LinkBoard();
   const metrics = createMetrics(stats);
-  const readMetrics = async (): Promise<MetricsPage> => {
-    const remote = supervisor.hosts.filter((host): host is RemoteHost => host instanceof RemoteHost);
-    const all = await Promise.allSettled([metrics.readJson(), ...remote.map((host) => host.metrics())]);
-    const read = all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-    return formatMetrics([describeDeployments(supervisor.figures), ...read]);
-  };
+  const readMetrics = (): Promise<MetricsPage> => joinMetrics(metrics, supervisor);
   const readReadiness = async (): Promise<Readiness> =>
     addDeparture(addObstacles(await supervisor.readiness(), links.obstacles), parts.departure?.hasBegun === true);
   const answers = { readiness: readReadiness, metrics: readMetrics };
-  const hostParts = {
-    ...{ site, folders, files, entry, settings, devices, appFolder },
-    ...{ lives: new HostLives(site), appFile: parts.edge?.appFile, ...chooseOutput(plan, parts.logsTo) },
-    takesFaults: parts.faults !== undefined,
-    outsideEnv: { ...process.env },
-    answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
-  };
+  const sites =
+    folders === undefined || entry === undefined
+      ? undefined
+      : new RemoteSites({
+          ...{ site, folders, entry, settings, devices, appFolder },
+          ...{ lives: new HostLives(site), appFile: parts.edge?.appFile, ...chooseOutput(plan, parts.logsTo) },
+          takesFaults: parts.faults !== undefined,
+          outsideEnv: { ...process.env },
+          answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
+        });
+  const hostParts = { site, settings, devices, folders, files, sites };
   const watch = parts.entryEvents && watchEntry(plan, time.clock, parts.entryEvents);
   const supervisor: Supervisor = new Supervisor(plan, {
     createHost: (own, index) => createHost(own, index, hostParts),
@@ -139,7 +138,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
       if (deployment.service === graph.entry) watch?.note(deployment);
     },
   });
-  subscribeRoot({ plan, parts, board, site, links });
+  subscribeRoot({ plan, parts, board, links });
   applyEnvironment(plan);
   const close = async () => {
     watch?.stop();
@@ -173,6 +172,14 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
       return holdProcess(supervisor.stop(limit).finally(close));
     },
   };
+}
+
+/** Of this thread and of every other thread and process, each once. */
+async function joinMetrics(own: Metrics, { hosts, figures }: Supervisor): Promise<MetricsPage> {
+  const remote = new Set(hosts.flatMap((host) => (host instanceof RemoteHost ? [host.caller] : [])));
+  const all = await Promise.allSettled([own.readJson(), ...[...remote].map((site) => site.metrics())]);
+  const read = all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  return formatMetrics([describeDeployments(figures), ...read]);
 }
 
 /** Where everything is in this thread, the app has a folder from its first large value on. */
@@ -263,31 +270,21 @@ interface RootSubscription {
   readonly plan: Plan;
   readonly parts: AppParts;
   readonly board: LinkBoard;
-  readonly site: Site;
   readonly links: SiteLinks;
 }
 
 /** The app's own thread hears of what it calls: from its replicas, its HTTP edge, or a program. */
-function subscribeRoot({ plan, parts, board, site, links }: RootSubscription): void {
+function subscribeRoot({ plan, parts, board, links }: RootSubscription): void {
   const inRoot = plan.deployments.filter(({ residence }) => residence === "root");
   const services = new Set([
     ...(parts.calls ?? []),
     ...inRoot.flatMap(({ descriptor, callees }) => [descriptor.name, ...callees]),
   ]);
-  const inline = new Map<string, ReplicaLink>();
-  const notify = (notice: BoardNotice) => {
-    if (notice.kind === "faults") return;
-    if (notice.kind === "add-inline") {
-      const link = parts.faults?.wrap(notice.link, notice.service) ?? notice.link;
-      inline.set(notice.replica, link);
-      site.directory.add(notice.service, link);
-      return;
-    }
-    const link = notice.kind === "remove" ? inline.get(notice.replica) : undefined;
-    if (link === undefined) links.apply(notice);
-    else site.directory.remove(notice.service, link);
+  const notify = (notice: CallerNotice) => {
+    // Those of this thread are set by the test itself.
+    if (notice.kind !== "faults") links.apply(notice);
   };
-  for (const notice of board.subscribe({ residence: "root", services, notify })) notify(notice);
+  board.subscribe({ residence: "root", notify }, [...services]);
 }
 
 /** An entry replica that answers HTTP itself begins to listen as soon as it is ready. */

@@ -37,6 +37,29 @@ export const definitionFailures = {
       `option ${d.option} has no effect there (${d.source}): only that of the entry service, ${d.entry}, is read`,
     fix: "Set it on the entry service or in the app file.",
   }),
+  group_devices_differ: row<{ group: string; services: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `${d.services.join(" and ")} share the processes of group ${d.group} and each ask for GPUs: a process sees those of one service`,
+    fix: 'Leave one of them out of the group (group: "none"), or let one service hold what needs the GPU.',
+  }),
+  group_env_differs: row<{ group: string; variable: string; services: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `${d.services.join(" and ")} share the processes of group ${d.group} and set ${d.variable} to different values`,
+    fix: 'Give both the same value, or leave one of them out of the group (group: "none").',
+  }),
+  group_not_shared: row<{ service: string; group: string; placement: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.service} is placed ${d.placement}, so its group ${d.group} has no effect: groups share processes`,
+    fix: 'Remove the group, or place the service with placement: "process".',
+  }),
+  group_memory_unbound: row<{ service: string; group: string; unbound: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `resources.memory of ${d.service} has no effect in group ${d.group}: ${list(d.unbound)}, in the same processes, may hold any amount`,
+    fix: "Set resources.memory of every service of the group: a process may hold what they have together.",
+  }),
   unknown_target: row<{
     what: string;
     target: string;

@@ -33,6 +33,7 @@ const light: Palette = {
     memory: ["#fdf1cd", "#7d4e00"],
     replicas: ["#f3e8ff", "#6e3ec2"],
     placement: ["#e9edf1", "#4b535d"],
+    group: ["#ffe9e0", "#953800"],
     stream: ["#e6e6ff", "#4338ca"],
   },
 };
@@ -52,6 +53,7 @@ const dark: Palette = {
     memory: ["#3a2d0c", "#f0c052"],
     replicas: ["#2f1f4d", "#c8a6ff"],
     placement: ["#272e37", "#b4bec9"],
+    group: ["#3d2117", "#ffa77c"],
     stream: ["#25235a", "#b3b0ff"],
   },
 };

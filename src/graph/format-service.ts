@@ -28,7 +28,7 @@ export interface ApiText {
 
 /** One fact about what a service runs on, e.g. `{ kind: "gpu", text: "1 gpu" }`. */
 export interface Badge {
-  readonly kind: "cpu" | "gpu" | "memory" | "replicas" | "placement";
+  readonly kind: "cpu" | "gpu" | "memory" | "replicas" | "placement" | "group";
   readonly text: string;
 }
 
@@ -148,6 +148,8 @@ function formatBadges(
   if (declared.replicas !== undefined || max > 1) add("replicas", `${count} replica${count === "1" ? "" : "s"}`);
   const placement = settings?.placement ?? declared.placement;
   if (placement !== undefined && (declared.placement !== undefined || isPlacementMixed)) add("placement", placement);
+  const group = settings?.group ?? declared.group ?? "none";
+  if (group !== "none" && (placement ?? "process") === "process") add("group", `group ${group}`);
   return badges;
 }
 

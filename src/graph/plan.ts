@@ -1,6 +1,7 @@
 import type { ServiceDescriptor } from "../define/descriptor.js";
-import type { AppSettings, ServiceSettings } from "../options/settings.js";
+import type { AppSettings, LivenessSettings, ServiceSettings } from "../options/settings.js";
 import type { Graph } from "./graph.js";
+import type { GroupPlan } from "./share-process.js";
 
 /** What should run: one deployment a service, callees first. */
 export interface Plan {
@@ -24,6 +25,8 @@ export interface DeploymentPlan {
   readonly descriptor: ServiceDescriptor;
   readonly settings: ServiceSettings;
   readonly residence: Residence;
+  /** Whose processes its replicas share; absent where each has one of its own. */
+  readonly group: GroupPlan | undefined;
   /** How many replicas it starts with. */
   readonly replicas: number;
   /** Names of the services it calls, each once. */
@@ -32,7 +35,7 @@ export interface DeploymentPlan {
   readonly companions: readonly string[];
   /** Services in another place that it or a companion calls. */
   readonly remoteCallees: readonly string[];
-  /** Environment variables of its replicas and their companions. */
+  /** Environment variables of its replicas, of their companions, and of all that share their process. */
   readonly env: ReadonlyMap<string, string>;
 }
 
@@ -52,17 +55,20 @@ export function createPlan(graph: Graph, settings: AppSettings, constraints: Pla
     const { name } = descriptor;
     const own = settings.services.get(name) as ServiceSettings;
     const residence = places.residenceOf(name);
+    const group = places.groupOf(name);
     const companions = residence === "thread" || residence === "process" ? places.companionsOf(name) : [];
     const site = [...companions, name];
+    const sharing = group?.members.flatMap((member) => [...places.companionsOf(member), member]) ?? site;
     return {
       descriptor,
-      settings: own,
+      settings: group === undefined ? own : { ...own, liveness: joinLiveness(group, settings) },
       residence,
+      group,
       replicas: own.replicas.min,
       callees: places.calleesOf(name),
       companions,
       remoteCallees: places.remoteCalleesOf(site),
-      env: joinEnvironments(site, settings, notices),
+      env: joinEnvironments([...new Set(sharing)], settings, notices),
     };
   });
   const inRoot = deployments.filter(({ residence }) => residence === "root").map(({ descriptor }) => descriptor.name);
@@ -91,6 +97,26 @@ class Places {
     if (this.#root.has(name)) return "root";
     const placement = this.#placementOf(name);
     return placement === "inline" ? "callers" : placement;
+  }
+
+  /** The group it shares processes with; services elsewhere than in a process share none. */
+  groupOf(name: string): GroupPlan | undefined {
+    const group = this.#groupNameOf(name);
+    if (group === undefined) return undefined;
+    const members = [...this.#graph.services.keys()].filter((other) => this.#groupNameOf(other) === group);
+    return { name: group, members, kept: members.filter((member) => this.#isKept(member, members)) };
+  }
+
+  #groupNameOf(name: string): string | undefined {
+    const { group } = this.#settings.services.get(name) as ServiceSettings;
+    return group !== "none" && this.residenceOf(name) === "process" ? group : undefined;
+  }
+
+  /** Whether each process that can have a replica of it always has one of every member that calls it. */
+  #isKept(callee: string, members: readonly string[]): boolean {
+    const rangeOf = (name: string) => (this.#settings.services.get(name) as ServiceSettings).replicas;
+    const callers = members.filter((name) => this.remoteCalleesOf([...this.companionsOf(name), name]).includes(callee));
+    return callers.every((caller) => rangeOf(caller).min >= rangeOf(callee).max);
   }
 
   calleesOf(name: string): string[] {
@@ -124,6 +150,16 @@ class Places {
   #placementOf(name: string): ServiceSettings["placement"] {
     return (this.#settings.services.get(name) as ServiceSettings).placement;
   }
+}
+
+/** One event loop is asked for all of a group, and is as patient as the most patient of them. */
+function joinLiveness({ members }: GroupPlan, { services }: AppSettings): LivenessSettings {
+  const own = members.map((name) => (services.get(name) as ServiceSettings).liveness);
+  return {
+    intervalMs: Math.min(...own.map(({ intervalMs }) => intervalMs)),
+    outAfterMs: Math.max(...own.map(({ outAfterMs }) => outAfterMs)),
+    replaceAfterMs: Math.max(...own.map(({ replaceAfterMs }) => replaceAfterMs)),
+  };
 }
 
 /** What of a service's declaration is not acted on; nobody should have to find out under load. */

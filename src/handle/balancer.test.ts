@@ -25,6 +25,28 @@ describe("pickLink", () => {
     }
   });
 
+  it("picks one in this thread before its equals, and before all others only where calls stay here", () => {
+    const service = createService(2, 2, 2);
+    service.local = service.links[1];
+    assert.deepEqual(new Set(pickMany(service, 6)), new Set(["Model#1"]));
+    const busy = createService(1, 2, 1);
+    busy.local = busy.links[1];
+    assert.deepEqual(new Set(pickMany(busy, 6)), new Set(["Model#0", "Model#2"]));
+    busy.keepsLocal = true;
+    assert.deepEqual(new Set(pickMany(busy, 6)), new Set(["Model#1"]));
+  });
+
+  it("picks others while the one in this thread is away", () => {
+    const service = createService();
+    service.keepsLocal = true;
+    const [local, other] = [createService(5).links[0], createService(7).links[0]] as [ReplicaLink, ReplicaLink];
+    service.add(local, true);
+    service.add(other);
+    assert.equal(pickLink(service), local);
+    service.remove(local);
+    assert.equal(pickLink(service), other);
+  });
+
   it("has none to give while no replica is ready", () => {
     assert.equal(pickLink(createService()), undefined);
   });

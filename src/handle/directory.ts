@@ -22,6 +22,10 @@ export class ServiceLinks {
   planned = 0;
   /** Only ready replicas. Replaced as a whole, never changed in place. */
   links: readonly ReplicaLink[] = [];
+  /** Whether calls stay in this thread as long as it has a ready replica of the service. */
+  keepsLocal = false;
+  /** The one of `links` that leads to a replica in this thread, where one does and others lead elsewhere. */
+  local: ReplicaLink | undefined;
   /** Bounds how much load retries may add. */
   readonly retries = new RetryBudget();
   readonly #held = new Fifo<HeldCall>();
@@ -39,14 +43,16 @@ export class ServiceLinks {
     return this.#turn;
   }
 
-  add(link: ReplicaLink): void {
+  add(link: ReplicaLink, isLocal = false): void {
     this.links = [...this.links, link];
+    if (isLocal) this.local = link;
     this.#obstacle = undefined;
     while (this.#held.size > 0) this.#held.shift()?.resume();
   }
 
   remove(link: ReplicaLink): void {
     this.links = this.links.filter((other) => other !== link);
+    if (this.local === link) this.local = undefined;
   }
 
   /** Its replicas are down: calls fail at once, with the reason, until there is a link again. */
@@ -54,6 +60,11 @@ export class ServiceLinks {
     const { service } = this;
     const { reason, attempts, retryAfterMs } = failure;
     this.#refuseAll(() => fail("service_failed", { service, reason, attempts, retryAfterMs }, { service }));
+  }
+
+  /** What was heard of the service holds no more: calls wait again. */
+  reopen(): void {
+    this.#obstacle = undefined;
   }
 
   /** The app is ending. */
@@ -99,8 +110,9 @@ export class Directory {
     return links;
   }
 
-  add(service: string, link: ReplicaLink): void {
-    this.of(service).add(link);
+  /** @param isLocal Whether the replica shares this thread with its callers by plan, as others of its service may not. */
+  add(service: string, link: ReplicaLink, isLocal = false): void {
+    this.of(service).add(link, isLocal);
   }
 
   remove(service: string, link: ReplicaLink): void {

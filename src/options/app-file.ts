@@ -108,6 +108,8 @@ export interface ServiceFileOptions extends ApiFileOptions {
   readonly description?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly placement?: Placement;
+  /** Services of one group share processes. Default `"none"`. */
+  readonly group?: string;
   readonly replicas?: Replicas;
   readonly resources?: Resources;
   readonly startTimeoutMs?: number;

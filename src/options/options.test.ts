@@ -54,6 +54,7 @@ describe("the option table", () => {
       description: "d",
       labels: { a: "b" },
       placement: "thread",
+      group: "text",
       replicas: { min: 1, max: 2 },
       resources: { cpu: "500m", memory: "1Gi", gpu: 0.5, gpuType: "a100" },
       startTimeoutMs: 1,

@@ -189,6 +189,10 @@ export const serviceOptions = createTable("service", {
     default: "process",
     text: "Where replicas live: in a process of their own, in a worker thread of the server's process, or inline, in the process and thread of whoever calls them.",
   }),
+  group: row(orWord("none", words("a name without spaces", "<name>")), {
+    default: "none",
+    text: "Services of one group share processes: replica 0 of each lives in one, replica 1 of each in another. Calls between them cost what inline calls cost; each has its own bounds, metrics and restarts, and a crash ends all that share the process.",
+  }),
   replicas: row(replicaRange, {
     default: { min: 1, max: 1, targetInFlight: 8 },
     text: "How many replicas run. Of a range, as many as the load needs: one for every targetInFlight calls in flight.",

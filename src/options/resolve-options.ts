@@ -175,12 +175,13 @@ function toTasks(values: Values<typeof appOptions>): TaskSettings {
 }
 
 function toService(values: Values<typeof serviceOptions>, apis: ReadonlyMap<string, ApiSettings>): ServiceSettings {
-  const { version, description, labels, placement, replicas, startTimeoutMs, holdMs, env } = values;
+  const { version, description, labels, placement, group, replicas, startTimeoutMs, holdMs, env } = values;
   return {
     version,
     description,
     labels,
     placement,
+    group,
     replicas,
     resources: {
       cpu: values["resources.cpu"],

@@ -65,6 +65,8 @@ export interface ServiceSettings {
   readonly description: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly placement: "inline" | "thread" | "process";
+  /** Whose processes its replicas share; `"none"` for processes of their own. */
+  readonly group: string;
   /** `min` equals `max` for a fixed number. */
   readonly replicas: { readonly min: number; readonly max: number; readonly targetInFlight: number };
   readonly resources: {

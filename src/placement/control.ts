@@ -4,12 +4,14 @@ import type { EntryLocation } from "../load/entry-location.js";
 import type { ServiceReadiness } from "../observe/readiness.js";
 import type { AppSettings } from "../options/settings.js";
 
-// What a supervisor and a replica in another thread or process tell each other. Never a call: those go over links.
+// What a supervisor and the site of replicas, another thread or process, tell each other. Never a call: those go over links.
 
 /** Where a replica of a callee can be reached, or that it can't any more. */
 export type LinkNotice =
   | { readonly kind: "add"; readonly service: string; readonly replica: string; readonly address: string }
   | { readonly kind: "add-port"; readonly service: string; readonly replica: string; readonly port: MessagePort }
+  /** It lives where the caller does. */
+  | { readonly kind: "add-local"; readonly service: string; readonly replica: string }
   | { readonly kind: "remove"; readonly service: string; readonly replica: string }
   /** It is about to be killed: calls on it fail with the reason. */
   | { readonly kind: "abandoned"; readonly service: string; readonly replica: string; readonly reason: string }
@@ -24,31 +26,31 @@ export type LinkNotice =
   /** The service has drained, or is about to: it takes no new call, and none should wait for it. */
   | { readonly kind: "draining"; readonly service: string }
   | { readonly kind: "planned"; readonly service: string; readonly replicas: number }
+  /** Nobody there calls the service any more: what is known of it is forgotten. */
+  | { readonly kind: "forget"; readonly service: string }
   /** Every fault a test asks for now. */
   | { readonly kind: "faults"; readonly faults: readonly object[] };
 
-/** Everything a replica needs to know to become one. */
-export interface ReplicaOrder {
-  /** `"Model#0"`. */
-  readonly id: string;
-  readonly index: number;
+/** Everything a thread or process needs to know before replicas can live in it. */
+export interface SiteOrder {
+  /** What names it in the log where a line is about no single replica: `{ service, replica }` or `{ group, process }`. */
+  readonly names: Readonly<Record<string, string | number>>;
+  /** Services whose replicas may live in it. */
+  readonly services: readonly string[];
+  /** Those of them that are called in this site as long as it has a ready replica of theirs. */
+  readonly keptServices: readonly string[];
   /** Unique to this thread or process: leases of tasks name it. */
   readonly life: string;
   /** The app as a whole, as others in its store of tasks see it. */
   readonly run: { readonly id: string; readonly pid: number; readonly session: string };
   /** Of others of the app that have ended. */
   readonly endedLives: readonly string[];
-  readonly service: string;
-  readonly companions: readonly string[];
   readonly entry: EntryLocation;
   readonly settings: AppSettings;
   /** Folder of the app's service file. */
   readonly appFolder: string;
-  readonly resources: GrantedResources;
-  /** Of its companions, by name. */
-  readonly companionResources: ReadonlyMap<string, GrantedResources>;
-  /** The Unix socket it is to listen on. */
-  readonly address: string;
+  /** Where the sockets of its replicas are. */
+  readonly socketFolder: string;
   /** Where large tensors cross in memory; absent where the machine has no such place. */
   readonly slabFolder: string | undefined;
   /** Where the largest lie on a disk; absent where nothing can be written. */
@@ -63,7 +65,24 @@ export interface ReplicaOrder {
   readonly appFile: string | undefined;
 }
 
-/** What either side may ask of a replica, and the answers. */
+/** Everything a replica needs to know to become one, in a site that has loaded. */
+export interface ReplicaOrder {
+  /** `"Model#0"`. */
+  readonly id: string;
+  readonly index: number;
+  readonly service: string;
+  /** Inline services it needs beside it, callees first. */
+  readonly companions: readonly string[];
+  /** Services in another place that it or a companion calls. */
+  readonly callees: readonly string[];
+  readonly resources: GrantedResources;
+  /** Of its companions, by name. */
+  readonly companionResources: ReadonlyMap<string, GrantedResources>;
+  /** The Unix socket it is to listen on. */
+  readonly address: string;
+}
+
+/** What may be asked of a replica, and the answers. */
 export interface ControlAnswers {
   ready: boolean;
   pulse: {
@@ -76,6 +95,10 @@ export interface ControlAnswers {
     /** Why it can't call what it depends on, where it can't. */
     readonly obstacles?: readonly string[];
   };
+}
+
+/** What may be asked of a site. */
+export interface SiteAnswers {
   /** Metrics as prom-client gives them as JSON. */
   metrics: readonly object[];
 }
@@ -90,28 +113,36 @@ export interface AppAnswers {
   metrics: { readonly contentType: string; readonly body: string };
 }
 
-export type ToReplica =
-  | { readonly kind: "load"; readonly order: ReplicaOrder }
-  | { readonly kind: "start"; readonly links: readonly LinkNotice[] }
+/** Of one replica where it has `replica`, else of the site as a whole. */
+export type ToSite =
+  | { readonly kind: "load"; readonly order: SiteOrder }
+  | { readonly kind: "start"; readonly order: ReplicaOrder }
   | { readonly kind: "link"; readonly notice: LinkNotice }
-  | { readonly kind: "accept"; readonly port: MessagePort }
+  | { readonly kind: "accept"; readonly replica: string; readonly port: MessagePort }
   /** Another thread or process of the app has ended. */
   | { readonly kind: "ended"; readonly life: string }
   /** Comes with the listening socket. */
-  | { readonly kind: "listen" }
-  | { readonly kind: "ask"; readonly number: number; readonly what: keyof ControlAnswers }
+  | { readonly kind: "listen"; readonly replica: string }
+  | { readonly kind: "ask"; readonly number: number; readonly what: keyof SiteAnswers }
+  | {
+      readonly kind: "ask-replica";
+      readonly replica: string;
+      readonly number: number;
+      readonly what: keyof ControlAnswers;
+    }
   | { readonly kind: "answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
-  | { readonly kind: "drain"; readonly limitMs: number }
-  | { readonly kind: "stop" };
+  | { readonly kind: "drain"; readonly replica: string; readonly limitMs: number }
+  | { readonly kind: "stop"; readonly replica: string }
+  /** Stops what is left, and ends the thread or process. */
+  | { readonly kind: "end" };
 
-export type FromReplica =
-  | { readonly kind: "up" }
+/** What a replica says in answer to the order of the same name. */
+export type ReplicaWord = "started" | "listening" | "drained" | "stopped";
+
+export type FromSite =
   | { readonly kind: "loaded" }
-  | { readonly kind: "started" }
-  | { readonly kind: "listening" }
-  | { readonly kind: "failed"; readonly error: string }
-  | { readonly kind: "drained" }
-  | { readonly kind: "stopped" }
+  | { readonly kind: "load-failed"; readonly error: string }
+  | FromReplica
   | { readonly kind: "ask"; readonly number: number; readonly what: keyof AppAnswers }
   | { readonly kind: "answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
   | {
@@ -121,9 +152,21 @@ export type FromReplica =
       readonly message: string | undefined;
     };
 
-/** A replica's end of its control channel. */
+/** What one replica of a site says. */
+export type FromReplica =
+  | { readonly kind: "done"; readonly replica: string; readonly word: ReplicaWord }
+  | { readonly kind: "failed"; readonly replica: string; readonly word: ReplicaWord; readonly error: string }
+  | {
+      readonly kind: "replica-answer";
+      readonly replica: string;
+      readonly number: number;
+      readonly value?: unknown;
+      readonly error?: string;
+    };
+
+/** A site's end of its control channel. */
 export interface ControlPort {
-  send(message: FromReplica): void;
+  send(message: FromSite): void;
   /** @param handle The listening socket that comes with `listen`. */
-  onMessage(receive: (message: ToReplica, handle: unknown) => void): void;
+  onMessage(receive: (message: ToSite, handle: unknown) => void): void;
 }

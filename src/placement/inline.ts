@@ -14,15 +14,17 @@ import type { Replier } from "../replica/replier.js";
 import { serveCall } from "../replica/serve-call.js";
 import { ServedStream } from "../replica/served-stream.js";
 import { crossError } from "../transport/wire-error.js";
-import type { LinkNotice } from "./control.js";
 import { InlineItems, takeInput } from "./inline-items.js";
-import type { CallerResidence, Offer, ReplicaHost } from "./placement.js";
+import type { Caller, Offer, ReplicaHost } from "./placement.js";
 
 /** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
 export class InlineHost implements ReplicaHost {
   readonly id: string;
   readonly replica: Replica;
   readonly link: InlineLink;
+  /** What it calls is told to its thread. */
+  readonly caller: Caller = { residence: "root", notify: () => {} };
+  readonly memoryBytes = Number.POSITIVE_INFINITY;
   /** It ends with its thread, unless it is killed. */
   readonly ended: Promise<string>;
   readonly #address: string | undefined;
@@ -47,7 +49,7 @@ export class InlineHost implements ReplicaHost {
 
   async load(): Promise<void> {}
 
-  async start(_links: readonly LinkNotice[], signal: AbortSignal): Promise<void> {
+  async start(signal: AbortSignal): Promise<void> {
     try {
       await this.replica.start(signal);
       if (this.#address !== undefined) await this.#listener.listen(this.#address);
@@ -57,8 +59,8 @@ export class InlineHost implements ReplicaHost {
     }
   }
 
-  offerTo(caller: CallerResidence): Offer {
-    if (caller === "root" || this.#address === undefined) return { kind: "inline", link: this.link };
+  offerTo({ residence }: Caller): Offer {
+    if (residence === "root" || this.#address === undefined) return { kind: "inline", link: this.link };
     return { kind: "address", address: this.#address };
   }
 
@@ -66,8 +68,6 @@ export class InlineHost implements ReplicaHost {
   accept(port: MessagePort): void {
     this.#listener.accept(port);
   }
-
-  notify(): void {}
 
   isReady(): Promise<boolean> {
     return this.replica.isReady();
@@ -89,8 +89,8 @@ export class InlineHost implements ReplicaHost {
   }
 
   /** What runs in this thread can't be ended from outside: its calls are cut off and it is stopped. */
-  kill(): void {
-    void this.stop().then(() => this.#end("was killed"));
+  kill(reason = "was killed"): void {
+    void this.stop().then(() => this.#end(reason));
   }
 }
 

@@ -6,9 +6,24 @@ import type { ControlAnswers, LinkNotice } from "./control.js";
 /** Where a caller lives, as far as the way to a replica depends on it. */
 export type CallerResidence = Exclude<Residence, "callers">;
 
+/** What a caller hears of the replicas it may call; one in the app's own thread may be given a link that needs no channel. */
+export type CallerNotice =
+  | LinkNotice
+  | { readonly kind: "add-inline"; readonly service: string; readonly replica: string; readonly link: ReplicaLink };
+
+/** A thread or process whose replicas call others. */
+export interface Caller {
+  readonly residence: CallerResidence;
+  /** Another process has taken its place: replicas that still live there are to move. */
+  readonly isSuperseded?: boolean;
+  notify(notice: CallerNotice): void;
+}
+
 /** The way to a replica that a caller is given. */
 export type Offer =
   | { readonly kind: "inline"; readonly link: ReplicaLink }
+  /** It lives where the caller does. */
+  | { readonly kind: "local" }
   /** A Unix socket. */
   | { readonly kind: "address"; readonly address: string }
   /** A joined port between two threads. */
@@ -23,16 +38,18 @@ export interface ReplicaHost {
   readonly id: string;
   /** Process id, for a replica in a process of its own. */
   readonly pid?: number | undefined;
+  /** Where it lives: the same for replicas that share a thread or process. */
+  readonly caller: Caller;
+  /** Resident memory of its process beyond which it is replaced; `Infinity` where there is no bound. */
+  readonly memoryBytes: number;
   /** Resolves with how it ended, should it end without having been asked to. */
   readonly ended: Promise<string>;
   /** Brings up what the replica runs in, and loads the author's code. @throws {ServingError} when that fails. */
   load(signal: AbortSignal): Promise<void>;
   /** Starts the replica; its callees can be called. @throws {ServingError} `start_failed`, `start_timeout`. */
-  start(links: readonly LinkNotice[], signal: AbortSignal): Promise<void>;
+  start(signal: AbortSignal): Promise<void>;
   /** A way to call it; usable once `start` has resolved. */
-  offerTo(caller: CallerResidence): Offer;
-  /** Tells it about the replicas it may call. */
-  notify(notice: LinkNotice): void;
+  offerTo(caller: Caller): Offer;
   /** Whether it may receive calls now. */
   isReady(): Promise<boolean>;
   /** How it is doing; rejects when it does not say so in time. `undefined` where it shares the asker's thread. */
@@ -41,6 +58,10 @@ export interface ReplicaHost {
   drain(): Promise<void>;
   /** Ends it in order; calls still in flight fail with `replica_lost`. */
   stop(): Promise<void>;
-  /** Ends it at once, as a crash would. */
-  kill(): void;
+  /**
+   * Ends it at once, as a crash would, with whatever shares its process.
+   *
+   * @param reason Told by `ended`, of all of them. Default: what the system says.
+   */
+  kill(reason?: string): void;
 }

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { systemProblem } from "../base/system-problem.js";
 import { childArguments } from "./child-arguments.js";
-import type { FromReplica, ToReplica } from "./control.js";
-import type { Runner } from "./remote-host.js";
+import type { FromSite, ToSite } from "./control.js";
+import type { Runner } from "./remote-site.js";
 
 /** What the process of a replica is given. */
 export interface ProcessParts {
@@ -74,13 +74,13 @@ export class ReplicaProcess implements Runner {
     return this.#child.pid;
   }
 
-  send(message: ToReplica, handle?: unknown): void {
+  send(message: ToSite, handle?: unknown): void {
     if (!this.#child.connected) return;
     // What is sent to a process that has just ended is lost, and its end says all there is to say.
     this.#child.send(message, handle as never, () => {});
   }
 
-  onMessage(receive: (message: FromReplica) => void): void {
+  onMessage(receive: (message: FromSite) => void): void {
     this.#child.on("message", receive);
   }
 

@@ -5,19 +5,21 @@ import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import { encodeError } from "../transport/wire-error.js";
-import type { FromReplica, ReplicaOrder, ToReplica } from "./control.js";
-import { RemoteHost, type RemoteHostParts, type Runner } from "./remote-host.js";
+import type { FromSite, ReplicaOrder, ReplicaWord, SiteOrder, ToSite } from "./control.js";
+import type { Caller, CallerResidence } from "./placement.js";
+import { RemoteHost } from "./remote-host.js";
+import { RemoteSite, type RemoteSiteParts, type Runner } from "./remote-site.js";
 
 /** A process that is none: it keeps what it is sent, and says what a test has it say. */
 class FakeRunner implements Runner {
   readonly pid = 77;
   readonly sharesProcess: boolean;
-  readonly sent: ToReplica[] = [];
+  readonly sent: ToSite[] = [];
   readonly handles: unknown[] = [];
   kills = 0;
   /** Whether `kill` is followed by an exit, a turn of the event loop later as in truth. */
   diesWhenKilled = true;
-  say!: (message: FromReplica) => void;
+  say!: (message: FromSite) => void;
   #exited!: (how: string) => void;
   #hasExited = false;
 
@@ -25,13 +27,13 @@ class FakeRunner implements Runner {
     this.sharesProcess = sharesProcess;
   }
 
-  send(message: ToReplica, handle?: unknown): void {
+  send(message: ToSite, handle?: unknown): void {
     assert.equal(this.#hasExited, false, "nothing is sent to what has exited");
     this.sent.push(message);
     if (handle !== undefined) this.handles.push(handle);
   }
 
-  onMessage(receive: (message: FromReplica) => void): void {
+  onMessage(receive: (message: FromSite) => void): void {
     this.say = receive;
   }
 
@@ -58,7 +60,7 @@ class FakeRunner implements Runner {
 const startTimeoutMs = 60_000;
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteHostParts> = {}) {
+function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteSiteParts> = {}) {
   const clock = new FakeClock();
   const runner = new FakeRunner(sharesProcess);
   const lines: string[] = [];
@@ -68,26 +70,36 @@ function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteHo
     ...{ debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") },
     child: () => log,
   };
-  const order = { id: "A#0", service: "A", address: "/run/1.sock" } as unknown as ReplicaOrder;
-  const host = new RemoteHost(() => runner, {
-    ...{ order, startTimeoutMs, drainTimeoutMs: 30_000, clock, log },
+  const siteOrder = { names: { replica: "A#0" } } as unknown as SiteOrder;
+  const site = new RemoteSite(() => runner, {
+    ...{ residence: sharesProcess ? "thread" : "process", order: siteOrder, clock, log },
     answer: answer ?? (() => assert.fail("not asked here")),
     onExit: (pid) => exits.push(pid),
   });
+  const order = { id: "A#0", service: "A", address: "/run/1.sock" } as unknown as ReplicaOrder;
+  const memoryBytes = Number.POSITIVE_INFINITY;
+  const parts = { startTimeoutMs, drainTimeoutMs: 30_000, memoryBytes, clock, log };
+  const host = new RemoteHost(site, { ...parts, order });
+  const add = (service: string) => {
+    const id = `${service}#0`;
+    return new RemoteHost(site, { ...parts, order: { ...order, id, service, address: `/run/${service}.sock` } });
+  };
   const ends: string[] = [];
   const exits: (number | undefined)[] = [];
   void host.ended.then((how) => ends.push(how));
   const abort = new AbortController();
-  return { host, runner, clock, lines, ends, exits, abort, order };
+  return { host, site, add, runner, clock, lines, ends, exits, abort, order, siteOrder };
 }
 
-async function createStarted(over: Partial<Runner & RemoteHostParts> = {}) {
+const done = (word: ReplicaWord, replica = "A#0"): FromSite => ({ kind: "done", replica, word });
+
+async function createStarted(over: Partial<Runner & RemoteSiteParts> = {}) {
   const made = createHost(over);
   const loaded = made.host.load(made.abort.signal);
   made.runner.say({ kind: "loaded" });
   await loaded;
-  const started = made.host.start([], made.abort.signal);
-  made.runner.say({ kind: "started" });
+  const started = made.host.start(made.abort.signal);
+  made.runner.say(done("started"));
   await started;
   made.runner.sent.length = 0;
   return made;
@@ -95,17 +107,15 @@ async function createStarted(over: Partial<Runner & RemoteHostParts> = {}) {
 
 describe("RemoteHost.load and start", () => {
   it("order one after the other, each answered by its own word", async () => {
-    const { host, runner, abort, order, clock } = createHost();
+    const { host, runner, abort, order, siteOrder, clock } = createHost();
     assert.equal(host.pid, undefined);
     const loaded = host.load(abort.signal);
-    assert.deepEqual([runner.sent, host.pid], [[{ kind: "load", order }], 77]);
-    runner.say({ kind: "up" });
+    assert.deepEqual([runner.sent, host.pid], [[{ kind: "load", order: siteOrder }], 77]);
     runner.say({ kind: "loaded" });
     await loaded;
-    const links = [{ kind: "planned", service: "B", replicas: 1 }] as const;
-    const started = host.start(links, abort.signal);
-    assert.deepEqual(runner.sent[1], { kind: "start", links });
-    runner.say({ kind: "started" });
+    const started = host.start(abort.signal);
+    assert.deepEqual(runner.sent[1], { kind: "start", order });
+    runner.say(done("started"));
     await started;
     assert.equal(clock.pendingTimers, 0);
   });
@@ -114,7 +124,7 @@ describe("RemoteHost.load and start", () => {
     const { host, runner, abort, clock } = createHost();
     const loaded = assert.rejects(host.load(abort.signal), { id: "module_failed", service: "A" });
     const error = fail("module_failed", { file: "a.ts", error: "no such export" }, { service: "A" });
-    runner.say({ kind: "failed", error: encodeError(error) });
+    runner.say({ kind: "load-failed", error: encodeError(error) });
     await loaded;
     assert.equal(clock.pendingTimers, 0);
   });
@@ -124,7 +134,7 @@ describe("RemoteHost.load and start", () => {
     const loaded = host.load(abort.signal);
     runner.say({ kind: "loaded" });
     await loaded;
-    const started = assert.rejects(host.start([], abort.signal), {
+    const started = assert.rejects(host.start(abort.signal), {
       id: "start_timeout",
       service: "A",
       message: `start() did not finish within ${startTimeoutMs} ms (startTimeoutMs); it held the event loop for 5000 ms more and was killed`,
@@ -155,7 +165,7 @@ describe("RemoteHost.load and start", () => {
       if (isLoaded) {
         runner.say({ kind: "loaded" });
         await step;
-        step = host.start([], abort.signal);
+        step = host.start(abort.signal);
       }
       const failed = assert.rejects(step, {
         id: "replica_ended",
@@ -173,7 +183,7 @@ describe("RemoteHost.load and start", () => {
     runner.say({ kind: "loaded" });
     await loaded;
     runner.exit("was ended by SIGKILL");
-    await assert.rejects(host.start([], abort.signal), { id: "replica_ended" });
+    await assert.rejects(host.start(abort.signal), { id: "replica_ended" });
     await assert.rejects(host.listen({}), { id: "replica_ended" });
     assert.equal(clock.pendingTimers, 0);
   });
@@ -184,7 +194,7 @@ describe("RemoteHost.load and start", () => {
     abort.abort();
     await loaded;
     assert.equal(runner.kills, 1);
-    await assert.rejects(host.start([], abort.signal), { id: "start_aborted" });
+    await assert.rejects(host.start(abort.signal), { id: "start_aborted" });
     const late = createHost();
     late.abort.abort();
     await assert.rejects(late.host.load(late.abort.signal), { id: "start_aborted" });
@@ -238,16 +248,17 @@ describe("RemoteHost.ended", () => {
 
 describe("RemoteHost, asked about its replica", () => {
   it("hands on questions and answers", async () => {
-    const { host, runner, clock } = await createStarted();
-    const asked = Promise.all([host.isReady(), host.pulse(1000), host.metrics()]);
+    const { host, site, runner, clock } = await createStarted();
+    const asked = Promise.all([host.isReady(), host.pulse(1000), site.metrics()]);
+    const replica = "A#0";
     assert.deepEqual(runner.sent, [
-      { kind: "ask", number: 1, what: "ready" },
-      { kind: "ask", number: 2, what: "pulse" },
-      { kind: "ask", number: 3, what: "metrics" },
+      { kind: "ask-replica", replica, number: 1, what: "ready" },
+      { kind: "ask-replica", replica, number: 2, what: "pulse" },
+      { kind: "ask", number: 1, what: "metrics" },
     ]);
-    runner.say({ kind: "answer", number: 2, value: { residentBytes: 5, inFlight: 1 } });
-    runner.say({ kind: "answer", number: 1, value: true });
-    runner.say({ kind: "answer", number: 3, value: [] });
+    runner.say({ kind: "replica-answer", replica, number: 2, value: { residentBytes: 5, inFlight: 1 } });
+    runner.say({ kind: "replica-answer", replica, number: 1, value: true });
+    runner.say({ kind: "answer", number: 1, value: [] });
     assert.deepEqual(await asked, [true, { residentBytes: 5, inFlight: 1 }, []]);
     assert.equal(clock.pendingTimers, 0);
   });
@@ -258,12 +269,12 @@ describe("RemoteHost, asked about its replica", () => {
     clock.advance(2_500);
     assert.equal(await silent, false);
     const failing = host.isReady();
-    runner.say({ kind: "answer", number: 2, error: "Error: no" });
+    runner.say({ kind: "replica-answer", replica: "A#0", number: 2, error: "Error: no" });
     assert.equal(await failing, false);
   });
 
   it("fails open questions when the replica ends, and later ones at once (H1)", async () => {
-    const { host, runner, clock } = await createStarted();
+    const { host, site, runner, clock } = await createStarted();
     const pulse = assert.rejects(host.pulse(30_000), { id: "replica_ended" });
     const ready = host.isReady();
     runner.exit("ended with exit code 1");
@@ -271,7 +282,7 @@ describe("RemoteHost, asked about its replica", () => {
     assert.equal(await ready, false);
     assert.equal(await host.isReady(), false);
     await assert.rejects(host.pulse(30_000), { id: "replica_ended" });
-    await assert.rejects(host.metrics(), { id: "replica_ended" });
+    await assert.rejects(site.metrics(), /ended with exit code 1/);
     assert.equal(clock.pendingTimers, 0);
   });
 
@@ -306,20 +317,22 @@ describe("RemoteHost, asked about its replica", () => {
   });
 });
 
+const callerIn = (residence: CallerResidence): Caller => ({ residence, notify: () => {} });
+
 describe("RemoteHost.offerTo", () => {
   it("gives the address of a process to everybody", async () => {
     const { host, runner } = await createStarted();
     for (const caller of ["root", "thread", "process"] as const) {
-      assert.deepEqual(host.offerTo(caller), { kind: "address", address: "/run/1.sock" });
+      assert.deepEqual(host.offerTo(callerIn(caller)), { kind: "address", address: "/run/1.sock" });
     }
     assert.deepEqual(runner.sent, []);
   });
 
   it("gives a joined port to callers in the process of a thread, and its other end to the thread", async () => {
     const { host, runner } = await createStarted({ sharesProcess: true });
-    assert.equal(host.offerTo("process").kind, "address");
+    assert.equal(host.offerTo(callerIn("process")).kind, "address");
     for (const caller of ["root", "thread"] as const) {
-      const offer = host.offerTo(caller);
+      const offer = host.offerTo(callerIn(caller));
       assert.ok(offer.kind === "port" && offer.port instanceof MessagePort);
       const accept = runner.sent.at(-1);
       assert.ok(accept?.kind === "accept" && accept.port !== offer.port);
@@ -335,7 +348,7 @@ describe("RemoteHost.listen", () => {
     const handle = {};
     const listening = host.listen(handle);
     assert.deepEqual([runner.kinds, runner.handles], [["listen"], [handle]]);
-    runner.say({ kind: "listening" });
+    runner.say(done("listening"));
     await listening;
     assert.equal(clock.pendingTimers, 0);
   });
@@ -345,11 +358,11 @@ describe("RemoteHost.drain and stop", () => {
   it("wait for the replica's own word and end", async () => {
     const { host, runner, clock } = await createStarted();
     const drained = host.drain();
-    assert.deepEqual(runner.sent, [{ kind: "drain", limitMs: 30_000 }]);
-    runner.say({ kind: "drained" });
+    assert.deepEqual(runner.sent, [{ kind: "drain", replica: "A#0", limitMs: 30_000 }]);
+    runner.say(done("drained"));
     await drained;
     const stopped = host.stop();
-    assert.deepEqual(runner.kinds, ["drain", "stop"]);
+    assert.deepEqual(runner.kinds, ["drain", "end"]);
     runner.exit("ended with exit code 0");
     await stopped;
     assert.equal(clock.pendingTimers, 0);
@@ -402,7 +415,128 @@ describe("RemoteHost.drain and stop", () => {
     ended.runner.exit("ended with exit code 1");
     await ended.host.drain();
     await ended.host.stop();
-    ended.host.notify({ kind: "planned", service: "B", replicas: 1 });
+    ended.site.notify({ kind: "planned", service: "B", replicas: 1 });
     assert.deepEqual(ended.runner.sent, []);
+  });
+});
+
+/** A and B in one process, both started. */
+async function createPair() {
+  const made = await createStarted();
+  const other = made.add("B");
+  const otherEnds: string[] = [];
+  void other.ended.then((how) => otherEnds.push(how));
+  const abort = new AbortController();
+  await other.load(abort.signal);
+  const started = other.start(abort.signal);
+  made.runner.say(done("started", "B#0"));
+  await started;
+  made.runner.sent.length = 0;
+  return { ...made, other, otherEnds };
+}
+
+describe("RemoteHosts that share a process", () => {
+  it("bring it up once", async () => {
+    const { host, runner, add, abort } = createHost();
+    const other = add("B");
+    const loaded = Promise.all([host.load(abort.signal), other.load(abort.signal)]);
+    assert.deepEqual(runner.kinds, ["load"]);
+    runner.say({ kind: "loaded" });
+    await loaded;
+    await add("C").load(abort.signal);
+    assert.deepEqual(runner.kinds, ["load"]);
+  });
+
+  it("fail one by one to start: what one throws is not told of another", async () => {
+    const { host, runner, add, abort } = createHost();
+    const other = add("B");
+    const loaded = Promise.all([host.load(abort.signal), other.load(abort.signal)]);
+    runner.say({ kind: "loaded" });
+    await loaded;
+    const failed = assert.rejects(host.start(abort.signal), { id: "start_failed", service: "A" });
+    const started = other.start(abort.signal);
+    const error = encodeError(fail("start_failed", { hook: "start", error: "no" }, { service: "A" }));
+    runner.say({ kind: "failed", replica: "A#0", word: "started", error });
+    runner.say(done("started", "B#0"));
+    await failed;
+    await started;
+    assert.equal(runner.kills, 0);
+  });
+
+  it("stop one by one, and the last one ends the process", async () => {
+    const { host, other, runner, site, clock } = await createPair();
+    const stopped = host.stop();
+    assert.deepEqual(runner.sent, [{ kind: "stop", replica: "A#0" }]);
+    assert.equal(site.isOpen, true);
+    runner.say(done("stopped"));
+    await stopped;
+    const ended = other.stop();
+    assert.deepEqual([runner.kinds, site.isOpen], [["stop", "end"], false]);
+    runner.exit("ended with exit code 0");
+    await ended;
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("end the process once when all are stopped at once", async () => {
+    const { host, other, runner, clock } = await createPair();
+    const stopped = Promise.all([host.stop(), other.stop()]);
+    runner.say(done("stopped"));
+    runner.say(done("stopped", "B#0"));
+    await settled();
+    assert.deepEqual(runner.kinds, ["stop", "stop", "end"]);
+    runner.exit("ended with exit code 0");
+    await stopped;
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("leave behind what does not stop in time, and say so", async () => {
+    const { host, runner, clock, lines } = await createPair();
+    const stopped = host.stop();
+    clock.advance(12_000);
+    await stopped;
+    assert.equal(runner.kills, 0);
+    assert.match(lines[0] ?? "", /^warn .*"A#0".* stays behind in the process it shares$/);
+  });
+
+  it("end together, each told of one reason, and of none that was asked to end", async () => {
+    const crashed = await createPair();
+    crashed.runner.exit("was ended by SIGKILL");
+    await settled();
+    assert.deepEqual([crashed.ends, crashed.otherEnds], [["was ended by SIGKILL"], ["was ended by SIGKILL"]]);
+    const killed = await createPair();
+    void killed.host.drain();
+    killed.other.kill("did not answer");
+    await settled();
+    assert.deepEqual([killed.ends, killed.otherEnds], [[], ["did not answer"]]);
+  });
+
+  it("do not take the others with them when the start of one is called off", async () => {
+    const { host, runner, add, abort } = await createStarted();
+    const other = add("B");
+    const calledOff = new AbortController();
+    await other.load(calledOff.signal);
+    const started = assert.rejects(other.start(calledOff.signal), { id: "start_aborted" });
+    calledOff.abort();
+    await started;
+    assert.deepEqual(
+      [runner.kills, abort.signal.aborted, await Promise.race([host.ended, "goes on"])],
+      [0, false, "goes on"],
+    );
+  });
+
+  it("are killed at once when the starts of all are called off", async () => {
+    const { host, runner, add, abort } = createHost();
+    const other = add("B");
+    const loaded = [host, other].map((own) => assert.rejects(own.load(abort.signal)));
+    abort.abort();
+    await Promise.all(loaded);
+    assert.equal(runner.kills, 1);
+  });
+
+  it("reach one another without a channel", async () => {
+    const { host, other, runner } = await createPair();
+    assert.deepEqual(host.offerTo(other.caller), { kind: "local" });
+    assert.deepEqual(host.offerTo(callerIn("process")), { kind: "address", address: "/run/1.sock" });
+    assert.deepEqual(runner.sent, []);
   });
 });

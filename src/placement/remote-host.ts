@@ -1,51 +1,35 @@
 import { MessageChannel } from "node:worker_threads";
 import type { Clock } from "../base/clock.js";
-import { createDeferred } from "../base/deferred.js";
-import { inspectorUrl } from "../base/inspector-url.js";
 import type { Logger } from "../base/logger.js";
 import { within } from "../base/within.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
 import { decodeError } from "../transport/wire-error.js";
 import { Asker } from "./asker.js";
-import type { AppAnswers, ControlAnswers, FromReplica, LinkNotice, ReplicaOrder, ToReplica } from "./control.js";
-import type { CallerResidence, Offer, Pulse, ReplicaHost } from "./placement.js";
+import { AwaitedWords } from "./awaited-words.js";
+import type { ControlAnswers, FromReplica, ReplicaOrder, ReplicaWord } from "./control.js";
+import type { Caller, Offer, Pulse, ReplicaHost } from "./placement.js";
+import { type RemoteSite, type SiteMember, stopLimitMs } from "./remote-site.js";
 
 // The parent's view of a replica in another thread or process.
 //
 // H1  Whatever is awaited of the other side also ends when that side ends, or has ended before.
 // H2  `ended` resolves only for an end nobody asked for.
 
-/** The thread or process a replica runs in. */
-export interface Runner {
-  readonly pid: number | undefined;
-  /** Both ends are in one process, so they can share a port. */
-  readonly sharesProcess: boolean;
-  send(message: ToReplica, handle?: unknown): void;
-  onMessage(receive: (message: FromReplica) => void): void;
-  /** @param exited Called once. @see `how`: "ended with exit code 1", "was ended by SIGKILL". */
-  onExit(exited: (how: string) => void): void;
-  kill(): void;
-}
-
 /** What a host needs of its surroundings. */
 export interface RemoteHostParts {
   readonly order: ReplicaOrder;
   readonly startTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  /** See `ReplicaHost`. */
+  readonly memoryBytes: number;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Answers what a replica with an HTTP edge asks of the app. */
-  readonly answer: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
-  /** Its thread or process has ended, however that came. @param pid Of a process of its own. */
-  readonly onExit: (pid: number | undefined) => void;
 }
 
 /** How long the author's `ready()` may take, its way included: less than whoever asks for the whole app waits. */
 const readyLimitMs = 2_500;
-const metricsLimitMs = 2_000;
-/** A replica's own end. */
-const stopLimitMs = 12_000;
 /** What a message there and back may take beside what it asks for. */
 const answerLimitMs = 1_000;
 /** How long a start may block the event loop beyond its limit, so that the replica can't say that it is over. */
@@ -53,60 +37,60 @@ const blockedLimitMs = 5_000;
 /** Bringing up a thread or a process and loading the author's files. */
 const loadLimitMs = 120_000;
 
-export class RemoteHost implements ReplicaHost {
+export class RemoteHost implements ReplicaHost, SiteMember {
   readonly id: string;
+  readonly caller: RemoteSite;
+  readonly memoryBytes: number;
   readonly ended: Promise<string>;
   readonly #parts: RemoteHostParts;
-  readonly #createRunner: () => Runner;
   readonly #asker: Asker<ControlAnswers>;
-  readonly #exited = createDeferred<string>();
-  readonly #awaited = new Map<FromReplica["kind"], ReturnType<typeof createDeferred<void>>>();
-  #runner: Runner | undefined;
-  /** What is awaited of it from now on fails with this. */
-  #exit: ServingError | undefined;
+  readonly #words = new AwaitedWords<ReplicaWord | "loaded">();
+  #tellEnd!: (how: string) => void;
+  #leaveSignal = () => {};
+  #hasExited = false;
   #isStarted = false;
   #isEnding = false;
 
-  constructor(createRunner: () => Runner, parts: RemoteHostParts) {
-    this.id = parts.order.id;
+  /** @param site The thread or process it lives in, perhaps with others. */
+  constructor(site: RemoteSite, parts: RemoteHostParts) {
+    const { order, clock, memoryBytes } = parts;
+    this.id = order.id;
+    this.caller = site;
+    this.memoryBytes = memoryBytes;
     this.#parts = parts;
-    this.#createRunner = createRunner;
-    this.#asker = new Asker(parts.clock, (number, what) => this.#send({ kind: "ask", number, what }));
+    const { id: replica } = order;
+    this.#asker = new Asker(clock, (number, what) => site.send({ kind: "ask-replica", replica, number, what }));
     this.ended = new Promise((resolve) => {
-      this.#exited.promise.then((how) => {
-        if (!this.#isEnding) resolve(how);
-      });
+      this.#tellEnd = resolve;
     });
+    site.add(this);
   }
 
   get pid(): number | undefined {
-    return this.#runner?.pid;
+    return this.caller.pid;
   }
 
   async load(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) throw fail("start_aborted", { service: this.#parts.order.service });
-    const runner = this.#createRunner();
-    this.#runner = runner;
-    const abortStart = () => this.#abortStart();
-    signal.addEventListener("abort", abortStart, { once: true });
-    runner.onExit((how) => {
-      signal.removeEventListener("abort", abortStart);
-      this.#noteExit(how);
-    });
-    runner.onMessage((message) => this.#receive(message));
     const { service } = this.#parts.order;
-    const loaded = this.#await("loaded");
-    this.#send({ kind: "load", order: this.#parts.order });
+    if (signal.aborted) throw fail("start_aborted", { service });
+    const callOff = () => this.#callOff();
+    signal.addEventListener("abort", callOff, { once: true });
+    this.#leaveSignal = () => signal.removeEventListener("abort", callOff);
+    const loaded = this.#words.expect("loaded");
+    this.caller.load().then(
+      () => this.#words.keep("loaded"),
+      (error: unknown) => this.#words.fail("loaded", toServingError(error, service, "")),
+    );
     await this.#limit(loaded, loadLimitMs, () =>
       fail("load_timeout", { step: "loading the author's files", limitMs: loadLimitMs }, { service }),
     );
   }
 
-  async start(links: readonly LinkNotice[], signal: AbortSignal): Promise<void> {
-    if (signal.aborted) throw fail("start_aborted", { service: this.#parts.order.service });
-    const started = this.#await("started");
-    this.#send({ kind: "start", links });
+  async start(signal: AbortSignal): Promise<void> {
     const { startTimeoutMs, order } = this.#parts;
+    if (signal.aborted) throw fail("start_aborted", { service: order.service });
+    const started = this.#words.expect("started");
+    this.caller.send({ kind: "start", order });
     // The replica bounds its own start; this bound is for one that can't even say so.
     await this.#limit(started, startTimeoutMs + blockedLimitMs, () =>
       fail("start_timeout", { startTimeoutMs, blockedMs: blockedLimitMs }, { service: order.service }),
@@ -114,27 +98,19 @@ export class RemoteHost implements ReplicaHost {
     this.#isStarted = true;
   }
 
-  offerTo(caller: CallerResidence): Offer {
+  offerTo(caller: Caller): Offer {
     const { address } = this.#parts.order;
-    if (this.#runner?.sharesProcess !== true || caller === "process") return { kind: "address", address };
+    if (caller === this.caller) return { kind: "local" };
+    if (!this.caller.sharesProcess || caller.residence === "process") return { kind: "address", address };
     const { port1, port2 } = new MessageChannel();
-    this.#send({ kind: "accept", port: port2 });
+    this.caller.send({ kind: "accept", replica: this.id, port: port2 });
     return { kind: "port", port: port1 };
-  }
-
-  notify(notice: LinkNotice): void {
-    this.#send({ kind: "link", notice });
-  }
-
-  /** Tells it that another thread or process of the app has ended. */
-  noteEnded(life: string): void {
-    this.#send({ kind: "ended", life });
   }
 
   /** Has it answer HTTP on a socket that listens. @throws {ServingError} `port_in_use`. */
   async listen(handle: unknown): Promise<void> {
-    const listening = this.#await("listening");
-    this.#send({ kind: "listen" }, handle);
+    const listening = this.#words.expect("listening");
+    this.caller.send({ kind: "listen", replica: this.id }, handle);
     const { service } = this.#parts.order;
     await this.#limit(listening, loadLimitMs, () =>
       fail("load_timeout", { step: "opening the HTTP server", limitMs: loadLimitMs }, { service }),
@@ -151,61 +127,74 @@ export class RemoteHost implements ReplicaHost {
 
   async pulse(limitMs: number): Promise<Pulse> {
     const pulse = await this.#asker.ask("pulse", limitMs);
-    // Of a thread it is that of this process.
-    const url = this.#runner?.sharesProcess === true ? inspectorUrl() : undefined;
+    const url = this.caller.inspectorUrl;
     return url === undefined ? pulse : { ...pulse, inspectorUrl: url };
-  }
-
-  metrics(): Promise<readonly object[]> {
-    return this.#asker.ask("metrics", metricsLimitMs);
   }
 
   async drain(): Promise<void> {
     this.#isEnding = true;
-    if (this.#exit !== undefined || this.#runner === undefined) return;
-    const drained = this.#await("drained");
-    this.#send({ kind: "drain", limitMs: this.#parts.drainTimeoutMs });
+    if (this.#hasExited || !this.caller.isUp) return;
+    const drained = this.#words.expect("drained");
     const { clock, drainTimeoutMs } = this.#parts;
+    this.caller.send({ kind: "drain", replica: this.id, limitMs: drainTimeoutMs });
     // The replica bounds its drain itself; one that is stuck can't.
     await within(clock, drainTimeoutMs + answerLimitMs, drained, () => {}).catch(() => {});
   }
 
   async stop(): Promise<void> {
     this.#isEnding = true;
-    if (this.#exit !== undefined || this.#runner === undefined) return;
-    this.#send({ kind: "stop" });
-    await within(this.#parts.clock, stopLimitMs, this.#exited.promise, () => {
-      this.#parts.log.warn(
-        { replica: this.id, stopLimitMs },
-        "the replica did not end when it was told to, and was killed",
-      );
-      return "";
-    });
-    this.#runner.kill();
-    await this.#exited.promise;
+    this.#leaveSignal();
+    await this.caller.release(this);
   }
 
-  kill(): void {
-    this.#runner?.kill();
+  async stopAlone(): Promise<void> {
+    const { clock, log } = this.#parts;
+    const stopped = this.#words.expect("stopped");
+    this.caller.send({ kind: "stop", replica: this.id });
+    await within(clock, stopLimitMs, stopped, () => {
+      const text = "the replica did not stop when it was told to; it stays behind in the process it shares";
+      log.warn({ replica: this.id, stopLimitMs }, text);
+    }).catch(() => {});
   }
 
-  #abortStart(): void {
-    if (this.#isStarted) return;
+  kill(reason?: string): void {
+    this.caller.kill(reason);
+  }
+
+  receive(message: FromReplica): void {
+    switch (message.kind) {
+      case "done":
+        this.#words.keep(message.word);
+        return;
+      case "failed":
+        this.#words.fail(message.word, decodeError(message.error));
+        return;
+      case "replica-answer":
+        this.#asker.receive(message);
+    }
+  }
+
+  noteExit(how: string): void {
+    const { id: replica, service } = this.#parts.order;
+    const error = fail("replica_ended", { replica, how }, { service });
+    this.#hasExited = true;
+    this.#leaveSignal();
+    this.#words.end(error);
+    this.#asker.fail(error);
+    if (!this.#isEnding) this.#tellEnd(how);
+  }
+
+  #callOff(): void {
+    if (this.#isStarted || this.#hasExited) return;
     this.#isEnding = true;
-    this.#runner?.kill();
+    this.caller.callOff(this);
+    // Where others live there too, the site goes on.
+    if (this.caller.isOpen) this.#words.failAll(this.#calledOff());
   }
 
-  #send(message: ToReplica, handle?: unknown): void {
-    if (this.#exit === undefined) this.#runner?.send(message, handle);
-  }
-
-  #await(kind: FromReplica["kind"]): Promise<void> {
-    if (this.#exit !== undefined) return Promise.reject(this.#exit);
-    const awaited = createDeferred<void>();
-    // Should the message that asks for it fail, nobody awaits this.
-    awaited.promise.catch(() => {});
-    this.#awaited.set(kind, awaited);
-    return awaited.promise;
+  #calledOff(): ServingError {
+    const { service } = this.#parts.order;
+    return fail("start_aborted", { service }, { service });
   }
 
   #limit(step: Promise<void>, limitMs: number, createFailure: () => ServingError): Promise<void> {
@@ -213,47 +202,5 @@ export class RemoteHost implements ReplicaHost {
       this.kill();
       throw createFailure();
     });
-  }
-
-  #receive(message: FromReplica): void {
-    switch (message.kind) {
-      case "failed":
-        this.#failAwaited(decodeError(message.error));
-        return;
-      case "answer":
-        this.#asker.receive(message);
-        return;
-      case "ask":
-        this.#answer(message.number, message.what);
-        return;
-      case "log":
-        this.#parts.log[message.level](message.fields, message.message);
-        return;
-      default:
-        this.#awaited.get(message.kind)?.resolve();
-        this.#awaited.delete(message.kind);
-    }
-  }
-
-  #answer(number: number, what: keyof AppAnswers): void {
-    this.#parts.answer(what).then(
-      (value) => this.#send({ kind: "answer", number, value }),
-      (error: unknown) => this.#send({ kind: "answer", number, error: String(error) }),
-    );
-  }
-
-  #noteExit(how: string): void {
-    const { id: replica, service } = this.#parts.order;
-    const error = fail("replica_ended", { replica, how }, { service });
-    this.#exit = error;
-    this.#parts.onExit(this.pid);
-    this.#failAwaited(error);
-    this.#asker.fail(error);
-    this.#exited.resolve(how);
-  }
-
-  #failAwaited(error: ServingError): void {
-    for (const awaited of this.#awaited.values()) awaited.reject(error);
-    this.#awaited.clear();
   }
 }

@@ -1,7 +1,7 @@
 import { type MessagePort, Worker } from "node:worker_threads";
 import { messageOf } from "../failure/to-serving-error.js";
-import type { FromReplica, LinkNotice, ToReplica } from "./control.js";
-import type { Runner } from "./remote-host.js";
+import type { FromSite, ToSite } from "./control.js";
+import type { Runner } from "./remote-site.js";
 
 /** What the thread of a replica is given. */
 export interface ThreadParts {
@@ -41,11 +41,11 @@ export class ReplicaThread implements Runner {
     });
   }
 
-  send(message: ToReplica): void {
+  send(message: ToSite): void {
     this.#worker.postMessage(message, portsOf(message));
   }
 
-  onMessage(receive: (message: FromReplica) => void): void {
+  onMessage(receive: (message: FromSite) => void): void {
     this.#worker.on("message", receive);
   }
 
@@ -59,9 +59,7 @@ export class ReplicaThread implements Runner {
 }
 
 /** Ports change hands with the message that names them. */
-function portsOf(message: ToReplica): MessagePort[] {
+function portsOf(message: ToSite): MessagePort[] {
   if (message.kind === "accept") return [message.port];
-  const notices: readonly LinkNotice[] =
-    message.kind === "start" ? message.links : message.kind === "link" ? [message.notice] : [];
-  return notices.flatMap((notice) => (notice.kind === "add-port" ? [notice.port] : []));
+  return message.kind === "link" && message.notice.kind === "add-port" ? [message.notice.port] : [];
 }

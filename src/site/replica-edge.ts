@@ -3,13 +3,13 @@ import { drawGraph } from "../graph/draw-graph.js";
 import { createHttpServer } from "../http/server.js";
 import { loadModule } from "../load/load-module.js";
 import type { AppFile } from "../options/app-file.js";
-import type { AppAnswers, ReplicaOrder } from "../placement/control.js";
+import type { AppAnswers, SiteOrder } from "../placement/control.js";
 import type { Site } from "./site.js";
 
 /** What the HTTP edge of a replica is made of. */
 export interface ReplicaEdgeParts {
   readonly site: Site;
-  readonly order: ReplicaOrder;
+  readonly order: SiteOrder;
   /** Asks the supervisor about the whole app. */
   readonly ask: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
 }

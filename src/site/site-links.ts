@@ -10,6 +10,7 @@ import type { FileStore } from "../held/file-store.js";
 import type { CallStats } from "../observe/call-stats.js";
 import type { Obstacle } from "../observe/readiness.js";
 import type { LinkNotice } from "../placement/control.js";
+import type { CallerNotice } from "../placement/placement.js";
 import { PeerLink } from "../transport/peer-link.js";
 import { PortChannel } from "../transport/port-channel.js";
 import { SocketChannel } from "../transport/socket-channel.js";
@@ -40,6 +41,8 @@ export interface SiteLinksParts {
   readonly files?: FileStore | undefined;
   /** In a test: the faults that calls over these links meet. */
   readonly faults?: Faults | undefined;
+  /** The link to a replica that lives in this site. Default: none does. */
+  readonly findLocal?: (replica: string) => ReplicaLink | undefined;
 }
 
 export class SiteLinks {
@@ -53,8 +56,8 @@ export class SiteLinks {
     this.#parts = parts;
   }
 
-  apply(notice: LinkNotice): void {
-    const { directory, faults } = this.#parts;
+  apply(notice: CallerNotice): void {
+    const { directory, faults, findLocal } = this.#parts;
     if (notice.kind === "faults") {
       faults?.replaceAll(notice.faults as readonly FaultNotice[]);
       return;
@@ -67,9 +70,20 @@ export class SiteLinks {
       case "add-port":
         this.#keep(new PortLink(notice, this.#parts, this.#forget));
         return;
+      case "add-inline":
+        this.#keep(new NearLink(notice, { link: notice.link, isLocal: false }, this.#parts, this.#forget));
+        return;
+      case "add-local": {
+        const link = findLocal?.(notice.replica);
+        if (link !== undefined) this.#keep(new NearLink(notice, { link, isLocal: true }, this.#parts, this.#forget));
+        return;
+      }
       case "remove":
-        this.#takeBack(notice.replica);
-        this.#links.delete(notice.replica);
+        this.#drop(notice.replica);
+        return;
+      case "forget":
+        for (const { service, replica } of this.#links.values()) if (service === notice.service) this.#drop(replica);
+        links.reopen();
         return;
       case "abandoned":
         for (const link of this.#leaving) if (link.replica === notice.replica) link.abandon(notice.reason);
@@ -85,9 +99,10 @@ export class SiteLinks {
     }
   }
 
-  /** Resolves when every replica announced so far can be called, or has been tried once. */
-  async settled(): Promise<void> {
-    await Promise.all([...this.#links.values()].map((link) => link.tried));
+  /** Resolves when every replica of these services announced so far can be called, or has been tried once. Default: of all. */
+  async settled(services?: readonly string[]): Promise<void> {
+    const links = [...this.#links.values()].filter(({ service }) => services?.includes(service) !== false);
+    await Promise.all(links.map((link) => link.tried));
   }
 
   /** Why services can't be called from here although replicas of theirs are ready, in words; empty where all can. */
@@ -100,6 +115,11 @@ export class SiteLinks {
     });
   }
 
+  /** Those of these services. */
+  obstaclesTo(services: readonly string[]): Obstacle[] {
+    return this.obstacles.filter(({ service }) => services.includes(service));
+  }
+
   close(): void {
     for (const link of this.#links.values()) link.takeBack();
     this.#links.clear();
@@ -109,6 +129,11 @@ export class SiteLinks {
     this.#takeBack(link.replica);
     this.#links.set(link.replica, link);
     link.open();
+  }
+
+  #drop(replica: string): void {
+    this.#takeBack(replica);
+    this.#links.delete(replica);
   }
 
   #takeBack(replica: string): void {
@@ -145,16 +170,59 @@ class Entry {
     this.#parts = parts;
   }
 
-  add(link: ReplicaLink): void {
+  add(link: ReplicaLink, isLocal = false): void {
     const { directory, faults } = this.#parts;
     this.#link = faults?.wrap(link, this.#service) ?? link;
-    directory.add(this.#service, this.#link);
+    directory.add(this.#service, this.#link, isLocal);
   }
 
   remove(): void {
     if (this.#link !== undefined) this.#parts.directory.remove(this.#service, this.#link);
     this.#link = undefined;
   }
+}
+
+interface Near {
+  readonly link: ReplicaLink;
+  /** Whether others of its service may live elsewhere. */
+  readonly isLocal: boolean;
+}
+
+/** To a replica in this very thread. There is nothing to be made or lost. */
+class NearLink implements KeptLink {
+  readonly service: string;
+  readonly replica: string;
+  readonly obstacle = undefined;
+  readonly tried = Promise.resolve();
+  readonly #near: Near;
+  readonly #entry: Entry;
+  readonly #onEnd: OnLinkEnd;
+
+  constructor(
+    { service, replica }: { readonly service: string; readonly replica: string },
+    near: Near,
+    parts: SiteLinksParts,
+    onEnd: OnLinkEnd,
+  ) {
+    this.service = service;
+    this.replica = replica;
+    this.#near = near;
+    this.#entry = new Entry(service, parts);
+    this.#onEnd = onEnd;
+  }
+
+  open(): void {
+    this.#entry.add(this.#near.link, this.#near.isLocal);
+  }
+
+  /** Calls in flight are still answered (K3). */
+  takeBack(): void {
+    this.#entry.remove();
+    this.#onEnd(this);
+  }
+
+  /** Its replica goes with this thread. */
+  abandon(): void {}
 }
 
 /** Over a joined port: it ends with the thread on its other side. */

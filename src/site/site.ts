@@ -253,8 +253,10 @@ function isAlive(pid: number): boolean {
 const boundOperation = (operation: TaskOperation | "call"): number =>
   waitsForEnd(operation) ? Number.POSITIVE_INFINITY : operationTimeoutMs;
 
-/** Threads are whole, at least one, and never more than the machine has. */
+/** What one replica is given. */
 export function grantResources({ resources }: ServiceSettings, gpus: readonly number[]): GrantedResources {
-  const cpuThreads = Math.min(Math.max(1, Math.floor(resources.cpu)), os.availableParallelism());
-  return { cpuThreads, memoryBytes: resources.memoryBytes, gpus };
+  return { cpuThreads: grantThreads(resources.cpu), memoryBytes: resources.memoryBytes, gpus };
 }
+
+/** Threads are whole, at least one, and never more than the machine has. */
+export const grantThreads = (cpu: number): number => Math.min(Math.max(1, Math.floor(cpu)), os.availableParallelism());

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createDeploymentPlan, type PlanWish, Stage, settled, targetInFlight } from "../../test/supervisor/stage.js";
 import { fail } from "../failure/fail.js";
+import type { CallerNotice } from "../placement/placement.js";
 import { Deployment } from "./deployment.js";
 
 /** The replicas of service A, on a stage that watches them. */
@@ -58,7 +59,8 @@ describe("Deployment", () => {
   it("tells the board how many replicas there are to be", async () => {
     const stage = new Stage();
     const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.parts);
-    const known = stage.board.subscribe({ residence: "process", services: new Set(["A"]), notify: () => {} });
+    const known: CallerNotice[] = [];
+    stage.board.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
     assert.deepEqual(known, [{ kind: "planned", service: "A", replicas: 2 }]);
     await deployment.stop();
   });
@@ -66,11 +68,10 @@ describe("Deployment", () => {
   it("takes each replica off the board before it is asked to drain, and says that none will come (D1)", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2 });
     stage.held.add("drain");
-    stage.board.subscribe({
-      residence: "process",
-      services: new Set(["A"]),
-      notify: (notice) => stage.journal.push(notice.kind === "remove" ? `remove ${notice.replica}` : notice.kind),
-    });
+    const notify = (notice: CallerNotice) =>
+      stage.journal.push(notice.kind === "remove" ? `remove ${notice.replica}` : notice.kind);
+    stage.board.subscribe({ residence: "process", notify }, ["A"]);
+    stage.takeJournal();
     await deployment.drain();
     assert.deepEqual(stage.takeJournal(), ["remove A#0", "drain A#0/0", "remove A#1", "drain A#1/0", "draining"]);
     await deployment.stop();
@@ -143,9 +144,10 @@ describe("Deployment.readiness", () => {
       stage.lines.filter((line) => line.startsWith("failed")),
       ["failed A after 1"],
     );
-    const [, notice] = stage.board.subscribe({ residence: "process", services: new Set(["A"]), notify: () => {} });
+    const known: CallerNotice[] = [];
+    stage.board.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
     const why = { reason: "was ended by SIGKILL", attempts: 1 };
-    assert.deepEqual(notice, { kind: "failed", service: "A", ...why, retryAfterMs: 30_000 });
+    assert.deepEqual(known[1], { kind: "failed", service: "A", ...why, retryAfterMs: 30_000 });
     assert.deepEqual(deployment.down, { ...why, delayMs: 30_000 });
     assert.deepEqual(deployment.figures, {
       ...{ service: "A", isDown: true, restarts: 0 },

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { FakeHost } from "../../test/supervisor/fake-host.js";
 import { createDeploymentPlan, Stage } from "../../test/supervisor/stage.js";
-import type { CallerResidence, ReplicaHost } from "../placement/placement.js";
-import { type BoardNotice, LinkBoard } from "./link-board.js";
+import type { Caller, CallerNotice, CallerResidence, ReplicaHost } from "../placement/placement.js";
+import { LinkBoard } from "./link-board.js";
 
 /** A notice in one line, with what matters of its kind. */
-function format(notice: BoardNotice): string {
+function format(notice: CallerNotice): string {
   switch (notice.kind) {
     case "add":
       return `add ${notice.replica} at ${notice.address}`;
@@ -23,6 +24,10 @@ function format(notice: BoardNotice): string {
       return `faults ${JSON.stringify(notice.faults)}`;
     case "abandoned":
       return `abandoned ${notice.replica}: ${notice.reason}`;
+    case "add-local":
+      return `add ${notice.replica} local`;
+    case "forget":
+      return `forget ${notice.service}`;
     case "add-port":
       return `add ${notice.replica} by a port`;
   }
@@ -36,12 +41,15 @@ function createBoard() {
     stage.parts.createHost(createDeploymentPlan(service, { residence }), index);
   const subscribe = (residence: CallerResidence, ...services: string[]) => {
     const heard: string[] = [];
-    const notify = (notice: BoardNotice) => heard.push(format(notice));
-    const subscriber = { residence, services: new Set(services), notify };
-    const known = board.subscribe(subscriber).map(format);
-    return { known, take: () => heard.splice(0), unsubscribe: () => board.unsubscribe(subscriber) };
+    const notify = (notice: CallerNotice) => heard.push(format(notice));
+    const caller: Caller = { residence, notify };
+    board.subscribe(caller, services);
+    const known = heard.splice(0);
+    return { caller, known, take: () => heard.splice(0), unsubscribe: () => board.unsubscribe(caller, services) };
   };
-  return { board, hostOf, subscribe };
+  const groupOf = (service: string) => stage.parts.createHost(createDeploymentPlan(service, { group: "g" }), 0);
+  const heardIn = (host: ReplicaHost) => (host as FakeHost).notices.map(format);
+  return { board, hostOf, groupOf, heardIn, subscribe };
 }
 
 describe("LinkBoard", () => {
@@ -124,10 +132,49 @@ describe("LinkBoard", () => {
     const caller = subscribe("process", "A");
     const host = hostOf("A", 0);
     board.announce("A", host);
-    board.abandon("A", host, "did not answer");
+    board.abandon(host, "did not answer");
     assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "remove A#0", "abandoned A#0: did not answer"]);
-    board.abandon("A", host, "did not answer");
+    board.abandon(host, "did not answer");
     assert.deepEqual(caller.take(), ["abandoned A#0: did not answer"]);
+  });
+
+  it("takes back all that share a process when one of them is killed, and says why, those nobody calls at the moment too", () => {
+    const { board, groupOf, hostOf, subscribe } = createBoard();
+    const caller = subscribe("process", "A", "B", "C");
+    const [first, second] = [groupOf("A"), groupOf("B")];
+    board.announce("A", first);
+    board.announce("B", second);
+    board.announce("C", hostOf("C", 0));
+    board.withdraw("B", second);
+    caller.take();
+    board.abandon(first, "did not answer");
+    assert.deepEqual(caller.take(), ["remove A#0", "abandoned A#0: did not answer", "abandoned B#0: did not answer"]);
+    board.leave("A", first);
+    board.abandon(second, undefined);
+    assert.deepEqual(caller.take(), []);
+  });
+
+  it("offers a replica without a channel to those who share its process", () => {
+    const { board, groupOf, heardIn } = createBoard();
+    const [first, second] = [groupOf("A"), groupOf("B")];
+    board.subscribe(second.caller, ["A"]);
+    board.announce("A", first);
+    assert.deepEqual(heardIn(second), ["planned 0 of A", "add A#0 local"]);
+  });
+
+  it("tells a process of a service once, for as long as one of its replicas calls it (B3)", () => {
+    const { board, groupOf, hostOf, heardIn } = createBoard();
+    const { caller } = groupOf("A");
+    board.subscribe(caller, ["X"]);
+    board.subscribe(caller, ["X", "Y"]);
+    board.announce("X", hostOf("X", 0));
+    assert.deepEqual(heardIn(groupOf("B")), ["planned 0 of X", "planned 0 of Y", "add X#0 at X#0/0"]);
+    board.unsubscribe(caller, ["X", "Y"]);
+    board.announce("X", hostOf("X", 1));
+    assert.deepEqual(heardIn(groupOf("C")).slice(3), ["forget Y", "add X#1 at X#1/0"]);
+    board.unsubscribe(caller, ["X"]);
+    board.announce("X", hostOf("X", 2));
+    assert.deepEqual(heardIn(groupOf("D")).slice(5), ["forget X"]);
   });
 
   it("says a withdrawal once", () => {
@@ -147,7 +194,7 @@ describe("LinkBoard", () => {
     leaving.unsubscribe();
     board.announce("A", hostOf("A", 0));
     board.setFaults([{ service: "A" }]);
-    assert.deepEqual(leaving.take(), []);
+    assert.deepEqual(leaving.take(), ["forget A"]);
     assert.deepEqual(staying.take(), ["add A#0 at A#0/0", 'faults [{"service":"A"}]']);
   });
 

@@ -1,23 +1,10 @@
-import type { ReplicaLink } from "../call/link.js";
-import type { LinkNotice } from "../placement/control.js";
-import type { CallerResidence, ReplicaHost } from "../placement/placement.js";
+import type { Caller, CallerNotice, ReplicaHost } from "../placement/placement.js";
 
-// Tells every site of an app which replicas it may call.
+// Tells every thread and process of an app which replicas it may call.
 //
 // B1  A replica is announced while it is ready; who subscribes later hears of it too.
-// B2  Notices about one service reach one subscriber in the order in which things happened.
-
-/** What a subscriber in the app's own thread may get besides: a link that needs no channel. */
-export type BoardNotice =
-  | LinkNotice
-  | { readonly kind: "add-inline"; readonly service: string; readonly replica: string; readonly link: ReplicaLink };
-
-/** A site that calls services. */
-export interface LinkSubscriber {
-  readonly residence: CallerResidence;
-  readonly services: ReadonlySet<string>;
-  notify(notice: BoardNotice): void;
-}
+// B2  Notices about one service reach one caller in the order in which things happened.
+// B3  A caller hears of a service as long as one of its replicas calls it, and each notice once however many do.
 
 /** Why a service is down. */
 export interface ServiceFailure {
@@ -28,8 +15,18 @@ export interface ServiceFailure {
   readonly retryAfterMs: number;
 }
 
+/** What one caller hears of. */
+interface Subscription {
+  /** Subscriptions of its replicas. */
+  members: number;
+  /** By service, how many of them. */
+  readonly services: Map<string, number>;
+}
+
 interface Announced {
   readonly hosts: Map<string, ReplicaHost>;
+  /** Those that were announced and have not ended, also where nobody calls them now. */
+  readonly living: Set<ReplicaHost>;
   planned: number;
   failure: ServiceFailure | undefined;
   isDraining: boolean;
@@ -37,32 +34,41 @@ interface Announced {
 
 export class LinkBoard {
   readonly #services = new Map<string, Announced>();
-  readonly #subscribers = new Set<LinkSubscriber>();
+  readonly #callers = new Map<Caller, Subscription>();
   #faults: readonly object[] = [];
 
-  /** @returns What there is to know now; later notices are sent. */
-  subscribe(subscriber: LinkSubscriber): BoardNotice[] {
-    this.#subscribers.add(subscriber);
-    const faults: BoardNotice[] = this.#faults.length === 0 ? [] : [{ kind: "faults", faults: this.#faults }];
-    const known = [...subscriber.services].flatMap((service) => {
-      const { planned, hosts, failure, isDraining } = this.#of(service);
-      const notices: BoardNotice[] = [{ kind: "planned", service, replicas: planned }];
-      for (const host of hosts.values()) notices.push(createNotice(service, host, subscriber.residence));
-      if (failure !== undefined) notices.push({ kind: "failed", service, ...failure });
-      if (isDraining) notices.push({ kind: "draining", service });
-      return notices;
-    });
-    return [...faults, ...known];
+  /** A replica of `caller` calls these services: the caller hears at once what there is to know, and of all that comes. */
+  subscribe(caller: Caller, services: readonly string[]): void {
+    let own = this.#callers.get(caller);
+    if (own === undefined) {
+      own = { members: 0, services: new Map() };
+      this.#callers.set(caller, own);
+      if (this.#faults.length > 0) caller.notify({ kind: "faults", faults: this.#faults });
+    }
+    own.members++;
+    for (const service of services) {
+      const known = own.services.get(service) ?? 0;
+      own.services.set(service, known + 1);
+      if (known === 0) this.#tellAll(service, caller);
+    }
+  }
+
+  /** That replica is gone: its caller forgets what no other replica there calls. */
+  unsubscribe(caller: Caller, services: readonly string[]): void {
+    const own = this.#callers.get(caller);
+    if (own === undefined) return;
+    for (const service of services) {
+      const left = (own.services.get(service) ?? 1) - 1;
+      if (left > 0) own.services.set(service, left);
+      else if (own.services.delete(service)) caller.notify({ kind: "forget", service });
+    }
+    if (--own.members === 0) this.#callers.delete(caller);
   }
 
   /** In a test: tells every site which faults its calls meet from now on. */
   setFaults(faults: readonly object[]): void {
     this.#faults = faults;
-    for (const subscriber of this.#subscribers) subscriber.notify({ kind: "faults", faults });
-  }
-
-  unsubscribe(subscriber: LinkSubscriber): void {
-    this.#subscribers.delete(subscriber);
+    for (const caller of this.#callers.keys()) caller.notify({ kind: "faults", faults });
   }
 
   plan(service: string, replicas: number): void {
@@ -73,8 +79,9 @@ export class LinkBoard {
   announce(service: string, host: ReplicaHost): void {
     const own = this.#of(service);
     own.hosts.set(host.id, host);
+    own.living.add(host);
     own.failure = undefined;
-    this.#tell(service, ({ residence }) => createNotice(service, host, residence));
+    this.#tell(service, (caller) => createNotice(service, host, caller));
   }
 
   /** Does nothing where another host has taken the replica's name since. */
@@ -85,13 +92,25 @@ export class LinkBoard {
     this.#tell(service, () => ({ kind: "remove", service, replica: host.id }));
   }
 
-  /**
-   * The replica is about to be killed: calls on it fail with the reason. Told before the kill, so that it comes before the end of
-   * the link.
-   */
-  abandon(service: string, host: ReplicaHost, reason: string): void {
+  /** It has ended. */
+  leave(service: string, host: ReplicaHost): void {
     this.withdraw(service, host);
-    this.#tell(service, () => ({ kind: "abandoned", service, replica: host.id, reason }));
+    this.#of(service).living.delete(host);
+  }
+
+  /**
+   * The replica is about to be killed, and with it all that share its thread or process: nobody calls them any more.
+   *
+   * @param reason What calls on them fail with. Told before the kill, so that it comes before the end of the link.
+   */
+  abandon(host: ReplicaHost, reason: string | undefined): void {
+    for (const [service, { living }] of this.#services) {
+      for (const own of living) {
+        if (own.caller !== host.caller) continue;
+        this.withdraw(service, own);
+        if (reason !== undefined) this.#tell(service, () => ({ kind: "abandoned", service, replica: own.id, reason }));
+      }
+    }
   }
 
   /** No replica of the service is ready, and none soon will be: calls fail at once, until one is announced. */
@@ -109,23 +128,32 @@ export class LinkBoard {
   #of(service: string): Announced {
     let own = this.#services.get(service);
     if (own === undefined) {
-      own = { hosts: new Map(), planned: 0, failure: undefined, isDraining: false };
+      own = { hosts: new Map(), living: new Set(), planned: 0, failure: undefined, isDraining: false };
       this.#services.set(service, own);
     }
     return own;
   }
 
-  #tell(service: string, createFor: (subscriber: LinkSubscriber) => BoardNotice): void {
-    for (const subscriber of this.#subscribers) {
-      if (subscriber.services.has(service)) subscriber.notify(createFor(subscriber));
+  #tellAll(service: string, caller: Caller): void {
+    const { planned, hosts, failure, isDraining } = this.#of(service);
+    caller.notify({ kind: "planned", service, replicas: planned });
+    for (const host of hosts.values()) caller.notify(createNotice(service, host, caller));
+    if (failure !== undefined) caller.notify({ kind: "failed", service, ...failure });
+    if (isDraining) caller.notify({ kind: "draining", service });
+  }
+
+  #tell(service: string, createFor: (caller: Caller) => CallerNotice): void {
+    for (const [caller, { services }] of this.#callers) {
+      if (services.has(service)) caller.notify(createFor(caller));
     }
   }
 }
 
-function createNotice(service: string, host: ReplicaHost, residence: CallerResidence): BoardNotice {
-  const offer = host.offerTo(residence);
+function createNotice(service: string, host: ReplicaHost, caller: Caller): CallerNotice {
+  const offer = host.offerTo(caller);
   const replica = host.id;
   if (offer.kind === "address") return { kind: "add", service, replica, address: offer.address };
   if (offer.kind === "port") return { kind: "add-port", service, replica, port: offer.port };
+  if (offer.kind === "local") return { kind: "add-local", service, replica };
   return { kind: "add-inline", service, replica, link: offer.link };
 }

@@ -2,9 +2,8 @@ import type { Clock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
 import type { DeploymentPlan } from "../graph/plan.js";
-import type { LinkNotice } from "../placement/control.js";
-import type { CallerResidence, ReplicaHost } from "../placement/placement.js";
-import type { LinkBoard, LinkSubscriber } from "./link-board.js";
+import type { ReplicaHost } from "../placement/placement.js";
+import type { LinkBoard } from "./link-board.js";
 import type { OnProgress } from "./progress.js";
 
 /** A service some of whose replicas has come, gone, or changed. */
@@ -46,23 +45,18 @@ export interface LifeStart {
 /** One replica of a place: its host, its entry on the board, and what it hears of the replicas it calls. */
 export class ReplicaLife {
   readonly host: ReplicaHost;
-  /** Why it is killed, where that is decided here. */
-  endReason: string | undefined;
   readonly #service: string;
   readonly #parts: SeatParts;
-  readonly #subscriber: LinkSubscriber;
+  /** Services it hears of. */
+  readonly #callees: readonly string[];
+  #isSubscribed = false;
   #stopping: Promise<void> | undefined;
 
   constructor(plan: DeploymentPlan, index: number, parts: SeatParts) {
-    const host = parts.createHost(plan, index);
-    this.host = host;
+    this.host = parts.createHost(plan, index);
     this.#service = plan.descriptor.name;
     this.#parts = parts;
-    this.#subscriber = {
-      residence: plan.residence as CallerResidence,
-      services: new Set(plan.residence === "root" ? [] : plan.remoteCallees),
-      notify: (notice) => host.notify(notice as LinkNotice),
-    };
+    this.#callees = plan.residence === "root" ? [] : plan.remoteCallees;
   }
 
   /** @throws What stood in the way; nothing is left running then. */
@@ -71,7 +65,9 @@ export class ReplicaLife {
     try {
       await Promise.all([this.host.load(signal), this.#orCalledOff(signal, calleesStarted)]);
       onStart();
-      await this.host.start(board.subscribe(this.#subscriber) as LinkNotice[], signal);
+      this.#isSubscribed = true;
+      board.subscribe(this.host.caller, this.#callees);
+      await this.host.start(signal);
       if (finishStart !== undefined) await this.#orCalledOff(signal, finishStart(this.host, this.#service));
     } catch (error) {
       await this.stop();
@@ -87,21 +83,24 @@ export class ReplicaLife {
     this.#parts.board.withdraw(this.#service, this.host);
   }
 
-  /** It is about to be killed: calls on it fail with that reason. */
-  abandon(reason: string): void {
-    this.#parts.board.abandon(this.#service, this.host, reason);
+  /** It is killed, with all that share its process: nobody calls them any more. @param reason What calls on them fail with. */
+  kill(reason?: string): void {
+    this.#parts.board.abandon(this.host, reason);
+    this.host.kill(reason);
   }
 
-  /** It has ended, or is about to: nobody calls it, and it hears of nobody. */
+  /** It has ended: nobody calls it, and it hears of nobody. */
   leave(): void {
-    this.withdraw();
-    this.#parts.board.unsubscribe(this.#subscriber);
+    const { board } = this.#parts;
+    board.leave(this.#service, this.host);
+    if (this.#isSubscribed) board.unsubscribe(this.host.caller, this.#callees);
+    this.#isSubscribed = false;
   }
 
   /** Repeated calls share one stop. */
   stop(): Promise<void> {
-    this.leave();
-    this.#stopping ??= this.host.stop();
+    this.withdraw();
+    this.#stopping ??= this.host.stop().finally(() => this.leave());
     return this.#stopping;
   }
 

@@ -490,11 +490,8 @@ describe("ReplicaSeat, when it is given back", () => {
   it("takes its replica off the board, drains it, then stops it (D1)", async () => {
     const { seat, stage } = await createFilledPlace();
     const host = stage.host("A#0/0");
-    stage.board.subscribe({
-      residence: "process",
-      services: new Set(["A"]),
-      notify: ({ kind }) => stage.journal.push(kind),
-    });
+    stage.board.subscribe({ residence: "process", notify: ({ kind }) => stage.journal.push(kind) }, ["A"]);
+    stage.journal.length = 0;
     await Promise.all([seat.drain(), seat.drain()]);
     assert.equal(host.isRunning, true);
     await Promise.all([seat.stop(), seat.stop()]);

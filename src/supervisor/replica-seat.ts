@@ -142,8 +142,7 @@ export class ReplicaSeat {
 
   /** Ends the replica as a crash would; the place is filled again. It gets no call from here on: those that come wait for the next. */
   kill(): void {
-    this.#life?.withdraw();
-    this.#life?.host.kill();
+    this.#life?.kill();
   }
 
   /** Ends a start or a wait for one; a replica that runs is left alone. */
@@ -230,9 +229,14 @@ export class ReplicaSeat {
       this.#parts.log.info({ ...this.#names }, "the replica answers again and gets calls");
       life.announce();
     }
-    const { memoryBytes } = this.#plan.settings.resources;
-    const isTooLarge = this.#plan.residence === "process" && pulse.residentBytes > memoryBytes;
-    if (isTooLarge) void this.#replaceLarge(life, pulse.residentBytes);
+    const { memoryBytes, caller } = life.host;
+    const { residentBytes } = pulse;
+    if (residentBytes > memoryBytes) {
+      const text = "the replica holds more memory than it may; another takes its place";
+      void this.#replace(life, { residentBytes, memoryBytes }, text);
+    } else if (caller.isSuperseded === true) {
+      void this.#replace(life, {}, "the process that the replica shares is replaced; another takes its place");
+    }
   }
 
   #takeOut(life: ReplicaLife): void {
@@ -251,19 +255,17 @@ export class ReplicaSeat {
       this.#parts.log.warn(fields, text);
       return;
     }
-    const reason = `did not answer for ${silentMs} ms (liveness.replaceAfterMs) and was killed`;
-    life.endReason = reason;
-    life.abandon(reason);
-    life.host.kill();
+    life.kill(`did not answer for ${silentMs} ms (liveness.replaceAfterMs) and was killed`);
   }
 
-  async #replaceLarge(old: ReplicaLife, residentBytes: number): Promise<void> {
+  /** @param why One line for the log, with its fields. */
+  async #replace(old: ReplicaLife, figures: object, why: string): Promise<void> {
     const { log, clock } = this.#parts;
     if (clock.now() < this.#nextReplacementAt) return;
     this.#nextReplacementAt = Number.POSITIVE_INFINITY;
-    const { resources, restart } = this.#plan.settings;
-    const fields = { ...this.#names, residentBytes, memoryBytes: resources.memoryBytes };
-    log.warn(fields, "the replica holds more memory than it may; another takes its place");
+    const { restart } = this.#plan.settings;
+    const fields = { ...this.#names, ...figures };
+    log.warn(fields, why);
     this.#replacement = this.#begin();
     try {
       const life = await this.#replacement.finally(() => {
@@ -298,7 +300,7 @@ export class ReplicaSeat {
     this.#heartbeat?.stop();
     if (isOver(this.#state)) return;
     const readyForMs = "since" in this.#state ? Math.round(this.#parts.clock.now() - this.#state.since) : undefined;
-    this.#restartAfter(life.endReason ?? how, readyForMs);
+    this.#restartAfter(how, readyForMs);
   }
 
   /** @param err What the start of the last life threw, where it came no further. */

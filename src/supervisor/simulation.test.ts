@@ -17,18 +17,26 @@ const bound = 1000;
 const stepMs = 250;
 
 /** Front calls Wide, which scales, and Model; both call Base. */
-const services: Readonly<Record<string, PlanWish>> = {
+const alone: Readonly<Record<string, PlanWish>> = {
   Base: { memoryBytes: bound, restart: { giveUpAfter: 0 } },
   Wide: { callees: ["Base"], replicas: { min: 1, max: 4 }, restart: { giveUpAfter: 0 } },
   Model: { callees: ["Base"], replicas: 2, memoryBytes: bound, restart: { giveUpAfter: 0 } },
   Front: { callees: ["Wide", "Model"], restart: { giveUpAfter: 0 } },
 };
-const names = Object.keys(services);
+const names = Object.keys(alone);
+/** All but Front in one group. */
+const grouped: typeof alone = Object.fromEntries(
+  Object.entries(alone).map(([name, wish]) => [
+    name,
+    name === "Front" ? wish : { ...wish, group: "g", memoryBytes: bound },
+  ]),
+);
 const steps: readonly Step[] = ["load", "start", "drain", "stop"];
 
 /** One run: an app, what happens to it, and what must hold. */
 class World {
   readonly random: Random;
+  readonly services: typeof alone;
   readonly stage = new Stage();
   readonly supervisor: Supervisor;
   /** When each host that is silent began to be. */
@@ -39,8 +47,9 @@ class World {
   stopped: Promise<void> | undefined;
   isStopped = false;
 
-  constructor(seed: number) {
+  constructor(seed: number, services: typeof alone) {
     this.random = new Random(seed);
+    this.services = services;
     const deployments = Object.entries(services).map(([name, wish]) => createDeploymentPlan(name, wish));
     this.supervisor = new Supervisor({ deployments, notices: [] } as unknown as Plan, this.stage.parts);
     this.stage.watch(...names);
@@ -66,7 +75,8 @@ class World {
       "a host ends": () => host.end(),
       "a host falls silent": () => {
         host.isSilent = true;
-        this.silentSince.set(host, this.stage.clock.now());
+        const now = this.stage.clock.now();
+        for (const own of host.caller.hosts) if (!this.silentSince.has(own)) this.silentSince.set(own, now);
       },
       "a host wakes": () => this.wake(host),
       "a host grows": () => {
@@ -93,7 +103,7 @@ class World {
   }
 
   wake(host: FakeHost): void {
-    this.silentSince.delete(host);
+    for (const own of host.caller.hosts) this.silentSince.delete(own);
     host.wake();
   }
 
@@ -124,7 +134,22 @@ class World {
         assert.ok(others.length <= 2, `${others.map(({ name }) => name)} share one place (P4)`);
       }
     }
+    this.checkProcesses();
     if (this.isStopped) assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0], "something is left (P3)");
+  }
+
+  /** Who shares a process, and how many of them there are. */
+  checkProcesses(): void {
+    const running = this.stage.hosts.filter((host) => host.isRunning);
+    for (const site of new Set(running.map((host) => host.caller))) {
+      const own = running.filter((host) => host.caller === site);
+      const ids = own.map(({ id }) => id);
+      assert.equal(new Set(ids).size, ids.length, `a process has two replicas of one name: ${ids}`);
+      const numbers = new Set(ids.map((id) => id.slice(id.indexOf("#"))));
+      const isShared = this.services[ids[0]?.slice(0, ids[0].indexOf("#")) ?? ""]?.group !== undefined;
+      assert.equal(numbers.size, 1, `replicas of different numbers share a process: ${ids}`);
+      if (!isShared) assert.equal(own.length, 1, `${ids} share a process and no group`);
+    }
   }
 
   /** From here on every host does at once what it is told to, and nothing else happens. */
@@ -151,8 +176,17 @@ class World {
       assert.deepEqual(announced, ids, `${service} has its replicas`);
     }
     assert.equal(this.stage.running.length, 5, `these run: ${this.stage.running}`);
+    const running = this.stage.hosts.filter((host) => host.isRunning);
+    const processes = new Set(running.map((host) => host.caller)).size;
+    // Those of the group in the processes of its largest member.
+    assert.equal(processes, this.services === grouped ? 3 : 5, `they live in ${processes} processes`);
     assert.equal((await this.supervisor.readiness()).isReady, true);
     for (const host of this.stage.hosts.filter((own) => own.isRunning)) this.assertInformed(host);
+  }
+
+  /** Which life a replica lives in a process. */
+  nameIn(site: FakeHost["caller"], id: string): string {
+    return [...site.hosts].find((host) => host.id === id)?.name ?? `no ${id}`;
   }
 
   /** What a replica has been told in the end is what there is (B1, B2). */
@@ -160,17 +194,21 @@ class World {
     const known = new Map<string, string>();
     for (const notice of host.notices) {
       if (notice.kind === "add") known.set(notice.replica, notice.address);
+      if (notice.kind === "add-local") known.set(notice.replica, this.nameIn(host.caller, notice.replica));
       if (notice.kind === "remove") known.delete(notice.replica);
+      if (notice.kind !== "forget") continue;
+      for (const replica of known.keys()) if (replica.startsWith(`${notice.service}#`)) known.delete(replica);
     }
-    const service = host.id.slice(0, host.id.indexOf("#"));
-    const there = (services[service]?.callees ?? []).flatMap((callee) => this.stage.announced(callee));
+    const living = [...host.caller.hosts].filter((own) => own.isRunning);
+    const callees = living.flatMap(({ id }) => this.services[id.slice(0, id.indexOf("#"))]?.callees ?? []);
+    const there = [...new Set(callees)].flatMap((callee) => this.stage.announced(callee));
     assert.deepEqual([...known.values()].sort(), there.sort(), `${host.name} knows whom it may call`);
   }
 }
 
 /** Lives of places that end at random, from start to whatever comes last. */
-async function live(seed: number): Promise<void> {
-  const world = new World(seed);
+async function live(seed: number, services: typeof alone): Promise<void> {
+  const world = new World(seed, services);
   const stopsAt = world.random.chance(0.6) ? world.random.between(0, stepsOfRun - 1) : undefined;
   for (let step = 0; step < stepsOfRun; step++) {
     if (step === stopsAt) world.stop();
@@ -192,14 +230,16 @@ async function live(seed: number): Promise<void> {
 
 describe("an app to which anything happens", () => {
   const first = Number(process.env["EKIBEN_SEED"] ?? 1);
-  it(`keeps its invariants after each step, comes to rest, and leaves nothing behind (${runs} runs from seed ${first})`, async () => {
-    for (let seed = first; seed < first + runs; seed++) {
-      try {
-        await live(seed);
-      } catch (error) {
-        (error as Error).message += ` — in the run of EKIBEN_SEED=${seed}`;
-        throw error;
+  for (const [how, services] of Object.entries({ "on their own": alone, "some of them in a group": grouped })) {
+    it(`keeps its invariants after each step, comes to rest, and leaves nothing behind, services ${how} (${runs} runs from seed ${first})`, async () => {
+      for (let seed = first; seed < first + runs; seed++) {
+        try {
+          await live(seed, services);
+        } catch (error) {
+          (error as Error).message += ` — in the run of EKIBEN_SEED=${seed}`;
+          throw error;
+        }
       }
-    }
-  });
+    });
+  }
 });

@@ -220,7 +220,7 @@ describe("Supervisor", () => {
 
   it("touches no other replica when one ends, and tells those that call it (P2)", async () => {
     const { stage, supervisor } = await createStartedApp();
-    for (const host of stage.hosts) host.notices.length = 0;
+    for (const host of stage.hosts) host.caller.notices.length = 0;
     stage.host("A#0/0").end();
     await settled();
     assert.deepEqual(stage.takeJournal(), ["load A#0/1", "start A#0/1"]);

@@ -3,8 +3,14 @@ import type { ReplicaLink } from "../../src/call/link.js";
 import { fail } from "../../src/failure/fail.js";
 import type { ServingError } from "../../src/failure/serving-error.js";
 import type { DeploymentPlan } from "../../src/graph/plan.js";
-import type { LinkNotice } from "../../src/placement/control.js";
-import type { CallerResidence, Offer, Pulse, ReplicaHost } from "../../src/placement/placement.js";
+import type {
+  Caller,
+  CallerNotice,
+  CallerResidence,
+  Offer,
+  Pulse,
+  ReplicaHost,
+} from "../../src/placement/placement.js";
 
 /** What a host does when it is asked to; each can be held up until a test lets it go on. */
 export type Step = "load" | "start" | "drain" | "stop";
@@ -13,11 +19,54 @@ export type Step = "load" | "start" | "drain" | "stop";
 export interface FakeHostParts {
   readonly plan: DeploymentPlan;
   readonly index: number;
+  /** Where it lives. */
+  readonly site: FakeSite;
   /** How many hosts the same place has had before. */
   readonly life: number;
   /** Steps that wait for `host.steps[step].resolve()`; the others end at once. */
   readonly held: ReadonlySet<Step>;
   readonly onAsked: (what: string) => void;
+}
+
+/** A process that is none, for one host or for those of a group. */
+export class FakeSite implements Caller {
+  readonly residence: CallerResidence;
+  readonly hosts = new Set<FakeHost>();
+  /** What it was told. */
+  readonly notices: CallerNotice[] = [];
+  residentBytes = 1;
+  /** Its event loop does not turn: questions wait. */
+  isSilent = false;
+  isOpen = true;
+  isSuperseded = false;
+
+  constructor(residence: CallerResidence) {
+    this.residence = residence;
+  }
+
+  has(id: string): boolean {
+    return [...this.hosts].some((host) => host.id === id);
+  }
+
+  supersede(): void {
+    this.isSuperseded = true;
+  }
+
+  notify(notice: CallerNotice): void {
+    if (this.isOpen) this.notices.push(notice);
+  }
+
+  /** One of its replicas has stopped; the last one ends it. */
+  remove(host: FakeHost): void {
+    this.hosts.delete(host);
+    if (this.hosts.size === 0) this.isOpen = false;
+  }
+
+  /** It ends with all that live there. */
+  end(how: string): void {
+    this.isOpen = false;
+    for (const host of this.hosts) host.endAlone(how);
+  }
 }
 
 /**
@@ -30,12 +79,10 @@ export class FakeHost implements ReplicaHost {
   readonly name: string;
   readonly ended: Promise<string>;
   readonly steps: Readonly<Record<Step, Deferred<void>>>;
-  readonly notices: LinkNotice[] = [];
+  readonly caller: FakeSite;
+  readonly memoryBytes: number;
   inFlight = 0;
   waitingTasks: number | undefined;
-  residentBytes = 1;
-  /** Its event loop does not turn: questions wait. */
-  isSilent = false;
   isReplicaReady = true;
   hasStarted = false;
   isDraining = false;
@@ -47,13 +94,37 @@ export class FakeHost implements ReplicaHost {
   #failure: ServingError | undefined;
 
   constructor(parts: FakeHostParts) {
-    const { plan, index, life, held } = parts;
+    const { plan, index, life, held, site } = parts;
     this.#parts = parts;
+    this.caller = site;
+    this.memoryBytes = plan.residence === "process" ? plan.settings.resources.memoryBytes : Number.POSITIVE_INFINITY;
+    site.hosts.add(this);
     this.id = `${plan.descriptor.name}#${index}`;
     this.name = `${this.id}/${life}`;
     this.ended = this.#end.promise;
     this.steps = { load: createStep(), start: createStep(), drain: createStep(), stop: createStep() };
     for (const step of ["load", "start", "drain", "stop"] as const) if (!held.has(step)) this.steps[step].resolve();
+  }
+
+  /** What its process was told. */
+  get notices(): readonly CallerNotice[] {
+    return this.caller.notices;
+  }
+
+  get isSilent(): boolean {
+    return this.caller.isSilent;
+  }
+
+  set isSilent(isSilent: boolean) {
+    this.caller.isSilent = isSilent;
+  }
+
+  get residentBytes(): number {
+    return this.caller.residentBytes;
+  }
+
+  set residentBytes(bytes: number) {
+    this.caller.residentBytes = bytes;
   }
 
   /** Whether there would be a process now. */
@@ -69,27 +140,24 @@ export class FakeHost implements ReplicaHost {
       // What runs in the app's own thread can't be ended from outside.
       if (this.hasStarted || this.#parts.plan.residence === "root") return;
       this.#isEnding = true;
-      this.end("was ended by SIGKILL");
+      this.endAlone("was ended by SIGKILL");
     };
     signal.addEventListener("abort", abort, { once: true });
     await this.#step("load");
   }
 
-  async start(links: readonly LinkNotice[]): Promise<void> {
+  async start(): Promise<void> {
     this.#note("start");
-    this.notices.push(...links);
     await this.#step("start");
     this.hasStarted = true;
   }
 
-  offerTo(caller: CallerResidence): Offer {
-    if (caller !== "root" || this.#parts.plan.residence !== "root") return { kind: "address", address: this.name };
+  offerTo(caller: Caller): Offer {
+    if (caller === this.caller) return { kind: "local" };
+    if (caller.residence !== "root" || this.#parts.plan.residence !== "root")
+      return { kind: "address", address: this.name };
     const link: ReplicaLink = { replica: this.id, inFlight: 0, send: notCalled, open: notCalled };
     return { kind: "inline", link };
-  }
-
-  notify(notice: LinkNotice): void {
-    this.notices.push(notice);
   }
 
   async isReady(): Promise<boolean> {
@@ -101,7 +169,7 @@ export class FakeHost implements ReplicaHost {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const question = createDeferred<Pulse>();
     this.#questions.add(question);
-    if (!this.isSilent) this.#answer();
+    if (!this.isSilent) this.answer();
     return question.promise;
   }
 
@@ -116,16 +184,22 @@ export class FakeHost implements ReplicaHost {
     this.#note("stop");
     this.#isEnding = true;
     if (this.isRunning) await this.#step("stop").catch(() => {});
-    this.end("ended with exit code 0");
+    this.endAlone("ended with exit code 0");
+    this.caller.remove(this);
   }
 
-  kill(): void {
+  kill(reason = "was ended by SIGKILL"): void {
     this.#note("kill");
-    this.end("was ended by SIGKILL");
+    this.caller.end(reason);
   }
 
-  /** Ends it, as a crash would unless it was asked to end. */
+  /** Ends its process, as a crash would. */
   end(how = "ended with exit code 1"): void {
+    this.caller.end(how);
+  }
+
+  /** It ends, unasked unless it was asked to end. */
+  endAlone(how: string): void {
     if (this.#failure !== undefined) return;
     const error = fail("replica_ended", { replica: this.id, how }, { service: this.#parts.plan.descriptor.name });
     this.#failure = error;
@@ -138,10 +212,10 @@ export class FakeHost implements ReplicaHost {
   /** Its event loop turns again: it answers what it was asked meanwhile. */
   wake(): void {
     this.isSilent = false;
-    this.#answer();
+    for (const host of this.caller.hosts) host.answer();
   }
 
-  #answer(): void {
+  answer(): void {
     const { residentBytes, inFlight, waitingTasks } = this;
     const pulse: Pulse = { residentBytes, inFlight, ...(waitingTasks !== undefined && { waitingTasks }) };
     for (const question of this.#questions) question.resolve(pulse);

@@ -1,11 +1,13 @@
+import { SharedHomes } from "../../src/app/shared-homes.js";
 import type { Logger } from "../../src/base/logger.js";
 import type { DeploymentPlan, Residence } from "../../src/graph/plan.js";
 import type { ServiceSettings } from "../../src/options/settings.js";
-import { type BoardNotice, LinkBoard } from "../../src/supervisor/link-board.js";
+import type { CallerNotice, CallerResidence } from "../../src/placement/placement.js";
+import { LinkBoard } from "../../src/supervisor/link-board.js";
 import type { Progress } from "../../src/supervisor/progress.js";
 import type { SeatParts } from "../../src/supervisor/replica-life.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
-import { FakeHost, type Step } from "./fake-host.js";
+import { FakeHost, FakeSite, type Step } from "./fake-host.js";
 
 /** What differs from a service with one replica in a process, which calls nobody and may hold any amount of memory. */
 export interface PlanWish {
@@ -14,6 +16,8 @@ export interface PlanWish {
   readonly callees?: readonly string[];
   readonly memoryBytes?: number;
   readonly restart?: Partial<ServiceSettings["restart"]>;
+  /** Whose processes it shares. */
+  readonly group?: string;
 }
 
 /** The settings every service on a stage has. */
@@ -35,6 +39,7 @@ export function createDeploymentPlan(name: string, wish: PlanWish = {}): Deploym
   return {
     descriptor: { name },
     residence,
+    group: wish.group === undefined ? undefined : { name: wish.group, members: [], kept: [] },
     replicas: range.min,
     callees,
     remoteCallees: callees,
@@ -62,6 +67,7 @@ export class Stage {
   /** Steps that hosts made from now on are held up in. */
   readonly held = new Set<Step>();
   readonly parts: SeatParts;
+  readonly #shared = new SharedHomes<FakeSite>();
   /** What a caller in a process of its own has been told, by service: replica to address. */
   readonly #told = new Map<string, Map<string, string>>();
 
@@ -80,14 +86,15 @@ export class Stage {
   /** Notes what the board says of these services. */
   watch(...services: string[]): void {
     for (const service of services) this.#told.set(service, new Map());
-    const notify = (notice: BoardNotice) => {
+    let isListening = false;
+    const notify = (notice: CallerNotice) => {
       if (notice.kind === "add") this.#told.get(notice.service)?.set(notice.replica, notice.address);
       if (notice.kind === "remove") this.#told.get(notice.service)?.delete(notice.replica);
       if (notice.kind === "failed") this.lines.push(`failed ${notice.service} after ${notice.attempts}`);
-      if (notice.kind === "planned") this.lines.push(`planned ${notice.replicas} of ${notice.service}`);
+      if (notice.kind === "planned" && isListening) this.lines.push(`planned ${notice.replicas} of ${notice.service}`);
     };
-    const known = this.board.subscribe({ residence: "process", services: new Set(services), notify });
-    for (const notice of known) if (notice.kind !== "planned") notify(notice);
+    this.board.subscribe({ residence: "process", notify }, services);
+    isListening = true;
   }
 
   /** Names of the hosts a caller may call now: `["A#0/1"]`. */
@@ -123,8 +130,10 @@ export class Stage {
   #createHost(plan: DeploymentPlan, index: number): FakeHost {
     const id = `${plan.descriptor.name}#${index}`;
     const life = this.hosts.filter((host) => host.id === id).length;
+    const create = () => new FakeSite(plan.residence as CallerResidence);
+    const site = plan.group === undefined ? create() : this.#shared.take(plan.group.name, { id, index }, create);
     const host = new FakeHost({
-      ...{ plan, index, life, held: this.held },
+      ...{ plan, index, life, site, held: this.held },
       onAsked: (what) => this.journal.push(what),
     });
     this.hosts.push(host);

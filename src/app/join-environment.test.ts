@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { joinEnvironment } from "./create-host.js";
+import { joinEnvironment } from "./join-environment.js";
 
-const resources = { cpuThreads: 3, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
 const env = new Map([["A", "of the service"]]);
 const join = (residence: "process" | "thread", own: ReadonlyMap<string, string>, outside: NodeJS.ProcessEnv) =>
-  joinEnvironment({ env: own, residence }, outside, resources);
+  joinEnvironment({ env: own, residence }, outside, 3);
 
 describe("joinEnvironment", () => {
   it("joins what a service asks for with what the app was started with, which has the last word", () => {

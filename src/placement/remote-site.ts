@@ -1,0 +1,218 @@
+import type { Clock } from "../base/clock.js";
+import { createDeferred } from "../base/deferred.js";
+import { inspectorUrl } from "../base/inspector-url.js";
+import type { Logger } from "../base/logger.js";
+import { within } from "../base/within.js";
+import { decodeError } from "../transport/wire-error.js";
+import { Asker } from "./asker.js";
+import type { AppAnswers, FromReplica, FromSite, LinkNotice, SiteAnswers, SiteOrder, ToSite } from "./control.js";
+import type { Caller, CallerNotice } from "./placement.js";
+
+// The parent's view of a thread or process in which replicas live, one or several.
+//
+// S1  It is brought up once, by the first of its replicas that loads, and ends with the last one that is released.
+// S2  When it ends unasked, each of its replicas hears of it, with one reason.
+// S3  A replica that is released while others live here ends alone; what it does not end in time stays behind.
+// S4  Nothing is sent to what has ended, nor anything but its end to what was told to end.
+
+/** The thread or process itself. */
+export interface Runner {
+  readonly pid: number | undefined;
+  /** Both ends are in one process, so they can share a port. */
+  readonly sharesProcess: boolean;
+  send(message: ToSite, handle?: unknown): void;
+  onMessage(receive: (message: FromSite) => void): void;
+  /** @param exited Called once. @see `how`: "ended with exit code 1", "was ended by SIGKILL". */
+  onExit(exited: (how: string) => void): void;
+  kill(): void;
+}
+
+/** A replica that lives in a site, as the site sees it. */
+export interface SiteMember {
+  /** `"Model#0"`. */
+  readonly id: string;
+  receive(message: FromReplica): void;
+  /** The thread or process has ended. */
+  noteExit(how: string): void;
+  /** Has the replica stop; resolves when it has, or after a limit. */
+  stopAlone(): Promise<void>;
+}
+
+/** What a site needs of its surroundings. */
+export interface RemoteSiteParts {
+  readonly residence: "thread" | "process";
+  readonly order: SiteOrder;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Answers what a replica with an HTTP edge asks of the app. */
+  readonly answer: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
+  /** It has ended, however that came. @param pid Of a process of its own. */
+  readonly onExit: (pid: number | undefined) => void;
+}
+
+const metricsLimitMs = 2_000;
+/** A site's own end. */
+export const stopLimitMs = 12_000;
+
+export class RemoteSite implements Caller {
+  readonly residence: "thread" | "process";
+  isSuperseded = false;
+  readonly #parts: RemoteSiteParts;
+  readonly #createRunner: () => Runner;
+  readonly #asker: Asker<SiteAnswers>;
+  readonly #members = new Map<string, SiteMember>();
+  /** Those whose start was called off. */
+  readonly #calledOff = new Set<SiteMember>();
+  readonly #exited = createDeferred<void>();
+  readonly #loaded = createDeferred<void>();
+  #runner: Runner | undefined;
+  #killReason: string | undefined;
+  #hasExited = false;
+  /** It was told to end, or has nothing to end. */
+  #isClosed = false;
+
+  constructor(createRunner: () => Runner, parts: RemoteSiteParts) {
+    this.residence = parts.residence;
+    this.#parts = parts;
+    this.#createRunner = createRunner;
+    this.#asker = new Asker(parts.clock, (number, what) => this.send({ kind: "ask", number, what }));
+    this.#loaded.promise.catch(() => {});
+  }
+
+  get pid(): number | undefined {
+    return this.#runner?.pid;
+  }
+
+  /** Names it among those that live and have lived. */
+  get life(): string {
+    return this.#parts.order.life;
+  }
+
+  /** Of a thread it is that of this process. */
+  get inspectorUrl(): string | undefined {
+    return this.#runner?.sharesProcess === true ? inspectorUrl() : undefined;
+  }
+
+  /** Whether it shares this process, so that a port can lead there. */
+  get sharesProcess(): boolean {
+    return this.#runner?.sharesProcess === true;
+  }
+
+  /** Whether another replica may come to live here. */
+  get isOpen(): boolean {
+    return !this.#isClosed && !this.#hasExited;
+  }
+
+  /** Whether there is something to order about. */
+  get isUp(): boolean {
+    return this.#runner !== undefined && !this.#hasExited;
+  }
+
+  has(id: string): boolean {
+    return this.#members.has(id);
+  }
+
+  add(member: SiteMember): void {
+    this.#members.set(member.id, member);
+  }
+
+  /** Brings it up and has it load the author's code, once. @throws What went wrong there. */
+  load(): Promise<void> {
+    if (this.#runner !== undefined) return this.#loaded.promise;
+    const runner = this.#createRunner();
+    this.#runner = runner;
+    runner.onExit((how) => this.#noteExit(how));
+    runner.onMessage((message) => this.#receive(message));
+    this.send({ kind: "load", order: this.#parts.order });
+    return this.#loaded.promise;
+  }
+
+  send(message: ToSite, handle?: unknown): void {
+    if (!this.#hasExited) this.#runner?.send(message, handle);
+  }
+
+  notify(notice: CallerNotice): void {
+    if (!this.#isClosed) this.send({ kind: "link", notice: notice as LinkNotice });
+  }
+
+  /** Tells it that another thread or process of the app has ended. */
+  noteEnded(life: string): void {
+    this.send({ kind: "ended", life });
+  }
+
+  metrics(): Promise<readonly object[]> {
+    return this.#asker.ask("metrics", metricsLimitMs);
+  }
+
+  /** Ends it at once, with all its replicas. @param reason Why; default: as the system tells it. */
+  kill(reason?: string): void {
+    this.#killReason ??= reason;
+    this.#runner?.kill();
+  }
+
+  /** The start of a replica is called off. Where that is all there is here, the site is killed: it may hang. */
+  callOff(member: SiteMember): void {
+    this.#calledOff.add(member);
+    if ([...this.#members.values()].every((other) => this.#calledOff.has(other))) {
+      this.#isClosed = true;
+      this.kill();
+    }
+  }
+
+  /** Stops a replica; the last one ends the site. */
+  async release(member: SiteMember): Promise<void> {
+    if (this.isUp && this.#members.size > 1 && !this.#isClosed) await member.stopAlone();
+    if (this.#members.get(member.id) === member) this.#members.delete(member.id);
+    this.#calledOff.delete(member);
+    if (this.#members.size === 0) await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#isClosed = true;
+    if (!this.isUp) return;
+    this.send({ kind: "end" });
+    const { clock, log, order } = this.#parts;
+    await within(clock, stopLimitMs, this.#exited.promise, () => {
+      log.warn({ ...order.names, stopLimitMs }, "the replica did not end when it was told to, and was killed");
+    });
+    this.#runner?.kill();
+    await this.#exited.promise;
+  }
+
+  #receive(message: FromSite): void {
+    switch (message.kind) {
+      case "loaded":
+        this.#loaded.resolve();
+        return;
+      case "load-failed":
+        this.#loaded.reject(decodeError(message.error));
+        return;
+      case "answer":
+        this.#asker.receive(message);
+        return;
+      case "ask":
+        this.#answer(message.number, message.what);
+        return;
+      case "log":
+        this.#parts.log[message.level](message.fields, message.message);
+        return;
+      default:
+        this.#members.get(message.replica)?.receive(message);
+    }
+  }
+
+  #answer(number: number, what: keyof AppAnswers): void {
+    this.#parts.answer(what).then(
+      (value) => this.send({ kind: "answer", number, value }),
+      (error: unknown) => this.send({ kind: "answer", number, error: String(error) }),
+    );
+  }
+
+  #noteExit(how: string): void {
+    this.#hasExited = true;
+    this.#parts.onExit(this.pid);
+    this.#asker.fail(new Error(`it ended: ${how}`));
+    for (const member of [...this.#members.values()]) member.noteExit(this.#killReason ?? how);
+    this.#exited.resolve();
+  }
+}
