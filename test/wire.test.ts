@@ -231,6 +231,29 @@ for (const [kind, { skip, join }] of Object.entries(channelKinds)) {
       await drained;
     });
 
+    it("gives the input of a call that is refused by a drain back as it was, whatever its caller did to it", async () => {
+      const { wire, replica } = await connect();
+      await using _ = wire;
+      await replica.drain();
+      const createInput = () => ({
+        text: "é\n",
+        list: [1, { at: new Date(0), id: 2n ** 80n }],
+        image: new Float32Array(150_000).map((_, i) => i / 7),
+        bytes: new Uint8Array([1, 2, 3]),
+      });
+      const input = createInput();
+      const { scope, answer } = call(wire, "echo", input);
+      input.text = "changed";
+      input.list.push(2);
+      // What is on its way by reference is read in the same turn, or was copied.
+      await turns(1);
+      input.image.fill(0);
+      input.bytes.fill(0);
+      await assert.rejects(answer, { id: "draining", service: "Wire", api: "echo" });
+      assert.deepEqual(scope.call.input, createInput());
+      assert.equal(scope.ownsInput, true);
+    });
+
     it("ends a call at its deadline on both sides", async () => {
       const { wire, replica } = await connect();
       await using _ = wire;

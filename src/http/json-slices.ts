@@ -14,8 +14,8 @@ import { refuseForbiddenKeys } from "./refuse-forbidden-keys.js";
 
 /** Characters of a slice, if no single item is longer. */
 const sliceLength = 65_536;
-/** Milliseconds after which others have a turn. */
-const turnMs = 8;
+/** Milliseconds after which others have a turn: a small request takes several, and meets a slice at each. */
+const turnMs = 4;
 
 /** A list or an object that is open where the text is read. */
 interface Level {

@@ -8,6 +8,7 @@ import { silentLogger } from "../base/logger.js";
 import { createCallTime } from "../call/call-scope.js";
 import { fail } from "../failure/fail.js";
 import { FakeClock } from "../testing/fake-clock.js";
+import { decodeValue } from "../transport/decode-value.js";
 import { type EncodedValue, encodeValue } from "../transport/encode-value.js";
 import { type Frame, frameFlags, frameKinds, malformed } from "../transport/frame.js";
 import { createHello } from "../transport/hello.js";
@@ -217,6 +218,26 @@ describe("ChannelServer", () => {
     control.hold("a").resolve("a!");
     await drained;
     assert.deepEqual(caller.heard(1), ['reply "a!"']);
+  });
+
+  it("sends the input of a call that it refuses back as it came, where the caller has not kept it (A3)", async () => {
+    const { caller, replica } = await serve();
+    await replica.drain();
+    const bytes = new Uint8Array([1, 2, 3]);
+    caller.call(1, "echo", { text: "a\nb", bytes, at: new Date(0) }, frameFlags.lent);
+    caller.call(2, "echo", "plain", frameFlags.lent);
+    caller.call(3, "echo", "kept");
+    const [first, second, third] = caller.channel.sentOf("failure");
+    const [error = "", text = ""] = first?.head.split("\n") ?? [];
+    assert.deepEqual([decodeError(error).id, decodeError(error).api], ["draining", "echo"]);
+    assert.equal(first?.flags, frameFlags.lent | frameFlags.marked);
+    assert.deepEqual(decodeValue(text, first?.tails ?? [], true), { text: "a\nb", bytes, at: new Date(0) });
+    assert.deepEqual([second?.flags, second?.head.split("\n")[1]], [frameFlags.lent, '"plain"']);
+    assert.deepEqual([third?.flags, third?.head.includes("\n")], [0, false]);
+    assert.throws(() => caller.channel.receive("call", 4, "echo\n1\nCaller", { flags: frameFlags.lent }), {
+      id: "malformed_frame",
+    });
+    assert.equal(replica.inFlight, 0);
   });
 
   it("shows a call its caller, its deadline by its own clock and its request, as they came", async () => {

@@ -24,6 +24,7 @@ import { ServedStream } from "./served-stream.js";
 //
 // A1  A call's number answers once: with a reply, a failure, or the end of its stream.
 // A2  When the channel ends, every call that came over it is cancelled: nobody is left to read its answer.
+// A3  A call that is refused since the replica drains goes back as it came, where its caller has not kept what it sent.
 
 /** Answers the calls that come over one channel with one replica. */
 export class ChannelServer implements ChannelReader, Replier {
@@ -145,6 +146,10 @@ export class ChannelServer implements ChannelReader, Replier {
     const now = time.clock.now();
     const isRead = (frame.flags & frameFlags.read) !== 0;
     const { reader, head } = isRead ? this.#readReader(frame) : { reader: undefined, head: frame.head };
+    if ((frame.flags & frameFlags.lent) !== 0 && this.#replica.isDraining) {
+      this.#sendBack(frame, head);
+      return;
+    }
     const call = this.#readCall(isRead ? { ...frame, head } : frame, now);
     const scope = new CallScope(call, undefined, time, now);
     scope.reader = reader;
@@ -158,6 +163,17 @@ export class ChannelServer implements ChannelReader, Replier {
     const input = (frame.flags & frameFlags.fed) === 0 ? call.input : this.#openInput(scope);
     if ((frame.flags & frameFlags.stream) === 0) serveCall(this.#replica, scope, input, this);
     else this.#serveStream(scope, input);
+  }
+
+  /** Refuses a call whose caller keeps no input (A3). @param head Without the number of a reader. */
+  #sendBack({ id, tails, flags }: Frame, head: string): void {
+    const { id: replica, descriptor } = this.#replica.parts;
+    const [api, , , , context] = findEnds(head);
+    const place = { service: descriptor.name, api: head.slice(0, api) };
+    const refusal = encodeError(fail("draining", { what: `replica ${replica}` }, place));
+    const own = flags & (frameFlags.lent | frameFlags.marked);
+    const text = `${refusal}\n${head.slice(context + 1)}`;
+    this.#channel.send({ kind: frameKinds.failure, flags: own, id, head: text, tails });
   }
 
   /** The call that reads what this one makes, where it is one of this channel's and has not ended; and the rest of the head. */
@@ -200,10 +216,7 @@ export class ChannelServer implements ChannelReader, Replier {
 
   /** Six texts, each but the last ended by a newline; see docs/reference/wire.md. */
   #readCall({ head, tails, flags }: Frame, now: number): Call {
-    const ends: number[] = [];
-    for (let at = head.indexOf("\n"); at >= 0 && ends.length < 5; at = head.indexOf("\n", at + 1)) ends.push(at);
-    const [api, timeLeft, service, caller, context] = ends as [number, number, number, number, number];
-    if (context === undefined) throw malformed("the head of a call has fewer than six texts");
+    const [api, timeLeft, service, caller, context] = findEnds(head);
     return {
       service: this.#replica.parts.descriptor.name,
       api: head.slice(0, api),
@@ -229,6 +242,14 @@ export class ChannelServer implements ChannelReader, Replier {
 
 /** Apis that can call one replica over one channel; only a broken caller has more. */
 const maxCallers = 1024;
+
+/** Where the first five texts of a call's head end. */
+function findEnds(head: string): [number, number, number, number, number] {
+  const ends: number[] = [];
+  for (let at = head.indexOf("\n"); at >= 0 && ends.length < 5; at = head.indexOf("\n", at + 1)) ends.push(at);
+  if (ends.length < 5) throw malformed("the head of a call has fewer than six texts");
+  return ends as [number, number, number, number, number];
+}
 
 function readTimeLeft(text: string): number {
   const ms = Number(text);

@@ -41,6 +41,8 @@ export const frameFlags = {
   read: 32,
   /** The file becomes one of the author's, and not a tensor or bytes. */
   blob: 64,
+  /** The caller keeps no input: a replica that takes no call sends it back with its refusal. Of a failure: it is in there. */
+  lent: 128,
 } as const;
 
 /** One unit on a channel. */

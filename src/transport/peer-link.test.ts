@@ -50,7 +50,7 @@ describe("PeerLink", () => {
     link.send(openCall("echo", { a: "x\ny" }, { deadline: stillTime.clock.now() + 1234.5678, request }).scope);
     const [frame] = channel.sentOf("call");
     assert.equal(frame?.id, 1);
-    assert.equal(frame?.flags, 0);
+    assert.equal(frame?.flags, frameFlags.lent);
     assert.deepEqual(frame?.head.split("\n"), ["echo", "1235", "Caller", "ask", request.wireText, '{"a":"x\\ny"}']);
   });
 
@@ -59,8 +59,30 @@ describe("PeerLink", () => {
     for (const priority of ["background", "interactive"] as const) link.send(openCall("echo", 1, { priority }).scope);
     assert.deepEqual(
       channel.sentOf("call").map(({ flags }) => flags),
-      [frameFlags.background, 0],
+      [frameFlags.background | frameFlags.lent, frameFlags.lent],
     );
+  });
+
+  it("takes the input of a refused call back, unless it was kept (P6)", async () => {
+    const { channel, link } = openLink();
+    const input = { list: [1] };
+    const lent = openCall("echo", input);
+    const kept = openCall("echo", [1]);
+    kept.scope.keepInput();
+    for (const { scope } of [lent, kept]) link.send(scope);
+    assert.deepEqual(
+      channel.sentOf("call").map(({ flags }) => flags),
+      [frameFlags.lent, 0],
+    );
+    input.list.push(2);
+    const refusal = encodeError(fail("draining", { what: "replica Wire#0" }, { service: "Wire", api: "echo" }));
+    for (const id of [1, 2]) channel.receive("failure", id, `${refusal}\n{"list":[1]}`, { flags: frameFlags.lent });
+    for (const { answer } of [lent, kept]) await assert.rejects(answer, { id: "draining", service: "Wire" });
+    assert.deepEqual([lent.scope.call.input, kept.scope.call.input], [{ list: [1] }, [1]]);
+    const broken = openCall("echo", input);
+    link.send(broken.scope);
+    channel.receive("failure", 3, `${refusal}\n{"list"`, { flags: frameFlags.lent });
+    await assert.rejects(broken.answer, { id: "malformed_frame" });
   });
 
   it("gives each answer to its own call, in whatever order they come (P1)", async () => {

@@ -23,6 +23,7 @@ import { decodeError, encodeError } from "./wire-error.js";
 // P3  When the channel ends, every call on it fails before control returns; none is left without an answer.
 // P4  What comes for a call nobody waits for is dropped.
 // P5  A link that is retired ends when the last call on it has, so that one which is taken back leaves nothing behind.
+// P6  A call that a replica refuses since it drains has the input that it was sent with, whatever its caller did to it meanwhile.
 
 /** Beyond this a reader that is too slow gets no more calls. */
 const maxBufferedBytes = 256 * 1024 ** 2;
@@ -185,7 +186,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     if (scope.isEnded && stream === undefined) return;
     if (frame.kind === frameKinds.reply) this.#reply(scope, frame);
     else if (frame.kind === frameKinds.end) stream?.end();
-    else if (stream === undefined) scope.replyFailure(nameDeadline(decodeError(frame.head), scope));
+    else if (stream === undefined) this.#fail(scope, frame);
     else stream.fail(nameDeadline(decodeError(frame.head), scope));
   }
 
@@ -198,6 +199,18 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       return;
     }
     scope.reply(value);
+  }
+
+  #fail(scope: CallScope, frame: Frame): void {
+    const end = (frame.flags & frameFlags.lent) === 0 ? -1 : frame.head.indexOf("\n");
+    const error = decodeError(end < 0 ? frame.head : frame.head.slice(0, end));
+    try {
+      if (end >= 0) takeBack(scope, decodeFrame({ ...frame, head: frame.head.slice(end + 1) }));
+    } catch (thrown) {
+      this.#refuse(scope, thrown);
+      return;
+    }
+    scope.replyFailure(nameDeadline(error, scope));
   }
 
   #encodeCall(scope: CallScope, stream: PeerStream | undefined): void {
@@ -237,7 +250,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       (stream === undefined ? 0 : frameFlags.stream) |
       (feed === undefined ? 0 : frameFlags.fed) |
       (priority === "background" ? frameFlags.background : 0) |
-      (reader === undefined ? 0 : frameFlags.read);
+      (reader === undefined ? 0 : frameFlags.read) |
+      (scope.ownsInput || feed !== undefined ? 0 : frameFlags.lent);
     const head = `${reader === undefined ? "" : `${reader}\n`}${api}\n${timeLeft(scope)}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
     let isSent: boolean;
     try {
@@ -296,6 +310,13 @@ export class PeerLink implements ReplicaLink, ChannelReader {
  * since a fraction costs ten times as much to write as the rest of a head; rounded up, since it is the caller who gives up first.
  */
 const timeLeft = ({ call, time }: CallScope): number => Math.ceil(call.deadline - time.clock.now());
+
+/** A call that is sent again takes what it was made with: its caller may have changed the value since (P6). */
+function takeBack(scope: CallScope, input: unknown): void {
+  if (scope.ownsInput) return;
+  scope.call.input = input;
+  scope.ownsInput = true;
+}
 
 /** Stands for an input that is a stream. */
 const noValue: EncodedValue = { text: "", tails: noTails, isMarked: false };
