@@ -1,8 +1,10 @@
 import type { CallScope } from "../call/call-scope.js";
-import { invoke } from "../call/invoke.js";
+import { type InvokeSink, invoke } from "../call/invoke.js";
 import { shortMs } from "../call/loop-turns.js";
 import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { describeFailure } from "./describe-failure.js";
+import type { LaneEntrant } from "./lane.js";
 import type { Replica, ReplicaApi } from "./replica.js";
 import type { Replier } from "./replier.js";
 import { serveRows } from "./serve-rows.js";
@@ -28,7 +30,7 @@ export function serveCall(replica: Replica, scope: CallScope, input: unknown, re
     serveRows({ replica, scope, input, replier, api, batcher: api.batcher });
     return;
   }
-  enterLane({ replica, scope, input, replier, api, startedAt: scope.startedAt });
+  new ServedCall({ replica, scope, input, replier, api }).begin();
 }
 
 /**
@@ -36,60 +38,75 @@ export function serveCall(replica: Replica, scope: CallScope, input: unknown, re
  *
  * @param call Its replier hears of the end of the author's code, also when nobody waits for the answer any more.
  */
-export function serveAttempt(call: Omit<RunningCall, "startedAt">): void {
+export function serveAttempt(call: CallToServe): void {
   call.replica.beginCall();
   call.scope.logger = call.replica.parts.log;
-  enterLane({ ...call, startedAt: call.scope.startedAt });
+  new ServedCall(call).begin();
 }
 
-function enterLane(call: RunningCall): void {
-  const { replica, scope, replier, api } = call;
-  if (api.lane.tryEnter(scope)) {
-    runCall(call);
-    return;
-  }
-  api.lane.wait(scope, {
-    enter: () => runCall({ ...call, startedAt: scope.time.clock.now() }),
-    refuse: (error) => {
-      endCall(replica, scope);
-      replier.replyFailure(scope, describeFailure(error, scope));
-    },
-  });
-}
-
-/** A call that has its place in the lane. */
-interface RunningCall {
+interface CallToServe {
   readonly replica: Replica;
   readonly scope: CallScope;
   readonly input: unknown;
   readonly replier: Replier;
   readonly api: ReplicaApi;
-  readonly startedAt: number;
 }
 
-function runCall(call: RunningCall): void {
-  const { replica, scope, api, startedAt } = call;
-  const { turns, clock } = scope.time;
-  const before = turns.spentMs;
-  invoke(api.target, call.input, scope, replica.parts.checksInside || scope.call.outside, {
-    output: (value) => finishCall(call, value),
-    failure: (thrown) => failCall(call, thrown),
-  });
-  const runMs = (scope.endedAt ?? clock.now()) - startedAt;
-  if (runMs >= shortMs) turns.count(before, runMs);
-}
+/** A call on its way through the lane of its api, told of each step. */
+class ServedCall implements LaneEntrant, InvokeSink {
+  readonly #replica: Replica;
+  readonly #scope: CallScope;
+  readonly #input: unknown;
+  readonly #replier: Replier;
+  readonly #api: ReplicaApi;
+  #startedAt: number;
 
-function finishCall({ replica, scope, api, startedAt, replier }: RunningCall, output: unknown): void {
-  leaveLane(api, scope, startedAt);
-  endCall(replica, scope);
-  replier.replyOutput(scope, output);
-}
+  constructor({ replica, scope, input, replier, api }: CallToServe) {
+    this.#replica = replica;
+    this.#scope = scope;
+    this.#input = input;
+    this.#replier = replier;
+    this.#api = api;
+    this.#startedAt = scope.startedAt;
+  }
 
-function failCall({ replica, scope, api, startedAt, replier }: RunningCall, thrown: unknown): void {
-  const error = describeFailure(thrown, scope);
-  leaveLane(api, scope, startedAt);
-  endCall(replica, scope);
-  replier.replyFailure(scope, error);
+  begin(): void {
+    const { lane } = this.#api;
+    if (lane.tryEnter(this.#scope)) this.#run();
+    else lane.wait(this.#scope, this);
+  }
+
+  enter(): void {
+    this.#startedAt = this.#scope.time.clock.now();
+    this.#run();
+  }
+
+  refuse(error: ServingError): void {
+    endCall(this.#replica, this.#scope);
+    this.#replier.replyFailure(this.#scope, describeFailure(error, this.#scope));
+  }
+
+  output(output: unknown): void {
+    leaveLane(this.#api, this.#scope, this.#startedAt);
+    endCall(this.#replica, this.#scope);
+    this.#replier.replyOutput(this.#scope, output);
+  }
+
+  failure(thrown: unknown): void {
+    const error = describeFailure(thrown, this.#scope);
+    leaveLane(this.#api, this.#scope, this.#startedAt);
+    endCall(this.#replica, this.#scope);
+    this.#replier.replyFailure(this.#scope, error);
+  }
+
+  #run(): void {
+    const scope = this.#scope;
+    const { turns, clock } = scope.time;
+    const before = turns.spentMs;
+    invoke(this.#api.target, this.#input, scope, this.#replica.parts.checksInside || scope.call.outside, this);
+    const runMs = (scope.endedAt ?? clock.now()) - this.#startedAt;
+    if (runMs >= shortMs) turns.count(before, runMs);
+  }
 }
 
 /** The api that is called. @throws {ServingError} `draining`, `unknown_api`. */
