@@ -34,10 +34,18 @@ const countedMs = 0.25;
  */
 const turnsBetween = 3;
 
+/** How much of it is left of the longest run with each one that is shorter. */
+const longestKept = 0.99;
+
 /** Decides, for one thread, what begins at once and what waits until the event loop has turned. */
 export class LoopTurns {
   /** What runs have taken since the loop last turned. */
   spentMs = 0;
+  /** The longest run of late. */
+  longestMs = 0;
+  /** Hears when first runs of apis begin, and when none is left: before the first one begins. */
+  onFirstRuns: ((isRunning: boolean) => void) | undefined;
+  #firstRuns = 0;
   readonly #clock: Clock;
   readonly #takers = new Set<TurnTaker>();
   #isArmed = false;
@@ -69,7 +77,14 @@ export class LoopTurns {
    */
   count(before: number, runMs: number): void {
     this.spentMs = before + runMs;
+    this.longestMs = Math.max(runMs, this.longestMs * longestKept);
     if (this.spentMs >= countedMs) this.#arm();
+  }
+
+  /** Counts apis that are in the first of their runs. */
+  countFirstRuns(change: 1 | -1): void {
+    this.#firstRuns += change;
+    if (this.#firstRuns === (change === 1 ? 1 : 0)) this.onFirstRuns?.(change === 1);
   }
 
   /** Lets something begin in a later turn (T3); once is enough until nothing of it waits. */

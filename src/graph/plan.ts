@@ -159,6 +159,7 @@ function joinLiveness({ members }: GroupPlan, { services }: AppSettings): Livene
     intervalMs: Math.min(...own.map(({ intervalMs }) => intervalMs)),
     outAfterMs: Math.max(...own.map(({ outAfterMs }) => outAfterMs)),
     replaceAfterMs: Math.max(...own.map(({ replaceAfterMs }) => replaceAfterMs)),
+    warmUpMs: Math.max(...own.map(({ warmUpMs }) => warmUpMs)),
   };
 }
 

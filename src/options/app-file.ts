@@ -25,6 +25,8 @@ export interface LivenessOptions {
   readonly outAfterMs?: number;
   /** Not answered for so long, it is killed and replaced. Default 30000. */
   readonly replaceAfterMs?: number;
+  /** How long it may be silent in the first run of an api. Default: `startTimeoutMs`, or `replaceAfterMs` where that was set. */
+  readonly warmUpMs?: "auto" | number;
 }
 
 /** When a replica that ended is started again. */

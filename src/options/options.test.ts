@@ -59,7 +59,7 @@ describe("the option table", () => {
       resources: { cpu: "500m", memory: "1Gi", gpu: 0.5, gpuType: "a100" },
       startTimeoutMs: 1,
       holdMs: 0,
-      liveness: { intervalMs: 10, outAfterMs: 20, replaceAfterMs: 30 },
+      liveness: { intervalMs: 10, outAfterMs: 20, replaceAfterMs: 30, warmUpMs: 40 },
       restart: { backoffMs: 1, maxBackoffMs: 2, resetAfterMs: 100, giveUpAfter: 0, slowBackoffMs: 1 },
       env: { A: "b" },
       timeoutMs: 1,

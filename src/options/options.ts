@@ -228,7 +228,11 @@ export const serviceOptions = createTable("service", {
   }),
   "liveness.replaceAfterMs": row(milliseconds(10), {
     default: 30_000,
-    text: "A replica that has not answered for so long is killed and replaced; models that block longer need more.",
+    text: "A replica that has not answered for so long, and for three times its longest run of late, is killed and replaced.",
+  }),
+  "liveness.warmUpMs": row(orWord("auto", milliseconds(10)), {
+    default: "auto",
+    text: "How long a replica may be silent in the first run of an api, in which models are compiled, before it is passed over and replaced: auto is startTimeoutMs, or liveness.replaceAfterMs where that was set.",
   }),
   "restart.backoffMs": row(milliseconds(1), {
     default: 100,

@@ -102,6 +102,7 @@ describe("resolveOptions", () => {
       intervalMs: 1000,
       outAfterMs: 5000,
       replaceAfterMs: 30_000,
+      warmUpMs: 300_000,
     });
     assert.deepEqual(settings.services.get("Model")?.restart, {
       backoffMs: 100,
@@ -234,7 +235,12 @@ describe("resolveOptions", () => {
     assert.deepEqual([model?.restart.giveUpAfter, pipeline?.restart.giveUpAfter], [0, 8]);
     assert.deepEqual([model?.restart.backoffMs, pipeline?.restart.backoffMs], [100, 1]);
     for (const service of [model, pipeline]) {
-      assert.deepEqual(service?.liveness, { intervalMs: 500, outAfterMs: 5000, replaceAfterMs: 60_000 });
+      assert.deepEqual(service?.liveness, {
+        intervalMs: 500,
+        outAfterMs: 5000,
+        replaceAfterMs: 60_000,
+        warmUpMs: 60_000,
+      });
     }
   });
 

@@ -62,12 +62,13 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
   const app = decision.decideAll(appOptions, {});
   const services = declared.services.map(({ name, apis }): [string, ServiceSettings] => {
     const values = decision.decideAll(serviceOptions, { service: name });
+    const isPatient = decision.whereOf("liveness.replaceAfterMs") === "default";
     const decided = apis.map(({ name: api, options, kind }): [string, ApiSettings] => {
       const at = { service: name, api };
       const bounds = { ...decision.decideAll(apiOptions, at, kind), timeoutFrom: decision.whereOf("timeoutMs") };
       return [api, isBatched(options) ? { ...bounds, batch: toBatch(decision.decideAll(batchOptions, at)) } : bounds];
     });
-    return [name, toService(values, new Map(decided))];
+    return [name, toService(values, new Map(decided), isPatient)];
   });
   return {
     settings: { server: toServer(app), gpus: app.gpus, tasks: toTasks(app), services: new Map(services) },
@@ -174,7 +175,13 @@ function toTasks(values: Values<typeof appOptions>): TaskSettings {
   };
 }
 
-function toService(values: Values<typeof serviceOptions>, apis: ReadonlyMap<string, ApiSettings>): ServiceSettings {
+/** @param isPatient Nobody has said how long a replica may be silent. */
+function toService(
+  values: Values<typeof serviceOptions>,
+  apis: ReadonlyMap<string, ApiSettings>,
+  isPatient: boolean,
+): ServiceSettings {
+  const { "liveness.warmUpMs": warmUp, "liveness.replaceAfterMs": replaceAfterMs } = values;
   const { version, description, labels, placement, group, replicas, startTimeoutMs, holdMs, env } = values;
   return {
     version,
@@ -194,7 +201,8 @@ function toService(values: Values<typeof serviceOptions>, apis: ReadonlyMap<stri
     liveness: {
       intervalMs: values["liveness.intervalMs"],
       outAfterMs: values["liveness.outAfterMs"],
-      replaceAfterMs: values["liveness.replaceAfterMs"],
+      replaceAfterMs,
+      warmUpMs: warmUp === "auto" ? (isPatient ? startTimeoutMs : replaceAfterMs) : warmUp,
     },
     restart: {
       backoffMs: values["restart.backoffMs"],

@@ -94,6 +94,8 @@ export interface LivenessSettings {
   readonly outAfterMs: number;
   /** Not answered for so long: killed and replaced. */
   readonly replaceAfterMs: number;
+  /** Not answered for so long in the first run of an api: passed over, killed and replaced; no less than without. */
+  readonly warmUpMs: number;
 }
 
 /** When a replica that ended is started again. */

@@ -92,6 +92,8 @@ export interface ControlAnswers {
     readonly waitingTasks?: number;
     /** Where a debugger can attach to it, or has; its silence is then no sign that it is stuck. */
     readonly inspectorUrl?: string;
+    /** The longest time of late for which a run of an api kept its event loop from turning; in milliseconds. */
+    readonly longestRunMs?: number;
     /** Why it can't call what it depends on, where it can't. */
     readonly obstacles?: readonly string[];
   };
@@ -143,6 +145,8 @@ export type FromSite =
   | { readonly kind: "loaded" }
   | { readonly kind: "load-failed"; readonly error: string }
   | FromReplica
+  /** The first run of an api is about to begin, and may last; or no such run is left. */
+  | { readonly kind: "warming"; readonly isWarmingUp: boolean }
   | { readonly kind: "ask"; readonly number: number; readonly what: keyof AppAnswers }
   | { readonly kind: "answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
   | {

@@ -42,6 +42,8 @@ export interface ReplicaHost {
   readonly caller: Caller;
   /** Resident memory of its process beyond which it is replaced; `Infinity` where there is no bound. */
   readonly memoryBytes: number;
+  /** Whether it is in the first run of an api, as it says itself before that begins. */
+  readonly isWarmingUp?: boolean;
   /** Resolves with how it ended, should it end without having been asked to. */
   readonly ended: Promise<string>;
   /** Brings up what the replica runs in, and loads the author's code. @throws {ServingError} when that fails. */

@@ -66,6 +66,10 @@ export class RemoteHost implements ReplicaHost, SiteMember {
     site.add(this);
   }
 
+  get isWarmingUp(): boolean {
+    return this.caller.isWarmingUp;
+  }
+
   get pid(): number | undefined {
     return this.caller.pid;
   }

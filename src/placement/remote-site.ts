@@ -57,6 +57,8 @@ export const stopLimitMs = 12_000;
 export class RemoteSite implements Caller {
   readonly residence: "thread" | "process";
   isSuperseded = false;
+  /** See `ReplicaHost`. */
+  isWarmingUp = false;
   readonly #parts: RemoteSiteParts;
   readonly #createRunner: () => Runner;
   readonly #asker: Asker<SiteAnswers>;
@@ -192,6 +194,9 @@ export class RemoteSite implements Caller {
         return;
       case "ask":
         this.#answer(message.number, message.what);
+        return;
+      case "warming":
+        this.isWarmingUp = message.isWarmingUp;
         return;
       case "log":
         this.#parts.log[message.level](message.fields, message.message);

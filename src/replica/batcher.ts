@@ -11,6 +11,7 @@ import { CallQueue } from "./call-queue.js";
 import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
 import type { Piece, RowCall, RowQueue } from "./row-call.js";
 import { expectWait } from "./run-average.js";
+import { WarmUp } from "./warm-up.js";
 
 // The calls that wait at one batched api of one replica, and when they leave as a batch.
 //
@@ -59,6 +60,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   usedMs = 0;
   readonly #parts: BatcherParts;
   readonly #window: BatchWindow;
+  readonly #warmUp: WarmUp;
   readonly #groups = new Map<string, Group>();
   readonly #outside = AsyncLocalStorage.snapshot();
   #running = 0;
@@ -73,6 +75,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   constructor(parts: BatcherParts) {
     this.#parts = parts;
     this.#window = new BatchWindow(parts.settings);
+    this.#warmUp = new WarmUp(parts.turns);
   }
 
   /** A call with more is cut into pieces. */
@@ -273,10 +276,13 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     const { watch } = this.#parts;
     if (watch?.isOn === false) watch.start();
     this.#window.left();
+    this.#warmUp.begin();
     this.#parts.run({ pieces, rows, reason }, (ms) => {
       this.#running--;
       this.#runningCalls -= pieces.length;
       this.#batches.delete(pieces);
+      if (ms === undefined) this.#warmUp.failed();
+      else this.#warmUp.completed();
       if (ms !== undefined) this.#window.ended(this.#parts.clock.now(), rows, ms);
       if (this.#waitingRows > 0) this.#wake();
     });

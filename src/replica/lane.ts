@@ -9,6 +9,7 @@ import { CallQueue } from "./call-queue.js";
 import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
 import { nameOverdue } from "./name-overdue.js";
 import { averageRun, expectWait } from "./run-average.js";
+import { WarmUp } from "./warm-up.js";
 
 // One api's places in one replica.
 //
@@ -64,6 +65,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   /** Its size, which the call path asks for. */
   #waiting = 0;
   readonly #turns: LoopTurns;
+  readonly #warmUp: WarmUp;
   readonly #holders: CallScope[] = [];
   /** Steps of calls that hold places, as the next item of a stream. */
   readonly #steps = new Fifo<() => void>();
@@ -83,6 +85,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     this.#stats = stats;
     this.#time = time;
     this.#turns = time.turns;
+    this.#warmUp = new WarmUp(time.turns);
     this.#watch = watch;
     watch?.add(this);
     stats.overdue.add(() => this.overdue.length);
@@ -169,11 +172,17 @@ export class Lane implements WatchedPlaces, TurnTaker {
     this.#averageRunMs = averageRun(this.#averageRunMs, runMs);
     this.#release(scope);
     this.#stats.running--;
+    if (!this.#warmUp.isOver) this.#warmUp.failed();
     if (runMs >= longMs) {
       this.#lingering++;
       queueMicrotask(this.#linger);
     }
     if (this.#waiting > 0) this.#fillSoon();
+  }
+
+  /** A run has given a result, or an item of a stream: whatever happens once has happened. */
+  noteResult(): void {
+    if (!this.#warmUp.isOver) this.#warmUp.completed();
   }
 
   /** Lets a call that holds a place go on in a later turn, beside those that wait for a place. */
@@ -252,6 +261,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     scope.place = this.#holders.length;
     this.#holders.push(scope);
     this.#stats.running++;
+    if (!this.#warmUp.isOver) this.#warmUp.begin();
     if (this.#watch?.isOn === false) this.#watch.start();
   }
 

@@ -87,6 +87,7 @@ class ServedCall implements LaneEntrant, InvokeSink {
   }
 
   output(output: unknown): void {
+    this.#api.lane.noteResult();
     leaveLane(this.#api, this.#scope, this.#startedAt);
     endCall(this.#replica, this.#scope);
     this.#replier.replyOutput(this.#scope, output);

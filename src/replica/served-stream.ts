@@ -49,14 +49,17 @@ export class ServedStream implements ItemFlow, ItemSink {
   }
 
   item(value: unknown, isFresh: boolean): void {
+    this.#api?.lane.noteResult();
     this.#sink.item(value, isFresh);
   }
 
   encoded(items: EncodedItems): void {
+    this.#api?.lane.noteResult();
     this.#sink.encoded(items);
   }
 
   end(): void {
+    this.#api?.lane.noteResult();
     this.#leave();
     this.#sink.end();
   }

@@ -51,6 +51,7 @@ export class ReplicaSite {
     this.#port = port;
     this.#exit = exit;
     this.#asker = new Asker(systemTime.clock, (number, what) => port.send({ kind: "ask", number, what }));
+    systemTime.turns.onFirstRuns = (isWarmingUp) => port.send({ kind: "warming", isWarmingUp });
     port.onMessage((message, handle) => this.#receive(message, handle));
   }
 

@@ -76,7 +76,7 @@ export class SiteReplica {
     const url = inspectorUrl();
     const obstacles = this.#parts.links.obstaclesTo(this.order.callees).map(({ problem }) => problem);
     return {
-      ...{ residentBytes: readResidentBytes(), inFlight },
+      ...{ residentBytes: readResidentBytes(), inFlight, longestRunMs: systemTime.turns.longestMs },
       ...(waitingTasks !== undefined && { waitingTasks }),
       ...(obstacles.length > 0 && { obstacles }),
       ...(url !== undefined && { inspectorUrl: url }),

@@ -48,7 +48,7 @@ async function createHeart(residence: "process" | "root" = "process", clock?: Cl
     clock: clock ?? stage.clock,
     onPulse: ({ inFlight }) => told.push(`pulse ${inFlight}`),
     onSilent: () => told.push("silent"),
-    onStuck: (ms) => told.push(`stuck ${ms}`),
+    onStuck: (ms, limit) => told.push(`stuck ${ms} by ${limit}`),
   });
   const take = () => told.splice(0);
   return { heartbeat, stage, host: fake, take };
@@ -111,8 +111,34 @@ describe("Heartbeat", () => {
     await stage.pass(29_999);
     assert.deepEqual(take(), ["silent"]);
     await stage.pass(60_000);
-    assert.deepEqual(take(), ["stuck 30000"]);
+    assert.deepEqual(take(), ["stuck 30000 by liveness.replaceAfterMs"]);
     assert.equal(stage.clock.pendingTimers, 0);
+  });
+
+  it("allows a replica more silence in the first run of an api, also where it hears of that run last", async () => {
+    const { heartbeat, stage, host, take } = await createHeart();
+    host.isSilent = true;
+    heartbeat.start();
+    await stage.pass(3000);
+    host.isWarmingUp = true;
+    await stage.pass(290_000);
+    assert.deepEqual(take(), []);
+    await stage.pass(7000);
+    assert.deepEqual(take(), ["silent", "stuck 300000 by liveness.warmUpMs"]);
+  });
+
+  it("allows a replica three times the longest run of which it has seen the end", async () => {
+    const { heartbeat, stage, host, take } = await createHeart();
+    host.longestRunMs = 12_000;
+    heartbeat.start();
+    await settled();
+    host.isSilent = true;
+    await stage.pass(1000);
+    take();
+    await stage.pass(35_999);
+    assert.deepEqual(take(), []);
+    await stage.pass(1);
+    assert.deepEqual(take(), ["silent", "stuck 36000 by 3 times its longest run"]);
   });
 
   it("takes a replica that ends while it is asked for ended, not for stuck", async () => {

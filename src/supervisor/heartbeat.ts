@@ -9,20 +9,32 @@ export interface HeartbeatParts {
   readonly onPulse: (pulse: Pulse) => void;
   /** Nothing was heard for `outAfterMs`. */
   readonly onSilent: () => void;
-  /** Nothing was heard for `replaceAfterMs`. */
-  readonly onStuck: (silentMs: number) => void;
+  /** Nothing was heard for `replaceAfterMs`. @param silentMs For how long, and `limit`: which bound that was, in words. */
+  readonly onStuck: (silentMs: number, limit: string) => void;
+}
+
+/** How many of its own longest runs a replica may be silent for: one that has come to the end of such a run is only busy. */
+const runsAllowed = 3;
+
+/** How long a replica may be silent, and why so long. */
+interface Limit {
+  readonly ms: number;
+  readonly name: string;
 }
 
 /**
  * Asks a replica whether its event loop turns: one question at a time, the next only after the answer.
  *
- * Silence is told by the clock alone. A question also fails when the replica ends, and its end says more than its silence.
+ * A replica that is busy is not hung: it answers between two runs, says how long its runs are, and says before the first run of an
+ * api that this may last. Silence is told by the clock alone. A question also fails when the replica ends, and its end says more than its silence.
  * Whoever asks may have been busy, or stopped, itself: what has come meanwhile is read before a silence is told.
  */
 export class Heartbeat {
   readonly #host: ReplicaHost;
   readonly #parts: HeartbeatParts;
   #timers: Timer[] = [];
+  /** Of late, as it last said. */
+  #longestRunMs = 0;
   #isStopped = false;
 
   constructor(host: ReplicaHost, parts: HeartbeatParts) {
@@ -37,12 +49,14 @@ export class Heartbeat {
     // A replica in this very thread can't be asked: who would ask is as busy as it is.
     if (asked === undefined) return;
     this.#timers = [];
-    this.#afterSilence(outAfterMs, onSilent);
-    this.#afterSilence(replaceAfterMs, () => onStuck(replaceAfterMs));
+    this.#afterSilence(0, () => this.#limit(outAfterMs, "liveness.outAfterMs"), onSilent);
+    const replaceLimit = () => this.#limit(replaceAfterMs, "liveness.replaceAfterMs");
+    this.#afterSilence(0, replaceLimit, ({ ms, name }) => onStuck(ms, name));
     asked.then(
       (pulse) => {
         this.#clear();
         if (this.#isStopped) return;
+        this.#longestRunMs = pulse.longestRunMs ?? 0;
         this.#timers = [clock.setTimer(() => this.start(), intervalMs)];
         onPulse(pulse);
       },
@@ -50,10 +64,28 @@ export class Heartbeat {
     );
   }
 
-  /** Between two timers the event loop reads what has come, and an answer clears the second one. */
-  #afterSilence(silentMs: number, tell: () => void): void {
+  /** The longest of the bounds that hold for what the replica is known to do. */
+  #limit(plainMs: number, name: string): Limit {
+    const { warmUpMs, replaceAfterMs } = this.#parts.settings;
+    const isWarmingUp = this.#host.isWarmingUp === true && warmUpMs > replaceAfterMs;
+    const ownMs = Math.ceil(this.#longestRunMs * runsAllowed);
+    if (isWarmingUp && warmUpMs > ownMs) return { ms: warmUpMs, name: "liveness.warmUpMs" };
+    return ownMs > plainMs ? { ms: ownMs, name: `${runsAllowed} times its longest run` } : { ms: plainMs, name };
+  }
+
+  /**
+   * Between two timers the event loop reads what has come: an answer clears the second one, and what a replica says before it is
+   * silent may change its limit.
+   */
+  #afterSilence(waitedMs: number, readLimit: () => Limit, tell: (limit: Limit) => void): void {
     const { clock } = this.#parts;
-    this.#timers.push(clock.setTimer(() => this.#timers.push(clock.setTimer(tell, 0)), silentMs));
+    const untilMs = readLimit().ms;
+    const look = () => {
+      const limit = readLimit();
+      if (limit.ms > untilMs) this.#afterSilence(untilMs, readLimit, tell);
+      else tell(limit);
+    };
+    this.#timers.push(clock.setTimer(() => this.#timers.push(clock.setTimer(look, 0)), untilMs - waitedMs));
   }
 
   stop(): void {

@@ -216,7 +216,7 @@ export class ReplicaSeat {
       clock,
       onPulse: (pulse) => this.#read(life, pulse),
       onSilent: () => this.#takeOut(life),
-      onStuck: (ms) => this.#replaceStuck(life, ms),
+      onStuck: (ms, limit) => this.#replaceStuck(life, ms, limit),
     });
     this.#heartbeat.start();
     this.#settle();
@@ -247,15 +247,15 @@ export class ReplicaSeat {
     life.withdraw();
   }
 
-  #replaceStuck(life: ReplicaLife, silentMs: number): void {
+  #replaceStuck(life: ReplicaLife, silentMs: number, limit: string): void {
     const url = this.#pulse?.inspectorUrl;
     if (url !== undefined) {
       const fields = { ...this.#names, silentMs, inspector: url };
-      const text = `${this.id} does not answer for ${silentMs} ms (liveness.replaceAfterMs); a debugger may hold it (${url}), so it is left alone`;
+      const text = `${this.id} does not answer for ${silentMs} ms (${limit}); a debugger may hold it (${url}), so it is left alone`;
       this.#parts.log.warn(fields, text);
       return;
     }
-    life.kill(`did not answer for ${silentMs} ms (liveness.replaceAfterMs) and was killed`);
+    life.kill(`did not answer for ${silentMs} ms (${limit}) and was killed`);
   }
 
   /** @param why One line for the log, with its fields. */

@@ -83,6 +83,8 @@ export class FakeHost implements ReplicaHost {
   readonly memoryBytes: number;
   inFlight = 0;
   waitingTasks: number | undefined;
+  isWarmingUp = false;
+  longestRunMs = 0;
   isReplicaReady = true;
   hasStarted = false;
   isDraining = false;
@@ -216,8 +218,8 @@ export class FakeHost implements ReplicaHost {
   }
 
   answer(): void {
-    const { residentBytes, inFlight, waitingTasks } = this;
-    const pulse: Pulse = { residentBytes, inFlight, ...(waitingTasks !== undefined && { waitingTasks }) };
+    const { residentBytes, inFlight, longestRunMs, waitingTasks } = this;
+    const pulse: Pulse = { residentBytes, inFlight, longestRunMs, ...(waitingTasks !== undefined && { waitingTasks }) };
     for (const question of this.#questions) question.resolve(pulse);
     this.#questions.clear();
   }

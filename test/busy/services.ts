@@ -1,0 +1,49 @@
+import { randomUUID } from "node:crypto";
+import { api, depends, Service } from "ekiben";
+import { z } from "zod";
+
+/** How long a replica may be silent: much shorter than what its calls compute together, much longer than one of them. */
+export const replaceAfterMs = 1_000;
+export const runMs = 20;
+
+const instance = randomUUID();
+
+function compute(ms: number): string {
+  for (const end = performance.now() + ms; performance.now() < end; );
+  return instance;
+}
+
+const run = { input: z.number(), output: z.string() };
+
+/** Computes without an await for as long as it is told; says which replica did. */
+export class Model extends Service({ liveness: { intervalMs: 50, outAfterMs: replaceAfterMs, replaceAfterMs } }) {
+  run = api(run, compute);
+  runLater = api(run, async (ms) => compute(ms));
+}
+
+/** The first run of an api takes its time. */
+export class Compiled extends Service({
+  liveness: { intervalMs: 50, outAfterMs: 200, replaceAfterMs: 400, warmUpMs: 60_000 },
+}) {
+  readonly #compiled = new Set<string>();
+
+  run = api(run, (ms) => this.#compute("run", ms));
+  rows = api({ input: z.array(z.number()), output: z.array(z.string()), batch: { maxRows: 4 } }, (rows) =>
+    rows.map((ms) => this.#compute("rows", ms)),
+  );
+  items = api({ input: z.number(), yields: z.string() }, async function* (ms) {
+    yield compute(1_500);
+    yield compute(ms);
+  });
+
+  #compute(api: string, ms: number): string {
+    const isCompiled = this.#compiled.has(api);
+    this.#compiled.add(api);
+    return compute(isCompiled ? ms : 1_500);
+  }
+}
+
+export class Front extends Service() {
+  compiled = depends(Compiled);
+  model = depends(Model);
+}
