@@ -16,16 +16,14 @@ for (const placement of ["process", "thread"] as const) {
       return { app, log, complaints, [Symbol.asyncDispose]: () => app.close() };
     };
 
-    for (const api of ["run", "runLater"] as const) {
-      it(`answers every call of a burst that takes far longer than it may be silent, by ${api}`, async () => {
-        await using opened = await open();
-        const model = opened.app.service(Model);
-        const count = Math.ceil((1.5 * replaceAfterMs) / runMs);
-        const answers = await Promise.all(Array.from({ length: count }, () => model[api](runMs)));
-        assert.equal(new Set(answers).size, 1);
-        assert.deepEqual(opened.complaints(), []);
-      });
-    }
+    it("answers every call of a burst that takes far longer than it may be silent", async () => {
+      await using opened = await open();
+      const model = opened.app.service(Model);
+      const count = Math.ceil((1.5 * replaceAfterMs) / runMs);
+      const calls = Array.from({ length: count }, (_, i) => (i % 2 === 0 ? model.run(runMs) : model.runLater(runMs)));
+      assert.equal(new Set(await Promise.all(calls)).size, 1);
+      assert.deepEqual(opened.complaints(), []);
+    });
 
     it("may be silent for longer in the first run of an api, and is as patiently waited for as that run took", async () => {
       await using opened = await open();

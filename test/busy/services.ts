@@ -3,7 +3,7 @@ import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 
 /** How long a replica may be silent: much shorter than what its calls compute together, much longer than one of them. */
-export const replaceAfterMs = 1_000;
+export const replaceAfterMs = 2_000;
 export const runMs = 20;
 
 const instance = randomUUID();
