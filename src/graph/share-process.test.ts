@@ -69,7 +69,7 @@ describe("a plan with groups", () => {
       Words: { group: "g", liveness: { intervalMs: 100, outAfterMs: 9000 } },
       Reader: { group: "g", liveness: { intervalMs: 500, replaceAfterMs: 90_000 } },
     });
-    const joined = { intervalMs: 100, outAfterMs: 9000, replaceAfterMs: 90_000 };
+    const joined = { intervalMs: 100, outAfterMs: 9000, replaceAfterMs: 90_000, warmUpMs: 300_000 };
     for (const name of ["Words", "Reader"]) assert.deepEqual(deployment(plan, name).settings.liveness, joined);
   });
 
