@@ -42,7 +42,7 @@ export class Batched extends Service() {
     return new Tensor("float32", shape, output);
   });
 
-  collect = api({ output: Memory }, collect);
+  collect = api({ output: Memory, idempotent: true }, collect);
 }
 
 export class Model extends Service() {
@@ -74,7 +74,7 @@ export class Model extends Service() {
     yield "first";
     yield runSlip(name, () => sleep(5));
   });
-  collect = api({ output: Memory }, collect);
+  collect = api({ output: Memory, idempotent: true }, collect);
 }
 
 /** Its other apis are doors for bodies, and its name is that of the class it extends. */
