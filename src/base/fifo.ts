@@ -22,6 +22,11 @@ export class Fifo<T> {
     return this.#first?.value;
   }
 
+  /** The value that came last, left where it is; `undefined` when empty. */
+  get last(): T | undefined {
+    return this.#last?.value;
+  }
+
   /** Visits every value, from the one that waited longest. */
   forEach(visit: (value: T) => void): void {
     for (let node = this.#first, next = node?.next; node !== undefined; node = next, next = node?.next)

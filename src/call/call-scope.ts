@@ -92,6 +92,8 @@ export class CallScope implements CurrentCall {
   place = -1;
   /** Where it waits for a place, while it does. */
   queuedIn: { describe(): string } | undefined;
+  /** Where it waited for its place, and for how long; absent when it did not. */
+  waited: { readonly place: { readonly priority: Priority; readonly era: number }; readonly ms: number } | undefined;
   /** How its api gets on with an input that is a stream. */
   input: { readonly isStarved: boolean; readonly received: number } | undefined;
   /** The call whose input is made of this one's answer, where that is known in this thread. */
@@ -127,6 +129,7 @@ export class CallScope implements CurrentCall {
     this.ownsInput = call.outside;
     this.feed = undefined;
     this.queuedIn = undefined;
+    this.waited = undefined;
     this.input = undefined;
     this.reader = undefined;
     this.#parent = parent;

@@ -34,3 +34,6 @@ export const versionsText = (versions: readonly string[]): string =>
   versions.length < 2
     ? ""
     : `; ${versions.length} versions of ekiben are loaded (${list(versions)}), and none knows what another does`;
+
+/** Milliseconds as a message says them: of short times also a part of one. */
+export const formatMs = (ms: number): string => String(ms < 10 ? Number(ms.toPrecision(2)) : Math.round(ms));

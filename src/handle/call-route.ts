@@ -1,5 +1,6 @@
 import type { CallTime } from "../call/call-scope.js";
 import type { EdgeStats } from "../observe/call-stats.js";
+import type { CalleeRoom } from "./callee-room.js";
 import type { ServiceLinks } from "./directory.js";
 
 /** One api as a handle reaches it: made once, used by each call. */
@@ -17,6 +18,8 @@ export interface CallRoute {
   /** How long a call waits for a replica where none is ready. */
   readonly holdMs: number;
   readonly links: ServiceLinks;
+  /** Keeps calls back that the callee would refuse. */
+  readonly room: CalleeRoom;
   readonly stats: EdgeStats;
   readonly time: CallTime;
 }

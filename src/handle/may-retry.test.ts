@@ -7,6 +7,7 @@ import type { ServingError } from "../failure/serving-error.js";
 import { EdgeStats } from "../observe/call-stats.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import type { CallRoute } from "./call-route.js";
+import { CalleeRoom } from "./callee-room.js";
 import { ServiceLinks } from "./directory.js";
 import { maxLosses, mayRetry } from "./may-retry.js";
 import { type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
@@ -48,6 +49,7 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
     itemSchema: undefined,
     links,
     stats,
+    room: new CalleeRoom(time.clock, stats),
     time,
   };
   return { route, seen };

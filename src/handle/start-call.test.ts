@@ -6,12 +6,15 @@ import { fail } from "../failure/fail.js";
 import { EdgeStats } from "../observe/call-stats.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import type { CallRoute } from "./call-route.js";
+import { CalleeRoom } from "./callee-room.js";
 import { ServiceLinks } from "./directory.js";
 import { dispatchCall, dispatchStream, openScope } from "./start-call.js";
 
 const service = "Model";
 
 function createRoute(isIdempotent: boolean): CallRoute {
+  const stats = new EdgeStats("local", service, "run");
+  const time = createCallTime(new FakeClock());
   return {
     ...{
       service,
@@ -23,8 +26,9 @@ function createRoute(isIdempotent: boolean): CallRoute {
       holdMs: 1000,
     },
     links: new ServiceLinks(service),
-    stats: new EdgeStats("local", service, "run"),
-    time: createCallTime(new FakeClock()),
+    room: new CalleeRoom(time.clock, stats),
+    stats,
+    time,
   };
 }
 

@@ -10,6 +10,7 @@ import { toServingError } from "../failure/to-serving-error.js";
 import type { EdgeStats } from "../observe/call-stats.js";
 import { pickLink } from "./balancer.js";
 import type { CallRoute } from "./call-route.js";
+import { isRefusal } from "./callee-room.js";
 import { holdCall } from "./hold-call.js";
 import { isLoss, mayRetry } from "./may-retry.js";
 import { openFeed } from "./open-feed.js";
@@ -73,7 +74,9 @@ export function sendCall(route: CallRoute, scope: CallScope, taker: AnswerTaker)
   route.links.retries.onCall();
   const call = new PendingCall(route, scope, taker);
   scope.awaitReply(call);
-  if (route.takesStream) call.sendFed();
+  const refusal = route.room.enter(scope.call.priority);
+  if (refusal !== undefined) call.keepBack(refusal);
+  else if (route.takesStream) call.sendFed();
   else if (route.idempotent) call.sendKept();
   else call.send();
 }
@@ -83,6 +86,7 @@ class PendingCall implements ReplySink {
   readonly #scope: CallScope;
   readonly #taker: AnswerTaker;
   #losses = 0;
+  #isUnderWay = true;
 
   constructor(route: CallRoute, scope: CallScope, taker: AnswerTaker) {
     this.#route = route;
@@ -94,6 +98,12 @@ class PendingCall implements ReplySink {
     const link = pickLink(this.#route.links);
     if (link !== undefined) link.send(this.#scope);
     else if (this.#keepInput()) this.#hold();
+  }
+
+  /** For a call for which its callee has no room. */
+  keepBack(refusal: ServingError): void {
+    this.#isUnderWay = false;
+    this.#scope.replyFailure(refusal);
   }
 
   /** For a call that may be sent again long after it was made. */
@@ -109,6 +119,7 @@ class PendingCall implements ReplySink {
   }
 
   output(value: unknown): void {
+    this.#route.room.answered(this.#scope.call.priority);
     endCall(this.#route, this.#scope, "ok");
     this.#taker.output(value);
   }
@@ -120,8 +131,17 @@ class PendingCall implements ReplySink {
       this.send();
       return;
     }
+    if (this.#isUnderWay) this.#makeRoom(error);
     endCall(this.#route, this.#scope, error.code);
     this.#taker.failure(error);
+  }
+
+  #makeRoom(error: ServingError): void {
+    const { room, service, api } = this.#route;
+    const { call, reason } = this.#scope;
+    if (reason !== undefined) room.dropped(call.priority);
+    else if (isRefusal(error) && error.service === service && error.api === api) room.refused(call.priority, error);
+    else room.answered(call.priority);
   }
 
   #hold(): void {

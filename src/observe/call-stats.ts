@@ -9,6 +9,8 @@ export class EdgeStats {
   readonly service: string;
   readonly api: string;
   inFlight = 0;
+  /** Calls that were not sent, since their callee had no room. */
+  withheld = 0;
   readonly byOutcome = new Map<Code | "ok", Histogram>();
   #ok: Histogram | undefined;
 
@@ -34,6 +36,16 @@ export class EdgeStats {
   }
 }
 
+/** How one lane stands: what comes beside what it can answer. */
+export interface LanePressure {
+  readonly isOverloaded: boolean;
+  /** Milliseconds that one more call would wait; `undefined` while too little is known, or nothing waits. */
+  expectWait(priority: "interactive"): number | undefined;
+}
+
+/** Why a lane lets a call not in: its count is full, more calls come than it answers, or this one would be too late. */
+export type RefusalReason = "full" | "overloaded" | "late";
+
 /** Calls in one api's lanes, as the replicas see them: waiting apart from running. */
 export class LaneStats {
   readonly service: string;
@@ -42,6 +54,9 @@ export class LaneStats {
   queued = 0;
   /** Each counts, for one lane, the calls that still run though nobody waits for them any more. */
   readonly overdue = new Set<() => number>();
+  /** One for each lane. */
+  readonly admissions = new Set<LanePressure>();
+  readonly refused: Record<RefusalReason, number> = { full: 0, overloaded: 0, late: 0 };
   readonly queueTime = new Histogram();
   readonly runTime = new Histogram();
 

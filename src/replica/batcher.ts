@@ -5,9 +5,12 @@ import type { LoopTurns, TurnTaker } from "../call/loop-turns.js";
 import { deadlinePassed } from "../call/passed-deadline.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
+import type { LaneStats } from "../observe/call-stats.js";
 import type { BatchSettings } from "../options/settings.js";
+import { Admission } from "./admission.js";
 import { BatchWindow, type LeaveReason } from "./batch-window.js";
 import { CallQueue } from "./call-queue.js";
+import { describeRefusal } from "./describe-refusal.js";
 import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
 import type { Piece, RowCall, RowQueue } from "./row-call.js";
 import { expectWait } from "./run-average.js";
@@ -24,6 +27,7 @@ import { WarmUp } from "./warm-up.js";
 // B5  A call that is cancelled, or whose deadline a batch could not keep, leaves the queue and is in no batch.
 // B6  There is a timer only while calls wait and could leave.
 // B7  A batch runs in the async context of none of its callers.
+// B8  What could not be answered in time is refused at once, and so is, under overload, all but a few; see `Admission`.
 
 /** What leaves together. */
 export interface Batch {
@@ -40,6 +44,7 @@ export interface BatcherParts {
   readonly watch?: LaneWatch;
   readonly settings: BatchSettings;
   readonly maxQueued: number;
+  readonly stats: LaneStats;
   readonly clock: Clock;
   readonly turns: LoopTurns;
   /** Runs a batch; answers its pieces, then calls `ended`, once. */
@@ -61,6 +66,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   readonly #parts: BatcherParts;
   readonly #window: BatchWindow;
   readonly #warmUp: WarmUp;
+  readonly #admission: Admission;
   readonly #groups = new Map<string, Group>();
   readonly #outside = AsyncLocalStorage.snapshot();
   #running = 0;
@@ -76,6 +82,8 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     this.#parts = parts;
     this.#window = new BatchWindow(parts.settings);
     this.#warmUp = new WarmUp(parts.turns);
+    this.#admission = new Admission(parts.settings.maxRows);
+    parts.stats.admissions.add(this.#admission);
   }
 
   /** A call with more is cut into pieces. */
@@ -83,16 +91,24 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     return this.#parts.settings.maxRows;
   }
 
-  /** Whether one more call would be one too many (B2). */
-  get isFull(): boolean {
-    const { maxQueued, settings } = this.#parts;
-    if (this.#waitingCalls < maxQueued) return false;
-    return this.#running >= settings.maxConcurrent || this.#waitingRows >= settings.maxRows;
+  /** Why one more call is not let in (B2, B8): with what waits, and when there may be room. */
+  refuse({ priority, expiresAt }: CallScope, now: number): ServingError | undefined {
+    const { maxQueued, settings, stats } = this.#parts;
+    if (this.#running < settings.maxConcurrent && this.#waitingRows < settings.maxRows) {
+      if (this.#admission.isOverloaded) this.#admission.foundRoom(now);
+      return undefined;
+    }
+    if (this.#waitingCalls >= maxQueued) return this.#fullness();
+    const refusal = this.#admission.refuse({ priority, now, expiresAt });
+    if (refusal === undefined) return undefined;
+    stats.refused[refusal.why]++;
+    const { pace } = this.#admission;
+    return describeRefusal(refusal, { pace, queued: this.#waitingCalls, leftMs: expiresAt - now });
   }
 
-  /** Why a call is refused: what waits, and at the pace of late when there may be room. */
-  refusal(): ServingError {
-    const { maxQueued, settings } = this.#parts;
+  #fullness(): ServingError {
+    const { maxQueued, settings, stats } = this.#parts;
+    stats.refused.full++;
     const batches = Math.ceil(this.#waitingRows / settings.maxRows) + 1;
     const batchMs = this.#window.cost.expect(settings.maxRows) || undefined;
     const retryAfterMs = expectWait(batchMs, this.overdue, batches / settings.maxConcurrent);
@@ -155,15 +171,24 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   }
 
   #openGroup(key: string): Group {
-    const group: Group = { key, queue: new CallQueue(), rows: 0, withdraw: (call) => this.#withdraw(call, group) };
+    const group: Group = {
+      key,
+      queue: new CallQueue(this.#admission),
+      rows: 0,
+      withdraw: (call) => this.#withdraw(call, group),
+    };
     return group;
   }
 
   #withdraw(call: RowCall, group: Group): void {
     if (call.place === undefined) return;
     group.queue.remove(call.place);
+    if (!call.hasBegun) {
+      this.#waitingCalls--;
+      const now = this.#parts.clock.now();
+      this.#admission.lost(call.place, now, now - call.cameAt);
+    }
     call.place = undefined;
-    if (!call.hasBegun) this.#waitingCalls--;
     this.#countRows(group, -call.waitingRows);
     this.#dropEmpty(group);
     if (this.#waitingRows === 0) this.#stopTimer();
@@ -258,7 +283,9 @@ export class Batcher implements WatchedPlaces, TurnTaker {
       const piece = call.take(mostRows - rows, now) ?? (rows === 0 ? call.take(maxRows, now) : undefined);
       if (piece === undefined) break;
       if (isNew) this.#waitingCalls--;
-      group.queue.shift();
+      const place = call.place as NonNullable<typeof call.place>;
+      if (isNew) call.scope.waited = { place, ms: now - call.cameAt };
+      group.queue.serve(place);
       call.place = call.waitingRows === 0 ? undefined : group.queue.push(call, call.scope.priority, now);
       this.#countRows(group, -piece.rows);
       pieces.push(piece);
@@ -283,9 +310,22 @@ export class Batcher implements WatchedPlaces, TurnTaker {
       this.#batches.delete(pieces);
       if (ms === undefined) this.#warmUp.failed();
       else this.#warmUp.completed();
-      if (ms !== undefined) this.#window.ended(this.#parts.clock.now(), rows, ms);
+      const now = this.#parts.clock.now();
+      if (ms !== undefined) {
+        this.#window.ended(now, rows, ms);
+        this.#admission.pace.ran(ms);
+      }
+      for (const { call } of pieces) this.#noteLoss(call, now);
+      this.#admission.answered(now, pieces.length);
       if (this.#waitingRows > 0) this.#wake();
     });
+  }
+
+  /** A call whose caller went away while it ran had waited for too long. */
+  #noteLoss({ scope }: RowCall, now: number): void {
+    if (scope.reason !== undefined && scope.waited !== undefined) {
+      this.#admission.lost(scope.waited.place, now, scope.waited.ms);
+    }
   }
 
   #stopTimer(): void {

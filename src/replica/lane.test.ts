@@ -215,4 +215,74 @@ describe("Lane", () => {
     lane.tryEnter(open());
     assert.equal(await refusal(), 2000);
   });
+
+  describe("under load (L7)", () => {
+    /** A lane of one place in which calls of 10 ms have been answered while others waited. */
+    function openBusy(waiting: number) {
+      const clock = new FakeClock();
+      const own = createCallTime(clock);
+      const stats = new LaneStats("S", "a");
+      const lane = new Lane({ bounds: { maxConcurrent: 1, maxQueued: 1000 }, stats, time: own });
+      const open = (leftMs = Number.POSITIVE_INFINITY) =>
+        new CallScope({ ...openScope().call, deadline: clock.now() + leftMs }, undefined, own, clock.now());
+      const scopes: CallScope[] = [];
+      const begun: CallScope[] = [];
+      const come = (scope: CallScope) => {
+        scopes.push(scope);
+        const waited = waitIn(lane, scope).then(() => void begun.push(scope));
+        waited.catch(() => {});
+        return waited;
+      };
+      const first = open();
+      lane.tryEnter(first);
+      begun.push(first);
+      for (let i = 0; i < waiting; i++) void come(open());
+      const answer = async () => {
+        clock.advance(10);
+        lane.leave(begun.shift() as CallScope, 10);
+        await new Promise(setImmediate);
+      };
+      return { lane, stats, open, come, answer, scopes, begun };
+    }
+
+    it("refuses at once a call that could not be answered in time, at the pace of late", async () => {
+      const { lane, stats, open, come, answer } = openBusy(40);
+      for (let i = 0; i < 20; i++) await answer();
+      assert.equal(lane.queued, 20);
+      await assert.rejects(come(open(150)), {
+        id: "overloaded",
+        code: "resource_exhausted",
+        message:
+          "it would have been too late: 20 calls wait, and one is answered each 10 ms, so it would have waited for 200 ms and has 150 ms left",
+        details: { queued: 20, answerMs: 10, waitMs: 200, leftMs: 150, retryAfterMs: 60 },
+      });
+      void come(open(250));
+      assert.deepEqual([lane.queued, stats.refused], [21, { full: 0, overloaded: 0, late: 1 }]);
+    });
+
+    it("keeps few waiting once callers give up beside what it answers, and tells others when to come again", async () => {
+      const { lane, stats, open, come, answer, scopes, begun } = openBusy(60);
+      for (let i = 0; i < 10; i++) await answer();
+      for (let i = 0; i < 5; i++) {
+        scopes.at(25 + i)?.cancel(fail("cancelled", { reason: "gone" }));
+        await answer();
+      }
+      const [newest, next] = [open(), open()];
+      void come(newest);
+      void come(next);
+      await assert.rejects(come(open()), {
+        id: "overloaded",
+        details: { queued: 42, answerMs: 10, retryAfterMs: 1000 },
+      });
+      await answer();
+      assert.equal(begun[0], newest, "those that come now are served before those that waited");
+      assert.equal(stats.refused.overloaded, 1);
+      assert.equal(
+        [...stats.admissions].some(({ isOverloaded }) => isOverloaded),
+        true,
+      );
+      while (begun.length > 0) await answer();
+      assert.deepEqual([lane.queued, lane.running, stats.running], [0, 0, 0]);
+    });
+  });
 });

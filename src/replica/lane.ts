@@ -5,10 +5,12 @@ import { type LoopTurns, longMs, type TurnTaker } from "../call/loop-turns.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { LaneStats } from "../observe/call-stats.js";
+import { Admission } from "./admission.js";
 import { CallQueue } from "./call-queue.js";
+import { describeRefusal } from "./describe-refusal.js";
 import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
 import { nameOverdue } from "./name-overdue.js";
-import { averageRun, expectWait } from "./run-average.js";
+import { expectWait } from "./run-average.js";
 import { WarmUp } from "./warm-up.js";
 
 // One api's places in one replica.
@@ -19,6 +21,7 @@ import { WarmUp } from "./warm-up.js";
 // L4  A call keeps its place until its code has ended, also when its caller has long been answered.
 // L5  Calls that wait for nothing but a place that their own readers hold are seen, and one of them is refused.
 // L6  Nothing begins in a turn of the event loop that runs have made long: it waits here, though places be free.
+// L7  What could not be answered in time is refused at once, and so is, under overload, all but a few; see `Admission`.
 
 /** Bounds of a lane. */
 export interface LaneBounds {
@@ -61,7 +64,8 @@ export class Lane implements WatchedPlaces, TurnTaker {
   readonly #stats: LaneStats;
   readonly #time: CallTime;
   readonly #watch: LaneWatch | undefined;
-  readonly #queue = new CallQueue<Waiting>();
+  readonly #admission = new Admission();
+  readonly #queue = new CallQueue<Waiting>(this.#admission);
   /** Its size, which the call path asks for. */
   #waiting = 0;
   readonly #turns: LoopTurns;
@@ -76,7 +80,6 @@ export class Lane implements WatchedPlaces, TurnTaker {
   readonly #linger = (): void => {
     this.#lingering--;
   };
-  #averageRunMs: number | undefined;
   /** Items that those who hold places had been given when they were last looked at. */
   #lastReceived = new Map<CallScope, number>();
 
@@ -89,6 +92,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     this.#watch = watch;
     watch?.add(this);
     stats.overdue.add(() => this.overdue.length);
+    stats.admissions.add(this.#admission);
   }
 
   get name(): string {
@@ -124,6 +128,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   /** Takes a place if one is free, nobody waits for it, and the event loop may be kept from turning (L6). */
   tryEnter(scope: CallScope): boolean {
     if (this.#holders.length >= this.#bounds.maxConcurrent || this.#turns.isLong || this.#waiting > 0) return false;
+    if (this.#admission.isOverloaded) this.#admission.foundRoom(this.#time.clock.now());
     this.#hold(scope);
     this.#stats.queueTime.observe(0);
     return true;
@@ -133,28 +138,33 @@ export class Lane implements WatchedPlaces, TurnTaker {
   wait(scope: CallScope, entrant: LaneEntrant): void {
     const { maxConcurrent, maxQueued } = this.#bounds;
     const room = maxConcurrent + maxQueued - this.#lingering - this.#holders.length;
-    if (this.#waiting >= room) {
+    const since = this.#time.clock.now();
+    const refusal = this.#waiting >= room ? this.#fullness() : this.#unwanted(scope, since);
+    if (refusal !== undefined) {
       this.#stats.queueTime.observe(0);
-      entrant.refuse(this.#refusal());
+      entrant.refuse(refusal);
       return;
     }
-    const since = this.#time.clock.now();
     const context = new AsyncResource("ekiben.waiting");
-    const leaveQueue = () => {
+    const leaveQueue = (isItsTurn: boolean) => {
       scope.queuedIn = undefined;
-      this.#queue.remove(place);
+      if (isItsTurn) this.#queue.serve(place);
+      else this.#queue.remove(place);
       this.#waiting--;
       this.#stats.queued--;
-      this.#stats.queueTime.observe(this.#time.clock.now() - since);
+      const waitedMs = this.#time.clock.now() - since;
+      this.#stats.queueTime.observe(waitedMs);
+      return waitedMs;
     };
     const refuse = (error: ServingError) => {
       scope.offCancel(refuse);
-      leaveQueue();
+      const ms = leaveQueue(false);
+      if (scope.reason !== undefined) this.#admission.lost(place, since + ms, ms);
       entrant.refuse(error);
     };
     const enter = () => {
       scope.offCancel(refuse);
-      leaveQueue();
+      scope.waited = { place, ms: leaveQueue(true) };
       this.#hold(scope);
       context.runInAsyncScope(entrant.enter, entrant);
     };
@@ -169,10 +179,10 @@ export class Lane implements WatchedPlaces, TurnTaker {
 
   /** Gives a place back; whoever waits gets it. */
   leave(scope: CallScope, runMs: number): void {
-    this.#averageRunMs = averageRun(this.#averageRunMs, runMs);
     this.#release(scope);
     this.#stats.running--;
     if (!this.#warmUp.isOver) this.#warmUp.failed();
+    this.#learn(scope, runMs);
     if (runMs >= longMs) {
       this.#lingering++;
       queueMicrotask(this.#linger);
@@ -272,11 +282,32 @@ export class Lane implements WatchedPlaces, TurnTaker {
     last.place = scope.place;
   }
 
-  /** The wait until a caller may expect a place: what is queued before it, at the pace of late. */
-  #refusal(): ServingError {
+  /** What its end says of those that wait. */
+  #learn(scope: CallScope, runMs: number): void {
+    const { waited } = scope;
+    const now = scope.endedAt ?? this.#time.clock.now();
+    if (scope.reason !== undefined && waited !== undefined) this.#admission.lost(waited.place, now, waited.ms);
+    this.#admission.pace.ran(runMs);
+    this.#admission.answered(now);
+  }
+
+  /** Why a call for which there would be room does not wait all the same. */
+  #unwanted({ expiresAt, priority }: CallScope, now: number): ServingError | undefined {
+    const refusal = this.#admission.refuse({ priority, now, expiresAt });
+    if (refusal === undefined) return undefined;
+    this.#stats.refused[refusal.why]++;
+    return describeRefusal(refusal, { pace: this.#admission.pace, queued: this.queued, leftMs: expiresAt - now });
+  }
+
+  /** What is queued before a caller that comes again, at the pace of late, says when it may expect a place. */
+  #fullness(): ServingError {
+    this.#stats.refused.full++;
     const { maxConcurrent, maxQueued } = this.#bounds;
+    const { pace } = this.#admission;
     const queued = this.#waiting;
-    const retryAfterMs = expectWait(this.#averageRunMs, this.#holders, (queued + 1) / maxConcurrent);
+    const turns = (queued + 1) / maxConcurrent;
+    const paceMs = Math.ceil((queued + 1) * (pace.answerMs ?? 0));
+    const retryAfterMs = Math.max(expectWait(pace.runMs, this.#holders, turns), paceMs);
     const running = this.running + this.#lingering;
     return fail("lane_full", { running, queued, maxQueued, retryAfterMs, overdue: this.overdue.length });
   }

@@ -258,6 +258,7 @@ export class Replica {
       watch: this.#watch,
       settings: batch,
       maxQueued,
+      stats: stats.lane(descriptor.name, api),
       clock: time.clock,
       turns: time.turns,
       run: (joined, ended) => {

@@ -95,8 +95,9 @@ class RowServer implements RowCallSink {
   }
 
   #refuseIfFull(): void {
-    const { batcher } = this.#served;
-    if (batcher.isFull) throw batcher.refusal();
+    const { batcher, scope } = this.#served;
+    const refusal = batcher.refuse(scope, scope.time.clock.now());
+    if (refusal !== undefined) throw refusal;
   }
 
   /** The check took its time: the queue may have filled, and the caller gone. */

@@ -8,6 +8,7 @@ import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { GrantedResources } from "../define/lifecycle.js";
 import { fail } from "../failure/fail.js";
 import type { Graph } from "../graph/graph.js";
+import { CalleeRoom } from "../handle/callee-room.js";
 import { Directory } from "../handle/directory.js";
 import { createEntryCaller } from "../handle/entry-caller.js";
 import { createHandle } from "../handle/handle.js";
@@ -216,6 +217,7 @@ export class Site {
       const settings = own.apis.get(name) as ApiSettings;
       const { timeoutMs, idempotent } = settings;
       const api = operation === undefined || operation === "call" ? name : operationApi(name, operation);
+      const stats = this.stats.edge(caller, service, api);
       return {
         service,
         api,
@@ -226,7 +228,8 @@ export class Site {
         itemSchema: contract.yields,
         holdMs: own.holdMs,
         links: this.directory.of(service),
-        stats: this.stats.edge(caller, service, api),
+        room: new CalleeRoom(this.time.clock, stats),
+        stats,
         // Shared by the calls of the route; it is asked when a deadline has passed.
         time: { ...this.time, nameLimit: createLimitNames({ service, api: name, settings, operation, edgeTimeoutMs }) },
       };

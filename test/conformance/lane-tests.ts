@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { ServingError } from "ekiben";
 import { Sink } from "./services/sink.js";
 import { Work } from "./services/work.js";
 import { collect, collectFailing, failureOf, newName, type Suite } from "./suite.js";
@@ -60,6 +61,56 @@ export function testLanes({ app }: Suite): void {
       await running.free();
       assert.equal(await waiting, queued);
       assert.equal(await work().count(`${refused} begun`), 0);
+    });
+
+    it("refuse at once all but a few, while callers give up beside what is answered, and nobody once that is over", async () => {
+      const call = (name: string, signal?: AbortSignal) => work().crowded(name, signal && { signal });
+      const names = Array.from({ length: 20 }, () => newName("patient"));
+      const patient = names.map((name) => ({ name, answer: call(name) }));
+      await work().seen(`${names[0]} begun`);
+      const impatient = names.map(() => {
+        const controller = new AbortController();
+        return { controller, failure: failureOf(call(newName("impatient"), controller.signal)) };
+      });
+      const last = newName("last");
+      const lastAnswer = call(last);
+      // What comes over one link comes in order: by now all of them wait.
+      await work().upper("all have come");
+      // Under overload the newest of those that waited comes first.
+      const isOverloaded = work()
+        .seen(`${last} begun`)
+        .then(() => true);
+      let at = 0;
+      for (let isOver = false; !isOver && at < names.length - 1; at++) {
+        impatient[at]?.controller.abort();
+        assert.equal((await impatient[at]?.failure)?.code, "cancelled");
+        await work().upper("so has the cancel");
+        await release(names[at] as string);
+        await patient[at]?.answer;
+        const hasNext = work()
+          .seen(`${names[at + 1]} begun`)
+          .then(() => false);
+        hasNext.catch(() => {});
+        isOver = await Promise.race([isOverloaded, hasNext]);
+        if (isOver) await work().note(`${names[at + 1]} begun`);
+      }
+      const late = Array.from({ length: 6 }, () => newName("late"));
+      const outcomes = late.map((name) => call(name).catch((error: ServingError) => error));
+      const far = await failureOf(app().entry.relay({ to: "work", api: "crowded", input: "far" }));
+      for (const error of [...((await Promise.all(outcomes.slice(2))) as ServingError[]), far]) {
+        assert.deepEqual(
+          [error.code, error.id, error.httpStatus, error.retryable, error.service, error.api],
+          ["resource_exhausted", "overloaded", 429, true, "Work", "crowded"],
+        );
+        assert.ok(Number(error.details["retryAfterMs"]) >= 1000, JSON.stringify(error.details));
+      }
+      for (const { controller } of impatient) controller.abort();
+      for (const name of [last, ...late, ...names.slice(at)]) await release(name);
+      assert.deepEqual(await Promise.all([lastAnswer, ...outcomes.slice(0, 2)]), [last, ...late.slice(0, 2)]);
+      await Promise.all(patient.map(({ answer }) => answer));
+      const after = newName("after");
+      await release(after);
+      assert.equal(await call(after), after);
     });
 
     it("that are full leave the other apis of the service alone", async () => {

@@ -54,6 +54,7 @@ export class Work extends Service() {
   brief = api({ ...name, timeoutMs: 150 }, (call) => this.#journal.hold(call));
   narrow = api({ ...name, maxConcurrent: 1, maxQueued: 1 }, (call) => this.#journal.hold(call));
   wide = api({ ...name, maxConcurrent: 1, maxQueued: 50 }, (call) => this.#journal.hold(call));
+  crowded = api({ ...name, maxConcurrent: 1 }, (call) => this.#journal.hold(call));
   deaf = api({ ...name, maxConcurrent: 1 }, (call) => this.#journal.hold(call, true));
 
   upper = api(name, (text) => {
