@@ -278,11 +278,16 @@ export class CallScope implements CurrentCall {
     this.#cancelChildren(reason);
   }
 
+  /** The calls that it waits for, or itself: the names of those that wait for no other, and where they stand. */
+  get pending(): readonly string[] {
+    const names: string[] = [];
+    this.#namePending(names);
+    return names;
+  }
+
   /** The deadline passed. */
   expire(): void {
-    const waitingFor: string[] = [];
-    this.#namePending(waitingFor);
-    this.cancel(deadlinePassed(this, { waitingFor }));
+    this.cancel(deadlinePassed(this, { waitingFor: this.pending }));
   }
 
   #release(): void {

@@ -70,10 +70,11 @@ export const httpFailures = {
     text: (d) => `line ${d.line} of the body is longer than ${d.maxBodyBytes} bytes`,
     fix: "Send smaller items, one a line, or raise http.maxBodyBytes.",
   }),
-  stream_idle: row<{ idleMs: number }>({
+  stream_idle: row<{ idleMs: number; waitingFor: readonly string[] }>({
     code: "deadline_exceeded",
-    text: (d) => `nothing moved on the stream for ${d.idleMs} ms, neither up nor down`,
-    fix: "Send or yield items more often, or raise http.streamIdleMs (0 for no limit).",
+    text: (d) =>
+      `nothing moved on the stream for ${d.idleMs} ms, neither up nor down; still waiting for ${list(d.waitingFor)}`,
+    fix: "Send or yield items more often, or raise http.streamIdleMs (0 for no limit). An api that is named twice may wait for itself: give it more places (maxConcurrent).",
   }),
   header_too_large: row<{ maxHeaderBytes: number }>({
     code: "out_of_range",

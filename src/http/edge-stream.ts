@@ -25,6 +25,6 @@ export class EdgeStream implements WatchedStream {
   }
 
   expire(idleMs: number): void {
-    this.#exchange.cancel(fail("stream_idle", { idleMs }));
+    this.#exchange.cancel(fail("stream_idle", { idleMs, waitingFor: this.#exchange.pending }));
   }
 }

@@ -62,6 +62,11 @@ export class Exchange {
     else this.#scope = scope;
   }
 
+  /** The calls that it waits for; none before its own is made. */
+  get pending(): readonly string[] {
+    return this.#scope?.pending ?? [];
+  }
+
   /** Ends the call that is made for this request; its failure is the answer. */
   cancel(reason: ServingError): void {
     this.#scope?.cancel(reason);

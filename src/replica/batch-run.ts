@@ -7,6 +7,7 @@ import type { RowLayout } from "../call/row-layout.js";
 import { ServingError } from "../failure/serving-error.js";
 import type { Batch, BatchEnded } from "./batcher.js";
 import { describeFailure } from "./describe-failure.js";
+import { noteJoined } from "./readers-of.js";
 import type { Piece } from "./row-call.js";
 
 // One batch, from the rows of its calls to their results.
@@ -176,6 +177,7 @@ function openScope(pieces: readonly Piece[], time: CallTime, now: number): CallS
     now,
   );
   scope.logger = first.logger;
+  noteJoined(scope, scopes);
   let callers = scopes.length;
   const leave = (reason: ServingError) => {
     if (--callers === 0) scope.cancel(reason);

@@ -146,6 +146,9 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     return scopes;
   }
 
+  /** What a batch is made of has come in whole: it waits for no input, and calls that wait here can't be what it reads. */
+  readonly starvedSince = undefined;
+
   look(): void {}
 
   get canBegin(): boolean {

@@ -17,6 +17,7 @@ describe("LaneWatch", () => {
       running: 2,
       queued: 0,
       overdue: [{}, {}] as CallScope[],
+      starvedSince: undefined as number | undefined,
       look: () => {},
     };
     watch.add(places);
@@ -28,6 +29,17 @@ describe("LaneWatch", () => {
     assert.match(
       lines[0] ?? "",
       /^Model\.hang still runs 2 calls that timed out or were cancelled, one for 5 s, and they keep/,
+    );
+    places.overdue = [];
+    places.queued = 1;
+    places.starvedSince = clock.now();
+    for (let second = 0; second < 9; second++) clock.advance(1000);
+    assert.equal(lines.length, 2);
+    for (let second = 0; second < 70; second++) clock.advance(1000);
+    assert.equal(lines.length, 4);
+    assert.match(
+      lines[2] ?? "",
+      /^all 2 places of Model\.hang are held by calls that have had no input for 10 s, and 1 call waits for a place\. /,
     );
     places.running = 0;
     clock.advance(1000);

@@ -12,12 +12,16 @@ export interface WatchedPlaces {
   /** Calls that wait for a place. */
   readonly queued: number;
   readonly overdue: readonly CallScope[];
+  /** Since when all its places have been held by calls that get no input, while others wait for one; if they are now. */
+  readonly starvedSince: number | undefined;
   look(now: number): void;
 }
 
 const lookMs = 1_000;
 /** How long a call may go on after its caller was answered before somebody is told. */
 const overdueMs = 5_000;
+/** How long calls may hold all places and get no input before somebody is told. */
+const starvedMs = 10_000;
 /** How often that is repeated while it stays so. */
 const repeatMs = 60_000;
 
@@ -26,6 +30,7 @@ interface Watched {
   /** Calls that should have ended, and when they were first seen. */
   overdue: Map<CallScope, number>;
   saidAt: number;
+  saidStarvedAt: number;
 }
 
 /**
@@ -47,7 +52,8 @@ export class LaneWatch {
   }
 
   add(places: WatchedPlaces): void {
-    this.#watched.push({ places, overdue: new Map(), saidAt: Number.NEGATIVE_INFINITY });
+    const never = Number.NEGATIVE_INFINITY;
+    this.#watched.push({ places, overdue: new Map(), saidAt: never, saidStarvedAt: never });
   }
 
   start(isWaitedFor = false): void {
@@ -76,10 +82,26 @@ export class LaneWatch {
       isBusy = true;
       this.#tellOverdue(watched, now);
       watched.places.look(now);
+      this.#tellStarved(watched, now);
       isWaitedFor ||= watched.places.queued > 0;
     }
     if (isBusy) this.start(isWaitedFor);
     else this.isOn = false;
+  }
+
+  /** What makes the input may be in another process, so that only a person can say whether the lane waits for itself. */
+  #tellStarved(watched: Watched, now: number): void {
+    const { places, saidStarvedAt } = watched;
+    const { name, running, queued, starvedSince = now } = places;
+    if (now - starvedSince < starvedMs || now - saidStarvedAt < repeatMs) return;
+    watched.saidStarvedAt = now;
+    const starvedForMs = Math.round(now - starvedSince);
+    this.#log.warn(
+      { running, queued, places: places.places, starvedForMs },
+      `all ${places.places === 1 ? "places (1)" : `${places.places} places`} of ${name} are held by calls that have had no input for ${Math.round(starvedForMs / 1000)} s, ` +
+        `and ${queued} ${queued === 1 ? "call waits" : "calls wait"} for a place. If those are to make that input, none of them ever goes on: ` +
+        "give the api more places than a chain of streams passes it at once (maxConcurrent), or join the steps into one api",
+    );
   }
 
   #tellOverdue(watched: Watched, now: number): void {

@@ -10,6 +10,7 @@ import { CallQueue } from "./call-queue.js";
 import { describeRefusal } from "./describe-refusal.js";
 import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
 import { nameOverdue } from "./name-overdue.js";
+import { readersOf } from "./readers-of.js";
 import { expectWait } from "./run-average.js";
 import { WarmUp } from "./warm-up.js";
 
@@ -82,6 +83,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   };
   /** Items that those who hold places had been given when they were last looked at. */
   #lastReceived = new Map<CallScope, number>();
+  #starvedSince: number | undefined;
 
   constructor({ bounds, stats, time, watch }: LaneParts) {
     this.#bounds = bounds;
@@ -119,6 +121,10 @@ export class Lane implements WatchedPlaces, TurnTaker {
   /** Calls that still run though nobody waits for them any more. */
   get overdue(): readonly CallScope[] {
     return this.#holders.filter((scope) => scope.reason !== undefined);
+  }
+
+  get starvedSince(): number | undefined {
+    return this.#starvedSince;
   }
 
   get canBegin(): boolean {
@@ -242,9 +248,14 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const received = new Map(this.#holders.map((scope) => [scope, scope.input?.received ?? -1]));
     const last = this.#lastReceived;
     this.#lastReceived = received;
-    if (this.#waiting === 0 || this.#holders.length < this.#bounds.maxConcurrent) return;
+    const isFull = this.#waiting > 0 && this.#holders.length >= this.#bounds.maxConcurrent;
     const isStill = (scope: CallScope) => scope.input?.isStarved === true && last.get(scope) === received.get(scope);
-    if (this.#holders.every(isStill)) this.#refuseSelfWaiting(now);
+    if (!isFull || !this.#holders.every(isStill)) {
+      this.#starvedSince = undefined;
+      return;
+    }
+    this.#starvedSince ??= now;
+    this.#refuseSelfWaiting(now);
   }
 
   /** One at a time: what its failure sets free may be enough for the others (L5). */
@@ -311,19 +322,4 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const running = this.running + this.#lingering;
     return fail("lane_full", { running, queued, maxQueued, retryAfterMs, overdue: this.overdue.length });
   }
-}
-
-/** The calls that read what a call makes, as far as they are known here: its own reader, its callers' ones, and theirs. */
-function readersOf(scope: CallScope): Set<CallScope> {
-  const readers = new Set<CallScope>();
-  for (const open: (CallScope | undefined)[] = [scope]; open.length > 0; ) {
-    const each = open.pop();
-    if (each === undefined) continue;
-    if (each.reader !== undefined && !readers.has(each.reader)) {
-      readers.add(each.reader);
-      open.push(each.reader);
-    }
-    open.push(each.parent);
-  }
-  return readers;
 }
