@@ -43,6 +43,11 @@ describe("createMetrics", () => {
     edge.inFlight = 2;
     const lane = stats.lane("Model", "predict");
     lane.queued = 4;
+    lane.refused.late = 3;
+    for (const waitMs of [undefined, 250, 20]) {
+      lane.admissions.add({ isOverloaded: waitMs === 250, expectWait: () => waitMs });
+    }
+    edge.withheld = 9;
     lane.queueTime.observe(20);
     lane.runTime.observe(400);
     const batches = stats.batch("Model", "predict");
@@ -54,6 +59,12 @@ describe("createMetrics", () => {
     assert.equal(readValue(body, "ekiben_calls_total", { ...on, code: "ok" }), 3);
     assert.equal(readValue(body, "ekiben_calls_total", { ...on, code: "deadline_exceeded" }), 1);
     assert.equal(readValue(body, "ekiben_calls_in_flight", on), 2);
+    assert.equal(readValue(body, "ekiben_calls_withheld_total", on), 9);
+    const api = { service: "Model", api: "predict" };
+    assert.equal(readValue(body, "ekiben_api_refused_total", { ...api, reason: "late" }), 3);
+    assert.equal(readValue(body, "ekiben_api_refused_total", { ...api, reason: "full" }), 0);
+    assert.equal(readValue(body, "ekiben_api_overloaded", api), 1);
+    assert.equal(readValue(body, "ekiben_api_expected_wait_seconds", api), 0.25);
     const ok = { ...on, code: "ok" };
     assert.equal(readValue(body, "ekiben_call_duration_seconds_bucket", { ...ok, le: "0.0001" }), 1);
     assert.equal(readValue(body, "ekiben_call_duration_seconds_bucket", { ...ok, le: "0.005" }), 2);

@@ -19,6 +19,8 @@ export interface ServiceReadiness {
   readonly replicas: number;
   /** Why it is not ready, in words. */
   readonly detail?: string;
+  /** Which apis of which replicas answer less than is asked of them, and why: it is ready all the same. */
+  readonly strains?: readonly string[];
 }
 
 /** What an app is ready for where some of its services can't be reached by whoever answers for it. */

@@ -96,6 +96,8 @@ export interface ControlAnswers {
     readonly longestRunMs?: number;
     /** Why it can't call what it depends on, where it can't. */
     readonly obstacles?: readonly string[];
+    /** Which apis answer less than is asked of them, and why; of a replica that is ready all the same. */
+    readonly strains?: readonly string[];
   };
 }
 

@@ -5,7 +5,7 @@ import type { LoopTurns, TurnTaker } from "../call/loop-turns.js";
 import { deadlinePassed } from "../call/passed-deadline.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { LaneStats } from "../observe/call-stats.js";
+import type { LaneStats, RefusalReason } from "../observe/call-stats.js";
 import type { BatchSettings } from "../options/settings.js";
 import { Admission } from "./admission.js";
 import { BatchWindow, type LeaveReason } from "./batch-window.js";
@@ -67,6 +67,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   readonly #window: BatchWindow;
   readonly #warmUp: WarmUp;
   readonly #admission: Admission;
+  #refused = 0;
   readonly #groups = new Map<string, Group>();
   readonly #outside = AsyncLocalStorage.snapshot();
   #running = 0;
@@ -93,7 +94,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
 
   /** Why one more call is not let in (B2, B8): with what waits, and when there may be room. */
   refuse({ priority, expiresAt }: CallScope, now: number): ServingError | undefined {
-    const { maxQueued, settings, stats } = this.#parts;
+    const { maxQueued, settings } = this.#parts;
     if (this.#running < settings.maxConcurrent && this.#waitingRows < settings.maxRows) {
       if (this.#admission.isOverloaded) this.#admission.foundRoom(now);
       return undefined;
@@ -101,14 +102,19 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     if (this.#waitingCalls >= maxQueued) return this.#fullness();
     const refusal = this.#admission.refuse({ priority, now, expiresAt });
     if (refusal === undefined) return undefined;
-    stats.refused[refusal.why]++;
+    this.#count(refusal.why);
     const { pace } = this.#admission;
     return describeRefusal(refusal, { pace, queued: this.#waitingCalls, leftMs: expiresAt - now });
   }
 
+  #count(why: RefusalReason): void {
+    this.#refused++;
+    this.#parts.stats.refused[why]++;
+  }
+
   #fullness(): ServingError {
-    const { maxQueued, settings, stats } = this.#parts;
-    stats.refused.full++;
+    const { maxQueued, settings } = this.#parts;
+    this.#count("full");
     const batches = Math.ceil(this.#waitingRows / settings.maxRows) + 1;
     const batchMs = this.#window.cost.expect(settings.maxRows) || undefined;
     const retryAfterMs = expectWait(batchMs, this.overdue, batches / settings.maxConcurrent);
@@ -135,6 +141,18 @@ export class Batcher implements WatchedPlaces, TurnTaker {
 
   get queued(): number {
     return this.#waitingCalls;
+  }
+
+  get isOverloaded(): boolean {
+    return this.#admission.isOverloaded;
+  }
+
+  get answerMs(): number | undefined {
+    return this.#admission.pace.answerMs;
+  }
+
+  get refused(): number {
+    return this.#refused;
   }
 
   /** Calls in batches that still run, though nobody waits for them any more. */

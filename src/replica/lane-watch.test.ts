@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Logger } from "../base/logger.js";
+import { type Logger, silentLogger } from "../base/logger.js";
 import type { CallScope } from "../call/call-scope.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import { LaneWatch } from "./lane-watch.js";
@@ -18,6 +18,7 @@ describe("LaneWatch", () => {
       queued: 0,
       overdue: [{}, {}] as CallScope[],
       starvedSince: undefined as number | undefined,
+      ...{ isOverloaded: false, answerMs: 10, refused: 0 },
       look: () => {},
     };
     watch.add(places);
@@ -44,5 +45,35 @@ describe("LaneWatch", () => {
     places.running = 0;
     clock.advance(1000);
     assert.deepEqual([watch.isOn, clock.pendingTimers], [false, 0]);
+  });
+
+  it("tells of each api that is asked too much, with what it refused since that was last asked", () => {
+    const clock = new FakeClock();
+    const watch = new LaneWatch(clock, silentLogger);
+    const own = {
+      places: 2,
+      running: 2,
+      queued: 3,
+      overdue: [] as CallScope[],
+      answerMs: 10,
+      starvedSince: undefined,
+      look: () => {},
+    };
+    const busy = { ...own, name: "Model.busy", isOverloaded: true, refused: 100 };
+    const stuck = { ...own, name: "Model.stuck", isOverloaded: false, refused: 0, overdue: [{}, {}] as CallScope[] };
+    for (const places of [busy, stuck, { ...own, name: "Model.calm", isOverloaded: false, refused: 0 }])
+      watch.add(places);
+    clock.advance(1000);
+    const held = "all of its 2 places are held by calls that timed out or were cancelled and have not ended";
+    const tell = (perSecond: number) => [
+      `Model.busy: more calls come than are answered: 3 wait, one is answered each 10 ms, ${perSecond} a second are refused`,
+      `Model.stuck: ${held}; 3 wait`,
+    ];
+    assert.deepEqual(watch.readStrains(), tell(100));
+    busy.refused += 50;
+    clock.advance(500);
+    assert.deepEqual(watch.readStrains(), tell(100));
+    clock.advance(500);
+    assert.deepEqual(watch.readStrains(), tell(0));
   });
 });

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { CallScope } from "../call/call-scope.js";
+import { describeStrain } from "./describe-strain.js";
 
 /** Places of one api in which calls run. */
 export interface WatchedPlaces {
@@ -14,6 +15,11 @@ export interface WatchedPlaces {
   readonly overdue: readonly CallScope[];
   /** Since when all its places have been held by calls that get no input, while others wait for one; if they are now. */
   readonly starvedSince: number | undefined;
+  readonly isOverloaded: boolean;
+  /** From one answer to the next, while others wait. */
+  readonly answerMs: number | undefined;
+  /** Calls that were refused so far. */
+  readonly refused: number;
   look(now: number): void;
 }
 
@@ -27,6 +33,9 @@ const repeatMs = 60_000;
 
 interface Watched {
   readonly places: WatchedPlaces;
+  /** What had been refused when somebody last asked, and when that was. */
+  refused: number;
+  askedAt: number;
   /** Calls that should have ended, and when they were first seen. */
   overdue: Map<CallScope, number>;
   saidAt: number;
@@ -53,7 +62,8 @@ export class LaneWatch {
 
   add(places: WatchedPlaces): void {
     const never = Number.NEGATIVE_INFINITY;
-    this.#watched.push({ places, overdue: new Map(), saidAt: never, saidStarvedAt: never });
+    const asked = { refused: 0, askedAt: this.#clock.now() };
+    this.#watched.push({ places, ...asked, overdue: new Map(), saidAt: never, saidStarvedAt: never });
   }
 
   start(isWaitedFor = false): void {
@@ -64,6 +74,19 @@ export class LaneWatch {
   /** A call waits, and may have nothing to wait for but the next look. */
   hold(): void {
     this.#timer?.keepAlive(true);
+  }
+
+  /** Of each api that answers less than is asked of it, why, in words; what it refused counts since this was last read. */
+  readStrains(): string[] {
+    const now = this.#clock.now();
+    return this.#watched.flatMap((watched) => {
+      const { name, places, queued, overdue, isOverloaded, answerMs, refused } = watched.places;
+      const own = { name, places, queued, overdue: overdue.length, isOverloaded, answerMs };
+      const strain = describeStrain({ ...own, refused: refused - watched.refused, sinceMs: now - watched.askedAt });
+      watched.refused = refused;
+      watched.askedAt = now;
+      return strain === undefined ? [] : [strain];
+    });
   }
 
   /** For good. */

@@ -4,7 +4,7 @@ import type { CallScope, CallTime } from "../call/call-scope.js";
 import { type LoopTurns, longMs, type TurnTaker } from "../call/loop-turns.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { LaneStats } from "../observe/call-stats.js";
+import type { LaneStats, RefusalReason } from "../observe/call-stats.js";
 import { Admission } from "./admission.js";
 import { CallQueue } from "./call-queue.js";
 import { describeRefusal } from "./describe-refusal.js";
@@ -67,6 +67,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   readonly #watch: LaneWatch | undefined;
   readonly #admission = new Admission();
   readonly #queue = new CallQueue<Waiting>(this.#admission);
+  #refused = 0;
   /** Its size, which the call path asks for. */
   #waiting = 0;
   readonly #turns: LoopTurns;
@@ -111,6 +112,18 @@ export class Lane implements WatchedPlaces, TurnTaker {
 
   get queued(): number {
     return this.#waiting;
+  }
+
+  get isOverloaded(): boolean {
+    return this.#admission.isOverloaded;
+  }
+
+  get answerMs(): number | undefined {
+    return this.#admission.pace.answerMs;
+  }
+
+  get refused(): number {
+    return this.#refused;
   }
 
   /** Places that nobody holds or is about to get. */
@@ -306,13 +319,18 @@ export class Lane implements WatchedPlaces, TurnTaker {
   #unwanted({ expiresAt, priority }: CallScope, now: number): ServingError | undefined {
     const refusal = this.#admission.refuse({ priority, now, expiresAt });
     if (refusal === undefined) return undefined;
-    this.#stats.refused[refusal.why]++;
+    this.#count(refusal.why);
     return describeRefusal(refusal, { pace: this.#admission.pace, queued: this.queued, leftMs: expiresAt - now });
+  }
+
+  #count(why: RefusalReason): void {
+    this.#refused++;
+    this.#stats.refused[why]++;
   }
 
   /** What is queued before a caller that comes again, at the pace of late, says when it may expect a place. */
   #fullness(): ServingError {
-    this.#stats.refused.full++;
+    this.#count("full");
     const { maxConcurrent, maxQueued } = this.#bounds;
     const { pace } = this.#admission;
     const queued = this.#waiting;

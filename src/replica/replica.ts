@@ -113,6 +113,11 @@ export class Replica {
     return this.#inFlight;
   }
 
+  /** Of each api that answers less than is asked of it, why, in words; see `LaneWatch.readStrains`. */
+  readStrains(): string[] {
+    return this.#watch.readStrains();
+  }
+
   get isDraining(): boolean {
     return this.#isDraining;
   }

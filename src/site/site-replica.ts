@@ -73,12 +73,15 @@ export class SiteReplica {
     const calls = Math.max(replica.inFlight, this.#edge?.inFlight ?? 0);
     const inFlight = Math.max(0, calls - (replica.tasks?.waiters ?? 0));
     const waitingTasks = replica.tasks?.waitingTasks;
+    const hosts = [this.host, ...this.#parts.companions.hostsOf(this.order)];
+    const strains = hosts.flatMap((host) => host.replica.readStrains());
     const url = inspectorUrl();
     const obstacles = this.#parts.links.obstaclesTo(this.order.callees).map(({ problem }) => problem);
     return {
       ...{ residentBytes: readResidentBytes(), inFlight, longestRunMs: systemTime.turns.longestMs },
       ...(waitingTasks !== undefined && { waitingTasks }),
       ...(obstacles.length > 0 && { obstacles }),
+      ...(strains.length > 0 && { strains }),
       ...(url !== undefined && { inspectorUrl: url }),
     };
   }

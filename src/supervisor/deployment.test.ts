@@ -130,6 +130,20 @@ describe("Deployment.readiness", () => {
     await deployment.stop();
   });
 
+  it("tells which apis of which replicas answer less than is asked of them, and stays ready", async () => {
+    const { stage, deployment } = await createStarted({ replicas: 2 });
+    stage.host("A#1/0").strains = ["A.run: more calls come than are answered"];
+    await stage.pass(1000);
+    assert.deepEqual(await deployment.readiness(), {
+      ...{ name: "A", isReady: true, readyReplicas: 2, replicas: 2 },
+      strains: ["A#1: A.run: more calls come than are answered"],
+    });
+    stage.host("A#1/0").strains = undefined;
+    await stage.pass(1000);
+    assert.equal((await deployment.readiness()).strains, undefined);
+    await deployment.stop();
+  });
+
   it("is down only while every place is, with the reason of the last, until one is filled again (D3)", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2, restart: { giveUpAfter: 1 } });
     stage.host("A#1/0").end();

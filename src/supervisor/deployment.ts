@@ -116,10 +116,12 @@ export class Deployment {
     const missing = seats.filter((_, index) => answers[index] !== true).map(describeObstacle);
     const replicas = seats.length;
     const readyReplicas = replicas - missing.length;
+    const strains = seats.flatMap(({ id, strains }) => strains.map((strain) => `${id}: ${strain}`));
     const detail = [`${readyReplicas} of ${replicas} replicas are ready`, ...missing].join("; ");
     return {
       ...{ name: this.service, isReady: readyReplicas > 0, readyReplicas, replicas },
       ...(missing.length > 0 && { detail }),
+      ...(strains.length > 0 && { strains }),
     };
   }
 

@@ -83,6 +83,7 @@ export class FakeHost implements ReplicaHost {
   readonly memoryBytes: number;
   inFlight = 0;
   waitingTasks: number | undefined;
+  strains: readonly string[] | undefined;
   isWarmingUp = false;
   longestRunMs = 0;
   isReplicaReady = true;
@@ -218,8 +219,12 @@ export class FakeHost implements ReplicaHost {
   }
 
   answer(): void {
-    const { residentBytes, inFlight, longestRunMs, waitingTasks } = this;
-    const pulse: Pulse = { residentBytes, inFlight, longestRunMs, ...(waitingTasks !== undefined && { waitingTasks }) };
+    const { residentBytes, inFlight, longestRunMs, waitingTasks, strains } = this;
+    const pulse: Pulse = {
+      ...{ residentBytes, inFlight, longestRunMs },
+      ...(waitingTasks !== undefined && { waitingTasks }),
+      ...(strains !== undefined && { strains }),
+    };
     for (const question of this.#questions) question.resolve(pulse);
     this.#questions.clear();
   }
