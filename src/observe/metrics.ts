@@ -99,27 +99,6 @@ function describeMetrics(stats: CallStats) {
           value: [...lane.overdue].reduce((sum, count) => sum + count(), 0),
         })),
     ),
-    gauge("ekiben_api_overloaded", "Lanes that get more calls than they answer, and refuse some.", () =>
-      [...stats.lanes.values()].map((lane) => ({
-        labels: laneLabels(lane),
-        value: [...lane.admissions].filter(({ isOverloaded }) => isOverloaded).length,
-      })),
-    ),
-    // Of several processes the longest is told.
-    {
-      ...gauge("ekiben_api_expected_wait_seconds", "What one more call would wait for, at the pace of late.", () =>
-        [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: readLongestWait(lane) / 1000 })),
-      ),
-      aggregator: "max",
-    },
-    counter("ekiben_api_refused_total", "Calls that lanes did not let in, by why: full, overloaded, late.", () =>
-      [...stats.lanes.values()].flatMap((lane) =>
-        Object.entries(lane.refused).map(([reason, value]) => ({ labels: { ...laneLabels(lane), reason }, value })),
-      ),
-    ),
-    counter("ekiben_calls_withheld_total", "Calls that were not sent, since their callee had no room, by edge.", () =>
-      [...stats.edges.values()].map((edge) => ({ labels: edgeLabels(edge), value: edge.withheld })),
-    ),
     gauge("ekiben_api_running", "Calls running now.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: lane.running })),
     ),
@@ -143,7 +122,34 @@ function describeMetrics(stats: CallStats) {
     histogram("ekiben_batch_calls", "Calls that a batch joined.", () =>
       [...stats.batches.values()].map((batch) => ({ labels: laneLabels(batch), values: batch.calls })),
     ),
+    ...describeLoadMetrics(stats),
     ...describeTaskMetrics(stats),
+  ];
+}
+
+function describeLoadMetrics(stats: CallStats) {
+  return [
+    gauge("ekiben_api_overloaded", "Lanes that get more calls than they answer, and refuse some.", () =>
+      [...stats.lanes.values()].map((lane) => ({
+        labels: laneLabels(lane),
+        value: [...lane.admissions].filter(({ isOverloaded }) => isOverloaded).length,
+      })),
+    ),
+    // Of several processes the longest is told.
+    {
+      ...gauge("ekiben_api_expected_wait_seconds", "What one more call would wait for, at the pace of late.", () =>
+        [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: readLongestWait(lane) / 1000 })),
+      ),
+      aggregator: "max",
+    },
+    counter("ekiben_api_refused_total", "Calls that lanes did not let in, by why: full, overloaded, late.", () =>
+      [...stats.lanes.values()].flatMap((lane) =>
+        Object.entries(lane.refused).map(([reason, value]) => ({ labels: { ...laneLabels(lane), reason }, value })),
+      ),
+    ),
+    counter("ekiben_calls_withheld_total", "Calls that were not sent, since their callee had no room, by edge.", () =>
+      [...stats.edges.values()].map((edge) => ({ labels: edgeLabels(edge), value: edge.withheld })),
+    ),
   ];
 }
 
