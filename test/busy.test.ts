@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { compose } from "ekiben/testing";
-import { Compiled, Front, Model, replaceAfterMs, runMs } from "./busy/services.js";
+import { Compiled, Front, Model, replaceAfterMs, runMs, Scaled } from "./busy/services.js";
 import { collect, failureOf, LogBook } from "./conformance/suite.js";
 
 /** What a supervisor says of a replica that it takes for hung. */
@@ -34,6 +34,16 @@ for (const placement of ["process", "thread"] as const) {
       assert.deepEqual(new Set([first, row, ...items]), new Set([first]));
       assert.equal(await compiled.run(1_000), first);
       assert.deepEqual(opened.complaints(), []);
+    });
+
+    it("gets help by another as soon as callers have more in flight than is meant for one", async () => {
+      await using opened = await open();
+      const scaled = opened.app.service(Scaled);
+      const seen = new Set<string>();
+      const ask = async () => {
+        while (seen.size < 2) seen.add(await scaled.run(runMs));
+      };
+      await Promise.all(Array.from({ length: 8 }, ask));
     });
 
     it("is replaced when it comes to no end, once that is longer than any run of late", async () => {

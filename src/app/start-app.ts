@@ -27,6 +27,7 @@ import { RemoteHost } from "../placement/remote-host.js";
 import type { Faults } from "../site/faults.js";
 import { type AppRun, Site } from "../site/site.js";
 import { SiteLinks } from "../site/site-links.js";
+import { CallerCounts } from "../supervisor/caller-counts.js";
 import { LinkBoard } from "../supervisor/link-board.js";
 import type { OnProgress } from "../supervisor/progress.js";
 import type { DownReason } from "../supervisor/replica-seat.js";
@@ -131,6 +132,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   const supervisor: Supervisor = new Supervisor(plan, {
     createHost: (own, index) => createHost(own, index, hostParts),
     ...{ board, clock: time.clock, log },
+    calls: new CallerCounts(() => stats.inFlightByService),
     onProgress: parts.onProgress ?? (() => {}),
     random: Math.random,
     finishStart: listenAtEntry(graph.entry, parts.edge?.handle),

@@ -11,6 +11,8 @@ export class EdgeStats {
   inFlight = 0;
   /** Calls that were not sent, since their callee had no room. */
   withheld = 0;
+  /** Whether its calls wait for tasks, which are the load, and are none themselves. */
+  isWaiting = false;
   readonly byOutcome = new Map<Code | "ok", Histogram>();
   #ok: Histogram | undefined;
 
@@ -103,6 +105,15 @@ export class CallStats {
 
   countLinkFailure(service: string): void {
     this.linkFailures.set(service, (this.linkFailures.get(service) ?? 0) + 1);
+  }
+
+  /** Calls in flight from here by service, without those that wait for tasks; services that have none are left out. */
+  get inFlightByService(): Readonly<Record<string, number>> {
+    const calls: Record<string, number> = {};
+    for (const { service, inFlight, isWaiting } of this.edges.values()) {
+      if (inFlight > 0 && !isWaiting) calls[service] = (calls[service] ?? 0) + inFlight;
+    }
+    return calls;
   }
 
   /** The figures of one edge; the same object for each handle on it. */

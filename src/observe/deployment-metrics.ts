@@ -7,6 +7,8 @@ export interface DeploymentFigures {
   readonly states: Readonly<Record<string, number>>;
   /** Replicas that were started again. */
   readonly restarts: number;
+  /** Calls in flight as their callers count them, and tasks that run or wait. */
+  readonly demand: number;
 }
 
 /** The figures of a supervisor, in the form in which prom-client gives metrics as JSON. */
@@ -22,6 +24,11 @@ export function describeDeployments(all: readonly DeploymentFigures[]): readonly
         Object.entries(states).map(([state, value]) => ({ labels: { service, state }, value })),
       ),
     }),
+    metric(
+      "ekiben_service_demand",
+      "Calls in flight to the service as their callers count them, and its tasks that run or wait; replicas.targetInFlight of it is meant for one replica.",
+      { type: "gauge", values: all.map(({ service, demand }) => ({ labels: { service }, value: demand })) },
+    ),
     metric("ekiben_replica_restarts_total", "Replicas that were started again.", {
       type: "counter",
       values: all.map(({ service, restarts }) => ({ labels: { service }, value: restarts })),

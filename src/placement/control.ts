@@ -88,6 +88,8 @@ export interface ControlAnswers {
   pulse: {
     readonly residentBytes: number;
     readonly inFlight: number;
+    /** Calls that its thread or process has in flight, by service. */
+    readonly callsInFlight?: Readonly<Record<string, number>>;
     /** Tasks of its service that wait for a replica; one of them says so for all. */
     readonly waitingTasks?: number;
     /** Where a debugger can attach to it, or has; its silence is then no sign that it is stuck. */

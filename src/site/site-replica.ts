@@ -79,6 +79,7 @@ export class SiteReplica {
     const obstacles = this.#parts.links.obstaclesTo(this.order.callees).map(({ problem }) => problem);
     return {
       ...{ residentBytes: readResidentBytes(), inFlight, longestRunMs: systemTime.turns.longestMs },
+      callsInFlight: this.#parts.site.stats.inFlightByService,
       ...(waitingTasks !== undefined && { waitingTasks }),
       ...(obstacles.length > 0 && { obstacles }),
       ...(strains.length > 0 && { strains }),

@@ -218,6 +218,7 @@ export class Site {
       const { timeoutMs, idempotent } = settings;
       const api = operation === undefined || operation === "call" ? name : operationApi(name, operation);
       const stats = this.stats.edge(caller, service, api);
+      stats.isWaiting = operation !== undefined && waitsForEnd(operation);
       return {
         service,
         api,

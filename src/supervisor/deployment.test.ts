@@ -164,7 +164,7 @@ describe("Deployment.readiness", () => {
     assert.deepEqual(known[1], { kind: "failed", service: "A", ...why, retryAfterMs: 30_000 });
     assert.deepEqual(deployment.down, { ...why, delayMs: 30_000 });
     assert.deepEqual(deployment.figures, {
-      ...{ service: "A", isDown: true, restarts: 0 },
+      ...{ service: "A", isDown: true, restarts: 0, demand: 0 },
       states: { ready: 0, out: 0, starting: 0, waiting: 0, down: 2 },
     });
     // A#1 went down a second before A#0.
@@ -193,6 +193,25 @@ describe("Deployment, with a range of replicas", () => {
     assert.equal(stage.lines.at(-1), "planned 1 of A");
     await deployment.stop();
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("adds replicas for calls that callers have in flight, also where a replica is too busy to say or to read them", async () => {
+    const { stage, deployment } = await createStarted(scaling);
+    const front = new Deployment(createDeploymentPlan("Front"), stage.parts);
+    await front.start(Promise.resolve());
+    const caller = stage.host("Front#0/0");
+    stage.host("A#0/0").inFlight = 1;
+    await stage.pass(1000);
+    stage.host("A#0/0").caller.isSilent = true;
+    caller.callsInFlight = { A: targetInFlight };
+    stage.callsInFlight["A"] = 1;
+    await stage.pass(3000);
+    assert.equal(deployment.figures.demand, targetInFlight + 1);
+    assert.deepEqual(stage.running, ["A#0/0", "Front#0/0", "A#1/0"]);
+    // What was in flight from a caller that has ended is so no more.
+    await front.stop();
+    assert.equal(deployment.figures.demand, 1);
+    await deployment.stop();
   });
 
   it("adds replicas for tasks that wait, which one replica counts for all", async () => {

@@ -79,7 +79,9 @@ export class Deployment {
     const states: Record<string, number> = { ready: 0, out: 0, starting: 0, waiting: 0, down: 0 };
     for (const { state } of this.#seats) if (state.kind in states) states[state.kind] = (states[state.kind] ?? 0) + 1;
     const restarts = this.#seats.reduce((sum, seat) => sum + seat.restarts, this.#pastRestarts);
-    return { service: this.service, isDown: this.down !== undefined, states, restarts };
+    const { inFlight, waitingTasks } = this.#demand;
+    const demand = inFlight + waitingTasks;
+    return { service: this.service, isDown: this.down !== undefined, states, restarts, demand };
   }
 
   /** Ends one replica as a crash would; resolves when another has taken its place. */
@@ -147,9 +149,16 @@ export class Deployment {
     }, scaleIntervalMs);
   }
 
+  /** What the number of replicas is decided by: calls and running tasks, and tasks that wait. */
+  get #demand(): { readonly inFlight: number; readonly waitingTasks: number } {
+    const served = this.#seats.reduce((sum, seat) => sum + seat.inFlight, 0);
+    // Callers know of calls that replicas have not read; replicas of calls whose callers have gone, and of tasks.
+    const inFlight = Math.max(served, this.#parts.calls.of(this.service));
+    return { inFlight, waitingTasks: Math.max(0, ...this.#seats.map((seat) => seat.waitingTasks)) };
+  }
+
   #scale(): void {
-    const inFlight = this.#seats.reduce((sum, seat) => sum + seat.inFlight, 0);
-    const waitingTasks = Math.max(0, ...this.#seats.map((seat) => seat.waitingTasks));
+    const { inFlight, waitingTasks } = this.#demand;
     const { clock } = this.#parts;
     const observation = { now: clock.now(), inFlight: inFlight + waitingTasks, replicas: this.#seats.length };
     const { wanted, state } = decideReplicas(this.#load, observation, this.plan.settings.replicas);

@@ -3,6 +3,7 @@ import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
 import type { DeploymentPlan } from "../graph/plan.js";
 import type { ReplicaHost } from "../placement/placement.js";
+import type { CallerCounts } from "./caller-counts.js";
 import type { LinkBoard } from "./link-board.js";
 import type { OnProgress } from "./progress.js";
 
@@ -23,6 +24,8 @@ export interface SeatParts {
   readonly board: LinkBoard;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Shared by all places of an app. */
+  readonly calls: CallerCounts;
   readonly onProgress: OnProgress;
   /** From 0 to 1. */
   readonly random: () => number;
@@ -91,7 +94,8 @@ export class ReplicaLife {
 
   /** It has ended: nobody calls it, and it hears of nobody. */
   leave(): void {
-    const { board } = this.#parts;
+    const { board, calls } = this.#parts;
+    calls.forget(this.host.caller);
     board.leave(this.#service, this.host);
     if (this.#isSubscribed) board.unsubscribe(this.host.caller, this.#callees);
     this.#isSubscribed = false;

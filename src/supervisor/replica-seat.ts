@@ -229,6 +229,7 @@ export class ReplicaSeat {
 
   #read(life: ReplicaLife, pulse: Pulse): void {
     this.#pulse = pulse;
+    this.#parts.calls.note(life.host.caller, pulse.callsInFlight ?? {});
     if (this.#state.kind === "out") {
       this.#move({ kind: "ready", since: this.#state.since });
       this.#parts.log.info({ ...this.#names }, "the replica answers again and gets calls");

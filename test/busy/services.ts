@@ -43,7 +43,13 @@ export class Compiled extends Service({
   }
 }
 
+/** Is to have one replica for every two calls in flight. */
+export class Scaled extends Service({ replicas: { min: 1, max: 2, targetInFlight: 2 } }) {
+  run = api(run, compute);
+}
+
 export class Front extends Service() {
+  scaled = depends(Scaled);
   compiled = depends(Compiled);
   model = depends(Model);
 }

@@ -86,6 +86,7 @@ export class FakeHost implements ReplicaHost {
   strains: readonly string[] | undefined;
   isWarmingUp = false;
   longestRunMs = 0;
+  callsInFlight: Record<string, number> = {};
   isReplicaReady = true;
   hasStarted = false;
   isDraining = false;
@@ -219,9 +220,9 @@ export class FakeHost implements ReplicaHost {
   }
 
   answer(): void {
-    const { residentBytes, inFlight, longestRunMs, waitingTasks, strains } = this;
+    const { residentBytes, inFlight, longestRunMs, callsInFlight, waitingTasks, strains } = this;
     const pulse: Pulse = {
-      ...{ residentBytes, inFlight, longestRunMs },
+      ...{ residentBytes, inFlight, longestRunMs, callsInFlight },
       ...(waitingTasks !== undefined && { waitingTasks }),
       ...(strains !== undefined && { strains }),
     };

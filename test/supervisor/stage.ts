@@ -3,6 +3,7 @@ import type { Logger } from "../../src/base/logger.js";
 import type { DeploymentPlan, Residence } from "../../src/graph/plan.js";
 import type { ServiceSettings } from "../../src/options/settings.js";
 import type { CallerNotice, CallerResidence } from "../../src/placement/placement.js";
+import { CallerCounts } from "../../src/supervisor/caller-counts.js";
 import { LinkBoard } from "../../src/supervisor/link-board.js";
 import type { Progress } from "../../src/supervisor/progress.js";
 import type { SeatParts } from "../../src/supervisor/replica-life.js";
@@ -57,6 +58,8 @@ export function createDeploymentPlan(name: string, wish: PlanWish = {}): Deploym
 export class Stage {
   readonly clock = new FakeClock();
   readonly board = new LinkBoard();
+  /** What the app's own thread has in flight, by service. */
+  callsInFlight: Record<string, number> = {};
   /** Every host there ever was, the oldest first. */
   readonly hosts: FakeHost[] = [];
   /** What was asked of them: `"start A#0/0"`. */
@@ -76,6 +79,7 @@ export class Stage {
       createHost: (plan, index) => this.#createHost(plan, index),
       board: this.board,
       clock: this.clock,
+      calls: new CallerCounts(() => this.callsInFlight),
       log: this.#createLog(),
       onProgress: (event) => this.progress.push(event),
       random: () => 0,
