@@ -15,6 +15,8 @@ const files = {
   "fan-out": import.meta.resolve("./workloads/fan-out.ts"),
   faults: import.meta.resolve("./workloads/faults.ts"),
   tasks: import.meta.resolve("./workloads/tasks.ts"),
+  "deep-chain": import.meta.resolve("./workloads/deep-chain.ts"),
+  star: import.meta.resolve("./workloads/star.ts"),
   overload: import.meta.resolve("./workloads/overload.ts"),
   soak: import.meta.resolve("./workloads/soak.ts"),
 };
@@ -25,17 +27,18 @@ export interface EkibenServer {
   readonly placement: Placement;
   readonly port: number;
   /** Further flags of `ekiben serve`. */
-  readonly flags?: readonly string[];
+  readonly flags?: readonly string[] | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 /** `ekiben serve` as somebody would type it, but without its access log. */
-export function createEkibenCommand({ file, placement, port, flags = [] }: EkibenServer): ServerCommand {
+export function createEkibenCommand({ file, placement, port, flags = [], env = {} }: EkibenServer): ServerCommand {
   const main = join(import.meta.dirname, "../dist/cli/main.js");
   const own = ["--placement", placement, "--port", String(port), "--host", "127.0.0.1", "--no-http-access-log"];
   return {
     command: process.execPath,
     args: [main, "serve", fileURLToPath(files[file]), ...own, ...flags],
-    ...{ port, readyPath: "/readyz", cwd: import.meta.dirname },
+    ...{ port, readyPath: "/readyz", cwd: import.meta.dirname, env },
   };
 }
 

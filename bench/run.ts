@@ -12,6 +12,8 @@ const benches = {
   start: import.meta.resolve("./start.ts"),
   placement: import.meta.resolve("./placement.ts"),
   graph: import.meta.resolve("./graph.ts"),
+  chain: import.meta.resolve("./chain.ts"),
+  services: import.meta.resolve("./services.ts"),
   workloads: import.meta.resolve("./workloads.ts"),
   batching: import.meta.resolve("./batching.ts"),
   life: import.meta.resolve("./life.ts"),
