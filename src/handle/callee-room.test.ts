@@ -1,66 +1,95 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Priority } from "../call/call.js";
 import { fail } from "../failure/fail.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import { CalleeRoom } from "./callee-room.js";
 
-function open() {
-  const clock = new FakeClock();
-  const stats = { withheld: 0 };
-  const room = new CalleeRoom(clock, stats);
-  const refusal = fail("overloaded", { queued: 3, answerMs: 10, retryAfterMs: 1000 }, { service: "Model", api: "run" });
-  const enter = (count: number) => {
-    let entered = 0;
-    for (let i = 0; i < count; i++) if (room.enter("interactive") === undefined) entered++;
-    return entered;
-  };
-  return { clock, stats, room, refusal, enter };
+/** A caller that counts what is under way. */
+class Caller {
+  readonly clock = new FakeClock();
+  readonly stats = { inFlight: 0, withheld: 0 };
+  readonly room = new CalleeRoom(this.clock, this.stats);
+  readonly refusal = fail(
+    "overloaded",
+    { queued: 3, answerMs: 10, retryAfterMs: 1000 },
+    { service: "Model", api: "run" },
+  );
+
+  /** @returns Why it was kept back. */
+  call(priority: Priority = "interactive") {
+    this.stats.inFlight++;
+    const refusal = this.room.refuse(priority);
+    if (refusal !== undefined) this.stats.inFlight--;
+    return refusal;
+  }
+
+  /** @returns How many of so many calls were sent. */
+  send(count: number): number {
+    let sent = 0;
+    for (let i = 0; i < count; i++) if (this.call() === undefined) sent++;
+    return sent;
+  }
+
+  answered(): void {
+    this.room.answered("interactive");
+    this.stats.inFlight--;
+  }
+
+  refused(priority: Priority = "interactive"): void {
+    this.room.refused(priority, this.refusal);
+    this.stats.inFlight--;
+  }
 }
 
 describe("CalleeRoom", () => {
   it("sends whatever comes while the callee refuses nothing", () => {
-    const { room, enter } = open();
-    assert.equal(enter(10_000), 10_000);
-    for (let i = 0; i < 10_000; i++) room.answered("interactive");
-    assert.equal(enter(10_000), 10_000);
+    const caller = new Caller();
+    assert.equal(caller.send(10_000), 10_000);
+    for (let i = 0; i < 10_000; i++) caller.answered();
+    assert.deepEqual([caller.send(10_000), caller.room.isLimited], [10_000, false]);
   });
 
   it("keeps back what the callee has no room for, with what it said, each time as a failure of its own (R1)", () => {
-    const { stats, room, refusal, enter } = open();
-    assert.equal(enter(10), 10);
-    for (let i = 0; i < 4; i++) room.refused("interactive", refusal);
-    const [first, second] = [room.enter("interactive"), room.enter("interactive")];
+    const caller = new Caller();
+    assert.equal(caller.send(10), 10);
+    for (let i = 0; i < 4; i++) caller.refused();
+    const [first, second] = [caller.call(), caller.call()];
+    const { refusal } = caller;
     assert.deepEqual([first?.id, first?.message, first?.details], [refusal.id, refusal.message, refusal.details]);
     assert.deepEqual([first?.service, first?.api, first === second], ["Model", "run", false]);
-    assert.equal(stats.withheld, 2);
-    room.dropped("interactive");
-    assert.equal(enter(2), 1);
+    assert.equal(caller.stats.withheld, 2);
+    // One that is cancelled makes room, and says nothing of the callee.
+    caller.stats.inFlight--;
+    assert.equal(caller.send(2), 1);
   });
 
   it("sends one more each time that all under way have been answered (R2)", () => {
-    const { room, refusal, enter } = open();
-    enter(9);
-    room.refused("interactive", refusal);
-    for (let i = 0; i < 8; i++) room.answered("interactive");
-    assert.equal(enter(20), 9);
+    const caller = new Caller();
+    caller.send(9);
+    caller.refused();
+    for (let i = 0; i < 8; i++) caller.answered();
+    assert.equal(caller.send(20), 8);
+    for (let i = 0; i < 8; i++) caller.answered();
+    assert.equal(caller.send(20), 9);
   });
 
   it("forgets what it was told when nothing was refused for a while (R3)", () => {
-    const { clock, room, refusal, enter } = open();
-    enter(3);
-    room.refused("interactive", refusal);
-    clock.advance(199);
-    assert.equal(enter(100), 0);
-    clock.advance(1);
-    assert.equal(enter(100), 100);
+    const caller = new Caller();
+    caller.send(3);
+    caller.refused();
+    caller.clock.advance(199);
+    assert.equal(caller.send(100), 0);
+    caller.clock.advance(1);
+    assert.deepEqual([caller.send(100), caller.room.isLimited], [100, false]);
   });
 
-  it("counts background calls apart (R4), and lets one through when there is none under way", () => {
-    const { room, refusal, enter } = open();
-    room.enter("background");
-    room.refused("background", refusal);
-    assert.equal(room.enter("background"), undefined);
-    assert.equal(room.enter("background")?.id, "overloaded");
-    assert.equal(enter(100), 100);
+  it("limits background calls apart (R4), and lets one through when none is under way", () => {
+    const caller = new Caller();
+    caller.call("background");
+    caller.refused("background");
+    assert.equal(caller.call("background"), undefined);
+    assert.equal(caller.call("background")?.id, "overloaded");
+    assert.equal(caller.send(100), 100);
   });
 });

@@ -11,7 +11,7 @@ import type { EdgeStats } from "../observe/call-stats.js";
 // R2  With each answer there may be a little more, one call for each time that all under way are answered. So the callee
 //     is asked again and again, and refuses about one call for each such time.
 // R3  All of that is forgotten when the callee has refused nothing for a while.
-// R4  Background calls are counted apart, since a callee refuses those first.
+// R4  Background calls have a limit of their own, since a callee refuses those first.
 //
 // It is the rule by which TCP finds its share of a line (RFC 5681), told by refusals in place of lost packets.
 
@@ -19,77 +19,65 @@ import type { EdgeStats } from "../observe/call-stats.js";
 const leastMemoryMs = 200;
 const memoryRounds = 4;
 
-/** What is under way to one api at one priority. */
-interface Flight {
-  inFlight: number;
-  limit: number;
-  until: number;
-  refusal: ServingError | undefined;
+/** How many calls may be under way, after a refusal. */
+interface Limit {
+  calls: number;
+  readonly until: number;
+  readonly refusal: ServingError;
 }
-
-const createFlight = (): Flight => ({ inFlight: 0, limit: Number.POSITIVE_INFINITY, until: 0, refusal: undefined });
 
 /** Keeps back calls to one api that the callee would refuse. */
 export class CalleeRoom {
+  /** Whether the callee has refused any of late; else there is nothing to ask or to tell but refusals. */
+  isLimited = false;
   readonly #clock: Clock;
-  readonly #stats: Pick<EdgeStats, "withheld">;
-  readonly #interactive = createFlight();
-  readonly #background = createFlight();
+  readonly #stats: Pick<EdgeStats, "inFlight" | "withheld">;
+  #interactive: Limit | undefined;
+  #background: Limit | undefined;
 
-  constructor(clock: Clock, stats: Pick<EdgeStats, "withheld">) {
+  /** @param stats How many calls are under way, and how many were kept back. */
+  constructor(clock: Clock, stats: Pick<EdgeStats, "inFlight" | "withheld">) {
     this.#clock = clock;
     this.#stats = stats;
   }
 
-  /** @returns Why a call is kept back; `undefined` when it is under way from here until it is `left`. */
-  enter(priority: Priority): ServingError | undefined {
-    const flight = this.#of(priority);
-    if (flight.inFlight >= flight.limit) {
-      const refusal = this.#keepBack(flight);
-      if (refusal !== undefined) return refusal;
-    }
-    flight.inFlight++;
-    return undefined;
-  }
-
-  /** A call was answered, with whatever but a refusal. */
-  answered(priority: Priority): void {
-    const flight = this.#of(priority);
-    flight.inFlight--;
-    if (flight.limit !== Number.POSITIVE_INFINITY) flight.limit += 1 / flight.limit;
-  }
-
-  /** A call is not waited for any more; or was never sent. */
-  dropped(priority: Priority): void {
-    this.#of(priority).inFlight--;
-  }
-
-  /** The callee had no room for a call. */
-  refused(priority: Priority, refusal: ServingError): void {
-    const flight = this.#of(priority);
-    flight.inFlight--;
-    flight.limit = Math.max(1, flight.inFlight);
-    const answerMs = refusal.details["answerMs"];
-    const roundMs = typeof answerMs === "number" ? answerMs * (flight.limit + 1) : 0;
-    flight.until = this.#clock.now() + Math.max(leastMemoryMs, memoryRounds * roundMs);
-    flight.refusal = refusal;
-  }
-
-  #keepBack(flight: Flight): ServingError | undefined {
-    const { refusal } = flight;
-    if (refusal === undefined || this.#clock.now() >= flight.until) {
-      flight.limit = Number.POSITIVE_INFINITY;
-      flight.refusal = undefined;
+  /** Why a call is kept back that counts as under way already; `undefined` when it is to be sent. */
+  refuse(priority: Priority): ServingError | undefined {
+    const limit = this.#of(priority);
+    if (limit === undefined || this.#stats.inFlight <= limit.calls) return undefined;
+    if (this.#clock.now() >= limit.until) {
+      this.#set(priority, undefined);
       return undefined;
     }
     this.#stats.withheld++;
-    const { service, api } = refusal;
+    const { id, details, service, api } = limit.refusal;
     // Each caller has one of its own.
-    return fail(refusal.id as "overloaded", { ...(refusal.details as Overload) }, { service, api });
+    return fail(id as "overloaded", { ...(details as Overload) }, { service, api });
   }
 
-  #of(priority: Priority): Flight {
+  /** A call was answered. */
+  answered(priority: Priority): void {
+    const limit = this.#of(priority);
+    if (limit !== undefined) limit.calls += 1 / limit.calls;
+  }
+
+  /** The callee had no room for a call that still counts as under way. */
+  refused(priority: Priority, refusal: ServingError): void {
+    const calls = Math.max(1, this.#stats.inFlight - 1);
+    const answerMs = refusal.details["answerMs"];
+    const roundMs = typeof answerMs === "number" ? answerMs * (calls + 1) : 0;
+    const until = this.#clock.now() + Math.max(leastMemoryMs, memoryRounds * roundMs);
+    this.#set(priority, { calls, until, refusal });
+  }
+
+  #of(priority: Priority): Limit | undefined {
     return priority === "background" ? this.#background : this.#interactive;
+  }
+
+  #set(priority: Priority, limit: Limit | undefined): void {
+    if (priority === "background") this.#background = limit;
+    else this.#interactive = limit;
+    this.isLimited = this.#interactive !== undefined || this.#background !== undefined;
   }
 }
 

@@ -74,7 +74,7 @@ export function sendCall(route: CallRoute, scope: CallScope, taker: AnswerTaker)
   route.links.retries.onCall();
   const call = new PendingCall(route, scope, taker);
   scope.awaitReply(call);
-  const refusal = route.room.enter(scope.call.priority);
+  const refusal = route.room.isLimited ? route.room.refuse(scope.call.priority) : undefined;
   if (refusal !== undefined) call.keepBack(refusal);
   else if (route.takesStream) call.sendFed();
   else if (route.idempotent) call.sendKept();
@@ -86,7 +86,7 @@ class PendingCall implements ReplySink {
   readonly #scope: CallScope;
   readonly #taker: AnswerTaker;
   #losses = 0;
-  #isUnderWay = true;
+  #isKeptBack = false;
 
   constructor(route: CallRoute, scope: CallScope, taker: AnswerTaker) {
     this.#route = route;
@@ -102,7 +102,7 @@ class PendingCall implements ReplySink {
 
   /** For a call for which its callee has no room. */
   keepBack(refusal: ServingError): void {
-    this.#isUnderWay = false;
+    this.#isKeptBack = true;
     this.#scope.replyFailure(refusal);
   }
 
@@ -119,7 +119,8 @@ class PendingCall implements ReplySink {
   }
 
   output(value: unknown): void {
-    this.#route.room.answered(this.#scope.call.priority);
+    const { room } = this.#route;
+    if (room.isLimited) room.answered(this.#scope.call.priority);
     endCall(this.#route, this.#scope, "ok");
     this.#taker.output(value);
   }
@@ -131,16 +132,16 @@ class PendingCall implements ReplySink {
       this.send();
       return;
     }
-    if (this.#isUnderWay) this.#makeRoom(error);
+    if (!this.#isKeptBack) this.#tellRoom(error);
     endCall(this.#route, this.#scope, error.code);
     this.#taker.failure(error);
   }
 
-  #makeRoom(error: ServingError): void {
+  #tellRoom(error: ServingError): void {
     const { room, service, api } = this.#route;
     const { call, reason } = this.#scope;
-    if (reason !== undefined) room.dropped(call.priority);
-    else if (isRefusal(error) && error.service === service && error.api === api) room.refused(call.priority, error);
+    if (reason !== undefined) return;
+    if (isRefusal(error) && error.service === service && error.api === api) room.refused(call.priority, error);
     else room.answered(call.priority);
   }
 

@@ -35,6 +35,8 @@ export class Admission {
   readonly background: Demand;
   #answeredAt = 0;
 
+  /** Whether something waits, or did of late, or is overloaded; else answers say nothing. */
+  isBusy = false;
   readonly #together: number;
 
   /** @param together Calls that may begin together, of an api that joins them. */
@@ -82,6 +84,7 @@ export class Admission {
   /** A call begins to wait. @returns Its era, for `left`. */
   came(priority: Priority, now: number): number {
     if (this.size === 0) this.pace.queueBegins(now);
+    this.isBusy = true;
     return this.of(priority).came();
   }
 
@@ -93,14 +96,14 @@ export class Admission {
   /** A call was lost: while it waited, or while it ran after it had waited for so long. */
   lost({ priority, era }: Place, now: number, waitedMs: number): void {
     this.of(priority).lost(now, { waitedMs, era, answerMs: this.#answerMs });
+    this.isBusy = true;
   }
 
   /** Calls have ended, and their places are not given on yet. @param count How many at once. */
   answered(now: number, count = 1): void {
     const { interactive, background, pace } = this;
+    if (!this.isBusy) return;
     const isAwaited = this.size > 0;
-    if (!isAwaited && !pace.isMeasuring && !this.isOverloaded && !interactive.isStirred && !background.isStirred)
-      return;
     this.#answeredAt = now;
     pace.answered(now, count, isAwaited);
     const answerMs = this.#answerMs;
@@ -116,9 +119,10 @@ export class Admission {
     interactive.tryPatience(now, answerMs);
     background.tryPatience(now, answerMs);
     this.#look(now);
+    this.isBusy = isAwaited || this.isOverloaded || interactive.isStirred || background.isStirred;
   }
 
-  /** A call found a free place, though the lane is overloaded. */
+  /** A call found a free place: overload may be over, or too few may wait. */
   foundRoom(now: number): void {
     const idleMs = now - this.#answeredAt;
     this.interactive.foundRoom(now, idleMs, this.#answerMs);

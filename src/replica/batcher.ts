@@ -96,7 +96,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   refuse({ priority, expiresAt }: CallScope, now: number): ServingError | undefined {
     const { maxQueued, settings } = this.#parts;
     if (this.#running < settings.maxConcurrent && this.#waitingRows < settings.maxRows) {
-      if (this.#admission.isOverloaded) this.#admission.foundRoom(now);
+      if (this.#admission.isBusy) this.#admission.foundRoom(now);
       return undefined;
     }
     if (this.#waitingCalls >= maxQueued) return this.#fullness();

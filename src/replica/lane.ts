@@ -147,7 +147,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   /** Takes a place if one is free, nobody waits for it, and the event loop may be kept from turning (L6). */
   tryEnter(scope: CallScope): boolean {
     if (this.#holders.length >= this.#bounds.maxConcurrent || this.#turns.isLong || this.#waiting > 0) return false;
-    if (this.#admission.isOverloaded) this.#admission.foundRoom(this.#time.clock.now());
+    if (this.#admission.isBusy) this.#admission.foundRoom(this.#time.clock.now());
     this.#hold(scope);
     this.#stats.queueTime.observe(0);
     return true;

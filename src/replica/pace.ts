@@ -35,11 +35,6 @@ export class Pace {
     return this.#answers < leastAnswers ? undefined : this.#timeMs / this.#answers;
   }
 
-  /** Whether the next answer says something of the pace. */
-  get isMeasuring(): boolean {
-    return this.#since !== undefined;
-  }
-
   /** A call begins to wait where none did. */
   queueBegins(now: number): void {
     this.#since = undefined;
