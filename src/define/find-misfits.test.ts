@@ -22,6 +22,21 @@ function countChecks(create: (item: Schema<any>) => Schema, value: unknown): num
 }
 
 describe("findMisfits", () => {
+  it("looks again at a schema of which a part could not be had yet", () => {
+    let Later: z.ZodType | undefined;
+    const parts = [
+      z.lazy(() => {
+        if (Later === undefined) throw new ReferenceError("Cannot access 'Later' before initialization");
+        return Later;
+      }),
+    ] as const;
+    const early = z.object({ a: z.union(parts) });
+    assert.deepEqual(findMisfits(early, { a: many(1) }), []);
+    Later = z.array(z.string());
+    assert.equal(findMisfits(early, { a: many(1) }).length > 0, true);
+    assert.equal(findMisfits(z.object({ a: parts[0] }), { a: many(1) }).length, maxIssues);
+  });
+
   it("stops where enough is known, however deep the wrong items are", () => {
     const wrong = many(null);
     const cases: [(item: any) => Schema, unknown][] = [

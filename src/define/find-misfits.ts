@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Issue } from "../failure/failures.js";
 import { createIssue } from "./create-issue.js";
-import { type FieldsForm, type Form, formOf } from "./schema-form.js";
+import { type FieldsForm, type Form, formOf, hasFinalForm } from "./schema-form.js";
 
 // What is wrong with a large value, found without making an issue of each wrong item in it.
 //
@@ -45,26 +45,35 @@ const growing = new WeakMap<object, boolean>();
 function grows(schema: unknown): boolean {
   const known = growing.get(schema as object);
   if (known !== undefined) return known;
-  const found = isArkType(schema) || hasMany(schema, new Set());
-  growing.set(schema as object, found);
+  const search: PartSearch = { seen: new Set(), isFinal: true };
+  const found = isArkType(schema) || hasMany(schema, search);
+  if (found || search.isFinal) growing.set(schema as object, found);
   return found;
 }
 
-/** Whether a list or a record is among the parts of a schema. @param seen Schemas that are being looked at already. */
-function hasMany(schema: unknown, seen: Set<unknown>): boolean {
+interface PartSearch {
+  /** Schemas that are being looked at already. */
+  readonly seen: Set<unknown>;
+  /** False once a part was met that can't be had yet. */
+  isFinal: boolean;
+}
+
+/** Whether a list or a record is among the parts of a schema. */
+function hasMany(schema: unknown, search: PartSearch): boolean {
   const form = formOf(schema);
-  if (form === undefined || seen.has(schema)) return false;
-  seen.add(schema);
+  if (form === undefined) search.isFinal &&= hasFinalForm(schema);
+  if (form === undefined || search.seen.has(schema)) return false;
+  search.seen.add(schema);
   switch (form.kind) {
     case "list":
       return true;
     case "fields":
       if (form.rest !== undefined || form.keys !== undefined) return true;
-      return Object.values(form.fields).some((field) => hasMany(field, seen));
+      return Object.values(form.fields).some((field) => hasMany(field, search));
     case "wrapped":
-      return form.inner.some((inner) => hasMany(inner, seen));
+      return form.inner.some((inner) => hasMany(inner, search));
     case "union":
-      return form.members.some((member) => hasMany(member, seen));
+      return form.members.some((member) => hasMany(member, search));
   }
 }
 

@@ -28,22 +28,27 @@ const forms = new WeakMap<object, Form | undefined>();
 export function formOf(schema: unknown): Form | undefined {
   if ((typeof schema !== "object" && typeof schema !== "function") || schema === null) return undefined;
   if (forms.has(schema)) return forms.get(schema);
-  const form = readForm(schema as Parts);
-  forms.set(schema, form);
-  return form;
+  try {
+    const form = readForm(schema as Parts);
+    forms.set(schema, form);
+    return form;
+  } catch {
+    // A part that can't be had yet, as of schemas that refer to one another: it is asked for again.
+    return undefined;
+  }
+}
+
+/** Whether what `formOf` said of a schema is final. */
+export function hasFinalForm(schema: unknown): boolean {
+  return (typeof schema !== "object" && typeof schema !== "function") || schema === null || forms.has(schema);
 }
 
 type Parts = Readonly<Record<string, unknown>>;
 
 function readForm(schema: Parts): Form | undefined {
-  try {
-    const def = (schema["_zod"] as { def?: Parts } | undefined)?.def;
-    if (def !== undefined) return readZod(def);
-    return schema["kind"] === "schema" && !("fallback" in schema) ? readValibot(schema) : undefined;
-  } catch {
-    // A part that can't be had yet, as of schemas that refer to one another.
-    return undefined;
-  }
+  const def = (schema["_zod"] as { def?: Parts } | undefined)?.def;
+  if (def !== undefined) return readZod(def);
+  return schema["kind"] === "schema" && !("fallback" in schema) ? readValibot(schema) : undefined;
 }
 
 const wrap = (...inner: unknown[]): Form => ({ kind: "wrapped", inner });

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Issue } from "../failure/failures.js";
 import { createIssue } from "./create-issue.js";
 import { findMisfits, maxIssues } from "./find-misfits.js";
+import { isObject, isReferenceKeyword, mapSchemas } from "./map-schemas.js";
 
 /** Any Standard Schema (https://standardschema.dev): zod, valibot, arktype, and ekiben's own `tensor()` and `file()`. */
 export type Schema<In = any, Out = In> = StandardSchemaV1<In, Out>;
@@ -101,14 +102,14 @@ export function hasWholeJsonSchema(schema: Schema, side: "input" | "output"): bo
  * @param base Where the schema will stand, as a JSON pointer with its `#`: `"#/properties/line"`.
  */
 export function rebaseRefs(schema: JsonSchema, base: string): JsonSchema {
-  return mapRefs(schema, (ref) => (ref.startsWith("#") ? base + ref.slice(1) : ref)) as JsonSchema;
-}
-
-function mapRefs(node: unknown, change: (ref: string) => string): unknown {
-  if (Array.isArray(node)) return node.map((item) => mapRefs(item, change));
-  if (typeof node !== "object" || node === null) return node;
-  const entries = Object.entries(node).map(([key, value]): [string, unknown] =>
-    key === "$ref" && typeof value === "string" ? [key, change(value)] : [key, mapRefs(value, change)],
-  );
-  return Object.fromEntries(entries);
+  const move = (reference: string): string => (/^#(\/|$)/.test(reference) ? base + reference.slice(1) : reference);
+  const rebase = (part: unknown): unknown => {
+    if (!isObject(part)) return part;
+    const moved = Object.entries(part).map(([keyword, value]): [string, unknown] => [
+      keyword,
+      isReferenceKeyword(keyword, value) ? move(value) : mapSchemas(keyword, value, rebase),
+    ]);
+    return Object.fromEntries(moved);
+  };
+  return rebase(schema) as JsonSchema;
 }

@@ -1,4 +1,5 @@
 import { followReference } from "../define/follow-reference.js";
+import { isObject, isReferenceKeyword, mapSchemas } from "../define/map-schemas.js";
 import type { JsonSchema } from "../define/schema.js";
 
 /** Schemas of a document by name, each below `#/components/schemas/`. */
@@ -6,15 +7,6 @@ export type NamedSchemas = Record<string, JsonSchema>;
 
 const componentsPointer = "#/components/schemas/";
 
-/** Keywords of JSON Schema (draft 2020-12, and what older drafts had in their place) whose value is a schema. */
-const schemaKeywords = new Set([
-  ...["items", "additionalItems", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"],
-  ...["unevaluatedItems", "unevaluatedProperties", "contentSchema"],
-]);
-/** Those whose value is a list of schemas. */
-const listKeywords = new Set(["anyOf", "oneOf", "allOf", "prefixItems", "items"]);
-/** Those whose value is an object of schemas. */
-const mapKeywords = new Set(["properties", "patternProperties", "dependentSchemas"]);
 /** Kept nowhere: definitions get places of their own, and an id would make references begin elsewhere. */
 const droppedKeywords = new Set([
   "$defs",
@@ -123,19 +115,6 @@ class Placing {
   }
 }
 
-/** The value of a keyword, with each schema in it changed; what is no schema stays. */
-function mapSchemas(keyword: string, value: unknown, change: (schema: unknown) => unknown): unknown {
-  if (listKeywords.has(keyword) && Array.isArray(value)) return value.map(change);
-  if (mapKeywords.has(keyword) && isObject(value)) {
-    return Object.fromEntries(Object.entries(value).map(([key, schema]) => [key, change(schema)]));
-  }
-  // `true` and `false` are schemas, and as lawful here.
-  return schemaKeywords.has(keyword) && isObject(value) ? change(value) : value;
-}
-
-const isReferenceKeyword = (keyword: string, value: unknown): value is string =>
-  (keyword === "$ref" || keyword === "$dynamicRef" || keyword === "$recursiveRef") && typeof value === "string";
-
 function readReference(part: JsonSchema): string | undefined {
   return Object.entries(part).find(([keyword, value]) => isReferenceKeyword(keyword, value))?.[1] as string | undefined;
 }
@@ -161,7 +140,6 @@ function listReferences(root: JsonSchema): string[] {
     if (!isObject(part)) return part;
     for (const [keyword, value] of Object.entries(part)) {
       if (isReferenceKeyword(keyword, value)) references.push(value);
-      else if (keyword === "$defs" || keyword === "definitions") mapSchemas("properties", value, visit);
       else mapSchemas(keyword, value, visit);
     }
     return part;
@@ -187,8 +165,4 @@ function describe(part: JsonSchema, root: JsonSchema): string {
     );
   }
   return texts.join("\n");
-}
-
-function isObject(value: unknown): value is JsonSchema {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
