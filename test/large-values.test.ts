@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -91,6 +92,32 @@ describe("a tensor of 6 MB that goes through processes", { skip: hasNoSlabs }, (
     await until(() => [...before].some((life) => !livesThere().has(life)));
     assert.equal(await app.end(), 0);
     assert.deepEqual([existsSync(folder), readdirSync(root)], [false, []]);
+  });
+});
+
+const small = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"', "sh"];
+const [unshare = "", ...mounting] = small;
+const mayMount = spawnSync(unshare, [...mounting, "true"]).status === 0;
+const skip = hasNoSlabs || (mayMount ? false : "only root may mount a small /dev/shm");
+
+describe("values for which shared memory has no room", { skip }, () => {
+  it("arrive whole all the same, and the log of each process says it once, with the numbers and what to do", async () => {
+    using app = new RunningApp("large.mjs:Entry", [], { env: { TMPDIR: root }, under: small });
+    // One that would go in a slab, and ones that would go in files.
+    for (const n of [400_000, 1_500_000, 1_500_000]) {
+      assert.deepEqual((await app.call("ask", { what: "sum", n })).body, [n, true]);
+    }
+    assert.equal(await app.end(), 0);
+    const lines = app.log.filter(({ msg }) => msg?.startsWith("shared memory is full"));
+    assert.equal(new Set(lines.map(({ pid }) => pid)).size, lines.length);
+    assert.ok(lines.length > 0 && lines.every(({ service }) => service !== undefined));
+    for (const { msg, level, totalBytes } of lines) {
+      assert.match(
+        msg,
+        /^shared memory is full: no room for \d+\.\d MiB in \/dev\/shm\/ekiben-\S+ \(\d\.\d MiB of 1\.0 MiB are free\)\. .*--shm-size=1g/,
+      );
+      assert.deepEqual([level, totalBytes], [40, 1024 ** 2]);
+    }
   });
 });
 

@@ -12,6 +12,7 @@ import type { Graph } from "../graph/graph.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
 import type { EntryCaller } from "../handle/pending-call.js";
 import { FileStore } from "../held/file-store.js";
+import { FullMemory } from "../held/full-memory.js";
 import type { FormerTask } from "../http/former-task.js";
 import { type EntryLocation, findScript } from "../load/entry-location.js";
 import { nameApp } from "../load/name-app.js";
@@ -199,7 +200,8 @@ function keepFiles({ life, time, log }: Site, folders: AppFolders | undefined) {
     }
     return own;
   };
-  const files = new FileStore(life, () => ({ memory: folders?.slabs, disk: open()?.disk }), time.clock);
+  const fullMemory = new FullMemory(log, time.clock);
+  const files = new FileStore(life, () => ({ memory: folders?.slabs, disk: open()?.disk }), time.clock, fullMemory);
   const removeFolders = () => {
     files.close();
     (folders ?? own)?.remove();

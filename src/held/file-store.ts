@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import { collectAll } from "../base/new-bytes.js";
 import { keepOwnFolder } from "../base/own-folder.js";
+import type { FullMemory } from "./full-memory.js";
 import { HeldFile, type HeldName, type HeldOwner, type HeldPlace, removeName } from "./held-file.js";
 import { createHeldName, isHeldName } from "./held-name.js";
 import { MemoryFiles } from "./memory-files.js";
@@ -43,6 +44,7 @@ export interface GivenFile {
 }
 
 export class FileStore implements HeldOwner {
+  readonly fullMemory: FullMemory | undefined;
   readonly #life: string;
   readonly #folders: () => HeldFolders;
   readonly #clock: Clock;
@@ -59,11 +61,16 @@ export class FileStore implements HeldOwner {
   #nextCollectionAt = Number.NEGATIVE_INFINITY;
   #memory: MemoryFiles | undefined;
 
-  /** @param life Unique to this thread or process. @param folders Asked when the first large value is there. */
-  constructor(life: string, folders: () => HeldFolders, clock: Clock = systemClock) {
+  /**
+   * @param life       Unique to this thread or process.
+   * @param folders    Asked when the first large value is there.
+   * @param fullMemory Hears where there is no room in memory. Default: nobody does.
+   */
+  constructor(life: string, folders: () => HeldFolders, clock: Clock = systemClock, fullMemory?: FullMemory) {
     this.#life = life;
     this.#folders = folders;
     this.#clock = clock;
+    this.fullMemory = fullMemory;
   }
 
   /** Whether there is a disk for large values. */

@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, ftruncateSync, linkSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Clock } from "../base/clock.js";
 import { removePath } from "../base/remove-path.js";
+import type { FullMemory } from "./full-memory.js";
 
 /** What the files of one thread may take of memory together; beyond it values travel in their frames. */
 const maxTotalBytes = 256 * 1024 ** 2;
@@ -21,6 +23,7 @@ interface MemoryFile {
 
 /** Makes files and names for them. */
 export interface FileMaker {
+  readonly fullMemory: FullMemory | undefined;
   newPath(place: "memory"): string;
   create(place: "memory"): { readonly path: string; readonly file: number };
 }
@@ -53,9 +56,10 @@ export class MemoryFiles {
       const path = this.#maker.newPath("memory");
       linkSync(file.path, path);
       return path;
-    } catch {
+    } catch (error) {
       // No room, no descriptor or no folder: frames carry everything for now.
       this.#nextWriteAt = this.#clock.now() + restMs;
+      if (file !== undefined) this.#maker.fullMemory?.note(error, dirname(file.path), bytes.byteLength);
       if (file !== undefined) this.#drop(file);
       return undefined;
     }

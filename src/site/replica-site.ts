@@ -6,6 +6,7 @@ import { fail } from "../failure/fail.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { resolveGraph } from "../graph/resolve-graph.js";
 import { FileStore } from "../held/file-store.js";
+import { FullMemory } from "../held/full-memory.js";
 import { decodedBytes } from "../held/held-bytes.js";
 import { loadEntry } from "../load/entry-location.js";
 import { guardLog } from "../observe/guarded-log.js";
@@ -147,7 +148,9 @@ export class ReplicaSite {
     const { directory, stats } = site;
     const { service = order.names["group"] } = order.names;
     stats.decoded = { service: String(service), bytes: () => decodedBytes.count };
-    const files = new FileStore(life, () => ({ memory: slabFolder, disk: diskFolder }));
+    const { clock } = systemTime;
+    const fullMemory = new FullMemory(log.child(order.names), clock);
+    const files = new FileStore(life, () => ({ memory: slabFolder, disk: diskFolder }), clock, fullMemory);
     const faults = order.takesFaults ? new Faults() : undefined;
     for (const service of order.keptServices) directory.of(service).keepsLocal = true;
     this.#inside = {

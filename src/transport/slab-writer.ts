@@ -2,6 +2,7 @@ import { closeSync, constants, ftruncateSync, openSync, unlinkSync, writeSync } 
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import { keepOwnFolder } from "../base/own-folder.js";
+import type { FullMemory } from "../held/full-memory.js";
 import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
 import { createSlabName } from "./slab-name.js";
 
@@ -36,6 +37,7 @@ interface Slab {
  */
 export class SlabWriter {
   readonly #folder: string;
+  readonly #fullMemory: FullMemory | undefined;
   readonly #clock: Clock;
   readonly #slabs = new Map<number, Slab>();
   #lastNumber = 0;
@@ -46,9 +48,13 @@ export class SlabWriter {
   /** Nothing is written before that. */
   #nextWriteAt = Number.NEGATIVE_INFINITY;
 
-  /** @param folder In a file system that is in memory; only its owner may enter it. */
-  constructor(folder: string, clock: Clock = systemClock) {
+  /**
+   * @param folder     In a file system that is in memory; only its owner may enter it.
+   * @param fullMemory Hears where there is no room in it. Default: nobody does.
+   */
+  constructor(folder: string, clock: Clock = systemClock, fullMemory?: FullMemory) {
     this.#folder = folder;
+    this.#fullMemory = fullMemory;
     this.#clock = clock;
   }
 
@@ -135,8 +141,9 @@ export class SlabWriter {
     try {
       for (let at = 0; at < tail.byteLength; ) at += writeSync(slab.file, tail, at, tail.byteLength - at, at);
       return true;
-    } catch {
+    } catch (error) {
       // The memory is full: what was taken of it is given back, and the tail goes in its frame.
+      this.#fullMemory?.note(error, this.#folder, tail.byteLength);
       this.#nextWriteAt = this.#clock.now() + restMs;
       ftruncateSync(slab.file, 0);
       slab.isFree = true;

@@ -49,7 +49,7 @@ export class SocketChannel implements Channel {
   constructor(socket: Socket, slabFolder: string | undefined, files?: FileStore) {
     this.#socket = socket;
     this.files = files;
-    const slabs = slabFolder === undefined ? undefined : new SlabWriter(slabFolder);
+    const slabs = slabFolder === undefined ? undefined : new SlabWriter(slabFolder, undefined, files?.fullMemory);
     this.#sender = new TailSender(slabs, files);
     this.#receiver = new TailReceiver(new SlabReader(slabFolder), files);
   }
