@@ -75,7 +75,11 @@ describe("mayRetry", () => {
   it("leaves alone what is no matter of a replica, or of another service's", () => {
     const own = fail("unhandled_error", { error: "no such word" }, { service });
     const below = fail("replica_lost", { replica: "Other#0" }, { service: "Other" });
-    for (const failure of [own, below]) assert.equal(mayRetry(failure, route, 1), false);
+    // A refusal is an answer: whoever sent it again would add to the load that it is for.
+    const details = { queued: 3, retryAfterMs: 1000 };
+    const full = { running: 1, queued: 1, maxQueued: 1, retryAfterMs: 1000, overdue: 0 };
+    const refusals = [fail("overloaded", details, { service }), fail("lane_full", full, { service })];
+    for (const failure of [own, below, ...refusals]) assert.equal(mayRetry(failure, route, 1), false);
   });
 });
 

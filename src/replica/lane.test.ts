@@ -218,11 +218,11 @@ describe("Lane", () => {
 
   describe("under load (L7)", () => {
     /** A lane of one place in which calls of 10 ms have been answered while others waited. */
-    function openBusy(waiting: number) {
+    function openBusy(waiting: number, isPatient = false) {
       const clock = new FakeClock();
       const own = createCallTime(clock);
       const stats = new LaneStats("S", "a");
-      const lane = new Lane({ bounds: { maxConcurrent: 1, maxQueued: 1000 }, stats, time: own });
+      const lane = new Lane({ bounds: { maxConcurrent: 1, maxQueued: 1000 }, stats, time: own, isPatient });
       const open = (leftMs = Number.POSITIVE_INFINITY) =>
         new CallScope({ ...openScope().call, deadline: clock.now() + leftMs }, undefined, own, clock.now());
       const scopes: CallScope[] = [];
@@ -258,6 +258,13 @@ describe("Lane", () => {
       });
       void come(open(250));
       assert.deepEqual([lane.queued, stats.refused], [21, { full: 0, overloaded: 0, late: 1 }]);
+    });
+
+    it("refuses no attempt of a task for its time", async () => {
+      const { lane, open, come, answer } = openBusy(40, true);
+      for (let i = 0; i < 20; i++) await answer();
+      void come(open(1));
+      assert.equal(lane.queued, 21);
     });
 
     it("keeps few waiting once callers give up beside what it answers, and tells others when to come again", async () => {

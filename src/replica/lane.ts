@@ -55,6 +55,8 @@ export interface LaneParts {
   readonly bounds: LaneBounds;
   readonly stats: LaneStats;
   readonly time: CallTime;
+  /** What waits is never refused for its time or for overload: attempts of tasks, of which nobody waits for one. Default: false. */
+  readonly isPatient?: boolean;
   /** Looks at the lane from time to time while a call runs. */
   readonly watch?: LaneWatch;
 }
@@ -64,6 +66,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   readonly #bounds: LaneBounds;
   readonly #stats: LaneStats;
   readonly #time: CallTime;
+  readonly #isPatient: boolean;
   readonly #watch: LaneWatch | undefined;
   readonly #admission = new Admission();
   readonly #queue = new CallQueue<Waiting>(this.#admission);
@@ -86,7 +89,8 @@ export class Lane implements WatchedPlaces, TurnTaker {
   #lastReceived = new Map<CallScope, number>();
   #starvedSince: number | undefined;
 
-  constructor({ bounds, stats, time, watch }: LaneParts) {
+  constructor({ bounds, stats, time, isPatient = false, watch }: LaneParts) {
+    this.#isPatient = isPatient;
     this.#bounds = bounds;
     this.#stats = stats;
     this.#time = time;
@@ -317,7 +321,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
 
   /** Why a call for which there would be room does not wait all the same. */
   #unwanted({ expiresAt, priority }: CallScope, now: number): ServingError | undefined {
-    const refusal = this.#admission.refuse({ priority, now, expiresAt });
+    const refusal = this.#isPatient ? undefined : this.#admission.refuse({ priority, now, expiresAt });
     if (refusal === undefined) return undefined;
     this.#count(refusal.why);
     return describeRefusal(refusal, { pace: this.#admission.pace, queued: this.queued, leftMs: expiresAt - now });

@@ -249,7 +249,8 @@ export class Replica {
     const bounds = settings.apis.get(api.name) as ApiSettings;
     const target = createTarget(definition);
     const batcher = this.#createBatcher(api.name, target, bounds);
-    const lane = new Lane({ bounds, stats: laneStats, time, watch: this.#watch });
+    const isPatient = api.kind === "task";
+    const lane = new Lane({ bounds, stats: laneStats, time, isPatient, watch: this.#watch });
     return { target, lane, stats: laneStats, batcher };
   }
 
