@@ -11,12 +11,13 @@ import { findSchema } from "./find-schema.js";
 import { batchProblem } from "./row-layout.js";
 import {
   type CheckResult,
-  checkSchema,
+  createSchemaCheck,
   isSchema,
   type JsonSchema,
   jsonSchemaOf,
   rebaseRefs,
   type Schema,
+  type SchemaCheck,
   type Shape,
 } from "./schema.js";
 import { isStreamSchema } from "./stream.js";
@@ -80,33 +81,28 @@ export function createChecks(contract: Contract): ContractChecks {
   const outputs = namedDims(result, false);
   const ofInput = pairDims(inputs);
   const ofOutput = pairDims([...inputs, ...outputs]).filter(({ other }) => !other.isInput);
-  const checkOutput = createSlowCheck(checkShape(result));
   return {
     itemSchema: ofOutput.length > 0 ? undefined : contract.yields,
     input: createInputCheck(contract.input, ofInput),
-    output: (value, input) => {
-      const checked = checkOutput(value);
-      if (checked instanceof Promise) {
-        return checked.then((settled) => acceptOutput(value, settled, ofOutput, input));
-      }
-      return acceptOutput(value, checked, ofOutput, input);
-    },
+    output: createOutputCheck(checkShape(result), ofOutput),
   };
 }
 
 /**
- * A check of what an author may change as soon as others run: one that takes its time reads a copy. Only a value tells whether
- * it does, so the first one is checked twice.
+ * The check of what an author may change as soon as others run: one that takes its time reads a copy. Only a value tells
+ * whether it does, so the first one is checked twice.
  */
-function createSlowCheck(check: ReturnType<typeof checkShape>): typeof check {
+function createOutputCheck(check: SchemaCheck, pairs: readonly DimPair[]): ContractChecks["output"] {
   let isSlow = false;
-  return (value) => {
-    if (isSlow) return check(holdValue(value));
-    const checked = check(value);
-    if (!(checked instanceof Promise)) return checked;
-    isSlow = true;
-    checked.catch(() => {});
-    return check(holdValue(value));
+  return (value, input) => {
+    let checked = check(isSlow ? holdValue(value) : value);
+    if (!(checked instanceof Promise)) return acceptOutput(value, checked, pairs, input);
+    if (!isSlow) {
+      isSlow = true;
+      checked.catch(() => {});
+      checked = Promise.resolve(check(holdValue(value)));
+    }
+    return checked.then((settled) => acceptOutput(value, settled, pairs, input));
   };
 }
 
@@ -174,16 +170,18 @@ function checkNothing(value: unknown): CheckResult {
 }
 
 /** A schema's own check, or that of an object of schemas, field by field; unknown fields are left out, as zod does. */
-function checkShape(shape: Shape): (value: unknown) => CheckResult | Promise<CheckResult> {
-  if (isSchema(shape)) return (value) => checkSchema(shape, value);
-  const fields = Object.entries(shape as Record<string, Schema>);
+function checkShape(shape: Shape): SchemaCheck {
+  if (isSchema(shape)) return createSchemaCheck(shape);
+  const fields = Object.entries(shape as Record<string, Schema>).map(
+    ([name, schema]) => [name, createSchemaCheck(schema)] as const,
+  );
   return (value) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       const names = fields.map(([name]) => name).join(", ");
       return { issues: [{ path: "", message: `expected an object with ${names}, got ${describeType(value)}` }] };
     }
-    const results = fields.map(([name, schema]) =>
-      checkSchema(schema, Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined),
+    const results = fields.map(([name, check]) =>
+      check(Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined),
     );
     if (results.some((result) => result instanceof Promise)) {
       return Promise.all(results).then((settled) => joinFields(fields, settled));
@@ -192,11 +190,11 @@ function checkShape(shape: Shape): (value: unknown) => CheckResult | Promise<Che
   };
 }
 
-function joinFields(fields: readonly [string, Schema][], results: readonly CheckResult[]): CheckResult {
+function joinFields(fields: readonly (readonly [string, SchemaCheck])[], results: readonly CheckResult[]): CheckResult {
   const value: Record<string, unknown> = {};
   const issues: Issue[] = [];
   results.forEach((result, i) => {
-    const name = (fields[i] as [string, Schema])[0];
+    const name = (fields[i] as readonly [string, SchemaCheck])[0];
     if (result.issues !== undefined) for (const issue of result.issues) issues.push(under(name, issue));
     else if (result.value !== undefined) value[name] = result.value;
   });

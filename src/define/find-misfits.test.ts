@@ -4,7 +4,7 @@ import { type } from "arktype";
 import * as v from "valibot";
 import { z } from "zod";
 import { findMisfits, maxIssues } from "./find-misfits.js";
-import { type CheckResult, checkSchema, type Schema } from "./schema.js";
+import { type CheckResult, createSchemaCheck, type Schema } from "./schema.js";
 
 const many = <T>(item: T, count = 100_000): T[] => new Array<T>(count).fill(item);
 const line = { a: 1, b: "x" };
@@ -17,7 +17,7 @@ function countChecks(create: (item: Schema<any>) => Schema, value: unknown): num
     count++;
     return item !== null;
   });
-  assert.equal((checkSchema(create(item as Schema), value) as CheckResult).issues?.length, maxIssues);
+  assert.equal((createSchemaCheck(create(item as Schema))(value) as CheckResult).issues?.length, maxIssues);
   return count;
 }
 
@@ -108,7 +108,7 @@ describe("findMisfits", () => {
     ];
     for (const schema of schemas) {
       assert.deepEqual(findMisfits(schema, many({})), []);
-      assert.equal((checkSchema(schema, many({})) as CheckResult).issues, undefined);
+      assert.equal((createSchemaCheck(schema)(many({})) as CheckResult).issues, undefined);
     }
     assert.deepEqual(findMisfits(z.array(z.number()), many({}, 100)), []);
     assert.deepEqual(findMisfits(z.array(z.number()), many(1)), []);
@@ -128,7 +128,7 @@ describe("findMisfits", () => {
     assert.deepEqual(findMisfits(z.array(item), many({})), []);
     // zod tries at once before it waits.
     assert.ok(count <= 2, `${count} times`);
-    assert.equal((await checkSchema(z.array(item), many({}, 3))).issues, undefined);
+    assert.equal((await createSchemaCheck(z.array(item))(many({}, 3))).issues, undefined);
   });
 
   it("asks arktype whether a value fits before it asks why not", () => {
@@ -144,7 +144,7 @@ describe("findMisfits", () => {
 
   it("tells of unknown keys in few words", () => {
     const keys = Object.fromEntries(many(0, 50_000).map((_, i) => [`key ${i}`, i]));
-    const result = checkSchema(z.strictObject({ a: z.number() }), keys) as CheckResult;
+    const result = createSchemaCheck(z.strictObject({ a: z.number() }))(keys) as CheckResult;
     assert.ok(JSON.stringify(result.issues).length < 2_000);
     assert.match(String(result.issues?.[1]?.message), /^Unrecognized keys/);
   });

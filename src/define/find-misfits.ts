@@ -26,9 +26,13 @@ const leastSample = 64;
 /** Deeper than any body may be. */
 const maxDepth = 1_000;
 
-/** The first issues of a large value; none where it fits, where that is not certain, or where the value is not large. */
+/**
+ * The first issues of a large value; none where it fits, where that is not certain, or where the value is not large.
+ *
+ * @param schema One that `growsWithValue`: of others there is nothing to find.
+ */
 export function findMisfits(schema: unknown, value: unknown): readonly Issue[] {
-  if (typeof value !== "object" || !grows(schema) || !holdsMore(value, largeCount)) return none;
+  if (!holdsMore(value, largeCount)) return none;
   if (isArkType(schema)) return schema.allows(value) ? [] : askInPart(schema, value as object);
   const sample = new Search(1);
   sample.look(schema, value, [], sampleSize);
@@ -39,16 +43,16 @@ export function findMisfits(schema: unknown, value: unknown): readonly Issue[] {
 }
 
 const none: readonly Issue[] = [];
-const growing = new WeakMap<object, boolean>();
 
-/** Whether the issues of a schema grow with its value: those of a plain object are as many as the fields it names, at most. */
-function grows(schema: unknown): boolean {
-  const known = growing.get(schema as object);
-  if (known !== undefined) return known;
+/**
+ * Whether the issues of a schema grow with its value: those of a plain object are as many as the fields it names, at most.
+ *
+ * @returns `undefined` where none of its parts says so, and one of them can't be had yet: to be asked again.
+ */
+export function growsWithValue(schema: unknown): boolean | undefined {
   const search: PartSearch = { seen: new Set(), isFinal: true };
-  const found = isArkType(schema) || hasMany(schema, search);
-  if (found || search.isFinal) growing.set(schema as object, found);
-  return found;
+  if (isArkType(schema) || hasMany(schema, search)) return true;
+  return search.isFinal ? false : undefined;
 }
 
 interface PartSearch {

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Issue } from "../failure/failures.js";
 import { createIssue } from "./create-issue.js";
-import { findMisfits, maxIssues } from "./find-misfits.js";
+import { findMisfits, growsWithValue, maxIssues } from "./find-misfits.js";
 import { isObject, isReferenceKeyword, mapSchemas } from "./map-schemas.js";
 
 /** Any Standard Schema (https://standardschema.dev): zod, valibot, arktype, and ekiben's own `tensor()` and `file()`. */
@@ -44,13 +44,21 @@ export function isSchema(value: unknown): value is Schema {
   return typeof standard?.validate === "function";
 }
 
-/** Checks a value, and tells of the first `maxIssues` things that are wrong with it; gives a promise only when the schema itself is asynchronous. */
-export function checkSchema(schema: Schema, value: unknown): CheckResult | Promise<CheckResult> {
-  const misfits = findMisfits(schema, value);
-  if (misfits.length > 0) return { issues: misfits };
-  const result = schema["~standard"].validate(value);
-  if (result instanceof Promise) return result.then(toCheckResult);
-  return toCheckResult(result);
+/** Checks a value; gives a promise only when the schema itself is asynchronous. */
+export type SchemaCheck = (value: unknown) => CheckResult | Promise<CheckResult>;
+
+/** The check of a schema, which tells of the first `maxIssues` things that are wrong with a value. */
+export function createSchemaCheck(schema: Schema): SchemaCheck {
+  /** Known once all parts can be had: of schemas that refer to one another some may come later. */
+  let mayGrow: boolean | undefined;
+  return (value) => {
+    if (typeof value === "object" && (mayGrow ??= growsWithValue(schema))) {
+      const misfits = findMisfits(schema, value);
+      if (misfits.length > 0) return { issues: misfits };
+    }
+    const result = schema["~standard"].validate(value);
+    return result instanceof Promise ? result.then(toCheckResult) : toCheckResult(result);
+  };
 }
 
 function toCheckResult(result: StandardSchemaV1.Result<unknown>): CheckResult {
