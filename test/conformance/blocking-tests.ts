@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { type Block, Blocker } from "./services/blocker.js";
+import { Work } from "./services/work.js";
 import { collect, failureOf, newName, type Suite } from "./suite.js";
 
 export function testBlocking({ app, placement, newFile }: Suite): void {
@@ -62,6 +63,18 @@ export function testBlocking({ app, placement, newFile }: Suite): void {
       assert.equal(await first, "first");
       assert.equal(await blocker().plain({ name: "next", log }), "next");
       assert.deepEqual(begun(log), ["first", "next"]);
+    });
+
+    it("keep a caller from hearing, and no longer: it gets what was answered meanwhile, and no answer after its deadline", async () => {
+      const log = newFile();
+      const answer = app().service(Work).upper("answered");
+      const late = failureOf(app().service(Work).hold(newName("late"), { timeoutMs: 20 }));
+      // The caller's own thread: neither answers nor its timers are heard of.
+      for (const end = performance.now() + 60; performance.now() < end; );
+      const next = blocker().plain({ name: "next", log });
+      assert.equal(await answer, "ANSWERED");
+      assert.equal((await late).code, "deadline_exceeded");
+      assert.equal(await next, "next");
     });
 
     it("wait in their lane: what is more than maxQueued is refused, what is cancelled makes room", async () => {
