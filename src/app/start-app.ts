@@ -73,6 +73,8 @@ export interface App {
   readonly plan: Plan;
   /** For the HTTP edge, where it is in this process. */
   readonly caller: EntryCaller;
+  /** What this thread keeps of the largest values. */
+  readonly files: FileStore;
   /** A handle on any service of the graph, as a program or a test calls it. */
   handle(service: string): object;
   readiness(): Promise<Readiness>;
@@ -159,8 +161,7 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
   await links.settled();
   void site.lookOver();
   return {
-    graph,
-    plan,
+    ...{ graph, plan, files },
     caller: site.entryCaller(),
     handle: (service) => site.handleOf(service),
     readiness: answers.readiness,

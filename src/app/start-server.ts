@@ -211,6 +211,7 @@ async function serveHere(parts: ServingParts, socket: BoundSocket | undefined): 
       version,
       description,
       caller: app.caller,
+      files: app.files,
       findFormerTask: (id) => app.findFormerTask(id),
       readiness: () => app.readiness(),
       metrics: () => app.metrics(),

@@ -11,7 +11,10 @@ const minLargeBytes = 4096;
 const interval = new CollectionInterval();
 
 let countedBytes = 0;
-let collector: ((options: { type: "minor" | "major" }) => void) | undefined;
+/** Collects the whole heap, or only what is young. */
+type Collect = (options?: { readonly type: "minor" }) => void;
+
+let collector: Collect | undefined;
 
 /** Bytes over a buffer of their own, whose contents are not defined yet. */
 export function newBytes(byteLength: number): Uint8Array {
@@ -32,22 +35,22 @@ export function countBytes(byteLength: number): void {
   if (countedBytes < interval.bytes) return;
   countedBytes = 0;
   interval.collecting(v8.getHeapStatistics().external_memory);
-  collect("minor");
+  collector ??= findCollector();
+  collector({ type: "minor" });
 }
 
 /** Collects the whole heap: what only the engine knows to be dead is then told. */
-export const collectAll = (): void => collect("major");
-
-function collect(type: "minor" | "major"): void {
+export function collectAll(): void {
   collector ??= findCollector();
-  collector({ type });
+  // Without options: Node 20 takes any type for the young.
+  collector();
 }
 
 /** V8 shows its collector to contexts that are made after the flag was set, and so to no code of an author's own. */
-function findCollector(): (options: { type: "minor" | "major" }) => void {
+function findCollector(): Collect {
   try {
     v8.setFlagsFromString("--expose-gc");
-    return vm.runInNewContext("gc") as (options: { type: "minor" | "major" }) => void;
+    return vm.runInNewContext("gc") as Collect;
   } catch {
     // Without it things are as they would have been.
     return () => {};

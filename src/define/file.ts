@@ -1,5 +1,6 @@
 import { decodeBase64 } from "../base/base64.js";
 import { cleanFileName } from "../base/file-name.js";
+import { renameBlob } from "../held/held-blob.js";
 import type { JsonSchema, Schema } from "./schema.js";
 
 /** Options of `file()`. */
@@ -51,7 +52,7 @@ function matchesContentType(actual: string, pattern: string): boolean {
 
 function readFile(value: unknown): File | string {
   if (value instanceof File) return value;
-  if (value instanceof Blob) return new File([value], "file", { type: value.type });
+  if (value instanceof Blob) return renameBlob(value, "file", value.type);
   if (value === undefined) return "it is missing, expected a file";
   if (typeof value !== "object" || value === null)
     return `expected a file, got ${value === null ? "null" : typeof value}`;

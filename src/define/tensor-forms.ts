@@ -1,9 +1,12 @@
 import { decodeBase64, encodeBase64 } from "../base/base64.js";
+import type { HeldBytes } from "../held/held-bytes.js";
 import {
   arrayByDType,
+  createHeldTensor,
   createKnownTensor,
   type DType,
   type DTypes,
+  heldProblem,
   isTensor,
   type Tensor,
   tensorProblem,
@@ -157,6 +160,10 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
   const data = new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, bytes.byteLength / width);
   return createTensor(dtype, shape, data);
 }
+
+/** The same over bytes that are left where they are. */
+export const tensorFromHeld = (dtype: DType, shape: readonly number[], bytes: HeldBytes): Tensor | string =>
+  heldProblem(dtype, shape, bytes.byteLength) ?? createHeldTensor(dtype, shape, bytes);
 
 function createTensor(dtype: DType, shape: readonly number[], data: DTypes[DType]): Tensor | string {
   return tensorProblem({ dtype, shape, data }) ?? createKnownTensor(dtype, Object.freeze([...shape]), data);

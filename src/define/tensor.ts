@@ -189,7 +189,8 @@ function sizeProblem(shape: unknown, length: number): string | undefined {
   return size === length ? undefined : `shape [${shape}] needs ${size} elements, data has ${length}`;
 }
 
-function heldProblem(dtype: DType, shape: readonly number[], byteLength: number): string | undefined {
+/** What is wrong with the parts of a tensor whose elements are held; `undefined` when they agree. */
+export function heldProblem(dtype: DType, shape: readonly number[], byteLength: number): string | undefined {
   if (!Object.hasOwn(arrayByDType, dtype))
     return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
   return sizeProblem(shape, byteLength / arrayByDType[dtype].BYTES_PER_ELEMENT);

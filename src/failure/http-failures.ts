@@ -53,6 +53,13 @@ export const httpFailures = {
     text: (d) => `the body is larger than ${d.maxBodyBytes} bytes`,
     fix: "Send less, or raise http.maxBodyBytes.",
   }),
+  no_room_for_body: row<{ folder: string; bytes: number; problem: string }>({
+    code: "resource_exhausted",
+    httpStatus: 507,
+    text: (d) =>
+      `a large body or file could not be kept: after ${d.bytes} bytes nothing more could be written to ${d.folder}: ${d.problem}`,
+    fix: "Make room where temporary files go, or set TMPDIR to a folder on a larger disk. Retry later, or send less.",
+  }),
   body_timeout: row<{ timeoutMs: number }>({
     code: "deadline_exceeded",
     httpStatus: 408,

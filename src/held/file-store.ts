@@ -4,7 +4,7 @@ import { type Clock, systemClock } from "../base/clock.js";
 import { collectAll } from "../base/new-bytes.js";
 import { keepOwnFolder } from "../base/own-folder.js";
 import type { FullMemory } from "./full-memory.js";
-import { HeldFile, type HeldName, type HeldOwner, type HeldPlace, removeName } from "./held-file.js";
+import { HeldFile, type HeldName, type HeldOwner, type HeldParts, type HeldPlace, removeName } from "./held-file.js";
 import { createHeldName, isHeldName } from "./held-name.js";
 import { MemoryFiles } from "./memory-files.js";
 
@@ -31,8 +31,17 @@ const maxHeldBytes = 64 * 1024 ** 2;
 /** So much on the disk, and so many files, may wait for a collection; or as much again as the last one has left. */
 const minCollectBytes = 256 * 1024 ** 2;
 const minCollectFiles = 256;
-/** Between two collections made for this. */
-const collectPauseMs = 1_000;
+/** Between two collections made for this; and so many times as long as the last one took, since nothing else runs meanwhile. */
+const collectPauseMs = 100;
+const collectPauseShare = 20;
+/** When what a collection has found dead is surely told. */
+const toldMs = 50;
+
+/** For how long nothing is begun on a disk that was full. */
+const restMs = 5_000;
+
+/** What of a file is wanted, and what for. */
+export type HeldUse = Pick<HeldParts, "start" | "byteLength" | "use" | "isPassing">;
 
 /** A file that came, as its sender names it. */
 export interface GivenFile {
@@ -56,6 +65,7 @@ export class FileStore implements HeldOwner {
   #unreadBytes = 0;
   #diskBytes = 0;
   #diskFiles = 0;
+  #nextSpoolAt = Number.NEGATIVE_INFINITY;
   #collectBytes = minCollectBytes;
   #collectFiles = minCollectFiles;
   #nextCollectionAt = Number.NEGATIVE_INFINITY;
@@ -73,9 +83,9 @@ export class FileStore implements HeldOwner {
     this.fullMemory = fullMemory;
   }
 
-  /** Whether there is a disk for large values. */
+  /** Whether there is a disk for large values, with room as far as is known. */
   get hasDisk(): boolean {
-    return this.#folders().disk !== undefined;
+    return this.#clock.now() >= this.#nextSpoolAt && this.#folders().disk !== undefined;
   }
 
   /** Files in memory that this thread writes; absent where there are none. */
@@ -102,14 +112,21 @@ export class FileStore implements HeldOwner {
     }
   }
 
-  /** A file of this thread's own, which lies at `path`. */
-  own(path: string, { place, byteLength, use }: Pick<GivenFile, "place" | "byteLength" | "use">): HeldFile {
-    return this.#hold({ place, path, byteLength }, { start: 0, byteLength, use });
+  /** A file on the disk that is this thread's own, and lies at `path`. */
+  own(path: string, parts: HeldUse): HeldFile {
+    return this.#hold({ place: "disk", path, byteLength: parts.byteLength }, parts);
   }
 
-  /** The same for one that is passed on at once. */
-  pass(path: string, { place, byteLength, use }: Pick<GivenFile, "place" | "byteLength" | "use">): HeldFile {
-    return this.#hold({ place, path, byteLength }, { start: 0, byteLength, use, isPassing: true });
+  /** A piece of a file on the disk as one of its own. @throws {Error} of the system. */
+  cut(file: HeldFile, parts: HeldUse): HeldFile {
+    const path = this.newPath("disk");
+    file.linkTo(path);
+    return this.own(path, { ...parts, start: file.start + parts.start });
+  }
+
+  /** The disk takes no more: for some seconds nothing is begun there. */
+  noteFull(): void {
+    this.#nextSpoolAt = this.#clock.now() + restMs;
   }
 
   /**
@@ -172,10 +189,7 @@ export class FileStore implements HeldOwner {
     return folder;
   }
 
-  #hold(
-    name: HeldName,
-    parts: { start: number; byteLength: number; use: "bytes" | "blob"; isPassing?: boolean },
-  ): HeldFile {
+  #hold(name: HeldName, parts: HeldUse): HeldFile {
     const file = new HeldFile({ name, owner: this, ...parts });
     this.#names.add(name);
     this.#dead.register(file, name);
@@ -206,13 +220,13 @@ export class FileStore implements HeldOwner {
   #collect(): void {
     const now = this.#clock.now();
     if (now < this.#nextCollectionAt) return;
-    this.#nextCollectionAt = now + collectPauseMs;
     collectAll();
-    // What was found dead is told in a turn of its own.
-    setTimeout(() => {
+    const tookMs = this.#clock.now() - now;
+    this.#nextCollectionAt = now + Math.max(collectPauseMs, tookMs * collectPauseShare);
+    this.#clock.setTimer(() => {
       this.#collectBytes = Math.max(minCollectBytes, this.#diskBytes * 2);
       this.#collectFiles = Math.max(minCollectFiles, this.#diskFiles * 2);
-    }, 0).unref();
+    }, toldMs);
   }
 }
 

@@ -15,5 +15,8 @@ export interface HeldBytes {
   take(): Uint8Array;
 }
 
+/** Values from this size on are held in files; smaller ones are in memory at once. */
+export const minHeldBytes = 2 * 1024 ** 2;
+
 /** What this thread has read of the values that came to it, to make tensors, arrays, texts and files of it. */
 export const decodedBytes = { count: 0 };

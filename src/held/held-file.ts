@@ -45,9 +45,10 @@ const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLO
  * H3  The name goes with the last who takes the bytes, or when nothing refers to this any more.
  */
 export class HeldFile implements HeldBytes {
-  readonly byteLength: number;
-  readonly use: "bytes" | "blob";
-  readonly start: number;
+  byteLength: number;
+  /** What whoever it is passed on to makes of it. */
+  use: "bytes" | "blob";
+  start: number;
   readonly isPassing: boolean;
   /** The same bytes as a `Blob`, which reads them when it is read. */
   blob: Blob | undefined;
@@ -69,6 +70,13 @@ export class HeldFile implements HeldBytes {
   /** Absent once its bytes are in memory. */
   get name(): HeldName | undefined {
     return this.#name;
+  }
+
+  /** Leaves the beginning out. */
+  from(start: number): this {
+    this.start += start;
+    this.byteLength -= start;
+    return this;
   }
 
   share(): void {

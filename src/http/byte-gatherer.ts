@@ -4,9 +4,9 @@ const largeBytes = 16_384;
 const firstBlockBytes = 1024;
 const lastBlockBytes = 65_536;
 /** What a chunk counts for at least: to receive one costs about as much as this many bytes of a long one. */
-const leastWeight = 32;
+export const leastWeight = 32;
 /** Room for the many small chunks of an honest client that has little to say. */
-const spareWeight = 1024 ** 2;
+export const spareWeight = 1024 ** 2;
 
 /**
  * Bytes of a body as they come, in memory that stays in proportion to them: a chunk of one byte would keep some 400.

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
 import type { EntryCaller } from "../handle/pending-call.js";
+import type { FileStore } from "../held/file-store.js";
 import type { HttpSettings } from "../options/settings.js";
 import type { ConnectionRoom } from "./connection-room.js";
 import type { FormerTask } from "./former-task.js";
@@ -17,6 +18,8 @@ export interface Edge {
   readonly log: Logger;
   readonly time: CallTime;
   readonly limits: BodyLimits;
+  /** Where large bodies go as they come; absent: all are kept in memory. */
+  readonly files: FileStore | undefined;
   /** Looks after requests whose body or answer is a stream. */
   readonly streams: StreamWatch;
   /** Connections that are open, in use or not. */

@@ -1,5 +1,6 @@
 import { arrayByDType, type DType, type Tensor } from "../define/tensor.js";
-import { tensorBytes, tensorFromBytes } from "../define/tensor-forms.js";
+import { tensorBytes, tensorFromBytes, tensorFromHeld } from "../define/tensor-forms.js";
+import type { HeldFile } from "../held/held-file.js";
 
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
@@ -26,6 +27,36 @@ const typeForm = /^([<>=|])?([a-zA-Z?])(\d*)$/;
  * @returns The tensor, over `bytes` where they are aligned; or what is wrong with them, with the line of Python that mends it.
  */
 export function decodeNpy(bytes: Uint8Array): Tensor | string {
+  const head = readHead(bytes);
+  return typeof head === "string" ? head : readElements(head.descr, head.shape, bytes.subarray(head.dataAt));
+}
+
+/**
+ * The same of a file, whose elements are left in it.
+ *
+ * @param beginning As many of its first bytes as a head may have, or more.
+ * @returns `undefined` where they can't stay as they are: elements must be turned round, or come in another dtype.
+ */
+export function openNpy(beginning: Uint8Array, file: HeldFile): Tensor | string | undefined {
+  const head = readHead(beginning);
+  if (typeof head === "string") return head;
+  const [, order = "|", kind = "", digits = ""] = typeForm.exec(head.descr) ?? [];
+  const form = elementForms[kind === "?" ? "b1" : kind + digits];
+  if (form === undefined || form.read !== undefined || (order === ">" && form.width > 1)) return undefined;
+  const byteLength = file.byteLength - head.dataAt;
+  if (byteLength % form.width !== 0) return undefined;
+  return tensorFromHeld(form.dtype, head.shape, file.from(head.dataAt));
+}
+
+/** What stands before the elements. */
+interface NpyHead {
+  readonly descr: string;
+  readonly shape: readonly number[];
+  /** Where they begin. */
+  readonly dataAt: number;
+}
+
+function readHead(bytes: Uint8Array): NpyHead | string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (buffer.length < 10 || !buffer.subarray(0, 6).equals(magic)) return "it does not begin as an .npy file does";
   const version = buffer[6] as number;
@@ -50,7 +81,7 @@ export function decodeNpy(bytes: Uint8Array): Tensor | string {
   if (order === "True" && shape.filter((dim) => dim !== 1).length > 1) {
     return "it is in Fortran order; save numpy.ascontiguousarray(x)";
   }
-  return readElements(descr[1] ?? descr[2] ?? "", shape, bytes.subarray(dataAt));
+  return { descr: descr[1] ?? descr[2] ?? "", shape, dataAt };
 }
 
 /** More than any shape needs; a larger one is an attack on the pattern that reads it. */

@@ -5,6 +5,8 @@ import { cleanFileName, readFileName } from "../base/file-name.js";
 import type { Tensor } from "../define/tensor.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
+import { createHeldFile, openHeldBlob } from "../held/held-blob.js";
+import type { HeldFile } from "../held/held-file.js";
 import type { ApiRoute } from "./api-route.js";
 import { decodeText } from "./decode-text.js";
 import type { Edge } from "./edge.js";
@@ -18,7 +20,7 @@ import {
   parseMediaType,
   textType,
 } from "./media-type.js";
-import { decodeNpy } from "./npy.js";
+import { decodeNpy, openNpy } from "./npy.js";
 import { parseJsonInTurns } from "./parse-json.js";
 import { type BytesReceiver, readBytes } from "./read-bytes.js";
 import { readMultipart } from "./read-multipart.js";
@@ -53,7 +55,8 @@ export function readBody(edge: Edge, { route, request, receiver }: InputReading)
     refuseEncoding(request);
     const decoding = new BodyDecoding(edge, { route, request, receiver }, isTaken ? type : undefined);
     const declared = source === request.raw ? length : undefined;
-    readBytes(source, declared, { limits: edge.limits, receiver: decoding });
+    const files = isTaken && isHeldWhole(route.input, type.essence, headers) ? edge.files : undefined;
+    readBytes(source, declared, { limits: edge.limits, receiver: decoding, files });
   } catch (error) {
     receiver.refuse(error);
   }
@@ -80,10 +83,20 @@ class BodyDecoding implements BytesReceiver {
   }
 
   receive(bytes: Uint8Array): void {
+    this.#receive(() => this.#decode(bytes));
+  }
+
+  receiveHeld(file: HeldFile, beginning: Uint8Array): void {
+    const { route, request } = this.#reading;
+    const type = this.#type as MediaType;
+    this.#receive(() => decodeHeld(this.#edge, route, { file, beginning, type, headers: request.headers }));
+  }
+
+  #receive(decode: () => unknown): void {
     const { receiver } = this.#reading;
     let input: unknown;
     try {
-      input = this.#decode(bytes);
+      input = decode();
     } catch (error) {
       receiver.refuse(error);
       return;
@@ -125,9 +138,33 @@ function decodeBody(edge: Edge, route: ApiRoute, body: ReceivedBody): unknown {
     return createFile(body);
   }
   if (isJsonType(essence)) return parseJsonInTurns(decodeText(bytes, charset, "invalid_json"), edge.settings);
-  if (isNpyType(essence)) return readNpy(bytes);
+  if (isNpyType(essence)) return toTensor(decodeNpy(bytes));
   if (essence === textType) return decodeText(bytes, charset, "invalid_input");
   return essence === bytesType ? asBytes(bytes) : createFile(body);
+}
+
+/** A body that lies in a file. */
+interface HeldBody extends Omit<ReceivedBody, "bytes"> {
+  readonly file: HeldFile;
+  /** Its first bytes. */
+  readonly beginning: Uint8Array;
+}
+
+async function decodeHeld(edge: Edge, { input }: ApiRoute, body: HeldBody): Promise<unknown> {
+  const { file, beginning, type, headers } = body;
+  if (type.essence === multipartType) return readMultipart(edge, input, file, headers["content-type"] as string);
+  if (isNpyType(type.essence) && !isFileItself(input, type.essence)) {
+    return toTensor(openNpy(beginning, file) ?? decodeNpy(file.take()));
+  }
+  await openHeldBlob(file);
+  return createHeldFile(file, cleanFileName(fileNameOf(headers) ?? ""), { type: type.essence });
+}
+
+/** Whether a body of this type needs no reading to become the input: a file, a tensor, or parts of which some are files. */
+function isHeldWhole(input: InputForm, essence: string, headers: IncomingHttpHeaders): boolean {
+  if (essence === multipartType || isNpyType(essence) || isFileItself(input, essence)) return true;
+  if (input.kind !== "any") return false;
+  return fileNameOf(headers) !== undefined || !(isJsonType(essence) || essence === textType || essence === bytesType);
 }
 
 /** Whether a body of this type is the file that an api takes; some files may be written in JSON as well. */
@@ -178,8 +215,7 @@ export function refuseEncoding({ headers, body, raw }: FastifyRequest): void {
   throw fail("unsupported_content_encoding", { encoding });
 }
 
-function readNpy(bytes: Uint8Array): Tensor {
-  const read = decodeNpy(bytes);
+function toTensor(read: Tensor | string): Tensor {
   if (typeof read === "string") throw fail("invalid_npy", { problem: read });
   return read;
 }

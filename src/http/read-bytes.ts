@@ -1,9 +1,13 @@
 import type { Readable } from "node:stream";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
+import type { FileStore } from "../held/file-store.js";
+import { minHeldBytes } from "../held/held-bytes.js";
+import type { HeldFile } from "../held/held-file.js";
+import { SpoolFile } from "../held/spool-file.js";
 import { bodyFailure } from "./body-failure.js";
 import type { BodyWatch, WatchedBody } from "./body-watch.js";
-import { ByteGatherer } from "./byte-gatherer.js";
+import { ByteGatherer, leastWeight, spareWeight } from "./byte-gatherer.js";
 
 /** Bounds of a body, and who looks after its time. */
 export interface BodyLimits {
@@ -16,6 +20,8 @@ export interface BodyLimits {
 /** Who waits for a body: is told of its bytes or of what went wrong, once. */
 export interface BytesReceiver {
   receive(bytes: Uint8Array): void;
+  /** For a large body that may lie in a file. @param beginning Its first bytes, 64 KiB and more. */
+  receiveHeld?(file: HeldFile, beginning: Uint8Array): void;
   refuse(error: unknown): void;
 }
 
@@ -37,7 +43,20 @@ export function readBytes(source: Readable, declared: string | undefined, readin
 export interface BodyReading {
   readonly limits: BodyLimits;
   readonly receiver: BytesReceiver;
+  /** Where a large body goes as it comes; its receiver then takes a file. Absent: in memory. */
+  readonly files?: FileStore | undefined;
 }
+
+/** A body that goes to a file. */
+interface SpooledBody {
+  readonly file: SpoolFile;
+  readonly beginning: Uint8Array;
+  size: number;
+  weight: number;
+}
+
+/** What is kept of a body in memory for those who must know how it begins. */
+const beginningBytes = 64 * 1024;
 
 class BodyReader implements WatchedBody {
   deadline = 0;
@@ -46,17 +65,20 @@ class BodyReader implements WatchedBody {
   readonly #limits: BodyLimits;
   readonly #receiver: BytesReceiver;
   readonly #bytes = new ByteGatherer();
+  readonly #files: FileStore | undefined;
+  #spooled: SpooledBody | undefined;
   #isOver = false;
 
-  constructor({ limits, receiver }: BodyReading) {
+  constructor({ limits, receiver, files }: BodyReading) {
     this.#limits = limits;
     this.#receiver = receiver;
+    this.#files = files;
   }
 
   /** Listeners stay to the end of the request: an error must find one even when nobody reads any more. */
   read(source: Readable): void {
     this.#limits.watch.add(this);
-    const take = (chunk: Uint8Array) => this.#take(chunk);
+    const take = (chunk: Uint8Array) => this.#take(chunk, source);
     source.on("data", take);
     source.on("end", () => {
       // Left to itself Node takes this one off in a slower way.
@@ -70,23 +92,70 @@ class BodyReader implements WatchedBody {
     this.#fail(() => fail("body_timeout", { timeoutMs: this.#limits.bodyTimeoutMs }));
   }
 
-  #take(chunk: Uint8Array): void {
+  #take(chunk: Uint8Array, source: Readable): void {
     if (this.#isOver) return;
     if (this.#bytes.size === 0) this.deadline = 0;
+    if (this.#spooled !== undefined) {
+      this.#spool(chunk, this.#spooled, source);
+      return;
+    }
     this.#bytes.push(chunk);
     if (this.#bytes.exceeds(this.#limits.maxBodyBytes)) this.#fail(() => tooLarge(this.#limits));
+    else if (this.#bytes.size >= minHeldBytes && this.#files?.hasDisk) this.#divert(this.#files);
+  }
+
+  /** What has come goes to a file, and what comes follows it. Where none can be made, everything stays in memory. */
+  #divert(files: FileStore): void {
+    let file: SpoolFile;
+    try {
+      file = new SpoolFile(files);
+    } catch {
+      files.noteFull();
+      return;
+    }
+    const come = this.#bytes.take();
+    file.push(come);
+    this.#spooled = { file, beginning: come.slice(0, beginningBytes), size: come.length, weight: come.length };
+  }
+
+  #spool(chunk: Uint8Array, spooled: SpooledBody, source: Readable): void {
+    spooled.size += chunk.length;
+    spooled.weight += Math.max(chunk.length, leastWeight);
+    const { maxBodyBytes } = this.#limits;
+    if (spooled.size > maxBodyBytes || spooled.weight > maxBodyBytes + spareWeight) {
+      this.#fail(() => tooLarge(this.#limits));
+      return;
+    }
+    if (spooled.file.push(chunk)) return;
+    source.pause();
+    spooled.file.drained().then(
+      () => source.resume(),
+      (error: unknown) => {
+        this.#fail(() => error as ServingError);
+        source.resume();
+      },
+    );
   }
 
   #finish(): void {
     if (this.#isOver) return;
     this.#end();
-    this.#receiver.receive(this.#bytes.take());
+    if (this.#spooled === undefined) {
+      this.#receiver.receive(this.#bytes.take());
+      return;
+    }
+    const { file, beginning } = this.#spooled;
+    file.finish({ use: "bytes" }).then(
+      (held) => this.#receiver.receiveHeld?.(held, beginning),
+      (error: unknown) => this.#receiver.refuse(error),
+    );
   }
 
   #fail(createReason: () => ServingError): void {
     if (this.#isOver) return;
     this.#end();
     this.#bytes.clear();
+    this.#spooled?.file.abort();
     this.#receiver.refuse(createReason());
   }
 

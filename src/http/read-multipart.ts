@@ -1,4 +1,7 @@
 import { fail } from "../failure/fail.js";
+import type { FileStore } from "../held/file-store.js";
+import { createHeldFile } from "../held/held-blob.js";
+import { HeldFile } from "../held/held-file.js";
 import { decodeText } from "./decode-text.js";
 import { type FieldForm, unknownField } from "./describe-fields.js";
 import type { Edge } from "./edge.js";
@@ -8,7 +11,8 @@ import { isJsonType, isNpyType, parseMediaType } from "./media-type.js";
 import { decodeNpy } from "./npy.js";
 import { parseJsonInTurns } from "./parse-json.js";
 import { settleFields } from "./settle-fields.js";
-import { type Part, splitParts } from "./split-parts.js";
+import { splitHeldParts } from "./split-held-parts.js";
+import { type Part, type PartHead, splitParts } from "./split-parts.js";
 
 /**
  * Reads a multipart body into the fields of an api's input. A field that takes a file gets one, whatever its type; a text is
@@ -18,8 +22,19 @@ import { type Part, splitParts } from "./split-parts.js";
  *
  * @throws {ServingError} `invalid_multipart`, `forbidden_key`, `invalid_npy`, and what `parseJson` throws.
  */
-export async function readMultipart(edge: Edge, input: InputForm, body: Uint8Array, header: string): Promise<unknown> {
-  const parts = splitParts(body, header);
+export async function readMultipart(
+  edge: Edge,
+  input: InputForm,
+  body: Uint8Array | HeldFile,
+  header: string,
+): Promise<unknown> {
+  const parts =
+    body instanceof HeldFile
+      ? await splitHeldParts(body, header, {
+          files: edge.files as FileStore,
+          staysHeld: (part) => isFileAlone(part, input),
+        })
+      : splitParts(body, header);
   if (input.kind === "file") return readOnlyFile(parts);
   const limits = { ...edge.settings, read: { values: 0 } };
   const settled: Record<string, unknown> = {};
@@ -55,6 +70,10 @@ function groupByName(parts: readonly Part[]): ReadonlyMap<string, Part[]> {
   return named;
 }
 
+/** Whether a part can be nothing but a file. */
+const isFileAlone = (part: PartHead, input: InputForm): boolean =>
+  isFilePart(part) && (input.kind === "file" || input.fields.get(part.name)?.kind === "file");
+
 function readOnlyFile(parts: readonly Part[]): File {
   const [first, second] = parts.filter(isFilePart);
   if (first !== undefined && second === undefined) return createFile(first);
@@ -62,7 +81,7 @@ function readOnlyFile(parts: readonly Part[]): File {
   throw fail("invalid_multipart", { problem });
 }
 
-const isFilePart = ({ fileName, contentType }: Part): boolean =>
+const isFilePart = ({ fileName, contentType }: PartHead): boolean =>
   fileName !== undefined || isBytes(parseMediaType(contentType).essence);
 
 /** What a part is, for a field that is sure. */
@@ -147,10 +166,10 @@ function readNpyPart(part: Part): unknown {
 
 const isNamedNpy = (fileName: string | undefined): boolean => fileName?.endsWith(".npy") ?? false;
 
-function createFile({ bytes, fileName, contentType }: Part): File {
-  return new File([bytes as Uint8Array<ArrayBuffer>], fileName ?? "file", {
-    type: contentType === "" ? "application/octet-stream" : contentType,
-  });
+function createFile({ bytes, held, fileName = "file", contentType }: Part): File {
+  const options = { type: contentType === "" ? "application/octet-stream" : contentType };
+  if (held !== undefined) return createHeldFile(held, fileName, options);
+  return new File([bytes as Uint8Array<ArrayBuffer>], fileName, options);
 }
 
 /** What a field may be as a whole. */

@@ -8,6 +8,7 @@ import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
 import { fail } from "../failure/fail.js";
 import type { Graph } from "../graph/graph.js";
 import type { EntryCaller } from "../handle/pending-call.js";
+import type { FileStore } from "../held/file-store.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
 import { addPlugins, type UnroutedAnswer } from "./add-plugins.js";
 import { answerFailure } from "./answer-failure.js";
@@ -39,6 +40,8 @@ export interface HttpServerParts extends Probes {
   readonly caller: EntryCaller;
   /** A task of an api that the app has no more. Default: none is. */
   readonly findFormerTask?: Edge["findFormerTask"];
+  /** Where large bodies go as they come. Default: all are kept in memory. */
+  readonly files?: FileStore | undefined;
   readonly log: Logger;
   /** A drawing of the graph for `/docs`. */
   readonly graphSvg?: () => Promise<string>;
@@ -80,6 +83,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
     log,
     time,
     limits,
+    files: parts.files,
     streams,
     sockets: new Set(),
     room: new ConnectionRoom(settings.maxConnections),

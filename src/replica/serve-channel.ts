@@ -89,7 +89,7 @@ export class ChannelServer implements ChannelReader, Replier {
     }
     let encoded: EncodedValue | Promise<EncodedValue>;
     try {
-      encoded = encodeValue(output, "output");
+      encoded = encodeValue(output, "output", this.#channel.files);
     } catch (error) {
       this.replyFailure(scope, error as ServingError);
       return;

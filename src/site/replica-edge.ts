@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { drawGraph } from "../graph/draw-graph.js";
+import type { FileStore } from "../held/file-store.js";
 import { createHttpServer } from "../http/server.js";
 import { loadModule } from "../load/load-module.js";
 import type { AppFile } from "../options/app-file.js";
@@ -10,6 +11,7 @@ import type { Site } from "./site.js";
 export interface ReplicaEdgeParts {
   readonly site: Site;
   readonly order: SiteOrder;
+  readonly files: FileStore;
   /** Asks the supervisor about the whole app. */
   readonly ask: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
 }
@@ -26,7 +28,7 @@ export interface ReplicaEdge {
 }
 
 /** Creates the HTTP edge of an entry replica; its calls stay in this process. */
-export async function createReplicaEdge({ site, order, ask }: ReplicaEdgeParts): Promise<ReplicaEdge> {
+export async function createReplicaEdge({ site, order, files, ask }: ReplicaEdgeParts): Promise<ReplicaEdge> {
   const { graph, log, time } = site;
   const { server } = order.settings;
   const { apis, version, description } = site.settingsOf(graph.entry);
@@ -39,6 +41,7 @@ export async function createReplicaEdge({ site, order, ask }: ReplicaEdgeParts):
     version,
     description,
     caller: site.entryCaller(),
+    files,
     findFormerTask: (id) => site.findFormerTask(id),
     readiness: () => ask("readiness"),
     metrics: () => ask("metrics"),

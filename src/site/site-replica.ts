@@ -50,10 +50,10 @@ export class SiteReplica {
 
   /** Answers HTTP on a socket that listens. */
   async listen(handle: unknown): Promise<void> {
-    const { site, siteOrder, ask } = this.#parts;
+    const { site, siteOrder, files, ask } = this.#parts;
     // Loaded here: only the replicas of the entry service need an HTTP server.
     const { createReplicaEdge } = await import("./replica-edge.js");
-    this.#edge = await createReplicaEdge({ site, order: siteOrder, ask });
+    this.#edge = await createReplicaEdge({ site, order: siteOrder, files, ask });
     site.directory.add(this.order.service, this.host.link);
     await this.#edge.listen(handle);
   }

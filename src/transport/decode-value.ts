@@ -2,6 +2,7 @@ import { decodeBase64 } from "../base/base64.js";
 import { maxValueDepth } from "../call/refuse-value.js";
 import { arrayByDType, createHeldTensor, type DType, Tensor } from "../define/tensor.js";
 import { messageOf } from "../failure/to-serving-error.js";
+import { createHeldBlob, createHeldFile } from "../held/held-blob.js";
 import { decodedBytes } from "../held/held-bytes.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
 import { malformed } from "./frame.js";
@@ -188,14 +189,23 @@ function decodeBytes(dtype: unknown, tail: unknown, decoding: Decoding): ArrayBu
 
 function decodeBlob(type: unknown, tail: unknown, decoding: Decoding): Blob | undefined {
   if (typeof type !== "string" || typeof tail !== "number") return undefined;
-  return new Blob([takeTail(tail, decoding)], { type });
+  const held = takeOpened(tail, decoding);
+  return held === undefined ? new Blob([takeTail(tail, decoding)], { type }) : createHeldBlob(held, type);
 }
 
 function decodeFile([name, type, time]: readonly unknown[], tail: unknown, decoding: Decoding): File | undefined {
   const lastModified = typeof time === "string" ? namedValues.get(time) : time;
   const isFitting = typeof name === "string" && typeof type === "string" && typeof lastModified === "number";
   if (!isFitting || typeof tail !== "number") return undefined;
-  return new File([takeTail(tail, decoding)], name, { type, lastModified });
+  const held = takeOpened(tail, decoding);
+  const options = { type, lastModified };
+  return held === undefined ? new File([takeTail(tail, decoding)], name, options) : createHeldFile(held, name, options);
+}
+
+/** A file that can be one of the author's as it is. */
+function takeOpened(tail: number, decoding: Decoding): HeldFile | undefined {
+  const held = decoding.tails[tail];
+  return held instanceof HeldFile && held.blob !== undefined ? takeHeld(tail, held, decoding) : undefined;
 }
 
 /** A tail that is left in its file. */

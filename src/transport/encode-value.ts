@@ -3,7 +3,10 @@ import { maxValueDepth, Refusal, refuseValue } from "../call/refuse-value.js";
 import { countVisit, walkBounded } from "../call/value-walk.js";
 import { fail } from "../failure/fail.js";
 import { messageOf } from "../failure/to-serving-error.js";
+import type { FileStore } from "../held/file-store.js";
+import { minHeldBytes } from "../held/held-bytes.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
+import { spoolBlob } from "../held/spool-blob.js";
 import { maxFrameBytes, noTails } from "./frame.js";
 import { maxTails } from "./mark.js";
 import { isPlainNumber, type MarkedValue, markValue } from "./mark-value.js";
@@ -23,18 +26,23 @@ export interface EncodedValue {
  *
  * Plain JSON costs one look at each item and `JSON.stringify`; no element of a tensor is ever looked at.
  *
- * @param name Which of the two it is.
- * @returns    A promise only if the value holds a `Blob` or `File`, whose bytes are to be had later. The value may be changed
+ * @param name  Which of the two it is.
+ * @param files Where large files of the author's go that are in memory.
+ * @returns     A promise only if the value holds a `Blob` or `File`, whose bytes are to be had later. The value may be changed
  *   meanwhile: its other tails are then copies.
  * @throws {ServingError} `not_transferable` (an input) or `output_not_transferable`, naming the path; `payload_too_large`
  *   for more than a text can hold.
  */
-export function encodeValue(value: unknown, name: "input" | "output"): EncodedValue | Promise<EncodedValue> {
+export function encodeValue(
+  value: unknown,
+  name: "input" | "output",
+  files?: FileStore,
+): EncodedValue | Promise<EncodedValue> {
   if (isPlainValue(value, name)) return { text: stringify(value), tails: noTails, isMarked: false };
   const { tree, tails, blobs } = mark(value, name);
   const text = stringify(tree);
   if (blobs === undefined) return { text, tails: tails.length === 0 ? noTails : tails, isMarked: true };
-  return readBlobs(tails, blobs).then(
+  return readBlobs(tails, blobs, files).then(
     (read) => ({ text, tails: read, isMarked: true }),
     (error: unknown) => {
       throw refuseValue(new Refusal(`a value with a Blob that can't be read (${messageOf(error)})`), name, value);
@@ -110,14 +118,27 @@ function stringify(tree: unknown): string {
   }
 }
 
-function readBlobs(tails: readonly Tail[], blobs: ReadonlyMap<number, Blob>): Promise<Tail[]> {
+function readBlobs(
+  tails: readonly Tail[],
+  blobs: ReadonlyMap<number, Blob>,
+  files: FileStore | undefined,
+): Promise<Tail[]> {
   const reading = tails.map(async (tail, i) => {
     const blob = blobs.get(i);
-    if (blob !== undefined) return new Uint8Array(await blob.arrayBuffer());
+    if (blob !== undefined) return readBlob(blob, files);
     if (!(tail instanceof HeldFile)) return new Uint8Array(tail);
     // Its tensor may be touched meanwhile.
     tail.share();
     return tail;
   });
   return Promise.all(reading);
+}
+
+/** A large one lies in a file before it is sent, and is in memory in pieces alone. */
+async function readBlob(blob: Blob, files: FileStore | undefined): Promise<Tail> {
+  if (files !== undefined && blob.size >= minHeldBytes && files.hasDisk) {
+    const spooled = await spoolBlob(files, blob);
+    if (spooled !== undefined) return spooled;
+  }
+  return new Uint8Array(await blob.arrayBuffer());
 }

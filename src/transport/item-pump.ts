@@ -61,7 +61,7 @@ export class ItemPump implements ItemSink {
   item(value: unknown): void {
     if (this.#isStopped) return;
     try {
-      const encoded = encodeValue(value, this.#stream.part);
+      const encoded = encodeValue(value, this.#stream.part, this.#stream.channel.files);
       if (encoded instanceof Promise) encoded.then((late) => this.#add({ ...late, count: 1 }), this.#refuse);
       else this.#add({ count: 1, text: encoded.text, tails: encoded.tails, isMarked: encoded.isMarked });
     } catch (error) {

@@ -3,6 +3,7 @@ import { copySelf } from "../call/copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, tooDeep } from "../call/refuse-value.js";
 import { countVisit, refuseSparse, walkBounded } from "../call/value-walk.js";
 import { arrayByDType, type DType, heldBytesOf, Tensor } from "../define/tensor.js";
+import { heldFileOf } from "../held/held-blob.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
 import { markKey } from "./mark.js";
 
@@ -159,9 +160,12 @@ const noBytes = new Uint8Array();
 function markBlob(blob: Blob, marking: Marking): unknown {
   const { tails, maxTails } = marking;
   if (tails.length >= maxTails) throw new Refusal(`a file beyond the ${maxTails} files and byte arrays allowed`);
-  marking.blobs ??= new Map();
-  const tail = tails.push(noBytes) - 1;
-  marking.blobs.set(tail, blob);
+  const held = heldFileOf(blob);
+  const tail = tails.push(held ?? noBytes) - 1;
+  if (held === undefined) {
+    marking.blobs ??= new Map();
+    marking.blobs.set(tail, blob);
+  }
   if (!(blob instanceof File)) return toMark(["blob", blob.type, tail]);
   const { name, type, lastModified } = blob;
   return toMark(["file", name, type, isPlainNumber(lastModified) ? lastModified : nameNumber(lastModified), tail]);

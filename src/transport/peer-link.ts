@@ -216,7 +216,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   #encodeCall(scope: CallScope, stream: PeerStream | undefined): void {
     let encoded: EncodedValue | Promise<EncodedValue>;
     try {
-      encoded = scope.feed === undefined ? encodeValue(scope.call.input, "input") : noValue;
+      encoded = scope.feed === undefined ? encodeValue(scope.call.input, "input", this.#channel.files) : noValue;
       // It is sent later, and by then may have to be sent elsewhere.
       if (encoded instanceof Promise) scope.keepInput();
     } catch (error) {

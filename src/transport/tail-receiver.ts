@@ -1,10 +1,11 @@
-import { openAsBlob } from "node:fs";
 import type { FileStore } from "../held/file-store.js";
+import { openHeldBlob } from "../held/held-blob.js";
+import { minHeldBytes } from "../held/held-bytes.js";
 import type { HeldFile, Tail } from "../held/held-file.js";
 import { type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
 import { maxTails } from "./mark.js";
 import type { SlabReader } from "./slab-reader.js";
-import { firstFileNumber, minFileBytes } from "./tail-sender.js";
+import { firstFileNumber } from "./tail-sender.js";
 
 const form = /^(memory|disk) ([0-9a-f]{40}) (\d{1,15}) (\d{1,15})$/;
 
@@ -44,11 +45,11 @@ export class TailReceiver {
       use: isBlob ? "blob" : "bytes",
     });
     if (typeof file === "string") throw malformed(`it gives a file that can't be had: ${file}`);
-    if (file.byteLength < minFileBytes) throw malformed(`it gives a file of ${file.byteLength} bytes`);
+    if (file.byteLength < minHeldBytes) throw malformed(`it gives a file of ${file.byteLength} bytes`);
     this.#announced.set(id, file);
     this.#taken.push(id);
     if (!isBlob) return undefined;
-    return openBlob(file);
+    return openHeldBlob(file);
   }
 
   /** A tail by its number. @throws {ServingError} `malformed_frame`. */
@@ -80,12 +81,4 @@ export class TailReceiver {
     for (const file of this.#announced.values()) file.drop();
     this.#announced.clear();
   }
-}
-
-async function openBlob(file: HeldFile): Promise<void> {
-  const path = file.name?.path;
-  if (path === undefined) return;
-  const blob = await openAsBlob(path);
-  file.blob =
-    file.start === 0 && blob.size === file.byteLength ? blob : blob.slice(file.start, file.start + file.byteLength);
 }

@@ -2,12 +2,10 @@ import { basename, dirname, join } from "node:path";
 import { type Clock, systemClock, type Timer } from "../base/clock.js";
 import { removePath } from "../base/remove-path.js";
 import type { FileStore } from "../held/file-store.js";
+import { minHeldBytes } from "../held/held-bytes.js";
 import { HeldFile, type HeldPlace, type Tail } from "../held/held-file.js";
 import { type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
 import type { SlabWriter } from "./slab-writer.js";
-
-/** Tails from this size on go as files that the reader keeps, unread until somebody wants their bytes. */
-export const minFileBytes = 2 * 1024 ** 2;
 
 /** Numbers of files begin here, those of slabs at 1. */
 export const firstFileNumber = 0x8000_0000;
@@ -44,7 +42,7 @@ export class TailSender {
     let own: Tail[] | undefined;
     for (let i = 0; i < tails.length; i++) {
       let tail = tails[i] as Tail;
-      let number = tail.byteLength >= minFileBytes ? this.#give(tail, announce) : 0;
+      let number = tail.byteLength >= minHeldBytes ? this.#give(tail, announce) : 0;
       if (number === 0) {
         if (tail instanceof HeldFile) {
           tail = tail.copy();

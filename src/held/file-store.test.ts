@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { describe, it } from "node:test";
+import { FakeClock } from "../testing/fake-clock.js";
+import { FileStore } from "./file-store.js";
+import { HeldFile } from "./held-file.js";
+import { createHeldName, isHeldBy } from "./held-name.js";
+import { SpoolFile } from "./spool-file.js";
+
+const [oneLife, otherLife] = ["1".repeat(32), "2".repeat(32)];
+
+/** Two processes of an app, with their folders. */
+function openStores() {
+  const root = mkdtempSync(join(tmpdir(), "ekiben-test-"));
+  const folders = { memory: join(root, "memory"), disk: join(root, "disk") };
+  for (const folder of Object.values(folders)) mkdirSync(folder);
+  const clock = new FakeClock();
+  const [one, other] = [oneLife, otherLife].map((life) => new FileStore(life, () => folders, clock)) as [
+    FileStore,
+    FileStore,
+  ];
+  const close = () => {
+    one.close();
+    other.close();
+    const left = Object.values(folders).flatMap((folder) => readdirSync(folder));
+    rmSync(root, { recursive: true });
+    assert.deepEqual(left, []);
+  };
+  return { folders, clock, one, other, [Symbol.dispose]: close };
+}
+
+/** What the first gives to the second. */
+function give({ one, other }: Pick<ReturnType<typeof openStores>, "one" | "other">, bytes: Uint8Array): HeldFile {
+  const path = one.memory?.write(bytes) as string;
+  const given = { place: "memory", name: basename(path), start: 0, byteLength: bytes.length, use: "bytes" } as const;
+  const file = other.adopt(given);
+  assert.ok(file instanceof HeldFile, String(file));
+  return file;
+}
+
+describe("FileStore", () => {
+  it("gives bytes to another, each in memory of its own", () => {
+    using stores = openStores();
+    const file = give(stores, Uint8Array.of(1, 2, 3));
+    file.share();
+    const [first, second] = [file.take(), file.take()];
+    assert.deepEqual([[...first], [...second], first.buffer === second.buffer], [[1, 2, 3], [1, 2, 3], false]);
+    assert.deepEqual(
+      readdirSync(stores.folders.memory).filter((name) => isHeldBy(name, otherLife)),
+      [],
+    );
+  });
+
+  it("writes a file again once nobody else has a name of it, and not before", () => {
+    using stores = openStores();
+    const kept = give(stores, Uint8Array.of(1, 1));
+    const passed = stores.other.newPath("memory");
+    kept.linkTo(passed);
+    give(stores, Uint8Array.of(2, 2)).take();
+    give(stores, Uint8Array.of(3, 3)).take();
+    assert.deepEqual([...kept.take()], [1, 1]);
+    give(stores, Uint8Array.of(4, 4)).take();
+    assert.deepEqual([...readFileSync(passed)], [1, 1], "another that it was passed to still has it");
+    rmSync(passed);
+    give(stores, Uint8Array.of(5, 5)).take();
+    give(stores, Uint8Array.of(6, 6)).take();
+    assert.equal(readdirSync(stores.folders.memory).length, 2);
+  });
+
+  it("reads the oldest of what it was given and nobody reads, so that the giver has its memory back", () => {
+    using stores = openStores();
+    const bytes = new Uint8Array(16 * 1024 ** 2);
+    const files = [1, 2, 3, 4, 5].map((value) => give(stores, bytes.fill(value)));
+    const areHeld = files.map(({ name }) => name !== undefined);
+    assert.deepEqual(areHeld, [false, false, false, true, true]);
+    assert.deepEqual(
+      files.map((file) => file.take()[0]),
+      [1, 2, 3, 4, 5],
+    );
+  });
+
+  it("takes nothing but a regular file of the app's folder, as long as was said", () => {
+    using stores = openStores();
+    const { folders, other } = stores;
+    const adopt = (name: string, byteLength = 3) =>
+      other.adopt({ place: "memory", name, start: 0, byteLength, use: "bytes" });
+    const outside = join(folders.disk, "secret");
+    writeFileSync(outside, "abc");
+    const named = (make: (path: string) => void) => {
+      const name = createHeldName(oneLife);
+      make(join(folders.memory, name));
+      return name;
+    };
+    assert.match(adopt("../disk/secret") as string, /its name is none/);
+    assert.match(adopt(named((path) => symlinkSync(outside, path))) as string, /it is no file/);
+    assert.match(adopt(named((path) => mkdirSync(path))) as string, /it is no file/);
+    assert.match(adopt(named((path) => writeFileSync(path, "ab"))) as string, /it has 2 bytes, not 3/);
+    assert.match(adopt(createHeldName(oneLife)) as string, /ENOENT/);
+    assert.equal(readFileSync(outside, "utf8"), "abc");
+    rmSync(outside);
+  });
+
+  it("says what was lost where a file was taken away", () => {
+    using stores = openStores();
+    const file = give(stores, Uint8Array.of(1));
+    rmSync(file.name?.path as string);
+    assert.throws(() => file.take(), { id: "held_bytes_lost", code: "data_loss", message: /the 1 bytes .* ENOENT/ });
+  });
+
+  it("makes a folder again that was removed", () => {
+    using stores = openStores();
+    rmSync(stores.folders.memory, { recursive: true });
+    assert.deepEqual([...give(stores, Uint8Array.of(9)).take()], [9]);
+  });
+});
+
+describe("SpoolFile", () => {
+  it("holds what comes in whatever pieces, and asks a fast sender to wait", async () => {
+    using stores = openStores();
+    const spool = new SpoolFile(stores.one);
+    let waits = 0;
+    for (let i = 0; i < 100; i++) {
+      if (spool.push(new Uint8Array(100_000).fill(i))) continue;
+      waits++;
+      await spool.drained();
+    }
+    const file = await spool.finish({ use: "bytes", start: 50_000 });
+    const bytes = file.take();
+    assert.ok(waits > 0);
+    assert.equal(bytes.length, 9_950_000);
+    for (let i = 0; i < bytes.length; i += 49_999) assert.equal(bytes[i], Math.floor((i + 50_000) / 100_000));
+  });
+
+  it("leaves nothing when it is given up, also while it writes", async () => {
+    using stores = openStores();
+    const spool = new SpoolFile(stores.one);
+    spool.push(new Uint8Array(1_000_000));
+    spool.abort();
+    await assert.rejects(spool.finish({ use: "bytes" }));
+    assert.deepEqual(readdirSync(stores.folders.disk), []);
+  });
+
+  it("can't be made where there is no folder", () => {
+    const store = new FileStore(oneLife, () => ({ memory: undefined, disk: undefined }));
+    assert.deepEqual([store.hasDisk, store.memory], [false, undefined]);
+    assert.throws(() => new SpoolFile(store), /there is no folder/);
+    assert.equal(existsSync("undefined"), false);
+  });
+});
