@@ -18,6 +18,7 @@ const files = {
   "deep-chain": import.meta.resolve("./workloads/deep-chain.ts"),
   star: import.meta.resolve("./workloads/star.ts"),
   overload: import.meta.resolve("./workloads/overload.ts"),
+  payload: import.meta.resolve("./workloads/payload.ts"),
   soak: import.meta.resolve("./workloads/soak.ts"),
 };
 

@@ -39,6 +39,11 @@ export function readMemory(pid: number): Memory | undefined {
   return { rssMiB: read("Rss"), pssMiB: read("Pss") };
 }
 
+/** The most that a process has had in memory at a time, shared pages included; 0 when it is gone. */
+export function readPeakMiB(pid: number): number {
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(readProc(pid, "status") ?? "")?.[1] ?? 0) / 1024;
+}
+
 /** The fields of /proc/<pid>/stat behind the name: the state is number 0, the parent 1, CPU ticks 11 and 12. */
 function readStat(pid: number): string[] | undefined {
   return readProc(pid, "stat")

@@ -20,6 +20,7 @@ const benches = {
   pages: import.meta.resolve("./pages.ts"),
   "task-stores": import.meta.resolve("./task-stores.ts"),
   tasks: import.meta.resolve("./tasks.ts"),
+  payload: import.meta.resolve("./payload.ts"),
   streams: import.meta.resolve("./streams.ts"),
   overload: import.meta.resolve("./overload.ts"),
   soak: import.meta.resolve("./soak.ts"),

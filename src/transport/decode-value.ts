@@ -126,6 +126,8 @@ function decodeParts(parts: readonly unknown[], depth: number, decoding: Decodin
       return parts.length === 2 ? decodeInteger(first) : undefined;
     case "date":
       return parts.length === 2 ? decodeDate(first) : undefined;
+    case "text":
+      return parts.length === 3 ? decodeText(first, second, decoding) : undefined;
     case "tensor":
       return parts.length === 4 ? decodeTensor(first, second, third, decoding) : undefined;
     case "blob":
@@ -155,6 +157,13 @@ function decodeInteger(digits: unknown): bigint | undefined {
 
 const decodeDate = (time: unknown): Date | undefined =>
   time === null ? new Date(Number.NaN) : typeof time === "number" ? new Date(time) : undefined;
+
+function decodeText(form: unknown, tail: unknown, decoding: Decoding): string | undefined {
+  if (typeof tail !== "number" || (form !== "latin1" && form !== "utf16")) return undefined;
+  const bytes = takeTail(tail, decoding);
+  if (form === "utf16" && bytes.byteLength % 2 !== 0) return undefined;
+  return Buffer.from(bytes.buffer).toString(form === "latin1" ? "latin1" : "utf16le");
+}
 
 function decodeMap(items: unknown, depth: number, decoding: Decoding): Map<unknown, unknown> | undefined {
   if (!Array.isArray(items) || items.length % 2 !== 0) return undefined;

@@ -8,7 +8,7 @@ import { minHeldBytes } from "../held/held-bytes.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
 import { spoolBlob } from "../held/spool-blob.js";
 import { maxFrameBytes, noTails } from "./frame.js";
-import { maxTails } from "./mark.js";
+import { maxTails, minTailChars } from "./mark.js";
 import { isPlainNumber, type MarkedValue, markValue } from "./mark-value.js";
 
 /** A value as it goes into a frame. */
@@ -28,6 +28,7 @@ export interface EncodedValue {
  *
  * @param name  Which of the two it is.
  * @param files Where large files of the author's go that are in memory.
+ * @param textsStay Whether long texts stay in the text, so that it is the same for equal values.
  * @returns     A promise only if the value holds a `Blob` or `File`, whose bytes are to be had later. The value may be changed
  *   meanwhile: its other tails are then copies.
  * @throws {ServingError} `not_transferable` (an input) or `output_not_transferable`, naming the path; `payload_too_large`
@@ -37,7 +38,9 @@ export function encodeValue(
   value: unknown,
   name: "input" | "output",
   files?: FileStore,
+  textsStay = false,
 ): EncodedValue | Promise<EncodedValue> {
+  plainChars = textsStay ? Number.POSITIVE_INFINITY : minTailChars;
   if (isPlainValue(value, name)) return { text: stringify(value), tails: noTails, isMarked: false };
   const { tree, tails, blobs } = mark(value, name);
   const text = stringify(tree);
@@ -52,7 +55,7 @@ export function encodeValue(
 
 function mark(value: unknown, name: "input" | "output"): MarkedValue {
   try {
-    return markValue(value, maxTails);
+    return markValue(value, { maxTails, minTailChars: plainChars });
   } catch (error) {
     throw refuseValue(error, name, value);
   }
@@ -70,10 +73,14 @@ function isPlainValue(value: unknown, name: "input" | "output"): boolean {
 
 const isPlainRoot = (value: object): boolean => isPlainObject(value, 0);
 
+/** So many characters of a text are no plain JSON; of the value that is looked at. */
+let plainChars = minTailChars;
+
 /** Whether `JSON.stringify` alone loses nothing of a value. Allocates nothing. */
 function isPlain(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case "string":
+      return value.length < plainChars;
     case "boolean":
       return true;
     case "number":

@@ -1,11 +1,12 @@
 import { encodeBase64 } from "../base/base64.js";
+import { newBytes } from "../base/new-bytes.js";
 import { copySelf } from "../call/copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, tooDeep } from "../call/refuse-value.js";
 import { countVisit, refuseSparse, walkBounded } from "../call/value-walk.js";
 import { arrayByDType, type DType, heldBytesOf, Tensor } from "../define/tensor.js";
 import { heldFileOf } from "../held/held-blob.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
-import { markKey } from "./mark.js";
+import { markKey, type TextForm } from "./mark.js";
 
 /** A value as a tree that `JSON.stringify` writes without losing anything, and the bytes that stay out of it. */
 export interface MarkedValue {
@@ -16,9 +17,20 @@ export interface MarkedValue {
   readonly blobs: ReadonlyMap<number, Blob> | undefined;
 }
 
+/** What may be put where. */
+export interface MarkBounds {
+  /** How many byte arrays may be tails; those beyond go into the tree as base64, and files beyond are refused. */
+  readonly maxTails: number;
+  /** From how many characters on a text is a tail. */
+  readonly minTailChars: number;
+  /** See `walkBounded`. */
+  readonly free?: number;
+}
+
 /** What has been found so far. */
 interface Marking {
   readonly maxTails: number;
+  readonly minTailChars: number;
   readonly tails: Tail[];
   blobs: Map<number, Blob> | undefined;
 }
@@ -26,13 +38,11 @@ interface Marking {
 /**
  * Puts marks in place of what JSON has no word for.
  *
- * @param maxTails How many byte arrays may be tails; those beyond go into the tree as base64, and files beyond are refused.
- * @param free     See `walkBounded`.
  * @throws {Refusal} For what may not cross, exactly as `copyValue` refuses it.
  */
-export function markValue(value: unknown, maxTails: number, free?: number): MarkedValue {
+export function markValue(value: unknown, { maxTails, minTailChars, free }: MarkBounds): MarkedValue {
   const walk = (root: unknown): MarkedValue => {
-    const marking: Marking = { maxTails, tails: [], blobs: undefined };
+    const marking: Marking = { maxTails, minTailChars, tails: [], blobs: undefined };
     const tree = markItem(root, "", -1, marking);
     return { tree, tails: marking.tails, blobs: marking.blobs };
   };
@@ -54,6 +64,7 @@ const nameNumber = (value: number): string => (value === 0 ? "-0" : String(value
 function markItem(item: unknown, step: string | number, depth: number, marking: Marking): unknown {
   switch (typeof item) {
     case "string":
+      return item.length < marking.minTailChars ? item : markText(item, marking);
     case "boolean":
       return item;
     case "number":
@@ -138,6 +149,20 @@ function markTensor(value: Tensor, marking: Marking): unknown {
   const { dtype, shape, data } = new Tensor(value.dtype, [...value.shape], value.data);
   return toMark(["tensor", dtype, shape, placeBytes(data, marking)]);
 }
+
+/** A text with a character beyond latin1 takes two bytes for each, as it does in memory. Lone surrogates stay what they are. */
+function markText(text: string, { tails, maxTails }: Marking): unknown {
+  if (tails.length >= maxTails) return text;
+  const isWide = beyondLatin1.test(text);
+  const bytes = Buffer.from(newBytes(isWide ? text.length * 2 : text.length).buffer as ArrayBuffer);
+  if (isWide) bytes.write(text, "utf16le");
+  else bytes.write(text, "latin1");
+  const form: TextForm = isWide ? "utf16" : "latin1";
+  return toMark(["text", form, tails.push(new Uint8Array(bytes.buffer, 0, bytes.length)) - 1]);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it names all of latin1.
+const beyondLatin1 = /[^\x00-\xff]/;
 
 const dtypes = Object.entries(arrayByDType) as [DType, (typeof arrayByDType)[DType]][];
 

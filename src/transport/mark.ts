@@ -9,6 +9,15 @@
 /** The one key of a mark. */
 export const markKey = "$";
 
+/**
+ * Texts from so many characters on are tails: JSON looks at each of their characters when it writes and when it reads.
+ * Shorter ones are cheaper in the text.
+ */
+export const minTailChars = 32_768;
+
+/** How the characters of a text lie in its tail. */
+export type TextForm = "latin1" | "utf16";
+
 /** Tails that fit in one frame; what is more goes into the text as base64. */
 export const maxTails = 65_535;
 

@@ -21,7 +21,7 @@ import {
  * @throws {ServingError} as `encodeValue`; `payload_too_large` for more than a frame may hold, 256 MiB.
  */
 export function packValue(value: unknown, name: "input" | "output"): Uint8Array | Promise<Uint8Array> {
-  const encoded = encodeValue(value, name);
+  const encoded = encodeValue(value, name, undefined, true);
   return encoded instanceof Promise ? encoded.then(pack) : pack(encoded);
 }
 

@@ -11,6 +11,7 @@ import { markValue } from "./mark-value.js";
 const maxStackLength = 8 * 1024;
 /** Objects in details that share them. */
 const maxDetailObjects = 1 << 14;
+const detailBounds = { maxTails: 0, minTailChars: Number.POSITIVE_INFINITY, free: maxDetailObjects };
 /** Fields of details that are looked at one by one. */
 const maxFields = 1_000;
 const maxErrorLength = 1024 * 1024;
@@ -68,7 +69,7 @@ function encodeFields(error: ServingError): Fields {
 function encodeWith(fields: Fields, details: unknown): string | undefined {
   try {
     // Marked as what they are, fields of an object, and without tails: their bytes are in the text.
-    const text = JSON.stringify({ ...fields, ...(markValue({ details }, 0, maxDetailObjects).tree as object) });
+    const text = JSON.stringify({ ...fields, ...(markValue({ details }, detailBounds).tree as object) });
     return text.length <= maxErrorLength ? text : undefined;
   } catch {
     return undefined;

@@ -4,6 +4,8 @@ import { Tensor } from "../../src/define/tensor.js";
 
 const sparse: unknown[] = new Array(3);
 sparse[1] = 1;
+const long = "x".repeat(40_000);
+const longTexts = [long, new Map([[long, `${long}é`]]), new Set([`${long}駅`, "short"]), { $: long }];
 const nullPrototype: Record<string, unknown> = Object.create(null);
 nullPrototype["a"] = { b: 1 };
 const backing = new Uint8Array(32).map((_, i) => i).buffer;
@@ -13,6 +15,10 @@ const nextTo = new Uint8Array(backing);
 export const createPortableValues = (): [string, unknown][] => [
   ["a text", "héllo \n \u2028 \u{1f600} \ud800"],
   ["an empty text", ""],
+  ["a long text", 'plain, \n "quoted" '.repeat(4000)],
+  ["a long text of latin1", "é\u0000ÿ ".repeat(20_000)],
+  ["a long text of wide characters, and halves of some", `${"駅 \u2028 \u{1f600}".repeat(9000)}\ud800`],
+  ["long texts in a list, a map and a set", longTexts],
   ["a number", 1.5],
   ["a boolean", false],
   ["null", null],
