@@ -117,6 +117,23 @@ describe("createMetrics", () => {
     assert.match(body, /^nodejs_active_handles\{/m);
   });
 
+  it("adds the figures of processes up, but for those of which the largest counts", async () => {
+    const pages = [100, 250].map((waitMs) => {
+      const stats = new CallStats();
+      const lane = stats.lane("Model", "predict");
+      lane.admissions.add({ isOverloaded: true, expectWait: () => waitMs });
+      lane.refused.overloaded = waitMs;
+      stats.orphans = [{ service: "Model", api: "former", count: 3 }];
+      return createMetrics(stats).readJson();
+    });
+    const { body } = await formatMetrics(await Promise.all(pages));
+    const on = { service: "Model", api: "predict" };
+    assert.equal(readValue(body, "ekiben_api_overloaded", on), 2);
+    assert.equal(readValue(body, "ekiben_api_refused_total", { ...on, reason: "overloaded" }), 350);
+    assert.equal(readValue(body, "ekiben_api_expected_wait_seconds", on), 0.25);
+    assert.equal(readValue(body, "ekiben_tasks_orphaned", { service: "Model" }), 3);
+  });
+
   it("counts a name once however many handles use the edge", () => {
     const stats = new CallStats();
     assert.equal(stats.edge("A", "B", "c"), stats.edge("A", "B", "c"));

@@ -136,12 +136,13 @@ function describeLoadMetrics(stats: CallStats) {
       })),
     ),
     // Of several processes the longest is told.
-    {
-      ...gauge("ekiben_api_expected_wait_seconds", "What one more call would wait for, at the pace of late.", () =>
+    gauge(
+      "ekiben_api_expected_wait_seconds",
+      "What one more call would wait for, at the pace of late.",
+      () =>
         [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: readLongestWait(lane) / 1000 })),
-      ),
-      aggregator: "max",
-    },
+      "max",
+    ),
     counter("ekiben_api_refused_total", "Calls that lanes did not let in, by why: full, overloaded, late.", () =>
       [...stats.lanes.values()].flatMap((lane) =>
         Object.entries(lane.refused).map(([reason, value]) => ({ labels: { ...laneLabels(lane), reason }, value })),
@@ -157,12 +158,12 @@ function describeTaskMetrics(stats: CallStats) {
   const { tasks } = stats;
   return [
     // Where several processes count, all count the same.
-    {
-      ...gauge("ekiben_tasks_orphaned", "Unfinished tasks of apis that the app does not have: nobody runs them.", () =>
-        stats.orphans.map(({ service, api, count }) => ({ labels: { service, api }, value: count })),
-      ),
-      aggregator: "max",
-    },
+    gauge(
+      "ekiben_tasks_orphaned",
+      "Unfinished tasks of apis that the app does not have: nobody runs them.",
+      () => stats.orphans.map(({ service, api, count }) => ({ labels: { service, api }, value: count })),
+      "max",
+    ),
     counter("ekiben_tasks_submitted_total", "Tasks handed in.", () =>
       [...tasks.values()].map((task) => ({ labels: laneLabels(task), value: task.submitted })),
     ),
@@ -198,11 +199,14 @@ const edgeLabels = ({ caller, service, api }: { caller: string; service: string;
 
 const laneLabels = ({ service, api }: { service: string; api: string }): Labels => ({ service, api });
 
-const counter = (name: string, help: string, collect: () => Sample[]) => metric(name, help, "counter", collect);
-const gauge = (name: string, help: string, collect: () => Sample[]) => metric(name, help, "gauge", collect);
+const counter = (name: string, help: string, collect: () => Sample[]) =>
+  metric({ name, help, type: "counter", aggregator: "sum" }, collect);
+/** @param aggregator What is told where several processes have figures. */
+const gauge = (name: string, help: string, collect: () => Sample[], aggregator: "sum" | "max" = "sum") =>
+  metric({ name, help, type: "gauge", aggregator }, collect);
 
 function histogram(name: string, help: string, collect: () => { labels: Labels; values: Histogram }[]) {
-  return metric(name, help, "histogram", () =>
+  return metric({ name, help, type: "histogram", aggregator: "sum" }, () =>
     collect().flatMap(({ labels, values }) => bucketSamples(name, labels, values)),
   );
 }
@@ -223,13 +227,9 @@ function bucketSamples(name: string, labels: Labels, values: Histogram): Sample[
 }
 
 /** The part of prom-client's metrics that its registry reads. */
-function metric(name: string, help: string, type: string, collect: () => Sample[]) {
-  return {
-    name,
-    help,
-    type,
-    aggregator: "sum",
-    reset: () => {},
-    get: async () => ({ name, help, type, aggregator: "sum", values: collect() }),
-  };
+function metric(
+  head: { readonly name: string; readonly help: string; readonly type: string; readonly aggregator: string },
+  collect: () => Sample[],
+) {
+  return { ...head, reset: () => {}, get: async () => ({ ...head, values: collect() }) };
 }
