@@ -58,6 +58,15 @@ describe("formatServices", () => {
     assert.deepEqual(versions, ["", "", "", "2"]);
   });
 
+  it("shows the group of services that share processes", () => {
+    const settings = new Map(["Detector", "Resize", "PhotoPipeline", "Postprocess"].map((name) => [name, plain]));
+    settings.set("Resize", { ...plain, group: "photo" });
+    settings.set("Postprocess", { ...plain, group: "photo", placement: "inline" });
+    assert.deepEqual(badgesOf("Resize", settings), ["1 cpu", "process", "group photo"]);
+    assert.deepEqual(badgesOf("Detector", settings)?.includes("group photo"), false);
+    assert.deepEqual(badgesOf("Postprocess", settings)?.includes("group photo"), false, "inline, it shares none");
+  });
+
   it("shows placements where they differ", () => {
     const settings = new Map(["Detector", "Resize", "PhotoPipeline", "Postprocess"].map((name) => [name, plain]));
     assert.deepEqual(badgesOf("Postprocess", settings), []);

@@ -130,7 +130,8 @@ export class Replica {
   /**
    * Constructs the service, binds its handles and runs its `start()`.
    *
-   * @throws {ServingError} `start_failed` naming the hook, or `start_timeout`; an author's own `ServingError` as it is.
+   * @throws {ServingError} `start_failed` naming the hook, or `start_timeout`; an author's own `ServingError` as it is; the
+   *   reason of `signal`.
    */
   async start(signal: AbortSignal): Promise<void> {
     const { descriptor } = this.parts;
@@ -141,6 +142,8 @@ export class Replica {
     });
     await this.#openTasks(signal);
     if (descriptor.fake === undefined) await this.#runStart(signal);
+    // Stopped meanwhile, in a thread or process that goes on.
+    signal.throwIfAborted();
     this.#tasks?.begin();
   }
 

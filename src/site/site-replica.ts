@@ -40,12 +40,24 @@ export class SiteReplica {
     this.host = new InlineHost(site.partsOf(order), order.address, siteOrder.slabFolder, files);
   }
 
-  /** Starts it, its companions first. @throws {ServingError} `start_failed`, `start_timeout`, `listen_failed`. */
+  /**
+   * Starts it, its companions first. One that is stopped meanwhile leaves nothing behind: its site may go on without it.
+   *
+   * @throws {ServingError} `start_failed`, `start_timeout`, `listen_failed`, `start_aborted`.
+   */
   async start(): Promise<void> {
     const { links, companions } = this.#parts;
-    await within(systemTime.clock, linksLimitMs, links.settled(this.order.callees), () => {});
-    await companions.start(this.order);
-    await this.host.start(this.#abort.signal);
+    const { signal } = this.#abort;
+    try {
+      await within(systemTime.clock, linksLimitMs, links.settled(this.order.callees), () => {});
+      signal.throwIfAborted();
+      await companions.start(this.order);
+      signal.throwIfAborted();
+      await this.host.start(signal);
+    } catch (error) {
+      if (signal.aborted) await companions.stop(this.order);
+      throw error;
+    }
   }
 
   /** Answers HTTP on a socket that listens. */
