@@ -54,6 +54,22 @@ describe("an app whose folder of sockets is removed while it runs", () => {
     assert.deepEqual(foldersIn(place), []);
   });
 
+  it("makes it again also where the folder for temporary files went with it", async () => {
+    const place = createPlace();
+    using app = serveIn(place);
+    const { body: before } = await app.call("where");
+    rmSync(place, { recursive: true });
+    await logged(app, /\.sock was removed, most likely by a cleaner of temporary folders; it was made again$/);
+    process.kill(before[1], "SIGKILL");
+    await until(async () => (await app.call("where")).body[1] !== before[1]);
+    process.kill(before[0], "SIGKILL");
+    await until(async () => (await app.call("where").catch(() => undefined))?.status === 200);
+    assert.deepEqual((await app.call("big")).body, [200_000, true]);
+    assert.equal((await app.get("/readyz")).status, 200);
+    assert.equal(await app.end(), 0);
+    assert.deepEqual(foldersIn(place), []);
+  });
+
   it("moves to another where somebody else has taken its name, and says so", async () => {
     const place = createPlace();
     using app = serveIn(place);

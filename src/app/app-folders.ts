@@ -95,7 +95,7 @@ export class AppFolders {
   #keepSockets(): string {
     const folder = this.#sockets.at(-1) as string;
     try {
-      if (keepOwnFolder(folder))
+      if (keepOwnFolder(folder, true))
         this.#log.warn({ folder }, `${folder} was removed, ${likelyCleaner}; it was made again`);
       return folder;
     } catch (error) {

@@ -27,7 +27,11 @@ describe("keepOwnFolder", () => {
     for (const path of [open, link, file]) assert.throws(() => keepOwnFolder(path), /that others may enter/);
   });
 
-  it("makes no folder above it", () => {
-    assert.throws(() => keepOwnFolder(join(place, "gone", "own")), { code: "ENOENT" });
+  it("makes no folder above it, unless that may have gone with it", () => {
+    const path = join(place, "gone", "too", "own");
+    assert.throws(() => keepOwnFolder(path), { code: "ENOENT" });
+    assert.equal(keepOwnFolder(path, true), true);
+    assert.equal(keepOwnFolder(path, true), false);
+    for (const folder of [path, join(place, "gone")]) assert.equal(statSync(folder).mode & 0o777, 0o700);
   });
 });

@@ -1,4 +1,5 @@
 import { lstatSync, mkdirSync, type Stats } from "node:fs";
+import { dirname } from "node:path";
 
 /** Whether it is a folder, and no link to one, that this user alone may enter. */
 export const isOwnFolder = (stats: Stats): boolean =>
@@ -7,15 +8,21 @@ export const isOwnFolder = (stats: Stats): boolean =>
 /**
  * Makes a folder again that was removed. What others may have put in its place is not used: its name was to be seen.
  *
+ * @param isParentGone Whether what it stood in may have been removed with it, and is made again too.
  * @returns Whether it had been removed.
  * @throws {Error} when it can't be made, or is somebody else's now.
  */
-export function keepOwnFolder(path: string): boolean {
+export function keepOwnFolder(path: string, isParentGone = false): boolean {
   try {
     mkdirSync(path, 0o700);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" && isParentGone) {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      return keepOwnFolder(path);
+    }
+    if (code !== "EEXIST") throw error;
   }
   if (!isOwnFolder(lstatSync(path))) throw new Error(`${path} was replaced by something that others may enter`);
   return false;

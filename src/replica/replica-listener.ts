@@ -63,7 +63,7 @@ export class ReplicaListener {
 
   async #bind(address: string): Promise<void> {
     // libuv says EACCES for a folder that is not there, and EINVAL for a path that is too long.
-    keepOwnFolder(dirname(address));
+    keepOwnFolder(dirname(address), true);
     const server = net.createServer((socket) => this.#serve(new SocketChannel(socket, this.#slabFolder, this.#files)));
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
