@@ -71,17 +71,14 @@ export function testDeadlines({ app }: Suite): void {
       }
     });
 
-    it("are one for all hops, with less left at each", async () => {
+    it("are one for all hops, with less left at each, but for the millisecond to which a border rounds up", async () => {
       const calls = (await app().entry.calls()) as SeenCall[];
       assert.equal(calls.length, 3);
       // Each replica tells it by its own time of day, and what a border takes counts for nobody.
       const deadlines = calls.map(({ deadline }) => deadline);
       assert.ok(Math.max(...deadlines) - Math.min(...deadlines) < 30_000, String(deadlines));
       const left = calls.map(({ remainingMs }) => remainingMs);
-      assert.deepEqual(
-        left,
-        left.toSorted((a, b) => b - a),
-      );
+      for (const [i, ms] of left.entries()) assert.ok(i === 0 || ms < (left[i - 1] as number) + 1, String(left));
       assert.ok((left[0] as number) <= 60_000 && (left[2] as number) > 0, String(left));
     });
 
