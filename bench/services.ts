@@ -13,7 +13,7 @@ const load = "50 services";
 
 const ways: Readonly<Record<string, Pick<EkibenServer, "placement" | "flags" | "env">>> = {
   process: { placement: "process" },
-  "five groups": { placement: "process", env: { GROUPS: "5" } },
+  "five groups": { placement: "process", env: { GROUP_COUNT: "5" } },
   "one group": { placement: "process", flags: ["--group", "all"] },
   inline: { placement: "inline" },
 };

@@ -1,10 +1,10 @@
-// One entry over N - 1 services that do next to nothing; each may be told its group.   N=50 GROUPS=5
+// One entry over N - 1 services that do next to nothing; each may be told its group.   N=50 GROUP_COUNT=5
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 
 const Message = z.object({ text: z.string() });
 const leaves = Number(process.env["N"] ?? 50) - 1;
-const groups = Number(process.env["GROUPS"] ?? 0);
+const groups = Number(process.env["GROUP_COUNT"] ?? 0);
 const groupOf = (position: number) => (groups === 0 ? "none" : `g${position % groups}`);
 
 const services = Array.from({ length: leaves }, (_, position) => {
