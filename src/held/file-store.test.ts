@@ -80,7 +80,7 @@ describe("FileStore", () => {
 
   it("reads the oldest of what it was given and nobody reads, so that the giver has its memory back", () => {
     using stores = openStores();
-    const bytes = new Uint8Array(16 * 1024 ** 2);
+    const bytes = new Uint8Array(32 * 1024 ** 2);
     const files = [1, 2, 3, 4, 5].map((value) => give(stores, bytes.fill(value)));
     const areHeld = files.map(({ name }) => name !== undefined);
     assert.deepEqual(areHeld, [false, false, false, true, true]);

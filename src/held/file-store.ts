@@ -26,7 +26,7 @@ export interface HeldFolders {
 const newFlags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** What files in memory that came to this thread and were not read yet may take; beyond it the oldest are read. */
-const maxHeldBytes = 64 * 1024 ** 2;
+const maxHeldBytes = 128 * 1024 ** 2;
 
 /** So much on the disk, and so many files, may wait for a collection; or as much again as the last one has left. */
 const minCollectBytes = 256 * 1024 ** 2;
@@ -34,6 +34,8 @@ const minCollectFiles = 256;
 /** Between two collections made for this; and so many times as long as the last one took, since nothing else runs meanwhile. */
 const collectPauseMs = 100;
 const collectPauseShare = 20;
+/** The same where memory is wanted: what is not collected then has to be read. */
+const memoryPauseShare = 4;
 /** When what a collection has found dead is surely told. */
 const toldMs = 50;
 
@@ -69,6 +71,7 @@ export class FileStore implements HeldOwner {
   #collectBytes = minCollectBytes;
   #collectFiles = minCollectFiles;
   #nextCollectionAt = Number.NEGATIVE_INFINITY;
+  #nextMemoryCollectionAt = Number.NEGATIVE_INFINITY;
   #memory: MemoryFiles | undefined;
 
   /**
@@ -205,15 +208,28 @@ export class FileStore implements HeldOwner {
     return file;
   }
 
-  /** A sender is not kept waiting for its memory by one who keeps values and reads none. */
+  /**
+   * A sender is not kept waiting for its memory by one who keeps values and reads none. Nearly all are dead by then, of calls that
+   * passed them on: a collection tells, and takes no longer than to read them. Only what is kept is read.
+   */
   #settleOldest(newest: HeldFile): void {
-    for (const [name, ref] of this.#unread) {
-      if (this.#unreadBytes <= maxHeldBytes / 2) return;
-      const file = ref.deref();
-      if (file === newest) return;
-      if (file === undefined) this.release(name);
-      else file.settle();
+    const now = this.#clock.now();
+    if (now >= this.#nextMemoryCollectionAt) {
+      // Before any of them is looked at: what a weak reference has given is kept to the end of the turn.
+      collectAll();
+      this.#nextMemoryCollectionAt = now + (this.#clock.now() - now) * memoryPauseShare;
     }
+    this.#releaseDead();
+    if (this.#unreadBytes <= maxHeldBytes) return;
+    for (const ref of this.#unread.values()) {
+      const file = ref.deref();
+      if (this.#unreadBytes <= maxHeldBytes / 2 || file === newest) return;
+      file?.settle();
+    }
+  }
+
+  #releaseDead(): void {
+    for (const [name, ref] of this.#unread) if (ref.deref() === undefined) this.release(name);
   }
 
   /** Files weigh nothing on the heap, so the engine alone would leave them for long. */
