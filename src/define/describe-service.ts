@@ -1,5 +1,6 @@
 import { isName } from "../base/name-pattern.js";
 import { type Copy, ownCopy } from "../base/shared-state.js";
+import { settlePromises } from "../call/settle-promises.js";
 import { operationApi, taskOperations } from "../call/task-operation.js";
 import { fail } from "../failure/fail.js";
 import type { GraphFault } from "../failure/failures.js";
@@ -32,6 +33,7 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
   try {
     instance = constructIn(wiring, () => new service());
   } catch (error) {
+    settlePromises(error);
     addFault("", fail("constructor_failed", { error: textOf(error) }, { cause: error }));
   }
   if (!isName(name)) addFault("", fail("invalid_name", { what: "service", name }));

@@ -1,6 +1,6 @@
 import { isCode } from "./codes.js";
 import { fail } from "./fail.js";
-import { isError, readCauses, readField, readText, textOf } from "./read-thrown.js";
+import { isError, maxTextLength, readCauses, readField, readText, textOf } from "./read-thrown.js";
 import { ServingError, type ServingErrorInit } from "./serving-error.js";
 
 /**
@@ -82,5 +82,6 @@ const maxCauses = 4;
 
 /** `messageOf`, and of an error that has causes what they say: the outer one often only says what was attempted. */
 export function messageWithCauses(thrown: unknown): string {
-  return [thrown, ...readCauses(thrown, maxCauses)].map(messageOf).join("; caused by: ");
+  const texts = [thrown, ...readCauses(thrown, maxCauses)].map((error) => messageOf(error).slice(0, maxTextLength));
+  return texts.join("; caused by: ");
 }

@@ -3,6 +3,7 @@ import type { Logger } from "../base/logger.js";
 import { within } from "../base/within.js";
 import type { CallTime } from "../call/call-scope.js";
 import type { ApiTarget } from "../call/invoke.js";
+import { settlePromises } from "../call/settle-promises.js";
 import { createTarget, readApi } from "../define/api.js";
 import { constructIn, type EdgeOptions, type ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
@@ -166,6 +167,7 @@ export class Replica {
       const ready = Promise.resolve(this.#service.ready());
       return (await within(this.parts.time.clock, readyLimitMs, ready, () => false)) === true;
     } catch (error) {
+      settlePromises(error);
       this.parts.log.warn({ err: error }, "ready() threw");
       return false;
     }
@@ -195,6 +197,7 @@ export class Replica {
         log.warn({ stopLimitMs }, "stop() did not finish in time and was left behind");
       });
     } catch (error) {
+      settlePromises(error);
       this.parts.log.error({ err: error }, "stop() threw");
     }
   }
@@ -284,6 +287,8 @@ export class Replica {
     try {
       await run();
     } catch (error) {
+      // A promise may be thrown where its failure was meant.
+      settlePromises(error);
       if (error instanceof ServingError && error.service !== "") throw error;
       const service = this.parts.descriptor.name;
       throw fail("start_failed", { hook, error: messageWithCauses(error) }, { service, cause: error });

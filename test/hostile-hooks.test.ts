@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { api, Service, ServingError } from "ekiben";
+import { compose } from "ekiben/testing";
+import { z } from "zod";
+import { makeThrown, thrownNames } from "./hostile-failures/thrown.js";
+
+// Whatever a hook of an author throws, the app says so and can be ended: nothing of it is an unhandled rejection.
+
+/** A service whose hook throws; before an await, or after one. */
+function createService(hook: "constructor" | "start" | "ready" | "stop", thrown: string, isLate: boolean) {
+  const fail = async () => {
+    if (isLate) await undefined;
+    throw makeThrown(thrown);
+  };
+  const failAt = (name: typeof hook) => {
+    if (name !== hook) return undefined;
+    if (!isLate) throw makeThrown(thrown);
+    return fail();
+  };
+  return class Odd extends Service() {
+    constructor() {
+      super();
+      if (hook === "constructor") throw makeThrown(thrown);
+    }
+    hello = api({ output: z.string() }, () => "hello");
+    override async start() {
+      await failAt("start");
+    }
+    override ready() {
+      failAt("ready")?.catch(() => {});
+      return hook !== "ready";
+    }
+    override async stop() {
+      await failAt("stop");
+    }
+  };
+}
+
+for (const isLate of [false, true]) {
+  const when = isLate ? "after an await" : "at once";
+  for (const hook of ["constructor", "start"] as const) {
+    it(`an app whose ${hook} throws ${when} does not start, and its failure can be described`, async () => {
+      for (const thrown of thrownNames) {
+        const started = compose(createService(hook, thrown, isLate), { placement: "inline" });
+        const outcome = await started.then(
+          async (app) => app.close().then(() => "started"),
+          (error: unknown) => error,
+        );
+        assert.ok(outcome instanceof ServingError, `${thrown}: ${String(outcome)}`);
+        assert.ok(outcome.message.length < 128 * 1024 && JSON.stringify(outcome).length > 0, thrown);
+      }
+    });
+  }
+
+  it(`an app whose stop() throws ${when} is answered until then, and ends`, async () => {
+    for (const thrown of thrownNames) {
+      const app = await compose(createService("stop", thrown, isLate), { placement: "inline" });
+      assert.equal(await app.entry.hello(), "hello");
+      await app.close();
+    }
+  });
+}
+
+describe("a replica whose ready() throws", () => {
+  it("is not ready, and the app that waits for it says so", async () => {
+    for (const thrown of thrownNames) {
+      const options = { services: { Odd: { startTimeoutMs: 50 } } };
+      const outcome = await compose(createService("ready", thrown, false), { placement: "inline", options }).then(
+        async (app) => app.close().then(() => "started"),
+        (error: unknown) => error,
+      );
+      assert.ok(outcome === "started" || outcome instanceof ServingError, `${thrown}: ${String(outcome)}`);
+    }
+  });
+});
