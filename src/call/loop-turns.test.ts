@@ -98,6 +98,22 @@ describe("LoopTurns", () => {
     assert.deepEqual(await finish(), ["other", "slow again", "other"]);
   });
 
+  it("lets one that had the loop without waiting wait for one that had none of it (T2)", async () => {
+    const { clock, turns, log, finish } = open();
+    const had = new Runs("had it", [3], clock, log);
+    turns.count(turns.spentMs, 5, had);
+    turns.await(had);
+    turns.await(new Runs("had none", [3], clock, log));
+    assert.deepEqual(await finish(), ["had none", "had it"]);
+    // Of what it had while nobody waited only the last run counts.
+    for (let i = 0; i < 9; i++) turns.count(0, 5, had);
+    assert.ok(had.usedMs <= 3 * 5 + 9 * 5);
+    const other = new Runs("other", [3, 3, 3], clock, log);
+    turns.await(other);
+    assert.ok(had.usedMs - other.usedMs <= 5);
+    await finish();
+  });
+
   it("lets whoever asks for the next such turn go on in it, at once where nothing is long (T3)", async () => {
     const { turns, wait, log, finish } = open();
     await turns.passed();

@@ -49,6 +49,8 @@ export class LoopTurns {
   readonly #clock: Clock;
   readonly #takers = new Set<TurnTaker>();
   #isArmed = false;
+  /** Whoever begins here is charged for all that it brings about. */
+  #isBeginning = false;
   #turnsLeft = 0;
   /** How much whoever began last had had: one that begins to wait counts as having had no less. */
   #usedMs = 0;
@@ -74,9 +76,11 @@ export class LoopTurns {
    * Counts a run that has ended, or the part of it that kept the event loop from turning.
    *
    * @param before `spentMs` as it was when it began: runs inside of it are parts of it.
+   * @param taker  Whose run it is: one that began without waiting counts where others wait next.
    */
-  count(before: number, runMs: number): void {
+  count(before: number, runMs: number, taker?: TurnTaker): void {
     this.spentMs = before + runMs;
+    if (taker !== undefined && !this.#isBeginning && runMs >= longMs) this.#charge(taker, runMs);
     this.longestMs = Math.max(runMs, this.longestMs * longestKept);
     if (this.spentMs >= countedMs) this.#arm();
   }
@@ -112,6 +116,13 @@ export class LoopTurns {
     });
   }
 
+  /** Where nobody waits, all were alike until now. */
+  #charge(taker: TurnTaker, ms: number): void {
+    if (this.#takers.size === 0) this.#usedMs = this.#mostMs;
+    taker.usedMs = Math.max(taker.usedMs, this.#usedMs) + ms;
+    this.#mostMs = Math.max(this.#mostMs, taker.usedMs);
+  }
+
   #arm(): void {
     if (this.#isArmed) return;
     this.#isArmed = true;
@@ -136,11 +147,12 @@ export class LoopTurns {
     const before = this.spentMs;
     const from = this.#clock.now();
     this.#usedMs = taker.usedMs;
+    this.#isBeginning = true;
     taker.begin();
+    this.#isBeginning = false;
     const tookMs = this.#clock.now() - from;
     this.spentMs = before + tookMs;
-    taker.usedMs += tookMs;
-    this.#mostMs = Math.max(this.#mostMs, taker.usedMs);
+    this.#charge(taker, tookMs);
   }
 
   /** The one that has had the least (T2); those of whom nothing can begin any more are dropped. */

@@ -106,7 +106,7 @@ class ServedCall implements LaneEntrant, InvokeSink {
     const before = turns.spentMs;
     invoke(this.#api.target, this.#input, scope, this.#replica.parts.checksInside || scope.call.outside, this);
     const runMs = (scope.endedAt ?? clock.now()) - this.#startedAt;
-    if (runMs >= shortMs) turns.count(before, runMs);
+    if (runMs >= shortMs) turns.count(before, runMs, this.#api.lane);
   }
 }
 

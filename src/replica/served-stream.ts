@@ -111,7 +111,7 @@ export class ServedStream implements ItemFlow, ItemSink {
     const before = turns.spentMs;
     const from = clock.now();
     stream.pull();
-    turns.count(before, clock.now() - from);
+    turns.count(before, clock.now() - from, this.#api?.lane);
   }
 
   #leave(): void {
