@@ -100,6 +100,8 @@ export class CallScope implements CurrentCall {
   reader: CallScope | undefined;
   /** When the api ended, where that is known in this process; the clock is then read once for all who ask. */
   endedAt: number | undefined;
+  /** When it was cancelled. */
+  cancelledAt: number | undefined;
   /** Whether nobody else holds the input: it came from outside, or was kept. */
   ownsInput: boolean;
   /** Where the items come from, of a call whose input is a stream; `call.input` is then nothing. */
@@ -270,6 +272,7 @@ export class CallScope implements CurrentCall {
   cancel(reason: ServingError): void {
     if (this.#isClosed) return;
     this.#reason = reason;
+    this.cancelledAt = this.time.clock.now();
     const listeners = this.#listeners;
     this.#release();
     this.replyFailure(reason);

@@ -93,9 +93,13 @@ export class Admission {
     this.of(priority).left(era);
   }
 
-  /** A call was lost: while it waited, or while it ran after it had waited for so long. */
-  lost({ priority, era }: Place, now: number, waitedMs: number): void {
-    this.of(priority).lost(now, { waitedMs, era, answerMs: this.#answerMs });
+  /**
+   * A call was lost: while it waited, or while it ran after it had waited for so long.
+   *
+   * @param at When its caller left, however long its code then went on.
+   */
+  lost({ priority, era }: Place, at: number, waitedMs: number): void {
+    this.of(priority).lost(at, { waitedMs, era, answerMs: this.#answerMs });
     this.isBusy = true;
   }
 

@@ -336,17 +336,15 @@ export class Batcher implements WatchedPlaces, TurnTaker {
         this.#window.ended(now, rows, ms);
         this.#admission.pace.ran(ms);
       }
-      for (const { call } of pieces) this.#noteLoss(call, now);
+      for (const { call } of pieces) this.#noteLoss(call);
       this.#admission.answered(now, pieces.length);
       if (this.#waitingRows > 0) this.#wake();
     });
   }
 
   /** A call whose caller went away while it ran had waited for too long. */
-  #noteLoss({ scope }: RowCall, now: number): void {
-    if (scope.reason !== undefined && scope.waited !== undefined) {
-      this.#admission.lost(scope.waited.place, now, scope.waited.ms);
-    }
+  #noteLoss({ scope: { cancelledAt, waited } }: RowCall): void {
+    if (cancelledAt !== undefined && waited !== undefined) this.#admission.lost(waited.place, cancelledAt, waited.ms);
   }
 
   #stopTimer(): void {

@@ -1,7 +1,8 @@
 // What the calls of one priority ask of a lane, and whether that is more than it can give.
 //
 // D1  Calls that give up, or must be refused since they would be answered too late, are losses. A lane is overloaded when
-//     beside a third of its latest answers something was lost: not because many wait. A burst that its callers wait for,
+//     beside a third of its latest answers something was lost, and that has gone on for a while: a crowd that leaves together
+//     is one loss. It is not overloaded because many wait. A burst that its callers wait for,
 //     or a crowd of callers that each call again when they are answered, loses nothing and is served in its order.
 // D2  An overloaded lane serves those that come from now on, in their order, and keeps few of them waiting: one more is
 //     refused at once. Those that waited before are served in what time is left, the newest first. So what is served is
@@ -21,6 +22,10 @@ const overloadedShare = 0.3;
 const forgottenShare = 0.01;
 /** A call that leaves after less than so many answers has not left for its wait. */
 const leastWaitAnswers = 2;
+/** Losses that go on for less are of one moment: a client with many calls that went away, the end of somebody's test. */
+const leastLossMs = 150;
+/** Losses so close together are one. */
+const sameMomentMs = 5;
 /** Overload is over after so long, or so many answers, without a loss. */
 const quietMs = 500;
 const quietAnswers = 32;
@@ -58,6 +63,9 @@ export class Demand {
   #room: number;
   #share = 0;
   #hasLost = false;
+  /** Of the losses that the share is made of: when the first and the last of them left. */
+  #firstLossAt = Number.POSITIVE_INFINITY;
+  #lastLossAt = Number.NEGATIVE_INFINITY;
   #troubleAt = Number.NEGATIVE_INFINITY;
   #calmAnswers = 0;
   #trialAt = 0;
@@ -105,7 +113,8 @@ export class Demand {
   }
 
   get losesTooMuch(): boolean {
-    return !this.#isOverloaded && this.#share >= overloadedShare;
+    const lastedMs = this.#lastLossAt - this.#firstLossAt;
+    return !this.#isOverloaded && this.#share >= overloadedShare && lastedMs >= leastLossMs;
   }
 
   /** A call begins to wait. @returns Its era, for `left`. */
@@ -127,12 +136,18 @@ export class Demand {
   }
 
   /** A call was lost: nobody waited for it any more, or it could not have been answered in time. */
-  lost(now: number, { waitedMs, era, answerMs }: Loss): void {
+  lost(at: number, { waitedMs, era, answerMs }: Loss): void {
     if (era !== this.#era || waitedMs < leastWaitAnswers * answerMs) return;
+    if (!this.#isOverloaded) {
+      if (!this.isStirred) this.#firstLossAt = at;
+      if (this.isStirred && Math.abs(at - this.#lastLossAt) < sameMomentMs) return;
+      this.#lastLossAt = at;
+      this.#hasLost = true;
+      return;
+    }
     this.#hasLost = true;
-    if (!this.#isOverloaded) return;
-    this.#troubleAt = now;
-    this.#tighten(now, answerMs);
+    this.#troubleAt = at;
+    this.#tighten(at, answerMs);
   }
 
   /** A call of the lane was answered, of whatever priority. */

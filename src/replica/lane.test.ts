@@ -268,10 +268,10 @@ describe("Lane", () => {
     });
 
     it("keeps few waiting once callers give up beside what it answers, and tells others when to come again", async () => {
-      const { lane, stats, open, come, answer, scopes, begun } = openBusy(60);
+      const { lane, stats, open, come, answer, scopes, begun } = openBusy(100);
       for (let i = 0; i < 10; i++) await answer();
-      for (let i = 0; i < 5; i++) {
-        scopes.at(25 + i)?.cancel(fail("cancelled", { reason: "gone" }));
+      for (let i = 0; i < 20; i++) {
+        scopes.at(45 + i)?.cancel(fail("cancelled", { reason: "gone" }));
         await answer();
       }
       const [newest, next] = [open(), open()];
@@ -279,7 +279,7 @@ describe("Lane", () => {
       void come(next);
       await assert.rejects(come(open()), {
         id: "overloaded",
-        details: { queued: 42, answerMs: 10, retryAfterMs: 1000 },
+        details: { queued: 52, answerMs: 10, retryAfterMs: 1000 },
       });
       await answer();
       assert.equal(begun[0], newest, "those that come now are served before those that waited");
@@ -290,6 +290,22 @@ describe("Lane", () => {
       );
       while (begun.length > 0) await answer();
       assert.deepEqual([lane.queued, lane.running, stats.running], [0, 0, 0]);
+    });
+
+    it("is not overloaded by a crowd that leaves together, whenever the runs of its calls end", async () => {
+      const { lane, stats, open, come, answer, scopes, begun } = openBusy(90);
+      for (let i = 0; i < 10; i++) await answer();
+      // They had waited, they run, and their callers have gone in one moment.
+      const crowd = scopes.slice(0, 60);
+      const gone = fail("cancelled", { reason: "gone" });
+      for (const scope of crowd) if (!begun.includes(scope)) scope.cancel(gone);
+      begun[0]?.cancel(gone);
+      for (let i = 0; i < 15; i++) await answer();
+      void come(open());
+      assert.equal(stats.refused.overloaded, 0);
+      assert.ok([...stats.admissions].every(({ isOverloaded }) => !isOverloaded));
+      while (begun.length > 0) await answer();
+      assert.equal(lane.queued, 0);
     });
   });
 });

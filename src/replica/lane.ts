@@ -314,7 +314,8 @@ export class Lane implements WatchedPlaces, TurnTaker {
   #learn(scope: CallScope, runMs: number): void {
     const { waited } = scope;
     const now = scope.endedAt ?? this.#time.clock.now();
-    if (scope.reason !== undefined && waited !== undefined) this.#admission.lost(waited.place, now, waited.ms);
+    const { cancelledAt } = scope;
+    if (cancelledAt !== undefined && waited !== undefined) this.#admission.lost(waited.place, cancelledAt, waited.ms);
     this.#admission.pace.ran(runMs);
     this.#admission.answered(now);
   }
