@@ -112,6 +112,15 @@ describe("LoopTurns", () => {
     turns.await(other);
     assert.ok(had.usedMs - other.usedMs <= 5);
     await finish();
+    // Nor is the last run forgotten where nothing waited for a moment.
+    const runsMs = [3];
+    const stream = new Runs("stream", runsMs, clock, log);
+    turns.await(stream);
+    await finish();
+    runsMs.push(3);
+    turns.await(stream);
+    turns.await(new Runs("call", [3], clock, log));
+    assert.deepEqual(await finish(), ["call", "stream"]);
   });
 
   it("lets whoever asks for the next such turn go on in it, at once where nothing is long (T3)", async () => {

@@ -54,7 +54,7 @@ export class LoopTurns {
   #turnsLeft = 0;
   /** How much whoever began last had had: one that begins to wait counts as having had no less. */
   #usedMs = 0;
-  /** The most that anybody has had. While nobody waits all are alike: there are no debts from before. */
+  /** The most that anybody has had. Of what was had while nobody waited only the last run counts: there are no debts from before. */
   #mostMs = 0;
   readonly #onTurn = (): void => this.#turn();
 
@@ -138,7 +138,6 @@ export class LoopTurns {
     this.#isArmed = false;
     this.spentMs = 0;
     for (let taker = this.#next(); taker !== undefined && !this.isLong; taker = this.#next()) this.#begin(taker);
-    if (this.#takers.size === 0) this.#usedMs = this.#mostMs;
     if (this.#takers.size > 0 || this.spentMs >= countedMs) this.#arm();
   }
 
