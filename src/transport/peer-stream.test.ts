@@ -40,7 +40,7 @@ describe("PeerStream", () => {
     assert.deepEqual([channel.sentOf("call"), link.inFlight], [[], 0]);
     const step = items.next();
     await settle();
-    assert.equal(channel.sentOf("call")[0]?.flags, frameFlags.stream);
+    assert.equal((channel.sentOf("call")[0]?.flags ?? 0) & frameFlags.stream, frameFlags.stream);
     channel.receive("item", 1, "7");
     assert.deepEqual(await step, { done: false, value: 7 });
   });
