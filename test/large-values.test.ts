@@ -91,7 +91,9 @@ describe("a tensor of 6 MB that goes through processes", { skip: hasNoSlabs }, (
     await until(async () => (await app.call("ask", { what: "sum", n: count })).status === 200);
     await until(() => [...before].some((life) => !livesThere().has(life)));
     assert.equal(await app.end(), 0);
-    assert.deepEqual([existsSync(folder), readdirSync(root)], [false, []]);
+    // Newer Nodes keep compiled code there.
+    const left = readdirSync(root).filter((name) => name !== "node-compile-cache");
+    assert.deepEqual([existsSync(folder), left], [false, []]);
   });
 });
 

@@ -262,7 +262,8 @@ class StreamWriting {
     exchange.guardWriting(this.#edge.settings.bodyTimeoutMs);
     if (stream.frameFailure !== undefined) this.#response.write(stream.frameFailure(body));
     if (stream.isExplicit) this.#response.end();
-    else cutOff(this.#edge, this.#response);
+    // What was written in this turn is with the response until the tick is over, and has to leave first.
+    else process.nextTick(cutOff, this.#edge, this.#response);
   }
 
   /** Nothing is written to a client that does not read what it has, or before the form is known. */
