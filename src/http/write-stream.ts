@@ -1,4 +1,5 @@
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { EncodedItems, ItemFlow, ItemSink, PassableStream } from "../call/item-flow.js";
 import { type ServingError, unreachable } from "../failure/serving-error.js";
@@ -262,8 +263,7 @@ class StreamWriting {
     exchange.guardWriting(this.#edge.settings.bodyTimeoutMs);
     if (stream.frameFailure !== undefined) this.#response.write(stream.frameFailure(body));
     if (stream.isExplicit) this.#response.end();
-    // What was written in this turn is with the response until the tick is over, and has to leave first.
-    else process.nextTick(cutOff, this.#edge, this.#response);
+    else cutOff(this.#edge, this.#response);
   }
 
   /** Nothing is written to a client that does not read what it has, or before the form is known. */
@@ -290,7 +290,12 @@ function cutOff(edge: Edge, response: ServerResponse): void {
   if (socket === null) response.destroy();
   // HTTP/1.0 knows no other end than the connection's: only a reset tells it from a complete response.
   else if (request.httpVersion === "1.0") socket.resetAndDestroy();
-  else if (request.complete) socket.destroySoon();
+  // Newer Nodes keep what was written in this tick with the response until it is over: that has to leave first.
+  else process.nextTick(closeAfter, edge, request, socket);
+}
+
+function closeAfter(edge: Edge, request: IncomingMessage, socket: Socket): void {
+  if (request.complete) socket.destroySoon();
   else {
     // A connection that is closed with unread bytes is reset, and what was written may be lost.
     socket.end();
