@@ -31,6 +31,9 @@ export function readCpuMicros(pids: readonly number[]): number {
   return ticks.reduce((sum, own) => sum + own, 0) * microsPerTick;
 }
 
+/** How a process was started; `""` when it is gone. */
+export const readCommand = (pid: number): string => readProc(pid, "cmdline")?.replaceAll("\0", " ") ?? "";
+
 /** `undefined` when the process is gone. */
 export function readMemory(pid: number): Memory | undefined {
   const text = readProc(pid, "smaps_rollup");

@@ -1,5 +1,5 @@
 // A long run above the peak while replicas are killed: what the app holds must not grow.   npm run bench -- soak --seconds 600
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,6 +7,7 @@ import { createEkibenCommand } from "./ekiben-command.ts";
 import { findFreePorts } from "./free-ports.ts";
 import { median } from "./measure.ts";
 import { driveOpen } from "./overload/drive-open.ts";
+import { readCommand } from "./processes.ts";
 import { createRow, createVerdict, report, type Verdict } from "./report.ts";
 import { ServerProcess } from "./server-process.ts";
 import { readSettings } from "./settings.ts";
@@ -120,12 +121,4 @@ function judgeEnd(): Verdict[] {
     createVerdict("slabs left by the app when it has ended", after.slabs, { atMost: 0 }, ""),
     createVerdict("temporary files left by the app when it has ended", after.temporaryFiles, { atMost: 0 }, ""),
   ];
-}
-
-function readCommand(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
-  } catch {
-    return "";
-  }
 }

@@ -4,6 +4,7 @@ import { systemProblem } from "../base/system-problem.js";
 import { fail } from "../failure/fail.js";
 import { decodedBytes } from "./held-bytes.js";
 import type { HeldFile } from "./held-file.js";
+import { readRange } from "./read-range.js";
 
 /** By the `Blob` or `File` that stands for it. */
 const fileOf = new WeakMap<Blob, HeldFile>();
@@ -75,11 +76,7 @@ async function readWhole(file: HeldFile): Promise<Uint8Array<ArrayBuffer>> {
   try {
     handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer as ArrayBuffer);
-    for (let at = 0; at < byteLength; ) {
-      const { bytesRead } = await handle.read(bytes, at, byteLength - at, start + at);
-      if (bytesRead === 0) throw new Error(`it ends after ${at} bytes`);
-      at += bytesRead;
-    }
+    await readRange(handle, bytes, start);
     decodedBytes.count += byteLength;
     return bytes;
   } catch (error) {

@@ -6,6 +6,7 @@ import type { FileStore } from "../held/file-store.js";
 import { openHeldBlob } from "../held/held-blob.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import type { HeldFile } from "../held/held-file.js";
+import { readRange } from "../held/read-range.js";
 import {
   cleanName,
   endOfLine,
@@ -118,7 +119,7 @@ class HeldSplitter {
   async #read(start: number, byteLength: number): Promise<Buffer> {
     const wanted = Math.max(0, Math.min(byteLength, this.#body.byteLength - start));
     const bytes = Buffer.allocUnsafeSlow(wanted);
-    await this.#fill(bytes, start);
+    await readRange(this.#file, bytes, this.#body.start + start);
     return bytes;
   }
 
@@ -126,16 +127,8 @@ class HeldSplitter {
   async #readBlock(start: number, byteLength: number): Promise<Buffer> {
     if (this.#block.length === 0) this.#block = Buffer.allocUnsafeSlow(blockBytes);
     const block = this.#block.subarray(0, Math.max(0, Math.min(byteLength, this.#body.byteLength - start)));
-    await this.#fill(block, start);
+    await readRange(this.#file, block, this.#body.start + start);
     return block;
-  }
-
-  async #fill(target: Buffer, start: number): Promise<void> {
-    for (let at = 0; at < target.length; ) {
-      const { bytesRead } = await this.#file.read(target, at, target.length - at, this.#body.start + start + at);
-      if (bytesRead === 0) throw new Error(`it ends after ${start + at} bytes`);
-      at += bytesRead;
-    }
   }
 }
 

@@ -5,12 +5,11 @@ import type { LoopTurns, TurnTaker } from "../call/loop-turns.js";
 import { deadlinePassed } from "../call/passed-deadline.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { LaneStats, RefusalReason } from "../observe/call-stats.js";
+import type { LaneStats } from "../observe/call-stats.js";
 import type { BatchSettings } from "../options/settings.js";
-import { Admission } from "./admission.js";
 import { BatchWindow, type LeaveReason } from "./batch-window.js";
 import { CallQueue } from "./call-queue.js";
-import { describeRefusal } from "./describe-refusal.js";
+import { Gate } from "./gate.js";
 import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
 import type { Piece, RowCall, RowQueue } from "./row-call.js";
 import { expectWait } from "./run-average.js";
@@ -66,8 +65,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   readonly #parts: BatcherParts;
   readonly #window: BatchWindow;
   readonly #warmUp: WarmUp;
-  readonly #admission: Admission;
-  #refused = 0;
+  readonly gate: Gate;
   readonly #groups = new Map<string, Group>();
   readonly #outside = AsyncLocalStorage.snapshot();
   #running = 0;
@@ -83,8 +81,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     this.#parts = parts;
     this.#window = new BatchWindow(parts.settings);
     this.#warmUp = new WarmUp(parts.turns);
-    this.#admission = new Admission(parts.settings.maxRows);
-    parts.stats.admissions.add(this.#admission);
+    this.gate = new Gate(parts.stats, parts.settings.maxRows);
   }
 
   /** A call with more is cut into pieces. */
@@ -93,28 +90,19 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   }
 
   /** Why one more call is not let in (B2, B8): with what waits, and when there may be room. */
-  refuse({ priority, expiresAt }: CallScope, now: number): ServingError | undefined {
+  refuse(scope: CallScope, now: number): ServingError | undefined {
     const { maxQueued, settings } = this.#parts;
     if (this.#running < settings.maxConcurrent && this.#waitingRows < settings.maxRows) {
-      if (this.#admission.isBusy) this.#admission.foundRoom(now);
+      if (this.gate.admission.isBusy) this.gate.admission.foundRoom(now);
       return undefined;
     }
     if (this.#waitingCalls >= maxQueued) return this.#fullness();
-    const refusal = this.#admission.refuse({ priority, now, expiresAt });
-    if (refusal === undefined) return undefined;
-    this.#count(refusal.why);
-    const { pace } = this.#admission;
-    return describeRefusal(refusal, { pace, queued: this.#waitingCalls, leftMs: expiresAt - now });
-  }
-
-  #count(why: RefusalReason): void {
-    this.#refused++;
-    this.#parts.stats.refused[why]++;
+    return this.gate.refuse(scope, now, this.#waitingCalls);
   }
 
   #fullness(): ServingError {
     const { maxQueued, settings } = this.#parts;
-    this.#count("full");
+    this.gate.count("full");
     const batches = Math.ceil(this.#waitingRows / settings.maxRows) + 1;
     const batchMs = this.#window.cost.expect(settings.maxRows) || undefined;
     const retryAfterMs = expectWait(batchMs, this.overdue, batches / settings.maxConcurrent);
@@ -141,18 +129,6 @@ export class Batcher implements WatchedPlaces, TurnTaker {
 
   get queued(): number {
     return this.#waitingCalls;
-  }
-
-  get isOverloaded(): boolean {
-    return this.#admission.isOverloaded;
-  }
-
-  get answerMs(): number | undefined {
-    return this.#admission.pace.answerMs;
-  }
-
-  get refused(): number {
-    return this.#refused;
   }
 
   /** Calls in batches that still run, though nobody waits for them any more. */
@@ -194,7 +170,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   #openGroup(key: string): Group {
     const group: Group = {
       key,
-      queue: new CallQueue(this.#admission),
+      queue: new CallQueue(this.gate.admission),
       rows: 0,
       withdraw: (call) => this.#withdraw(call, group),
     };
@@ -207,7 +183,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     if (!call.hasBegun) {
       this.#waitingCalls--;
       const now = this.#parts.clock.now();
-      this.#admission.lost(call.place, now, now - call.cameAt);
+      this.gate.admission.lost(call.place, now, now - call.cameAt);
     }
     call.place = undefined;
     this.#countRows(group, -call.waitingRows);
@@ -334,17 +310,12 @@ export class Batcher implements WatchedPlaces, TurnTaker {
       const now = this.#parts.clock.now();
       if (ms !== undefined) {
         this.#window.ended(now, rows, ms);
-        this.#admission.pace.ran(ms);
+        this.gate.admission.pace.ran(ms);
       }
-      for (const { call } of pieces) this.#noteLoss(call);
-      this.#admission.answered(now, pieces.length);
+      for (const { call } of pieces) this.gate.hasRun(call.scope);
+      this.gate.admission.answered(now, pieces.length);
       if (this.#waitingRows > 0) this.#wake();
     });
-  }
-
-  /** A call whose caller went away while it ran had waited for too long. */
-  #noteLoss({ scope: { cancelledAt, waited } }: RowCall): void {
-    if (cancelledAt !== undefined && waited !== undefined) this.#admission.lost(waited.place, cancelledAt, waited.ms);
   }
 
   #stopTimer(): void {

@@ -140,7 +140,7 @@ export class Demand {
     if (era !== this.#era || waitedMs < leastWaitAnswers * answerMs) return;
     if (!this.#isOverloaded) {
       if (!this.isStirred) this.#firstLossAt = at;
-      if (this.isStirred && Math.abs(at - this.#lastLossAt) < sameMomentMs) return;
+      else if (Math.abs(at - this.#lastLossAt) < sameMomentMs) return;
       this.#lastLossAt = at;
       this.#hasLost = true;
       return;

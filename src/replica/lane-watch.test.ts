@@ -18,7 +18,7 @@ describe("LaneWatch", () => {
       queued: 0,
       overdue: [{}, {}] as CallScope[],
       starvedSince: undefined as number | undefined,
-      ...{ isOverloaded: false, answerMs: 10, refused: 0 },
+      gate: { isOverloaded: false, answerMs: 10, refused: 0 },
       look: () => {},
     };
     watch.add(places);
@@ -55,14 +55,13 @@ describe("LaneWatch", () => {
       running: 2,
       queued: 3,
       overdue: [] as CallScope[],
-      answerMs: 10,
       starvedSince: undefined,
       look: () => {},
     };
-    const busy = { ...own, name: "Model.busy", isOverloaded: true, refused: 100 };
-    const stuck = { ...own, name: "Model.stuck", isOverloaded: false, refused: 0, overdue: [{}, {}] as CallScope[] };
-    for (const places of [busy, stuck, { ...own, name: "Model.calm", isOverloaded: false, refused: 0 }])
-      watch.add(places);
+    const calm = { isOverloaded: false, answerMs: 10, refused: 0 };
+    const busy = { ...own, name: "Model.busy", gate: { ...calm, isOverloaded: true, refused: 100 } };
+    const stuck = { ...own, name: "Model.stuck", gate: calm, overdue: [{}, {}] as CallScope[] };
+    for (const places of [busy, stuck, { ...own, name: "Model.calm", gate: calm }]) watch.add(places);
     clock.advance(1000);
     const held = "all of its 2 places are held by calls that timed out or were cancelled and have not ended";
     const tell = (perSecond: number) => [
@@ -70,7 +69,7 @@ describe("LaneWatch", () => {
       `Model.stuck: ${held}; 3 wait`,
     ];
     assert.deepEqual(watch.readStrains(), tell(100));
-    busy.refused += 50;
+    busy.gate.refused += 50;
     clock.advance(500);
     assert.deepEqual(watch.readStrains(), tell(100));
     clock.advance(500);

@@ -2,6 +2,7 @@ import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { CallScope } from "../call/call-scope.js";
 import { describeStrain } from "./describe-strain.js";
+import type { Pressure } from "./gate.js";
 
 /** Places of one api in which calls run. */
 export interface WatchedPlaces {
@@ -15,11 +16,7 @@ export interface WatchedPlaces {
   readonly overdue: readonly CallScope[];
   /** Since when all its places have been held by calls that get no input, while others wait for one; if they are now. */
   readonly starvedSince: number | undefined;
-  readonly isOverloaded: boolean;
-  /** From one answer to the next, while others wait. */
-  readonly answerMs: number | undefined;
-  /** Calls that were refused so far. */
-  readonly refused: number;
+  readonly gate: Pressure;
   look(now: number): void;
 }
 
@@ -80,7 +77,8 @@ export class LaneWatch {
   readStrains(): string[] {
     const now = this.#clock.now();
     return this.#watched.flatMap((watched) => {
-      const { name, places, queued, overdue, isOverloaded, answerMs, refused } = watched.places;
+      const { name, places, queued, overdue, gate } = watched.places;
+      const { isOverloaded, answerMs, refused } = gate;
       const own = { name, places, queued, overdue: overdue.length, isOverloaded, answerMs };
       const strain = describeStrain({ ...own, refused: refused - watched.refused, sinceMs: now - watched.askedAt });
       watched.refused = refused;

@@ -4,10 +4,9 @@ import type { CallScope, CallTime } from "../call/call-scope.js";
 import { type LoopTurns, longMs, type TurnTaker } from "../call/loop-turns.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { LaneStats, RefusalReason } from "../observe/call-stats.js";
-import { Admission } from "./admission.js";
+import type { LaneStats } from "../observe/call-stats.js";
 import { CallQueue } from "./call-queue.js";
-import { describeRefusal } from "./describe-refusal.js";
+import { Gate } from "./gate.js";
 import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
 import { nameOverdue } from "./name-overdue.js";
 import { readersOf } from "./readers-of.js";
@@ -68,9 +67,8 @@ export class Lane implements WatchedPlaces, TurnTaker {
   readonly #time: CallTime;
   readonly #isPatient: boolean;
   readonly #watch: LaneWatch | undefined;
-  readonly #admission = new Admission();
-  readonly #queue = new CallQueue<Waiting>(this.#admission);
-  #refused = 0;
+  readonly gate: Gate;
+  readonly #queue: CallQueue<Waiting>;
   /** Its size, which the call path asks for. */
   #waiting = 0;
   readonly #turns: LoopTurns;
@@ -90,6 +88,8 @@ export class Lane implements WatchedPlaces, TurnTaker {
   #starvedSince: number | undefined;
 
   constructor({ bounds, stats, time, isPatient = false, watch }: LaneParts) {
+    this.gate = new Gate(stats);
+    this.#queue = new CallQueue(this.gate.admission);
     this.#isPatient = isPatient;
     this.#bounds = bounds;
     this.#stats = stats;
@@ -99,7 +99,6 @@ export class Lane implements WatchedPlaces, TurnTaker {
     this.#watch = watch;
     watch?.add(this);
     stats.overdue.add(() => this.overdue.length);
-    stats.admissions.add(this.#admission);
   }
 
   get name(): string {
@@ -116,18 +115,6 @@ export class Lane implements WatchedPlaces, TurnTaker {
 
   get queued(): number {
     return this.#waiting;
-  }
-
-  get isOverloaded(): boolean {
-    return this.#admission.isOverloaded;
-  }
-
-  get answerMs(): number | undefined {
-    return this.#admission.pace.answerMs;
-  }
-
-  get refused(): number {
-    return this.#refused;
   }
 
   /** Places that nobody holds or is about to get. */
@@ -151,7 +138,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   /** Takes a place if one is free, nobody waits for it, and the event loop may be kept from turning (L6). */
   tryEnter(scope: CallScope): boolean {
     if (this.#holders.length >= this.#bounds.maxConcurrent || this.#turns.isLong || this.#waiting > 0) return false;
-    if (this.#admission.isBusy) this.#admission.foundRoom(this.#time.clock.now());
+    if (this.gate.admission.isBusy) this.gate.admission.foundRoom(this.#time.clock.now());
     this.#hold(scope);
     this.#stats.queueTime.observe(0);
     return true;
@@ -162,7 +149,9 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const { maxConcurrent, maxQueued } = this.#bounds;
     const room = maxConcurrent + maxQueued - this.#lingering - this.#holders.length;
     const since = this.#time.clock.now();
-    const refusal = this.#waiting >= room ? this.#fullness() : this.#unwanted(scope, since);
+    let refusal: ServingError | undefined;
+    if (this.#waiting >= room) refusal = this.#fullness();
+    else if (!this.#isPatient) refusal = this.gate.refuse(scope, since, this.#waiting);
     if (refusal !== undefined) {
       this.#stats.queueTime.observe(0);
       entrant.refuse(refusal);
@@ -182,7 +171,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const refuse = (error: ServingError) => {
       scope.offCancel(refuse);
       const ms = leaveQueue(false);
-      if (scope.reason !== undefined) this.#admission.lost(place, since + ms, ms);
+      if (scope.reason !== undefined) this.gate.admission.lost(place, since + ms, ms);
       entrant.refuse(error);
     };
     const enter = () => {
@@ -312,32 +301,17 @@ export class Lane implements WatchedPlaces, TurnTaker {
 
   /** What its end says of those that wait. */
   #learn(scope: CallScope, runMs: number): void {
-    const { waited } = scope;
     const now = scope.endedAt ?? this.#time.clock.now();
-    const { cancelledAt } = scope;
-    if (cancelledAt !== undefined && waited !== undefined) this.#admission.lost(waited.place, cancelledAt, waited.ms);
-    this.#admission.pace.ran(runMs);
-    this.#admission.answered(now);
-  }
-
-  /** Why a call for which there would be room does not wait all the same. */
-  #unwanted({ expiresAt, priority }: CallScope, now: number): ServingError | undefined {
-    const refusal = this.#isPatient ? undefined : this.#admission.refuse({ priority, now, expiresAt });
-    if (refusal === undefined) return undefined;
-    this.#count(refusal.why);
-    return describeRefusal(refusal, { pace: this.#admission.pace, queued: this.queued, leftMs: expiresAt - now });
-  }
-
-  #count(why: RefusalReason): void {
-    this.#refused++;
-    this.#stats.refused[why]++;
+    this.gate.hasRun(scope);
+    this.gate.admission.pace.ran(runMs);
+    this.gate.admission.answered(now);
   }
 
   /** What is queued before a caller that comes again, at the pace of late, says when it may expect a place. */
   #fullness(): ServingError {
-    this.#count("full");
+    this.gate.count("full");
     const { maxConcurrent, maxQueued } = this.#bounds;
-    const { pace } = this.#admission;
+    const { pace } = this.gate.admission;
     const queued = this.#waiting;
     const turns = (queued + 1) / maxConcurrent;
     const paceMs = Math.ceil((queued + 1) * (pace.answerMs ?? 0));

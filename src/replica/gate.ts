@@ -1,0 +1,63 @@
+import type { CallScope } from "../call/call-scope.js";
+import type { ServingError } from "../failure/serving-error.js";
+import type { LaneStats, RefusalReason } from "../observe/call-stats.js";
+import { Admission } from "./admission.js";
+import { describeRefusal } from "./describe-refusal.js";
+
+/** How much is asked of one api in one replica. */
+export interface Pressure {
+  readonly isOverloaded: boolean;
+  /** From one answer to the next, while others wait; `undefined` while that is not known. */
+  readonly answerMs: number | undefined;
+  /** Calls that were refused so far. */
+  readonly refused: number;
+}
+
+/** Who may wait at one api of one replica: what `Admission` decides, told as a failure and counted. */
+export class Gate implements Pressure {
+  readonly admission: Admission;
+  readonly #stats: LaneStats;
+  #refused = 0;
+
+  /** @param together Calls that may begin together, of an api that joins them. Default 1. */
+  constructor(stats: LaneStats, together?: number) {
+    this.admission = new Admission(together);
+    this.#stats = stats;
+    stats.admissions.add(this.admission);
+  }
+
+  get isOverloaded(): boolean {
+    return this.admission.isOverloaded;
+  }
+
+  get answerMs(): number | undefined {
+    return this.admission.pace.answerMs;
+  }
+
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /**
+   * Why a call for which there would be room does not wait all the same; `undefined` when it may.
+   *
+   * @param queued Calls that wait, for the failure.
+   */
+  refuse({ priority, expiresAt }: CallScope, now: number, queued: number): ServingError | undefined {
+    const refusal = this.admission.refuse({ priority, now, expiresAt });
+    if (refusal === undefined) return undefined;
+    this.count(refusal.why);
+    return describeRefusal(refusal, { pace: this.admission.pace, queued, leftMs: expiresAt - now });
+  }
+
+  /** Counts a call that was refused. */
+  count(why: RefusalReason): void {
+    this.#refused++;
+    this.#stats.refused[why]++;
+  }
+
+  /** A call has run. If its caller went away meanwhile, it had waited for too long. */
+  hasRun({ cancelledAt, waited }: CallScope): void {
+    if (cancelledAt !== undefined && waited !== undefined) this.admission.lost(waited.place, cancelledAt, waited.ms);
+  }
+}
