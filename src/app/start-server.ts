@@ -1,6 +1,7 @@
 import { systemClock } from "../base/clock.js";
 import { createDeferred, type Deferred } from "../base/deferred.js";
 import { holdProcess } from "../base/hold-process.js";
+import { keepTickShape } from "../base/keep-tick-shape.js";
 import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -58,6 +59,7 @@ export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" |
 export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<Server> {
   const { server } = plan.settings;
   guardOutputs();
+  keepTickShape();
   const { log, flush } = options.log === undefined ? createLog(server.logLevel) : keepLog(options.log);
   const parts: ServingParts = {
     ...options,

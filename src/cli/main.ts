@@ -1,7 +1,9 @@
 #!/usr/bin/env node
+import { keepTickShape } from "../base/keep-tick-shape.js";
 import { keepCompiled } from "../load/keep-compiled.js";
 import { findProjectCli } from "./find-project-cli.js";
 
+keepTickShape();
 keepCompiled();
 
 const projectCli = findProjectCli(process.argv.slice(2));

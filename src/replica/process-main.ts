@@ -1,5 +1,6 @@
 // Entry of a replica's child process   <-> placement/process.ts
 
+import { keepTickShape } from "../base/keep-tick-shape.js";
 import { keepCompiled } from "../load/keep-compiled.js";
 import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import type { ControlPort } from "../placement/control.js";
@@ -10,6 +11,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(sign
 
 // Before the author's files are loaded, which may print.
 guardOutputs();
+keepTickShape();
 
 let site: ReplicaSite | undefined;
 // The supervisor is gone: nobody would ever end this process, or remove what the app has left.
