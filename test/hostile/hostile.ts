@@ -144,10 +144,15 @@ class Round {
       this.#count("bodies");
       this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
       if (hung) this.#faults.push(`${attack.name}: no answer within ${limitMs} ms`);
-      if (status >= 500) this.#faults.push(`${attack.name}: ${text.slice(0, 300)}`);
+      // A body that lay in a folder which was taken away is gone.
+      const isLost = text.includes('"data_loss"') && this.#folderWentSince(from);
+      if (status >= 500 && !isLost) this.#faults.push(`${attack.name}: ${text.slice(0, 300)}`);
       await sleep(random.between(0, 50));
     }
   }
+
+  readonly #folderWentSince = (time: number): boolean =>
+    this.#attacks.some(({ name, to }) => name.includes("folder") && to > time);
 
   /** Connections that are left. */
   async #leave(): Promise<void> {
