@@ -16,6 +16,7 @@ import { FakeClock } from "../testing/fake-clock.js";
 import { FileStore } from "./file-store.js";
 import { HeldFile } from "./held-file.js";
 import { createHeldName, isHeldBy } from "./held-name.js";
+import { LongText } from "./long-text.js";
 import { SpoolFile } from "./spool-file.js";
 
 const [oneLife, otherLife] = ["1".repeat(32), "2".repeat(32)];
@@ -60,6 +61,18 @@ describe("FileStore", () => {
       readdirSync(stores.folders.memory).filter((name) => isHeldBy(name, otherLife)),
       [],
     );
+  });
+
+  it("gives a text to whoever takes it, from its file or from memory", () => {
+    using stores = openStores();
+    const file = give(stores, new LongText("駅弁").copy());
+    file.share();
+    file.share();
+    assert.equal(file.takeText("utf16"), "駅弁");
+    file.settle();
+    assert.equal(file.takeText("utf16"), "駅弁");
+    assert.equal(file.takeText("utf16"), "駅弁");
+    assert.throws(() => file.takeText("utf16"), { id: "held_bytes_lost" });
   });
 
   it("writes a file again once nobody else has a name of it, and not before", () => {

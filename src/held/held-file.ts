@@ -1,9 +1,11 @@
-import { closeSync, constants, linkSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, linkSync, openSync } from "node:fs";
 import { newBytes } from "../base/new-bytes.js";
 import { removePath } from "../base/remove-path.js";
 import { systemProblem } from "../base/system-problem.js";
 import { fail } from "../failure/fail.js";
+import { readBytes } from "./file-bytes.js";
 import { decodedBytes, type HeldBytes } from "./held-bytes.js";
+import { type LongText, makeText, readText, type TextForm } from "./long-text.js";
 
 /** Where a file lies: in memory both sides see, or on a disk. */
 export type HeldPlace = "memory" | "disk";
@@ -84,13 +86,23 @@ export class HeldFile implements HeldBytes {
   }
 
   take(): Uint8Array {
-    this.#users = Math.max(0, this.#users - 1);
-    const isLast = this.#users === 0;
-    const bytes = this.#settled ?? this.#read();
-    if (!isLast) return bytes === this.#settled ? new Uint8Array(bytes) : bytes;
-    this.#settled = undefined;
-    this.drop();
+    const isLast = this.#letGo();
+    const settled = this.#settled;
+    const bytes = settled === undefined ? this.#read() : isLast ? settled : new Uint8Array(settled);
+    if (isLast) this.#end();
     return bytes;
+  }
+
+  /** The text that the bytes are. @throws {ServingError} as `take`. */
+  takeText(form: TextForm): string {
+    const isLast = this.#letGo();
+    const { byteLength, start } = this;
+    const text =
+      this.#settled === undefined
+        ? this.#open((file) => readText(file, form, byteLength, start))
+        : makeText(this.#settled, form);
+    if (isLast) this.#end();
+    return text;
   }
 
   /** A copy for one who only passes it on. */
@@ -123,31 +135,47 @@ export class HeldFile implements HeldBytes {
     if (name !== undefined) this.#owner.release(name);
   }
 
+  /** @returns Whether no other user is left. */
+  #letGo(): boolean {
+    this.#users = Math.max(0, this.#users - 1);
+    return this.#users === 0;
+  }
+
+  #end(): void {
+    this.#settled = undefined;
+    this.drop();
+  }
+
   #read(): Uint8Array {
     const { byteLength, start } = this;
-    const bytes = newBytes(byteLength);
+    return this.#open((file) => {
+      const bytes = newBytes(byteLength);
+      readBytes(file, bytes, byteLength, start);
+      return bytes;
+    });
+  }
+
+  /** @throws {ServingError} `held_bytes_lost`. */
+  #open<T>(read: (file: number) => T): T {
+    const { byteLength } = this;
     let file: number | undefined;
     try {
       if (this.#name === undefined) throw new Error("it was let go of");
       file = openSync(this.#name.path, openFlags);
-      for (let at = 0; at < byteLength; ) {
-        const count = readSync(file, bytes, at, byteLength - at, start + at);
-        if (count === 0) throw new Error(`it ends after ${at} bytes`);
-        at += count;
-      }
+      const content = read(file);
+      decodedBytes.count += byteLength;
+      return content;
     } catch (error) {
       const path = this.#name?.path ?? "";
       throw fail("held_bytes_lost", { path, byteLength, problem: systemProblem(error) }, { cause: error });
     } finally {
       if (file !== undefined) closeSync(file);
     }
-    decodedBytes.count += byteLength;
-    return bytes;
   }
 }
 
-/** Raw bytes, or a file that holds them. */
-export type Tail = Uint8Array | HeldFile;
+/** Raw bytes, a file that holds them, or a text that is made into bytes where it is written. */
+export type Tail = Uint8Array | HeldFile | LongText;
 
 /** Removes a name; what was removed before is no reason to fail. */
 export const removeName = ({ path }: HeldName): void => removePath(path);

@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, ftruncateSync, linkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, linkSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "../base/clock.js";
 import { removePath } from "../base/remove-path.js";
 import type { FullMemory } from "./full-memory.js";
+import { type LongText, writeContent } from "./long-text.js";
 
 /** What the files of one thread may take of memory together; beyond it values travel in their frames. */
 const maxTotalBytes = 256 * 1024 ** 2;
@@ -46,13 +47,13 @@ export class MemoryFiles {
    *
    * @returns A name of its own for whoever is to have it; `undefined` where there is no room.
    */
-  write(bytes: Uint8Array): string | undefined {
+  write(bytes: Uint8Array | LongText): string | undefined {
     if (this.#clock.now() < this.#nextWriteAt) return undefined;
     let file: MemoryFile | undefined;
     try {
       file = this.#take(bytes.byteLength);
       if (file === undefined) return undefined;
-      for (let at = 0; at < bytes.byteLength; ) at += writeSync(file.file, bytes, at, bytes.byteLength - at, at);
+      writeContent(file.file, bytes);
       const path = this.#maker.newPath("memory");
       linkSync(file.path, path);
       return path;

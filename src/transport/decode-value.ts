@@ -5,7 +5,8 @@ import { messageOf } from "../failure/to-serving-error.js";
 import { createHeldBlob, createHeldFile } from "../held/held-blob.js";
 import { decodedBytes } from "../held/held-bytes.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
-import { malformed } from "./frame.js";
+import { makeText } from "../held/long-text.js";
+import { loadTail, malformed } from "./frame.js";
 import { markKey, namedValues } from "./mark.js";
 
 /**
@@ -160,9 +161,10 @@ const decodeDate = (time: unknown): Date | undefined =>
 
 function decodeText(form: unknown, tail: unknown, decoding: Decoding): string | undefined {
   if (typeof tail !== "number" || (form !== "latin1" && form !== "utf16")) return undefined;
-  const bytes = takeTail(tail, decoding);
-  if (form === "utf16" && bytes.byteLength % 2 !== 0) return undefined;
-  return Buffer.from(bytes.buffer).toString(form === "latin1" ? "latin1" : "utf16le");
+  const held = decoding.tails[tail];
+  if (form === "utf16" && held !== undefined && held.byteLength % 2 !== 0) return undefined;
+  if (held instanceof HeldFile) return takeHeld(tail, held, decoding).takeText(form);
+  return makeText(takeTail(tail, decoding), form);
 }
 
 function decodeMap(items: unknown, depth: number, decoding: Decoding): Map<unknown, unknown> | undefined {
@@ -235,7 +237,7 @@ function takeTail(tail: unknown, decoding: Decoding): Uint8Array {
   const held = typeof tail === "number" ? decoding.tails[tail] : undefined;
   if (held === undefined) throw malformed(`tail ${String(tail).slice(0, 40)} is not there, or used twice`);
   if (held instanceof HeldFile) return takeHeld(tail as number, held, decoding).take();
-  const bytes = held;
+  const bytes = loadTail(held);
   decoding.tails[tail as number] = undefined;
   decoding.left--;
   decodedBytes.count += bytes.byteLength;

@@ -133,9 +133,9 @@ function readBlobs(
   const reading = tails.map(async (tail, i) => {
     const blob = blobs.get(i);
     if (blob !== undefined) return readBlob(blob, files);
-    if (!(tail instanceof HeldFile)) return new Uint8Array(tail);
+    if (tail instanceof Uint8Array) return new Uint8Array(tail);
     // Its tensor may be touched meanwhile.
-    tail.share();
+    if (tail instanceof HeldFile) tail.share();
     return tail;
   });
   return Promise.all(reading);

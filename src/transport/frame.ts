@@ -1,6 +1,7 @@
 import { newBytes } from "../base/new-bytes.js";
 import { fail } from "../failure/fail.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
+import { LongText } from "../held/long-text.js";
 
 /** Version of the wire, in every hello. See docs/reference/wire.md. */
 export const wireVersion = 4;
@@ -96,7 +97,7 @@ export function checkFrameSize({ head, tails }: Frame): void {
 }
 
 /** The bytes of a tail, which is to go where no file can. */
-export const loadTail = (tail: Tail): Uint8Array => (tail instanceof HeldFile ? tail.copy() : tail);
+export const loadTail = (tail: Tail): Uint8Array => (tail instanceof Uint8Array ? tail : tail.copy());
 
 /** What a tail counts: of a file on the disk only its name crosses. */
 const countedBytes = (tail: Tail): number =>
@@ -121,7 +122,8 @@ export function writeFrame(frame: Frame, slabs: SlabNumbers | undefined, target:
       writeUint32(target, body + i * tailEntryBytes, tail.byteLength);
       writeUint32(target, body + i * tailEntryBytes + 4, slab);
       if (slab !== 0) continue;
-      target.set(tail as Uint8Array, at);
+      if (tail instanceof LongText) tail.copyTo(target, at);
+      else target.set(tail as Uint8Array, at);
       at += padTo8(tail.byteLength);
     }
   }

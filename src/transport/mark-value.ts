@@ -1,12 +1,12 @@
 import { encodeBase64 } from "../base/base64.js";
-import { newBytes } from "../base/new-bytes.js";
 import { copySelf } from "../call/copy-self.js";
 import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, tooDeep } from "../call/refuse-value.js";
 import { countVisit, refuseSparse, walkBounded } from "../call/value-walk.js";
 import { arrayByDType, type DType, heldBytesOf, Tensor } from "../define/tensor.js";
 import { heldFileOf } from "../held/held-blob.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
-import { markKey, type TextForm } from "./mark.js";
+import { LongText } from "../held/long-text.js";
+import { markKey } from "./mark.js";
 
 /** A value as a tree that `JSON.stringify` writes without losing anything, and the bytes that stay out of it. */
 export interface MarkedValue {
@@ -150,19 +150,11 @@ function markTensor(value: Tensor, marking: Marking): unknown {
   return toMark(["tensor", dtype, shape, placeBytes(data, marking)]);
 }
 
-/** A text with a character beyond latin1 takes two bytes for each, as it does in memory. Lone surrogates stay what they are. */
 function markText(text: string, { tails, maxTails }: Marking): unknown {
   if (tails.length >= maxTails) return text;
-  const isWide = beyondLatin1.test(text);
-  const bytes = Buffer.from(newBytes(isWide ? text.length * 2 : text.length).buffer as ArrayBuffer);
-  if (isWide) bytes.write(text, "utf16le");
-  else bytes.write(text, "latin1");
-  const form: TextForm = isWide ? "utf16" : "latin1";
-  return toMark(["text", form, tails.push(new Uint8Array(bytes.buffer, 0, bytes.length)) - 1]);
+  const tail = new LongText(text);
+  return toMark(["text", tail.form, tails.push(tail) - 1]);
 }
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it names all of latin1.
-const beyondLatin1 = /[^\x00-\xff]/;
 
 const dtypes = Object.entries(arrayByDType) as [DType, (typeof arrayByDType)[DType]][];
 

@@ -15,9 +15,6 @@ export const markKey = "$";
  */
 export const minTailChars = 32_768;
 
-/** How the characters of a text lie in its tail. */
-export type TextForm = "latin1" | "utf16";
-
 /** Tails that fit in one frame; what is more goes into the text as base64. */
 export const maxTails = 65_535;
 

@@ -3,6 +3,7 @@ import { countBytes, newBytesToGive } from "../base/new-bytes.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { Tail } from "../held/held-file.js";
+import { LongText } from "../held/long-text.js";
 import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
 import { checkFrameSize, type Frame, loadTail, malformed, noTails } from "./frame.js";
 
@@ -101,7 +102,8 @@ export class PortChannel implements Channel {
 
   #copy(tail: Tail): Uint8Array {
     const copy = newBytesToGive(tail.byteLength);
-    copy.set(loadTail(tail));
+    if (tail instanceof LongText) tail.copyTo(copy, 0);
+    else copy.set(loadTail(tail));
     if (tail.byteLength >= minTransferBytes) this.#transfers.push(copy.buffer as ArrayBuffer);
     return copy;
   }

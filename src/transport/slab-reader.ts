@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, unlinkSync } from "node:fs";
 import { newBytes } from "../base/new-bytes.js";
+import { readBytes } from "../held/file-bytes.js";
 import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
 import { isSlabName } from "./slab-name.js";
 
@@ -40,11 +41,7 @@ export class SlabReader {
     const { size } = fstatSync(file);
     if (size < byteLength) throw malformed(`slab ${slab} holds ${size} bytes, not ${byteLength}`);
     const tail = newBytes(byteLength);
-    for (let at = 0; at < byteLength; ) {
-      const count = readSync(file, tail, at, byteLength - at, at);
-      if (count === 0) throw malformed(`slab ${slab} holds ${at} bytes, not ${byteLength}`);
-      at += count;
-    }
+    readBytes(file, tail, byteLength, 0);
     this.#read.add(slab);
     this.#answers.push(slab);
     return tail;

@@ -1,8 +1,9 @@
-import { closeSync, constants, ftruncateSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import { keepOwnFolder } from "../base/own-folder.js";
 import type { FullMemory } from "../held/full-memory.js";
+import { type LongText, writeContent } from "../held/long-text.js";
 import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
 import { createSlabName } from "./slab-name.js";
 
@@ -64,7 +65,7 @@ export class SlabWriter {
    * @param announce Sends what the other side must hear before the frame of this tail.
    * @returns The number of the slab, or 0 where the tail goes in the frame.
    */
-  write(tail: Uint8Array, announce: (frame: Frame) => void): number {
+  write(tail: Uint8Array | LongText, announce: (frame: Frame) => void): number {
     if (tail.byteLength < minSlabBytes) return 0;
     const slab = this.#take(tail.byteLength, announce);
     return slab !== undefined && this.#write(slab, tail) ? slab.number : 0;
@@ -135,11 +136,11 @@ export class SlabWriter {
     }
   }
 
-  #write(slab: Slab, tail: Uint8Array): boolean {
+  #write(slab: Slab, tail: Uint8Array | LongText): boolean {
     if (this.#nextWriteAt > 0 && this.#clock.now() < this.#nextWriteAt) return false;
     slab.isFree = false;
     try {
-      for (let at = 0; at < tail.byteLength; ) at += writeSync(slab.file, tail, at, tail.byteLength - at, at);
+      writeContent(slab.file, tail);
       return true;
     } catch (error) {
       // The memory is full: what was taken of it is given back, and the tail goes in its frame.

@@ -4,6 +4,7 @@ import { removePath } from "../base/remove-path.js";
 import type { FileStore } from "../held/file-store.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import { HeldFile, type HeldPlace, type Tail } from "../held/held-file.js";
+import type { LongText } from "../held/long-text.js";
 import { type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
 import type { SlabWriter } from "./slab-writer.js";
 
@@ -108,7 +109,7 @@ interface Given {
   readonly isBlob: boolean;
 }
 
-function writeFile(files: FileStore, bytes: Uint8Array): Given | undefined {
+function writeFile(files: FileStore, bytes: Uint8Array | LongText): Given | undefined {
   const path = files.memory?.write(bytes);
   return path === undefined ? undefined : { path, place: "memory", start: 0, isBlob: false };
 }

@@ -1,0 +1,20 @@
+import { readSync, writeSync } from "node:fs";
+
+/** Writes the first `byteLength` of some bytes to a file, from `at` on. @throws {Error} of the system. */
+export function writeBytes(file: number, bytes: Uint8Array, byteLength: number, at: number): void {
+  // The system may take less than it is given.
+  for (let done = 0; done < byteLength; ) done += writeSync(file, bytes, done, byteLength - done, at + done);
+}
+
+/**
+ * Reads from a file, from `at` on, into the first `byteLength` of some bytes.
+ *
+ * @throws {Error} of the system, or where the file ends before that.
+ */
+export function readBytes(file: number, bytes: Uint8Array, byteLength: number, at: number): void {
+  for (let done = 0; done < byteLength; ) {
+    const count = readSync(file, bytes, done, byteLength - done, at + done);
+    if (count === 0) throw new Error(`it ends after ${at + done} bytes`);
+    done += count;
+  }
+}
