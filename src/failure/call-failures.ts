@@ -77,13 +77,20 @@ export const callFailures = {
       `the lane runs ${d.running} ${d.running === 1 ? "call" : "calls"}${d.overdue === 0 ? "" : `, ${d.overdue} of which timed out or were cancelled and have not ended,`} and holds ${d.queued} more (maxQueued ${d.maxQueued})`,
     fix: "Retry with backoff, add replicas, or raise maxConcurrent or maxQueued. Calls that timed out keep their places until their code ends: let it heed currentCall().signal.",
   }),
-  overloaded: row<{ queued: number; answerMs?: number; waitMs?: number; leftMs?: number; retryAfterMs: number }>({
+  overloaded: row<{
+    queued: number;
+    answerMs?: number;
+    waitMs?: number;
+    runMs?: number;
+    leftMs?: number;
+    retryAfterMs: number;
+  }>({
     code: "resource_exhausted",
     text: (d) => {
       const pace = d.answerMs === undefined ? "" : `, and one is answered each ${formatMs(d.answerMs)} ms`;
       return d.waitMs === undefined || d.leftMs === undefined
         ? `more calls come than are answered: ${d.queued} wait${pace}`
-        : `it would have been too late: ${d.queued} calls wait${pace}, so it would have waited for ${formatMs(d.waitMs)} ms and has ${formatMs(d.leftMs)} ms left`;
+        : `it would have been too late: ${d.queued} calls wait${pace}, so it would have waited for ${formatMs(d.waitMs)} ms, runs for ${formatMs(d.runMs ?? 0)} ms and has ${formatMs(d.leftMs)} ms left`;
     },
     fix: "Retry after retryAfterMs, with backoff. The api needs more replicas or less work a call, or its callers a longer deadline; see docs/guide/load.md.",
   }),

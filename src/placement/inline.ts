@@ -77,6 +77,10 @@ export class InlineHost implements ReplicaHost {
     return undefined;
   }
 
+  readStrains(): readonly string[] {
+    return this.replica.readStrains();
+  }
+
   async drain(): Promise<void> {
     this.#listener.announceDrain();
     await this.replica.drain();

@@ -56,6 +56,8 @@ export interface ReplicaHost {
   isReady(): Promise<boolean>;
   /** How it is doing; rejects when it does not say so in time. `undefined` where it shares the asker's thread. */
   pulse(limitMs: number): Promise<Pulse> | undefined;
+  /** Which of its apis answer less than is asked of them, of one without a pulse. */
+  readStrains?(): readonly string[];
   /** Takes no new call; resolves when the last one has ended. */
   drain(): Promise<void>;
   /** Ends it in order; calls still in flight fail with `replica_lost`. */

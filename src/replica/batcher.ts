@@ -140,6 +140,12 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     return scopes;
   }
 
+  get deadPlaces(): number {
+    let count = 0;
+    for (const pieces of this.#batches) if (pieces.every(({ call }) => call.scope.reason !== undefined)) count++;
+    return count;
+  }
+
   /** What a batch is made of has come in whole: it waits for no input, and calls that wait here can't be what it reads. */
   readonly starvedSince = undefined;
 

@@ -21,5 +21,11 @@ export function describeRefusal({ why, waitMs }: Refusal, { pace, queued, leftMs
   const wait = Math.round(waitMs ?? queued * (answerMs ?? runMs));
   if (why === "overloaded") return fail("overloaded", { ...known, retryAfterMs: Math.max(leastRetryMs, 2 * wait) });
   const retryAfterMs = Math.max(1, Math.ceil(wait + runMs - leftMs));
-  return fail("overloaded", { ...known, retryAfterMs, waitMs: wait, leftMs: Math.round(leftMs) });
+  return fail("overloaded", {
+    ...known,
+    retryAfterMs,
+    waitMs: wait,
+    runMs: Math.round(runMs),
+    leftMs: Math.round(leftMs),
+  });
 }

@@ -3,14 +3,14 @@ import { describe, it } from "node:test";
 import { describeStrain } from "./describe-strain.js";
 
 const calm = {
-  ...{ name: "Model.predict", places: 256, queued: 3, overdue: 0 },
+  ...{ name: "Model.predict", places: 256, queued: 3, deadPlaces: 0 },
   ...{ isOverloaded: false, answerMs: 11.24, refused: 0, sinceMs: 1000 },
 };
 
 describe("describeStrain", () => {
   it("says nothing of an api that many wait for, or of which some calls do not end", () => {
     assert.equal(describeStrain(calm), undefined);
-    assert.equal(describeStrain({ ...calm, queued: 5000, overdue: 255 }), undefined);
+    assert.equal(describeStrain({ ...calm, queued: 5000, deadPlaces: 255 }), undefined);
   });
 
   it("names an api that is overloaded, with what waits, its pace and what it refuses", () => {
@@ -22,9 +22,9 @@ describe("describeStrain", () => {
 
   it("names an api all of whose places are held by calls that should have ended", () => {
     assert.equal(
-      describeStrain({ ...calm, overdue: 256, isOverloaded: true }),
+      describeStrain({ ...calm, deadPlaces: 256, isOverloaded: true }),
       "Model.predict: all of its 256 places are held by calls that timed out or were cancelled and have not ended; 3 wait",
     );
-    assert.match(describeStrain({ ...calm, places: 1, overdue: 1 }) ?? "", /its one place is held/);
+    assert.match(describeStrain({ ...calm, places: 1, deadPlaces: 1 }) ?? "", /its one place is held/);
   });
 });

@@ -5,8 +5,8 @@ export interface PlacesState {
   readonly name: string;
   readonly places: number;
   readonly queued: number;
-  /** Calls that still run though nobody waits for them. */
-  readonly overdue: number;
+  /** Places whose calls still run though nobody waits for any of them. */
+  readonly deadPlaces: number;
   readonly isOverloaded: boolean;
   /** From one answer to the next, while others wait; `undefined` while that is not known. */
   readonly answerMs: number | undefined;
@@ -17,8 +17,8 @@ export interface PlacesState {
 
 /** Why an api answers less than is asked of it, in words; `undefined` where it does not. */
 export function describeStrain(state: PlacesState): string | undefined {
-  const { name, places, queued, overdue, isOverloaded, answerMs, refused, sinceMs } = state;
-  if (overdue >= places) {
+  const { name, places, queued, deadPlaces, isOverloaded, answerMs, refused, sinceMs } = state;
+  if (deadPlaces >= places) {
     const what = places === 1 ? "its one place is" : `all of its ${places} places are`;
     return `${name}: ${what} held by calls that timed out or were cancelled and have not ended; ${queued} wait`;
   }

@@ -17,6 +17,7 @@ describe("LaneWatch", () => {
       running: 2,
       queued: 0,
       overdue: [{}, {}] as CallScope[],
+      deadPlaces: 2,
       starvedSince: undefined as number | undefined,
       gate: { isOverloaded: false, answerMs: 10, refused: 0 },
       look: () => {},
@@ -55,12 +56,13 @@ describe("LaneWatch", () => {
       running: 2,
       queued: 3,
       overdue: [] as CallScope[],
+      deadPlaces: 0,
       starvedSince: undefined,
       look: () => {},
     };
     const calm = { isOverloaded: false, answerMs: 10, refused: 0 };
     const busy = { ...own, name: "Model.busy", gate: { ...calm, isOverloaded: true, refused: 100 } };
-    const stuck = { ...own, name: "Model.stuck", gate: calm, overdue: [{}, {}] as CallScope[] };
+    const stuck = { ...own, name: "Model.stuck", gate: calm, deadPlaces: 2 };
     for (const places of [busy, stuck, { ...own, name: "Model.calm", gate: calm }]) watch.add(places);
     clock.advance(1000);
     const held = "all of its 2 places are held by calls that timed out or were cancelled and have not ended";

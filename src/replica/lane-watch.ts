@@ -13,7 +13,10 @@ export interface WatchedPlaces {
   readonly running: number;
   /** Calls that wait for a place. */
   readonly queued: number;
+  /** Calls that still run though nobody waits for them. */
   readonly overdue: readonly CallScope[];
+  /** Places that no other calls hold. */
+  readonly deadPlaces: number;
   /** Since when all its places have been held by calls that get no input, while others wait for one; if they are now. */
   readonly starvedSince: number | undefined;
   readonly gate: Pressure;
@@ -77,9 +80,9 @@ export class LaneWatch {
   readStrains(): string[] {
     const now = this.#clock.now();
     return this.#watched.flatMap((watched) => {
-      const { name, places, queued, overdue, gate } = watched.places;
+      const { name, places, queued, deadPlaces, gate } = watched.places;
       const { isOverloaded, answerMs, refused } = gate;
-      const own = { name, places, queued, overdue: overdue.length, isOverloaded, answerMs };
+      const own = { name, places, queued, deadPlaces, isOverloaded, answerMs };
       const strain = describeStrain({ ...own, refused: refused - watched.refused, sinceMs: now - watched.askedAt });
       watched.refused = refused;
       watched.askedAt = now;

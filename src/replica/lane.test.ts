@@ -253,8 +253,8 @@ describe("Lane", () => {
         id: "overloaded",
         code: "resource_exhausted",
         message:
-          "it would have been too late: 20 calls wait, and one is answered each 10 ms, so it would have waited for 200 ms and has 150 ms left",
-        details: { queued: 20, answerMs: 10, waitMs: 200, leftMs: 150, retryAfterMs: 60 },
+          "it would have been too late: 20 calls wait, and one is answered each 10 ms, so it would have waited for 200 ms, runs for 10 ms and has 150 ms left",
+        details: { queued: 20, answerMs: 10, waitMs: 200, runMs: 10, leftMs: 150, retryAfterMs: 60 },
       });
       void come(open(250));
       assert.deepEqual([lane.queued, stats.refused], [21, { full: 0, overloaded: 0, late: 1 }]);

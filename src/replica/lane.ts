@@ -127,6 +127,10 @@ export class Lane implements WatchedPlaces, TurnTaker {
     return this.#holders.filter((scope) => scope.reason !== undefined);
   }
 
+  get deadPlaces(): number {
+    return this.overdue.length;
+  }
+
   get starvedSince(): number | undefined {
     return this.#starvedSince;
   }

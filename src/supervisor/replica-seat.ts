@@ -94,9 +94,9 @@ export class ReplicaSeat {
     return this.#pulse?.obstacles ?? [];
   }
 
-  /** Which of its apis answer less than is asked of them, when it last said so. */
+  /** Which of its apis answer less than is asked of them: now, or when it last said so. */
   get strains(): readonly string[] {
-    return this.#pulse?.strains ?? [];
+    return this.#life?.host.readStrains?.() ?? this.#pulse?.strains ?? [];
   }
 
   /** Tasks of its service that wait for a replica, where it is the one that counts them. */

@@ -1,0 +1,13 @@
+// Apis that go on though nobody waits for them any more.
+import { api, Service } from "ekiben";
+import { z } from "zod";
+
+const never = () => new Promise(() => {});
+const rows = { input: z.array(z.string()), output: z.array(z.string()) };
+
+export class Stuck extends Service({ maxConcurrent: 1, liveness: { intervalMs: 50 } }) {
+  one = api({ input: z.string(), output: z.string(), timeoutMs: 50 }, never);
+  rows = api({ ...rows, timeoutMs: 50, batch: { maxRows: 4, maxConcurrent: 1 } }, never);
+  /** Its batch begins with its second call. */
+  pairs = api({ ...rows, batch: { maxRows: 2, windowMs: 60_000, maxConcurrent: 1 } }, never);
+}
