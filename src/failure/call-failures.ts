@@ -92,7 +92,7 @@ export const callFailures = {
         ? `more calls come than are answered: ${d.queued} wait${pace}`
         : `it would have been too late: ${d.queued} calls wait${pace}, so it would have waited for ${formatMs(d.waitMs)} ms, runs for ${formatMs(d.runMs ?? 0)} ms and has ${formatMs(d.leftMs)} ms left`;
     },
-    fix: "Retry after retryAfterMs, with backoff. The api needs more replicas or less work a call, or its callers a longer deadline; see docs/guide/load.md.",
+    fix: "Retry after retryAfterMs, with backoff. The api needs more replicas or less work a call, or its callers a longer deadline: see the guide, Load.",
   }),
   lane_waits_for_itself: row<{ name: string; maxConcurrent: number; waitedMs: number }>({
     code: "resource_exhausted",
