@@ -9,6 +9,7 @@ import { flagOf, variableOf } from "../src/options/option.js";
 import { options } from "../src/options/options.js";
 import { formatCliPage } from "./reference/cli-page.js";
 import { formatFailuresPage } from "./reference/failures-page.js";
+import { formatMetricsPage } from "./reference/metrics-page.js";
 import { formatOptionsPage } from "./reference/options-page.js";
 import { repositoryRoot } from "./repository.js";
 
@@ -16,11 +17,12 @@ const page = (name: string) => readFileSync(join(repositoryRoot, "docs/reference
 const headings = (text: string) => [...text.matchAll(/^### `?([\w.]+)`?$/gm)].map(([, name]) => name);
 
 describe("docs/reference", () => {
-  it("is what the tables say now", () => {
+  it("is what the tables say now", async () => {
     const advice = "run `npm run docs`";
     assert.equal(page("options.md"), formatOptionsPage(), advice);
     assert.equal(page("failures.md"), formatFailuresPage(), advice);
     assert.equal(page("cli.md"), formatCliPage(), advice);
+    assert.equal(page("metrics.md"), await formatMetricsPage(), advice);
   });
 
   it("has every failure of the table and no other, each with its text and its fix", () => {
@@ -38,6 +40,12 @@ describe("docs/reference", () => {
       assert.equal(text.includes(`\`--${flagOf(option)}\``), isOutside, option.name);
       assert.equal(text.includes(`\`${variableOf(option)}\``), isOutside, option.name);
     }
+  });
+
+  it("has the labels of every metric", () => {
+    const rows = [...page("metrics.md").matchAll(/^\| `(ekiben_\w+)` \| (counter|gauge|histogram) \| ([^|]*) \|/gm)];
+    assert.ok(rows.length > 20);
+    for (const [, name, , labels] of rows) assert.match(labels ?? "", /`service`/, name);
   });
 
   it("has every command and every flag", () => {

@@ -129,16 +129,19 @@ function describeMetrics(stats: CallStats) {
 
 function describeLoadMetrics(stats: CallStats) {
   return [
-    gauge("ekiben_api_overloaded", "Lanes that get more calls than they answer, and refuse some.", () =>
-      [...stats.lanes.values()].map((lane) => ({
-        labels: laneLabels(lane),
-        value: [...lane.admissions].filter(({ isOverloaded }) => isOverloaded).length,
-      })),
+    gauge(
+      "ekiben_api_overloaded",
+      "Replicas whose lane for this api gets more calls than it answers, and refuses some.",
+      () =>
+        [...stats.lanes.values()].map((lane) => ({
+          labels: laneLabels(lane),
+          value: [...lane.admissions].filter(({ isOverloaded }) => isOverloaded).length,
+        })),
     ),
     // Of several processes the longest is told.
     gauge(
       "ekiben_api_expected_wait_seconds",
-      "What one more call would wait for, at the pace of late.",
+      "What one more interactive call would wait for, at the pace of late; 0 while that is not known.",
       () =>
         [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: readLongestWait(lane) / 1000 })),
       "max",
