@@ -11,8 +11,9 @@ export interface SharedHome {
 /**
  * The processes of groups. Replica `i` of each service of a group lives in process `i`.
  *
- * One that has ended is brought up once, by whichever replica comes first. One in which a replica of that name lives already,
- * which is to be replaced, is superseded: all that live there move to the same other one.
+ * One that has ended is brought up once, by whichever replica comes first. One in which a replica of that name lives already is
+ * superseded: that replica is to be replaced, since no two places have one number, and all that live there move to the same
+ * other one.
  */
 export class SharedHomes<Home extends SharedHome> {
   /** The newest, by number and group. */

@@ -251,6 +251,50 @@ describe("Deployment, with a range of replicas", () => {
     await deployment.stop();
   });
 
+  it("gives no number to two replicas at a time: while one drains, others are had, and no more than allowed (D2, D5)", async () => {
+    const { stage, deployment } = await createStarted(scaling);
+    stage.held.add("drain");
+    setLoad(stage, 2 * targetInFlight);
+    await stage.pass(4000);
+    setLoad(stage, 0);
+    const [first, second] = [stage.host("A#0/0"), stage.host("A#1/0")];
+    await stage.pass(40_000);
+    assert.deepEqual([stage.announced("A"), second.isDraining], [["A#0/0"], true]);
+    first.inFlight = 3 * targetInFlight;
+    await stage.pass(4000);
+    assert.deepEqual(stage.running, ["A#0/0", "A#1/0", "A#2/0"]);
+    second.steps.drain.resolve();
+    await stage.pass(1000);
+    assert.deepEqual(stage.announced("A"), ["A#0/0", "A#1/1", "A#2/0"]);
+    for (const host of stage.hosts) host.steps.drain.resolve();
+    await deployment.stop();
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("leaves the others of its group where they are when it shrinks and grows again (D5)", async () => {
+    const stage = new Stage();
+    const a = new Deployment(createDeploymentPlan("A", { replicas: { min: 1, max: 2 }, group: "g" }), stage.parts);
+    const b = new Deployment(createDeploymentPlan("B", { replicas: 2, group: "g" }), stage.parts);
+    await Promise.all([a.start(Promise.resolve()), b.start(Promise.resolve())]);
+    stage.host("A#0/0").inFlight = 2 * targetInFlight;
+    stage.held.add("drain");
+    await stage.pass(4000);
+    stage.host("A#0/0").inFlight = 0;
+    await stage.pass(40_000);
+    assert.equal(stage.host("A#1/0").isDraining, true);
+    stage.host("A#0/0").inFlight = 2 * targetInFlight;
+    await stage.pass(10_000);
+    const place = stage.host("B#1/0").caller;
+    assert.deepEqual([place.isSuperseded, stage.hosts.length], [false, 4]);
+    stage.host("A#1/0").steps.drain.resolve();
+    await stage.pass(2000);
+    assert.deepEqual([stage.host("A#1/1").caller === place, place.isSuperseded], [true, false]);
+    stage.held.clear();
+    for (const host of stage.hosts) host.steps.drain.resolve();
+    await Promise.all([a.stop(), b.stop()]);
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
   it("stops one that is still draining, too, when it is stopped itself (D4)", async () => {
     const { stage, deployment } = await createStarted(scaling);
     stage.held.add("drain");

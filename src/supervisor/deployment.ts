@@ -13,6 +13,8 @@ import { type DownReason, ReplicaSeat } from "./replica-seat.js";
 // D2  The number of replicas stays between the plan's bounds.
 // D3  The service is down only while every one of its places is: a replica that is ready in one of them ends that.
 // D4  A replica there is no more need for, or that could not be added, is a replica of the service until it has stopped.
+// D5  A number is given to one place at a time. Devices are handed out by it, and of a group it says in which process the
+//     replica lives: one that came beside another of its name would have all that live there move.
 
 /** How often the load of a service that scales is looked at. */
 const scaleIntervalMs = 1_000;
@@ -161,8 +163,11 @@ export class Deployment {
     const { inFlight, waitingTasks } = this.#demand;
     const { clock } = this.#parts;
     const observation = { now: clock.now(), inFlight: inFlight + waitingTasks, replicas: this.#seats.length };
-    const { wanted, state } = decideReplicas(this.#load, observation, this.plan.settings.replicas);
-    this.#load = state;
+    const range = this.plan.settings.replicas;
+    const decision = decideReplicas(this.#load, observation, range);
+    this.#load = decision.state;
+    // The rest is added when those that drain have left their numbers.
+    const wanted = Math.min(decision.wanted, range.max - this.#leaving.size);
     if (wanted === this.#seats.length || (wanted > this.#seats.length && clock.now() < this.#nextGrowthAt)) return;
     this.#parts.log.info(
       { service: this.service, from: this.#seats.length, to: wanted, inFlight, waitingTasks },
@@ -174,7 +179,9 @@ export class Deployment {
   }
 
   #grow(): void {
-    const index = this.#seats.reduce((highest, seat) => Math.max(highest, seat.index), -1) + 1;
+    const taken = new Set([...this.#seats, ...this.#leaving].map(({ index }) => index));
+    let index = 0;
+    while (taken.has(index)) index++;
     const seat = this.#addSeat(index);
     seat.start(Promise.resolve()).catch((error: unknown) => {
       const at = this.#seats.indexOf(seat);
