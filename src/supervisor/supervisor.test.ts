@@ -136,7 +136,7 @@ describe("Supervisor.start", () => {
 });
 
 describe("Supervisor.stop", () => {
-  it("drains callers before callees, each off the board before it is asked, then stops in that order (S2, D1)", async () => {
+  it("drains callers before callees, each off the board before it is asked, and those that do not call one another together (S2, D1)", async () => {
     const { stage, supervisor } = createApp();
     stage.held.add("drain");
     await supervisor.start();
@@ -147,10 +147,11 @@ describe("Supervisor.stop", () => {
     assert.deepEqual(stage.takeJournal(), ["drain Front#0/0"]);
     assert.deepEqual([stage.announced("Front"), stage.announced("A")], [[], ["A#0/0", "A#1/0"]]);
     await finish(stage, "drain", "Front#0/0");
-    assert.deepEqual(stage.takeJournal(), ["drain B#0/0"]);
-    await finish(stage, "drain", "B#0/0");
-    assert.deepEqual([stage.takeJournal(), stage.announced("A")], [["drain A#0/0", "drain A#1/0"], []]);
+    assert.deepEqual(stage.takeJournal(), ["drain B#0/0", "drain A#0/0", "drain A#1/0"]);
+    assert.deepEqual([stage.announced("A"), stage.announced("Base")], [[], ["Base#0/0"]]);
     await finish(stage, "drain", "A#0/0", "A#1/0");
+    assert.deepEqual(stage.takeJournal(), []);
+    await finish(stage, "drain", "B#0/0");
     assert.deepEqual(stage.takeJournal(), ["drain Base#0/0"]);
     await finish(stage, "drain", "Base#0/0");
     await stopped;
@@ -158,6 +159,35 @@ describe("Supervisor.stop", () => {
     assert.deepEqual(stage.takeJournal(), stops);
     assert.equal((await supervisor.readiness()).isReady, false);
     assert.deepEqual(stage.progress.at(-1), { kind: "stopped" });
+    assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
+  });
+
+  it("stops callers before callees; one that does not end in time holds up nobody but those it calls (S2)", async () => {
+    const { stage, supervisor } = createApp({
+      Base: {},
+      Left: { callees: ["Base"] },
+      Right: {},
+      Front: { callees: ["Left", "Right"] },
+    });
+    stage.held.add("stop");
+    await supervisor.start();
+    stage.takeJournal();
+    stage.host("Base#0/0").steps.stop.resolve();
+    const [front, left, right] = ["Front", "Left", "Right"].map((name) => stage.host(`${name}#0/0`));
+    const stopped = supervisor.stop();
+    await settled();
+    assert.deepEqual(
+      stage.takeJournal().filter((line) => line.startsWith("stop")),
+      ["stop Front#0/0"],
+    );
+    front?.steps.stop.resolve();
+    await settled();
+    assert.deepEqual(stage.takeJournal(), ["stop Right#0/0", "stop Left#0/0"]);
+    left?.steps.stop.resolve();
+    await settled();
+    assert.deepEqual(stage.takeJournal(), ["stop Base#0/0"]);
+    right?.steps.stop.resolve();
+    await stopped;
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });
 

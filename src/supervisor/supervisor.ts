@@ -10,7 +10,8 @@ import type { DownReason } from "./replica-seat.js";
 //
 // S1  A service starts when all it calls have started, and at the same time as others that do not wait for it. Processes
 //     and threads come up, and load the author's files, all at once.
-// S2  Callers drain before callees, so that a call already accepted finds what it calls.
+// S2  Callers drain before callees, so that a call already accepted finds what it calls; and they stop before them. Services
+//     that do not call one another drain and stop at the same time: one that is stuck holds up those it calls alone.
 // S3  When one service fails to start, those that started are stopped and the failure is thrown.
 
 export class Supervisor {
@@ -33,9 +34,7 @@ export class Supervisor {
     for (const message of this.#plan.notices) this.#parts.onProgress({ kind: "notice", message });
     const started = new Map<string, Promise<void>>();
     for (const deployment of this.#deployments.values()) {
-      const { residence, callees, remoteCallees } = deployment.plan;
-      const before = (residence === "root" ? callees : remoteCallees).map((callee) => started.get(callee));
-      const calleesStarted = Promise.all(before);
+      const calleesStarted = Promise.all(calleesOf(deployment).map((callee) => started.get(callee)));
       started.set(deployment.service, deployment.start(calleesStarted));
     }
     try {
@@ -89,25 +88,36 @@ export class Supervisor {
 
   async #drainAndStop(limit: AbortSignal | undefined): Promise<void> {
     const cut = limit === undefined ? undefined : new Promise<void>((resolve) => onAbort(limit, resolve));
-    for (const deployment of this.#callersFirst()) {
-      await (cut === undefined ? deployment.drain() : Promise.race([deployment.drain(), cut]));
-    }
+    await this.#callersFirst((deployment) =>
+      cut === undefined ? deployment.drain() : Promise.race([deployment.drain(), cut]),
+    );
     await this.#stopAll();
     this.#parts.onProgress({ kind: "stopped" });
   }
 
-  async #stopAll(): Promise<void> {
-    for (const deployment of this.#callersFirst()) await deployment.stop();
+  #stopAll(): Promise<void> {
+    return this.#callersFirst((deployment) => deployment.stop());
   }
 
-  #callersFirst(): Deployment[] {
-    return [...this.#deployments.values()].reverse();
+  /** Takes a step with each service once all that call it have taken theirs (S2). */
+  async #callersFirst(step: (deployment: Deployment) => Promise<void>): Promise<void> {
+    const callers = new Map<string, Promise<void>[]>();
+    const steps = [...this.#deployments.values()].reverse().map((deployment) => {
+      const taken = Promise.all(callers.get(deployment.service) ?? []).then(() => step(deployment));
+      for (const callee of calleesOf(deployment)) callers.set(callee, [...(callers.get(callee) ?? []), taken]);
+      return taken;
+    });
+    await Promise.all(steps);
   }
 
   #deploymentOf(service: string): Deployment {
     return this.#deployments.get(service) as Deployment;
   }
 }
+
+/** What it calls that has replicas of its own, or lives beside it in the app's own thread. */
+const calleesOf = ({ plan }: Deployment): readonly string[] =>
+  plan.residence === "root" ? plan.callees : plan.remoteCallees;
 
 function onAbort(signal: AbortSignal, run: () => void): void {
   if (signal.aborted) run();
