@@ -135,6 +135,10 @@ class BatchRun {
     this.#runsLeft--;
     const { turns, clock } = this.#parts.time;
     await turns.passed();
+    if (this.#scope.isEnded) {
+      this.#refuse(pieces, error);
+      return;
+    }
     const before = turns.spentMs;
     const from = clock.now();
     try {

@@ -8,7 +8,8 @@ import type { QueuePlace } from "./call-queue.js";
 //
 // W1  Its rows stay together, unless they are more than `maxRows`: then they leave piece by piece, in order, each as large
 //     as the batch has room.
-// W2  It is answered once: when its last piece is done, or when it has failed and no piece of it runs any more.
+// W2  It is answered once: when its last piece is done, or when it has failed and no piece of it runs any more. What comes
+//     later, as a cancellation while its output is still being checked, changes nothing.
 // W3  What its pieces gave is its own until the last of them is done (`holdValue`); a call in one piece is answered at once.
 // W4  When it fails, by a row, a batch or a cancellation, what of it still waits is taken back at once.
 
@@ -64,6 +65,8 @@ export class RowCall {
   #doneRows = 0;
   #running = 0;
   #failure: { readonly error: unknown; readonly isDescribed: boolean } | undefined;
+  /** Its sink has been told (W2). */
+  #isSettled = false;
 
   constructor(parts: RowCallParts) {
     this.#parts = parts;
@@ -100,18 +103,15 @@ export class RowCall {
     return { call: this, index, start, input: own, rows: end - start };
   }
 
-  /** The batch with the piece is done. @param output As many rows as the piece has. */
-  pieceDone({ index, start, rows }: Piece, output: unknown): void {
+  /** The batch with the piece is done. Never throws: what is wrong with it is that of this call alone. @param output As many rows as the piece has. */
+  pieceDone(piece: Piece, output: unknown): void {
     this.#running--;
-    const { layout } = this.#parts;
-    const failure = layout.findFailure(output);
-    if (failure !== undefined) {
-      this.fail(failRow(failure, start, this.#parts.rows));
+    try {
+      this.#keep(piece, output);
+    } catch (error) {
+      this.fail(error);
       return;
     }
-    this.#doneRows += rows;
-    // The function that made it runs again before it is answered, and may use the same memory for that.
-    this.#outputs[index] = this.#doneRows < this.#parts.rows ? holdValue(output) : output;
     this.#settle();
   }
 
@@ -123,6 +123,7 @@ export class RowCall {
 
   /** Nothing more will come of it (W4). */
   fail(error: unknown, isDescribed = false): void {
+    if (this.#isSettled) return;
     if (this.#failure === undefined) {
       this.#failure = { error: this.#running > 0 ? holdError(error) : error, isDescribed };
       this.queue?.withdraw(this);
@@ -130,14 +131,26 @@ export class RowCall {
     this.#settle();
   }
 
+  /** @throws The failure of a row. */
+  #keep({ index, start, rows }: Piece, output: unknown): void {
+    const { layout } = this.#parts;
+    const failure = layout.findFailure(output);
+    if (failure !== undefined) throw failRow(failure, start, this.#parts.rows);
+    this.#doneRows += rows;
+    // The function that made it runs again before it is answered, and may use the same memory for that.
+    this.#outputs[index] = this.#doneRows < this.#parts.rows ? holdValue(output) : output;
+  }
+
   #settle(): void {
-    if (this.#running > 0) return;
+    if (this.#running > 0 || this.#isSettled) return;
     const { sink, layout, rows } = this.#parts;
     if (this.#failure !== undefined) {
+      this.#isSettled = true;
       sink.failed(this.#failure.error, this.#failure.isDescribed);
       return;
     }
     if (this.#doneRows < rows) return;
+    this.#isSettled = true;
     let output: unknown;
     try {
       output = layout.joinOutputs(this.#outputs);

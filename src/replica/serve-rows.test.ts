@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, it } from "node:test";
+import { z } from "zod";
 import { openStage, turn } from "../../test/batching/batch-stage.js";
+import { createDeferred } from "../base/deferred.js";
 import { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
@@ -84,6 +86,52 @@ describe("an api that batches", () => {
     const [a, b] = [stage.call(["a"]), stage.call(["b"])];
     assert.deepEqual(await a.answer, ["a"]);
     await assert.rejects(b.answer, { id: "invalid_output" });
+  });
+
+  it("answers a call once that is cancelled, or late, while its output is being checked (W2)", async () => {
+    const checked = createDeferred<boolean>();
+    const outputRow = z.string().refine(() => checked.promise);
+    const stage = await openStage({ batch: { maxRows: 8 }, outputRow });
+    const cancelled = stage.call(["a"]);
+    const late = stage.call(["b"], { deadline: stage.clock.now() + 50 });
+    await turn();
+    assert.deepEqual(stage.rows(), ["a b"]);
+    const lane = stage.stats().lane("Model", "upper");
+    cancelled.scope.cancel(gone());
+    late.scope.expire();
+    await assert.rejects(cancelled.answer, { id: "cancelled" });
+    await assert.rejects(late.answer, { id: "deadline_exceeded" });
+    checked.resolve(true);
+    await turn();
+    assert.deepEqual([cancelled.count(), late.count()], [1, 1]);
+    assert.deepEqual([stage.replica().inFlight, lane.running, lane.queued, lane.runTime.count], [0, 0, 0, 2]);
+  });
+
+  it("fails alone the call whose part of a batch can't be kept until the rest of it has run (R1)", async () => {
+    for (const idempotent of [false, true]) {
+      const stage = await openStage({ batch: { maxRows: 2 }, idempotent });
+      const sparse: unknown[] = [];
+      sparse[2_000_000] = "far";
+      let fails = idempotent;
+      stage.model = (rows) => {
+        // Where it may run again, the halves of the batch are tried.
+        if (fails) {
+          fails = false;
+          throw badRow();
+        }
+        return rows.map((row) => (row === "x" ? sparse : row.toUpperCase()));
+      };
+      const [a, cut, c] = [stage.call(["a"]), stage.call(["x", "y", "z"]), stage.call(["c"])];
+      assert.deepEqual(await a.answer, ["A"]);
+      await assert.rejects(cut.answer, { code: "internal" });
+      assert.deepEqual(await c.answer, ["C"]);
+      await turn();
+      assert.deepEqual([a.count(), cut.count(), c.count()], [1, 1, 1]);
+      const lane = stage.stats().lane("Model", "upper");
+      assert.deepEqual([stage.replica().inFlight, lane.running, lane.queued], [0, 0, 0]);
+      const runs = stage.batches.flatMap(({ rows }) => rows);
+      assert.equal(runs.filter((row) => row === "a").length, idempotent ? 2 : 1);
+    }
   });
 
   it("answers a call without rows without running the model", async () => {

@@ -71,19 +71,21 @@ class RowServer implements RowCallSink {
       this.#reply(output);
       return;
     }
+    let checked: unknown;
     try {
-      const checked = api.target.checkOutput(output, this.#checkedInput);
-      if (!(checked instanceof Promise)) {
-        this.#reply(checked);
-        return;
-      }
-      checked.then(
-        (settled) => this.#reply(settled),
-        (error: unknown) => this.failed(error, false),
-      );
+      checked = api.target.checkOutput(output, this.#checkedInput);
     } catch (error) {
       this.failed(error, false);
+      return;
     }
+    if (!(checked instanceof Promise)) {
+      this.#reply(checked);
+      return;
+    }
+    checked.then(
+      (settled) => this.#reply(settled),
+      (error: unknown) => this.failed(error, false),
+    );
   }
 
   failed(thrown: unknown, isDescribed: boolean): void {

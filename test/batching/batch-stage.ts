@@ -16,6 +16,8 @@ export interface StageWish {
   readonly batch: { readonly maxRows: number; readonly windowMs?: number; readonly maxConcurrent?: number };
   readonly maxQueued?: number;
   readonly idempotent?: boolean;
+  /** Checks one row that comes out. Default: a text of up to 20 characters. */
+  readonly outputRow?: z.ZodType<string>;
 }
 
 /** What a test may want otherwise of a call. */
@@ -39,7 +41,7 @@ export const turn = async () => {
 };
 
 /** A replica whose one api, `upper`, joins texts; the test stands where its callers and its model are. */
-export async function openStage({ batch, ...bounds }: StageWish) {
+export async function openStage({ batch, outputRow = z.string().max(20), ...bounds }: StageWish) {
   const clock = new FakeClock();
   const lines: { readonly fields: Record<string, unknown>; readonly line: string }[] = [];
   const write = (fields: object, line = "") => lines.push({ fields: fields as Record<string, unknown>, line });
@@ -61,16 +63,13 @@ export async function openStage({ batch, ...bounds }: StageWish) {
     teach,
   };
   class Model extends Service() {
-    upper = api(
-      { input: z.array(z.string().max(20)), output: z.array(z.string().max(20)), batch, ...bounds },
-      async (rows) => {
-        const { signal, deadline, requestId, headers, priority } = currentCall();
-        const end = createDeferred<void>();
-        stage.batches.push({ rows, call: { signal, deadline, requestId, headers, priority }, end });
-        if (stage.isHeld) await end.promise;
-        return stage.model(rows) as string[];
-      },
-    );
+    upper = api({ input: z.array(z.string().max(20)), output: z.array(outputRow), batch, ...bounds }, async (rows) => {
+      const { signal, deadline, requestId, headers, priority } = currentCall();
+      const end = createDeferred<void>();
+      stage.batches.push({ rows, call: { signal, deadline, requestId, headers, priority }, end });
+      if (stage.isHeld) await end.promise;
+      return stage.model(rows) as string[];
+    });
   }
   const time = createCallTime(clock);
   const replica = await startReplica(Model, { time, log });
