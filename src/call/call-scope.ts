@@ -88,6 +88,11 @@ export class CallScope implements CurrentCall {
   wheelPlace = notInWheel;
   /** The caller's reading of the clock when it made the call. */
   readonly startedAt: number;
+  /**
+   * When it was last given to a link, in its caller's thread: `startedAt`, but for a call that had to wait for a replica or is
+   * sent again. Whoever lets it wait sets it, so that no other call pays for a reading of the clock.
+   */
+  sentAt: number;
   /** Where it stands among those that hold a place in its lane; the lane's own. */
   place = -1;
   /** Where it waits for a place, while it does. */
@@ -136,6 +141,7 @@ export class CallScope implements CurrentCall {
     this.reader = undefined;
     this.#parent = parent;
     this.startedAt = now;
+    this.sentAt = now;
     if (parent !== undefined) this.#joinSiblings(parent);
     const { deadline } = call;
     if (deadline !== Number.POSITIVE_INFINITY && deadline !== parent?.call.deadline) time.wheel.add(this);

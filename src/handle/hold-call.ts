@@ -14,6 +14,7 @@ export function holdCall({ links, holdMs, time }: CallRoute, scope: CallScope, c
   const place = links.hold({
     resume: () => {
       end();
+      scope.sentAt = time.clock.now();
       call.resume();
     },
     refuse: (error) => {

@@ -129,6 +129,7 @@ class PendingCall implements ReplySink {
     if (isLoss(error)) this.#losses++;
     if (!this.#scope.isEnded && !this.#scope.feed?.isTaken && mayRetry(error, this.#route, this.#losses)) {
       this.#scope.awaitReply(this);
+      this.#scope.sentAt = this.#route.time.clock.now();
       this.send();
       return;
     }

@@ -84,6 +84,7 @@ export class InlineHost implements ReplicaHost {
   async drain(): Promise<void> {
     this.#listener.announceDrain();
     await this.replica.drain();
+    await this.#listener.answered();
   }
 
   async stop(): Promise<void> {

@@ -54,6 +54,11 @@ export class ReplicaListener {
     for (const server of this.#servers) server.announceDrain();
   }
 
+  /** Resolves when every call that came was answered; their code has then long ended. */
+  async answered(): Promise<void> {
+    await Promise.all([...this.#servers].map((server) => server.answered()));
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#timer?.clear();

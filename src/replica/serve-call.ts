@@ -67,7 +67,7 @@ class ServedCall implements LaneEntrant, InvokeSink {
     this.#input = input;
     this.#replier = replier;
     this.#api = api;
-    this.#startedAt = scope.startedAt;
+    this.#startedAt = scope.sentAt;
   }
 
   begin(): void {

@@ -24,7 +24,9 @@ import { ServedStream } from "./served-stream.js";
 //
 // A1  A call's number answers once: with a reply, a failure, or the end of its stream.
 // A2  When the channel ends, every call that came over it is cancelled: nobody is left to read its answer.
-// A3  A call that is refused since the replica drains goes back as it came, where its caller has not kept what it sent.
+// A3  A call has ended here when its answer was given to the channel: one that is still encoded, as a file that is read, is
+//     waited for by a drain although its code has ended.
+// A4  A call that is refused since the replica drains goes back as it came, where its caller has not kept what it sent.
 
 /** Answers the calls that come over one channel with one replica. */
 export class ChannelServer implements ChannelReader, Replier {
@@ -37,6 +39,8 @@ export class ChannelServer implements ChannelReader, Replier {
   readonly #inputs = new IdTable<InputReceiver>();
   readonly #callers = new Map<string, Caller>();
   #hasHello = false;
+  /** Set while somebody waits for the last answer. */
+  #onAnswered: (() => void) | undefined;
 
   constructor(channel: Channel, replica: Replica, onEnd: (server: ChannelServer) => void) {
     this.#channel = channel;
@@ -78,6 +82,7 @@ export class ChannelServer implements ChannelReader, Replier {
     }
     const gone = fail("cancelled", { reason: "the caller's link has ended" });
     for (const scope of this.#open.values()) scope.cancel(gone);
+    this.#onAnswered?.();
     this.#onEnd(this);
   }
 
@@ -114,6 +119,14 @@ export class ChannelServer implements ChannelReader, Replier {
     this.#channel.send({ kind: frameKinds.drain, flags: 0, id: 0, head: "", tails: noTails });
   }
 
+  /** Resolves when each call that came was answered (A3), or nobody is left to read an answer. Asked for once. */
+  async answered(): Promise<void> {
+    if (this.#open.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onAnswered = resolve;
+    });
+  }
+
   close(): void {
     this.#channel.close();
   }
@@ -133,11 +146,13 @@ export class ChannelServer implements ChannelReader, Replier {
     this.#channel.send({ kind, flags: 0, id, head, tails: noTails });
   }
 
+  /** Before its answer is sent, in one turn: whoever waits for it hears of it in the next. */
   #forget(id: number): void {
     this.#open.delete(id);
     // Of most calls there is neither.
     if (this.#pumps.size > 0) this.#pumps.delete(id);
     if (this.#inputs.size > 0) this.#inputs.delete(id);
+    if (this.#onAnswered !== undefined && this.#open.size === 0) this.#onAnswered();
   }
 
   #receiveCall(frame: Frame): void {
@@ -165,7 +180,7 @@ export class ChannelServer implements ChannelReader, Replier {
     else this.#serveStream(scope, input);
   }
 
-  /** Refuses a call whose caller keeps no input (A3). @param head Without the number of a reader. */
+  /** Refuses a call whose caller keeps no input (A4). @param head Without the number of a reader. */
   #sendBack({ id, tails, flags }: Frame, head: string): void {
     const { id: replica, descriptor } = this.#replica.parts;
     const [api, , , , context] = findEnds(head);

@@ -117,7 +117,10 @@ class FaultyLink implements ReplicaLink {
     }
     const { service, api } = scope.call;
     applyAll(rules, scope).then(
-      () => this.#link.send(scope),
+      () => {
+        scope.sentAt = scope.time.clock.now();
+        this.#link.send(scope);
+      },
       (error: unknown) => scope.replyFailure(toServingError(error, service, api)),
     );
   }
