@@ -67,6 +67,8 @@ class BodyReader implements WatchedBody {
   readonly #bytes = new ByteGatherer();
   readonly #files: FileStore | undefined;
   #spooled: SpooledBody | undefined;
+  /** The time to the last byte runs from the first one on, wherever the bytes go. */
+  #hasBegun = false;
   #isOver = false;
 
   constructor({ limits, receiver, files }: BodyReading) {
@@ -94,7 +96,10 @@ class BodyReader implements WatchedBody {
 
   #take(chunk: Uint8Array, source: Readable): void {
     if (this.#isOver) return;
-    if (this.#bytes.size === 0) this.deadline = 0;
+    if (!this.#hasBegun) {
+      this.#hasBegun = true;
+      this.deadline = 0;
+    }
     if (this.#spooled !== undefined) {
       this.#spool(chunk, this.#spooled, source);
       return;
