@@ -1,9 +1,14 @@
 import { readSync, writeSync } from "node:fs";
 
+/** Read or written in one call: Node counts in 32 bits with a sign, and from 2 GiB on ends the process. */
+export const maxIoBytes = 1024 ** 3;
+
 /** Writes the first `byteLength` of some bytes to a file, from `at` on. @throws {Error} of the system. */
 export function writeBytes(file: number, bytes: Uint8Array, byteLength: number, at: number): void {
   // The system may take less than it is given.
-  for (let done = 0; done < byteLength; ) done += writeSync(file, bytes, done, byteLength - done, at + done);
+  for (let done = 0; done < byteLength; ) {
+    done += writeSync(file, bytes, done, Math.min(byteLength - done, maxIoBytes), at + done);
+  }
 }
 
 /**
@@ -13,7 +18,7 @@ export function writeBytes(file: number, bytes: Uint8Array, byteLength: number, 
  */
 export function readBytes(file: number, bytes: Uint8Array, byteLength: number, at: number): void {
   for (let done = 0; done < byteLength; ) {
-    const count = readSync(file, bytes, done, byteLength - done, at + done);
+    const count = readSync(file, bytes, done, Math.min(byteLength - done, maxIoBytes), at + done);
     if (count === 0) throw new Error(`it ends after ${at + done} bytes`);
     done += count;
   }

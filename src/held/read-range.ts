@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { maxIoBytes } from "./file-bytes.js";
 
 /**
  * Fills `target` from a file.
@@ -8,7 +9,7 @@ import type { FileHandle } from "node:fs/promises";
  */
 export async function readRange(file: FileHandle, target: Uint8Array, from: number): Promise<void> {
   for (let at = 0; at < target.byteLength; ) {
-    const { bytesRead } = await file.read(target, at, target.byteLength - at, from + at);
+    const { bytesRead } = await file.read(target, at, Math.min(target.byteLength - at, maxIoBytes), from + at);
     if (bytesRead === 0) throw new Error(`it ends after ${from + at} bytes`);
     at += bytesRead;
   }

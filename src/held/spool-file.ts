@@ -1,10 +1,11 @@
-import { close, closeSync, writev } from "node:fs";
+import { close, closeSync } from "node:fs";
 import { dirname } from "node:path";
 import { removePath } from "../base/remove-path.js";
 import { systemProblem } from "../base/system-problem.js";
 import { fail } from "../failure/fail.js";
 import type { FileStore } from "./file-store.js";
 import type { HeldFile } from "./held-file.js";
+import { writeChunks } from "./write-chunks.js";
 
 /** What may wait to be written; whoever sends faster is to pause. */
 const maxWaitingBytes = 1024 ** 2;
@@ -88,7 +89,7 @@ export class SpoolFile {
     const bytes = this.#waitingBytes;
     this.#waiting = [];
     this.#isWriting = true;
-    writeAll(this.#file, chunks, (error) => {
+    writeChunks(this.#file, chunks, (error) => {
       this.#isWriting = false;
       this.#waitingBytes -= bytes;
       this.#writtenBytes += bytes;
@@ -115,30 +116,4 @@ export class SpoolFile {
     };
     return fail("no_room_for_body", details, { cause: this.#problem });
   }
-}
-
-/** The system may take less than it is given. */
-function writeAll(file: number, chunks: Uint8Array[], done: (error: Error | null) => void): void {
-  writev(file, chunks, (error, written) => {
-    if (error !== null) {
-      done(error);
-      return;
-    }
-    const rest = leftOf(chunks, written);
-    if (rest.length === 0) done(null);
-    else writeAll(file, rest, done);
-  });
-}
-
-function leftOf(chunks: readonly Uint8Array[], written: number): Uint8Array[] {
-  let left = written;
-  const rest: Uint8Array[] = [];
-  for (const chunk of chunks) {
-    if (left >= chunk.byteLength) left -= chunk.byteLength;
-    else {
-      rest.push(left === 0 ? chunk : chunk.subarray(left));
-      left = 0;
-    }
-  }
-  return rest;
 }
