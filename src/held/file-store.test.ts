@@ -103,6 +103,20 @@ describe("FileStore", () => {
     );
   });
 
+  it("goes on where files it was given were taken away: their own readers hear of it, and nobody else", () => {
+    using stores = openStores();
+    const bytes = new Uint8Array(32 * 1024 ** 2);
+    const files: HeldFile[] = [];
+    for (let value = 1; value <= 9; value++) {
+      files.push(give(stores, bytes.fill(value)));
+      if (value % 2 === 1) rmSync(files.at(-1)?.name?.path as string);
+    }
+    for (const [i, file] of files.entries()) {
+      if (i % 2 === 0) assert.throws(() => file.take(), { id: "held_bytes_lost" });
+      else assert.equal(file.take()[0], i + 1);
+    }
+  });
+
   it("takes nothing but a regular file of the app's folder, as long as was said", () => {
     using stores = openStores();
     const { folders, other } = stores;

@@ -157,7 +157,7 @@ export class FileStore implements HeldOwner {
   release(name: HeldName): void {
     if (!this.#names.delete(name)) return;
     if (name.place === "memory") {
-      if (this.#unread.delete(name)) this.#unreadBytes -= name.byteLength;
+      this.#forgetUnread(name);
     } else {
       this.#diskBytes -= name.byteLength;
       this.#diskFiles--;
@@ -173,8 +173,8 @@ export class FileStore implements HeldOwner {
     if (name.place === "disk") {
       this.#diskBytes -= name.byteLength;
       this.#diskFiles--;
-    } else if (this.#unread.delete(name)) {
-      this.#unreadBytes -= name.byteLength;
+    } else {
+      this.#forgetUnread(name);
     }
     return name;
   }
@@ -221,11 +221,20 @@ export class FileStore implements HeldOwner {
     }
     this.#releaseDead();
     if (this.#unreadBytes <= maxHeldBytes) return;
-    for (const ref of this.#unread.values()) {
+    for (const [name, ref] of this.#unread) {
       const file = ref.deref();
       if (this.#unreadBytes <= maxHeldBytes / 2 || file === newest) return;
-      file?.settle();
+      try {
+        file?.settle();
+      } catch {
+        // What can't be read is its own reader's trouble, and nobody else's: it is not tried again before that.
+        this.#forgetUnread(name);
+      }
     }
+  }
+
+  #forgetUnread(name: HeldName): void {
+    if (this.#unread.delete(name)) this.#unreadBytes -= name.byteLength;
   }
 
   #releaseDead(): void {
