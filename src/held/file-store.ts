@@ -120,10 +120,14 @@ export class FileStore implements HeldOwner {
     return this.#hold({ place: "disk", path, byteLength: parts.byteLength }, parts);
   }
 
-  /** A piece of a file on the disk as one of its own. @throws {Error} of the system. */
-  cut(file: HeldFile, parts: HeldUse): HeldFile {
+  /** A piece of a file on the disk as one of its own; `undefined` where the file can have no other name, as on disks without links. */
+  cut(file: HeldFile, parts: HeldUse): HeldFile | undefined {
     const path = this.newPath("disk");
-    file.linkTo(path);
+    try {
+      file.linkTo(path);
+    } catch {
+      return undefined;
+    }
     return this.own(path, { ...parts, start: file.start + parts.start });
   }
 

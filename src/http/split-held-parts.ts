@@ -7,6 +7,7 @@ import { openHeldBlob } from "../held/held-blob.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import type { HeldFile } from "../held/held-file.js";
 import { readRange } from "../held/read-range.js";
+import { SpoolFile } from "../held/spool-file.js";
 import {
   cleanName,
   endOfLine,
@@ -36,9 +37,10 @@ export interface HeldSplitting {
 }
 
 /**
- * As `splitParts`, of a body in a file. Large parts that stay there are names of the same file; all others are read.
+ * As `splitParts`, of a body in a file. Large parts that stay there are names of the same file, or copies where it can have no other
+ * name; all others are read.
  *
- * @throws {ServingError} `invalid_multipart`, `held_bytes_lost`.
+ * @throws {ServingError} `invalid_multipart`, `held_bytes_lost`, `no_room_for_body`.
  */
 export async function splitHeldParts(body: HeldFile, header: string, splitting: HeldSplitting): Promise<Part[]> {
   const path = body.name?.path ?? "";
@@ -90,9 +92,25 @@ class HeldSplitter {
   async #readPart(head: PartHead, contents: Range, { files, staysHeld }: HeldSplitting): Promise<Part> {
     const { start, byteLength } = contents;
     if (byteLength < minHeldBytes || !staysHeld(head)) return { ...head, bytes: await this.#read(start, byteLength) };
-    const held = files.cut(this.#body, { start, byteLength, use: "blob" });
+    const held = files.cut(this.#body, { start, byteLength, use: "blob" }) ?? (await this.#copy(files, contents));
     await openHeldBlob(held);
     return { ...head, bytes: new Uint8Array(0), held };
+  }
+
+  /** A piece in a file of its own. @throws {ServingError} `no_room_for_body`. */
+  async #copy(files: FileStore, { start, byteLength }: Range): Promise<HeldFile> {
+    const copy = new SpoolFile(files);
+    try {
+      for (let at = 0; at < byteLength; at += blockBytes) {
+        // Of its own, since it is written while the next is read.
+        const block = await this.#read(start + at, Math.min(blockBytes, byteLength - at));
+        if (!copy.push(block)) await copy.drained();
+      }
+      return await copy.finish({ use: "blob" });
+    } catch (error) {
+      copy.abort();
+      throw error;
+    }
   }
 
   /** Behind the first boundary, which may be the first thing of the body. */
