@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
+import { appendFileSync, openAsBlob } from "node:fs";
 import { describe, it } from "node:test";
+import { openFileStore } from "../../test/transport/file-stores.js";
 import { createPortableValues, refusedValues } from "../../test/transport/portable-values.js";
 import { copyValue } from "../call/copy-value.js";
 import { Tensor } from "../define/tensor.js";
 import { ServingError } from "../failure/serving-error.js";
+import { createHeldBlob, openHeldBlob } from "../held/held-blob.js";
+import { decodedBytes } from "../held/held-bytes.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
-import { loadTail, noTails } from "./frame.js";
+import { loadTail, maxFrameBytes, noTails } from "./frame.js";
+import { packValue } from "./stored-value.js";
 
 const encode = (value: unknown) => encodeValue(value, "input") as EncodedValue;
 
@@ -111,6 +116,26 @@ describe("encodeValue", () => {
       },
     };
     assert.throws(() => encode(value), { message: "mine" });
+  });
+
+  it("refuses a file that is larger than a frame and can't lie on a disk, and does not read it", async () => {
+    using store = openFileStore();
+    const path = store.createFile(maxFrameBytes + 1).name?.path as string;
+    const blob = await openAsBlob(path);
+    // Reading it would fail.
+    appendFileSync(path, "x");
+    const tooLarge = { id: "payload_too_large", details: { bytes: maxFrameBytes + 1, maxBytes: maxFrameBytes } };
+    await assert.rejects(encodeValue({ blob }, "input") as Promise<EncodedValue>, tooLarge);
+    await assert.rejects(packValue({ blob }, "output") as Promise<Uint8Array>, tooLarge);
+  });
+
+  it("refuses to keep a file that came and is larger than a frame, and does not read it", async () => {
+    using store = openFileStore();
+    const file = store.createFile(maxFrameBytes);
+    await openHeldBlob(file);
+    const before = decodedBytes.count;
+    assert.throws(() => packValue({ file: createHeldBlob(file, "") }, "output"), { id: "payload_too_large" });
+    assert.equal(decodedBytes.count, before);
   });
 });
 

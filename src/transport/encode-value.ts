@@ -2,6 +2,7 @@ import { constants } from "node:buffer";
 import { maxValueDepth, Refusal, refuseValue } from "../call/refuse-value.js";
 import { countVisit, walkBounded } from "../call/value-walk.js";
 import { fail } from "../failure/fail.js";
+import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { FileStore } from "../held/file-store.js";
 import { minHeldBytes } from "../held/held-bytes.js";
@@ -48,6 +49,7 @@ export function encodeValue(
   return readBlobs(tails, blobs, files).then(
     (read) => ({ text, tails: read, isMarked: true }),
     (error: unknown) => {
+      if (error instanceof ServingError) throw error;
       throw refuseValue(new Refusal(`a value with a Blob that can't be read (${messageOf(error)})`), name, value);
     },
   );
@@ -125,11 +127,14 @@ function stringify(tree: unknown): string {
   }
 }
 
-function readBlobs(
+async function readBlobs(
   tails: readonly Tail[],
   blobs: ReadonlyMap<number, Blob>,
   files: FileStore | undefined,
 ): Promise<Tail[]> {
+  let bytes = 0;
+  for (const blob of blobs.values()) if (!mayLieInFile(blob, files)) bytes += blob.size;
+  checkSize(bytes);
   const reading = tails.map(async (tail, i) => {
     const blob = blobs.get(i);
     if (blob !== undefined) return readBlob(blob, files);
@@ -141,11 +146,20 @@ function readBlobs(
   return Promise.all(reading);
 }
 
+const mayLieInFile = (blob: Blob, files: FileStore | undefined): boolean =>
+  files !== undefined && blob.size >= minHeldBytes && files.hasDisk;
+
+/** What is too large for a frame is not read at all. @throws {ServingError} `payload_too_large`. */
+function checkSize(bytes: number): void {
+  if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
+}
+
 /** A large one lies in a file before it is sent, and is in memory in pieces alone. */
 async function readBlob(blob: Blob, files: FileStore | undefined): Promise<Tail> {
-  if (files !== undefined && blob.size >= minHeldBytes && files.hasDisk) {
-    const spooled = await spoolBlob(files, blob);
+  if (mayLieInFile(blob, files)) {
+    const spooled = await spoolBlob(files as FileStore, blob);
     if (spooled !== undefined) return spooled;
+    checkSize(blob.size);
   }
   return new Uint8Array(await blob.arrayBuffer());
 }

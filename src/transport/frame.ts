@@ -82,26 +82,26 @@ export function frameBound({ head, tails }: Frame, slabs: SlabNumbers | undefine
  * Refuses a frame that is too large to send, before anything is copied for it. Bytes that will go in slabs count as well:
  * whether a value can be sent depends on the value alone.
  *
+ * @param givesFiles Whether of a file on the disk only its name crosses. Default false: its bytes are in the frame.
  * @throws {ServingError} `payload_too_large`.
  */
-export function checkFrameSize({ head, tails }: Frame): void {
+export function checkFrameSize({ head, tails }: Frame, givesFiles = false): void {
   let bound = head.length * 3 + 8;
-  for (let i = 0; i < tails.length; i++) bound += tailEntryBytes + countedBytes(tails[i] as Tail) + 7;
+  for (let i = 0; i < tails.length; i++) bound += tailEntryBytes + countedBytes(tails[i] as Tail, givesFiles) + 7;
   if (bound <= maxFrameBytes) return;
   // Not by `padTo8`, which counts in 32 bits.
   const padded = (bytes: number): number => Math.ceil(bytes / 8) * 8;
   const headEnd = tails.length * tailEntryBytes + Buffer.byteLength(head);
-  const bytes =
-    tails.length === 0 ? headEnd : tails.reduce((sum, tail) => sum + padded(countedBytes(tail)), padded(headEnd));
+  const addTail = (sum: number, tail: Tail) => sum + padded(countedBytes(tail, givesFiles));
+  const bytes = tails.length === 0 ? headEnd : tails.reduce(addTail, padded(headEnd));
   if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
 }
 
 /** The bytes of a tail, which is to go where no file can. */
 export const loadTail = (tail: Tail): Uint8Array => (tail instanceof Uint8Array ? tail : tail.copy());
 
-/** What a tail counts: of a file on the disk only its name crosses. */
-const countedBytes = (tail: Tail): number =>
-  tail instanceof HeldFile && tail.name?.place === "disk" ? 0 : tail.byteLength;
+const countedBytes = (tail: Tail, givesFiles: boolean): number =>
+  givesFiles && tail instanceof HeldFile && tail.name?.place === "disk" ? 0 : tail.byteLength;
 
 /**
  * Writes a frame into `target` from `start` on; there must be room for `frameBound`.

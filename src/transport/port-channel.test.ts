@@ -3,8 +3,11 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { MessageChannel } from "node:worker_threads";
 import { testChannel } from "../../test/transport/channel-promises.js";
+import { openFileStore } from "../../test/transport/file-stores.js";
 import { ReaderLog } from "../../test/transport/reader-log.js";
-import { noTails } from "./frame.js";
+import { decodedBytes, minHeldBytes } from "../held/held-bytes.js";
+import type { HeldFile, Tail } from "../held/held-file.js";
+import { maxFrameBytes, noTails } from "./frame.js";
 import { PortChannel } from "./port-channel.js";
 
 describe("a port channel", () => {
@@ -28,6 +31,33 @@ describe("a port channel", () => {
     one.close();
     await reader.ended;
   });
+
+  const unsendable: Record<
+    string,
+    readonly [id: string, create: (store: ReturnType<typeof openFileStore>) => HeldFile]
+  > = {
+    "a file that was lost": ["held_bytes_lost", ({ createLost }) => createLost(minHeldBytes)],
+    "a file larger than a frame": ["payload_too_large", ({ createFile }) => createFile(maxFrameBytes + 1)],
+  };
+  for (const [what, [id, create]] of Object.entries(unsendable)) {
+    it(`refuses a frame that has ${what}, reads no more than it may, and carries those before and after it`, async () => {
+      using store = openFileStore();
+      const { port1, port2 } = new MessageChannel();
+      const [one, reader] = [new PortChannel(port1), new ReaderLog()];
+      one.open(new ReaderLog());
+      new PortChannel(port2).open(reader);
+      const frameOf = (number: number, ...tails: Tail[]) => ({ kind: 3, flags: 0, id: number, head: "", tails });
+      const bytes = new Uint8Array(5000).fill(7);
+      const before = decodedBytes.count;
+      one.send(frameOf(1, bytes));
+      assert.throws(() => one.send(frameOf(2, bytes, create(store), bytes)), { id });
+      one.send(frameOf(3, bytes, store.createFile(minHeldBytes)));
+      assert.deepEqual(await reader.take(2), [frameOf(1, bytes), frameOf(3, bytes, new Uint8Array(minHeldBytes))]);
+      assert.equal(decodedBytes.count - before, minHeldBytes);
+      one.close();
+      assert.equal(await reader.ended, undefined);
+    });
+  }
 
   const messages: Record<string, unknown> = {
     "no list": { kind: 3 },

@@ -2,10 +2,10 @@ import type { MessagePort } from "node:worker_threads";
 import { countBytes, newBytesToGive } from "../base/new-bytes.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import type { Tail } from "../held/held-file.js";
+import { HeldFile, type Tail } from "../held/held-file.js";
 import { LongText } from "../held/long-text.js";
 import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
-import { checkFrameSize, type Frame, loadTail, malformed, noTails } from "./frame.js";
+import { checkFrameSize, type Frame, malformed, noTails } from "./frame.js";
 
 /** From this size on a tail's copy changes hands instead of being copied once more. */
 const minTransferBytes = 4096;
@@ -61,10 +61,14 @@ export class PortChannel implements Channel {
   send(frame: Frame): boolean {
     if (this.#isClosed) return false;
     const { kind, flags, id, head, tails } = frame;
-    const message = this.#message;
     checkFrameSize(frame);
-    message.push(kind, flags, id, head, tails.length);
-    for (let i = 0; i < tails.length; i++) message.push(this.#copy(tails[i] as Tail));
+    // First, since a copy may fail: half a frame would end the channel.
+    const copies = tails.length === 0 ? noTails : tails.map(copyTail);
+    this.#message.push(kind, flags, id, head, copies.length);
+    for (const copy of copies) {
+      this.#message.push(copy);
+      if (copy.byteLength >= minTransferBytes) this.#transfers.push(copy.buffer as ArrayBuffer);
+    }
     if (++this.#frames >= framesTogether) {
       this.#flush();
     } else if (!this.#isScheduled) {
@@ -96,17 +100,20 @@ export class PortChannel implements Channel {
       this.#port.postMessage(message);
       return;
     }
-    this.#port.postMessage(message, this.#transfers);
+    const transfers = this.#transfers;
     this.#transfers = [];
+    this.#port.postMessage(message, transfers);
   }
+}
 
-  #copy(tail: Tail): Uint8Array {
-    const copy = newBytesToGive(tail.byteLength);
-    if (tail instanceof LongText) tail.copyTo(copy, 0);
-    else copy.set(loadTail(tail));
-    if (tail.byteLength >= minTransferBytes) this.#transfers.push(copy.buffer as ArrayBuffer);
-    return copy;
-  }
+/** The bytes of a tail, in memory that can be handed over. @throws {ServingError} `held_bytes_lost`. */
+function copyTail(tail: Tail): Uint8Array {
+  // What is read of a file is nobody else's.
+  if (tail instanceof HeldFile) return tail.copy();
+  const copy = newBytesToGive(tail.byteLength);
+  if (tail instanceof LongText) tail.copyTo(copy, 0);
+  else copy.set(tail);
+  return copy;
 }
 
 const flushChannel = (channel: PortChannel): void => channel.flushGathered();

@@ -26,7 +26,7 @@ function openSlabs() {
   const reader = new SlabReader(folder.path);
   const announced: Frame[] = [];
   const place = (...tails: Uint8Array[]) =>
-    writer.place(tails, (frame) => {
+    writer.place({ ...frameOf(frameKinds.reply, 0, ""), tails }, (frame) => {
       announced.push(frame);
       reader.add(frame);
     }).numbers;
@@ -122,7 +122,10 @@ describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
       refuse(frame.head);
       slabs.reader.add(frame);
     };
-    assert.equal(slabs.writer.place([bytesOf(300_000)], announce).numbers, undefined);
+    assert.equal(
+      slabs.writer.place({ ...frameOf(frameKinds.reply, 0, ""), tails: [bytesOf(300_000)] }, announce).numbers,
+      undefined,
+    );
     const release = slabs.reader.takeReleases() as Frame;
     assert.deepEqual(release, releaseOf(-2));
     slabs.writer.release(release);
@@ -202,7 +205,7 @@ describe("SlabWriter and SlabReader", { skip: hasNoSlabs }, () => {
   it("remove at the end what was announced and never opened", () => {
     using folder = createSlabFolder();
     const writer = new TailSender(new SlabWriter(folder.path), undefined);
-    writer.place([bytesOf(100_000), bytesOf(100_000)], () => {});
+    writer.place({ ...frameOf(frameKinds.reply, 0, ""), tails: [bytesOf(100_000), bytesOf(100_000)] }, () => {});
     assert.equal(folder.list().length, 2);
     writer.close();
     assert.deepEqual(folder.list(), []);

@@ -80,7 +80,7 @@ export class SocketChannel implements Channel {
 
   send(frame: Frame): boolean {
     if (this.#isClosed) return false;
-    checkFrameSize(frame);
+    checkFrameSize(frame, this.files !== undefined);
     if (frame.tails.length === 0) this.#append(frame, undefined);
     else this.#sendTails(frame);
     return true;
@@ -118,10 +118,8 @@ export class SocketChannel implements Channel {
 
   /** A new slab or file is announced before the frame that uses it. */
   #sendTails(frame: Frame): void {
-    const { numbers, tails } = this.#sender.place(frame.tails, (announcement) => this.#append(announcement, undefined));
-    const placed = tails === frame.tails ? frame : { ...frame, tails };
-    if (placed !== frame) checkFrameSize(placed);
-    this.#append(placed, numbers);
+    const { numbers, tails } = this.#sender.place(frame, (announcement) => this.#append(announcement, undefined));
+    this.#append(tails === frame.tails ? frame : { ...frame, tails }, numbers);
   }
 
   #release(): void {

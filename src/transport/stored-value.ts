@@ -27,8 +27,9 @@ export function packValue(value: unknown, name: "input" | "output"): Uint8Array 
 
 function pack({ text, tails, isMarked }: EncodedValue): Uint8Array {
   const flags = isMarked ? frameFlags.marked : 0;
-  const frame: Frame = { kind: frameKinds.reply, flags, id: 0, head: text, tails: tails.map(loadTail) };
-  checkFrameSize(frame);
+  const sized: Frame = { kind: frameKinds.reply, flags, id: 0, head: text, tails };
+  checkFrameSize(sized);
+  const frame = { ...sized, tails: tails.map(loadTail) };
   const target = Buffer.allocUnsafeSlow(frameBound(frame, undefined));
   return target.subarray(0, writeFrame(frame, undefined, target, 0));
 }

@@ -5,7 +5,7 @@ import type { FileStore } from "../held/file-store.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import { HeldFile, type HeldPlace, type Tail } from "../held/held-file.js";
 import type { LongText } from "../held/long-text.js";
-import { type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
+import { checkFrameSize, type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
 import type { SlabWriter } from "./slab-writer.js";
 
 /** Numbers of files begin here, those of slabs at 1. */
@@ -37,26 +37,28 @@ export class TailSender {
     this.#clock = clock;
   }
 
-  /** @param announce Sends what the other side must hear before the frame of these tails. */
-  place(tails: readonly Tail[], announce: (frame: Frame) => void): PlacedTails {
+  /**
+   * Puts the tails of a frame where they go. All that can fail comes first: where this throws, the other side has heard of nothing.
+   *
+   * @param announce Sends what the other side must hear before the frame.
+   * @throws {ServingError} `payload_too_large` for files that can't be given and are too large for a frame; `held_bytes_lost`.
+   */
+  place(frame: Frame, announce: (frame: Frame) => void): PlacedTails {
+    const given = this.#files === undefined ? undefined : giveAll(this.#files, frame.tails);
+    const tails = loadRest(frame, given);
     let numbers: number[] | undefined;
-    let own: Tail[] | undefined;
     for (let i = 0; i < tails.length; i++) {
-      let tail = tails[i] as Tail;
-      let number = tail.byteLength >= minHeldBytes ? this.#give(tail, announce) : 0;
-      if (number === 0) {
-        if (tail instanceof HeldFile) {
-          tail = tail.copy();
-          own ??= [...tails];
-          own[i] = tail;
-        }
-        number = this.#slabs?.write(tail, announce) ?? 0;
-      }
+      const tail = tails[i] as Tail;
+      const file = given?.[i];
+      const number =
+        file !== undefined
+          ? this.#announce(file, tail.byteLength, announce)
+          : (this.#slabs?.write(tail as Uint8Array | LongText, announce) ?? 0);
       if (number === 0) continue;
       numbers ??= new Array<number>(tails.length).fill(0);
       numbers[i] = number;
     }
-    return { numbers, tails: own ?? tails };
+    return { numbers, tails };
   }
 
   /** The other side has taken files, or opened and read slabs. @throws {ServingError} `malformed_frame` for what it has none of. */
@@ -81,15 +83,10 @@ export class TailSender {
     }, graceMs);
   }
 
-  /** @returns 0 where it can't be given. */
-  #give(tail: Tail, announce: (frame: Frame) => void): number {
-    const files = this.#files;
-    if (files === undefined) return 0;
-    const given = tail instanceof HeldFile ? giveFile(files, tail) : writeFile(files, tail);
-    if (given === undefined) return 0;
+  #announce(given: Given, byteLength: number, announce: (frame: Frame) => void): number {
     const number = this.#nextNumber();
     this.#given.set(number, given.path);
-    const head = `${given.place} ${basename(given.path)} ${given.start} ${tail.byteLength}`;
+    const head = `${given.place} ${basename(given.path)} ${given.start} ${byteLength}`;
     const flags = given.isBlob ? frameFlags.blob : 0;
     announce({ kind: frameKinds.file, flags, id: number, head, tails: noTails });
     return number;
@@ -109,6 +106,39 @@ interface Given {
   readonly isBlob: boolean;
 }
 
+/** For each tail the file in which it goes; `undefined` for those that go otherwise, or where all do. */
+type GivenTails = readonly (Given | undefined)[] | undefined;
+
+function giveAll(files: FileStore, tails: readonly Tail[]): GivenTails {
+  let given: (Given | undefined)[] | undefined;
+  for (let i = 0; i < tails.length; i++) {
+    const tail = tails[i] as Tail;
+    if (tail.byteLength < minHeldBytes) continue;
+    const file = tail instanceof HeldFile ? giveFile(files, tail) : writeFile(files, tail);
+    if (file === undefined) continue;
+    given ??= new Array<Given | undefined>(tails.length).fill(undefined);
+    given[i] = file;
+  }
+  return given;
+}
+
+/** The tails, of which the files that can't be given are read. Where that fails, nothing of what was given is left. */
+function loadRest(frame: Frame, given: GivenTails): readonly Tail[] {
+  const { tails } = frame;
+  const isKept = (tail: Tail, i: number): tail is HeldFile => tail instanceof HeldFile && given?.[i] === undefined;
+  if (!tails.some(isKept)) return tails;
+  try {
+    const isFar = (i: number) => given?.[i]?.place === "disk";
+    checkFrameSize({ ...frame, tails: tails.map((tail, i) => (isFar(i) ? noBytes : tail)) });
+    return tails.map((tail, i) => (isKept(tail, i) ? tail.copy() : tail));
+  } catch (error) {
+    for (const file of given ?? []) if (file !== undefined) removePath(file.path);
+    throw error;
+  }
+}
+
+const noBytes = new Uint8Array(0);
+
 function writeFile(files: FileStore, bytes: Uint8Array | LongText): Given | undefined {
   const path = files.memory?.write(bytes);
   return path === undefined ? undefined : { path, place: "memory", start: 0, isBlob: false };
@@ -123,8 +153,8 @@ function giveFile(files: FileStore, file: HeldFile): Given | undefined {
     files.handOff(file);
     return { ...given, path: name.path };
   }
-  const path = join(dirname(name.path), basename(files.newPath(name.place)));
   try {
+    const path = join(dirname(name.path), basename(files.newPath(name.place)));
     file.linkTo(path);
     return { ...given, path };
   } catch {
