@@ -64,6 +64,21 @@ describe("CalleeRoom", () => {
     assert.equal(caller.send(2), 1);
   });
 
+  it("goes on sending where a call had too little time: others have more (R5)", () => {
+    const caller = new Caller();
+    caller.send(41);
+    const late = { queued: 40, answerMs: 20, waitMs: 800, runMs: 20, leftMs: 80, retryAfterMs: 740 };
+    caller.room.refused("interactive", fail("overloaded", late, { service: "Model", api: "run" }));
+    assert.deepEqual([caller.room.isLimited, caller.send(1_000)], [false, 1_000]);
+    // Neither does it end a limit that is there.
+    caller.refused();
+    const { inFlight } = caller.stats;
+    caller.room.refused("interactive", fail("overloaded", late, { service: "Model", api: "run" }));
+    caller.stats.inFlight--;
+    assert.equal(caller.send(1_000), 1);
+    assert.equal(caller.stats.inFlight, inFlight);
+  });
+
   it("sends one more each time that all under way have been answered (R2)", () => {
     const caller = new Caller();
     caller.send(9);

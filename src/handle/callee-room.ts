@@ -12,6 +12,8 @@ import type { EdgeStats } from "../observe/call-stats.js";
 //     is asked again and again, and refuses about one call for each such time.
 // R3  All of that is forgotten when the callee has refused nothing for a while.
 // R4  Background calls have a limit of their own, since a callee refuses those first.
+// R5  A call that would have been too late sets no limit: others may have more time. Where many are, the callee says soon that
+//     it has no room.
 //
 // It is the rule by which TCP finds its share of a line (RFC 5681), told by refusals in place of lost packets.
 
@@ -61,8 +63,10 @@ export class CalleeRoom {
     if (limit !== undefined) limit.calls += 1 / limit.calls;
   }
 
-  /** The callee had no room for a call that still counts as under way. */
+  /** The callee did not let in a call that still counts as under way. */
   refused(priority: Priority, refusal: ServingError): void {
+    // That this one would have been too late says nothing of others, who may have more time.
+    if (refusal.details["leftMs"] !== undefined) return;
     const calls = Math.max(1, this.#stats.inFlight - 1);
     const answerMs = refusal.details["answerMs"];
     const roundMs = typeof answerMs === "number" ? answerMs * (calls + 1) : 0;
@@ -83,5 +87,5 @@ export class CalleeRoom {
 
 type Overload = Parameters<typeof fail<"overloaded">>[1];
 
-/** Whether a failure says that the lane of an api had no room. */
+/** Whether a failure says that the lane of an api let a call not in. */
 export const isRefusal = ({ id }: ServingError): boolean => id === "overloaded" || id === "lane_full";
