@@ -47,7 +47,7 @@ export function formatCliPage(): string {
   ].join("\n");
 }
 
-function formatCommand({ name, summary, details, flags, takesOptions, examples }: Command): string {
+function formatCommand({ name, summary, details, words, flags, takesOptions, examples }: Command): string {
   const own = formatTable(
     ["flag", ""],
     flags.map((flag) => [code(formatFlag(flag)), flag.text]),
@@ -56,6 +56,8 @@ function formatCommand({ name, summary, details, flags, takesOptions, examples }
     `## ekiben ${name}`,
     "",
     [summary, ...details].join("\n\n"),
+    "",
+    code(`ekiben ${name} ${words?.usage ?? "[file][:Class]"} [flags]`),
     "",
     "```sh",
     ...examples,

@@ -124,6 +124,7 @@ export const commands: readonly Command[] = [
     examples: [
       "ekiben tasks list --status failed",
       "ekiben tasks show 0123456789abcdef0123456789abcdef",
+      "ekiben tasks cancel 0123456789abcdef0123456789abcdef",
       "ekiben tasks retry 0123456789abcdef0123456789abcdef service.ts",
       "ekiben tasks move Library.index Catalog.reindex service.ts",
     ],
