@@ -21,7 +21,7 @@ import { EdgeStats } from "../observe/call-stats.js";
 import { Site } from "../site/site.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import { PeerLink } from "../transport/peer-link.js";
-import { PortChannel } from "../transport/port-channel.js";
+import { PortLine } from "../transport/port-line.js";
 import { InlineHost, InlineLink } from "./inline.js";
 
 const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
@@ -39,7 +39,7 @@ async function connect(host: InlineHost): Promise<PeerLink> {
   const { port1, port2 } = new MessageChannel();
   host.accept(port1);
   return new Promise((resolve) => {
-    const link: PeerLink = new PeerLink(host.id, new PortChannel(port2), {
+    const link: PeerLink = new PeerLink(host.id, new PortLine(port2).connect(), {
       opened: () => resolve(link),
       draining: () => {},
       closed: () => {},

@@ -29,6 +29,8 @@ export class InlineHost implements ReplicaHost {
   readonly ended: Promise<string>;
   readonly #address: string | undefined;
   readonly #listener: ReplicaListener;
+  /** From callers in other threads. */
+  readonly #lines = new Set<MessagePort>();
   #end!: (how: string) => void;
 
   /**
@@ -64,9 +66,11 @@ export class InlineHost implements ReplicaHost {
     return { kind: "address", address: this.#address };
   }
 
-  /** Answers a caller in another thread of this process. */
-  accept(port: MessagePort): void {
-    this.#listener.accept(port);
+  /** Answers a caller in another thread of this process, over as many links as it makes. @param line From its `PortLine`: brings the port of each. */
+  accept(line: MessagePort): void {
+    this.#lines.add(line);
+    line.on("close", () => this.#lines.delete(line));
+    line.on("message", (port: MessagePort) => this.#listener.accept(port));
   }
 
   isReady(): Promise<boolean> {
@@ -90,6 +94,7 @@ export class InlineHost implements ReplicaHost {
   async stop(): Promise<void> {
     this.link.cut();
     await this.replica.stop();
+    for (const line of this.#lines) line.close();
     this.#listener.close();
   }
 

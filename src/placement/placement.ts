@@ -26,7 +26,7 @@ export type Offer =
   | { readonly kind: "local" }
   /** A Unix socket. */
   | { readonly kind: "address"; readonly address: string }
-  /** A joined port between two threads. */
+  /** A joined port between two threads, over which the ports of links go. */
   | { readonly kind: "port"; readonly port: MessagePort };
 
 /** How a replica is doing, as it says itself. */

@@ -7,22 +7,24 @@ import { openCall } from "../../test/transport/open-call.js";
 import { createAddress } from "../../test/transport/socket-pair.js";
 import { startReplica } from "../../test/transport/start-replica.js";
 import { createWireService, WireControl } from "../../test/transport/wire-service.js";
-import { silentLogger } from "../base/logger.js";
+import type { Clock } from "../base/clock.js";
+import { type Logger, silentLogger } from "../base/logger.js";
 import { systemTime } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { Directory } from "../handle/directory.js";
 import { CallStats } from "../observe/call-stats.js";
 import { ChannelServer } from "../replica/serve-channel.js";
+import { FakeClock } from "../testing/fake-clock.js";
 import { PortChannel } from "../transport/port-channel.js";
 import { SocketChannel } from "../transport/socket-channel.js";
 import { SiteLinks } from "./site-links.js";
 
-function createLinks() {
+function createLinks({ clock = systemTime.clock, log = silentLogger }: { clock?: Clock; log?: Logger } = {}) {
   const directory = new Directory();
   const links = new SiteLinks({
     directory,
-    clock: systemTime.clock,
-    log: silentLogger,
+    clock,
+    log,
     stats: new CallStats(),
     slabFolder: undefined,
   });
@@ -80,13 +82,66 @@ describe("SiteLinks", () => {
     const { replica, close } = await listen();
     const { links, inDirectory } = createLinks();
     const { port1, port2 } = new MessageChannel();
-    const served = new Promise<void>((resolve) => new ChannelServer(new PortChannel(port2), replica, () => resolve()));
+    const served = new Promise<void>((resolve) =>
+      port2.on("message", (port) => new ChannelServer(new PortChannel(port), replica, () => resolve())),
+    );
+    const isLineClosed = once(port2, "close");
     links.apply({ ...removed, kind: "add-port", port: port1 as MessagePort });
     await links.settled();
     assert.equal(inDirectory().length, 1);
     links.apply(removed);
     assert.equal(inDirectory().length, 0);
-    await served;
+    await Promise.all([served, isLineClosed]);
     close();
+  });
+
+  it("makes a link to a replica in another thread anew when it ends (K2)", async () => {
+    const { replica, close } = await listen();
+    const { links, inDirectory } = createLinks();
+    const { port1, port2 } = new MessageChannel();
+    const accepted: MessagePort[] = [];
+    let ends = 0;
+    port2.on("message", (port) => {
+      accepted.push(port);
+      new ChannelServer(new PortChannel(port), replica, () => ends++);
+    });
+    links.apply({ ...removed, kind: "add-port", port: port1 as MessagePort });
+    await links.settled();
+    for (let ended = 1; ended <= 3; ended++) {
+      const [before] = inDirectory();
+      // What is no frame ends the link on the side that gets it.
+      accepted.at(-1)?.postMessage("no frame");
+      while (inDirectory()[0] === before || inDirectory().length === 0) await new Promise(setImmediate);
+      const { scope, answer } = openCall("echo", ended);
+      (inDirectory()[0] as ReplicaLink).send(scope);
+      assert.deepEqual([await answer, accepted.length], [ended, ended + 1]);
+    }
+    links.apply(removed);
+    await once(port2, "close");
+    // None was left open on the replica's side.
+    while (ends < accepted.length) await new Promise(setImmediate);
+    close();
+  });
+
+  it("says what is in the way of a replica in another thread that is announced and gone", async () => {
+    const clock = new FakeClock();
+    const lines: (string | undefined)[] = [];
+    const log = { ...silentLogger, warn: (_: object, message?: string) => void lines.push(message) };
+    const { links } = createLinks({ clock, log });
+    const { port1, port2 } = new MessageChannel();
+    links.apply({ ...removed, kind: "add-port", port: port1 as MessagePort });
+    port2.close();
+    for (let i = 0; i < 10; i++) {
+      while (clock.pendingTimers === 0) await new Promise(setImmediate);
+      clock.advance(1000);
+    }
+    await links.settled();
+    while (clock.pendingTimers === 0) await new Promise(setImmediate);
+    assert.deepEqual(links.obstacles, [{ service: "Wire", problem: "Wire#0 can't be reached: it hangs up" }]);
+    assert.deepEqual(lines, [
+      "no link to Wire#0, which is ready: a thread of this process: it hangs up; it is tried again each second",
+    ]);
+    links.apply(removed);
+    assert.deepEqual([links.obstacles, clock.pendingTimers], [[], 0]);
   });
 });

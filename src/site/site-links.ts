@@ -9,10 +9,10 @@ import type { Directory } from "../handle/directory.js";
 import type { FileStore } from "../held/file-store.js";
 import type { CallStats } from "../observe/call-stats.js";
 import type { Obstacle } from "../observe/readiness.js";
-import type { LinkNotice } from "../placement/control.js";
 import type { CallerNotice } from "../placement/placement.js";
+import type { Channel } from "../transport/channel.js";
 import { PeerLink } from "../transport/peer-link.js";
-import { PortChannel } from "../transport/port-channel.js";
+import { PortLine } from "../transport/port-line.js";
 import { SocketChannel } from "../transport/socket-channel.js";
 import type { FaultNotice, Faults } from "./faults.js";
 import { LinkTrouble } from "./link-trouble.js";
@@ -65,10 +65,10 @@ export class SiteLinks {
     const links = directory.of(notice.service);
     switch (notice.kind) {
       case "add":
-        this.#keep(new SocketLink(notice, this.#parts, this.#forget));
+        this.#keep(new FarLink(notice, createSocketWay(notice.address, this.#parts), this.#parts, this.#forget));
         return;
       case "add-port":
-        this.#keep(new PortLink(notice, this.#parts, this.#forget));
+        this.#keep(new FarLink(notice, createPortWay(notice.port), this.#parts, this.#forget));
         return;
       case "add-inline":
         this.#keep(new NearLink(notice, { link: notice.link, isLocal: false }, this.#parts, this.#forget));
@@ -225,65 +225,51 @@ class NearLink implements KeptLink {
   abandon(): void {}
 }
 
-/** Over a joined port: it ends with the thread on its other side. */
-class PortLink implements KeptLink {
-  readonly service: string;
-  readonly replica: string;
-  readonly obstacle = undefined;
-  readonly tried: Promise<void>;
-  readonly #port: MessagePort;
-  readonly #entry: Entry;
-  readonly #log: Logger;
-  #link: PeerLink | undefined;
-  #setTried!: () => void;
-  readonly #onEnd: OnLinkEnd;
-
-  constructor({ service, replica, port }: LinkNotice & { kind: "add-port" }, parts: SiteLinksParts, onEnd: OnLinkEnd) {
-    this.service = service;
-    this.replica = replica;
-    this.#onEnd = onEnd;
-    this.#port = port;
-    this.#entry = new Entry(service, parts);
-    this.#log = parts.log;
-    this.tried = new Promise((resolve) => {
-      this.#setTried = resolve;
-    });
-  }
-
-  open(): void {
-    const link: PeerLink = new PeerLink(this.replica, new PortChannel(this.#port), {
-      opened: () => {
-        this.#entry.add(link);
-        this.#setTried();
-      },
-      draining: () => this.#entry.remove(),
-      closed: (reason) => {
-        this.#entry.remove();
-        this.#setTried();
-        this.#onEnd(this);
-        logEnd(this.#log, this.replica, reason);
-      },
-    });
-    this.#link = link;
-  }
-
-  abandon(reason: string): void {
-    this.#link?.abandon(reason);
-  }
-
-  /** Calls in flight are still answered (K3). */
-  takeBack(): void {
-    this.#entry.remove();
-    this.#link?.retire();
-  }
+/** How a replica in another thread or process is reached, as often as it takes. */
+interface Way {
+  /** What it is, in the log. */
+  readonly address: string;
+  connect(): Connection;
+  /** Nothing more is connected; what is lasts. */
+  close(): void;
 }
 
-/** Over a Unix socket. */
-class SocketLink implements KeptLink {
+interface Connection {
+  readonly channel: Channel;
+  /** Why it was not made, or has ended. */
+  readonly problem: () => string;
+}
+
+const hangUp = "it hangs up";
+
+const createSocketWay = (address: string, { slabFolder, files }: SiteLinksParts): Way => ({
+  address,
+  connect: () => {
+    const socket = net.connect(address);
+    let problem = hangUp;
+    socket.on("error", (error) => {
+      problem = systemProblem(error);
+    });
+    return { channel: new SocketChannel(socket, slabFolder, files), problem: () => problem };
+  },
+  close: () => {},
+});
+
+function createPortWay(port: MessagePort): Way {
+  const line = new PortLine(port);
+  return {
+    address: "a thread of this process",
+    connect: () => ({ channel: line.connect(), problem: () => hangUp }),
+    close: () => line.close(),
+  };
+}
+
+/** To a replica in another thread or process. */
+class FarLink implements KeptLink {
   readonly service: string;
   readonly replica: string;
   readonly tried: Promise<void>;
-  readonly #address: string;
+  readonly #way: Way;
   readonly #parts: SiteLinksParts;
   readonly #entry: Entry;
   readonly #trouble: LinkTrouble;
@@ -294,14 +280,20 @@ class SocketLink implements KeptLink {
   #setTried!: () => void;
   readonly #onEnd: OnLinkEnd;
 
-  constructor({ service, replica, address }: LinkNotice & { kind: "add" }, parts: SiteLinksParts, onEnd: OnLinkEnd) {
+  constructor(
+    { service, replica }: { readonly service: string; readonly replica: string },
+    way: Way,
+    parts: SiteLinksParts,
+    onEnd: OnLinkEnd,
+  ) {
     this.service = service;
     this.replica = replica;
     this.#onEnd = onEnd;
-    this.#address = address;
+    this.#way = way;
     this.#parts = parts;
     this.#entry = new Entry(service, parts);
     const { clock, log, stats } = parts;
+    const { address } = way;
     this.#trouble = new LinkTrouble({ replica, address, clock, log, count: () => stats.countLinkFailure(service) });
     this.tried = new Promise((resolve) => {
       this.#setTried = resolve;
@@ -310,13 +302,8 @@ class SocketLink implements KeptLink {
 
   open(): void {
     this.#timer = undefined;
-    const socket = net.connect(this.#address);
-    let problem = "it hangs up";
     let isOpened = false;
-    socket.on("error", (error) => {
-      problem = systemProblem(error);
-    });
-    const channel = new SocketChannel(socket, this.#parts.slabFolder, this.#parts.files);
+    const { channel, problem } = this.#way.connect();
     const link: PeerLink = new PeerLink(this.replica, channel, {
       opened: () => {
         isOpened = true;
@@ -327,7 +314,7 @@ class SocketLink implements KeptLink {
       },
       draining: () => this.#entry.remove(),
       closed: (reason) => {
-        if (this.#isWanted && !isOpened) this.#trouble.failed(reason?.message ?? problem);
+        if (this.#isWanted && !isOpened) this.#trouble.failed(reason?.message ?? problem());
         this.#reopen(reason);
       },
     });
@@ -342,6 +329,7 @@ class SocketLink implements KeptLink {
   takeBack(): void {
     this.#isWanted = false;
     this.#entry.remove();
+    this.#way.close();
     // Between two attempts there is no link to wait for.
     if (this.#timer !== undefined) this.#onEnd(this);
     this.#timer?.clear();
