@@ -50,7 +50,11 @@ export function invoke(
   }
   if (checked instanceof Promise) {
     checked.then(
-      (settled) => run(target, settled, scope, sink, target.checkOutput),
+      (settled) => {
+        // Nobody waits for it any more; its replica may have been stopped.
+        if (scope.reason === undefined) run(target, settled, scope, sink, target.checkOutput);
+        else sink.failure(scope.reason);
+      },
       (error: unknown) => sink.failure(error),
     );
   } else {

@@ -99,6 +99,125 @@ describe("a call in the same thread", () => {
   }
 });
 
+/** Everything that may be waiting when a replica is stopped. */
+function createModel(events: string[], parts: { readonly finish: Promise<void>; readonly freed: Promise<void> }) {
+  const { finish, freed } = parts;
+  const run = async (key: string) => {
+    events.push(`run ${key}`);
+    await finish;
+    return key;
+  };
+  const bounds = { maxConcurrent: 1 };
+  return class Model extends Service() {
+    one = api({ input: z.string(), output: z.string(), ...bounds }, run);
+    rows = api(
+      { input: z.array(z.string()), output: z.array(z.string()), batch: { maxRows: 1 }, idempotent: true },
+      async (rows) => [await run(rows.join())],
+    );
+    items = api({ input: z.string(), yields: z.string(), ...bounds }, async function* (key) {
+      yield await run(key);
+      events.push(`went on ${key}`);
+      yield key;
+    });
+    checked = api({ input: z.string().refine(() => finish.then(() => true)), output: z.string() }, run);
+
+    override async stop(): Promise<void> {
+      events.push("stop()");
+      await freed;
+    }
+  };
+}
+
+/** Opens a call, and settles as it is answered: with its first item, where it has some. */
+function callOver(link: ReplicaLink, apiName: string, input: unknown): Promise<unknown> {
+  const { scope, answer } = openCall(apiName, input, { service: "Model" });
+  if (apiName !== "items") {
+    link.send(scope);
+    return answer;
+  }
+  return new Promise((resolve, reject) => {
+    const sink = { takesEncoded: false, item: resolve, encoded: resolve, end: () => resolve("ended"), fail: reject };
+    const flow = link.open(scope, sink);
+    scope.onCancel((reason) => {
+      flow.stop();
+      reject(reason);
+    });
+    flow.pull();
+  });
+}
+
+const turns = async (count: number) => {
+  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
+};
+
+describe("a stop after a drain that took too long", () => {
+  for (const where of ["in this thread", "in another thread"]) {
+    it(`begins nothing that waited once the author's stop() runs, of a caller ${where}`, async () => {
+      const events: string[] = [];
+      const [finish, freed] = [createDeferred<void>(), createDeferred<void>()];
+      const host = createHost(createModel(events, { finish: finish.promise, freed: freed.promise }));
+      await host.start(new AbortController().signal);
+      const link = where === "in this thread" ? host.link : await connect(host);
+      const calls = ["first", "second"].flatMap((key) => [
+        callOver(link, "one", key),
+        callOver(link, "rows", [key]),
+        callOver(link, "items", key),
+        callOver(link, "checked", key),
+      ]);
+      const settled = Promise.allSettled(calls);
+      while (events.length < 3) await turns(1);
+      await turns(5);
+      assert.deepEqual(events.toSorted(), ["run first", "run first", "run first"]);
+      void host.drain();
+      const stopped = host.stop();
+      while (!events.includes("stop()")) await turns(1);
+      finish.resolve();
+      await turns(20);
+      assert.deepEqual(events.slice(3), ["stop()"]);
+      freed.resolve();
+      await stopped;
+      assert.deepEqual(
+        (await settled).map((each) => (each.status === "rejected" ? each.reason.id : "answered")),
+        calls.map(() => "replica_lost"),
+      );
+      assert.equal(host.replica.inFlight, 0);
+    });
+  }
+});
+
+describe("a replica that has ended", () => {
+  it("leaves nothing of itself in the figures of its process, also when its start failed", async () => {
+    for (const fails of [false, true]) {
+      class Model extends Service() {
+        one = api({ input: z.string(), output: z.string() }, (key) => key);
+        rows = api({ input: z.array(z.string()), output: z.array(z.string()), batch: { maxRows: 4 } }, (rows) => rows);
+
+        override async start(): Promise<void> {
+          if (fails) throw new Error("no memory");
+        }
+      }
+      const host = createHost(Model);
+      const started = host.start(new AbortController().signal);
+      const lanes = host.replica.parts.stats.lanes;
+      if (fails) {
+        await assert.rejects(started, { id: "start_failed" });
+      } else {
+        await started;
+        assert.deepEqual(
+          [...lanes.values()].map(({ admissions, overdue }) => [admissions.size, overdue.size]),
+          [
+            [1, 1],
+            [2, 2],
+          ],
+        );
+        await host.stop();
+      }
+      assert.equal(lanes.size, 2);
+      for (const { admissions, overdue } of lanes.values()) assert.deepEqual([admissions.size, overdue.size], [0, 0]);
+    }
+  });
+});
+
 describe("a drain", () => {
   it("waits for an answer that is still being read into bytes, of a call whose code has ended", async () => {
     const [reading, finish] = [createDeferred<void>(), createDeferred<void>()];
@@ -122,7 +241,7 @@ describe("a drain", () => {
     assert.equal(host.replica.inFlight, 0);
     const stopped = host.drain().then(() => host.stop());
     // Whatever waits for nothing but other turns has come by then.
-    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    await turns(20);
     finish.resolve();
     await stopped;
     assert.equal(await ((await answer) as Blob).text(), "late");

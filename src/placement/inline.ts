@@ -56,7 +56,7 @@ export class InlineHost implements ReplicaHost {
       await this.replica.start(signal);
       if (this.#address !== undefined) await this.#listener.listen(this.#address);
     } catch (error) {
-      await this.replica.stop();
+      await this.stop();
       throw error;
     }
   }
@@ -91,11 +91,14 @@ export class InlineHost implements ReplicaHost {
     await this.#listener.answered();
   }
 
+  /** Callers are cut off before the author's `stop()` takes away what their calls use. */
   async stop(): Promise<void> {
+    const closed = this.replica.close();
     this.link.cut();
-    await this.replica.stop();
+    await closed;
     for (const line of this.#lines) line.close();
     this.#listener.close();
+    await this.replica.stop();
   }
 
   /** What runs in this thread can't be ended from outside: its calls are cut off and it is stopped. */

@@ -27,6 +27,7 @@ import { WarmUp } from "./warm-up.js";
 // B6  There is a timer only while calls wait and could leave.
 // B7  A batch runs in the async context of none of its callers.
 // B8  What could not be answered in time is refused at once, and so is, under overload, all but a few; see `Admission`.
+// B9  Nothing leaves once the batcher is closed: what waits is taken back when it is cut off from its caller.
 
 /** What leaves together. */
 export interface Batch {
@@ -75,13 +76,14 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   #waitingRows = 0;
   #isWaking = false;
   #isDue = false;
+  #isClosed = false;
   #timer: Timer | undefined;
 
   constructor(parts: BatcherParts) {
     this.#parts = parts;
     this.#window = new BatchWindow(parts.settings);
     this.#warmUp = new WarmUp(parts.turns);
-    this.gate = new Gate(parts.stats, parts.settings.maxRows);
+    this.gate = new Gate(parts.stats, () => this.overdue.length, parts.settings.maxRows);
   }
 
   /** A call with more is cut into pieces. */
@@ -161,6 +163,13 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     this.#outside(() => this.#decide());
   }
 
+  /** No batch leaves any more (B9). Those that run go on. */
+  close(): void {
+    this.#isClosed = true;
+    this.#stopTimer();
+    this.gate.close();
+  }
+
   /** Lets a call wait. @param key Of its group. */
   add(call: RowCall, key: string): void {
     let group = this.#groups.get(key);
@@ -211,7 +220,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
 
   /** Looks in the next turn of the event loop whether a batch leaves (B3). */
   #wake(): void {
-    if (this.#isWaking || this.#running >= this.#parts.settings.maxConcurrent) return;
+    if (this.#isWaking || this.#isClosed || this.#running >= this.#parts.settings.maxConcurrent) return;
     this.#isWaking = true;
     setImmediate(() => {
       this.#isDue = true;
@@ -223,7 +232,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   #decide(): void {
     this.#isWaking = false;
     this.#stopTimer();
-    if (this.#waitingRows === 0 || this.#running >= this.#parts.settings.maxConcurrent) return;
+    if (this.#waitingRows === 0 || this.#isClosed || this.#running >= this.#parts.settings.maxConcurrent) return;
     const now = this.#parts.clock.now();
     const group = this.#pickGroup();
     const decision = this.#window.decide(this.#describe(group, now));

@@ -13,17 +13,29 @@ export interface Pressure {
   readonly refused: number;
 }
 
-/** Who may wait at one api of one replica: what `Admission` decides, told as a failure and counted. */
+/** Who may wait at one api of one replica: what `Admission` decides, told as a failure and counted. Metrics know it until it is closed. */
 export class Gate implements Pressure {
   readonly admission: Admission;
   readonly #stats: LaneStats;
+  readonly #readOverdue: () => number;
   #refused = 0;
 
-  /** @param together Calls that may begin together, of an api that joins them. Default 1. */
-  constructor(stats: LaneStats, together?: number) {
+  /**
+   * @param readOverdue Counts the calls that still run though nobody waits for them any more.
+   * @param together    Calls that may begin together, of an api that joins them. Default 1.
+   */
+  constructor(stats: LaneStats, readOverdue: () => number, together?: number) {
     this.admission = new Admission(together);
     this.#stats = stats;
+    this.#readOverdue = readOverdue;
     stats.admissions.add(this.admission);
+    stats.overdue.add(readOverdue);
+  }
+
+  /** Its replica has ended, and its process may live on. */
+  close(): void {
+    this.#stats.admissions.delete(this.admission);
+    this.#stats.overdue.delete(this.#readOverdue);
   }
 
   get isOverloaded(): boolean {

@@ -95,6 +95,7 @@ export class LaneWatch {
     this.isOn = true;
     this.#timer?.clear();
     this.#timer = undefined;
+    this.#watched.length = 0;
   }
 
   #look(): void {

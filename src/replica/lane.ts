@@ -22,6 +22,7 @@ import { WarmUp } from "./warm-up.js";
 // L5  Calls that wait for nothing but a place that their own readers hold are seen, and one of them is refused.
 // L6  Nothing begins in a turn of the event loop that runs have made long: it waits here, though places be free.
 // L7  What could not be answered in time is refused at once, and so is, under overload, all but a few; see `Admission`.
+// L8  Nothing begins in a lane that is closed: what waits there leaves when it is cut off from its caller.
 
 /** Bounds of a lane. */
 export interface LaneBounds {
@@ -80,6 +81,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   /** Places of long runs that have just ended: what came while they ran is still being read. */
   #lingering = 0;
   #isFilling = false;
+  #isClosed = false;
   readonly #linger = (): void => {
     this.#lingering--;
   };
@@ -88,7 +90,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   #starvedSince: number | undefined;
 
   constructor({ bounds, stats, time, isPatient = false, watch }: LaneParts) {
-    this.gate = new Gate(stats);
+    this.gate = new Gate(stats, () => this.overdue.length);
     this.#queue = new CallQueue(this.gate.admission);
     this.#isPatient = isPatient;
     this.#bounds = bounds;
@@ -98,7 +100,6 @@ export class Lane implements WatchedPlaces, TurnTaker {
     this.#warmUp = new WarmUp(time.turns);
     this.#watch = watch;
     watch?.add(this);
-    stats.overdue.add(() => this.overdue.length);
   }
 
   get name(): string {
@@ -232,8 +233,14 @@ export class Lane implements WatchedPlaces, TurnTaker {
     else next.enter();
   }
 
+  /** Nothing begins here any more (L8). Calls that hold places go on. */
+  close(): void {
+    this.#isClosed = true;
+    this.gate.close();
+  }
+
   get #hasEntrant(): boolean {
-    return this.#waiting > 0 && this.#holders.length < this.#bounds.maxConcurrent;
+    return this.#waiting > 0 && !this.#isClosed && this.#holders.length < this.#bounds.maxConcurrent;
   }
 
   /** When the answer of the call that has ended is on its way; in a later turn, where this one has become long. */

@@ -1,6 +1,7 @@
 import type { Timer } from "../base/clock.js";
 import type { ApiTarget } from "../call/invoke.js";
 import { operationApi, type TaskOperation, taskOperations, waitsForEnd } from "../call/task-operation.js";
+import type { TaskStats } from "../observe/task-stats.js";
 import type { ApiSettings } from "../options/settings.js";
 import type { TaskNews, TaskStore } from "../tasks/task-store.js";
 import { Lane } from "./lane.js";
@@ -39,6 +40,8 @@ export class ReplicaTasks implements RunningTasks {
   readonly #bounds: TaskBounds;
   readonly #waits = new TaskWaits();
   readonly #runners = new Map<string, TaskRunner>();
+  /** Figures of its process that are read here. */
+  readonly #figures: { readonly stats: TaskStats; readonly read: () => number }[] = [];
   #endWatch: (() => void) | undefined;
   #purgeTimer: Timer | undefined;
   #isDraining = false;
@@ -76,7 +79,11 @@ export class ReplicaTasks implements RunningTasks {
         stats,
       }),
     );
-    if (parts.index === 0) stats.readWaiting = () => this.#readWaiting(name);
+    if (parts.index === 0) {
+      const read = () => this.#readWaiting(name);
+      stats.readWaiting = read;
+      this.#figures.push({ stats, read });
+    }
     const apis = new TaskApis({
       ...{ namespace, service, name, store: this.#store, waits: this.#waits, stats },
       isOwn: this.#bounds.isOwn,
@@ -112,6 +119,8 @@ export class ReplicaTasks implements RunningTasks {
   async stop(): Promise<void> {
     this.#isDraining = true;
     this.#purgeTimer?.clear();
+    // The next replica of this place may already have taken its own reading.
+    for (const { stats, read } of this.#figures) if (stats.readWaiting === read) stats.readWaiting = undefined;
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#bounds.census?.stop(this.#store);
     this.#endWatch?.();

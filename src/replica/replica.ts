@@ -23,8 +23,9 @@ import { LaneWatch } from "./lane-watch.js";
 
 // One running instance of a service.
 //
-// R1  No call runs before `start` has resolved or after `stop` was called.
-// R2  `stop()` of the author runs once, after the last call has ended, also when `start()` failed half-way.
+// R1  No call begins before `start` has resolved or after `close` was called: what waits then never runs.
+// R2  `stop()` of the author runs once, after the last call has ended or was cut off, also when `start()` failed half-way.
+// R3  What has ended leaves nothing in the figures of its process, which may live on.
 
 /** How long the author's `ready()` and `stop()` are waited for. */
 const readyLimitMs = 2_000;
@@ -98,6 +99,8 @@ export class Replica {
   readonly parts: ReplicaParts;
   readonly apis = new Map<string, ReplicaApi>();
   readonly #watch: LaneWatch;
+  /** Of all its apis, those of tasks and of their operations included. */
+  readonly #places: (Lane | Batcher)[] = [];
   #tasks: RunningTasks | undefined;
   #service: ServiceHooks | undefined;
   #isDraining = false;
@@ -183,13 +186,24 @@ export class Replica {
     await idle.promise;
   }
 
-  /** Runs the author's `stop()`; an error in it is logged, since nothing can be done about it any more. */
-  async stop(): Promise<void> {
-    const service = this.#service;
+  /**
+   * From now on nothing begins here (R1). Resolves when running tasks were given back; whoever waited for them is answered by
+   * then, and callers can be cut off. May be called more than once.
+   */
+  async close(): Promise<void> {
     this.#isDraining = true;
-    this.#service = undefined;
+    // First: an attempt that still waits for its place is given back, and has not failed.
+    const given = this.#stopTasks();
     this.#watch.stop();
-    await this.#stopTasks();
+    for (const places of this.#places) places.close();
+    await given;
+  }
+
+  /** Closes, and runs the author's `stop()`; an error in it is logged, since nothing can be done about it any more. */
+  async stop(): Promise<void> {
+    await this.close();
+    const service = this.#service;
+    this.#service = undefined;
     if (service === undefined || this.parts.descriptor.fake !== undefined) return;
     try {
       const { log, time } = this.parts;
@@ -222,7 +236,10 @@ export class Replica {
     for (const { name } of own) {
       const api = this.apis.get(name) as ReplicaApi;
       const reached = running.add({ name, api, settings: settings.apis.get(name) as ApiSettings });
-      for (const [label, operation] of reached) this.apis.set(label, operation);
+      for (const [label, operation] of reached) {
+        this.apis.set(label, operation);
+        this.#places.push(operation.lane);
+      }
     }
     this.#tasks = running;
   }
@@ -257,6 +274,7 @@ export class Replica {
     const batcher = this.#createBatcher(api.name, target, bounds);
     const isPatient = api.kind === "task";
     const lane = new Lane({ bounds, stats: laneStats, time, isPatient, watch: this.#watch });
+    this.#places.push(lane);
     return { target, lane, stats: laneStats, batcher };
   }
 
@@ -279,7 +297,7 @@ export class Replica {
       },
     });
     this.#watch.add(batcher);
-    stats.lane(descriptor.name, api).overdue.add(() => batcher.overdue.length);
+    this.#places.push(batcher);
     return batcher;
   }
 

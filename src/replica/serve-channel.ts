@@ -80,8 +80,7 @@ export class ChannelServer implements ChannelReader, Replier {
     if (reason !== undefined) {
       this.#replica.parts.log.warn({ failure: reason.id, problem: reason.message }, "a caller's link ended");
     }
-    const gone = fail("cancelled", { reason: "the caller's link has ended" });
-    for (const scope of this.#open.values()) scope.cancel(gone);
+    this.#cancelAll(fail("cancelled", { reason: "the caller's link has ended" }));
     this.#onAnswered?.();
     this.#onEnd(this);
   }
@@ -127,8 +126,14 @@ export class ChannelServer implements ChannelReader, Replier {
     });
   }
 
+  /** Ends the channel after what was answered, and cancels what was not: its callers are told by the end of the channel. */
   close(): void {
     this.#channel.close();
+    this.#cancelAll(fail("replica_lost", { replica: this.#replica.parts.id }));
+  }
+
+  #cancelAll(reason: ServingError): void {
+    for (const scope of this.#open.values()) scope.cancel(reason);
   }
 
   #reply(scope: CallScope, { text, tails, isMarked }: EncodedValue): void {
