@@ -149,6 +149,21 @@ describe("services of one group", { concurrency: 2 }, () => {
     assert.equal(await app.end(), 0);
   });
 
+  it("wait for one of them whose start() loads a model without a pause, at the first start and at later ones", async () => {
+    // Words is ready then, and asked whether its event loop turns: it may be silent for 1.5 s.
+    using app = start(pair, { LOAD_MS: "3000" });
+    const { body } = await app.call("where");
+    process.kill(body.model.process, "SIGKILL");
+    await findNext(app, body.model.process);
+    for (const replica of ["Model#0", "Words#0"]) {
+      await app.command.until(new RegExp(`"msg":"${replica} is back"`));
+      assert.deepEqual(linesOf(app, replica, /not answer/), []);
+    }
+    const metrics = await app.text("/metrics");
+    assert.match(metrics, /^ekiben_replica_restarts_total\{service="Words"\} 1$/m);
+    assert.equal(await app.end(), 0);
+  });
+
   it("move together to another process when theirs holds too much memory, and no call fails meanwhile", async () => {
     using app = start([...pair, "--resources-memory", "Model=96Mi", "--resources-memory", "Words=96Mi"]);
     const { body } = await app.call("where");

@@ -21,8 +21,8 @@ export const replicaFailures = {
   }),
   load_timeout: row<{ step: string; limitMs: number }>({
     code: "unavailable",
-    text: (d) => `${d.step} took longer than ${d.limitMs} ms, and the replica was killed`,
-    fix: "See what the top level of the service's file, or a plugin of the app file, waits for. What takes long belongs in start(), which startTimeoutMs bounds.",
+    text: (d) => `${d.step} took longer than ${d.limitMs} ms, and the replica was ended`,
+    fix: "See what the top level of the service's file, a plugin of the app file, or the start() of an inline service waits for. What takes long belongs in start(), which startTimeoutMs bounds.",
   }),
   start_aborted: row<{ service: string }>({
     code: "cancelled",

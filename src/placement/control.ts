@@ -161,16 +161,18 @@ export type FromSite =
     };
 
 /** What one replica of a site says. */
-export type FromReplica =
-  | { readonly kind: "done"; readonly replica: string; readonly word: ReplicaWord }
-  | { readonly kind: "failed"; readonly replica: string; readonly word: ReplicaWord; readonly error: string }
-  | {
-      readonly kind: "replica-answer";
-      readonly replica: string;
-      readonly number: number;
-      readonly value?: unknown;
-      readonly error?: string;
-    };
+export type FromReplica = {
+  /** `"Model#0"`. */
+  readonly replica: string;
+  /** Its socket tells it from an earlier one of its name, which may still be ending. Absent where there is no such replica. */
+  readonly address: string | undefined;
+} & (
+  | { readonly kind: "done"; readonly word: ReplicaWord }
+  | { readonly kind: "failed"; readonly word: ReplicaWord; readonly error: string }
+  /** What is left of its start ends within `limitMs` as long as the event loop turns. */
+  | { readonly kind: "starting"; readonly limitMs: number }
+  | { readonly kind: "replica-answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
+);
 
 /** A site's end of its control channel. */
 export interface ControlPort {

@@ -44,6 +44,8 @@ export interface ReplicaHost {
   readonly memoryBytes: number;
   /** Whether it is in the first run of an api, as it says itself before that begins. */
   readonly isWarmingUp?: boolean;
+  /** How long the start of another replica may hold up the event loop it shares; 0 where none is under way. */
+  readonly heldUpMs?: number;
   /** Resolves with how it ended, should it end without having been asked to. */
   readonly ended: Promise<string>;
   /** Brings up what the replica runs in, and loads the author's code. @throws {ServingError} when that fails. */

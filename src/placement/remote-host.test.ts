@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MessagePort } from "node:worker_threads";
-import type { Logger } from "../base/logger.js";
+import { type Logger, silentLogger } from "../base/logger.js";
 import { fail } from "../failure/fail.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import { encodeError } from "../transport/wire-error.js";
@@ -91,7 +91,14 @@ function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteSi
   return { host, site, add, runner, clock, lines, ends, exits, abort, order, siteOrder };
 }
 
-const done = (word: ReplicaWord, replica = "A#0"): FromSite => ({ kind: "done", replica, word });
+const addresses: Readonly<Record<string, string>> = {
+  "A#0": "/run/1.sock",
+  "B#0": "/run/B.sock",
+  "C#0": "/run/C.sock",
+};
+/** Which replica speaks. */
+const by = (replica: string) => ({ replica, address: addresses[replica] });
+const done = (word: ReplicaWord, replica = "A#0"): FromSite => ({ kind: "done", ...by(replica), word });
 
 async function createStarted(over: Partial<Runner & RemoteSiteParts> = {}) {
   const made = createHost(over);
@@ -147,11 +154,27 @@ describe("RemoteHost.load and start", () => {
     assert.equal(runner.kills, 1);
   });
 
+  it("wait for a start as long as the replica says that it may take, whatever comes before its hook", async () => {
+    const { host, runner, abort, clock } = createHost();
+    const started = host.load(abort.signal).then(() => host.start(abort.signal));
+    runner.say({ kind: "loaded" });
+    await settled();
+    runner.say({ kind: "starting", ...by("A#0"), limitMs: 200_000 });
+    clock.advance(200_000);
+    runner.say({ kind: "starting", ...by("A#0"), limitMs: startTimeoutMs });
+    clock.advance(startTimeoutMs + 4_999);
+    assert.equal(runner.kills, 0);
+    const late = assert.rejects(started, { id: "start_timeout", message: /for 5000 ms more and was killed/ });
+    clock.advance(1);
+    await late;
+    assert.deepEqual([runner.kills, clock.pendingTimers], [1, 0]);
+  });
+
   it("kill one whose files never finish loading", async () => {
     const { host, runner, abort, clock } = createHost();
     const loaded = assert.rejects(host.load(abort.signal), {
       id: "load_timeout",
-      message: "loading the author's files took longer than 120000 ms, and the replica was killed",
+      message: "loading the author's files took longer than 120000 ms, and the replica was ended",
     });
     clock.advance(120_000);
     await loaded;
@@ -256,8 +279,8 @@ describe("RemoteHost, asked about its replica", () => {
       { kind: "ask-replica", replica, number: 2, what: "pulse" },
       { kind: "ask", number: 1, what: "metrics" },
     ]);
-    runner.say({ kind: "replica-answer", replica, number: 2, value: { residentBytes: 5, inFlight: 1 } });
-    runner.say({ kind: "replica-answer", replica, number: 1, value: true });
+    runner.say({ kind: "replica-answer", ...by(replica), number: 2, value: { residentBytes: 5, inFlight: 1 } });
+    runner.say({ kind: "replica-answer", ...by(replica), number: 1, value: true });
     runner.say({ kind: "answer", number: 1, value: [] });
     assert.deepEqual(await asked, [true, { residentBytes: 5, inFlight: 1 }, []]);
     assert.equal(clock.pendingTimers, 0);
@@ -269,7 +292,7 @@ describe("RemoteHost, asked about its replica", () => {
     clock.advance(2_500);
     assert.equal(await silent, false);
     const failing = host.isReady();
-    runner.say({ kind: "replica-answer", replica: "A#0", number: 2, error: "Error: no" });
+    runner.say({ kind: "replica-answer", ...by("A#0"), number: 2, error: "Error: no" });
     assert.equal(await failing, false);
   });
 
@@ -456,7 +479,7 @@ describe("RemoteHosts that share a process", () => {
     const failed = assert.rejects(host.start(abort.signal), { id: "start_failed", service: "A" });
     const started = other.start(abort.signal);
     const error = encodeError(fail("start_failed", { hook: "start", error: "no" }, { service: "A" }));
-    runner.say({ kind: "failed", replica: "A#0", word: "started", error });
+    runner.say({ kind: "failed", ...by("A#0"), word: "started", error });
     runner.say(done("started", "B#0"));
     await failed;
     await started;
@@ -531,6 +554,83 @@ describe("RemoteHosts that share a process", () => {
     abort.abort();
     await Promise.all(loaded);
     assert.equal(runner.kills, 1);
+  });
+
+  it("go on when the start of one is past its limit: whether the event loop is stuck is told by the others' heartbeats", async () => {
+    const { host, runner, add, abort, clock } = await createStarted();
+    const other = add("B");
+    await other.load(abort.signal);
+    assert.equal(host.heldUpMs, 0);
+    const started = other.start(abort.signal);
+    assert.equal(host.heldUpMs, startTimeoutMs + 5_000);
+    clock.advance(10 * startTimeoutMs);
+    assert.deepEqual([runner.kills, host.heldUpMs], [0, 0]);
+    runner.say({ kind: "starting", ...by("B#0"), limitMs: startTimeoutMs });
+    runner.say(done("started", "B#0"));
+    await started;
+    assert.equal(clock.pendingTimers, 0);
+    const third = add("C");
+    await third.load(abort.signal);
+    const killed = assert.rejects(third.start(abort.signal), {
+      id: "replica_ended",
+      message: /did not answer for 1 ms/,
+    });
+    clock.advance(10 * startTimeoutMs);
+    other.kill("did not answer for 1 ms");
+    await killed;
+  });
+
+  it("are killed when none has started and each start that was begun is past its limit", async () => {
+    const { host, runner, add, abort, clock, site } = createHost();
+    const [patient, waiting] = [add("B"), add("C")];
+    const loaded = Promise.all([host, patient, waiting].map((own) => own.load(abort.signal)));
+    runner.say({ kind: "loaded" });
+    await loaded;
+    const failures = [host, patient].map((own) => assert.rejects(own.start(abort.signal), { id: "start_timeout" }));
+    runner.say({ kind: "starting", ...by("B#0"), limitMs: 2 * startTimeoutMs });
+    clock.advance(startTimeoutMs + 5_000);
+    assert.equal(runner.kills, 0);
+    clock.advance(startTimeoutMs);
+    await Promise.all(failures);
+    assert.deepEqual([runner.kills, site.isOpen], [1, false]);
+    await settled();
+    await assert.rejects(waiting.start(abort.signal), {
+      id: "replica_ended",
+      message: /a start in it held the event loop/,
+    });
+    await Promise.all([host, patient, waiting].map((own) => own.stop()));
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it("go on when the HTTP server of one does not open", async () => {
+    const { host, runner, clock, other } = await createPair();
+    const failed = assert.rejects(host.listen({}), { id: "load_timeout" });
+    clock.advance(120_000);
+    await failed;
+    assert.deepEqual([runner.kills, await Promise.race([other.ended, "goes on"])], [0, "goes on"]);
+  });
+
+  it("take nothing for their own that one of their name says which they have followed", async () => {
+    const { host, runner, clock, site, order } = await createPair();
+    const stopped = host.stop();
+    clock.advance(12_000);
+    await stopped;
+    const limits = { startTimeoutMs, drainTimeoutMs: 30_000, memoryBytes: Number.POSITIVE_INFINITY };
+    const next = new RemoteHost(site, {
+      ...limits,
+      order: { ...order, address: "/run/2.sock" },
+      clock,
+      log: silentLogger,
+    });
+    let isStarted = false;
+    const started = next.start(new AbortController().signal).then(() => {
+      isStarted = true;
+    });
+    runner.say(done("started"));
+    await settled();
+    assert.equal(isStarted, false);
+    runner.say({ ...done("started"), address: "/run/2.sock" } as FromSite);
+    await started;
   });
 
   it("reach one another without a channel", async () => {

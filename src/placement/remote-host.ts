@@ -1,5 +1,5 @@
 import { MessageChannel } from "node:worker_threads";
-import type { Clock } from "../base/clock.js";
+import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { within } from "../base/within.js";
 import { fail } from "../failure/fail.js";
@@ -49,6 +49,11 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   #leaveSignal = () => {};
   #hasExited = false;
   #isStarted = false;
+  /** See `SiteMember`. */
+  phase: SiteMember["phase"] = "new";
+  /** How long its start may take, or it may take to listen, as long as the event loop turns. */
+  #startLimitMs = 0;
+  #startTimer: Timer | undefined;
   #isEnding = false;
 
   /** @param site The thread or process it lives in, perhaps with others. */
@@ -70,6 +75,14 @@ export class RemoteHost implements ReplicaHost, SiteMember {
     return this.caller.isWarmingUp;
   }
 
+  get heldUpMs(): number {
+    return this.caller.heldUpMs;
+  }
+
+  get holdsUpMs(): number {
+    return this.phase === "starting" ? this.#startLimitMs + blockedLimitMs : 0;
+  }
+
   get pid(): number | undefined {
     return this.caller.pid;
   }
@@ -85,9 +98,10 @@ export class RemoteHost implements ReplicaHost, SiteMember {
       () => this.#words.keep("loaded"),
       (error: unknown) => this.#words.fail("loaded", toServingError(error, service, "")),
     );
-    await this.#limit(loaded, loadLimitMs, () =>
-      fail("load_timeout", { step: "loading the author's files", limitMs: loadLimitMs }, { service }),
-    );
+    await within(this.#parts.clock, loadLimitMs, loaded, () => {
+      this.kill();
+      throw fail("load_timeout", { step: "loading the author's files", limitMs: loadLimitMs }, { service });
+    });
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -95,11 +109,31 @@ export class RemoteHost implements ReplicaHost, SiteMember {
     if (signal.aborted) throw fail("start_aborted", { service: order.service });
     const started = this.#words.expect("started");
     this.caller.send({ kind: "start", order });
-    // The replica bounds its own start; this bound is for one that can't even say so.
-    await this.#limit(started, startTimeoutMs + blockedLimitMs, () =>
-      fail("start_timeout", { startTimeoutMs, blockedMs: blockedLimitMs }, { service: order.service }),
-    );
+    this.#boundStart(startTimeoutMs);
+    try {
+      await started;
+    } finally {
+      this.#startTimer?.clear();
+      this.phase = "begun";
+    }
     this.#isStarted = true;
+  }
+
+  expire(): void {
+    const { startTimeoutMs, order } = this.#parts;
+    const blockedMs = this.#startLimitMs - startTimeoutMs + blockedLimitMs;
+    this.#words.fail("started", fail("start_timeout", { startTimeoutMs, blockedMs }, { service: order.service }));
+  }
+
+  /** The replica bounds its own start; this bound is for one that can't even say so. */
+  #boundStart(limitMs: number): void {
+    this.phase = "starting";
+    this.#startLimitMs = limitMs;
+    this.#startTimer?.clear();
+    this.#startTimer = this.#parts.clock.setTimer(() => {
+      this.phase = "overdue";
+      this.caller.noteOverdue();
+    }, limitMs + blockedLimitMs);
   }
 
   offerTo(caller: Caller): Offer {
@@ -116,9 +150,16 @@ export class RemoteHost implements ReplicaHost, SiteMember {
     const listening = this.#words.expect("listening");
     this.caller.send({ kind: "listen", replica: this.id }, handle);
     const { service } = this.#parts.order;
-    await this.#limit(listening, loadLimitMs, () =>
-      fail("load_timeout", { step: "opening the HTTP server", limitMs: loadLimitMs }, { service }),
-    );
+    // It loads the author's plugins.
+    this.phase = "starting";
+    this.#startLimitMs = loadLimitMs;
+    await within(this.#parts.clock, loadLimitMs, listening, () => {
+      // Whoever else lives there serves on.
+      if (!this.caller.isShared) this.kill();
+      throw fail("load_timeout", { step: "opening the HTTP server", limitMs: loadLimitMs }, { service });
+    }).finally(() => {
+      this.phase = "begun";
+    });
   }
 
   async isReady(): Promise<boolean> {
@@ -166,12 +207,16 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   }
 
   receive(message: FromReplica): void {
+    if (message.address !== undefined && message.address !== this.#parts.order.address) return;
     switch (message.kind) {
       case "done":
         this.#words.keep(message.word);
         return;
       case "failed":
         this.#words.fail(message.word, decodeError(message.error));
+        return;
+      case "starting":
+        if (this.phase === "starting" || this.phase === "overdue") this.#boundStart(message.limitMs);
         return;
       case "replica-answer":
         this.#asker.receive(message);
@@ -199,12 +244,5 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   #calledOff(): ServingError {
     const { service } = this.#parts.order;
     return fail("start_aborted", { service }, { service });
-  }
-
-  #limit(step: Promise<void>, limitMs: number, createFailure: () => ServingError): Promise<void> {
-    return within(this.#parts.clock, limitMs, step, () => {
-      this.kill();
-      throw createFailure();
-    });
   }
 }

@@ -14,6 +14,8 @@ import type { Caller, CallerNotice } from "./placement.js";
 // S2  When it ends unasked, each of its replicas hears of it, with one reason.
 // S3  A replica that is released while others live here ends alone; what it does not end in time stays behind.
 // S4  Nothing is sent to what has ended, nor anything but its end to what was told to end.
+// S5  A start that is past its limit is no reason to end what others use. Whether the event loop is held up for too long is
+//     told by the heartbeats of those that have started; where there are none, by the last start that passes its limit.
 
 /** The thread or process itself. */
 export interface Runner {
@@ -31,7 +33,13 @@ export interface Runner {
 export interface SiteMember {
   /** `"Model#0"`. */
   readonly id: string;
+  /** Where its start is: not ordered yet, within its limit, past it, or over, however it ended. */
+  readonly phase: "new" | "starting" | "overdue" | "begun";
+  /** How long its start, where that is under way, may hold up the event loop. */
+  readonly holdsUpMs: number;
   receive(message: FromReplica): void;
+  /** Its start, which is past its limit, has failed: the site is killed. */
+  expire(): void;
   /** The thread or process has ended. */
   noteExit(how: string): void;
   /** Has the replica stop; resolves when it has, or after a limit. */
@@ -110,6 +118,16 @@ export class RemoteSite implements Caller {
     return this.#runner !== undefined && !this.#hasExited;
   }
 
+  /** See `ReplicaHost`. */
+  get heldUpMs(): number {
+    return Math.max(0, ...[...this.#members.values()].map(({ holdsUpMs }) => holdsUpMs));
+  }
+
+  /** Whether more than one replica lives here. */
+  get isShared(): boolean {
+    return this.#members.size > 1;
+  }
+
   has(id: string): boolean {
     return this.#members.has(id);
   }
@@ -155,10 +173,12 @@ export class RemoteSite implements Caller {
   /** The start of a replica is called off. Where that is all there is here, the site is killed: it may hang. */
   callOff(member: SiteMember): void {
     this.#calledOff.add(member);
-    if ([...this.#members.values()].every((other) => this.#calledOff.has(other))) {
-      this.#isClosed = true;
-      this.kill();
-    }
+    this.#killIfStuck();
+  }
+
+  /** The start of a replica is past its limit: the event loop does not turn. */
+  noteOverdue(): void {
+    this.#killIfStuck();
   }
 
   /** Stops a replica; the last one ends the site. */
@@ -167,6 +187,18 @@ export class RemoteSite implements Caller {
     if (this.#members.get(member.id) === member) this.#members.delete(member.id);
     this.#calledOff.delete(member);
     if (this.#members.size === 0) await this.#end();
+    else this.#killIfStuck();
+  }
+
+  /** S5 */
+  #killIfStuck(): void {
+    const members = [...this.#members.values()].filter((member) => !this.#calledOff.has(member));
+    const overdue = members.filter(({ phase }) => phase === "overdue");
+    const isNobodyLeft = members.every(({ phase }) => phase === "overdue" || phase === "new");
+    if (members.length > 0 && (overdue.length === 0 || !isNobodyLeft)) return;
+    this.#isClosed = true;
+    for (const member of overdue) member.expire();
+    this.kill(overdue.length > 0 ? "was killed, since a start in it held the event loop for too long" : undefined);
   }
 
   async #end(): Promise<void> {

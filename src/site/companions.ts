@@ -39,6 +39,14 @@ export class Companions {
     this.#faults = faults;
   }
 
+  /** The longest that `start` may take, as long as the event loop turns. */
+  startLimitMsOf({ companions }: CompanionWish): number {
+    const limits = companions.map(
+      (service) => this.#site.settingsOf(service).replicas.min * this.#site.startLimitMsOf(service),
+    );
+    return limits.reduce((sum, limitMs) => sum + limitMs, 0);
+  }
+
   /** Starts what is not there yet. @throws What one of them throws. */
   async start(wish: CompanionWish): Promise<void> {
     for (const service of wish.companions) {

@@ -37,6 +37,8 @@ import { SiteReplica } from "./site-replica.js";
 //
 // T1  Companions start before the replicas that need them and stop after them.
 // T2  Each order is answered once, by its own word or by a failure.
+// T3  A replica that its supervisor has stopped waiting for may still be here when another of its name comes: neither what is
+//     kept of it nor what it says is then taken for the other's.
 
 const appLimitMs = 3_000;
 
@@ -74,7 +76,7 @@ export class ReplicaSite {
         );
         return;
       case "start":
-        this.#answer(message.order.id, "started", () => this.#start(message.order));
+        this.#answer(message.order.id, "started", () => this.#start(message.order), message.order.address);
         return;
       case "link":
         this.#inside?.links.apply(message.notice);
@@ -108,18 +110,23 @@ export class ReplicaSite {
     }
   }
 
-  #answer(replica: string, word: ReplicaWord, step: () => Promise<void>): void {
+  #answer(replica: string, word: ReplicaWord, step: () => Promise<void>, address = this.#addressOf(replica)): void {
     const service = replica.slice(0, replica.lastIndexOf("#"));
+    const own = { replica, address, word };
     promise(step).then(
-      () => this.#port.send({ kind: "done", replica, word }),
+      () => this.#port.send({ kind: "done", ...own }),
       (error: unknown) => {
-        this.#port.send({ kind: "failed", replica, word, error: encodeError(toServingError(error, service, "")) });
+        this.#port.send({ kind: "failed", ...own, error: encodeError(toServingError(error, service, "")) });
       },
     );
   }
 
+  #addressOf(replica: string): string | undefined {
+    return this.#replicas.get(replica)?.order.address;
+  }
+
   #replyFor({ replica, number, what }: ToSite & { kind: "ask-replica" }): void {
-    this.#reply({ kind: "replica-answer", replica, number }, async () => {
+    this.#reply({ kind: "replica-answer", replica, address: this.#addressOf(replica), number }, async () => {
       const own = this.#of(replica);
       return what === "ready" ? await own.isReady() : own.readPulse();
     });
@@ -171,6 +178,8 @@ export class ReplicaSite {
       ...this.#loaded(),
       siteOrder: this.#order as SiteOrder,
       ask: (what) => this.#asker.ask(what, appLimitMs),
+      onStarting: (limitMs) =>
+        this.#port.send({ kind: "starting", replica: order.id, address: order.address, limitMs }),
     });
     this.#replicas.set(order.id, replica);
     await replica.start();
@@ -178,8 +187,10 @@ export class ReplicaSite {
 
   /** The others live on. */
   async #stop(id: string): Promise<void> {
-    await this.#replicas.get(id)?.stop();
-    this.#replicas.delete(id);
+    const replica = this.#replicas.get(id);
+    await replica?.stop();
+    // Whoever has waited for too long may have put another in its place meanwhile.
+    if (this.#replicas.get(id) === replica) this.#replicas.delete(id);
   }
 
   async #end(): Promise<void> {

@@ -20,6 +20,8 @@ import { SiteReplica } from "./site-replica.js";
 
 const text = { input: z.string(), output: z.string() };
 const journal: string[] = [];
+/** What starts were said to take. */
+const limits: number[] = [];
 let gate = createDeferred<void>();
 let failure: Error | undefined;
 
@@ -58,7 +60,7 @@ class Second extends Service() {
 }
 
 function createPair() {
-  journal.length = 0;
+  journal.length = limits.length = 0;
   gate = createDeferred();
   failure = undefined;
   const graph = resolveGraph(Second);
@@ -76,6 +78,7 @@ function createPair() {
     files: new FileStore(site.life, () => ({ memory: undefined, disk: undefined })),
     siteOrder: { slabFolder: undefined } as unknown as SiteOrder,
     ask: () => assert.fail("nothing is asked here"),
+    onStarting: (limitMs: number) => limits.push(limitMs),
   };
   const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
   const create = (service: string) => {
@@ -104,6 +107,16 @@ describe("replicas of one site", () => {
     await second.stop();
     assert.deepEqual(journal.slice(4), ["stop Second", "stop Shared"]);
     assert.equal(linksToShared(), 0);
+    remove();
+  });
+
+  it("say how long their start may take, with all that comes before it, and then without that", async () => {
+    const { first, remove } = createPair();
+    gate.resolve();
+    await first.start();
+    // 5 s for links, 300 s for the start of Shared, as much for its own.
+    assert.deepEqual(limits, [605_000, 300_000]);
+    await first.stop();
     remove();
   });
 

@@ -23,6 +23,8 @@ export interface SiteReplicaParts {
   readonly files: FileStore;
   /** Asks the supervisor about the whole app. */
   readonly ask: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
+  /** Hears of each step of its start: what is left of that ends within `limitMs` as long as the event loop turns. */
+  readonly onStarting: (limitMs: number) => void;
 }
 
 /** One replica in a thread or process, which may have others. */
@@ -46,13 +48,17 @@ export class SiteReplica {
    * @throws {ServingError} `start_failed`, `start_timeout`, `listen_failed`, `start_aborted`.
    */
   async start(): Promise<void> {
-    const { links, companions } = this.#parts;
+    const { site, links, companions, onStarting } = this.#parts;
     const { signal } = this.#abort;
+    const { service, callees } = this.order;
+    const ownMs = site.startLimitMsOf(service);
     try {
-      await within(systemTime.clock, linksLimitMs, links.settled(this.order.callees), () => {});
+      onStarting(linksLimitMs + companions.startLimitMsOf(this.order) + ownMs);
+      await within(systemTime.clock, linksLimitMs, links.settled(callees), () => {});
       signal.throwIfAborted();
       await companions.start(this.order);
       signal.throwIfAborted();
+      onStarting(ownMs);
       await this.host.start(signal);
     } catch (error) {
       if (signal.aborted) await companions.stop(this.order);
@@ -60,14 +66,21 @@ export class SiteReplica {
     }
   }
 
-  /** Answers HTTP on a socket that listens. */
+  /** Answers HTTP on a socket that listens. @throws {ServingError} `start_aborted` where it is stopped meanwhile. */
   async listen(handle: unknown): Promise<void> {
     const { site, siteOrder, files, ask } = this.#parts;
+    const { signal } = this.#abort;
     // Loaded here: only the replicas of the entry service need an HTTP server.
     const { createReplicaEdge } = await import("./replica-edge.js");
-    this.#edge = await createReplicaEdge({ site, order: siteOrder, files, ask });
+    const edge = await createReplicaEdge({ site, order: siteOrder, files, ask });
+    if (signal.aborted) {
+      edge.cut();
+      await edge.close();
+      throw signal.reason;
+    }
+    this.#edge = edge;
     site.directory.add(this.order.service, this.host.link);
-    await this.#edge.listen(handle);
+    await edge.listen(handle);
   }
 
   /** Whether it may be called, and can call what it depends on. */

@@ -99,6 +99,13 @@ export class Site {
     return createEntryCaller(this.#targetOf(this.graph.entry, "http"));
   }
 
+  /** The longest that the start of a replica may take, as long as the event loop turns: for the store of tasks, and for `start()`. */
+  startLimitMsOf(service: string): number {
+    const { startTimeoutMs } = this.settingsOf(service);
+    const hasTasks = this.#ownTasks.some((own) => own.service === service);
+    return startTimeoutMs + (hasTasks ? Math.min(startTimeoutMs, storeWaitMs) : 0);
+  }
+
   /** A handle on any service, as a program or a test calls it. */
   handleOf(service: string): object {
     return createHandle(this.#targetOf(service, "local"), { caller: { service: "local", api: "" }, log: this.log });

@@ -127,6 +127,23 @@ describe("Heartbeat", () => {
     assert.deepEqual(take(), ["silent", "stuck 300000 by liveness.warmUpMs"]);
   });
 
+  it("allows a replica as much silence as a start in its process may take, until that is over or past its limit", async () => {
+    const { heartbeat, stage, host, take } = await createHeart();
+    host.isSilent = true;
+    host.heldUpMs = 400_000;
+    heartbeat.start();
+    await stage.pass(399_000);
+    assert.deepEqual(take(), []);
+    host.wake();
+    host.heldUpMs = 0;
+    await stage.pass(1000);
+    take();
+    host.isSilent = true;
+    await stage.pass(31_000);
+    assert.deepEqual(take(), ["silent", "stuck 30000 by liveness.replaceAfterMs"]);
+    heartbeat.stop();
+  });
+
   it("allows a replica three times the longest run of which it has seen the end", async () => {
     const { heartbeat, stage, host, take } = await createHeart();
     host.longestRunMs = 12_000;

@@ -26,7 +26,7 @@ interface Limit {
  * Asks a replica whether its event loop turns: one question at a time, the next only after the answer.
  *
  * A replica that is busy is not hung: it answers between two runs, says how long its runs are, and says before the first run of an
- * api that this may last. Silence is told by the clock alone. A question also fails when the replica ends, and its end says more than its silence.
+ * api that this may last. So it is where another replica starts in its process, which may load a model meanwhile. Silence is told by the clock alone. A question also fails when the replica ends, and its end says more than its silence.
  * Whoever asks may have been busy, or stopped, itself: what has come meanwhile is read before a silence is told.
  */
 export class Heartbeat {
@@ -67,10 +67,14 @@ export class Heartbeat {
   /** The longest of the bounds that hold for what the replica is known to do. */
   #limit(plainMs: number, name: string): Limit {
     const { warmUpMs, replaceAfterMs } = this.#parts.settings;
-    const isWarmingUp = this.#host.isWarmingUp === true && warmUpMs > replaceAfterMs;
-    const ownMs = Math.ceil(this.#longestRunMs * runsAllowed);
-    if (isWarmingUp && warmUpMs > ownMs) return { ms: warmUpMs, name: "liveness.warmUpMs" };
-    return ownMs > plainMs ? { ms: ownMs, name: `${runsAllowed} times its longest run` } : { ms: plainMs, name };
+    const { isWarmingUp, heldUpMs = 0 } = this.#host;
+    const limits = [
+      { ms: plainMs, name },
+      { ms: Math.ceil(this.#longestRunMs * runsAllowed), name: `${runsAllowed} times its longest run` },
+      { ms: isWarmingUp === true && warmUpMs > replaceAfterMs ? warmUpMs : 0, name: "liveness.warmUpMs" },
+      { ms: heldUpMs, name: "the limit of a start in its process" },
+    ];
+    return limits.reduce((longest, limit) => (limit.ms > longest.ms ? limit : longest));
   }
 
   /**

@@ -19,7 +19,12 @@ export class Words extends Service({ liveness: { intervalMs: 50, outAfterMs: 400
   hold = api(text, (name) => this.gate.wait(name));
 }
 
-/** A file named by BROKEN lets its next start fail. */
+/** Keeps the event loop from turning, as a model that is loaded does. */
+function block(ms) {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+
+/** A file named by BROKEN lets its next start fail; LOAD_MS has it load a model. */
 export class Model extends Service({
   liveness: { intervalMs: 50, outAfterMs: 400, replaceAfterMs: 1500 },
   restart: { backoffMs: 1, maxBackoffMs: 100, giveUpAfter: 2, slowBackoffMs: 100 },
@@ -28,6 +33,7 @@ export class Model extends Service({
 
   start({ replica, log }) {
     if (existsSync(process.env["BROKEN"] ?? "")) throw new Error("the weights are gone");
+    block(Number(process.env["LOAD_MS"] ?? 0));
     this.replica = replica.id;
     log.info({}, "begins");
   }

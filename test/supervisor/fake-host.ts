@@ -85,6 +85,7 @@ export class FakeHost implements ReplicaHost {
   waitingTasks: number | undefined;
   strains: readonly string[] | undefined;
   isWarmingUp = false;
+  heldUpMs = 0;
   longestRunMs = 0;
   callsInFlight: Record<string, number> = {};
   isReplicaReady = true;

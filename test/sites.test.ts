@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { BroadcastChannel } from "node:worker_threads";
+import { planApp } from "../src/app/plan-app.js";
+import { silentLogger } from "../src/base/logger.js";
+import { RemoteHost } from "../src/placement/remote-host.js";
+import { RemoteSite } from "../src/placement/remote-site.js";
+import { FakeClock } from "../src/testing/fake-clock.js";
+import { createAddress } from "./transport/socket-pair.js";
+
+// Built, since a worker thread loads no TypeScript.
+const built = new URL("../dist/placement/thread.js", import.meta.url).href;
+const { ReplicaThread } = (await import(built)) as typeof import("../src/placement/thread.js");
+const file = join(import.meta.dirname, "sites/services.mjs");
+const { Plain } = await import(file);
+
+// Replicas of a real thread, whose supervisor has a clock that stands still: what it gives up waiting for comes later all the same.
+
+/** Of the hooks in a thread: when each has begun, and that it may end. */
+class Hooks implements Disposable {
+  readonly #channel = new BroadcastChannel("ekiben-test-sites");
+  readonly #reached = new Set<unknown>();
+  #look = () => {};
+
+  constructor() {
+    this.#channel.onmessage = (event) => {
+      this.#reached.add((event as { data: unknown }).data);
+      this.#look();
+    };
+  }
+
+  async reached(hook: string): Promise<void> {
+    while (!this.#reached.has(`reach ${hook}`)) {
+      await new Promise<void>((resolve) => {
+        this.#look = resolve;
+      });
+    }
+  }
+
+  leave(hook: string): void {
+    this.#channel.postMessage(`leave ${hook}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#channel.close();
+  }
+}
+
+/** A thread with a replica of Plain, to which others may come. */
+async function createSite() {
+  const clock = new FakeClock();
+  const { settings } = planApp(Plain, { flags: {}, env: {} });
+  const site = new RemoteSite(() => new ReplicaThread({ name: "test", env: { ...process.env }, heapMiB: undefined }), {
+    residence: "thread",
+    order: {
+      names: { group: "g", process: 0 },
+      ...{ services: ["Held", "Plain"], keptServices: [], life: "life", endedLives: [] },
+      run: { id: "run", pid: process.pid, session: "run" },
+      entry: { file, service: "Plain", earlier: [] },
+      ...{ settings, appFolder: tmpdir(), socketFolder: tmpdir(), slabFolder: undefined, diskFolder: undefined },
+      ...{ logsTo: "supervisor", sharesStdout: false, takesFaults: false, appFile: undefined },
+    },
+    ...{ clock, log: silentLogger, onExit: () => {} },
+    answer: () => assert.fail("nothing is asked here"),
+  });
+  const { address, remove } = createAddress();
+  let lives = 0;
+  const signal = new AbortController().signal;
+  const add = async (service: string, own = signal) => {
+    const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
+    const order = {
+      ...{ id: `${service}#0`, index: 0, service, companions: [], callees: [], resources },
+      ...{ companionResources: new Map(), address: `${address}.${lives++}` },
+    };
+    const limits = { startTimeoutMs: 60_000, drainTimeoutMs: 30_000, memoryBytes: Number.POSITIVE_INFINITY };
+    const host = new RemoteHost(site, { order, ...limits, clock, log: silentLogger });
+    await host.load(own);
+    return host;
+  };
+  const plain = await add("Plain");
+  await plain.start(signal);
+  const hooks = new Hooks();
+  const close = async () => {
+    site.kill();
+    await plain.stop();
+    hooks[Symbol.dispose]();
+    remove();
+  };
+  return { site, plain, clock, hooks, signal, add, [Symbol.asyncDispose]: close };
+}
+
+describe("a replica that comes after one of its name that did not stop in time", () => {
+  it("is left alone when the other one has stopped", async () => {
+    await using made = await createSite();
+    const { clock, hooks, signal } = made;
+    const old = await made.add("Held");
+    const started = old.start(signal);
+    await hooks.reached("start 1");
+    hooks.leave("start 1");
+    await started;
+    const stopped = old.stop();
+    await hooks.reached("stop 1");
+    clock.advance(12_000);
+    await stopped;
+    const next = await made.add("Held");
+    const startedNext = next.start(signal);
+    await hooks.reached("start 2");
+    hooks.leave("start 2");
+    await startedNext;
+    hooks.leave("stop 1");
+    await made.site.metrics();
+    assert.equal(await next.isReady(), true);
+    assert.equal((await next.pulse(1000)).inFlight, 0);
+  });
+
+  it("is not told of the other one's start, which ends late", async () => {
+    await using made = await createSite();
+    const { clock, hooks, signal } = made;
+    const calledOff = new AbortController();
+    const old = await made.add("Held", calledOff.signal);
+    const aborted = assert.rejects(old.start(calledOff.signal), { id: "start_aborted" });
+    await hooks.reached("start 1");
+    calledOff.abort();
+    await aborted;
+    const stopped = old.stop();
+    await hooks.reached("stop 1");
+    clock.advance(12_000);
+    await stopped;
+    const next = await made.add("Held");
+    const started = next.start(signal);
+    await hooks.reached("start 2");
+    hooks.leave("start 1");
+    await made.site.metrics();
+    hooks.leave("start 2");
+    await started;
+    assert.equal(await next.isReady(), true);
+  });
+});
+
+describe("a replica whose start takes longer than its supervisor's bound", () => {
+  it("leaves the others of its thread alone, and is ready when it has come to its end", async () => {
+    await using made = await createSite();
+    const { clock, hooks, signal, plain } = made;
+    const held = await made.add("Held");
+    const started = held.start(signal);
+    await hooks.reached("start 1");
+    clock.advance(600_000);
+    assert.equal(await plain.isReady(), true);
+    hooks.leave("start 1");
+    await started;
+    assert.deepEqual([await plain.isReady(), await held.isReady()], [true, true]);
+  });
+});
