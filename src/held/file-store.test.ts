@@ -133,7 +133,8 @@ describe("FileStore", () => {
     assert.match(adopt(named((path) => symlinkSync(outside, path))) as string, /it is no file/);
     assert.match(adopt(named((path) => mkdirSync(path))) as string, /it is no file/);
     assert.match(adopt(named((path) => writeFileSync(path, "ab"))) as string, /it has 2 bytes, not 3/);
-    assert.match(adopt(createHeldName(oneLife)) as string, /ENOENT/);
+    const gone = adopt(createHeldName(oneLife)) as HeldFile;
+    assert.throws(() => gone.take(), { id: "held_bytes_lost", message: /the 3 bytes .* ENOENT/ });
     assert.equal(readFileSync(outside, "utf8"), "abc");
     rmSync(outside);
   });

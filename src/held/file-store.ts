@@ -139,23 +139,27 @@ export class FileStore implements HeldOwner {
   /**
    * Makes a file this thread's own that another has given. Nothing is followed, and nothing outside of the app's folders is touched.
    *
-   * @returns What is wrong with it, if anything is.
+   * One that was taken away meanwhile is lost for its own reader, who then hears of it.
+   *
+   * @returns What is wrong with it, if it is none that could be given.
    */
   adopt({ place, name, start, byteLength, use }: GivenFile): HeldFile | string {
     if (!isHeldName(name)) return "its name is none";
-    let path: string;
-    try {
-      const folder = this.#folderOf(place);
-      path = join(folder, createHeldName(this.#life));
-      renameSync(join(folder, name), path);
-    } catch (error) {
-      return (error as Error).message;
-    }
+    const folder = this.#folders()[place];
+    if (folder === undefined) return noFolder(place);
+    const path = join(folder, createHeldName(this.#life));
     const held: HeldName = { place, path, byteLength };
-    const problem = fileProblem(path, start + byteLength);
-    if (problem === undefined) return this.#hold(held, { start, byteLength, use });
-    removeName(held);
-    return problem;
+    try {
+      renameSync(join(folder, name), path);
+      const problem = fileProblem(path, start + byteLength);
+      if (problem === undefined) return this.#hold(held, { start, byteLength, use });
+      removeName(held);
+      return problem;
+    } catch (error) {
+      const lost = new HeldFile({ name: held, owner: this, start, byteLength, use });
+      lost.lose(error);
+      return lost;
+    }
   }
 
   release(name: HeldName): void {
@@ -191,8 +195,7 @@ export class FileStore implements HeldOwner {
 
   #folderOf(place: HeldPlace): string {
     const folder = this.#folders()[place];
-    if (folder === undefined)
-      throw new Error(`there is no folder for large values ${place === "disk" ? "on a disk" : "in memory"}`);
+    if (folder === undefined) throw new Error(noFolder(place));
     return folder;
   }
 
@@ -258,6 +261,9 @@ export class FileStore implements HeldOwner {
     }, toldMs);
   }
 }
+
+const noFolder = (place: HeldPlace): string =>
+  `there is no folder for large values ${place === "disk" ? "on a disk" : "in memory"}`;
 
 function fileProblem(path: string, least: number): string | undefined {
   const stats = lstatSync(path);

@@ -14,11 +14,16 @@ const keptFor = new WeakMap<object, HeldFile>();
 /** The file that a `Blob` stands for; `undefined` for one whose bytes are in memory. */
 export const heldFileOf = (blob: Blob): HeldFile | undefined => fileOf.get(blob);
 
-/** Opens a file as what a `Blob` reads; to be done once before one is made. Rejects when it can't be opened. */
+/** Opens a file as what a `Blob` reads; to be done once before one is made. @throws {ServingError} `held_bytes_lost`, to all who read it. */
 export async function openHeldBlob(file: HeldFile): Promise<void> {
   const path = file.name?.path;
-  if (path === undefined) throw new Error("the file was let go of");
-  const blob = await openAsBlob(path);
+  if (path === undefined) throw file.lose(new Error("it was let go of"));
+  let blob: Blob;
+  try {
+    blob = await openAsBlob(path);
+  } catch (error) {
+    throw file.lose(error);
+  }
   file.use = "blob";
   const end = file.start + file.byteLength;
   file.blob = file.start === 0 && blob.size === file.byteLength ? blob : blob.slice(file.start, end);

@@ -3,6 +3,7 @@ import { newBytes } from "../base/new-bytes.js";
 import { removePath } from "../base/remove-path.js";
 import { systemProblem } from "../base/system-problem.js";
 import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { readBytes } from "./file-bytes.js";
 import { decodedBytes, type HeldBytes } from "./held-bytes.js";
 import { type LongText, makeText, readText, type TextForm } from "./long-text.js";
@@ -59,6 +60,8 @@ export class HeldFile implements HeldBytes {
   #users = 1;
   /** Read before anybody asked. */
   #settled: Uint8Array | undefined;
+  /** Why it can't be read. */
+  #loss: { readonly path: string; readonly cause: unknown } | undefined;
 
   constructor({ name, owner, start, byteLength, use, isPassing = false }: HeldParts) {
     this.#name = name;
@@ -129,6 +132,13 @@ export class HeldFile implements HeldBytes {
     return name;
   }
 
+  /** It can't be had: whoever reads it hears why. @returns That failure, `held_bytes_lost`. */
+  lose(cause: unknown): ServingError {
+    this.#loss ??= { path: this.#name?.path ?? "", cause };
+    this.drop();
+    return this.#failure(cause);
+  }
+
   drop(): void {
     const name = this.#name;
     this.#name = undefined;
@@ -166,11 +176,16 @@ export class HeldFile implements HeldBytes {
       decodedBytes.count += byteLength;
       return content;
     } catch (error) {
-      const path = this.#name?.path ?? "";
-      throw fail("held_bytes_lost", { path, byteLength, problem: systemProblem(error) }, { cause: error });
+      throw this.#failure(error);
     } finally {
       if (file !== undefined) closeSync(file);
     }
+  }
+
+  #failure(error: unknown): ServingError {
+    const { byteLength } = this;
+    const { path, cause } = this.#loss ?? { path: this.#name?.path ?? "", cause: error };
+    return fail("held_bytes_lost", { path, byteLength, problem: systemProblem(cause) }, { cause });
   }
 }
 

@@ -29,7 +29,7 @@ export class TailReceiver {
   }
 
   /**
-   * Takes a file that the other side gives.
+   * Takes a file that the other side gives. One that can't be had or opened fails the call that reads it, and no other of the link.
    *
    * @returns A promise where nothing may be read before it resolves: an author's file must be opened.
    * @throws {ServingError} `malformed_frame`.
@@ -49,7 +49,8 @@ export class TailReceiver {
     this.#announced.set(id, file);
     this.#taken.push(id);
     if (!isBlob) return undefined;
-    return openHeldBlob(file);
+    // One that can't be opened is lost to its reader.
+    return openHeldBlob(file).catch(() => {});
   }
 
   /** A tail by its number. @throws {ServingError} `malformed_frame`. */

@@ -1,16 +1,27 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { FileStore } from "../../src/held/file-store.js";
 import type { HeldFile } from "../../src/held/held-file.js";
 
-/** Where a process of an app keeps large values; at its end nothing may be left there. */
-export function openFileStore() {
+type Folders = Readonly<Record<"memory" | "disk", string>>;
+
+function createFolders(): Folders {
   const root = mkdtempSync(join(tmpdir(), "ekiben-test-"));
   const folders = { memory: join(root, "memory"), disk: join(root, "disk") };
   for (const folder of Object.values(folders)) mkdirSync(folder);
-  const files = new FileStore("1".repeat(32), () => folders);
+  return folders;
+}
+
+/**
+ * What a process of an app keeps of large values.
+ *
+ * @param shared Folders of another process of the same app. Default: of its own, in which nothing may be left at its end.
+ */
+export function openFileStore(shared?: Folders) {
+  const folders = shared ?? createFolders();
+  const files = new FileStore((shared === undefined ? "1" : "2").repeat(32), () => folders);
   const list = () => Object.values(folders).flatMap((folder) => readdirSync(folder));
   /** A file on the disk. It has no blocks, so that it may have any size. */
   const createFile = (byteLength: number, isPassing = false): HeldFile => {
@@ -27,9 +38,10 @@ export function openFileStore() {
   };
   const close = () => {
     files.close();
+    if (shared !== undefined) return;
     const left = list();
-    rmSync(root, { recursive: true });
+    rmSync(dirname(folders.disk), { recursive: true });
     assert.deepEqual(left, []);
   };
-  return { files, list, createFile, createLost, [Symbol.dispose]: close };
+  return { files, folders, list, createFile, createLost, [Symbol.dispose]: close };
 }
