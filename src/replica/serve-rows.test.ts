@@ -220,6 +220,22 @@ describe("an api that batches", () => {
     assert.equal(stage.batches.length, 1 + 16);
   });
 
+  it("does not run a batch again whose callers have all gone before its turn came (R3)", async () => {
+    const stage = await openStage({ batch: { maxRows: 8 }, idempotent: true });
+    stage.model = () => {
+      // So long that the halves wait for a turn; meanwhile the callers go.
+      stage.clock.advance(5);
+      setImmediate(() => {
+        for (const { scope } of calls) scope.cancel(gone());
+      });
+      throw badRow();
+    };
+    const calls = [stage.call(["a"]), stage.call(["b"])];
+    await Promise.all(calls.map(({ answer }) => assert.rejects(answer, { id: "cancelled" })));
+    while (stage.replica().inFlight > 0) await turn();
+    assert.deepEqual(stage.rows(), ["a b"]);
+  });
+
   it("refuses a call at once when the queue is full, with the numbers, and counts what gathers to no queue (B2)", async () => {
     const stage = await openStage({ batch: { maxRows: 2 }, maxQueued: 1 });
     stage.isHeld = true;

@@ -273,6 +273,21 @@ describe("a replica that runs tasks", () => {
     await drained;
   });
 
+  it("leaves nothing of itself in the figures of its process when it has stopped, and what its successor has put there", async () => {
+    for (const hasSuccessor of [false, true]) {
+      const { replica, close } = await createStage();
+      const { stats } = replica.parts;
+      const figures = stats.task("Clerk", "run");
+      assert.ok(figures.readWaiting !== undefined);
+      assert.ok([...stats.lanes.values()].every(({ admissions }) => admissions.size > 0));
+      const successors = () => 3;
+      if (hasSuccessor) figures.readWaiting = successors;
+      await close();
+      assert.equal(figures.readWaiting, hasSuccessor ? successors : undefined);
+      assert.ok([...stats.lanes.values()].every(({ admissions, overdue }) => admissions.size + overdue.size === 0));
+    }
+  });
+
   it("counts the tasks that wait, a second at a time, and forgets old ones", async () => {
     const { begun, clock, outage, replica, submit, close } = await createStage();
     await submit("held");
