@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
+import v8 from "node:v8";
+import vm from "node:vm";
 import { MessageChannel } from "node:worker_threads";
 import { z } from "zod";
 import { openCall, stillTime } from "../../test/transport/open-call.js";
@@ -27,12 +29,16 @@ import { InlineHost, InlineLink } from "./inline.js";
 
 const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
 
-/** A replica in this thread, called here and by a caller in another one. */
-function createHost(service: ServiceClass, time: CallTime = stillTime) {
+function createSite(service: ServiceClass): Site {
   const appFile = { path: "test", value: { placement: "inline" as const } };
   const { graph, settings } = planApp(service, { flags: {}, env: {}, appFile });
-  const site = new Site({ graph, settings, log: silentLogger, time, appFolder: tmpdir() });
-  return new InlineHost(site.partsOf({ service: graph.entry, index: 0, resources }));
+  return new Site({ graph, settings, log: silentLogger, time: stillTime, appFolder: tmpdir() });
+}
+
+/** A replica in this thread, called here and by a caller in another one. */
+function createHost(service: ServiceClass): InlineHost {
+  const site = createSite(service);
+  return new InlineHost(site.partsOf({ service: site.graph.entry, index: 0, resources }));
 }
 
 /** A link of a caller in another thread. */
@@ -157,6 +163,9 @@ describe("a stop after a drain that took too long", () => {
       const [finish, freed] = [createDeferred<void>(), createDeferred<void>()];
       const host = createHost(createModel(events, { finish: finish.promise, freed: freed.promise }));
       await host.start(new AbortController().signal);
+      const warming: boolean[] = [];
+      const { turns: loop } = host.replica.parts.time;
+      loop.onFirstRuns = (isRunning) => warming.push(isRunning);
       const link = where === "in this thread" ? host.link : await connect(host);
       const calls = ["first", "second"].flatMap((key) => [
         callOver(link, "one", key),
@@ -171,6 +180,9 @@ describe("a stop after a drain that took too long", () => {
       void host.drain();
       const stopped = host.stop();
       while (!events.includes("stop()")) await turns(1);
+      // Its process is not taken for one that warms up because of runs that may never end.
+      assert.deepEqual(warming, [true, false]);
+      loop.onFirstRuns = undefined;
       finish.resolve();
       await turns(20);
       assert.deepEqual(events.slice(3), ["stop()"]);
@@ -185,7 +197,44 @@ describe("a stop after a drain that took too long", () => {
   }
 });
 
+/** Brings a replica up beside others, calls it, and ends it. Its instance is then nobody's. */
+async function liveOnce(site: Site): Promise<WeakRef<object>> {
+  const host = new InlineHost(site.partsOf({ service: "Model", index: 0, resources }));
+  await host.start(new AbortController().signal);
+  const calls = [callOver(host.link, "one", "x"), callOver(host.link, "rows", ["x"])];
+  assert.deepEqual(await Promise.all(calls), ["x", ["x"]]);
+  await host.drain();
+  await host.stop();
+  return instances.pop() as WeakRef<object>;
+}
+
+/** Of the services of one test. */
+const instances: WeakRef<object>[] = [];
+
 describe("a replica that has ended", () => {
+  it("is collected with its instance, while its process lives on", async () => {
+    class Model extends Service() {
+      one = api({ input: z.string(), output: z.string() }, (key) => this.run([key])[0] as string);
+      rows = api({ input: z.array(z.string()), output: z.array(z.string()), batch: { maxRows: 4 } }, (rows) =>
+        this.run(rows),
+      );
+      run = (rows: string[]) => rows;
+
+      override async start(): Promise<void> {
+        instances.push(new WeakRef(this));
+      }
+    }
+    v8.setFlagsFromString("--expose-gc");
+    const collect = vm.runInNewContext("gc") as () => void;
+    const site = createSite(Model);
+    const instance = await liveOnce(site);
+    // The watch of its lanes, a turn that was taken, the end of a promise: nothing of them lasts.
+    await turns(10);
+    collect();
+    assert.equal(instance.deref(), undefined);
+    assert.equal(site.stats.lanes.size, 2);
+  });
+
   it("leaves nothing of itself in the figures of its process, also when its start failed", async () => {
     for (const fails of [false, true]) {
       class Model extends Service() {

@@ -168,6 +168,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     this.#isClosed = true;
     this.#stopTimer();
     this.gate.close();
+    this.#warmUp.close();
   }
 
   /** Lets a call wait. @param key Of its group. */

@@ -237,6 +237,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   close(): void {
     this.#isClosed = true;
     this.gate.close();
+    this.#warmUp.close();
   }
 
   get #hasEntrant(): boolean {

@@ -35,6 +35,11 @@ export class WarmUp {
 
   /** A run has given a result. */
   completed(): void {
+    this.close();
+  }
+
+  /** It is over: also where its replica has ended, with a run that may never end. */
+  close(): void {
     if (this.isOver) return;
     this.#failuresLeft = 0;
     if (this.#running > 0) this.#turns.countFirstRuns(-1);
