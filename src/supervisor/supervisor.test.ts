@@ -143,6 +143,7 @@ describe("Supervisor.stop", () => {
     stage.takeJournal();
     const stopped = supervisor.stop();
     assert.equal(supervisor.stop(), stopped);
+    assert.deepEqual(stage.announced("Front"), [], "it takes no call from here on");
     await settled();
     assert.deepEqual(stage.takeJournal(), ["drain Front#0/0"]);
     assert.deepEqual([stage.announced("Front"), stage.announced("A")], [[], ["A#0/0", "A#1/0"]]);

@@ -99,11 +99,12 @@ export class Supervisor {
     return this.#callersFirst((deployment) => deployment.stop());
   }
 
-  /** Takes a step with each service once all that call it have taken theirs (S2). */
+  /** Takes a step with each service once all that call it have taken theirs (S2): with those that nobody calls at once. */
   async #callersFirst(step: (deployment: Deployment) => Promise<void>): Promise<void> {
     const callers = new Map<string, Promise<void>[]>();
     const steps = [...this.#deployments.values()].reverse().map((deployment) => {
-      const taken = Promise.all(callers.get(deployment.service) ?? []).then(() => step(deployment));
+      const before = callers.get(deployment.service);
+      const taken = before === undefined ? step(deployment) : Promise.all(before).then(() => step(deployment));
       for (const callee of calleesOf(deployment)) callers.set(callee, [...(callers.get(callee) ?? []), taken]);
       return taken;
     });
