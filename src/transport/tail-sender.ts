@@ -125,14 +125,19 @@ function giveAll(files: FileStore, tails: readonly Tail[]): GivenTails {
 /** The tails, of which the files that can't be given are read. Where that fails, nothing of what was given is left. */
 function loadRest(frame: Frame, given: GivenTails): readonly Tail[] {
   const { tails } = frame;
-  const isKept = (tail: Tail, i: number): tail is HeldFile => tail instanceof HeldFile && given?.[i] === undefined;
-  if (!tails.some(isKept)) return tails;
+  for (let i = 0; i < tails.length; i++) {
+    if (tails[i] instanceof HeldFile && given?.[i] === undefined) return loadFiles(frame, given);
+  }
+  return tails;
+}
+
+function loadFiles(frame: Frame, given: GivenTails = []): readonly Tail[] {
+  const { tails } = frame;
   try {
-    const isFar = (i: number) => given?.[i]?.place === "disk";
-    checkFrameSize({ ...frame, tails: tails.map((tail, i) => (isFar(i) ? noBytes : tail)) });
-    return tails.map((tail, i) => (isKept(tail, i) ? tail.copy() : tail));
+    checkFrameSize({ ...frame, tails: tails.map((tail, i) => (given[i]?.place === "disk" ? noBytes : tail)) });
+    return tails.map((tail, i) => (tail instanceof HeldFile && given[i] === undefined ? tail.copy() : tail));
   } catch (error) {
-    for (const file of given ?? []) if (file !== undefined) removePath(file.path);
+    for (const file of given) if (file !== undefined) removePath(file.path);
     throw error;
   }
 }
