@@ -151,6 +151,21 @@ describe("JsonSlices", () => {
     assert.deepEqual(Object.keys(parse(`{"prototype":{"constructor":${long}}}`) as object), ["prototype"]);
   });
 
+  it("gives JSON.parse each piece of a long text once, and never much at a time", (context) => {
+    const item = '{"a":[1,2,3],"b":"text"}';
+    for (const text of [`[${`${item},`.repeat(30_000)}1]`, `{"list":[${`${item},`.repeat(30_000)}1],"b":2}`]) {
+      const expected = JSON.stringify(JSON.parse(text));
+      const parsed = context.mock.method(JSON, "parse");
+      const value = parse(text);
+      const lengths = parsed.mock.calls.map(({ arguments: [piece] }) => piece.length);
+      parsed.mock.restore();
+      assert.equal(JSON.stringify(value), expected);
+      assert.ok(Math.max(...lengths) < 70_000, `${Math.max(...lengths)} at a time`);
+      const all = lengths.reduce((sum, length) => sum + length, 0);
+      assert.ok(all < 1.01 * text.length, `${all} of ${text.length}`);
+    }
+  });
+
   it("lets others have a turn", async () => {
     const text = `[${"{},".repeat(1_000_000)}{}]`;
     let turns = 0;

@@ -75,7 +75,8 @@ export class JsonSlices {
 
   #finish(): unknown {
     if (this.#limits.read !== undefined) this.#limits.read.values = this.#values;
-    if (this.#opened === 0) return this.#parse(0, this.#text.length, ["", ""]);
+    // One that was opened is whole by now, and opened no more.
+    if (this.#root === undefined) return this.#parse(0, this.#text.length, ["", ""]);
     if (this.#levels.length > 0) this.#refuse(this.#text.length, "Unexpected end of JSON input");
     return this.#root;
   }
@@ -173,6 +174,8 @@ export class JsonSlices {
       const level = levels[i] as Level;
       if (level.target === undefined) this.#open(level, levels[i - 1], levels[i - 2]);
       if (level.comma < level.rest) continue;
+      // Of its own, a piece of nothing would be a list of nothing.
+      if (isBlank(this.#text, level.rest, level.comma)) this.#refuseSign(level.comma);
       this.#fill(level, level.comma, levels[i - 1]);
       level.rest = level.comma + 1;
     }
