@@ -90,6 +90,8 @@ describe("JsonSlices", () => {
       long.slice(0, -1),
       `{"a":1 "b":${long}}`,
       `{"a":${long}:1}`,
+      `{"a":1${long}}`,
+      `{"a":1{"b":${long}}}`,
       `${long.slice(0, -2)}]`,
     );
     for (const text of texts) assert.equal(failureOf(text).id, "invalid_json", text.slice(0, 30) + text.slice(-30));

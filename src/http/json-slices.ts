@@ -192,7 +192,8 @@ export class JsonSlices {
       if (!isBlank(this.#text, parent.rest, level.from)) this.#refuseRest(parent.rest);
       (parent.target as unknown[]).push(level.target);
     } else {
-      const keys = Object.keys(this.#parse(parent.rest, level.from, ["{", "0}"], parent) as object);
+      // With a digit in its place a number before the bracket would go on in it.
+      const keys = Object.keys(this.#parse(parent.rest, level.from, ["{", "null}"], parent) as object);
       if (keys.length !== 1) this.#refuseSign(level.from);
       const [key = ""] = keys;
       if (key === "prototype" && grandparent?.key === "constructor") this.#refuseConstructor();
