@@ -22,6 +22,8 @@ export interface OpenResult {
   readonly sent: number;
   /** Answered with 200 in time. */
   readonly good: number;
+  /** Of these, before the last request was due: what was kept up, without what only a queue at the end still gave. */
+  readonly keptUp: number;
   /** Answered with 429 or 503. */
   readonly refused: number;
   /** Their clients went away. */
@@ -55,6 +57,8 @@ class Generator {
   /** Those under way, in the order in which their clients go away. */
   readonly #open: UnderWay[] = [];
   #firstOpen = 0;
+  #keptUp = 0;
+  #lastDueAt = 0;
   #left = 0;
   #failed = 0;
   #underWay = 0;
@@ -71,6 +75,7 @@ class Generator {
   run(): Promise<OpenResult> {
     const offsets = planOffsets(this.#load);
     const begun = performance.now() + 50;
+    this.#lastDueAt = begun + (offsets.at(-1) ?? 0);
     let next = 0;
     return new Promise((resolve) => {
       const tick = () => {
@@ -87,11 +92,14 @@ class Generator {
   }
 
   answered(sent: Sent, status: number, connection: Connection): void {
-    const ms = performance.now() - sent.dueAt;
+    const now = performance.now();
+    const ms = now - sent.dueAt;
     this.#end(sent);
     this.#idle.push(connection);
-    if (status === 200) this.#good.push(ms);
-    else if (status === 429 || status === 503) this.#refused.push(ms);
+    if (status === 200) {
+      this.#good.push(ms);
+      if (now <= this.#lastDueAt) this.#keptUp++;
+    } else if (status === 429 || status === 503) this.#refused.push(ms);
     else this.#failed++;
   }
 
@@ -130,7 +138,13 @@ class Generator {
 
   #describe(count: number): OpenResult {
     return {
-      ...{ sent: count, good: this.#good.length, refused: this.#refused.length, left: this.#left },
+      ...{
+        sent: count,
+        good: this.#good.length,
+        keptUp: this.#keptUp,
+        refused: this.#refused.length,
+        left: this.#left,
+      },
       ...{ failed: this.#failed, p50: quantile(this.#good, 0.5), p99: quantile(this.#good, 0.99) },
       ...{ refusedP50: quantile(this.#refused, 0.5), lateP99: quantile(this.#late, 0.99) },
     };

@@ -86,8 +86,8 @@ class Surge {
     const { server, seconds, rows } = this.#parts;
     await this.#offer(60, Math.min(3, seconds), false);
     for (const rate of ramp) {
-      const { good } = await this.#offer(rate, Math.min(4, seconds), false);
-      this.#peak = Math.max(this.#peak, good / Math.min(4, seconds));
+      const { good, keptUp } = await this.#offer(rate, Math.min(4, seconds), false);
+      this.#peak = Math.max(this.#peak, keptUp / Math.min(4, seconds));
       if (good < 0.9 * rate * Math.min(4, seconds)) break;
     }
     rows.push(createRow(`${server.name}: true peak`, "/s", [this.#peak]));
