@@ -1,6 +1,7 @@
 import { MessageChannel } from "node:worker_threads";
 import { createDeferred } from "../../src/base/deferred.js";
 import { systemTime } from "../../src/call/call-scope.js";
+import { LoopTurns } from "../../src/call/loop-turns.js";
 import type { ServingError } from "../../src/failure/serving-error.js";
 import type { Replica } from "../../src/replica/replica.js";
 import { ChannelServer } from "../../src/replica/serve-channel.js";
@@ -62,6 +63,11 @@ export interface OpenWire extends AsyncDisposable {
   readonly draining: Promise<void>;
 }
 
+/** No run counts as long, however slow the machine is: what comes begins at once, and random sessions are written for that. */
+class ShortTurns extends LoopTurns {
+  override count(): void {}
+}
+
 /** A running replica and any number of links to it. */
 export interface WireReplica {
   readonly replica: Replica;
@@ -71,7 +77,8 @@ export interface WireReplica {
 
 export async function createWireReplica(): Promise<WireReplica> {
   const control = new WireControl();
-  const replica = await startReplica(createWireService(control), { time: systemTime });
+  const time = { ...systemTime, turns: new ShortTurns(systemTime.clock) };
+  const replica = await startReplica(createWireService(control), { time });
   return { replica, control, connect: (joined) => connect(replica, joined) };
 }
 
