@@ -65,6 +65,11 @@ export class HostileApp implements AsyncDisposable {
     return this.command.child.pid as number;
   }
 
+  /** Of the process that answers HTTP. */
+  get entryPid(): number {
+    return this.pidOf(entry) ?? this.pid;
+  }
+
   /** Replicas that have started at any time, with their processes; the newest last. */
   get lives(): readonly ProcessEnd[] {
     const lines = readFileSync(join(this.folder, "pids"), "utf8").trim().split("\n").filter(Boolean);

@@ -95,7 +95,7 @@ class Round {
     await using app = await HostileApp.start(this.#setting);
     this.#app = app;
     const tally: LoadTally = { answered: 0, faults: [] };
-    using watch = await StallWatch.start(app.url);
+    using watch = await StallWatch.start(app.url, app.entryPid);
     const before = { heaps: await this.#measureHeaps(), resident: this.#measureResident() };
     this.#began = Date.now();
     this.#end = performance.now() + ms;

@@ -1,12 +1,13 @@
 // Asks an app for something tiny all the time, and a bare server in a thread beside it. In a process of its own, since whoever
-// makes the attacks is busy.   node stall-main.mjs <url of the app>, ended by the end of stdin; prints what it has seen.
+// makes the attacks is busy.   node stall-main.mjs <url of the app> <pid of who answers>, ended by the end of stdin; prints what it has seen.
+import { readFileSync } from "node:fs";
 import { Agent, createServer, request } from "node:http";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 
 const pauseMs = 15;
 const limitMs = 60_000;
 
-if (isMainThread) await watch(process.argv[2]);
+if (isMainThread) await watch(process.argv[2], process.argv[3]);
 else serve();
 
 function serve() {
@@ -17,7 +18,7 @@ function serve() {
   server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
 }
 
-async function watch(url) {
+async function watch(url, pid) {
   const witness = new Worker(new URL(import.meta.url));
   const port = await new Promise((resolve) => witness.once("message", resolve));
   let isOver = false;
@@ -28,9 +29,11 @@ async function watch(url) {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const asked = [];
     while (!isOver) {
+      const before = readCpuMs(pid);
       const at = performance.timeOrigin + performance.now();
       const problem = await askOnce(base, agent);
-      asked.push({ at, tookMs: performance.timeOrigin + performance.now() - at, problem });
+      const tookMs = performance.timeOrigin + performance.now() - at;
+      asked.push({ at, tookMs, problem, cpuMs: readCpuMs(pid) - before });
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
     agent.destroy();
@@ -40,6 +43,16 @@ async function watch(url) {
   const [app, bare] = await Promise.all([ask(url), ask(`http://127.0.0.1:${port}`)]);
   console.log(JSON.stringify({ app, bare }));
   await witness.terminate();
+}
+
+/** Processor time that a process has had, in steps of 10 ms; the clock where the system does not tell. */
+function readCpuMs(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return performance.now();
+  }
 }
 
 /** @returns What was wrong with the answer; nothing when it was right. */
