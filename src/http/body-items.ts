@@ -9,12 +9,15 @@ import type { CutItem, ItemCutter } from "./item-cutter.js";
 //
 // I1  The body is read on only while somebody waits for an item, so at most a chunk and an unfinished item are held, and a
 //     client that is faster than the api is slowed down by its own socket.
-// I2  Nobody holds the event loop by many small items of one chunk: after `burstItems` of them the others have a turn.
+// I2  Nobody holds the event loop by many small items: after `burstItems` of them the others have a turn, and after `turnMs` no
+//     more is read in a turn, in which Node gives up to 32 chunks, of blank lines alone as well.
 // I3  A reader that leaves does not stop the client: what is left is read and thrown away, since a client that can't get rid
 //     of its body may never read the answer.
 
 /** Some milliseconds of checks and calls. */
 const burstItems = 256;
+/** Milliseconds of one turn after which nothing more is read in it. */
+const turnMs = 4;
 
 export class BodyItems implements ItemFlow {
   /** What the api reads. */
@@ -26,6 +29,10 @@ export class BodyItems implements ItemFlow {
   #isStopped = false;
   /** Items given since others last had a turn (I2). */
   #given = 0;
+  /** When the first chunk of this turn came. */
+  #turnBegan: number | undefined;
+  /** Until the next turn nothing is read. */
+  #isResting = false;
   /** How the body ended, once it has. */
   #end: { readonly error: unknown } | undefined;
 
@@ -60,13 +67,14 @@ export class BodyItems implements ItemFlow {
 
   #goOn(): void {
     this.#give();
-    if (this.#isPulled) this.#source.resume();
+    if (this.#isPulled && !this.#isResting) this.#source.resume();
   }
 
   #receive(chunk: Uint8Array): void {
     this.#watched.hasMoved = true;
     this.#given = 0;
     if (this.#isStopped || this.#end !== undefined) return;
+    if (this.#turnBegan === undefined) this.#beginTurn();
     try {
       this.#cutter.push(chunk);
     } catch (error) {
@@ -74,7 +82,19 @@ export class BodyItems implements ItemFlow {
       return;
     }
     this.#give();
-    if (!this.#isPulled && this.#end === undefined) this.#source.pause();
+    if (this.#end !== undefined) return;
+    this.#isResting = performance.now() - (this.#turnBegan as number) >= turnMs;
+    if (!this.#isPulled || this.#isResting) this.#source.pause();
+  }
+
+  #beginTurn(): void {
+    this.#turnBegan = performance.now();
+    setImmediate(() => {
+      this.#turnBegan = undefined;
+      if (!this.#isResting) return;
+      this.#isResting = false;
+      if (this.#isPulled || this.#isStopped) this.#source.resume();
+    });
   }
 
   #finish(): void {

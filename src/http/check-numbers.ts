@@ -27,6 +27,36 @@ export function checkNumbers(text: string, value: unknown, at: (path: string) =>
   }
 }
 
+/** No number that anybody means is longer; JSON.parse takes its time for one of a million digits, and can't be interrupted. */
+const mostNumberChars = 65_536;
+
+/**
+ * Refuses a JSON text with a number of so many characters that to read it would hold up everybody.
+ *
+ * @throws {ServingError} `invalid_json`.
+ */
+export function refuseLongNumbers(text: string): void {
+  // One so long has a character at one of these places; most texts have none there, and are read no further.
+  for (let at = mostNumberChars; at < text.length; at += mostNumberChars) {
+    if (isOfNumber(text.charCodeAt(at))) {
+      refuseLongRun(text);
+      return;
+    }
+  }
+}
+
+/** Strings may have as many digits as they like. */
+function refuseLongRun(text: string): void {
+  let length = 0;
+  for (let at = 0; at < text.length; at++) {
+    const sign = text.charCodeAt(at);
+    length = isOfNumber(sign) ? length + 1 : 0;
+    if (sign === quote) at = endOfString(text, at + 1);
+    if (length <= mostNumberChars) continue;
+    throw fail("invalid_json", { problem: `it has a number of more than ${mostNumberChars} characters` });
+  }
+}
+
 const describePath = (path: string): string => (path === "" ? "its root" : path);
 
 function isExact(token: string, number: number): boolean {
@@ -34,7 +64,7 @@ function isExact(token: string, number: number): boolean {
   return String(number) === token || BigInt(number) === BigInt(token);
 }
 
-const [zero, nine, point, minus] = [0x30, 0x39, 0x2e, 0x2d] as const;
+const [zero, nine, point, minus, plus] = [0x30, 0x39, 0x2e, 0x2d, 0x2b] as const;
 const [quote, smallE, largeE] = [0x22, 0x65, 0x45] as const;
 /** An integer of so many digits is less than 2^53, and one of no more than these is put together of two halves. */
 const [safeDigits, mostDigits, halfDigits] = [15, 20, 10] as const;
@@ -73,6 +103,9 @@ function areExact(text: string): boolean {
   }
   return true;
 }
+
+const isOfNumber = (sign: number): boolean =>
+  isDigit(sign) || sign === point || sign === minus || sign === plus || sign === smallE || sign === largeE;
 
 const isDigit = (sign: number): boolean => sign >= zero && sign <= nine;
 

@@ -168,6 +168,22 @@ describe("JsonSlices", () => {
     }
   });
 
+  it("refuses a number that would take long to read, and takes a text of as many digits", () => {
+    const digits = "1".repeat(200_000);
+    for (const number of [digits, `-${digits}`, `0.${digits}`, `1e${digits}`, `1E+${digits}`]) {
+      for (const text of [number, `[1,${number}]`, `{"a":[{"b":${number}}]}`]) {
+        const { id, message } = failureOf(text);
+        assert.deepEqual(
+          [id, message],
+          ["invalid_json", "the body is not JSON: it has a number of more than 65536 characters"],
+        );
+      }
+    }
+    const texts = [digits, `${digits}\\"${digits}`, "e".repeat(200_000)];
+    assert.deepEqual(parse(JSON.stringify([...texts, 1])), [...texts, 1]);
+    assert.deepEqual(parse(`[${" ".repeat(200_000)}1]`), [1]);
+  });
+
   it("lets others have a turn", async () => {
     const text = `[${"{},".repeat(1_000_000)}{}]`;
     let turns = 0;

@@ -1,6 +1,6 @@
 import { endOfString } from "../base/is-deeper.js";
 import { fail } from "../failure/fail.js";
-import { checkNumbers } from "./check-numbers.js";
+import { checkNumbers, refuseLongNumbers } from "./check-numbers.js";
 import type { JsonLimits } from "./json-limits.js";
 import { refuseForbiddenKeys } from "./refuse-forbidden-keys.js";
 
@@ -222,6 +222,8 @@ export class JsonSlices {
   /** @param brackets What is put around the piece to make it a text of its own. */
   #parse(from: number, to: number, brackets: readonly [string, string], level?: Level): unknown {
     const piece = brackets[0] + this.#text.slice(from, to) + brackets[1];
+    // Only an item that is long itself makes a piece so long.
+    if (piece.length > 2 * sliceLength) refuseLongNumbers(piece);
     let value: unknown;
     try {
       value = JSON.parse(piece);
