@@ -5,8 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { newBytes } from "../base/new-bytes.js";
-import { readBytes, writeBytes } from "./file-bytes.js";
-import { readRange } from "./read-range.js";
+import { readBytes, readRange, writeBytes } from "./file-bytes.js";
 import { writeChunks } from "./write-chunks.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-test-"));

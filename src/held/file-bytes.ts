@@ -1,4 +1,5 @@
 import { readSync, writeSync } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 
 /** Read or written in one call: Node counts in 32 bits with a sign, and from 2 GiB on ends the process. */
 export const maxIoBytes = 1024 ** 3;
@@ -21,5 +22,19 @@ export function readBytes(file: number, bytes: Uint8Array, byteLength: number, a
     const count = readSync(file, bytes, done, Math.min(byteLength - done, maxIoBytes), at + done);
     if (count === 0) throw new Error(`it ends after ${at + done} bytes`);
     done += count;
+  }
+}
+
+/**
+ * The same without holding up the thread: fills `target`.
+ *
+ * @param from Where in the file. The system may give less at a time than it is asked for.
+ * @throws {Error} of the system, or where the file ends before that.
+ */
+export async function readRange(file: FileHandle, target: Uint8Array, from: number): Promise<void> {
+  for (let at = 0; at < target.byteLength; ) {
+    const { bytesRead } = await file.read(target, at, Math.min(target.byteLength - at, maxIoBytes), from + at);
+    if (bytesRead === 0) throw new Error(`it ends after ${from + at} bytes`);
+    at += bytesRead;
   }
 }

@@ -2,9 +2,9 @@ import { constants, openAsBlob } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { systemProblem } from "../base/system-problem.js";
 import { fail } from "../failure/fail.js";
+import { readRange } from "./file-bytes.js";
 import { decodedBytes } from "./held-bytes.js";
 import type { HeldFile } from "./held-file.js";
-import { readRange } from "./read-range.js";
 
 /** By the `Blob` or `File` that stands for it. */
 const fileOf = new WeakMap<Blob, HeldFile>();

@@ -68,7 +68,7 @@ export function readText(file: number, form: TextForm, byteLength: number, at: n
     readBuffer = new WeakRef(buffer);
   }
   readBytes(file, buffer, byteLength, at);
-  return makeText(buffer.subarray(0, byteLength), form);
+  return buffer.toString(encodings[form], 0, byteLength);
 }
 
 /** The text of which these are the bytes. */

@@ -2,11 +2,11 @@ import { type FileHandle, open } from "node:fs/promises";
 import { systemProblem } from "../base/system-problem.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
+import { readRange } from "../held/file-bytes.js";
 import type { FileStore } from "../held/file-store.js";
 import { openHeldBlob } from "../held/held-blob.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import type { HeldFile } from "../held/held-file.js";
-import { readRange } from "../held/read-range.js";
 import { SpoolFile } from "../held/spool-file.js";
 import {
   cleanName,
