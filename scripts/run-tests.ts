@@ -27,6 +27,8 @@ const { status } = spawnSync(
   [
     "--import",
     "tsx",
+    "--import",
+    import.meta.resolve("./limit-test-file.mjs"),
     "--test",
     "--test-reporter=spec",
     `--test-concurrency=${Math.max(2, availableParallelism())}`,
