@@ -63,7 +63,7 @@ export class CalleeRoom {
     if (limit !== undefined) limit.calls += 1 / limit.calls;
   }
 
-  /** The callee did not let in a call that still counts as under way. */
+  /** The callee has refused a call that still counts as under way. */
   refused(priority: Priority, refusal: ServingError): void {
     // That this one would have been too late says nothing of others, who may have more time.
     if (refusal.details["leftMs"] !== undefined) return;
@@ -87,5 +87,5 @@ export class CalleeRoom {
 
 type Overload = Parameters<typeof fail<"overloaded">>[1];
 
-/** Whether a failure says that the lane of an api let a call not in. */
+/** Whether a failure says that the lane of an api refused a call. */
 export const isRefusal = ({ id }: ServingError): boolean => id === "overloaded" || id === "lane_full";

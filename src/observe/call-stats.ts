@@ -45,7 +45,7 @@ export interface LanePressure {
   expectWait(priority: "interactive"): number | undefined;
 }
 
-/** Why a lane lets a call not in: its count is full, more calls come than it answers, or this one would be too late. */
+/** Why a lane refuses a call: its count is full, more calls come than it answers, or this one would be too late. */
 export type RefusalReason = "full" | "overloaded" | "late";
 
 /** Calls in one api's lanes, as the replicas see them: waiting apart from running. */

@@ -66,7 +66,11 @@ export class InlineHost implements ReplicaHost {
     return { kind: "address", address: this.#address };
   }
 
-  /** Answers a caller in another thread of this process, over as many links as it makes. @param line From its `PortLine`: brings the port of each. */
+  /**
+   * Answers a caller in another thread of this process, over as many links as it makes.
+   *
+   * @param line From its `PortLine`: brings the port of each.
+   */
   accept(line: MessagePort): void {
     this.#lines.add(line);
     line.on("close", () => this.#lines.delete(line));

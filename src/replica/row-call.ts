@@ -103,7 +103,11 @@ export class RowCall {
     return { call: this, index, start, input: own, rows: end - start };
   }
 
-  /** The batch with the piece is done. Never throws: what is wrong with it is that of this call alone. @param output As many rows as the piece has. */
+  /**
+   * The batch with the piece is done. Never throws: what is wrong with it fails this call alone.
+   *
+   * @param output As many rows as the piece has.
+   */
   pieceDone(piece: Piece, output: unknown): void {
     this.#running--;
     try {

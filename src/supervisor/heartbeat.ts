@@ -26,7 +26,8 @@ interface Limit {
  * Asks a replica whether its event loop turns: one question at a time, the next only after the answer.
  *
  * A replica that is busy is not hung: it answers between two runs, says how long its runs are, and says before the first run of an
- * api that this may last. So it is where another replica starts in its process, which may load a model meanwhile. Silence is told by the clock alone. A question also fails when the replica ends, and its end says more than its silence.
+ * api that this may last. While another replica starts in its process, and may load a model, it is waited for as long as that start
+ * may take. Silence is told by the clock alone. A question also fails when the replica ends, and its end says more than its silence.
  * Whoever asks may have been busy, or stopped, itself: what has come meanwhile is read before a silence is told.
  */
 export class Heartbeat {
