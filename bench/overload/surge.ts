@@ -6,7 +6,7 @@ import { readCpuMicros } from "../processes.ts";
 import { createRow, createVerdict, type Row, report, type Verdict } from "../report.ts";
 import { type ServerCommand, ServerProcess } from "../server-process.ts";
 import { isDryRun } from "../settings.ts";
-import { runMs } from "../workloads/burn.ts";
+import { elsewhere, runMs } from "../workloads/burn.ts";
 import { driveOpen } from "./drive-open.ts";
 import type { OpenResult } from "./open-loop.ts";
 
@@ -18,11 +18,19 @@ interface Server {
 }
 
 const rival = fileURLToPath(import.meta.resolve("../rivals/fastify-overload.ts"));
-const startEkiben = (port: number) => createEkibenCommand({ file: "overload", placement: "process", port });
+const startEkiben = (port: number, env = {}) =>
+  createEkibenCommand({ file: "overload", placement: "process", port, env });
 const patienceMs = 1000;
 const servers: readonly Server[] = [
-  { name: "ekiben", isOurs: true, start: startEkiben },
-  { name: "ekiben, deadline header", isOurs: true, header: `ekiben-timeout-ms: ${patienceMs}`, start: startEkiben },
+  { name: "ekiben", isOurs: true, start: (port) => startEkiben(port) },
+  // Entry, models and generator share two cores above: what the entry takes to refuse, models lack. Here they do not.
+  { name: "ekiben, runs elsewhere", isOurs: true, start: (port) => startEkiben(port, elsewhere) },
+  {
+    name: "ekiben, deadline header",
+    isOurs: true,
+    header: `ekiben-timeout-ms: ${patienceMs}`,
+    start: (port) => startEkiben(port),
+  },
   {
     ...{ name: "Fastify and undici", isOurs: false },
     start: (port) => ({

@@ -73,6 +73,7 @@ export const callFailures = {
   }),
   lane_full: row<{ running: number; queued: number; maxQueued: number; retryAfterMs: number; overdue: number }>({
     code: "resource_exhausted",
+    hasNoStack: true,
     text: (d) =>
       `the lane runs ${d.running} ${d.running === 1 ? "call" : "calls"}${d.overdue === 0 ? "" : `, ${d.overdue} of which timed out or were cancelled and have not ended,`} and holds ${d.queued} more (maxQueued ${d.maxQueued})`,
     fix: "Retry with backoff, add replicas, or raise maxConcurrent or maxQueued. Calls that timed out keep their places until their code ends: let it heed currentCall().signal.",
@@ -86,6 +87,7 @@ export const callFailures = {
     retryAfterMs: number;
   }>({
     code: "resource_exhausted",
+    hasNoStack: true,
     text: (d) => {
       const pace = d.answerMs === undefined ? "" : `, and one is answered each ${formatMs(d.answerMs)} ms`;
       return d.waitMs === undefined || d.leftMs === undefined

@@ -1,6 +1,6 @@
 import { type FailureId, failures } from "./failures.js";
 import { isError, readText } from "./read-thrown.js";
-import { ServingError } from "./serving-error.js";
+import { createWithoutStack, ServingError, type ServingErrorInit } from "./serving-error.js";
 
 /** The numbers and names that the text of failure `Id` needs. */
 export type FailureDetails<Id extends FailureId> = Parameters<(typeof failures)[Id]["text"]>[0];
@@ -22,7 +22,7 @@ export interface FailurePlace {
  */
 export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, place?: FailurePlace): ServingError {
   const row = failures[id];
-  const error = new ServingError({
+  const init: ServingErrorInit = {
     id,
     code: row.code,
     message: (row.text as (details: unknown) => string)(details),
@@ -31,7 +31,9 @@ export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, 
     ...("httpStatus" in row ? { httpStatus: row.httpStatus } : undefined),
     ...("retryable" in row ? { retryable: row.retryable } : undefined),
     ...place,
-  });
+  };
+  if ("hasNoStack" in row) return createWithoutStack(init);
+  const error = new ServingError(init);
   adoptStack(error, place?.cause);
   return error;
 }

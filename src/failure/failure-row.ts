@@ -11,6 +11,8 @@ export interface FailureRow<D> {
   readonly httpStatus?: number;
   /** Default: by code. */
   readonly retryable?: boolean;
+  /** Of a failure that comes by the thousand and that no code causes: it has no frames, which cost more than the rest of it. */
+  readonly hasNoStack?: true;
 }
 
 /** One thing a schema found wrong. `path` is e.g. `"lines[2].text"`; `""` is the value itself. */

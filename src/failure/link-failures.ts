@@ -11,6 +11,7 @@ export const linkFailures = {
   }),
   link_full: row<{ bufferedBytes: number; maxBufferedBytes: number }>({
     code: "resource_exhausted",
+    hasNoStack: true,
     text: (d) =>
       `the replica reads too slowly: ${d.bufferedBytes} bytes wait to be sent to it, of at most ${d.maxBufferedBytes}; the call was not sent`,
     fix: "Retry with backoff, add replicas, or send smaller values. A replica that computes without a pause can't read.",

@@ -71,6 +71,20 @@ export class ServingError extends Error {
   }
 }
 
+/** A failure whose stack is its message alone, or is set afterwards: V8 then looks for no frames. */
+export function createWithoutStack(init: ServingErrorInit): ServingError {
+  const { stackTraceLimit } = Error;
+  try {
+    Error.stackTraceLimit = 0;
+  } catch {
+    // Somebody has frozen it: there are frames, then.
+    return new ServingError(init);
+  }
+  const error = new ServingError(init);
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
+}
+
 Object.defineProperty(ServingError.prototype, "name", { value: "ServingError" });
 Object.defineProperty(ServingError.prototype, marker, { value: true });
 

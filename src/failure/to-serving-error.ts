@@ -1,7 +1,7 @@
 import { isCode } from "./codes.js";
 import { fail } from "./fail.js";
 import { isError, maxTextLength, readCauses, readField, readText, textOf } from "./read-thrown.js";
-import { ServingError, type ServingErrorInit } from "./serving-error.js";
+import { createWithoutStack, ServingError, type ServingErrorInit } from "./serving-error.js";
 
 /**
  * Whatever an api threw, as the failure its caller gets. Never throws, whatever that was.
@@ -30,7 +30,7 @@ function isNoAccessor(error: object, field: string): boolean {
 }
 
 /** Whether a failure is just what `new ServingError` makes: nothing in it runs when it is read, and nothing is of another type. */
-function isPlainFailure(error: ServingError): boolean {
+export function isPlainFailure(error: ServingError): boolean {
   try {
     if (Object.getPrototypeOf(error) !== ServingError.prototype || !Object.isExtensible(error)) return false;
     for (const field of plainFields) {
@@ -52,7 +52,9 @@ export function copyError(error: ServingError, fields: Partial<ServingErrorInit>
   const code = readField(error, "code");
   const details = readField(error, "details");
   const [retryable, httpStatus] = [readField(error, "retryable"), readField(error, "httpStatus")];
-  const copy = new ServingError({
+  const stack = readText(error, "stack");
+  const create = stack === undefined ? (init: ServingErrorInit) => new ServingError(init) : createWithoutStack;
+  const copy = create({
     code: isCode(code) ? code : "internal",
     message: readText(error, "message") ?? "",
     details: typeof details === "object" && details !== null ? (details as Record<string, unknown>) : undefined,
@@ -63,7 +65,6 @@ export function copyError(error: ServingError, fields: Partial<ServingErrorInit>
     ...{ service: readText(error, "service"), api: readText(error, "api") },
     ...fields,
   });
-  const stack = readText(error, "stack");
   if (stack !== undefined) copy.stack = stack;
   return copy;
 }

@@ -12,6 +12,9 @@ const maxStackLength = 16_384;
  * without awaiting it has no frame; its service and api are named all the same.
  */
 export async function rejectFromHere(error: ServingError, { service, api }: Caller): Promise<never> {
+  const stack = error.stack ?? "";
+  // One that has no frames of its own is to cost nothing: see `FailureRow.hasNoStack`.
+  if (!stack.includes("\n    at ")) throw error;
   await undefined;
   await undefined;
   await undefined;
@@ -21,6 +24,6 @@ export async function rejectFromHere(error: ServingError, { service, api }: Call
     .split("\n")
     .filter((line) => /^ +at /.test(line) && !line.includes("node:internal/"));
   const head = `    -- called by ${api === "" ? service : `${service}.${api}`} --`;
-  error.stack = [error.stack ?? "", head, ...frames].join("\n").slice(0, maxStackLength);
+  error.stack = [stack, head, ...frames].join("\n").slice(0, maxStackLength);
   throw error;
 }

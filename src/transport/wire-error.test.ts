@@ -101,6 +101,23 @@ describe("a failure that crosses a link", () => {
     assert.equal(Object.keys(arrived).includes("stack"), false);
   });
 
+  it("arrives the same whether its details were encoded or copied", () => {
+    const details = { size: 3, odd: -0, none: Number.NaN, text: "t", yes: true };
+    const copied = crossError(throwing(details));
+    const encoded = decodeError(encodeError(throwing(details)));
+    assert.deepEqual(copied.details, encoded.details);
+    assert.deepEqual(fieldsOf(copied), fieldsOf(encoded));
+    assert.notEqual(copied.details, details);
+  });
+
+  it("has no frames where it is a refusal: under overload they would cost more than the refusal", () => {
+    const error = fail("overloaded", { queued: 2, retryAfterMs: 5 });
+    assert.equal(error.stack, `ServingError: ${error.message}`);
+    assert.equal(crossError(error).stack, error.stack);
+    assert.equal(decodeError(encodeError(error)).stack, error.stack);
+    assert.match(fail("draining", { what: "S" }).stack ?? "", /\n {4}at /);
+  });
+
   it("has no more than 8 KiB of its stack", () => {
     const error = fail("payload_too_large", { bytes: 2, maxBytes: 1 });
     error.stack = "x".repeat(100_000);

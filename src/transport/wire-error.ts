@@ -1,8 +1,8 @@
 import { isCode } from "../failure/codes.js";
 import { fail } from "../failure/fail.js";
-import { readField, readText } from "../failure/read-thrown.js";
-import { ServingError } from "../failure/serving-error.js";
-import { messageOf } from "../failure/to-serving-error.js";
+import { maxTextLength, readField, readText } from "../failure/read-thrown.js";
+import { createWithoutStack, ServingError, type ServingErrorInit } from "../failure/serving-error.js";
+import { isPlainFailure, messageOf } from "../failure/to-serving-error.js";
 import { decodeValue } from "./decode-value.js";
 import { noTails } from "./frame.js";
 import { markValue } from "./mark-value.js";
@@ -32,7 +32,39 @@ export function encodeError(error: ServingError): string {
  * A failure as it arrives over a border, for a caller that is called across none: a copy that shares nothing with the one
  * that was thrown, and has neither cause nor details that can't cross.
  */
-export const crossError = (error: ServingError): ServingError => decodeError(encodeError(error));
+export function crossError(error: ServingError): ServingError {
+  const details = isPlainFailure(error) ? copyPlainDetails(error.details) : undefined;
+  return details === undefined ? decodeError(encodeError(error)) : readError({ ...encodeFields(error), details });
+}
+
+const maxPlainFields = 16;
+
+/**
+ * A copy of details that are a few numbers and short texts, as those of the failure table are: they need no encoding.
+ *
+ * @returns `undefined` for all others.
+ */
+function copyPlainDetails(details: object): Record<string, unknown> | undefined {
+  try {
+    if (Object.getPrototypeOf(details) !== Object.prototype) return undefined;
+    const keys = Object.keys(details);
+    if (keys.length > maxPlainFields) return undefined;
+    const copy: Record<string, unknown> = {};
+    for (const key of keys) {
+      const value: unknown = Object.getOwnPropertyDescriptor(details, key)?.value;
+      if (!isPlain(value) || key === "__proto__") return undefined;
+      copy[key] = value;
+    }
+    return copy;
+  } catch {
+    return undefined;
+  }
+}
+
+const isPlain = (value: unknown): boolean =>
+  typeof value === "number" ||
+  typeof value === "boolean" ||
+  (typeof value === "string" && value.length <= maxTextLength);
 
 /**
  * The failure that `encodeError` was given: the same class, the same fields, the stack of where it was thrown. Never throws:
@@ -111,13 +143,15 @@ function readError(value: unknown): ServingError {
   const { code, message, retryable, httpStatus, details, stack } = fields;
   if (typeof message !== "string") throw fail("malformed_frame", { problem: "a failure without a message" });
   const read = (key: string): string | undefined => (typeof fields[key] === "string" ? fields[key] : undefined);
-  const error = new ServingError({
+  const init: ServingErrorInit = {
     ...{ code: isCode(code) ? code : "internal", id: read("id"), message, details: isRecord(details) ? details : {} },
     ...{ service: read("service"), api: read("api"), fix: read("fix"), incident: read("incident") },
     retryable: typeof retryable === "boolean" ? retryable : undefined,
     httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
-  });
-  if (typeof stack === "string") error.stack = stack;
+  };
+  if (typeof stack !== "string") return new ServingError(init);
+  const error = createWithoutStack(init);
+  error.stack = stack;
   return error;
 }
 
