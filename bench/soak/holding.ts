@@ -28,7 +28,7 @@ const sharedMemory = "/dev/shm";
 /**
  * What the processes of an app hold.
  *
- * @param folder The app's own temporary folder. Slabs are counted of all apps of the machine: no other should run.
+ * @param folder The app's own temporary folder. Slabs are counted of all apps of the machine.
  */
 export function readHolding(pids: readonly number[], folder: string): Holding {
   const slabs = measureFiles(listOwn(sharedMemory));

@@ -8,6 +8,7 @@ import type { ApiKind } from "./api-kind.js";
 import { CheckedItems, type ItemCheck } from "./checked-items.js";
 import { isFileSchema } from "./file.js";
 import { findSchema } from "./find-schema.js";
+import { createPacedCheck } from "./paced-check.js";
 import { batchProblem } from "./row-layout.js";
 import {
   type CheckResult,
@@ -109,7 +110,7 @@ function createOutputCheck(check: SchemaCheck, pairs: readonly DimPair[]): Contr
 /** The check of an input. @param pairs Sizes of it that have one name. */
 export function createInputCheck(shape: Shape | undefined, pairs: readonly DimPair[] = []): Check {
   if (isStreamSchema(shape)) return createStreamCheck(shape.stream.item);
-  const check = shape === undefined ? checkNothing : checkShape(shape);
+  const check = shape === undefined ? checkNothing : checkShape(shape, createPacedCheck);
   return (value) => {
     const checked = check(value);
     if (checked instanceof Promise) {
@@ -170,10 +171,10 @@ function checkNothing(value: unknown): CheckResult {
 }
 
 /** A schema's own check, or that of an object of schemas, field by field; unknown fields are left out, as zod does. */
-function checkShape(shape: Shape): SchemaCheck {
-  if (isSchema(shape)) return createSchemaCheck(shape);
+function checkShape(shape: Shape, createCheck = createSchemaCheck): SchemaCheck {
+  if (isSchema(shape)) return createCheck(shape);
   const fields = Object.entries(shape as Record<string, Schema>).map(
-    ([name, schema]) => [name, createSchemaCheck(schema)] as const,
+    ([name, schema]) => [name, createCheck(schema)] as const,
   );
   return (value) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {

@@ -214,7 +214,7 @@ class Search {
 }
 
 /** Whether a value of plain data holds more than `most` values; tensors and bytes are one. */
-function holdsMore(value: unknown, most: number): boolean {
+export function holdsMore(value: unknown, most: number): boolean {
   return typeof value === "object" && value !== null && countDown(value, most) < 0;
 }
 

@@ -43,6 +43,15 @@ export function hasFinalForm(schema: unknown): boolean {
   return (typeof schema !== "object" && typeof schema !== "function") || schema === null || forms.has(schema);
 }
 
+/** Whether a schema is that of a list, and says nothing of it but what its items are: what holds of its parts holds of it. */
+export function isPlainList(schema: unknown): boolean {
+  const form = formOf(schema);
+  if (form?.kind !== "list" || form.items.length > 0) return false;
+  const def = (schema as { _zod?: { def?: Parts } })._zod?.def;
+  if (def === undefined) return !("pipe" in (schema as object));
+  return ((def["checks"] ?? []) as readonly unknown[]).length === 0;
+}
+
 type Parts = Readonly<Record<string, unknown>>;
 
 function readForm(schema: Parts): Form | undefined {

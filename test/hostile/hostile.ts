@@ -34,11 +34,10 @@ const limitMs = 60_000;
 /** What a full collection may leave more than before the attacks: code that was compiled, tables that grew. */
 const heapToleranceMiB = 24;
 /**
- * Resident memory that allocators may keep of what was freed, some twenty times the largest body; what is in use is judged by
- * the heaps. It is looked at once the app has been left alone: a busy Node 24 keeps 200 MiB of pages for its young objects, which a
- * collection does not give back but a quarter of a minute of rest mostly does.
+ * Resident memory that allocators may keep of what was freed, ten times the largest body; what is in use is judged by the heaps.
+ * It is looked at once the app has been left alone, after a collection of last resort: see `collect` in `services.ts`.
  */
-const residentToleranceMiB = 320;
+const residentToleranceMiB = 160;
 
 const memoryLimitMs = 30_000;
 
