@@ -9,7 +9,7 @@ const services = fileURLToPath(import.meta.resolve("./services.ts"));
 const clock = import.meta.resolve("./shift-clock.mjs");
 
 /** The replica that answers HTTP. */
-const entry = "Hostile#0";
+export const entry = "Hostile#0";
 
 const flags = [
   // How restarts slow down is tested elsewhere.
@@ -65,14 +65,14 @@ export class HostileApp implements AsyncDisposable {
     return this.command.child.pid as number;
   }
 
-  /** Of the process that answers HTTP. */
-  get entryPid(): number {
-    return this.pidOf(entry) ?? this.pid;
+  /** A file with a line for each replica that has started at any time: its name and its process. */
+  get pids(): string {
+    return join(this.folder, "pids");
   }
 
   /** Replicas that have started at any time, with their processes; the newest last. */
   get lives(): readonly ProcessEnd[] {
-    const lines = readFileSync(join(this.folder, "pids"), "utf8").trim().split("\n").filter(Boolean);
+    const lines = readFileSync(this.pids, "utf8").trim().split("\n").filter(Boolean);
     return lines.map((line) => {
       const [replica = "", pid] = line.split(" ");
       return { replica, pid: Number(pid) };

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Connection } from "../chaos/exchange.js";
 import { Random } from "../http/random.js";
 import { createAttack, leaveHalfway, sendAttack } from "./attacks.js";
-import { HostileApp, type HostileSetting, isAlive } from "./hostile-app.js";
+import { entry, HostileApp, type HostileSetting, isAlive } from "./hostile-app.js";
 import { callSteadily, type LoadTally } from "./load.js";
 import { slipNames } from "./slips.js";
 import { StallWatch } from "./stall-watch.js";
@@ -94,7 +94,7 @@ class Round {
     await using app = await HostileApp.start(this.#setting);
     this.#app = app;
     const tally: LoadTally = { answered: 0, faults: [] };
-    using watch = await StallWatch.start(app.url, app.entryPid);
+    using watch = await StallWatch.start(app.url, app.pids, entry);
     const before = { heaps: await this.#measureHeaps(), resident: this.#measureResident() };
     this.#began = Date.now();
     this.#end = performance.now() + ms;

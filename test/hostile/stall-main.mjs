@@ -1,5 +1,6 @@
 // Asks an app for something tiny all the time, and a bare server in a thread beside it. In a process of its own, since whoever
-// makes the attacks is busy.   node stall-main.mjs <url of the app> <pid of who answers>, ended by the end of stdin; prints what it has seen.
+// makes the attacks is busy.   node stall-main.mjs <url of the app> <file of pids> <replica that answers>
+// Ended by the end of stdin; prints what it has seen.
 import { readFileSync } from "node:fs";
 import { Agent, createServer, request } from "node:http";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
@@ -7,7 +8,7 @@ import { isMainThread, parentPort, Worker } from "node:worker_threads";
 const pauseMs = 15;
 const limitMs = 60_000;
 
-if (isMainThread) await watch(process.argv[2], process.argv[3]);
+if (isMainThread) await watch(...process.argv.slice(2));
 else serve();
 
 function serve() {
@@ -18,7 +19,7 @@ function serve() {
   server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
 }
 
-async function watch(url, pid) {
+async function watch(url, pids, replica) {
   const witness = new Worker(new URL(import.meta.url));
   const port = await new Promise((resolve) => witness.once("message", resolve));
   let isOver = false;
@@ -29,11 +30,12 @@ async function watch(url, pid) {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const asked = [];
     while (!isOver) {
-      const before = readCpuMs(pid);
+      const pid = readPid(pids, replica);
+      const before = readWaitedMs(pid);
       const at = performance.timeOrigin + performance.now();
       const problem = await askOnce(base, agent);
       const tookMs = performance.timeOrigin + performance.now() - at;
-      asked.push({ at, tookMs, problem, cpuMs: readCpuMs(pid) - before });
+      asked.push({ at, tookMs, problem, waitedMs: Math.max(0, readWaitedMs(pid) - before) });
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
     agent.destroy();
@@ -45,13 +47,18 @@ async function watch(url, pid) {
   await witness.terminate();
 }
 
-/** Processor time that a process has had, in steps of 10 ms; the clock where the system does not tell. */
-function readCpuMs(pid) {
+/** The process that a replica is now: the last line of the file that names it. */
+function readPid(file, replica) {
+  const lines = readFileSync(file, "utf8").split("\n");
+  return lines.findLast((line) => line.startsWith(`${replica} `))?.split(" ")[1];
+}
+
+/** How long the main thread of a process has waited for a processor; 0 where the system does not tell. */
+function readWaitedMs(pid) {
   try {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * 10;
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e6;
   } catch {
-    return performance.now();
+    return 0;
   }
 }
 

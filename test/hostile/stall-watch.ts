@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 interface Asked {
   readonly at: number;
   readonly tookMs: number;
-  /** Processor time that the process which answers had meanwhile. */
-  readonly cpuMs: number;
+  /** How long the thread that answers waited for a processor meanwhile: the machine's part. */
+  readonly waitedMs: number;
   /** What was wrong with the answer. */
   readonly problem?: string;
 }
@@ -25,7 +25,7 @@ const nearMs = 500;
 
 /**
  * Tells how long tiny requests wait beside the attacks. A bare server is asked beside the app: a slow machine delays both, a
- * busy event loop only the app. And a process that had no processor meanwhile, as while others start, has kept nobody waiting.
+ * busy event loop only the app. And a thread that waits for a processor, as while others start, keeps nobody waiting.
  */
 export class StallWatch implements Disposable {
   readonly #child: ChildProcess;
@@ -39,10 +39,10 @@ export class StallWatch implements Disposable {
     });
   }
 
-  /** @param pid The process that answers. */
-  static async start(url: string, pid: number): Promise<StallWatch> {
+  /** @param replica The one that answers; its process is in `pids`. */
+  static async start(url: string, pids: string, replica: string): Promise<StallWatch> {
     const script = fileURLToPath(import.meta.resolve("./stall-main.mjs"));
-    const child = spawn(process.execPath, [script, url, String(pid)], { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [script, url, pids, replica], { stdio: ["pipe", "pipe", "inherit"] });
     const watch = new StallWatch(child);
     await once(child.stdout, "data");
     return watch;
@@ -63,8 +63,8 @@ export class StallWatch implements Disposable {
   /** Requests that waited longer than `boundMs`, the machine's part taken off. */
   stalls(boundMs: number): Stall[] {
     const { app, bare } = this.#seen;
-    return app.flatMap(({ at, tookMs, cpuMs }) => {
-      if (Math.min(tookMs, cpuMs) <= boundMs) return [];
+    return app.flatMap(({ at, tookMs, waitedMs }) => {
+      if (tookMs - waitedMs <= boundMs) return [];
       const near = bare.filter((own) => own.at + own.tookMs > at - nearMs && own.at < at + tookMs + nearMs);
       const bareMs = Math.max(0, ...near.map((own) => own.tookMs));
       return tookMs - bareMs > boundMs ? [{ at, tookMs, bareMs }] : [];
