@@ -1,2 +1,2 @@
-export type { DelayRule, FailRule } from "./site/faults.js";
+export type { DelayRule, FailRule } from "./runtime/faults.js";
 export { type ComposedApp, type ComposeOptions, compose } from "./testing/compose.js";

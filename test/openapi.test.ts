@@ -8,7 +8,7 @@ import { Service } from "../src/define/service.js";
 import { stream } from "../src/define/stream.js";
 import type { Graph } from "../src/graph/graph.js";
 import { createApiRoute } from "../src/http/api-route.js";
-import { createOpenApi } from "../src/http/openapi.js";
+import { createOpenApi } from "../src/http/docs/openapi.js";
 import { Random } from "./http/random.js";
 import { createShape } from "./openapi/random-schema.js";
 

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { createDeferred } from "../src/base/deferred.js";
 import { systemTime } from "../src/call/call-scope.js";
 import { fail } from "../src/failure/fail.js";
-import { ReplicaListener } from "../src/replica/replica-listener.js";
+import { ReplicaListener } from "../src/runtime/replica-listener.js";
 import { PeerLink } from "../src/transport/peer-link.js";
 import { windowItems } from "../src/transport/peer-stream.js";
 import { SocketChannel } from "../src/transport/socket-channel.js";

@@ -1,5 +1,5 @@
 import { fail } from "../failure/fail.js";
-import type { StandInAnswers } from "../site/stand-in-server.js";
+import type { StandInAnswers } from "../runtime/stand-in-server.js";
 import type { App } from "./start-app.js";
 
 /** What a stand-in for the entry replicas asks of an app. */

@@ -1,10 +1,10 @@
 import type { DeploymentPlan } from "../graph/plan.js";
 import type { FileStore } from "../held/file-store.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
-import { InlineHost } from "../placement/inline.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { RemoteHost } from "../placement/remote-host.js";
-import { grantResources, type Site } from "../site/site.js";
+import { InlineHost } from "../runtime/inline.js";
+import { grantResources, type Site } from "../runtime/site.js";
 import type { AppFolders } from "./app-folders.js";
 import type { RemoteSites } from "./remote-sites.js";
 

@@ -1,5 +1,5 @@
 import type { RemoteSite } from "../placement/remote-site.js";
-import type { Site } from "../site/site.js";
+import type { Site } from "../runtime/site.js";
 
 /**
  * Which threads and processes of an app live. When one has ended, all others hear of it, those that are just starting too, so

@@ -2,7 +2,6 @@ import { availableParallelism } from "node:os";
 import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import { fail } from "../failure/fail.js";
-import { describeCores } from "../graph/check-cores.js";
 import { findGroupProblems } from "../graph/check-groups.js";
 import type { Graph } from "../graph/graph.js";
 import { describeMinifiedNames, minifiedNamesFix } from "../graph/minified-names.js";
@@ -12,6 +11,7 @@ import type { SpecialKind } from "../options/option.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
 import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
 import type { AppSettings } from "../options/settings.js";
+import { describeCores } from "./check-cores.js";
 
 /** A graph and its options, decided. The options may still have faults. */
 export interface ResolvedApp {

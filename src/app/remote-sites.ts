@@ -8,7 +8,7 @@ import type { AppAnswers } from "../placement/control.js";
 import { ReplicaProcess } from "../placement/process.js";
 import { RemoteSite, type Runner } from "../placement/remote-site.js";
 import { ReplicaThread } from "../placement/thread.js";
-import { grantThreads, type Site } from "../site/site.js";
+import { grantThreads, type Site } from "../runtime/site.js";
 import type { AppFolders } from "./app-folders.js";
 import type { HostLives } from "./host-lives.js";
 import { joinEnvironment } from "./join-environment.js";

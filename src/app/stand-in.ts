@@ -2,11 +2,11 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "../base/logger.js";
 import { childArguments } from "../placement/child-arguments.js";
-import type { FromStandIn, StandInAnswers, ToStandIn } from "../site/stand-in-server.js";
+import type { FromStandIn, StandInAnswers, ToStandIn } from "../runtime/stand-in-server.js";
 
 /** As this file is: compiled, or TypeScript under a loader. */
 const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-const mainFile = fileURLToPath(new URL(`../site/stand-in-main.${ending}`, import.meta.url));
+const mainFile = fileURLToPath(new URL(`../runtime/stand-in-main.${ending}`, import.meta.url));
 
 /** What a stand-in is made of. */
 export interface StandInParts {

@@ -6,11 +6,11 @@ import type { Call, Caller, Priority } from "./call.js";
 import { copyValue } from "./copy-value.js";
 import { DeadlineWheel, notInWheel } from "./deadline-wheel.js";
 import { noteEnd } from "./ended-with.js";
-import type { ItemFeed } from "./item-feed.js";
 import { LoopTurns } from "./loop-turns.js";
 import { deadlinePassed, type NameLimit } from "./passed-deadline.js";
 import { type Progress, readProgress } from "./progress.js";
 import type { TraceContext } from "./request-context.js";
+import type { ItemFeed } from "./streams/item-feed.js";
 
 // One call in flight in this process: its cancellation, and the calls made below it.
 //

@@ -1,5 +1,5 @@
 import type { CallScope } from "./call-scope.js";
-import type { ItemFlow, ItemSink } from "./item-flow.js";
+import type { ItemFlow, ItemSink } from "./streams/item-flow.js";
 
 /**
  * The path on which calls reach one replica: all that a handle knows of it.

@@ -1,6 +1,6 @@
 import type { Flag, ParsedArgs } from "./flags.js";
 import type { Terminal } from "./terminal.js";
-import type { Watcher } from "./watcher.js";
+import type { Watcher } from "./watch/watcher.js";
 
 /** What a command is run with. */
 export interface CommandContext {

@@ -39,7 +39,7 @@ export const commands: readonly Command[] = [
     ],
     run: async (context) => {
       const isWatching = context.watcher === undefined && context.args.own.get("watch") === "true";
-      if (isWatching) return (await import("./run-watch.js")).runWatch(context);
+      if (isWatching) return (await import("./watch/run-watch.js")).runWatch(context);
       return (await import("./run-serve.js")).runServe(context);
     },
   },

@@ -1,6 +1,6 @@
 import type { ResolvedApp } from "../app/plan-app.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
-import { formatOutput, formatServices } from "../graph/format-service.js";
+import { formatOutput, formatServices } from "../graph/picture/format-service.js";
 import { formatCurl } from "./format-curl.js";
 import { formatColumns, formatDuration, type Output } from "./terminal.js";
 

@@ -8,7 +8,7 @@ import { type Flag, optionFlags, parseFlags } from "./flags.js";
 import { formatFailure } from "./format-failure.js";
 import { formatCommandHelp, formatOverview } from "./format-help.js";
 import type { Terminal } from "./terminal.js";
-import type { Watcher } from "./watcher.js";
+import type { Watcher } from "./watch/watcher.js";
 
 /** What a command line is run with. */
 export interface CommandLine {

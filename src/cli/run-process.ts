@@ -1,7 +1,7 @@
 import { isGuarded, whenWritten } from "../observe/guarded-output.js";
 import { runCommandLine } from "./run-command-line.js";
 import { createOutput } from "./terminal.js";
-import type { Watcher } from "./watcher.js";
+import type { Watcher } from "./watch/watcher.js";
 
 /** Runs the command line that this process was started with, and ends it with the exit code. */
 export async function runProcess(watcher?: Watcher): Promise<never> {

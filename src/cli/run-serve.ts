@@ -15,8 +15,8 @@ import { formatApis, formatReady } from "./format-ready.js";
 import { type LoadedApp, loadApp } from "./load-app.js";
 import { ProgressView } from "./progress-view.js";
 import { formatDuration, type Output, type Terminal } from "./terminal.js";
-import { readProcess, watchParent } from "./watch-parent.js";
-import type { Watcher } from "./watcher.js";
+import { readProcess, watchParent } from "./watch/watch-parent.js";
+import type { Watcher } from "./watch/watcher.js";
 
 /** `ekiben serve`: starts an app, says where it answers, and drains it on a signal, or as the process above it says. */
 export async function runServe({ args, env, terminal, watcher }: CommandContext): Promise<number> {

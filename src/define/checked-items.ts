@@ -1,5 +1,5 @@
-import { lastStep } from "../call/item-feed.js";
-import { onceKey, StreamUse } from "../call/stream-use.js";
+import { lastStep } from "../call/streams/item-feed.js";
+import { onceKey, StreamUse } from "../call/streams/stream-use.js";
 
 type Step = IteratorResult<unknown, undefined>;
 

@@ -1,7 +1,7 @@
 import { holdValue } from "../call/hold-value.js";
-import { openItems, streamProblem } from "../call/open-items.js";
 import { settlePromises } from "../call/settle-promises.js";
-import { nameStream } from "../call/stream-use.js";
+import { openItems, streamProblem } from "../call/streams/open-items.js";
+import { nameStream } from "../call/streams/stream-use.js";
 import { fail } from "../failure/fail.js";
 import type { Issue } from "../failure/failures.js";
 import type { ApiKind } from "./api-kind.js";
@@ -9,7 +9,7 @@ import { CheckedItems, type ItemCheck } from "./checked-items.js";
 import { isFileSchema } from "./file.js";
 import { findSchema } from "./find-schema.js";
 import { createPacedCheck } from "./paced-check.js";
-import { batchProblem } from "./row-layout.js";
+import { batchProblem } from "./rows/row-layout.js";
 import {
   type CheckResult,
   createSchemaCheck,

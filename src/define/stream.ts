@@ -1,4 +1,4 @@
-import { streamProblem } from "../call/open-items.js";
+import { streamProblem } from "../call/streams/open-items.js";
 import { type InputOf, isSchema, type OutputOf, type Schema, type Shape } from "./schema.js";
 
 /** A schema for an input that is a stream, with what ekiben itself needs to know of it. */

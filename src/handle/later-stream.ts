@@ -1,5 +1,5 @@
 import { CallPromise } from "../call/call-promise.js";
-import { onceKey, StreamUse } from "../call/stream-use.js";
+import { onceKey, StreamUse } from "../call/streams/stream-use.js";
 import { noteFailure, noteUnheard, type UnheardCall } from "./unheard-failure.js";
 
 type Step = IteratorResult<unknown, undefined>;

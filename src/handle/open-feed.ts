@@ -1,6 +1,6 @@
 import type { CallScope } from "../call/call-scope.js";
-import { CallerFeed } from "../call/caller-feed.js";
-import { streamProblem } from "../call/open-items.js";
+import { CallerFeed } from "../call/streams/caller-feed.js";
+import { streamProblem } from "../call/streams/open-items.js";
 import { fail } from "../failure/fail.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf, toServingError } from "../failure/to-serving-error.js";

@@ -1,7 +1,7 @@
 import type { Priority } from "../call/call.js";
 import type { CallScope } from "../call/call-scope.js";
-import type { PassableStream } from "../call/item-flow.js";
 import type { RequestContext } from "../call/request-context.js";
+import type { PassableStream } from "../call/streams/item-flow.js";
 import type { ServingError } from "../failure/serving-error.js";
 
 /** What the edge says about one call it starts. */

@@ -1,11 +1,17 @@
 import type { OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
 import { currentPlace, readerOf } from "../call/current-call.js";
-import { lastStep } from "../call/item-feed.js";
-import { type EncodedItems, type ItemFlow, type ItemSink, type PassableStream, passable } from "../call/item-flow.js";
-import { ItemReader } from "../call/item-reader.js";
-import { readerGone } from "../call/reader-gone.js";
-import { onceKey, StreamUse } from "../call/stream-use.js";
+import { lastStep } from "../call/streams/item-feed.js";
+import {
+  type EncodedItems,
+  type ItemFlow,
+  type ItemSink,
+  type PassableStream,
+  passable,
+} from "../call/streams/item-flow.js";
+import { ItemReader } from "../call/streams/item-reader.js";
+import { readerGone } from "../call/streams/reader-gone.js";
+import { onceKey, StreamUse } from "../call/streams/stream-use.js";
 import type { Code } from "../failure/codes.js";
 import { ServingError } from "../failure/serving-error.js";
 

@@ -1,5 +1,5 @@
 import type { CallScope } from "../call/call-scope.js";
-import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
 import { ServingError } from "../failure/serving-error.js";
 import { pickLink } from "./balancer.js";
 import type { CallRoute } from "./call-route.js";

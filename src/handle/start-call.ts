@@ -1,8 +1,8 @@
 import type { Call, Caller, Priority } from "../call/call.js";
 import type { OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
-import type { ItemSink } from "../call/item-flow.js";
 import { RequestContext } from "../call/request-context.js";
+import type { ItemSink } from "../call/streams/item-flow.js";
 import type { Code } from "../failure/codes.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";

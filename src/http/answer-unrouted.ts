@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { fail } from "../failure/fail.js";
-import { answerFormerTask, readFormerRequest } from "./answer-former-task.js";
 import type { Edge } from "./edge.js";
+import { answerFormerTask, readFormerRequest } from "./tasks/answer-former-task.js";
 import { writeFailure } from "./write-failure.js";
 
 /** Which methods each path of this server answers, by path; apis and ekiben's own routes. */

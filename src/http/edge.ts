@@ -7,7 +7,7 @@ import type { HttpSettings } from "../options/settings.js";
 import type { ConnectionRoom } from "./connection-room.js";
 import type { FormerTask } from "./former-task.js";
 import type { BodyLimits } from "./read-bytes.js";
-import type { StreamWatch } from "./stream-watch.js";
+import type { StreamWatch } from "./streams/stream-watch.js";
 
 /** What every request of one server shares. */
 export interface Edge {

@@ -4,7 +4,7 @@ import type { CallScope } from "../call/call-scope.js";
 import type { RequestContext } from "../call/request-context.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { WatchedStream } from "./stream-watch.js";
+import type { WatchedStream } from "./streams/stream-watch.js";
 
 /** Under this key a response carries its exchange: no closure and no map entry a request. */
 const exchangeKey = Symbol("ekiben.exchange");

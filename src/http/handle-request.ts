@@ -8,14 +8,14 @@ import type { ApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
-import { PacedItems } from "./paced-items.js";
 import { type InputReceiver, readBody } from "./read-body.js";
 import { readHeaders } from "./read-headers.js";
-import { readItems } from "./read-items.js";
-import { createSubmittedBody } from "./task-body.js";
+import { PacedItems } from "./streams/paced-items.js";
+import { readItems } from "./streams/read-items.js";
+import { writeStream } from "./streams/write-stream.js";
+import { createSubmittedBody } from "./tasks/task-body.js";
 import { writeFailure } from "./write-failure.js";
 import { writeReply } from "./write-reply.js";
-import { writeStream } from "./write-stream.js";
 
 /**
  * Serves one request for an api: reads its input, calls the entry service, writes what comes back. Never throws.

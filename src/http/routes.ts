@@ -5,8 +5,8 @@ import { answerFailure } from "./answer-failure.js";
 import { type ApiRoute, createApiRoute } from "./api-route.js";
 import type { Edge } from "./edge.js";
 import { handleRequest } from "./handle-request.js";
-import { handleTask, submittedOutput } from "./handle-task.js";
-import { sendHead } from "./write-stream.js";
+import { sendHead } from "./streams/write-stream.js";
+import { handleTask, submittedOutput } from "./tasks/handle-task.js";
 
 /** Adds a route for each api of the entry service, and gives what was prepared for each. */
 export function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: ServiceDescriptor): readonly ApiRoute[] {

@@ -12,19 +12,19 @@ import type { FileStore } from "../held/file-store.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
 import { addPlugins, type UnroutedAnswer } from "./add-plugins.js";
 import { answerFailure } from "./answer-failure.js";
-import { readFormerRequest } from "./answer-former-task.js";
 import { answerUnrouted, pathOf } from "./answer-unrouted.js";
 import { BodyWatch } from "./body-watch.js";
 import { closeServer, cutSocketsOn, followSockets } from "./close-server.js";
 import { ConnectionRoom } from "./connection-room.js";
-import { addDocuments } from "./documents.js";
+import { addDocuments } from "./docs/documents.js";
 import type { Edge } from "./edge.js";
 import { createInstance } from "./fastify-instance.js";
 import { bareHost, type ListenAddress, listenFailure } from "./listen-failure.js";
 import { openExchanges } from "./open-exchanges.js";
 import { addProbes, type Probes } from "./probes.js";
 import { addApiRoutes } from "./routes.js";
-import { StreamWatch } from "./stream-watch.js";
+import { StreamWatch } from "./streams/stream-watch.js";
+import { readFormerRequest } from "./tasks/answer-former-task.js";
 import { yieldSocket } from "./yield-socket.js";
 
 /** What an HTTP server is made of. */

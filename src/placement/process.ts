@@ -43,10 +43,10 @@ function killRunning(): void {
 
 /** As this file is: compiled, or TypeScript under a loader. */
 const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-const mainFile = fileURLToPath(new URL(`../replica/process-main.${ending}`, import.meta.url));
+const mainFile = fileURLToPath(new URL(`../runtime/process-main.${ending}`, import.meta.url));
 
 /**
- * A child process for one replica; `replica/process-main.ts` is its other side.
+ * A child process for one replica; `runtime/process-main.ts` is its other side.
  *
  * The control channel is Node's own. A child ends by itself when that channel closes, so none outlives its parent.
  */

@@ -13,9 +13,9 @@ export interface ThreadParts {
 }
 
 const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-const mainFile = new URL(`../replica/thread-main.${ending}`, import.meta.url);
+const mainFile = new URL(`../runtime/thread-main.${ending}`, import.meta.url);
 
-/** A worker thread for one replica; `replica/thread-main.ts` is its other side. */
+/** A worker thread for one replica; `runtime/thread-main.ts` is its other side. */
 export class ReplicaThread implements Runner {
   readonly pid = undefined;
   readonly sharesProcess = true;

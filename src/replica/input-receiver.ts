@@ -1,7 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
-import { ItemReader } from "../call/item-reader.js";
-import { readerGone } from "../call/reader-gone.js";
-import { nameInput } from "../call/stream-use.js";
+import { ItemReader } from "../call/streams/item-reader.js";
+import { readerGone } from "../call/streams/reader-gone.js";
+import { nameInput } from "../call/streams/stream-use.js";
 import type { Channel } from "../transport/channel.js";
 import { type Frame, frameKinds, malformed, noTails } from "../transport/frame.js";
 import { PeerStream, type StreamSource } from "../transport/peer-stream.js";

@@ -16,8 +16,8 @@ import type { ApiSettings, ServiceSettings } from "../options/settings.js";
 import type { EndedLives } from "../tasks/ended-lives.js";
 import type { StoreCensus } from "../tasks/store-census.js";
 import type { TaskStore } from "../tasks/task-store.js";
-import { runBatch } from "./batch-run.js";
-import { Batcher } from "./batcher.js";
+import { runBatch } from "./batch/batch-run.js";
+import { Batcher } from "./batch/batcher.js";
 import { Lane } from "./lane.js";
 import { LaneWatch } from "./lane-watch.js";
 
@@ -231,7 +231,7 @@ export class Replica {
     const own = [...descriptor.apis.values()].filter(({ kind }) => kind === "task");
     if (own.length === 0) return;
     if (tasks === undefined) unreachable(`${this.parts.id} has tasks and no store`);
-    const { ReplicaTasks } = await import("./replica-tasks.js");
+    const { ReplicaTasks } = await import("./tasks/replica-tasks.js");
     const running = new ReplicaTasks(this, await tasks.openStore(signal), tasks);
     for (const { name } of own) {
       const api = this.apis.get(name) as ReplicaApi;

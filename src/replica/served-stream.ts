@@ -1,6 +1,6 @@
 import type { CallScope } from "../call/call-scope.js";
-import { InvokedStream } from "../call/invoked-stream.js";
-import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
+import { InvokedStream } from "../call/streams/invoked-stream.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
 import { describeFailure } from "./describe-failure.js";
 import type { Replica, ReplicaApi } from "./replica.js";
 import { endCall, findApi, leaveLane } from "./serve-call.js";

@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { silentLogger } from "../base/logger.js";
 import { FakeClock } from "../testing/fake-clock.js";
 import { LeaseGrace } from "./lease-grace.js";
-import { openSqliteStore } from "./open-sqlite.js";
+import { openSqliteStore } from "./sqlite/open-sqlite.js";
 import type { Lease } from "./task-store.js";
 
 const leaseMs = 45_000;

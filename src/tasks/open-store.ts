@@ -5,8 +5,8 @@ import type { Logger } from "../base/logger.js";
 import { ServingError } from "../failure/serving-error.js";
 import type { TaskSettings } from "../options/settings.js";
 import { nameStore } from "./name-store.js";
-import { outageProblems } from "./pg-driver.js";
-import { lockedProblem } from "./sqlite-driver.js";
+import { outageProblems } from "./postgres/pg-driver.js";
+import { lockedProblem } from "./sqlite/sqlite-driver.js";
 import { StoreHealth } from "./store-health.js";
 import type { TaskStore } from "./task-store.js";
 
@@ -75,11 +75,11 @@ export async function openTaskStore(place: TaskStorePlace, wait?: StoreWait): Pr
 async function openOnce({ settings, appFolder, log }: TaskStorePlace, place: string): Promise<TaskStore> {
   const health = new StoreHealth({ log, place, now: systemClock.now });
   if (settings.store !== "sqlite") {
-    const { openPgStore } = await import("./open-pg.js");
+    const { openPgStore } = await import("./postgres/open-pg.js");
     const { maxConnections, leaseMs } = settings;
     return openPgStore(settings.store, { log, health, maxConnections, leaseMs });
   }
-  const { openSqliteStore } = await import("./open-sqlite.js");
+  const { openSqliteStore } = await import("./sqlite/open-sqlite.js");
   return openSqliteStore(resolveStoreFolder(settings.data, appFolder), { log, health });
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { silentLogger } from "../base/logger.js";
 import { FakeClock } from "../testing/fake-clock.js";
-import { openSqliteStore } from "./open-sqlite.js";
+import { openSqliteStore } from "./sqlite/open-sqlite.js";
 import { StoreCensus } from "./store-census.js";
 import type { OpenTasks, TaskPlace, TaskStore } from "./task-store.js";
 

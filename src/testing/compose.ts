@@ -14,7 +14,7 @@ import type { Graph } from "../graph/graph.js";
 import type { Substitute } from "../graph/resolve-graph.js";
 import { locateEntry } from "../load/entry-location.js";
 import type { AppFile, Placement } from "../options/app-file.js";
-import { type DelayRule, type FailRule, Faults } from "../site/faults.js";
+import { type DelayRule, type FailRule, Faults } from "../runtime/faults.js";
 
 /** A service class and what stands in for it: another class, or a function for each api that is called. */
 export type Replace<T = any> = readonly [service: new () => T, substitute: (new () => object) | Replacement<T>];

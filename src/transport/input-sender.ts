@@ -1,5 +1,5 @@
 import type { CallScope } from "../call/call-scope.js";
-import type { ItemFeed } from "../call/item-feed.js";
+import type { ItemFeed } from "../call/streams/item-feed.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { Channel } from "./channel.js";
 import { frameKinds, malformed, noTails } from "./frame.js";

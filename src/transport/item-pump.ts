@@ -1,5 +1,5 @@
 import { Fifo } from "../base/fifo.js";
-import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
 import type { Tail } from "../held/held-file.js";
 import type { Channel } from "./channel.js";
 import { encodeValue } from "./encode-value.js";

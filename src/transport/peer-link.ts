@@ -1,9 +1,9 @@
 import { IdTable } from "../base/id-table.js";
 import type { CallScope } from "../call/call-scope.js";
-import type { ItemFlow, ItemSink } from "../call/item-flow.js";
 import type { ReplicaLink } from "../call/link.js";
 import { nameDeadline } from "../call/passed-deadline.js";
-import { readerGone } from "../call/reader-gone.js";
+import type { ItemFlow, ItemSink } from "../call/streams/item-flow.js";
+import { readerGone } from "../call/streams/reader-gone.js";
 import { fail } from "../failure/fail.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";

@@ -1,5 +1,5 @@
 import { Fifo } from "../base/fifo.js";
-import type { EncodedItems, ItemFlow, ItemSink } from "../call/item-flow.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Tail } from "../held/held-file.js";
 import { decodeValue } from "./decode-value.js";

@@ -10,9 +10,9 @@ export interface Layer {
  * Who may import whom: a folder may import itself and what its row names.
  *
  * Rows are in the order of the layers: what an app is made of first, what makes an app of it last. Sending calls (`handle`)
- * and running them (`replica`) meet in `placement/inline.ts` alone. `site` joins what lives in one thread or process; the
- * entry files of threads and processes open it. `app` puts one app together out of everything below it, so that no other
- * folder needs to know them all.
+ * and running them (`replica`) meet in `runtime/inline.ts` alone. `runtime` joins what lives in one thread or process, and has
+ * the entry files of threads and processes. `app` puts one app together out of everything below it, so that no other folder
+ * needs to know them all.
  */
 export const layers: Readonly<Record<string, Layer>> = {
   base: { may: [] },
@@ -39,36 +39,31 @@ export const layers: Readonly<Record<string, Layer>> = {
       "failure",
       "base",
     ],
-    except: {
-      "process-main.ts": ["site", "placement:types", "load/keep-compiled", "observe/guarded-output"],
-      "thread-main.ts": ["site", "placement:types", "load/keep-compiled", "observe/guarded-output"],
-    },
   },
   placement: {
     may: [
       ...["graph:types", "load:types", "define:types", "observe:types", "options:types"],
       ...["transport/wire-error", "call", "held:types", "failure", "base"],
     ],
-    except: { "inline.ts": ["replica"] },
   },
   http: {
     may: [
-      ...["handle:types", "graph:types", "graph/draw-text", "observe:types", "options:types"],
+      ...["handle:types", "graph:types", "graph/picture/draw-text", "observe:types", "options:types"],
       ...["define", "call", "held", "failure", "base"],
     ],
   },
   supervisor: {
     may: ["placement:types", "graph:types", "call:types", "observe:types", "options:types", "failure", "base:types"],
   },
-  site: {
+  runtime: {
     may: [
-      ...["placement", "http", "replica:types", "tasks", "handle", "transport", "held", "load", "graph"],
+      ...["placement", "http", "replica", "tasks", "handle", "transport", "held", "load", "graph"],
       ...["observe", "define:types", "options:types", "call", "failure", "base"],
     ],
   },
   app: {
     may: [
-      ...["site", "supervisor", "http", "placement", "handle:types", "load", "graph"],
+      ...["runtime", "supervisor", "http", "placement", "handle:types", "load", "graph"],
       ...["transport/slab-name", "held", "observe", "define", "options", "call", "failure", "base"],
     ],
   },
@@ -81,7 +76,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   testing: {
     may: [
       "app",
-      "site/faults",
+      "runtime/faults",
       "load",
       "graph:types",
       "define",

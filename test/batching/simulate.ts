@@ -1,5 +1,5 @@
 import type { BatchSettings } from "../../src/options/settings.js";
-import { BatchWindow, type LeaveReason } from "../../src/replica/batch-window.js";
+import { BatchWindow, type LeaveReason } from "../../src/replica/batch/batch-window.js";
 
 /** Who calls, each time with one row. */
 export interface Crowd {

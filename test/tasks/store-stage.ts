@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { type Logger, silentLogger } from "../../src/base/logger.js";
-import { openPgStore } from "../../src/tasks/open-pg.js";
-import { openSqliteStore } from "../../src/tasks/open-sqlite.js";
-import { lookIntervalMs } from "../../src/tasks/sqlite-store.js";
+import { openPgStore } from "../../src/tasks/postgres/open-pg.js";
+import { openSqliteStore } from "../../src/tasks/sqlite/open-sqlite.js";
+import { lookIntervalMs } from "../../src/tasks/sqlite/sqlite-store.js";
 import type {
   ClaimedTask,
   ClaimRequest,

@@ -1,8 +1,8 @@
 import { createDeferred } from "../../src/base/deferred.js";
 import type { Priority } from "../../src/call/call.js";
 import { CallScope, type CallTime, createCallTime } from "../../src/call/call-scope.js";
-import { CallerFeed } from "../../src/call/caller-feed.js";
 import { RequestContext } from "../../src/call/request-context.js";
+import { CallerFeed } from "../../src/call/streams/caller-feed.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
 
 /** Time that stands still. */

@@ -1,6 +1,6 @@
 import type { CallScope } from "../../src/call/call-scope.js";
-import { ItemReader } from "../../src/call/item-reader.js";
 import type { ReplicaLink } from "../../src/call/link.js";
+import { ItemReader } from "../../src/call/streams/item-reader.js";
 
 /** Opens a streaming call on a link, for a reader. */
 export function openItems(link: ReplicaLink, scope: CallScope): ItemReader {

@@ -4,7 +4,7 @@ import { type Logger, silentLogger } from "../../src/base/logger.js";
 import type { CallTime } from "../../src/call/call-scope.js";
 import type { ServiceClass } from "../../src/define/depends.js";
 import { Replica } from "../../src/replica/replica.js";
-import { Site } from "../../src/site/site.js";
+import { Site } from "../../src/runtime/site.js";
 import { stillTime } from "./open-call.js";
 
 /** Starts one replica of a service that calls no other. */

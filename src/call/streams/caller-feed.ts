@@ -1,0 +1,141 @@
+import { randomBytes } from "node:crypto";
+import { ServingError } from "../../failure/serving-error.js";
+import { copyError, toServingError } from "../../failure/to-serving-error.js";
+import type { CallScope } from "../call-scope.js";
+import { currentScope, runFor, runInScope } from "../current-call.js";
+import { settlePromises } from "../settle-promises.js";
+import { type FeedReader, type ItemFeed, isLastStep, lastStep } from "./item-feed.js";
+import { type ItemFlow, type ItemSink, type PassableStream, readPassable } from "./item-flow.js";
+import { openItems } from "./open-items.js";
+import { nameInput, onceKey, StreamUse } from "./stream-use.js";
+
+// What a caller passes to a call whose input is a stream.
+//
+// F1  The producer runs in its caller's scope, wherever the callee is, and only when an item is asked for.
+// F2  It ends once: by itself, by what it throws, or by `stop`, which runs its `return()`. It is asked for nothing more then.
+// F3  It ends with the call at the latest, however that ends.
+
+type Step = IteratorResult<unknown, undefined>;
+type Source = AsyncIterable<unknown> | Iterable<unknown>;
+
+/** The items of one call, pulled from its caller's iterable; a stream itself, for a callee that is called without a link. */
+export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
+  readonly #scope: CallScope;
+  /** Where the caller runs; absent for a program that calls from outside of any api. */
+  readonly #callerScope = currentScope();
+  readonly #items: AsyncIterator<unknown>;
+  readonly #passable: PassableStream | undefined;
+  readonly [onceKey] = new StreamUse(() => nameInput(this.#scope));
+  /** Of a stream that is passed on unread. */
+  #flow: ItemFlow | undefined;
+  #isTaken = false;
+  #isEnded = false;
+
+  /**
+   * @param scope  Of the call, which this becomes the feed of.
+   * @param source Checked to be iterable. Throws `stream_used_twice`, and what its own iterator function throws.
+   */
+  constructor(scope: CallScope, source: Source) {
+    this.#scope = scope;
+    const { service, api } = scope.call;
+    this.#items = openItems(source, api === "" ? "given to an api" : `given to ${service}.${api}`);
+    this.#passable = readPassable(source);
+    scope.feed = this;
+    scope.onEnd(() => this.stop());
+  }
+
+  get isTaken(): boolean {
+    return this.#isTaken;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  pull(reader: FeedReader): void {
+    if (this.#isEnded) {
+      reader.end();
+      return;
+    }
+    this.#isTaken = true;
+    try {
+      runFor(this.#callerScope, this.#scope, pullItem, this.#items).then(
+        (step) => this.#give(step, reader),
+        (thrown: unknown) => reader.fail(this.#fail(thrown)),
+      );
+    } catch (thrown) {
+      reader.fail(this.#fail(thrown));
+    }
+  }
+
+  next(): Promise<Step> {
+    return new Promise((resolve, fail) => {
+      this.pull({
+        item: (value) => resolve({ done: false, value }),
+        end: () => resolve(lastStep),
+        fail,
+      });
+    });
+  }
+
+  passTo(sink: ItemSink): ItemFlow | undefined {
+    if (this.#isEnded || this.#passable?.isUnread !== true) return undefined;
+    this.#isTaken = true;
+    this.#flow = this.#passable.passTo(sink, this.#scope);
+    return this.#flow;
+  }
+
+  stop(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    if (this.#flow !== undefined) {
+      this.#flow.stop();
+      return;
+    }
+    // Nobody is left to be told what goes wrong while it cleans up.
+    try {
+      runInScope(this.#callerScope, endItems, this.#items)?.then(undefined, () => {});
+    } catch {}
+  }
+
+  return(): Promise<Step> {
+    this.stop();
+    return Promise.resolve(lastStep);
+  }
+
+  #give(step: IteratorResult<unknown, unknown>, reader: FeedReader): void {
+    let isOver: boolean;
+    let value: unknown;
+    try {
+      isOver = this.#isEnded || isLastStep(step);
+      value = isOver ? undefined : step.value;
+    } catch (thrown) {
+      reader.fail(this.#fail(thrown));
+      return;
+    }
+    if (isOver) {
+      this.#isEnded = true;
+      reader.end();
+    } else {
+      reader.item(value);
+    }
+  }
+
+  /** As an api's own failure: a `ServingError` stays what it is, and the stack of anything else is logged here. */
+  #fail(thrown: unknown): ServingError {
+    this.#isEnded = true;
+    settlePromises(thrown);
+    const { service, api, caller } = this.#scope.call;
+    const error = toServingError(thrown, caller.service, caller.api);
+    if (thrown instanceof ServingError || this.#callerScope === undefined) return error;
+    const incident = randomBytes(6).toString("hex");
+    this.#callerScope.log.error(
+      { err: thrown, incident },
+      `the stream that ${caller.service}.${caller.api} passes to ${service}.${api} threw: ${error.message}`,
+    );
+    return copyError(error, { incident });
+  }
+}
+
+const pullItem = (items: AsyncIterator<unknown>) => Promise.resolve(items.next());
+const endItems = (items: AsyncIterator<unknown>) => items.return?.();

@@ -1,0 +1,142 @@
+import { createDeferred, type Deferred } from "../../base/deferred.js";
+import { unreachable } from "../../failure/serving-error.js";
+import { CallPromise, settleQuietly } from "../call-promise.js";
+import { lastStep } from "./item-feed.js";
+import type { ItemFlow, ItemSink } from "./item-flow.js";
+import { onceKey, StreamUse } from "./stream-use.js";
+
+type Step = IteratorResult<unknown, undefined>;
+
+/** A `next()` that has not been answered. */
+class WaitingNext {
+  readonly promise: CallPromise<Step>;
+  resolve!: (step: Step) => void;
+  reject!: (error: unknown) => void;
+
+  constructor() {
+    this.promise = new CallPromise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
+/** Hears that a `next()` has failed whose promise nobody has looked at; it must keep that from being an unhandled rejection. */
+export type OnUnheardNext = (error: unknown, promise: CallPromise<unknown>) => void;
+
+/**
+ * A stream as an author reads it: one pull for each `next()`.
+ *
+ * A `next()` that is asked for while another waits comes after it, as with a generator. A failure is told once; the stream is
+ * simply over after it, and a `next()` that nobody looks at is no unhandled rejection.
+ */
+export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
+  readonly takesEncoded = false;
+  readonly #flow: ItemFlow;
+  readonly #onUnheard: OnUnheardNext;
+  #waiting: WaitingNext | undefined;
+  /** A reader that left waits for the end of what it has left. */
+  #leaving: Deferred<Step> | undefined;
+  #isEnded = false;
+  #error: unknown;
+
+  readonly [onceKey]: StreamUse;
+  /** Items that were given. */
+  received = 0;
+
+  /**
+   * @param stream    What it is, in words.
+   * @param onUnheard Default: silence.
+   */
+  constructor(flow: ItemFlow, stream: () => string, onUnheard: OnUnheardNext = (_, promise) => settleQuietly(promise)) {
+    this.#flow = flow;
+    this.#onUnheard = onUnheard;
+    this[onceKey] = new StreamUse(stream);
+  }
+
+  /** @throws {ServingError} `stream_used_twice`. */
+  [Symbol.asyncIterator](): this {
+    this[onceKey].read();
+    return this;
+  }
+
+  /** Whether an item is asked for and has not come. */
+  get isStarved(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  next(): Promise<Step> {
+    if (this.#waiting !== undefined) {
+      const before = this.#waiting.promise;
+      const later = new WaitingNext();
+      const again = () => this.next().then(later.resolve, (error: unknown) => this.#reject(later, error));
+      const { isHeard } = before;
+      before.then(again, again);
+      before.isHeard = isHeard;
+      return later.promise;
+    }
+    if (this.#isEnded) return this.#finish();
+    const waiting = new WaitingNext();
+    this.#waiting = waiting;
+    this.#flow.pull();
+    return waiting.promise;
+  }
+
+  return(): Promise<Step> {
+    this.#error = undefined;
+    if (this.#isEnded) return this.#leaving?.promise ?? Promise.resolve(lastStep);
+    const leaving = createDeferred<Step>();
+    this.#leaving = leaving;
+    this.#isEnded = true;
+    this.#waiting?.resolve(lastStep);
+    this.#waiting = undefined;
+    this.#flow.stop();
+    return leaving.promise;
+  }
+
+  item(value: unknown): void {
+    const waiting = this.#waiting;
+    if (this.#isEnded || waiting === undefined) return;
+    this.#waiting = undefined;
+    this.received++;
+    waiting.resolve({ done: false, value });
+  }
+
+  encoded(): void {
+    unreachable("a reader was given an item that is encoded");
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.#leaving?.resolve(lastStep);
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve(lastStep);
+  }
+
+  fail(error: unknown): void {
+    if (this.#isEnded) {
+      this.#leaving?.resolve(lastStep);
+      return;
+    }
+    this.#isEnded = true;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) this.#error = error;
+    else this.#reject(waiting, error);
+  }
+
+  #reject(waiting: WaitingNext, error: unknown): void {
+    if (!waiting.promise.isHeard) this.#onUnheard(error, waiting.promise);
+    waiting.reject(error);
+  }
+
+  #finish(): Promise<Step> {
+    const error = this.#error;
+    this.#error = undefined;
+    if (error === undefined) return Promise.resolve(lastStep);
+    const failed = new WaitingNext();
+    this.#reject(failed, error);
+    return failed.promise;
+  }
+}

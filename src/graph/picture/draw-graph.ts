@@ -1,0 +1,97 @@
+import type { Graph } from "../graph.js";
+import { createCard, drawCard } from "./draw-card.js";
+import { formatStyle, type Theme } from "./draw-style.js";
+import { escapeXml, fitText, measureText, type TextStyle } from "./draw-text.js";
+import { formatServices, type JoinedEdge, joinEdges, type PictureOptions, type ServiceText } from "./format-service.js";
+import { layoutGraph, type PlacedEdge, type PlacedNode } from "./layout-graph.js";
+
+/** How a graph is drawn. */
+export interface DrawOptions extends PictureOptions {
+  /** Default `"auto"`: light or dark as the reader's system is. */
+  readonly theme?: Theme;
+}
+
+const margin = 28;
+const stub = { width: 54, height: 26, gap: 34 };
+const labelStyle: TextStyle = { font: "sans", size: 11 };
+const maxLabelWidth = 130;
+/** Characters of a type that fit the widest card, an arrow before them. */
+const maxTypeLength = 42;
+
+/**
+ * Draws a graph as an SVG document: HTTP on the left, then the entry service, each service right of all its callers.
+ *
+ * The picture needs no font, script or file of its own, adapts to light and dark pages, and is the same for the same graph.
+ */
+export function drawGraph(graph: Graph, { theme = "auto", ...options }: DrawOptions = {}): string {
+  const services = formatServices(graph, options, maxTypeLength);
+  const edges = joinEdges(graph).map((edge) => ({ ...edge, label: fitText(edge.label, maxLabelWidth, labelStyle) }));
+  const cards = services.map(createCard);
+  const layout = layoutGraph(
+    cards.map(({ service, width, height }) => ({ id: service.name, width, height })),
+    edges.map(({ from, to, label }) => ({
+      from,
+      to,
+      labelWidth: label === "" ? 0 : measureText(label, labelStyle) + 8,
+    })),
+  );
+  const left = margin + stub.width + stub.gap;
+  const width = left + layout.width + margin + 8;
+  const height = layout.height + 2 * margin + 8;
+  const parts = [
+    ...layout.edges.map((placed, i) => drawEdge(placed, (edges[i] as JoinedEdge).label)),
+    ...layout.nodes.map((node, i) => drawCard(cards[i] as (typeof cards)[number], node)),
+    drawStub(layout.nodes[0] as PlacedNode),
+  ];
+  const id = `ekiben-graph-${graph.entry.replace(/[^\w-]/g, "-")}`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" class="ekiben-graph" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" style="max-width:100%;height:auto" role="img" aria-labelledby="${id}-title ${id}-desc">
+<title id="${id}-title">${escapeXml(`Graph of ${graph.entry}`)}</title>
+<desc id="${id}-desc">${escapeXml(describe(services, edges))}</desc>
+<style>
+${formatStyle(theme)}
+</style>
+<rect class="panel" x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="14"/>
+<g transform="translate(${left} ${margin})">
+${parts.join("\n")}
+</g>
+</svg>
+`;
+}
+
+/** Level runs joined by bends that leave and arrive level; the head points right, as every line ends level. */
+function drawEdge({ runs, label: at }: PlacedEdge, label: string): string {
+  const path = runs.map(({ y, x0, x1 }, i) => {
+    const previous = runs[i - 1];
+    if (previous === undefined) return `M${x0} ${y}${x1 === x0 ? "" : `H${x1}`}`;
+    const middle = (previous.x1 + x0) / 2;
+    const bend = previous.y === y ? `H${x0}` : `C${middle} ${previous.y} ${middle} ${y} ${x0} ${y}`;
+    return `${bend}H${i === runs.length - 1 ? x1 - 6 : x1}`;
+  });
+  const end = runs.at(-1) as (typeof runs)[number];
+  const text =
+    label === "" ? "" : `\n<text class="label muted" x="${at.x + 4}" y="${at.y - 5}">${escapeXml(label)}</text>`;
+  return `<path class="line" d="${path.join("")}"/>${drawHead(end.x1, end.y)}${text}`;
+}
+
+const drawHead = (x: number, y: number) => `<path class="head" d="M${x - 1} ${y}l-8.5 -4.5v9z"/>`;
+
+/** Where requests come in. */
+function drawStub({ y, height }: PlacedNode): string {
+  const middle = y + height / 2;
+  const left = -stub.gap - stub.width;
+  return (
+    `<g class="http"><rect x="${left}" y="${middle - stub.height / 2}" width="${stub.width}" height="${stub.height}" rx="8"/>` +
+    `<text x="${left + stub.width / 2}" y="${middle + 4}" text-anchor="middle">HTTP</text>` +
+    `<path class="line" d="M${-stub.gap} ${middle}H-6"/>${drawHead(0, middle)}</g>`
+  );
+}
+
+/** The picture in words, for those who do not see it. */
+function describe(services: readonly ServiceText[], edges: readonly JoinedEdge[]): string {
+  const sentences = services.map(({ name, isEntry }) => {
+    const callees = edges.filter((edge) => edge.from === name).map((edge) => edge.to);
+    const calls = callees.length === 0 ? "calls no other service" : `calls ${callees.join(", ")}`;
+    return `${name}${isEntry ? " takes HTTP requests and" : ""} ${calls}.`;
+  });
+  return sentences.join(" ");
+}

@@ -1,0 +1,188 @@
+import { shapeJsonSchema } from "../../define/contract.js";
+import type { ApiDescriptor, ServiceDescriptor } from "../../define/descriptor.js";
+import type { Shape } from "../../define/schema.js";
+import { isStreamSchema } from "../../define/stream.js";
+import { serviceOptions } from "../../options/options.js";
+import type { ServiceSettings } from "../../options/settings.js";
+import type { Graph } from "../graph.js";
+import { formatType } from "./format-type.js";
+
+/** What the pictures of a graph may show besides the declarations. */
+export interface PictureOptions {
+  /** Decided settings by service name. Default: what each service declares. */
+  readonly settings?: ReadonlyMap<string, ServiceSettings>;
+}
+
+/** One api in words. */
+export interface ApiText {
+  readonly name: string;
+  /** `()` for an api without input. */
+  readonly input: string;
+  /** Of the output, or of one item of a stream. */
+  readonly output: string;
+  readonly isStream: boolean;
+  readonly isTask: boolean;
+  /** HTTP path; `""` where the api is not public. */
+  readonly route: string;
+}
+
+/** One fact about what a service runs on, e.g. `{ kind: "gpu", text: "1 gpu" }`. */
+export interface Badge {
+  readonly kind: "cpu" | "gpu" | "memory" | "replicas" | "placement" | "group";
+  readonly text: string;
+}
+
+/** A service in words, as every picture shows it. */
+export interface ServiceText {
+  readonly name: string;
+  /** `""` when none is declared. */
+  readonly version: string;
+  readonly description: string;
+  readonly isEntry: boolean;
+  readonly apis: readonly ApiText[];
+  readonly badges: readonly Badge[];
+  /** At most this many replicas; 1 when nothing is said. */
+  readonly maxReplicas: number;
+}
+
+/**
+ * Puts every service of a graph into words, in reading order: from the entry down, dependencies as declared.
+ *
+ * @param maxTypeLength Characters one input or output may take.
+ */
+export function formatServices(graph: Graph, options: PictureOptions = {}, maxTypeLength = 40): ServiceText[] {
+  const placements = new Set([...(options.settings?.values() ?? [])].map((settings) => settings.placement));
+  return listServices(graph).map((descriptor) => {
+    const settings = options.settings?.get(descriptor.name);
+    const isEntry = descriptor.name === graph.entry;
+    return {
+      name: descriptor.name,
+      version: resolveVersion(descriptor, settings),
+      description: settings?.description ?? descriptor.options.description ?? "",
+      isEntry,
+      apis: [...descriptor.apis.values()].map((api) => formatApi(api, isEntry, maxTypeLength)),
+      badges: formatBadges(descriptor, settings, placements.size > 1),
+      maxReplicas: resolveReplicas(descriptor, settings).max,
+    };
+  });
+}
+
+/** The services of a graph in reading order: depth first from the entry, each once. */
+export function listServices({ entry, services, edges }: Graph): ServiceDescriptor[] {
+  const listed = new Set<string>();
+  const add = (name: string) => {
+    if (listed.has(name)) return;
+    listed.add(name);
+    for (const edge of edges) if (edge.from === name) add(edge.to);
+  };
+  add(entry);
+  return [...listed].flatMap((name) => services.get(name) ?? []);
+}
+
+/** Edges between the same two services as one, with the names of the fields that tell more than the service's name. */
+export interface JoinedEdge {
+  readonly from: string;
+  readonly to: string;
+  /** `""` where the field is named like the service. */
+  readonly label: string;
+}
+
+/** Joins the edges of a graph for drawing, in the order of `graph.edges`. */
+export function joinEdges(graph: Graph): JoinedEdge[] {
+  const joined = new Map<string, { from: string; to: string; labels: string[] }>();
+  for (const { from, to, field } of graph.edges) {
+    const key = JSON.stringify([from, to]);
+    const edge = joined.get(key) ?? { from, to, labels: [] };
+    joined.set(key, edge);
+    const label = formatField(field, to);
+    if (label !== "") edge.labels.push(label);
+  }
+  return [...joined.values()].map(({ from, to, labels }) => ({ from, to, label: labels.join(", ") }));
+}
+
+/** The name of an edge's field, or `""` where it says no more than the name of the service: `scaler` of `Scaler`. */
+export function formatField(field: string, service: string): string {
+  return field === "(private)" || field.toLowerCase() === service.toLowerCase() ? "" : field;
+}
+
+function formatApi(api: ApiDescriptor, isPublic: boolean, maxTypeLength: number): ApiText {
+  const { input, output, yields } = api.contract;
+  return {
+    name: api.name,
+    input: formatInput(input, maxTypeLength),
+    output: formatType(shapeJsonSchema(output ?? yields, "output"), maxTypeLength),
+    isStream: api.kind === "stream",
+    isTask: api.kind === "task",
+    route: isPublic ? api.route : "",
+  };
+}
+
+/** What an api gives, with how it does: `"stream of string"`, `"string, as a task"`. */
+export function formatOutput({ output, isStream, isTask }: ApiText): string {
+  if (isStream) return `stream of ${output}`;
+  return isTask ? `${output}, as a task` : output;
+}
+
+function formatInput(input: Shape | undefined, maxTypeLength: number): string {
+  if (input === undefined) return "()";
+  const of = "stream of ";
+  if (!isStreamSchema(input)) return formatType(shapeJsonSchema(input, "input"), maxTypeLength);
+  return of + formatType(shapeJsonSchema(input.stream.item, "input"), maxTypeLength - of.length);
+}
+
+/** What is declared, and what differs from one plain replica on one core. */
+function formatBadges(
+  descriptor: ServiceDescriptor,
+  settings: ServiceSettings | undefined,
+  isPlacementMixed: boolean,
+): Badge[] {
+  const declared = descriptor.options;
+  const badges: Badge[] = [];
+  const add = (kind: Badge["kind"], text: string) => badges.push({ kind, text });
+  const { cpu, gpu, gpuType, memory } = resolveResources(descriptor, settings);
+  if (declared.resources?.cpu !== undefined || (cpu !== "" && cpu !== "1")) add("cpu", `${cpu} cpu`);
+  if (gpu > 0) add("gpu", `${gpu} gpu${gpuType === "" ? "" : ` ${gpuType}`}`);
+  if (memory !== "") add("memory", memory);
+  const { min, max } = resolveReplicas(descriptor, settings);
+  const count = min === max ? `${max}` : `${min}–${max}`;
+  if (declared.replicas !== undefined || max > 1) add("replicas", `${count} replica${count === "1" ? "" : "s"}`);
+  const placement = settings?.placement ?? declared.placement;
+  if (placement !== undefined && (declared.placement !== undefined || isPlacementMixed)) add("placement", placement);
+  const group = settings?.group ?? declared.group ?? "none";
+  if (group !== "none" && (placement ?? "process") === "process") add("group", `group ${group}`);
+  return badges;
+}
+
+/** The version every service has that says nothing is not worth showing. */
+function resolveVersion({ options }: ServiceDescriptor, settings: ServiceSettings | undefined): string {
+  const version = settings?.version ?? options.version ?? "";
+  return version === serviceOptions.version.default ? "" : version;
+}
+
+function resolveResources({ options }: ServiceDescriptor, settings: ServiceSettings | undefined) {
+  if (settings !== undefined) {
+    const { cpu, gpu, gpuType, memoryBytes } = settings.resources;
+    return { cpu: `${cpu}`, gpu, gpuType, memory: Number.isFinite(memoryBytes) ? formatBytes(memoryBytes) : "" };
+  }
+  const { cpu = "", gpu = 0, gpuType = "", memory = "" } = options.resources ?? {};
+  const cores = typeof cpu === "string" && /^\d+m$/.test(cpu) ? Number.parseInt(cpu, 10) / 1000 : cpu;
+  return { cpu: `${cores}`, gpu, gpuType, memory: typeof memory === "number" ? formatBytes(memory) : memory };
+}
+
+function resolveReplicas({ options }: ServiceDescriptor, settings: ServiceSettings | undefined) {
+  if (settings !== undefined) return settings.replicas;
+  const replicas = options.replicas ?? 1;
+  return typeof replicas === "number" ? { min: replicas, max: replicas } : replicas;
+}
+
+/** Bytes in the largest binary unit that shows them exactly to one decimal, as options write them: `8Gi`, `1.5Gi`. */
+function formatBytes(bytes: number): string {
+  const units = ["", "Ki", "Mi", "Gi", "Ti"];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1024 && unit < units.length - 1 && Number.isInteger((size / 1024) * 10)) {
+    size /= 1024;
+    unit++;
+  }
+  return `${size}${units[unit]}`;
+}

@@ -1,0 +1,107 @@
+import type { Graph, GraphEdge } from "../graph.js";
+import {
+  type ApiText,
+  formatField,
+  formatOutput,
+  formatServices,
+  joinEdges,
+  type PictureOptions,
+  type ServiceText,
+} from "./format-service.js";
+
+/**
+ * A graph as text for a terminal: the entry service at the top, below each service those it calls.
+ *
+ * A service that several call is written out once, where it first appears, and named after that.
+ */
+export function printGraph(graph: Graph, options: PictureOptions = {}): string {
+  const services = new Map(formatServices(graph, options).map((service) => [service.name, service]));
+  const tree: Tree = { services, edges: graph.edges, shown: new Set(), lines: [] };
+  addService(tree, graph.entry, { label: "", head: "", rest: "" });
+  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
+  tree.lines.push("", `${count(services.size, "service")}, ${count(graph.edges.length, "edge")}`);
+  return `${tree.lines.map((line) => line.trimEnd()).join("\n")}\n`;
+}
+
+interface Tree {
+  readonly services: ReadonlyMap<string, ServiceText>;
+  readonly edges: readonly GraphEdge[];
+  readonly shown: Set<string>;
+  readonly lines: string[];
+}
+
+/** What stands left of a service: `head` on its first line, `rest` on every line below. */
+interface Branch {
+  readonly label: string;
+  readonly head: string;
+  readonly rest: string;
+}
+
+function addService(tree: Tree, name: string, { label, head, rest }: Branch): void {
+  const service = tree.services.get(name) as ServiceText;
+  const title = `${head}${label}${name}`;
+  if (tree.shown.has(name)) {
+    tree.lines.push(`${title}  (shown above)`);
+    return;
+  }
+  tree.shown.add(name);
+  const facts = service.badges.map((badge) => badge.text);
+  const version = service.version === "" ? "" : ` ${service.version}`;
+  tree.lines.push(`${title}${version}${facts.length === 0 ? "" : `  (${facts.join(", ")})`}`);
+  const callees = tree.edges.filter((edge) => edge.from === name);
+  const bar = callees.length === 0 ? " " : "│";
+  tree.lines.push(...formatRows(service.apis).map((row) => `${rest}${bar}  ${row}`));
+  callees.forEach((edge, i) => {
+    const isLast = i === callees.length - 1;
+    addService(tree, edge.to, {
+      label: formatEdge(edge),
+      head: `${rest}${isLast ? "└─ " : "├─ "}`,
+      rest: `${rest}${isLast ? "   " : "│  "}`,
+    });
+  });
+}
+
+function formatEdge({ field, to, options }: GraphEdge): string {
+  const notes = [formatField(field, to), options.timeoutMs === undefined ? "" : `within ${options.timeoutMs} ms`];
+  const words = notes.filter((note) => note !== "").join(", ");
+  return words === "" ? "" : `${words}: `;
+}
+
+/** One line an api; names, types and routes stand in columns. */
+function formatRows(apis: readonly ApiText[]): string[] {
+  const rows = apis.map((api) => {
+    return [api.name, `${api.input} -> ${formatOutput(api)}`, api.route === "" ? "" : `POST ${api.route}`] as const;
+  });
+  const width = (column: 0 | 1) => Math.max(0, ...rows.map((row) => row[column].length));
+  const [names, types] = [width(0), width(1)];
+  return rows.map(([name, type, route]) => `${name.padEnd(names)}  ${type.padEnd(types)}  ${route}`);
+}
+
+/** A graph as a Mermaid flowchart (https://mermaid.js.org), left to right, the entry service marked. */
+export function printMermaid(graph: Graph, options: PictureOptions = {}): string {
+  const services = formatServices(graph, options);
+  // Names may be Mermaid keywords (`end`), so nodes go by number.
+  const ids = new Map(services.map((service, i) => [service.name, `s${i}`]));
+  const lines = ["flowchart LR", `  http([HTTP]) --> ${ids.get(graph.entry)}`];
+  for (const service of services) {
+    lines.push(`  ${ids.get(service.name)}["${formatMermaidText(service)}"]${service.isEntry ? ":::entry" : ""}`);
+  }
+  for (const { from, to, label } of joinEdges(graph)) {
+    const text = label === "" ? "" : `|"${escapeMermaid(label)}"|`;
+    lines.push(`  ${ids.get(from)} -->${text} ${ids.get(to)}`);
+  }
+  lines.push("  classDef entry stroke-width:3px", "");
+  return lines.join("\n");
+}
+
+function formatMermaidText(service: ServiceText): string {
+  const title = `<b>${escapeMermaid(service.name)}</b>${service.version === "" ? "" : ` ${escapeMermaid(service.version)}`}`;
+  const apis = service.apis.map((api) => escapeMermaid(`${api.name}: ${api.input} → ${formatOutput(api)}`));
+  const facts = service.badges.map((badge) => badge.text).join(", ");
+  return [title, ...apis, ...(facts === "" ? [] : [`<i>${escapeMermaid(facts)}</i>`])].join("<br/>");
+}
+
+/** Inside quoted text Mermaid reads `#34;` as the character of that number; what would end or alter the text goes so. */
+function escapeMermaid(text: string): string {
+  return text.replace(/\s+/g, " ").replace(/["#<>&`%;\\]/g, (sign) => `#${sign.codePointAt(0)};`);
+}

@@ -1,0 +1,278 @@
+import type { ApiKind } from "../../define/api-kind.js";
+import type { JsonSchema } from "../../define/schema.js";
+import { statusByCode } from "../../failure/codes.js";
+import { type FailureId, failures } from "../../failure/failures.js";
+import type { Graph } from "../../graph/graph.js";
+import type { ApiSettings } from "../../options/settings.js";
+import type { ApiRoute } from "../api-route.js";
+import { encodeJson } from "../encode-json.js";
+import { eventsType, isJsonType, linesType, multipartType, textType } from "../media-type.js";
+import { describeTaskPaths } from "./openapi-tasks.js";
+import { type NamedSchemas, SchemaPlaces } from "./schema-places.js";
+
+/** What the document is made from. */
+export interface OpenApiParts {
+  readonly graph: Graph;
+  readonly routes: readonly ApiRoute[];
+  /** Of the entry service. */
+  readonly apis: ReadonlyMap<string, ApiSettings>;
+  readonly version: string;
+  readonly description: string;
+}
+
+/** Failures of the edge and of calls that a request for any api may be answered with. */
+const possibleFailures = [
+  "invalid_input",
+  "invalid_json",
+  "forbidden_key",
+  "body_too_deep",
+  "too_many_values",
+  "too_many_fields",
+  "inexact_number",
+  "missing_body",
+  "invalid_line",
+  "invalid_header",
+  "not_acceptable",
+  "body_timeout",
+  "body_too_large",
+  "line_too_large",
+  "unsupported_media_type",
+  "lane_full",
+  "batch_size_changed",
+  "unhandled_error",
+  "invalid_output",
+  "not_json",
+  "no_ready_replica",
+  "replica_lost",
+  "draining",
+  "deadline_exceeded",
+  "stream_idle",
+] as const satisfies readonly FailureId[];
+
+/** Those that a request for a task may be answered with besides. */
+const taskFailures = [
+  "task_id_missing",
+  "unknown_task",
+  "task_not_finished",
+  "task_canceled",
+  "task_store_unavailable",
+  "task_store_full",
+] as const satisfies readonly FailureId[];
+
+/** The apis of the entry service as an OpenAPI 3.1 document. */
+export function createOpenApi({ graph, routes, apis, version, description }: OpenApiParts): object {
+  const schemas: NamedSchemas = { Failure: failureSchema };
+  const places = new SchemaPlaces(schemas);
+  const paths = Object.assign({}, ...routes.map((route) => describePaths(route, apis.get(route.name), places)));
+  const hasTasks = routes.some(({ kind }) => kind === "task");
+  return {
+    openapi: "3.1.0",
+    info: { title: graph.entry, version, ...(description !== "" && { description }) },
+    // Relative to where the document was read, so that it holds behind a proxy that adds a path.
+    servers: [{ url: "." }],
+    tags: [{ name: graph.entry }],
+    paths,
+    components: { schemas, responses: { ...describeFailures("unary"), ...(hasTasks && describeFailures("task")) } },
+  };
+}
+
+function describePaths(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
+  const post = describeOperation(route, settings, places);
+  if (route.kind !== "task") return { [route.path]: { post } };
+  const parts = {
+    requestBody: "requestBody" in post ? (post.requestBody as object) : undefined,
+    answers: describeAnswers(route, places),
+    timeoutParameter: timeoutParameter(undefined),
+    failures: failureRefs(route.kind),
+  };
+  return { [route.path]: { post }, ...describeTaskPaths(route, parts) };
+}
+
+function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
+  const { name, kind, service, input, descriptor } = route;
+  const { summary, idempotent, batch } = descriptor.contract;
+  return {
+    operationId: name,
+    tags: [service],
+    ...(summary !== undefined && { summary }),
+    "x-ekiben-service": service,
+    "x-ekiben-kind": kind,
+    ...(idempotent === true && { "x-ekiben-idempotent": true }),
+    ...(batch !== undefined && { "x-ekiben-batch": { maxRows: settings?.batch?.maxRows ?? batch.maxRows } }),
+    parameters: [timeoutParameter(settings), priorityParameter],
+    ...(input.kind !== "none" && { requestBody: { required: true, content: describeBodies(route, places) } }),
+    responses: { "200": { description: "The answer.", content: describeAnswers(route, places) }, ...failureRefs(kind) },
+  };
+}
+
+function timeoutParameter(settings: ApiSettings | undefined): object {
+  return {
+    name: "ekiben-timeout-ms",
+    in: "header",
+    required: false,
+    description: `Milliseconds after which the caller wants no answer. It can only shorten the api's own time${
+      settings === undefined || settings.timeoutMs === Number.POSITIVE_INFINITY ? "" : ` (${settings.timeoutMs} ms)`
+    }.`,
+    schema: { type: "integer", minimum: 1 },
+  };
+}
+
+const priorityParameter = {
+  name: "ekiben-priority",
+  in: "header",
+  required: false,
+  description: "Where calls wait, those in the background go after interactive ones that come within a second of them.",
+  schema: { type: "string", enum: ["interactive", "background"], default: "interactive" },
+};
+
+function describeBodies({ name, input, descriptor }: ApiRoute, places: SchemaPlaces): object {
+  const schema = places.place(input.schema, `${name}Input`);
+  const examples = describeExamples(descriptor.contract.examples);
+  return Object.fromEntries(
+    input.contentTypes.map((type) => {
+      if (isJsonType(type)) return [type, { schema, ...examples }];
+      if (type === multipartType) return [type, { schema: describeParts(name, input, places) }];
+      if (type === linesType) return [type, describeLines(places.place(input.schema, `${name}InputItem`, "#/items"))];
+      return [type, { schema: type === textType ? { type: "string" } : binary(type) }];
+    }),
+  );
+}
+
+/** A stream of items, each a line; a list where it is sent as one value. */
+const describeLines = (item: JsonSchema) => ({
+  schema: { type: "string", title: "one JSON value a line" },
+  "x-ekiben-item": item,
+});
+
+/** Bytes as they are: 3.1 would leave the type out, which makers of clients read as "anything". */
+const binary = (contentMediaType: string): JsonSchema => ({
+  ...{ type: "string", format: "binary" },
+  ...(!contentMediaType.includes("*") && { contentMediaType }),
+});
+
+/** In a multipart body a file is a part of bytes, where in JSON it is an object with base64 in it. */
+function describeParts(name: string, { kind, schema, fields }: ApiRoute["input"], places: SchemaPlaces): JsonSchema {
+  const bytes = binary("application/octet-stream");
+  if (kind === "file") return { type: "object", properties: { file: bytes } };
+  const form = places.place(schema, `${name}Input`);
+  const partOf = (field: string, property: JsonSchema): JsonSchema => {
+    const own = fields.get(field);
+    if (own?.kind !== "file") return property;
+    return own.isList ? { type: "array", items: bytes } : bytes;
+  };
+  return mapProperties(form, places.named, partOf, 0);
+}
+
+/** Deeper than any form is made of several. */
+const maxFormDepth = 8;
+
+/** An object schema, or one of several, with each property changed. */
+function mapProperties(
+  schema: JsonSchema,
+  named: NamedSchemas,
+  change: (name: string, property: JsonSchema) => JsonSchema,
+  depth: number,
+): JsonSchema {
+  const { $ref, ...own } = schema;
+  const target = typeof $ref === "string" ? named[$ref.slice($ref.lastIndexOf("/") + 1)] : undefined;
+  const whole = { ...target, ...own };
+  if (depth > maxFormDepth) return whole;
+  const properties = Object.entries((whole["properties"] ?? {}) as Record<string, JsonSchema>);
+  const branches = ["anyOf", "oneOf", "allOf"].flatMap((keyword) => {
+    const list = whole[keyword];
+    return Array.isArray(list)
+      ? [[keyword, list.map((branch) => mapProperties(branch, named, change, depth + 1))]]
+      : [];
+  });
+  return {
+    ...whole,
+    ...(properties.length > 0 && {
+      properties: Object.fromEntries(properties.map(([name, property]) => [name, change(name, property)])),
+    }),
+    ...Object.fromEntries(branches),
+  };
+}
+
+/** Examples hold what JSON can say; one with a file or a tensor is shown in the form JSON has for it. */
+function describeExamples(examples: readonly unknown[] | undefined): object | undefined {
+  const written = (examples ?? []).flatMap((example, i) => {
+    const value = encodeJson(example, { tensors: "lists" });
+    return value instanceof Promise ? [] : [[`example ${i + 1}`, { value }] as const];
+  });
+  return written.length === 0 ? undefined : { examples: Object.fromEntries(written) };
+}
+
+function describeAnswers({ name, kind, output }: ApiRoute, places: SchemaPlaces): object {
+  const schema = places.place(output.schema, `${name}${kind === "stream" ? "Item" : "Output"}`);
+  return Object.fromEntries(
+    output.offers.map((type) => {
+      if (isJsonType(type)) return [type, { schema }];
+      if (type === linesType || type === eventsType) {
+        const title = type === linesType ? "one JSON value a line" : "one JSON value an event";
+        return [type, { schema: { type: "string", title }, "x-ekiben-item": schema }];
+      }
+      return [type, { schema: type.startsWith("text/") ? { type: "string" } : binary(type) }];
+    }),
+  );
+}
+
+const failureSchema: JsonSchema = {
+  type: "object",
+  description: "Every failure has this body, whatever its status.",
+  properties: {
+    error: { type: "string", description: "What happened, in one sentence." },
+    code: { type: "string", enum: Object.keys(statusByCode) },
+    id: { type: "string", description: "A stable name for this failure: ekiben's own, or the author's." },
+    service: { type: "string", description: 'Where it happened; "" at the edge.' },
+    api: { type: "string" },
+    details: { type: "object", description: "What the text names, as data.", additionalProperties: true },
+    incident: { type: "string", description: "Id of the log line that holds the stack." },
+    requestId: { type: "string" },
+  },
+  required: ["error", "code", "id", "service", "api", "details", "requestId"],
+};
+
+/** Failure ids by HTTP status, each status one response of the document. */
+function failuresByStatus(kind: ApiKind): Map<number, FailureId[]> {
+  const byStatus = new Map<number, FailureId[]>();
+  for (const id of kind === "task" ? [...possibleFailures, ...taskFailures] : possibleFailures) {
+    const { code, httpStatus } = failures[id] as { code: keyof typeof statusByCode; httpStatus?: number };
+    const status = httpStatus ?? statusByCode[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), id]);
+  }
+  return new Map([...byStatus].sort(([a], [b]) => a - b));
+}
+
+/** Names of the responses; those of tasks have more failures. */
+const responseName = (kind: ApiKind, status: number): string => `${kind === "task" ? "Task" : ""}Failure${status}`;
+
+function describeFailures(kind: ApiKind): object {
+  const responses = [...failuresByStatus(kind)].map(([status, ids]) => [
+    responseName(kind, status),
+    {
+      description: ids.join(", "),
+      "x-ekiben-failures": ids,
+      ...((status === 429 || status === 503) && { headers: { "retry-after": retryAfterHeader } }),
+      content: { "application/json": { schema: { $ref: "#/components/schemas/Failure" } } },
+    },
+  ]);
+  return Object.fromEntries([...responses, ["Failure", anyFailure]]);
+}
+
+const retryAfterHeader = {
+  description: "Seconds after which the call may be tried again.",
+  schema: { type: "integer", minimum: 1 },
+};
+
+const anyFailure = {
+  description: "Any other failure, also one of the author's own.",
+  content: { "application/json": { schema: { $ref: "#/components/schemas/Failure" } } },
+};
+
+function failureRefs(kind: ApiKind): object {
+  const refs = [...failuresByStatus(kind).keys()].map((status) => [
+    String(status),
+    { $ref: `#/components/responses/${responseName(kind, status)}` },
+  ]);
+  return Object.fromEntries([...refs, ["default", { $ref: "#/components/responses/Failure" }]]);
+}

@@ -1,0 +1,153 @@
+import type { Readable } from "node:stream";
+import type { ItemFlow } from "../../call/streams/item-flow.js";
+import { ItemReader } from "../../call/streams/item-reader.js";
+import { bodyFailure } from "../body-failure.js";
+import type { EdgeStream } from "./edge-stream.js";
+import type { CutItem, ItemCutter } from "./item-cutter.js";
+
+// The items of a request's body, read while it comes in and, it may be, while the answer goes out.
+//
+// I1  The body is read on only while somebody waits for an item, so at most a chunk and an unfinished item are held, and a
+//     client that is faster than the api is slowed down by its own socket.
+// I2  Nobody holds the event loop by many small items: after `burstItems` of them the others have a turn, and after `turnMs` no
+//     more is read in a turn, in which Node gives up to 32 chunks, of blank lines alone as well.
+// I3  A reader that leaves does not stop the client: what is left is read and thrown away, since a client that can't get rid
+//     of its body may never read the answer.
+
+/** Some milliseconds of checks and calls. */
+const burstItems = 256;
+/** Milliseconds of one turn after which nothing more is read in it. */
+const turnMs = 4;
+
+export class BodyItems implements ItemFlow {
+  /** What the api reads. */
+  readonly items = new ItemReader(this, () => "the body of a request");
+  readonly #source: Readable;
+  readonly #cutter: ItemCutter;
+  readonly #watched: EdgeStream;
+  #isPulled = false;
+  #isStopped = false;
+  /** Items given since others last had a turn (I2). */
+  #given = 0;
+  /** When the first chunk of this turn came. */
+  #turnBegan: number | undefined;
+  /** Until the next turn nothing is read. */
+  #isResting = false;
+  /** How the body ended, once it has. */
+  #end: { readonly error: unknown } | undefined;
+
+  /** Listeners stay to the end of the request: an error must find one even when nobody reads any more. */
+  constructor(source: Readable, cutter: ItemCutter, watched: EdgeStream) {
+    this.#source = source;
+    this.#cutter = cutter;
+    this.#watched = watched;
+    source.pause();
+    source.on("data", (chunk: Uint8Array) => this.#receive(chunk));
+    source.on("end", () => this.#finish());
+    source.on("error", (error) => this.#fail(bodyFailure(error)));
+    source.on("close", () => this.#fail(bodyFailure(undefined)));
+  }
+
+  /** What has come already is given at once; the body is read on only when that was not enough (I1). */
+  pull(): void {
+    this.#isPulled = true;
+    if (this.#given < burstItems) {
+      this.#goOn();
+      return;
+    }
+    this.#given = 0;
+    setImmediate(() => this.#goOn());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#source.resume();
+    this.items.end();
+  }
+
+  #goOn(): void {
+    this.#give();
+    if (this.#isPulled && !this.#isResting) this.#source.resume();
+  }
+
+  #receive(chunk: Uint8Array): void {
+    this.#watched.hasMoved = true;
+    this.#given = 0;
+    if (this.#isStopped || this.#end !== undefined) return;
+    if (this.#turnBegan === undefined) this.#beginTurn();
+    try {
+      this.#cutter.push(chunk);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#give();
+    if (this.#end !== undefined) return;
+    this.#isResting = performance.now() - (this.#turnBegan as number) >= turnMs;
+    if (!this.#isPulled || this.#isResting) this.#source.pause();
+  }
+
+  #beginTurn(): void {
+    this.#turnBegan = performance.now();
+    setImmediate(() => {
+      this.#turnBegan = undefined;
+      if (!this.#isResting) return;
+      this.#isResting = false;
+      if (this.#isPulled || this.#isStopped) this.#source.resume();
+    });
+  }
+
+  #finish(): void {
+    if (this.#isStopped || this.#end !== undefined) return;
+    this.#cutter.end();
+    this.#end = { error: undefined };
+    this.#give();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isStopped || this.#end !== undefined) return;
+    this.#end = { error };
+    this.#source.resume();
+    this.#give();
+  }
+
+  /** Gives what was asked for, if it is there. */
+  #give(): void {
+    if (!this.#isPulled || this.#isStopped) return;
+    const item = this.#take();
+    if (item !== undefined) {
+      this.#isPulled = false;
+      this.#given++;
+      this.#watched.hasMoved = true;
+      if (item.value instanceof Promise) item.value.then(this.#giveLong, this.#failLong);
+      else this.items.item(item.value);
+    } else if (this.#end !== undefined) {
+      this.#isPulled = false;
+      if (this.#end.error === undefined) this.items.end();
+      else this.items.fail(this.#end.error);
+    }
+  }
+
+  /** Nothing is pulled while a long item is parsed: the next is asked for when this one was given. */
+  readonly #giveLong = (value: unknown): void => {
+    if (!this.#isStopped) this.items.item(value);
+  };
+
+  readonly #failLong = (error: unknown): void => {
+    if (this.#isStopped) return;
+    this.#end = { error };
+    this.#source.resume();
+    this.items.fail(error);
+  };
+
+  /** @returns `undefined` when no item is there whole, also when what is there can't be one: that is how the body ends then. */
+  #take(): CutItem | undefined {
+    try {
+      return this.#cutter.take();
+    } catch (error) {
+      this.#end = { error };
+      this.#source.resume();
+      return undefined;
+    }
+  }
+}

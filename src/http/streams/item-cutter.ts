@@ -1,0 +1,131 @@
+import { fail } from "../../failure/fail.js";
+import { messageOf } from "../../failure/to-serving-error.js";
+import { ByteGatherer } from "../byte-gatherer.js";
+import { decodeText } from "../decode-text.js";
+import type { JsonLimits } from "../json-limits.js";
+import { parseJsonInTurns } from "../parse-json.js";
+
+/** Takes items out of the bytes of a body as they come. */
+export interface ItemCutter {
+  /** Bytes have come; all that was cut before has been taken. @throws {ServingError} when they can't be an item any more. */
+  push(chunk: Uint8Array): void;
+  /** The body has ended. */
+  end(): void;
+  /** The next item that is there whole, of a long one a promise; `undefined` for none. @throws {ServingError} when it is none. */
+  take(): CutItem | undefined;
+}
+
+/** An item; JSON knows no promise, so where one is given it is that of an item. */
+export interface CutItem {
+  readonly value: unknown;
+}
+
+/** Bounds of one line. */
+export interface LineLimits extends JsonLimits {
+  readonly maxBodyBytes: number;
+}
+
+const newline = 0x0a;
+
+/** Lines of JSON: one item a line; blank lines mean nothing. A last line needs no newline. */
+export class LineCutter implements ItemCutter {
+  readonly #limits: LineLimits;
+  readonly #charset: string;
+  /** Whole lines that were not taken yet, from `#at` on, and behind them the beginning of the next. */
+  #bytes: Buffer = Buffer.alloc(0);
+  #at = 0;
+  /** Of the line that has not ended, from earlier chunks. */
+  readonly #begun = new ByteGatherer();
+  #isEnded = false;
+  #line = 0;
+
+  constructor(limits: LineLimits, charset: string) {
+    this.#limits = limits;
+    this.#charset = charset;
+  }
+
+  push(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (bytes.indexOf(newline) < 0) {
+      this.#begun.push(bytes);
+      if (this.#begun.exceeds(this.#limits.maxBodyBytes)) this.#refuseLength(this.#line + 1);
+      return;
+    }
+    this.#bytes = this.#begun.size === 0 ? bytes : Buffer.concat([this.#begun.take(), bytes]);
+    this.#at = 0;
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), this.#begun.take()]);
+    this.#at = 0;
+  }
+
+  take(): CutItem | undefined {
+    for (;;) {
+      const line = this.#takeLine();
+      if (line === undefined) return undefined;
+      this.#line++;
+      if (line.length > this.#limits.maxBodyBytes) this.#refuseLength(this.#line);
+      if (!isBlank(line)) return { value: this.#parse(line) };
+    }
+  }
+
+  #takeLine(): Buffer | undefined {
+    const bytes = this.#bytes;
+    const from = this.#at;
+    const end = bytes.indexOf(newline, from);
+    if (end >= 0) {
+      this.#at = end + 1;
+      return bytes.subarray(from, end);
+    }
+    if (from >= bytes.length) return undefined;
+    const rest = bytes.subarray(from);
+    this.#bytes = Buffer.alloc(0);
+    this.#at = 0;
+    if (this.#isEnded) return rest;
+    this.#begun.push(rest);
+    return undefined;
+  }
+
+  #refuseLength(line: number): never {
+    throw fail("line_too_large", { line, maxBodyBytes: this.#limits.maxBodyBytes });
+  }
+
+  #parse(bytes: Buffer): unknown {
+    const line = this.#line;
+    const refuse = (error: unknown): never => {
+      throw fail("invalid_line", { line, problem: messageOf(error) }, { cause: error });
+    };
+    try {
+      const value = parseJsonInTurns(decodeText(bytes, this.#charset, "invalid_json"), this.#limits);
+      return value instanceof Promise ? value.catch(refuse) : value;
+    } catch (error) {
+      return refuse(error);
+    }
+  }
+}
+
+/** Spaces, tabs and the carriage return of a line that ends with two signs. */
+function isBlank(line: Uint8Array): boolean {
+  for (const byte of line) if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
+  return true;
+}
+
+/** Bytes as they come: how the client cut them does not cross the network, so an item is whatever has come. */
+export class ChunkCutter implements ItemCutter {
+  #chunk: Uint8Array | undefined;
+
+  push(chunk: Uint8Array): void {
+    // Memory of its own: a chunk is a piece of what Node reads into next.
+    this.#chunk = new Uint8Array(chunk);
+  }
+
+  end(): void {}
+
+  take(): CutItem | undefined {
+    const value = this.#chunk;
+    this.#chunk = undefined;
+    return value === undefined ? undefined : { value };
+  }
+}

@@ -1,0 +1,304 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { EncodedItems, ItemFlow, ItemSink, PassableStream } from "../../call/streams/item-flow.js";
+import { type ServingError, unreachable } from "../../failure/serving-error.js";
+import { toServingError } from "../../failure/to-serving-error.js";
+import { discardRest } from "../discard-rest.js";
+import type { Edge } from "../edge.js";
+import { encodeJson } from "../encode-json.js";
+import { type Exchange, exchangeOf } from "../exchange.js";
+import { type AnswerForm, type OutputForm, pickOffer } from "../output-form.js";
+import { createFailureBody, type FailedApi, formatFailure, writeFailure } from "../write-failure.js";
+import { EdgeStream } from "./edge-stream.js";
+import { type StreamForm, streamFormOf, streamOffers } from "./stream-form.js";
+
+/**
+ * The last `onSend` hook of a route that answers with streams. Those of the author have run then, without a payload, which they
+ * can't change; what is written from here on is not Fastify's.
+ */
+export function sendHead(_: FastifyRequest, reply: FastifyReply, payload: unknown, done: SendDone): void {
+  const exchange = exchangeOf(reply);
+  const { onHead } = exchange;
+  exchange.onHead = undefined;
+  if (onHead === undefined || payload !== undefined) done(null, payload);
+  else onHead();
+}
+
+type SendDone = (error: Error | null, payload: unknown) => void;
+
+/** What one stream is written as. */
+export interface StreamAnswer {
+  readonly items: PassableStream;
+  /** What is written of an item. Default: the item. */
+  readonly toItem?: (item: unknown) => unknown;
+  readonly form: AnswerForm;
+  readonly output: OutputForm;
+  readonly api: FailedApi;
+}
+
+/**
+ * Answers a request with the items of a stream: each is sent as soon as it is there, and the next asked for only when the
+ * client keeps up. Never throws.
+ *
+ * A failure before the first item becomes an ordinary response. A later one ends the response so that nobody
+ * takes it for complete: with an error event, or with a last line that is a failure body and a connection cut off. So does
+ * one of a stream that was silent for so long that its response had to begin with a sign of life.
+ */
+export function writeStream(edge: Edge, reply: FastifyReply, answer: StreamAnswer): void {
+  new StreamWriter(edge, exchangeOf(reply), answer).start();
+}
+
+/** Takes the items of a stream, one for each that it asks for. An item is read when it is given: it may be the author's own. */
+class StreamWriter implements ItemSink {
+  readonly takesEncoded = false;
+  readonly #edge: Edge;
+  readonly #exchange: Exchange;
+  readonly #answer: StreamAnswer;
+  readonly #writing: StreamWriting;
+  #flow: ItemFlow | undefined;
+  #isPulling = false;
+  #isAsked = false;
+  #isOver = false;
+
+  constructor(edge: Edge, exchange: Exchange, answer: StreamAnswer) {
+    this.#edge = edge;
+    this.#exchange = exchange;
+    this.#answer = answer;
+    this.#writing = new StreamWriting(edge, exchange, answer, () => {
+      this.#isOver = true;
+      this.#flow?.stop();
+    });
+  }
+
+  start(): void {
+    this.#flow = this.#answer.items.passTo(this);
+    this.#pull();
+  }
+
+  item(value: unknown, isFresh: boolean): void {
+    if (this.#isOver) return;
+    try {
+      const stream = this.#writing.formFor(value);
+      const chunk = this.#encode(value, stream, isFresh);
+      if (chunk instanceof Promise) chunk.then((late) => this.#write(late, stream), this.#refuse);
+      else this.#write(chunk, stream);
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  encoded(items: EncodedItems): void {
+    unreachable(`items of ${items.text.length} characters were passed on to a client`);
+  }
+
+  end(): void {
+    if (this.#isOver || this.#exchange.isEnded) return;
+    try {
+      this.#writing.begin(this.#writing.formFor(undefined), () => this.#writing.end());
+      this.#isOver = true;
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { api } = this.#answer;
+    const stream = this.#writing.begun;
+    if (stream === undefined) writeFailure(this.#edge, this.#exchange.reply, error, api);
+    else this.#writing.begin(stream, () => this.#writing.fail(toServingError(error, api.service, api.name)));
+  }
+
+  #encode(value: unknown, stream: StreamForm, isFresh: boolean): string | Uint8Array | Promise<string> {
+    const { toItem, form } = this.#answer;
+    const item = toItem === undefined ? value : toItem(value);
+    // A plain stream of an api whose schema says nothing may still hold other values.
+    if (stream.isRaw) {
+      if (typeof item === "string") return item;
+      // A copy, unless nobody else has it: the client may be slow to read.
+      if (item instanceof Uint8Array) return isFresh ? item : Buffer.from(item);
+    }
+    const encoded = encodeJson(item, form);
+    if (encoded instanceof Promise) return encoded.then((late) => stream.frame(JSON.stringify(late)));
+    return stream.frame(JSON.stringify(encoded));
+  }
+
+  #write(chunk: string | Uint8Array, stream: StreamForm): void {
+    if (this.#isOver || this.#exchange.isEnded) return;
+    this.#writing.begin(stream, () => {
+      if (this.#isOver || this.#exchange.isEnded) return;
+      if (this.#writing.write(chunk)) this.#pull();
+      else this.#writing.whenDrained(() => this.#pull());
+    });
+  }
+
+  /** One after the other, however many items are there already: each would else go one level deeper. */
+  #pull(): void {
+    this.#isAsked = true;
+    if (this.#isPulling) return;
+    this.#isPulling = true;
+    while (this.#isAsked && !this.#isOver && !this.#exchange.isEnded) {
+      this.#isAsked = false;
+      this.#flow?.pull();
+    }
+    this.#isPulling = false;
+  }
+
+  readonly #refuse = (error: unknown): void => {
+    this.fail(error);
+    this.#flow?.stop();
+  };
+}
+
+/** The response of one stream: begins with its first item, or with a sign of life where that is long in coming. */
+class StreamWriting {
+  readonly #edge: Edge;
+  readonly #exchange: Exchange;
+  readonly #answer: StreamAnswer;
+  readonly #watched: EdgeStream;
+  readonly #response: ServerResponse;
+  #stream: StreamForm | undefined;
+  /** What follows the head, while hooks of the author's run before it. */
+  #waiting: (() => void)[] | undefined;
+  #hasHead = false;
+  readonly #drop: () => void;
+
+  /** @param drop Hears that something else was answered in its place, or nothing. */
+  constructor(edge: Edge, exchange: Exchange, answer: StreamAnswer, drop: () => void) {
+    this.#drop = drop;
+    this.#edge = edge;
+    this.#exchange = exchange;
+    this.#answer = answer;
+    this.#response = exchange.reply.raw;
+    this.#watched = EdgeStream.of(edge, exchange);
+    this.#watched.beat = () => this.#beat();
+  }
+
+  /** As what it is written, once that has begun. */
+  get begun(): StreamForm | undefined {
+    return this.#stream;
+  }
+
+  /** How the stream is written; an api whose schema says nothing is told by its first item. @throws {ServingError} `not_acceptable`. */
+  formFor(first: unknown): StreamForm {
+    const { form, output } = this.#answer;
+    return this.#stream ?? streamFormOf(pickOffer(form, streamOffers(output, first)));
+  }
+
+  /** Runs what follows the head once that is written: the author's `onSend` hooks add their headers first. */
+  begin(stream: StreamForm, run: () => void): void {
+    if (this.#hasHead) run();
+    else if (this.#waiting !== undefined) this.#waiting.push(run);
+    else this.#sendHead(stream, run);
+  }
+
+  #sendHead(stream: StreamForm, run: () => void): void {
+    this.#stream = stream;
+    this.#waiting = [run];
+    const exchange = this.#exchange;
+    const { reply } = exchange;
+    reply.header("content-type", stream.contentType).header("cache-control", "no-store");
+    // Asks nginx and its like not to hold items back.
+    reply.header("x-accel-buffering", "no");
+    if (this.#edge.isClosing) reply.header("connection", "close");
+    exchange.onHead = () => {
+      this.#writeHead();
+      const waiting = this.#waiting ?? [];
+      this.#waiting = [];
+      for (const next of waiting) next();
+    };
+    reply.send();
+    if (this.#hasHead) return;
+    // A hook that fails is answered as ever; one that never ends is left by its client at last.
+    this.#response.once("close", () => {
+      if (!this.#hasHead) this.#drop();
+    });
+  }
+
+  /** The response is Fastify's no longer: it would read the whole stream, or pipe it without a word on failure. */
+  #writeHead(): void {
+    const { reply } = this.#exchange;
+    this.#hasHead = true;
+    reply.hijack();
+    this.#response.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
+  }
+
+  /** @returns Whether the client keeps up; else `whenDrained` says when it does again. */
+  write(chunk: string | Uint8Array): boolean {
+    this.#watched.hasMoved = true;
+    this.#watched.hasSent = true;
+    if (chunk.length === 0) {
+      this.#response.flushHeaders();
+      return true;
+    }
+    this.#exchange.bodyBytes += Buffer.byteLength(chunk);
+    return this.#response.write(chunk);
+  }
+
+  whenDrained(run: () => void): void {
+    const exchange = this.#exchange;
+    const response = this.#response;
+    exchange.guardWriting(this.#edge.settings.bodyTimeoutMs);
+    const done = () => {
+      response.off("drain", done).off("close", done);
+      if (response.writableEnded) return;
+      exchange.guardWriting(0);
+      run();
+    };
+    response.on("drain", done).on("close", done);
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  fail(failure: ServingError): void {
+    const exchange = this.#exchange;
+    const stream = this.#stream;
+    if (exchange.isEnded || stream === undefined) return;
+    exchange.failureId = failure.id;
+    const body = formatFailure(createFailureBody(this.#edge, failure, exchange.context.id));
+    exchange.guardWriting(this.#edge.settings.bodyTimeoutMs);
+    if (stream.frameFailure !== undefined) this.#response.write(stream.frameFailure(body));
+    if (stream.isExplicit) this.#response.end();
+    else cutOff(this.#edge, this.#response);
+  }
+
+  /** Nothing is written to a client that does not read what it has, or before the form is known. */
+  #beat(): void {
+    const { isEnded } = this.#exchange;
+    if (isEnded || this.#response.writableNeedDrain || this.#response.writableEnded) return;
+    const stream = this.#stream ?? this.#knownForm();
+    if (stream?.signOfLife === undefined) return;
+    const { signOfLife } = stream;
+    this.begin(stream, () => {
+      if (!this.#response.writableEnded) this.#response.write(signOfLife);
+    });
+  }
+
+  #knownForm(): StreamForm | undefined {
+    const { output } = this.#answer;
+    return Object.keys(output.schema).length > 0 ? this.formFor(undefined) : undefined;
+  }
+}
+
+/** Sends what was written and closes the connection without the end that a complete response has. */
+function cutOff(edge: Edge, response: ServerResponse): void {
+  const { socket, req: request } = response;
+  if (socket === null) response.destroy();
+  // HTTP/1.0 knows no other end than the connection's: only a reset tells it from a complete response.
+  else if (request.httpVersion === "1.0") socket.resetAndDestroy();
+  // Newer Nodes keep what was written in this tick with the response until it is over: that has to leave first.
+  else process.nextTick(closeAfter, edge, request, socket);
+}
+
+function closeAfter(edge: Edge, request: IncomingMessage, socket: Socket): void {
+  if (request.complete) socket.destroySoon();
+  else {
+    // A connection that is closed with unread bytes is reset, and what was written may be lost.
+    socket.end();
+    discardRest(edge.time, request);
+  }
+}

@@ -1,0 +1,62 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { taskPaths } from "../../define/task-paths.js";
+import { fail } from "../../failure/fail.js";
+import type { Edge } from "../edge.js";
+import type { FormerTask } from "../former-task.js";
+import { type OutputForm, pickAnswer } from "../output-form.js";
+import { writeFailure } from "../write-failure.js";
+import { writeReply } from "../write-reply.js";
+import { createTaskBody } from "./task-body.js";
+
+type Asked = "status" | "get" | "cancel" | "retry";
+
+/** A request that may be about such a task: at the path that its api had. */
+export interface FormerRequest {
+  readonly what: Asked;
+  readonly api: string;
+  readonly id: string;
+}
+
+/** Nobody knows any more what the api gave. */
+const anyOutput: OutputForm = { schema: {}, offers: ["application/json", "*/*"], known: new Map() };
+
+/** What a request that no route took asks of a task; `undefined` when it asks nothing of any. */
+export function readFormerRequest({ method, url, query }: FastifyRequest): FormerRequest | undefined {
+  const [path = ""] = url.split("?", 1);
+  const [, api, what] = /([^/]+)\/(status|get|cancel|retry)$/.exec(path) ?? [];
+  const id = (query as Record<string, unknown> | undefined)?.["task_id"];
+  if (api === undefined || typeof id !== "string" || taskPaths[what as Asked] !== method) return undefined;
+  return { what: what as Asked, api, id };
+}
+
+/**
+ * Answers what is asked about a task whose api is gone: it was promised, and may have its result. Never throws.
+ *
+ * @returns False when there is no such task: nothing was sent then.
+ */
+export async function answerFormerTask(edge: Edge, asked: FormerRequest, reply: FastifyReply): Promise<boolean> {
+  try {
+    const task = await edge.findFormerTask?.(asked.id);
+    if (task === undefined || task.api !== asked.api) return false;
+    const form = pickAnswer(anyOutput, reply.request.headers.accept);
+    await writeReply(edge, reply, await answer(task, asked), form);
+  } catch (error) {
+    writeFailure(edge, reply, error);
+  }
+  return true;
+}
+
+async function answer(task: FormerTask, { what, id }: FormerRequest): Promise<unknown> {
+  switch (what) {
+    case "status":
+      return createTaskBody(task.state);
+    case "get":
+      return task.result();
+    case "cancel":
+      return createTaskBody(await task.cancel());
+    case "retry": {
+      const { service, api, state } = task;
+      throw fail("task_api_gone", { taskId: id, api: `${service}.${api}`, status: state.status }, { service, api });
+    }
+  }
+}

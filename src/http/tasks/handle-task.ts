@@ -1,0 +1,114 @@
+import type { FastifyReply } from "fastify";
+import { createTaskId, operationApi, type SubmittedTask, type TaskQuery } from "../../call/task-operation.js";
+import type { TaskState } from "../../call/task-state.js";
+import type { TaskPath } from "../../define/task-paths.js";
+import { fail } from "../../failure/fail.js";
+import type { EdgeCall } from "../../handle/pending-call.js";
+import type { ApiRoute } from "../api-route.js";
+import type { Edge } from "../edge.js";
+import { exchangeOf } from "../exchange.js";
+import { readTimeout } from "../handle-request.js";
+import { eventsType } from "../media-type.js";
+import { type AnswerForm, type OutputForm, pickAnswer, pickOffer } from "../output-form.js";
+import { readHeaders } from "../read-headers.js";
+import { writeStream } from "../streams/write-stream.js";
+import { writeFailure } from "../write-failure.js";
+import { writeReply } from "../write-reply.js";
+import { createSubmittedBody, createTaskBody, submittedSchema, taskSchema } from "./task-body.js";
+
+const json = "application/json";
+
+/** In which forms a task is told; with events, each time it changes. */
+const taskOutput: OutputForm = { schema: taskSchema, offers: [json, eventsType], known: new Map() };
+export const submittedOutput: OutputForm = { schema: submittedSchema, offers: [json], known: new Map() };
+const eventsOutput: OutputForm = { ...taskOutput, offers: [eventsType] };
+
+/** One request about a task. */
+interface TaskRequest {
+  readonly edge: Edge;
+  readonly route: ApiRoute;
+  readonly reply: FastifyReply;
+  readonly path: string;
+  readonly id: string;
+  readonly form: AnswerForm;
+}
+
+/**
+ * Serves a request about one task of an api, named by `?task_id=`. Never throws.
+ *
+ * @param what All but `submit`, which has a body and is read like any call.
+ */
+export function handleTask(edge: Edge, route: ApiRoute, what: Exclude<TaskPath, "submit">, reply: FastifyReply): void {
+  const path = `${route.path}/${what}`;
+  const exchange = exchangeOf(reply);
+  exchange.route = path;
+  try {
+    if (edge.isClosing) throw fail("draining", { what: route.service });
+    const output = what === "get" ? route.output : what === "status" ? taskOutput : submittedOutput;
+    const { headers } = reply.request;
+    exchange.context.setHeaders(readHeaders(headers));
+    const form = pickAnswer(output, headers.accept);
+    answer({ edge, route, reply, path, id: readTaskId(reply), form }, what);
+  } catch (error) {
+    writeFailure(edge, reply, error, route);
+  }
+}
+
+function answer(request: TaskRequest, what: Exclude<TaskPath, "submit">): void {
+  const { id, form } = request;
+  switch (what) {
+    case "get":
+      ask(request, "result", { id, waits: wantsToWait(request.reply) }, (value) => value);
+      return;
+    case "status":
+      if (pickOffer(form, taskOutput.offers) === eventsType) follow(request);
+      else ask(request, "status", { id }, (state) => createTaskBody(state as TaskState));
+      return;
+    case "cancel":
+      ask(request, "cancel", { id }, (state) => createTaskBody(state as TaskState));
+      return;
+    case "retry":
+      ask(request, "retry", { id, newId: createTaskId() }, (task) => createSubmittedBody(task as SubmittedTask));
+  }
+}
+
+type Asked = "result" | "status" | "cancel" | "retry";
+
+function ask(request: TaskRequest, operation: Asked, query: TaskQuery, toBody: (value: unknown) => unknown): void {
+  const { edge, route, reply, form } = request;
+  const refuse = (error: unknown) => writeFailure(edge, reply, error, route);
+  const output = (value: unknown): void => {
+    try {
+      writeReply(edge, reply, toBody(value), form)?.catch(refuse);
+    } catch (error) {
+      refuse(error);
+    }
+  };
+  const call = createCall(request, query);
+  exchangeOf(reply).follow(edge.caller.call(operationApi(route.name, operation), call, { output, failure: refuse }));
+}
+
+/** A server-sent event each time the task changes; the last one tells how it ended. */
+function follow(request: TaskRequest): void {
+  const { edge, route, reply, id, form } = request;
+  const { scope, items } = edge.caller.open(operationApi(route.name, "watch"), createCall(request, { id }));
+  exchangeOf(reply).follow(scope);
+  const toItem = (state: unknown) => createTaskBody(state as TaskState);
+  writeStream(edge, reply, { items, toItem, form, output: eventsOutput, api: route });
+}
+
+function createCall({ reply, path }: TaskRequest, query: TaskQuery): EdgeCall {
+  const timeoutMs = readTimeout(reply.request.headers["ekiben-timeout-ms"]);
+  return { input: query, route: path, request: exchangeOf(reply).context, timeoutMs, priority: undefined };
+}
+
+const queryOf = (reply: FastifyReply) => (reply.request.query ?? {}) as Record<string, unknown>;
+
+function readTaskId(reply: FastifyReply): string {
+  const id = queryOf(reply)["task_id"];
+  if (typeof id !== "string" || id === "") throw fail("task_id_missing", { parameter: "task_id" });
+  return id;
+}
+
+const wantsToWait = (reply: FastifyReply): boolean =>
+  ["", "1", "true"].includes(String(queryOf(reply)["wait"] ?? "no"));

@@ -1,0 +1,197 @@
+import { CallScope, type CallTime } from "../../call/call-scope.js";
+import { runInScope } from "../../call/current-call.js";
+import { holdError } from "../../call/hold-value.js";
+import { type ApiTarget, isNative, toNative } from "../../call/invoke.js";
+import { RequestContext } from "../../call/request-context.js";
+import type { RowLayout } from "../../call/row-layout.js";
+import { ServingError } from "../../failure/serving-error.js";
+import { describeFailure } from "../describe-failure.js";
+import { noteJoined } from "../readers-of.js";
+import type { Batch, BatchEnded } from "./batcher.js";
+import type { Piece } from "./row-call.js";
+
+// One batch, from the rows of its calls to their results.
+//
+// R1  Each piece is answered once, and `ended` is called once, after all of them.
+// R2  The author's function runs in a scope of the batch's own, which ends when the last of its callers has gone; that of
+//     a batch with one call is the call's.
+// R3  A batch that threw is run again, in halves, only when the api may run twice for one call and rows may be at fault;
+//     and never more often than it has calls, so that a model that is broken altogether costs no more than without batches.
+
+/** What all batches of one api share. */
+export interface BatchParts {
+  readonly target: ApiTarget;
+  readonly layout: RowLayout;
+  /** May run twice for one call. */
+  readonly idempotent: boolean;
+  readonly time: CallTime;
+}
+
+/** Runs a batch and answers its pieces. Never throws. */
+export function runBatch(parts: BatchParts, batch: Batch, ended: BatchEnded): void {
+  new BatchRun(parts, batch, ended).start();
+}
+
+class BatchRun {
+  readonly #parts: BatchParts;
+  readonly #pieces: readonly Piece[];
+  readonly #ended: BatchEnded;
+  readonly #scope: CallScope;
+  readonly #startedAt: number;
+  /** How often it may still be run (R3). */
+  #runsLeft: number;
+
+  constructor(parts: BatchParts, { pieces }: Batch, ended: BatchEnded) {
+    this.#parts = parts;
+    this.#pieces = pieces;
+    this.#ended = ended;
+    this.#startedAt = parts.time.clock.now();
+    this.#scope = openScope(pieces, parts.time, this.#startedAt);
+    this.#runsLeft = parts.idempotent ? pieces.length : 0;
+  }
+
+  start(): void {
+    const { turns, clock } = this.#parts.time;
+    const before = turns.spentMs;
+    this.#run();
+    turns.count(before, clock.now() - this.#startedAt);
+  }
+
+  #run(): void {
+    let returned: unknown;
+    try {
+      returned = toNative(this.#call(this.#pieces));
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (!isNative(returned)) {
+      this.#finish(returned);
+      return;
+    }
+    returned.then(
+      (output) => this.#finish(output),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #call(pieces: readonly Piece[]): unknown {
+    const { target, layout } = this.#parts;
+    const inputs = pieces.map((piece) => piece.input);
+    // What may be run again keeps its rows as they are, whatever the function does to those it is given.
+    const input = layout.joinInputs(inputs, this.#runsLeft > 0);
+    return runInScope(this.#scope, target.run, input);
+  }
+
+  #finish(output: unknown): void {
+    const tookMs = this.#parts.time.clock.now() - this.#startedAt;
+    try {
+      this.#answer(this.#pieces, output);
+    } catch (error) {
+      this.#refuse(this.#pieces, error);
+    }
+    this.#end(tookMs);
+  }
+
+  /** @throws {ServingError} when the output can't be cut; no piece has then been answered. */
+  #answer(pieces: readonly Piece[], output: unknown): void {
+    const counts = pieces.map((piece) => piece.rows);
+    const outputs = this.#parts.layout.splitOutput(output, counts);
+    pieces.forEach((piece, i) => {
+      piece.call.pieceDone(piece, outputs[i]);
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#pieces.length === 1 || this.#runsLeft === 0 || !mayBeRows(error)) {
+      this.#refuse(this.#pieces, error);
+      this.#end(undefined);
+      return;
+    }
+    this.#runHalves(this.#pieces, holdError(error)).then(() => this.#end(undefined));
+  }
+
+  /** One failure for all of them: it is logged once, and none of them says which row was at fault. */
+  #refuse(pieces: readonly Piece[], thrown: unknown): void {
+    const error = describeFailure(thrown, this.#scope);
+    for (const { call } of pieces) call.pieceFailed(error);
+  }
+
+  /** Answers pieces whose batch threw `error`: alone, each gets its own; together, halves of them are tried. */
+  async #runHalves(pieces: readonly Piece[], error: unknown): Promise<void> {
+    if (pieces.length === 1 || this.#scope.isEnded || !mayBeRows(error)) {
+      this.#refuse(pieces, error);
+      return;
+    }
+    const middle = Math.ceil(pieces.length / 2);
+    for (const half of [pieces.slice(0, middle), pieces.slice(middle)]) await this.#runAgain(half, error);
+  }
+
+  async #runAgain(pieces: readonly Piece[], error: unknown): Promise<void> {
+    if (this.#runsLeft === 0 || this.#scope.isEnded) {
+      this.#refuse(pieces, error);
+      return;
+    }
+    this.#runsLeft--;
+    const { turns, clock } = this.#parts.time;
+    await turns.passed();
+    if (this.#scope.isEnded) {
+      this.#refuse(pieces, error);
+      return;
+    }
+    const before = turns.spentMs;
+    const from = clock.now();
+    try {
+      const returned = toNative(this.#call(pieces));
+      turns.count(before, clock.now() - from);
+      // What is there already is read at once: its author may change it in the next turn.
+      this.#answer(pieces, isNative(returned) ? await returned : returned);
+    } catch (again) {
+      await this.#runHalves(pieces, holdError(again));
+    }
+  }
+
+  #end(tookMs: number | undefined): void {
+    if (this.#scope !== this.#pieces[0]?.call.scope) this.#scope.close();
+    this.#ended(tookMs);
+  }
+}
+
+/** Something below that is down, busy or out of time would be so for each half too, and be asked as often. */
+function mayBeRows(error: unknown): boolean {
+  if (!(error instanceof ServingError)) return true;
+  return !error.retryable && error.code !== "deadline_exceeded" && error.code !== "cancelled";
+}
+
+/** The scope a batch runs in (R2): the deadline of its most patient call, the request of its first. */
+function openScope(pieces: readonly Piece[], time: CallTime, now: number): CallScope {
+  const scopes = pieces.map(({ call }) => call.scope);
+  const [first] = scopes as [CallScope];
+  if (scopes.length === 1) return first;
+  const { service, api, caller, request } = first.call;
+  const scope = new CallScope(
+    {
+      ...{ service, api, caller, input: undefined, outside: false },
+      deadline: Math.max(...scopes.map(({ expiresAt }) => expiresAt)),
+      request: scopes.every(({ call }) => call.request === request) ? request : withoutHeaders(request),
+      priority: scopes.some(({ priority }) => priority === "interactive") ? "interactive" : "background",
+    },
+    undefined,
+    time,
+    now,
+  );
+  scope.logger = first.logger;
+  noteJoined(scope, scopes);
+  let callers = scopes.length;
+  const leave = (reason: ServingError) => {
+    if (--callers === 0) scope.cancel(reason);
+  };
+  for (const each of scopes) each.onCancel(leave);
+  return scope;
+}
+
+/** Headers are of one request, and may say who asks: nobody's stand for several. Id and trace do, so that logs can be joined. */
+function withoutHeaders(request: RequestContext): RequestContext {
+  const { traceparent, tracestate } = request.trace;
+  return new RequestContext(tracestate === undefined ? { traceparent } : { traceparent, tracestate }, request.id);
+}

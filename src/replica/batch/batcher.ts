@@ -1,0 +1,350 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Clock, Timer } from "../../base/clock.js";
+import type { CallScope } from "../../call/call-scope.js";
+import type { LoopTurns, TurnTaker } from "../../call/loop-turns.js";
+import { deadlinePassed } from "../../call/passed-deadline.js";
+import { fail } from "../../failure/fail.js";
+import type { ServingError } from "../../failure/serving-error.js";
+import type { LaneStats } from "../../observe/call-stats.js";
+import type { BatchSettings } from "../../options/settings.js";
+import { CallQueue } from "../call-queue.js";
+import { Gate } from "../gate.js";
+import type { LaneWatch, WatchedPlaces } from "../lane-watch.js";
+import { expectWait } from "../run-average.js";
+import { WarmUp } from "../warm-up.js";
+import { BatchWindow, type LeaveReason } from "./batch-window.js";
+import type { Piece, RowCall, RowQueue } from "./row-call.js";
+
+// The calls that wait at one batched api of one replica, and when they leave as a batch.
+//
+// B1  A batch has at most `maxRows` rows, all of one group: what is in it can be joined.
+// B2  At most `maxConcurrent` batches run at once, and at most `maxQueued` calls wait beyond the batch that gathers.
+// B3  A batch leaves from a turn of the event loop of its own: never while a call is added or another batch ends, so that
+//     whatever has already arrived at this process comes along; nor in one that runs have made long (`LoopTurns`).
+// B4  Turns come in the order of `CallQueue`: older groups before younger ones, background calls a little later. What is
+//     left of a call with more than `maxRows` rows stands behind those that came while it ran.
+// B5  A call that is cancelled, or whose deadline a batch could not keep, leaves the queue and is in no batch.
+// B6  There is a timer only while calls wait and could leave.
+// B7  A batch runs in the async context of none of its callers.
+// B8  What could not be answered in time is refused at once, and so is, under overload, all but a few; see `Admission`.
+// B9  Nothing leaves once the batcher is closed: what waits is taken back when it is cut off from its caller.
+
+/** What leaves together. */
+export interface Batch {
+  readonly pieces: readonly Piece[];
+  readonly rows: number;
+  readonly reason: LeaveReason;
+}
+
+/** What a batcher needs to know. */
+export interface BatcherParts {
+  /** `"Model.predict"`. */
+  readonly name: string;
+  /** Looks at it from time to time while a batch runs. */
+  readonly watch?: LaneWatch;
+  readonly settings: BatchSettings;
+  readonly maxQueued: number;
+  readonly stats: LaneStats;
+  readonly clock: Clock;
+  readonly turns: LoopTurns;
+  /** Runs a batch; answers its pieces, then calls `ended`, once. */
+  readonly run: (batch: Batch, ended: BatchEnded) => void;
+}
+
+/** @param ms How long the batch took; absent when that says nothing about others, since it failed. */
+export type BatchEnded = (ms: number | undefined) => void;
+
+/** Calls that may be joined. */
+interface Group extends RowQueue {
+  readonly key: string;
+  readonly queue: CallQueue<RowCall>;
+  rows: number;
+}
+
+export class Batcher implements WatchedPlaces, TurnTaker {
+  usedMs = 0;
+  readonly #parts: BatcherParts;
+  readonly #window: BatchWindow;
+  readonly #warmUp: WarmUp;
+  readonly gate: Gate;
+  readonly #groups = new Map<string, Group>();
+  readonly #outside = AsyncLocalStorage.snapshot();
+  #running = 0;
+  #runningCalls = 0;
+  readonly #batches = new Set<readonly Piece[]>();
+  #waitingCalls = 0;
+  #waitingRows = 0;
+  #isWaking = false;
+  #isDue = false;
+  #isClosed = false;
+  #timer: Timer | undefined;
+
+  constructor(parts: BatcherParts) {
+    this.#parts = parts;
+    this.#window = new BatchWindow(parts.settings);
+    this.#warmUp = new WarmUp(parts.turns);
+    this.gate = new Gate(parts.stats, () => this.overdue.length, parts.settings.maxRows);
+  }
+
+  /** A call with more is cut into pieces. */
+  get maxRows(): number {
+    return this.#parts.settings.maxRows;
+  }
+
+  /** Why one more call is not let in (B2, B8): with what waits, and when there may be room. */
+  refuse(scope: CallScope, now: number): ServingError | undefined {
+    const { maxQueued, settings } = this.#parts;
+    if (this.#running < settings.maxConcurrent && this.#waitingRows < settings.maxRows) {
+      if (this.gate.admission.isBusy) this.gate.admission.foundRoom(now);
+      return undefined;
+    }
+    if (this.#waitingCalls >= maxQueued) return this.#fullness();
+    return this.gate.refuse(scope, now, this.#waitingCalls);
+  }
+
+  #fullness(): ServingError {
+    const { maxQueued, settings } = this.#parts;
+    this.gate.count("full");
+    const batches = Math.ceil(this.#waitingRows / settings.maxRows) + 1;
+    const batchMs = this.#window.cost.expect(settings.maxRows) || undefined;
+    const retryAfterMs = expectWait(batchMs, this.overdue, batches / settings.maxConcurrent);
+    return fail("lane_full", {
+      running: this.#runningCalls,
+      queued: this.#waitingCalls,
+      maxQueued,
+      retryAfterMs,
+      overdue: this.overdue.length,
+    });
+  }
+
+  get name(): string {
+    return this.#parts.name;
+  }
+
+  get places(): number {
+    return this.#parts.settings.maxConcurrent;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  get queued(): number {
+    return this.#waitingCalls;
+  }
+
+  /** Calls in batches that still run, though nobody waits for them any more. */
+  get overdue(): readonly CallScope[] {
+    const scopes: CallScope[] = [];
+    for (const pieces of this.#batches) {
+      for (const { call } of pieces) if (call.scope.reason !== undefined) scopes.push(call.scope);
+    }
+    return scopes;
+  }
+
+  get deadPlaces(): number {
+    let count = 0;
+    for (const pieces of this.#batches) if (pieces.every(({ call }) => call.scope.reason !== undefined)) count++;
+    return count;
+  }
+
+  /** What a batch is made of has come in whole: it waits for no input, and calls that wait here can't be what it reads. */
+  readonly starvedSince = undefined;
+
+  look(): void {}
+
+  get canBegin(): boolean {
+    return this.#isDue;
+  }
+
+  /** For `LoopTurns` alone. */
+  begin(): void {
+    this.#isDue = false;
+    this.#outside(() => this.#decide());
+  }
+
+  /** No batch leaves any more (B9). Those that run go on. */
+  close(): void {
+    this.#isClosed = true;
+    this.#stopTimer();
+    this.gate.close();
+    this.#warmUp.close();
+  }
+
+  /** Lets a call wait. @param key Of its group. */
+  add(call: RowCall, key: string): void {
+    let group = this.#groups.get(key);
+    if (group === undefined) this.#groups.set(key, (group = this.#openGroup(key)));
+    call.queue = group;
+    call.place = group.queue.push(call, call.scope.priority, call.cameAt);
+    this.#countRows(group, call.waitingRows);
+    this.#waitingCalls++;
+    call.scope.onCancel((reason) => call.fail(reason));
+    this.#wake();
+  }
+
+  #openGroup(key: string): Group {
+    const group: Group = {
+      key,
+      queue: new CallQueue(this.gate.admission),
+      rows: 0,
+      withdraw: (call) => this.#withdraw(call, group),
+    };
+    return group;
+  }
+
+  #withdraw(call: RowCall, group: Group): void {
+    if (call.place === undefined) return;
+    group.queue.remove(call.place);
+    if (!call.hasBegun) {
+      this.#waitingCalls--;
+      const now = this.#parts.clock.now();
+      this.gate.admission.lost(call.place, now, now - call.cameAt);
+    }
+    call.place = undefined;
+    this.#countRows(group, -call.waitingRows);
+    this.#dropEmpty(group);
+    if (this.#waitingRows === 0) this.#stopTimer();
+  }
+
+  #countRows(group: Group, rows: number): void {
+    group.rows += rows;
+    this.#waitingRows += rows;
+  }
+
+  /** The sizes of inputs come from outside: groups must not collect. */
+  #dropEmpty(group: Group): void {
+    if (group.rows === 0 && this.#groups.get(group.key) === group && this.#groups.size > 1) {
+      this.#groups.delete(group.key);
+    }
+  }
+
+  /** Looks in the next turn of the event loop whether a batch leaves (B3). */
+  #wake(): void {
+    if (this.#isWaking || this.#isClosed || this.#running >= this.#parts.settings.maxConcurrent) return;
+    this.#isWaking = true;
+    setImmediate(() => {
+      this.#isDue = true;
+      if (this.#parts.turns.isTaken) this.#parts.turns.await(this);
+      else this.begin();
+    });
+  }
+
+  #decide(): void {
+    this.#isWaking = false;
+    this.#stopTimer();
+    if (this.#waitingRows === 0 || this.#isClosed || this.#running >= this.#parts.settings.maxConcurrent) return;
+    const now = this.#parts.clock.now();
+    const group = this.#pickGroup();
+    const decision = this.#window.decide(this.#describe(group, now));
+    const full = "leave" in decision ? undefined : this.#findFull();
+    if ("leave" in decision) this.#leave(group, decision.leave, now);
+    else if (full !== undefined) this.#leave(full, "full", now);
+    else this.#timer = this.#parts.clock.setTimer(() => this.#wake(), decision.waitUntil - now, true);
+  }
+
+  #describe({ queue, rows }: Group, now: number) {
+    const since = queue.first?.cameAt ?? now;
+    const deadline = () => {
+      let earliest = Number.POSITIVE_INFINITY;
+      queue.forEach(({ scope }) => {
+        earliest = Math.min(earliest, scope.expiresAt);
+      });
+      return earliest;
+    };
+    return { now, rows, since, deadline };
+  }
+
+  /** The group whose turn is next (B4). */
+  #pickGroup(): Group {
+    let next: Group | undefined;
+    for (const group of this.#groups.values()) {
+      if (group.rows === 0) continue;
+      if (next === undefined || (group.queue.rank as number) < (next.queue.rank as number)) next = group;
+    }
+    return next as Group;
+  }
+
+  #findFull(): Group | undefined {
+    if (this.#groups.size === 1) return undefined;
+    for (const group of this.#groups.values()) if (group.rows >= this.#window.mostRows) return group;
+    return undefined;
+  }
+
+  #leave(group: Group, reason: LeaveReason, now: number): void {
+    const pieces = this.#take(group, now);
+    this.#dropEmpty(group);
+    // Whoever could not leave with this batch may leave with the next.
+    if (pieces.length > 0) this.#run(pieces, reason);
+    if (this.#waitingRows > 0) this.#wake();
+  }
+
+  /** The rows of one batch, in order; those that can't be answered in time are refused (B5). */
+  #take(group: Group, now: number): Piece[] {
+    const { mostRows } = this.#window;
+    const { maxRows } = this;
+    const batchMs = this.#window.expectSurely(now, Math.min(mostRows, group.rows));
+    const pieces: Piece[] = [];
+    let rows = 0;
+    for (let call = group.queue.first; call !== undefined && rows < mostRows; call = group.queue.first) {
+      if (call.scope.expiresAt - now < batchMs) {
+        call.fail(tooLate(call, now, batchMs));
+        continue;
+      }
+      const isNew = !call.hasBegun;
+      // The target may allow fewer rows than the first call has; they stay together all the same.
+      const piece = call.take(mostRows - rows, now) ?? (rows === 0 ? call.take(maxRows, now) : undefined);
+      if (piece === undefined) break;
+      if (isNew) this.#waitingCalls--;
+      const place = call.place as NonNullable<typeof call.place>;
+      if (isNew) call.scope.waited = { place, ms: now - call.cameAt };
+      group.queue.serve(place);
+      call.place = call.waitingRows === 0 ? undefined : group.queue.push(call, call.scope.priority, now);
+      this.#countRows(group, -piece.rows);
+      pieces.push(piece);
+      rows += piece.rows;
+    }
+    return pieces;
+  }
+
+  #run(pieces: readonly Piece[], reason: LeaveReason): void {
+    let rows = 0;
+    for (const piece of pieces) rows += piece.rows;
+    this.#running++;
+    this.#runningCalls += pieces.length;
+    this.#batches.add(pieces);
+    const { watch } = this.#parts;
+    if (watch?.isOn === false) watch.start();
+    this.#window.left();
+    this.#warmUp.begin();
+    this.#parts.run({ pieces, rows, reason }, (ms) => {
+      this.#running--;
+      this.#runningCalls -= pieces.length;
+      this.#batches.delete(pieces);
+      if (ms === undefined) this.#warmUp.failed();
+      else this.#warmUp.completed();
+      const now = this.#parts.clock.now();
+      if (ms !== undefined) {
+        this.#window.ended(now, rows, ms);
+        this.gate.admission.pace.ran(ms);
+      }
+      for (const { call } of pieces) this.gate.hasRun(call.scope);
+      this.gate.admission.answered(now, pieces.length);
+      if (this.#waitingRows > 0) this.#wake();
+    });
+  }
+
+  #stopTimer(): void {
+    this.#timer?.clear();
+    this.#timer = undefined;
+  }
+}
+
+function tooLate({ scope }: RowCall, now: number, batchMs: number): ServingError {
+  const { service, api } = scope.call;
+  return deadlinePassed(scope, {
+    waitingFor: [`${service}.${api}`],
+    batchMs,
+    remainingMs: scope.expiresAt - now,
+  });
+}

@@ -1,0 +1,151 @@
+import type { CallScope } from "../../call/call-scope.js";
+import { fail } from "../../failure/fail.js";
+import type { ServingError } from "../../failure/serving-error.js";
+import { describeFailure } from "../describe-failure.js";
+import type { Replica, ReplicaApi } from "../replica.js";
+import type { Replier } from "../replier.js";
+import type { Batcher } from "./batcher.js";
+import { RowCall, type RowCallSink } from "./row-call.js";
+
+/** One call of an api that batches, as it came. */
+export interface ServedRows {
+  readonly replica: Replica;
+  readonly scope: CallScope;
+  /** Shared with nobody. */
+  readonly input: unknown;
+  readonly replier: Replier;
+  readonly api: ReplicaApi;
+  readonly batcher: Batcher;
+}
+
+/**
+ * Answers one call of an api that batches: checks its input, lets its rows wait for a batch, checks its part of the
+ * output. Ends the scope; never throws.
+ *
+ * The input is always checked, also where the app asks for fewer checks: one caller's mistake must not meet the rows of
+ * others.
+ */
+export function serveRows(served: ServedRows): void {
+  new RowServer(served).serve();
+}
+
+class RowServer implements RowCallSink {
+  readonly #served: ServedRows;
+  readonly #cameAt: number;
+  #checkedInput: unknown;
+  #begunAt: number | undefined;
+  #isQueued = false;
+
+  constructor(served: ServedRows) {
+    this.#served = served;
+    this.#cameAt = served.scope.time.clock.now();
+  }
+
+  serve(): void {
+    const { api, input } = this.#served;
+    try {
+      this.#refuseIfFull();
+      const checked = api.target.checkInput(input);
+      if (checked instanceof Promise) {
+        checked.then((settled) => this.#enqueueOrFail(settled)).catch((error: unknown) => this.failed(error, false));
+        return;
+      }
+      this.#enqueue(checked);
+    } catch (error) {
+      this.failed(error, false);
+    }
+  }
+
+  begun(now: number): void {
+    const { api } = this.#served;
+    this.#begunAt = now;
+    this.#isQueued = false;
+    api.stats.queueTime.observe(now - this.#cameAt);
+    api.stats.queued--;
+    api.stats.running++;
+  }
+
+  done(output: unknown): void {
+    const { api, replica, scope } = this.#served;
+    if (!(replica.parts.checksInside || scope.call.outside)) {
+      this.#reply(output);
+      return;
+    }
+    let checked: unknown;
+    try {
+      checked = api.target.checkOutput(output, this.#checkedInput);
+    } catch (error) {
+      this.failed(error, false);
+      return;
+    }
+    if (!(checked instanceof Promise)) {
+      this.#reply(checked);
+      return;
+    }
+    checked.then(
+      (settled) => this.#reply(settled),
+      (error: unknown) => this.failed(error, false),
+    );
+  }
+
+  failed(thrown: unknown, isDescribed: boolean): void {
+    const { replica, scope, replier } = this.#served;
+    const error = isDescribed ? (thrown as ServingError) : describeFailure(thrown, scope);
+    this.#end();
+    replica.endCall();
+    replier.replyFailure(scope, error);
+  }
+
+  #refuseIfFull(): void {
+    const { batcher, scope } = this.#served;
+    const refusal = batcher.refuse(scope, scope.time.clock.now());
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /** The check took its time: the queue may have filled, and the caller gone. */
+  #enqueueOrFail(checked: unknown): void {
+    const { scope } = this.#served;
+    if (scope.isEnded) throw scope.reason ?? fail("cancelled", { reason: "its caller has ended" });
+    this.#refuseIfFull();
+    this.#enqueue(checked);
+  }
+
+  #enqueue(checked: unknown): void {
+    const { api, scope, batcher } = this.#served;
+    const layout = api.target.rows as NonNullable<typeof api.target.rows>;
+    this.#checkedInput = checked;
+    const rows = layout.countRows(checked);
+    if (rows === 0) {
+      this.done(layout.emptyOutput(checked));
+      return;
+    }
+    const { maxRows } = batcher;
+    const call = new RowCall({ scope, input: checked, rows, cameAt: this.#cameAt, layout, maxRows, sink: this });
+    api.stats.queued++;
+    this.#isQueued = true;
+    batcher.add(call, layout.groupOf(checked));
+  }
+
+  #reply(output: unknown): void {
+    const { replica, scope, replier } = this.#served;
+    this.#end();
+    replica.endCall();
+    replier.replyOutput(scope, output);
+  }
+
+  /** Notes what the call cost, and ends its scope. */
+  #end(): void {
+    const { api, scope } = this.#served;
+    const now = scope.time.clock.now();
+    scope.endedAt = now;
+    if (this.#isQueued) {
+      api.stats.queued--;
+      api.stats.queueTime.observe(now - this.#cameAt);
+    }
+    if (this.#begunAt !== undefined) {
+      api.stats.running--;
+      api.stats.runTime.observe(now - this.#begunAt);
+    }
+    scope.close();
+  }
+}

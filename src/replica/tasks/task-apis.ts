@@ -1,0 +1,224 @@
+import type { Priority } from "../../call/call.js";
+import type { CallScope } from "../../call/call-scope.js";
+import { currentScope } from "../../call/current-call.js";
+import type { ApiTarget } from "../../call/invoke.js";
+import { isTaskId, type SubmittedTask, type TaskQuery, type TaskSubmission } from "../../call/task-operation.js";
+import { describeTask, isEnded, type TaskState } from "../../call/task-state.js";
+import { fail } from "../../failure/fail.js";
+import { unreachable } from "../../failure/serving-error.js";
+import { toServingError } from "../../failure/to-serving-error.js";
+import type { TaskStats } from "../../observe/task-stats.js";
+import type { TaskRecord, TaskResult, TaskStore } from "../../tasks/task-store.js";
+import { packValue, unpackValue } from "../../transport/stored-value.js";
+import { fingerprintValue } from "../../transport/value-fingerprint.js";
+import { encodeError } from "../../transport/wire-error.js";
+import { readTaskFailure } from "./task-attempt.js";
+import { formatTaskContext } from "./task-context.js";
+import type { TaskWaits } from "./task-waits.js";
+
+/** Tasks handed in by background calls are claimed when no others wait. */
+const ranks: Readonly<Record<Priority, number>> = { interactive: 1, background: 0 };
+
+/** What the operations of one task api work with. */
+export interface TaskApiParts {
+  readonly namespace: string;
+  readonly service: string;
+  readonly name: string;
+  /** Whether the app has a task of this name; one that it had may have left tasks behind. */
+  readonly isOwn: (service: string, api: string) => boolean;
+  readonly checkInput: ApiTarget["checkInput"];
+  readonly store: TaskStore;
+  readonly waits: TaskWaits;
+  readonly stats: TaskStats;
+  /** Whether nothing that ends the task will be heard of here: the replica drains, and the task does not run in it. */
+  readonly isOver: (id: string) => boolean;
+}
+
+/**
+ * What callers may ask about the tasks of one api: calls like any other, answered from the store by whichever replica gets them.
+ *
+ * A submitted input is checked here, so that bad input is refused and not kept, and kept as it came: it is checked again when it
+ * runs, and what its schema makes of it goes to the author's function.
+ */
+export class TaskApis {
+  readonly #parts: TaskApiParts;
+
+  constructor(parts: TaskApiParts) {
+    this.#parts = parts;
+  }
+
+  async call(submission: TaskSubmission): Promise<unknown> {
+    const { id } = await this.submit(submission);
+    return this.result({ id, waits: true });
+  }
+
+  async submit({ id, input, key: text }: TaskSubmission): Promise<SubmittedTask> {
+    const { namespace, service, name, store, stats, checkInput } = this.#parts;
+    const { call } = scopeOf();
+    this.#checkId(id);
+    // Packed first: what is kept is what came, whatever a schema does to it.
+    const packed = this.#placed(async () => {
+      checkKey(text);
+      return packValue(input, "input");
+    });
+    packed.catch(() => {});
+    await this.#placed(async () => checkInput(input));
+    const bytes = await packed;
+    const context = formatTaskContext(call);
+    const key = text === undefined ? undefined : { text, fingerprint: fingerprintValue(bytes) };
+    const task = { id, namespace, service, api: name, input: bytes, context, priority: ranks[call.priority], key };
+    const record = await this.#placed(() => store.submit(task));
+    if (record.id === id) stats.submitted++;
+    return { id: record.id, status: record.status };
+  }
+
+  async status({ id }: TaskQuery): Promise<TaskState> {
+    return this.#describe(await this.#read(id));
+  }
+
+  async result({ id, waits }: TaskQuery): Promise<unknown> {
+    const record = waits === true ? await this.#waitForEnd(id) : await this.#read(id);
+    if (!isEnded(record)) {
+      this.#refuseGone(record);
+      throw this.#fail("task_not_finished", { taskId: id, status: record.status });
+    }
+    const result = await this.#placed(() => this.#parts.store.result(id));
+    if (result === undefined) throw this.#unknown(id);
+    return this.#placed(async () => readResult(result));
+  }
+
+  async cancel({ id }: TaskQuery): Promise<TaskState> {
+    const { service, name, store } = this.#parts;
+    await this.#read(id);
+    const failure = encodeError(fail("task_canceled", { taskId: id }, { service, api: name }));
+    const record = await this.#placed(() => store.cancel(id, failure));
+    if (record === undefined) throw this.#unknown(id);
+    return this.#describe(record);
+  }
+
+  async retry({ id, newId }: TaskQuery): Promise<SubmittedTask> {
+    this.#checkId(newId);
+    const old = await this.#read(id);
+    this.#refuseGone(old);
+    const { status } = old;
+    const record = await this.#placed(() => this.#parts.store.retry(id, newId as string));
+    if (record === undefined) throw this.#unknown(id);
+    if (record.id === id) throw this.#fail("task_not_finished", { taskId: id, status });
+    this.#parts.stats.submitted++;
+    return { id: record.id, status: record.status };
+  }
+
+  /** How a task is doing, each time that changes, until it has ended. A reader that is slow misses what lies between. */
+  async *watch({ id }: TaskQuery): AsyncGenerator<TaskState, void, undefined> {
+    const scope = scopeOf();
+    for (let last = ""; ; ) {
+      const listening = this.#parts.waits.listen(id, scope);
+      try {
+        const record = await this.#read(id);
+        const state = this.#describe(record);
+        const text = JSON.stringify(state);
+        if (text !== last) yield state;
+        last = text;
+        if (isEnded(state)) return;
+        this.#refuseGone(record);
+        this.#refuseIfOver(id);
+        await listening.happened;
+      } finally {
+        listening.stop();
+      }
+    }
+  }
+
+  async #waitForEnd(id: string): Promise<TaskRecord> {
+    const scope = scopeOf();
+    for (;;) {
+      const listening = this.#parts.waits.listen(id, scope);
+      try {
+        const record = await this.#read(id);
+        if (isEnded(record)) return record;
+        this.#refuseGone(record);
+        this.#refuseIfOver(id);
+        await listening.happened;
+      } finally {
+        listening.stop();
+      }
+    }
+  }
+
+  #refuseIfOver(id: string): void {
+    if (this.#parts.isOver(id)) throw this.#fail("task_wait_ended", { taskId: id });
+  }
+
+  /** Nobody will ever run it. */
+  #refuseGone(record: TaskRecord): void {
+    const { id: taskId, status } = record;
+    const api = this.#nameGone(record);
+    if (api !== undefined) throw this.#fail("task_api_gone", { taskId, api, status });
+  }
+
+  /** The api of a task that the app has no more. */
+  #nameGone({ service, api }: TaskRecord): string | undefined {
+    return this.#parts.isOwn(service, api) ? undefined : `${service}.${api}`;
+  }
+
+  #describe(record: TaskRecord): TaskState {
+    return describeTask(record, readTaskFailure(record.failure), this.#nameGone(record));
+  }
+
+  /** A task of another api is none of this one's, unless that is gone and this one stands where it stood: its service was renamed. */
+  async #read(id: string): Promise<TaskRecord> {
+    this.#checkId(id);
+    const record = await this.#placed(() => this.#parts.store.get(id));
+    const { namespace, service, name } = this.#parts;
+    const isHere = record?.namespace === namespace && record.api === name;
+    if (!isHere || (record.service !== service && this.#parts.isOwn(record.service, name))) {
+      throw this.#unknown(id);
+    }
+    return record;
+  }
+
+  #checkId(id: unknown): void {
+    if (!isTaskId(id)) throw this.#unknown(String(id).slice(0, 64));
+  }
+
+  #unknown(taskId: string) {
+    return this.#fail("unknown_task", { taskId });
+  }
+
+  #fail<Id extends "unknown_task" | "task_not_finished" | "task_wait_ended" | "task_api_gone">(
+    id: Id,
+    details: Parameters<typeof fail<Id>>[1],
+  ) {
+    const { service, name } = this.#parts;
+    return fail(id, details, { service, api: name });
+  }
+
+  /** Failures name the task's api, not the operation. */
+  async #placed<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      throw toServingError(error, this.#parts.service, this.#parts.name);
+    }
+  }
+}
+
+/** What a header can carry, so that it means the same over HTTP. */
+const keyForm = /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/;
+
+/** @throws {ServingError} `invalid_task_key`. */
+function checkKey(key: unknown): void {
+  if (key === undefined || (typeof key === "string" && keyForm.test(key))) return;
+  throw fail("invalid_task_key", {
+    problem: typeof key === "string" ? `got ${key.length} characters` : `got ${typeof key}`,
+  });
+}
+
+function scopeOf(): CallScope {
+  return currentScope() ?? unreachable("a task operation runs outside of a call");
+}
+
+function readResult({ record, output }: TaskResult): unknown {
+  if (record.status === "completed" && output !== undefined) return unpackValue(output);
+  throw readTaskFailure(record.failure) ?? unreachable(`task ${record.id} ended without a reason`);
+}

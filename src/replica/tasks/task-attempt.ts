@@ -1,0 +1,247 @@
+import type { Timer } from "../../base/clock.js";
+import { createDeferred } from "../../base/deferred.js";
+import type { Call } from "../../call/call.js";
+import { CallScope } from "../../call/call-scope.js";
+import { nameOption } from "../../call/name-option.js";
+import type { Progress } from "../../call/progress.js";
+import { fail } from "../../failure/fail.js";
+import type { ServingError } from "../../failure/serving-error.js";
+import { toServingError } from "../../failure/to-serving-error.js";
+import type { AttemptOutcome, TaskStats } from "../../observe/task-stats.js";
+import type { ApiSettings } from "../../options/settings.js";
+import type { ClaimedTask, TaskOutcome, TaskStore } from "../../tasks/task-store.js";
+import { packValue, unpackValue } from "../../transport/stored-value.js";
+import { crossError, decodeError, encodeError } from "../../transport/wire-error.js";
+import type { Replica, ReplicaApi } from "../replica.js";
+import { serveAttempt } from "../serve-call.js";
+import { LeaseKeeper } from "./lease-keeper.js";
+import { parseTaskContext } from "./task-context.js";
+import { decideRetry } from "./task-retry.js";
+
+// One attempt of one task: from its claim until its end is recorded.
+//
+// E1  Its lease is renewed until its end is recorded, however long the store is out of reach.
+// E2  Its end is decided once: by the author's code, the attempt's own time, a cancellation, the loss of its lease, or a stop.
+//     Code that goes on after that keeps its place in the lane, and what it gives is dropped.
+// E3  An attempt that has lost its lease records nothing.
+
+/** What every attempt of one task api has in common. */
+export interface AttemptParts {
+  readonly replica: Replica;
+  readonly name: string;
+  readonly api: ReplicaApi;
+  readonly settings: ApiSettings;
+  readonly store: TaskStore;
+  readonly namespace: string;
+  /** Of the thread or process that runs it. */
+  readonly life: string;
+  readonly leaseMs: number;
+  readonly stats: TaskStats;
+  /** The author's code has ended, so that its place in the lane is free. */
+  readonly onPlaceFree: () => void;
+}
+
+/** How an attempt ended, before that is recorded. */
+type Ending =
+  | { readonly kind: "output"; readonly bytes: Uint8Array }
+  | { readonly kind: "failure"; readonly error: ServingError }
+  | { readonly kind: "canceled" | "stopped" | "lost"; readonly error: ServingError };
+
+/** Pauses between attempts to record an end while the store does not take it. */
+const firstPauseMs = 100;
+const maxPauseMs = 5_000;
+/** An output for which there is no room is offered so often; then the task fails for that reason. */
+const maxFullTries = 20;
+
+export class TaskAttempt {
+  readonly id: string;
+  /** Resolves when the end is recorded, or can't be any more. Never rejects. */
+  readonly recorded: Promise<void>;
+  readonly #parts: AttemptParts;
+  readonly #claimed: ClaimedTask;
+  readonly #ending = createDeferred<Ending>();
+  readonly #lease: LeaseKeeper;
+  readonly #startedAt: number;
+  #scope: CallScope | undefined;
+  #pause: { readonly timer: Timer; readonly wake: () => void } | undefined;
+  #isGivenUp = false;
+
+  constructor(claimed: ClaimedTask, parts: AttemptParts) {
+    this.id = claimed.record.id;
+    this.#parts = parts;
+    this.#claimed = claimed;
+    const { time, log } = parts.replica.parts;
+    this.#startedAt = time.clock.now();
+    this.#lease = new LeaseKeeper({
+      ...{ store: parts.store, lease: claimed.lease, leaseMs: parts.leaseMs, clock: time.clock, log },
+      onCancel: () => this.cancel(),
+      onLost: () => this.#end({ kind: "lost", error: fail("task_lease_lost", { taskId: this.id }) }),
+    });
+    parts.stats.running++;
+    this.recorded = this.#run();
+  }
+
+  /** Somebody asked the task to end. */
+  cancel(): void {
+    this.#end({ kind: "canceled", error: fail("task_canceled", { taskId: this.id }) });
+  }
+
+  /** Gives the task back unfinished: its replica is stopping. Resolves when the store knows, or is not to be reached. */
+  async giveBack(): Promise<void> {
+    this.#end({ kind: "stopped", error: fail("draining", { what: `replica ${this.#parts.replica.parts.id}` }) });
+    this.#isGivenUp = true;
+    this.#pause?.wake();
+    await this.recorded;
+  }
+
+  /** Something happened to the task. */
+  look(): void {
+    this.#lease.look();
+  }
+
+  async #run(): Promise<void> {
+    this.#lease.start();
+    this.#serve();
+    const ending = await this.#ending.promise;
+    // Where the author's code still runs, it is told by its signal.
+    if (ending.kind !== "output" && ending.kind !== "failure") this.#scope?.cancel(ending.error);
+    const outcome = await this.#record(ending);
+    this.#lease.stop();
+    const { stats, replica } = this.#parts;
+    stats.running--;
+    stats.record(outcome, replica.parts.time.clock.now() - this.#startedAt);
+  }
+
+  #serve(): void {
+    const { replica, name, api, settings, onPlaceFree } = this.#parts;
+    const { time } = replica.parts;
+    let call: Call;
+    try {
+      call = this.#createCall(time.clock.now());
+    } catch (error) {
+      this.#end({ kind: "failure", error: this.#place(error) });
+      onPlaceFree();
+      return;
+    }
+    const own = { ...time, nameLimit: () => nameOption(replica.parts.descriptor.name, name, settings.timeoutFrom) };
+    const scope = new CallScope(call, undefined, own, time.clock.now());
+    this.#scope = scope;
+    scope.onProgress = (progress: Progress) => this.#lease.report(progress);
+    scope.awaitReply({
+      output: (value) => this.#pack(value),
+      // Recorded later: by then its author may have changed what it holds.
+      failure: (error) => this.#end({ kind: "failure", error: crossError(error) }),
+    });
+    const replier = {
+      replyOutput: (_: CallScope, output: unknown) => {
+        scope.reply(output);
+        onPlaceFree();
+      },
+      replyFailure: (_: CallScope, error: ServingError) => {
+        scope.replyFailure(error);
+        onPlaceFree();
+      },
+    };
+    serveAttempt({ replica, scope, input: call.input, api, replier });
+  }
+
+  /** Like a call from outside: it is checked, and nobody else holds its values. */
+  #createCall(now: number): Call {
+    const { replica, name, settings } = this.#parts;
+    const context = parseTaskContext(this.#claimed.context);
+    return {
+      ...{ service: replica.parts.descriptor.name, api: name, ...context, outside: true },
+      input: unpackValue(this.#claimed.input),
+      deadline: now + settings.timeoutMs,
+    };
+  }
+
+  #pack(value: unknown): void {
+    const refuse = (error: unknown) => this.#end({ kind: "failure", error: this.#place(error) });
+    try {
+      const bytes = packValue(value, "output");
+      if (bytes instanceof Promise) bytes.then((read) => this.#end({ kind: "output", bytes: read }), refuse);
+      else this.#end({ kind: "output", bytes });
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
+  #end(ending: Ending): void {
+    this.#ending.resolve(ending);
+  }
+
+  async #record(ending: Ending): Promise<AttemptOutcome> {
+    if (ending.kind === "lost") return "lost";
+    await this.#lease.flush();
+    for (let tries = 1, pauseMs = firstPauseMs; ; tries++) {
+      if (this.#lease.isLost) return "lost";
+      try {
+        return await this.#write(ending);
+      } catch (error) {
+        const failure = this.#place(error);
+        if (this.#isGivenUp && (tries > 1 || ending.kind !== "stopped")) return "lost";
+        if (failure.id === "task_store_full" && tries >= maxFullTries)
+          return this.#record({ kind: "failure", error: failure });
+        const fields = { err: failure, task: this.id, tries };
+        this.#parts.replica.parts.log.warn(fields, "the end of a task could not be recorded; it is tried again");
+      }
+      await this.#wait(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, maxPauseMs);
+    }
+  }
+
+  async #write(ending: Ending): Promise<AttemptOutcome> {
+    const { store } = this.#parts;
+    const { lease } = this.#claimed;
+    switch (ending.kind) {
+      case "output":
+        return this.#finish({ status: "completed", output: ending.bytes });
+      case "canceled":
+        return this.#finish({ status: "canceled", failure: encodeError(this.#place(ending.error)) });
+      case "stopped":
+        return (await store.giveBack(lease, 0, undefined)) ? "given_back" : "lost";
+      case "lost":
+        return "lost";
+      case "failure":
+        return this.#writeFailure(ending.error);
+    }
+  }
+
+  async #writeFailure(error: ServingError): Promise<AttemptOutcome> {
+    const { attempts, idempotent, retryBackoffMs } = this.#parts.settings;
+    const { attempt } = this.#claimed.record;
+    const waitMs = decideRetry(
+      { error, attempt, attempts, isIdempotent: idempotent, backoffMs: retryBackoffMs },
+      Math.random(),
+    );
+    const failure = encodeError(error);
+    if (waitMs === undefined) return this.#finish({ status: "failed", failure });
+    return (await this.#parts.store.giveBack(this.#claimed.lease, waitMs, failure)) ? "retried" : "lost";
+  }
+
+  async #finish(outcome: TaskOutcome): Promise<AttemptOutcome> {
+    return (await this.#parts.store.finish(this.#claimed.lease, outcome)) ? outcome.status : "lost";
+  }
+
+  /** Failures of an attempt name the task's own service and api. */
+  #place(error: unknown): ServingError {
+    return toServingError(error, this.#parts.replica.parts.descriptor.name, this.#parts.name);
+  }
+
+  #wait(ms: number): Promise<void> {
+    const { clock } = this.#parts.replica.parts.time;
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#pause?.timer.clear();
+        this.#pause = undefined;
+        resolve();
+      };
+      this.#pause = { timer: clock.setTimer(wake, ms, true), wake };
+    });
+  }
+}
+
+/** Read here for whoever shows a record: what an attempt wrote. */
+export const readTaskFailure = (text: string | undefined): ServingError | undefined =>
+  text === undefined ? undefined : decodeError(text);

@@ -1,0 +1,191 @@
+import type { CallScope } from "../call/call-scope.js";
+import type { ReplicaLink } from "../call/link.js";
+import type { ItemFlow, ItemSink } from "../call/streams/item-flow.js";
+import { fail } from "../failure/fail.js";
+import { toServingError } from "../failure/to-serving-error.js";
+import { decodeError, encodeError } from "../transport/wire-error.js";
+
+/** Which calls a fault meets. */
+interface FaultScope {
+  /** Default: every api of the service. */
+  readonly api?: string;
+  /** How many calls, counted by each process that makes some; default: all, until `app.clearFaults()`. */
+  readonly times?: number;
+}
+
+/** What `app.fail()` takes. */
+export interface FailRule extends FaultScope {
+  /** Default: a `ServingError` with code `unavailable` and id `injected_failure`. */
+  readonly error?: Error;
+}
+
+/** What `app.delay()` takes. */
+export interface DelayRule extends FaultScope {
+  readonly ms: number;
+}
+
+/** A fault as it is told to other threads and processes: plain data. */
+export interface FaultNotice {
+  readonly service: string;
+  readonly api: string | undefined;
+  /** `undefined` for every call. */
+  readonly times: number | undefined;
+  /** A failure as the wire has it, or a delay. */
+  readonly effect: { readonly kind: "fail"; readonly error: string } | { readonly kind: "delay"; readonly ms: number };
+}
+
+interface Rule {
+  readonly notice: FaultNotice;
+  left: number;
+}
+
+const none: readonly FaultNotice[] = [];
+
+/** Faults a test asked for; applied where a call leaves its handle, as a failing network would. */
+export class Faults {
+  #rules: Rule[] = [];
+
+  get notices(): readonly FaultNotice[] {
+    return this.#rules.map(({ notice }) => notice);
+  }
+
+  fail(service: string, { api, times, error }: FailRule = {}): void {
+    const thrown = error ?? fail("injected_failure", { reason: `${service} was told to fail by a test` });
+    const effect = { kind: "fail", error: encodeError(toServingError(thrown, service, api ?? "")) } as const;
+    this.add({ service, api, times, effect });
+  }
+
+  delay(service: string, { api, times, ms }: DelayRule): void {
+    this.add({ service, api, times, effect: { kind: "delay", ms } });
+  }
+
+  add(notice: FaultNotice): void {
+    this.#rules.push({ notice, left: notice.times ?? Number.POSITIVE_INFINITY });
+  }
+
+  /** Takes over what another site was told. */
+  replaceAll(notices: readonly FaultNotice[]): void {
+    const known = new Map(this.#rules.map((rule) => [JSON.stringify(rule.notice), rule]));
+    this.#rules = notices.map(
+      (notice) => known.get(JSON.stringify(notice)) ?? { notice, left: notice.times ?? Number.POSITIVE_INFINITY },
+    );
+  }
+
+  clear(): void {
+    this.#rules = [];
+  }
+
+  /** Puts the faults of `service` in front of a link to it. */
+  wrap(link: ReplicaLink, service: string): ReplicaLink {
+    return new FaultyLink(link, (scope) => this.#rulesFor(service, scope));
+  }
+
+  #rulesFor(service: string, scope: CallScope): readonly FaultNotice[] {
+    if (this.#rules.length === 0) return none;
+    const { api } = scope.call;
+    const met = this.#rules.filter(
+      ({ notice, left }) => notice.service === service && (notice.api ?? api) === api && left > 0,
+    );
+    for (const rule of met) rule.left--;
+    return met.map(({ notice }) => notice);
+  }
+}
+
+class FaultyLink implements ReplicaLink {
+  readonly #link: ReplicaLink;
+  readonly #rulesFor: (scope: CallScope) => readonly FaultNotice[];
+
+  constructor(link: ReplicaLink, rulesFor: (scope: CallScope) => readonly FaultNotice[]) {
+    this.#link = link;
+    this.#rulesFor = rulesFor;
+  }
+
+  get replica(): string {
+    return this.#link.replica;
+  }
+
+  get inFlight(): number {
+    return this.#link.inFlight;
+  }
+
+  /** A call that meets no rule goes on at once, as it would without a test. */
+  send(scope: CallScope): void {
+    const rules = this.#rulesFor(scope);
+    if (rules.length === 0) {
+      this.#link.send(scope);
+      return;
+    }
+    const { service, api } = scope.call;
+    applyAll(rules, scope).then(
+      () => {
+        scope.sentAt = scope.time.clock.now();
+        this.#link.send(scope);
+      },
+      (error: unknown) => scope.replyFailure(toServingError(error, service, api)),
+    );
+  }
+
+  open(scope: CallScope, sink: ItemSink): ItemFlow {
+    const rules = this.#rulesFor(scope);
+    return rules.length === 0 ? this.#link.open(scope, sink) : new FaultyFlow(this.#link, scope, { rules, sink });
+  }
+}
+
+/** A streaming call that is sent when its faults let it. */
+class FaultyFlow implements ItemFlow {
+  readonly #link: ReplicaLink;
+  readonly #scope: CallScope;
+  readonly #parts: { readonly rules: readonly FaultNotice[]; readonly sink: ItemSink };
+  #flow: ItemFlow | undefined;
+  #isStopped = false;
+
+  constructor(link: ReplicaLink, scope: CallScope, parts: { rules: readonly FaultNotice[]; sink: ItemSink }) {
+    this.#link = link;
+    this.#scope = scope;
+    this.#parts = parts;
+  }
+
+  pull(): void {
+    if (this.#flow !== undefined) {
+      this.#flow.pull();
+      return;
+    }
+    const { rules, sink } = this.#parts;
+    const { service, api } = this.#scope.call;
+    applyAll(rules, this.#scope).then(
+      () => {
+        if (this.#isStopped) return;
+        this.#flow = this.#link.open(this.#scope, sink);
+        this.#flow.pull();
+      },
+      (error: unknown) => {
+        if (!this.#isStopped) sink.fail(toServingError(error, service, api));
+      },
+    );
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    if (this.#flow === undefined) this.#parts.sink.end();
+    else this.#flow.stop();
+  }
+}
+
+async function applyAll(faults: readonly FaultNotice[], scope: CallScope): Promise<void> {
+  scope.keepInput();
+  for (const { effect } of faults) {
+    if (effect.kind === "fail") throw decodeError(effect.error);
+    await wait(scope, effect.ms);
+  }
+}
+
+/** Ends early, by the scope's reason, when the call is cancelled. */
+function wait(scope: CallScope, ms: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = scope.time.clock.setTimer(resolve, ms, true);
+    scope.onCancel((reason) => {
+      timer.clear();
+      reject(reason);
+    });
+  });
+}

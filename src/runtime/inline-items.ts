@@ -1,0 +1,93 @@
+import type { CallScope } from "../call/call-scope.js";
+import { copyValue } from "../call/copy-value.js";
+import type { EncodedItems, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
+import { unreachable } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
+import { crossError } from "../transport/wire-error.js";
+import { InlineInput } from "./inline-input.js";
+
+/** The two sides of a streaming call in this thread. */
+interface InlineSides {
+  readonly scope: CallScope;
+  /** Runs the call. @param input Shared with nobody. */
+  readonly serve: (input: unknown, sink: ItemSink) => ItemFlow;
+  /** The caller's. */
+  readonly sink: ItemSink;
+  /** When the callee's code has ended. */
+  readonly onEnd: () => void;
+}
+
+/** A streaming call in this thread: items and failures are made the caller's own, as a border would make them. */
+export class InlineItems implements ItemFlow, ItemSink {
+  readonly takesEncoded = false;
+  readonly #sides: InlineSides;
+  #stream: ItemFlow | undefined;
+  /** Why an item can't cross: its maker ends first. */
+  #refusal: { readonly error: unknown } | undefined;
+
+  constructor(sides: InlineSides) {
+    this.#sides = sides;
+  }
+
+  pull(): void {
+    if (this.#stream === undefined) {
+      let input: unknown;
+      try {
+        input = takeInput(this.#sides.scope);
+      } catch (error) {
+        this.fail(error);
+        return;
+      }
+      this.#stream = this.#sides.serve(input, this);
+    }
+    this.#stream.pull();
+  }
+
+  stop(): void {
+    if (this.#stream === undefined) this.end();
+    else this.#stream.stop();
+  }
+
+  /** Whoever calls from outside writes an item when it is given, and needs no copy. */
+  item(value: unknown, isFresh: boolean): void {
+    if (isFresh || this.#sides.scope.call.outside) {
+      this.#sides.sink.item(value, isFresh);
+      return;
+    }
+    let own: unknown;
+    try {
+      own = copyValue(value, "output");
+    } catch (error) {
+      this.#refusal = { error };
+      this.#stream?.stop();
+      return;
+    }
+    this.#sides.sink.item(own, true);
+  }
+
+  encoded(items: EncodedItems): void {
+    unreachable(`items of ${items.text.length} characters were passed on where they can't be`);
+  }
+
+  end(): void {
+    if (this.#refusal !== undefined) {
+      this.fail(this.#refusal.error);
+      return;
+    }
+    this.#sides.onEnd();
+    this.#sides.sink.end();
+  }
+
+  fail(error: unknown): void {
+    const { service, api } = this.#sides.scope.call;
+    this.#sides.onEnd();
+    this.#sides.sink.fail(crossError(toServingError(error, service, api)));
+  }
+}
+
+/** The callee's own input: a copy, unless nobody else has it, or the items of a stream. */
+export function takeInput(scope: CallScope): unknown {
+  const { call, feed, ownsInput } = scope;
+  if (feed !== undefined) return new InlineInput(scope, feed).items;
+  return ownsInput ? call.input : copyValue(call.input, "input");
+}

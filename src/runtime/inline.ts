@@ -1,0 +1,174 @@
+import type { MessagePort } from "node:worker_threads";
+import type { CallScope } from "../call/call-scope.js";
+import { copyValue } from "../call/copy-value.js";
+import type { ReplicaLink } from "../call/link.js";
+import type { ItemFlow, ItemSink } from "../call/streams/item-flow.js";
+import { fail } from "../failure/fail.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
+import type { FileStore } from "../held/file-store.js";
+import type { Caller, Offer, ReplicaHost } from "../placement/placement.js";
+import { Replica, type ReplicaParts } from "../replica/replica.js";
+import type { Replier } from "../replica/replier.js";
+import { serveCall } from "../replica/serve-call.js";
+import { ServedStream } from "../replica/served-stream.js";
+import { crossError } from "../transport/wire-error.js";
+import { InlineItems, takeInput } from "./inline-items.js";
+import { ReplicaListener } from "./replica-listener.js";
+import { SlotList } from "./slot-list.js";
+
+/** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
+export class InlineHost implements ReplicaHost {
+  readonly id: string;
+  readonly replica: Replica;
+  readonly link: InlineLink;
+  /** What it calls is told to its thread. */
+  readonly caller: Caller = { residence: "root", notify: () => {} };
+  readonly memoryBytes = Number.POSITIVE_INFINITY;
+  /** It ends with its thread, unless it is killed. */
+  readonly ended: Promise<string>;
+  readonly #address: string | undefined;
+  readonly #listener: ReplicaListener;
+  /** From callers in other threads. */
+  readonly #lines = new Set<MessagePort>();
+  #end!: (how: string) => void;
+
+  /**
+   * @param address    The Unix socket it listens on; absent: it is called in this thread alone.
+   * @param slabFolder Where large tensors cross in memory.
+   * @param files      What this process keeps of the largest values.
+   */
+  constructor(parts: ReplicaParts, address?: string, slabFolder?: string, files?: FileStore) {
+    this.id = parts.id;
+    this.replica = new Replica(parts);
+    this.link = new InlineLink(this.replica);
+    this.#address = address;
+    this.#listener = new ReplicaListener(this.replica, slabFolder, files);
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  async load(): Promise<void> {}
+
+  async start(signal: AbortSignal): Promise<void> {
+    try {
+      await this.replica.start(signal);
+      if (this.#address !== undefined) await this.#listener.listen(this.#address);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  offerTo({ residence }: Caller): Offer {
+    if (residence === "root" || this.#address === undefined) return { kind: "inline", link: this.link };
+    return { kind: "address", address: this.#address };
+  }
+
+  /**
+   * Answers a caller in another thread of this process, over as many links as it makes.
+   *
+   * @param line From its `PortLine`: brings the port of each.
+   */
+  accept(line: MessagePort): void {
+    this.#lines.add(line);
+    line.on("close", () => this.#lines.delete(line));
+    line.on("message", (port: MessagePort) => this.#listener.accept(port));
+  }
+
+  isReady(): Promise<boolean> {
+    return this.replica.isReady();
+  }
+
+  pulse(): undefined {
+    return undefined;
+  }
+
+  readStrains(): readonly string[] {
+    return this.replica.readStrains();
+  }
+
+  async drain(): Promise<void> {
+    this.#listener.announceDrain();
+    await this.replica.drain();
+    await this.#listener.answered();
+  }
+
+  /** Callers are cut off before the author's `stop()` takes away what their calls use. */
+  async stop(): Promise<void> {
+    const closed = this.replica.close();
+    this.link.cut();
+    await closed;
+    for (const line of this.#lines) line.close();
+    this.#listener.close();
+    await this.replica.stop();
+  }
+
+  /** What runs in this thread can't be ended from outside: its calls are cut off and it is stopped. */
+  kill(reason = "was killed"): void {
+    void this.stop().then(() => this.#end(reason));
+  }
+}
+
+/** Calls a replica in this thread. Copies of values and failures keep what a process border would: nobody shares them. */
+export class InlineLink implements ReplicaLink, Replier {
+  readonly #replica: Replica;
+  readonly #open = new SlotList<CallScope>();
+
+  constructor(replica: Replica) {
+    this.#replica = replica;
+  }
+
+  get replica(): string {
+    return this.#replica.parts.id;
+  }
+
+  get inFlight(): number {
+    return this.#open.size;
+  }
+
+  send(scope: CallScope): void {
+    this.#open.add(scope);
+    let own: unknown;
+    try {
+      own = takeInput(scope);
+    } catch (error) {
+      this.replyFailure(scope, error as ServingError);
+      return;
+    }
+    serveCall(this.#replica, scope, own, this);
+  }
+
+  replyOutput(scope: CallScope, output: unknown): void {
+    let own: unknown;
+    try {
+      own = scope.call.outside ? output : copyValue(output, "output");
+    } catch (error) {
+      this.replyFailure(scope, error as ServingError);
+      return;
+    }
+    this.#open.remove(scope);
+    scope.reply(own);
+  }
+
+  replyFailure(scope: CallScope, error: ServingError): void {
+    const { service, api } = scope.call;
+    this.#open.remove(scope);
+    if (scope.reason === undefined) scope.replyFailure(crossError(toServingError(error, service, api)));
+  }
+
+  open(scope: CallScope, sink: ItemSink): ItemFlow {
+    this.#open.add(scope);
+    const serve = (input: unknown, own: ItemSink) => new ServedStream(this.#replica, scope, { input, sink: own });
+    return new InlineItems({ scope, serve, sink, onEnd: () => this.#open.remove(scope) });
+  }
+
+  /** The replica is gone: whatever is on it fails. */
+  cut(): void {
+    for (const scope of this.#open.toArray()) {
+      const { service, api } = scope.call;
+      scope.cancel(fail("replica_lost", { replica: this.replica }, { service, api }));
+    }
+  }
+}

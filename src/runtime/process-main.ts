@@ -1,0 +1,31 @@
+// Entry of a replica's child process   <-> placement/process.ts
+
+import { keepTickShape } from "../base/keep-tick-shape.js";
+import { keepCompiled } from "../load/keep-compiled.js";
+import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
+import type { ControlPort } from "../placement/control.js";
+import type { ReplicaSite } from "./replica-site.js";
+
+// Ctrl-C reaches every process of a terminal; the supervisor decides what it means and says so on the control channel.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => {});
+
+// Before the author's files are loaded, which may print.
+guardOutputs();
+keepTickShape();
+
+let site: ReplicaSite | undefined;
+// The supervisor is gone: nobody would ever end this process, or remove what the app has left.
+process.on("disconnect", () => {
+  site?.removeFolders();
+  process.exit(1);
+});
+
+const port: ControlPort = {
+  // The supervisor may have gone meanwhile; the end of the channel says so.
+  send: (message) => process.send?.(message, undefined, undefined, () => {}),
+  onMessage: (receive) => process.on("message", receive as never),
+};
+
+keepCompiled();
+const { ReplicaSite: Site } = await import("./replica-site.js");
+site = new Site(port, () => void whenWritten().then(() => process.exit(0)));

@@ -1,0 +1,120 @@
+import { stat } from "node:fs/promises";
+import net from "node:net";
+import { dirname } from "node:path";
+import type { MessagePort } from "node:worker_threads";
+import type { Timer } from "../base/clock.js";
+import { keepOwnFolder } from "../base/own-folder.js";
+import { RepeatPace } from "../base/repeat-pace.js";
+import { systemProblem } from "../base/system-problem.js";
+import { fail } from "../failure/fail.js";
+import type { FileStore } from "../held/file-store.js";
+import type { Replica } from "../replica/replica.js";
+import { ChannelServer } from "../replica/serve-channel.js";
+import type { Channel } from "../transport/channel.js";
+import { PortChannel } from "../transport/port-channel.js";
+import { SocketChannel } from "../transport/socket-channel.js";
+
+/** How often it is looked whether the socket is still there: callers that come later find it by its path alone. */
+const lookIntervalMs = 1_000;
+
+/** Takes the channels of a replica's callers in other threads and processes. A socket that is removed is made again. */
+export class ReplicaListener {
+  readonly #replica: Replica;
+  readonly #slabFolder: string | undefined;
+  readonly #files: FileStore | undefined;
+  readonly #servers = new Set<ChannelServer>();
+  readonly #pace = new RepeatPace();
+  #server: net.Server | undefined;
+  #timer: Timer | undefined;
+  #isClosed = false;
+
+  constructor(replica: Replica, slabFolder: string | undefined, files?: FileStore) {
+    this.#replica = replica;
+    this.#slabFolder = slabFolder;
+    this.#files = files;
+  }
+
+  /** Listens on a Unix socket; its folder decides who may connect. @throws {ServingError} `listen_failed`. */
+  async listen(address: string): Promise<void> {
+    try {
+      await this.#bind(address);
+    } catch (error) {
+      const { id, descriptor } = this.#replica.parts;
+      const details = { replica: id, address, problem: systemProblem(error) };
+      throw fail("listen_failed", details, { service: descriptor.name, cause: error });
+    }
+    this.#lookLater(address);
+  }
+
+  accept(port: MessagePort): void {
+    this.#serve(new PortChannel(port));
+  }
+
+  announceDrain(): void {
+    for (const server of this.#servers) server.announceDrain();
+  }
+
+  /** Resolves when every call that came was answered; their code has then long ended. */
+  async answered(): Promise<void> {
+    await Promise.all([...this.#servers].map((server) => server.answered()));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.clear();
+    this.#server?.close();
+    for (const server of this.#servers) server.close();
+  }
+
+  async #bind(address: string): Promise<void> {
+    // libuv says EACCES for a folder that is not there, and EINVAL for a path that is too long.
+    keepOwnFolder(dirname(address), true);
+    const server = net.createServer((socket) => this.#serve(new SocketChannel(socket, this.#slabFolder, this.#files)));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(address, resolve);
+    });
+    // A connection that can't be accepted, for lack of descriptors say, must not end the process: its caller tries again.
+    server.on("error", () => {});
+    this.#server = server;
+    if (this.#isClosed) server.close();
+  }
+
+  #lookLater(address: string): void {
+    if (this.#isClosed) return;
+    const { clock } = this.#replica.parts.time;
+    this.#timer = clock.setTimer(() => {
+      stat(address)
+        .catch((error: NodeJS.ErrnoException) => (isMissing(error.code) ? this.#restore(address) : undefined))
+        .finally(() => this.#lookLater(address));
+    }, lookIntervalMs);
+  }
+
+  /** Connections that exist go on; only new ones need the path. */
+  async #restore(address: string): Promise<void> {
+    if (this.#isClosed) return;
+    const { log, time } = this.#replica.parts;
+    // Closing removes what has the path, so it comes first.
+    this.#server?.close();
+    this.#server = undefined;
+    try {
+      await this.#bind(address);
+      this.#pace.reset();
+      log.warn({ address }, `${address} was removed, most likely by a cleaner of temporary folders; it was made again`);
+    } catch (error) {
+      if (!this.#pace.isDue(time.clock.now())) return;
+      const problem = systemProblem(error);
+      log.error(
+        { address, problem },
+        `${address} was removed and can't be made again: new callers don't reach this replica`,
+      );
+    }
+  }
+
+  #serve(channel: Channel): void {
+    this.#servers.add(new ChannelServer(channel, this.#replica, (ended) => this.#servers.delete(ended)));
+  }
+}
+
+/** What a path says that has been removed, or whose folder has. */
+const isMissing = (code: string | undefined): boolean => code === "ENOENT" || code === "ENOTDIR";

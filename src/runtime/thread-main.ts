@@ -1,0 +1,20 @@
+// Entry of a replica's worker thread   <-> placement/thread.ts
+import { type MessagePort, parentPort } from "node:worker_threads";
+import { keepTickShape } from "../base/keep-tick-shape.js";
+import { keepCompiled } from "../load/keep-compiled.js";
+import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
+import type { ControlPort } from "../placement/control.js";
+
+guardOutputs();
+keepTickShape();
+
+const parent = parentPort as MessagePort;
+const port: ControlPort = {
+  send: (message) => parent.postMessage(message),
+  onMessage: (receive) => parent.on("message", (message) => receive(message, undefined)),
+};
+
+keepCompiled();
+const { ReplicaSite } = await import("./replica-site.js");
+// In a worker thread this ends the thread alone.
+new ReplicaSite(port, () => void whenWritten().then(() => process.exit(0)));

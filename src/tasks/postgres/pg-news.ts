@@ -1,0 +1,169 @@
+// News of tasks between the processes that share a database.
+//
+// N1  News is sent after its change was committed, by a statement of its own: with NOTIFY in it, commits wait for one another.
+// N2  While one such statement is under way, what else happens is gathered, one piece of news an api. So what is sent is
+//     bounded, however fast tasks come.
+// N3  Who listens hears of everything at least every `heartbeatMs`: news of a process that ended between the two is made up for.
+// N4  A lost connection is made anew, each time after a longer pause, as long as somebody watches; then everything counts
+//     as changed.
+import { randomBytes } from "node:crypto";
+import type { Client } from "pg";
+import type { Clock, Timer } from "../../base/clock.js";
+import type { Logger } from "../../base/logger.js";
+import type { TaskNews } from "../task-store.js";
+
+const heartbeatMs = 10_000;
+const firstPauseMs = 100;
+const longestPauseMs = 10_000;
+
+/** As it is sent: `from` is the store it comes from, which has told its own listeners already. */
+type SentNews = TaskNews & { readonly from: string };
+
+/** Sends news to all other processes (N1, N2). */
+export class NewsSender {
+  readonly id: string = randomBytes(8).toString("hex");
+  readonly #send: (news: string) => Promise<unknown>;
+  #waiting = new Map<string, TaskNews>();
+  #work: Promise<void> | undefined;
+
+  /** @param send Sends a JSON array of texts, each a notification. */
+  constructor(send: (news: string) => Promise<unknown>) {
+    this.#send = send;
+  }
+
+  tell(news: TaskNews): void {
+    const place = JSON.stringify([news.namespace, news.service, news.api]);
+    const known = this.#waiting.get(place);
+    const { id, ...all } = news;
+    this.#waiting.set(place, known !== undefined && known.id !== id ? all : news);
+    this.#work ??= this.#drain();
+  }
+
+  /** Sends what waits. */
+  async close(): Promise<void> {
+    await this.#work;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const sent = [...this.#waiting.values()].map((news): SentNews => ({ ...news, from: this.id }));
+      this.#waiting = new Map();
+      // News that is lost is made up for (N3).
+      await this.#send(JSON.stringify(sent.map((news) => JSON.stringify(news)))).catch(() => {});
+    }
+    this.#work = undefined;
+  }
+}
+
+export interface NewsListenerOptions {
+  /** Makes a connection that is not open yet. */
+  readonly createClient: () => Client;
+  /** News of this store is not told. */
+  readonly ownId: string;
+  readonly tell: (news: TaskNews) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Hears news on a connection of its own, while it is started (N3, N4). */
+export class NewsListener {
+  readonly #options: NewsListenerOptions;
+  #client: Client | undefined;
+  #timer: Timer | undefined;
+  #isStarted = false;
+  #pauseMs = firstPauseMs;
+  #ending: Promise<unknown> = Promise.resolve();
+
+  constructor(options: NewsListenerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#isStarted = true;
+    this.#pauseMs = firstPauseMs;
+    void this.#connect();
+  }
+
+  stop(): void {
+    this.#isStarted = false;
+    this.#timer?.clear();
+    if (this.#client !== undefined) this.#end(this.#client);
+  }
+
+  /** Resolves when every connection is closed. */
+  async closed(): Promise<void> {
+    await this.#ending;
+  }
+
+  async #connect(): Promise<void> {
+    const client = this.#options.createClient();
+    this.#client = client;
+    // Without a listener, an error of a connection would end the process.
+    client.on("error", (error) => this.#lose(client, error));
+    client.on("end", () => this.#lose(client, undefined));
+    client.on("notification", ({ payload }) => this.#read(payload));
+    try {
+      await client.connect();
+      await client.query("LISTEN ekiben_tasks");
+    } catch (error) {
+      this.#lose(client, error);
+      return;
+    }
+    if (client !== this.#client) return;
+    this.#pauseMs = firstPauseMs;
+    this.#options.tell({});
+    this.#beat(client);
+  }
+
+  /** Asks now and then whether the server is there, since a connection may be dead without a word. */
+  #beat(client: Client): void {
+    this.#timer = this.#options.clock.setTimer(() => {
+      client.query("SELECT 1").then(
+        () => {
+          if (client !== this.#client) return;
+          this.#options.tell({});
+          this.#beat(client);
+        },
+        (error) => this.#lose(client, error),
+      );
+    }, heartbeatMs);
+  }
+
+  #lose(client: Client, error: unknown): void {
+    if (client !== this.#client || !this.#isStarted) return;
+    this.#end(client);
+    this.#timer?.clear();
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(pauseMs * 2, longestPauseMs);
+    this.#options.log.warn(
+      { err: error, pauseMs },
+      "the connection that hears news of tasks was lost; it is made anew",
+    );
+    this.#timer = this.#options.clock.setTimer(() => void this.#connect(), pauseMs);
+  }
+
+  #end(client: Client): void {
+    this.#client = undefined;
+    this.#ending = Promise.all([this.#ending, client.end().catch(() => {})]);
+  }
+
+  #read(payload: string | undefined): void {
+    const news = parseNews(payload);
+    if (news?.from === this.#options.ownId) return;
+    const { from: _, ...told } = news ?? { from: "" };
+    this.#options.tell(told);
+  }
+}
+
+/** `undefined` for what another program has sent. */
+function parseNews(payload = ""): SentNews | undefined {
+  try {
+    const { id, namespace, service, api, from } = JSON.parse(payload);
+    if ([service, api, from].some((text) => typeof text !== "string")) return undefined;
+    // An older ekiben sends none.
+    const known = typeof namespace === "string" ? { namespace } : undefined;
+    return { ...known, service, api, from, ...(typeof id === "string" && { id }) };
+  } catch {
+    return undefined;
+  }
+}

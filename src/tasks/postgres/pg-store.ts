@@ -1,0 +1,333 @@
+// Tasks in a PostgreSQL database, for processes on any number of machines.
+//
+// P1  Each change is one statement, which is a transaction.
+// P2  Claims skip rows that other claims have locked, so they neither wait for one another nor take a task twice.
+// P3  Times are the server's, in SQL. A clock is given in tests alone.
+// P4  Values are kept in the database, since the machines share no disk: at most 1 GB each, which is PostgreSQL's bound.
+import type { Pool, QueryResult } from "pg";
+import type { Clock } from "../../base/clock.js";
+import type { Logger } from "../../base/logger.js";
+import type { LeaseGrace } from "../lease-grace.js";
+import { logUnreadable } from "../log-unreadable.js";
+import { NewsBoard } from "../news-board.js";
+import { type KeyedRow, readSubmitted } from "../task-key.js";
+import { type TaskRow, toKeptText, toRecord } from "../task-row.js";
+import {
+  type ClaimedTask,
+  type ClaimRequest,
+  type Lease,
+  type LeaseState,
+  mostCounted,
+  type NewTask,
+  type OpenTasks,
+  type ReleaseRequest,
+  runFreshMs,
+  runOldMs,
+  type StoreRun,
+  type TaskFilter,
+  type TaskNews,
+  type TaskOutcome,
+  type TaskPlace,
+  type TaskRecord,
+  type TaskResult,
+  type TaskStore,
+} from "../task-store.js";
+import { answerTimeoutMs, isOutage, longAnswerTimeoutMs, toPgFailure } from "./pg-driver.js";
+import type { NewsListener, NewsSender } from "./pg-news.js";
+import { compileList, compileStatements, type PgStatement, type PgStatements } from "./pg-statements.js";
+
+/** Tasks that one claim wakes, and that one statement forgets. */
+const maxWoken = 1000;
+const maxForgotten = 500;
+/** Worth a question first whether it is there already. */
+const largeBytes = 64 * 1024;
+
+/** A longer value is read in parts of this length. */
+const partBytes = 4 * 1024 * 1024;
+
+/** Apis that `listOpen` names at most. */
+const mostPlaces = 1_000;
+
+type Values = Readonly<Record<string, string | number | boolean | null | Uint8Array>>;
+/** A value that came with its row; of a longer one the size alone, of none neither. */
+type ValueRow = { readonly bytes: Buffer | null; readonly size: number | null };
+/** Where nothing was claimed there is one row, which says how many tasks were woken instead. */
+type ClaimedRow = { readonly woken: number; readonly context: string } & TaskRow & ValueRow;
+
+/** What a `PgStore` is made of; it ends all of it. */
+export interface PgParts {
+  readonly pool: Pool;
+  readonly sender: NewsSender;
+  readonly createListener: (tell: (news: TaskNews) => void) => NewsListener;
+  /** Whose time it is, if not the server's. */
+  readonly clock: Clock | undefined;
+  readonly grace: LeaseGrace;
+  readonly log: Logger;
+}
+
+export class PgStore implements TaskStore {
+  readonly #pool: Pool;
+  readonly #sender: NewsSender;
+  readonly #listener: NewsListener;
+  readonly #board: NewsBoard;
+  readonly #clock: Clock | undefined;
+  readonly #statements: PgStatements;
+  readonly #grace: LeaseGrace;
+  readonly #log: Logger;
+
+  constructor({ pool, sender, createListener, clock, grace, log }: PgParts) {
+    this.#pool = pool;
+    this.#sender = sender;
+    this.#clock = clock;
+    this.#log = log;
+    this.#grace = grace;
+    this.#statements = compileStatements(clock !== undefined);
+    this.#board = new NewsBoard((isWatched) => (isWatched ? this.#listener.start() : this.#listener.stop()));
+    this.#listener = createListener((news) => this.#board.tell(news));
+  }
+
+  async submit(task: NewTask): Promise<TaskRecord> {
+    const { id, namespace, service, api, input, context, priority, key } = task;
+    const place = { namespace, service, api };
+    const find = async (): Promise<KeyedRow | undefined> => {
+      const keyed = key && (await this.#query<KeyedRow>(this.#statements.ofKey, { ...place, key: key.text }))[0];
+      return keyed ?? (await this.#query<KeyedRow>(this.#statements.task, { id }))[0];
+    };
+    let known = input.length > largeBytes ? await find() : undefined;
+    const named = { key: key?.text ?? null, fingerprint: key?.fingerprint ?? null };
+    while (known === undefined) {
+      const [row] = await this.#query<TaskRow>(this.#statements.submit, {
+        id,
+        ...place,
+        input,
+        context,
+        priority,
+        ...named,
+      });
+      if (row !== undefined) {
+        this.#tell(row);
+        return toRecord(row);
+      }
+      // Where it was forgotten in between, it is new.
+      known = await find();
+    }
+    return readSubmitted(known, key);
+  }
+
+  async claim(request: ClaimRequest): Promise<readonly ClaimedTask[]> {
+    const { namespace, service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
+    const place = { namespace, service, api };
+    const spares = this.#grace.spares(leaseMs);
+    const values = { ...place, limit, owner, leaseMs, maxAttempts, lostFailure, maxWoken, partBytes, spares };
+    let rows: ClaimedRow[];
+    do {
+      rows = await this.#query<ClaimedRow>(this.#statements.claim, values);
+      if (rows[0]?.woken !== 0) this.#tell(place);
+    } while (rows[0]?.woken !== 0);
+    const claimed: ClaimedTask[] = [];
+    for (const row of rows) {
+      if (row.id === null) break;
+      this.#tell(row);
+      const task = await this.#readClaimed(row);
+      if (task !== undefined) claimed.push(task);
+    }
+    return claimed;
+  }
+
+  async #readClaimed(row: ClaimedRow): Promise<ClaimedTask | undefined> {
+    try {
+      const input = await this.#readValue(this.#statements.inputPart, row);
+      const lease = { id: row.id, token: row.lease_token as string };
+      // Absent where the task was ended and forgotten meanwhile.
+      return input && { lease, record: toRecord(row), input, context: row.context };
+    } catch (error) {
+      logUnreadable(this.#log, row, error);
+      return undefined;
+    }
+  }
+
+  async nextDueMs({ namespace, service, api }: TaskPlace): Promise<number | undefined> {
+    const { leftMs } = this.#grace;
+    const values = { namespace, service, api, spares: leftMs > 0 };
+    const [row] = await this.#query<{ ms: string | null }>(this.#statements.nextDue, values);
+    const dueMs = row?.ms == null ? undefined : Math.max(0, Number(row.ms));
+    return leftMs > 0 ? Math.min(leftMs, dueMs ?? leftMs) : dueMs;
+  }
+
+  async renew(
+    { id, token }: Lease,
+    leaseMs: number,
+    progress?: { fraction: number; note: string | undefined },
+  ): Promise<LeaseState> {
+    const said = { progress: progress?.fraction ?? null, note: toKeptText(progress?.note) };
+    const values = { id, token, leaseMs, ...said };
+    const [row] = await this.#query<TaskPlace & { cancel_failure: string | null }>(this.#statements.renew, values);
+    if (row === undefined) return "lost";
+    if (progress !== undefined) this.#tell({ id, ...row });
+    return row.cancel_failure === null ? "held" : "cancel_asked";
+  }
+
+  async finish({ id, token }: Lease, outcome: TaskOutcome): Promise<boolean> {
+    const isCompleted = outcome.status === "completed";
+    const kept = { output: isCompleted ? outcome.output : null, failure: isCompleted ? null : outcome.failure };
+    const values = { id, token, status: outcome.status, ...kept };
+    const [row] = await this.#query<TaskPlace>(this.#statements.finish, values);
+    if (row !== undefined) this.#tell({ id, ...row });
+    return row !== undefined;
+  }
+
+  async giveBack({ id, token }: Lease, waitMs: number, failure: string | undefined): Promise<boolean> {
+    const values = { id, token, waitMs, failure: failure ?? null, uncounted: failure === undefined ? 1 : 0 };
+    const [row] = await this.#query<TaskPlace>(this.#statements.giveBack, values);
+    if (row !== undefined) this.#tell({ id, ...row });
+    return row !== undefined;
+  }
+
+  async get(id: string): Promise<TaskRecord | undefined> {
+    const [row] = await this.#query<TaskRow>(this.#statements.task, { id });
+    return row && toRecord(row);
+  }
+
+  async result(id: string): Promise<TaskResult | undefined> {
+    const [row] = await this.#query<TaskRow & ValueRow>(this.#statements.result, { id, partBytes });
+    if (row === undefined) return undefined;
+    const record = toRecord(row);
+    if (row.size === null) return { record, output: undefined };
+    const output = await this.#readValue(this.#statements.outputPart, row);
+    return output && { record, output };
+  }
+
+  async cancel(id: string, failure: string): Promise<TaskRecord | undefined> {
+    const [row] = await this.#query<TaskRow>(this.#statements.cancel, { id, failure });
+    if (row === undefined) return this.get(id);
+    this.#tell(row);
+    return toRecord(row);
+  }
+
+  async retry(id: string, newId: string): Promise<TaskRecord | undefined> {
+    const [row] = await this.#query<TaskRow>(this.#statements.retry, { id, newId });
+    if (row !== undefined) {
+      this.#tell(row);
+      return toRecord(row);
+    }
+    const old = await this.get(id);
+    return old?.endedAt === undefined ? old : this.get(newId);
+  }
+
+  async list({ limit, ...wanted }: TaskFilter): Promise<readonly TaskRecord[]> {
+    const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
+    const statement = compileList(given.map(([name]) => name));
+    return (await this.#query<TaskRow>(statement, { ...Object.fromEntries(given), limit })).map(toRecord);
+  }
+
+  async countWaiting({ namespace, service }: Omit<TaskPlace, "api">): Promise<ReadonlyMap<string, number>> {
+    const values = { namespace, service };
+    const rows = await this.#query<{ api: string; count: string }>(this.#statements.countWaiting, values);
+    return new Map(rows.map(({ api, count }) => [api, Number(count)]));
+  }
+
+  async listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
+    const places = new Map<string, TaskPlace>();
+    for (const statement of [this.#statements.nextReadyPlace, this.#statements.nextWokenPlace]) {
+      let last: TaskPlace | undefined = { namespace: "", service: "", api: "" };
+      for (let i = 0; i < mostPlaces && last !== undefined; i++) {
+        [last] = await this.#query<TaskPlace>(statement, { ...last });
+        if (last !== undefined && !isLeftOut(last)) places.set(JSON.stringify(Object.values(last)), last);
+      }
+    }
+    const open: OpenTasks[] = [];
+    for (const place of places.values()) {
+      const values = { ...place, most: mostCounted };
+      const [row] = await this.#query<{ waiting: string; running: string }>(this.#statements.countOpen, values);
+      const counts = { waiting: Math.min(Number(row?.waiting), mostCounted), running: Number(row?.running) };
+      if (counts.waiting + counts.running > 0) open.push({ ...place, ...counts });
+    }
+    return open;
+  }
+
+  async release({ namespace, service, api, life, maxAttempts, lostFailure }: ReleaseRequest): Promise<number> {
+    if (life === undefined && this.#grace.leftMs > 0) return 0;
+    const owner = life === undefined ? null : `%/${life}`;
+    const place = { namespace, service, api };
+    return this.#change(this.#statements.release, { ...place, owner, maxAttempts, lostFailure }, place);
+  }
+
+  async enroll({ id, namespace, host, pid, session }: StoreRun): Promise<readonly StoreRun[]> {
+    await this.#run(this.#statements.enroll, { id, namespace, host, pid, session });
+    return this.#query<StoreRun>(this.#statements.otherRuns, { id, freshMs: runFreshMs });
+  }
+
+  async leave(id: string): Promise<void> {
+    await this.#run(this.#statements.forgetRuns, { id, oldMs: runOldMs });
+  }
+
+  adopt(place: TaskPlace): Promise<number> {
+    return this.#change(this.#statements.adopt, { ...place }, place);
+  }
+
+  async move(from: TaskPlace, to: TaskPlace): Promise<number> {
+    const values = { ...from, toNamespace: to.namespace, toService: to.service, toApi: to.api };
+    await this.#run(this.#statements.freeKeys, values);
+    return this.#change(this.#statements.move, values, to);
+  }
+
+  async purge(ageMs: number): Promise<number> {
+    let purged = 0;
+    for (;;) {
+      const { rowCount } = await this.#run(this.#statements.purge, { ageMs, limit: maxForgotten });
+      purged += rowCount ?? 0;
+      if ((rowCount ?? 0) < maxForgotten) return purged;
+    }
+  }
+
+  watch(listener: (news: TaskNews) => void): () => void {
+    return this.#board.watch(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#board.clear();
+    await this.#sender.close();
+    await Promise.all([this.#listener.closed(), this.#pool.end()]);
+  }
+
+  /** @returns How many tasks it has changed, of which those that watch `place` are told. */
+  async #change(statement: PgStatement, values: Values, place: TaskPlace): Promise<number> {
+    const { rowCount } = await this.#run(statement, values);
+    if (rowCount !== null && rowCount > 0) this.#tell(place);
+    return rowCount ?? 0;
+  }
+
+  #tell({ id, namespace, service, api }: TaskPlace & { readonly id?: string }): void {
+    const news = { ...(id !== undefined && { id }), namespace, service, api };
+    this.#board.tell(news);
+    this.#sender.tell(news);
+  }
+
+  async #query<Row>(statement: PgStatement, values: Values): Promise<Row[]> {
+    return (await this.#run(statement, values)).rows as Row[];
+  }
+
+  /** @returns `undefined` when it is not there any more. */
+  async #readValue(statement: PgStatement, { seq, bytes, size }: TaskRow & ValueRow): Promise<Buffer | undefined> {
+    if (bytes !== null || size === null) return bytes ?? undefined;
+    const value = Buffer.allocUnsafe(size);
+    for (let at = 0; at < size; at += partBytes) {
+      const [row] = await this.#query<{ part: Buffer }>(statement, { seq, from: at + 1, partBytes });
+      if (row === undefined) return undefined;
+      row.part.copy(value, at);
+    }
+    return value;
+  }
+
+  async #run({ name, text, names, isLong }: PgStatement, values: Values): Promise<QueryResult> {
+    const now = this.#clock && Math.floor(this.#clock.now());
+    const all = names.map((value) => (value === "now" ? now : values[value]));
+    try {
+      const limit = { query_timeout: isLong ? longAnswerTimeoutMs : answerTimeoutMs };
+      return await this.#pool.query({ name, text, values: all, ...limit });
+    } catch (error) {
+      if (isOutage(error)) this.#grace.noteOutage();
+      throw toPgFailure(error);
+    }
+  }
+}

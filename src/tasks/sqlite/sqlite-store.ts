@@ -1,0 +1,445 @@
+// Tasks in one SQLite file, and large values in files beside it, for all processes of one machine.
+//
+// Q1  No call waits for a lock or the disk in its turn of the event loop (see `SqliteWriter`), but for the commit that moves
+//     the log into the database: one in a few megabytes.
+// Q2  What was answered for survives a power cut, as far as the disk keeps what it says it has written.
+// Q3  A file of a value is written before the transaction that names it, and removed after the one that forgets it.
+// Q4  A process hears of its own changes at once, and of those of others when it next looks at `data_version`, which it
+//     does only while somebody watches.
+import type { FileHandle } from "node:fs/promises";
+import type { Clock, Timer } from "../../base/clock.js";
+import type { Logger } from "../../base/logger.js";
+import { ServingError } from "../../failure/serving-error.js";
+import type { LeaseGrace } from "../lease-grace.js";
+import { logUnreadable } from "../log-unreadable.js";
+import { NewsBoard } from "../news-board.js";
+import { type KeyedRow, readSubmitted } from "../task-key.js";
+import { type TaskRow, taskColumns, toKeptText, toRecord } from "../task-row.js";
+import type {
+  ClaimedTask,
+  ClaimRequest,
+  Lease,
+  LeaseState,
+  NewTask,
+  OpenTasks,
+  ReleaseRequest,
+  StoreRun,
+  TaskFilter,
+  TaskNews,
+  TaskOutcome,
+  TaskPlace,
+  TaskRecord,
+  TaskResult,
+  TaskStore,
+} from "../task-store.js";
+import { type SqliteConnection, type SqliteValues, toSqliteFailure, whenFree } from "./sqlite-driver.js";
+import type { SqliteStatements } from "./sqlite-statements.js";
+import { SqliteUpkeep } from "./sqlite-upkeep.js";
+import { SqliteWriter } from "./sqlite-writer.js";
+import type { ValueFiles } from "./value-files.js";
+
+/** A larger value is a file of its own. */
+const largestInlineBytes = 64 * 1024;
+/** How often changes by other processes are looked for. */
+export const lookIntervalMs = 100;
+/** Tasks that one claim wakes. */
+const maxWoken = 1000;
+
+/** What a `SqliteStore` is made of; it closes the first two. */
+export interface SqliteParts {
+  readonly connection: SqliteConnection;
+  /** The log of commits beside the database. */
+  readonly journal: FileHandle;
+  readonly statements: SqliteStatements;
+  readonly files: ValueFiles;
+  readonly clock: Clock;
+  readonly grace: LeaseGrace;
+  readonly log: Logger;
+}
+
+/** A value as it is kept: in the row, or as a file. */
+type Kept = { readonly bytes: Uint8Array | null; readonly file: string | null };
+
+export class SqliteStore implements TaskStore {
+  readonly #parts: SqliteParts;
+  readonly #statements: SqliteStatements;
+  readonly #writer: SqliteWriter;
+  readonly #board: NewsBoard;
+  readonly #upkeep: SqliteUpkeep;
+  #lookTimer: Timer | undefined;
+  #dataVersion = 0;
+
+  constructor(parts: SqliteParts) {
+    const { connection, journal, statements } = parts;
+    this.#parts = parts;
+    this.#statements = statements;
+    this.#writer = new SqliteWriter({ connection, sync: () => journal.datasync() });
+    this.#board = new NewsBoard((isWatched) => (isWatched ? this.#lookLater() : this.#lookTimer?.clear()));
+    this.#dataVersion = this.#readDataVersion();
+    this.#upkeep = new SqliteUpkeep({
+      ...{ statements, files: parts.files, grace: parts.grace },
+      now: () => this.#now(),
+      write: (change) => this.#write(change),
+      look: (look) => this.#look(look),
+      touchFiles: (work) => this.#touchFiles(work),
+    });
+  }
+
+  async submit({ input, id, namespace, service, api, context, priority, key }: NewTask): Promise<TaskRecord> {
+    const place = { namespace, service, api };
+    const find = () => this.#readKeyed(place, key) ?? (this.#statements.task.get({ id }) as KeyedRow | undefined);
+    const known = await this.#look<KeyedRow | undefined>(find);
+    if (known !== undefined) return readSubmitted(known, key);
+    const row = await this.#withFile(input, async (kept) => {
+      const statements = this.#statements;
+      const added = await this.#write((tell) => {
+        // Somebody else may have submitted it meanwhile.
+        const first = find();
+        if (first !== undefined) return { row: first, isNew: false };
+        const named = { key: key?.text ?? null, fingerprint: key?.fingerprint ?? null };
+        const values = { id, ...place, priority, now: this.#now(), ...named };
+        const { seq } = statements.submit.get(values) as { seq: number };
+        statements.addInput.run({ task: seq, context, ...kept });
+        tell({ id, ...place });
+        return { row: statements.task.get({ id }) as KeyedRow, isNew: true };
+      });
+      return { value: added, isFileNamed: added.isNew };
+    });
+    return row.isNew ? toRecord(row.row) : readSubmitted(row.row, key);
+  }
+
+  async claim(request: ClaimRequest): Promise<readonly ClaimedTask[]> {
+    const { namespace, service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
+    const statements = this.#statements;
+    const place = { namespace, service, api };
+    const { grace } = this.#parts;
+    if (grace.noteTime(this.#now(), leaseMs)) {
+      await this.#write(() => statements.shortenLeases.run({ ...place, now: this.#now(), leaseMs }));
+    }
+    const spares = grace.spares(leaseMs) ? 1 : 0;
+    // A claim that would find nothing needs no lock.
+    const { found } = await this.#look<{ found: number }>(() =>
+      statements.canClaim.get({ ...place, now: this.#now(), spares }),
+    );
+    if (found === 0) return [];
+    const rows = await this.#write((tell) => {
+      const now = this.#now();
+      const { changes } = statements.wake.run({ ...place, now, spares, maxAttempts, lostFailure, maxWoken });
+      if (changes > 0) tell(place);
+      const claimed: TaskRow[] = [];
+      while (claimed.length < limit) {
+        const row = statements.claim.get({ ...place, now, leaseMs, owner }) as TaskRow | undefined;
+        if (row === undefined) break;
+        claimed.push(row);
+        tell({ ...place, id: row.id });
+      }
+      return claimed;
+    });
+    const tasks = await Promise.all(rows.map((row) => this.#readClaimed(row)));
+    return tasks.filter((task) => task !== undefined);
+  }
+
+  async nextDueMs({ namespace, service, api }: TaskPlace): Promise<number | undefined> {
+    const { leftMs } = this.#parts.grace;
+    const values = { namespace, service, api, spares: leftMs > 0 ? 1 : 0 };
+    const { at } = await this.#look<{ at: number | null }>(() => this.#statements.nextWake.get(values));
+    const dueMs = at === null ? undefined : Math.max(0, at - this.#now());
+    return leftMs > 0 ? Math.min(leftMs, dueMs ?? leftMs) : dueMs;
+  }
+
+  async renew(
+    { id, token }: Lease,
+    leaseMs: number,
+    progress?: { fraction: number; note: string | undefined },
+  ): Promise<LeaseState> {
+    const said = { progress: progress?.fraction ?? null, note: toKeptText(progress?.note) };
+    return this.#write((tell) => {
+      const values = { id, token, leaseMs, now: this.#now(), ...said };
+      const row = this.#statements.renew.get(values) as (TaskPlace & { cancel_failure: string | null }) | undefined;
+      if (row === undefined) return "lost";
+      if (progress !== undefined) tell({ id, ...placeOf(row) });
+      return row.cancel_failure === null ? "held" : "cancel_asked";
+    });
+  }
+
+  async finish({ id, token }: Lease, outcome: TaskOutcome): Promise<boolean> {
+    const output = outcome.status === "completed" ? outcome.output : undefined;
+    const failure = outcome.status === "completed" ? null : outcome.failure;
+    return this.#withFile(output, async (kept) => {
+      const statements = this.#statements;
+      const isFinished = await this.#write((tell) => {
+        const values = { id, token, status: outcome.status, failure, now: this.#now() };
+        const row = statements.finish.get(values) as (TaskPlace & { seq: number }) | undefined;
+        if (row === undefined) return false;
+        if (output !== undefined) statements.addOutput.run({ task: row.seq, ...kept });
+        tell({ id, ...placeOf(row) });
+        return true;
+      });
+      return { value: isFinished, isFileNamed: isFinished };
+    });
+  }
+
+  async giveBack({ id, token }: Lease, waitMs: number, failure: string | undefined): Promise<boolean> {
+    const values = { id, token, waitMs, failure: failure ?? null, uncounted: failure === undefined ? 1 : 0 };
+    return this.#write((tell) => {
+      const row = this.#statements.giveBack.get({ ...values, now: this.#now() }) as TaskPlace | undefined;
+      if (row !== undefined) tell({ id, ...placeOf(row) });
+      return row !== undefined;
+    });
+  }
+
+  async get(id: string): Promise<TaskRecord | undefined> {
+    const row = await this.#lookAt(id);
+    return row && toRecord(row);
+  }
+
+  async result(id: string): Promise<TaskResult | undefined> {
+    const row = await this.#lookAt(id);
+    if (row === undefined) return undefined;
+    const record = toRecord(row);
+    if (row.status !== "completed") return { record, output: undefined };
+    const kept = await this.#look<Kept | undefined>(() => this.#statements.output.get({ seq: Number(row.seq) }));
+    const output = kept && (await this.#unlessForgotten(id, () => this.#readKept(kept)));
+    return output && { record, output };
+  }
+
+  async cancel(id: string, failure: string): Promise<TaskRecord | undefined> {
+    return this.#write((tell) => {
+      const row = this.#statements.cancel.get({ id, failure, now: this.#now() }) as TaskRow | undefined;
+      if (row === undefined) return this.#readTask(id);
+      tell({ id, ...placeOf(row) });
+      return toRecord(row);
+    });
+  }
+
+  async retry(id: string, newId: string): Promise<TaskRecord | undefined> {
+    const row = await this.#lookAt(id);
+    if (row?.ended_at == null) return row && toRecord(row);
+    const seq = Number(row.seq);
+    const input = await this.#look<Kept | undefined>(() => this.#statements.input.get({ seq }));
+    const { files, statements } = this.#parts;
+    if (input === undefined) return undefined;
+    const { file: original } = input;
+    const copy = async () => (original === null ? null : await this.#touchFiles(() => files.copy(original)));
+    const file = await this.#unlessForgotten(id, copy);
+    if (file === undefined) return undefined;
+    return this.#removeUnless(file, async () => {
+      const added = await this.#write((tell) => {
+        const copied = statements.retry.get({ newId, seq, now: this.#now() }) as { seq: number } | undefined;
+        if (copied !== undefined) {
+          statements.copyInput.run({ task: copied.seq, seq, file });
+          tell({ id: newId, ...placeOf(row) });
+        }
+        return { record: this.#readTask(newId), isNew: copied !== undefined };
+      });
+      return { value: added.record, isFileNamed: added.isNew };
+    });
+  }
+
+  async list({ namespace, service, api, status, limit, before }: TaskFilter): Promise<readonly TaskRecord[]> {
+    const wanted = { namespace, service, api, status };
+    const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
+    const conditions = given.map(([name]) => `t.${name} = :${name}`);
+    if (before !== undefined) conditions.push("t.seq < (SELECT seq FROM tasks WHERE id = :before)");
+    const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
+    const values = { ...Object.fromEntries(given), limit, ...(before !== undefined && { before }) } as SqliteValues;
+    const text = `SELECT ${taskColumns} FROM tasks AS t ${where} ORDER BY t.seq DESC LIMIT :limit`;
+    const rows = await this.#look<TaskRow[]>(() => this.#parts.connection.prepare(text).all(values));
+    return rows.map(toRecord);
+  }
+
+  async countWaiting({ namespace, service }: Omit<TaskPlace, "api">): Promise<ReadonlyMap<string, number>> {
+    const { countReady, countWoken } = this.#statements;
+    const rows = await this.#look<{ api: string; count: number }[]>(() => [
+      ...countReady.all({ namespace, service }),
+      ...countWoken.all({ namespace, service, now: this.#now() }),
+    ]);
+    const counts = new Map<string, number>();
+    for (const { api, count } of rows) {
+      counts.set(api, (counts.get(api) ?? 0) + count);
+    }
+    return counts;
+  }
+
+  listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
+    return this.#upkeep.listOpen(isLeftOut);
+  }
+
+  release(request: ReleaseRequest): Promise<number> {
+    return this.#upkeep.release(request);
+  }
+
+  enroll(run: StoreRun): Promise<readonly StoreRun[]> {
+    return this.#upkeep.enroll(run);
+  }
+
+  leave(runId: string): Promise<void> {
+    return this.#upkeep.leave(runId);
+  }
+
+  adopt(place: TaskPlace): Promise<number> {
+    return this.#upkeep.adopt(place);
+  }
+
+  move(from: TaskPlace, to: TaskPlace): Promise<number> {
+    return this.#upkeep.move(from, to);
+  }
+
+  purge(ageMs: number): Promise<number> {
+    return this.#upkeep.purge(ageMs);
+  }
+
+  watch(listener: (news: TaskNews) => void): () => void {
+    return this.#board.watch(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#board.clear();
+    // What is still in the log is moved into the database itself, so that a copy of it alone is a backup.
+    const { connection, journal } = this.#parts;
+    await this.#look(() => connection.exec("PRAGMA wal_checkpoint(TRUNCATE)")).catch(() => {});
+    await journal.close();
+    connection.close();
+  }
+
+  #now(): number {
+    return Math.floor(this.#parts.clock.now());
+  }
+
+  /** Runs a change; the listeners hear what it tells once it is committed. */
+  async #write<T>(change: (tell: (news: TaskNews) => void) => T): Promise<T> {
+    const news: TaskNews[] = [];
+    const run = () => {
+      news.length = 0;
+      return change((one) => news.push(one));
+    };
+    const value = await this.#writer.run(run).catch((error: unknown) => {
+      this.#noteOutage(error);
+      throw error;
+    });
+    for (const one of news) this.#board.tell(one);
+    return value;
+  }
+
+  #noteOutage(error: unknown): void {
+    if (toSqliteFailure(error).id === "task_store_unavailable") this.#parts.grace.noteOutage();
+  }
+
+  /** Reads outside of any transaction. It meets a lock in one case: another process is mending the file after a crash. */
+  async #look<T>(look: () => unknown): Promise<T> {
+    try {
+      return (await whenFree(look)) as T;
+    } catch (error) {
+      this.#noteOutage(error);
+      throw toSqliteFailure(error);
+    }
+  }
+
+  async #touchFiles<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw toSqliteFailure(error);
+    }
+  }
+
+  /** Within a transaction: sees what it has changed. */
+  #readTask(id: string): TaskRecord | undefined {
+    const row = this.#statements.task.get({ id }) as TaskRow | undefined;
+    return row && toRecord(row);
+  }
+
+  #readKeyed({ namespace, service, api }: TaskPlace, key: NewTask["key"]): KeyedRow | undefined {
+    if (key === undefined) return undefined;
+    return this.#statements.ofKey.get({ namespace, service, api, key: key.text }) as KeyedRow | undefined;
+  }
+
+  #lookAt(id: string): Promise<TaskRow | undefined> {
+    return this.#look(() => this.#statements.task.get({ id }));
+  }
+
+  async #readClaimed(row: TaskRow): Promise<ClaimedTask | undefined> {
+    try {
+      const seq = Number(row.seq);
+      const kept = await this.#look<Kept & { context: string }>(() => this.#statements.input.get({ seq }));
+      const lease = { id: row.id, token: row.lease_token as string };
+      return { lease, record: toRecord(row), input: await this.#readKept(kept), context: kept.context };
+    } catch (error) {
+      logUnreadable(this.#parts.log, row, error);
+      return undefined;
+    }
+  }
+
+  async #readKept({ bytes, file }: Kept): Promise<Uint8Array> {
+    return file === null ? toBytes(bytes) : this.#touchFiles(() => this.#parts.files.read(file));
+  }
+
+  /** A file that is gone is no fault where its task was forgotten meanwhile. */
+  async #unlessForgotten<T>(id: string, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      if ((await this.#lookAt(id)) === undefined) return undefined;
+      throw error;
+    }
+  }
+
+  /** Keeps a large value as a file of its own, and removes it again where no row has come to name it (Q3). */
+  async #withFile<T>(
+    bytes: Uint8Array | undefined,
+    change: (kept: Kept) => Promise<{ value: T; isFileNamed: boolean }>,
+  ): Promise<T> {
+    if (bytes === undefined || bytes.length <= largestInlineBytes) {
+      return (await change({ bytes: bytes ?? null, file: null })).value;
+    }
+    const file = await this.#touchFiles(() => this.#parts.files.write(bytes));
+    return this.#removeUnless(file, () => change({ bytes: null, file }));
+  }
+
+  /** After most errors it is not certain what is on the disk: then the file is left, and swept later if no row names it. */
+  async #removeUnless<T>(file: string | null, change: () => Promise<{ value: T; isFileNamed: boolean }>): Promise<T> {
+    const remove = async () => {
+      if (file !== null) await this.#parts.files.remove([file]).catch(() => {});
+    };
+    try {
+      const { value, isFileNamed } = await change();
+      if (!isFileNamed) await remove();
+      return value;
+    } catch (error) {
+      if (error instanceof ServingError && error.id === "task_store_full") await remove();
+      throw error;
+    }
+  }
+
+  #lookLater(): void {
+    this.#lookTimer = this.#parts.clock.setTimer(() => {
+      this.#lookLater();
+      this.#lookForOthers();
+    }, lookIntervalMs);
+  }
+
+  /** `data_version` changes with each commit of another connection (Q4). */
+  #lookForOthers(): void {
+    const version = this.#readDataVersion();
+    if (version === this.#dataVersion) return;
+    this.#dataVersion = version;
+    this.#board.tell({});
+  }
+
+  #readDataVersion(): number {
+    try {
+      return (this.#statements.dataVersion.get() as { data_version: number }).data_version;
+    } catch {
+      // Whoever uses the store next learns what is wrong.
+      return this.#dataVersion;
+    }
+  }
+}
+
+const placeOf = ({ namespace, service, api }: TaskPlace): TaskPlace => ({ namespace, service, api });
+
+/** The driver gives an ArrayBuffer or a Buffer, and nothing for no bytes. */
+function toBytes(bytes: Uint8Array | ArrayBuffer | null): Uint8Array {
+  if (bytes === null) return new Uint8Array(0);
+  return bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
+}

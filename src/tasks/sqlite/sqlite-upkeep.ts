@@ -1,0 +1,159 @@
+import type { LeaseGrace } from "../lease-grace.js";
+import {
+  mostCounted,
+  type OpenTasks,
+  type ReleaseRequest,
+  runFreshMs,
+  runOldMs,
+  type StoreRun,
+  type TaskNews,
+  type TaskPlace,
+} from "../task-store.js";
+import type { SqliteStatements } from "./sqlite-statements.js";
+import type { ValueFiles } from "./value-files.js";
+
+/** Rows that one transaction looks at: it holds up the event loop, and other processes. */
+const rowsAtOnce = 2_000;
+/** Tasks that one transaction forgets. */
+const maxForgotten = 200;
+const mostPlaces = 1_000;
+
+/** What the upkeep of a store does its work with. */
+export interface SqliteUpkeepParts {
+  readonly statements: SqliteStatements;
+  readonly files: ValueFiles;
+  readonly grace: LeaseGrace;
+  readonly now: () => number;
+  /** Runs a change, and tells of it. */
+  readonly write: <T>(change: (tell: (news: TaskNews) => void) => T) => Promise<T>;
+  readonly look: <T>(look: () => unknown) => Promise<T>;
+  readonly touchFiles: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/** What is done to tasks of a store other than to run them: looked over, moved, taken from whoever is gone. */
+export class SqliteUpkeep {
+  readonly #parts: SqliteUpkeepParts;
+
+  constructor(parts: SqliteUpkeepParts) {
+    this.#parts = parts;
+  }
+
+  async listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
+    const { statements, look } = this.#parts;
+    const places = new Map<string, TaskPlace>();
+    for (const statement of [statements.nextReadyPlace, statements.nextWokenPlace]) {
+      let last: TaskPlace | undefined = { namespace: "", service: "", api: "" };
+      for (let i = 0; i < mostPlaces && last !== undefined; i++) {
+        const { namespace, service, api }: TaskPlace = last;
+        last = await look<TaskPlace | undefined>(() => statement.get({ namespace, service, api }));
+        if (last !== undefined && !isLeftOut(last)) places.set(JSON.stringify(Object.values(last)), last);
+      }
+    }
+    const open: OpenTasks[] = [];
+    for (const { namespace, service, api } of places.values()) {
+      const place = { namespace, service, api };
+      const counts = await look<{ waiting: number; running: number }>(() =>
+        statements.countOpen.get({ ...place, most: mostCounted }),
+      );
+      open.push({ ...place, waiting: Math.min(counts.waiting, mostCounted), running: counts.running });
+    }
+    return open.filter(({ waiting, running }) => waiting + running > 0);
+  }
+
+  async release({ namespace, service, api, life, maxAttempts, lostFailure }: ReleaseRequest): Promise<number> {
+    const { statements, grace, write, now } = this.#parts;
+    const place = { namespace, service, api };
+    const owner = life === undefined ? null : `%/${life}`;
+    if (life === undefined && grace.leftMs > 0) return 0;
+    return this.#untilFew(() =>
+      write((tell) => {
+        const values = { ...place, owner, maxAttempts, lostFailure, now: now(), maxWoken: rowsAtOnce };
+        const { changes } = statements.release.run(values);
+        if (changes > 0) tell(place);
+        return changes;
+      }),
+    );
+  }
+
+  /** Repeats a change that takes a part at a time. @returns How much was changed in all. */
+  async #untilFew(change: () => Promise<number>): Promise<number> {
+    for (let all = 0; ; ) {
+      const count = await change();
+      all += count;
+      if (count < rowsAtOnce) return all;
+    }
+  }
+
+  async adopt({ namespace, service, api }: TaskPlace): Promise<number> {
+    const { statements, write } = this.#parts;
+    const place = { namespace, service, api };
+    return this.#untilFew(() =>
+      write((tell) => {
+        const { changes } = statements.adopt.run({ ...place, limit: rowsAtOnce });
+        if (changes > 0) tell(place);
+        return changes;
+      }),
+    );
+  }
+
+  async enroll({ id, namespace, host, pid, session }: StoreRun): Promise<readonly StoreRun[]> {
+    const { statements, write, look, now } = this.#parts;
+    await write(() => statements.enroll.run({ id, namespace, host, pid, session, now: now() }));
+    return look(() => statements.otherRuns.all({ id, now: now(), freshMs: runFreshMs }));
+  }
+
+  async leave(id: string): Promise<void> {
+    const { statements, write, now } = this.#parts;
+    await write(() => statements.forgetRuns.run({ id, now: now(), oldMs: runOldMs }));
+  }
+
+  async move(from: TaskPlace, to: TaskPlace): Promise<number> {
+    const { statements, write } = this.#parts;
+    const target = { toNamespace: to.namespace, toService: to.service, toApi: to.api };
+    const values = { namespace: from.namespace, service: from.service, api: from.api, ...target };
+    await write(() => statements.freeKeys.run(values).changes);
+    return this.#inParts(
+      { namespace: to.namespace, service: to.service, api: to.api },
+      (range) => statements.move.run({ ...values, ...range }).changes,
+    );
+  }
+
+  async purge(ageMs: number): Promise<number> {
+    const { files, statements, write, look, touchFiles, now } = this.#parts;
+    let purged = 0;
+    for (;;) {
+      const values = { until: now() - ageMs, limit: maxForgotten };
+      type Ended = { seq: number; input_file: string | null; output_file: string | null };
+      const ended = await look<Ended[]>(() => statements.ended.all(values));
+      const seqs = JSON.stringify(ended.map(({ seq }) => seq));
+      if (ended.length > 0) purged += await write(() => statements.forget.run({ seqs }).changes);
+      const named = ended.flatMap(({ input_file, output_file }) => [input_file, output_file]);
+      await touchFiles(() => files.remove(named.filter((name) => name !== null)));
+      if (ended.length < maxForgotten) break;
+    }
+    await touchFiles(() => files.sweep(now(), (names) => this.#pickNamed(names)));
+    return purged;
+  }
+
+  /** Of some names of files those that rows have. */
+  async #pickNamed(names: readonly string[]): Promise<ReadonlySet<string>> {
+    const { statements, look } = this.#parts;
+    const rows = await look<{ file: string }[]>(() => statements.named.all({ names: JSON.stringify(names) }));
+    return new Set(rows.map(({ file }) => file));
+  }
+
+  /** Goes through all tasks, a part in each transaction. */
+  async #inParts(place: TaskPlace, change: (range: { after: number; until: number }) => number): Promise<number> {
+    const { statements, write, look } = this.#parts;
+    const { seq: last } = await look<{ seq: number }>(() => statements.lastSeq.get());
+    let changed = 0;
+    for (let after = 0; after < last; after += rowsAtOnce) {
+      changed += await write((tell) => {
+        const count = change({ after, until: after + rowsAtOnce });
+        if (count > 0) tell(place);
+        return count;
+      });
+    }
+    return changed;
+  }
+}

@@ -1,0 +1,115 @@
+// Changes one SQLite file, from one connection, together with other processes that do the same.
+//
+// W1  All changes that wait when a transaction begins are in it, and share one wait for the disk. It begins and ends in one
+//     turn of the event loop, so nobody here sees it unfinished.
+// W2  The lock is free again before the wait for the disk; nobody is answered before its end. Changes of several processes
+//     reach the disk in the order of their commits, since all of them are in one log.
+// W3  A change that throws undoes the transaction; then each of its changes runs alone, so that only bad ones fail.
+import type { Clock } from "../../base/clock.js";
+import { createDeferred } from "../../base/deferred.js";
+import { type SqliteConnection, type SqliteStatement, toSqliteFailure, whenFree } from "./sqlite-driver.js";
+
+/** Changes in one transaction: more would hold up the event loop, and other processes. */
+const maxChanges = 256;
+
+interface Waiting {
+  readonly change: () => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+export interface SqliteWriterOptions {
+  /** Must not wait for locks. */
+  readonly connection: SqliteConnection;
+  /** Resolves when all that was committed before is on the disk. */
+  readonly sync: () => Promise<void>;
+  /** Paces the wait for the lock. */
+  readonly clock?: Clock;
+}
+
+export class SqliteWriter {
+  readonly #connection: SqliteConnection;
+  readonly #sync: () => Promise<void>;
+  readonly #clock: Clock | undefined;
+  readonly #begin: SqliteStatement;
+  readonly #commit: SqliteStatement;
+  readonly #waiting: Waiting[] = [];
+  #isWorking = false;
+
+  constructor({ connection, sync, clock }: SqliteWriterOptions) {
+    this.#connection = connection;
+    this.#sync = sync;
+    this.#clock = clock;
+    this.#begin = connection.prepare("BEGIN IMMEDIATE");
+    this.#commit = connection.prepare("COMMIT");
+  }
+
+  /**
+   * Runs a change inside a transaction and answers once it is on the disk.
+   *
+   * @param change Synchronous, and the same when it runs again: it may be undone first.
+   * @throws {ServingError} `task_store_full` or `task_store_unavailable`.
+   */
+  run<T>(change: () => T): Promise<T> {
+    const { promise, resolve, reject } = createDeferred<unknown>();
+    this.#waiting.push({ change, resolve, reject });
+    if (!this.#isWorking) void this.#drain();
+    return promise as Promise<T>;
+  }
+
+  async #drain(): Promise<void> {
+    this.#isWorking = true;
+    // What is handed in during this turn of the event loop joins the first transaction.
+    await undefined;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, maxChanges);
+      if (await this.#write(batch)) continue;
+      for (const one of batch) await this.#write([one]);
+    }
+    this.#isWorking = false;
+  }
+
+  /** @returns False when the transaction was undone and its changes shall run one by one. */
+  async #write(batch: readonly Waiting[]): Promise<boolean> {
+    let isUndone = false;
+    try {
+      const answers = await whenFree(() => {
+        this.#begin.run();
+        isUndone = true;
+        const answers = this.#changeAll(batch);
+        isUndone = false;
+        return answers;
+      }, this.#clock);
+      await this.#sync();
+      for (const answer of answers) answer();
+    } catch (error) {
+      if (isUndone && batch.length > 1) return false;
+      const failure = toSqliteFailure(error);
+      for (const { reject } of batch) reject(failure);
+    }
+    return true;
+  }
+
+  #changeAll(batch: readonly Waiting[]): (() => void)[] {
+    try {
+      const answers = batch.map(({ change, resolve }) => {
+        const value = change();
+        return () => resolve(value);
+      });
+      this.#commit.run();
+      return answers;
+    } catch (error) {
+      this.#undo();
+      throw error;
+    }
+  }
+
+  #undo(): void {
+    try {
+      // A full disk and some other errors undo the transaction by themselves.
+      if (this.#connection.inTransaction) this.#connection.exec("ROLLBACK");
+    } catch {
+      // The next BEGIN says what is wrong.
+    }
+  }
+}
