@@ -1,9 +1,8 @@
 export type { TaskFailure, TaskState } from "./call/task-state.js";
 export type { Client, ClientCallOptions, Received } from "./client/client-type.js";
 export { connect } from "./client/connect.js";
-export type { ConnectOptions } from "./client/endpoint.js";
-export type { FailureOrigin } from "./client/read-failure.js";
+export type { ConnectOptions, FailureOrigin } from "./client/endpoint.js";
 export { type DType, type DTypes, Tensor } from "./define/tensor.js";
-export type { Code } from "./failure/codes.js";
 export type { FailureId } from "./failure/failures.js";
+export type { Code } from "./failure/serving-error.js";
 export { ServingError } from "./failure/serving-error.js";

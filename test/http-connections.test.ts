@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { z } from "zod";
-import { createDeferred } from "../src/base/deferred.js";
+import { createDeferred } from "../src/base/clock.js";
 import { createCallTime } from "../src/call/call-scope.js";
 import { api, currentCall, Service, ServingError } from "../src/index.js";
-import { FakeClock } from "../src/testing/fake-clock.js";
+import { FakeClock } from "./fake-clock.js";
 import { parseResponse, RawConnection } from "./http/raw-connection.js";
 import { createTestServer, type TestServerOptions } from "./http/test-server.js";
 

@@ -3,7 +3,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { z } from "zod";
 import { createCallTime } from "../src/call/call-scope.js";
 import { api, currentCall, Service, ServingError, stream } from "../src/index.js";
-import { FakeClock } from "../src/testing/fake-clock.js";
+import { FakeClock } from "./fake-clock.js";
 import { parseResponse, RawConnection } from "./http/raw-connection.js";
 import { createTestServer, type TestServer } from "./http/test-server.js";
 import { Journal } from "./journal.js";

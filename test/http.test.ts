@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { z } from "zod";
-import { createDeferred } from "../src/base/deferred.js";
+import { createDeferred } from "../src/base/clock.js";
 import { silentLogger } from "../src/base/logger.js";
 import { api, currentCall, depends, type Server, Service, ServingError, serve, Tensor, tensor } from "../src/index.js";
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Tensor } from "../src/define/tensor.js";
-import { isHeldName } from "../src/held/held-name.js";
+import { isHeldName } from "../src/held/file-store.js";
 import { encodeNpy } from "../src/http/npy.js";
 import { until } from "./chaos/app.js";
 import { listDescendants, readHolding } from "./chaos/processes.js";

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { isHeldName } from "../src/held/held-name.js";
+import { isHeldName } from "../src/held/file-store.js";
 import { until } from "./chaos/app.js";
 import { listDescendants, listDescriptors } from "./chaos/processes.js";
 import { RunningApp } from "./faults/running-app.js";

@@ -3,12 +3,12 @@ import { describe, it } from "node:test";
 import SwaggerParser from "@apidevtools/swagger-parser";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { api } from "../src/define/api.js";
-import { describeService } from "../src/define/describe-service.js";
+import { describeService } from "../src/define/descriptor.js";
+import { stream } from "../src/define/schema.js";
 import { Service } from "../src/define/service.js";
-import { stream } from "../src/define/stream.js";
 import type { Graph } from "../src/graph/graph.js";
-import { createApiRoute } from "../src/http/api-route.js";
 import { createOpenApi } from "../src/http/docs/openapi.js";
+import { createApiRoute } from "../src/http/edge.js";
 import { Random } from "./http/random.js";
 import { createShape } from "./openapi/random-schema.js";
 

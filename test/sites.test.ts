@@ -7,7 +7,7 @@ import { planApp } from "../src/app/plan-app.js";
 import { silentLogger } from "../src/base/logger.js";
 import { RemoteHost } from "../src/placement/remote-host.js";
 import { RemoteSite } from "../src/placement/remote-site.js";
-import { FakeClock } from "../src/testing/fake-clock.js";
+import { FakeClock } from "./fake-clock.js";
 import { createAddress } from "./transport/socket-pair.js";
 
 // Built, since a worker thread loads no TypeScript.

@@ -8,8 +8,8 @@ import { promisify } from "node:util";
 import { openSqliteStore } from "../src/tasks/sqlite/open-sqlite.js";
 import { loadSqlite } from "../src/tasks/sqlite/sqlite-driver.js";
 import type { TaskStore } from "../src/tasks/task-store.js";
-import { FakeClock } from "../src/testing/fake-clock.js";
 import { LogBook } from "./conformance/suite.js";
+import { FakeClock } from "./fake-clock.js";
 import { SmallDisk } from "./tasks/small-disk.js";
 import { aClaim, aTask, begin, completed, openPlace, submitAll } from "./tasks/store-stage.js";
 

@@ -8,8 +8,8 @@ import { z } from "zod";
 import { bindSocket } from "../src/app/bound-socket.js";
 import { createCallTime } from "../src/call/call-scope.js";
 import { api, Service } from "../src/index.js";
-import { FakeClock } from "../src/testing/fake-clock.js";
 import { CommandProcess, fixtures } from "./cli-process.js";
+import { FakeClock } from "./fake-clock.js";
 import { parseResponse, RawConnection } from "./http/raw-connection.js";
 import { createTestServer } from "./http/test-server.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { fail } from "../src/failure/fail.js";
+import { fail } from "../src/failure/failures.js";
 import { windowItems } from "../src/transport/peer-stream.js";
 import { openCall } from "./transport/open-call.js";
 import { openItems } from "./transport/open-items.js";

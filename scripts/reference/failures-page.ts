@@ -1,5 +1,5 @@
-import { isRetryableCode, statusByCode } from "../../src/failure/codes.js";
 import { type FailureRow, failures } from "../../src/failure/failures.js";
+import { isRetryableCode, statusByCode } from "../../src/failure/serving-error.js";
 import { code, formatTable, generatedNote } from "./markdown.js";
 
 const introduction = `# Failures

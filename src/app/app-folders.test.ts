@@ -3,8 +3,8 @@ import { existsSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import { silentLogger } from "../base/logger.js";
-import { FakeClock } from "../testing/fake-clock.js";
 import { AppFolders } from "./app-folders.js";
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);

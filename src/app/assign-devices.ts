@@ -1,4 +1,5 @@
-import { fail } from "../failure/fail.js";
+import { readdirSync } from "node:fs";
+import { fail } from "../failure/failures.js";
 
 /** What replicas of one service want of the machine's GPUs. */
 export interface DeviceWish {
@@ -65,3 +66,62 @@ function takeShare(loads: number[], share: number): number {
 
 const times = <T>(count: number, create: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => create(index));
+
+/** Where the NVIDIA driver lists its devices. */
+const driverFolder = "/proc/driver/nvidia/gpus";
+
+/** Ids of the GPUs that may be handed out: those the app names, else `CUDA_VISIBLE_DEVICES`, else all the driver lists. */
+export function detectDevices(
+  named: "auto" | readonly number[],
+  env: Readonly<Record<string, string | undefined>>,
+): readonly number[] {
+  if (named !== "auto") return named;
+  const visible = env["CUDA_VISIBLE_DEVICES"];
+  if (visible !== undefined) return readIds(visible);
+  try {
+    return readdirSync(driverFolder).map((_, id) => id);
+  } catch {
+    return [];
+  }
+}
+
+/** CUDA sees the devices named before the first name that is none: `""` and `"-1"` hide all of them. */
+function readIds(visible: string): readonly number[] {
+  const names = visible.split(",").map((name) => name.trim());
+  const end = names.findIndex((name) => !/^\d+$/.test(name));
+  return names.slice(0, end < 0 ? undefined : end).map(Number);
+}
+
+/** Cores that one service declared. */
+export interface CoreWish {
+  readonly service: string;
+  readonly replicas: number;
+  /** For each replica; `undefined` where the author declared none, which then counts for nothing. */
+  readonly cpu: number | undefined;
+}
+
+/**
+ * Says that replicas will compete for cores: when what services declared, over all their replicas, is more than there are.
+ *
+ * Services that declare nothing do not count: most wait for others rather than compute, and five of them on a laptop are no
+ * mistake.
+ *
+ * @returns One sentence with the numbers, for the notices at start; `undefined` when there is nothing to say.
+ */
+export function describeCores(wishes: readonly CoreWish[], cores: number): string | undefined {
+  const declared = wishes.flatMap(({ service, replicas, cpu }) =>
+    cpu === undefined ? [] : [{ service, replicas, cpu }],
+  );
+  const wanted = round(declared.reduce((sum, { replicas, cpu }) => sum + replicas * cpu, 0));
+  if (wanted <= cores) return undefined;
+  const parts = [...declared]
+    .sort((a, b) => b.replicas * b.cpu - a.replicas * a.cpu)
+    .map(({ service, replicas, cpu }) => `${service} ${replicas} x ${round(cpu)}`);
+  return (
+    `services ask for ${wanted} cores in all (${parts.join(", ")}); this machine has ${cores}: ` +
+    "replicas that compute at the same time slow one another down"
+  );
+}
+
+/** Thousandths are the finest that can be declared; sums of them should read so. */
+const round = (value: number): number => Math.round(value * 1000) / 1000;

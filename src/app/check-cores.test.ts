@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type CoreWish, describeCores } from "./check-cores.js";
+import { type CoreWish, describeCores } from "./assign-devices.js";
 
 const wish = (service: string, replicas: number, cpu?: number): CoreWish => ({ service, replicas, cpu });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { describeDescriptors, readOpenFiles } from "./describe-descriptors.js";
+import { describeDescriptors, readOpenFiles } from "./start-server.js";
 
 describe("describeDescriptors", () => {
   it("names both numbers, and what to set, where connections may take every descriptor", () => {

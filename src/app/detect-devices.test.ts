@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { detectDevices } from "./detect-devices.js";
+import { detectDevices } from "./assign-devices.js";
 
 const visible = (value: string) => detectDevices("auto", { CUDA_VISIBLE_DEVICES: value });
 

@@ -1,17 +1,17 @@
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { basename, dirname, extname, join, parse } from "node:path";
 import type { ServiceClass } from "../define/depends.js";
-import type { ApiDescriptor } from "../define/descriptor.js";
-import { fail } from "../failure/fail.js";
-import { findGroupProblems } from "../graph/check-groups.js";
-import type { Graph } from "../graph/graph.js";
-import { describeMinifiedNames, minifiedNamesFix } from "../graph/minified-names.js";
+import { type ApiDescriptor, toFault } from "../define/descriptor.js";
+import { fail, type GraphFault } from "../failure/failures.js";
+import { describeMinifiedNames, minifiedNamesFix } from "../graph/check-graph.js";
+import { type Graph, resolveGraph, type Substitute } from "../graph/graph.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
-import { resolveGraph, type Substitute } from "../graph/resolve-graph.js";
-import type { SpecialKind } from "../options/option.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
 import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
-import type { AppSettings } from "../options/settings.js";
-import { describeCores } from "./check-cores.js";
+import type { AppSettings, ServiceSettings } from "../options/settings.js";
+import type { SpecialKind } from "../options/value-types.js";
+import { describeCores } from "./assign-devices.js";
 
 /** A graph and its options, decided. The options may still have faults. */
 export interface ResolvedApp {
@@ -88,3 +88,102 @@ function specialKindOf({ kind, takesStream }: ApiDescriptor): SpecialKind | unde
   if (kind !== "unary") return kind;
   return takesStream ? "stream" : undefined;
 }
+
+/** What is wrong with groups, and what is not acted on. */
+interface GroupProblems {
+  readonly faults: readonly GraphFault[];
+  readonly warnings: readonly GraphFault[];
+}
+
+interface Member {
+  readonly name: string;
+  readonly settings: ServiceSettings;
+}
+
+/** Looks whether what services of one group ask for can be had in one process. */
+export function findGroupProblems({ services }: AppSettings): GroupProblems {
+  const faults: GraphFault[] = [];
+  const warnings: GraphFault[] = [];
+  const groups = new Map<string, Member[]>();
+  for (const [name, settings] of services) {
+    const { group, placement } = settings;
+    if (group === "none") continue;
+    if (placement === "process") groups.set(group, [...(groups.get(group) ?? []), { name, settings }]);
+    else warnings.push(toFault(name, "group", fail("group_not_shared", { service: name, group, placement })));
+  }
+  for (const [group, members] of groups) {
+    faults.push(...findDeviceFaults(group, members), ...findEnvironmentFaults(group, members));
+    warnings.push(...findBoundWarnings(group, members));
+  }
+  return { faults, warnings };
+}
+
+/** The process sees the devices of one of them: those of two would have each other's as their first. */
+function findDeviceFaults(group: string, members: readonly Member[]): GraphFault[] {
+  const [first, ...others] = members.filter(({ settings }) => settings.resources.gpu > 0);
+  return others.map(({ name }) =>
+    toFault(name, "resources.gpu", fail("group_devices_differ", { group, services: [first?.name ?? "", name] })),
+  );
+}
+
+function findEnvironmentFaults(group: string, members: readonly Member[]): GraphFault[] {
+  const faults: GraphFault[] = [];
+  const owners = new Map<string, { readonly name: string; readonly value: string }>();
+  for (const { name, settings } of members) {
+    for (const [variable, value] of Object.entries(settings.env)) {
+      const owner = owners.get(variable);
+      if (owner === undefined) owners.set(variable, { name, value });
+      else if (owner.value !== value) {
+        const details = { group, variable, services: [owner.name, name] };
+        faults.push(toFault(name, `env.${variable}`, fail("group_env_differs", details)));
+      }
+    }
+  }
+  return faults;
+}
+
+/** Memory is that of a process: a bound of some is none for all. */
+function findBoundWarnings(group: string, members: readonly Member[]): GraphFault[] {
+  const isBound = ({ settings }: Member) => Number.isFinite(settings.resources.memoryBytes);
+  const unbound = members.filter((member) => !isBound(member)).map(({ name }) => name);
+  if (unbound.length === 0) return [];
+  return members
+    .filter(isBound)
+    .map(({ name }) =>
+      toFault(name, "resources.memory", fail("group_memory_unbound", { service: name, group, unbound })),
+    );
+}
+
+/**
+ * The name of an app, by which its tasks are told from those of others in one store: `"shop/service.Checkout"`, made of the name
+ * in the nearest `package.json`, the program's file without its ending, and the entry service. It stays the same when the app is
+ * compiled, deployed elsewhere, or runs on several machines.
+ *
+ * @param file The service file of a command line, or the script that calls `serve()`.
+ */
+export function nameApp(file: string, entry: string): string {
+  const name = `${basename(file, extname(file))}.${entry}`;
+  const owner = findPackageName(dirname(file));
+  return clean(owner === undefined ? name : `${owner}/${name}`);
+}
+
+function findPackageName(folder: string): string | undefined {
+  const { root } = parse(folder);
+  for (let at = folder; ; at = dirname(at)) {
+    const name = readPackageName(join(at, "package.json"));
+    if (name !== undefined || at === root || at === dirname(at)) return name;
+  }
+}
+
+function readPackageName(file: string): string | undefined {
+  try {
+    const { name } = JSON.parse(readFileSync(file, "utf8")) as { readonly name?: unknown };
+    return typeof name === "string" && name !== "" ? name : undefined;
+  } catch {
+    // There is none, or it is no concern of ours what is wrong with it.
+    return undefined;
+  }
+}
+
+/** What the option `tasks.namespace` takes. */
+const clean = (name: string): string => name.replace(/[^\w@./:+-]/g, "_").slice(0, 200);

@@ -1,21 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
-import type { DeploymentPlan } from "../graph/plan.js";
-import { type ProcessShare, shareProcess } from "../graph/share-process.js";
+import { type DeploymentPlan, type ProcessShare, shareProcess } from "../graph/plan.js";
+import type { FileStore } from "../held/file-store.js";
 import type { EntryLocation } from "../load/entry-location.js";
-import type { AppSettings } from "../options/settings.js";
+import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import type { AppAnswers } from "../placement/control.js";
+import type { ReplicaHost } from "../placement/placement.js";
 import { ReplicaProcess } from "../placement/process.js";
+import { RemoteHost } from "../placement/remote-host.js";
 import { RemoteSite, type Runner } from "../placement/remote-site.js";
 import { ReplicaThread } from "../placement/thread.js";
-import { grantThreads, type Site } from "../runtime/site.js";
+import { InlineHost } from "../runtime/inline.js";
+import { grantResources, grantThreads, type Site } from "../runtime/site.js";
 import type { AppFolders } from "./app-folders.js";
-import type { HostLives } from "./host-lives.js";
-import { joinEnvironment } from "./join-environment.js";
-import { type SharedHome, SharedHomes } from "./shared-homes.js";
 
 /** What all threads and processes of an app have in common. */
-export interface RemoteSitesParts {
+interface RemoteSitesParts {
   /** The app's own. */
   readonly site: Site;
   readonly lives: HostLives;
@@ -135,3 +135,126 @@ const heapShare = 0.75;
 
 const boundHeap = (memoryBytes: number): number | undefined =>
   Number.isFinite(memoryBytes) ? Math.max(16, Math.floor((memoryBytes / 1024 ** 2) * heapShare)) : undefined;
+
+/**
+ * Which threads and processes of an app live. When one has ended, all others hear of it, those that are just starting too, so
+ * that they take over the tasks it ran without waiting for its leases.
+ */
+export class HostLives {
+  readonly #living = new Set<RemoteSite>();
+  readonly #site: Site;
+
+  /** @param site The app's own. */
+  constructor(site: Site) {
+    this.#site = site;
+  }
+
+  /** Lives that have ended. */
+  get ended(): readonly string[] {
+    return this.#site.endedLives.all;
+  }
+
+  add(site: RemoteSite): void {
+    this.#living.add(site);
+  }
+
+  /** A thread or process is gone for certain: the system has said so. */
+  end(site: RemoteSite): void {
+    this.#living.delete(site);
+    this.#site.endedLives.note(site.life);
+    for (const other of this.#living) other.noteEnded(site.life);
+  }
+}
+
+/** How model runtimes learn how many threads are theirs. */
+const threadVariables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
+
+/**
+ * The environment of a replica: what it is granted, what its services ask for, and, with the last word, what the app itself was
+ * started with. That is not `process.env`, to which the services in the app's own process have added theirs.
+ */
+export function joinEnvironment(
+  { env, residence }: Pick<DeploymentPlan, "env" | "residence">,
+  outside: NodeJS.ProcessEnv,
+  cpuThreads: number,
+): NodeJS.ProcessEnv {
+  // Runtimes read these from the process, so those of a thread would say nothing.
+  const threads = residence === "thread" ? [] : threadVariables.map((name) => [name, String(cpuThreads)] as const);
+  return { ...Object.fromEntries([...threads, ...env]), ...outside };
+}
+
+/** A thread or process as a place for replicas. */
+export interface SharedHome {
+  /** Whether another replica may come to live there. */
+  readonly isOpen: boolean;
+  /** Whether a replica of this id lives there. */
+  has(id: string): boolean;
+  /** Another one takes its place: what lives there is to move. */
+  supersede(): void;
+}
+
+/**
+ * The processes of groups. Replica `i` of each service of a group lives in process `i`.
+ *
+ * One that has ended is brought up once, by whichever replica comes first. One in which a replica of that name lives already is
+ * superseded: that replica is to be replaced, since no two places have one number, and all that live there move to the same
+ * other one.
+ */
+export class SharedHomes<Home extends SharedHome> {
+  /** The newest, by number and group. */
+  readonly #homes = new Map<string, Home>();
+
+  take(group: string, replica: { readonly id: string; readonly index: number }, create: () => Home): Home {
+    const key = `${replica.index}/${group}`;
+    const newest = this.#homes.get(key);
+    if (newest?.isOpen === true) {
+      if (!newest.has(replica.id)) return newest;
+      newest.supersede();
+    }
+    const home = create();
+    this.#homes.set(key, home);
+    return home;
+  }
+}
+
+/** What hosts of an app have in common. */
+interface HostParts {
+  /** The app's own. */
+  readonly site: Site;
+  readonly settings: AppSettings;
+  readonly devices: ReadonlyMap<string, readonly (readonly number[])[]>;
+  /** Absent, as is `sites`, where every replica lives in the app's own thread. */
+  readonly folders: AppFolders | undefined;
+  /** What this thread keeps of the largest values. */
+  readonly files: FileStore;
+  /** The threads and processes of the app. */
+  readonly sites: RemoteSites | undefined;
+}
+
+/** Makes the host of one replica where the plan says. */
+export function createHost(plan: DeploymentPlan, index: number, parts: HostParts): ReplicaHost {
+  const { site, folders, sites, settings, devices } = parts;
+  const { companions, remoteCallees } = plan;
+  const service = plan.descriptor.name;
+  const id = `${service}#${index}`;
+  const resources = grantResources(plan.settings, devices.get(service)?.[index] ?? []);
+  if (plan.residence === "root" || folders === undefined || sites === undefined) {
+    const own = site.partsOf({ service, index, resources });
+    return new InlineHost(own, folders?.nextAddress(), folders?.slabs, parts.files);
+  }
+  const address = folders.nextAddress();
+  const { site: home, memoryBytes } = sites.take(plan, index, address);
+  const resourcesOf = (name: string) => grantResources(settings.services.get(name) as ServiceSettings, []);
+  return new RemoteHost(home, {
+    order: {
+      ...{ id, index, service, companions, resources, address },
+      callees: remoteCallees,
+      companionResources: new Map(companions.map((name) => [name, resourcesOf(name)])),
+    },
+    startTimeoutMs: plan.settings.startTimeoutMs,
+    drainTimeoutMs: settings.server.drainTimeoutMs,
+    memoryBytes,
+    clock: site.time.clock,
+    log: site.log,
+  });
+}

@@ -1,9 +1,8 @@
 import { ownFolder } from "../base/shared-state.js";
-import { readDefinitionFiles } from "../define/definition-files.js";
-import type { ServiceClass } from "../define/depends.js";
-import { type EarlierServer, handOver, noteServer } from "../define/entry-handover.js";
-import { fail } from "../failure/fail.js";
-import type { ServeOptions, Server } from "./serve-options.js";
+import { type EarlierServer, handOver, noteServer, type ServiceClass } from "../define/depends.js";
+import { readDefinitionFiles } from "../define/service.js";
+import { fail } from "../failure/failures.js";
+import type { ServeOptions, Server } from "./start-server.js";
 
 /**
  * Starts a graph and serves the apis of its entry service over HTTP.
@@ -26,6 +25,6 @@ export async function serve(entry: ServiceClass, options: ServeOptions = {}): Pr
 
 /** What a server that runs in the app is in a replica. That it fails or is closed concerns the app alone. */
 async function standIn(entry: ServiceClass, { url, port }: EarlierServer): Promise<Server> {
-  const { resolveGraph } = await import("../graph/resolve-graph.js");
+  const { resolveGraph } = await import("../graph/graph.js");
   return { url, port, graph: resolveGraph(entry), failed: new Promise(() => {}), close: async () => {} };
 }

@@ -4,7 +4,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { createSocketFolder, listPlaces } from "./socket-folder.js";
+import { createSocketFolder, listPlaces } from "./app-folders.js";
 
 const root = mkdtempSync("/tmp/ekiben-places-");
 after(() => rmSync(root, { recursive: true, force: true }));

@@ -1,15 +1,17 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "../base/logger.js";
-import { childArguments } from "../placement/child-arguments.js";
+import { fail } from "../failure/failures.js";
+import { childArguments } from "../placement/process.js";
 import type { FromStandIn, StandInAnswers, ToStandIn } from "../runtime/stand-in-server.js";
+import type { App } from "./start-app.js";
 
 /** As this file is: compiled, or TypeScript under a loader. */
 const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const mainFile = fileURLToPath(new URL(`../runtime/stand-in-main.${ending}`, import.meta.url));
 
 /** What a stand-in is made of. */
-export interface StandInParts {
+interface StandInParts {
   /** The bound socket that entry replicas answer. */
   readonly handle: unknown;
   readonly log: Logger;
@@ -60,4 +62,31 @@ export class StandIn {
     if (child.connected) child.send({ kind: "close" } satisfies ToStandIn, () => {});
     await ended;
   }
+}
+
+/** What a stand-in for the entry replicas asks of an app. */
+export async function answerStandIn<What extends keyof StandInAnswers>(
+  app: App,
+  what: What,
+): Promise<StandInAnswers[What]> {
+  const answers: { readonly [W in keyof StandInAnswers]: () => Promise<StandInAnswers[W]> } = {
+    readiness: app.readiness,
+    metrics: app.metrics,
+    failure: async () => createFailure(app),
+  };
+  return answers[what]();
+}
+
+/** What a call of the entry service would fail with now. */
+function createFailure({ graph, plan, entryDown }: App): StandInAnswers["failure"] {
+  const service = graph.entry;
+  const down = entryDown();
+  const replicas = plan.deployments.find(({ descriptor }) => descriptor.name === service)?.replicas ?? 1;
+  const failure =
+    down === undefined
+      ? fail("no_ready_replica", { replicas }, { service })
+      : fail("service_failed", { service, ...down, retryAfterMs: down.delayMs }, { service });
+  const { message, code, id, details } = failure;
+  const body = { error: message, code, id, service, api: "", details };
+  return { body, retryAfter: Math.max(1, Math.ceil((down?.delayMs ?? 0) / 1000)) };
 }

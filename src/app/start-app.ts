@@ -1,47 +1,45 @@
 import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { holdProcess } from "../base/hold-process.js";
-import type { Logger } from "../base/logger.js";
-import { silentLogger } from "../base/logger.js";
+import type { Clock } from "../base/clock.js";
+import { type Logger, silentLogger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
 import { readServiceFiles } from "../define/service.js";
+import { fail } from "../failure/failures.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
-import type { EntryCaller } from "../handle/pending-call.js";
+import type { EntryCaller } from "../handle/call-route.js";
 import { FileStore } from "../held/file-store.js";
-import { FullMemory } from "../held/full-memory.js";
-import type { FormerTask } from "../http/former-task.js";
+import { FullMemory } from "../held/memory-files.js";
+import type { FormerTask } from "../http/edge.js";
 import { type EntryLocation, findScript } from "../load/entry-location.js";
-import { nameApp } from "../load/name-app.js";
 import { describeDeployments } from "../observe/deployment-metrics.js";
-import { guardLog } from "../observe/guarded-log.js";
 import { shareStdout } from "../observe/line-writer.js";
+import { guardLog } from "../observe/log.js";
 import { createMetrics, formatMetrics, type Metrics, type MetricsPage } from "../observe/metrics.js";
 import { addObstacles, type Readiness } from "../observe/readiness.js";
-import type { AppSettings } from "../options/settings.js";
+import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import type { AppAnswers } from "../placement/control.js";
 import type { CallerNotice, ReplicaHost } from "../placement/placement.js";
 import { RemoteHost } from "../placement/remote-host.js";
 import type { Faults } from "../runtime/faults.js";
 import { type AppRun, Site } from "../runtime/site.js";
 import { SiteLinks } from "../runtime/site-links.js";
-import { CallerCounts } from "../supervisor/caller-counts.js";
-import { LinkBoard } from "../supervisor/link-board.js";
-import type { OnProgress } from "../supervisor/progress.js";
+import { EntryWatch } from "../supervisor/entry-watch.js";
+import { CallerCounts, LinkBoard } from "../supervisor/link-board.js";
 import type { DownReason } from "../supervisor/replica-seat.js";
+import type { OnProgress } from "../supervisor/replica-state.js";
 import { Supervisor } from "../supervisor/supervisor.js";
 import { AppFolders } from "./app-folders.js";
-import { assignDevices } from "./assign-devices.js";
-import { createHost } from "./create-host.js";
-import { detectDevices } from "./detect-devices.js";
-import { HostLives } from "./host-lives.js";
-import { RemoteSites } from "./remote-sites.js";
-import { type EntryEvents, watchEntry } from "./watch-entry.js";
+import { assignDevices, detectDevices } from "./assign-devices.js";
+import { nameApp } from "./plan-app.js";
+import { createHost, HostLives, RemoteSites } from "./remote-sites.js";
+import { holdProcess } from "./stop-signals.js";
 
 /** What an app is started with besides its plan. */
-export interface AppParts {
+interface AppParts {
   /** Where the author's code lies; asked only for replicas in threads and processes, and by apps with tasks. */
   readonly locateEntry: () => Promise<EntryLocation>;
   /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
@@ -308,4 +306,27 @@ async function sumInFlight(hosts: readonly ReplicaHost[]): Promise<number> {
 function applyEnvironment({ deployments }: Plan): void {
   const inRoot = deployments.filter(({ residence }: DeploymentPlan) => residence === "root");
   for (const { env } of inRoot) for (const [variable, value] of env) process.env[variable] ??= value;
+}
+
+/** What there is to do while the entry service has no replica. */
+export interface EntryEvents {
+  /** Nobody is there, and connections should not wait any longer. */
+  readonly onAbsent: () => void;
+  /** A replica is there again. */
+  readonly onPresent: () => void;
+  /** There was none for `exitAfterMs`. @param error `entry_gone` */
+  readonly onGone: (error: ServingError) => void;
+}
+
+/** Watches the entry service of a plan: connections wait as long for it as calls do. */
+function watchEntry({ graph, settings }: Plan, clock: Clock, events: EntryEvents): EntryWatch {
+  const { exitAfterMs } = settings.server;
+  const service = graph.entry;
+  const { holdMs } = settings.services.get(service) as ServiceSettings;
+  return new EntryWatch({
+    ...{ clock, exitAfterMs, waitMs: holdMs },
+    onAbsent: events.onAbsent,
+    onPresent: events.onPresent,
+    onGone: (reason) => events.onGone(fail("entry_gone", { service, exitAfterMs, reason }, { service })),
+  });
 }

@@ -1,29 +1,27 @@
-import { systemClock } from "../base/clock.js";
-import { createDeferred, type Deferred } from "../base/deferred.js";
-import { holdProcess } from "../base/hold-process.js";
-import { keepTickShape } from "../base/keep-tick-shape.js";
+import { readFileSync } from "node:fs";
+import type { FastifyInstance } from "fastify";
+import { createDeferred, type Deferred, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ServingError } from "../failure/serving-error.js";
+import type { Graph } from "../graph/graph.js";
 import { drawGraph } from "../graph/picture/draw-graph.js";
 import type { Plan } from "../graph/plan.js";
 import { createHttpServer, type HttpServer } from "../http/server.js";
 import type { EntryLocation } from "../load/entry-location.js";
+import { keepTickShape } from "../load/keep-compiled.js";
 import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import { createLog, type LogOutput } from "../observe/log.js";
+import type { AppFile } from "../options/app-file.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
 import { watchBackground } from "../runtime/background-failures.js";
-import type { OnProgress, Progress } from "../supervisor/progress.js";
-import { answerStandIn } from "./answer-stand-in.js";
+import type { OnProgress, Progress } from "../supervisor/replica-state.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
-import { describeDescriptors, readOpenFiles } from "./describe-descriptors.js";
 import { planApp } from "./plan-app.js";
-import type { CloseOptions, ServeOptions, Server } from "./serve-options.js";
-import { StandIn } from "./stand-in.js";
-import { type App, startApp } from "./start-app.js";
-import { watchSignals } from "./stop-signals.js";
-import type { EntryEvents } from "./watch-entry.js";
+import { answerStandIn, StandIn } from "./stand-in.js";
+import { type App, type EntryEvents, startApp } from "./start-app.js";
+import { holdProcess, watchSignals } from "./stop-signals.js";
 
 /** Does what `serve` promises. @param callers The files that called it, as URLs. */
 export function startServer(
@@ -264,4 +262,80 @@ function sourcesOf({ port, host, options, env }: ServeOptions): OptionSources {
     env: env ?? process.env,
     appFile: { path: "serve()", value: given },
   };
+}
+
+/** What a process has open besides connections, and a little to spare. */
+const otherFiles = 64;
+
+/**
+ * Says that connections may take every descriptor a process can have; `undefined` where they can't.
+ *
+ * @param openFiles The limit of this process, which those of its replicas share; `undefined` where it can't be told.
+ */
+export function describeDescriptors(maxConnections: number, openFiles: number | undefined): string | undefined {
+  if (openFiles === undefined || openFiles >= maxConnections + otherFiles) return undefined;
+  return (
+    `ulimit -n is ${openFiles}, http.maxConnections ${maxConnections}: before that many are open, nothing that takes a file or ` +
+    `a socket can be done; raise the limit to ${maxConnections + otherFiles}, or set http.maxConnections to ${Math.max(1, openFiles - otherFiles)}`
+  );
+}
+
+/** How many files and sockets this process may have open. Node has raised its own limit to the highest it may. */
+export function readOpenFiles(): number | undefined {
+  try {
+    const limits = readFileSync("/proc/self/limits", "utf8");
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(limits) ?? [];
+    return soft === undefined ? undefined : Number(soft);
+  } catch {
+    // Not Linux: a report takes some 30 ms more.
+    const report = process.report.getReport() as { userLimits?: { open_files?: { soft: number | string } } };
+    const soft = report.userLimits?.open_files?.soft;
+    return typeof soft === "number" ? soft : undefined;
+  }
+}
+
+/** What `serve()` takes; everything else about an app is an option (see `ekiben options`). */
+export interface ServeOptions {
+  /** Default 3000; 0 takes a free one. */
+  readonly port?: number;
+  /** Default `"0.0.0.0"`: every interface. */
+  readonly host?: string;
+  /** Options as they stand in `ekiben.config.ts`. */
+  readonly options?: AppFile;
+  /** Adds an author's own Fastify plugins and routes beside the apis. */
+  readonly fastify?: (fastify: FastifyInstance) => void | Promise<void>;
+  /** Default: JSON lines on stdout, by pino. */
+  readonly log?: Logger;
+  readonly onProgress?: OnProgress;
+  /**
+   * Whether SIGINT, SIGTERM, SIGHUP and SIGQUIT close the server and then end the process with 0. A second one ends it at once,
+   * but not the same within half a second: npm, tsx and `node --watch` pass on what the terminal has sent to all. Default false.
+   */
+  readonly signals?: boolean;
+  /** Where `EKIBEN_…` variables are read. Default: the process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** How a server closes. */
+export interface CloseOptions {
+  /** Does not wait for `shutdownDelayMs`. Default false. */
+  readonly skipsDelay?: boolean;
+}
+
+/** A running server. */
+export interface Server {
+  /** `"http://127.0.0.1:3000"` */
+  readonly url: string;
+  readonly port: number;
+  readonly graph: Graph;
+  /**
+   * Resolves when the app has ended by itself, since its entry service had no replica for `exitAfterMs`: with the failure
+   * `entry_gone`. All is stopped then, and `process.exitCode` is 1. Never resolves otherwise.
+   */
+  readonly failed: Promise<ServingError>;
+  /**
+   * Says that it is not ready for `shutdownDelayMs`, then takes no new request, answers those accepted, and stops every
+   * service. Repeated calls share one close.
+   */
+  close(options?: CloseOptions): Promise<void>;
 }

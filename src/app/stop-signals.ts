@@ -11,10 +11,10 @@ const samePressMs = 500;
 export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /** One of them. */
-export type StopSignal = (typeof stopSignals)[number];
+type StopSignal = (typeof stopSignals)[number];
 
 /** The signals that stop a server. */
-export interface StopSignals {
+interface StopSignals {
   /** The server runs from now on; resolves at the first signal. A signal before this call ends the process at once. */
   ready(): Promise<StopSignal>;
   /** Signals mean again what they mean to Node. */
@@ -48,4 +48,22 @@ export function watchSignals(tell: (text: string) => void): StopSignals {
       for (const signal of stopSignals) process.off(signal, handle);
     },
   };
+}
+
+/** Longer a timer of Node can't be. */
+const longestMs = 2 ** 31 - 1;
+
+/**
+ * Keeps the process alive until `work` has settled, and settles as it does.
+ *
+ * Most timers here hold nothing. Where nothing else does, as in an app whose calls wait for something that never comes, Node
+ * would otherwise find nothing left to do and end in the middle of it.
+ */
+export async function holdProcess<T>(work: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, longestMs);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
 }

@@ -49,3 +49,41 @@ export const systemClock: Clock = {
     };
   },
 };
+
+/** Settles as `work` does, or after `limitMs` as `onLate` says: its value, or what it throws. */
+export async function within<T>(clock: Clock, limitMs: number, work: Promise<T>, onLate: () => T): Promise<T> {
+  let stop = () => {};
+  const late = new Promise<T>((resolve, reject) => {
+    const timer = clock.setTimer(() => {
+      try {
+        resolve(onLate());
+      } catch (error) {
+        reject(error);
+      }
+    }, limitMs);
+    stop = timer.clear;
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    stop();
+  }
+}
+
+/** A promise and the two functions that settle it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T | PromiseLike<T>) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Creates a promise that is settled from outside. */
+export function createDeferred<T>(): Deferred<T> {
+  let resolve!: Deferred<T>["resolve"];
+  let reject!: Deferred<T>["reject"];
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { CollectionInterval } from "./collection-interval.js";
+import { CollectionInterval } from "./new-bytes.js";
 
 const MiB = 1024 ** 2;
 

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, type Stats } from "node:fs";
+import { lstatSync, mkdirSync, rmSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 
 /** Whether it is a folder, and no link to one, that this user alone may enter. */
@@ -26,4 +26,16 @@ export function keepOwnFolder(path: string, isParentGone = false): boolean {
   }
   if (!isOwnFolder(lstatSync(path))) throw new Error(`${path} was replaced by something that others may enter`);
   return false;
+}
+
+/**
+ * Removes a file or a folder with all that is in it, as far as that can be done: what is left is no reason to fail. `force` alone
+ * still throws where somebody has put something else in the way.
+ */
+export function removePath(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // Not ours any more.
+  }
 }

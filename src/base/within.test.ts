@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { FakeClock } from "../testing/fake-clock.js";
-import { createDeferred } from "./deferred.js";
-import { within } from "./within.js";
+import { FakeClock } from "../../test/fake-clock.js";
+import { createDeferred, within } from "./clock.js";
 
 describe("within", () => {
   it("settles as the work does, and leaves no timer behind", async () => {

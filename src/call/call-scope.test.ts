@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { fail } from "../failure/fail.js";
+import { FakeClock } from "../../test/fake-clock.js";
+import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
-import { FakeClock } from "../testing/fake-clock.js";
+import { RequestContext } from "./call.js";
 import { CallScope, type CallTime, createCallTime } from "./call-scope.js";
-import { RequestContext } from "./request-context.js";
 
 function open(time: CallTime, api: string, deadline: number, parent?: CallScope): CallScope {
   const call = {

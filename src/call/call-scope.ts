@@ -1,16 +1,14 @@
 import { type Clock, systemClock } from "../base/clock.js";
 import { type Logger, silentLogger } from "../base/logger.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { Call, Caller, Priority } from "./call.js";
+import type { Call, Caller, Priority, TraceContext } from "./call.js";
 import { copyValue } from "./copy-value.js";
 import { DeadlineWheel, notInWheel } from "./deadline-wheel.js";
-import { noteEnd } from "./ended-with.js";
 import { LoopTurns } from "./loop-turns.js";
-import { deadlinePassed, type NameLimit } from "./passed-deadline.js";
-import { type Progress, readProgress } from "./progress.js";
-import type { TraceContext } from "./request-context.js";
-import type { ItemFeed } from "./streams/item-feed.js";
+import { deadlinePassed, type NameLimit, noteEnd } from "./passed-deadline.js";
+import type { ItemFeed } from "./streams/item-flow.js";
+import { type Progress, readProgress } from "./task-state.js";
 
 // One call in flight in this process: its cancellation, and the calls made below it.
 //

@@ -1,4 +1,4 @@
-import type { RequestContext } from "./request-context.js";
+import { randomBytes } from "node:crypto";
 
 /** Who made a call. From outside, `service` is `"http"` (the edge) or `"local"` (a program or a test). */
 export interface Caller {
@@ -25,4 +25,148 @@ export interface Call {
    */
   readonly outside: boolean;
   readonly priority: Priority;
+}
+
+/** W3C trace context (https://www.w3.org/TR/trace-context/) as it travels with a request. */
+export interface TraceContext {
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** The header to send onward. */
+  readonly traceparent: string;
+  readonly tracestate: string | undefined;
+}
+
+const traceparentForm = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/;
+const idPrefix = randomBytes(6).toString("hex");
+let lastId = 0;
+
+/**
+ * What one request brings along on all its hops: id, headers and trace.
+ *
+ * One object a request, shared by every call below it. Id and trace are made when first read, so that calls between
+ * services of one process pay nothing for them.
+ */
+export class RequestContext {
+  #headers: Readonly<Record<string, string>> | undefined;
+  #id: string | undefined;
+  #trace: TraceContext | undefined;
+  #wireText: string | undefined;
+
+  constructor(headers: Readonly<Record<string, string>> | undefined = noHeaders, id?: string) {
+    this.#headers = headers;
+    this.#id = id;
+  }
+
+  /** Sets the headers, which may differ from those that came; before the first call is made, since each sees the same. */
+  setHeaders(headers: Readonly<Record<string, string>>): void {
+    this.#headers = headers;
+  }
+
+  /** The context that another process sent; taken apart only when something in it is read. */
+  static fromWire(text: string): RequestContext {
+    const context = new RequestContext();
+    context.#headers = undefined;
+    context.#wireText = text;
+    return context;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    if (this.#headers === undefined) this.#readWire();
+    return this.#headers ?? noHeaders;
+  }
+
+  /** Id of the request: the caller's `x-request-id`, else one of ekiben's own, unique across processes. */
+  get id(): string {
+    if (this.#headers === undefined) this.#readWire();
+    this.#id ??= `${idPrefix}${(++lastId).toString(36).padStart(6, "0")}`;
+    return this.#id;
+  }
+
+  get trace(): TraceContext {
+    this.#trace ??= readTrace(this.headers) ?? startTrace();
+    return this.#trace;
+  }
+
+  /** The context as it goes to another process: made once, however many calls take it along. */
+  get wireText(): string {
+    if (this.#wireText === undefined) {
+      const { traceparent, tracestate } = this.trace;
+      this.#wireText = JSON.stringify([this.id, this.headers, traceparent, tracestate ?? null]);
+    }
+    return this.#wireText;
+  }
+
+  /** What can't be read is taken for a request without headers: many who read the context, like the log, must not fail. */
+  #readWire(): void {
+    const context = parseWire(this.#wireText ?? "");
+    if (context === undefined) {
+      this.#headers = noHeaders;
+      this.#wireText = undefined;
+      return;
+    }
+    const [id, headers, traceparent, tracestate] = context;
+    this.#headers = Object.freeze(keepTexts(headers));
+    this.#id = id;
+    this.#trace ??= readTrace({ traceparent, ...(tracestate !== null && { tracestate }) });
+  }
+}
+
+type WireContext = readonly [
+  id: string,
+  headers: Readonly<Record<string, unknown>>,
+  traceparent: string,
+  tracestate: string | null,
+];
+
+function parseWire(text: string): WireContext | undefined {
+  let parts: unknown;
+  try {
+    parts = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(parts)) return undefined;
+  const [id, headers, traceparent, tracestate] = parts as unknown[];
+  const isContext =
+    typeof id === "string" &&
+    typeof headers === "object" &&
+    headers !== null &&
+    typeof traceparent === "string" &&
+    (typeof tracestate === "string" || tracestate === null);
+  return isContext ? (parts as unknown as WireContext) : undefined;
+}
+
+/** One header that is no text must not cost the others. */
+function keepTexts(headers: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const isText = (value: unknown) => typeof value === "string";
+  const texts = Object.values(headers).every(isText)
+    ? headers
+    : Object.fromEntries(Object.entries(headers).filter(([, value]) => isText(value)));
+  return texts as Readonly<Record<string, string>>;
+}
+
+const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
+
+function readTrace(headers: Readonly<Record<string, string>>): TraceContext | undefined {
+  const traceparent = headers["traceparent"];
+  const traceId = traceparent === undefined ? undefined : traceparentForm.exec(traceparent)?.[1];
+  if (traceparent === undefined || traceId === undefined) return undefined;
+  return { traceId, traceparent, tracestate: headers["tracestate"] };
+}
+
+/** Random bytes are drawn for many traces at a time: a system call for each would cost more than the rest of a hop. */
+const traceBytes = 24;
+const drawnTraces = 256;
+let drawn = Buffer.alloc(0);
+let drawnAt = 0;
+
+function startTrace(): TraceContext {
+  if (drawnAt >= drawn.length) {
+    drawn = randomBytes(traceBytes * drawnTraces);
+    drawnAt = 0;
+  }
+  const hex = drawn.toString("hex", drawnAt, drawnAt + traceBytes);
+  drawnAt += traceBytes;
+  const traceId = hex.slice(0, 32);
+  return { traceId, traceparent: `00-${traceId}-${hex.slice(32)}-00`, tracestate: undefined };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Tensor } from "../define/tensor.js";
 import { ServingError } from "../failure/serving-error.js";
-import { holdError, holdValue } from "./hold-value.js";
+import { holdError, holdValue } from "./copy-value.js";
 
 class Own {
   at = 1;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { FakeClock } from "../testing/fake-clock.js";
+import { FakeClock } from "../../test/fake-clock.js";
 import { LoopTurns, longMs, type TurnTaker } from "./loop-turns.js";
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

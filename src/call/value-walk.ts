@@ -1,4 +1,4 @@
-import { Refusal } from "./refuse-value.js";
+import { fail } from "../failure/failures.js";
 
 // How large a value may become when it is written out: what it holds twice is written twice, and what a list lacks is written too.
 //
@@ -84,3 +84,112 @@ function isSparse(list: readonly unknown[]): boolean {
   for (let i = 0; i < samples; i++) if (Math.floor((list.length / samples) * i) in list) present++;
   return present < samples / 2;
 }
+
+/** The arrays that tensors and values may hold. */
+export type PortableArray = Uint8Array | Float32Array | Float64Array | Int32Array | BigInt64Array;
+
+/** A tensor as `copyValue` sees it: any object made by `Tensor` says how it copies itself. */
+export const copySelf: unique symbol = Symbol.for("ekiben.copySelf");
+
+export interface SelfCopying {
+  /** @param copyElements Copies what the object holds. */
+  [copySelf](copyElements: <T extends PortableArray>(source: T) => T): unknown;
+}
+
+/** Deeper than this a value is refused; it is then almost certainly a cycle. */
+export const maxValueDepth = 100;
+
+/** What made a value impossible to send, and where: the path grows on the way back up, so that the good case builds none. */
+export class Refusal {
+  path = "";
+  readonly what: string;
+  constructor(what: string) {
+    this.what = what;
+  }
+}
+
+/**
+ * Whatever was thrown while an item was looked at, with one more step at the start of its path if it is a refusal.
+ *
+ * @param step How the item is reached from what holds it: an index, or a text like `".name"`.
+ */
+export function addStep(thrown: unknown, step: string | number): unknown {
+  if (thrown instanceof Refusal) thrown.path = (typeof step === "number" ? `[${step}]` : step) + thrown.path;
+  return thrown;
+}
+
+/**
+ * Whatever was thrown while a value was looked at; of a refusal, the failure its caller gets. Promises inside the value are settled.
+ *
+ * @returns `not_transferable` (an input) or `output_not_transferable` for a refusal, naming the path.
+ */
+export function refuseValue(thrown: unknown, name: "input" | "output", value: unknown): unknown {
+  settlePromises(value);
+  if (!(thrown instanceof Refusal)) return thrown;
+  const id = name === "input" ? "not_transferable" : "output_not_transferable";
+  return fail(id, { path: name + thrown.path, what: thrown.what });
+}
+
+/** What a value that can't be sent is, in words: `"a function"`. */
+export function describeValue(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (typeof value === "symbol") return "a symbol";
+  try {
+    return describeObject(value as object);
+  } catch {
+    return "an object that can't be read";
+  }
+}
+
+function describeObject(value: object): string {
+  if (value instanceof Promise) return "a Promise (await it first)";
+  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
+  const name: unknown = value.constructor?.name;
+  return typeof name === "string" && name !== "" ? `an instance of class ${name}` : "an object that is not plain data";
+}
+
+/** A value nested too deeply. */
+export const tooDeep = (): Refusal => new Refusal(`nested more than ${maxValueDepth} levels deep, or contains itself`);
+
+/** A record that would set the prototype of whatever it is assigned to. */
+export const forbiddenKey = (): Refusal => new Refusal("an object with a key __proto__");
+
+/** Items of a value that are looked at; of what is larger the rest is left alone. */
+const maxLooks = 100_000;
+
+/**
+ * Finds the promises inside a value that was refused, and keeps each from being an unhandled rejection when it fails later:
+ * whoever would have awaited it was told already that it is in the wrong place. Never throws.
+ */
+export function settlePromises(value: unknown): void {
+  const seen = new Set<object>();
+  const open: unknown[] = [value];
+  for (let looks = 0; open.length > 0 && looks < maxLooks; looks++) {
+    const item = open.pop();
+    if (typeof item !== "object" || item === null || seen.has(item)) continue;
+    seen.add(item);
+    try {
+      if (item instanceof Promise) Promise.prototype.then.call(item, undefined, ignore);
+      else if (!ArrayBuffer.isView(item)) addItems(item, open);
+    } catch {
+      // A value that can't be looked into holds no promise that anybody could await.
+    }
+  }
+}
+
+function addItems(holder: object, open: unknown[]): void {
+  if (holder instanceof Map) for (const [key, item] of holder) open.push(key, item);
+  else if (Array.isArray(holder) && holder.length <= maxLooks) for (const item of holder) open.push(item);
+  else if (holder instanceof Set) for (const item of holder) open.push(item);
+  else for (const key of Object.keys(holder).slice(0, maxLooks)) open.push(readItem(holder, key));
+}
+
+function readItem(holder: object, key: string): unknown {
+  try {
+    return (holder as Record<string, unknown>)[key];
+  } catch {
+    return undefined;
+  }
+}
+
+const ignore = (): void => {};

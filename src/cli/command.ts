@@ -1,4 +1,8 @@
-import type { Flag, ParsedArgs } from "./flags.js";
+import { parseArgs } from "node:util";
+import { fail } from "../failure/failures.js";
+import { options } from "../options/options.js";
+import { pickNearest } from "../options/pick-nearest.js";
+import { flagOf, formatDefault, type Option, variableOf } from "../options/value-types.js";
 import type { Terminal } from "./terminal.js";
 import type { Watcher } from "./watch/watcher.js";
 
@@ -46,3 +50,119 @@ export const graphFormats = ["text", "mermaid", "svg", "json"] as const;
 
 /** What `ekiben tasks` can do. */
 export const taskActions = ["list", "show", "cancel", "retry", "move"] as const;
+
+/** One flag of a command. */
+export interface Flag {
+  /** Without the dashes. */
+  readonly name: string;
+  readonly short?: string;
+  /** Stands for the value in help; `""` for a flag that takes none. */
+  readonly placeholder: string;
+  readonly text: string;
+  /** Only these values. */
+  readonly choices?: readonly string[];
+  /** The option it sets; absent for flags of the command itself. */
+  readonly option?: Option;
+}
+
+/** What a command line says. */
+export interface ParsedArgs {
+  readonly positionals: readonly string[];
+  /** Flags of the command itself, by name. */
+  readonly own: ReadonlyMap<string, string>;
+  /** Option name → the texts given, in order. */
+  readonly options: Readonly<Record<string, readonly (string | boolean)[]>>;
+}
+
+/** A flag for each option that may be set on the command line, from the option table. */
+export const optionFlags: readonly Flag[] = [...options.values()]
+  .filter((option) => option.sources.includes("command line"))
+  .map((option): Flag => {
+    const isSwitch = option.type.fromCode(true) === true && option.type.placeholder === "true|false";
+    return {
+      name: flagOf(option),
+      ...(option.name === "port" && { short: "p" }),
+      placeholder: isSwitch ? "" : option.type.placeholder,
+      text: option.text,
+      option,
+    };
+  });
+
+/** How a flag is written: `"-p, --port <port>"`; a switch that sets an option as `"--[no-]http-access-log"`. */
+export function formatFlag({ name, short, placeholder, option }: Flag): string {
+  const word = option !== undefined && placeholder === "" ? `--[no-]${name}` : `--${name}`;
+  return `${short === undefined ? "" : `-${short}, `}${word}${placeholder === "" ? "" : ` ${placeholder}`}`;
+}
+
+/** Default and variable of a flag that sets an option: `"default 3000, or EKIBEN_PORT"`. */
+export function formatFlagNotes({ option }: Flag): string {
+  return option === undefined ? "" : `default: ${formatDefault(option)}; ${variableOf(option)}`;
+}
+
+/**
+ * Reads the arguments of one command.
+ *
+ * @throws {ServingError} `invalid_flag` with everything that is wrong with them.
+ */
+export function parseFlags(args: readonly string[], flags: readonly Flag[]): ParsedArgs {
+  const byName = new Map(flags.map((flag) => [flag.name, flag]));
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: Object.fromEntries(flags.map(toParseOption)),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const positionals: string[] = [];
+  const own = new Map<string, string>();
+  const values: Record<string, (string | boolean)[]> = {};
+  const problems: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const read = readToken(token, byName);
+    if (typeof read === "string") problems.push(read);
+    else if (read.flag.option === undefined) own.set(read.flag.name, String(read.value));
+    else (values[read.flag.option.name] ??= []).push(read.value);
+  }
+  if (problems.length > 0) throw fail("invalid_flag", { problem: problems.join("; ") });
+  return { positionals, own, options: values };
+}
+
+function toParseOption({ name, short, placeholder }: Flag): [string, { type: "string" | "boolean"; short?: string }] {
+  return [name, { type: placeholder === "" ? "boolean" : "string", ...(short !== undefined && { short }) }];
+}
+
+interface OptionToken {
+  readonly name: string;
+  readonly rawName: string;
+  readonly value?: string | undefined;
+  /** Given as `--port=0`. */
+  readonly inlineValue?: boolean | undefined;
+}
+
+/** The flag and its value, or what is wrong with the token. */
+function readToken(
+  { name, rawName, value, inlineValue }: OptionToken,
+  flags: ReadonlyMap<string, Flag>,
+): { readonly flag: Flag; readonly value: string | boolean } | string {
+  const positive = flags.get(name.replace(/^no-/, ""));
+  const isNegative = !flags.has(name) && positive?.placeholder === "";
+  const flag = isNegative ? positive : flags.get(name);
+  if (flag === undefined) {
+    const nearest = pickNearest(name, flags.keys());
+    return `there is no flag ${rawName}${nearest === undefined ? "" : `; did you mean --${nearest}?`}`;
+  }
+  if (flag.placeholder === "") {
+    return value === undefined ? { flag, value: !isNegative } : `${rawName} takes no value, got ${value}`;
+  }
+  // No option has a value that begins with a dash: what follows is the next flag.
+  if (value === undefined || (inlineValue === false && value.startsWith("-"))) {
+    const got = value === undefined ? "" : `, got ${value}`;
+    return `${rawName} needs a value: --${flag.name} ${flag.placeholder}${got}`;
+  }
+  if (flag.choices !== undefined && !flag.choices.includes(value)) {
+    return `${rawName} is ${value}; it takes ${flag.choices.join(", ")}`;
+  }
+  return { flag, value };
+}

@@ -1,7 +1,5 @@
 import type { TaskStatus } from "../tasks/task-store.js";
-import type { Command } from "./command.js";
-import { graphFormats } from "./command.js";
-import type { Flag } from "./flags.js";
+import { type Command, type Flag, graphFormats } from "./command.js";
 
 const config: Flag = {
   name: "config",

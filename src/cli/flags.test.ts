@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ServingError } from "../failure/serving-error.js";
-import { type Flag, formatFlag, optionFlags, parseFlags } from "./flags.js";
+import { type Flag, formatFlag, optionFlags, parseFlags } from "./command.js";
 
 const own: readonly Flag[] = [
   { name: "format", short: "f", placeholder: "text|svg", text: "", choices: ["text", "svg"] },

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Contract } from "../define/contract.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import { file } from "../define/file.js";
-import { stream } from "../define/stream.js";
+import { stream } from "../define/schema.js";
 import { tensor } from "../define/tensor-schema.js";
 import { formatCurl } from "./format-curl.js";
 

@@ -2,8 +2,7 @@ import { shapeJsonSchema } from "../define/contract.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import { type FileSchema, isFileSchema } from "../define/file.js";
 import { followReference } from "../define/follow-reference.js";
-import { isSchema, type JsonSchema, type Shape } from "../define/schema.js";
-import { isStreamSchema } from "../define/stream.js";
+import { isSchema, isStreamSchema, type JsonSchema, type Shape } from "../define/schema.js";
 
 /** A body longer than this is not written into a command line. */
 const maxBodyLength = 200;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { formatLog } from "./format-log.js";
+import { formatLog } from "./run-serve.js";
 import { createOutput } from "./terminal.js";
 
 const output = createOutput({ write: () => undefined }, {});

@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { type ResolvedApp, resolveApp } from "../app/plan-app.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { findEntry, parseEntryName } from "../load/find-entry.js";
 import { loadModule } from "../load/load-module.js";
-import type { LoadedAppFile } from "../options/read-app-file.js";
+import type { LoadedAppFile } from "../options/option-reader.js";
 import type { OptionSources } from "../options/resolve-options.js";
-import type { ParsedArgs } from "./flags.js";
+import type { ParsedArgs } from "./command.js";
 
 /** An author's app as the commands work with it: graph and options decided, nothing started. */
 export interface LoadedApp extends ResolvedApp {

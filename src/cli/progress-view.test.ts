@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { Graph } from "../graph/graph.js";
 import { ProgressView } from "./progress-view.js";
 import { createOutput } from "./terminal.js";

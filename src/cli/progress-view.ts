@@ -1,6 +1,6 @@
 import { systemClock, type Timer } from "../base/clock.js";
 import type { Graph } from "../graph/graph.js";
-import type { Progress } from "../supervisor/progress.js";
+import type { Progress } from "../supervisor/replica-state.js";
 import { authorFrames } from "./format-failure.js";
 import { formatColumns, formatDuration, type Output } from "./terminal.js";
 

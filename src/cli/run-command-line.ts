@@ -1,13 +1,12 @@
 import { readFileSync } from "node:fs";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
+import { isGuarded, whenWritten } from "../observe/guarded-output.js";
 import { pickNearest } from "../options/pick-nearest.js";
-import { type Command, exitCodes } from "./command.js";
+import { type Command, exitCodes, type Flag, formatFlag, formatFlagNotes, optionFlags, parseFlags } from "./command.js";
 import { commands } from "./commands.js";
-import { type Flag, optionFlags, parseFlags } from "./flags.js";
 import { formatFailure } from "./format-failure.js";
-import { formatCommandHelp, formatOverview } from "./format-help.js";
-import type { Terminal } from "./terminal.js";
+import { createOutput, formatColumns, type Output, type Terminal, wrapText } from "./terminal.js";
 import type { Watcher } from "./watch/watcher.js";
 
 /** What a command line is run with. */
@@ -23,7 +22,7 @@ export interface CommandLine {
 const help: Flag = { name: "help", short: "h", placeholder: "", text: "Show this help." };
 
 /** Runs one command line. Failures are shown, not thrown. @returns The exit code. */
-export async function runCommandLine({ args, env, terminal, watcher }: CommandLine): Promise<number> {
+async function runCommandLine({ args, env, terminal, watcher }: CommandLine): Promise<number> {
   try {
     const [first = "--help", ...rest] = args;
     if (first === "--help" || first === "-h" || first === "help") return showHelp(rest[0], terminal);
@@ -64,4 +63,94 @@ function findCommand(name: string): Command {
 function readVersion(): string {
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   return (JSON.parse(text) as { version: string }).version;
+}
+
+/** Runs the command line that this process was started with, and ends it with the exit code. */
+export async function runProcess(watcher?: Watcher): Promise<never> {
+  const { stdout, stderr, env } = process;
+  // A reader such as `head` may go away first; that is no failure of a command that prints, and nothing to one that serves.
+  stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (!isGuarded()) process.exit(error.code === "EPIPE" ? 0 : 1);
+  });
+  const terminal = { out: createOutput(stdout, env), err: createOutput(stderr, env) };
+  const args = process.argv.slice(2);
+  const code = await runCommandLine({ args, env, terminal, ...(watcher && { watcher }) });
+  // An author's file may have left timers or threads behind; what was written goes out first. Who has served does not wait
+  // for a reader that is stuck; who prints is there for its reader.
+  await (isGuarded() ? whenWritten() : new Promise((resolve) => stdout.write("", resolve)));
+  process.exit(code);
+}
+
+const about = "Serve pipelines of models from TypeScript: typed services, one graph.";
+
+/** What `[file][:Class]` means, for help and docs. */
+export const entryText =
+  "[file][:Class] is the file that exports the services and the entry service in it. Default: service.ts (or .js, .mjs, .mts); the default export, else the only exported service that no other depends on.";
+
+/** The overview: `ekiben --help`. */
+function formatOverview(output: Output): string {
+  const { paint } = output;
+  const title = (text: string) => paint("bold", text);
+  const list = commands.map(({ name, summary }) => [`  ${paint("cyan", name)}`, summary]);
+  return [
+    `${title("ekiben")}  ${about}`,
+    "",
+    `${title("Usage")}  ekiben <command> [file][:Class] [flags]`,
+    "",
+    ...formatColumns(list),
+    "",
+    ...wrapText(entryText, Math.min(output.columns, 100)),
+    "",
+    ...formatColumns([
+      [`  ${paint("cyan", "ekiben <command> --help")}`, "The flags of a command."],
+      [`  ${paint("cyan", "ekiben --version")}`, "The version of ekiben."],
+    ]),
+    "",
+  ].join("\n");
+}
+
+/** The help of one command: `ekiben serve --help`. */
+function formatCommandHelp(command: Command, output: Output): string {
+  const { paint } = output;
+  const width = Math.min(output.columns, 100);
+  const title = (text: string) => ["", paint("bold", text)];
+  const paragraphs = [...command.details, entryText].flatMap((text) => ["", ...wrapText(text, width)]);
+  const groups = command.takesOptions ? groupByLevel() : [];
+  return [
+    `${paint("bold", `ekiben ${command.name}`)} ${command.words?.usage ?? "[file][:Class]"} [flags]`,
+    "",
+    command.summary,
+    ...paragraphs,
+    ...title("Flags"),
+    ...command.flags.flatMap((flag) => formatEntry(flag, output)),
+    ...groups.flatMap(({ text, flags }) => [...title(text), ...flags.flatMap((flag) => formatEntry(flag, output))]),
+    ...title("Examples"),
+    ...command.examples.map((example) => `  ${example}`),
+    ...title("Exit codes"),
+    ...Object.values(exitCodes).map(({ code, text }) => `  ${String(code).padEnd(3)}  ${text.replaceAll("`", "")}`),
+    "",
+  ].join("\n");
+}
+
+/** Flags that set options, in the groups of help and docs. */
+export function groupByLevel(): { readonly text: string; readonly flags: readonly Flag[] }[] {
+  const ofLevel = (level: string) => optionFlags.filter(({ option }) => option?.level === level);
+  return [
+    { text: "Options of the app", flags: ofLevel("app") },
+    { text: "Options of services: <value> for all, Model=<value> for one; may be repeated", flags: ofLevel("service") },
+    {
+      text: "Options of apis: <value>, Model=<value> or Model.predict=<value>; may be repeated",
+      flags: ofLevel("api"),
+    },
+  ];
+}
+
+function formatEntry(flag: Flag, output: Output): string[] {
+  const width = Math.min(output.columns, 100) - 6;
+  const notes = formatFlagNotes(flag);
+  return [
+    `  ${output.paint("cyan", formatFlag(flag))}`,
+    ...wrapText(flag.text, width).map((line) => `      ${line}`),
+    ...(notes === "" ? [] : [`      ${output.paint("dim", notes)}`]),
+  ];
 }

@@ -1,12 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { extname } from "node:path";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import { drawGraph } from "../graph/picture/draw-graph.js";
 import type { PictureOptions } from "../graph/picture/format-service.js";
-import { graphToJson } from "../graph/picture/graph-to-json.js";
-import { printGraph, printMermaid } from "../graph/picture/print-graph.js";
+import { graphToJson, printGraph, printMermaid } from "../graph/picture/print-graph.js";
 import type { graphFormats } from "./command.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatFaults } from "./format-failure.js";

@@ -1,20 +1,21 @@
 import { dirname, resolve } from "node:path";
 import { pino } from "pino";
-import { planGraph } from "../app/plan-app.js";
-import type { ServeOptions, Server } from "../app/serve-options.js";
+import { planGraph, type ResolvedApp } from "../app/plan-app.js";
+import type { ServeOptions, Server } from "../app/start-server.js";
 import { watchSignals } from "../app/stop-signals.js";
 import { systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
+import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import { ServingError } from "../failure/serving-error.js";
+import { formatOutput, formatServices } from "../graph/picture/format-service.js";
 import { guardOutputs } from "../observe/guarded-output.js";
 import type { AppFile } from "../options/app-file.js";
 import { type CommandContext, exitCodes } from "./command.js";
+import { formatCurl } from "./format-curl.js";
 import { formatFailure, formatFaults, formatFinding } from "./format-failure.js";
-import { formatLog } from "./format-log.js";
-import { formatApis, formatReady } from "./format-ready.js";
 import { type LoadedApp, loadApp } from "./load-app.js";
 import { ProgressView } from "./progress-view.js";
-import { formatDuration, type Output, type Terminal } from "./terminal.js";
+import { formatColumns, formatDuration, type Output, type Style, type Terminal } from "./terminal.js";
 import { readProcess, watchParent } from "./watch/watch-parent.js";
 import type { Watcher } from "./watch/watcher.js";
 
@@ -142,3 +143,72 @@ function formatDraining(inFlight: number, drainTimeoutMs: number): string {
   const requests = `${inFlight} ${inFlight === 1 ? "request" : "requests"} in flight`;
   return `draining: ${requests}, at most ${formatDuration(drainTimeoutMs)}; Ctrl-C again ends at once\n`;
 }
+
+/** What an app offers at its address, and one call to try. */
+export function formatApis({ graph, options }: ResolvedApp, url: string, { paint }: Output): string {
+  const entry = graph.services.get(graph.entry) as ServiceDescriptor;
+  const services = formatServices(graph, { settings: options.settings.services });
+  const { apis } = services.find(({ name }) => name === graph.entry) ?? { apis: [] };
+  const rows = apis.map((api) => [`  POST ${paint("cyan", api.route)}`, `${api.input} -> ${formatOutput(api)}`]);
+  const [first] = entry.apis.values();
+  return [
+    ...formatColumns([...rows, [`  GET  ${paint("cyan", "/docs")}`, "every api, with a form to try it"]]),
+    ...(first === undefined ? [] : ["", `  ${formatCurl(url, first as ApiDescriptor)}`]),
+  ].join("\n");
+}
+
+/** What is shown of an app that is ready. */
+export interface Ready {
+  readonly url: string;
+  /** See `formatApis`. */
+  readonly apis: string;
+  readonly ms: number;
+}
+
+/** Where the server answers, and what it offers. */
+export function formatReady({ url, apis, ms }: Ready, { paint }: Output): string {
+  return `\n${paint("green", "ready")} in ${formatDuration(ms)}  ${paint("bold", url)}\n\n${apis}\n\n`;
+}
+
+const levels: Readonly<Record<number, readonly [name: string, style: Style]>> = {
+  20: ["debug", "dim"],
+  30: ["info", "green"],
+  40: ["warn", "yellow"],
+  50: ["error", "red"],
+};
+
+/** Fields of a pino line that have a place of their own in the compact form, or none at all. */
+const placed = new Set(["level", "time", "pid", "hostname", "msg", "service", "replica", "err"]);
+
+/** One JSON line of the log as one line for a person: time, level, service, message, further fields; an error's stack below. */
+export function formatLog(line: string, output: Output): string {
+  const fields = parseFields(line);
+  if (fields === undefined) return line;
+  const [level, style] = levels[Number(fields["level"])] ?? ["info", "green"];
+  const time = new Date(Number(fields["time"])).toTimeString().slice(0, 8);
+  const place = fields["replica"] ?? fields["service"];
+  const rest = Object.entries(fields)
+    .filter(([name]) => !placed.has(name))
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const { err } = fields;
+  const stack = isFields(err) && typeof err["stack"] === "string" ? `\n${err["stack"]}` : "";
+  const parts = [
+    output.paint("dim", time),
+    output.paint(style, level.padEnd(5)),
+    ...(place === undefined ? [] : [output.paint("bold", String(place))]),
+    ...(fields["msg"] === undefined ? [] : [String(fields["msg"])]),
+    ...(rest.length === 0 ? [] : [output.paint("dim", rest.join(" "))]),
+  ];
+  return `${parts.join(" ")}${stack}\n`;
+}
+
+function parseFields(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isFields(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isFields = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;

@@ -1,13 +1,11 @@
 import { cleanFileName, readFileName } from "../base/file-name.js";
 import { isDeeper } from "../base/is-deeper.js";
 import type { SubmitOptions } from "../define/handle-type.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
-import { encodeInput } from "./encode-input.js";
-import { createLimit, cutOff, type Endpoint, readText, sendRequest } from "./endpoint.js";
-import type { RemoteApi } from "./read-routes.js";
-import { reviveValue } from "./revive-value.js";
+import { encodeInput, reviveValue } from "./encode-input.js";
+import { createLimit, cutOff, type Endpoint, type RemoteApi, readText, sendRequest } from "./endpoint.js";
 import { createUpload, isItems, type Upload } from "./upload.js";
 
 /** Tensors in JSON come as bytes in base64, which are exact and a quarter of the size of lists of numbers. */

@@ -1,4 +1,4 @@
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 
 // What ends a call before its answer: its time, or one of the signals it was given.

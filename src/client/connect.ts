@@ -1,9 +1,8 @@
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { callApi } from "./call-api.js";
 import type { Client, ClientCallOptions } from "./client-type.js";
-import { type ConnectOptions, createEndpoint, type Endpoint } from "./endpoint.js";
+import { type ConnectOptions, createEndpoint, type Endpoint, type RemoteApi, readRoutes } from "./endpoint.js";
 import { openStream } from "./open-stream.js";
-import { type RemoteApi, readRoutes } from "./read-routes.js";
 import { createTaskMethod } from "./task-method.js";
 
 /**

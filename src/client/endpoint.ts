@@ -1,9 +1,9 @@
-import { fail } from "../failure/fail.js";
-import type { ServingError } from "../failure/serving-error.js";
+import type { ApiKind } from "../define/handle-type.js";
+import type { JsonSchema } from "../define/schema.js";
+import { fail, failures } from "../failure/failures.js";
+import { type Code, isCode, ServingError } from "../failure/serving-error.js";
 import { type CallBounds, CallLimit, type CallPlace } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
-import { createFailure } from "./read-failure.js";
-import { unhurriedInit } from "./unhurried.js";
 
 /** What `connect()` may be told. */
 export interface ConnectOptions {
@@ -51,7 +51,7 @@ export function createLimit({ options }: Endpoint, place: CallPlace, call: Clien
 }
 
 /** One request to an endpoint. */
-export interface Sending {
+interface Sending {
   readonly method: "GET" | "POST" | "PUT";
   /** Begins with a slash. */
   readonly path: string;
@@ -150,3 +150,147 @@ function describeCause(error: unknown): string {
   const { cause } = error as { cause?: { message?: string; code?: string } };
   return cause?.message || cause?.code || (error instanceof Error ? error.message : String(error));
 }
+
+/** What `fetch` of Node hands a request to; the part of it that is used here. */
+interface Dispatcher {
+  dispatch(options: object, handler: unknown): boolean;
+}
+
+/** Under this name Node's `fetch`, and undici where a program sets one of its own, keep the dispatcher of all requests. */
+const globalKey = Symbol.for("undici.globalDispatcher.1");
+
+/** Node's `fetch` gives up a request after 300 s without headers, and after 300 s without a byte of the body. */
+const withoutLimits = { headersTimeout: 0, bodyTimeout: 0 };
+
+const unhurried: Dispatcher = {
+  dispatch: (options, handler) => readGlobal()?.dispatch({ ...options, ...withoutLimits }, handler) ?? false,
+};
+
+/**
+ * What to add to the options of a `fetch` so that it has no limit of time but those it is given: in Node a dispatcher that passes each
+ * request on to the one of the program, a proxy's too, without limits. Nothing elsewhere, where there is no such limit.
+ */
+function unhurriedInit(): Pick<RequestInit, never> {
+  const init: { readonly dispatcher?: object } = readGlobal() === undefined ? {} : { dispatcher: unhurried };
+  return init as Pick<RequestInit, never>;
+}
+
+const readGlobal = (): Dispatcher | undefined => (globalThis as { [globalKey]?: Dispatcher })[globalKey];
+
+/** One api of a server, as `/schema.json` tells it. */
+export interface RemoteApi {
+  /** Of the entry service. */
+  readonly service: string;
+  readonly name: string;
+  /** HTTP path. */
+  readonly route: string;
+  readonly kind: ApiKind;
+  /** Where the input is a stream: what its items may be sent as. */
+  readonly uploads: readonly string[];
+  /** Of the output, or of one item of a stream. */
+  readonly output: JsonSchema;
+}
+
+/**
+ * Asks a server for its apis.
+ *
+ * @throws {ServingError} `connect_failed`, `invalid_response`, `deadline_exceeded`, `cancelled`; what the server answers.
+ */
+export async function readRoutes(endpoint: Endpoint): Promise<readonly RemoteApi[]> {
+  const path = "/schema.json";
+  const url = endpoint.base + path;
+  const place = { service: url, api: "" };
+  const limit = createLimit(endpoint, place);
+  try {
+    const headers = { accept: "application/json" };
+    const response = await sendRequest(endpoint, limit, { method: "GET", path, headers, place });
+    return parseRoutes(await readText(response, limit, url), url);
+  } finally {
+    limit.release();
+  }
+}
+
+function parseRoutes(text: string, url: string): RemoteApi[] {
+  const refuse = (problem: string): ServingError => fail("invalid_response", { url, problem });
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    throw refuse("its schema is not JSON");
+  }
+  const { name, routes } = (document ?? {}) as { name?: unknown; routes?: unknown };
+  if (typeof name !== "string" || !Array.isArray(routes)) throw refuse("its schema names no service and routes");
+  return routes.flatMap((entry: unknown) => {
+    const api = (entry ?? {}) as { [K in keyof RemoteApi]?: unknown };
+    if (typeof api.name !== "string" || typeof api.route !== "string" || !api.route.startsWith("/")) {
+      throw refuse("its schema has a route without name and path");
+    }
+    // A newer server may have kinds of api that this client can't call; the others work.
+    if (api.kind !== "unary" && api.kind !== "stream" && api.kind !== "task") return [];
+    const output = typeof api.output === "object" && api.output !== null ? (api.output as JsonSchema) : {};
+    const uploads = readUploads((entry as { input?: unknown }).input);
+    return [{ service: name, name: api.name, route: api.route, kind: api.kind, uploads, output }];
+  });
+}
+
+function readUploads(input: unknown): string[] {
+  const { is_stream: isStream, media_types: types } = (input ?? {}) as { is_stream?: unknown; media_types?: unknown };
+  return isStream === true && Array.isArray(types) ? types.filter((type) => typeof type === "string") : [];
+}
+
+/** Where a failure came from; the `cause` of a ServingError that a server answered with. */
+export interface FailureOrigin {
+  readonly url: string;
+  readonly status: number;
+  /** Also in the server's access log. */
+  readonly requestId: string;
+}
+
+/**
+ * The failure a server answered with, as the class and with the fields it had there.
+ *
+ * What is no failure of ekiben's comes from something in between: `connect_failed` for the statuses by which proxies say
+ * that there is no server behind them, else `invalid_response`.
+ */
+function createFailure(response: Response, url: string, text: string): ServingError {
+  const { status } = response;
+  const failure = parseFailure(text, url, status);
+  if (failure !== undefined) return failure;
+  const problem = `HTTP ${status}${response.statusText === "" ? "" : ` ${response.statusText}`}`;
+  if (status === 502 || status === 503 || status === 504) return fail("connect_failed", { url, problem });
+  const excerpt = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  return fail("invalid_response", { url, problem: excerpt === "" ? problem : `${problem}: ${excerpt}` });
+}
+
+/** Reads a failure body; `undefined` when it is none. `status` is that of the response, or 200 in a stream. */
+export function parseFailure(text: string, url: string, status: number): ServingError | undefined {
+  let body: Record<string, unknown>;
+  try {
+    body = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+  if (typeof body !== "object" || body === null || typeof body["error"] !== "string" || !isCode(body["code"])) {
+    return undefined;
+  }
+  const read = (key: string) => (typeof body[key] === "string" ? (body[key] as string) : undefined);
+  const id = read("id") ?? body["code"];
+  const row = Object.hasOwn(failures, id) ? (failures as Record<string, { readonly fix: string }>)[id] : undefined;
+  const origin: FailureOrigin = { url, status, requestId: read("requestId") ?? "" };
+  return new ServingError({
+    code: body["code"] as Code,
+    id,
+    message: body["error"],
+    details: toRecord(body["details"]),
+    service: read("service"),
+    api: read("api"),
+    incident: read("incident"),
+    retryable: typeof body["retryable"] === "boolean" ? body["retryable"] : undefined,
+    httpStatus: status === 200 ? undefined : status,
+    fix: row?.fix,
+    cause: origin,
+  });
+}
+
+const toRecord = (value: unknown): Record<string, unknown> =>
+  typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};

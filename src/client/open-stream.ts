@@ -1,11 +1,8 @@
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { type Posted, parseValue, postInput } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
-import { createLimit, cutOff, type Endpoint } from "./endpoint.js";
-import { EventParser, type StreamEvent } from "./parse-events.js";
-import { parseFailure } from "./read-failure.js";
-import type { RemoteApi } from "./read-routes.js";
+import { createLimit, cutOff, type Endpoint, parseFailure, type RemoteApi } from "./endpoint.js";
 
 /** A failure before the first item comes as JSON, so that form is named too. */
 const accept = "text/event-stream, application/json; tensors=base64; q=0.5";
@@ -102,4 +99,57 @@ async function readPiece({ reader, decoder }: BodyReader, limit: CallLimit, url:
 function readItem({ name, data }: StreamEvent, api: RemoteApi, url: string): unknown {
   if (name !== "error") return parseValue(data, api, url);
   throw parseFailure(data, url, 200) ?? fail("invalid_response", { url, problem: `an error event says ${data}` });
+}
+
+/** One event of a `text/event-stream` (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). */
+interface StreamEvent {
+  /** `"message"` where the server named none. */
+  readonly name: string;
+  readonly data: string;
+}
+
+/** Puts events together from pieces of text that begin and end anywhere. */
+export class EventParser {
+  #rest = "";
+  #name = "";
+  #data: string[] = [];
+
+  /** Whether an event has begun whose end has not come. */
+  get isInside(): boolean {
+    return this.#rest !== "" || this.#data.length > 0 || this.#name !== "";
+  }
+
+  /** The events that end in this piece. */
+  add(piece: string): StreamEvent[] {
+    const end = piece.lastIndexOf("\n");
+    if (end < 0) {
+      this.#rest += piece;
+      return [];
+    }
+    const lines = (this.#rest + piece.slice(0, end)).split("\n");
+    this.#rest = piece.slice(end + 1);
+    const events: StreamEvent[] = [];
+    for (const line of lines) {
+      const text = line.endsWith("\r") ? line.slice(0, -1) : line;
+      if (text !== "") this.#addLine(text);
+      else if (this.#data.length > 0) events.push(this.#take());
+      else this.#name = "";
+    }
+    return events;
+  }
+
+  #addLine(line: string): void {
+    const colon = line.indexOf(":");
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
+    if (field === "data") this.#data.push(value);
+    else if (field === "event") this.#name = value;
+  }
+
+  #take(): StreamEvent {
+    const event = { name: this.#name || "message", data: this.#data.join("\n") };
+    this.#name = "";
+    this.#data = [];
+    return event;
+  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { EventParser } from "./parse-events.js";
+import { EventParser } from "./open-stream.js";
 
 const parse = (text: string, pieceLength: number) => {
   const parser = new EventParser();

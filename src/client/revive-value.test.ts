@@ -6,7 +6,7 @@ import { file } from "../define/file.js";
 import type { Shape } from "../define/schema.js";
 import { isTensor, Tensor } from "../define/tensor.js";
 import { tensor } from "../define/tensor-schema.js";
-import { reviveValue } from "./revive-value.js";
+import { reviveValue } from "./encode-input.js";
 
 const encoded = { dtype: "float32", shape: [2], data: "AACAPwAAAEA=" };
 const expected = new Tensor("float32", [2], new Float32Array([1, 2]));

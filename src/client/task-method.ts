@@ -1,12 +1,11 @@
 import type { TaskFailure, TaskState } from "../call/task-state.js";
 import type { SubmitOptions } from "../define/handle-type.js";
 import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { acceptOf, callApi, postInput, readAnswer } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
-import { createLimit, type Endpoint, readText, sendRequest } from "./endpoint.js";
-import type { RemoteApi } from "./read-routes.js";
+import { createLimit, type Endpoint, type RemoteApi, readText, sendRequest } from "./endpoint.js";
 
 type Options = ClientCallOptions | undefined;
 

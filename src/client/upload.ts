@@ -1,4 +1,4 @@
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { CallLimit, CallPlace } from "./call-limit.js";
 import { encodeJson } from "./encode-input.js";

@@ -1,22 +1,16 @@
+import { RequestContext } from "../call/call.js";
 import { CallScope, systemTime } from "../call/call-scope.js";
-import { currentScope } from "../call/current-call.js";
-import { type ApiTarget, invoke } from "../call/invoke.js";
-import { RequestContext } from "../call/request-context.js";
+import { type ApiTarget, currentScope, invoke } from "../call/invoke.js";
 import { CallerFeed } from "../call/streams/caller-feed.js";
 import { InvokedStream } from "../call/streams/invoked-stream.js";
-import type { ItemFlow, ItemSink } from "../call/streams/item-flow.js";
-import { ItemReader } from "../call/streams/item-reader.js";
-import { streamProblem } from "../call/streams/open-items.js";
-import { readerGone } from "../call/streams/reader-gone.js";
-import { fail } from "../failure/fail.js";
+import { type ItemFlow, type ItemSink, readerGone } from "../call/streams/item-flow.js";
+import { ItemReader, streamProblem } from "../call/streams/item-reader.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { ApiKind } from "./api-kind.js";
 import { type BatchOptions, type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
-import { type Api, apiKey, type MaybePromise, type StreamApi } from "./handle-type.js";
-import { createRowLayout } from "./rows/row-layout.js";
-import { runRows } from "./rows/run-rows.js";
-import type { InputOf, OutputOf, Schema, Shape } from "./schema.js";
-import { isStreamSchema } from "./stream.js";
+import { type Api, type ApiKind, apiKey, type MaybePromise, type StreamApi, type Task } from "./handle-type.js";
+import { createRowLayout, runRows } from "./rows/row-layout.js";
+import { type InputOf, isStreamSchema, type OutputOf, type Schema, type Shape } from "./schema.js";
 import type { Tensor } from "./tensor.js";
 
 type Void = Schema<void, void>;
@@ -77,7 +71,7 @@ export function api(contract: Contract, run: (input: never) => unknown): unknown
 }
 
 /** Makes the class field of a definition: a function that runs in place. */
-export function defineApi(definition: ApiDefinition): object {
+function defineApi(definition: ApiDefinition): object {
   const direct = definition.kind === "stream" ? streamDirectly(definition) : callDirectly(definition);
   return Object.defineProperty(direct, apiKey, { value: definition });
 }
@@ -200,4 +194,32 @@ function createDirectScope(input: unknown): CallScope {
   const scope = new CallScope(call, parent, time, time.clock.now());
   if (parent !== undefined) scope.logger = parent.logger;
   return scope;
+}
+
+/** What the contract of a task may say besides its types. Its bounds are options of the api. */
+export interface TaskContractOptions extends ContractOptions {
+  /** How often a task is begun at most; see `idempotent`. Default 3. */
+  readonly attempts?: number;
+  /** Milliseconds before a task that failed is begun again; doubles with each further attempt. Default 1000. */
+  readonly retryBackoffMs?: number;
+}
+
+/**
+ * Declares a durable task of a service: a class field.
+ *
+ * A task that was submitted survives the end of every process. It runs at least once: one whose replica ended is begun again, and,
+ * where it is `idempotent`, one that failed. Its result is recorded once. Calling it waits for the result; the handle and the
+ * client also have `.submit`, `.status`, `.result`, `.cancel` and `.retry`. On an instance made with `new` it runs in place.
+ *
+ * @param contract `output`; `input` unless there is none; texts and bounds. `timeoutMs` bounds one attempt (default an hour),
+ *   `maxConcurrent` is how many run at once in one replica (default 1).
+ * @param run      Gets the checked input and gives the output. `currentCall()` has its `signal` and its `progress()`.
+ */
+export function task<I extends Shape = Schema<void, void>, O extends Shape = never>(
+  contract: TaskContractOptions & { readonly input?: I; readonly output: O },
+  run: (input: OutputOf<I>) => MaybePromise<InputOf<O>>,
+): Task<InputOf<I>, OutputOf<O>>;
+export function task(contract: Contract, run: (input: never) => unknown): unknown {
+  const definition: ApiDefinition = { kind: "task", contract, run: run as (input: unknown) => unknown };
+  return defineApi(definition);
 }

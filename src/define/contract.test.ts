@@ -7,7 +7,7 @@ import type { Issue } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { type Contract, contractProblem, createChecks, shapeJsonSchema } from "./contract.js";
 import { file } from "./file.js";
-import { stream } from "./stream.js";
+import { stream } from "./schema.js";
 import { Tensor } from "./tensor.js";
 import { tensor } from "./tensor-schema.js";
 

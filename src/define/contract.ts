@@ -1,19 +1,19 @@
-import { holdValue } from "../call/hold-value.js";
-import { settlePromises } from "../call/settle-promises.js";
-import { openItems, streamProblem } from "../call/streams/open-items.js";
-import { nameStream } from "../call/streams/stream-use.js";
-import { fail } from "../failure/fail.js";
-import type { Issue } from "../failure/failures.js";
-import type { ApiKind } from "./api-kind.js";
-import { CheckedItems, type ItemCheck } from "./checked-items.js";
+import { holdValue } from "../call/copy-value.js";
+import { lastStep } from "../call/streams/item-flow.js";
+import { openItems, streamProblem } from "../call/streams/item-reader.js";
+import { nameStream, onceKey, StreamUse } from "../call/streams/stream-use.js";
+import { settlePromises } from "../call/value-walk.js";
+import { fail, type Issue } from "../failure/failures.js";
 import { isFileSchema } from "./file.js";
 import { findSchema } from "./find-schema.js";
-import { createPacedCheck } from "./paced-check.js";
+import type { ApiKind } from "./handle-type.js";
 import { batchProblem } from "./rows/row-layout.js";
 import {
   type CheckResult,
+  createPacedCheck,
   createSchemaCheck,
   isSchema,
+  isStreamSchema,
   type JsonSchema,
   jsonSchemaOf,
   rebaseRefs,
@@ -21,7 +21,6 @@ import {
   type SchemaCheck,
   type Shape,
 } from "./schema.js";
-import { isStreamSchema } from "./stream.js";
 import { isTensor } from "./tensor.js";
 import { isTensorSchema } from "./tensor-schema.js";
 
@@ -67,7 +66,7 @@ export interface Contract extends ContractOptions {
 export type Check = (value: unknown) => unknown | Promise<unknown>;
 
 /** The checks of one api, made once. */
-export interface ContractChecks {
+interface ContractChecks {
   readonly input: Check;
   /** Of the output, or of each item a stream yields. `input` is the checked input, for sizes both share. */
   readonly output: (value: unknown, input: unknown) => unknown | Promise<unknown>;
@@ -342,3 +341,65 @@ function describeType(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }
+
+type Step = IteratorResult<unknown, undefined>;
+
+/** Checks one item and gives it as its schema hands it on; throws, or rejects, with what is wrong. @param index From 0. */
+type ItemCheck = (item: unknown, index: number) => unknown | Promise<unknown>;
+
+/** The items of an input that is a stream, as an api reads them: each is checked when it is read, and the first wrong one ends it. */
+class CheckedItems implements AsyncIterableIterator<unknown> {
+  readonly #items: AsyncIterator<unknown>;
+  readonly #check: ItemCheck;
+  #index = 0;
+  #isEnded = false;
+
+  readonly [onceKey]: StreamUse;
+
+  /** @param stream What it is, in words. */
+  constructor(items: AsyncIterator<unknown>, check: ItemCheck, stream: () => string) {
+    this.#items = items;
+    this.#check = check;
+    this[onceKey] = new StreamUse(stream);
+  }
+
+  /** @throws {ServingError} `stream_used_twice`. */
+  [Symbol.asyncIterator](): this {
+    this[onceKey].read();
+    return this;
+  }
+
+  next(): Promise<Step> {
+    if (this.#isEnded) return Promise.resolve(lastStep);
+    const next = this.#items.next().then(this.#onStep);
+    // Asked for ahead and never looked at, it is no unhandled rejection.
+    next.then(undefined, ignore);
+    return next;
+  }
+
+  return(): Promise<Step> {
+    this.#isEnded = true;
+    return Promise.resolve(this.#items.return?.()).then(() => lastStep);
+  }
+
+  readonly #onStep = (step: IteratorResult<unknown, unknown>): Step | Promise<Step> => {
+    if (step.done === true || this.#isEnded) return lastStep;
+    try {
+      const checked = this.#check(step.value, this.#index++);
+      if (!(checked instanceof Promise)) return { done: false, value: checked };
+      return checked.then(toStep, this.#refuse);
+    } catch (error) {
+      return this.#refuse(error);
+    }
+  };
+
+  readonly #refuse = (error: unknown): never => {
+    try {
+      this.return().then(undefined, ignore);
+    } catch {}
+    throw error;
+  };
+}
+
+const ignore = (): void => {};
+const toStep = (value: unknown): Step => ({ done: false, value });

@@ -1,8 +1,16 @@
-import type { GraphFault } from "../failure/failures.js";
-import type { ApiKind } from "./api-kind.js";
-import type { Contract } from "./contract.js";
-import type { EdgeOptions, ServiceClass } from "./depends.js";
-import type { ServiceOptions } from "./service.js";
+import { isName } from "../base/name-pattern.js";
+import { type Copy, ownCopy } from "../base/shared-state.js";
+import { operationApi, taskOperations } from "../call/task-state.js";
+import { settlePromises } from "../call/value-walk.js";
+import { fail, type GraphFault } from "../failure/failures.js";
+import { textOf } from "../failure/read-thrown.js";
+import type { ServingError } from "../failure/serving-error.js";
+import { type ApiDefinition, readApi } from "./api.js";
+import { type Contract, contractProblem } from "./contract.js";
+import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClass } from "./depends.js";
+import type { ApiKind } from "./handle-type.js";
+import { isStreamSchema } from "./schema.js";
+import { readServiceCopy, readServiceOptions, reservedNames, type ServiceOptions } from "./service.js";
 
 /** One api of a service, as declared. */
 export interface ApiDescriptor {
@@ -16,7 +24,7 @@ export interface ApiDescriptor {
 }
 
 /** One dependency of a service, as declared. */
-export interface DependencyDescriptor {
+interface DependencyDescriptor {
   /** The class field; `"(private)"` where it is a `#field`. */
   readonly field: string;
   readonly target: ServiceClass;
@@ -35,4 +43,119 @@ export interface ServiceDescriptor {
   readonly fake?: Readonly<Record<string, (input: any) => unknown>>;
   /** What is wrong with the declaration itself. */
   readonly faults: readonly GraphFault[];
+}
+
+/**
+ * Constructs a service class once and reads what it declares. Nothing is started and no dependency is constructed.
+ *
+ * @throws {ServingError} `not_a_service` for anything but a class that extends `Service()`. Every other fault is in the
+ *   descriptor, so that all faults of a graph can be shown together.
+ */
+export function describeService(service: ServiceClass): ServiceDescriptor {
+  const options = readServiceOptions(service);
+  if (options === undefined) throw fail("not_a_service", { what: describeClass(service) });
+  const name = options.name ?? service.name;
+  const copy = readServiceCopy(service);
+  if (copy?.version !== ownCopy.version) return describeForeign({ name, service, options }, copy);
+  const wiring = new WiringScope();
+  let instance: Record<string, unknown> = {};
+  const faults: GraphFault[] = [];
+  const addFault = (field: string, error: ServingError) => faults.push(toFault(name, field, error));
+  try {
+    instance = constructIn(wiring, () => new service());
+  } catch (error) {
+    settlePromises(error);
+    addFault("", fail("constructor_failed", { error: textOf(error) }, { cause: error }));
+  }
+  if (!isName(name)) addFault("", fail("invalid_name", { what: "service", name }));
+  const apis = new Map<string, ApiDescriptor>();
+  for (const [field, value] of Object.entries(instance)) {
+    const definition = readApi(value);
+    const isDeclared = definition !== undefined || wiring.fieldOf(value) !== undefined;
+    if (isDeclared && reservedNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
+    if (definition !== undefined && !isName(field)) addFault(field, fail("invalid_name", { what: "api", name: field }));
+    if (definition !== undefined) apis.set(field, describeApi(field, definition, addFault));
+  }
+  for (const { name: task, kind } of apis.values()) {
+    const taken = kind === "task" ? taskOperations.map((operation) => operationApi(task, operation)) : [];
+    for (const operation of taken.filter((own) => apis.has(own))) {
+      addFault(
+        operation,
+        fail("invalid_contract", { problem: `${operation} is the name of an operation of the task ${task}` }),
+      );
+    }
+  }
+  const dependencies = wiring.edges.map(({ handle, target, edge }): DependencyDescriptor => {
+    const field = Object.keys(instance).find((key) => instance[key] === handle) ?? "(private)";
+    if (readServiceOptions(target) === undefined)
+      addFault(field, fail("not_a_service", { what: describeClass(target) }));
+    return { field, target, options: edge };
+  });
+  return Object.freeze({ name, service, options, apis, dependencies, faults });
+}
+
+/** A class that copies of ekiben of two versions would have to share can't be constructed here; all there is to say is why. */
+function describeForeign(
+  known: Pick<ServiceDescriptor, "name" | "service" | "options">,
+  other: Copy | undefined,
+): ServiceDescriptor {
+  const fault = toFault(known.name, "", fail("two_copies", { own: ownCopy, other }));
+  return Object.freeze({ ...known, apis: new Map(), dependencies: [], faults: [fault] });
+}
+
+/** A failure as one line of the list that `invalid_graph` shows. */
+export function toFault(service: string, field: string, error: ServingError): GraphFault {
+  return { id: error.id, service, field, message: error.message, fix: error.fix ?? "" };
+}
+
+function describeApi(
+  field: string,
+  definition: ApiDefinition,
+  addFault: (field: string, error: ServingError) => void,
+): ApiDescriptor {
+  const problem = contractProblem(definition.contract, definition.kind);
+  if (problem !== undefined) addFault(field, fail("invalid_contract", { problem }));
+  const route = definition.contract?.route ?? `/${field}`;
+  const contract = definition.contract ?? {};
+  return Object.freeze({
+    ...{ name: field, kind: definition.kind, contract, route },
+    takesStream: isStreamSchema(contract.input),
+  });
+}
+
+function describeClass(value: unknown): string {
+  if (value === undefined) return "undefined (do two files import each other?)";
+  return typeof value === "function" ? `class ${value.name}` : String(value);
+}
+
+interface Wire {
+  readonly handle: object;
+  readonly target: ServiceClass;
+  readonly edge: EdgeOptions;
+}
+
+/** Records edges; its handles only say that it is too early to call them. */
+class WiringScope implements ConstructionScope {
+  readonly edges: Wire[] = [];
+
+  depends(target: ServiceClass, edge: EdgeOptions): object {
+    const dependency = (target as { name?: string } | undefined)?.name ?? "undefined";
+    const handle = new Proxy(
+      {},
+      {
+        get: (_, api) => {
+          if (typeof api === "symbol" || api === "then") return undefined;
+          return () => {
+            throw fail("handle_before_start", { dependency, api });
+          };
+        },
+      },
+    );
+    this.edges.push({ handle, target, edge });
+    return handle;
+  }
+
+  fieldOf(value: unknown): Wire | undefined {
+    return this.edges.find((edge) => edge.handle === value);
+  }
 }

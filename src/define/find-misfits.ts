@@ -1,7 +1,5 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Issue } from "../failure/failures.js";
-import { createIssue } from "./create-issue.js";
-import { type FieldsForm, type Form, formOf, hasFinalForm } from "./schema-form.js";
 
 // What is wrong with a large value, found without making an issue of each wrong item in it.
 //
@@ -237,4 +235,164 @@ function countDown(value: object, left: number): number {
     if (rest < 0) return rest;
   }
   return rest;
+}
+
+/** More says nothing to a reader: a library lists all that would have been right, or every unknown key. */
+const longestMessage = 500;
+
+/** An issue as failures tell it, short enough to be read. */
+export function createIssue({ path, message }: StandardSchemaV1.Issue): Issue {
+  return { path: formatPath(path), message: shorten(message, longestMessage) };
+}
+
+const shorten = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)}…` : text);
+
+/** `["lines", 2, "text"]` → `"lines[2].text"`. */
+function formatPath(path: StandardSchemaV1.Issue["path"]): string {
+  let text = "";
+  for (const segment of path ?? []) {
+    const key = typeof segment === "object" ? segment.key : segment;
+    if (typeof key === "number") text += `[${key}]`;
+    else text += `${text === "" ? "" : "."}${shorten(String(key), 100)}`;
+  }
+  return text;
+}
+
+/** How a schema is made up of others, as far as it refuses what they refuse. */
+type Form =
+  | { readonly kind: "list"; readonly items: readonly unknown[]; readonly rest: unknown }
+  | FieldsForm
+  /** Refuses what any of these does. */
+  | { readonly kind: "wrapped"; readonly inner: readonly unknown[] }
+  /** Refuses what all of these do. */
+  | { readonly kind: "union"; readonly members: readonly unknown[] };
+
+/** An object: its known fields, and the schema of others and of their names, where they have one. */
+interface FieldsForm {
+  readonly kind: "fields";
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly rest: unknown;
+  readonly keys: unknown;
+  /** What a wrong name is called, where its own schema does not say. */
+  readonly keyMessage?: string | undefined;
+}
+
+const forms = new WeakMap<object, Form | undefined>();
+
+/**
+ * The form of a schema of zod or valibot; `undefined` for one that has no parts, or may accept what its parts refuse (a
+ * fallback, a value that is changed first), and for any other library's.
+ *
+ * Reads what both publish for libraries that build on them: `_zod.def`, and the fields of a valibot schema.
+ */
+function formOf(schema: unknown): Form | undefined {
+  if ((typeof schema !== "object" && typeof schema !== "function") || schema === null) return undefined;
+  if (forms.has(schema)) return forms.get(schema);
+  try {
+    const form = readForm(schema as Parts);
+    forms.set(schema, form);
+    return form;
+  } catch {
+    // A part that can't be had yet, as of schemas that refer to one another: it is asked for again.
+    return undefined;
+  }
+}
+
+/** Whether what `formOf` said of a schema is final. */
+function hasFinalForm(schema: unknown): boolean {
+  return (typeof schema !== "object" && typeof schema !== "function") || schema === null || forms.has(schema);
+}
+
+/** Whether a schema is that of a list, and says nothing of it but what its items are: what holds of its parts holds of it. */
+export function isPlainList(schema: unknown): boolean {
+  const form = formOf(schema);
+  if (form?.kind !== "list" || form.items.length > 0) return false;
+  const def = (schema as { _zod?: { def?: Parts } })._zod?.def;
+  if (def === undefined) return !("pipe" in (schema as object));
+  return ((def["checks"] ?? []) as readonly unknown[]).length === 0;
+}
+
+type Parts = Readonly<Record<string, unknown>>;
+
+function readForm(schema: Parts): Form | undefined {
+  const def = (schema["_zod"] as { def?: Parts } | undefined)?.def;
+  if (def !== undefined) return readZod(def);
+  return schema["kind"] === "schema" && !("fallback" in schema) ? readValibot(schema) : undefined;
+}
+
+const wrap = (...inner: unknown[]): Form => ({ kind: "wrapped", inner });
+
+/** Names are checked where they are looked at as they are: a library may read them as numbers first. */
+function record(key: unknown, keyType: unknown, rest: unknown, keyMessage?: string): Form {
+  return { kind: "fields", fields: {}, rest, keys: keyType === "string" ? key : undefined, keyMessage };
+}
+
+function readZod(def: Parts): Form | undefined {
+  switch (def["type"]) {
+    case "array":
+      return { kind: "list", items: [], rest: def["element"] };
+    case "tuple":
+      return { kind: "list", items: def["items"] as readonly unknown[], rest: def["rest"] ?? undefined };
+    case "object":
+      return { kind: "fields", fields: def["shape"] as Parts, rest: others(def["catchall"]), keys: undefined };
+    case "record":
+      if (def["mode"] === "loose") return undefined;
+      return record(def["keyType"], zodType(def["keyType"]), def["valueType"], "Invalid key in record");
+    case "union":
+      return { kind: "union", members: def["options"] as readonly unknown[] };
+    case "intersection":
+      return wrap(def["left"], def["right"]);
+    case "optional":
+    case "nullable":
+    case "nonoptional":
+    case "readonly":
+    case "default":
+    case "prefault":
+      return wrap(def["innerType"]);
+    case "pipe":
+      return wrap(def["in"]);
+    case "lazy":
+      return wrap((def["getter"] as () => unknown)());
+    default:
+      return undefined;
+  }
+}
+
+/** A strict object's own issue names the keys it does not know. */
+const others = (catchall: unknown): unknown => (zodType(catchall) === "never" ? undefined : catchall);
+const zodType = (schema: unknown): unknown => (schema as { _zod?: { def?: Parts } } | undefined)?._zod?.def?.["type"];
+
+function readValibot(schema: Parts): Form | undefined {
+  switch (schema["type"]) {
+    case "array":
+      return { kind: "list", items: [], rest: schema["item"] };
+    case "tuple":
+    case "loose_tuple":
+    case "strict_tuple":
+    case "tuple_with_rest":
+      return { kind: "list", items: schema["items"] as readonly unknown[], rest: schema["rest"] };
+    case "object":
+    case "loose_object":
+    case "strict_object":
+    case "object_with_rest":
+      return { kind: "fields", fields: schema["entries"] as Parts, rest: schema["rest"], keys: undefined };
+    case "record":
+      return record(schema["key"], (schema["key"] as Parts)["type"], schema["value"]);
+    case "union":
+    case "variant":
+      return { kind: "union", members: schema["options"] as readonly unknown[] };
+    case "intersect":
+      return wrap(...(schema["options"] as readonly unknown[]));
+    case "optional":
+    case "exact_optional":
+    case "undefinedable":
+    case "nullable":
+    case "nullish":
+    case "non_optional":
+    case "non_nullable":
+    case "non_nullish":
+      return wrap(schema["wrapped"]);
+    default:
+      return undefined;
+  }
 }

@@ -117,3 +117,6 @@ export type Replacement<T> = {
       ? (input: I) => MaybePromise<O>
       : never;
 };
+
+/** How an api answers: once, item by item, or once as a durable task. */
+export type ApiKind = "unary" | "stream" | "task";

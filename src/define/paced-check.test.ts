@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as v from "valibot";
 import { z } from "zod";
-import { createPacedCheck } from "./paced-check.js";
-import { createSchemaCheck, type Schema } from "./schema.js";
+import { createPacedCheck, createSchemaCheck, type Schema } from "./schema.js";
 
 const count = 30_000;
 const many = <T>(create: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => create(i));

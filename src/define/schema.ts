@@ -1,8 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { streamProblem } from "../call/streams/item-reader.js";
 import type { Issue } from "../failure/failures.js";
-import { createIssue } from "./create-issue.js";
-import { findMisfits, growsWithValue, maxIssues } from "./find-misfits.js";
-import { isObject, isReferenceKeyword, mapSchemas } from "./map-schemas.js";
+import { createIssue, findMisfits, growsWithValue, holdsMore, isPlainList, maxIssues } from "./find-misfits.js";
 
 /** Any Standard Schema (https://standardschema.dev): zod, valibot, arktype, and ekiben's own `tensor()` and `file()`. */
 export type Schema<In = any, Out = In> = StandardSchemaV1<In, Out>;
@@ -120,4 +119,111 @@ export function rebaseRefs(schema: JsonSchema, base: string): JsonSchema {
     return Object.fromEntries(moved);
   };
   return rebase(schema) as JsonSchema;
+}
+
+/** A schema for an input that is a stream, with what ekiben itself needs to know of it. */
+export interface StreamSchema<I = any, O = I> extends Schema<AsyncIterable<I> | Iterable<I>, AsyncIterable<O>> {
+  readonly stream: { readonly item: Shape };
+}
+
+/**
+ * The input of an api that is a stream: `api({ input: stream(chunk), … }, async (chunks) => { for await (const chunk of chunks) … })`.
+ *
+ * The caller passes any `AsyncIterable` or `Iterable` of items, also the stream that another handle gave, unread; the api gets
+ * an `AsyncIterable`, to be read once. Items are asked for only as fast as the api reads them, and each is checked when it is
+ * read. Only an input as a whole can be a stream; an api answers with one by `yields`.
+ *
+ * @param item Of each item: a schema, or an object of them. Names of sizes in tensors hold within one item.
+ */
+export function stream<S extends Shape>(item: S): StreamSchema<InputOf<S>, OutputOf<S>> {
+  const validate = (value: unknown) => {
+    const message = streamProblem(value);
+    return message === undefined ? { value } : { issues: [{ message }] };
+  };
+  return {
+    stream: { item },
+    "~standard": { version: 1, vendor: "ekiben", validate },
+  } as unknown as StreamSchema<InputOf<S>, OutputOf<S>>;
+}
+
+/** Whether a schema was made by `stream()`. */
+export function isStreamSchema(schema: unknown): schema is StreamSchema {
+  return isSchema(schema) && typeof (schema as { stream?: unknown }).stream === "object";
+}
+
+// Which keywords of JSON Schema (draft 2020-12, and what older drafts had in their place) hold schemas. Whoever changes all
+// schemas of a document asks here, so that an example or a default which only looks like one stays as it is.
+
+/** Keywords whose value is a schema. */
+const schemaKeywords = new Set([
+  ...["items", "additionalItems", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"],
+  ...["unevaluatedItems", "unevaluatedProperties", "contentSchema"],
+]);
+/** Those whose value is a list of schemas. */
+const listKeywords = new Set(["anyOf", "oneOf", "allOf", "prefixItems", "items"]);
+/** Those whose value is an object of schemas. */
+const mapKeywords = new Set(["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"]);
+
+/** The value of a keyword, with each schema in it changed; what is no schema stays. */
+export function mapSchemas(keyword: string, value: unknown, change: (schema: unknown) => unknown): unknown {
+  if (listKeywords.has(keyword) && Array.isArray(value)) return value.map(change);
+  if (mapKeywords.has(keyword) && isObject(value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, schema]) => [key, change(schema)]));
+  }
+  // `true` and `false` are schemas, and as lawful here.
+  return schemaKeywords.has(keyword) && isObject(value) ? change(value) : value;
+}
+
+/** Whether a keyword of a schema refers to another one. A property may be called the same: then its value is no text. */
+export const isReferenceKeyword = (keyword: string, value: unknown): value is string =>
+  (keyword === "$ref" || keyword === "$dynamicRef" || keyword === "$recursiveRef") && typeof value === "string";
+
+/** Whether a value is an object, as all schemas but `true` and `false` are. */
+export function isObject(value: unknown): value is { [keyword: string]: unknown } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const ofSlice = /^\[(\d+)\]/;
+
+/** An issue of a slice, as one of the list it was cut from. */
+const shift = ({ path, message }: Issue, at: number): Issue => ({
+  path: path.replace(ofSlice, (_, index: string) => `[${Number(index) + at}]`),
+  message,
+});
+
+/** A list that holds more values is checked in slices: some 2 ms of a validator. */
+const maxValuesAtOnce = 20_000;
+/** Items of a slice. */
+const sliceLength = 64;
+/** Others have a turn after so many milliseconds. */
+const turnMs = 4;
+
+/**
+ * The check of an input: a long list is checked a slice at a time, and others have their turns meanwhile. A validator can't be
+ * interrupted, and a million values of a union take it 150 ms.
+ *
+ * Only where a slice fits as its list does: the schema says nothing but what the items are. The list must not change meanwhile.
+ */
+export function createPacedCheck(schema: Schema): SchemaCheck {
+  const check = createSchemaCheck(schema);
+  return (value) => {
+    const isLong = Array.isArray(value) && value.length > sliceLength && holdsMore(value, maxValuesAtOnce);
+    return isLong && isPlainList(schema) ? checkInSlices(check, value) : check(value);
+  };
+}
+
+async function checkInSlices(check: SchemaCheck, list: readonly unknown[]): Promise<CheckResult> {
+  const value: unknown[] = [];
+  const issues: Issue[] = [];
+  let turnEnd = performance.now() + turnMs;
+  for (let at = 0; at < list.length && issues.length < maxIssues; at += sliceLength) {
+    const checked = check(list.slice(at, at + sliceLength));
+    const result = checked instanceof Promise ? await checked : checked;
+    if (result.issues === undefined) value.push(...(result.value as unknown[]));
+    else issues.push(...result.issues.map((issue) => shift(issue, at)));
+    if (performance.now() < turnEnd) continue;
+    await new Promise((resolve) => void setImmediate(resolve));
+    turnEnd = performance.now() + turnMs;
+  }
+  return issues.length > 0 ? { issues: issues.slice(0, maxIssues) } : { value };
 }

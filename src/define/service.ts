@@ -1,7 +1,8 @@
-import { type Copy, ownCopy } from "../base/shared-state.js";
+import { dirname } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { Logger } from "../base/logger.js";
+import { type Copy, ownCopy, ownFolder } from "../base/shared-state.js";
 import type { HttpOptions, ServiceFileOptions } from "../options/app-file.js";
-import { readDefinitionFiles } from "./definition-files.js";
-import type { ServiceHooks, StartContext } from "./lifecycle.js";
 
 /** What `Service(options)` takes; every field is a row of the option table (see `ekiben options`). */
 export interface ServiceOptions extends Omit<ServiceFileOptions, "idempotent"> {
@@ -54,8 +55,67 @@ export function readServiceCopy(service: object): Copy | undefined {
 
 /**
  * The files whose code made the base of a service class, as URLs, the likeliest first. A class that extends one of another file has
- * the files of that one: what defines a class itself, only the engine can tell (`load/class-files.ts`).
+ * the files of that one: what defines a class itself, only the engine can tell (`load/entry-location.ts`).
  */
 export function readServiceFiles(service: object): readonly string[] {
   return (service as { [filesKey]?: readonly string[] })[filesKey] ?? [];
 }
+
+/** How many frames above `Service()` are looked at: an author may have made a base class of their own. */
+const maxFrames = 12;
+
+/** The files whose code led to this call, innermost first, as URLs; those of ekiben and of Node are left out. */
+export function readDefinitionFiles(): readonly string[] {
+  const { prepareStackTrace, stackTraceLimit } = Error;
+  try {
+    Error.stackTraceLimit = maxFrames;
+    Error.prepareStackTrace = (_, frames) => frames;
+    const frames = new Error().stack as unknown as readonly NodeJS.CallSite[];
+    return [...new Set(frames.map((frame) => toUrl(frame.getFileName())).filter(isAuthors))];
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace;
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+function toUrl(file: string | null | undefined): string {
+  if (file === null || file === undefined || file === "") return "";
+  return file.startsWith("/") ? pathToFileURL(file).href : file;
+}
+
+function isAuthors(url: string): boolean {
+  return url.startsWith("file:") && dirname(dirname(fileURLToPath(url))) !== ownFolder;
+}
+
+/** What a replica may use; made from the service's `resources`. */
+export interface GrantedResources {
+  /** Threads for model runtimes (`intraOpNumThreads` and the like). At least 1. */
+  readonly cpuThreads: number;
+  /** Bytes; `Infinity` when the service declares no memory. */
+  readonly memoryBytes: number;
+  /** Device ids; empty without `gpu`. */
+  readonly gpus: readonly number[];
+}
+
+/** What `start()` is given. */
+export interface StartContext {
+  readonly resources: GrantedResources;
+  readonly replica: { readonly index: number; readonly id: string };
+  /** Adds service and replica to every line. */
+  readonly log: Logger;
+  /** Aborted when the app stops before `start()` has finished. */
+  readonly signal: AbortSignal;
+}
+
+/** The lifecycle hooks every service has; all optional to override. */
+export interface ServiceHooks {
+  /** Loads what the service needs. Calls are taken only after it has resolved. */
+  start(context: StartContext): void | Promise<void>;
+  /** Lets go of it again, after the last call has ended. */
+  stop(): void | Promise<void>;
+  /** Whether the replica may receive calls now; asked by readiness probes. */
+  ready(): boolean | Promise<boolean>;
+}
+
+/** Names an api or a dependency can't have: the hooks, and what would make a promise of a handle. */
+export const reservedNames: readonly string[] = ["start", "stop", "ready", "then"];

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
-import { currentCall } from "../call/current-call.js";
+import { currentCall } from "../call/invoke.js";
 import { api } from "./api.js";
 import { type Contract, contractProblem, createChecks, shapeJsonSchema } from "./contract.js";
+import { isStreamSchema, stream } from "./schema.js";
 import { Service } from "./service.js";
-import { isStreamSchema, stream } from "./stream.js";
 import { Tensor } from "./tensor.js";
 import { tensor } from "./tensor-schema.js";
 

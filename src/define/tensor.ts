@@ -1,5 +1,5 @@
-import { copySelf, type SelfCopying } from "../call/copy-self.js";
-import { fail } from "../failure/fail.js";
+import { copySelf, type SelfCopying } from "../call/value-walk.js";
+import { fail } from "../failure/failures.js";
 import type { HeldBytes } from "../held/held-bytes.js";
 
 /** The arrays that hold each dtype. Little-endian on the wire, as in memory. */

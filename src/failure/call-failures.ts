@@ -1,5 +1,4 @@
-import { type Issue, row } from "./failure-row.js";
-import { formatMs, issueText, list } from "./failure-text.js";
+import { formatMs, type Issue, issueText, list, row } from "./failure-row.js";
 
 /** What can go wrong between a caller and an api. */
 export const callFailures = {

@@ -1,5 +1,14 @@
-import { type GraphFault, row } from "./failure-row.js";
-import { type CopyPlace, didYouMean, list, placeOf, show, showCopy, versionsText } from "./failure-text.js";
+import {
+  type CopyPlace,
+  didYouMean,
+  type GraphFault,
+  list,
+  placeOf,
+  row,
+  show,
+  showCopy,
+  versionsText,
+} from "./failure-row.js";
 
 /** What an author's code got wrong, found before anything starts. */
 export const definitionFailures = {

@@ -2,10 +2,10 @@ import { callFailures } from "./call-failures.js";
 import { definitionFailures } from "./definition-failures.js";
 import { hostFailures } from "./host-failures.js";
 import { httpFailures } from "./http-failures.js";
-import { linkFailures } from "./link-failures.js";
-import { replicaFailures } from "./replica-failures.js";
-import { storeFailures } from "./store-failures.js";
-import { taskFailures } from "./task-failures.js";
+import { isError, readText } from "./read-thrown.js";
+import { linkFailures, replicaFailures } from "./replica-failures.js";
+import { createWithoutStack, ServingError, type ServingErrorInit } from "./serving-error.js";
+import { storeFailures, taskFailures } from "./task-failures.js";
 
 export type { FailureRow, GraphFault, Issue } from "./failure-row.js";
 
@@ -23,3 +23,46 @@ export const failures = {
 
 /** The id of a row of the failure table. */
 export type FailureId = keyof typeof failures;
+
+/** The numbers and names that the text of failure `Id` needs. */
+export type FailureDetails<Id extends FailureId> = Parameters<(typeof failures)[Id]["text"]>[0];
+
+/** Where a failure happened, and what caused it. */
+interface FailurePlace {
+  readonly service?: string | undefined;
+  readonly api?: string | undefined;
+  readonly cause?: unknown;
+  readonly incident?: string | undefined;
+}
+
+/**
+ * Makes the `ServingError` of one row of the failure table.
+ *
+ * @param id      The row.
+ * @param details What its text names; sent to the caller as `details`.
+ * @param place   Service and api, when known where it is raised.
+ */
+export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, place?: FailurePlace): ServingError {
+  const row = failures[id];
+  const init: ServingErrorInit = {
+    id,
+    code: row.code,
+    message: (row.text as (details: unknown) => string)(details),
+    details: details as Record<string, unknown>,
+    fix: row.fix,
+    ...("httpStatus" in row ? { httpStatus: row.httpStatus } : undefined),
+    ...("retryable" in row ? { retryable: row.retryable } : undefined),
+    ...place,
+  };
+  if ("hasNoStack" in row) return createWithoutStack(init);
+  const error = new ServingError(init);
+  adoptStack(error, place?.cause);
+  return error;
+}
+
+/** A failure that stands for a thrown error shows where that was thrown, not where the two met. */
+function adoptStack(error: ServingError, cause: unknown): void {
+  const stack = isError(cause) ? readText(cause, "stack") : undefined;
+  const frames = stack?.indexOf("\n    at ") ?? -1;
+  if (stack !== undefined && frames >= 0) error.stack = `${error.name}: ${error.message}${stack.slice(frames)}`;
+}

@@ -1,5 +1,4 @@
-import { row } from "./failure-row.js";
-import { didYouMean, list } from "./failure-text.js";
+import { didYouMean, list, row } from "./failure-row.js";
 
 /** What the command line and a program that embeds ekiben can meet. */
 export const hostFailures = {

@@ -1,5 +1,4 @@
-import { row } from "./failure-row.js";
-import { list, show } from "./failure-text.js";
+import { list, row, show } from "./failure-row.js";
 
 /** What a request over HTTP can get wrong. */
 export const httpFailures = {

@@ -1,7 +1,6 @@
-import { isCode } from "./codes.js";
-import { fail } from "./fail.js";
+import { fail } from "./failures.js";
 import { isError, maxTextLength, readCauses, readField, readText, textOf } from "./read-thrown.js";
-import { createWithoutStack, ServingError, type ServingErrorInit } from "./serving-error.js";
+import { createWithoutStack, isCode, ServingError, type ServingErrorInit } from "./serving-error.js";
 
 /**
  * Whatever an api threw, as the failure its caller gets. Never throws, whatever that was.

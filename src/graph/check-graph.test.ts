@@ -7,7 +7,7 @@ import { depends, type ServiceClass } from "../define/depends.js";
 import { Service } from "../define/service.js";
 import { resolveOptions } from "../options/resolve-options.js";
 import { checkGraph } from "./check-graph.js";
-import { resolveGraph } from "./resolve-graph.js";
+import { resolveGraph } from "./graph.js";
 
 const output = z.string();
 

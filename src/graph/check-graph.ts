@@ -2,13 +2,11 @@ import { type Contract, createChecks } from "../define/contract.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
 import { findSchema, type InnerSchema } from "../define/find-schema.js";
 import { hasWholeJsonSchema, isSchema, type Schema } from "../define/schema.js";
-import { fail } from "../failure/fail.js";
-import type { GraphFault } from "../failure/failures.js";
+import { fail, type GraphFault } from "../failure/failures.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { OptionReport } from "../options/resolve-options.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import type { Graph, GraphEdge } from "./graph.js";
-import { describeMinifiedNames, minifiedNamesFix } from "./minified-names.js";
 
 /** One thing a check found: a fault must be mended, a warning looked at, a note known. */
 export interface Finding extends Omit<GraphFault, "id"> {
@@ -16,7 +14,7 @@ export interface Finding extends Omit<GraphFault, "id"> {
 }
 
 /** What is checked, and the machine it would run on. */
-export interface CheckSubject {
+interface CheckSubject {
   readonly graph: Graph;
   readonly settings: AppSettings;
   /** Tells what somebody set from what is only a default. */
@@ -213,3 +211,21 @@ function listSchemas(contract: Contract) {
     }));
   });
 }
+
+/**
+ * Says which services seem to have lost their names to a minifier. Classes are written with a capital; what is left of a name is one
+ * letter or two, mostly small ones, and may be another after each build.
+ *
+ * @returns `undefined` where none has.
+ */
+export function describeMinifiedNames({ services }: Graph): string | undefined {
+  const short = [...services.values()].filter(
+    ({ name, options }) => options.name === undefined && /^[a-z_$][\w$]?$/.test(name),
+  );
+  if (short.length === 0) return undefined;
+  return `names of services look minified: ${short.map(({ name }) => name).join(", ")}; they are in metrics, options and stored tasks, and another build may give others`;
+}
+
+/** What to do about it. */
+export const minifiedNamesFix =
+  'Keep names where the bundle is made (esbuild --keep-names), or name the services: Service({ name: "…" }).';

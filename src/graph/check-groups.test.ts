@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { findGroupProblems } from "../app/plan-app.js";
 import { resolveOptions } from "../options/resolve-options.js";
-import { findGroupProblems } from "./check-groups.js";
 
 /** Services by their options, and what is found wrong with them: `"fault B resources.gpu"`. */
 function find(services: Readonly<Record<string, Readonly<Record<string, unknown>>>>) {

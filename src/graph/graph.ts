@@ -1,5 +1,8 @@
 import type { EdgeOptions, ServiceClass } from "../define/depends.js";
-import type { ServiceDescriptor } from "../define/descriptor.js";
+import { describeService, type ServiceDescriptor, toFault } from "../define/descriptor.js";
+import { readServiceOptions } from "../define/service.js";
+import { listTaskPaths } from "../define/task-paths.js";
+import { fail, type GraphFault } from "../failure/failures.js";
 
 /** Service `from` calls service `to` through the class field `field`. */
 export interface GraphEdge {
@@ -19,4 +22,137 @@ export interface Graph {
   readonly services: ReadonlyMap<string, ServiceDescriptor>;
   /** In declaration order, callers in the order of `services`. */
   readonly edges: readonly GraphEdge[];
+}
+
+/** What stands in for a service: another service class, or one function for each api that is called. */
+export type Substitute = ServiceClass | Readonly<Record<string, (input: any) => unknown>>;
+
+/**
+ * Finds every service and edge reachable from an entry class, constructing each class once.
+ *
+ * @param entry       The service whose apis are public.
+ * @param substitutes What stands in for which class; a substitute object has no dependencies.
+ * @throws {ServingError} `not_a_service` for an entry that is none; `invalid_graph` with every fault of the graph in
+ *   `details.faults`.
+ */
+export function resolveGraph(
+  entry: ServiceClass,
+  substitutes: ReadonlyMap<ServiceClass, Substitute> = new Map(),
+): Graph {
+  const described = describeReachable(entry, substitutes);
+  const faults = validateGraph(entry, described);
+  if (faults.length > 0) throw fail("invalid_graph", { faults });
+  const services = new Map<string, ServiceDescriptor>();
+  addCalleesFirst(entry, described, services);
+  const edges = [...services.values()].flatMap((from) =>
+    from.dependencies.map((dependency): GraphEdge => {
+      const to = described.get(dependency.target) as ServiceDescriptor;
+      return {
+        from: from.name,
+        field: dependency.field,
+        to: to.name,
+        target: dependency.target,
+        options: dependency.options,
+      };
+    }),
+  );
+  return Object.freeze({ entry: (described.get(entry) as ServiceDescriptor).name, services, edges });
+}
+
+function describeReachable(entry: ServiceClass, substitutes: ReadonlyMap<ServiceClass, Substitute>) {
+  const described = new Map<ServiceClass, ServiceDescriptor>();
+  const waiting = [entry];
+  while (waiting.length > 0) {
+    const service = waiting.shift() as ServiceClass;
+    if (described.has(service)) continue;
+    const descriptor = describeAs(service, substitutes.get(service));
+    described.set(service, descriptor);
+    for (const { target } of descriptor.dependencies)
+      if (readServiceOptions(target) !== undefined) waiting.push(target);
+  }
+  return described;
+}
+
+function describeAs(service: ServiceClass, substitute: Substitute | undefined): ServiceDescriptor {
+  const original = describeService(service);
+  if (substitute === undefined) return original;
+  if (typeof substitute === "function") return { ...describeService(substitute), name: original.name };
+  return { ...original, dependencies: [], fake: substitute };
+}
+
+/** The graph has no cycle by now, so each service is added after all it calls. */
+function addCalleesFirst(
+  service: ServiceClass,
+  described: ReadonlyMap<ServiceClass, ServiceDescriptor>,
+  ordered: Map<string, ServiceDescriptor>,
+): void {
+  const descriptor = described.get(service) as ServiceDescriptor;
+  if (ordered.has(descriptor.name)) return;
+  for (const { target } of descriptor.dependencies) addCalleesFirst(target, described, ordered);
+  ordered.set(descriptor.name, descriptor);
+}
+
+type Described = ReadonlyMap<ServiceClass, ServiceDescriptor>;
+
+/** Paths the server itself answers; `/` is left to authors' own routes. */
+const takenRoutes = ["/livez", "/readyz", "/healthz", "/metrics", "/openapi.json", "/schema.json", "/docs"];
+
+/** Everything that is wrong with a graph, found at once; an empty list when nothing is. */
+function validateGraph(entry: ServiceClass, described: Described): GraphFault[] {
+  return [
+    ...[...described.values()].flatMap((descriptor) => descriptor.faults),
+    ...findNameClashes(described),
+    ...findCycles(described),
+    ...findRouteFaults(described.get(entry) as ServiceDescriptor),
+  ];
+}
+
+function findNameClashes(described: Described): GraphFault[] {
+  const names = [...described.values()].map((descriptor) => descriptor.name);
+  const clashing = new Set(names.filter((name, i) => names.indexOf(name) !== i));
+  return [...clashing].map((name) => {
+    const classes = [...described].flatMap(([service, own]) => (own.name === name ? [service.name] : []));
+    return toFault(name, "", fail("duplicate_service_name", { name, classes }));
+  });
+}
+
+/** One fault a cycle: a walk that meets a service it is still inside has closed one. */
+function findCycles(described: Described): GraphFault[] {
+  const faults: GraphFault[] = [];
+  const finished = new Set<ServiceClass>();
+  const path: ServiceClass[] = [];
+  const walk = (service: ServiceClass): void => {
+    const descriptor = described.get(service);
+    if (descriptor === undefined || finished.has(service)) return;
+    path.push(service);
+    for (const { target, field } of descriptor.dependencies) {
+      const from = path.indexOf(target);
+      if (from < 0) walk(target);
+      else {
+        const names = [...path.slice(from), target].map((member) => described.get(member)?.name ?? member.name);
+        faults.push(toFault(descriptor.name, field, fail("cycle", { path: names })));
+      }
+    }
+    path.pop();
+    finished.add(service);
+  };
+  for (const service of described.keys()) walk(service);
+  return faults;
+}
+
+function findRouteFaults(entry: ServiceDescriptor): GraphFault[] {
+  const faults: GraphFault[] = [];
+  const users = new Map<string, string[]>(takenRoutes.map((route) => [route, ["ekiben itself"]]));
+  for (const { name, route, kind } of entry.apis.values()) {
+    if (!/^\/[\w\-./~]*$/.test(route)) {
+      faults.push(toFault(entry.name, name, fail("invalid_route", { route })));
+    }
+    for (const path of kind === "task" ? [route, ...listTaskPaths(route)] : [route]) {
+      users.set(path, [...(users.get(path) ?? []), `${entry.name}.${name}`]);
+    }
+  }
+  for (const [route, apis] of users) {
+    if (apis.length > 1) faults.push(toFault(entry.name, "", fail("duplicate_route", { route, apis })));
+  }
+  return faults;
 }

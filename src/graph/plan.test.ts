@@ -5,8 +5,8 @@ import { api } from "../define/api.js";
 import { depends } from "../define/depends.js";
 import { Service } from "../define/service.js";
 import { resolveOptions } from "../options/resolve-options.js";
+import { resolveGraph } from "./graph.js";
 import { createPlan, type Plan, type PlanConstraints } from "./plan.js";
-import { resolveGraph } from "./resolve-graph.js";
 
 const text = { input: z.string(), output: z.string() };
 

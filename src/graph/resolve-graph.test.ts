@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
-import { api } from "../define/api.js";
+import { api, task } from "../define/api.js";
 import { depends } from "../define/depends.js";
 import { Service } from "../define/service.js";
-import { task } from "../define/task.js";
 import type { GraphFault } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
-import { resolveGraph } from "./resolve-graph.js";
+import { resolveGraph } from "./graph.js";
 
 const text = { input: z.string(), output: z.string() };
 

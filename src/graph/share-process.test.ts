@@ -6,9 +6,8 @@ import { depends } from "../define/depends.js";
 import { Service } from "../define/service.js";
 import type { AppFile } from "../options/app-file.js";
 import { resolveOptions } from "../options/resolve-options.js";
-import { createPlan, type Plan } from "./plan.js";
-import { resolveGraph } from "./resolve-graph.js";
-import { shareProcess } from "./share-process.js";
+import { resolveGraph } from "./graph.js";
+import { createPlan, type Plan, shareProcess } from "./plan.js";
 
 const text = { input: z.string(), output: z.string() };
 

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ReplicaLink } from "../call/link.js";
-import { pickLink } from "./balancer.js";
-import { ServiceLinks } from "./directory.js";
+import { pickLink, ServiceLinks } from "./directory.js";
 
 function createService(...inFlight: number[]): ServiceLinks {
   const service = new ServiceLinks("Model");

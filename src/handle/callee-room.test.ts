@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import type { Priority } from "../call/call.js";
-import { fail } from "../failure/fail.js";
-import { FakeClock } from "../testing/fake-clock.js";
+import { fail } from "../failure/failures.js";
 import { CalleeRoom } from "./callee-room.js";
 
 /** A caller that counts what is under way. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.js";
 import type { Priority } from "../call/call.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { EdgeStats } from "../observe/call-stats.js";
 

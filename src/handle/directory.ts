@@ -1,8 +1,7 @@
 import { Fifo, type FifoPlace } from "../base/fifo.js";
 import type { ReplicaLink } from "../call/link.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
-import { RetryBudget } from "./retry-budget.js";
 
 /** Calls that wait for a replica of one service, at most; one more fails at once. */
 const maxHeld = 1024;
@@ -122,5 +121,74 @@ export class Directory {
   /** The app has ended: calls that come all the same fail at once. */
   close(): void {
     for (const links of this.#services.values()) links.close();
+  }
+}
+
+/**
+ * Picks the link with the fewest calls in flight; those that are equal take turns. A replica in this thread comes before its
+ * equals, and before all others where calls are to stay here.
+ *
+ * @returns `undefined` when no replica of the service is ready.
+ */
+export function pickLink(service: ServiceLinks): ReplicaLink | undefined {
+  const { links, local } = service;
+  const first = links[0];
+  if (links.length <= 1) return first;
+  if (local !== undefined && (service.keepsLocal || local.inFlight === 0)) return local;
+  const offset = service.nextTurn();
+  let best: ReplicaLink | undefined = local;
+  for (let i = 0; i < links.length; i++) {
+    const link = links[(offset + i) % links.length] as ReplicaLink;
+    if (link.inFlight === 0) return link;
+    if (best === undefined || link.inFlight < best.inFlight) best = link;
+  }
+  return best;
+}
+
+// How often calls to one service may be sent again.
+//
+// B1  Over any time, retries are at most a fifth of the calls, plus 10 a second, plus the reserve: when everything fails,
+//     retries add a fifth to the load and never multiply it.
+// B2  The reserve is full at the start and holds 256 retries at most, so a time without failures saves up for one lost
+//     replica and no more.
+//
+// This is the budget of Finagle (https://twitter.github.io/finagle/docs/com/twitter/finagle/service/RetryBudget$.html) as one
+// bucket: its deposits expire after a time, those of this one when the bucket is full.
+
+// Counted in fifths of a retry, which keeps every number whole: what a call deposits.
+const retryCost = 5;
+const fullReserve = 256 * retryCost;
+/** 10 retries a second. */
+const msPerDeposit = 1000 / (10 * retryCost);
+
+/** What the calls to one service may spend on retries. */
+export class RetryBudget {
+  #deposits = fullReserve;
+  /** Until when time has been paid out. It begins with a full reserve, so all time before the first retry has been. */
+  #refilledAt = 0;
+
+  /** Notes a call that is not a retry: a fifth of a retry more. */
+  onCall(): void {
+    if (this.#deposits < fullReserve) this.#deposits++;
+  }
+
+  /**
+   * Takes a retry from the budget.
+   *
+   * @param now Milliseconds of any clock; where it was set back, time counts from there on.
+   * @returns Whether there was one left; `false` changes nothing.
+   */
+  tryRetry(now: number): boolean {
+    this.#refill(now);
+    if (this.#deposits < retryCost) return false;
+    this.#deposits -= retryCost;
+    return true;
+  }
+
+  /** Pays out whole deposits, and leaves the time that makes up no whole one for later. */
+  #refill(now: number): void {
+    const elapsedMs = Math.max(0, now - this.#refilledAt);
+    this.#deposits = Math.min(fullReserve, this.#deposits + Math.floor(elapsedMs / msPerDeposit));
+    this.#refilledAt = now - (elapsedMs % msPerDeposit);
   }
 }

@@ -2,19 +2,18 @@ import type { Logger } from "../base/logger.js";
 import type { Caller } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
-import { currentPlace, type Place, readerOf, scopeOf } from "../call/current-call.js";
-import { isPromiseLike } from "../call/invoke.js";
+import { currentPlace, isPromiseLike, type Place, readerOf, scopeOf } from "../call/invoke.js";
+import { createTaskId, operationApi, taskOperations, waitsForEnd } from "../call/task-state.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
-import type { CallOptions } from "../define/handle-type.js";
-import type { CallRoute } from "./call-route.js";
-import type { HandleTarget } from "./handle-target.js";
-import { LaterStream } from "./later-stream.js";
-import { type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
-import { createTaskMethod } from "./task-method.js";
+import type { CallOptions, SubmitOptions } from "../define/handle-type.js";
+import { unreachable } from "../failure/serving-error.js";
+import type { CallRoute, EdgeCall, EntryCaller, HandleTarget } from "./call-route.js";
+import { LaterStream } from "./reply-stream.js";
+import { type CallStart, dispatchCall, dispatchStream, openScope, sendCall } from "./start-call.js";
 import { noteFailure, type UnheardCall } from "./unheard-failure.js";
 
 /** Who calls by a handle. */
-export interface HandleOwner {
+interface HandleOwner {
   /** Names the caller where no api is running: `start()` of a service, or a program. */
   readonly caller: Caller;
   /** Hears of calls that fail and that nobody looks at. */
@@ -125,4 +124,98 @@ function describeStart(input: unknown, options: CallOptions | undefined, place: 
     outside: false,
     priority: options?.priority ?? parent?.priority ?? "interactive",
   };
+}
+
+type Method = (input?: unknown, options?: CallOptions & SubmitOptions) => Promise<unknown>;
+
+/**
+ * Makes the method of a task: calling it waits for the result; its operations are methods of it.
+ *
+ * Ids are made here, by the caller: every operation may then be sent again when a replica is lost.
+ *
+ * @param createMethod Makes the method of an ordinary api; `read` says what its caller gets of the answer.
+ */
+function createTaskMethod(
+  target: HandleTarget,
+  api: ApiDescriptor,
+  createMethod: (route: CallRoute, read?: (output: unknown) => unknown) => Method,
+): Method {
+  const { timeoutMs } = target.routeOf(api);
+  const call = createMethod(target.routeOf(api, "call"));
+  const methods = Object.fromEntries(
+    taskOperations.map((operation) => [operation, createMethod(target.routeOf(api, operation), readers[operation])]),
+  ) as Record<(typeof taskOperations)[number], Method>;
+  const waiting = (options: CallOptions | undefined): CallOptions => ({ timeoutMs, ...options });
+  const task: Method = (input, options) => call(enclose(input, options), waiting(options));
+  return Object.assign(task, {
+    submit: (input?: unknown, options?: CallOptions & SubmitOptions) =>
+      methods.submit(enclose(input, options), options),
+    status: (id: string, options?: CallOptions) => methods.status({ id }, options),
+    result: (id: string, options?: CallOptions) => methods.result({ id, waits: true }, waiting(options)),
+    cancel: (id: string, options?: CallOptions) => methods.cancel({ id }, options),
+    retry: (id: string, options?: CallOptions) => methods.retry({ id, newId: createTaskId() }, options),
+  });
+}
+
+const readId = (output: unknown): unknown => ({ id: (output as { id: string }).id });
+const readers: Partial<Record<(typeof taskOperations)[number], (output: unknown) => unknown>> = {
+  submit: readId,
+  retry: readId,
+};
+
+/** An input, or the promise of one, with the id of its task, and its key if it has one. */
+function enclose(input: unknown, options: SubmitOptions | undefined): unknown {
+  const key = options?.key;
+  const named = { id: createTaskId(), ...(key !== undefined && { key }) };
+  return isPromiseLike(input)
+    ? Promise.resolve(input).then((value) => ({ ...named, input: value }))
+    : { ...named, input };
+}
+
+/** How the HTTP edge calls the entry service: the routes of an ordinary handle, with the request's own context. */
+export function createEntryCaller(target: HandleTarget): EntryCaller {
+  const routes = new Map<string, CallRoute>();
+  /** How long what waits for a task waits, unless its client says. */
+  const waits = new Map<string, number>();
+  for (const api of target.apis.values()) {
+    if (api.kind === "task") addTask(target, api, { routes, waits });
+    else routes.set(api.name, target.routeOf(api));
+  }
+  const callers = new Map<string, Caller>();
+  const start = (call: EdgeCall, waitMs: number | undefined): CallStart => {
+    let caller = callers.get(call.route);
+    if (caller === undefined) callers.set(call.route, (caller = { service: "http", api: call.route }));
+    const { input, request, timeoutMs = waitMs, priority = "interactive" } = call;
+    const own = { input, caller, request, timeoutMs, priority };
+    return { ...own, parent: undefined, reader: undefined, signal: undefined, outside: true };
+  };
+  const routeOf = (api: string) => routes.get(api) ?? unreachable(`the edge has no api ${api}`);
+  return {
+    call(api, call, taker) {
+      const route = routeOf(api);
+      const scope = openScope(route, start(call, waits.get(api)));
+      sendCall(route, scope, taker);
+      return scope;
+    },
+    open(api, call) {
+      const route = routeOf(api);
+      const scope = openScope(route, start(call, waits.get(api)));
+      return { scope, items: dispatchStream(route, scope) };
+    },
+  };
+}
+
+interface EntryRoutes {
+  readonly routes: Map<string, CallRoute>;
+  readonly waits: Map<string, number>;
+}
+
+/** A task has a route for each of its operations, as a replica has an api for each. */
+function addTask(target: HandleTarget, api: ApiDescriptor, { routes, waits }: EntryRoutes): void {
+  const { timeoutMs } = target.routeOf(api);
+  for (const operation of ["call", ...taskOperations] as const) {
+    const name = operation === "call" ? api.name : operationApi(api.name, operation);
+    routes.set(name, target.routeOf(api, operation));
+    if (waitsForEnd(operation)) waits.set(name, timeoutMs);
+  }
 }

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import { createCallTime } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { EdgeStats } from "../observe/call-stats.js";
-import { FakeClock } from "../testing/fake-clock.js";
 import type { CallRoute } from "./call-route.js";
 import { CalleeRoom } from "./callee-room.js";
 import { ServiceLinks } from "./directory.js";
-import { maxLosses, mayRetry } from "./may-retry.js";
+import { maxLosses, mayRetry } from "./retried-stream.js";
 import { type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
 
 const service = "Model";

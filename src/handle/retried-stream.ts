@@ -1,13 +1,11 @@
 import type { CallScope } from "../call/call-scope.js";
 import type { EncodedItems, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
 import { ServingError } from "../failure/serving-error.js";
-import { pickLink } from "./balancer.js";
 import type { CallRoute } from "./call-route.js";
-import { holdCall } from "./hold-call.js";
-import { isLoss, mayRetry } from "./may-retry.js";
+import { type HeldCall, pickLink } from "./directory.js";
 
 /** What a streaming call asks for. */
-export interface StreamCall {
+interface StreamCall {
   readonly route: CallRoute;
   readonly scope: CallScope;
   /** Why the call can't be sent at all; whoever reads is told. */
@@ -85,3 +83,70 @@ export class RetriedStream implements ItemFlow, ItemSink {
     return !scope.isEnded && !scope.feed?.isTaken && mayRetry(error, route, this.#losses);
   }
 }
+
+/**
+ * Keeps a call while no replica of its service is ready: a replica that crashed is back within a second, and its callers
+ * should not have to know. Bounded by the service's `holdMs`, the call's deadline, and how many are held already.
+ *
+ * @param call Resumed or refused once, unless the call is cancelled before; its scope then answers by itself.
+ */
+export function holdCall({ links, holdMs, time }: CallRoute, scope: CallScope, call: HeldCall): void {
+  if (scope.isEnded) return;
+  const place = links.hold({
+    resume: () => {
+      end();
+      scope.sentAt = time.clock.now();
+      call.resume();
+    },
+    refuse: (error) => {
+      end();
+      call.refuse(error);
+    },
+  });
+  if (place instanceof ServingError) {
+    call.refuse(place);
+    return;
+  }
+  const timer = time.clock.setTimer(() => {
+    links.release(place);
+    end();
+    call.refuse(links.refusal());
+  }, holdMs);
+  const leave = () => {
+    links.release(place);
+    timer.clear();
+  };
+  const end = () => {
+    timer.clear();
+    scope.offCancel(leave);
+  };
+  scope.onCancel(leave);
+}
+
+/**
+ * Replicas that may end under one call before it fails. Calls are often unlucky once and seldom twice; one that ends whatever
+ * replica it meets would else end them all, until its service is down.
+ */
+export const maxLosses = 6;
+
+/**
+ * Whether a call that failed is sent once more.
+ *
+ * It is when it certainly did not start: the replica refused it because it drains, or was gone before the call was sent.
+ * One that may have run is sent again only when its api is idempotent, and not for ever. Either way only while the service's
+ * budget for retries lasts; the deadline stays what it was. A failure of a service further down is that service's affair.
+ *
+ * @param losses How many replicas have ended under the call, this time included; see `isLoss`.
+ */
+export function mayRetry(error: ServingError, route: CallRoute, losses: number): boolean {
+  if (error.service !== route.service || !isAboutReplica(error)) return false;
+  if (isLoss(error) && (!route.idempotent || losses >= maxLosses)) return false;
+  return route.links.retries.tryRetry(route.time.clock.now());
+}
+
+/** Whether the replica ended while the call was on it, so that it may have run. */
+export const isLoss = ({ id, details }: ServingError): boolean => id === "replica_lost" && details["isSent"] !== false;
+
+/** One that only waited for a task may go on waiting elsewhere. */
+const isAboutReplica = ({ id }: ServingError): boolean =>
+  id === "replica_lost" || id === "draining" || id === "task_wait_ended";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
-import { RetryBudget } from "./retry-budget.js";
+import { RetryBudget } from "./directory.js";
 
 const start = 1_700_000_000_000;
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import { type CallScope, createCallTime } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { EdgeStats } from "../observe/call-stats.js";
-import { FakeClock } from "../testing/fake-clock.js";
 import type { CallRoute } from "./call-route.js";
 import { CalleeRoom } from "./callee-room.js";
 import { ServiceLinks } from "./directory.js";

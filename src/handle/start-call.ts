@@ -1,23 +1,19 @@
-import type { Call, Caller, Priority } from "../call/call.js";
+import { type Call, type Caller, type Priority, RequestContext } from "../call/call.js";
 import type { OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
-import { RequestContext } from "../call/request-context.js";
+import { CallerFeed } from "../call/streams/caller-feed.js";
 import type { ItemSink } from "../call/streams/item-flow.js";
-import type { Code } from "../failure/codes.js";
-import { fail } from "../failure/fail.js";
-import type { ServingError } from "../failure/serving-error.js";
-import { toServingError } from "../failure/to-serving-error.js";
+import { streamProblem } from "../call/streams/item-reader.js";
+import { fail } from "../failure/failures.js";
+import { type Code, ServingError } from "../failure/serving-error.js";
+import { messageOf, toServingError } from "../failure/to-serving-error.js";
 import type { EdgeStats } from "../observe/call-stats.js";
-import { pickLink } from "./balancer.js";
-import type { CallRoute } from "./call-route.js";
+import type { AnswerTaker, CallRoute } from "./call-route.js";
 import { isRefusal } from "./callee-room.js";
-import { holdCall } from "./hold-call.js";
-import { isLoss, mayRetry } from "./may-retry.js";
-import { openFeed } from "./open-feed.js";
-import type { AnswerTaker } from "./pending-call.js";
+import { pickLink } from "./directory.js";
 import { PromisedAnswer } from "./promised-answer.js";
 import { ReplyStream } from "./reply-stream.js";
-import { RetriedStream } from "./retried-stream.js";
+import { holdCall, isLoss, mayRetry, RetriedStream } from "./retried-stream.js";
 
 /** What differs from call to call. */
 export interface CallStart {
@@ -198,4 +194,26 @@ function followSignal(scope: CallScope, signal: AbortSignal): void {
   }
   signal.addEventListener("abort", abort, { once: true });
   scope.onEnd(() => signal.removeEventListener("abort", abort));
+}
+
+/** Opens the input of a call whose input is a stream. @returns Why it can't be one: `invalid_input`, `stream_used_twice`. */
+function openFeed(scope: CallScope): ServingError | undefined {
+  const { call } = scope;
+  const problem = streamProblem(call.input) ?? tryFeed(scope, call.input as AsyncIterable<unknown>);
+  call.input = undefined;
+  if (problem === undefined) return undefined;
+  const { service, api } = call;
+  if (typeof problem !== "string") return toServingError(problem, service, api);
+  return fail("invalid_input", { issues: [{ path: "", message: problem }] }, { service, api });
+}
+
+/** What an author gives may refuse to be read: a stream that somebody else reads already, say. */
+function tryFeed(scope: CallScope, items: AsyncIterable<unknown>): ServingError | string | undefined {
+  try {
+    new CallerFeed(scope, items);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ServingError && error.id === "stream_used_twice") return error;
+    return `the stream can't be read: ${messageOf(error)}`;
+  }
 }

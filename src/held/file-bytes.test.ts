@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { newBytes } from "../base/new-bytes.js";
-import { readBytes, readRange, writeBytes } from "./file-bytes.js";
-import { writeChunks } from "./write-chunks.js";
+import { readBytes, readRange, writeBytes } from "./held-bytes.js";
+import { writeChunks } from "./spool-file.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-test-"));
 after(() => rmSync(folder, { recursive: true }));

@@ -12,10 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { describe, it } from "node:test";
-import { FakeClock } from "../testing/fake-clock.js";
-import { FileStore } from "./file-store.js";
+import { FakeClock } from "../../test/fake-clock.js";
+import { createHeldName, FileStore, isHeldBy } from "./file-store.js";
 import { HeldFile } from "./held-file.js";
-import { createHeldName, isHeldBy } from "./held-name.js";
 import { LongText } from "./long-text.js";
 import { SpoolFile } from "./spool-file.js";
 

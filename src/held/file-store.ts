@@ -1,12 +1,11 @@
+import { randomBytes } from "node:crypto";
 import { constants, lstatSync, openSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import { collectAll } from "../base/new-bytes.js";
 import { keepOwnFolder } from "../base/own-folder.js";
-import type { FullMemory } from "./full-memory.js";
 import { HeldFile, type HeldName, type HeldOwner, type HeldParts, type HeldPlace, removeName } from "./held-file.js";
-import { createHeldName, isHeldName } from "./held-name.js";
-import { MemoryFiles } from "./memory-files.js";
+import { type FullMemory, MemoryFiles } from "./memory-files.js";
 
 // Files with large values, of one thread or process of an app.
 //
@@ -16,7 +15,7 @@ import { MemoryFiles } from "./memory-files.js";
 // F3  What nobody refers to any more is removed after a collection; one is made where files wait for that in large numbers.
 
 /** Where an app keeps large values. */
-export interface HeldFolders {
+interface HeldFolders {
   /** In memory; absent where the machine has no such place. */
   readonly memory: string | undefined;
   /** On a disk; absent where none can be written to. */
@@ -43,10 +42,10 @@ const toldMs = 50;
 const restMs = 5_000;
 
 /** What of a file is wanted, and what for. */
-export type HeldUse = Pick<HeldParts, "start" | "byteLength" | "use" | "isPassing">;
+type HeldUse = Pick<HeldParts, "start" | "byteLength" | "use" | "isPassing">;
 
 /** A file that came, as its sender names it. */
-export interface GivenFile {
+interface GivenFile {
   readonly place: HeldPlace;
   readonly name: string;
   readonly start: number;
@@ -271,3 +270,17 @@ function fileProblem(path: string, least: number): string | undefined {
   if (process.getuid !== undefined && stats.uid !== process.getuid()) return "it is another user's";
   return stats.size < least ? `it has ${stats.size} bytes, not ${least}` : undefined;
 }
+
+/** A life of a thread or process, as names of files have it: so many hexadecimal digits of it. */
+const lifeDigits = 16;
+const form = /^[0-9a-f]{40}$/;
+
+/** A name for a file that nobody can guess and no other has; it begins with the thread or process that owns the file. */
+export const createHeldName = (life: string): string => life.slice(0, lifeDigits) + randomBytes(12).toString("hex");
+
+/** Whether a text is such a name, and no way out of the folder. */
+export const isHeldName = (text: string): boolean => form.test(text);
+
+/** Whether a thread or process owns the file of that name. @param life At least 16 hexadecimal digits. */
+export const isHeldBy = (name: string, life: string): boolean =>
+  isHeldName(name) && name.startsWith(life.slice(0, lifeDigits));

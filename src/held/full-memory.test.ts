@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import { silentLogger } from "../base/logger.js";
-import { FakeClock } from "../testing/fake-clock.js";
-import { FullMemory } from "./full-memory.js";
+import { FullMemory } from "./memory-files.js";
 
 describe("FullMemory", () => {
   it("says once an hour that there is no room, with the numbers and what to do", () => {

@@ -1,9 +1,8 @@
 import { constants, openAsBlob } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { systemProblem } from "../base/system-problem.js";
-import { fail } from "../failure/fail.js";
-import { readRange } from "./file-bytes.js";
-import { decodedBytes } from "./held-bytes.js";
+import { fail } from "../failure/failures.js";
+import { systemProblem } from "../failure/read-thrown.js";
+import { decodedBytes, readRange } from "./held-bytes.js";
 import type { HeldFile } from "./held-file.js";
 
 /** By the `Blob` or `File` that stands for it. */

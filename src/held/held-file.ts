@@ -1,11 +1,10 @@
 import { closeSync, constants, linkSync, openSync } from "node:fs";
 import { newBytes } from "../base/new-bytes.js";
-import { removePath } from "../base/remove-path.js";
-import { systemProblem } from "../base/system-problem.js";
-import { fail } from "../failure/fail.js";
+import { removePath } from "../base/own-folder.js";
+import { fail } from "../failure/failures.js";
+import { systemProblem } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
-import { readBytes } from "./file-bytes.js";
-import { decodedBytes, type HeldBytes } from "./held-bytes.js";
+import { decodedBytes, type HeldBytes, readBytes } from "./held-bytes.js";
 import { type LongText, makeText, readText, type TextForm } from "./long-text.js";
 
 /** Where a file lies: in memory both sides see, or on a disk. */

@@ -1,5 +1,5 @@
 import { newBytes } from "../base/new-bytes.js";
-import { readBytes, writeBytes } from "./file-bytes.js";
+import { readBytes, writeBytes } from "./held-bytes.js";
 
 /** How the characters of a text lie in its bytes: one byte for each, or two. */
 export type TextForm = "latin1" | "utf16";

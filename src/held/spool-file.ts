@@ -1,17 +1,17 @@
-import { close, closeSync } from "node:fs";
+import { close, closeSync, writev } from "node:fs";
 import { dirname } from "node:path";
-import { removePath } from "../base/remove-path.js";
-import { systemProblem } from "../base/system-problem.js";
-import { fail } from "../failure/fail.js";
+import { removePath } from "../base/own-folder.js";
+import { fail } from "../failure/failures.js";
+import { systemProblem } from "../failure/read-thrown.js";
 import type { FileStore } from "./file-store.js";
+import { maxIoBytes } from "./held-bytes.js";
 import type { HeldFile } from "./held-file.js";
-import { writeChunks } from "./write-chunks.js";
 
 /** What may wait to be written; whoever sends faster is to pause. */
 const maxWaitingBytes = 1024 ** 2;
 
 /** What a file is for once it is whole. */
-export interface SpooledUse {
+interface SpooledUse {
   readonly use: "bytes" | "blob";
   /** Where what is wanted of it begins. Default 0. */
   readonly start?: number;
@@ -116,4 +116,62 @@ export class SpoolFile {
     };
     return fail("no_room_for_body", details, { cause: this.#problem });
   }
+}
+
+/** What is in memory of it at a time. */
+const pieceBytes = 1024 ** 2;
+
+/** Writes a blob to a file that is passed on once. @returns `undefined` where it can't be written or read. */
+export async function spoolBlob(files: FileStore, blob: Blob): Promise<HeldFile | undefined> {
+  let spool: SpoolFile | undefined;
+  try {
+    spool = new SpoolFile(files);
+    for (let at = 0; at < blob.size; at += pieceBytes) {
+      const piece = await blob.slice(at, at + pieceBytes).arrayBuffer();
+      if (!spool.push(new Uint8Array(piece))) await spool.drained();
+    }
+    return await spool.finish({ use: "blob", isPassing: true });
+  } catch {
+    spool?.abort();
+    return undefined;
+  }
+}
+
+/** Writes chunks to a file, behind what was written there. @param done Told what the system says, or null. */
+export function writeChunks(file: number, chunks: readonly Uint8Array[], done: (error: Error | null) => void): void {
+  writev(file, firstOf(chunks), (error, written) => {
+    if (error !== null) {
+      done(error);
+      return;
+    }
+    // The system may take less than it is given.
+    const rest = leftOf(chunks, written);
+    if (rest.length === 0) done(null);
+    else writeChunks(file, rest, done);
+  });
+}
+
+/** What goes in one call; nearly always that is all. */
+function firstOf(chunks: readonly Uint8Array[]): Uint8Array[] {
+  let left = maxIoBytes;
+  const first: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    if (left === 0) break;
+    first.push(chunk.byteLength > left ? chunk.subarray(0, left) : chunk);
+    left = Math.max(0, left - chunk.byteLength);
+  }
+  return first;
+}
+
+function leftOf(chunks: readonly Uint8Array[], written: number): Uint8Array[] {
+  let left = written;
+  const rest: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    if (left >= chunk.byteLength) left -= chunk.byteLength;
+    else {
+      rest.push(left === 0 ? chunk : chunk.subarray(left));
+      left = 0;
+    }
+  }
+  return rest;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { matchRange, parseAccept, pickType } from "./accept.js";
+import { matchRange, parseAccept, pickType } from "./output-form.js";
 
 const pick = (accept: string, ...offers: string[]) => pickType(parseAccept(accept), offers);
 const json = "application/json";

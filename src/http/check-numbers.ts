@@ -1,5 +1,5 @@
 import { endOfString } from "../base/is-deeper.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 
 /** From here on not every integer is a number that a program can hold. */
 const firstInexact = 2 ** 53;

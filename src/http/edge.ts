@@ -1,11 +1,15 @@
 import type { Socket } from "node:net";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
-import type { EntryCaller } from "../handle/pending-call.js";
+import type { TaskState } from "../call/task-state.js";
+import type { ApiDescriptor } from "../define/descriptor.js";
+import type { ApiKind } from "../define/handle-type.js";
+import type { EntryCaller } from "../handle/call-route.js";
 import type { FileStore } from "../held/file-store.js";
 import type { HttpSettings } from "../options/settings.js";
 import type { ConnectionRoom } from "./connection-room.js";
-import type { FormerTask } from "./former-task.js";
+import { describeInput, type InputForm } from "./input-form.js";
+import { describeOutput, type OutputForm } from "./output-form.js";
 import type { BodyLimits } from "./read-bytes.js";
 import type { StreamWatch } from "./streams/stream-watch.js";
 
@@ -30,4 +34,34 @@ export interface Edge {
   inFlight: number;
   /** Set once, when the server begins to drain. */
   isClosing: boolean;
+}
+
+/** One api as the edge serves it: what can be prepared before the first request. */
+export interface ApiRoute {
+  readonly service: string;
+  readonly name: string;
+  readonly kind: ApiKind;
+  /** Of a task: hands it in, instead of waiting for its result. */
+  readonly submits: boolean;
+  readonly path: string;
+  readonly input: InputForm;
+  readonly output: OutputForm;
+  readonly descriptor: ApiDescriptor;
+}
+
+/** Prepares an api of the entry service for serving. */
+export function createApiRoute(service: string, descriptor: ApiDescriptor): ApiRoute {
+  const { name, kind, route, contract } = descriptor;
+  const input = describeInput(contract.input);
+  return { service, name, kind, submits: false, path: route, input, output: describeOutput(descriptor), descriptor };
+}
+
+/** A task that was handed in to an api which the app has no more. */
+export interface FormerTask {
+  readonly service: string;
+  readonly api: string;
+  readonly state: TaskState;
+  /** @throws {ServingError} what it failed with; `task_api_gone` for one that has not ended. */
+  result(): Promise<unknown>;
+  cancel(): Promise<TaskState>;
 }

@@ -1,10 +1,8 @@
 import { encodeBase64 } from "../base/base64.js";
-import { describeValue, Refusal } from "../call/refuse-value.js";
-import { settlePromises } from "../call/settle-promises.js";
-import { countVisit, refuseSparse, walkBounded } from "../call/value-walk.js";
+import { countVisit, describeValue, Refusal, refuseSparse, settlePromises, walkBounded } from "../call/value-walk.js";
 import { isTensor, type Tensor } from "../define/tensor.js";
 import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 
 /** How values that JSON has no word for are written. */
 export interface JsonForm {

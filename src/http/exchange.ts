@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
+import type { RequestContext } from "../call/call.js";
 import type { CallScope } from "../call/call-scope.js";
-import type { RequestContext } from "../call/request-context.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { WatchedStream } from "./streams/stream-watch.js";
 

@@ -1,8 +1,16 @@
-import { fastify as createFastify, type FastifyInstance } from "fastify";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { fastify as createFastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { RequestContext } from "../call/call.js";
+import { fail } from "../failure/failures.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { answerFailure } from "./answer-failure.js";
-import { answerBrokenRequest } from "./broken-requests.js";
+import { discardRest } from "./body-watch.js";
+import { cutIdleSockets } from "./close-server.js";
 import type { Edge } from "./edge.js";
-import { createObserver, openExchange } from "./open-exchanges.js";
+import { Exchange, type ExchangeObserver } from "./exchange.js";
+import { isProbe } from "./probes.js";
+import { writeFailure } from "./write-failure.js";
 
 /** How long the request line and headers may take at most, in milliseconds. */
 const maxHeadersTimeoutMs = 15_000;
@@ -43,4 +51,147 @@ export function createInstance(edge: Edge): FastifyInstance {
   fastify.server.maxConnections = edge.room.limit;
   fastify.server.on("connection", (socket) => edge.room.enter(socket));
   return fastify;
+}
+
+/** Bounds that a request broke before it was one. */
+interface HeaderLimits {
+  readonly maxHeaderBytes: number;
+  readonly headersTimeoutMs: number;
+}
+
+/** Answers what never became a request (node's `clientError`) with a failure body, and closes the connection. */
+function answerBrokenRequest(
+  error: Error & { code?: string; bytesParsed?: number },
+  socket: Socket,
+  limits: HeaderLimits,
+): void {
+  if (awaited.has(socket)) return;
+  const response = responseOf(socket);
+  if (response?.req.complete && error.code !== "ECONNRESET" && socket.writable) {
+    // The requests before it are answered first, each with its own answer.
+    awaited.add(socket);
+    response.once("close", () => {
+      awaited.delete(socket);
+      answerBrokenRequest(error, socket, limits);
+    });
+    return;
+  }
+  // Who has asked nothing would take an answer for that to its next question.
+  const isSilent = socket.bytesRead === 0;
+  // A response that is under way can't be followed by another.
+  if (error.code === "ECONNRESET" || !socket.writable || isSilent || response?.headersSent) {
+    socket.destroy(error);
+    return;
+  }
+  const failure = toFailure(error, limits);
+  const { code, id, details } = failure;
+  const body = JSON.stringify({ error: failure.message, code, id, service: "", api: "", details, requestId: "" });
+  socket.end(
+    `HTTP/1.1 ${failure.httpStatus} ${reasons[failure.httpStatus] ?? "Bad Request"}\r\n` +
+      "content-type: application/json; charset=utf-8\r\n" +
+      `content-length: ${Buffer.byteLength(body)}\r\n` +
+      `connection: close\r\n\r\n${body}`,
+  );
+}
+
+/** Connections whose broken request waits for the requests before it; what comes after it means nothing. */
+const awaited = new WeakSet<Socket>();
+
+/** The response that is being written on a connection, or comes next. */
+const responseOf = (socket: Socket) => (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage;
+
+function toFailure(error: Error & { code?: string; reason?: string }, limits: HeaderLimits): ServingError {
+  switch (error.code) {
+    case "HPE_HEADER_OVERFLOW":
+      return fail("header_too_large", { maxHeaderBytes: limits.maxHeaderBytes });
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return fail("header_timeout", { timeoutMs: limits.headersTimeoutMs });
+    default:
+      return fail("malformed_request", { problem: error.reason ?? error.message });
+  }
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  408: "Request Timeout",
+  431: "Request Header Fields Too Large",
+};
+
+/** Opens an exchange for every request, also for the author's own routes and for what no route answers. */
+export function openExchanges(edge: Edge, fastify: FastifyInstance): void {
+  const observer = createObserver(edge);
+  fastify.addHook("onRequest", (request, reply, done) => {
+    openExchange(edge, observer, request, reply);
+    const failure = messageFailure(edge, request.raw);
+    // Beyond the bound a connection has one request.
+    if (edge.room.isSpare(request.raw.socket)) reply.raw.shouldKeepAlive = false;
+    if (failure === undefined) {
+      done();
+      return;
+    }
+    // Where two read a message in two ways, what follows it is nobody's; without a host it is only this one that lacks it.
+    if (request.raw.headers.host !== undefined) reply.header("connection", "close");
+    writeFailure(edge, reply, failure);
+  });
+}
+
+/** What is wrong with a message as such, which Node takes all the same. */
+function messageFailure({ room }: Edge, message: IncomingMessage): ServingError | undefined {
+  const { rawHeaders, headers } = message;
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  // RFC 9112, section 3.2: a proxy in front may have heeded another one than we would.
+  if (hosts > 1) return fail("malformed_request", { problem: `it has ${hosts} host headers` });
+  if (hosts === 0 && message.httpVersion === "1.1")
+    return fail("malformed_request", { problem: "it has no host header" });
+  const encoding = headers["transfer-encoding"];
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== "chunked") {
+    return fail("unsupported_transfer_encoding", { encoding });
+  }
+  return room.isSpare(message.socket) && !isProbe(message.url) ? fail("too_many_connections", {}) : undefined;
+}
+
+/** What is to be done when an exchange is over: one for all requests of a server. */
+function createObserver(edge: Edge): ExchangeObserver {
+  return {
+    onEnd(exchange, isComplete) {
+      edge.inFlight--;
+      edge.room.end(exchange.reply.request.raw.socket);
+      if (exchange.watched !== undefined) edge.streams.remove(exchange.watched);
+      if (edge.settings.accessLog) logRequest(edge, exchange, isComplete);
+      if (exchange.reply.request.raw.complete === false) discardRest(edge.time, exchange.reply.request.raw);
+      if (edge.isClosing) cutIdleSockets(edge);
+    },
+  };
+}
+
+const idForm = /^[\x21-\x7e]{1,128}$/;
+
+function openExchange(edge: Edge, observer: ExchangeObserver, request: FastifyRequest, reply: FastifyReply): void {
+  const given = request.raw.headers["x-request-id"];
+  // Its headers are read when the call is made: hooks may add to them until then.
+  const context = new RequestContext(undefined, typeof given === "string" && idForm.test(given) ? given : undefined);
+  reply.header("x-request-id", context.id);
+  edge.inFlight++;
+  edge.room.begin(request.raw.socket);
+  new Exchange(reply, context, observer);
+}
+
+function logRequest(edge: Edge, exchange: Exchange, isComplete: boolean): void {
+  const { reply, failureId } = exchange;
+  const { request, raw } = reply;
+  const fields = {
+    method: request.method,
+    route: exchange.route ?? request.routeOptions.url ?? request.url,
+    status: isComplete || failureId !== undefined ? raw.statusCode : 499,
+    ms: Math.round((performance.now() - exchange.startedAt) * 1000) / 1000,
+    bytes: exchange.bodyBytes || Number(reply.getHeader("content-length") ?? 0),
+    requestId: exchange.context.id,
+    ip: request.ip,
+    ...(failureId !== undefined && { failure: failureId }),
+  };
+  edge.log.info(fields, "request");
 }

@@ -1,17 +1,15 @@
 import type { FastifyReply } from "fastify";
 import type { Priority } from "../call/call.js";
-import { createTaskId, operationApi, type SubmittedTask, type TaskSubmission } from "../call/task-operation.js";
-import { fail } from "../failure/fail.js";
+import { lastStep } from "../call/streams/item-flow.js";
+import { createTaskId, operationApi, type SubmittedTask, type TaskSubmission } from "../call/task-state.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { AnswerTaker, EdgeCall, PendingStream } from "../handle/pending-call.js";
-import type { ApiRoute } from "./api-route.js";
-import type { Edge } from "./edge.js";
+import type { AnswerTaker, EdgeCall, PendingStream } from "../handle/call-route.js";
+import type { ApiRoute, Edge } from "./edge.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
 import { type InputReceiver, readBody } from "./read-body.js";
-import { readHeaders } from "./read-headers.js";
-import { PacedItems } from "./streams/paced-items.js";
-import { readItems } from "./streams/read-items.js";
+import { readItems } from "./streams/body-items.js";
 import { writeStream } from "./streams/write-stream.js";
 import { createSubmittedBody } from "./tasks/task-body.js";
 import { writeFailure } from "./write-failure.js";
@@ -136,4 +134,68 @@ function readPriority(value: string | string[] | undefined): Priority | undefine
     value: String(value),
     expected: '"interactive" or "background"',
   });
+}
+
+type Step = IteratorResult<unknown, undefined>;
+
+/** Some milliseconds of checks and calls. */
+const burstItems = 256;
+
+/**
+ * The items of a list that came as the input of a stream; after each `burstItems` of them, others have a turn.
+ *
+ * A list that is there whole would otherwise be read to its end without pause, and nothing else be answered meanwhile.
+ */
+export class PacedItems implements AsyncIterableIterator<unknown> {
+  readonly #list: readonly unknown[];
+  #at = 0;
+
+  constructor(list: readonly unknown[]) {
+    this.#list = list;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Step> {
+    if (this.#at >= this.#list.length) return Promise.resolve(lastStep);
+    const step: Step = { done: false, value: this.#list[this.#at++] };
+    if (this.#at % burstItems !== 0) return Promise.resolve(step);
+    return new Promise((resolve) => void setImmediate(resolve, step));
+  }
+
+  return(): Promise<Step> {
+    this.#at = this.#list.length;
+    return Promise.resolve(lastStep);
+  }
+}
+
+type Headers = Readonly<Record<string, string>>;
+
+/**
+ * The headers of a request as its api and the services below see them: whatever hooks have made of those that came, as
+ * texts under names in lower case, in an object that nobody else has.
+ *
+ * A header that came, or was set, more than once is one text, its values parted by commas.
+ *
+ * @throws {ServingError} `header_not_text` for what a hook set that no header can be.
+ */
+export function readHeaders(given: Readonly<Record<string, unknown>>): Headers {
+  const headers: Record<string, string> = {};
+  for (const name in given) {
+    const value = given[name];
+    if (typeof value === "string") headers[name.toLowerCase()] = value;
+    // A name set in upper case may stand for one that came: what was taken away, by either name, is not there.
+    else if (value === undefined || value === null) delete headers[name.toLowerCase()];
+    else headers[name.toLowerCase()] = toText(name, value);
+  }
+  return Object.freeze(headers);
+}
+
+function toText(name: string, value: unknown): string {
+  if (Array.isArray(value)) return value.map((item) => toText(name, item)).join(", ");
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "boolean" || typeof value === "bigint") return String(value);
+  throw fail("header_not_text", { header: name, type: typeof value });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ServingError } from "../failure/serving-error.js";
-import { parseJson } from "./parse-json.js";
+import { parseJson } from "./json-slices.js";
 
 const limits = { maxBodyDepth: 8, maxBodyValues: 1e6 };
 const refuses = (text: string, id: string, pattern: RegExp, maxBodyDepth = 8) =>

@@ -3,16 +3,16 @@ import type { Readable } from "node:stream";
 import type { FastifyRequest } from "fastify";
 import { cleanFileName, readFileName } from "../base/file-name.js";
 import type { Tensor } from "../define/tensor.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { createHeldFile, openHeldBlob } from "../held/held-blob.js";
 import type { HeldFile } from "../held/held-file.js";
-import type { ApiRoute } from "./api-route.js";
-import { decodeText } from "./decode-text.js";
-import type { Edge } from "./edge.js";
+import type { ApiRoute, Edge } from "./edge.js";
 import type { InputForm } from "./input-form.js";
+import { parseJsonInTurns } from "./json-slices.js";
 import {
   bytesType,
+  decodeText,
   isJsonType,
   isNpyType,
   type MediaType,
@@ -21,7 +21,6 @@ import {
   textType,
 } from "./media-type.js";
 import { decodeNpy, openNpy } from "./npy.js";
-import { parseJsonInTurns } from "./parse-json.js";
 import { type BytesReceiver, readBytes } from "./read-bytes.js";
 import { readMultipart } from "./read-multipart.js";
 

@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
-import { createDeferred } from "../base/deferred.js";
+import { FakeClock } from "../../test/fake-clock.js";
+import { createDeferred } from "../base/clock.js";
 import { FileStore } from "../held/file-store.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import type { HeldFile } from "../held/held-file.js";
-import { FakeClock } from "../testing/fake-clock.js";
 import { BodyWatch } from "./body-watch.js";
 import { readBytes } from "./read-bytes.js";
 

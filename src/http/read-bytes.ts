@@ -1,12 +1,11 @@
 import type { Readable } from "node:stream";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { FileStore } from "../held/file-store.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import type { HeldFile } from "../held/held-file.js";
 import { SpoolFile } from "../held/spool-file.js";
-import { bodyFailure } from "./body-failure.js";
-import type { BodyWatch, WatchedBody } from "./body-watch.js";
+import { type BodyWatch, bodyFailure, type WatchedBody } from "./body-watch.js";
 import { ByteGatherer, leastWeight, spareWeight } from "./byte-gatherer.js";
 
 /** Bounds of a body, and who looks after its time. */

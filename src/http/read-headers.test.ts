@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { readHeaders } from "./read-headers.js";
+import { readHeaders } from "./handle-request.js";
 
 describe("headers of a request", () => {
   it("are texts under names in lower case, however they came or were set", () => {

@@ -1,31 +1,30 @@
 import type { Server } from "node:http";
 import cors, { type FastifyCorsOptions } from "@fastify/cors";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
 import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { Graph } from "../graph/graph.js";
-import type { EntryCaller } from "../handle/pending-call.js";
+import type { EntryCaller } from "../handle/call-route.js";
 import type { FileStore } from "../held/file-store.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
 import { addPlugins, type UnroutedAnswer } from "./add-plugins.js";
-import { answerFailure } from "./answer-failure.js";
-import { answerUnrouted, pathOf } from "./answer-unrouted.js";
+import { answerFailure, answerUnrouted, pathOf } from "./answer-failure.js";
 import { BodyWatch } from "./body-watch.js";
-import { closeServer, cutSocketsOn, followSockets } from "./close-server.js";
+import { closeServer, cutSocketsOn, followSockets, yieldSocket } from "./close-server.js";
 import { ConnectionRoom } from "./connection-room.js";
 import { addDocuments } from "./docs/documents.js";
-import type { Edge } from "./edge.js";
-import { createInstance } from "./fastify-instance.js";
+import { type ApiRoute, createApiRoute, type Edge } from "./edge.js";
+import { createInstance, openExchanges } from "./fastify-instance.js";
+import { handleRequest } from "./handle-request.js";
 import { bareHost, type ListenAddress, listenFailure } from "./listen-failure.js";
-import { openExchanges } from "./open-exchanges.js";
 import { addProbes, type Probes } from "./probes.js";
-import { addApiRoutes } from "./routes.js";
 import { StreamWatch } from "./streams/stream-watch.js";
+import { sendHead } from "./streams/write-stream.js";
 import { readFormerRequest } from "./tasks/answer-former-task.js";
-import { yieldSocket } from "./yield-socket.js";
+import { handleTask, submittedOutput } from "./tasks/handle-task.js";
 
 /** What an HTTP server is made of. */
 export interface HttpServerParts extends Probes {
@@ -189,5 +188,38 @@ async function listen(fastify: FastifyInstance, address: ListenAddress) {
     return { url, port: Number(new URL(url).port) };
   } catch (error) {
     throw listenFailure(error, address);
+  }
+}
+
+/** Adds a route for each api of the entry service, and gives what was prepared for each. */
+function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: ServiceDescriptor): readonly ApiRoute[] {
+  const routes = [...entry.apis.values()].map((api) => createApiRoute(entry.name, api));
+  for (const route of routes) {
+    // In Fastify's paths a colon begins a parameter; in a route it is only a character.
+    const path = route.path.replaceAll(":", "::");
+    const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      answerFailure(edge, { error, request, reply, route });
+    const onSend = route.kind === "stream" ? { onSend: sendHead } : undefined;
+    fastify.post(path, { errorHandler, ...onSend }, (_, reply) => handleRequest(edge, route, reply));
+    if (route.kind === "task") addTaskRoutes(edge, fastify, { route, path, errorHandler });
+  }
+  return routes;
+}
+
+interface TaskRoutes {
+  readonly route: ApiRoute;
+  /** As Fastify has it. */
+  readonly path: string;
+  readonly errorHandler: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
+}
+
+function addTaskRoutes(edge: Edge, fastify: FastifyInstance, { route, path, errorHandler }: TaskRoutes): void {
+  for (const [what, method] of Object.entries(taskPaths) as [TaskPath, string][]) {
+    const url = taskPath(path, what);
+    const submission = { ...route, submits: true, path: taskPath(route.path, what), output: submittedOutput };
+    const handler = (_: FastifyRequest, reply: FastifyReply) =>
+      what === "submit" ? handleRequest(edge, submission, reply) : handleTask(edge, route, what, reply);
+    const onSend = what === "status" ? { onSend: sendHead } : undefined;
+    fastify.route({ method, url, errorHandler, handler, ...onSend });
   }
 }

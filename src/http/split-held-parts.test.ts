@@ -8,7 +8,7 @@ import { createHeldBlob } from "../held/held-blob.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import type { HeldFile } from "../held/held-file.js";
 import { SpoolFile } from "../held/spool-file.js";
-import { splitHeldParts } from "./split-held-parts.js";
+import { splitHeldParts } from "./split-parts.js";
 
 /** Another file system than the one of temporary files; `undefined` where there is none. */
 function findOtherDisk(): string | undefined {

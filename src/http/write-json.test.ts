@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { writeJson } from "./write-json.js";
+import { writeJson } from "./write-reply.js";
 
 const many = <T>(item: T, count: number): T[] => new Array<T>(count).fill(item);
 

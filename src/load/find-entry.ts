@@ -2,9 +2,9 @@ import { existsSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { namePattern } from "../base/name-pattern.js";
 import type { ServiceClass } from "../define/depends.js";
-import { describeService } from "../define/describe-service.js";
+import { describeService } from "../define/descriptor.js";
 import { readServiceName, readServiceOptions } from "../define/service.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ModuleExports } from "./load-module.js";
 
 /** What `file[:Class]` says. */

@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import { describeNeed } from "./loader-need.js";
-import { findTsx, registerTsx } from "./tsx-loader.js";
+import { describeNeed, findTsx, registerTsx } from "./loader-need.js";
 
 /** What a loaded file exports. */
 export type ModuleExports = Readonly<Record<string, unknown>>;

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { nameApp } from "./name-app.js";
+import { nameApp } from "../app/plan-app.js";
 
 const root = mkdtempSync(join(tmpdir(), "ekiben-names-"));
 after(() => rmSync(root, { recursive: true, force: true }));

@@ -1,6 +1,4 @@
-import type { Code } from "../failure/codes.js";
-import { countBounds, Histogram } from "./histogram.js";
-import { TaskStats } from "./task-stats.js";
+import type { Code } from "../failure/serving-error.js";
 
 /** Calls over one edge, as the caller sees them: from the handle to the answer. */
 export class EdgeStats {
@@ -39,7 +37,7 @@ export class EdgeStats {
 }
 
 /** How one lane stands: what comes beside what it can answer. */
-export interface LanePressure {
+interface LanePressure {
   readonly isOverloaded: boolean;
   /** Milliseconds that one more call would wait; `undefined` while too little is known, or nothing waits. */
   expectWait(priority: "interactive"): number | undefined;
@@ -69,7 +67,7 @@ export class LaneStats {
 }
 
 /** Batches of one api that joins calls, as the replicas see them. */
-export class BatchStats {
+class BatchStats {
   readonly service: string;
   readonly api: string;
   readonly rows = new Histogram(countBounds);
@@ -146,5 +144,71 @@ export class CallStats {
     let stats = this.batches.get(key);
     if (stats === undefined) this.batches.set(key, (stats = new BatchStats(service, api)));
     return stats;
+  }
+}
+
+/** Upper bounds of the buckets in seconds: 100 us for a hop in memory up to a minute for a slow model. */
+const durationBounds: readonly number[] = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+
+/** Upper bounds of the buckets for counts of things: rows and calls of a batch. */
+const countBounds: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
+/** Counts of figures by bucket; observing one costs a short search and no allocation. */
+export class Histogram {
+  readonly bounds: readonly number[];
+  /** One entry a bound and one for what is larger; not cumulative. */
+  readonly counts: Float64Array;
+  sum = 0;
+
+  constructor(bounds: readonly number[] = durationBounds) {
+    this.bounds = bounds;
+    this.counts = new Float64Array(bounds.length + 1);
+  }
+
+  /** Takes a duration, into buckets of seconds. */
+  observe(ms: number): void {
+    this.add(ms / 1000);
+  }
+
+  /** Takes a figure in the unit of the bounds. */
+  add(figure: number): void {
+    const { bounds, counts } = this;
+    let bucket = 0;
+    while (bucket < bounds.length && figure > (bounds[bucket] as number)) bucket++;
+    counts[bucket] = (counts[bucket] as number) + 1;
+    this.sum += figure;
+  }
+
+  get count(): number {
+    return this.counts.reduce((total, count) => total + count, 0);
+  }
+}
+
+/** How an attempt of a task ended, as metrics name it. */
+export type AttemptOutcome = "completed" | "failed" | "canceled" | "retried" | "given_back" | "lost";
+
+/** Tasks of one api, as the replicas of this process see them. */
+export class TaskStats {
+  readonly service: string;
+  readonly api: string;
+  submitted = 0;
+  /** Attempts that are not recorded yet. */
+  running = 0;
+  readonly byOutcome = new Map<AttemptOutcome, number>();
+  /** Time of attempts, from the claim until their end was recorded. */
+  readonly attemptTime = new Histogram();
+  /** Set in the one replica that counts the tasks which wait: the count as it was a moment ago. */
+  readWaiting: (() => number) | undefined;
+
+  constructor(service: string, api: string) {
+    this.service = service;
+    this.api = api;
+  }
+
+  record(outcome: AttemptOutcome, ms: number): void {
+    this.byOutcome.set(outcome, (this.byOutcome.get(outcome) ?? 0) + 1);
+    this.attemptTime.observe(ms);
   }
 }

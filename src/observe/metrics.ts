@@ -1,5 +1,4 @@
-import type { CallStats, LaneStats } from "./call-stats.js";
-import type { Histogram } from "./histogram.js";
+import type { CallStats, Histogram, LaneStats } from "./call-stats.js";
 
 type Labels = Record<string, string>;
 interface Sample {

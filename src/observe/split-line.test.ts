@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { splitLine } from "./split-line.js";
+import { splitLine } from "./line-writer.js";
 
 const maxBytes = 4096;
 

@@ -1,8 +1,7 @@
-import { type FailureDetails, fail } from "../failure/fail.js";
-import type { FailureId, GraphFault } from "../failure/failures.js";
-import { formatSources, type Option, type SourceKind, type SpecialKind } from "./option.js";
+import { type FailureDetails, type FailureId, fail, type GraphFault } from "../failure/failures.js";
 import { contractFields, optionGroups, options } from "./options.js";
 import { pickNearest } from "./pick-nearest.js";
+import { formatSources, type Option, type SourceKind, type SpecialKind } from "./value-types.js";
 
 /** The services of a graph and what their author said about them. */
 export interface DeclaredOptions {
@@ -19,7 +18,7 @@ export interface DeclaredService {
   readonly apis: readonly DeclaredApi[];
 }
 
-export interface DeclaredApi {
+interface DeclaredApi {
   readonly name: string;
   readonly options: Readonly<Record<string, unknown>>;
   /** Absent for an ordinary one. */
@@ -27,7 +26,7 @@ export interface DeclaredApi {
 }
 
 /** What a value is for. `""` as the service is every service, `""` as the api every api. */
-export interface Target {
+interface Target {
   readonly service: string;
   readonly api: string;
 }
@@ -41,13 +40,13 @@ export interface Candidate extends Target {
 }
 
 /** Where a value stands: its kind of source, and the place as a person would name it. */
-export interface Place {
+interface Place {
   readonly source: SourceKind;
   readonly where: string;
 }
 
 /** One value as it was found. */
-export interface Offer extends Target, Place {
+interface Offer extends Target, Place {
   readonly name: string;
   readonly value: unknown;
   /** From a flag or a variable: the value is text and is read as such. */
@@ -184,11 +183,56 @@ function createFault<Id extends FailureId>(
 }
 
 /** An app file is named once, then the path inside it: `"ekiben.config.ts services.Model"`. */
-export function joinPath(where: string, name: string): string {
+function joinPath(where: string, name: string): string {
   return where.includes(" ") ? `${where}.${name}` : `${where} ${name}`;
 }
 
 /** Whether a value is an object that may hold options. */
-export function isFields(value: unknown): value is Record<string, unknown> {
+function isFields(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** An app file once loaded. */
+export interface LoadedAppFile {
+  /** Names it in messages: `"ekiben.config.ts"`. Without spaces. */
+  readonly path: string;
+  /** Its default export; should be an `AppFile`. */
+  readonly value: unknown;
+}
+
+/** Reads what an app file says: for the app, for services, for apis. */
+export function readAppFile(reader: OptionReader, { path, value }: LoadedAppFile): void {
+  const at = { service: "", api: "", source: "app file", where: path } as const;
+  reader.offerFields(value, at, ["services", "fastify"]);
+  if (!isFields(value)) return;
+  const { services, fastify } = value;
+  if (fastify !== undefined && typeof fastify !== "function") {
+    reader.addInvalid({ ...at, where: joinPath(path, "fastify"), name: "fastify", value: fastify }, "a function");
+  }
+  for (const [service, fields, where] of readNamed(reader, services, { ...at, name: "services" })) {
+    const inside = { ...at, service, where };
+    if (!reader.isKnownTarget({ ...inside, name: `services.${service}` })) continue;
+    reader.offerFields(fields, inside, ["apis"]);
+    if (isFields(fields)) readApis(reader, fields["apis"], inside);
+  }
+}
+
+function readApis(reader: OptionReader, apis: unknown, at: Target & Place): void {
+  for (const [api, fields, where] of readNamed(reader, apis, { ...at, name: "apis" })) {
+    const inside = { ...at, api, where };
+    if (reader.isKnownTarget({ ...inside, name: `apis.${api}` })) reader.offerFields(fields, inside);
+  }
+}
+
+/** The entries of `services` or `apis`: name, fields, and where they stand. */
+function readNamed(
+  reader: OptionReader,
+  value: unknown,
+  at: Target & Place & { readonly name: string },
+): [name: string, fields: unknown, where: string][] {
+  if (value === undefined) return [];
+  const where = joinPath(at.where, at.name);
+  if (isFields(value)) return Object.entries(value).map(([name, fields]) => [name, fields, `${where}.${name}`]);
+  reader.addInvalid({ ...at, where, value }, "an object with one field for each name");
+  return [];
 }

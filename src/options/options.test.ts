@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { AppFile } from "./app-file.js";
-import { flagOf, variableOf } from "./option.js";
 import { options } from "./options.js";
 import { resolveOptions } from "./resolve-options.js";
+import { flagOf, variableOf } from "./value-types.js";
 
 describe("the option table", () => {
   it("gives every option a default that its own type accepts", () => {

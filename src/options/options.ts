@@ -1,4 +1,3 @@
-import type { Option, SourceKind, SpecialKind } from "./option.js";
 import {
   anyText,
   bool,
@@ -10,9 +9,12 @@ import {
   integer,
   milliseconds,
   namespace,
+  type Option,
   origins,
   orWord,
   replicaRange,
+  type SourceKind,
+  type SpecialKind,
   size,
   storeUrl,
   textRecord,

@@ -1,10 +1,23 @@
+import { namePattern } from "../base/name-pattern.js";
 import type { GraphFault } from "../failure/failures.js";
-import { type Option, type SourceKind, type SpecialKind, sourceKinds } from "./option.js";
-import { type Candidate, type DeclaredOptions, OptionReader } from "./option-reader.js";
-import { apiOptions, appOptions, batchOptions, serviceOptions, type ValueOf } from "./options.js";
-import { type LoadedAppFile, readAppFile } from "./read-app-file.js";
-import { readDeclared } from "./read-declared.js";
-import { readEnvironment, readFlags } from "./read-text.js";
+import {
+  type Candidate,
+  type DeclaredOptions,
+  type DeclaredService,
+  type LoadedAppFile,
+  OptionReader,
+  readAppFile,
+} from "./option-reader.js";
+import {
+  apiOptions,
+  appOptions,
+  batchOptions,
+  contractFields,
+  options,
+  serviceOptions,
+  type ValueOf,
+} from "./options.js";
+import { pickNearest } from "./pick-nearest.js";
 import type {
   ApiSettings,
   AppSettings,
@@ -13,6 +26,7 @@ import type {
   ServiceSettings,
   TaskSettings,
 } from "./settings.js";
+import { flagOf, type Option, type SourceKind, type SpecialKind, sourceKinds, variableOf } from "./value-types.js";
 
 /** Where options come from besides what authors declared. */
 export interface OptionSources {
@@ -214,4 +228,86 @@ function toService(
     env,
     apis,
   };
+}
+
+/** Reads what authors said in `Service()` and in contracts. */
+function readDeclared(reader: OptionReader): void {
+  const { entry, services } = reader.declared;
+  for (const service of services) {
+    const at = { service: service.name, api: "", source: "service", where: `Service() of ${service.name}` } as const;
+    if (service.name === entry) reader.offerFields(service.options, at);
+    else {
+      reader.offerFields(service.options, at, ["http"]);
+      if (service.options["http"] !== undefined) {
+        reader.addWarning("unused_option", { option: "http", source: at.where, entry }, { ...at, name: "http" });
+      }
+    }
+    readContracts(reader, service);
+  }
+}
+
+function readContracts(reader: OptionReader, service: DeclaredService): void {
+  for (const { name: api, options: contract } of service.apis) {
+    const where = `api() of ${service.name}.${api}`;
+    const at = { service: service.name, api, source: "api", where } as const;
+    reader.offerFields(contract, at, contractFields);
+  }
+}
+
+/**
+ * Reads flags: option name → what was given, several where a flag was repeated.
+ * Text is read as text; anything else as a value from code, for programs that pass flags on.
+ */
+function readFlags(reader: OptionReader, flags: Readonly<Record<string, unknown>>): void {
+  for (const [name, given] of Object.entries(flags)) {
+    const option = options.get(name);
+    const at = { source: "command line", where: `--${option === undefined ? name : flagOf(option)}` } as const;
+    for (const value of Array.isArray(given) ? given : [given]) {
+      if (typeof value === "string") offerText(reader, { ...at, name, text: value });
+      else reader.offer({ ...at, service: "", api: "", name, value });
+    }
+  }
+}
+
+/** Reads `EKIBEN_…` variables. An empty one is not set. */
+function readEnvironment(reader: OptionReader, env: Readonly<Record<string, string | undefined>>): void {
+  const variables = new Map([...options.values()].map((option) => [variableOf(option), option]));
+  const known = [...variables].filter(([, { sources }]) => sources.includes("environment")).map(([name]) => name);
+  for (const [variable, text] of Object.entries(env)) {
+    if (!variable.startsWith("EKIBEN_") || text === undefined || text === "" || isServiceLink(variable, text)) continue;
+    const option = variables.get(variable);
+    if (option !== undefined) {
+      offerText(reader, { source: "environment", where: variable, name: option.name, text });
+    } else {
+      const details = { variable, nearest: pickNearest(variable, known) };
+      reader.addWarning("unknown_variable", details, { service: "", api: "", name: variable });
+    }
+  }
+}
+
+/** Kubernetes gives every pod such variables for a Service that is named ekiben: `EKIBEN_PORT=tcp://10.0.0.1:3000`. */
+function isServiceLink(variable: string, text: string): boolean {
+  return /^EKIBEN_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(variable) || /^(tcp|udp|sctp):\/\//.test(text);
+}
+
+const nextTarget = new RegExp(`,(?=${namePattern}(?:\\.${namePattern})?=)`, "u");
+const targetAndValue = new RegExp(`^(?:(${namePattern})(?:\\.(${namePattern}))?=)?(.*)$`, "su");
+
+interface Text {
+  readonly source: "command line" | "environment";
+  readonly where: string;
+  readonly name: string;
+  readonly text: string;
+}
+
+/** `"4"` is for every service, `"Model=4"` for one, `"Model.predict=4"` for one api; commas join several. */
+function offerText(reader: OptionReader, { text, ...place }: Text): void {
+  if (options.get(place.name)?.level === "app") {
+    reader.offer({ ...place, service: "", api: "", value: text, isText: true });
+    return;
+  }
+  for (const part of text.split(nextTarget)) {
+    const [, service = "", api = "", value] = targetAndValue.exec(part) ?? [];
+    reader.offer({ ...place, service, api, value, isText: true });
+  }
 }

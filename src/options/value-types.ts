@@ -1,5 +1,3 @@
-import { formatBytes, parseSize } from "./parse-size.js";
-
 /** One type of option value: how it is read from code and from text, and how it is written. */
 export interface ValueType<T> {
   /** What a right value looks like, as it ends the sentence "expected …". */
@@ -299,3 +297,94 @@ export const origins: ValueType<boolean | readonly string[]> = {
 };
 
 const isOrigin = (value: unknown) => typeof value === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/\s]+$/i.test(value);
+
+const steps = ["", "k", "m", "g", "t"];
+
+/**
+ * The bytes a text such as `"16MiB"`, `"2Gi"`, `"500MB"` or `"1048576"` stands for: `Ki`, `Mi`, `Gi`, `Ti` are powers of
+ * 1024, without the `i` powers of 1000. A final `B` and the case change nothing. `"Infinity"` is no bound.
+ *
+ * @returns `undefined` when the text is not a size. The result may have a fraction: `"0.3B"`.
+ */
+function parseSize(text: string): number | undefined {
+  if (text === "Infinity") return Number.POSITIVE_INFINITY;
+  const parts = /^(\d{1,16}(?:\.\d{1,6})?)\s*(?:([kmgt])(i)?)?b?$/i.exec(text.trim());
+  if (parts === null) return undefined;
+  const [, count, step = "", binary] = parts;
+  return Number(count) * (binary === undefined ? 1000 : 1024) ** steps.indexOf(step.toLowerCase());
+}
+
+/** Bytes as a person reads them: `"16 MiB"`, `"1500 bytes"`. Exact: a size that no unit divides stays in bytes. */
+function formatBytes(bytes: number): string {
+  if (bytes === Number.POSITIVE_INFINITY) return "no bound";
+  for (let step = steps.length - 1; step > 0; step--) {
+    const unit = 1024 ** step;
+    if (bytes >= unit && bytes % unit === 0) return `${bytes / unit} ${steps[step]?.toUpperCase()}iB`;
+  }
+  return `${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
+}
+
+/** How far one value of an option reaches: the whole app, one service, or one api. */
+type OptionLevel = "app" | "service" | "api";
+
+/** Where a value may come from, strongest first. This line is the order of precedence. */
+export const sourceKinds = ["command line", "environment", "app file", "api", "service", "default"] as const;
+
+/** One of the places a value may come from. */
+export type SourceKind = (typeof sourceKinds)[number];
+
+/** An api that takes or yields a `stream`: it may go on for as long as something moves. A durable `task`: it takes long. */
+export type SpecialKind = "task" | "stream";
+
+/** One row of the option table. `T` is the value once decided: one form, fixed unit. */
+export interface Option<T = unknown> {
+  /** As it stands in code and in the app file; `"http.maxBodyBytes"` is the field `maxBodyBytes` of `http`. */
+  readonly name: string;
+  /** A wider place (a service, the whole app) may set it too: as the default of everything below. */
+  readonly level: OptionLevel;
+  readonly type: ValueType<T>;
+  readonly default: T;
+  /** The defaults of apis of special kinds, where they are others. */
+  readonly defaultsOf?: { readonly [K in SpecialKind]?: T };
+  /** The default in words, where the value itself would not say it. */
+  readonly defaultText?: string;
+  /** Where it may be set, strongest first; the default is always there. */
+  readonly sources: readonly SourceKind[];
+  /** What it does, in one line. */
+  readonly text: string;
+}
+
+/** The flag of an option: `"http.maxBodyBytes"` → `"http-max-body-bytes"`. */
+export function flagOf(option: Option<any>): string {
+  return option.name
+    .replaceAll(".", "-")
+    .replace(/[A-Z]/g, (letter) => `-${letter}`)
+    .toLowerCase();
+}
+
+/** The environment variable of an option: `"http.maxBodyBytes"` → `"EKIBEN_HTTP_MAX_BODY_BYTES"`. */
+export function variableOf(option: Option<any>): string {
+  return `EKIBEN_${flagOf(option).replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** The default as text, for help, docs and `ekiben options`. */
+export function formatDefault(option: Option<any>): string {
+  const text = option.defaultText ?? option.type.format(option.default);
+  const others = Object.entries(option.defaultsOf ?? {}).map(
+    ([kind, value]) => `; of a ${kind} ${option.type.format(value)}`,
+  );
+  return text + others.join("");
+}
+
+/** Where an option may be set, in words: `"command line, environment, app file, Service()"`. */
+export function formatSources({ sources, level }: Option<any>): string {
+  const words = {
+    "command line": "command line",
+    environment: "environment",
+    "app file": level === "app" ? "app file (beside services, not in it)" : "app file",
+    api: "api()",
+    service: level === "app" ? "Service() of the entry service" : "Service()",
+    default: "default",
+  };
+  return sources.map((source) => words[source]).join(", ");
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { FakeClock } from "../testing/fake-clock.js";
-import { Asker } from "./asker.js";
+import { FakeClock } from "../../test/fake-clock.js";
+import { Asker } from "./control.js";
 
 interface Answers {
   ready: boolean;

@@ -1,12 +1,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { systemProblem } from "../base/system-problem.js";
-import { childArguments } from "./child-arguments.js";
+import { systemProblem } from "../failure/read-thrown.js";
 import type { FromSite, ToSite } from "./control.js";
 import type { Runner } from "./remote-site.js";
 
 /** What the process of a replica is given. */
-export interface ProcessParts {
+interface ProcessParts {
   /** All of its environment. */
   readonly env: NodeJS.ProcessEnv;
   /** Bound of the JavaScript heap in MiB; `undefined` for Node's own. */
@@ -103,3 +102,9 @@ export class ReplicaProcess implements Runner {
     this.#child.kill("SIGKILL");
   }
 }
+
+/** What was asked of Node for this process and is to hold for a child of it. */
+export const childArguments = (): string[] => process.execArgv.filter(isForChild);
+
+/** A debugger's port can be had once; what a test runner asks of Node is not for its children. */
+const isForChild = (argument: string): boolean => !/^--(inspect|test|watch|eval|print)/.test(argument);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MessagePort } from "node:worker_threads";
+import { FakeClock } from "../../test/fake-clock.js";
 import { type Logger, silentLogger } from "../base/logger.js";
-import { fail } from "../failure/fail.js";
-import { FakeClock } from "../testing/fake-clock.js";
+import { fail } from "../failure/failures.js";
 import { encodeError } from "../transport/wire-error.js";
 import type { FromSite, ReplicaOrder, ReplicaWord, SiteOrder, ToSite } from "./control.js";
 import type { Caller, CallerResidence } from "./placement.js";

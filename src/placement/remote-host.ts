@@ -1,14 +1,11 @@
 import { MessageChannel } from "node:worker_threads";
-import type { Clock, Timer } from "../base/clock.js";
+import { type Clock, createDeferred, type Deferred, type Timer, within } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
-import { within } from "../base/within.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { decodeError } from "../transport/wire-error.js";
-import { Asker } from "./asker.js";
-import { AwaitedWords } from "./awaited-words.js";
-import type { ControlAnswers, FromReplica, ReplicaOrder, ReplicaWord } from "./control.js";
+import { Asker, type ControlAnswers, type FromReplica, type ReplicaOrder, type ReplicaWord } from "./control.js";
 import type { Caller, Offer, Pulse, ReplicaHost } from "./placement.js";
 import { type RemoteSite, type SiteMember, stopLimitMs } from "./remote-site.js";
 
@@ -18,7 +15,7 @@ import { type RemoteSite, type SiteMember, stopLimitMs } from "./remote-site.js"
 // H2  `ended` resolves only for an end nobody asked for.
 
 /** What a host needs of its surroundings. */
-export interface RemoteHostParts {
+interface RemoteHostParts {
   readonly order: ReplicaOrder;
   readonly startTimeoutMs: number;
   readonly drainTimeoutMs: number;
@@ -244,5 +241,47 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   #calledOff(): ServingError {
     const { service } = this.#parts.order;
     return fail("start_aborted", { service }, { service });
+  }
+}
+
+/** What is awaited of another thread or process, by the word that answers it: each once, and nothing after its end. */
+class AwaitedWords<Word extends string> {
+  readonly #open = new Map<Word, Deferred<void>>();
+  #end: Error | undefined;
+
+  /** Settled by `keep`, `fail` or `end`. */
+  expect(word: Word): Promise<void> {
+    if (this.#end !== undefined) return Promise.reject(this.#end);
+    const awaited = createDeferred<void>();
+    // Should the message that asks for it fail, nobody awaits this.
+    awaited.promise.catch(() => {});
+    this.#open.set(word, awaited);
+    return awaited.promise;
+  }
+
+  keep(word: Word): void {
+    this.#take(word)?.resolve();
+  }
+
+  fail(word: Word, error: unknown): void {
+    this.#take(word)?.reject(error);
+  }
+
+  /** What is awaited fails. */
+  failAll(error: Error): void {
+    for (const awaited of this.#open.values()) awaited.reject(error);
+    this.#open.clear();
+  }
+
+  /** The other side is gone: what is awaited fails, and what will be. */
+  end(error: Error): void {
+    this.#end = error;
+    this.failAll(error);
+  }
+
+  #take(word: Word): Deferred<void> | undefined {
+    const awaited = this.#open.get(word);
+    this.#open.delete(word);
+    return awaited;
   }
 }

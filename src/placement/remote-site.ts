@@ -1,11 +1,17 @@
-import type { Clock } from "../base/clock.js";
-import { createDeferred } from "../base/deferred.js";
-import { inspectorUrl } from "../base/inspector-url.js";
+import { type Clock, createDeferred, within } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
-import { within } from "../base/within.js";
 import { decodeError } from "../transport/wire-error.js";
-import { Asker } from "./asker.js";
-import type { AppAnswers, FromReplica, FromSite, LinkNotice, SiteAnswers, SiteOrder, ToSite } from "./control.js";
+import {
+  type AppAnswers,
+  Asker,
+  type FromReplica,
+  type FromSite,
+  inspectorUrl,
+  type LinkNotice,
+  type SiteAnswers,
+  type SiteOrder,
+  type ToSite,
+} from "./control.js";
 import type { Caller, CallerNotice } from "./placement.js";
 
 // The parent's view of a thread or process in which replicas live, one or several.

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { CallScope } from "../call/call-scope.js";
-import { strangerThatEnded } from "../call/ended-with.js";
-import { settlePromises } from "../call/settle-promises.js";
-import { fail } from "../failure/fail.js";
+import { strangerThatEnded } from "../call/passed-deadline.js";
+import { settlePromises } from "../call/value-walk.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { copyError, toServingError } from "../failure/to-serving-error.js";
 
@@ -45,4 +45,10 @@ function explainEnd(thrown: unknown, scope: CallScope): unknown {
   if (ended === undefined) return thrown;
   const { service, api } = ended.call;
   return fail("shared_call_ended", { caller: `${service}.${api}`, reason: (thrown as ServingError).message });
+}
+
+/** Takes the answer of a served call to whoever asked: a link in this process, or a channel. */
+export interface Replier {
+  replyOutput(scope: CallScope, output: unknown): void;
+  replyFailure(scope: CallScope, error: ServingError): void;
 }

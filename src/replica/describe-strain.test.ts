@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { describeStrain } from "./describe-strain.js";
+import { describeStrain } from "./lane-watch.js";
 
 const calm = {
   ...{ name: "Model.predict", places: 256, queued: 3, deadPlaces: 0 },

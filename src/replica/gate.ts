@@ -1,8 +1,9 @@
 import type { CallScope } from "../call/call-scope.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { LaneStats, RefusalReason } from "../observe/call-stats.js";
-import { Admission } from "./admission.js";
-import { describeRefusal } from "./describe-refusal.js";
+import { Admission, type Refusal } from "./admission.js";
+import type { Pace } from "./pace.js";
 
 /** How much is asked of one api in one replica. */
 export interface Pressure {
@@ -72,4 +73,31 @@ export class Gate implements Pressure {
   hasRun({ cancelledAt, waited }: CallScope): void {
     if (cancelledAt !== undefined && waited !== undefined) this.admission.lost(waited.place, cancelledAt, waited.ms);
   }
+}
+
+/** Nobody who is refused for overload should come back sooner. */
+const leastRetryMs = 1_000;
+
+interface Circumstances {
+  readonly pace: Pace;
+  /** Calls that wait. */
+  readonly queued: number;
+  /** Of the time of the call that is refused. */
+  readonly leftMs: number;
+}
+
+/** Why a call was not let in, and when it may come again: when what waits now is over, or this one could be in time. */
+function describeRefusal({ why, waitMs }: Refusal, { pace, queued, leftMs }: Circumstances): ServingError {
+  const { answerMs, runMs = 0 } = pace;
+  const known = { queued, ...(answerMs !== undefined && { answerMs: Number(answerMs.toPrecision(3)) }) };
+  const wait = Math.round(waitMs ?? queued * (answerMs ?? runMs));
+  if (why === "overloaded") return fail("overloaded", { ...known, retryAfterMs: Math.max(leastRetryMs, 2 * wait) });
+  const retryAfterMs = Math.max(1, Math.ceil(wait + runMs - leftMs));
+  return fail("overloaded", {
+    ...known,
+    retryAfterMs,
+    waitMs: wait,
+    runMs: Math.round(runMs),
+    leftMs: Math.round(leftMs),
+  });
 }

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
 import { startReplica } from "../../test/transport/start-replica.js";
 import { createWireService, WireControl } from "../../test/transport/wire-service.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { frameFlags } from "../transport/frame.js";
 import { windowItems } from "../transport/peer-stream.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";

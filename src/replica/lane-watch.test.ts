@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import { type Logger, silentLogger } from "../base/logger.js";
 import type { CallScope } from "../call/call-scope.js";
-import { FakeClock } from "../testing/fake-clock.js";
 import { LaneWatch } from "./lane-watch.js";
 
 describe("LaneWatch", () => {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
+import { RequestContext } from "../call/call.js";
 import { CallScope, createCallTime } from "../call/call-scope.js";
-import { RequestContext } from "../call/request-context.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { LaneStats } from "../observe/call-stats.js";
-import { FakeClock } from "../testing/fake-clock.js";
 import { Lane } from "./lane.js";
 
 const time = createCallTime(new FakeClock());

@@ -2,16 +2,13 @@ import { AsyncResource } from "node:async_hooks";
 import { Fifo } from "../base/fifo.js";
 import type { CallScope, CallTime } from "../call/call-scope.js";
 import { type LoopTurns, longMs, type TurnTaker } from "../call/loop-turns.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { LaneStats } from "../observe/call-stats.js";
 import { CallQueue } from "./call-queue.js";
 import { Gate } from "./gate.js";
 import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
-import { nameOverdue } from "./name-overdue.js";
-import { readersOf } from "./readers-of.js";
-import { expectWait } from "./run-average.js";
-import { WarmUp } from "./warm-up.js";
+import { expectWait, WarmUp } from "./pace.js";
 
 // One api's places in one replica.
 //
@@ -25,7 +22,7 @@ import { WarmUp } from "./warm-up.js";
 // L8  Nothing begins in a lane that is closed: what waits there leaves when it is cut off from its caller.
 
 /** Bounds of a lane. */
-export interface LaneBounds {
+interface LaneBounds {
   /** Calls running at once, at least 1. */
   readonly maxConcurrent: number;
   /** Calls waiting for a place; 0 refuses whatever can't run at once. */
@@ -51,7 +48,7 @@ interface Waiting {
 const selfWaitMs = 2_000;
 
 /** What a lane is part of. */
-export interface LaneParts {
+interface LaneParts {
   readonly bounds: LaneBounds;
   readonly stats: LaneStats;
   readonly time: CallTime;
@@ -331,4 +328,45 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const running = this.running + this.#lingering;
     return fail("lane_full", { running, queued, maxQueued, retryAfterMs, overdue: this.overdue.length });
   }
+}
+
+/** How many of the calls that hold places should have ended, in words that follow them; nothing for none. */
+const nameOverdue = (count: number): string =>
+  count === 0 ? "" : `, ${count} of them by calls that timed out or were cancelled and have not ended`;
+
+/** Scopes of batches, and the calls that each of them runs for. */
+const joined = new WeakMap<CallScope, readonly CallScope[]>();
+/** Most apps never have one: they don't pay for the search. */
+let hasJoined = false;
+
+/** Notes for which calls a batch runs, where one of them may be read by another call. */
+export function noteJoined(batch: CallScope, calls: readonly CallScope[]): void {
+  if (!calls.some(isRead)) return;
+  hasJoined = true;
+  joined.set(batch, calls);
+}
+
+function isRead(call: CallScope): boolean {
+  for (let above: CallScope | undefined = call; above !== undefined; above = above.parent) {
+    if (above.reader !== undefined || (hasJoined && joined.has(above))) return true;
+  }
+  return false;
+}
+
+/** The calls that read what a call makes, as far as they are known here: its own reader, its callers' ones, and theirs. */
+function readersOf(scope: CallScope): ReadonlySet<CallScope> {
+  const readers = new Set<CallScope>();
+  const seen = new Set<CallScope>();
+  for (const open: CallScope[] = [scope]; open.length > 0; ) {
+    const each = open.pop() as CallScope;
+    if (seen.has(each)) continue;
+    seen.add(each);
+    if (each.reader !== undefined) {
+      readers.add(each.reader);
+      open.push(each.reader);
+    }
+    if (each.parent !== undefined) open.push(each.parent);
+    open.push(...(joined.get(each) ?? []));
+  }
+  return readers;
 }

@@ -1,13 +1,12 @@
 import type { CallScope } from "../call/call-scope.js";
 import { type InvokeSink, invoke } from "../call/invoke.js";
 import { shortMs } from "../call/loop-turns.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { serveRows } from "./batch/serve-rows.js";
-import { describeFailure } from "./describe-failure.js";
+import { describeFailure, type Replier } from "./describe-failure.js";
 import type { LaneEntrant } from "./lane.js";
 import type { Replica, ReplicaApi } from "./replica.js";
-import type { Replier } from "./replier.js";
 
 /**
  * Answers one unary call: finds the api, enters its lane or waits for its batch, runs it. Ends the scope; never throws.

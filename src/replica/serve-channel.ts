@@ -1,22 +1,22 @@
 import { IdTable } from "../base/id-table.js";
-import type { Call, Caller } from "../call/call.js";
+import { type Call, type Caller, RequestContext } from "../call/call.js";
 import { CallScope } from "../call/call-scope.js";
-import { RequestContext } from "../call/request-context.js";
-import { fail } from "../failure/fail.js";
+import { readerGone } from "../call/streams/item-flow.js";
+import { ItemReader } from "../call/streams/item-reader.js";
+import { nameInput } from "../call/streams/stream-use.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { Tail } from "../held/held-file.js";
-import type { Channel, ChannelReader } from "../transport/channel.js";
+import { type Channel, type ChannelReader, createHello, readHello } from "../transport/channel.js";
 import { decodeValue } from "../transport/decode-value.js";
 import { type EncodedValue, encodeValue } from "../transport/encode-value.js";
 import { type Frame, frameFlags, frameKinds, malformed, noTails } from "../transport/frame.js";
-import { createHello, readHello } from "../transport/hello.js";
 import { ItemPump } from "../transport/item-pump.js";
-import { readCredit } from "../transport/peer-stream.js";
+import { PeerStream, readCredit, type StreamSource } from "../transport/peer-stream.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
-import { InputReceiver } from "./input-receiver.js";
+import type { Replier } from "./describe-failure.js";
 import type { Replica } from "./replica.js";
-import type { Replier } from "./replier.js";
 import { serveCall } from "./serve-call.js";
 import { ServedStream } from "./served-stream.js";
 
@@ -282,4 +282,45 @@ function readInput(text: string, tails: readonly Tail[], flags: number): unknown
   if ((flags & frameFlags.fed) === 0) return decodeValue(text, tails, (flags & frameFlags.marked) !== 0);
   if (text !== "" || tails.length > 0) throw malformed("a call whose input is a stream has an input besides");
   return undefined;
+}
+
+/** The callee's end of an input that is a stream: its reader, and the frames that come for it. */
+class InputReceiver {
+  /** What the api reads. */
+  readonly items: ItemReader;
+  readonly #stream: PeerStream;
+  readonly #channel: Channel;
+  readonly #id: number;
+  #isOver = false;
+
+  /** @param scope Of the call: its end ends the input, and a cancellation fails a `next()` that waits. */
+  constructor(channel: Channel, scope: CallScope) {
+    this.#channel = channel;
+    this.#id = scope.slot;
+    const flow = { pull: () => this.#stream.pull(), stop: () => this.#stream.stop() };
+    this.items = new ItemReader(flow, () => nameInput(scope));
+    scope.input = this.items;
+    const source: StreamSource = {
+      start: () => this.#send(frameKinds.credit, "0"),
+      credit: (items) => this.#send(frameKinds.credit, String(items)),
+      cancel: () => this.#send(frameKinds.cancel, encodeError(readerGone())),
+    };
+    this.#stream = new PeerStream(source, this.items);
+    scope.onEnd(() => this.#stream.close(scope.reason));
+  }
+
+  /** An item, the end or the failure of the input. @throws {ServingError} `malformed_frame` for one that may not come now. */
+  receive(frame: Frame): void {
+    const { kind, head } = frame;
+    if (this.#isOver) throw malformed(`a frame of kind ${kind} for the input of call ${this.#id}, which has ended`);
+    if (!this.#stream.isStarted) throw malformed(`a frame of kind ${kind} for an input that nobody has asked for`);
+    this.#isOver = kind !== frameKinds.item;
+    if (kind === frameKinds.end) this.#stream.end();
+    else if (kind === frameKinds.failure) this.#stream.fail(decodeError(head));
+    else this.#stream.push(frame);
+  }
+
+  #send(kind: number, head: string): void {
+    if (!this.#isOver) this.#channel.send({ kind, flags: 0, id: this.#id, head, tails: noTails });
+  }
 }

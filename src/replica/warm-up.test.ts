@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import { LoopTurns } from "../call/loop-turns.js";
-import { FakeClock } from "../testing/fake-clock.js";
-import { WarmUp } from "./warm-up.js";
+import { WarmUp } from "./pace.js";
 
 function open() {
   const turns = new LoopTurns(new FakeClock());

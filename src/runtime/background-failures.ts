@@ -1,6 +1,6 @@
 import type { Logger } from "../base/logger.js";
-import { currentScope } from "../call/current-call.js";
-import { isEndOfOpenCall } from "../call/ended-with.js";
+import { currentScope } from "../call/invoke.js";
+import { isEndOfOpenCall } from "../call/passed-deadline.js";
 import { messageOf } from "../failure/to-serving-error.js";
 
 // Promises of an author's own that were rejected and that nobody awaits. Node would end the process for each.

@@ -1,7 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import type { ItemFlow, ItemSink } from "../call/streams/item-flow.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
 

@@ -3,19 +3,18 @@ import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
 import type { ReplicaLink } from "../call/link.js";
 import type { ItemFlow, ItemSink } from "../call/streams/item-flow.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { FileStore } from "../held/file-store.js";
 import type { Caller, Offer, ReplicaHost } from "../placement/placement.js";
+import type { Replier } from "../replica/describe-failure.js";
 import { Replica, type ReplicaParts } from "../replica/replica.js";
-import type { Replier } from "../replica/replier.js";
 import { serveCall } from "../replica/serve-call.js";
 import { ServedStream } from "../replica/served-stream.js";
 import { crossError } from "../transport/wire-error.js";
 import { InlineItems, takeInput } from "./inline-items.js";
 import { ReplicaListener } from "./replica-listener.js";
-import { SlotList } from "./slot-list.js";
 
 /** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
 export class InlineHost implements ReplicaHost {
@@ -170,5 +169,39 @@ export class InlineLink implements ReplicaLink, Replier {
       const { service, api } = scope.call;
       scope.cancel(fail("replica_lost", { replica: this.replica }, { service, api }));
     }
+  }
+}
+
+/** Something that remembers its own place in a `SlotList`; it may be in one at a time. */
+interface Slotted {
+  slot: number;
+}
+
+/** A set whose members know their place, so that adding and removing one costs no hashing. Order is not kept. */
+export class SlotList<T extends Slotted> {
+  readonly #members: T[] = [];
+
+  get size(): number {
+    return this.#members.length;
+  }
+
+  add(member: T): void {
+    member.slot = this.#members.length;
+    this.#members.push(member);
+  }
+
+  /** Does nothing when the member is not in the list. */
+  remove(member: T): void {
+    const at = member.slot;
+    if (this.#members[at] !== member) return;
+    const last = this.#members.pop() as T;
+    member.slot = -1;
+    if (last === member) return;
+    this.#members[at] = last;
+    last.slot = at;
+  }
+
+  toArray(): T[] {
+    return [...this.#members];
   }
 }

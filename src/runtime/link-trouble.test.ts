@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import type { Logger } from "../base/logger.js";
 import { silentLogger } from "../base/logger.js";
-import { FakeClock } from "../testing/fake-clock.js";
 import { LinkTrouble } from "./link-trouble.js";
 
 function createTrouble() {

@@ -1,7 +1,6 @@
 // Entry of a replica's child process   <-> placement/process.ts
 
-import { keepTickShape } from "../base/keep-tick-shape.js";
-import { keepCompiled } from "../load/keep-compiled.js";
+import { keepCompiled, keepTickShape } from "../load/keep-compiled.js";
 import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import type { ControlPort } from "../placement/control.js";
 import type { ReplicaSite } from "./replica-site.js";

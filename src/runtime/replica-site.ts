@@ -1,36 +1,34 @@
 import { dirname } from "node:path";
 import type { Logger } from "../base/logger.js";
-import { removePath } from "../base/remove-path.js";
+import { removePath } from "../base/own-folder.js";
 import { systemTime } from "../call/call-scope.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
+import { textOf } from "../failure/read-thrown.js";
 import { toServingError } from "../failure/to-serving-error.js";
-import { resolveGraph } from "../graph/resolve-graph.js";
+import { resolveGraph } from "../graph/graph.js";
 import { FileStore } from "../held/file-store.js";
-import { FullMemory } from "../held/full-memory.js";
 import { decodedBytes } from "../held/held-bytes.js";
+import { FullMemory } from "../held/memory-files.js";
 import { loadEntry } from "../load/entry-location.js";
-import { guardLog } from "../observe/guarded-log.js";
 import { shareStdout } from "../observe/line-writer.js";
-import { createLog, type LogOutput } from "../observe/log.js";
+import { createLog, guardLog, type LogOutput } from "../observe/log.js";
 import { createMetrics, type Metrics } from "../observe/metrics.js";
-import { Asker } from "../placement/asker.js";
-import type {
-  AppAnswers,
-  ControlPort,
-  FromSite,
-  ReplicaOrder,
-  ReplicaWord,
-  SiteOrder,
-  ToSite,
+import {
+  type AppAnswers,
+  Asker,
+  type ControlPort,
+  type FromSite,
+  type ReplicaOrder,
+  type ReplicaWord,
+  type SiteOrder,
+  type ToSite,
 } from "../placement/control.js";
 import { encodeError } from "../transport/wire-error.js";
 import { watchBackground } from "./background-failures.js";
-import { Companions } from "./companions.js";
 import { Faults } from "./faults.js";
-import { createForwardingLog } from "./forwarding-log.js";
 import { Site } from "./site.js";
 import { SiteLinks } from "./site-links.js";
-import { SiteReplica } from "./site-replica.js";
+import { Companions, SiteReplica } from "./site-replica.js";
 
 // A thread or process in which replicas live, one or several, as its supervisor orders it: it loads the author's files once;
 // each replica starts, perhaps listens, then drains and stops, whatever the others do.
@@ -236,4 +234,29 @@ function openLog({ logsTo, sharesStdout, settings }: SiteOrder, port: ControlPor
   if (logsTo === "stdout") return createLog(logLevel);
   const log: Logger = guardLog(createForwardingLog(port, logLevel));
   return { log, flush: () => {} };
+}
+
+const levels = ["debug", "info", "warn", "error"] as const;
+type Level = (typeof levels)[number];
+
+/** A logger whose lines the supervisor writes: for terminals, and for programs that gave a logger of their own. */
+function createForwardingLog(port: ControlPort, level: string, base: object = {}): Logger {
+  const least = levels.indexOf(level as Level);
+  const write = (own: Level) => (fields: object, message?: string) => {
+    if (level === "silent" || levels.indexOf(own) < least) return;
+    const line = { kind: "log", level: own, message } as const;
+    try {
+      port.send({ ...line, fields: { ...base, ...fields } });
+    } catch {
+      // Something in it can't leave this thread; its text can.
+      port.send({ ...line, fields: { ...base, text: textOf(Object.values(fields)) } });
+    }
+  };
+  return {
+    debug: write("debug"),
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+    child: (fields) => createForwardingLog(port, level, { ...base, ...fields }),
+  };
 }

@@ -2,35 +2,43 @@ import { randomBytes } from "node:crypto";
 import os from "node:os";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
-import { isTaskId, operationApi, operationTimeoutMs, type TaskOperation, waitsForEnd } from "../call/task-operation.js";
+import { type NameLimit, nameOption } from "../call/passed-deadline.js";
+import {
+  describeTask,
+  isEnded,
+  isTaskId,
+  operationApi,
+  operationTimeoutMs,
+  type TaskOperation,
+  type TaskState,
+  waitsForEnd,
+} from "../call/task-state.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
-import type { GrantedResources } from "../define/lifecycle.js";
-import { fail } from "../failure/fail.js";
+import type { GrantedResources } from "../define/service.js";
+import { fail } from "../failure/failures.js";
+import { unreachable } from "../failure/serving-error.js";
 import type { Graph } from "../graph/graph.js";
+import type { EntryCaller, HandleTarget } from "../handle/call-route.js";
 import { CalleeRoom } from "../handle/callee-room.js";
 import { Directory } from "../handle/directory.js";
-import { createEntryCaller } from "../handle/entry-caller.js";
-import { createHandle } from "../handle/handle.js";
-import type { HandleTarget } from "../handle/handle-target.js";
-import type { EntryCaller } from "../handle/pending-call.js";
-import type { FormerTask } from "../http/former-task.js";
+import { createEntryCaller, createHandle } from "../handle/handle.js";
+import type { FormerTask } from "../http/edge.js";
 import { CallStats } from "../observe/call-stats.js";
 import type { ApiSettings, AppSettings, ServiceSettings } from "../options/settings.js";
 import type { ReplicaParts, TaskParts } from "../replica/replica.js";
-import { EndedLives } from "../tasks/ended-lives.js";
+import { EndedLives } from "../tasks/lease-grace.js";
 import { describeStore, hasTaskStore, openTaskStore, type StoreWait } from "../tasks/open-store.js";
 import { StoreCensus } from "../tasks/store-census.js";
-import type { StoreRun, TaskPlace, TaskStore } from "../tasks/task-store.js";
-import { encodeError } from "../transport/wire-error.js";
-import { createFormerTask } from "./former-task.js";
-import { createLimitNames } from "./limit-names.js";
+import type { StoreRun, TaskPlace, TaskRecord, TaskStore } from "../tasks/task-store.js";
+import { unpackValue } from "../transport/stored-value.js";
+import { decodeError, encodeError } from "../transport/wire-error.js";
 
 /** How long a replica that starts waits for a store that is away. */
 const storeWaitMs = 60_000;
 
 /** What a site is made of. */
-export interface SiteParts {
+interface SiteParts {
   readonly graph: Graph;
   readonly settings: AppSettings;
   readonly log: Logger;
@@ -49,7 +57,7 @@ export interface SiteParts {
 export type AppRun = Omit<StoreRun, "namespace" | "host">;
 
 /** Which replica is wanted. */
-export interface ReplicaIdentity {
+interface ReplicaIdentity {
   readonly service: string;
   readonly index: number;
   readonly resources: GrantedResources;
@@ -271,3 +279,60 @@ export function grantResources({ resources }: ServiceSettings, gpus: readonly nu
 
 /** Threads are whole, at least one, and never more than the machine has. */
 export const grantThreads = (cpu: number): number => Math.min(Math.max(1, Math.floor(cpu)), os.availableParallelism());
+
+/** What may have bounded a call of one route. */
+export interface RouteLimits {
+  readonly service: string;
+  readonly api: string;
+  readonly settings: ApiSettings;
+  /** Of a task: what is asked about it. */
+  readonly operation: TaskOperation | "call" | undefined;
+  /** `Infinity` where the dependency has none. */
+  readonly edgeTimeoutMs: number;
+}
+
+/** Deadlines are sums, of which the last digits may differ. */
+const nearMs = 0.001;
+const isNear = (a: number, b: number): boolean => Math.abs(a - b) < nearMs;
+
+/** Tells afterwards, from its length alone, which of the limits that a call may have had it was. */
+export function createLimitNames({ service, api, settings, operation, edgeTimeoutMs }: RouteLimits): NameLimit {
+  return ({ caller }, timeoutMs) => {
+    const isOfApi = operation === undefined || waitsForEnd(operation);
+    if (isOfApi && isNear(timeoutMs, settings.timeoutMs)) return nameOption(service, api, settings.timeoutFrom);
+    if (isNear(timeoutMs, edgeTimeoutMs)) return `timeoutMs of depends(${service}) in ${caller.service}`;
+    if (!isOfApi && isNear(timeoutMs, operationTimeoutMs)) return "what ekiben allows for it";
+    if (caller.service === "http") return "the client's timeoutMs, sent as ekiben-timeout-ms";
+    const place = caller.api === "" ? caller.service : `${caller.service}.${caller.api}`;
+    return `timeoutMs of the call${place === "local" ? "" : ` from ${place}`} to ${service}.${api}`;
+  };
+}
+
+/** What may be asked about a task whose api is gone: all but to run it. */
+function createFormerTask(store: TaskStore, record: TaskRecord): FormerTask {
+  const { id, service, api } = record;
+  return {
+    service,
+    api,
+    state: describe(record),
+    async result() {
+      const { status } = record;
+      if (!isEnded(record))
+        throw fail("task_api_gone", { taskId: id, api: `${service}.${api}`, status }, { service, api });
+      const output = status === "completed" ? (await store.result(id))?.output : undefined;
+      if (output !== undefined) return unpackValue(output);
+      throw record.failure === undefined
+        ? unreachable(`task ${id} ended without a reason`)
+        : decodeError(record.failure);
+    },
+    async cancel() {
+      const failure = encodeError(fail("task_canceled", { taskId: id }, { service, api }));
+      return describe((await store.cancel(id, failure)) ?? record);
+    },
+  };
+}
+
+function describe(record: TaskRecord): TaskState {
+  const failure = record.failure === undefined ? undefined : decodeError(record.failure);
+  return describeTask(record, failure, `${record.service}.${record.api}`);
+}

@@ -1,8 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Clock } from "../base/clock.js";
-import { within } from "../base/within.js";
-import { Asker, type ControlAnswer } from "../placement/asker.js";
-import type { AppAnswers } from "../placement/control.js";
+import { type Clock, within } from "../base/clock.js";
+import { type AppAnswers, Asker, type ControlAnswer } from "../placement/control.js";
 
 /** What a stand-in asks of its supervisor. */
 export interface StandInAnswers extends AppAnswers {

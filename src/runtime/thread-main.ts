@@ -1,7 +1,6 @@
 // Entry of a replica's worker thread   <-> placement/thread.ts
 import { type MessagePort, parentPort } from "node:worker_threads";
-import { keepTickShape } from "../base/keep-tick-shape.js";
-import { keepCompiled } from "../load/keep-compiled.js";
+import { keepCompiled, keepTickShape } from "../load/keep-compiled.js";
 import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import type { ControlPort } from "../placement/control.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createDeploymentPlan, type PlanWish, Stage, settled, targetInFlight } from "../../test/supervisor/stage.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { CallerNotice } from "../placement/placement.js";
 import { Deployment } from "./deployment.js";
 

@@ -1,11 +1,10 @@
 import type { Clock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { DeploymentPlan } from "../graph/plan.js";
 import type { ReplicaHost } from "../placement/placement.js";
-import type { CallerCounts } from "./caller-counts.js";
-import type { LinkBoard } from "./link-board.js";
-import type { OnProgress } from "./progress.js";
+import type { CallerCounts, LinkBoard } from "./link-board.js";
+import type { OnProgress } from "./replica-state.js";
 
 /** A service some of whose replicas has come, gone, or changed. */
 export interface MovedDeployment {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { FakeHost } from "../../test/supervisor/fake-host.js";
 import { createDeploymentPlan, type PlanWish, Stage, settled } from "../../test/supervisor/stage.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { SeatParts } from "./replica-life.js";
 import { ReplicaSeat } from "./replica-seat.js";
 

@@ -1,5 +1,5 @@
 import type { Timer } from "../base/clock.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { messageOf, toServingError } from "../failure/to-serving-error.js";
 import type { DeploymentPlan } from "../graph/plan.js";
 import type { Pulse, ReplicaHost } from "../placement/placement.js";

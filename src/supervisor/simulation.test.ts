@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import type { FakeHost, Step } from "../../test/supervisor/fake-host.js";
 import { createDeploymentPlan, liveness, type PlanWish, restart, Stage, settled } from "../../test/supervisor/stage.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { Plan } from "../graph/plan.js";
 import { Supervisor } from "./supervisor.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createDeploymentPlan, type PlanWish, Stage, settled } from "../../test/supervisor/stage.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import type { Plan } from "../graph/plan.js";
 import { Supervisor } from "./supervisor.js";
 

@@ -1,5 +1,5 @@
-import type { ServingError } from "../failure/serving-error.js";
-import type { StoreHealth } from "./store-health.js";
+import type { Logger } from "../base/logger.js";
+import { ServingError } from "../failure/serving-error.js";
 import type { TaskNews, TaskStore } from "./task-store.js";
 
 /** A store that ends in order: its calls that were begun finish first, later ones fail. Its engine need not see to that, nor to the log. */
@@ -66,5 +66,82 @@ export class ClosableStore implements TaskStore {
   async #finish(): Promise<void> {
     await Promise.allSettled(this.#inFlight);
     await this.#engine.close();
+  }
+}
+
+/** Who wants to hear of changes in one store. */
+export class NewsBoard {
+  readonly #listeners = new Set<{ readonly tell: (news: TaskNews) => void }>();
+  readonly #onChange: (isWatched: boolean) => void;
+
+  /** @param onChange Called when the first listener has come, and when the last one has gone. */
+  constructor(onChange: (isWatched: boolean) => void) {
+    this.#onChange = onChange;
+  }
+
+  get isWatched(): boolean {
+    return this.#listeners.size > 0;
+  }
+
+  /** @returns Ends it; may be called more than once. */
+  watch(tell: (news: TaskNews) => void): () => void {
+    const listener = { tell };
+    this.#listeners.add(listener);
+    if (this.#listeners.size === 1) this.#onChange(true);
+    return () => {
+      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#onChange(false);
+    };
+  }
+
+  tell(news: TaskNews): void {
+    for (const { tell } of [...this.#listeners]) tell(news);
+  }
+
+  /** Ends every watch. */
+  clear(): void {
+    if (!this.isWatched) return;
+    this.#listeners.clear();
+    this.#onChange(false);
+  }
+}
+
+/** While a store can't be used, that is said so often. */
+const repeatMs = 30_000;
+const outages: ReadonlySet<string> = new Set(["task_store_unavailable", "task_store_full"]);
+
+interface StoreHealthParts {
+  readonly log: Logger;
+  /** Where the store is: callers are not told, so the log must say. */
+  readonly place: string;
+  /** By a clock that nobody sets. */
+  readonly now: () => number;
+}
+
+/** Says in the log when a store can't be used, with what the system said, and when it can again. */
+export class StoreHealth {
+  readonly #parts: StoreHealthParts;
+  #toldAt = Number.NEGATIVE_INFINITY;
+  #isDown = false;
+
+  constructor(parts: StoreHealthParts) {
+    this.#parts = parts;
+  }
+
+  noteSuccess(): void {
+    if (!this.#isDown) return;
+    this.#isDown = false;
+    this.#parts.log.info({ store: this.#parts.place }, "the task store can be used again");
+  }
+
+  noteFailure(error: unknown): void {
+    if (!(error instanceof ServingError) || !outages.has(error.id)) return;
+    const { log, place, now } = this.#parts;
+    if (now() < this.#toldAt + repeatMs) return;
+    this.#toldAt = now();
+    this.#isDown = true;
+    log.warn(
+      { err: error.cause ?? error, store: place },
+      `${error.message}; what needs it fails, or waits, until it can be`,
+    );
   }
 }

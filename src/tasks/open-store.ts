@@ -1,17 +1,18 @@
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { lstat, readlink, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
+import { type FailureDetails, fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import type { TaskSettings } from "../options/settings.js";
-import { nameStore } from "./name-store.js";
+import { StoreHealth } from "./closable-store.js";
 import { outageProblems } from "./postgres/pg-driver.js";
 import { lockedProblem } from "./sqlite/sqlite-driver.js";
-import { StoreHealth } from "./store-health.js";
 import type { TaskStore } from "./task-store.js";
 
 /** Where an app's tasks are kept. */
-export interface TaskStorePlace {
+interface TaskStorePlace {
   readonly settings: TaskSettings;
   /** Folder of the app's service file. */
   readonly appFolder: string;
@@ -99,4 +100,48 @@ function pause(ms: number, { signal, clock }: StoreWait): Promise<void> {
     const timer = clock.setTimer(end, ms, true);
     signal.addEventListener("abort", end);
   });
+}
+
+/** A store that could not be opened. */
+interface UnopenedStore {
+  /** In words. */
+  readonly place: string;
+  /** Of SQLite: the data folder. */
+  readonly folder: string | undefined;
+}
+
+const named = ["task_store_unavailable", "task_store_full"] as const;
+type NamedId = (typeof named)[number];
+
+/**
+ * Why a store could not be opened, with its place, and with what the system said. Only who starts the app reads it: calls that fail
+ * later do not say where the store is.
+ */
+async function nameStore(error: unknown, { place, folder }: UnopenedStore): Promise<unknown> {
+  if (!(error instanceof ServingError) || !named.includes(error.id as NamedId)) return error;
+  const { engine, problem } = error.details as FailureDetails<NamedId>;
+  const { cause } = error;
+  const ground = folder === undefined ? undefined : await describeGround(folder);
+  const said = cause instanceof Error && cause.message !== "" ? ` (${cause.message})` : "";
+  return fail(error.id as NamedId, { engine, problem: `${ground ?? `${place}: ${problem}`}${said}` }, { cause });
+}
+
+/** What stands where the folder or its database should be; `undefined` where nothing odd does. */
+async function describeGround(folder: string): Promise<string | undefined> {
+  for (let at = folder; ; at = dirname(at)) {
+    const problem = await describePath(at, "folder");
+    if (problem !== undefined) return problem;
+    if (at === dirname(at)) break;
+  }
+  return describePath(join(folder, "tasks.db"), "file");
+}
+
+async function describePath(path: string, expected: "file" | "folder"): Promise<string | undefined> {
+  const [own, target] = await Promise.all([lstat(path), stat(path)].map((look) => look.catch(() => undefined)));
+  if (own?.isSymbolicLink() === true && target === undefined) {
+    return `${path} is a link to ${await readlink(path).catch(() => "something")}, which is not there`;
+  }
+  if (target === undefined) return undefined;
+  const isFitting = expected === "folder" ? target.isDirectory() : target.isFile();
+  return isFitting ? undefined : `${path} is no ${expected}`;
 }

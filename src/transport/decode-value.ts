@@ -1,5 +1,5 @@
 import { decodeBase64 } from "../base/base64.js";
-import { maxValueDepth } from "../call/refuse-value.js";
+import { maxValueDepth } from "../call/value-walk.js";
 import { arrayByDType, createHeldTensor, type DType, Tensor } from "../define/tensor.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { createHeldBlob, createHeldFile } from "../held/held-blob.js";
@@ -7,7 +7,7 @@ import { decodedBytes } from "../held/held-bytes.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
 import { makeText } from "../held/long-text.js";
 import { loadTail, malformed } from "./frame.js";
-import { markKey, namedValues } from "./mark.js";
+import { markKey, namedValues } from "./mark-value.js";
 
 /**
  * Decodes what `encodeValue` has made of a value.

@@ -1,16 +1,14 @@
 import { constants } from "node:buffer";
-import { maxValueDepth, Refusal, refuseValue } from "../call/refuse-value.js";
-import { countVisit, walkBounded } from "../call/value-walk.js";
-import { fail } from "../failure/fail.js";
+import { countVisit, maxValueDepth, Refusal, refuseValue, walkBounded } from "../call/value-walk.js";
+import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { FileStore } from "../held/file-store.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
-import { spoolBlob } from "../held/spool-blob.js";
+import { spoolBlob } from "../held/spool-file.js";
 import { maxFrameBytes, noTails } from "./frame.js";
-import { maxTails, minTailChars } from "./mark.js";
-import { isPlainNumber, type MarkedValue, markValue } from "./mark-value.js";
+import { isPlainNumber, type MarkedValue, markValue, maxTails, minTailChars } from "./mark-value.js";
 
 /** A value as it goes into a frame. */
 export interface EncodedValue {

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import { createBytes, createFrame, createPrefix, encodeFrame, noSlabs } from "../../test/transport/random-frame.js";
-import { type Frame, maxFrameBytes, noTails, prefixBytes } from "./frame.js";
-import { FrameReader } from "./frame-reader.js";
+import { type Frame, FrameReader, maxFrameBytes, noTails, prefixBytes } from "./frame.js";
 
 const small = { maxTails: 3, maxTailBytes: 20, maxHead: 20 };
 const large = { maxTails: 40, maxTailBytes: 300_000, maxHead: 100_000 };

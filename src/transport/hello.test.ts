@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { createHello, readHello } from "./channel.js";
 import { frameKinds, maxFrameBytes, noTails, wireVersion } from "./frame.js";
-import { createHello, readHello } from "./hello.js";
 
 const helloOf = (head: string) => ({ kind: frameKinds.hello, flags: 0, id: 0, head, tails: noTails });
 const helloWith = (fields: object) => helloOf(JSON.stringify({ ekiben: wireVersion, replica: "Model#0", ...fields }));

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
 import { openCall } from "../../test/transport/open-call.js";
 import { splitItems } from "../../test/transport/split-items.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { frameFlags } from "./frame.js";
 import { PeerLink } from "./peer-link.js";

@@ -1,12 +1,20 @@
 import { encodeBase64 } from "../base/base64.js";
-import { copySelf } from "../call/copy-self.js";
-import { addStep, describeValue, forbiddenKey, maxValueDepth, Refusal, tooDeep } from "../call/refuse-value.js";
-import { countVisit, refuseSparse, walkBounded } from "../call/value-walk.js";
+import {
+  addStep,
+  copySelf,
+  countVisit,
+  describeValue,
+  forbiddenKey,
+  maxValueDepth,
+  Refusal,
+  refuseSparse,
+  tooDeep,
+  walkBounded,
+} from "../call/value-walk.js";
 import { arrayByDType, type DType, heldBytesOf, Tensor } from "../define/tensor.js";
 import { heldFileOf } from "../held/held-blob.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
 import { LongText } from "../held/long-text.js";
-import { markKey } from "./mark.js";
 
 /** A value as a tree that `JSON.stringify` writes without losing anything, and the bytes that stay out of it. */
 export interface MarkedValue {
@@ -18,7 +26,7 @@ export interface MarkedValue {
 }
 
 /** What may be put where. */
-export interface MarkBounds {
+interface MarkBounds {
   /** How many byte arrays may be tails; those beyond go into the tree as base64, and files beyond are refused. */
   readonly maxTails: number;
   /** From how many characters on a text is a tail. */
@@ -187,3 +195,32 @@ function markBlob(blob: Blob, marking: Marking): unknown {
   const { name, type, lastModified } = blob;
   return toMark(["file", name, type, isPlainNumber(lastModified) ? lastModified : nameNumber(lastModified), tail]);
 }
+
+// What JSON has no word for is written as a mark, an object with the one key "$":
+//
+//   { "$": "NaN" }                        a value without parts
+//   { "$": ["date", 1700000000000] }      a kind and its parts
+//
+// A record of the author's that has this key is itself marked, so that it is never taken for one. docs/reference/wire.md
+// lists the kinds.
+
+/** The one key of a mark. */
+export const markKey = "$";
+
+/**
+ * Texts from so many characters on are tails: JSON looks at each of their characters when it writes and when it reads.
+ * Shorter ones are cheaper in the text.
+ */
+export const minTailChars = 32_768;
+
+/** Tails that fit in one frame; what is more goes into the text as base64. */
+export const maxTails = 65_535;
+
+/** The values whose mark has no parts, by their text. */
+export const namedValues: ReadonlyMap<string, undefined | number> = new Map<string, undefined | number>([
+  ["undefined", undefined],
+  ["NaN", Number.NaN],
+  ["Infinity", Number.POSITIVE_INFINITY],
+  ["-Infinity", Number.NEGATIVE_INFINITY],
+  ["-0", -0],
+]);

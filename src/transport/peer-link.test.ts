@@ -4,11 +4,11 @@ import { Random } from "../../test/http/random.js";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
 import { type OpenCall, openCall, stillTime } from "../../test/transport/open-call.js";
 import { openItems } from "../../test/transport/open-items.js";
-import { RequestContext } from "../call/request-context.js";
-import { fail } from "../failure/fail.js";
+import { RequestContext } from "../call/call.js";
+import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
+import { createHello } from "./channel.js";
 import { frameFlags, malformed, maxFrameBytes } from "./frame.js";
-import { createHello } from "./hello.js";
 import { PeerLink } from "./peer-link.js";
 import { encodeError } from "./wire-error.js";
 

@@ -4,7 +4,7 @@ import { Random } from "../../test/http/random.js";
 import { FakeChannel } from "../../test/transport/fake-channel.js";
 import { openCall } from "../../test/transport/open-call.js";
 import { openItems } from "../../test/transport/open-items.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
 import { frameFlags } from "./frame.js";
 import { PeerLink } from "./peer-link.js";

@@ -3,14 +3,12 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import { Random } from "../../test/http/random.js";
 import { createBytes } from "../../test/transport/random-frame.js";
 import { createSlabFolder, hasNoSlabs } from "../../test/transport/slab-folder.js";
-import { FakeClock } from "../testing/fake-clock.js";
 import { type Frame, frameKinds, noTails } from "./frame.js";
-import { isSlabOf } from "./slab-name.js";
-import { SlabReader } from "./slab-reader.js";
-import { minSlabBytes, SlabWriter } from "./slab-writer.js";
+import { isSlabOf, minSlabBytes, SlabReader, SlabWriter } from "./slab-writer.js";
 import { TailSender } from "./tail-sender.js";
 
 const random = new Random(1);

@@ -11,9 +11,8 @@ import { createBytes, createPrefix, encodeFrame } from "../../test/transport/ran
 import { ReaderLog } from "../../test/transport/reader-log.js";
 import { createSlabFolder, hasNoSlabs } from "../../test/transport/slab-folder.js";
 import { joinSockets } from "../../test/transport/socket-pair.js";
-import { type Frame, frameKinds, maxFrameBytes } from "./frame.js";
-import { FrameReader } from "./frame-reader.js";
-import { SlabReader } from "./slab-reader.js";
+import { type Frame, FrameReader, frameKinds, maxFrameBytes } from "./frame.js";
+import { SlabReader } from "./slab-writer.js";
 import { SocketChannel } from "./socket-channel.js";
 
 const frameOf = (id: number, ...tails: Uint8Array[]): Frame => ({ kind: 3, flags: 0, id, head: "", tails });

@@ -1,16 +1,13 @@
 import type { Socket } from "node:net";
 import { countBytes } from "../base/new-bytes.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { FileStore } from "../held/file-store.js";
 import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
-import { checkFrameSize, type Frame, frameBound, frameKinds, writeFrame } from "./frame.js";
-import { FrameReader } from "./frame-reader.js";
-import { SlabReader } from "./slab-reader.js";
-import { SlabWriter } from "./slab-writer.js";
-import { TailReceiver } from "./tail-receiver.js";
-import { TailSender } from "./tail-sender.js";
+import { checkFrameSize, type Frame, FrameReader, frameBound, frameKinds, writeFrame } from "./frame.js";
+import { SlabReader, SlabWriter } from "./slab-writer.js";
+import { TailReceiver, TailSender } from "./tail-sender.js";
 
 /** Frames of one turn are gathered in a buffer of this size and written at once. */
 const gatherBytes = 64 * 1024;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { decodeValue } from "./decode-value.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
 import {
@@ -13,6 +14,7 @@ import {
   readFrame,
   writeFrame,
 } from "./frame.js";
+import { markKey } from "./mark-value.js";
 
 /**
  * Encodes a value as bytes that can be kept: the frame by which the wire would send it as an answer.
@@ -41,7 +43,7 @@ export function unpackValue(bytes: Uint8Array): unknown {
 }
 
 /** What `packValue` has made of a value: its text, and the bytes beside it. @throws {ServingError} `malformed_frame`. */
-export function readPacked(bytes: Uint8Array): { head: string; tails: readonly Uint8Array[]; isMarked: boolean } {
+function readPacked(bytes: Uint8Array): { head: string; tails: readonly Uint8Array[]; isMarked: boolean } {
   const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (source.length < prefixBytes) throw malformed(`it has ${source.length} bytes, fewer than a prefix`);
   const end = prefixBytes + readBodyLength(source, 0);
@@ -53,3 +55,27 @@ export function readPacked(bytes: Uint8Array): { head: string; tails: readonly U
 function refuseSlab(): never {
   throw malformed("a value that is kept can't be in shared memory");
 }
+
+/**
+ * A text that is the same for equal values as `packValue` has packed them, and another for others. The order of fields does not
+ * count, nor when a file was made: one that is uploaded again is new each time.
+ */
+export function fingerprintValue(packed: Uint8Array): string {
+  const { head, tails, isMarked } = readPacked(packed);
+  const hash = createHash("sha256");
+  hash.update(JSON.stringify(JSON.parse(head), (key, value: unknown) => toOrdered(key, value, isMarked)));
+  for (const tail of tails) hash.update(`\n${tail.length}\n`).update(tail);
+  return hash.digest("base64url");
+}
+
+function toOrdered(key: string, value: unknown, isMarked: boolean): unknown {
+  if (Array.isArray(value)) {
+    return isMarked && key === markKey && value[0] === "file" ? value.filter((_, at) => at !== fileTimeAt) : value;
+  }
+  if (typeof value !== "object" || value === null) return value;
+  const fields = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(fields);
+}
+
+/** Where the mark of a file has its time. */
+const fileTimeAt = 3;

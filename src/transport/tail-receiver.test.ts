@@ -9,8 +9,7 @@ import { minHeldBytes } from "../held/held-bytes.js";
 import type { Tail } from "../held/held-file.js";
 import { type Frame, frameFlags, frameKinds, loadTail, noTails } from "./frame.js";
 import { SocketChannel } from "./socket-channel.js";
-import { TailReceiver } from "./tail-receiver.js";
-import { firstFileNumber } from "./tail-sender.js";
+import { firstFileNumber, TailReceiver } from "./tail-sender.js";
 
 const frameOf = (id: number, ...tails: Tail[]): Frame => ({ kind: frameKinds.reply, flags: 0, id, head: "", tails });
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FakeClock } from "../../test/fake-clock.js";
 import { openFileStore } from "../../test/transport/file-stores.js";
 import { createSlabFolder, hasNoSlabs } from "../../test/transport/slab-folder.js";
 import { decodedBytes, minHeldBytes } from "../held/held-bytes.js";
 import type { Tail } from "../held/held-file.js";
-import { FakeClock } from "../testing/fake-clock.js";
 import { type Frame, frameKinds, maxFrameBytes } from "./frame.js";
 import { SlabWriter } from "./slab-writer.js";
 import { TailSender } from "./tail-sender.js";

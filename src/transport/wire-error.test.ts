@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import { createPortable } from "../../test/transport/random-portable.js";
 import { Tensor } from "../define/tensor.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { crossError, decodeError, encodeError } from "./wire-error.js";

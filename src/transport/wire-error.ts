@@ -1,7 +1,6 @@
-import { isCode } from "../failure/codes.js";
-import { fail } from "../failure/fail.js";
+import { fail } from "../failure/failures.js";
 import { maxTextLength, readField, readText } from "../failure/read-thrown.js";
-import { createWithoutStack, ServingError, type ServingErrorInit } from "../failure/serving-error.js";
+import { createWithoutStack, isCode, ServingError, type ServingErrorInit } from "../failure/serving-error.js";
 import { isPlainFailure, messageOf } from "../failure/to-serving-error.js";
 import { decodeValue } from "./decode-value.js";
 import { noTails } from "./frame.js";

@@ -64,7 +64,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   app: {
     may: [
       ...["runtime", "supervisor", "http", "placement", "handle:types", "load", "graph"],
-      ...["transport/slab-name", "held", "observe", "define", "options", "call", "failure", "base"],
+      ...["transport/slab-writer", "held", "observe", "define", "options", "call", "failure", "base"],
     ],
   },
   client: {
@@ -89,7 +89,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   cli: {
     may: [
       ...["app", "load", "supervisor:types", "graph", "define", "options", "tasks", "failure", "base"],
-      ...["call/task-operation", "transport/wire-error", "observe/guarded-output"],
+      ...["call/task-state", "transport/wire-error", "observe/guarded-output"],
     ],
   },
 };

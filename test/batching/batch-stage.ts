@@ -1,13 +1,12 @@
 import { z } from "zod";
-import { createDeferred, type Deferred } from "../../src/base/deferred.js";
+import { createDeferred, type Deferred } from "../../src/base/clock.js";
 import { type Logger, silentLogger } from "../../src/base/logger.js";
-import type { Priority } from "../../src/call/call.js";
+import type { Priority, RequestContext } from "../../src/call/call.js";
 import { type CurrentCall, createCallTime } from "../../src/call/call-scope.js";
-import { currentCall } from "../../src/call/current-call.js";
-import type { RequestContext } from "../../src/call/request-context.js";
+import { currentCall } from "../../src/call/invoke.js";
 import { api, Service } from "../../src/index.js";
 import { serveCall } from "../../src/replica/serve-call.js";
-import { FakeClock } from "../../src/testing/fake-clock.js";
+import { FakeClock } from "../fake-clock.js";
 import { openCall } from "../transport/open-call.js";
 import { startReplica } from "../transport/start-replica.js";
 

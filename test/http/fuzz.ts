@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createCallTime } from "../../src/call/call-scope.js";
-import { FakeClock } from "../../src/testing/fake-clock.js";
+import { FakeClock } from "../fake-clock.js";
 import { FuzzService } from "./fuzz-service.js";
 import { Random } from "./random.js";
 import { createRequest, type RandomRequest } from "./random-request.js";

@@ -1,6 +1,6 @@
-import { createDeferred, type Deferred } from "../../src/base/deferred.js";
+import { createDeferred, type Deferred } from "../../src/base/clock.js";
 import type { ReplicaLink } from "../../src/call/link.js";
-import { fail } from "../../src/failure/fail.js";
+import { fail } from "../../src/failure/failures.js";
 import type { ServingError } from "../../src/failure/serving-error.js";
 import type { DeploymentPlan } from "../../src/graph/plan.js";
 import type {

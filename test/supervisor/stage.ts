@@ -1,13 +1,12 @@
-import { SharedHomes } from "../../src/app/shared-homes.js";
+import { SharedHomes } from "../../src/app/remote-sites.js";
 import type { Logger } from "../../src/base/logger.js";
 import type { DeploymentPlan, Residence } from "../../src/graph/plan.js";
 import type { ServiceSettings } from "../../src/options/settings.js";
 import type { CallerNotice, CallerResidence } from "../../src/placement/placement.js";
-import { CallerCounts } from "../../src/supervisor/caller-counts.js";
-import { LinkBoard } from "../../src/supervisor/link-board.js";
-import type { Progress } from "../../src/supervisor/progress.js";
+import { CallerCounts, LinkBoard } from "../../src/supervisor/link-board.js";
 import type { SeatParts } from "../../src/supervisor/replica-life.js";
-import { FakeClock } from "../../src/testing/fake-clock.js";
+import type { Progress } from "../../src/supervisor/replica-state.js";
+import { FakeClock } from "../fake-clock.js";
 import { FakeHost, FakeSite, type Step } from "./fake-host.js";
 
 /** What differs from a service with one replica in a process, which calls nobody and may hold any amount of memory. */

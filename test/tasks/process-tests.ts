@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Lease } from "../../src/tasks/task-store.js";
-import { FakeClock } from "../../src/testing/fake-clock.js";
+import { FakeClock } from "../fake-clock.js";
 import { StoreProcess } from "./start-process.js";
 import { aClaim, aTask, completed, openPlace, type StoreEngine } from "./store-stage.js";
 

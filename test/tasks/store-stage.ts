@@ -12,7 +12,7 @@ import type {
   TaskRecord,
   TaskStore,
 } from "../../src/tasks/task-store.js";
-import { FakeClock } from "../../src/testing/fake-clock.js";
+import { FakeClock } from "../fake-clock.js";
 
 /** Where a store keeps its tasks, as one process may tell another. */
 export type StorePlace =

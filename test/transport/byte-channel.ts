@@ -1,7 +1,6 @@
 import type { ServingError } from "../../src/failure/serving-error.js";
 import type { Channel, ChannelReader } from "../../src/transport/channel.js";
-import type { Frame } from "../../src/transport/frame.js";
-import { FrameReader } from "../../src/transport/frame-reader.js";
+import { type Frame, FrameReader } from "../../src/transport/frame.js";
 import { encodeFrame, noSlabs } from "./random-frame.js";
 
 /** A channel whose other side is a test that sends bytes, whatever they are. */

@@ -1,7 +1,6 @@
 import type { ServingError } from "../../src/failure/serving-error.js";
-import type { Channel, ChannelReader } from "../../src/transport/channel.js";
+import { type Channel, type ChannelReader, createHello } from "../../src/transport/channel.js";
 import { checkFrameSize, type Frame, frameKinds, noTails } from "../../src/transport/frame.js";
-import { createHello } from "../../src/transport/hello.js";
 
 /** A channel whose other side is the test. */
 export class FakeChannel implements Channel {

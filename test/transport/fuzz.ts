@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import net from "node:net";
-import { systemClock } from "../../src/base/clock.js";
-import { createDeferred } from "../../src/base/deferred.js";
-import { within } from "../../src/base/within.js";
+import { createDeferred, systemClock, within } from "../../src/base/clock.js";
 import { ServingError } from "../../src/failure/serving-error.js";
 import { ChannelServer } from "../../src/replica/serve-channel.js";
 import { ReplicaListener } from "../../src/runtime/replica-listener.js";
-import { malformed } from "../../src/transport/frame.js";
-import { FrameReader } from "../../src/transport/frame-reader.js";
+import { FrameReader, malformed } from "../../src/transport/frame.js";
 import { PeerLink } from "../../src/transport/peer-link.js";
 import { windowItems } from "../../src/transport/peer-stream.js";
 import { SocketChannel } from "../../src/transport/socket-channel.js";

@@ -1,9 +1,8 @@
-import { createDeferred } from "../../src/base/deferred.js";
-import type { Priority } from "../../src/call/call.js";
+import { createDeferred } from "../../src/base/clock.js";
+import { type Priority, RequestContext } from "../../src/call/call.js";
 import { CallScope, type CallTime, createCallTime } from "../../src/call/call-scope.js";
-import { RequestContext } from "../../src/call/request-context.js";
 import { CallerFeed } from "../../src/call/streams/caller-feed.js";
-import { FakeClock } from "../../src/testing/fake-clock.js";
+import { FakeClock } from "../fake-clock.js";
 
 /** Time that stands still. */
 export const stillTime: CallTime = createCallTime(new FakeClock());

@@ -1,15 +1,15 @@
 import { MessageChannel } from "node:worker_threads";
-import { createDeferred } from "../../src/base/deferred.js";
+import { createDeferred } from "../../src/base/clock.js";
 import { systemTime } from "../../src/call/call-scope.js";
 import { LoopTurns } from "../../src/call/loop-turns.js";
 import type { ServingError } from "../../src/failure/serving-error.js";
 import type { Replica } from "../../src/replica/replica.js";
 import { ChannelServer } from "../../src/replica/serve-channel.js";
 import type { Channel } from "../../src/transport/channel.js";
-import { createMemoryChannels } from "../../src/transport/memory-channel.js";
 import { PeerLink } from "../../src/transport/peer-link.js";
 import { PortChannel } from "../../src/transport/port-channel.js";
 import { SocketChannel } from "../../src/transport/socket-channel.js";
+import { createMemoryChannels } from "./memory-channel.js";
 import { createSlabFolder, hasNoSlabs } from "./slab-folder.js";
 import { joinSockets } from "./socket-pair.js";
 import { startReplica } from "./start-replica.js";

@@ -1,3 +1,4 @@
+import { createHello } from "../../src/transport/channel.js";
 import { encodeValue } from "../../src/transport/encode-value.js";
 import {
   type Frame,
@@ -8,7 +9,6 @@ import {
   prefixBytes,
   wireVersion,
 } from "../../src/transport/frame.js";
-import { createHello } from "../../src/transport/hello.js";
 import type { Random } from "../http/random.js";
 import { createAnything } from "../http/random-value.js";
 import { createBytes, createPrefix, createText, encodeFrame } from "./random-frame.js";

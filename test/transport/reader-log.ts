@@ -1,4 +1,4 @@
-import { createDeferred } from "../../src/base/deferred.js";
+import { createDeferred } from "../../src/base/clock.js";
 import type { ServingError } from "../../src/failure/serving-error.js";
 import type { ChannelReader } from "../../src/transport/channel.js";
 import type { Frame } from "../../src/transport/frame.js";

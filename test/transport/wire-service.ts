@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { createDeferred, type Deferred } from "../../src/base/deferred.js";
+import { createDeferred, type Deferred } from "../../src/base/clock.js";
 import { api, currentCall, Service, ServingError, stream } from "../../src/index.js";
 
 const Items = z.object({

@@ -2,11 +2,19 @@ import { randomBytes } from "node:crypto";
 import { ServingError } from "../../failure/serving-error.js";
 import { copyError, toServingError } from "../../failure/to-serving-error.js";
 import type { CallScope } from "../call-scope.js";
-import { currentScope, runFor, runInScope } from "../current-call.js";
-import { settlePromises } from "../settle-promises.js";
-import { type FeedReader, type ItemFeed, isLastStep, lastStep } from "./item-feed.js";
-import { type ItemFlow, type ItemSink, type PassableStream, readPassable } from "./item-flow.js";
-import { openItems } from "./open-items.js";
+import { currentScope, runFor, runInScope } from "../invoke.js";
+import { settlePromises } from "../value-walk.js";
+import {
+  type FeedReader,
+  type ItemFeed,
+  type ItemFlow,
+  type ItemSink,
+  isLastStep,
+  lastStep,
+  type PassableStream,
+  readPassable,
+} from "./item-flow.js";
+import { openItems } from "./item-reader.js";
 import { nameInput, onceKey, StreamUse } from "./stream-use.js";
 
 // What a caller passes to a call whose input is a stream.

@@ -1,8 +1,6 @@
 import type { CallScope } from "../call-scope.js";
-import { runInScope } from "../current-call.js";
-import type { ApiTarget } from "../invoke.js";
-import { isLastStep } from "./item-feed.js";
-import { type EncodedItems, type ItemFlow, type ItemSink, readPassable } from "./item-flow.js";
+import { type ApiTarget, runInScope } from "../invoke.js";
+import { type EncodedItems, type ItemFlow, type ItemSink, isLastStep, readPassable } from "./item-flow.js";
 import { takeItems } from "./stream-use.js";
 
 /** What an author's function gave, as it is read: an iterator of its own, or the unread stream of another service. */

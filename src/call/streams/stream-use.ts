@@ -1,7 +1,7 @@
-import { fail } from "../../failure/fail.js";
+import { fail } from "../../failure/failures.js";
 import type { ServingError } from "../../failure/serving-error.js";
 import type { CallScope } from "../call-scope.js";
-import { currentScope } from "../current-call.js";
+import { currentScope } from "../invoke.js";
 
 /** Under this key a stream that ekiben gives says who uses it. */
 export const onceKey: unique symbol = Symbol.for("ekiben.streamUse");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { FakeClock } from "../../testing/fake-clock.js";
-import { ChangeWindow } from "./change-window.js";
+import { FakeClock } from "../../../test/fake-clock.js";
+import { ChangeWindow } from "./watch-files.js";
 
 function open() {
   const clock = new FakeClock();

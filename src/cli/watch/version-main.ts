@@ -5,5 +5,5 @@ keepCompiled();
 
 const { connectWatcher } = await import("./watcher.js");
 const watcher = connectWatcher();
-const { runProcess } = await import("../run-process.js");
+const { runProcess } = await import("../run-command-line.js");
 await runProcess(watcher);

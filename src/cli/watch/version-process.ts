@@ -4,8 +4,7 @@ import type { BoundSocket } from "../../app/bound-socket.js";
 import { systemClock, type Timer } from "../../base/clock.js";
 import { ServingError } from "../../failure/serving-error.js";
 import { messageOf } from "../../failure/to-serving-error.js";
-import type { FromVersion, ToVersion } from "./version-messages.js";
-import type { RunningVersion, VersionEvents } from "./versions.js";
+import type { FromVersion, RunningVersion, ToVersion, VersionEvents } from "./versions.js";
 
 /** As this file is: compiled, or TypeScript under a loader. */
 const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";

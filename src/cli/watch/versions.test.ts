@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { FakeClock } from "../../testing/fake-clock.js";
+import { FakeClock } from "../../../test/fake-clock.js";
 import { type VersionEvents, type VersionNews, Versions } from "./versions.js";
 
 const ready = { kind: "ready", url: "http://127.0.0.1:3000", apis: "" } as const;

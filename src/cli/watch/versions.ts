@@ -1,6 +1,4 @@
-import type { Clock, Timer } from "../../base/clock.js";
-import { createDeferred } from "../../base/deferred.js";
-import type { ReadyMessage } from "./version-messages.js";
+import { type Clock, createDeferred, type Timer } from "../../base/clock.js";
 
 // The versions of an app that `serve --watch` runs, one after another.
 //
@@ -62,7 +60,7 @@ export type VersionNews =
     };
 
 /** What versions need of their surroundings. */
-export interface VersionsParts {
+interface VersionsParts {
   readonly run: (events: VersionEvents) => RunningVersion;
   readonly clock: Clock;
   readonly tell: (news: VersionNews) => void;
@@ -189,3 +187,22 @@ export class Versions {
     if (this.#isStopping && this.#running.size === 0) this.#stopped.resolve(this.#code);
   }
 }
+
+// What `serve --watch` and the versions it runs tell each other, over Node's own channel of a forked process.
+
+/** What can be called, as a version shows it. */
+export interface ReadyMessage {
+  readonly kind: "ready";
+  readonly url: string;
+  /** Every api, and one call to try. */
+  readonly apis: string;
+}
+
+export type FromVersion = { readonly kind: "bind"; readonly host: string; readonly port: number } | ReadyMessage;
+
+export type ToVersion =
+  /** Comes with the socket. */
+  | { readonly kind: "bound"; readonly url: string; readonly port: number }
+  | { readonly kind: "not-bound"; readonly isInUse: boolean; readonly message: string }
+  /** It is to answer what it has accepted, and to end. */
+  | { readonly kind: "drain"; readonly isReplaced: boolean };

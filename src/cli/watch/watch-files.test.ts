@@ -3,11 +3,9 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
-import { systemClock } from "../../base/clock.js";
-import { createDeferred } from "../../base/deferred.js";
+import { createDeferred, systemClock } from "../../base/clock.js";
 import { ServingError } from "../../failure/serving-error.js";
-import { failToWatch, watchFiles } from "./watch-files.js";
-import { WatchedPaths } from "./watched-paths.js";
+import { failToWatch, WatchedPaths, watchFiles } from "./watch-files.js";
 
 /** A project in a folder of its own, watched. */
 function watchProject(files: Readonly<Record<string, string>>) {

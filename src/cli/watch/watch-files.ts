@@ -1,10 +1,8 @@
-import { type FSWatcher, lstatSync, readdirSync, watch } from "node:fs";
-import { join, sep } from "node:path";
-import type { Clock } from "../../base/clock.js";
+import { createHash } from "node:crypto";
+import { type FSWatcher, lstatSync, readdirSync, readFileSync, statSync, watch } from "node:fs";
+import { basename, dirname, extname, isAbsolute, join, relative, sep } from "node:path";
+import type { Clock, Timer } from "../../base/clock.js";
 import { ServingError } from "../../failure/serving-error.js";
-import { ChangeWindow } from "./change-window.js";
-import { FilePrints } from "./file-prints.js";
-import type { WatchedPaths } from "./watched-paths.js";
 
 // Watches the files of a project.
 //
@@ -16,7 +14,7 @@ import type { WatchedPaths } from "./watched-paths.js";
 const maxFolders = 10_000;
 
 /** What a watch of files is made of. */
-export interface WatchFilesParts {
+interface WatchFilesParts {
   readonly paths: WatchedPaths;
   readonly clock: Clock;
   /** Files whose content is another now; at least one. */
@@ -26,7 +24,7 @@ export interface WatchFilesParts {
 }
 
 /** Files that are watched until they are no more. */
-export interface FileWatch {
+interface FileWatch {
   close(): void;
 }
 
@@ -155,4 +153,141 @@ export function failToWatch(folder: string, code: string | undefined, cause?: un
     fix: fixes[code ?? ""] ?? "Put a package.json beside the service file, so that only its own folder is watched.",
     cause,
   });
+}
+
+/** What comes within this long of one another is one change: editors and formatters write a file several times. */
+const quietMs = 50;
+/** Something that never comes to rest is passed on after this long all the same. */
+const longestMs = 1_000;
+
+/** Gathers the paths of events that belong together. */
+export class ChangeWindow {
+  readonly #clock: Clock;
+  readonly #onClose: (paths: readonly string[]) => void;
+  readonly #paths = new Set<string>();
+  #openedAt = 0;
+  #timer: Timer | undefined;
+
+  /** @param onClose Takes each path once, in the order of their first events. */
+  constructor(clock: Clock, onClose: (paths: readonly string[]) => void) {
+    this.#clock = clock;
+    this.#onClose = onClose;
+  }
+
+  add(path: string): void {
+    const now = this.#clock.now();
+    if (this.#paths.size === 0) this.#openedAt = now;
+    this.#paths.add(path);
+    this.#timer?.clear();
+    this.#timer = this.#clock.setTimer(() => this.#flush(), Math.min(quietMs, this.#openedAt + longestMs - now));
+  }
+
+  /** Forgets what it has. */
+  close(): void {
+    this.#timer?.clear();
+    this.#paths.clear();
+  }
+
+  #flush(): void {
+    const paths = [...this.#paths];
+    this.#paths.clear();
+    this.#onClose(paths);
+  }
+}
+
+/** A larger file is known by its size and time alone. */
+const maxReadBytes = 4 * 1024 ** 2;
+
+/** Remembers the content of files, so that a save that changes nothing counts for nothing. */
+class FilePrints {
+  readonly #prints = new Map<string, string>();
+
+  /** Reads a file anew. @returns Whether it is another than when it was last read; a file that is gone is another. */
+  update(path: string): boolean {
+    const before = this.#prints.get(path);
+    const print = takePrint(path);
+    if (print === undefined) this.#prints.delete(path);
+    else this.#prints.set(path, print);
+    return print !== before;
+  }
+
+  /** Known files in `folder` itself and below it. */
+  within(folder: string): string[] {
+    return [...this.#prints.keys()].filter((path) => {
+      for (let at = dirname(path); ; at = dirname(at)) {
+        if (at === folder) return true;
+        if (at === dirname(at)) return false;
+      }
+    });
+  }
+}
+
+/** `undefined` for what is no file, or can't be read: an editor may be about to put it in its place. */
+function takePrint(path: string): string | undefined {
+  try {
+    const { size, mtimeMs } = statSync(path);
+    return size > maxReadBytes ? `${size} ${mtimeMs}` : createHash("sha1").update(readFileSync(path)).digest("hex");
+  } catch {
+    return undefined;
+  }
+}
+
+const endings = new Set([".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx", ".json"]);
+
+/** What other programs write, unless the service file itself lies in it. */
+const outputFolders = new Set(["dist", "build", "coverage"]);
+
+/** What a rule about watched paths is made of; every path is absolute. */
+interface WatchedPathsParts {
+  /** The folder of the project. */
+  readonly folder: string;
+  readonly serviceFile: string;
+  /** A file that counts wherever it lies: the app file that was named. */
+  readonly appFile?: string | undefined;
+}
+
+/** Which folders are looked into, and which files start a new version when they change. */
+export class WatchedPaths {
+  readonly #folder: string;
+  readonly #serviceFile: string;
+  readonly #appFile: string | undefined;
+
+  constructor({ folder, serviceFile, appFile }: WatchedPathsParts) {
+    this.#folder = folder;
+    this.#serviceFile = serviceFile;
+    this.#appFile = appFile;
+  }
+
+  /** Folders to begin at. */
+  get folders(): string[] {
+    const outside = this.#appFile === undefined ? [] : [dirname(this.#appFile)].filter((path) => !this.hasFolder(path));
+    return [this.#folder, ...outside];
+  }
+
+  /** Whether every file of its kind in this folder counts. */
+  hasFolder(path: string): boolean {
+    if (path === this.#folder) return true;
+    if (!isWithin(this.#folder, path)) return false;
+    if (!this.hasFolder(dirname(path))) return false;
+    if (isWithin(path, this.#serviceFile)) return true;
+    const name = basename(path);
+    return name !== "node_modules" && !name.startsWith(".") && !outputFolders.has(name);
+  }
+
+  /** Whether a change of this file counts. */
+  hasFile(path: string): boolean {
+    if (path === this.#serviceFile || path === this.#appFile) return true;
+    return isSource(basename(path)) && this.hasFolder(dirname(path));
+  }
+}
+
+/** Source by its name. Other names that begin with a dot are an editor's own: `.#model.ts`, `._model.ts`. */
+function isSource(name: string): boolean {
+  if (name === ".env" || name.startsWith(".env.") || name.endsWith(".env")) return true;
+  return !name.startsWith(".") && endings.has(extname(name));
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const below = relative(folder, path);
+  return below !== "" && below !== ".." && !below.startsWith(`..${sep}`) && !isAbsolute(below);
 }

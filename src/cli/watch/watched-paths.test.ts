@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { WatchedPaths } from "./watched-paths.js";
+import { WatchedPaths } from "./watch-files.js";
 
 const create = (serviceFile = "/app/src/service.ts", appFile?: string) =>
   new WatchedPaths({ folder: "/app", serviceFile, appFile });

@@ -1,8 +1,8 @@
 import type { BindSocket, BoundSocket } from "../../app/bound-socket.js";
 import { stopSignals } from "../../app/stop-signals.js";
-import { createDeferred } from "../../base/deferred.js";
-import { fail } from "../../failure/fail.js";
-import type { FromVersion, ToVersion } from "./version-messages.js";
+import { createDeferred } from "../../base/clock.js";
+import { fail } from "../../failure/failures.js";
+import type { FromVersion, ToVersion } from "./versions.js";
 
 /** What a version that `serve --watch` runs has of the process above it. */
 export interface Watcher {

@@ -1,6 +1,8 @@
-import { fail } from "../../failure/fail.js";
+import { newBytes } from "../../base/new-bytes.js";
+import { holdValue } from "../../call/copy-value.js";
+import { fail } from "../../failure/failures.js";
 import { isSchema, jsonSchemaOf, type Schema, type Shape } from "../schema.js";
-import type { DType } from "../tensor.js";
+import { arrayByDType, createKnownTensor, type DType, isTensor, type Tensor } from "../tensor.js";
 import { isTensorSchema } from "../tensor-schema.js";
 
 /** One place where an input or an output of an api that batches has its rows: the value itself, or a field of it. */
@@ -71,4 +73,120 @@ function arrayProblem(schema: Schema, name: "input" | "output"): string | undefi
   const json = jsonSchemaOf(schema, name === "input" ? "output" : "input");
   const type = json?.["type"];
   return type === undefined || type === "array" ? undefined : `is neither an array nor a tensor but of type ${type}`;
+}
+
+type Elements = Float32Array;
+
+/** How rows are joined. */
+export interface JoinedRows {
+  /** Of the failure of those that don't fit together. */
+  readonly id: "invalid_input" | "invalid_output";
+  /** Whether items of arrays are copied, as the elements of tensors are. */
+  readonly keepsRows: boolean;
+}
+
+/**
+ * Joins the rows of several values of one column, in order.
+ *
+ * Arrays are concatenated. Of tensors, each element is copied once; all but their first axes must agree.
+ *
+ * @throws {ServingError} `id` when they are not all arrays, or all tensors of one dtype and row.
+ */
+export function joinRows(values: readonly unknown[], column: RowColumn, { id, keepsRows }: JoinedRows): unknown {
+  if (values.length === 1) return values[0];
+  const [first] = values;
+  if (Array.isArray(first)) return joinArrays(values, column, { id, keepsRows });
+  if (!isTensor(first)) throw notRows(id, column);
+  const { dtype, shape } = first;
+  const row = shape.slice(1);
+  let rows = 0;
+  let length = 0;
+  for (const value of values) {
+    if (!isTensor(value) || value.dtype !== dtype || !isEqual(value.shape, shape)) throw unlikeRows(id, column, row);
+    rows += value.shape[0] as number;
+    length += value.data.length;
+  }
+  const bytes = newBytes(length * arrayByDType[dtype].BYTES_PER_ELEMENT);
+  const data = new arrayByDType[dtype](bytes.buffer as ArrayBuffer, 0, length) as Elements;
+  let at = 0;
+  for (const value of values as readonly Tensor[]) {
+    data.set(value.data as Elements, at);
+    at += value.data.length;
+  }
+  return createKnownTensor(dtype, Object.freeze([rows, ...row]), data);
+}
+
+function joinArrays(values: readonly unknown[], column: RowColumn, { id, keepsRows }: JoinedRows): unknown[] {
+  const rows: unknown[] = [];
+  for (const value of values) {
+    if (!Array.isArray(value)) throw notRows(id, column);
+    for (const row of value) rows.push(keepsRows ? holdValue(row) : row);
+  }
+  return rows;
+}
+
+/** Whether two shapes agree in all but their first axis. */
+function isEqual(shape: readonly number[], other: readonly number[]): boolean {
+  if (shape.length !== other.length) return false;
+  for (let axis = 1; axis < shape.length; axis++) if (shape[axis] !== other[axis]) return false;
+  return true;
+}
+
+const unlikeRows = (id: "invalid_input" | "invalid_output", { field }: RowColumn, row: readonly number[]) =>
+  fail(id, {
+    issues: [{ path: field, message: `its pieces don't fit together: not all rows have shape [${row.join(", ")}]` }],
+  });
+
+/** How many rows a value of one column has; `undefined` when it is neither an array nor a tensor with axes. */
+export function countRows(value: unknown): number | undefined {
+  if (Array.isArray(value)) return value.length;
+  return isTensor(value) ? (value.shape[0] as number | undefined) : undefined;
+}
+
+/** Rows `start` to `end`, without the last, of a value that has at least as many; a tensor as a view. */
+export function sliceRows(value: unknown, start: number, end: number): unknown {
+  if (Array.isArray(value)) return value.slice(start, end);
+  const tensor = value as Tensor;
+  return sliceTensor(tensor, Object.freeze([end - start, ...(tensor.shape as number[]).slice(1)]), start);
+}
+
+/** As many rows as `shape` says, from row `start` on. */
+function sliceTensor({ dtype, data, shape: [rows] }: Tensor, shape: readonly number[], start: number): Tensor {
+  const width = data.length / (rows as number);
+  return createKnownTensor(dtype, shape, data.subarray(start * width, (start + (shape[0] as number)) * width));
+}
+
+/**
+ * Cuts the rows of one column into one value for each count, in order.
+ *
+ * @param counts Each at least 1.
+ * @throws {ServingError} `batch_size_changed` when the rows are not as many as the counts add up to: none can then be
+ *   matched to its call with certainty. `invalid_output` for what has no rows.
+ */
+export function splitRows(value: unknown, counts: readonly number[], column: RowColumn): unknown[] {
+  const rowsOut = countRows(value);
+  if (rowsOut === undefined) throw notRows("invalid_output", column);
+  let rowsIn = 0;
+  for (const count of counts) rowsIn += count;
+  if (rowsOut !== rowsIn) throw fail("batch_size_changed", { rowsIn, rowsOut, field: column.field });
+  if (counts.length === 1) return [value];
+  return Array.isArray(value) ? splitArray(value, counts) : splitTensor(value as Tensor, counts);
+}
+
+function splitArray(rows: readonly unknown[], counts: readonly number[]): unknown[] {
+  let start = 0;
+  return counts.map((count) => rows.slice(start, (start += count)));
+}
+
+/** Most calls of a batch have as many rows as the one before: they share a shape. */
+function splitTensor(tensor: Tensor, counts: readonly number[]): Tensor[] {
+  const row = (tensor.shape as number[]).slice(1);
+  let shape: readonly number[] = [];
+  let start = 0;
+  return counts.map((count) => {
+    if (shape[0] !== count) shape = Object.freeze([count, ...row]);
+    const slice = sliceTensor(tensor, shape, start);
+    start += count;
+    return slice;
+  });
 }

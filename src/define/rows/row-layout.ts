@@ -1,12 +1,24 @@
-import type { RowLayout } from "../../call/row-layout.js";
-import { fail } from "../../failure/fail.js";
+import type { CallScope } from "../../call/call-scope.js";
+import { holdValue } from "../../call/copy-value.js";
+import { type ApiTarget, isPromiseLike, runInScope } from "../../call/invoke.js";
+import { failRow, type RowLayout } from "../../call/row-layout.js";
+import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
-import type { Shape } from "../schema.js";
-import { isStreamSchema } from "../stream.js";
+import { isStreamSchema, type Shape } from "../schema.js";
 import { arrayByDType, isTensor, Tensor } from "../tensor.js";
-import { type JoinedRows, joinRows } from "./join-rows.js";
-import { columnProblem, listColumns, notRows, type RowColumn, readColumn, writeColumns } from "./row-columns.js";
-import { countRows, sliceRows, splitRows } from "./split-rows.js";
+import {
+  columnProblem,
+  countRows,
+  type JoinedRows,
+  joinRows,
+  listColumns,
+  notRows,
+  type RowColumn,
+  readColumn,
+  sliceRows,
+  splitRows,
+  writeColumns,
+} from "./row-columns.js";
 
 /** What of a contract decides where its rows are. */
 interface RowShapes {
@@ -120,4 +132,38 @@ function readSizes(value: unknown, columns: readonly RowColumn[]): Map<string, n
 function createEmpty({ dtype, shape }: NonNullable<RowColumn["tensor"]>, sizes: ReadonlyMap<string, number>): Tensor {
   const row = shape.slice(1).map((dim) => (typeof dim === "number" ? dim : (sizes.get(dim) ?? 0)));
   return new Tensor(dtype, [0, ...row], new arrayByDType[dtype](0) as Float32Array) as Tensor;
+}
+
+/** One call of an api that batches, made on an instance. */
+interface RowsCall {
+  readonly input: unknown;
+  readonly scope: CallScope;
+  /** At least 1. */
+  readonly maxRows: number;
+}
+
+/**
+ * Runs one call of an api that batches by itself: its rows as one batch, or one after the other as batches of at most
+ * `maxRows`. Checks as `invoke` does.
+ */
+export async function runRows(
+  target: ApiTarget,
+  layout: RowLayout,
+  { input, scope, maxRows }: RowsCall,
+): Promise<unknown> {
+  const checked = await target.checkInput(input);
+  const rows = layout.countRows(checked);
+  if (rows === 0) return target.checkOutput(layout.emptyOutput(checked), checked);
+  const outputs: unknown[] = [];
+  for (let start = 0; start < rows; start += maxRows) {
+    const end = Math.min(rows, start + maxRows);
+    const piece = rows <= maxRows ? checked : layout.sliceInput(checked, start, end);
+    const returned = runInScope(scope, target.run, piece);
+    // What is there already is read at once: its author may change it in the next turn.
+    const [output] = layout.splitOutput(isPromiseLike(returned) ? await returned : returned, [end - start]);
+    const failure = layout.findFailure(output);
+    if (failure !== undefined) throw failRow(failure, start, rows);
+    outputs.push(end < rows ? holdValue(output) : output);
+  }
+  return target.checkOutput(layout.joinOutputs(outputs), checked);
 }

@@ -5,7 +5,7 @@ import { renameServices, sampleGraphs } from "../../../test/fixtures/sample-grap
 import { api } from "../../define/api.js";
 import { depends } from "../../define/depends.js";
 import { Service } from "../../define/service.js";
-import { resolveGraph } from "../resolve-graph.js";
+import { resolveGraph } from "../graph.js";
 import { createCard } from "./draw-card.js";
 import { drawGraph } from "./draw-graph.js";
 import { escapeXml, fitText, measureText } from "./draw-text.js";

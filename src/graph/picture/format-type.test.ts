@@ -6,7 +6,7 @@ import { shapeJsonSchema } from "../../define/contract.js";
 import { file } from "../../define/file.js";
 import type { Shape } from "../../define/schema.js";
 import { tensor } from "../../define/tensor-schema.js";
-import { formatType } from "./format-type.js";
+import { formatType } from "./format-service.js";
 
 const words = (shape: Shape, maxLength?: number) => formatType(shapeJsonSchema(shape, "output"), maxLength);
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { sampleGraphs } from "../../../test/fixtures/sample-graphs.js";
 import type { ServiceSettings } from "../../options/settings.js";
-import { graphToJson } from "./graph-to-json.js";
+import { graphToJson } from "./print-graph.js";
 
 const batch = { maxRows: 8, targetLatencyMs: Number.POSITIVE_INFINITY, windowMs: undefined, maxConcurrent: 1 };
 const settings: ServiceSettings = {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Layout, layoutGraph } from "./layout-graph.js";
-import { createLayers, type LayoutEdge, type LayoutNode } from "./layout-layers.js";
-import { countCrossings, orderLayers } from "./layout-order.js";
+import { countCrossings, createLayers, type LayoutEdge, type LayoutNode, orderLayers } from "./layout-layers.js";
 import { rowGap } from "./layout-rows.js";
 
 const node = (id: string, width = 160, height = 90): LayoutNode => ({ id, width, height });

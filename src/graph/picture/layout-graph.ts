@@ -1,5 +1,11 @@
-import { createLayers, type LayeredGraph, type LayoutEdge, type LayoutNode, type Slot } from "./layout-layers.js";
-import { orderLayers } from "./layout-order.js";
+import {
+  createLayers,
+  type LayeredGraph,
+  type LayoutEdge,
+  type LayoutNode,
+  orderLayers,
+  type Slot,
+} from "./layout-layers.js";
 import { cornerHeight, lineGap, placeRows, type Rows } from "./layout-rows.js";
 
 // Layered layout, left to right, after Sugiyama, Tagawa and Toda (1981).

@@ -2,14 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import { renameServices, sampleGraphs } from "../../../test/fixtures/sample-graphs.js";
-import { api } from "../../define/api.js";
+import { api, task } from "../../define/api.js";
 import { depends } from "../../define/depends.js";
 import { Service } from "../../define/service.js";
-import { task } from "../../define/task.js";
-import { resolveGraph } from "../resolve-graph.js";
+import { resolveGraph } from "../graph.js";
 import { drawGraph } from "./draw-graph.js";
-import { graphToJson } from "./graph-to-json.js";
-import { printGraph, printMermaid } from "./print-graph.js";
+import { graphToJson, printGraph, printMermaid } from "./print-graph.js";
 
 describe("printGraph", () => {
   it("writes a shared service once and names it after that", () => {

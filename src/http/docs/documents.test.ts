@@ -3,16 +3,15 @@ import { describe, it } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { z } from "zod";
 import { tree } from "../../../test/openapi/tree.js";
-import { api } from "../../define/api.js";
-import { describeService } from "../../define/describe-service.js";
+import { api, task } from "../../define/api.js";
+import { describeService } from "../../define/descriptor.js";
 import { file } from "../../define/file.js";
 import { Service } from "../../define/service.js";
-import { task } from "../../define/task.js";
 import { tensor } from "../../define/tensor-schema.js";
 import type { Graph } from "../../graph/graph.js";
-import { createApiRoute } from "../api-route.js";
+import { createApiRoute } from "../edge.js";
+import { createSchemaDocument } from "./documents.js";
 import { createOpenApi } from "./openapi.js";
-import { createSchemaDocument } from "./schema-document.js";
 
 class Everything extends Service({ version: "1.2.3", description: "All kinds of apis." }) {
   text = api({ input: z.string(), output: z.string(), summary: "Gives back its text.", examples: ["hello"] }, (x) => x);

@@ -1,11 +1,12 @@
 import type { FastifyInstance } from "fastify";
+import type { JsonSchema } from "../../define/schema.js";
+import type { ApiRoute } from "../edge.js";
 import { jsonType } from "../write-failure.js";
 import { createDocsPage } from "./docs-page.js";
 import { createOpenApi, type OpenApiParts } from "./openapi.js";
-import { createSchemaDocument } from "./schema-document.js";
 
 /** What the documents are made from. */
-export interface DocumentParts extends OpenApiParts {
+interface DocumentParts extends OpenApiParts {
   /** A drawing of the graph for `/docs`. */
   readonly graphSvg?: () => Promise<string>;
 }
@@ -43,4 +44,43 @@ export function addDocuments(fastify: FastifyInstance, parts: DocumentParts): vo
 async function writePage({ graph, graphSvg, version, description }: DocumentParts) {
   const shown = version === "0" ? "" : `version ${version}`;
   return createDocsPage({ title: graph.entry, version: shown, description, graphSvg: await graphSvg?.() });
+}
+
+/**
+ * What `/schema.json` answers: the entry service and its routes, for clients that make their methods from it.
+ *
+ * `input` and `output` are JSON Schemas. `root_input` marks an input that is the body itself instead of an object of
+ * named fields, `is_stream` an input or output that goes item by item; these are words that clients of other servers know.
+ */
+export function createSchemaDocument({ graph, routes, version, description }: OpenApiParts): object {
+  return {
+    name: graph.entry,
+    type: "service",
+    version,
+    ...(description !== "" && { description }),
+    routes: routes.map(describeRoute),
+  };
+}
+
+function describeRoute({ name, path, kind, input, output, descriptor }: ApiRoute): object {
+  const { summary, batch } = descriptor.contract;
+  const hasNamedFields = input.kind === "fields" || input.kind === "none";
+  const streamed = kind === "stream" ? { is_stream: true, media_type: output.offers[0] } : undefined;
+  return {
+    name,
+    route: path,
+    kind,
+    ...(summary !== undefined && { doc: summary, summary }),
+    input: { ...describeInputSchema(input), ...(hasNamedFields ? undefined : { root_input: true }) },
+    output: { ...output.schema, ...streamed },
+    files: [...input.fields].flatMap(([field, form]) => (form.kind === "file" ? [field] : [])),
+    batchable: batch !== undefined,
+    is_task: kind === "task",
+  };
+}
+
+/** No input is an object without fields, to whoever reads this document to call the api. */
+function describeInputSchema({ kind, schema, contentTypes }: ApiRoute["input"]): JsonSchema {
+  if (kind === "stream") return { ...schema, is_stream: true, media_types: contentTypes };
+  return kind === "none" ? { type: "object", properties: {} } : schema;
 }

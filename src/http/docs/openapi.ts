@@ -1,13 +1,13 @@
-import type { ApiKind } from "../../define/api-kind.js";
+import type { ApiKind } from "../../define/handle-type.js";
 import type { JsonSchema } from "../../define/schema.js";
-import { statusByCode } from "../../failure/codes.js";
 import { type FailureId, failures } from "../../failure/failures.js";
+import { statusByCode } from "../../failure/serving-error.js";
 import type { Graph } from "../../graph/graph.js";
 import type { ApiSettings } from "../../options/settings.js";
-import type { ApiRoute } from "../api-route.js";
+import type { ApiRoute } from "../edge.js";
 import { encodeJson } from "../encode-json.js";
 import { eventsType, isJsonType, linesType, multipartType, textType } from "../media-type.js";
-import { describeTaskPaths } from "./openapi-tasks.js";
+import { describeTaskPaths } from "../tasks/task-body.js";
 import { type NamedSchemas, SchemaPlaces } from "./schema-places.js";
 
 /** What the document is made from. */

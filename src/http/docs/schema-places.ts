@@ -1,6 +1,5 @@
 import { followReference } from "../../define/follow-reference.js";
-import { isObject, isReferenceKeyword, mapSchemas } from "../../define/map-schemas.js";
-import type { JsonSchema } from "../../define/schema.js";
+import { isObject, isReferenceKeyword, type JsonSchema, mapSchemas } from "../../define/schema.js";
 
 /** Schemas of a document by name, each below `#/components/schemas/`. */
 export type NamedSchemas = Record<string, JsonSchema>;

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { describe, it } from "node:test";
-import { BodyItems } from "./body-items.js";
-import type { EdgeStream } from "./edge-stream.js";
+import { BodyItems, type EdgeStream } from "./body-items.js";
 import type { CutItem, ItemCutter } from "./item-cutter.js";
 
 describe("BodyItems", () => {

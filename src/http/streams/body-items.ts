@@ -1,9 +1,14 @@
 import type { Readable } from "node:stream";
 import type { ItemFlow } from "../../call/streams/item-flow.js";
 import { ItemReader } from "../../call/streams/item-reader.js";
-import { bodyFailure } from "../body-failure.js";
-import type { EdgeStream } from "./edge-stream.js";
-import type { CutItem, ItemCutter } from "./item-cutter.js";
+import { fail } from "../../failure/failures.js";
+import { bodyFailure } from "../body-watch.js";
+import type { ApiRoute, Edge } from "../edge.js";
+import type { Exchange } from "../exchange.js";
+import { isJsonType, isLinesType, type MediaType, parseMediaType } from "../media-type.js";
+import { refuseEncoding, refuseType } from "../read-body.js";
+import { ChunkCutter, type CutItem, type ItemCutter, LineCutter } from "./item-cutter.js";
+import type { WatchedStream } from "./stream-watch.js";
 
 // The items of a request's body, read while it comes in and, it may be, while the answer goes out.
 //
@@ -151,3 +156,63 @@ export class BodyItems implements ItemFlow {
     }
   }
 }
+
+/** A request whose body or answer is a stream: ended when nothing moves on it, and shown to be alive while it is silent. */
+export class EdgeStream implements WatchedStream {
+  hasMoved = false;
+  hasSent = false;
+  /** Writes what means nothing, where the form of the answer has room for it. */
+  beat: () => void = () => {};
+  readonly #exchange: Exchange;
+
+  private constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  /** The stream of an exchange, watched until the exchange ends; one, also where body and answer are both streams. */
+  static of(edge: Edge, exchange: Exchange): EdgeStream {
+    if (exchange.watched instanceof EdgeStream) return exchange.watched;
+    const stream = new EdgeStream(exchange);
+    exchange.watched = stream;
+    edge.streams.add(stream);
+    return stream;
+  }
+
+  expire(idleMs: number): void {
+    this.#exchange.cancel(fail("stream_idle", { idleMs, waitingFor: this.#exchange.pending }));
+  }
+}
+
+/**
+ * The items of a request's body, for an api whose input is a stream; they are read as the api asks for them.
+ *
+ * @returns `undefined` where the body is to be read as a whole: a list in JSON, or none at all.
+ * @throws {ServingError} `unsupported_media_type`, `unsupported_content_encoding`. What is wrong with an item is said when it is read.
+ */
+export function readItems(
+  edge: Edge,
+  exchange: Exchange,
+  route: ApiRoute,
+): AsyncIterable<unknown> | Iterable<unknown> | undefined {
+  if (route.input.kind !== "stream") return undefined;
+  const { request } = exchange.reply;
+  const { headers } = request;
+  const type = parseMediaType(headers["content-type"]);
+  if (isJsonType(type.essence)) return undefined;
+  const source = request.body as Readable | null | undefined;
+  const isEmpty = source === undefined || source === null;
+  if (isEmpty && (headers["content-length"] === undefined || type.essence === "")) return undefined;
+  const cutter = createCutter(edge, route, type);
+  if (cutter === undefined) throw refuseType(route, headers);
+  refuseEncoding(request);
+  return isEmpty ? [] : new BodyItems(source, cutter, EdgeStream.of(edge, exchange)).items;
+}
+
+function createCutter(edge: Edge, { input }: ApiRoute, { essence, charset }: MediaType): ItemCutter | undefined {
+  if (isLinesType(essence)) return new LineCutter(edge.settings, charset);
+  return input.takesChunks && isChunkType(essence) ? new ChunkCutter() : undefined;
+}
+
+/** Whatever has no form of its own that would have to be taken apart: a recording, say, under its own name. */
+const isChunkType = (essence: string): boolean =>
+  essence !== "" && !essence.startsWith("multipart/") && essence !== "application/x-www-form-urlencoded";

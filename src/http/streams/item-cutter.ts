@@ -1,9 +1,9 @@
-import { fail } from "../../failure/fail.js";
+import { fail } from "../../failure/failures.js";
 import { messageOf } from "../../failure/to-serving-error.js";
 import { ByteGatherer } from "../byte-gatherer.js";
-import { decodeText } from "../decode-text.js";
 import type { JsonLimits } from "../json-limits.js";
-import { parseJsonInTurns } from "../parse-json.js";
+import { parseJsonInTurns } from "../json-slices.js";
+import { decodeText } from "../media-type.js";
 
 /** Takes items out of the bytes of a body as they come. */
 export interface ItemCutter {

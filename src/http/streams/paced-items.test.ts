@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { PacedItems } from "./paced-items.js";
+import { PacedItems } from "../handle-request.js";
 
 describe("PacedItems", () => {
   it("gives every item in order, and nothing after it was left", async () => {

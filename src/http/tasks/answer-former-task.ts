@@ -1,8 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { taskPaths } from "../../define/task-paths.js";
-import { fail } from "../../failure/fail.js";
-import type { Edge } from "../edge.js";
-import type { FormerTask } from "../former-task.js";
+import { fail } from "../../failure/failures.js";
+import type { Edge, FormerTask } from "../edge.js";
 import { type OutputForm, pickAnswer } from "../output-form.js";
 import { writeFailure } from "../write-failure.js";
 import { writeReply } from "../write-reply.js";

@@ -1,16 +1,19 @@
 import type { FastifyReply } from "fastify";
-import { createTaskId, operationApi, type SubmittedTask, type TaskQuery } from "../../call/task-operation.js";
-import type { TaskState } from "../../call/task-state.js";
+import {
+  createTaskId,
+  operationApi,
+  type SubmittedTask,
+  type TaskQuery,
+  type TaskState,
+} from "../../call/task-state.js";
 import type { TaskPath } from "../../define/task-paths.js";
-import { fail } from "../../failure/fail.js";
-import type { EdgeCall } from "../../handle/pending-call.js";
-import type { ApiRoute } from "../api-route.js";
-import type { Edge } from "../edge.js";
+import { fail } from "../../failure/failures.js";
+import type { EdgeCall } from "../../handle/call-route.js";
+import type { ApiRoute, Edge } from "../edge.js";
 import { exchangeOf } from "../exchange.js";
-import { readTimeout } from "../handle-request.js";
+import { readHeaders, readTimeout } from "../handle-request.js";
 import { eventsType } from "../media-type.js";
 import { type AnswerForm, type OutputForm, pickAnswer, pickOffer } from "../output-form.js";
-import { readHeaders } from "../read-headers.js";
 import { writeStream } from "../streams/write-stream.js";
 import { writeFailure } from "../write-failure.js";
 import { writeReply } from "../write-reply.js";

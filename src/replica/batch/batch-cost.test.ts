@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { BatchCost } from "./batch-cost.js";
+import { BatchCost } from "./batch-window.js";
 
 const observe = (cost: BatchCost, batches: readonly (readonly [rows: number, ms: number])[]) => {
   for (const [rows, ms] of batches) cost.observe(rows, ms);

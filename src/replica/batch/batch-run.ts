@@ -1,12 +1,11 @@
+import { RequestContext } from "../../call/call.js";
 import { CallScope, type CallTime } from "../../call/call-scope.js";
-import { runInScope } from "../../call/current-call.js";
-import { holdError } from "../../call/hold-value.js";
-import { type ApiTarget, isNative, toNative } from "../../call/invoke.js";
-import { RequestContext } from "../../call/request-context.js";
+import { holdError } from "../../call/copy-value.js";
+import { type ApiTarget, isNative, runInScope, toNative } from "../../call/invoke.js";
 import type { RowLayout } from "../../call/row-layout.js";
 import { ServingError } from "../../failure/serving-error.js";
 import { describeFailure } from "../describe-failure.js";
-import { noteJoined } from "../readers-of.js";
+import { noteJoined } from "../lane.js";
 import type { Batch, BatchEnded } from "./batcher.js";
 import type { Piece } from "./row-call.js";
 

@@ -3,15 +3,14 @@ import type { Clock, Timer } from "../../base/clock.js";
 import type { CallScope } from "../../call/call-scope.js";
 import type { LoopTurns, TurnTaker } from "../../call/loop-turns.js";
 import { deadlinePassed } from "../../call/passed-deadline.js";
-import { fail } from "../../failure/fail.js";
+import { fail } from "../../failure/failures.js";
 import type { ServingError } from "../../failure/serving-error.js";
 import type { LaneStats } from "../../observe/call-stats.js";
 import type { BatchSettings } from "../../options/settings.js";
 import { CallQueue } from "../call-queue.js";
 import { Gate } from "../gate.js";
 import type { LaneWatch, WatchedPlaces } from "../lane-watch.js";
-import { expectWait } from "../run-average.js";
-import { WarmUp } from "../warm-up.js";
+import { expectWait, WarmUp } from "../pace.js";
 import { BatchWindow, type LeaveReason } from "./batch-window.js";
 import type { Piece, RowCall, RowQueue } from "./row-call.js";
 

@@ -1,5 +1,5 @@
 import type { CallScope } from "../../call/call-scope.js";
-import { holdError, holdValue } from "../../call/hold-value.js";
+import { holdError, holdValue } from "../../call/copy-value.js";
 import { failRow, type RowLayout } from "../../call/row-layout.js";
 import type { ServingError } from "../../failure/serving-error.js";
 import type { QueuePlace } from "../call-queue.js";

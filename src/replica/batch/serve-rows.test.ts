@@ -3,9 +3,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import { openStage, turn } from "../../../test/batching/batch-stage.js";
-import { createDeferred } from "../../base/deferred.js";
-import { RequestContext } from "../../call/request-context.js";
-import { fail } from "../../failure/fail.js";
+import { createDeferred } from "../../base/clock.js";
+import { RequestContext } from "../../call/call.js";
+import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 
 const gone = () => fail("cancelled", { reason: "the client has gone" });

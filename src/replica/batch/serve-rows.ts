@@ -1,9 +1,8 @@
 import type { CallScope } from "../../call/call-scope.js";
-import { fail } from "../../failure/fail.js";
+import { fail } from "../../failure/failures.js";
 import type { ServingError } from "../../failure/serving-error.js";
-import { describeFailure } from "../describe-failure.js";
+import { describeFailure, type Replier } from "../describe-failure.js";
 import type { Replica, ReplicaApi } from "../replica.js";
-import type { Replier } from "../replier.js";
 import type { Batcher } from "./batcher.js";
 import { RowCall, type RowCallSink } from "./row-call.js";
 

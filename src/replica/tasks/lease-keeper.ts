@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
-import type { Progress } from "../../call/progress.js";
+import type { Progress } from "../../call/task-state.js";
 import type { Lease, LeaseState, TaskStore } from "../../tasks/task-store.js";
 
 // Holds on to the lease of one attempt, and takes its progress to the store.

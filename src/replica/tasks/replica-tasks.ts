@@ -1,14 +1,13 @@
 import type { Timer } from "../../base/clock.js";
 import type { ApiTarget } from "../../call/invoke.js";
-import { operationApi, type TaskOperation, taskOperations, waitsForEnd } from "../../call/task-operation.js";
-import type { TaskStats } from "../../observe/task-stats.js";
+import { operationApi, type TaskOperation, taskOperations, waitsForEnd } from "../../call/task-state.js";
+import type { TaskStats } from "../../observe/call-stats.js";
 import type { ApiSettings } from "../../options/settings.js";
 import type { TaskNews, TaskStore } from "../../tasks/task-store.js";
 import { Lane } from "../lane.js";
 import type { Replica, ReplicaApi, RunningTasks, TaskParts } from "../replica.js";
-import { TaskApis } from "./task-apis.js";
+import { TaskApis, TaskWaits } from "./task-apis.js";
 import { TaskRunner } from "./task-runner.js";
-import { TaskWaits } from "./task-waits.js";
 
 // The durable tasks of one replica: its operations on them, and those it runs.
 //

@@ -1,26 +1,29 @@
 import type { Priority } from "../../call/call.js";
 import type { CallScope } from "../../call/call-scope.js";
-import { currentScope } from "../../call/current-call.js";
-import type { ApiTarget } from "../../call/invoke.js";
-import { isTaskId, type SubmittedTask, type TaskQuery, type TaskSubmission } from "../../call/task-operation.js";
-import { describeTask, isEnded, type TaskState } from "../../call/task-state.js";
-import { fail } from "../../failure/fail.js";
-import { unreachable } from "../../failure/serving-error.js";
+import { type ApiTarget, currentScope } from "../../call/invoke.js";
+import {
+  describeTask,
+  isEnded,
+  isTaskId,
+  type SubmittedTask,
+  type TaskQuery,
+  type TaskState,
+  type TaskSubmission,
+} from "../../call/task-state.js";
+import { fail } from "../../failure/failures.js";
+import { type ServingError, unreachable } from "../../failure/serving-error.js";
 import { toServingError } from "../../failure/to-serving-error.js";
-import type { TaskStats } from "../../observe/task-stats.js";
+import type { TaskStats } from "../../observe/call-stats.js";
 import type { TaskRecord, TaskResult, TaskStore } from "../../tasks/task-store.js";
-import { packValue, unpackValue } from "../../transport/stored-value.js";
-import { fingerprintValue } from "../../transport/value-fingerprint.js";
+import { fingerprintValue, packValue, unpackValue } from "../../transport/stored-value.js";
 import { encodeError } from "../../transport/wire-error.js";
-import { readTaskFailure } from "./task-attempt.js";
-import { formatTaskContext } from "./task-context.js";
-import type { TaskWaits } from "./task-waits.js";
+import { formatTaskContext, readTaskFailure } from "./task-attempt.js";
 
 /** Tasks handed in by background calls are claimed when no others wait. */
 const ranks: Readonly<Record<Priority, number>> = { interactive: 1, background: 0 };
 
 /** What the operations of one task api work with. */
-export interface TaskApiParts {
+interface TaskApiParts {
   readonly namespace: string;
   readonly service: string;
   readonly name: string;
@@ -221,4 +224,63 @@ function scopeOf(): CallScope {
 function readResult({ record, output }: TaskResult): unknown {
   if (record.status === "completed" && output !== undefined) return unpackValue(output);
   throw readTaskFailure(record.failure) ?? unreachable(`task ${record.id} ended without a reason`);
+}
+
+// Callers that wait for news of tasks, in one replica.
+//
+// W1  Whoever listens before it reads misses nothing: what happened after the read wakes it.
+// W2  A caller that goes away leaves nothing behind.
+
+/** One caller's wait for the next news of one task. */
+interface Listening {
+  /** Resolves at the next news; rejects when the caller goes away. */
+  readonly happened: Promise<void>;
+  stop(): void;
+}
+
+export class TaskWaits {
+  readonly #byTask = new Map<string, Set<() => void>>();
+  #size = 0;
+
+  /** Callers that wait now. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Listens from now on, until `stop`. */
+  listen(id: string, scope: CallScope): Listening {
+    let settle!: { resolve: () => void; reject: (reason: ServingError) => void };
+    const happened = new Promise<void>((resolve, reject) => {
+      settle = { resolve, reject };
+    });
+    // Nobody may be waiting yet when it rejects.
+    happened.catch(() => {});
+    const { resolve, reject } = settle;
+    this.#add(id, resolve);
+    scope.onCancel(reject);
+    const stop = () => {
+      this.#remove(id, resolve);
+      scope.offCancel(reject);
+    };
+    return { happened, stop };
+  }
+
+  /** @param id Absent where it is not known which task changed. */
+  tell(id?: string): void {
+    const sets = id === undefined ? [...this.#byTask.values()] : [this.#byTask.get(id) ?? []];
+    for (const wakes of sets) for (const wake of wakes) wake();
+  }
+
+  #add(id: string, wake: () => void): void {
+    const wakes = this.#byTask.get(id) ?? new Set();
+    this.#byTask.set(id, wakes.add(wake));
+    this.#size++;
+  }
+
+  #remove(id: string, wake: () => void): void {
+    const wakes = this.#byTask.get(id);
+    if (wakes?.delete(wake) !== true) return;
+    this.#size--;
+    if (wakes.size === 0) this.#byTask.delete(id);
+  }
 }

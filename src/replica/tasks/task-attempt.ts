@@ -1,13 +1,13 @@
-import type { Timer } from "../../base/clock.js";
-import { createDeferred } from "../../base/deferred.js";
-import type { Call } from "../../call/call.js";
+import { createDeferred, type Timer } from "../../base/clock.js";
+import { type Call, type Caller, type Priority, RequestContext } from "../../call/call.js";
 import { CallScope } from "../../call/call-scope.js";
-import { nameOption } from "../../call/name-option.js";
-import type { Progress } from "../../call/progress.js";
-import { fail } from "../../failure/fail.js";
-import type { ServingError } from "../../failure/serving-error.js";
+import { nameOption } from "../../call/passed-deadline.js";
+import type { Progress } from "../../call/task-state.js";
+import { fail } from "../../failure/failures.js";
+import { readNumber } from "../../failure/read-thrown.js";
+import type { Code, ServingError } from "../../failure/serving-error.js";
 import { toServingError } from "../../failure/to-serving-error.js";
-import type { AttemptOutcome, TaskStats } from "../../observe/task-stats.js";
+import type { AttemptOutcome, TaskStats } from "../../observe/call-stats.js";
 import type { ApiSettings } from "../../options/settings.js";
 import type { ClaimedTask, TaskOutcome, TaskStore } from "../../tasks/task-store.js";
 import { packValue, unpackValue } from "../../transport/stored-value.js";
@@ -15,8 +15,6 @@ import { crossError, decodeError, encodeError } from "../../transport/wire-error
 import type { Replica, ReplicaApi } from "../replica.js";
 import { serveAttempt } from "../serve-call.js";
 import { LeaseKeeper } from "./lease-keeper.js";
-import { parseTaskContext } from "./task-context.js";
-import { decideRetry } from "./task-retry.js";
 
 // One attempt of one task: from its claim until its end is recorded.
 //
@@ -245,3 +243,69 @@ export class TaskAttempt {
 /** Read here for whoever shows a record: what an attempt wrote. */
 export const readTaskFailure = (text: string | undefined): ServingError | undefined =>
   text === undefined ? undefined : decodeError(text);
+
+/** What another attempt would fail with as well. */
+const lastingCodes: ReadonlySet<Code> = new Set<Code>([
+  ...(["invalid_argument", "not_found", "already_exists", "permission_denied", "failed_precondition"] as const),
+  ...(["out_of_range", "unimplemented", "unauthenticated"] as const),
+]);
+
+const maxBackoffMs = 5 * 60_000;
+
+/** What is known of a task whose attempt has failed. */
+export interface FailedAttempt {
+  readonly error: ServingError;
+  /** From 1. */
+  readonly attempt: number;
+  readonly attempts: number;
+  readonly isIdempotent: boolean;
+  readonly backoffMs: number;
+}
+
+/**
+ * How long to wait before a task that failed is begun again; `undefined` when it is not.
+ *
+ * It is when it may run twice, when attempts are left, and when another one may end otherwise: not after what the input itself
+ * is to blame for. The wait doubles with each attempt, up to five minutes, and is never shorter than the failure asks for.
+ *
+ * @param random 0 to 1; up to a quarter is added, so that tasks which failed together do not come back together.
+ */
+export function decideRetry(
+  { error, attempt, attempts, isIdempotent, backoffMs }: FailedAttempt,
+  random: number,
+): number | undefined {
+  if (!isIdempotent || attempt >= attempts || lastingCodes.has(error.code)) return undefined;
+  const doubled = Math.min(maxBackoffMs, backoffMs * 2 ** (attempt - 1));
+  const asked = readNumber(error.details, "retryAfterMs") ?? 0;
+  return Math.round(Math.max(doubled * (1 + random / 4), asked > 0 ? Math.min(asked, maxBackoffMs) : 0));
+}
+
+/** Whose request a task belongs to, as its api sees it whenever it runs. */
+interface TaskContext {
+  readonly caller: Caller;
+  readonly request: RequestContext;
+  readonly priority: Priority;
+}
+
+/** The context as it is kept beside the task's input. */
+export const formatTaskContext = ({ caller, request, priority }: TaskContext): string =>
+  JSON.stringify([caller.service, caller.api, request.wireText, priority]);
+
+/** What can't be read is taken for a request of nobody's without headers, as `RequestContext` does. */
+function parseTaskContext(text: string): TaskContext {
+  const [service, api, request, priority] = parseTexts(text);
+  return {
+    caller: { service: service ?? "", api: api ?? "" },
+    request: request === undefined ? new RequestContext() : RequestContext.fromWire(request),
+    priority: priority === "background" ? priority : "interactive",
+  };
+}
+
+function parseTexts(text: string): readonly (string | undefined)[] {
+  try {
+    const parts: unknown = JSON.parse(text);
+    return Array.isArray(parts) && parts.every((part) => typeof part === "string") ? parts : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ServingError } from "../../failure/serving-error.js";
-import { decideRetry, type FailedAttempt } from "./task-retry.js";
+import { decideRetry, type FailedAttempt } from "./task-attempt.js";
 
 const error = (code: ServingError["code"], details = {}) => new ServingError({ code, message: "x", details });
 const failed = (own: Partial<FailedAttempt> = {}): FailedAttempt => ({

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import type { Timer } from "../../base/clock.js";
-import { fail } from "../../failure/fail.js";
+import { fail } from "../../failure/failures.js";
 import type { ClaimedTask, ClaimRequest } from "../../tasks/task-store.js";
 import { encodeError } from "../../transport/wire-error.js";
 import { type AttemptParts, TaskAttempt } from "./task-attempt.js";

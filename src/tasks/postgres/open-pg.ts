@@ -1,14 +1,12 @@
 import type { PoolClient } from "pg";
 import { type Clock, systemClock } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
-import { fail } from "../../failure/fail.js";
-import { ClosableStore } from "../closable-store.js";
+import { fail } from "../../failure/failures.js";
+import { ClosableStore, type StoreHealth } from "../closable-store.js";
 import { LeaseGrace } from "../lease-grace.js";
-import type { StoreHealth } from "../store-health.js";
 import type { TaskStore } from "../task-store.js";
 import { connectionConfig, loadPg, toPgFailure } from "./pg-driver.js";
 import { NewsListener, NewsSender } from "./pg-news.js";
-import { migratePg } from "./pg-schema.js";
 import { PgStore } from "./pg-store.js";
 
 export interface PgStoreOptions {
@@ -82,3 +80,101 @@ const notifyText = `
   FROM json_array_elements_text($1::json) AS news`;
 
 const closedFailure = () => fail("task_store_unavailable", { engine: "postgres", problem: "it has been closed" });
+
+/**
+ * One text for each version of the schema, as in `sqlite-schema.ts`; `ekiben_schema` says how many of them the database has
+ * seen. Values are neither compressed nor kept beside what changes: most are tensors and pictures, and a row of
+ * PostgreSQL is written anew as a whole.
+ */
+const versions: readonly string[] = [
+  `
+  CREATE TABLE ekiben_tasks (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    service text NOT NULL,
+    api text NOT NULL,
+    status text NOT NULL,
+    priority integer NOT NULL,
+    attempt integer NOT NULL DEFAULT 0,
+    created_at bigint NOT NULL,
+    started_at bigint,
+    ended_at bigint,
+    not_before bigint NOT NULL,
+    wake_at bigint,
+    progress double precision,
+    note text,
+    failure text,
+    cancel_failure text,
+    lease_token text,
+    lease_owner text
+  ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+  CREATE INDEX ekiben_tasks_ready ON ekiben_tasks (service, api, priority DESC, seq)
+    WHERE status = 'pending' AND wake_at IS NULL;
+  CREATE INDEX ekiben_tasks_wake ON ekiben_tasks (service, api, wake_at) WHERE wake_at IS NOT NULL;
+  CREATE INDEX ekiben_tasks_ended ON ekiben_tasks (ended_at) WHERE ended_at IS NOT NULL;
+  CREATE TABLE ekiben_inputs (
+    task bigint PRIMARY KEY REFERENCES ekiben_tasks (seq) ON DELETE CASCADE,
+    context text NOT NULL,
+    bytes bytea NOT NULL
+  );
+  ALTER TABLE ekiben_inputs ALTER COLUMN bytes SET STORAGE EXTERNAL;
+  CREATE TABLE ekiben_outputs (
+    task bigint PRIMARY KEY REFERENCES ekiben_tasks (seq) ON DELETE CASCADE,
+    bytes bytea NOT NULL
+  );
+  ALTER TABLE ekiben_outputs ALTER COLUMN bytes SET STORAGE EXTERNAL;
+  `,
+  `
+  ALTER TABLE ekiben_tasks
+    ADD COLUMN namespace text NOT NULL DEFAULT '', ADD COLUMN key text, ADD COLUMN fingerprint text;
+  DROP INDEX ekiben_tasks_ready;
+  DROP INDEX ekiben_tasks_wake;
+  CREATE INDEX ekiben_tasks_ready ON ekiben_tasks (namespace, service, api, priority DESC, seq)
+    WHERE status = 'pending' AND wake_at IS NULL;
+  CREATE INDEX ekiben_tasks_wake ON ekiben_tasks (namespace, service, api, wake_at) WHERE wake_at IS NOT NULL;
+  CREATE UNIQUE INDEX ekiben_tasks_key ON ekiben_tasks (namespace, service, api, key) WHERE key IS NOT NULL;
+  CREATE INDEX ekiben_tasks_nobody ON ekiben_tasks (service, api) WHERE namespace = '';
+  CREATE TABLE ekiben_runs (
+    id text PRIMARY KEY,
+    namespace text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    session text NOT NULL,
+    seen_at bigint NOT NULL
+  );
+  `,
+];
+
+/** Nobody else's, and the same in every version of ekiben: "ekiben" in ASCII. */
+const lockKey = "111490913854830";
+
+/**
+ * Brings the database to the newest schema. Processes that start at once wait for one another.
+ *
+ * @throws {ServingError} `task_store_newer` for a database that a newer ekiben has written.
+ */
+async function migratePg(client: PoolClient): Promise<void> {
+  if ((await readVersion(client)) === versions.length) return;
+  await client.query("BEGIN");
+  try {
+    await client.query(`SELECT pg_advisory_xact_lock(${lockKey})`);
+    await client.query("CREATE TABLE IF NOT EXISTS ekiben_schema (version integer NOT NULL)");
+    const version = await readVersion(client);
+    for (const text of versions.slice(version)) await client.query(text);
+    await client.query("DELETE FROM ekiben_schema");
+    await client.query("INSERT INTO ekiben_schema (version) VALUES ($1)", [versions.length]);
+    await client.query("COMMIT");
+  } catch (error) {
+    await client.query("ROLLBACK").catch(() => {});
+    throw error;
+  }
+}
+
+async function readVersion(client: PoolClient): Promise<number> {
+  const found = await client.query("SELECT to_regclass('ekiben_schema') IS NOT NULL AS found");
+  if (found.rows[0].found === false) return 0;
+  const { rows } = await client.query("SELECT version FROM ekiben_schema");
+  const version = Number(rows[0]?.version ?? 0);
+  if (version <= versions.length) return version;
+  throw fail("task_store_newer", { engine: "postgres", version, known: versions.length });
+}

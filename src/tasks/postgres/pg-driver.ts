@@ -1,5 +1,5 @@
 import type { Client, ClientConfig, Pool } from "pg";
-import { fail } from "../../failure/fail.js";
+import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 
 /** What is used of the package `pg`. */

@@ -1,5 +1,4 @@
-import { changes, isReady } from "../task-changes.js";
-import { taskColumns } from "../task-row.js";
+import { changes, isReady, taskColumns } from "../task-row.js";
 
 /** One statement: `text` has `$1` for the value of `names[0]`. Prepared under its name, once a connection. */
 export interface PgStatement {

@@ -7,11 +7,9 @@
 import type { Pool, QueryResult } from "pg";
 import type { Clock } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
+import { NewsBoard } from "../closable-store.js";
 import type { LeaseGrace } from "../lease-grace.js";
-import { logUnreadable } from "../log-unreadable.js";
-import { NewsBoard } from "../news-board.js";
-import { type KeyedRow, readSubmitted } from "../task-key.js";
-import { type TaskRow, toKeptText, toRecord } from "../task-row.js";
+import { type KeyedRow, logUnreadable, readSubmitted, type TaskRow, toKeptText, toRecord } from "../task-row.js";
 import {
   type ClaimedTask,
   type ClaimRequest,

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../../base/clock.js";
-import { fail } from "../../failure/fail.js";
+import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 
 /** Values by the names that a statement has for them; never a boolean, which the driver can't take. */

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { migrateSqlite } from "./open-sqlite.js";
 import { loadSqlite } from "./sqlite-driver.js";
-import { migrateSqlite } from "./sqlite-schema.js";
 import { statementTexts } from "./sqlite-statements.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-plans-"));

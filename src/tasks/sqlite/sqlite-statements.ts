@@ -1,5 +1,4 @@
-import { changes, isReady } from "../task-changes.js";
-import { taskColumns } from "../task-row.js";
+import { changes, isReady, taskColumns } from "../task-row.js";
 import type { SqliteConnection, SqliteStatement } from "./sqlite-driver.js";
 
 const ownColumns = taskColumns.replaceAll("t.", "");

@@ -9,12 +9,17 @@
 import type { FileHandle } from "node:fs/promises";
 import type { Clock, Timer } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
-import { ServingError } from "../../failure/serving-error.js";
+import { NewsBoard } from "../closable-store.js";
 import type { LeaseGrace } from "../lease-grace.js";
-import { logUnreadable } from "../log-unreadable.js";
-import { NewsBoard } from "../news-board.js";
-import { type KeyedRow, readSubmitted } from "../task-key.js";
-import { type TaskRow, taskColumns, toKeptText, toRecord } from "../task-row.js";
+import {
+  type KeyedRow,
+  logUnreadable,
+  readSubmitted,
+  type TaskRow,
+  taskColumns,
+  toKeptText,
+  toRecord,
+} from "../task-row.js";
 import type {
   ClaimedTask,
   ClaimRequest,
@@ -36,10 +41,8 @@ import { type SqliteConnection, type SqliteValues, toSqliteFailure, whenFree } f
 import type { SqliteStatements } from "./sqlite-statements.js";
 import { SqliteUpkeep } from "./sqlite-upkeep.js";
 import { SqliteWriter } from "./sqlite-writer.js";
-import type { ValueFiles } from "./value-files.js";
+import { type Kept, touchFiles, type ValueFiles } from "./value-files.js";
 
-/** A larger value is a file of its own. */
-const largestInlineBytes = 64 * 1024;
 /** How often changes by other processes are looked for. */
 export const lookIntervalMs = 100;
 /** Tasks that one claim wakes. */
@@ -56,9 +59,6 @@ export interface SqliteParts {
   readonly grace: LeaseGrace;
   readonly log: Logger;
 }
-
-/** A value as it is kept: in the row, or as a file. */
-type Kept = { readonly bytes: Uint8Array | null; readonly file: string | null };
 
 export class SqliteStore implements TaskStore {
   readonly #parts: SqliteParts;
@@ -81,7 +81,6 @@ export class SqliteStore implements TaskStore {
       now: () => this.#now(),
       write: (change) => this.#write(change),
       look: (look) => this.#look(look),
-      touchFiles: (work) => this.#touchFiles(work),
     });
   }
 
@@ -90,7 +89,7 @@ export class SqliteStore implements TaskStore {
     const find = () => this.#readKeyed(place, key) ?? (this.#statements.task.get({ id }) as KeyedRow | undefined);
     const known = await this.#look<KeyedRow | undefined>(find);
     if (known !== undefined) return readSubmitted(known, key);
-    const row = await this.#withFile(input, async (kept) => {
+    const row = await this.#parts.files.keep(input, async (kept) => {
       const statements = this.#statements;
       const added = await this.#write((tell) => {
         // Somebody else may have submitted it meanwhile.
@@ -165,7 +164,7 @@ export class SqliteStore implements TaskStore {
   async finish({ id, token }: Lease, outcome: TaskOutcome): Promise<boolean> {
     const output = outcome.status === "completed" ? outcome.output : undefined;
     const failure = outcome.status === "completed" ? null : outcome.failure;
-    return this.#withFile(output, async (kept) => {
+    return this.#parts.files.keep(output, async (kept) => {
       const statements = this.#statements;
       const isFinished = await this.#write((tell) => {
         const values = { id, token, status: outcome.status, failure, now: this.#now() };
@@ -199,7 +198,7 @@ export class SqliteStore implements TaskStore {
     const record = toRecord(row);
     if (row.status !== "completed") return { record, output: undefined };
     const kept = await this.#look<Kept | undefined>(() => this.#statements.output.get({ seq: Number(row.seq) }));
-    const output = kept && (await this.#unlessForgotten(id, () => this.#readKept(kept)));
+    const output = kept && (await this.#unlessForgotten(id, () => this.#parts.files.readKept(kept)));
     return output && { record, output };
   }
 
@@ -220,10 +219,10 @@ export class SqliteStore implements TaskStore {
     const { files, statements } = this.#parts;
     if (input === undefined) return undefined;
     const { file: original } = input;
-    const copy = async () => (original === null ? null : await this.#touchFiles(() => files.copy(original)));
+    const copy = async () => (original === null ? null : await touchFiles(() => files.copy(original)));
     const file = await this.#unlessForgotten(id, copy);
     if (file === undefined) return undefined;
-    return this.#removeUnless(file, async () => {
+    return files.removeUnless(file, async () => {
       const added = await this.#write((tell) => {
         const copied = statements.retry.get({ newId, seq, now: this.#now() }) as { seq: number } | undefined;
         if (copied !== undefined) {
@@ -335,14 +334,6 @@ export class SqliteStore implements TaskStore {
     }
   }
 
-  async #touchFiles<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw toSqliteFailure(error);
-    }
-  }
-
   /** Within a transaction: sees what it has changed. */
   #readTask(id: string): TaskRecord | undefined {
     const row = this.#statements.task.get({ id }) as TaskRow | undefined;
@@ -363,15 +354,11 @@ export class SqliteStore implements TaskStore {
       const seq = Number(row.seq);
       const kept = await this.#look<Kept & { context: string }>(() => this.#statements.input.get({ seq }));
       const lease = { id: row.id, token: row.lease_token as string };
-      return { lease, record: toRecord(row), input: await this.#readKept(kept), context: kept.context };
+      return { lease, record: toRecord(row), input: await this.#parts.files.readKept(kept), context: kept.context };
     } catch (error) {
       logUnreadable(this.#parts.log, row, error);
       return undefined;
     }
-  }
-
-  async #readKept({ bytes, file }: Kept): Promise<Uint8Array> {
-    return file === null ? toBytes(bytes) : this.#touchFiles(() => this.#parts.files.read(file));
   }
 
   /** A file that is gone is no fault where its task was forgotten meanwhile. */
@@ -380,33 +367,6 @@ export class SqliteStore implements TaskStore {
       return await read();
     } catch (error) {
       if ((await this.#lookAt(id)) === undefined) return undefined;
-      throw error;
-    }
-  }
-
-  /** Keeps a large value as a file of its own, and removes it again where no row has come to name it (Q3). */
-  async #withFile<T>(
-    bytes: Uint8Array | undefined,
-    change: (kept: Kept) => Promise<{ value: T; isFileNamed: boolean }>,
-  ): Promise<T> {
-    if (bytes === undefined || bytes.length <= largestInlineBytes) {
-      return (await change({ bytes: bytes ?? null, file: null })).value;
-    }
-    const file = await this.#touchFiles(() => this.#parts.files.write(bytes));
-    return this.#removeUnless(file, () => change({ bytes: null, file }));
-  }
-
-  /** After most errors it is not certain what is on the disk: then the file is left, and swept later if no row names it. */
-  async #removeUnless<T>(file: string | null, change: () => Promise<{ value: T; isFileNamed: boolean }>): Promise<T> {
-    const remove = async () => {
-      if (file !== null) await this.#parts.files.remove([file]).catch(() => {});
-    };
-    try {
-      const { value, isFileNamed } = await change();
-      if (!isFileNamed) await remove();
-      return value;
-    } catch (error) {
-      if (error instanceof ServingError && error.id === "task_store_full") await remove();
       throw error;
     }
   }
@@ -437,9 +397,3 @@ export class SqliteStore implements TaskStore {
 }
 
 const placeOf = ({ namespace, service, api }: TaskPlace): TaskPlace => ({ namespace, service, api });
-
-/** The driver gives an ArrayBuffer or a Buffer, and nothing for no bytes. */
-function toBytes(bytes: Uint8Array | ArrayBuffer | null): Uint8Array {
-  if (bytes === null) return new Uint8Array(0);
-  return bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-}

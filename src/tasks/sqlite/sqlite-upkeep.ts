@@ -10,7 +10,7 @@ import {
   type TaskPlace,
 } from "../task-store.js";
 import type { SqliteStatements } from "./sqlite-statements.js";
-import type { ValueFiles } from "./value-files.js";
+import { touchFiles, type ValueFiles } from "./value-files.js";
 
 /** Rows that one transaction looks at: it holds up the event loop, and other processes. */
 const rowsAtOnce = 2_000;
@@ -27,7 +27,6 @@ export interface SqliteUpkeepParts {
   /** Runs a change, and tells of it. */
   readonly write: <T>(change: (tell: (news: TaskNews) => void) => T) => Promise<T>;
   readonly look: <T>(look: () => unknown) => Promise<T>;
-  readonly touchFiles: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** What is done to tasks of a store other than to run them: looked over, moved, taken from whoever is gone. */
@@ -119,7 +118,7 @@ export class SqliteUpkeep {
   }
 
   async purge(ageMs: number): Promise<number> {
-    const { files, statements, write, look, touchFiles, now } = this.#parts;
+    const { files, statements, write, look, now } = this.#parts;
     let purged = 0;
     for (;;) {
       const values = { until: now() - ageMs, limit: maxForgotten };

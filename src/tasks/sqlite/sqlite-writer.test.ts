@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
-import { createDeferred } from "../../base/deferred.js";
-import { FakeClock } from "../../testing/fake-clock.js";
+import { FakeClock } from "../../../test/fake-clock.js";
+import { createDeferred } from "../../base/clock.js";
 import { loadSqlite, type SqliteConnection, type SqliteStatement } from "./sqlite-driver.js";
 import { SqliteWriter } from "./sqlite-writer.js";
 

@@ -5,8 +5,7 @@
 // W2  The lock is free again before the wait for the disk; nobody is answered before its end. Changes of several processes
 //     reach the disk in the order of their commits, since all of them are in one log.
 // W3  A change that throws undoes the transaction; then each of its changes runs alone, so that only bad ones fail.
-import type { Clock } from "../../base/clock.js";
-import { createDeferred } from "../../base/deferred.js";
+import { type Clock, createDeferred } from "../../base/clock.js";
 import { type SqliteConnection, type SqliteStatement, toSqliteFailure, whenFree } from "./sqlite-driver.js";
 
 /** Changes in one transaction: more would hold up the event loop, and other processes. */

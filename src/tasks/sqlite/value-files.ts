@@ -6,11 +6,21 @@
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, opendir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { ServingError } from "../../failure/serving-error.js";
+import { toSqliteFailure } from "./sqlite-driver.js";
 
 /** How old a file without a row is before it is taken for left over; a writer has its row in far less. */
 const orphanAgeMs = 3_600_000;
 /** Names that are looked up at once. */
 const sweepBatch = 500;
+/** A larger value is a file of its own. */
+const largestInlineBytes = 64 * 1024;
+
+/** A value as it is kept: in the row, or as a file. */
+export type Kept = { readonly bytes: Uint8Array | null; readonly file: string | null };
+
+/** The change that names a file, and whether it did. */
+type NamingChange<T> = () => Promise<{ value: T; isFileNamed: boolean }>;
 
 export class ValueFiles {
   readonly #folder: string;
@@ -85,6 +95,37 @@ export class ValueFiles {
     await removeOrphans();
   }
 
+  readKept({ bytes, file }: Kept): Promise<Uint8Array> {
+    return file === null ? Promise.resolve(toBytes(bytes)) : touchFiles(() => this.read(file));
+  }
+
+  /** Keeps a large value as a file of its own, and removes it again where no row has come to name it (Q3 of `SqliteStore`). */
+  async keep<T>(
+    bytes: Uint8Array | undefined,
+    change: (kept: Kept) => Promise<{ value: T; isFileNamed: boolean }>,
+  ): Promise<T> {
+    if (bytes === undefined || bytes.length <= largestInlineBytes) {
+      return (await change({ bytes: bytes ?? null, file: null })).value;
+    }
+    const file = await touchFiles(() => this.write(bytes));
+    return this.removeUnless(file, () => change({ bytes: null, file }));
+  }
+
+  /** After most errors it is not certain what is on the disk: then the file is left, and swept later if no row names it. */
+  async removeUnless<T>(file: string | null, change: NamingChange<T>): Promise<T> {
+    const remove = async () => {
+      if (file !== null) await this.remove([file]).catch(() => {});
+    };
+    try {
+      const { value, isFileNamed } = await change();
+      if (!isFileNamed) await remove();
+      return value;
+    } catch (error) {
+      if (error instanceof ServingError && error.id === "task_store_full") await remove();
+      throw error;
+    }
+  }
+
   #path(name: string): string {
     return join(this.#folder, name);
   }
@@ -99,4 +140,19 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
+}
+
+/** @throws {ServingError} what a file could not be read or written for, as a failure of the store. */
+export async function touchFiles<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toSqliteFailure(error);
+  }
+}
+
+/** The driver gives an ArrayBuffer or a Buffer, and nothing for no bytes. */
+function toBytes(bytes: Uint8Array | ArrayBuffer | null): Uint8Array {
+  if (bytes === null) return new Uint8Array(0);
+  return bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
 }

@@ -1,8 +1,15 @@
-import { ServingError } from "../failure/serving-error.js";
-import { messageOf } from "../failure/to-serving-error.js";
-import type { Channel, ChannelReader } from "./channel.js";
-import { checkFrameSize, type Frame, frameBound, loadTail, malformed, writeFrame } from "./frame.js";
-import { FrameReader } from "./frame-reader.js";
+import { ServingError } from "../../src/failure/serving-error.js";
+import { messageOf } from "../../src/failure/to-serving-error.js";
+import type { Channel, ChannelReader } from "../../src/transport/channel.js";
+import {
+  checkFrameSize,
+  type Frame,
+  FrameReader,
+  frameBound,
+  loadTail,
+  malformed,
+  writeFrame,
+} from "../../src/transport/frame.js";
 
 /** Two joined ends in one thread, for tests: frames cross as bytes, a turn of the event loop later. */
 export function createMemoryChannels(): [Channel, Channel] {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { testChannel } from "../../test/transport/channel-promises.js";
-import { ReaderLog } from "../../test/transport/reader-log.js";
+import { testChannel } from "./channel-promises.js";
 import { createMemoryChannels } from "./memory-channel.js";
+import { ReaderLog } from "./reader-log.js";
 
 describe("a memory channel", () => {
   testChannel(async () => ({ ends: createMemoryChannels() }));

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../base/clock.js";
+import type { Clock, Timer } from "../src/base/clock.js";
 
 interface Pending {
   readonly at: number;
