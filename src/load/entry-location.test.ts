@@ -126,7 +126,7 @@ describe("loadEntry", () => {
     const file = join(folder, "serving.mjs");
     writeFileSync(
       file,
-      `${prelude}import { serve } from ${own("../app/start-server.ts")};
+      `${prelude}import { serve } from ${own("../app/serve.ts")};
        class App extends Service() {}
        await serve(App);`,
     );
