@@ -87,3 +87,27 @@ export function createDeferred<T>(): Deferred<T> {
   });
   return { promise, resolve, reject };
 }
+
+/** Resolves in a later turn of the event loop: what has come meanwhile is read first. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** Long work that gives others a turn of the event loop every few milliseconds. */
+export class PacedWork {
+  readonly #turnMs: number;
+  #began = performance.now();
+
+  /** @param turnMs How long it may keep the event loop at a time. */
+  constructor(turnMs: number) {
+    this.#turnMs = turnMs;
+  }
+
+  /** Whether others are to have a turn: by `rest()`. */
+  get isRestDue(): boolean {
+    return performance.now() - this.#began >= this.#turnMs;
+  }
+
+  async rest(): Promise<void> {
+    await nextTurn();
+    this.#began = performance.now();
+  }
+}

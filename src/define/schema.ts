@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { PacedWork } from "../base/clock.js";
 import { streamProblem } from "../call/streams/item-reader.js";
 import type { Issue } from "../failure/failures.js";
 import { createIssue, findMisfits, growsWithValue, holdsMore, isPlainList, maxIssues } from "./find-misfits.js";
@@ -215,15 +216,13 @@ export function createPacedCheck(schema: Schema): SchemaCheck {
 async function checkInSlices(check: SchemaCheck, list: readonly unknown[]): Promise<CheckResult> {
   const value: unknown[] = [];
   const issues: Issue[] = [];
-  let turnEnd = performance.now() + turnMs;
+  const work = new PacedWork(turnMs);
   for (let at = 0; at < list.length && issues.length < maxIssues; at += sliceLength) {
     const checked = check(list.slice(at, at + sliceLength));
     const result = checked instanceof Promise ? await checked : checked;
     if (result.issues === undefined) value.push(...(result.value as unknown[]));
     else issues.push(...result.issues.map((issue) => shift(issue, at)));
-    if (performance.now() < turnEnd) continue;
-    await new Promise((resolve) => void setImmediate(resolve));
-    turnEnd = performance.now() + turnMs;
+    if (work.isRestDue) await work.rest();
   }
   return issues.length > 0 ? { issues: issues.slice(0, maxIssues) } : { value };
 }

@@ -4,7 +4,7 @@ import { hostFailures } from "./host-failures.js";
 import { httpFailures } from "./http-failures.js";
 import { isError, readText } from "./read-thrown.js";
 import { linkFailures, replicaFailures } from "./replica-failures.js";
-import { createWithoutStack, ServingError, type ServingErrorInit } from "./serving-error.js";
+import { createWithoutFrames, ServingError, type ServingErrorInit } from "./serving-error.js";
 import { storeFailures, taskFailures } from "./task-failures.js";
 
 export type { FailureRow, GraphFault, Issue } from "./failure-row.js";
@@ -54,7 +54,7 @@ export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, 
     ...("retryable" in row ? { retryable: row.retryable } : undefined),
     ...place,
   };
-  if ("hasNoStack" in row) return createWithoutStack(init);
+  if ("hasNoStack" in row) return createWithoutFrames(init);
   const error = new ServingError(init);
   adoptStack(error, place?.cause);
   return error;

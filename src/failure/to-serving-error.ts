@@ -1,6 +1,6 @@
 import { fail } from "./failures.js";
 import { isError, maxTextLength, readCauses, readField, readText, textOf } from "./read-thrown.js";
-import { createWithoutStack, isCode, ServingError, type ServingErrorInit } from "./serving-error.js";
+import { createWithoutFrames, isCode, ServingError, type ServingErrorInit } from "./serving-error.js";
 
 /**
  * Whatever an api threw, as the failure its caller gets. Never throws, whatever that was.
@@ -52,8 +52,7 @@ export function copyError(error: ServingError, fields: Partial<ServingErrorInit>
   const details = readField(error, "details");
   const [retryable, httpStatus] = [readField(error, "retryable"), readField(error, "httpStatus")];
   const stack = readText(error, "stack");
-  const create = stack === undefined ? (init: ServingErrorInit) => new ServingError(init) : createWithoutStack;
-  const copy = create({
+  const init: ServingErrorInit = {
     code: isCode(code) ? code : "internal",
     message: readText(error, "message") ?? "",
     details: typeof details === "object" && details !== null ? (details as Record<string, unknown>) : undefined,
@@ -63,9 +62,8 @@ export function copyError(error: ServingError, fields: Partial<ServingErrorInit>
     ...{ id: readText(error, "id"), fix: readText(error, "fix"), incident: readText(error, "incident") },
     ...{ service: readText(error, "service"), api: readText(error, "api") },
     ...fields,
-  });
-  if (stack !== undefined) copy.stack = stack;
-  return copy;
+  };
+  return stack === undefined ? new ServingError(init) : createWithoutFrames(init, stack);
 }
 
 /** What to show of a thrown value: its message, or the value itself where it is no error; cut at 256 Ki characters. Never throws. */

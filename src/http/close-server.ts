@@ -1,6 +1,6 @@
 import net from "node:net";
 import type { FastifyInstance } from "fastify";
-import { within } from "../base/clock.js";
+import { nextTurn, within } from "../base/clock.js";
 import type { Edge } from "./edge.js";
 
 /** Follows the connections of a server, so that none outlives it. */
@@ -82,10 +82,8 @@ async function acceptQueued(server: net.Server, now: () => number): Promise<void
   let seen: number;
   do {
     seen = accepted;
-    await nextLook();
-    await nextLook();
+    await nextTurn();
+    await nextTurn();
   } while (accepted !== seen && now() < limit);
   server.off("connection", count);
 }
-
-const nextLook = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

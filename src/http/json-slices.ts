@@ -1,3 +1,4 @@
+import { PacedWork } from "../base/clock.js";
 import { endOfString, isDeeper } from "../base/is-deeper.js";
 import { fail } from "../failure/failures.js";
 import { checkNumbers, refuseLongNumbers } from "./check-numbers.js";
@@ -63,12 +64,8 @@ export class JsonSlices {
 
   /** The same, with pauses in which others have a turn. */
   async parseInTurns(): Promise<unknown> {
-    let began = performance.now();
-    while (this.#step()) {
-      if (performance.now() - began < turnMs) continue;
-      await new Promise((resolve) => void setImmediate(resolve));
-      began = performance.now();
-    }
+    const work = new PacedWork(turnMs);
+    while (this.#step()) if (work.isRestDue) await work.rest();
     return this.#finish();
   }
 

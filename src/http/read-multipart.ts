@@ -1,3 +1,4 @@
+import { nextTurn } from "../base/clock.js";
 import { fail } from "../failure/failures.js";
 import type { FileStore } from "../held/file-store.js";
 import { createHeldFile } from "../held/held-blob.js";
@@ -218,7 +219,7 @@ function askInTurns(schema: RefusedFields): RefusedFields {
   return async (input) => {
     asked++;
     if (asked > mostAsked) return new Set();
-    if (asked > 2) await new Promise((resolve) => void setImmediate(resolve));
+    if (asked > 2) await nextTurn();
     return schema(input);
   };
 }

@@ -1,4 +1,5 @@
 import type { FastifyReply } from "fastify";
+import { PacedWork } from "../base/clock.js";
 import { formatDisposition } from "../base/file-name.js";
 import { isTensor } from "../define/tensor.js";
 import type { Edge } from "./edge.js";
@@ -111,7 +112,7 @@ export function writeJson(value: unknown): string | Promise<string> {
 
 class JsonWriter {
   readonly #pieces: string[] = [];
-  #began = performance.now();
+  readonly #work = new PacedWork(turnMs);
 
   async write(value: unknown): Promise<string> {
     await this.#writeAny(value);
@@ -136,7 +137,7 @@ class JsonWriter {
       if (to > from) pieces.push(JSON.stringify(list.slice(from, to)).slice(1, -1));
       else await this.#writeAny(list[from]);
       from = Math.max(to, from + 1);
-      if (performance.now() - this.#began > turnMs) await this.#breathe();
+      if (this.#work.isRestDue) await this.#work.rest();
     }
     pieces.push("]");
   }
@@ -150,14 +151,9 @@ class JsonWriter {
       pieces.push(sign, JSON.stringify(key), ":");
       sign = ",";
       await this.#writeAny(value);
-      if (performance.now() - this.#began > turnMs) await this.#breathe();
+      if (this.#work.isRestDue) await this.#work.rest();
     }
     pieces.push(sign === "{" ? "{}" : "}");
-  }
-
-  async #breathe(): Promise<void> {
-    await new Promise((resolve) => void setImmediate(resolve));
-    this.#began = performance.now();
   }
 }
 

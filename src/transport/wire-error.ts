@@ -1,6 +1,6 @@
 import { fail } from "../failure/failures.js";
 import { maxTextLength, readField, readText } from "../failure/read-thrown.js";
-import { createWithoutStack, isCode, ServingError, type ServingErrorInit } from "../failure/serving-error.js";
+import { createWithoutFrames, isCode, ServingError, type ServingErrorInit } from "../failure/serving-error.js";
 import { isPlainFailure, messageOf } from "../failure/to-serving-error.js";
 import { decodeValue } from "./decode-value.js";
 import { noTails } from "./frame.js";
@@ -148,10 +148,7 @@ function readError(value: unknown): ServingError {
     retryable: typeof retryable === "boolean" ? retryable : undefined,
     httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
   };
-  if (typeof stack !== "string") return new ServingError(init);
-  const error = createWithoutStack(init);
-  error.stack = stack;
-  return error;
+  return typeof stack === "string" ? createWithoutFrames(init, stack) : new ServingError(init);
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
