@@ -23,9 +23,9 @@ const killEveryMs = 7_000;
 /** What a quantity may be above its level of the first half, and always; beyond that it grows. */
 const tolerance = { pssMiB: 40, descriptors: 30, slabs: 16, slabMiB: 64, temporaryFiles: 16, temporaryMiB: 64 };
 
-/** Of other apps on this machine. */
-const others = readHolding([], "").slabs;
 const folder = mkdtempSync(join(tmpdir(), "ekiben-soak-"));
+/** What other apps on this machine hold. */
+const before = readHolding([], folder);
 const [port = 0] = await findFreePorts(1);
 const command = createEkibenCommand({ file: "soak", placement: "process", port });
 const server = await ServerProcess.start({ ...command, env: { TMPDIR: folder } });
@@ -120,7 +120,7 @@ function judgeEnd(): Verdict[] {
       { atMost: tolerance.descriptors },
       "",
     ),
-    createVerdict("slabs left by the app when it has ended", after.slabs - others, { atMost: 0 }, ""),
+    createVerdict("slabs left by the app when it has ended", after.slabs - before.slabs, { atMost: 0 }, ""),
     createVerdict("temporary files left by the app when it has ended", after.temporaryFiles, { atMost: 0 }, ""),
   ];
 }

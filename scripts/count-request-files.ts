@@ -1,11 +1,11 @@
 // Counts the files of src/ that run for one small JSON request over one process hop, from V8's coverage; needs dist/.
 //   tsx scripts/count-request-files.ts
-import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listDescendants, readCommand } from "../test/chaos/processes.js";
+import { CommandProcess } from "../test/cli-process.js";
 import { repositoryRoot } from "./repository.js";
 
 const inRepository = (path: string) => join(repositoryRoot, path);
@@ -15,21 +15,12 @@ const measurements = 5;
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-coverage-"));
 const flags = ["--placement", "process", "--port", "0", "--host", "127.0.0.1", "--no-http-access-log"];
-const app = spawn(
-  process.execPath,
-  [inRepository("dist/cli/main.js"), "serve", inRepository("bench/workloads/w1.ts"), ...flags],
-  {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: {
-      ...process.env,
-      REQUEST_COVERAGE: folder,
-      NODE_OPTIONS: `--import ${inRepository("scripts/request-coverage.mjs")}`,
-    },
-  },
-);
+using app = new CommandProcess(["serve", inRepository("bench/workloads/w1.ts"), ...flags], {
+  env: { REQUEST_COVERAGE: folder, NODE_OPTIONS: `--import ${inRepository("scripts/request-coverage.mjs")}` },
+});
 try {
-  const url = await readUrl();
-  const pids = listDescendants(app.pid as number).filter((pid) => readCommand(pid).includes("process-main"));
+  const url = await app.url();
+  const pids = listDescendants(app.child.pid as number).filter((pid) => readCommand(pid).includes("process-main"));
   for (let i = 0; i < 50; i++) await request(url);
   let common: Set<string> | undefined;
   for (let i = 0; i < measurements; i++) {
@@ -45,20 +36,9 @@ try {
   );
   console.log(`${files.join("\n")}\n${files.length} files, ${lines} lines, in ${pids.length} processes`);
 } finally {
-  app.kill("SIGTERM");
+  app.child.kill("SIGTERM");
+  await app.ended;
   rmSync(folder, { recursive: true, force: true });
-}
-
-async function readUrl(): Promise<string> {
-  let text = "";
-  for await (const chunk of app.stderr) {
-    text += String(chunk);
-    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(text)?.[0];
-    if (url === undefined) continue;
-    app.stderr.resume();
-    return url;
-  }
-  throw new Error(`the app did not start: ${text}`);
 }
 
 async function request(url: string): Promise<void> {

@@ -22,15 +22,10 @@ const startEkiben = (port: number, env = {}) =>
   createEkibenCommand({ file: "overload", placement: "process", port, env });
 const patienceMs = 1000;
 const servers: readonly Server[] = [
-  { name: "ekiben", isOurs: true, start: (port) => startEkiben(port) },
+  { name: "ekiben", isOurs: true, start: startEkiben },
   // Entry, models and generator share two cores above: what the entry takes to refuse, models lack. Here they do not.
   { name: "ekiben, runs elsewhere", isOurs: true, start: (port) => startEkiben(port, elsewhere) },
-  {
-    name: "ekiben, deadline header",
-    isOurs: true,
-    header: `ekiben-timeout-ms: ${patienceMs}`,
-    start: (port) => startEkiben(port),
-  },
+  { name: "ekiben, deadline header", isOurs: true, header: `ekiben-timeout-ms: ${patienceMs}`, start: startEkiben },
   {
     ...{ name: "Fastify and undici", isOurs: false },
     start: (port) => ({
