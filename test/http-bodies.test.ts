@@ -73,7 +73,7 @@ const lines: { message: string; fields: Record<string, unknown> }[] = [];
 before(async () => {
   const write = (fields: object, message = "") => void lines.push({ message, fields: { ...fields } });
   const log = { debug: write, info: write, warn: write, error: write, child: () => log };
-  server = await createTestServer(Forms, { parts: { log }, settings: { accessLog: true, maxBodyBytes: 100_000 } });
+  server = await createTestServer(Forms, { deps: { log }, settings: { accessLog: true, maxBodyBytes: 100_000 } });
 });
 after(() => server.close());
 

@@ -184,7 +184,7 @@ describe("a body", () => {
 
   it("without end is answered, then cut off", async () => {
     const clock = new FakeClock();
-    await using server = await listen({ settings: { maxBodyBytes: 1000 }, parts: { time: createCallTime(clock) } });
+    await using server = await listen({ settings: { maxBodyBytes: 1000 }, deps: { time: createCallTime(clock) } });
     const connection = server.connect();
     connection.write(
       "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
@@ -209,7 +209,7 @@ describe("a body", () => {
       };
       await using server = await listen({
         settings: { bodyTimeoutMs: 1000 },
-        parts: { time: createCallTime(clock), configure },
+        deps: { time: createCallTime(clock), configure },
       });
       const connection = server.connect();
       connection.write(request("/echo", "x".repeat(100)).replace(/x+$/, sent));
@@ -230,7 +230,7 @@ describe("a body", () => {
     const ended = createDeferred<void>();
     await using server = await listen({
       settings: { accessLog: true },
-      parts: {
+      deps: {
         log: {
           ...log,
           info: (fields) => {
@@ -441,7 +441,7 @@ describe("an author's own routes and hooks", () => {
         throw Object.assign(new Error("short and stout"), { statusCode: 418 });
       });
     };
-    await using server = await listen({ parts: { configure } });
+    await using server = await listen({ deps: { configure } });
     const { fastify } = server;
     assert.deepEqual((await fastify.inject("/version")).json(), { version: "1.4.0" });
     const own = await fastify.inject({ method: "POST", url: "/own", payload: { a: 1 } });
@@ -470,7 +470,7 @@ describe("an author's own routes and hooks", () => {
 describe("probes", () => {
   it("tell what stands in the way, and answer HEAD", async () => {
     const services = [{ name: "Echo", isReady: false, readyReplicas: 0, replicas: 1, detail: "still starting" }];
-    await using server = await listen({ parts: { readiness: async () => ({ isReady: false, services }) } });
+    await using server = await listen({ deps: { readiness: async () => ({ isReady: false, services }) } });
     const ready = await server.fastify.inject("/readyz");
     assert.deepEqual([ready.statusCode, ready.json()], [503, { status: "not ready", services }]);
     const head = await server.fastify.inject({ method: "HEAD", url: "/livez" });
@@ -479,7 +479,7 @@ describe("probes", () => {
 
   it("are not ready when that can't be found out", async () => {
     const readiness = () => Promise.reject(new Error("lost"));
-    await using server = await listen({ parts: { readiness } });
+    await using server = await listen({ deps: { readiness } });
     assert.equal((await server.fastify.inject("/readyz")).statusCode, 503);
     assert.equal((await server.fastify.inject("/livez")).statusCode, 200);
   });
@@ -490,7 +490,7 @@ describe("an author's plugins", () => {
     configure: (fastify: FastifyInstance) => void | Promise<void>,
     ...requests: [string, string][]
   ) => {
-    await using server = await listen({ parts: { configure } });
+    await using server = await listen({ deps: { configure } });
     const answers: [number, unknown][] = [];
     for (const [method, url] of requests) {
       const response = await server.fastify.inject({ method: method as "GET", url });
@@ -535,7 +535,7 @@ describe("an author's plugins", () => {
       const configure = (fastify: FastifyInstance) => {
         fastify.route({ method, url, handler: async () => "mine" });
       };
-      await assert.rejects(listen({ parts: { configure } }), {
+      await assert.rejects(listen({ deps: { configure } }), {
         id: "route_taken",
         message: `\`fastify\`, of the app file or of serve(), has a route ${method} ${url}, and so has ${owner}`,
       });
@@ -562,20 +562,20 @@ describe("an author's plugins", () => {
       },
     ];
     for (const configure of broken) {
-      await assert.rejects(listen({ parts: { configure } }), { id: "plugins_failed", message: /`fastify`.*no key/ });
+      await assert.rejects(listen({ deps: { configure } }), { id: "plugins_failed", message: /`fastify`.*no key/ });
     }
     const twice = (fastify: FastifyInstance) => {
       fastify.get("/mine", async () => 1);
       fastify.get("/mine", async () => 2);
     };
-    await assert.rejects(listen({ parts: { configure: twice } }), { id: "plugins_failed", message: /\/mine/ });
+    await assert.rejects(listen({ deps: { configure: twice } }), { id: "plugins_failed", message: /\/mine/ });
   });
 
   it("may have routes that take no such body, and say so", async () => {
     const configure = (fastify: FastifyInstance) => {
       fastify.post("/own", async ({ body }) => body);
     };
-    await using server = await listen({ parts: { configure } });
+    await using server = await listen({ deps: { configure } });
     const headers = { "content-type": "text/csv" };
     const response = await server.fastify.inject({ method: "POST", url: "/own", headers, payload: "a,b" });
     assert.deepEqual([response.statusCode, response.json().id], [415, "unsupported_media_type"]);
@@ -589,7 +589,7 @@ describe("an author's plugins", () => {
         return payload;
       });
     };
-    await using server = await listen({ parts: { configure } });
+    await using server = await listen({ deps: { configure } });
     for (const accept of ["text/event-stream", "application/x-ndjson", "*/*"]) {
       gate.release.resolve();
       const response = await server.fastify.inject({ method: "POST", url: "/drip", headers: { accept } });
@@ -605,7 +605,7 @@ describe("an author's plugins", () => {
         return payload;
       });
     };
-    await using server = await listen({ parts: { configure } });
+    await using server = await listen({ deps: { configure } });
     const response = await server.fastify.inject({ method: "POST", url: "/drip" });
     assert.deepEqual([response.statusCode, response.json().error], [503, "no headers today"]);
     gate.release.resolve();
@@ -615,7 +615,7 @@ describe("an author's plugins", () => {
 describe("listening", () => {
   it("on a port that is taken says so", async () => {
     await using server = await listen();
-    const second = await createTestServer(Echo, { parts: { server: { host: "127.0.0.1", port: server.port } } });
+    const second = await createTestServer(Echo, { deps: { server: { host: "127.0.0.1", port: server.port } } });
     await assert.rejects(second.listen(), { id: "port_in_use" });
     await second.close();
   });
@@ -626,7 +626,7 @@ describe("listening", () => {
       ["nosuch.invalid", 0, "host_unknown"],
     ];
     for (const [host, port, id] of cases) {
-      const server = await createTestServer(Echo, { parts: { server: { host, port } } });
+      const server = await createTestServer(Echo, { deps: { server: { host, port } } });
       await assert.rejects(server.listen(), (error: ServingError) => {
         assert.deepEqual([error.id, error.details["host"], error.details["port"]], [id, host, port]);
         assert.match(error.message, new RegExp(`${host.replaceAll(".", "\\.")} port ${port}`));

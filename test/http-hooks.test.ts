@@ -30,7 +30,7 @@ class Entry extends Service() {
 
 /** What a request with these headers meets at the entry and below, with hooks of an author before it. */
 async function seenWith(configure: (fastify: FastifyInstance) => void, headers: Record<string, string> = {}) {
-  await using server = await createTestServer(Entry, { parts: { configure } });
+  await using server = await createTestServer(Entry, { deps: { configure } });
   const response = await server.fastify.inject({ method: "POST", url: "/seen", headers });
   assert.equal(response.statusCode, 200, response.body);
   const [entry, below] = response.json() as [Seen, Seen];
@@ -80,7 +80,7 @@ describe("a hook", () => {
     const configure = (fastify: FastifyInstance) => {
       fastify.addHook("onRequest", async ({ headers }) => void (headers["x-user"] = "ann"));
     };
-    await using server = await createTestServer(Entry, { parts: { configure } });
+    await using server = await createTestServer(Entry, { deps: { configure } });
     const { fastify } = server;
     const streamed = await fastify.inject({ method: "POST", url: "/streams" });
     assert.equal(JSON.parse(streamed.body).headers["x-user"], "ann");
@@ -94,7 +94,7 @@ describe("a hook", () => {
     const configure = (fastify: FastifyInstance) => {
       fastify.addHook("onRequest", async ({ headers }) => void (headers["x-user"] = { id: 1 } as unknown as string));
     };
-    await using server = await createTestServer(Entry, { parts: { configure } });
+    await using server = await createTestServer(Entry, { deps: { configure } });
     const response = await server.fastify.inject({ method: "POST", url: "/seen" });
     assert.deepEqual([response.statusCode, response.json().id], [500, "header_not_text"]);
     assert.match(response.json().error, /x-user/);
@@ -107,7 +107,7 @@ describe("a hook", () => {
         headers["ekiben-timeout-ms"] = "60000";
       });
     };
-    await using server = await createTestServer(Entry, { parts: { configure } });
+    await using server = await createTestServer(Entry, { deps: { configure } });
     const headers = { "content-type": "text/csv", "ekiben-timeout-ms": "no number" };
     const response = await server.fastify.inject({ method: "POST", url: "/body", headers, payload: "[1]" });
     assert.deepEqual(response.json(), [1]);
@@ -180,7 +180,7 @@ describe("a hook that unpacks bodies", () => {
 
   it("is believed, for whole bodies, forms and streams", async () => {
     for (const keepsHeader of [true, false]) {
-      await using server = await createTestServer(Entry, { parts: { configure: unpack(keepsHeader) } });
+      await using server = await createTestServer(Entry, { deps: { configure: unpack(keepsHeader) } });
       const post = (url: string, text: string, type: string) =>
         server.fastify.inject({
           method: "POST",
@@ -197,7 +197,7 @@ describe("a hook that unpacks bodies", () => {
 
   it("gives no more than a body may have, and a broken one is the client's fault", async () => {
     const settings = { maxBodyBytes: 10_000 };
-    await using server = await createTestServer(Entry, { settings, parts: { configure: unpack(false) } });
+    await using server = await createTestServer(Entry, { settings, deps: { configure: unpack(false) } });
     const post = (payload: Buffer) => server.fastify.inject({ method: "POST", url: "/body", headers, payload });
     const bomb = await post(gzipSync(JSON.stringify("a".repeat(5_000_000))));
     assert.deepEqual([bomb.statusCode, bomb.json().id], [413, "body_too_large"]);

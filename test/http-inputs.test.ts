@@ -312,7 +312,7 @@ describe("a body that goes up while the answer comes down", () => {
 describe("an answer that does not wait for the body's end", () => {
   it("reaches a client that still sends, whose connection is then closed", async () => {
     const clock = new FakeClock();
-    await using timed = await createTestServer(Inputs, { parts: { time: createCallTime(clock) } });
+    await using timed = await createTestServer(Inputs, { deps: { time: createCallTime(clock) } });
     const address = await timed.listen();
     for (const path of ["/some", "/refuses"]) {
       const connection = new RawConnection(address.port);
@@ -358,7 +358,7 @@ describe("a stream on which nothing moves", () => {
   const open = async () => {
     const clock = new FakeClock();
     const settings = { streamIdleMs: 8000, heartbeatMs: 2000 };
-    const timed = await createTestServer(Inputs, { settings, parts: { time: createCallTime(clock) } });
+    const timed = await createTestServer(Inputs, { settings, deps: { time: createCallTime(clock) } });
     const connection = new RawConnection((await timed.listen()).port);
     const close = async () => {
       connection.end();

@@ -206,7 +206,7 @@ describe("a stream that fails", () => {
 
   it("by its deadline says so", async () => {
     const clock = new FakeClock();
-    await using timed = await createTestServer(Streams, { parts: { time: createCallTime(clock) } });
+    await using timed = await createTestServer(Streams, { deps: { time: createCallTime(clock) } });
     const address = await timed.listen();
     const connection = new RawConnection(address.port);
     connection.write(

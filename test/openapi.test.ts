@@ -3,12 +3,12 @@ import { describe, it } from "node:test";
 import SwaggerParser from "@apidevtools/swagger-parser";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { api } from "../src/define/api.js";
-import { describeService } from "../src/define/descriptor.js";
+import { compileService } from "../src/define/descriptor.js";
 import { stream } from "../src/define/schema.js";
 import { Service } from "../src/define/service.js";
 import type { Graph } from "../src/graph/graph.js";
 import { createOpenApi } from "../src/http/docs/openapi.js";
-import { createApiRoute } from "../src/http/edge.js";
+import { createApiRoute } from "../src/http/http-state.js";
 import { Random } from "./http/random.js";
 import { createShape } from "./openapi/random-schema.js";
 
@@ -30,7 +30,7 @@ function createRandomService(random: Random) {
 }
 
 function createDocument(seed: number): Record<string, unknown> {
-  const descriptor = describeService(createRandomService(new Random(seed)));
+  const descriptor = compileService(createRandomService(new Random(seed)));
   assert.deepEqual(descriptor.faults, [], `seed ${seed}`);
   const graph: Graph = { entry: "Anything", services: new Map([["Anything", descriptor]]), edges: [] };
   const routes = [...descriptor.apis.values()].map((own) => createApiRoute("Anything", own));

@@ -268,7 +268,7 @@ describe("an HTTP server on a shared socket that closes", () => {
 
   it("answers what open connections bring in the next moment, each for the last time", async () => {
     const clock = new FakeClock();
-    const server = await createTestServer(Echo, { parts: { time: createCallTime(clock) } });
+    const server = await createTestServer(Echo, { deps: { time: createCallTime(clock) } });
     const socket = await bindSocket("127.0.0.1", 0);
     assert.ok(socket);
     await server.listenOn(socket.handle);

@@ -1,5 +1,5 @@
 import { CallStats } from "../../src/observe/call-stats.js";
-import { describeDeployments } from "../../src/observe/deployment-metrics.js";
+import { createDeploymentMetrics } from "../../src/observe/deployment-metrics.js";
 import { createMetrics } from "../../src/observe/metrics.js";
 import { code, formatTable, generatedNote } from "./markdown.js";
 
@@ -14,7 +14,7 @@ interface Metric {
 
 /** docs/reference/metrics.md */
 export async function formatMetricsPage(): Promise<string> {
-  const all = [...(await createMetrics(fillStats()).readJson()), ...describeDeployments([deployment])] as Metric[];
+  const all = [...(await createMetrics(fillStats()).readJson()), ...createDeploymentMetrics([deployment])] as Metric[];
   const own = all.filter(({ name }) => name.startsWith("ekiben_")).sort((a, b) => (a.name < b.name ? -1 : 1));
   return [
     generatedNote("src/observe/metrics.ts and src/observe/deployment-metrics.ts"),

@@ -18,7 +18,7 @@ import { showLife, sweepDead } from "./sign-of-life.js";
 const slabGraceMs = 5_000;
 
 /** A thread or process that has ended. */
-interface GoneSite {
+interface GoneRuntime {
   /** The sockets of its replicas. */
   readonly addresses: readonly string[];
   /** Absent where it had no process of its own. */
@@ -70,7 +70,7 @@ export class AppFolders {
   }
 
   /** Removes what it has not removed itself, since it was killed: sockets, slabs that no reader has opened, its files. */
-  clearAfter(gone: GoneSite): void {
+  clearAfter(gone: GoneRuntime): void {
     for (const address of gone.addresses) removePath(address);
     if (this.#listLeftBy(gone).length === 0) return;
     const timer = this.#clock.setTimer(() => {
@@ -143,7 +143,7 @@ export class AppFolders {
     }
   }
 
-  #listLeftBy({ pid, life }: GoneSite): string[] {
+  #listLeftBy({ pid, life }: GoneRuntime): string[] {
     const isLeft = (name: string) => isHeldBy(name, life) || (pid !== undefined && isSlabOf(name, pid));
     return [this.slabs, this.disk].flatMap((folder) => {
       if (folder === undefined) return [];
@@ -167,7 +167,7 @@ const ownBytes = Buffer.byteLength("/ekiben-abcdef/123456789.sock");
 const maxPlaceBytes = maxPathBytes - ownBytes;
 
 /** A folder in which the app's own may be made, and what names it to whoever runs the app. */
-interface Place {
+interface FolderChoice {
   readonly path: string;
   readonly name: string;
 }
@@ -179,7 +179,7 @@ interface Refused {
 }
 
 /** Where temporary files belong first, then what is short, and there where a container has nothing else to write to. */
-export function listPlaces(env: NodeJS.ProcessEnv): Place[] {
+export function listPlaces(env: NodeJS.ProcessEnv): FolderChoice[] {
   const variable = ["TMPDIR", "TMP", "TEMP"].find((name) => env[name]) ?? "the folder for temporary files";
   const runtime = env["XDG_RUNTIME_DIR"];
   return [
@@ -196,7 +196,7 @@ export function listPlaces(env: NodeJS.ProcessEnv): Place[] {
  * @returns The folder, and the places before it that would not do.
  * @throws {ServingError} `no_socket_folder`, which names each place and why.
  */
-export function createSocketFolder(places: readonly Place[]): {
+export function createSocketFolder(places: readonly FolderChoice[]): {
   readonly folder: string;
   readonly refused: readonly Refused[];
 } {

@@ -108,7 +108,7 @@ export interface CoreWish {
  *
  * @returns One sentence with the numbers, for the notices at start; `undefined` when there is nothing to say.
  */
-export function describeCores(wishes: readonly CoreWish[], cores: number): string | undefined {
+export function formatCoreExcess(wishes: readonly CoreWish[], cores: number): string | undefined {
   const declared = wishes.flatMap(({ service, replicas, cpu }) =>
     cpu === undefined ? [] : [{ service, replicas, cpu }],
   );

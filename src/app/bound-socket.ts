@@ -38,13 +38,13 @@ export async function bindSocket(host: string, port: number): Promise<BoundSocke
     throw listenFailure(error, { host, port });
   });
   const handle = createHandle(address, port, family === 6 ? 6 : 4);
-  if (typeof handle === "number") throw describe(handle, host, port);
+  if (typeof handle === "number") throw createBindError(handle, host, port);
   const name: { port?: number } = {};
   // A port in use is only said when the socket is asked for its name.
   const error = handle.getsockname(name);
   if (error !== 0) {
     handle.close();
-    throw describe(error, host, port);
+    throw createBindError(error, host, port);
   }
   const shown =
     address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "[::1]" : family === 6 ? `[${address}]` : address;
@@ -53,7 +53,7 @@ export async function bindSocket(host: string, port: number): Promise<BoundSocke
 }
 
 /** @param code As the system gives it, below zero. */
-function describe(code: number, host: string, port: number): Error {
+function createBindError(code: number, host: string, port: number): Error {
   const error = Object.assign(new Error(getSystemErrorName(code)), { code: getSystemErrorName(code) });
   return listenFailure(error, { host, port });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { joinEnvironment } from "./remote-sites.js";
+import { joinEnvironment } from "./remote-runtimes.js";
 
 const env = new Map([["A", "of the service"]]);
 const join = (residence: "process" | "thread", own: ReadonlyMap<string, string>, outside: NodeJS.ProcessEnv) =>

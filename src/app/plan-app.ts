@@ -4,14 +4,14 @@ import { basename, dirname, extname, join, parse } from "node:path";
 import type { ServiceClass } from "../define/depends.js";
 import { type ApiDescriptor, toFault } from "../define/descriptor.js";
 import { fail, type GraphFault } from "../failure/failures.js";
-import { describeMinifiedNames, minifiedNamesFix } from "../graph/check-graph.js";
+import { formatMinifiedNames, minifiedNamesFix } from "../graph/check-graph.js";
 import { type Graph, resolveGraph, type Substitute } from "../graph/graph.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
 import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import type { SpecialKind } from "../options/value-types.js";
-import { describeCores } from "./assign-devices.js";
+import { formatCoreExcess } from "./assign-devices.js";
 
 /** A graph and its options, decided. The options may still have faults. */
 export interface ResolvedApp {
@@ -64,8 +64,8 @@ export function planGraph(graph: Graph, settings: AppSettings, constraints?: Pla
     // 1 is what a service has that declares nothing.
     cpu: resources.cpu === 1 ? undefined : resources.cpu,
   }));
-  const cores = describeCores(wishes, availableParallelism());
-  const minified = describeMinifiedNames(graph);
+  const cores = formatCoreExcess(wishes, availableParallelism());
+  const minified = formatMinifiedNames(graph);
   const more = [cores, minified === undefined ? undefined : `${minified}. ${minifiedNamesFix}`];
   return { ...plan, notices: [...plan.notices, ...more.filter((notice) => notice !== undefined)] };
 }

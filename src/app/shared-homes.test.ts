@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type SharedHome, SharedHomes } from "./remote-sites.js";
+import { type SharedHome, SharedHomes } from "./remote-runtimes.js";
 
 class Home implements SharedHome {
   isOpen = true;

@@ -11,7 +11,7 @@ const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const mainFile = fileURLToPath(new URL(`../runtime/stand-in-main.${ending}`, import.meta.url));
 
 /** What a stand-in is made of. */
-interface StandInParts {
+interface StandInDeps {
   /** The bound socket that entry replicas answer. */
   readonly handle: unknown;
   readonly log: Logger;
@@ -25,15 +25,15 @@ interface StandInParts {
  * is a small process, there for as long as it is needed. It ends when its channel closes, as replicas do.
  */
 export class StandIn {
-  readonly #parts: StandInParts;
+  readonly #deps: StandInDeps;
   #child: ChildProcess | undefined;
 
-  constructor(parts: StandInParts) {
-    this.#parts = parts;
+  constructor(deps: StandInDeps) {
+    this.#deps = deps;
   }
 
   start(): void {
-    const { handle, log, answer } = this.#parts;
+    const { handle, log, answer } = this.#deps;
     const child = fork(mainFile, [], { execArgv: childArguments() });
     const send = (message: ToStandIn, socket?: unknown) => {
       if (child.connected) child.send(message, socket as never, () => {});

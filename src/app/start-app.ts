@@ -10,36 +10,36 @@ import type { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
-import type { EntryCaller } from "../handle/call-route.js";
+import type { EntryCaller } from "../handle/call-target.js";
 import { FileStore } from "../held/file-store.js";
 import { FullMemory } from "../held/memory-files.js";
-import type { FormerTask } from "../http/edge.js";
+import type { FormerTask } from "../http/http-state.js";
 import { type EntryLocation, findScript } from "../load/entry-location.js";
-import { describeDeployments } from "../observe/deployment-metrics.js";
+import { createDeploymentMetrics } from "../observe/deployment-metrics.js";
 import { shareStdout } from "../observe/line-writer.js";
 import { guardLog } from "../observe/log.js";
 import { createMetrics, formatMetrics, type Metrics, type MetricsPage } from "../observe/metrics.js";
 import { addObstacles, type Readiness } from "../observe/readiness.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import type { AppAnswers } from "../placement/control.js";
-import type { CallerNotice, ReplicaHost } from "../placement/placement.js";
+import type { CallerUpdate, ReplicaHost } from "../placement/placement.js";
 import { RemoteHost } from "../placement/remote-host.js";
 import type { Faults } from "../runtime/faults.js";
-import { type AppRun, Site } from "../runtime/site.js";
-import { SiteLinks } from "../runtime/site-links.js";
+import { OutgoingLinks } from "../runtime/outgoing-links.js";
+import { type AppRun, Runtime } from "../runtime/runtime.js";
 import { EntryWatch } from "../supervisor/entry-watch.js";
-import { CallerCounts, LinkBoard } from "../supervisor/link-board.js";
-import type { DownReason } from "../supervisor/replica-seat.js";
-import type { OnProgress } from "../supervisor/replica-state.js";
+import { CallerCounts, ReplicaRegistry } from "../supervisor/replica-registry.js";
+import type { DownReason } from "../supervisor/replica-slot.js";
+import type { OnAppEvent } from "../supervisor/replica-state.js";
 import { Supervisor } from "../supervisor/supervisor.js";
 import { AppFolders } from "./app-folders.js";
 import { assignDevices, detectDevices } from "./assign-devices.js";
 import { nameApp } from "./plan-app.js";
-import { createHost, HostLives, RemoteSites } from "./remote-sites.js";
+import { createHost, HostLives, RemoteRuntimes } from "./remote-runtimes.js";
 import { holdProcess } from "./stop-signals.js";
 
 /** What an app is started with besides its plan. */
-interface AppParts {
+interface AppDeps {
   /** Where the author's code lies; asked only for replicas in threads and processes, and by apps with tasks. */
   readonly locateEntry: () => Promise<EntryLocation>;
   /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
@@ -52,7 +52,7 @@ interface AppParts {
   /** `"stdout"` lets replicas elsewhere write their own lines there. Default: through `log`. */
   readonly logsTo?: "stdout" | "supervisor";
   readonly time?: CallTime;
-  readonly onProgress?: OnProgress;
+  readonly onProgress?: OnAppEvent;
   /** In a test: the faults that calls meet. */
   readonly faults?: Faults;
   /** Services that the app's own thread calls, besides those its replicas call. Default: none. */
@@ -96,56 +96,56 @@ export interface App {
  *
  * @throws {ServingError} of the first service that does not start; what had started is stopped again.
  */
-export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
+export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
   const { graph } = plan;
-  const settings = nameTasks(plan, parts.program);
-  const [log, time] = [guardLog(parts.log ?? silentLogger), parts.time ?? systemTime];
+  const settings = nameTasks(plan, deps.program);
+  const [log, time] = [guardLog(deps.log ?? silentLogger), deps.time ?? systemTime];
   const isRemote = plan.deployments.some(({ residence }) => residence === "process" || residence === "thread");
   const devices = handOutDevices(plan);
-  const entry = isRemote || hasTasks(graph) ? await locate(parts, isRemote) : undefined;
+  const entry = isRemote || hasTasks(graph) ? await locate(deps, isRemote) : undefined;
   const folders = isRemote ? new AppFolders(time.clock, log) : undefined;
-  const { appFolder = entry === undefined ? findAppFolder(graph) : dirname(entry.file) } = parts;
-  const site = new Site({ graph, settings, log, time, appFolder, run: createRun(parts.session) });
-  const { directory, stats } = site;
-  const { files, removeFolders } = keepFiles(site, folders);
-  const links = new SiteLinks({
+  const { appFolder = entry === undefined ? findAppFolder(graph) : dirname(entry.file) } = deps;
+  const runtime = new Runtime({ graph, settings, log, time, appFolder, run: createRun(deps.session) });
+  const { directory, stats } = runtime;
+  const { files, removeFolders } = keepFiles(runtime, folders);
+  const links = new OutgoingLinks({
     ...{ directory, stats, clock: time.clock, log, slabFolder: folders?.slabs, files },
-    faults: parts.faults,
+    faults: deps.faults,
   });
-  const board = new LinkBoard();
+  const registry = new ReplicaRegistry();
   const metrics = createMetrics(stats);
   const readMetrics = (): Promise<MetricsPage> => joinMetrics(metrics, supervisor);
   const readReadiness = async (): Promise<Readiness> =>
-    addDeparture(addObstacles(await supervisor.readiness(), links.obstacles), parts.departure?.hasBegun === true);
+    addDeparture(addObstacles(await supervisor.readiness(), links.obstacles), deps.departure?.hasBegun === true);
   const answers = { readiness: readReadiness, metrics: readMetrics };
   const sites =
     folders === undefined || entry === undefined
       ? undefined
-      : new RemoteSites({
-          ...{ site, folders, entry, settings, devices, appFolder },
-          ...{ lives: new HostLives(site), appFile: parts.edge?.appFile, ...chooseOutput(plan, parts.logsTo) },
-          takesFaults: parts.faults !== undefined,
+      : new RemoteRuntimes({
+          ...{ runtime, folders, entry, settings, devices, appFolder },
+          ...{ lives: new HostLives(runtime), appFile: deps.edge?.appFile, ...chooseOutput(plan, deps.logsTo) },
+          takesFaults: deps.faults !== undefined,
           outsideEnv: { ...process.env },
           answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
         });
-  const hostParts = { site, settings, devices, folders, files, sites };
-  const watch = parts.entryEvents && watchEntry(plan, time.clock, parts.entryEvents);
+  const hostParts = { runtime, settings, devices, folders, files, sites };
+  const watch = deps.entryEvents && watchEntry(plan, time.clock, deps.entryEvents);
   const supervisor: Supervisor = new Supervisor(plan, {
     createHost: (own, index) => createHost(own, index, hostParts),
-    ...{ board, clock: time.clock, log },
+    ...{ registry, clock: time.clock, log },
     calls: new CallerCounts(() => stats.inFlightByService),
-    onProgress: parts.onProgress ?? (() => {}),
+    onProgress: deps.onProgress ?? (() => {}),
     random: Math.random,
-    finishStart: listenAtEntry(graph.entry, parts.edge?.handle),
+    finishStart: listenAtEntry(graph.entry, deps.edge?.handle),
     onMoved: (deployment) => {
       if (deployment.service === graph.entry) watch?.note(deployment);
     },
   });
-  subscribeRoot({ plan, parts, board, links });
+  subscribeRoot({ plan, deps, registry, links });
   applyEnvironment(plan);
   const close = async () => {
     watch?.stop();
-    await site.closeStore();
+    await runtime.closeStore();
     directory.close();
     links.close();
     removeFolders();
@@ -157,17 +157,17 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
     throw error;
   }
   await links.settled();
-  void site.lookOver();
+  void runtime.lookOver();
   return {
     ...{ graph, plan, files },
-    caller: site.entryCaller(),
-    handle: (service) => site.handleOf(service),
+    caller: runtime.entryCaller(),
+    handle: (service) => runtime.handleOf(service),
     readiness: answers.readiness,
     metrics: readMetrics,
     entryDown: () => supervisor.downOf(graph.entry),
     edgeInFlight: () => sumInFlight(supervisor.hostsOf(graph.entry)),
-    findFormerTask: (id) => site.findFormerTask(id),
-    spreadFaults: () => board.setFaults(parts.faults?.notices ?? []),
+    findFormerTask: (id) => runtime.findFormerTask(id),
+    spreadFaults: () => registry.setFaults(deps.faults?.notices ?? []),
     replaceReplica: (service, index) => supervisor.replaceReplica(service, index),
     stop: (limit) => {
       watch?.stop();
@@ -179,13 +179,13 @@ export async function startApp(plan: Plan, parts: AppParts): Promise<App> {
 /** Of this thread and of every other thread and process, each once. */
 async function joinMetrics(own: Metrics, { hosts, figures }: Supervisor): Promise<MetricsPage> {
   const remote = new Set(hosts.flatMap((host) => (host instanceof RemoteHost ? [host.caller] : [])));
-  const all = await Promise.allSettled([own.readJson(), ...[...remote].map((site) => site.metrics())]);
+  const all = await Promise.allSettled([own.readJson(), ...[...remote].map((runtime) => runtime.metrics())]);
   const read = all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-  return formatMetrics([describeDeployments(figures), ...read]);
+  return formatMetrics([createDeploymentMetrics(figures), ...read]);
 }
 
 /** Where everything is in this thread, the app has a folder from its first large value on. */
-function keepFiles({ life, time, log }: Site, folders: AppFolders | undefined) {
+function keepFiles({ life, time, log }: Runtime, folders: AppFolders | undefined) {
   let own: AppFolders | undefined;
   let hasFailed = false;
   const open = (): AppFolders | undefined => {
@@ -212,7 +212,7 @@ const hasTasks = ({ services }: Graph): boolean =>
   [...services.values()].some(({ apis }) => [...apis.values()].some(({ kind }) => kind === "task"));
 
 /** Where nothing needs to load the entry service again, it need not be found. */
-async function locate({ locateEntry }: AppParts, isNeeded: boolean): Promise<EntryLocation | undefined> {
+async function locate({ locateEntry }: AppDeps, isNeeded: boolean): Promise<EntryLocation | undefined> {
   try {
     return await locateEntry();
   } catch (error) {
@@ -246,7 +246,7 @@ function nameTasks({ graph, settings }: Plan, program = findScript() ?? findEntr
 }
 
 /** Where processes write their own lines there are several of them, this one among them. */
-function chooseOutput({ deployments }: Plan, logsTo: AppParts["logsTo"] = "supervisor") {
+function chooseOutput({ deployments }: Plan, logsTo: AppDeps["logsTo"] = "supervisor") {
   const sharesStdout = logsTo === "stdout" && deployments.some(({ residence }) => residence === "process");
   if (sharesStdout) shareStdout();
   return { logsTo, sharesStdout };
@@ -271,23 +271,23 @@ const addDeparture = (readiness: Readiness, hasBegun: boolean): Readiness =>
 
 interface RootSubscription {
   readonly plan: Plan;
-  readonly parts: AppParts;
-  readonly board: LinkBoard;
-  readonly links: SiteLinks;
+  readonly deps: AppDeps;
+  readonly registry: ReplicaRegistry;
+  readonly links: OutgoingLinks;
 }
 
 /** The app's own thread hears of what it calls: from its replicas, its HTTP edge, or a program. */
-function subscribeRoot({ plan, parts, board, links }: RootSubscription): void {
+function subscribeRoot({ plan, deps: parts, registry, links }: RootSubscription): void {
   const inRoot = plan.deployments.filter(({ residence }) => residence === "root");
   const services = new Set([
     ...(parts.calls ?? []),
     ...inRoot.flatMap(({ descriptor, callees }) => [descriptor.name, ...callees]),
   ]);
-  const notify = (notice: CallerNotice) => {
+  const notify = (notice: CallerUpdate) => {
     // Those of this thread are set by the test itself.
     if (notice.kind !== "faults") links.apply(notice);
   };
-  board.subscribe({ residence: "root", notify }, [...services]);
+  registry.subscribe({ residence: "root", notify }, [...services]);
 }
 
 /** An entry replica that answers HTTP itself begins to listen as soon as it is ready. */

@@ -16,7 +16,7 @@ import type { AppFile } from "../options/app-file.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings, ServiceSettings } from "../options/settings.js";
 import { watchBackground } from "../runtime/background-failures.js";
-import type { OnProgress, Progress } from "../supervisor/replica-state.js";
+import type { AppEvent, OnAppEvent } from "../supervisor/replica-state.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
 import { planApp } from "./plan-app.js";
 import { answerStandIn, StandIn } from "./stand-in.js";
@@ -59,7 +59,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
   guardOutputs();
   keepTickShape();
   const { log, flush } = options.log === undefined ? createLog(server.logLevel) : keepLog(options.log);
-  const parts: ServingParts = {
+  const deps: ServingDeps = {
     ...options,
     plan,
     log,
@@ -70,21 +70,21 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     entryGone: createDeferred<ServingError>(),
   };
   const endWatch = watchBackground({ log, ownsProcess: options.ownsProcess === true });
-  const scarce = describeDescriptors(server.http.maxConnections, readOpenFiles());
-  if (scarce !== undefined) parts.onProgress({ kind: "notice", message: scarce });
+  const scarce = formatDescriptorLimit(server.http.maxConnections, readOpenFiles());
+  if (scarce !== undefined) deps.onProgress({ kind: "notice", message: scarce });
   try {
-    const isByReplicas = isServedByReplicas(parts);
+    const isByReplicas = isServedByReplicas(deps);
     const bind = options.bind ?? (isByReplicas ? bindSocket : undefined);
     const socket = await bind?.(server.host, server.port);
     const serving =
-      isByReplicas && socket !== undefined ? await serveByReplicas(parts, socket) : await serveHere(parts, socket);
+      isByReplicas && socket !== undefined ? await serveByReplicas(deps, socket) : await serveHere(deps, socket);
     const { url, port } = serving;
     const closed = createDeferred<void>();
     // A server runs until it is closed, whatever else there is that would keep its process alive.
     void holdProcess(closed.promise);
     let closing: Promise<void> | undefined;
     const leaveAndClose = ({ skipsDelay = false }: CloseOptions): Promise<void> =>
-      skipsDelay || server.shutdownDelayMs === 0 ? serving.close() : leave(parts).then(() => serving.close());
+      skipsDelay || server.shutdownDelayMs === 0 ? serving.close() : leave(deps).then(() => serving.close());
     const close = (how: CloseOptions = {}) => {
       closing ??= leaveAndClose(how)
         .finally(flush)
@@ -94,7 +94,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
         });
       return closing;
     };
-    const failed = parts.entryGone.promise.then((error) => endFailed(log, error, () => close({ skipsDelay: true })));
+    const failed = deps.entryGone.promise.then((error) => endFailed(log, error, () => close({ skipsDelay: true })));
     if (options.signals === true) closeOnSignals(close);
     return { url, port, graph: plan.graph, failed, close };
   } catch (error) {
@@ -105,7 +105,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
 }
 
 /** Whoever sends it requests hears first that it is about to go. */
-async function leave({ plan, departure, onProgress }: ServingParts): Promise<void> {
+async function leave({ plan, departure, onProgress }: ServingDeps): Promise<void> {
   const { shutdownDelayMs } = plan.settings.server;
   departure.hasBegun = true;
   onProgress({ kind: "leaving", delayMs: shutdownDelayMs });
@@ -137,11 +137,11 @@ async function endFailed(log: Logger, error: ServingError, close: () => Promise<
   return error;
 }
 
-interface ServingParts extends ServePlanOptions {
+interface ServingDeps extends ServePlanOptions {
   readonly plan: Plan;
   readonly log: Logger;
   readonly logsTo: "stdout" | "supervisor";
-  readonly onProgress: OnProgress;
+  readonly onProgress: OnAppEvent;
   readonly begun: number;
   /** From its beginning on `/readyz` says that the app is draining. */
   readonly departure: { hasBegun: boolean };
@@ -156,24 +156,24 @@ interface Serving {
 }
 
 /** Replicas of the entry service answer HTTP themselves where they are processes and can be given all that takes. */
-function isServedByReplicas({ plan, fastify, appFile }: ServingParts): boolean {
+function isServedByReplicas({ plan, fastify, appFile }: ServingDeps): boolean {
   const entry = plan.deployments.find(({ descriptor }) => descriptor.name === plan.graph.entry);
   return entry?.residence === "process" && (fastify === undefined || appFile !== undefined);
 }
 
-async function serveByReplicas(parts: ServingParts, socket: BoundSocket): Promise<Serving> {
-  const { plan, log, onProgress } = parts;
+async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<Serving> {
+  const { plan, log, onProgress } = deps;
   const { url, port, handle } = socket;
   const standIn = new StandIn({ handle, log, answer: (what) => answerStandIn(app, what) });
   const entryEvents: EntryEvents = {
     onAbsent: () => standIn.start(),
     onPresent: () => void standIn.stop(),
-    onGone: (error) => parts.entryGone.resolve(error),
+    onGone: (error) => deps.entryGone.resolve(error),
   };
   let app: App;
   try {
-    app = await startApp(plan, { ...parts, entryEvents, edge: { appFile: parts.appFile, handle } });
-    onProgress({ kind: "listening", url, ms: systemClock.now() - parts.begun });
+    app = await startApp(plan, { ...deps, entryEvents, edge: { appFile: deps.appFile, handle } });
+    onProgress({ kind: "listening", url, ms: systemClock.now() - deps.begun });
     const close = async () => {
       onProgress({ kind: "draining", inFlight: await app.edgeInFlight() });
       socket.close();
@@ -191,16 +191,16 @@ async function serveByReplicas(parts: ServingParts, socket: BoundSocket): Promis
  *
  * @param socket Absent where it has one of its own.
  */
-async function serveHere(parts: ServingParts, socket: BoundSocket | undefined): Promise<Serving> {
-  const { plan, log, onProgress } = parts;
+async function serveHere(deps: ServingDeps, socket: BoundSocket | undefined): Promise<Serving> {
+  const { plan, log, onProgress } = deps;
   const { graph, settings } = plan;
   const entryEvents: EntryEvents = {
     // This server answers them, with the failure of the call.
     onAbsent: () => {},
     onPresent: () => {},
-    onGone: (error) => parts.entryGone.resolve(error),
+    onGone: (error) => deps.entryGone.resolve(error),
   };
-  const app = await startApp(plan, { ...parts, entryEvents, calls: [graph.entry] });
+  const app = await startApp(plan, { ...deps, entryEvents, calls: [graph.entry] });
   try {
     const { apis, version, description } = settings.services.get(graph.entry) as ServiceSettings;
     const http = await createHttpServer({
@@ -217,11 +217,11 @@ async function serveHere(parts: ServingParts, socket: BoundSocket | undefined): 
       metrics: () => app.metrics(),
       graphSvg: async () => drawGraph(graph, { settings: settings.services }),
       log,
-      ...(parts.fastify && { configure: parts.fastify }),
+      ...(deps.fastify && { configure: deps.fastify }),
     });
     const { url, port } = socket ?? (await http.listen());
     if (socket !== undefined) await http.listenOn(socket.handle);
-    onProgress({ kind: "listening", url, ms: systemClock.now() - parts.begun });
+    onProgress({ kind: "listening", url, ms: systemClock.now() - deps.begun });
     return { url, port, close: () => drainServer(app, http, settings.server, onProgress) };
   } catch (error) {
     await app.stop();
@@ -235,7 +235,7 @@ const importEntryLocation = async () => (await import("../load/entry-location.js
 const keepLog = (log: Logger): LogOutput => ({ log, flush: () => {} });
 
 /** Where nobody follows the start, what an author should know goes to the log. */
-function logNotice(log: Logger, event: Progress): void {
+function logNotice(log: Logger, event: AppEvent): void {
   if (event.kind === "notice") log.warn({}, event.message);
 }
 
@@ -244,7 +244,7 @@ async function drainServer(
   app: App,
   http: HttpServer,
   { drainTimeoutMs }: ServerSettings,
-  onProgress: OnProgress,
+  onProgress: OnAppEvent,
 ): Promise<void> {
   onProgress({ kind: "draining", inFlight: http.inFlight });
   const limit = AbortSignal.timeout(drainTimeoutMs);
@@ -272,7 +272,7 @@ const otherFiles = 64;
  *
  * @param openFiles The limit of this process, which those of its replicas share; `undefined` where it can't be told.
  */
-export function describeDescriptors(maxConnections: number, openFiles: number | undefined): string | undefined {
+export function formatDescriptorLimit(maxConnections: number, openFiles: number | undefined): string | undefined {
   if (openFiles === undefined || openFiles >= maxConnections + otherFiles) return undefined;
   return (
     `ulimit -n is ${openFiles}, http.maxConnections ${maxConnections}: before that many are open, nothing that takes a file or ` +
@@ -306,7 +306,7 @@ export interface ServeOptions {
   readonly fastify?: (fastify: FastifyInstance) => void | Promise<void>;
   /** Default: JSON lines on stdout, by pino. */
   readonly log?: Logger;
-  readonly onProgress?: OnProgress;
+  readonly onProgress?: OnAppEvent;
   /**
    * Whether SIGINT, SIGTERM, SIGHUP and SIGQUIT close the server and then end the process with 0. A second one ends it at once,
    * but not the same within half a second: npm, tsx and `node --watch` pass on what the terminal has sent to all. Default false.

@@ -7,7 +7,7 @@ import { copyValue } from "./copy-value.js";
 import { DeadlineWheel, notInWheel } from "./deadline-wheel.js";
 import { LoopTurns } from "./loop-turns.js";
 import { deadlinePassed, type NameLimit, noteEnd } from "./passed-deadline.js";
-import type { ItemFeed } from "./streams/item-flow.js";
+import type { InputStream } from "./streams/item-source.js";
 import { type Progress, readProgress } from "./task-state.js";
 
 // One call in flight in this process: its cancellation, and the calls made below it.
@@ -108,7 +108,7 @@ export class CallScope implements CurrentCall {
   /** Whether nobody else holds the input: it came from outside, or was kept. */
   ownsInput: boolean;
   /** Where the items come from, of a call whose input is a stream; `call.input` is then nothing. */
-  feed: ItemFeed | undefined;
+  stream: InputStream | undefined;
   readonly #parent: CallScope | undefined;
   #reason: ServingError | undefined;
   #isClosed = false;
@@ -132,7 +132,7 @@ export class CallScope implements CurrentCall {
     this.call = call;
     this.time = time;
     this.ownsInput = call.outside;
-    this.feed = undefined;
+    this.stream = undefined;
     this.queuedIn = undefined;
     this.waited = undefined;
     this.input = undefined;
@@ -223,7 +223,7 @@ export class CallScope implements CurrentCall {
    * @throws {ServingError} `not_transferable`
    */
   keepInput(): void {
-    if (this.ownsInput || this.feed !== undefined) return;
+    if (this.ownsInput || this.stream !== undefined) return;
     this.call.input = copyValue(this.call.input, "input");
     this.ownsInput = true;
   }

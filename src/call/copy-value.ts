@@ -5,8 +5,8 @@ import {
   addStep,
   copySelf,
   countVisit,
-  describeValue,
   forbiddenKey,
+  formatValue,
   maxValueDepth,
   type PortableArray,
   Refusal,
@@ -30,7 +30,7 @@ import {
 export function copyValue(value: unknown, name: "input" | "output"): unknown {
   if (typeof value !== "object" || value === null) {
     if (typeof value !== "function" && typeof value !== "symbol") return value;
-    throw refuseValue(new Refusal(describeValue(value)), name, value);
+    throw refuseValue(new Refusal(formatValue(value)), name, value);
   }
   try {
     return walkBounded(value, copyRoot);
@@ -53,7 +53,7 @@ function copyObject(value: object, depth: number): unknown {
   if (value instanceof Date) return new Date(value);
   if (value instanceof Map) return copyMap(value, depth);
   if (value instanceof Set) return new Set(copyArray([...value], depth));
-  throw new Refusal(describeValue(value));
+  throw new Refusal(formatValue(value));
 }
 
 const hasOwn = Object.prototype.hasOwnProperty;
@@ -84,7 +84,7 @@ function copyArray(source: readonly unknown[], depth: number): unknown[] {
 
 /** Typed arrays of the dtypes that tensors have; a `Buffer` arrives as the `Uint8Array` it is. */
 function copyBytes(view: ArrayBufferView): unknown {
-  if (findPortable(view) === undefined) throw new Refusal(describeValue(view));
+  if (findPortable(view) === undefined) throw new Refusal(formatValue(view));
   return copyElements(view as PortableArray);
 }
 
@@ -112,7 +112,7 @@ function copyMap(source: ReadonlyMap<unknown, unknown>, depth: number): Map<unkn
 function copyItem(item: unknown, step: string | number, depth: number): unknown {
   if (typeof item !== "object" || item === null) {
     if (typeof item !== "function" && typeof item !== "symbol") return item;
-    throw addStep(new Refusal(describeValue(item)), step);
+    throw addStep(new Refusal(formatValue(item)), step);
   }
   try {
     return copyObject(item, depth + 1);

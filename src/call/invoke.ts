@@ -137,18 +137,18 @@ const isFeeding = (place: CallScope | Feeding | undefined): place is Feeding =>
   (place as Partial<Feeding> | undefined)?.isFeeding === true;
 
 /** What runs here, as `scopeOf` and `readerOf` read it; `undefined` where no api does. */
-export type Place = CallScope | Feeding | undefined;
+export type AmbientCall = CallScope | Feeding | undefined;
 
-export const currentPlace = (): Place => storage.getStore();
+export const ambientCall = (): AmbientCall => storage.getStore();
 
 /** The scope of the api that runs at a place. */
-export const scopeOf = (place: Place): CallScope | undefined => (isFeeding(place) ? place.scope : place);
+export const scopeOf = (place: AmbientCall): CallScope | undefined => (isFeeding(place) ? place.scope : place);
 
 /** The call whose input is being made at a place. */
-export const readerOf = (place: Place): CallScope | undefined => (isFeeding(place) ? place.reader : undefined);
+export const readerOf = (place: AmbientCall): CallScope | undefined => (isFeeding(place) ? place.reader : undefined);
 
 /** The scope of the api that is running here, if one is. */
-export const currentScope = (): CallScope | undefined => scopeOf(currentPlace());
+export const currentScope = (): CallScope | undefined => scopeOf(ambientCall());
 
 /** As `runInScope`, for code that makes the input of the call `reader`. */
 export function runFor<I, T>(scope: CallScope | undefined, reader: CallScope, run: (input: I) => T, input: I): T {

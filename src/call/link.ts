@@ -1,5 +1,5 @@
 import type { CallScope } from "./call-scope.js";
-import type { ItemFlow, ItemSink } from "./streams/item-flow.js";
+import type { ItemSink, ItemSource } from "./streams/item-source.js";
 
 /**
  * The path on which calls reach one replica: all that a handle knows of it.
@@ -15,5 +15,5 @@ export interface ReplicaLink {
   /** Sends the scope's call; the answer goes to `scope.reply` or `scope.replyFailure`. Never throws. */
   send(scope: CallScope): void;
   /** Opens the scope's call, which is sent by the first pull; its items go to `sink`. A stop cancels the call. Never throws. */
-  open(scope: CallScope, sink: ItemSink): ItemFlow;
+  open(scope: CallScope, sink: ItemSink): ItemSource;
 }

@@ -22,7 +22,7 @@ type Details = FailureDetails<"deadline_exceeded">;
  */
 export function deadlinePassed(scope: Bounded, rest: Omit<Details, "timeoutMs" | "setBy">): ServingError {
   const { service, api } = scope.call;
-  return fail("deadline_exceeded", { ...describeLimit(scope), ...rest }, { service, api });
+  return fail("deadline_exceeded", { ...createLimitDetails(scope), ...rest }, { service, api });
 }
 
 /**
@@ -31,7 +31,7 @@ export function deadlinePassed(scope: Bounded, rest: Omit<Details, "timeoutMs" |
  */
 export function nameDeadline(error: ServingError, scope: Bounded): ServingError {
   if (error.id !== "deadline_exceeded" || !isUnnamed(error)) return error;
-  const { setBy, timeoutMs } = describeLimit(scope);
+  const { setBy, timeoutMs } = createLimitDetails(scope);
   if (setBy === undefined) return error;
   const { service, api } = error;
   const named = fail("deadline_exceeded", { ...(error.details as Details), timeoutMs, setBy }, { service, api });
@@ -40,7 +40,7 @@ export function nameDeadline(error: ServingError, scope: Bounded): ServingError 
 }
 
 /** The deadline of a call is that of the outermost call above it that has the same. */
-function describeLimit(scope: Bounded): Pick<Details, "timeoutMs" | "setBy"> {
+function createLimitDetails(scope: Bounded): Pick<Details, "timeoutMs" | "setBy"> {
   let first = scope;
   for (let above = scope.parent; above?.call.deadline === scope.call.deadline; above = above.parent) first = above;
   const timeoutMs = first.call.deadline - first.startedAt;

@@ -41,7 +41,7 @@ export const isEnded = ({ status }: { readonly status: TaskStatus }): boolean =>
   status !== "pending" && status !== "in_progress";
 
 /** A record of the store as callers see it. @param failure The record's own, read. */
-export function describeTask(record: TaskRecord, failure: ServingError | undefined, goneApi?: string): TaskState {
+export function toTaskState(record: TaskRecord, failure: ServingError | undefined, goneApi?: string): TaskState {
   const { id, status, attempt, createdAt, startedAt, endedAt, progress, note, isCancelAsked } = record;
   return {
     ...{ id, status, attempt, createdAt: new Date(createdAt) },
@@ -49,13 +49,13 @@ export function describeTask(record: TaskRecord, failure: ServingError | undefin
     ...(endedAt !== undefined && { endedAt: new Date(endedAt) }),
     ...(progress !== undefined && { progress }),
     ...(note !== undefined && { note }),
-    ...(failure !== undefined && { failure: describeFailure(failure) }),
+    ...(failure !== undefined && { failure: toTaskFailure(failure) }),
     ...(isCancelAsked && status === "in_progress" && { isCancelAsked }),
     ...(goneApi !== undefined && { goneApi }),
   };
 }
 
-function describeFailure({ code, id, message, service, api, incident }: ServingError): TaskFailure {
+function toTaskFailure({ code, id, message, service, api, incident }: ServingError): TaskFailure {
   return { code, id, message, service, api, ...(incident !== undefined && { incident }) };
 }
 

@@ -131,17 +131,17 @@ export function refuseValue(thrown: unknown, name: "input" | "output", value: un
 }
 
 /** What a value that can't be sent is, in words: `"a function"`. */
-export function describeValue(value: unknown): string {
+export function formatValue(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "symbol") return "a symbol";
   try {
-    return describeObject(value as object);
+    return formatObject(value as object);
   } catch {
     return "an object that can't be read";
   }
 }
 
-function describeObject(value: object): string {
+function formatObject(value: object): string {
   if (value instanceof Promise) return "a Promise (await it first)";
   if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
   const name: unknown = value.constructor?.name;

@@ -1,6 +1,6 @@
 import { systemClock, type Timer } from "../base/clock.js";
 import type { Graph } from "../graph/graph.js";
-import type { Progress } from "../supervisor/replica-state.js";
+import type { AppEvent } from "../supervisor/replica-state.js";
 import { authorFrames } from "./format-failure.js";
 import { formatColumns, formatDuration, type Output } from "./terminal.js";
 
@@ -40,7 +40,7 @@ export class ProgressView {
   }
 
   /** Takes one event of the app. */
-  show(event: Progress): void {
+  show(event: AppEvent): void {
     if (event.kind === "notice") this.#print(`${this.#output.paint("yellow", "note:")} ${event.message}\n`);
     if (event.kind === "starting" || event.kind === "started" || event.kind === "failed") this.#note(event);
     if (event.kind === "failed") this.#printFailure(event);
@@ -65,7 +65,7 @@ export class ProgressView {
     this.aside(() => this.#output.write(text));
   }
 
-  #note(event: Extract<Progress, { service: string }>): void {
+  #note(event: Extract<AppEvent, { service: string }>): void {
     const row = this.#rows.get(event.service);
     if (row === undefined || row.state.kind === "failed") return;
     if (event.kind === "starting") {
@@ -126,7 +126,7 @@ export class ProgressView {
     return [`${sign} ${paint("bold", name)}`, text, count === "" ? "" : paint("dim", count)];
   }
 
-  #printFailure({ error }: Extract<Progress, { kind: "failed" }>): void {
+  #printFailure({ error }: Extract<AppEvent, { kind: "failed" }>): void {
     const { paint } = this.#output;
     const thrown = error.cause instanceof Error ? error.cause : error;
     const lines = [

@@ -4,7 +4,7 @@ import { silentLogger } from "../base/logger.js";
 import { createTaskId } from "../call/task-state.js";
 import { fail } from "../failure/failures.js";
 import { pickNearest } from "../options/pick-nearest.js";
-import { describeStore, openTaskStore } from "../tasks/open-store.js";
+import { formatStore, openTaskStore } from "../tasks/open-store.js";
 import type { OpenTasks, TaskPlace, TaskRecord, TaskStatus, TaskStore } from "../tasks/task-store.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
 import { type CommandContext, exitCodes, taskActions } from "./command.js";
@@ -45,7 +45,7 @@ export async function runTasks(context: CommandContext): Promise<number> {
   const storePlace = { settings, appFolder: dirname(resolve(app.file)), log: silentLogger };
   const store = await openTaskStore(storePlace);
   const namespace = settings.namespace || nameApp(resolve(app.file), app.graph.entry);
-  const work = { context, store, namespace, own: listOwn(app, namespace), place: describeStore(storePlace) };
+  const work = { context, store, namespace, own: listOwn(app, namespace), place: formatStore(storePlace) };
   try {
     if (action === "list") await list(work);
     else if (action === "move") await move(work, about as [string, string]);
@@ -116,7 +116,7 @@ async function list(work: TaskWork): Promise<void> {
   const { out, err } = terminal;
   const isOwn = (record: TaskRecord) => own.some((one) => isSame(one, record));
   const now = Date.now();
-  const remark = (record: TaskRecord) => (namespace === work.namespace ? describeOdd(record, isOwn(record), now) : "");
+  const remark = (record: TaskRecord) => (namespace === work.namespace ? formatOddity(record, isOwn(record), now) : "");
   if (args.own.get("format") === "json") {
     const shown = records.map((record) => ({ ...taskToJson(record), remark: remark(record) || undefined }));
     out.write(`${JSON.stringify(shown, undefined, 2)}\n`);
@@ -135,7 +135,7 @@ const isSame = (one: TaskPlace, other: TaskPlace): boolean =>
   one.namespace === other.namespace && one.service === other.service && one.api === other.api;
 
 /** What an operator should know of a task that its status does not say. */
-function describeOdd({ status, leaseEndsAt }: TaskRecord, isOwn: boolean, now: number): string {
+function formatOddity({ status, leaseEndsAt }: TaskRecord, isOwn: boolean, now: number): string {
   if (!isOwn && (status === "pending" || status === "in_progress"))
     return "the app has no such task: move or cancel it";
   if (!isOwn) return "the app has no such task";
@@ -218,7 +218,7 @@ async function act(
 function show({ context: { args, terminal }, own, namespace }: TaskWork, record: TaskRecord): void {
   const { out } = terminal;
   const isOwn = record.namespace !== namespace || own.some((one) => isSame(one, record));
-  const remark = describeOdd(record, isOwn, Date.now());
+  const remark = formatOddity(record, isOwn, Date.now());
   if (args.own.get("format") === "json") {
     out.write(`${JSON.stringify({ ...taskToJson(record), remark: remark || undefined }, undefined, 2)}\n`);
   } else out.write(formatTask(record, out, { now: Date.now(), remark: () => remark }));

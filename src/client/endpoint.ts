@@ -92,10 +92,10 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
   try {
     response = await limit.guard(send(url, init));
   } catch (cause) {
-    throw limit.reason ?? describeRejection(url, cause, place);
+    throw limit.reason ?? createRejection(url, cause, place);
   }
   if (response.ok) return response;
-  if (isRedirect(response)) throw fail("connect_failed", { url, problem: describeRedirect(response) }, place);
+  if (isRedirect(response)) throw fail("connect_failed", { url, problem: formatRedirect(response) }, place);
   throw createFailure(response, url, await readText(response, limit, url));
 }
 
@@ -103,7 +103,7 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
 const isRedirect = ({ type, status }: Response): boolean =>
   type === "opaqueredirect" || [301, 302, 303, 307, 308].includes(status);
 
-function describeRedirect({ headers }: Response): string {
+function formatRedirect({ headers }: Response): string {
   const location = headers.get("location");
   return `it redirects${location === null ? "" : ` to ${location}`}, which the client does not follow; name the address itself`;
 }
@@ -122,9 +122,9 @@ export async function readText(response: Response, limit: CallLimit, url: string
 }
 
 /** Why `fetch` gave no response: a server that can't be reached, one that was and is gone, or a limit of `fetch` itself. */
-function describeRejection(url: string, cause: unknown, place: CallPlace): ServingError {
+function createRejection(url: string, cause: unknown, place: CallPlace): ServingError {
   const code = codeOf(cause);
-  const details = { url, problem: describeCause(cause) };
+  const details = { url, problem: formatCause(cause) };
   if (isTimeout(code)) return fail("fetch_timeout", details, { ...place, cause });
   const isLost = code === "ECONNRESET" || code === "EPIPE" || code === "UND_ERR_SOCKET";
   return fail(isLost ? "connection_lost" : "connect_failed", details, { ...place, cause });
@@ -132,8 +132,8 @@ function describeRejection(url: string, cause: unknown, place: CallPlace): Servi
 
 /** Why a body ended before its end. */
 export const cutOff = (url: string, cause?: unknown): ServingError => {
-  if (isTimeout(codeOf(cause))) return fail("fetch_timeout", { url, problem: describeCause(cause) }, { cause });
-  const problem = cause === undefined ? "the answer was cut off" : `the answer was cut off: ${describeCause(cause)}`;
+  if (isTimeout(codeOf(cause))) return fail("fetch_timeout", { url, problem: formatCause(cause) }, { cause });
+  const problem = cause === undefined ? "the answer was cut off" : `the answer was cut off: ${formatCause(cause)}`;
   return fail("connection_lost", { url, problem }, { cause });
 };
 
@@ -146,7 +146,7 @@ function codeOf(error: unknown): unknown {
 }
 
 /** What fetch says is in its error's cause: "fetch failed" tells nobody anything. */
-function describeCause(error: unknown): string {
+function formatCause(error: unknown): string {
   const { cause } = error as { cause?: { message?: string; code?: string } };
   return cause?.message || cause?.code || (error instanceof Error ? error.message : String(error));
 }

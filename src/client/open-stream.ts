@@ -59,7 +59,7 @@ async function* readEvents(response: Response, limit: CallLimit, url: string): A
     throw fail("invalid_response", { url, problem: `a stream came as ${contentType || "no content-type"}` });
   }
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-  const body: BodyReader = { reader, decoder: new TextDecoder("utf-8", { fatal: true }) };
+  const body: ResponseBodyReader = { reader, decoder: new TextDecoder("utf-8", { fatal: true }) };
   const parser = new EventParser();
   try {
     for (let isDone = false; !isDone; ) {
@@ -73,13 +73,13 @@ async function* readEvents(response: Response, limit: CallLimit, url: string): A
   if (parser.isInside) throw cutOff(url);
 }
 
-interface BodyReader {
+interface ResponseBodyReader {
   readonly reader: ReadableStreamDefaultReader<Uint8Array>;
   /** Keeps what a piece holds of a character until the rest comes. */
   readonly decoder: InstanceType<typeof TextDecoder>;
 }
 
-async function readPiece({ reader, decoder }: BodyReader, limit: CallLimit, url: string) {
+async function readPiece({ reader, decoder }: ResponseBodyReader, limit: CallLimit, url: string) {
   let piece: Awaited<ReturnType<typeof reader.read>>;
   try {
     piece = await limit.guard(reader.read());

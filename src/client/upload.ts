@@ -12,7 +12,7 @@ export interface Upload {
 }
 
 /** What an upload is for. */
-export interface UploadParts {
+export interface UploadDeps {
   /** What the server takes for this api, as media types. */
   readonly mediaTypes: readonly string[];
   readonly limit: CallLimit;
@@ -40,7 +40,7 @@ const isCollection = (value: object): boolean => value instanceof Map || value i
  */
 export async function createUpload(
   source: AsyncIterable<unknown> | Iterable<unknown>,
-  { mediaTypes, limit, place }: UploadParts,
+  { mediaTypes, limit, place }: UploadDeps,
 ): Promise<Upload> {
   if (!canUpload()) throw fail("upload_unsupported", {}, place);
   const items = new UploadItems(source, limit, place);

@@ -1,10 +1,10 @@
 import { RequestContext } from "../call/call.js";
 import { CallScope, systemTime } from "../call/call-scope.js";
 import { type ApiTarget, currentScope, invoke } from "../call/invoke.js";
-import { CallerFeed } from "../call/streams/caller-feed.js";
+import { CallerInput } from "../call/streams/caller-input.js";
 import { InvokedStream } from "../call/streams/invoked-stream.js";
-import { type ItemFlow, type ItemSink, readerGone } from "../call/streams/item-flow.js";
 import { ItemReader, streamProblem } from "../call/streams/item-reader.js";
+import { type ItemSink, type ItemSource, readerGone } from "../call/streams/item-source.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { type BatchOptions, type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
@@ -122,16 +122,16 @@ function readMaxRows({ batch }: Contract): number {
 function streamDirectly(definition: ApiDefinition) {
   let target: ApiTarget | undefined;
   return (input?: unknown): AsyncIterableIterator<unknown> => {
-    const open = (sink: ItemSink): ItemFlow => {
+    const open = (sink: ItemSink): ItemSource => {
       target ??= createTarget(definition);
       const scope = createDirectScope(input);
       const given = feedDirectly(definition, scope, input);
-      const flow = new InvokedStream({ target, input: given, scope, isChecked: true }, closingAtEnd(scope, sink));
+      const source = new InvokedStream({ target, input: given, scope, isChecked: true }, closingAtEnd(scope, sink));
       const stop = () => {
         scope.cancel(readerGone());
-        flow.stop();
+        source.stop();
       };
-      return { pull: () => flow.pull(), stop };
+      return { pull: () => source.pull(), stop };
     };
     return readLazily(open);
   };
@@ -153,19 +153,19 @@ const closingAtEnd = (scope: CallScope, sink: ItemSink): ItemSink => ({
 });
 
 /** Nothing runs, and nothing can fail, before the first item is asked for. */
-function readLazily(open: (sink: ItemSink) => ItemFlow): ItemReader {
-  let flow: ItemFlow | undefined;
+function readLazily(open: (sink: ItemSink) => ItemSource): ItemReader {
+  let source: ItemSource | undefined;
   const reader: ItemReader = new ItemReader(
     {
       pull: () => {
         try {
-          flow ??= open(reader);
-          flow.pull();
+          source ??= open(reader);
+          source.pull();
         } catch (error) {
           reader.fail(error);
         }
       },
-      stop: () => (flow === undefined ? reader.end() : flow.stop()),
+      stop: () => (source === undefined ? reader.end() : source.stop()),
     },
     () => "the stream of an api that was called directly",
   );
@@ -175,7 +175,7 @@ function readLazily(open: (sink: ItemSink) => ItemFlow): ItemReader {
 /** An input that is a stream ends with its call; what is none is left to the check. */
 function feedDirectly({ contract }: ApiDefinition, scope: CallScope, input: unknown): unknown {
   if (!isStreamSchema(contract.input) || streamProblem(input) !== undefined) return input;
-  return new CallerFeed(scope, input as AsyncIterable<unknown>);
+  return new CallerInput(scope, input as AsyncIterable<unknown>);
 }
 
 function createDirectScope(input: unknown): CallScope {

@@ -1,6 +1,6 @@
 import { holdValue } from "../call/copy-value.js";
-import { lastStep } from "../call/streams/item-flow.js";
 import { openItems, streamProblem } from "../call/streams/item-reader.js";
+import { lastStep } from "../call/streams/item-source.js";
 import { nameStream, onceKey, StreamUse } from "../call/streams/stream-use.js";
 import { settlePromises } from "../call/value-walk.js";
 import { fail, type Issue } from "../failure/failures.js";
@@ -178,7 +178,7 @@ function checkShape(shape: Shape, createCheck = createSchemaCheck): SchemaCheck 
   return (value) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       const names = fields.map(([name]) => name).join(", ");
-      return { issues: [{ path: "", message: `expected an object with ${names}, got ${describeType(value)}` }] };
+      return { issues: [{ path: "", message: `expected an object with ${names}, got ${formatType(value)}` }] };
     }
     const results = fields.map(([name, check]) =>
       check(Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined),
@@ -337,7 +337,7 @@ function acceptsUndefined(schema: Schema): boolean {
   }
 }
 
-function describeType(value: unknown): string {
+function formatType(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }

@@ -51,12 +51,12 @@ export interface ServiceDescriptor {
  * @throws {ServingError} `not_a_service` for anything but a class that extends `Service()`. Every other fault is in the
  *   descriptor, so that all faults of a graph can be shown together.
  */
-export function describeService(service: ServiceClass): ServiceDescriptor {
+export function compileService(service: ServiceClass): ServiceDescriptor {
   const options = readServiceOptions(service);
-  if (options === undefined) throw fail("not_a_service", { what: describeClass(service) });
+  if (options === undefined) throw fail("not_a_service", { what: formatClass(service) });
   const name = options.name ?? service.name;
   const copy = readServiceCopy(service);
-  if (copy?.version !== ownCopy.version) return describeForeign({ name, service, options }, copy);
+  if (copy?.version !== ownCopy.version) return compileForeign({ name, service, options }, copy);
   const wiring = new WiringScope();
   let instance: Record<string, unknown> = {};
   const faults: GraphFault[] = [];
@@ -74,7 +74,7 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
     const isDeclared = definition !== undefined || wiring.fieldOf(value) !== undefined;
     if (isDeclared && reservedNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
     if (definition !== undefined && !isName(field)) addFault(field, fail("invalid_name", { what: "api", name: field }));
-    if (definition !== undefined) apis.set(field, describeApi(field, definition, addFault));
+    if (definition !== undefined) apis.set(field, compileApi(field, definition, addFault));
   }
   for (const { name: task, kind } of apis.values()) {
     const taken = kind === "task" ? taskOperations.map((operation) => operationApi(task, operation)) : [];
@@ -87,15 +87,14 @@ export function describeService(service: ServiceClass): ServiceDescriptor {
   }
   const dependencies = wiring.edges.map(({ handle, target, edge }): DependencyDescriptor => {
     const field = Object.keys(instance).find((key) => instance[key] === handle) ?? "(private)";
-    if (readServiceOptions(target) === undefined)
-      addFault(field, fail("not_a_service", { what: describeClass(target) }));
+    if (readServiceOptions(target) === undefined) addFault(field, fail("not_a_service", { what: formatClass(target) }));
     return { field, target, options: edge };
   });
   return Object.freeze({ name, service, options, apis, dependencies, faults });
 }
 
 /** A class that copies of ekiben of two versions would have to share can't be constructed here; all there is to say is why. */
-function describeForeign(
+function compileForeign(
   known: Pick<ServiceDescriptor, "name" | "service" | "options">,
   other: Copy | undefined,
 ): ServiceDescriptor {
@@ -108,7 +107,7 @@ export function toFault(service: string, field: string, error: ServingError): Gr
   return { id: error.id, service, field, message: error.message, fix: error.fix ?? "" };
 }
 
-function describeApi(
+function compileApi(
   field: string,
   definition: ApiDefinition,
   addFault: (field: string, error: ServingError) => void,
@@ -123,7 +122,7 @@ function describeApi(
   });
 }
 
-function describeClass(value: unknown): string {
+function formatClass(value: unknown): string {
   if (value === undefined) return "undefined (do two files import each other?)";
   return typeof value === "function" ? `class ${value.name}` : String(value);
 }

@@ -28,7 +28,7 @@ export type FailureId = keyof typeof failures;
 export type FailureDetails<Id extends FailureId> = Parameters<(typeof failures)[Id]["text"]>[0];
 
 /** Where a failure happened, and what caused it. */
-interface FailurePlace {
+interface FailureOrigin {
   readonly service?: string | undefined;
   readonly api?: string | undefined;
   readonly cause?: unknown;
@@ -42,7 +42,7 @@ interface FailurePlace {
  * @param details What its text names; sent to the caller as `details`.
  * @param place   Service and api, when known where it is raised.
  */
-export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, place?: FailurePlace): ServingError {
+export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, place?: FailureOrigin): ServingError {
   const row = failures[id];
   const init: ServingErrorInit = {
     id,

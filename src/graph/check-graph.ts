@@ -56,7 +56,7 @@ async function checkExamples({ name: service, apis }: ServiceDescriptor): Promis
 }
 
 function checkNames(graph: Graph): Finding[] {
-  const message = describeMinifiedNames(graph);
+  const message = formatMinifiedNames(graph);
   return message === undefined ? [] : [{ kind: "note", service: "", field: "", message, fix: minifiedNamesFix }];
 }
 
@@ -218,7 +218,7 @@ function listSchemas(contract: Contract) {
  *
  * @returns `undefined` where none has.
  */
-export function describeMinifiedNames({ services }: Graph): string | undefined {
+export function formatMinifiedNames({ services }: Graph): string | undefined {
   const short = [...services.values()].filter(
     ({ name, options }) => options.name === undefined && /^[a-z_$][\w$]?$/.test(name),
   );

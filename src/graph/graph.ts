@@ -1,5 +1,5 @@
 import type { EdgeOptions, ServiceClass } from "../define/depends.js";
-import { describeService, type ServiceDescriptor, toFault } from "../define/descriptor.js";
+import { compileService, type ServiceDescriptor, toFault } from "../define/descriptor.js";
 import { readServiceOptions } from "../define/service.js";
 import { listTaskPaths } from "../define/task-paths.js";
 import { fail, type GraphFault } from "../failure/failures.js";
@@ -39,7 +39,7 @@ export function resolveGraph(
   entry: ServiceClass,
   substitutes: ReadonlyMap<ServiceClass, Substitute> = new Map(),
 ): Graph {
-  const described = describeReachable(entry, substitutes);
+  const described = createDescriptors(entry, substitutes);
   const faults = validateGraph(entry, described);
   if (faults.length > 0) throw fail("invalid_graph", { faults });
   const services = new Map<string, ServiceDescriptor>();
@@ -59,13 +59,13 @@ export function resolveGraph(
   return Object.freeze({ entry: (described.get(entry) as ServiceDescriptor).name, services, edges });
 }
 
-function describeReachable(entry: ServiceClass, substitutes: ReadonlyMap<ServiceClass, Substitute>) {
+function createDescriptors(entry: ServiceClass, substitutes: ReadonlyMap<ServiceClass, Substitute>) {
   const described = new Map<ServiceClass, ServiceDescriptor>();
   const waiting = [entry];
   while (waiting.length > 0) {
     const service = waiting.shift() as ServiceClass;
     if (described.has(service)) continue;
-    const descriptor = describeAs(service, substitutes.get(service));
+    const descriptor = createDescriptor(service, substitutes.get(service));
     described.set(service, descriptor);
     for (const { target } of descriptor.dependencies)
       if (readServiceOptions(target) !== undefined) waiting.push(target);
@@ -73,10 +73,10 @@ function describeReachable(entry: ServiceClass, substitutes: ReadonlyMap<Service
   return described;
 }
 
-function describeAs(service: ServiceClass, substitute: Substitute | undefined): ServiceDescriptor {
-  const original = describeService(service);
+function createDescriptor(service: ServiceClass, substitute: Substitute | undefined): ServiceDescriptor {
+  const original = compileService(service);
   if (substitute === undefined) return original;
-  if (typeof substitute === "function") return { ...describeService(substitute), name: original.name };
+  if (typeof substitute === "function") return { ...compileService(substitute), name: original.name };
   return { ...original, dependencies: [], fake: substitute };
 }
 

@@ -76,10 +76,13 @@ function planOf(entry: new () => unknown, constraints?: PlanConstraints) {
   return createPlan(graph, settings, constraints);
 }
 
-/** Service → where it lives, with its companions. */
+/** Service → where it lives, with its inline callees. */
 const placesOf = (plan: Plan) =>
   Object.fromEntries(
-    plan.deployments.map(({ descriptor, residence, companions }) => [descriptor.name, [residence, ...companions]]),
+    plan.deployments.map(({ descriptor, residence, inlineCallees }) => [
+      descriptor.name,
+      [residence, ...inlineCallees],
+    ]),
   );
 
 const deploymentOf = (plan: Plan, service: string) =>

@@ -31,10 +31,10 @@ export interface DeploymentPlan {
   /** Names of the services it calls, each once. */
   readonly callees: readonly string[];
   /** Inline services that live in each of its replicas, callees first. */
-  readonly companions: readonly string[];
-  /** Services in another place that it or a companion calls. */
+  readonly inlineCallees: readonly string[];
+  /** Services in another place that it or an inline callee calls. */
   readonly remoteCallees: readonly string[];
-  /** Environment variables of its replicas, of their companions, and of all that share their process. */
+  /** Environment variables of its replicas, of their inline callees, and of all that share their process. */
   readonly env: ReadonlyMap<string, string>;
 }
 
@@ -55,9 +55,9 @@ export function createPlan(graph: Graph, settings: AppSettings, constraints: Pla
     const own = settings.services.get(name) as ServiceSettings;
     const residence = places.residenceOf(name);
     const group = places.groupOf(name);
-    const companions = residence === "thread" || residence === "process" ? places.companionsOf(name) : [];
-    const site = [...companions, name];
-    const sharing = group?.members.flatMap((member) => [...places.companionsOf(member), member]) ?? site;
+    const inlineCallees = residence === "thread" || residence === "process" ? places.inlineCalleesOf(name) : [];
+    const runtime = [...inlineCallees, name];
+    const sharing = group?.members.flatMap((member) => [...places.inlineCalleesOf(member), member]) ?? runtime;
     return {
       descriptor,
       settings: group === undefined ? own : { ...own, liveness: joinLiveness(group, settings) },
@@ -65,14 +65,14 @@ export function createPlan(graph: Graph, settings: AppSettings, constraints: Pla
       group,
       replicas: own.replicas.min,
       callees: places.calleesOf(name),
-      companions,
-      remoteCallees: places.remoteCalleesOf(site),
+      inlineCallees,
+      remoteCallees: places.remoteCalleesOf(runtime),
       env: joinEnvironments([...new Set(sharing)], settings, notices),
     };
   });
   const inRoot = deployments.filter(({ residence }) => residence === "root").map(({ descriptor }) => descriptor.name);
   if (inRoot.length > 1) joinEnvironments(inRoot, settings, notices);
-  return { graph, settings, deployments, notices: [...deployments.flatMap(describeChanges), ...new Set(notices)] };
+  return { graph, settings, deployments, notices: [...deployments.flatMap(formatChanges), ...new Set(notices)] };
 }
 
 /** Answers where services live, by their placement and by who calls them. */
@@ -89,7 +89,7 @@ class Places {
     const inRoot = [...graph.services.keys()].filter(
       (name) => pinned.has(name) || (this.#isInline(name) && (reachesAll || name === graph.entry)),
     );
-    this.#root = new Set(inRoot.flatMap((name) => [name, ...this.companionsOf(name)]));
+    this.#root = new Set(inRoot.flatMap((name) => [name, ...this.inlineCalleesOf(name)]));
   }
 
   residenceOf(name: string): Residence {
@@ -114,7 +114,9 @@ class Places {
   /** Whether each process that can have a replica of it always has one of every member that calls it. */
   #isKept(callee: string, members: readonly string[]): boolean {
     const rangeOf = (name: string) => (this.#settings.services.get(name) as ServiceSettings).replicas;
-    const callers = members.filter((name) => this.remoteCalleesOf([...this.companionsOf(name), name]).includes(callee));
+    const callers = members.filter((name) =>
+      this.remoteCalleesOf([...this.inlineCalleesOf(name), name]).includes(callee),
+    );
     return callers.every((caller) => rangeOf(caller).min >= rangeOf(callee).max);
   }
 
@@ -123,7 +125,7 @@ class Places {
   }
 
   /** Every inline service that `name` reaches through inline services alone, callees first. */
-  companionsOf(name: string): string[] {
+  inlineCalleesOf(name: string): string[] {
     const found = new Set<string>();
     const waiting = [name];
     for (let caller = waiting.pop(); caller !== undefined; caller = waiting.pop()) {
@@ -136,9 +138,9 @@ class Places {
     return [...this.#graph.services.keys()].filter((service) => found.has(service));
   }
 
-  remoteCalleesOf(site: readonly string[]): string[] {
-    const callees = new Set(site.flatMap((name) => this.calleesOf(name)));
-    return [...callees].filter((name) => !site.includes(name));
+  remoteCalleesOf(runtime: readonly string[]): string[] {
+    const callees = new Set(runtime.flatMap((name) => this.calleesOf(name)));
+    return [...callees].filter((name) => !runtime.includes(name));
   }
 
   /** A pinned service has one place whoever calls it. */
@@ -163,7 +165,7 @@ function joinLiveness({ members }: GroupPlan, { services }: AppSettings): Livene
 }
 
 /** What of a service's declaration is not acted on; nobody should have to find out under load. */
-function describeChanges({ descriptor, settings, residence }: DeploymentPlan): string[] {
+function formatChanges({ descriptor, settings, residence }: DeploymentPlan): string[] {
   const { name } = descriptor;
   const { replicas, resources } = settings;
   if (residence !== "callers" && residence !== "root") return [];
@@ -181,10 +183,10 @@ function describeChanges({ descriptor, settings, residence }: DeploymentPlan): s
   return notices;
 }
 
-function joinEnvironments(site: readonly string[], settings: AppSettings, clashes: string[]): Map<string, string> {
+function joinEnvironments(runtime: readonly string[], settings: AppSettings, clashes: string[]): Map<string, string> {
   const env = new Map<string, string>();
   const owners = new Map<string, string>();
-  for (const name of site) {
+  for (const name of runtime) {
     const own = settings.services.get(name) as ServiceSettings;
     for (const [variable, value] of Object.entries(own.env)) {
       const owner = owners.get(variable);

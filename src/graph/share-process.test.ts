@@ -53,7 +53,7 @@ describe("a plan with groups", () => {
     assert.deepEqual(reader?.group, words?.group);
     assert.equal(front?.group, undefined);
     assert.deepEqual([reader?.residence, reader?.replicas, words?.replicas], ["process", 2, 1]);
-    assert.deepEqual([reader?.companions, reader?.remoteCallees], [["Rules"], ["Words"]]);
+    assert.deepEqual([reader?.inlineCallees, reader?.remoteCallees], [["Rules"], ["Words"]]);
   });
 
   it("gives all of a group the environment of all of it, and of those who live beside them", () => {

@@ -2,12 +2,12 @@ import type { Logger } from "../base/logger.js";
 import type { Caller } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
-import { currentPlace, isPromiseLike, type Place, readerOf, scopeOf } from "../call/invoke.js";
+import { type AmbientCall, ambientCall, isPromiseLike, readerOf, scopeOf } from "../call/invoke.js";
 import { createTaskId, operationApi, taskOperations, waitsForEnd } from "../call/task-state.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { CallOptions, SubmitOptions } from "../define/handle-type.js";
 import { unreachable } from "../failure/serving-error.js";
-import type { CallRoute, EdgeCall, EntryCaller, HandleTarget } from "./call-route.js";
+import type { CalledService, CallTarget, EntryCaller, HttpCall } from "./call-target.js";
 import { LaterStream } from "./reply-stream.js";
 import { type CallStart, dispatchCall, dispatchStream, openScope, sendCall } from "./start-call.js";
 import { noteFailure, type UnheardCall } from "./unheard-failure.js";
@@ -21,7 +21,7 @@ interface HandleOwner {
 }
 
 /** Makes the handle of a service: an object with one generated method an api. */
-export function createHandle(target: HandleTarget, owner: HandleOwner): object {
+export function createHandle(target: CalledService, owner: HandleOwner): object {
   const handle: Record<string, unknown> = {};
   for (const api of target.apis.values()) {
     const method = createMethod(target, api, owner);
@@ -30,14 +30,14 @@ export function createHandle(target: HandleTarget, owner: HandleOwner): object {
   return Object.freeze(handle);
 }
 
-function createMethod(target: HandleTarget, api: ApiDescriptor, owner: HandleOwner) {
+function createMethod(target: CalledService, api: ApiDescriptor, owner: HandleOwner) {
   switch (api.kind) {
     case "unary":
-      return createUnaryMethod(target.routeOf(api), owner);
+      return createUnaryMethod(target.targetOf(api), owner);
     case "stream":
-      return createStreamMethod(target.routeOf(api), owner);
+      return createStreamMethod(target.targetOf(api), owner);
     case "task":
-      return createTaskMethod(target, api, (route, read) => createUnaryMethod(route, owner, read));
+      return createTaskMethod(target, api, (target, read) => createUnaryMethod(target, owner, read));
   }
 }
 
@@ -46,22 +46,22 @@ function createMethod(target: HandleTarget, api: ApiDescriptor, owner: HandleOwn
  *
  * @param read What the caller gets of the answer. Default: all of it.
  */
-function createUnaryMethod(route: CallRoute, owner: HandleOwner, read?: (output: unknown) => unknown) {
-  const onUnheard = createOnUnheard(route, owner);
+function createUnaryMethod(target: CallTarget, owner: HandleOwner, read?: (output: unknown) => unknown) {
+  const onUnheard = createOnUnheard(target, owner);
   // The options are what they are when the call is made, whenever its input comes.
-  const send = (start: CallStart) => dispatchCall(route, openScope(route, start), onUnheard);
+  const send = (start: CallStart) => dispatchCall(target, openScope(target, start), onUnheard);
   return (input?: unknown, options?: CallOptions): Promise<unknown> => {
-    const place = currentPlace();
+    const place = ambientCall();
     let sent: Promise<unknown>;
     try {
-      const start = describeStart(input, options, place, owner.caller);
+      const start = createStart(input, options, place, owner.caller);
       if (isPromiseLike(input)) sent = Promise.resolve(input).then((value) => send({ ...start, input: value }));
       else if (read === undefined) return send(start);
       else sent = send(start);
     } catch (error) {
       sent = Promise.reject(error);
     }
-    return follow(read === undefined ? sent : sent.then(read), nameCall(route, owner, scopeOf(place), options));
+    return follow(read === undefined ? sent : sent.then(read), nameCall(target, owner, scopeOf(place), options));
   };
 }
 
@@ -76,20 +76,20 @@ function follow(work: Promise<unknown>, call: UnheardCall): CallPromise<unknown>
   return promise;
 }
 
-function createStreamMethod(route: CallRoute, owner: HandleOwner) {
-  const onUnheard = createOnUnheard(route, owner);
+function createStreamMethod(target: CallTarget, owner: HandleOwner) {
+  const onUnheard = createOnUnheard(target, owner);
   return (input?: unknown, options?: CallOptions): AsyncIterable<unknown> => {
-    const place = currentPlace();
+    const place = ambientCall();
     // The options are what they are now, whenever the input comes.
-    const start = describeStart(input, options, place, owner.caller);
-    const open = (value: unknown) => dispatchStream(route, openScope(route, { ...start, input: value }), onUnheard);
+    const start = createStart(input, options, place, owner.caller);
+    const open = (value: unknown) => dispatchStream(target, openScope(target, { ...start, input: value }), onUnheard);
     if (!isPromiseLike(input)) return open(input);
-    return new LaterStream(Promise.resolve(input).then(open), nameCall(route, owner, scopeOf(place), options));
+    return new LaterStream(Promise.resolve(input).then(open), nameCall(target, owner, scopeOf(place), options));
   };
 }
 
 const createOnUnheard =
-  ({ service, api }: CallRoute, { log }: HandleOwner): OnUnheard =>
+  ({ service, api }: CallTarget, { log }: HandleOwner): OnUnheard =>
   (error, promise, { call, parent }) => {
     noteFailure(promise, error, {
       ...{ callee: `${service}.${api}`, caller: call.caller, parent, requestId: call.request.id, log },
@@ -97,7 +97,7 @@ const createOnUnheard =
   };
 
 function nameCall(
-  { service, api }: CallRoute,
+  { service, api }: CallTarget,
   { caller, log }: HandleOwner,
   parent: CallScope | undefined,
   options: CallOptions | undefined,
@@ -111,7 +111,7 @@ function nameCall(
   };
 }
 
-function describeStart(input: unknown, options: CallOptions | undefined, place: Place, caller: Caller): CallStart {
+function createStart(input: unknown, options: CallOptions | undefined, place: AmbientCall, caller: Caller): CallStart {
   const parent = scopeOf(place);
   return {
     input,
@@ -136,14 +136,14 @@ type Method = (input?: unknown, options?: CallOptions & SubmitOptions) => Promis
  * @param createMethod Makes the method of an ordinary api; `read` says what its caller gets of the answer.
  */
 function createTaskMethod(
-  target: HandleTarget,
+  target: CalledService,
   api: ApiDescriptor,
-  createMethod: (route: CallRoute, read?: (output: unknown) => unknown) => Method,
+  createMethod: (target: CallTarget, read?: (output: unknown) => unknown) => Method,
 ): Method {
-  const { timeoutMs } = target.routeOf(api);
-  const call = createMethod(target.routeOf(api, "call"));
+  const { timeoutMs } = target.targetOf(api);
+  const call = createMethod(target.targetOf(api, "call"));
   const methods = Object.fromEntries(
-    taskOperations.map((operation) => [operation, createMethod(target.routeOf(api, operation), readers[operation])]),
+    taskOperations.map((operation) => [operation, createMethod(target.targetOf(api, operation), readers[operation])]),
   ) as Record<(typeof taskOperations)[number], Method>;
   const waiting = (options: CallOptions | undefined): CallOptions => ({ timeoutMs, ...options });
   const task: Method = (input, options) => call(enclose(input, options), waiting(options));
@@ -173,49 +173,49 @@ function enclose(input: unknown, options: SubmitOptions | undefined): unknown {
 }
 
 /** How the HTTP edge calls the entry service: the routes of an ordinary handle, with the request's own context. */
-export function createEntryCaller(target: HandleTarget): EntryCaller {
-  const routes = new Map<string, CallRoute>();
+export function createEntryCaller(target: CalledService): EntryCaller {
+  const routes = new Map<string, CallTarget>();
   /** How long what waits for a task waits, unless its client says. */
   const waits = new Map<string, number>();
   for (const api of target.apis.values()) {
     if (api.kind === "task") addTask(target, api, { routes, waits });
-    else routes.set(api.name, target.routeOf(api));
+    else routes.set(api.name, target.targetOf(api));
   }
   const callers = new Map<string, Caller>();
-  const start = (call: EdgeCall, waitMs: number | undefined): CallStart => {
+  const start = (call: HttpCall, waitMs: number | undefined): CallStart => {
     let caller = callers.get(call.route);
     if (caller === undefined) callers.set(call.route, (caller = { service: "http", api: call.route }));
     const { input, request, timeoutMs = waitMs, priority = "interactive" } = call;
     const own = { input, caller, request, timeoutMs, priority };
     return { ...own, parent: undefined, reader: undefined, signal: undefined, outside: true };
   };
-  const routeOf = (api: string) => routes.get(api) ?? unreachable(`the edge has no api ${api}`);
+  const targetOf = (api: string) => routes.get(api) ?? unreachable(`the edge has no api ${api}`);
   return {
     call(api, call, taker) {
-      const route = routeOf(api);
-      const scope = openScope(route, start(call, waits.get(api)));
-      sendCall(route, scope, taker);
+      const target = targetOf(api);
+      const scope = openScope(target, start(call, waits.get(api)));
+      sendCall(target, scope, taker);
       return scope;
     },
     open(api, call) {
-      const route = routeOf(api);
-      const scope = openScope(route, start(call, waits.get(api)));
-      return { scope, items: dispatchStream(route, scope) };
+      const target = targetOf(api);
+      const scope = openScope(target, start(call, waits.get(api)));
+      return { scope, items: dispatchStream(target, scope) };
     },
   };
 }
 
 interface EntryRoutes {
-  readonly routes: Map<string, CallRoute>;
+  readonly routes: Map<string, CallTarget>;
   readonly waits: Map<string, number>;
 }
 
 /** A task has a route for each of its operations, as a replica has an api for each. */
-function addTask(target: HandleTarget, api: ApiDescriptor, { routes, waits }: EntryRoutes): void {
-  const { timeoutMs } = target.routeOf(api);
+function addTask(target: CalledService, api: ApiDescriptor, { routes, waits }: EntryRoutes): void {
+  const { timeoutMs } = target.targetOf(api);
   for (const operation of ["call", ...taskOperations] as const) {
     const name = operation === "call" ? api.name : operationApi(api.name, operation);
-    routes.set(name, target.routeOf(api, operation));
+    routes.set(name, target.targetOf(api, operation));
     if (waitsForEnd(operation)) waits.set(name, timeoutMs);
   }
 }

@@ -6,7 +6,7 @@ import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { EdgeStats } from "../observe/call-stats.js";
-import type { CallRoute } from "./call-route.js";
+import type { CallTarget } from "./call-target.js";
 import { CalleeRoom } from "./callee-room.js";
 import { ServiceLinks } from "./directory.js";
 import { maxLosses, mayRetry } from "./retried-stream.js";
@@ -39,7 +39,7 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
   links.add(link);
   const time = createCallTime(new FakeClock());
   const stats = new EdgeStats("local", service, "run");
-  const route: CallRoute = {
+  const target: CallTarget = {
     service,
     api: "run",
     timeoutMs: 1000,
@@ -52,7 +52,7 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
     room: new CalleeRoom(time.clock, stats),
     time,
   };
-  return { route, seen };
+  return { target, seen };
 }
 
 const start: CallStart = {
@@ -61,11 +61,11 @@ const start: CallStart = {
 };
 
 describe("mayRetry", () => {
-  const { route } = createFailing(true, lost);
-  const once = createFailing(false, lost).route;
+  const { target } = createFailing(true, lost);
+  const once = createFailing(false, lost).target;
 
   it("sends again what may have run only where the api says that this does no harm", () => {
-    assert.deepEqual([mayRetry(lost(), route, 1), mayRetry(lost(), once, 1)], [true, false]);
+    assert.deepEqual([mayRetry(lost(), target, 1), mayRetry(lost(), once, 1)], [true, false]);
   });
 
   it("sends again what has certainly not run, whatever it does and however often", () => {
@@ -79,27 +79,27 @@ describe("mayRetry", () => {
     const details = { queued: 3, retryAfterMs: 1000 };
     const full = { running: 1, queued: 1, maxQueued: 1, retryAfterMs: 1000, overdue: 0 };
     const refusals = [fail("overloaded", details, { service }), fail("lane_full", full, { service })];
-    for (const failure of [own, below, ...refusals]) assert.equal(mayRetry(failure, route, 1), false);
+    for (const failure of [own, below, ...refusals]) assert.equal(mayRetry(failure, target, 1), false);
   });
 });
 
 describe("a call that ends every replica it meets", () => {
   it("fails after a few of them, instead of ending all there are", async () => {
-    const { route, seen } = createFailing(true, lost);
-    await assert.rejects(dispatchCall(route, openScope(route, start)), { id: "replica_lost" });
+    const { target, seen } = createFailing(true, lost);
+    await assert.rejects(dispatchCall(target, openScope(target, start)), { id: "replica_lost" });
     assert.equal(seen.calls, maxLosses);
   });
 
   it("does so as a stream, too", async () => {
-    const { route, seen } = createFailing(true, lost);
-    await assert.rejects(dispatchStream(route, openScope(route, start)).next(), { id: "replica_lost" });
+    const { target, seen } = createFailing(true, lost);
+    await assert.rejects(dispatchStream(target, openScope(target, start)).next(), { id: "replica_lost" });
     assert.equal(seen.calls, maxLosses);
   });
 
   it("is told apart from one that has met only replicas that took no call", async () => {
     let refusals = 20;
-    const { route, seen } = createFailing(true, () => (refusals-- > 0 ? draining() : lost()));
-    await assert.rejects(dispatchCall(route, openScope(route, start)), { id: "replica_lost" });
+    const { target, seen } = createFailing(true, () => (refusals-- > 0 ? draining() : lost()));
+    await assert.rejects(dispatchCall(target, openScope(target, start)), { id: "replica_lost" });
     assert.equal(seen.calls, 20 + maxLosses);
   });
 });

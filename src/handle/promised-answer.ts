@@ -2,7 +2,7 @@ import type { Caller } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { AnswerTaker } from "./call-route.js";
+import type { AnswerTaker } from "./call-target.js";
 
 /** The answer of a call as a promise. One that is there before anybody asks can't fail any more: that is an ordinary promise. */
 export class PromisedAnswer implements AnswerTaker {

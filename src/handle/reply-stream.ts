@@ -1,24 +1,24 @@
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
-import { currentPlace, readerOf } from "../call/invoke.js";
+import { ambientCall, readerOf } from "../call/invoke.js";
+import { ItemReader } from "../call/streams/item-reader.js";
 import {
   type EncodedItems,
-  type ItemFlow,
   type ItemSink,
+  type ItemSource,
   lastStep,
   type PassableStream,
   passable,
   readerGone,
-} from "../call/streams/item-flow.js";
-import { ItemReader } from "../call/streams/item-reader.js";
+} from "../call/streams/item-source.js";
 import { onceKey, StreamUse } from "../call/streams/stream-use.js";
 import { type Code, ServingError } from "../failure/serving-error.js";
 import { noteFailure, noteUnheard, type UnheardCall } from "./unheard-failure.js";
 
 /** What a streaming call is made of. */
-interface StreamParts {
+interface ReplyStreamDeps {
   /** Opens the call, when the first item is asked for. */
-  readonly open: (sink: ItemSink) => ItemFlow;
+  readonly open: (sink: ItemSink) => ItemSource;
   /** Of a call that was opened, once. */
   readonly onEnd: (outcome: Code | "ok") => void;
   /** An author has asked for an item, it has failed, and nobody has looked at it. */
@@ -33,25 +33,25 @@ interface StreamParts {
  * Lazy: the call is sent when the first item is asked for. A cancelled scope fails the pending `next()` at once; ending
  * the iteration early ends the call. The producer is asked for one item at a time, so nothing is buffered.
  */
-export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, ItemFlow, PassableStream {
+export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, ItemSource, PassableStream {
   readonly itemSchema: unknown;
   readonly #scope: CallScope;
-  readonly #parts: StreamParts;
+  readonly #deps: ReplyStreamDeps;
   readonly #reader: ItemReader;
   readonly [onceKey] = new StreamUse(() => this.#name);
   /** Who gets the items: the reader, or whoever they are passed to. */
   #sink: ItemSink;
-  #flow: ItemFlow | undefined;
+  #source: ItemSource | undefined;
   #isUnread = true;
   #isEnded = false;
   /** Nobody wants more of it, and what it has left in this thread has not ended yet. */
   #isLeaving = false;
 
-  constructor(scope: CallScope, parts: StreamParts) {
+  constructor(scope: CallScope, deps: ReplyStreamDeps) {
     this.#scope = scope;
-    this.#parts = parts;
-    this.itemSchema = parts.itemSchema;
-    const { onUnheard } = parts;
+    this.#deps = deps;
+    this.itemSchema = deps.itemSchema;
+    const { onUnheard } = deps;
     this.#reader = new ItemReader(
       this,
       () => this.#name,
@@ -61,7 +61,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     scope.onCancel((reason) => {
       if (this.#isEnded) return;
       this.#end(reason.code);
-      this.#flow?.stop();
+      this.#source?.stop();
       this.#sink.fail(reason);
     });
   }
@@ -88,7 +88,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     return `the stream of ${service}.${api}`;
   }
 
-  passTo(sink: ItemSink, reader?: object): ItemFlow {
+  passTo(sink: ItemSink, reader?: object): ItemSource {
     this.#scope.reader = reader as CallScope | undefined;
     this.#isUnread = false;
     this.#sink = sink;
@@ -121,11 +121,11 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
       else this.#sink.fail(reason);
       return;
     }
-    if (this.#flow === undefined) {
-      this.#scope.reader ??= readerOf(currentPlace());
-      this.#flow = this.#parts.open(this);
+    if (this.#source === undefined) {
+      this.#scope.reader ??= readerOf(ambientCall());
+      this.#source = this.#deps.open(this);
     }
-    this.#flow.pull();
+    this.#source.pull();
   }
 
   stop(): void {
@@ -135,8 +135,8 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     // First, and as over a border: its code sees that nobody reads any more, and whatever it has called ends.
     this.#scope.cancel(readerGone());
     this.#end("ok");
-    if (this.#flow === undefined) this.end();
-    else this.#flow.stop();
+    if (this.#source === undefined) this.end();
+    else this.#source.stop();
   }
 
   item(value: unknown, isFresh: boolean): void {
@@ -163,7 +163,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
 
   #end(outcome: Code | "ok"): void {
     this.#isEnded = true;
-    if (this.#flow !== undefined) this.#parts.onEnd(outcome);
+    if (this.#source !== undefined) this.#deps.onEnd(outcome);
     else this.#scope.close();
   }
 }

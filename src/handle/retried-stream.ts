@@ -1,22 +1,22 @@
 import type { CallScope } from "../call/call-scope.js";
-import type { EncodedItems, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
+import type { EncodedItems, ItemSink, ItemSource } from "../call/streams/item-source.js";
 import { ServingError } from "../failure/serving-error.js";
-import type { CallRoute } from "./call-route.js";
+import type { CallTarget } from "./call-target.js";
 import { type HeldCall, pickLink } from "./directory.js";
 
 /** What a streaming call asks for. */
 interface StreamCall {
-  readonly route: CallRoute;
+  readonly target: CallTarget;
   readonly scope: CallScope;
   /** Why the call can't be sent at all; whoever reads is told. */
   readonly refusal: ServingError | undefined;
 }
 
 /** The items of one streaming call. Until the first has come the call may move to another replica; then it may not. */
-export class RetriedStream implements ItemFlow, ItemSink {
+export class RetriedStream implements ItemSource, ItemSink {
   readonly #call: StreamCall;
   readonly #sink: ItemSink;
-  #flow: ItemFlow | undefined;
+  #source: ItemSource | undefined;
   #hasItem = false;
   #isStopped = false;
   #losses = 0;
@@ -31,14 +31,14 @@ export class RetriedStream implements ItemFlow, ItemSink {
   }
 
   pull(): void {
-    if (this.#flow === undefined) this.#begin();
-    else this.#flow.pull();
+    if (this.#source === undefined) this.#begin();
+    else this.#source.pull();
   }
 
   stop(): void {
     this.#isStopped = true;
-    if (this.#flow === undefined) this.#sink.end();
-    else this.#flow.stop();
+    if (this.#source === undefined) this.#sink.end();
+    else this.#source.stop();
   }
 
   item(value: unknown, isFresh: boolean): void {
@@ -61,26 +61,26 @@ export class RetriedStream implements ItemFlow, ItemSink {
   }
 
   #begin(): void {
-    const { route, scope, refusal } = this.#call;
+    const { target, scope, refusal } = this.#call;
     if (refusal !== undefined) {
       this.#sink.fail(refusal);
       return;
     }
-    const link = pickLink(route.links);
+    const link = pickLink(target.links);
     if (link === undefined) {
-      holdCall(route, scope, { resume: () => this.#begin(), refuse: (error) => this.#sink.fail(error) });
+      holdCall(target, scope, { resume: () => this.#begin(), refuse: (error) => this.#sink.fail(error) });
       return;
     }
     if (this.#isStopped) return;
-    this.#flow = link.open(scope, this);
-    this.#flow.pull();
+    this.#source = link.open(scope, this);
+    this.#source.pull();
   }
 
   #mayMove(error: unknown): boolean {
-    const { route, scope } = this.#call;
+    const { target, scope } = this.#call;
     if (this.#hasItem || this.#isStopped || !(error instanceof ServingError)) return false;
     if (isLoss(error)) this.#losses++;
-    return !scope.isEnded && !scope.feed?.isTaken && mayRetry(error, route, this.#losses);
+    return !scope.isEnded && !scope.stream?.isTaken && mayRetry(error, target, this.#losses);
   }
 }
 
@@ -90,7 +90,7 @@ export class RetriedStream implements ItemFlow, ItemSink {
  *
  * @param call Resumed or refused once, unless the call is cancelled before; its scope then answers by itself.
  */
-export function holdCall({ links, holdMs, time }: CallRoute, scope: CallScope, call: HeldCall): void {
+export function holdCall({ links, holdMs, time }: CallTarget, scope: CallScope, call: HeldCall): void {
   if (scope.isEnded) return;
   const place = links.hold({
     resume: () => {
@@ -138,10 +138,10 @@ export const maxLosses = 6;
  *
  * @param losses How many replicas have ended under the call, this time included; see `isLoss`.
  */
-export function mayRetry(error: ServingError, route: CallRoute, losses: number): boolean {
-  if (error.service !== route.service || !isAboutReplica(error)) return false;
-  if (isLoss(error) && (!route.idempotent || losses >= maxLosses)) return false;
-  return route.links.retries.tryRetry(route.time.clock.now());
+export function mayRetry(error: ServingError, target: CallTarget, losses: number): boolean {
+  if (error.service !== target.service || !isAboutReplica(error)) return false;
+  if (isLoss(error) && (!target.idempotent || losses >= maxLosses)) return false;
+  return target.links.retries.tryRetry(target.time.clock.now());
 }
 
 /** Whether the replica ended while the call was on it, so that it may have run. */

@@ -5,14 +5,14 @@ import { type CallScope, createCallTime } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/failures.js";
 import { EdgeStats } from "../observe/call-stats.js";
-import type { CallRoute } from "./call-route.js";
+import type { CallTarget } from "./call-target.js";
 import { CalleeRoom } from "./callee-room.js";
 import { ServiceLinks } from "./directory.js";
 import { dispatchCall, dispatchStream, openScope } from "./start-call.js";
 
 const service = "Model";
 
-function createRoute(isIdempotent: boolean): CallRoute {
+function createRoute(isIdempotent: boolean): CallTarget {
   const stats = new EdgeStats("local", service, "run");
   const time = createCallTime(new FakeClock());
   return {
@@ -32,10 +32,10 @@ function createRoute(isIdempotent: boolean): CallRoute {
   };
 }
 
-function openWith(route: CallRoute, input: unknown): CallScope {
+function openWith(target: CallTarget, input: unknown): CallScope {
   const caller = { service: "local", api: "" };
   const none = { parent: undefined, reader: undefined, request: undefined, timeoutMs: undefined, signal: undefined };
-  return openScope(route, { input, caller, outside: false, priority: "interactive", ...none });
+  return openScope(target, { input, caller, outside: false, priority: "interactive", ...none });
 }
 
 /** Answers each call with its input as it is when the link gets it, and each stream with it as the one item. */
@@ -75,51 +75,51 @@ class SilentLink implements ReplicaLink {
 
 describe("the input of a call", () => {
   it("is what it was when the call was made, for a call that is held until a replica is ready", async () => {
-    const route = createRoute(false);
+    const target = createRoute(false);
     const input = { list: [1] };
-    const reply = dispatchCall(route, openWith(route, input));
+    const reply = dispatchCall(target, openWith(target, input));
     input.list.push(2);
-    route.links.add(echoLink);
+    target.links.add(echoLink);
     assert.deepEqual(await reply, { list: [1] });
   });
 
   it("is what it was when the call was made, for a call that is sent again", async () => {
-    const route = createRoute(true);
+    const target = createRoute(true);
     const lost = new SilentLink();
-    route.links.add(lost);
+    target.links.add(lost);
     const input = { list: [1] };
-    const reply = dispatchCall(route, openWith(route, input));
+    const reply = dispatchCall(target, openWith(target, input));
     input.list.push(2);
-    route.links.remove(lost);
-    route.links.add(echoLink);
+    target.links.remove(lost);
+    target.links.add(echoLink);
     lost.cut();
     assert.deepEqual(await reply, { list: [1] });
   });
 
   it("is what it was when the stream was opened, for a stream that is read later", async () => {
-    const route = createRoute(false);
-    route.links.add(echoLink);
+    const target = createRoute(false);
+    target.links.add(echoLink);
     const input = { list: [1] };
-    const items = dispatchStream(route, openWith(route, input));
+    const items = dispatchStream(target, openWith(target, input));
     input.list.push(2);
     assert.deepEqual((await items.next()).value, { list: [1] });
   });
 
   it("is not copied by a handle that sends the call at once", async () => {
-    const route = createRoute(false);
+    const target = createRoute(false);
     const link = new SilentLink();
-    route.links.add(link);
+    target.links.add(link);
     const input = { list: [1] };
-    void dispatchCall(route, openWith(route, input));
+    void dispatchCall(target, openWith(target, input));
     assert.equal(link.scopes[0]?.call.input, input);
   });
 
   it("is refused at once where it can't cross and no replica is ready", async () => {
-    const route = createRoute(false);
+    const target = createRoute(false);
     const refused = { id: "not_transferable", service, api: "run", details: { path: "input.run", what: "a function" } };
-    await assert.rejects(dispatchCall(route, openWith(route, { run: () => 1 })), refused);
-    const items = dispatchStream(route, openWith(route, { run: () => 1 }));
+    await assert.rejects(dispatchCall(target, openWith(target, { run: () => 1 })), refused);
+    const items = dispatchStream(target, openWith(target, { run: () => 1 }));
     await assert.rejects(items.next(), refused);
-    assert.equal(route.stats.inFlight, 0);
+    assert.equal(target.stats.inFlight, 0);
   });
 });

@@ -1,14 +1,14 @@
 import { type Call, type Caller, type Priority, RequestContext } from "../call/call.js";
 import type { OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
-import { CallerFeed } from "../call/streams/caller-feed.js";
-import type { ItemSink } from "../call/streams/item-flow.js";
+import { CallerInput } from "../call/streams/caller-input.js";
 import { streamProblem } from "../call/streams/item-reader.js";
+import type { ItemSink } from "../call/streams/item-source.js";
 import { fail } from "../failure/failures.js";
 import { type Code, ServingError } from "../failure/serving-error.js";
 import { messageOf, toServingError } from "../failure/to-serving-error.js";
 import type { EdgeStats } from "../observe/call-stats.js";
-import type { AnswerTaker, CallRoute } from "./call-route.js";
+import type { AnswerTaker, CallTarget } from "./call-target.js";
 import { isRefusal } from "./callee-room.js";
 import { pickLink } from "./directory.js";
 import { PromisedAnswer } from "./promised-answer.js";
@@ -35,11 +35,11 @@ export interface CallStart {
  *
  * @throws {ServingError} why the call can't begin: its caller has ended, or the deadline is already past.
  */
-export function openScope(route: CallRoute, start: CallStart): CallScope {
+export function openScope(target: CallTarget, start: CallStart): CallScope {
   const { parent } = start;
-  const { service, api, time } = route;
+  const { service, api, time } = target;
   const now = time.clock.now();
-  const asked = start.timeoutMs === undefined ? route.timeoutMs : Math.min(start.timeoutMs, route.timeoutMs);
+  const asked = start.timeoutMs === undefined ? target.timeoutMs : Math.min(start.timeoutMs, target.timeoutMs);
   const deadline = parent === undefined ? now + asked : Math.min(now + asked, parent.expiresAt);
   if (parent?.isEnded) throw parent.reason ?? fail("cancelled", { reason: "its caller has already ended" });
   const request = start.request ?? parent?.call.request ?? new RequestContext();
@@ -58,40 +58,40 @@ export function openScope(route: CallRoute, start: CallStart): CallScope {
  *
  * @param onUnheard Absent where somebody always waits.
  */
-export function dispatchCall(route: CallRoute, scope: CallScope, onUnheard?: OnUnheard): Promise<unknown> {
+export function dispatchCall(target: CallTarget, scope: CallScope, onUnheard?: OnUnheard): Promise<unknown> {
   const answer = new PromisedAnswer(scope, onUnheard);
-  sendCall(route, scope, answer);
+  sendCall(target, scope, answer);
   return answer.promise();
 }
 
 /** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */
-export function sendCall(route: CallRoute, scope: CallScope, taker: AnswerTaker): void {
-  route.stats.inFlight++;
-  route.links.retries.onCall();
-  const call = new PendingCall(route, scope, taker);
+export function sendCall(target: CallTarget, scope: CallScope, taker: AnswerTaker): void {
+  target.stats.inFlight++;
+  target.links.retries.onCall();
+  const call = new StartedCall(target, scope, taker);
   scope.awaitReply(call);
-  const refusal = route.room.isLimited ? route.room.refuse(scope.call.priority) : undefined;
+  const refusal = target.room.isLimited ? target.room.refuse(scope.call.priority) : undefined;
   if (refusal !== undefined) call.keepBack(refusal);
-  else if (route.takesStream) call.sendFed();
-  else if (route.idempotent) call.sendKept();
+  else if (target.takesStream) call.sendFed();
+  else if (target.idempotent) call.sendKept();
   else call.send();
 }
 
-class PendingCall implements ReplySink {
-  readonly #route: CallRoute;
+class StartedCall implements ReplySink {
+  readonly #target: CallTarget;
   readonly #scope: CallScope;
   readonly #taker: AnswerTaker;
   #losses = 0;
   #isKeptBack = false;
 
-  constructor(route: CallRoute, scope: CallScope, taker: AnswerTaker) {
-    this.#route = route;
+  constructor(target: CallTarget, scope: CallScope, taker: AnswerTaker) {
+    this.#target = target;
     this.#scope = scope;
     this.#taker = taker;
   }
 
   send(): void {
-    const link = pickLink(this.#route.links);
+    const link = pickLink(this.#target.links);
     if (link !== undefined) link.send(this.#scope);
     else if (this.#keepInput()) this.#hold();
   }
@@ -115,27 +115,27 @@ class PendingCall implements ReplySink {
   }
 
   output(value: unknown): void {
-    const { room } = this.#route;
+    const { room } = this.#target;
     if (room.isLimited) room.answered(this.#scope.call.priority);
-    endCall(this.#route, this.#scope, "ok");
+    recordCall(this.#target, this.#scope, "ok");
     this.#taker.output(value);
   }
 
   failure(error: ServingError): void {
     if (isLoss(error)) this.#losses++;
-    if (!this.#scope.isEnded && !this.#scope.feed?.isTaken && mayRetry(error, this.#route, this.#losses)) {
+    if (!this.#scope.isEnded && !this.#scope.stream?.isTaken && mayRetry(error, this.#target, this.#losses)) {
       this.#scope.awaitReply(this);
-      this.#scope.sentAt = this.#route.time.clock.now();
+      this.#scope.sentAt = this.#target.time.clock.now();
       this.send();
       return;
     }
     if (!this.#isKeptBack) this.#tellRoom(error);
-    endCall(this.#route, this.#scope, error.code);
+    recordCall(this.#target, this.#scope, error.code);
     this.#taker.failure(error);
   }
 
   #tellRoom(error: ServingError): void {
-    const { room, service, api } = this.#route;
+    const { room, service, api } = this.#target;
     const { call, reason } = this.#scope;
     if (reason !== undefined) return;
     if (isRefusal(error) && error.service === service && error.api === api) room.refused(call.priority, error);
@@ -143,7 +143,7 @@ class PendingCall implements ReplySink {
   }
 
   #hold(): void {
-    holdCall(this.#route, this.#scope, {
+    holdCall(this.#target, this.#scope, {
       resume: () => this.send(),
       refuse: (error) => this.#scope.replyFailure(error),
     });
@@ -158,15 +158,15 @@ class PendingCall implements ReplySink {
 }
 
 /** Opens a streaming call; nothing is sent before the first item is asked for, but its input is what it is now. */
-export function dispatchStream(route: CallRoute, scope: CallScope, onUnheard?: OnUnheard): ReplyStream {
-  const refusal = route.takesStream ? openFeed(scope) : keepInput(scope);
+export function dispatchStream(target: CallTarget, scope: CallScope, onUnheard?: OnUnheard): ReplyStream {
+  const refusal = target.takesStream ? openFeed(scope) : keepInput(scope);
   const open = (sink: ItemSink) => {
-    route.stats.inFlight++;
-    route.links.retries.onCall();
-    return new RetriedStream({ route, scope, refusal }, sink);
+    target.stats.inFlight++;
+    target.links.retries.onCall();
+    return new RetriedStream({ target, scope, refusal }, sink);
   };
-  const onEnd = (outcome: Code | "ok") => endCall(route, scope, outcome);
-  return new ReplyStream(scope, { open, onEnd, onUnheard, itemSchema: route.itemSchema });
+  const onEnd = (outcome: Code | "ok") => recordCall(target, scope, outcome);
+  return new ReplyStream(scope, { open, onEnd, onUnheard, itemSchema: target.itemSchema });
 }
 
 /** @returns Why the input can't be sent, if it can't. */
@@ -179,10 +179,10 @@ function keepInput(scope: CallScope): ServingError | undefined {
   }
 }
 
-function endCall(route: CallRoute, scope: CallScope, outcome: Parameters<EdgeStats["record"]>[0]): void {
+function recordCall(target: CallTarget, scope: CallScope, outcome: Parameters<EdgeStats["record"]>[0]): void {
   scope.close();
-  route.stats.inFlight--;
-  route.stats.record(outcome, (scope.endedAt ?? route.time.clock.now()) - scope.startedAt);
+  target.stats.inFlight--;
+  target.stats.record(outcome, (scope.endedAt ?? target.time.clock.now()) - scope.startedAt);
 }
 
 /** The listener goes with the scope, so that a long-lived signal does not collect them. */
@@ -210,7 +210,7 @@ function openFeed(scope: CallScope): ServingError | undefined {
 /** What an author gives may refuse to be read: a stream that somebody else reads already, say. */
 function tryFeed(scope: CallScope, items: AsyncIterable<unknown>): ServingError | string | undefined {
   try {
-    new CallerFeed(scope, items);
+    new CallerInput(scope, items);
     return undefined;
   } catch (error) {
     if (error instanceof ServingError && error.id === "stream_used_twice") return error;

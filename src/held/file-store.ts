@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import { collectAll } from "../base/new-bytes.js";
 import { keepOwnFolder } from "../base/own-folder.js";
-import { HeldFile, type HeldName, type HeldOwner, type HeldParts, type HeldPlace, removeName } from "./held-file.js";
+import { HeldFile, type HeldFileDeps, type HeldName, type HeldOwner, type HeldPlace, removeName } from "./held-file.js";
 import { type FullMemory, MemoryFiles } from "./memory-files.js";
 
 // Files with large values, of one thread or process of an app.
@@ -42,7 +42,7 @@ const toldMs = 50;
 const restMs = 5_000;
 
 /** What of a file is wanted, and what for. */
-type HeldUse = Pick<HeldParts, "start" | "byteLength" | "use" | "isPassing">;
+type HeldUse = Pick<HeldFileDeps, "start" | "byteLength" | "use" | "isPassing">;
 
 /** A file that came, as its sender names it. */
 interface GivenFile {

@@ -24,7 +24,7 @@ export interface HeldOwner {
 }
 
 /** What a file is for. */
-export interface HeldParts {
+export interface HeldFileDeps {
   readonly name: HeldName;
   readonly owner: HeldOwner;
   /** Where its bytes begin. */
@@ -62,7 +62,7 @@ export class HeldFile implements HeldBytes {
   /** Why it can't be read. */
   #loss: { readonly path: string; readonly cause: unknown } | undefined;
 
-  constructor({ name, owner, start, byteLength, use, isPassing = false }: HeldParts) {
+  constructor({ name, owner, start, byteLength, use, isPassing = false }: HeldFileDeps) {
     this.#name = name;
     this.#owner = owner;
     this.start = start;

@@ -3,7 +3,7 @@ import { fail } from "../failure/failures.js";
 import { readNumber, readText } from "../failure/read-thrown.js";
 import { type Code, ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import type { ApiRoute, Edge } from "./edge.js";
+import type { ApiRoute, HttpState } from "./http-state.js";
 import { answerFormerTask, readFormerRequest } from "./tasks/answer-former-task.js";
 import { writeFailure } from "./write-failure.js";
 
@@ -17,17 +17,17 @@ interface Thrown {
 }
 
 /** Answers what Fastify, a plugin or the author's own route threw. */
-export function answerFailure(edge: Edge, thrown: Thrown): void {
-  writeFailure(edge, thrown.reply, translate(edge, thrown), thrown.route);
+export function answerFailure(http: HttpState, thrown: Thrown): void {
+  writeFailure(http, thrown.reply, translate(http, thrown), thrown.route);
 }
 
-function translate(edge: Edge, { error, request, route }: Thrown): unknown {
+function translate(http: HttpState, { error, request, route }: Thrown): unknown {
   if (error instanceof ServingError || typeof error !== "object" || error === null) return error;
   const [code, statusCode] = [readText(error, "code"), readNumber(error, "statusCode")];
   const message = messageOf(error);
   switch (code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return fail("body_too_large", { maxBodyBytes: edge.settings.maxBodyBytes });
+      return fail("body_too_large", { maxBodyBytes: http.settings.maxBodyBytes });
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return fail("unsupported_media_type", {
         contentType: request.headers["content-type"] ?? "",
@@ -42,7 +42,7 @@ function translate(edge: Edge, { error, request, route }: Thrown): unknown {
   }
   if (statusCode === undefined || statusCode < 400 || (statusCode >= 500 && statusCode !== 503)) return error;
   const told = codeByStatus[statusCode] ?? "invalid_argument";
-  return new ServingError({ code: told, httpStatus: statusCode, id: code, message: message, cause: error });
+  return new ServingError({ code: told, httpStatus: statusCode, id: code, message, cause: error });
 }
 
 /** What plugins mean by the statuses they throw. */
@@ -62,24 +62,29 @@ type KnownPaths = ReadonlyMap<string, string>;
 export const pathOf = ({ url }: FastifyRequest): string => url.split("?", 1)[0] as string;
 
 /** Answers a request that no route took: OPTIONS, a wrong method on a known path, a task whose api is gone, or nothing there at all. */
-export function answerUnrouted(edge: Edge, known: KnownPaths, request: FastifyRequest, reply: FastifyReply): void {
+export function answerUnrouted(http: HttpState, known: KnownPaths, request: FastifyRequest, reply: FastifyReply): void {
   const { method } = request;
   const path = pathOf(request);
   const allow = known.get(path);
   if (allow === undefined) {
     const former = readFormerRequest(request);
-    const answered = former === undefined ? Promise.resolve(false) : answerFormerTask(edge, former, reply);
+    const answered = former === undefined ? Promise.resolve(false) : answerFormerTask(http, former, reply);
     void answered.then((isAnswered) => {
-      if (!isAnswered) refuse(edge, known, reply, { method, path });
+      if (!isAnswered) refuse(http, known, reply, { method, path });
     });
     return;
   }
   reply.header("allow", allow);
   if (method === "OPTIONS") reply.code(204).send();
-  else writeFailure(edge, reply, fail("method_not_allowed", { method, path, allow }));
+  else writeFailure(http, reply, fail("method_not_allowed", { method, path, allow }));
 }
 
-function refuse(edge: Edge, known: KnownPaths, reply: FastifyReply, asked: { method: string; path: string }): void {
+function refuse(
+  http: HttpState,
+  known: KnownPaths,
+  reply: FastifyReply,
+  asked: { method: string; path: string },
+): void {
   const apis = [...known].filter(([, methods]) => methods.startsWith("POST")).map(([route]) => `POST ${route}`);
-  writeFailure(edge, reply, fail("unknown_route", { ...asked, known: apis }));
+  writeFailure(http, reply, fail("unknown_route", { ...asked, known: apis }));
 }

@@ -15,7 +15,7 @@ const firstInexact = 2 ** 53;
  * @param at    The path of the value in its body, in words.
  * @throws {ServingError} `invalid_json`, `inexact_number`.
  */
-export function checkNumbers(text: string, value: unknown, at: (path: string) => string = describePath): void {
+export function checkNumbers(text: string, value: unknown, at: (path: string) => string = formatPathFault): void {
   if (!holdsLarge(value) || areExact(text)) return;
   const scan = new NumberScan(text);
   for (let token = scan.next(); token !== undefined; token = scan.next()) {
@@ -57,7 +57,7 @@ function refuseLongRun(text: string): void {
   }
 }
 
-const describePath = (path: string): string => (path === "" ? "its root" : path);
+const formatPathFault = (path: string): string => (path === "" ? "its root" : path);
 
 function isExact(token: string, number: number): boolean {
   if (!/^-?\d+$/.test(token)) return true;

@@ -1,13 +1,13 @@
 import net from "node:net";
 import type { FastifyInstance } from "fastify";
 import { nextTurn, within } from "../base/clock.js";
-import type { Edge } from "./edge.js";
+import type { HttpState } from "./http-state.js";
 
 /** Follows the connections of a server, so that none outlives it. */
-export function followSockets(edge: Edge, { server }: FastifyInstance): void {
+export function followSockets(http: HttpState, { server }: FastifyInstance): void {
   server.on("connection", (socket) => {
-    edge.sockets.add(socket);
-    socket.on("close", () => edge.sockets.delete(socket));
+    http.sockets.add(socket);
+    socket.on("close", () => http.sockets.delete(socket));
   });
 }
 
@@ -16,10 +16,10 @@ export function followSockets(edge: Edge, { server }: FastifyInstance): void {
  *
  * Connections without a request are closed at once, the others with their response.
  */
-export async function closeServer(edge: Edge, fastify: FastifyInstance): Promise<void> {
-  edge.isClosing = true;
+export async function closeServer(http: HttpState, fastify: FastifyInstance): Promise<void> {
+  http.isClosing = true;
   const closed = fastify.close();
-  cutIdleSockets(edge);
+  cutIdleSockets(http);
   await closed;
 }
 
@@ -27,15 +27,15 @@ export async function closeServer(edge: Edge, fastify: FastifyInstance): Promise
  * Closes what is left once the last response is out. Node itself closes connections whose last request is over, but not
  * one on which no request ever came, and not one whose response had begun before the server began to close.
  */
-export function cutIdleSockets(edge: Edge): void {
-  if (edge.inFlight > 0) return;
-  for (const socket of edge.sockets) socket.destroySoon();
+export function cutIdleSockets(http: HttpState): void {
+  if (http.inFlight > 0) return;
+  for (const socket of http.sockets) socket.destroySoon();
 }
 
 /** Leaves nobody waiting for a client that neither reads nor goes. */
-export function cutSocketsOn(edge: Edge, cut: AbortSignal): void {
+export function cutSocketsOn(http: HttpState, cut: AbortSignal): void {
   const cutAll = () => {
-    for (const socket of edge.sockets) socket.destroy();
+    for (const socket of http.sockets) socket.destroy();
   };
   if (cut.aborted) cutAll();
   else cut.addEventListener("abort", cutAll, { once: true });
@@ -56,8 +56,8 @@ const acceptLimitMs = 2_000;
  *
  * @param isShared Others may go on accepting on the socket.
  */
-export async function yieldSocket({ server }: FastifyInstance, edge: Edge, isShared: boolean): Promise<void> {
-  const { clock } = edge.time;
+export async function yieldSocket({ server }: FastifyInstance, http: HttpState, isShared: boolean): Promise<void> {
+  const { clock } = http.time;
   server.prependListener("request", (_, response) => {
     response.shouldKeepAlive = false;
   });
@@ -67,7 +67,7 @@ export async function yieldSocket({ server }: FastifyInstance, edge: Edge, isSha
   net.Server.prototype.close.call(server);
   if (!isShared) {
     await within(clock, idleLimitMs, closed, () => {});
-    const isFresh = [...edge.sockets].some((socket) => socket.bytesRead === 0);
+    const isFresh = [...http.sockets].some((socket) => socket.bytesRead === 0);
     if (!isFresh) return;
   }
   await within(clock, yieldLimitMs, closed, () => {});

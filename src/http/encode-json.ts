@@ -1,5 +1,5 @@
 import { encodeBase64 } from "../base/base64.js";
-import { countVisit, describeValue, Refusal, refuseSparse, settlePromises, walkBounded } from "../call/value-walk.js";
+import { countVisit, formatValue, Refusal, refuseSparse, settlePromises, walkBounded } from "../call/value-walk.js";
 import { isTensor, type Tensor } from "../define/tensor.js";
 import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/failures.js";
@@ -110,7 +110,7 @@ function encodeSpecial(value: object, encoding: Encoding, depth: number): unknow
   if (value instanceof Map) return encodeMap(value, encoding, depth);
   if (value instanceof Set) return encodeArray([...value], encoding, depth);
   if (ArrayBuffer.isView(value)) throw new Refusal(`a ${value.constructor.name}; return a Tensor or an array`);
-  throw new Refusal(describeValue(value));
+  throw new Refusal(formatValue(value));
 }
 
 function encodeArray(source: readonly unknown[], encoding: Encoding, depth: number): readonly unknown[] {

@@ -7,8 +7,8 @@ import type { ServingError } from "../failure/serving-error.js";
 import { answerFailure } from "./answer-failure.js";
 import { discardRest } from "./body-watch.js";
 import { cutIdleSockets } from "./close-server.js";
-import type { Edge } from "./edge.js";
 import { Exchange, type ExchangeObserver } from "./exchange.js";
+import type { HttpState } from "./http-state.js";
 import { isProbe } from "./probes.js";
 import { writeFailure } from "./write-failure.js";
 
@@ -16,10 +16,10 @@ import { writeFailure } from "./write-failure.js";
 const maxHeadersTimeoutMs = 15_000;
 
 /** A Fastify instance with the edge's bounds, none of whose own answers escape the failure body. */
-export function createInstance(edge: Edge): FastifyInstance {
-  const { maxHeaderBytes, maxBodyBytes, bodyTimeoutMs, keepAliveMs } = edge.settings;
+export function createInstance(http: HttpState): FastifyInstance {
+  const { maxHeaderBytes, maxBodyBytes, bodyTimeoutMs, keepAliveMs } = http.settings;
   const headersTimeoutMs = Math.min(maxHeadersTimeoutMs, bodyTimeoutMs);
-  const observer = createObserver(edge);
+  const observer = createObserver(http);
   const fastify = createFastify({
     http: {
       maxHeaderSize: maxHeaderBytes,
@@ -37,8 +37,8 @@ export function createInstance(edge: Edge): FastifyInstance {
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, { maxHeaderBytes, headersTimeoutMs }),
     // Raised before any hook has run.
     frameworkErrors(error, request, reply) {
-      openExchange(edge, observer, request, reply);
-      answerFailure(edge, { error, request, reply });
+      openExchange(http, observer, request, reply);
+      answerFailure(http, { error, request, reply });
     },
   });
   // Who waits to hear whether a body is wanted hears it from the answer, when it is not (RFC 9110, section 10.1.1).
@@ -48,8 +48,8 @@ export function createInstance(edge: Edge): FastifyInstance {
   });
   // Any other expectation may be ignored.
   fastify.server.on("checkExpectation", (request, response) => fastify.server.emit("request", request, response));
-  fastify.server.maxConnections = edge.room.limit;
-  fastify.server.on("connection", (socket) => edge.room.enter(socket));
+  fastify.server.maxConnections = http.room.limit;
+  fastify.server.on("connection", (socket) => http.room.enter(socket));
   return fastify;
 }
 
@@ -118,25 +118,25 @@ const reasons: Readonly<Record<number, string>> = {
 };
 
 /** Opens an exchange for every request, also for the author's own routes and for what no route answers. */
-export function openExchanges(edge: Edge, fastify: FastifyInstance): void {
-  const observer = createObserver(edge);
+export function openExchanges(http: HttpState, fastify: FastifyInstance): void {
+  const observer = createObserver(http);
   fastify.addHook("onRequest", (request, reply, done) => {
-    openExchange(edge, observer, request, reply);
-    const failure = messageFailure(edge, request.raw);
+    openExchange(http, observer, request, reply);
+    const failure = messageFailure(http, request.raw);
     // Beyond the bound a connection has one request.
-    if (edge.room.isSpare(request.raw.socket)) reply.raw.shouldKeepAlive = false;
+    if (http.room.isSpare(request.raw.socket)) reply.raw.shouldKeepAlive = false;
     if (failure === undefined) {
       done();
       return;
     }
     // Where two read a message in two ways, what follows it is nobody's; without a host it is only this one that lacks it.
     if (request.raw.headers.host !== undefined) reply.header("connection", "close");
-    writeFailure(edge, reply, failure);
+    writeFailure(http, reply, failure);
   });
 }
 
 /** What is wrong with a message as such, which Node takes all the same. */
-function messageFailure({ room }: Edge, message: IncomingMessage): ServingError | undefined {
+function messageFailure({ room }: HttpState, message: IncomingMessage): ServingError | undefined {
   const { rawHeaders, headers } = message;
   let hosts = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -155,32 +155,32 @@ function messageFailure({ room }: Edge, message: IncomingMessage): ServingError 
 }
 
 /** What is to be done when an exchange is over: one for all requests of a server. */
-function createObserver(edge: Edge): ExchangeObserver {
+function createObserver(http: HttpState): ExchangeObserver {
   return {
     onEnd(exchange, isComplete) {
-      edge.inFlight--;
-      edge.room.end(exchange.reply.request.raw.socket);
-      if (exchange.watched !== undefined) edge.streams.remove(exchange.watched);
-      if (edge.settings.accessLog) logRequest(edge, exchange, isComplete);
-      if (exchange.reply.request.raw.complete === false) discardRest(edge.time, exchange.reply.request.raw);
-      if (edge.isClosing) cutIdleSockets(edge);
+      http.inFlight--;
+      http.room.end(exchange.reply.request.raw.socket);
+      if (exchange.watched !== undefined) http.streams.remove(exchange.watched);
+      if (http.settings.accessLog) logRequest(http, exchange, isComplete);
+      if (exchange.reply.request.raw.complete === false) discardRest(http.time, exchange.reply.request.raw);
+      if (http.isClosing) cutIdleSockets(http);
     },
   };
 }
 
 const idForm = /^[\x21-\x7e]{1,128}$/;
 
-function openExchange(edge: Edge, observer: ExchangeObserver, request: FastifyRequest, reply: FastifyReply): void {
+function openExchange(http: HttpState, observer: ExchangeObserver, request: FastifyRequest, reply: FastifyReply): void {
   const given = request.raw.headers["x-request-id"];
   // Its headers are read when the call is made: hooks may add to them until then.
   const context = new RequestContext(undefined, typeof given === "string" && idForm.test(given) ? given : undefined);
   reply.header("x-request-id", context.id);
-  edge.inFlight++;
-  edge.room.begin(request.raw.socket);
+  http.inFlight++;
+  http.room.begin(request.raw.socket);
   new Exchange(reply, context, observer);
 }
 
-function logRequest(edge: Edge, exchange: Exchange, isComplete: boolean): void {
+function logRequest(http: HttpState, exchange: Exchange, isComplete: boolean): void {
   const { reply, failureId } = exchange;
   const { request, raw } = reply;
   const fields = {
@@ -193,5 +193,5 @@ function logRequest(edge: Edge, exchange: Exchange, isComplete: boolean): void {
     ip: request.ip,
     ...(failureId !== undefined && { failure: failureId }),
   };
-  edge.log.info(fields, "request");
+  http.log.info(fields, "request");
 }

@@ -1,14 +1,14 @@
 import type { FastifyReply } from "fastify";
 import type { Priority } from "../call/call.js";
-import { lastStep } from "../call/streams/item-flow.js";
+import { lastStep } from "../call/streams/item-source.js";
 import { createTaskId, operationApi, type SubmittedTask, type TaskSubmission } from "../call/task-state.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { AnswerTaker, EdgeCall, PendingStream } from "../handle/call-route.js";
-import type { ApiRoute, Edge } from "./edge.js";
+import type { AnswerTaker, HttpCall, PendingStream } from "../handle/call-target.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
+import type { ApiRoute, HttpState } from "./http-state.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
-import { type InputReceiver, readBody } from "./read-body.js";
+import { type BodyHandler, readBody } from "./read-body.js";
 import { readItems } from "./streams/body-items.js";
 import { writeStream } from "./streams/write-stream.js";
 import { createSubmittedBody } from "./tasks/task-body.js";
@@ -20,23 +20,23 @@ import { writeReply } from "./write-reply.js";
  *
  * Whatever can be refused is refused before the call is made.
  */
-export function handleRequest(edge: Edge, route: ApiRoute, reply: FastifyReply): void {
+export function handleRequest(http: HttpState, route: ApiRoute, reply: FastifyReply): void {
   const exchange = exchangeOf(reply);
   exchange.route = route.path;
   const { request } = reply;
   try {
-    if (edge.isClosing) throw fail("draining", { what: route.service });
+    if (http.isClosing) throw fail("draining", { what: route.service });
     const { headers } = request;
     exchange.context.setHeaders(readHeaders(headers));
     const form = pickAnswer(route.output, headers.accept);
     const timeoutMs = readTimeout(headers["ekiben-timeout-ms"]);
     const priority = readPriority(headers["ekiben-priority"]);
-    const receiver = new ApiRequest(edge, exchange, { route, form, timeoutMs, priority });
-    const items = readItems(edge, exchange, route);
-    if (items === undefined) readBody(edge, { route, request, receiver });
+    const receiver = new ApiRequest(http, exchange, { route, form, timeoutMs, priority });
+    const items = readItems(http, exchange, route);
+    if (items === undefined) readBody(http, { route, request, receiver });
     else receiver.receive(items);
   } catch (error) {
-    writeFailure(edge, reply, error, route);
+    writeFailure(http, reply, error, route);
   }
 }
 
@@ -49,13 +49,13 @@ interface Asked {
 }
 
 /** A request from its input to its answer. */
-class ApiRequest implements InputReceiver, AnswerTaker {
-  readonly #edge: Edge;
+class ApiRequest implements BodyHandler, AnswerTaker {
+  readonly #http: HttpState;
   readonly #exchange: Exchange;
   readonly #asked: Asked;
 
-  constructor(edge: Edge, exchange: Exchange, asked: Asked) {
-    this.#edge = edge;
+  constructor(http: HttpState, exchange: Exchange, asked: Asked) {
+    this.#http = http;
     this.#exchange = exchange;
     this.#asked = asked;
   }
@@ -66,18 +66,18 @@ class ApiRequest implements InputReceiver, AnswerTaker {
     const { context } = this.#exchange;
     const isList = route.input.kind === "stream" && Array.isArray(body);
     const input = isList ? new PacedItems(body) : body;
-    const call: EdgeCall = { input, route: route.path, request: context, timeoutMs, priority };
+    const call: HttpCall = { input, route: route.path, request: context, timeoutMs, priority };
     try {
-      if (route.kind === "stream") this.#stream(this.#edge.caller.open(route.name, call));
+      if (route.kind === "stream") this.#stream(this.#http.caller.open(route.name, call));
       else if (route.kind === "task") this.#submit(call);
-      else this.#exchange.follow(this.#edge.caller.call(route.name, call, this));
+      else this.#exchange.follow(this.#http.caller.call(route.name, call, this));
     } catch (error) {
       this.refuse(error);
     }
   }
 
   refuse(error: unknown): void {
-    writeFailure(this.#edge, this.#exchange.reply, error, this.#asked.route);
+    writeFailure(this.#http, this.#exchange.reply, error, this.#asked.route);
   }
 
   /** Written before this returns, or at least taken: it may be the author's own value. */
@@ -85,7 +85,7 @@ class ApiRequest implements InputReceiver, AnswerTaker {
     const { form, route } = this.#asked;
     const body = route.kind === "task" && route.submits ? createSubmittedBody(value as SubmittedTask) : value;
     try {
-      const written = writeReply(this.#edge, this.#exchange.reply, body, form);
+      const written = writeReply(this.#http, this.#exchange.reply, body, form);
       written?.catch((error) => this.refuse(error));
     } catch (error) {
       this.refuse(error);
@@ -97,20 +97,20 @@ class ApiRequest implements InputReceiver, AnswerTaker {
   }
 
   /** A task is given its id here; its api either waits for its result, or, at `…/submit`, only takes it. */
-  #submit(call: EdgeCall): void {
+  #submit(call: HttpCall): void {
     const { name, submits } = this.#asked.route;
     const key = this.#exchange.reply.request.headers["idempotency-key"];
     const named = key !== undefined && { key: String(key) };
     const submission: TaskSubmission = { id: createTaskId(), input: call.input, ...named };
     const api = submits ? operationApi(name, "submit") : name;
-    this.#exchange.follow(this.#edge.caller.call(api, { ...call, input: submission }, this));
+    this.#exchange.follow(this.#http.caller.call(api, { ...call, input: submission }, this));
   }
 
   #stream({ scope, items }: PendingStream): void {
     this.#exchange.follow(scope);
     const { route, form } = this.#asked;
     const answer = { items, form, output: route.output, api: route };
-    writeStream(this.#edge, this.#exchange.reply, answer);
+    writeStream(this.#http, this.#exchange.reply, answer);
   }
 }
 

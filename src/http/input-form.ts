@@ -30,12 +30,12 @@ const multipart = "multipart/form-data";
 const noFields: ReadonlyMap<string, FieldForm> = new Map();
 
 /** Works out how bodies become the input of an api. */
-export function describeInput(shape: Shape | undefined): InputForm {
+export function createInputForm(shape: Shape | undefined): InputForm {
   const schema = shapeJsonSchema(shape, "input");
   const refused = createRefusedFields(createInputCheck(shape));
   const form = { schema, fields: noFields, refused };
   if (shape === undefined) return { ...form, kind: "none", contentTypes: [json] };
-  if (isStreamSchema(shape)) return { ...form, kind: "stream", ...describeItems(shape.stream.item) };
+  if (isStreamSchema(shape)) return { ...form, kind: "stream", ...createItemsForm(shape.stream.item) };
   if (isTensorSchema(shape)) return { ...form, kind: "tensor", contentTypes: [json, npyType] };
   if (isFileSchema(shape)) {
     const given = shape.file.contentTypes;
@@ -47,7 +47,7 @@ export function describeInput(shape: Shape | undefined): InputForm {
     return { ...form, kind: "any", contentTypes: [json, multipart, textType, bytesType, npyType] };
   }
   if (allowsType(schema, "object")) {
-    const fields = describeFields(shape, schema, refused);
+    const fields = createFieldForms(shape, schema, refused);
     const hasFile = [...fields.values()].some((field) => field.kind === "file");
     return { ...form, kind: "fields", fields, contentTypes: hasFile ? [multipart, json] : [json, multipart] };
   }
@@ -56,7 +56,7 @@ export function describeInput(shape: Shape | undefined): InputForm {
 }
 
 /** How the items of a stream may come. */
-function describeItems(item: Shape): Pick<InputForm, "takesChunks" | "contentTypes"> {
+function createItemsForm(item: Shape): Pick<InputForm, "takesChunks" | "contentTypes"> {
   const takesChunks = accepts(item, new Uint8Array(16));
   if (!takesChunks) return { takesChunks, contentTypes: [json, linesType] };
   return { takesChunks, contentTypes: takesJson(item) ? [json, linesType, bytesType] : [bytesType] };
@@ -111,13 +111,13 @@ export interface FieldForm {
 export const unknownField: FieldForm = { kind: "unsure", isList: false };
 
 /** Works out what parts become, for each field that the input's schema names. */
-function describeFields(shape: Shape, schema: JsonSchema, refused: RefusedFields): ReadonlyMap<string, FieldForm> {
+function createFieldForms(shape: Shape, schema: JsonSchema, refused: RefusedFields): ReadonlyMap<string, FieldForm> {
   const schemas = isSchema(shape) ? {} : shape;
   const fields = [...propertiesOf(schema)].map(([name, properties]): [string, FieldForm] => {
     const field = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
     if (isFileSchema(field)) return [name, { kind: "file", isList: false }];
     if (isTensorSchema(field)) return [name, { kind: "tensor", isList: false }];
-    const form = describeField(properties, schema);
+    const form = createFieldForm(properties, schema);
     return [name, form.kind === "json" && mayTakeText(name, form, refused) ? { ...form, kind: "unsure" } : form];
   });
   return new Map(fields);
@@ -156,7 +156,7 @@ function branchesOf(schema: JsonSchema, root: JsonSchema, depth: number): readon
 
 type ValueKind = FieldKind | "list" | "null";
 
-function describeField(properties: readonly JsonSchema[], root: JsonSchema): FieldForm {
+function createFieldForm(properties: readonly JsonSchema[], root: JsonSchema): FieldForm {
   const branches = properties.flatMap((property) => branchesOf(property, root, 0));
   const kinds = new Set(branches.flatMap(kindsOf));
   kinds.delete("null");
@@ -166,7 +166,7 @@ function describeField(properties: readonly JsonSchema[], root: JsonSchema): Fie
   const items = branches.flatMap(({ items: item }) =>
     typeof item === "object" && item !== null ? [item as JsonSchema] : [],
   );
-  const form = items.length === 0 ? undefined : describeField(items, root);
+  const form = items.length === 0 ? undefined : createFieldForm(items, root);
   // Whether a part is one list of lists, or one of its items, its schema has to say.
   return { kind: form === undefined || form.isList ? "unsure" : form.kind, isList: true };
 }

@@ -25,7 +25,7 @@ export interface OutputForm {
 const json = "application/json";
 
 /** Works out in which forms an api may answer. */
-export function describeOutput({ kind, contract }: ApiDescriptor): OutputForm {
+export function createOutputForm({ kind, contract }: ApiDescriptor): OutputForm {
   const shape = (kind === "stream" ? contract.yields : contract.output) as Shape;
   const schema = shapeJsonSchema(shape, "output");
   const isUnknown = Object.keys(schema).length === 0;

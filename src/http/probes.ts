@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { MetricsPage } from "../observe/metrics.js";
 import type { Readiness } from "../observe/readiness.js";
-import type { Edge } from "./edge.js";
+import type { HttpState } from "./http-state.js";
 
 /** What the probes ask; none of it may wait for a call. */
 export interface Probes {
@@ -15,13 +15,13 @@ const paths: readonly string[] = ["/livez", "/healthz", "/readyz", "/metrics"];
 export const isProbe = (url = ""): boolean => paths.includes(url.split("?", 1)[0] as string);
 
 /** Adds `/livez`, `/healthz`, `/readyz` and `/metrics`. They answer while the server drains, too. */
-export function addProbes(edge: Edge, fastify: FastifyInstance, probes: Probes): void {
+export function addProbes(http: HttpState, fastify: FastifyInstance, probes: Probes): void {
   const live = (_: unknown, reply: FastifyReply) => void reply.send({ status: "live" });
   fastify.get("/livez", live);
   fastify.get("/healthz", live);
   fastify.get("/readyz", async (_, reply) => {
-    const { isReady, isDraining, services } = await readReadiness(edge, probes);
-    const status = edge.isClosing || isDraining ? "draining" : isReady ? "ready" : "not ready";
+    const { isReady, isDraining, services } = await readReadiness(http, probes);
+    const status = http.isClosing || isDraining ? "draining" : isReady ? "ready" : "not ready";
     return reply.code(status === "ready" ? 200 : 503).send({ status, services });
   });
   fastify.get("/metrics", async (_, reply) => {
@@ -30,11 +30,11 @@ export function addProbes(edge: Edge, fastify: FastifyInstance, probes: Probes):
   });
 }
 
-async function readReadiness(edge: Edge, { readiness }: Probes): Promise<Readiness> {
+async function readReadiness(http: HttpState, { readiness }: Probes): Promise<Readiness> {
   try {
     return await readiness();
   } catch (error) {
-    edge.log.error({ error: String(error) }, "readiness could not be determined");
+    http.log.error({ error: String(error) }, "readiness could not be determined");
     return { isReady: false, services: [] };
   }
 }

@@ -7,7 +7,7 @@ import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { createHeldFile, openHeldBlob } from "../held/held-blob.js";
 import type { HeldFile } from "../held/held-file.js";
-import type { ApiRoute, Edge } from "./edge.js";
+import type { ApiRoute, HttpState } from "./http-state.js";
 import type { InputForm } from "./input-form.js";
 import { parseJsonInTurns } from "./json-slices.js";
 import {
@@ -25,7 +25,7 @@ import { type BytesReceiver, readBytes } from "./read-bytes.js";
 import { readMultipart } from "./read-multipart.js";
 
 /** Who waits for the input of a request: is told of it or of what went wrong, once. Neither may throw. */
-export interface InputReceiver {
+export interface BodyHandler {
   receive(input: unknown): void;
   refuse(error: unknown): void;
 }
@@ -39,7 +39,7 @@ export interface InputReceiver {
  * `too_many_values`, `invalid_json`, `forbidden_key`, `inexact_number`, `invalid_multipart`, `invalid_npy`,
  * `unsupported_content_encoding`, `unreadable_body`.
  */
-export function readBody(edge: Edge, { route, request, receiver }: InputReading): void {
+export function readBody(http: HttpState, { route, request, receiver }: InputReading): void {
   const { headers } = request;
   const source = request.body as Readable | null | undefined;
   const length = headers["content-length"];
@@ -52,10 +52,10 @@ export function readBody(edge: Edge, { route, request, receiver }: InputReading)
     const isTaken = takes(route.input, type.essence);
     if (!isTaken && route.input.kind !== "none") throw refuseType(route, headers);
     refuseEncoding(request);
-    const decoding = new BodyDecoding(edge, { route, request, receiver }, isTaken ? type : undefined);
+    const decoding = new BodyDecoding(http, { route, request, receiver }, isTaken ? type : undefined);
     const declared = source === request.raw ? length : undefined;
-    const files = isTaken && isHeldWhole(route.input, type.essence, headers) ? edge.files : undefined;
-    readBytes(source, declared, { limits: edge.limits, receiver: decoding, files });
+    const files = isTaken && isHeldWhole(route.input, type.essence, headers) ? http.files : undefined;
+    readBytes(source, declared, { limits: http.limits, receiver: decoding, files });
   } catch (error) {
     receiver.refuse(error);
   }
@@ -65,18 +65,18 @@ export function readBody(edge: Edge, { route, request, receiver }: InputReading)
 export interface InputReading {
   readonly route: ApiRoute;
   readonly request: FastifyRequest;
-  readonly receiver: InputReceiver;
+  readonly receiver: BodyHandler;
 }
 
 /** Makes an input of the bytes when they have come. */
 class BodyDecoding implements BytesReceiver {
-  readonly #edge: Edge;
+  readonly #http: HttpState;
   readonly #reading: InputReading;
   /** `undefined` when the api takes no such body; then it must be empty. */
   readonly #type: MediaType | undefined;
 
-  constructor(edge: Edge, reading: InputReading, type: MediaType | undefined) {
-    this.#edge = edge;
+  constructor(http: HttpState, reading: InputReading, type: MediaType | undefined) {
+    this.#http = http;
     this.#reading = reading;
     this.#type = type;
   }
@@ -88,7 +88,7 @@ class BodyDecoding implements BytesReceiver {
   receiveHeld(file: HeldFile, beginning: Uint8Array): void {
     const { route, request } = this.#reading;
     const type = this.#type as MediaType;
-    this.#receive(() => decodeHeld(this.#edge, route, { file, beginning, type, headers: request.headers }));
+    this.#receive(() => decodeHeld(this.#http, route, { file, beginning, type, headers: request.headers }));
   }
 
   #receive(decode: () => unknown): void {
@@ -118,7 +118,7 @@ class BodyDecoding implements BytesReceiver {
     const { route, request } = this.#reading;
     if (bytes.length === 0) return readNothing(route);
     if (this.#type === undefined) throw refuseType(route, request.headers);
-    return decodeBody(this.#edge, route, { bytes, type: this.#type, headers: request.headers });
+    return decodeBody(this.#http, route, { bytes, type: this.#type, headers: request.headers });
   }
 }
 
@@ -128,15 +128,15 @@ interface ReceivedBody {
   readonly headers: IncomingHttpHeaders;
 }
 
-function decodeBody(edge: Edge, route: ApiRoute, body: ReceivedBody): unknown {
+function decodeBody(http: HttpState, route: ApiRoute, body: ReceivedBody): unknown {
   const { bytes, type, headers } = body;
   const { essence, charset } = type;
   const { input } = route;
-  if (essence === multipartType) return readMultipart(edge, input, bytes, headers["content-type"] as string);
+  if (essence === multipartType) return readMultipart(http, input, bytes, headers["content-type"] as string);
   if (isFileItself(input, essence) || (input.kind === "any" && fileNameOf(headers) !== undefined)) {
     return createFile(body);
   }
-  if (isJsonType(essence)) return parseJsonInTurns(decodeText(bytes, charset, "invalid_json"), edge.settings);
+  if (isJsonType(essence)) return parseJsonInTurns(decodeText(bytes, charset, "invalid_json"), http.settings);
   if (isNpyType(essence)) return toTensor(decodeNpy(bytes));
   if (essence === textType) return decodeText(bytes, charset, "invalid_input");
   return essence === bytesType ? asBytes(bytes) : createFile(body);
@@ -149,9 +149,9 @@ interface HeldBody extends Omit<ReceivedBody, "bytes"> {
   readonly beginning: Uint8Array;
 }
 
-async function decodeHeld(edge: Edge, { input }: ApiRoute, body: HeldBody): Promise<unknown> {
+async function decodeHeld(http: HttpState, { input }: ApiRoute, body: HeldBody): Promise<unknown> {
   const { file, beginning, type, headers } = body;
-  if (type.essence === multipartType) return readMultipart(edge, input, file, headers["content-type"] as string);
+  if (type.essence === multipartType) return readMultipart(http, input, file, headers["content-type"] as string);
   if (isNpyType(type.essence) && !isFileItself(input, type.essence)) {
     return toTensor(openNpy(beginning, file) ?? decodeNpy(file.take()));
   }

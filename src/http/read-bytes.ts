@@ -34,7 +34,7 @@ export function readBytes(source: Readable, declared: string | undefined, readin
   if (declared !== undefined && Number(declared) > reading.limits.maxBodyBytes) {
     reading.receiver.refuse(tooLarge(reading.limits));
   } else {
-    new BodyReader(reading).read(source);
+    new RequestBodyReader(reading).read(source);
   }
 }
 
@@ -57,7 +57,7 @@ interface SpooledBody {
 /** What is kept of a body in memory for those who must know how it begins. */
 const beginningBytes = 64 * 1024;
 
-class BodyReader implements WatchedBody {
+class RequestBodyReader implements WatchedBody {
   deadline = 0;
   previous: WatchedBody | undefined = undefined;
   next: WatchedBody | undefined = undefined;

@@ -3,7 +3,7 @@ import { fail } from "../failure/failures.js";
 import type { FileStore } from "../held/file-store.js";
 import { createHeldFile } from "../held/held-blob.js";
 import { HeldFile } from "../held/held-file.js";
-import type { Edge } from "./edge.js";
+import type { HttpState } from "./http-state.js";
 import { type FieldForm, type InputForm, type RefusedFields, unknownField } from "./input-form.js";
 import type { JsonLimits } from "./json-limits.js";
 import { parseJsonInTurns } from "./json-slices.js";
@@ -20,7 +20,7 @@ import { type Part, type PartHead, splitHeldParts, splitParts } from "./split-pa
  * @throws {ServingError} `invalid_multipart`, `forbidden_key`, `invalid_npy`, and what `parseJson` throws.
  */
 export async function readMultipart(
-  edge: Edge,
+  http: HttpState,
   input: InputForm,
   body: Uint8Array | HeldFile,
   header: string,
@@ -28,12 +28,12 @@ export async function readMultipart(
   const parts =
     body instanceof HeldFile
       ? await splitHeldParts(body, header, {
-          files: edge.files as FileStore,
+          files: http.files as FileStore,
           staysHeld: (part) => isFileAlone(part, input),
         })
       : splitParts(body, header);
   if (input.kind === "file") return readOnlyFile(parts);
-  const limits = { ...edge.settings, read: { values: 0 } };
+  const limits = { ...http.settings, read: { values: 0 } };
   const settled: Record<string, unknown> = {};
   const unsure = new Map<string, readonly unknown[]>();
   for (const [name, named] of groupByName(parts)) {

@@ -7,7 +7,7 @@ import type { ServiceDescriptor } from "../define/descriptor.js";
 import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
 import { fail } from "../failure/failures.js";
 import type { Graph } from "../graph/graph.js";
-import type { EntryCaller } from "../handle/call-route.js";
+import type { EntryCaller } from "../handle/call-target.js";
 import type { FileStore } from "../held/file-store.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
 import { addPlugins, type UnroutedAnswer } from "./add-plugins.js";
@@ -16,9 +16,9 @@ import { BodyWatch } from "./body-watch.js";
 import { closeServer, cutSocketsOn, followSockets, yieldSocket } from "./close-server.js";
 import { ConnectionRoom } from "./connection-room.js";
 import { addDocuments } from "./docs/documents.js";
-import { type ApiRoute, createApiRoute, type Edge } from "./edge.js";
 import { createInstance, openExchanges } from "./fastify-instance.js";
 import { handleRequest } from "./handle-request.js";
+import { type ApiRoute, createApiRoute, type HttpState } from "./http-state.js";
 import { bareHost, type ListenAddress, listenFailure } from "./listen-failure.js";
 import { addProbes, type Probes } from "./probes.js";
 import { StreamWatch } from "./streams/stream-watch.js";
@@ -27,7 +27,7 @@ import { readFormerRequest } from "./tasks/answer-former-task.js";
 import { handleTask, submittedOutput } from "./tasks/handle-task.js";
 
 /** What an HTTP server is made of. */
-export interface HttpServerParts extends Probes {
+export interface HttpServerDeps extends Probes {
   readonly graph: Graph;
   readonly settings: HttpSettings;
   readonly server: ListenAddress;
@@ -38,7 +38,7 @@ export interface HttpServerParts extends Probes {
   readonly description?: string;
   readonly caller: EntryCaller;
   /** A task of an api that the app has no more. Default: none is. */
-  readonly findFormerTask?: Edge["findFormerTask"];
+  readonly findFormerTask?: HttpState["findFormerTask"];
   /** Where large bodies go as they come. Default: all are kept in memory. */
   readonly files?: FileStore | undefined;
   readonly log: Logger;
@@ -70,54 +70,54 @@ export interface HttpServer {
 }
 
 /** Creates the HTTP server of an app; it does not listen yet. */
-export async function createHttpServer(parts: HttpServerParts): Promise<HttpServer> {
-  const { settings, caller, log, time = systemTime } = parts;
+export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer> {
+  const { settings, caller, log, time = systemTime } = deps;
   const { maxBodyBytes, bodyTimeoutMs, streamIdleMs, heartbeatMs } = settings;
   const limits = { maxBodyBytes, bodyTimeoutMs, watch: new BodyWatch(time.clock, bodyTimeoutMs) };
   const streams = new StreamWatch(time.clock, { idleMs: streamIdleMs, heartbeatMs });
-  const edge: Edge = {
+  const http: HttpState = {
     settings,
     caller,
-    findFormerTask: parts.findFormerTask,
+    findFormerTask: deps.findFormerTask,
     log,
     time,
     limits,
-    files: parts.files,
+    files: deps.files,
     streams,
     sockets: new Set(),
     room: new ConnectionRoom(settings.maxConnections),
     inFlight: 0,
     isClosing: false,
   };
-  const entry = parts.graph.services.get(parts.graph.entry);
-  if (entry === undefined) throw fail("not_a_service", { what: parts.graph.entry });
-  const fastify = createInstance(edge);
-  followSockets(edge, fastify);
-  openExchanges(edge, fastify);
-  fastify.setErrorHandler((error, request, reply) => answerFailure(edge, { error, request, reply }));
+  const entry = deps.graph.services.get(deps.graph.entry);
+  if (entry === undefined) throw fail("not_a_service", { what: deps.graph.entry });
+  const fastify = createInstance(http);
+  followSockets(http, fastify);
+  openExchanges(http, fastify);
+  fastify.setErrorHandler((error, request, reply) => answerFailure(http, { error, request, reply }));
   if (settings.cors !== false) await fastify.register(cors, corsOptions(settings.cors));
-  await addPlugins(fastify, parts.configure, {
-    add: (scope) => addRoutes(edge, scope, entry, parts),
+  await addPlugins(fastify, deps.configure, {
+    add: (scope) => addRoutes(http, scope, entry, deps),
     ownerOf: (path) => ownerOf(path, entry),
   });
   let isShared = false;
   let closed: Promise<void> | undefined;
   const close = (cut?: AbortSignal) => {
-    if (cut !== undefined) cutSocketsOn(edge, cut);
+    if (cut !== undefined) cutSocketsOn(http, cut);
     closed ??= fastify.server.listening
-      ? yieldSocket(fastify, edge, isShared).then(() => closeServer(edge, fastify))
-      : closeServer(edge, fastify);
+      ? yieldSocket(fastify, http, isShared).then(() => closeServer(http, fastify))
+      : closeServer(http, fastify);
     return closed;
   };
   return {
     fastify,
     get inFlight() {
-      return edge.inFlight;
+      return http.inFlight;
     },
-    listen: () => listen(fastify, parts.server),
+    listen: () => listen(fastify, deps.server),
     listenOn: (handle) => {
       isShared = true;
-      return listenOn(fastify, handle, parts.server);
+      return listenOn(fastify, handle, deps.server);
     },
     close,
   };
@@ -125,10 +125,10 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
 
 /** In a scope of their own, so that parsers an author sets up for other routes, and ours, don't meet. */
 function addRoutes(
-  edge: Edge,
+  http: HttpState,
   scope: FastifyInstance,
   entry: ServiceDescriptor,
-  parts: HttpServerParts,
+  deps: HttpServerDeps,
 ): UnroutedAnswer {
   scope.removeAllContentTypeParsers();
   // The body is read by the api's own route, which knows what it may be; hooks before it see the stream. JSON is named
@@ -140,13 +140,13 @@ function addRoutes(
     else if (method === "GET") known.set(url.replaceAll("::", ":"), "GET, HEAD, OPTIONS");
     else if (method === "PUT") known.set(url.replaceAll("::", ":"), "PUT, OPTIONS");
   });
-  const routes = addApiRoutes(edge, scope, entry);
-  const { version = "0", description = "" } = parts;
-  addDocuments(scope, { ...parts, routes, version, description });
-  addProbes(edge, scope, parts);
+  const routes = addApiRoutes(http, scope, entry);
+  const { version = "0", description = "" } = deps;
+  addDocuments(scope, { ...deps, routes, version, description });
+  addProbes(http, scope, deps);
   return {
     knows: (request) => known.has(pathOf(request)) || readFormerRequest(request) !== undefined,
-    answer: (request, reply) => answerUnrouted(edge, known, request, reply),
+    answer: (request, reply) => answerUnrouted(http, known, request, reply),
   };
 }
 
@@ -192,16 +192,16 @@ async function listen(fastify: FastifyInstance, address: ListenAddress) {
 }
 
 /** Adds a route for each api of the entry service, and gives what was prepared for each. */
-function addApiRoutes(edge: Edge, fastify: FastifyInstance, entry: ServiceDescriptor): readonly ApiRoute[] {
+function addApiRoutes(http: HttpState, fastify: FastifyInstance, entry: ServiceDescriptor): readonly ApiRoute[] {
   const routes = [...entry.apis.values()].map((api) => createApiRoute(entry.name, api));
   for (const route of routes) {
     // In Fastify's paths a colon begins a parameter; in a route it is only a character.
     const path = route.path.replaceAll(":", "::");
     const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-      answerFailure(edge, { error, request, reply, route });
+      answerFailure(http, { error, request, reply, route });
     const onSend = route.kind === "stream" ? { onSend: sendHead } : undefined;
-    fastify.post(path, { errorHandler, ...onSend }, (_, reply) => handleRequest(edge, route, reply));
-    if (route.kind === "task") addTaskRoutes(edge, fastify, { route, path, errorHandler });
+    fastify.post(path, { errorHandler, ...onSend }, (_, reply) => handleRequest(http, route, reply));
+    if (route.kind === "task") addTaskRoutes(http, fastify, { route, path, errorHandler });
   }
   return routes;
 }
@@ -213,12 +213,12 @@ interface TaskRoutes {
   readonly errorHandler: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
 }
 
-function addTaskRoutes(edge: Edge, fastify: FastifyInstance, { route, path, errorHandler }: TaskRoutes): void {
+function addTaskRoutes(http: HttpState, fastify: FastifyInstance, { route, path, errorHandler }: TaskRoutes): void {
   for (const [what, method] of Object.entries(taskPaths) as [TaskPath, string][]) {
     const url = taskPath(path, what);
     const submission = { ...route, submits: true, path: taskPath(route.path, what), output: submittedOutput };
     const handler = (_: FastifyRequest, reply: FastifyReply) =>
-      what === "submit" ? handleRequest(edge, submission, reply) : handleTask(edge, route, what, reply);
+      what === "submit" ? handleRequest(http, submission, reply) : handleTask(http, route, what, reply);
     const onSend = what === "status" ? { onSend: sendHead } : undefined;
     fastify.route({ method, url, errorHandler, handler, ...onSend });
   }

@@ -3,9 +3,9 @@ import type { FastifyReply } from "fastify";
 import { readField } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
-import type { Edge } from "./edge.js";
 import { encodeJson } from "./encode-json.js";
 import { exchangeOf } from "./exchange.js";
+import type { HttpState } from "./http-state.js";
 
 /** The body of every failure over HTTP. */
 export interface FailureBody {
@@ -33,12 +33,12 @@ export const jsonType = "application/json; charset=utf-8";
  *
  * @param place Service and api, for a failure that names neither.
  */
-export function writeFailure(edge: Edge, reply: FastifyReply, error: unknown, place?: FailedApi): void {
+export function writeFailure(http: HttpState, reply: FastifyReply, error: unknown, place?: FailedApi): void {
   const exchange = exchangeOf(reply);
   if (reply.sent || exchange.isEnded) return;
   const failure = toServingError(error, place?.service ?? "", place?.name ?? "");
   exchange.failureId = failure.id;
-  const body = createFailureBody(edge, failure, exchange.context.id);
+  const body = createFailureBody(http, failure, exchange.context.id);
   const text = formatFailure(body);
   exchange.bodyBytes = Buffer.byteLength(text);
   // An author may have thrown any number.
@@ -48,18 +48,18 @@ export function writeFailure(edge: Edge, reply: FastifyReply, error: unknown, pl
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
   // What bodies may be packed as, said where one was (RFC 9110, section 12.5.3).
   if (failure.id === "unsupported_content_encoding") reply.header("accept-encoding", "identity");
-  if (edge.isClosing) reply.header("connection", "close");
+  if (http.isClosing) reply.header("connection", "close");
   reply.send(text);
 }
 
 /** What the caller may read of a failure; logs what it may not, under an incident id that is in both. */
-export function createFailureBody(edge: Edge, failure: ServingError, requestId: string): FailureBody {
+export function createFailureBody(http: HttpState, failure: ServingError, requestId: string): FailureBody {
   const { code, id, service, api } = failure;
   if (id !== "unhandled_error") {
     const incident = failure.incident === undefined ? undefined : { incident: failure.incident };
     return { error: failure.message, code, id, service, api, details: failure.details, ...incident, requestId };
   }
-  const incident = failure.incident ?? logIncident(edge, failure, requestId);
+  const incident = failure.incident ?? logIncident(http, failure, requestId);
   return { error: `internal error; incident ${incident}`, code, id, service, api, details: {}, incident, requestId };
 }
 
@@ -73,10 +73,10 @@ export function formatFailure(body: FailureBody): string {
 }
 
 /** Only what went wrong at the edge itself: a replica logs its own, and the failure says under which id. */
-function logIncident(edge: Edge, failure: ServingError, requestId: string): string {
+function logIncident(http: HttpState, failure: ServingError, requestId: string): string {
   const incident = randomBytes(6).toString("hex");
   const { service, api, cause } = failure;
-  edge.log.error({ err: cause ?? failure, service, api, requestId, incident }, `internal error: ${failure.message}`);
+  http.log.error({ err: cause ?? failure, service, api, requestId, incident }, `internal error: ${failure.message}`);
   return incident;
 }
 

@@ -2,9 +2,9 @@ import type { FastifyReply } from "fastify";
 import { PacedWork } from "../base/clock.js";
 import { formatDisposition } from "../base/file-name.js";
 import { isTensor } from "../define/tensor.js";
-import type { Edge } from "./edge.js";
 import { encodeJson } from "./encode-json.js";
 import { exchangeOf } from "./exchange.js";
+import type { HttpState } from "./http-state.js";
 import { bytesType, npyType, textType } from "./media-type.js";
 import { encodeNpy } from "./npy.js";
 import { type AnswerForm, pickOffer } from "./output-form.js";
@@ -25,14 +25,14 @@ interface Answer {
  * @throws {ServingError} `not_json`, `not_acceptable`; nothing has been sent then.
  */
 export function writeReply(
-  edge: Edge,
+  http: HttpState,
   reply: FastifyReply,
   value: unknown,
   form: AnswerForm,
 ): Promise<void> | undefined {
   const answer = typeof value === "object" && value !== null ? encodeAnswer(value, form) : encodeScalar(value, form);
-  if (answer instanceof Promise) return answer.then((encoded) => send(edge, reply, encoded));
-  send(edge, reply, answer);
+  if (answer instanceof Promise) return answer.then((encoded) => send(http, reply, encoded));
+  send(http, reply, answer);
   return undefined;
 }
 
@@ -81,15 +81,15 @@ async function encodeBlob(value: Blob, contentType: string): Promise<Answer> {
   return { contentType, body, fileName: value instanceof File ? value.name : undefined };
 }
 
-function send(edge: Edge, reply: FastifyReply, { contentType, body, fileName }: Answer): void {
+function send(http: HttpState, reply: FastifyReply, { contentType, body, fileName }: Answer): void {
   const exchange = exchangeOf(reply);
   if (exchange.isEnded) return;
-  if (edge.isClosing) reply.header("connection", "close");
+  if (http.isClosing) reply.header("connection", "close");
   if (fileName !== undefined) {
     // What a caller uploaded must not run as a page of this server's.
     reply.header("x-content-type-options", "nosniff").header("content-disposition", formatDisposition(fileName));
   }
-  if (body.length > stallableBytes) exchange.guardWriting(edge.settings.bodyTimeoutMs);
+  if (body.length > stallableBytes) exchange.guardWriting(http.settings.bodyTimeoutMs);
   reply.header("content-type", contentType).send(body);
 }
 

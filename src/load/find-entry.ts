@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { namePattern } from "../base/name-pattern.js";
 import type { ServiceClass } from "../define/depends.js";
-import { describeService } from "../define/descriptor.js";
+import { compileService } from "../define/descriptor.js";
 import { readServiceName, readServiceOptions } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import type { ModuleExports } from "./load-module.js";
@@ -77,7 +77,7 @@ function findCalled(services: Iterable<ServiceClass>): Set<ServiceClass> {
   for (let service = waiting.pop(); service !== undefined; service = waiting.pop()) {
     if (seen.has(service) || readServiceOptions(service) === undefined) continue;
     seen.add(service);
-    for (const { target } of describeService(service).dependencies) {
+    for (const { target } of compileService(service).dependencies) {
       called.add(target);
       waiting.push(target);
     }

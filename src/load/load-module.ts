@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import { describeNeed, findTsx, registerTsx } from "./loader-need.js";
+import { findTsx, formatLoaderNeed, registerTsx } from "./loader-need.js";
 
 /** What a loaded file exports. */
 export type ModuleExports = Readonly<Record<string, unknown>>;
@@ -40,7 +40,7 @@ function createFailure(file: string, error: unknown, hasTsx: boolean): ServingEr
   if (error instanceof SyntaxError && error.message.includes("import statement outside a module")) {
     return fail("not_a_module", { file }, { cause: error });
   }
-  const need = hasTsx ? undefined : describeNeed(error, resolve(file));
+  const need = hasTsx ? undefined : formatLoaderNeed(error, resolve(file));
   if (need !== undefined) {
     return fail("typescript_needs_loader", { file, node: process.versions.node, need }, { cause: error });
   }

@@ -17,17 +17,17 @@ const maxFiles = 200;
  * @param file  The file that was to be loaded.
  * @returns     `undefined` where tsx would fail as well.
  */
-export function describeNeed(error: unknown, file: string): string | undefined {
+export function formatLoaderNeed(error: unknown, file: string): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { message } = error;
   switch ((error as NodeJS.ErrnoException).code) {
     case "ERR_MODULE_NOT_FOUND":
     case "ERR_UNSUPPORTED_DIR_IMPORT":
-      return describeImport(message);
+      return formatImportNeed(message);
     case "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX":
       return `${placeOf(error) ?? shorten(file)}: ${message}`;
     case "ERR_IMPORT_ATTRIBUTE_MISSING":
-      return describeJson(message, file);
+      return formatJsonNeed(message, file);
     case "ERR_UNKNOWN_FILE_EXTENSION": {
       const path = /for (.+)$/.exec(message)?.[1];
       return path !== undefined && /\.[cm]?[jt]sx?$/.test(path)
@@ -35,11 +35,11 @@ export function describeNeed(error: unknown, file: string): string | undefined {
         : undefined;
     }
     default:
-      return error instanceof SyntaxError ? describeSyntax(error, file) : undefined;
+      return error instanceof SyntaxError ? formatSyntaxNeed(error, file) : undefined;
   }
 }
 
-function describeImport(message: string): string | undefined {
+function formatImportNeed(message: string): string | undefined {
   const [, target = "", importer = ""] = /'(.+?)' .*imported from (.+)$/.exec(message) ?? [];
   if (!existsSync(importer)) return undefined;
   if (!target.startsWith("/")) {
@@ -72,7 +72,7 @@ function isAlias(specifier: string, importer: string): boolean {
   );
 }
 
-function describeJson(message: string, file: string): string | undefined {
+function formatJsonNeed(message: string, file: string): string | undefined {
   const [, url] = /"(file:[^"]+)"/.exec(message) ?? [];
   if (url === undefined) return undefined;
   const path = fileURLToPath(url);
@@ -81,7 +81,7 @@ function describeJson(message: string, file: string): string | undefined {
   return `${line} imports ${shorten(path)} without \`with { type: "json" }\``;
 }
 
-function describeSyntax(error: Error, file: string): string | undefined {
+function formatSyntaxNeed(error: Error, file: string): string | undefined {
   const [, name] = /does not provide an export named '(.+?)'/.exec(error.message) ?? [];
   if (name !== undefined) {
     const isType = listFiles(file).some((own) =>

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { describeDeployments } from "./deployment-metrics.js";
+import { createDeploymentMetrics } from "./deployment-metrics.js";
 import { formatMetrics } from "./metrics.js";
 
-describe("describeDeployments", () => {
+describe("createDeploymentMetrics", () => {
   it("says of each service how its replicas are, and how much is asked of them", async () => {
     const states = { ready: 2, out: 0, starting: 1, waiting: 0, down: 0 };
     const figures = { service: "Model", isDown: false, states, restarts: 3, demand: 17 };
-    const { body } = await formatMetrics([describeDeployments([figures])]);
+    const { body } = await formatMetrics([createDeploymentMetrics([figures])]);
     for (const line of [
       'ekiben_service_down{service="Model"} 0',
       'ekiben_replicas{service="Model",state="ready"} 2',

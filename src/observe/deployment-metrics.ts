@@ -12,7 +12,7 @@ export interface DeploymentFigures {
 }
 
 /** The figures of a supervisor, in the form in which prom-client gives metrics as JSON. */
-export function describeDeployments(all: readonly DeploymentFigures[]): readonly object[] {
+export function createDeploymentMetrics(all: readonly DeploymentFigures[]): readonly object[] {
   return [
     metric("ekiben_service_down", "1 while every replica of the service is down (restart.giveUpAfter), else 0.", {
       type: "gauge",

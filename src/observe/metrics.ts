@@ -49,7 +49,7 @@ const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total",
 async function prepare(stats: CallStats): Promise<() => Promise<readonly object[]>> {
   const { collectDefaultMetrics, Registry, register } = (await import("prom-client")).default;
   const own = new Registry();
-  for (const metric of describeMetrics(stats)) own.registerMetric(metric as never);
+  for (const metric of createCallMetrics(stats)) own.registerMetric(metric as never);
   collectDefaultMetrics({ register: own });
   for (const name of misnamed) own.removeSingleMetric(name);
   return async () => {
@@ -60,7 +60,7 @@ async function prepare(stats: CallStats): Promise<() => Promise<readonly object[
   };
 }
 
-function describeMetrics(stats: CallStats) {
+function createCallMetrics(stats: CallStats) {
   return [
     counter("ekiben_calls_total", "Calls answered, by edge and outcome (ok or a failure code).", () =>
       [...stats.edges.values()].flatMap((edge) =>
@@ -121,12 +121,12 @@ function describeMetrics(stats: CallStats) {
     histogram("ekiben_batch_calls", "Calls that a batch joined.", () =>
       [...stats.batches.values()].map((batch) => ({ labels: laneLabels(batch), values: batch.calls })),
     ),
-    ...describeLoadMetrics(stats),
-    ...describeTaskMetrics(stats),
+    ...createLoadMetrics(stats),
+    ...createTaskMetrics(stats),
   ];
 }
 
-function describeLoadMetrics(stats: CallStats) {
+function createLoadMetrics(stats: CallStats) {
   return [
     gauge(
       "ekiben_api_overloaded",
@@ -156,7 +156,7 @@ function describeLoadMetrics(stats: CallStats) {
   ];
 }
 
-function describeTaskMetrics(stats: CallStats) {
+function createTaskMetrics(stats: CallStats) {
   const { tasks } = stats;
   return [
     // Where several processes count, all count the same.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "../../test/fake-clock.js";
-import { Asker } from "./control.js";
+import { ControlRequests } from "./control.js";
 
 interface Answers {
   ready: boolean;
@@ -11,64 +11,66 @@ interface Answers {
 function createAsker() {
   const clock = new FakeClock();
   const sent: string[] = [];
-  const asker = new Asker<Answers>(clock, (number, what) => sent.push(`${number} ${what}`));
-  return { clock, sent, asker };
+  const requests = new ControlRequests<Answers>(clock, (number, what) => sent.push(`${number} ${what}`));
+  return { clock, sent, asker: requests };
 }
 
-describe("Asker", () => {
+describe("ControlRequests", () => {
   it("matches answers with questions by number, in whatever order they come", async () => {
-    const { asker, sent, clock } = createAsker();
-    const ready = asker.ask("ready", 100);
-    const count = asker.ask("count", 100);
+    const { asker: requests, sent, clock } = createAsker();
+    const ready = requests.ask("ready", 100);
+    const count = requests.ask("count", 100);
     assert.deepEqual(sent, ["1 ready", "2 count"]);
-    asker.receive({ number: 2, value: 7 });
-    asker.receive({ number: 1, value: false });
+    requests.receive({ number: 2, value: 7 });
+    requests.receive({ number: 1, value: false });
     assert.deepEqual([await ready, await count], [false, 7]);
     assert.equal(clock.pendingTimers, 0);
   });
 
   it("fails with what the other side says went wrong", async () => {
-    const { asker, clock } = createAsker();
-    const ready = asker.ask("ready", 100);
-    asker.receive({ number: 1, error: "Error: ready() threw" });
+    const { asker: requests, clock } = createAsker();
+    const ready = requests.ask("ready", 100);
+    requests.receive({ number: 1, error: "Error: ready() threw" });
     await assert.rejects(ready, /^Error: Error: ready\(\) threw$/);
     assert.equal(clock.pendingTimers, 0);
   });
 
   it("fails at the limit, and drops what comes after it", async () => {
-    const { asker, clock } = createAsker();
-    const ready = assert.rejects(asker.ask("ready", 100), /no answer within 100 ms/);
+    const { asker: requests, clock } = createAsker();
+    const ready = assert.rejects(requests.ask("ready", 100), /no answer within 100 ms/);
     clock.advance(99);
     assert.equal(clock.pendingTimers, 1);
     clock.advance(1);
     await ready;
-    asker.receive({ number: 1, value: true });
+    requests.receive({ number: 1, value: true });
     assert.equal(clock.pendingTimers, 0);
   });
 
   it("drops an answer to nothing, and a second one", async () => {
-    const { asker } = createAsker();
-    asker.receive({ number: 5, value: true });
-    const count = asker.ask("count", 100);
-    asker.receive({ number: 1, value: 1 });
-    asker.receive({ number: 1, value: 2 });
+    const { asker: requests } = createAsker();
+    requests.receive({ number: 5, value: true });
+    const count = requests.ask("count", 100);
+    requests.receive({ number: 1, value: 1 });
+    requests.receive({ number: 1, value: 2 });
     assert.equal(await count, 1);
   });
 
   it("fails every open question at once when the other side is gone, and each later one without sending it", async () => {
-    const { asker, sent, clock } = createAsker();
-    const open = [asker.ask("ready", 100), asker.ask("count", 100)].map((asked) => assert.rejects(asked, /it ended/));
-    asker.fail(new Error("it ended"));
+    const { asker: requests, sent, clock } = createAsker();
+    const open = [requests.ask("ready", 100), requests.ask("count", 100)].map((asked) =>
+      assert.rejects(asked, /it ended/),
+    );
+    requests.fail(new Error("it ended"));
     await Promise.all(open);
     assert.equal(clock.pendingTimers, 0);
-    await assert.rejects(asker.ask("ready", 100), /it ended/);
+    await assert.rejects(requests.ask("ready", 100), /it ended/);
     assert.deepEqual([sent.length, clock.pendingTimers], [2, 0]);
   });
 
   it("says in words what is no error", async () => {
-    const { asker } = createAsker();
-    const ready = assert.rejects(asker.ask("ready", 100), /a number was thrown: 3/);
-    asker.fail(3);
+    const { asker: requests } = createAsker();
+    const ready = assert.rejects(requests.ask("ready", 100), /a number was thrown: 3/);
+    requests.fail(3);
     await ready;
   });
 });

@@ -9,7 +9,7 @@ import type { AppSettings } from "../options/settings.js";
 // What a supervisor and the site of replicas, another thread or process, tell each other. Never a call: those go over links.
 
 /** Where a replica of a callee can be reached, or that it can't any more. */
-export type LinkNotice =
+export type LinkUpdate =
   | { readonly kind: "add"; readonly service: string; readonly replica: string; readonly address: string }
   | { readonly kind: "add-port"; readonly service: string; readonly replica: string; readonly port: MessagePort }
   /** It lives where the caller does. */
@@ -34,7 +34,7 @@ export type LinkNotice =
   | { readonly kind: "faults"; readonly faults: readonly object[] };
 
 /** Everything a thread or process needs to know before replicas can live in it. */
-export interface SiteOrder {
+export interface RuntimeOrder {
   /** What names it in the log where a line is about no single replica: `{ service, replica }` or `{ group, process }`. */
   readonly names: Readonly<Record<string, string | number>>;
   /** Services whose replicas may live in it. */
@@ -74,12 +74,12 @@ export interface ReplicaOrder {
   readonly index: number;
   readonly service: string;
   /** Inline services it needs beside it, callees first. */
-  readonly companions: readonly string[];
-  /** Services in another place that it or a companion calls. */
+  readonly inlineCallees: readonly string[];
+  /** Services in another place that it or an inline callee calls. */
   readonly callees: readonly string[];
   readonly resources: GrantedResources;
-  /** Of its companions, by name. */
-  readonly companionResources: ReadonlyMap<string, GrantedResources>;
+  /** Of its inline callees, by name. */
+  readonly inlineCalleeResources: ReadonlyMap<string, GrantedResources>;
   /** The Unix socket it is to listen on. */
   readonly address: string;
 }
@@ -106,7 +106,7 @@ export interface ControlAnswers {
 }
 
 /** What may be asked of a site. */
-export interface SiteAnswers {
+export interface RuntimeAnswers {
   /** Metrics as prom-client gives them as JSON. */
   metrics: readonly object[];
 }
@@ -122,16 +122,16 @@ export interface AppAnswers {
 }
 
 /** Of one replica where it has `replica`, else of the site as a whole. */
-export type ToSite =
-  | { readonly kind: "load"; readonly order: SiteOrder }
+export type ToRuntime =
+  | { readonly kind: "load"; readonly order: RuntimeOrder }
   | { readonly kind: "start"; readonly order: ReplicaOrder }
-  | { readonly kind: "link"; readonly notice: LinkNotice }
+  | { readonly kind: "link"; readonly update: LinkUpdate }
   | { readonly kind: "accept"; readonly replica: string; readonly port: MessagePort }
   /** Another thread or process of the app has ended. */
   | { readonly kind: "ended"; readonly life: string }
   /** Comes with the listening socket. */
   | { readonly kind: "listen"; readonly replica: string }
-  | { readonly kind: "ask"; readonly number: number; readonly what: keyof SiteAnswers }
+  | { readonly kind: "ask"; readonly number: number; readonly what: keyof RuntimeAnswers }
   | {
       readonly kind: "ask-replica";
       readonly replica: string;
@@ -147,7 +147,7 @@ export type ToSite =
 /** What a replica says in answer to the order of the same name. */
 export type ReplicaWord = "started" | "listening" | "drained" | "stopped";
 
-export type FromSite =
+export type FromRuntime =
   | { readonly kind: "loaded" }
   | { readonly kind: "load-failed"; readonly error: string }
   | FromReplica
@@ -178,9 +178,9 @@ export type FromReplica = {
 
 /** A site's end of its control channel. */
 export interface ControlPort {
-  send(message: FromSite): void;
+  send(message: FromRuntime): void;
   /** @param handle The listening socket that comes with `listen`. */
-  onMessage(receive: (message: ToSite, handle: unknown) => void): void;
+  onMessage(receive: (message: ToRuntime, handle: unknown) => void): void;
 }
 
 /** Where a debugger can attach to this process, or has: `"ws://127.0.0.1:9229/…"`. Absent in a thread, which has none of its own. */
@@ -200,7 +200,7 @@ export interface ControlAnswer {
 }
 
 /** Questions over a control channel and their answers, each bounded in time. */
-export class Asker<Answers> {
+export class ControlRequests<Answers> {
   readonly #clock: Clock;
   readonly #send: (number: number, what: keyof Answers) => void;
   readonly #open = new Map<number, Question>();

@@ -1,14 +1,14 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ReplicaLink } from "../call/link.js";
 import type { Residence } from "../graph/plan.js";
-import type { ControlAnswers, LinkNotice } from "./control.js";
+import type { ControlAnswers, LinkUpdate } from "./control.js";
 
 /** Where a caller lives, as far as the way to a replica depends on it. */
 export type CallerResidence = Exclude<Residence, "callers">;
 
 /** What a caller hears of the replicas it may call; one in the app's own thread may be given a link that needs no channel. */
-export type CallerNotice =
-  | LinkNotice
+export type CallerUpdate =
+  | LinkUpdate
   | { readonly kind: "add-inline"; readonly service: string; readonly replica: string; readonly link: ReplicaLink };
 
 /** A thread or process whose replicas call others. */
@@ -16,11 +16,11 @@ export interface Caller {
   readonly residence: CallerResidence;
   /** Another process has taken its place: replicas that still live there are to move. */
   readonly isSuperseded?: boolean;
-  notify(notice: CallerNotice): void;
+  notify(notice: CallerUpdate): void;
 }
 
 /** The way to a replica that a caller is given. */
-export type Offer =
+export type LinkOffer =
   | { readonly kind: "inline"; readonly link: ReplicaLink }
   /** It lives where the caller does. */
   | { readonly kind: "local" }
@@ -53,7 +53,7 @@ export interface ReplicaHost {
   /** Starts the replica; its callees can be called. @throws {ServingError} `start_failed`, `start_timeout`. */
   start(signal: AbortSignal): Promise<void>;
   /** A way to call it; usable once `start` has resolved. */
-  offerTo(caller: Caller): Offer;
+  offerTo(caller: Caller): LinkOffer;
   /** Whether it may receive calls now. */
   isReady(): Promise<boolean>;
   /** How it is doing; rejects when it does not say so in time. `undefined` where it shares the asker's thread. */

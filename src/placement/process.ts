@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { systemProblem } from "../failure/read-thrown.js";
-import type { FromSite, ToSite } from "./control.js";
-import type { Runner } from "./remote-site.js";
+import type { FromRuntime, ToRuntime } from "./control.js";
+import type { Runner } from "./remote-runtime.js";
 
 /** What the process of a replica is given. */
-interface ProcessParts {
+interface ProcessDeps {
   /** All of its environment. */
   readonly env: NodeJS.ProcessEnv;
   /** Bound of the JavaScript heap in MiB; `undefined` for Node's own. */
@@ -53,7 +53,7 @@ export class ReplicaProcess implements Runner {
   readonly sharesProcess = false;
   readonly #child: ChildProcess;
 
-  constructor({ env, heapMiB, devices }: ProcessParts) {
+  constructor({ env, heapMiB, devices }: ProcessDeps) {
     const heap = heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`];
     this.#child = fork(mainFile, [], {
       serialization: "advanced",
@@ -73,13 +73,13 @@ export class ReplicaProcess implements Runner {
     return this.#child.pid;
   }
 
-  send(message: ToSite, handle?: unknown): void {
+  send(message: ToRuntime, handle?: unknown): void {
     if (!this.#child.connected) return;
     // What is sent to a process that has just ended is lost, and its end says all there is to say.
     this.#child.send(message, handle as never, () => {});
   }
 
-  onMessage(receive: (message: FromSite) => void): void {
+  onMessage(receive: (message: FromRuntime) => void): void {
     this.#child.on("message", receive);
   }
 

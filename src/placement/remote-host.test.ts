@@ -5,21 +5,21 @@ import { FakeClock } from "../../test/fake-clock.js";
 import { type Logger, silentLogger } from "../base/logger.js";
 import { fail } from "../failure/failures.js";
 import { encodeError } from "../transport/wire-error.js";
-import type { FromSite, ReplicaOrder, ReplicaWord, SiteOrder, ToSite } from "./control.js";
+import type { FromRuntime, ReplicaOrder, ReplicaWord, RuntimeOrder, ToRuntime } from "./control.js";
 import type { Caller, CallerResidence } from "./placement.js";
 import { RemoteHost } from "./remote-host.js";
-import { RemoteSite, type RemoteSiteParts, type Runner } from "./remote-site.js";
+import { RemoteRuntime, type RemoteRuntimeDeps, type Runner } from "./remote-runtime.js";
 
 /** A process that is none: it keeps what it is sent, and says what a test has it say. */
 class FakeRunner implements Runner {
   readonly pid = 77;
   readonly sharesProcess: boolean;
-  readonly sent: ToSite[] = [];
+  readonly sent: ToRuntime[] = [];
   readonly handles: unknown[] = [];
   kills = 0;
   /** Whether `kill` is followed by an exit, a turn of the event loop later as in truth. */
   diesWhenKilled = true;
-  say!: (message: FromSite) => void;
+  say!: (message: FromRuntime) => void;
   #exited!: (how: string) => void;
   #hasExited = false;
 
@@ -27,13 +27,13 @@ class FakeRunner implements Runner {
     this.sharesProcess = sharesProcess;
   }
 
-  send(message: ToSite, handle?: unknown): void {
+  send(message: ToRuntime, handle?: unknown): void {
     assert.equal(this.#hasExited, false, "nothing is sent to what has exited");
     this.sent.push(message);
     if (handle !== undefined) this.handles.push(handle);
   }
 
-  onMessage(receive: (message: FromSite) => void): void {
+  onMessage(receive: (message: FromRuntime) => void): void {
     this.say = receive;
   }
 
@@ -60,7 +60,7 @@ class FakeRunner implements Runner {
 const startTimeoutMs = 60_000;
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteSiteParts> = {}) {
+function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteRuntimeDeps> = {}) {
   const clock = new FakeClock();
   const runner = new FakeRunner(sharesProcess);
   const lines: string[] = [];
@@ -70,25 +70,25 @@ function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteSi
     ...{ debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") },
     child: () => log,
   };
-  const siteOrder = { names: { replica: "A#0" } } as unknown as SiteOrder;
-  const site = new RemoteSite(() => runner, {
-    ...{ residence: sharesProcess ? "thread" : "process", order: siteOrder, clock, log },
+  const runtimeOrder = { names: { replica: "A#0" } } as unknown as RuntimeOrder;
+  const runtime = new RemoteRuntime(() => runner, {
+    ...{ residence: sharesProcess ? "thread" : "process", order: runtimeOrder, clock, log },
     answer: answer ?? (() => assert.fail("not asked here")),
     onExit: (pid) => exits.push(pid),
   });
   const order = { id: "A#0", service: "A", address: "/run/1.sock" } as unknown as ReplicaOrder;
   const memoryBytes = Number.POSITIVE_INFINITY;
   const parts = { startTimeoutMs, drainTimeoutMs: 30_000, memoryBytes, clock, log };
-  const host = new RemoteHost(site, { ...parts, order });
+  const host = new RemoteHost(runtime, { ...parts, order });
   const add = (service: string) => {
     const id = `${service}#0`;
-    return new RemoteHost(site, { ...parts, order: { ...order, id, service, address: `/run/${service}.sock` } });
+    return new RemoteHost(runtime, { ...parts, order: { ...order, id, service, address: `/run/${service}.sock` } });
   };
   const ends: string[] = [];
   const exits: (number | undefined)[] = [];
   void host.ended.then((how) => ends.push(how));
   const abort = new AbortController();
-  return { host, site, add, runner, clock, lines, ends, exits, abort, order, siteOrder };
+  return { host, runtime, add, runner, clock, lines, ends, exits, abort, order, runtimeOrder };
 }
 
 const addresses: Readonly<Record<string, string>> = {
@@ -98,9 +98,9 @@ const addresses: Readonly<Record<string, string>> = {
 };
 /** Which replica speaks. */
 const by = (replica: string) => ({ replica, address: addresses[replica] });
-const done = (word: ReplicaWord, replica = "A#0"): FromSite => ({ kind: "done", ...by(replica), word });
+const done = (word: ReplicaWord, replica = "A#0"): FromRuntime => ({ kind: "done", ...by(replica), word });
 
-async function createStarted(over: Partial<Runner & RemoteSiteParts> = {}) {
+async function createStarted(over: Partial<Runner & RemoteRuntimeDeps> = {}) {
   const made = createHost(over);
   const loaded = made.host.load(made.abort.signal);
   made.runner.say({ kind: "loaded" });
@@ -114,10 +114,10 @@ async function createStarted(over: Partial<Runner & RemoteSiteParts> = {}) {
 
 describe("RemoteHost.load and start", () => {
   it("order one after the other, each answered by its own word", async () => {
-    const { host, runner, abort, order, siteOrder, clock } = createHost();
+    const { host, runner, abort, order, runtimeOrder, clock } = createHost();
     assert.equal(host.pid, undefined);
     const loaded = host.load(abort.signal);
-    assert.deepEqual([runner.sent, host.pid], [[{ kind: "load", order: siteOrder }], 77]);
+    assert.deepEqual([runner.sent, host.pid], [[{ kind: "load", order: runtimeOrder }], 77]);
     runner.say({ kind: "loaded" });
     await loaded;
     const started = host.start(abort.signal);
@@ -271,8 +271,8 @@ describe("RemoteHost.ended", () => {
 
 describe("RemoteHost, asked about its replica", () => {
   it("hands on questions and answers", async () => {
-    const { host, site, runner, clock } = await createStarted();
-    const asked = Promise.all([host.isReady(), host.pulse(1000), site.metrics()]);
+    const { host, runtime, runner, clock } = await createStarted();
+    const asked = Promise.all([host.isReady(), host.pulse(1000), runtime.metrics()]);
     const replica = "A#0";
     assert.deepEqual(runner.sent, [
       { kind: "ask-replica", replica, number: 1, what: "ready" },
@@ -297,7 +297,7 @@ describe("RemoteHost, asked about its replica", () => {
   });
 
   it("fails open questions when the replica ends, and later ones at once (H1)", async () => {
-    const { host, site, runner, clock } = await createStarted();
+    const { host, runtime, runner, clock } = await createStarted();
     const pulse = assert.rejects(host.pulse(30_000), { id: "replica_ended" });
     const ready = host.isReady();
     runner.exit("ended with exit code 1");
@@ -305,7 +305,7 @@ describe("RemoteHost, asked about its replica", () => {
     assert.equal(await ready, false);
     assert.equal(await host.isReady(), false);
     await assert.rejects(host.pulse(30_000), { id: "replica_ended" });
-    await assert.rejects(site.metrics(), /ended with exit code 1/);
+    await assert.rejects(runtime.metrics(), /ended with exit code 1/);
     assert.equal(clock.pendingTimers, 0);
   });
 
@@ -438,7 +438,7 @@ describe("RemoteHost.drain and stop", () => {
     ended.runner.exit("ended with exit code 1");
     await ended.host.drain();
     await ended.host.stop();
-    ended.site.notify({ kind: "planned", service: "B", replicas: 1 });
+    ended.runtime.notify({ kind: "planned", service: "B", replicas: 1 });
     assert.deepEqual(ended.runner.sent, []);
   });
 });
@@ -487,14 +487,14 @@ describe("RemoteHosts that share a process", () => {
   });
 
   it("stop one by one, and the last one ends the process", async () => {
-    const { host, other, runner, site, clock } = await createPair();
+    const { host, other, runner, runtime, clock } = await createPair();
     const stopped = host.stop();
     assert.deepEqual(runner.sent, [{ kind: "stop", replica: "A#0" }]);
-    assert.equal(site.isOpen, true);
+    assert.equal(runtime.isOpen, true);
     runner.say(done("stopped"));
     await stopped;
     const ended = other.stop();
-    assert.deepEqual([runner.kinds, site.isOpen], [["stop", "end"], false]);
+    assert.deepEqual([runner.kinds, runtime.isOpen], [["stop", "end"], false]);
     runner.exit("ended with exit code 0");
     await ended;
     assert.equal(clock.pendingTimers, 0);
@@ -581,7 +581,7 @@ describe("RemoteHosts that share a process", () => {
   });
 
   it("are killed when none has started and each start that was begun is past its limit", async () => {
-    const { host, runner, add, abort, clock, site } = createHost();
+    const { host, runner, add, abort, clock, runtime } = createHost();
     const [patient, waiting] = [add("B"), add("C")];
     const loaded = Promise.all([host, patient, waiting].map((own) => own.load(abort.signal)));
     runner.say({ kind: "loaded" });
@@ -592,7 +592,7 @@ describe("RemoteHosts that share a process", () => {
     assert.equal(runner.kills, 0);
     clock.advance(startTimeoutMs);
     await Promise.all(failures);
-    assert.deepEqual([runner.kills, site.isOpen], [1, false]);
+    assert.deepEqual([runner.kills, runtime.isOpen], [1, false]);
     await settled();
     await assert.rejects(waiting.start(abort.signal), {
       id: "replica_ended",
@@ -611,12 +611,12 @@ describe("RemoteHosts that share a process", () => {
   });
 
   it("take nothing for their own that one of their name says which they have followed", async () => {
-    const { host, runner, clock, site, order } = await createPair();
+    const { host, runner, clock, runtime, order } = await createPair();
     const stopped = host.stop();
     clock.advance(12_000);
     await stopped;
     const limits = { startTimeoutMs, drainTimeoutMs: 30_000, memoryBytes: Number.POSITIVE_INFINITY };
-    const next = new RemoteHost(site, {
+    const next = new RemoteHost(runtime, {
       ...limits,
       order: { ...order, address: "/run/2.sock" },
       clock,
@@ -629,7 +629,7 @@ describe("RemoteHosts that share a process", () => {
     runner.say(done("started"));
     await settled();
     assert.equal(isStarted, false);
-    runner.say({ ...done("started"), address: "/run/2.sock" } as FromSite);
+    runner.say({ ...done("started"), address: "/run/2.sock" } as FromRuntime);
     await started;
   });
 

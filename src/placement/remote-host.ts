@@ -5,9 +5,15 @@ import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { decodeError } from "../transport/wire-error.js";
-import { Asker, type ControlAnswers, type FromReplica, type ReplicaOrder, type ReplicaWord } from "./control.js";
-import type { Caller, Offer, Pulse, ReplicaHost } from "./placement.js";
-import { type RemoteSite, type SiteMember, stopLimitMs } from "./remote-site.js";
+import {
+  type ControlAnswers,
+  ControlRequests,
+  type FromReplica,
+  type ReplicaOrder,
+  type ReplicaWord,
+} from "./control.js";
+import type { Caller, LinkOffer, Pulse, ReplicaHost } from "./placement.js";
+import { type RemoteRuntime, type RuntimeMember, stopLimitMs } from "./remote-runtime.js";
 
 // The parent's view of a replica in another thread or process.
 //
@@ -15,7 +21,7 @@ import { type RemoteSite, type SiteMember, stopLimitMs } from "./remote-site.js"
 // H2  `ended` resolves only for an end nobody asked for.
 
 /** What a host needs of its surroundings. */
-interface RemoteHostParts {
+interface RemoteHostDeps {
   readonly order: ReplicaOrder;
   readonly startTimeoutMs: number;
   readonly drainTimeoutMs: number;
@@ -34,38 +40,40 @@ const blockedLimitMs = 5_000;
 /** Bringing up a thread or a process and loading the author's files. */
 const loadLimitMs = 120_000;
 
-export class RemoteHost implements ReplicaHost, SiteMember {
+export class RemoteHost implements ReplicaHost, RuntimeMember {
   readonly id: string;
-  readonly caller: RemoteSite;
+  readonly caller: RemoteRuntime;
   readonly memoryBytes: number;
   readonly ended: Promise<string>;
-  readonly #parts: RemoteHostParts;
-  readonly #asker: Asker<ControlAnswers>;
+  readonly #deps: RemoteHostDeps;
+  readonly #requests: ControlRequests<ControlAnswers>;
   readonly #words = new AwaitedWords<ReplicaWord | "loaded">();
   #tellEnd!: (how: string) => void;
   #leaveSignal = () => {};
   #hasExited = false;
   #isStarted = false;
-  /** See `SiteMember`. */
-  phase: SiteMember["phase"] = "new";
+  /** See `RuntimeMember`. */
+  phase: RuntimeMember["phase"] = "new";
   /** How long its start may take, or it may take to listen, as long as the event loop turns. */
   #startLimitMs = 0;
   #startTimer: Timer | undefined;
   #isEnding = false;
 
-  /** @param site The thread or process it lives in, perhaps with others. */
-  constructor(site: RemoteSite, parts: RemoteHostParts) {
-    const { order, clock, memoryBytes } = parts;
+  /** @param runtime The thread or process it lives in, perhaps with others. */
+  constructor(runtime: RemoteRuntime, deps: RemoteHostDeps) {
+    const { order, clock, memoryBytes } = deps;
     this.id = order.id;
-    this.caller = site;
+    this.caller = runtime;
     this.memoryBytes = memoryBytes;
-    this.#parts = parts;
+    this.#deps = deps;
     const { id: replica } = order;
-    this.#asker = new Asker(clock, (number, what) => site.send({ kind: "ask-replica", replica, number, what }));
+    this.#requests = new ControlRequests(clock, (number, what) =>
+      runtime.send({ kind: "ask-replica", replica, number, what }),
+    );
     this.ended = new Promise((resolve) => {
       this.#tellEnd = resolve;
     });
-    site.add(this);
+    runtime.add(this);
   }
 
   get isWarmingUp(): boolean {
@@ -85,7 +93,7 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   }
 
   async load(signal: AbortSignal): Promise<void> {
-    const { service } = this.#parts.order;
+    const { service } = this.#deps.order;
     if (signal.aborted) throw fail("start_aborted", { service });
     const callOff = () => this.#callOff();
     signal.addEventListener("abort", callOff, { once: true });
@@ -95,14 +103,14 @@ export class RemoteHost implements ReplicaHost, SiteMember {
       () => this.#words.keep("loaded"),
       (error: unknown) => this.#words.fail("loaded", toServingError(error, service, "")),
     );
-    await within(this.#parts.clock, loadLimitMs, loaded, () => {
+    await within(this.#deps.clock, loadLimitMs, loaded, () => {
       this.kill();
       throw fail("load_timeout", { step: "loading the author's files", limitMs: loadLimitMs }, { service });
     });
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { startTimeoutMs, order } = this.#parts;
+    const { startTimeoutMs, order } = this.#deps;
     if (signal.aborted) throw fail("start_aborted", { service: order.service });
     const started = this.#words.expect("started");
     this.caller.send({ kind: "start", order });
@@ -117,7 +125,7 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   }
 
   expire(): void {
-    const { startTimeoutMs, order } = this.#parts;
+    const { startTimeoutMs, order } = this.#deps;
     const blockedMs = this.#startLimitMs - startTimeoutMs + blockedLimitMs;
     this.#words.fail("started", fail("start_timeout", { startTimeoutMs, blockedMs }, { service: order.service }));
   }
@@ -127,14 +135,14 @@ export class RemoteHost implements ReplicaHost, SiteMember {
     this.phase = "starting";
     this.#startLimitMs = limitMs;
     this.#startTimer?.clear();
-    this.#startTimer = this.#parts.clock.setTimer(() => {
+    this.#startTimer = this.#deps.clock.setTimer(() => {
       this.phase = "overdue";
       this.caller.noteOverdue();
     }, limitMs + blockedLimitMs);
   }
 
-  offerTo(caller: Caller): Offer {
-    const { address } = this.#parts.order;
+  offerTo(caller: Caller): LinkOffer {
+    const { address } = this.#deps.order;
     if (caller === this.caller) return { kind: "local" };
     if (!this.caller.sharesProcess || caller.residence === "process") return { kind: "address", address };
     const { port1, port2 } = new MessageChannel();
@@ -146,11 +154,11 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   async listen(handle: unknown): Promise<void> {
     const listening = this.#words.expect("listening");
     this.caller.send({ kind: "listen", replica: this.id }, handle);
-    const { service } = this.#parts.order;
+    const { service } = this.#deps.order;
     // It loads the author's plugins.
     this.phase = "starting";
     this.#startLimitMs = loadLimitMs;
-    await within(this.#parts.clock, loadLimitMs, listening, () => {
+    await within(this.#deps.clock, loadLimitMs, listening, () => {
       // Whoever else lives there serves on.
       if (!this.caller.isShared) this.kill();
       throw fail("load_timeout", { step: "opening the HTTP server", limitMs: loadLimitMs }, { service });
@@ -161,14 +169,14 @@ export class RemoteHost implements ReplicaHost, SiteMember {
 
   async isReady(): Promise<boolean> {
     try {
-      return await this.#asker.ask("ready", readyLimitMs);
+      return await this.#requests.ask("ready", readyLimitMs);
     } catch {
       return false;
     }
   }
 
   async pulse(limitMs: number): Promise<Pulse> {
-    const pulse = await this.#asker.ask("pulse", limitMs);
+    const pulse = await this.#requests.ask("pulse", limitMs);
     const url = this.caller.inspectorUrl;
     return url === undefined ? pulse : { ...pulse, inspectorUrl: url };
   }
@@ -177,7 +185,7 @@ export class RemoteHost implements ReplicaHost, SiteMember {
     this.#isEnding = true;
     if (this.#hasExited || !this.caller.isUp) return;
     const drained = this.#words.expect("drained");
-    const { clock, drainTimeoutMs } = this.#parts;
+    const { clock, drainTimeoutMs } = this.#deps;
     this.caller.send({ kind: "drain", replica: this.id, limitMs: drainTimeoutMs });
     // The replica bounds its drain itself; one that is stuck can't.
     await within(clock, drainTimeoutMs + answerLimitMs, drained, () => {}).catch(() => {});
@@ -190,7 +198,7 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   }
 
   async stopAlone(): Promise<void> {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     const stopped = this.#words.expect("stopped");
     this.caller.send({ kind: "stop", replica: this.id });
     await within(clock, stopLimitMs, stopped, () => {
@@ -204,7 +212,7 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   }
 
   receive(message: FromReplica): void {
-    if (message.address !== undefined && message.address !== this.#parts.order.address) return;
+    if (message.address !== undefined && message.address !== this.#deps.order.address) return;
     switch (message.kind) {
       case "done":
         this.#words.keep(message.word);
@@ -216,17 +224,17 @@ export class RemoteHost implements ReplicaHost, SiteMember {
         if (this.phase === "starting" || this.phase === "overdue") this.#boundStart(message.limitMs);
         return;
       case "replica-answer":
-        this.#asker.receive(message);
+        this.#requests.receive(message);
     }
   }
 
   noteExit(how: string): void {
-    const { id: replica, service } = this.#parts.order;
+    const { id: replica, service } = this.#deps.order;
     const error = fail("replica_ended", { replica, how }, { service });
     this.#hasExited = true;
     this.#leaveSignal();
     this.#words.end(error);
-    this.#asker.fail(error);
+    this.#requests.fail(error);
     if (!this.#isEnding) this.#tellEnd(how);
   }
 
@@ -239,7 +247,7 @@ export class RemoteHost implements ReplicaHost, SiteMember {
   }
 
   #calledOff(): ServingError {
-    const { service } = this.#parts.order;
+    const { service } = this.#deps.order;
     return fail("start_aborted", { service }, { service });
   }
 }

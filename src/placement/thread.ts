@@ -1,10 +1,10 @@
 import { type MessagePort, Worker } from "node:worker_threads";
 import { messageOf } from "../failure/to-serving-error.js";
-import type { FromSite, ToSite } from "./control.js";
-import type { Runner } from "./remote-site.js";
+import type { FromRuntime, ToRuntime } from "./control.js";
+import type { Runner } from "./remote-runtime.js";
 
 /** What the thread of a replica is given. */
-export interface ThreadParts {
+export interface ThreadDeps {
   readonly name: string;
   /** All of its environment. */
   readonly env: NodeJS.ProcessEnv;
@@ -22,7 +22,7 @@ export class ReplicaThread implements Runner {
   readonly #worker: Worker;
   #problem: string | undefined;
 
-  constructor({ name, env, heapMiB }: ThreadParts) {
+  constructor({ name, env, heapMiB }: ThreadDeps) {
     this.#worker = new Worker(mainFile, {
       name,
       env,
@@ -41,11 +41,11 @@ export class ReplicaThread implements Runner {
     });
   }
 
-  send(message: ToSite): void {
+  send(message: ToRuntime): void {
     this.#worker.postMessage(message, portsOf(message));
   }
 
-  onMessage(receive: (message: FromSite) => void): void {
+  onMessage(receive: (message: FromRuntime) => void): void {
     this.#worker.on("message", receive);
   }
 
@@ -59,7 +59,7 @@ export class ReplicaThread implements Runner {
 }
 
 /** Ports change hands with the message that names them. */
-function portsOf(message: ToSite): MessagePort[] {
+function portsOf(message: ToRuntime): MessagePort[] {
   if (message.kind === "accept") return [message.port];
-  return message.kind === "link" && message.notice.kind === "add-port" ? [message.notice.port] : [];
+  return message.kind === "link" && message.update.kind === "add-port" ? [message.update.port] : [];
 }

@@ -11,7 +11,7 @@ export interface Arrival {
 }
 
 /** Where a call waited. */
-interface Place {
+interface WaitingCall {
   readonly priority: Priority;
   readonly era: number;
 }
@@ -98,7 +98,7 @@ export class Admission {
    *
    * @param at When its caller left, however long its code then went on.
    */
-  lost({ priority, era }: Place, at: number, waitedMs: number): void {
+  lost({ priority, era }: WaitingCall, at: number, waitedMs: number): void {
     this.of(priority).lost(at, { waitedMs, era, answerMs: this.#answerMs });
     this.isBusy = true;
   }

@@ -1,30 +1,30 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { describeStrain } from "./lane-watch.js";
+import { formatStrain } from "./lane-watch.js";
 
 const calm = {
   ...{ name: "Model.predict", places: 256, queued: 3, deadPlaces: 0 },
   ...{ isOverloaded: false, answerMs: 11.24, refused: 0, sinceMs: 1000 },
 };
 
-describe("describeStrain", () => {
+describe("formatStrain", () => {
   it("says nothing of an api that many wait for, or of which some calls do not end", () => {
-    assert.equal(describeStrain(calm), undefined);
-    assert.equal(describeStrain({ ...calm, queued: 5000, deadPlaces: 255 }), undefined);
+    assert.equal(formatStrain(calm), undefined);
+    assert.equal(formatStrain({ ...calm, queued: 5000, deadPlaces: 255 }), undefined);
   });
 
   it("names an api that is overloaded, with what waits, its pace and what it refuses", () => {
     assert.equal(
-      describeStrain({ ...calm, isOverloaded: true, refused: 80, sinceMs: 500 }),
+      formatStrain({ ...calm, isOverloaded: true, refused: 80, sinceMs: 500 }),
       "Model.predict: more calls come than are answered: 3 wait, one is answered each 11 ms, 160 a second are refused",
     );
   });
 
   it("names an api all of whose places are held by calls that should have ended", () => {
     assert.equal(
-      describeStrain({ ...calm, deadPlaces: 256, isOverloaded: true }),
+      formatStrain({ ...calm, deadPlaces: 256, isOverloaded: true }),
       "Model.predict: all of its 256 places are held by calls that timed out or were cancelled and have not ended; 3 wait",
     );
-    assert.match(describeStrain({ ...calm, places: 1, deadPlaces: 1 }) ?? "", /its one place is held/);
+    assert.match(formatStrain({ ...calm, places: 1, deadPlaces: 1 }) ?? "", /its one place is held/);
   });
 });

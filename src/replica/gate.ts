@@ -60,7 +60,7 @@ export class Gate implements Pressure {
     const refusal = this.admission.refuse({ priority, now, expiresAt });
     if (refusal === undefined) return undefined;
     this.count(refusal.why);
-    return describeRefusal(refusal, { pace: this.admission.pace, queued, leftMs: expiresAt - now });
+    return createRefusal(refusal, { pace: this.admission.pace, queued, leftMs: expiresAt - now });
   }
 
   /** Counts a call that was refused. */
@@ -87,7 +87,7 @@ interface Circumstances {
 }
 
 /** Why a call was not let in, and when it may come again: when what waits now is over, or this one could be in time. */
-function describeRefusal({ why, waitMs }: Refusal, { pace, queued, leftMs }: Circumstances): ServingError {
+function createRefusal({ why, waitMs }: Refusal, { pace, queued, leftMs }: Circumstances): ServingError {
   const { answerMs, runMs = 0 } = pace;
   const known = { queued, ...(answerMs !== undefined && { answerMs: Number(answerMs.toPrecision(3)) }) };
   const wait = Math.round(waitMs ?? queued * (answerMs ?? runMs));

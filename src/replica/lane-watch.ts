@@ -83,7 +83,7 @@ export class LaneWatch {
       const { name, places, queued, deadPlaces, gate } = watched.places;
       const { isOverloaded, answerMs, refused } = gate;
       const own = { name, places, queued, deadPlaces, isOverloaded, answerMs };
-      const strain = describeStrain({ ...own, refused: refused - watched.refused, sinceMs: now - watched.askedAt });
+      const strain = formatStrain({ ...own, refused: refused - watched.refused, sinceMs: now - watched.askedAt });
       watched.refused = refused;
       watched.askedAt = now;
       return strain === undefined ? [] : [strain];
@@ -162,7 +162,7 @@ interface PlacesState {
 }
 
 /** Why an api answers less than is asked of it, in words; `undefined` where it does not. */
-export function describeStrain(state: PlacesState): string | undefined {
+export function formatStrain(state: PlacesState): string | undefined {
   const { name, places, queued, deadPlaces, isOverloaded, answerMs, refused, sinceMs } = state;
   if (deadPlaces >= places) {
     const what = places === 1 ? "its one place is" : `all of its ${places} places are`;

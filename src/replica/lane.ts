@@ -48,7 +48,7 @@ interface Waiting {
 const selfWaitMs = 2_000;
 
 /** What a lane is part of. */
-interface LaneParts {
+interface LaneDeps {
   readonly bounds: LaneBounds;
   readonly stats: LaneStats;
   readonly time: CallTime;
@@ -86,7 +86,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   #lastReceived = new Map<CallScope, number>();
   #starvedSince: number | undefined;
 
-  constructor({ bounds, stats, time, isPatient = false, watch }: LaneParts) {
+  constructor({ bounds, stats, time, isPatient = false, watch }: LaneDeps) {
     this.gate = new Gate(stats, () => this.overdue.length);
     this.#queue = new CallQueue(this.gate.admission);
     this.#isPatient = isPatient;

@@ -33,7 +33,7 @@ const stopLimitMs = 10_000;
 const tasksLimitMs = 1_500;
 
 /** What a replica is made of; the same in every placement. */
-export interface ReplicaParts {
+export interface ReplicaDeps {
   /** `"Model#0"`. */
   readonly id: string;
   readonly index: number;
@@ -48,11 +48,11 @@ export interface ReplicaParts {
   readonly time: CallTime;
   readonly log: Logger;
   /** How durable tasks are kept; asked for only by a service that has some. */
-  readonly tasks?: TaskParts;
+  readonly tasks?: TaskDeps;
 }
 
 /** What a replica needs to have tasks. */
-export interface TaskParts {
+export interface TaskDeps {
   /** The store, opened once a process; one that is away for the moment is waited for. @throws {ServingError} `task_store_unavailable`. */
   readonly openStore: (signal: AbortSignal) => Promise<TaskStore>;
   /** Whose tasks they are, of those in the store. */
@@ -95,7 +95,7 @@ export interface ReplicaApi {
 }
 
 export class Replica {
-  readonly parts: ReplicaParts;
+  readonly deps: ReplicaDeps;
   readonly apis = new Map<string, ReplicaApi>();
   readonly #watch: LaneWatch;
   /** Of all its apis, those of tasks and of their operations included. */
@@ -106,9 +106,9 @@ export class Replica {
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(parts: ReplicaParts) {
-    this.parts = parts;
-    this.#watch = new LaneWatch(parts.time.clock, parts.log);
+  constructor(deps: ReplicaDeps) {
+    this.deps = deps;
+    this.#watch = new LaneWatch(deps.time.clock, deps.log);
   }
 
   /** Calls that have begun and not ended, waiting ones included. */
@@ -137,7 +137,7 @@ export class Replica {
    *   reason of `signal`.
    */
   async start(signal: AbortSignal): Promise<void> {
-    const { descriptor } = this.parts;
+    const { descriptor } = this.deps;
     await this.#runHook("constructor", async () => {
       const instance = this.#construct();
       this.#service = instance as ServiceHooks;
@@ -151,12 +151,12 @@ export class Replica {
   }
 
   async #runStart(signal: AbortSignal): Promise<void> {
-    const { descriptor, id, index, resources, log } = this.parts;
+    const { descriptor, id, index, resources, log } = this.deps;
     const started = this.#runHook("start", async () =>
       this.#service?.start({ resources, replica: { index, id }, log, signal }),
     );
-    const { startTimeoutMs } = this.parts.settings;
-    await within(this.parts.time.clock, startTimeoutMs, started, () => {
+    const { startTimeoutMs } = this.deps.settings;
+    await within(this.deps.time.clock, startTimeoutMs, started, () => {
       throw fail("start_timeout", { startTimeoutMs }, { service: descriptor.name });
     });
   }
@@ -164,13 +164,13 @@ export class Replica {
   /** The author's `ready()`; a hook that throws means no. */
   async isReady(): Promise<boolean> {
     if (this.#isDraining || this.#service === undefined) return false;
-    if (this.parts.descriptor.fake !== undefined) return true;
+    if (this.deps.descriptor.fake !== undefined) return true;
     try {
       const ready = Promise.resolve(this.#service.ready());
-      return (await within(this.parts.time.clock, readyLimitMs, ready, () => false)) === true;
+      return (await within(this.deps.time.clock, readyLimitMs, ready, () => false)) === true;
     } catch (error) {
       settlePromises(error);
-      this.parts.log.warn({ err: error }, "ready() threw");
+      this.deps.log.warn({ err: error }, "ready() threw");
       return false;
     }
   }
@@ -203,15 +203,15 @@ export class Replica {
     await this.close();
     const service = this.#service;
     this.#service = undefined;
-    if (service === undefined || this.parts.descriptor.fake !== undefined) return;
+    if (service === undefined || this.deps.descriptor.fake !== undefined) return;
     try {
-      const { log, time } = this.parts;
+      const { log, time } = this.deps;
       await within(time.clock, stopLimitMs, Promise.resolve(service.stop()), () => {
         log.warn({ stopLimitMs }, "stop() did not finish in time and was left behind");
       });
     } catch (error) {
       settlePromises(error);
-      this.parts.log.error({ err: error }, "stop() threw");
+      this.deps.log.error({ err: error }, "stop() threw");
     }
   }
 
@@ -226,10 +226,10 @@ export class Replica {
 
   /** Each task of the service becomes what callers reach of it: an api that waits for its result, and one for each operation. */
   async #openTasks(signal: AbortSignal): Promise<void> {
-    const { descriptor, settings, tasks } = this.parts;
+    const { descriptor, settings, tasks } = this.deps;
     const own = [...descriptor.apis.values()].filter(({ kind }) => kind === "task");
     if (own.length === 0) return;
-    if (tasks === undefined) unreachable(`${this.parts.id} has tasks and no store`);
+    if (tasks === undefined) unreachable(`${this.deps.id} has tasks and no store`);
     const { ReplicaTasks } = await import("./tasks/replica-tasks.js");
     const running = new ReplicaTasks(this, await tasks.openStore(signal), tasks);
     for (const { name } of own) {
@@ -245,7 +245,7 @@ export class Replica {
 
   /** Gives running tasks back, before the author's `stop()` takes away what they use. */
   async #stopTasks(): Promise<void> {
-    const { log, time } = this.parts;
+    const { log, time } = this.deps;
     await within(time.clock, tasksLimitMs, this.#tasks?.stop() ?? Promise.resolve(), () => {
       log.warn(
         { tasksLimitMs },
@@ -255,13 +255,13 @@ export class Replica {
   }
 
   #construct(): object {
-    const { descriptor, bindHandle } = this.parts;
+    const { descriptor, bindHandle } = this.deps;
     if (descriptor.fake !== undefined) return {};
     return constructIn({ depends: bindHandle }, () => new descriptor.service());
   }
 
   #createApi(api: ApiDescriptor, instance: object): ReplicaApi {
-    const { descriptor, settings, stats, time } = this.parts;
+    const { descriptor, settings, stats, time } = this.deps;
     const definition =
       descriptor.fake === undefined
         ? readApi((instance as Record<string, unknown>)[api.name])
@@ -279,7 +279,7 @@ export class Replica {
 
   #createBatcher(api: string, target: ApiTarget, { batch, maxQueued, idempotent }: ApiSettings): Batcher | undefined {
     if (target.rows === undefined || batch === undefined) return undefined;
-    const { descriptor, stats, time } = this.parts;
+    const { descriptor, stats, time } = this.deps;
     const figures = stats.batch(descriptor.name, api);
     const shared = { target, layout: target.rows, idempotent, time };
     const batcher = new Batcher({
@@ -307,7 +307,7 @@ export class Replica {
       // A promise may be thrown where its failure was meant.
       settlePromises(error);
       if (error instanceof ServingError && error.service !== "") throw error;
-      const service = this.parts.descriptor.name;
+      const service = this.deps.descriptor.name;
       throw fail("start_failed", { hook, error: messageWithCauses(error) }, { service, cause: error });
     }
   }

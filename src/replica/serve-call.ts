@@ -4,32 +4,32 @@ import { shortMs } from "../call/loop-turns.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { serveRows } from "./batch/serve-rows.js";
-import { describeFailure, type Replier } from "./describe-failure.js";
 import type { LaneEntrant } from "./lane.js";
 import type { Replica, ReplicaApi } from "./replica.js";
+import { type ReplyWriter, reportFailure } from "./report-failure.js";
 
 /**
  * Answers one unary call: finds the api, enters its lane or waits for its batch, runs it. Ends the scope; never throws.
  *
  * @param input   The call's input, shared with nobody.
- * @param replier Gets the output or the failure, once.
+ * @param writer Gets the output or the failure, once.
  */
-export function serveCall(replica: Replica, scope: CallScope, input: unknown, replier: Replier): void {
+export function serveCall(replica: Replica, scope: CallScope, input: unknown, writer: ReplyWriter): void {
   replica.beginCall();
-  scope.logger = replica.parts.log;
+  scope.logger = replica.deps.log;
   let api: ReplicaApi;
   try {
     api = findApi(replica, scope);
   } catch (error) {
     endCall(replica, scope);
-    replier.replyFailure(scope, describeFailure(error, scope));
+    writer.replyFailure(scope, reportFailure(error, scope));
     return;
   }
   if (api.batcher !== undefined) {
-    serveRows({ replica, scope, input, replier, api, batcher: api.batcher });
+    serveRows({ replica, scope, input, writer, api, batcher: api.batcher });
     return;
   }
-  new ServedCall({ replica, scope, input, replier, api }).begin();
+  new ServedCall({ replica, scope, input, writer, api }).begin();
 }
 
 /**
@@ -39,7 +39,7 @@ export function serveCall(replica: Replica, scope: CallScope, input: unknown, re
  */
 export function serveAttempt(call: CallToServe): void {
   call.replica.beginCall();
-  call.scope.logger = call.replica.parts.log;
+  call.scope.logger = call.replica.deps.log;
   new ServedCall(call).begin();
 }
 
@@ -47,7 +47,7 @@ interface CallToServe {
   readonly replica: Replica;
   readonly scope: CallScope;
   readonly input: unknown;
-  readonly replier: Replier;
+  readonly writer: ReplyWriter;
   readonly api: ReplicaApi;
 }
 
@@ -56,15 +56,15 @@ class ServedCall implements LaneEntrant, InvokeSink {
   readonly #replica: Replica;
   readonly #scope: CallScope;
   readonly #input: unknown;
-  readonly #replier: Replier;
+  readonly #writer: ReplyWriter;
   readonly #api: ReplicaApi;
   #startedAt: number;
 
-  constructor({ replica, scope, input, replier, api }: CallToServe) {
+  constructor({ replica, scope, input, writer, api }: CallToServe) {
     this.#replica = replica;
     this.#scope = scope;
     this.#input = input;
-    this.#replier = replier;
+    this.#writer = writer;
     this.#api = api;
     this.#startedAt = scope.sentAt;
   }
@@ -82,28 +82,28 @@ class ServedCall implements LaneEntrant, InvokeSink {
 
   refuse(error: ServingError): void {
     endCall(this.#replica, this.#scope);
-    this.#replier.replyFailure(this.#scope, describeFailure(error, this.#scope));
+    this.#writer.replyFailure(this.#scope, reportFailure(error, this.#scope));
   }
 
   output(output: unknown): void {
     this.#api.lane.noteResult();
     leaveLane(this.#api, this.#scope, this.#startedAt);
     endCall(this.#replica, this.#scope);
-    this.#replier.replyOutput(this.#scope, output);
+    this.#writer.replyOutput(this.#scope, output);
   }
 
   failure(thrown: unknown): void {
-    const error = describeFailure(thrown, this.#scope);
+    const error = reportFailure(thrown, this.#scope);
     leaveLane(this.#api, this.#scope, this.#startedAt);
     endCall(this.#replica, this.#scope);
-    this.#replier.replyFailure(this.#scope, error);
+    this.#writer.replyFailure(this.#scope, error);
   }
 
   #run(): void {
     const scope = this.#scope;
     const { turns, clock } = scope.time;
     const before = turns.spentMs;
-    invoke(this.#api.target, this.#input, scope, this.#replica.parts.checksInside || scope.call.outside, this);
+    invoke(this.#api.target, this.#input, scope, this.#replica.deps.checksInside || scope.call.outside, this);
     const runMs = (scope.endedAt ?? clock.now()) - this.#startedAt;
     if (runMs >= shortMs) turns.count(before, runMs, this.#api.lane);
   }
@@ -111,7 +111,7 @@ class ServedCall implements LaneEntrant, InvokeSink {
 
 /** The api that is called. @throws {ServingError} `draining`, `unknown_api`. */
 export function findApi(replica: Replica, scope: CallScope): ReplicaApi {
-  if (replica.isDraining) throw fail("draining", { what: `replica ${replica.parts.id}` });
+  if (replica.isDraining) throw fail("draining", { what: `replica ${replica.deps.id}` });
   const api = replica.apis.get(scope.call.api);
   if (api === undefined) throw fail("unknown_api", { name: scope.call.api, known: [...replica.apis.keys()] });
   return api;

@@ -1,8 +1,8 @@
 import { IdTable } from "../base/id-table.js";
 import { type Call, type Caller, RequestContext } from "../call/call.js";
 import { CallScope } from "../call/call-scope.js";
-import { readerGone } from "../call/streams/item-flow.js";
 import { ItemReader } from "../call/streams/item-reader.js";
+import { readerGone } from "../call/streams/item-source.js";
 import { nameInput } from "../call/streams/stream-use.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -12,11 +12,11 @@ import { type Channel, type ChannelReader, createHello, readHello } from "../tra
 import { decodeValue } from "../transport/decode-value.js";
 import { type EncodedValue, encodeValue } from "../transport/encode-value.js";
 import { type Frame, frameFlags, frameKinds, malformed, noTails } from "../transport/frame.js";
-import { ItemPump } from "../transport/item-pump.js";
 import { PeerStream, readCredit, type StreamSource } from "../transport/peer-stream.js";
+import { StreamSender } from "../transport/stream-sender.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
-import type { Replier } from "./describe-failure.js";
 import type { Replica } from "./replica.js";
+import type { ReplyWriter } from "./report-failure.js";
 import { serveCall } from "./serve-call.js";
 import { ServedStream } from "./served-stream.js";
 
@@ -29,12 +29,12 @@ import { ServedStream } from "./served-stream.js";
 // A4  A call that is refused since the replica drains goes back as it came, where its caller has not kept what it sent.
 
 /** Answers the calls that come over one channel with one replica. */
-export class ChannelServer implements ChannelReader, Replier {
+export class ChannelServer implements ChannelReader, ReplyWriter {
   readonly #channel: Channel;
   readonly #replica: Replica;
   readonly #onEnd: (server: ChannelServer) => void;
   readonly #open = new IdTable<CallScope>();
-  readonly #pumps = new IdTable<ItemPump>();
+  readonly #senders = new IdTable<StreamSender>();
   /** Of calls whose input is a stream. */
   readonly #inputs = new IdTable<InputReceiver>();
   readonly #callers = new Map<string, Caller>();
@@ -47,12 +47,12 @@ export class ChannelServer implements ChannelReader, Replier {
     this.#replica = replica;
     this.#onEnd = onEnd;
     channel.open(this);
-    channel.send(createHello(replica.parts.id));
+    channel.send(createHello(replica.deps.id));
   }
 
   receive(frame: Frame): void {
     if (!this.#hasHello) {
-      readHello(frame, this.#replica.parts.id);
+      readHello(frame, this.#replica.deps.id);
       this.#hasHello = true;
       return;
     }
@@ -64,7 +64,7 @@ export class ChannelServer implements ChannelReader, Replier {
         this.#open.get(frame.id)?.cancel(decodeError(frame.head));
         return;
       case frameKinds.credit:
-        this.#pumps.get(frame.id)?.addCredit(readCredit(frame, 1));
+        this.#senders.get(frame.id)?.addCredit(readCredit(frame, 1));
         return;
       case frameKinds.item:
       case frameKinds.end:
@@ -78,7 +78,7 @@ export class ChannelServer implements ChannelReader, Replier {
 
   closed(reason: ServingError | undefined): void {
     if (reason !== undefined) {
-      this.#replica.parts.log.warn({ failure: reason.id, problem: reason.message }, "a caller's link ended");
+      this.#replica.deps.log.warn({ failure: reason.id, problem: reason.message }, "a caller's link ended");
     }
     this.#cancelAll(fail("cancelled", { reason: "the caller's link has ended" }));
     this.#onAnswered?.();
@@ -129,7 +129,7 @@ export class ChannelServer implements ChannelReader, Replier {
   /** Ends the channel after what was answered, and cancels what was not: its callers are told by the end of the channel. */
   close(): void {
     this.#channel.close();
-    this.#cancelAll(fail("replica_lost", { replica: this.#replica.parts.id }));
+    this.#cancelAll(fail("replica_lost", { replica: this.#replica.deps.id }));
   }
 
   #cancelAll(reason: ServingError): void {
@@ -155,13 +155,13 @@ export class ChannelServer implements ChannelReader, Replier {
   #forget(id: number): void {
     this.#open.delete(id);
     // Of most calls there is neither.
-    if (this.#pumps.size > 0) this.#pumps.delete(id);
+    if (this.#senders.size > 0) this.#senders.delete(id);
     if (this.#inputs.size > 0) this.#inputs.delete(id);
     if (this.#onAnswered !== undefined && this.#open.size === 0) this.#onAnswered();
   }
 
   #receiveCall(frame: Frame): void {
-    const { time } = this.#replica.parts;
+    const { time } = this.#replica.deps;
     if (this.#open.has(frame.id)) throw malformed(`call ${frame.id} is still open`);
     const now = time.clock.now();
     const isRead = (frame.flags & frameFlags.read) !== 0;
@@ -187,7 +187,7 @@ export class ChannelServer implements ChannelReader, Replier {
 
   /** Refuses a call whose caller keeps no input (A4). @param head Without the number of a reader. */
   #sendBack({ id, tails, flags }: Frame, head: string): void {
-    const { id: replica, descriptor } = this.#replica.parts;
+    const { id: replica, descriptor } = this.#replica.deps;
     const [api, , , , context] = findEnds(head);
     const place = { service: descriptor.name, api: head.slice(0, api) };
     const refusal = encodeError(fail("draining", { what: `replica ${replica}` }, place));
@@ -228,17 +228,17 @@ export class ChannelServer implements ChannelReader, Replier {
       if (failure === undefined) this.#answer(id, frameKinds.end, "");
       else this.replyFailure(scope, failure as ServingError);
     };
-    const pump = new ItemPump({ channel: this.#channel, id, part: "output", done });
-    this.#pumps.set(id, pump);
-    scope.onCancel(() => pump.stop());
-    pump.start(new ServedStream(this.#replica, scope, { input, sink: pump }));
+    const sender = new StreamSender({ channel: this.#channel, id, part: "output", done });
+    this.#senders.set(id, sender);
+    scope.onCancel(() => sender.stop());
+    sender.start(new ServedStream(this.#replica, scope, { input, sink: sender }));
   }
 
   /** Six texts, each but the last ended by a newline; see docs/reference/wire.md. */
   #readCall({ head, tails, flags }: Frame, now: number): Call {
     const [api, timeLeft, service, caller, context] = findEnds(head);
     return {
-      service: this.#replica.parts.descriptor.name,
+      service: this.#replica.deps.descriptor.name,
       api: head.slice(0, api),
       deadline: now + readTimeLeft(head.slice(api + 1, timeLeft)),
       caller: this.#callerOf(head.slice(timeLeft + 1, caller), service - timeLeft - 1),
@@ -297,8 +297,8 @@ class InputReceiver {
   constructor(channel: Channel, scope: CallScope) {
     this.#channel = channel;
     this.#id = scope.slot;
-    const flow = { pull: () => this.#stream.pull(), stop: () => this.#stream.stop() };
-    this.items = new ItemReader(flow, () => nameInput(scope));
+    const items = { pull: () => this.#stream.pull(), stop: () => this.#stream.stop() };
+    this.items = new ItemReader(items, () => nameInput(scope));
     scope.input = this.items;
     const source: StreamSource = {
       start: () => this.#send(frameKinds.credit, "0"),

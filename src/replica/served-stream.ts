@@ -1,15 +1,15 @@
 import type { CallScope } from "../call/call-scope.js";
 import { InvokedStream } from "../call/streams/invoked-stream.js";
-import type { EncodedItems, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
-import { describeFailure } from "./describe-failure.js";
+import type { EncodedItems, ItemSink, ItemSource } from "../call/streams/item-source.js";
 import type { Replica, ReplicaApi } from "./replica.js";
+import { reportFailure } from "./report-failure.js";
 import { endCall, findApi, leaveLane } from "./serve-call.js";
 
 /**
  * Answers one streaming call: finds the api and enters its lane with the first pull, and holds its place there until the stream
  * has ended, also where its reader stops: the end comes when the author's code has ended too.
  */
-export class ServedStream implements ItemFlow, ItemSink {
+export class ServedStream implements ItemSource, ItemSink {
   readonly #replica: Replica;
   readonly #scope: CallScope;
   readonly #input: unknown;
@@ -65,7 +65,7 @@ export class ServedStream implements ItemFlow, ItemSink {
   }
 
   fail(thrown: unknown): void {
-    const error = describeFailure(thrown, this.#scope);
+    const error = reportFailure(thrown, this.#scope);
     this.#leave();
     this.#sink.fail(error);
   }
@@ -73,7 +73,7 @@ export class ServedStream implements ItemFlow, ItemSink {
   #begin(): void {
     this.#hasBegun = true;
     this.#replica.beginCall();
-    this.#scope.logger = this.#replica.parts.log;
+    this.#scope.logger = this.#replica.deps.log;
     let api: ReplicaApi;
     try {
       api = findApi(this.#replica, this.#scope);
@@ -92,7 +92,7 @@ export class ServedStream implements ItemFlow, ItemSink {
       this.end();
       return;
     }
-    const isChecked = this.#replica.parts.checksInside || this.#scope.call.outside;
+    const isChecked = this.#replica.deps.checksInside || this.#scope.call.outside;
     const invocation = { target: api.target, input: this.#input, scope: this.#scope, isChecked };
     this.#stream = new InvokedStream(invocation, this);
     this.#pullNow(this.#stream);

@@ -1,6 +1,6 @@
 import type { CallScope } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
-import type { ItemFlow, ItemSink } from "../call/streams/item-flow.js";
+import type { ItemSink, ItemSource } from "../call/streams/item-source.js";
 import { fail } from "../failure/failures.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
@@ -125,18 +125,18 @@ class FaultyLink implements ReplicaLink {
     );
   }
 
-  open(scope: CallScope, sink: ItemSink): ItemFlow {
+  open(scope: CallScope, sink: ItemSink): ItemSource {
     const rules = this.#rulesFor(scope);
     return rules.length === 0 ? this.#link.open(scope, sink) : new FaultyFlow(this.#link, scope, { rules, sink });
   }
 }
 
 /** A streaming call that is sent when its faults let it. */
-class FaultyFlow implements ItemFlow {
+class FaultyFlow implements ItemSource {
   readonly #link: ReplicaLink;
   readonly #scope: CallScope;
   readonly #parts: { readonly rules: readonly FaultNotice[]; readonly sink: ItemSink };
-  #flow: ItemFlow | undefined;
+  #source: ItemSource | undefined;
   #isStopped = false;
 
   constructor(link: ReplicaLink, scope: CallScope, parts: { rules: readonly FaultNotice[]; sink: ItemSink }) {
@@ -146,8 +146,8 @@ class FaultyFlow implements ItemFlow {
   }
 
   pull(): void {
-    if (this.#flow !== undefined) {
-      this.#flow.pull();
+    if (this.#source !== undefined) {
+      this.#source.pull();
       return;
     }
     const { rules, sink } = this.#parts;
@@ -155,8 +155,8 @@ class FaultyFlow implements ItemFlow {
     applyAll(rules, this.#scope).then(
       () => {
         if (this.#isStopped) return;
-        this.#flow = this.#link.open(this.#scope, sink);
-        this.#flow.pull();
+        this.#source = this.#link.open(this.#scope, sink);
+        this.#source.pull();
       },
       (error: unknown) => {
         if (!this.#isStopped) sink.fail(toServingError(error, service, api));
@@ -166,8 +166,8 @@ class FaultyFlow implements ItemFlow {
 
   stop(): void {
     this.#isStopped = true;
-    if (this.#flow === undefined) this.#parts.sink.end();
-    else this.#flow.stop();
+    if (this.#source === undefined) this.#parts.sink.end();
+    else this.#source.stop();
   }
 }
 

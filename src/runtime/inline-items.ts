@@ -1,7 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
-import type { EncodedItems, FeedReader, ItemFeed, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
 import { ItemReader } from "../call/streams/item-reader.js";
+import type { EncodedItems, InputReader, InputStream, ItemSink, ItemSource } from "../call/streams/item-source.js";
 import { nameInput } from "../call/streams/stream-use.js";
 import { type ServingError, unreachable } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
@@ -11,7 +11,7 @@ import { crossError } from "../transport/wire-error.js";
 interface InlineSides {
   readonly scope: CallScope;
   /** Runs the call. @param input Shared with nobody. */
-  readonly serve: (input: unknown, sink: ItemSink) => ItemFlow;
+  readonly serve: (input: unknown, sink: ItemSink) => ItemSource;
   /** The caller's. */
   readonly sink: ItemSink;
   /** When the callee's code has ended. */
@@ -19,10 +19,10 @@ interface InlineSides {
 }
 
 /** A streaming call in this thread: items and failures are made the caller's own, as a border would make them. */
-export class InlineItems implements ItemFlow, ItemSink {
+export class InlineItems implements ItemSource, ItemSink {
   readonly takesEncoded = false;
   readonly #sides: InlineSides;
-  #stream: ItemFlow | undefined;
+  #stream: ItemSource | undefined;
   /** Why an item can't cross: its maker ends first. */
   #refusal: { readonly error: unknown } | undefined;
 
@@ -88,8 +88,8 @@ export class InlineItems implements ItemFlow, ItemSink {
 
 /** The callee's own input: a copy, unless nobody else has it, or the items of a stream. */
 export function takeInput(scope: CallScope): unknown {
-  const { call, feed, ownsInput } = scope;
-  if (feed !== undefined) return new InlineInput(scope, feed).items;
+  const { call, stream, ownsInput } = scope;
+  if (stream !== undefined) return new InlineInput(scope, stream).items;
   return ownsInput ? call.input : copyValue(call.input, "input");
 }
 
@@ -99,27 +99,27 @@ export function takeInput(scope: CallScope): unknown {
  * Items and failures are made the callee's own, as a border would make them. The end of the call ends the input; where the
  * call was cancelled, its reader is told so once.
  */
-class InlineInput implements ItemFlow, FeedReader {
+class InlineInput implements ItemSource, InputReader {
   /** What the api reads. */
   readonly items = new ItemReader(this, () => nameInput(this.#scope));
   readonly #scope: CallScope;
-  readonly #feed: ItemFeed;
+  readonly #stream: InputStream;
   #isEnded = false;
 
-  constructor(scope: CallScope, feed: ItemFeed) {
+  constructor(scope: CallScope, stream: InputStream) {
     this.#scope = scope;
-    this.#feed = feed;
+    this.#stream = stream;
     scope.input = this.items;
     scope.onEnd(() => this.#end(scope.reason));
   }
 
   pull(): void {
-    this.#feed.pull(this);
+    this.#stream.pull(this);
   }
 
   stop(): void {
     this.#end(undefined);
-    this.#feed.stop();
+    this.#stream.stop();
   }
 
   item(value: unknown): void {
@@ -128,7 +128,7 @@ class InlineInput implements ItemFlow, FeedReader {
     try {
       own = this.#scope.call.outside ? value : copyValue(value, "input");
     } catch (error) {
-      this.#feed.stop();
+      this.#stream.stop();
       this.fail(error);
       return;
     }

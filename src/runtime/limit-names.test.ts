@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { Call } from "../call/call.js";
 import { operationTimeoutMs } from "../call/task-state.js";
 import type { ApiSettings } from "../options/settings.js";
-import { createLimitNames, type RouteLimits } from "./site.js";
+import { createLimitNames, type RouteLimits } from "./runtime.js";
 
 const settings = { timeoutMs: 800, timeoutFrom: "EKIBEN_TIMEOUT_MS" } as ApiSettings;
 const limits: RouteLimits = { service: "Model", api: "wait", settings, operation: undefined, edgeTimeoutMs: 500 };

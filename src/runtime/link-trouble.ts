@@ -6,7 +6,7 @@ import { RepeatPace } from "../base/repeat-pace.js";
 const patienceMs = 2_000;
 
 /** What it tells of, and how. */
-export interface LinkTroubleParts {
+export interface LinkTroubleDeps {
   readonly replica: string;
   readonly address: string;
   readonly clock: Clock;
@@ -17,23 +17,23 @@ export interface LinkTroubleParts {
 
 /** Notes that a replica which is announced can't be reached, and says so: in the log, after a while, and then ever more seldom. */
 export class LinkTrouble {
-  readonly #parts: LinkTroubleParts;
+  readonly #deps: LinkTroubleDeps;
   readonly #pace = new RepeatPace();
   #since: number | undefined;
   #problem = "";
 
-  constructor(parts: LinkTroubleParts) {
-    this.#parts = parts;
+  constructor(deps: LinkTroubleDeps) {
+    this.#deps = deps;
   }
 
   /** What is wrong, in words; `undefined` while nothing is, or was not for long enough. */
   get obstacle(): string | undefined {
-    return this.#lastedMs < patienceMs ? undefined : `${this.#parts.replica} can't be reached: ${this.#problem}`;
+    return this.#lastedMs < patienceMs ? undefined : `${this.#deps.replica} can't be reached: ${this.#problem}`;
   }
 
   /** An attempt has failed. */
   failed(problem: string): void {
-    const { replica, address, clock, log, count } = this.#parts;
+    const { replica, address, clock, log, count } = this.#deps;
     this.#since ??= clock.now();
     this.#problem = problem;
     count();
@@ -45,12 +45,12 @@ export class LinkTrouble {
   /** It is reached. */
   over(): void {
     if (this.#pace.wasTold)
-      this.#parts.log.info({ replica: this.#parts.replica }, `${this.#parts.replica} is reached again`);
+      this.#deps.log.info({ replica: this.#deps.replica }, `${this.#deps.replica} is reached again`);
     this.#pace.reset();
     this.#since = undefined;
   }
 
   get #lastedMs(): number {
-    return this.#since === undefined ? 0 : this.#parts.clock.now() - this.#since;
+    return this.#since === undefined ? 0 : this.#deps.clock.now() - this.#since;
   }
 }

@@ -3,7 +3,7 @@
 import { keepCompiled, keepTickShape } from "../load/keep-compiled.js";
 import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import type { ControlPort } from "../placement/control.js";
-import type { ReplicaSite } from "./replica-site.js";
+import type { RuntimeMain } from "./runtime-main.js";
 
 // Ctrl-C reaches every process of a terminal; the supervisor decides what it means and says so on the control channel.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => {});
@@ -12,10 +12,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(sign
 guardOutputs();
 keepTickShape();
 
-let site: ReplicaSite | undefined;
+let runtime: RuntimeMain | undefined;
 // The supervisor is gone: nobody would ever end this process, or remove what the app has left.
 process.on("disconnect", () => {
-  site?.removeFolders();
+  runtime?.removeFolders();
   process.exit(1);
 });
 
@@ -26,5 +26,5 @@ const port: ControlPort = {
 };
 
 keepCompiled();
-const { ReplicaSite: Site } = await import("./replica-site.js");
-site = new Site(port, () => void whenWritten().then(() => process.exit(0)));
+const main = await import("./runtime-main.js");
+runtime = new main.RuntimeMain(port, () => void whenWritten().then(() => process.exit(0)));

@@ -39,7 +39,7 @@ export class ReplicaListener {
     try {
       await this.#bind(address);
     } catch (error) {
-      const { id, descriptor } = this.#replica.parts;
+      const { id, descriptor } = this.#replica.deps;
       const details = { replica: id, address, problem: systemProblem(error) };
       throw fail("listen_failed", details, { service: descriptor.name, cause: error });
     }
@@ -82,7 +82,7 @@ export class ReplicaListener {
 
   #lookLater(address: string): void {
     if (this.#isClosed) return;
-    const { clock } = this.#replica.parts.time;
+    const { clock } = this.#replica.deps.time;
     this.#timer = clock.setTimer(() => {
       stat(address)
         .catch((error: NodeJS.ErrnoException) => (isMissing(error.code) ? this.#restore(address) : undefined))
@@ -93,7 +93,7 @@ export class ReplicaListener {
   /** Connections that exist go on; only new ones need the path. */
   async #restore(address: string): Promise<void> {
     if (this.#isClosed) return;
-    const { log, time } = this.#replica.parts;
+    const { log, time } = this.#replica.deps;
     // Closing removes what has the path, so it comes first.
     this.#server?.close();
     this.#server = undefined;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { SlotList } from "./inline.js";
+import { SlotList } from "./local-host.js";
 
 describe("SlotList", () => {
   it("keeps just its members, removed in any order, and forgives a second removal", () => {

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type Clock, within } from "../base/clock.js";
-import { type AppAnswers, Asker, type ControlAnswer } from "../placement/control.js";
+import { type AppAnswers, type ControlAnswer, ControlRequests } from "../placement/control.js";
 
 /** What a stand-in asks of its supervisor. */
 export interface StandInAnswers extends AppAnswers {
@@ -35,17 +35,17 @@ const closeLimitMs = askLimitMs + 1_000;
  * that a call of the entry service would have now.
  */
 export function createStandIn(clock: Clock, send: (message: FromStandIn) => void): StandInServer {
-  const asker = new Asker<StandInAnswers>(clock, (number, what) => send({ kind: "ask", number, what }));
+  const requests = new ControlRequests<StandInAnswers>(clock, (number, what) => send({ kind: "ask", number, what }));
   const server = createServer((request, response) => {
     // Clients come back to a replica on a new connection.
     response.shouldKeepAlive = false;
     request.resume();
-    answer(asker, request, response).catch(() => response.writeHead(503).end());
+    answer(requests, request, response).catch(() => response.writeHead(503).end());
   });
   server.on("error", () => {});
   return {
     listen: (handle) => void server.listen(handle as Server),
-    receive: (message) => asker.receive(message),
+    receive: (message) => requests.receive(message),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await within(clock, closeLimitMs, closed, () => {});
@@ -53,18 +53,22 @@ export function createStandIn(clock: Clock, send: (message: FromStandIn) => void
   };
 }
 
-async function answer(asker: Asker<StandInAnswers>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  requests: ControlRequests<StandInAnswers>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const [path] = (request.url ?? "").split("?");
   if (path === "/livez" || path === "/healthz") {
     writeJson(response, 200, { status: "live" });
   } else if (path === "/readyz") {
-    const { services } = await asker.ask("readiness", askLimitMs);
+    const { services } = await requests.ask("readiness", askLimitMs);
     writeJson(response, 503, { status: "not ready", services });
   } else if (path === "/metrics") {
-    const { contentType, body } = await asker.ask("metrics", askLimitMs);
+    const { contentType, body } = await requests.ask("metrics", askLimitMs);
     response.writeHead(200, { "content-type": contentType }).end(body);
   } else {
-    const { body, retryAfter } = await asker.ask("failure", askLimitMs);
+    const { body, retryAfter } = await requests.ask("failure", askLimitMs);
     response.setHeader("retry-after", String(retryAfter));
     writeJson(response, 503, body);
   }

@@ -14,6 +14,6 @@ const port: ControlPort = {
 };
 
 keepCompiled();
-const { ReplicaSite } = await import("./replica-site.js");
+const { RuntimeMain } = await import("./runtime-main.js");
 // In a worker thread this ends the thread alone.
-new ReplicaSite(port, () => void whenWritten().then(() => process.exit(0)));
+new RuntimeMain(port, () => void whenWritten().then(() => process.exit(0)));

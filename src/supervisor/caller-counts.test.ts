@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Caller } from "../placement/placement.js";
-import { CallerCounts } from "./link-board.js";
+import { CallerCounts } from "./replica-registry.js";
 
 describe("CallerCounts", () => {
   it("adds up what each caller said last, and what the own thread has in flight now", () => {

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createDeploymentPlan, type PlanWish, Stage, settled, targetInFlight } from "../../test/supervisor/stage.js";
 import { fail } from "../failure/failures.js";
-import type { CallerNotice } from "../placement/placement.js";
+import type { CallerUpdate } from "../placement/placement.js";
 import { Deployment } from "./deployment.js";
 
 /** The replicas of service A, on a stage that watches them. */
 async function createStarted(wish: PlanWish = {}) {
   const stage = new Stage();
-  const deployment = new Deployment(createDeploymentPlan("A", wish), stage.parts);
+  const deployment = new Deployment(createDeploymentPlan("A", wish), stage.deps);
   await deployment.start(Promise.resolve());
   stage.watch("A");
   await settled();
@@ -27,7 +27,7 @@ const scaling = { replicas: { min: 1, max: 3 } };
 describe("Deployment", () => {
   it("starts every replica at once", async () => {
     const stage = new Stage();
-    const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.parts);
+    const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.deps);
     stage.held.add("start");
     const started = deployment.start(Promise.resolve());
     await settled();
@@ -44,7 +44,7 @@ describe("Deployment", () => {
 
   it("throws the first failure at once; what has started, or still starts, is left to stop()", async () => {
     const stage = new Stage();
-    const deployment = new Deployment(createDeploymentPlan("A", { replicas: 3 }), stage.parts);
+    const deployment = new Deployment(createDeploymentPlan("A", { replicas: 3 }), stage.deps);
     stage.held.add("start");
     const started = assert.rejects(deployment.start(Promise.resolve()), { message: /no model/ });
     await settled();
@@ -58,8 +58,8 @@ describe("Deployment", () => {
 
   it("tells the board how many replicas there are to be", async () => {
     const stage = new Stage();
-    const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.parts);
-    const known: CallerNotice[] = [];
+    const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.deps);
+    const known: CallerUpdate[] = [];
     stage.board.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
     assert.deepEqual(known, [{ kind: "planned", service: "A", replicas: 2 }]);
     await deployment.stop();
@@ -68,7 +68,7 @@ describe("Deployment", () => {
   it("takes each replica off the board before it is asked to drain, and says that none will come (D1)", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2 });
     stage.held.add("drain");
-    const notify = (notice: CallerNotice) =>
+    const notify = (notice: CallerUpdate) =>
       stage.journal.push(notice.kind === "remove" ? `remove ${notice.replica}` : notice.kind);
     stage.board.subscribe({ residence: "process", notify }, ["A"]);
     stage.takeJournal();
@@ -158,7 +158,7 @@ describe("Deployment.readiness", () => {
       stage.lines.filter((line) => line.startsWith("failed")),
       ["failed A after 1"],
     );
-    const known: CallerNotice[] = [];
+    const known: CallerUpdate[] = [];
     stage.board.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
     const why = { reason: "was ended by SIGKILL", attempts: 1 };
     assert.deepEqual(known[1], { kind: "failed", service: "A", ...why, retryAfterMs: 30_000 });
@@ -197,7 +197,7 @@ describe("Deployment, with a range of replicas", () => {
 
   it("adds replicas for calls that callers have in flight, also where a replica is too busy to say or to read them", async () => {
     const { stage, deployment } = await createStarted(scaling);
-    const front = new Deployment(createDeploymentPlan("Front"), stage.parts);
+    const front = new Deployment(createDeploymentPlan("Front"), stage.deps);
     await front.start(Promise.resolve());
     const caller = stage.host("Front#0/0");
     stage.host("A#0/0").inFlight = 1;
@@ -273,8 +273,8 @@ describe("Deployment, with a range of replicas", () => {
 
   it("leaves the others of its group where they are when it shrinks and grows again (D5)", async () => {
     const stage = new Stage();
-    const a = new Deployment(createDeploymentPlan("A", { replicas: { min: 1, max: 2 }, group: "g" }), stage.parts);
-    const b = new Deployment(createDeploymentPlan("B", { replicas: 2, group: "g" }), stage.parts);
+    const a = new Deployment(createDeploymentPlan("A", { replicas: { min: 1, max: 2 }, group: "g" }), stage.deps);
+    const b = new Deployment(createDeploymentPlan("B", { replicas: 2, group: "g" }), stage.deps);
     await Promise.all([a.start(Promise.resolve()), b.start(Promise.resolve())]);
     stage.host("A#0/0").inFlight = 2 * targetInFlight;
     stage.held.add("drain");
@@ -354,7 +354,7 @@ describe("Deployment, with a range of replicas", () => {
 
   it("adds none after it was asked to stop, also when that was during its start", async () => {
     const stage = new Stage();
-    const deployment = new Deployment(createDeploymentPlan("A", scaling), stage.parts);
+    const deployment = new Deployment(createDeploymentPlan("A", scaling), stage.deps);
     stage.held.add("start");
     const started = deployment.start(Promise.resolve()).catch(() => {});
     await settled();

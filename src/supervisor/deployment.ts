@@ -4,8 +4,8 @@ import type { DeploymentFigures } from "../observe/deployment-metrics.js";
 import type { ServiceReadiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { decideReplicas, emptyAutoscaleState } from "./autoscale.js";
-import type { MovedDeployment, SeatParts } from "./replica-life.js";
-import { type DownReason, ReplicaSeat } from "./replica-seat.js";
+import type { MovedDeployment, SlotDeps } from "./replica-run.js";
+import { type DownReason, ReplicaSlot } from "./replica-slot.js";
 
 // The replicas of one service.
 //
@@ -21,10 +21,10 @@ const scaleIntervalMs = 1_000;
 
 export class Deployment {
   readonly plan: DeploymentPlan;
-  readonly #parts: SeatParts;
-  readonly #seats: ReplicaSeat[] = [];
+  readonly #deps: SlotDeps;
+  readonly #slots: ReplicaSlot[] = [];
   /** Places that are given back and not empty yet. */
-  readonly #leaving = new Set<ReplicaSeat>();
+  readonly #leaving = new Set<ReplicaSlot>();
   #scaling: Timer | undefined;
   #load = emptyAutoscaleState;
   /** Of places that are given back. */
@@ -33,9 +33,9 @@ export class Deployment {
   #nextGrowthAt = Number.NEGATIVE_INFINITY;
   #isStopping = false;
 
-  constructor(plan: DeploymentPlan, parts: SeatParts) {
+  constructor(plan: DeploymentPlan, deps: SlotDeps) {
     this.plan = plan;
-    this.#parts = parts;
+    this.#deps = deps;
     for (let index = 0; index < plan.replicas; index++) this.#addSeat(index);
     this.#tellPlanned();
   }
@@ -45,42 +45,42 @@ export class Deployment {
   }
 
   get hosts(): ReplicaHost[] {
-    return this.#seats.flatMap((seat) => seat.host ?? []);
+    return this.#slots.flatMap((slot) => slot.host ?? []);
   }
 
   /** Starts every replica at once. @throws the first failure, at once; what has started, or still starts, is left to `stop`. */
   async start(calleesStarted: Promise<unknown>): Promise<void> {
-    await Promise.all(this.#seats.map((seat) => seat.start(calleesStarted)));
+    await Promise.all(this.#slots.map((slot) => slot.start(calleesStarted)));
     const { min, max } = this.plan.settings.replicas;
     if (max > min && this.plan.residence !== "root" && !this.#isStopping) this.#watchLoad();
   }
 
   /** Why the service is down, if it is (D3): the reason of its first place. */
   get down(): DownReason | undefined {
-    if (this.#seats.some((seat) => seat.down === undefined)) return undefined;
-    return this.#seats[0]?.down;
+    if (this.#slots.some((slot) => slot.down === undefined)) return undefined;
+    return this.#slots[0]?.down;
   }
 
   /** Whether a replica is there, or may soon be: one that is busy is replaced in its own time, and a start has a limit. */
   get presence(): MovedDeployment["presence"] {
-    const kinds = this.#seats.map(({ state }) => state.kind);
+    const kinds = this.#slots.map(({ state }) => state.kind);
     if (kinds.some((kind) => kind === "ready" || kind === "out")) return "there";
     return kinds.some((kind) => kind === "starting") ? "coming" : "away";
   }
 
   /** What stands in the way of each place that is not ready. */
   get obstacles(): string {
-    return this.#seats
+    return this.#slots
       .filter(({ state }) => state.kind !== "ready")
-      .map(describeObstacle)
+      .map(formatObstacle)
       .join("; ");
   }
 
   /** For metrics. */
   get figures(): DeploymentFigures {
     const states: Record<string, number> = { ready: 0, out: 0, starting: 0, waiting: 0, down: 0 };
-    for (const { state } of this.#seats) if (state.kind in states) states[state.kind] = (states[state.kind] ?? 0) + 1;
-    const restarts = this.#seats.reduce((sum, seat) => sum + seat.restarts, this.#pastRestarts);
+    for (const { state } of this.#slots) if (state.kind in states) states[state.kind] = (states[state.kind] ?? 0) + 1;
+    const restarts = this.#slots.reduce((sum, slot) => sum + slot.restarts, this.#pastRestarts);
     const { inFlight, waitingTasks } = this.#demand;
     const demand = inFlight + waitingTasks;
     return { service: this.service, isDown: this.down !== undefined, states, restarts, demand };
@@ -88,39 +88,39 @@ export class Deployment {
 
   /** Ends one replica as a crash would; resolves when another has taken its place. */
   async replaceReplica(index: number): Promise<void> {
-    const seat = this.#seats.find((own) => own.index === index);
-    const host = seat?.host;
-    if (seat === undefined || host === undefined) return;
-    seat.kill();
+    const slot = this.#slots.find((own) => own.index === index);
+    const host = slot?.host;
+    if (slot === undefined || host === undefined) return;
+    slot.kill();
     await host.ended;
-    await seat.whenSettled();
+    await slot.whenSettled();
   }
 
   /** Ends starts that have not come to their end; replicas that run are left alone. */
   callOff(): void {
     this.#halt();
-    for (const seat of this.#seats) seat.callOff();
+    for (const slot of this.#slots) slot.callOff();
   }
 
   async drain(): Promise<void> {
     this.#halt();
-    const drained = [...this.#seats, ...this.#leaving].map((seat) => seat.drain());
-    this.#parts.board.close(this.service);
+    const drained = [...this.#slots, ...this.#leaving].map((slot) => slot.drain());
+    this.#deps.registry.close(this.service);
     await Promise.all(drained);
   }
 
   async stop(): Promise<void> {
     this.#halt();
-    await Promise.all([...this.#seats, ...this.#leaving].map((seat) => seat.stop()));
+    await Promise.all([...this.#slots, ...this.#leaving].map((slot) => slot.stop()));
   }
 
   async readiness(): Promise<ServiceReadiness> {
-    const seats = [...this.#seats];
-    const answers = await Promise.all(seats.map((seat) => seat.isReady()));
-    const missing = seats.filter((_, index) => answers[index] !== true).map(describeObstacle);
-    const replicas = seats.length;
+    const slots = [...this.#slots];
+    const answers = await Promise.all(slots.map((slot) => slot.isReady()));
+    const missing = slots.filter((_, index) => answers[index] !== true).map(formatObstacle);
+    const replicas = slots.length;
     const readyReplicas = replicas - missing.length;
-    const strains = seats.flatMap(({ id, strains }) => strains.map((strain) => `${id}: ${strain}`));
+    const strains = slots.flatMap(({ id, strains }) => strains.map((strain) => `${id}: ${strain}`));
     const detail = [`${readyReplicas} of ${replicas} replicas are ready`, ...missing].join("; ");
     return {
       ...{ name: this.service, isReady: readyReplicas > 0, readyReplicas, replicas },
@@ -129,22 +129,22 @@ export class Deployment {
     };
   }
 
-  #addSeat(index: number): ReplicaSeat {
-    const seat: ReplicaSeat = new ReplicaSeat(this.plan, index, this.#parts, () => this.#noteMove(seat));
-    this.#seats.push(seat);
-    return seat;
+  #addSeat(index: number): ReplicaSlot {
+    const slot: ReplicaSlot = new ReplicaSlot(this.plan, index, this.#deps, () => this.#noteMove(slot));
+    this.#slots.push(slot);
+    return slot;
   }
 
-  #noteMove(seat: ReplicaSeat): void {
-    if (seat.state.kind === "down" && this.down !== undefined) {
-      const { reason, attempts, delayMs } = seat.state;
-      this.#parts.board.giveUp(this.service, { reason, attempts, retryAfterMs: delayMs });
+  #noteMove(slot: ReplicaSlot): void {
+    if (slot.state.kind === "down" && this.down !== undefined) {
+      const { reason, attempts, delayMs } = slot.state;
+      this.#deps.registry.giveUp(this.service, { reason, attempts, retryAfterMs: delayMs });
     }
-    this.#parts.onMoved?.(this);
+    this.#deps.onMoved?.(this);
   }
 
   #watchLoad(): void {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     this.#scaling = clock.setTimer(() => {
       this.#scale();
       if (!this.#isStopping) this.#watchLoad();
@@ -153,65 +153,65 @@ export class Deployment {
 
   /** What the number of replicas is decided by: calls and running tasks, and tasks that wait. */
   get #demand(): { readonly inFlight: number; readonly waitingTasks: number } {
-    const served = this.#seats.reduce((sum, seat) => sum + seat.inFlight, 0);
+    const served = this.#slots.reduce((sum, slot) => sum + slot.inFlight, 0);
     // Callers know of calls that replicas have not read; replicas of calls whose callers have gone, and of tasks.
-    const inFlight = Math.max(served, this.#parts.calls.of(this.service));
-    return { inFlight, waitingTasks: Math.max(0, ...this.#seats.map((seat) => seat.waitingTasks)) };
+    const inFlight = Math.max(served, this.#deps.calls.of(this.service));
+    return { inFlight, waitingTasks: Math.max(0, ...this.#slots.map((slot) => slot.waitingTasks)) };
   }
 
   #scale(): void {
     const { inFlight, waitingTasks } = this.#demand;
-    const { clock } = this.#parts;
-    const observation = { now: clock.now(), inFlight: inFlight + waitingTasks, replicas: this.#seats.length };
+    const { clock } = this.#deps;
+    const observation = { now: clock.now(), inFlight: inFlight + waitingTasks, replicas: this.#slots.length };
     const range = this.plan.settings.replicas;
     const decision = decideReplicas(this.#load, observation, range);
     this.#load = decision.state;
     // The rest is added when those that drain have left their numbers.
     const wanted = Math.min(decision.wanted, range.max - this.#leaving.size);
-    if (wanted === this.#seats.length || (wanted > this.#seats.length && clock.now() < this.#nextGrowthAt)) return;
-    this.#parts.log.info(
-      { service: this.service, from: this.#seats.length, to: wanted, inFlight, waitingTasks },
+    if (wanted === this.#slots.length || (wanted > this.#slots.length && clock.now() < this.#nextGrowthAt)) return;
+    this.#deps.log.info(
+      { service: this.service, from: this.#slots.length, to: wanted, inFlight, waitingTasks },
       `${this.service} has ${inFlight} calls in flight${waitingTasks === 0 ? "" : ` and ${waitingTasks} tasks that wait`}; ${wanted} replicas are wanted`,
     );
-    while (this.#seats.length < wanted) this.#grow();
-    while (this.#seats.length > wanted) this.#shrink();
+    while (this.#slots.length < wanted) this.#grow();
+    while (this.#slots.length > wanted) this.#shrink();
     this.#tellPlanned();
   }
 
   #grow(): void {
-    const taken = new Set([...this.#seats, ...this.#leaving].map(({ index }) => index));
+    const taken = new Set([...this.#slots, ...this.#leaving].map(({ index }) => index));
     let index = 0;
     while (taken.has(index)) index++;
-    const seat = this.#addSeat(index);
-    seat.start(Promise.resolve()).catch((error: unknown) => {
-      const at = this.#seats.indexOf(seat);
+    const slot = this.#addSeat(index);
+    slot.start(Promise.resolve()).catch((error: unknown) => {
+      const at = this.#slots.indexOf(slot);
       // It was called off: there is no more need for it, or for any.
       if (at < 0 || this.#isStopping) return;
-      const fields = { service: this.service, replica: seat.id, err: error };
-      this.#parts.log.error(fields, "one more replica could not be started");
-      this.#nextGrowthAt = this.#parts.clock.now() + this.plan.settings.restart.maxBackoffMs;
-      this.#seats.splice(at, 1);
+      const fields = { service: this.service, replica: slot.id, err: error };
+      this.#deps.log.error(fields, "one more replica could not be started");
+      this.#nextGrowthAt = this.#deps.clock.now() + this.plan.settings.restart.maxBackoffMs;
+      this.#slots.splice(at, 1);
       this.#tellPlanned();
-      this.#giveBack(seat, seat.stop());
+      this.#giveBack(slot, slot.stop());
     });
   }
 
   #shrink(): void {
-    const seat = this.#seats.pop() as ReplicaSeat;
+    const slot = this.#slots.pop() as ReplicaSlot;
     this.#giveBack(
-      seat,
-      seat.drain().then(() => seat.stop()),
+      slot,
+      slot.drain().then(() => slot.stop()),
     );
   }
 
-  #giveBack(seat: ReplicaSeat, emptied: Promise<void>): void {
-    this.#leaving.add(seat);
-    this.#pastRestarts += seat.restarts;
-    void emptied.finally(() => this.#leaving.delete(seat));
+  #giveBack(slot: ReplicaSlot, emptied: Promise<void>): void {
+    this.#leaving.add(slot);
+    this.#pastRestarts += slot.restarts;
+    void emptied.finally(() => this.#leaving.delete(slot));
   }
 
   #tellPlanned(): void {
-    this.#parts.board.plan(this.service, this.#seats.length);
+    this.#deps.registry.plan(this.service, this.#slots.length);
   }
 
   #halt(): void {
@@ -221,9 +221,9 @@ export class Deployment {
 }
 
 /** What keeps a place from being ready, in words. */
-function describeObstacle(seat: ReplicaSeat): string {
-  if (seat.state.kind !== "ready") return seat.describe();
-  return seat.obstacles.length > 0
-    ? `${seat.id} can't call what it depends on: ${seat.obstacles.join(", ")}`
-    : `${seat.id} does not say in time that it is ready`;
+function formatObstacle(slot: ReplicaSlot): string {
+  if (slot.state.kind !== "ready") return slot.describe();
+  return slot.obstacles.length > 0
+    ? `${slot.id} can't call what it depends on: ${slot.obstacles.join(", ")}`
+    : `${slot.id} does not say in time that it is ready`;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "../../test/fake-clock.js";
 import { EntryWatch } from "./entry-watch.js";
-import type { MovedDeployment } from "./replica-life.js";
+import type { MovedDeployment } from "./replica-run.js";
 
 /** A watch, an entry service that changes as a test says, and what was told. */
 function createWatch(limits: { readonly waitMs?: number; readonly exitAfterMs?: number } = {}) {
@@ -30,7 +30,7 @@ describe("EntryWatch", () => {
   it("says nothing while a replica comes back in time", () => {
     const { clock, told, be } = createWatch();
     be("there");
-    for (let life = 0; life < 100; life++) {
+    for (let run = 0; run < 100; run++) {
       be("away");
       clock.advance(4_000);
       be("coming");
@@ -94,7 +94,7 @@ describe("EntryWatch", () => {
   it("begins the count anew with each replica that was ready, so that nobody can end the app by ending replicas (E2)", () => {
     const { clock, be, take } = createWatch();
     be("there");
-    for (let life = 0; life < 100; life++) {
+    for (let run = 0; run < 100; run++) {
       be("away", { reason: "it ended" });
       clock.advance(37_500);
       be("coming");

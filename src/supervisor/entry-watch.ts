@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../base/clock.js";
-import type { MovedDeployment } from "./replica-life.js";
+import type { MovedDeployment } from "./replica-run.js";
 
 // Looks after an app whose entry service has no replica: nobody else answers its clients.
 //
@@ -9,7 +9,7 @@ import type { MovedDeployment } from "./replica-life.js";
 //     ready for a moment begins the count anew, so one that a client can end does not end the app.
 
 /** What the watch bounds, and whom it tells. */
-export interface EntryWatchParts {
+export interface EntryWatchDeps {
   readonly clock: Clock;
   /** How long connections may wait for a replica. */
   readonly waitMs: number;
@@ -22,7 +22,7 @@ export interface EntryWatchParts {
 }
 
 export class EntryWatch {
-  readonly #parts: EntryWatchParts;
+  readonly #deps: EntryWatchDeps;
   #timers: Timer[] = [];
   /** Before the app has started nobody waits for it. */
   #hasBeenThere = false;
@@ -31,8 +31,8 @@ export class EntryWatch {
   #isOverdue = false;
   #isStopped = false;
 
-  constructor(parts: EntryWatchParts) {
-    this.#parts = parts;
+  constructor(deps: EntryWatchDeps) {
+    this.#deps = deps;
   }
 
   /** Takes in how the entry service is, after each change. */
@@ -55,7 +55,7 @@ export class EntryWatch {
   }
 
   #begin(entry: MovedDeployment): void {
-    const { clock, waitMs, exitAfterMs } = this.#parts;
+    const { clock, waitMs, exitAfterMs } = this.#deps;
     this.#isAway = true;
     this.#timers.push(clock.setTimer(() => this.#tellAbsent(), waitMs));
     if (exitAfterMs === 0) return;
@@ -69,13 +69,13 @@ export class EntryWatch {
   #endIfOverdue({ presence, obstacles }: MovedDeployment): void {
     if (!this.#isOverdue || presence !== "away") return;
     this.stop();
-    this.#parts.onGone(obstacles);
+    this.#deps.onGone(obstacles);
   }
 
   #tellAbsent(): void {
     if (this.#isTold) return;
     this.#isTold = true;
-    this.#parts.onAbsent();
+    this.#deps.onAbsent();
   }
 
   #reset(): void {
@@ -84,7 +84,7 @@ export class EntryWatch {
     this.#isOverdue = false;
     if (!this.#isTold) return;
     this.#isTold = false;
-    this.#parts.onPresent();
+    this.#deps.onPresent();
   }
 
   #clear(): void {

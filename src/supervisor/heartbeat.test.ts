@@ -38,7 +38,7 @@ class StalledClock implements Clock {
 /** A heartbeat of one host, and what it has told: `"pulse 3"` with the calls in flight, `"silent"`, `"stuck"`. */
 async function createHeart(residence: "process" | "root" = "process", clock?: Clock) {
   const stage = new Stage();
-  const host = stage.parts.createHost(createDeploymentPlan("A", { residence }), 0);
+  const host = stage.deps.createHost(createDeploymentPlan("A", { residence }), 0);
   const [fake] = stage.hosts;
   assert.ok(fake !== undefined);
   await host.load(new AbortController().signal);

@@ -3,7 +3,7 @@ import type { LivenessSettings } from "../options/settings.js";
 import type { Pulse, ReplicaHost } from "../placement/placement.js";
 
 /** What a heartbeat needs and whom it tells. */
-export interface HeartbeatParts {
+export interface HeartbeatDeps {
   readonly settings: LivenessSettings;
   readonly clock: Clock;
   readonly onPulse: (pulse: Pulse) => void;
@@ -32,19 +32,19 @@ interface Limit {
  */
 export class Heartbeat {
   readonly #host: ReplicaHost;
-  readonly #parts: HeartbeatParts;
+  readonly #deps: HeartbeatDeps;
   #timers: Timer[] = [];
   /** Of late, as it last said. */
   #longestRunMs = 0;
   #isStopped = false;
 
-  constructor(host: ReplicaHost, parts: HeartbeatParts) {
+  constructor(host: ReplicaHost, deps: HeartbeatDeps) {
     this.#host = host;
-    this.#parts = parts;
+    this.#deps = deps;
   }
 
   start(): void {
-    const { clock, settings, onSilent, onStuck, onPulse } = this.#parts;
+    const { clock, settings, onSilent, onStuck, onPulse } = this.#deps;
     const { intervalMs, outAfterMs, replaceAfterMs } = settings;
     const asked = this.#host.pulse(Number.POSITIVE_INFINITY);
     // A replica in this very thread can't be asked: who would ask is as busy as it is.
@@ -67,7 +67,7 @@ export class Heartbeat {
 
   /** The longest of the bounds that hold for what the replica is known to do. */
   #limit(plainMs: number, name: string): Limit {
-    const { warmUpMs, replaceAfterMs } = this.#parts.settings;
+    const { warmUpMs, replaceAfterMs } = this.#deps.settings;
     const { isWarmingUp, heldUpMs = 0 } = this.#host;
     const limits = [
       { ms: plainMs, name },
@@ -83,7 +83,7 @@ export class Heartbeat {
    * silent may change its limit.
    */
   #afterSilence(waitedMs: number, readLimit: () => Limit, tell: (limit: Limit) => void): void {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     const untilMs = readLimit().ms;
     const look = () => {
       const limit = readLimit();

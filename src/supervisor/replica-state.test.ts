@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { describeState, isOver, moveTo, type ReplicaState } from "./replica-state.js";
+import { formatState, isOver, moveTo, type ReplicaState } from "./replica-state.js";
 
 const states: readonly ReplicaState[] = [
   { kind: "new" },
@@ -49,9 +49,9 @@ describe("isOver", () => {
   });
 });
 
-describe("describeState", () => {
+describe("formatState", () => {
   it("says what stands in the way, with the reason and the numbers", () => {
-    assert.deepEqual(states.map(describeState), [
+    assert.deepEqual(states.map(formatState), [
       "is not started yet",
       "is starting",
       "is ready",

@@ -37,7 +37,7 @@ export function moveTo(from: ReplicaState, to: ReplicaState): ReplicaState {
 export const isOver = ({ kind }: ReplicaState): boolean => kind === "draining" || kind === "stopped";
 
 /** A state in words, for readiness and logs. */
-export function describeState(state: ReplicaState): string {
+export function formatState(state: ReplicaState): string {
   switch (state.kind) {
     case "waiting":
       return `${state.reason}; is started again after ${state.delayMs} ms`;
@@ -53,7 +53,7 @@ export function describeState(state: ReplicaState): string {
 }
 
 /** What an app tells about its own life, in order. */
-export type Progress =
+export type AppEvent =
   | { readonly kind: "notice"; readonly message: string }
   | { readonly kind: "starting"; readonly service: string; readonly replica: string }
   | { readonly kind: "started"; readonly service: string; readonly replica: string; readonly ms: number }
@@ -71,4 +71,4 @@ export type Progress =
   | { readonly kind: "draining"; readonly inFlight: number }
   | { readonly kind: "stopped" };
 
-export type OnProgress = (event: Progress) => void;
+export type OnAppEvent = (event: AppEvent) => void;

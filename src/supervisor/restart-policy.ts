@@ -20,7 +20,7 @@ export interface RestartHistory {
 }
 
 /** A life that has ended. */
-export interface EndedLife {
+export interface EndedRun {
   /** From ready to its end, in milliseconds; `undefined` when it never was ready. */
   readonly readyForMs: number | undefined;
   /** A random number from 0 to 1. */
@@ -42,16 +42,16 @@ export const emptyHistory: RestartHistory = Object.freeze({ restarts: 0, shortLi
 const jitterShare = 0.25;
 
 /** How long after its end a replica is started again. */
-export function nextRestart(settings: RestartSettings, history: RestartHistory, life: EndedLife): NextRestart {
+export function nextRestart(settings: RestartSettings, history: RestartHistory, run: EndedRun): NextRestart {
   const { resetAfterMs, giveUpAfter, slowBackoffMs, maxBackoffMs } = settings;
-  if ((life.readyForMs ?? 0) >= resetAfterMs) {
+  if ((run.readyForMs ?? 0) >= resetAfterMs) {
     return { delayMs: 0, isDown: false, history: { restarts: 1, shortLives: 0 } };
   }
   const next = { restarts: history.restarts + 1, shortLives: history.shortLives + 1 };
   const isDown = giveUpAfter > 0 && next.shortLives >= giveUpAfter;
   if (!isDown) return { delayMs: backoffOf(settings, next.restarts), isDown, history: next };
   const slowMs = Math.max(slowBackoffMs, maxBackoffMs);
-  return { delayMs: Math.round(slowMs * (1 + jitterShare * life.random)), isDown, history: next };
+  return { delayMs: Math.round(slowMs * (1 + jitterShare * run.random)), isDown, history: next };
 }
 
 /** The wait before the restart of that number in its row, from 1. */

@@ -51,7 +51,7 @@ class World {
     this.random = new Random(seed);
     this.services = services;
     const deployments = Object.entries(services).map(([name, wish]) => createDeploymentPlan(name, wish));
-    this.supervisor = new Supervisor({ deployments, notices: [] } as unknown as Plan, this.stage.parts);
+    this.supervisor = new Supervisor({ deployments, notices: [] } as unknown as Plan, this.stage.deps);
     this.stage.watch(...names);
     if (this.random.chance(0.5)) this.hold();
     this.started = this.supervisor.start().then(

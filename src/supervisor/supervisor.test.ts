@@ -17,7 +17,7 @@ function createApp(services: Readonly<Record<string, PlanWish>> = wishes) {
   const stage = new Stage();
   const deployments = Object.entries(services).map(([name, wish]) => createDeploymentPlan(name, wish));
   const plan = { deployments, notices: ["a notice"] } as unknown as Plan;
-  const supervisor = new Supervisor(plan, stage.parts);
+  const supervisor = new Supervisor(plan, stage.deps);
   stage.watch(...Object.keys(services));
   return { stage, supervisor };
 }
@@ -212,12 +212,12 @@ describe("Supervisor.stop", () => {
 
   it("does not wait for a place that stands empty (P3)", async () => {
     const { stage, supervisor } = await createStartedApp({ Base: { restart: { giveUpAfter: 0 } }, Front: {} });
-    for (let life = 0; life < 3; life++) {
+    for (let run = 0; run < 3; run++) {
       stage.hosts
         .filter(({ id }) => id === "Base#0")
         .at(-1)
         ?.end();
-      await stage.pass(life * 100);
+      await stage.pass(run * 100);
     }
     await supervisor.stop();
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);

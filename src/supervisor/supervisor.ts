@@ -3,8 +3,8 @@ import type { DeploymentFigures } from "../observe/deployment-metrics.js";
 import type { Readiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { Deployment } from "./deployment.js";
-import type { SeatParts } from "./replica-life.js";
-import type { DownReason } from "./replica-seat.js";
+import type { SlotDeps } from "./replica-run.js";
+import type { DownReason } from "./replica-slot.js";
 
 // Keeps the plan true.
 //
@@ -16,22 +16,22 @@ import type { DownReason } from "./replica-seat.js";
 
 export class Supervisor {
   readonly #plan: Plan;
-  readonly #parts: SeatParts;
+  readonly #deps: SlotDeps;
   readonly #deployments: ReadonlyMap<string, Deployment>;
   #stopping: Promise<void> | undefined;
 
-  constructor(plan: Plan, parts: SeatParts) {
+  constructor(plan: Plan, deps: SlotDeps) {
     this.#plan = plan;
-    this.#parts = parts;
+    this.#deps = deps;
     const own = plan.deployments.filter(({ residence }) => residence !== "callers");
     this.#deployments = new Map(
-      own.map((deployment) => [deployment.descriptor.name, new Deployment(deployment, parts)]),
+      own.map((deployment) => [deployment.descriptor.name, new Deployment(deployment, deps)]),
     );
   }
 
   /** Starts every service, callees first. @throws {ServingError} the first failure (S3). */
   async start(): Promise<void> {
-    for (const message of this.#plan.notices) this.#parts.onProgress({ kind: "notice", message });
+    for (const message of this.#plan.notices) this.#deps.onProgress({ kind: "notice", message });
     const started = new Map<string, Promise<void>>();
     for (const deployment of this.#deployments.values()) {
       const calleesStarted = Promise.all(calleesOf(deployment).map((callee) => started.get(callee)));
@@ -92,7 +92,7 @@ export class Supervisor {
       cut === undefined ? deployment.drain() : Promise.race([deployment.drain(), cut]),
     );
     await this.#stopAll();
-    this.#parts.onProgress({ kind: "stopped" });
+    this.#deps.onProgress({ kind: "stopped" });
   }
 
   #stopAll(): Promise<void> {

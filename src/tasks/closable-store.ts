@@ -70,7 +70,7 @@ export class ClosableStore implements TaskStore {
 }
 
 /** Who wants to hear of changes in one store. */
-export class NewsBoard {
+export class TaskEvents {
   readonly #listeners = new Set<{ readonly tell: (news: TaskNews) => void }>();
   readonly #onChange: (isWatched: boolean) => void;
 
@@ -109,7 +109,7 @@ export class NewsBoard {
 const repeatMs = 30_000;
 const outages: ReadonlySet<string> = new Set(["task_store_unavailable", "task_store_full"]);
 
-interface StoreHealthParts {
+interface StoreHealthDeps {
   readonly log: Logger;
   /** Where the store is: callers are not told, so the log must say. */
   readonly place: string;
@@ -119,23 +119,23 @@ interface StoreHealthParts {
 
 /** Says in the log when a store can't be used, with what the system said, and when it can again. */
 export class StoreHealth {
-  readonly #parts: StoreHealthParts;
+  readonly #deps: StoreHealthDeps;
   #toldAt = Number.NEGATIVE_INFINITY;
   #isDown = false;
 
-  constructor(parts: StoreHealthParts) {
-    this.#parts = parts;
+  constructor(deps: StoreHealthDeps) {
+    this.#deps = deps;
   }
 
   noteSuccess(): void {
     if (!this.#isDown) return;
     this.#isDown = false;
-    this.#parts.log.info({ store: this.#parts.place }, "the task store can be used again");
+    this.#deps.log.info({ store: this.#deps.place }, "the task store can be used again");
   }
 
   noteFailure(error: unknown): void {
     if (!(error instanceof ServingError) || !outages.has(error.id)) return;
-    const { log, place, now } = this.#parts;
+    const { log, place, now } = this.#deps;
     if (now() < this.#toldAt + repeatMs) return;
     this.#toldAt = now();
     this.#isDown = true;

@@ -25,7 +25,7 @@ export function resolveStoreFolder(data: string, appFolder: string): string {
 }
 
 /** Where the store is, for people to read; no password is in it. */
-export function describeStore({ settings, appFolder }: Omit<TaskStorePlace, "log">): string {
+export function formatStore({ settings, appFolder }: Omit<TaskStorePlace, "log">): string {
   if (settings.store === "sqlite") return join(resolveStoreFolder(settings.data, appFolder), "tasks.db");
   const { host, pathname, searchParams } = new URL(settings.store);
   return `PostgreSQL at ${host || (searchParams.get("host") ?? "its usual place")}, database ${pathname.slice(1)}`;
@@ -55,7 +55,7 @@ const longestPauseMs = 5_000;
  */
 export async function openTaskStore(place: TaskStorePlace, wait?: StoreWait): Promise<TaskStore> {
   const { settings, appFolder, log } = place;
-  const words = describeStore(place);
+  const words = formatStore(place);
   const folder = settings.store === "sqlite" ? resolveStoreFolder(settings.data, appFolder) : undefined;
   const giveUpAt = wait === undefined ? 0 : wait.clock.now() + wait.limitMs;
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
@@ -121,22 +121,22 @@ async function nameStore(error: unknown, { place, folder }: UnopenedStore): Prom
   if (!(error instanceof ServingError) || !named.includes(error.id as NamedId)) return error;
   const { engine, problem } = error.details as FailureDetails<NamedId>;
   const { cause } = error;
-  const ground = folder === undefined ? undefined : await describeGround(folder);
+  const ground = folder === undefined ? undefined : await formatFolderFault(folder);
   const said = cause instanceof Error && cause.message !== "" ? ` (${cause.message})` : "";
   return fail(error.id as NamedId, { engine, problem: `${ground ?? `${place}: ${problem}`}${said}` }, { cause });
 }
 
 /** What stands where the folder or its database should be; `undefined` where nothing odd does. */
-async function describeGround(folder: string): Promise<string | undefined> {
+async function formatFolderFault(folder: string): Promise<string | undefined> {
   for (let at = folder; ; at = dirname(at)) {
-    const problem = await describePath(at, "folder");
+    const problem = await formatPathFault(at, "folder");
     if (problem !== undefined) return problem;
     if (at === dirname(at)) break;
   }
-  return describePath(join(folder, "tasks.db"), "file");
+  return formatPathFault(join(folder, "tasks.db"), "file");
 }
 
-async function describePath(path: string, expected: "file" | "folder"): Promise<string | undefined> {
+async function formatPathFault(path: string, expected: "file" | "folder"): Promise<string | undefined> {
   const [own, target] = await Promise.all([lstat(path), stat(path)].map((look) => look.catch(() => undefined)));
   if (own?.isSymbolicLink() === true && target === undefined) {
     return `${path} is a link to ${await readlink(path).catch(() => "something")}, which is not there`;

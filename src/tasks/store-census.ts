@@ -16,7 +16,7 @@ const mostNamed = 20;
 const anyAttempts = 2 ** 31 - 1;
 
 /** What a census needs to know. */
-export interface StoreCensusParts {
+export interface StoreCensusDeps {
   readonly run: StoreRun;
   /** Each task of the app. */
   readonly own: readonly TaskPlace[];
@@ -33,20 +33,20 @@ export interface StoreCensusParts {
 }
 
 export class StoreCensus {
-  readonly #parts: StoreCensusParts;
+  readonly #deps: StoreCensusDeps;
   readonly #seenRuns = new Set<string>();
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
   #isStopped = false;
   #told = "";
 
-  constructor(parts: StoreCensusParts) {
-    this.#parts = parts;
+  constructor(deps: StoreCensusDeps) {
+    this.#deps = deps;
   }
 
   /** Begins to look, at once and then each minute. */
   start(store: TaskStore): void {
-    const { run, place, log } = this.#parts;
+    const { run, place, log } = this.#deps;
     log.info({ namespace: run.namespace, store: place }, "durable tasks are kept");
     this.#isStopped = false;
     this.#look(store);
@@ -57,12 +57,12 @@ export class StoreCensus {
     this.#isStopped = true;
     this.#timer?.clear();
     await this.#looking;
-    await store.leave(this.#parts.run.id).catch(() => {});
+    await store.leave(this.#deps.run.id).catch(() => {});
   }
 
   /** Looks once. */
   async look(store: TaskStore): Promise<void> {
-    const { run, own, lostFailure } = this.#parts;
+    const { run, own, lostFailure } = this.#deps;
     for (const place of own) await store.adopt(place);
     const runs = await store.enroll(run);
     this.#tellRuns(runs);
@@ -77,11 +77,11 @@ export class StoreCensus {
       orphans,
       open.filter(({ namespace }) => !namespaces.has(namespace)),
     );
-    this.#parts.onOrphans(orphans);
+    this.#deps.onOrphans(orphans);
   }
 
   #look(store: TaskStore): void {
-    const { log, clock } = this.#parts;
+    const { log, clock } = this.#deps;
     this.#looking = this.look(store).catch((error: unknown) => {
       log.debug({ err: error }, "the task store could not be looked over; it is tried again");
     });
@@ -89,7 +89,7 @@ export class StoreCensus {
   }
 
   #tellRuns(runs: readonly StoreRun[]): void {
-    const { run, log, isAlive } = this.#parts;
+    const { run, log, isAlive } = this.#deps;
     for (const other of runs) {
       if (other.namespace !== run.namespace || this.#seenRuns.has(other.id)) continue;
       this.#seenRuns.add(other.id);
@@ -108,7 +108,7 @@ export class StoreCensus {
     );
     if (told === this.#told) return;
     this.#told = told;
-    const { log } = this.#parts;
+    const { log } = this.#deps;
     if (orphans.length > 0) {
       const move = `move them: ekiben tasks move ${nameOf(orphans[0] as OpenTasks)} <Service>.<task>; or cancel them`;
       log.warn(

@@ -90,13 +90,13 @@ function removeFolder(folder: string | undefined): void {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 }
 
-interface TestParts {
+interface TestDeps {
   readonly faults: Faults;
   /** Removed with the app. */
   readonly folder: string | undefined;
 }
 
-function createComposedApp<T>(app: App, entry: ServiceClass<T>, { faults, folder }: TestParts): ComposedApp<T> {
+function createComposedApp<T>(app: App, entry: ServiceClass<T>, { faults, folder }: TestDeps): ComposedApp<T> {
   const names = new Map(app.graph.edges.map((edge) => [edge.target, edge.to])).set(entry, app.graph.entry);
   const nameOf = (service: ServiceClass): string => {
     const name = names.get(service);

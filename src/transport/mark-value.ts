@@ -3,8 +3,8 @@ import {
   addStep,
   copySelf,
   countVisit,
-  describeValue,
   forbiddenKey,
+  formatValue,
   maxValueDepth,
   Refusal,
   refuseSparse,
@@ -90,7 +90,7 @@ function markItem(item: unknown, step: string | number, depth: number, marking: 
         throw addStep(error, step);
       }
     default:
-      throw addStep(new Refusal(describeValue(item)), step);
+      throw addStep(new Refusal(formatValue(item)), step);
   }
 }
 
@@ -107,7 +107,7 @@ function markObject(value: object, depth: number, marking: Marking): unknown {
   if (value instanceof Date) return toMark(["date", Date.prototype.getTime.call(value)]);
   if (value instanceof Map) return markMap(value, depth, marking);
   if (value instanceof Set) return toMark(["set", markArray([...value], depth, marking)]);
-  throw new Refusal(describeValue(value));
+  throw new Refusal(formatValue(value));
 }
 
 type Plain = Record<string, unknown> & { toJSON?: unknown };
@@ -171,7 +171,7 @@ function markBytes(view: ArrayBufferView, marking: Marking): unknown {
   for (const [dtype, array] of dtypes) {
     if (view instanceof array) return toMark([dtype, placeBytes(view, marking)]);
   }
-  throw new Refusal(describeValue(view));
+  throw new Refusal(formatValue(view));
 }
 
 /** Gives bytes a tail. @returns Its index, or the bytes as base64 when there are too many. */

@@ -2,7 +2,7 @@ import { IdTable } from "../base/id-table.js";
 import type { CallScope } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { nameDeadline } from "../call/passed-deadline.js";
-import { type ItemFlow, type ItemSink, readerGone } from "../call/streams/item-flow.js";
+import { type ItemSink, type ItemSource, readerGone } from "../call/streams/item-source.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
@@ -10,8 +10,8 @@ import { type Channel, type ChannelReader, createHello, readHello } from "./chan
 import { decodeValue } from "./decode-value.js";
 import { type EncodedValue, encodeValue } from "./encode-value.js";
 import { type Frame, frameFlags, frameKinds, malformed, noTails } from "./frame.js";
-import { InputSender } from "./item-pump.js";
 import { PeerStream, readCredit, type StreamSource } from "./peer-stream.js";
+import { InputSender } from "./stream-sender.js";
 import { decodeError, encodeError } from "./wire-error.js";
 
 // The caller's side of a channel to one replica.
@@ -75,7 +75,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     this.#encodeCall(scope, undefined);
   }
 
-  open(scope: CallScope, sink: ItemSink): ItemFlow {
+  open(scope: CallScope, sink: ItemSink): ItemSource {
     const source: StreamSource = {
       start: () => this.#encodeCall(scope, stream),
       credit: (items) => this.#sendFrame(frameKinds.credit, scope.slot, String(items)),
@@ -214,7 +214,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   #encodeCall(scope: CallScope, stream: PeerStream | undefined): void {
     let encoded: EncodedValue | Promise<EncodedValue>;
     try {
-      encoded = scope.feed === undefined ? encodeValue(scope.call.input, "input", this.#channel.files) : noValue;
+      encoded = scope.stream === undefined ? encodeValue(scope.call.input, "input", this.#channel.files) : noValue;
       // It is sent later, and by then may have to be sent elsewhere.
       if (encoded instanceof Promise) scope.keepInput();
     } catch (error) {
@@ -240,16 +240,16 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     }
     const id = this.#nextId();
     scope.slot = id;
-    const { feed } = scope;
+    const { stream: given } = scope;
     const { api, caller, request, priority } = scope.call;
     const reader = scope.reader === undefined ? undefined : this.#numberOf(scope.reader);
     const flags =
       (value.isMarked ? frameFlags.marked : 0) |
       (stream === undefined ? 0 : frameFlags.stream) |
-      (feed === undefined ? 0 : frameFlags.fed) |
+      (given === undefined ? 0 : frameFlags.fed) |
       (priority === "background" ? frameFlags.background : 0) |
       (reader === undefined ? 0 : frameFlags.read) |
-      (scope.ownsInput || feed !== undefined ? 0 : frameFlags.lent);
+      (scope.ownsInput || given !== undefined ? 0 : frameFlags.lent);
     const head = `${reader === undefined ? "" : `${reader}\n`}${api}\n${timeLeft(scope)}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
     let isSent: boolean;
     try {
@@ -260,7 +260,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       return;
     }
     // Also when it was not sent: the channel is about to end, and its end answers the call.
-    const input = feed === undefined ? undefined : new InputSender(this.#channel, scope, feed);
+    const input = given === undefined ? undefined : new InputSender(this.#channel, scope, given);
     this.#pending.set(id, { scope, stream, input, isSent, isCancelled: false });
     scope.onCancel((reason) => this.#cancel(id, reason));
   }

@@ -1,5 +1,5 @@
 import { Fifo } from "../base/fifo.js";
-import type { EncodedItems, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
+import type { EncodedItems, ItemSink, ItemSource } from "../call/streams/item-source.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Tail } from "../held/held-file.js";
 import { decodeValue } from "./decode-value.js";
@@ -50,7 +50,7 @@ interface Held {
 }
 
 /** The reader's end of a stream that comes over a channel, an output or an input: at most a window of items waits in it. */
-export class PeerStream implements ItemFlow {
+export class PeerStream implements ItemSource {
   readonly #source: StreamSource;
   readonly #sink: ItemSink;
   readonly #items = new Fifo<Held>();

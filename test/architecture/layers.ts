@@ -10,7 +10,7 @@ export interface Layer {
  * Who may import whom: a folder may import itself and what its row names.
  *
  * Rows are in the order of the layers: what an app is made of first, what makes an app of it last. Sending calls (`handle`)
- * and running them (`replica`) meet in `runtime/inline.ts` alone. `runtime` joins what lives in one thread or process, and has
+ * and running them (`replica`) meet in `runtime/local-host.ts` alone. `runtime` joins what lives in one thread or process, and has
  * the entry files of threads and processes. `app` puts one app together out of everything below it, so that no other folder
  * needs to know them all.
  */

@@ -56,7 +56,7 @@ export async function openStage({ batch, outputRow = z.string().max(20), ...boun
     sizes: () => stage.batches.map(({ rows }) => rows.length),
     rows: () => stage.batches.map(({ rows }) => rows.join(" ")),
     call,
-    stats: () => replica.parts.stats,
+    stats: () => replica.deps.stats,
     replica: () => replica,
     /** Runs batches of these sizes one after the other, each taking what `costMs` says, so that the costs are known. */
     teach,

@@ -3,19 +3,19 @@
  *
  * @param value Blobs and files are told by name, type and size; their content is read elsewhere.
  */
-export function describeValue(value: unknown): string {
+export function formatValue(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "bigint") return `${value}n`;
   if (Object.is(value, -0)) return "-0";
   if (typeof value !== "object" || value === null) return String(value);
   if (ArrayBuffer.isView(value)) return describeBytes(value);
-  if (Array.isArray(value)) return `[${Array.from(value, describeValue).join(",")}]`;
+  if (Array.isArray(value)) return `[${Array.from(value, formatValue).join(",")}]`;
   if (value instanceof Date) return `Date(${value.getTime()})`;
-  if (value instanceof Map) return `Map${describeValue([...value])}`;
-  if (value instanceof Set) return `Set${describeValue([...value])}`;
+  if (value instanceof Map) return `Map${formatValue([...value])}`;
+  if (value instanceof Set) return `Set${formatValue([...value])}`;
   if (value instanceof File) return `File(${value.name},${value.type},${value.size},${value.lastModified})`;
   if (value instanceof Blob) return `Blob(${value.type},${value.size})`;
-  const fields = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}:${describeValue(item)}`);
+  const fields = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}:${formatValue(item)}`);
   const prototype: unknown = Object.getPrototypeOf(value);
   const name = prototype === Object.prototype ? "" : (value.constructor?.name ?? "null-prototype");
   const symbols = Object.getOwnPropertySymbols(value).map(String);
@@ -29,7 +29,7 @@ function describeBytes(view: ArrayBufferView): string {
   const elements = view as unknown as ArrayLike<number | bigint> & {
     slice(from: number, to: number): Iterable<unknown>;
   };
-  const shown = [...elements.slice(0, shownElements)].map(describeValue);
+  const shown = [...elements.slice(0, shownElements)].map(formatValue);
   const sum = elements.length > shownElements ? `… ${elements.length} of sum ${sumOf(elements)}` : "";
   return `${view.constructor.name}(${shown.join(",")}${sum}${own ? "" : ", in memory of others"})`;
 }

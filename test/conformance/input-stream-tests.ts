@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Tensor } from "ekiben";
-import { describeValue } from "./describe-value.js";
+import { formatValue } from "./describe-value.js";
 import { createSpoilable } from "./services/echo.js";
 import { Middle } from "./services/middle.js";
 import { Sink } from "./services/sink.js";
@@ -76,7 +76,7 @@ export function testInputStreams(suite: Suite): void {
       it(`bring tensors and bytes, ${way}`, async () => {
         const make = () => [new Tensor("float32", [3], new Float32Array([1, 2, 3])), new Uint8Array(300_000).fill(7)];
         const answer = await consume([{ name: newName("bytes") }, ...make(), ...make()]);
-        assert.equal(describeValue(answer), describeValue([...make(), ...make()]));
+        assert.equal(formatValue(answer), formatValue([...make(), ...make()]));
       });
 
       it(`go in while items come out, ${way}`, async () => {
@@ -165,9 +165,9 @@ export function testInputStreams(suite: Suite): void {
       async function* reuse() {
         for (let i = 0; i < 40; i++) yield item;
       }
-      const fresh = describeValue(createSpoilable(100_000));
+      const fresh = formatValue(createSpoilable(100_000));
       assert.equal(await sink().spoil(reuse()), Array.from({ length: 40 }, () => fresh).join(" "));
-      assert.equal(describeValue(item), fresh);
+      assert.equal(formatValue(item), fresh);
     });
 
     it("are refused where they are none, with what they are", async () => {

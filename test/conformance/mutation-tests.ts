@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { describeValue } from "./describe-value.js";
+import { formatValue } from "./describe-value.js";
 import { createSpoilable, Echo, spoil } from "./services/echo.js";
 import { Faulty } from "./services/faulty.js";
 import { Middle } from "./services/middle.js";
 import { Source } from "./services/source.js";
 import { collect, failureOf, newName, type Suite } from "./suite.js";
 
-const fresh = (bytes?: number) => describeValue(createSpoilable(bytes));
+const fresh = (bytes?: number) => formatValue(createSpoilable(bytes));
 /** Too large for one write into a pipe or a socket: what is still to be sent must not be the caller's own memory. */
 const largeBytes = 3_000_000;
 
@@ -24,7 +24,7 @@ export function testMutations({ app }: Suite): void {
       });
 
       it(`by the callee right after it returned are not seen by the caller (${bytes} bytes)`, async () => {
-        assert.equal(describeValue(await echo().lendBriefly(bytes)), fresh(bytes));
+        assert.equal(formatValue(await echo().lendBriefly(bytes)), fresh(bytes));
       });
     }
 
@@ -33,7 +33,7 @@ export function testMutations({ app }: Suite): void {
       const value = make();
       const call = echo().describe(value);
       spoil(value);
-      assert.equal(await call, describeValue(make()));
+      assert.equal(await call, formatValue(make()));
     });
 
     it("by the caller after the answer are not seen by the callee", async () => {
@@ -56,15 +56,15 @@ export function testMutations({ app }: Suite): void {
     it("by the callee to its input are not seen by the caller", async () => {
       const value = createSpoilable();
       assert.equal(await echo().spoil(value), "spoiled");
-      assert.equal(describeValue(value), fresh());
+      assert.equal(formatValue(value), fresh());
       assert.equal(await app().service(Middle).afterSpoil(), fresh());
     });
 
     it("by the callee to what it returned before are not seen by the caller", async () => {
       const lent = await echo().lend();
-      const before = describeValue(lent);
+      const before = formatValue(lent);
       assert.notEqual(await echo().spoilLent(), before);
-      assert.equal(describeValue(lent), before);
+      assert.equal(formatValue(lent), before);
     });
 
     it("by the caller to a result are not seen by the callee", async () => {
@@ -80,7 +80,7 @@ export function testMutations({ app }: Suite): void {
       const name = newName("kept");
       await Promise.all([echo().spoil(value), echo().keep({ name, value }), app().service(Middle).spoil(value)]);
       assert.equal(await echo().kept(name), fresh());
-      assert.equal(describeValue(value), fresh());
+      assert.equal(formatValue(value), fresh());
     });
 
     it("by the producer of a stream to an item it yielded are not seen by the reader", async () => {
@@ -96,7 +96,7 @@ export function testMutations({ app }: Suite): void {
     it("by the reader of a stream are not seen by its producer", async () => {
       const seen: string[] = [];
       for await (const item of app().entry.relayItems({ to: "source", api: "reuse", input: { items: 3, bytes: 2 } })) {
-        seen.push(describeValue(item));
+        seen.push(formatValue(item));
         spoil(item);
       }
       assert.deepEqual(
@@ -112,7 +112,7 @@ export function testMutations({ app }: Suite): void {
       const items = source.values(list);
       await Promise.resolve();
       spoil(list);
-      for (const stream of [items, argument]) assert.deepEqual((await collect(stream)).map(describeValue), [fresh()]);
+      for (const stream of [items, argument]) assert.deepEqual((await collect(stream)).map(formatValue), [fresh()]);
     });
 
     it("by the caller are not seen by a call that is held back before it is sent", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { describeValue } from "./describe-value.js";
+import { formatValue } from "./describe-value.js";
 import { createSpoilable, spoil } from "./services/echo.js";
 import { Faulty } from "./services/faulty.js";
 import { Pair } from "./services/pair.js";
@@ -91,7 +91,7 @@ export function testReplicas({ app, newFile, placement }: Suite): void {
       const value = createSpoilable();
       const answer = faulty().attempt({ file, value });
       spoil(value);
-      assert.equal(await answer, `second life: ${describeValue(createSpoilable())}`);
+      assert.equal(await answer, `second life: ${formatValue(createSpoilable())}`);
       await killed;
     });
 
@@ -105,7 +105,7 @@ export function testReplicas({ app, newFile, placement }: Suite): void {
       spoil(value);
       await faulty().seen(`${file} begun`);
       await app().kill(Faulty);
-      const wanted = placement === "inline" ? "replica_lost" : `second life: ${describeValue(createSpoilable())}`;
+      const wanted = placement === "inline" ? "replica_lost" : `second life: ${formatValue(createSpoilable())}`;
       assert.equal(await outcome, wanted);
     });
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Tensor } from "ekiben";
-import { describeValue } from "./describe-value.js";
+import { formatValue } from "./describe-value.js";
 import { Middle } from "./services/middle.js";
 import { Source } from "./services/source.js";
 import { collect, collectFailing, failureOf, newName, type Suite, withinLimits } from "./suite.js";
@@ -50,7 +50,7 @@ export function testStreams({ app }: Suite): void {
       it(`bring tensors and bytes, ${way}`, async () => {
         const tensors = await collect(open("tensors", 40));
         const wanted = count(40).map((i) => new Tensor("float32", [i], new Float32Array(i).fill(i)));
-        assert.equal(describeValue(tensors), describeValue(wanted));
+        assert.equal(formatValue(tensors), formatValue(wanted));
         const bytes = await collect(open("produce", { name: newName("bytes"), items: 4, bytes: 300_000 }));
         assert.deepEqual(
           bytes,
@@ -149,7 +149,7 @@ export function testStreams({ app }: Suite): void {
       it(`show every item's producer one call, ${way}`, async () => {
         const seen = await collect(open("callers", 5));
         assert.equal(seen.length, 5);
-        assert.equal(new Set(seen.map(describeValue)).size, 1);
+        assert.equal(new Set(seen.map(formatValue)).size, 1);
         assert.equal(seen[0].caller, caller);
       });
     }

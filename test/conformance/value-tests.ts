@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { describeValue } from "./describe-value.js";
+import { formatValue } from "./describe-value.js";
 import { endless, refused, simplified } from "./odd-values.js";
 import { Echo } from "./services/echo.js";
 import { failureOf, type Suite } from "./suite.js";
@@ -13,25 +13,25 @@ export function testValues({ app }: Suite): void {
   describe("values", () => {
     for (const [what, make] of Object.entries(catalogue)) {
       it(`brings ${what} to the callee as it was sent`, async () => {
-        assert.equal(await echo().describe(make()), describeValue(make()));
+        assert.equal(await echo().describe(make()), formatValue(make()));
       });
 
       it(`brings ${what} back to the caller as it was returned`, async () => {
-        assert.equal(describeValue(await echo().give(what)), describeValue(make()));
+        assert.equal(formatValue(await echo().give(what)), formatValue(make()));
       });
     }
 
     it("brings every kind over three hops and back", async () => {
       for (const [what, make] of Object.entries(catalogue)) {
-        assert.equal(describeValue(await far("echo", make())), describeValue(make()), what);
+        assert.equal(formatValue(await far("echo", make())), formatValue(make()), what);
       }
     });
 
     it("brings all kinds beside each other in one value", async () => {
       const names = Object.keys(catalogue).filter((what) => !what.includes("20 MB"));
       const make = () => Object.fromEntries(names.map((what) => [what, catalogue[what]?.()]));
-      assert.equal(await echo().describe(make()), describeValue(make()));
-      assert.equal(describeValue(await echo().echo(make())), describeValue(make()));
+      assert.equal(await echo().describe(make()), formatValue(make()));
+      assert.equal(formatValue(await echo().echo(make())), formatValue(make()));
     });
 
     it("takes no input where the contract has none, also over three hops", async () => {
@@ -57,7 +57,7 @@ export function testValues({ app }: Suite): void {
     it("brings a File and a Blob back, beside bytes", async () => {
       for (const given of [await echo().giveFile(), await far("giveFile", undefined)]) {
         assert.equal(
-          describeValue(given),
+          formatValue(given),
           '{"file":File(ä b.txt,text/plain,7,1234),"blob":Blob(application/x-y,2),"empty":Blob(,0),"beside":Uint8Array(4)}',
         );
         assert.equal(await given.file.text(), "file ä");
@@ -89,7 +89,7 @@ export function testValues({ app }: Suite): void {
     for (const [what, { make, arrives }] of Object.entries(simplified)) {
       it(`brings ${what} as ${arrives}, both ways`, async () => {
         assert.equal(await echo().describe(make()), arrives);
-        assert.equal(describeValue(await echo().giveSimplified(what)), arrives);
+        assert.equal(formatValue(await echo().giveSimplified(what)), arrives);
       });
     }
   });

@@ -19,7 +19,7 @@ export async function fuzz(seed: number, count: number): Promise<StatusCount> {
   // Time stands still: nothing depends on how fast the machine is, and a request that would wait does so for ever.
   const clock = new FakeClock();
   const settings = { maxBodyBytes: 4000, maxBodyDepth: 32 };
-  await using server = await createTestServer(FuzzService, { settings, parts: { time: createCallTime(clock) } });
+  await using server = await createTestServer(FuzzService, { settings, deps: { time: createCallTime(clock) } });
   const { port } = await server.listen();
   const document = (await server.fastify.inject("/openapi.json")).json();
   const statuses: StatusCount = new Map();

@@ -4,7 +4,7 @@ import { startApp } from "../../src/app/start-app.js";
 import { silentLogger } from "../../src/base/logger.js";
 import { systemTime } from "../../src/call/call-scope.js";
 import type { ServiceClass } from "../../src/define/depends.js";
-import { createHttpServer, type HttpServer, type HttpServerParts } from "../../src/http/server.js";
+import { createHttpServer, type HttpServer, type HttpServerDeps } from "../../src/http/server.js";
 import type { HttpSettings, ServiceSettings } from "../../src/options/settings.js";
 
 /** A server that takes its app along when it closes. */
@@ -13,7 +13,7 @@ export interface TestServer extends HttpServer, AsyncDisposable {}
 /** What a test may want otherwise. */
 export interface TestServerOptions {
   readonly settings?: Partial<HttpSettings>;
-  readonly parts?: Partial<HttpServerParts>;
+  readonly deps?: Partial<HttpServerDeps>;
   /** Where tasks are kept; only for a service that has some. */
   readonly data?: string;
 }
@@ -21,7 +21,7 @@ export interface TestServerOptions {
 /** The real edge in front of a real app, in this process; it has no port until it is asked to listen. */
 export async function createTestServer(
   service: ServiceClass,
-  { settings = {}, parts = {}, data = "" }: TestServerOptions = {},
+  { settings = {}, deps: parts = {}, data = "" }: TestServerOptions = {},
 ): Promise<TestServer> {
   const plan = planApp(service, {
     flags: {},

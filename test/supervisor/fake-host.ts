@@ -5,9 +5,9 @@ import type { ServingError } from "../../src/failure/serving-error.js";
 import type { DeploymentPlan } from "../../src/graph/plan.js";
 import type {
   Caller,
-  CallerNotice,
   CallerResidence,
-  Offer,
+  CallerUpdate,
+  LinkOffer,
   Pulse,
   ReplicaHost,
 } from "../../src/placement/placement.js";
@@ -33,7 +33,7 @@ export class FakeSite implements Caller {
   readonly residence: CallerResidence;
   readonly hosts = new Set<FakeHost>();
   /** What it was told. */
-  readonly notices: CallerNotice[] = [];
+  readonly notices: CallerUpdate[] = [];
   residentBytes = 1;
   /** Its event loop does not turn: questions wait. */
   isSilent = false;
@@ -52,7 +52,7 @@ export class FakeSite implements Caller {
     this.isSuperseded = true;
   }
 
-  notify(notice: CallerNotice): void {
+  notify(notice: CallerUpdate): void {
     if (this.isOpen) this.notices.push(notice);
   }
 
@@ -112,7 +112,7 @@ export class FakeHost implements ReplicaHost {
   }
 
   /** What its process was told. */
-  get notices(): readonly CallerNotice[] {
+  get notices(): readonly CallerUpdate[] {
     return this.caller.notices;
   }
 
@@ -157,7 +157,7 @@ export class FakeHost implements ReplicaHost {
     this.hasStarted = true;
   }
 
-  offerTo(caller: Caller): Offer {
+  offerTo(caller: Caller): LinkOffer {
     if (caller === this.caller) return { kind: "local" };
     if (caller.residence !== "root" || this.#parts.plan.residence !== "root")
       return { kind: "address", address: this.name };

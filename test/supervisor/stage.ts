@@ -1,11 +1,11 @@
-import { SharedHomes } from "../../src/app/remote-sites.js";
+import { SharedHomes } from "../../src/app/remote-runtimes.js";
 import type { Logger } from "../../src/base/logger.js";
 import type { DeploymentPlan, Residence } from "../../src/graph/plan.js";
 import type { ServiceSettings } from "../../src/options/settings.js";
-import type { CallerNotice, CallerResidence } from "../../src/placement/placement.js";
-import { CallerCounts, LinkBoard } from "../../src/supervisor/link-board.js";
-import type { SeatParts } from "../../src/supervisor/replica-life.js";
-import type { Progress } from "../../src/supervisor/replica-state.js";
+import type { CallerResidence, CallerUpdate } from "../../src/placement/placement.js";
+import { CallerCounts, ReplicaRegistry } from "../../src/supervisor/replica-registry.js";
+import type { SlotDeps } from "../../src/supervisor/replica-run.js";
+import type { AppEvent } from "../../src/supervisor/replica-state.js";
 import { FakeClock } from "../fake-clock.js";
 import { FakeHost, FakeSite, type Step } from "./fake-host.js";
 
@@ -43,7 +43,7 @@ export function createDeploymentPlan(name: string, wish: PlanWish = {}): Deploym
     replicas: range.min,
     callees,
     remoteCallees: callees,
-    companions: [],
+    inlineCallees: [],
     settings: {
       replicas: { ...range, targetInFlight },
       resources: { memoryBytes },
@@ -56,27 +56,27 @@ export function createDeploymentPlan(name: string, wish: PlanWish = {}): Deploym
 /** Everything around the places of replicas: hosts that do nothing, a clock that stands still, a board that is watched. */
 export class Stage {
   readonly clock = new FakeClock();
-  readonly board = new LinkBoard();
+  readonly board = new ReplicaRegistry();
   /** What the app's own thread has in flight, by service. */
   callsInFlight: Record<string, number> = {};
   /** Every host there ever was, the oldest first. */
   readonly hosts: FakeHost[] = [];
   /** What was asked of them: `"start A#0/0"`. */
   readonly journal: string[] = [];
-  readonly progress: Progress[] = [];
+  readonly progress: AppEvent[] = [];
   /** Lines of the log from `warn` on: `"warn A#0 ended …"`. */
   readonly lines: string[] = [];
   /** Steps that hosts made from now on are held up in. */
   readonly held = new Set<Step>();
-  readonly parts: SeatParts;
+  readonly deps: SlotDeps;
   readonly #shared = new SharedHomes<FakeSite>();
   /** What a caller in a process of its own has been told, by service: replica to address. */
   readonly #told = new Map<string, Map<string, string>>();
 
-  constructor(finishStart?: SeatParts["finishStart"]) {
-    this.parts = {
+  constructor(finishStart?: SlotDeps["finishStart"]) {
+    this.deps = {
       createHost: (plan, index) => this.#createHost(plan, index),
-      board: this.board,
+      registry: this.board,
       clock: this.clock,
       calls: new CallerCounts(() => this.callsInFlight),
       log: this.#createLog(),
@@ -90,7 +90,7 @@ export class Stage {
   watch(...services: string[]): void {
     for (const service of services) this.#told.set(service, new Map());
     let isListening = false;
-    const notify = (notice: CallerNotice) => {
+    const notify = (notice: CallerUpdate) => {
       if (notice.kind === "add") this.#told.get(notice.service)?.set(notice.replica, notice.address);
       if (notice.kind === "remove") this.#told.get(notice.service)?.delete(notice.replica);
       if (notice.kind === "failed") this.lines.push(`failed ${notice.service} after ${notice.attempts}`);

@@ -1,7 +1,7 @@
 import { createDeferred } from "../../src/base/clock.js";
 import { type Priority, RequestContext } from "../../src/call/call.js";
 import { CallScope, type CallTime, createCallTime } from "../../src/call/call-scope.js";
-import { CallerFeed } from "../../src/call/streams/caller-feed.js";
+import { CallerInput } from "../../src/call/streams/caller-input.js";
 import { FakeClock } from "../fake-clock.js";
 
 /** Time that stands still. */
@@ -34,7 +34,7 @@ export function openCall(api: string, input: unknown = null, wish: CallWish = {}
   const caller = { service: "Caller", api: "ask" };
   const call = { service, api, input, deadline, caller, request, outside: false, priority };
   const scope = new CallScope(call, undefined, time, time.clock.now());
-  if (wish.items !== undefined) new CallerFeed(scope, wish.items);
+  if (wish.items !== undefined) new CallerInput(scope, wish.items);
   const { promise, resolve, reject } = createDeferred<unknown>();
   let answers = 0;
   scope.awaitReply({

@@ -88,7 +88,7 @@ async function connect(replica: Replica, { ends, remove }: JoinedChannels): Prom
   const ended = createDeferred<ServingError | undefined>();
   const serverEnded = createDeferred<void>();
   const server = new ChannelServer(ends[1], replica, () => serverEnded.resolve());
-  const link = new PeerLink(replica.parts.id, ends[0], {
+  const link = new PeerLink(replica.deps.id, ends[0], {
     opened: () => opened.resolve(),
     draining: () => draining.resolve(),
     closed: (reason) => ended.resolve(reason),

@@ -4,7 +4,7 @@ import { type Logger, silentLogger } from "../../src/base/logger.js";
 import type { CallTime } from "../../src/call/call-scope.js";
 import type { ServiceClass } from "../../src/define/depends.js";
 import { Replica } from "../../src/replica/replica.js";
-import { Site } from "../../src/runtime/site.js";
+import { Runtime } from "../../src/runtime/runtime.js";
 import { stillTime } from "./open-call.js";
 
 /** Starts one replica of a service that calls no other. */
@@ -14,7 +14,7 @@ export async function startReplica(
 ): Promise<Replica> {
   const appFile = { path: "test", value: { placement: "inline" as const } };
   const { graph, settings } = planApp(service, { flags: {}, env: {}, appFile });
-  const site = new Site({ graph, settings, log, time, appFolder: tmpdir() });
+  const site = new Runtime({ graph, settings, log, time, appFolder: tmpdir() });
   const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
   const replica = new Replica(site.partsOf({ service: graph.entry, index: 0, resources }));
   await replica.start(new AbortController().signal);

@@ -1,10 +1,10 @@
 import type { CallScope } from "../call-scope.js";
 import { type ApiTarget, runInScope } from "../invoke.js";
-import { type EncodedItems, type ItemFlow, type ItemSink, isLastStep, readPassable } from "./item-flow.js";
+import { type EncodedItems, type ItemSink, type ItemSource, isLastStep, readPassable } from "./item-source.js";
 import { takeItems } from "./stream-use.js";
 
 /** What an author's function gave, as it is read: an iterator of its own, or the unread stream of another service. */
-type Source = { readonly items: AsyncIterator<unknown> } | { readonly flow: ItemFlow };
+type Source = { readonly items: AsyncIterator<unknown> } | { readonly source: ItemSource };
 
 /** How an api that streams is run. */
 export interface StreamInvocation {
@@ -22,7 +22,7 @@ export interface StreamInvocation {
  * have. A stream of another service that the author returns unread is not read here either: its items pass, and are not checked
  * again where that service has checked them against the same schema.
  */
-export class InvokedStream implements ItemFlow, ItemSink {
+export class InvokedStream implements ItemSource, ItemSink {
   readonly #invocation: StreamInvocation;
   readonly #sink: ItemSink;
   /** Of the checked input, for sizes that input and items share. */
@@ -47,7 +47,7 @@ export class InvokedStream implements ItemFlow, ItemSink {
   pull(): void {
     const source = this.#source;
     if (source === undefined) this.#begin();
-    else if ("flow" in source) source.flow.pull();
+    else if ("source" in source) source.source.pull();
     else this.#pullItem(source.items);
   }
 
@@ -57,7 +57,7 @@ export class InvokedStream implements ItemFlow, ItemSink {
     const source = this.#source;
     if (source === undefined) {
       if (!this.#isPulling) this.end();
-    } else if ("flow" in source) source.flow.stop();
+    } else if ("source" in source) source.source.stop();
     else this.#return(source.items);
   }
 
@@ -115,7 +115,7 @@ export class InvokedStream implements ItemFlow, ItemSink {
       } else {
         if (target.itemSchema !== undefined && stream.itemSchema === target.itemSchema) this.#isChecked = false;
         this.takesEncoded = !this.#isChecked && this.#sink.takesEncoded;
-        this.#source = { flow: stream.passTo(this) };
+        this.#source = { source: stream.passTo(this) };
       }
     } catch (error) {
       this.#onThrow(error);

@@ -2,7 +2,7 @@ import { createDeferred, type Deferred } from "../../base/clock.js";
 import { unreachable } from "../../failure/serving-error.js";
 import { CallPromise, settleQuietly } from "../call-promise.js";
 import { isPromiseLike } from "../invoke.js";
-import { type ItemFlow, type ItemSink, lastStep } from "./item-flow.js";
+import { type ItemSink, type ItemSource, lastStep } from "./item-source.js";
 import { onceKey, StreamUse, takeForeign, takeItems } from "./stream-use.js";
 
 type Step = IteratorResult<unknown, undefined>;
@@ -32,7 +32,7 @@ type OnUnheardNext = (error: unknown, promise: CallPromise<unknown>) => void;
  */
 export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
   readonly takesEncoded = false;
-  readonly #flow: ItemFlow;
+  readonly #source: ItemSource;
   readonly #onUnheard: OnUnheardNext;
   #waiting: WaitingNext | undefined;
   /** A reader that left waits for the end of what it has left. */
@@ -48,8 +48,12 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
    * @param stream    What it is, in words.
    * @param onUnheard Default: silence.
    */
-  constructor(flow: ItemFlow, stream: () => string, onUnheard: OnUnheardNext = (_, promise) => settleQuietly(promise)) {
-    this.#flow = flow;
+  constructor(
+    source: ItemSource,
+    stream: () => string,
+    onUnheard: OnUnheardNext = (_, promise) => settleQuietly(promise),
+  ) {
+    this.#source = source;
     this.#onUnheard = onUnheard;
     this[onceKey] = new StreamUse(stream);
   }
@@ -78,7 +82,7 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
     if (this.#isEnded) return this.#finish();
     const waiting = new WaitingNext();
     this.#waiting = waiting;
-    this.#flow.pull();
+    this.#source.pull();
     return waiting.promise;
   }
 
@@ -90,7 +94,7 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
     this.#isEnded = true;
     this.#waiting?.resolve(lastStep);
     this.#waiting = undefined;
-    this.#flow.stop();
+    this.#source.stop();
     return leaving.promise;
   }
 
@@ -177,7 +181,7 @@ function toStep(step: IteratorResult<unknown, unknown>): Promise<IteratorResult<
 /** Why a value can't be read as a stream of items; `undefined` when it can. */
 export function streamProblem(value: unknown): string | undefined {
   if (isIterable(value)) return undefined;
-  return `expected a stream of items (an AsyncIterable or Iterable), got ${describe(value)}`;
+  return `expected a stream of items (an AsyncIterable or Iterable), got ${formatValueKind(value)}`;
 }
 
 /** A text and an array of bytes can be iterated too, but whoever passes one means one item. */
@@ -188,7 +192,7 @@ const isIterable = (value: unknown): value is AsyncIterable<unknown> | Iterable<
   (typeof (value as AsyncIterable<unknown>)[Symbol.asyncIterator] === "function" ||
     typeof (value as Iterable<unknown>)[Symbol.iterator] === "function");
 
-function describe(value: unknown): string {
+function formatValueKind(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === "string" || ArrayBuffer.isView(value)) {
     return `a single ${typeof value === "string" ? "text" : (value as object).constructor.name}: put it into a list`;

@@ -71,13 +71,13 @@ export function takeItems(source: AsyncIterable<unknown>, use: string): AsyncIte
 /** @param items What can be used once. @param source What it was made of; gives it its name. @throws {ServingError} as `takeItems`. */
 export function takeForeign(items: object, source: object, use: string): void {
   let known = foreign.get(items);
-  if (known === undefined) foreign.set(items, (known = new StreamUse(() => describeSource(source))));
+  if (known === undefined) foreign.set(items, (known = new StreamUse(() => formatSource(source))));
   known.take(use);
 }
 
 /** What a stream is, in words. */
 export const nameStream = (source: object): string =>
-  (source as unknown as OwnStream)[onceKey]?.stream ?? describeSource(source);
+  (source as unknown as OwnStream)[onceKey]?.stream ?? formatSource(source);
 
 /** Streams of the web and of Node, which make a new iterator over the same items each time they are asked. */
 function isReadOnce(source: object): boolean {
@@ -86,7 +86,7 @@ function isReadOnce(source: object): boolean {
 }
 
 /** `"an AsyncGenerator"`. */
-function describeSource(source: object): string {
+function formatSource(source: object): string {
   const name = Object.prototype.toString.call(source).slice(8, -1);
   const kind = name === "Object" ? source.constructor?.name || "iterable" : name;
   return `${/^[AEIOU]/i.test(kind) ? "an" : "a"} ${kind}`;

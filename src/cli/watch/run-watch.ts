@@ -93,7 +93,7 @@ export function formatNews(news: VersionNews, shown: ReadyMessage | undefined, o
       return `${paint("dim", `${version} stopped after ${formatDuration(news.ms)}`)}\n`;
     case "failed": {
       const next = news.serving === undefined ? "waiting for a change" : `version ${news.serving} goes on serving`;
-      return `${paint("red", `${version} ${describeFailure(news.end)}`)}; ${next}\n`;
+      return `${paint("red", `${version} ${formatVersionEnd(news.end)}`)}; ${next}\n`;
     }
     case "ended": {
       const { restartMs } = news;
@@ -120,7 +120,7 @@ function formatReadyNews(
 }
 
 /** Exit code 1 is that of a command which has shown what is wrong. */
-const describeFailure = ({ code, how }: VersionEnd): string =>
+const formatVersionEnd = ({ code, how }: VersionEnd): string =>
   code === 1 && how.endsWith("exit code 1") ? "did not start" : `${how} before it was ready`;
 
 /** The sockets that versions of an app serve on, one after another. They stay bound while no version answers. */

@@ -14,7 +14,7 @@ const mainFile = fileURLToPath(new URL(`./version-main.${ending}`, import.meta.u
 const dropLimitMs = 1_000;
 
 /** What the process of a version is made of. */
-export interface VersionProcessParts {
+export interface VersionProcessDeps {
   /** The command line, `--watch` included: the version knows that it is one. */
   readonly args: readonly string[];
   readonly bind: (host: string, port: number) => Promise<BoundSocket>;
@@ -24,13 +24,13 @@ export interface VersionProcessParts {
 /** One version of an app: an ordinary `ekiben serve` in a child process, on a socket of this one. */
 export class VersionProcess implements RunningVersion {
   readonly #child: ChildProcess;
-  readonly #parts: VersionProcessParts;
+  readonly #deps: VersionProcessDeps;
   #dropTimer: Timer | undefined;
   #hasEnded = false;
 
-  constructor(parts: VersionProcessParts) {
-    this.#parts = parts;
-    this.#child = fork(mainFile, [...parts.args], {
+  constructor(deps: VersionProcessDeps) {
+    this.#deps = deps;
+    this.#child = fork(mainFile, [...deps.args], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       // A debugger's port can be had once.
       execArgv: process.execArgv.filter((argument) => !argument.startsWith("--inspect")),
@@ -61,13 +61,13 @@ export class VersionProcess implements RunningVersion {
   }
 
   #receive(message: FromVersion): void {
-    if (message.kind === "ready") this.#parts.events.onReady(message);
+    if (message.kind === "ready") this.#deps.events.onReady(message);
     else void this.#bind(message.host, message.port);
   }
 
   async #bind(host: string, port: number): Promise<void> {
     try {
-      const { url, port: bound, handle } = await this.#parts.bind(host, port);
+      const { url, port: bound, handle } = await this.#deps.bind(host, port);
       this.#send({ kind: "bound", url, port: bound }, handle);
     } catch (error) {
       const isInUse = error instanceof ServingError && error.id === "port_in_use";
@@ -84,6 +84,6 @@ export class VersionProcess implements RunningVersion {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#dropTimer?.clear();
-    this.#parts.events.onEnded({ code, how });
+    this.#deps.events.onEnded({ code, how });
   }
 }

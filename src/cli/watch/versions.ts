@@ -60,7 +60,7 @@ export type VersionNews =
     };
 
 /** What versions need of their surroundings. */
-interface VersionsParts {
+interface VersionsDeps {
   readonly run: (events: VersionEvents) => RunningVersion;
   readonly clock: Clock;
   readonly tell: (news: VersionNews) => void;
@@ -75,7 +75,7 @@ interface Version {
 }
 
 export class Versions {
-  readonly #parts: VersionsParts;
+  readonly #deps: VersionsDeps;
   readonly #running = new Set<Version>();
   readonly #stopped = createDeferred<number>();
   #lastNumber = 0;
@@ -84,8 +84,8 @@ export class Versions {
   #pauseMs = firstPauseMs;
   #restart: Timer | undefined;
 
-  constructor(parts: VersionsParts) {
-    this.#parts = parts;
+  constructor(deps: VersionsDeps) {
+    this.#deps = deps;
   }
 
   /** The number that the next version will have. */
@@ -99,11 +99,11 @@ export class Versions {
     this.#restart?.clear();
     this.#dropStarting();
     const number = ++this.#lastNumber;
-    const process = this.#parts.run({
+    const process = this.#deps.run({
       onReady: (ready) => this.#receiveReady(version, ready),
       onEnded: (end) => this.#receiveEnd(version, end),
     });
-    const version: Version = { number, process, state: "starting", since: this.#parts.clock.now() };
+    const version: Version = { number, process, state: "starting", since: this.#deps.clock.now() };
     this.#running.add(version);
   }
 
@@ -129,7 +129,7 @@ export class Versions {
 
   #move(version: Version, state: Version["state"]): void {
     version.state = state;
-    version.since = this.#parts.clock.now();
+    version.since = this.#deps.clock.now();
   }
 
   #dropStarting(): void {
@@ -146,10 +146,10 @@ export class Versions {
 
   #receiveReady(version: Version, ready: ReadyMessage): void {
     if (version.state !== "starting") return;
-    const ms = this.#parts.clock.now() - version.since;
+    const ms = this.#deps.clock.now() - version.since;
     const replaced = this.#find("serving");
     this.#move(version, "serving");
-    this.#parts.tell({ kind: "ready", number: version.number, ms, ready, replaced: replaced?.number });
+    this.#deps.tell({ kind: "ready", number: version.number, ms, ready, replaced: replaced?.number });
     if (replaced !== undefined) this.#drain(replaced, true);
   }
 
@@ -158,7 +158,7 @@ export class Versions {
     this.#running.delete(version);
     if (this.#isStopping) {
       if (state === "draining") this.#code = Math.max(this.#code, end.code);
-    } else this.#tellEnd(number, state, { end, ms: this.#parts.clock.now() - since });
+    } else this.#tellEnd(number, state, { end, ms: this.#deps.clock.now() - since });
     this.#settle();
   }
 
@@ -167,7 +167,7 @@ export class Versions {
     state: Version["state"],
     { end, ms }: { readonly end: VersionEnd; readonly ms: number },
   ): void {
-    const { tell } = this.#parts;
+    const { tell } = this.#deps;
     if (state === "starting") tell({ kind: "failed", number, end, serving: this.#find("serving")?.number });
     if (state === "draining") tell({ kind: "drained", number, ms });
     if (state === "serving") tell({ kind: "ended", number, end, restartMs: this.#startAgain(ms) });
@@ -179,7 +179,7 @@ export class Versions {
     const isHealthy = servedMs >= healthyMs;
     const pauseMs = isHealthy ? 0 : this.#pauseMs;
     this.#pauseMs = isHealthy ? firstPauseMs : Math.min(maxPauseMs, this.#pauseMs * 2);
-    this.#restart = this.#parts.clock.setTimer(() => this.startNext(), pauseMs, true);
+    this.#restart = this.#deps.clock.setTimer(() => this.startNext(), pauseMs, true);
     return pauseMs;
   }
 

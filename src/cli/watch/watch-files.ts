@@ -14,7 +14,7 @@ import { ServingError } from "../../failure/serving-error.js";
 const maxFolders = 10_000;
 
 /** What a watch of files is made of. */
-interface WatchFilesParts {
+interface WatchFilesDeps {
   readonly paths: WatchedPaths;
   readonly clock: Clock;
   /** Files whose content is another now; at least one. */
@@ -33,21 +33,21 @@ interface FileWatch {
  *
  * @throws {ServingError} `watch_failed` when the system grants no more watches.
  */
-export function watchFiles(parts: WatchFilesParts): FileWatch {
-  const tree = new FolderTree(parts);
-  for (const folder of parts.paths.folders) tree.begin(folder);
+export function watchFiles(deps: WatchFilesDeps): FileWatch {
+  const tree = new FolderTree(deps);
+  for (const folder of deps.paths.folders) tree.begin(folder);
   return tree;
 }
 
 class FolderTree implements FileWatch {
-  readonly #parts: WatchFilesParts;
+  readonly #deps: WatchFilesDeps;
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #prints = new FilePrints();
   readonly #window: ChangeWindow;
 
-  constructor(parts: WatchFilesParts) {
-    this.#parts = parts;
-    this.#window = new ChangeWindow(parts.clock, (paths) => this.#compare(paths));
+  constructor(deps: WatchFilesDeps) {
+    this.#deps = deps;
+    this.#window = new ChangeWindow(deps.clock, (paths) => this.#compare(paths));
   }
 
   begin(folder: string): void {
@@ -62,7 +62,7 @@ class FolderTree implements FileWatch {
 
   /** Watches a folder and all that count below it. @param see Takes every file that counts. */
   #enter(folder: string, see: (file: string) => void): void {
-    const { paths } = this.#parts;
+    const { paths } = this.#deps;
     this.#watch(folder);
     for (const entry of readFolder(folder)) {
       const path = join(folder, entry.name);
@@ -92,7 +92,7 @@ class FolderTree implements FileWatch {
       return;
     }
     const path = join(folder, name);
-    const { paths } = this.#parts;
+    const { paths } = this.#deps;
     // Said of folders that come and go; what is in one that came again may be new throughout.
     if (event === "rename" && paths.hasFolder(path)) {
       this.#leave(path);
@@ -105,7 +105,7 @@ class FolderTree implements FileWatch {
     try {
       this.#enter(folder, (file) => this.#window.add(file));
     } catch (error) {
-      this.#parts.onFailure(error);
+      this.#deps.onFailure(error);
     }
   }
 
@@ -121,7 +121,7 @@ class FolderTree implements FileWatch {
 
   #compare(paths: readonly string[]): void {
     const changed = paths.filter((path) => this.#prints.update(path));
-    if (changed.length > 0) this.#parts.onChange(changed);
+    if (changed.length > 0) this.#deps.onChange(changed);
   }
 }
 

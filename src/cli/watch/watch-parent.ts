@@ -12,7 +12,7 @@ export interface ParentProcess {
 }
 
 /** What a watch needs of the system. */
-export interface ParentWatchParts {
+export interface ParentWatchDeps {
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly readParentId: () => number;
@@ -30,7 +30,7 @@ export interface ParentWatchParts {
  *
  * @returns Ends the watch. Does nothing where npm did not start this process, or the system has no `/proc`.
  */
-export function watchParent({ clock, env, readParentId, read, onGone }: ParentWatchParts): () => void {
+export function watchParent({ clock, env, readParentId, read, onGone }: ParentWatchDeps): () => void {
   if (env["npm_execpath"] === undefined && env["npm_lifecycle_event"] === undefined) return () => {};
   const parentId = readParentId();
   const parent = read(parentId);

@@ -40,7 +40,7 @@ export function createRowLayout({ input, output }: RowShapes): RowLayout {
   const openAxes = listOpenAxes(inputs);
   return {
     countRows: (value) => countInput(value, inputs),
-    groupOf: openAxes.length === 0 ? () => "" : (value) => describeSizes(value, openAxes),
+    groupOf: openAxes.length === 0 ? () => "" : (value) => formatSizes(value, openAxes),
     joinInputs: (values, keepsRows) => joinColumns(values, inputs, { id: "invalid_input", keepsRows }),
     sliceInput: (value, start, end) =>
       writeColumns(inputs, (column) => sliceRows(readColumn(value, column), start, end)),
@@ -81,7 +81,7 @@ function listOpenAxes(columns: readonly RowColumn[]): OpenAxis[] {
   );
 }
 
-function describeSizes(value: unknown, axes: readonly OpenAxis[]): string {
+function formatSizes(value: unknown, axes: readonly OpenAxis[]): string {
   let key = "";
   for (const { column, axis } of axes) key += `${(readColumn(value, column) as Tensor).shape[axis]},`;
   return key;

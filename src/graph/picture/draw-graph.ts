@@ -52,7 +52,7 @@ export function drawGraph(graph: Graph, { theme = "auto", ...options }: DrawOpti
   const id = `ekiben-graph-${graph.entry.replace(/[^\w-]/g, "-")}`;
   return `<svg xmlns="http://www.w3.org/2000/svg" class="ekiben-graph" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" style="max-width:100%;height:auto" role="img" aria-labelledby="${id}-title ${id}-desc">
 <title id="${id}-title">${escapeXml(`Graph of ${graph.entry}`)}</title>
-<desc id="${id}-desc">${escapeXml(describe(services, edges))}</desc>
+<desc id="${id}-desc">${escapeXml(formatGraph(services, edges))}</desc>
 <style>
 ${formatStyle(theme)}
 </style>
@@ -93,7 +93,7 @@ function drawStub({ y, height }: PlacedNode): string {
 }
 
 /** The picture in words, for those who do not see it. */
-function describe(services: readonly ServiceText[], edges: readonly JoinedEdge[]): string {
+function formatGraph(services: readonly ServiceText[], edges: readonly JoinedEdge[]): string {
   const sentences = services.map(({ name, isEntry }) => {
     const callees = edges.filter((edge) => edge.from === name).map((edge) => edge.to);
     const calls = callees.length === 0 ? "calls no other service" : `calls ${callees.join(", ")}`;

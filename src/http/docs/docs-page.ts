@@ -4,7 +4,7 @@ import { docsScript } from "./docs-script.js";
 import { docsStyle } from "./docs-style.js";
 
 /** What stands on the docs page besides the apis, which the page itself reads from `/openapi.json`. */
-export interface DocsParts {
+export interface DocsDeps {
   readonly title: string;
   /** `""` for none. */
   readonly version: string;
@@ -26,7 +26,7 @@ export interface DocsPage {
  *
  * The page loads nothing but `openapi.json` from beside itself, so it also works behind a proxy that adds a path.
  */
-export function createDocsPage(parts: DocsParts): DocsPage {
+export function createDocsPage(deps: DocsDeps): DocsPage {
   const policy = [
     "default-src 'none'",
     "connect-src 'self'",
@@ -37,14 +37,14 @@ export function createDocsPage(parts: DocsParts): DocsPage {
     "form-action 'none'",
     "frame-ancestors 'self'",
   ];
-  return { html: formatPage(parts), contentSecurityPolicy: policy.join("; ") };
+  return { html: formatPage(deps), contentSecurityPolicy: policy.join("; ") };
 }
 
 const hashOf = (text: string): string => `sha256-${createHash("sha256").update(text).digest("base64")}`;
 
 const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#4f46e5"/><path d="M3 3h4v10H3zm6 0h4v5H9zm0 7h4v3H9z" fill="#fff"/></svg>`;
 
-function formatPage({ title, version, description, graphSvg }: DocsParts): string {
+function formatPage({ title, version, description, graphSvg }: DocsDeps): string {
   const name = escapeXml(title);
   return `<!doctype html>
 <html lang="en">

@@ -4,12 +4,12 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { z } from "zod";
 import { tree } from "../../../test/openapi/tree.js";
 import { api, task } from "../../define/api.js";
-import { describeService } from "../../define/descriptor.js";
+import { compileService } from "../../define/descriptor.js";
 import { file } from "../../define/file.js";
 import { Service } from "../../define/service.js";
 import { tensor } from "../../define/tensor-schema.js";
 import type { Graph } from "../../graph/graph.js";
-import { createApiRoute } from "../edge.js";
+import { createApiRoute } from "../http-state.js";
 import { createSchemaDocument } from "./documents.js";
 import { createOpenApi } from "./openapi.js";
 
@@ -32,7 +32,7 @@ class Everything extends Service({ version: "1.2.3", description: "All kinds of 
 }
 
 function createParts() {
-  const descriptor = describeService(Everything);
+  const descriptor = compileService(Everything);
   const graph: Graph = { entry: "Everything", services: new Map([["Everything", descriptor]]), edges: [] };
   const routes = [...descriptor.apis.values()].map((own) => createApiRoute("Everything", own));
   const bounds = { timeoutMs: 60_000, maxConcurrent: 1, maxQueued: 1, idempotent: false };

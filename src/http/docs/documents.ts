@@ -1,12 +1,12 @@
 import type { FastifyInstance } from "fastify";
 import type { JsonSchema } from "../../define/schema.js";
-import type { ApiRoute } from "../edge.js";
+import type { ApiRoute } from "../http-state.js";
 import { jsonType } from "../write-failure.js";
 import { createDocsPage } from "./docs-page.js";
-import { createOpenApi, type OpenApiParts } from "./openapi.js";
+import { createOpenApi, type OpenApiDeps } from "./openapi.js";
 
 /** What the documents are made from. */
-interface DocumentParts extends OpenApiParts {
+interface DocumentDeps extends OpenApiDeps {
   /** A drawing of the graph for `/docs`. */
   readonly graphSvg?: () => Promise<string>;
 }
@@ -16,10 +16,10 @@ interface DocumentParts extends OpenApiParts {
  *
  * None changes while the server runs; each is written when it is first asked for, so that no start waits for it.
  */
-export function addDocuments(fastify: FastifyInstance, parts: DocumentParts): void {
+export function addDocuments(fastify: FastifyInstance, deps: DocumentDeps): void {
   const documents = {
-    "/openapi.json": () => createOpenApi(parts),
-    "/schema.json": () => createSchemaDocument(parts),
+    "/openapi.json": () => createOpenApi(deps),
+    "/schema.json": () => createSchemaDocument(deps),
   };
   for (const [path, create] of Object.entries(documents)) {
     let text: string | undefined;
@@ -30,7 +30,7 @@ export function addDocuments(fastify: FastifyInstance, parts: DocumentParts): vo
   }
   let page: ReturnType<typeof writePage> | undefined;
   fastify.get("/docs", async (_, reply) => {
-    page ??= writePage(parts);
+    page ??= writePage(deps);
     const { html, contentSecurityPolicy } = await page;
     return reply
       .header("content-type", "text/html; charset=utf-8")
@@ -41,7 +41,7 @@ export function addDocuments(fastify: FastifyInstance, parts: DocumentParts): vo
 }
 
 /** Version `"0"` is the default of the option: nobody has set one. */
-async function writePage({ graph, graphSvg, version, description }: DocumentParts) {
+async function writePage({ graph, graphSvg, version, description }: DocumentDeps) {
   const shown = version === "0" ? "" : `version ${version}`;
   return createDocsPage({ title: graph.entry, version: shown, description, graphSvg: await graphSvg?.() });
 }
@@ -52,17 +52,17 @@ async function writePage({ graph, graphSvg, version, description }: DocumentPart
  * `input` and `output` are JSON Schemas. `root_input` marks an input that is the body itself instead of an object of
  * named fields, `is_stream` an input or output that goes item by item; these are words that clients of other servers know.
  */
-export function createSchemaDocument({ graph, routes, version, description }: OpenApiParts): object {
+export function createSchemaDocument({ graph, routes, version, description }: OpenApiDeps): object {
   return {
     name: graph.entry,
     type: "service",
     version,
     ...(description !== "" && { description }),
-    routes: routes.map(describeRoute),
+    routes: routes.map(createRouteDocument),
   };
 }
 
-function describeRoute({ name, path, kind, input, output, descriptor }: ApiRoute): object {
+function createRouteDocument({ name, path, kind, input, output, descriptor }: ApiRoute): object {
   const { summary, batch } = descriptor.contract;
   const hasNamedFields = input.kind === "fields" || input.kind === "none";
   const streamed = kind === "stream" ? { is_stream: true, media_type: output.offers[0] } : undefined;
@@ -71,7 +71,7 @@ function describeRoute({ name, path, kind, input, output, descriptor }: ApiRoute
     route: path,
     kind,
     ...(summary !== undefined && { doc: summary, summary }),
-    input: { ...describeInputSchema(input), ...(hasNamedFields ? undefined : { root_input: true }) },
+    input: { ...createInputSchema(input), ...(hasNamedFields ? undefined : { root_input: true }) },
     output: { ...output.schema, ...streamed },
     files: [...input.fields].flatMap(([field, form]) => (form.kind === "file" ? [field] : [])),
     batchable: batch !== undefined,
@@ -80,7 +80,7 @@ function describeRoute({ name, path, kind, input, output, descriptor }: ApiRoute
 }
 
 /** No input is an object without fields, to whoever reads this document to call the api. */
-function describeInputSchema({ kind, schema, contentTypes }: ApiRoute["input"]): JsonSchema {
+function createInputSchema({ kind, schema, contentTypes }: ApiRoute["input"]): JsonSchema {
   if (kind === "stream") return { ...schema, is_stream: true, media_types: contentTypes };
   return kind === "none" ? { type: "object", properties: {} } : schema;
 }

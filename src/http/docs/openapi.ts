@@ -4,14 +4,14 @@ import { type FailureId, failures } from "../../failure/failures.js";
 import { statusByCode } from "../../failure/serving-error.js";
 import type { Graph } from "../../graph/graph.js";
 import type { ApiSettings } from "../../options/settings.js";
-import type { ApiRoute } from "../edge.js";
 import { encodeJson } from "../encode-json.js";
+import type { ApiRoute } from "../http-state.js";
 import { eventsType, isJsonType, linesType, multipartType, textType } from "../media-type.js";
-import { describeTaskPaths } from "../tasks/task-body.js";
+import { createTaskPaths } from "../tasks/task-body.js";
 import { type NamedSchemas, SchemaPlaces } from "./schema-places.js";
 
 /** What the document is made from. */
-export interface OpenApiParts {
+export interface OpenApiDeps {
   readonly graph: Graph;
   readonly routes: readonly ApiRoute[];
   /** Of the entry service. */
@@ -60,10 +60,10 @@ const taskFailures = [
 ] as const satisfies readonly FailureId[];
 
 /** The apis of the entry service as an OpenAPI 3.1 document. */
-export function createOpenApi({ graph, routes, apis, version, description }: OpenApiParts): object {
+export function createOpenApi({ graph, routes, apis, version, description }: OpenApiDeps): object {
   const schemas: NamedSchemas = { Failure: failureSchema };
   const places = new SchemaPlaces(schemas);
-  const paths = Object.assign({}, ...routes.map((route) => describePaths(route, apis.get(route.name), places)));
+  const paths = Object.assign({}, ...routes.map((route) => createPaths(route, apis.get(route.name), places)));
   const hasTasks = routes.some(({ kind }) => kind === "task");
   return {
     openapi: "3.1.0",
@@ -72,23 +72,26 @@ export function createOpenApi({ graph, routes, apis, version, description }: Ope
     servers: [{ url: "." }],
     tags: [{ name: graph.entry }],
     paths,
-    components: { schemas, responses: { ...describeFailures("unary"), ...(hasTasks && describeFailures("task")) } },
+    components: {
+      schemas,
+      responses: { ...createFailureResponses("unary"), ...(hasTasks && createFailureResponses("task")) },
+    },
   };
 }
 
-function describePaths(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
-  const post = describeOperation(route, settings, places);
+function createPaths(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
+  const post = createOperation(route, settings, places);
   if (route.kind !== "task") return { [route.path]: { post } };
   const parts = {
     requestBody: "requestBody" in post ? (post.requestBody as object) : undefined,
-    answers: describeAnswers(route, places),
+    answers: createResponses(route, places),
     timeoutParameter: timeoutParameter(undefined),
     failures: failureRefs(route.kind),
   };
-  return { [route.path]: { post }, ...describeTaskPaths(route, parts) };
+  return { [route.path]: { post }, ...createTaskPaths(route, parts) };
 }
 
-function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
+function createOperation(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
   const { name, kind, service, input, descriptor } = route;
   const { summary, idempotent, batch } = descriptor.contract;
   return {
@@ -100,8 +103,8 @@ function describeOperation(route: ApiRoute, settings: ApiSettings | undefined, p
     ...(idempotent === true && { "x-ekiben-idempotent": true }),
     ...(batch !== undefined && { "x-ekiben-batch": { maxRows: settings?.batch?.maxRows ?? batch.maxRows } }),
     parameters: [timeoutParameter(settings), priorityParameter],
-    ...(input.kind !== "none" && { requestBody: { required: true, content: describeBodies(route, places) } }),
-    responses: { "200": { description: "The answer.", content: describeAnswers(route, places) }, ...failureRefs(kind) },
+    ...(input.kind !== "none" && { requestBody: { required: true, content: createRequestBodies(route, places) } }),
+    responses: { "200": { description: "The answer.", content: createResponses(route, places) }, ...failureRefs(kind) },
   };
 }
 
@@ -125,13 +128,13 @@ const priorityParameter = {
   schema: { type: "string", enum: ["interactive", "background"], default: "interactive" },
 };
 
-function describeBodies({ name, input, descriptor }: ApiRoute, places: SchemaPlaces): object {
+function createRequestBodies({ name, input, descriptor }: ApiRoute, places: SchemaPlaces): object {
   const schema = places.place(input.schema, `${name}Input`);
-  const examples = describeExamples(descriptor.contract.examples);
+  const examples = createExamples(descriptor.contract.examples);
   return Object.fromEntries(
     input.contentTypes.map((type) => {
       if (isJsonType(type)) return [type, { schema, ...examples }];
-      if (type === multipartType) return [type, { schema: describeParts(name, input, places) }];
+      if (type === multipartType) return [type, { schema: createMultipartSchema(name, input, places) }];
       if (type === linesType) return [type, describeLines(places.place(input.schema, `${name}InputItem`, "#/items"))];
       return [type, { schema: type === textType ? { type: "string" } : binary(type) }];
     }),
@@ -151,7 +154,11 @@ const binary = (contentMediaType: string): JsonSchema => ({
 });
 
 /** In a multipart body a file is a part of bytes, where in JSON it is an object with base64 in it. */
-function describeParts(name: string, { kind, schema, fields }: ApiRoute["input"], places: SchemaPlaces): JsonSchema {
+function createMultipartSchema(
+  name: string,
+  { kind, schema, fields }: ApiRoute["input"],
+  places: SchemaPlaces,
+): JsonSchema {
   const bytes = binary("application/octet-stream");
   if (kind === "file") return { type: "object", properties: { file: bytes } };
   const form = places.place(schema, `${name}Input`);
@@ -194,7 +201,7 @@ function mapProperties(
 }
 
 /** Examples hold what JSON can say; one with a file or a tensor is shown in the form JSON has for it. */
-function describeExamples(examples: readonly unknown[] | undefined): object | undefined {
+function createExamples(examples: readonly unknown[] | undefined): object | undefined {
   const written = (examples ?? []).flatMap((example, i) => {
     const value = encodeJson(example, { tensors: "lists" });
     return value instanceof Promise ? [] : [[`example ${i + 1}`, { value }] as const];
@@ -202,7 +209,7 @@ function describeExamples(examples: readonly unknown[] | undefined): object | un
   return written.length === 0 ? undefined : { examples: Object.fromEntries(written) };
 }
 
-function describeAnswers({ name, kind, output }: ApiRoute, places: SchemaPlaces): object {
+function createResponses({ name, kind, output }: ApiRoute, places: SchemaPlaces): object {
   const schema = places.place(output.schema, `${name}${kind === "stream" ? "Item" : "Output"}`);
   return Object.fromEntries(
     output.offers.map((type) => {
@@ -246,7 +253,7 @@ function failuresByStatus(kind: ApiKind): Map<number, FailureId[]> {
 /** Names of the responses; those of tasks have more failures. */
 const responseName = (kind: ApiKind, status: number): string => `${kind === "task" ? "Task" : ""}Failure${status}`;
 
-function describeFailures(kind: ApiKind): object {
+function createFailureResponses(kind: ApiKind): object {
   const responses = [...failuresByStatus(kind)].map(([status, ids]) => [
     responseName(kind, status),
     {

@@ -87,7 +87,7 @@ class Placing {
     if (target === undefined) return {};
     const own = /\/(?:\$defs|definitions)\/([^/]+)$/.exec(reference)?.[1] ?? "";
     const wanted = own === "" || own.startsWith("__") ? this.#name : own;
-    const name = this.#places.name(describe(target, this.#root), wanted, () => this.#copy(target));
+    const name = this.#places.name(formatSchemaPart(target, this.#root), wanted, () => this.#copy(target));
     return { $ref: componentsPointer + name };
   }
 
@@ -148,7 +148,7 @@ function listReferences(root: JsonSchema): string[] {
 }
 
 /** What a part says, with what it refers to: the same for equal parts of different schemas. */
-function describe(part: JsonSchema, root: JsonSchema): string {
+function formatSchemaPart(part: JsonSchema, root: JsonSchema): string {
   const parts: JsonSchema[] = [part];
   const texts: string[] = [];
   for (let i = 0; i < parts.length; i++) {

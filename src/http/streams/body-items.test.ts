@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { describe, it } from "node:test";
-import { BodyItems, type EdgeStream } from "./body-items.js";
+import { BodyItems, type HttpStream } from "./body-items.js";
 import type { CutItem, ItemCutter } from "./item-cutter.js";
 
 describe("BodyItems", () => {
@@ -31,7 +31,7 @@ describe("BodyItems", () => {
       next = setImmediate(count);
     };
     let next = setImmediate(count);
-    const { items } = new BodyItems(source, cutter, { hasMoved: false } as EdgeStream);
+    const { items } = new BodyItems(source, cutter, { hasMoved: false } as HttpStream);
     const read: unknown[] = [];
     for await (const value of items) read.push(value);
     clearImmediate(next);

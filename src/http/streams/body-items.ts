@@ -1,10 +1,10 @@
 import type { Readable } from "node:stream";
-import type { ItemFlow } from "../../call/streams/item-flow.js";
 import { ItemReader } from "../../call/streams/item-reader.js";
+import type { ItemSource } from "../../call/streams/item-source.js";
 import { fail } from "../../failure/failures.js";
 import { bodyFailure } from "../body-watch.js";
-import type { ApiRoute, Edge } from "../edge.js";
 import type { Exchange } from "../exchange.js";
+import type { ApiRoute, HttpState } from "../http-state.js";
 import { isJsonType, isLinesType, type MediaType, parseMediaType } from "../media-type.js";
 import { refuseEncoding, refuseType } from "../read-body.js";
 import { ChunkCutter, type CutItem, type ItemCutter, LineCutter } from "./item-cutter.js";
@@ -24,12 +24,12 @@ const burstItems = 256;
 /** Milliseconds of one turn after which nothing more is read in it. */
 const turnMs = 4;
 
-export class BodyItems implements ItemFlow {
+export class BodyItems implements ItemSource {
   /** What the api reads. */
   readonly items = new ItemReader(this, () => "the body of a request");
   readonly #source: Readable;
   readonly #cutter: ItemCutter;
-  readonly #watched: EdgeStream;
+  readonly #watched: HttpStream;
   #isPulled = false;
   #isStopped = false;
   /** Items given since others last had a turn (I2). */
@@ -42,7 +42,7 @@ export class BodyItems implements ItemFlow {
   #end: { readonly error: unknown } | undefined;
 
   /** Listeners stay to the end of the request: an error must find one even when nobody reads any more. */
-  constructor(source: Readable, cutter: ItemCutter, watched: EdgeStream) {
+  constructor(source: Readable, cutter: ItemCutter, watched: HttpStream) {
     this.#source = source;
     this.#cutter = cutter;
     this.#watched = watched;
@@ -158,7 +158,7 @@ export class BodyItems implements ItemFlow {
 }
 
 /** A request whose body or answer is a stream: ended when nothing moves on it, and shown to be alive while it is silent. */
-export class EdgeStream implements WatchedStream {
+export class HttpStream implements WatchedStream {
   hasMoved = false;
   hasSent = false;
   /** Writes what means nothing, where the form of the answer has room for it. */
@@ -170,11 +170,11 @@ export class EdgeStream implements WatchedStream {
   }
 
   /** The stream of an exchange, watched until the exchange ends; one, also where body and answer are both streams. */
-  static of(edge: Edge, exchange: Exchange): EdgeStream {
-    if (exchange.watched instanceof EdgeStream) return exchange.watched;
-    const stream = new EdgeStream(exchange);
+  static of(http: HttpState, exchange: Exchange): HttpStream {
+    if (exchange.watched instanceof HttpStream) return exchange.watched;
+    const stream = new HttpStream(exchange);
     exchange.watched = stream;
-    edge.streams.add(stream);
+    http.streams.add(stream);
     return stream;
   }
 
@@ -190,7 +190,7 @@ export class EdgeStream implements WatchedStream {
  * @throws {ServingError} `unsupported_media_type`, `unsupported_content_encoding`. What is wrong with an item is said when it is read.
  */
 export function readItems(
-  edge: Edge,
+  http: HttpState,
   exchange: Exchange,
   route: ApiRoute,
 ): AsyncIterable<unknown> | Iterable<unknown> | undefined {
@@ -202,14 +202,14 @@ export function readItems(
   const source = request.body as Readable | null | undefined;
   const isEmpty = source === undefined || source === null;
   if (isEmpty && (headers["content-length"] === undefined || type.essence === "")) return undefined;
-  const cutter = createCutter(edge, route, type);
+  const cutter = createCutter(http, route, type);
   if (cutter === undefined) throw refuseType(route, headers);
   refuseEncoding(request);
-  return isEmpty ? [] : new BodyItems(source, cutter, EdgeStream.of(edge, exchange)).items;
+  return isEmpty ? [] : new BodyItems(source, cutter, HttpStream.of(http, exchange)).items;
 }
 
-function createCutter(edge: Edge, { input }: ApiRoute, { essence, charset }: MediaType): ItemCutter | undefined {
-  if (isLinesType(essence)) return new LineCutter(edge.settings, charset);
+function createCutter(http: HttpState, { input }: ApiRoute, { essence, charset }: MediaType): ItemCutter | undefined {
+  if (isLinesType(essence)) return new LineCutter(http.settings, charset);
   return input.takesChunks && isChunkType(essence) ? new ChunkCutter() : undefined;
 }
 

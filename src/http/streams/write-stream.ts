@@ -1,17 +1,17 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { EncodedItems, ItemFlow, ItemSink, PassableStream } from "../../call/streams/item-flow.js";
+import type { EncodedItems, ItemSink, ItemSource, PassableStream } from "../../call/streams/item-source.js";
 import { type ServingError, unreachable } from "../../failure/serving-error.js";
 import { toServingError } from "../../failure/to-serving-error.js";
 import { discardRest } from "../body-watch.js";
-import type { Edge } from "../edge.js";
 import { encodeJson } from "../encode-json.js";
 import { type Exchange, exchangeOf } from "../exchange.js";
+import type { HttpState } from "../http-state.js";
 import { bytesType, eventsType, linesType, textType } from "../media-type.js";
 import { type AnswerForm, type OutputForm, pickOffer } from "../output-form.js";
 import { createFailureBody, type FailedApi, formatFailure, writeFailure } from "../write-failure.js";
-import { EdgeStream } from "./body-items.js";
+import { HttpStream } from "./body-items.js";
 
 /**
  * The last `onSend` hook of a route that answers with streams. Those of the author have run then, without a payload, which they
@@ -45,34 +45,34 @@ interface StreamAnswer {
  * takes it for complete: with an error event, or with a last line that is a failure body and a connection cut off. So does
  * one of a stream that was silent for so long that its response had to begin with a sign of life.
  */
-export function writeStream(edge: Edge, reply: FastifyReply, answer: StreamAnswer): void {
-  new StreamWriter(edge, exchangeOf(reply), answer).start();
+export function writeStream(http: HttpState, reply: FastifyReply, answer: StreamAnswer): void {
+  new StreamWriter(http, exchangeOf(reply), answer).start();
 }
 
 /** Takes the items of a stream, one for each that it asks for. An item is read when it is given: it may be the author's own. */
 class StreamWriter implements ItemSink {
   readonly takesEncoded = false;
-  readonly #edge: Edge;
+  readonly #http: HttpState;
   readonly #exchange: Exchange;
   readonly #answer: StreamAnswer;
   readonly #writing: StreamWriting;
-  #flow: ItemFlow | undefined;
+  #source: ItemSource | undefined;
   #isPulling = false;
   #isAsked = false;
   #isOver = false;
 
-  constructor(edge: Edge, exchange: Exchange, answer: StreamAnswer) {
-    this.#edge = edge;
+  constructor(http: HttpState, exchange: Exchange, answer: StreamAnswer) {
+    this.#http = http;
     this.#exchange = exchange;
     this.#answer = answer;
-    this.#writing = new StreamWriting(edge, exchange, answer, () => {
+    this.#writing = new StreamWriting(http, exchange, answer, () => {
       this.#isOver = true;
-      this.#flow?.stop();
+      this.#source?.stop();
     });
   }
 
   start(): void {
-    this.#flow = this.#answer.items.passTo(this);
+    this.#source = this.#answer.items.passTo(this);
     this.#pull();
   }
 
@@ -107,7 +107,7 @@ class StreamWriter implements ItemSink {
     this.#isOver = true;
     const { api } = this.#answer;
     const stream = this.#writing.begun;
-    if (stream === undefined) writeFailure(this.#edge, this.#exchange.reply, error, api);
+    if (stream === undefined) writeFailure(this.#http, this.#exchange.reply, error, api);
     else this.#writing.begin(stream, () => this.#writing.fail(toServingError(error, api.service, api.name)));
   }
 
@@ -141,23 +141,23 @@ class StreamWriter implements ItemSink {
     this.#isPulling = true;
     while (this.#isAsked && !this.#isOver && !this.#exchange.isEnded) {
       this.#isAsked = false;
-      this.#flow?.pull();
+      this.#source?.pull();
     }
     this.#isPulling = false;
   }
 
   readonly #refuse = (error: unknown): void => {
     this.fail(error);
-    this.#flow?.stop();
+    this.#source?.stop();
   };
 }
 
 /** The response of one stream: begins with its first item, or with a sign of life where that is long in coming. */
 class StreamWriting {
-  readonly #edge: Edge;
+  readonly #http: HttpState;
   readonly #exchange: Exchange;
   readonly #answer: StreamAnswer;
-  readonly #watched: EdgeStream;
+  readonly #watched: HttpStream;
   readonly #response: ServerResponse;
   #stream: StreamForm | undefined;
   /** What follows the head, while hooks of the author's run before it. */
@@ -166,13 +166,13 @@ class StreamWriting {
   readonly #drop: () => void;
 
   /** @param drop Hears that something else was answered in its place, or nothing. */
-  constructor(edge: Edge, exchange: Exchange, answer: StreamAnswer, drop: () => void) {
+  constructor(http: HttpState, exchange: Exchange, answer: StreamAnswer, drop: () => void) {
     this.#drop = drop;
-    this.#edge = edge;
+    this.#http = http;
     this.#exchange = exchange;
     this.#answer = answer;
     this.#response = exchange.reply.raw;
-    this.#watched = EdgeStream.of(edge, exchange);
+    this.#watched = HttpStream.of(http, exchange);
     this.#watched.beat = () => this.#beat();
   }
 
@@ -202,7 +202,7 @@ class StreamWriting {
     reply.header("content-type", stream.contentType).header("cache-control", "no-store");
     // Asks nginx and its like not to hold items back.
     reply.header("x-accel-buffering", "no");
-    if (this.#edge.isClosing) reply.header("connection", "close");
+    if (this.#http.isClosing) reply.header("connection", "close");
     exchange.onHead = () => {
       this.#writeHead();
       const waiting = this.#waiting ?? [];
@@ -240,7 +240,7 @@ class StreamWriting {
   whenDrained(run: () => void): void {
     const exchange = this.#exchange;
     const response = this.#response;
-    exchange.guardWriting(this.#edge.settings.bodyTimeoutMs);
+    exchange.guardWriting(this.#http.settings.bodyTimeoutMs);
     const done = () => {
       response.off("drain", done).off("close", done);
       if (response.writableEnded) return;
@@ -259,11 +259,11 @@ class StreamWriting {
     const stream = this.#stream;
     if (exchange.isEnded || stream === undefined) return;
     exchange.failureId = failure.id;
-    const body = formatFailure(createFailureBody(this.#edge, failure, exchange.context.id));
-    exchange.guardWriting(this.#edge.settings.bodyTimeoutMs);
+    const body = formatFailure(createFailureBody(this.#http, failure, exchange.context.id));
+    exchange.guardWriting(this.#http.settings.bodyTimeoutMs);
     if (stream.frameFailure !== undefined) this.#response.write(stream.frameFailure(body));
     if (stream.isExplicit) this.#response.end();
-    else cutOff(this.#edge, this.#response);
+    else cutOff(this.#http, this.#response);
   }
 
   /** Nothing is written to a client that does not read what it has, or before the form is known. */
@@ -285,21 +285,21 @@ class StreamWriting {
 }
 
 /** Sends what was written and closes the connection without the end that a complete response has. */
-function cutOff(edge: Edge, response: ServerResponse): void {
+function cutOff(http: HttpState, response: ServerResponse): void {
   const { socket, req: request } = response;
   if (socket === null) response.destroy();
   // HTTP/1.0 knows no other end than the connection's: only a reset tells it from a complete response.
   else if (request.httpVersion === "1.0") socket.resetAndDestroy();
   // Newer Nodes keep what was written in this tick with the response until it is over: that has to leave first.
-  else process.nextTick(closeAfter, edge, request, socket);
+  else process.nextTick(closeAfter, http, request, socket);
 }
 
-function closeAfter(edge: Edge, request: IncomingMessage, socket: Socket): void {
+function closeAfter(http: HttpState, request: IncomingMessage, socket: Socket): void {
   if (request.complete) socket.destroySoon();
   else {
     // A connection that is closed with unread bytes is reset, and what was written may be lost.
     socket.end();
-    discardRest(edge.time, request);
+    discardRest(http.time, request);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { taskPaths } from "../../define/task-paths.js";
 import { fail } from "../../failure/failures.js";
-import type { Edge, FormerTask } from "../edge.js";
+import type { FormerTask, HttpState } from "../http-state.js";
 import { type OutputForm, pickAnswer } from "../output-form.js";
 import { writeFailure } from "../write-failure.js";
 import { writeReply } from "../write-reply.js";
@@ -33,14 +33,14 @@ export function readFormerRequest({ method, url, query }: FastifyRequest): Forme
  *
  * @returns False when there is no such task: nothing was sent then.
  */
-export async function answerFormerTask(edge: Edge, asked: FormerRequest, reply: FastifyReply): Promise<boolean> {
+export async function answerFormerTask(http: HttpState, asked: FormerRequest, reply: FastifyReply): Promise<boolean> {
   try {
-    const task = await edge.findFormerTask?.(asked.id);
+    const task = await http.findFormerTask?.(asked.id);
     if (task === undefined || task.api !== asked.api) return false;
     const form = pickAnswer(anyOutput, reply.request.headers.accept);
-    await writeReply(edge, reply, await answer(task, asked), form);
+    await writeReply(http, reply, await answer(task, asked), form);
   } catch (error) {
-    writeFailure(edge, reply, error);
+    writeFailure(http, reply, error);
   }
   return true;
 }

@@ -8,10 +8,10 @@ import {
 } from "../../call/task-state.js";
 import type { TaskPath } from "../../define/task-paths.js";
 import { fail } from "../../failure/failures.js";
-import type { EdgeCall } from "../../handle/call-route.js";
-import type { ApiRoute, Edge } from "../edge.js";
+import type { HttpCall } from "../../handle/call-target.js";
 import { exchangeOf } from "../exchange.js";
 import { readHeaders, readTimeout } from "../handle-request.js";
+import type { ApiRoute, HttpState } from "../http-state.js";
 import { eventsType } from "../media-type.js";
 import { type AnswerForm, type OutputForm, pickAnswer, pickOffer } from "../output-form.js";
 import { writeStream } from "../streams/write-stream.js";
@@ -28,7 +28,7 @@ const eventsOutput: OutputForm = { ...taskOutput, offers: [eventsType] };
 
 /** One request about a task. */
 interface TaskRequest {
-  readonly edge: Edge;
+  readonly http: HttpState;
   readonly route: ApiRoute;
   readonly reply: FastifyReply;
   readonly path: string;
@@ -41,19 +41,24 @@ interface TaskRequest {
  *
  * @param what All but `submit`, which has a body and is read like any call.
  */
-export function handleTask(edge: Edge, route: ApiRoute, what: Exclude<TaskPath, "submit">, reply: FastifyReply): void {
+export function handleTask(
+  http: HttpState,
+  route: ApiRoute,
+  what: Exclude<TaskPath, "submit">,
+  reply: FastifyReply,
+): void {
   const path = `${route.path}/${what}`;
   const exchange = exchangeOf(reply);
   exchange.route = path;
   try {
-    if (edge.isClosing) throw fail("draining", { what: route.service });
+    if (http.isClosing) throw fail("draining", { what: route.service });
     const output = what === "get" ? route.output : what === "status" ? taskOutput : submittedOutput;
     const { headers } = reply.request;
     exchange.context.setHeaders(readHeaders(headers));
     const form = pickAnswer(output, headers.accept);
-    answer({ edge, route, reply, path, id: readTaskId(reply), form }, what);
+    answer({ http, route, reply, path, id: readTaskId(reply), form }, what);
   } catch (error) {
-    writeFailure(edge, reply, error, route);
+    writeFailure(http, reply, error, route);
   }
 }
 
@@ -78,29 +83,29 @@ function answer(request: TaskRequest, what: Exclude<TaskPath, "submit">): void {
 type Asked = "result" | "status" | "cancel" | "retry";
 
 function ask(request: TaskRequest, operation: Asked, query: TaskQuery, toBody: (value: unknown) => unknown): void {
-  const { edge, route, reply, form } = request;
-  const refuse = (error: unknown) => writeFailure(edge, reply, error, route);
+  const { http, route, reply, form } = request;
+  const refuse = (error: unknown) => writeFailure(http, reply, error, route);
   const output = (value: unknown): void => {
     try {
-      writeReply(edge, reply, toBody(value), form)?.catch(refuse);
+      writeReply(http, reply, toBody(value), form)?.catch(refuse);
     } catch (error) {
       refuse(error);
     }
   };
   const call = createCall(request, query);
-  exchangeOf(reply).follow(edge.caller.call(operationApi(route.name, operation), call, { output, failure: refuse }));
+  exchangeOf(reply).follow(http.caller.call(operationApi(route.name, operation), call, { output, failure: refuse }));
 }
 
 /** A server-sent event each time the task changes; the last one tells how it ended. */
 function follow(request: TaskRequest): void {
-  const { edge, route, reply, id, form } = request;
-  const { scope, items } = edge.caller.open(operationApi(route.name, "watch"), createCall(request, { id }));
+  const { http, route, reply, id, form } = request;
+  const { scope, items } = http.caller.open(operationApi(route.name, "watch"), createCall(request, { id }));
   exchangeOf(reply).follow(scope);
   const toItem = (state: unknown) => createTaskBody(state as TaskState);
-  writeStream(edge, reply, { items, toItem, form, output: eventsOutput, api: route });
+  writeStream(http, reply, { items, toItem, form, output: eventsOutput, api: route });
 }
 
-function createCall({ reply, path }: TaskRequest, query: TaskQuery): EdgeCall {
+function createCall({ reply, path }: TaskRequest, query: TaskQuery): HttpCall {
   const timeoutMs = readTimeout(reply.request.headers["ekiben-timeout-ms"]);
   return { input: query, route: path, request: exchangeOf(reply).context, timeoutMs, priority: undefined };
 }

@@ -1,7 +1,7 @@
 import type { TaskFailure, TaskState } from "../../call/task-state.js";
 import type { JsonSchema } from "../../define/schema.js";
 import { type TaskPath, taskPath, taskPaths } from "../../define/task-paths.js";
-import type { ApiRoute } from "../edge.js";
+import type { ApiRoute } from "../http-state.js";
 import { eventsType } from "../media-type.js";
 
 /** How a task is told over HTTP. The first four fields are those that BentoML's clients read. */
@@ -113,7 +113,7 @@ const waitParameter = {
 };
 
 /** The paths below that of a task, for the OpenAPI document. */
-export function describeTaskPaths(route: ApiRoute, parts: TaskOperationParts): Record<string, object> {
+export function createTaskPaths(route: ApiRoute, parts: TaskOperationParts): Record<string, object> {
   const entries = (Object.entries(taskPaths) as [TaskPath, string][]).map(([what, method]) => {
     const [summary, description] = told[what];
     const parameters = what === "submit" ? [] : [idParameter];
@@ -124,14 +124,14 @@ export function describeTaskPaths(route: ApiRoute, parts: TaskOperationParts): R
       "x-ekiben-task-of": route.name,
       parameters: [...parameters, ...(what === "get" ? [waitParameter] : []), parts.timeoutParameter],
       ...(what === "submit" && parts.requestBody !== undefined && { requestBody: parts.requestBody }),
-      responses: { "200": { description, content: describeAnswer(what, parts.answers) }, ...parts.failures },
+      responses: { "200": { description, content: createTaskResponse(what, parts.answers) }, ...parts.failures },
     };
     return [taskPath(route.path, what), { [method.toLowerCase()]: operation }];
   });
   return Object.fromEntries(entries);
 }
 
-function describeAnswer(what: TaskPath, answers: object): object {
+function createTaskResponse(what: TaskPath, answers: object): object {
   switch (what) {
     case "get":
       return answers;

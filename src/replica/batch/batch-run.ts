@@ -4,8 +4,8 @@ import { holdError } from "../../call/copy-value.js";
 import { type ApiTarget, isNative, runInScope, toNative } from "../../call/invoke.js";
 import type { RowLayout } from "../../call/row-layout.js";
 import { ServingError } from "../../failure/serving-error.js";
-import { describeFailure } from "../describe-failure.js";
 import { noteJoined } from "../lane.js";
+import { reportFailure } from "../report-failure.js";
 import type { Batch, BatchEnded } from "./batcher.js";
 import type { Piece } from "./row-call.js";
 
@@ -18,7 +18,7 @@ import type { Piece } from "./row-call.js";
 //     and never more often than it has calls, so that a model that is broken altogether costs no more than without batches.
 
 /** What all batches of one api share. */
-export interface BatchParts {
+export interface BatchDeps {
   readonly target: ApiTarget;
   readonly layout: RowLayout;
   /** May run twice for one call. */
@@ -27,12 +27,12 @@ export interface BatchParts {
 }
 
 /** Runs a batch and answers its pieces. Never throws. */
-export function runBatch(parts: BatchParts, batch: Batch, ended: BatchEnded): void {
-  new BatchRun(parts, batch, ended).start();
+export function runBatch(deps: BatchDeps, batch: Batch, ended: BatchEnded): void {
+  new BatchRun(deps, batch, ended).start();
 }
 
 class BatchRun {
-  readonly #parts: BatchParts;
+  readonly #deps: BatchDeps;
   readonly #pieces: readonly Piece[];
   readonly #ended: BatchEnded;
   readonly #scope: CallScope;
@@ -40,17 +40,17 @@ class BatchRun {
   /** How often it may still be run (R3). */
   #runsLeft: number;
 
-  constructor(parts: BatchParts, { pieces }: Batch, ended: BatchEnded) {
-    this.#parts = parts;
+  constructor(deps: BatchDeps, { pieces }: Batch, ended: BatchEnded) {
+    this.#deps = deps;
     this.#pieces = pieces;
     this.#ended = ended;
-    this.#startedAt = parts.time.clock.now();
-    this.#scope = openScope(pieces, parts.time, this.#startedAt);
-    this.#runsLeft = parts.idempotent ? pieces.length : 0;
+    this.#startedAt = deps.time.clock.now();
+    this.#scope = openBatchScope(pieces, deps.time, this.#startedAt);
+    this.#runsLeft = deps.idempotent ? pieces.length : 0;
   }
 
   start(): void {
-    const { turns, clock } = this.#parts.time;
+    const { turns, clock } = this.#deps.time;
     const before = turns.spentMs;
     this.#run();
     turns.count(before, clock.now() - this.#startedAt);
@@ -75,7 +75,7 @@ class BatchRun {
   }
 
   #call(pieces: readonly Piece[]): unknown {
-    const { target, layout } = this.#parts;
+    const { target, layout } = this.#deps;
     const inputs = pieces.map((piece) => piece.input);
     // What may be run again keeps its rows as they are, whatever the function does to those it is given.
     const input = layout.joinInputs(inputs, this.#runsLeft > 0);
@@ -83,7 +83,7 @@ class BatchRun {
   }
 
   #finish(output: unknown): void {
-    const tookMs = this.#parts.time.clock.now() - this.#startedAt;
+    const tookMs = this.#deps.time.clock.now() - this.#startedAt;
     try {
       this.#answer(this.#pieces, output);
     } catch (error) {
@@ -95,7 +95,7 @@ class BatchRun {
   /** @throws {ServingError} when the output can't be cut; no piece has then been answered. */
   #answer(pieces: readonly Piece[], output: unknown): void {
     const counts = pieces.map((piece) => piece.rows);
-    const outputs = this.#parts.layout.splitOutput(output, counts);
+    const outputs = this.#deps.layout.splitOutput(output, counts);
     pieces.forEach((piece, i) => {
       piece.call.pieceDone(piece, outputs[i]);
     });
@@ -112,7 +112,7 @@ class BatchRun {
 
   /** One failure for all of them: it is logged once, and none of them says which row was at fault. */
   #refuse(pieces: readonly Piece[], thrown: unknown): void {
-    const error = describeFailure(thrown, this.#scope);
+    const error = reportFailure(thrown, this.#scope);
     for (const { call } of pieces) call.pieceFailed(error);
   }
 
@@ -132,7 +132,7 @@ class BatchRun {
       return;
     }
     this.#runsLeft--;
-    const { turns, clock } = this.#parts.time;
+    const { turns, clock } = this.#deps.time;
     await turns.passed();
     if (this.#scope.isEnded) {
       this.#refuse(pieces, error);
@@ -163,7 +163,7 @@ function mayBeRows(error: unknown): boolean {
 }
 
 /** The scope a batch runs in (R2): the deadline of its most patient call, the request of its first. */
-function openScope(pieces: readonly Piece[], time: CallTime, now: number): CallScope {
+function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): CallScope {
   const scopes = pieces.map(({ call }) => call.scope);
   const [first] = scopes as [CallScope];
   if (scopes.length === 1) return first;

@@ -14,7 +14,7 @@ interface WaitingRows {
 }
 
 /** Whether a batch leaves now, or when to ask again if nobody comes before. */
-type Decision = { readonly leave: LeaveReason } | { readonly waitUntil: number };
+type LeaveDecision = { readonly leave: LeaveReason } | { readonly waitUntil: number };
 
 /** Timers are no finer: a shorter wait is none. */
 const leastWaitMs = 1;
@@ -79,7 +79,7 @@ export class BatchWindow {
   }
 
   /** Whether a batch that could leave does. To be asked when one could, when rows have come, and at `waitUntil`. */
-  decide({ now, rows, since, deadline }: WaitingRows): Decision {
+  decide({ now, rows, since, deadline }: WaitingRows): LeaveDecision {
     const { windowMs, targetLatencyMs } = this.#settings;
     const wait = windowMs === undefined ? this.#followWait(now, rows) : undefined;
     if (rows >= this.mostRows) return { leave: "full" };

@@ -36,7 +36,7 @@ export interface Batch {
 }
 
 /** What a batcher needs to know. */
-export interface BatcherParts {
+export interface BatcherDeps {
   /** `"Model.predict"`. */
   readonly name: string;
   /** Looks at it from time to time while a batch runs. */
@@ -62,7 +62,7 @@ interface Group extends RowQueue {
 
 export class Batcher implements WatchedPlaces, TurnTaker {
   usedMs = 0;
-  readonly #parts: BatcherParts;
+  readonly #deps: BatcherDeps;
   readonly #window: BatchWindow;
   readonly #warmUp: WarmUp;
   readonly gate: Gate;
@@ -78,21 +78,21 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   #isClosed = false;
   #timer: Timer | undefined;
 
-  constructor(parts: BatcherParts) {
-    this.#parts = parts;
-    this.#window = new BatchWindow(parts.settings);
-    this.#warmUp = new WarmUp(parts.turns);
-    this.gate = new Gate(parts.stats, () => this.overdue.length, parts.settings.maxRows);
+  constructor(deps: BatcherDeps) {
+    this.#deps = deps;
+    this.#window = new BatchWindow(deps.settings);
+    this.#warmUp = new WarmUp(deps.turns);
+    this.gate = new Gate(deps.stats, () => this.overdue.length, deps.settings.maxRows);
   }
 
   /** A call with more is cut into pieces. */
   get maxRows(): number {
-    return this.#parts.settings.maxRows;
+    return this.#deps.settings.maxRows;
   }
 
   /** Why one more call is not let in (B2, B8): with what waits, and when there may be room. */
   refuse(scope: CallScope, now: number): ServingError | undefined {
-    const { maxQueued, settings } = this.#parts;
+    const { maxQueued, settings } = this.#deps;
     if (this.#running < settings.maxConcurrent && this.#waitingRows < settings.maxRows) {
       if (this.gate.admission.isBusy) this.gate.admission.foundRoom(now);
       return undefined;
@@ -102,7 +102,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   }
 
   #fullness(): ServingError {
-    const { maxQueued, settings } = this.#parts;
+    const { maxQueued, settings } = this.#deps;
     this.gate.count("full");
     const batches = Math.ceil(this.#waitingRows / settings.maxRows) + 1;
     const batchMs = this.#window.cost.expect(settings.maxRows) || undefined;
@@ -117,11 +117,11 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   }
 
   get name(): string {
-    return this.#parts.name;
+    return this.#deps.name;
   }
 
   get places(): number {
-    return this.#parts.settings.maxConcurrent;
+    return this.#deps.settings.maxConcurrent;
   }
 
   get running(): number {
@@ -197,7 +197,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     group.queue.remove(call.place);
     if (!call.hasBegun) {
       this.#waitingCalls--;
-      const now = this.#parts.clock.now();
+      const now = this.#deps.clock.now();
       this.gate.admission.lost(call.place, now, now - call.cameAt);
     }
     call.place = undefined;
@@ -220,11 +220,11 @@ export class Batcher implements WatchedPlaces, TurnTaker {
 
   /** Looks in the next turn of the event loop whether a batch leaves (B3). */
   #wake(): void {
-    if (this.#isWaking || this.#isClosed || this.#running >= this.#parts.settings.maxConcurrent) return;
+    if (this.#isWaking || this.#isClosed || this.#running >= this.#deps.settings.maxConcurrent) return;
     this.#isWaking = true;
     setImmediate(() => {
       this.#isDue = true;
-      if (this.#parts.turns.isTaken) this.#parts.turns.await(this);
+      if (this.#deps.turns.isTaken) this.#deps.turns.await(this);
       else this.begin();
     });
   }
@@ -232,14 +232,14 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   #decide(): void {
     this.#isWaking = false;
     this.#stopTimer();
-    if (this.#waitingRows === 0 || this.#isClosed || this.#running >= this.#parts.settings.maxConcurrent) return;
-    const now = this.#parts.clock.now();
+    if (this.#waitingRows === 0 || this.#isClosed || this.#running >= this.#deps.settings.maxConcurrent) return;
+    const now = this.#deps.clock.now();
     const group = this.#pickGroup();
     const decision = this.#window.decide(this.#describe(group, now));
     const full = "leave" in decision ? undefined : this.#findFull();
     if ("leave" in decision) this.#leave(group, decision.leave, now);
     else if (full !== undefined) this.#leave(full, "full", now);
-    else this.#timer = this.#parts.clock.setTimer(() => this.#wake(), decision.waitUntil - now, true);
+    else this.#timer = this.#deps.clock.setTimer(() => this.#wake(), decision.waitUntil - now, true);
   }
 
   #describe({ queue, rows }: Group, now: number) {
@@ -312,17 +312,17 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     this.#running++;
     this.#runningCalls += pieces.length;
     this.#batches.add(pieces);
-    const { watch } = this.#parts;
+    const { watch } = this.#deps;
     if (watch?.isOn === false) watch.start();
     this.#window.left();
     this.#warmUp.begin();
-    this.#parts.run({ pieces, rows, reason }, (ms) => {
+    this.#deps.run({ pieces, rows, reason }, (ms) => {
       this.#running--;
       this.#runningCalls -= pieces.length;
       this.#batches.delete(pieces);
       if (ms === undefined) this.#warmUp.failed();
       else this.#warmUp.completed();
-      const now = this.#parts.clock.now();
+      const now = this.#deps.clock.now();
       if (ms !== undefined) {
         this.#window.ended(now, rows, ms);
         this.gate.admission.pace.ran(ms);

@@ -39,7 +39,7 @@ export interface RowCallSink {
 }
 
 /** What a call of an api that batches is made of. */
-export interface RowCallParts {
+export interface RowCallDeps {
   readonly scope: CallScope;
   /** Checked, with at least one row. */
   readonly input: unknown;
@@ -58,7 +58,7 @@ export class RowCall {
   queue: RowQueue | undefined;
   /** Where it stands there; absent when none of its rows waits. */
   place: QueuePlace<RowCall> | undefined;
-  readonly #parts: RowCallParts;
+  readonly #deps: RowCallDeps;
   readonly #outputs: unknown[] = [];
   #takenRows = 0;
   #takenPieces = 0;
@@ -68,10 +68,10 @@ export class RowCall {
   /** Its sink has been told (W2). */
   #isSettled = false;
 
-  constructor(parts: RowCallParts) {
-    this.#parts = parts;
-    this.scope = parts.scope;
-    this.cameAt = parts.cameAt;
+  constructor(deps: RowCallDeps) {
+    this.#deps = deps;
+    this.scope = deps.scope;
+    this.cameAt = deps.cameAt;
   }
 
   get hasBegun(): boolean {
@@ -80,7 +80,7 @@ export class RowCall {
 
   /** Rows that have not left yet. */
   get waitingRows(): number {
-    return this.#parts.rows - this.#takenRows;
+    return this.#deps.rows - this.#takenRows;
   }
 
   /**
@@ -90,7 +90,7 @@ export class RowCall {
    * @returns `undefined` when the rows must stay together and there is no room for all of them.
    */
   take(room: number, now: number): Piece | undefined {
-    const { rows, maxRows, input, layout, sink } = this.#parts;
+    const { rows, maxRows, input, layout, sink } = this.#deps;
     const isWhole = rows <= maxRows;
     if (isWhole && rows > room) return undefined;
     const start = this.#takenRows;
@@ -137,17 +137,17 @@ export class RowCall {
 
   /** @throws The failure of a row. */
   #keep({ index, start, rows }: Piece, output: unknown): void {
-    const { layout } = this.#parts;
+    const { layout } = this.#deps;
     const failure = layout.findFailure(output);
-    if (failure !== undefined) throw failRow(failure, start, this.#parts.rows);
+    if (failure !== undefined) throw failRow(failure, start, this.#deps.rows);
     this.#doneRows += rows;
     // The function that made it runs again before it is answered, and may use the same memory for that.
-    this.#outputs[index] = this.#doneRows < this.#parts.rows ? holdValue(output) : output;
+    this.#outputs[index] = this.#doneRows < this.#deps.rows ? holdValue(output) : output;
   }
 
   #settle(): void {
     if (this.#running > 0 || this.#isSettled) return;
-    const { sink, layout, rows } = this.#parts;
+    const { sink, layout, rows } = this.#deps;
     if (this.#failure !== undefined) {
       this.#isSettled = true;
       sink.failed(this.#failure.error, this.#failure.isDescribed);

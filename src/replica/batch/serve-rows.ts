@@ -1,8 +1,8 @@
 import type { CallScope } from "../../call/call-scope.js";
 import { fail } from "../../failure/failures.js";
 import type { ServingError } from "../../failure/serving-error.js";
-import { describeFailure, type Replier } from "../describe-failure.js";
 import type { Replica, ReplicaApi } from "../replica.js";
+import { type ReplyWriter, reportFailure } from "../report-failure.js";
 import type { Batcher } from "./batcher.js";
 import { RowCall, type RowCallSink } from "./row-call.js";
 
@@ -12,7 +12,7 @@ export interface ServedRows {
   readonly scope: CallScope;
   /** Shared with nobody. */
   readonly input: unknown;
-  readonly replier: Replier;
+  readonly writer: ReplyWriter;
   readonly api: ReplicaApi;
   readonly batcher: Batcher;
 }
@@ -66,7 +66,7 @@ class RowServer implements RowCallSink {
 
   done(output: unknown): void {
     const { api, replica, scope } = this.#served;
-    if (!(replica.parts.checksInside || scope.call.outside)) {
+    if (!(replica.deps.checksInside || scope.call.outside)) {
       this.#reply(output);
       return;
     }
@@ -88,11 +88,11 @@ class RowServer implements RowCallSink {
   }
 
   failed(thrown: unknown, isDescribed: boolean): void {
-    const { replica, scope, replier } = this.#served;
-    const error = isDescribed ? (thrown as ServingError) : describeFailure(thrown, scope);
+    const { replica, scope, writer } = this.#served;
+    const error = isDescribed ? (thrown as ServingError) : reportFailure(thrown, scope);
     this.#end();
     replica.endCall();
-    replier.replyFailure(scope, error);
+    writer.replyFailure(scope, error);
   }
 
   #refuseIfFull(): void {
@@ -126,10 +126,10 @@ class RowServer implements RowCallSink {
   }
 
   #reply(output: unknown): void {
-    const { replica, scope, replier } = this.#served;
+    const { replica, scope, writer } = this.#served;
     this.#end();
     replica.endCall();
-    replier.replyOutput(scope, output);
+    writer.replyOutput(scope, output);
   }
 
   /** Notes what the call cost, and ends its scope. */

@@ -12,7 +12,7 @@ import type { Lease, LeaseState, TaskStore } from "../../tasks/task-store.js";
 /** How often progress is written down at most. */
 const progressIntervalMs = 500;
 
-export interface LeaseKeeperParts {
+export interface LeaseKeeperDeps {
   readonly store: TaskStore;
   readonly lease: Lease;
   readonly leaseMs: number;
@@ -25,7 +25,7 @@ export interface LeaseKeeperParts {
 }
 
 export class LeaseKeeper {
-  readonly #parts: LeaseKeeperParts;
+  readonly #deps: LeaseKeeperDeps;
   #timer: Timer | undefined;
   #progressTimer: Timer | undefined;
   #progress: Progress | undefined;
@@ -37,8 +37,8 @@ export class LeaseKeeper {
   #isLost = false;
   #hasFailed = false;
 
-  constructor(parts: LeaseKeeperParts) {
-    this.#parts = parts;
+  constructor(deps: LeaseKeeperDeps) {
+    this.#deps = deps;
   }
 
   get isLost(): boolean {
@@ -46,7 +46,7 @@ export class LeaseKeeper {
   }
 
   start(): void {
-    this.#renewIn(this.#parts.leaseMs / 3);
+    this.#renewIn(this.#deps.leaseMs / 3);
   }
 
   /** Takes progress to the store, now or as soon as the last time is long enough ago. */
@@ -54,7 +54,7 @@ export class LeaseKeeper {
     if (this.#isOver) return;
     this.#progress = progress;
     if (this.#progressTimer !== undefined) return;
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     const waitMs = Math.max(0, this.#writtenAt + progressIntervalMs - clock.now());
     this.#progressTimer = clock.setTimer(() => {
       this.#progressTimer = undefined;
@@ -73,7 +73,7 @@ export class LeaseKeeper {
   look(): void {
     if (this.#looking || this.#isOver) return;
     this.#looking = true;
-    this.#parts.store.get(this.#parts.lease.id).then(
+    this.#deps.store.get(this.#deps.lease.id).then(
       (record) => {
         this.#looking = false;
         if (record?.isCancelAsked === true && record.status === "in_progress") this.#tellCancel();
@@ -102,18 +102,18 @@ export class LeaseKeeper {
       this.#renewing = undefined;
     });
     await this.#renewing;
-    this.#renewIn(this.#parts.leaseMs / (this.#hasFailed ? 10 : 3));
+    this.#renewIn(this.#deps.leaseMs / (this.#hasFailed ? 10 : 3));
   }
 
   #renewIn(waitMs: number): void {
     this.#timer?.clear();
     if (this.#isOver) return;
-    this.#timer = this.#parts.clock.setTimer(() => void this.#renew(), Math.max(1, Math.floor(waitMs)));
+    this.#timer = this.#deps.clock.setTimer(() => void this.#renew(), Math.max(1, Math.floor(waitMs)));
   }
 
   /** Never rejects. */
   async #renewOnce(): Promise<void> {
-    const { store, lease, leaseMs, clock, log } = this.#parts;
+    const { store, lease, leaseMs, clock, log } = this.#deps;
     const progress = this.#progress;
     this.#progress = undefined;
     if (progress !== undefined) this.#writtenAt = clock.now();
@@ -134,12 +134,12 @@ export class LeaseKeeper {
     if (state !== "lost") return;
     this.#isLost = true;
     this.stop();
-    this.#parts.onLost();
+    this.#deps.onLost();
   }
 
   #tellCancel(): void {
     if (this.#isCancelTold || this.#isOver) return;
     this.#isCancelTold = true;
-    this.#parts.onCancel();
+    this.#deps.onCancel();
   }
 }

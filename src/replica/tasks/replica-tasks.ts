@@ -5,7 +5,7 @@ import type { TaskStats } from "../../observe/call-stats.js";
 import type { ApiSettings } from "../../options/settings.js";
 import type { TaskNews, TaskStore } from "../../tasks/task-store.js";
 import { Lane } from "../lane.js";
-import type { Replica, ReplicaApi, RunningTasks, TaskParts } from "../replica.js";
+import type { Replica, ReplicaApi, RunningTasks, TaskDeps } from "../replica.js";
 import { TaskApis, TaskWaits } from "./task-apis.js";
 import { TaskRunner } from "./task-runner.js";
 
@@ -15,7 +15,7 @@ import { TaskRunner } from "./task-runner.js";
 // V2  Of a service, the replica with index 0 alone counts the tasks that wait, and forgets old ones.
 
 /** How tasks are run and kept. */
-type TaskBounds = Omit<TaskParts, "openStore">;
+type TaskBounds = Omit<TaskDeps, "openStore">;
 
 /** One task api of the service: what runs it, and its bounds. */
 interface TaskEntry {
@@ -60,7 +60,7 @@ export class ReplicaTasks implements RunningTasks {
 
   /** Prepares a task api. @returns The apis that callers reach: the task itself, which waits for its result, and its operations. */
   add({ name, api, settings }: TaskEntry): ReadonlyMap<string, ReplicaApi> {
-    const { parts } = this.#replica;
+    const { deps: parts } = this.#replica;
     const service = parts.descriptor.name;
     const stats = parts.stats.task(service, name);
     const { leaseMs, namespace, life } = this.#bounds;
@@ -102,7 +102,7 @@ export class ReplicaTasks implements RunningTasks {
     };
     for (const runner of this.#runners.values()) runner.wake();
     this.#bounds.census?.start(this.#store);
-    if (this.#replica.parts.index === 0) this.#purgeIn(firstPurgeMs);
+    if (this.#replica.deps.index === 0) this.#purgeIn(firstPurgeMs);
   }
 
   /** Claims nothing more; resolves when what runs here has ended. Callers that wait for tasks elsewhere are sent on. */
@@ -127,7 +127,7 @@ export class ReplicaTasks implements RunningTasks {
   }
 
   get waitingTasks(): number | undefined {
-    if (this.#replica.parts.index !== 0) return undefined;
+    if (this.#replica.deps.index !== 0) return undefined;
     this.#count();
     return [...this.#waiting.values()].reduce((sum, count) => sum + count, 0);
   }
@@ -139,7 +139,7 @@ export class ReplicaTasks implements RunningTasks {
 
   /** Brings a new count for whoever asks next: nobody waits for a store that may be out of reach. */
   #count(): void {
-    const { time, descriptor } = this.#replica.parts;
+    const { time, descriptor } = this.#replica.deps;
     const now = time.clock.now();
     if (now < this.#countedAt + countAgeMs || this.#isCounting || this.#isDraining) return;
     this.#countedAt = now;
@@ -165,7 +165,7 @@ export class ReplicaTasks implements RunningTasks {
 
   #hear({ id, namespace, service, api }: TaskNews): void {
     if (namespace !== undefined && namespace !== this.#bounds.namespace) return;
-    if (service !== undefined && service !== this.#replica.parts.descriptor.name) return;
+    if (service !== undefined && service !== this.#replica.deps.descriptor.name) return;
     this.#waits.tell(id);
     for (const [name, runner] of this.#runners) {
       if (api !== undefined && api !== name) continue;
@@ -175,7 +175,7 @@ export class ReplicaTasks implements RunningTasks {
   }
 
   #purgeIn(waitMs: number): void {
-    const { time, log } = this.#replica.parts;
+    const { time, log } = this.#replica.deps;
     this.#purgeTimer = time.clock.setTimer(() => {
       this.#store.purge(this.#bounds.retentionMs).then(
         (count) => {
@@ -188,7 +188,7 @@ export class ReplicaTasks implements RunningTasks {
   }
 
   #createApis(name: string, apis: TaskApis, { maxQueued }: ApiSettings): ReadonlyMap<string, ReplicaApi> {
-    const { parts } = this.#replica;
+    const { deps: parts } = this.#replica;
     // Whoever waits for a task takes no more than its place among those that wait.
     const waitBounds = { maxConcurrent: Math.max(1, maxQueued), maxQueued: 0 };
     const create = (operation: TaskOperation | "call"): ReplicaApi => {

@@ -2,13 +2,13 @@ import type { Priority } from "../../call/call.js";
 import type { CallScope } from "../../call/call-scope.js";
 import { type ApiTarget, currentScope } from "../../call/invoke.js";
 import {
-  describeTask,
   isEnded,
   isTaskId,
   type SubmittedTask,
   type TaskQuery,
   type TaskState,
   type TaskSubmission,
+  toTaskState,
 } from "../../call/task-state.js";
 import { fail } from "../../failure/failures.js";
 import { type ServingError, unreachable } from "../../failure/serving-error.js";
@@ -23,7 +23,7 @@ import { formatTaskContext, readTaskFailure } from "./task-attempt.js";
 const ranks: Readonly<Record<Priority, number>> = { interactive: 1, background: 0 };
 
 /** What the operations of one task api work with. */
-interface TaskApiParts {
+interface TaskApiDeps {
   readonly namespace: string;
   readonly service: string;
   readonly name: string;
@@ -44,10 +44,10 @@ interface TaskApiParts {
  * runs, and what its schema makes of it goes to the author's function.
  */
 export class TaskApis {
-  readonly #parts: TaskApiParts;
+  readonly #deps: TaskApiDeps;
 
-  constructor(parts: TaskApiParts) {
-    this.#parts = parts;
+  constructor(deps: TaskApiDeps) {
+    this.#deps = deps;
   }
 
   async call(submission: TaskSubmission): Promise<unknown> {
@@ -56,7 +56,7 @@ export class TaskApis {
   }
 
   async submit({ id, input, key: text }: TaskSubmission): Promise<SubmittedTask> {
-    const { namespace, service, name, store, stats, checkInput } = this.#parts;
+    const { namespace, service, name, store, stats, checkInput } = this.#deps;
     const { call } = scopeOf();
     this.#checkId(id);
     // Packed first: what is kept is what came, whatever a schema does to it.
@@ -85,13 +85,13 @@ export class TaskApis {
       this.#refuseGone(record);
       throw this.#fail("task_not_finished", { taskId: id, status: record.status });
     }
-    const result = await this.#placed(() => this.#parts.store.result(id));
+    const result = await this.#placed(() => this.#deps.store.result(id));
     if (result === undefined) throw this.#unknown(id);
     return this.#placed(async () => readResult(result));
   }
 
   async cancel({ id }: TaskQuery): Promise<TaskState> {
-    const { service, name, store } = this.#parts;
+    const { service, name, store } = this.#deps;
     await this.#read(id);
     const failure = encodeError(fail("task_canceled", { taskId: id }, { service, api: name }));
     const record = await this.#placed(() => store.cancel(id, failure));
@@ -104,10 +104,10 @@ export class TaskApis {
     const old = await this.#read(id);
     this.#refuseGone(old);
     const { status } = old;
-    const record = await this.#placed(() => this.#parts.store.retry(id, newId as string));
+    const record = await this.#placed(() => this.#deps.store.retry(id, newId as string));
     if (record === undefined) throw this.#unknown(id);
     if (record.id === id) throw this.#fail("task_not_finished", { taskId: id, status });
-    this.#parts.stats.submitted++;
+    this.#deps.stats.submitted++;
     return { id: record.id, status: record.status };
   }
 
@@ -115,7 +115,7 @@ export class TaskApis {
   async *watch({ id }: TaskQuery): AsyncGenerator<TaskState, void, undefined> {
     const scope = scopeOf();
     for (let last = ""; ; ) {
-      const listening = this.#parts.waits.listen(id, scope);
+      const listening = this.#deps.waits.listen(id, scope);
       try {
         const record = await this.#read(id);
         const state = this.#describe(record);
@@ -135,7 +135,7 @@ export class TaskApis {
   async #waitForEnd(id: string): Promise<TaskRecord> {
     const scope = scopeOf();
     for (;;) {
-      const listening = this.#parts.waits.listen(id, scope);
+      const listening = this.#deps.waits.listen(id, scope);
       try {
         const record = await this.#read(id);
         if (isEnded(record)) return record;
@@ -149,7 +149,7 @@ export class TaskApis {
   }
 
   #refuseIfOver(id: string): void {
-    if (this.#parts.isOver(id)) throw this.#fail("task_wait_ended", { taskId: id });
+    if (this.#deps.isOver(id)) throw this.#fail("task_wait_ended", { taskId: id });
   }
 
   /** Nobody will ever run it. */
@@ -161,20 +161,20 @@ export class TaskApis {
 
   /** The api of a task that the app has no more. */
   #nameGone({ service, api }: TaskRecord): string | undefined {
-    return this.#parts.isOwn(service, api) ? undefined : `${service}.${api}`;
+    return this.#deps.isOwn(service, api) ? undefined : `${service}.${api}`;
   }
 
   #describe(record: TaskRecord): TaskState {
-    return describeTask(record, readTaskFailure(record.failure), this.#nameGone(record));
+    return toTaskState(record, readTaskFailure(record.failure), this.#nameGone(record));
   }
 
   /** A task of another api is none of this one's, unless that is gone and this one stands where it stood: its service was renamed. */
   async #read(id: string): Promise<TaskRecord> {
     this.#checkId(id);
-    const record = await this.#placed(() => this.#parts.store.get(id));
-    const { namespace, service, name } = this.#parts;
+    const record = await this.#placed(() => this.#deps.store.get(id));
+    const { namespace, service, name } = this.#deps;
     const isHere = record?.namespace === namespace && record.api === name;
-    if (!isHere || (record.service !== service && this.#parts.isOwn(record.service, name))) {
+    if (!isHere || (record.service !== service && this.#deps.isOwn(record.service, name))) {
       throw this.#unknown(id);
     }
     return record;
@@ -192,7 +192,7 @@ export class TaskApis {
     id: Id,
     details: Parameters<typeof fail<Id>>[1],
   ) {
-    const { service, name } = this.#parts;
+    const { service, name } = this.#deps;
     return fail(id, details, { service, api: name });
   }
 
@@ -201,7 +201,7 @@ export class TaskApis {
     try {
       return await run();
     } catch (error) {
-      throw toServingError(error, this.#parts.service, this.#parts.name);
+      throw toServingError(error, this.#deps.service, this.#deps.name);
     }
   }
 }

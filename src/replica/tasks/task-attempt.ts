@@ -24,7 +24,7 @@ import { LeaseKeeper } from "./lease-keeper.js";
 // E3  An attempt that has lost its lease records nothing.
 
 /** What every attempt of one task api has in common. */
-export interface AttemptParts {
+export interface AttemptDeps {
   readonly replica: Replica;
   readonly name: string;
   readonly api: ReplicaApi;
@@ -55,7 +55,7 @@ export class TaskAttempt {
   readonly id: string;
   /** Resolves when the end is recorded, or can't be any more. Never rejects. */
   readonly recorded: Promise<void>;
-  readonly #parts: AttemptParts;
+  readonly #deps: AttemptDeps;
   readonly #claimed: ClaimedTask;
   readonly #ending = createDeferred<Ending>();
   readonly #lease: LeaseKeeper;
@@ -64,18 +64,18 @@ export class TaskAttempt {
   #pause: { readonly timer: Timer; readonly wake: () => void } | undefined;
   #isGivenUp = false;
 
-  constructor(claimed: ClaimedTask, parts: AttemptParts) {
+  constructor(claimed: ClaimedTask, deps: AttemptDeps) {
     this.id = claimed.record.id;
-    this.#parts = parts;
+    this.#deps = deps;
     this.#claimed = claimed;
-    const { time, log } = parts.replica.parts;
+    const { time, log } = deps.replica.deps;
     this.#startedAt = time.clock.now();
     this.#lease = new LeaseKeeper({
-      ...{ store: parts.store, lease: claimed.lease, leaseMs: parts.leaseMs, clock: time.clock, log },
+      ...{ store: deps.store, lease: claimed.lease, leaseMs: deps.leaseMs, clock: time.clock, log },
       onCancel: () => this.cancel(),
       onLost: () => this.#end({ kind: "lost", error: fail("task_lease_lost", { taskId: this.id }) }),
     });
-    parts.stats.running++;
+    deps.stats.running++;
     this.recorded = this.#run();
   }
 
@@ -86,7 +86,7 @@ export class TaskAttempt {
 
   /** Gives the task back unfinished: its replica is stopping. Resolves when the store knows, or is not to be reached. */
   async giveBack(): Promise<void> {
-    this.#end({ kind: "stopped", error: fail("draining", { what: `replica ${this.#parts.replica.parts.id}` }) });
+    this.#end({ kind: "stopped", error: fail("draining", { what: `replica ${this.#deps.replica.deps.id}` }) });
     this.#isGivenUp = true;
     this.#pause?.wake();
     await this.recorded;
@@ -105,14 +105,14 @@ export class TaskAttempt {
     if (ending.kind !== "output" && ending.kind !== "failure") this.#scope?.cancel(ending.error);
     const outcome = await this.#record(ending);
     this.#lease.stop();
-    const { stats, replica } = this.#parts;
+    const { stats, replica } = this.#deps;
     stats.running--;
-    stats.record(outcome, replica.parts.time.clock.now() - this.#startedAt);
+    stats.record(outcome, replica.deps.time.clock.now() - this.#startedAt);
   }
 
   #serve(): void {
-    const { replica, name, api, settings, onPlaceFree } = this.#parts;
-    const { time } = replica.parts;
+    const { replica, name, api, settings, onPlaceFree } = this.#deps;
+    const { time } = replica.deps;
     let call: Call;
     try {
       call = this.#createCall(time.clock.now());
@@ -121,7 +121,7 @@ export class TaskAttempt {
       onPlaceFree();
       return;
     }
-    const own = { ...time, nameLimit: () => nameOption(replica.parts.descriptor.name, name, settings.timeoutFrom) };
+    const own = { ...time, nameLimit: () => nameOption(replica.deps.descriptor.name, name, settings.timeoutFrom) };
     const scope = new CallScope(call, undefined, own, time.clock.now());
     this.#scope = scope;
     scope.onProgress = (progress: Progress) => this.#lease.report(progress);
@@ -130,7 +130,7 @@ export class TaskAttempt {
       // Recorded later: by then its author may have changed what it holds.
       failure: (error) => this.#end({ kind: "failure", error: crossError(error) }),
     });
-    const replier = {
+    const writer = {
       replyOutput: (_: CallScope, output: unknown) => {
         scope.reply(output);
         onPlaceFree();
@@ -140,15 +140,15 @@ export class TaskAttempt {
         onPlaceFree();
       },
     };
-    serveAttempt({ replica, scope, input: call.input, api, replier });
+    serveAttempt({ replica, scope, input: call.input, api, writer });
   }
 
   /** Like a call from outside: it is checked, and nobody else holds its values. */
   #createCall(now: number): Call {
-    const { replica, name, settings } = this.#parts;
+    const { replica, name, settings } = this.#deps;
     const context = parseTaskContext(this.#claimed.context);
     return {
-      ...{ service: replica.parts.descriptor.name, api: name, ...context, outside: true },
+      ...{ service: replica.deps.descriptor.name, api: name, ...context, outside: true },
       input: unpackValue(this.#claimed.input),
       deadline: now + settings.timeoutMs,
     };
@@ -182,7 +182,7 @@ export class TaskAttempt {
         if (failure.id === "task_store_full" && tries >= maxFullTries)
           return this.#record({ kind: "failure", error: failure });
         const fields = { err: failure, task: this.id, tries };
-        this.#parts.replica.parts.log.warn(fields, "the end of a task could not be recorded; it is tried again");
+        this.#deps.replica.deps.log.warn(fields, "the end of a task could not be recorded; it is tried again");
       }
       await this.#wait(pauseMs);
       pauseMs = Math.min(pauseMs * 2, maxPauseMs);
@@ -190,7 +190,7 @@ export class TaskAttempt {
   }
 
   async #write(ending: Ending): Promise<AttemptOutcome> {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const { lease } = this.#claimed;
     switch (ending.kind) {
       case "output":
@@ -207,7 +207,7 @@ export class TaskAttempt {
   }
 
   async #writeFailure(error: ServingError): Promise<AttemptOutcome> {
-    const { attempts, idempotent, retryBackoffMs } = this.#parts.settings;
+    const { attempts, idempotent, retryBackoffMs } = this.#deps.settings;
     const { attempt } = this.#claimed.record;
     const waitMs = decideRetry(
       { error, attempt, attempts, isIdempotent: idempotent, backoffMs: retryBackoffMs },
@@ -215,20 +215,20 @@ export class TaskAttempt {
     );
     const failure = encodeError(error);
     if (waitMs === undefined) return this.#finish({ status: "failed", failure });
-    return (await this.#parts.store.giveBack(this.#claimed.lease, waitMs, failure)) ? "retried" : "lost";
+    return (await this.#deps.store.giveBack(this.#claimed.lease, waitMs, failure)) ? "retried" : "lost";
   }
 
   async #finish(outcome: TaskOutcome): Promise<AttemptOutcome> {
-    return (await this.#parts.store.finish(this.#claimed.lease, outcome)) ? outcome.status : "lost";
+    return (await this.#deps.store.finish(this.#claimed.lease, outcome)) ? outcome.status : "lost";
   }
 
   /** Failures of an attempt name the task's own service and api. */
   #place(error: unknown): ServingError {
-    return toServingError(error, this.#parts.replica.parts.descriptor.name, this.#parts.name);
+    return toServingError(error, this.#deps.replica.deps.descriptor.name, this.#deps.name);
   }
 
   #wait(ms: number): Promise<void> {
-    const { clock } = this.#parts.replica.parts.time;
+    const { clock } = this.#deps.replica.deps.time;
     return new Promise((resolve) => {
       const wake = () => {
         this.#pause?.timer.clear();

@@ -14,7 +14,7 @@ import { task } from "../../define/api.js";
 import { Service } from "../../define/service.js";
 import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
-import { Site } from "../../runtime/site.js";
+import { Runtime } from "../../runtime/runtime.js";
 import { EndedLives } from "../../tasks/lease-grace.js";
 import { openSqliteStore } from "../../tasks/sqlite/open-sqlite.js";
 import type { TaskStore } from "../../tasks/task-store.js";
@@ -86,7 +86,7 @@ async function createStage() {
     env: {},
     appFile: { path: "test", value: { placement: "inline" } },
   });
-  const site = new Site({ graph, settings, log: silentLogger, time: createCallTime(clock), appFolder: folder });
+  const site = new Runtime({ graph, settings, log: silentLogger, time: createCallTime(clock), appFolder: folder });
   const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
   const replica = new Replica({
     ...site.partsOf({ service: "Clerk", index: 0, resources }),
@@ -276,7 +276,7 @@ describe("a replica that runs tasks", () => {
   it("leaves nothing of itself in the figures of its process when it has stopped, and what its successor has put there", async () => {
     for (const hasSuccessor of [false, true]) {
       const { replica, close } = await createStage();
-      const { stats } = replica.parts;
+      const { stats } = replica.deps;
       const figures = stats.task("Clerk", "run");
       assert.ok(figures.readWaiting !== undefined);
       assert.ok([...stats.lanes.values()].every(({ admissions }) => admissions.size > 0));

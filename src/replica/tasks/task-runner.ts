@@ -3,7 +3,7 @@ import type { Timer } from "../../base/clock.js";
 import { fail } from "../../failure/failures.js";
 import type { ClaimedTask, ClaimRequest } from "../../tasks/task-store.js";
 import { encodeError } from "../../transport/wire-error.js";
-import { type AttemptParts, TaskAttempt } from "./task-attempt.js";
+import { type AttemptDeps, TaskAttempt } from "./task-attempt.js";
 
 // Runs the tasks of one api in one replica.
 //
@@ -21,7 +21,7 @@ const leastWaitMs = 5;
 const longestWaitMs = 2 ** 31 - 1;
 
 export class TaskRunner {
-  readonly #parts: AttemptParts;
+  readonly #deps: AttemptDeps;
   readonly #request: Omit<ClaimRequest, "limit">;
   readonly #attempts = new Map<string, TaskAttempt>();
   #claiming: Promise<void> | undefined;
@@ -30,13 +30,13 @@ export class TaskRunner {
   #timer: Timer | undefined;
   #pauseMs = firstPauseMs;
 
-  constructor(parts: Omit<AttemptParts, "onPlaceFree">) {
-    this.#parts = { ...parts, onPlaceFree: () => this.wake() };
-    const { replica, name, namespace, life, leaseMs, settings } = parts;
-    const service = replica.parts.descriptor.name;
+  constructor(deps: Omit<AttemptDeps, "onPlaceFree">) {
+    this.#deps = { ...deps, onPlaceFree: () => this.wake() };
+    const { replica, name, namespace, life, leaseMs, settings } = deps;
+    const service = replica.deps.descriptor.name;
     this.#request = {
       ...{ namespace, service, api: name, leaseMs },
-      owner: `${replica.parts.id}@${hostname()}:${process.pid}/${life}`,
+      owner: `${replica.deps.id}@${hostname()}:${process.pid}/${life}`,
       maxAttempts: settings.attempts,
       lostFailure: encodeError(fail("task_lost", { attempts: settings.attempts }, { service, api: name })),
     };
@@ -61,8 +61,8 @@ export class TaskRunner {
   /** Whoever held leases in this life has ended. Where the store can't be told, they run out by themselves. */
   takeOver(life: string): void {
     const { namespace, service, api, maxAttempts, lostFailure } = this.#request;
-    const { log } = this.#parts.replica.parts;
-    this.#parts.store.release({ namespace, service, api, life, maxAttempts, lostFailure }).then(
+    const { log } = this.#deps.replica.deps;
+    this.#deps.store.release({ namespace, service, api, life, maxAttempts, lostFailure }).then(
       (count) => {
         if (count > 0) log.info({ task: api, count }, "tasks of a replica that ended were taken over");
         this.wake();
@@ -94,7 +94,7 @@ export class TaskRunner {
   }
 
   get #free(): number {
-    return this.#parts.api.lane.free;
+    return this.#deps.api.lane.free;
   }
 
   async #claim(): Promise<void> {
@@ -105,7 +105,7 @@ export class TaskRunner {
       // Woken again when a place is free.
       if (free <= 0) return;
       try {
-        const claimed = await this.#parts.store.claim({ ...this.#request, limit: free });
+        const claimed = await this.#deps.store.claim({ ...this.#request, limit: free });
         this.#pauseMs = firstPauseMs;
         for (const task of claimed) this.#begin(task);
         if (claimed.length < free) await this.#waitForDue();
@@ -119,10 +119,10 @@ export class TaskRunner {
   #begin(task: ClaimedTask): void {
     const { id } = task.record;
     if (this.#isDraining) {
-      this.#parts.store.giveBack(task.lease, 0, undefined).catch(() => {});
+      this.#deps.store.giveBack(task.lease, 0, undefined).catch(() => {});
       return;
     }
-    const attempt = new TaskAttempt(task, this.#parts);
+    const attempt = new TaskAttempt(task, this.#deps);
     this.#attempts.set(id, attempt);
     void attempt.recorded.then(() => {
       if (this.#attempts.get(id) === attempt) this.#attempts.delete(id);
@@ -131,12 +131,12 @@ export class TaskRunner {
 
   async #waitForDue(): Promise<void> {
     const { namespace, service, api } = this.#request;
-    const dueMs = await this.#parts.store.nextDueMs({ namespace, service, api });
+    const dueMs = await this.#deps.store.nextDueMs({ namespace, service, api });
     if (dueMs !== undefined) this.#wakeIn(Math.min(Math.max(dueMs, leastWaitMs), longestWaitMs));
   }
 
   #waitForStore(error: unknown): void {
-    const { log } = this.#parts.replica.parts;
+    const { log } = this.#deps.replica.deps;
     log.warn(
       { err: error, task: this.#request.api, pauseMs: this.#pauseMs },
       "no tasks could be claimed; it is tried again",
@@ -149,6 +149,6 @@ export class TaskRunner {
     this.#timer?.clear();
     if (this.#isDraining) return;
     // A task that will be due is work to do: the process stays for it, as it does for a call.
-    this.#timer = this.#parts.replica.parts.time.clock.setTimer(() => this.wake(), waitMs, true);
+    this.#timer = this.#deps.replica.deps.time.clock.setTimer(() => this.wake(), waitMs, true);
   }
 }

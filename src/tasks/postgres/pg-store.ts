@@ -7,7 +7,7 @@
 import type { Pool, QueryResult } from "pg";
 import type { Clock } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
-import { NewsBoard } from "../closable-store.js";
+import { TaskEvents } from "../closable-store.js";
 import type { LeaseGrace } from "../lease-grace.js";
 import { type KeyedRow, logUnreadable, readSubmitted, type TaskRow, toKeptText, toRecord } from "../task-row.js";
 import {
@@ -53,7 +53,7 @@ type ValueRow = { readonly bytes: Buffer | null; readonly size: number | null };
 type ClaimedRow = { readonly woken: number; readonly context: string } & TaskRow & ValueRow;
 
 /** What a `PgStore` is made of; it ends all of it. */
-export interface PgParts {
+export interface PgDeps {
   readonly pool: Pool;
   readonly sender: NewsSender;
   readonly createListener: (tell: (news: TaskNews) => void) => NewsListener;
@@ -67,21 +67,21 @@ export class PgStore implements TaskStore {
   readonly #pool: Pool;
   readonly #sender: NewsSender;
   readonly #listener: NewsListener;
-  readonly #board: NewsBoard;
+  readonly #events: TaskEvents;
   readonly #clock: Clock | undefined;
   readonly #statements: PgStatements;
   readonly #grace: LeaseGrace;
   readonly #log: Logger;
 
-  constructor({ pool, sender, createListener, clock, grace, log }: PgParts) {
+  constructor({ pool, sender, createListener, clock, grace, log }: PgDeps) {
     this.#pool = pool;
     this.#sender = sender;
     this.#clock = clock;
     this.#log = log;
     this.#grace = grace;
     this.#statements = compileStatements(clock !== undefined);
-    this.#board = new NewsBoard((isWatched) => (isWatched ? this.#listener.start() : this.#listener.stop()));
-    this.#listener = createListener((news) => this.#board.tell(news));
+    this.#events = new TaskEvents((isWatched) => (isWatched ? this.#listener.start() : this.#listener.stop()));
+    this.#listener = createListener((news) => this.#events.tell(news));
   }
 
   async submit(task: NewTask): Promise<TaskRecord> {
@@ -279,11 +279,11 @@ export class PgStore implements TaskStore {
   }
 
   watch(listener: (news: TaskNews) => void): () => void {
-    return this.#board.watch(listener);
+    return this.#events.watch(listener);
   }
 
   async close(): Promise<void> {
-    this.#board.clear();
+    this.#events.clear();
     await this.#sender.close();
     await Promise.all([this.#listener.closed(), this.#pool.end()]);
   }
@@ -297,7 +297,7 @@ export class PgStore implements TaskStore {
 
   #tell({ id, namespace, service, api }: TaskPlace & { readonly id?: string }): void {
     const news = { ...(id !== undefined && { id }), namespace, service, api };
-    this.#board.tell(news);
+    this.#events.tell(news);
     this.#sender.tell(news);
   }
 

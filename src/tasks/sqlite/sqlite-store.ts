@@ -9,7 +9,7 @@
 import type { FileHandle } from "node:fs/promises";
 import type { Clock, Timer } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
-import { NewsBoard } from "../closable-store.js";
+import { TaskEvents } from "../closable-store.js";
 import type { LeaseGrace } from "../lease-grace.js";
 import {
   type KeyedRow,
@@ -49,7 +49,7 @@ export const lookIntervalMs = 100;
 const maxWoken = 1000;
 
 /** What a `SqliteStore` is made of; it closes the first two. */
-export interface SqliteParts {
+export interface SqliteDeps {
   readonly connection: SqliteConnection;
   /** The log of commits beside the database. */
   readonly journal: FileHandle;
@@ -61,23 +61,23 @@ export interface SqliteParts {
 }
 
 export class SqliteStore implements TaskStore {
-  readonly #parts: SqliteParts;
+  readonly #deps: SqliteDeps;
   readonly #statements: SqliteStatements;
   readonly #writer: SqliteWriter;
-  readonly #board: NewsBoard;
+  readonly #events: TaskEvents;
   readonly #upkeep: SqliteUpkeep;
   #lookTimer: Timer | undefined;
   #dataVersion = 0;
 
-  constructor(parts: SqliteParts) {
-    const { connection, journal, statements } = parts;
-    this.#parts = parts;
+  constructor(deps: SqliteDeps) {
+    const { connection, journal, statements } = deps;
+    this.#deps = deps;
     this.#statements = statements;
     this.#writer = new SqliteWriter({ connection, sync: () => journal.datasync() });
-    this.#board = new NewsBoard((isWatched) => (isWatched ? this.#lookLater() : this.#lookTimer?.clear()));
+    this.#events = new TaskEvents((isWatched) => (isWatched ? this.#lookLater() : this.#lookTimer?.clear()));
     this.#dataVersion = this.#readDataVersion();
     this.#upkeep = new SqliteUpkeep({
-      ...{ statements, files: parts.files, grace: parts.grace },
+      ...{ statements, files: deps.files, grace: deps.grace },
       now: () => this.#now(),
       write: (change) => this.#write(change),
       look: (look) => this.#look(look),
@@ -89,7 +89,7 @@ export class SqliteStore implements TaskStore {
     const find = () => this.#readKeyed(place, key) ?? (this.#statements.task.get({ id }) as KeyedRow | undefined);
     const known = await this.#look<KeyedRow | undefined>(find);
     if (known !== undefined) return readSubmitted(known, key);
-    const row = await this.#parts.files.keep(input, async (kept) => {
+    const row = await this.#deps.files.keep(input, async (kept) => {
       const statements = this.#statements;
       const added = await this.#write((tell) => {
         // Somebody else may have submitted it meanwhile.
@@ -111,7 +111,7 @@ export class SqliteStore implements TaskStore {
     const { namespace, service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
     const statements = this.#statements;
     const place = { namespace, service, api };
-    const { grace } = this.#parts;
+    const { grace } = this.#deps;
     if (grace.noteTime(this.#now(), leaseMs)) {
       await this.#write(() => statements.shortenLeases.run({ ...place, now: this.#now(), leaseMs }));
     }
@@ -139,7 +139,7 @@ export class SqliteStore implements TaskStore {
   }
 
   async nextDueMs({ namespace, service, api }: TaskPlace): Promise<number | undefined> {
-    const { leftMs } = this.#parts.grace;
+    const { leftMs } = this.#deps.grace;
     const values = { namespace, service, api, spares: leftMs > 0 ? 1 : 0 };
     const { at } = await this.#look<{ at: number | null }>(() => this.#statements.nextWake.get(values));
     const dueMs = at === null ? undefined : Math.max(0, at - this.#now());
@@ -164,7 +164,7 @@ export class SqliteStore implements TaskStore {
   async finish({ id, token }: Lease, outcome: TaskOutcome): Promise<boolean> {
     const output = outcome.status === "completed" ? outcome.output : undefined;
     const failure = outcome.status === "completed" ? null : outcome.failure;
-    return this.#parts.files.keep(output, async (kept) => {
+    return this.#deps.files.keep(output, async (kept) => {
       const statements = this.#statements;
       const isFinished = await this.#write((tell) => {
         const values = { id, token, status: outcome.status, failure, now: this.#now() };
@@ -198,7 +198,7 @@ export class SqliteStore implements TaskStore {
     const record = toRecord(row);
     if (row.status !== "completed") return { record, output: undefined };
     const kept = await this.#look<Kept | undefined>(() => this.#statements.output.get({ seq: Number(row.seq) }));
-    const output = kept && (await this.#unlessForgotten(id, () => this.#parts.files.readKept(kept)));
+    const output = kept && (await this.#unlessForgotten(id, () => this.#deps.files.readKept(kept)));
     return output && { record, output };
   }
 
@@ -216,7 +216,7 @@ export class SqliteStore implements TaskStore {
     if (row?.ended_at == null) return row && toRecord(row);
     const seq = Number(row.seq);
     const input = await this.#look<Kept | undefined>(() => this.#statements.input.get({ seq }));
-    const { files, statements } = this.#parts;
+    const { files, statements } = this.#deps;
     if (input === undefined) return undefined;
     const { file: original } = input;
     const copy = async () => (original === null ? null : await touchFiles(() => files.copy(original)));
@@ -243,7 +243,7 @@ export class SqliteStore implements TaskStore {
     const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
     const values = { ...Object.fromEntries(given), limit, ...(before !== undefined && { before }) } as SqliteValues;
     const text = `SELECT ${taskColumns} FROM tasks AS t ${where} ORDER BY t.seq DESC LIMIT :limit`;
-    const rows = await this.#look<TaskRow[]>(() => this.#parts.connection.prepare(text).all(values));
+    const rows = await this.#look<TaskRow[]>(() => this.#deps.connection.prepare(text).all(values));
     return rows.map(toRecord);
   }
 
@@ -289,20 +289,20 @@ export class SqliteStore implements TaskStore {
   }
 
   watch(listener: (news: TaskNews) => void): () => void {
-    return this.#board.watch(listener);
+    return this.#events.watch(listener);
   }
 
   async close(): Promise<void> {
-    this.#board.clear();
+    this.#events.clear();
     // What is still in the log is moved into the database itself, so that a copy of it alone is a backup.
-    const { connection, journal } = this.#parts;
+    const { connection, journal } = this.#deps;
     await this.#look(() => connection.exec("PRAGMA wal_checkpoint(TRUNCATE)")).catch(() => {});
     await journal.close();
     connection.close();
   }
 
   #now(): number {
-    return Math.floor(this.#parts.clock.now());
+    return Math.floor(this.#deps.clock.now());
   }
 
   /** Runs a change; the listeners hear what it tells once it is committed. */
@@ -316,12 +316,12 @@ export class SqliteStore implements TaskStore {
       this.#noteOutage(error);
       throw error;
     });
-    for (const one of news) this.#board.tell(one);
+    for (const one of news) this.#events.tell(one);
     return value;
   }
 
   #noteOutage(error: unknown): void {
-    if (toSqliteFailure(error).id === "task_store_unavailable") this.#parts.grace.noteOutage();
+    if (toSqliteFailure(error).id === "task_store_unavailable") this.#deps.grace.noteOutage();
   }
 
   /** Reads outside of any transaction. It meets a lock in one case: another process is mending the file after a crash. */
@@ -354,9 +354,9 @@ export class SqliteStore implements TaskStore {
       const seq = Number(row.seq);
       const kept = await this.#look<Kept & { context: string }>(() => this.#statements.input.get({ seq }));
       const lease = { id: row.id, token: row.lease_token as string };
-      return { lease, record: toRecord(row), input: await this.#parts.files.readKept(kept), context: kept.context };
+      return { lease, record: toRecord(row), input: await this.#deps.files.readKept(kept), context: kept.context };
     } catch (error) {
-      logUnreadable(this.#parts.log, row, error);
+      logUnreadable(this.#deps.log, row, error);
       return undefined;
     }
   }
@@ -372,7 +372,7 @@ export class SqliteStore implements TaskStore {
   }
 
   #lookLater(): void {
-    this.#lookTimer = this.#parts.clock.setTimer(() => {
+    this.#lookTimer = this.#deps.clock.setTimer(() => {
       this.#lookLater();
       this.#lookForOthers();
     }, lookIntervalMs);
@@ -383,7 +383,7 @@ export class SqliteStore implements TaskStore {
     const version = this.#readDataVersion();
     if (version === this.#dataVersion) return;
     this.#dataVersion = version;
-    this.#board.tell({});
+    this.#events.tell({});
   }
 
   #readDataVersion(): number {

@@ -19,7 +19,7 @@ const maxForgotten = 200;
 const mostPlaces = 1_000;
 
 /** What the upkeep of a store does its work with. */
-export interface SqliteUpkeepParts {
+export interface SqliteUpkeepDeps {
   readonly statements: SqliteStatements;
   readonly files: ValueFiles;
   readonly grace: LeaseGrace;
@@ -31,14 +31,14 @@ export interface SqliteUpkeepParts {
 
 /** What is done to tasks of a store other than to run them: looked over, moved, taken from whoever is gone. */
 export class SqliteUpkeep {
-  readonly #parts: SqliteUpkeepParts;
+  readonly #deps: SqliteUpkeepDeps;
 
-  constructor(parts: SqliteUpkeepParts) {
-    this.#parts = parts;
+  constructor(deps: SqliteUpkeepDeps) {
+    this.#deps = deps;
   }
 
   async listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
-    const { statements, look } = this.#parts;
+    const { statements, look } = this.#deps;
     const places = new Map<string, TaskPlace>();
     for (const statement of [statements.nextReadyPlace, statements.nextWokenPlace]) {
       let last: TaskPlace | undefined = { namespace: "", service: "", api: "" };
@@ -60,7 +60,7 @@ export class SqliteUpkeep {
   }
 
   async release({ namespace, service, api, life, maxAttempts, lostFailure }: ReleaseRequest): Promise<number> {
-    const { statements, grace, write, now } = this.#parts;
+    const { statements, grace, write, now } = this.#deps;
     const place = { namespace, service, api };
     const owner = life === undefined ? null : `%/${life}`;
     if (life === undefined && grace.leftMs > 0) return 0;
@@ -84,7 +84,7 @@ export class SqliteUpkeep {
   }
 
   async adopt({ namespace, service, api }: TaskPlace): Promise<number> {
-    const { statements, write } = this.#parts;
+    const { statements, write } = this.#deps;
     const place = { namespace, service, api };
     return this.#untilFew(() =>
       write((tell) => {
@@ -96,18 +96,18 @@ export class SqliteUpkeep {
   }
 
   async enroll({ id, namespace, host, pid, session }: StoreRun): Promise<readonly StoreRun[]> {
-    const { statements, write, look, now } = this.#parts;
+    const { statements, write, look, now } = this.#deps;
     await write(() => statements.enroll.run({ id, namespace, host, pid, session, now: now() }));
     return look(() => statements.otherRuns.all({ id, now: now(), freshMs: runFreshMs }));
   }
 
   async leave(id: string): Promise<void> {
-    const { statements, write, now } = this.#parts;
+    const { statements, write, now } = this.#deps;
     await write(() => statements.forgetRuns.run({ id, now: now(), oldMs: runOldMs }));
   }
 
   async move(from: TaskPlace, to: TaskPlace): Promise<number> {
-    const { statements, write } = this.#parts;
+    const { statements, write } = this.#deps;
     const target = { toNamespace: to.namespace, toService: to.service, toApi: to.api };
     const values = { namespace: from.namespace, service: from.service, api: from.api, ...target };
     await write(() => statements.freeKeys.run(values).changes);
@@ -118,7 +118,7 @@ export class SqliteUpkeep {
   }
 
   async purge(ageMs: number): Promise<number> {
-    const { files, statements, write, look, now } = this.#parts;
+    const { files, statements, write, look, now } = this.#deps;
     let purged = 0;
     for (;;) {
       const values = { until: now() - ageMs, limit: maxForgotten };
@@ -136,14 +136,14 @@ export class SqliteUpkeep {
 
   /** Of some names of files those that rows have. */
   async #pickNamed(names: readonly string[]): Promise<ReadonlySet<string>> {
-    const { statements, look } = this.#parts;
+    const { statements, look } = this.#deps;
     const rows = await look<{ file: string }[]>(() => statements.named.all({ names: JSON.stringify(names) }));
     return new Set(rows.map(({ file }) => file));
   }
 
   /** Goes through all tasks, a part in each transaction. */
   async #inParts(place: TaskPlace, change: (range: { after: number; until: number }) => number): Promise<number> {
-    const { statements, write, look } = this.#parts;
+    const { statements, write, look } = this.#deps;
     const { seq: last } = await look<{ seq: number }>(() => statements.lastSeq.get());
     let changed = 0;
     for (let after = 0; after < last; after += rowsAtOnce) {

@@ -1,6 +1,6 @@
 import { api, file, Service, Tensor, tensor } from "ekiben";
 import { z } from "zod";
-import { describeValue } from "../describe-value.js";
+import { formatValue } from "../describe-value.js";
 import { endless, refused, simplified } from "../odd-values.js";
 import { catalogue } from "../values.js";
 
@@ -47,8 +47,8 @@ export class Echo extends Service() {
   #calls = 0;
 
   echo = api({ input: anything, output: anything }, (value) => value);
-  describe = api({ input: anything, output: z.string() }, (value) => describeValue(value));
-  nothing = api({ output: anything }, (...input: unknown[]) => describeValue(input));
+  describe = api({ input: anything, output: z.string() }, (value) => formatValue(value));
+  nothing = api({ output: anything }, (...input: unknown[]) => formatValue(input));
   give = api({ input: z.string(), output: anything }, (name) => catalogue[name]?.());
   giveRefused = api({ input: z.string(), output: anything }, (name) => refused[name]?.make() ?? endless[name]?.());
   giveSimplified = api({ input: z.string(), output: anything }, (name) => simplified[name]?.make());
@@ -56,7 +56,7 @@ export class Echo extends Service() {
 
   readFile = api({ input: anything, output: anything }, async (value: Blob | { blob: Blob }) => {
     const blob = value instanceof Blob ? value : value.blob;
-    return { is: describeValue(value), content: new Uint8Array(await blob.arrayBuffer()) };
+    return { is: formatValue(value), content: new Uint8Array(await blob.arrayBuffer()) };
   });
   giveFile = api({ output: anything }, () => ({
     file: new File(["file ", Uint8Array.of(195, 164)], "ä b.txt", { type: "text/plain", lastModified: 1234 }),
@@ -71,18 +71,18 @@ export class Echo extends Service() {
 
   keep = api({ input: z.object({ name: z.string(), value: anything }), output: z.string() }, ({ name, value }) => {
     this.#kept.set(name, value);
-    return describeValue(value);
+    return formatValue(value);
   });
-  kept = api({ input: z.string(), output: z.string() }, (name) => describeValue(this.#kept.get(name)));
+  kept = api({ input: z.string(), output: z.string() }, (name) => formatValue(this.#kept.get(name)));
   spoil = api({ input: anything, output: z.string() }, (value) => {
     spoil(value);
     return "spoiled";
   });
   lend = api({ output: anything }, () => this.#lent);
-  lent = api({ output: z.string() }, () => describeValue(this.#lent));
+  lent = api({ output: z.string() }, () => formatValue(this.#lent));
   spoilLent = api({ output: z.string() }, () => {
     spoil(this.#lent);
-    return describeValue(this.#lent);
+    return formatValue(this.#lent);
   });
   /** Spoils what it returned at once, while it may still be on its way. */
   lendBriefly = api({ input: z.number(), output: anything }, (bytes) => {
@@ -117,12 +117,10 @@ export class Echo extends Service() {
     { input: z.string().transform((text) => text.length), output: z.number().transform((n) => n * 2) },
     (n) => n,
   );
-  fields = api({ input: { a: z.string(), b: z.number().optional() }, output: anything }, (value) =>
-    describeValue(value),
-  );
+  fields = api({ input: { a: z.string(), b: z.number().optional() }, output: anything }, (value) => formatValue(value));
   breakOutput = api({ input: anything, output: z.object({ list: z.array(z.number()) }) }, (value) => value);
 
-  tensor = api({ input: tensor("float32", ["n", 2]), output: anything }, (value) => describeValue(value));
+  tensor = api({ input: tensor("float32", ["n", 2]), output: anything }, (value) => formatValue(value));
   pair = api({ input: pair, output: tensor("float32", ["n"]) }, ({ right }) => {
     if (right.data[0] !== -1) return right;
     return new Tensor("float32", [right.data.length + 1], new Float32Array(right.data.length + 1));

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { api, currentCall, Service, ServingError } from "ekiben";
 import { z } from "zod";
-import { describeValue } from "../describe-value.js";
+import { formatValue } from "../describe-value.js";
 import { createSeen, Journal } from "./journal.js";
 
 const nested = { page: 7, tried: ["a", { b: null, c: [1.5, true] }], "with space": "ä\n\ud800" };
@@ -86,7 +86,7 @@ export class Faulty extends Service() {
   failAtOnce = api({ input: z.string(), output: z.any() }, (name) => {
     throw thrown[name]?.();
   });
-  details = api({ output: z.string() }, () => describeValue(kept.details));
+  details = api({ output: z.string() }, () => formatValue(kept.details));
 
   hold = api({ input: z.string(), output: z.string() }, (name) => this.#journal.hold(name));
   endless = api({ input: z.string(), yields: z.number() }, async function* () {
@@ -99,7 +99,7 @@ export class Faulty extends Service() {
   );
 
   async #attempt({ file, value }: { file: string; value?: unknown }): Promise<string> {
-    if (existsSync(file)) return `second life: ${describeValue(value)}`;
+    if (existsSync(file)) return `second life: ${formatValue(value)}`;
     writeFileSync(file, "");
     this.#journal.note(`${file} begun`);
     const { signal } = currentCall();

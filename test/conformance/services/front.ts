@@ -1,6 +1,6 @@
 import { api, currentCall, depends, Service, ServingError, stream } from "ekiben";
 import { z } from "zod";
-import { describeValue } from "../describe-value.js";
+import { formatValue } from "../describe-value.js";
 import { Batched } from "./batched.js";
 import { Blocker } from "./blocker.js";
 import { Chores } from "./chores.js";
@@ -54,7 +54,7 @@ export class Front extends Service() {
   spoilTwice = api({ output: z.string() }, async () => {
     const value = createSpoilable();
     await Promise.all([this.echo.spoil(value), this.middle.spoil(value), this.echo.spoil(value)]);
-    return describeValue(value);
+    return formatValue(value);
   });
   degrade = api(name, async (kind) => {
     try {

@@ -1,6 +1,6 @@
 import { api, currentCall, depends, Service, stream } from "ekiben";
 import { z } from "zod";
-import { describeValue } from "../describe-value.js";
+import { formatValue } from "../describe-value.js";
 import { createSpoilable, Echo, spoil } from "./echo.js";
 import { Faulty } from "./faulty.js";
 import { Sink } from "./sink.js";
@@ -99,7 +99,7 @@ export class Middle extends Service() {
   afterSpoil = api({ output: z.string() }, async () => {
     const value = createSpoilable();
     await this.echo.spoil(value);
-    return describeValue(value);
+    return formatValue(value);
   });
 
   #find({ to, api }: Relayed): (input: unknown) => any {

@@ -1,6 +1,6 @@
 import { api, currentCall, Service, ServingError, stream } from "ekiben";
 import { z } from "zod";
-import { describeValue } from "../describe-value.js";
+import { formatValue } from "../describe-value.js";
 import { spoil } from "./echo.js";
 import { createCount, createNote, createSeen, Journal } from "./journal.js";
 
@@ -39,13 +39,13 @@ export class Sink extends Service() {
   describe = api({ input: stream(z.any()), output: z.string() }, async (items) => {
     const read: unknown[] = [];
     for await (const item of items) read.push(item);
-    return describeValue(read);
+    return formatValue(read);
   });
   /** Spoils each item once it has it. */
   spoil = api({ input: stream(z.any()), output: z.string() }, async (items) => {
     const seen: string[] = [];
     for await (const item of items) {
-      seen.push(describeValue(item));
+      seen.push(formatValue(item));
       spoil(item);
     }
     return seen.join(" ");

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { FakeHost } from "../../test/supervisor/fake-host.js";
 import { createDeploymentPlan, Stage } from "../../test/supervisor/stage.js";
-import type { Caller, CallerNotice, CallerResidence, ReplicaHost } from "../placement/placement.js";
-import { LinkBoard } from "./link-board.js";
+import type { Caller, CallerResidence, CallerUpdate, ReplicaHost } from "../placement/placement.js";
+import { ReplicaRegistry } from "./replica-registry.js";
 
 /** A notice in one line, with what matters of its kind. */
-function format(notice: CallerNotice): string {
+function format(notice: CallerUpdate): string {
   switch (notice.kind) {
     case "add":
       return `add ${notice.replica} at ${notice.address}`;
@@ -34,35 +34,35 @@ function format(notice: CallerNotice): string {
 }
 
 /** A board, hosts of services A and B, and subscribers that note what they hear. */
-function createBoard() {
-  const board = new LinkBoard();
+function createRegistry() {
+  const registry = new ReplicaRegistry();
   const stage = new Stage();
   const hostOf = (service: string, index: number, residence: CallerResidence = "process"): ReplicaHost =>
-    stage.parts.createHost(createDeploymentPlan(service, { residence }), index);
+    stage.deps.createHost(createDeploymentPlan(service, { residence }), index);
   const subscribe = (residence: CallerResidence, ...services: string[]) => {
     const heard: string[] = [];
-    const notify = (notice: CallerNotice) => heard.push(format(notice));
+    const notify = (notice: CallerUpdate) => heard.push(format(notice));
     const caller: Caller = { residence, notify };
-    board.subscribe(caller, services);
+    registry.subscribe(caller, services);
     const known = heard.splice(0);
-    return { caller, known, take: () => heard.splice(0), unsubscribe: () => board.unsubscribe(caller, services) };
+    return { caller, known, take: () => heard.splice(0), unsubscribe: () => registry.unsubscribe(caller, services) };
   };
-  const groupOf = (service: string) => stage.parts.createHost(createDeploymentPlan(service, { group: "g" }), 0);
+  const groupOf = (service: string) => stage.deps.createHost(createDeploymentPlan(service, { group: "g" }), 0);
   const heardIn = (host: ReplicaHost) => (host as FakeHost).notices.map(format);
-  return { board, hostOf, groupOf, heardIn, subscribe };
+  return { registry, hostOf, groupOf, heardIn, subscribe };
 }
 
-describe("LinkBoard", () => {
+describe("ReplicaRegistry", () => {
   it("tells who calls a service of its replicas, and nobody else, in the order of things (B2)", () => {
-    const { board, hostOf, subscribe } = createBoard();
+    const { registry, hostOf, subscribe } = createRegistry();
     const ofA = subscribe("process", "A");
     const ofB = subscribe("process", "B");
     const first = hostOf("A", 0);
-    board.plan("A", 2);
-    board.announce("A", first);
-    board.announce("A", hostOf("A", 1));
-    board.withdraw("A", first);
-    board.giveUp("A", { reason: "ended with exit code 1", attempts: 8, retryAfterMs: 30_000 });
+    registry.plan("A", 2);
+    registry.announce("A", first);
+    registry.announce("A", hostOf("A", 1));
+    registry.withdraw("A", first);
+    registry.giveUp("A", { reason: "ended with exit code 1", attempts: 8, retryAfterMs: 30_000 });
     assert.deepEqual(ofA.take(), [
       "planned 2 of A",
       "add A#0 at A#0/0",
@@ -74,138 +74,138 @@ describe("LinkBoard", () => {
   });
 
   it("answers who subscribes late with what there is now (B1)", () => {
-    const { board, hostOf, subscribe } = createBoard();
+    const { registry, hostOf, subscribe } = createRegistry();
     const first = hostOf("A", 0);
-    board.plan("A", 2);
-    board.announce("A", first);
-    board.announce("A", hostOf("A", 1));
-    board.withdraw("A", first);
+    registry.plan("A", 2);
+    registry.announce("A", first);
+    registry.announce("A", hostOf("A", 1));
+    registry.withdraw("A", first);
     const late = subscribe("process", "A", "B");
     assert.deepEqual(late.known, ["planned 2 of A", "add A#1 at A#1/0", "planned 0 of B"]);
     assert.deepEqual(late.take(), []);
-    board.withdraw("A", hostOf("A", 1));
+    registry.withdraw("A", hostOf("A", 1));
     assert.deepEqual(late.take(), []);
   });
 
   it("says that a service has failed for as long as that is so", () => {
-    const { board, hostOf, subscribe } = createBoard();
-    board.giveUp("A", { reason: "ended with exit code 1", attempts: 8, retryAfterMs: 30_000 });
+    const { registry, hostOf, subscribe } = createRegistry();
+    registry.giveUp("A", { reason: "ended with exit code 1", attempts: 8, retryAfterMs: 30_000 });
     assert.deepEqual(subscribe("process", "A").known, [
       "planned 0 of A",
       "failed A: ended with exit code 1 after 8, again in 30000",
     ]);
-    board.announce("A", hostOf("A", 0));
+    registry.announce("A", hostOf("A", 0));
     assert.deepEqual(subscribe("process", "A").known, ["planned 0 of A", "add A#0 at A#0/0"]);
   });
 
   it("says that a service takes no more calls, late ones told too", () => {
-    const { board, hostOf, subscribe } = createBoard();
+    const { registry, hostOf, subscribe } = createRegistry();
     const caller = subscribe("process", "A");
     const host = hostOf("A", 0);
-    board.announce("A", host);
-    board.withdraw("A", host);
-    board.close("A");
+    registry.announce("A", host);
+    registry.withdraw("A", host);
+    registry.close("A");
     assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "remove A#0", "draining A"]);
     assert.deepEqual(subscribe("process", "A").known, ["planned 0 of A", "draining A"]);
   });
 
   it("gives each subscriber the way to a replica that leads from where it lives", () => {
-    const { board, hostOf, subscribe } = createBoard();
-    board.announce("A", hostOf("A", 0, "root"));
+    const { registry, hostOf, subscribe } = createRegistry();
+    registry.announce("A", hostOf("A", 0, "root"));
     assert.deepEqual(subscribe("root", "A").known.slice(1), ["add A#0 inline"]);
     assert.deepEqual(subscribe("process", "A").known.slice(1), ["add A#0 at A#0/0"]);
   });
 
   it("keeps a replica whose name a newer host has taken", () => {
-    const { board, hostOf, subscribe } = createBoard();
+    const { registry, hostOf, subscribe } = createRegistry();
     const caller = subscribe("process", "A");
     const old = hostOf("A", 0);
-    board.announce("A", old);
-    board.announce("A", hostOf("A", 0));
-    board.withdraw("A", old);
+    registry.announce("A", old);
+    registry.announce("A", hostOf("A", 0));
+    registry.withdraw("A", old);
     assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "add A#0 at A#0/1"]);
     assert.deepEqual(subscribe("process", "A").known.slice(1), ["add A#0 at A#0/1"]);
   });
 
   it("says why a replica is killed after it was taken back, whether or not that had happened before", () => {
-    const { board, hostOf, subscribe } = createBoard();
+    const { registry, hostOf, subscribe } = createRegistry();
     const caller = subscribe("process", "A");
     const host = hostOf("A", 0);
-    board.announce("A", host);
-    board.abandon(host, "did not answer");
+    registry.announce("A", host);
+    registry.abandon(host, "did not answer");
     assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "remove A#0", "abandoned A#0: did not answer"]);
-    board.abandon(host, "did not answer");
+    registry.abandon(host, "did not answer");
     assert.deepEqual(caller.take(), ["abandoned A#0: did not answer"]);
   });
 
   it("takes back all that share a process when one of them is killed, and says why, those nobody calls at the moment too", () => {
-    const { board, groupOf, hostOf, subscribe } = createBoard();
+    const { registry, groupOf, hostOf, subscribe } = createRegistry();
     const caller = subscribe("process", "A", "B", "C");
     const [first, second] = [groupOf("A"), groupOf("B")];
-    board.announce("A", first);
-    board.announce("B", second);
-    board.announce("C", hostOf("C", 0));
-    board.withdraw("B", second);
+    registry.announce("A", first);
+    registry.announce("B", second);
+    registry.announce("C", hostOf("C", 0));
+    registry.withdraw("B", second);
     caller.take();
-    board.abandon(first, "did not answer");
+    registry.abandon(first, "did not answer");
     assert.deepEqual(caller.take(), ["remove A#0", "abandoned A#0: did not answer", "abandoned B#0: did not answer"]);
-    board.leave("A", first);
-    board.abandon(second, undefined);
+    registry.leave("A", first);
+    registry.abandon(second, undefined);
     assert.deepEqual(caller.take(), []);
   });
 
   it("offers a replica without a channel to those who share its process", () => {
-    const { board, groupOf, heardIn } = createBoard();
+    const { registry, groupOf, heardIn } = createRegistry();
     const [first, second] = [groupOf("A"), groupOf("B")];
-    board.subscribe(second.caller, ["A"]);
-    board.announce("A", first);
+    registry.subscribe(second.caller, ["A"]);
+    registry.announce("A", first);
     assert.deepEqual(heardIn(second), ["planned 0 of A", "add A#0 local"]);
   });
 
   it("tells a process of a service once, for as long as one of its replicas calls it (B3)", () => {
-    const { board, groupOf, hostOf, heardIn } = createBoard();
+    const { registry, groupOf, hostOf, heardIn } = createRegistry();
     const { caller } = groupOf("A");
-    board.subscribe(caller, ["X"]);
-    board.subscribe(caller, ["X", "Y"]);
-    board.announce("X", hostOf("X", 0));
+    registry.subscribe(caller, ["X"]);
+    registry.subscribe(caller, ["X", "Y"]);
+    registry.announce("X", hostOf("X", 0));
     assert.deepEqual(heardIn(groupOf("B")), ["planned 0 of X", "planned 0 of Y", "add X#0 at X#0/0"]);
-    board.unsubscribe(caller, ["X", "Y"]);
-    board.announce("X", hostOf("X", 1));
+    registry.unsubscribe(caller, ["X", "Y"]);
+    registry.announce("X", hostOf("X", 1));
     assert.deepEqual(heardIn(groupOf("C")).slice(3), ["forget Y", "add X#1 at X#1/0"]);
-    board.unsubscribe(caller, ["X"]);
-    board.announce("X", hostOf("X", 2));
+    registry.unsubscribe(caller, ["X"]);
+    registry.announce("X", hostOf("X", 2));
     assert.deepEqual(heardIn(groupOf("D")).slice(5), ["forget X"]);
   });
 
   it("says a withdrawal once", () => {
-    const { board, hostOf, subscribe } = createBoard();
+    const { registry, hostOf, subscribe } = createRegistry();
     const caller = subscribe("process", "A");
     const host = hostOf("A", 0);
-    board.announce("A", host);
-    board.withdraw("A", host);
-    board.withdraw("A", host);
+    registry.announce("A", host);
+    registry.withdraw("A", host);
+    registry.withdraw("A", host);
     assert.deepEqual(caller.take(), ["add A#0 at A#0/0", "remove A#0"]);
   });
 
   it("tells nothing to who has unsubscribed", () => {
-    const { board, hostOf, subscribe } = createBoard();
+    const { registry, hostOf, subscribe } = createRegistry();
     const leaving = subscribe("process", "A");
     const staying = subscribe("process", "A");
     leaving.unsubscribe();
-    board.announce("A", hostOf("A", 0));
-    board.setFaults([{ service: "A" }]);
+    registry.announce("A", hostOf("A", 0));
+    registry.setFaults([{ service: "A" }]);
     assert.deepEqual(leaving.take(), ["forget A"]);
     assert.deepEqual(staying.take(), ["add A#0 at A#0/0", 'faults [{"service":"A"}]']);
   });
 
   it("tells every site of faults, whatever it calls, and late ones before anything else", () => {
-    const { board, subscribe } = createBoard();
+    const { registry, subscribe } = createRegistry();
     const early = subscribe("process", "A");
     assert.deepEqual(early.known, ["planned 0 of A"]);
-    board.setFaults([{ service: "B" }]);
+    registry.setFaults([{ service: "B" }]);
     assert.deepEqual(early.take(), ['faults [{"service":"B"}]']);
     assert.deepEqual(subscribe("thread").known, ['faults [{"service":"B"}]']);
-    board.setFaults([]);
+    registry.setFaults([]);
     assert.deepEqual(early.take(), ["faults []"]);
     assert.deepEqual(subscribe("thread", "A").known, ["planned 0 of A"]);
   });

@@ -4,20 +4,20 @@ import type { FileStore } from "../held/file-store.js";
 import { createHttpServer } from "../http/server.js";
 import { loadModule } from "../load/load-module.js";
 import type { AppFile } from "../options/app-file.js";
-import type { AppAnswers, SiteOrder } from "../placement/control.js";
-import type { Site } from "./site.js";
+import type { AppAnswers, RuntimeOrder } from "../placement/control.js";
+import type { Runtime } from "./runtime.js";
 
 /** What the HTTP edge of a replica is made of. */
-export interface ReplicaEdgeParts {
-  readonly site: Site;
-  readonly order: SiteOrder;
+export interface ReplicaHttpDeps {
+  readonly runtime: Runtime;
+  readonly order: RuntimeOrder;
   readonly files: FileStore;
   /** Asks the supervisor about the whole app. */
   readonly ask: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
 }
 
 /** The HTTP server in front of one replica of the entry service. */
-export interface ReplicaEdge {
+export interface ReplicaHttp {
   readonly inFlight: number;
   /** @param handle A bound socket, shared with the other replicas and owned by the supervisor. */
   listen(handle: unknown): Promise<void>;
@@ -28,10 +28,10 @@ export interface ReplicaEdge {
 }
 
 /** Creates the HTTP edge of an entry replica; its calls stay in this process. */
-export async function createReplicaEdge({ site, order, files, ask }: ReplicaEdgeParts): Promise<ReplicaEdge> {
-  const { graph, log, time } = site;
+export async function createReplicaHttp({ runtime, order, files, ask }: ReplicaHttpDeps): Promise<ReplicaHttp> {
+  const { graph, log, time } = runtime;
   const { server } = order.settings;
-  const { apis, version, description } = site.settingsOf(graph.entry);
+  const { apis, version, description } = runtime.settingsOf(graph.entry);
   const configure = await loadPlugins(order.appFile);
   const http = await createHttpServer({
     graph,
@@ -40,9 +40,9 @@ export async function createReplicaEdge({ site, order, files, ask }: ReplicaEdge
     apis,
     version,
     description,
-    caller: site.entryCaller(),
+    caller: runtime.entryCaller(),
     files,
-    findFormerTask: (id) => site.findFormerTask(id),
+    findFormerTask: (id) => runtime.findFormerTask(id),
     readiness: () => ask("readiness"),
     metrics: () => ask("metrics"),
     graphSvg: async () => drawGraph(graph, { settings: order.settings.services }),

@@ -17,11 +17,11 @@ import { CallStats } from "../observe/call-stats.js";
 import { ChannelServer } from "../replica/serve-channel.js";
 import { PortChannel } from "../transport/port-channel.js";
 import { SocketChannel } from "../transport/socket-channel.js";
-import { SiteLinks } from "./site-links.js";
+import { OutgoingLinks } from "./outgoing-links.js";
 
 function createLinks({ clock = systemTime.clock, log = silentLogger }: { clock?: Clock; log?: Logger } = {}) {
   const directory = new Directory();
-  const links = new SiteLinks({
+  const links = new OutgoingLinks({
     directory,
     clock,
     log,
@@ -53,7 +53,7 @@ async function listen() {
 
 const removed = { kind: "remove", service: "Wire", replica: "Wire#0" } as const;
 
-describe("SiteLinks", () => {
+describe("OutgoingLinks", () => {
   it("ends a link that is taken back after its last call, though its replica be announced again (K3)", async () => {
     const { address, ended, close, control } = await listen();
     const { links, inDirectory } = createLinks();

@@ -1,4 +1,4 @@
-import type { Caller, CallerNotice, ReplicaHost } from "../placement/placement.js";
+import type { Caller, CallerUpdate, ReplicaHost } from "../placement/placement.js";
 
 // Tells every thread and process of an app which replicas it may call.
 //
@@ -32,7 +32,7 @@ interface Announced {
   isDraining: boolean;
 }
 
-export class LinkBoard {
+export class ReplicaRegistry {
   readonly #services = new Map<string, Announced>();
   readonly #callers = new Map<Caller, Subscription>();
   #faults: readonly object[] = [];
@@ -142,14 +142,14 @@ export class LinkBoard {
     if (isDraining) caller.notify({ kind: "draining", service });
   }
 
-  #tell(service: string, createFor: (caller: Caller) => CallerNotice): void {
+  #tell(service: string, createFor: (caller: Caller) => CallerUpdate): void {
     for (const [caller, { services }] of this.#callers) {
       if (services.has(service)) caller.notify(createFor(caller));
     }
   }
 }
 
-function createNotice(service: string, host: ReplicaHost, caller: Caller): CallerNotice {
+function createNotice(service: string, host: ReplicaHost, caller: Caller): CallerUpdate {
   const offer = host.offerTo(caller);
   const replica = host.id;
   if (offer.kind === "address") return { kind: "add", service, replica, address: offer.address };

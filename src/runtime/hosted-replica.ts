@@ -9,23 +9,23 @@ import {
   type ControlAnswers,
   inspectorUrl,
   type ReplicaOrder,
-  type SiteOrder,
+  type RuntimeOrder,
 } from "../placement/control.js";
 import type { Faults } from "./faults.js";
-import { InlineHost } from "./inline.js";
-import type { ReplicaEdge } from "./replica-edge.js";
-import type { Site } from "./site.js";
-import type { SiteLinks } from "./site-links.js";
+import { LocalHost } from "./local-host.js";
+import type { OutgoingLinks } from "./outgoing-links.js";
+import type { ReplicaHttp } from "./replica-http.js";
+import type { Runtime } from "./runtime.js";
 
 /** How long the links to callees may take to open before `start()` of the author runs without them. */
 const linksLimitMs = 5_000;
 
 /** What a replica finds in its site. */
-interface SiteReplicaParts {
-  readonly site: Site;
-  readonly siteOrder: SiteOrder;
-  readonly links: SiteLinks;
-  readonly companions: Companions;
+interface HostedReplicaDeps {
+  readonly runtime: Runtime;
+  readonly runtimeOrder: RuntimeOrder;
+  readonly links: OutgoingLinks;
+  readonly inlineCallees: InlineCallees;
   readonly files: FileStore;
   /** Asks the supervisor about the whole app. */
   readonly ask: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
@@ -34,67 +34,67 @@ interface SiteReplicaParts {
 }
 
 /** One replica in a thread or process, which may have others. */
-export class SiteReplica {
+export class HostedReplica {
   readonly order: ReplicaOrder;
-  readonly host: InlineHost;
-  readonly #parts: SiteReplicaParts;
+  readonly host: LocalHost;
+  readonly #deps: HostedReplicaDeps;
   readonly #abort = new AbortController();
-  #edge: ReplicaEdge | undefined;
+  #edge: ReplicaHttp | undefined;
 
-  constructor(order: ReplicaOrder, parts: SiteReplicaParts) {
+  constructor(order: ReplicaOrder, deps: HostedReplicaDeps) {
     this.order = order;
-    this.#parts = parts;
-    const { site, siteOrder, files } = parts;
-    this.host = new InlineHost(site.partsOf(order), order.address, siteOrder.slabFolder, files);
+    this.#deps = deps;
+    const { runtime, runtimeOrder, files } = deps;
+    this.host = new LocalHost(runtime.partsOf(order), order.address, runtimeOrder.slabFolder, files);
   }
 
   /**
-   * Starts it, its companions first. One that is stopped meanwhile leaves nothing behind: its site may go on without it.
+   * Starts it, its inline callees first. One that is stopped meanwhile leaves nothing behind: its site may go on without it.
    *
    * @throws {ServingError} `start_failed`, `start_timeout`, `listen_failed`, `start_aborted`.
    */
   async start(): Promise<void> {
-    const { site, links, companions, onStarting } = this.#parts;
+    const { runtime, links, inlineCallees, onStarting } = this.#deps;
     const { signal } = this.#abort;
     const { service, callees } = this.order;
-    const ownMs = site.startLimitMsOf(service);
+    const ownMs = runtime.startLimitMsOf(service);
     try {
-      onStarting(linksLimitMs + companions.startLimitMsOf(this.order) + ownMs);
+      onStarting(linksLimitMs + inlineCallees.startLimitMsOf(this.order) + ownMs);
       await within(systemTime.clock, linksLimitMs, links.settled(callees), () => {});
       signal.throwIfAborted();
-      await companions.start(this.order);
+      await inlineCallees.start(this.order);
       signal.throwIfAborted();
       onStarting(ownMs);
       await this.host.start(signal);
     } catch (error) {
-      if (signal.aborted) await companions.stop(this.order);
+      if (signal.aborted) await inlineCallees.stop(this.order);
       throw error;
     }
   }
 
   /** Answers HTTP on a socket that listens. @throws {ServingError} `start_aborted` where it is stopped meanwhile. */
   async listen(handle: unknown): Promise<void> {
-    const { site, siteOrder, files, ask } = this.#parts;
+    const { runtime, runtimeOrder, files, ask } = this.#deps;
     const { signal } = this.#abort;
     // Loaded here: only the replicas of the entry service need an HTTP server.
-    const { createReplicaEdge } = await import("./replica-edge.js");
-    const edge = await createReplicaEdge({ site, order: siteOrder, files, ask });
+    const { createReplicaHttp } = await import("./replica-http.js");
+    const http = await createReplicaHttp({ runtime, order: runtimeOrder, files, ask });
     if (signal.aborted) {
-      edge.cut();
-      await edge.close();
+      http.cut();
+      await http.close();
       throw signal.reason;
     }
-    this.#edge = edge;
-    site.directory.add(this.order.service, this.host.link);
-    await edge.listen(handle);
+    this.#edge = http;
+    runtime.directory.add(this.order.service, this.host.link);
+    await http.listen(handle);
   }
 
   /** Whether it may be called, and can call what it depends on. */
   async isReady(): Promise<boolean> {
-    const { links, companions } = this.#parts;
+    const { links, inlineCallees } = this.#deps;
     // What it calls is out of its reach: others may do better.
     if (links.obstaclesTo(this.order.callees).length > 0) return false;
-    const own = [this.host, ...companions.hostsOf(this.order)];
+    const own = [this.host, ...inlineCallees.hostsOf(this.order)];
     return (await Promise.all(own.map((host) => host.isReady()))).every(Boolean);
   }
 
@@ -104,13 +104,13 @@ export class SiteReplica {
     const calls = Math.max(replica.inFlight, this.#edge?.inFlight ?? 0);
     const inFlight = Math.max(0, calls - (replica.tasks?.waiters ?? 0));
     const waitingTasks = replica.tasks?.waitingTasks;
-    const hosts = [this.host, ...this.#parts.companions.hostsOf(this.order)];
+    const hosts = [this.host, ...this.#deps.inlineCallees.hostsOf(this.order)];
     const strains = hosts.flatMap((host) => host.replica.readStrains());
     const url = inspectorUrl();
-    const obstacles = this.#parts.links.obstaclesTo(this.order.callees).map(({ problem }) => problem);
+    const obstacles = this.#deps.links.obstaclesTo(this.order.callees).map(({ problem }) => problem);
     return {
       ...{ residentBytes: readResidentBytes(), inFlight, longestRunMs: systemTime.turns.longestMs },
-      callsInFlight: this.#parts.site.stats.inFlightByService,
+      callsInFlight: this.#deps.runtime.stats.inFlightByService,
       ...(waitingTasks !== undefined && { waitingTasks }),
       ...(obstacles.length > 0 && { obstacles }),
       ...(strains.length > 0 && { strains }),
@@ -125,19 +125,19 @@ export class SiteReplica {
       await this.#edge?.close();
       await tasks;
       await this.host.drain();
-      await this.#parts.companions.drain(this.order);
+      await this.#deps.inlineCallees.drain(this.order);
     };
     await within(systemTime.clock, limitMs, drained(), () => this.#edge?.cut());
   }
 
   async stop(): Promise<void> {
-    const { site, companions } = this.#parts;
+    const { runtime, inlineCallees } = this.#deps;
     const { service } = this.order;
     this.#abort.abort(fail("start_aborted", { service }));
     this.#edge?.cut();
-    site.directory.remove(service, this.host.link);
+    runtime.directory.remove(service, this.host.link);
     await this.host.stop();
-    await companions.stop(this.order);
+    await inlineCallees.stop(this.order);
   }
 }
 
@@ -162,45 +162,45 @@ function readResidentBytes(): number {
 // C2  One that fails to start fails every replica that waits for it, and is begun anew by the next.
 
 /** What a replica needs beside it. */
-interface CompanionWish {
+interface InlineCalleeWish {
   /** Callees first. */
-  readonly companions: readonly string[];
-  readonly companionResources: ReadonlyMap<string, GrantedResources>;
+  readonly inlineCallees: readonly string[];
+  readonly inlineCalleeResources: ReadonlyMap<string, GrantedResources>;
 }
 
 /** The replicas of one inline service. */
 interface Kept {
   readonly service: string;
-  readonly hosts: readonly InlineHost[];
+  readonly hosts: readonly LocalHost[];
   readonly abort: AbortController;
   /** Which replicas need it. */
-  readonly users: Set<CompanionWish>;
+  readonly users: Set<InlineCalleeWish>;
   /** In the directory. */
   readonly links: ReplicaLink[];
   started: Promise<void>;
 }
 
-export class Companions {
-  readonly #site: Site;
+export class InlineCallees {
+  readonly #runtime: Runtime;
   readonly #faults: Faults | undefined;
   readonly #kept = new Map<string, Kept>();
 
-  constructor(site: Site, faults: Faults | undefined) {
-    this.#site = site;
+  constructor(runtime: Runtime, faults: Faults | undefined) {
+    this.#runtime = runtime;
     this.#faults = faults;
   }
 
   /** The longest that `start` may take, as long as the event loop turns. */
-  startLimitMsOf({ companions }: CompanionWish): number {
-    const limits = companions.map(
-      (service) => this.#site.settingsOf(service).replicas.min * this.#site.startLimitMsOf(service),
+  startLimitMsOf({ inlineCallees }: InlineCalleeWish): number {
+    const limits = inlineCallees.map(
+      (service) => this.#runtime.settingsOf(service).replicas.min * this.#runtime.startLimitMsOf(service),
     );
     return limits.reduce((sum, limitMs) => sum + limitMs, 0);
   }
 
   /** Starts what is not there yet. @throws What one of them throws. */
-  async start(wish: CompanionWish): Promise<void> {
-    for (const service of wish.companions) {
+  async start(wish: InlineCalleeWish): Promise<void> {
+    for (const service of wish.inlineCallees) {
       const kept = this.#kept.get(service) ?? this.#create(service, wish);
       kept.users.add(wish);
       await kept.started;
@@ -208,12 +208,12 @@ export class Companions {
   }
 
   /** Those of one replica, callees first. */
-  hostsOf({ companions }: CompanionWish): InlineHost[] {
-    return companions.flatMap((service) => this.#kept.get(service)?.hosts ?? []);
+  hostsOf({ inlineCallees }: InlineCalleeWish): LocalHost[] {
+    return inlineCallees.flatMap((service) => this.#kept.get(service)?.hosts ?? []);
   }
 
   /** Drains those that no other replica needs, callers before callees. */
-  async drain(wish: CompanionWish): Promise<void> {
+  async drain(wish: InlineCalleeWish): Promise<void> {
     for (const { hosts, users } of this.#of(wish)) {
       if ([...users].some((user) => user !== wish)) continue;
       for (const host of hosts) await host.drain();
@@ -221,27 +221,27 @@ export class Companions {
   }
 
   /** Stops those that no other replica needs, callers before callees. */
-  async stop(wish: CompanionWish): Promise<void> {
+  async stop(wish: InlineCalleeWish): Promise<void> {
     for (const kept of this.#of(wish)) {
       kept.users.delete(wish);
       if (kept.users.size === 0) await this.#end(kept);
     }
   }
 
-  #of({ companions }: CompanionWish): Kept[] {
-    return [...companions].reverse().flatMap((service) => this.#kept.get(service) ?? []);
+  #of({ inlineCallees }: InlineCalleeWish): Kept[] {
+    return [...inlineCallees].reverse().flatMap((service) => this.#kept.get(service) ?? []);
   }
 
-  #create(service: string, { companionResources }: CompanionWish): Kept {
-    const resources = companionResources.get(service) ?? {
+  #create(service: string, { inlineCalleeResources }: InlineCalleeWish): Kept {
+    const resources = inlineCalleeResources.get(service) ?? {
       cpuThreads: 1,
       memoryBytes: Number.POSITIVE_INFINITY,
       gpus: [],
     };
-    const { min } = this.#site.settingsOf(service).replicas;
+    const { min } = this.#runtime.settingsOf(service).replicas;
     const hosts = Array.from(
       { length: min },
-      (_, index) => new InlineHost(this.#site.partsOf({ service, index, resources })),
+      (_, index) => new LocalHost(this.#runtime.partsOf({ service, index, resources })),
     );
     const abort = new AbortController();
     const kept: Kept = { service, hosts, abort, users: new Set(), links: [], started: Promise.resolve() };
@@ -257,7 +257,7 @@ export class Companions {
         await host.start(kept.abort.signal);
         const link = this.#faults?.wrap(host.link, service) ?? host.link;
         kept.links.push(link);
-        this.#site.directory.add(service, link);
+        this.#runtime.directory.add(service, link);
       }
     } catch (error) {
       await this.#end(kept);
@@ -268,7 +268,7 @@ export class Companions {
   async #end(kept: Kept): Promise<void> {
     const { service, abort, links, hosts } = kept;
     if (this.#kept.get(service) === kept) this.#kept.delete(service);
-    for (const link of links) this.#site.directory.remove(service, link);
+    for (const link of links) this.#runtime.directory.remove(service, link);
     abort.abort(fail("start_aborted", { service }));
     for (const host of hosts) await host.stop();
   }

@@ -1,6 +1,6 @@
 import type { Priority, RequestContext } from "../call/call.js";
 import type { CallScope, CallTime } from "../call/call-scope.js";
-import type { PassableStream } from "../call/streams/item-flow.js";
+import type { PassableStream } from "../call/streams/item-source.js";
 import type { TaskOperation } from "../call/task-state.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -9,7 +9,7 @@ import type { CalleeRoom } from "./callee-room.js";
 import type { ServiceLinks } from "./directory.js";
 
 /** One api as a handle reaches it: made once, used by each call. */
-export interface CallRoute {
+export interface CallTarget {
   readonly service: string;
   readonly api: string;
   /** The shorter of the api's and the edge's. */
@@ -30,15 +30,15 @@ export interface CallRoute {
 }
 
 /** A service as one caller reaches it: a route for each api. */
-export interface HandleTarget {
+export interface CalledService {
   readonly service: string;
   readonly apis: ReadonlyMap<string, ApiDescriptor>;
   /** @param operation Of a task, or `"call"` for calling it; absent: the api itself, with its own bounds. */
-  readonly routeOf: (api: ApiDescriptor, operation?: TaskOperation | "call") => CallRoute;
+  readonly targetOf: (api: ApiDescriptor, operation?: TaskOperation | "call") => CallTarget;
 }
 
 /** What the edge says about one call it starts. */
-export interface EdgeCall {
+export interface HttpCall {
   readonly input: unknown;
   /** Asked for by the client; can only shorten the api's own. */
   readonly timeoutMs: number | undefined;
@@ -65,6 +65,6 @@ export interface PendingStream {
 /** Calls the entry service from outside, through an ordinary handle. */
 export interface EntryCaller {
   /** @returns The scope of the call. @throws {ServingError} why it can't begin. */
-  call(api: string, call: EdgeCall, taker: AnswerTaker): CallScope;
-  open(api: string, call: EdgeCall): PendingStream;
+  call(api: string, call: HttpCall, taker: AnswerTaker): CallScope;
+  open(api: string, call: HttpCall): PendingStream;
 }

@@ -3,16 +3,16 @@ import type { Logger } from "../base/logger.js";
 import { decodeError } from "../transport/wire-error.js";
 import {
   type AppAnswers,
-  Asker,
+  ControlRequests,
   type FromReplica,
-  type FromSite,
+  type FromRuntime,
   inspectorUrl,
-  type LinkNotice,
-  type SiteAnswers,
-  type SiteOrder,
-  type ToSite,
+  type LinkUpdate,
+  type RuntimeAnswers,
+  type RuntimeOrder,
+  type ToRuntime,
 } from "./control.js";
-import type { Caller, CallerNotice } from "./placement.js";
+import type { Caller, CallerUpdate } from "./placement.js";
 
 // The parent's view of a thread or process in which replicas live, one or several.
 //
@@ -28,15 +28,15 @@ export interface Runner {
   readonly pid: number | undefined;
   /** Both ends are in one process, so they can share a port. */
   readonly sharesProcess: boolean;
-  send(message: ToSite, handle?: unknown): void;
-  onMessage(receive: (message: FromSite) => void): void;
+  send(message: ToRuntime, handle?: unknown): void;
+  onMessage(receive: (message: FromRuntime) => void): void;
   /** @param exited Called once. @see `how`: "ended with exit code 1", "was ended by SIGKILL". */
   onExit(exited: (how: string) => void): void;
   kill(): void;
 }
 
 /** A replica that lives in a site, as the site sees it. */
-export interface SiteMember {
+export interface RuntimeMember {
   /** `"Model#0"`. */
   readonly id: string;
   /** Where its start is: not ordered yet, within its limit, past it, or over, however it ended. */
@@ -53,9 +53,9 @@ export interface SiteMember {
 }
 
 /** What a site needs of its surroundings. */
-export interface RemoteSiteParts {
+export interface RemoteRuntimeDeps {
   readonly residence: "thread" | "process";
-  readonly order: SiteOrder;
+  readonly order: RuntimeOrder;
   readonly clock: Clock;
   readonly log: Logger;
   /** Answers what a replica with an HTTP edge asks of the app. */
@@ -68,17 +68,17 @@ const metricsLimitMs = 2_000;
 /** A site's own end. */
 export const stopLimitMs = 12_000;
 
-export class RemoteSite implements Caller {
+export class RemoteRuntime implements Caller {
   readonly residence: "thread" | "process";
   isSuperseded = false;
   /** See `ReplicaHost`. */
   isWarmingUp = false;
-  readonly #parts: RemoteSiteParts;
+  readonly #deps: RemoteRuntimeDeps;
   readonly #createRunner: () => Runner;
-  readonly #asker: Asker<SiteAnswers>;
-  readonly #members = new Map<string, SiteMember>();
+  readonly #requests: ControlRequests<RuntimeAnswers>;
+  readonly #members = new Map<string, RuntimeMember>();
   /** Those whose start was called off. */
-  readonly #calledOff = new Set<SiteMember>();
+  readonly #calledOff = new Set<RuntimeMember>();
   readonly #exited = createDeferred<void>();
   readonly #loaded = createDeferred<void>();
   #runner: Runner | undefined;
@@ -87,11 +87,11 @@ export class RemoteSite implements Caller {
   /** It was told to end, or has nothing to end. */
   #isClosed = false;
 
-  constructor(createRunner: () => Runner, parts: RemoteSiteParts) {
-    this.residence = parts.residence;
-    this.#parts = parts;
+  constructor(createRunner: () => Runner, deps: RemoteRuntimeDeps) {
+    this.residence = deps.residence;
+    this.#deps = deps;
     this.#createRunner = createRunner;
-    this.#asker = new Asker(parts.clock, (number, what) => this.send({ kind: "ask", number, what }));
+    this.#requests = new ControlRequests(deps.clock, (number, what) => this.send({ kind: "ask", number, what }));
     this.#loaded.promise.catch(() => {});
   }
 
@@ -101,7 +101,7 @@ export class RemoteSite implements Caller {
 
   /** Names it among those that live and have lived. */
   get life(): string {
-    return this.#parts.order.life;
+    return this.#deps.order.life;
   }
 
   /** Of a thread it is that of this process. */
@@ -138,7 +138,7 @@ export class RemoteSite implements Caller {
     return this.#members.has(id);
   }
 
-  add(member: SiteMember): void {
+  add(member: RuntimeMember): void {
     this.#members.set(member.id, member);
   }
 
@@ -149,16 +149,16 @@ export class RemoteSite implements Caller {
     this.#runner = runner;
     runner.onExit((how) => this.#noteExit(how));
     runner.onMessage((message) => this.#receive(message));
-    this.send({ kind: "load", order: this.#parts.order });
+    this.send({ kind: "load", order: this.#deps.order });
     return this.#loaded.promise;
   }
 
-  send(message: ToSite, handle?: unknown): void {
+  send(message: ToRuntime, handle?: unknown): void {
     if (!this.#hasExited) this.#runner?.send(message, handle);
   }
 
-  notify(notice: CallerNotice): void {
-    if (!this.#isClosed) this.send({ kind: "link", notice: notice as LinkNotice });
+  notify(notice: CallerUpdate): void {
+    if (!this.#isClosed) this.send({ kind: "link", update: notice as LinkUpdate });
   }
 
   /** Tells it that another thread or process of the app has ended. */
@@ -167,7 +167,7 @@ export class RemoteSite implements Caller {
   }
 
   metrics(): Promise<readonly object[]> {
-    return this.#asker.ask("metrics", metricsLimitMs);
+    return this.#requests.ask("metrics", metricsLimitMs);
   }
 
   /** Ends it at once, with all its replicas. @param reason Why; default: as the system tells it. */
@@ -177,7 +177,7 @@ export class RemoteSite implements Caller {
   }
 
   /** The start of a replica is called off. Where that is all there is here, the site is killed: it may hang. */
-  callOff(member: SiteMember): void {
+  callOff(member: RuntimeMember): void {
     this.#calledOff.add(member);
     this.#killIfStuck();
   }
@@ -188,7 +188,7 @@ export class RemoteSite implements Caller {
   }
 
   /** Stops a replica; the last one ends the site. */
-  async release(member: SiteMember): Promise<void> {
+  async release(member: RuntimeMember): Promise<void> {
     if (this.isUp && this.#members.size > 1 && !this.#isClosed) await member.stopAlone();
     if (this.#members.get(member.id) === member) this.#members.delete(member.id);
     this.#calledOff.delete(member);
@@ -211,7 +211,7 @@ export class RemoteSite implements Caller {
     this.#isClosed = true;
     if (!this.isUp) return;
     this.send({ kind: "end" });
-    const { clock, log, order } = this.#parts;
+    const { clock, log, order } = this.#deps;
     await within(clock, stopLimitMs, this.#exited.promise, () => {
       log.warn({ ...order.names, stopLimitMs }, "the replica did not end when it was told to, and was killed");
     });
@@ -219,7 +219,7 @@ export class RemoteSite implements Caller {
     await this.#exited.promise;
   }
 
-  #receive(message: FromSite): void {
+  #receive(message: FromRuntime): void {
     switch (message.kind) {
       case "loaded":
         this.#loaded.resolve();
@@ -228,7 +228,7 @@ export class RemoteSite implements Caller {
         this.#loaded.reject(decodeError(message.error));
         return;
       case "answer":
-        this.#asker.receive(message);
+        this.#requests.receive(message);
         return;
       case "ask":
         this.#answer(message.number, message.what);
@@ -237,7 +237,7 @@ export class RemoteSite implements Caller {
         this.isWarmingUp = message.isWarmingUp;
         return;
       case "log":
-        this.#parts.log[message.level](message.fields, message.message);
+        this.#deps.log[message.level](message.fields, message.message);
         return;
       default:
         this.#members.get(message.replica)?.receive(message);
@@ -245,7 +245,7 @@ export class RemoteSite implements Caller {
   }
 
   #answer(number: number, what: keyof AppAnswers): void {
-    this.#parts.answer(what).then(
+    this.#deps.answer(what).then(
       (value) => this.send({ kind: "answer", number, value }),
       (error: unknown) => this.send({ kind: "answer", number, error: String(error) }),
     );
@@ -253,8 +253,8 @@ export class RemoteSite implements Caller {
 
   #noteExit(how: string): void {
     this.#hasExited = true;
-    this.#parts.onExit(this.pid);
-    this.#asker.fail(new Error(`it ended: ${how}`));
+    this.#deps.onExit(this.pid);
+    this.#requests.fail(new Error(`it ended: ${how}`));
     for (const member of [...this.#members.values()]) member.noteExit(this.#killReason ?? how);
     this.#exited.resolve();
   }

@@ -8,16 +8,16 @@ import type { AppAnswers } from "../placement/control.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { ReplicaProcess } from "../placement/process.js";
 import { RemoteHost } from "../placement/remote-host.js";
-import { RemoteSite, type Runner } from "../placement/remote-site.js";
+import { RemoteRuntime, type Runner } from "../placement/remote-runtime.js";
 import { ReplicaThread } from "../placement/thread.js";
-import { InlineHost } from "../runtime/inline.js";
-import { grantResources, grantThreads, type Site } from "../runtime/site.js";
+import { LocalHost } from "../runtime/local-host.js";
+import { grantResources, grantThreads, type Runtime } from "../runtime/runtime.js";
 import type { AppFolders } from "./app-folders.js";
 
 /** What all threads and processes of an app have in common. */
-interface RemoteSitesParts {
+interface RemoteRuntimesDeps {
   /** The app's own. */
-  readonly site: Site;
+  readonly runtime: Runtime;
   readonly lives: HostLives;
   readonly folders: AppFolders;
   /** Where they find the author's code. */
@@ -35,12 +35,12 @@ interface RemoteSitesParts {
 }
 
 /** The threads and processes of an app, each for one replica or for those of a group. */
-export class RemoteSites {
-  readonly #parts: RemoteSitesParts;
+export class RemoteRuntimes {
+  readonly #deps: RemoteRuntimesDeps;
   readonly #shared = new SharedHomes<Home>();
 
-  constructor(parts: RemoteSitesParts) {
-    this.#parts = parts;
+  constructor(deps: RemoteRuntimesDeps) {
+    this.#deps = deps;
   }
 
   /** Where a replica is to live. @param address Its socket. */
@@ -54,13 +54,13 @@ export class RemoteSites {
   }
 
   #create(plan: DeploymentPlan, index: number, socketFolder: string): Home {
-    const { settings, folders, lives, site: own, entry, ...common } = this.#parts;
+    const { settings, folders, lives, runtime: own, entry, ...common } = this.#deps;
     const { group, descriptor } = plan;
     const residence = plan.residence === "thread" ? "thread" : "process";
     const share = this.#shareOf(plan, index);
     const addresses = new Map<string, string>();
     const { name: service } = descriptor;
-    const site: RemoteSite = new RemoteSite(() => this.#createRunner(plan, index, share), {
+    const runtime: RemoteRuntime = new RemoteRuntime(() => this.#createRunner(plan, index, share), {
       residence,
       order: {
         names:
@@ -78,22 +78,22 @@ export class RemoteSites {
       log: own.log,
       answer: common.answer,
       onExit: (pid) => {
-        folders.clearAfter({ addresses: [...addresses.values()], pid, life: site.life });
-        lives.end(site);
+        folders.clearAfter({ addresses: [...addresses.values()], pid, life: runtime.life });
+        lives.end(runtime);
       },
     });
-    lives.add(site);
-    return new Home(site, addresses, residence === "process" ? share.memoryBytes : Number.POSITIVE_INFINITY);
+    lives.add(runtime);
+    return new Home(runtime, addresses, residence === "process" ? share.memoryBytes : Number.POSITIVE_INFINITY);
   }
 
   #shareOf({ group, descriptor, settings }: DeploymentPlan, index: number): ProcessShare {
-    if (group !== undefined) return shareProcess(group, this.#parts.settings, index);
+    if (group !== undefined) return shareProcess(group, this.#deps.settings, index);
     const { memoryBytes, cpu } = settings.resources;
     return { members: [descriptor.name], memoryBytes, cpu };
   }
 
   #createRunner(plan: DeploymentPlan, index: number, share: ProcessShare): Runner {
-    const { outsideEnv, devices } = this.#parts;
+    const { outsideEnv, devices } = this.#deps;
     const heapMiB = boundHeap(share.memoryBytes);
     const env = joinEnvironment(plan, outsideEnv, grantThreads(share.cpu));
     const name = `${plan.descriptor.name}#${index}`;
@@ -105,28 +105,28 @@ export class RemoteSites {
 
 /** A place for replicas. */
 class Home implements SharedHome {
-  readonly site: RemoteSite;
+  readonly runtime: RemoteRuntime;
   /** By replica, the sockets to clear away when it has ended. */
   readonly addresses: Map<string, string>;
   /** See `ReplicaHost`. */
   readonly memoryBytes: number;
 
-  constructor(site: RemoteSite, addresses: Map<string, string>, memoryBytes: number) {
-    this.site = site;
+  constructor(runtime: RemoteRuntime, addresses: Map<string, string>, memoryBytes: number) {
+    this.runtime = runtime;
     this.addresses = addresses;
     this.memoryBytes = memoryBytes;
   }
 
   get isOpen(): boolean {
-    return this.site.isOpen;
+    return this.runtime.isOpen;
   }
 
   has(id: string): boolean {
-    return this.site.has(id);
+    return this.runtime.has(id);
   }
 
   supersede(): void {
-    this.site.isSuperseded = true;
+    this.runtime.isSuperseded = true;
   }
 }
 
@@ -141,28 +141,28 @@ const boundHeap = (memoryBytes: number): number | undefined =>
  * that they take over the tasks it ran without waiting for its leases.
  */
 export class HostLives {
-  readonly #living = new Set<RemoteSite>();
-  readonly #site: Site;
+  readonly #living = new Set<RemoteRuntime>();
+  readonly #runtime: Runtime;
 
-  /** @param site The app's own. */
-  constructor(site: Site) {
-    this.#site = site;
+  /** @param runtime The app's own. */
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
   }
 
   /** Lives that have ended. */
   get ended(): readonly string[] {
-    return this.#site.endedLives.all;
+    return this.#runtime.endedLives.all;
   }
 
-  add(site: RemoteSite): void {
-    this.#living.add(site);
+  add(runtime: RemoteRuntime): void {
+    this.#living.add(runtime);
   }
 
   /** A thread or process is gone for certain: the system has said so. */
-  end(site: RemoteSite): void {
-    this.#living.delete(site);
-    this.#site.endedLives.note(site.life);
-    for (const other of this.#living) other.noteEnded(site.life);
+  end(runtime: RemoteRuntime): void {
+    this.#living.delete(runtime);
+    this.#runtime.endedLives.note(runtime.life);
+    for (const other of this.#living) other.noteEnded(runtime.life);
   }
 }
 
@@ -218,9 +218,9 @@ export class SharedHomes<Home extends SharedHome> {
 }
 
 /** What hosts of an app have in common. */
-interface HostParts {
+interface HostDeps {
   /** The app's own. */
-  readonly site: Site;
+  readonly runtime: Runtime;
   readonly settings: AppSettings;
   readonly devices: ReadonlyMap<string, readonly (readonly number[])[]>;
   /** Absent, as is `sites`, where every replica lives in the app's own thread. */
@@ -228,33 +228,33 @@ interface HostParts {
   /** What this thread keeps of the largest values. */
   readonly files: FileStore;
   /** The threads and processes of the app. */
-  readonly sites: RemoteSites | undefined;
+  readonly sites: RemoteRuntimes | undefined;
 }
 
 /** Makes the host of one replica where the plan says. */
-export function createHost(plan: DeploymentPlan, index: number, parts: HostParts): ReplicaHost {
-  const { site, folders, sites, settings, devices } = parts;
-  const { companions, remoteCallees } = plan;
+export function createHost(plan: DeploymentPlan, index: number, deps: HostDeps): ReplicaHost {
+  const { runtime, folders, sites, settings, devices } = deps;
+  const { inlineCallees, remoteCallees } = plan;
   const service = plan.descriptor.name;
   const id = `${service}#${index}`;
   const resources = grantResources(plan.settings, devices.get(service)?.[index] ?? []);
   if (plan.residence === "root" || folders === undefined || sites === undefined) {
-    const own = site.partsOf({ service, index, resources });
-    return new InlineHost(own, folders?.nextAddress(), folders?.slabs, parts.files);
+    const own = runtime.partsOf({ service, index, resources });
+    return new LocalHost(own, folders?.nextAddress(), folders?.slabs, deps.files);
   }
   const address = folders.nextAddress();
-  const { site: home, memoryBytes } = sites.take(plan, index, address);
+  const { runtime: home, memoryBytes } = sites.take(plan, index, address);
   const resourcesOf = (name: string) => grantResources(settings.services.get(name) as ServiceSettings, []);
   return new RemoteHost(home, {
     order: {
-      ...{ id, index, service, companions, resources, address },
+      ...{ id, index, service, inlineCallees, resources, address },
       callees: remoteCallees,
-      companionResources: new Map(companions.map((name) => [name, resourcesOf(name)])),
+      inlineCalleeResources: new Map(inlineCallees.map((name) => [name, resourcesOf(name)])),
     },
     startTimeoutMs: plan.settings.startTimeoutMs,
     drainTimeoutMs: settings.server.drainTimeoutMs,
     memoryBytes,
-    clock: site.time.clock,
-    log: site.log,
+    clock: runtime.time.clock,
+    log: runtime.log,
   });
 }

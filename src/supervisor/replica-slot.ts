@@ -4,8 +4,8 @@ import { messageOf, toServingError } from "../failure/to-serving-error.js";
 import type { DeploymentPlan } from "../graph/plan.js";
 import type { Pulse, ReplicaHost } from "../placement/placement.js";
 import { Heartbeat } from "./heartbeat.js";
-import { ReplicaLife, type SeatParts } from "./replica-life.js";
-import { describeState, isOver, moveTo, type ReplicaState } from "./replica-state.js";
+import { ReplicaRun, type SlotDeps } from "./replica-run.js";
+import { formatState, isOver, moveTo, type ReplicaState } from "./replica-state.js";
 import { emptyHistory, nextRestart } from "./restart-policy.js";
 
 // One place of a deployment, filled by one replica after another.
@@ -27,23 +27,23 @@ export interface DownReason {
   readonly delayMs: number;
 }
 
-export class ReplicaSeat {
+export class ReplicaSlot {
   readonly id: string;
   readonly index: number;
   readonly #plan: DeploymentPlan;
   /** In every line of the log. */
   readonly #names: { readonly service: string; readonly replica: string };
-  readonly #parts: SeatParts;
+  readonly #deps: SlotDeps;
   readonly #abort = new AbortController();
   readonly #onMoved: () => void;
   #state: ReplicaState = { kind: "new" };
   /** The replica in the place. */
-  #life: ReplicaLife | undefined;
+  #run: ReplicaRun | undefined;
   /** All that have started and not ended: the one in the place, and one that makes room for it. */
-  readonly #lives = new Set<ReplicaLife>();
+  readonly #lives = new Set<ReplicaRun>();
   /** Starts and retirements under way; none of these promises rejects. */
   readonly #work = new Set<Promise<unknown>>();
-  #replacement: Promise<ReplicaLife> | undefined;
+  #replacement: Promise<ReplicaRun> | undefined;
   /** The memory of the replica is nobody's business before that. */
   #nextReplacementAt = Number.NEGATIVE_INFINITY;
   #history = emptyHistory;
@@ -57,12 +57,12 @@ export class ReplicaSeat {
   #waiters: (() => void)[] = [];
 
   /** @param onMoved Called after each change of its state. */
-  constructor(plan: DeploymentPlan, index: number, parts: SeatParts, onMoved: () => void) {
+  constructor(plan: DeploymentPlan, index: number, deps: SlotDeps, onMoved: () => void) {
     this.#plan = plan;
     this.index = index;
     this.id = `${plan.descriptor.name}#${index}`;
     this.#names = { service: plan.descriptor.name, replica: this.id };
-    this.#parts = parts;
+    this.#deps = deps;
     this.#onMoved = onMoved;
   }
 
@@ -81,7 +81,7 @@ export class ReplicaSeat {
   }
 
   get host(): ReplicaHost | undefined {
-    return this.#life?.host;
+    return this.#run?.host;
   }
 
   /** Calls in flight when it last said so. */
@@ -96,7 +96,7 @@ export class ReplicaSeat {
 
   /** Which of its apis answer less than is asked of them: now, or when it last said so. */
   get strains(): readonly string[] {
-    return this.#life?.host.readStrains?.() ?? this.#pulse?.strains ?? [];
+    return this.#run?.host.readStrains?.() ?? this.#pulse?.strains ?? [];
   }
 
   /** Tasks of its service that wait for a replica, where it is the one that counts them. */
@@ -110,7 +110,7 @@ export class ReplicaSeat {
    * @param calleesStarted What it calls; the author's code is loaded meanwhile.
    */
   async start(calleesStarted: Promise<unknown>): Promise<void> {
-    const { clock, onProgress } = this.#parts;
+    const { clock, onProgress } = this.#deps;
     const service = this.#plan.descriptor.name;
     const begun = clock.now();
     this.#move({ kind: "starting" });
@@ -136,7 +136,7 @@ export class ReplicaSeat {
 
   /** Whether it may receive calls now. */
   async isReady(): Promise<boolean> {
-    return this.#state.kind === "ready" && (await this.#life?.host.isReady()) === true;
+    return this.#state.kind === "ready" && (await this.#run?.host.isReady()) === true;
   }
 
   /** Resolves when the place is filled again, counts as down, or never will be filled. */
@@ -147,12 +147,12 @@ export class ReplicaSeat {
 
   /** Ends the replica as a crash would; the place is filled again. It gets no call from here on: those that come wait for the next. */
   kill(): void {
-    this.#life?.kill();
+    this.#run?.kill();
   }
 
   /** Ends a start or a wait for one; a replica that runs is left alone. */
   callOff(): void {
-    if (this.#life !== undefined || isOver(this.#state)) return;
+    if (this.#run !== undefined || isOver(this.#state)) return;
     this.#move({ kind: "draining" });
     this.#halt();
   }
@@ -172,15 +172,15 @@ export class ReplicaSeat {
   async #drain(): Promise<void> {
     if (!isOver(this.#state)) this.#move({ kind: "draining" });
     this.#halt();
-    this.#life?.withdraw();
-    await Promise.all([this.#life?.host.drain(), ...this.#work]);
+    this.#run?.withdraw();
+    await Promise.all([this.#run?.host.drain(), ...this.#work]);
   }
 
   async #stop(): Promise<void> {
     this.#move({ kind: "stopped" });
     this.#halt();
-    this.#life = undefined;
-    await Promise.all([...this.#lives].map((life) => life.stop()));
+    this.#run = undefined;
+    await Promise.all([...this.#lives].map((run) => run.stop()));
     await Promise.all(this.#work);
   }
 
@@ -192,81 +192,81 @@ export class ReplicaSeat {
     this.#settle();
   }
 
-  #begin(calleesStarted: Promise<unknown> = Promise.resolve(), onStart = () => {}): Promise<ReplicaLife> {
+  #begin(calleesStarted: Promise<unknown> = Promise.resolve(), onStart = () => {}): Promise<ReplicaRun> {
     const begin = async () => {
-      const life = new ReplicaLife(this.#plan, this.index, this.#parts);
-      await life.start({ signal: this.#abort.signal, calleesStarted, onStart });
+      const run = new ReplicaRun(this.#plan, this.index, this.#deps);
+      await run.start({ signal: this.#abort.signal, calleesStarted, onStart });
       if (isOver(this.#state)) {
-        await life.stop();
+        await run.stop();
         throw this.#calledOff();
       }
-      this.#lives.add(life);
-      return life;
+      this.#lives.add(run);
+      return run;
     };
     return this.#note(begin());
   }
 
-  #becomeReady(life: ReplicaLife): void {
+  #becomeReady(run: ReplicaRun): void {
     if (isOver(this.#state)) throw this.#calledOff();
-    const { clock } = this.#parts;
-    this.#life = life;
+    const { clock } = this.#deps;
+    this.#run = run;
     this.#pulse = undefined;
     this.#down = undefined;
     this.#move({ kind: "ready", since: clock.now() });
-    life.announce();
-    void life.host.ended.then((how) => this.#end(life, how));
+    run.announce();
+    void run.host.ended.then((how) => this.#end(run, how));
     this.#heartbeat?.stop();
-    this.#heartbeat = new Heartbeat(life.host, {
+    this.#heartbeat = new Heartbeat(run.host, {
       settings: this.#plan.settings.liveness,
       clock,
-      onPulse: (pulse) => this.#read(life, pulse),
-      onSilent: () => this.#takeOut(life),
-      onStuck: (ms, limit) => this.#replaceStuck(life, ms, limit),
+      onPulse: (pulse) => this.#read(run, pulse),
+      onSilent: () => this.#takeOut(run),
+      onStuck: (ms, limit) => this.#replaceStuck(run, ms, limit),
     });
     this.#heartbeat.start();
     this.#settle();
   }
 
-  #read(life: ReplicaLife, pulse: Pulse): void {
+  #read(run: ReplicaRun, pulse: Pulse): void {
     this.#pulse = pulse;
-    this.#parts.calls.note(life.host.caller, pulse.callsInFlight ?? {});
+    this.#deps.calls.note(run.host.caller, pulse.callsInFlight ?? {});
     if (this.#state.kind === "out") {
       this.#move({ kind: "ready", since: this.#state.since });
-      this.#parts.log.info({ ...this.#names }, "the replica answers again and gets calls");
-      life.announce();
+      this.#deps.log.info({ ...this.#names }, "the replica answers again and gets calls");
+      run.announce();
     }
-    const { memoryBytes, caller } = life.host;
+    const { memoryBytes, caller } = run.host;
     const { residentBytes } = pulse;
     if (residentBytes > memoryBytes) {
       const text = "the replica holds more memory than it may; another takes its place";
-      void this.#replace(life, { residentBytes, memoryBytes }, text);
+      void this.#replace(run, { residentBytes, memoryBytes }, text);
     } else if (caller.isSuperseded === true) {
-      void this.#replace(life, {}, "the process that the replica shares is replaced; another takes its place");
+      void this.#replace(run, {}, "the process that the replica shares is replaced; another takes its place");
     }
   }
 
-  #takeOut(life: ReplicaLife): void {
+  #takeOut(run: ReplicaRun): void {
     if (this.#state.kind !== "ready") return;
     this.#move({ kind: "out", since: this.#state.since });
     const { outAfterMs } = this.#plan.settings.liveness;
-    this.#parts.log.warn({ ...this.#names, outAfterMs }, "the replica does not answer and gets no new calls");
-    life.withdraw();
+    this.#deps.log.warn({ ...this.#names, outAfterMs }, "the replica does not answer and gets no new calls");
+    run.withdraw();
   }
 
-  #replaceStuck(life: ReplicaLife, silentMs: number, limit: string): void {
+  #replaceStuck(run: ReplicaRun, silentMs: number, limit: string): void {
     const url = this.#pulse?.inspectorUrl;
     if (url !== undefined) {
       const fields = { ...this.#names, silentMs, inspector: url };
       const text = `${this.id} does not answer for ${silentMs} ms (${limit}); a debugger may hold it (${url}), so it is left alone`;
-      this.#parts.log.warn(fields, text);
+      this.#deps.log.warn(fields, text);
       return;
     }
-    life.kill(`did not answer for ${silentMs} ms (${limit}) and was killed`);
+    run.kill(`did not answer for ${silentMs} ms (${limit}) and was killed`);
   }
 
   /** @param why One line for the log, with its fields. */
-  async #replace(old: ReplicaLife, figures: object, why: string): Promise<void> {
-    const { log, clock } = this.#parts;
+  async #replace(old: ReplicaRun, figures: object, why: string): Promise<void> {
+    const { log, clock } = this.#deps;
     if (clock.now() < this.#nextReplacementAt) return;
     this.#nextReplacementAt = Number.POSITIVE_INFINITY;
     const { restart } = this.#plan.settings;
@@ -274,46 +274,46 @@ export class ReplicaSeat {
     log.warn(fields, why);
     this.#replacement = this.#begin();
     try {
-      const life = await this.#replacement.finally(() => {
+      const run = await this.#replacement.finally(() => {
         this.#replacement = undefined;
       });
       // Where the old one has ended by itself, its restart has taken the new one over.
-      if (this.#life === old) {
-        this.#becomeReady(life);
+      if (this.#run === old) {
+        this.#becomeReady(run);
         log.info({ ...this.#names }, `${this.id} was replaced; the old one answers what it has, and ends`);
         await this.#note(this.#retire(old));
       }
     } catch (error) {
-      if (this.#life === old && !isOver(this.#state)) {
+      if (this.#run === old && !isOver(this.#state)) {
         log.error({ ...fields, err: error }, "no other replica could be started; this one goes on");
       }
     }
     this.#nextReplacementAt = clock.now() + restart.maxBackoffMs;
   }
 
-  async #retire(life: ReplicaLife): Promise<void> {
-    await life.host.drain();
-    await life.stop();
-    this.#lives.delete(life);
+  async #retire(run: ReplicaRun): Promise<void> {
+    await run.host.drain();
+    await run.stop();
+    this.#lives.delete(run);
   }
 
-  #end(life: ReplicaLife, how: string): void {
-    this.#lives.delete(life);
-    life.leave();
-    if (this.#life !== life) return;
-    this.#life = undefined;
+  #end(run: ReplicaRun, how: string): void {
+    this.#lives.delete(run);
+    run.leave();
+    if (this.#run !== run) return;
+    this.#run = undefined;
     this.#pulse = undefined;
     this.#heartbeat?.stop();
     if (isOver(this.#state)) return;
-    const readyForMs = "since" in this.#state ? Math.round(this.#parts.clock.now() - this.#state.since) : undefined;
+    const readyForMs = "since" in this.#state ? Math.round(this.#deps.clock.now() - this.#state.since) : undefined;
     this.#restartAfter(how, readyForMs);
   }
 
   /** @param err What the start of the last life threw, where it came no further. */
   #restartAfter(reason: string, readyForMs: number | undefined, err?: unknown): void {
-    const { log, clock } = this.#parts;
-    const life = { readyForMs, random: this.#parts.random() };
-    const { history, isDown, ...next } = nextRestart(this.#plan.settings.restart, this.#history, life);
+    const { log, clock } = this.#deps;
+    const run = { readyForMs, random: this.#deps.random() };
+    const { history, isDown, ...next } = nextRestart(this.#plan.settings.restart, this.#history, run);
     const { service, replica } = this.#names;
     const hasReplacement = this.#replacement !== undefined;
     const delayMs = hasReplacement ? 0 : next.delayMs;
@@ -334,7 +334,7 @@ export class ReplicaSeat {
   }
 
   async #restart(): Promise<void> {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     this.#restarts++;
     this.#move({ kind: "starting" });
     const begun = clock.now();
@@ -372,6 +372,6 @@ export class ReplicaSeat {
   /** What stands in its way, in words. */
   describe(): string {
     const since = this.#state.kind === "starting" && this.#down !== undefined ? `, was down: ${this.#down.reason}` : "";
-    return `${this.id} ${describeState(this.#state)}${since}`;
+    return `${this.id} ${formatState(this.#state)}${since}`;
   }
 }

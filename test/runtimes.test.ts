@@ -6,14 +6,14 @@ import { BroadcastChannel } from "node:worker_threads";
 import { planApp } from "../src/app/plan-app.js";
 import { silentLogger } from "../src/base/logger.js";
 import { RemoteHost } from "../src/placement/remote-host.js";
-import { RemoteSite } from "../src/placement/remote-site.js";
+import { RemoteRuntime } from "../src/placement/remote-runtime.js";
 import { FakeClock } from "./fake-clock.js";
 import { createAddress } from "./transport/socket-pair.js";
 
 // Built, since a worker thread loads no TypeScript.
 const built = new URL("../dist/placement/thread.js", import.meta.url).href;
 const { ReplicaThread } = (await import(built)) as typeof import("../src/placement/thread.js");
-const file = join(import.meta.dirname, "sites/services.mjs");
+const file = join(import.meta.dirname, "runtimes/services.mjs");
 const { Plain } = await import(file);
 
 // Replicas of a real thread, whose supervisor has a clock that stands still: what it gives up waiting for comes later all the same.
@@ -52,27 +52,30 @@ class Hooks implements Disposable {
 async function createSite() {
   const clock = new FakeClock();
   const { settings } = planApp(Plain, { flags: {}, env: {} });
-  const site = new RemoteSite(() => new ReplicaThread({ name: "test", env: { ...process.env }, heapMiB: undefined }), {
-    residence: "thread",
-    order: {
-      names: { group: "g", process: 0 },
-      ...{ services: ["Held", "Plain"], keptServices: [], life: "life", endedLives: [] },
-      run: { id: "run", pid: process.pid, session: "run" },
-      entry: { file, service: "Plain", earlier: [] },
-      ...{ settings, appFolder: tmpdir(), socketFolder: tmpdir(), slabFolder: undefined, diskFolder: undefined },
-      ...{ logsTo: "supervisor", sharesStdout: false, takesFaults: false, appFile: undefined },
+  const site = new RemoteRuntime(
+    () => new ReplicaThread({ name: "test", env: { ...process.env }, heapMiB: undefined }),
+    {
+      residence: "thread",
+      order: {
+        names: { group: "g", process: 0 },
+        ...{ services: ["Held", "Plain"], keptServices: [], life: "life", endedLives: [] },
+        run: { id: "run", pid: process.pid, session: "run" },
+        entry: { file, service: "Plain", earlier: [] },
+        ...{ settings, appFolder: tmpdir(), socketFolder: tmpdir(), slabFolder: undefined, diskFolder: undefined },
+        ...{ logsTo: "supervisor", sharesStdout: false, takesFaults: false, appFile: undefined },
+      },
+      ...{ clock, log: silentLogger, onExit: () => {} },
+      answer: () => assert.fail("nothing is asked here"),
     },
-    ...{ clock, log: silentLogger, onExit: () => {} },
-    answer: () => assert.fail("nothing is asked here"),
-  });
+  );
   const { address, remove } = createAddress();
   let lives = 0;
   const signal = new AbortController().signal;
   const add = async (service: string, own = signal) => {
     const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
     const order = {
-      ...{ id: `${service}#0`, index: 0, service, companions: [], callees: [], resources },
-      ...{ companionResources: new Map(), address: `${address}.${lives++}` },
+      ...{ id: `${service}#0`, index: 0, service, inlineCallees: [], callees: [], resources },
+      ...{ inlineCalleeResources: new Map(), address: `${address}.${lives++}` },
     };
     const limits = { startTimeoutMs: 60_000, drainTimeoutMs: 30_000, memoryBytes: Number.POSITIVE_INFINITY };
     const host = new RemoteHost(site, { order, ...limits, clock, log: silentLogger });

@@ -4,17 +4,17 @@ import { copyError, toServingError } from "../../failure/to-serving-error.js";
 import type { CallScope } from "../call-scope.js";
 import { currentScope, runFor, runInScope } from "../invoke.js";
 import { settlePromises } from "../value-walk.js";
+import { openItems } from "./item-reader.js";
 import {
-  type FeedReader,
-  type ItemFeed,
-  type ItemFlow,
+  type InputReader,
+  type InputStream,
   type ItemSink,
+  type ItemSource,
   isLastStep,
   lastStep,
   type PassableStream,
   readPassable,
-} from "./item-flow.js";
-import { openItems } from "./item-reader.js";
+} from "./item-source.js";
 import { nameInput, onceKey, StreamUse } from "./stream-use.js";
 
 // What a caller passes to a call whose input is a stream.
@@ -27,7 +27,7 @@ type Step = IteratorResult<unknown, undefined>;
 type Source = AsyncIterable<unknown> | Iterable<unknown>;
 
 /** The items of one call, pulled from its caller's iterable; a stream itself, for a callee that is called without a link. */
-export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
+export class CallerInput implements InputStream, AsyncIterableIterator<unknown> {
   readonly #scope: CallScope;
   /** Where the caller runs; absent for a program that calls from outside of any api. */
   readonly #callerScope = currentScope();
@@ -35,7 +35,7 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
   readonly #passable: PassableStream | undefined;
   readonly [onceKey] = new StreamUse(() => nameInput(this.#scope));
   /** Of a stream that is passed on unread. */
-  #flow: ItemFlow | undefined;
+  #source: ItemSource | undefined;
   #isTaken = false;
   #isEnded = false;
 
@@ -48,7 +48,7 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
     const { service, api } = scope.call;
     this.#items = openItems(source, api === "" ? "given to an api" : `given to ${service}.${api}`);
     this.#passable = readPassable(source);
-    scope.feed = this;
+    scope.stream = this;
     scope.onEnd(() => this.stop());
   }
 
@@ -60,7 +60,7 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
     return this;
   }
 
-  pull(reader: FeedReader): void {
+  pull(reader: InputReader): void {
     if (this.#isEnded) {
       reader.end();
       return;
@@ -86,18 +86,18 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
     });
   }
 
-  passTo(sink: ItemSink): ItemFlow | undefined {
+  passTo(sink: ItemSink): ItemSource | undefined {
     if (this.#isEnded || this.#passable?.isUnread !== true) return undefined;
     this.#isTaken = true;
-    this.#flow = this.#passable.passTo(sink, this.#scope);
-    return this.#flow;
+    this.#source = this.#passable.passTo(sink, this.#scope);
+    return this.#source;
   }
 
   stop(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    if (this.#flow !== undefined) {
-      this.#flow.stop();
+    if (this.#source !== undefined) {
+      this.#source.stop();
       return;
     }
     // Nobody is left to be told what goes wrong while it cleans up.
@@ -111,7 +111,7 @@ export class CallerFeed implements ItemFeed, AsyncIterableIterator<unknown> {
     return Promise.resolve(lastStep);
   }
 
-  #give(step: IteratorResult<unknown, unknown>, reader: FeedReader): void {
+  #give(step: IteratorResult<unknown, unknown>, reader: InputReader): void {
     let isOver: boolean;
     let value: unknown;
     try {

@@ -3,123 +3,123 @@ import { describe, it } from "node:test";
 import type { FakeHost } from "../../test/supervisor/fake-host.js";
 import { createDeploymentPlan, type PlanWish, Stage, settled } from "../../test/supervisor/stage.js";
 import { fail } from "../failure/failures.js";
-import type { SeatParts } from "./replica-life.js";
-import { ReplicaSeat } from "./replica-seat.js";
+import type { SlotDeps } from "./replica-run.js";
+import { ReplicaSlot } from "./replica-slot.js";
 
 const bound = 1000;
 
 /** The only place of service A, on a stage that watches it. */
-function createPlace(wish: PlanWish = {}, finishStart?: SeatParts["finishStart"]) {
+function createPlace(wish: PlanWish = {}, finishStart?: SlotDeps["finishStart"]) {
   const stage = new Stage(finishStart);
   const failures: string[] = [];
-  const seat: ReplicaSeat = new ReplicaSeat(createDeploymentPlan("A", wish), 0, stage.parts, () => {
-    if (seat.state.kind === "down") failures.push(seat.describe());
+  const slot: ReplicaSlot = new ReplicaSlot(createDeploymentPlan("A", wish), 0, stage.deps, () => {
+    if (slot.state.kind === "down") failures.push(slot.describe());
   });
   stage.watch("A");
-  return { seat, stage, failures };
+  return { slot, stage, failures };
 }
 
 async function createFilledPlace(wish: PlanWish = {}) {
   const place = createPlace(wish);
-  await place.seat.start(Promise.resolve());
+  await place.slot.start(Promise.resolve());
   await settled();
   place.stage.takeJournal();
   return place;
 }
 
 /** What must be so once a place has been given back: nothing runs, nothing is called, nothing will happen. */
-async function assertEmpty({ seat, stage }: { readonly seat: ReplicaSeat; readonly stage: Stage }): Promise<void> {
+async function assertEmpty({ slot, stage }: { readonly slot: ReplicaSlot; readonly stage: Stage }): Promise<void> {
   assert.deepEqual([stage.running, stage.announced("A")], [[], []]);
   assert.equal(stage.clock.pendingTimers, 0);
-  assert.equal(seat.state.kind, "stopped");
+  assert.equal(slot.state.kind, "stopped");
   const hosts = stage.hosts.length;
   await stage.pass(60_000);
   assert.equal(stage.hosts.length, hosts);
 }
 
-describe("ReplicaSeat, at its first start", () => {
+describe("ReplicaSlot, at its first start", () => {
   it("loads while its callees start, starts after them, and is on the board only then (P1)", async () => {
-    const { seat, stage } = createPlace({ callees: ["B"] });
+    const { slot, stage } = createPlace({ callees: ["B"] });
     let startCallees = () => {};
     const callees = new Promise<void>((resolve) => {
       startCallees = resolve;
     });
     stage.held.add("start");
-    const started = seat.start(callees);
+    const started = slot.start(callees);
     await settled();
     assert.deepEqual(stage.takeJournal(), ["load A#0/0"]);
     startCallees();
     await settled();
     assert.deepEqual(stage.takeJournal(), ["start A#0/0"]);
-    assert.deepEqual([stage.announced("A"), seat.describe()], [[], "A#0 is starting"]);
+    assert.deepEqual([stage.announced("A"), slot.describe()], [[], "A#0 is starting"]);
     stage.host("A#0/0").steps.start.resolve();
     await started;
-    assert.deepEqual([stage.announced("A"), await seat.isReady()], [["A#0/0"], true]);
+    assert.deepEqual([stage.announced("A"), await slot.isReady()], [["A#0/0"], true]);
     assert.deepEqual(
       stage.progress.map(({ kind }) => kind),
       ["starting", "started"],
     );
-    await seat.stop();
+    await slot.stop();
   });
 
   it("gives its replica what the board knows of its callees, and tells it of what comes", async () => {
-    const { seat, stage } = createPlace({ callees: ["B"] });
-    const callee = stage.parts.createHost(createDeploymentPlan("B"), 0);
+    const { slot, stage } = createPlace({ callees: ["B"] });
+    const callee = stage.deps.createHost(createDeploymentPlan("B"), 0);
     stage.board.plan("B", 1);
-    await seat.start(Promise.resolve());
+    await slot.start(Promise.resolve());
     stage.board.announce("B", callee);
     const heard = stage.host("A#0/0").notices.map(({ kind }) => kind);
     assert.deepEqual(heard, ["planned", "add"]);
-    await seat.stop();
+    await slot.stop();
     stage.board.withdraw("B", callee);
     assert.equal(stage.host("A#0/0").notices.length, 2);
   });
 
   it("is on the board after the last step of a start, too (P1)", async () => {
     let listen = () => {};
-    const { seat, stage } = createPlace(
+    const { slot, stage } = createPlace(
       {},
       () =>
         new Promise((resolve) => {
           listen = resolve;
         }),
     );
-    const started = seat.start(Promise.resolve());
+    const started = slot.start(Promise.resolve());
     await settled();
     assert.deepEqual(stage.announced("A"), []);
     listen();
     await started;
     assert.deepEqual(stage.announced("A"), ["A#0/0"]);
-    await seat.stop();
+    await slot.stop();
   });
 
   it("throws its own failure, tells it once, and leaves nothing running", async () => {
-    const { seat, stage, failures } = createPlace();
+    const { slot, stage, failures } = createPlace();
     stage.held.add("start");
-    const started = assert.rejects(seat.start(Promise.resolve()), { id: "start_failed" });
+    const started = assert.rejects(slot.start(Promise.resolve()), { id: "start_failed" });
     await settled();
     stage.host("A#0/0").steps.start.reject(fail("start_failed", { hook: "constructor", error: "no model" }));
     await started;
     assert.deepEqual(stage.running, []);
     const told = stage.progress.flatMap((event) => (event.kind === "failed" ? [event.replica, event.hook] : []));
     assert.deepEqual([told, failures], [["A#0", "constructor"], []]);
-    await seat.stop();
-    await assertEmpty({ seat, stage });
+    await slot.stop();
+    await assertEmpty({ slot, stage });
   });
 
   it("does not tell the failure of a callee as its own", async () => {
-    const { seat, stage } = createPlace({ callees: ["B"] });
+    const { slot, stage } = createPlace({ callees: ["B"] });
     const ofCallee = fail("start_failed", { hook: "start", error: "no model" }, { service: "B" });
-    await assert.rejects(seat.start(Promise.reject(ofCallee)), ofCallee);
+    await assert.rejects(slot.start(Promise.reject(ofCallee)), ofCallee);
     assert.deepEqual([stage.progress, stage.running], [[], []]);
     assert.deepEqual(stage.takeJournal(), ["load A#0/0", "stop A#0/0"]);
   });
 
   it("fails when the replica ends between its load and its start", async () => {
-    const { seat, stage } = createPlace();
+    const { slot, stage } = createPlace();
     let startCallees = () => {};
     const started = assert.rejects(
-      seat.start(
+      slot.start(
         new Promise<void>((resolve) => {
           startCallees = resolve;
         }),
@@ -135,19 +135,19 @@ describe("ReplicaSeat, at its first start", () => {
   });
 
   it("starts one that ends in its last step anew, as one that was ready for no time", async () => {
-    const { seat, stage } = createPlace({}, async (host) => {
+    const { slot, stage } = createPlace({}, async (host) => {
       if (stage.hosts.length === 1) (host as FakeHost).end();
     });
-    await seat.start(Promise.resolve());
+    await slot.start(Promise.resolve());
     await settled();
-    assert.deepEqual([stage.announced("A"), seat.state.kind], [["A#0/1"], "ready"]);
-    await seat.stop();
+    assert.deepEqual([stage.announced("A"), slot.state.kind], [["A#0/1"], "ready"]);
+    await slot.stop();
   });
 });
 
-describe("ReplicaSeat, when its replica ends", () => {
+describe("ReplicaSlot, when its replica ends", () => {
   it("fills the place at once, and takes the old one off the board first (P1, P2)", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     stage.held.add("start");
     stage.host("A#0/0").end();
     await settled();
@@ -155,103 +155,103 @@ describe("ReplicaSeat, when its replica ends", () => {
     assert.deepEqual(stage.takeJournal(), ["load A#0/1", "start A#0/1"]);
     stage.host("A#0/1").steps.start.resolve();
     await settled();
-    assert.deepEqual([stage.announced("A"), await seat.isReady()], [["A#0/1"], true]);
+    assert.deepEqual([stage.announced("A"), await slot.isReady()], [["A#0/1"], true]);
     assert.deepEqual(stage.lines, ["warn A#0 ended with exit code 1; it is started again"]);
-    await seat.stop();
+    await slot.stop();
   });
 
   it("waits longer with each short life, and not at all after a healthy one (P2, R1 to R3)", async () => {
-    const { seat, stage } = await createFilledPlace({ restart: { giveUpAfter: 0 } });
+    const { slot, stage } = await createFilledPlace({ restart: { giveUpAfter: 0 } });
     const waits: (number | string)[] = [];
     const endLife = async (readyForMs: number) => {
       await stage.pass(readyForMs);
       stage.hosts.at(-1)?.end();
       await settled();
-      waits.push(seat.state.kind === "waiting" ? seat.state.delayMs : seat.state.kind);
-      await stage.pass(seat.state.kind === "waiting" ? seat.state.delayMs : 0);
-      assert.equal(seat.state.kind, "ready");
+      waits.push(slot.state.kind === "waiting" ? slot.state.delayMs : slot.state.kind);
+      await stage.pass(slot.state.kind === "waiting" ? slot.state.delayMs : 0);
+      assert.equal(slot.state.kind, "ready");
     };
     for (const readyForMs of [500, 500, 500, 10_000, 500]) await endLife(readyForMs);
     assert.deepEqual(waits, ["ready", 100, 200, "ready", 100]);
-    await seat.stop();
+    await slot.stop();
   });
 
   it("says while it waits why and for how long", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     for (let i = 0; i < 2; i++) {
       stage.hosts.at(-1)?.end("was ended by SIGKILL");
       await settled();
     }
-    assert.equal(seat.describe(), "A#0 was ended by SIGKILL; is started again after 100 ms");
-    assert.equal(await seat.isReady(), false);
-    await seat.stop();
+    assert.equal(slot.describe(), "A#0 was ended by SIGKILL; is started again after 100 ms");
+    assert.equal(await slot.isReady(), false);
+    await slot.stop();
   });
 
   it("counts a start that fails as a life, with its reason", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     stage.held.add("load");
     stage.host("A#0/0").end();
     await settled();
     stage.host("A#0/1").steps.load.reject(fail("module_failed", { file: "a.ts", error: "no such export" }));
     await settled();
-    assert.match(seat.describe(), /a\.ts could not be loaded: no such export; is started again after 100 ms/);
+    assert.match(slot.describe(), /a\.ts could not be loaded: no such export; is started again after 100 ms/);
     assert.deepEqual(stage.running, []);
-    await seat.stop();
+    await slot.stop();
   });
 
   it("is down after so many short lives, and goes on slowly for ever, each time with the last reason and the options (R5, R6)", async () => {
-    const { seat, stage, failures } = await createFilledPlace({ restart: { giveUpAfter: 3 } });
+    const { slot, stage, failures } = await createFilledPlace({ restart: { giveUpAfter: 3 } });
     const line = (code: number, lives: number) =>
       `error A#0 ended with exit code ${code}; it is down after ${lives} short lives in a row (restart.giveUpAfter) ` +
       "and is started again after 30000 ms (restart.slowBackoffMs)";
-    for (let life = 0; life < 3; life++) {
-      stage.hosts.at(-1)?.end(`ended with exit code ${life}`);
+    for (let run = 0; run < 3; run++) {
+      stage.hosts.at(-1)?.end(`ended with exit code ${run}`);
       await stage.pass(1000);
     }
     const text =
       "A#0 is down after 3 short lives in a row (restart.giveUpAfter): ended with exit code 2; is started again after 30000 ms";
-    assert.deepEqual([failures, seat.state.kind], [[text], "down"]);
+    assert.deepEqual([failures, slot.state.kind], [[text], "down"]);
     assert.equal(stage.lines.at(-1), line(2, 3));
-    await seat.whenSettled();
-    for (let life = 3; life < 40; life++) {
+    await slot.whenSettled();
+    for (let run = 3; run < 40; run++) {
       stage.held.add("start");
       await stage.pass(30_000, 1000);
-      assert.equal(seat.describe(), `A#0 is starting, was down: ended with exit code ${life - 1}`);
-      assert.notEqual(seat.down, undefined);
+      assert.equal(slot.describe(), `A#0 is starting, was down: ended with exit code ${run - 1}`);
+      assert.notEqual(slot.down, undefined);
       stage.hosts.at(-1)?.steps.start.resolve();
       await settled();
-      assert.deepEqual([stage.hosts.length, seat.state.kind, seat.down], [life + 1, "ready", undefined]);
-      stage.hosts.at(-1)?.end(`ended with exit code ${life}`);
+      assert.deepEqual([stage.hosts.length, slot.state.kind, slot.down], [run + 1, "ready", undefined]);
+      stage.hosts.at(-1)?.end(`ended with exit code ${run}`);
       await settled();
-      assert.equal(stage.lines.at(-1), line(life, life + 1));
+      assert.equal(stage.lines.at(-1), line(run, run + 1));
     }
-    await seat.stop();
-    await assertEmpty({ seat, stage });
+    await slot.stop();
+    await assertEmpty({ slot, stage });
   });
 
   it("begins anew with its counts after one healthy life, however long it was down (R3)", async () => {
-    const { seat, stage } = await createFilledPlace({ restart: { giveUpAfter: 2 } });
-    for (let life = 0; life < 2; life++) {
+    const { slot, stage } = await createFilledPlace({ restart: { giveUpAfter: 2 } });
+    for (let run = 0; run < 2; run++) {
       stage.hosts.at(-1)?.end();
       await settled();
     }
-    assert.equal(seat.state.kind, "down");
+    assert.equal(slot.state.kind, "down");
     await stage.pass(30_000, 1000);
     await stage.pass(10_000, 1000);
     stage.hosts.at(-1)?.end();
     await settled();
-    assert.deepEqual([seat.state.kind, seat.down], ["ready", undefined]);
-    await seat.stop();
+    assert.deepEqual([slot.state.kind, slot.down], ["ready", undefined]);
+    await slot.stop();
   });
 
   it("takes a replica that is killed off the board at once, and says when the place is filled again", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     stage.held.add("load");
-    seat.kill();
+    slot.kill();
     assert.deepEqual(stage.announced("A"), []);
     await settled();
     let isSettled = false;
-    void seat.whenSettled().then(() => {
+    void slot.whenSettled().then(() => {
       isSettled = true;
     });
     await settled();
@@ -259,29 +259,29 @@ describe("ReplicaSeat, when its replica ends", () => {
     stage.host("A#0/1").steps.load.resolve();
     await settled();
     assert.equal(isSettled, true);
-    await seat.stop();
-    await seat.whenSettled();
+    await slot.stop();
+    await slot.whenSettled();
   });
 });
 
-describe("ReplicaSeat, when its replica is silent", () => {
+describe("ReplicaSlot, when its replica is silent", () => {
   it("takes it off the board, and puts it back when it answers again (P1)", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     const host = stage.host("A#0/0");
     host.isSilent = true;
     await stage.pass(6500);
-    assert.deepEqual([seat.state.kind, stage.announced("A")], ["out", []]);
-    assert.equal(seat.describe(), "A#0 does not answer, its event loop is busy");
-    assert.equal(await seat.isReady(), false);
+    assert.deepEqual([slot.state.kind, stage.announced("A")], ["out", []]);
+    assert.equal(slot.describe(), "A#0 does not answer, its event loop is busy");
+    assert.equal(await slot.isReady(), false);
     host.wake();
     await settled();
-    assert.deepEqual([seat.state.kind, stage.announced("A")], ["ready", ["A#0/0"]]);
+    assert.deepEqual([slot.state.kind, stage.announced("A")], ["ready", ["A#0/0"]]);
     assert.deepEqual(stage.takeJournal(), []);
-    await seat.stop();
+    await slot.stop();
   });
 
   it("kills and replaces one that is stuck, and says so (P2)", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     stage.host("A#0/0").isSilent = true;
     await stage.pass(32_000);
     assert.deepEqual(stage.takeJournal(), ["kill A#0/0", "load A#0/1", "start A#0/1"]);
@@ -291,21 +291,21 @@ describe("ReplicaSeat, when its replica is silent", () => {
         "warn A#0 did not answer for 30000 ms (liveness.replaceAfterMs) and was killed; it is started again",
       ),
     );
-    await seat.stop();
+    await slot.stop();
   });
 
   it("names the end of one that ends in its silence, not the silence", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     stage.host("A#0/0").isSilent = true;
     await stage.pass(3000);
     stage.host("A#0/0").end("ended with exit code 134");
     await settled();
     assert.deepEqual(stage.lines, ["warn A#0 ended with exit code 134; it is started again"]);
-    await seat.stop();
+    await slot.stop();
   });
 
   it("measures the life of one that was out from its first to its last moment", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     await stage.pass(9000);
     stage.host("A#0/0").isSilent = true;
     await stage.pass(6000);
@@ -315,12 +315,12 @@ describe("ReplicaSeat, when its replica is silent", () => {
     await settled();
     stage.host("A#0/1").end();
     await settled();
-    assert.equal(seat.state.kind === "waiting" && seat.state.delayMs, 100);
-    await seat.stop();
+    assert.equal(slot.state.kind === "waiting" && slot.state.delayMs, 100);
+    await slot.stop();
   });
 });
 
-describe("ReplicaSeat, when its replica holds too much memory", () => {
+describe("ReplicaSlot, when its replica holds too much memory", () => {
   const createLarge = async () => {
     const place = await createFilledPlace({ memoryBytes: bound });
     place.stage.held.add("start");
@@ -330,20 +330,20 @@ describe("ReplicaSeat, when its replica holds too much memory", () => {
   };
 
   it("has another ready in its place before it drains, and stops it after the drain (P4)", async () => {
-    const { seat, stage } = await createLarge();
+    const { slot, stage } = await createLarge();
     assert.deepEqual(stage.takeJournal(), ["load A#0/1", "start A#0/1"]);
-    assert.deepEqual([stage.announced("A"), seat.state.kind], [["A#0/0"], "ready"]);
+    assert.deepEqual([stage.announced("A"), slot.state.kind], [["A#0/0"], "ready"]);
     const old = stage.host("A#0/0");
     stage.host("A#0/1").steps.start.resolve();
     await settled();
     assert.deepEqual(stage.announced("A"), ["A#0/1"]);
     assert.deepEqual([stage.takeJournal(), old.isRunning], [["drain A#0/0", "stop A#0/0"], false]);
-    await seat.stop();
-    await assertEmpty({ seat, stage });
+    await slot.stop();
+    await assertEmpty({ slot, stage });
   });
 
   it("goes on with it while no other can be started, and tries again after the longest wait", async () => {
-    const { seat, stage } = await createLarge();
+    const { slot, stage } = await createLarge();
     stage.host("A#0/1").steps.start.reject(fail("start_failed", { hook: "start", error: "no memory" }));
     await settled();
     assert.deepEqual([stage.announced("A"), stage.running], [["A#0/0"], ["A#0/0"]]);
@@ -352,12 +352,12 @@ describe("ReplicaSeat, when its replica holds too much memory", () => {
     assert.equal(stage.hosts.length, 2);
     await stage.pass(2000);
     assert.equal(stage.hosts.length, 3);
-    await seat.stop();
-    await assertEmpty({ seat, stage });
+    await slot.stop();
+    await assertEmpty({ slot, stage });
   });
 
   it("does not spin where every replica is too large", async () => {
-    const { seat, stage } = await createLarge();
+    const { slot, stage } = await createLarge();
     stage.held.clear();
     stage.host("A#0/1").steps.start.resolve();
     for (let second = 0; second < 60; second++) {
@@ -366,40 +366,40 @@ describe("ReplicaSeat, when its replica holds too much memory", () => {
     }
     assert.ok(stage.hosts.length <= 8, `${stage.hosts.length} hosts in a minute`);
     assert.equal(stage.running.length, 1);
-    await seat.stop();
-    await assertEmpty({ seat, stage });
+    await slot.stop();
+    await assertEmpty({ slot, stage });
   });
 
   it("takes the other for its successor when it ends meanwhile: two are never started for one place", async () => {
-    const { seat, stage } = await createLarge();
+    const { slot, stage } = await createLarge();
     stage.host("A#0/0").end();
     await settled();
-    assert.deepEqual([stage.announced("A"), seat.state.kind], [[], "starting"]);
+    assert.deepEqual([stage.announced("A"), slot.state.kind], [[], "starting"]);
     assert.equal(stage.hosts.length, 2);
     stage.host("A#0/1").steps.start.resolve();
     await settled();
-    assert.deepEqual([stage.announced("A"), stage.running, seat.state.kind], [["A#0/1"], ["A#0/1"], "ready"]);
+    assert.deepEqual([stage.announced("A"), stage.running, slot.state.kind], [["A#0/1"], ["A#0/1"], "ready"]);
     assert.deepEqual(stage.takeJournal(), ["load A#0/1", "start A#0/1"]);
-    await seat.stop();
-    await assertEmpty({ seat, stage });
+    await slot.stop();
+    await assertEmpty({ slot, stage });
   });
 
   it("restarts as the policy says when both end", async () => {
-    const { seat, stage } = await createLarge();
+    const { slot, stage } = await createLarge();
     stage.held.clear();
     stage.host("A#0/0").end();
     await settled();
     stage.host("A#0/1").end();
     await settled();
-    assert.equal(seat.state.kind === "waiting" && seat.state.delayMs, 100);
+    assert.equal(slot.state.kind === "waiting" && slot.state.delayMs, 100);
     await stage.pass(100);
     assert.deepEqual([stage.announced("A"), stage.running], [["A#0/2"], ["A#0/2"]]);
-    await seat.stop();
-    await assertEmpty({ seat, stage });
+    await slot.stop();
+    await assertEmpty({ slot, stage });
   });
 
   it("counts the life of the other from when it took the place", async () => {
-    const { seat, stage } = await createLarge();
+    const { slot, stage } = await createLarge();
     await stage.pass(20_000);
     stage.held.clear();
     stage.host("A#0/1").steps.start.resolve();
@@ -408,77 +408,77 @@ describe("ReplicaSeat, when its replica holds too much memory", () => {
     await settled();
     stage.host("A#0/2").end();
     await settled();
-    assert.equal(seat.state.kind === "waiting" && seat.state.delayMs, 100);
-    await seat.stop();
+    assert.equal(slot.state.kind === "waiting" && slot.state.delayMs, 100);
+    await slot.stop();
   });
 
   it("leaves one in a thread alone: what it holds is its process's", async () => {
-    const { seat, stage } = await createFilledPlace({ memoryBytes: bound, residence: "thread" });
+    const { slot, stage } = await createFilledPlace({ memoryBytes: bound, residence: "thread" });
     stage.host("A#0/0").residentBytes = bound + 1;
     await stage.pass(5000);
     assert.equal(stage.hosts.length, 1);
-    await seat.stop();
+    await slot.stop();
   });
 });
 
 /** How a place comes to each state it can be in. */
 const waysThere: Readonly<Record<string, (place: ReturnType<typeof createPlace>) => Promise<void>>> = {
   new: async () => {},
-  loading: async ({ seat, stage }) => {
+  loading: async ({ slot, stage }) => {
     stage.held.add("load");
-    void seat.start(Promise.resolve()).catch(() => {});
+    void slot.start(Promise.resolve()).catch(() => {});
   },
-  "waiting for callees": async ({ seat }) => {
-    void seat.start(new Promise(() => {})).catch(() => {});
+  "waiting for callees": async ({ slot }) => {
+    void slot.start(new Promise(() => {})).catch(() => {});
   },
-  starting: async ({ seat, stage }) => {
+  starting: async ({ slot, stage }) => {
     stage.held.add("start");
-    void seat.start(Promise.resolve()).catch(() => {});
+    void slot.start(Promise.resolve()).catch(() => {});
   },
-  ready: async ({ seat }) => seat.start(Promise.resolve()),
-  out: async ({ seat, stage }) => {
-    await seat.start(Promise.resolve());
+  ready: async ({ slot }) => slot.start(Promise.resolve()),
+  out: async ({ slot, stage }) => {
+    await slot.start(Promise.resolve());
     stage.host("A#0/0").isSilent = true;
     await stage.pass(7000);
-    assert.equal(seat.state.kind, "out");
+    assert.equal(slot.state.kind, "out");
   },
-  "waiting to restart": async ({ seat, stage }) => {
-    await seat.start(Promise.resolve());
-    for (let life = 0; life < 2; life++) {
+  "waiting to restart": async ({ slot, stage }) => {
+    await slot.start(Promise.resolve());
+    for (let run = 0; run < 2; run++) {
       stage.hosts.at(-1)?.end();
       await settled();
     }
-    assert.equal(seat.state.kind, "waiting");
+    assert.equal(slot.state.kind, "waiting");
   },
-  restarting: async ({ seat, stage }) => {
-    await seat.start(Promise.resolve());
+  restarting: async ({ slot, stage }) => {
+    await slot.start(Promise.resolve());
     stage.held.add("load");
     stage.host("A#0/0").end();
   },
-  down: async ({ seat, stage }) => {
-    await seat.start(Promise.resolve());
-    for (let life = 0; life < 4; life++) {
+  down: async ({ slot, stage }) => {
+    await slot.start(Promise.resolve());
+    for (let run = 0; run < 4; run++) {
       stage.hosts.at(-1)?.end();
       await stage.pass(1000);
     }
-    assert.equal(seat.state.kind, "down");
+    assert.equal(slot.state.kind, "down");
   },
-  replacing: async ({ seat, stage }) => {
-    await seat.start(Promise.resolve());
+  replacing: async ({ slot, stage }) => {
+    await slot.start(Promise.resolve());
     stage.held.add("start");
     stage.host("A#0/0").residentBytes = bound + 1;
     await stage.pass(1000);
     assert.equal(stage.hosts.length, 2);
   },
-  "making room": async ({ seat, stage }) => {
+  "making room": async ({ slot, stage }) => {
     stage.held.add("drain");
-    await seat.start(Promise.resolve());
+    await slot.start(Promise.resolve());
     stage.host("A#0/0").residentBytes = bound + 1;
     await stage.pass(1000);
     assert.equal(stage.running.length, 2);
   },
-  "after a replacement that failed": async ({ seat, stage }) => {
-    await seat.start(Promise.resolve());
+  "after a replacement that failed": async ({ slot, stage }) => {
+    await slot.start(Promise.resolve());
     stage.held.add("load");
     stage.host("A#0/0").residentBytes = bound + 1;
     await stage.pass(1000);
@@ -486,32 +486,32 @@ const waysThere: Readonly<Record<string, (place: ReturnType<typeof createPlace>)
   },
 };
 
-describe("ReplicaSeat, when it is given back", () => {
+describe("ReplicaSlot, when it is given back", () => {
   it("takes its replica off the board, drains it, then stops it (D1)", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     const host = stage.host("A#0/0");
     stage.board.subscribe({ residence: "process", notify: ({ kind }) => stage.journal.push(kind) }, ["A"]);
     stage.journal.length = 0;
-    await Promise.all([seat.drain(), seat.drain()]);
+    await Promise.all([slot.drain(), slot.drain()]);
     assert.equal(host.isRunning, true);
-    await Promise.all([seat.stop(), seat.stop()]);
+    await Promise.all([slot.stop(), slot.stop()]);
     assert.deepEqual(stage.takeJournal(), ["remove", "drain A#0/0", "stop A#0/0"]);
-    await assertEmpty({ seat, stage });
+    await assertEmpty({ slot, stage });
   });
 
   it("does not fill the place of one that ends during its drain (P3)", async () => {
-    const { seat, stage } = await createFilledPlace();
+    const { slot, stage } = await createFilledPlace();
     const [host] = stage.hosts;
     stage.held.add("drain");
     host?.end();
     await settled();
-    const drained = seat.drain();
+    const drained = slot.drain();
     await settled();
     stage.host("A#0/1").end();
     await drained;
-    await seat.stop();
+    await slot.stop();
     assert.deepEqual(stage.takeJournal(), ["load A#0/1", "start A#0/1", "drain A#0/1", "stop A#0/1"]);
-    await assertEmpty({ seat, stage });
+    await assertEmpty({ slot, stage });
   });
 
   for (const [name, go] of Object.entries(waysThere)) {
@@ -520,9 +520,9 @@ describe("ReplicaSeat, when it is given back", () => {
         const place = createPlace({ memoryBytes: bound });
         await go(place);
         await settled();
-        const drained = way === "stop" ? undefined : place.seat.drain();
+        const drained = way === "stop" ? undefined : place.slot.drain();
         if (way === "drain, then stop" && name !== "making room") await drained;
-        await place.seat.stop();
+        await place.slot.stop();
         await drained;
         await assertEmpty(place);
       }
@@ -530,13 +530,13 @@ describe("ReplicaSeat, when it is given back", () => {
   }
 
   it("is stopped only when each of its hosts is", async () => {
-    const { seat, stage } = createPlace({ memoryBytes: bound });
+    const { slot, stage } = createPlace({ memoryBytes: bound });
     stage.held.add("drain").add("stop");
-    await seat.start(Promise.resolve());
+    await slot.start(Promise.resolve());
     stage.host("A#0/0").residentBytes = bound + 1;
     await stage.pass(1000);
     let isStopped = false;
-    const stopped = seat.stop().then(() => {
+    const stopped = slot.stop().then(() => {
       isStopped = true;
     });
     for (const name of ["A#0/0", "A#0/1"]) {
@@ -545,16 +545,16 @@ describe("ReplicaSeat, when it is given back", () => {
       stage.host(name).steps.stop.resolve();
     }
     await stopped;
-    await assertEmpty({ seat, stage });
+    await assertEmpty({ slot, stage });
   });
 
   it("waits for a start in the app's own thread, which nobody can end from outside", async () => {
-    const { seat, stage } = createPlace({ residence: "root" });
+    const { slot, stage } = createPlace({ residence: "root" });
     stage.held.add("start");
-    const started = assert.rejects(seat.start(Promise.resolve()), { id: "start_aborted" });
+    const started = assert.rejects(slot.start(Promise.resolve()), { id: "start_aborted" });
     await settled();
     let isStopped = false;
-    const stopped = seat.stop().then(() => {
+    const stopped = slot.stop().then(() => {
       isStopped = true;
     });
     await settled();
@@ -562,25 +562,25 @@ describe("ReplicaSeat, when it is given back", () => {
     stage.host("A#0/0").steps.start.resolve();
     await Promise.all([started, stopped]);
     assert.deepEqual(stage.takeJournal(), ["load A#0/0", "start A#0/0", "stop A#0/0"]);
-    await assertEmpty({ seat, stage });
+    await assertEmpty({ slot, stage });
   });
 
   it("calls off a start, and says so instead of what the kill looked like", async () => {
-    const { seat, stage } = createPlace();
+    const { slot, stage } = createPlace();
     stage.held.add("start");
-    const started = assert.rejects(seat.start(Promise.resolve()), { id: "start_aborted" });
+    const started = assert.rejects(slot.start(Promise.resolve()), { id: "start_aborted" });
     await settled();
-    seat.callOff();
+    slot.callOff();
     await started;
     assert.deepEqual([stage.progress.map(({ kind }) => kind), stage.running], [["starting"], []]);
-    await seat.stop();
-    await assertEmpty({ seat, stage });
+    await slot.stop();
+    await assertEmpty({ slot, stage });
   });
 
   it("leaves a replica that runs alone when starts are called off", async () => {
-    const { seat, stage } = await createFilledPlace();
-    seat.callOff();
-    assert.deepEqual([seat.state.kind, stage.announced("A")], ["ready", ["A#0/0"]]);
-    await seat.stop();
+    const { slot, stage } = await createFilledPlace();
+    slot.callOff();
+    assert.deepEqual([slot.state.kind, stage.announced("A")], ["ready", ["A#0/0"]]);
+    await slot.stop();
   });
 });

@@ -3,8 +3,8 @@ import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/failures.js";
 import type { DeploymentPlan } from "../graph/plan.js";
 import type { ReplicaHost } from "../placement/placement.js";
-import type { CallerCounts, LinkBoard } from "./link-board.js";
-import type { OnProgress } from "./replica-state.js";
+import type { CallerCounts, ReplicaRegistry } from "./replica-registry.js";
+import type { OnAppEvent } from "./replica-state.js";
 
 /** A service some of whose replicas has come, gone, or changed. */
 export interface MovedDeployment {
@@ -18,14 +18,14 @@ export interface MovedDeployment {
 }
 
 /** What a replica's place needs of its surroundings. */
-export interface SeatParts {
+export interface SlotDeps {
   readonly createHost: (plan: DeploymentPlan, index: number) => ReplicaHost;
-  readonly board: LinkBoard;
+  readonly registry: ReplicaRegistry;
   readonly clock: Clock;
   readonly log: Logger;
   /** Shared by all places of an app. */
   readonly calls: CallerCounts;
-  readonly onProgress: OnProgress;
+  readonly onProgress: OnAppEvent;
   /** From 0 to 1. */
   readonly random: () => number;
   /** Hears of each change in the state of a replica's place. */
@@ -35,7 +35,7 @@ export interface SeatParts {
 }
 
 /** How a life is begun. */
-export interface LifeStart {
+export interface RunStart {
   /** Aborted when the start is called off. */
   readonly signal: AbortSignal;
   /** What it calls; the author's code is loaded meanwhile. */
@@ -45,30 +45,30 @@ export interface LifeStart {
 }
 
 /** One replica of a place: its host, its entry on the board, and what it hears of the replicas it calls. */
-export class ReplicaLife {
+export class ReplicaRun {
   readonly host: ReplicaHost;
   readonly #service: string;
-  readonly #parts: SeatParts;
+  readonly #deps: SlotDeps;
   /** Services it hears of. */
   readonly #callees: readonly string[];
   #isSubscribed = false;
   #stopping: Promise<void> | undefined;
 
-  constructor(plan: DeploymentPlan, index: number, parts: SeatParts) {
-    this.host = parts.createHost(plan, index);
+  constructor(plan: DeploymentPlan, index: number, deps: SlotDeps) {
+    this.host = deps.createHost(plan, index);
     this.#service = plan.descriptor.name;
-    this.#parts = parts;
+    this.#deps = deps;
     this.#callees = plan.residence === "root" ? [] : plan.remoteCallees;
   }
 
   /** @throws What stood in the way; nothing is left running then. */
-  async start({ signal, calleesStarted, onStart }: LifeStart): Promise<void> {
-    const { board, finishStart } = this.#parts;
+  async start({ signal, calleesStarted, onStart }: RunStart): Promise<void> {
+    const { registry, finishStart } = this.#deps;
     try {
       await Promise.all([this.host.load(signal), this.#orCalledOff(signal, calleesStarted)]);
       onStart();
       this.#isSubscribed = true;
-      board.subscribe(this.host.caller, this.#callees);
+      registry.subscribe(this.host.caller, this.#callees);
       await this.host.start(signal);
       if (finishStart !== undefined) await this.#orCalledOff(signal, finishStart(this.host, this.#service));
     } catch (error) {
@@ -78,25 +78,25 @@ export class ReplicaLife {
   }
 
   announce(): void {
-    this.#parts.board.announce(this.#service, this.host);
+    this.#deps.registry.announce(this.#service, this.host);
   }
 
   withdraw(): void {
-    this.#parts.board.withdraw(this.#service, this.host);
+    this.#deps.registry.withdraw(this.#service, this.host);
   }
 
   /** It is killed, with all that share its process: nobody calls them any more. @param reason What calls on them fail with. */
   kill(reason?: string): void {
-    this.#parts.board.abandon(this.host, reason);
+    this.#deps.registry.abandon(this.host, reason);
     this.host.kill(reason);
   }
 
   /** It has ended: nobody calls it, and it hears of nobody. */
   leave(): void {
-    const { board, calls } = this.#parts;
+    const { registry, calls } = this.#deps;
     calls.forget(this.host.caller);
-    board.leave(this.#service, this.host);
-    if (this.#isSubscribed) board.unsubscribe(this.host.caller, this.#callees);
+    registry.leave(this.#service, this.host);
+    if (this.#isSubscribed) registry.unsubscribe(this.host.caller, this.#callees);
     this.#isSubscribed = false;
   }
 

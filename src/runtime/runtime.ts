@@ -4,13 +4,13 @@ import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
 import { type NameLimit, nameOption } from "../call/passed-deadline.js";
 import {
-  describeTask,
   isEnded,
   isTaskId,
   operationApi,
   operationTimeoutMs,
   type TaskOperation,
   type TaskState,
+  toTaskState,
   waitsForEnd,
 } from "../call/task-state.js";
 import type { ServiceClass } from "../define/depends.js";
@@ -19,16 +19,16 @@ import type { GrantedResources } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import { unreachable } from "../failure/serving-error.js";
 import type { Graph } from "../graph/graph.js";
-import type { EntryCaller, HandleTarget } from "../handle/call-route.js";
+import type { CalledService, EntryCaller } from "../handle/call-target.js";
 import { CalleeRoom } from "../handle/callee-room.js";
 import { Directory } from "../handle/directory.js";
 import { createEntryCaller, createHandle } from "../handle/handle.js";
-import type { FormerTask } from "../http/edge.js";
+import type { FormerTask } from "../http/http-state.js";
 import { CallStats } from "../observe/call-stats.js";
 import type { ApiSettings, AppSettings, ServiceSettings } from "../options/settings.js";
-import type { ReplicaParts, TaskParts } from "../replica/replica.js";
+import type { ReplicaDeps, TaskDeps } from "../replica/replica.js";
 import { EndedLives } from "../tasks/lease-grace.js";
-import { describeStore, hasTaskStore, openTaskStore, type StoreWait } from "../tasks/open-store.js";
+import { formatStore, hasTaskStore, openTaskStore, type StoreWait } from "../tasks/open-store.js";
 import { StoreCensus } from "../tasks/store-census.js";
 import type { StoreRun, TaskPlace, TaskRecord, TaskStore } from "../tasks/task-store.js";
 import { unpackValue } from "../transport/stored-value.js";
@@ -38,7 +38,7 @@ import { decodeError, encodeError } from "../transport/wire-error.js";
 const storeWaitMs = 60_000;
 
 /** What a site is made of. */
-interface SiteParts {
+interface RuntimeDeps {
   readonly graph: Graph;
   readonly settings: AppSettings;
   readonly log: Logger;
@@ -68,7 +68,7 @@ interface ReplicaIdentity {
  *
  * Joins handles, links and replicas; knows nothing of how the others came to be.
  */
-export class Site {
+export class Runtime {
   readonly directory = new Directory();
   readonly stats = new CallStats();
   readonly graph: Graph;
@@ -85,7 +85,7 @@ export class Site {
   readonly #ownTasks: readonly TaskPlace[];
   #taskStore: Promise<TaskStore> | undefined;
 
-  constructor({ graph, settings, log, time, appFolder, life, endedLives, run }: SiteParts) {
+  constructor({ graph, settings, log, time, appFolder, life, endedLives, run }: RuntimeDeps) {
     this.endedLives = new EndedLives(endedLives);
     this.life = life ?? randomBytes(16).toString("hex");
     this.graph = graph;
@@ -95,7 +95,7 @@ export class Site {
     this.#appFolder = appFolder;
     this.run = run ?? { id: this.life, pid: process.pid, session: this.life };
     this.#ownTasks = listTasks(graph, settings.tasks.namespace);
-    this.#names = new Map(graph.edges.map((edge) => [edge.target, edge.to]));
+    this.#names = new Map(graph.edges.map((http) => [http.target, http.to]));
   }
 
   settingsOf(service: string): ServiceSettings {
@@ -120,7 +120,7 @@ export class Site {
   }
 
   /** What a replica that lives here is made of. */
-  partsOf({ service, index, resources }: ReplicaIdentity): ReplicaParts {
+  partsOf({ service, index, resources }: ReplicaIdentity): ReplicaDeps {
     const id = `${service}#${index}`;
     const log = this.log.child({ service, replica: id });
     return {
@@ -129,9 +129,9 @@ export class Site {
       descriptor: this.graph.services.get(service) as ServiceDescriptor,
       settings: this.settingsOf(service),
       resources,
-      bindHandle: (target, edge) => {
+      bindHandle: (target, http) => {
         const callee = this.#names.get(target) as string;
-        return createHandle(this.#targetOf(callee, service, edge.timeoutMs), { caller: { service, api: "" }, log });
+        return createHandle(this.#targetOf(callee, service, http.timeoutMs), { caller: { service, api: "" }, log });
       },
       checksInside: this.#settings.server.checks === "all",
       stats: this.stats,
@@ -149,7 +149,7 @@ export class Site {
     await store?.close();
   }
 
-  #tasksOf(service: string, index: number): TaskParts {
+  #tasksOf(service: string, index: number): TaskDeps {
     const { namespace, leaseMs, retentionMs } = this.#settings.tasks;
     const isCounting = index === 0 && service === this.#ownTasks[0]?.service;
     return {
@@ -175,7 +175,7 @@ export class Site {
     return new StoreCensus({
       run: { ...this.run, namespace, host: os.hostname() },
       own: this.#ownTasks,
-      place: describeStore({ settings: this.#settings.tasks, appFolder: this.#appFolder }),
+      place: formatStore({ settings: this.#settings.tasks, appFolder: this.#appFolder }),
       log,
       clock: time.clock,
       isAlive,
@@ -225,7 +225,7 @@ export class Site {
   }
 
   /** How `caller` reaches a service; `edgeTimeoutMs` bounds each of its calls. */
-  #targetOf(service: string, caller: string, edgeTimeoutMs = Number.POSITIVE_INFINITY): HandleTarget {
+  #targetOf(service: string, caller: string, edgeTimeoutMs = Number.POSITIVE_INFINITY): CalledService {
     const { apis } = this.graph.services.get(service) as ServiceDescriptor;
     const own = this.settingsOf(service);
     const routeOf = ({ name, contract, takesStream }: ApiDescriptor, operation?: TaskOperation | "call") => {
@@ -250,7 +250,7 @@ export class Site {
         time: { ...this.time, nameLimit: createLimitNames({ service, api: name, settings, operation, edgeTimeoutMs }) },
       };
     };
-    return { service, apis, routeOf };
+    return { service, apis, targetOf: routeOf };
   }
 }
 
@@ -314,7 +314,7 @@ function createFormerTask(store: TaskStore, record: TaskRecord): FormerTask {
   return {
     service,
     api,
-    state: describe(record),
+    state: readTaskState(record),
     async result() {
       const { status } = record;
       if (!isEnded(record))
@@ -327,12 +327,12 @@ function createFormerTask(store: TaskStore, record: TaskRecord): FormerTask {
     },
     async cancel() {
       const failure = encodeError(fail("task_canceled", { taskId: id }, { service, api }));
-      return describe((await store.cancel(id, failure)) ?? record);
+      return readTaskState((await store.cancel(id, failure)) ?? record);
     },
   };
 }
 
-function describe(record: TaskRecord): TaskState {
+function readTaskState(record: TaskRecord): TaskState {
   const failure = record.failure === undefined ? undefined : decodeError(record.failure);
-  return describeTask(record, failure, `${record.service}.${record.api}`);
+  return toTaskState(record, failure, `${record.service}.${record.api}`);
 }

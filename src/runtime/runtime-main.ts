@@ -15,43 +15,43 @@ import { createLog, guardLog, type LogOutput } from "../observe/log.js";
 import { createMetrics, type Metrics } from "../observe/metrics.js";
 import {
   type AppAnswers,
-  Asker,
   type ControlPort,
-  type FromSite,
+  ControlRequests,
+  type FromRuntime,
   type ReplicaOrder,
   type ReplicaWord,
-  type SiteOrder,
-  type ToSite,
+  type RuntimeOrder,
+  type ToRuntime,
 } from "../placement/control.js";
 import { encodeError } from "../transport/wire-error.js";
 import { watchBackground } from "./background-failures.js";
 import { Faults } from "./faults.js";
-import { Site } from "./site.js";
-import { SiteLinks } from "./site-links.js";
-import { Companions, SiteReplica } from "./site-replica.js";
+import { HostedReplica, InlineCallees } from "./hosted-replica.js";
+import { OutgoingLinks } from "./outgoing-links.js";
+import { Runtime } from "./runtime.js";
 
 // A thread or process in which replicas live, one or several, as its supervisor orders it: it loads the author's files once;
 // each replica starts, perhaps listens, then drains and stops, whatever the others do.
 //
-// T1  Companions start before the replicas that need them and stop after them.
+// T1  InlineCallees start before the replicas that need them and stop after them.
 // T2  Each order is answered once, by its own word or by a failure.
 // T3  A replica that its supervisor has stopped waiting for may still be here when another of its name comes: neither what is
 //     kept of it nor what it says is then taken for the other's.
 
 const appLimitMs = 3_000;
 
-export class ReplicaSite {
+export class RuntimeMain {
   readonly #port: ControlPort;
   readonly #exit: () => void;
-  readonly #asker: Asker<AppAnswers>;
-  readonly #replicas = new Map<string, SiteReplica>();
-  #order: SiteOrder | undefined;
+  readonly #requests: ControlRequests<AppAnswers>;
+  readonly #replicas = new Map<string, HostedReplica>();
+  #order: RuntimeOrder | undefined;
   #inside: Inside | undefined;
 
   constructor(port: ControlPort, exit: () => void) {
     this.#port = port;
     this.#exit = exit;
-    this.#asker = new Asker(systemTime.clock, (number, what) => port.send({ kind: "ask", number, what }));
+    this.#requests = new ControlRequests(systemTime.clock, (number, what) => port.send({ kind: "ask", number, what }));
     systemTime.turns.onFirstRuns = (isWarmingUp) => port.send({ kind: "warming", isWarmingUp });
     port.onMessage((message, handle) => this.#receive(message, handle));
   }
@@ -64,7 +64,7 @@ export class ReplicaSite {
     for (const folder of new Set([socketFolder, ...sockets, slabFolder])) if (folder !== undefined) removePath(folder);
   }
 
-  #receive(message: ToSite, handle: unknown): void {
+  #receive(message: ToRuntime, handle: unknown): void {
     switch (message.kind) {
       case "load":
         this.#load(message.order).then(
@@ -77,10 +77,10 @@ export class ReplicaSite {
         this.#answer(message.order.id, "started", () => this.#start(message.order), message.order.address);
         return;
       case "link":
-        this.#inside?.links.apply(message.notice);
+        this.#inside?.links.apply(message.update);
         return;
       case "ended":
-        this.#inside?.site.endedLives.note(message.life);
+        this.#inside?.runtime.endedLives.note(message.life);
         return;
       case "accept":
         this.#replicas.get(message.replica)?.host.accept(message.port);
@@ -95,7 +95,7 @@ export class ReplicaSite {
         this.#replyFor(message);
         return;
       case "answer":
-        this.#asker.receive(message);
+        this.#requests.receive(message);
         return;
       case "drain":
         this.#answer(message.replica, "drained", () => this.#of(message.replica).drain(message.limitMs));
@@ -123,7 +123,7 @@ export class ReplicaSite {
     return this.#replicas.get(replica)?.order.address;
   }
 
-  #replyFor({ replica, number, what }: ToSite & { kind: "ask-replica" }): void {
+  #replyFor({ replica, number, what }: ToRuntime & { kind: "ask-replica" }): void {
     this.#reply({ kind: "replica-answer", replica, address: this.#addressOf(replica), number }, async () => {
       const own = this.#of(replica);
       return what === "ready" ? await own.isReady() : own.readPulse();
@@ -137,7 +137,7 @@ export class ReplicaSite {
     );
   }
 
-  async #load(order: SiteOrder): Promise<void> {
+  async #load(order: RuntimeOrder): Promise<void> {
     this.#order = order;
     const { log, flush } = openLog(order, this.#port);
     // To the end of the process or thread, so that no rejection on the way there cuts the stop short.
@@ -149,8 +149,8 @@ export class ReplicaSite {
       throw fail("unknown_service", { service, file: order.entry.file, known }, { service });
     }
     const { settings, appFolder, life, endedLives, run, slabFolder, diskFolder } = order;
-    const site = new Site({ graph, settings, log, time: systemTime, appFolder, life, endedLives, run });
-    const { directory, stats } = site;
+    const runtime = new Runtime({ graph, settings, log, time: systemTime, appFolder, life, endedLives, run });
+    const { directory, stats } = runtime;
     const { service = order.names["group"] } = order.names;
     stats.decoded = { service: String(service), bytes: () => decodedBytes.count };
     const { clock } = systemTime;
@@ -159,23 +159,23 @@ export class ReplicaSite {
     const faults = order.takesFaults ? new Faults() : undefined;
     for (const service of order.keptServices) directory.of(service).keepsLocal = true;
     this.#inside = {
-      site,
+      runtime,
       flush,
       files,
-      links: new SiteLinks({
-        ...{ directory, clock: site.time.clock, log, stats, slabFolder, files, faults },
+      links: new OutgoingLinks({
+        ...{ directory, clock: runtime.time.clock, log, stats, slabFolder, files, faults },
         findLocal: (replica) => this.#replicas.get(replica)?.host.link,
       }),
       metrics: createMetrics(stats),
-      companions: new Companions(site, faults),
+      inlineCallees: new InlineCallees(runtime, faults),
     };
   }
 
   async #start(order: ReplicaOrder): Promise<void> {
-    const replica = new SiteReplica(order, {
+    const replica = new HostedReplica(order, {
       ...this.#loaded(),
-      siteOrder: this.#order as SiteOrder,
-      ask: (what) => this.#asker.ask(what, appLimitMs),
+      runtimeOrder: this.#order as RuntimeOrder,
+      ask: (what) => this.#requests.ask(what, appLimitMs),
       onStarting: (limitMs) =>
         this.#port.send({ kind: "starting", replica: order.id, address: order.address, limitMs }),
     });
@@ -195,13 +195,13 @@ export class ReplicaSite {
     for (const replica of [...this.#replicas.values()].reverse()) await replica.stop();
     const inside = this.#inside;
     if (inside === undefined) return;
-    await inside.site.closeStore();
+    await inside.runtime.closeStore();
     inside.links.close();
     inside.files.close();
     inside.flush();
   }
 
-  #of(id: string): SiteReplica {
+  #of(id: string): HostedReplica {
     const replica = this.#replicas.get(id);
     if (replica === undefined) throw fail("start_aborted", { service: id });
     return replica;
@@ -213,22 +213,22 @@ export class ReplicaSite {
   }
 }
 
-type Reply = Extract<FromSite, { kind: "answer" | "replica-answer" }>;
+type Reply = Extract<FromRuntime, { kind: "answer" | "replica-answer" }>;
 
 /** What a step throws at once is a rejection like any other. */
 const promise = async <T>(step: () => Promise<T>): Promise<T> => step();
 
 /** What there is once the author's files are loaded. */
 interface Inside {
-  readonly site: Site;
-  readonly links: SiteLinks;
-  readonly companions: Companions;
+  readonly runtime: Runtime;
+  readonly links: OutgoingLinks;
+  readonly inlineCallees: InlineCallees;
   readonly metrics: Metrics;
   readonly files: FileStore;
   readonly flush: () => void;
 }
 
-function openLog({ logsTo, sharesStdout, settings }: SiteOrder, port: ControlPort): LogOutput {
+function openLog({ logsTo, sharesStdout, settings }: RuntimeOrder, port: ControlPort): LogOutput {
   const { logLevel } = settings.server;
   if (sharesStdout) shareStdout();
   if (logsTo === "stdout") return createLog(logLevel);

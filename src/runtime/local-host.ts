@@ -2,14 +2,14 @@ import type { MessagePort } from "node:worker_threads";
 import type { CallScope } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
 import type { ReplicaLink } from "../call/link.js";
-import type { ItemFlow, ItemSink } from "../call/streams/item-flow.js";
+import type { ItemSink, ItemSource } from "../call/streams/item-source.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { FileStore } from "../held/file-store.js";
-import type { Caller, Offer, ReplicaHost } from "../placement/placement.js";
-import type { Replier } from "../replica/describe-failure.js";
-import { Replica, type ReplicaParts } from "../replica/replica.js";
+import type { Caller, LinkOffer, ReplicaHost } from "../placement/placement.js";
+import { Replica, type ReplicaDeps } from "../replica/replica.js";
+import type { ReplyWriter } from "../replica/report-failure.js";
 import { serveCall } from "../replica/serve-call.js";
 import { ServedStream } from "../replica/served-stream.js";
 import { crossError } from "../transport/wire-error.js";
@@ -17,10 +17,10 @@ import { InlineItems, takeInput } from "./inline-items.js";
 import { ReplicaListener } from "./replica-listener.js";
 
 /** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
-export class InlineHost implements ReplicaHost {
+export class LocalHost implements ReplicaHost {
   readonly id: string;
   readonly replica: Replica;
-  readonly link: InlineLink;
+  readonly link: LocalLink;
   /** What it calls is told to its thread. */
   readonly caller: Caller = { residence: "root", notify: () => {} };
   readonly memoryBytes = Number.POSITIVE_INFINITY;
@@ -37,10 +37,10 @@ export class InlineHost implements ReplicaHost {
    * @param slabFolder Where large tensors cross in memory.
    * @param files      What this process keeps of the largest values.
    */
-  constructor(parts: ReplicaParts, address?: string, slabFolder?: string, files?: FileStore) {
-    this.id = parts.id;
-    this.replica = new Replica(parts);
-    this.link = new InlineLink(this.replica);
+  constructor(deps: ReplicaDeps, address?: string, slabFolder?: string, files?: FileStore) {
+    this.id = deps.id;
+    this.replica = new Replica(deps);
+    this.link = new LocalLink(this.replica);
     this.#address = address;
     this.#listener = new ReplicaListener(this.replica, slabFolder, files);
     this.ended = new Promise((resolve) => {
@@ -60,7 +60,7 @@ export class InlineHost implements ReplicaHost {
     }
   }
 
-  offerTo({ residence }: Caller): Offer {
+  offerTo({ residence }: Caller): LinkOffer {
     if (residence === "root" || this.#address === undefined) return { kind: "inline", link: this.link };
     return { kind: "address", address: this.#address };
   }
@@ -111,7 +111,7 @@ export class InlineHost implements ReplicaHost {
 }
 
 /** Calls a replica in this thread. Copies of values and failures keep what a process border would: nobody shares them. */
-export class InlineLink implements ReplicaLink, Replier {
+export class LocalLink implements ReplicaLink, ReplyWriter {
   readonly #replica: Replica;
   readonly #open = new SlotList<CallScope>();
 
@@ -120,7 +120,7 @@ export class InlineLink implements ReplicaLink, Replier {
   }
 
   get replica(): string {
-    return this.#replica.parts.id;
+    return this.#replica.deps.id;
   }
 
   get inFlight(): number {
@@ -157,7 +157,7 @@ export class InlineLink implements ReplicaLink, Replier {
     if (scope.reason === undefined) scope.replyFailure(crossError(toServingError(error, service, api)));
   }
 
-  open(scope: CallScope, sink: ItemSink): ItemFlow {
+  open(scope: CallScope, sink: ItemSink): ItemSource {
     this.#open.add(scope);
     const serve = (input: unknown, own: ItemSink) => new ServedStream(this.#replica, scope, { input, sink: own });
     return new InlineItems({ scope, serve, sink, onEnd: () => this.#open.remove(scope) });

@@ -9,7 +9,7 @@ import type { Directory } from "../handle/directory.js";
 import type { FileStore } from "../held/file-store.js";
 import type { CallStats } from "../observe/call-stats.js";
 import type { Obstacle } from "../observe/readiness.js";
-import type { CallerNotice } from "../placement/placement.js";
+import type { CallerUpdate } from "../placement/placement.js";
 import type { Channel } from "../transport/channel.js";
 import { PeerLink } from "../transport/peer-link.js";
 import { PortLine } from "../transport/port-channel.js";
@@ -29,7 +29,7 @@ const firstPauseMs = 20;
 const maxPauseMs = 1_000;
 
 /** What links need of their site. */
-export interface SiteLinksParts {
+export interface OutgoingLinksDeps {
   readonly directory: Directory;
   readonly clock: Clock;
   readonly log: Logger;
@@ -45,19 +45,19 @@ export interface SiteLinksParts {
   readonly findLocal?: (replica: string) => ReplicaLink | undefined;
 }
 
-export class SiteLinks {
-  readonly #parts: SiteLinksParts;
+export class OutgoingLinks {
+  readonly #deps: OutgoingLinksDeps;
   readonly #links = new Map<string, KeptLink>();
   /** Taken back, with calls still on them. */
   readonly #leaving = new Set<KeptLink>();
   readonly #forget = (link: KeptLink) => this.#leaving.delete(link);
 
-  constructor(parts: SiteLinksParts) {
-    this.#parts = parts;
+  constructor(deps: OutgoingLinksDeps) {
+    this.#deps = deps;
   }
 
-  apply(notice: CallerNotice): void {
-    const { directory, faults, findLocal } = this.#parts;
+  apply(notice: CallerUpdate): void {
+    const { directory, faults, findLocal } = this.#deps;
     if (notice.kind === "faults") {
       faults?.replaceAll(notice.faults as readonly FaultNotice[]);
       return;
@@ -65,17 +65,17 @@ export class SiteLinks {
     const links = directory.of(notice.service);
     switch (notice.kind) {
       case "add":
-        this.#keep(new FarLink(notice, createSocketWay(notice.address, this.#parts), this.#parts, this.#forget));
+        this.#keep(new FarLink(notice, createSocketWay(notice.address, this.#deps), this.#deps, this.#forget));
         return;
       case "add-port":
-        this.#keep(new FarLink(notice, createPortWay(notice.port), this.#parts, this.#forget));
+        this.#keep(new FarLink(notice, createPortWay(notice.port), this.#deps, this.#forget));
         return;
       case "add-inline":
-        this.#keep(new NearLink(notice, { link: notice.link, isLocal: false }, this.#parts, this.#forget));
+        this.#keep(new NearLink(notice, { link: notice.link, isLocal: false }, this.#deps, this.#forget));
         return;
       case "add-local": {
         const link = findLocal?.(notice.replica);
-        if (link !== undefined) this.#keep(new NearLink(notice, { link, isLocal: true }, this.#parts, this.#forget));
+        if (link !== undefined) this.#keep(new NearLink(notice, { link, isLocal: true }, this.#deps, this.#forget));
         return;
       }
       case "remove":
@@ -108,7 +108,7 @@ export class SiteLinks {
   /** Why services can't be called from here although replicas of theirs are ready, in words; empty where all can. */
   get obstacles(): Obstacle[] {
     const links = [...this.#links.values()];
-    const isCut = ({ service }: KeptLink) => this.#parts.directory.of(service).links.length === 0;
+    const isCut = ({ service }: KeptLink) => this.#deps.directory.of(service).links.length === 0;
     return links.flatMap((link) => {
       const { service, obstacle } = link;
       return obstacle !== undefined && isCut(link) ? [{ service, problem: obstacle }] : [];
@@ -162,22 +162,22 @@ type OnLinkEnd = (link: KeptLink) => void;
 /** Puts a link into the directory and takes it out, each at most once. */
 class Entry {
   readonly #service: string;
-  readonly #parts: SiteLinksParts;
+  readonly #deps: OutgoingLinksDeps;
   #link: ReplicaLink | undefined;
 
-  constructor(service: string, parts: SiteLinksParts) {
+  constructor(service: string, deps: OutgoingLinksDeps) {
     this.#service = service;
-    this.#parts = parts;
+    this.#deps = deps;
   }
 
   add(link: ReplicaLink, isLocal = false): void {
-    const { directory, faults } = this.#parts;
+    const { directory, faults } = this.#deps;
     this.#link = faults?.wrap(link, this.#service) ?? link;
     directory.add(this.#service, this.#link, isLocal);
   }
 
   remove(): void {
-    if (this.#link !== undefined) this.#parts.directory.remove(this.#service, this.#link);
+    if (this.#link !== undefined) this.#deps.directory.remove(this.#service, this.#link);
     this.#link = undefined;
   }
 }
@@ -201,13 +201,13 @@ class NearLink implements KeptLink {
   constructor(
     { service, replica }: { readonly service: string; readonly replica: string },
     near: Near,
-    parts: SiteLinksParts,
+    deps: OutgoingLinksDeps,
     onEnd: OnLinkEnd,
   ) {
     this.service = service;
     this.replica = replica;
     this.#near = near;
-    this.#entry = new Entry(service, parts);
+    this.#entry = new Entry(service, deps);
     this.#onEnd = onEnd;
   }
 
@@ -242,7 +242,7 @@ interface Connection {
 
 const hangUp = "it hangs up";
 
-const createSocketWay = (address: string, { slabFolder, files }: SiteLinksParts): Way => ({
+const createSocketWay = (address: string, { slabFolder, files }: OutgoingLinksDeps): Way => ({
   address,
   connect: () => {
     const socket = net.connect(address);
@@ -270,7 +270,7 @@ class FarLink implements KeptLink {
   readonly replica: string;
   readonly tried: Promise<void>;
   readonly #way: Way;
-  readonly #parts: SiteLinksParts;
+  readonly #deps: OutgoingLinksDeps;
   readonly #entry: Entry;
   readonly #trouble: LinkTrouble;
   #link: PeerLink | undefined;
@@ -283,16 +283,16 @@ class FarLink implements KeptLink {
   constructor(
     { service, replica }: { readonly service: string; readonly replica: string },
     way: Way,
-    parts: SiteLinksParts,
+    deps: OutgoingLinksDeps,
     onEnd: OnLinkEnd,
   ) {
     this.service = service;
     this.replica = replica;
     this.#onEnd = onEnd;
     this.#way = way;
-    this.#parts = parts;
-    this.#entry = new Entry(service, parts);
-    const { clock, log, stats } = parts;
+    this.#deps = deps;
+    this.#entry = new Entry(service, deps);
+    const { clock, log, stats } = deps;
     const { address } = way;
     this.#trouble = new LinkTrouble({ replica, address, clock, log, count: () => stats.countLinkFailure(service) });
     this.tried = new Promise((resolve) => {
@@ -347,8 +347,8 @@ class FarLink implements KeptLink {
       this.#onEnd(this);
       return;
     }
-    logEnd(this.#parts.log, this.replica, reason);
-    this.#timer = this.#parts.clock.setTimer(() => this.open(), this.#pauseMs);
+    logEnd(this.#deps.log, this.replica, reason);
+    this.#timer = this.#deps.clock.setTimer(() => this.open(), this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, maxPauseMs);
   }
 }

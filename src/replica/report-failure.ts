@@ -12,7 +12,7 @@ import { copyError, toServingError } from "../failure/to-serving-error.js";
  * What does not travel with a failure is logged here: the stack of an error nobody foresaw, under an id that does travel,
  * and the cause of one that an author raised. Never throws, whatever was thrown.
  */
-export function describeFailure(thrown: unknown, scope: CallScope): ServingError {
+export function reportFailure(thrown: unknown, scope: CallScope): ServingError {
   const { service, api } = scope.call;
   // A promise may be thrown where its failure was meant.
   settlePromises(thrown);
@@ -48,7 +48,7 @@ function explainEnd(thrown: unknown, scope: CallScope): unknown {
 }
 
 /** Takes the answer of a served call to whoever asked: a link in this process, or a channel. */
-export interface Replier {
+export interface ReplyWriter {
   replyOutput(scope: CallScope, output: unknown): void;
   replyFailure(scope: CallScope, error: ServingError): void;
 }

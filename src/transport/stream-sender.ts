@@ -1,6 +1,6 @@
 import { Fifo } from "../base/fifo.js";
 import type { CallScope } from "../call/call-scope.js";
-import type { EncodedItems, ItemFeed, ItemFlow, ItemSink } from "../call/streams/item-flow.js";
+import type { EncodedItems, InputStream, ItemSink, ItemSource } from "../call/streams/item-source.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { Tail } from "../held/held-file.js";
 import type { Channel } from "./channel.js";
@@ -30,7 +30,7 @@ interface Ahead {
  *
  * Small items that come within one turn of the event loop share frames: whoever passes them on has then little to do.
  */
-export class ItemPump implements ItemSink {
+export class StreamSender implements ItemSink {
   readonly takesEncoded = true;
   readonly #stream: PumpedStream;
   /** What was sent and not yet taken, oldest first. */
@@ -42,7 +42,7 @@ export class ItemPump implements ItemSink {
   #gathered = "";
   #gatheredItems = 0;
   #isScheduled = false;
-  #flow: ItemFlow | undefined;
+  #source: ItemSource | undefined;
   /** Items that one pull may bring. */
   #perPull = 1;
   /** The window is used up: the next item is asked for when there is credit. */
@@ -55,10 +55,10 @@ export class ItemPump implements ItemSink {
     this.#stream = stream;
   }
 
-  start(flow: ItemFlow): void {
-    this.#flow = flow;
-    if (this.#isStopped) flow.stop();
-    else flow.pull();
+  start(source: ItemSource): void {
+    this.#source = source;
+    if (this.#isStopped) source.stop();
+    else source.pull();
   }
 
   item(value: unknown): void {
@@ -108,7 +108,7 @@ export class ItemPump implements ItemSink {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#gatheredItems = 0;
-    this.#flow?.stop();
+    this.#source?.stop();
   }
 
   /** For the tick queue alone: nothing more comes in this turn. */
@@ -164,7 +164,7 @@ export class ItemPump implements ItemSink {
 
   #pullNext(): void {
     this.#isWaiting = this.#aheadItems + this.#perPull > windowItems || this.#aheadBytes >= windowBytes;
-    if (!this.#isWaiting && !this.#isStopped) this.#flow?.pull();
+    if (!this.#isWaiting && !this.#isStopped) this.#source?.pull();
   }
 
   readonly #refuse = (error: unknown): void => {
@@ -175,64 +175,64 @@ export class ItemPump implements ItemSink {
   };
 }
 
-const flushPump = (pump: ItemPump): void => pump.flushGathered();
+const flushPump = (sender: StreamSender): void => sender.flushGathered();
 
 /** The caller's end of an input that is a stream: sends its items from when the callee reads them on, as fast as it takes them. */
 export class InputSender {
   readonly #channel: Channel;
   readonly #scope: CallScope;
-  readonly #feed: ItemFeed;
-  #pump: ItemPump | undefined;
+  readonly #stream: InputStream;
+  #sender: StreamSender | undefined;
   #isOver = false;
 
   /** @param scope Of a call that was sent, and is known by its slot. */
-  constructor(channel: Channel, scope: CallScope, feed: ItemFeed) {
+  constructor(channel: Channel, scope: CallScope, stream: InputStream) {
     this.#channel = channel;
     this.#scope = scope;
-    this.#feed = feed;
+    this.#stream = stream;
   }
 
   /** @param items None, once, when the callee begins to read; then as many as it has taken. @throws {ServingError} `malformed_frame`. */
   addCredit(items: number): void {
-    const pump = this.#pump;
+    const sender = this.#sender;
     if (this.#isOver) return;
-    if ((items === 0) !== (pump === undefined)) {
-      throw malformed(`a credit of ${items} items for an input that has ${pump === undefined ? "not " : ""}begun`);
+    if ((items === 0) !== (sender === undefined)) {
+      throw malformed(`a credit of ${items} items for an input that has ${sender === undefined ? "not " : ""}begun`);
     }
-    if (pump === undefined) this.#begin();
-    else pump.addCredit(items);
+    if (sender === undefined) this.#begin();
+    else sender.addCredit(items);
   }
 
   /** The callee's reader wants no more; the call goes on. */
   receiveCancel(): void {
     this.end();
-    this.#feed.stop();
+    this.#stream.stop();
   }
 
   /** The call has ended, or is sent elsewhere: nothing more is sent here. */
   end(): void {
     this.#isOver = true;
-    this.#pump?.stop();
+    this.#sender?.stop();
   }
 
   #begin(): void {
-    const feed = this.#feed;
+    const stream = this.#stream;
     const { slot: id } = this.#scope;
     const { service, api } = this.#scope.call;
     const done = (error: unknown): void => {
       if (error === undefined) this.#finish(frameKinds.end, "");
       else this.#finish(frameKinds.failure, encodeError(toServingError(error, service, api)));
     };
-    const pump = new ItemPump({ channel: this.#channel, id, part: "input", done });
-    this.#pump = pump;
-    const flow = feed.passTo(pump) ?? {
-      pull: () => feed.pull(pump),
+    const sender = new StreamSender({ channel: this.#channel, id, part: "input", done });
+    this.#sender = sender;
+    const source = stream.passTo(sender) ?? {
+      pull: () => stream.pull(sender),
       stop: () => {
-        feed.stop();
-        pump.end();
+        stream.stop();
+        sender.end();
       },
     };
-    pump.start(flow);
+    sender.start(source);
   }
 
   #finish(kind: number, head: string): void {

@@ -30,7 +30,7 @@ export interface ItemSink {
 }
 
 /** Who makes the items of a stream. */
-export interface ItemFlow {
+export interface ItemSource {
   /** Asks for one item; not again before it has come. */
   pull(): void;
   /** No more are wanted. */
@@ -43,7 +43,7 @@ export interface PassableStream {
   readonly itemSchema: unknown;
   readonly isUnread: boolean;
   /** Gives its items to `sink` from now on, instead of to a reader. @param reader The scope of the call whose input they are, if they are one's. */
-  passTo(sink: ItemSink, reader?: object): ItemFlow;
+  passTo(sink: ItemSink, reader?: object): ItemSource;
 }
 
 /** Under this key a stream gives itself as one that may be passed on. */
@@ -59,7 +59,7 @@ export function readPassable(value: unknown): PassableStream | undefined {
 export const readerGone = (): ServingError => fail("cancelled", { reason: "its reader has ended the stream" });
 
 /** Who asked for an item of a feed: told once for each that it asks for. */
-export interface FeedReader {
+export interface InputReader {
   /** Reads the value before it returns: it is its producer's own. */
   item(value: unknown): void;
   end(): void;
@@ -68,13 +68,13 @@ export interface FeedReader {
 }
 
 /** The items of a call whose input is a stream, as whoever carries the call takes them from its caller. */
-export interface ItemFeed {
+export interface InputStream {
   /** Whether an item was asked for. The call can't be sent anywhere else then: its items are taken once. */
   readonly isTaken: boolean;
   /** Asks for the next item; not again before it has come. */
-  pull(reader: FeedReader): void;
+  pull(reader: InputReader): void;
   /** Gives all items to `sink` instead, where the caller has passed the unread stream of another service; else `undefined`. */
-  passTo(sink: ItemSink): ItemFlow | undefined;
+  passTo(sink: ItemSink): ItemSource | undefined;
   /** Nothing more is wanted: ends the producer, once, and waits for nothing. */
   stop(): void;
 }

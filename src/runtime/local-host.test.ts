@@ -16,7 +16,7 @@ import { type CallTime, createCallTime } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import type { ServiceClass } from "../define/depends.js";
 import { fail } from "../failure/failures.js";
-import type { CallRoute } from "../handle/call-route.js";
+import type { CallTarget } from "../handle/call-target.js";
 import { CalleeRoom } from "../handle/callee-room.js";
 import { ServiceLinks } from "../handle/directory.js";
 import { dispatchCall, openScope } from "../handle/start-call.js";
@@ -24,25 +24,25 @@ import { api, Service } from "../index.js";
 import { EdgeStats } from "../observe/call-stats.js";
 import { PeerLink } from "../transport/peer-link.js";
 import { PortLine } from "../transport/port-channel.js";
-import { InlineHost, InlineLink } from "./inline.js";
-import { Site } from "./site.js";
+import { LocalHost, LocalLink } from "./local-host.js";
+import { Runtime } from "./runtime.js";
 
 const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
 
-function createSite(service: ServiceClass): Site {
+function createSite(service: ServiceClass): Runtime {
   const appFile = { path: "test", value: { placement: "inline" as const } };
   const { graph, settings } = planApp(service, { flags: {}, env: {}, appFile });
-  return new Site({ graph, settings, log: silentLogger, time: stillTime, appFolder: tmpdir() });
+  return new Runtime({ graph, settings, log: silentLogger, time: stillTime, appFolder: tmpdir() });
 }
 
 /** A replica in this thread, called here and by a caller in another one. */
-function createHost(service: ServiceClass): InlineHost {
-  const site = createSite(service);
-  return new InlineHost(site.partsOf({ service: site.graph.entry, index: 0, resources }));
+function createHost(service: ServiceClass): LocalHost {
+  const runtime = createSite(service);
+  return new LocalHost(runtime.partsOf({ service: runtime.graph.entry, index: 0, resources }));
 }
 
 /** A link of a caller in another thread. */
-async function connect(host: InlineHost): Promise<PeerLink> {
+async function connect(host: LocalHost): Promise<PeerLink> {
   const { port1, port2 } = new MessageChannel();
   host.accept(port1);
   return new Promise((resolve) => {
@@ -54,7 +54,7 @@ async function connect(host: InlineHost): Promise<PeerLink> {
   });
 }
 
-function createRoute(time: CallTime, api: string): CallRoute {
+function createRoute(time: CallTime, api: string): CallTarget {
   const service = "Wire";
   const stats = new EdgeStats("local", service, api);
   return {
@@ -92,10 +92,10 @@ describe("a call in the same thread", () => {
       const answer = dispatchCall(route, scope);
       clock.advance(4000);
       route.links.remove(draining);
-      route.links.add(new InlineLink(replica));
+      route.links.add(new LocalLink(replica));
       for (const each of sent) each.replyFailure(refused);
       assert.equal(await answer, "x");
-      const { runTime } = replica.parts.stats.lane("Wire", "echo");
+      const { runTime } = replica.deps.stats.lane("Wire", "echo");
       assert.deepEqual([runTime.count, runTime.sum], [1, 0]);
       assert.equal(time.turns.longestMs, 0);
       assert.equal(replica.apis.get("echo")?.lane.gate.admission.pace.runMs, 0);
@@ -143,12 +143,12 @@ function callOver(link: ReplicaLink, apiName: string, input: unknown): Promise<u
   }
   return new Promise((resolve, reject) => {
     const sink = { takesEncoded: false, item: resolve, encoded: resolve, end: () => resolve("ended"), fail: reject };
-    const flow = link.open(scope, sink);
+    const source = link.open(scope, sink);
     scope.onCancel((reason) => {
-      flow.stop();
+      source.stop();
       reject(reason);
     });
-    flow.pull();
+    source.pull();
   });
 }
 
@@ -164,7 +164,7 @@ describe("a stop after a drain that took too long", () => {
       const host = createHost(createModel(events, { finish: finish.promise, freed: freed.promise }));
       await host.start(new AbortController().signal);
       const warming: boolean[] = [];
-      const { turns: loop } = host.replica.parts.time;
+      const { turns: loop } = host.replica.deps.time;
       loop.onFirstRuns = (isRunning) => warming.push(isRunning);
       const link = where === "in this thread" ? host.link : await connect(host);
       const calls = ["first", "second"].flatMap((key) => [
@@ -198,8 +198,8 @@ describe("a stop after a drain that took too long", () => {
 });
 
 /** Brings a replica up beside others, calls it, and ends it. Its instance is then nobody's. */
-async function liveOnce(site: Site): Promise<WeakRef<object>> {
-  const host = new InlineHost(site.partsOf({ service: "Model", index: 0, resources }));
+async function liveOnce(runtime: Runtime): Promise<WeakRef<object>> {
+  const host = new LocalHost(runtime.partsOf({ service: "Model", index: 0, resources }));
   await host.start(new AbortController().signal);
   const calls = [callOver(host.link, "one", "x"), callOver(host.link, "rows", ["x"])];
   assert.deepEqual(await Promise.all(calls), ["x", ["x"]]);
@@ -226,13 +226,13 @@ describe("a replica that has ended", () => {
     }
     v8.setFlagsFromString("--expose-gc");
     const collect = vm.runInNewContext("gc") as () => void;
-    const site = createSite(Model);
-    const instance = await liveOnce(site);
+    const runtime = createSite(Model);
+    const instance = await liveOnce(runtime);
     // The watch of its lanes, a turn that was taken, the end of a promise: nothing of them lasts.
     await turns(10);
     collect();
     assert.equal(instance.deref(), undefined);
-    assert.equal(site.stats.lanes.size, 2);
+    assert.equal(runtime.stats.lanes.size, 2);
   });
 
   it("leaves nothing of itself in the figures of its process, also when its start failed", async () => {
@@ -247,7 +247,7 @@ describe("a replica that has ended", () => {
       }
       const host = createHost(Model);
       const started = host.start(new AbortController().signal);
-      const lanes = host.replica.parts.stats.lanes;
+      const lanes = host.replica.deps.stats.lanes;
       if (fails) {
         await assert.rejects(started, { id: "start_failed" });
       } else {

@@ -12,10 +12,10 @@ import { Service } from "../define/service.js";
 import { resolveGraph } from "../graph/graph.js";
 import { FileStore } from "../held/file-store.js";
 import { resolveOptions } from "../options/resolve-options.js";
-import type { ReplicaOrder, SiteOrder } from "../placement/control.js";
-import { Site } from "./site.js";
-import { SiteLinks } from "./site-links.js";
-import { Companions, SiteReplica } from "./site-replica.js";
+import type { ReplicaOrder, RuntimeOrder } from "../placement/control.js";
+import { HostedReplica, InlineCallees } from "./hosted-replica.js";
+import { OutgoingLinks } from "./outgoing-links.js";
+import { Runtime } from "./runtime.js";
 
 const text = { input: z.string(), output: z.string() };
 const journal: string[] = [];
@@ -69,23 +69,29 @@ function createPair() {
   }));
   const { settings } = resolveOptions({ entry: "Second", services }, { flags: {}, env: {} });
   const { address, remove } = createAddress();
-  const site = new Site({ graph, settings, log: silentLogger, time: systemTime, appFolder: dirname(address) });
-  const { directory, stats } = site;
-  const links = new SiteLinks({ directory, stats, clock: systemTime.clock, log: silentLogger, slabFolder: undefined });
+  const runtime = new Runtime({ graph, settings, log: silentLogger, time: systemTime, appFolder: dirname(address) });
+  const { directory, stats } = runtime;
+  const links = new OutgoingLinks({
+    directory,
+    stats,
+    clock: systemTime.clock,
+    log: silentLogger,
+    slabFolder: undefined,
+  });
   const parts = {
-    ...{ site, links, companions: new Companions(site, undefined) },
-    files: new FileStore(site.life, () => ({ memory: undefined, disk: undefined })),
-    siteOrder: { slabFolder: undefined } as unknown as SiteOrder,
+    ...{ runtime, links, inlineCallees: new InlineCallees(runtime, undefined) },
+    files: new FileStore(runtime.life, () => ({ memory: undefined, disk: undefined })),
+    runtimeOrder: { slabFolder: undefined } as unknown as RuntimeOrder,
     ask: () => assert.fail("nothing is asked here"),
     onStarting: (limitMs: number) => limits.push(limitMs),
   };
   const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
   const create = (service: string) => {
     const order: ReplicaOrder = {
-      ...{ id: `${service}#0`, index: 0, service, resources, callees: [], companions: ["Shared"] },
-      ...{ companionResources: new Map(), address: `${address}.${service}` },
+      ...{ id: `${service}#0`, index: 0, service, resources, callees: [], inlineCallees: ["Shared"] },
+      ...{ inlineCalleeResources: new Map(), address: `${address}.${service}` },
     };
-    return new SiteReplica(order, parts);
+    return new HostedReplica(order, parts);
   };
   const linksToShared = () => directory.of("Shared").links.length;
   return { first: create("First"), second: create("Second"), create, linksToShared, remove };

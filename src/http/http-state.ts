@@ -4,17 +4,17 @@ import type { CallTime } from "../call/call-scope.js";
 import type { TaskState } from "../call/task-state.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { ApiKind } from "../define/handle-type.js";
-import type { EntryCaller } from "../handle/call-route.js";
+import type { EntryCaller } from "../handle/call-target.js";
 import type { FileStore } from "../held/file-store.js";
 import type { HttpSettings } from "../options/settings.js";
 import type { ConnectionRoom } from "./connection-room.js";
-import { describeInput, type InputForm } from "./input-form.js";
-import { describeOutput, type OutputForm } from "./output-form.js";
+import { createInputForm, type InputForm } from "./input-form.js";
+import { createOutputForm, type OutputForm } from "./output-form.js";
 import type { BodyLimits } from "./read-bytes.js";
 import type { StreamWatch } from "./streams/stream-watch.js";
 
 /** What every request of one server shares. */
-export interface Edge {
+export interface HttpState {
   readonly settings: HttpSettings;
   readonly caller: EntryCaller;
   /** A task of an api that the app has no more. */
@@ -52,8 +52,8 @@ export interface ApiRoute {
 /** Prepares an api of the entry service for serving. */
 export function createApiRoute(service: string, descriptor: ApiDescriptor): ApiRoute {
   const { name, kind, route, contract } = descriptor;
-  const input = describeInput(contract.input);
-  return { service, name, kind, submits: false, path: route, input, output: describeOutput(descriptor), descriptor };
+  const input = createInputForm(contract.input);
+  return { service, name, kind, submits: false, path: route, input, output: createOutputForm(descriptor), descriptor };
 }
 
 /** A task that was handed in to an api which the app has no more. */
