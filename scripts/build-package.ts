@@ -6,7 +6,7 @@ import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { repositoryRoot, typescriptBin } from "./repository.js";
 
-const compiled = spawnSync(process.execPath, [typescriptBin("typescript"), "-p", "tsconfig.build.json"], {
+const compiled = spawnSync(process.execPath, [typescriptBin("7"), "-p", "tsconfig.build.json"], {
   cwd: repositoryRoot,
   stdio: "inherit",
 });

@@ -14,20 +14,14 @@ interface Check {
   readonly generates?: () => readonly string[];
 }
 
-// The build compiles src/ with TypeScript 5.9; the rest is checked by 7.0, which takes a tenth of the time.
-const compile = (project: string, version: "typescript" | "typescript-7" = "typescript-7") => [
-  typescriptBin(version),
-  "--noEmit",
-  "-p",
-  project,
-];
+const compile = (project: string, version: "5.9" | "7" = "7") => [typescriptBin(version), "--noEmit", "-p", project];
 const bin = (path: string) => join(repositoryRoot, "node_modules", path);
 
 const checks: readonly Check[] = [
   { name: "types: src, test, scripts", command: compile("tsconfig.json") },
   { name: "types: examples", command: compile("examples/tsconfig.json") },
   { name: "types: bench", command: compile("bench/tsconfig.json") },
-  { name: "type tests, TypeScript 5.9", command: compile("test/types/tsconfig.json", "typescript") },
+  { name: "type tests, TypeScript 5.9", command: compile("test/types/tsconfig.json", "5.9") },
   { name: "type tests, TypeScript 7.0", command: compile("test/types/tsconfig.json") },
   { name: "format and lint", command: [bin("@biomejs/biome/bin/biome"), "check", "."] },
   {

@@ -48,7 +48,7 @@ describe("a client that openapi-typescript makes from /openapi.json", () => {
       "--module",
       "nodenext",
     ];
-    await run([typescriptBin("typescript-7"), ...options, "--types", "node", "--lib", "esnext,dom", program]);
+    await run([typescriptBin("7"), ...options, "--types", "node", "--lib", "esnext,dom", program]);
     assert.deepEqual(JSON.parse(await run(["--import", "tsx", program, server.url])), {
       text: "hello Ada",
       failure: "no_such_person",
