@@ -85,6 +85,13 @@ export const storeFailures = {
       `the task store (${d.engine}) was written by a newer ekiben: its schema is ${d.version}, this one knows up to ${d.known}`,
     fix: "Run the newer version, or give this app a store of its own: EKIBEN_DATA or tasks.store.",
   }),
+  stored_value_newer: row<{ version: number; known: number }>({
+    code: "failed_precondition",
+    httpStatus: 503,
+    text: (d) =>
+      `the stored input or result of a task was written by a newer ekiben: its format is ${d.version}, this one reads up to ${d.known}`,
+    fix: "Run the newer version in every process that uses this task store. The stored value is unchanged: ask for the result again, or retry the task if it failed for this reason.",
+  }),
   task_store_driver_missing: row<{ engine: string; driver: string }>({
     code: "failed_precondition",
     httpStatus: 503,

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { createLargeOldValue, oldValues } from "../../test/tasks/old-values.js";
 import { Tensor } from "../define/tensor.js";
 import type { ServingError } from "../failure/serving-error.js";
-import { packValue, unpackValue } from "./stored-value.js";
+import { fingerprintValue, packValue, unpackValue } from "./stored-value.js";
 
 const isMalformed = (error: ServingError) => error.id === "malformed_frame";
 
@@ -34,10 +35,50 @@ describe("a value that is kept", () => {
       bytes.subarray(0, bytes.length - 1),
       longer,
       new Uint8Array(3),
-      new Uint8Array(64).fill(255),
+      new Uint8Array(64).fill(127),
     ]) {
       assert.throws(() => unpackValue(wrong), isMalformed);
     }
+  });
+
+  it("carries its version, by which no value without one can be taken for it", async () => {
+    for (const { name, value, bytes } of [...oldValues, createLargeOldValue()]) {
+      const packed = Buffer.from(await packValue(value, "input"));
+      assert.equal(packed[4], 0x81, name);
+      packed[4] = 3;
+      assert.deepEqual(packed, bytes, name);
+    }
+  });
+
+  it("that was stored before values had a version is read, and has the fingerprint it had", () => {
+    for (const { name, value, bytes, fingerprint } of oldValues) {
+      assert.deepEqual(unpackValue(bytes), value, name);
+      assert.equal(fingerprintValue(bytes), fingerprint, name);
+    }
+  });
+
+  it("has one fingerprint in every version", async () => {
+    for (const { value, fingerprint } of oldValues) {
+      assert.equal(fingerprintValue(await packValue(value, "input")), fingerprint);
+    }
+  });
+
+  it("of a newer version is refused with both versions, and one that never was a stored value as malformed", async () => {
+    const bytes = await packValue({ a: 1 }, "output");
+    const withByte = (byte: number) => Uint8Array.from(bytes, (own, at) => (at === 4 ? byte : own));
+    for (const [byte, version] of [
+      [0x82, 2],
+      [0xff, 127],
+    ] as const) {
+      for (const read of [unpackValue, fingerprintValue]) {
+        assert.throws(
+          () => read(withByte(byte)),
+          ({ id, details }: ServingError) =>
+            id === "stored_value_newer" && details.version === version && details.known === 1,
+        );
+      }
+    }
+    for (const byte of [0, 1, 2, 4, 14, 0x7f, 0x80]) assert.throws(() => unpackValue(withByte(byte)), isMalformed);
   });
 
   it("is refused when it can't cross to another service either", () => {

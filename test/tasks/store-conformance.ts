@@ -6,6 +6,7 @@ import { testProcesses } from "./process-tests.js";
 import type { StoreEngine } from "./store-stage.js";
 import { testSubmit } from "./submit-tests.js";
 import { testUpkeep } from "./upkeep-tests.js";
+import { testValues } from "./value-tests.js";
 import { testWatch } from "./watch-tests.js";
 
 /** Every promise of `TaskStore`, held against one engine. */
@@ -17,5 +18,6 @@ export function testStore(engine: StoreEngine): void {
   testWatch(engine);
   testKeys(engine);
   testUpkeep(engine);
+  testValues(engine);
   testProcesses(engine);
 }
