@@ -1,9 +1,10 @@
-// Compiles src/ into dist/, and leaves nothing in dist/ that src/ no longer has.
+// Compiles src/ into dist/ and bundles docs-page/ into dist/docs-page/; removes from dist/ what has no source any more.
 //
 // dist/ is mended in place, never emptied: a server that runs from it survives a build.
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
+import { build } from "esbuild";
 import { repositoryRoot, typescriptBin } from "./repository.js";
 
 const compiled = spawnSync(process.execPath, [typescriptBin("7"), "-p", "tsconfig.build.json"], {
@@ -11,6 +12,18 @@ const compiled = spawnSync(process.execPath, [typescriptBin("7"), "-p", "tsconfi
   stdio: "inherit",
 });
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+
+// Not minified: an error in a browser names the line of a function that a reader can find.
+await build({
+  absWorkingDir: join(repositoryRoot, "docs-page"),
+  entryPoints: ["docs-page.ts", "docs-page.css"],
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  charset: "utf8",
+  outdir: join(repositoryRoot, "dist/docs-page"),
+  logLevel: "warning",
+});
 
 for (const entry of readdirSync(join(repositoryRoot, "dist"), { recursive: true, withFileTypes: true })) {
   const output = join(entry.parentPath, entry.name);
@@ -20,7 +33,8 @@ for (const entry of readdirSync(join(repositoryRoot, "dist"), { recursive: true,
 const command = join(repositoryRoot, "dist/cli/main.js");
 if (existsSync(command)) chmodSync(command, 0o755);
 
-/** `dist/call/lane.d.ts` → `src/call/lane.ts`. */
+/** Returns the path that a file of dist/ is made from: `dist/call/lane.d.ts` → `src/call/lane.ts`. */
 function sourceOf(output: string): string {
-  return output.replace(join(repositoryRoot, "dist"), join(repositoryRoot, "src")).replace(/(\.d\.ts|\.js)$/, ".ts");
+  const path = relative(join(repositoryRoot, "dist"), output).replace(/(\.d\.ts|\.js)$/, ".ts");
+  return join(repositoryRoot, path.startsWith(`docs-page${sep}`) ? "" : "src", path);
 }

@@ -19,6 +19,7 @@ const bin = (path: string) => join(repositoryRoot, "node_modules", path);
 
 const checks: readonly Check[] = [
   { name: "types: src, test, scripts", command: compile("tsconfig.json") },
+  { name: "types: docs page", command: compile("docs-page/tsconfig.json") },
   { name: "types: examples", command: compile("examples/tsconfig.json") },
   { name: "types: bench", command: compile("bench/tsconfig.json") },
   { name: "type tests, TypeScript 5.9", command: compile("test/types/tsconfig.json", "5.9") },

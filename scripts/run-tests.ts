@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 import { join, relative, sep } from "node:path";
 import { repositoryRoot } from "./repository.js";
 
-const folders = ["src", "test", "examples", "scripts"];
+const folders = ["src", "docs-page", "test", "examples", "scripts"];
 /** A test that hangs fails after this long, with its name. */
 const testTimeoutMs = 180_000;
 

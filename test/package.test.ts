@@ -117,6 +117,11 @@ describe("the packed package, installed in an empty project", () => {
       assert.equal(bad.status, 400);
       assert.match(((await bad.json()) as { error: string }).error, /rawInput/);
 
+      const page = await fetch(`${server.url}/docs`);
+      const files = [...(await page.text()).matchAll(/"(docs\/[^"]+)"/g)].map(([, file]) => `${server.url}/${file}`);
+      assert.equal(files.length, 2);
+      for (const file of files) assert.equal((await fetch(file)).status, 200, file);
+
       const client = join(project, "client.ts");
       await writeFile(client, (await readFile(client, "utf8")).replace("http://localhost:3000", server.url));
       const { stdout } = await run(process.execPath, [...(needsTsx ? ["--import", "tsx"] : []), client], {

@@ -1,50 +1,36 @@
-import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { escapeXml } from "../../graph/picture/draw-text.js";
-import { docsScript } from "./docs-script.js";
-import { docsStyle } from "./docs-style.js";
 
-/** What stands on the docs page besides the apis, which the page itself reads from `/openapi.json`. */
+/** Texts of the docs page. The page itself reads the apis from `/openapi.json`. */
 export interface DocsDeps {
   readonly title: string;
   /** `""` for none. */
   readonly version: string;
   /** Plain text; `""` for none. */
   readonly description: string;
-  /** As `drawGraph` gives it. */
+  /** Picture of the graph, as `drawGraph` returns it. */
   readonly graphSvg: string | undefined;
 }
 
-/** A page ready to be sent. */
-export interface DocsPage {
-  readonly html: string;
-  /** Goes with the page as a header: it lets nothing run or load but the page's own parts and this server's answers. */
-  readonly contentSecurityPolicy: string;
+/**
+ * Folder of the page's script and style sheet, which `scripts/build-package.ts` makes of `docs-page/`. The path is the same from
+ * `dist/http/docs` and from `src/http/docs`: a run from source shows the page of the last build.
+ */
+const builtFolder = new URL("../../../dist/docs-page/", import.meta.url);
+
+/** Reads a file of the page. @throws The error of the file system when the package has not been built. */
+export function readDocsPageFile(name: string): Promise<string> {
+  return readFile(new URL(name, builtFolder), "utf8");
 }
+
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#4f46e5"/><path d="M3 3h4v10H3zm6 0h4v5H9zm0 7h4v3H9z" fill="#fff"/></svg>`;
 
 /**
  * Makes the page at `GET /docs`: every api with its schemas, and a form to call it.
  *
- * The page loads nothing but `openapi.json` from beside itself, so it also works behind a proxy that adds a path.
+ * All its addresses are relative, so it also works behind a proxy that adds a path.
  */
-export function createDocsPage(deps: DocsDeps): DocsPage {
-  const policy = [
-    "default-src 'none'",
-    "connect-src 'self'",
-    "img-src data: 'self'",
-    `style-src '${hashOf(docsStyle)}'`,
-    `script-src '${hashOf(docsScript)}'`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'self'",
-  ];
-  return { html: formatPage(deps), contentSecurityPolicy: policy.join("; ") };
-}
-
-const hashOf = (text: string): string => `sha256-${createHash("sha256").update(text).digest("base64")}`;
-
-const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#4f46e5"/><path d="M3 3h4v10H3zm6 0h4v5H9zm0 7h4v3H9z" fill="#fff"/></svg>`;
-
-function formatPage({ title, version, description, graphSvg }: DocsDeps): string {
+export function createDocsPage({ title, version, description, graphSvg }: DocsDeps): string {
   const name = escapeXml(title);
   return `<!doctype html>
 <html lang="en">
@@ -53,7 +39,8 @@ function formatPage({ title, version, description, graphSvg }: DocsDeps): string
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${name} – API</title>
 <link rel="icon" href="${dataUrl(icon)}">
-<style>${docsStyle}</style>
+<link rel="stylesheet" href="docs/docs-page.css">
+<script type="module" src="docs/docs-page.js"></script>
 </head>
 <body>
 <a class="skip" href="#apis">Skip to the apis</a>
@@ -71,7 +58,6 @@ function formatPage({ title, version, description, graphSvg }: DocsDeps): string
 <noscript><p class="api">This page lists the apis with JavaScript. They are all in <a href="openapi.json">openapi.json</a>.</p></noscript>
 </main>
 </div>
-<script>${docsScript}</script>
 </body>
 </html>
 `;
@@ -80,7 +66,7 @@ function formatPage({ title, version, description, graphSvg }: DocsDeps): string
 const line = (name: string, text: string): string =>
   text.trim() === "" ? "" : `\n<p class="${name}">${escapeXml(text.trim())}</p>`;
 
-/** As an image the picture keeps its style to itself, can run nothing, and still follows the reader's colour scheme. */
+/** Shows the picture as an image: its style stays its own, it runs nothing, and it follows the reader's colour scheme. */
 const figure = (svg: string | undefined): string =>
   svg === undefined ? "" : `\n<figure tabindex="0"><img src="${dataUrl(svg)}" alt="Graph of the services"></figure>`;
 

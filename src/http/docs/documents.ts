@@ -1,53 +1,91 @@
+import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import type { JsonSchema } from "../../define/schema.js";
 import type { ApiRoute } from "../http-state.js";
 import { jsonType } from "../write-failure.js";
-import { createDocsPage } from "./docs-page.js";
-import { createOpenApi, type OpenApiDeps } from "./openapi.js";
+import type { OpenApiDeps } from "./openapi.js";
 
-/** What the documents are made from. */
+/** Arguments of `addDocuments`. */
 interface DocumentDeps extends OpenApiDeps {
-  /** A drawing of the graph for `/docs`. */
+  /** Draws the graph for `/docs`. */
   readonly graphSvg?: () => Promise<string>;
 }
 
 /**
- * Adds `/openapi.json`, `/schema.json` and `/docs`.
+ * Adds `/openapi.json`, `/schema.json`, and `/docs` with its files.
  *
- * None changes while the server runs; each is written when it is first asked for, so that no start waits for it.
+ * No document changes while the server runs. Each is made when a client first asks for it, and the code that makes it is loaded
+ * then: no start waits for it, and no replica holds it that is never asked.
  */
 export function addDocuments(fastify: FastifyInstance, deps: DocumentDeps): void {
-  const documents = {
-    "/openapi.json": () => createOpenApi(deps),
-    "/schema.json": () => createSchemaDocument(deps),
-  };
-  for (const [path, create] of Object.entries(documents)) {
-    let text: string | undefined;
-    fastify.get(path, (_, reply) => {
-      text ??= JSON.stringify(create());
-      void reply.header("content-type", jsonType).send(text);
+  addDocument(fastify, "/openapi.json", jsonType, async () => {
+    const { createOpenApi } = await import("./openapi.js");
+    return JSON.stringify(createOpenApi(deps));
+  });
+  addDocument(fastify, "/schema.json", jsonType, async () => JSON.stringify(createSchemaDocument(deps)));
+  addDocument(fastify, "/docs", "text/html; charset=utf-8", () => writePage(deps));
+  for (const [name, contentType] of Object.entries(docsPageFiles)) {
+    addDocument(fastify, `/docs/${name}`, contentType, async () => {
+      const { readDocsPageFile } = await import("./docs-page.js");
+      return readDocsPageFile(name);
     });
   }
-  let page: ReturnType<typeof writePage> | undefined;
-  fastify.get("/docs", async (_, reply) => {
-    page ??= writePage(deps);
-    const { html, contentSecurityPolicy } = await page;
-    return reply
-      .header("content-type", "text/html; charset=utf-8")
-      .header("content-security-policy", contentSecurityPolicy)
-      .header("x-content-type-options", "nosniff")
-      .send(html);
+}
+
+/** Names of the files that `/docs` loads, and their content types. */
+const docsPageFiles: Readonly<Record<string, string>> = {
+  "docs-page.js": "text/javascript; charset=utf-8",
+  "docs-page.css": "text/css; charset=utf-8",
+};
+
+/** Content security policy of `/docs`: the page loads and runs its own files only, and calls this server only. */
+const pagePolicy = [
+  "default-src 'none'",
+  "connect-src 'self'",
+  "img-src data: 'self'",
+  "style-src 'self'",
+  "script-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'self'",
+].join("; ");
+
+/** Browsers keep a document and ask each time whether it is still the same: a restarted app may have another one. */
+const cacheControl = "no-cache";
+
+function addDocument(fastify: FastifyInstance, path: string, contentType: string, write: () => Promise<string>): void {
+  let written: Promise<{ readonly text: string; readonly etag: string }> | undefined;
+  fastify.get(path, async (request, reply) => {
+    written ??= write().then((text) => ({ text, etag: etagOf(text) }));
+    const { text, etag } = await written.catch((error: unknown) => {
+      written = undefined;
+      throw error;
+    });
+    reply.headers({ etag, "cache-control": cacheControl, "x-content-type-options": "nosniff" });
+    if (hasTag(request.headers["if-none-match"], etag)) return reply.code(304).send();
+    if (contentType.startsWith("text/html")) reply.header("content-security-policy", pagePolicy);
+    return reply.header("content-type", contentType).send(text);
   });
 }
 
-/** Version `"0"` is the default of the option: nobody has set one. */
-async function writePage({ graph, graphSvg, version, description }: DocumentDeps) {
+/** Returns a strong entity tag: equal tags mean equal bytes. */
+const etagOf = (text: string): string => `"${createHash("sha256").update(text).digest("base64url")}"`;
+
+/** True when `if-none-match` names the tag. A proxy may have made it weak, which counts as equal here (RFC 9110, 13.1.2). */
+function hasTag(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  return ifNoneMatch.trim() === "*" || (ifNoneMatch.match(/"[^"]*"/g)?.includes(etag) ?? false);
+}
+
+async function writePage({ graph, graphSvg, version, description }: DocumentDeps): Promise<string> {
+  const { createDocsPage } = await import("./docs-page.js");
+  // Version "0" is the option's default: the author has set none.
   const shown = version === "0" ? "" : `version ${version}`;
   return createDocsPage({ title: graph.entry, version: shown, description, graphSvg: await graphSvg?.() });
 }
 
 /**
- * What `/schema.json` answers: the entry service and its routes, for clients that make their methods from it.
+ * Makes `/schema.json`: the entry service and its routes, for clients that make their methods from it.
  *
  * `input` and `output` are JSON Schemas. `root_input` marks an input that is the body itself instead of an object of
  * named fields, `is_stream` an input or output that goes item by item; these are words that clients of other servers know.
@@ -79,7 +117,7 @@ function createRouteDocument({ name, path, kind, input, output, descriptor }: Ap
   };
 }
 
-/** No input is an object without fields, to whoever reads this document to call the api. */
+/** An api without an input is shown as one that takes an object without fields: clients of other servers know that form. */
 function createInputSchema({ kind, schema, contentTypes }: ApiRoute["input"]): JsonSchema {
   if (kind === "stream") return { ...schema, is_stream: true, media_types: contentTypes };
   return kind === "none" ? { type: "object", properties: {} } : schema;
