@@ -20,5 +20,5 @@ export type { FailureId } from "./failure/failures.js";
 export type { Code } from "./failure/serving-error.js";
 export { ServingError, type ServingErrorInit } from "./failure/serving-error.js";
 export type { AppFile, HttpOptions, Placement, Replicas, Resources } from "./options/app-file.js";
-export type { AppEvent as Progress, OnAppEvent } from "./supervisor/replica-state.js";
+export type { AppEvent, OnAppEvent } from "./supervisor/replica-state.js";
 export type { TaskStatus } from "./tasks/task-store.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
 import { describe, it } from "node:test";
-import { api, currentCall, type Progress, Service, ServingError, serve } from "ekiben";
+import { type AppEvent, api, currentCall, Service, ServingError, serve } from "ekiben";
 import { z } from "zod";
 
 const text = { input: z.string(), output: z.string() };
@@ -25,12 +25,12 @@ describe("a server that closes", () => {
         return value;
       });
     }
-    const events: Progress[] = [];
-    const onProgress = (event: Progress) => events.push(event);
+    const events: AppEvent[] = [];
+    const onEvent = (event: AppEvent) => events.push(event);
     const server = await serve(Slow, {
       port: 0,
       host: "127.0.0.1",
-      onProgress,
+      onEvent,
       options: { logLevel: "silent", placement: "inline" },
     });
     const accepted = fetch(`${server.url}/run`, body("accepted"));
@@ -43,6 +43,15 @@ describe("a server that closes", () => {
     await closed;
     assert.equal(events.at(-1)?.kind, "stopped");
     await assert.rejects(fetch(`${server.url}/run`, body("late")));
+  });
+
+  it("refuses the former name of onEvent, and says the new one", async () => {
+    const options = { port: 0, onProgress: () => {} };
+    class App extends Service() {}
+    await assert.rejects(serve(App, options as object), {
+      id: "unknown_option",
+      message: /onProgress.*mean onEvent\?/,
+    });
   });
 
   it("ends by its limit what neither answers nor listens to its signal, and cuts off who reads nothing", async () => {

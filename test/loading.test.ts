@@ -57,6 +57,30 @@ await Promise.all(apps.map((app) => app.close()));`,
   }
 });
 
+describe("a program that says which file has its class", () => {
+  for (const placement of ["process", "thread"] as const) {
+    it(`has replicas load that one (${placement})`, async () => {
+      using project = new Project({
+        files: {
+          "service.ts": `${head}
+export class App extends Service() {
+  run = api({ input: z.number(), output: z.string() }, () => String(Reflect.get(globalThis, "loadedBy")));
+}`,
+          "entry.ts": `Reflect.set(globalThis, "loadedBy", "entry.ts");\nexport { App } from "./service.ts";`,
+          "main.ts": `import { serve } from "ekiben";
+import { App } from "./service.ts";
+const options = { placement: "${placement}", logLevel: "silent" } as const;
+const from = new URL("./entry.ts", import.meta.url);
+const apps = [await serve(App, { port: 0, options, from }), await serve(App, { port: 0, options })];
+${callAll("...apps")}
+await Promise.all(apps.map((app) => app.close()));`,
+        },
+      });
+      assert.deepEqual(await answersOf(project, ...loader, "main.ts"), ["entry.ts", "undefined"]);
+    });
+  }
+});
+
 describe("two servers in one file", () => {
   const services = `${head}
 export class Model extends Service() { run = api({ input: z.number(), output: z.number() }, (n) => n + 1); }

@@ -1,6 +1,6 @@
 import { ownFolder } from "../base/shared-state.js";
 import { type EarlierServer, handOver, noteServer, type ServiceClass } from "../define/depends.js";
-import { readDefinitionFiles } from "../define/service.js";
+import { noteCallers } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import type { ServeOptions, Server } from "./start-server.js";
 
@@ -10,8 +10,11 @@ import type { ServeOptions, Server } from "./start-server.js";
  * @throws {ServingError} `invalid_graph`, `start_failed`, `start_timeout`, `port_in_use`, `bundled_in`; nothing is left running.
  */
 export async function serve(entry: ServiceClass, options: ServeOptions = {}): Promise<Server> {
-  const callers = readDefinitionFiles();
+  const callers = noteCallers();
   if (ownFolder === "") throw fail("bundled_in", {});
+  if ("onProgress" in options) {
+    throw fail("unknown_option", { option: "onProgress", source: "serve()", nearest: "onEvent" });
+  }
   // A replica has loaded this script for its classes alone.
   const handover = handOver(entry);
   if (handover?.kind === "stop") return new Promise(() => {});

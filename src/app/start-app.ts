@@ -52,7 +52,7 @@ interface AppDeps {
   /** `"stdout"` lets replicas elsewhere write their own lines there. Default: through `log`. */
   readonly logsTo?: "stdout" | "supervisor";
   readonly time?: CallTime;
-  readonly onProgress?: OnAppEvent;
+  readonly onEvent?: OnAppEvent;
   /** In a test: the faults that calls meet. */
   readonly faults?: Faults;
   /** Services that the app's own thread calls, besides those its replicas call. Default: none. */
@@ -134,7 +134,7 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
     createHost: (own, index) => createHost(own, index, hostParts),
     ...{ registry, clock: time.clock, log },
     calls: new CallerCounts(() => stats.inFlightByService),
-    onProgress: deps.onProgress ?? (() => {}),
+    onEvent: deps.onEvent ?? (() => {}),
     random: Math.random,
     finishStart: listenAtEntry(graph.entry, deps.edge?.handle),
     onMoved: (deployment) => {

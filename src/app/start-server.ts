@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { FastifyInstance } from "fastify";
 import { createDeferred, type Deferred, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { ServiceClass } from "../define/depends.js";
+import { toFileUrl } from "../define/service.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import { drawGraph } from "../graph/picture/draw-graph.js";
@@ -23,20 +26,27 @@ import { answerStandIn, StandIn } from "./stand-in.js";
 import { type App, type EntryEvents, startApp } from "./start-app.js";
 import { holdProcess, watchSignals } from "./stop-signals.js";
 
-/** Does what `serve` promises. @param callers The files that called it, as URLs. */
+/** Does what `serve` promises. @param callers Reads which files called it, as URLs. */
 export function startServer(
   entry: ServiceClass,
   options: ServeOptions,
-  callers: readonly string[] = [],
+  callers: () => readonly string[],
 ): Promise<Server> {
+  const { from } = options;
   const fastify = options.fastify ?? options.options?.fastify;
   const plan = planApp(entry, sourcesOf(options));
-  const locateEntry = () => importEntryLocation().then((locate) => locate(entry, plan.graph.entry, callers));
-  return servePlan(plan, { ...options, locateEntry, ...(fastify && { fastify }) });
+  const search = { from, callers };
+  const locateEntry = () => importEntryLocation().then((locate) => locate(entry, plan.graph.entry, search));
+  return servePlan(plan, {
+    ...options,
+    locateEntry,
+    ...(from !== undefined && { appFolder: dirname(fileURLToPath(toFileUrl(from))) }),
+    ...(fastify && { fastify }),
+  });
 }
 
 /** What `servePlan` is given besides the plan. */
-export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onProgress" | "signals"> {
+export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onEvent" | "signals"> {
   /** Where replicas in threads and processes find the author's code. */
   readonly locateEntry: () => Promise<EntryLocation>;
   /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
@@ -64,14 +74,14 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     plan,
     log,
     logsTo: options.log === undefined ? "stdout" : "supervisor",
-    onProgress: options.onProgress ?? ((event) => logNotice(log, event)),
+    onEvent: options.onEvent ?? ((event) => logNotice(log, event)),
     begun: systemClock.now(),
     departure: { hasBegun: false },
     entryGone: createDeferred<ServingError>(),
   };
   const endWatch = watchBackground({ log, ownsProcess: options.ownsProcess === true });
   const scarce = formatDescriptorLimit(server.http.maxConnections, readOpenFiles());
-  if (scarce !== undefined) deps.onProgress({ kind: "notice", message: scarce });
+  if (scarce !== undefined) deps.onEvent({ kind: "notice", message: scarce });
   try {
     const isByReplicas = isServedByReplicas(deps);
     const bind = options.bind ?? (isByReplicas ? bindSocket : undefined);
@@ -105,10 +115,10 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
 }
 
 /** Whoever sends it requests hears first that it is about to go. */
-async function leave({ plan, departure, onProgress }: ServingDeps): Promise<void> {
+async function leave({ plan, departure, onEvent }: ServingDeps): Promise<void> {
   const { shutdownDelayMs } = plan.settings.server;
   departure.hasBegun = true;
-  onProgress({ kind: "leaving", delayMs: shutdownDelayMs });
+  onEvent({ kind: "leaving", delayMs: shutdownDelayMs });
   await new Promise<void>((resolve) => systemClock.setTimer(resolve, shutdownDelayMs, true));
 }
 
@@ -141,7 +151,7 @@ interface ServingDeps extends ServePlanOptions {
   readonly plan: Plan;
   readonly log: Logger;
   readonly logsTo: "stdout" | "supervisor";
-  readonly onProgress: OnAppEvent;
+  readonly onEvent: OnAppEvent;
   readonly begun: number;
   /** From its beginning on `/readyz` says that the app is draining. */
   readonly departure: { hasBegun: boolean };
@@ -162,7 +172,7 @@ function isServedByReplicas({ plan, fastify, appFile }: ServingDeps): boolean {
 }
 
 async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<Serving> {
-  const { plan, log, onProgress } = deps;
+  const { plan, log, onEvent } = deps;
   const { url, port, handle } = socket;
   const standIn = new StandIn({ handle, log, answer: (what) => answerStandIn(app, what) });
   const entryEvents: EntryEvents = {
@@ -173,9 +183,9 @@ async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<
   let app: App;
   try {
     app = await startApp(plan, { ...deps, entryEvents, edge: { appFile: deps.appFile, handle } });
-    onProgress({ kind: "listening", url, ms: systemClock.now() - deps.begun });
+    onEvent({ kind: "listening", url, ms: systemClock.now() - deps.begun });
     const close = async () => {
-      onProgress({ kind: "draining", inFlight: await app.edgeInFlight() });
+      onEvent({ kind: "draining", inFlight: await app.edgeInFlight() });
       socket.close();
       await Promise.all([standIn.stop(), app.stop(AbortSignal.timeout(plan.settings.server.drainTimeoutMs))]);
     };
@@ -192,7 +202,7 @@ async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<
  * @param socket Absent where it has one of its own.
  */
 async function serveHere(deps: ServingDeps, socket: BoundSocket | undefined): Promise<Serving> {
-  const { plan, log, onProgress } = deps;
+  const { plan, log, onEvent } = deps;
   const { graph, settings } = plan;
   const entryEvents: EntryEvents = {
     // This server answers them, with the failure of the call.
@@ -221,8 +231,8 @@ async function serveHere(deps: ServingDeps, socket: BoundSocket | undefined): Pr
     });
     const { url, port } = socket ?? (await http.listen());
     if (socket !== undefined) await http.listenOn(socket.handle);
-    onProgress({ kind: "listening", url, ms: systemClock.now() - deps.begun });
-    return { url, port, close: () => drainServer(app, http, settings.server, onProgress) };
+    onEvent({ kind: "listening", url, ms: systemClock.now() - deps.begun });
+    return { url, port, close: () => drainServer(app, http, settings.server, onEvent) };
   } catch (error) {
     await app.stop();
     throw error;
@@ -244,9 +254,9 @@ async function drainServer(
   app: App,
   http: HttpServer,
   { drainTimeoutMs }: ServerSettings,
-  onProgress: OnAppEvent,
+  onEvent: OnAppEvent,
 ): Promise<void> {
-  onProgress({ kind: "draining", inFlight: http.inFlight });
+  onEvent({ kind: "draining", inFlight: http.inFlight });
   const limit = AbortSignal.timeout(drainTimeoutMs);
   const cut = new Promise<void>((resolve) => limit.addEventListener("abort", () => resolve(), { once: true }));
   const closed = http.close(limit);
@@ -306,7 +316,14 @@ export interface ServeOptions {
   readonly fastify?: (fastify: FastifyInstance) => void | Promise<void>;
   /** Default: JSON lines on stdout, by pino. */
   readonly log?: Logger;
-  readonly onProgress?: OnAppEvent;
+  /** Called with each event of the app's life, in order. */
+  readonly onEvent?: OnAppEvent;
+  /**
+   * File that replicas in threads and processes load: `import.meta.url` in the file that exports the class or calls `serve()`,
+   * or the URL or path of another file that exports the class. Tasks are kept beside it. Default: ekiben looks for the file, first
+   * by the stack of `Service()`, then among all files that were loaded.
+   */
+  readonly from?: string | URL;
   /**
    * Whether SIGINT, SIGTERM, SIGHUP and SIGQUIT close the server and then end the process with 0. A second one ends it at once,
    * but not the same within half a second: npm, tsx and `node --watch` pass on what the terminal has sent to all. Default false.

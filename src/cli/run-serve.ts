@@ -99,7 +99,7 @@ interface Starting {
   readonly watcher: Watcher | undefined;
   /** Whether another has taken over by the time it drains, so that nobody needs to hear of it. */
   readonly drain: { readonly isReplaced: boolean };
-  readonly start: (options: Pick<ServeOptions, "fastify" | "log" | "onProgress">) => Promise<Server>;
+  readonly start: (options: Pick<ServeOptions, "fastify" | "log" | "onEvent">) => Promise<Server>;
 }
 
 /** `undefined` when a service did not start; that has been shown by then. */
@@ -115,7 +115,7 @@ async function startServer(
     return await start({
       ...(fastify && { fastify }),
       ...(out.isTerminal && { log: createTerminalLog(logLevel, view, out) }),
-      onProgress: (event) => {
+      onEvent: (event) => {
         view.show(event);
         hasFailed ||= event.kind === "failed";
         if (event.kind === "leaving") terminal.err.write(formatLeaving(event.delayMs));

@@ -7,10 +7,17 @@ import { ItemReader, streamProblem } from "../call/streams/item-reader.js";
 import { type ItemSink, type ItemSource, readerGone } from "../call/streams/item-source.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
-import { type BatchOptions, type Contract, type ContractOptions, contractProblem, createChecks } from "./contract.js";
+import {
+  type BatchOptions,
+  type Contract,
+  type ContractOptions,
+  contractProblem,
+  createChecks,
+  readStreamOutput,
+} from "./contract.js";
 import { type Api, type ApiKind, apiKey, type MaybePromise, type StreamApi, type Task } from "./handle-type.js";
 import { createRowLayout, runRows } from "./rows/row-layout.js";
-import { type InputOf, isStreamSchema, type OutputOf, type Schema, type Shape } from "./schema.js";
+import { type InputOf, isStreamSchema, type OutputOf, type Schema, type Shape, type StreamSchema } from "./schema.js";
 import type { Tensor } from "./tensor.js";
 
 type Void = Schema<void, void>;
@@ -22,7 +29,16 @@ export interface ApiDefinition {
   readonly run: (input: unknown) => unknown;
 }
 
-/** A contract has one of the two. */
+/** Items of an `output` that is a `stream()`, as its author gives them and as a caller gets them; `never` for any other output. */
+type ItemsOf<O> = 0 extends 1 & O
+  ? never
+  : [O] extends [never]
+    ? never
+    : O extends StreamSchema<infer In, infer Out>
+      ? { readonly given: In; readonly read: Out }
+      : never;
+
+/** Result of a contract: `output`, or `yields` for the items of a stream. `output: stream(x)` means the same as `yields: x`. */
 type Result<O, Y> = { readonly output: O; readonly yields?: never } | { readonly yields: Y; readonly output?: never };
 
 /**
@@ -32,7 +48,9 @@ type Result<O, Y> = { readonly output: O; readonly yields?: never } | { readonly
  * the literal that an enum wants and not any string, and a wrong result is reported at the result.
  */
 type Run<I extends Shape, O extends Shape, Y extends Shape, B> = [Y] extends [never]
-  ? (input: OutputOf<I>) => MaybePromise<[B] extends [undefined] ? InputOf<O> : Rows<InputOf<O>>>
+  ? [ItemsOf<O>] extends [never]
+    ? (input: OutputOf<I>) => MaybePromise<[B] extends [undefined] ? InputOf<O> : Rows<InputOf<O>>>
+    : (input: OutputOf<I>) => AsyncIterable<ItemsOf<O>["given"]>
   : (input: OutputOf<I>) => AsyncIterable<InputOf<Y>>;
 
 /** What the function of an api that batches returns: in an array, a failure may stand in a row's place. */
@@ -46,13 +64,15 @@ type NothingElse<B> = { readonly [K in Exclude<keyof B, keyof BatchOptions>]: ne
 type RowsOrFailures<V extends readonly unknown[]> = readonly (V[number] | ServingError)[];
 
 type ApiOf<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [never]
-  ? Api<InputOf<I>, OutputOf<O>>
+  ? [ItemsOf<O>] extends [never]
+    ? Api<InputOf<I>, OutputOf<O>>
+    : StreamApi<InputOf<I>, ItemsOf<O>["read"]>
   : StreamApi<InputOf<I>, OutputOf<Y>>;
 
 /**
  * Declares an api of a service: a class field.
  *
- * @param contract `output`, or `yields` for a stream; `input` unless there is none; route, texts and bounds; `batch` to
+ * @param contract `output`, or `yields` (the same as `output: stream(…)`) for a stream; `input` unless there is none; route, texts and bounds; `batch` to
  *                 join the rows of several calls.
  * @param run      Gets the checked input; gives the output, or for a stream an `AsyncIterable` of items.
  */
@@ -66,8 +86,9 @@ export function api<
   run: Run<I, O, Y, B>,
 ): ApiOf<I, O, Y>;
 export function api(contract: Contract, run: (input: never) => unknown): unknown {
-  const kind = contract?.yields === undefined ? "unary" : "stream";
-  return defineApi({ kind, contract, run: run as (input: unknown) => unknown });
+  const read = readStreamOutput(contract);
+  const kind = read?.yields === undefined ? "unary" : "stream";
+  return defineApi({ kind, contract: read, run: run as (input: unknown) => unknown });
 }
 
 /** Makes the class field of a definition: a function that runs in place. */
@@ -79,6 +100,14 @@ function defineApi(definition: ApiDefinition): object {
 /** The definition behind a class field; `undefined` for any other value. */
 export function readApi(value: unknown): ApiDefinition | undefined {
   return typeof value === "function" ? (value as { [apiKey]?: ApiDefinition })[apiKey] : undefined;
+}
+
+/**
+ * Names an author's function after its api, `"Model.predict"`: the name that stacks and logs show. A function that already has a
+ * name keeps it.
+ */
+export function nameRun({ run }: ApiDefinition, name: string): void {
+  if (typeof run === "function" && run.name === "") Reflect.defineProperty(run, "name", { value: name });
 }
 
 /** Binds a definition for calling. @throws {ServingError} `invalid_contract`. */

@@ -255,17 +255,26 @@ function readSize({ isInput, field, axis }: NamedDim, input: unknown, value: unk
   return isTensor(at) ? at.shape[axis] : undefined;
 }
 
+/** Turns `output: stream(x)` into `yields: x`, so that a contract has one form from here on. */
+export function readStreamOutput(contract: Contract): Contract {
+  if (contract?.yields !== undefined || !isStreamSchema(contract?.output)) return contract;
+  const { output, ...rest } = contract;
+  return { ...rest, yields: output.stream.item };
+}
+
 /** What is wrong with a contract as the author wrote it; `undefined` when nothing is. */
-export function contractProblem(contract: Contract, kind?: ApiKind): string | undefined {
-  if (typeof contract !== "object" || contract === null)
+export function contractProblem(written: Contract, kind?: ApiKind): string | undefined {
+  if (typeof written !== "object" || written === null)
     return `${kind === "task" ? "task" : "api"}() was given no contract`;
+  const contract = kind === "task" ? written : readStreamOutput(written);
   const unfit =
     kind === "task" ? taskUnfit.find((field) => (contract as Record<string, unknown>)[field] !== undefined) : undefined;
   if (unfit !== undefined) return `a task can't have ${unfit}: its one result is what is kept`;
+  if (kind === "task" && isStreamSchema(contract.output))
+    return "a task can't have a stream() as output: its one result is what is kept";
   if (contract.output === undefined && contract.yields === undefined)
     return "the contract has neither output nor yields";
-  if (contract.output !== undefined && contract.yields !== undefined) return "the contract has both output and yields";
-  if (isStreamSchema(contract.output)) return "output is a stream(); say yields, with the schema of one item";
+  if (contract.output !== undefined && contract.yields !== undefined) return bothResults(contract);
   if (isStreamSchema(contract.yields)) return "yields is a stream() of streams; give it the schema of one item";
   for (const part of ["input", "output", "yields"] as const) {
     const shape = contract[part];
@@ -277,6 +286,11 @@ export function contractProblem(contract: Contract, kind?: ApiKind): string | un
   }
   return contract.batch === undefined ? undefined : batchProblem(contract);
 }
+
+const bothResults = ({ output }: Contract): string =>
+  isStreamSchema(output)
+    ? "the contract has both output and yields; output: stream(x) means the same as yields: x, so give one of them"
+    : "the contract has both output and yields";
 
 /** @param part What the shape is of, in words. */
 function shapeProblem(shape: unknown, part: string): string | undefined {

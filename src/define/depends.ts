@@ -10,7 +10,7 @@ export interface EdgeOptions {
 }
 
 /** A class whose instances are services. */
-export type ServiceClass<T = any> = new () => T;
+export type ServiceClass<T extends ServiceHooks = ServiceHooks> = new () => T;
 
 /** Decides what `depends()` gives while a service is constructed. */
 export interface ConstructionScope {

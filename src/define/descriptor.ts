@@ -5,12 +5,18 @@ import { settlePromises } from "../call/value-walk.js";
 import { fail, type GraphFault } from "../failure/failures.js";
 import { textOf } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
-import { type ApiDefinition, readApi } from "./api.js";
+import { type ApiDefinition, nameRun, readApi } from "./api.js";
 import { type Contract, contractProblem } from "./contract.js";
 import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClass } from "./depends.js";
 import type { ApiKind } from "./handle-type.js";
 import { isStreamSchema } from "./schema.js";
-import { readServiceCopy, readServiceOptions, reservedNames, type ServiceOptions } from "./service.js";
+import {
+  readServiceCopy,
+  readServiceOptions,
+  reservedNames,
+  type ServiceHooks,
+  type ServiceOptions,
+} from "./service.js";
 
 /** One api of a service, as declared. */
 export interface ApiDescriptor {
@@ -62,7 +68,7 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
   const faults: GraphFault[] = [];
   const addFault = (field: string, error: ServingError) => faults.push(toFault(name, field, error));
   try {
-    instance = constructIn(wiring, () => new service());
+    instance = constructIn(wiring, () => new service()) as ServiceHooks & Record<string, unknown>;
   } catch (error) {
     settlePromises(error);
     addFault("", fail("constructor_failed", { error: textOf(error) }, { cause: error }));
@@ -74,7 +80,10 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
     const isDeclared = definition !== undefined || wiring.fieldOf(value) !== undefined;
     if (isDeclared && reservedNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
     if (definition !== undefined && !isName(field)) addFault(field, fail("invalid_name", { what: "api", name: field }));
-    if (definition !== undefined) apis.set(field, compileApi(field, definition, addFault));
+    if (definition !== undefined) {
+      nameRun(definition, `${name}.${field}`);
+      apis.set(field, compileApi(field, definition, addFault));
+    }
   }
   for (const { name: task, kind } of apis.values()) {
     const taken = kind === "task" ? taskOperations.map((operation) => operationApi(task, operation)) : [];
@@ -117,7 +126,10 @@ function compileApi(
   const route = definition.contract?.route ?? `/${field}`;
   const contract = definition.contract ?? {};
   return Object.freeze({
-    ...{ name: field, kind: definition.kind, contract, route },
+    name: field,
+    kind: definition.kind,
+    contract,
+    route,
     takesStream: isStreamSchema(contract.input),
   });
 }

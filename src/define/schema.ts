@@ -132,7 +132,7 @@ export interface StreamSchema<I = any, O = I> extends Schema<AsyncIterable<I> | 
  *
  * The caller passes any `AsyncIterable` or `Iterable` of items, also the stream that another handle gave, unread; the api gets
  * an `AsyncIterable`, to be read once. Items are asked for only as fast as the api reads them, and each is checked when it is
- * read. Only an input as a whole can be a stream; an api answers with one by `yields`.
+ * read. As `output`, `stream(x)` means the same as `yields: x`. Only an input or an output as a whole can be a stream.
  *
  * @param item Of each item: a schema, or an object of them. Names of sizes in tensors hold within one item.
  */

@@ -23,10 +23,12 @@ const copyKey: unique symbol = Symbol.for("ekiben.copy");
  * with `new` and called in a unit test.
  */
 export function Service(options: ServiceOptions = {}): abstract new () => ServiceHooks {
-  const files = readDefinitionFiles();
+  const trace = noteCallers();
   return class implements ServiceHooks {
     static readonly [optionsKey] = options;
-    static readonly [filesKey] = files;
+    static get [filesKey](): readonly string[] {
+      return trace();
+    }
     static readonly [copyKey] = ownCopy;
     start(_context: StartContext): void | Promise<void> {}
     stop(): void | Promise<void> {}
@@ -64,23 +66,38 @@ export function readServiceFiles(service: object): readonly string[] {
 /** How many frames above `Service()` are looked at: an author may have made a base class of their own. */
 const maxFrames = 12;
 
-/** The files whose code led to this call, innermost first, as URLs; those of ekiben and of Node are left out. */
-export function readDefinitionFiles(): readonly string[] {
-  const { prepareStackTrace, stackTraceLimit } = Error;
+/**
+ * Notes the code that called this, and returns a function that reads which files it is in: URLs, innermost first, without those of
+ * ekiben and of Node. Frames are read when that function is first called: only where nothing else says which file has a class.
+ */
+export function noteCallers(): () => readonly string[] {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = maxFrames;
+  const trace = new Error();
+  Error.stackTraceLimit = stackTraceLimit;
+  let files: readonly string[] | undefined;
+  return () => (files ??= readFiles(trace));
+}
+
+/** The engine calls `prepareStackTrace` when `stack` is first read. */
+function readFiles(trace: Error): readonly string[] {
+  const { prepareStackTrace } = Error;
   try {
-    Error.stackTraceLimit = maxFrames;
     Error.prepareStackTrace = (_, frames) => frames;
-    const frames = new Error().stack as unknown as readonly NodeJS.CallSite[];
+    const frames = trace.stack as unknown as readonly NodeJS.CallSite[];
     return [...new Set(frames.map((frame) => toUrl(frame.getFileName())).filter(isAuthors))];
   } finally {
     Error.prepareStackTrace = prepareStackTrace;
-    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 
+/** Returns the URL of a file that is named by its URL or its path. */
+export const toFileUrl = (file: string | URL): string =>
+  String(file).startsWith("file:") ? String(file) : pathToFileURL(String(file)).href;
+
+/** The engine names a file by its path or its URL; a module of Node as `node:fs`, evaluated code not at all. */
 function toUrl(file: string | null | undefined): string {
-  if (file === null || file === undefined || file === "") return "";
-  return file.startsWith("/") ? pathToFileURL(file).href : file;
+  return file?.startsWith("/") ? pathToFileURL(file).href : (file ?? "");
 }
 
 function isAuthors(url: string): boolean {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import { currentCall } from "../call/invoke.js";
-import { api } from "./api.js";
+import { api, readApi } from "./api.js";
 import { type Contract, contractProblem, createChecks, shapeJsonSchema } from "./contract.js";
 import { isStreamSchema, stream } from "./schema.js";
 import { Service } from "./service.js";
@@ -68,7 +68,12 @@ describe("stream()", () => {
         { input: { audio: stream(z.any()) }, output: z.any() },
         /^input\.audio is a stream\(\); only an input as a whole/,
       ],
-      [{ output: stream(z.any()) }, /^output is a stream\(\); say yields/],
+      [
+        { output: stream(z.any()), yields: z.any() },
+        /^the contract has both .*; output: stream\(x\) means the same as yields: x/,
+      ],
+      [{ output: stream(stream(z.any())) }, /^the items of yields are streams|^yields is a stream\(\) of streams/],
+      [{ output: stream({ a: 1 } as never) }, /^yields\.a is not a schema/],
       [{ yields: stream(z.any()) }, /^yields is a stream\(\) of streams/],
       [{ input: stream(stream(z.any())), output: z.any() }, /^the items of stream\(\) are streams themselves/],
       [{ input: stream({ a: stream(z.any()) }), output: z.any() }, /^stream\(\)\.a is a stream/],
@@ -77,6 +82,28 @@ describe("stream()", () => {
     ];
     for (const [contract, words] of problems) assert.match(String(contractProblem(contract as Contract)), words);
     assert.equal(contractProblem({ input: stream(z.any()), yields: z.any() }), undefined);
+    assert.match(
+      String(contractProblem({ output: stream(z.any()) }, "task")),
+      /^a task can't have a stream\(\) as output/,
+    );
+  });
+});
+
+describe("output: stream(x)", () => {
+  it("means the same as yields: x, in the contract as on the instance", async () => {
+    const items = z.object({ n: z.number() });
+    class Counter extends Service() {
+      count = api({ input: z.number(), output: stream(items), summary: "Counts." }, async function* (to) {
+        for (let n = 0; n < to; n++) yield { n };
+      });
+      wrong = api({ output: stream(items) }, async function* () {
+        yield { n: "one" as never };
+      });
+    }
+    assert.deepEqual(readApi(new Counter().count)?.contract, { input: z.number(), yields: items, summary: "Counts." });
+    assert.equal(readApi(new Counter().count)?.kind, "stream");
+    assert.deepEqual(await collect(new Counter().count(2)), [{ n: 0 }, { n: 1 }]);
+    await assert.rejects(collect(new Counter().wrong()), { id: "invalid_output" });
   });
 });
 

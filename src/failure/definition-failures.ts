@@ -116,7 +116,7 @@ export const definitionFailures = {
   invalid_contract: row<{ problem: string }>({
     code: "failed_precondition",
     text: (d) => d.problem,
-    fix: "A contract has `output` or `yields`, may have `input`, and each is a Standard Schema (such as zod's) or an object of them. With `batch`, input and output are arrays, tensors whose first axis has a name, or objects of such.",
+    fix: "A contract has `output` or `yields` (`output: stream(x)` means the same as `yields: x`), may have `input`, and each is a Standard Schema (such as zod's) or an object of them. With `batch`, input and output are arrays, tensors whose first axis has a name, or objects of such.",
   }),
   invalid_example: row<{ index: number; problem: string }>({
     code: "failed_precondition",

@@ -54,8 +54,8 @@ export const replicaFailures = {
   not_importable: row<{ service: string; files: readonly string[] }>({
     code: "failed_precondition",
     text: (d) =>
-      `${d.service} can't be loaded by a process or thread of its own, since no file exports it (looked in: ${list(d.files)})`,
-    fix: "Export it (`export class …`, or `export const … =` for what a function made) from a file that was loaded, outside of tests; or run it with placement inline.",
+      `${d.service} can't be loaded by a process or thread of its own, since no file was found that exports it (looked in: ${list(d.files)})`,
+    fix: 'Export it (`export class …`, or `export const … =` for what a function made) from a file that was loaded, outside of tests; and say which file that is: `serve(Class, { from: import.meta.url })` there, or `from: new URL("./service.js", import.meta.url)` elsewhere. Or run it with placement inline.',
   }),
   unknown_service: row<{ service: string; file: string; known: readonly string[] }>({
     code: "failed_precondition",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import { api } from "../define/api.js";
-import { depends } from "../define/depends.js";
+import { depends, type ServiceClass } from "../define/depends.js";
 import { Service } from "../define/service.js";
 import { resolveOptions } from "../options/resolve-options.js";
 import { resolveGraph } from "./graph.js";
@@ -65,7 +65,7 @@ class Library extends Service({ placement: "inline", env: { A: "6" } }) {
   run = api(text, (value) => this.reader.run(value));
 }
 
-function planOf(entry: new () => unknown, constraints?: PlanConstraints) {
+function planOf(entry: ServiceClass, constraints?: PlanConstraints) {
   const graph = resolveGraph(entry);
   const services = [...graph.services.values()].map(({ name, options, apis }) => ({
     name,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import { api, task } from "../define/api.js";
-import { depends } from "../define/depends.js";
+import { depends, type ServiceClass } from "../define/depends.js";
 import { Service } from "../define/service.js";
 import type { GraphFault } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
@@ -10,7 +10,7 @@ import { resolveGraph } from "./graph.js";
 
 const text = { input: z.string(), output: z.string() };
 
-function faultsOf(entry: new () => unknown): readonly GraphFault[] {
+function faultsOf(entry: ServiceClass): readonly GraphFault[] {
   try {
     resolveGraph(entry);
   } catch (error) {
@@ -65,7 +65,7 @@ describe("resolveGraph", () => {
 
   it("refuses what is no service", () => {
     class Plain {}
-    assert.throws(() => resolveGraph(Plain), /class Plain is not a service/);
+    assert.throws(() => resolveGraph(Plain as never), /class Plain is not a service/);
     assert.throws(
       () => resolveGraph(undefined as never),
       /undefined \(do two files import each other\?\) is not a service/,

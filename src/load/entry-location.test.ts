@@ -64,6 +64,23 @@ describe("locateEntry", () => {
     assert.equal((await locateEntry(Made as ServiceClass, "Made")).file, join(folder, "made.mjs"));
   });
 
+  it("takes the file that its program names, by URL or path, and looks at no other", async () => {
+    const { App } = await write("named.mjs", "export class App extends Service() {}");
+    const file = join(folder, "named.mjs");
+    const callers = () => assert.fail("the stack was read");
+    for (const from of [file, pathToFileURL(file), pathToFileURL(file).href]) {
+      assert.equal((await locateEntry(App as ServiceClass, "App", { from, callers })).file, file);
+    }
+    await write("other.mjs", "export class Other extends Service() {}");
+    const from = join(folder, "other.mjs");
+    await assert.rejects(locateEntry(App as ServiceClass, "App", { from, callers }), {
+      id: "not_importable",
+      details: { service: "App", files: [from] },
+      fix: /from: import\.meta\.url/,
+    });
+    await assert.rejects(locateEntry(OfThisFile, "OfThisFile", { from: import.meta.url }), { id: "not_importable" });
+  });
+
   it("says that no file exports the class, and where it looked", async () => {
     const exported: object = await write(
       "hidden.mjs",

@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Clock, systemClock, within } from "../base/clock.js";
 import { ownFolder } from "../base/shared-state.js";
 import { type EarlierServer, expectHandover, listServers, type ServiceClass } from "../define/depends.js";
-import { readServiceFiles, readServiceName, readServiceOptions } from "../define/service.js";
+import { readServiceFiles, readServiceName, readServiceOptions, toFileUrl } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import { loadModule, type ModuleExports, toExports } from "./load-module.js";
 
@@ -27,29 +27,48 @@ const stayingClock: Clock = { ...systemClock, setTimer: (run, ms) => systemClock
 /** How long a file may go on, in a replica, after it came to a `serve()` of another class. */
 const handoverLimitMs = 10_000;
 
+/** Places to look for the file that has the entry service. */
+interface EntrySearch {
+  /** The file, where the program named it: a URL or a path. Then no other is looked at. */
+  readonly from?: string | URL | undefined;
+  /** Reads which files called `serve()` or `compose()`, as URLs. One of them may wait for that call to return. */
+  readonly callers?: () => readonly string[];
+}
+
 /**
- * Finds the file from which a class can be loaded again: of those that made it, then that in which it is written, then any that
- * was loaded, the first that exports it.
+ * Finds the file from which a class can be loaded again: the one that its program names; else, of those that made it, then that in
+ * which it is written, then any that was loaded, the first that exports it.
  *
- * @param callers The files that called `serve()` or `compose()`, as URLs. One of them may wait for that call to return.
  * @throws {ServingError} `not_importable` when there is none.
  */
 export async function locateEntry(
   entry: ServiceClass,
   service: string,
-  callers: readonly string[] = [],
+  { from, callers = () => [] }: EntrySearch = {},
 ): Promise<EntryLocation> {
   const main = findScript();
   const script = main === undefined ? undefined : pathToFileURL(main).href;
-  const found = await findFile(entry, callers, script);
+  const found = from === undefined ? await findFile(entry, callers, script) : await checkFile(entry, from, script);
   if (typeof found === "string") return { file: fileURLToPath(found), service, earlier: listServers() };
   throw fail("not_importable", { service, files: found.map((url) => fileURLToPath(url)) }, { service });
+}
+
+/** @returns The file as a URL; in a list where neither an import of it nor its own `serve()` gives the class. */
+async function checkFile(
+  entry: ServiceClass,
+  from: string | URL,
+  script: string | undefined,
+): Promise<string | readonly string[]> {
+  // A query stays: without it the same file would be loaded once more.
+  const url = toFileUrl(from);
+  const exported = isSameFile(url, script) ? canRunAgain() : await seekClass(url, entry);
+  return exported === "others" ? [url] : url;
 }
 
 /** @returns Where no file was found, those that should have been it. */
 async function findFile(
   entry: ServiceClass,
-  callers: readonly string[],
+  callers: () => readonly string[],
   script: string | undefined,
 ): Promise<string | readonly string[]> {
   const checked = new Map<string, Exports>();
@@ -71,7 +90,7 @@ async function findFile(
   if (later !== undefined) return later;
   const handsOver = (url: string) =>
     isSameFile(url, script) ? canRunAgain() === "it" : checked.get(url) === "unknown yet";
-  return callers.find(handsOver) ?? likely;
+  return callers().find(handsOver) ?? likely;
 }
 
 /**

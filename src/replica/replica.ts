@@ -3,7 +3,7 @@ import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
 import type { ApiTarget } from "../call/invoke.js";
 import { settlePromises } from "../call/value-walk.js";
-import { createTarget, readApi } from "../define/api.js";
+import { createTarget, nameRun, readApi } from "../define/api.js";
 import { constructIn, type EdgeOptions, type ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { GrantedResources, ServiceHooks } from "../define/service.js";
@@ -267,6 +267,7 @@ export class Replica {
         ? readApi((instance as Record<string, unknown>)[api.name])
         : { kind: api.kind, contract: api.contract, run: fakeRun(descriptor, api) };
     if (definition === undefined) throw new TypeError(`field ${api.name} is not an api in this instance`);
+    nameRun(definition, `${descriptor.name}.${api.name}`);
     const laneStats = stats.lane(descriptor.name, api.name);
     const bounds = settings.apis.get(api.name) as ApiSettings;
     const target = createTarget(definition);

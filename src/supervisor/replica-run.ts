@@ -25,7 +25,7 @@ export interface SlotDeps {
   readonly log: Logger;
   /** Shared by all places of an app. */
   readonly calls: CallerCounts;
-  readonly onProgress: OnAppEvent;
+  readonly onEvent: OnAppEvent;
   /** From 0 to 1. */
   readonly random: () => number;
   /** Hears of each change in the state of a replica's place. */

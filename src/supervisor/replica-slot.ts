@@ -110,7 +110,7 @@ export class ReplicaSlot {
    * @param calleesStarted What it calls; the author's code is loaded meanwhile.
    */
   async start(calleesStarted: Promise<unknown>): Promise<void> {
-    const { clock, onProgress } = this.#deps;
+    const { clock, onEvent } = this.#deps;
     const service = this.#plan.descriptor.name;
     const begun = clock.now();
     this.#move({ kind: "starting" });
@@ -120,16 +120,16 @@ export class ReplicaSlot {
     });
     try {
       this.#becomeReady(
-        await this.#begin(calleesStarted, () => onProgress({ kind: "starting", service, replica: this.id })),
+        await this.#begin(calleesStarted, () => onEvent({ kind: "starting", service, replica: this.id })),
       );
-      onProgress({ kind: "started", service, replica: this.id, ms: Math.round(clock.now() - begun) });
+      onEvent({ kind: "started", service, replica: this.id, ms: Math.round(clock.now() - begun) });
     } catch (thrown) {
       if (isOver(this.#state)) throw this.#calledOff();
       const error = toServingError(thrown, service, "");
       const hook = (error.details["hook"] as string | undefined) ?? "start";
       const isOwnFault = thrown !== calleeFailure;
       if (isOwnFault)
-        onProgress({ kind: "failed", service, replica: this.id, hook, error, ms: Math.round(clock.now() - begun) });
+        onEvent({ kind: "failed", service, replica: this.id, hook, error, ms: Math.round(clock.now() - begun) });
       throw error;
     }
   }

@@ -31,7 +31,7 @@ export class Supervisor {
 
   /** Starts every service, callees first. @throws {ServingError} the first failure (S3). */
   async start(): Promise<void> {
-    for (const message of this.#plan.notices) this.#deps.onProgress({ kind: "notice", message });
+    for (const message of this.#plan.notices) this.#deps.onEvent({ kind: "notice", message });
     const started = new Map<string, Promise<void>>();
     for (const deployment of this.#deployments.values()) {
       const calleesStarted = Promise.all(calleesOf(deployment).map((callee) => started.get(callee)));
@@ -92,7 +92,7 @@ export class Supervisor {
       cut === undefined ? deployment.drain() : Promise.race([deployment.drain(), cut]),
     );
     await this.#stopAll();
-    this.#deps.onProgress({ kind: "stopped" });
+    this.#deps.onEvent({ kind: "stopped" });
   }
 
   #stopAll(): Promise<void> {

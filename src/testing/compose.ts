@@ -7,7 +7,7 @@ import type { Logger } from "../base/logger.js";
 import { ownFolder } from "../base/shared-state.js";
 import { handOver, type ServiceClass } from "../define/depends.js";
 import type { Handle, Replacement } from "../define/handle-type.js";
-import { readDefinitionFiles } from "../define/service.js";
+import { noteCallers, type ServiceHooks } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import type { Graph, Substitute } from "../graph/graph.js";
 import { locateEntry } from "../load/entry-location.js";
@@ -25,24 +25,29 @@ export interface ComposeOptions<R extends readonly unknown[] = readonly unknown[
   readonly placement?: Placement;
   /** Options as they stand in `ekiben.config.ts`. */
   readonly options?: AppFile;
+  /**
+   * File that replicas in threads and processes load: the URL or path of one that exports the class. A file of tests can't be
+   * loaded again. Default: ekiben looks for the file.
+   */
+  readonly from?: string | URL;
   /** Default: silent. */
   readonly log?: Logger;
 }
 
 /** A graph running in a test: real services, real checks, no port. */
-export interface ComposedApp<T> extends AsyncDisposable {
+export interface ComposedApp<T extends ServiceHooks> extends AsyncDisposable {
   /** The entry service, called as one of the graph's own services would call it. */
   readonly entry: Handle<T>;
   /** Any service of the graph. */
-  service<S>(service: new () => S): Handle<S>;
+  service<S extends ServiceHooks>(service: ServiceClass<S>): Handle<S>;
   /** Calls to the service fail, before they reach it. */
-  fail(service: new () => unknown, rule?: FailRule): void;
+  fail(service: ServiceClass, rule?: FailRule): void;
   /** Calls to the service are held back. */
-  delay(service: new () => unknown, rule: DelayRule | number): void;
+  delay(service: ServiceClass, rule: DelayRule | number): void;
   /** Takes back every `fail` and `delay`. */
   clearFaults(): void;
   /** Ends one replica (default the first) as a crash would: calls on it fail. Resolves when another has taken its place. */
-  kill(service: new () => unknown, index?: number): Promise<void>;
+  kill(service: ServiceClass, index?: number): Promise<void>;
   /** Drains and stops every service; `await using` does it by itself. */
   close(): Promise<void>;
 }
@@ -52,11 +57,11 @@ export interface ComposedApp<T> extends AsyncDisposable {
  *
  * @throws {ServingError} as `serve()` does: `invalid_graph`, `start_failed`, `start_timeout`.
  */
-export async function compose<T, const R extends readonly unknown[] = readonly []>(
-  entry: new () => T,
+export async function compose<T extends ServiceHooks, const R extends readonly unknown[] = readonly []>(
+  entry: ServiceClass<T>,
   options: ComposeOptions<R> = {},
 ): Promise<ComposedApp<T>> {
-  const callers = readDefinitionFiles();
+  const callers = noteCallers();
   if (ownFolder === "") throw fail("bundled_in", {});
   // A replica has loaded this script for its classes alone.
   if (handOver(entry) !== undefined) return new Promise(() => {});
@@ -68,7 +73,7 @@ export async function compose<T, const R extends readonly unknown[] = readonly [
   try {
     const app = await startApp(plan, {
       ...(options.log && { log: options.log }),
-      locateEntry: () => locateEntry(entry, plan.graph.entry, callers),
+      locateEntry: () => locateEntry(entry, plan.graph.entry, { from: options.from, callers }),
       appFolder: folder,
       calls: [...plan.graph.services.keys()],
       faults,
@@ -96,7 +101,11 @@ interface TestDeps {
   readonly folder: string | undefined;
 }
 
-function createComposedApp<T>(app: App, entry: ServiceClass<T>, { faults, folder }: TestDeps): ComposedApp<T> {
+function createComposedApp<T extends ServiceHooks>(
+  app: App,
+  entry: ServiceClass<T>,
+  { faults, folder }: TestDeps,
+): ComposedApp<T> {
   const names = new Map(app.graph.edges.map((edge) => [edge.target, edge.to])).set(entry, app.graph.entry);
   const nameOf = (service: ServiceClass): string => {
     const name = names.get(service);

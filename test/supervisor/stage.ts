@@ -80,7 +80,7 @@ export class Stage {
       clock: this.clock,
       calls: new CallerCounts(() => this.callsInFlight),
       log: this.#createLog(),
-      onProgress: (event) => this.progress.push(event),
+      onEvent: (event) => this.progress.push(event),
       random: () => 0,
       ...(finishStart && { finishStart }),
     };

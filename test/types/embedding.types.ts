@@ -1,9 +1,13 @@
 // The typed ways to reach a running pipeline: a client, a composed test app, a server of one's own.
-import { serve } from "ekiben";
+import { type AppEvent, serve } from "ekiben";
 import { connect } from "ekiben/client";
 import { compose } from "ekiben/testing";
 import { expectType } from "./expect.js";
 import { InferenceModel, Pipeline, Preprocessing } from "./services.js";
+
+class Plain {
+  predict() {}
+}
 
 async function overHttp() {
   const pipeline = await connect<Pipeline>("http://localhost:3000");
@@ -36,6 +40,15 @@ async function inTests() {
   await compose(Pipeline, { replace: [[InferenceModel, { warmUp: () => "one" }]] });
   // @ts-expect-error an instance is not its class
   await compose(new Preprocessing());
+  // @ts-expect-error a class that is not a service
+  await compose(Date);
+  // @ts-expect-error a class that is not a service
+  app.service(Date);
+  // @ts-expect-error a class that is not a service
+  app.fail(Plain);
+  await compose(Pipeline, { from: import.meta.url });
+  // @ts-expect-error a line is not the address of a file
+  await compose(Pipeline, { from: 12 });
 }
 
 async function inAProgram() {
@@ -45,5 +58,14 @@ async function inAProgram() {
   await serve(Pipeline, { prot: 3000 });
   // @ts-expect-error not a service class
   await serve({ predict: () => 1 });
+  // @ts-expect-error a class that is not a service
+  await serve(Plain);
+  // @ts-expect-error a class that is not a service
+  await serve(Date);
+  await serve(Pipeline, { from: import.meta.url });
+  await serve(Pipeline, { from: new URL("./services.js", import.meta.url) });
+  await serve(Pipeline, { onEvent: (event) => expectType<AppEvent>()(event) });
+  // @ts-expect-error the former name of onEvent
+  await serve(Pipeline, { onProgress: () => {} });
 }
 void [overHttp, inTests, inAProgram];

@@ -44,7 +44,7 @@ class Streams extends Service() {
   single = api({ yields: z.string() }, () => "x");
   // @ts-expect-error a list is not a stream
   list = api({ yields: z.string() }, () => ["x"]);
-  // @ts-expect-error a stream is not an output
+  // @ts-expect-error a stream is not one value
   stream = api({ output: z.string() }, async function* () {
     yield "x";
   });
@@ -52,6 +52,33 @@ class Streams extends Service() {
   onward = api({ input: z.string(), yields: z.object({ word: z.string() }) }, (text) => model.words(text));
 }
 void Streams;
+
+// `output: stream(x)` means the same as `yields: x`.
+class Outputs extends Service() {
+  labels = api({ input: z.string(), output: stream(z.object({ label: z.enum(["spam", "ham"]) })) }, async function* () {
+    yield { label: "ham" };
+  });
+  defaults = api({ output: stream({ times: z.number().default(1) }) }, async function* () {
+    yield {};
+  });
+  // @ts-expect-error items of a wrong type
+  wrong = api({ input: z.number(), output: stream(z.string()) }, yieldItself);
+  // @ts-expect-error one value is not a stream
+  single = api({ output: stream(z.string()) }, () => "x");
+  // @ts-expect-error both output and yields
+  both = api({ output: stream(z.string()), yields: z.string() }, async function* () {
+    yield "x";
+  });
+  onward = api({ input: z.string(), output: stream(z.object({ word: z.string() })) }, (text) => model.words(text));
+  unknown = api({ output: z.string() as any }, () => "x");
+}
+declare const outputs: Handle<Outputs>;
+expectType<AsyncIterable<{ label: "spam" | "ham" }>>()(outputs.labels("x"));
+expectType<AsyncIterable<{ times: number }>>()(outputs.defaults());
+expectType<AsyncIterable<{ times: number }>>()(new Outputs().defaults());
+expectType<Promise<any>>()(outputs.unknown());
+declare const remoteOutputs: Client<Outputs>;
+for await (const { label } of remoteOutputs.labels("x")) expectType<"spam" | "ham">()(label);
 
 // An input may be a stream: any iterable for the caller, an AsyncIterable for the api.
 const word = z.object({ word: z.string(), times: z.number().default(1) });
