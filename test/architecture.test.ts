@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { findFaults } from "./architecture/find-faults.js";
+import { findGlossaryFaults, type GlossaryRow, readGlossary } from "./architecture/glossary.js";
 import { layers } from "./architecture/layers.js";
 import { parseTree, readSources } from "./architecture/source-tree.js";
 
@@ -10,6 +11,28 @@ describe("src/", () => {
     const files = parseTree(readSources(join(import.meta.dirname, "../src")));
     assert.ok(files.length > 50, "the tree was found");
     assert.deepEqual(findFaults(files, layers), []);
+  });
+});
+
+describe("docs/glossary.md", () => {
+  it("names what the code exports, and the code uses its words", () => {
+    const root = join(import.meta.dirname, "..");
+    const rows = readGlossary(join(root, "docs/glossary.md"));
+    assert.ok(rows.length > 30, `${rows.length} words were found`);
+    assert.deepEqual(findGlossaryFaults(rows, parseTree(readSources(join(root, "src")))), []);
+  });
+
+  it("is checked: rows without an export, twice, and refused words in names", () => {
+    const rows: GlossaryRow[] = [
+      { word: "replica slot", names: ["ReplicaSlot", "Gone"], refused: ["seat"] },
+      { word: "replica slot", names: [], refused: [] },
+    ];
+    const files = parseTree(new Map([["base/a.ts", "export class ReplicaSlot { addSeats() {} }"]]));
+    assert.deepEqual(findGlossaryFaults(rows, files), [
+      "the glossary has two rows for replica slot",
+      "the glossary names Gone for replica slot: no file exports it",
+      "base/a.ts exports ReplicaSlot.addSeats: the glossary's word for seat is replica slot",
+    ]);
   });
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parseTree, readSources } from "./architecture/source-tree.js";
@@ -42,7 +42,22 @@ describe("docs/request-path.md", () => {
       [],
     );
   });
+
+  it("has at most 18 stops for a request", () => {
+    assert.ok((journeys[0]?.length ?? 0) <= 18, `${journeys[0]?.length} stops`);
+  });
 });
+
+for (const page of ["ARCHITECTURE.md", "CONTRIBUTING.md"]) {
+  it(`${page} names files that exist`, () => {
+    const named = [
+      ...readFileSync(join(root, page), "utf8").matchAll(/`((?:src|test|docs|bench|scripts)\/[\w./-]+)`/g),
+    ];
+    const missing = named.map(([, file]) => file as string).filter((file) => !existsSync(join(root, file)));
+    assert.ok(named.length > 0);
+    assert.deepEqual(missing, []);
+  });
+}
 
 interface Stop {
   readonly number: number;

@@ -36,7 +36,7 @@ export class Deployment {
   constructor(plan: DeploymentPlan, deps: SlotDeps) {
     this.plan = plan;
     this.#deps = deps;
-    for (let index = 0; index < plan.replicas; index++) this.#addSeat(index);
+    for (let index = 0; index < plan.replicas; index++) this.#addSlot(index);
     this.#tellPlanned();
   }
 
@@ -129,7 +129,7 @@ export class Deployment {
     };
   }
 
-  #addSeat(index: number): ReplicaSlot {
+  #addSlot(index: number): ReplicaSlot {
     const slot: ReplicaSlot = new ReplicaSlot(this.plan, index, this.#deps, () => this.#noteMove(slot));
     this.#slots.push(slot);
     return slot;
@@ -182,7 +182,7 @@ export class Deployment {
     const taken = new Set([...this.#slots, ...this.#leaving].map(({ index }) => index));
     let index = 0;
     while (taken.has(index)) index++;
-    const slot = this.#addSeat(index);
+    const slot = this.#addSlot(index);
     slot.start(Promise.resolve()).catch((error: unknown) => {
       const at = this.#slots.indexOf(slot);
       // It was called off: there is no more need for it, or for any.

@@ -36,12 +36,16 @@ export function findGlossaryFaults(rows: readonly GlossaryRow[], files: readonly
   return [
     ...twice.map((word) => `the glossary has two rows for ${word}`),
     ...rows.flatMap(({ word, names }) =>
-      names.filter((name) => !exported.has(name)).map((name) => `the glossary names ${name} for ${word}: no file exports it`),
+      names
+        .filter((name) => !exported.has(name))
+        .map((name) => `the glossary names ${name} for ${word}: no file exports it`),
     ),
     ...files.flatMap(({ path, exports }) =>
       exports.flatMap((name) => {
         const found = splitWords(name).find((word) => refused.has(word));
-        return found === undefined ? [] : [`${path} exports ${name}: the glossary's word for ${found} is ${refused.get(found)}`];
+        return found === undefined
+          ? []
+          : [`${path} exports ${name}: the glossary's word for ${found} is ${refused.get(found)}`];
       }),
     ),
   ];
