@@ -1,3 +1,33 @@
+/** Pauses before another attempt at what has failed. Each is twice as long as the one before. */
+export class GrowingPause {
+  readonly #firstMs: number;
+  readonly #maxMs: number;
+  #nextMs: number;
+
+  constructor(firstMs: number, maxMs: number) {
+    this.#firstMs = firstMs;
+    this.#maxMs = maxMs;
+    this.#nextMs = firstMs;
+  }
+
+  /** Length of the next pause in milliseconds. */
+  get nextMs(): number {
+    return this.#nextMs;
+  }
+
+  /** Returns the length of the pause that begins now, in milliseconds, and doubles the next one. */
+  begin(): number {
+    const pauseMs = this.#nextMs;
+    this.#nextMs = Math.min(pauseMs * 2, this.#maxMs);
+    return pauseMs;
+  }
+
+  /** Makes the next pause the shortest again. */
+  reset(): void {
+    this.#nextMs = this.#firstMs;
+  }
+}
+
 /** Pauses before the same problem is told again. */
 const firstPauseMs = 60_000;
 const maxPauseMs = 600_000;
@@ -5,7 +35,7 @@ const maxPauseMs = 600_000;
 /** Says when a problem that lasts is told: at once, after a minute, and ever more seldom, down to every ten minutes. */
 export class RepeatPace {
   #toldAt = Number.NEGATIVE_INFINITY;
-  #pauseMs = firstPauseMs;
+  readonly #pause = new GrowingPause(firstPauseMs, maxPauseMs);
 
   /** Whether it is to be told now, which is then noted. @param now A reading of a clock that only goes on. */
   isDue(now: number): boolean {
@@ -13,9 +43,9 @@ export class RepeatPace {
       this.#toldAt = now;
       return true;
     }
-    if (now - this.#toldAt < this.#pauseMs) return false;
+    if (now - this.#toldAt < this.#pause.nextMs) return false;
     this.#toldAt = now;
-    this.#pauseMs = Math.min(this.#pauseMs * 2, maxPauseMs);
+    this.#pause.begin();
     return true;
   }
 
@@ -27,6 +57,6 @@ export class RepeatPace {
   /** The problem is over: the next one is told at once. */
   reset(): void {
     this.#toldAt = Number.NEGATIVE_INFINITY;
-    this.#pauseMs = firstPauseMs;
+    this.#pause.reset();
   }
 }

@@ -10,15 +10,16 @@ import type { GrantedResources, ServiceHooks } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import { ServingError, unreachable } from "../failure/serving-error.js";
 import { messageWithCauses } from "../failure/to-serving-error.js";
-import type { CallStats, LaneStats } from "../observe/call-stats.js";
+import type { CallStats } from "../observe/call-stats.js";
 import type { ApiSettings, ServiceSettings } from "../options/settings.js";
-import type { EndedLives } from "../tasks/lease-grace.js";
-import type { StoreCensus } from "../tasks/store-census.js";
-import type { TaskStore } from "../tasks/task-store.js";
 import { runBatch } from "./batch/batch-run.js";
 import { Batcher } from "./batch/batcher.js";
+import type { CallHost, ReplicaApi } from "./call-host.js";
 import { Lane } from "./lane.js";
 import { LaneWatch } from "./lane-watch.js";
+import { serveAttempt } from "./serve-call.js";
+import type { ReplicaTasks, TaskDeps } from "./tasks/replica-tasks.js";
+import type { TaskHost } from "./tasks/task-attempt.js";
 
 // One running instance of a service.
 //
@@ -51,56 +52,14 @@ export interface ReplicaDeps {
   readonly tasks?: TaskDeps;
 }
 
-/** What a replica needs to have tasks. */
-export interface TaskDeps {
-  /** The store, opened once a process; one that is away for the moment is waited for. @throws {ServingError} `task_store_unavailable`. */
-  readonly openStore: (signal: AbortSignal) => Promise<TaskStore>;
-  /** Whose tasks they are, of those in the store. */
-  readonly namespace: string;
-  /** Of the thread or process: unique, and named by its leases. */
-  readonly life: string;
-  /** Whether the app has a task of this name. */
-  readonly isOwn: (service: string, api: string) => boolean;
-  /** In one replica of the app: looks over the store while its tasks run. */
-  readonly census: StoreCensus | undefined;
-  /** Those of others that are known to have ended: what they ran is begun again at once. */
-  readonly endedLives: EndedLives;
-  /** How long a replica has a task without saying that it still runs it. */
-  readonly leaseMs: number;
-  /** How long a task that has ended is kept. */
-  readonly retentionMs: number;
-}
-
-/** The durable tasks of one replica; see `replica-tasks.ts`, which is loaded only where there are some. */
-export interface RunningTasks {
-  /** Callers that wait here for tasks, wherever those run: no load. */
-  readonly waiters: number;
-  /** Begins to run tasks. */
-  begin(): void;
-  /** Claims nothing more; resolves when what runs here has ended. */
-  drain(): Promise<void>;
-  /** Gives back what still runs. */
-  stop(): Promise<void>;
-  /** Tasks of the service that wait and could run now, as counted a moment ago; `undefined` in all replicas but one. */
-  readonly waitingTasks: number | undefined;
-}
-
-/** One api of a replica: what it runs, and where calls wait. */
-export interface ReplicaApi {
-  readonly target: ApiTarget;
-  readonly lane: Lane;
-  readonly stats: LaneStats;
-  /** Where calls wait in place of the lane, for an api that batches. */
-  readonly batcher: Batcher | undefined;
-}
-
-export class Replica {
+/** Runs one service, from the author's constructor to the author's `stop()`. */
+export class Replica implements CallHost {
   readonly deps: ReplicaDeps;
   readonly apis = new Map<string, ReplicaApi>();
   readonly #watch: LaneWatch;
   /** Of all its apis, those of tasks and of their operations included. */
   readonly #places: (Lane | Batcher)[] = [];
-  #tasks: RunningTasks | undefined;
+  #tasks: ReplicaTasks | undefined;
   #service: ServiceHooks | undefined;
   #isDraining = false;
   #inFlight = 0;
@@ -126,7 +85,7 @@ export class Replica {
   }
 
   /** Durable tasks, where the service has some. */
-  get tasks(): RunningTasks | undefined {
+  get tasks(): ReplicaTasks | undefined {
     return this.#tasks;
   }
 
@@ -215,7 +174,7 @@ export class Replica {
     }
   }
 
-  /** Notes that a call began; what it returns must be called when the call has ended. */
+  /** Counts a call in. Pair with `endCall()`. */
   beginCall(): void {
     this.#inFlight++;
   }
@@ -226,15 +185,22 @@ export class Replica {
 
   /** Each task of the service becomes what callers reach of it: an api that waits for its result, and one for each operation. */
   async #openTasks(signal: AbortSignal): Promise<void> {
-    const { descriptor, settings, tasks } = this.deps;
+    const { id, index, descriptor, settings, stats, time, log, tasks } = this.deps;
     const own = [...descriptor.apis.values()].filter(({ kind }) => kind === "task");
     if (own.length === 0) return;
-    if (tasks === undefined) unreachable(`${this.deps.id} has tasks and no store`);
+    if (tasks === undefined) unreachable(`${id} has tasks and no store`);
+    const host: TaskHost = { id, service: descriptor.name, index, log, time, stats };
     const { ReplicaTasks } = await import("./tasks/replica-tasks.js");
-    const running = new ReplicaTasks(this, await tasks.openStore(signal), tasks);
+    const running = new ReplicaTasks(host, await tasks.openStore(signal), tasks);
     for (const { name } of own) {
       const api = this.apis.get(name) as ReplicaApi;
-      const reached = running.add({ name, api, settings: settings.apis.get(name) as ApiSettings });
+      const reached = running.add({
+        name,
+        settings: settings.apis.get(name) as ApiSettings,
+        checkInput: api.target.checkInput,
+        countFreeSlots: () => api.lane.free,
+        serve: (scope, input, writer) => serveAttempt({ replica: this, scope, input, writer, api }),
+      });
       for (const [label, operation] of reached) {
         this.apis.set(label, operation);
         this.#places.push(operation.lane);

@@ -4,9 +4,8 @@ import { shortMs } from "../call/loop-turns.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { serveRows } from "./batch/serve-rows.js";
+import { type CallHost, type ReplicaApi, type ReplyWriter, reportFailure } from "./call-host.js";
 import type { LaneEntrant } from "./lane.js";
-import type { Replica, ReplicaApi } from "./replica.js";
-import { type ReplyWriter, reportFailure } from "./report-failure.js";
 
 /**
  * Answers one unary call: finds the api, enters its lane or waits for its batch, runs it. Ends the scope; never throws.
@@ -14,7 +13,7 @@ import { type ReplyWriter, reportFailure } from "./report-failure.js";
  * @param input   The call's input, shared with nobody.
  * @param writer Gets the output or the failure, once.
  */
-export function serveCall(replica: Replica, scope: CallScope, input: unknown, writer: ReplyWriter): void {
+export function serveCall(replica: CallHost, scope: CallScope, input: unknown, writer: ReplyWriter): void {
   replica.beginCall();
   scope.logger = replica.deps.log;
   let api: ReplicaApi;
@@ -44,7 +43,7 @@ export function serveAttempt(call: CallToServe): void {
 }
 
 interface CallToServe {
-  readonly replica: Replica;
+  readonly replica: CallHost;
   readonly scope: CallScope;
   readonly input: unknown;
   readonly writer: ReplyWriter;
@@ -53,7 +52,7 @@ interface CallToServe {
 
 /** A call on its way through the lane of its api, told of each step. */
 class ServedCall implements LaneEntrant, InvokeSink {
-  readonly #replica: Replica;
+  readonly #replica: CallHost;
   readonly #scope: CallScope;
   readonly #input: unknown;
   readonly #writer: ReplyWriter;
@@ -110,7 +109,7 @@ class ServedCall implements LaneEntrant, InvokeSink {
 }
 
 /** The api that is called. @throws {ServingError} `draining`, `unknown_api`. */
-export function findApi(replica: Replica, scope: CallScope): ReplicaApi {
+export function findApi(replica: CallHost, scope: CallScope): ReplicaApi {
   if (replica.isDraining) throw fail("draining", { what: `replica ${replica.deps.id}` });
   const api = replica.apis.get(scope.call.api);
   if (api === undefined) throw fail("unknown_api", { name: scope.call.api, known: [...replica.apis.keys()] });
@@ -127,7 +126,7 @@ export function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number):
 }
 
 /** Ends the scope of a call, and its count in the replica. */
-export function endCall(replica: Replica, scope: CallScope): void {
+export function endCall(replica: CallHost, scope: CallScope): void {
   scope.close();
   replica.endCall();
 }

@@ -15,8 +15,8 @@ import { type Frame, frameFlags, frameKinds, malformed, noTails } from "../trans
 import { PeerStream, readCredit, type StreamSource } from "../transport/peer-stream.js";
 import { StreamSender } from "../transport/stream-sender.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
+import type { ReplyWriter } from "./call-host.js";
 import type { Replica } from "./replica.js";
-import type { ReplyWriter } from "./report-failure.js";
 import { serveCall } from "./serve-call.js";
 import { ServedStream } from "./served-stream.js";
 

@@ -1,8 +1,7 @@
 import type { CallScope } from "../call/call-scope.js";
 import { InvokedStream } from "../call/streams/invoked-stream.js";
 import type { EncodedItems, ItemSink, ItemSource } from "../call/streams/item-source.js";
-import type { Replica, ReplicaApi } from "./replica.js";
-import { reportFailure } from "./report-failure.js";
+import { type CallHost, type ReplicaApi, reportFailure } from "./call-host.js";
 import { endCall, findApi, leaveLane } from "./serve-call.js";
 
 /**
@@ -10,7 +9,7 @@ import { endCall, findApi, leaveLane } from "./serve-call.js";
  * has ended, also where its reader stops: the end comes when the author's code has ended too.
  */
 export class ServedStream implements ItemSource, ItemSink {
-  readonly #replica: Replica;
+  readonly #replica: CallHost;
   readonly #scope: CallScope;
   readonly #input: unknown;
   readonly #sink: ItemSink;
@@ -22,7 +21,7 @@ export class ServedStream implements ItemSource, ItemSink {
 
   /** @param sink Gets what is left of a failure once it is logged. */
   constructor(
-    replica: Replica,
+    replica: CallHost,
     scope: CallScope,
     { input, sink }: { readonly input: unknown; readonly sink: ItemSink },
   ) {

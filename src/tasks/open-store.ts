@@ -3,6 +3,7 @@ import { lstat, readlink, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Clock, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
+import { GrowingPause } from "../base/repeat-pace.js";
 import { type FailureDetails, fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import type { TaskSettings } from "../options/settings.js";
@@ -58,10 +59,12 @@ export async function openTaskStore(place: TaskStorePlace, wait?: StoreWait): Pr
   const words = formatStore(place);
   const folder = settings.store === "sqlite" ? resolveStoreFolder(settings.data, appFolder) : undefined;
   const giveUpAt = wait === undefined ? 0 : wait.clock.now() + wait.limitMs;
-  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+  const pauses = new GrowingPause(firstPauseMs, longestPauseMs);
+  for (;;) {
     try {
       return await openOnce(place, words);
     } catch (error) {
+      const pauseMs = pauses.begin();
       const failure = await nameStore(error, { place: words, folder });
       if (wait === undefined || !isPassing(error) || wait.signal.aborted || wait.clock.now() + pauseMs > giveUpAt)
         throw failure;

@@ -1,6 +1,6 @@
 import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/failures.js";
-import type { TaskKey, TaskRecord, TaskStatus } from "./task-store.js";
+import type { Lease, LeaseState, TaskKey, TaskPlace, TaskProgress, TaskRecord, TaskStatus } from "./task-store.js";
 
 /** A row of the table of tasks as a driver gives it; PostgreSQL's gives large integers as texts. */
 export interface TaskRow {
@@ -57,8 +57,26 @@ export function toRecord(row: TaskRow): TaskRecord {
 }
 
 /** An author's text as both engines can keep it: NUL and halves of characters can't be. */
-export function toKeptText(text: string | undefined): string | null {
+function toKeptText(text: string | undefined): string | null {
   return text === undefined ? null : text.replaceAll("\0", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
+/** Row that a renewal returns. */
+export type RenewedRow = TaskPlace & { readonly cancel_failure: string | null };
+
+/** Makes the values of a statement that renews a lease. */
+export const toRenewal = ({ id, token }: Lease, leaseMs: number, progress: TaskProgress | undefined) => ({
+  id,
+  token,
+  leaseMs,
+  progress: progress?.fraction ?? null,
+  note: toKeptText(progress?.note),
+});
+
+/** Reads the state of a lease from the row that its renewal returned; there is no row for a lost lease. */
+export function readRenewed(row: RenewedRow | undefined): LeaseState {
+  if (row === undefined) return "lost";
+  return row.cancel_failure === null ? "held" : "cancel_asked";
 }
 
 /** Says that a task was claimed in vain. It is left to the end of its lease, since trying again at once would fail again. */

@@ -123,6 +123,13 @@ export interface StoreRun {
   readonly session: string;
 }
 
+/** Progress of a task, as its author reported it. */
+export interface TaskProgress {
+  /** 0 to 1. */
+  readonly fraction: number;
+  readonly note: string | undefined;
+}
+
 /** How an attempt ended. */
 export type TaskOutcome =
   | { readonly status: "completed"; readonly output: Uint8Array }
@@ -182,8 +189,8 @@ export interface TaskStore {
    * one that is due already, as one may be since the last claim. `undefined`: there is none.
    */
   nextDueMs(place: TaskPlace): Promise<number | undefined>;
-  /** Holds on to a task for another `leaseMs`, and writes down progress if any is given. */
-  renew(lease: Lease, leaseMs: number, progress?: { fraction: number; note: string | undefined }): Promise<LeaseState>;
+  /** Extends a lease to `leaseMs` from now, and stores progress if any is given. */
+  renew(lease: Lease, leaseMs: number, progress?: TaskProgress): Promise<LeaseState>;
   /** Records how a task ended (K3). @returns False when the lease is no longer held; nothing is recorded then. */
   finish(lease: Lease, outcome: TaskOutcome): Promise<boolean>;
   /**

@@ -4,8 +4,8 @@ import { holdError } from "../../call/copy-value.js";
 import { type ApiTarget, isNative, runInScope, toNative } from "../../call/invoke.js";
 import type { RowLayout } from "../../call/row-layout.js";
 import { ServingError } from "../../failure/serving-error.js";
+import { reportFailure } from "../call-host.js";
 import { noteJoined } from "../lane.js";
-import { reportFailure } from "../report-failure.js";
 import type { Batch, BatchEnded } from "./batcher.js";
 import type { Piece } from "./row-call.js";
 

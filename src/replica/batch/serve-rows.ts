@@ -1,14 +1,13 @@
 import type { CallScope } from "../../call/call-scope.js";
 import { fail } from "../../failure/failures.js";
 import type { ServingError } from "../../failure/serving-error.js";
-import type { Replica, ReplicaApi } from "../replica.js";
-import { type ReplyWriter, reportFailure } from "../report-failure.js";
+import { type CallHost, type ReplicaApi, type ReplyWriter, reportFailure } from "../call-host.js";
 import type { Batcher } from "./batcher.js";
 import { RowCall, type RowCallSink } from "./row-call.js";
 
 /** One call of an api that batches, as it came. */
 export interface ServedRows {
-  readonly replica: Replica;
+  readonly replica: CallHost;
   readonly scope: CallScope;
   /** Shared with nobody. */
   readonly input: unknown;

@@ -3,10 +3,13 @@ import type { ApiTarget } from "../../call/invoke.js";
 import { operationApi, type TaskOperation, taskOperations, waitsForEnd } from "../../call/task-state.js";
 import type { TaskStats } from "../../observe/call-stats.js";
 import type { ApiSettings } from "../../options/settings.js";
+import type { EndedLives } from "../../tasks/lease-grace.js";
+import type { StoreCensus } from "../../tasks/store-census.js";
 import type { TaskNews, TaskStore } from "../../tasks/task-store.js";
+import type { ReplicaApi } from "../call-host.js";
 import { Lane } from "../lane.js";
-import type { Replica, ReplicaApi, RunningTasks, TaskDeps } from "../replica.js";
 import { TaskApis, TaskWaits } from "./task-apis.js";
+import type { HostedTask, TaskHost } from "./task-attempt.js";
 import { TaskRunner } from "./task-runner.js";
 
 // The durable tasks of one replica: its operations on them, and those it runs.
@@ -14,16 +17,32 @@ import { TaskRunner } from "./task-runner.js";
 // V1  The store is told apart from its engine here and below: one `watch`, from `begin` to `stop`.
 // V2  Of a service, the replica with index 0 alone counts the tasks that wait, and forgets old ones.
 
-/** How tasks are run and kept. */
-type TaskBounds = Omit<TaskDeps, "openStore">;
-
-/** One task api of the service: what runs it, and its bounds. */
-interface TaskEntry {
-  readonly name: string;
-  /** Where attempts run. */
-  readonly api: ReplicaApi;
-  readonly settings: ApiSettings;
+/** Parts that a replica with durable tasks is given by its runtime. */
+export interface TaskDeps {
+  /**
+   * Opens the store, once a process, and waits for one that is out of reach.
+   *
+   * @throws {ServingError} `task_store_unavailable`.
+   */
+  readonly openStore: (signal: AbortSignal) => Promise<TaskStore>;
+  /** Namespace of the app's tasks in the store. */
+  readonly namespace: string;
+  /** Life of the thread or process: unique, and named by its leases. */
+  readonly life: string;
+  /** Returns true when the app has a task of this name. */
+  readonly isOwn: (service: string, api: string) => boolean;
+  /** Looks over the store while tasks run. Set in one replica of the app. */
+  readonly census: StoreCensus | undefined;
+  /** Other lives that are known to have ended: their tasks are begun again at once. */
+  readonly endedLives: EndedLives;
+  /** Milliseconds after which a lease that was not renewed runs out. */
+  readonly leaseMs: number;
+  /** Milliseconds for which a task that has ended is kept. */
+  readonly retentionMs: number;
 }
+
+/** Settings of how tasks are run and kept. */
+type TaskBounds = Omit<TaskDeps, "openStore">;
 
 /** Operations that only read or write a row. */
 const quickBounds = { maxConcurrent: 64, maxQueued: 1024 };
@@ -33,8 +52,9 @@ const countAgeMs = 900;
 const purgeIntervalMs = 10 * 60_000;
 const firstPurgeMs = 60_000;
 
-export class ReplicaTasks implements RunningTasks {
-  readonly #replica: Replica;
+/** Durable tasks of one replica. Loaded only by a replica that has some. */
+export class ReplicaTasks {
+  readonly #host: TaskHost;
   readonly #store: TaskStore;
   readonly #bounds: TaskBounds;
   readonly #waits = new TaskWaits();
@@ -48,29 +68,32 @@ export class ReplicaTasks implements RunningTasks {
   #countedAt = Number.NEGATIVE_INFINITY;
   #isCounting = false;
 
-  constructor(replica: Replica, store: TaskStore, bounds: TaskBounds) {
-    this.#replica = replica;
+  constructor(host: TaskHost, store: TaskStore, bounds: TaskBounds) {
+    this.#host = host;
     this.#store = store;
     this.#bounds = bounds;
   }
 
+  /** Callers that wait here for tasks, wherever those run. They are no load. */
   get waiters(): number {
     return this.#waits.size;
   }
 
-  /** Prepares a task api. @returns The apis that callers reach: the task itself, which waits for its result, and its operations. */
-  add({ name, api, settings }: TaskEntry): ReadonlyMap<string, ReplicaApi> {
-    const { deps: parts } = this.#replica;
-    const service = parts.descriptor.name;
-    const stats = parts.stats.task(service, name);
+  /**
+   * Prepares a task api.
+   *
+   * @returns The apis that callers reach: the task itself, which waits for its result, and its operations.
+   */
+  add(task: HostedTask): ReadonlyMap<string, ReplicaApi> {
+    const { name, settings, checkInput } = task;
+    const { service, index } = this.#host;
+    const stats = this.#host.stats.task(service, name);
     const { leaseMs, namespace, life } = this.#bounds;
     this.#runners.set(
       name,
       new TaskRunner({
-        replica: this.#replica,
-        name,
-        api,
-        settings,
+        host: this.#host,
+        task,
         store: this.#store,
         namespace,
         life,
@@ -78,15 +101,20 @@ export class ReplicaTasks implements RunningTasks {
         stats,
       }),
     );
-    if (parts.index === 0) {
+    if (index === 0) {
       const read = () => this.#readWaiting(name);
       stats.readWaiting = read;
       this.#figures.push({ stats, read });
     }
     const apis = new TaskApis({
-      ...{ namespace, service, name, store: this.#store, waits: this.#waits, stats },
+      namespace,
+      service,
+      name,
+      store: this.#store,
+      waits: this.#waits,
+      stats,
       isOwn: this.#bounds.isOwn,
-      checkInput: api.target.checkInput,
+      checkInput,
       isOver: (id) => this.#isDraining && ![...this.#runners.values()].some((runner) => runner.has(id)),
     });
     return this.#createApis(name, apis, settings);
@@ -102,7 +130,7 @@ export class ReplicaTasks implements RunningTasks {
     };
     for (const runner of this.#runners.values()) runner.wake();
     this.#bounds.census?.start(this.#store);
-    if (this.#replica.deps.index === 0) this.#purgeIn(firstPurgeMs);
+    if (this.#host.index === 0) this.#purgeIn(firstPurgeMs);
   }
 
   /** Claims nothing more; resolves when what runs here has ended. Callers that wait for tasks elsewhere are sent on. */
@@ -126,8 +154,9 @@ export class ReplicaTasks implements RunningTasks {
     this.#waits.tell();
   }
 
+  /** Tasks of the service that wait and could run now, as last counted. `undefined` in all replicas but that of index 0. */
   get waitingTasks(): number | undefined {
-    if (this.#replica.deps.index !== 0) return undefined;
+    if (this.#host.index !== 0) return undefined;
     this.#count();
     return [...this.#waiting.values()].reduce((sum, count) => sum + count, 0);
   }
@@ -139,13 +168,13 @@ export class ReplicaTasks implements RunningTasks {
 
   /** Brings a new count for whoever asks next: nobody waits for a store that may be out of reach. */
   #count(): void {
-    const { time, descriptor } = this.#replica.deps;
+    const { time, service } = this.#host;
     const now = time.clock.now();
     if (now < this.#countedAt + countAgeMs || this.#isCounting || this.#isDraining) return;
     this.#countedAt = now;
     this.#isCounting = true;
     this.#store
-      .countWaiting({ namespace: this.#bounds.namespace, service: descriptor.name })
+      .countWaiting({ namespace: this.#bounds.namespace, service })
       .then(
         (waiting) => {
           this.#waiting = waiting;
@@ -165,7 +194,7 @@ export class ReplicaTasks implements RunningTasks {
 
   #hear({ id, namespace, service, api }: TaskNews): void {
     if (namespace !== undefined && namespace !== this.#bounds.namespace) return;
-    if (service !== undefined && service !== this.#replica.deps.descriptor.name) return;
+    if (service !== undefined && service !== this.#host.service) return;
     this.#waits.tell(id);
     for (const [name, runner] of this.#runners) {
       if (api !== undefined && api !== name) continue;
@@ -175,7 +204,7 @@ export class ReplicaTasks implements RunningTasks {
   }
 
   #purgeIn(waitMs: number): void {
-    const { time, log } = this.#replica.deps;
+    const { time, log } = this.#host;
     this.#purgeTimer = time.clock.setTimer(() => {
       this.#store.purge(this.#bounds.retentionMs).then(
         (count) => {
@@ -188,11 +217,11 @@ export class ReplicaTasks implements RunningTasks {
   }
 
   #createApis(name: string, apis: TaskApis, { maxQueued }: ApiSettings): ReadonlyMap<string, ReplicaApi> {
-    const { deps: parts } = this.#replica;
+    const { service, stats: all, time } = this.#host;
     // Whoever waits for a task takes no more than its place among those that wait.
     const waitBounds = { maxConcurrent: Math.max(1, maxQueued), maxQueued: 0 };
     const create = (operation: TaskOperation | "call"): ReplicaApi => {
-      const stats = parts.stats.lane(parts.descriptor.name, `${name}:${operation}`);
+      const stats = all.lane(service, `${name}:${operation}`);
       const target: ApiTarget = {
         kind: operation === "watch" ? "stream" : "unary",
         // What comes is what a handle has made; each operation looks at it itself.
@@ -202,7 +231,7 @@ export class ReplicaTasks implements RunningTasks {
         itemSchema: undefined,
       };
       const bounds = waitsForEnd(operation) ? waitBounds : quickBounds;
-      const lane = new Lane({ bounds, stats, time: parts.time });
+      const lane = new Lane({ bounds, stats, time });
       return { target, lane, stats, batcher: undefined };
     };
     const operations = taskOperations.map((operation) => [operationApi(name, operation), create(operation)] as const);

@@ -1,19 +1,21 @@
 import { createDeferred, type Timer } from "../../base/clock.js";
+import type { Logger } from "../../base/logger.js";
+import { GrowingPause } from "../../base/repeat-pace.js";
 import { type Call, type Caller, type Priority, RequestContext } from "../../call/call.js";
-import { CallScope } from "../../call/call-scope.js";
+import { CallScope, type CallTime } from "../../call/call-scope.js";
+import type { ApiTarget } from "../../call/invoke.js";
 import { nameOption } from "../../call/passed-deadline.js";
 import type { Progress } from "../../call/task-state.js";
 import { fail } from "../../failure/failures.js";
 import { readNumber } from "../../failure/read-thrown.js";
 import type { Code, ServingError } from "../../failure/serving-error.js";
 import { toServingError } from "../../failure/to-serving-error.js";
-import type { AttemptOutcome, TaskStats } from "../../observe/call-stats.js";
+import type { AttemptOutcome, CallStats, TaskStats } from "../../observe/call-stats.js";
 import type { ApiSettings } from "../../options/settings.js";
 import type { ClaimedTask, TaskOutcome, TaskStore } from "../../tasks/task-store.js";
 import { packValue, unpackValue } from "../../transport/stored-value.js";
 import { crossError, decodeError, encodeError } from "../../transport/wire-error.js";
-import type { Replica, ReplicaApi } from "../replica.js";
-import { serveAttempt } from "../serve-call.js";
+import type { ReplyWriter } from "../call-host.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 
 // One attempt of one task: from its claim until its end is recorded.
@@ -23,20 +25,44 @@ import { LeaseKeeper } from "./lease-keeper.js";
 //     Code that goes on after that keeps its place in the lane, and what it gives is dropped.
 // E3  An attempt that has lost its lease records nothing.
 
-/** What every attempt of one task api has in common. */
-export interface AttemptDeps {
-  readonly replica: Replica;
+/** Part of a replica that its durable tasks need. */
+export interface TaskHost {
+  /** `"Model#0"`. */
+  readonly id: string;
+  readonly service: string;
+  readonly index: number;
+  readonly log: Logger;
+  readonly time: CallTime;
+  readonly stats: CallStats;
+}
+
+/** One task api of a service, as its replica runs it. */
+export interface HostedTask {
   readonly name: string;
-  readonly api: ReplicaApi;
   readonly settings: ApiSettings;
+  readonly checkInput: ApiTarget["checkInput"];
+  /** Returns how many more attempts may begin at once. */
+  readonly countFreeSlots: () => number;
+  /**
+   * Runs one attempt in the lane of the task, by the same steps as any call. Ends the scope; never throws.
+   *
+   * @param writer Gets the output or the failure once the author's code has ended, also when the attempt has ended before.
+   */
+  readonly serve: (scope: CallScope, input: unknown, writer: ReplyWriter) => void;
+}
+
+/** Parts that all attempts of one task api share. */
+export interface AttemptDeps {
+  readonly host: TaskHost;
+  readonly task: HostedTask;
   readonly store: TaskStore;
   readonly namespace: string;
-  /** Of the thread or process that runs it. */
+  /** Life of the thread or process that runs the attempt. */
   readonly life: string;
   readonly leaseMs: number;
   readonly stats: TaskStats;
-  /** The author's code has ended, so that its place in the lane is free. */
-  readonly onPlaceFree: () => void;
+  /** Called when the author's code has ended, so that its lane slot is free. */
+  readonly onSlotFree: () => void;
 }
 
 /** How an attempt ended, before that is recorded. */
@@ -68,7 +94,7 @@ export class TaskAttempt {
     this.id = claimed.record.id;
     this.#deps = deps;
     this.#claimed = claimed;
-    const { time, log } = deps.replica.deps;
+    const { time, log } = deps.host;
     this.#startedAt = time.clock.now();
     this.#lease = new LeaseKeeper({
       ...{ store: deps.store, lease: claimed.lease, leaseMs: deps.leaseMs, clock: time.clock, log },
@@ -86,7 +112,7 @@ export class TaskAttempt {
 
   /** Gives the task back unfinished: its replica is stopping. Resolves when the store knows, or is not to be reached. */
   async giveBack(): Promise<void> {
-    this.#end({ kind: "stopped", error: fail("draining", { what: `replica ${this.#deps.replica.deps.id}` }) });
+    this.#end({ kind: "stopped", error: fail("draining", { what: `replica ${this.#deps.host.id}` }) });
     this.#isGivenUp = true;
     this.#pause?.wake();
     await this.recorded;
@@ -105,23 +131,23 @@ export class TaskAttempt {
     if (ending.kind !== "output" && ending.kind !== "failure") this.#scope?.cancel(ending.error);
     const outcome = await this.#record(ending);
     this.#lease.stop();
-    const { stats, replica } = this.#deps;
+    const { stats, host } = this.#deps;
     stats.running--;
-    stats.record(outcome, replica.deps.time.clock.now() - this.#startedAt);
+    stats.record(outcome, host.time.clock.now() - this.#startedAt);
   }
 
   #serve(): void {
-    const { replica, name, api, settings, onPlaceFree } = this.#deps;
-    const { time } = replica.deps;
+    const { host, task, onSlotFree } = this.#deps;
+    const { time } = host;
     let call: Call;
     try {
       call = this.#createCall(time.clock.now());
     } catch (error) {
       this.#end({ kind: "failure", error: this.#place(error) });
-      onPlaceFree();
+      onSlotFree();
       return;
     }
-    const own = { ...time, nameLimit: () => nameOption(replica.deps.descriptor.name, name, settings.timeoutFrom) };
+    const own = { ...time, nameLimit: () => nameOption(host.service, task.name, task.settings.timeoutFrom) };
     const scope = new CallScope(call, undefined, own, time.clock.now());
     this.#scope = scope;
     scope.onProgress = (progress: Progress) => this.#lease.report(progress);
@@ -133,24 +159,27 @@ export class TaskAttempt {
     const writer = {
       replyOutput: (_: CallScope, output: unknown) => {
         scope.reply(output);
-        onPlaceFree();
+        onSlotFree();
       },
       replyFailure: (_: CallScope, error: ServingError) => {
         scope.replyFailure(error);
-        onPlaceFree();
+        onSlotFree();
       },
     };
-    serveAttempt({ replica, scope, input: call.input, api, writer });
+    task.serve(scope, call.input, writer);
   }
 
   /** Like a call from outside: it is checked, and nobody else holds its values. */
   #createCall(now: number): Call {
-    const { replica, name, settings } = this.#deps;
+    const { host, task } = this.#deps;
     const context = parseTaskContext(this.#claimed.context);
     return {
-      ...{ service: replica.deps.descriptor.name, api: name, ...context, outside: true },
+      service: host.service,
+      api: task.name,
+      ...context,
+      outside: true,
       input: unpackValue(this.#claimed.input),
-      deadline: now + settings.timeoutMs,
+      deadline: now + task.settings.timeoutMs,
     };
   }
 
@@ -172,7 +201,8 @@ export class TaskAttempt {
   async #record(ending: Ending): Promise<AttemptOutcome> {
     if (ending.kind === "lost") return "lost";
     await this.#lease.flush();
-    for (let tries = 1, pauseMs = firstPauseMs; ; tries++) {
+    const pause = new GrowingPause(firstPauseMs, maxPauseMs);
+    for (let tries = 1; ; tries++) {
       if (this.#lease.isLost) return "lost";
       try {
         return await this.#write(ending);
@@ -182,10 +212,9 @@ export class TaskAttempt {
         if (failure.id === "task_store_full" && tries >= maxFullTries)
           return this.#record({ kind: "failure", error: failure });
         const fields = { err: failure, task: this.id, tries };
-        this.#deps.replica.deps.log.warn(fields, "the end of a task could not be recorded; it is tried again");
+        this.#deps.host.log.warn(fields, "the end of a task could not be recorded; it is tried again");
       }
-      await this.#wait(pauseMs);
-      pauseMs = Math.min(pauseMs * 2, maxPauseMs);
+      await this.#wait(pause.begin());
     }
   }
 
@@ -207,7 +236,7 @@ export class TaskAttempt {
   }
 
   async #writeFailure(error: ServingError): Promise<AttemptOutcome> {
-    const { attempts, idempotent, retryBackoffMs } = this.#deps.settings;
+    const { attempts, idempotent, retryBackoffMs } = this.#deps.task.settings;
     const { attempt } = this.#claimed.record;
     const waitMs = decideRetry(
       { error, attempt, attempts, isIdempotent: idempotent, backoffMs: retryBackoffMs },
@@ -224,11 +253,11 @@ export class TaskAttempt {
 
   /** Failures of an attempt name the task's own service and api. */
   #place(error: unknown): ServingError {
-    return toServingError(error, this.#deps.replica.deps.descriptor.name, this.#deps.name);
+    return toServingError(error, this.#deps.host.service, this.#deps.task.name);
   }
 
   #wait(ms: number): Promise<void> {
-    const { clock } = this.#deps.replica.deps.time;
+    const { clock } = this.#deps.host.time;
     return new Promise((resolve) => {
       const wake = () => {
         this.#pause?.timer.clear();

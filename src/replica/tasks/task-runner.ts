@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { Timer } from "../../base/clock.js";
+import { GrowingPause } from "../../base/repeat-pace.js";
 import { fail } from "../../failure/failures.js";
 import type { ClaimedTask, ClaimRequest } from "../../tasks/task-store.js";
 import { encodeError } from "../../transport/wire-error.js";
@@ -28,15 +29,19 @@ export class TaskRunner {
   #isStale = false;
   #isDraining = false;
   #timer: Timer | undefined;
-  #pauseMs = firstPauseMs;
+  readonly #pause = new GrowingPause(firstPauseMs, maxPauseMs);
 
-  constructor(deps: Omit<AttemptDeps, "onPlaceFree">) {
-    this.#deps = { ...deps, onPlaceFree: () => this.wake() };
-    const { replica, name, namespace, life, leaseMs, settings } = deps;
-    const service = replica.deps.descriptor.name;
+  constructor(deps: Omit<AttemptDeps, "onSlotFree">) {
+    this.#deps = { ...deps, onSlotFree: () => this.wake() };
+    const { host, task, namespace, life, leaseMs } = deps;
+    const { service } = host;
+    const { name, settings } = task;
     this.#request = {
-      ...{ namespace, service, api: name, leaseMs },
-      owner: `${replica.deps.id}@${hostname()}:${process.pid}/${life}`,
+      namespace,
+      service,
+      api: name,
+      leaseMs,
+      owner: `${host.id}@${hostname()}:${process.pid}/${life}`,
       maxAttempts: settings.attempts,
       lostFailure: encodeError(fail("task_lost", { attempts: settings.attempts }, { service, api: name })),
     };
@@ -61,7 +66,7 @@ export class TaskRunner {
   /** Whoever held leases in this life has ended. Where the store can't be told, they run out by themselves. */
   takeOver(life: string): void {
     const { namespace, service, api, maxAttempts, lostFailure } = this.#request;
-    const { log } = this.#deps.replica.deps;
+    const { log } = this.#deps.host;
     this.#deps.store.release({ namespace, service, api, life, maxAttempts, lostFailure }).then(
       (count) => {
         if (count > 0) log.info({ task: api, count }, "tasks of a replica that ended were taken over");
@@ -94,7 +99,7 @@ export class TaskRunner {
   }
 
   get #free(): number {
-    return this.#deps.api.lane.free;
+    return this.#deps.task.countFreeSlots();
   }
 
   async #claim(): Promise<void> {
@@ -106,7 +111,7 @@ export class TaskRunner {
       if (free <= 0) return;
       try {
         const claimed = await this.#deps.store.claim({ ...this.#request, limit: free });
-        this.#pauseMs = firstPauseMs;
+        this.#pause.reset();
         for (const task of claimed) this.#begin(task);
         if (claimed.length < free) await this.#waitForDue();
       } catch (error) {
@@ -136,19 +141,16 @@ export class TaskRunner {
   }
 
   #waitForStore(error: unknown): void {
-    const { log } = this.#deps.replica.deps;
-    log.warn(
-      { err: error, task: this.#request.api, pauseMs: this.#pauseMs },
-      "no tasks could be claimed; it is tried again",
-    );
-    this.#wakeIn(this.#pauseMs);
-    this.#pauseMs = Math.min(this.#pauseMs * 2, maxPauseMs);
+    const { log } = this.#deps.host;
+    const pauseMs = this.#pause.begin();
+    log.warn({ err: error, task: this.#request.api, pauseMs }, "no tasks could be claimed; trying again after a pause");
+    this.#wakeIn(pauseMs);
   }
 
   #wakeIn(waitMs: number): void {
     this.#timer?.clear();
     if (this.#isDraining) return;
     // A task that will be due is work to do: the process stays for it, as it does for a call.
-    this.#timer = this.#deps.replica.deps.time.clock.setTimer(() => this.wake(), waitMs, true);
+    this.#timer = this.#deps.host.time.clock.setTimer(() => this.wake(), waitMs, true);
   }
 }

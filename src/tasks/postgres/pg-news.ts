@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto";
 import type { Client } from "pg";
 import type { Clock, Timer } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
+import { GrowingPause } from "../../base/repeat-pace.js";
 import type { TaskNews } from "../task-store.js";
 
 const heartbeatMs = 10_000;
@@ -71,7 +72,7 @@ export class NewsListener {
   #client: Client | undefined;
   #timer: Timer | undefined;
   #isStarted = false;
-  #pauseMs = firstPauseMs;
+  readonly #pause = new GrowingPause(firstPauseMs, longestPauseMs);
   #ending: Promise<unknown> = Promise.resolve();
 
   constructor(options: NewsListenerOptions) {
@@ -80,7 +81,7 @@ export class NewsListener {
 
   start(): void {
     this.#isStarted = true;
-    this.#pauseMs = firstPauseMs;
+    this.#pause.reset();
     void this.#connect();
   }
 
@@ -110,7 +111,7 @@ export class NewsListener {
       return;
     }
     if (client !== this.#client) return;
-    this.#pauseMs = firstPauseMs;
+    this.#pause.reset();
     this.#options.tell({});
     this.#beat(client);
   }
@@ -133,8 +134,7 @@ export class NewsListener {
     if (client !== this.#client || !this.#isStarted) return;
     this.#end(client);
     this.#timer?.clear();
-    const pauseMs = this.#pauseMs;
-    this.#pauseMs = Math.min(pauseMs * 2, longestPauseMs);
+    const pauseMs = this.#pause.begin();
     this.#options.log.warn(
       { err: error, pauseMs },
       "the connection that hears news of tasks was lost; it is made anew",

@@ -9,7 +9,16 @@ import type { Clock } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
 import { TaskEvents } from "../closable-store.js";
 import type { LeaseGrace } from "../lease-grace.js";
-import { type KeyedRow, logUnreadable, readSubmitted, type TaskRow, toKeptText, toRecord } from "../task-row.js";
+import {
+  type KeyedRow,
+  logUnreadable,
+  type RenewedRow,
+  readRenewed,
+  readSubmitted,
+  type TaskRow,
+  toRecord,
+  toRenewal,
+} from "../task-row.js";
 import {
   type ClaimedTask,
   type ClaimRequest,
@@ -26,6 +35,7 @@ import {
   type TaskNews,
   type TaskOutcome,
   type TaskPlace,
+  type TaskProgress,
   type TaskRecord,
   type TaskResult,
   type TaskStore,
@@ -152,17 +162,10 @@ export class PgStore implements TaskStore {
     return leftMs > 0 ? Math.min(leftMs, dueMs ?? leftMs) : dueMs;
   }
 
-  async renew(
-    { id, token }: Lease,
-    leaseMs: number,
-    progress?: { fraction: number; note: string | undefined },
-  ): Promise<LeaseState> {
-    const said = { progress: progress?.fraction ?? null, note: toKeptText(progress?.note) };
-    const values = { id, token, leaseMs, ...said };
-    const [row] = await this.#query<TaskPlace & { cancel_failure: string | null }>(this.#statements.renew, values);
-    if (row === undefined) return "lost";
-    if (progress !== undefined) this.#tell({ id, ...row });
-    return row.cancel_failure === null ? "held" : "cancel_asked";
+  async renew(lease: Lease, leaseMs: number, progress?: TaskProgress): Promise<LeaseState> {
+    const [row] = await this.#query<RenewedRow>(this.#statements.renew, toRenewal(lease, leaseMs, progress));
+    if (row !== undefined && progress !== undefined) this.#tell({ id: lease.id, ...row });
+    return readRenewed(row);
   }
 
   async finish({ id, token }: Lease, outcome: TaskOutcome): Promise<boolean> {

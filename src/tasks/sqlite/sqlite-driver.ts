@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../../base/clock.js";
+import { GrowingPause } from "../../base/repeat-pace.js";
 import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 
@@ -86,6 +87,7 @@ export function toSqliteFailure(error: unknown): ServingError {
 }
 
 const lockTimeoutMs = 10_000;
+const shortestPauseMs = 1;
 const longestPauseMs = 5;
 
 /**
@@ -97,12 +99,15 @@ const longestPauseMs = 5;
  */
 export async function whenFree<T>(attempt: () => T, clock: Clock = systemClock): Promise<T> {
   const giveUpAt = clock.now() + lockTimeoutMs;
-  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs + 1, longestPauseMs)) {
+  let pause: GrowingPause | undefined;
+  for (;;) {
     try {
       return attempt();
     } catch (error) {
       if (((rawCodeOf(error) ?? 0) & 0xff) !== busyCode || clock.now() >= giveUpAt) throw error;
     }
+    pause ??= new GrowingPause(shortestPauseMs, longestPauseMs);
+    const pauseMs = pause.begin();
     await new Promise<void>((resolve) => clock.setTimer(resolve, pauseMs * (0.5 + Math.random()), true));
   }
 }

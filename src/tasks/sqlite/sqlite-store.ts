@@ -14,11 +14,13 @@ import type { LeaseGrace } from "../lease-grace.js";
 import {
   type KeyedRow,
   logUnreadable,
+  type RenewedRow,
+  readRenewed,
   readSubmitted,
   type TaskRow,
   taskColumns,
-  toKeptText,
   toRecord,
+  toRenewal,
 } from "../task-row.js";
 import type {
   ClaimedTask,
@@ -33,6 +35,7 @@ import type {
   TaskNews,
   TaskOutcome,
   TaskPlace,
+  TaskProgress,
   TaskRecord,
   TaskResult,
   TaskStore,
@@ -146,18 +149,12 @@ export class SqliteStore implements TaskStore {
     return leftMs > 0 ? Math.min(leftMs, dueMs ?? leftMs) : dueMs;
   }
 
-  async renew(
-    { id, token }: Lease,
-    leaseMs: number,
-    progress?: { fraction: number; note: string | undefined },
-  ): Promise<LeaseState> {
-    const said = { progress: progress?.fraction ?? null, note: toKeptText(progress?.note) };
+  async renew(lease: Lease, leaseMs: number, progress?: TaskProgress): Promise<LeaseState> {
+    const values = toRenewal(lease, leaseMs, progress);
     return this.#write((tell) => {
-      const values = { id, token, leaseMs, now: this.#now(), ...said };
-      const row = this.#statements.renew.get(values) as (TaskPlace & { cancel_failure: string | null }) | undefined;
-      if (row === undefined) return "lost";
-      if (progress !== undefined) tell({ id, ...placeOf(row) });
-      return row.cancel_failure === null ? "held" : "cancel_asked";
+      const row = this.#statements.renew.get({ ...values, now: this.#now() }) as RenewedRow | undefined;
+      if (row !== undefined && progress !== undefined) tell({ id: lease.id, ...placeOf(row) });
+      return readRenewed(row);
     });
   }
 

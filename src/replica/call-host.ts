@@ -1,10 +1,48 @@
 import { randomBytes } from "node:crypto";
+import type { Logger } from "../base/logger.js";
 import type { CallScope } from "../call/call-scope.js";
+import type { ApiTarget } from "../call/invoke.js";
 import { strangerThatEnded } from "../call/passed-deadline.js";
 import { settlePromises } from "../call/value-walk.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { copyError, toServingError } from "../failure/to-serving-error.js";
+import type { LaneStats } from "../observe/call-stats.js";
+import type { Batcher } from "./batch/batcher.js";
+import type { Lane } from "./lane.js";
+
+/** Part of a replica that its calls need while they are served. */
+export interface CallHost {
+  readonly deps: {
+    /** `"Model#0"`. */
+    readonly id: string;
+    readonly log: Logger;
+    /** True when values that never left the process are checked too. */
+    readonly checksInside: boolean;
+  };
+  readonly apis: ReadonlyMap<string, ReplicaApi>;
+  /** True when no new call is accepted. */
+  readonly isDraining: boolean;
+  /** Counts a call in. Pair with `endCall()`. */
+  beginCall(): void;
+  /** Counts a call out. */
+  endCall(): void;
+}
+
+/** One api of a replica: the function that it runs, and the lane or batcher in which its calls wait. */
+export interface ReplicaApi {
+  readonly target: ApiTarget;
+  readonly lane: Lane;
+  readonly stats: LaneStats;
+  /** Set for an api that batches: its calls wait here instead of in the lane. */
+  readonly batcher: Batcher | undefined;
+}
+
+/** Takes the answer of a served call back to its caller: a link in this process, or a channel. */
+export interface ReplyWriter {
+  replyOutput(scope: CallScope, output: unknown): void;
+  replyFailure(scope: CallScope, error: ServingError): void;
+}
 
 /**
  * Whatever a call failed with, as its caller gets it.
@@ -45,10 +83,4 @@ function explainEnd(thrown: unknown, scope: CallScope): unknown {
   if (ended === undefined) return thrown;
   const { service, api } = ended.call;
   return fail("shared_call_ended", { caller: `${service}.${api}`, reason: (thrown as ServingError).message });
-}
-
-/** Takes the answer of a served call to whoever asked: a link in this process, or a channel. */
-export interface ReplyWriter {
-  replyOutput(scope: CallScope, output: unknown): void;
-  replyFailure(scope: CallScope, error: ServingError): void;
 }
