@@ -231,13 +231,24 @@ class Round {
       const grown = [...now].filter(([name, value]) => value - (before.get(name) ?? value) > toleranceMiB);
       if (grown.length === 0) return;
       if (performance.now() > deadline) {
+        const files = await this.#writeSnapshots();
         for (const [name, value] of grown) {
-          this.#faults.push(`${name}: ${before.get(name)?.toFixed(0)} MiB before, ${value.toFixed(0)} MiB after`);
+          const grew = `${before.get(name)?.toFixed(0)} MiB before, ${value.toFixed(0)} MiB after`;
+          this.#faults.push(`${name}: ${grew}${files}`);
         }
         return;
       }
       await sleep(1000);
     }
+  }
+
+  /** With `HOSTILE_SNAPSHOTS=<folder>`: writes the heap of each service there. Returns their names, for the report. */
+  async #writeSnapshots(): Promise<string> {
+    if (process.env["HOSTILE_SNAPSHOTS"] === undefined) return "";
+    const connection = new Connection(this.#app.url, limitMs);
+    const ending = await connection.send({ path: "/snapshot" });
+    connection.close();
+    return ending.kind === "answered" ? `; snapshots: ${String(ending.body)}` : "; no snapshots";
   }
 
   /** Its last seconds nobody reads its output any more, or it is closed. */

@@ -1,7 +1,8 @@
 // The app that is attacked. Every answer shows whether it is the caller's own.
 import { appendFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
+import { setFlagsFromString, writeHeapSnapshot } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { api, currentCall, depends, Service, type StartContext, Tensor, tensor } from "ekiben";
 import { z } from "zod";
@@ -31,6 +32,13 @@ function collect(): z.infer<typeof Memory> {
   return { heapMiB: heapUsed / 2 ** 20, outsideMiB: Math.max(external, arrayBuffers) / 2 ** 20 };
 }
 
+/** Writes the heap of this process into the folder `HOSTILE_SNAPSHOTS`, to see what keeps memory. Returns the path. */
+function snapshot(): string {
+  return writeHeapSnapshot(
+    join(process.env["HOSTILE_SNAPSHOTS"] as string, `${process.pid}-${Date.now()}.heapsnapshot`),
+  );
+}
+
 /** Batches, with the manners of a runtime that has one output buffer and reuses it. */
 export class Batched extends Service() {
   #output = new Float32Array(64);
@@ -46,6 +54,7 @@ export class Batched extends Service() {
   });
 
   collect = api({ output: Memory, idempotent: true }, collect);
+  snapshot = api({ output: z.string() }, snapshot);
 }
 
 export class Model extends Service() {
@@ -78,6 +87,7 @@ export class Model extends Service() {
     yield runSlip(name, () => sleep(5));
   });
   collect = api({ output: Memory, idempotent: true }, collect);
+  snapshot = api({ output: z.string() }, snapshot);
 }
 
 /** Its other apis are doors for bodies, and its name is that of the class it extends. */
@@ -111,4 +121,9 @@ export class Front extends HostileService {
     Model: await this.model.collect(),
     Batched: await this.batched.collect(),
   }));
+  snapshot = api({ output: z.array(z.string()) }, async () => [
+    snapshot(),
+    await this.model.snapshot(),
+    await this.batched.snapshot(),
+  ]);
 }
