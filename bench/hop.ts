@@ -57,8 +57,8 @@ const plain = new PlainEcho();
 const before: Contestant = { name: names.before, round: () => measureLoop(() => plain.echo({ text: "hello" })) };
 const figuresBefore = await measureInTurn([before], rounds);
 
-const unchecked = await compose(Caller, { options: { checks: "outside" } });
-const checked = await compose(Caller, { options: { checks: "all" } });
+const unchecked = await compose(Caller, { options: { validate: "boundary" } });
+const checked = await compose(Caller, { options: { validate: "all" } });
 
 const contestants: Contestant[] = [
   { name: names.outside, round: () => measureLoop(() => plain.echo({ text: "hello" })) },

@@ -1,10 +1,12 @@
-// Compiles src/ into dist/ and bundles docs-page/ into dist/docs-page/; removes from dist/ what has no source any more.
+// Compiles src/ into dist/ and bundles docs-page/ into dist/docs-page/; gives the types of options their doc blocks; removes
+// from dist/ what has no source any more.
 //
 // dist/ is mended in place, never emptied: a server that runs from it survives a build.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { build } from "esbuild";
+import { addOptionComments } from "./reference/option-comments.js";
 import { repositoryRoot, typescriptBin } from "./repository.js";
 
 const compiled = spawnSync(process.execPath, [typescriptBin("7"), "-p", "tsconfig.build.json"], {
@@ -29,6 +31,9 @@ for (const entry of readdirSync(join(repositoryRoot, "dist"), { recursive: true,
   const output = join(entry.parentPath, entry.name);
   if (entry.isFile() && !existsSync(sourceOf(output))) rmSync(output);
 }
+
+const optionTypes = join(repositoryRoot, "dist/options/options.d.ts");
+writeFileSync(optionTypes, addOptionComments(readFileSync(optionTypes, "utf8")));
 
 const command = join(repositoryRoot, "dist/cli/main.js");
 if (existsSync(command)) chmodSync(command, 0o755);

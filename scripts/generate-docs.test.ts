@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { optionFlags } from "../src/cli/command.js";
 import { commands } from "../src/cli/commands.js";
 import { failures } from "../src/failure/failures.js";
+import { flagOf, variableOf } from "../src/options/option.js";
 import { options } from "../src/options/options.js";
-import { flagOf, variableOf } from "../src/options/value-types.js";
 import { formatCliPage } from "./reference/cli-page.js";
 import { formatFailuresPage } from "./reference/failures-page.js";
 import { formatMetricsPage } from "./reference/metrics-page.js";
@@ -40,6 +40,19 @@ describe("docs/reference", () => {
       assert.equal(text.includes(`\`--${flagOf(option)}\``), isOutside, option.name);
       assert.equal(text.includes(`\`${variableOf(option)}\``), isOutside, option.name);
     }
+  });
+
+  it("is where defaults of options stand: no comment beside the table repeats one", () => {
+    const isFile = /^(define|options|app)\b.*(?<!\.test)\.ts$/;
+    const files = readdirSync(join(repositoryRoot, "src"), { recursive: true, encoding: "utf8" });
+    const repeated = files
+      .filter((file) => isFile.test(file))
+      .flatMap((file) => {
+        const lines = readFileSync(join(repositoryRoot, "src", file), "utf8").split("\n");
+        const isDefault = (line: string) => /^\s*(\/?\*|\/\/).*\bdefaults? *:? *(is|of|to)? *["`]?\d/i.test(line);
+        return lines.filter(isDefault).map((line) => `${file}: ${line.trim()}`);
+      });
+    assert.deepEqual(repeated, []);
   });
 
   it("has the labels of every metric", () => {

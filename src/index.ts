@@ -19,6 +19,7 @@ export { type TensorOptions, type TensorSchema, tensor } from "./define/tensor-s
 export type { FailureId } from "./failure/failures.js";
 export type { Code } from "./failure/serving-error.js";
 export { ServingError, type ServingErrorInit } from "./failure/serving-error.js";
-export type { AppFile, HttpOptions, Placement, Replicas, Resources } from "./options/app-file.js";
+export type { AppFile, HttpOptions, Placement, Resources } from "./options/app-file.js";
+export type { Replicas } from "./options/value-types.js";
 export type { AppEvent, OnAppEvent } from "./supervisor/replica-state.js";
 export type { TaskStatus } from "./tasks/task-store.js";

@@ -11,7 +11,7 @@ for (const placement of ["process", "thread"] as const) {
   describe(`a replica that is busy, in placement ${placement}`, () => {
     const open = async () => {
       const log = new LogBook();
-      const app = await compose(Front, { placement, log: log.logger, options: { holdMs: 60_000 } });
+      const app = await compose(Front, { placement, log: log.logger, options: { waitForReplicaMs: 60_000 } });
       const complaints = () => log.all().flatMap(({ message }) => (isComplaint(message) ? [message] : []));
       return { app, log, complaints, [Symbol.asyncDispose]: () => app.close() };
     };

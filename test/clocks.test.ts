@@ -42,7 +42,7 @@ for (const placement of ["process", "thread"] as const satisfies readonly Placem
 
       before(async () => {
         const options: AppFile = {
-          holdMs: 60_000,
+          waitForReplicaMs: 60_000,
           services: { Model: shifted(model), Entry: shifted(entry) },
         };
         app = await compose(Entry, { placement, options });

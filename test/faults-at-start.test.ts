@@ -17,7 +17,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 describe("a service that fails while the app runs", () => {
   let app: RunningApp;
   before(async () => {
-    app = new RunningApp("shop.mjs:Shop", ["--hold-ms", "60000"], { env: markers });
+    app = new RunningApp("shop.mjs:Shop", ["--wait-for-replica-ms", "60000"], { env: markers });
     await app.call("whereSilent");
   });
   after(async () => {

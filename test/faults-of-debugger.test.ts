@@ -9,7 +9,7 @@ describe("a replica that a debugger holds", () => {
   const limits = [
     "--liveness-interval-ms",
     "50",
-    "--liveness-out-after-ms",
+    "--liveness-suspend-after-ms",
     "300",
     "--liveness-replace-after-ms",
     "900",

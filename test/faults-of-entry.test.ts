@@ -29,7 +29,7 @@ async function until<T>(ask: () => Promise<T>, isWanted: (answer: T) => boolean)
 
 describe("an app whose entry service is down", () => {
   it("answers 503 on its port and says why, and serves again once a replica is there, whatever its clients do", async () => {
-    using app = new RunningApp("entry.mjs:Entry", ["--hold-ms", "60000"]);
+    using app = new RunningApp("entry.mjs:Entry", ["--wait-for-replica-ms", "60000"]);
     const { body: other } = await app.call("whereOther");
     for (let round = 0; round < 2; round++) {
       // Each life is ended by a client, the second of them a short one after a short one.

@@ -23,7 +23,7 @@ function createPlace(name = `p${++places}`): string {
 }
 
 const serveIn = (place: string, args: readonly string[] = []) =>
-  new RunningApp("folders.mjs:Entry", ["--hold-ms", "60000", ...args], { env: { TMPDIR: place } });
+  new RunningApp("folders.mjs:Entry", ["--wait-for-replica-ms", "60000", ...args], { env: { TMPDIR: place } });
 const foldersIn = (place: string) => readdirSync(place).filter((name) => /^ekiben-\w{6}$/.test(name));
 const messagesOf = (app: RunningApp) => app.log.map((line) => String(line["msg"]));
 const logged = (app: RunningApp, pattern: RegExp) =>
@@ -194,7 +194,7 @@ describe("an app without descriptors to spare", {
     const limits = [
       "--liveness-interval-ms",
       "50",
-      "--liveness-out-after-ms",
+      "--liveness-suspend-after-ms",
       "400",
       "--liveness-replace-after-ms",
       "1000",

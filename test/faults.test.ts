@@ -138,7 +138,7 @@ describe("a replica", { concurrency: 2 }, () => {
         const held = await holdBoth("holdSleeper");
         const looping = app.call("loop");
         const [, stuck] = await app.command.until(
-          /"service":"Sleeper","replica":"(Sleeper#\d)","outAfterMs":1000,"msg":"the replica does not answer and gets no new calls"/,
+          /"service":"Sleeper","replica":"(Sleeper#\d)","suspendAfterMs":1000,"msg":"the replica does not answer and gets no new calls"/,
           since,
         );
         const other = stuck === "Sleeper#0" ? "Sleeper#1" : "Sleeper#0";

@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "ekiben-groups-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Model and Words in one group, the others on their own. */
-const pair = ["--group", "Model=text", "--group", "Words=text", "--hold-ms", "60000"];
+const pair = ["--group", "Model=text", "--group", "Words=text", "--wait-for-replica-ms", "60000"];
 
 const start = (args: readonly string[] = pair, env: Readonly<Record<string, string>> = {}) =>
   new RunningApp("grouped.mjs:Front", args, { env });

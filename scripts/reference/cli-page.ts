@@ -1,7 +1,7 @@
 import { type Command, exitCodes, type Flag, formatFlag } from "../../src/cli/command.js";
 import { commands } from "../../src/cli/commands.js";
 import { entryText, groupByLevel } from "../../src/cli/run-command-line.js";
-import { formatDefault, variableOf } from "../../src/options/value-types.js";
+import { formatDefault, variableOf } from "../../src/options/option.js";
 import { code, formatTable, generatedNote } from "./markdown.js";
 
 /** docs/reference/cli.md */

@@ -1,6 +1,5 @@
 import { CallStats } from "../../src/observe/call-stats.js";
-import { createDeploymentMetrics } from "../../src/observe/deployment-metrics.js";
-import { createMetrics } from "../../src/observe/metrics.js";
+import { createDeploymentMetrics, createMetrics } from "../../src/observe/metrics.js";
 import { code, formatTable, generatedNote } from "./markdown.js";
 
 /** A metric as prom-client gives it as JSON. */
@@ -17,7 +16,7 @@ export async function formatMetricsPage(): Promise<string> {
   const all = [...(await createMetrics(fillStats()).readJson()), ...createDeploymentMetrics([deployment])] as Metric[];
   const own = all.filter(({ name }) => name.startsWith("ekiben_")).sort((a, b) => (a.name < b.name ? -1 : 1));
   return [
-    generatedNote("src/observe/metrics.ts and src/observe/deployment-metrics.ts"),
+    generatedNote("src/observe/metrics.ts"),
     "",
     "# Metrics",
     "",

@@ -1,5 +1,5 @@
+import { flagOf, formatDefault, formatSources, type Option, variableOf } from "../../src/options/option.js";
 import { options } from "../../src/options/options.js";
-import { flagOf, formatDefault, formatSources, type Option, variableOf } from "../../src/options/value-types.js";
 import { code, formatTable, generatedNote } from "./markdown.js";
 
 const introduction = `# Options

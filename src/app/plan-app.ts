@@ -7,10 +7,10 @@ import { fail, type GraphFault } from "../failure/failures.js";
 import { formatMinifiedNames, minifiedNamesFix } from "../graph/check-graph.js";
 import { type Graph, resolveGraph, type Substitute } from "../graph/graph.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
+import type { SpecialKind } from "../options/option.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
 import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
-import type { SpecialKind } from "../options/value-types.js";
 import { formatCoreExcess } from "./assign-devices.js";
 
 /** A graph and its options, decided. The options may still have faults. */

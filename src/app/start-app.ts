@@ -15,10 +15,15 @@ import { FileStore } from "../held/file-store.js";
 import { FullMemory } from "../held/memory-files.js";
 import type { FormerTask } from "../http/http-state.js";
 import { type EntryLocation, findScript } from "../load/entry-location.js";
-import { createDeploymentMetrics } from "../observe/deployment-metrics.js";
 import { shareStdout } from "../observe/line-writer.js";
 import { guardLog } from "../observe/log.js";
-import { createMetrics, formatMetrics, type Metrics, type MetricsPage } from "../observe/metrics.js";
+import {
+  createDeploymentMetrics,
+  createMetrics,
+  formatMetrics,
+  type Metrics,
+  type MetricsPage,
+} from "../observe/metrics.js";
 import { addObstacles, type Readiness } from "../observe/readiness.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import type { AppAnswers } from "../placement/control.js";
@@ -322,9 +327,9 @@ export interface EntryEvents {
 function watchEntry({ graph, settings }: Plan, clock: Clock, events: EntryEvents): EntryWatch {
   const { exitAfterMs } = settings.server;
   const service = graph.entry;
-  const { holdMs } = settings.services.get(service) as ServiceSettings;
+  const { waitForReplicaMs } = settings.services.get(service) as ServiceSettings;
   return new EntryWatch({
-    ...{ clock, exitAfterMs, waitMs: holdMs },
+    ...{ clock, exitAfterMs, waitMs: waitForReplicaMs },
     onAbsent: events.onAbsent,
     onPresent: events.onPresent,
     onGone: (reason) => events.onGone(fail("entry_gone", { service, exitAfterMs, reason }, { service })),

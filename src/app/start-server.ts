@@ -304,12 +304,8 @@ export function readOpenFiles(): number | undefined {
   }
 }
 
-/** What `serve()` takes; everything else about an app is an option (see `ekiben options`). */
-export interface ServeOptions {
-  /** Default 3000; 0 takes a free one. */
-  readonly port?: number;
-  /** Default `"0.0.0.0"`: every interface. */
-  readonly host?: string;
+/** Options of `serve()`; everything else about an app is an option in `options` (see `ekiben options`). */
+export interface ServeOptions extends Pick<AppFile, "port" | "host"> {
   /** Options as they stand in `ekiben.config.ts`. */
   readonly options?: AppFile;
   /** Adds an author's own Fastify plugins and routes beside the apis. */

@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import { fail } from "../failure/failures.js";
-import { options } from "../options/options.js";
+import { flagOf, formatDefault, type Option, variableOf } from "../options/option.js";
+import { formerNames, options } from "../options/options.js";
 import { pickNearest } from "../options/pick-nearest.js";
-import { flagOf, formatDefault, type Option, variableOf } from "../options/value-types.js";
 import type { Terminal } from "./terminal.js";
 import type { Watcher } from "./watch/watcher.js";
 
@@ -117,16 +117,31 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): Par
   const own = new Map<string, string>();
   const values: Record<string, (string | boolean)[]> = {};
   const problems: string[] = [];
+  const renamedTo: string[] = [];
   for (const token of tokens) {
     if (token.kind === "positional") positionals.push(token.value);
     if (token.kind !== "option") continue;
+    const now = byName.has(token.name) ? undefined : nowOfFormer(token.name, byName);
+    if (now !== undefined) renamedTo.push(now);
     const read = readToken(token, byName);
     if (typeof read === "string") problems.push(read);
     else if (read.flag.option === undefined) own.set(read.flag.name, String(read.value));
     else (values[read.flag.option.name] ??= []).push(read.value);
   }
-  if (problems.length > 0) throw fail("invalid_flag", { problem: problems.join("; ") });
+  if (problems.length > 0) {
+    throw fail("invalid_flag", { problem: problems.join("; "), ...(renamedTo.length > 0 && { renamedTo }) });
+  }
   return { positionals, own, options: values };
+}
+
+const formerFlags: ReadonlyMap<string, string> = new Map(
+  [...formerNames].map(([former, name]) => [flagOf({ name: former }), flagOf({ name })]),
+);
+
+/** New flag of a former one that the command would take; `undefined` for any other. */
+function nowOfFormer(name: string, flags: ReadonlyMap<string, Flag>): string | undefined {
+  const now = formerFlags.get(name);
+  return now !== undefined && flags.has(now) ? `--${now}` : undefined;
 }
 
 function toParseOption({ name, short, placeholder }: Flag): [string, { type: "string" | "boolean"; short?: string }] {
@@ -150,6 +165,8 @@ function readToken(
   const isNegative = !flags.has(name) && positive?.placeholder === "";
   const flag = isNegative ? positive : flags.get(name);
   if (flag === undefined) {
+    const now = nowOfFormer(name, flags);
+    if (now !== undefined) return `${rawName} was renamed to ${now}`;
     const nearest = pickNearest(name, flags.keys());
     return `there is no flag ${rawName}${nearest === undefined ? "" : `; did you mean --${nearest}?`}`;
   }

@@ -61,6 +61,24 @@ describe("parseFlags", () => {
   });
 });
 
+describe("parseFlags of a former flag", () => {
+  it("says the new name, also in the fix", () => {
+    assert.throws(() => parse("--hold-ms", "100", "--checks=outside", "--prot", "1"), {
+      id: "invalid_flag",
+      message:
+        "--hold-ms was renamed to --wait-for-replica-ms; --checks was renamed to --validate; there is no flag --prot; did you mean --port?",
+      fix: "Use --wait-for-replica-ms, --validate.",
+    });
+  });
+
+  it("says nothing of it where the command takes no options", () => {
+    assert.throws(() => parseFlags(["--hold-ms", "100"], own), {
+      message: "there is no flag --hold-ms",
+      fix: "Run the command with --help to see its flags.",
+    });
+  });
+});
+
 describe("formatFlag", () => {
   it("shows the short form, the value, and that a switch may be turned off", () => {
     const find = (name: string) => optionFlags.find((flag) => flag.name === name) as Flag;

@@ -7,6 +7,7 @@ import { ItemReader, streamProblem } from "../call/streams/item-reader.js";
 import { type ItemSink, type ItemSource, readerGone } from "../call/streams/item-source.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
+import type { ApiFileOptions } from "../options/app-file.js";
 import {
   type BatchOptions,
   type Contract,
@@ -225,13 +226,8 @@ function createDirectScope(input: unknown): CallScope {
   return scope;
 }
 
-/** What the contract of a task may say besides its types. Its bounds are options of the api. */
-export interface TaskContractOptions extends ContractOptions {
-  /** How often a task is begun at most; see `idempotent`. Default 3. */
-  readonly attempts?: number;
-  /** Milliseconds before a task that failed is begun again; doubles with each further attempt. Default 1000. */
-  readonly retryBackoffMs?: number;
-}
+/** Fields of the contract of a task besides its types. Its limits are options of the api. */
+export interface TaskContractOptions extends ContractOptions, Pick<ApiFileOptions, "attempts" | "retryBackoffMs"> {}
 
 /**
  * Declares a durable task of a service: a class field.
@@ -240,8 +236,8 @@ export interface TaskContractOptions extends ContractOptions {
  * where it is `idempotent`, one that failed. Its result is recorded once. Calling it waits for the result; the handle and the
  * client also have `.submit`, `.status`, `.result`, `.cancel` and `.retry`. On an instance made with `new` it runs in place.
  *
- * @param contract `output`; `input` unless there is none; texts and bounds. `timeoutMs` bounds one attempt (default an hour),
- *   `maxConcurrent` is how many run at once in one replica (default 1).
+ * @param contract `output`; `input` unless there is none; texts and bounds. `timeoutMs` limits one attempt,
+ *   `maxConcurrent` the attempts that run at once in one replica.
  * @param run      Gets the checked input and gives the output. `currentCall()` has its `signal` and its `progress()`.
  */
 export function task<I extends Shape = Schema<void, void>, O extends Shape = never>(

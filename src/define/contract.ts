@@ -4,6 +4,7 @@ import { lastStep } from "../call/streams/item-source.js";
 import { nameStream, onceKey, StreamUse } from "../call/streams/stream-use.js";
 import { settlePromises } from "../call/value-walk.js";
 import { fail, type Issue } from "../failure/failures.js";
+import type { ApiFileOptions, BatchFileOptions } from "../options/app-file.js";
 import { isFileSchema } from "./file.js";
 import { findSchema } from "./find-schema.js";
 import type { ApiKind } from "./handle-type.js";
@@ -24,34 +25,23 @@ import {
 import { isTensor } from "./tensor.js";
 import { isTensorSchema } from "./tensor-schema.js";
 
-/** What every contract may say besides its types. Each of the bounds is an option of the api (see `ekiben options`). */
-export interface ContractOptions {
+/** Fields of a contract besides its types. Each limit is an option of the api (see `ekiben options`). */
+export interface ContractOptions extends Omit<ApiFileOptions, "batch" | "attempts" | "retryBackoffMs"> {
   /** HTTP path. Default `/<api name>`. */
   readonly route?: string;
   /** One line for OpenAPI and the docs page. */
   readonly summary?: string;
   /** Inputs for the docs page; each must fit the input schema (`ekiben check` sees to it). */
   readonly examples?: readonly unknown[];
-  readonly timeoutMs?: number;
-  readonly maxConcurrent?: number;
-  readonly maxQueued?: number;
-  /** May be retried after it may have run. Default false. */
-  readonly idempotent?: boolean;
 }
 
 /** What the contract of a task may not say. */
 const taskUnfit: readonly string[] = ["yields", "batch"];
 
-/** How the rows of several calls are joined into one; each field is an option, `batch.maxRows` and so on. */
-export interface BatchOptions {
-  /** Most rows of a batch, never exceeded; a call with more is run in pieces. */
+/** Options of `batch` in a contract, `batch.maxRows` and so on. */
+export interface BatchOptions extends Omit<BatchFileOptions, "maxRows"> {
+  /** Most rows in one batch, never exceeded; a call with more rows runs in several batches. */
   readonly maxRows: number;
-  /** Milliseconds in which the first call of a batch should be answered: bounds its wait and its size. Default none. */
-  readonly targetLatencyMs?: number;
-  /** Milliseconds the first call of a batch waits for others. Default: as long as pays, by what batches were seen to cost. */
-  readonly windowMs?: number;
-  /** Batches that run at once in one replica. Default 1: while one runs, the next gathers. */
-  readonly maxConcurrent?: number;
 }
 
 /** A contract as `api()` or `task()` was given it. */

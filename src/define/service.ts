@@ -4,9 +4,9 @@ import type { Logger } from "../base/logger.js";
 import { type Copy, ownCopy, ownFolder } from "../base/shared-state.js";
 import type { HttpOptions, ServiceFileOptions } from "../options/app-file.js";
 
-/** What `Service(options)` takes; every field is a row of the option table (see `ekiben options`). */
+/** Argument of `Service(options)`; every field is an option (see `ekiben options`). */
 export interface ServiceOptions extends Omit<ServiceFileOptions, "idempotent"> {
-  /** Default: the class's name. */
+  /** Name of the service in the graph, in logs, metrics and options. Default: the class's name. */
   readonly name?: string;
   /** Read from the entry service. */
   readonly http?: HttpOptions;

@@ -35,6 +35,12 @@ export const definitionFailures = {
     text: (d) => `there is no option ${d.option} (${d.source})${didYouMean(d.nearest)}`,
     fix: "Use one of the options listed by `ekiben options`, spelt as there.",
   }),
+  renamed_option: row<{ former: string; now: string; source: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.former} (${d.source}) was renamed to ${d.now}`,
+    fix: "Use the new name.",
+    fixFor: (d) => `Rename it to ${d.now}; \`ekiben options\` shows the values it takes.`,
+  }),
   misplaced_option: row<{ option: string; source: string; allowed: string }>({
     code: "failed_precondition",
     text: (d) => `option ${d.option} can't be set there (${d.source}); it may be set by: ${d.allowed}`,

@@ -7,6 +7,8 @@ export interface FailureRow<D> {
   readonly text: (details: D) => string;
   /** What to do about it. */
   readonly fix: string;
+  /** More exact fix, made of the details; `undefined` for `fix`. */
+  readonly fixFor?: (details: D) => string | undefined;
   /** HTTP status where it is not the one of `code`. */
   readonly httpStatus?: number;
   /** Default: by code. */

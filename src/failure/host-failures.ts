@@ -7,10 +7,11 @@ export const hostFailures = {
     text: (d) => `there is no command ${d.command}${didYouMean(d.nearest)}; there are ${list(d.known)}`,
     fix: "Run `ekiben --help`.",
   }),
-  invalid_flag: row<{ problem: string }>({
+  invalid_flag: row<{ problem: string; renamedTo?: readonly string[] }>({
     code: "invalid_argument",
     text: (d) => d.problem,
     fix: "Run the command with --help to see its flags.",
+    fixFor: ({ renamedTo = [] }) => (renamedTo.length === 0 ? undefined : `Use ${list(renamedTo)}.`),
   }),
   file_not_found: row<{ file: string }>({
     code: "not_found",

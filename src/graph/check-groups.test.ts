@@ -22,7 +22,7 @@ describe("findGroupProblems", () => {
       A: {
         group: "g",
         replicas: { min: 1, max: 3 },
-        liveness: { outAfterMs: 50 },
+        liveness: { suspendAfterMs: 50 },
         env: { X: "1" },
         resources: { gpu: 1 },
       },

@@ -158,7 +158,7 @@ function joinLiveness({ members }: GroupPlan, { services }: AppSettings): Livene
   const own = members.map((name) => (services.get(name) as ServiceSettings).liveness);
   return {
     intervalMs: Math.min(...own.map(({ intervalMs }) => intervalMs)),
-    outAfterMs: Math.max(...own.map(({ outAfterMs }) => outAfterMs)),
+    suspendAfterMs: Math.max(...own.map(({ suspendAfterMs }) => suspendAfterMs)),
     replaceAfterMs: Math.max(...own.map(({ replaceAfterMs }) => replaceAfterMs)),
     warmUpMs: Math.max(...own.map(({ warmUpMs }) => warmUpMs)),
   };

@@ -65,10 +65,10 @@ describe("a plan with groups", () => {
 
   it("asks all of a group as often as the most impatient wants, and is as patient as the most patient", () => {
     const plan = planOf({
-      Words: { group: "g", liveness: { intervalMs: 100, outAfterMs: 9000 } },
+      Words: { group: "g", liveness: { intervalMs: 100, suspendAfterMs: 9000 } },
       Reader: { group: "g", liveness: { intervalMs: 500, replaceAfterMs: 90_000 } },
     });
-    const joined = { intervalMs: 100, outAfterMs: 9000, replaceAfterMs: 90_000, warmUpMs: 300_000 };
+    const joined = { intervalMs: 100, suspendAfterMs: 9000, replaceAfterMs: 90_000, warmUpMs: 300_000 };
     for (const name of ["Words", "Reader"]) assert.deepEqual(deployment(plan, name).settings.liveness, joined);
   });
 

@@ -21,7 +21,7 @@ export interface CallTarget {
   /** Of a stream: what its items are checked against. */
   readonly itemSchema: unknown;
   /** How long a call waits for a replica where none is ready. */
-  readonly holdMs: number;
+  readonly waitForReplicaMs: number;
   readonly links: ServiceLinks;
   /** Keeps calls back that the callee would refuse. */
   readonly room: CalleeRoom;

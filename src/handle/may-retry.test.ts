@@ -43,7 +43,7 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
     service,
     api: "run",
     timeoutMs: 1000,
-    holdMs: 0,
+    waitForReplicaMs: 0,
     idempotent,
     takesStream: false,
     itemSchema: undefined,

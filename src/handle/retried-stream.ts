@@ -86,11 +86,11 @@ export class RetriedStream implements ItemSource, ItemSink {
 
 /**
  * Keeps a call while no replica of its service is ready: a replica that crashed is back within a second, and its callers
- * should not have to know. Bounded by the service's `holdMs`, the call's deadline, and how many are held already.
+ * should not have to know. Bounded by the service's `waitForReplicaMs`, the call's deadline, and how many are held already.
  *
  * @param call Resumed or refused once, unless the call is cancelled before; its scope then answers by itself.
  */
-export function holdCall({ links, holdMs, time }: CallTarget, scope: CallScope, call: HeldCall): void {
+export function holdCall({ links, waitForReplicaMs, time }: CallTarget, scope: CallScope, call: HeldCall): void {
   if (scope.isEnded) return;
   const place = links.hold({
     resume: () => {
@@ -111,7 +111,7 @@ export function holdCall({ links, holdMs, time }: CallTarget, scope: CallScope, 
     links.release(place);
     end();
     call.refuse(links.refusal());
-  }, holdMs);
+  }, waitForReplicaMs);
   const leave = () => {
     links.release(place);
     timer.clear();

@@ -23,7 +23,7 @@ function createRoute(isIdempotent: boolean): CallTarget {
       idempotent: isIdempotent,
       takesStream: false,
       itemSchema: undefined,
-      holdMs: 1000,
+      waitForReplicaMs: 1000,
     },
     links: new ServiceLinks(service),
     room: new CalleeRoom(time.clock, stats),

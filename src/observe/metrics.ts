@@ -235,3 +235,48 @@ function metric(
 ) {
   return { ...head, reset: () => {}, get: async () => ({ ...head, values: collect() }) };
 }
+
+/** Figures of the replicas of one service. */
+export interface DeploymentFigures {
+  readonly service: string;
+  /** True when every replica slot of the service is down; see `restart.giveUpAfter`. */
+  readonly isDown: boolean;
+  /** Replica slots by state: `ready`, `out`, `starting`, `waiting`, `down`. */
+  readonly states: Readonly<Record<string, number>>;
+  /** Restarts of replicas. */
+  readonly restarts: number;
+  /** Calls in flight as their callers count them, plus tasks that run or wait. */
+  readonly demand: number;
+}
+
+/** Returns the figures of a supervisor in the form of prom-client's JSON metrics. */
+export function createDeploymentMetrics(all: readonly DeploymentFigures[]): readonly object[] {
+  return [
+    figure("ekiben_service_down", "1 while every replica of the service is down (restart.giveUpAfter), else 0.", {
+      type: "gauge",
+      values: all.map(({ service, isDown }) => ({ labels: { service }, value: isDown ? 1 : 0 })),
+    }),
+    figure("ekiben_replicas", "Replicas by state: ready, out, starting, waiting, down.", {
+      type: "gauge",
+      values: all.flatMap(({ service, states }) =>
+        Object.entries(states).map(([state, value]) => ({ labels: { service, state }, value })),
+      ),
+    }),
+    figure(
+      "ekiben_service_demand",
+      "Calls in flight to the service as their callers count them, and its tasks that run or wait; replicas.targetInFlight of it is meant for one replica.",
+      { type: "gauge", values: all.map(({ service, demand }) => ({ labels: { service }, value: demand })) },
+    ),
+    figure("ekiben_replica_restarts_total", "Replicas that were started again.", {
+      type: "counter",
+      values: all.map(({ service, restarts }) => ({ labels: { service }, value: restarts })),
+    }),
+  ];
+}
+
+const figure = (name: string, help: string, rest: { readonly type: string; readonly values: readonly object[] }) => ({
+  name,
+  help,
+  aggregator: "sum",
+  ...rest,
+});

@@ -1,59 +1,61 @@
 import { type FailureDetails, type FailureId, fail, type GraphFault } from "../failure/failures.js";
-import { contractFields, optionGroups, options } from "./options.js";
+import { formatSources, type Option, type SourceKind, type SpecialKind } from "./option.js";
+import { contractFields, formerNames, optionGroups, options } from "./options.js";
 import { pickNearest } from "./pick-nearest.js";
-import { formatSources, type Option, type SourceKind, type SpecialKind } from "./value-types.js";
 
-/** The services of a graph and what their author said about them. */
+/** Services of a graph and the options their authors declared. */
 export interface DeclaredOptions {
   /** Name of the entry service: its `http` options are those of the app. */
   readonly entry: string;
   readonly services: readonly DeclaredService[];
 }
 
+/** One service and the options its author declared. */
 export interface DeclaredService {
   readonly name: string;
-  /** What `Service()` was given. */
+  /** Argument of `Service()`. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Each api, and its contract. */
   readonly apis: readonly DeclaredApi[];
 }
 
 interface DeclaredApi {
   readonly name: string;
+  /** Contract of the api. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Absent for an ordinary one. */
+  /** Absent for an ordinary api. */
   readonly kind?: SpecialKind | undefined;
 }
 
-/** What a value is for. `""` as the service is every service, `""` as the api every api. */
-interface Target {
+/** Services and apis that a value applies to. `""` as the service is every service, `""` as the api every api. */
+interface Selector {
   readonly service: string;
   readonly api: string;
 }
 
-/** One value of one option, read and in range, that some place offers. */
-export interface Candidate extends Target {
+/** Source of a value: its kind, and its position as people name it, such as `"--port"`. */
+interface Source {
+  readonly source: SourceKind;
+  readonly where: string;
+}
+
+/** One valid value of one option. The strongest candidate that applies wins. */
+export interface Candidate extends Selector, Source {
   readonly option: Option;
   readonly value: unknown;
-  readonly source: SourceKind;
-  readonly where: string;
 }
 
-/** Where a value stands: its kind of source, and the place as a person would name it. */
-interface Place {
-  readonly source: SourceKind;
-  readonly where: string;
-}
-
-/** One value as it was found. */
-interface Offer extends Target, Place {
+/** One value as it stands in its source, not read yet. */
+interface RawValue extends Selector, Source {
   readonly name: string;
   readonly value: unknown;
-  /** From a flag or a variable: the value is text and is read as such. */
+  /** True for a flag or a variable: the value is read as text. */
   readonly isText?: boolean;
 }
 
-/** Collects what every place offers, and everything that is wrong with it. */
+/** Selector of a value, and the name of its option: the position of a fault. */
+type FaultPosition = Selector & { readonly name: string };
+
+/** Reads the values of all sources into candidates, and collects everything that is wrong with them. */
 export class OptionReader {
   readonly declared: DeclaredOptions;
   readonly candidates: Candidate[] = [];
@@ -64,33 +66,33 @@ export class OptionReader {
     this.declared = declared;
   }
 
-  /** Takes a value, or notes why it can't be taken. `undefined` is no value. */
-  offer(offer: Offer): void {
-    const option = options.get(offer.name);
-    if (offer.value === undefined) return;
-    if (option === undefined) this.addUnknown(offer);
-    else if (!this.isKnownTarget(offer)) return;
-    else if (mayStandAt(option, offer)) this.#take(option, offer);
+  /** Reads a value into a candidate, or adds a fault. `undefined` is no value. */
+  read(raw: RawValue): void {
+    const option = options.get(raw.name);
+    if (raw.value === undefined) return;
+    if (option === undefined) this.#addUnknown(raw);
+    else if (!this.isKnown(raw)) return;
+    else if (maySet(raw, option)) this.#addCandidate(option, raw);
     else {
-      const details = { option: option.name, source: offer.where, allowed: formatSources(option) };
-      this.addFault("misplaced_option", details, offer);
+      const details = { option: option.name, source: raw.where, allowed: formatSources(option) };
+      this.addFault("misplaced_option", details, raw);
     }
   }
 
-  #take(option: Option, offer: Offer): void {
+  #addCandidate(option: Option, raw: RawValue): void {
     const { type } = option;
-    const value = offer.isText === true ? type.fromText(String(offer.value)) : type.fromCode(offer.value);
-    const { service, api, source, where } = offer;
-    if (value === undefined) this.addInvalid(offer, type.expected);
+    const value = raw.isText === true ? type.fromText(String(raw.value)) : type.fromCode(raw.value);
+    const { service, api, source, where } = raw;
+    if (value === undefined) this.addInvalid(raw, type.expected);
     else this.candidates.push({ option, service, api, value, source, where });
   }
 
   /**
-   * Takes the fields of an object; those of a group such as `http` one level down.
+   * Reads the fields of an object, and those of a group such as `http` one level down.
    *
-   * @param skip Names of fields that are no options.
+   * @param skip Names of fields that are not options.
    */
-  offerFields(fields: unknown, at: Target & Place, skip: readonly string[] = []): void {
+  readFields(fields: unknown, at: Selector & Source, skip: readonly string[] = []): void {
     if (!isFields(fields)) {
       const isFile = at.source === "app file" && !at.where.includes(" ");
       const expected = isFile ? "an object of options as its default export" : "an object of options";
@@ -101,24 +103,24 @@ export class OptionReader {
     for (const [name, value] of Object.entries(fields)) {
       if (skip.includes(name) || value === undefined) continue;
       const where = at.source === "app file" ? joinPath(at.where, name) : at.where;
-      if (optionGroups.includes(name)) this.#offerGroup({ ...at, where, name, value });
-      else this.offer({ ...at, where, name, value });
+      if (optionGroups.includes(name)) this.#readGroup({ ...at, where, name, value });
+      else this.read({ ...at, where, name, value });
     }
   }
 
-  #offerGroup(group: Offer): void {
+  #readGroup(group: RawValue): void {
     if (!isFields(group.value)) {
       this.addInvalid(group, "an object of options");
       return;
     }
     for (const [field, value] of Object.entries(group.value)) {
       const where = group.source === "app file" ? joinPath(group.where, field) : group.where;
-      this.offer({ ...group, where, name: `${group.name}.${field}`, value });
+      this.read({ ...group, where, name: `${group.name}.${field}`, value });
     }
   }
 
-  /** Whether the graph has the service and the api that a value is for; notes a fault when not. */
-  isKnownTarget(at: Target & Place & { readonly name: string }): boolean {
+  /** True when the graph has the service and the api of a selector; otherwise adds a fault. */
+  isKnown(at: FaultPosition & Source): boolean {
     if (at.service === "") return true;
     const service = this.declared.services.find(({ name }) => name === at.service);
     const names = (service?.apis ?? this.declared.services).map(({ name }) => name);
@@ -130,43 +132,48 @@ export class OptionReader {
     return false;
   }
 
-  addInvalid(offer: Offer, expected: string): void {
-    const value = mayBeSecret(offer.name) ? "(not shown)" : offer.value;
-    const details = { option: offer.name, value, expected, source: offer.where };
-    this.addFault("invalid_option", details, offer);
+  addInvalid(raw: RawValue, expected: string): void {
+    const value = mayBeSecret(raw.name) ? "(not shown)" : raw.value;
+    const details = { option: raw.name, value, expected, source: raw.where };
+    this.addFault("invalid_option", details, raw);
   }
 
-  addUnknown(at: Offer): void {
-    const fitting = [...options.values()].filter((option) => mayStandAt(option, at)).map((option) => option.name);
+  #addUnknown(at: RawValue): void {
+    const now = formerNames.get(at.name);
+    if (now !== undefined) {
+      this.addFault("renamed_option", { former: at.name, now, source: at.where }, at);
+      return;
+    }
+    const fitting = [...options.values()].filter((option) => maySet(at, option)).map((option) => option.name);
     const known = at.source === "api" ? [...fitting, ...contractFields] : fitting;
     const nearest = pickNearest(at.name, known) ?? pickByField(at.name, fitting);
     this.addFault("unknown_option", { option: at.name, source: at.where, nearest }, at);
   }
 
-  addFault<Id extends FailureId>(id: Id, details: FailureDetails<Id>, at: Target & { readonly name: string }): void {
+  addFault<Id extends FailureId>(id: Id, details: FailureDetails<Id>, at: FaultPosition): void {
     this.faults.push(createFault(id, details, at));
   }
 
-  addWarning<Id extends FailureId>(id: Id, details: FailureDetails<Id>, at: Target & { readonly name: string }): void {
+  addWarning<Id extends FailureId>(id: Id, details: FailureDetails<Id>, at: FaultPosition): void {
     this.warnings.push(createFault(id, details, at));
   }
 }
 
-/** Whether an option, or one of a group's, may hold a password. */
+/** True when an option, or one option of a group, may hold a password. */
 const mayBeSecret = (name: string) =>
   [...options.values()].some(
     (option) => option.type.isSecret === true && (option.name === name || option.name.startsWith(`${name}.`)),
   );
 
-/** Whether an option may be set there: the kind of place allows it, and it does not reach less far than the option does. */
-function mayStandAt(option: Option, { source, service, api }: Target & Place): boolean {
+/** True when a source of this kind may set the option, and the selector is as wide as the option's level or wider. */
+function maySet({ source, service, api }: Selector & Source, option: Option): boolean {
   if (!option.sources.includes(source)) return false;
   if (source === "service") return true;
   if (option.level === "app") return service === "";
   return option.level === "api" || api === "";
 }
 
-/** `"cpus"` → `"resources.cpu"`. */
+/** Finds an option by the last part of its name: `"cpus"` → `"resources.cpu"`. */
 function pickByField(name: string, known: readonly string[]): string | undefined {
   const fields = new Map(known.map((option) => [option.slice(option.indexOf(".") + 1), option]));
   const nearest = pickNearest(name.slice(name.indexOf(".") + 1), fields.keys());
@@ -176,34 +183,34 @@ function pickByField(name: string, known: readonly string[]): string | undefined
 function createFault<Id extends FailureId>(
   id: Id,
   details: FailureDetails<Id>,
-  { service, api, name }: Target & { readonly name: string },
+  { service, api, name }: FaultPosition,
 ): GraphFault {
   const { message, fix } = fail(id, details);
   return { id, service, field: api === "" ? name : `${api}.${name}`, message, fix: fix ?? "" };
 }
 
-/** An app file is named once, then the path inside it: `"ekiben.config.ts services.Model"`. */
+/** Joins the name of an app file and a path inside it, with one space: `"ekiben.config.ts services.Model"`. */
 function joinPath(where: string, name: string): string {
   return where.includes(" ") ? `${where}.${name}` : `${where} ${name}`;
 }
 
-/** Whether a value is an object that may hold options. */
+/** True for an object that may hold options. */
 function isFields(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** An app file once loaded. */
 export interface LoadedAppFile {
-  /** Names it in messages: `"ekiben.config.ts"`. Without spaces. */
+  /** Name in messages: `"ekiben.config.ts"`. Without spaces. */
   readonly path: string;
-  /** Its default export; should be an `AppFile`. */
+  /** Default export of the file; should be an `AppFile`. */
   readonly value: unknown;
 }
 
-/** Reads what an app file says: for the app, for services, for apis. */
+/** Reads the options of an app file: those of the app, of services and of apis. */
 export function readAppFile(reader: OptionReader, { path, value }: LoadedAppFile): void {
   const at = { service: "", api: "", source: "app file", where: path } as const;
-  reader.offerFields(value, at, ["services", "fastify"]);
+  reader.readFields(value, at, ["services", "fastify"]);
   if (!isFields(value)) return;
   const { services, fastify } = value;
   if (fastify !== undefined && typeof fastify !== "function") {
@@ -211,24 +218,24 @@ export function readAppFile(reader: OptionReader, { path, value }: LoadedAppFile
   }
   for (const [service, fields, where] of readNamed(reader, services, { ...at, name: "services" })) {
     const inside = { ...at, service, where };
-    if (!reader.isKnownTarget({ ...inside, name: `services.${service}` })) continue;
-    reader.offerFields(fields, inside, ["apis"]);
+    if (!reader.isKnown({ ...inside, name: `services.${service}` })) continue;
+    reader.readFields(fields, inside, ["apis"]);
     if (isFields(fields)) readApis(reader, fields["apis"], inside);
   }
 }
 
-function readApis(reader: OptionReader, apis: unknown, at: Target & Place): void {
+function readApis(reader: OptionReader, apis: unknown, at: Selector & Source): void {
   for (const [api, fields, where] of readNamed(reader, apis, { ...at, name: "apis" })) {
     const inside = { ...at, api, where };
-    if (reader.isKnownTarget({ ...inside, name: `apis.${api}` })) reader.offerFields(fields, inside);
+    if (reader.isKnown({ ...inside, name: `apis.${api}` })) reader.readFields(fields, inside);
   }
 }
 
-/** The entries of `services` or `apis`: name, fields, and where they stand. */
+/** Lists the entries of `services` or `apis`: name, fields, and position in the file. */
 function readNamed(
   reader: OptionReader,
   value: unknown,
-  at: Target & Place & { readonly name: string },
+  at: FaultPosition & Source,
 ): [name: string, fields: unknown, where: string][] {
   if (value === undefined) return [];
   const where = joinPath(at.where, at.name);

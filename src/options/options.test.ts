@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { AppFile } from "./app-file.js";
-import { options } from "./options.js";
+import { flagOf, variableOf } from "./option.js";
+import { formerNames, options } from "./options.js";
 import { resolveOptions } from "./resolve-options.js";
-import { flagOf, variableOf } from "./value-types.js";
 
 describe("the option table", () => {
   it("gives every option a default that its own type accepts", () => {
@@ -19,6 +19,13 @@ describe("the option table", () => {
     assert.equal(variableOf(options.get("timeoutMs") as never), "EKIBEN_TIMEOUT_MS");
   });
 
+  it("has no option under a former name, and leads each former name to an option", () => {
+    for (const [former, now] of formerNames) {
+      assert.ok(!options.has(former), former);
+      assert.ok(options.has(now), now);
+    }
+  });
+
   it("can be set in full by an app file, as its type says", () => {
     const file: Required<Omit<AppFile, "fastify">> = {
       port: 1,
@@ -26,7 +33,7 @@ describe("the option table", () => {
       drainTimeoutMs: 1,
       shutdownDelayMs: 1,
       exitAfterMs: 1,
-      checks: "outside",
+      validate: "boundary",
       logLevel: "warn",
       gpus: [0, 1],
       data: "/var/lib/app",
@@ -58,8 +65,8 @@ describe("the option table", () => {
       replicas: { min: 1, max: 2 },
       resources: { cpu: "500m", memory: "1Gi", gpu: 0.5, gpuType: "a100" },
       startTimeoutMs: 1,
-      holdMs: 0,
-      liveness: { intervalMs: 10, outAfterMs: 20, replaceAfterMs: 30, warmUpMs: 40 },
+      waitForReplicaMs: 0,
+      liveness: { intervalMs: 10, suspendAfterMs: 20, replaceAfterMs: 30, warmUpMs: 40 },
       restart: { backoffMs: 1, maxBackoffMs: 2, resetAfterMs: 100, giveUpAfter: 0, slowBackoffMs: 1 },
       env: { A: "b" },
       timeoutMs: 1,

@@ -1,3 +1,4 @@
+import { listOptions, type Option, outsideSources, row, type SourceKind } from "./option.js";
 import {
   anyText,
   bool,
@@ -9,54 +10,25 @@ import {
   integer,
   milliseconds,
   namespace,
-  type Option,
   origins,
   orWord,
   replicaRange,
-  type SourceKind,
-  type SpecialKind,
   size,
   storeUrl,
   textRecord,
-  type ValueType,
   words,
 } from "./value-types.js";
 
-/** The option's value once decided. */
-export type ValueOf<O> = O extends Option<infer T> ? T : never;
+// One row is one option. Everything else follows from it: flag, environment variable, app file, `Service()`, contract,
+// settings, reference pages. The build gives each field its text and its default as a doc block, which editors show.
 
-interface RowText<T> {
-  readonly default: NoInfer<T>;
-  readonly defaultsOf?: { readonly [K in SpecialKind]?: NoInfer<T> };
-  readonly defaultText?: string;
-  readonly text: string;
-  /** Where it may be set; default: everywhere its table allows. */
-  readonly sources?: readonly SourceKind[];
-}
+/** Sources of options that an app has through its entry service. */
+const entrySources: readonly SourceKind[] = [...outsideSources, "service"];
+/** Sources of options that have no text form. */
+const codeSources: readonly SourceKind[] = ["app file", "service"];
 
-type Row<T> = (level: Option["level"], name: string) => Option<T>;
-
-const outside: readonly SourceKind[] = ["command line", "environment", "app file"];
-const sourcesByLevel: Readonly<Record<Option["level"], readonly SourceKind[]>> = {
-  app: outside,
-  service: [...outside, "service"],
-  api: [...outside, "api", "service"],
-};
-
-const row =
-  <T>(type: ValueType<T>, rest: RowText<T>): Row<T> =>
-  (level, name) => ({ name, level, type, sources: sourcesByLevel[level], ...rest });
-
-function createTable<R extends Record<string, Row<any>>>(level: Option["level"], rows: R) {
-  const named = Object.entries(rows).map(([name, create]) => [name, create(level, name)]);
-  return Object.freeze(Object.fromEntries(named)) as { readonly [K in keyof R]: ReturnType<R[K]> };
-}
-
-const inEntry: readonly SourceKind[] = [...outside, "service"];
-const inCode: readonly SourceKind[] = ["app file", "service"];
-
-/** Options of the process and its HTTP server: one value an app. */
-export const appOptions = createTable("app", {
+/** Options of the process and its HTTP server: one value for the whole app. */
+export const appOptions = {
   port: row(integer({ placeholder: "<port>", min: 0, max: 65_535 }), {
     default: 3000,
     text: "Port of the HTTP server; 0 takes a free one.",
@@ -67,109 +39,115 @@ export const appOptions = createTable("app", {
   }),
   drainTimeoutMs: row(milliseconds(0), {
     default: 30_000,
-    text: "How long a drain waits for calls in flight before it cancels what is left.",
+    text: "Longest time a drain waits for calls in flight; then it cancels the rest.",
   }),
   shutdownDelayMs: row(milliseconds(0), {
     default: 0,
-    text: "After SIGTERM, how long the port stays open and requests are served while /readyz already says 503, so that load balancers leave first; then the drain begins. Ctrl-C does not wait.",
+    text: "Time after SIGTERM in which the server still serves requests while /readyz already answers 503, so that load balancers stop sending first; then the drain begins. Ctrl-C does not wait.",
   }),
   exitAfterMs: row(milliseconds(0), {
     default: 120_000,
-    text: "When no replica of the entry service has been ready for so long, and none is being started, the app ends with exit code 1, so that whatever runs it can act; 0 is never.",
+    text: "Longest time without a ready replica of the entry service while none is being started; then the app ends with exit code 1, so that its process manager can act. 0 is never.",
   }),
-  checks: row(choice(["all", "outside"]), {
+  validate: row(choice(["all", "boundary"]), {
     default: "all",
-    text: 'Which calls are checked against their contract: "all", or "outside" for those from HTTP or another process.',
+    text: 'Calls that are checked against their contract: "all", or "boundary" for those from HTTP or from another process.',
   }),
   logLevel: row(choice(["debug", "info", "warn", "error", "silent"]), {
     default: "info",
-    text: "The least important log line that is written.",
+    text: "Lowest level of log lines that are written.",
   }),
   gpus: row(deviceIds, {
     default: "auto",
-    text: "Ids of the GPUs that replicas may be given; auto takes those of CUDA_VISIBLE_DEVICES, or all the machine shows.",
+    text: "Ids of the GPUs that replicas may be given; auto takes those of CUDA_VISIBLE_DEVICES, or all that the machine shows.",
   }),
   data: row(folder(".ekiben beside the app"), {
     default: "",
     defaultText: ".ekiben beside the app",
-    text: "Folder of what an app keeps: the SQLite store of its tasks, and their large inputs and results.",
+    text: "Folder of the app's own data: the SQLite store of its tasks, and their large inputs and results.",
   }),
-  "tasks.store": row(storeUrl, {
-    default: "sqlite",
-    text: "Where durable tasks are kept: in the data folder, or in a PostgreSQL database, which several machines may share.",
-  }),
-  "tasks.namespace": row(namespace("the app's own"), {
-    default: "",
-    defaultText: "the app's own",
-    text: "Whose tasks are whose in a store: programs with different namespaces never run or see each other's tasks. By default made of the name in package.json, the service file and the entry service.",
-  }),
-  "tasks.maxConnections": row(integer({ min: 1, max: 100 }), {
-    default: 4,
-    text: "Connections of one process to PostgreSQL, besides one that listens.",
-  }),
-  "tasks.retentionMs": row(integer({ unit: "ms", placeholder: "<ms>", min: 0 }), {
-    default: 7 * 24 * 3_600_000,
-    text: "How long a task that has ended is kept, with its result.",
-  }),
-  "tasks.leaseMs": row(milliseconds(100), {
-    default: 45_000,
-    text: "How long a replica has a task without saying that it still runs it; then another begins it again. A replica that is killed says nothing, nor does one whose event loop is blocked.",
-  }),
-  "http.cors": row(origins, {
-    default: false,
-    sources: inEntry,
-    text: "Origins whose pages may call the apis from a browser.",
-  }),
-  "http.maxBodyBytes": row(size(1), {
-    default: 16 * 1024 ** 2,
-    sources: inEntry,
-    text: "Largest request body, or largest item of one that is a stream; a larger one is refused with 413.",
-  }),
-  "http.maxBodyDepth": row(integer({ min: 1, max: 1000 }), {
-    default: 64,
-    sources: inEntry,
-    text: "Levels of nesting a JSON body may have.",
-  }),
-  "http.maxBodyValues": row(integer({ min: 1, max: 100_000_000 }), {
-    default: 1_000_000,
-    sources: inEntry,
-    text: "Numbers, texts, lists and objects that a JSON body, or an item of one that is a stream, may hold; more are refused with 413.",
-  }),
-  "http.maxHeaderBytes": row(size(1024), {
-    default: 16 * 1024,
-    sources: inEntry,
-    text: "Largest sum of request headers; larger ones are refused with 431.",
-  }),
-  "http.bodyTimeoutMs": row(milliseconds(1), {
-    default: 10_000,
-    sources: inEntry,
-    text: "From the end of the headers to the first byte of the body, and again to its last.",
-  }),
-  "http.streamIdleMs": row(milliseconds(0), {
-    default: 60_000,
-    sources: inEntry,
-    text: "A stream on which nothing moves for so long, in either direction, ends with stream_idle; 0 for no limit.",
-  }),
-  "http.heartbeatMs": row(milliseconds(0), {
-    default: 15_000,
-    sources: inEntry,
-    text: "How long a stream of events or lines may be silent before a line without meaning is sent, for proxies; 0 for never.",
-  }),
-  "http.keepAliveMs": row(milliseconds(1000), {
-    default: 72_000,
-    sources: inEntry,
-    text: "How long a connection may be idle between two requests. A balancer in front must let go of it earlier: give this more than its own idle time.",
-  }),
-  "http.maxConnections": row(integer({ min: 1 }), {
-    default: 10_000,
-    sources: inEntry,
-    text: "Open connections. For one more, the one that is idle for the longest time is closed; where none is, only probes are answered.",
-  }),
-  "http.accessLog": row(bool, { default: true, sources: inEntry, text: "One log line a request." }),
-});
+  /** Durable tasks: their store and how long they are kept. */
+  tasks: {
+    store: row(storeUrl, {
+      default: "sqlite",
+      text: "Store of durable tasks: a SQLite file in the data folder, or a PostgreSQL database, which several machines may share.",
+    }),
+    namespace: row(namespace("the app's own"), {
+      default: "",
+      defaultText: "the app's own",
+      text: "Namespace of the app's tasks: programs with different namespaces never run or see each other's tasks in a shared store. The app's own is made of the name in package.json, the service file and the entry service.",
+    }),
+    maxConnections: row(integer({ min: 1, max: 100 }), {
+      default: 4,
+      text: "Connections of one process to PostgreSQL, besides one that listens.",
+    }),
+    retentionMs: row(integer({ unit: "ms", placeholder: "<ms>", min: 0 }), {
+      default: 7 * 24 * 3_600_000,
+      text: "Time an ended task is kept, with its result.",
+    }),
+    leaseMs: row(milliseconds(100), {
+      default: 45_000,
+      text: "Longest time a replica keeps a task without renewing its lease; then another replica starts the task again. A killed replica renews nothing, nor does one whose event loop is blocked.",
+    }),
+  },
+  /** Settings of the HTTP server. */
+  http: {
+    cors: row(origins, {
+      default: false,
+      sources: entrySources,
+      text: "Origins whose pages may call the apis from a browser; true allows any.",
+    }),
+    maxBodyBytes: row(size(1), {
+      default: 16 * 1024 ** 2,
+      sources: entrySources,
+      text: "Largest request body, or largest item of a body that is a stream; a larger one is refused with 413.",
+    }),
+    maxBodyDepth: row(integer({ min: 1, max: 1000 }), {
+      default: 64,
+      sources: entrySources,
+      text: "Levels of nesting that a JSON body may have.",
+    }),
+    maxBodyValues: row(integer({ min: 1, max: 100_000_000 }), {
+      default: 1_000_000,
+      sources: entrySources,
+      text: "Numbers, texts, lists and objects that a JSON body, or one item of a body that is a stream, may hold; more are refused with 413.",
+    }),
+    maxHeaderBytes: row(size(1024), {
+      default: 16 * 1024,
+      sources: entrySources,
+      text: "Largest sum of request headers; larger ones are refused with 431.",
+    }),
+    bodyTimeoutMs: row(milliseconds(1), {
+      default: 10_000,
+      sources: entrySources,
+      text: "Longest time from the end of the headers to the first byte of the body, and again to its last byte.",
+    }),
+    streamIdleMs: row(milliseconds(0), {
+      default: 60_000,
+      sources: entrySources,
+      text: "Longest time without data in either direction of a stream; then it ends with stream_idle. 0 is no limit.",
+    }),
+    heartbeatMs: row(milliseconds(0), {
+      default: 15_000,
+      sources: entrySources,
+      text: "Silence of a stream of events or lines after which an empty line is sent, so that proxies keep it open; 0 is never.",
+    }),
+    keepAliveMs: row(milliseconds(1000), {
+      default: 72_000,
+      sources: entrySources,
+      text: "Longest idle time of a connection between two requests. Set it higher than the idle time of the load balancer in front, so that the balancer closes first.",
+    }),
+    maxConnections: row(integer({ min: 1 }), {
+      default: 10_000,
+      sources: entrySources,
+      text: "Open connections. One more closes the connection that has been idle longest; while none is idle, only probes are answered.",
+    }),
+    accessLog: row(bool, { default: true, sources: entrySources, text: "Writes one log line for each request." }),
+  },
+};
 
-/** Options of a service. Set for the whole app, they hold for every service. */
-export const serviceOptions = createTable("service", {
+/** Options of a service. Set for the whole app, they are the default of every service. */
+export const serviceOptions = {
   name: row(words("a name without spaces", "<name>"), {
     default: "",
     defaultText: "the class's name",
@@ -178,97 +156,112 @@ export const serviceOptions = createTable("service", {
   }),
   version: row(words("a text without spaces", "<text>"), {
     default: "0",
-    sources: inCode,
+    sources: codeSources,
     text: "Version of the service, shown in /schema.json and OpenAPI.",
   }),
-  description: row(anyText, { default: "", sources: inCode, text: "What the service does, for OpenAPI and /docs." }),
+  description: row(anyText, {
+    default: "",
+    sources: codeSources,
+    text: "Description of the service, for OpenAPI and /docs.",
+  }),
   labels: row(textRecord, {
     default: {},
-    sources: inCode,
+    sources: codeSources,
     text: "Names and texts of your own, shown by `ekiben graph --format json`.",
   }),
   placement: row(choice(["inline", "thread", "process"]), {
     default: "process",
-    text: "Where replicas live: in a process of their own, in a worker thread of the server's process, or inline, in the process and thread of whoever calls them.",
+    text: "Home of each replica: a process of its own, a worker thread of the server's process, or inline, in the process and thread of its caller.",
   }),
   group: row(orWord("none", words("a name without spaces", "<name>")), {
     default: "none",
-    text: "Services of one group share processes: replica 0 of each lives in one, replica 1 of each in another. Calls between them cost what inline calls cost; each has its own bounds, metrics and restarts, and a crash ends all that share the process.",
+    text: "Group whose services share processes: replica 0 of each lives in one process, replica 1 of each in another. Calls between them cost as little as inline calls. Each service keeps its own limits, metrics and restarts; a crash ends all replicas in the process.",
   }),
   replicas: row(replicaRange, {
     default: { min: 1, max: 1, targetInFlight: 8 },
-    text: "How many replicas run. Of a range, as many as the load needs: one for every targetInFlight calls in flight.",
+    text: "Number of replicas. A range grows and shrinks with the load: one replica for every targetInFlight calls in flight.",
   }),
-  "resources.cpu": row(cores, {
-    default: 1,
-    text: "Cores of one replica: the threads model runtimes are given (OMP_NUM_THREADS and the like, ctx.resources.cpuThreads).",
-  }),
-  "resources.memory": row(size(1, true), {
-    default: Number.POSITIVE_INFINITY,
-    text: "Bounds the JavaScript heap of one replica; one in a process of its own is drained and replaced when its resident memory is larger.",
-  }),
-  "resources.gpu": row(devices, {
-    default: 0,
-    text: "GPUs of one replica, handed out as device ids (CUDA_VISIBLE_DEVICES, ctx.resources.gpus); with a fraction, replicas share one.",
-  }),
-  "resources.gpuType": row(anyText, { default: "", text: "Type of GPU that the service needs." }),
+  /** Resources of each replica. */
+  resources: {
+    cpu: row(cores, {
+      default: 1,
+      text: "Cores of one replica: the number of threads for model runtimes (OMP_NUM_THREADS and the like, ctx.resources.cpuThreads).",
+    }),
+    memory: row(size(1, true), {
+      default: Number.POSITIVE_INFINITY,
+      text: "Limit of the JavaScript heap of one replica. A replica in a process of its own is also drained and replaced when its resident memory is larger.",
+    }),
+    gpu: row(devices, {
+      default: 0,
+      text: "GPUs of one replica, assigned as device ids (CUDA_VISIBLE_DEVICES, ctx.resources.gpus); a fraction shares one GPU.",
+    }),
+    gpuType: row(anyText, { default: "", text: "Type of GPU that the service needs." }),
+  },
   startTimeoutMs: row(milliseconds(1), {
     default: 300_000,
-    text: "How long start() of a replica may take; then the start has failed.",
+    text: "Longest time start() of a replica may take; then the start has failed.",
   }),
-  holdMs: row(milliseconds(0), {
+  waitForReplicaMs: row(milliseconds(0), {
     default: 5000,
-    text: "How long a call waits while no replica is ready but one is being started; then it fails with no_ready_replica.",
+    text: "Longest time a call waits for a replica that is being started while none is ready; then it fails with no_ready_replica.",
   }),
-  "liveness.intervalMs": row(milliseconds(10), {
-    default: 1000,
-    text: "How often a replica is asked whether its event loop turns.",
-  }),
-  "liveness.outAfterMs": row(milliseconds(10), {
-    default: 5000,
-    text: "A replica that has not answered for so long gets no new calls until it answers.",
-  }),
-  "liveness.replaceAfterMs": row(milliseconds(10), {
-    default: 30_000,
-    text: "A replica that has not answered for so long, and for three times its longest run of late, is killed and replaced.",
-  }),
-  "liveness.warmUpMs": row(orWord("auto", milliseconds(10)), {
-    default: "auto",
-    text: "How long a replica may be silent in the first run of an api, in which models are compiled, before it is passed over and replaced: auto is startTimeoutMs, or liveness.replaceAfterMs where that was set.",
-  }),
-  "restart.backoffMs": row(milliseconds(1), {
-    default: 100,
-    text: "The first restart is at once, the second waits for so long, each one after that twice as long as the one before.",
-  }),
-  "restart.maxBackoffMs": row(milliseconds(1), {
-    default: 10_000,
-    text: "The longest wait before a restart.",
-  }),
-  "restart.resetAfterMs": row(milliseconds(100), {
-    default: 10_000,
-    text: "A replica that was ready for so long counts as healthy: waits and the count of restart.giveUpAfter begin anew.",
-  }),
-  "restart.giveUpAfter": row(integer({ min: 0 }), {
-    default: 8,
-    text: "After so many short lives or failed starts in a row a replica counts as down: it is started again only each restart.slowBackoffMs, and calls of a service all of whose replicas are down fail at once. 0 is never.",
-  }),
-  "restart.slowBackoffMs": row(milliseconds(1), {
-    default: 30_000,
-    text: "The wait before each restart of a replica that is down, and up to a quarter more; never shorter than restart.maxBackoffMs.",
-  }),
+  /** Checks that the event loop of each replica runs. */
+  liveness: {
+    intervalMs: row(milliseconds(10), {
+      default: 1000,
+      text: "Time between two checks that the event loop of a replica runs.",
+    }),
+    suspendAfterMs: row(milliseconds(10), {
+      default: 5000,
+      text: "Silence after which a replica gets no new calls until it answers a check again.",
+    }),
+    replaceAfterMs: row(milliseconds(10), {
+      default: 30_000,
+      text: "Silence after which a replica is killed and replaced; never less than three times its longest recent run of code without a pause.",
+    }),
+    warmUpMs: row(orWord("auto", milliseconds(10)), {
+      default: "auto",
+      settle: (value, read): number => {
+        const replaceAfter = read("liveness.replaceAfterMs");
+        if (value !== "auto") return value;
+        return replaceAfter.source === "default" ? read("startTimeoutMs").value : replaceAfter.value;
+      },
+      text: "Silence allowed in the first run of an api, in which models are compiled, before a replica is suspended and replaced; auto is startTimeoutMs, or liveness.replaceAfterMs if that is set.",
+    }),
+  },
+  /** Restarts of replicas that ended. */
+  restart: {
+    backoffMs: row(milliseconds(1), {
+      default: 100,
+      text: "Wait before the second restart in a row; it doubles with each further one. The first restart is at once.",
+    }),
+    maxBackoffMs: row(milliseconds(1), { default: 10_000, text: "Longest wait before a restart." }),
+    resetAfterMs: row(milliseconds(100), {
+      default: 10_000,
+      text: "Time after which a ready replica counts as healthy: the wait and the count of restart.giveUpAfter start from zero again.",
+    }),
+    giveUpAfter: row(integer({ min: 0 }), {
+      default: 8,
+      text: "Failed starts or early ends in a row after which a replica counts as down. It is then restarted only every restart.slowBackoffMs, and calls to a service with all replicas down fail at once. 0 is never.",
+    }),
+    slowBackoffMs: row(milliseconds(1), {
+      default: 30_000,
+      text: "Wait before each restart of a replica that is down, plus up to a quarter; never shorter than restart.maxBackoffMs.",
+    }),
+  },
   env: row(textRecord, {
     default: {},
-    sources: inCode,
-    text: "Environment variables of the replicas. The strongest source gives all of them; sources are not joined.",
+    sources: codeSources,
+    text: "Environment variables of the replicas. The strongest source gives all of them; sources are not merged.",
   }),
-});
+};
 
-/** Options of an api. Set for a service or for the whole app, they hold for every api below. */
-export const apiOptions = createTable("api", {
+/** Options of an api. Set for a service or for the whole app, they are the default of every api below. */
+export const apiOptions = {
   timeoutMs: row(milliseconds(1), {
     default: 60_000,
     defaultsOf: { task: 3_600_000, stream: Number.POSITIVE_INFINITY },
-    text: "Bounds a call, waiting included; at the edge it is the request's deadline. Of a task it bounds one attempt; an api that takes or yields a stream has none unless it is set.",
+    text: "Longest time of a call, waiting included; over HTTP it is the deadline of the request. For a task it limits one attempt. An api that takes or yields a stream has no limit unless this is set.",
   }),
   maxConcurrent: row(integer({ min: 1 }), {
     default: 256,
@@ -277,54 +270,70 @@ export const apiOptions = createTable("api", {
   }),
   maxQueued: row(integer({ min: 0 }), {
     default: 16_384,
-    text: "Calls that may wait in one replica, whatever their wait; one more is refused with 429.",
+    text: "Calls that may wait in one replica, however long; one more is refused with 429.",
   }),
   idempotent: row(bool, {
     default: false,
     sources: ["app file", "api"],
-    text: "The api may be run twice for one call, so a lost call may be retried, and a task that failed.",
+    text: "True when running the api twice for one call does no harm: a lost call may then be retried, and a failed task too.",
   }),
   attempts: row(integer({ min: 1, max: 1000 }), {
     default: 3,
-    text: "How often a task is begun at most: again when its replica was lost, and, if it is idempotent, when it failed.",
+    text: "Most attempts of a task: another one follows when its replica was lost and, if the task is idempotent, when it failed.",
   }),
   retryBackoffMs: row(milliseconds(1), {
     default: 1000,
-    text: "How long a task that failed waits before it is begun again; doubles with each attempt.",
+    text: "Wait of a failed task before its next attempt; doubles with each attempt.",
   }),
-});
+};
 
-/** Options of an api whose contract says `batch`. */
-export const batchOptions = createTable("api", {
-  "batch.maxRows": row(integer({ min: 1 }), {
-    default: 64,
-    text: "Most rows that calls are joined into, of an api that batches; never exceeded.",
-  }),
-  "batch.targetLatencyMs": row(orWord("none", milliseconds(1)), {
-    default: "none",
-    text: "A batch is kept so small, and leaves so early, that its first call is answered in this time.",
-  }),
-  "batch.windowMs": row(orWord("auto", milliseconds(0)), {
-    default: "auto",
-    text: "How long the first call of a batch waits for others: auto, as long as pays; else always this long, until maxRows are there.",
-  }),
-  "batch.maxConcurrent": row(integer({ min: 1 }), {
-    default: 1,
-    text: "Batches of an api that run at once in one replica; more rows gather meanwhile.",
-  }),
-});
+/** Options of an api whose contract has `batch`. */
+export const batchOptions = {
+  /** Joins calls of an api into batches. Read for apis whose contract has `batch`. */
+  batch: {
+    maxRows: row(integer({ min: 1 }), {
+      default: 64,
+      text: "Most rows in one batch, never exceeded; a call with more rows runs in several batches.",
+    }),
+    targetLatencyMs: row(orWord("none", milliseconds(1)), {
+      default: "none",
+      settle: (value) => (value === "none" ? Number.POSITIVE_INFINITY : value),
+      text: "Time in which the first call of a batch should be answered: limits both the size of batches and the wait for more calls.",
+    }),
+    windowMs: row(orWord("auto", milliseconds(0)), {
+      default: "auto",
+      settle: (value) => (value === "auto" ? undefined : value),
+      text: "Time the first call of a batch waits for others, unless maxRows are there earlier; auto waits as long as the measured cost of batches makes it pay.",
+    }),
+    maxConcurrent: row(integer({ min: 1 }), {
+      default: 1,
+      text: "Batches of an api that run at once in one replica; meanwhile the next batch gathers rows.",
+    }),
+  },
+};
 
-/** Every option, once, by name. */
+/** Every option by name. */
 export const options: ReadonlyMap<string, Option<any>> = new Map(
-  [appOptions, serviceOptions, apiOptions, batchOptions]
-    .flatMap((table): Option<any>[] => Object.values(table))
+  [
+    listOptions("app", appOptions),
+    listOptions("service", serviceOptions),
+    listOptions("api", { ...apiOptions, ...batchOptions }),
+  ]
+    .flat()
     .map((option) => [option.name, option]),
 );
+
+/** Former names of options and their names now. A former name is a fault whose fix gives the new one. */
+export const formerNames: ReadonlyMap<string, string> = new Map([
+  ["checks", "validate"],
+  ["holdMs", "waitForReplicaMs"],
+  ["liveness.outAfterMs", "liveness.suspendAfterMs"],
+]);
 
 /** Names that hold options as fields: `http: { maxBodyBytes }`. */
 export const optionGroups: readonly string[] = [
   ...new Set([...options.keys()].filter((name) => name.includes(".")).map((name) => name.split(".")[0] as string)),
 ];
 
-/** What a contract says that is no option. */
+/** Fields of a contract that are not options. */
 export const contractFields: readonly string[] = ["input", "output", "yields", "route", "summary", "examples"];

@@ -82,7 +82,7 @@ describe("resolveOptions", () => {
       drainTimeoutMs: 30_000,
       shutdownDelayMs: 0,
       exitAfterMs: 120_000,
-      checks: "all",
+      validate: "all",
       logLevel: "info",
     });
     assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
@@ -97,10 +97,10 @@ describe("resolveOptions", () => {
     });
     assert.deepEqual(settings.services.get("Model")?.replicas, { min: 1, max: 1, targetInFlight: 8 });
     assert.equal(settings.services.get("Model")?.resources.memoryBytes, Number.POSITIVE_INFINITY);
-    assert.equal(settings.services.get("Model")?.holdMs, 5000);
+    assert.equal(settings.services.get("Model")?.waitForReplicaMs, 5000);
     assert.deepEqual(settings.services.get("Model")?.liveness, {
       intervalMs: 1000,
-      outAfterMs: 5000,
+      suspendAfterMs: 5000,
       replaceAfterMs: 30_000,
       warmUpMs: 300_000,
     });
@@ -224,20 +224,20 @@ describe("resolveOptions", () => {
 
   it("reads what becomes of lost replicas for all services, for one, and beside one another", () => {
     const { settings, faults } = resolve({
-      flags: { gpus: "1,0", holdMs: "Model=0" },
+      flags: { gpus: "1,0", waitForReplicaMs: "Model=0" },
       env: { EKIBEN_RESTART_GIVE_UP_AFTER: "Model=0", EKIBEN_LIVENESS_REPLACE_AFTER_MS: "60000" },
       ...config({ liveness: { intervalMs: 500 }, services: { Pipeline: { restart: { backoffMs: 1 } } } }),
     });
     assert.deepEqual(faults, []);
     assert.deepEqual(settings.gpus, [1, 0]);
     const [model, pipeline] = [settings.services.get("Model"), settings.services.get("Pipeline")];
-    assert.deepEqual([model?.holdMs, pipeline?.holdMs], [0, 5000]);
+    assert.deepEqual([model?.waitForReplicaMs, pipeline?.waitForReplicaMs], [0, 5000]);
     assert.deepEqual([model?.restart.giveUpAfter, pipeline?.restart.giveUpAfter], [0, 8]);
     assert.deepEqual([model?.restart.backoffMs, pipeline?.restart.backoffMs], [100, 1]);
     for (const service of [model, pipeline]) {
       assert.deepEqual(service?.liveness, {
         intervalMs: 500,
-        outAfterMs: 5000,
+        suspendAfterMs: 5000,
         replaceAfterMs: 60_000,
         warmUpMs: 60_000,
       });
@@ -295,6 +295,47 @@ describe("resolveOptions", () => {
       "Pipeline.port: option port can't be set there (Service() of Pipeline); it may be set by: command line, environment, app file (beside services, not in it)",
       "Pipeline.http: option http is true (Service() of Pipeline); expected an object of options",
     ]);
+  });
+
+  it("refuses the former name of an option in every source, and gives the new one as the fix", () => {
+    const { faults } = resolve(
+      {
+        flags: { checks: "outside" },
+        env: { EKIBEN_HOLD_MS: "100", EKIBEN_LIVENESS_OUT_AFTER_MS: "" },
+        ...config({ liveness: { outAfterMs: 100 } }),
+      },
+      {
+        entry: "Model",
+        services: [{ name: "Model", options: { holdMs: 1 }, apis: [{ name: "run", options: { holdMs: 2 } }] }],
+      },
+    );
+    const values = "; `ekiben options` shows the values it takes.";
+    assert.deepEqual(
+      faults.map(({ id, message, fix }) => [id, message, fix]),
+      [
+        ["renamed_option", "checks (--checks) was renamed to validate", `Rename it to validate${values}`],
+        [
+          "renamed_option",
+          "EKIBEN_HOLD_MS (environment) was renamed to EKIBEN_WAIT_FOR_REPLICA_MS",
+          `Rename it to EKIBEN_WAIT_FOR_REPLICA_MS${values}`,
+        ],
+        [
+          "renamed_option",
+          "liveness.outAfterMs (ekiben.config.ts liveness.outAfterMs) was renamed to liveness.suspendAfterMs",
+          `Rename it to liveness.suspendAfterMs${values}`,
+        ],
+        [
+          "renamed_option",
+          "holdMs (Service() of Model) was renamed to waitForReplicaMs",
+          `Rename it to waitForReplicaMs${values}`,
+        ],
+        [
+          "renamed_option",
+          "holdMs (api() of Model.run) was renamed to waitForReplicaMs",
+          `Rename it to waitForReplicaMs${values}`,
+        ],
+      ],
+    );
   });
 
   it("reads names of every script as names", () => {

@@ -1,6 +1,17 @@
 import { namePattern } from "../base/name-pattern.js";
 import type { GraphFault } from "../failure/failures.js";
 import {
+  type DecidedValue,
+  flagOf,
+  isRow,
+  type Option,
+  type OptionTable,
+  type SourceKind,
+  type SpecialKind,
+  sourceKinds,
+  variableOf,
+} from "./option.js";
+import {
   type Candidate,
   type DeclaredOptions,
   type DeclaredService,
@@ -13,58 +24,50 @@ import {
   appOptions,
   batchOptions,
   contractFields,
+  formerNames,
   options,
   serviceOptions,
-  type ValueOf,
 } from "./options.js";
 import { pickNearest } from "./pick-nearest.js";
-import type {
-  ApiSettings,
-  AppSettings,
-  BatchSettings,
-  ServerSettings,
-  ServiceSettings,
-  TaskSettings,
-} from "./settings.js";
-import { flagOf, type Option, type SourceKind, type SpecialKind, sourceKinds, variableOf } from "./value-types.js";
+import type { ApiSettings, AppSettings, ServiceSettings, SettingsOf } from "./settings.js";
 
-/** Where options come from besides what authors declared. */
+/** Sources of options besides what authors declared. */
 export interface OptionSources {
-  /** Option name → value, text or an array of texts where the flag was repeated: `{ replicas: ["Model=4"] }`. */
+  /** Option name → value: a text, or an array of texts for a repeated flag: `{ replicas: ["Model=4"] }`. */
   readonly flags: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly appFile?: LoadedAppFile;
 }
 
-/** One option as it was decided, and which source won. */
+/** One option as it was decided, and the source that won. */
 export interface OptionReport {
   readonly option: string;
   /** Absent for options of the whole app. */
   readonly service?: string;
   /** Absent for options of the whole app or of a service. */
   readonly api?: string;
-  /** Of an option that may hold a password only what may be shown. */
+  /** Decided value; a shortened text for an option that may hold a password. */
   readonly value: unknown;
   readonly source: SourceKind;
-  /** The place itself: `"--port"`, `"EKIBEN_PORT"`, `"ekiben.config.ts services.Model.replicas"`, `"Service() of Model"`. */
+  /** Position: `"--port"`, `"EKIBEN_PORT"`, `"ekiben.config.ts services.Model.replicas"`, `"Service() of Model"`. */
   readonly where: string;
 }
 
-/** Every option decided, and what was wrong on the way. */
+/** Every option decided, and everything that is wrong with its sources. */
 export interface ResolvedOptions {
-  /** Complete even when there are faults: a value that can't be used is left out. */
+  /** Complete even with faults: an invalid value is ignored. */
   readonly settings: AppSettings;
-  /** The app's options first, then those of each service and its apis. */
+  /** Options of the app first, then those of each service and its apis. */
   readonly report: readonly OptionReport[];
-  /** Everything that is wrong, found at once. The app must not start when there are any. */
+  /** Faults, found at once. The app must not start when there are any. */
   readonly faults: readonly GraphFault[];
-  /** What has no effect, or looks like a slip. */
+  /** Values without effect, and likely typing errors. */
   readonly warnings: readonly GraphFault[];
 }
 
 /**
- * Decides every option: command line, environment, app file, api, service, default; the first that says anything wins.
- * Within one source the narrower place wins (an api before its service, a service before the app), then the later one.
+ * Decides every option. The strongest source that sets it wins: command line, environment, app file, api, service, default.
+ * Within one source the narrower value wins (an api before its service, a service before the app), then the later one.
  */
 export function resolveOptions(declared: DeclaredOptions, sources: OptionSources): ResolvedOptions {
   const reader = new OptionReader(declared);
@@ -72,172 +75,100 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
   readEnvironment(reader, sources.env);
   if (sources.appFile !== undefined) readAppFile(reader, sources.appFile);
   readDeclared(reader);
-  const decision = new Decision(reader.candidates);
-  const app = decision.decideAll(appOptions, {});
-  const services = declared.services.map(({ name, apis }): [string, ServiceSettings] => {
-    const values = decision.decideAll(serviceOptions, { service: name });
-    const isPatient = decision.whereOf("liveness.replaceAfterMs") === "default";
-    const decided = apis.map(({ name: api, options, kind }): [string, ApiSettings] => {
-      const at = { service: name, api };
-      const bounds = { ...decision.decideAll(apiOptions, at, kind), timeoutFrom: decision.whereOf("timeoutMs") };
-      return [api, isBatched(options) ? { ...bounds, batch: toBatch(decision.decideAll(batchOptions, at)) } : bounds];
-    });
-    return [name, toService(values, new Map(decided), isPatient)];
-  });
+  const resolver = new TableResolver(reader.candidates);
+  const { gpus, data, tasks, ...server } = resolver.resolve(appOptions, {});
+  const services = declared.services.map((service) => [service.name, resolveService(resolver, service)] as const);
   return {
-    settings: { server: toServer(app), gpus: app.gpus, tasks: toTasks(app), services: new Map(services) },
-    report: decision.report,
+    settings: { server, gpus, tasks: { data, ...tasks }, services: new Map(services) },
+    report: resolver.report,
     faults: reader.faults,
     warnings: reader.warnings,
   };
 }
 
-type Table = Readonly<Record<string, Option<any>>>;
-type Values<T extends Table> = { readonly [K in keyof T]: ValueOf<T[K]> };
+function resolveService(resolver: TableResolver, { name: service, apis }: DeclaredService): ServiceSettings {
+  const { name: _, resources, ...settings } = resolver.resolve(serviceOptions, { service });
+  const { memory, ...others } = resources;
+  const resolved = apis.map((api) => [api.name, resolveApi(resolver, service, api)] as const);
+  return { ...settings, resources: { ...others, memoryBytes: memory }, apis: new Map(resolved) };
+}
 
-/** What is decided for: the app, a service, or an api. */
-interface Place {
+function resolveApi(resolver: TableResolver, service: string, api: DeclaredService["apis"][number]): ApiSettings {
+  const owner = { service, api: api.name };
+  const settings = resolver.resolve(apiOptions, owner, api.kind);
+  const limits = { ...settings, timeoutFrom: resolver.lastOf("timeoutMs").where };
+  return api.options["batch"] === undefined ? limits : { ...limits, ...resolver.resolve(batchOptions, owner) };
+}
+
+/** Owner of the options that are decided: the app (both fields absent), a service, or an api. */
+interface Owner {
   readonly service?: string;
   readonly api?: string;
 }
 
-/** Picks winners among candidates and remembers them. */
-class Decision {
+/** Decides the options of a table: picks the strongest candidate of each, and reports it. */
+class TableResolver {
   readonly report: OptionReport[] = [];
   readonly #ranked: readonly Candidate[];
 
   constructor(candidates: readonly Candidate[]) {
-    // Sorting is stable, so that of equals the later one comes first once the list is turned round.
+    // Sorting is stable: in the reversed list the later of two equals comes first.
     this.#ranked = [...candidates].reverse().sort((a, b) => rankOf(a) - rankOf(b) || widthOf(a) - widthOf(b));
   }
 
-  decideAll<T extends Table>(table: T, at: Place, kind?: SpecialKind): Values<T> {
-    const decided = Object.entries(table).map(([name, option]) => [name, this.#decide(option, at, kind)]);
-    return Object.fromEntries(decided) as Values<T>;
+  /** Settings of one owner, in the form of the table. @param group Name of the group with a dot; `""` for a whole table. */
+  resolve<T extends OptionTable>(table: T, owner: Owner, kind?: SpecialKind, group = ""): SettingsOf<T> {
+    const settings = Object.entries(table).map(([field, entry]) => {
+      const name = `${group}${field}`;
+      if (!isRow(entry)) return [field, this.resolve(entry, owner, kind, `${name}.`)];
+      return [field, this.#decide(options.get(name) as Option, owner, kind)];
+    });
+    return Object.fromEntries(settings) as SettingsOf<T>;
   }
 
-  /** The place of the last value that was decided of an option. */
-  whereOf(name: string): string {
-    return this.report.findLast(({ option }) => option === name)?.where ?? "default";
+  /** Report on an option as it was decided last. */
+  lastOf(name: string): OptionReport {
+    return this.report.findLast(({ option }) => option === name) as OptionReport;
   }
 
-  #decide(option: Option<any>, at: Place, kind: SpecialKind | undefined): unknown {
-    const winner = this.#ranked.find(
+  #decide(option: Option, owner: Owner, kind: SpecialKind | undefined): unknown {
+    const { value, source, where } = this.#pickWinner(option, owner) ?? {
+      value: defaultOf(option, owner, kind),
+      source: "default" as const,
+      where: "default",
+    };
+    const shown = option.type.isSecret === true ? option.type.format(value) : value;
+    this.report.push({ option: option.name, ...owner, value: shown, source, where });
+    return option.settle === undefined ? value : option.settle(value, (name): DecidedValue => this.lastOf(name));
+  }
+
+  #pickWinner(option: Option, owner: Owner): Candidate | undefined {
+    return this.#ranked.find(
       (candidate) =>
         candidate.option === option &&
-        (option.level === "app" || candidate.service === "" || candidate.service === at.service) &&
-        (candidate.api === "" || candidate.api === at.api),
+        (option.level === "app" || candidate.service === "" || candidate.service === owner.service) &&
+        (candidate.api === "" || candidate.api === owner.api),
     );
-    const own = (kind && option.defaultsOf?.[kind]) ?? option.default;
-    const fallback = option === serviceOptions.name ? at.service : own;
-    const { value, source, where } = winner ?? { value: fallback, source: "default" as const, where: "default" };
-    const shown = option.type.isSecret === true ? option.type.format(value) : value;
-    this.report.push({ option: option.name, ...at, value: shown, source, where });
-    return value;
   }
 }
 
 const rankOf = ({ source }: Candidate): number => sourceKinds.indexOf(source);
 const widthOf = ({ service, api }: Candidate): number => (service === "" ? 2 : api === "" ? 1 : 0);
 
-const isBatched = (contract: Readonly<Record<string, unknown>>): boolean => contract["batch"] !== undefined;
-
-function toBatch(values: Values<typeof batchOptions>): BatchSettings {
-  const { "batch.targetLatencyMs": target, "batch.windowMs": window } = values;
-  return {
-    maxRows: values["batch.maxRows"],
-    targetLatencyMs: target === "none" ? Number.POSITIVE_INFINITY : target,
-    windowMs: window === "auto" ? undefined : window,
-    maxConcurrent: values["batch.maxConcurrent"],
-  };
+/** Default of an option for its owner. A service is named by its class. */
+function defaultOf(option: Option, { service }: Owner, kind: SpecialKind | undefined): unknown {
+  if (option.name === "name") return service;
+  return (kind && option.defaultsOf?.[kind]) ?? option.default;
 }
 
-function toServer(values: Values<typeof appOptions>): ServerSettings {
-  const { host, port, drainTimeoutMs, shutdownDelayMs, exitAfterMs, checks, logLevel } = values;
-  return {
-    host,
-    port,
-    drainTimeoutMs,
-    shutdownDelayMs,
-    exitAfterMs,
-    checks,
-    logLevel,
-    http: {
-      cors: values["http.cors"],
-      maxBodyBytes: values["http.maxBodyBytes"],
-      maxBodyDepth: values["http.maxBodyDepth"],
-      maxBodyValues: values["http.maxBodyValues"],
-      maxHeaderBytes: values["http.maxHeaderBytes"],
-      bodyTimeoutMs: values["http.bodyTimeoutMs"],
-      streamIdleMs: values["http.streamIdleMs"],
-      heartbeatMs: values["http.heartbeatMs"],
-      keepAliveMs: values["http.keepAliveMs"],
-      maxConnections: values["http.maxConnections"],
-      accessLog: values["http.accessLog"],
-    },
-  };
-}
-
-function toTasks(values: Values<typeof appOptions>): TaskSettings {
-  return {
-    data: values.data,
-    store: values["tasks.store"],
-    namespace: values["tasks.namespace"],
-    maxConnections: values["tasks.maxConnections"],
-    retentionMs: values["tasks.retentionMs"],
-    leaseMs: values["tasks.leaseMs"],
-  };
-}
-
-/** @param isPatient Nobody has said how long a replica may be silent. */
-function toService(
-  values: Values<typeof serviceOptions>,
-  apis: ReadonlyMap<string, ApiSettings>,
-  isPatient: boolean,
-): ServiceSettings {
-  const { "liveness.warmUpMs": warmUp, "liveness.replaceAfterMs": replaceAfterMs } = values;
-  const { version, description, labels, placement, group, replicas, startTimeoutMs, holdMs, env } = values;
-  return {
-    version,
-    description,
-    labels,
-    placement,
-    group,
-    replicas,
-    resources: {
-      cpu: values["resources.cpu"],
-      memoryBytes: values["resources.memory"],
-      gpu: values["resources.gpu"],
-      gpuType: values["resources.gpuType"],
-    },
-    startTimeoutMs,
-    holdMs,
-    liveness: {
-      intervalMs: values["liveness.intervalMs"],
-      outAfterMs: values["liveness.outAfterMs"],
-      replaceAfterMs,
-      warmUpMs: warmUp === "auto" ? (isPatient ? startTimeoutMs : replaceAfterMs) : warmUp,
-    },
-    restart: {
-      backoffMs: values["restart.backoffMs"],
-      maxBackoffMs: values["restart.maxBackoffMs"],
-      resetAfterMs: values["restart.resetAfterMs"],
-      giveUpAfter: values["restart.giveUpAfter"],
-      slowBackoffMs: values["restart.slowBackoffMs"],
-    },
-    env,
-    apis,
-  };
-}
-
-/** Reads what authors said in `Service()` and in contracts. */
+/** Reads the options in `Service()` and in contracts. */
 function readDeclared(reader: OptionReader): void {
   const { entry, services } = reader.declared;
   for (const service of services) {
     const at = { service: service.name, api: "", source: "service", where: `Service() of ${service.name}` } as const;
-    if (service.name === entry) reader.offerFields(service.options, at);
+    if (service.name === entry) reader.readFields(service.options, at);
     else {
-      reader.offerFields(service.options, at, ["http"]);
+      reader.readFields(service.options, at, ["http"]);
       if (service.options["http"] !== undefined) {
         reader.addWarning("unused_option", { option: "http", source: at.where, entry }, { ...at, name: "http" });
       }
@@ -250,34 +181,38 @@ function readContracts(reader: OptionReader, service: DeclaredService): void {
   for (const { name: api, options: contract } of service.apis) {
     const where = `api() of ${service.name}.${api}`;
     const at = { service: service.name, api, source: "api", where } as const;
-    reader.offerFields(contract, at, contractFields);
+    reader.readFields(contract, at, contractFields);
   }
 }
 
 /**
- * Reads flags: option name → what was given, several where a flag was repeated.
- * Text is read as text; anything else as a value from code, for programs that pass flags on.
+ * Reads flags: option name → value, or an array for a repeated flag. A text is read as text; any other value is read as
+ * from code, for programs that pass flags on.
  */
 function readFlags(reader: OptionReader, flags: Readonly<Record<string, unknown>>): void {
   for (const [name, given] of Object.entries(flags)) {
     const option = options.get(name);
     const at = { source: "command line", where: `--${option === undefined ? name : flagOf(option)}` } as const;
     for (const value of Array.isArray(given) ? given : [given]) {
-      if (typeof value === "string") offerText(reader, { ...at, name, text: value });
-      else reader.offer({ ...at, service: "", api: "", name, value });
+      if (typeof value === "string") readText(reader, { ...at, name, text: value });
+      else reader.read({ ...at, service: "", api: "", name, value });
     }
   }
 }
 
-/** Reads `EKIBEN_…` variables. An empty one is not set. */
+/** Reads `EKIBEN_…` variables. An empty variable counts as not set. */
 function readEnvironment(reader: OptionReader, env: Readonly<Record<string, string | undefined>>): void {
   const variables = new Map([...options.values()].map((option) => [variableOf(option), option]));
   const known = [...variables].filter(([, { sources }]) => sources.includes("environment")).map(([name]) => name);
   for (const [variable, text] of Object.entries(env)) {
     if (!variable.startsWith("EKIBEN_") || text === undefined || text === "" || isServiceLink(variable, text)) continue;
     const option = variables.get(variable);
+    const now = formerVariables.get(variable);
     if (option !== undefined) {
-      offerText(reader, { source: "environment", where: variable, name: option.name, text });
+      readText(reader, { source: "environment", where: variable, name: option.name, text });
+    } else if (now !== undefined) {
+      const details = { former: variable, now, source: "environment" };
+      reader.addFault("renamed_option", details, { service: "", api: "", name: variable });
     } else {
       const details = { variable, nearest: pickNearest(variable, known) };
       reader.addWarning("unknown_variable", details, { service: "", api: "", name: variable });
@@ -285,29 +220,33 @@ function readEnvironment(reader: OptionReader, env: Readonly<Record<string, stri
   }
 }
 
-/** Kubernetes gives every pod such variables for a Service that is named ekiben: `EKIBEN_PORT=tcp://10.0.0.1:3000`. */
+const formerVariables: ReadonlyMap<string, string> = new Map(
+  [...formerNames].map(([former, name]) => [variableOf({ name: former }), variableOf({ name })]),
+);
+
+/** True for a variable that Kubernetes sets in every pod for a Service named ekiben: `EKIBEN_PORT=tcp://10.0.0.1:3000`. */
 function isServiceLink(variable: string, text: string): boolean {
   return /^EKIBEN_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(variable) || /^(tcp|udp|sctp):\/\//.test(text);
 }
 
-const nextTarget = new RegExp(`,(?=${namePattern}(?:\\.${namePattern})?=)`, "u");
-const targetAndValue = new RegExp(`^(?:(${namePattern})(?:\\.(${namePattern}))?=)?(.*)$`, "su");
+const nextSelector = new RegExp(`,(?=${namePattern}(?:\\.${namePattern})?=)`, "u");
+const selectorAndValue = new RegExp(`^(?:(${namePattern})(?:\\.(${namePattern}))?=)?(.*)$`, "su");
 
-interface Text {
+interface RawText {
   readonly source: "command line" | "environment";
   readonly where: string;
   readonly name: string;
   readonly text: string;
 }
 
-/** `"4"` is for every service, `"Model=4"` for one, `"Model.predict=4"` for one api; commas join several. */
-function offerText(reader: OptionReader, { text, ...place }: Text): void {
-  if (options.get(place.name)?.level === "app") {
-    reader.offer({ ...place, service: "", api: "", value: text, isText: true });
+/** Reads `"4"` for every service, `"Model=4"` for one, `"Model.predict=4"` for one api; commas join several. */
+function readText(reader: OptionReader, { text, ...source }: RawText): void {
+  if (options.get(source.name)?.level === "app") {
+    reader.read({ ...source, service: "", api: "", value: text, isText: true });
     return;
   }
-  for (const part of text.split(nextTarget)) {
-    const [, service = "", api = "", value] = targetAndValue.exec(part) ?? [];
-    reader.offer({ ...place, service, api, value, isText: true });
+  for (const part of text.split(nextSelector)) {
+    const [, service = "", api = "", value] = selectorAndValue.exec(part) ?? [];
+    reader.read({ ...source, service, api, value, isText: true });
   }
 }

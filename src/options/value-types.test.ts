@@ -66,7 +66,7 @@ const cases: readonly Case[] = [
   },
   {
     name: "choice",
-    type: choice(["all", "outside"]),
+    type: choice(["all", "boundary"]),
     texts: [
       ["all", "all"],
       ["ALL", undefined],

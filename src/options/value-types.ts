@@ -1,19 +1,25 @@
-/** One type of option value: how it is read from code and from text, and how it is written. */
-export interface ValueType<T> {
-  /** What a right value looks like, as it ends the sentence "expected …". */
+/**
+ * Type of an option's value: reads it from code and from text, and writes it for people.
+ *
+ * `T` is the value once read, in one form and one unit. `Code` is the type of what authors may write for it.
+ */
+export interface ValueType<T, Code = T> {
+  /** Description of a valid value; completes the sentence "expected …". */
   readonly expected: string;
   /** Stands for the value in help: `"<ms>"`. */
   readonly placeholder: string;
-  /** Unit of the value once decided; `""` where it has none. */
+  /** Unit of a value once read; `""` for a value without unit. */
   readonly unit: string;
-  /** From code or an app file; `undefined` when it is not one. */
+  /** Reads a value from code or an app file; `undefined` when it is invalid. */
   readonly fromCode: (value: unknown) => T | undefined;
-  /** From a flag or the environment; `undefined` when it is not one. */
+  /** Reads a value from a flag or an environment variable; `undefined` when it is invalid. */
   readonly fromText: (text: string) => T | undefined;
-  /** As a person reads it. */
+  /** Writes a value as people read it. */
   readonly format: (value: T) => string;
-  /** A value may hold a password: no message and no report shows more of it than `format` does. */
+  /** True when a value may hold a password: messages and reports show only what `format` returns. */
   readonly isSecret?: boolean;
+  /** Carries `Code` for the compiler; never set. */
+  readonly code?: Code;
 }
 
 /** The longest delay a timer of the platform takes: 2^31 - 1 ms, nearly 25 days. */
@@ -47,7 +53,7 @@ export const milliseconds = (min: number): ValueType<number> =>
   integer({ unit: "ms", placeholder: "<ms>", min, max: longestMs });
 
 /** A value, or one word in its place. */
-export function orWord<T, const W extends string>(word: W, type: ValueType<T>): ValueType<T | W> {
+export function orWord<T, Code, const W extends string>(word: W, type: ValueType<T, Code>): ValueType<T | W, Code | W> {
   const read = (value: unknown, other: (value: never) => T | undefined) =>
     value === word ? word : other(value as never);
   return {
@@ -166,7 +172,7 @@ function formatStoreUrl(value: string): string {
 }
 
 /** A number of bytes, as a number or as `"16MiB"`; whole and at least `min`. */
-export function size(min: number, mayBeInfinite = false): ValueType<number> {
+export function size(min: number, mayBeInfinite = false): ValueType<number, number | string> {
   const inRange = (bytes: number | undefined) => {
     if (bytes === undefined || bytes < min) return undefined;
     return Number.isSafeInteger(bytes) || (mayBeInfinite && bytes === Number.POSITIVE_INFINITY) ? bytes : undefined;
@@ -183,7 +189,7 @@ export function size(min: number, mayBeInfinite = false): ValueType<number> {
 }
 
 /** Cores: `2`, `0.5`, or thousandths as `"500m"`. */
-export const cores: ValueType<number> = {
+export const cores: ValueType<number, number | string> = {
   expected: 'a number of cores above 0: 2, 0.5, or thousandths as "500m"',
   placeholder: "<cores>",
   unit: "cores",
@@ -244,11 +250,14 @@ export interface ReplicaRange {
   readonly targetInFlight: number;
 }
 
+/** Number of replicas as authors write it: fixed, or a range. */
+export type Replicas = number | { readonly min: number; readonly max: number; readonly targetInFlight?: number };
+
 const defaultTargetInFlight = 8;
 const mostReplicas = 10_000;
 
 /** `4`, or `{ min: 1, max: 4, targetInFlight: 8 }`; as text `4` or `1..4`. */
-export const replicaRange: ValueType<ReplicaRange> = {
+export const replicaRange: ValueType<ReplicaRange, Replicas> = {
   expected: "a whole number from 1, or { min, max, targetInFlight? } with 1 <= min <= max; as text 4 or 1..4",
   placeholder: "<n>|<min>..<max>",
   unit: "",
@@ -279,7 +288,7 @@ function toRange(
 }
 
 /** Origins that browsers may call from: `false` for none, `true` for any, or a list. */
-export const origins: ValueType<boolean | readonly string[]> = {
+export const origins: ValueType<boolean | readonly string[], boolean | string | readonly string[]> = {
   expected: 'true for any origin, false for none, or origins such as "https://example.com"; as text joined by commas',
   placeholder: "true|false|<origin,…>",
   unit: "",
@@ -322,69 +331,4 @@ function formatBytes(bytes: number): string {
     if (bytes >= unit && bytes % unit === 0) return `${bytes / unit} ${steps[step]?.toUpperCase()}iB`;
   }
   return `${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
-}
-
-/** How far one value of an option reaches: the whole app, one service, or one api. */
-type OptionLevel = "app" | "service" | "api";
-
-/** Where a value may come from, strongest first. This line is the order of precedence. */
-export const sourceKinds = ["command line", "environment", "app file", "api", "service", "default"] as const;
-
-/** One of the places a value may come from. */
-export type SourceKind = (typeof sourceKinds)[number];
-
-/** An api that takes or yields a `stream`: it may go on for as long as something moves. A durable `task`: it takes long. */
-export type SpecialKind = "task" | "stream";
-
-/** One row of the option table. `T` is the value once decided: one form, fixed unit. */
-export interface Option<T = unknown> {
-  /** As it stands in code and in the app file; `"http.maxBodyBytes"` is the field `maxBodyBytes` of `http`. */
-  readonly name: string;
-  /** A wider place (a service, the whole app) may set it too: as the default of everything below. */
-  readonly level: OptionLevel;
-  readonly type: ValueType<T>;
-  readonly default: T;
-  /** The defaults of apis of special kinds, where they are others. */
-  readonly defaultsOf?: { readonly [K in SpecialKind]?: T };
-  /** The default in words, where the value itself would not say it. */
-  readonly defaultText?: string;
-  /** Where it may be set, strongest first; the default is always there. */
-  readonly sources: readonly SourceKind[];
-  /** What it does, in one line. */
-  readonly text: string;
-}
-
-/** The flag of an option: `"http.maxBodyBytes"` → `"http-max-body-bytes"`. */
-export function flagOf(option: Option<any>): string {
-  return option.name
-    .replaceAll(".", "-")
-    .replace(/[A-Z]/g, (letter) => `-${letter}`)
-    .toLowerCase();
-}
-
-/** The environment variable of an option: `"http.maxBodyBytes"` → `"EKIBEN_HTTP_MAX_BODY_BYTES"`. */
-export function variableOf(option: Option<any>): string {
-  return `EKIBEN_${flagOf(option).replaceAll("-", "_").toUpperCase()}`;
-}
-
-/** The default as text, for help, docs and `ekiben options`. */
-export function formatDefault(option: Option<any>): string {
-  const text = option.defaultText ?? option.type.format(option.default);
-  const others = Object.entries(option.defaultsOf ?? {}).map(
-    ([kind, value]) => `; of a ${kind} ${option.type.format(value)}`,
-  );
-  return text + others.join("");
-}
-
-/** Where an option may be set, in words: `"command line, environment, app file, Service()"`. */
-export function formatSources({ sources, level }: Option<any>): string {
-  const words = {
-    "command line": "command line",
-    environment: "environment",
-    "app file": level === "app" ? "app file (beside services, not in it)" : "app file",
-    api: "api()",
-    service: level === "app" ? "Service() of the entry service" : "Service()",
-    default: "default",
-  };
-  return sources.map((source) => words[source]).join(", ");
 }

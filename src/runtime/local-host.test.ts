@@ -58,7 +58,15 @@ function createRoute(time: CallTime, api: string): CallTarget {
   const service = "Wire";
   const stats = new EdgeStats("local", service, api);
   return {
-    ...{ service, api, timeoutMs: 9000, idempotent: false, takesStream: false, itemSchema: undefined, holdMs: 9000 },
+    ...{
+      service,
+      api,
+      timeoutMs: 9000,
+      idempotent: false,
+      takesStream: false,
+      itemSchema: undefined,
+      waitForReplicaMs: 9000,
+    },
     links: new ServiceLinks(service),
     room: new CalleeRoom(time.clock, stats),
     stats,

@@ -134,7 +134,7 @@ export class Runtime {
         const callee = this.#names.get(target) as string;
         return createHandle(this.#targetOf(callee, service, http.timeoutMs), { caller: { service, api: "" }, log });
       },
-      checksInside: this.#settings.server.checks === "all",
+      checksInside: this.#settings.server.validate === "all",
       stats: this.stats,
       time: this.time,
       log,
@@ -243,7 +243,7 @@ export class Runtime {
         idempotent: operation !== undefined || idempotent,
         takesStream,
         itemSchema: contract.yields,
-        holdMs: own.holdMs,
+        waitForReplicaMs: own.waitForReplicaMs,
         links: this.directory.of(service),
         room: new CalleeRoom(this.time.clock, stats),
         stats,

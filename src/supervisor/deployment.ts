@@ -1,6 +1,6 @@
 import type { Timer } from "../base/clock.js";
 import type { DeploymentPlan } from "../graph/plan.js";
-import type { DeploymentFigures } from "../observe/deployment-metrics.js";
+import type { DeploymentFigures } from "../observe/metrics.js";
 import type { ServiceReadiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { decideReplicas, emptyAutoscaleState } from "./autoscale.js";

@@ -7,7 +7,7 @@ export interface HeartbeatDeps {
   readonly settings: LivenessSettings;
   readonly clock: Clock;
   readonly onPulse: (pulse: Pulse) => void;
-  /** Nothing was heard for `outAfterMs`. */
+  /** Nothing was heard for `suspendAfterMs`. */
   readonly onSilent: () => void;
   /** Nothing was heard for `replaceAfterMs`. @param silentMs For how long, and `limit`: which bound that was, in words. */
   readonly onStuck: (silentMs: number, limit: string) => void;
@@ -45,12 +45,12 @@ export class Heartbeat {
 
   start(): void {
     const { clock, settings, onSilent, onStuck, onPulse } = this.#deps;
-    const { intervalMs, outAfterMs, replaceAfterMs } = settings;
+    const { intervalMs, suspendAfterMs, replaceAfterMs } = settings;
     const asked = this.#host.pulse(Number.POSITIVE_INFINITY);
     // A replica in this very thread can't be asked: who would ask is as busy as it is.
     if (asked === undefined) return;
     this.#timers = [];
-    this.#afterSilence(0, () => this.#limit(outAfterMs, "liveness.outAfterMs"), onSilent);
+    this.#afterSilence(0, () => this.#limit(suspendAfterMs, "liveness.suspendAfterMs"), onSilent);
     const replaceLimit = () => this.#limit(replaceAfterMs, "liveness.replaceAfterMs");
     this.#afterSilence(0, replaceLimit, ({ ms, name }) => onStuck(ms, name));
     asked.then(

@@ -248,8 +248,8 @@ export class ReplicaSlot {
   #takeOut(run: ReplicaRun): void {
     if (this.#state.kind !== "ready") return;
     this.#move({ kind: "out", since: this.#state.since });
-    const { outAfterMs } = this.#plan.settings.liveness;
-    this.#deps.log.warn({ ...this.#names, outAfterMs }, "the replica does not answer and gets no new calls");
+    const { suspendAfterMs } = this.#plan.settings.liveness;
+    this.#deps.log.warn({ ...this.#names, suspendAfterMs }, "the replica does not answer and gets no new calls");
     run.withdraw();
   }
 

@@ -125,7 +125,7 @@ class World {
         const host = stage.host(name);
         assert.ok(host.isRunning && host.hasStarted && !host.isDraining, `${name} is called and can't answer (P1)`);
         const silentMs = now - Math.max(silentSince.get(host) ?? now, startedAt.get(host) ?? now);
-        const outMs = liveness.intervalMs + liveness.outAfterMs;
+        const outMs = liveness.intervalMs + liveness.suspendAfterMs;
         assert.ok(silentMs <= outMs, `${name} is called though silent for ${silentMs} ms (P1)`);
       }
       for (const host of own) {

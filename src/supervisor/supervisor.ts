@@ -1,5 +1,5 @@
 import type { Plan } from "../graph/plan.js";
-import type { DeploymentFigures } from "../observe/deployment-metrics.js";
+import type { DeploymentFigures } from "../observe/metrics.js";
 import type { Readiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { Deployment } from "./deployment.js";

@@ -16,14 +16,14 @@ function compute(ms: number): string {
 const run = { input: z.number(), output: z.string() };
 
 /** Computes without an await for as long as it is told; says which replica did. */
-export class Model extends Service({ liveness: { intervalMs: 50, outAfterMs: replaceAfterMs, replaceAfterMs } }) {
+export class Model extends Service({ liveness: { intervalMs: 50, suspendAfterMs: replaceAfterMs, replaceAfterMs } }) {
   run = api(run, compute);
   runLater = api(run, async (ms) => compute(ms));
 }
 
 /** The first run of an api takes its time. */
 export class Compiled extends Service({
-  liveness: { intervalMs: 50, outAfterMs: 200, replaceAfterMs: 400, warmUpMs: 60_000 },
+  liveness: { intervalMs: 50, suspendAfterMs: 200, replaceAfterMs: 400, warmUpMs: 60_000 },
 }) {
   readonly #compiled = new Set<string>();
 

@@ -25,7 +25,7 @@ const flags = [
   // Restarts come fast and without end: how they slow down is tested elsewhere.
   ...["--restart-give-up-after", "0", "--restart-backoff-ms", "20", "--restart-max-backoff-ms", "100"],
   // A busy machine may take long to start a process, and how long is no matter of this test.
-  ...["--hold-ms", "20000", "--timeout-ms", "30000"],
+  ...["--wait-for-replica-ms", "20000", "--timeout-ms", "30000"],
   ...["--port", "0", "--host", "127.0.0.1", "--no-http-access-log"],
 ];
 

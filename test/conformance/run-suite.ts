@@ -29,7 +29,7 @@ import { testValues } from "./value-tests.js";
 // A call means the same wherever the replica that answers it lives: one list of promises, kept in every placement.
 
 /** However slow the machine: calls wait until a replica that was killed is back. */
-const patience: AppFile = { holdMs: 60_000 };
+const patience: AppFile = { waitForReplicaMs: 60_000 };
 /** Runs every promise in one placement. In a test file of its own, so that placements run side by side. */
 export function runSuite(name: string, placement: PlacementName, options: AppFile = {}): void {
   describe(`in placement ${name}`, () => {

@@ -26,7 +26,7 @@ export class Entry extends Service({
 }
 
 /** Computes without a pause when it is asked to. */
-export class Busy extends Service({ liveness: { intervalMs: 50, outAfterMs: 300, replaceAfterMs: 1000 } }) {
+export class Busy extends Service({ liveness: { intervalMs: 50, suspendAfterMs: 300, replaceAfterMs: 1000 } }) {
   compute = api(text, () => {
     for (;;);
   });

@@ -8,7 +8,7 @@ const Place = z.object({ process: z.number(), replica: z.string() });
 const text = { input: z.string(), output: z.string() };
 const held = [];
 
-export class Words extends Service({ liveness: { intervalMs: 50, outAfterMs: 400, replaceAfterMs: 1500 } }) {
+export class Words extends Service({ liveness: { intervalMs: 50, suspendAfterMs: 400, replaceAfterMs: 1500 } }) {
   gate = depends(Gate);
 
   start({ replica, log }) {
@@ -26,7 +26,7 @@ function block(ms) {
 
 /** A file named by BROKEN lets its next start fail; LOAD_MS has it load a model. */
 export class Model extends Service({
-  liveness: { intervalMs: 50, outAfterMs: 400, replaceAfterMs: 1500 },
+  liveness: { intervalMs: 50, suspendAfterMs: 400, replaceAfterMs: 1500 },
   restart: { backoffMs: 1, maxBackoffMs: 100, giveUpAfter: 2, slowBackoffMs: 100 },
 }) {
   words = depends(Words);

@@ -111,7 +111,7 @@ export class Model extends Service({
 /** Is soon killed when its event loop does not turn. */
 export class Sleeper extends Service({
   replicas: 2,
-  liveness: { intervalMs: 50, outAfterMs: 1000, replaceAfterMs: 4000 },
+  liveness: { intervalMs: 50, suspendAfterMs: 1000, replaceAfterMs: 4000 },
 }) {
   gate = depends(Gate);
   #id = "";

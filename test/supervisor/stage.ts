@@ -21,7 +21,7 @@ export interface PlanWish {
 }
 
 /** The settings every service on a stage has. */
-export const liveness = { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000, warmUpMs: 300_000 };
+export const liveness = { intervalMs: 1000, suspendAfterMs: 5000, replaceAfterMs: 30_000, warmUpMs: 300_000 };
 export const restart = {
   backoffMs: 100,
   maxBackoffMs: 10_000,

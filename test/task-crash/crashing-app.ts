@@ -7,7 +7,17 @@ const services = fileURLToPath(import.meta.resolve("./services.ts"));
 
 const flags = [
   ...["--restart-give-up-after", "0", "--restart-backoff-ms", "20", "--restart-max-backoff-ms", "100"],
-  ...["--tasks-lease-ms", "1500", "--hold-ms", "20000", "--port", "0", "--host", "127.0.0.1", "--no-http-access-log"],
+  ...[
+    "--tasks-lease-ms",
+    "1500",
+    "--wait-for-replica-ms",
+    "20000",
+    "--port",
+    "0",
+    "--host",
+    "127.0.0.1",
+    "--no-http-access-log",
+  ],
 ];
 
 /** An app that is killed, with all its processes or some, and started again over the same store. */

@@ -14,8 +14,8 @@ const settings: ServiceSettings = {
   replicas: { min: 2, max: 2, targetInFlight: 4 },
   resources: { cpu: 1, memoryBytes: Number.POSITIVE_INFINITY, gpu: 0, gpuType: "" },
   startTimeoutMs: 1000,
-  holdMs: 5000,
-  liveness: { intervalMs: 1000, outAfterMs: 5000, replaceAfterMs: 30_000, warmUpMs: 300_000 },
+  waitForReplicaMs: 5000,
+  liveness: { intervalMs: 1000, suspendAfterMs: 5000, replaceAfterMs: 30_000, warmUpMs: 300_000 },
   restart: { backoffMs: 100, maxBackoffMs: 10_000, resetAfterMs: 10_000, giveUpAfter: 8, slowBackoffMs: 30_000 },
   env: { API_KEY: "secret" },
   apis: new Map([
