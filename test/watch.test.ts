@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
@@ -8,7 +9,7 @@ import { z } from "zod";
 import { bindSocket } from "../src/app/bound-socket.js";
 import { createCallTime } from "../src/call/call-scope.js";
 import { api, Service } from "../src/index.js";
-import { CommandProcess, fixtures } from "./cli-process.js";
+import { CommandProcess, fixtures, runCommand } from "./cli-process.js";
 import { FakeClock } from "./fake-clock.js";
 import { parseResponse, RawConnection } from "./http/raw-connection.js";
 import { createTestServer } from "./http/test-server.js";
@@ -248,6 +249,19 @@ describe("ekiben serve --watch", () => {
     assert.deepEqual([await held, await ask(url)], ["cut off", "one"]);
     server.child.kill("SIGINT");
     assert.equal((await server.ended).status, 0);
+  });
+
+  const limit = 'echo 3 > /proc/sys/user/max_inotify_watches && exec "$0" "$@"';
+  const under = ["unshare", "--user", "--map-root-user", "sh", "-c", limit];
+  const canLimit = spawnSync(under[0] as string, [...under.slice(1), "true"]).status === 0;
+  const skip = canLimit ? false : "this system lets no process lower its limit of inotify watches";
+  it("names the limit of watched folders when the system grants no more, and how to raise it", { skip }, async () => {
+    using project = new Project();
+    for (const name of ["a", "b", "c"]) project.write(`${name}/labels.json`, "[]");
+    const { status, stderr } = await runCommand(["serve", "--watch"], { cwd: project.folder, under });
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /error: \S+ can't be watched: the system's limit of watched folders is reached \(ENOSPC\)\n/);
+    assert.match(stderr, /sudo sysctl fs\.inotify\.max_user_watches=524288/);
   });
 
   it("leaves nothing running when it is killed", async () => {

@@ -1,8 +1,19 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { createDeferred, systemClock } from "../../base/clock.js";
 import { ServingError } from "../../failure/serving-error.js";
 import { failToWatch, WatchedPaths, watchFiles } from "./watch-files.js";
@@ -46,6 +57,17 @@ function watchProject(files: Readonly<Record<string, string>>) {
   };
 }
 
+/** The watches that this process holds in the kernel, as Linux lists them with each descriptor. */
+function countKernelWatches(): number {
+  const lines = readdirSync("/proc/self/fdinfo").flatMap((name) => {
+    const path = `/proc/self/fdinfo/${name}`;
+    return existsSync(path) ? readFileSync(path, "utf8").split("\n") : [];
+  });
+  return lines.filter((line) => line.startsWith("inotify ")).length;
+}
+
+const isLinux = process.platform === "linux";
+
 describe("watchFiles", () => {
   it("sees a file that is written, put in another's place, made, or deleted", async () => {
     using project = watchProject({ "service.ts": "1", "model.ts": "1", "lib/labels.json": "[]" });
@@ -86,6 +108,48 @@ describe("watchFiles", () => {
     project.write("node_modules/b/b.js", "1");
     project.write("notes.md", "1");
     project.write("model.ts", "2");
+    await project.until("model.ts");
+  });
+
+  it("misses no file of a new folder, whenever the file is written", { timeout: 60_000 }, async () => {
+    using project = watchProject({ "service.ts": "1" });
+    const names: string[] = [];
+    for (let i = 0; i < 120; i++) {
+      mkdirSync(join(project.folder, `made-${i}`));
+      for (const name of [`made-${i}/a.ts`, `made-${i}/b.ts`]) {
+        for (let turn = 0; turn < i % 40; turn++) await nextTurn();
+        project.write(name, "1");
+        names.push(name);
+      }
+    }
+    await project.until(...names);
+  });
+
+  const skip = isLinux ? false : "only Linux lists the watches of a process";
+  it("holds one watch for each folder, none for a file, and releases all", { skip, timeout: 60_000 }, async () => {
+    const before = countKernelWatches();
+    const names = Array.from({ length: 2_000 }, (_, i) => `folder-${i % 40}/file-${i}.ts`);
+    {
+      using project = watchProject(Object.fromEntries(["service.ts", ...names].map((name) => [name, "1"])));
+      assert.equal(countKernelWatches() - before, 41);
+      for (const name of names) project.write(name, "2");
+      await project.until(...names);
+    }
+    // The handles of closed watches are freed by the event loop.
+    await nextTurn();
+    assert.equal(countKernelWatches(), before);
+  });
+
+  it("does not follow a link to a folder, and sees a link to a file that is replaced", async () => {
+    using other = watchProject({ "service.ts": "1", "a.ts": "1", "b.ts": "2" });
+    using project = watchProject({ "service.ts": "1" });
+    symlinkSync(other.folder, join(project.folder, "linked"));
+    symlinkSync(join(other.folder, "a.ts"), join(project.folder, "model.ts"));
+    await project.until("model.ts");
+    other.write("b.ts", "3");
+    await other.until("b.ts");
+    rmSync(join(project.folder, "model.ts"));
+    symlinkSync(join(other.folder, "b.ts"), join(project.folder, "model.ts"));
     await project.until("model.ts");
   });
 });
