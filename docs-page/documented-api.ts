@@ -70,7 +70,7 @@ export function readApis(document: OpenApiDocument): readonly DocumentedApi[] {
 }
 
 /** A path that asks about a task of an api: its status, its result. */
-export interface TaskPath {
+interface TaskPath {
   readonly path: string;
   readonly method: string;
   readonly operation: Operation;

@@ -7,13 +7,13 @@ import { isFile, resolve, type Schema } from "./schema.js";
 import { typeWords } from "./schema-words.js";
 
 /** Headers and body of a request, as `fetch` takes them. */
-export interface InputRequest {
+interface InputRequest {
   readonly headers: Record<string, string>;
   readonly body?: BodyInit;
 }
 
 /** One way to write the input of an api: as JSON, text, a file or a form. */
-export interface InputMode {
+interface InputMode {
   readonly nodes: readonly HTMLElement[];
   /** Shown above the inputs. */
   readonly extra?: HTMLElement | undefined;

@@ -68,7 +68,7 @@ function fill(parts: readonly string[], indent: string): string {
 export type TokenKind = "key" | "string" | "literal" | "number";
 
 /** A piece of JSON text; the characters between tokens have no kind. */
-export interface Token {
+interface Token {
   readonly text: string;
   readonly kind?: TokenKind;
 }

@@ -1,5 +1,5 @@
 /** An item of a stream as text, with the name of its event where it has one. */
-export interface StreamedText {
+interface StreamedText {
   readonly name?: string | undefined;
   readonly text: string;
 }

@@ -23,8 +23,8 @@ export function isDeeper(text: string, maxDepth: number): boolean {
   return false;
 }
 
-/** Nearly every body has fewer brackets than it may have levels; searching for them is faster than reading. */
-function hasFewBrackets(text: string, max: number): boolean {
+/** True for nearly all texts: fewer brackets than `max` can't make more levels. Searching is faster than reading. */
+export function hasFewBrackets(text: string, max: number): boolean {
   if (text.length <= max) return true;
   let count = 0;
   for (let at = text.indexOf("["); at >= 0; at = text.indexOf("[", at + 1)) if (++count > max) return false;

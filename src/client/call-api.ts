@@ -41,7 +41,7 @@ export const acceptOf = (api: RemoteApi): string =>
   isFile(api) || Object.keys(api.output).length === 0 ? acceptAny : acceptJson;
 
 /** One call, before its request is made. */
-export interface Posting {
+interface Posting {
   readonly api: RemoteApi;
   /** May be the promise of one. */
   readonly input: unknown;

@@ -103,7 +103,9 @@ function readState(body: Record<string, unknown>): TaskState {
     readTime(body[field]),
   );
   return {
-    ...{ id: String(task_id), status: status as TaskState["status"], attempt: Number(attempt ?? 0) },
+    id: String(task_id),
+    status: status as TaskState["status"],
+    attempt: Number(attempt ?? 0),
     createdAt: createdAt ?? new Date(Number.NaN),
     ...(startedAt !== undefined && { startedAt }),
     ...(endedAt !== undefined && { endedAt }),
@@ -120,7 +122,11 @@ const readTime = (value: unknown): Date | undefined => (typeof value === "string
 
 function readTaskFailure({ error, code, id, service, api, incident }: Record<string, unknown>): TaskFailure {
   return {
-    ...{ code: String(code), id: String(id), message: String(error), service: String(service), api: String(api) },
+    code: String(code),
+    id: String(id),
+    message: String(error),
+    service: String(service),
+    api: String(api),
     ...(typeof incident === "string" && { incident }),
   };
 }

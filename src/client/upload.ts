@@ -12,7 +12,7 @@ export interface Upload {
 }
 
 /** What an upload is for. */
-export interface UploadDeps {
+interface UploadDeps {
   /** What the server takes for this api, as media types. */
   readonly mediaTypes: readonly string[];
   readonly limit: CallLimit;

@@ -11,10 +11,10 @@ export interface UnroutedAnswer {
 }
 
 /** The author's plugins, hooks and routes. */
-export type Configure = (fastify: FastifyInstance) => void | Promise<void>;
+type Configure = (fastify: FastifyInstance) => void | Promise<void>;
 
 /** Adds ekiben's own routes, and says who answers the rest of what is asked. */
-export type AddOwn = (scope: FastifyInstance) => UnroutedAnswer;
+type AddOwn = (scope: FastifyInstance) => UnroutedAnswer;
 
 /**
  * Sets up the author's plugins and then ekiben's own routes, so that hooks of the former apply to the latter. Each may have a

@@ -1,5 +1,13 @@
 import { encodeBase64 } from "../base/base64.js";
-import { countVisit, formatValue, Refusal, refuseSparse, settlePromises, walkBounded } from "../call/value-walk.js";
+import {
+  addStep,
+  countVisit,
+  formatValue,
+  Refusal,
+  refuseSparse,
+  settlePromises,
+  walkBounded,
+} from "../call/value-walk.js";
 import { isTensor, type Tensor } from "../define/tensor.js";
 import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/failures.js";
@@ -94,8 +102,7 @@ function encodeObject(value: object, step: string, encoding: Encoding, depth: nu
     }
     return encodeSpecial(value, encoding, depth);
   } catch (error) {
-    if (error instanceof Refusal) error.path = step + error.path;
-    throw error;
+    throw addStep(error, step);
   }
 }
 

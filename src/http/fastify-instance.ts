@@ -1,16 +1,11 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { fastify as createFastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { RequestContext } from "../call/call.js";
+import { fastify as createFastify, type FastifyInstance } from "fastify";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { answerFailure } from "./answer-failure.js";
-import { discardRest } from "./body-watch.js";
-import { cutIdleSockets } from "./close-server.js";
-import { Exchange, type ExchangeObserver } from "./exchange.js";
 import type { HttpState } from "./http-state.js";
-import { isProbe } from "./probes.js";
-import { writeFailure } from "./write-failure.js";
+import { createObserver, openExchange } from "./open-exchanges.js";
 
 /** How long the request line and headers may take at most, in milliseconds. */
 const maxHeadersTimeoutMs = 15_000;
@@ -116,82 +111,3 @@ const reasons: Readonly<Record<number, string>> = {
   408: "Request Timeout",
   431: "Request Header Fields Too Large",
 };
-
-/** Opens an exchange for every request, also for the author's own routes and for what no route answers. */
-export function openExchanges(http: HttpState, fastify: FastifyInstance): void {
-  const observer = createObserver(http);
-  fastify.addHook("onRequest", (request, reply, done) => {
-    openExchange(http, observer, request, reply);
-    const failure = messageFailure(http, request.raw);
-    // Beyond the bound a connection has one request.
-    if (http.room.isSpare(request.raw.socket)) reply.raw.shouldKeepAlive = false;
-    if (failure === undefined) {
-      done();
-      return;
-    }
-    // Where two read a message in two ways, what follows it is nobody's; without a host it is only this one that lacks it.
-    if (request.raw.headers.host !== undefined) reply.header("connection", "close");
-    writeFailure(http, reply, failure);
-  });
-}
-
-/** What is wrong with a message as such, which Node takes all the same. */
-function messageFailure({ room }: HttpState, message: IncomingMessage): ServingError | undefined {
-  const { rawHeaders, headers } = message;
-  let hosts = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
-  }
-  // RFC 9112, section 3.2: a proxy in front may have heeded another one than we would.
-  if (hosts > 1) return fail("malformed_request", { problem: `it has ${hosts} host headers` });
-  if (hosts === 0 && message.httpVersion === "1.1")
-    return fail("malformed_request", { problem: "it has no host header" });
-  const encoding = headers["transfer-encoding"];
-  if (encoding !== undefined && encoding.trim().toLowerCase() !== "chunked") {
-    return fail("unsupported_transfer_encoding", { encoding });
-  }
-  return room.isSpare(message.socket) && !isProbe(message.url) ? fail("too_many_connections", {}) : undefined;
-}
-
-/** What is to be done when an exchange is over: one for all requests of a server. */
-function createObserver(http: HttpState): ExchangeObserver {
-  return {
-    onEnd(exchange, isComplete) {
-      http.inFlight--;
-      http.room.end(exchange.reply.request.raw.socket);
-      if (exchange.watched !== undefined) http.streams.remove(exchange.watched);
-      if (http.settings.accessLog) logRequest(http, exchange, isComplete);
-      if (exchange.reply.request.raw.complete === false) discardRest(http.time, exchange.reply.request.raw);
-      if (http.isClosing) cutIdleSockets(http);
-    },
-  };
-}
-
-const idForm = /^[\x21-\x7e]{1,128}$/;
-
-function openExchange(http: HttpState, observer: ExchangeObserver, request: FastifyRequest, reply: FastifyReply): void {
-  const given = request.raw.headers["x-request-id"];
-  // Its headers are read when the call is made: hooks may add to them until then.
-  const context = new RequestContext(undefined, typeof given === "string" && idForm.test(given) ? given : undefined);
-  reply.header("x-request-id", context.id);
-  http.inFlight++;
-  http.room.begin(request.raw.socket);
-  new Exchange(reply, context, observer);
-}
-
-function logRequest(http: HttpState, exchange: Exchange, isComplete: boolean): void {
-  const { reply, failureId } = exchange;
-  const { request, raw } = reply;
-  const fields = {
-    method: request.method,
-    route: exchange.route ?? request.routeOptions.url ?? request.url,
-    status: isComplete || failureId !== undefined ? raw.statusCode : 499,
-    ms: Math.round((performance.now() - exchange.startedAt) * 1000) / 1000,
-    bytes: exchange.bodyBytes || Number(reply.getHeader("content-length") ?? 0),
-    requestId: exchange.context.id,
-    ip: request.ip,
-    ...(failureId !== undefined && { failure: failureId }),
-  };
-  http.log.info(fields, "request");
-}

@@ -1,6 +1,5 @@
-import type { FastifyReply } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Priority } from "../call/call.js";
-import { lastStep } from "../call/streams/item-source.js";
 import { createTaskId, operationApi, type SubmittedTask, type TaskSubmission } from "../call/task-state.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -9,7 +8,7 @@ import { type Exchange, exchangeOf } from "./exchange.js";
 import type { ApiRoute, HttpState } from "./http-state.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
 import { type BodyHandler, readBody } from "./read-body.js";
-import { readItems } from "./streams/body-items.js";
+import { PacedItems, readItems } from "./streams/body-items.js";
 import { writeStream } from "./streams/write-stream.js";
 import { createSubmittedBody } from "./tasks/task-body.js";
 import { writeFailure } from "./write-failure.js";
@@ -32,13 +31,19 @@ export function handleRequest(http: HttpState, route: ApiRoute, reply: FastifyRe
     const timeoutMs = readTimeout(headers["ekiben-timeout-ms"]);
     const priority = readPriority(headers["ekiben-priority"]);
     const receiver = new ApiRequest(http, exchange, { route, form, timeoutMs, priority });
-    const items = readItems(http, exchange, route);
+    const items = route.input.kind === "stream" ? readItems(http, exchange, route) : undefined;
     if (items === undefined) readBody(http, { route, request, receiver });
     else receiver.receive(items);
   } catch (error) {
     writeFailure(http, reply, error, route);
   }
 }
+
+/** Creates the handler of an api's own path. */
+export const createRequestHandler =
+  (http: HttpState, route: ApiRoute) =>
+  (_: FastifyRequest, reply: FastifyReply): void =>
+    handleRequest(http, route, reply);
 
 /** What a request asks for, besides its input. */
 interface Asked {
@@ -134,41 +139,6 @@ function readPriority(value: string | string[] | undefined): Priority | undefine
     value: String(value),
     expected: '"interactive" or "background"',
   });
-}
-
-type Step = IteratorResult<unknown, undefined>;
-
-/** Some milliseconds of checks and calls. */
-const burstItems = 256;
-
-/**
- * The items of a list that came as the input of a stream; after each `burstItems` of them, others have a turn.
- *
- * A list that is there whole would otherwise be read to its end without pause, and nothing else be answered meanwhile.
- */
-export class PacedItems implements AsyncIterableIterator<unknown> {
-  readonly #list: readonly unknown[];
-  #at = 0;
-
-  constructor(list: readonly unknown[]) {
-    this.#list = list;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<Step> {
-    if (this.#at >= this.#list.length) return Promise.resolve(lastStep);
-    const step: Step = { done: false, value: this.#list[this.#at++] };
-    if (this.#at % burstItems !== 0) return Promise.resolve(step);
-    return new Promise((resolve) => void setImmediate(resolve, step));
-  }
-
-  return(): Promise<Step> {
-    this.#at = this.#list.length;
-    return Promise.resolve(lastStep);
-  }
 }
 
 type Headers = Readonly<Record<string, string>>;

@@ -37,7 +37,10 @@ export const isNpyType = (essence: string): boolean =>
 export const isLinesType = (essence: string): boolean => lineTypes.has(essence);
 
 const lineTypes: ReadonlySet<string> = new Set([
-  ...["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"],
+  "application/x-ndjson",
+  "application/ndjson",
+  "application/jsonl",
+  "application/x-jsonlines",
 ]);
 
 export const multipartType = "multipart/form-data";

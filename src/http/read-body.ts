@@ -9,7 +9,6 @@ import { createHeldFile, openHeldBlob } from "../held/held-blob.js";
 import type { HeldFile } from "../held/held-file.js";
 import type { ApiRoute, HttpState } from "./http-state.js";
 import type { InputForm } from "./input-form.js";
-import { parseJsonInTurns } from "./json-slices.js";
 import {
   bytesType,
   decodeText,
@@ -21,6 +20,7 @@ import {
   textType,
 } from "./media-type.js";
 import { decodeNpy, openNpy } from "./npy.js";
+import { parseJsonInTurns } from "./parse-json.js";
 import { type BytesReceiver, readBytes } from "./read-bytes.js";
 import { readMultipart } from "./read-multipart.js";
 
@@ -61,8 +61,13 @@ export function readBody(http: HttpState, { route, request, receiver }: InputRea
   }
 }
 
+/** Fastify's parser for every body: leaves it a stream. Hooks see the stream; `readBody` knows what the api takes. */
+export function leaveBody(_: FastifyRequest, body: Readable, done: (error: null, body: Readable) => void): void {
+  done(null, body);
+}
+
 /** One input to be read, and for whom. */
-export interface InputReading {
+interface InputReading {
   readonly route: ApiRoute;
   readonly request: FastifyRequest;
   readonly receiver: BodyHandler;

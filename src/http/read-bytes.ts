@@ -1,12 +1,12 @@
 import type { Readable } from "node:stream";
+import type { Clock, Timer } from "../base/clock.js";
 import { fail } from "../failure/failures.js";
-import type { ServingError } from "../failure/serving-error.js";
+import { ServingError } from "../failure/serving-error.js";
+import { messageOf } from "../failure/to-serving-error.js";
 import type { FileStore } from "../held/file-store.js";
 import { minHeldBytes } from "../held/held-bytes.js";
 import type { HeldFile } from "../held/held-file.js";
 import { SpoolFile } from "../held/spool-file.js";
-import { type BodyWatch, bodyFailure, type WatchedBody } from "./body-watch.js";
-import { ByteGatherer, leastWeight, spareWeight } from "./byte-gatherer.js";
 
 /** Bounds of a body, and who looks after its time. */
 export interface BodyLimits {
@@ -39,7 +39,7 @@ export function readBytes(source: Readable, declared: string | undefined, readin
 }
 
 /** One body to be read, and for whom. */
-export interface BodyReading {
+interface BodyReading {
   readonly limits: BodyLimits;
   readonly receiver: BytesReceiver;
   /** Where a large body goes as it comes; its receiver then takes a file. Absent: in memory. */
@@ -170,3 +170,176 @@ class RequestBodyReader implements WatchedBody {
 }
 
 const tooLarge = ({ maxBodyBytes }: BodyLimits): ServingError => fail("body_too_large", { maxBodyBytes });
+
+/** Chunks from this size on are kept as they are; smaller ones are copied together. */
+const largeBytes = 16_384;
+/** Of what small chunks are copied to: the first block, and the last after each was twice as long as the one before. */
+const firstBlockBytes = 1024;
+const lastBlockBytes = 65_536;
+/** What a chunk counts for at least: to receive one costs about as much as this many bytes of a long one. */
+const leastWeight = 32;
+/** Room for the many small chunks of an honest client that has little to say. */
+const spareWeight = 1024 ** 2;
+
+/**
+ * Bytes of a body as they come, in memory that stays in proportion to them: a chunk of one byte would keep some 400.
+ *
+ * The first chunk is kept as it is, since most bodies have no second one.
+ */
+export class ByteGatherer {
+  #chunks: Uint8Array[] = [];
+  /** The beginning of it, up to `#filled`, is behind `#chunks`. */
+  #block: Uint8Array | undefined;
+  #filled = 0;
+  #nextBlockBytes = firstBlockBytes;
+  #size = 0;
+  #weight = 0;
+
+  /** Bytes that have come. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether the bytes, or the chunks they were cut into, are more than a body of `maxBytes` may have. */
+  exceeds(maxBytes: number): boolean {
+    return this.#size > maxBytes || this.#weight > maxBytes + spareWeight;
+  }
+
+  push(chunk: Uint8Array): void {
+    const isFirst = this.#size === 0;
+    this.#size += chunk.length;
+    this.#weight += Math.max(chunk.length, leastWeight);
+    if (this.#block !== undefined && this.#filled + chunk.length > this.#block.length) this.#closeBlock();
+    if (isFirst || (chunk.length >= largeBytes && this.#block === undefined)) {
+      this.#chunks.push(chunk);
+      return;
+    }
+    this.#block ??= this.#openBlock(chunk.length);
+    this.#block.set(chunk, this.#filled);
+    this.#filled += chunk.length;
+  }
+
+  /** What has come, in memory of its own where it came in several chunks, and forgets it. */
+  take(): Uint8Array {
+    if (this.#block !== undefined) this.#closeBlock();
+    const bytes = this.#chunks.length === 1 ? (this.#chunks[0] as Uint8Array) : this.#join();
+    this.clear();
+    return bytes;
+  }
+
+  clear(): void {
+    this.#chunks = [];
+    this.#block = undefined;
+    this.#filled = 0;
+    this.#nextBlockBytes = firstBlockBytes;
+    this.#size = 0;
+    this.#weight = 0;
+  }
+
+  #openBlock(least: number): Uint8Array {
+    const block = new Uint8Array(Math.max(this.#nextBlockBytes, least));
+    this.#nextBlockBytes = Math.min(block.length * 2, lastBlockBytes);
+    return block;
+  }
+
+  /** A block that is hardly filled is not kept whole. */
+  #closeBlock(): void {
+    const block = this.#block as Uint8Array;
+    const isFull = this.#filled > block.length / 2;
+    this.#chunks.push(isFull ? block.subarray(0, this.#filled) : block.slice(0, this.#filled));
+    this.#block = undefined;
+    this.#filled = 0;
+  }
+
+  /** Not a piece of Node's pool: the bytes may become a tensor or reach an author's code. */
+  #join(): Uint8Array {
+    const bytes = new Uint8Array(this.#size);
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes;
+  }
+}
+
+/** A body that is being received. */
+export interface WatchedBody {
+  /** A reading of the clock; 0 until the watch first looks, and again to give the body its whole time anew. */
+  deadline: number;
+  /** Neighbours in the list of the `BodyWatch`, which alone changes them. */
+  previous: WatchedBody | undefined;
+  next: WatchedBody | undefined;
+  /** Called once the time has passed; the body is watched no longer then. */
+  expire(): void;
+}
+
+/**
+ * Notices bodies that do not arrive in time.
+ *
+ * Nearly every body is there before anyone could look at a clock: watching one costs four pointers, no timer and no reading
+ * of the time. A body gets at least `timeoutMs`, counted from the first look at it, and at most half as much again.
+ */
+export class BodyWatch {
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #granularityMs: number;
+  #first: WatchedBody | undefined;
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#granularityMs = Math.min(1000, timeoutMs / 4);
+  }
+
+  add(body: WatchedBody): void {
+    const next = this.#first;
+    body.next = next;
+    if (next !== undefined) next.previous = body;
+    this.#first = body;
+    // Left running when the list empties: taking it back for each request would cost more than one idle look.
+    if (this.#timer === undefined) this.#arm();
+  }
+
+  remove(body: WatchedBody): void {
+    const { previous, next } = body;
+    if (previous !== undefined) previous.next = next;
+    else if (this.#first === body) this.#first = next;
+    if (next !== undefined) next.previous = previous;
+    body.previous = undefined;
+    body.next = undefined;
+  }
+
+  #arm(): void {
+    this.#timer = this.#clock.setTimer(() => this.#look(), this.#granularityMs);
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    const now = this.#clock.now();
+    for (let body = this.#first; body !== undefined; ) {
+      const { next } = body;
+      if (body.deadline === 0) {
+        body.deadline = now + this.#timeoutMs;
+      } else if (body.deadline <= now) {
+        this.remove(body);
+        body.expire();
+      }
+      body = next;
+    }
+    if (this.#first !== undefined) this.#arm();
+  }
+}
+
+const goneCodes: readonly unknown[] = ["ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE"];
+
+/** Why a body broke off: its client went away, or what a hook made of it failed. */
+export function bodyFailure(error: unknown): ServingError {
+  if (error instanceof ServingError) return error;
+  const { code } = (error ?? {}) as { code?: unknown };
+  if (error === undefined || goneCodes.includes(code)) {
+    return fail("cancelled", { reason: "the client closed the connection" });
+  }
+  return fail("unreadable_body", { problem: messageOf(error) }, { cause: error });
+}

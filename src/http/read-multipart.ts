@@ -3,12 +3,12 @@ import { fail } from "../failure/failures.js";
 import type { FileStore } from "../held/file-store.js";
 import { createHeldFile } from "../held/held-blob.js";
 import { HeldFile } from "../held/held-file.js";
+import type { JsonLimits } from "./check-json.js";
 import type { HttpState } from "./http-state.js";
 import { type FieldForm, type InputForm, type RefusedFields, unknownField } from "./input-form.js";
-import type { JsonLimits } from "./json-limits.js";
-import { parseJsonInTurns } from "./json-slices.js";
 import { decodeText, isJsonType, isNpyType, parseMediaType } from "./media-type.js";
 import { decodeNpy } from "./npy.js";
+import { parseJsonInTurns } from "./parse-json.js";
 import { type Part, type PartHead, splitHeldParts, splitParts } from "./split-parts.js";
 
 /**

@@ -12,15 +12,17 @@ import type { FileStore } from "../held/file-store.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
 import { addPlugins, type UnroutedAnswer } from "./add-plugins.js";
 import { answerFailure, answerUnrouted, pathOf } from "./answer-failure.js";
-import { BodyWatch } from "./body-watch.js";
 import { closeServer, cutSocketsOn, followSockets, yieldSocket } from "./close-server.js";
 import { ConnectionRoom } from "./connection-room.js";
 import { addDocuments } from "./docs/documents.js";
-import { createInstance, openExchanges } from "./fastify-instance.js";
-import { handleRequest } from "./handle-request.js";
+import { createInstance } from "./fastify-instance.js";
+import { createRequestHandler, handleRequest } from "./handle-request.js";
 import { type ApiRoute, createApiRoute, type HttpState } from "./http-state.js";
 import { bareHost, type ListenAddress, listenFailure } from "./listen-failure.js";
+import { openExchanges } from "./open-exchanges.js";
 import { addProbes, type Probes } from "./probes.js";
+import { leaveBody } from "./read-body.js";
+import { BodyWatch } from "./read-bytes.js";
 import { StreamWatch } from "./streams/stream-watch.js";
 import { sendHead } from "./streams/write-stream.js";
 import { readFormerRequest } from "./tasks/answer-former-task.js";
@@ -131,9 +133,8 @@ function addRoutes(
   deps: HttpServerDeps,
 ): UnroutedAnswer {
   scope.removeAllContentTypeParsers();
-  // The body is read by the api's own route, which knows what it may be; hooks before it see the stream. JSON is named
-  // since Fastify would otherwise take its media type apart anew for each request.
-  scope.addContentTypeParser(["application/json", "*"], (_request, payload, done) => done(null, payload));
+  // JSON is named since Fastify would otherwise parse its media type for each request.
+  scope.addContentTypeParser(["application/json", "*"], leaveBody);
   const known = new Map<string, string>();
   scope.addHook("onRoute", ({ method, url }) => {
     if (method === "POST") known.set(url.replaceAll("::", ":"), "POST, OPTIONS");
@@ -200,7 +201,7 @@ function addApiRoutes(http: HttpState, fastify: FastifyInstance, entry: ServiceD
     const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       answerFailure(http, { error, request, reply, route });
     const onSend = route.kind === "stream" ? { onSend: sendHead } : undefined;
-    fastify.post(path, { errorHandler, ...onSend }, (_, reply) => handleRequest(http, route, reply));
+    fastify.post(path, { errorHandler, ...onSend }, createRequestHandler(http, route));
     if (route.kind === "task") addTaskRoutes(http, fastify, { route, path, errorHandler });
   }
   return routes;

@@ -8,7 +8,7 @@ import { exchangeOf } from "./exchange.js";
 import type { HttpState } from "./http-state.js";
 
 /** The body of every failure over HTTP. */
-export interface FailureBody {
+interface FailureBody {
   readonly error: string;
   readonly code: string;
   readonly id: string;

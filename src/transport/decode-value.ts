@@ -1,4 +1,5 @@
 import { decodeBase64 } from "../base/base64.js";
+import { hasFewBrackets } from "../base/is-deeper.js";
 import { maxValueDepth } from "../call/value-walk.js";
 import { arrayByDType, createHeldTensor, type DType, Tensor } from "../define/tensor.js";
 import { messageOf } from "../failure/to-serving-error.js";
@@ -52,15 +53,7 @@ const forbiddenKey = () => malformed("its value has a key __proto__");
 /** Whether a text can hold neither the forbidden key nor too many levels: said of nearly all, and faster than a walk. */
 function isHarmless(text: string): boolean {
   // An escape may spell any key in another way.
-  return !text.includes("__proto__") && !text.includes("\\u") && hasFewBrackets(text);
-}
-
-function hasFewBrackets(text: string): boolean {
-  if (text.length <= maxValueDepth) return true;
-  let count = 0;
-  for (let at = text.indexOf("["); at >= 0; at = text.indexOf("[", at + 1)) if (++count > maxValueDepth) return false;
-  for (let at = text.indexOf("{"); at >= 0; at = text.indexOf("{", at + 1)) if (++count > maxValueDepth) return false;
-  return true;
+  return !text.includes("__proto__") && !text.includes("\\u") && hasFewBrackets(text, maxValueDepth);
 }
 
 function checkPlain(value: object, depth: number): void {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { escapeXml } from "../../graph/picture/draw-text.js";
 
 /** Texts of the docs page. The page itself reads the apis from `/openapi.json`. */
-export interface DocsDeps {
+interface DocsDeps {
   readonly title: string;
   /** `""` for none. */
   readonly version: string;

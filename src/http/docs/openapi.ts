@@ -149,7 +149,8 @@ const describeLines = (item: JsonSchema) => ({
 
 /** Bytes as they are: 3.1 would leave the type out, which makers of clients read as "anything". */
 const binary = (contentMediaType: string): JsonSchema => ({
-  ...{ type: "string", format: "binary" },
+  type: "string",
+  format: "binary",
   ...(!contentMediaType.includes("*") && { contentMediaType }),
 });
 

@@ -1,12 +1,12 @@
 import type { Readable } from "node:stream";
 import { ItemReader } from "../../call/streams/item-reader.js";
-import type { ItemSource } from "../../call/streams/item-source.js";
+import { type ItemSource, lastStep } from "../../call/streams/item-source.js";
 import { fail } from "../../failure/failures.js";
-import { bodyFailure } from "../body-watch.js";
 import type { Exchange } from "../exchange.js";
 import type { ApiRoute, HttpState } from "../http-state.js";
 import { isJsonType, isLinesType, type MediaType, parseMediaType } from "../media-type.js";
 import { refuseEncoding, refuseType } from "../read-body.js";
+import { bodyFailure } from "../read-bytes.js";
 import { ChunkCutter, type CutItem, type ItemCutter, LineCutter } from "./item-cutter.js";
 import type { WatchedStream } from "./stream-watch.js";
 
@@ -194,7 +194,6 @@ export function readItems(
   exchange: Exchange,
   route: ApiRoute,
 ): AsyncIterable<unknown> | Iterable<unknown> | undefined {
-  if (route.input.kind !== "stream") return undefined;
   const { request } = exchange.reply;
   const { headers } = request;
   const type = parseMediaType(headers["content-type"]);
@@ -216,3 +215,35 @@ function createCutter(http: HttpState, { input }: ApiRoute, { essence, charset }
 /** Whatever has no form of its own that would have to be taken apart: a recording, say, under its own name. */
 const isChunkType = (essence: string): boolean =>
   essence !== "" && !essence.startsWith("multipart/") && essence !== "application/x-www-form-urlencoded";
+
+type Step = IteratorResult<unknown, undefined>;
+
+/**
+ * The items of a list that came as the input of a stream; after each `burstItems` of them, others have a turn.
+ *
+ * A list that is there whole would otherwise be read to its end without pause, and nothing else be answered meanwhile.
+ */
+export class PacedItems implements AsyncIterableIterator<unknown> {
+  readonly #list: readonly unknown[];
+  #at = 0;
+
+  constructor(list: readonly unknown[]) {
+    this.#list = list;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Step> {
+    if (this.#at >= this.#list.length) return Promise.resolve(lastStep);
+    const step: Step = { done: false, value: this.#list[this.#at++] };
+    if (this.#at % burstItems !== 0) return Promise.resolve(step);
+    return new Promise((resolve) => void setImmediate(resolve, step));
+  }
+
+  return(): Promise<Step> {
+    this.#at = this.#list.length;
+    return Promise.resolve(lastStep);
+  }
+}

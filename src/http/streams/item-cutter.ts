@@ -1,9 +1,9 @@
 import { fail } from "../../failure/failures.js";
 import { messageOf } from "../../failure/to-serving-error.js";
-import { ByteGatherer } from "../byte-gatherer.js";
-import type { JsonLimits } from "../json-limits.js";
-import { parseJsonInTurns } from "../json-slices.js";
+import type { JsonLimits } from "../check-json.js";
 import { decodeText } from "../media-type.js";
+import { parseJsonInTurns } from "../parse-json.js";
+import { ByteGatherer } from "../read-bytes.js";
 
 /** Takes items out of the bytes of a body as they come. */
 export interface ItemCutter {
@@ -21,7 +21,7 @@ export interface CutItem {
 }
 
 /** Bounds of one line. */
-export interface LineLimits extends JsonLimits {
+interface LineLimits extends JsonLimits {
   readonly maxBodyBytes: number;
 }
 

@@ -20,7 +20,7 @@ interface Watched {
 }
 
 /** Milliseconds; 0 for never. */
-export interface StreamLimits {
+interface StreamLimits {
   readonly idleMs: number;
   readonly heartbeatMs: number;
 }

@@ -10,7 +10,7 @@ import { createTaskBody } from "./task-body.js";
 type Asked = "status" | "get" | "cancel" | "retry";
 
 /** A request that may be about such a task: at the path that its api had. */
-export interface FormerRequest {
+interface FormerRequest {
   readonly what: Asked;
   readonly api: string;
   readonly id: string;

@@ -25,7 +25,9 @@ interface TaskBody {
 export function createTaskBody(state: TaskState): TaskBody {
   const { id, status, createdAt, startedAt, endedAt, attempt, progress, note, failure, isCancelAsked, goneApi } = state;
   return {
-    ...{ task_id: id, status, created_at: createdAt.toISOString() },
+    task_id: id,
+    status,
+    created_at: createdAt.toISOString(),
     ...(startedAt !== undefined && { executed_at: startedAt.toISOString() }),
     ...(endedAt !== undefined && { ended_at: endedAt.toISOString() }),
     attempt,
@@ -63,7 +65,11 @@ export const submittedSchema: JsonSchema = {
 export const taskSchema: JsonSchema = {
   type: "object",
   properties: {
-    ...{ task_id: id, status, created_at: time, executed_at: time, ended_at: time },
+    task_id: id,
+    status,
+    created_at: time,
+    executed_at: time,
+    ended_at: time,
     attempt: { type: "integer", minimum: 0, description: "How often it was begun." },
     progress: { type: "number", minimum: 0, maximum: 1 },
     note: { type: "string", description: "What the task says it is doing." },

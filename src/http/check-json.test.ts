@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
-import { checkNumbers } from "./check-numbers.js";
+import { checkNumbers } from "./check-json.js";
 
 const refusalOf = (text: string): string | undefined => {
   try {

@@ -1,8 +1,7 @@
 import { PacedWork } from "../base/clock.js";
 import { endOfString, isDeeper } from "../base/is-deeper.js";
 import { fail } from "../failure/failures.js";
-import { checkNumbers, refuseLongNumbers } from "./check-numbers.js";
-import { type JsonLimits, refuseForbiddenKeys } from "./json-limits.js";
+import { checkNumbers, type JsonLimits, refuseForbiddenKeys, refuseLongNumbers } from "./check-json.js";
 
 // A long JSON text, parsed in slices of whole items.
 //
