@@ -250,8 +250,8 @@ for (const [kind, { skip, join }] of Object.entries(channelKinds)) {
       input.image.fill(0);
       input.bytes.fill(0);
       await assert.rejects(answer, { id: "draining", service: "Wire", api: "echo" });
-      assert.deepEqual(scope.call.input, createInput());
-      assert.equal(scope.ownsInput, true);
+      assert.deepEqual(scope.input.value, createInput());
+      assert.equal(scope.input.isOwned, true);
     });
 
     it("ends a call at its deadline on both sides", async () => {

@@ -10,7 +10,6 @@ function open(time: CallTime, api: string, deadline: number, parent?: CallScope)
   const call = {
     service: "S",
     api,
-    input: undefined,
     deadline,
     caller: { service: "local", api: "" },
     request: parent?.call.request ?? new RequestContext(),
@@ -96,7 +95,7 @@ describe("CallScope", () => {
     clock.advance(100);
     assert.equal(short.reason?.code, "deadline_exceeded");
     assert.equal(root.reason, undefined);
-    assert.equal(Math.round(root.remainingMs), 900);
+    assert.equal(Math.round(root.running.remainingMs), 900);
   });
 
   it("answers whoever waits exactly once, whichever comes first (C5)", () => {

@@ -1,14 +1,12 @@
 import { type Clock, systemClock } from "../base/clock.js";
-import { type Logger, silentLogger } from "../base/logger.js";
+import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { Call, Caller, Priority, TraceContext } from "./call.js";
-import { copyValue } from "./copy-value.js";
-import { DeadlineWheel, notInWheel } from "./deadline-wheel.js";
+import { type Call, type Caller, type CallInput, noInput, type Priority } from "./call.js";
+import { DeadlineWheel, type Expiring, notInWheel } from "./deadline-wheel.js";
 import { LoopTurns } from "./loop-turns.js";
 import { deadlinePassed, type NameLimit, noteEnd } from "./passed-deadline.js";
-import type { InputStream } from "./streams/item-source.js";
-import { type Progress, readProgress } from "./task-state.js";
+import { type ApiRunner, type CurrentCall, noRunner, RunningCall } from "./running-call.js";
 
 // One call in flight in this process: its cancellation, and the calls made below it.
 //
@@ -18,34 +16,6 @@ import { type Progress, readProgress } from "./task-state.js";
 // C4  A closed scope holds no listener, no child and no timer.
 // C5  Whoever waits for the answer gets one: the callee's, or the reason of a cancellation, whichever comes first.
 
-/** What a running api may see of its call; `currentCall()` returns it. */
-export interface CurrentCall {
-  /** Aborted when the deadline passes, the caller goes away, or the api that made this call has ended. */
-  readonly signal: AbortSignal;
-  /** Milliseconds since 1970 after which nobody wants the answer, by the time of day as it is set now; `Infinity` for none. */
-  readonly deadline: number;
-  /** What is left until then, never below 0. */
-  readonly remainingMs: number;
-  readonly trace: TraceContext;
-  readonly caller: Caller;
-  /** That of the call, and of those made below it unless they say otherwise. */
-  readonly priority: Priority;
-  /** Id of the request, also in the access log and in error bodies. */
-  readonly requestId: string;
-  /** Headers of the HTTP request at the edge, lower case; empty when the call did not begin with one. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Adds service, api and request id to every line. */
-  readonly log: Logger;
-  /**
-   * Says how far a task is; seen in its status. Where no task is running it is checked and goes nowhere.
-   *
-   * @param fraction 0 to 1.
-   * @param note     What is being done, up to 1000 characters.
-   * @throws {ServingError} `invalid_progress`.
-   */
-  progress(fraction: number, note?: string): void;
-}
-
 /** Who waits for the answer of a unary call. */
 export interface ReplySink {
   output(value: unknown): void;
@@ -53,6 +23,11 @@ export interface ReplySink {
 }
 
 type CancelListener = (reason: ServingError) => void;
+
+/** A queue as the failure of a deadline names it. */
+interface WaitingPlace {
+  describe(): string;
+}
 
 /** Default clock, wheel and turns of the thread; a test that moves time gives its own. */
 export interface CallTime {
@@ -74,42 +49,23 @@ export const systemTime: CallTime = createCallTime(systemClock);
 /** How many pending calls a passed deadline names. */
 const maxNamed = 8;
 
-export class CallScope implements CurrentCall {
+/** One call in flight in this process. Every field is written by the scope alone. */
+export class CallScope implements Expiring {
   readonly call: Call;
   readonly time: CallTime;
-  /** Set by the replica that runs the call; the base of `log`. */
-  logger: Logger = silentLogger;
-  /** Set by whoever runs a task; hears of its progress. */
-  onProgress: ((progress: Progress) => void) | undefined;
-  /** Where the link that carries the call keeps it. */
-  slot = -1;
-  wheelPlace = notInWheel;
+  /** Input of the call, for the link that carries it. */
+  readonly input: CallInput;
   /** The caller's reading of the clock when it made the call. */
   readonly startedAt: number;
-  /**
-   * When it was last given to a link, in its caller's thread: `startedAt`, but for a call that had to wait for a replica or is
-   * sent again. Whoever lets it wait sets it, so that no other call pays for a reading of the clock.
-   */
-  sentAt: number;
-  /** Where it stands among those that hold a place in its lane; the lane's own. */
-  place = -1;
-  /** Where it waits for a place, while it does. */
-  queuedIn: { describe(): string } | undefined;
-  /** Where it waited for its place, and for how long; absent when it did not. */
-  waited: { readonly place: { readonly priority: Priority; readonly era: number }; readonly ms: number } | undefined;
-  /** How its api gets on with an input that is a stream. */
-  input: { readonly isStarved: boolean; readonly received: number } | undefined;
-  /** The call whose input is made of this one's answer, where that is known in this thread. */
-  reader: CallScope | undefined;
-  /** When the api ended, where that is known in this process; the clock is then read once for all who ask. */
-  endedAt: number | undefined;
-  /** When it was cancelled. */
-  cancelledAt: number | undefined;
-  /** Whether nobody else holds the input: it came from outside, or was kept. */
-  ownsInput: boolean;
-  /** Where the items come from, of a call whose input is a stream; `call.input` is then nothing. */
-  stream: InputStream | undefined;
   readonly #parent: CallScope | undefined;
+  #reader: CallScope | undefined;
+  #runner: ApiRunner = noRunner;
+  #running: RunningCall | undefined;
+  #queue: WaitingPlace | undefined;
+  #sentAt: number;
+  #endedAt: number | undefined;
+  #cancelledAt: number | undefined;
+  #wheelPlace = notInWheel;
   #reason: ServingError | undefined;
   #isClosed = false;
   #sink: ReplySink | undefined;
@@ -120,26 +76,20 @@ export class CallScope implements CurrentCall {
   #listeners: CancelListener[] | undefined;
   #endings: (() => void)[] | undefined;
   #controller: AbortController | undefined;
-  #log: Logger | undefined;
   #identity: Caller | undefined;
 
   /**
-   * @param call   Data of the call.
    * @param parent See `parent`.
    * @param now    The caller's reading of the clock, taken once a call.
+   * @param input  Default: none.
    */
-  constructor(call: Call, parent: CallScope | undefined, time: CallTime, now: number) {
+  constructor(call: Call, parent: CallScope | undefined, time: CallTime, now: number, input: CallInput = noInput) {
     this.call = call;
     this.time = time;
-    this.ownsInput = call.outside;
-    this.stream = undefined;
-    this.queuedIn = undefined;
-    this.waited = undefined;
-    this.input = undefined;
-    this.reader = undefined;
+    this.input = input;
     this.#parent = parent;
     this.startedAt = now;
-    this.sentAt = now;
+    this.#sentAt = now;
     if (parent !== undefined) this.#joinSiblings(parent);
     const { deadline } = call;
     if (deadline !== Number.POSITIVE_INFINITY && deadline !== parent?.call.deadline) time.wheel.add(this);
@@ -159,21 +109,9 @@ export class CallScope implements CurrentCall {
     return this.#isClosed;
   }
 
-  /** For whoever shows it. Inside, `expiresAt`: that one does not move. */
-  get deadline(): number {
-    return this.time.clock.wallTimeOf(this.call.deadline);
-  }
-
+  /** The deadline, as a reading of the clock. */
   get expiresAt(): number {
     return this.call.deadline;
-  }
-
-  get remainingMs(): number {
-    return Math.max(0, this.call.deadline - this.time.clock.now());
-  }
-
-  get caller(): Caller {
-    return this.call.caller;
   }
 
   get priority(): Priority {
@@ -186,26 +124,85 @@ export class CallScope implements CurrentCall {
     return this.#identity;
   }
 
-  get trace(): TraceContext {
-    return this.call.request.trace;
-  }
-
   get requestId(): string {
     return this.call.request.id;
   }
 
-  get headers(): Readonly<Record<string, string>> {
-    return this.call.request.headers;
+  /** Log of the replica that runs the call; silent while none does. */
+  get logger(): Logger {
+    return this.#runner.log;
   }
 
-  get log(): Logger {
-    this.#log ??= this.logger.child({ service: this.call.service, api: this.call.api, requestId: this.requestId });
-    return this.#log;
+  /** The call as its api sees it. */
+  get running(): CurrentCall {
+    this.#running ??= new RunningCall(this, this.#runner);
+    return this.#running;
   }
 
-  progress(fraction: number, note?: string): void {
-    const progress = readProgress(fraction, note);
-    if (!this.#isClosed) this.onProgress?.(progress);
+  /** Notes who runs the api. A call that is sent to another replica gets another runner. */
+  runBy(runner: ApiRunner): void {
+    this.#runner = runner;
+    this.#running = undefined;
+  }
+
+  /**
+   * When the call was last given to a link, in its caller's thread. It is `startedAt`, without another reading of the clock,
+   * for a call that neither waited for a replica nor was sent again.
+   */
+  get sentAt(): number {
+    return this.#sentAt;
+  }
+
+  /** Notes that the call is given to a link only now. */
+  markSent(): void {
+    this.#sentAt = this.time.clock.now();
+  }
+
+  /** When the api ended, where that is known in this process: one reading of the clock for all who ask. */
+  get endedAt(): number | undefined {
+    return this.#endedAt;
+  }
+
+  /** Notes that the api has ended. */
+  markEnded(now: number): void {
+    this.#endedAt = now;
+  }
+
+  /** When the call was cancelled; `undefined` while it was not. */
+  get cancelledAt(): number | undefined {
+    return this.#cancelledAt;
+  }
+
+  /** The call whose input is made of this one's answer, where that is known in this thread. */
+  get reader(): CallScope | undefined {
+    return this.#reader;
+  }
+
+  /** Notes which call reads the answer. */
+  readBy(reader: CallScope | undefined): void {
+    this.#reader = reader;
+  }
+
+  /** Queue in which the call waits for a lane slot. */
+  get queuedIn(): WaitingPlace | undefined {
+    return this.#queue;
+  }
+
+  /** Notes where the call waits, for the failure of its deadline. */
+  joinQueue(queue: WaitingPlace): void {
+    this.#queue = queue;
+  }
+
+  leaveQueue(): void {
+    this.#queue = undefined;
+  }
+
+  get wheelPlace(): number {
+    return this.#wheelPlace;
+  }
+
+  setWheelPlace(place: number): void {
+    this.#wheelPlace = place;
   }
 
   /** Made when first read: most apis never look at it. */
@@ -215,17 +212,6 @@ export class CallScope implements CurrentCall {
       if (this.#reason !== undefined) this.#controller.abort(this.#reason);
     }
     return this.#controller.signal;
-  }
-
-  /**
-   * Keeps the input as it is now, for a call that is not sent at once: its caller may change the value at any time. Copies once.
-   *
-   * @throws {ServingError} `not_transferable`
-   */
-  keepInput(): void {
-    if (this.ownsInput || this.stream !== undefined) return;
-    this.call.input = copyValue(this.call.input, "input");
-    this.ownsInput = true;
   }
 
   /** Names who waits for the answer; at most one, before the call is sent. */
@@ -276,7 +262,7 @@ export class CallScope implements CurrentCall {
   cancel(reason: ServingError): void {
     if (this.#isClosed) return;
     this.#reason = reason;
-    this.cancelledAt = this.time.clock.now();
+    this.#cancelledAt = this.time.clock.now();
     const listeners = this.#listeners;
     this.#release();
     this.replyFailure(reason);
@@ -302,7 +288,7 @@ export class CallScope implements CurrentCall {
     this.#listeners = undefined;
     if (this.#endings !== undefined) for (const run of this.#endings) run();
     this.#endings = undefined;
-    if (this.wheelPlace !== notInWheel) this.time.wheel.remove(this);
+    if (this.#wheelPlace !== notInWheel) this.time.wheel.remove(this);
     if (this.#parent !== undefined) this.#leaveSiblings(this.#parent);
   }
 
@@ -332,7 +318,7 @@ export class CallScope implements CurrentCall {
 
   #nameStanding(): string {
     const name = `${this.call.service}.${this.call.api}`;
-    return this.queuedIn === undefined ? name : `${name} (${this.queuedIn.describe()})`;
+    return this.#queue === undefined ? name : `${name} (${this.#queue.describe()})`;
   }
 
   #namePending(names: string[]): void {

@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { copyValue } from "./copy-value.js";
+import type { InputStream } from "./streams/item-source.js";
 
 /** Who made a call. From outside, `service` is `"http"` (the edge) or `"local"` (a program or a test). */
 export interface Caller {
@@ -9,12 +11,10 @@ export interface Caller {
 /** Whose turn it is where calls wait: a `"background"` call lets interactive ones go first, for a while. */
 export type Priority = "interactive" | "background";
 
-/** One call inside the app: plain data, apart from the request it belongs to, so that it survives any channel. */
+/** Data of one call inside the app, without its input. Plain apart from the request it belongs to, so that any channel can carry it. */
 export interface Call {
   readonly service: string;
   readonly api: string;
-  /** The caller's own value, which it may change as soon as it has made the call; `CallScope.keepInput` makes it the call's. */
-  input: unknown;
   /** When nobody wants the answer any more: a reading of this thread's clock, `Infinity` for none. */
   readonly deadline: number;
   readonly caller: Caller;
@@ -26,6 +26,68 @@ export interface Call {
   readonly outside: boolean;
   readonly priority: Priority;
 }
+
+/**
+ * Input of one call on the side of its caller: a value, or a stream of items.
+ *
+ * The value is the caller's own until `keep` copies it: the caller may change it as soon as it has made the call.
+ */
+export class CallInput {
+  #value: unknown;
+  #isOwned: boolean;
+  #stream: InputStream | undefined;
+
+  /** @param isOwned True when nobody else holds the value, so that it needs no copy. */
+  constructor(value: unknown, isOwned: boolean) {
+    this.#value = value;
+    this.#isOwned = isOwned;
+    this.#stream = undefined;
+  }
+
+  /** The value; `undefined` for an input that is a stream. */
+  get value(): unknown {
+    return this.#value;
+  }
+
+  /** True when nobody else holds the value: it came from outside, or was kept. */
+  get isOwned(): boolean {
+    return this.#isOwned;
+  }
+
+  /** Source of the items, for an input that is a stream. */
+  get stream(): InputStream | undefined {
+    return this.#stream;
+  }
+
+  /** True once an item of the stream was asked for: items are taken once, so the call can't be sent to another replica. */
+  get isTaken(): boolean {
+    return this.#stream?.isTaken === true;
+  }
+
+  /**
+   * Copies the value once, for a call that is sent later, or maybe twice.
+   *
+   * @throws {ServingError} `not_transferable`
+   */
+  keep(): void {
+    if (!this.#isOwned && this.#stream === undefined) this.own(copyValue(this.#value, "input"));
+  }
+
+  /** Replaces the value by a copy that nobody else holds. */
+  own(copy: unknown): void {
+    this.#value = copy;
+    this.#isOwned = true;
+  }
+
+  /** Replaces the value, the caller's iterable, by the stream of its items. */
+  useStream(stream: InputStream): void {
+    this.#value = undefined;
+    this.#stream = stream;
+  }
+}
+
+/** Input of a call whose link keeps none: a call that came over a channel, a batch, a direct call. */
+export const noInput: CallInput = new CallInput(undefined, true);
 
 /** W3C trace context (https://www.w3.org/TR/trace-context/) as it travels with a request. */
 export interface TraceContext {

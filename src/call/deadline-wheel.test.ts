@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "../../test/fake-clock.js";
-import { DeadlineWheel } from "./deadline-wheel.js";
+import { DeadlineWheel, notInWheel } from "./deadline-wheel.js";
 
 function createEntry(expiresAt: number, expired: number[]) {
-  return { expiresAt, wheelPlace: -1, expire: () => expired.push(expiresAt) };
+  return {
+    expiresAt,
+    wheelPlace: notInWheel,
+    setWheelPlace(place: number) {
+      this.wheelPlace = place;
+    },
+    expire: () => expired.push(expiresAt),
+  };
 }
 
 describe("DeadlineWheel", () => {

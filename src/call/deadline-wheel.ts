@@ -4,8 +4,10 @@ import type { Clock, Timer } from "../base/clock.js";
 export interface Expiring {
   /** A reading of the wheel's clock; it does not change while the entry is in the wheel. */
   readonly expiresAt: number;
-  /** Where it stands in its slot; the wheel's own. */
-  wheelPlace: number;
+  /** Index in its slot of the wheel; `notInWheel` while it is in no wheel. */
+  readonly wheelPlace: number;
+  /** Called by the wheel alone. */
+  setWheelPlace(place: number): void;
   /** Called once, at most `granularityMs` after that, unless removed before. */
   expire(): void;
 }
@@ -44,7 +46,7 @@ export class DeadlineWheel {
   add(entry: Expiring): void {
     const at = slotOf(entry.expiresAt);
     const slot = this.#lastUsed?.at === at ? this.#lastUsed : this.#use(at);
-    entry.wheelPlace = slot.entries.length;
+    entry.setWheelPlace(slot.entries.length);
     slot.entries.push(entry);
     this.#size++;
     if (at < this.#timerSlot) this.#arm(at);
@@ -54,13 +56,13 @@ export class DeadlineWheel {
   remove(entry: Expiring): void {
     const place = entry.wheelPlace;
     if (place === notInWheel) return;
-    entry.wheelPlace = notInWheel;
+    entry.setWheelPlace(notInWheel);
     const at = slotOf(entry.expiresAt);
     const slot = this.#lastUsed?.at === at ? this.#lastUsed : (this.#slots.get(at) as Slot);
     const last = slot.entries.pop() as Expiring;
     if (last !== entry) {
       slot.entries[place] = last;
-      last.wheelPlace = place;
+      last.setWheelPlace(place);
     }
     if (slot.entries.length === 0 && slot !== this.#lastUsed) this.#slots.delete(at);
     if (--this.#size === 0) this.#timer?.keepAlive(false);
@@ -92,7 +94,7 @@ export class DeadlineWheel {
     for (const [at, slot] of this.#slots) {
       if (at <= now) {
         for (const entry of slot.entries) {
-          entry.wheelPlace = notInWheel;
+          entry.setWheelPlace(notInWheel);
           due.push(entry);
         }
         this.#size -= slot.entries.length;

@@ -126,7 +126,7 @@ function callDirectly(definition: ApiDefinition) {
   let target: ApiTarget | undefined;
   return async (input?: unknown): Promise<unknown> => {
     target ??= createTarget(definition);
-    const scope = createDirectScope(input);
+    const scope = createDirectScope();
     try {
       const given = feedDirectly(definition, scope, input);
       return await (target.rows === undefined
@@ -154,7 +154,7 @@ function streamDirectly(definition: ApiDefinition) {
   return (input?: unknown): AsyncIterableIterator<unknown> => {
     const open = (sink: ItemSink): ItemSource => {
       target ??= createTarget(definition);
-      const scope = createDirectScope(input);
+      const scope = createDirectScope();
       const given = feedDirectly(definition, scope, input);
       const source = new InvokedStream({ target, input: given, scope, isChecked: true }, closingAtEnd(scope, sink));
       const stop = () => {
@@ -208,21 +208,20 @@ function feedDirectly({ contract }: ApiDefinition, scope: CallScope, input: unkn
   return new CallerInput(scope, input as AsyncIterable<unknown>);
 }
 
-function createDirectScope(input: unknown): CallScope {
+function createDirectScope(): CallScope {
   const parent = currentScope();
   const call = {
     service: parent?.call.service ?? "",
     api: parent?.call.api ?? "",
-    input,
     deadline: parent?.expiresAt ?? Number.POSITIVE_INFINITY,
-    caller: parent?.caller ?? { service: "local", api: "" },
+    caller: parent?.call.caller ?? { service: "local", api: "" },
     request: parent?.call.request ?? new RequestContext(),
     outside: false,
     priority: parent?.priority ?? ("interactive" as const),
   };
   const time = parent?.time ?? systemTime;
   const scope = new CallScope(call, parent, time, time.clock.now());
-  if (parent !== undefined) scope.logger = parent.logger;
+  if (parent !== undefined) scope.runBy({ log: parent.logger });
   return scope;
 }
 

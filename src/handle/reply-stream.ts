@@ -89,7 +89,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
   }
 
   passTo(sink: ItemSink, reader?: object): ItemSource {
-    this.#scope.reader = reader as CallScope | undefined;
+    this.#scope.readBy(reader as CallScope | undefined);
     this.#isUnread = false;
     this.#sink = sink;
     return this;
@@ -122,7 +122,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
       return;
     }
     if (this.#source === undefined) {
-      this.#scope.reader ??= readerOf(ambientCall());
+      if (this.#scope.reader === undefined) this.#scope.readBy(readerOf(ambientCall()));
       this.#source = this.#deps.open(this);
     }
     this.#source.pull();

@@ -80,7 +80,7 @@ export class RetriedStream implements ItemSource, ItemSink {
     const { target, scope } = this.#call;
     if (this.#hasItem || this.#isStopped || !(error instanceof ServingError)) return false;
     if (isLoss(error)) this.#losses++;
-    return !scope.isEnded && !scope.stream?.isTaken && mayRetry(error, target, this.#losses);
+    return !scope.isEnded && !scope.input.isTaken && mayRetry(error, target, this.#losses);
   }
 }
 
@@ -95,7 +95,7 @@ export function holdCall({ links, waitForReplicaMs, time }: CallTarget, scope: C
   const place = links.hold({
     resume: () => {
       end();
-      scope.sentAt = time.clock.now();
+      scope.markSent();
       call.resume();
     },
     refuse: (error) => {

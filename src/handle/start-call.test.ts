@@ -42,13 +42,13 @@ function openWith(target: CallTarget, input: unknown): CallScope {
 const echoLink: ReplicaLink = {
   replica: "Model#1",
   inFlight: 0,
-  send: (scope) => scope.reply(structuredClone(scope.call.input)),
+  send: (scope) => scope.reply(structuredClone(scope.input.value)),
   open(scope, sink) {
     let isGiven = false;
     const pull = () => {
       if (isGiven) return sink.end();
       isGiven = true;
-      sink.item(structuredClone(scope.call.input), true);
+      sink.item(structuredClone(scope.input.value), true);
     };
     return { pull, stop: () => {} };
   },
@@ -111,7 +111,7 @@ describe("the input of a call", () => {
     target.links.add(link);
     const input = { list: [1] };
     void dispatchCall(target, openWith(target, input));
-    assert.equal(link.scopes[0]?.call.input, input);
+    assert.equal(link.scopes[0]?.input.value, input);
   });
 
   it("is refused at once where it can't cross and no replica is ready", async () => {

@@ -1,4 +1,4 @@
-import { type Call, type Caller, type Priority, RequestContext } from "../call/call.js";
+import { type Call, type Caller, CallInput, type Priority, RequestContext } from "../call/call.js";
 import type { OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
 import { CallerInput } from "../call/streams/caller-input.js";
@@ -44,9 +44,9 @@ export function openScope(target: CallTarget, start: CallStart): CallScope {
   if (parent?.isEnded) throw parent.reason ?? fail("cancelled", { reason: "its caller has already ended" });
   const request = start.request ?? parent?.call.request ?? new RequestContext();
   const { input, caller, outside, priority } = start;
-  const call: Call = { service, api, input, deadline, caller, request, outside, priority };
-  const scope = new CallScope(call, parent, time, now);
-  scope.reader = start.reader;
+  const call: Call = { service, api, deadline, caller, request, outside, priority };
+  const scope = new CallScope(call, parent, time, now, new CallInput(input, outside));
+  if (start.reader !== undefined) scope.readBy(start.reader);
   if (deadline <= now) scope.expire();
   if (start.signal !== undefined) followSignal(scope, start.signal);
   if (scope.reason === undefined) return scope;
@@ -123,9 +123,9 @@ class StartedCall implements ReplySink {
 
   failure(error: ServingError): void {
     if (isLoss(error)) this.#losses++;
-    if (!this.#scope.isEnded && !this.#scope.stream?.isTaken && mayRetry(error, this.#target, this.#losses)) {
+    if (!this.#scope.isEnded && !this.#scope.input.isTaken && mayRetry(error, this.#target, this.#losses)) {
       this.#scope.awaitReply(this);
-      this.#scope.sentAt = this.#target.time.clock.now();
+      this.#scope.markSent();
       this.send();
       return;
     }
@@ -172,7 +172,7 @@ export function dispatchStream(target: CallTarget, scope: CallScope, onUnheard?:
 /** @returns Why the input can't be sent, if it can't. */
 function keepInput(scope: CallScope): ServingError | undefined {
   try {
-    scope.keepInput();
+    scope.input.keep();
     return undefined;
   } catch (error) {
     return toServingError(error, scope.call.service, scope.call.api);
@@ -198,11 +198,10 @@ function followSignal(scope: CallScope, signal: AbortSignal): void {
 
 /** Opens the input of a call whose input is a stream. @returns Why it can't be one: `invalid_input`, `stream_used_twice`. */
 function openFeed(scope: CallScope): ServingError | undefined {
-  const { call } = scope;
-  const problem = streamProblem(call.input) ?? tryFeed(scope, call.input as AsyncIterable<unknown>);
-  call.input = undefined;
+  const { value } = scope.input;
+  const problem = streamProblem(value) ?? tryFeed(scope, value as AsyncIterable<unknown>);
   if (problem === undefined) return undefined;
-  const { service, api } = call;
+  const { service, api } = scope.call;
   if (typeof problem !== "string") return toServingError(problem, service, api);
   return fail("invalid_input", { issues: [{ path: "", message: problem }] }, { service, api });
 }
@@ -210,7 +209,7 @@ function openFeed(scope: CallScope): ServingError | undefined {
 /** What an author gives may refuse to be read: a stream that somebody else reads already, say. */
 function tryFeed(scope: CallScope, items: AsyncIterable<unknown>): ServingError | string | undefined {
   try {
-    new CallerInput(scope, items);
+    scope.input.useStream(new CallerInput(scope, items));
     return undefined;
   } catch (error) {
     if (error instanceof ServingError && error.id === "stream_used_twice") return error;

@@ -129,6 +129,10 @@ class Lingering implements Expiring {
     this.#request = request;
   }
 
+  setWheelPlace(place: number): void {
+    this.wheelPlace = place;
+  }
+
   expire(): void {
     this.#request.destroy();
   }

@@ -38,12 +38,6 @@ export interface ReplicaApi {
   readonly batcher: Batcher | undefined;
 }
 
-/** Takes the answer of a served call back to its caller: a link in this process, or a channel. */
-export interface ReplyWriter {
-  replyOutput(scope: CallScope, output: unknown): void;
-  replyFailure(scope: CallScope, error: ServingError): void;
-}
-
 /**
  * Whatever a call failed with, as its caller gets it.
  *

@@ -1,3 +1,4 @@
+import type { Priority } from "../call/call.js";
 import type { CallScope } from "../call/call-scope.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -12,6 +13,12 @@ export interface Pressure {
   readonly answerMs: number | undefined;
   /** Calls that were refused so far. */
   readonly refused: number;
+}
+
+/** Time that a call waited, and its place in the queue. */
+export interface QueueWait {
+  readonly place: { readonly priority: Priority; readonly era: number };
+  readonly ms: number;
 }
 
 /** Who may wait at one api of one replica: what `Admission` decides, told as a failure and counted. Metrics know it until it is closed. */
@@ -70,7 +77,7 @@ export class Gate implements Pressure {
   }
 
   /** A call has run. If its caller went away meanwhile, it had waited for too long. */
-  hasRun({ cancelledAt, waited }: CallScope): void {
+  hasRun({ cancelledAt }: CallScope, waited: QueueWait | undefined): void {
     if (cancelledAt !== undefined && waited !== undefined) this.admission.lost(waited.place, cancelledAt, waited.ms);
   }
 }

@@ -7,7 +7,7 @@ import { CallScope, createCallTime } from "../call/call-scope.js";
 import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { LaneStats } from "../observe/call-stats.js";
-import { Lane } from "./lane.js";
+import { Lane, LaneCall } from "./lane.js";
 
 const time = createCallTime(new FakeClock());
 
@@ -17,7 +17,6 @@ function openScope(): CallScope {
   const call = {
     service: "S",
     api: "a",
-    input: 1,
     deadline: Number.POSITIVE_INFINITY,
     caller,
     request,
@@ -27,29 +26,51 @@ function openScope(): CallScope {
   return new CallScope(call, undefined, time, time.clock.now());
 }
 
+interface Hears {
+  readonly enter: (call: LaneCall) => void;
+  readonly refuse: (error: ServingError) => void;
+}
+
+/** A call as the lane knows it. */
+class TestCall extends LaneCall {
+  readonly #hears: Hears;
+
+  constructor(scope: CallScope, hears: Hears = { enter: () => {}, refuse: () => {} }) {
+    super(scope, 1);
+    this.#hears = hears;
+  }
+
+  enter(): void {
+    this.#hears.enter(this);
+  }
+
+  refuse(error: ServingError): void {
+    this.#hears.refuse(error);
+  }
+}
+
 /** Waits for a place as a call does. */
-const waitIn = (lane: Lane, scope: CallScope): Promise<void> =>
-  new Promise((resolve, reject) => lane.wait(scope, { enter: resolve, refuse: reject }));
+const waitIn = (lane: Lane, scope: CallScope): Promise<LaneCall> =>
+  new Promise((enter, refuse) => lane.wait(new TestCall(scope, { enter, refuse })));
 
 /** A lane, and who holds its places: the first to come is the first to leave. */
 class HeldLane extends Lane {
-  readonly #held: CallScope[] = [];
+  readonly #held: LaneCall[] = [];
 
   enter(): boolean {
-    const scope = openScope();
-    const isFree = this.tryEnter(scope);
-    if (isFree) this.#held.push(scope);
+    const call = new TestCall(openScope());
+    const isFree = this.tryEnter(call);
+    if (isFree) this.#held.push(call);
     return isFree;
   }
 
   /** Waits, and holds its place. */
   async queue(scope: CallScope): Promise<void> {
-    await waitIn(this, scope);
-    this.#held.push(scope);
+    this.#held.push(await waitIn(this, scope));
   }
 
   end(runMs: number): void {
-    this.leave(this.#held.shift() as CallScope, runMs);
+    this.leave(this.#held.shift() as LaneCall, runMs);
   }
 }
 
@@ -122,9 +143,9 @@ describe("Lane", () => {
   it("says how many of those that hold places should have ended, and where a waiting call stands (L4)", async () => {
     const stats = new LaneStats("S", "a");
     const lane = new Lane({ bounds: { maxConcurrent: 2, maxQueued: 1 }, stats, time });
-    const stuck = [openScope(), openScope()] as const;
-    for (const scope of stuck) assert.equal(lane.tryEnter(scope), true);
-    stuck[0].cancel(fail("cancelled", { reason: "gone" }));
+    const stuck = [new TestCall(openScope()), new TestCall(openScope())] as const;
+    for (const call of stuck) assert.equal(lane.tryEnter(call), true);
+    stuck[0].scope.cancel(fail("cancelled", { reason: "gone" }));
     const waiting = openScope();
     const waited = assert.rejects(waitIn(lane, waiting), { id: "deadline_exceeded" });
     await assert.rejects(waitIn(lane, openScope()), {
@@ -150,19 +171,21 @@ describe("Lane", () => {
     const lane = new Lane({ bounds: { maxConcurrent: 2, maxQueued: 0 }, stats, time: own });
     const open = () => new CallScope(openScope().call, undefined, own, clock.now());
     const run = () => {
-      const scope = open();
-      assert.equal(lane.tryEnter(scope), true);
+      const call = new TestCall(open());
+      assert.equal(lane.tryEnter(call), true);
       clock.advance(50);
       own.turns.count(own.turns.spentMs, 50);
-      lane.leave(scope, 50);
+      lane.leave(call, 50);
     };
     run();
-    assert.equal(lane.tryEnter(open()), false);
+    assert.equal(lane.tryEnter(new TestCall(open())), false);
     const context = new AsyncLocalStorage<string>();
     const entered: (string | undefined)[] = [];
     const next = open();
     context.run("its own", () =>
-      lane.wait(next, { enter: () => entered.push(context.getStore()), refuse: (error) => assert.fail(error) }),
+      lane.wait(
+        new TestCall(next, { enter: () => entered.push(context.getStore()), refuse: (error) => assert.fail(error) }),
+      ),
     );
     assert.deepEqual([lane.queued, lane.free, stats.queued], [1, 1, 1]);
     assert.match(next.queuedIn?.describe() ?? "", /keep the event loop of its replica busy/);
@@ -206,13 +229,13 @@ describe("Lane", () => {
       );
       return error.details["retryAfterMs"];
     };
-    const first = open();
+    const first = new TestCall(open());
     lane.tryEnter(first);
     assert.equal(await refusal(), 1000);
     clock.advance(2500);
     assert.equal(await refusal(), 2500);
     lane.leave(first, 2000);
-    lane.tryEnter(open());
+    lane.tryEnter(new TestCall(open()));
     assert.equal(await refusal(), 2000);
   });
 
@@ -226,20 +249,20 @@ describe("Lane", () => {
       const open = (leftMs = Number.POSITIVE_INFINITY) =>
         new CallScope({ ...openScope().call, deadline: clock.now() + leftMs }, undefined, own, clock.now());
       const scopes: CallScope[] = [];
-      const begun: CallScope[] = [];
+      const begun: LaneCall[] = [];
       const come = (scope: CallScope) => {
         scopes.push(scope);
-        const waited = waitIn(lane, scope).then(() => void begun.push(scope));
+        const waited = waitIn(lane, scope).then((call) => void begun.push(call));
         waited.catch(() => {});
         return waited;
       };
-      const first = open();
+      const first = new TestCall(open());
       lane.tryEnter(first);
       begun.push(first);
       for (let i = 0; i < waiting; i++) void come(open());
       const answer = async () => {
         clock.advance(10);
-        lane.leave(begun.shift() as CallScope, 10);
+        lane.leave(begun.shift() as LaneCall, 10);
         await new Promise(setImmediate);
       };
       return { lane, stats, open, come, answer, scopes, begun };
@@ -282,7 +305,7 @@ describe("Lane", () => {
         details: { queued: 52, answerMs: 10, retryAfterMs: 1000 },
       });
       await answer();
-      assert.equal(begun[0], newest, "those that come now are served before those that waited");
+      assert.equal(begun[0]?.scope, newest, "those that come now are served before those that waited");
       assert.equal(stats.refused.overloaded, 1);
       assert.equal(
         [...stats.admissions].some(({ isOverloaded }) => isOverloaded),
@@ -298,8 +321,8 @@ describe("Lane", () => {
       // They had waited, they run, and their callers have gone in one moment.
       const crowd = scopes.slice(0, 60);
       const gone = fail("cancelled", { reason: "gone" });
-      for (const scope of crowd) if (!begun.includes(scope)) scope.cancel(gone);
-      begun[0]?.cancel(gone);
+      for (const scope of crowd) if (!begun.some((call) => call.scope === scope)) scope.cancel(gone);
+      begun[0]?.scope.cancel(gone);
       for (let i = 0; i < 15; i++) await answer();
       void come(open());
       assert.equal(stats.refused.overloaded, 0);

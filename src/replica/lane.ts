@@ -2,11 +2,12 @@ import { AsyncResource } from "node:async_hooks";
 import { Fifo } from "../base/fifo.js";
 import type { CallScope, CallTime } from "../call/call-scope.js";
 import { type LoopTurns, longMs, type TurnTaker } from "../call/loop-turns.js";
+import { ItemReader } from "../call/streams/item-reader.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { LaneStats } from "../observe/call-stats.js";
 import { CallQueue } from "./call-queue.js";
-import { Gate } from "./gate.js";
+import { Gate, type QueueWait } from "./gate.js";
 import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
 import { expectWait, WarmUp } from "./pace.js";
 
@@ -29,12 +30,25 @@ interface LaneBounds {
   readonly maxQueued: number;
 }
 
-/** A call that may have to wait; it hears of one of the two, once. */
-export interface LaneEntrant {
+/** A call on its way through a lane. One that waits hears of `enter` or of `refuse`, once. */
+export abstract class LaneCall {
+  readonly scope: CallScope;
+  /** Input as the api gets it. */
+  readonly input: unknown;
+  /** Index among the calls that hold places; written by the lane alone. */
+  place = -1;
+  /** Set by the lane when the call enters after a wait. */
+  waited: QueueWait | undefined = undefined;
+
+  constructor(scope: CallScope, input: unknown) {
+    this.scope = scope;
+    this.input = input;
+  }
+
   /** It has a place, and runs: in the async context in which it began to wait. Never throws. */
-  enter(): void;
+  abstract enter(): void;
   /** `lane_full` or `lane_waits_for_itself`, or why it was cancelled. */
-  refuse(error: ServingError): void;
+  abstract refuse(error: ServingError): void;
 }
 
 interface Waiting {
@@ -71,7 +85,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   #waiting = 0;
   readonly #turns: LoopTurns;
   readonly #warmUp: WarmUp;
-  readonly #holders: CallScope[] = [];
+  readonly #holders: LaneCall[] = [];
   /** Steps of calls that hold places, as the next item of a stream. */
   readonly #steps = new Fifo<() => void>();
   #isStepNext = true;
@@ -83,7 +97,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     this.#lingering--;
   };
   /** Items that those who hold places had been given when they were last looked at. */
-  #lastReceived = new Map<CallScope, number>();
+  #lastReceived = new Map<LaneCall, number>();
   #starvedSince: number | undefined;
 
   constructor({ bounds, stats, time, isPatient = false, watch }: LaneDeps) {
@@ -122,7 +136,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
 
   /** Calls that still run though nobody waits for them any more. */
   get overdue(): readonly CallScope[] {
-    return this.#holders.filter((scope) => scope.reason !== undefined);
+    return this.#holders.map(({ scope }) => scope).filter(({ reason }) => reason !== undefined);
   }
 
   get deadPlaces(): number {
@@ -138,16 +152,17 @@ export class Lane implements WatchedPlaces, TurnTaker {
   }
 
   /** Takes a place if one is free, nobody waits for it, and the event loop may be kept from turning (L6). */
-  tryEnter(scope: CallScope): boolean {
+  tryEnter(call: LaneCall): boolean {
     if (this.#holders.length >= this.#bounds.maxConcurrent || this.#turns.isLong || this.#waiting > 0) return false;
     if (this.gate.admission.isBusy) this.gate.admission.foundRoom(this.#time.clock.now());
-    this.#hold(scope);
+    this.#hold(call);
     this.#stats.queueTime.observe(0);
     return true;
   }
 
   /** Waits for a place; where there is no room to wait, it is refused before this returns. */
-  wait(scope: CallScope, entrant: LaneEntrant): void {
+  wait(call: LaneCall): void {
+    const { scope } = call;
     const { maxConcurrent, maxQueued } = this.#bounds;
     const room = maxConcurrent + maxQueued - this.#lingering - this.#holders.length;
     const since = this.#time.clock.now();
@@ -156,12 +171,12 @@ export class Lane implements WatchedPlaces, TurnTaker {
     else if (!this.#isPatient) refusal = this.gate.refuse(scope, since, this.#waiting);
     if (refusal !== undefined) {
       this.#stats.queueTime.observe(0);
-      entrant.refuse(refusal);
+      call.refuse(refusal);
       return;
     }
     const context = new AsyncResource("ekiben.waiting");
     const leaveQueue = (isItsTurn: boolean) => {
-      scope.queuedIn = undefined;
+      scope.leaveQueue();
       if (isItsTurn) this.#queue.serve(place);
       else this.#queue.remove(place);
       this.#waiting--;
@@ -174,29 +189,29 @@ export class Lane implements WatchedPlaces, TurnTaker {
       scope.offCancel(refuse);
       const ms = leaveQueue(false);
       if (scope.reason !== undefined) this.gate.admission.lost(place, since + ms, ms);
-      entrant.refuse(error);
+      call.refuse(error);
     };
     const enter = () => {
       scope.offCancel(refuse);
-      scope.waited = { place, ms: leaveQueue(true) };
-      this.#hold(scope);
-      context.runInAsyncScope(entrant.enter, entrant);
+      call.waited = { place, ms: leaveQueue(true) };
+      this.#hold(call);
+      context.runInAsyncScope(call.enter, call);
     };
     const place = this.#queue.push({ scope, since, enter, refuse }, scope.call.priority, since);
     this.#waiting++;
     this.#stats.queued++;
-    scope.queuedIn = this;
+    scope.joinQueue(this);
     this.#watch?.hold();
     if (this.canBegin) this.#turns.await(this);
     scope.onCancel(refuse);
   }
 
   /** Gives a place back; whoever waits gets it. */
-  leave(scope: CallScope, runMs: number): void {
-    this.#release(scope);
+  leave(call: LaneCall, runMs: number): void {
+    this.#release(call);
     this.#stats.running--;
     if (!this.#warmUp.isOver) this.#warmUp.failed();
-    this.#learn(scope, runMs);
+    this.#learn(call, runMs);
     if (runMs >= longMs) {
       this.#lingering++;
       queueMicrotask(this.#linger);
@@ -260,11 +275,11 @@ export class Lane implements WatchedPlaces, TurnTaker {
   }
 
   look(now: number): void {
-    const received = new Map(this.#holders.map((scope) => [scope, scope.input?.received ?? -1]));
+    const received = new Map(this.#holders.map((call) => [call, inputOf(call)?.received ?? -1]));
     const last = this.#lastReceived;
     this.#lastReceived = received;
     const isFull = this.#waiting > 0 && this.#holders.length >= this.#bounds.maxConcurrent;
-    const isStill = (scope: CallScope) => scope.input?.isStarved === true && last.get(scope) === received.get(scope);
+    const isStill = (call: LaneCall) => inputOf(call)?.isStarved === true && last.get(call) === received.get(call);
     if (!isFull || !this.#holders.every(isStill)) {
       this.#starvedSince = undefined;
       return;
@@ -276,42 +291,43 @@ export class Lane implements WatchedPlaces, TurnTaker {
   /** One at a time: what its failure sets free may be enough for the others (L5). */
   #refuseSelfWaiting(now: number): void {
     const readers = new Set<CallScope>();
+    const holders = this.#holders.map(({ scope }) => scope);
     let youngest: Waiting | undefined;
     this.#queue.forEach((waiting) => {
       if (now - waiting.since < selfWaitMs) return;
       let readsHere = false;
       for (const reader of readersOf(waiting.scope)) {
         readers.add(reader);
-        readsHere ||= this.#holders.includes(reader);
+        readsHere ||= holders.includes(reader);
       }
       if (readsHere && (youngest === undefined || waiting.since >= youngest.since)) youngest = waiting;
     });
-    if (youngest === undefined || !this.#holders.every((scope) => readers.has(scope))) return;
+    if (youngest === undefined || !holders.every((scope) => readers.has(scope))) return;
     const { service, api } = this.#stats;
     const { maxConcurrent } = this.#bounds;
     const details = { name: this.name, maxConcurrent, waitedMs: Math.round(now - youngest.since) };
     youngest.refuse(fail("lane_waits_for_itself", details, { service, api }));
   }
 
-  #hold(scope: CallScope): void {
-    scope.place = this.#holders.length;
-    this.#holders.push(scope);
+  #hold(call: LaneCall): void {
+    call.place = this.#holders.length;
+    this.#holders.push(call);
     this.#stats.running++;
     if (!this.#warmUp.isOver) this.#warmUp.begin();
     if (this.#watch?.isOn === false) this.#watch.start();
   }
 
-  #release(scope: CallScope): void {
-    const last = this.#holders.pop() as CallScope;
-    if (last === scope) return;
-    this.#holders[scope.place] = last;
-    last.place = scope.place;
+  #release(call: LaneCall): void {
+    const last = this.#holders.pop() as LaneCall;
+    if (last === call) return;
+    this.#holders[call.place] = last;
+    last.place = call.place;
   }
 
   /** What its end says of those that wait. */
-  #learn(scope: CallScope, runMs: number): void {
+  #learn({ scope, waited }: LaneCall, runMs: number): void {
     const now = scope.endedAt ?? this.#time.clock.now();
-    this.gate.hasRun(scope);
+    this.gate.hasRun(scope, waited);
     this.gate.admission.pace.ran(runMs);
     this.gate.admission.answered(now);
   }
@@ -324,7 +340,14 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const queued = this.#waiting;
     const turns = (queued + 1) / maxConcurrent;
     const paceMs = Math.ceil((queued + 1) * (pace.answerMs ?? 0));
-    const retryAfterMs = Math.max(expectWait(pace.runMs, this.#holders, turns), paceMs);
+    const retryAfterMs = Math.max(
+      expectWait(
+        pace.runMs,
+        this.#holders.map(({ scope }) => scope),
+        turns,
+      ),
+      paceMs,
+    );
     const running = this.running + this.#lingering;
     return fail("lane_full", { running, queued, maxQueued, retryAfterMs, overdue: this.overdue.length });
   }
@@ -333,6 +356,9 @@ export class Lane implements WatchedPlaces, TurnTaker {
 /** How many of the calls that hold places should have ended, in words that follow them; nothing for none. */
 const nameOverdue = (count: number): string =>
   count === 0 ? "" : `, ${count} of them by calls that timed out or were cancelled and have not ended`;
+
+/** The input of a call, where that is a stream. */
+const inputOf = ({ input }: LaneCall): ItemReader | undefined => (input instanceof ItemReader ? input : undefined);
 
 /** Scopes of batches, and the calls that each of them runs for. */
 const joined = new WeakMap<CallScope, readonly CallScope[]>();

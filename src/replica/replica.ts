@@ -199,7 +199,7 @@ export class Replica implements CallHost {
         settings: settings.apis.get(name) as ApiSettings,
         checkInput: api.target.checkInput,
         countFreeSlots: () => api.lane.free,
-        serve: (scope, input, writer) => serveAttempt({ replica: this, scope, input, writer, api }),
+        serve: (scope, input, reply) => serveAttempt({ replica: this, scope, input, reply, api }),
       });
       for (const [label, operation] of reached) {
         this.apis.set(label, operation);

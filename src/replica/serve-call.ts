@@ -1,44 +1,43 @@
-import type { CallScope } from "../call/call-scope.js";
+import type { CallScope, ReplySink } from "../call/call-scope.js";
 import { type InvokeSink, invoke } from "../call/invoke.js";
 import { shortMs } from "../call/loop-turns.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { serveRows } from "./batch/serve-rows.js";
-import { type CallHost, type ReplicaApi, type ReplyWriter, reportFailure } from "./call-host.js";
-import type { LaneEntrant } from "./lane.js";
+import { type CallHost, type ReplicaApi, reportFailure } from "./call-host.js";
+import { LaneCall } from "./lane.js";
 
 /**
  * Answers one unary call: finds the api, enters its lane or waits for its batch, runs it. Ends the scope; never throws.
  *
- * @param input   The call's input, shared with nobody.
- * @param writer Gets the output or the failure, once.
+ * @param input The call's input, shared with nobody.
+ * @param reply Gets the output or the failure, once.
  */
-export function serveCall(replica: CallHost, scope: CallScope, input: unknown, writer: ReplyWriter): void {
+export function serveCall(replica: CallHost, scope: CallScope, input: unknown, reply: ReplySink): void {
   replica.beginCall();
-  scope.logger = replica.deps.log;
+  scope.runBy(replica.deps);
   let api: ReplicaApi;
   try {
     api = findApi(replica, scope);
   } catch (error) {
     endCall(replica, scope);
-    writer.replyFailure(scope, reportFailure(error, scope));
+    reply.failure(reportFailure(error, scope));
     return;
   }
   if (api.batcher !== undefined) {
-    serveRows({ replica, scope, input, writer, api, batcher: api.batcher });
+    serveRows({ replica, scope, input, reply, api, batcher: api.batcher });
     return;
   }
-  new ServedCall({ replica, scope, input, writer, api }).begin();
+  new ServedCall({ replica, scope, input, reply, api }).begin();
 }
 
 /**
  * Runs one attempt of a task, by the same steps as any call. Ends the scope; never throws.
  *
- * @param call Its replier hears of the end of the author's code, also when nobody waits for the answer any more.
+ * @param call Its `reply` hears of the end of the author's code, also when nobody waits for the answer any more.
  */
 export function serveAttempt(call: CallToServe): void {
   call.replica.beginCall();
-  call.scope.logger = call.replica.deps.log;
   new ServedCall(call).begin();
 }
 
@@ -46,63 +45,60 @@ interface CallToServe {
   readonly replica: CallHost;
   readonly scope: CallScope;
   readonly input: unknown;
-  readonly writer: ReplyWriter;
+  readonly reply: ReplySink;
   readonly api: ReplicaApi;
 }
 
 /** A call on its way through the lane of its api, told of each step. */
-class ServedCall implements LaneEntrant, InvokeSink {
+class ServedCall extends LaneCall implements InvokeSink {
   readonly #replica: CallHost;
-  readonly #scope: CallScope;
-  readonly #input: unknown;
-  readonly #writer: ReplyWriter;
+  readonly #reply: ReplySink;
   readonly #api: ReplicaApi;
   #startedAt: number;
 
-  constructor({ replica, scope, input, writer, api }: CallToServe) {
+  constructor({ replica, scope, input, reply, api }: CallToServe) {
+    super(scope, input);
     this.#replica = replica;
-    this.#scope = scope;
-    this.#input = input;
-    this.#writer = writer;
+    this.#reply = reply;
     this.#api = api;
     this.#startedAt = scope.sentAt;
   }
 
   begin(): void {
     const { lane } = this.#api;
-    if (lane.tryEnter(this.#scope)) this.#run();
-    else lane.wait(this.#scope, this);
+    if (lane.tryEnter(this)) this.#run();
+    else lane.wait(this);
   }
 
   enter(): void {
-    this.#startedAt = this.#scope.time.clock.now();
+    this.#startedAt = this.scope.time.clock.now();
     this.#run();
   }
 
   refuse(error: ServingError): void {
-    endCall(this.#replica, this.#scope);
-    this.#writer.replyFailure(this.#scope, reportFailure(error, this.#scope));
+    endCall(this.#replica, this.scope);
+    this.#reply.failure(reportFailure(error, this.scope));
   }
 
   output(output: unknown): void {
     this.#api.lane.noteResult();
-    leaveLane(this.#api, this.#scope, this.#startedAt);
-    endCall(this.#replica, this.#scope);
-    this.#writer.replyOutput(this.#scope, output);
+    leaveLane(this.#api, this, this.#startedAt);
+    endCall(this.#replica, this.scope);
+    this.#reply.output(output);
   }
 
   failure(thrown: unknown): void {
-    const error = reportFailure(thrown, this.#scope);
-    leaveLane(this.#api, this.#scope, this.#startedAt);
-    endCall(this.#replica, this.#scope);
-    this.#writer.replyFailure(this.#scope, error);
+    const error = reportFailure(thrown, this.scope);
+    leaveLane(this.#api, this, this.#startedAt);
+    endCall(this.#replica, this.scope);
+    this.#reply.failure(error);
   }
 
   #run(): void {
-    const scope = this.#scope;
+    const { scope, input } = this;
     const { turns, clock } = scope.time;
     const before = turns.spentMs;
-    invoke(this.#api.target, this.#input, scope, this.#replica.deps.checksInside || scope.call.outside, this);
+    invoke(this.#api.target, input, scope, this.#replica.deps.checksInside || scope.call.outside, this);
     const runMs = (scope.endedAt ?? clock.now()) - this.#startedAt;
     if (runMs >= shortMs) turns.count(before, runMs, this.#api.lane);
   }
@@ -117,12 +113,13 @@ export function findApi(replica: CallHost, scope: CallScope): ReplicaApi {
 }
 
 /** Gives the place in the lane back. */
-export function leaveLane(api: ReplicaApi, scope: CallScope, startedAt: number): void {
+export function leaveLane(api: ReplicaApi, call: LaneCall, startedAt: number): void {
+  const { scope } = call;
   const now = scope.time.clock.now();
   const runMs = now - startedAt;
-  scope.endedAt = now;
+  scope.markEnded(now);
   api.stats.runTime.observe(runMs);
-  api.lane.leave(scope, runMs);
+  api.lane.leave(call, runMs);
 }
 
 /** Ends the scope of a call, and its count in the replica. */

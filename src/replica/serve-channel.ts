@@ -1,8 +1,8 @@
 import { IdTable } from "../base/id-table.js";
 import { type Call, type Caller, RequestContext } from "../call/call.js";
-import { CallScope } from "../call/call-scope.js";
+import { CallScope, type ReplySink } from "../call/call-scope.js";
 import { ItemReader } from "../call/streams/item-reader.js";
-import { readerGone } from "../call/streams/item-source.js";
+import { type ItemSource, readerGone } from "../call/streams/item-source.js";
 import { nameInput } from "../call/streams/stream-use.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -15,7 +15,6 @@ import { type Frame, frameFlags, frameKinds, malformed, noTails } from "../trans
 import { PeerStream, readCredit, type StreamSource } from "../transport/peer-stream.js";
 import { StreamSender } from "../transport/stream-sender.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
-import type { ReplyWriter } from "./call-host.js";
 import type { Replica } from "./replica.js";
 import { serveCall } from "./serve-call.js";
 import { ServedStream } from "./served-stream.js";
@@ -29,14 +28,11 @@ import { ServedStream } from "./served-stream.js";
 // A4  A call that is refused since the replica drains goes back as it came, where its caller has not kept what it sent.
 
 /** Answers the calls that come over one channel with one replica. */
-export class ChannelServer implements ChannelReader, ReplyWriter {
+export class ChannelServer implements ChannelReader {
   readonly #channel: Channel;
   readonly #replica: Replica;
   readonly #onEnd: (server: ChannelServer) => void;
-  readonly #open = new IdTable<CallScope>();
-  readonly #senders = new IdTable<StreamSender>();
-  /** Of calls whose input is a stream. */
-  readonly #inputs = new IdTable<InputReceiver>();
+  readonly #open = new IdTable<ReceivedCall>();
   readonly #callers = new Map<string, Caller>();
   #hasHello = false;
   /** Set while somebody waits for the last answer. */
@@ -61,10 +57,10 @@ export class ChannelServer implements ChannelReader, ReplyWriter {
         this.#receiveCall(frame);
         return;
       case frameKinds.cancel:
-        this.#open.get(frame.id)?.cancel(decodeError(frame.head));
+        this.#open.get(frame.id)?.scope.cancel(decodeError(frame.head));
         return;
       case frameKinds.credit:
-        this.#senders.get(frame.id)?.addCredit(readCredit(frame, 1));
+        this.#open.get(frame.id)?.sender?.addCredit(readCredit(frame, 1));
         return;
       case frameKinds.item:
       case frameKinds.end:
@@ -83,34 +79,6 @@ export class ChannelServer implements ChannelReader, ReplyWriter {
     this.#cancelAll(fail("cancelled", { reason: "the caller's link has ended" }));
     this.#onAnswered?.();
     this.#onEnd(this);
-  }
-
-  replyOutput(scope: CallScope, output: unknown): void {
-    // Its deadline passed, or its caller gave up: an answer that comes all the same is none, as it is within one process.
-    if (scope.reason !== undefined) {
-      this.replyFailure(scope, scope.reason);
-      return;
-    }
-    let encoded: EncodedValue | Promise<EncodedValue>;
-    try {
-      encoded = encodeValue(output, "output", this.#channel.files);
-    } catch (error) {
-      this.replyFailure(scope, error as ServingError);
-      return;
-    }
-    if (!(encoded instanceof Promise)) {
-      this.#reply(scope, encoded);
-      return;
-    }
-    encoded.then(
-      (value) => this.#reply(scope, value),
-      (error: unknown) => this.replyFailure(scope, error as ServingError),
-    );
-  }
-
-  replyFailure(scope: CallScope, thrown: ServingError): void {
-    const { service, api } = scope.call;
-    this.#answer(scope.slot, frameKinds.failure, encodeError(toServingError(thrown, service, api)));
   }
 
   /** Tells the caller that no new call is taken. */
@@ -133,32 +101,14 @@ export class ChannelServer implements ChannelReader, ReplyWriter {
   }
 
   #cancelAll(reason: ServingError): void {
-    for (const scope of this.#open.values()) scope.cancel(reason);
+    for (const { scope } of this.#open.values()) scope.cancel(reason);
   }
 
-  #reply(scope: CallScope, { text, tails, isMarked }: EncodedValue): void {
-    this.#forget(scope.slot);
-    const flags = isMarked ? frameFlags.marked : 0;
-    try {
-      this.#channel.send({ kind: frameKinds.reply, flags, id: scope.slot, head: text, tails });
-    } catch (error) {
-      this.replyFailure(scope, error as ServingError);
-    }
-  }
-
-  #answer(id: number, kind: number, head: string): void {
-    this.#forget(id);
-    this.#channel.send({ kind, flags: 0, id, head, tails: noTails });
-  }
-
-  /** Before its answer is sent, in one turn: whoever waits for it hears of it in the next. */
-  #forget(id: number): void {
+  /** Before an answer is sent, in one turn: whoever waits for it hears of it in the next. */
+  readonly #forget = (id: number): void => {
     this.#open.delete(id);
-    // Of most calls there is neither.
-    if (this.#senders.size > 0) this.#senders.delete(id);
-    if (this.#inputs.size > 0) this.#inputs.delete(id);
     if (this.#onAnswered !== undefined && this.#open.size === 0) this.#onAnswered();
-  }
+  };
 
   #receiveCall(frame: Frame): void {
     const { time } = this.#replica.deps;
@@ -170,19 +120,20 @@ export class ChannelServer implements ChannelReader, ReplyWriter {
       this.#sendBack(frame, head);
       return;
     }
-    const call = this.#readCall(isRead ? { ...frame, head } : frame, now);
+    const { call, text } = this.#readCall(head, frame.flags, now);
+    const value = readInput(text, frame.tails, frame.flags);
     const scope = new CallScope(call, undefined, time, now);
-    scope.reader = reader;
-    scope.slot = frame.id;
-    this.#open.set(frame.id, scope);
+    if (reader !== undefined) scope.readBy(reader);
+    const received = new ReceivedCall(frame.id, scope, this.#channel, this.#forget);
+    this.#open.set(frame.id, received);
     if (call.deadline <= now) scope.expire();
     if (scope.reason !== undefined) {
-      this.replyFailure(scope, scope.reason);
+      received.failure(scope.reason);
       return;
     }
-    const input = (frame.flags & frameFlags.fed) === 0 ? call.input : this.#openInput(scope);
-    if ((frame.flags & frameFlags.stream) === 0) serveCall(this.#replica, scope, input, this);
-    else this.#serveStream(scope, input);
+    const input = (frame.flags & frameFlags.fed) === 0 ? value : received.openInput();
+    if ((frame.flags & frameFlags.stream) === 0) serveCall(this.#replica, scope, input, received);
+    else received.startStream((sender) => new ServedStream(this.#replica, scope, { input, sink: sender }));
   }
 
   /** Refuses a call whose caller keeps no input (A4). @param head Without the number of a reader. */
@@ -202,51 +153,31 @@ export class ChannelServer implements ChannelReader, ReplyWriter {
     const text = head.slice(0, Math.max(0, end));
     if (!/^\d{1,10}$/.test(text))
       throw malformed(`the number ${text.slice(0, 40)} of a call that reads another is none`);
-    return { reader: this.#open.get(Number(text)), head: head.slice(end + 1) };
-  }
-
-  #openInput(scope: CallScope): AsyncIterable<unknown> {
-    const input = new InputReceiver(this.#channel, scope);
-    this.#inputs.set(scope.slot, input);
-    return input.items;
+    return { reader: this.#open.get(Number(text))?.scope, head: head.slice(end + 1) };
   }
 
   /** What comes for a call that has been answered crossed with the answer. */
   #receiveInput(frame: Frame): void {
-    if (!this.#open.has(frame.id)) return;
-    const input = this.#inputs.get(frame.id);
-    if (input === undefined)
+    const call = this.#open.get(frame.id);
+    if (call === undefined) return;
+    if (call.input === undefined)
       throw malformed(`a frame of kind ${frame.kind} for call ${frame.id}, whose input is no stream`);
-    input.receive(frame);
+    call.input.receive(frame);
   }
 
-  #serveStream(scope: CallScope, input: unknown): void {
-    const id = scope.slot;
-    const done = (error: unknown): void => {
-      // Cut short by its deadline, say, it must not look complete to a caller whose own clock is a little behind.
-      const failure = error ?? scope.reason;
-      if (failure === undefined) this.#answer(id, frameKinds.end, "");
-      else this.replyFailure(scope, failure as ServingError);
-    };
-    const sender = new StreamSender({ channel: this.#channel, id, part: "output", done });
-    this.#senders.set(id, sender);
-    scope.onCancel(() => sender.stop());
-    sender.start(new ServedStream(this.#replica, scope, { input, sink: sender }));
-  }
-
-  /** Six texts, each but the last ended by a newline; see docs/reference/wire.md. */
-  #readCall({ head, tails, flags }: Frame, now: number): Call {
+  /** Reads six texts, each but the last ended by a newline; see docs/reference/wire.md. @returns The call, and the last text. */
+  #readCall(head: string, flags: number, now: number): { readonly call: Call; readonly text: string } {
     const [api, timeLeft, service, caller, context] = findEnds(head);
-    return {
+    const call: Call = {
       service: this.#replica.deps.descriptor.name,
       api: head.slice(0, api),
       deadline: now + readTimeLeft(head.slice(api + 1, timeLeft)),
       caller: this.#callerOf(head.slice(timeLeft + 1, caller), service - timeLeft - 1),
       request: RequestContext.fromWire(head.slice(caller + 1, context)),
-      input: readInput(head.slice(context + 1), tails, flags),
       outside: true,
       priority: (flags & frameFlags.background) === 0 ? "interactive" : "background",
     };
+    return { call, text: head.slice(context + 1) };
   }
 
   /** One object a caller, not one a call. @param text Service and api with a newline between. */
@@ -284,6 +215,97 @@ function readInput(text: string, tails: readonly Tail[], flags: number): unknown
   return undefined;
 }
 
+/** One call that came over a channel, until it is answered (A1). */
+class ReceivedCall implements ReplySink {
+  readonly #id: number;
+  readonly scope: CallScope;
+  readonly #channel: Channel;
+  readonly #forget: (id: number) => void;
+  /** Sender of the output, where that is a stream. */
+  #sender: StreamSender | undefined;
+  /** Receiver of the input, where that is a stream. */
+  #input: InputReceiver | undefined;
+
+  /** @param forget Takes the call from the table of open ones. */
+  constructor(id: number, scope: CallScope, channel: Channel, forget: (id: number) => void) {
+    this.#id = id;
+    this.scope = scope;
+    this.#channel = channel;
+    this.#forget = forget;
+  }
+
+  get sender(): StreamSender | undefined {
+    return this.#sender;
+  }
+
+  get input(): InputReceiver | undefined {
+    return this.#input;
+  }
+
+  output(output: unknown): void {
+    // Its deadline passed, or its caller gave up: an answer that comes all the same is none, as it is within one process.
+    if (this.scope.reason !== undefined) {
+      this.failure(this.scope.reason);
+      return;
+    }
+    let encoded: EncodedValue | Promise<EncodedValue>;
+    try {
+      encoded = encodeValue(output, "output", this.#channel.files);
+    } catch (error) {
+      this.failure(error as ServingError);
+      return;
+    }
+    if (!(encoded instanceof Promise)) {
+      this.#reply(encoded);
+      return;
+    }
+    encoded.then(
+      (value) => this.#reply(value),
+      (error: unknown) => this.failure(error as ServingError),
+    );
+  }
+
+  failure(thrown: ServingError): void {
+    const { service, api } = this.scope.call;
+    this.#answer(frameKinds.failure, encodeError(toServingError(thrown, service, api)));
+  }
+
+  openInput(): AsyncIterable<unknown> {
+    this.#input = new InputReceiver(this.#channel, this.#id, this.scope);
+    return this.#input.items;
+  }
+
+  /** Sends the items of an output that is a stream. @param serve Runs the call, and gives its items to the sender. */
+  startStream(serve: (sender: StreamSender) => ItemSource): void {
+    const { scope } = this;
+    const done = (error: unknown): void => {
+      // Cut short by its deadline, say, it must not look complete to a caller whose own clock is a little behind.
+      const failure = error ?? scope.reason;
+      if (failure === undefined) this.#answer(frameKinds.end, "");
+      else this.failure(failure as ServingError);
+    };
+    const sender = new StreamSender({ channel: this.#channel, id: this.#id, part: "output", done });
+    this.#sender = sender;
+    scope.onCancel(() => sender.stop());
+    sender.start(serve(sender));
+  }
+
+  #reply({ text, tails, isMarked }: EncodedValue): void {
+    this.#forget(this.#id);
+    const flags = isMarked ? frameFlags.marked : 0;
+    try {
+      this.#channel.send({ kind: frameKinds.reply, flags, id: this.#id, head: text, tails });
+    } catch (error) {
+      this.failure(error as ServingError);
+    }
+  }
+
+  #answer(kind: number, head: string): void {
+    this.#forget(this.#id);
+    this.#channel.send({ kind, flags: 0, id: this.#id, head, tails: noTails });
+  }
+}
+
 /** The callee's end of an input that is a stream: its reader, and the frames that come for it. */
 class InputReceiver {
   /** What the api reads. */
@@ -294,12 +316,11 @@ class InputReceiver {
   #isOver = false;
 
   /** @param scope Of the call: its end ends the input, and a cancellation fails a `next()` that waits. */
-  constructor(channel: Channel, scope: CallScope) {
+  constructor(channel: Channel, id: number, scope: CallScope) {
     this.#channel = channel;
-    this.#id = scope.slot;
+    this.#id = id;
     const items = { pull: () => this.#stream.pull(), stop: () => this.#stream.stop() };
     this.items = new ItemReader(items, () => nameInput(scope));
-    scope.input = this.items;
     const source: StreamSource = {
       start: () => this.#send(frameKinds.credit, "0"),
       credit: (items) => this.#send(frameKinds.credit, String(items)),

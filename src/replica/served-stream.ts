@@ -1,19 +1,21 @@
 import type { CallScope } from "../call/call-scope.js";
 import { InvokedStream } from "../call/streams/invoked-stream.js";
 import type { EncodedItems, ItemSink, ItemSource } from "../call/streams/item-source.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { type CallHost, type ReplicaApi, reportFailure } from "./call-host.js";
+import { LaneCall } from "./lane.js";
 import { endCall, findApi, leaveLane } from "./serve-call.js";
 
 /**
  * Answers one streaming call: finds the api and enters its lane with the first pull, and holds its place there until the stream
  * has ended, also where its reader stops: the end comes when the author's code has ended too.
  */
-export class ServedStream implements ItemSource, ItemSink {
+export class ServedStream extends LaneCall implements ItemSource, ItemSink {
   readonly #replica: CallHost;
-  readonly #scope: CallScope;
-  readonly #input: unknown;
   readonly #sink: ItemSink;
   #stream: InvokedStream | undefined;
+  /** The api that is called; `#api` is the same once the call holds a place in its lane. */
+  #asked: ReplicaApi | undefined;
   #api: ReplicaApi | undefined;
   #startedAt = 0;
   #hasBegun = false;
@@ -25,9 +27,8 @@ export class ServedStream implements ItemSource, ItemSink {
     scope: CallScope,
     { input, sink }: { readonly input: unknown; readonly sink: ItemSink },
   ) {
+    super(scope, input);
     this.#replica = replica;
-    this.#scope = scope;
-    this.#input = input;
     this.#sink = sink;
   }
 
@@ -64,49 +65,55 @@ export class ServedStream implements ItemSource, ItemSink {
   }
 
   fail(thrown: unknown): void {
-    const error = reportFailure(thrown, this.#scope);
+    const error = reportFailure(thrown, this.scope);
     this.#leave();
     this.#sink.fail(error);
+  }
+
+  refuse(error: ServingError): void {
+    this.fail(error);
   }
 
   #begin(): void {
     this.#hasBegun = true;
     this.#replica.beginCall();
-    this.#scope.logger = this.#replica.deps.log;
+    this.scope.runBy(this.#replica.deps);
     let api: ReplicaApi;
     try {
-      api = findApi(this.#replica, this.#scope);
+      api = findApi(this.#replica, this.scope);
     } catch (error) {
       this.fail(error);
       return;
     }
-    if (api.lane.tryEnter(this.#scope)) this.#run(api);
-    else api.lane.wait(this.#scope, { enter: () => this.#run(api), refuse: (error) => this.fail(error) });
+    this.#asked = api;
+    if (api.lane.tryEnter(this)) this.enter();
+    else api.lane.wait(this);
   }
 
-  #run(api: ReplicaApi): void {
+  enter(): void {
+    const api = this.#asked as ReplicaApi;
     this.#api = api;
-    this.#startedAt = this.#scope.time.clock.now();
+    this.#startedAt = this.scope.time.clock.now();
     if (this.#isStopped) {
       this.end();
       return;
     }
-    const isChecked = this.#replica.deps.checksInside || this.#scope.call.outside;
-    const invocation = { target: api.target, input: this.#input, scope: this.#scope, isChecked };
+    const isChecked = this.#replica.deps.checksInside || this.scope.call.outside;
+    const invocation = { target: api.target, input: this.input, scope: this.scope, isChecked };
     this.#stream = new InvokedStream(invocation, this);
     this.#pullNow(this.#stream);
   }
 
   /** One item may take as long as a call: what else has come is then read before the next. */
   #pullInTurn(stream: InvokedStream): void {
-    const { turns } = this.#scope.time;
+    const { turns } = this.scope.time;
     if (!turns.isLong) this.#pullNow(stream);
     else this.#api?.lane.goOnLater(() => this.#pullNow(stream));
   }
 
   #pullNow(stream: InvokedStream): void {
     if (this.#isStopped) return;
-    const { turns, clock } = this.#scope.time;
+    const { turns, clock } = this.scope.time;
     const before = turns.spentMs;
     const from = clock.now();
     stream.pull();
@@ -114,7 +121,7 @@ export class ServedStream implements ItemSource, ItemSink {
   }
 
   #leave(): void {
-    if (this.#api !== undefined) leaveLane(this.#api, this.#scope, this.#startedAt);
-    endCall(this.#replica, this.#scope);
+    if (this.#api !== undefined) leaveLane(this.#api, this, this.#startedAt);
+    endCall(this.#replica, this.scope);
   }
 }

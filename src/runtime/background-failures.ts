@@ -34,7 +34,7 @@ function receive(reason: unknown): void {
   const scope = currentScope();
   if (scope !== undefined) {
     const { service, api } = scope.call;
-    tell(scope.log, reason, ` in ${service}.${api}`);
+    tell(scope.running.log, reason, ` in ${service}.${api}`);
     return;
   }
   const owner = [...watches].find(({ ownsProcess }) => ownsProcess);

@@ -118,7 +118,7 @@ class FaultyLink implements ReplicaLink {
     const { service, api } = scope.call;
     applyAll(rules, scope).then(
       () => {
-        scope.sentAt = scope.time.clock.now();
+        scope.markSent();
         this.#link.send(scope);
       },
       (error: unknown) => scope.replyFailure(toServingError(error, service, api)),
@@ -172,7 +172,7 @@ class FaultyFlow implements ItemSource {
 }
 
 async function applyAll(faults: readonly FaultNotice[], scope: CallScope): Promise<void> {
-  scope.keepInput();
+  scope.input.keep();
   for (const { effect } of faults) {
     if (effect.kind === "fail") throw decodeError(effect.error);
     await wait(scope, effect.ms);

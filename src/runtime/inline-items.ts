@@ -88,9 +88,9 @@ export class InlineItems implements ItemSource, ItemSink {
 
 /** The callee's own input: a copy, unless nobody else has it, or the items of a stream. */
 export function takeInput(scope: CallScope): unknown {
-  const { call, stream, ownsInput } = scope;
+  const { stream, isOwned, value } = scope.input;
   if (stream !== undefined) return new InlineInput(scope, stream).items;
-  return ownsInput ? call.input : copyValue(call.input, "input");
+  return isOwned ? value : copyValue(value, "input");
 }
 
 /**
@@ -109,7 +109,6 @@ class InlineInput implements ItemSource, InputReader {
   constructor(scope: CallScope, stream: InputStream) {
     this.#scope = scope;
     this.#stream = stream;
-    scope.input = this.items;
     scope.onEnd(() => this.#end(scope.reason));
   }
 

@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import type { CallScope } from "../call/call-scope.js";
+import type { CallScope, ReplySink } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
 import type { ReplicaLink } from "../call/link.js";
 import type { ItemSink, ItemSource } from "../call/streams/item-source.js";
@@ -8,7 +8,6 @@ import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { FileStore } from "../held/file-store.js";
 import type { Caller, LinkOffer, ReplicaHost } from "../placement/placement.js";
-import type { ReplyWriter } from "../replica/call-host.js";
 import { Replica, type ReplicaDeps } from "../replica/replica.js";
 import { serveCall } from "../replica/serve-call.js";
 import { ServedStream } from "../replica/served-stream.js";
@@ -111,9 +110,9 @@ export class LocalHost implements ReplicaHost {
 }
 
 /** Calls a replica in this thread. Copies of values and failures keep what a process border would: nobody shares them. */
-export class LocalLink implements ReplicaLink, ReplyWriter {
+export class LocalLink implements ReplicaLink {
   readonly #replica: Replica;
-  readonly #open = new SlotList<CallScope>();
+  readonly #open = new SlotList<LocalCall>();
 
   constructor(replica: Replica) {
     this.#replica = replica;
@@ -128,47 +127,62 @@ export class LocalLink implements ReplicaLink, ReplyWriter {
   }
 
   send(scope: CallScope): void {
-    this.#open.add(scope);
+    const call = new LocalCall(scope, this.#open);
+    this.#open.add(call);
     let own: unknown;
     try {
       own = takeInput(scope);
     } catch (error) {
-      this.replyFailure(scope, error as ServingError);
+      call.failure(error as ServingError);
       return;
     }
-    serveCall(this.#replica, scope, own, this);
-  }
-
-  replyOutput(scope: CallScope, output: unknown): void {
-    let own: unknown;
-    try {
-      own = scope.call.outside ? output : copyValue(output, "output");
-    } catch (error) {
-      this.replyFailure(scope, error as ServingError);
-      return;
-    }
-    this.#open.remove(scope);
-    scope.reply(own);
-  }
-
-  replyFailure(scope: CallScope, error: ServingError): void {
-    const { service, api } = scope.call;
-    this.#open.remove(scope);
-    if (scope.reason === undefined) scope.replyFailure(crossError(toServingError(error, service, api)));
+    serveCall(this.#replica, scope, own, call);
   }
 
   open(scope: CallScope, sink: ItemSink): ItemSource {
-    this.#open.add(scope);
+    const call = new LocalCall(scope, this.#open);
+    this.#open.add(call);
     const serve = (input: unknown, own: ItemSink) => new ServedStream(this.#replica, scope, { input, sink: own });
-    return new InlineItems({ scope, serve, sink, onEnd: () => this.#open.remove(scope) });
+    return new InlineItems({ scope, serve, sink, onEnd: () => this.#open.remove(call) });
   }
 
   /** The replica is gone: whatever is on it fails. */
   cut(): void {
-    for (const scope of this.#open.toArray()) {
+    for (const { scope } of this.#open.toArray()) {
       const { service, api } = scope.call;
       scope.cancel(fail("replica_lost", { replica: this.replica }, { service, api }));
     }
+  }
+}
+
+/** One call on a link in this thread: takes its answer, and knows its index among the calls in flight. */
+class LocalCall implements ReplySink, Slotted {
+  slot = -1;
+  readonly scope: CallScope;
+  readonly #open: SlotList<LocalCall>;
+
+  constructor(scope: CallScope, open: SlotList<LocalCall>) {
+    this.scope = scope;
+    this.#open = open;
+  }
+
+  output(output: unknown): void {
+    let own: unknown;
+    try {
+      own = this.scope.call.outside ? output : copyValue(output, "output");
+    } catch (error) {
+      this.failure(error as ServingError);
+      return;
+    }
+    this.#open.remove(this);
+    this.scope.reply(own);
+  }
+
+  failure(error: ServingError): void {
+    const { scope } = this;
+    const { service, api } = scope.call;
+    this.#open.remove(this);
+    if (scope.reason === undefined) scope.replyFailure(crossError(toServingError(error, service, api)));
   }
 }
 

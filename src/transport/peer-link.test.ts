@@ -68,7 +68,7 @@ describe("PeerLink", () => {
     const input = { list: [1] };
     const lent = openCall("echo", input);
     const kept = openCall("echo", [1]);
-    kept.scope.keepInput();
+    kept.scope.input.keep();
     for (const { scope } of [lent, kept]) link.send(scope);
     assert.deepEqual(
       channel.sentOf("call").map(({ flags }) => flags),
@@ -78,7 +78,7 @@ describe("PeerLink", () => {
     const refusal = encodeError(fail("draining", { what: "replica Wire#0" }, { service: "Wire", api: "echo" }));
     for (const id of [1, 2]) channel.receive("failure", id, `${refusal}\n{"list":[1]}`, { flags: frameFlags.lent });
     for (const { answer } of [lent, kept]) await assert.rejects(answer, { id: "draining", service: "Wire" });
-    assert.deepEqual([lent.scope.call.input, kept.scope.call.input], [{ list: [1] }, [1]]);
+    assert.deepEqual([lent.scope.input.value, kept.scope.input.value], [{ list: [1] }, [1]]);
     const broken = openCall("echo", input);
     link.send(broken.scope);
     channel.receive("failure", 3, `${refusal}\n{"list"`, { flags: frameFlags.lent });
@@ -309,7 +309,7 @@ describe("PeerLink", () => {
     link.send((calls[1] as OpenCall).scope);
     for (const { list } of [read, unsent]) list.push(2);
     assert.deepEqual(
-      calls.map(({ scope }) => (scope.call.input as typeof unsent).list),
+      calls.map(({ scope }) => (scope.input.value as typeof unsent).list),
       [[1], [1]],
     );
   });
@@ -319,7 +319,7 @@ describe("PeerLink", () => {
     const input = { list: [1] };
     const { scope } = openCall("echo", input);
     link.send(scope);
-    assert.equal(scope.call.input, input);
+    assert.equal(scope.input.value, input);
   });
 
   it("fails a call whose file is read when its channel is gone", async () => {

@@ -35,15 +35,22 @@ export interface LinkWatcher {
   closed(reason: ServingError | undefined): void;
 }
 
-/** What waits for the frames of one call. */
-interface PendingCall {
+/** The link's record of one call. */
+class PendingCall {
   readonly scope: CallScope;
-  readonly stream: PeerStream | undefined;
-  /** Of a call whose input is a stream. */
-  readonly input: InputSender | undefined;
+  /** Number of the call; 0 until its frame is sent. */
+  id = 0;
+  /** Receiver of the answer, where that is a stream. */
+  stream: PeerStream | undefined = undefined;
+  /** Sender of the input, where that is a stream. */
+  input: InputSender | undefined = undefined;
   /** False when the channel did not take its frame: the other side has certainly not seen it. */
-  readonly isSent: boolean;
-  isCancelled: boolean;
+  isSent = false;
+  isCancelled = false;
+
+  constructor(scope: CallScope) {
+    this.scope = scope;
+  }
 }
 
 /** Calls over a channel to a replica in another thread or process. */
@@ -52,6 +59,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   readonly #channel: Channel;
   readonly #watcher: LinkWatcher;
   readonly #pending = new IdTable<PendingCall>();
+  /** Numbers of pending calls whose input is a stream: the calls that make it name them as their readers. */
+  readonly #readers = new Map<CallScope, number>();
   #lastId = 0;
   #isEnded = false;
   #isRetired = false;
@@ -72,19 +81,18 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   }
 
   send(scope: CallScope): void {
-    this.#encodeCall(scope, undefined);
+    this.#encodeCall(new PendingCall(scope));
   }
 
   open(scope: CallScope, sink: ItemSink): ItemSource {
+    const call = new PendingCall(scope);
     const source: StreamSource = {
-      start: () => this.#encodeCall(scope, stream),
-      credit: (items) => this.#sendFrame(frameKinds.credit, scope.slot, String(items)),
-      cancel: () => {
-        if (this.#pending.get(scope.slot)?.stream === stream) this.#cancel(scope.slot, scope.reason ?? readerGone());
-      },
+      start: () => this.#encodeCall(call),
+      credit: (items) => this.#sendFrame(frameKinds.credit, call.id, String(items)),
+      cancel: () => this.#cancel(call, scope.reason ?? readerGone()),
     };
-    const stream = new PeerStream(source, sink);
-    return stream;
+    call.stream = new PeerStream(source, sink);
+    return call.stream;
   }
 
   receive(frame: Frame): void {
@@ -119,6 +127,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     this.#isEnded = true;
     const pending = this.#pending.values();
     this.#pending.clear();
+    this.#readers.clear();
     // First, so that no call that is sent again is sent here.
     this.#watcher.closed(reason);
     for (const { scope, stream, input, isSent } of pending) {
@@ -179,12 +188,15 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       throw malformed(`a frame of kind ${frame.kind}, which does not answer what call ${frame.id} asked for`);
     }
     this.#pending.delete(frame.id);
-    call.input?.end();
+    if (call.input !== undefined) {
+      call.input.end();
+      this.#readers.delete(scope);
+    }
     this.#closeIfDone();
     if (scope.isEnded && stream === undefined) return;
     if (frame.kind === frameKinds.reply) this.#reply(scope, frame);
     else if (frame.kind === frameKinds.end) stream?.end();
-    else if (stream === undefined) this.#fail(scope, frame);
+    else if (stream === undefined) this.#fail(call, frame);
     else stream.fail(nameDeadline(decodeError(frame.head), scope));
   }
 
@@ -199,83 +211,82 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     scope.reply(value);
   }
 
-  #fail(scope: CallScope, frame: Frame): void {
+  #fail(call: PendingCall, frame: Frame): void {
+    const { scope } = call;
     const end = (frame.flags & frameFlags.lent) === 0 ? -1 : frame.head.indexOf("\n");
     const error = decodeError(end < 0 ? frame.head : frame.head.slice(0, end));
     try {
       if (end >= 0) takeBack(scope, decodeFrame({ ...frame, head: frame.head.slice(end + 1) }));
     } catch (thrown) {
-      this.#refuse(scope, thrown);
+      this.#refuse(call, thrown);
       return;
     }
     scope.replyFailure(nameDeadline(error, scope));
   }
 
-  #encodeCall(scope: CallScope, stream: PeerStream | undefined): void {
+  #encodeCall(call: PendingCall): void {
+    const { input } = call.scope;
     let encoded: EncodedValue | Promise<EncodedValue>;
     try {
-      encoded = scope.stream === undefined ? encodeValue(scope.call.input, "input", this.#channel.files) : noValue;
+      encoded = input.stream === undefined ? encodeValue(input.value, "input", this.#channel.files) : noValue;
       // It is sent later, and by then may have to be sent elsewhere.
-      if (encoded instanceof Promise) scope.keepInput();
+      if (encoded instanceof Promise) input.keep();
     } catch (error) {
-      this.#refuse(scope, error, stream);
+      this.#refuse(call, error);
       return;
     }
     if (!(encoded instanceof Promise)) {
-      this.#sendCall(scope, encoded, stream);
+      this.#sendCall(call, encoded);
       return;
     }
     encoded.then(
-      (value) => this.#sendCall(scope, value, stream),
-      (error: unknown) => this.#refuse(scope, error, stream),
+      (value) => this.#sendCall(call, value),
+      (error: unknown) => this.#refuse(call, error),
     );
   }
 
-  #sendCall(scope: CallScope, value: EncodedValue, stream: PeerStream | undefined): void {
+  #sendCall(call: PendingCall, value: EncodedValue): void {
+    const { scope, stream } = call;
     if (scope.isEnded || stream?.isEnded) return;
     const problem = this.#obstacle();
     if (problem !== undefined) {
-      this.#refuse(scope, problem, stream);
+      this.#refuse(call, problem);
       return;
     }
     const id = this.#nextId();
-    scope.slot = id;
-    const { stream: given } = scope;
+    call.id = id;
+    const { stream: items, isOwned } = scope.input;
     const { api, caller, request, priority } = scope.call;
-    const reader = scope.reader === undefined ? undefined : this.#numberOf(scope.reader);
+    const reader = scope.reader === undefined ? undefined : this.#readers.get(scope.reader);
     const flags =
       (value.isMarked ? frameFlags.marked : 0) |
       (stream === undefined ? 0 : frameFlags.stream) |
-      (given === undefined ? 0 : frameFlags.fed) |
+      (items === undefined ? 0 : frameFlags.fed) |
       (priority === "background" ? frameFlags.background : 0) |
       (reader === undefined ? 0 : frameFlags.read) |
-      (scope.ownsInput || given !== undefined ? 0 : frameFlags.lent);
+      (isOwned || items !== undefined ? 0 : frameFlags.lent);
     const head = `${reader === undefined ? "" : `${reader}\n`}${api}\n${timeLeft(scope)}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
-    let isSent: boolean;
     try {
-      isSent = this.#channel.send({ kind: frameKinds.call, flags, id, head, tails: value.tails });
-      if (!isSent) scope.keepInput();
+      call.isSent = this.#channel.send({ kind: frameKinds.call, flags, id, head, tails: value.tails });
+      if (!call.isSent) scope.input.keep();
     } catch (error) {
-      this.#refuse(scope, error, stream);
+      this.#refuse(call, error);
       return;
     }
     // Also when it was not sent: the channel is about to end, and its end answers the call.
-    const input = given === undefined ? undefined : new InputSender(this.#channel, scope, given);
-    this.#pending.set(id, { scope, stream, input, isSent, isCancelled: false });
-    scope.onCancel((reason) => this.#cancel(id, reason));
+    if (items !== undefined) {
+      call.input = new InputSender({ channel: this.#channel, id, scope }, items);
+      this.#readers.set(scope, id);
+    }
+    this.#pending.set(id, call);
+    scope.onCancel((reason) => this.#cancel(call, reason));
   }
 
-  /** Of a call that is on this link. */
-  #numberOf(scope: CallScope): number | undefined {
-    return this.#pending.get(scope.slot)?.scope === scope ? scope.slot : undefined;
-  }
-
-  #cancel(id: number, reason: ServingError): void {
-    const call = this.#pending.get(id);
-    if (call === undefined || call.isCancelled) return;
+  #cancel(call: PendingCall, reason: ServingError): void {
+    if (this.#pending.get(call.id) !== call || call.isCancelled) return;
     call.isCancelled = true;
     call.input?.end();
-    this.#sendFrame(frameKinds.cancel, id, encodeError(reason));
+    this.#sendFrame(frameKinds.cancel, call.id, encodeError(reason));
   }
 
   /** Why no call can be sent now. */
@@ -286,7 +297,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     return undefined;
   }
 
-  #refuse(scope: CallScope, error: unknown, stream?: PeerStream): void {
+  #refuse({ scope, stream }: PendingCall, error: unknown): void {
     const failure = toServingError(error, scope.call.service, scope.call.api);
     if (stream === undefined) scope.replyFailure(failure);
     else stream.fail(failure);
@@ -310,10 +321,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
 const timeLeft = ({ call, time }: CallScope): number => Math.ceil(call.deadline - time.clock.now());
 
 /** A call that is sent again takes what it was made with: its caller may have changed the value since (P6). */
-function takeBack(scope: CallScope, input: unknown): void {
-  if (scope.ownsInput) return;
-  scope.call.input = input;
-  scope.ownsInput = true;
+function takeBack({ input }: CallScope, value: unknown): void {
+  if (!input.isOwned) input.own(value);
 }
 
 /** Stands for an input that is a stream. */

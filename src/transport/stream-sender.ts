@@ -177,18 +177,22 @@ export class StreamSender implements ItemSink {
 
 const flushPump = (sender: StreamSender): void => sender.flushGathered();
 
+/** A call as the frame that sent it names it. */
+interface SentCall {
+  readonly channel: Channel;
+  readonly id: number;
+  readonly scope: CallScope;
+}
+
 /** The caller's end of an input that is a stream: sends its items from when the callee reads them on, as fast as it takes them. */
 export class InputSender {
-  readonly #channel: Channel;
-  readonly #scope: CallScope;
+  readonly #call: SentCall;
   readonly #stream: InputStream;
   #sender: StreamSender | undefined;
   #isOver = false;
 
-  /** @param scope Of a call that was sent, and is known by its slot. */
-  constructor(channel: Channel, scope: CallScope, stream: InputStream) {
-    this.#channel = channel;
-    this.#scope = scope;
+  constructor(call: SentCall, stream: InputStream) {
+    this.#call = call;
     this.#stream = stream;
   }
 
@@ -217,13 +221,13 @@ export class InputSender {
 
   #begin(): void {
     const stream = this.#stream;
-    const { slot: id } = this.#scope;
-    const { service, api } = this.#scope.call;
+    const { channel, id, scope } = this.#call;
+    const { service, api } = scope.call;
     const done = (error: unknown): void => {
       if (error === undefined) this.#finish(frameKinds.end, "");
       else this.#finish(frameKinds.failure, encodeError(toServingError(error, service, api)));
     };
-    const sender = new StreamSender({ channel: this.#channel, id, part: "input", done });
+    const sender = new StreamSender({ channel, id, part: "input", done });
     this.#sender = sender;
     const source = stream.passTo(sender) ?? {
       pull: () => stream.pull(sender),
@@ -237,8 +241,9 @@ export class InputSender {
 
   #finish(kind: number, head: string): void {
     // Where the call has ended, what is left of its input must not look complete.
-    if (this.#isOver || this.#scope.isEnded) return;
+    const { channel, id, scope } = this.#call;
+    if (this.#isOver || scope.isEnded) return;
     this.#isOver = true;
-    this.#channel.send({ kind, flags: 0, id: this.#scope.slot, head, tails: noTails });
+    channel.send({ kind, flags: 0, id, head, tails: noTails });
   }
 }

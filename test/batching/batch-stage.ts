@@ -2,9 +2,10 @@ import { z } from "zod";
 import { createDeferred, type Deferred } from "../../src/base/clock.js";
 import { type Logger, silentLogger } from "../../src/base/logger.js";
 import type { Priority, RequestContext } from "../../src/call/call.js";
-import { type CurrentCall, createCallTime } from "../../src/call/call-scope.js";
+import { createCallTime } from "../../src/call/call-scope.js";
 import { currentCall } from "../../src/call/invoke.js";
-import { api, Service } from "../../src/index.js";
+import type { CurrentCall } from "../../src/call/running-call.js";
+import { api, Service, type ServingError } from "../../src/index.js";
 import { serveCall } from "../../src/replica/serve-call.js";
 import { FakeClock } from "../fake-clock.js";
 import { openCall } from "../transport/open-call.js";
@@ -72,13 +73,14 @@ export async function openStage({ batch, outputRow = z.string().max(20), ...boun
   }
   const time = createCallTime(clock);
   const replica = await startReplica(Model, { time, log });
-  const replier = {
-    replyOutput: (scope: Parameters<typeof serveCall>[1], output: unknown) => scope.reply(output),
-    replyFailure: (scope: Parameters<typeof serveCall>[1], error: never) => scope.replyFailure(error),
-  };
   function call(rows: unknown, wish: RowsWish = {}) {
     const made = openCall("upper", rows, { service: "Model", time, ...wish });
-    serveCall(replica, made.scope, rows, replier);
+    const { scope } = made;
+    const reply = {
+      output: (output: unknown) => scope.reply(output),
+      failure: (error: ServingError) => scope.replyFailure(error),
+    };
+    serveCall(replica, scope, rows, reply);
     return made;
   }
   async function teach(sizes: readonly number[], costMs: (rows: number) => number) {

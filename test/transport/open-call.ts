@@ -1,5 +1,5 @@
 import { createDeferred } from "../../src/base/clock.js";
-import { type Priority, RequestContext } from "../../src/call/call.js";
+import { CallInput, type Priority, RequestContext } from "../../src/call/call.js";
 import { CallScope, type CallTime, createCallTime } from "../../src/call/call-scope.js";
 import { CallerInput } from "../../src/call/streams/caller-input.js";
 import { FakeClock } from "../fake-clock.js";
@@ -32,9 +32,9 @@ export function openCall(api: string, input: unknown = null, wish: CallWish = {}
   const { service = "Wire", deadline = Number.POSITIVE_INFINITY, time = stillTime, priority = "interactive" } = wish;
   const request = wish.request ?? new RequestContext();
   const caller = { service: "Caller", api: "ask" };
-  const call = { service, api, input, deadline, caller, request, outside: false, priority };
-  const scope = new CallScope(call, undefined, time, time.clock.now());
-  if (wish.items !== undefined) new CallerInput(scope, wish.items);
+  const call = { service, api, deadline, caller, request, outside: false, priority };
+  const scope = new CallScope(call, undefined, time, time.clock.now(), new CallInput(input, false));
+  if (wish.items !== undefined) scope.input.useStream(new CallerInput(scope, wish.items));
   const { promise, resolve, reject } = createDeferred<unknown>();
   let answers = 0;
   scope.awaitReply({

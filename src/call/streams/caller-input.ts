@@ -40,7 +40,7 @@ export class CallerInput implements InputStream, AsyncIterableIterator<unknown> 
   #isEnded = false;
 
   /**
-   * @param scope  Of the call, which this becomes the feed of.
+   * @param scope  Of the call whose input this is.
    * @param source Checked to be iterable. Throws `stream_used_twice`, and what its own iterator function throws.
    */
   constructor(scope: CallScope, source: Source) {
@@ -48,7 +48,6 @@ export class CallerInput implements InputStream, AsyncIterableIterator<unknown> 
     const { service, api } = scope.call;
     this.#items = openItems(source, api === "" ? "given to an api" : `given to ${service}.${api}`);
     this.#passable = readPassable(source);
-    scope.stream = this;
     scope.onEnd(() => this.stop());
   }
 
@@ -137,7 +136,7 @@ export class CallerInput implements InputStream, AsyncIterableIterator<unknown> 
     const error = toServingError(thrown, caller.service, caller.api);
     if (thrown instanceof ServingError || this.#callerScope === undefined) return error;
     const incident = randomBytes(6).toString("hex");
-    this.#callerScope.log.error(
+    this.#callerScope.running.log.error(
       { err: thrown, incident },
       `the stream that ${caller.service}.${caller.api} passes to ${service}.${api} threw: ${error.message}`,
     );

@@ -1,7 +1,6 @@
 import type { CallScope } from "../../call/call-scope.js";
 import { holdValue } from "../../call/copy-value.js";
-import { type ApiTarget, isPromiseLike, runInScope } from "../../call/invoke.js";
-import { failRow, type RowLayout } from "../../call/row-layout.js";
+import { type ApiTarget, failRow, isPromiseLike, type RowLayout, runInScope } from "../../call/invoke.js";
 import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 import { isStreamSchema, type Shape } from "../schema.js";

@@ -1,8 +1,7 @@
 import { RequestContext } from "../../call/call.js";
 import { CallScope, type CallTime } from "../../call/call-scope.js";
 import { holdError } from "../../call/copy-value.js";
-import { type ApiTarget, isNative, runInScope, toNative } from "../../call/invoke.js";
-import type { RowLayout } from "../../call/row-layout.js";
+import { type ApiTarget, isNative, type RowLayout, runInScope, toNative } from "../../call/invoke.js";
 import { ServingError } from "../../failure/serving-error.js";
 import { reportFailure } from "../call-host.js";
 import { noteJoined } from "../lane.js";
@@ -170,7 +169,7 @@ function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): 
   const { service, api, caller, request } = first.call;
   const scope = new CallScope(
     {
-      ...{ service, api, caller, input: undefined, outside: false },
+      ...{ service, api, caller, outside: false },
       deadline: Math.max(...scopes.map(({ expiresAt }) => expiresAt)),
       request: scopes.every(({ call }) => call.request === request) ? request : withoutHeaders(request),
       priority: scopes.some(({ priority }) => priority === "interactive") ? "interactive" : "background",
@@ -179,7 +178,7 @@ function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): 
     time,
     now,
   );
-  scope.logger = first.logger;
+  scope.runBy({ log: first.logger });
   noteJoined(scope, scopes);
   let callers = scopes.length;
   const leave = (reason: ServingError) => {

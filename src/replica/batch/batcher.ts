@@ -296,7 +296,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
       if (piece === undefined) break;
       if (isNew) this.#waitingCalls--;
       const place = call.place as NonNullable<typeof call.place>;
-      if (isNew) call.scope.waited = { place, ms: now - call.cameAt };
+      if (isNew) call.waited = { place, ms: now - call.cameAt };
       group.queue.serve(place);
       call.place = call.waitingRows === 0 ? undefined : group.queue.push(call, call.scope.priority, now);
       this.#countRows(group, -piece.rows);
@@ -327,7 +327,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
         this.#window.ended(now, rows, ms);
         this.gate.admission.pace.ran(ms);
       }
-      for (const { call } of pieces) this.gate.hasRun(call.scope);
+      for (const { call } of pieces) this.gate.hasRun(call.scope, call.waited);
       this.gate.admission.answered(now, pieces.length);
       if (this.#waitingRows > 0) this.#wake();
     });

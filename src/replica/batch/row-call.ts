@@ -1,8 +1,9 @@
 import type { CallScope } from "../../call/call-scope.js";
 import { holdError, holdValue } from "../../call/copy-value.js";
-import { failRow, type RowLayout } from "../../call/row-layout.js";
+import { failRow, type RowLayout } from "../../call/invoke.js";
 import type { ServingError } from "../../failure/serving-error.js";
 import type { QueuePlace } from "../call-queue.js";
+import type { QueueWait } from "../gate.js";
 
 // One call of an api that batches, from its check to its answer.
 //
@@ -58,6 +59,8 @@ export class RowCall {
   queue: RowQueue | undefined;
   /** Where it stands there; absent when none of its rows waits. */
   place: QueuePlace<RowCall> | undefined;
+  /** Set when the first of its rows leaves. */
+  waited: QueueWait | undefined;
   readonly #deps: RowCallDeps;
   readonly #outputs: unknown[] = [];
   #takenRows = 0;

@@ -1,7 +1,7 @@
-import type { CallScope } from "../../call/call-scope.js";
+import type { CallScope, ReplySink } from "../../call/call-scope.js";
 import { fail } from "../../failure/failures.js";
 import type { ServingError } from "../../failure/serving-error.js";
-import { type CallHost, type ReplicaApi, type ReplyWriter, reportFailure } from "../call-host.js";
+import { type CallHost, type ReplicaApi, reportFailure } from "../call-host.js";
 import type { Batcher } from "./batcher.js";
 import { RowCall, type RowCallSink } from "./row-call.js";
 
@@ -11,7 +11,7 @@ export interface ServedRows {
   readonly scope: CallScope;
   /** Shared with nobody. */
   readonly input: unknown;
-  readonly writer: ReplyWriter;
+  readonly reply: ReplySink;
   readonly api: ReplicaApi;
   readonly batcher: Batcher;
 }
@@ -87,11 +87,11 @@ class RowServer implements RowCallSink {
   }
 
   failed(thrown: unknown, isDescribed: boolean): void {
-    const { replica, scope, writer } = this.#served;
+    const { replica, scope, reply } = this.#served;
     const error = isDescribed ? (thrown as ServingError) : reportFailure(thrown, scope);
     this.#end();
     replica.endCall();
-    writer.replyFailure(scope, error);
+    reply.failure(error);
   }
 
   #refuseIfFull(): void {
@@ -125,17 +125,17 @@ class RowServer implements RowCallSink {
   }
 
   #reply(output: unknown): void {
-    const { replica, scope, writer } = this.#served;
+    const { replica, reply } = this.#served;
     this.#end();
     replica.endCall();
-    writer.replyOutput(scope, output);
+    reply.output(output);
   }
 
   /** Notes what the call cost, and ends its scope. */
   #end(): void {
     const { api, scope } = this.#served;
     const now = scope.time.clock.now();
-    scope.endedAt = now;
+    scope.markEnded(now);
     if (this.#isQueued) {
       api.stats.queued--;
       api.stats.queueTime.observe(now - this.#cameAt);

@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { FakeClock } from "../../../test/fake-clock.js";
 import { oldValues } from "../../../test/tasks/old-values.js";
 import { silentLogger } from "../../base/logger.js";
-import { type CallScope, createCallTime } from "../../call/call-scope.js";
+import { type CallScope, createCallTime, type ReplySink } from "../../call/call-scope.js";
 import { createTaskId } from "../../call/task-state.js";
 import { CallStats } from "../../observe/call-stats.js";
 import type { ApiSettings } from "../../options/settings.js";
@@ -14,7 +14,6 @@ import { EndedLives } from "../../tasks/lease-grace.js";
 import { openSqliteStore } from "../../tasks/sqlite/open-sqlite.js";
 import { packValue, unpackValue } from "../../transport/stored-value.js";
 import { decodeError } from "../../transport/wire-error.js";
-import type { ReplyWriter } from "../call-host.js";
 import { ReplicaTasks } from "./replica-tasks.js";
 
 const root = mkdtempSync(join(tmpdir(), "ekiben-tasks-"));
@@ -31,7 +30,7 @@ const settings = {
 interface Served {
   readonly scope: CallScope;
   readonly input: unknown;
-  readonly writer: ReplyWriter;
+  readonly reply: ReplySink;
 }
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -54,7 +53,7 @@ async function createStage() {
     settings,
     checkInput: (input) => input,
     countFreeSlots: () => settings.maxConcurrent - running.length,
-    serve: (scope, input, writer) => running.push({ scope, input, writer }),
+    serve: (scope, input, reply) => running.push({ scope, input, reply }),
   });
   tasks.begin();
   const submit = async (input: Uint8Array): Promise<string> => {
@@ -62,9 +61,9 @@ async function createStage() {
     return (await store.submit({ ...task, input })).id;
   };
   const answer = (output: unknown): void => {
-    const { scope, writer } = running.shift() as Served;
+    const { scope, reply } = running.shift() as Served;
     scope.close();
-    writer.replyOutput(scope, output);
+    reply.output(output);
   };
   const close = async () => {
     await tasks.stop();

@@ -2,10 +2,9 @@ import { createDeferred, type Timer } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
 import { GrowingPause } from "../../base/repeat-pace.js";
 import { type Call, type Caller, type Priority, RequestContext } from "../../call/call.js";
-import { CallScope, type CallTime } from "../../call/call-scope.js";
+import { CallScope, type CallTime, type ReplySink } from "../../call/call-scope.js";
 import type { ApiTarget } from "../../call/invoke.js";
 import { nameOption } from "../../call/passed-deadline.js";
-import type { Progress } from "../../call/task-state.js";
 import { fail } from "../../failure/failures.js";
 import { readNumber } from "../../failure/read-thrown.js";
 import type { Code, ServingError } from "../../failure/serving-error.js";
@@ -15,7 +14,6 @@ import type { ApiSettings } from "../../options/settings.js";
 import type { ClaimedTask, TaskOutcome, TaskStore } from "../../tasks/task-store.js";
 import { packValue, unpackValue } from "../../transport/stored-value.js";
 import { crossError, decodeError, encodeError } from "../../transport/wire-error.js";
-import type { ReplyWriter } from "../call-host.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 
 // One attempt of one task: from its claim until its end is recorded.
@@ -46,9 +44,9 @@ export interface HostedTask {
   /**
    * Runs one attempt in the lane of the task, by the same steps as any call. Ends the scope; never throws.
    *
-   * @param writer Gets the output or the failure once the author's code has ended, also when the attempt has ended before.
+   * @param reply Gets the output or the failure once the author's code has ended, also when the attempt has ended before.
    */
-  readonly serve: (scope: CallScope, input: unknown, writer: ReplyWriter) => void;
+  readonly serve: (scope: CallScope, input: unknown, reply: ReplySink) => void;
 }
 
 /** Parts that all attempts of one task api share. */
@@ -140,8 +138,10 @@ export class TaskAttempt {
     const { host, task, onSlotFree } = this.#deps;
     const { time } = host;
     let call: Call;
+    let input: unknown;
     try {
       call = this.#createCall(time.clock.now());
+      input = unpackValue(this.#claimed.input);
     } catch (error) {
       this.#end({ kind: "failure", error: this.#place(error) });
       onSlotFree();
@@ -150,23 +150,23 @@ export class TaskAttempt {
     const own = { ...time, nameLimit: () => nameOption(host.service, task.name, task.settings.timeoutFrom) };
     const scope = new CallScope(call, undefined, own, time.clock.now());
     this.#scope = scope;
-    scope.onProgress = (progress: Progress) => this.#lease.report(progress);
+    scope.runBy({ log: host.log, onProgress: (progress) => this.#lease.report(progress) });
     scope.awaitReply({
       output: (value) => this.#pack(value),
       // Recorded later: by then its author may have changed what it holds.
       failure: (error) => this.#end({ kind: "failure", error: crossError(error) }),
     });
-    const writer = {
-      replyOutput: (_: CallScope, output: unknown) => {
+    const reply = {
+      output: (output: unknown) => {
         scope.reply(output);
         onSlotFree();
       },
-      replyFailure: (_: CallScope, error: ServingError) => {
+      failure: (error: ServingError) => {
         scope.replyFailure(error);
         onSlotFree();
       },
     };
-    task.serve(scope, call.input, writer);
+    task.serve(scope, input, reply);
   }
 
   /** Like a call from outside: it is checked, and nobody else holds its values. */
@@ -178,7 +178,6 @@ export class TaskAttempt {
       api: task.name,
       ...context,
       outside: true,
-      input: unpackValue(this.#claimed.input),
       deadline: now + task.settings.timeoutMs,
     };
   }

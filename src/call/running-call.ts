@@ -1,0 +1,106 @@
+import type { Clock } from "../base/clock.js";
+import { type Logger, silentLogger } from "../base/logger.js";
+import type { Call, Caller, Priority, TraceContext } from "./call.js";
+import { type Progress, readProgress } from "./task-state.js";
+
+/** A call as the api that runs it sees it; `currentCall()` returns it. */
+export interface CurrentCall {
+  /** Aborted when the deadline passes, the caller goes away, or the api that made this call has ended. */
+  readonly signal: AbortSignal;
+  /** Milliseconds since 1970, by the clock as it is set now, after which the answer is of no use; `Infinity` for none. */
+  readonly deadline: number;
+  /** Milliseconds left until the deadline, never below 0. */
+  readonly remainingMs: number;
+  readonly trace: TraceContext;
+  readonly caller: Caller;
+  /** Priority of the call, and of the calls made below it unless they say otherwise. */
+  readonly priority: Priority;
+  /** Id of the request, also in the access log and in error bodies. */
+  readonly requestId: string;
+  /** Headers of the HTTP request, lower case; empty when the call did not begin with one. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Adds service, api and request id to every line. */
+  readonly log: Logger;
+  /**
+   * Reports the progress of a task; its status shows it. Outside a task the values are checked and dropped.
+   *
+   * @param fraction 0 to 1.
+   * @param note     Description of the current step, up to 1000 characters.
+   * @throws {ServingError} `invalid_progress`.
+   */
+  progress(fraction: number, note?: string): void;
+}
+
+/** Side of a call that runs its api: all calls of a replica share one, each attempt of a task has its own. */
+export interface ApiRunner {
+  /** Log of the replica. */
+  readonly log: Logger;
+  /** Receives the progress of a task. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Runner of a call whose api runs in another thread or process, or not yet. */
+export const noRunner: ApiRunner = { log: silentLogger };
+
+/** Fields of a call's scope that a running api sees. */
+interface Scope {
+  readonly call: Call;
+  readonly time: { readonly clock: Clock };
+  readonly isEnded: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** The call of a running api, made when the api first asks for it. */
+export class RunningCall implements CurrentCall {
+  readonly #scope: Scope;
+  readonly #runner: ApiRunner;
+  #log: Logger | undefined;
+
+  constructor(scope: Scope, runner: ApiRunner) {
+    this.#scope = scope;
+    this.#runner = runner;
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal;
+  }
+
+  get deadline(): number {
+    return this.#scope.time.clock.wallTimeOf(this.#scope.call.deadline);
+  }
+
+  get remainingMs(): number {
+    return Math.max(0, this.#scope.call.deadline - this.#scope.time.clock.now());
+  }
+
+  get trace(): TraceContext {
+    return this.#scope.call.request.trace;
+  }
+
+  get caller(): Caller {
+    return this.#scope.call.caller;
+  }
+
+  get priority(): Priority {
+    return this.#scope.call.priority;
+  }
+
+  get requestId(): string {
+    return this.#scope.call.request.id;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return this.#scope.call.request.headers;
+  }
+
+  get log(): Logger {
+    const { service, api } = this.#scope.call;
+    this.#log ??= this.#runner.log.child({ service, api, requestId: this.requestId });
+    return this.#log;
+  }
+
+  progress(fraction: number, note?: string): void {
+    const progress = readProgress(fraction, note);
+    if (!this.#scope.isEnded) this.#runner.onProgress?.(progress);
+  }
+}
