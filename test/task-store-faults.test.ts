@@ -115,7 +115,7 @@ describe("values of SQLite's tasks in files", () => {
       (await store.claim(claim)).map(({ record }) => record.id),
       [sound],
     );
-    const { fields } = await log.take("the input of a task can't be read; its lease is left to run out");
+    const { fields } = await log.take("the input of a task can't be read; the task waits until its lease expires");
     assert.equal(fields["task"], broken);
     clock.advance(30_000);
     await store.claim(claim);

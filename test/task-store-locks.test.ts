@@ -10,8 +10,8 @@ const folder = mkdtempSync(join(tmpdir(), "ekiben-store-locks-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the files of a store on SQLite", () => {
-  // The last process to close a database removes its log. A process gives up its locks on a file, and so is not counted, when
-  // it closes any descriptor of that file: so none but SQLite may open the database.
+  // The last process to close a database removes its log. A process gives up its locks on a file, and so is not
+  // counted, when it closes any descriptor of that file: so none but SQLite may open the database.
   it("stay as they are when a process comes and goes, also after a second store was opened in this one", async () => {
     const place = { engine: "sqlite", folder } as const;
     const log = () => statSync(join(folder, "tasks.db-wal")).ino;

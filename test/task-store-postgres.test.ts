@@ -74,7 +74,7 @@ describe("a store on PostgreSQL", { skip }, () => {
     await server.stop("SIGQUIT");
     await assert.rejects(store.submit(aTask()), { id: "task_store_unavailable", retryable: true });
     await assert.rejects(store.renew(lease, 1000), { id: "task_store_unavailable" });
-    await log.take("the connection that hears news of tasks was lost; it is made anew");
+    await log.take("the connection for task news was lost; connecting again after a pause");
     const isBack = heard();
     await server.start();
     await isBack;

@@ -2,7 +2,9 @@ import type { Logger } from "../base/logger.js";
 import { ServingError } from "../failure/serving-error.js";
 import type { TaskNews, TaskStore } from "./task-store.js";
 
-/** A store that ends in order: its calls that were begun finish first, later ones fail. Its engine need not see to that, nor to the log. */
+/**
+ * Store that closes in order: calls in flight finish first, later calls fail. It also reports the health of its engine.
+ */
 export class ClosableStore implements TaskStore {
   readonly #engine: TaskStore;
   readonly #closedFailure: () => ServingError;
@@ -10,7 +12,7 @@ export class ClosableStore implements TaskStore {
   readonly #inFlight = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
-  /** @param health Hears how calls end. */
+  /** @param health Is notified how calls end. */
   constructor(engine: TaskStore, closedFailure: () => ServingError, health?: StoreHealth) {
     this.#engine = engine;
     this.#closedFailure = closedFailure;
@@ -69,12 +71,12 @@ export class ClosableStore implements TaskStore {
   }
 }
 
-/** Who wants to hear of changes in one store. */
+/** Listeners to the changes of one store. */
 export class TaskEvents {
   readonly #listeners = new Set<{ readonly tell: (news: TaskNews) => void }>();
   readonly #onChange: (isWatched: boolean) => void;
 
-  /** @param onChange Called when the first listener has come, and when the last one has gone. */
+  /** @param onChange Called when the first listener is added, and when the last one is removed. */
   constructor(onChange: (isWatched: boolean) => void) {
     this.#onChange = onChange;
   }
@@ -83,7 +85,7 @@ export class TaskEvents {
     return this.#listeners.size > 0;
   }
 
-  /** @returns Ends it; may be called more than once. */
+  /** Adds a listener. @returns A function that removes it; may be called more than once. */
   watch(tell: (news: TaskNews) => void): () => void {
     const listener = { tell };
     this.#listeners.add(listener);
@@ -97,7 +99,7 @@ export class TaskEvents {
     for (const { tell } of [...this.#listeners]) tell(news);
   }
 
-  /** Ends every watch. */
+  /** Removes all listeners. */
   clear(): void {
     if (!this.isWatched) return;
     this.#listeners.clear();
@@ -105,19 +107,19 @@ export class TaskEvents {
   }
 }
 
-/** While a store can't be used, that is said so often. */
+/** Milliseconds between two log lines about a store that can't be used. */
 const repeatMs = 30_000;
 const outages: ReadonlySet<string> = new Set(["task_store_unavailable", "task_store_full"]);
 
 interface StoreHealthDeps {
   readonly log: Logger;
-  /** Where the store is: callers are not told, so the log must say. */
+  /** Location of the store, for the log. Failures of calls do not contain it. */
   readonly place: string;
-  /** By a clock that nobody sets. */
+  /** Reads a monotonic clock. */
   readonly now: () => number;
 }
 
-/** Says in the log when a store can't be used, with what the system said, and when it can again. */
+/** Logs when a store can't be used, with the error of the system, and when it can be used again. */
 export class StoreHealth {
   readonly #deps: StoreHealthDeps;
   #toldAt = Number.NEGATIVE_INFINITY;

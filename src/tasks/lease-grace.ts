@@ -1,34 +1,35 @@
-/** How far a clock may be from where it should be before it counts as set: more than a timer is ever late by a clock's own fault. */
+/** Smallest jump of a clock, in milliseconds, that counts as a clock that was set. Ordinary drift stays below it. */
 const stepMs = 1_000;
 
 /**
- * Knows when leases that ran out may belong to somebody who could not renew them: while the store was away nobody could, and
- * when its clock is set forward they all seem to have run out. For a lease's time after that none is taken over.
+ * Decides when expired leases are spared because their holders could not renew them: nobody could while the store was
+ * out of reach, and all leases seem expired when its clock is set forward. After that no lease is taken over for the
+ * length of a lease.
  */
 export class LeaseGrace {
   readonly #steadyNow: () => number;
   #isAway = false;
-  /** By the steady clock. */
+  /** Time by the steady clock. */
   #sparesUntil = Number.NEGATIVE_INFINITY;
-  /** How far the store's clock is before the steady one. */
+  /** Difference of the store's clock to the steady clock. */
   #offset: number | undefined;
 
-  /** @param steadyNow Milliseconds by a clock that nobody sets. */
+  /** @param steadyNow Reads a monotonic clock, in milliseconds. */
   constructor(steadyNow: () => number) {
     this.#steadyNow = steadyNow;
   }
 
-  /** The store could not be reached. */
+  /** Notes that the store could not be reached. */
   noteOutage(): void {
     this.#isAway = true;
   }
 
-  /** The store's server has run for so long alone: before that, nobody could renew. */
+  /** Notes the uptime of the store's server: no lease could be renewed before its start. */
   noteAge(serverMs: number, leaseMs: number): void {
     this.#sparesUntil = Math.max(this.#sparesUntil, this.#steadyNow() - serverMs + leaseMs);
   }
 
-  /** Looks at the store's clock. @returns Whether it was set back since the last look. */
+  /** Compares the store's clock with the steady one. @returns True when it was set back since the last look. */
   noteTime(now: number, leaseMs: number): boolean {
     const offset = now - this.#steadyNow();
     const step = offset - (this.#offset ?? offset);
@@ -37,14 +38,14 @@ export class LeaseGrace {
     return step < -stepMs;
   }
 
-  /** Whether leases that ran out are left alone by what is asked for now. */
+  /** True when a claim that is made now must not take over expired leases. */
   spares(leaseMs: number): boolean {
     if (this.#isAway) this.#spare(leaseMs);
     this.#isAway = false;
     return this.leftMs > 0;
   }
 
-  /** How long that lasts; 0 where none is spared. */
+  /** Milliseconds for which leases are still spared; 0 when they are not. */
   get leftMs(): number {
     return Math.max(0, this.#sparesUntil - this.#steadyNow());
   }
@@ -54,10 +55,10 @@ export class LeaseGrace {
   }
 }
 
-/** The newest are enough: a lease that nobody released runs out by itself. */
+/** Most lives remembered, the newest ones. A lease that was not released expires anyway. */
 const mostKept = 256;
 
-/** Lives of an app's processes and threads that are known to have ended: whoever runs tasks may release what they held. */
+/** Lives of the app's processes and threads that are known to have ended. Task runners release their leases. */
 export class EndedLives {
   readonly #lives: Set<string>;
   readonly #listeners = new Set<(life: string) => void>();
@@ -80,7 +81,7 @@ export class EndedLives {
     for (const tell of this.#listeners) tell(life);
   }
 
-  /** Tells of each that has ended, those before included. @returns Ends it. */
+  /** Calls `tell` for each life that has ended, including earlier ones. @returns A function that ends it. */
   watch(tell: (life: string) => void): () => void {
     this.#listeners.add(tell);
     for (const life of this.#lives) tell(life);

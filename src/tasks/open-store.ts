@@ -12,7 +12,7 @@ import { outageProblems } from "./postgres/pg-driver.js";
 import { lockedProblem } from "./sqlite/sqlite-driver.js";
 import type { TaskStore } from "./task-store.js";
 
-/** Where an app's tasks are kept. */
+/** Location of an app's task store. */
 interface TaskStorePlace {
   readonly settings: TaskSettings;
   /** Folder of the app's service file. */
@@ -20,27 +20,27 @@ interface TaskStorePlace {
   readonly log: Logger;
 }
 
-/** The folder in which an app keeps what must outlive it: the one given, else `.ekiben` beside the app. */
+/** Resolves the data folder of an app: the configured one, else `.ekiben` beside the app. */
 export function resolveStoreFolder(data: string, appFolder: string): string {
   return data === "" ? join(appFolder, ".ekiben") : resolve(data);
 }
 
-/** Where the store is, for people to read; no password is in it. */
+/** Formats the location of the store for people, without a password. */
 export function formatStore({ settings, appFolder }: Omit<TaskStorePlace, "log">): string {
   if (settings.store === "sqlite") return join(resolveStoreFolder(settings.data, appFolder), "tasks.db");
   const { host, pathname, searchParams } = new URL(settings.store);
   return `PostgreSQL at ${host || (searchParams.get("host") ?? "its usual place")}, database ${pathname.slice(1)}`;
 }
 
-/** Whether there may be tasks already: an app that has none need not make a store to learn that. */
+/** True when the store may exist already. An app without tasks need not create a store to find out. */
 export function hasTaskStore({ settings, appFolder }: Omit<TaskStorePlace, "log">): boolean {
   return settings.store !== "sqlite" || existsSync(join(resolveStoreFolder(settings.data, appFolder), "tasks.db"));
 }
 
-/** How long a store that is away for the moment is waited for. */
+/** Limits of the wait for a store that is out of reach. */
 export interface StoreWait {
   readonly limitMs: number;
-  /** Ends it. */
+  /** Aborts the wait. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
 }
@@ -49,9 +49,11 @@ const firstPauseMs = 200;
 const longestPauseMs = 5_000;
 
 /**
- * Opens the store that the options name. Loads its engine and driver only now, so that an app without tasks does not.
+ * Opens the store that the options name. Loads its engine and driver only here, so that an app without tasks loads
+ * neither.
  *
- * @param wait Whether a server that can't be reached, or a lock that others hold, is waited for, with a line in the log. Default: not.
+ * @param wait Limits of the wait for a server that can't be reached or a lock that others hold; logged once. Default:
+ *   no wait.
  * @throws {ServingError} `task_store_driver_missing`, `task_store_newer`, `task_store_unavailable`, `task_store_full`.
  */
 export async function openTaskStore(place: TaskStorePlace, wait?: StoreWait): Promise<TaskStore> {
@@ -87,7 +89,7 @@ async function openOnce({ settings, appFolder, log }: TaskStorePlace, place: str
   return openSqliteStore(resolveStoreFolder(settings.data, appFolder), { log, health });
 }
 
-/** Whether it may be otherwise in a moment. */
+/** True when the error may pass by itself. */
 function isPassing(error: unknown): boolean {
   const problem = error instanceof ServingError ? String(error.details["problem"]) : "";
   return problem === lockedProblem || outageProblems.includes(problem);
@@ -105,11 +107,11 @@ function pause(ms: number, { signal, clock }: StoreWait): Promise<void> {
   });
 }
 
-/** A store that could not be opened. */
+/** Location of a store that could not be opened. */
 interface UnopenedStore {
-  /** In words. */
+  /** Location for people to read. */
   readonly place: string;
-  /** Of SQLite: the data folder. */
+  /** Data folder, for SQLite. */
   readonly folder: string | undefined;
 }
 
@@ -117,8 +119,8 @@ const named = ["task_store_unavailable", "task_store_full"] as const;
 type NamedId = (typeof named)[number];
 
 /**
- * Why a store could not be opened, with its place, and with what the system said. Only who starts the app reads it: calls that fail
- * later do not say where the store is.
+ * Adds the location of the store and the error of the system to the failure of opening it. Only whoever starts the app
+ * sees it; failures of later calls do not contain the location.
  */
 async function nameStore(error: unknown, { place, folder }: UnopenedStore): Promise<unknown> {
   if (!(error instanceof ServingError) || !named.includes(error.id as NamedId)) return error;
@@ -129,7 +131,7 @@ async function nameStore(error: unknown, { place, folder }: UnopenedStore): Prom
   return fail(error.id as NamedId, { engine, problem: `${ground ?? `${place}: ${problem}`}${said}` }, { cause });
 }
 
-/** What stands where the folder or its database should be; `undefined` where nothing odd does. */
+/** Describes an unexpected file or link in the place of the folder or its database; `undefined` when there is none. */
 async function formatFolderFault(folder: string): Promise<string | undefined> {
   for (let at = folder; ; at = dirname(at)) {
     const problem = await formatPathFault(at, "folder");

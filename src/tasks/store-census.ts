@@ -2,33 +2,34 @@ import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { OpenTasks, StoreRun, TaskPlace, TaskStore } from "./task-store.js";
 
-// Looks over the store of an app, in one of its replicas: whose tasks are in it, and who else runs some.
+// Inspects the store of an app each minute, in one of its replicas: tasks that no api runs, and other programs that use
+// the store.
 //
-// C1  What nobody will ever run is told: tasks of apis that the app does not have, and of programs that do not run.
-// C2  Each is told once, and again when it has changed; figures are kept for metrics.
-// C3  A lease of a task that no api claims any more ends as any other does, when it has run out.
+// NC1  Tasks that will never run are logged: tasks of apis that the app does not have, and of programs that do not run.
+// NC2  Each finding is logged once, and again when it has changed. Its counts are kept for metrics.
+// NC3  A lease of a task whose api is gone ends when it expires, as any other lease.
 
-/** How often it looks. */
+/** Milliseconds between two looks. */
 const intervalMs = 60_000;
-/** Names in one line of the log. */
+/** Most names in one line of the log. */
 const mostNamed = 20;
-/** No bound of an api: its tasks are not run here. */
+/** No limit: the api of these tasks is gone, so its number of attempts is unknown. */
 const anyAttempts = 2 ** 31 - 1;
 
-/** What a census needs to know. */
+/** Parts that a census is made with. */
 export interface StoreCensusDeps {
   readonly run: StoreRun;
-  /** Each task of the app. */
+  /** Task apis of the app. */
   readonly own: readonly TaskPlace[];
-  /** Where the store is, for people to read. */
+  /** Location of the store, for people to read. */
   readonly place: string;
   readonly log: Logger;
   readonly clock: Clock;
-  /** Gets the tasks of apis that the app does not have, each time they were counted. */
+  /** Called with the tasks of apis that the app does not have, after each count. */
   readonly onOrphans: (orphans: readonly OpenTasks[]) => void;
-  /** Whether a process of this machine lives. */
+  /** Returns true when a process of this machine is alive. */
   readonly isAlive: (pid: number) => boolean;
-  /** Why a task failed whose last lease ran out, as the wire writes failures. */
+  /** Failure of a task whose last lease expired, in the wire's format. */
   readonly lostFailure: string;
 }
 
@@ -44,7 +45,7 @@ export class StoreCensus {
     this.#deps = deps;
   }
 
-  /** Begins to look, at once and then each minute. */
+  /** Looks at once, then each minute. */
   start(store: TaskStore): void {
     const { run, place, log } = this.#deps;
     log.info({ namespace: run.namespace, store: place }, "durable tasks are kept");
@@ -52,7 +53,7 @@ export class StoreCensus {
     this.#look(store);
   }
 
-  /** Ends it, and says so in the store. */
+  /** Stops looking, and records in the store that the app has ended. */
   async stop(store: TaskStore): Promise<void> {
     this.#isStopped = true;
     this.#timer?.clear();
@@ -60,7 +61,7 @@ export class StoreCensus {
     await store.leave(this.#deps.run.id).catch(() => {});
   }
 
-  /** Looks once. */
+  /** Looks at the store once. */
   async look(store: TaskStore): Promise<void> {
     const { run, own, lostFailure } = this.#deps;
     for (const place of own) await store.adopt(place);
@@ -83,7 +84,7 @@ export class StoreCensus {
   #look(store: TaskStore): void {
     const { log, clock } = this.#deps;
     this.#looking = this.look(store).catch((error: unknown) => {
-      log.debug({ err: error }, "the task store could not be looked over; it is tried again");
+      log.debug({ err: error }, "the task store could not be inspected; trying again in a minute");
     });
     if (!this.#isStopped) this.#timer = clock.setTimer(() => this.#look(store), intervalMs);
   }

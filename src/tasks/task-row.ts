@@ -2,7 +2,7 @@ import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/failures.js";
 import type { Lease, LeaseState, TaskKey, TaskPlace, TaskProgress, TaskRecord, TaskStatus } from "./task-store.js";
 
-/** A row of the table of tasks as a driver gives it; PostgreSQL's gives large integers as texts. */
+/** Row of the table of tasks, as a driver returns it. PostgreSQL's driver returns large integers as texts. */
 export interface TaskRow {
   readonly seq: number | string;
   readonly id: string;
@@ -24,7 +24,7 @@ export interface TaskRow {
   readonly key: string | null;
 }
 
-/** Columns of `TaskRow`, as a query names them. */
+/** Columns of `TaskRow` for a query. */
 export const taskColumns: string = [
   ...["seq", "id", "service", "api", "status", "attempt", "created_at", "started_at", "ended_at", "not_before"],
   ...["progress", "note", "failure", "cancel_failure", "lease_token", "namespace", "wake_at", "key"],
@@ -34,7 +34,7 @@ export const taskColumns: string = [
 
 const toTime = (value: number | string | null): number | undefined => (value === null ? undefined : Number(value));
 
-/** What a row says of its task. */
+/** Converts a row to a task. */
 export function toRecord(row: TaskRow): TaskRecord {
   return {
     id: row.id,
@@ -56,7 +56,7 @@ export function toRecord(row: TaskRow): TaskRecord {
   };
 }
 
-/** An author's text as both engines can keep it: NUL and halves of characters can't be. */
+/** Replaces characters that the engines can't store, NUL and lone surrogates, in an author's text. */
 function toKeptText(text: string | undefined): string | null {
   return text === undefined ? null : text.replaceAll("\0", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd");
 }
@@ -79,16 +79,23 @@ export function readRenewed(row: RenewedRow | undefined): LeaseState {
   return row.cancel_failure === null ? "held" : "cancel_asked";
 }
 
-/** Says that a task was claimed in vain. It is left to the end of its lease, since trying again at once would fail again. */
+/**
+ * Logs a claimed task whose input can't be read. The task keeps its lease until it expires, since another try now would
+ * fail too.
+ */
 export function logUnreadable(log: Logger, { id, service, api }: TaskRow, error: unknown): void {
   const fields = { err: error, task: id, service, api };
-  log.error(fields, "the input of a task can't be read; its lease is left to run out");
+  log.error(fields, "the input of a task can't be read; the task waits until its lease expires");
 }
 
-/** The row of a task that a submit has found in place of its own; found by its id it says nothing of its input. */
+/** Row of an earlier task that a submit has found. Only a row found by its key has the fingerprint of the input. */
 export type KeyedRow = TaskRow & { readonly fingerprint?: string | null };
 
-/** What whoever submitted it again is told. @throws {ServingError} `task_key_reused` where the key came with another input. */
+/**
+ * Converts the row of an earlier task for its second submit.
+ *
+ * @throws {ServingError} `task_key_reused` if the input differs.
+ */
 export function readSubmitted(row: KeyedRow, key: TaskKey | undefined): TaskRecord {
   const { id: taskId, service, api, fingerprint } = row;
   if (key !== undefined && fingerprint != null && fingerprint !== key.fingerprint) {
@@ -97,32 +104,32 @@ export function readSubmitted(row: KeyedRow, key: TaskKey | undefined): TaskReco
   return toRecord(row);
 }
 
-/** Sets a field as `otherwise` says, or as `canceled` does where somebody asked the task to end. */
+/** Makes SQL for the value of a field: `canceled` if the task was asked to end, else `otherwise`. */
 const unlessCanceled = (otherwise: string, canceled: string): string =>
   `CASE WHEN t.cancel_failure IS NULL THEN ${otherwise} ELSE ${canceled} END`;
 
-/** Whether a task whose lease ran out has used up its attempts. */
+/** True in SQL for a task with an expired lease whose attempts are used up. */
 const isSpent = "t.status = 'in_progress' AND t.attempt >= :maxAttempts";
 
 const isPending = "t.status = 'pending'";
 const noLease = "lease_token = NULL, lease_owner = NULL";
 
 /**
- * How a task moves from one state to the next, as `SET` lists of SQL that both engines understand: `t` is its row, `:now`
- * the store's clock. Which rows a change is for, and what it locks, each engine says itself.
+ * Changes of a task from one state to the next, as `SET` lists of SQL for both engines: `t` is its row, `:now` the
+ * store's clock. Each engine itself selects and locks the rows.
  *
- * `wake_at` is when the store must look at a task that nobody can claim now: a pending one whose time has not come, or a
- * running one whose lease runs out. A pending task without it can be claimed.
+ * `wake_at` is the time at which the store must look at a task that can't be claimed now: a pending task whose time has
+ * not come, or a running task whose lease expires. A pending task without it can be claimed.
  */
 export const changes = {
-  /** The time of a pending task has come, or a lease ran out: it can be claimed again, or it has ended. */
+  /** Makes a task claimable, or ends it, when its time has come or its lease has expired. */
   wake: `
     status = ${unlessCanceled(`CASE WHEN ${isSpent} THEN 'failed' ELSE 'pending' END`, "'canceled'")},
     failure = ${unlessCanceled(`CASE WHEN ${isSpent} THEN :lostFailure ELSE t.failure END`, "t.cancel_failure")},
     ended_at = ${unlessCanceled(`CASE WHEN ${isSpent} THEN :now END`, ":now")},
     wake_at = NULL, ${noLease}`,
 
-  /** @param newToken SQL that gives each row another text. */
+  /** @param newToken SQL that makes a unique text for each row. */
   claim: (newToken: string): string => `
     status = 'in_progress', attempt = t.attempt + 1, started_at = :now, wake_at = :now + :leaseMs,
     lease_token = ${newToken}, lease_owner = :owner, progress = NULL, note = NULL, failure = NULL`,
@@ -143,7 +150,7 @@ export const changes = {
     wake_at = ${unlessCanceled("CASE WHEN :waitMs > 0 THEN :now + :waitMs END", "NULL")},
     ${noLease}`,
 
-  /** Of a pending or running task: ends the one, asks the other to end. */
+  /** Ends a pending task, or asks a running one to end. */
   cancel: `
     status = CASE WHEN ${isPending} THEN 'canceled' ELSE t.status END,
     failure = CASE WHEN ${isPending} THEN :failure ELSE t.failure END,
@@ -152,5 +159,5 @@ export const changes = {
     cancel_failure = CASE WHEN ${isPending} THEN NULL ELSE coalesce(t.cancel_failure, :failure) END`,
 } as const;
 
-/** Can be claimed now. The indexes of both engines have this very condition. */
+/** True in SQL for a task that can be claimed now. The indexes of both engines have exactly this condition. */
 export const isReady = "status = 'pending' AND wake_at IS NULL";

@@ -1,73 +1,80 @@
-// Where durable tasks are kept. One interface, two engines: SQLite beside the app, PostgreSQL for several machines.
+// Store of durable tasks. One interface, two engines: SQLite beside the app, PostgreSQL for several machines.
 //
-// K1  A task that `submit` has answered for survives the end of every process.
-// K2  A task has at most one lease at a time. Whoever holds none, or one that was taken over, changes nothing.
-// K3  A task ends once: `completed`, `failed` and `canceled` are final, and so is what was recorded with them.
-// K4  An attempt counts when it is claimed, so that a task which kills its replica does not run for ever.
-// K5  Times are the store's own, since the clocks of several machines differ.
-// K6  A lease that could not be renewed for a while, since the store was away or its clock was set, is left alone for a lease's
-//     time: its holder is asked for it first.
+// PT1  A task survives the end of every process once `submit` has returned.
+// PT2  A task has at most one lease at a time. Without a lease, or with one that was taken over, nothing can be
+//      changed.
+// PT3  A task ends once: `completed`, `failed` and `canceled` are final, and so are the output and failure recorded
+//      with them.
+// PT4  An attempt counts when it is claimed, so that a task that kills its replica does not run for ever.
+// PT5  Times are the store's own, since the clocks of several machines differ.
+// PT6  After the store was out of reach or its clock was set, no expired lease is taken over for the length of a lease,
+//      so that its holder can renew it first.
 
-/** The names that BentoML's clients know. */
+/** Status of a task, by the names that BentoML's clients know. */
 export type TaskStatus = "pending" | "in_progress" | "completed" | "failed" | "canceled";
 
-/** Whose a task is: an app's namespace, and the api that runs it. Together they find it; its id alone names it. */
+/**
+ * Owner of a task: the namespace of an app, and the api that runs it. Claims find tasks by it; the id of a task is
+ * unique without it.
+ */
 export interface TaskPlace {
-  /** Apps that share a store are told apart by it; `""` for tasks of a version that knew none, until somebody adopts them. */
+  /**
+   * Separates apps that share a store. `""` for tasks stored before there were namespaces, until an app adopts them.
+   */
   readonly namespace: string;
   readonly service: string;
   readonly api: string;
 }
 
-/** What is known of a task, without its input and result. Times are wall-clock milliseconds. */
+/** State of a task, without its input and result. Times are wall-clock milliseconds. */
 export interface TaskRecord extends TaskPlace {
-  /** 32 hex digits, made by whoever submits it. */
+  /** 32 hex digits, made by the submitter. */
   readonly id: string;
   readonly status: TaskStatus;
-  /** How often it was claimed; 0 while nobody has. */
+  /** Number of claims so far. */
   readonly attempt: number;
   readonly createdAt: number;
-  /** Of the newest attempt. */
+  /** Start of the newest attempt. */
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
-  /** Not claimed before this instant. */
+  /** Instant before which it is not claimed. */
   readonly notBefore: number;
   /** 0 to 1, as the author last reported it. */
   readonly progress: number | undefined;
   readonly note: string | undefined;
-  /** Why the newest attempt that ended failed, as the wire writes failures; absent while an attempt runs. */
+  /** Failure of the newest attempt, in the wire's format; `undefined` while an attempt runs. */
   readonly failure: string | undefined;
-  /** Somebody asked a running task to end; whoever runs it is told when it renews its lease. */
+  /** True when a running task was asked to end. Its runner learns that when it renews the lease. */
   readonly isCancelAsked: boolean;
-  /** Of one that runs: until when, unless its lease is renewed. One that ran out is nobody's. */
+  /** Expiry of the lease of a running task, unless it is renewed. */
   readonly leaseEndsAt: number | undefined;
-  /** The key it was submitted with. */
+  /** Key with which it was submitted. */
   readonly key: string | undefined;
 }
 
-/** A name that a caller gives to one submit, so that a second one with it finds the first. */
+/** Name that a caller gives to one submit. A second submit with it finds the first task. */
 export interface TaskKey {
   readonly text: string;
-  /** The same for equal inputs, another for others. */
+  /** Fingerprint of the input: equal for equal inputs, different for others. */
   readonly fingerprint: string;
 }
 
-/** A task as it is handed in. */
+/** A task as it is submitted. */
 export interface NewTask extends TaskPlace {
   readonly id: string;
-  /** The input as the wire writes values; up to 256 MiB. */
+  /** Input in the format of stored values, up to 256 MiB. */
   readonly input: Uint8Array;
-  /** The context of the request that submitted it, as the wire writes it. */
+  /** Context of the request that submitted it, as text. */
   readonly context: string;
-  /** Higher ones are claimed first. */
+  /** Tasks of higher priority are claimed first. */
   readonly priority: number;
   readonly key?: TaskKey | undefined;
 }
 
-/** The right to run one attempt of one task. */
+/** Right to run one attempt of one task. */
 export interface Lease {
   readonly id: string;
-  /** Unique to the attempt. */
+  /** Token, unique to the attempt. */
   readonly token: string;
 }
 
@@ -79,47 +86,52 @@ export interface ClaimedTask {
 }
 
 export interface ClaimRequest extends TaskPlace {
-  /** At most so many, at least 1. */
+  /** Most tasks to claim, at least 1. */
   readonly limit: number;
-  /** Named in leases, for whoever looks at the store: `"Model#0@host:pid/life"`. What follows the last slash is unique to one life of a process. */
+  /**
+   * Holder named in leases: `"Model#0@host:pid/life"`. The part after the last slash is unique to one life of a
+   * process.
+   */
   readonly owner: string;
-  /** A lease that is not renewed for so long is taken over. */
+  /** Milliseconds after which a lease that was not renewed is taken over. */
   readonly leaseMs: number;
-  /** Tasks begun so often are not begun again: a lease of such a task that ran out ends it as `failed` with `lostFailure`. */
+  /**
+   * Most attempts of a task. When the lease of its last attempt expires, the task ends as `failed` with `lostFailure`.
+   */
   readonly maxAttempts: number;
-  /** Why a task failed whose last lease ran out, as the wire writes failures. */
+  /** Failure of a task whose last lease expired, in the wire's format. */
   readonly lostFailure: string;
 }
 
-/** Leases that are nobody's any more. */
+/** Leases to release because their holders are gone. */
 export interface ReleaseRequest extends TaskPlace {
-  /** A life that is known to have ended: its leases are released, also those that have not run out. Absent: all that ran out. */
+  /** Life that has ended: all its leases are released, even unexpired ones. Absent: all expired leases are released. */
   readonly life?: string;
   readonly maxAttempts: number;
   readonly lostFailure: string;
 }
 
-/** An app that has not said for so long that it runs is taken for ended, and its row is removed later. */
+/** Milliseconds without a sign of life after which an app counts as ended, and after which its row is removed. */
 export const runFreshMs = 150_000;
 export const runOldMs = 24 * 3_600_000;
 
-/** Waiting tasks of one api are counted no further. */
+/** Limit of the count of waiting tasks of one api. */
 export const mostCounted = 10_000;
 
-/** Unfinished tasks of one api; those that wait are counted up to `mostCounted`. */
+/** Number of unfinished tasks of one api. Waiting ones are counted up to `mostCounted`. */
 export interface OpenTasks extends TaskPlace {
   readonly waiting: number;
   readonly running: number;
 }
 
-/** One app that runs on a store: all its processes together. */
+/** One running app that uses a store: all its processes together. */
 export interface StoreRun {
   readonly id: string;
   readonly namespace: string;
   readonly host: string;
-  /** Of its supervisor. */
+  /** Process id of its supervisor. */
   readonly pid: number;
-  /** The same for versions of one app that replace one another by intent. */
+  /** Session id, the same for versions of one app that replace one another under `--watch`. */
   readonly session: string;
 }
 
@@ -130,33 +142,36 @@ export interface TaskProgress {
   readonly note: string | undefined;
 }
 
-/** How an attempt ended. */
+/** Outcome of an attempt. */
 export type TaskOutcome =
   | { readonly status: "completed"; readonly output: Uint8Array }
   | { readonly status: "failed"; readonly failure: string }
   | { readonly status: "canceled"; readonly failure: string };
 
-/** What became of a task; its output is only there when it is `completed`. */
+/** State and output of a task. The output is set only when the task is `completed`. */
 export interface TaskResult {
   readonly record: TaskRecord;
   readonly output: Uint8Array | undefined;
 }
 
-/** Which tasks to list, newest first. */
+/** Filter of a list of tasks, newest first. */
 export interface TaskFilter {
   readonly namespace?: string;
   readonly service?: string;
   readonly api?: string;
   readonly status?: TaskStatus;
-  /** At most so many. */
+  /** Most tasks to list. */
   readonly limit: number;
-  /** Only tasks created before the one of this id: the next page. None when there is no such task (any more). */
+  /**
+   * Id of the last task of the page before: only older tasks are listed. The list is empty if that task no longer
+   * exists.
+   */
   readonly before?: string;
 }
 
-/** Something happened to tasks of this api; with several machines, news may come late or stand for several changes. */
+/** Change of tasks of one api. Between machines news may be late, and one piece may stand for several changes. */
 export interface TaskNews {
-  /** Absent when the engine can't tell which one changed. */
+  /** Absent when the engine can't tell which task changed. */
   readonly id?: string;
   readonly namespace?: string;
   readonly service?: string;
@@ -164,74 +179,91 @@ export interface TaskNews {
 }
 
 /**
- * The store of an app's tasks. Every method may throw `task_store_unavailable` (the store can't be reached or read), and
- * every one that writes `task_store_full` when there is no room: then nothing was changed.
+ * Store of an app's tasks. Every method may throw `task_store_unavailable` (the store can't be reached or read). Every
+ * method that writes may throw `task_store_full` (no room); nothing was changed then.
  */
 export interface TaskStore {
   /**
-   * Writes a task down (K1). A second one of the same id, or with the same key for the same api, changes nothing and gives the
-   * first, so that it may be retried. A key lasts as long as its task is kept.
-   * The input must not change until the promise settles.
+   * Stores a task (PT1). A second submit with the same id, or the same key for the same api, changes nothing and
+   * returns the first task, so a submit may be retried. A key is valid as long as its task is kept. The input must not
+   * change until the promise settles.
    *
-   * @throws {ServingError} `task_key_reused` for a key that came with another input.
+   * @throws {ServingError} `task_key_reused` for a key that was used with another input.
    */
   submit(task: NewTask): Promise<TaskRecord>;
   /**
-   * Takes tasks to run: pending ones whose time has come, and running ones whose lease ran out; higher priority first,
-   * then older ones. None when there are none, without waiting.
+   * Claims tasks to run: pending tasks whose time has come, and running tasks whose lease has expired; higher priority
+   * first, then older first. Returns none when there are none, without waiting.
    *
-   * A running one whose lease ran out is ended instead where its attempts are used up (`failed`) or somebody asked it to end
-   * (`canceled`). One whose input can't be read is left out, and logged: its lease runs out.
+   * A running task with an expired lease is ended instead if its attempts are used up (`failed`) or it was asked to end
+   * (`canceled`). A task whose input can't be read is left out and logged; its lease will expire.
    */
   claim(request: ClaimRequest): Promise<readonly ClaimedTask[]>;
   /**
-   * When the first task of this api that waits for its time, or for a lease to run out, is due: milliseconds from now. 0 for
-   * one that is due already, as one may be since the last claim. `undefined`: there is none.
+   * Returns the milliseconds until the next task of this api is due: its time comes, or its lease expires. 0 for a task
+   * that is due already, which can happen since the last claim. `undefined` when no task waits for a time.
    */
   nextDueMs(place: TaskPlace): Promise<number | undefined>;
   /** Extends a lease to `leaseMs` from now, and stores progress if any is given. */
   renew(lease: Lease, leaseMs: number, progress?: TaskProgress): Promise<LeaseState>;
-  /** Records how a task ended (K3). @returns False when the lease is no longer held; nothing is recorded then. */
+  /** Records the end of a task (PT3). @returns False when the lease is no longer held; nothing is recorded then. */
   finish(lease: Lease, outcome: TaskOutcome): Promise<boolean>;
   /**
-   * Gives a task back to be run again; one that somebody asked to end is ended as `canceled` instead.
+   * Gives a task back to be run again. A task that was asked to end is ended as `canceled` instead.
    *
-   * @param waitMs  From now on, before it may be claimed.
-   * @param failure Why the attempt failed; `undefined` for one that was given back unfinished and does not count as an attempt.
+   * @param waitMs  Milliseconds from now before it may be claimed.
+   * @param failure Failure of the attempt; `undefined` for an unfinished attempt, which does not count.
    * @returns       False when the lease is no longer held.
    */
   giveBack(lease: Lease, waitMs: number, failure: string | undefined): Promise<boolean>;
   get(id: string): Promise<TaskRecord | undefined>;
   result(id: string): Promise<TaskResult | undefined>;
   /**
-   * Ends a pending task at once; asks a running one to end; leaves one that has ended as it is. `undefined`: unknown id.
+   * Ends a pending task at once, asks a running task to end, and leaves an ended task as it is. `undefined`: unknown
+   * id.
    *
-   * @param failure Recorded where the task ends by it, as the wire writes failures.
+   * @param failure Failure to record if the task ends by this, in the wire's format.
    */
   cancel(id: string, failure: string): Promise<TaskRecord | undefined>;
-  /** Submits a task again, under a new id, with the input of one that has ended. @returns `undefined` for an unknown id; the old record, unchanged, when it has not ended. */
+  /**
+   * Submits a new task with the input of one that has ended.
+   *
+   * @returns The new task; the old one, unchanged, if it has not ended; `undefined` for an unknown id.
+   */
   retry(id: string, newId: string): Promise<TaskRecord | undefined>;
   list(filter: TaskFilter): Promise<readonly TaskRecord[]>;
-  /** Tasks of a service that wait and could run now, for the autoscaler; by api. */
+  /** Counts the tasks of a service that wait and could run now, by api; for the autoscaler. */
   countWaiting(service: Omit<TaskPlace, "api">): Promise<ReadonlyMap<string, number>>;
-  /** Unfinished tasks of all apps and apis that have some, but for those that `isLeftOut`. At most 1000 apis. */
+  /**
+   * Counts the unfinished tasks of all apps and apis that have some, except those that `isLeftOut` selects. At most
+   * 1000 apis.
+   */
   listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]>;
-  /** Ends leases that are nobody's, as `claim` does where it takes over: their tasks wait again, or have ended. @returns How many. */
+  /**
+   * Ends leases of holders that are gone, as `claim` does: their tasks wait again or have ended.
+   *
+   * @returns The number of leases.
+   */
   release(request: ReleaseRequest): Promise<number>;
-  /** Says that an app runs; to be said again each minute. @returns Others that have said so lately, of all namespaces. */
+  /** Records that an app runs; repeat it each minute. @returns Other apps that did so recently, of all namespaces. */
   enroll(run: StoreRun): Promise<readonly StoreRun[]>;
-  /** Says that it has ended. */
+  /** Records that the app has ended. */
   leave(runId: string): Promise<void>;
-  /** Gives tasks without a namespace to this one. @returns How many. */
+  /** Moves tasks without a namespace to this one. @returns The number of tasks. */
   adopt(place: TaskPlace): Promise<number>;
-  /** Gives all tasks of one api to another, ended ones too; what runs goes on. A key that is taken there is forgotten. @returns How many. */
+  /**
+   * Moves all tasks of one api to another, including ended ones; running attempts continue. Keys already used there are
+   * dropped.
+   *
+   * @returns The number of tasks.
+   */
   move(from: TaskPlace, to: TaskPlace): Promise<number>;
-  /** Forgets ended tasks older than `ageMs`, inputs and outputs too. @returns How many. */
+  /** Deletes tasks that ended more than `ageMs` ago, with their inputs and outputs. @returns The number of tasks. */
   purge(ageMs: number): Promise<number>;
-  /** Hears of changes, its own included. @returns Ends it. */
+  /** Calls the listener at each change, including changes made through this store. @returns A function that ends it. */
   watch(listener: (news: TaskNews) => void): () => void;
   close(): Promise<void>;
 }
 
-/** What `renew` learns: go on; somebody asked the task to end; somebody else has taken it over. */
+/** State of a lease after a renewal: held; held, and the task was asked to end; taken over by another holder. */
 export type LeaseState = "held" | "cancel_asked" | "lost";

@@ -34,7 +34,7 @@ export class CrashingApp implements AsyncDisposable {
     this.#env = env;
   }
 
-  /** Of the app as it is now; waits while it starts. */
+  /** Returns the address of the running app; waits while it starts. */
   url(): Promise<string> {
     this.#url ??= this.#start();
     return this.#url;

@@ -13,7 +13,8 @@ import { CrashingApp, removeFolder } from "./crashing-app.js";
 // Hands in tasks while replicas and the supervisor are killed with signal 9, and holds the app to its promises:
 //
 // Y1  A task whose id was answered is completed in the end, with its own result: none is lost.
-// Y2  Its result names one attempt, one that was begun and came to its end, and names the same one ever after: none is recorded twice.
+// Y2  Its result names one attempt, one that was begun and came to its end, and names the same one ever after: none is
+//     recorded twice.
 // Y3  No task is in the store that was not handed in, and none twice.
 // Y4  No attempt runs that was not claimed: a task is begun at most so often as its record says.
 
@@ -92,7 +93,9 @@ interface Killing {
   readonly isOver: () => boolean;
 }
 
-/** Mostly single replicas; now and then everything. Kills go on while tasks are handed in and while they are waited for. */
+/**
+ * Mostly single replicas; now and then everything. Kills go on while tasks are handed in and while they are waited for.
+ */
 async function killAtRandom(app: CrashingApp, random: Random, { kills, isOver }: Killing): Promise<void> {
   for (let i = 0; i < kills && !isOver(); i++) {
     await sleep(random.between(50, 400));
@@ -101,7 +104,10 @@ async function killAtRandom(app: CrashingApp, random: Random, { kills, isOver }:
   }
 }
 
-/** Each request has a number of its own, so that one which was not answered, and may be kept all the same, is told apart. */
+/**
+ * Each request has a number of its own, so that one which was not answered, and may be kept all the same, is told
+ * apart.
+ */
 async function submitAll(app: CrashingApp, tasks: number): Promise<{ accepted: Accepted[]; attempts: number }> {
   const accepted: Accepted[] = [];
   let attempts = 0;
@@ -135,7 +141,11 @@ async function readAll(app: CrashingApp, accepted: readonly Accepted[]): Promise
   return results;
 }
 
-/** @returns `undefined` for a request that was not answered, or refused for the moment. @throws {Error} for any other failure. */
+/**
+ * @returns `undefined` for a request that was not answered, or refused for the moment.
+ *
+ * @throws {Error} for any other failure.
+ */
 async function ask(
   app: CrashingApp,
   method: string,
@@ -171,7 +181,7 @@ async function listAll(store: TaskStore): Promise<TaskRecord[]> {
   }
 }
 
-/** What tasks have written down themselves, by number. */
+/** Effects that tasks have recorded themselves, by number. */
 interface AttemptLog {
   readonly begun: ReadonlyMap<number, readonly string[]>;
   readonly ended: ReadonlyMap<number, readonly string[]>;

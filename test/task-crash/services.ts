@@ -1,4 +1,5 @@
-// Tasks that write down each of their attempts, so that a test can tell how often each was begun, and which attempt was recorded.
+// Tasks that write down each of their attempts, so that a test can tell how often each was begun, and which attempt was
+// recorded.
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
 import { currentCall, depends, Service, task } from "ekiben";

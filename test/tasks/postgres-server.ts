@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** Where Debian puts each version's programs, which are not in the path. */
+/** Folder in which Debian keeps the programs of each version. It is not in the path. */
 const debianFolder = "/usr/lib/postgresql";
 
 /** The folder of PostgreSQL's programs; `undefined` where it is not installed. */
@@ -27,7 +27,7 @@ function findUser(): { readonly uid?: number; readonly gid?: number } {
 const untilInputEnds = '"$@" </dev/null & read -r signal || signal=QUIT; kill -"$signal" $!; wait $!; exit 0';
 
 export interface ServerOptions {
-  /** Whether commits wait for the disk. Tests that end no machine do without. */
+  /** True when commits wait for the disk. Tests that do not cut the power need not wait. */
   readonly fsync: boolean;
 }
 
@@ -60,7 +60,7 @@ export class PostgresServer {
     return server;
   }
 
-  /** Of the database; with a schema of its own where one is named. */
+  /** Makes the URL of the database, with a schema of its own if one is named. */
   url(schema?: string): string {
     const place = new URLSearchParams({ host: this.folder, user: "ekiben" });
     if (schema !== undefined) place.set("options", `-c search_path=${schema}`);
@@ -74,7 +74,7 @@ export class PostgresServer {
     return this.url(name);
   }
 
-  /** What a statement says, as psql prints it. */
+  /** Runs a statement. @returns Its result, as psql prints it. */
   query(text: string): string {
     const where = ["--host", this.folder, "--username=ekiben", "--dbname=postgres"];
     const form = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"];

@@ -5,7 +5,7 @@ import { join } from "node:path";
 /** A disk of a few megabytes, in memory, that a test may fill. */
 export class SmallDisk {
   readonly folder: string;
-  /** Why there can be none here. */
+  /** Reason why no small disk can be made here. */
   readonly problem: string | undefined;
   readonly #filler: string;
 

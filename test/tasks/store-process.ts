@@ -1,8 +1,9 @@
-// A process of its own on the same store. Its parent names the place and the work in its arguments, and ends it as it likes.
+// A process of its own on the same store. Its parent names the place and the work in its arguments, and ends it as it
+// likes.
 import type { TaskStore } from "../../src/tasks/task-store.js";
 import { aClaim, aTask, openPlace, type StorePlace } from "./store-stage.js";
 
-/** What a process does; each thing done is one message to its parent. */
+/** Work of a process. It sends its parent one message for each step. */
 export type StoreWork =
   /** Submits tasks without end, small and large, and says each id once the store has answered. */
   | { readonly kind: "submit" }

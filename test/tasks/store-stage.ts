@@ -14,7 +14,7 @@ import type {
 } from "../../src/tasks/task-store.js";
 import { FakeClock } from "../fake-clock.js";
 
-/** Where a store keeps its tasks, as one process may tell another. */
+/** Location of a store, as plain data that one process can send to another. */
 export type StorePlace =
   | { readonly engine: "sqlite"; readonly folder: string }
   | { readonly engine: "postgres"; readonly url: string };

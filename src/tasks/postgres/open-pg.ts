@@ -11,24 +11,24 @@ import { PgStore } from "./pg-store.js";
 
 export interface PgStoreOptions {
   readonly log: Logger;
-  /** Hears how calls end. */
+  /** Is notified how calls end. */
   readonly health?: StoreHealth | undefined;
-  /** Connections at once, besides the one that listens. */
+  /** Most connections, besides the one that listens. */
   readonly maxConnections: number;
-  /** Of the app. Leases are spared for so long after the server has started. */
+  /** Lease time of the app. Leases are spared for this time after the server has started. */
   readonly leaseMs: number;
-  /** Default: the clock of the server. */
+  /** Clock of the store's times. Default: the clock of the server. */
   readonly clock?: Clock;
 }
 
-/** A connection that nobody has used for so long is closed. */
+/** Milliseconds after which an unused connection is closed. */
 const idleTimeoutMs = 30_000;
 
 /**
- * Opens the tasks kept in a database, and creates its tables where they are missing: `ekiben_tasks` and others, in the first
- * schema of the connection's search path. PostgreSQL 13 or newer.
+ * Opens the task store in a database, and creates missing tables: `ekiben_tasks` and others, in the first schema of the
+ * connection's search path. Needs PostgreSQL 13 or newer.
  *
- * @param url Holds a password, maybe: it is never logged, nor part of a failure.
+ * @param url May contain a password. It is never logged, and never part of a failure.
  * @throws {ServingError} `task_store_driver_missing`, `task_store_newer`, `task_store_unavailable`, `task_store_full`.
  */
 export async function openPgStore(
@@ -38,7 +38,7 @@ export async function openPgStore(
   const { Pool, Client } = await loadPg();
   const config = connectionConfig(url);
   const pool = new Pool({ ...config, max: maxConnections, idleTimeoutMillis: idleTimeoutMs, allowExitOnIdle: true });
-  // Of connections that nobody uses at the moment; without a listener it would end the process.
+  // Errors of idle connections; without a listener they would end the process.
   pool.on("error", (error) => log.debug({ err: error }, "an idle connection to the task store was lost"));
   const grace = new LeaseGrace(systemClock.now);
   try {
@@ -66,7 +66,7 @@ export async function openPgStore(
   return new ClosableStore(store, closedFailure, health);
 }
 
-/** How long the server has run. */
+/** Reads the uptime of the server, in milliseconds. */
 async function readAge(client: PoolClient): Promise<number> {
   const { rows } = await client.query(
     "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000 AS ms",
@@ -74,7 +74,7 @@ async function readAge(client: PoolClient): Promise<number> {
   return Number(rows[0]?.ms);
 }
 
-/** News need not survive the end of the server, so its commit does not wait for the disk. */
+/** Sends news. It need not survive a crash of the server, so its commit does not wait for the disk. */
 const notifyText = `
   SELECT set_config('synchronous_commit', 'off', true), pg_notify('ekiben_tasks', news)
   FROM json_array_elements_text($1::json) AS news`;
@@ -82,9 +82,9 @@ const notifyText = `
 const closedFailure = () => fail("task_store_unavailable", { engine: "postgres", problem: "it has been closed" });
 
 /**
- * One text for each version of the schema, as in `sqlite-schema.ts`; `ekiben_schema` says how many of them the database has
- * seen. Values are neither compressed nor kept beside what changes: most are tensors and pictures, and a row of
- * PostgreSQL is written anew as a whole.
+ * Versions of the schema, one text each, as in `open-sqlite.ts`. `ekiben_schema` has the number of texts that were
+ * applied. Values are not compressed, since most are tensors and pictures. They are kept apart from the fields that
+ * change, since PostgreSQL rewrites a row as a whole.
  */
 const versions: readonly string[] = [
   `
@@ -145,7 +145,7 @@ const versions: readonly string[] = [
   `,
 ];
 
-/** Nobody else's, and the same in every version of ekiben: "ekiben" in ASCII. */
+/** Number of the advisory lock, the same in every version of ekiben: "ekiben" in ASCII. */
 const lockKey = "111490913854830";
 
 /**

@@ -2,19 +2,21 @@ import type { Client, ClientConfig, Pool } from "pg";
 import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 
-/** What is used of the package `pg`. */
+/** Used part of the package `pg`. */
 export interface PgDriver {
   readonly Pool: typeof Pool;
   readonly Client: typeof Client;
 }
 
-/** How long a connection may take to come about, a wait for a free one included. */
+/** Time limit for getting a connection, including the wait for a free one. */
 const connectTimeoutMs = 10_000;
-/** Bounds one statement on the server, a large value on a slow line included. */
+/** Time limit of one statement on the server, including a large value on a slow line. */
 const statementTimeoutMs = 120_000;
-/** How long an answer may take; a server that has gone without a word never gives one. */
+/** Time limit of an answer; a server that vanished never sends one. */
 export const answerTimeoutMs = 20_000;
-/** The same where a large value travels, or much is done; later than the server's own bound, which says more. */
+/**
+ * Time limit of an answer with a large value or much work. Longer than the server's own limit, whose error says more.
+ */
 export const longAnswerTimeoutMs: number = statementTimeoutMs + 10_000;
 
 /** Loads pg. @throws {ServingError} `task_store_driver_missing`. */
@@ -27,7 +29,7 @@ export async function loadPg(): Promise<PgDriver> {
   }
 }
 
-/** How every connection to the database at `url` is made. */
+/** Makes the settings of every connection to the database at `url`. */
 export const connectionConfig = (url: string): ClientConfig => ({
   connectionString: url,
   application_name: "ekiben",
@@ -43,7 +45,10 @@ const lostConnection = "the connection to it was lost";
 const restarting = "its server is stopping or starting";
 const refused = "it refuses the user or the password";
 
-/** Codes of PostgreSQL (https://www.postgresql.org/docs/current/errcodes-appendix.html), by their class where it will do, and of Node's sockets. */
+/**
+ * Problems by the codes of PostgreSQL (https://www.postgresql.org/docs/current/errcodes-appendix.html), by class where that is
+ * enough, and of Node's sockets.
+ */
 const problems: Readonly<Record<string, string>> = {
   "08": lostConnection,
   "28": refused,
@@ -68,21 +73,21 @@ const problems: Readonly<Record<string, string>> = {
 };
 const diskFull = "53100";
 
-/** Errors of the driver itself have a text alone, those of TLS many codes. */
+/** Finds the problem of an error. Errors of the driver itself have only a text; those of TLS have many codes. */
 function readProblem(code: string, message: string): string {
   if (/CERT/.test(code)) return "its certificate can't be trusted";
   if (/SASL|password/i.test(message)) return refused;
   return /terminat|timeout|closed|not queryable/i.test(message) ? unreachable : "it failed unexpectedly";
 }
 
-/** What is over when the server is back: nobody can use the store meanwhile. */
+/** Problems that end when the server is back. No process can use the store meanwhile. */
 export const outageProblems: readonly string[] = [unreachable, restarting, lostConnection];
 
-/** Whether nobody can use the store: its server is away, or does not answer. */
+/** True when no process can use the store: its server is out of reach, or does not answer. */
 export const isOutage = (error: unknown): boolean =>
   outageProblems.includes(String(toPgFailure(error).details["problem"]));
 
-/** What a driver threw, as the failure that callers of the store get. */
+/** Converts an error of the driver into the failure that callers of the store get. */
 export function toPgFailure(error: unknown): ServingError {
   if (error instanceof ServingError) return error;
   const { code = "", message = "" } = (error ?? {}) as { readonly code?: string; readonly message?: string };

@@ -1,11 +1,13 @@
 // News of tasks between the processes that share a database.
 //
-// N1  News is sent after its change was committed, by a statement of its own: with NOTIFY in it, commits wait for one another.
-// N2  While one such statement is under way, what else happens is gathered, one piece of news an api. So what is sent is
-//     bounded, however fast tasks come.
-// N3  Who listens hears of everything at least every `heartbeatMs`: news of a process that ended between the two is made up for.
-// N4  A lost connection is made anew, each time after a longer pause, as long as somebody watches; then everything counts
-//     as changed.
+// PN1  News is sent after the commit of its change, by a separate statement: transactions with NOTIFY wait for each
+//      other.
+// PN2  While such a statement runs, further news is gathered, one piece for each api. So the amount of news is bounded,
+//      however fast tasks arrive.
+// PN3  Listeners are told at least every `heartbeatMs` that everything may have changed. That covers lost news, such as
+//      that of a process that ended between its commit and its news.
+// PN4  A lost connection is opened again, after pauses that grow, while there are listeners. Then everything counts as
+//      changed.
 import { randomBytes } from "node:crypto";
 import type { Client } from "pg";
 import type { Clock, Timer } from "../../base/clock.js";
@@ -17,10 +19,10 @@ const heartbeatMs = 10_000;
 const firstPauseMs = 100;
 const longestPauseMs = 10_000;
 
-/** As it is sent: `from` is the store it comes from, which has told its own listeners already. */
+/** News as it is sent. `from` is the store that sent it, which has told its own listeners already. */
 type SentNews = TaskNews & { readonly from: string };
 
-/** Sends news to all other processes (N1, N2). */
+/** Sends news to all other processes (PN1, PN2). */
 export class NewsSender {
   readonly id: string = randomBytes(8).toString("hex");
   readonly #send: (news: string) => Promise<unknown>;
@@ -40,7 +42,7 @@ export class NewsSender {
     this.#work ??= this.#drain();
   }
 
-  /** Sends what waits. */
+  /** Sends the remaining news. */
   async close(): Promise<void> {
     await this.#work;
   }
@@ -49,7 +51,7 @@ export class NewsSender {
     while (this.#waiting.size > 0) {
       const sent = [...this.#waiting.values()].map((news): SentNews => ({ ...news, from: this.id }));
       this.#waiting = new Map();
-      // News that is lost is made up for (N3).
+      // Lost news is covered by the heartbeat (PN3).
       await this.#send(JSON.stringify(sent.map((news) => JSON.stringify(news)))).catch(() => {});
     }
     this.#work = undefined;
@@ -57,16 +59,16 @@ export class NewsSender {
 }
 
 export interface NewsListenerOptions {
-  /** Makes a connection that is not open yet. */
+  /** Creates a connection without opening it. */
   readonly createClient: () => Client;
-  /** News of this store is not told. */
+  /** Id of this store, whose own news is ignored. */
   readonly ownId: string;
   readonly tell: (news: TaskNews) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** Hears news on a connection of its own, while it is started (N3, N4). */
+/** Receives news on a connection of its own, while it is started (PN3, PN4). */
 export class NewsListener {
   readonly #options: NewsListenerOptions;
   #client: Client | undefined;
@@ -99,7 +101,7 @@ export class NewsListener {
   async #connect(): Promise<void> {
     const client = this.#options.createClient();
     this.#client = client;
-    // Without a listener, an error of a connection would end the process.
+    // An error of a connection without a listener would end the process.
     client.on("error", (error) => this.#lose(client, error));
     client.on("end", () => this.#lose(client, undefined));
     client.on("notification", ({ payload }) => this.#read(payload));
@@ -116,7 +118,7 @@ export class NewsListener {
     this.#beat(client);
   }
 
-  /** Asks now and then whether the server is there, since a connection may be dead without a word. */
+  /** Checks the connection regularly, since it may be dead without an error. */
   #beat(client: Client): void {
     this.#timer = this.#options.clock.setTimer(() => {
       client.query("SELECT 1").then(
@@ -137,7 +139,7 @@ export class NewsListener {
     const pauseMs = this.#pause.begin();
     this.#options.log.warn(
       { err: error, pauseMs },
-      "the connection that hears news of tasks was lost; it is made anew",
+      "the connection for task news was lost; connecting again after a pause",
     );
     this.#timer = this.#options.clock.setTimer(() => void this.#connect(), pauseMs);
   }
@@ -155,12 +157,12 @@ export class NewsListener {
   }
 }
 
-/** `undefined` for what another program has sent. */
+/** Parses news; `undefined` for a notification of another program. */
 function parseNews(payload = ""): SentNews | undefined {
   try {
     const { id, namespace, service, api, from } = JSON.parse(payload);
     if ([service, api, from].some((text) => typeof text !== "string")) return undefined;
-    // An older ekiben sends none.
+    // An older ekiben sends no namespace.
     const known = typeof namespace === "string" ? { namespace } : undefined;
     return { ...known, service, api, from, ...(typeof id === "string" && { id }) };
   } catch {

@@ -1,17 +1,17 @@
 import { changes, isReady, taskColumns } from "../task-row.js";
 
-/** One statement: `text` has `$1` for the value of `names[0]`. Prepared under its name, once a connection. */
+/** Statement: `text` has `$1` for the value of `names[0]`. Prepared under its name, once for each connection. */
 export interface PgStatement {
   readonly name: string;
   readonly text: string;
   readonly names: readonly string[];
-  /** It may take long: a large value travels, or much is done. */
+  /** True when it may take long: it transfers a large value, or changes many rows. */
   readonly isLong: boolean;
 }
 
 const longOnes: readonly string[] = ["submit", "finish", "retry", "purge", "adopt", "move"];
 
-/** Types of named values; all others are texts. */
+/** Types of named values; all other values are texts. */
 const types: Readonly<Record<string, string>> = {
   ...{ now: "bigint", leaseMs: "bigint", waitMs: "bigint", ageMs: "bigint", maxWoken: "integer", limit: "integer" },
   ...{ priority: "integer", maxAttempts: "integer", uncounted: "integer", progress: "double precision" },
@@ -19,10 +19,10 @@ const types: Readonly<Record<string, string>> = {
   ...{ input: "bytea", output: "bytea", seq: "bigint", from: "integer", partBytes: "integer" },
 };
 
-/** The clock of the server, the same for all of one statement. */
+/** Clock of the server, constant within one statement. */
 const serverNow = "floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint";
 
-/** @param hasOwnClock The values bring their own `:now`, as tests do. */
+/** @param hasOwnClock True when the values contain their own `:now`, as in tests. */
 function compile(name: string, text: string, hasOwnClock: boolean): PgStatement {
   const names: string[] = [];
   const numbered = text.replace(/(?<!:):([a-zA-Z]+)/g, (_, value: string) => {
@@ -34,8 +34,8 @@ function compile(name: string, text: string, hasOwnClock: boolean): PgStatement 
 }
 
 /**
- * A value, if it is no longer than one part, and its length. The driver gets bytes in hex, as one string, which can't be as
- * long as that of the largest values: they are read in parts.
+ * Selects a value if it is no longer than one part, and its length. The driver gets bytes as one string in hex, and a
+ * string can't hold the largest values, so these are read in parts.
  */
 const valueColumns = (table: string) => `
   CASE WHEN octet_length(${table}.bytes) <= :partBytes THEN ${table}.bytes END AS bytes, octet_length(${table}.bytes) AS size`;
@@ -56,8 +56,8 @@ const texts = {
       INSERT INTO ekiben_inputs (task, context, bytes) SELECT seq, :context, :input FROM added
     )
     SELECT * FROM added`,
-  // Where anything is due, that is woken and nothing claimed, so that what is claimed next has the right order: one
-  // statement can't see what it has changed itself. It locks no row that another claim has locked, and waits for none.
+  // If tasks are due, they are woken and none is claimed, so that the next claim finds the right order: a statement
+  // can't see its own changes. It skips rows that another claim has locked, and waits for none.
   claim: `
     WITH due AS MATERIALIZED (
       SELECT seq FROM ekiben_tasks
@@ -171,7 +171,7 @@ export function compileStatements(hasOwnClock: boolean): PgStatements {
   return Object.fromEntries(compiled) as PgStatements;
 }
 
-/** Lists tasks that fit what is given; `given` names columns, and `before`. */
+/** Makes the statement that lists tasks by a filter. @param given Names of the filtered columns, and `before`. */
 export function compileList(given: readonly string[]): PgStatement {
   const conditions = given.map((name) =>
     name === "before" ? "t.seq < (SELECT seq FROM ekiben_tasks WHERE id = :before)" : `t.${name} = :${name}`,

@@ -1,9 +1,10 @@
 // Tasks in a PostgreSQL database, for processes on any number of machines.
 //
-// P1  Each change is one statement, which is a transaction.
-// P2  Claims skip rows that other claims have locked, so they neither wait for one another nor take a task twice.
-// P3  Times are the server's, in SQL. A clock is given in tests alone.
-// P4  Values are kept in the database, since the machines share no disk: at most 1 GB each, which is PostgreSQL's bound.
+// PG1  Each change is one statement, which is a transaction.
+// PG2  Claims skip rows that other claims have locked, so they neither wait for each other nor claim a task twice.
+// PG3  Times are the server's, in SQL. Only tests pass a clock.
+// PG4  Values are kept in the database, since the machines share no disk: at most 1 GB each, which is PostgreSQL's
+//      limit.
 import type { Pool, QueryResult } from "pg";
 import type { Clock } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
@@ -44,30 +45,30 @@ import { answerTimeoutMs, isOutage, longAnswerTimeoutMs, toPgFailure } from "./p
 import type { NewsListener, NewsSender } from "./pg-news.js";
 import { compileList, compileStatements, type PgStatement, type PgStatements } from "./pg-statements.js";
 
-/** Tasks that one claim wakes, and that one statement forgets. */
+/** Most tasks that one claim wakes, and that one statement deletes. */
 const maxWoken = 1000;
 const maxForgotten = 500;
-/** Worth a question first whether it is there already. */
+/** Size of an input from which a submit first asks whether the task exists, before it sends the input. */
 const largeBytes = 64 * 1024;
 
-/** A longer value is read in parts of this length. */
+/** Length of the parts in which longer values are read. */
 const partBytes = 4 * 1024 * 1024;
 
-/** Apis that `listOpen` names at most. */
+/** Most apis that `listOpen` returns. */
 const mostPlaces = 1_000;
 
 type Values = Readonly<Record<string, string | number | boolean | null | Uint8Array>>;
-/** A value that came with its row; of a longer one the size alone, of none neither. */
+/** Value that came with its row. A longer value has only its size; a missing one has neither. */
 type ValueRow = { readonly bytes: Buffer | null; readonly size: number | null };
-/** Where nothing was claimed there is one row, which says how many tasks were woken instead. */
+/** Row of a claimed task. If none was claimed, there is one row with the number of tasks that were woken instead. */
 type ClaimedRow = { readonly woken: number; readonly context: string } & TaskRow & ValueRow;
 
-/** What a `PgStore` is made of; it ends all of it. */
+/** Parts of a `PgStore`. It closes all of them. */
 export interface PgDeps {
   readonly pool: Pool;
   readonly sender: NewsSender;
   readonly createListener: (tell: (news: TaskNews) => void) => NewsListener;
-  /** Whose time it is, if not the server's. */
+  /** Clock of the store's times, if not the server's. */
   readonly clock: Clock | undefined;
   readonly grace: LeaseGrace;
   readonly log: Logger;
@@ -116,7 +117,7 @@ export class PgStore implements TaskStore {
         this.#tell(row);
         return toRecord(row);
       }
-      // Where it was forgotten in between, it is new.
+      // A task that was deleted in between is submitted again.
       known = await find();
     }
     return readSubmitted(known, key);
@@ -146,7 +147,7 @@ export class PgStore implements TaskStore {
     try {
       const input = await this.#readValue(this.#statements.inputPart, row);
       const lease = { id: row.id, token: row.lease_token as string };
-      // Absent where the task was ended and forgotten meanwhile.
+      // Absent if the task was ended and deleted meanwhile.
       return input && { lease, record: toRecord(row), input, context: row.context };
     } catch (error) {
       logUnreadable(this.#log, row, error);
@@ -291,7 +292,7 @@ export class PgStore implements TaskStore {
     await Promise.all([this.#listener.closed(), this.#pool.end()]);
   }
 
-  /** @returns How many tasks it has changed, of which those that watch `place` are told. */
+  /** Runs a change, and reports it to the listeners. @returns The number of changed tasks. */
   async #change(statement: PgStatement, values: Values, place: TaskPlace): Promise<number> {
     const { rowCount } = await this.#run(statement, values);
     if (rowCount !== null && rowCount > 0) this.#tell(place);
@@ -308,7 +309,7 @@ export class PgStore implements TaskStore {
     return (await this.#run(statement, values)).rows as Row[];
   }
 
-  /** @returns `undefined` when it is not there any more. */
+  /** Reads a value, in parts if it is long. @returns `undefined` when it no longer exists. */
   async #readValue(statement: PgStatement, { seq, bytes, size }: TaskRow & ValueRow): Promise<Buffer | undefined> {
     if (bytes !== null || size === null) return bytes ?? undefined;
     const value = Buffer.allocUnsafe(size);

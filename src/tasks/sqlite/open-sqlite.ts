@@ -11,23 +11,28 @@ import { prepareStatements } from "./sqlite-statements.js";
 import { SqliteStore } from "./sqlite-store.js";
 import { syncFolder, ValueFiles } from "./value-files.js";
 
-/** The processes of one machine share its clock, also when it is set: a lease must mean the same to all of them. */
+/**
+ * Wall clock of the machine. All its processes share it, even when it is set, so a lease means the same to all of them.
+ */
 const machineClock: Clock = { now: Date.now, wallTimeOf: (instant) => instant, setTimer: systemClock.setTimer };
 
 export interface SqliteStoreOptions {
   readonly log: Logger;
-  /** Hears how calls end. */
+  /** Is notified how calls end. */
   readonly health?: StoreHealth | undefined;
-  /** Default: the clock of the machine. */
+  /** Clock of the store's times. Default: the clock of the machine. */
   readonly clock?: Clock;
-  /** What tells that `clock` was set. Default: the process's own time; with a clock of one's own, that. */
+  /**
+   * Steady clock, by which a set `clock` is detected. Default: the monotonic clock of the process; with a custom
+   * `clock`, that one.
+   */
   readonly steadyNow?: () => number;
 }
 
 /**
- * Opens the tasks kept in a folder, and creates what is missing: `tasks.db`, and `values/` for large inputs and results.
- * Only their owner can read them. The folder must be on a disk of this machine: on network file systems SQLite's locks and
- * shared memory do not work.
+ * Opens the task store in a folder, and creates missing parts: `tasks.db`, and `values/` for large inputs and results.
+ * Only their owner can read them. The folder must be on a disk of this machine: on network file systems SQLite's locks
+ * and shared memory do not work.
  *
  * @throws {ServingError} `task_store_driver_missing`, `task_store_newer`, `task_store_unavailable`, `task_store_full`.
  */
@@ -62,13 +67,13 @@ async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
-    // Where the first folder that is missing can't be made, Node says of the last one that it is not there.
+    // If Node can't make the first missing folder of a path, it reports the last one as missing.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") await mkdir(await findMissing(folder));
     throw error;
   }
 }
 
-/** The first folder of a path that is not there. */
+/** Finds the first missing folder of a path. */
 async function findMissing(folder: string): Promise<string> {
   const above = dirname(folder);
   const isThere = await stat(above).then(
@@ -78,7 +83,11 @@ async function findMissing(folder: string): Promise<string> {
   return isThere || above === folder ? folder : findMissing(above);
 }
 
-/** SQLite follows a link, and has its log beside what that leads to. @throws {Error} for a link to nowhere. */
+/**
+ * Finds the database file. SQLite follows a link, and keeps its log beside the target.
+ *
+ * @throws {Error} for a broken link.
+ */
 async function findDatabase(folder: string): Promise<string> {
   const file = join(folder, "tasks.db");
   const found = await lstat(file).catch(() => undefined);
@@ -88,8 +97,8 @@ async function findDatabase(folder: string): Promise<string> {
 const mayOthersWrite = 0o022;
 
 /**
- * In a folder that others may write to, a link may lead to a file that was never meant: it is not followed. Whoever may write there
- * can still take the store away, so the folder is better one's own.
+ * Refuses a link in a folder that other users may write to, since they could point it to any file. They could still
+ * remove the store, so a private folder is better.
  */
 async function refuseOthersLinks(folder: string): Promise<void> {
   if (process.platform === "win32" || ((await stat(folder)).mode & mayOthersWrite) === 0) return;
@@ -101,23 +110,28 @@ async function refuseOthersLinks(folder: string): Promise<void> {
   }
 }
 
-/** @returns The connection, and the log that its commits are written to, which lasts as long as anybody has it open. */
+/**
+ * Opens the database.
+ *
+ * @returns The connection, and the log of its commits, which exists as long as a process has it open.
+ */
 async function openConnection(
   openFile: SqliteOpen,
   file: string,
 ): Promise<{ connection: SqliteConnection; journal: FileHandle }> {
   const connection = openFile(file);
   try {
-    // It is empty when new, and SQLite gives the files beside it its mode. Nothing here may open it: a process that closes
-    // any descriptor of a file gives up all its locks on it, SQLite's too.
+    // A new file is empty, and SQLite copies its mode to the files beside it. It must never be opened here: a
+    // process that closes any descriptor of a file releases all its locks on it, including SQLite's.
     await chmod(file, 0o600);
-    // Processes that open a file at once are in one another's way for a moment.
+    // Processes that open a file at the same time block each other for a moment.
     await whenFree(() => {
-      // NORMAL: the store itself waits until the log is on the disk, in a thread of Node's, once the lock is free again.
+      // NORMAL: the store itself waits until the log is on the disk, in a thread of Node's, once the lock is free
+      // again.
       connection.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
       connection.exec("PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864");
       migrateSqlite(connection);
-      // Changes nothing, but fails where nothing could be changed: better now than at the first submit.
+      // Changes nothing, but fails on a read-only database: better now than at the first submit.
       connection.exec("UPDATE runs SET seen_at = seen_at WHERE false");
     });
     const journal = await open(`${file}-wal`, "r+").catch((error: unknown) => {
@@ -132,12 +146,12 @@ async function openConnection(
 }
 
 /**
- * One text for each version of the schema; the file's `user_version` says how many of them it has seen. Texts are never
- * changed once published: a change is a further text.
+ * Versions of the schema, one text each. The file's `user_version` is the number of texts that were applied. A
+ * published text never changes; a change is a further text.
  *
- * Indexes hold only tasks that somebody waits for (see `changes` for `wake_at`), so that what has ended costs nothing.
+ * Indexes hold only unfinished tasks (see `changes` for `wake_at`), so ended tasks cost nothing.
  *
- * Inputs and outputs have tables of their own, since SQLite writes a row anew as a whole when one of its fields changes.
+ * Inputs and outputs have tables of their own, since SQLite rewrites a whole row when one of its fields changes.
  */
 const versions: readonly string[] = [
   `
@@ -208,7 +222,7 @@ export function migrateSqlite(connection: SqliteConnection): void {
   if (readVersion(connection) === versions.length) return;
   connection.exec("BEGIN IMMEDIATE");
   try {
-    // Another process may have done it meanwhile.
+    // Another process may have migrated the file meanwhile.
     for (const text of versions.slice(readVersion(connection))) connection.exec(text);
     connection.exec(`PRAGMA user_version = ${versions.length}; COMMIT`);
   } catch (error) {

@@ -3,10 +3,10 @@ import { GrowingPause } from "../../base/repeat-pace.js";
 import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 
-/** Values by the names that a statement has for them; never a boolean, which the driver can't take. */
+/** Values of a statement, by name. The driver accepts no booleans. */
 export type SqliteValues = Readonly<Record<string, string | number | null | Uint8Array>>;
 
-/** One prepared statement. */
+/** Prepared statement. */
 export interface SqliteStatement {
   run(values?: SqliteValues): { readonly changes: number };
   get(values?: SqliteValues): unknown;
@@ -14,8 +14,9 @@ export interface SqliteStatement {
 }
 
 /**
- * What is used of libsql's synchronous interface. Its asynchronous one ends the whole process when a worker thread is
- * terminated while it works, and no call here waits for a disk or a lock, but for what a checkpoint takes now and then.
+ * Used part of libsql's synchronous interface. Its asynchronous interface ends the whole process when a worker thread
+ * is terminated during a call. No synchronous call here waits for the disk or a lock, except for an occasional
+ * checkpoint.
  */
 export interface SqliteConnection {
   readonly inTransaction: boolean;
@@ -37,7 +38,7 @@ export async function loadSqlite(): Promise<SqliteOpen> {
   }
 }
 
-/** It passes. */
+/** Problem that passes by itself. */
 export const lockedProblem = "another process holds its lock for too long";
 
 /** SQLite's result codes (https://sqlite.org/rescode.html); the low byte of an extended one. */
@@ -53,10 +54,10 @@ const problems: Readonly<Record<number, string>> = {
 };
 const busyCode = 5;
 const fullCode = 13;
-/** The file of shared memory beside the database could not grow. */
+/** Code for a shared-memory file beside the database that could not grow. */
 const fullMemoryFile = 4874;
 
-/** Codes of Node's file calls. */
+/** Problems by the codes of Node's file calls. */
 const fileProblems: Readonly<Record<string, string>> = {
   EACCES: "its folder may not be opened by this user",
   EPERM: "its folder may not be opened by this user",
@@ -66,14 +67,14 @@ const fileProblems: Readonly<Record<string, string>> = {
   ENOTDIR: "a part of its path is no folder",
 };
 
-/** When a connection can't be opened, the driver has the code in its text alone. */
+/** Reads the code of an error. When a connection can't be opened, only the text of the error contains it. */
 function rawCodeOf(error: unknown): number | undefined {
   const { rawCode, message } = (error ?? {}) as { readonly rawCode?: number; readonly message?: string };
   const said = /^ConnectionFailed\(.*: (\d+)"\)$/.exec(message ?? "")?.[1];
   return rawCode ?? (said === undefined ? undefined : Number(said));
 }
 
-/** What a driver or a file call threw, as the failure that callers of the store get. */
+/** Converts an error of the driver or of a file call into the failure that callers of the store get. */
 export function toSqliteFailure(error: unknown): ServingError {
   if (error instanceof ServingError) return error;
   const rawCode = rawCodeOf(error);
@@ -91,11 +92,11 @@ const shortestPauseMs = 1;
 const longestPauseMs = 5;
 
 /**
- * Tries again every few milliseconds, for 10 s, while another connection holds the lock that is needed. The connection itself
- * must not wait for locks: that would hold up the event loop, and SQLite waits ever longer, up to 100 ms, where a process that
- * writes without a pause leaves the lock for moments only.
+ * Repeats an attempt every few milliseconds, for 10 s, while another connection holds the needed lock. The connection
+ * itself must not wait for locks: that would block the event loop, and SQLite waits longer and longer, up to 100 ms,
+ * although a process that writes without a pause releases the lock only for moments.
  *
- * @param clock Paces it. Default: the process's own, since others hold the lock in real time.
+ * @param clock Clock for the pauses. Default: that of the process, since other processes hold the lock in real time.
  */
 export async function whenFree<T>(attempt: () => T, clock: Clock = systemClock): Promise<T> {
   const giveUpAt = clock.now() + lockTimeoutMs;

@@ -10,7 +10,9 @@ import { statementTexts } from "./sqlite-statements.js";
 const folder = mkdtempSync(join(tmpdir(), "ekiben-plans-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Each statement that may run while 100,000 tasks wait, and the index that must keep it from looking at all of them. */
+/**
+ * Each statement that may run while 100,000 tasks wait, and the index that must keep it from looking at all of them.
+ */
 const indexed = {
   claim: [statementTexts.claim, "tasks_ready"],
   wake: [statementTexts.wake, "tasks_wake"],

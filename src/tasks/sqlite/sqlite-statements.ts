@@ -4,10 +4,10 @@ import type { SqliteConnection, SqliteStatement } from "./sqlite-driver.js";
 const ownColumns = taskColumns.replaceAll("t.", "");
 const ofService = "namespace = :namespace AND service = :service";
 const ofApi = `${ofService} AND api = :api`;
-/** What waits for its time, and, unless those are spared, what runs under a lease that ran out. */
+/** True in SQL for tasks whose time has come and, unless leases are spared, for running tasks with an expired lease. */
 const isDue = "wake_at <= :now AND (:spares = 0 OR status = 'pending')";
 
-/** The texts of all statements but that of a list, which depends on its filter. */
+/** Texts of all statements except lists, whose text depends on the filter. */
 export const statementTexts = {
   submit: `
     INSERT INTO tasks (id, namespace, service, api, status, priority, created_at, not_before, key, fingerprint)
@@ -38,7 +38,7 @@ export const statementTexts = {
         WHEN :owner IS NULL THEN wake_at <= :now ELSE status = 'in_progress' AND lease_owner LIKE :owner
       END LIMIT :maxWoken
     )`,
-  // A lease that was taken before the clock was set back would run for so much longer.
+  // A lease taken before the clock was set back would last longer by as much.
   shortenLeases: `
     UPDATE tasks SET wake_at = :now + :leaseMs
     WHERE ${ofApi} AND wake_at > :now + :leaseMs AND status = 'in_progress'`,
@@ -97,7 +97,7 @@ export const statementTexts = {
         + (SELECT count(*) FROM tasks WHERE ${ofApi} AND wake_at IS NOT NULL AND status = 'pending') AS waiting,
       (SELECT count(*) FROM tasks WHERE ${ofApi} AND wake_at IS NOT NULL AND status = 'in_progress') AS running`,
   dataVersion: "PRAGMA data_version",
-  // Whether a claim would find anything, so that one that would not needs no lock.
+  // Tells whether a claim would find anything. A claim that would not needs no lock.
   canClaim: `
     SELECT EXISTS (
       SELECT 1 FROM tasks WHERE ${ofApi} AND ${isReady}

@@ -1,11 +1,12 @@
-// Tasks in one SQLite file, and large values in files beside it, for all processes of one machine.
+// Tasks in one SQLite file, with large values in files beside it, for all processes of one machine.
 //
-// Q1  No call waits for a lock or the disk in its turn of the event loop (see `SqliteWriter`), but for the commit that moves
-//     the log into the database: one in a few megabytes.
-// Q2  What was answered for survives a power cut, as far as the disk keeps what it says it has written.
-// Q3  A file of a value is written before the transaction that names it, and removed after the one that forgets it.
-// Q4  A process hears of its own changes at once, and of those of others when it next looks at `data_version`, which it
-//     does only while somebody watches.
+// LS1  No call blocks the event loop to wait for a lock or the disk (see `SqliteWriter`). The exception is the commit
+//      that moves the log into the database: one in a few megabytes.
+// LS2  Answered changes survive a power cut, if the disk keeps the data that it reports as written.
+// LS3  The file of a value is written before the transaction that names it, and removed after the transaction that
+//      deletes its row.
+// LS4  A process sees its own changes at once, and changes of other processes at its next look at `data_version`. It
+//      looks only while there are listeners.
 import type { FileHandle } from "node:fs/promises";
 import type { Clock, Timer } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
@@ -46,15 +47,15 @@ import { SqliteUpkeep } from "./sqlite-upkeep.js";
 import { SqliteWriter } from "./sqlite-writer.js";
 import { type Kept, touchFiles, type ValueFiles } from "./value-files.js";
 
-/** How often changes by other processes are looked for. */
+/** Milliseconds between two looks for changes of other processes. */
 export const lookIntervalMs = 100;
-/** Tasks that one claim wakes. */
+/** Most tasks that one claim wakes. */
 const maxWoken = 1000;
 
-/** What a `SqliteStore` is made of; it closes the first two. */
+/** Parts of a `SqliteStore`. It closes the first two. */
 export interface SqliteDeps {
   readonly connection: SqliteConnection;
-  /** The log of commits beside the database. */
+  /** Log of commits beside the database. */
   readonly journal: FileHandle;
   readonly statements: SqliteStatements;
   readonly files: ValueFiles;
@@ -95,7 +96,7 @@ export class SqliteStore implements TaskStore {
     const row = await this.#deps.files.keep(input, async (kept) => {
       const statements = this.#statements;
       const added = await this.#write((tell) => {
-        // Somebody else may have submitted it meanwhile.
+        // Another process may have submitted it meanwhile.
         const first = find();
         if (first !== undefined) return { row: first, isNew: false };
         const named = { key: key?.text ?? null, fingerprint: key?.fingerprint ?? null };
@@ -291,7 +292,7 @@ export class SqliteStore implements TaskStore {
 
   async close(): Promise<void> {
     this.#events.clear();
-    // What is still in the log is moved into the database itself, so that a copy of it alone is a backup.
+    // The rest of the log is moved into the database, so that a copy of that file alone is a backup.
     const { connection, journal } = this.#deps;
     await this.#look(() => connection.exec("PRAGMA wal_checkpoint(TRUNCATE)")).catch(() => {});
     await journal.close();
@@ -302,7 +303,7 @@ export class SqliteStore implements TaskStore {
     return Math.floor(this.#deps.clock.now());
   }
 
-  /** Runs a change; the listeners hear what it tells once it is committed. */
+  /** Runs a change. Listeners get its news once it is committed. */
   async #write<T>(change: (tell: (news: TaskNews) => void) => T): Promise<T> {
     const news: TaskNews[] = [];
     const run = () => {
@@ -321,7 +322,10 @@ export class SqliteStore implements TaskStore {
     if (toSqliteFailure(error).id === "task_store_unavailable") this.#deps.grace.noteOutage();
   }
 
-  /** Reads outside of any transaction. It meets a lock in one case: another process is mending the file after a crash. */
+  /**
+   * Reads outside of any transaction. It meets a lock in one case only: another process recovers the file after a
+   * crash.
+   */
   async #look<T>(look: () => unknown): Promise<T> {
     try {
       return (await whenFree(look)) as T;
@@ -331,7 +335,7 @@ export class SqliteStore implements TaskStore {
     }
   }
 
-  /** Within a transaction: sees what it has changed. */
+  /** Reads a task within a transaction, including its own changes. */
   #readTask(id: string): TaskRecord | undefined {
     const row = this.#statements.task.get({ id }) as TaskRow | undefined;
     return row && toRecord(row);
@@ -358,7 +362,7 @@ export class SqliteStore implements TaskStore {
     }
   }
 
-  /** A file that is gone is no fault where its task was forgotten meanwhile. */
+  /** Runs `read`. Returns `undefined` if it failed because the task was deleted meanwhile. */
   async #unlessForgotten<T>(id: string, read: () => Promise<T>): Promise<T | undefined> {
     try {
       return await read();
@@ -375,7 +379,7 @@ export class SqliteStore implements TaskStore {
     }, lookIntervalMs);
   }
 
-  /** `data_version` changes with each commit of another connection (Q4). */
+  /** Looks for changes of others: `data_version` changes with each commit of another connection (LS4). */
   #lookForOthers(): void {
     const version = this.#readDataVersion();
     if (version === this.#dataVersion) return;
@@ -387,7 +391,7 @@ export class SqliteStore implements TaskStore {
     try {
       return (this.#statements.dataVersion.get() as { data_version: number }).data_version;
     } catch {
-      // Whoever uses the store next learns what is wrong.
+      // The next call to the store reports the error.
       return this.#dataVersion;
     }
   }

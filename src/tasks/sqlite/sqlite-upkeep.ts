@@ -12,24 +12,24 @@ import {
 import type { SqliteStatements } from "./sqlite-statements.js";
 import { touchFiles, type ValueFiles } from "./value-files.js";
 
-/** Rows that one transaction looks at: it holds up the event loop, and other processes. */
+/** Rows that one transaction looks at. It blocks the event loop and other processes. */
 const rowsAtOnce = 2_000;
-/** Tasks that one transaction forgets. */
+/** Tasks that one transaction deletes. */
 const maxForgotten = 200;
 const mostPlaces = 1_000;
 
-/** What the upkeep of a store does its work with. */
+/** Parts that the upkeep of a store is made with. */
 export interface SqliteUpkeepDeps {
   readonly statements: SqliteStatements;
   readonly files: ValueFiles;
   readonly grace: LeaseGrace;
   readonly now: () => number;
-  /** Runs a change, and tells of it. */
+  /** Runs a change, and reports it to listeners. */
   readonly write: <T>(change: (tell: (news: TaskNews) => void) => T) => Promise<T>;
   readonly look: <T>(look: () => unknown) => Promise<T>;
 }
 
-/** What is done to tasks of a store other than to run them: looked over, moved, taken from whoever is gone. */
+/** Administrative work on a store: counts, moves and deletes tasks, and releases leases of holders that are gone. */
 export class SqliteUpkeep {
   readonly #deps: SqliteUpkeepDeps;
 
@@ -74,7 +74,7 @@ export class SqliteUpkeep {
     );
   }
 
-  /** Repeats a change that takes a part at a time. @returns How much was changed in all. */
+  /** Repeats a change that handles part of the rows at a time. @returns The number of changed rows. */
   async #untilFew(change: () => Promise<number>): Promise<number> {
     for (let all = 0; ; ) {
       const count = await change();
@@ -134,14 +134,14 @@ export class SqliteUpkeep {
     return purged;
   }
 
-  /** Of some names of files those that rows have. */
+  /** Selects the names of files that rows have. */
   async #pickNamed(names: readonly string[]): Promise<ReadonlySet<string>> {
     const { statements, look } = this.#deps;
     const rows = await look<{ file: string }[]>(() => statements.named.all({ names: JSON.stringify(names) }));
     return new Set(rows.map(({ file }) => file));
   }
 
-  /** Goes through all tasks, a part in each transaction. */
+  /** Changes all tasks, part of them in each transaction. */
   async #inParts(place: TaskPlace, change: (range: { after: number; until: number }) => number): Promise<number> {
     const { statements, write, look } = this.#deps;
     const { seq: last } = await look<{ seq: number }>(() => statements.lastSeq.get());

@@ -39,13 +39,13 @@ describe("SqliteWriter", () => {
   const names = () =>
     (other.prepare("SELECT name FROM items ORDER BY name").all() as { name: string }[]).map(({ name }) => name);
 
-  it("commits what comes at once in one transaction, and answers each with its own value (W1)", async () => {
+  it("commits what comes at once in one transaction, and answers each with its own value (LW1)", async () => {
     const answers = ["a", "b", "c"].map((name) => writer.run(() => `${name}: ${add.run({ name }).changes}`));
     assert.deepEqual(await Promise.all(answers), ["a: 1", "b: 1", "c: 1"]);
     assert.equal(syncCount, 1);
   });
 
-  it("answers only when the disk has it, though others may see it and change more before (W2)", async () => {
+  it("answers only when the disk has it, though others may see it and change more before (LW2)", async () => {
     const gate = createDeferred<void>();
     syncs = [() => gate.promise];
     const answered: string[] = [];
@@ -60,7 +60,7 @@ describe("SqliteWriter", () => {
     assert.deepEqual([names(), answered, syncCount], [["a", "b", "c", "d"], ["a", "c", "d"], 2]);
   });
 
-  it("fails what may not be on the disk, and does not do it again (W2)", async () => {
+  it("fails what may not be on the disk, and does not do it again (LW2)", async () => {
     syncs = [() => Promise.reject(Object.assign(new Error("broken disk"), { code: "EIO" }))];
     const changes = ["a", "b"].map((name) => writer.run(() => add.run({ name })));
     for (const { status } of await Promise.allSettled(changes)) assert.equal(status, "rejected");
@@ -69,7 +69,7 @@ describe("SqliteWriter", () => {
     assert.deepEqual(names(), ["a", "b", "c"]);
   });
 
-  it("fails a bad change alone, and as a whole (W3)", async () => {
+  it("fails a bad change alone, and as a whole (LW3)", async () => {
     const changes = [["a"], ["b", "a"], ["c"]].map((all) =>
       writer.run(() => {
         for (const name of all) add.run({ name });

@@ -1,14 +1,14 @@
-// Changes one SQLite file, from one connection, together with other processes that do the same.
+// Writes to one SQLite file from one connection, together with other processes that do the same.
 //
-// W1  All changes that wait when a transaction begins are in it, and share one wait for the disk. It begins and ends in one
-//     turn of the event loop, so nobody here sees it unfinished.
-// W2  The lock is free again before the wait for the disk; nobody is answered before its end. Changes of several processes
-//     reach the disk in the order of their commits, since all of them are in one log.
-// W3  A change that throws undoes the transaction; then each of its changes runs alone, so that only bad ones fail.
+// LW1  All changes that wait when a transaction begins are part of it, and share one wait for the disk. It begins and
+//      ends in one turn of the event loop, so no code of this process sees it unfinished.
+// LW2  The lock is released before the wait for the disk. No change is answered before that wait has ended. Changes of
+//      several processes reach the disk in the order of their commits, since all of them are in one log.
+// LW3  A change that throws undoes the transaction. Then each of its changes runs alone, so that only bad ones fail.
 import { type Clock, createDeferred } from "../../base/clock.js";
 import { type SqliteConnection, type SqliteStatement, toSqliteFailure, whenFree } from "./sqlite-driver.js";
 
-/** Changes in one transaction: more would hold up the event loop, and other processes. */
+/** Most changes in one transaction; more would block the event loop and other processes. */
 const maxChanges = 256;
 
 interface Waiting {
@@ -18,11 +18,11 @@ interface Waiting {
 }
 
 export interface SqliteWriterOptions {
-  /** Must not wait for locks. */
+  /** Connection, set not to wait for locks. */
   readonly connection: SqliteConnection;
-  /** Resolves when all that was committed before is on the disk. */
+  /** Resolves when all earlier commits are on the disk. */
   readonly sync: () => Promise<void>;
-  /** Paces the wait for the lock. */
+  /** Clock for the pauses of the wait for the lock. */
   readonly clock?: Clock;
 }
 
@@ -44,9 +44,9 @@ export class SqliteWriter {
   }
 
   /**
-   * Runs a change inside a transaction and answers once it is on the disk.
+   * Runs a change inside a transaction, and resolves once it is on the disk.
    *
-   * @param change Synchronous, and the same when it runs again: it may be undone first.
+   * @param change Synchronous. It may run a second time after it was undone, and must then do the same.
    * @throws {ServingError} `task_store_full` or `task_store_unavailable`.
    */
   run<T>(change: () => T): Promise<T> {
@@ -58,7 +58,7 @@ export class SqliteWriter {
 
   async #drain(): Promise<void> {
     this.#isWorking = true;
-    // What is handed in during this turn of the event loop joins the first transaction.
+    // Changes submitted in this turn of the event loop join the first transaction.
     await undefined;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, maxChanges);
@@ -68,7 +68,7 @@ export class SqliteWriter {
     this.#isWorking = false;
   }
 
-  /** @returns False when the transaction was undone and its changes shall run one by one. */
+  /** Runs one transaction. @returns False when it was undone, and its changes must run one by one. */
   async #write(batch: readonly Waiting[]): Promise<boolean> {
     let isUndone = false;
     try {
@@ -108,7 +108,7 @@ export class SqliteWriter {
       // A full disk and some other errors undo the transaction by themselves.
       if (this.#connection.inTransaction) this.#connection.exec("ROLLBACK");
     } catch {
-      // The next BEGIN says what is wrong.
+      // The next BEGIN reports the error.
     }
   }
 }

@@ -1,25 +1,25 @@
 // Large inputs and results, as files beside the rows that name them.
 //
-// V1  A file is whole and on the disk before a row names it, and stays until no row does.
-// V2  A file that no row names is left over from a process that ended in between. It is removed once it is so old that
-//     nobody can be about to name it.
+// LV1  A file is complete and on the disk before a row names it, and stays until no row names it.
+// LV2  A file without a row was left by a process that ended in between. It is removed once it is so old that no
+//      process can be about to name it.
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, opendir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { ServingError } from "../../failure/serving-error.js";
 import { toSqliteFailure } from "./sqlite-driver.js";
 
-/** How old a file without a row is before it is taken for left over; a writer has its row in far less. */
+/** Age at which a file without a row counts as left over. A writer adds the row within a far shorter time. */
 const orphanAgeMs = 3_600_000;
-/** Names that are looked up at once. */
+/** Names that are looked up in one query. */
 const sweepBatch = 500;
-/** A larger value is a file of its own. */
+/** Size of the largest value that is kept in its row; a larger one becomes a file. */
 const largestInlineBytes = 64 * 1024;
 
-/** A value as it is kept: in the row, or as a file. */
+/** Stored value: in the row, or as a file. */
 export type Kept = { readonly bytes: Uint8Array | null; readonly file: string | null };
 
-/** The change that names a file, and whether it did. */
+/** Change that may name a file, and says whether it did. */
 type NamingChange<T> = () => Promise<{ value: T; isFileNamed: boolean }>;
 
 export class ValueFiles {
@@ -34,7 +34,7 @@ export class ValueFiles {
     return new ValueFiles(folder);
   }
 
-  /** Writes a new file (V1). @returns Its name. */
+  /** Writes a new file (LV1). @returns Its name. */
   async write(bytes: Uint8Array): Promise<string> {
     const name = randomBytes(16).toString("hex");
     const temporary = this.#path(`${name}.part`);
@@ -59,10 +59,10 @@ export class ValueFiles {
     return readFile(this.#path(name));
   }
 
-  /** A second name for a file, which outlives the first. @returns The name. */
+  /** Makes a second name of a file, which outlives the first. @returns The name. */
   async copy(name: string): Promise<string> {
     const copied = randomBytes(16).toString("hex");
-    // Both names share their times: they are made new first, so that the copy is never taken for left over.
+    // Both names share their times. They are set to now first, so that the copy never counts as left over.
     const now = new Date();
     await utimes(this.#path(name), now, now);
     await link(this.#path(name), this.#path(copied));
@@ -70,15 +70,15 @@ export class ValueFiles {
     return copied;
   }
 
-  /** Removes files that no row names any more; one that is gone already is no fault. */
+  /** Removes files that no row names any more. Missing files are ignored. */
   async remove(names: readonly string[]): Promise<void> {
     for (const name of names) await rm(this.#path(name), { force: true });
   }
 
   /**
-   * Removes what is left over (V2).
+   * Removes files that are left over (LV2).
    *
-   * @param pickNamed Of some names those that rows have.
+   * @param pickNamed Selects the names that rows have.
    */
   async sweep(now: number, pickNamed: (names: readonly string[]) => Promise<ReadonlySet<string>>): Promise<void> {
     let old: string[] = [];
@@ -99,7 +99,9 @@ export class ValueFiles {
     return file === null ? Promise.resolve(toBytes(bytes)) : touchFiles(() => this.read(file));
   }
 
-  /** Keeps a large value as a file of its own, and removes it again where no row has come to name it (Q3 of `SqliteStore`). */
+  /**
+   * Writes a large value to a file, and removes the file again if no row names it in the end (LS3 of `SqliteStore`).
+   */
   async keep<T>(
     bytes: Uint8Array | undefined,
     change: (kept: Kept) => Promise<{ value: T; isFileNamed: boolean }>,
@@ -111,7 +113,10 @@ export class ValueFiles {
     return this.removeUnless(file, () => change({ bytes: null, file }));
   }
 
-  /** After most errors it is not certain what is on the disk: then the file is left, and swept later if no row names it. */
+  /**
+   * Removes a file unless a row names it. After most errors the state on the disk is unknown: the file stays then, and
+   * is swept later if no row names it.
+   */
   async removeUnless<T>(file: string | null, change: NamingChange<T>): Promise<T> {
     const remove = async () => {
       if (file !== null) await this.remove([file]).catch(() => {});
@@ -131,7 +136,7 @@ export class ValueFiles {
   }
 }
 
-/** A new file survives a power cut only once the folder that names it is on the disk too. Windows can't, and need not. */
+/** Writes a folder to the disk: a new file survives a power cut only then. Windows can't do this, and need not. */
 export async function syncFolder(path: string): Promise<void> {
   if (process.platform === "win32") return;
   const folder = await open(path, "r");
@@ -142,7 +147,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** @throws {ServingError} what a file could not be read or written for, as a failure of the store. */
+/** Runs file operations. @throws {ServingError} their errors as failures of the store. */
 export async function touchFiles<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -151,7 +156,7 @@ export async function touchFiles<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The driver gives an ArrayBuffer or a Buffer, and nothing for no bytes. */
+/** Converts bytes of the driver: an ArrayBuffer, a Buffer, or nothing for 0 bytes. */
 function toBytes(bytes: Uint8Array | ArrayBuffer | null): Uint8Array {
   if (bytes === null) return new Uint8Array(0);
   return bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
