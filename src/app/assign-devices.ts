@@ -9,6 +9,9 @@ export interface DeviceWish {
   readonly gpu: number;
 }
 
+/** Device ids by service and replica index. */
+export type AssignedDevices = ReadonlyMap<string, readonly (readonly number[])[]>;
+
 /** Binary sums of decimal fractions are off by less: ten tenths still are one. */
 const tolerance = 1e-9;
 
@@ -21,10 +24,7 @@ const tolerance = 1e-9;
  * @returns Service → for each replica the ids of its devices, in the order of `wishes`; empty lists for those that want none.
  * @throws {ServingError} `too_few_devices` with what all of them want together, and the first service that gets none.
  */
-export function assignDevices(
-  wishes: readonly DeviceWish[],
-  devices: readonly number[],
-): ReadonlyMap<string, readonly (readonly number[])[]> {
+export function assignDevices(wishes: readonly DeviceWish[], devices: readonly number[]): AssignedDevices {
   const whole = wishes.filter(({ gpu }) => gpu >= 1);
   const shared = wishes.filter(({ gpu }) => gpu > 0 && gpu < 1).sort((a, b) => b.gpu - a.gpu);
   const places = new Map<string, readonly (readonly number[])[]>();

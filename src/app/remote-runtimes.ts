@@ -1,18 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import { type DeploymentPlan, type ProcessShare, shareProcess } from "../graph/plan.js";
-import type { FileStore } from "../held/file-store.js";
 import type { EntryLocation } from "../load/entry-location.js";
-import type { AppSettings, ServiceSettings } from "../options/settings.js";
+import type { AppSettings } from "../options/settings.js";
 import type { AppAnswers } from "../placement/control.js";
-import type { ReplicaHost } from "../placement/placement.js";
 import { ReplicaProcess } from "../placement/process.js";
 import { RemoteHost } from "../placement/remote-host.js";
 import { RemoteRuntime, type Runner } from "../placement/remote-runtime.js";
 import { ReplicaThread } from "../placement/thread.js";
-import { LocalHost } from "../runtime/local-host.js";
 import { grantResources, grantThreads, type Runtime } from "../runtime/runtime.js";
 import type { AppFolders } from "./app-folders.js";
+import type { AssignedDevices } from "./assign-devices.js";
 
 /** What all threads and processes of an app have in common. */
 interface RemoteRuntimesDeps {
@@ -23,7 +21,7 @@ interface RemoteRuntimesDeps {
   /** Where they find the author's code. */
   readonly entry: EntryLocation;
   readonly settings: AppSettings;
-  readonly devices: ReadonlyMap<string, readonly (readonly number[])[]>;
+  readonly devices: AssignedDevices;
   readonly logsTo: "stdout" | "supervisor";
   readonly sharesStdout: boolean;
   readonly appFile: string | undefined;
@@ -43,8 +41,35 @@ export class RemoteRuntimes {
     this.#deps = deps;
   }
 
-  /** Where a replica is to live. @param address Its socket. */
-  take(plan: DeploymentPlan, index: number, address: string): Home {
+  /** Makes the host of one replica, in the thread or process that the plan says. */
+  createHost(plan: DeploymentPlan, index: number): RemoteHost {
+    const { runtime: own, folders, settings, devices } = this.#deps;
+    const { inlineCallees, remoteCallees } = plan;
+    const service = plan.descriptor.name;
+    const address = folders.nextAddress();
+    const { runtime, memoryBytes } = this.#take(plan, index, address);
+    const resourcesOf = (name: string) => grantResources(own.settingsOf(name), []);
+    return new RemoteHost(runtime, {
+      order: {
+        id: `${service}#${index}`,
+        index,
+        service,
+        inlineCallees,
+        resources: grantResources(plan.settings, devices.get(service)?.[index] ?? []),
+        address,
+        callees: remoteCallees,
+        inlineCalleeResources: new Map(inlineCallees.map((name) => [name, resourcesOf(name)])),
+      },
+      startTimeoutMs: plan.settings.startTimeoutMs,
+      drainTimeoutMs: settings.server.drainTimeoutMs,
+      memoryBytes,
+      clock: own.time.clock,
+      log: own.log,
+    });
+  }
+
+  /** Finds the thread or process for a replica, or makes one. @param address Socket of the replica. */
+  #take(plan: DeploymentPlan, index: number, address: string): Home {
     const { group, descriptor } = plan;
     const id = `${descriptor.name}#${index}`;
     const create = () => this.#create(plan, index, dirname(address));
@@ -69,7 +94,7 @@ export class RemoteRuntimes {
         keptServices: group?.kept ?? [],
         life: randomBytes(16).toString("hex"),
         endedLives: lives.ended,
-        run: own.run,
+        run: own.tasks.run,
         ...{ entry, settings, socketFolder, slabFolder: folders.slabs, diskFolder: folders.disk },
         ...{ appFolder: common.appFolder, appFile: common.appFile },
         ...{ logsTo: common.logsTo, sharesStdout: common.sharesStdout, takesFaults: common.takesFaults },
@@ -151,7 +176,7 @@ export class HostLives {
 
   /** Lives that have ended. */
   get ended(): readonly string[] {
-    return this.#runtime.endedLives.all;
+    return this.#runtime.tasks.endedLives.all;
   }
 
   add(runtime: RemoteRuntime): void {
@@ -161,7 +186,7 @@ export class HostLives {
   /** A thread or process is gone for certain: the system has said so. */
   end(runtime: RemoteRuntime): void {
     this.#living.delete(runtime);
-    this.#runtime.endedLives.note(runtime.life);
+    this.#runtime.tasks.endedLives.note(runtime.life);
     for (const other of this.#living) other.noteEnded(runtime.life);
   }
 }
@@ -215,46 +240,4 @@ export class SharedHomes<Home extends SharedHome> {
     this.#homes.set(key, home);
     return home;
   }
-}
-
-/** What hosts of an app have in common. */
-interface HostDeps {
-  /** The app's own. */
-  readonly runtime: Runtime;
-  readonly settings: AppSettings;
-  readonly devices: ReadonlyMap<string, readonly (readonly number[])[]>;
-  /** Absent, as is `sites`, where every replica lives in the app's own thread. */
-  readonly folders: AppFolders | undefined;
-  /** What this thread keeps of the largest values. */
-  readonly files: FileStore;
-  /** The threads and processes of the app. */
-  readonly sites: RemoteRuntimes | undefined;
-}
-
-/** Makes the host of one replica where the plan says. */
-export function createHost(plan: DeploymentPlan, index: number, deps: HostDeps): ReplicaHost {
-  const { runtime, folders, sites, settings, devices } = deps;
-  const { inlineCallees, remoteCallees } = plan;
-  const service = plan.descriptor.name;
-  const id = `${service}#${index}`;
-  const resources = grantResources(plan.settings, devices.get(service)?.[index] ?? []);
-  if (plan.residence === "root" || folders === undefined || sites === undefined) {
-    const own = runtime.partsOf({ service, index, resources });
-    return new LocalHost(own, folders?.nextAddress(), folders?.slabs, deps.files);
-  }
-  const address = folders.nextAddress();
-  const { runtime: home, memoryBytes } = sites.take(plan, index, address);
-  const resourcesOf = (name: string) => grantResources(settings.services.get(name) as ServiceSettings, []);
-  return new RemoteHost(home, {
-    order: {
-      ...{ id, index, service, inlineCallees, resources, address },
-      callees: remoteCallees,
-      inlineCalleeResources: new Map(inlineCallees.map((name) => [name, resourcesOf(name)])),
-    },
-    startTimeoutMs: plan.settings.startTimeoutMs,
-    drainTimeoutMs: settings.server.drainTimeoutMs,
-    memoryBytes,
-    clock: runtime.time.clock,
-    log: runtime.log,
-  });
 }

@@ -1,14 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import type { Logger } from "../base/logger.js";
+import { findOwnModule } from "../base/shared-state.js";
 import { fail } from "../failure/failures.js";
 import { childArguments } from "../placement/process.js";
-import type { FromStandIn, StandInAnswers, ToStandIn } from "../runtime/stand-in-server.js";
+import type { FromStandIn, StandInAnswers, ToStandIn } from "../runtime/stand-in-main.js";
 import type { App } from "./start-app.js";
-
-/** As this file is: compiled, or TypeScript under a loader. */
-const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-const mainFile = fileURLToPath(new URL(`../runtime/stand-in-main.${ending}`, import.meta.url));
 
 /** What a stand-in is made of. */
 interface StandInDeps {
@@ -34,7 +30,7 @@ export class StandIn {
 
   start(): void {
     const { handle, log, answer } = this.#deps;
-    const child = fork(mainFile, [], { execArgv: childArguments() });
+    const child = fork(findOwnModule("runtime/stand-in-main"), [], { execArgv: childArguments() });
     const send = (message: ToStandIn, socket?: unknown) => {
       if (child.connected) child.send(message, socket as never, () => {});
     };

@@ -10,37 +10,27 @@ import type { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import type { DeploymentPlan, Plan } from "../graph/plan.js";
-import type { EntryCaller } from "../handle/call-target.js";
-import { FileStore } from "../held/file-store.js";
-import { FullMemory } from "../held/memory-files.js";
-import type { FormerTask } from "../http/http-state.js";
 import { type EntryLocation, findScript } from "../load/entry-location.js";
 import { shareStdout } from "../observe/line-writer.js";
 import { guardLog } from "../observe/log.js";
-import {
-  createDeploymentMetrics,
-  createMetrics,
-  formatMetrics,
-  type Metrics,
-  type MetricsPage,
-} from "../observe/metrics.js";
+import { createDeploymentMetrics, formatMetrics, type Metrics, type MetricsPage } from "../observe/metrics.js";
 import { addObstacles, type Readiness } from "../observe/readiness.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
-import type { AppAnswers } from "../placement/control.js";
-import type { CallerUpdate, ReplicaHost } from "../placement/placement.js";
-import { RemoteHost } from "../placement/remote-host.js";
+import type { AppAnswers, LinkUpdate } from "../placement/control.js";
+import type { ReplicaHost } from "../placement/placement.js";
+import type { AppRun } from "../runtime/app-tasks.js";
 import type { Faults } from "../runtime/faults.js";
-import { OutgoingLinks } from "../runtime/outgoing-links.js";
-import { type AppRun, Runtime } from "../runtime/runtime.js";
+import { LocalHost } from "../runtime/local-host.js";
+import { grantResources, Runtime } from "../runtime/runtime.js";
 import { EntryWatch } from "../supervisor/entry-watch.js";
 import { CallerCounts, ReplicaRegistry } from "../supervisor/replica-registry.js";
 import type { DownReason } from "../supervisor/replica-slot.js";
 import type { OnAppEvent } from "../supervisor/replica-state.js";
 import { Supervisor } from "../supervisor/supervisor.js";
 import { AppFolders } from "./app-folders.js";
-import { assignDevices, detectDevices } from "./assign-devices.js";
+import { type AssignedDevices, assignDevices, detectDevices } from "./assign-devices.js";
 import { nameApp } from "./plan-app.js";
-import { createHost, HostLives, RemoteRuntimes } from "./remote-runtimes.js";
+import { HostLives, RemoteRuntimes } from "./remote-runtimes.js";
 import { holdProcess } from "./stop-signals.js";
 
 /** What an app is started with besides its plan. */
@@ -63,7 +53,7 @@ interface AppDeps {
   /** Services that the app's own thread calls, besides those its replicas call. Default: none. */
   readonly calls?: readonly string[];
   /** For replicas that answer HTTP: the app file whose plugins they add, and the bound socket they share. */
-  readonly edge?: { readonly appFile: string | undefined; readonly handle: unknown };
+  readonly http?: { readonly appFile: string | undefined; readonly handle: unknown };
   /** Set once the app is to be sent no more requests. */
   readonly departure?: { readonly hasBegun: boolean };
   /** Default: nobody cares. */
@@ -74,10 +64,8 @@ interface AppDeps {
 export interface App {
   readonly graph: Graph;
   readonly plan: Plan;
-  /** For the HTTP edge, where it is in this process. */
-  readonly caller: EntryCaller;
-  /** What this thread keeps of the largest values. */
-  readonly files: FileStore;
+  /** The main thread's own. */
+  readonly runtime: Runtime;
   /** A handle on any service of the graph, as a program or a test calls it. */
   handle(service: string): object;
   readiness(): Promise<Readiness>;
@@ -86,8 +74,6 @@ export interface App {
   entryDown(): DownReason | undefined;
   /** Requests in flight at the edges of replicas. */
   edgeInFlight(): Promise<number>;
-  /** A task of an api that the app has no more. */
-  findFormerTask(id: string): Promise<FormerTask | undefined>;
   /** In a test: tells every process which faults its calls meet from now on. */
   spreadFaults(): void;
   /** Ends one replica as a crash would; resolves when another has taken its place. */
@@ -103,57 +89,39 @@ export interface App {
  */
 export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
   const { graph } = plan;
-  const settings = nameTasks(plan, deps.program);
-  const [log, time] = [guardLog(deps.log ?? silentLogger), deps.time ?? systemTime];
-  const isRemote = plan.deployments.some(({ residence }) => residence === "process" || residence === "thread");
   const devices = handOutDevices(plan);
-  const entry = isRemote || hasTasks(graph) ? await locate(deps, isRemote) : undefined;
-  const folders = isRemote ? new AppFolders(time.clock, log) : undefined;
-  const { appFolder = entry === undefined ? findAppFolder(graph) : dirname(entry.file) } = deps;
-  const runtime = new Runtime({ graph, settings, log, time, appFolder, run: createRun(deps.session) });
-  const { directory, stats } = runtime;
-  const { files, removeFolders } = keepFiles(runtime, folders);
-  const links = new OutgoingLinks({
-    ...{ directory, stats, clock: time.clock, log, slabFolder: folders?.slabs, files },
-    faults: deps.faults,
-  });
+  const main = await openMainThread(plan, deps);
+  const { runtime } = main;
+  const { clock } = runtime.time;
   const registry = new ReplicaRegistry();
-  const metrics = createMetrics(stats);
-  const readMetrics = (): Promise<MetricsPage> => joinMetrics(metrics, supervisor);
-  const readReadiness = async (): Promise<Readiness> =>
-    addDeparture(addObstacles(await supervisor.readiness(), links.obstacles), deps.departure?.hasBegun === true);
+  const readMetrics = (): Promise<MetricsPage> => joinMetrics(runtime.metrics, supervisor);
+  const readReadiness = async (): Promise<Readiness> => {
+    const readiness = addObstacles(await supervisor.readiness(), runtime.links.obstacles);
+    return addDeparture(readiness, deps.departure?.hasBegun === true);
+  };
   const answers = { readiness: readReadiness, metrics: readMetrics };
-  const sites =
-    folders === undefined || entry === undefined
-      ? undefined
-      : new RemoteRuntimes({
-          ...{ runtime, folders, entry, settings, devices, appFolder },
-          ...{ lives: new HostLives(runtime), appFile: deps.edge?.appFile, ...chooseOutput(plan, deps.logsTo) },
-          takesFaults: deps.faults !== undefined,
-          outsideEnv: { ...process.env },
-          answer: (what: keyof AppAnswers): Promise<any> => answers[what](),
-        });
-  const hostParts = { runtime, settings, devices, folders, files, sites };
-  const watch = deps.entryEvents && watchEntry(plan, time.clock, deps.entryEvents);
+  const remote = createRemoteRuntimes(main, { plan, deps, devices, answers });
+  const watch = deps.entryEvents && watchEntry(plan, clock, deps.entryEvents);
   const supervisor: Supervisor = new Supervisor(plan, {
-    createHost: (own, index) => createHost(own, index, hostParts),
-    ...{ registry, clock: time.clock, log },
-    calls: new CallerCounts(() => stats.inFlightByService),
+    createHost: (own, index) =>
+      own.residence === "main" || remote === undefined ? main.createHost(own, index) : remote.createHost(own, index),
+    registry,
+    clock,
+    log: runtime.log,
+    calls: new CallerCounts(() => runtime.stats.inFlightByService),
     onEvent: deps.onEvent ?? (() => {}),
     random: Math.random,
-    finishStart: listenAtEntry(graph.entry, deps.edge?.handle),
+    finishStart: listenAtEntry(graph.entry, deps.http?.handle),
     onMoved: (deployment) => {
       if (deployment.service === graph.entry) watch?.note(deployment);
     },
   });
-  subscribeRoot({ plan, deps, registry, links });
+  const notify = (update: LinkUpdate) => runtime.links.apply(update);
+  registry.subscribe({ residence: "main", notify }, listCallees(plan, deps.calls));
   applyEnvironment(plan);
   const close = async () => {
     watch?.stop();
-    await runtime.closeStore();
-    directory.close();
-    links.close();
-    removeFolders();
+    await main.close();
   };
   try {
     await supervisor.start();
@@ -161,17 +129,17 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
     await close();
     throw error;
   }
-  await links.settled();
-  void runtime.lookOver();
+  await runtime.links.settled();
+  void runtime.tasks.lookOver();
   return {
-    ...{ graph, plan, files },
-    caller: runtime.entryCaller(),
+    graph,
+    plan,
+    runtime,
     handle: (service) => runtime.handleOf(service),
-    readiness: answers.readiness,
+    readiness: readReadiness,
     metrics: readMetrics,
     entryDown: () => supervisor.downOf(graph.entry),
     edgeInFlight: () => sumInFlight(supervisor.hostsOf(graph.entry)),
-    findFormerTask: (id) => runtime.findFormerTask(id),
     spreadFaults: () => registry.setFaults(deps.faults?.notices ?? []),
     replaceReplica: (service, index) => supervisor.replaceReplica(service, index),
     stop: (limit) => {
@@ -181,36 +149,132 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
   };
 }
 
+/** Main thread of an app, before its first replica starts. */
+interface MainThread {
+  readonly runtime: Runtime;
+  /** Location of the author's code. Absent where nothing needs to load it again. */
+  readonly entry: EntryLocation | undefined;
+  /** Absent where every replica lives in the main thread. */
+  readonly folders: AppFolders | undefined;
+  readonly appFolder: string;
+  /** Makes a host in this thread. It has a socket where the app has replicas elsewhere, which may call it. */
+  createHost(plan: DeploymentPlan, index: number): LocalHost;
+  /** Closes the runtime, then removes the folders. */
+  close(): Promise<void>;
+}
+
+async function openMainThread(plan: Plan, deps: AppDeps): Promise<MainThread> {
+  const { graph } = plan;
+  const [log, time] = [guardLog(deps.log ?? silentLogger), deps.time ?? systemTime];
+  const isRemote = plan.deployments.some(({ residence }) => residence === "process" || residence === "thread");
+  const entry = isRemote || hasTasks(graph) ? await locate(deps, isRemote) : undefined;
+  const folders = isRemote ? new AppFolders(time.clock, log) : undefined;
+  const disk = new LazyDisk(folders, time.clock, log);
+  const { appFolder = entry === undefined ? findAppFolder(graph) : dirname(entry.file) } = deps;
+  const hosts = new Map<string, LocalHost>();
+  const runtime = new Runtime({
+    graph,
+    settings: nameTasks(plan, deps.program),
+    log,
+    time,
+    appFolder,
+    run: createRun(deps.session),
+    slabFolder: folders?.slabs,
+    findDisk: () => disk.find(),
+    local: { find: (replica) => hosts.get(replica)?.link, isPreferred: false },
+    faults: deps.faults,
+  });
+  return {
+    runtime,
+    entry,
+    folders,
+    appFolder,
+    createHost: ({ descriptor: { name: service }, settings }, index) => {
+      const parts = runtime.partsOf({ service, index, resources: grantResources(settings, []) });
+      const host = new LocalHost(parts, folders?.nextAddress(), folders?.slabs, runtime.files);
+      hosts.set(host.id, host);
+      return host;
+    },
+    close: async () => {
+      await runtime.close();
+      disk.remove();
+    },
+  };
+}
+
+interface RemoteRuntimesWish {
+  readonly plan: Plan;
+  readonly deps: AppDeps;
+  readonly devices: AssignedDevices;
+  /** Answers of the whole app to questions of its replicas. */
+  readonly answers: { readonly [What in keyof AppAnswers]: () => Promise<AppAnswers[What]> };
+}
+
+/** @returns `undefined` where every replica lives in the main thread. */
+function createRemoteRuntimes(main: MainThread, { plan, deps, devices, answers }: RemoteRuntimesWish) {
+  const { runtime, folders, entry, appFolder } = main;
+  if (folders === undefined || entry === undefined) return undefined;
+  return new RemoteRuntimes({
+    runtime,
+    folders,
+    entry,
+    settings: runtime.settings,
+    devices,
+    appFolder,
+    lives: new HostLives(runtime),
+    appFile: deps.http?.appFile,
+    ...chooseOutput(plan, deps.logsTo),
+    takesFaults: deps.faults !== undefined,
+    outsideEnv: { ...process.env },
+    answer: (what) => answers[what](),
+  });
+}
+
 /** Of this thread and of every other thread and process, each once. */
 async function joinMetrics(own: Metrics, { hosts, figures }: Supervisor): Promise<MetricsPage> {
-  const remote = new Set(hosts.flatMap((host) => (host instanceof RemoteHost ? [host.caller] : [])));
-  const all = await Promise.allSettled([own.readJson(), ...[...remote].map((runtime) => runtime.metrics())]);
+  const oneOfEach = new Map(hosts.map((host) => [host.caller, host]));
+  const reads = [...oneOfEach.values()].map((host) => host.metrics?.() ?? []);
+  const all = await Promise.allSettled([own.readJson(), ...reads]);
   const read = all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   return formatMetrics([createDeploymentMetrics(figures), ...read]);
 }
 
-/** Where everything is in this thread, the app has a folder from its first large value on. */
-function keepFiles({ life, time, log }: Runtime, folders: AppFolders | undefined) {
-  let own: AppFolders | undefined;
-  let hasFailed = false;
-  const open = (): AppFolders | undefined => {
-    if (folders !== undefined) return folders;
-    if (own !== undefined || hasFailed) return own;
+/**
+ * Folder on a disk for the largest values of the main thread. An app whose replicas all live in this thread has no folders until
+ * the first such value arrives.
+ */
+class LazyDisk {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #folders: AppFolders | undefined;
+  #hasFailed = false;
+
+  constructor(folders: AppFolders | undefined, clock: Clock, log: Logger) {
+    this.#folders = folders;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** @returns `undefined` where no folder could be made. */
+  find(): string | undefined {
+    if (this.#folders === undefined && !this.#hasFailed) this.#open();
+    return this.#folders?.disk;
+  }
+
+  /** Removes all folders of the app. */
+  remove(): void {
+    this.#folders?.remove();
+  }
+
+  #open(): void {
     try {
-      own = new AppFolders(time.clock, log);
+      this.#folders = new AppFolders(this.#clock, this.#log);
     } catch (error) {
-      hasFailed = true;
-      log.info({ problem: messageOf(error) }, `large bodies are kept in memory: ${messageOf(error)}`);
+      this.#hasFailed = true;
+      const problem = messageOf(error);
+      this.#log.info({ problem }, `large bodies are kept in memory: ${problem}`);
     }
-    return own;
-  };
-  const fullMemory = new FullMemory(log, time.clock);
-  const files = new FileStore(life, () => ({ memory: folders?.slabs, disk: open()?.disk }), time.clock, fullMemory);
-  const removeFolders = () => {
-    files.close();
-    (folders ?? own)?.remove();
-  };
-  return { files, removeFolders };
+  }
 }
 
 const hasTasks = ({ services }: Graph): boolean =>
@@ -257,7 +321,7 @@ function chooseOutput({ deployments }: Plan, logsTo: AppDeps["logsTo"] = "superv
   return { logsTo, sharesStdout };
 }
 
-function handOutDevices({ deployments, settings }: Plan) {
+function handOutDevices({ deployments, settings }: Plan): AssignedDevices {
   const wishes = deployments
     .filter(
       ({ residence, settings: own }) => own.resources.gpu > 0 && (residence === "process" || residence === "thread"),
@@ -274,31 +338,16 @@ function handOutDevices({ deployments, settings }: Plan) {
 const addDeparture = (readiness: Readiness, hasBegun: boolean): Readiness =>
   hasBegun ? { ...readiness, isReady: false, isDraining: true } : readiness;
 
-interface RootSubscription {
-  readonly plan: Plan;
-  readonly deps: AppDeps;
-  readonly registry: ReplicaRegistry;
-  readonly links: OutgoingLinks;
-}
-
-/** The app's own thread hears of what it calls: from its replicas, its HTTP edge, or a program. */
-function subscribeRoot({ plan, deps: parts, registry, links }: RootSubscription): void {
-  const inRoot = plan.deployments.filter(({ residence }) => residence === "root");
-  const services = new Set([
-    ...(parts.calls ?? []),
-    ...inRoot.flatMap(({ descriptor, callees }) => [descriptor.name, ...callees]),
-  ]);
-  const notify = (notice: CallerUpdate) => {
-    // Those of this thread are set by the test itself.
-    if (notice.kind !== "faults") links.apply(notice);
-  };
-  registry.subscribe({ residence: "root", notify }, [...services]);
+/** Services that the main thread calls: its replicas do, its HTTP server, or a program. */
+function listCallees({ deployments }: Plan, calls: readonly string[] = []): string[] {
+  const inMain = deployments.filter(({ residence }) => residence === "main");
+  return [...new Set([...calls, ...inMain.flatMap(({ descriptor, callees }) => [descriptor.name, ...callees])])];
 }
 
 /** An entry replica that answers HTTP itself begins to listen as soon as it is ready. */
 function listenAtEntry(entry: string, handle: unknown) {
   return async (host: ReplicaHost, service: string): Promise<void> => {
-    if (handle !== undefined && service === entry && host instanceof RemoteHost) await host.listen(handle);
+    if (handle !== undefined && service === entry) await host.listen?.(handle);
   };
 }
 
@@ -309,8 +358,8 @@ async function sumInFlight(hosts: readonly ReplicaHost[]): Promise<number> {
 
 /** A variable that the process was started with stays as it is: whoever runs the app has the last word. */
 function applyEnvironment({ deployments }: Plan): void {
-  const inRoot = deployments.filter(({ residence }: DeploymentPlan) => residence === "root");
-  for (const { env } of inRoot) for (const [variable, value] of env) process.env[variable] ??= value;
+  const inMain = deployments.filter(({ residence }: DeploymentPlan) => residence === "main");
+  for (const { env } of inMain) for (const [variable, value] of env) process.env[variable] ??= value;
 }
 
 /** What there is to do while the entry service has no replica. */

@@ -8,16 +8,15 @@ import type { ServiceClass } from "../define/depends.js";
 import { toFileUrl } from "../define/service.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Graph } from "../graph/graph.js";
-import { drawGraph } from "../graph/picture/draw-graph.js";
 import type { Plan } from "../graph/plan.js";
-import { createHttpServer, type HttpServer } from "../http/server.js";
+import type { HttpServer } from "../http/server.js";
 import type { EntryLocation } from "../load/entry-location.js";
 import { keepTickShape } from "../load/keep-compiled.js";
 import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import { createLog, type LogOutput } from "../observe/log.js";
 import type { AppFile } from "../options/app-file.js";
 import type { OptionSources } from "../options/resolve-options.js";
-import type { ServerSettings, ServiceSettings } from "../options/settings.js";
+import type { ServerSettings } from "../options/settings.js";
 import { watchBackground } from "../runtime/background-failures.js";
 import type { AppEvent, OnAppEvent } from "../supervisor/replica-state.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
@@ -182,7 +181,7 @@ async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<
   };
   let app: App;
   try {
-    app = await startApp(plan, { ...deps, entryEvents, edge: { appFile: deps.appFile, handle } });
+    app = await startApp(plan, { ...deps, entryEvents, http: { appFile: deps.appFile, handle } });
     onEvent({ kind: "listening", url, ms: systemClock.now() - deps.begun });
     const close = async () => {
       onEvent({ kind: "draining", inFlight: await app.edgeInFlight() });
@@ -202,7 +201,7 @@ async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<
  * @param socket Absent where it has one of its own.
  */
 async function serveHere(deps: ServingDeps, socket: BoundSocket | undefined): Promise<Serving> {
-  const { plan, log, onEvent } = deps;
+  const { plan, onEvent } = deps;
   const { graph, settings } = plan;
   const entryEvents: EntryEvents = {
     // This server answers them, with the failure of the call.
@@ -212,23 +211,10 @@ async function serveHere(deps: ServingDeps, socket: BoundSocket | undefined): Pr
   };
   const app = await startApp(plan, { ...deps, entryEvents, calls: [graph.entry] });
   try {
-    const { apis, version, description } = settings.services.get(graph.entry) as ServiceSettings;
-    const http = await createHttpServer({
-      graph,
-      settings: settings.server.http,
-      server: settings.server,
-      apis,
-      version,
-      description,
-      caller: app.caller,
-      files: app.files,
-      findFormerTask: (id) => app.findFormerTask(id),
-      readiness: () => app.readiness(),
-      metrics: () => app.metrics(),
-      graphSvg: async () => drawGraph(graph, { settings: settings.services }),
-      log,
-      ...(deps.fastify && { configure: deps.fastify }),
-    });
+    // Loaded here: where replicas answer HTTP, this process needs no HTTP server.
+    const { createRuntimeHttp } = await import("../runtime/runtime-http.js");
+    const { readiness, metrics } = app;
+    const http = await createRuntimeHttp(app.runtime, { readiness, metrics, configure: deps.fastify });
     const { url, port } = socket ?? (await http.listen());
     if (socket !== undefined) await http.listenOn(socket.handle);
     onEvent({ kind: "listening", url, ms: systemClock.now() - deps.begun });

@@ -25,6 +25,15 @@ const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registr
 /** The folder of ekiben's modules; `""` where they were put into a bundle and lie nowhere. */
 export const ownFolder: string = findOwnFolder();
 
+/**
+ * Path of a module of ekiben that runs as a process or thread of its own: compiled, or TypeScript under a loader, as this file is.
+ *
+ * @param module For example `"runtime/process-main"`.
+ */
+export function findOwnModule(module: string): string {
+  return join(ownFolder, `${module}.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`);
+}
+
 /** The copy that this module is of. */
 export const ownCopy: Copy = { folder: dirname(ownFolder), version: readVersion() };
 

@@ -33,7 +33,7 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   }
   for (const warning of warnings) terminal.err.write(formatFinding({ ...warning, kind: "warning" }, terminal.err));
   const plan = planGraph(app.graph, app.options.settings);
-  const own = plan.deployments.filter(({ residence }) => residence !== "callers");
+  const own = plan.deployments.filter(({ residence }) => residence !== "caller");
   const replicas = new Map(own.map((deployment) => [deployment.descriptor.name, deployment.replicas]));
   const view = new ProgressView(app.graph, (name) => replicas.get(name) ?? 0, toProgressOutput(terminal.err, watcher));
   const entry = { file: resolve(app.file), service: app.graph.entry, earlier: [] };

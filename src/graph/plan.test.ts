@@ -107,8 +107,8 @@ describe("createPlan", () => {
 
   it("puts an inline service into every place that calls it, also through other inline services", () => {
     assert.deepEqual(placesOf(planOf(Both)), {
-      Tokens: ["callers"],
-      Words: ["callers"],
+      Tokens: ["caller"],
+      Words: ["caller"],
       Model: ["thread"],
       Reader: ["process", "Tokens", "Words"],
       Writer: ["process", "Tokens", "Words"],
@@ -119,15 +119,15 @@ describe("createPlan", () => {
   });
 
   it("keeps an inline entry, and what is inline below it, in the app's own process", () => {
-    assert.deepEqual(placesOf(planOf(Words)), { Tokens: ["root"], Words: ["root"] });
+    assert.deepEqual(placesOf(planOf(Words)), { Tokens: ["main"], Words: ["main"] });
   });
 
   it("keeps a pinned service in the app's own process, whoever calls it and however it is placed", () => {
     const plan = planOf(Both, { pinned: new Set(["Words", "Model"]) });
     assert.deepEqual(placesOf(plan), {
-      Tokens: ["root"],
-      Words: ["root"],
-      Model: ["root"],
+      Tokens: ["main"],
+      Words: ["main"],
+      Model: ["main"],
       Reader: ["process"],
       Writer: ["process"],
       Both: ["process"],
@@ -137,16 +137,16 @@ describe("createPlan", () => {
 
   it("has a replica of every inline service in the app's own process where a test must reach all", () => {
     const plan = planOf(Both, { reachesAll: true });
-    assert.deepEqual([placesOf(plan)["Words"], placesOf(plan)["Reader"]], [["root"], ["process", "Tokens", "Words"]]);
+    assert.deepEqual([placesOf(plan)["Words"], placesOf(plan)["Reader"]], [["main"], ["process", "Tokens", "Words"]]);
   });
 
   it("gives an inline service to threads as to processes, and its callees to whoever it lives with", () => {
     assert.deepEqual(placesOf(planOf(Desk)), {
-      Tokens: ["callers"],
+      Tokens: ["caller"],
       Model: ["thread"],
-      Glossary: ["callers"],
+      Glossary: ["caller"],
       Clerk: ["thread", "Tokens", "Glossary"],
-      Desk: ["root"],
+      Desk: ["main"],
     });
     assert.deepEqual(deploymentOf(planOf(Desk), "Clerk")?.callees, ["Glossary"]);
     assert.deepEqual(deploymentOf(planOf(Desk), "Clerk")?.remoteCallees, ["Model"]);
@@ -156,11 +156,11 @@ describe("createPlan", () => {
   it("has an inline service both in the app's own process and in that of another caller", () => {
     const plan = planOf(Library);
     assert.deepEqual(placesOf(plan), {
-      Tokens: ["root"],
-      Words: ["root"],
+      Tokens: ["main"],
+      Words: ["main"],
       Model: ["thread"],
       Reader: ["process", "Tokens", "Words"],
-      Library: ["root"],
+      Library: ["main"],
     });
     assert.deepEqual(deploymentOf(plan, "Library")?.remoteCallees, ["Words", "Reader"]);
     assert.deepEqual(deploymentOf(plan, "Reader")?.remoteCallees, ["Model"]);

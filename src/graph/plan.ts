@@ -14,11 +14,11 @@ export interface Plan {
 /** Where the replicas of a service live. */
 export type Residence =
   /** In the app's own process and thread. */
-  | "root"
+  | "main"
   | "thread"
   | "process"
   /** In each replica of the services that call it. */
-  | "callers";
+  | "caller";
 
 export interface DeploymentPlan {
   readonly descriptor: ServiceDescriptor;
@@ -70,8 +70,8 @@ export function createPlan(graph: Graph, settings: AppSettings, constraints: Pla
       env: joinEnvironments([...new Set(sharing)], settings, notices),
     };
   });
-  const inRoot = deployments.filter(({ residence }) => residence === "root").map(({ descriptor }) => descriptor.name);
-  if (inRoot.length > 1) joinEnvironments(inRoot, settings, notices);
+  const inMain = deployments.filter(({ residence }) => residence === "main").map(({ descriptor }) => descriptor.name);
+  if (inMain.length > 1) joinEnvironments(inMain, settings, notices);
   return { graph, settings, deployments, notices: [...deployments.flatMap(formatChanges), ...new Set(notices)] };
 }
 
@@ -80,22 +80,22 @@ class Places {
   readonly #graph: Graph;
   readonly #settings: AppSettings;
   readonly #pinned: ReadonlySet<string>;
-  readonly #root: ReadonlySet<string>;
+  readonly #inMain: ReadonlySet<string>;
 
   constructor(graph: Graph, settings: AppSettings, { pinned = new Set(), reachesAll = false }: PlanConstraints) {
     this.#graph = graph;
     this.#settings = settings;
     this.#pinned = pinned;
-    const inRoot = [...graph.services.keys()].filter(
+    const inMain = [...graph.services.keys()].filter(
       (name) => pinned.has(name) || (this.#isInline(name) && (reachesAll || name === graph.entry)),
     );
-    this.#root = new Set(inRoot.flatMap((name) => [name, ...this.inlineCalleesOf(name)]));
+    this.#inMain = new Set(inMain.flatMap((name) => [name, ...this.inlineCalleesOf(name)]));
   }
 
   residenceOf(name: string): Residence {
-    if (this.#root.has(name)) return "root";
+    if (this.#inMain.has(name)) return "main";
     const placement = this.#placementOf(name);
-    return placement === "inline" ? "callers" : placement;
+    return placement === "inline" ? "caller" : placement;
   }
 
   /** The group it shares processes with; services elsewhere than in a process share none. */
@@ -168,7 +168,7 @@ function joinLiveness({ members }: GroupPlan, { services }: AppSettings): Livene
 function formatChanges({ descriptor, settings, residence }: DeploymentPlan): string[] {
   const { name } = descriptor;
   const { replicas, resources } = settings;
-  if (residence !== "callers" && residence !== "root") return [];
+  if (residence !== "caller" && residence !== "main") return [];
   const notices: string[] = [];
   if (replicas.max !== replicas.min) {
     notices.push(

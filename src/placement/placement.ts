@@ -1,28 +1,21 @@
 import type { MessagePort } from "node:worker_threads";
-import type { ReplicaLink } from "../call/link.js";
 import type { Residence } from "../graph/plan.js";
 import type { ControlAnswers, LinkUpdate } from "./control.js";
 
-/** Where a caller lives, as far as the way to a replica depends on it. */
-export type CallerResidence = Exclude<Residence, "callers">;
-
-/** What a caller hears of the replicas it may call; one in the app's own thread may be given a link that needs no channel. */
-export type CallerUpdate =
-  | LinkUpdate
-  | { readonly kind: "add-inline"; readonly service: string; readonly replica: string; readonly link: ReplicaLink };
+/** Location of a caller, as far as the way to a replica depends on it. */
+export type CallerResidence = Exclude<Residence, "caller">;
 
 /** A thread or process whose replicas call others. */
 export interface Caller {
   readonly residence: CallerResidence;
   /** Another process has taken its place: replicas that still live there are to move. */
   readonly isSuperseded?: boolean;
-  notify(notice: CallerUpdate): void;
+  notify(update: LinkUpdate): void;
 }
 
 /** The way to a replica that a caller is given. */
 export type LinkOffer =
-  | { readonly kind: "inline"; readonly link: ReplicaLink }
-  /** It lives where the caller does. */
+  /** The replica lives in the caller's thread, which finds it by its id. */
   | { readonly kind: "local" }
   /** A Unix socket. */
   | { readonly kind: "address"; readonly address: string }
@@ -60,6 +53,14 @@ export interface ReplicaHost {
   pulse(limitMs: number): Promise<Pulse> | undefined;
   /** Which of its apis answer less than is asked of them, of one without a pulse. */
   readStrains?(): readonly string[];
+  /** Metrics of its thread or process, as prom-client gives them as JSON. Absent in the main thread. */
+  metrics?(): Promise<readonly object[]>;
+  /**
+   * Answers HTTP on a bound socket. Absent in the main thread, which opens an HTTP server of its own.
+   *
+   * @throws {ServingError} `port_in_use`.
+   */
+  listen?(handle: unknown): Promise<void>;
   /** Takes no new call; resolves when the last one has ended. */
   drain(): Promise<void>;
   /** Ends it in order; calls still in flight fail with `replica_lost`. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { findOwnModule } from "../base/shared-state.js";
 import { systemProblem } from "../failure/read-thrown.js";
 import type { FromRuntime, ToRuntime } from "./control.js";
 import type { Runner } from "./remote-runtime.js";
@@ -40,10 +40,6 @@ function killRunning(): void {
   for (const child of running) child.kill("SIGKILL");
 }
 
-/** As this file is: compiled, or TypeScript under a loader. */
-const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-const mainFile = fileURLToPath(new URL(`../runtime/process-main.${ending}`, import.meta.url));
-
 /**
  * A child process for one replica; `runtime/process-main.ts` is its other side.
  *
@@ -55,7 +51,7 @@ export class ReplicaProcess implements Runner {
 
   constructor({ env, heapMiB, devices }: ProcessDeps) {
     const heap = heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`];
-    this.#child = fork(mainFile, [], {
+    this.#child = fork(findOwnModule("runtime/process-main"), [], {
       serialization: "advanced",
       env: {
         ...allocatorVariables,

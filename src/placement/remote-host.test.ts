@@ -345,7 +345,7 @@ const callerIn = (residence: CallerResidence): Caller => ({ residence, notify: (
 describe("RemoteHost.offerTo", () => {
   it("gives the address of a process to everybody", async () => {
     const { host, runner } = await createStarted();
-    for (const caller of ["root", "thread", "process"] as const) {
+    for (const caller of ["main", "thread", "process"] as const) {
       assert.deepEqual(host.offerTo(callerIn(caller)), { kind: "address", address: "/run/1.sock" });
     }
     assert.deepEqual(runner.sent, []);
@@ -354,7 +354,7 @@ describe("RemoteHost.offerTo", () => {
   it("gives a joined port to callers in the process of a thread, and its other end to the thread", async () => {
     const { host, runner } = await createStarted({ sharesProcess: true });
     assert.equal(host.offerTo(callerIn("process")).kind, "address");
-    for (const caller of ["root", "thread"] as const) {
+    for (const caller of ["main", "thread"] as const) {
       const offer = host.offerTo(callerIn(caller));
       assert.ok(offer.kind === "port" && offer.port instanceof MessagePort);
       const accept = runner.sent.at(-1);

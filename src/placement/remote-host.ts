@@ -150,7 +150,6 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
     return { kind: "port", port: port1 };
   }
 
-  /** Has it answer HTTP on a socket that listens. @throws {ServingError} `port_in_use`. */
   async listen(handle: unknown): Promise<void> {
     const listening = this.#words.expect("listening");
     this.caller.send({ kind: "listen", replica: this.id }, handle);
@@ -165,6 +164,10 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
     }).finally(() => {
       this.phase = "begun";
     });
+  }
+
+  metrics(): Promise<readonly object[]> {
+    return this.caller.metrics();
   }
 
   async isReady(): Promise<boolean> {

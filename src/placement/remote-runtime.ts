@@ -12,7 +12,7 @@ import {
   type RuntimeOrder,
   type ToRuntime,
 } from "./control.js";
-import type { Caller, CallerUpdate } from "./placement.js";
+import type { Caller } from "./placement.js";
 
 // The parent's view of a thread or process in which replicas live, one or several.
 //
@@ -157,8 +157,8 @@ export class RemoteRuntime implements Caller {
     if (!this.#hasExited) this.#runner?.send(message, handle);
   }
 
-  notify(notice: CallerUpdate): void {
-    if (!this.#isClosed) this.send({ kind: "link", update: notice as LinkUpdate });
+  notify(update: LinkUpdate): void {
+    if (!this.#isClosed) this.send({ kind: "link", update });
   }
 
   /** Tells it that another thread or process of the app has ended. */

@@ -1,4 +1,5 @@
 import { type MessagePort, Worker } from "node:worker_threads";
+import { findOwnModule } from "../base/shared-state.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { FromRuntime, ToRuntime } from "./control.js";
 import type { Runner } from "./remote-runtime.js";
@@ -12,9 +13,6 @@ export interface ThreadDeps {
   readonly heapMiB: number | undefined;
 }
 
-const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-const mainFile = new URL(`../runtime/thread-main.${ending}`, import.meta.url);
-
 /** A worker thread for one replica; `runtime/thread-main.ts` is its other side. */
 export class ReplicaThread implements Runner {
   readonly pid = undefined;
@@ -23,7 +21,7 @@ export class ReplicaThread implements Runner {
   #problem: string | undefined;
 
   constructor({ name, env, heapMiB }: ThreadDeps) {
-    this.#worker = new Worker(mainFile, {
+    this.#worker = new Worker(findOwnModule("runtime/thread-main"), {
       name,
       env,
       // Node would join them to this process's, and never read them again once one of these has failed.

@@ -39,6 +39,8 @@ interface Rule {
   left: number;
 }
 
+const createRule = (notice: FaultNotice): Rule => ({ notice, left: notice.times ?? Number.POSITIVE_INFINITY });
+
 const none: readonly FaultNotice[] = [];
 
 /** Faults a test asked for; applied where a call leaves its handle, as a failing network would. */
@@ -60,15 +62,17 @@ export class Faults {
   }
 
   add(notice: FaultNotice): void {
-    this.#rules.push({ notice, left: notice.times ?? Number.POSITIVE_INFINITY });
+    this.#rules.push(createRule(notice));
   }
 
   /** Takes over what another site was told. */
   replaceAll(notices: readonly FaultNotice[]): void {
-    const known = new Map(this.#rules.map((rule) => [JSON.stringify(rule.notice), rule]));
-    this.#rules = notices.map(
-      (notice) => known.get(JSON.stringify(notice)) ?? { notice, left: notice.times ?? Number.POSITIVE_INFINITY },
-    );
+    const known = [...this.#rules];
+    this.#rules = notices.map((notice) => {
+      const at = known.findIndex((rule) => JSON.stringify(rule.notice) === JSON.stringify(notice));
+      const [rule = createRule(notice)] = at < 0 ? [] : known.splice(at, 1);
+      return rule;
+    });
   }
 
   clear(): void {

@@ -10,11 +10,9 @@ import { api } from "../define/api.js";
 import { depends } from "../define/depends.js";
 import { Service } from "../define/service.js";
 import { resolveGraph } from "../graph/graph.js";
-import { FileStore } from "../held/file-store.js";
 import { resolveOptions } from "../options/resolve-options.js";
 import type { ReplicaOrder, RuntimeOrder } from "../placement/control.js";
 import { HostedReplica, InlineCallees } from "./hosted-replica.js";
-import { OutgoingLinks } from "./outgoing-links.js";
 import { Runtime } from "./runtime.js";
 
 const text = { input: z.string(), output: z.string() };
@@ -70,17 +68,9 @@ function createPair() {
   const { settings } = resolveOptions({ entry: "Second", services }, { flags: {}, env: {} });
   const { address, remove } = createAddress();
   const runtime = new Runtime({ graph, settings, log: silentLogger, time: systemTime, appFolder: dirname(address) });
-  const { directory, stats } = runtime;
-  const links = new OutgoingLinks({
-    directory,
-    stats,
-    clock: systemTime.clock,
-    log: silentLogger,
-    slabFolder: undefined,
-  });
   const parts = {
-    ...{ runtime, links, inlineCallees: new InlineCallees(runtime, undefined) },
-    files: new FileStore(runtime.life, () => ({ memory: undefined, disk: undefined })),
+    runtime,
+    inlineCallees: new InlineCallees(runtime),
     runtimeOrder: { slabFolder: undefined } as unknown as RuntimeOrder,
     ask: () => assert.fail("nothing is asked here"),
     onStarting: (limitMs: number) => limits.push(limitMs),
@@ -93,7 +83,7 @@ function createPair() {
     };
     return new HostedReplica(order, parts);
   };
-  const linksToShared = () => directory.of("Shared").links.length;
+  const linksToShared = () => runtime.directory.of("Shared").links.length;
   return { first: create("First"), second: create("Second"), create, linksToShared, remove };
 }
 

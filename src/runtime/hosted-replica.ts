@@ -1,9 +1,8 @@
 import { within } from "../base/clock.js";
 import { systemTime } from "../call/call-scope.js";
-import type { ReplicaLink } from "../call/link.js";
 import type { GrantedResources } from "../define/service.js";
 import { fail } from "../failure/failures.js";
-import type { FileStore } from "../held/file-store.js";
+import type { HttpServer } from "../http/server.js";
 import {
   type AppAnswers,
   type ControlAnswers,
@@ -11,10 +10,7 @@ import {
   type ReplicaOrder,
   type RuntimeOrder,
 } from "../placement/control.js";
-import type { Faults } from "./faults.js";
 import { LocalHost } from "./local-host.js";
-import type { OutgoingLinks } from "./outgoing-links.js";
-import type { ReplicaHttp } from "./replica-http.js";
 import type { Runtime } from "./runtime.js";
 
 /** How long the links to callees may take to open before `start()` of the author runs without them. */
@@ -24,9 +20,7 @@ const linksLimitMs = 5_000;
 interface HostedReplicaDeps {
   readonly runtime: Runtime;
   readonly runtimeOrder: RuntimeOrder;
-  readonly links: OutgoingLinks;
   readonly inlineCallees: InlineCallees;
-  readonly files: FileStore;
   /** Asks the supervisor about the whole app. */
   readonly ask: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
   /** Hears of each step of its start: what is left of that ends within `limitMs` as long as the event loop turns. */
@@ -39,13 +33,17 @@ export class HostedReplica {
   readonly host: LocalHost;
   readonly #deps: HostedReplicaDeps;
   readonly #abort = new AbortController();
-  #edge: ReplicaHttp | undefined;
+  #http: HttpServer | undefined;
+  /** Aborted to close the connections that a drain still waits for. */
+  readonly #cut = new AbortController();
+  /** Takes the replica away from the HTTP server beside it. */
+  #removeLink = () => {};
 
   constructor(order: ReplicaOrder, deps: HostedReplicaDeps) {
     this.order = order;
     this.#deps = deps;
-    const { runtime, runtimeOrder, files } = deps;
-    this.host = new LocalHost(runtime.partsOf(order), order.address, runtimeOrder.slabFolder, files);
+    const { runtime } = deps;
+    this.host = new LocalHost(runtime.partsOf(order), order.address, runtime.slabFolder, runtime.files);
   }
 
   /**
@@ -54,13 +52,13 @@ export class HostedReplica {
    * @throws {ServingError} `start_failed`, `start_timeout`, `listen_failed`, `start_aborted`.
    */
   async start(): Promise<void> {
-    const { runtime, links, inlineCallees, onStarting } = this.#deps;
+    const { runtime, inlineCallees, onStarting } = this.#deps;
     const { signal } = this.#abort;
     const { service, callees } = this.order;
     const ownMs = runtime.startLimitMsOf(service);
     try {
       onStarting(linksLimitMs + inlineCallees.startLimitMsOf(this.order) + ownMs);
-      await within(systemTime.clock, linksLimitMs, links.settled(callees), () => {});
+      await within(systemTime.clock, linksLimitMs, runtime.links.settled(callees), () => {});
       signal.throwIfAborted();
       await inlineCallees.start(this.order);
       signal.throwIfAborted();
@@ -74,26 +72,30 @@ export class HostedReplica {
 
   /** Answers HTTP on a socket that listens. @throws {ServingError} `start_aborted` where it is stopped meanwhile. */
   async listen(handle: unknown): Promise<void> {
-    const { runtime, runtimeOrder, files, ask } = this.#deps;
+    const { runtime, runtimeOrder, ask } = this.#deps;
     const { signal } = this.#abort;
     // Loaded here: only the replicas of the entry service need an HTTP server.
-    const { createReplicaHttp } = await import("./replica-http.js");
-    const http = await createReplicaHttp({ runtime, order: runtimeOrder, files, ask });
+    const { createRuntimeHttp, loadPlugins } = await import("./runtime-http.js");
+    const configure = await loadPlugins(runtimeOrder.appFile);
+    const http = await createRuntimeHttp(runtime, {
+      readiness: () => ask("readiness"),
+      metrics: () => ask("metrics"),
+      configure,
+    });
     if (signal.aborted) {
-      http.cut();
-      await http.close();
+      await http.close(signal);
       throw signal.reason;
     }
-    this.#edge = http;
-    runtime.directory.add(this.order.service, this.host.link);
-    await http.listen(handle);
+    this.#http = http;
+    this.#removeLink = runtime.links.addOwn(this.order.service, this.host.link);
+    await http.listenOn(handle);
   }
 
   /** Whether it may be called, and can call what it depends on. */
   async isReady(): Promise<boolean> {
-    const { links, inlineCallees } = this.#deps;
+    const { runtime, inlineCallees } = this.#deps;
     // What it calls is out of its reach: others may do better.
-    if (links.obstaclesTo(this.order.callees).length > 0) return false;
+    if (runtime.links.obstaclesTo(this.order.callees).length > 0) return false;
     const own = [this.host, ...inlineCallees.hostsOf(this.order)];
     return (await Promise.all(own.map((host) => host.isReady()))).every(Boolean);
   }
@@ -101,13 +103,13 @@ export class HostedReplica {
   /** Whoever waits for a task is no load; the task is, whether it runs or waits itself. */
   readPulse(): ControlAnswers["pulse"] {
     const { replica } = this.host;
-    const calls = Math.max(replica.inFlight, this.#edge?.inFlight ?? 0);
+    const calls = Math.max(replica.inFlight, this.#http?.inFlight ?? 0);
     const inFlight = Math.max(0, calls - (replica.tasks?.waiters ?? 0));
     const waitingTasks = replica.tasks?.waitingTasks;
     const hosts = [this.host, ...this.#deps.inlineCallees.hostsOf(this.order)];
     const strains = hosts.flatMap((host) => host.replica.readStrains());
     const url = inspectorUrl();
-    const obstacles = this.#deps.links.obstaclesTo(this.order.callees).map(({ problem }) => problem);
+    const obstacles = this.#deps.runtime.links.obstaclesTo(this.order.callees).map(({ problem }) => problem);
     return {
       ...{ residentBytes: readResidentBytes(), inFlight, longestRunMs: systemTime.turns.longestMs },
       callsInFlight: this.#deps.runtime.stats.inFlightByService,
@@ -122,22 +124,21 @@ export class HostedReplica {
     const drained = async () => {
       // At once, so that no request waits for a task that will not run here any more.
       const tasks = this.host.replica.tasks?.drain();
-      await this.#edge?.close();
+      await this.#http?.close(this.#cut.signal);
       await tasks;
       await this.host.drain();
       await this.#deps.inlineCallees.drain(this.order);
     };
-    await within(systemTime.clock, limitMs, drained(), () => this.#edge?.cut());
+    await within(systemTime.clock, limitMs, drained(), () => this.#cut.abort());
   }
 
   async stop(): Promise<void> {
-    const { runtime, inlineCallees } = this.#deps;
     const { service } = this.order;
     this.#abort.abort(fail("start_aborted", { service }));
-    this.#edge?.cut();
-    runtime.directory.remove(service, this.host.link);
+    this.#cut.abort();
+    this.#removeLink();
     await this.host.stop();
-    await inlineCallees.stop(this.order);
+    await this.#deps.inlineCallees.stop(this.order);
   }
 }
 
@@ -175,19 +176,17 @@ interface Kept {
   readonly abort: AbortController;
   /** Which replicas need it. */
   readonly users: Set<InlineCalleeWish>;
-  /** In the directory. */
-  readonly links: ReplicaLink[];
+  /** Take their links out of the directory. */
+  readonly removals: (() => void)[];
   started: Promise<void>;
 }
 
 export class InlineCallees {
   readonly #runtime: Runtime;
-  readonly #faults: Faults | undefined;
   readonly #kept = new Map<string, Kept>();
 
-  constructor(runtime: Runtime, faults: Faults | undefined) {
+  constructor(runtime: Runtime) {
     this.#runtime = runtime;
-    this.#faults = faults;
   }
 
   /** The longest that `start` may take, as long as the event loop turns. */
@@ -244,20 +243,17 @@ export class InlineCallees {
       (_, index) => new LocalHost(this.#runtime.partsOf({ service, index, resources })),
     );
     const abort = new AbortController();
-    const kept: Kept = { service, hosts, abort, users: new Set(), links: [], started: Promise.resolve() };
+    const kept: Kept = { service, hosts, abort, users: new Set(), removals: [], started: Promise.resolve() };
     this.#kept.set(service, kept);
     kept.started = this.#bringUp(kept);
     return kept;
   }
 
   async #bringUp(kept: Kept): Promise<void> {
-    const { service } = kept;
     try {
       for (const host of kept.hosts) {
         await host.start(kept.abort.signal);
-        const link = this.#faults?.wrap(host.link, service) ?? host.link;
-        kept.links.push(link);
-        this.#runtime.directory.add(service, link);
+        kept.removals.push(this.#runtime.links.addOwn(kept.service, host.link));
       }
     } catch (error) {
       await this.#end(kept);
@@ -266,9 +262,9 @@ export class InlineCallees {
   }
 
   async #end(kept: Kept): Promise<void> {
-    const { service, abort, links, hosts } = kept;
+    const { service, abort, removals, hosts } = kept;
     if (this.#kept.get(service) === kept) this.#kept.delete(service);
-    for (const link of links) this.#runtime.directory.remove(service, link);
+    for (const remove of removals) remove();
     abort.abort(fail("start_aborted", { service }));
     for (const host of hosts) await host.stop();
   }

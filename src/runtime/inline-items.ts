@@ -10,8 +10,8 @@ import { crossError } from "../transport/wire-error.js";
 /** The two sides of a streaming call in this thread. */
 interface InlineSides {
   readonly scope: CallScope;
-  /** Runs the call. @param input Shared with nobody. */
-  readonly serve: (input: unknown, sink: ItemSink) => ItemSource;
+  /** Runs the call. @throws {ServingError} when the input can't be passed on. */
+  readonly serve: (sink: ItemSink) => ItemSource;
   /** The caller's. */
   readonly sink: ItemSink;
   /** When the callee's code has ended. */
@@ -32,14 +32,12 @@ export class InlineItems implements ItemSource, ItemSink {
 
   pull(): void {
     if (this.#stream === undefined) {
-      let input: unknown;
       try {
-        input = takeInput(this.#sides.scope);
+        this.#stream = this.#sides.serve(this);
       } catch (error) {
         this.fail(error);
         return;
       }
-      this.#stream = this.#sides.serve(input, this);
     }
     this.#stream.pull();
   }
@@ -86,20 +84,13 @@ export class InlineItems implements ItemSource, ItemSink {
   }
 }
 
-/** The callee's own input: a copy, unless nobody else has it, or the items of a stream. */
-export function takeInput(scope: CallScope): unknown {
-  const { stream, isOwned, value } = scope.input;
-  if (stream !== undefined) return new InlineInput(scope, stream).items;
-  return isOwned ? value : copyValue(value, "input");
-}
-
 /**
  * The callee's end of an input that is a stream, whose caller is in the same thread: an item is asked for when it is read.
  *
  * Items and failures are made the callee's own, as a border would make them. The end of the call ends the input; where the
  * call was cancelled, its reader is told so once.
  */
-class InlineInput implements ItemSource, InputReader {
+export class InlineInput implements ItemSource, InputReader {
   /** What the api reads. */
   readonly items = new ItemReader(this, () => nameInput(this.#scope));
   readonly #scope: CallScope;

@@ -3,12 +3,12 @@ import { describe, it } from "node:test";
 import type { Call } from "../call/call.js";
 import { operationTimeoutMs } from "../call/task-state.js";
 import type { ApiSettings } from "../options/settings.js";
-import { createLimitNames, type RouteLimits } from "./runtime.js";
+import { createLimitNames, type TargetLimits } from "./runtime.js";
 
 const settings = { timeoutMs: 800, timeoutFrom: "EKIBEN_TIMEOUT_MS" } as ApiSettings;
-const limits: RouteLimits = { service: "Model", api: "wait", settings, operation: undefined, edgeTimeoutMs: 500 };
+const limits: TargetLimits = { service: "Model", api: "wait", settings, operation: undefined, edgeTimeoutMs: 500 };
 
-function nameOf(timeoutMs: number, own: Partial<RouteLimits> = {}, caller = { service: "Front", api: "run" }): string {
+function nameOf(timeoutMs: number, own: Partial<TargetLimits> = {}, caller = { service: "Front", api: "run" }): string {
   return createLimitNames({ ...limits, ...own })({ caller } as Call, timeoutMs);
 }
 

@@ -12,7 +12,7 @@ import { Replica, type ReplicaDeps } from "../replica/replica.js";
 import { serveCall } from "../replica/serve-call.js";
 import { ServedStream } from "../replica/served-stream.js";
 import { crossError } from "../transport/wire-error.js";
-import { InlineItems, takeInput } from "./inline-items.js";
+import { InlineInput, InlineItems } from "./inline-items.js";
 import { ReplicaListener } from "./replica-listener.js";
 
 /** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
@@ -21,7 +21,7 @@ export class LocalHost implements ReplicaHost {
   readonly replica: Replica;
   readonly link: LocalLink;
   /** What it calls is told to its thread. */
-  readonly caller: Caller = { residence: "root", notify: () => {} };
+  readonly caller: Caller = { residence: "main", notify: () => {} };
   readonly memoryBytes = Number.POSITIVE_INFINITY;
   /** It ends with its thread, unless it is killed. */
   readonly ended: Promise<string>;
@@ -60,7 +60,7 @@ export class LocalHost implements ReplicaHost {
   }
 
   offerTo({ residence }: Caller): LinkOffer {
-    if (residence === "root" || this.#address === undefined) return { kind: "inline", link: this.link };
+    if (residence === "main" || this.#address === undefined) return { kind: "local" };
     return { kind: "address", address: this.#address };
   }
 
@@ -142,7 +142,7 @@ export class LocalLink implements ReplicaLink {
   open(scope: CallScope, sink: ItemSink): ItemSource {
     const call = new LocalCall(scope, this.#open);
     this.#open.add(call);
-    const serve = (input: unknown, own: ItemSink) => new ServedStream(this.#replica, scope, { input, sink: own });
+    const serve = (own: ItemSink) => new ServedStream(this.#replica, scope, { input: takeInput(scope), sink: own });
     return new InlineItems({ scope, serve, sink, onEnd: () => this.#open.remove(call) });
   }
 
@@ -184,6 +184,13 @@ class LocalCall implements ReplySink, Slotted {
     this.#open.remove(this);
     if (scope.reason === undefined) scope.replyFailure(crossError(toServingError(error, service, api)));
   }
+}
+
+/** Returns the callee's own input: a copy, unless the caller gave it away, or the items of a stream. */
+function takeInput(scope: CallScope): unknown {
+  const { stream, isOwned, value } = scope.input;
+  if (stream !== undefined) return new InlineInput(scope, stream).items;
+  return isOwned ? value : copyValue(value, "input");
 }
 
 /** Something that remembers its own place in a `SlotList`; it may be in one at a time. */

@@ -9,7 +9,7 @@ import type { Directory } from "../handle/directory.js";
 import type { FileStore } from "../held/file-store.js";
 import type { CallStats } from "../observe/call-stats.js";
 import type { Obstacle } from "../observe/readiness.js";
-import type { CallerUpdate } from "../placement/placement.js";
+import type { LinkUpdate } from "../placement/control.js";
 import type { Channel } from "../transport/channel.js";
 import { PeerLink } from "../transport/peer-link.js";
 import { PortLine } from "../transport/port-channel.js";
@@ -41,8 +41,16 @@ export interface OutgoingLinksDeps {
   readonly files?: FileStore | undefined;
   /** In a test: the faults that calls over these links meet. */
   readonly faults?: Faults | undefined;
-  /** The link to a replica that lives in this site. Default: none does. */
-  readonly findLocal?: (replica: string) => ReplicaLink | undefined;
+  /** Replicas of this thread that the registry announces. Default: none. */
+  readonly local?: LocalReplicas | undefined;
+}
+
+/** Replicas of this thread that the registry announces as local. */
+export interface LocalReplicas {
+  /** Returns the link to a replica, by its id. */
+  find(replica: string): ReplicaLink | undefined;
+  /** True where other replicas of the same services may live elsewhere. The local one then comes first. */
+  readonly isPreferred: boolean;
 }
 
 export class OutgoingLinks {
@@ -56,8 +64,8 @@ export class OutgoingLinks {
     this.#deps = deps;
   }
 
-  apply(notice: CallerUpdate): void {
-    const { directory, faults, findLocal } = this.#deps;
+  apply(notice: LinkUpdate): void {
+    const { directory, faults, local } = this.#deps;
     if (notice.kind === "faults") {
       faults?.replaceAll(notice.faults as readonly FaultNotice[]);
       return;
@@ -70,12 +78,9 @@ export class OutgoingLinks {
       case "add-port":
         this.#keep(new FarLink(notice, createPortWay(notice.port), this.#deps, this.#forget));
         return;
-      case "add-inline":
-        this.#keep(new NearLink(notice, { link: notice.link, isLocal: false }, this.#deps, this.#forget));
-        return;
       case "add-local": {
-        const link = findLocal?.(notice.replica);
-        if (link !== undefined) this.#keep(new NearLink(notice, { link, isLocal: true }, this.#deps, this.#forget));
+        const link = local?.find(notice.replica);
+        if (link !== undefined) this.#keep(new NearLink(notice, link, this.#deps, this.#forget));
         return;
       }
       case "remove":
@@ -97,6 +102,13 @@ export class OutgoingLinks {
       case "planned":
         links.planned = notice.replicas;
     }
+  }
+
+  /** Makes a replica of this thread callable that the registry does not announce to it. @returns Takes the link out again. */
+  addOwn(service: string, link: ReplicaLink): () => void {
+    const entry = new Entry(service, this.#deps);
+    entry.add(link);
+    return () => entry.remove();
   }
 
   /** Resolves when every replica of these services announced so far can be called, or has been tried once. Default: of all. */
@@ -182,37 +194,33 @@ class Entry {
   }
 }
 
-interface Near {
-  readonly link: ReplicaLink;
-  /** Whether others of its service may live elsewhere. */
-  readonly isLocal: boolean;
-}
-
 /** To a replica in this very thread. There is nothing to be made or lost. */
 class NearLink implements KeptLink {
   readonly service: string;
   readonly replica: string;
   readonly obstacle = undefined;
   readonly tried = Promise.resolve();
-  readonly #near: Near;
+  readonly #link: ReplicaLink;
+  readonly #isPreferred: boolean;
   readonly #entry: Entry;
   readonly #onEnd: OnLinkEnd;
 
   constructor(
     { service, replica }: { readonly service: string; readonly replica: string },
-    near: Near,
+    link: ReplicaLink,
     deps: OutgoingLinksDeps,
     onEnd: OnLinkEnd,
   ) {
     this.service = service;
     this.replica = replica;
-    this.#near = near;
+    this.#link = link;
+    this.#isPreferred = deps.local?.isPreferred === true;
     this.#entry = new Entry(service, deps);
     this.#onEnd = onEnd;
   }
 
   open(): void {
-    this.#entry.add(this.#near.link, this.#near.isLocal);
+    this.#entry.add(this.#link, this.#isPreferred);
   }
 
   /** Calls in flight are still answered (K3). */

@@ -6,13 +6,10 @@ import { fail } from "../failure/failures.js";
 import { textOf } from "../failure/read-thrown.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { resolveGraph } from "../graph/graph.js";
-import { FileStore } from "../held/file-store.js";
 import { decodedBytes } from "../held/held-bytes.js";
-import { FullMemory } from "../held/memory-files.js";
 import { loadEntry } from "../load/entry-location.js";
 import { shareStdout } from "../observe/line-writer.js";
 import { createLog, guardLog, type LogOutput } from "../observe/log.js";
-import { createMetrics, type Metrics } from "../observe/metrics.js";
 import {
   type AppAnswers,
   type ControlPort,
@@ -25,9 +22,8 @@ import {
 } from "../placement/control.js";
 import { encodeError } from "../transport/wire-error.js";
 import { watchBackground } from "./background-failures.js";
-import { Faults } from "./faults.js";
+import type { Faults } from "./faults.js";
 import { HostedReplica, InlineCallees } from "./hosted-replica.js";
-import { OutgoingLinks } from "./outgoing-links.js";
 import { Runtime } from "./runtime.js";
 
 // A thread or process in which replicas live, one or several, as its supervisor orders it: it loads the author's files once;
@@ -77,10 +73,10 @@ export class RuntimeMain {
         this.#answer(message.order.id, "started", () => this.#start(message.order), message.order.address);
         return;
       case "link":
-        this.#inside?.links.apply(message.update);
+        this.#inside?.runtime.links.apply(message.update);
         return;
       case "ended":
-        this.#inside?.runtime.endedLives.note(message.life);
+        this.#inside?.runtime.tasks.endedLives.note(message.life);
         return;
       case "accept":
         this.#replicas.get(message.replica)?.host.accept(message.port);
@@ -89,7 +85,7 @@ export class RuntimeMain {
         this.#answer(message.replica, "listening", () => this.#of(message.replica).listen(handle));
         return;
       case "ask":
-        this.#reply({ kind: "answer", number: message.number }, () => this.#loaded().metrics.readJson());
+        this.#reply({ kind: "answer", number: message.number }, () => this.#loaded().runtime.metrics.readJson());
         return;
       case "ask-replica":
         this.#replyFor(message);
@@ -148,27 +144,26 @@ export class RuntimeMain {
       const known = [...graph.services.keys()];
       throw fail("unknown_service", { service, file: order.entry.file, known }, { service });
     }
-    const { settings, appFolder, life, endedLives, run, slabFolder, diskFolder } = order;
-    const runtime = new Runtime({ graph, settings, log, time: systemTime, appFolder, life, endedLives, run });
-    const { directory, stats } = runtime;
-    const { service = order.names["group"] } = order.names;
-    stats.decoded = { service: String(service), bytes: () => decodedBytes.count };
-    const { clock } = systemTime;
-    const fullMemory = new FullMemory(log.child(order.names), clock);
-    const files = new FileStore(life, () => ({ memory: slabFolder, disk: diskFolder }), clock, fullMemory);
-    const faults = order.takesFaults ? new Faults() : undefined;
-    for (const service of order.keptServices) directory.of(service).keepsLocal = true;
-    this.#inside = {
-      runtime,
-      flush,
-      files,
-      links: new OutgoingLinks({
-        ...{ directory, clock: runtime.time.clock, log, stats, slabFolder, files, faults },
-        findLocal: (replica) => this.#replicas.get(replica)?.host.link,
-      }),
-      metrics: createMetrics(stats),
-      inlineCallees: new InlineCallees(runtime, faults),
-    };
+    const { settings, names, appFolder, life, endedLives, run, slabFolder } = order;
+    const runtime = new Runtime({
+      graph,
+      settings,
+      log,
+      names,
+      time: systemTime,
+      appFolder,
+      life,
+      endedLives,
+      run,
+      slabFolder,
+      findDisk: () => order.diskFolder,
+      local: { find: (replica) => this.#replicas.get(replica)?.host.link, isPreferred: true },
+      faults: order.takesFaults ? await createFaults() : undefined,
+    });
+    const { service = names["group"] } = names;
+    runtime.stats.decoded = { service: String(service), bytes: () => decodedBytes.count };
+    for (const kept of order.keptServices) runtime.directory.of(kept).keepsLocal = true;
+    this.#inside = { runtime, flush, inlineCallees: new InlineCallees(runtime) };
   }
 
   async #start(order: ReplicaOrder): Promise<void> {
@@ -195,9 +190,7 @@ export class RuntimeMain {
     for (const replica of [...this.#replicas.values()].reverse()) await replica.stop();
     const inside = this.#inside;
     if (inside === undefined) return;
-    await inside.runtime.closeStore();
-    inside.links.close();
-    inside.files.close();
+    await inside.runtime.close();
     inside.flush();
   }
 
@@ -221,11 +214,14 @@ const promise = async <T>(step: () => Promise<T>): Promise<T> => step();
 /** What there is once the author's files are loaded. */
 interface Inside {
   readonly runtime: Runtime;
-  readonly links: OutgoingLinks;
   readonly inlineCallees: InlineCallees;
-  readonly metrics: Metrics;
-  readonly files: FileStore;
   readonly flush: () => void;
+}
+
+/** Loads the code of faults, which only tests need. */
+async function createFaults(): Promise<Faults> {
+  const { Faults } = await import("./faults.js");
+  return new Faults();
 }
 
 function openLog({ logsTo, sharesStdout, settings }: RuntimeOrder, port: ControlPort): LogOutput {

@@ -3,61 +3,52 @@ import os from "node:os";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
 import { type NameLimit, nameOption } from "../call/passed-deadline.js";
-import {
-  isEnded,
-  isTaskId,
-  operationApi,
-  operationTimeoutMs,
-  type TaskOperation,
-  type TaskState,
-  toTaskState,
-  waitsForEnd,
-} from "../call/task-state.js";
+import { operationApi, operationTimeoutMs, type TaskOperation, waitsForEnd } from "../call/task-state.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { GrantedResources } from "../define/service.js";
-import { fail } from "../failure/failures.js";
-import { unreachable } from "../failure/serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import type { CalledService, EntryCaller } from "../handle/call-target.js";
 import { CalleeRoom } from "../handle/callee-room.js";
 import { Directory } from "../handle/directory.js";
 import { createEntryCaller, createHandle } from "../handle/handle.js";
-import type { FormerTask } from "../http/http-state.js";
+import { FileStore } from "../held/file-store.js";
+import { FullMemory } from "../held/memory-files.js";
 import { CallStats } from "../observe/call-stats.js";
+import { createMetrics, type Metrics } from "../observe/metrics.js";
 import type { ApiSettings, AppSettings, ServiceSettings } from "../options/settings.js";
 import type { ReplicaDeps } from "../replica/replica.js";
-import type { TaskDeps } from "../replica/tasks/replica-tasks.js";
-import { EndedLives } from "../tasks/lease-grace.js";
-import { formatStore, hasTaskStore, openTaskStore, type StoreWait } from "../tasks/open-store.js";
-import { StoreCensus } from "../tasks/store-census.js";
-import type { StoreRun, TaskPlace, TaskRecord, TaskStore } from "../tasks/task-store.js";
-import { unpackValue } from "../transport/stored-value.js";
-import { decodeError, encodeError } from "../transport/wire-error.js";
+import { type AppRun, AppTasks } from "./app-tasks.js";
+import type { Faults } from "./faults.js";
+import { type LocalReplicas, OutgoingLinks } from "./outgoing-links.js";
 
-/** How long a replica that starts waits for a store that is away. */
-const storeWaitMs = 60_000;
-
-/** What a site is made of. */
+/** Constructor arguments of `Runtime`. */
 interface RuntimeDeps {
   readonly graph: Graph;
   readonly settings: AppSettings;
   readonly log: Logger;
+  /** Log fields of this thread or process, for lines that concern no single replica. Default: none. */
+  readonly names?: Readonly<Record<string, string | number>>;
   readonly time: CallTime;
-  /** Folder of the app's service file: what the app keeps lies beside it. */
+  /** Folder of the app's service file. The app keeps its data beside it. */
   readonly appFolder: string;
   /** Unique to this thread or process. Default: a new one. */
   readonly life?: string;
-  /** Of others of the app that have ended. */
+  /** Lives of other threads and processes of the app that have ended. */
   readonly endedLives?: readonly string[];
-  /** The app as others in its store see it. Default: one that this process is alone. */
+  /** Default: a run that consists of this process alone. */
   readonly run?: AppRun;
+  /** Folder in memory through which large tensors pass. Default: they are sent through sockets. */
+  readonly slabFolder?: string | undefined;
+  /** Returns the folder on a disk for the largest values; called when the first one arrives. Default: none. */
+  readonly findDisk?: () => string | undefined;
+  /** Replicas of this thread that the registry announces. Default: none. */
+  readonly local?: LocalReplicas;
+  /** Faults that calls from here meet in a test. */
+  readonly faults?: Faults | undefined;
 }
 
-/** The app as a whole: all its threads and processes. */
-export type AppRun = Omit<StoreRun, "namespace" | "host">;
-
-/** Which replica is wanted. */
+/** Names one replica and what it is granted. */
 interface ReplicaIdentity {
   readonly service: string;
   readonly index: number;
@@ -65,62 +56,69 @@ interface ReplicaIdentity {
 }
 
 /**
- * One thread of execution in which replicas and handles of an app live: the app's own, a worker thread, or a child process.
+ * Everything that replicas and handles in one thread share: the main thread, a worker thread, or the thread of a child process.
  *
- * Joins handles, links and replicas; knows nothing of how the others came to be.
+ * Joins handles, links and replicas. Replicas elsewhere reach it only as updates of its links.
  */
 export class Runtime {
   readonly directory = new Directory();
   readonly stats = new CallStats();
+  readonly links: OutgoingLinks;
+  readonly metrics: Metrics;
+  /** Files with the largest values of this thread. */
+  readonly files: FileStore;
+  readonly tasks: AppTasks;
   readonly graph: Graph;
+  readonly settings: AppSettings;
   readonly time: CallTime;
   readonly log: Logger;
-  readonly run: AppRun;
-  readonly endedLives: EndedLives;
   /** Unique to this thread or process. */
   readonly life: string;
-  readonly #settings: AppSettings;
+  readonly slabFolder: string | undefined;
   readonly #names: ReadonlyMap<ServiceClass, string>;
-  readonly #appFolder: string;
-  /** Of the whole graph. */
-  readonly #ownTasks: readonly TaskPlace[];
-  #taskStore: Promise<TaskStore> | undefined;
 
-  constructor({ graph, settings, log, time, appFolder, life, endedLives, run }: RuntimeDeps) {
-    this.endedLives = new EndedLives(endedLives);
-    this.life = life ?? randomBytes(16).toString("hex");
+  constructor(deps: RuntimeDeps) {
+    const { graph, settings, log, time, appFolder, slabFolder, local, faults } = deps;
+    const { life = randomBytes(16).toString("hex"), names, findDisk = () => undefined } = deps;
+    const { directory, stats } = this;
+    const { clock } = time;
     this.graph = graph;
+    this.settings = settings;
     this.time = time;
     this.log = log;
-    this.#settings = settings;
-    this.#appFolder = appFolder;
-    this.run = run ?? { id: this.life, pid: process.pid, session: this.life };
-    this.#ownTasks = listTasks(graph, settings.tasks.namespace);
-    this.#names = new Map(graph.edges.map((http) => [http.target, http.to]));
+    this.life = life;
+    this.slabFolder = slabFolder;
+    this.#names = new Map(graph.edges.map((edge) => [edge.target, edge.to]));
+    const folders = () => ({ memory: slabFolder, disk: findDisk() });
+    const fullMemory = new FullMemory(names === undefined ? log : log.child(names), clock);
+    this.files = new FileStore(life, folders, clock, fullMemory);
+    this.links = new OutgoingLinks({ directory, stats, clock, log, slabFolder, files: this.files, local, faults });
+    this.metrics = createMetrics(stats);
+    const { endedLives, run } = deps;
+    this.tasks = new AppTasks({ graph, settings, appFolder, log, time, stats, life, endedLives, run });
   }
 
   settingsOf(service: string): ServiceSettings {
-    return this.#settings.services.get(service) as ServiceSettings;
+    return this.settings.services.get(service) as ServiceSettings;
   }
 
-  /** How the HTTP edge calls the entry service. */
+  /** Calls the entry service for the HTTP server. */
   entryCaller(): EntryCaller {
-    return createEntryCaller(this.#targetOf(this.graph.entry, "http"));
+    return createEntryCaller(this.#calledService(this.graph.entry, "http"));
   }
 
-  /** The longest that the start of a replica may take, as long as the event loop turns: for the store of tasks, and for `start()`. */
+  /** Longest time that the start of a replica may take while the event loop turns: to open the task store, and for `start()`. */
   startLimitMsOf(service: string): number {
-    const { startTimeoutMs } = this.settingsOf(service);
-    const hasTasks = this.#ownTasks.some((own) => own.service === service);
-    return startTimeoutMs + (hasTasks ? Math.min(startTimeoutMs, storeWaitMs) : 0);
+    return this.settingsOf(service).startTimeoutMs + this.tasks.storeLimitMsOf(service);
   }
 
-  /** A handle on any service, as a program or a test calls it. */
+  /** A handle on any service, for a program or a test. */
   handleOf(service: string): object {
-    return createHandle(this.#targetOf(service, "local"), { caller: { service: "local", api: "" }, log: this.log });
+    const caller = { service: "local", api: "" };
+    return createHandle(this.#calledService(service, "local"), { caller, log: this.log });
   }
 
-  /** What a replica that lives here is made of. */
+  /** Constructor arguments of a replica that lives here. */
   partsOf({ service, index, resources }: ReplicaIdentity): ReplicaDeps {
     const id = `${service}#${index}`;
     const log = this.log.child({ service, replica: id });
@@ -130,106 +128,31 @@ export class Runtime {
       descriptor: this.graph.services.get(service) as ServiceDescriptor,
       settings: this.settingsOf(service),
       resources,
-      bindHandle: (target, http) => {
+      bindHandle: (target, { timeoutMs }) => {
         const callee = this.#names.get(target) as string;
-        return createHandle(this.#targetOf(callee, service, http.timeoutMs), { caller: { service, api: "" }, log });
+        return createHandle(this.#calledService(callee, service, timeoutMs), { caller: { service, api: "" }, log });
       },
-      checksInside: this.#settings.server.validate === "all",
+      checksInside: this.settings.server.validate === "all",
       stats: this.stats,
       time: this.time,
       log,
-      tasks: this.#tasksOf(service, index),
+      tasks: this.tasks.depsOf(service, index),
     };
   }
 
-  /** Closes the store of tasks, if it was opened; after the last replica here has stopped. */
-  async closeStore(): Promise<void> {
-    const opened = this.#taskStore;
-    this.#taskStore = undefined;
-    const store = await opened?.catch(() => undefined);
-    await store?.close();
+  /** Ends what is open here: the task store, links, files. Calls that come later fail at once. */
+  async close(): Promise<void> {
+    await this.tasks.close();
+    this.directory.close();
+    this.links.close();
+    this.files.close();
   }
 
-  #tasksOf(service: string, index: number): TaskDeps {
-    const { namespace, leaseMs, retentionMs } = this.#settings.tasks;
-    const isCounting = index === 0 && service === this.#ownTasks[0]?.service;
-    return {
-      ...{ namespace, leaseMs, retentionMs, life: this.life, endedLives: this.endedLives },
-      isOwn: (of, api) => this.#isOwn(of, api),
-      census: isCounting ? this.#createCensus() : undefined,
-      openStore: (signal) =>
-        this.#openStore({
-          limitMs: Math.min(this.settingsOf(service).startTimeoutMs, storeWaitMs),
-          signal,
-          clock: this.time.clock,
-        }),
-    };
-  }
-
-  #isOwn(service: string, api: string): boolean {
-    return this.#ownTasks.some((own) => own.service === service && own.api === api);
-  }
-
-  #createCensus(): StoreCensus {
-    const { namespace } = this.#settings.tasks;
-    const { log, time, stats } = this;
-    return new StoreCensus({
-      run: { ...this.run, namespace, host: os.hostname() },
-      own: this.#ownTasks,
-      place: formatStore({ settings: this.#settings.tasks, appFolder: this.#appFolder }),
-      log,
-      clock: time.clock,
-      isAlive,
-      lostFailure: encodeError(fail("task_lost", { attempts: 1 })),
-      onOrphans: (orphans) => {
-        stats.orphans = orphans.map(({ service, api, waiting, running }) => ({
-          service,
-          api,
-          count: waiting + running,
-        }));
-      },
-    });
-  }
-
-  /** Of an app without tasks: whether it has left some behind. What stands in the way of an answer is no matter. */
-  async lookOver(): Promise<void> {
-    const place = { settings: this.#settings.tasks, appFolder: this.#appFolder };
-    if (this.#ownTasks.length > 0 || !hasTaskStore(place)) return;
-    try {
-      const store = await openTaskStore({ ...place, log: this.log });
-      await this.#createCensus()
-        .look(store)
-        .finally(() => store.close());
-    } catch (error) {
-      this.log.debug({ err: error }, "the task store of this app, which has no tasks, could not be looked over");
-    }
-  }
-
-  /** A task that was handed in to an api which the app has no more. */
-  async findFormerTask(id: string): Promise<FormerTask | undefined> {
-    const { tasks: settings } = this.#settings;
-    if (!isTaskId(id) || !hasTaskStore({ settings, appFolder: this.#appFolder })) return undefined;
-    const store = await this.#openStore();
-    const record = await store.get(id);
-    if (record?.namespace !== settings.namespace || this.#isOwn(record.service, record.api)) return undefined;
-    return createFormerTask(store, record);
-  }
-
-  /** One store for all replicas here. Where it can't be opened, the next replica tries again. */
-  #openStore(wait?: StoreWait): Promise<TaskStore> {
-    const place = { settings: this.#settings.tasks, appFolder: this.#appFolder, log: this.log };
-    this.#taskStore ??= openTaskStore(place, wait).catch((error: unknown) => {
-      this.#taskStore = undefined;
-      throw error;
-    });
-    return this.#taskStore;
-  }
-
-  /** How `caller` reaches a service; `edgeTimeoutMs` bounds each of its calls. */
-  #targetOf(service: string, caller: string, edgeTimeoutMs = Number.POSITIVE_INFINITY): CalledService {
+  /** Describes a service to the handles of one caller. @param edgeTimeoutMs Bounds each of the caller's calls to it. */
+  #calledService(service: string, caller: string, edgeTimeoutMs = Number.POSITIVE_INFINITY): CalledService {
     const { apis } = this.graph.services.get(service) as ServiceDescriptor;
     const own = this.settingsOf(service);
-    const routeOf = ({ name, contract, takesStream }: ApiDescriptor, operation?: TaskOperation | "call") => {
+    const targetOf = ({ name, contract, takesStream }: ApiDescriptor, operation?: TaskOperation | "call") => {
       const settings = own.apis.get(name) as ApiSettings;
       const { timeoutMs, idempotent } = settings;
       const api = operation === undefined || operation === "call" ? name : operationApi(name, operation);
@@ -247,33 +170,18 @@ export class Runtime {
         links: this.directory.of(service),
         room: new CalleeRoom(this.time.clock, stats),
         stats,
-        // Shared by the calls of the route; it is asked when a deadline has passed.
+        // Shared by all calls of the target, and called only when a deadline has passed.
         time: { ...this.time, nameLimit: createLimitNames({ service, api: name, settings, operation, edgeTimeoutMs }) },
       };
     };
-    return { service, apis, targetOf: routeOf };
-  }
-}
-
-function listTasks({ services }: Graph, namespace: string): TaskPlace[] {
-  return [...services.values()].flatMap(({ name, apis }) =>
-    [...apis.values()].flatMap((own) => (own.kind === "task" ? [{ namespace, service: name, api: own.name }] : [])),
-  );
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    // Somebody else's.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    return { service, apis, targetOf };
   }
 }
 
 const boundOperation = (operation: TaskOperation | "call"): number =>
   waitsForEnd(operation) ? Number.POSITIVE_INFINITY : operationTimeoutMs;
 
-/** What one replica is given. */
+/** Resources that one replica is granted. */
 export function grantResources({ resources }: ServiceSettings, gpus: readonly number[]): GrantedResources {
   return { cpuThreads: grantThreads(resources.cpu), memoryBytes: resources.memoryBytes, gpus };
 }
@@ -281,23 +189,23 @@ export function grantResources({ resources }: ServiceSettings, gpus: readonly nu
 /** Threads are whole, at least one, and never more than the machine has. */
 export const grantThreads = (cpu: number): number => Math.min(Math.max(1, Math.floor(cpu)), os.availableParallelism());
 
-/** What may have bounded a call of one route. */
-export interface RouteLimits {
+/** Limits that may have bounded a call of one target. */
+export interface TargetLimits {
   readonly service: string;
   readonly api: string;
   readonly settings: ApiSettings;
-  /** Of a task: what is asked about it. */
+  /** Operation on a task; `undefined` for a call of any other api. */
   readonly operation: TaskOperation | "call" | undefined;
-  /** `Infinity` where the dependency has none. */
+  /** `Infinity` where the dependency has no limit of its own. */
   readonly edgeTimeoutMs: number;
 }
 
-/** Deadlines are sums, of which the last digits may differ. */
+/** Deadlines are sums, so their last digits may differ. */
 const nearMs = 0.001;
 const isNear = (a: number, b: number): boolean => Math.abs(a - b) < nearMs;
 
-/** Tells afterwards, from its length alone, which of the limits that a call may have had it was. */
-export function createLimitNames({ service, api, settings, operation, edgeTimeoutMs }: RouteLimits): NameLimit {
+/** Returns a function that finds the limit which bounded a call from the length of that limit alone. */
+export function createLimitNames({ service, api, settings, operation, edgeTimeoutMs }: TargetLimits): NameLimit {
   return ({ caller }, timeoutMs) => {
     const isOfApi = operation === undefined || waitsForEnd(operation);
     if (isOfApi && isNear(timeoutMs, settings.timeoutMs)) return nameOption(service, api, settings.timeoutFrom);
@@ -307,33 +215,4 @@ export function createLimitNames({ service, api, settings, operation, edgeTimeou
     const place = caller.api === "" ? caller.service : `${caller.service}.${caller.api}`;
     return `timeoutMs of the call${place === "local" ? "" : ` from ${place}`} to ${service}.${api}`;
   };
-}
-
-/** What may be asked about a task whose api is gone: all but to run it. */
-function createFormerTask(store: TaskStore, record: TaskRecord): FormerTask {
-  const { id, service, api } = record;
-  return {
-    service,
-    api,
-    state: readTaskState(record),
-    async result() {
-      const { status } = record;
-      if (!isEnded(record))
-        throw fail("task_api_gone", { taskId: id, api: `${service}.${api}`, status }, { service, api });
-      const output = status === "completed" ? (await store.result(id))?.output : undefined;
-      if (output !== undefined) return unpackValue(output);
-      throw record.failure === undefined
-        ? unreachable(`task ${id} ended without a reason`)
-        : decodeError(record.failure);
-    },
-    async cancel() {
-      const failure = encodeError(fail("task_canceled", { taskId: id }, { service, api }));
-      return readTaskState((await store.cancel(id, failure)) ?? record);
-    },
-  };
-}
-
-function readTaskState(record: TaskRecord): TaskState {
-  const failure = record.failure === undefined ? undefined : decodeError(record.failure);
-  return toTaskState(record, failure, `${record.service}.${record.api}`);
 }

@@ -1,16 +1,76 @@
-// Entry of the process that answers while no replica of the entry service is there   <-> app/stand-in.ts
-import { systemClock } from "../base/clock.js";
-import { createStandIn, type FromStandIn, type ToStandIn } from "./stand-in-server.js";
+// Entry of the process that answers while the entry service has no replica   <-> app/stand-in.ts
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { systemClock, within } from "../base/clock.js";
+import { type AppAnswers, type ControlAnswer, ControlRequests } from "../placement/control.js";
+
+/** What a stand-in asks of its supervisor. */
+export interface StandInAnswers extends AppAnswers {
+  /** Body of the answer to every call, and the seconds after which a client may try again. */
+  failure: { readonly body: object; readonly retryAfter: number };
+}
+
+export type ToStandIn =
+  /** Comes with the socket. */
+  | { readonly kind: "listen" }
+  | ({ readonly kind: "answer" } & ControlAnswer)
+  /** A replica answers again: accept no more, answer what was accepted, and end. */
+  | { readonly kind: "close" };
+
+export type FromStandIn =
+  | { readonly kind: "up" }
+  | { readonly kind: "ask"; readonly number: number; readonly what: keyof StandInAnswers };
+
+const askLimitMs = 3_000;
+/** Longest time to answer what was accepted. */
+const closeLimitMs = askLimitMs + 1_000;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => {});
 process.on("disconnect", () => process.exit(0));
 
-const server = createStandIn(systemClock, (message: FromStandIn) =>
-  process.send?.(message, undefined, undefined, () => {}),
+const send = (message: FromStandIn) => process.send?.(message, undefined, undefined, () => {});
+const requests = new ControlRequests<StandInAnswers>(systemClock, (number, what) =>
+  send({ kind: "ask", number, what }),
 );
-process.on("message", (message: ToStandIn, handle: unknown) => {
-  if (message.kind === "listen") server.listen(handle);
-  else if (message.kind === "answer") server.receive(message);
-  else void server.close().then(() => process.exit(0));
+const server = createServer((request, response) => {
+  // Clients come back to a replica on a new connection.
+  response.shouldKeepAlive = false;
+  request.resume();
+  answer(request, response).catch(() => response.writeHead(503).end());
 });
-process.send?.({ kind: "up" } satisfies FromStandIn, undefined, undefined, () => {});
+server.on("error", () => {});
+process.on("message", (message: ToStandIn, handle: unknown) => {
+  if (message.kind === "listen") server.listen(handle as Server);
+  else if (message.kind === "answer") requests.receive(message);
+  else void close().finally(() => process.exit(0));
+});
+send({ kind: "up" });
+
+async function close(): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  await within(systemClock, closeLimitMs, closed, () => {});
+}
+
+/**
+ * Answers `/livez`, `/healthz`, `/readyz` and `/metrics` as the entry replicas would. Every other request gets the failure that a
+ * call of the entry service would have now.
+ */
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [path] = (request.url ?? "").split("?");
+  if (path === "/livez" || path === "/healthz") {
+    writeJson(response, 200, { status: "live" });
+  } else if (path === "/readyz") {
+    const { services } = await requests.ask("readiness", askLimitMs);
+    writeJson(response, 503, { status: "not ready", services });
+  } else if (path === "/metrics") {
+    const { contentType, body } = await requests.ask("metrics", askLimitMs);
+    response.writeHead(200, { "content-type": contentType }).end(body);
+  } else {
+    const { body, retryAfter } = await requests.ask("failure", askLimitMs);
+    response.setHeader("retry-after", String(retryAfter));
+    writeJson(response, 503, body);
+  }
+}
+
+function writeJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "content-type": "application/json; charset=utf-8" }).end(JSON.stringify(body));
+}

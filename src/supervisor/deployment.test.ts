@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createDeploymentPlan, type PlanWish, Stage, settled, targetInFlight } from "../../test/supervisor/stage.js";
 import { fail } from "../failure/failures.js";
-import type { CallerUpdate } from "../placement/placement.js";
+import type { LinkUpdate } from "../placement/control.js";
 import { Deployment } from "./deployment.js";
 
 /** The replicas of service A, on a stage that watches them. */
@@ -59,7 +59,7 @@ describe("Deployment", () => {
   it("tells the board how many replicas there are to be", async () => {
     const stage = new Stage();
     const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.deps);
-    const known: CallerUpdate[] = [];
+    const known: LinkUpdate[] = [];
     stage.board.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
     assert.deepEqual(known, [{ kind: "planned", service: "A", replicas: 2 }]);
     await deployment.stop();
@@ -68,7 +68,7 @@ describe("Deployment", () => {
   it("takes each replica off the board before it is asked to drain, and says that none will come (D1)", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2 });
     stage.held.add("drain");
-    const notify = (notice: CallerUpdate) =>
+    const notify = (notice: LinkUpdate) =>
       stage.journal.push(notice.kind === "remove" ? `remove ${notice.replica}` : notice.kind);
     stage.board.subscribe({ residence: "process", notify }, ["A"]);
     stage.takeJournal();
@@ -158,7 +158,7 @@ describe("Deployment.readiness", () => {
       stage.lines.filter((line) => line.startsWith("failed")),
       ["failed A after 1"],
     );
-    const known: CallerUpdate[] = [];
+    const known: LinkUpdate[] = [];
     stage.board.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
     const why = { reason: "was ended by SIGKILL", attempts: 1 };
     assert.deepEqual(known[1], { kind: "failed", service: "A", ...why, retryAfterMs: 30_000 });
@@ -366,7 +366,7 @@ describe("Deployment, with a range of replicas", () => {
   });
 
   it("keeps the number it starts with in the app's own thread", async () => {
-    const { stage, deployment } = await createStarted({ ...scaling, residence: "root" });
+    const { stage, deployment } = await createStarted({ ...scaling, residence: "main" });
     assert.equal(stage.clock.pendingTimers, 0);
     await deployment.stop();
   });

@@ -52,7 +52,7 @@ export class Deployment {
   async start(calleesStarted: Promise<unknown>): Promise<void> {
     await Promise.all(this.#slots.map((slot) => slot.start(calleesStarted)));
     const { min, max } = this.plan.settings.replicas;
-    if (max > min && this.plan.residence !== "root" && !this.#isStopping) this.#watchLoad();
+    if (max > min && this.plan.residence !== "main" && !this.#isStopping) this.#watchLoad();
   }
 
   /** Why the service is down, if it is (D3): the reason of its first place. */

@@ -36,7 +36,7 @@ class StalledClock implements Clock {
 }
 
 /** A heartbeat of one host, and what it has told: `"pulse 3"` with the calls in flight, `"silent"`, `"stuck"`. */
-async function createHeart(residence: "process" | "root" = "process", clock?: Clock) {
+async function createHeart(residence: "process" | "main" = "process", clock?: Clock) {
   const stage = new Stage();
   const host = stage.deps.createHost(createDeploymentPlan("A", { residence }), 0);
   const [fake] = stage.hosts;
@@ -187,7 +187,7 @@ describe("Heartbeat", () => {
   });
 
   it("does not ask a replica in this very thread", async () => {
-    const { heartbeat, stage, take } = await createHeart("root");
+    const { heartbeat, stage, take } = await createHeart("main");
     heartbeat.start();
     await stage.pass(60_000);
     assert.deepEqual(take(), []);

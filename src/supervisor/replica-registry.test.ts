@@ -2,16 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { FakeHost } from "../../test/supervisor/fake-host.js";
 import { createDeploymentPlan, Stage } from "../../test/supervisor/stage.js";
-import type { Caller, CallerResidence, CallerUpdate, ReplicaHost } from "../placement/placement.js";
+import type { LinkUpdate } from "../placement/control.js";
+import type { Caller, CallerResidence, ReplicaHost } from "../placement/placement.js";
 import { ReplicaRegistry } from "./replica-registry.js";
 
 /** A notice in one line, with what matters of its kind. */
-function format(notice: CallerUpdate): string {
+function format(notice: LinkUpdate): string {
   switch (notice.kind) {
     case "add":
       return `add ${notice.replica} at ${notice.address}`;
-    case "add-inline":
-      return `add ${notice.link.replica} inline`;
     case "remove":
       return `remove ${notice.replica}`;
     case "planned":
@@ -41,7 +40,7 @@ function createRegistry() {
     stage.deps.createHost(createDeploymentPlan(service, { residence }), index);
   const subscribe = (residence: CallerResidence, ...services: string[]) => {
     const heard: string[] = [];
-    const notify = (notice: CallerUpdate) => heard.push(format(notice));
+    const notify = (notice: LinkUpdate) => heard.push(format(notice));
     const caller: Caller = { residence, notify };
     registry.subscribe(caller, services);
     const known = heard.splice(0);
@@ -111,8 +110,8 @@ describe("ReplicaRegistry", () => {
 
   it("gives each subscriber the way to a replica that leads from where it lives", () => {
     const { registry, hostOf, subscribe } = createRegistry();
-    registry.announce("A", hostOf("A", 0, "root"));
-    assert.deepEqual(subscribe("root", "A").known.slice(1), ["add A#0 inline"]);
+    registry.announce("A", hostOf("A", 0, "main"));
+    assert.deepEqual(subscribe("main", "A").known.slice(1), ["add A#0 local"]);
     assert.deepEqual(subscribe("process", "A").known.slice(1), ["add A#0 at A#0/0"]);
   });
 

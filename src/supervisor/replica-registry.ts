@@ -1,4 +1,5 @@
-import type { Caller, CallerUpdate, ReplicaHost } from "../placement/placement.js";
+import type { LinkUpdate } from "../placement/control.js";
+import type { Caller, ReplicaHost } from "../placement/placement.js";
 
 // Tells every thread and process of an app which replicas it may call.
 //
@@ -142,20 +143,19 @@ export class ReplicaRegistry {
     if (isDraining) caller.notify({ kind: "draining", service });
   }
 
-  #tell(service: string, createFor: (caller: Caller) => CallerUpdate): void {
+  #tell(service: string, createFor: (caller: Caller) => LinkUpdate): void {
     for (const [caller, { services }] of this.#callers) {
       if (services.has(service)) caller.notify(createFor(caller));
     }
   }
 }
 
-function createNotice(service: string, host: ReplicaHost, caller: Caller): CallerUpdate {
+function createNotice(service: string, host: ReplicaHost, caller: Caller): LinkUpdate {
   const offer = host.offerTo(caller);
   const replica = host.id;
   if (offer.kind === "address") return { kind: "add", service, replica, address: offer.address };
   if (offer.kind === "port") return { kind: "add-port", service, replica, port: offer.port };
-  if (offer.kind === "local") return { kind: "add-local", service, replica };
-  return { kind: "add-inline", service, replica, link: offer.link };
+  return { kind: "add-local", service, replica };
 }
 
 /** Calls in flight by service, as one thread or process counts those that it makes. */

@@ -58,7 +58,7 @@ export class ReplicaRun {
     this.host = deps.createHost(plan, index);
     this.#service = plan.descriptor.name;
     this.#deps = deps;
-    this.#callees = plan.residence === "root" ? [] : plan.remoteCallees;
+    this.#callees = plan.residence === "main" ? [] : plan.remoteCallees;
   }
 
   /** @throws What stood in the way; nothing is left running then. */

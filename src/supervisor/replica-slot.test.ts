@@ -549,7 +549,7 @@ describe("ReplicaSlot, when it is given back", () => {
   });
 
   it("waits for a start in the app's own thread, which nobody can end from outside", async () => {
-    const { slot, stage } = createPlace({ residence: "root" });
+    const { slot, stage } = createPlace({ residence: "main" });
     stage.held.add("start");
     const started = assert.rejects(slot.start(Promise.resolve()), { id: "start_aborted" });
     await settled();

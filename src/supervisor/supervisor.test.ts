@@ -81,8 +81,8 @@ describe("Supervisor.start", () => {
 
   it("waits in the app's own thread for every callee, inline ones included", async () => {
     const { stage, supervisor } = createApp({
-      Inline: { residence: "root" },
-      Front: { residence: "root", callees: ["Inline"] },
+      Inline: { residence: "main" },
+      Front: { residence: "main", callees: ["Inline"] },
     });
     stage.held.add("start");
     const started = supervisor.start();
@@ -96,7 +96,7 @@ describe("Supervisor.start", () => {
 
   it("has no replicas of a service that lives in those of its callers", async () => {
     const { stage, supervisor } = await createStartedApp({
-      Tokens: { residence: "callers" },
+      Tokens: { residence: "caller" },
       Front: { callees: [] },
     });
     assert.deepEqual(stage.running, ["Front#0/0"]);

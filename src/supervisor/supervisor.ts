@@ -23,7 +23,7 @@ export class Supervisor {
   constructor(plan: Plan, deps: SlotDeps) {
     this.#plan = plan;
     this.#deps = deps;
-    const own = plan.deployments.filter(({ residence }) => residence !== "callers");
+    const own = plan.deployments.filter(({ residence }) => residence !== "caller");
     this.#deployments = new Map(
       own.map((deployment) => [deployment.descriptor.name, new Deployment(deployment, deps)]),
     );
@@ -118,7 +118,7 @@ export class Supervisor {
 
 /** What it calls that has replicas of its own, or lives beside it in the app's own thread. */
 const calleesOf = ({ plan }: Deployment): readonly string[] =>
-  plan.residence === "root" ? plan.callees : plan.remoteCallees;
+  plan.residence === "main" ? plan.callees : plan.remoteCallees;
 
 function onAbort(signal: AbortSignal, run: () => void): void {
   if (signal.aborted) run();

@@ -36,7 +36,7 @@ export async function createTestServer(
     settings: { ...decided.server.http, accessLog: false, ...settings },
     server: { host: "127.0.0.1", port: 0 },
     apis: (decided.services.get(graph.entry) as ServiceSettings).apis,
-    caller: app.caller,
+    caller: app.runtime.entryCaller(),
     readiness: () => app.readiness(),
     metrics: async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" }),
     log,

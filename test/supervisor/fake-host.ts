@@ -1,16 +1,9 @@
 import { createDeferred, type Deferred } from "../../src/base/clock.js";
-import type { ReplicaLink } from "../../src/call/link.js";
 import { fail } from "../../src/failure/failures.js";
 import type { ServingError } from "../../src/failure/serving-error.js";
 import type { DeploymentPlan } from "../../src/graph/plan.js";
-import type {
-  Caller,
-  CallerResidence,
-  CallerUpdate,
-  LinkOffer,
-  Pulse,
-  ReplicaHost,
-} from "../../src/placement/placement.js";
+import type { LinkUpdate } from "../../src/placement/control.js";
+import type { Caller, CallerResidence, LinkOffer, Pulse, ReplicaHost } from "../../src/placement/placement.js";
 
 /** What a host does when it is asked to; each can be held up until a test lets it go on. */
 export type Step = "load" | "start" | "drain" | "stop";
@@ -33,7 +26,7 @@ export class FakeSite implements Caller {
   readonly residence: CallerResidence;
   readonly hosts = new Set<FakeHost>();
   /** What it was told. */
-  readonly notices: CallerUpdate[] = [];
+  readonly notices: LinkUpdate[] = [];
   residentBytes = 1;
   /** Its event loop does not turn: questions wait. */
   isSilent = false;
@@ -52,7 +45,7 @@ export class FakeSite implements Caller {
     this.isSuperseded = true;
   }
 
-  notify(notice: CallerUpdate): void {
+  notify(notice: LinkUpdate): void {
     if (this.isOpen) this.notices.push(notice);
   }
 
@@ -112,7 +105,7 @@ export class FakeHost implements ReplicaHost {
   }
 
   /** What its process was told. */
-  get notices(): readonly CallerUpdate[] {
+  get notices(): readonly LinkUpdate[] {
     return this.caller.notices;
   }
 
@@ -143,7 +136,7 @@ export class FakeHost implements ReplicaHost {
     this.#isUp = true;
     const abort = () => {
       // What runs in the app's own thread can't be ended from outside.
-      if (this.hasStarted || this.#parts.plan.residence === "root") return;
+      if (this.hasStarted || this.#parts.plan.residence === "main") return;
       this.#isEnding = true;
       this.endAlone("was ended by SIGKILL");
     };
@@ -158,11 +151,9 @@ export class FakeHost implements ReplicaHost {
   }
 
   offerTo(caller: Caller): LinkOffer {
-    if (caller === this.caller) return { kind: "local" };
-    if (caller.residence !== "root" || this.#parts.plan.residence !== "root")
-      return { kind: "address", address: this.name };
-    const link: ReplicaLink = { replica: this.id, inFlight: 0, send: notCalled, open: notCalled };
-    return { kind: "inline", link };
+    const areInMain = caller.residence === "main" && this.#parts.plan.residence === "main";
+    if (caller === this.caller || areInMain) return { kind: "local" };
+    return { kind: "address", address: this.name };
   }
 
   async isReady(): Promise<boolean> {
@@ -170,7 +161,7 @@ export class FakeHost implements ReplicaHost {
   }
 
   pulse(): Promise<Pulse> | undefined {
-    if (this.#parts.plan.residence === "root") return undefined;
+    if (this.#parts.plan.residence === "main") return undefined;
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const question = createDeferred<Pulse>();
     this.#questions.add(question);
@@ -248,7 +239,3 @@ function createStep(): Deferred<void> {
   step.promise.catch(() => {});
   return step;
 }
-
-const notCalled = () => {
-  throw new Error("not called here");
-};

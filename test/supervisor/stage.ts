@@ -2,7 +2,8 @@ import { SharedHomes } from "../../src/app/remote-runtimes.js";
 import type { Logger } from "../../src/base/logger.js";
 import type { DeploymentPlan, Residence } from "../../src/graph/plan.js";
 import type { ServiceSettings } from "../../src/options/settings.js";
-import type { CallerResidence, CallerUpdate } from "../../src/placement/placement.js";
+import type { LinkUpdate } from "../../src/placement/control.js";
+import type { CallerResidence } from "../../src/placement/placement.js";
 import { CallerCounts, ReplicaRegistry } from "../../src/supervisor/replica-registry.js";
 import type { SlotDeps } from "../../src/supervisor/replica-run.js";
 import type { AppEvent } from "../../src/supervisor/replica-state.js";
@@ -90,7 +91,7 @@ export class Stage {
   watch(...services: string[]): void {
     for (const service of services) this.#told.set(service, new Map());
     let isListening = false;
-    const notify = (notice: CallerUpdate) => {
+    const notify = (notice: LinkUpdate) => {
       if (notice.kind === "add") this.#told.get(notice.service)?.set(notice.replica, notice.address);
       if (notice.kind === "remove") this.#told.get(notice.service)?.delete(notice.replica);
       if (notice.kind === "failed") this.lines.push(`failed ${notice.service} after ${notice.attempts}`);

@@ -1,14 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import type { BoundSocket } from "../../app/bound-socket.js";
 import { systemClock, type Timer } from "../../base/clock.js";
+import { findOwnModule } from "../../base/shared-state.js";
 import { ServingError } from "../../failure/serving-error.js";
 import { messageOf } from "../../failure/to-serving-error.js";
 import type { FromVersion, RunningVersion, ToVersion, VersionEvents } from "./versions.js";
-
-/** As this file is: compiled, or TypeScript under a loader. */
-const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-const mainFile = fileURLToPath(new URL(`./version-main.${ending}`, import.meta.url));
 
 /** How long a version that was dropped may take to end by itself: it is busy, or its code never lets go. */
 const dropLimitMs = 1_000;
@@ -30,7 +26,7 @@ export class VersionProcess implements RunningVersion {
 
   constructor(deps: VersionProcessDeps) {
     this.#deps = deps;
-    this.#child = fork(mainFile, [...deps.args], {
+    this.#child = fork(findOwnModule("cli/watch/version-main"), [...deps.args], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       // A debugger's port can be had once.
       execArgv: process.execArgv.filter((argument) => !argument.startsWith("--inspect")),

@@ -1,0 +1,48 @@
+import type { FastifyInstance } from "fastify";
+import { drawGraph } from "../graph/picture/draw-graph.js";
+import type { Probes } from "../http/probes.js";
+import { createHttpServer, type HttpServer } from "../http/server.js";
+import { loadModule } from "../load/load-module.js";
+import type { AppFile } from "../options/app-file.js";
+import type { Runtime } from "./runtime.js";
+
+/** Adds an author's own Fastify plugins and routes. */
+type ConfigureHttp = (fastify: FastifyInstance) => void | Promise<void>;
+
+/** Differences between the HTTP server of an entry replica and the one of the main thread. */
+interface RuntimeHttpOptions extends Probes {
+  readonly configure: ConfigureHttp | undefined;
+}
+
+/** Creates the HTTP server of one thread or process. It calls the entry service over the links of this runtime. */
+export function createRuntimeHttp(
+  runtime: Runtime,
+  { readiness, metrics, configure }: RuntimeHttpOptions,
+): Promise<HttpServer> {
+  const { graph, settings, files, log, time } = runtime;
+  const { apis, version, description } = runtime.settingsOf(graph.entry);
+  return createHttpServer({
+    graph,
+    settings: settings.server.http,
+    server: settings.server,
+    apis,
+    version,
+    description,
+    caller: runtime.entryCaller(),
+    files,
+    findFormerTask: (id) => runtime.tasks.findFormer(id),
+    readiness,
+    metrics,
+    graphSvg: async () => drawGraph(graph, { settings: settings.services }),
+    log,
+    time,
+    ...(configure && { configure }),
+  });
+}
+
+/** Loads the author's plugins from the app file: functions can't be sent to another process. */
+export async function loadPlugins(appFile: string | undefined): Promise<ConfigureHttp | undefined> {
+  if (appFile === undefined) return undefined;
+  const { fastify } = ((await loadModule(appFile))["default"] ?? {}) as AppFile;
+  return fastify as ConfigureHttp | undefined;
+}
