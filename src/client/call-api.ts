@@ -8,16 +8,16 @@ import { encodeInput, reviveValue } from "./encode-input.js";
 import { createLimit, cutOff, type Endpoint, type RemoteApi, readText, sendRequest } from "./endpoint.js";
 import { createUpload, isItems, type Upload } from "./upload.js";
 
-/** Tensors in JSON come as bytes in base64, which are exact and a quarter of the size of lists of numbers. */
+/** Asks for tensors in JSON as base64, which is exact and a quarter of the size of lists of numbers. */
 const acceptJson = "application/json; tensors=base64";
-/** For files, and for what no schema describes: anything as itself, but a tensor or a text still as JSON. */
+/** Asks for files, and for outputs without a schema: any type as it is, but tensors and texts still as JSON. */
 const acceptAny = `*/*, ${acceptJson}; q=0.9, text/plain; q=0, application/x-npy; q=0, application/npy; q=0`;
 
 /**
  * Calls a unary api over HTTP.
  *
- * @throws {ServingError} what the server answered with; `connect_failed`, `invalid_response`, `deadline_exceeded`,
- *   `cancelled`, `not_transferable`.
+ * @throws {ServingError} The failure that the server answered with; `connect_failed`, `invalid_response`,
+ *   `deadline_exceeded`, `cancelled`, `not_transferable`.
  */
 export async function callApi(
   endpoint: Endpoint,
@@ -36,26 +36,29 @@ export async function callApi(
   }
 }
 
-/** How an api is asked to answer. */
+/** Returns the `accept` header for an api. */
 export const acceptOf = (api: RemoteApi): string =>
   isFile(api) || Object.keys(api.output).length === 0 ? acceptAny : acceptJson;
 
 /** One call, before its request is made. */
 interface Posting {
   readonly api: RemoteApi;
-  /** May be the promise of one. */
+  /** The input, or a promise of it. */
   readonly input: unknown;
   readonly options: ClientCallOptions & SubmitOptions;
   readonly accept: string;
 }
 
-/** A request that is answered, and what still goes up of it, if anything does. */
+/** A request whose response has begun, with the upload that may still be running. */
 export interface Posted {
   readonly response: Response;
   readonly upload: Upload | undefined;
 }
 
-/** Sends the input of a call and gives the response, its body unread. An input that is a stream may still be under way then. */
+/**
+ * Sends the input of a call and returns the response, its body unread. An input that is a stream may still be
+ * uploading then.
+ */
 export async function postInput(endpoint: Endpoint, limit: CallLimit, posting: Posting): Promise<Posted> {
   const { api, options, accept } = posting;
   const input = await limit.guard(posting.input);
@@ -86,7 +89,7 @@ export async function postInput(endpoint: Endpoint, limit: CallLimit, posting: P
 const openUpload = (input: AsyncIterable<unknown> | Iterable<unknown>, api: RemoteApi, limit: CallLimit) =>
   createUpload(input, { mediaTypes: api.uploads, limit, place: placeOf(api) });
 
-/** Parses one value of an answer and turns its tensors and files back into what they were. */
+/** Parses one value of an answer and restores its tensors and files. */
 export function parseValue(text: string, api: RemoteApi, url: string): unknown {
   try {
     if (isDeeper(text, maxDepth)) throw new Error(`it is nested more than ${maxDepth} levels deep`);
@@ -96,19 +99,26 @@ export function parseValue(text: string, api: RemoteApi, url: string): unknown {
   }
 }
 
-/** A server of ekiben's writes 500 at most; what is deeper overflows the stack of whoever looks at it. */
+/**
+ * Deepest answer that is parsed. An ekiben server writes 500 levels at most; deeper nesting overflows the stack of
+ * code that walks it.
+ */
 const maxDepth = 1_000;
 
 const placeOf = ({ service, name }: RemoteApi) => ({ service, api: name });
 
 const isFile = ({ output }: RemoteApi): boolean => output["title"] === "file";
 
-/** The value of an answer. @throws {ServingError} `invalid_response`; why the limit ended the call. */
+/**
+ * Reads the value of an answer.
+ *
+ * @throws {ServingError} `invalid_response`; the reason with which the limit ended the call.
+ */
 export async function readAnswer(response: Response, limit: CallLimit, api: RemoteApi, url: string): Promise<unknown> {
   if (response.status === 204) return undefined;
   const contentType = response.headers.get("content-type") ?? "";
   const essence = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
-  // A file may itself be JSON; then only its name tells it from one that is written in JSON.
+  // A file may itself be JSON. Only its name tells it from a file written as JSON.
   const disposition = response.headers.get("content-disposition");
   if (essence === "application/json" && disposition === null) {
     return parseValue(await readText(response, limit, url), api, url);

@@ -1,32 +1,35 @@
 import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 
-// What ends a call before its answer: its time, or one of the signals it was given.
+// Ends a call before its answer: at its timeout, or when one of its signals aborts.
 //
-// L1  It ends a call once; what comes later changes nothing.
-// L2  However it ends, `signal` is aborted and `reason` is a ServingError.
-// L3  A released limit holds no timer and no listener.
+// CL1  A limit ends a call once; later events change nothing.
+// CL2  After any end, `signal` is aborted and `reason` is a ServingError.
+// CL3  A released limit holds no timer and no listener.
 
-/** What a call is for, in messages. */
+/** Service and api of a call, for messages. */
 export interface CallPlace {
   readonly service: string;
   readonly api: string;
 }
 
-/** What bounds one call. */
+/** Bounds of one call. */
 export interface CallBounds {
   /** `undefined` or infinite for no bound. */
   readonly timeoutMs: number | undefined;
-  /** Where that was set, in words. */
+  /** Place where the timeout was set, in words. */
   readonly setBy: string;
   readonly signals: readonly (AbortSignal | undefined)[];
   readonly place: CallPlace;
 }
 
-/** Timers take a 32-bit integer and fire at once for more: 24 days. */
+/** Longest delay of a timer: 24 days. Timers take a 32-bit integer and fire at once for more. */
 const longestTimerMs = 2 ** 31 - 1;
 
-/** How much longer than the server the client waits, so that the server's own answer, which names the slow api, arrives. */
+/**
+ * Returns how much longer than the server the client waits, in milliseconds. The server's own answer, which names the
+ * slow api, then arrives first.
+ */
 const graceMs = (timeoutMs: number): number => Math.min(100, timeoutMs / 5);
 
 export class CallLimit {
@@ -41,7 +44,7 @@ export class CallLimit {
   constructor(bounds: CallBounds) {
     this.#bounds = bounds;
     this.#ended = new Promise((_, reject) => (this.#endNow = reject));
-    // Nobody may be waiting when the limit ends the call.
+    // The limit may end a call that nothing waits for.
     this.#ended.catch(() => {});
     const { timeoutMs, signals } = bounds;
     if (timeoutMs !== undefined && timeoutMs + graceMs(timeoutMs) <= longestTimerMs) {
@@ -57,35 +60,35 @@ export class CallLimit {
     return this.#controller.signal;
   }
 
-  /** Why the call was ended; `undefined` while it was not. */
+  /** Reason for the end of the call; `undefined` before that. */
   get reason(): ServingError | undefined {
     return this.#reason;
   }
 
-  /** What the server may still take, in whole milliseconds, at least 1; `undefined` without a bound. */
+  /** Time left for the server in whole milliseconds, at least 1; `undefined` without a bound. */
   get remainingMs(): number | undefined {
     const { timeoutMs } = this.#bounds;
     if (timeoutMs === undefined || !Number.isFinite(timeoutMs)) return undefined;
     return Math.max(1, Math.ceil(timeoutMs - (performance.now() - this.#startedAt)));
   }
 
-  /** `work`, or the reason the call was ended if that comes first. */
+  /** Returns the result of `work`; throws the reason when the call ends first. */
   guard<T>(work: T | PromiseLike<T>): Promise<T> {
     return Promise.race([work, this.#ended]);
   }
 
-  /** The call has been answered in full. */
+  /** Ends the limit: the call has been answered in full. */
   release(): void {
     clearTimeout(this.#timer);
     for (const signal of this.#bounds.signals) signal?.removeEventListener("abort", this.#onAbort);
   }
 
-  /** The call can't go on: what it was to send has failed. */
+  /** Ends the call because its input failed. */
   fail(reason: ServingError): void {
     this.#end(reason);
   }
 
-  /** Nothing more is wanted of the call: its connection, if still open, is let go of, which tells the server. */
+  /** Ends the call because its result is no longer wanted. An open connection is closed, which tells the server. */
   abandon(): void {
     this.#end(fail("cancelled", { reason: "its reader stopped" }, this.#bounds.place));
   }
@@ -109,7 +112,10 @@ export class CallLimit {
   }
 }
 
-/** A signal that was itself aborted by a failure, such as that of a call inside a service, passes it on. */
+/**
+ * Turns an abort reason into a failure. A signal that was aborted by a failure, such as the signal of a call inside a
+ * service, passes it on.
+ */
 function toReason(reason: unknown, place: CallPlace): ServingError {
   if (reason instanceof ServingError) return reason;
   const words = reason instanceof Error ? reason.message : String(reason);

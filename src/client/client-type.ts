@@ -1,15 +1,21 @@
 import type { Api, apiKey, CallArguments, CallOptions, StreamApi, Task, TaskMethods } from "../define/handle-type.js";
 import type { Tensor } from "../define/tensor.js";
 
-/** What may be said about one call from outside. */
+/** Options of one call by a client. */
 export interface ClientCallOptions {
-  /** Time for the whole call, or the whole stream, in milliseconds; the server is told. Default: that of `connect()`. */
+  /**
+   * Time for the whole call or the whole stream, in milliseconds; also sent to the server. Default: the time of
+   * `connect()`.
+   */
   readonly timeoutMs?: number;
   /** Cancels the call, also on the server. */
   readonly signal?: AbortSignal;
-  /** Where calls wait on the server, a `"background"` one goes after interactive ones. Default `"interactive"`. */
+  /**
+   * Priority of a call that waits on the server: a `"background"` call goes after interactive ones. Default
+   * `"interactive"`.
+   */
   readonly priority?: NonNullable<CallOptions["priority"]>;
-  /** Sent besides those of `connect()`; the same name replaces. */
+  /** Headers sent besides the headers of `connect()`; the same name replaces. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -28,8 +34,8 @@ export type Client<T> = {
 };
 
 /**
- * What arrives of an output. Tensors and files arrive as such; JSON has no dates, maps, sets, bytes and large integers,
- * so these arrive as it writes them: ISO text, objects, lists, base64, digits.
+ * Type of an output as the client receives it. Tensors and files arrive as such. JSON has no dates, maps, sets, bytes
+ * and large integers: these arrive as ISO text, objects, lists, base64 and digits.
  */
 export type Received<T> = 0 extends 1 & T
   ? T

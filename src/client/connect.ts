@@ -6,14 +6,15 @@ import { openStream } from "./open-stream.js";
 import { createTaskMethod } from "./task-method.js";
 
 /**
- * Connects to the server of entry service `T`: reads which apis it has, and gives a method for each.
+ * Connects to the server of entry service `T`: reads its list of apis and creates a method for each.
  *
- * Uses `fetch` alone, so it runs in browsers too; `T` is a type and costs nothing there:
- * `import type { Pipeline } from "./service.js"`.
+ * Uses `fetch` alone, so it also runs in browsers. `T` is a type and costs nothing there: `import type { Pipeline }
+ * from "./service.js"`.
  *
- * @param url Of the server, with a path in front of its routes if a proxy adds one, e.g. `"http://localhost:3000"`.
- * @throws {ServingError} `connect_failed`, `invalid_response`, `deadline_exceeded`, `cancelled`; whatever the server or
- *   something in front of it answers with. A misspelt api throws `unknown_api` when it is called.
+ * @param url Address of the server, with a path before its routes if a proxy adds one, e.g.
+ *   `"http://localhost:3000"`.
+ * @throws {ServingError} `connect_failed`, `invalid_response`, `deadline_exceeded`, `cancelled`; any failure that the
+ *   server or a proxy before it answers with. A misspelt api throws `unknown_api` when it is called.
  */
 export async function connect<T>(url: string | URL, options: ConnectOptions = {}): Promise<Client<T>> {
   const endpoint = createEndpoint(url, options);
@@ -23,7 +24,7 @@ export async function connect<T>(url: string | URL, options: ConnectOptions = {}
 function createClient(endpoint: Endpoint, apis: readonly RemoteApi[]): object {
   const client: object = Object.create(createFallback(apis));
   for (const api of apis) {
-    // A promise of a client would take its method `then` for a promise's.
+    // `await` on a client would take a method `then` for a promise's.
     if (api.name === "then") continue;
     const value = createMethod(endpoint, api);
     Object.defineProperty(client, api.name, { value, enumerable: true });
@@ -37,10 +38,12 @@ function createMethod(endpoint: Endpoint, api: RemoteApi): object {
   return (input?: unknown, options?: ClientCallOptions) => send(endpoint, api, input, options);
 }
 
-/** What every object has, and what runtimes and test runners ask of any object: these are not apis misspelt. */
+/**
+ * Names that every object has, or that runtimes and test runners look up on any object: these are not misspelt apis.
+ */
 const ordinary: readonly string[] = [...Object.getOwnPropertyNames(Object.prototype), "then", "toJSON", "inspect"];
 
-/** Stands behind the client's own methods, so that only a name it does not have comes here. */
+/** Creates the prototype of the client, which is asked only for names that the client does not have. */
 function createFallback(apis: readonly RemoteApi[]): object {
   return new Proxy(Object.prototype, {
     get: (target, name, client) => {

@@ -6,7 +6,7 @@ import { arrayByDType, type DType, isTensor, type Tensor } from "../define/tenso
 import { encodeInteger, encodeTensor, readTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/failures.js";
 
-/** A body and the type it is sent as; a form says its own, with its boundary. */
+/** A body and its content type. A form sets its own type, with its boundary. */
 interface EncodedInput {
   readonly body: string | Blob | FormData | Uint8Array<ArrayBuffer> | undefined;
   readonly headers: Readonly<Record<string, string>>;
@@ -17,10 +17,10 @@ const json = { "content-type": "application/json" };
 /**
  * Encodes an input as the body of a request.
  *
- * A file is the whole body, bytes too; an object with files in its fields is a form; everything else is JSON, with tensors
- * as `{ dtype, shape, data }` and `data` in base64.
+ * A file or bytes are the whole body. An object with files in its fields is a form. Everything else is JSON, with
+ * tensors as `{ dtype, shape, data }` and `data` in base64.
  *
- * @throws {ServingError} `not_transferable`, naming the path, for what JSON would drop or change.
+ * @throws {ServingError} `not_transferable`, naming the path, for values that JSON would drop or change.
  */
 export async function encodeInput(input: unknown): Promise<EncodedInput> {
   if (input === undefined) return { body: undefined, headers: {} };
@@ -32,7 +32,7 @@ export async function encodeInput(input: unknown): Promise<EncodedInput> {
   return { body: await encodeJson(input, "input"), headers: json };
 }
 
-/** Types that say how a body is to be read, rather than what file it is: such a file goes in a form. */
+/** Types that say how a body is to be read rather than its file type. A file of such a type is sent in a form. */
 const readable = /json|^multipart\/|^application\/x-www-form-urlencoded/i;
 
 function encodeFile(file: Blob): EncodedInput {
@@ -47,7 +47,7 @@ function encodeFile(file: Blob): EncodedInput {
   return { body: file, headers: { "content-type": type, ...disposition } };
 }
 
-/** A list of files in a field becomes parts of the same name. */
+/** True for a list of files, which becomes parts of the same name. */
 const isFiles = (value: unknown): value is Blob | readonly Blob[] =>
   value instanceof Blob || (Array.isArray(value) && value.length > 0 && value.every((item) => item instanceof Blob));
 
@@ -64,7 +64,7 @@ async function createForm(input: Record<string, unknown>): Promise<FormData> {
   return form;
 }
 
-/** A file's bytes are only to be had later: what is still to be filled in. */
+/** Reads of blobs in progress, each filling in its `data`: the bytes of a file can only be read asynchronously. */
 type Pending = Promise<void>[];
 
 /** Encodes a value as JSON. @throws {ServingError} `not_transferable`, naming the path. */
@@ -75,14 +75,14 @@ export async function encodeJson(value: unknown, path: string): Promise<string> 
   return JSON.stringify(encoded);
 }
 
-/** Where an item is. */
+/** Position of an item in the input. */
 interface At {
   readonly path: string;
   readonly depth: number;
   readonly pending: Pending;
 }
 
-/** Deeper than this an input almost certainly contains itself. */
+/** Deepest nesting that is encoded. A deeper input almost certainly contains itself. */
 const maxDepth = 100;
 
 function encodeItem(item: unknown, at: At): unknown {
@@ -129,7 +129,7 @@ function encodeDate(value: Date, at: At): string {
   return value.toISOString();
 }
 
-/** The form `file()` reads from JSON, for files deeper than a form reaches. */
+/** Encodes a file deeper than a form reaches, in the JSON form that `file()` reads. */
 function encodeNestedFile(file: Blob, { pending }: At): object {
   const name = file instanceof File ? { name: file.name } : undefined;
   const encoded = { ...name, contentType: file.type || "application/octet-stream", data: "" };
@@ -140,7 +140,7 @@ function encodeNestedFile(file: Blob, { pending }: At): object {
   return encoded;
 }
 
-/** Made by `{}`, also in another realm, such as a browser's frame. */
+/** True for an object made by `{}`, also in another realm, such as a browser's frame. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
@@ -148,16 +148,17 @@ function isPlain(value: object): boolean {
 
 const refuse = ({ path }: At, what: string) => fail("not_transferable", { path, what });
 
-/** A schema that names none of these says nothing about a value. */
+/** Keywords that describe a value. A schema with none of them says nothing about it. */
 const telling = ["type", "$ref", "anyOf", "oneOf", "allOf", "properties", "items", "prefixItems", "enum", "const"];
 const tensorTitle = /^(float32|float64|int32|int64|uint8)\[(.*)\]$/;
 
 /**
- * Turns the JSON forms of tensors and files back into `Tensor` and `File`, where the output's JSON Schema says they are, or
- * where it says nothing and a value is `{ dtype, shape, data }` and nothing else. Lists and objects are changed in place.
+ * Turns the JSON forms of tensors and files back into `Tensor` and `File`, where the output's JSON Schema names them.
+ * Where the schema says nothing, a value that is `{ dtype, shape, data }` and nothing else becomes a tensor. Lists
+ * and objects are changed in place.
  *
- * @param schema Of the output, or of one item of a stream, as `/schema.json` gives it.
- * @throws {Error} saying what is wrong with a tensor, where nothing but a tensor may stand.
+ * @param schema Schema of the output, or of one item of a stream, as `/schema.json` has it.
+ * @throws {Error} for an invalid tensor where only a tensor may stand.
  */
 export function reviveValue(value: unknown, schema: JsonSchema): unknown {
   return revive(value, schema, { root: schema, isSure: true });
@@ -165,7 +166,7 @@ export function reviveValue(value: unknown, schema: JsonSchema): unknown {
 
 interface Reviving {
   readonly root: JsonSchema;
-  /** False within a union, where another branch may be meant: what does not fit is left as it is there. */
+  /** False within a union, where another branch may be meant: a value that does not fit is left as it is. */
   readonly isSure: boolean;
 }
 
@@ -246,7 +247,7 @@ function reviveUnknown(value: unknown): unknown {
 
 const isDType = (name: unknown): name is DType => typeof name === "string" && Object.hasOwn(arrayByDType, name);
 
-/** Defines the property, so that a key `__proto__` in an answer is only a key. */
+/** Defines the property, so that a key `__proto__` in an answer is a plain key. */
 function set(fields: Record<string, unknown>, name: string, value: unknown): void {
   if (fields[name] !== value) Object.defineProperty(fields, name, { value });
 }

@@ -5,11 +5,11 @@ import { type Code, isCode, ServingError } from "../failure/serving-error.js";
 import { type CallBounds, CallLimit, type CallPlace } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 
-/** What `connect()` may be told. */
+/** Options of `connect()`. */
 export interface ConnectOptions {
-  /** Time for reading the schema, and for each call that says nothing else, in milliseconds. Default: none. */
+  /** Time for reading the schema, and for each call without its own, in milliseconds. Default: none. */
   readonly timeoutMs?: number;
-  /** Sent with every request, e.g. `{ authorization: "Bearer …" }`. */
+  /** Headers sent with every request, e.g. `{ authorization: "Bearer …" }`. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Used for every request. Default: the platform's own. */
   readonly fetch?: typeof globalThis.fetch;
@@ -17,14 +17,18 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A server and how to reach it. */
+/** A server, and the options for requests to it. */
 export interface Endpoint {
-  /** Without a slash at its end. */
+  /** Address without a slash at its end. */
   readonly base: string;
   readonly options: ConnectOptions;
 }
 
-/** @throws {ServingError} `connect_failed` for what is no http URL. In a browser a path is one, of the page's own server. */
+/**
+ * Parses the address of a server. A browser also accepts a path, on the server of the page.
+ *
+ * @throws {ServingError} `connect_failed` for an address that is no http URL.
+ */
 export function createEndpoint(url: string | URL, options: ConnectOptions): Endpoint {
   const page = (globalThis as { location?: { href: string } }).location?.href;
   let parsed: URL;
@@ -39,7 +43,7 @@ export function createEndpoint(url: string | URL, options: ConnectOptions): Endp
   return { base: parsed.origin + parsed.pathname.replace(/\/+$/, ""), options };
 }
 
-/** The limit of one call at an endpoint. */
+/** Creates the limit of one call at an endpoint. */
 export function createLimit({ options }: Endpoint, place: CallPlace, call: ClientCallOptions = {}): CallLimit {
   const bounds: CallBounds = {
     timeoutMs: call.timeoutMs ?? options.timeoutMs,
@@ -55,7 +59,7 @@ interface Sending {
   readonly method: "GET" | "POST" | "PUT";
   /** Begins with a slash. */
   readonly path: string;
-  /** Of the client itself; they win over those of the caller. */
+  /** Headers of the client itself; they replace the caller's headers. */
   readonly headers: Readonly<Record<string, string>>;
   readonly callHeaders?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | Blob | FormData | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | undefined;
@@ -63,9 +67,10 @@ interface Sending {
 }
 
 /**
- * Sends a request and gives its response when that is a success.
+ * Sends a request and returns its response when that is a success.
  *
- * @throws {ServingError} `connect_failed`, `connection_lost`, `fetch_timeout`; the failure the server answered with; why the limit ended the call.
+ * @throws {ServingError} `connect_failed`, `connection_lost`, `fetch_timeout`; the failure that the server answered
+ *   with; the reason with which the limit ended the call.
  */
 export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending: Sending): Promise<Response> {
   const { method, path, body, place } = sending;
@@ -78,7 +83,7 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
   const own = endpoint.options.fetch;
   const send = own ?? globalThis.fetch;
   const duplex = body instanceof ReadableStream ? { duplex: "half" as const } : undefined;
-  // A redirect would take the headers of the caller, and perhaps its input, to another place than it named.
+  // A redirect would send the caller's headers, and perhaps the input, to an address the caller did not name.
   const init = {
     method,
     headers,
@@ -99,7 +104,7 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
   throw createFailure(response, url, await readText(response, limit, url));
 }
 
-/** A page is told no more of a redirect than that it is one. */
+/** True for a redirect. A page sees only that there was one. */
 const isRedirect = ({ type, status }: Response): boolean =>
   type === "opaqueredirect" || [301, 302, 303, 307, 308].includes(status);
 
@@ -109,9 +114,9 @@ function formatRedirect({ headers }: Response): string {
 }
 
 /**
- * The whole body of a response as text.
+ * Reads the whole body of a response as text.
  *
- * @throws {ServingError} `connection_lost` when it is cut off; why the limit ended the call.
+ * @throws {ServingError} `connection_lost` when it is cut off; the reason with which the limit ended the call.
  */
 export async function readText(response: Response, limit: CallLimit, url: string): Promise<string> {
   try {
@@ -121,7 +126,10 @@ export async function readText(response: Response, limit: CallLimit, url: string
   }
 }
 
-/** Why `fetch` gave no response: a server that can't be reached, one that was and is gone, or a limit of `fetch` itself. */
+/**
+ * Creates the failure for a `fetch` without a response: the server can't be reached, went away, or `fetch` hit a
+ * limit of its own.
+ */
 function createRejection(url: string, cause: unknown, place: CallPlace): ServingError {
   const code = codeOf(cause);
   const details = { url, problem: formatCause(cause) };
@@ -130,7 +138,7 @@ function createRejection(url: string, cause: unknown, place: CallPlace): Serving
   return fail(isLost ? "connection_lost" : "connect_failed", details, { ...place, cause });
 }
 
-/** Why a body ended before its end. */
+/** Creates the failure for a body that was cut off. */
 export const cutOff = (url: string, cause?: unknown): ServingError => {
   if (isTimeout(codeOf(cause))) return fail("fetch_timeout", { url, problem: formatCause(cause) }, { cause });
   const problem = cause === undefined ? "the answer was cut off" : `the answer was cut off: ${formatCause(cause)}`;
@@ -139,27 +147,30 @@ export const cutOff = (url: string, cause?: unknown): ServingError => {
 
 const isTimeout = (code: unknown): boolean => code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT";
 
-/** Node's own code of what went wrong; browsers give none. */
+/** Returns Node's error code; browsers give none. */
 function codeOf(error: unknown): unknown {
   const { cause, code } = (error ?? {}) as { cause?: { code?: unknown } | null; code?: unknown };
   return cause?.code ?? code;
 }
 
-/** What fetch says is in its error's cause: "fetch failed" tells nobody anything. */
+/** Describes an error by its cause: the message of `fetch` itself is only "fetch failed". */
 function formatCause(error: unknown): string {
   const { cause } = error as { cause?: { message?: string; code?: string } };
   return cause?.message || cause?.code || (error instanceof Error ? error.message : String(error));
 }
 
-/** What `fetch` of Node hands a request to; the part of it that is used here. */
+/** The used part of the object that Node's `fetch` passes requests to. */
 interface Dispatcher {
   dispatch(options: object, handler: unknown): boolean;
 }
 
-/** Under this name Node's `fetch`, and undici where a program sets one of its own, keep the dispatcher of all requests. */
+/** Global key of the dispatcher for all requests, in Node's `fetch` and in an undici that a program installs. */
 const globalKey = Symbol.for("undici.globalDispatcher.1");
 
-/** Node's `fetch` gives up a request after 300 s without headers, and after 300 s without a byte of the body. */
+/**
+ * Options against the limits of Node's `fetch`, which gives up after 300 s without headers, and after 300 s without a
+ * byte of the body.
+ */
 const withoutLimits = { headersTimeout: 0, bodyTimeout: 0 };
 
 const unhurried: Dispatcher = {
@@ -167,8 +178,9 @@ const unhurried: Dispatcher = {
 };
 
 /**
- * What to add to the options of a `fetch` so that it has no limit of time but those it is given: in Node a dispatcher that passes each
- * request on to the one of the program, a proxy's too, without limits. Nothing elsewhere, where there is no such limit.
+ * Returns options for a `fetch` without time limits of its own. In Node this is a dispatcher that passes each request
+ * to the program's dispatcher, such as a proxy's, without limits. Other platforms have no such limit and get no
+ * option.
  */
 function unhurriedInit(): Pick<RequestInit, never> {
   const init: { readonly dispatcher?: object } = readGlobal() === undefined ? {} : { dispatcher: unhurried };
@@ -177,24 +189,25 @@ function unhurriedInit(): Pick<RequestInit, never> {
 
 const readGlobal = (): Dispatcher | undefined => (globalThis as { [globalKey]?: Dispatcher })[globalKey];
 
-/** One api of a server, as `/schema.json` tells it. */
+/** One api of a server, as `/schema.json` describes it. */
 export interface RemoteApi {
-  /** Of the entry service. */
+  /** Name of the entry service. */
   readonly service: string;
   readonly name: string;
   /** HTTP path. */
   readonly route: string;
   readonly kind: ApiKind;
-  /** Where the input is a stream: what its items may be sent as. */
+  /** Content types that the items of a streamed input may be sent as. */
   readonly uploads: readonly string[];
-  /** Of the output, or of one item of a stream. */
+  /** Schema of the output, or of one item of a stream. */
   readonly output: JsonSchema;
 }
 
 /**
  * Asks a server for its apis.
  *
- * @throws {ServingError} `connect_failed`, `invalid_response`, `deadline_exceeded`, `cancelled`; what the server answers.
+ * @throws {ServingError} `connect_failed`, `invalid_response`, `deadline_exceeded`, `cancelled`; the failure that the
+ *   server answers with.
  */
 export async function readRoutes(endpoint: Endpoint): Promise<readonly RemoteApi[]> {
   const path = "/schema.json";
@@ -225,7 +238,7 @@ function parseRoutes(text: string, url: string): RemoteApi[] {
     if (typeof api.name !== "string" || typeof api.route !== "string" || !api.route.startsWith("/")) {
       throw refuse("its schema has a route without name and path");
     }
-    // A newer server may have kinds of api that this client can't call; the others work.
+    // A newer server may have kinds of api that this client can't call. The others work.
     if (api.kind !== "unary" && api.kind !== "stream" && api.kind !== "task") return [];
     const output = typeof api.output === "object" && api.output !== null ? (api.output as JsonSchema) : {};
     const uploads = readUploads((entry as { input?: unknown }).input);
@@ -238,7 +251,7 @@ function readUploads(input: unknown): string[] {
   return isStream === true && Array.isArray(types) ? types.filter((type) => typeof type === "string") : [];
 }
 
-/** Where a failure came from; the `cause` of a ServingError that a server answered with. */
+/** Origin of a failure: the `cause` of a ServingError that a server answered with. */
 export interface FailureOrigin {
   readonly url: string;
   readonly status: number;
@@ -247,10 +260,10 @@ export interface FailureOrigin {
 }
 
 /**
- * The failure a server answered with, as the class and with the fields it had there.
+ * Creates the failure that a server answered with: the same class with the same fields.
  *
- * What is no failure of ekiben's comes from something in between: `connect_failed` for the statuses by which proxies say
- * that there is no server behind them, else `invalid_response`.
+ * Any other answer comes from a proxy or another server: `connect_failed` for the statuses that say that no server is
+ * behind a proxy, else `invalid_response`.
  */
 function createFailure(response: Response, url: string, text: string): ServingError {
   const { status } = response;
@@ -262,7 +275,11 @@ function createFailure(response: Response, url: string, text: string): ServingEr
   return fail("invalid_response", { url, problem: excerpt === "" ? problem : `${problem}: ${excerpt}` });
 }
 
-/** Reads a failure body; `undefined` when it is none. `status` is that of the response, or 200 in a stream. */
+/**
+ * Reads a failure body; `undefined` for any other text.
+ *
+ * @param status Status of the response; 200 in a stream.
+ */
 export function parseFailure(text: string, url: string, status: number): ServingError | undefined {
   let body: Record<string, unknown>;
   try {

@@ -4,17 +4,18 @@ import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 import { createLimit, cutOff, type Endpoint, parseFailure, type RemoteApi } from "./endpoint.js";
 
-/** A failure before the first item comes as JSON, so that form is named too. */
+/** Names JSON too: a failure before the first item comes in that form. */
 const accept = "text/event-stream, application/json; tensors=base64; q=0.5";
 
 /**
- * Opens a stream of an api over HTTP. The request is made when the first item is asked for; it may be read once.
+ * Opens a stream of an api over HTTP. The request is made when the first item is asked for. The stream can be read
+ * once.
  *
- * Leaving the loop early ends the request, which cancels the call on the server. A stream that ends without an error has
- * been received whole.
+ * Leaving the loop early ends the request, which cancels the call on the server. A stream that ends without an error
+ * has been received whole.
  *
- * @throws {ServingError} from `next()`: what the server answered with, at the start or later; `connect_failed`,
- *   `connection_lost` when it is cut off, `deadline_exceeded`, `cancelled`, `not_transferable`.
+ * @throws {ServingError} from `next()`: the failure that the server answered with, at the start or later;
+ *   `connect_failed`, `connection_lost` when it is cut off, `deadline_exceeded`, `cancelled`, `not_transferable`.
  */
 export function openStream(
   endpoint: Endpoint,
@@ -39,7 +40,7 @@ export function openStream(
   let isRead = false;
   return {
     next: () => items.next(),
-    // A generator would first wait for the item it was asked for.
+    // The generator's own `return` would first wait for the item it was asked for.
     return: () => {
       limit?.abandon();
       return items.return();
@@ -75,7 +76,7 @@ async function* readEvents(response: Response, limit: CallLimit, url: string): A
 
 interface ResponseBodyReader {
   readonly reader: ReadableStreamDefaultReader<Uint8Array>;
-  /** Keeps what a piece holds of a character until the rest comes. */
+  /** Keeps the first bytes of a character until the rest arrives. */
   readonly decoder: InstanceType<typeof TextDecoder>;
 }
 
@@ -90,7 +91,7 @@ async function readPiece({ reader, decoder }: ResponseBodyReader, limit: CallLim
   try {
     return { isDone: done, text: decoder.decode(value, { stream: !done }) };
   } catch (cause) {
-    // In the middle of a sign it may be no more than cut off.
+    // A stream that ends inside a character may simply have been cut off.
     if (done) throw cutOff(url);
     throw fail("invalid_response", { url, problem: "it is not UTF-8" }, { cause });
   }
@@ -101,25 +102,28 @@ function readItem({ name, data }: StreamEvent, api: RemoteApi, url: string): unk
   throw parseFailure(data, url, 200) ?? fail("invalid_response", { url, problem: `an error event says ${data}` });
 }
 
-/** One event of a `text/event-stream` (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). */
+/**
+ * One event of a `text/event-stream`
+ * (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
+ */
 interface StreamEvent {
-  /** `"message"` where the server named none. */
+  /** `"message"` when the server named none. */
   readonly name: string;
   readonly data: string;
 }
 
-/** Puts events together from pieces of text that begin and end anywhere. */
+/** Assembles events from pieces of text that begin and end anywhere. */
 export class EventParser {
   #rest = "";
   #name = "";
   #data: string[] = [];
 
-  /** Whether an event has begun whose end has not come. */
+  /** True when an event has begun and its end has not arrived. */
   get isInside(): boolean {
     return this.#rest !== "" || this.#data.length > 0 || this.#name !== "";
   }
 
-  /** The events that end in this piece. */
+  /** Adds a piece of text. Returns the events that end in it. */
   add(piece: string): StreamEvent[] {
     const end = piece.lastIndexOf("\n");
     if (end < 0) {

@@ -9,7 +9,7 @@ import { createLimit, type Endpoint, type RemoteApi, readText, sendRequest } fro
 
 type Options = ClientCallOptions | undefined;
 
-/** The method of a task: calling it waits for the result; its operations are methods of it. */
+/** Creates the method of a task. Calling it waits for the result; the operations on a task are methods of it. */
 export function createTaskMethod(endpoint: Endpoint, api: RemoteApi): object {
   const ask = <T>(what: TaskPath, query: string, read: (body: Record<string, unknown>) => T, options: Options) =>
     withLimit(endpoint, api, options, async (limit) => {

@@ -3,17 +3,17 @@ import { toServingError } from "../failure/to-serving-error.js";
 import type { CallLimit, CallPlace } from "./call-limit.js";
 import { encodeJson } from "./encode-input.js";
 
-/** An input that is a stream, on its way to a server as the body of a request. */
+/** An input that is a stream, sent as the body of a request. */
 export interface Upload {
   readonly body: ReadableStream<Uint8Array>;
   readonly headers: Readonly<Record<string, string>>;
-  /** Nothing more is wanted: ends the producer, once. */
+  /** Ends the producer, once: nothing more is wanted. */
   stop(): void;
 }
 
-/** What an upload is for. */
+/** Dependencies of an upload. */
 interface UploadDeps {
-  /** What the server takes for this api, as media types. */
+  /** Content types that the server takes for this api. */
   readonly mediaTypes: readonly string[];
   readonly limit: CallLimit;
   readonly place: CallPlace;
@@ -22,7 +22,7 @@ interface UploadDeps {
 const linesType = "application/x-ndjson";
 const bytesType = "application/octet-stream";
 
-/** Whether a value is sent item by item; a list is sent as one value, and the server takes it for a stream. */
+/** True for a value that is sent item by item. A list is sent as one value, which the server accepts as a stream. */
 export function isItems(value: unknown): value is AsyncIterable<unknown> | Iterable<unknown> {
   if (typeof value !== "object" || value === null || value instanceof Blob) return false;
   if (Symbol.asyncIterator in value) return true;
@@ -32,11 +32,11 @@ export function isItems(value: unknown): value is AsyncIterable<unknown> | Itera
 const isCollection = (value: object): boolean => value instanceof Map || value instanceof Set;
 
 /**
- * Makes the body of a request out of a stream of items: a line of JSON for each, or their bytes as they are. An item is asked
- * for when the connection takes it.
+ * Turns a stream of items into the body of a request: a line of JSON for each item, or its bytes as they are. An item
+ * is asked for when the connection accepts it.
  *
- * @throws {ServingError} `upload_unsupported` where the runtime sends no streams; whatever the first item fails with, where
- *   that has to tell which of the two forms it is.
+ * @throws {ServingError} `upload_unsupported` where the runtime can't send streams; the error of the first item, when
+ *   that item has to decide between the two forms.
  */
 export async function createUpload(
   source: AsyncIterable<unknown> | Iterable<unknown>,
@@ -47,8 +47,8 @@ export async function createUpload(
   const isBytes = mediaTypes.includes(bytesType) && (!mediaTypes.includes(linesType) || (await items.holdsBytes()));
   const body = new ReadableStream<Uint8Array>(
     {
-      // A blank line, which means nothing: Node sends the head of a request with the first of its body, and the answer may
-      // come before there is an item.
+      // Sends a blank line, which the server skips. Node sends the head of a request together with the first bytes of
+      // its body, and the answer may come before there is an item.
       start: (controller) => {
         if (!isBytes) controller.enqueue(encoder.encode("\n"));
       },
@@ -66,7 +66,7 @@ export async function createUpload(
 
 const encoder = new TextEncoder();
 
-/** Items as they are pulled from the caller; what they fail with ends the call. */
+/** Pulls items from the caller. An error of the caller's stream ends the call. */
 class UploadItems {
   readonly #items: AsyncIterator<unknown> | Iterator<unknown>;
   readonly #limit: CallLimit;
@@ -81,13 +81,13 @@ class UploadItems {
     this.#place = place;
   }
 
-  /** Looks at the first item, which `take` gives all the same. */
+  /** Looks at the first item, which `take` still returns. */
   async holdsBytes(): Promise<boolean> {
     this.#first = await this.#next();
     return this.#first.value instanceof Uint8Array;
   }
 
-  /** The next item, encoded; `undefined` at the end. */
+  /** Returns the next item, encoded; `undefined` at the end. */
   async take(isBytes: boolean): Promise<Uint8Array | undefined> {
     const step = this.#first ?? (await this.#next());
     this.#first = undefined;
@@ -103,7 +103,7 @@ class UploadItems {
   stop(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    // Nobody is left to be told what goes wrong while it cleans up.
+    // No caller is left to receive an error of its cleanup.
     try {
       Promise.resolve(this.#items.return?.()).catch(() => {});
     } catch {}
@@ -128,7 +128,7 @@ class UploadItems {
     throw fail("not_transferable", { path, what: "no Uint8Array, as the items before it were" }, this.#place);
   }
 
-  /** The request breaks off, which tells the server no more than that; the caller is told the reason. */
+  /** Ends the call with an error. The server only sees the request break off; the caller gets the reason. */
   #fail(error: unknown): unknown {
     const failure = toServingError(error, this.#place.service, this.#place.api);
     this.#limit.fail(failure);
@@ -138,7 +138,7 @@ class UploadItems {
 
 let isAble: boolean | undefined;
 
-/** Browsers that can't send a stream send the words "[object ReadableStream]" instead, and ask for no `duplex`. */
+/** Browsers that can't send a stream send the text "[object ReadableStream]" instead, and never read `duplex`. */
 function canUpload(): boolean {
   if (isAble !== undefined) return isAble;
   let isAsked = false;

@@ -3,9 +3,9 @@ import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 
-/** Who answers what no route takes. */
+/** Answers requests that no route takes. */
 export interface UnroutedAnswer {
-  /** Whether the path is one of ekiben's, that is, an api's or a document's. */
+  /** True when the path belongs to ekiben: an api or a document. */
   knows(request: FastifyRequest): boolean;
   answer(request: FastifyRequest, reply: FastifyReply): void;
 }
@@ -13,15 +13,16 @@ export interface UnroutedAnswer {
 /** The author's plugins, hooks and routes. */
 type Configure = (fastify: FastifyInstance) => void | Promise<void>;
 
-/** Adds ekiben's own routes, and says who answers the rest of what is asked. */
+/** Adds ekiben's own routes. Returns the answer for requests that no route takes. */
 type AddOwn = (scope: FastifyInstance) => UnroutedAnswer;
 
 /**
- * Sets up the author's plugins and then ekiben's own routes, so that hooks of the former apply to the latter. Each may have a
- * handler for what no route takes: the author's answers for paths that are not ekiben's.
+ * Adds the author's plugins first and ekiben's own routes second, so that the author's hooks also apply to ekiben's
+ * routes. Each side may have a handler for requests that no route takes: the author's handler answers for paths that
+ * are not ekiben's.
  *
- * @param ownerOf Whose route of ekiben's a path is, in words.
- * @throws {ServingError} `route_taken`; `plugins_failed` with what the author's own threw.
+ * @param ownerOf Names the owner of one of ekiben's paths, for messages.
+ * @throws {ServingError} `route_taken`; `plugins_failed` with the error that the author's code threw.
  */
 export async function addPlugins(
   fastify: FastifyInstance,
@@ -59,10 +60,13 @@ function addOwn(scope: FastifyInstance, { add, ownerOf }: { add: AddOwn; ownerOf
 }
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
-/** With options or without. */
+/** Takes options and a handler, or a handler alone. */
 type SetNotFound = (this: FastifyInstance, ...given: [Handler] | [object, Handler]) => FastifyInstance;
 
-/** Fastify has one handler for what no route takes. The author's gets what is not ekiben's. */
+/**
+ * Fastify has one handler for requests that no route takes. The author's handler gets the paths that are not
+ * ekiben's.
+ */
 function shareNotFound(fastify: FastifyInstance, unrouted: () => UnroutedAnswer | undefined) {
   const set = fastify.setNotFoundHandler as unknown as SetNotFound;
   let isSet = false;
@@ -78,7 +82,7 @@ function shareNotFound(fastify: FastifyInstance, unrouted: () => UnroutedAnswer 
   };
   fastify.setNotFoundHandler = setShared as unknown as FastifyInstance["setNotFoundHandler"];
   return {
-    /** Sets ekiben's own where the author has none. */
+    /** Sets ekiben's handler when the author has set none. */
     complete(scope: FastifyInstance, handler: Handler): void {
       if (!isSet) set.call(scope, handler);
     },

@@ -7,16 +7,16 @@ import type { ApiRoute, HttpState } from "./http-state.js";
 import { answerFormerTask, readFormerRequest } from "./tasks/answer-former-task.js";
 import { writeFailure } from "./write-failure.js";
 
-/** What was thrown outside of `handleRequest`, and for which request. */
+/** An error thrown outside of `handleRequest`, and its request. */
 interface Thrown {
   readonly error: unknown;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  /** The api it was for, if it was for one. */
+  /** The api that the request was for, if any. */
   readonly route?: ApiRoute;
 }
 
-/** Answers what Fastify, a plugin or the author's own route threw. */
+/** Answers with a failure that Fastify, a plugin or one of the author's routes threw. */
 export function answerFailure(http: HttpState, thrown: Thrown): void {
   writeFailure(http, thrown.reply, translate(http, thrown), thrown.route);
 }
@@ -31,7 +31,7 @@ function translate(http: HttpState, { error, request, route }: Thrown): unknown 
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return fail("unsupported_media_type", {
         contentType: request.headers["content-type"] ?? "",
-        // A route of the author's takes what its parsers take, of which Fastify keeps no list.
+        // A route of the author takes what its parsers take. Fastify keeps no list of these.
         ...(route && { accepted: route.input.contentTypes }),
       });
     case "FST_ERR_CTP_INVALID_JSON_BODY":
@@ -45,7 +45,7 @@ function translate(http: HttpState, { error, request, route }: Thrown): unknown 
   return new ServingError({ code: told, httpStatus: statusCode, id: code, message, cause: error });
 }
 
-/** What plugins mean by the statuses they throw. */
+/** Codes for the statuses that plugins throw. */
 const codeByStatus: Readonly<Record<number, Code>> = {
   401: "unauthenticated",
   403: "permission_denied",
@@ -55,13 +55,16 @@ const codeByStatus: Readonly<Record<number, Code>> = {
   503: "unavailable",
 };
 
-/** Which methods each path of this server answers, by path; apis and ekiben's own routes. */
+/** Methods by path, of every api and every route of ekiben's own. */
 type KnownPaths = ReadonlyMap<string, string>;
 
-/** The path of a request, without its query. */
+/** Returns the path of a request, without its query. */
 export const pathOf = ({ url }: FastifyRequest): string => url.split("?", 1)[0] as string;
 
-/** Answers a request that no route took: OPTIONS, a wrong method on a known path, a task whose api is gone, or nothing there at all. */
+/**
+ * Answers a request that no route took: OPTIONS, a wrong method on a known path, a task whose api is gone, or an
+ * unknown path.
+ */
 export function answerUnrouted(http: HttpState, known: KnownPaths, request: FastifyRequest, reply: FastifyReply): void {
   const { method } = request;
   const path = pathOf(request);

@@ -1,18 +1,18 @@
 import { endOfString } from "../base/is-deeper.js";
 import { fail } from "../failure/failures.js";
 
-/** From here on not every integer is a number that a program can hold. */
+/** Smallest integer from which a double no longer holds every integer. */
 const firstInexact = 2 ** 53;
 
 /**
- * Refuses a JSON text that holds a number no program would get as it was sent: one that becomes infinite, or an integer
- * that becomes another one.
+ * Refuses a JSON text with a number that no program would receive as it was sent: a number that becomes infinite, or
+ * an integer that becomes another integer.
  *
- * Fractions are rounded to the nearest double, as everywhere; an integer is taken where it is exact, or where it is just what
- * JavaScript writes for the double it becomes.
+ * Fractions are rounded to the nearest double, as everywhere. An integer is accepted when it is exact, or when
+ * JavaScript writes exactly this text for the double it becomes.
  *
- * @param value What `JSON.parse` made of the text: most bodies hold no such number, and the text is not looked at then.
- * @param at    The path of the value in its body, in words.
+ * @param value The result of `JSON.parse`. Most bodies hold no such number, and their text is not read then.
+ * @param at Returns a path in the body, in words.
  * @throws {ServingError} `invalid_json`, `inexact_number`.
  */
 export function checkNumbers(text: string, value: unknown, at: (path: string) => string = formatPathFault): void {
@@ -27,16 +27,20 @@ export function checkNumbers(text: string, value: unknown, at: (path: string) =>
   }
 }
 
-/** No number that anybody means is longer; JSON.parse takes its time for one of a million digits, and can't be interrupted. */
+/**
+ * Longest number that is accepted, in characters. No real number is longer. `JSON.parse` needs long for one of a
+ * million digits and can't be interrupted.
+ */
 const mostNumberChars = 65_536;
 
 /**
- * Refuses a JSON text with a number of so many characters that to read it would hold up everybody.
+ * Refuses a JSON text with a number so long that parsing it would block the event loop.
  *
  * @throws {ServingError} `invalid_json`.
  */
 export function refuseLongNumbers(text: string): void {
-  // One so long has a character at one of these places; most texts have none there, and are read no further.
+  // A number of this length has a character at one of these positions. Most texts have none there and are read no
+  // further.
   for (let at = mostNumberChars; at < text.length; at += mostNumberChars) {
     if (isOfNumber(text.charCodeAt(at))) {
       refuseLongRun(text);
@@ -45,7 +49,7 @@ export function refuseLongNumbers(text: string): void {
   }
 }
 
-/** Strings may have as many digits as they like. */
+/** Strings may hold any number of digits. */
 function refuseLongRun(text: string): void {
   let length = 0;
   for (let at = 0; at < text.length; at++) {
@@ -66,14 +70,14 @@ function isExact(token: string, number: number): boolean {
 
 const [zero, nine, point, minus, plus] = [0x30, 0x39, 0x2e, 0x2d, 0x2b] as const;
 const [quote, smallE, largeE] = [0x22, 0x65, 0x45] as const;
-/** An integer of so many digits is less than 2^53, and one of no more than these is put together of two halves. */
+/** An integer with up to 15 digits is below 2^53. One with up to 20 digits is computed from two halves of 10. */
 const [safeDigits, mostDigits, halfDigits] = [15, 20, 10] as const;
 /** A number with so many digits before its point, and so large an exponent, is finite. */
 const [finiteDigits, finiteExponent] = [200, 99] as const;
 
 /**
- * Whether each number of a JSON text is certain to arrive as it is: a list of a million large ones is read once, and nothing
- * is made of it. Where it says no, a number may be exact all the same.
+ * True when every number of a JSON text is certain to arrive exactly. Reads a list of a million large numbers once
+ * and allocates nothing. When it returns false, a number may still be exact.
  */
 function areExact(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
@@ -109,7 +113,10 @@ const isOfNumber = (sign: number): boolean =>
 
 const isDigit = (sign: number): boolean => sign >= zero && sign <= nine;
 
-/** Whether a double holds an integer exactly: from 2^53 on it holds the even ones, from 2^54 on each fourth, and so on. */
+/**
+ * True when a double holds an integer exactly. From 2^53 on a double holds the even integers, from 2^54 on every
+ * fourth, and so on.
+ */
 function isWhole(high: number, low: number, digits: number): boolean {
   const power = 10 ** (digits - halfDigits);
   const near = high * power + low;
@@ -122,7 +129,7 @@ function holdsLarge(value: unknown): boolean {
   if (typeof value === "number") return !(value > -firstInexact && value < firstInexact);
   if (typeof value !== "object" || value === null) return false;
   if (Array.isArray(value)) {
-    // Long lists are lists of numbers: a millisecond for half a million of them.
+    // Long lists are lists of numbers: half a million of them take a millisecond.
     for (const item of value) {
       if (typeof item === "number" ? !(item > -firstInexact && item < firstInexact) : holdsLarge(item)) return true;
     }
@@ -132,19 +139,19 @@ function holdsLarge(value: unknown): boolean {
   return false;
 }
 
-/** A list or an object that a scan is in. */
+/** A list or an object that the scan is inside. */
 interface Level {
-  /** Of a list: the index of the item it is at. */
+  /** Index of the current item, in a list. */
   index: number;
-  /** Of an object: where the key it is at begins and ends, with its quotes. */
+  /** Range of the current key with its quotes, in an object. */
   keyFrom: number;
   keyTo: number;
-  /** Of an object: whether the next string is a key. */
+  /** True when the next string of an object is a key. */
   awaitsKey: boolean;
   readonly isList: boolean;
 }
 
-/** Goes through the numbers of a JSON text that was parsed before, so that it is known to be one. */
+/** Walks through the numbers of a JSON text. The text has been parsed before, so it is valid. */
 class NumberScan {
   readonly #text: string;
   #at = 0;
@@ -154,7 +161,7 @@ class NumberScan {
     this.#text = text;
   }
 
-  /** Where the number that `next` gave last stands. */
+  /** Path of the number that `next` returned last. */
   get path(): string {
     let path = "";
     for (const { isList, index, keyFrom, keyTo } of this.#levels) {
@@ -209,7 +216,7 @@ class NumberScan {
     level.awaitsKey = false;
   }
 
-  /** A number, or one of the words, none of which is a large number. */
+  /** Takes a number. `true`, `false` and `null` count as 0, which is never a large number. */
   #takeWord(from: number): string {
     const end = /[\s,\]}]/g;
     end.lastIndex = from;
@@ -223,16 +230,16 @@ class NumberScan {
 export interface JsonLimits {
   /** Levels of lists and objects. */
   readonly maxBodyDepth: number;
-  /** Numbers, texts, lists, objects and so on. */
+  /** Numbers, texts, lists, objects and other values. */
   readonly maxBodyValues: number;
-  /** Of a body of several texts, a form: the values of those that were read, which count for the next one too. */
+  /** Values read so far, when a body has several texts (a form). They count towards the bound of the next text. */
   readonly read?: { values: number };
 }
 
 /**
- * Refuses what was parsed of a JSON text when it has a key that could reach a prototype.
+ * Refuses a parsed JSON value with a key that could reach a prototype.
  *
- * Recursive: the depth was checked before.
+ * Recursive: the depth has been checked before.
  *
  * @throws {ServingError} `forbidden_key`.
  */
@@ -240,7 +247,7 @@ export function refuseForbiddenKeys(text: string, value: unknown): void {
   if (mayHoldForbiddenKey(text)) refuseIn(value);
 }
 
-/** `\\u` may spell any of the keys in another way. */
+/** A text with `\\u` may spell any of these keys in another way. */
 const mayHoldForbiddenKey = (text: string): boolean =>
   text.includes("__proto__") || text.includes("constructor") || text.includes("\\u");
 

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { nextTurn, within } from "../base/clock.js";
 import type { HttpState } from "./http-state.js";
 
-/** Follows the connections of a server, so that none outlives it. */
+/** Tracks the connections of a server, so that none outlives it. */
 export function followSockets(http: HttpState, { server }: FastifyInstance): void {
   server.on("connection", (socket) => {
     http.sockets.add(socket);
@@ -12,7 +12,7 @@ export function followSockets(http: HttpState, { server }: FastifyInstance): voi
 }
 
 /**
- * Stops taking connections and calls, and resolves when what was in flight is answered and every connection closed.
+ * Refuses new connections and calls. Resolves when the calls in flight are answered and every connection is closed.
  *
  * Connections without a request are closed at once, the others with their response.
  */
@@ -24,15 +24,19 @@ export async function closeServer(http: HttpState, fastify: FastifyInstance): Pr
 }
 
 /**
- * Closes what is left once the last response is out. Node itself closes connections whose last request is over, but not
- * one on which no request ever came, and not one whose response had begun before the server began to close.
+ * Closes the remaining connections once the last response is out. Node itself closes connections whose last request
+ * is over. It does not close a connection that never had a request, nor one whose response began before the server
+ * began to close.
  */
 export function cutIdleSockets(http: HttpState): void {
   if (http.inFlight > 0) return;
   for (const socket of http.sockets) socket.destroySoon();
 }
 
-/** Leaves nobody waiting for a client that neither reads nor goes. */
+/**
+ * Destroys the connections when `cut` is aborted, so that no shutdown waits for a client that neither reads nor
+ * leaves.
+ */
 export function cutSocketsOn(http: HttpState, cut: AbortSignal): void {
   const cutAll = () => {
     for (const socket of http.sockets) socket.destroy();
@@ -41,20 +45,23 @@ export function cutSocketsOn(http: HttpState, cut: AbortSignal): void {
   else cut.addEventListener("abort", cutAll, { once: true });
 }
 
-/** How long a connection that is open by now may take to bring a request: a way there, and some more. */
+/** Milliseconds in which a connection that is open now may still bring a request: one network trip and some margin. */
 const yieldLimitMs = 500;
-/** The same, where nobody goes on accepting and each open connection has brought a request before. */
+/**
+ * The same limit when no other process accepts on the socket and every open connection has brought a request before.
+ */
 const idleLimitMs = 100;
-/** While clients come without a pause, there may always be one more. */
+/** Longest time to accept queued connections. Clients that connect without a pause would extend it for ever. */
 const acceptLimitMs = 2_000;
 
 /**
- * Stops accepting, and answers what clients have sent by then: each request as the last of its connection.
+ * Stops accepting connections and answers the requests that clients have sent by then, each as the last request of
+ * its connection.
  *
- * A client can't know that the connection it has just opened, or kept, is about to be closed. What the kernel has taken for the
- * server is accepted first: the end of a listening socket would reset it.
+ * A client can't know that a connection it has just opened or kept is about to close. Connections that the kernel has
+ * queued for the server are accepted first: closing the listening socket would reset them.
  *
- * @param isShared Others may go on accepting on the socket.
+ * @param isShared True when other processes go on accepting on the socket.
  */
 export async function yieldSocket({ server }: FastifyInstance, http: HttpState, isShared: boolean): Promise<void> {
   const { clock } = http.time;
@@ -63,7 +70,7 @@ export async function yieldSocket({ server }: FastifyInstance, http: HttpState, 
   });
   await acceptQueued(server, () => clock.now());
   const closed = new Promise<void>((resolve) => server.once("close", resolve));
-  // That of `http.Server` would also cut connections on which no request is under way.
+  // `http.Server.close` would also cut connections without a request in flight.
   net.Server.prototype.close.call(server);
   if (!isShared) {
     await within(clock, idleLimitMs, closed, () => {});
@@ -73,7 +80,10 @@ export async function yieldSocket({ server }: FastifyInstance, http: HttpState, 
   await within(clock, yieldLimitMs, closed, () => {});
 }
 
-/** Node accepts one connection each time it looks: until a look finds none. Closing must follow at once. */
+/**
+ * Accepts the queued connections. Node accepts one per look, so this waits until a look finds none. The caller must
+ * close at once.
+ */
 async function acceptQueued(server: net.Server, now: () => number): Promise<void> {
   const limit = now() + acceptLimitMs;
   let accepted = 0;

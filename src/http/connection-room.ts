@@ -1,35 +1,35 @@
 import type { Socket } from "node:net";
 
-// Which connections a server keeps when there are more than it may have.
+// Decides which connections a server keeps when there are more than its bound.
 //
-// R1  A connection is idle while no request of it is being answered. For one too many, the one that is idle for the longest
-//     time is closed.
-// R2  Where none is idle, some more are taken all the same: on these, only probes are answered, so that an app under load is
-//     not taken for one that is dead. Each closes with its answer, and one that asks nothing makes room for the next.
+// HC1  A connection is idle while none of its requests is being answered. When there is one connection too many, the
+//      one that has been idle longest is closed.
+// HC2  When none is idle, a few more are accepted, and only probes are answered on these: an app under load must not
+//      look dead. Each of them closes with its answer. One that sends no request makes room for the next.
 
 /** Connections beyond the bound, for probes. */
 const spare = 16;
 
 export class ConnectionRoom {
   readonly #max: number;
-  /** All that are open. */
+  /** All open connections. */
   readonly #open = new Set<Socket>();
-  /** The one that has been idle for longest first (R1). */
+  /** Idle connections, longest idle first (HC1). */
   readonly #idle = new Set<Socket>();
   readonly #spare = new Set<Socket>();
-  /** Requests under way, of connections that have several. */
+  /** Requests in flight, for connections that have several. */
   readonly #pipelined = new Map<Socket, number>();
 
   constructor(max: number) {
     this.#max = max;
   }
 
-  /** As many as the server may have at all. */
+  /** Number of connections that the server may have in total. */
   get limit(): number {
     return this.#max + spare + 1;
   }
 
-  /** A connection was opened. */
+  /** Counts a connection that was opened. */
   enter(socket: Socket): void {
     if (this.#open.size - this.#spare.size >= this.#max) this.#makeRoom(socket);
     this.#open.add(socket);
@@ -37,18 +37,18 @@ export class ConnectionRoom {
     socket.on("close", () => this.#leave(socket));
   }
 
-  /** Whether only probes are answered on it (R2). */
+  /** True when only probes are answered on the connection (HC2). */
   isSpare(socket: Socket): boolean {
     return this.#spare.size > 0 && this.#spare.has(socket);
   }
 
-  /** A request has come. */
+  /** Counts a request that arrived. */
   begin(socket: Socket): void {
     if (this.#idle.delete(socket) || !this.#open.has(socket)) return;
     this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 1) + 1);
   }
 
-  /** A request was answered. */
+  /** Counts a request that was answered. */
   end(socket: Socket): void {
     const count = this.#pipelined.size === 0 ? undefined : this.#pipelined.get(socket);
     if (count === undefined) {

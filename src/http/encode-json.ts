@@ -12,30 +12,34 @@ import { isTensor, type Tensor } from "../define/tensor.js";
 import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/failures.js";
 
-/** How values that JSON has no word for are written. */
+/** Forms of values that JSON has no notation for. */
 export interface JsonForm {
   /** `lists`: nested arrays. `base64`: `{ dtype, shape, data }`. */
   readonly tensors: "lists" | "base64";
 }
 
-/** Deeper than this an answer almost certainly contains itself. */
+/** Deepest nesting that is encoded. A deeper answer almost certainly contains itself. */
 const maxDepth = 500;
 
 interface Encoding extends JsonForm {
-  /** Whether nothing of the value may be shared: with what is to be had later, it is written later. */
+  /** True when the result must share nothing with the value, because it is written later. */
   readonly isOwn: boolean;
-  /** A blob's bytes are only to be had later: where they are still to be filled in. */
+  /**
+   * Objects whose `data` is filled in later, with the blobs that it comes from: a blob's bytes can only be read
+   * asynchronously.
+   */
   blobs: Map<{ data: string }, Blob> | undefined;
 }
 
 /**
- * Turns an answer into what `JSON.stringify` writes without losing anything.
+ * Turns an answer into a value that `JSON.stringify` writes without loss.
  *
- * Tensors, bytes, dates, maps, sets and bigints get their JSON forms, a blob or file becomes `{ name?, contentType, data }`
- * with data in base64. A value that needs no conversion is returned as it is, not copied.
+ * Tensors, bytes, dates, maps, sets and bigints get their JSON forms. A blob or file becomes `{ name?, contentType,
+ * data }` with data in base64. A value that needs no conversion is returned as it is, not copied.
  *
  * @returns The value to stringify; a promise of it only when it holds blobs.
- * @throws {ServingError} `not_json`, naming the path, for NaN, infinities and whatever else JSON would drop or change.
+ * @throws {ServingError} `not_json`, naming the path, for NaN, infinities and other values that JSON would drop or
+ *   change.
  */
 export function encodeJson(value: unknown, { tensors }: JsonForm): unknown | Promise<unknown> {
   if (value === undefined) return null;
@@ -56,7 +60,7 @@ function encodeRoot(value: unknown, start: Encoding): { encoded: unknown; blobs:
   });
 }
 
-/** Once more, as a copy: the value may be changed while the bytes of its blobs are read. */
+/** Encodes the value again as a copy: it may change while the bytes of its blobs are read. */
 async function encodeWithBlobs(value: unknown, tensors: JsonForm["tensors"]): Promise<unknown> {
   const { encoded, blobs } = encodeRoot(value, { tensors, isOwn: true, blobs: undefined });
   for (const [target, blob] of blobs ?? []) {
@@ -65,7 +69,7 @@ async function encodeWithBlobs(value: unknown, tensors: JsonForm["tensors"]): Pr
   return encoded;
 }
 
-/** @param step How the item is reached from its parent, e.g. `".name"`. */
+/** @param step Step from the parent to the item, e.g. `".name"`. */
 function encodeItem(item: unknown, step: string, encoding: Encoding, depth: number): unknown {
   switch (typeof item) {
     case "string":
@@ -138,7 +142,7 @@ function encodeRecord(source: Record<string, unknown>, encoding: Encoding, depth
   let target: Record<string, unknown> | undefined = encoding.isOwn ? { ...source } : undefined;
   for (const key of Object.keys(source)) {
     const item = source[key];
-    // JSON leaves such a field out, which is what an undefined field means.
+    // JSON drops such a field, which is the meaning of an undefined field.
     if (item === undefined || typeof item === "string") continue;
     const encoded = encodeItem(item, `.${key}`, encoding, depth + 1);
     if (encoded !== item) (target ??= { ...source })[key] = encoded;
@@ -152,7 +156,7 @@ function encodeMap(source: ReadonlyMap<unknown, unknown>, encoding: Encoding, de
     if (typeof key !== "string") throw new Refusal(`a Map with a key of type ${typeof key}; JSON has only string keys`);
     entries.push([key, encodeItem(item, `.${key}`, encoding, depth + 1)]);
   }
-  // Defines its properties, so that a key __proto__ is only a key.
+  // `Object.fromEntries` defines properties, so `__proto__` is a plain key.
   return Object.fromEntries(entries);
 }
 
@@ -162,7 +166,7 @@ function writeTensor(value: Tensor, { tensors }: Encoding): unknown {
   return nestElements(value, 0, 0, value.data.length);
 }
 
-/** The elements `from` to `from + size`, as lists of the dimensions from `depth` on. */
+/** Returns the elements `from` to `from + size` as nested lists, of the dimensions from `depth` on. */
 function nestElements(value: Tensor, depth: number, from: number, size: number): readonly unknown[] {
   const count = value.shape[depth] as number;
   const list = new Array<unknown>(count);
@@ -183,7 +187,7 @@ function encodeElement(value: Tensor, at: number): number | string {
   throw refusal;
 }
 
-/** Place 5 of shape [2, 3] → `"[1][2]"`. */
+/** Formats an element's index as a path: 5 in shape [2, 3] → `"[1][2]"`. */
 function elementPath(shape: readonly number[], at: number): string {
   let path = "";
   let rest = at;

@@ -7,22 +7,22 @@ import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { WatchedStream } from "./streams/stream-watch.js";
 
-/** Under this key a response carries its exchange: no closure and no map entry a request. */
+/** Property of a response that holds its exchange. It saves a closure and a map entry per request. */
 const exchangeKey = Symbol("ekiben.exchange");
 
 type ExchangeResponse = ServerResponse & { [exchangeKey]?: Exchange; _lightMyRequest?: object };
 
-/** What an exchange tells when it is over. */
+/** Observes the end of exchanges. */
 export interface ExchangeObserver {
-  /** @param isComplete False when the client went away before its response was written. */
+  /** @param isComplete False when the client left before its response was written. */
   onEnd(exchange: Exchange, isComplete: boolean): void;
 }
 
 /**
- * One request and its response at the edge.
+ * One HTTP request and its response.
  *
- * Ends once, with the response: a client that goes away before then cancels the call made for it, and everything that
- * call has made below it.
+ * It ends once, with the response. A client that leaves earlier cancels the call made for the request, and with it
+ * every call below.
  */
 export class Exchange {
   readonly reply: FastifyReply;
@@ -30,15 +30,15 @@ export class Exchange {
   /** Monotonic milliseconds. */
   readonly startedAt = performance.now();
   readonly #observer: ExchangeObserver;
-  /** Bytes of the response's body; of a stream, those of its items. */
+  /** Bytes of the response's body; for a stream, the bytes of its items. */
   bodyBytes = 0;
-  /** Of the failure it was answered with. */
+  /** Id of the failure that was the answer. */
   failureId: string | undefined;
-  /** Where its body or its answer is a stream. */
+  /** Set when the body or the answer is a stream. */
   watched: WatchedStream | undefined;
-  /** The route that answers it, where that is an api's. */
+  /** Path of the api that answers the request, if an api does. */
   route: string | undefined;
-  /** Of an answer that is a stream: writes its head, once the author's `onSend` hooks have run. */
+  /** Writes the head of a streamed answer, after the author's `onSend` hooks have run. */
   onHead: (() => void) | undefined;
   #scope: CallScope | undefined;
   #isEnded = false;
@@ -52,29 +52,29 @@ export class Exchange {
     response.on("close", endExchange);
   }
 
-  /** Whether there is no client left to answer. */
+  /** True when no client is left to answer. */
   get isEnded(): boolean {
     return this.#isEnded;
   }
 
-  /** The call that is made for this request; cancelled if the client goes away. */
+  /** Links the exchange to the call made for it. The call is cancelled if the client leaves. */
   follow(scope: CallScope): void {
     if (this.#isEnded) scope.cancel(clientGone());
     else this.#scope = scope;
   }
 
-  /** The calls that it waits for; none before its own is made. */
+  /** Calls that the request waits for; empty before its own call is made. */
   get pending(): readonly string[] {
     return this.#scope?.pending ?? [];
   }
 
-  /** Ends the call that is made for this request; its failure is the answer. */
+  /** Ends the call made for this request. Its failure becomes the answer. */
   cancel(reason: ServingError): void {
     this.#scope?.cancel(reason);
   }
 
   /**
-   * Cuts the connection off when the client reads nothing for `stallMs`; 0 takes that back. Node does so by itself once
+   * Destroys the connection when the client reads nothing for `stallMs`; 0 removes the limit. Node removes it once
    * the response is out.
    */
   guardWriting(stallMs: number): void {
@@ -90,7 +90,7 @@ export class Exchange {
   }
 }
 
-/** The exchange of a request that passed through `openExchange`. */
+/** Returns the exchange of a request that passed `openExchange`. */
 export function exchangeOf(reply: FastifyReply): Exchange {
   return (reply.raw as ExchangeResponse)[exchangeKey] as Exchange;
 }
@@ -102,13 +102,13 @@ function endExchange(this: ExchangeResponse): void {
   this[exchangeKey]?.end(this.writableFinished || (this._lightMyRequest !== undefined && this.writableEnded));
 }
 
-/** How long a client may go on sending a body that was already answered, in milliseconds. */
+/** Milliseconds for which a client may go on sending a body that was already answered. */
 const lingerMs = 2_000;
 
 /**
- * Reads on what is left of a body after its request was answered, and throws it away.
+ * Reads the rest of a body after its request was answered, and discards it.
  *
- * A connection that is closed with unread bytes is reset, and the client loses the answer that says what was wrong. One
+ * Closing a connection with unread bytes resets it, and the client loses the answer that explains the error. A client
  * that still sends after `lingerMs` is cut off.
  */
 export function discardRest(time: CallTime, request: IncomingMessage): void {

@@ -7,10 +7,12 @@ import { answerFailure } from "./answer-failure.js";
 import type { HttpState } from "./http-state.js";
 import { createObserver, openExchange } from "./open-exchanges.js";
 
-/** How long the request line and headers may take at most, in milliseconds. */
+/** Upper limit in milliseconds for the request line and the headers. */
 const maxHeadersTimeoutMs = 15_000;
 
-/** A Fastify instance with the edge's bounds, none of whose own answers escape the failure body. */
+/**
+ * Creates a Fastify instance with the bounds of the HTTP server. Every answer of Fastify's own gets the failure body.
+ */
 export function createInstance(http: HttpState): FastifyInstance {
   const { maxHeaderBytes, maxBodyBytes, bodyTimeoutMs, keepAliveMs } = http.settings;
   const headersTimeoutMs = Math.min(maxHeadersTimeoutMs, bodyTimeoutMs);
@@ -20,41 +22,42 @@ export function createInstance(http: HttpState): FastifyInstance {
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
       connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 3),
-      // Node would answer with an empty body; the exchange checks it.
+      // Node would answer with an empty body. `openExchanges` checks the header instead.
       requireHostHeader: false,
     },
     logger: false,
     bodyLimit: maxBodyBytes,
-    // Each body has a deadline of its own, which an honest slow upload may pass in total.
+    // Each body has its own deadline. A slow but steady upload may take longer in total.
     requestTimeout: 0,
     keepAliveTimeout: keepAliveMs,
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, { maxHeaderBytes, headersTimeoutMs }),
-    // Raised before any hook has run.
+    // Fastify raises these before any hook has run.
     frameworkErrors(error, request, reply) {
       openExchange(http, observer, request, reply);
       answerFailure(http, { error, request, reply });
     },
   });
-  // Who waits to hear whether a body is wanted hears it from the answer, when it is not (RFC 9110, section 10.1.1).
+  // A client that waits for "100 Continue" gets the refusal itself when its body is too large (RFC 9110, section
+  // 10.1.1).
   fastify.server.on("checkContinue", (request, response) => {
     if (!(Number(request.headers["content-length"]) > maxBodyBytes)) response.writeContinue();
     fastify.server.emit("request", request, response);
   });
-  // Any other expectation may be ignored.
+  // Other expectations may be ignored.
   fastify.server.on("checkExpectation", (request, response) => fastify.server.emit("request", request, response));
   fastify.server.maxConnections = http.room.limit;
   fastify.server.on("connection", (socket) => http.room.enter(socket));
   return fastify;
 }
 
-/** Bounds that a request broke before it was one. */
+/** Bounds that a broken request may have exceeded. */
 interface HeaderLimits {
   readonly maxHeaderBytes: number;
   readonly headersTimeoutMs: number;
 }
 
-/** Answers what never became a request (node's `clientError`) with a failure body, and closes the connection. */
+/** Answers bytes that never became a request (node's `clientError`) with a failure body, and closes the connection. */
 function answerBrokenRequest(
   error: Error & { code?: string; bytesParsed?: number },
   socket: Socket,
@@ -71,9 +74,9 @@ function answerBrokenRequest(
     });
     return;
   }
-  // Who has asked nothing would take an answer for that to its next question.
+  // A client that has sent nothing would take this answer for the answer to its next request.
   const isSilent = socket.bytesRead === 0;
-  // A response that is under way can't be followed by another.
+  // A response that has begun can't be followed by another.
   if (error.code === "ECONNRESET" || !socket.writable || isSilent || response?.headersSent) {
     socket.destroy(error);
     return;
@@ -89,10 +92,10 @@ function answerBrokenRequest(
   );
 }
 
-/** Connections whose broken request waits for the requests before it; what comes after it means nothing. */
+/** Connections whose broken request waits for the answers before it. Later bytes of the connection are ignored. */
 const awaited = new WeakSet<Socket>();
 
-/** The response that is being written on a connection, or comes next. */
+/** Returns the response that a connection is writing, or writes next. */
 const responseOf = (socket: Socket) => (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage;
 
 function toFailure(error: Error & { code?: string; reason?: string }, limits: HeaderLimits): ServingError {

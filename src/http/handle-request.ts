@@ -15,9 +15,9 @@ import { writeFailure } from "./write-failure.js";
 import { writeReply } from "./write-reply.js";
 
 /**
- * Serves one request for an api: reads its input, calls the entry service, writes what comes back. Never throws.
+ * Serves one request for an api: reads its input, calls the entry service, writes the answer. Never throws.
  *
- * Whatever can be refused is refused before the call is made.
+ * Every check that needs no call is made before the call.
  */
 export function handleRequest(http: HttpState, route: ApiRoute, reply: FastifyReply): void {
   const exchange = exchangeOf(reply);
@@ -45,7 +45,7 @@ export const createRequestHandler =
   (_: FastifyRequest, reply: FastifyReply): void =>
     handleRequest(http, route, reply);
 
-/** What a request asks for, besides its input. */
+/** Facts that a request's headers give, besides its input. */
 interface Asked {
   readonly route: ApiRoute;
   readonly form: AnswerForm;
@@ -53,7 +53,7 @@ interface Asked {
   readonly priority: Priority | undefined;
 }
 
-/** A request from its input to its answer. */
+/** Carries one request from its input to its answer. */
 class ApiRequest implements BodyHandler, AnswerTaker {
   readonly #http: HttpState;
   readonly #exchange: Exchange;
@@ -85,7 +85,7 @@ class ApiRequest implements BodyHandler, AnswerTaker {
     writeFailure(this.#http, this.#exchange.reply, error, this.#asked.route);
   }
 
-  /** Written before this returns, or at least taken: it may be the author's own value. */
+  /** Writes the output, or has taken all of its data, before this returns: it may be the author's own object. */
   output(value: unknown): void {
     const { form, route } = this.#asked;
     const body = route.kind === "task" && route.submits ? createSubmittedBody(value as SubmittedTask) : value;
@@ -101,7 +101,7 @@ class ApiRequest implements BodyHandler, AnswerTaker {
     this.refuse(error);
   }
 
-  /** A task is given its id here; its api either waits for its result, or, at `…/submit`, only takes it. */
+  /** Gives a task its id. Its api then waits for the result, or only accepts the task at `…/submit`. */
   #submit(call: HttpCall): void {
     const { name, submits } = this.#asked.route;
     const key = this.#exchange.reply.request.headers["idempotency-key"];
@@ -121,7 +121,7 @@ class ApiRequest implements BodyHandler, AnswerTaker {
 
 const timeoutForm = /^[1-9]\d{0,14}$/;
 
-/** @throws {ServingError} `invalid_header`. */
+/** Returns the client's own timeout in milliseconds. @throws {ServingError} `invalid_header`. */
 export function readTimeout(value: string | string[] | undefined): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "string" && timeoutForm.test(value)) return Number(value);
@@ -144,19 +144,19 @@ function readPriority(value: string | string[] | undefined): Priority | undefine
 type Headers = Readonly<Record<string, string>>;
 
 /**
- * The headers of a request as its api and the services below see them: whatever hooks have made of those that came, as
- * texts under names in lower case, in an object that nobody else has.
+ * Returns the headers of a request as its api and the services below see them: after the author's hooks, as texts
+ * under lower-case names, in an object of their own.
  *
- * A header that came, or was set, more than once is one text, its values parted by commas.
+ * A header that came or was set more than once is one text, its values joined by commas.
  *
- * @throws {ServingError} `header_not_text` for what a hook set that no header can be.
+ * @throws {ServingError} `header_not_text` for a value set by a hook that can't be a header.
  */
 export function readHeaders(given: Readonly<Record<string, unknown>>): Headers {
   const headers: Record<string, string> = {};
   for (const name in given) {
     const value = given[name];
     if (typeof value === "string") headers[name.toLowerCase()] = value;
-    // A name set in upper case may stand for one that came: what was taken away, by either name, is not there.
+    // A name set in upper case may replace a header that came. Removing it under either spelling removes it.
     else if (value === undefined || value === null) delete headers[name.toLowerCase()];
     else headers[name.toLowerCase()] = toText(name, value);
   }

@@ -13,22 +13,22 @@ import { createOutputForm, type OutputForm } from "./output-form.js";
 import type { BodyLimits } from "./read-bytes.js";
 import type { StreamWatch } from "./streams/stream-watch.js";
 
-/** What every request of one server shares. */
+/** State that all requests of one server share. */
 export interface HttpState {
   readonly settings: HttpSettings;
   readonly caller: EntryCaller;
-  /** A task of an api that the app has no more. */
+  /** Finds a task of an api that the app no longer has. */
   readonly findFormerTask: ((id: string) => Promise<FormerTask | undefined>) | undefined;
   readonly log: Logger;
   readonly time: CallTime;
   readonly limits: BodyLimits;
-  /** Where large bodies go as they come; absent: all are kept in memory. */
+  /** Folder for large bodies; absent: bodies stay in memory. */
   readonly files: FileStore | undefined;
-  /** Looks after requests whose body or answer is a stream. */
+  /** Ends idle requests whose body or answer is a stream. */
   readonly streams: StreamWatch;
-  /** Connections that are open, in use or not. */
+  /** Open connections, in use or not. */
   readonly sockets: Set<Socket>;
-  /** Which of them are kept. */
+  /** Decides which connections are kept. */
   readonly room: ConnectionRoom;
   /** Requests whose response is not out yet. */
   inFlight: number;
@@ -36,12 +36,12 @@ export interface HttpState {
   isClosing: boolean;
 }
 
-/** One api as the edge serves it: what can be prepared before the first request. */
+/** One api as the HTTP server serves it, with everything that is prepared before the first request. */
 export interface ApiRoute {
   readonly service: string;
   readonly name: string;
   readonly kind: ApiKind;
-  /** Of a task: hands it in, instead of waiting for its result. */
+  /** True when a task is only submitted and its result is not awaited. */
   readonly submits: boolean;
   readonly path: string;
   readonly input: InputForm;
@@ -56,12 +56,12 @@ export function createApiRoute(service: string, descriptor: ApiDescriptor): ApiR
   return { service, name, kind, submits: false, path: route, input, output: createOutputForm(descriptor), descriptor };
 }
 
-/** A task that was handed in to an api which the app has no more. */
+/** A task that was submitted to an api which the app no longer has. */
 export interface FormerTask {
   readonly service: string;
   readonly api: string;
   readonly state: TaskState;
-  /** @throws {ServingError} what it failed with; `task_api_gone` for one that has not ended. */
+  /** @throws {ServingError} The failure of the task; `task_api_gone` for a task that has not ended. */
   result(): Promise<unknown>;
   cancel(): Promise<TaskState>;
 }

@@ -7,21 +7,21 @@ import type { Issue } from "../failure/failures.js";
 import { bytesType, linesType, npyType, textType } from "./media-type.js";
 
 /**
- * What an api's input is, as far as bodies go: `fields` is an object, `file` and `tensor` and `text` are the whole body,
- * `any` is a schema that can't be told as JSON Schema and so takes every form, `stream` items that come one after the other.
+ * Kind of an api's input, as seen by bodies. `fields` is an object. `file`, `tensor` and `text` are the whole body.
+ * `any` is a schema that JSON Schema can't describe and that takes every form. `stream` is a sequence of items.
  */
 type InputKind = "none" | "text" | "tensor" | "file" | "fields" | "json" | "any" | "stream";
 
-/** How bodies become the input of one api; worked out once from its contract. */
+/** Rules that turn bodies into the input of one api; derived once from its contract. */
 export interface InputForm {
   readonly kind: InputKind;
   readonly schema: JsonSchema;
   readonly fields: ReadonlyMap<string, FieldForm>;
   /** Asks the input's schema about single fields. */
   readonly refused: RefusedFields;
-  /** Of a stream: whether its items may be the bytes of the body, as they come. */
+  /** True when the items of a stream may be the bytes of the body as they arrive. */
   readonly takesChunks?: boolean;
-  /** What a body may be, the most usual first. */
+  /** Content types that a body may have, the most usual first. */
   readonly contentTypes: readonly string[];
 }
 
@@ -29,7 +29,7 @@ const json = "application/json";
 const multipart = "multipart/form-data";
 const noFields: ReadonlyMap<string, FieldForm> = new Map();
 
-/** Works out how bodies become the input of an api. */
+/** Derives the rules that turn bodies into the input of an api. */
 export function createInputForm(shape: Shape | undefined): InputForm {
   const schema = shapeJsonSchema(shape, "input");
   const refused = createRefusedFields(createInputCheck(shape));
@@ -55,24 +55,24 @@ export function createInputForm(shape: Shape | undefined): InputForm {
   return { ...form, kind: "json", contentTypes: [json] };
 }
 
-/** How the items of a stream may come. */
+/** Returns the forms in which the items of a stream may arrive. */
 function createItemsForm(item: Shape): Pick<InputForm, "takesChunks" | "contentTypes"> {
   const takesChunks = accepts(item, new Uint8Array(16));
   if (!takesChunks) return { takesChunks, contentTypes: [json, linesType] };
   return { takesChunks, contentTypes: takesJson(item) ? [json, linesType, bytesType] : [bytesType] };
 }
 
-/** Whether a schema that is not ekiben's takes a file and nothing that JSON has: then every body is one. */
+/** True when a foreign schema takes a file and no JSON value. Every body is a file then. */
 function takesFileAlone(shape: Shape, schema: JsonSchema): boolean {
   if (Object.keys(schema).length > 0 && schema["format"] !== "binary" && schema["contentEncoding"] !== "binary")
     return false;
   const given = new File([new Uint8Array(16)], "file", { type: bytesType });
-  // An object with a name and a size may be one to a schema of such objects.
+  // A schema of objects with a name and a size might accept a file.
   const { name, size, type, lastModified } = given;
   return accepts(shape, given) && !accepts(shape, { name, size, type, lastModified }) && !takesJson(shape);
 }
 
-/** Whether a value fits a schema, as far as that is known at once. */
+/** True when a value fits a schema, as far as the schema answers synchronously. */
 function accepts(item: Shape, value: unknown): boolean {
   if (!isSchema(item)) return false;
   try {
@@ -83,10 +83,13 @@ function accepts(item: Shape, value: unknown): boolean {
   }
 }
 
-/** A schema of bytes or of files alone says nothing in JSON Schema, as does one of anything. */
+/**
+ * True when a schema accepts some JSON value. JSON Schema says nothing about a schema of bytes or files, nor about
+ * one of any value.
+ */
 const takesJson = (item: Shape): boolean => [null, 0, "", true, [], {}].some((value) => accepts(item, value));
 
-/** Whether values of a JSON type may fit a JSON Schema. */
+/** True when a JSON Schema may accept values of a JSON type. */
 function allowsType(schema: JsonSchema, type: string): boolean {
   const declared = schema["type"];
   if (declared === type || (Array.isArray(declared) && declared.includes(type))) return true;
@@ -95,22 +98,22 @@ function allowsType(schema: JsonSchema, type: string): boolean {
 }
 
 /**
- * What a part of a multipart body becomes. Of a field that is `unsure`, its schema does not say beforehand: it is asked with
- * what came, see `settleFields`.
+ * Kind of value that a part of a multipart body becomes. The schema of an `unsure` field does not say it beforehand:
+ * the schema is asked with the values that came, see `settleFields`.
  */
 type FieldKind = "file" | "tensor" | "text" | "json" | "unsure";
 
 /** One field of an api's input, as a part of a multipart body may carry it. */
 export interface FieldForm {
   readonly kind: FieldKind;
-  /** A single part is then a list of one. */
+  /** True when the field is a list. A single part is then a list of one. */
   readonly isList: boolean;
 }
 
 /** A field that no schema names. */
 export const unknownField: FieldForm = { kind: "unsure", isList: false };
 
-/** Works out what parts become, for each field that the input's schema names. */
+/** Derives the value that a part becomes, for each field that the input's schema names. */
 function createFieldForms(shape: Shape, schema: JsonSchema, refused: RefusedFields): ReadonlyMap<string, FieldForm> {
   const schemas = isSchema(shape) ? {} : shape;
   const fields = [...propertiesOf(schema)].map(([name, properties]): [string, FieldForm] => {
@@ -123,7 +126,10 @@ function createFieldForms(shape: Shape, schema: JsonSchema, refused: RefusedFiel
   return new Map(fields);
 }
 
-/** JSON Schema does not tell that a schema makes a number, say, of a text; it shows when the schema is asked. */
+/**
+ * True when the schema accepts a text for a field of another type. JSON Schema does not show that a schema converts a
+ * text to a number, so the schema is asked.
+ */
 function mayTakeText(name: string, { isList }: FieldForm, refused: RefusedFields): boolean {
   return ["1", "true"].some((text) => {
     const names = refused({ [name]: isList ? [text] : text });
@@ -131,7 +137,10 @@ function mayTakeText(name: string, { isList }: FieldForm, refused: RefusedFields
   });
 }
 
-/** The properties an object may have by its schema, each as often as a branch of it names one. */
+/**
+ * Returns the properties that an object may have by its schema. A property appears once for each branch that names
+ * it.
+ */
 function propertiesOf(root: JsonSchema): ReadonlyMap<string, readonly JsonSchema[]> {
   const properties = new Map<string, JsonSchema[]>();
   for (const { properties: named } of branchesOf(root, root, 0)) {
@@ -144,7 +153,7 @@ function propertiesOf(root: JsonSchema): ReadonlyMap<string, readonly JsonSchema
 
 const maxDepth = 8;
 
-/** A schema, or what it is one or several of. */
+/** Returns the branches of a schema, or the schema itself when it has none. */
 function branchesOf(schema: JsonSchema, root: JsonSchema, depth: number): readonly JsonSchema[] {
   const { $ref, anyOf, oneOf, allOf } = schema;
   const target = typeof $ref === "string" ? followReference($ref, root) : undefined;
@@ -167,13 +176,13 @@ function createFieldForm(properties: readonly JsonSchema[], root: JsonSchema): F
     typeof item === "object" && item !== null ? [item as JsonSchema] : [],
   );
   const form = items.length === 0 ? undefined : createFieldForm(items, root);
-  // Whether a part is one list of lists, or one of its items, its schema has to say.
+  // Only the schema can say whether a part is one list of lists or one of its items.
   return { kind: form === undefined || form.isList ? "unsure" : form.kind, isList: true };
 }
 
 const tensorTitle = /^(?:float32|float64|int32|int64|uint8)\[/;
 
-/** What values of a schema without branches may be. */
+/** Returns the kinds of value that a schema without branches accepts. */
 function kindsOf({ title, type, enum: values, const: value, ...schema }: JsonSchema): ValueKind[] {
   if (typeof title === "string" && tensorTitle.test(title)) return ["tensor"];
   if (title === "file" && type === "object") return ["file"];
@@ -189,7 +198,10 @@ function kindsOf({ title, type, enum: values, const: value, ...schema }: JsonSch
 const kindOfValue = (value: unknown): ValueKind =>
   value === null ? "null" : typeof value === "string" ? "text" : Array.isArray(value) ? "list" : "json";
 
-/** Which fields of an input its schema refuses; all of them where it does not say which. Never throws or rejects. */
+/**
+ * Returns the fields of an input that its schema refuses; `"all"` when it does not say which. Never throws or
+ * rejects.
+ */
 export type RefusedFields = (input: Readonly<Record<string, unknown>>) => Refused | Promise<Refused>;
 type Refused = ReadonlySet<string> | "all";
 
@@ -222,6 +234,6 @@ function namesIn(error: unknown, input: Readonly<Record<string, unknown>>): Refu
   return names;
 }
 
-/** A name may itself hold a point. */
+/** True when an issue's path is inside a field. The name may itself contain a point. */
 const isAt = (path: string, name: string): boolean =>
   path.startsWith(name) && (path.length === name.length || path[name.length] === "." || path[name.length] === "[");

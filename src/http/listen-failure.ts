@@ -2,13 +2,17 @@ import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 
-/** Where a server was to listen. */
+/** Address that a server was told to listen on. */
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
 }
 
-/** Why an address can't be listened on, with host and port. @param error As Node gives it, with its `code`. */
+/**
+ * Creates the failure for an address that can't be listened on, with host and port.
+ *
+ * @param error The error of Node, with its `code`.
+ */
 export function listenFailure(error: unknown, { host, port }: ListenAddress): ServingError {
   const code = String((error as { code?: unknown } | undefined)?.code ?? "");
   const place = { cause: error };
@@ -26,5 +30,5 @@ export function listenFailure(error: unknown, { host, port }: ListenAddress): Se
   return fail("cannot_listen", { host, port, problem: messageOf(error) }, place);
 }
 
-/** A host as the system knows it: an IPv6 address may have been given as a URL has it, in brackets. */
+/** Returns a host as the system knows it. An IPv6 address may come in brackets, as in a URL. */
 export const bareHost = (host: string): string => /^\[(.*)\]$/.exec(host)?.[1] ?? host;

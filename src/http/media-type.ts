@@ -1,11 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import { fail } from "../failure/failures.js";
 
-/** A `content-type` header, read as far as the edge needs it. */
+/** A parsed `content-type` header. */
 export interface MediaType {
-  /** Lower case, without parameters; `""` for a header that is missing or no media type. */
+  /** Lower case, without parameters; `""` for a header that is missing or is no media type. */
   readonly essence: string;
-  /** Lower case; `"utf-8"` when not said. */
+  /** Lower case; `"utf-8"` when the header names none. */
   readonly charset: string;
 }
 
@@ -25,15 +25,15 @@ export function parseMediaType(header: string | undefined): MediaType {
   return { essence, charset: charset === undefined || charset === "utf8" ? "utf-8" : charset };
 }
 
-/** Whether a media type is JSON, by its name or by its suffix (RFC 6839). */
+/** True for JSON, by name or by suffix (RFC 6839). */
 export const isJsonType = (essence: string): boolean =>
   essence === "application/json" || essence === "text/json" || essence.endsWith("+json");
 
-/** Whether a media type is NumPy's array file. */
+/** True for NumPy's array file. */
 export const isNpyType = (essence: string): boolean =>
   essence === "application/x-npy" || essence === "application/npy" || essence === "application/vnd.numpy";
 
-/** Whether a media type is lines of JSON. */
+/** True for lines of JSON. */
 export const isLinesType = (essence: string): boolean => lineTypes.has(essence);
 
 const lineTypes: ReadonlySet<string> = new Set([
@@ -51,16 +51,17 @@ export const linesType = "application/x-ndjson";
 export const eventsType = "text/event-stream";
 
 /**
- * The text of a body or of a part of one. A byte that the charset can't explain is an error, never a question mark.
+ * Decodes the text of a body or of a part. A byte that is invalid in the charset is an error; it never becomes a
+ * question mark.
  *
- * @param blame Which failure it is when the bytes are not of the charset.
- * @throws {ServingError} `invalid_header` for a charset nobody knows.
+ * @param blame Id of the failure when the bytes do not fit the charset.
+ * @throws {ServingError} `invalid_header` for an unknown charset.
  */
 export function decodeText(bytes: Uint8Array, charset: string, blame: "invalid_json" | "invalid_input"): string {
   if (charset !== "utf-8") return decodeCharset(bytes, charset, blame);
   const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const text = buffer.toString();
-  // Where a byte is wrong the decoder puts this sign; few bodies hold it, so few are read twice.
+  // The decoder writes this character for an invalid byte. Few bodies contain it, so few are read twice.
   if (text.includes("\ufffd") && !isUtf8(buffer)) throw refuse(charset, blame);
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
 }

@@ -6,7 +6,7 @@ import type { HeldFile } from "../held/held-file.js";
 
 const magic = Buffer.from("\x93NUMPY", "latin1");
 
-/** The array-protocol names of the dtypes, little-endian as tensors are. */
+/** Array-protocol names of the dtypes, little-endian like tensors. */
 const descriptions: Readonly<Record<DType, string>> = {
   float32: "<f4",
   float64: "<f8",
@@ -21,10 +21,11 @@ const shapeForm = /['"]shape['"]\s*:\s*\(([\d\s,L]*)\)/;
 const typeForm = /^([<>=|])?([a-zA-Z?])(\d*)$/;
 
 /**
- * Reads the bytes of an `.npy` file. Elements of half precision, booleans, small and unsigned integers come in the next
- * dtype that holds each of them exactly; those in the other byte order are turned round.
+ * Reads the bytes of an `.npy` file. Half-precision, boolean, small and unsigned elements get the next dtype that
+ * holds each of them exactly. Big-endian elements are swapped.
  *
- * @returns The tensor, over `bytes` where they are aligned; or what is wrong with them, with the line of Python that mends it.
+ * @returns The tensor, over `bytes` where they are aligned; or a text that says what is wrong and the line of Python
+ *   that fixes it.
  */
 export function decodeNpy(bytes: Uint8Array): Tensor | string {
   const head = readHead(bytes);
@@ -32,10 +33,10 @@ export function decodeNpy(bytes: Uint8Array): Tensor | string {
 }
 
 /**
- * The same of a file, whose elements are left in it.
+ * Reads the head of an `.npy` file and leaves the elements in the file.
  *
- * @param beginning As many of its first bytes as a head may have, or more.
- * @returns `undefined` where they can't stay as they are: elements must be turned round, or come in another dtype.
+ * @param beginning At least as many of its first bytes as a head may have.
+ * @returns `undefined` when the elements can't stay as they are: they must be swapped or need another dtype.
  */
 export function openNpy(beginning: Uint8Array, file: HeldFile): Tensor | string | undefined {
   const head = readHead(beginning);
@@ -48,11 +49,11 @@ export function openNpy(beginning: Uint8Array, file: HeldFile): Tensor | string 
   return tensorFromHeld(form.dtype, head.shape, file.from(head.dataAt));
 }
 
-/** What stands before the elements. */
+/** Header of an `.npy` file. */
 interface NpyHead {
   readonly descr: string;
   readonly shape: readonly number[];
-  /** Where they begin. */
+  /** Offset of the elements. */
   readonly dataAt: number;
 }
 
@@ -77,17 +78,17 @@ function readHead(bytes: Uint8Array): NpyHead | string {
     return "its header does not give descr, fortran_order and shape";
   }
   const shape = sizes.match(/\d+/g)?.map(Number) ?? [];
-  // With one axis that is longer than 1 both orders are the same.
+  // Both orders are the same when one axis at most is longer than 1.
   if (order === "True" && shape.filter((dim) => dim !== 1).length > 1) {
     return "it is in Fortran order; save numpy.ascontiguousarray(x)";
   }
   return { descr: descr[1] ?? descr[2] ?? "", shape, dataAt };
 }
 
-/** More than any shape needs; a larger one is an attack on the pattern that reads it. */
+/** Longest header that is read. No shape needs more; a longer one is an attack on the pattern that parses it. */
 const maxHeaderLength = 4096;
 
-/** How the elements of one kind and width are read: as they are, or one by one into a dtype that holds them. */
+/** Reader for the elements of one kind and width: as they are, or one by one into a dtype that holds them. */
 interface ElementForm {
   readonly width: number;
   readonly dtype: DType;
@@ -149,7 +150,7 @@ export function encodeNpy(value: Tensor): Buffer {
   const sizes = value.shape.map((dim: number) => `${dim},`).join(" ");
   const shape = value.shape.length > 1 ? sizes.slice(0, -1) : sizes;
   const header = `{'descr': '${descriptions[value.dtype]}', 'fortran_order': False, 'shape': (${shape}), }`;
-  // The data starts at a multiple of 64 bytes, so that it may be mapped.
+  // The data starts at a multiple of 64 bytes, so that the file can be memory-mapped.
   const headerLength = Math.ceil((10 + header.length + 1) / 64) * 64 - 10;
   const data = tensorBytes(value);
   const file = Buffer.allocUnsafeSlow(10 + headerLength + data.length);

@@ -9,25 +9,26 @@ import type { HttpState } from "./http-state.js";
 import { isProbe } from "./probes.js";
 import { writeFailure } from "./write-failure.js";
 
-/** Opens an exchange for every request, also for the author's own routes and for what no route answers. */
+/** Opens an exchange for every request, including requests for the author's own routes and for unknown paths. */
 export function openExchanges(http: HttpState, fastify: FastifyInstance): void {
   const observer = createObserver(http);
   fastify.addHook("onRequest", (request, reply, done) => {
     openExchange(http, observer, request, reply);
     const failure = messageFailure(http, request.raw);
-    // Beyond the bound a connection has one request.
+    // A connection beyond the bound serves one request.
     if (http.room.isSpare(request.raw.socket)) reply.raw.shouldKeepAlive = false;
     if (failure === undefined) {
       done();
       return;
     }
-    // Where two read a message in two ways, what follows it is nobody's; without a host it is only this one that lacks it.
+    // After an ambiguous message nobody can tell where the next one begins. A missing host header spoils its own
+    // request only.
     if (request.raw.headers.host !== undefined) reply.header("connection", "close");
     writeFailure(http, reply, failure);
   });
 }
 
-/** What is wrong with a message as such, which Node takes all the same. */
+/** Returns the failure of a message that Node accepts but that must be refused. */
 function messageFailure({ room }: HttpState, message: IncomingMessage): ServingError | undefined {
   const { rawHeaders, headers } = message;
   let hosts = 0;
@@ -35,7 +36,7 @@ function messageFailure({ room }: HttpState, message: IncomingMessage): ServingE
     const name = rawHeaders[i] as string;
     if (name.length === 4 && name.toLowerCase() === "host") hosts++;
   }
-  // RFC 9112, section 3.2: a proxy in front may have heeded another one than we would.
+  // RFC 9112, section 3.2: a proxy in front may have used another host header than this server would.
   if (hosts > 1) return fail("malformed_request", { problem: `it has ${hosts} host headers` });
   if (hosts === 0 && message.httpVersion === "1.1")
     return fail("malformed_request", { problem: "it has no host header" });
@@ -46,7 +47,7 @@ function messageFailure({ room }: HttpState, message: IncomingMessage): ServingE
   return room.isSpare(message.socket) && !isProbe(message.url) ? fail("too_many_connections", {}) : undefined;
 }
 
-/** What is to be done when an exchange is over: one for all requests of a server. */
+/** Creates the observer that cleans up after each exchange; one for all requests of a server. */
 export function createObserver(http: HttpState): ExchangeObserver {
   return {
     onEnd(exchange, isComplete) {
@@ -69,7 +70,7 @@ export function openExchange(
   reply: FastifyReply,
 ): void {
   const given = request.raw.headers["x-request-id"];
-  // Its headers are read when the call is made: hooks may add to them until then.
+  // The headers are read when the call is made: hooks may change them until then.
   const context = new RequestContext(undefined, typeof given === "string" && idForm.test(given) ? given : undefined);
   reply.header("x-request-id", context.id);
   http.inFlight++;

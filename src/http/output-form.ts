@@ -7,24 +7,24 @@ import { fail } from "../failure/failures.js";
 import type { JsonForm } from "./encode-json.js";
 import { bytesType, eventsType, linesType, npyType, textType } from "./media-type.js";
 
-/** What a client asked for, worked out once for each `accept` header it may send. */
+/** Form of an answer, derived once from each distinct `accept` header. */
 export interface AnswerForm extends JsonForm {
-  /** `undefined` when the client takes anything. */
+  /** `undefined` when the client accepts everything. */
   readonly ranges: readonly AcceptRange[] | undefined;
 }
 
-/** In which forms one api may answer; worked out once from its contract. */
+/** Forms in which one api may answer; derived once from its contract. */
 export interface OutputForm {
   readonly schema: JsonSchema;
-  /** Media types, the default first. A pattern (`"image/*"`) stands for what is known once the answer is there. */
+  /** Media types, the default first. A pattern (`"image/*"`) stands for a type that is known only with the answer. */
   readonly offers: readonly string[];
-  /** What became of `accept` headers seen before. */
+  /** Results for `accept` headers seen before. */
   readonly known: Map<string, AnswerForm>;
 }
 
 const json = "application/json";
 
-/** Works out in which forms an api may answer. */
+/** Derives the forms in which an api may answer. */
 export function createOutputForm({ kind, contract }: ApiDescriptor): OutputForm {
   const shape = (kind === "stream" ? contract.yields : contract.output) as Shape;
   const schema = shapeJsonSchema(shape, "output");
@@ -46,14 +46,14 @@ export function createOutputForm({ kind, contract }: ApiDescriptor): OutputForm 
 
 const anything: AnswerForm = { ranges: undefined, tensors: "lists" };
 
-/** Headers kept for each api; clients send few different ones, and whoever sends more pays for reading them. */
+/** Headers remembered per api. Clients send few different ones; further headers are parsed each time. */
 const maxKnown = 64;
 const maxKnownLength = 256;
 
 /**
- * What an `accept` header asks for, of an api that answers in certain forms.
+ * Returns the form of answer that an `accept` header asks for.
  *
- * @throws {ServingError} `not_acceptable` when it already rules out every form.
+ * @throws {ServingError} `not_acceptable` when the header already rules out every form.
  */
 export function pickAnswer(output: OutputForm, accept: string | undefined): AnswerForm {
   if (accept === undefined || accept === "*/*") return anything;
@@ -71,7 +71,7 @@ export function pickAnswer(output: OutputForm, accept: string | undefined): Answ
 /**
  * Picks the media type of one answer.
  *
- * @param offers What this very answer can be written as, the default first; no patterns.
+ * @param offers Media types that this answer can be written as, the default first; no patterns.
  * @throws {ServingError} `not_acceptable`.
  */
 export function pickOffer({ ranges }: AnswerForm, offers: readonly string[]): string {
@@ -93,7 +93,7 @@ interface AcceptRange {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** Reads an `accept` header; what is no media range in it is passed over. */
+/** Parses an `accept` header. Parts that are no media range are skipped. */
 export function parseAccept(header: string): readonly AcceptRange[] {
   return header.split(",").flatMap((part) => {
     const [name = "", ...rest] = part.split(";").map((text) => text.trim());
@@ -118,10 +118,11 @@ function readParameter(text: string): [string, string] {
 }
 
 /**
- * The offered media type a client likes best: by quality, then by how exactly it was named, then in the order offered.
+ * Returns the offered media type that a client likes best: by quality, then by how exactly it was named, then in the
+ * order offered.
  *
- * @param offers May hold patterns (`"image/*"`), for what is only known once the answer is there.
- * @returns      `undefined` when none of them fits.
+ * @param offers May contain patterns (`"image/*"`) for types that are known only with the answer.
+ * @returns `undefined` when no offer fits.
  */
 export function pickType(ranges: readonly AcceptRange[], offers: readonly string[]): string | undefined {
   let best: { readonly offer: string; readonly quality: number; readonly exactness: number } | undefined;
@@ -137,7 +138,7 @@ export function pickType(ranges: readonly AcceptRange[], offers: readonly string
   return best?.offer;
 }
 
-/** The range that says most exactly what the client thinks of an offer. */
+/** Returns the range that matches an offer most exactly. */
 export function matchRange(ranges: readonly AcceptRange[], offer: string): AcceptRange | undefined {
   const [type = "", subtype = ""] = offer.split("/");
   let match: AcceptRange | undefined;

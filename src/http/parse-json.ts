@@ -3,46 +3,49 @@ import { endOfString, isDeeper } from "../base/is-deeper.js";
 import { fail } from "../failure/failures.js";
 import { checkNumbers, type JsonLimits, refuseForbiddenKeys, refuseLongNumbers } from "./check-json.js";
 
-// A long JSON text, parsed in slices of whole items.
+// Parses a long JSON text in slices of whole items.
 //
-// S1  Each character is looked at once here and once by JSON.parse, which alone says what a value is: here only brackets,
-//     commas and strings are told apart.
-// S2  A slice ends behind an item of the innermost level that was opened (`#opened`); lists and objects that are still open
-//     when a slice is long enough are opened: made here, and filled slice by slice.
-// S3  The bounds hold for what was seen, not for what is parsed: the text is refused before its values are made.
+// HJ1  Each character is read once here and once by JSON.parse, which alone decides what a value is. This file only
+//      tells brackets, commas and strings apart.
+// HJ2  A slice ends after an item of the innermost opened level (`#opened`). Lists and objects that are still open
+//      when a slice is long enough are opened: created here and filled slice by slice.
+// HJ3  Bounds are checked on the text that was read, before its values are created.
 
 /** Characters of a slice, if no single item is longer. */
 const sliceLength = 65_536;
-/** Milliseconds after which others have a turn: a small request takes several, and meets a slice at each. */
+/**
+ * Milliseconds after which the event loop gets a turn. A small request needs several turns and waits for one slice at
+ * each.
+ */
 const turnMs = 4;
 
-/** A list or an object that is open where the text is read. */
+/** A list or an object that is open at the current position. */
 interface Level {
   readonly isList: boolean;
-  /** Where its bracket stands. */
+  /** Index of its bracket. */
   readonly from: number;
-  /** Of its last comma; -1 for none. */
+  /** Index of its last comma; -1 for none. */
   comma: number;
-  /** What it is filled into, once it was opened (S2). */
+  /** Target that items are put into, once the level was opened (HJ2). */
   target: unknown[] | Record<string, unknown> | undefined;
-  /** Of an opened one: from where on its items were not parsed yet. */
+  /** Index of the first item that was not parsed yet, in an opened level. */
   rest: number;
-  /** Whether its last item was opened itself and is there already. */
+  /** True when the last item was opened itself and is in place already. */
   isPlaced: boolean;
-  /** Of an opened object: the key of the item that was opened in it. */
+  /** Key of the item that was opened, in an opened object. */
   key: string;
-  /** Commas of an object; a list's are not counted. */
+  /** Commas of an object; the commas of a list are not counted. */
   fields: number;
 }
 
-/** One object may have this part of the values of a body: its table grows, and its schema reads it, in one turn. */
+/** Part of a body's values that one object may have: its table grows, and its schema reads it, without a pause. */
 const fieldShare = 1 / 16;
 
 export class JsonSlices {
   readonly #text: string;
   readonly #limits: JsonLimits;
   readonly #levels: Level[] = [];
-  /** How many of the levels were opened. */
+  /** Number of opened levels. */
   #opened = 0;
   #at = 0;
   #sliceFrom = 0;
@@ -55,13 +58,18 @@ export class JsonSlices {
     this.#values = (limits.read?.values ?? 0) + 1;
   }
 
-  /** @throws {ServingError} `body_too_deep`, `too_many_values`, `too_many_fields`, `invalid_json`, `forbidden_key`, `inexact_number`. */
+  /**
+   * Parses the text without a pause.
+   *
+   * @throws {ServingError} `body_too_deep`, `too_many_values`, `too_many_fields`, `invalid_json`, `forbidden_key`,
+   *   `inexact_number`.
+   */
   parse(): unknown {
     while (this.#step());
     return this.#finish();
   }
 
-  /** The same, with pauses in which others have a turn. */
+  /** Parses the text with pauses in which the event loop gets a turn. */
   async parseInTurns(): Promise<unknown> {
     const work = new PacedWork(turnMs);
     while (this.#step()) if (work.isRestDue) await work.rest();
@@ -70,13 +78,13 @@ export class JsonSlices {
 
   #finish(): unknown {
     if (this.#limits.read !== undefined) this.#limits.read.values = this.#values;
-    // One that was opened is whole by now, and opened no more.
+    // An opened level is complete by now and is not opened again.
     if (this.#root === undefined) return this.#parse(0, this.#text.length, ["", ""]);
     if (this.#levels.length > 0) this.#refuse(this.#text.length, "Unexpected end of JSON input");
     return this.#root;
   }
 
-  /** Reads on to the end of a slice. @returns False at the end of the text. */
+  /** Reads to the end of a slice. @returns False at the end of the text. */
   #step(): boolean {
     const text = this.#text;
     const end = Math.min(text.length, this.#sliceFrom + sliceLength);
@@ -155,28 +163,28 @@ export class JsonSlices {
     parent.rest = at + 1;
   }
 
-  /** Behind an item that was opened nothing may stand before the comma or the bracket at `at`. */
+  /** Checks that only white space stands between an opened item and the comma or bracket at `at`. */
   #leavePlaced(level: Level, at: number): void {
     if (!isBlank(this.#text, level.rest, at)) this.#refuseRest(level.rest);
     level.isPlaced = false;
     level.rest = at + 1;
   }
 
-  /** Parses what is whole, and opens what is not (S2). */
+  /** Parses the complete items and opens the incomplete ones (HJ2). */
   #cut(): void {
     const levels = this.#levels;
     for (let i = Math.max(0, this.#opened - 1); i < levels.length; i++) {
       const level = levels[i] as Level;
       if (level.target === undefined) this.#open(level, levels[i - 1], levels[i - 2]);
       if (level.comma < level.rest) continue;
-      // Of its own, a piece of nothing would be a list of nothing.
+      // An empty piece would parse as an empty list.
       if (isBlank(this.#text, level.rest, level.comma)) this.#refuseSign(level.comma);
       this.#fill(level, level.comma, levels[i - 1]);
       level.rest = level.comma + 1;
     }
   }
 
-  /** Makes a list or an object, and puts it into the one around it. */
+  /** Creates a list or an object and puts it into its parent. */
   #open(level: Level, parent: Level | undefined, grandparent: Level | undefined): void {
     level.target = level.isList ? [] : {};
     this.#opened++;
@@ -187,7 +195,7 @@ export class JsonSlices {
       if (!isBlank(this.#text, parent.rest, level.from)) this.#refuseRest(parent.rest);
       (parent.target as unknown[]).push(level.target);
     } else {
-      // With a digit in its place a number before the bracket would go on in it.
+      // `null` stands for the opened value. A digit in its place would continue a number before the bracket.
       const keys = Object.keys(this.#parse(parent.rest, level.from, ["{", "null}"], parent) as object);
       if (keys.length !== 1) this.#refuseSign(level.from);
       const [key = ""] = keys;
@@ -197,7 +205,7 @@ export class JsonSlices {
     }
   }
 
-  /** Parses the items of an opened level from its `rest` on, and puts them into it. */
+  /** Parses the items of an opened level from its `rest` on, and adds them to it. */
   #fill(level: Level, to: number, parent: Level | undefined): void {
     if (level.isList) {
       const items = this.#parse(level.rest, to, ["[", "]"], level) as unknown[];
@@ -214,7 +222,7 @@ export class JsonSlices {
     throw fail("forbidden_key", { key: "constructor.prototype" });
   }
 
-  /** @param brackets What is put around the piece to make it a text of its own. */
+  /** @param brackets Text around the piece that makes it complete JSON. */
   #parse(from: number, to: number, brackets: readonly [string, string], level?: Level): unknown {
     const piece = brackets[0] + this.#text.slice(from, to) + brackets[1];
     // Only an item that is long itself makes a piece so long.
@@ -230,7 +238,7 @@ export class JsonSlices {
     return value;
   }
 
-  /** Where a path within a piece is in the whole: behind the keys and indices of the levels around it. */
+  /** Returns the path in the whole text for a path in a piece, by the keys and indices of the levels around it. */
   #pathOf(path: string, level: Level | undefined): string {
     let whole = "";
     for (const { isList, target, key } of this.#levels.slice(0, this.#opened)) {
@@ -255,7 +263,7 @@ export class JsonSlices {
     return this.#refuseSign(from + Math.max(0, at));
   }
 
-  /** The place in the message of a piece's own error is made that in the whole text. */
+  /** Throws `invalid_json`. A position inside a piece becomes a position in the whole text. */
   #refuse(from: number, message: string, before = 0): never {
     const problem = message
       .replace(/ \(line \d+ column \d+\)$/, "")
@@ -266,16 +274,17 @@ export class JsonSlices {
 
 const isBlank = (text: string, from: number, to: number): boolean => /^[ \t\r\n]*$/.test(text.slice(from, to));
 
-/** Characters of which any text is parsed and checked within some milliseconds. */
+/** Characters up to which any text is parsed and checked within a few milliseconds. */
 const shortLength = 131_072;
-/** Of one text of several: shorter ones are not counted, and a body has a thousand at most. */
+/** The same limit for one text of several in a form. Shorter texts are not counted; a body has a thousand at most. */
 const shortPartLength = 512;
 
 /**
- * Parses the JSON text of a body: no key that could reach a prototype, no nesting that could overflow a stack, no more values
- * than a program could look at, no number that would become another one.
+ * Parses the JSON text of a body. Refuses keys that could reach a prototype, nesting that could overflow a stack,
+ * more values than a program can process, and numbers that would change.
  *
- * @throws {ServingError} `body_too_deep`, `too_many_values`, `too_many_fields`, `invalid_json`, `forbidden_key`, `inexact_number`.
+ * @throws {ServingError} `body_too_deep`, `too_many_values`, `too_many_fields`, `invalid_json`, `forbidden_key`,
+ *   `inexact_number`.
  */
 export function parseJson(text: string, limits: JsonLimits): unknown {
   return text.length <= Math.min(shortLength, limits.maxBodyValues)
@@ -283,7 +292,10 @@ export function parseJson(text: string, limits: JsonLimits): unknown {
     : new JsonSlices(text, limits).parse();
 }
 
-/** `parseJson` in slices where the text is long: others have a turn between them, and a promise is given. */
+/**
+ * Parses like `parseJson`. Parses a long text in slices, with turns of the event loop between them, and returns a
+ * promise.
+ */
 export function parseJsonInTurns(text: string, limits: JsonLimits): unknown | Promise<unknown> {
   const mostShort = limits.read === undefined ? shortLength : shortPartLength;
   return text.length <= Math.min(mostShort, limits.maxBodyValues)

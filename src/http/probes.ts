@@ -3,7 +3,7 @@ import type { MetricsPage } from "../observe/metrics.js";
 import type { Readiness } from "../observe/readiness.js";
 import type { HttpState } from "./http-state.js";
 
-/** What the probes ask; none of it may wait for a call. */
+/** Answers for the probes. None of them may wait for a call. */
 export interface Probes {
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: () => Promise<MetricsPage>;
@@ -11,10 +11,10 @@ export interface Probes {
 
 const paths: readonly string[] = ["/livez", "/healthz", "/readyz", "/metrics"];
 
-/** Whether a request is for one of the probes, which are answered whatever else is not. */
+/** True when a request is for a probe. Probes are always answered. */
 export const isProbe = (url = ""): boolean => paths.includes(url.split("?", 1)[0] as string);
 
-/** Adds `/livez`, `/healthz`, `/readyz` and `/metrics`. They answer while the server drains, too. */
+/** Adds `/livez`, `/healthz`, `/readyz` and `/metrics`. They also answer while the server drains. */
 export function addProbes(http: HttpState, fastify: FastifyInstance, probes: Probes): void {
   const live = (_: unknown, reply: FastifyReply) => void reply.send({ status: "live" });
   fastify.get("/livez", live);

@@ -24,16 +24,17 @@ import { parseJsonInTurns } from "./parse-json.js";
 import { type BytesReceiver, readBytes } from "./read-bytes.js";
 import { readMultipart } from "./read-multipart.js";
 
-/** Who waits for the input of a request: is told of it or of what went wrong, once. Neither may throw. */
+/** Receives the input of a request or the error that prevented it, once. Neither method may throw. */
 export interface BodyHandler {
   receive(input: unknown): void;
   refuse(error: unknown): void;
 }
 
 /**
- * Reads a request's body into the input of its api, unchecked; `undefined` where there is none.
+ * Reads a request's body into the input of its api, unchecked; `undefined` when there is none.
  *
- * Told by calls and not by a promise: on Node 20, each promise of a request costs as much as reading its body.
+ * The result arrives by callback instead of a promise: on Node 20 each promise of a request costs as much as reading
+ * its body.
  *
  * Refuses with `missing_body`, `unsupported_media_type`, `body_too_large`, `body_timeout`, `body_too_deep`,
  * `too_many_values`, `invalid_json`, `forbidden_key`, `inexact_number`, `invalid_multipart`, `invalid_npy`,
@@ -66,18 +67,18 @@ export function leaveBody(_: FastifyRequest, body: Readable, done: (error: null,
   done(null, body);
 }
 
-/** One input to be read, and for whom. */
+/** One input to read, and its receiver. */
 interface InputReading {
   readonly route: ApiRoute;
   readonly request: FastifyRequest;
   readonly receiver: BodyHandler;
 }
 
-/** Makes an input of the bytes when they have come. */
+/** Turns the bytes of a body into the input once they are complete. */
 class BodyDecoding implements BytesReceiver {
   readonly #http: HttpState;
   readonly #reading: InputReading;
-  /** `undefined` when the api takes no such body; then it must be empty. */
+  /** `undefined` when the api takes no such body; the body must be empty then. */
   readonly #type: MediaType | undefined;
 
   constructor(http: HttpState, reading: InputReading, type: MediaType | undefined) {
@@ -164,20 +165,20 @@ async function decodeHeld(http: HttpState, { input }: ApiRoute, body: HeldBody):
   return createHeldFile(file, cleanFileName(fileNameOf(headers) ?? ""), { type: type.essence });
 }
 
-/** Whether a body of this type needs no reading to become the input: a file, a tensor, or parts of which some are files. */
+/** True when a body of this type becomes the input unparsed: a file, a tensor, or a form whose parts may be files. */
 function isHeldWhole(input: InputForm, essence: string, headers: IncomingHttpHeaders): boolean {
   if (essence === multipartType || isNpyType(essence) || isFileItself(input, essence)) return true;
   if (input.kind !== "any") return false;
   return fileNameOf(headers) !== undefined || !(isJsonType(essence) || essence === textType || essence === bytesType);
 }
 
-/** Whether a body of this type is the file that an api takes; some files may be written in JSON as well. */
+/** True when a body of this type is the file that an api takes. Some files may also be written in JSON. */
 function isFileItself({ kind, contentTypes }: InputForm, essence: string): boolean {
   if (kind !== "file") return false;
   return !isJsonType(essence) || contentTypes[0] === essence || !contentTypes.includes("application/json");
 }
 
-/** Whether a body of this type can be read at all; whether it then fits is the contract's to say. */
+/** True when a body of this type can be read at all. The contract decides whether the value fits. */
 function takes({ kind }: InputForm, essence: string): boolean {
   if (essence === "" || essence === "application/x-www-form-urlencoded") return false;
   if (isJsonType(essence)) return true;
@@ -201,13 +202,13 @@ function readNothing({ input }: ApiRoute): undefined {
   return undefined;
 }
 
-/** For a body of a type that the api does not take. */
+/** Creates the failure for a body of a type that the api does not take. */
 export function refuseType({ input }: ApiRoute, headers: IncomingHttpHeaders): ServingError {
   return fail("unsupported_media_type", { contentType: headers["content-type"] ?? "", accepted: input.contentTypes });
 }
 
 /**
- * Refuses a body that is packed. One that a hook gives in place of what came is taken as it is.
+ * Refuses a compressed body. A body that a hook put in its place is read as it is.
  *
  * @throws {ServingError} `unsupported_content_encoding`.
  */
@@ -224,7 +225,7 @@ function toTensor(read: Tensor | string): Tensor {
   return read;
 }
 
-/** A `Buffer` is Node's own; authors and schemas know `Uint8Array`. */
+/** Views a `Buffer`, which is specific to Node, as the `Uint8Array` that authors and schemas know. */
 const asBytes = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);
 

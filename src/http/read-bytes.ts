@@ -8,18 +8,22 @@ import { minHeldBytes } from "../held/held-bytes.js";
 import type { HeldFile } from "../held/held-file.js";
 import { SpoolFile } from "../held/spool-file.js";
 
-/** Bounds of a body, and who looks after its time. */
+/** Bounds of a body, and the watch that enforces its time. */
 export interface BodyLimits {
   readonly maxBodyBytes: number;
-  /** To the first byte, and again to the last. */
+  /** Milliseconds until the first byte, and again from the first byte to the last. */
   readonly bodyTimeoutMs: number;
   readonly watch: BodyWatch;
 }
 
-/** Who waits for a body: is told of its bytes or of what went wrong, once. */
+/** Receives the bytes of a body or the error that prevented them, once. */
 export interface BytesReceiver {
   receive(bytes: Uint8Array): void;
-  /** For a large body that may lie in a file. @param beginning Its first bytes, 64 KiB and more. */
+  /**
+   * Receives a large body that may lie in a file.
+   *
+   * @param beginning Its first bytes, 64 KiB or more.
+   */
   receiveHeld?(file: HeldFile, beginning: Uint8Array): void;
   refuse(error: unknown): void;
 }
@@ -27,8 +31,8 @@ export interface BytesReceiver {
 /**
  * Collects a request's body.
  *
- * Refuses with `body_too_large` (at once when the headers already say so), `body_timeout`, or `cancelled` when the client
- * went away. What is left of the body is then unread: see `discardRest`.
+ * Refuses with `body_too_large` (at once when the headers already say so), `body_timeout`, or `cancelled` when the
+ * client left. The rest of the body stays unread then: see `discardRest`.
  */
 export function readBytes(source: Readable, declared: string | undefined, reading: BodyReading): void {
   if (declared !== undefined && Number(declared) > reading.limits.maxBodyBytes) {
@@ -38,15 +42,15 @@ export function readBytes(source: Readable, declared: string | undefined, readin
   }
 }
 
-/** One body to be read, and for whom. */
+/** One body to read, and its receiver. */
 interface BodyReading {
   readonly limits: BodyLimits;
   readonly receiver: BytesReceiver;
-  /** Where a large body goes as it comes; its receiver then takes a file. Absent: in memory. */
+  /** Folder for large bodies; the receiver then gets a file. Absent: the body stays in memory. */
   readonly files?: FileStore | undefined;
 }
 
-/** A body that goes to a file. */
+/** A body that is written to a file. */
 interface SpooledBody {
   readonly file: SpoolFile;
   readonly beginning: Uint8Array;
@@ -54,7 +58,7 @@ interface SpooledBody {
   weight: number;
 }
 
-/** What is kept of a body in memory for those who must know how it begins. */
+/** Bytes of a body in a file that also stay in memory, for receivers that must know how it begins. */
 const beginningBytes = 64 * 1024;
 
 class RequestBodyReader implements WatchedBody {
@@ -66,7 +70,7 @@ class RequestBodyReader implements WatchedBody {
   readonly #bytes = new ByteGatherer();
   readonly #files: FileStore | undefined;
   #spooled: SpooledBody | undefined;
-  /** The time to the last byte runs from the first one on, wherever the bytes go. */
+  /** True from the first byte on. The time to the last byte starts then, also for a body in a file. */
   #hasBegun = false;
   #isOver = false;
 
@@ -76,13 +80,16 @@ class RequestBodyReader implements WatchedBody {
     this.#files = files;
   }
 
-  /** Listeners stay to the end of the request: an error must find one even when nobody reads any more. */
+  /**
+   * Reads the body. The listeners stay until the request ends: an error must find one even when nobody reads any
+   * more.
+   */
   read(source: Readable): void {
     this.#limits.watch.add(this);
     const take = (chunk: Uint8Array) => this.#take(chunk, source);
     source.on("data", take);
     source.on("end", () => {
-      // Left to itself Node takes this one off in a slower way.
+      // Node would remove this listener in a slower way.
       source.off("data", take);
       this.#finish();
     });
@@ -108,7 +115,10 @@ class RequestBodyReader implements WatchedBody {
     else if (this.#bytes.size >= minHeldBytes && this.#files?.hasDisk) this.#divert(this.#files);
   }
 
-  /** What has come goes to a file, and what comes follows it. Where none can be made, everything stays in memory. */
+  /**
+   * Moves the bytes so far to a file, and the later ones after them. When no file can be made, the body stays in
+   * memory.
+   */
   #divert(files: FileStore): void {
     let file: SpoolFile;
     try {
@@ -171,36 +181,37 @@ class RequestBodyReader implements WatchedBody {
 
 const tooLarge = ({ maxBodyBytes }: BodyLimits): ServingError => fail("body_too_large", { maxBodyBytes });
 
-/** Chunks from this size on are kept as they are; smaller ones are copied together. */
+/** Size from which a chunk is kept as it is; smaller chunks are copied together. */
 const largeBytes = 16_384;
-/** Of what small chunks are copied to: the first block, and the last after each was twice as long as the one before. */
+/** Size of the first block for small chunks, and of the largest. Each block is twice as long as the one before. */
 const firstBlockBytes = 1024;
 const lastBlockBytes = 65_536;
-/** What a chunk counts for at least: to receive one costs about as much as this many bytes of a long one. */
+/** Smallest weight of a chunk: receiving a tiny one costs about as much as this many bytes of a large one. */
 const leastWeight = 32;
-/** Room for the many small chunks of an honest client that has little to say. */
+/** Extra weight for the many small chunks of an honest client that sends little. */
 const spareWeight = 1024 ** 2;
 
 /**
- * Bytes of a body as they come, in memory that stays in proportion to them: a chunk of one byte would keep some 400.
+ * Gathers the bytes of a body in memory proportional to them: a chunk of one byte kept as it is would hold some 400
+ * bytes.
  *
  * The first chunk is kept as it is, since most bodies have no second one.
  */
 export class ByteGatherer {
   #chunks: Uint8Array[] = [];
-  /** The beginning of it, up to `#filled`, is behind `#chunks`. */
+  /** Block for small chunks, filled up to `#filled`; its bytes follow `#chunks`. */
   #block: Uint8Array | undefined;
   #filled = 0;
   #nextBlockBytes = firstBlockBytes;
   #size = 0;
   #weight = 0;
 
-  /** Bytes that have come. */
+  /** Bytes received. */
   get size(): number {
     return this.#size;
   }
 
-  /** Whether the bytes, or the chunks they were cut into, are more than a body of `maxBytes` may have. */
+  /** True when the bytes, or the chunks they came in, are more than a body of `maxBytes` may have. */
   exceeds(maxBytes: number): boolean {
     return this.#size > maxBytes || this.#weight > maxBytes + spareWeight;
   }
@@ -219,7 +230,7 @@ export class ByteGatherer {
     this.#filled += chunk.length;
   }
 
-  /** What has come, in memory of its own where it came in several chunks, and forgets it. */
+  /** Returns the received bytes and forgets them. Bytes of several chunks come in their own memory. */
   take(): Uint8Array {
     if (this.#block !== undefined) this.#closeBlock();
     const bytes = this.#chunks.length === 1 ? (this.#chunks[0] as Uint8Array) : this.#join();
@@ -242,7 +253,7 @@ export class ByteGatherer {
     return block;
   }
 
-  /** A block that is hardly filled is not kept whole. */
+  /** Closes the block. A block that is less than half full is copied to a smaller one. */
   #closeBlock(): void {
     const block = this.#block as Uint8Array;
     const isFull = this.#filled > block.length / 2;
@@ -251,7 +262,7 @@ export class ByteGatherer {
     this.#filled = 0;
   }
 
-  /** Not a piece of Node's pool: the bytes may become a tensor or reach an author's code. */
+  /** Joins the chunks outside of Node's buffer pool: the bytes may become a tensor or reach an author's code. */
   #join(): Uint8Array {
     const bytes = new Uint8Array(this.#size);
     let at = 0;
@@ -265,20 +276,20 @@ export class ByteGatherer {
 
 /** A body that is being received. */
 export interface WatchedBody {
-  /** A reading of the clock; 0 until the watch first looks, and again to give the body its whole time anew. */
+  /** A reading of the clock; 0 until the watch first looks at the body, and again to restart its time. */
   deadline: number;
   /** Neighbours in the list of the `BodyWatch`, which alone changes them. */
   previous: WatchedBody | undefined;
   next: WatchedBody | undefined;
-  /** Called once the time has passed; the body is watched no longer then. */
+  /** Called once when the time has passed; the body is no longer watched then. */
   expire(): void;
 }
 
 /**
  * Notices bodies that do not arrive in time.
  *
- * Nearly every body is there before anyone could look at a clock: watching one costs four pointers, no timer and no reading
- * of the time. A body gets at least `timeoutMs`, counted from the first look at it, and at most half as much again.
+ * Nearly every body arrives before the first look: watching one costs four pointers, no timer and no reading of the
+ * clock. A body gets at least `timeoutMs`, counted from the first look, and at most half as much again.
  */
 export class BodyWatch {
   readonly #clock: Clock;
@@ -298,7 +309,7 @@ export class BodyWatch {
     body.next = next;
     if (next !== undefined) next.previous = body;
     this.#first = body;
-    // Left running when the list empties: taking it back for each request would cost more than one idle look.
+    // The timer keeps running when the list empties: clearing it for each request would cost more than one idle look.
     if (this.#timer === undefined) this.#arm();
   }
 
@@ -334,7 +345,7 @@ export class BodyWatch {
 
 const goneCodes: readonly unknown[] = ["ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE"];
 
-/** Why a body broke off: its client went away, or what a hook made of it failed. */
+/** Creates the failure of a body that broke off: its client left, or a hook's stream failed. */
 export function bodyFailure(error: unknown): ServingError {
   if (error instanceof ServingError) return error;
   const { code } = (error ?? {}) as { code?: unknown };

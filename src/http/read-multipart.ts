@@ -12,12 +12,13 @@ import { parseJsonInTurns } from "./parse-json.js";
 import { type Part, type PartHead, splitHeldParts, splitParts } from "./split-parts.js";
 
 /**
- * Reads a multipart body into the fields of an api's input. A field that takes a file gets one, whatever its type; a text is
- * what was typed, unless its field takes no text, or the part says that it is JSON.
+ * Reads a multipart body into the fields of an api's input. A field that takes a file gets one, whatever the part's
+ * type. A text stays as it was typed, unless its field takes no text or the part says that it is JSON.
  *
- * A name that comes more than once becomes a list. An api whose whole input is one file gets the only file there is.
+ * A name that appears more than once becomes a list. An api whose whole input is one file gets the only file of the
+ * body.
  *
- * @throws {ServingError} `invalid_multipart`, `forbidden_key`, `invalid_npy`, and what `parseJson` throws.
+ * @throws {ServingError} `invalid_multipart`, `forbidden_key`, `invalid_npy`, and the failures of `parseJson`.
  */
 export async function readMultipart(
   http: HttpState,
@@ -49,7 +50,7 @@ export async function readMultipart(
   return unsure.size === 0 ? settled : await settleFields(settled, unsure, input.refused);
 }
 
-/** One after the other: what is read in turns is then read within its bounds. */
+/** Reads parts one after the other, so that their common bounds hold. */
 async function inTurn<T>(parts: readonly Part[], read: (part: Part) => Promise<T>): Promise<T[]> {
   const values: T[] = [];
   for (const part of parts) values.push(await read(part));
@@ -67,7 +68,7 @@ function groupByName(parts: readonly Part[]): ReadonlyMap<string, Part[]> {
   return named;
 }
 
-/** Whether a part can be nothing but a file. */
+/** True when a part can be nothing but a file. */
 const isFileAlone = (part: PartHead, input: InputForm): boolean =>
   isFilePart(part) && (input.kind === "file" || input.fields.get(part.name)?.kind === "file");
 
@@ -81,7 +82,7 @@ function readOnlyFile(parts: readonly Part[]): File {
 const isFilePart = ({ fileName, contentType }: PartHead): boolean =>
   fileName !== undefined || isBytes(parseMediaType(contentType).essence);
 
-/** What a part is, for a field that is sure. */
+/** Returns the value of a part whose field's kind is certain. */
 async function readPart(part: Part, { kind }: FieldForm, limits: JsonLimits): Promise<unknown> {
   const { essence } = parseMediaType(part.contentType);
   const isFile = isFilePart(part);
@@ -90,18 +91,18 @@ async function readPart(part: Part, { kind }: FieldForm, limits: JsonLimits): Pr
   if (isJsonType(essence)) return readJsonPart(part, limits);
   if (kind === "text") return isFile && !isText(essence) ? createFile(part) : decodePart(part);
   if (!isFile) return readLooseField(decodePart(part), limits);
-  // Of a field that takes neither files nor texts, a file may hold the JSON it takes.
+  // A field that takes neither files nor texts may get its JSON as a file.
   const [value] = await asJson(part, limits);
   return value === undefined ? createFile(part) : value;
 }
 
-/** What a part may be where its field is not sure, the most exact first. */
+/** Returns the values that a part may mean when its field's kind is not certain, the most exact first. */
 async function valuesOfUnsure(part: Part, limits: JsonLimits): Promise<readonly unknown[]> {
   const { fileName } = part;
   const { essence } = parseMediaType(part.contentType);
   if (isJsonType(essence)) {
     if (fileName === undefined) return [await readJsonPart(part, limits)];
-    // A page can give a part its type only as a file, which is then named so.
+    // A page can set the type of a part only by sending a Blob, which gets this file name.
     if (fileName === "blob") return [await readJsonPart(part, limits), createFile(part)];
     return [createFile(part), ...(await asJson(part, limits))];
   }
@@ -110,12 +111,12 @@ async function valuesOfUnsure(part: Part, limits: JsonLimits): Promise<readonly 
     return [createFile(part), ...(typeof read === "string" ? [] : [read])];
   }
   if (isFilePart(part) && !isText(essence)) return [createFile(part), ...(await asJson(part, limits))];
-  // Whatever a text may mean, one in quotes is not the one without.
+  // A JSON string is not an option: the quotes belong to the text.
   const read = (await asJson(part, limits)).filter((value) => typeof value !== "string");
   return [...(isFilePart(part) ? [createFile(part)] : []), decodePart(part), ...read];
 }
 
-/** Whether a type is of bytes that only a file can be. */
+/** True for types of bytes that only a file can hold. */
 const isBytes = (essence: string): boolean =>
   essence !== "" && !isText(essence) && !isJsonType(essence) && !isNpyType(essence);
 const isText = (essence: string): boolean => essence.startsWith("text/") && !isJsonType(essence);
@@ -127,7 +128,7 @@ async function readJsonPart(part: Part, limits: JsonLimits): Promise<unknown> {
   return value;
 }
 
-/** JSON if it is, else the text as it stands. */
+/** Returns the text as JSON if it is JSON, else as it is. */
 async function readLooseField(text: string, limits: JsonLimits): Promise<unknown> {
   try {
     return await parseJsonInTurns(text, limits);
@@ -137,7 +138,7 @@ async function readLooseField(text: string, limits: JsonLimits): Promise<unknown
   }
 }
 
-/** The JSON of a part, where it is some and may be read. */
+/** Returns the JSON of a part in a list; an empty list when it is not readable JSON. */
 async function asJson(part: Part, limits: JsonLimits): Promise<readonly unknown[]> {
   try {
     return [await parseJsonInTurns(decodePart(part), limits)];
@@ -169,7 +170,7 @@ function createFile({ bytes, held, fileName = "file", contentType }: Part): File
   return new File([bytes as Uint8Array<ArrayBuffer>], fileName, options);
 }
 
-/** What a field may be as a whole. */
+/** Returns the values that a field with several parts may mean. */
 function joinUnsure(values: readonly (readonly unknown[])[], { isList }: FieldForm): readonly unknown[] {
   const most = Math.max(...values.map((options) => options.length));
   const lists = Array.from({ length: most }, (_, at) =>
@@ -180,15 +181,16 @@ function joinUnsure(values: readonly (readonly unknown[])[], { isList }: FieldFo
   return isList ? [...lists, ...single] : [...single, ...lists];
 }
 
-/** How often a schema is asked about one form at most: no form that is filled in by hand is as unsure. */
+/** Most questions to a schema about one form. No form filled in by hand needs more. */
 const mostAsked = 40;
 
 /**
- * Decides what the parts of a form are, where the schema does not say so beforehand: of the values that each may be, the first
- * that the schema takes; the very first where it takes none. A text that is refused is nothing else where other texts are taken.
+ * Decides the values of a form's fields where the schema does not say them beforehand. Takes the first possible value
+ * that the schema accepts; the very first when it accepts none. A text that is refused stays a text when its field
+ * takes other texts.
  *
- * @param settled Fields that are sure.
- * @param unsure  By name, the values a field may be, the most exact first.
+ * @param settled Fields whose value is certain.
+ * @param unsure Possible values by field name, the most exact first.
  */
 async function settleFields(
   settled: Readonly<Record<string, unknown>>,
@@ -213,7 +215,9 @@ async function settleFields(
   return chosen;
 }
 
-/** Asks at most `mostAsked` times, after which nothing is refused any more; others have a turn between. */
+/**
+ * Asks at most `mostAsked` times; later questions find nothing refused. The event loop gets a turn between questions.
+ */
 function askInTurns(schema: RefusedFields): RefusedFields {
   let asked = 0;
   return async (input) => {
@@ -224,7 +228,7 @@ function askInTurns(schema: RefusedFields): RefusedFields {
   };
 }
 
-/** Whether a field whose text was refused takes other texts: then it may not be read as anything else. */
+/** True when a field whose text was refused takes other texts. Its part may not be read as anything else then. */
 async function takesOtherText(input: Readonly<Record<string, unknown>>, name: string, refused: RefusedFields) {
   const value = input[name];
   const isList = Array.isArray(value);

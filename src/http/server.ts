@@ -28,45 +28,49 @@ import { sendHead } from "./streams/write-stream.js";
 import { readFormerRequest } from "./tasks/answer-former-task.js";
 import { handleTask, submittedOutput } from "./tasks/handle-task.js";
 
-/** What an HTTP server is made of. */
+/** Dependencies of an HTTP server. */
 export interface HttpServerDeps extends Probes {
   readonly graph: Graph;
   readonly settings: HttpSettings;
   readonly server: ListenAddress;
-  /** Of the entry service. */
+  /** Settings of the entry service's apis. */
   readonly apis: ReadonlyMap<string, ApiSettings>;
-  /** Of the entry service; default `"0"`. */
+  /** Version of the entry service; default `"0"`. */
   readonly version?: string;
   readonly description?: string;
   readonly caller: EntryCaller;
-  /** A task of an api that the app has no more. Default: none is. */
+  /** Finds a task of an api that the app no longer has. Default: finds none. */
   readonly findFormerTask?: HttpState["findFormerTask"];
-  /** Where large bodies go as they come. Default: all are kept in memory. */
+  /** Folder for large bodies. Default: bodies stay in memory. */
   readonly files?: FileStore | undefined;
   readonly log: Logger;
-  /** A drawing of the graph for `/docs`. */
+  /** Draws the graph for `/docs`. */
   readonly graphSvg?: () => Promise<string>;
-  /** The author's own plugins, hooks and routes; runs before ekiben's routes are added, so that hooks apply to them. */
+  /**
+   * Adds the author's own plugins, hooks and routes. Runs before ekiben's routes are added, so that hooks apply to
+   * them.
+   */
   readonly configure?: (fastify: FastifyInstance) => void | Promise<void>;
-  /** Default: the process's own. */
+  /** Default: the time of the process. */
   readonly time?: CallTime;
 }
 
-/** The HTTP edge of an app. */
+/** The HTTP server of an app. */
 export interface HttpServer {
   /** The Fastify instance, ready: `inject()` answers without a port. */
   readonly fastify: FastifyInstance;
   /** Requests whose response is not out yet. */
   readonly inFlight: number;
-  /** @throws {ServingError} See `listenFailure`. */
+  /** Listens on the configured address. @throws {ServingError} See `listenFailure`. */
   listen(): Promise<{ readonly url: string; readonly port: number }>;
-  /** Listens on a socket that somebody else has bound and shares. @throws {ServingError} See `listenFailure`. */
+  /** Listens on a socket that another process has bound and shares. @throws {ServingError} See `listenFailure`. */
   listenOn(handle: unknown): Promise<void>;
   /**
-   * Takes no new connections and no new calls, and resolves when what was in flight is answered and every socket closed.
-   * What clients had sent by then, and what open connections bring in the next moment, is answered too.
+   * Refuses new connections and calls. Resolves when everything in flight is answered and every socket is closed.
+   * Requests that clients have already sent, and requests that open connections bring in the next moment, are also
+   * answered.
    *
-   * @param cut When it is aborted, connections still open are cut off.
+   * @param cut Cuts the open connections when it is aborted.
    */
   close(cut?: AbortSignal): Promise<void>;
 }
@@ -125,7 +129,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer
   };
 }
 
-/** In a scope of their own, so that parsers an author sets up for other routes, and ours, don't meet. */
+/** Adds ekiben's routes in a Fastify scope of their own, so that they do not share parsers with the author's routes. */
 function addRoutes(
   http: HttpState,
   scope: FastifyInstance,
@@ -133,7 +137,7 @@ function addRoutes(
   deps: HttpServerDeps,
 ): UnroutedAnswer {
   scope.removeAllContentTypeParsers();
-  // JSON is named since Fastify would otherwise parse its media type for each request.
+  // JSON is named because Fastify would otherwise parse its media type for each request.
   scope.addContentTypeParser(["application/json", "*"], leaveBody);
   const known = new Map<string, string>();
   scope.addHook("onRoute", ({ method, url }) => {
@@ -151,7 +155,7 @@ function addRoutes(
   };
 }
 
-/** Whose route a path is. */
+/** Names the owner of a path. */
 function ownerOf(path: string, { name, apis }: ServiceDescriptor): string {
   const api = [...apis.values()].find(
     ({ route, kind }) => path === route || (kind === "task" && isTaskPath(path, route)),
@@ -162,7 +166,9 @@ function ownerOf(path: string, { name, apis }: ServiceDescriptor): string {
 const isTaskPath = (path: string, route: string): boolean =>
   (Object.keys(taskPaths) as TaskPath[]).some((what) => path === taskPath(route, what));
 
-/** Headers a page of another origin may read: what a client needs to retry, to save a file, to report a failure. */
+/**
+ * Headers that a page of another origin may read: a client needs them to retry, to save a file, to report a failure.
+ */
 const exposedHeaders = ["x-request-id", "retry-after", "content-disposition"];
 
 const corsOptions = (origins: true | readonly string[]): FastifyCorsOptions => ({
@@ -173,7 +179,7 @@ const corsOptions = (origins: true | readonly string[]): FastifyCorsOptions => (
   strictPreflight: false,
 });
 
-/** Fastify knows no shared sockets; its server is Node's own. */
+/** Listens on a shared socket by Node's own server: Fastify has no such option. */
 function listenOn({ server }: FastifyInstance, handle: unknown, address: ListenAddress) {
   return new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
@@ -192,11 +198,11 @@ async function listen(fastify: FastifyInstance, address: ListenAddress) {
   }
 }
 
-/** Adds a route for each api of the entry service, and gives what was prepared for each. */
+/** Adds a route for each api of the entry service. Returns the prepared routes. */
 function addApiRoutes(http: HttpState, fastify: FastifyInstance, entry: ServiceDescriptor): readonly ApiRoute[] {
   const routes = [...entry.apis.values()].map((api) => createApiRoute(entry.name, api));
   for (const route of routes) {
-    // In Fastify's paths a colon begins a parameter; in a route it is only a character.
+    // A colon begins a parameter in Fastify's paths; in an api's route it is a plain character.
     const path = route.path.replaceAll(":", "::");
     const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       answerFailure(http, { error, request, reply, route });
@@ -209,7 +215,7 @@ function addApiRoutes(http: HttpState, fastify: FastifyInstance, entry: ServiceD
 
 interface TaskRoutes {
   readonly route: ApiRoute;
-  /** As Fastify has it. */
+  /** Path in Fastify's notation. */
   readonly path: string;
   readonly errorHandler: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
 }

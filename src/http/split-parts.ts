@@ -10,25 +10,25 @@ import type { HeldFile } from "../held/held-file.js";
 import { SpoolFile } from "../held/spool-file.js";
 import { bytesType } from "./media-type.js";
 
-/** What the headers of a part say. */
+/** Headers of a part. */
 export interface PartHead {
   readonly name: string;
-  /** As `cleanFileName` leaves it; `undefined` for a part that has none. */
+  /** File name as `cleanFileName` returns it; `undefined` when the part has none. */
   readonly fileName: string | undefined;
-  /** `""` where the part says none. */
+  /** `""` when the part names none. */
   readonly contentType: string;
 }
 
 /** One part of a multipart body. */
 export interface Part extends PartHead {
-  /** A piece of the body. */
+  /** View into the body. */
   readonly bytes: Uint8Array;
-  /** The file they lie in, where they are not in memory; opened as a `Blob`. */
+  /** File of the bytes when they are not in memory; opened as a `Blob`. */
   readonly held?: HeldFile;
 }
 
 const maxParts = 1000;
-/** Of one part, and of all parts of a body. */
+/** Header bytes of one part, and of all parts of a body. */
 const maxHeaderBytes = 8192;
 const maxHeaderSum = 256 * 1024;
 const maxNameLength = 1000;
@@ -36,8 +36,8 @@ const headEnd = Buffer.from("\r\n\r\n");
 const boundaryForm = /;\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s";]{1,70}))/i;
 
 /**
- * Cuts a multipart body (RFC 7578) into its parts. A file input that was left empty is no part: browsers send one without a
- * name and without bytes. Stops at the first thing that is wrong.
+ * Cuts a multipart body (RFC 7578) into its parts. Skips a file input that was left empty: browsers send a part
+ * without a name and without bytes for it. Stops at the first error.
  *
  * @param header The body's `content-type`.
  * @throws {ServingError} `invalid_multipart`.
@@ -62,7 +62,7 @@ export function splitParts(body: Uint8Array, header: string): Part[] {
   return parts;
 }
 
-/** The line between two parts, as the body's `content-type` names it. */
+/** Returns the line between two parts, as the body's `content-type` names it. */
 function readDelimiter(header: string): Buffer {
   const match = boundaryForm.exec(header);
   const boundary = match?.[1] ?? match?.[2];
@@ -75,7 +75,9 @@ class PartBounds {
   #parts = 0;
   #headBytes = 0;
 
-  /** One more part. @throws {ServingError} `invalid_multipart` beyond 1,000 parts, or 256 KiB of their headers. */
+  /**
+   * Counts one more part. @throws {ServingError} `invalid_multipart` beyond 1,000 parts, or 256 KiB of their headers.
+   */
   count(headBytes: number): void {
     if (++this.#parts > maxParts) throw refuse(`it has more than ${maxParts} parts`);
     this.#headBytes += headBytes;
@@ -83,13 +85,13 @@ class PartBounds {
   }
 }
 
-/** A file input that was left empty: browsers send it with an empty name, Node without one. */
+/** True for a file input that was left empty: browsers send it with an empty name, Node without one. */
 const isAbsent = ({ fileName, contentType }: PartHead, byteLength: number): boolean =>
   byteLength === 0 && (fileName === "" || (fileName === undefined && contentType === bytesType));
 
 const refuse = (problem: string) => fail("invalid_multipart", { problem });
 
-/** Behind the first boundary, which may be the first thing of the body. */
+/** Returns the index after the first boundary. The body may begin with it. */
 function findFirst(bytes: Buffer, delimiter: Buffer): number {
   const first = delimiter.subarray(2);
   if (bytes.subarray(0, first.length).equals(first)) return first.length;
@@ -101,7 +103,7 @@ function findFirst(bytes: Buffer, delimiter: Buffer): number {
 const dash = 0x2d;
 const isLast = (bytes: Buffer, at: number) => bytes[at] === dash && bytes[at + 1] === dash;
 
-/** Behind a boundary there may be spaces, then a line ends. */
+/** Returns the index after the line of a boundary. Spaces may follow the boundary. */
 function endOfLine(bytes: Buffer, from: number): number {
   let at = from;
   while (bytes[at] === 0x20 || bytes[at] === 0x09) at++;
@@ -109,7 +111,11 @@ function endOfLine(bytes: Buffer, from: number): number {
   return at + 2;
 }
 
-/** @param part It, or as much of it as its headers may have. */
+/**
+ * Reads the headers of a part.
+ *
+ * @param part The part, or as many of its bytes as headers may have.
+ */
 function readHead(part: Buffer): { readonly head: PartHead; readonly headBytes: number } {
   const hasHead = part[0] !== 0x0d || part[1] !== 0x0a;
   const end = hasHead ? part.indexOf(headEnd) : -2;
@@ -135,7 +141,7 @@ function readHeaders(head: string): ReadonlyMap<string, string> {
   return headers;
 }
 
-/** No client encodes parts; one that did would otherwise have its bytes taken for something else. */
+/** Refuses an encoded part. No client encodes parts; the bytes of one that did would be misread. */
 function refuseEncoding(name: string, encoding: string | undefined): void {
   if (encoding === undefined || /^(?:7bit|8bit|binary)$/i.test(encoding)) return;
   throw refuse(`part ${name} has the content-transfer-encoding ${encoding}; send its bytes as they are`);
@@ -146,23 +152,23 @@ const cleanName = <T extends PartHead>(part: T): T => ({
   fileName: part.fileName === undefined ? undefined : cleanFileName(part.fileName),
 });
 
-/** What is in memory of the body at a time. */
+/** Bytes of the body that are in memory at a time. */
 const blockBytes = 1024 ** 2;
-/** Of a search: most parts are small. */
+/** Bytes of the first read of a search: most parts are small. */
 const firstBlockBytes = 64 * 1024;
-/** Spaces that may follow a boundary, as far as they are looked for. */
+/** Spaces after a boundary that are looked at. */
 const paddingBytes = 1024;
 
-/** How the parts of a body in a file are to be. */
+/** Rules for cutting a body in a file. */
 interface HeldSplitting {
   readonly files: FileStore;
-  /** Whether a large part is to stay in its file. */
+  /** True when a large part stays in its file. */
   readonly staysHeld: (part: PartHead) => boolean;
 }
 
 /**
- * As `splitParts`, of a body in a file. Large parts that stay there are names of the same file, or copies where it can have no other
- * name; all others are read.
+ * Cuts a body in a file, like `splitParts`. Large parts that stay in the file become further names of it, or copies
+ * where the file can have no other name. All other parts are read.
  *
  * @throws {ServingError} `invalid_multipart`, `held_bytes_lost`, `no_room_for_body`.
  */
@@ -221,12 +227,12 @@ class HeldSplitter {
     return { ...head, bytes: new Uint8Array(0), held };
   }
 
-  /** A piece in a file of its own. @throws {ServingError} `no_room_for_body`. */
+  /** Copies a piece to its own file. @throws {ServingError} `no_room_for_body`. */
   async #copy(files: FileStore, { start, byteLength }: Range): Promise<HeldFile> {
     const copy = new SpoolFile(files);
     try {
       for (let at = 0; at < byteLength; at += blockBytes) {
-        // Of its own, since it is written while the next is read.
+        // In its own memory: it is written while the next block is read.
         const block = await this.#read(start + at, Math.min(blockBytes, byteLength - at));
         if (!copy.push(block)) await copy.drained();
       }
@@ -237,7 +243,7 @@ class HeldSplitter {
     }
   }
 
-  /** Behind the first boundary, which may be the first thing of the body. */
+  /** Returns the index after the first boundary. The body may begin with it. */
   async #findFirst(): Promise<number> {
     const first = this.#delimiter.subarray(2);
     if ((await this.#read(0, first.length)).equals(first)) return first.length;
@@ -246,7 +252,7 @@ class HeldSplitter {
     return at + this.#delimiter.length;
   }
 
-  /** Where the next boundary is. @returns -1 where there is none. */
+  /** Returns the index of the next boundary; -1 for none. */
   async #find(from: number): Promise<number> {
     for (let at = from, size = firstBlockBytes; ; size = Math.min(size * 2, blockBytes)) {
       const block = await this.#readBlock(at, size);
@@ -257,7 +263,7 @@ class HeldSplitter {
     }
   }
 
-  /** A piece of its own. */
+  /** Reads a piece into its own memory. */
   async #read(start: number, byteLength: number): Promise<Buffer> {
     const wanted = Math.max(0, Math.min(byteLength, this.#body.byteLength - start));
     const bytes = Buffer.allocUnsafeSlow(wanted);
@@ -265,7 +271,7 @@ class HeldSplitter {
     return bytes;
   }
 
-  /** A block that is there until the next is read. */
+  /** Reads a block into memory that the next block reuses. */
   async #readBlock(start: number, byteLength: number): Promise<Buffer> {
     if (this.#block.length === 0) this.#block = Buffer.allocUnsafeSlow(blockBytes);
     const block = this.#block.subarray(0, Math.max(0, Math.min(byteLength, this.#body.byteLength - start)));

@@ -7,7 +7,7 @@ import { encodeJson } from "./encode-json.js";
 import { exchangeOf } from "./exchange.js";
 import type { HttpState } from "./http-state.js";
 
-/** The body of every failure over HTTP. */
+/** Body of every failure over HTTP. */
 interface FailureBody {
   readonly error: string;
   readonly code: string;
@@ -15,12 +15,12 @@ interface FailureBody {
   readonly service: string;
   readonly api: string;
   readonly details: Readonly<Record<string, unknown>>;
-  /** Id of the log line that holds the stack, where the text is masked. */
+  /** Id of the log line with the stack; set when the text is masked. */
   readonly incident?: string;
   readonly requestId: string;
 }
 
-/** The api a request was for. */
+/** The api that a request was for. */
 export interface FailedApi {
   readonly service: string;
   readonly name: string;
@@ -29,7 +29,7 @@ export interface FailedApi {
 export const jsonType = "application/json; charset=utf-8";
 
 /**
- * Answers a request with a failure. Does nothing when there is no client left, or the response has begun.
+ * Answers a request with a failure. Does nothing when no client is left or the response has begun.
  *
  * @param place Service and api, for a failure that names neither.
  */
@@ -46,13 +46,16 @@ export function writeFailure(http: HttpState, reply: FastifyReply, error: unknow
   reply.code(isStatus ? failure.httpStatus : 500).header("content-type", jsonType);
   const retryAfter = retryAfterSeconds(failure);
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
-  // What bodies may be packed as, said where one was (RFC 9110, section 12.5.3).
+  // Names the accepted encodings (RFC 9110, section 12.5.3).
   if (failure.id === "unsupported_content_encoding") reply.header("accept-encoding", "identity");
   if (http.isClosing) reply.header("connection", "close");
   reply.send(text);
 }
 
-/** What the caller may read of a failure; logs what it may not, under an incident id that is in both. */
+/**
+ * Returns the parts of a failure that the caller may read. Masked parts are logged under an incident id that is also
+ * in the body.
+ */
 export function createFailureBody(http: HttpState, failure: ServingError, requestId: string): FailureBody {
   const { code, id, service, api } = failure;
   if (id !== "unhandled_error") {
@@ -63,7 +66,7 @@ export function createFailureBody(http: HttpState, failure: ServingError, reques
   return { error: `internal error; incident ${incident}`, code, id, service, api, details: {}, incident, requestId };
 }
 
-/** The text of a failure body. Details an author filled with what JSON can't say are left out. */
+/** Formats a failure body. Details that JSON can't express are dropped. */
 export function formatFailure(body: FailureBody): string {
   try {
     return JSON.stringify({ ...body, details: encodeJson(body.details, { tensors: "base64" }) });
@@ -72,7 +75,10 @@ export function formatFailure(body: FailureBody): string {
   }
 }
 
-/** Only what went wrong at the edge itself: a replica logs its own, and the failure says under which id. */
+/**
+ * Logs a failure of the HTTP server itself. A replica logs its own failures, and the failure carries that incident
+ * id.
+ */
 function logIncident(http: HttpState, failure: ServingError, requestId: string): string {
   const incident = randomBytes(6).toString("hex");
   const { service, api, cause } = failure;
@@ -80,7 +86,7 @@ function logIncident(http: HttpState, failure: ServingError, requestId: string):
   return incident;
 }
 
-/** A month: what says more is no time to wait for. */
+/** A month. A longer time is no time to wait for. */
 const maxRetryAfterSeconds = 30 * 24 * 3600;
 
 function retryAfterSeconds(failure: ServingError): number | undefined {

@@ -10,17 +10,17 @@ import { encodeNpy } from "./npy.js";
 import { type AnswerForm, pickOffer } from "./output-form.js";
 import { jsonType } from "./write-failure.js";
 
-/** The body of a response, ready to be sent. */
+/** A response's body, ready to be sent. */
 interface Answer {
   readonly contentType: string;
   readonly body: string | Buffer;
-  /** Of a file that is sent as itself. */
+  /** Name of a file that is sent as the whole body. */
   readonly fileName?: string | undefined;
 }
 
 /**
- * Answers a request with what its api returned, in the form the client asked for. Waits only for the bytes of a blob: all else
- * of the value has been read when this returns.
+ * Answers a request with the output of its api, in the form the client asked for. Waits only for the bytes of a blob;
+ * everything else of the value has been read when this returns.
  *
  * @throws {ServingError} `not_json`, `not_acceptable`; nothing has been sent then.
  */
@@ -52,7 +52,7 @@ function encodeAnswer(value: object, form: AnswerForm): Answer | Promise<Answer>
   }
   if (value instanceof Uint8Array) {
     if (pickOffer(form, [bytesType, json]) === json) return encodeAsJson(value, form);
-    // A copy: what the client is slow to read is still read from there when the author uses its memory again.
+    // Copied: a slow client is still reading these bytes when the author may use the memory again.
     return { contentType: bytesType, body: Buffer.from(value) };
   }
   if (form.ranges !== undefined && isTensor(value)) {
@@ -86,24 +86,24 @@ function send(http: HttpState, reply: FastifyReply, { contentType, body, fileNam
   if (exchange.isEnded) return;
   if (http.isClosing) reply.header("connection", "close");
   if (fileName !== undefined) {
-    // What a caller uploaded must not run as a page of this server's.
+    // A file that a caller uploaded must not run as a page of this server.
     reply.header("x-content-type-options", "nosniff").header("content-disposition", formatDisposition(fileName));
   }
   if (body.length > stallableBytes) exchange.guardWriting(http.settings.bodyTimeoutMs);
   reply.header("content-type", contentType).send(body);
 }
 
-/** What fits in the socket's own buffer leaves the process whether or not the client reads it. */
+/** Bytes that fit in the socket's own buffer; they leave the process whether or not the client reads. */
 const stallableBytes = 65_536;
 
-/** Values of which any answer is written within some milliseconds. */
+/** Number of values up to which any answer is written within a few milliseconds. */
 const shortCount = 5_000;
-/** Milliseconds after which others have a turn. */
+/** Milliseconds after which the event loop gets a turn. */
 const turnMs = 8;
 
 /**
- * What `JSON.stringify` writes of a value that `encodeJson` made; of a long one in pieces, between which others have a turn,
- * and as a promise.
+ * Writes a value that `encodeJson` returned, like `JSON.stringify`. Writes a long value in pieces, with turns of the
+ * event loop between them, and returns a promise.
  */
 export function writeJson(value: unknown): string | Promise<string> {
   if (typeof value !== "object" || countDown(value, shortCount) >= 0) return JSON.stringify(value);
@@ -126,7 +126,7 @@ class JsonWriter {
     else await this.#writeFields(value as Record<string, unknown>);
   }
 
-  /** Items that are short are written together, as many as make a piece. */
+  /** Writes short items together, as many as make a piece. */
   async #writeList(list: readonly unknown[]): Promise<void> {
     const pieces = this.#pieces;
     let sign = "[";
@@ -157,7 +157,10 @@ class JsonWriter {
   }
 }
 
-/** Behind the last item that can be written together with the one at `from`; `from` where that one is too long itself. */
+/**
+ * Returns the index after the last item that can be written together with the one at `from`; `from` when that item
+ * alone is too long.
+ */
 function endOfRun(list: readonly unknown[], from: number): number {
   let left = shortCount;
   let at = from;
@@ -169,7 +172,7 @@ function endOfRun(list: readonly unknown[], from: number): number {
   return at;
 }
 
-/** @returns What is left of `left` when every value in `value` takes one; below 0 when there are more. */
+/** @returns `left` minus the number of values in `value`; below 0 when there are more. */
 function countDown(value: unknown, left: number): number {
   let rest = left - 1;
   if (typeof value !== "object" || value === null) {

@@ -13,8 +13,8 @@ interface DocsDeps {
 }
 
 /**
- * Folder of the page's script and style sheet, which `scripts/build-package.ts` makes of `docs-page/`. The path is the same from
- * `dist/http/docs` and from `src/http/docs`: a run from source shows the page of the last build.
+ * Folder of the page's script and style sheet, which `scripts/build-package.ts` builds from `docs-page/`. The path is
+ * the same from `dist/http/docs` and from `src/http/docs`: a run from source shows the page of the last build.
  */
 const builtFolder = new URL("../../../dist/docs-page/", import.meta.url);
 
@@ -66,7 +66,10 @@ export function createDocsPage({ title, version, description, graphSvg }: DocsDe
 const line = (name: string, text: string): string =>
   text.trim() === "" ? "" : `\n<p class="${name}">${escapeXml(text.trim())}</p>`;
 
-/** Shows the picture as an image: its style stays its own, it runs nothing, and it follows the reader's colour scheme. */
+/**
+ * Shows the picture as an image: its style stays separate, it runs no script, and it follows the reader's colour
+ * scheme.
+ */
 const figure = (svg: string | undefined): string =>
   svg === undefined ? "" : `\n<figure tabindex="0"><img src="${dataUrl(svg)}" alt="Graph of the services"></figure>`;
 

@@ -14,8 +14,8 @@ interface DocumentDeps extends OpenApiDeps {
 /**
  * Adds `/openapi.json`, `/schema.json`, and `/docs` with its files.
  *
- * No document changes while the server runs. Each is made when a client first asks for it, and the code that makes it is loaded
- * then: no start waits for it, and no replica holds it that is never asked.
+ * No document changes while the server runs. Each is created, and the code for it loaded, when a client first asks
+ * for it: no start waits for it, and a replica that is never asked does not hold it.
  */
 export function addDocuments(fastify: FastifyInstance, deps: DocumentDeps): void {
   addDocument(fastify, "/openapi.json", jsonType, async () => {
@@ -50,7 +50,7 @@ const pagePolicy = [
   "frame-ancestors 'self'",
 ].join("; ");
 
-/** Browsers keep a document and ask each time whether it is still the same: a restarted app may have another one. */
+/** Browsers keep a document and ask each time whether it has changed: a restarted app may have another one. */
 const cacheControl = "no-cache";
 
 function addDocument(fastify: FastifyInstance, path: string, contentType: string, write: () => Promise<string>): void {
@@ -71,7 +71,10 @@ function addDocument(fastify: FastifyInstance, path: string, contentType: string
 /** Returns a strong entity tag: equal tags mean equal bytes. */
 const etagOf = (text: string): string => `"${createHash("sha256").update(text).digest("base64url")}"`;
 
-/** True when `if-none-match` names the tag. A proxy may have made it weak, which counts as equal here (RFC 9110, 13.1.2). */
+/**
+ * True when `if-none-match` names the tag. A proxy may have made the tag weak, which counts as equal here (RFC 9110,
+ * section 13.1.2).
+ */
 function hasTag(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   return ifNoneMatch.trim() === "*" || (ifNoneMatch.match(/"[^"]*"/g)?.includes(etag) ?? false);
@@ -85,10 +88,11 @@ async function writePage({ graph, graphSvg, version, description }: DocumentDeps
 }
 
 /**
- * Makes `/schema.json`: the entry service and its routes, for clients that make their methods from it.
+ * Creates `/schema.json`: the entry service and its routes, for clients that create their methods from it.
  *
  * `input` and `output` are JSON Schemas. `root_input` marks an input that is the body itself instead of an object of
- * named fields, `is_stream` an input or output that goes item by item; these are words that clients of other servers know.
+ * named fields. `is_stream` marks an input or output that is sent item by item. Clients of other servers know these
+ * names.
  */
 export function createSchemaDocument({ graph, routes, version, description }: OpenApiDeps): object {
   return {
@@ -117,7 +121,10 @@ function createRouteDocument({ name, path, kind, input, output, descriptor }: Ap
   };
 }
 
-/** An api without an input is shown as one that takes an object without fields: clients of other servers know that form. */
+/**
+ * Describes an api without an input as one that takes an object without fields: clients of other servers know that
+ * form.
+ */
 function createInputSchema({ kind, schema, contentTypes }: ApiRoute["input"]): JsonSchema {
   if (kind === "stream") return { ...schema, is_stream: true, media_types: contentTypes };
   return kind === "none" ? { type: "object", properties: {} } : schema;

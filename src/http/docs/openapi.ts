@@ -10,17 +10,17 @@ import { eventsType, isJsonType, linesType, multipartType, textType } from "../m
 import { createTaskPaths } from "../tasks/task-body.js";
 import { type NamedSchemas, SchemaPlaces } from "./schema-places.js";
 
-/** What the document is made from. */
+/** Sources of the document. */
 export interface OpenApiDeps {
   readonly graph: Graph;
   readonly routes: readonly ApiRoute[];
-  /** Of the entry service. */
+  /** Settings of the entry service's apis. */
   readonly apis: ReadonlyMap<string, ApiSettings>;
   readonly version: string;
   readonly description: string;
 }
 
-/** Failures of the edge and of calls that a request for any api may be answered with. */
+/** Failures that may answer a request for any api. */
 const possibleFailures = [
   "invalid_input",
   "invalid_json",
@@ -49,7 +49,7 @@ const possibleFailures = [
   "stream_idle",
 ] as const satisfies readonly FailureId[];
 
-/** Those that a request for a task may be answered with besides. */
+/** Further failures that may answer a request for a task. */
 const taskFailures = [
   "task_id_missing",
   "unknown_task",
@@ -59,7 +59,7 @@ const taskFailures = [
   "task_store_full",
 ] as const satisfies readonly FailureId[];
 
-/** The apis of the entry service as an OpenAPI 3.1 document. */
+/** Describes the apis of the entry service as an OpenAPI 3.1 document. */
 export function createOpenApi({ graph, routes, apis, version, description }: OpenApiDeps): object {
   const schemas: NamedSchemas = { Failure: failureSchema };
   const places = new SchemaPlaces(schemas);
@@ -68,7 +68,7 @@ export function createOpenApi({ graph, routes, apis, version, description }: Ope
   return {
     openapi: "3.1.0",
     info: { title: graph.entry, version, ...(description !== "" && { description }) },
-    // Relative to where the document was read, so that it holds behind a proxy that adds a path.
+    // Relative to the document's own address, so that it also holds behind a proxy that adds a path.
     servers: [{ url: "." }],
     tags: [{ name: graph.entry }],
     paths,
@@ -141,20 +141,23 @@ function createRequestBodies({ name, input, descriptor }: ApiRoute, places: Sche
   );
 }
 
-/** A stream of items, each a line; a list where it is sent as one value. */
+/** Describes a stream of items, one a line. In JSON the stream is one list. */
 const describeLines = (item: JsonSchema) => ({
   schema: { type: "string", title: "one JSON value a line" },
   "x-ekiben-item": item,
 });
 
-/** Bytes as they are: 3.1 would leave the type out, which makers of clients read as "anything". */
+/** Describes plain bytes. OpenAPI 3.1 would omit the type, which client generators read as "anything". */
 const binary = (contentMediaType: string): JsonSchema => ({
   type: "string",
   format: "binary",
   ...(!contentMediaType.includes("*") && { contentMediaType }),
 });
 
-/** In a multipart body a file is a part of bytes, where in JSON it is an object with base64 in it. */
+/**
+ * Describes the fields of an input as parts of a multipart body: a file is a part of bytes, where JSON has an object
+ * with base64.
+ */
 function createMultipartSchema(
   name: string,
   { kind, schema, fields }: ApiRoute["input"],
@@ -171,10 +174,10 @@ function createMultipartSchema(
   return mapProperties(form, places.named, partOf, 0);
 }
 
-/** Deeper than any form is made of several. */
+/** Deepest nesting of branches that is followed. No real form has more. */
 const maxFormDepth = 8;
 
-/** An object schema, or one of several, with each property changed. */
+/** Changes each property of an object schema, in all its branches. */
 function mapProperties(
   schema: JsonSchema,
   named: NamedSchemas,
@@ -201,7 +204,7 @@ function mapProperties(
   };
 }
 
-/** Examples hold what JSON can say; one with a file or a tensor is shown in the form JSON has for it. */
+/** Formats the examples as JSON. A file or a tensor in an example gets its JSON form. */
 function createExamples(examples: readonly unknown[] | undefined): object | undefined {
   const written = (examples ?? []).flatMap((example, i) => {
     const value = encodeJson(example, { tensors: "lists" });
@@ -240,7 +243,7 @@ const failureSchema: JsonSchema = {
   required: ["error", "code", "id", "service", "api", "details", "requestId"],
 };
 
-/** Failure ids by HTTP status, each status one response of the document. */
+/** Returns failure ids by HTTP status; each status is one response of the document. */
 function failuresByStatus(kind: ApiKind): Map<number, FailureId[]> {
   const byStatus = new Map<number, FailureId[]>();
   for (const id of kind === "task" ? [...possibleFailures, ...taskFailures] : possibleFailures) {
@@ -251,7 +254,7 @@ function failuresByStatus(kind: ApiKind): Map<number, FailureId[]> {
   return new Map([...byStatus].sort(([a], [b]) => a - b));
 }
 
-/** Names of the responses; those of tasks have more failures. */
+/** Names a response. Tasks have their own, since they have more failures. */
 const responseName = (kind: ApiKind, status: number): string => `${kind === "task" ? "Task" : ""}Failure${status}`;
 
 function createFailureResponses(kind: ApiKind): object {

@@ -6,7 +6,10 @@ export type NamedSchemas = Record<string, JsonSchema>;
 
 const componentsPointer = "#/components/schemas/";
 
-/** Kept nowhere: definitions get places of their own, and an id would make references begin elsewhere. */
+/**
+ * Keywords that are dropped: definitions get their own places in the document, and an id would change the base of
+ * references.
+ */
 const droppedKeywords = new Set([
   "$defs",
   "definitions",
@@ -18,15 +21,15 @@ const droppedKeywords = new Set([
 ]);
 
 /**
- * Where the schemas of apis stand in a larger document.
+ * Places the schemas of apis in a larger document.
  *
- * A JSON Schema may refer to its own parts: `#`, `#/$defs/node`, `#/properties/left`. Each such part gets a name of its own,
- * so that no reference leads through another one, which is lawful and which most tools can't follow. A reference to
- * nothing becomes a schema that takes anything.
+ * A JSON Schema may refer to its own parts: `#`, `#/$defs/node`, `#/properties/left`. Each such part gets its own
+ * name, so that no reference leads through another one: that is valid, but most tools can't follow it. A reference to
+ * nothing becomes a schema that accepts anything.
  */
 export class SchemaPlaces {
   readonly named: NamedSchemas;
-  /** The name of each part that has one, by what it says. */
+  /** Names of the parts, by content. */
   readonly #nameOf = new Map<string, string>();
 
   constructor(named: NamedSchemas) {
@@ -34,17 +37,17 @@ export class SchemaPlaces {
   }
 
   /**
-   * A part of a schema as it may stand anywhere in the document.
+   * Returns a part of a schema that may stand anywhere in the document.
    *
-   * @param root    What references inside it begin at.
-   * @param name    Made part of the names of what it refers to.
-   * @param pointer Which part, as a JSON pointer with its `#`. Default the whole.
+   * @param root Base of the references inside the schema.
+   * @param name Prefix for the names of the parts it refers to.
+   * @param pointer JSON pointer of the part, with its `#`. Default the whole.
    */
   place(root: JsonSchema, name: string, pointer = "#"): JsonSchema {
     return new Placing(this, root, name).place(follow(pointer, root));
   }
 
-  /** The name of a part; `define` makes what it stands for, which may refer to the part itself. */
+  /** Returns the name of a part. `define` creates its schema, which may refer to the part itself. */
   name(said: string, wanted: string, define: () => JsonSchema): string {
     const known = this.#nameOf.get(said);
     if (known !== undefined) return known;
@@ -58,7 +61,7 @@ export class SchemaPlaces {
   }
 }
 
-/** The work on one schema. */
+/** Places one schema. */
 class Placing {
   readonly #places: SchemaPlaces;
   readonly #root: JsonSchema;
@@ -72,12 +75,12 @@ class Placing {
     this.#targets = new Set(listReferences(root).map((reference) => follow(reference, root)));
   }
 
-  /** A part that is referred to stands under its name, and here a reference to it. */
+  /** Places a part. A part that something refers to stands under its name, and a reference takes its place. */
   place(part: unknown): JsonSchema {
     if (!isObject(part)) return part === false ? { not: {} } : {};
     const reference = readReference(part);
     const target = reference === undefined ? undefined : follow(reference, this.#root);
-    // Beside a reference there may be more, such as a description.
+    // A reference may have siblings, such as a description.
     if (reference !== undefined) return { ...this.#copy(part), ...(target && this.#refer(target, reference)) };
     return this.#targets.has(part) ? this.#refer(part, "") : this.#copy(part);
   }
@@ -91,7 +94,7 @@ class Placing {
     return { $ref: componentsPointer + name };
   }
 
-  /** What is only a reference to another part is that part; references in a circle are nothing. */
+  /** Follows a chain of references to its target. References in a circle have no target. */
   #resolve(given: JsonSchema, from: string): { readonly target: JsonSchema | undefined; readonly reference: string } {
     let [target, reference]: [JsonSchema | undefined, string] = [given, from];
     const met = new Set<JsonSchema>();
@@ -123,7 +126,7 @@ function follow(reference: string, root: JsonSchema): JsonSchema | undefined {
   return isObject(found) ? found : undefined;
 }
 
-/** A pointer in a URI is percent-encoded where it has to be. */
+/** Decodes a JSON pointer in a URI, which may be percent-encoded. */
 function decodeFragment(reference: string): string {
   try {
     return decodeURIComponent(reference);
@@ -132,7 +135,7 @@ function decodeFragment(reference: string): string {
   }
 }
 
-/** Every reference of a schema, those in its definitions included. */
+/** Returns every reference of a schema, including those in its definitions. */
 function listReferences(root: JsonSchema): string[] {
   const references: string[] = [];
   const visit = (part: unknown): unknown => {
@@ -147,7 +150,7 @@ function listReferences(root: JsonSchema): string[] {
   return references;
 }
 
-/** What a part says, with what it refers to: the same for equal parts of different schemas. */
+/** Writes a part together with the parts it refers to: the same text for equal parts of different schemas. */
 function formatSchemaPart(part: JsonSchema, root: JsonSchema): string {
   const parts: JsonSchema[] = [part];
   const texts: string[] = [];

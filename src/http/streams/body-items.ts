@@ -10,38 +10,38 @@ import { bodyFailure } from "../read-bytes.js";
 import { ChunkCutter, type CutItem, type ItemCutter, LineCutter } from "./item-cutter.js";
 import type { WatchedStream } from "./stream-watch.js";
 
-// The items of a request's body, read while it comes in and, it may be, while the answer goes out.
+// Reads the items of a request's body while it arrives, also while the answer is being sent.
 //
-// I1  The body is read on only while somebody waits for an item, so at most a chunk and an unfinished item are held, and a
-//     client that is faster than the api is slowed down by its own socket.
-// I2  Nobody holds the event loop by many small items: after `burstItems` of them the others have a turn, and after `turnMs` no
-//     more is read in a turn, in which Node gives up to 32 chunks, of blank lines alone as well.
-// I3  A reader that leaves does not stop the client: what is left is read and thrown away, since a client that can't get rid
-//     of its body may never read the answer.
+// HI1  The body is read only while a reader waits for an item. So at most a chunk and an unfinished item are held,
+//      and a client that is faster than the api is slowed down by its own socket.
+// HI2  Many small items do not block the event loop: after `burstItems` of them it gets a turn, and after `turnMs`
+//      nothing more is read in the same turn. Node may deliver up to 32 chunks in a turn, even of blank lines alone.
+// HI3  A reader that leaves does not stop the client: the rest is read and discarded, since a client that can't send
+//      all of its body may never read the answer.
 
-/** Some milliseconds of checks and calls. */
+/** Items per turn of the event loop: a few milliseconds of checks and calls. */
 const burstItems = 256;
 /** Milliseconds of one turn after which nothing more is read in it. */
 const turnMs = 4;
 
 export class BodyItems implements ItemSource {
-  /** What the api reads. */
+  /** Items for the api to read. */
   readonly items = new ItemReader(this, () => "the body of a request");
   readonly #source: Readable;
   readonly #cutter: ItemCutter;
   readonly #watched: HttpStream;
   #isPulled = false;
   #isStopped = false;
-  /** Items given since others last had a turn (I2). */
+  /** Items given since the event loop last had a turn (HI2). */
   #given = 0;
-  /** When the first chunk of this turn came. */
+  /** Time of the first chunk in this turn. */
   #turnBegan: number | undefined;
-  /** Until the next turn nothing is read. */
+  /** True when nothing more is read in this turn. */
   #isResting = false;
-  /** How the body ended, once it has. */
+  /** Set once the body has ended; holds the error, if one ended it. */
   #end: { readonly error: unknown } | undefined;
 
-  /** Listeners stay to the end of the request: an error must find one even when nobody reads any more. */
+  /** The listeners stay until the request ends: an error must find one even when nobody reads any more. */
   constructor(source: Readable, cutter: ItemCutter, watched: HttpStream) {
     this.#source = source;
     this.#cutter = cutter;
@@ -53,7 +53,7 @@ export class BodyItems implements ItemSource {
     source.on("close", () => this.#fail(bodyFailure(undefined)));
   }
 
-  /** What has come already is given at once; the body is read on only when that was not enough (I1). */
+  /** Gives an item that has already arrived at once. Reads on only when there is none (HI1). */
   pull(): void {
     this.#isPulled = true;
     if (this.#given < burstItems) {
@@ -116,7 +116,7 @@ export class BodyItems implements ItemSource {
     this.#give();
   }
 
-  /** Gives what was asked for, if it is there. */
+  /** Gives the item that was asked for, if it has arrived. */
   #give(): void {
     if (!this.#isPulled || this.#isStopped) return;
     const item = this.#take();
@@ -133,7 +133,7 @@ export class BodyItems implements ItemSource {
     }
   }
 
-  /** Nothing is pulled while a long item is parsed: the next is asked for when this one was given. */
+  /** Gives an item that was parsed in turns. Nothing is pulled meanwhile: the next item is asked for after this one. */
   readonly #giveLong = (value: unknown): void => {
     if (!this.#isStopped) this.items.item(value);
   };
@@ -145,7 +145,7 @@ export class BodyItems implements ItemSource {
     this.items.fail(error);
   };
 
-  /** @returns `undefined` when no item is there whole, also when what is there can't be one: that is how the body ends then. */
+  /** @returns The next complete item; `undefined` when there is none, or when it is invalid and ends the body. */
   #take(): CutItem | undefined {
     try {
       return this.#cutter.take();
@@ -157,11 +157,14 @@ export class BodyItems implements ItemSource {
   }
 }
 
-/** A request whose body or answer is a stream: ended when nothing moves on it, and shown to be alive while it is silent. */
+/**
+ * A request whose body or answer is a stream. It is ended when nothing moves on it; heartbeats keep it alive while it
+ * is silent.
+ */
 export class HttpStream implements WatchedStream {
   hasMoved = false;
   hasSent = false;
-  /** Writes what means nothing, where the form of the answer has room for it. */
+  /** Writes a heartbeat, when the form of the answer has one. */
   beat: () => void = () => {};
   readonly #exchange: Exchange;
 
@@ -169,7 +172,10 @@ export class HttpStream implements WatchedStream {
     this.#exchange = exchange;
   }
 
-  /** The stream of an exchange, watched until the exchange ends; one, also where body and answer are both streams. */
+  /**
+   * Returns the stream of an exchange, watched until the exchange ends. Body and answer share one when both are
+   * streams.
+   */
   static of(http: HttpState, exchange: Exchange): HttpStream {
     if (exchange.watched instanceof HttpStream) return exchange.watched;
     const stream = new HttpStream(exchange);
@@ -184,10 +190,11 @@ export class HttpStream implements WatchedStream {
 }
 
 /**
- * The items of a request's body, for an api whose input is a stream; they are read as the api asks for them.
+ * Returns the items of a request's body, for an api whose input is a stream. They are read as the api asks for them.
  *
- * @returns `undefined` where the body is to be read as a whole: a list in JSON, or none at all.
- * @throws {ServingError} `unsupported_media_type`, `unsupported_content_encoding`. What is wrong with an item is said when it is read.
+ * @returns `undefined` when the body is to be read as a whole: a list in JSON, or no body.
+ * @throws {ServingError} `unsupported_media_type`, `unsupported_content_encoding`. Errors in an item are thrown when
+ *   it is read.
  */
 export function readItems(
   http: HttpState,
@@ -212,16 +219,16 @@ function createCutter(http: HttpState, { input }: ApiRoute, { essence, charset }
   return input.takesChunks && isChunkType(essence) ? new ChunkCutter() : undefined;
 }
 
-/** Whatever has no form of its own that would have to be taken apart: a recording, say, under its own name. */
+/** True for types without an inner structure to parse, such as a recording under its own type. */
 const isChunkType = (essence: string): boolean =>
   essence !== "" && !essence.startsWith("multipart/") && essence !== "application/x-www-form-urlencoded";
 
 type Step = IteratorResult<unknown, undefined>;
 
 /**
- * The items of a list that came as the input of a stream; after each `burstItems` of them, others have a turn.
+ * Iterates over a list that is the input of a stream. The event loop gets a turn after each `burstItems` items.
  *
- * A list that is there whole would otherwise be read to its end without pause, and nothing else be answered meanwhile.
+ * Without pauses a complete list would be read to its end while nothing else is answered.
  */
 export class PacedItems implements AsyncIterableIterator<unknown> {
   readonly #list: readonly unknown[];

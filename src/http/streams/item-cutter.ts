@@ -5,17 +5,20 @@ import { decodeText } from "../media-type.js";
 import { parseJsonInTurns } from "../parse-json.js";
 import { ByteGatherer } from "../read-bytes.js";
 
-/** Takes items out of the bytes of a body as they come. */
+/** Cuts items out of the bytes of a body as they arrive. */
 export interface ItemCutter {
-  /** Bytes have come; all that was cut before has been taken. @throws {ServingError} when they can't be an item any more. */
+  /** Adds bytes. All items cut before have been taken. @throws {ServingError} when the bytes can't become an item. */
   push(chunk: Uint8Array): void;
-  /** The body has ended. */
+  /** Ends the body. */
   end(): void;
-  /** The next item that is there whole, of a long one a promise; `undefined` for none. @throws {ServingError} when it is none. */
+  /**
+   * Returns the next complete item, a long one as a promise; `undefined` for none. @throws {ServingError} when it is
+   * invalid.
+   */
   take(): CutItem | undefined;
 }
 
-/** An item; JSON knows no promise, so where one is given it is that of an item. */
+/** An item. A promise stands for an item that is parsed in turns: JSON has no promises of its own. */
 export interface CutItem {
   readonly value: unknown;
 }
@@ -27,14 +30,14 @@ interface LineLimits extends JsonLimits {
 
 const newline = 0x0a;
 
-/** Lines of JSON: one item a line; blank lines mean nothing. A last line needs no newline. */
+/** Cuts lines of JSON: one item a line. Blank lines are skipped. The last line needs no newline. */
 export class LineCutter implements ItemCutter {
   readonly #limits: LineLimits;
   readonly #charset: string;
-  /** Whole lines that were not taken yet, from `#at` on, and behind them the beginning of the next. */
+  /** Complete lines that were not taken yet, from `#at` on, and the beginning of the next one. */
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
-  /** Of the line that has not ended, from earlier chunks. */
+  /** Beginning of an unfinished line, from earlier chunks. */
   readonly #begun = new ByteGatherer();
   #isEnded = false;
   #line = 0;
@@ -106,18 +109,18 @@ export class LineCutter implements ItemCutter {
   }
 }
 
-/** Spaces, tabs and the carriage return of a line that ends with two signs. */
+/** True for a line of spaces, tabs and the carriage return before its newline. */
 function isBlank(line: Uint8Array): boolean {
   for (const byte of line) if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
   return true;
 }
 
-/** Bytes as they come: how the client cut them does not cross the network, so an item is whatever has come. */
+/** Gives bytes as they arrive. The network does not keep a client's chunks, so an item is whatever has arrived. */
 export class ChunkCutter implements ItemCutter {
   #chunk: Uint8Array | undefined;
 
   push(chunk: Uint8Array): void {
-    // Memory of its own: a chunk is a piece of what Node reads into next.
+    // Copied: Node reuses the memory of a chunk for the next read.
     this.#chunk = new Uint8Array(chunk);
   }
 

@@ -2,19 +2,19 @@ import type { Clock, Timer } from "../../base/clock.js";
 
 /** A stream over HTTP, in one direction or both. */
 export interface WatchedStream {
-  /** Set by whoever moves it: bytes of the body have come, an item was taken or written. The watch takes it back. */
+  /** Set when bytes of the body arrived, or an item was taken or written. The watch resets it. */
   hasMoved: boolean;
-  /** Set when something was written. The watch takes it back. */
+  /** Set when something was written. The watch resets it. */
   hasSent: boolean;
-  /** Nothing was written for `heartbeatMs`. */
+  /** Called when nothing was written for `heartbeatMs`. */
   beat(): void;
-  /** Nothing moved for `idleMs`; the stream is watched no longer. */
+  /** Called when nothing moved for `idleMs`; the stream is no longer watched then. */
   expire(idleMs: number): void;
 }
 
 interface Watched {
   readonly stream: WatchedStream;
-  /** Clock readings: since when nothing is known to have moved, and to have been written. */
+  /** Clock readings: last known movement, and last known write. */
   quietSince: number;
   silentSince: number;
 }
@@ -26,10 +26,10 @@ interface StreamLimits {
 }
 
 /**
- * Ends streams on which nothing moves, and keeps those that are only silent from looking dead to a proxy.
+ * Ends idle streams, and sends heartbeats on silent ones so that no proxy takes them for dead.
  *
- * One timer for all streams of a server: an item costs two fields, no timer and no reading of the clock. Both times are
- * noticed a quarter late at most.
+ * One timer serves all streams of a server: an item costs two fields, no timer and no reading of the clock. Both
+ * times are noticed at most a quarter late.
  */
 export class StreamWatch {
   readonly #clock: Clock;

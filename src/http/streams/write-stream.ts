@@ -13,8 +13,8 @@ import { createFailureBody, type FailedApi, formatFailure, writeFailure } from "
 import { HttpStream } from "./body-items.js";
 
 /**
- * The last `onSend` hook of a route that answers with streams. Those of the author have run then, without a payload, which they
- * can't change; what is written from here on is not Fastify's.
+ * Runs as the last `onSend` hook of a route that answers with streams. The author's hooks have run by then, without a
+ * payload, which they can't change. Everything written afterwards bypasses Fastify.
  */
 export function sendHead(_: FastifyRequest, reply: FastifyReply, payload: unknown, done: SendDone): void {
   const exchange = exchangeOf(reply);
@@ -26,10 +26,10 @@ export function sendHead(_: FastifyRequest, reply: FastifyReply, payload: unknow
 
 type SendDone = (error: Error | null, payload: unknown) => void;
 
-/** What one stream is written as. */
+/** A stream and the form it is written in. */
 interface StreamAnswer {
   readonly items: PassableStream;
-  /** What is written of an item. Default: the item. */
+  /** Returns the value to write for an item. Default: the item. */
   readonly toItem?: (item: unknown) => unknown;
   readonly form: AnswerForm;
   readonly output: OutputForm;
@@ -37,18 +37,20 @@ interface StreamAnswer {
 }
 
 /**
- * Answers a request with the items of a stream: each is sent as soon as it is there, and the next asked for only when the
+ * Answers a request with the items of a stream. Each is sent as soon as it arrives; the next is asked for when the
  * client keeps up. Never throws.
  *
- * A failure before the first item becomes an ordinary response. A later one ends the response so that nobody
- * takes it for complete: with an error event, or with a last line that is a failure body and a connection cut off. So does
- * one of a stream that was silent for so long that its response had to begin with a sign of life.
+ * A failure before the first item becomes an ordinary response. A later failure ends the response visibly incomplete:
+ * with an error event, or with a failure body as the last line and a connection cut off. The same holds for a stream
+ * that was silent so long that its response began with a heartbeat.
  */
 export function writeStream(http: HttpState, reply: FastifyReply, answer: StreamAnswer): void {
   new StreamWriter(http, exchangeOf(reply), answer).start();
 }
 
-/** Takes the items of a stream, one for each that it asks for. An item is read when it is given: it may be the author's own. */
+/**
+ * Takes the items of a stream, one per request. An item is read when it is given: it may be the author's own object.
+ */
 class StreamWriter implements ItemSink {
   readonly takesEncoded = false;
   readonly #http: HttpState;
@@ -113,10 +115,10 @@ class StreamWriter implements ItemSink {
   #encode(value: unknown, stream: StreamForm, isFresh: boolean): string | Uint8Array | Promise<string> {
     const { toItem, form } = this.#answer;
     const item = toItem === undefined ? value : toItem(value);
-    // A plain stream of an api whose schema says nothing may still hold other values.
+    // A stream of plain text or bytes may still hold other values when the api's schema does not say.
     if (stream.isRaw) {
       if (typeof item === "string") return item;
-      // A copy, unless nobody else has it: the client may be slow to read.
+      // Copied unless the bytes are exclusively ours: the client may read slowly.
       if (item instanceof Uint8Array) return isFresh ? item : Buffer.from(item);
     }
     const encoded = encodeJson(item, form);
@@ -133,7 +135,7 @@ class StreamWriter implements ItemSink {
     });
   }
 
-  /** One after the other, however many items are there already: each would else go one level deeper. */
+  /** Pulls in a loop: items that have already arrived would otherwise nest one call deeper each. */
   #pull(): void {
     this.#isAsked = true;
     if (this.#isPulling) return;
@@ -151,7 +153,7 @@ class StreamWriter implements ItemSink {
   };
 }
 
-/** The response of one stream: begins with its first item, or with a sign of life where that is long in coming. */
+/** The response of one stream. It begins with the first item, or with a heartbeat when that takes long. */
 class StreamWriting {
   readonly #http: HttpState;
   readonly #exchange: Exchange;
@@ -159,12 +161,12 @@ class StreamWriting {
   readonly #watched: HttpStream;
   readonly #response: ServerResponse;
   #stream: StreamForm | undefined;
-  /** What follows the head, while hooks of the author's run before it. */
+  /** Writes that follow the head, while the author's hooks run before it. */
   #waiting: (() => void)[] | undefined;
   #hasHead = false;
   readonly #drop: () => void;
 
-  /** @param drop Hears that something else was answered in its place, or nothing. */
+  /** @param drop Called when the response closes before the head of the stream was written. */
   constructor(http: HttpState, exchange: Exchange, answer: StreamAnswer, drop: () => void) {
     this.#drop = drop;
     this.#http = http;
@@ -175,18 +177,22 @@ class StreamWriting {
     this.#watched.beat = () => this.#beat();
   }
 
-  /** As what it is written, once that has begun. */
+  /** The form of the stream, once its response has begun. */
   get begun(): StreamForm | undefined {
     return this.#stream;
   }
 
-  /** How the stream is written; an api whose schema says nothing is told by its first item. @throws {ServingError} `not_acceptable`. */
+  /**
+   * Returns the form of the stream. When the api's schema does not say, the first item decides.
+   *
+   * @throws {ServingError} `not_acceptable`.
+   */
   formFor(first: unknown): StreamForm {
     const { form, output } = this.#answer;
     return this.#stream ?? streamFormOf(pickOffer(form, streamOffers(output, first)));
   }
 
-  /** Runs what follows the head once that is written: the author's `onSend` hooks add their headers first. */
+  /** Runs `run` once the head is written: the author's `onSend` hooks add their headers first. */
   begin(stream: StreamForm, run: () => void): void {
     if (this.#hasHead) run();
     else if (this.#waiting !== undefined) this.#waiting.push(run);
@@ -199,7 +205,7 @@ class StreamWriting {
     const exchange = this.#exchange;
     const { reply } = exchange;
     reply.header("content-type", stream.contentType).header("cache-control", "no-store");
-    // Asks nginx and its like not to hold items back.
+    // Asks nginx and similar proxies not to hold items back.
     reply.header("x-accel-buffering", "no");
     if (this.#http.isClosing) reply.header("connection", "close");
     exchange.onHead = () => {
@@ -210,13 +216,13 @@ class StreamWriting {
     };
     reply.send();
     if (this.#hasHead) return;
-    // A hook that fails is answered as ever; one that never ends is left by its client at last.
+    // A hook that fails is answered as usual. A hook that never ends is left when its client leaves.
     this.#response.once("close", () => {
       if (!this.#hasHead) this.#drop();
     });
   }
 
-  /** The response is Fastify's no longer: it would read the whole stream, or pipe it without a word on failure. */
+  /** Takes the response from Fastify, which would read the whole stream first, or pipe it and hide a failure. */
   #writeHead(): void {
     const { reply } = this.#exchange;
     this.#hasHead = true;
@@ -224,7 +230,7 @@ class StreamWriting {
     this.#response.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
   }
 
-  /** @returns Whether the client keeps up; else `whenDrained` says when it does again. */
+  /** @returns True when the client keeps up; otherwise `whenDrained` reports when it does again. */
   write(chunk: string | Uint8Array): boolean {
     this.#watched.hasMoved = true;
     this.#watched.hasSent = true;
@@ -265,7 +271,7 @@ class StreamWriting {
     else cutOff(this.#http, this.#response);
   }
 
-  /** Nothing is written to a client that does not read what it has, or before the form is known. */
+  /** Writes a heartbeat, unless the client does not read what it has, or the form is not known yet. */
   #beat(): void {
     const { isEnded } = this.#exchange;
     if (isEnded || this.#response.writableNeedDrain || this.#response.writableEnded) return;
@@ -283,37 +289,37 @@ class StreamWriting {
   }
 }
 
-/** Sends what was written and closes the connection without the end that a complete response has. */
+/** Sends what was written and closes the connection without the end mark of a complete response. */
 function cutOff(http: HttpState, response: ServerResponse): void {
   const { socket, req: request } = response;
   if (socket === null) response.destroy();
-  // HTTP/1.0 knows no other end than the connection's: only a reset tells it from a complete response.
+  // HTTP/1.0 marks the end of a response by closing. Only a reset tells an incomplete response apart.
   else if (request.httpVersion === "1.0") socket.resetAndDestroy();
-  // Newer Nodes keep what was written in this tick with the response until it is over: that has to leave first.
+  // Newer Node versions hold back writes of the same tick until the response is over: they must leave first.
   else process.nextTick(closeAfter, http, request, socket);
 }
 
 function closeAfter(http: HttpState, request: IncomingMessage, socket: Socket): void {
   if (request.complete) socket.destroySoon();
   else {
-    // A connection that is closed with unread bytes is reset, and what was written may be lost.
+    // Closing a connection with unread bytes resets it, and the written bytes may be lost.
     socket.end();
     discardRest(http.time, request);
   }
 }
 
-/** How the items of a stream become the bytes of a response. */
+/** A form in which the items of a stream become bytes. */
 interface StreamForm {
   readonly contentType: string;
-  /** Whether items are sent as they are (text, bytes) instead of as JSON. */
+  /** True when items are sent as they are (text, bytes) instead of as JSON. */
   readonly isRaw: boolean;
-  /** The bytes of one item: JSON text, or the item itself when raw. */
+  /** Frames one item: JSON text, or the item itself when raw. */
   frame(item: string): string;
-  /** What tells a failure to a reader who already has items; `undefined` where the form has no room for it. */
+  /** Frames a failure for a reader who already has items; `undefined` when the form has no room for it. */
   readonly frameFailure: ((body: string) => string) | undefined;
-  /** What a reader skips, for a stream that is silent; `undefined` where every byte counts. */
+  /** Heartbeat that readers skip; `undefined` when every byte counts. */
   readonly signOfLife: string | undefined;
-  /** Whether the response may end in order after a failure, since no reader can miss it. */
+  /** True when the response may end normally after a failure, since no reader can miss it. */
   readonly isExplicit: boolean;
 }
 
@@ -353,10 +359,13 @@ const forms: ReadonlyMap<string, StreamForm> = new Map([
   [bytesType, bytes],
 ]);
 
-/** The form for a media type that `streamOffers` named. */
+/** Returns the form for a media type that `streamOffers` listed. */
 const streamFormOf = (mediaType: string): StreamForm => forms.get(mediaType) ?? lines;
 
-/** What a stream may be written as, the default first; an api whose schema says nothing is told by its first item. */
+/**
+ * Returns the media types that a stream may be written as, the default first. When the api's schema does not say, the
+ * first item decides.
+ */
 function streamOffers({ schema, offers }: OutputForm, first: unknown): readonly string[] {
   if (Object.keys(schema).length > 0) return offers;
   if (typeof first === "string") return [textType, linesType, eventsType];

@@ -9,17 +9,17 @@ import { createTaskBody } from "./task-body.js";
 
 type Asked = "status" | "get" | "cancel" | "retry";
 
-/** A request that may be about such a task: at the path that its api had. */
+/** A request that may be about a task whose api is gone: at the path that the api had. */
 interface FormerRequest {
   readonly what: Asked;
   readonly api: string;
   readonly id: string;
 }
 
-/** Nobody knows any more what the api gave. */
+/** The output of an api whose contract is no longer known. */
 const anyOutput: OutputForm = { schema: {}, offers: ["application/json", "*/*"], known: new Map() };
 
-/** What a request that no route took asks of a task; `undefined` when it asks nothing of any. */
+/** Returns the question about a task in a request that no route took; `undefined` when it asks about none. */
 export function readFormerRequest({ method, url, query }: FastifyRequest): FormerRequest | undefined {
   const [path = ""] = url.split("?", 1);
   const [, api, what] = /([^/]+)\/(status|get|cancel|retry)$/.exec(path) ?? [];
@@ -29,9 +29,9 @@ export function readFormerRequest({ method, url, query }: FastifyRequest): Forme
 }
 
 /**
- * Answers what is asked about a task whose api is gone: it was promised, and may have its result. Never throws.
+ * Answers a request about a task whose api is gone: the task was accepted and may have a result. Never throws.
  *
- * @returns False when there is no such task: nothing was sent then.
+ * @returns False when there is no such task; nothing was sent then.
  */
 export async function answerFormerTask(http: HttpState, asked: FormerRequest, reply: FastifyReply): Promise<boolean> {
   try {

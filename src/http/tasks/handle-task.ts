@@ -21,7 +21,7 @@ import { createSubmittedBody, createTaskBody, submittedSchema, taskSchema } from
 
 const json = "application/json";
 
-/** In which forms a task is told; with events, each time it changes. */
+/** Forms in which a task's state is sent; as events, one for each change. */
 const taskOutput: OutputForm = { schema: taskSchema, offers: [json, eventsType], known: new Map() };
 export const submittedOutput: OutputForm = { schema: submittedSchema, offers: [json], known: new Map() };
 const eventsOutput: OutputForm = { ...taskOutput, offers: [eventsType] };
@@ -39,7 +39,7 @@ interface TaskRequest {
 /**
  * Serves a request about one task of an api, named by `?task_id=`. Never throws.
  *
- * @param what All but `submit`, which has a body and is read like any call.
+ * @param what Any operation but `submit`, which has a body and is read like any call.
  */
 export function handleTask(
   http: HttpState,
@@ -96,7 +96,7 @@ function ask(request: TaskRequest, operation: Asked, query: TaskQuery, toBody: (
   exchangeOf(reply).follow(http.caller.call(operationApi(route.name, operation), call, { output, failure: refuse }));
 }
 
-/** A server-sent event each time the task changes; the last one tells how it ended. */
+/** Sends a server-sent event each time the task changes; the last one says how it ended. */
 function follow(request: TaskRequest): void {
   const { http, route, reply, id, form } = request;
   const { scope, items } = http.caller.open(operationApi(route.name, "watch"), createCall(request, { id }));

@@ -4,7 +4,7 @@ import { type TaskPath, taskPath, taskPaths } from "../../define/task-paths.js";
 import type { ApiRoute } from "../http-state.js";
 import { eventsType } from "../media-type.js";
 
-/** How a task is told over HTTP. The first four fields are those that BentoML's clients read. */
+/** A task as JSON over HTTP. BentoML's clients read the first four fields. */
 interface TaskBody {
   readonly task_id: string;
   readonly status: string;
@@ -16,12 +16,12 @@ interface TaskBody {
   readonly progress?: number;
   readonly note?: string;
   readonly cancel_asked?: true;
-  /** The api that it was handed in to, where the app has that no more. */
+  /** Name of the api that the task was submitted to; set when the app no longer has it. */
   readonly gone_api?: string;
   readonly failure?: object;
 }
 
-/** A task as JSON. What an error says that nobody foresaw is not told, as in any answer. */
+/** Formats a task as JSON. Messages of unexpected errors are masked, as in every response. */
 export function createTaskBody(state: TaskState): TaskBody {
   const { id, status, createdAt, startedAt, endedAt, attempt, progress, note, failure, isCancelAsked, goneApi } = state;
   return {
@@ -44,7 +44,7 @@ function createTaskFailure({ message, ...rest }: TaskFailure): object {
   return { error: rest.id === "unhandled_error" ? text : message, ...rest };
 }
 
-/** What `submit` and `retry` answer. */
+/** Formats the answer of `submit` and `retry`. */
 export const createSubmittedBody = ({ id, status }: { readonly id: string; readonly status: string }): object => ({
   task_id: id,
   status,
@@ -54,14 +54,14 @@ const id: JsonSchema = { type: "string", description: "Names the task from now o
 const status: JsonSchema = { type: "string", enum: ["pending", "in_progress", "completed", "failed", "canceled"] };
 const time: JsonSchema = { type: "string", format: "date-time" };
 
-/** Of `createSubmittedBody`. */
+/** Schema of `createSubmittedBody`. */
 export const submittedSchema: JsonSchema = {
   type: "object",
   properties: { task_id: id, status },
   required: ["task_id", "status"],
 };
 
-/** Of `createTaskBody`. */
+/** Schema of `createTaskBody`. */
 export const taskSchema: JsonSchema = {
   type: "object",
   properties: {
@@ -83,10 +83,10 @@ export const taskSchema: JsonSchema = {
   required: ["task_id", "status", "created_at", "attempt"],
 };
 
-/** What the operations of a task share with that of its api. */
+/** Parts that the operations of a task share with the operation of its api. */
 interface TaskOperationParts {
   readonly requestBody: object | undefined;
-  /** Media types of the result. */
+  /** Content types of the result. */
   readonly answers: object;
   readonly timeoutParameter: object;
   readonly failures: object;
@@ -118,7 +118,7 @@ const waitParameter = {
   schema: { type: "boolean" },
 };
 
-/** The paths below that of a task, for the OpenAPI document. */
+/** Returns the paths below a task's api, for the OpenAPI document. */
 export function createTaskPaths(route: ApiRoute, parts: TaskOperationParts): Record<string, object> {
   const entries = (Object.entries(taskPaths) as [TaskPath, string][]).map(([what, method]) => {
     const [summary, description] = told[what];
