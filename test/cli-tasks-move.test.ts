@@ -57,7 +57,7 @@ describe("tasks of a renamed api, by the command line", () => {
     assert.match(checked.stdout, /2 unfinished tasks were handed in to Library\.index, which the app does not have/);
 
     const retried = await tasks("retry", done, "after.ts");
-    assert.deepEqual([retried.status, /this app has no task Library\.index any more/.test(retried.stderr)], [1, true]);
+    assert.deepEqual([retried.status, /this app no longer has a task Library\.index/.test(retried.stderr)], [1, true]);
 
     for (const [words, problem] of [
       [["Library.index"], /needs the name a task had and the one it has/],

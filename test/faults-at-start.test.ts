@@ -80,7 +80,7 @@ describe("a service that fails while the app runs", () => {
     );
     assert.match(
       error,
-      /^service Fragile is down after \d+ short lives in a row: start\(\) threw: weights\.onnx is gone/,
+      /^service Fragile is down: its replicas failed \d+ times in a row: start\(\) threw: weights\.onnx is gone/,
     );
     assert.equal(answer.headers.get("retry-after"), "2");
     for (const line of lines.slice(1)) assert.match(line["err"].stack, /at loadWeights .*shop\.mjs:\d+/);

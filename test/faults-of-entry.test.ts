@@ -41,7 +41,7 @@ describe("an app whose entry service is down", () => {
         (answer) => answer?.body.id === "service_failed",
       );
       assert.deepEqual([failed?.status, failed?.body.id, failed?.body.service], [503, "service_failed", "Entry"]);
-      assert.match(failed?.body.error, /is down after \d+ short lives in a row: ended with exit code 3/);
+      assert.match(failed?.body.error, /is down: its replicas failed \d+ times in a row: ended with exit code 3/);
       assert.equal(failed?.headers.get("retry-after"), "2");
       assert.deepEqual(await app.get("/livez"), { status: 200, body: { status: "live" } });
       const readyz = await app.get("/readyz");

@@ -110,10 +110,7 @@ describe("an app that asks for more devices than there are", () => {
     const args = ["serve", join(import.meta.dirname, "faults/machine.mjs:Machine"), "--port", "0"];
     const { status, stderr } = await runCommand(args, { env: { EKIBEN_GPUS: "3" } });
     assert.equal(status, 1);
-    assert.match(
-      stderr,
-      /error: .*the replicas of all services want 3 GPUs and the machine has 1; there is none left for/,
-    );
+    assert.match(stderr, /error: .*the replicas of all services need 3 GPUs and the machine has 1; no GPU is left for/);
     assert.match(stderr, /fix: .*--gpus 0,1 or EKIBEN_GPUS=0,1/);
     assert.doesNotMatch(stderr, /started/);
   });

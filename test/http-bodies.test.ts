@@ -327,7 +327,7 @@ describe("answers", () => {
   });
 
   it("are refused before the call where nothing fits", async () => {
-    await refuses(get("/upper", "image/png", '"a"'), 406, "not_acceptable", /image\/png fits none of/);
+    await refuses(get("/upper", "image/png", '"a"'), 406, "not_acceptable", /image\/png matches no format of/);
     await refuses(get("/person", "text/plain", '{"name":"a","age":1}'), 406, "not_acceptable");
     await refuses(get("/upper", "application/json;q=0, text/plain;q=0", '"a"'), 406, "not_acceptable");
   });

@@ -228,7 +228,7 @@ describe("large uploads where temporary files find no room", () => {
     };
     const refused = await post();
     assert.deepEqual([refused.status, refused.body.id], [507, "no_room_for_body"]);
-    assert.match(JSON.stringify(refused.body), /after \d+ bytes nothing more could be written to .*: ENOSPC/);
+    assert.match(JSON.stringify(refused.body), /writing to .* failed after \d+ bytes: ENOSPC/);
     const { status, body } = await post();
     assert.deepEqual([status, body.hash], [200, hash]);
     const files = readdirSync(disk.folder).flatMap((folder) =>

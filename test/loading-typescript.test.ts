@@ -179,7 +179,7 @@ console.log(JSON.stringify(failures));`,
       assert.equal(id, "typescript_needs_loader", `${file}: ${message}`);
       assert.match(fix, /Install tsx/);
       if (stripsTypes) assert.match(message, need);
-      else assert.match(message, /is TypeScript and Node \S+ can't run it by itself/);
+      else assert.match(message, /is TypeScript and Node \S+ can't run it without a loader/);
     }
     for (const file of Object.keys(missing)) {
       assert.equal(failures[file]?.[0], stripsTypes ? "module_failed" : "typescript_needs_loader", file);

@@ -230,7 +230,7 @@ await server.close();`;
       using program = project.run([options.format === undefined ? "out/bundle.mjs" : "out/bundle.cjs"]);
       const { status, stderr } = await program.ended;
       assert.equal(status, 1);
-      assert.match(stderr, /ekiben itself was put into a bundle/);
+      assert.match(stderr, /ekiben itself is part of a bundle/);
       assert.match(stderr, /--packages=external/);
     }
   });

@@ -137,7 +137,7 @@ for (const { name, placement, options } of apps) {
         );
         assert.match(
           error.message,
-          /another request had made, in Forgetful\.cached, .*the caller's signal was aborted.*\{ detach: true \}/,
+          /made by another request, in Forgetful\.cached, .*the caller's signal was aborted.*\{ detach: true \}/,
         );
       }
       await lives();

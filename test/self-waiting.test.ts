@@ -43,7 +43,7 @@ describe("a lane whose places are held by readers of one batch", () => {
     const app = await compose(Front);
     const failure = await failureOf(app.entry.both());
     assert.deepEqual([failure.id, failure.service, failure.api], ["lane_waits_for_itself", "Sink", "gather"]);
-    assert.match(failure.message, /^Sink\.gather waits for itself: its 2 places are held by calls that read /);
+    assert.match(failure.message, /^Sink\.gather waits for itself: its 2 slots are held by calls that read /);
     assert.deepEqual(await app.service(Sink).gather(["x"]), ["x"]);
     await app.close();
   });

@@ -53,7 +53,7 @@ describe("assignDevices", () => {
       id: "too_few_devices",
       code: "failed_precondition",
       details: { service: "Shared", wanted: 4, available: 3 },
-      message: "the replicas of all services want 4 GPUs and the machine has 3; there is none left for Shared",
+      message: "the replicas of all services need 4 GPUs and the machine has 3; no GPU is left for Shared",
     });
     assert.throws(() => assignDevices([wish("Model", 1, 1)], []), {
       details: { service: "Model", wanted: 1, available: 0 },

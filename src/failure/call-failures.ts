@@ -10,21 +10,21 @@ export const callFailures = {
   invalid_output: row<{ issues: readonly Issue[] }>({
     code: "internal",
     text: (d) => `the api returned a value that its own contract does not allow: ${issueText("output", d.issues)}`,
-    fix: "Return what the contract's output says, or mend the contract.",
+    fix: "Return a value that fits the contract's output, or fix the contract.",
   }),
   not_transferable: row<{ path: string; what: string }>({
     code: "invalid_argument",
-    text: (d) => `${d.path} is ${d.what}, which can't cross from one service to another`,
+    text: (d) => `${d.path} is ${d.what}, which can't be sent from one service to another`,
     fix: "Pass plain data: JSON values, Uint8Array, Tensor, Blob, File, Date, bigint, Map, Set.",
   }),
   output_not_transferable: row<{ path: string; what: string }>({
     code: "internal",
-    text: (d) => `${d.path} is ${d.what}, which can't cross from one service to another`,
+    text: (d) => `${d.path} is ${d.what}, which can't be sent from one service to another`,
     fix: "Return plain data: JSON values, Uint8Array, Tensor, Blob, File, Date, bigint, Map, Set.",
   }),
   stream_used_twice: row<{ stream: string; first: string; second: string }>({
     code: "internal",
-    text: (d) => `${d.stream} can be used once, and is used twice: it was ${d.first}, and is now ${d.second}`,
+    text: (d) => `${d.stream} can be used only once: it was ${d.first}, and is now ${d.second}`,
     fix: "Call the api again for a second stream, or collect the items in a list and pass that to each.",
   }),
   not_replaced: row<{ service: string; api: string }>({
@@ -41,7 +41,7 @@ export const callFailures = {
     code: "internal",
     text: (d) =>
       `a batch of ${d.rowsIn} rows came back with ${d.rowsOut}${d.field === "" ? "" : ` in ${d.field}`}, so no row can be matched to its call`,
-    fix: "Return one row for each row of the input, in the same order; a ServingError may stand in a row's place.",
+    fix: "Return one row for each row of the input, in the same order. A ServingError may take the place of a row.",
   }),
   deadline_exceeded: row<{
     timeoutMs: number;
@@ -57,25 +57,25 @@ export const callFailures = {
         ? `${limit}; still waiting for ${list(d.waitingFor)}`
         : `${limit}: a batch takes about ${Math.round(d.batchMs)} ms and ${Math.round(d.remainingMs ?? 0)} ms are left`;
     },
-    fix: "Raise the limit that the message names where it was set (`ekiben options` shows all), or see in /metrics which edge takes the time.",
+    fix: "Raise the limit that the message names where it was set (`ekiben options` shows all), or find the slow edge in /metrics.",
   }),
   cancelled: row<{ reason: string }>({
     code: "cancelled",
     text: (d) => `the call was cancelled: ${d.reason}`,
-    fix: "Nothing waits for this answer. Work that should outlive its caller uses the call option { detach: true }.",
+    fix: "Make no change: the caller no longer waits. For work that should outlive its caller, pass the call option { detach: true }.",
   }),
   shared_call_ended: row<{ caller: string; reason: string }>({
     code: "unavailable",
     text: (d) =>
-      `it waited for a call that another request had made, in ${d.caller}, and that ended with that request (${d.reason}); a call whose result several requests share is made with { detach: true }`,
-    fix: "Pass { detach: true } to calls whose results are kept or shared, as by a cache of promises or a data loader. The call may be retried.",
+      `it waited for a call made by another request, in ${d.caller}, which was cancelled with that request (${d.reason}); make a call whose result several requests share with { detach: true }`,
+    fix: "Pass { detach: true } to calls whose results are cached or shared, for example by a cache of promises or a data loader. Retry the call.",
   }),
   lane_full: row<{ running: number; queued: number; maxQueued: number; retryAfterMs: number; overdue: number }>({
     code: "resource_exhausted",
     hasNoStack: true,
     text: (d) =>
       `the lane runs ${d.running} ${d.running === 1 ? "call" : "calls"}${d.overdue === 0 ? "" : `, ${d.overdue} of which timed out or were cancelled and have not ended,`} and holds ${d.queued} more (maxQueued ${d.maxQueued})`,
-    fix: "Retry with backoff, add replicas, or raise maxConcurrent or maxQueued. Calls that timed out keep their places until their code ends: let it heed currentCall().signal.",
+    fix: "Retry with backoff, add replicas, or raise maxConcurrent or maxQueued. A call that timed out keeps its slot until its code ends: stop that code on currentCall().signal.",
   }),
   overloaded: row<{
     queued: number;
@@ -88,31 +88,31 @@ export const callFailures = {
     code: "resource_exhausted",
     hasNoStack: true,
     text: (d) => {
-      const pace = d.answerMs === undefined ? "" : `, and one is answered each ${formatMs(d.answerMs)} ms`;
+      const pace = d.answerMs === undefined ? "" : `, and one is answered every ${formatMs(d.answerMs)} ms`;
       return d.waitMs === undefined || d.leftMs === undefined
-        ? `more calls come than are answered: ${d.queued} wait${pace}`
-        : `it would have been too late: ${d.queued} calls wait${pace}, so it would have waited for ${formatMs(d.waitMs)} ms, runs for ${formatMs(d.runMs ?? 0)} ms and has ${formatMs(d.leftMs)} ms left`;
+        ? `calls arrive faster than they are answered: ${d.queued} wait${pace}`
+        : `the call would miss its deadline: ${d.queued} calls wait${pace}, so it would wait ${formatMs(d.waitMs)} ms and run ${formatMs(d.runMs ?? 0)} ms, and it has ${formatMs(d.leftMs)} ms left`;
     },
-    fix: "Retry after retryAfterMs, with backoff. The api needs more replicas or less work a call, or its callers a longer deadline: see the guide, Load.",
+    fix: "Retry after retryAfterMs, with backoff. Add replicas, reduce the work of each call, or give callers a longer deadline: see the guide, Load.",
   }),
   lane_waits_for_itself: row<{ name: string; maxConcurrent: number; waitedMs: number }>({
     code: "resource_exhausted",
     httpStatus: 503,
     retryable: false,
     text: (d) =>
-      `${d.name} waits for itself: its ${d.maxConcurrent === 1 ? "one place is" : `${d.maxConcurrent} places are`} held by calls that read what calls in its queue are to make (maxConcurrent ${d.maxConcurrent}; waited ${d.waitedMs} ms)`,
-    fix: "Give the api more places than a chain of streams passes it at once (maxConcurrent), join the steps into one api, or collect the items of one step before the next begins.",
+      `${d.name} waits for itself: its ${d.maxConcurrent === 1 ? "one slot is" : `${d.maxConcurrent} slots are`} held by calls that read the output of calls in its queue (maxConcurrent ${d.maxConcurrent}; waited ${d.waitedMs} ms)`,
+    fix: "Raise maxConcurrent above the number of times that a chain of streams passes the api at once, join the steps into one api, or collect the items of one step before the next begins.",
   }),
   no_ready_replica: row<{ replicas: number }>({
     code: "unavailable",
     text: (d) => `none of its ${d.replicas} replicas is ready`,
-    fix: "See the log and /readyz for why; the call may be retried.",
+    fix: "Look in the log and /readyz for the reason; retry the call.",
   }),
   replica_lost: row<{ replica: string; why?: string | undefined; isSent?: boolean }>({
     code: "unavailable",
     text: (d) =>
       `replica ${d.replica} was lost ${d.isSent === false ? "before the call was sent" : "while the call was on it"}${d.why === undefined ? "" : `: ${d.why}`}`,
-    fix: "The call may have run. Retry it if that does no harm.",
+    fix: "Retry the call if running it twice does no harm: it may have run.",
   }),
   draining: row<{ what: string }>({
     code: "unavailable",
@@ -122,7 +122,7 @@ export const callFailures = {
   unknown_api: row<{ name: string; known: readonly string[] }>({
     code: "unimplemented",
     text: (d) => `there is no api ${d.name}; there are ${list(d.known)}`,
-    fix: "Check the spelling against /schema.json; caller and callee may be of different versions.",
+    fix: "Check the spelling against /schema.json. Caller and callee may run different versions.",
   }),
   injected_failure: row<{ reason: string }>({
     code: "unavailable",

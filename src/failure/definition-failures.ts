@@ -18,7 +18,7 @@ export const definitionFailures = {
       `the graph has ${d.faults.length} fault${d.faults.length === 1 ? "" : "s"}:\n${d.faults
         .map((f) => `  ${placeOf(f)}: ${f.message}\n    fix: ${f.fix}`)
         .join("\n")}`,
-    fix: "Mend every fault listed; all of them were looked for at once.",
+    fix: "Fix every fault listed; these are all faults of the graph.",
   }),
   cycle: row<{ path: readonly string[] }>({
     code: "failed_precondition",
@@ -28,12 +28,12 @@ export const definitionFailures = {
   duplicate_service_name: row<{ name: string; classes: readonly string[] }>({
     code: "failed_precondition",
     text: (d) => `${d.classes.length} different classes (${list(d.classes)}) are all services named ${d.name}`,
-    fix: 'Rename one class, or give it a name of its own: Service({ name: "…" }). A name given to a base class is that of all that extend it: leave it out there. Classes of one name may also come of a package that is installed twice.',
+    fix: 'Rename one class, or give it a name of its own: Service({ name: "…" }). A name given to a base class applies to every class that extends it: remove it there. A package that is installed twice also gives two classes of one name.',
   }),
   unknown_option: row<{ option: string; source: string; nearest?: string | undefined }>({
     code: "failed_precondition",
     text: (d) => `there is no option ${d.option} (${d.source})${didYouMean(d.nearest)}`,
-    fix: "Use one of the options listed by `ekiben options`, spelt as there.",
+    fix: "Use an option name that `ekiben options` lists.",
   }),
   renamed_option: row<{ former: string; now: string; source: string }>({
     code: "failed_precondition",
@@ -44,25 +44,25 @@ export const definitionFailures = {
   misplaced_option: row<{ option: string; source: string; allowed: string }>({
     code: "failed_precondition",
     text: (d) => `option ${d.option} can't be set there (${d.source}); it may be set by: ${d.allowed}`,
-    fix: "Move it to one of the places named.",
+    fix: "Move it to one of the sources named.",
   }),
   unused_option: row<{ option: string; source: string; entry: string }>({
     code: "failed_precondition",
     text: (d) =>
-      `option ${d.option} has no effect there (${d.source}): only that of the entry service, ${d.entry}, is read`,
+      `option ${d.option} has no effect there (${d.source}): only the one of the entry service, ${d.entry}, is read`,
     fix: "Set it on the entry service or in the app file.",
   }),
   group_devices_differ: row<{ group: string; services: readonly string[] }>({
     code: "failed_precondition",
     text: (d) =>
-      `${d.services.join(" and ")} share the processes of group ${d.group} and each ask for GPUs: a process sees those of one service`,
-    fix: 'Leave one of them out of the group (group: "none"), or let one service hold what needs the GPU.',
+      `${d.services.join(" and ")} share the processes of group ${d.group} and each ask for GPUs, but a process sees the GPUs of one service only`,
+    fix: 'Take one of them out of the group (group: "none"), or move all GPU work into one service.',
   }),
   group_env_differs: row<{ group: string; variable: string; services: readonly string[] }>({
     code: "failed_precondition",
     text: (d) =>
       `${d.services.join(" and ")} share the processes of group ${d.group} and set ${d.variable} to different values`,
-    fix: 'Give both the same value, or leave one of them out of the group (group: "none").',
+    fix: 'Give both the same value, or take one of them out of the group (group: "none").',
   }),
   group_not_shared: row<{ service: string; group: string; placement: string }>({
     code: "failed_precondition",
@@ -72,8 +72,8 @@ export const definitionFailures = {
   group_memory_unbound: row<{ service: string; group: string; unbound: readonly string[] }>({
     code: "failed_precondition",
     text: (d) =>
-      `resources.memory of ${d.service} has no effect in group ${d.group}: ${list(d.unbound)}, in the same processes, may hold any amount`,
-    fix: "Set resources.memory of every service of the group: a process may hold what they have together.",
+      `resources.memory of ${d.service} has no effect in group ${d.group}: ${list(d.unbound)}, in the same processes, has no limit`,
+    fix: "Set resources.memory of every service of the group; a process may use their sum.",
   }),
   unknown_target: row<{
     what: string;
@@ -89,7 +89,7 @@ export const definitionFailures = {
   }),
   unknown_variable: row<{ variable: string; nearest?: string | undefined }>({
     code: "failed_precondition",
-    text: (d) => `no option is set by the environment variable ${d.variable}${didYouMean(d.nearest)}`,
+    text: (d) => `the environment variable ${d.variable} sets no option${didYouMean(d.nearest)}`,
     fix: "Rename or remove it; `ekiben serve --help` lists the variables.",
   }),
   invalid_option: row<{ option: string; value: unknown; expected: string; source: string }>({
@@ -102,7 +102,7 @@ export const definitionFailures = {
     code: "failed_precondition",
     text: (d) =>
       d.name === "then"
-        ? "then is what makes a promise of any object that has it, and can't be the name of an api or a dependency: await would call it"
+        ? "an object with a method `then` acts as a promise, so then can't be the name of an api or a dependency: await would call it"
         : `${d.name} is a lifecycle hook of every service and can't be the name of an api or a dependency`,
     fix: "Rename the field.",
   }),
@@ -111,28 +111,28 @@ export const definitionFailures = {
     text: (d) =>
       d.name === ""
         ? `the class of the ${d.what} has no name`
-        : `${show(d.name)} can't be the name of ${d.what === "api" ? "an api" : "a service"}: no flag or variable could name it`,
+        : `${show(d.name)} can't be the name of ${d.what === "api" ? "an api" : "a service"}: flags and variables could not name it`,
     fix: 'Use letters of any script, digits, _, $ and -: `class Model extends Service()`, or Service({ name: "model-2" }).',
   }),
   invalid_route: row<{ route: string }>({
     code: "failed_precondition",
     text: (d) => `route ${show(d.route)} is not a plain path that begins with /`,
-    fix: 'Give the api a route of ASCII letters, digits, -, ., _, ~ and /: api({ route: "/name", … }). Without one its own name is the route.',
+    fix: 'Give the api a route of ASCII letters, digits, -, ., _, ~ and /: api({ route: "/name", … }). Without `route` the name of the api is its route.',
   }),
   invalid_contract: row<{ problem: string }>({
     code: "failed_precondition",
     text: (d) => d.problem,
-    fix: "A contract has `output` or `yields` (`output: stream(x)` means the same as `yields: x`), may have `input`, and each is a Standard Schema (such as zod's) or an object of them. With `batch`, input and output are arrays, tensors whose first axis has a name, or objects of such.",
+    fix: "A contract has `output` or `yields` (`output: stream(x)` means the same as `yields: x`), may have `input`, and each is a Standard Schema (such as zod's) or an object of them. With `batch`, input and output are arrays, tensors whose first axis has a name, or objects of these.",
   }),
   invalid_example: row<{ index: number; problem: string }>({
     code: "failed_precondition",
     text: (d) => `example ${d.index} does not fit the input schema: ${d.problem}`,
-    fix: "Mend the example in the contract, or the schema.",
+    fix: "Fix the example in the contract, or the schema.",
   }),
   duplicate_route: row<{ route: string; apis: readonly string[] }>({
     code: "failed_precondition",
     text: (d) => `route ${d.route} is used by ${d.apis.join(" and ")}`,
-    fix: "Give each api a route of its own; the probes, /metrics, /openapi.json, /schema.json and /docs are taken.",
+    fix: "Give each api a route of its own; the routes of the probes, /metrics, /openapi.json, /schema.json and /docs are taken.",
   }),
   not_a_service: row<{ what: string }>({
     code: "failed_precondition",
@@ -143,17 +143,17 @@ export const definitionFailures = {
     code: "failed_precondition",
     text: (d) =>
       `it was made with another copy of ekiben, ${d.other === undefined ? "of an older version" : showCopy(d.other)}, than the app, ${showCopy(d.own)}`,
-    fix: "Let all of them use one: `npm ls ekiben` shows who brings which. Give every package the same version range and run `npm dedupe`; a package that only defines services should have ekiben among its peerDependencies.",
+    fix: "Make all packages use one copy: `npm ls ekiben` shows the copy of each. Give every package the same version range and run `npm dedupe`; declare ekiben as a peerDependency in packages that only define services.",
   }),
   constructor_failed: row<{ error: string }>({
     code: "failed_precondition",
     text: (d) => `constructing it threw: ${d.error}`,
-    fix: "Constructors and field initialisers only wire; load models and open files in start().",
+    fix: "Load models and open files in start(); constructors and field initialisers only connect services.",
   }),
   entry_not_found: row<{ file: string; wanted: string; exported: readonly string[] }>({
     code: "not_found",
     text: (d) => `${d.file} exports no service ${d.wanted}; it exports ${list(d.exported)}`,
-    fix: "Name an exported service after the colon, e.g. service.ts:Pipeline.",
+    fix: "Name an exported service after the colon, for example service.ts:Pipeline.",
   }),
   entry_ambiguous: row<{ file: string; candidates: readonly string[] }>({
     code: "failed_precondition",
@@ -167,16 +167,16 @@ export const definitionFailures = {
     code: "failed_precondition",
     text: (d) =>
       `depends(${d.dependency}) ran outside a graph: the class was made with \`new\`${versionsText(d.versions)}`,
-    fix: 'A service with dependencies is made by a graph: in a test `await compose(Class)` from "ekiben/testing", in a program `await serve(Class)`.',
+    fix: 'Let a graph make a service with dependencies: in a test `await compose(Class)` from "ekiben/testing", in a program `await serve(Class)`.',
   }),
   handle_before_start: row<{ dependency: string; api: string }>({
     code: "failed_precondition",
     text: (d) => `${d.dependency}.${d.api} was called while the graph is still being wired`,
-    fix: "Constructors and field initialisers only wire; call dependencies in start() or in an api.",
+    fix: "Call dependencies in start() or in an api; constructors and field initialisers only connect services.",
   }),
   no_current_call: row<{ versions: readonly string[] }>({
     code: "internal",
     text: (d) => `currentCall() was used where no api is running${versionsText(d.versions)}`,
-    fix: "Call it inside an api's function, or in what that function awaits.",
+    fix: "Call it inside an api's function, or in code that this function awaits.",
   }),
 };

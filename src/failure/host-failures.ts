@@ -21,12 +21,12 @@ export const hostFailures = {
   module_failed: row<{ file: string; error: string }>({
     code: "failed_precondition",
     text: (d) => `${d.file} could not be loaded: ${d.error}`,
-    fix: "Mend the file, or install what it imports.",
+    fix: "Fix the file, or install the packages it imports.",
   }),
   bundled_in: row<Record<never, never>>({
     code: "failed_precondition",
-    text: () => "ekiben itself was put into a bundle, where its replicas would not find the files they start from",
-    fix: "Leave ekiben out of the bundle and install it beside: esbuild with --packages=external, or --external:ekiben; in other bundlers the same option for Node's packages.",
+    text: () => "ekiben itself is part of a bundle, in which its replicas do not find the files they start from",
+    fix: "Keep ekiben out of the bundle and install it as a package: esbuild with --packages=external, or --external:ekiben; in other bundlers the option for external packages.",
   }),
   not_a_module: row<{ file: string }>({
     code: "failed_precondition",
@@ -37,15 +37,15 @@ export const hostFailures = {
     code: "failed_precondition",
     text: (d) =>
       d.need === undefined
-        ? `${d.file} is TypeScript and Node ${d.node} can't run it by itself`
-        : `${d.file} needs more than Node ${d.node}, which only strips types, does by itself: ${d.need}`,
-    fix: "Install tsx (`npm install tsx`), which ekiben then loads TypeScript with; or write only what Node 22.18 and newer run as it is: whole file names in imports, no enums, no aliases.",
+        ? `${d.file} is TypeScript and Node ${d.node} can't run it without a loader`
+        : `${d.file} needs a loader, since Node ${d.node} only strips types: ${d.need}`,
+    fix: "Install tsx (`npm install tsx`); ekiben then loads TypeScript with it. Or write only TypeScript that Node 22.18 and newer run: whole file names in imports, no enums, no aliases.",
   }),
   no_socket_folder: row<{ refused: readonly { readonly place: string; readonly problem: string }[] }>({
     code: "failed_precondition",
     text: (d) =>
       `there is no folder for the sockets between replicas: ${d.refused.map(({ place, problem }) => `${place}: ${problem}`).join("; ")}`,
-    fix: "Set TMPDIR to a folder with a short path, on a disk of this machine, in which this user may make files; or run everything with placement inline.",
+    fix: "Set TMPDIR to a folder with a short path, on a disk of this machine, in which this user may create files; or run everything with placement inline.",
   }),
   port_in_use: row<{ host: string; port: number }>({
     code: "unavailable",
@@ -54,18 +54,18 @@ export const hostFailures = {
   }),
   address_unavailable: row<{ host: string; port: number; code: string }>({
     code: "failed_precondition",
-    text: (d) => `can't listen on ${d.host} port ${d.port}: that is no address of this machine (${d.code})`,
+    text: (d) => `can't listen on ${d.host} port ${d.port}: this machine has no such address (${d.code})`,
     fix: "Give an address of this machine: --host 0.0.0.0 is all of IPv4, :: all of both families, 127.0.0.1 this machine alone.",
   }),
   port_denied: row<{ host: string; port: number; code: string }>({
     code: "failed_precondition",
-    text: (d) => `can't listen on ${d.host} port ${d.port}: this user may not (${d.code})`,
-    fix: "Choose a port from 1024 on, --port 3000, and let a proxy or the container give it out as another.",
+    text: (d) => `can't listen on ${d.host} port ${d.port}: this user lacks the permission (${d.code})`,
+    fix: "Choose a port from 1024 on, such as --port 3000, and map it to the public port in a proxy or the container.",
   }),
   host_unknown: row<{ host: string; port: number; code: string }>({
     code: "failed_precondition",
     text: (d) => `can't listen on ${d.host} port ${d.port}: no such name or address is known here (${d.code})`,
-    fix: "Check the spelling of --host, or give an address: 0.0.0.0 is all of this machine's, 127.0.0.1 this machine alone.",
+    fix: "Check the spelling of --host, or give an address: 0.0.0.0 is every address of this machine, 127.0.0.1 this machine alone.",
   }),
   cannot_listen: row<{ host: string; port: number; problem: string }>({
     code: "failed_precondition",
@@ -75,12 +75,12 @@ export const hostFailures = {
   plugins_failed: row<{ error: string }>({
     code: "failed_precondition",
     text: (d) => `\`fastify\`, of the app file or of serve(), failed: ${d.error}`,
-    fix: "Mend what it adds: the stack shows where. Start with it left out to see that the rest works.",
+    fix: "Fix the plugin or route that the stack shows. Start without `fastify` to see that the rest works.",
   }),
   route_taken: row<{ method: string; path: string; owner: string }>({
     code: "failed_precondition",
     text: (d) => `\`fastify\`, of the app file or of serve(), has a route ${d.method} ${d.path}, and so has ${d.owner}`,
-    fix: "Give yours another path; or the api another one, by `route` in its contract.",
+    fix: "Give your route another path, or give the api another one by `route` in its contract.",
   }),
   connect_failed: row<{ url: string; problem: string }>({
     code: "unavailable",
@@ -91,12 +91,12 @@ export const hostFailures = {
     code: "unavailable",
     retryable: false,
     text: (d) => `the connection to ${d.url} was lost before the whole answer came: ${d.problem}`,
-    fix: "The server ended, or something in between closed the connection. The call may have been carried out: repeat it only if that does no harm.",
+    fix: "Repeat the call only if running it twice does no harm: it may have run. The server ended, or a proxy closed the connection.",
   }),
   fetch_timeout: row<{ url: string; problem: string }>({
     code: "deadline_exceeded",
     text: (d) => `fetch itself gave up waiting for ${d.url}: ${d.problem}`,
-    fix: "The call may still run on the server. The limit is one of the `fetch` that connect() was given: raise it there (undici: headersTimeout, bodyTimeout).",
+    fix: "Raise the limit in the `fetch` that connect() was given (undici: headersTimeout, bodyTimeout). The call may still run on the server.",
   }),
   upload_unsupported: row<Record<never, never>>({
     code: "unimplemented",
@@ -105,7 +105,7 @@ export const hostFailures = {
   }),
   invalid_response: row<{ url: string; problem: string }>({
     code: "data_loss",
-    text: (d) => `${d.url} answered with something that is not ekiben's: ${d.problem}`,
-    fix: "Check that the URL is that of an ekiben server and that no proxy changes its answers.",
+    text: (d) => `${d.url} did not answer as an ekiben server: ${d.problem}`,
+    fix: "Check that the URL names an ekiben server and that no proxy changes its answers.",
   }),
 };

@@ -11,7 +11,7 @@ export const httpFailures = {
     code: "unimplemented",
     httpStatus: 405,
     text: (d) => `${d.path} answers ${d.allow}, not ${d.method}`,
-    fix: "Use the method named.",
+    fix: "Use a method that the message names.",
   }),
   invalid_json: row<{ problem: string }>({
     code: "invalid_argument",
@@ -20,7 +20,7 @@ export const httpFailures = {
   }),
   forbidden_key: row<{ key: string }>({
     code: "invalid_argument",
-    text: (d) => `the body has a key ${d.key}, which is refused everywhere`,
+    text: (d) => `the body has a key ${d.key}, which is refused at every level`,
     fix: "Rename the key.",
   }),
   body_too_deep: row<{ maxBodyDepth: number }>({
@@ -38,13 +38,13 @@ export const httpFailures = {
     code: "out_of_range",
     httpStatus: 413,
     text: (d) => `the body holds an object with more than ${d.maxFields} fields`,
-    fix: "Send a list of pairs, send less at once, or raise http.maxBodyValues: one object may have a sixteenth of it.",
+    fix: "Send a list of pairs, send less at once, or raise http.maxBodyValues: one object may have a sixteenth as many fields.",
   }),
   inexact_number: row<{ path: string; number: string }>({
     code: "invalid_argument",
     text: (d) =>
-      `the number ${d.number} at ${d.path} would arrive as another one: a JSON number carries no such integer exactly`,
-    fix: "Send its digits as text, in quotes, and say so in the schema: z.coerce.bigint(), z.string(); an int64 tensor takes both.",
+      `the number ${d.number} at ${d.path} would lose digits: a JSON number can't carry this integer exactly`,
+    fix: "Send its digits as text, in quotes, and accept text in the schema: z.coerce.bigint(), z.string(); an int64 tensor takes both.",
   }),
   body_too_large: row<{ maxBodyBytes: number }>({
     code: "out_of_range",
@@ -56,8 +56,8 @@ export const httpFailures = {
     code: "resource_exhausted",
     httpStatus: 507,
     text: (d) =>
-      `a large body or file could not be kept: after ${d.bytes} bytes nothing more could be written to ${d.folder}: ${d.problem}`,
-    fix: "Make room where temporary files go, or set TMPDIR to a folder on a larger disk. Retry later, or send less.",
+      `a large body or file could not be stored: writing to ${d.folder} failed after ${d.bytes} bytes: ${d.problem}`,
+    fix: "Free space in the folder of temporary files, or set TMPDIR to a folder on a larger disk. Retry later, or send less.",
   }),
   body_timeout: row<{ timeoutMs: number }>({
     code: "deadline_exceeded",
@@ -68,19 +68,19 @@ export const httpFailures = {
   invalid_line: row<{ line: number; problem: string }>({
     code: "invalid_argument",
     text: (d) => `line ${d.line} of the body: ${d.problem}`,
-    fix: "Send one JSON value a line, each line ended by a newline, and none of them broken over two.",
+    fix: "Send one JSON value in each line, and end each line with a newline.",
   }),
   line_too_large: row<{ line: number; maxBodyBytes: number }>({
     code: "out_of_range",
     httpStatus: 413,
     text: (d) => `line ${d.line} of the body is longer than ${d.maxBodyBytes} bytes`,
-    fix: "Send smaller items, one a line, or raise http.maxBodyBytes.",
+    fix: "Send smaller items, one in each line, or raise http.maxBodyBytes.",
   }),
   stream_idle: row<{ idleMs: number; waitingFor: readonly string[] }>({
     code: "deadline_exceeded",
     text: (d) =>
-      `nothing moved on the stream for ${d.idleMs} ms, neither up nor down; still waiting for ${list(d.waitingFor)}`,
-    fix: "Send or yield items more often, or raise http.streamIdleMs (0 for no limit). An api that is named twice may wait for itself: give it more places (maxConcurrent).",
+      `no data moved on the stream for ${d.idleMs} ms in either direction; still waiting for ${list(d.waitingFor)}`,
+    fix: "Send or yield items more often, or raise http.streamIdleMs (0 for no limit). An api that is named twice may wait for itself: raise its maxConcurrent.",
   }),
   header_too_large: row<{ maxHeaderBytes: number }>({
     code: "out_of_range",
@@ -101,7 +101,7 @@ export const httpFailures = {
   }),
   too_many_connections: row<Record<never, never>>({
     code: "unavailable",
-    text: () => "all connections that may be open are in use",
+    text: () => "all connections are in use (http.maxConnections)",
     fix: "Retry with backoff, call over fewer connections, add replicas, or raise http.maxConnections.",
   }),
   missing_body: row<Record<never, never>>({
@@ -112,7 +112,7 @@ export const httpFailures = {
   unreadable_body: row<{ problem: string }>({
     code: "invalid_argument",
     text: (d) => `the body can't be read: ${d.problem}`,
-    fix: "Send it whole, packed as its headers say.",
+    fix: "Send the whole body, encoded as its headers say.",
   }),
   unsupported_media_type: row<{ contentType: string; accepted?: readonly string[] }>({
     code: "invalid_argument",
@@ -123,45 +123,45 @@ export const httpFailures = {
         ? `${given}; no parser of this route takes it`
         : `${given}; this api takes ${list(d.accepted)}`;
     },
-    fix: "Name the body's type, e.g. -H 'content-type: application/json' with curl.",
+    fix: "Name the body's type, for example -H 'content-type: application/json' with curl.",
   }),
   unsupported_content_encoding: row<{ encoding: string }>({
     code: "invalid_argument",
     httpStatus: 415,
-    text: (d) => `content-encoding ${d.encoding}; bodies are read as they are`,
-    fix: "Send the body unpacked, or unpack it before ekiben: in a proxy, or in a Fastify preParsing hook.",
+    text: (d) => `content-encoding ${d.encoding}; bodies are not decoded`,
+    fix: "Send the body without content-encoding, or decode it before ekiben: in a proxy, or in a Fastify preParsing hook.",
   }),
   unsupported_transfer_encoding: row<{ encoding: string }>({
     code: "unimplemented",
     httpStatus: 501,
-    text: (d) => `transfer-encoding ${d.encoding}; only chunked is known`,
+    text: (d) => `transfer-encoding ${d.encoding}; only chunked is supported`,
     fix: "Send the body with transfer-encoding: chunked alone, or with a content-length.",
   }),
   not_acceptable: row<{ accept: string; offered: readonly string[] }>({
     code: "invalid_argument",
     httpStatus: 406,
-    text: (d) => `accept: ${d.accept} fits none of what this api answers with: ${list(d.offered)}`,
-    fix: "Ask for one of these, or send no accept header.",
+    text: (d) => `accept: ${d.accept} matches no format of this api: ${list(d.offered)}`,
+    fix: "Ask for one of these formats, or send no accept header.",
   }),
   invalid_header: row<{ header: string; value: string; expected: string }>({
     code: "invalid_argument",
     text: (d) => `header ${d.header} is ${show(d.value)}; expected ${d.expected}`,
-    fix: "Mend or leave out the header.",
+    fix: "Fix or remove the header.",
   }),
   header_not_text: row<{ header: string; type: string }>({
     code: "internal",
     text: (d) => `a hook has set request header ${d.header} to a value of type ${d.type}`,
-    fix: "Headers are texts: set a string, such as JSON.stringify(value), and parse it where it is read.",
+    fix: "Set a string, such as JSON.stringify(value), and parse it where it is read: headers are texts.",
   }),
   invalid_multipart: row<{ problem: string }>({
     code: "invalid_argument",
     text: (d) => `the multipart body can't be read: ${d.problem}`,
-    fix: "Send one part for each field: files as files, texts as they are, other fields as JSON.",
+    fix: "Send one part for each field: files as files, texts as text, other fields as JSON.",
   }),
   invalid_npy: row<{ problem: string }>({
     code: "invalid_argument",
     text: (d) => `the .npy body can't be read: ${d.problem}`,
-    fix: "Send what numpy.save() writes for an array of numbers in C order; numpy.ascontiguousarray(x) makes one.",
+    fix: "Send the output of numpy.save() for an array of numbers in C order; numpy.ascontiguousarray(x) makes one.",
   }),
   not_json: row<{ path: string; what: string }>({
     code: "internal",

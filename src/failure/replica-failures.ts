@@ -5,51 +5,51 @@ export const replicaFailures = {
   start_failed: row<{ hook: string; error: string }>({
     code: "unavailable",
     text: (d) => `${d.hook}() threw: ${d.error}`,
-    fix: "Mend the cause; the stack is printed above.",
+    fix: "Fix the cause; the stack is printed above.",
   }),
   listen_failed: row<{ replica: string; address: string; problem: string }>({
     code: "unavailable",
     text: (d) => `${d.replica} can't be reached by other replicas: it can't listen on ${d.address}: ${d.problem}`,
-    fix: "The folder of the app's sockets, in TMPDIR, must stay there while the app runs: keep cleaners of temporary folders away from ekiben-*.",
+    fix: "Keep the folder of the app's sockets, in TMPDIR, while the app runs: exclude ekiben-* from cleaners of temporary folders.",
   }),
   start_timeout: row<{ startTimeoutMs: number; blockedMs?: number }>({
     code: "unavailable",
     text: (d) =>
-      `start() did not finish within ${d.startTimeoutMs} ms (startTimeoutMs)${d.blockedMs === undefined ? "" : `; it held the event loop for ${d.blockedMs} ms more and was killed`}`,
-    fix: "Raise startTimeoutMs, or see what start() waits for.",
+      `start() did not finish within ${d.startTimeoutMs} ms (startTimeoutMs)${d.blockedMs === undefined ? "" : `; it blocked the event loop for ${d.blockedMs} ms more and was killed`}`,
+    fix: "Raise startTimeoutMs, or find out what start() waits for.",
   }),
   load_timeout: row<{ step: string; limitMs: number }>({
     code: "unavailable",
     text: (d) => `${d.step} took longer than ${d.limitMs} ms, and the replica was ended`,
-    fix: "See what the top level of the service's file, a plugin of the app file, or the start() of an inline service waits for. What takes long belongs in start(), which startTimeoutMs bounds.",
+    fix: "Find out what the top level of the service's file, a plugin of the app file, or the start() of an inline service waits for. Move slow work into start(), which startTimeoutMs limits.",
   }),
   start_aborted: row<{ service: string }>({
     code: "cancelled",
-    text: (d) => `the start of a replica of ${d.service} was called off before it was ready`,
-    fix: "The app was asked to stop, or to run fewer replicas, while this one was starting. Start the app again to use it.",
+    text: (d) => `the start of a replica of ${d.service} was cancelled before it was ready`,
+    fix: "Start the app again to use the replica: the app was asked to stop, or to run fewer replicas, while this one was starting.",
   }),
   replica_ended: row<{ replica: string; how: string }>({
     code: "unavailable",
     text: (d) => `replica ${d.replica} ended before it was ready: ${d.how}`,
-    fix: "See what it printed last in the log. A process that is killed while it loads often lacks memory.",
+    fix: "Look in the log for its last lines. A process that is killed while it loads often lacks memory.",
   }),
   service_failed: row<{ service: string; reason: string; attempts: number; retryAfterMs: number }>({
     code: "unavailable",
     text: (d) =>
-      `service ${d.service} is down after ${d.attempts} short lives in a row: ${d.reason}; it is started again each ${Math.round(d.retryAfterMs / 1000)} s or so`,
-    fix: "Mend the reason named; the log has more of it. restart.giveUpAfter says after how many lives a replica is down, restart.slowBackoffMs how often it is started then.",
+      `service ${d.service} is down: its replicas failed ${d.attempts} times in a row: ${d.reason}; it is restarted about every ${Math.round(d.retryAfterMs / 1000)} s`,
+    fix: "Fix the reason named; the log has more details. restart.giveUpAfter is the number of failures after which a replica is down, restart.slowBackoffMs the wait between restarts then.",
   }),
   entry_gone: row<{ service: string; exitAfterMs: number; reason: string }>({
     code: "unavailable",
     text: (d) =>
       `no replica of the entry service ${d.service} was ready for ${d.exitAfterMs} ms, so the app ended: ${d.reason}`,
-    fix: "Mend the reason named; the log has more of it. exitAfterMs says how long an app goes on without; 0 is for ever.",
+    fix: "Fix the reason named; the log has more details. exitAfterMs is the time an app runs without a ready entry replica; 0 is no limit.",
   }),
   entry_not_reached: row<{ service: string; file: string; met: readonly string[]; limitMs: number }>({
     code: "failed_precondition",
     text: (d) =>
-      `${d.file}, run again in a replica, called serve() with ${list(d.met)} and within ${d.limitMs} ms not with ${d.service}`,
-    fix: "Put the services into a file of their own, which a replica can import, and only the calls of serve() into this one.",
+      `${d.file}, run again in a replica, called serve() with ${list(d.met)} but not with ${d.service} within ${d.limitMs} ms`,
+    fix: "Move the services into a file of their own, which a replica can import, and keep only the calls of serve() in this one.",
   }),
   not_importable: row<{ service: string; files: readonly string[] }>({
     code: "failed_precondition",
@@ -60,12 +60,12 @@ export const replicaFailures = {
   unknown_service: row<{ service: string; file: string; known: readonly string[] }>({
     code: "failed_precondition",
     text: (d) => `${d.file}, loaded again in a replica, has no service ${d.service}; it has ${list(d.known)}`,
-    fix: "Define, export and serve the same services each time the file is loaded: not by the time, by argv, or by a file that has changed since. Services in a file of their own, which the program imports, are always found.",
+    fix: "Define, export and serve the same services each time the file is loaded; do not choose them by the time, by argv, or by a file that changes. Or move the services into a file of their own that the program imports.",
   }),
   too_few_devices: row<{ service: string; wanted: number; available: number }>({
     code: "failed_precondition",
     text: (d) =>
-      `the replicas of all services want ${d.wanted} GPUs and the machine has ${d.available}; there is none left for ${d.service}`,
+      `the replicas of all services need ${d.wanted} GPUs and the machine has ${d.available}; no GPU is left for ${d.service}`,
     fix: "Run fewer replicas, let them share with resources.gpu below 1, or name the devices: --gpus 0,1 or EKIBEN_GPUS=0,1.",
   }),
 };
@@ -77,24 +77,24 @@ export const linkFailures = {
     httpStatus: 413,
     retryable: false,
     text: (d) => `the value takes ${d.bytes} bytes, and one frame between services at most ${d.maxBytes}`,
-    fix: "Send less at once: split it over several calls, or yield it as a stream of smaller items.",
+    fix: "Split the value over several calls, or yield it as a stream of smaller items.",
   }),
   link_full: row<{ bufferedBytes: number; maxBufferedBytes: number }>({
     code: "resource_exhausted",
     hasNoStack: true,
     text: (d) =>
       `the replica reads too slowly: ${d.bufferedBytes} bytes wait to be sent to it, of at most ${d.maxBufferedBytes}; the call was not sent`,
-    fix: "Retry with backoff, add replicas, or send smaller values. A replica that computes without a pause can't read.",
+    fix: "Retry with backoff, add replicas, or send smaller values. A replica that computes without a pause can't read its link.",
   }),
   held_bytes_lost: row<{ path: string; byteLength: number; problem: string }>({
     code: "data_loss",
     text: (d) => `the ${d.byteLength} bytes of a large value can't be read from ${d.path}: ${d.problem}`,
-    fix: "Let nothing clean up the folder of temporary files (TMPDIR) and /dev/shm under a running app, or read values that are kept for long when they come.",
+    fix: "Make sure that no program cleans the folder of temporary files (TMPDIR) or /dev/shm while the app runs, or read values that are kept for long as soon as they arrive.",
   }),
   malformed_frame: row<{ problem: string }>({
     code: "internal",
-    text: (d) => `what came over a link between replicas is no frame of the wire: ${d.problem}`,
-    fix: "Let nothing else write to the replica's channel. If nothing does, this is a fault in ekiben; please report it.",
+    text: (d) => `a link between replicas received an invalid frame: ${d.problem}`,
+    fix: "Make sure no other code writes to the replica's channel. If none does, this is a bug in ekiben; please report it.",
   }),
   wire_version: row<{ theirs: number; ours: number }>({
     code: "failed_precondition",

@@ -99,7 +99,7 @@ export function unreachable(what: string): never {
     code: "internal",
     id: "unreachable",
     message: `ekiben reached a state it should not: ${what}`,
-    fix: "This is a fault in ekiben; please report it with this message and the stack.",
+    fix: "Please report this bug in ekiben, with this message and the stack.",
   });
 }
 

@@ -42,7 +42,7 @@ describe("findGroupProblems", () => {
     assert.deepEqual(faults, ["group_devices_differ B resources.gpu", "group_devices_differ C resources.gpu"]);
     assert.equal(
       messages[0],
-      "A and B share the processes of group g and each ask for GPUs: a process sees those of one service",
+      "A and B share the processes of group g and each ask for GPUs, but a process sees the GPUs of one service only",
     );
   });
 

@@ -151,7 +151,7 @@ describe("resolveGraph", () => {
       [
         ": route /train/status is used by Crowded.train and Crowded.status",
         "stream: a task can't have yields: its one result is what is kept",
-        `train:submit: "train:submit" can't be the name of an api: no flag or variable could name it`,
+        `train:submit: "train:submit" can't be the name of an api: flags and variables could not name it`,
         "train:submit: train:submit is the name of an operation of the task train",
       ],
     );

@@ -156,7 +156,7 @@ export function findScript(): string | undefined {
 }
 
 /** What the engine knows of a class and of the files it has run. URLs. */
-export interface ClassFiles {
+interface ClassFiles {
   /** Where its text stands; `undefined` where that can't be told. */
   readonly definition: string | undefined;
   /** All files that were loaded so far, those of packages too, the latest first. */
@@ -172,7 +172,7 @@ const place = Symbol.for("ekiben.located");
  *
  * Nothing is known where Node was built without that protocol, or forbids it (`--permission`).
  */
-export function readClassFiles(service: object): ClassFiles {
+function readClassFiles(service: object): ClassFiles {
   const urls = new Map<string, string>();
   const session = new Session();
   try {

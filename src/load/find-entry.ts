@@ -8,7 +8,7 @@ import { fail } from "../failure/failures.js";
 import type { ModuleExports } from "./load-module.js";
 
 /** What `file[:Class]` says. */
-export interface EntryName {
+interface EntryName {
   /** Relative to the working directory. */
   readonly file: string;
   /** What stands after the colon. */

@@ -28,7 +28,7 @@ interface PendingWrite {
 }
 
 /** One of the process's own output streams, guarded. */
-export class GuardedOutput {
+class GuardedOutput {
   readonly #stream: NodeJS.WriteStream;
   readonly #name: string;
   readonly #write: (chunk: string | Uint8Array, encoding: BufferEncoding | undefined, done: Done) => boolean;

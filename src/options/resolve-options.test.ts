@@ -409,7 +409,7 @@ describe("resolveOptions", () => {
     assert.equal(settings.server.port, 3000);
     assert.deepEqual(
       warnings.map(({ message }) => message),
-      ["no option is set by the environment variable EKIBEN_REPLICA; did you mean EKIBEN_REPLICAS?"],
+      ["the environment variable EKIBEN_REPLICA sets no option; did you mean EKIBEN_REPLICAS?"],
     );
   });
 });

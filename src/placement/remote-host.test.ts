@@ -144,7 +144,7 @@ describe("RemoteHost.load and start", () => {
     const started = assert.rejects(host.start(abort.signal), {
       id: "start_timeout",
       service: "A",
-      message: `start() did not finish within ${startTimeoutMs} ms (startTimeoutMs); it held the event loop for 5000 ms more and was killed`,
+      message: `start() did not finish within ${startTimeoutMs} ms (startTimeoutMs); it blocked the event loop for 5000 ms more and was killed`,
     });
     await settled();
     clock.advance(startTimeoutMs + 4_999);

@@ -276,7 +276,7 @@ describe("Lane", () => {
         id: "overloaded",
         code: "resource_exhausted",
         message:
-          "it would have been too late: 20 calls wait, and one is answered each 10 ms, so it would have waited for 200 ms, runs for 10 ms and has 150 ms left",
+          "the call would miss its deadline: 20 calls wait, and one is answered every 10 ms, so it would wait 200 ms and run 10 ms, and it has 150 ms left",
         details: { queued: 20, answerMs: 10, waitMs: 200, runMs: 10, leftMs: 150, retryAfterMs: 60 },
       });
       void come(open(250));

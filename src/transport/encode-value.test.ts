@@ -105,7 +105,7 @@ describe("encodeValue", () => {
       }
     }
     const message =
-      "output is a value with a Blob that can't be read (it is gone), which can't cross from one service to another";
+      "output is a value with a Blob that can't be read (it is gone), which can't be sent from one service to another";
     await assert.rejects(async () => encodeValue([new Lost([])], "output"), { id: "output_not_transferable", message });
   });
 

@@ -95,7 +95,7 @@ describe("a socket channel", () => {
   const broken: Record<string, readonly [bytes: Buffer, problem: RegExp]> = {
     "a prefix that claims too much": [createPrefix({ bodyBytes: maxFrameBytes + 1 }), /at most 268435456 are allowed/],
     "a head that ends after its frame": [createPrefix({ bodyBytes: 4, headBytes: 5 }), /ends 1 bytes after/],
-    "what is no frame": [Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n"), /is no frame of the wire/],
+    "what is no frame": [Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n"), /received an invalid frame/],
     "a slab, where it has no folder": [
       encodeFrame({ ...frameOf(1), kind: frameKinds.slab, head: "a".repeat(24) }),
       /announces a slab that is none/,

@@ -102,7 +102,7 @@ export function testStreamUse({ app }: Suite): void {
 
     it("is refused where it is an api's own input", async () => {
       const uses = (await app().service(Middle).useTwice([1, 2, 3])) as string[];
-      const twice = "the input of Middle.useTwice can be used once, and is used twice: it was";
+      const twice = "the input of Middle.useTwice can be used only once: it was";
       assert.deepEqual(uses, [
         "6",
         `${twice} given to Sink.sum, and is now given to Sink.sum`,

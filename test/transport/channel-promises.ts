@@ -100,7 +100,7 @@ export function testChannel(join: JoinChannels): void {
     for (let id = 1; id <= 50; id++) pair.one.send(frameOf(id));
     const end = await pair.other.ended;
     assert.equal(end?.id, "malformed_frame");
-    assert.match(String(end?.message), /is no frame of the wire: no$/);
+    assert.match(String(end?.message), /received an invalid frame: no$/);
     assert.deepEqual(pair.other.frames, [{ ...frameOf(1), tails: noTails }]);
     assert.equal(await pair.reader.ended, undefined);
   });

@@ -30,7 +30,7 @@ interface TypeLine {
 }
 
 /** A service's card before it has a place: what stands on it, and the room that needs. */
-export interface Card {
+interface Card {
   readonly service: ServiceText;
   readonly apis: readonly { readonly api: ApiText; readonly types: readonly TypeLine[] }[];
   readonly badges: readonly (readonly Badge[])[];

@@ -20,7 +20,7 @@ const bendWidth = { least: 52, most: 130 };
 /** Room for the arrow's head and a little air around the label. */
 const headWidth = 22;
 
-export interface Point {
+interface Point {
   readonly x: number;
   readonly y: number;
 }
