@@ -243,7 +243,7 @@ const isDeviceId = (value: unknown) =>
   Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= mostDeviceId;
 
 /** How many replicas; `min` equals `max` for a fixed number. */
-interface ReplicaRange {
+export interface ReplicaRange {
   readonly min: number;
   readonly max: number;
   /** Calls in flight a replica should have; more ask for another replica. */
