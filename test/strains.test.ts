@@ -4,7 +4,7 @@ import { RunningApp } from "./faults/running-app.js";
 
 describe("/readyz", () => {
   for (const placement of ["inline", "thread", "process"]) {
-    it(`names apis whose places are all held by calls that nobody waits for, in placement ${placement}`, async () => {
+    it(`names apis whose slots are all held by calls that nobody waits for, in placement ${placement}`, async () => {
       using app = new RunningApp("stuck.mjs:Stuck", ["--placement", placement]);
       const url = await app.command.url();
       const gone = new AbortController();
@@ -25,7 +25,7 @@ describe("/readyz", () => {
       assert.deepEqual([pair.status, one.status, row.status], [504, 504, 504]);
       let strains: readonly string[] = [];
       while (strains.length < 2) strains = (await app.get("/readyz")).body.services[0].strains ?? [];
-      const held = "its one place is held by calls that timed out or were cancelled and have not ended; 0 wait";
+      const held = "its only slot is held by calls that timed out or were cancelled and have not ended; 0 wait";
       assert.deepEqual(strains, [`Stuck#0: Stuck.one: ${held}`, `Stuck#0: Stuck.rows: ${held}`]);
       gone.abort();
       await waiting;

@@ -62,7 +62,7 @@ describe("a database that is away", { skip: programs === undefined ? "PostgreSQL
     assert.deepEqual([error.id, error.httpStatus, error.retryable], ["task_store_unavailable", 503, true]);
     await log.take(/^the task store \(postgres\) can't be used: /);
     // Each renewal that fails says so: by the third, the lease has long run out.
-    for (let i = 0; i < 12; i++) await log.take("the lease of a task could not be renewed; it is tried again");
+    for (let i = 0; i < 12; i++) await log.take("the lease of a task could not be renewed; trying again");
     await server.start();
     await log.take("the task store can be used again");
     const waiting = await app.entry.hold.submit("meanwhile", { key: "once" });

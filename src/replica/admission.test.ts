@@ -2,27 +2,27 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Priority } from "../call/call.js";
 import { Admission } from "./admission.js";
-import { CallQueue, type QueuePlace } from "./call-queue.js";
+import { CallQueue, type QueueEntry } from "./call-queue.js";
 
-// A lane in simulated time: calls come, wait, run and are given up as those of many clients do. What is tested is the policy
-// alone; test/conformance has it in replicas, and the bench `overload` with everything around it.
+// A lane in simulated time: calls come, wait, run and are given up as those of many clients do. What is tested is the
+// policy alone; test/conformance has it in replicas, and the bench `overload` with everything around it.
 
 /** Calls of one kind. Times in milliseconds. */
 interface Clients {
-  /** Until the next one. */
+  /** Milliseconds until the next call. */
   readonly gap: () => number;
   readonly from?: number;
   readonly until: number;
   readonly runMs: () => number;
   /** Its client goes away after so long, by closing. */
   readonly patienceMs: number;
-  /** What the lane is told of that; default: nothing. */
+  /** Deadline that the lane sees; default: none. */
   readonly deadlineMs?: number;
   readonly priority?: Priority;
-  /** How often one that is refused comes again, and after how long. */
+  /** Retries of a refused call, and the pause before each. */
   readonly retries?: number;
   readonly retryMs?: number;
-  /** Whether each that is answered or refused makes the next one at once, as those of a load test do. */
+  /** True when each answer or refusal causes the next call at once, as in a load test. */
   readonly isLoop?: boolean;
 }
 
@@ -44,20 +44,20 @@ interface SimulatedCall {
   tries: number;
   state: "waiting" | "running" | "over";
   isGivenUp: boolean;
-  place: QueuePlace<SimulatedCall> | undefined;
+  entry: QueueEntry<SimulatedCall> | undefined;
 }
 
 class SimulatedLane {
   now = 0;
   readonly admission = new Admission();
   readonly #queue = new CallQueue<SimulatedCall>(this.admission);
-  readonly #places: number;
+  readonly #slots: number;
   readonly #events: { readonly at: number; readonly number: number; readonly run: () => void }[] = [];
   #running = 0;
   #count = 0;
 
-  constructor(places: number) {
-    this.#places = places;
+  constructor(slots: number) {
+    this.#slots = slots;
   }
 
   /** @returns What became of each kind. */
@@ -77,7 +77,7 @@ class SimulatedLane {
   #send(clients: Clients, tally: Tally): void {
     if (this.now > clients.until) return;
     const fresh = { clients, tally, sentAt: this.now, cameAt: this.now, waitedMs: 0, tries: 0, isGivenUp: false };
-    const call: SimulatedCall = { ...fresh, state: "waiting", place: undefined };
+    const call: SimulatedCall = { ...fresh, state: "waiting", entry: undefined };
     tally.came++;
     this.#at(this.now + clients.patienceMs, () => this.#giveUp(call));
     this.#come(call);
@@ -90,14 +90,14 @@ class SimulatedLane {
   #come(call: SimulatedCall): void {
     const { priority = "interactive", deadlineMs = 60_000 } = call.clients;
     call.cameAt = this.now;
-    if (this.#running < this.#places && this.#queue.size === 0) {
+    if (this.#running < this.#slots && this.#queue.size === 0) {
       if (this.admission.isOverloaded) this.admission.foundRoom(this.now);
       this.#begin(call);
       return;
     }
     const expiresAt = call.sentAt + deadlineMs;
     if (this.admission.refuse({ priority, now: this.now, expiresAt }) === undefined) {
-      call.place = this.#queue.push(call, priority, this.now);
+      call.entry = this.#queue.push(call, priority, this.now);
     } else this.#refuse(call);
   }
 
@@ -127,13 +127,13 @@ class SimulatedLane {
       call.tally.good++;
       call.tally.tookMs.push(now - call.sentAt);
       if (call.clients.isLoop) this.#at(now, () => this.#send(call.clients, call.tally));
-    } else if (call.place !== undefined) admission.lost(call.place, now, call.waitedMs);
+    } else if (call.entry !== undefined) admission.lost(call.entry, now, call.waitedMs);
     call.state = "over";
     admission.pace.ran(runMs);
     admission.answered(now);
     const next = this.#queue.first;
     if (next === undefined) return;
-    this.#queue.serve(next.place as QueuePlace<SimulatedCall>);
+    this.#queue.serve(next.entry as QueueEntry<SimulatedCall>);
     this.#begin(next);
   }
 
@@ -143,9 +143,9 @@ class SimulatedLane {
     call.isGivenUp = true;
     if (call.state === "running") return;
     call.state = "over";
-    if (call.place === undefined) return;
-    this.#queue.remove(call.place);
-    this.admission.lost(call.place, this.now, this.now - call.cameAt);
+    if (call.entry === undefined) return;
+    this.#queue.remove(call.entry);
+    this.admission.lost(call.entry, this.now, this.now - call.cameAt);
   }
 
   #at(at: number, run: () => void): void {
@@ -198,8 +198,8 @@ function quantile(values: readonly number[], share: number): number {
   return [...values].sort((a, b) => a - b)[Math.floor(share * (values.length - 1))] ?? Number.NaN;
 }
 
-function simulate(kinds: readonly Clients[], places = 1): Tally[] {
-  return new SimulatedLane(places).run(kinds);
+function simulate(kinds: readonly Clients[], slots = 1): Tally[] {
+  return new SimulatedLane(slots).run(kinds);
 }
 
 describe("Admission, simulated", () => {
@@ -270,7 +270,7 @@ describe("Admission, simulated", () => {
     }
   });
 
-  it("keeps many places at work, with runs of all lengths", () => {
+  it("keeps many slots at work, with runs of all lengths", () => {
     const kind = { until: 8_000, runMs: () => 16 * runMs * -Math.log(draw()), patienceMs };
     for (const times of [2, 10]) {
       const [tally] = simulate([{ ...kind, gap: random(runMs / times) }], 16);
@@ -314,7 +314,7 @@ describe("Admission", () => {
   const ask = (admission: Admission, leftMs: number, now: number) =>
     admission.refuse({ priority: "interactive", now, expiresAt: now + leftMs });
 
-  /** A lane of one place in which `count` calls of `ms` each have been answered while others waited. */
+  /** A lane with one slot in which `count` calls of `ms` each have been answered while others waited. */
   function learn(admission: Admission, count: number, ms: number, from = 0): number {
     let now = from;
     for (let i = 0; i < count; i++) {

@@ -2,32 +2,34 @@ import type { Priority } from "../call/call.js";
 import { Demand } from "./demand.js";
 import { Pace } from "./pace.js";
 
-/** A call that comes where it can't run at once. */
+/** A call that arrives and can't run at once. */
 export interface Arrival {
   readonly priority: Priority;
   readonly now: number;
-  /** When nobody wants its answer any more; `Infinity` for never. */
+  /** Instant after which its answer is useless; `Infinity` for never. */
   readonly expiresAt: number;
 }
 
-/** Where a call waited. */
+/** Priority and era of a call that waited. */
 interface WaitingCall {
   readonly priority: Priority;
   readonly era: number;
 }
 
-/** Why a call is not let in. */
+/** Refusal of a call. */
 export interface Refusal {
-  /** More calls come than are answered; or this one could not have been answered in time. */
+  /** `"overloaded"`: more calls arrive than are answered. `"late"`: the call could not have been answered in time. */
   readonly why: "overloaded" | "late";
-  /** How long it would have waited, at the pace of late; `undefined` while that is not known. */
+  /** Milliseconds that the call would have waited at the recent rate of answers; `undefined` while unknown. */
   readonly waitMs: number | undefined;
 }
 
 /**
- * Whether calls may wait in one lane, by its pace and by what becomes of those that wait. Pure: it is told what happens.
+ * Decides whether calls may wait in one lane, by its pace and by the fate of those that wait. Pure: events are
+ * arguments.
  *
- * Background calls are the first to be refused: where interactive ones are lost, they are limited before those are.
+ * Background calls are refused first: when interactive calls are lost, background calls are limited before interactive
+ * ones.
  */
 export class Admission {
   readonly pace = new Pace();
@@ -35,11 +37,11 @@ export class Admission {
   readonly background: Demand;
   #answeredAt = 0;
 
-  /** Whether something waits, or did of late, or is overloaded; else answers say nothing. */
+  /** True while calls wait, did so recently, or overload lasts. Otherwise answers carry no information. */
   isBusy = false;
   readonly #together: number;
 
-  /** @param together Calls that may begin together, of an api that joins them. */
+  /** @param together Calls that may begin together, for an api that batches. */
   constructor(together = 1) {
     this.#together = together;
     const leastRoom = Math.max(2, together);
@@ -60,7 +62,7 @@ export class Admission {
     return priority === "background" ? this.background : this.interactive;
   }
 
-  /** Why a call that can't run at once must not wait; `undefined` when it may. */
+  /** Decides about a call that can't run at once. @returns The refusal; `undefined` when the call may wait. */
   refuse({ priority, now, expiresAt }: Arrival): Refusal | undefined {
     this.#look(now);
     const demand = this.of(priority);
@@ -74,36 +76,36 @@ export class Admission {
     return { why: "late", waitMs };
   }
 
-  /** How long one more call would wait; `undefined` while too little is known. */
+  /** Estimates how many milliseconds one more call would wait; `undefined` while too little is known. */
   expectWait(priority: Priority): number | undefined {
     const { answerMs } = this.pace;
     const ahead = priority === "background" && !this.isOverloaded ? this.size : this.of(priority).ahead;
     return answerMs === undefined || ahead < this.#together ? undefined : ahead * answerMs;
   }
 
-  /** A call begins to wait. @returns Its era, for `left`. */
+  /** Counts a call that begins to wait. @returns Its era, for `left`. */
   came(priority: Priority, now: number): number {
     if (this.size === 0) this.pace.queueBegins(now);
     this.isBusy = true;
     return this.of(priority).came();
   }
 
-  /** A call that waited has its place, or waits no more. */
+  /** Counts a call that no longer waits: it has a slot, or gave up. */
   left(priority: Priority, era: number): void {
     this.of(priority).left(era);
   }
 
   /**
-   * A call was lost: while it waited, or while it ran after it had waited for so long.
+   * Notes a lost call: its caller left while it waited, or while it ran after a long wait.
    *
-   * @param at When its caller left, however long its code then went on.
+   * @param at Time at which its caller left, however long its code ran on.
    */
   lost({ priority, era }: WaitingCall, at: number, waitedMs: number): void {
     this.of(priority).lost(at, { waitedMs, era, answerMs: this.#answerMs });
     this.isBusy = true;
   }
 
-  /** Calls have ended, and their places are not given on yet. @param count How many at once. */
+  /** Notes calls that ended and whose slots are not given on yet. @param count Calls that ended at once. */
   answered(now: number, count = 1): void {
     const { interactive, background, pace } = this;
     if (!this.isBusy) return;
@@ -126,14 +128,14 @@ export class Admission {
     this.isBusy = isAwaited || this.isOverloaded || interactive.isStirred || background.isStirred;
   }
 
-  /** A call found a free place: overload may be over, or too few may wait. */
+  /** Notes a call that found a free slot: overload may be over, or too few calls may wait. */
   foundRoom(now: number): void {
     const idleMs = now - this.#answeredAt;
     this.interactive.foundRoom(now, idleMs, this.#answerMs);
     this.background.foundRoom(now, idleMs, this.#answerMs);
   }
 
-  /** Overload may be over. */
+  /** Ends overload if its time has come. */
   #look(now: number): void {
     this.interactive.look(now, this.#answerMs);
     if (!this.interactive.isOverloaded) this.background.look(now, this.#answerMs);

@@ -39,14 +39,14 @@ export interface ReplicaApi {
 }
 
 /**
- * Whatever a call failed with, as its caller gets it.
+ * Converts whatever a call failed with into the failure that its caller gets.
  *
- * What does not travel with a failure is logged here: the stack of an error nobody foresaw, under an id that does travel,
- * and the cause of one that an author raised. Never throws, whatever was thrown.
+ * Logs the parts that stay here: the stack of an unexpected error, under an incident id that the caller gets too, and
+ * the cause of a failure that an author raised. Never throws, whatever was thrown.
  */
 export function reportFailure(thrown: unknown, scope: CallScope): ServingError {
   const { service, api } = scope.call;
-  // A promise may be thrown where its failure was meant.
+  // Authors may throw a promise by mistake, when they mean its rejection.
   settlePromises(thrown);
   const error = toServingError(explainEnd(thrown, scope), service, api);
   if (scope.reason !== undefined) return error;
@@ -71,7 +71,7 @@ export function reportFailure(thrown: unknown, scope: CallScope): ServingError {
   return copyError(error, { incident });
 }
 
-/** A call that was not cancelled itself may have waited for one of somebody else's that was: its caller is told that, and may retry. */
+/** Replaces the cancellation of a call that this one waited for but did not make, so that its caller may retry. */
 function explainEnd(thrown: unknown, scope: CallScope): unknown {
   const ended = strangerThatEnded(thrown, scope);
   if (ended === undefined) return thrown;

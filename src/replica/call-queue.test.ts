@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Priority } from "../call/call.js";
 import { Admission } from "./admission.js";
-import { backgroundAgeMs, CallQueue, type QueuePlace } from "./call-queue.js";
+import { backgroundAgeMs, CallQueue, type QueueEntry } from "./call-queue.js";
 
 /** Values named like their priority and instant: `"i0"`, `"b1200"`. */
 class NamedCalls {
   readonly admission = new Admission();
   readonly queue = new CallQueue<string>(this.admission);
-  readonly #places = new Map<string, QueuePlace<string>>();
+  readonly #entries = new Map<string, QueueEntry<string>>();
 
   constructor(...names: string[]) {
     for (const name of names) this.push(name);
@@ -16,7 +16,7 @@ class NamedCalls {
 
   push(name: string): void {
     const priority: Priority = name.startsWith("b") ? "background" : "interactive";
-    this.#places.set(name, this.queue.push(name, priority, Number(name.slice(1))));
+    this.#entries.set(name, this.queue.push(name, priority, Number(name.slice(1))));
   }
 
   remove(name: string): void {
@@ -36,8 +36,8 @@ class NamedCalls {
     return order;
   }
 
-  #placeOf(name: string): QueuePlace<string> {
-    return this.#places.get(name) as QueuePlace<string>;
+  #placeOf(name: string): QueueEntry<string> {
+    return this.#entries.get(name) as QueueEntry<string>;
   }
 }
 

@@ -4,43 +4,48 @@ import type { Admission } from "./admission.js";
 import type { Demand } from "./demand.js";
 
 /**
- * How much later than it came a background call counts as having come.
+ * Milliseconds that are added to the arrival time of a background call.
  *
- * So it is overtaken by interactive calls that come within this time of it, and by none that come later: its wait is
- * bounded by what waited when it came and what came in this time, however many interactive calls there are.
+ * Interactive calls that arrive within this time of it overtake it, later ones do not. So its wait is bounded by the
+ * calls that waited when it arrived and those that arrived within this time, however many interactive calls there are.
  */
 export const backgroundAgeMs = 1000;
 
-/** Where a lane is overloaded, of so many turns one is that of background calls, and one that of calls of an earlier era. */
+/** Turns of an overloaded lane of which one goes to background calls, and one to calls of an earlier era. */
 const turnsPerOther = 8;
 const turnOfBackground = 7;
 const turnOfEarlier = 3;
-/** Calls of an earlier era rank behind all others, the newest first. */
+/** Rank behind all others, for calls of an earlier era; the newest of them come first. */
 const behindAll = 1e15;
 
-/** Where a value stands in a `CallQueue`; needed to take it out of the middle. */
-export interface QueuePlace<T> {
+/** Entry of a `CallQueue`, by which a value can be removed from its middle. */
+export interface QueueEntry<T> {
   readonly value: T;
   readonly priority: Priority;
-  /** The era of its demand in which it came. */
+  /** Era of its demand in which it arrived. */
   readonly era: number;
-  /** When it came, or counts as having come. */
+  /** Arrival time, for background calls plus `backgroundAgeMs`. */
   readonly rank: number;
 }
 
-interface Standing<T> extends QueuePlace<T> {
-  line: Fifo<Standing<T>>;
-  node: FifoPlace<Standing<T>>;
+interface LinkedEntry<T> extends QueueEntry<T> {
+  line: Fifo<LinkedEntry<T>>;
+  node: FifoPlace<LinkedEntry<T>>;
 }
 
-/** Calls that wait, in the order in which their turn comes: first come first, background ones as if they came a second later. */
+/**
+ * Waiting calls in the order of their turns: first come, first served; background calls as if they had arrived a second
+ * later.
+ */
 export class CallQueue<T> {
   readonly #admission: Admission;
   readonly #interactive: Line<T>;
   readonly #background: Line<T>;
   #turn = 0;
 
-  /** @param admission Hears who comes and leaves, and says when those that come are served before those that wait. */
+  /**
+   * @param admission Is notified of arrivals and departures, and decides when new calls are served before earlier ones.
+   */
   constructor(admission: Admission) {
     this.#admission = admission;
     this.#interactive = new Line(admission.interactive);
@@ -51,39 +56,42 @@ export class CallQueue<T> {
     return this.#interactive.size + this.#background.size;
   }
 
-  /** The rank of the one whose turn is next; `undefined` when nothing waits. Of two queues the lower one is older. */
+  /**
+   * Rank of the call whose turn is next; `undefined` when no call waits. Of two queues the one with the lower rank is
+   * older.
+   */
   get rank(): number | undefined {
     const next = this.#next();
     return next === undefined || next.line !== this.#lineOf(next.priority).earlier ? next?.rank : behindAll - next.rank;
   }
 
-  /** The one whose turn is next, left where it is. */
+  /** Call whose turn is next. It stays in the queue. */
   get first(): T | undefined {
     return this.#next()?.value;
   }
 
-  /** Visits every one that waits, in no order that counts. */
+  /** Visits every waiting call, in no particular order. */
   forEach(visit: (value: T) => void): void {
     this.#interactive.forEach(visit);
     this.#background.forEach(visit);
   }
 
-  /** @param now When it came. */
-  push(value: T, priority: Priority, now: number): QueuePlace<T> {
+  /** @param now Arrival time. */
+  push(value: T, priority: Priority, now: number): QueueEntry<T> {
     const era = this.#admission.came(priority, now);
     const rank = priority === "background" ? now + backgroundAgeMs : now;
     return this.#lineOf(priority).push({ value, priority, era, rank });
   }
 
-  /** Takes out the one whose turn it is. The place must come from `push` of this queue and still be in it. */
-  serve(place: QueuePlace<T>): void {
+  /** Removes the call whose turn it is. The entry must come from `push` of this queue and still be in it. */
+  serve(entry: QueueEntry<T>): void {
     this.#turn++;
-    this.remove(place);
+    this.remove(entry);
   }
 
-  /** Takes out one that waits no more. The place must come from `push` of this queue and still be in it. */
-  remove(place: QueuePlace<T>): void {
-    const { line, node, priority, era } = place as Standing<T>;
+  /** Removes a call that gave up. The entry must come from `push` of this queue and still be in it. */
+  remove(entry: QueueEntry<T>): void {
+    const { line, node, priority, era } = entry as LinkedEntry<T>;
     line.remove(node);
     this.#admission.left(priority, era);
   }
@@ -92,7 +100,7 @@ export class CallQueue<T> {
     return priority === "background" ? this.#background : this.#interactive;
   }
 
-  #next(): Standing<T> | undefined {
+  #next(): LinkedEntry<T> | undefined {
     const isOverloaded = this.#admission.isOverloaded;
     const turn = isOverloaded ? this.#turn % turnsPerOther : 0;
     const interactive = this.#interactive.next(turn === turnOfEarlier);
@@ -103,12 +111,12 @@ export class CallQueue<T> {
   }
 }
 
-/** Calls of one priority, those of an earlier era apart. */
+/** Calls of one priority. Those of an earlier era are kept apart. */
 class Line<T> {
   readonly #demand: Demand;
   #era = 0;
-  #current = new Fifo<Standing<T>>();
-  #earlier = new Fifo<Standing<T>>();
+  #current = new Fifo<LinkedEntry<T>>();
+  #earlier = new Fifo<LinkedEntry<T>>();
 
   constructor(demand: Demand) {
     this.#demand = demand;
@@ -118,34 +126,37 @@ class Line<T> {
     return this.#current.size + this.#earlier.size;
   }
 
-  get earlier(): Fifo<Standing<T>> {
+  get earlier(): Fifo<LinkedEntry<T>> {
     return this.#earlier;
   }
 
   forEach(visit: (value: T) => void): void {
-    const open = ({ value }: Standing<T>) => {
+    const open = ({ value }: LinkedEntry<T>) => {
       visit(value);
     };
     this.#current.forEach(open);
     this.#earlier.forEach(open);
   }
 
-  push(place: QueuePlace<T>): QueuePlace<T> {
+  push(entry: QueueEntry<T>): QueueEntry<T> {
     this.#follow();
-    const standing = place as Standing<T>;
-    standing.line = this.#current;
-    standing.node = this.#current.push(standing);
-    return standing;
+    const linked = entry as LinkedEntry<T>;
+    linked.line = this.#current;
+    linked.node = this.#current.push(linked);
+    return linked;
   }
 
-  /** @param isTurnOfEarlier Those of an earlier era are next, if any wait. */
-  next(isTurnOfEarlier: boolean): Standing<T> | undefined {
+  /** @param isTurnOfEarlier True when calls of an earlier era are next, if any wait. */
+  next(isTurnOfEarlier: boolean): LinkedEntry<T> | undefined {
     this.#follow();
     if (this.#current.size === 0 || (isTurnOfEarlier && this.#earlier.size > 0)) return this.#earlier.last;
     return this.#current.first;
   }
 
-  /** What waits is of an earlier era once overload has begun, and is joined again when it is over. */
+  /**
+   * Follows the era: waiting calls become calls of an earlier era when overload begins, and are joined again when it is
+   * over.
+   */
   #follow(): void {
     const { era, isOverloaded } = this.#demand;
     if (era === this.#era) return;

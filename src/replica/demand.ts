@@ -1,59 +1,68 @@
-// What the calls of one priority ask of a lane, and whether that is more than it can give.
+// Demand of the calls of one priority on a lane, and the decision whether it exceeds the capacity of the lane.
 //
-// D1  Calls that give up, or must be refused since they would be answered too late, are losses. A lane is overloaded when
-//     beside a third of its latest answers something was lost, and that has gone on for a while: a crowd that leaves together
-//     is one loss. It is not overloaded because many wait. A burst that its callers wait for,
-//     or a crowd of callers that each call again when they are answered, loses nothing and is served in its order.
-// D2  An overloaded lane serves those that come from now on, in their order, and keeps few of them waiting: one more is
-//     refused at once. Those that waited before are served in what time is left, the newest first. So what is served is
-//     answered soon, and whoever is not served knows it at once.
-// D3  It keeps just so many waiting that it never runs out of work while it refuses: more when that has happened, one less
-//     after a while without it.
-// D4  It is over when nothing was lost or refused for a while, or when the lane was idle. While it lasts long, it is tried now
-//     and then whether callers wait: more and more of them may, until something is lost or nothing is refused.
+// LD1  A loss is a call that gives up, or that must be refused because it would be answered too late. A lane is
+//      overloaded when there was a loss beside a third of its latest answers, for at least `leastLossMs`. Calls that
+//      leave together are one loss. A long queue alone is no overload: a burst whose callers wait for it, or a crowd of
+//      callers that each call again when they are answered, loses nothing and is served in order.
+// LD2  An overloaded lane serves new calls in order and lets few of them wait; one more is refused at once. Calls that
+//      waited before are served in the remaining time, the newest first. So served calls are answered soon, and callers
+//      that are not served know it at once.
+// LD3  The number of calls that may wait is just large enough that the lane never runs out of work while it refuses
+//      calls. It grows when that has happened, and shrinks after a while without it.
+// LD4  Overload is over when nothing was lost or refused for a while, or when the lane was idle. During a long overload
+//      the patience of callers is tried now and then: more and more calls may wait, until one is lost or none is
+//      refused.
 //
-// To keep a standing queue short and to turn to the newest under overload are CoDel and adaptive LIFO of Facebook's
-// "Fail at Scale" (ACM Queue 13-8, 2015). There the newest come first and the old are left to time out; where a refusal
-// is cheap and at once, a short queue in order gives the same goodput, evener answers, and spares everybody the wait.
+// A short standing queue, and newest first under overload, are CoDel and adaptive LIFO of Facebook's "Fail at Scale"
+// (ACM Queue 13-8, 2015). There the newest calls come first and old ones time out. Here a refusal is cheap and
+// immediate, so a short queue in order gives the same goodput and more even latencies, and spares callers the wait.
 
-/** How much the latest answer makes up of the share of answers beside which something was lost. */
-const newest = 1 / 8;
+/** Weight of the newest answer in the share of answers beside which there was a loss. */
+const newestWeight = 1 / 8;
 const overloadedShare = 0.3;
 const forgottenShare = 0.01;
-/** A call that leaves after less than so many answers has not left for its wait. */
+/** Waits shorter than this many answers are no loss: the call did not leave because of its wait. */
 const leastWaitAnswers = 2;
-/** Losses that go on for less are of one moment: a client with many calls that went away, the end of somebody's test. */
+/**
+ * Losses within fewer milliseconds have one cause, such as a client with many calls that went away, or the end of a
+ * load test.
+ */
 const leastLossMs = 150;
-/** Losses so close together are one. */
+/** Losses within this many milliseconds count as one. */
 const sameMomentMs = 5;
-/** Overload is over after so long, or so many answers, without a loss. */
+/** Overload is over after this many milliseconds, or the time of this many answers, without a loss. */
 const quietMs = 500;
 const quietAnswers = 32;
-/** Or after so long, or so many answers, without work. */
+/** Overload is also over after this many milliseconds, or the time of this many answers, without work. */
 const leastIdleMs = 50;
 const idleAnswers = 5;
-/** How much more may wait after a lack of work, and how much less after so many answers without one. */
+/**
+ * Factors of the number of calls that may wait: after a lack of work, and after `tightenAnswers` answers without one.
+ */
 const wider = 1.5;
 const tighter = 0.75;
 const tightenAnswers = 16;
-/** After so long, or so many answers, of overload the patience of callers is tried, step by step; then after twice as long. */
+/**
+ * Overload lasts this long, or the time of this many answers, before the patience of callers is tried; the next trial
+ * comes after twice as long.
+ */
 const firstTrialMs = 8_000;
 const firstTrialAnswers = 800;
 const longestPause = 64;
 const trialStepMs = 250;
 const trialStepAnswers = 25;
 
-/** A call that was lost. */
-export interface Loss {
-  /** For how long it had waited, or would have. */
+/** One lost call. */
+interface Loss {
+  /** Milliseconds that it had waited, or would have waited. */
   readonly waitedMs: number;
-  /** The one it came in. */
+  /** Era in which it arrived. */
   readonly era: number;
-  /** The pace of the lane. */
+  /** Milliseconds from one answer of the lane to the next. */
   readonly answerMs: number;
 }
 
-/** Whether the calls of one priority ask too much of a lane. Pure: it is told what happens, and when. */
+/** Decides whether the calls of one priority overload a lane. Pure: events and their times are arguments. */
 export class Demand {
   readonly #leastRoom: number;
   #isOverloaded = false;
@@ -63,17 +72,17 @@ export class Demand {
   #room: number;
   #share = 0;
   #hasLost = false;
-  /** Of the losses that the share is made of: when the first and the last of them left. */
+  /** Times of the first and the last loss in the share. */
   #firstLossAt = Number.POSITIVE_INFINITY;
   #lastLossAt = Number.NEGATIVE_INFINITY;
   #troubleAt = Number.NEGATIVE_INFINITY;
   #calmAnswers = 0;
   #trialAt = 0;
-  /** Until the next trial, in first ones. */
+  /** Pause before the next trial, as a multiple of the first pause. */
   #pause = 1;
   #isTrial = false;
 
-  /** @param leastRoom Calls that may wait however great the overload is; of an api that joins calls, those of a batch. */
+  /** @param leastRoom Calls that may wait under any overload; for an api that batches, the calls of one batch. */
   constructor(leastRoom: number) {
     this.#leastRoom = leastRoom;
     this.#room = leastRoom;
@@ -83,7 +92,7 @@ export class Demand {
     return this.#isOverloaded;
   }
 
-  /** Counts changes between calm and overload. Calls of earlier eras wait apart (D2). */
+  /** Number of changes between calm and overload so far. Calls of earlier eras wait apart (LD2). */
   get era(): number {
     return this.#era;
   }
@@ -93,12 +102,12 @@ export class Demand {
     return this.#size;
   }
 
-  /** Calls whose turn is before that of one more. */
+  /** Calls that would be served before one more call. */
   get ahead(): number {
     return this.#isOverloaded ? this.#waiting : this.#size;
   }
 
-  /** Calls that may wait while it is overloaded. */
+  /** Calls that may wait during overload. */
   get room(): number {
     return this.#room;
   }
@@ -107,7 +116,7 @@ export class Demand {
     return this.#isOverloaded && this.#waiting >= this.#room;
   }
 
-  /** Whether something was lost of late. */
+  /** True when there was a loss recently. */
   get isStirred(): boolean {
     return this.#hasLost || this.#share > 0;
   }
@@ -117,25 +126,25 @@ export class Demand {
     return !this.#isOverloaded && this.#share >= overloadedShare && lastedMs >= leastLossMs;
   }
 
-  /** A call begins to wait. @returns Its era, for `left`. */
+  /** Counts a call that begins to wait. @returns Its era, for `left`. */
   came(): number {
     this.#size++;
     this.#waiting++;
     return this.#era;
   }
 
-  /** A call waits no more. */
+  /** Counts a call that no longer waits. */
   left(era: number): void {
     this.#size--;
     if (era === this.#era) this.#waiting--;
   }
 
-  /** A call was refused for lack of room. */
+  /** Notes a call that was refused for lack of room. */
   refused(now: number): void {
     this.#troubleAt = now;
   }
 
-  /** A call was lost: nobody waited for it any more, or it could not have been answered in time. */
+  /** Notes a loss: a call whose caller gave up, or that could not have been answered in time. */
   lost(at: number, { waitedMs, era, answerMs }: Loss): void {
     if (era !== this.#era || waitedMs < leastWaitAnswers * answerMs) return;
     if (!this.#isOverloaded) {
@@ -150,9 +159,9 @@ export class Demand {
     this.#tighten(at, answerMs);
   }
 
-  /** A call of the lane was answered, of whatever priority. */
+  /** Notes an answer of the lane, of any priority. */
   answered(): void {
-    this.#share += newest * ((this.#hasLost ? 1 : 0) - this.#share);
+    this.#share += newestWeight * ((this.#hasLost ? 1 : 0) - this.#share);
     if (this.#share < forgottenShare) this.#share = 0;
     this.#hasLost = false;
     if (!this.#isOverloaded || this.#isTrial || ++this.#calmAnswers < tightenAnswers) return;
@@ -161,9 +170,9 @@ export class Demand {
   }
 
   /**
-   * A call found a free place. If the lane has refused some of late, it kept too few of them (D3).
+   * Notes a call that found a free slot. If the lane refused calls recently, it let too few of them wait (LD3).
    *
-   * @param idleMs How long ago the last call has ended.
+   * @param idleMs Milliseconds since the last call ended.
    */
   foundRoom(now: number, idleMs: number, answerMs: number): void {
     if (!this.#isOverloaded) return;
@@ -175,13 +184,13 @@ export class Demand {
     }
   }
 
-  /** Time has passed: overload may be over (D4). */
+  /** Ends overload if enough time has passed (LD4). */
   look(now: number, answerMs: number): void {
     if (!this.#isOverloaded) return;
     if (now - this.#troubleAt >= Math.max(quietMs, quietAnswers * answerMs)) this.#change(false);
   }
 
-  /** It is overloaded from now on. */
+  /** Begins overload. */
   begin(now: number, answerMs: number): void {
     if (this.#isOverloaded) return;
     this.#troubleAt = now;
@@ -190,13 +199,13 @@ export class Demand {
     this.#change(true);
   }
 
-  /** What was lost so far has been acted upon elsewhere. */
+  /** Forgets the losses so far, since the other priority has been limited for them. */
   forgive(): void {
     this.#share = 0;
     this.#hasLost = false;
   }
 
-  /** Where overload lasts long: lets more wait, step by step (D4). */
+  /** Lets more calls wait, step by step, during a long overload (LD4). */
   tryPatience(now: number, answerMs: number): void {
     if (!this.#isOverloaded || now < this.#trialAt) return;
     this.#isTrial = true;

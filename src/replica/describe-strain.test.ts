@@ -3,14 +3,20 @@ import { describe, it } from "node:test";
 import { formatStrain } from "./lane-watch.js";
 
 const calm = {
-  ...{ name: "Model.predict", places: 256, queued: 3, deadPlaces: 0 },
-  ...{ isOverloaded: false, answerMs: 11.24, refused: 0, sinceMs: 1000 },
+  name: "Model.predict",
+  slots: 256,
+  queued: 3,
+  deadSlots: 0,
+  isOverloaded: false,
+  answerMs: 11.24,
+  refused: 0,
+  sinceMs: 1000,
 };
 
 describe("formatStrain", () => {
   it("says nothing of an api that many wait for, or of which some calls do not end", () => {
     assert.equal(formatStrain(calm), undefined);
-    assert.equal(formatStrain({ ...calm, queued: 5000, deadPlaces: 255 }), undefined);
+    assert.equal(formatStrain({ ...calm, queued: 5000, deadSlots: 255 }), undefined);
   });
 
   it("names an api that is overloaded, with what waits, its pace and what it refuses", () => {
@@ -20,11 +26,11 @@ describe("formatStrain", () => {
     );
   });
 
-  it("names an api all of whose places are held by calls that should have ended", () => {
+  it("names an api all of whose slots are held by calls that should have ended", () => {
     assert.equal(
-      formatStrain({ ...calm, deadPlaces: 256, isOverloaded: true }),
-      "Model.predict: all of its 256 places are held by calls that timed out or were cancelled and have not ended; 3 wait",
+      formatStrain({ ...calm, deadSlots: 256, isOverloaded: true }),
+      "Model.predict: all of its 256 slots are held by calls that timed out or were cancelled and have not ended; 3 wait",
     );
-    assert.match(formatStrain({ ...calm, places: 1, deadPlaces: 1 }) ?? "", /its one place is held/);
+    assert.match(formatStrain({ ...calm, slots: 1, deadSlots: 1 }) ?? "", /its only slot is held/);
   });
 });

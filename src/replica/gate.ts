@@ -6,22 +6,25 @@ import type { LaneStats, RefusalReason } from "../observe/call-stats.js";
 import { Admission, type Refusal } from "./admission.js";
 import type { Pace } from "./pace.js";
 
-/** How much is asked of one api in one replica. */
+/** Load of one api in one replica. */
 export interface Pressure {
   readonly isOverloaded: boolean;
-  /** From one answer to the next, while others wait; `undefined` while that is not known. */
+  /** Milliseconds from one answer to the next while calls wait; `undefined` while unknown. */
   readonly answerMs: number | undefined;
-  /** Calls that were refused so far. */
+  /** Calls refused so far. */
   readonly refused: number;
 }
 
-/** Time that a call waited, and its place in the queue. */
+/** Time that a call waited, and its entry in the queue. */
 export interface QueueWait {
-  readonly place: { readonly priority: Priority; readonly era: number };
+  readonly entry: { readonly priority: Priority; readonly era: number };
   readonly ms: number;
 }
 
-/** Who may wait at one api of one replica: what `Admission` decides, told as a failure and counted. Metrics know it until it is closed. */
+/**
+ * Lets calls wait at one api of one replica, or refuses them: counts what `Admission` decides, and makes the failures.
+ * Shown in metrics until closed.
+ */
 export class Gate implements Pressure {
   readonly admission: Admission;
   readonly #stats: LaneStats;
@@ -29,8 +32,8 @@ export class Gate implements Pressure {
   #refused = 0;
 
   /**
-   * @param readOverdue Counts the calls that still run though nobody waits for them any more.
-   * @param together    Calls that may begin together, of an api that joins them. Default 1.
+   * @param readOverdue Counts the calls that timed out or were cancelled and still run.
+   * @param together    Calls that may begin together, for an api that batches. Default 1.
    */
   constructor(stats: LaneStats, readOverdue: () => number, together?: number) {
     this.admission = new Admission(together);
@@ -40,7 +43,7 @@ export class Gate implements Pressure {
     stats.overdue.add(readOverdue);
   }
 
-  /** Its replica has ended, and its process may live on. */
+  /** Removes it from the metrics: its replica has ended, but its process may live on. */
   close(): void {
     this.#stats.admissions.delete(this.admission);
     this.#stats.overdue.delete(this.#readOverdue);
@@ -59,9 +62,10 @@ export class Gate implements Pressure {
   }
 
   /**
-   * Why a call for which there would be room does not wait all the same; `undefined` when it may.
+   * Refuses a call for which the queue has room, but which would be late or comes during overload.
    *
    * @param queued Calls that wait, for the failure.
+   * @returns      The failure; `undefined` when the call may wait.
    */
   refuse({ priority, expiresAt }: CallScope, now: number, queued: number): ServingError | undefined {
     const refusal = this.admission.refuse({ priority, now, expiresAt });
@@ -70,30 +74,34 @@ export class Gate implements Pressure {
     return createRefusal(refusal, { pace: this.admission.pace, queued, leftMs: expiresAt - now });
   }
 
-  /** Counts a call that was refused. */
+  /** Counts a refused call. */
   count(why: RefusalReason): void {
     this.#refused++;
     this.#stats.refused[why]++;
   }
 
-  /** A call has run. If its caller went away meanwhile, it had waited for too long. */
+  /** Notes a call that has run. If its caller left meanwhile, it had waited for too long, and is a loss. */
   hasRun({ cancelledAt }: CallScope, waited: QueueWait | undefined): void {
-    if (cancelledAt !== undefined && waited !== undefined) this.admission.lost(waited.place, cancelledAt, waited.ms);
+    if (cancelledAt !== undefined && waited !== undefined) this.admission.lost(waited.entry, cancelledAt, waited.ms);
   }
 }
 
-/** Nobody who is refused for overload should come back sooner. */
+/** Shortest `retryAfterMs` of a refusal for overload. */
 const leastRetryMs = 1_000;
 
+/** Facts that the text of a refusal needs. */
 interface Circumstances {
   readonly pace: Pace;
   /** Calls that wait. */
   readonly queued: number;
-  /** Of the time of the call that is refused. */
+  /** Milliseconds until the deadline of the refused call. */
   readonly leftMs: number;
 }
 
-/** Why a call was not let in, and when it may come again: when what waits now is over, or this one could be in time. */
+/**
+ * Makes the failure of a refused call. It may come again when the present queue is done, or when it could be answered
+ * in time.
+ */
 function createRefusal({ why, waitMs }: Refusal, { pace, queued, leftMs }: Circumstances): ServingError {
   const { answerMs, runMs = 0 } = pace;
   const known = { queued, ...(answerMs !== undefined && { answerMs: Number(answerMs.toPrecision(3)) }) };

@@ -11,18 +11,18 @@ describe("LaneWatch", () => {
     const lines: string[] = [];
     const log = { warn: (_: object, message: string) => lines.push(message) } as unknown as Logger;
     const watch = new LaneWatch(clock, log);
-    const places = {
+    const lane = {
       name: "Model.hang",
-      places: 2,
+      slots: 2,
       running: 2,
       queued: 0,
       overdue: [{}, {}] as CallScope[],
-      deadPlaces: 2,
+      deadSlots: 2,
       starvedSince: undefined as number | undefined,
       gate: { isOverloaded: false, answerMs: 10, refused: 0 },
       look: () => {},
     };
-    watch.add(places);
+    watch.add(lane);
     watch.start();
     for (let second = 0; second < 5; second++) clock.advance(1000);
     assert.deepEqual(lines, []);
@@ -32,18 +32,18 @@ describe("LaneWatch", () => {
       lines[0] ?? "",
       /^Model\.hang still runs 2 calls that timed out or were cancelled, one for 5 s, and they keep/,
     );
-    places.overdue = [];
-    places.queued = 1;
-    places.starvedSince = clock.now();
+    lane.overdue = [];
+    lane.queued = 1;
+    lane.starvedSince = clock.now();
     for (let second = 0; second < 9; second++) clock.advance(1000);
     assert.equal(lines.length, 2);
     for (let second = 0; second < 70; second++) clock.advance(1000);
     assert.equal(lines.length, 4);
     assert.match(
       lines[2] ?? "",
-      /^all 2 places of Model\.hang are held by calls that have had no input for 10 s, and 1 call waits for a place\. /,
+      /^all 2 slots of Model\.hang are held by calls that have had no input for 10 s, and 1 call waits for a slot\. /,
     );
-    places.running = 0;
+    lane.running = 0;
     clock.advance(1000);
     assert.deepEqual([watch.isOn, clock.pendingTimers], [false, 0]);
   });
@@ -52,20 +52,20 @@ describe("LaneWatch", () => {
     const clock = new FakeClock();
     const watch = new LaneWatch(clock, silentLogger);
     const own = {
-      places: 2,
+      slots: 2,
       running: 2,
       queued: 3,
       overdue: [] as CallScope[],
-      deadPlaces: 0,
+      deadSlots: 0,
       starvedSince: undefined,
       look: () => {},
     };
     const calm = { isOverloaded: false, answerMs: 10, refused: 0 };
     const busy = { ...own, name: "Model.busy", gate: { ...calm, isOverloaded: true, refused: 100 } };
-    const stuck = { ...own, name: "Model.stuck", gate: calm, deadPlaces: 2 };
-    for (const places of [busy, stuck, { ...own, name: "Model.calm", gate: calm }]) watch.add(places);
+    const stuck = { ...own, name: "Model.stuck", gate: calm, deadSlots: 2 };
+    for (const lane of [busy, stuck, { ...own, name: "Model.calm", gate: calm }]) watch.add(lane);
     clock.advance(1000);
-    const held = "all of its 2 places are held by calls that timed out or were cancelled and have not ended";
+    const held = "all of its 2 slots are held by calls that timed out or were cancelled and have not ended";
     const tell = (perSecond: number) => [
       `Model.busy: more calls come than are answered: 3 wait, one is answered each 10 ms, ${perSecond} a second are refused`,
       `Model.stuck: ${held}; 3 wait`,

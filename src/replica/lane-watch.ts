@@ -4,51 +4,55 @@ import type { CallScope } from "../call/call-scope.js";
 import { formatMs } from "../failure/failure-row.js";
 import type { Pressure } from "./gate.js";
 
-/** Places of one api in which calls run. */
-export interface WatchedPlaces {
+/** Slots of one api, of a `Lane` or a `Batcher`. */
+export interface WatchedSlots {
   /** `"Model.predict"`. */
   readonly name: string;
-  /** Calls, or batches, that may run at once. */
-  readonly places: number;
+  /** Calls or batches that may run at once. */
+  readonly slots: number;
   readonly running: number;
-  /** Calls that wait for a place. */
+  /** Calls that wait for a slot. */
   readonly queued: number;
-  /** Calls that still run though nobody waits for them. */
+  /** Calls that timed out or were cancelled and still run. */
   readonly overdue: readonly CallScope[];
-  /** Places that no other calls hold. */
-  readonly deadPlaces: number;
-  /** Since when all its places have been held by calls that get no input, while others wait for one; if they are now. */
+  /** Slots held only by overdue calls. */
+  readonly deadSlots: number;
+  /**
+   * Instant since which calls without new input have held all slots while others wait. `undefined`: that is not so now.
+   */
   readonly starvedSince: number | undefined;
   readonly gate: Pressure;
+  /** Updates `starvedSince`. Called each second while calls run. */
   look(now: number): void;
 }
 
 const lookMs = 1_000;
-/** How long a call may go on after its caller was answered before somebody is told. */
+/** Milliseconds for which a call may run on after its caller was answered before the log says so. */
 const overdueMs = 5_000;
-/** How long calls may hold all places and get no input before somebody is told. */
+/** Milliseconds for which calls may hold all slots without new input before the log says so. */
 const starvedMs = 10_000;
-/** How often that is repeated while it stays so. */
+/** Milliseconds between two such lines of the log about one api. */
 const repeatMs = 60_000;
 
 interface Watched {
-  readonly places: WatchedPlaces;
-  /** What had been refused when somebody last asked, and when that was. */
+  readonly lane: WatchedSlots;
+  /** Refused calls when `readStrains` was last called, and when that was. */
   refused: number;
   askedAt: number;
-  /** Calls that should have ended, and when they were first seen. */
+  /** Overdue calls, and when each was first seen. */
   overdue: Map<CallScope, number>;
   saidAt: number;
   saidStarvedAt: number;
 }
 
 /**
- * Looks each second at the lanes of one replica in which calls run, and says which of them hold places that nobody waits for.
+ * Looks each second at the lanes of one replica in which calls run, and logs lanes whose slots are held by overdue or
+ * starved calls.
  *
- * There is a timer only while something runs, and for one look longer; it keeps the process alive only while calls wait.
+ * There is a timer only while calls run and for one look longer. It keeps the process alive only while calls wait.
  */
 export class LaneWatch {
-  /** Whether it looks; a lane in which a call begins starts it. */
+  /** True while the timer runs. A lane in which a call begins starts it. */
   isOn = false;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -60,10 +64,10 @@ export class LaneWatch {
     this.#log = log;
   }
 
-  add(places: WatchedPlaces): void {
+  add(lane: WatchedSlots): void {
     const never = Number.NEGATIVE_INFINITY;
     const asked = { refused: 0, askedAt: this.#clock.now() };
-    this.#watched.push({ places, ...asked, overdue: new Map(), saidAt: never, saidStarvedAt: never });
+    this.#watched.push({ lane, ...asked, overdue: new Map(), saidAt: never, saidStarvedAt: never });
   }
 
   start(isWaitedFor = false): void {
@@ -71,18 +75,20 @@ export class LaneWatch {
     this.#timer = this.#clock.setTimer(() => this.#look(), lookMs, isWaitedFor);
   }
 
-  /** A call waits, and may have nothing to wait for but the next look. */
+  /** Keeps the process alive until the next look, since a waiting call may depend on that look alone. */
   hold(): void {
     this.#timer?.keepAlive(true);
   }
 
-  /** Of each api that answers less than is asked of it, why, in words; what it refused counts since this was last read. */
+  /**
+   * Describes each api that answers fewer calls than it gets. Refused calls are counted since the last call of this.
+   */
   readStrains(): string[] {
     const now = this.#clock.now();
     return this.#watched.flatMap((watched) => {
-      const { name, places, queued, deadPlaces, gate } = watched.places;
+      const { name, slots, queued, deadSlots, gate } = watched.lane;
       const { isOverloaded, answerMs, refused } = gate;
-      const own = { name, places, queued, deadPlaces, isOverloaded, answerMs };
+      const own = { name, slots, queued, deadSlots, isOverloaded, answerMs };
       const strain = formatStrain({ ...own, refused: refused - watched.refused, sinceMs: now - watched.askedAt });
       watched.refused = refused;
       watched.askedAt = now;
@@ -90,7 +96,7 @@ export class LaneWatch {
     });
   }
 
-  /** For good. */
+  /** Stops looking for good. */
   stop(): void {
     this.isOn = true;
     this.#timer?.clear();
@@ -103,35 +109,38 @@ export class LaneWatch {
     let isBusy = false;
     let isWaitedFor = false;
     for (const watched of this.#watched) {
-      if (watched.places.running === 0) continue;
+      if (watched.lane.running === 0) continue;
       isBusy = true;
       this.#tellOverdue(watched, now);
-      watched.places.look(now);
+      watched.lane.look(now);
       this.#tellStarved(watched, now);
-      isWaitedFor ||= watched.places.queued > 0;
+      isWaitedFor ||= watched.lane.queued > 0;
     }
     if (isBusy) this.start(isWaitedFor);
     else this.isOn = false;
   }
 
-  /** What makes the input may be in another process, so that only a person can say whether the lane waits for itself. */
+  /**
+   * Warns of starved calls. The producer of their input may be in another process, so only a person can tell a
+   * self-waiting lane.
+   */
   #tellStarved(watched: Watched, now: number): void {
-    const { places, saidStarvedAt } = watched;
-    const { name, running, queued, starvedSince = now } = places;
+    const { lane, saidStarvedAt } = watched;
+    const { name, running, queued, starvedSince = now } = lane;
     if (now - starvedSince < starvedMs || now - saidStarvedAt < repeatMs) return;
     watched.saidStarvedAt = now;
     const starvedForMs = Math.round(now - starvedSince);
     this.#log.warn(
-      { running, queued, places: places.places, starvedForMs },
-      `all ${places.places === 1 ? "places (1)" : `${places.places} places`} of ${name} are held by calls that have had no input for ${Math.round(starvedForMs / 1000)} s, ` +
-        `and ${queued} ${queued === 1 ? "call waits" : "calls wait"} for a place. If those are to make that input, none of them ever goes on: ` +
-        "give the api more places than a chain of streams passes it at once (maxConcurrent), or join the steps into one api",
+      { running, queued, slots: lane.slots, starvedForMs },
+      `all ${lane.slots === 1 ? "slots (1)" : `${lane.slots} slots`} of ${name} are held by calls that have had no input for ${Math.round(starvedForMs / 1000)} s, ` +
+        `and ${queued} ${queued === 1 ? "call waits" : "calls wait"} for a slot. If those calls are to make that input, none of them can ever continue: ` +
+        "give the api more slots (maxConcurrent) than the times that a chain of streams passes through it at once, or join the steps into one api",
     );
   }
 
   #tellOverdue(watched: Watched, now: number): void {
-    const { places, overdue: before, saidAt } = watched;
-    watched.overdue = new Map(places.overdue.map((scope) => [scope, before.get(scope) ?? now]));
+    const { lane, overdue: before, saidAt } = watched;
+    watched.overdue = new Map(lane.overdue.map((scope) => [scope, before.get(scope) ?? now]));
     let oldest = now;
     for (const since of watched.overdue.values()) oldest = Math.min(oldest, since);
     if (now - oldest < overdueMs || now - saidAt < repeatMs) return;
@@ -139,33 +148,33 @@ export class LaneWatch {
     const overdue = watched.overdue.size;
     const oldestMs = Math.round(now - oldest);
     this.#log.warn(
-      { overdue, running: places.running, places: places.places, oldestMs },
-      `${places.name} still runs ${overdue} ${overdue === 1 ? "call" : "calls"} that timed out or were cancelled, one for ${Math.round(oldestMs / 1000)} s, ` +
-        "and they keep their places. End such work when currentCall().signal is aborted, or give what it waits for a limit of its own",
+      { overdue, running: lane.running, slots: lane.slots, oldestMs },
+      `${lane.name} still runs ${overdue} ${overdue === 1 ? "call" : "calls"} that timed out or were cancelled, one for ${Math.round(oldestMs / 1000)} s, ` +
+        "and they keep their slots. End such work when currentCall().signal is aborted, or set a time limit on the operation that it waits for",
     );
   }
 }
 
-/** How the places of one api stand. */
-interface PlacesState {
+/** State of the slots of one api. */
+interface LaneState {
   readonly name: string;
-  readonly places: number;
+  readonly slots: number;
   readonly queued: number;
-  /** Places whose calls still run though nobody waits for any of them. */
-  readonly deadPlaces: number;
+  /** Slots held only by calls that timed out or were cancelled. */
+  readonly deadSlots: number;
   readonly isOverloaded: boolean;
-  /** From one answer to the next, while others wait; `undefined` while that is not known. */
+  /** Milliseconds from one answer to the next while calls wait; `undefined` while unknown. */
   readonly answerMs: number | undefined;
-  /** Calls refused since it was last asked, and how long ago that was. */
+  /** Calls refused since the last time this was read, and how long ago that was. */
   readonly refused: number;
   readonly sinceMs: number;
 }
 
-/** Why an api answers less than is asked of it, in words; `undefined` where it does not. */
-export function formatStrain(state: PlacesState): string | undefined {
-  const { name, places, queued, deadPlaces, isOverloaded, answerMs, refused, sinceMs } = state;
-  if (deadPlaces >= places) {
-    const what = places === 1 ? "its one place is" : `all of its ${places} places are`;
+/** Describes why an api answers fewer calls than it gets; `undefined` when it keeps up. */
+export function formatStrain(state: LaneState): string | undefined {
+  const { name, slots, queued, deadSlots, isOverloaded, answerMs, refused, sinceMs } = state;
+  if (deadSlots >= slots) {
+    const what = slots === 1 ? "its only slot is" : `all of its ${slots} slots are`;
     return `${name}: ${what} held by calls that timed out or were cancelled and have not ended; ${queued} wait`;
   }
   if (!isOverloaded) return undefined;

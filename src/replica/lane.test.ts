@@ -49,11 +49,11 @@ class TestCall extends LaneCall {
   }
 }
 
-/** Waits for a place as a call does. */
+/** Waits for a slot as a call does. */
 const waitIn = (lane: Lane, scope: CallScope): Promise<LaneCall> =>
   new Promise((enter, refuse) => lane.wait(new TestCall(scope, { enter, refuse })));
 
-/** A lane, and who holds its places: the first to come is the first to leave. */
+/** A lane, and who holds its slots: the first to come is the first to leave. */
 class HeldLane extends Lane {
   readonly #held: LaneCall[] = [];
 
@@ -64,7 +64,7 @@ class HeldLane extends Lane {
     return isFree;
   }
 
-  /** Waits, and holds its place. */
+  /** Waits, and holds its slot. */
   async queue(scope: CallScope): Promise<void> {
     this.#held.push(await waitIn(this, scope));
   }
@@ -75,7 +75,7 @@ class HeldLane extends Lane {
 }
 
 describe("Lane", () => {
-  it("refuses a call at once when its queue is full, and says by how much and when to come back (L1)", async () => {
+  it("refuses a call at once when its queue is full, and says by how much and when to come back (LN1)", async () => {
     const lane = new HeldLane({ bounds: { maxConcurrent: 1, maxQueued: 1 }, stats: new LaneStats("S", "a"), time });
     assert.equal(lane.enter(), true);
     lane.end(1000);
@@ -97,7 +97,7 @@ describe("Lane", () => {
     assert.equal(lane.running, 1);
   });
 
-  it("hands a free place to the call that waited longest (L2)", async () => {
+  it("hands a free slot to the call that waited longest (LN2)", async () => {
     const stats = new LaneStats("S", "a");
     const lane = new HeldLane({ bounds: { maxConcurrent: 2, maxQueued: 10 }, stats, time });
     const entered: string[] = [];
@@ -117,7 +117,7 @@ describe("Lane", () => {
     assert.deepEqual([lane.running, lane.queued, stats.running, stats.queued], [0, 0, 0, 0]);
   });
 
-  it("drops a waiting call whose caller is gone, from the middle of the queue (L3)", async () => {
+  it("drops a waiting call whose caller is gone, from the middle of the queue (LN3)", async () => {
     const lane = new HeldLane({ bounds: { maxConcurrent: 1, maxQueued: 10 }, stats: new LaneStats("S", "a"), time });
     lane.enter();
     const scopes = [openScope(), openScope(), openScope()] as const;
@@ -140,7 +140,7 @@ describe("Lane", () => {
     await assert.rejects(lane.queue(openScope()), { id: "lane_full" });
   });
 
-  it("says how many of those that hold places should have ended, and where a waiting call stands (L4)", async () => {
+  it("says how many of those that hold slots should have ended, and where a waiting call stands (LN4)", async () => {
     const stats = new LaneStats("S", "a");
     const lane = new Lane({ bounds: { maxConcurrent: 2, maxQueued: 1 }, stats, time });
     const stuck = [new TestCall(openScope()), new TestCall(openScope())] as const;
@@ -156,7 +156,7 @@ describe("Lane", () => {
     await waited;
     assert.match(
       waiting.reason?.message ?? "",
-      /S\.a \(in its queue: 2 of 2 places are taken, 1 of them by calls that timed out/,
+      /S\.a \(in its queue: 2 of 2 slots are taken, 1 of them by calls that timed out/,
     );
     const count = () => [...stats.overdue].reduce((sum, overdue) => sum + overdue(), 0);
     assert.equal(count(), 1);
@@ -164,7 +164,7 @@ describe("Lane", () => {
     assert.deepEqual([count(), lane.running], [0, 1]);
   });
 
-  it("lets nothing begin in a turn that runs have made long, though places be free, and counts the wait (L6)", async () => {
+  it("lets nothing begin in a turn that runs have made long, though slots are free, and counts the wait (LN6)", async () => {
     const clock = new FakeClock();
     const own = createCallTime(clock);
     const stats = new LaneStats("S", "a");
@@ -187,9 +187,9 @@ describe("Lane", () => {
         new TestCall(next, { enter: () => entered.push(context.getStore()), refuse: (error) => assert.fail(error) }),
       ),
     );
-    assert.deepEqual([lane.queued, lane.free, stats.queued], [1, 1, 1]);
+    assert.deepEqual([lane.queued, lane.freeSlots, stats.queued], [1, 1, 1]);
     assert.match(next.queuedIn?.describe() ?? "", /keep the event loop of its replica busy/);
-    // The place of the run that has just ended is not free before its answer is on its way.
+    // The slot of the run that has just ended is not free before its answer is on its way.
     await assert.rejects(waitIn(lane, open()), {
       id: "lane_full",
       message: /runs 1 call and holds 1 more \(maxQueued 0\)/,
@@ -200,7 +200,7 @@ describe("Lane", () => {
     assert.deepEqual([stats.queueTime.count, stats.queueTime.sum], [3, 0.03]);
   });
 
-  it("never lets a call begin whose deadline has passed while the loop was kept from turning (L3)", async () => {
+  it("never lets a call begin whose deadline has passed while the loop was kept from turning (LN3)", async () => {
     const clock = new FakeClock();
     const own = createCallTime(clock);
     const lane = new Lane({ bounds: { maxConcurrent: 4, maxQueued: 4 }, stats: new LaneStats("S", "a"), time: own });
@@ -239,8 +239,8 @@ describe("Lane", () => {
     assert.equal(await refusal(), 2000);
   });
 
-  describe("under load (L7)", () => {
-    /** A lane of one place in which calls of 10 ms have been answered while others waited. */
+  describe("under load (LN7)", () => {
+    /** A lane with one slot in which calls of 10 ms have been answered while others waited. */
     function openBusy(waiting: number, isPatient = false) {
       const clock = new FakeClock();
       const own = createCallTime(clock);

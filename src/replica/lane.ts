@@ -8,35 +8,38 @@ import type { ServingError } from "../failure/serving-error.js";
 import type { LaneStats } from "../observe/call-stats.js";
 import { CallQueue } from "./call-queue.js";
 import { Gate, type QueueWait } from "./gate.js";
-import type { LaneWatch, WatchedPlaces } from "./lane-watch.js";
+import type { LaneWatch, WatchedSlots } from "./lane-watch.js";
 import { expectWait, WarmUp } from "./pace.js";
 
-// One api's places in one replica.
+// The lane of one api in one replica: its slots, and the queue of calls that wait for a slot.
 //
-// L1  At most `maxConcurrent` calls run and at most `maxQueued` wait beyond the places that are free; one more is refused at once.
-// L2  A place that becomes free goes to the call that waited longest; `CallQueue` says where background calls stand.
-// L3  A waiting call whose scope is cancelled leaves the queue at once and never runs, nor does one whose deadline has passed.
-// L4  A call keeps its place until its code has ended, also when its caller has long been answered.
-// L5  Calls that wait for nothing but a place that their own readers hold are seen, and one of them is refused.
-// L6  Nothing begins in a turn of the event loop that runs have made long: it waits here, though places be free.
-// L7  What could not be answered in time is refused at once, and so is, under overload, all but a few; see `Admission`.
-// L8  Nothing begins in a lane that is closed: what waits there leaves when it is cut off from its caller.
+// LN1  At most `maxConcurrent` calls run. At most `maxQueued` calls wait beyond the free slots; one more is refused at
+//      once.
+// LN2  A free slot goes to the call that has waited longest. `CallQueue` decides the order of background calls.
+// LN3  A waiting call whose scope is cancelled leaves the queue at once and never runs. A call whose deadline has
+//      passed never runs either.
+// LN4  A call keeps its slot until its code has ended, even when its caller was answered long before.
+// LN5  Calls that wait only for slots held by their own readers are detected, and one of them is refused.
+// LN6  No call begins in a turn of the event loop that runs have made long. It waits here, even when slots are free.
+// LN7  A call that could not be answered in time is refused at once. Under overload only a few calls may wait; see
+//      `Admission`.
+// LN8  No call begins in a closed lane. Calls that wait there leave when their link is cut.
 
 /** Bounds of a lane. */
 interface LaneBounds {
   /** Calls running at once, at least 1. */
   readonly maxConcurrent: number;
-  /** Calls waiting for a place; 0 refuses whatever can't run at once. */
+  /** Calls that may wait for a slot; with 0 a call that can't run at once is refused. */
   readonly maxQueued: number;
 }
 
-/** A call on its way through a lane. One that waits hears of `enter` or of `refuse`, once. */
+/** A call on its way through a lane. For a waiting call exactly one of `enter` and `refuse` is called, once. */
 export abstract class LaneCall {
   readonly scope: CallScope;
   /** Input as the api gets it. */
   readonly input: unknown;
-  /** Index among the calls that hold places; written by the lane alone. */
-  place = -1;
+  /** Index of its lane slot. Only the lane writes it. */
+  slot = -1;
   /** Set by the lane when the call enters after a wait. */
   waited: QueueWait | undefined = undefined;
 
@@ -45,9 +48,9 @@ export abstract class LaneCall {
     this.input = input;
   }
 
-  /** It has a place, and runs: in the async context in which it began to wait. Never throws. */
+  /** Runs the call, which has a slot now, in the async context in which it began to wait. Never throws. */
   abstract enter(): void;
-  /** `lane_full` or `lane_waits_for_itself`, or why it was cancelled. */
+  /** Ends the call with `lane_full`, `overloaded`, `lane_waits_for_itself` or the reason of its cancellation. */
   abstract refuse(error: ServingError): void;
 }
 
@@ -58,21 +61,27 @@ interface Waiting {
   readonly refuse: (error: ServingError) => void;
 }
 
-/** How long a lane must have waited for itself before that is taken for certain: what only looks so goes on meanwhile. */
+/**
+ * Milliseconds for which a lane must seem to wait for itself before a call is refused. A false alarm ends within this
+ * time.
+ */
 const selfWaitMs = 2_000;
 
-/** What a lane is part of. */
+/** Parts that a lane is made with. */
 interface LaneDeps {
   readonly bounds: LaneBounds;
   readonly stats: LaneStats;
   readonly time: CallTime;
-  /** What waits is never refused for its time or for overload: attempts of tasks, of which nobody waits for one. Default: false. */
+  /**
+   * True when waiting calls are never refused for their deadline or for overload, as attempts of tasks: no caller waits
+   * for them. Default: false.
+   */
   readonly isPatient?: boolean;
-  /** Looks at the lane from time to time while a call runs. */
+  /** Looks at the lane each second while a call runs. */
   readonly watch?: LaneWatch;
 }
 
-export class Lane implements WatchedPlaces, TurnTaker {
+export class Lane implements WatchedSlots, TurnTaker {
   usedMs = 0;
   readonly #bounds: LaneBounds;
   readonly #stats: LaneStats;
@@ -81,22 +90,25 @@ export class Lane implements WatchedPlaces, TurnTaker {
   readonly #watch: LaneWatch | undefined;
   readonly gate: Gate;
   readonly #queue: CallQueue<Waiting>;
-  /** Its size, which the call path asks for. */
+  /** Size of the queue, kept here because every call reads it. */
   #waiting = 0;
   readonly #turns: LoopTurns;
   readonly #warmUp: WarmUp;
   readonly #holders: LaneCall[] = [];
-  /** Steps of calls that hold places, as the next item of a stream. */
+  /** Next steps of calls that hold slots, such as the next item of a stream. */
   readonly #steps = new Fifo<() => void>();
   #isStepNext = true;
-  /** Places of long runs that have just ended: what came while they ran is still being read. */
+  /**
+   * Slots of long runs that ended in this turn. They count as taken, since calls that arrived meanwhile are not read
+   * yet.
+   */
   #lingering = 0;
   #isFilling = false;
   #isClosed = false;
   readonly #linger = (): void => {
     this.#lingering--;
   };
-  /** Items that those who hold places had been given when they were last looked at. */
+  /** Input items that each running call had received at the last look. */
   #lastReceived = new Map<LaneCall, number>();
   #starvedSince: number | undefined;
 
@@ -117,7 +129,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     return `${this.#stats.service}.${this.#stats.api}`;
   }
 
-  get places(): number {
+  get slots(): number {
     return this.#bounds.maxConcurrent;
   }
 
@@ -129,17 +141,17 @@ export class Lane implements WatchedPlaces, TurnTaker {
     return this.#waiting;
   }
 
-  /** Places that nobody holds or is about to get. */
-  get free(): number {
+  /** Slots that are neither taken nor about to be given to a waiting call. */
+  get freeSlots(): number {
     return this.#bounds.maxConcurrent - this.running - this.queued;
   }
 
-  /** Calls that still run though nobody waits for them any more. */
+  /** Calls that timed out or were cancelled and still run. */
   get overdue(): readonly CallScope[] {
     return this.#holders.map(({ scope }) => scope).filter(({ reason }) => reason !== undefined);
   }
 
-  get deadPlaces(): number {
+  get deadSlots(): number {
     return this.overdue.length;
   }
 
@@ -151,7 +163,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     return this.#steps.size > 0 || this.#hasEntrant;
   }
 
-  /** Takes a place if one is free, nobody waits for it, and the event loop may be kept from turning (L6). */
+  /** Takes a slot if one is free, no call waits for it, and this turn of the event loop is not long already (LN6). */
   tryEnter(call: LaneCall): boolean {
     if (this.#holders.length >= this.#bounds.maxConcurrent || this.#turns.isLong || this.#waiting > 0) return false;
     if (this.gate.admission.isBusy) this.gate.admission.foundRoom(this.#time.clock.now());
@@ -160,7 +172,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     return true;
   }
 
-  /** Waits for a place; where there is no room to wait, it is refused before this returns. */
+  /** Lets a call wait for a slot. Refuses it before this returns if there is no room to wait. */
   wait(call: LaneCall): void {
     const { scope } = call;
     const { maxConcurrent, maxQueued } = this.#bounds;
@@ -177,8 +189,8 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const context = new AsyncResource("ekiben.waiting");
     const leaveQueue = (isItsTurn: boolean) => {
       scope.leaveQueue();
-      if (isItsTurn) this.#queue.serve(place);
-      else this.#queue.remove(place);
+      if (isItsTurn) this.#queue.serve(entry);
+      else this.#queue.remove(entry);
       this.#waiting--;
       this.#stats.queued--;
       const waitedMs = this.#time.clock.now() - since;
@@ -188,16 +200,16 @@ export class Lane implements WatchedPlaces, TurnTaker {
     const refuse = (error: ServingError) => {
       scope.offCancel(refuse);
       const ms = leaveQueue(false);
-      if (scope.reason !== undefined) this.gate.admission.lost(place, since + ms, ms);
+      if (scope.reason !== undefined) this.gate.admission.lost(entry, since + ms, ms);
       call.refuse(error);
     };
     const enter = () => {
       scope.offCancel(refuse);
-      call.waited = { place, ms: leaveQueue(true) };
+      call.waited = { entry, ms: leaveQueue(true) };
       this.#hold(call);
       context.runInAsyncScope(call.enter, call);
     };
-    const place = this.#queue.push({ scope, since, enter, refuse }, scope.call.priority, since);
+    const entry = this.#queue.push({ scope, since, enter, refuse }, scope.call.priority, since);
     this.#waiting++;
     this.#stats.queued++;
     scope.joinQueue(this);
@@ -206,7 +218,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     scope.onCancel(refuse);
   }
 
-  /** Gives a place back; whoever waits gets it. */
+  /** Gives a slot back; the next waiting call gets it. */
   leave(call: LaneCall, runMs: number): void {
     this.#release(call);
     this.#stats.running--;
@@ -219,18 +231,18 @@ export class Lane implements WatchedPlaces, TurnTaker {
     if (this.#waiting > 0) this.#fillSoon();
   }
 
-  /** A run has given a result, or an item of a stream: whatever happens once has happened. */
+  /** Notes that a run has returned a result or a stream item, so that the api counts as warm. */
   noteResult(): void {
     if (!this.#warmUp.isOver) this.#warmUp.completed();
   }
 
-  /** Lets a call that holds a place go on in a later turn, beside those that wait for a place. */
+  /** Lets a call that holds a slot continue in a later turn, in alternation with calls that wait for a slot. */
   goOnLater(step: () => void): void {
     this.#steps.push(step);
     this.#turns.await(this);
   }
 
-  /** For `LoopTurns`, and for a place that became free. */
+  /** Begins the next step or call. Called by `LoopTurns`, and when a slot becomes free. */
   begin(): void {
     const isStep = this.#steps.size > 0 && (this.#isStepNext || !this.#hasEntrant);
     this.#isStepNext = !isStep;
@@ -240,12 +252,12 @@ export class Lane implements WatchedPlaces, TurnTaker {
     }
     const next = this.#queue.first;
     if (next === undefined) return;
-    // The timer of its deadline may be as late as whatever kept the event loop.
+    // A long turn of the event loop delays the timer of its deadline too.
     if (next.scope.expiresAt <= this.#time.clock.now()) next.scope.expire();
     else next.enter();
   }
 
-  /** Nothing begins here any more (L8). Calls that hold places go on. */
+  /** Begins no more calls (LN8). Calls that hold slots continue. */
   close(): void {
     this.#isClosed = true;
     this.gate.close();
@@ -256,7 +268,9 @@ export class Lane implements WatchedPlaces, TurnTaker {
     return this.#waiting > 0 && !this.#isClosed && this.#holders.length < this.#bounds.maxConcurrent;
   }
 
-  /** When the answer of the call that has ended is on its way; in a later turn, where this one has become long. */
+  /**
+   * Fills free slots once the answer of the call that ended is on its way; in a later turn if this one has become long.
+   */
   #fillSoon(): void {
     if (this.#isFilling) return;
     this.#isFilling = true;
@@ -267,11 +281,11 @@ export class Lane implements WatchedPlaces, TurnTaker {
     });
   }
 
-  /** Where a call stands that waits here. */
+  /** Describes the state of a call that waits here, for `deadline_exceeded`. */
   describe(): string {
     const { maxConcurrent } = this.#bounds;
     if (this.canBegin) return "in its queue: other calls keep the event loop of its replica busy";
-    return `in its queue: ${this.running} of ${maxConcurrent} places are taken${nameOverdue(this.overdue.length)}`;
+    return `in its queue: ${this.running} of ${maxConcurrent} slots are taken${nameOverdue(this.overdue.length)}`;
   }
 
   look(now: number): void {
@@ -288,7 +302,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
     this.#refuseSelfWaiting(now);
   }
 
-  /** One at a time: what its failure sets free may be enough for the others (L5). */
+  /** Refuses one call at a time, since the slots that its failure frees may be enough for the others (LN5). */
   #refuseSelfWaiting(now: number): void {
     const readers = new Set<CallScope>();
     const holders = this.#holders.map(({ scope }) => scope);
@@ -310,7 +324,7 @@ export class Lane implements WatchedPlaces, TurnTaker {
   }
 
   #hold(call: LaneCall): void {
-    call.place = this.#holders.length;
+    call.slot = this.#holders.length;
     this.#holders.push(call);
     this.#stats.running++;
     if (!this.#warmUp.isOver) this.#warmUp.begin();
@@ -320,11 +334,11 @@ export class Lane implements WatchedPlaces, TurnTaker {
   #release(call: LaneCall): void {
     const last = this.#holders.pop() as LaneCall;
     if (last === call) return;
-    this.#holders[call.place] = last;
-    last.place = call.place;
+    this.#holders[call.slot] = last;
+    last.slot = call.slot;
   }
 
-  /** What its end says of those that wait. */
+  /** Updates the admission with the end of a call. */
   #learn({ scope, waited }: LaneCall, runMs: number): void {
     const now = scope.endedAt ?? this.#time.clock.now();
     this.gate.hasRun(scope, waited);
@@ -332,7 +346,9 @@ export class Lane implements WatchedPlaces, TurnTaker {
     this.gate.admission.answered(now);
   }
 
-  /** What is queued before a caller that comes again, at the pace of late, says when it may expect a place. */
+  /**
+   * Makes the failure of a full lane. `retryAfterMs` is the time that the queue needs at the recent rate of answers.
+   */
   #fullness(): ServingError {
     this.gate.count("full");
     const { maxConcurrent, maxQueued } = this.#bounds;
@@ -353,19 +369,19 @@ export class Lane implements WatchedPlaces, TurnTaker {
   }
 }
 
-/** How many of the calls that hold places should have ended, in words that follow them; nothing for none. */
+/** Formats the number of overdue calls, to be appended to the number of taken slots. Empty for 0. */
 const nameOverdue = (count: number): string =>
   count === 0 ? "" : `, ${count} of them by calls that timed out or were cancelled and have not ended`;
 
 /** The input of a call, where that is a stream. */
 const inputOf = ({ input }: LaneCall): ItemReader | undefined => (input instanceof ItemReader ? input : undefined);
 
-/** Scopes of batches, and the calls that each of them runs for. */
+/** Calls that each batch runs for, by the scope of the batch. */
 const joined = new WeakMap<CallScope, readonly CallScope[]>();
-/** Most apps never have one: they don't pay for the search. */
+/** True once there was such a batch. Most apps never have one and skip the search. */
 let hasJoined = false;
 
-/** Notes for which calls a batch runs, where one of them may be read by another call. */
+/** Notes the calls that a batch runs for, if one of them may be read by another call. */
 export function noteJoined(batch: CallScope, calls: readonly CallScope[]): void {
   if (!calls.some(isRead)) return;
   hasJoined = true;
@@ -379,7 +395,10 @@ function isRead(call: CallScope): boolean {
   return false;
 }
 
-/** The calls that read what a call makes, as far as they are known here: its own reader, its callers' ones, and theirs. */
+/**
+ * Finds the calls that read the output of a call, as far as this thread knows them: its own reader, those of its
+ * callers, and theirs.
+ */
 function readersOf(scope: CallScope): ReadonlySet<CallScope> {
   const readers = new Set<CallScope>();
   const seen = new Set<CallScope>();

@@ -1,42 +1,44 @@
 import type { CallScope } from "../call/call-scope.js";
 import type { LoopTurns } from "../call/loop-turns.js";
 
-/** So much counts as known: fewer answers say too little to refuse anybody by. */
+/** Answers, at least, before the pace counts as known. Fewer say too little to refuse a call by. */
 const leastAnswers = 8;
-/** Answers of so long ago count a third; of slow apis, those of this many answers ago. */
+/**
+ * Age at which an answer counts a third (1/e): in milliseconds, and for slow apis in answers. The longer one counts.
+ */
 const memoryMs = 1_000;
 const memoryAnswers = 32;
-/** One call that takes long says little of the next: it counts for no more than this many average ones. */
+/** Most average calls that one long call counts for, since it says little about the next one. */
 const mostRuns = 4;
-/** A pace of which nothing was heard for so long, or for ten answers, is forgotten. */
+/** Milliseconds, or answers, without news after which the pace is forgotten. */
 const staleMs = 1_000;
 const staleAnswers = 10;
 
 /**
- * How fast the calls of a lane are answered while others wait: the time from one answer to the next. So it needs not know
- * how many places there are, nor how many of them the machine has room for.
+ * Measures how fast a lane answers while calls wait: the time from one answer to the next. So it need not know how many
+ * slots there are, nor how many of them the machine can serve at once.
  *
- * Pure: it is told what happens, and when. Instants are readings of one clock, in milliseconds.
+ * Pure: events are arguments. Instants are readings of one clock, in milliseconds.
  */
 export class Pace {
   #runMs: number | undefined;
   #timeMs = 0;
   #answers = 0;
-  /** The last answer after which somebody waited. */
+  /** Time of the last answer after which a call waited. */
   #since: number | undefined;
   #heardAt = Number.NEGATIVE_INFINITY;
 
-  /** What a call runs on average; `undefined` while none has ended. */
+  /** Average run time of a call in milliseconds; `undefined` while none has ended. */
   get runMs(): number | undefined {
     return this.#runMs;
   }
 
-  /** From one answer to the next; `undefined` while too little is known. */
+  /** Milliseconds from one answer to the next; `undefined` while too little is known. */
   get answerMs(): number | undefined {
     return this.#answers < leastAnswers ? undefined : this.#timeMs / this.#answers;
   }
 
-  /** A call begins to wait where none did. */
+  /** Notes that a call begins to wait in an empty queue. */
   queueBegins(now: number): void {
     this.#since = undefined;
     if (now - this.#heardAt <= Math.max(staleMs, staleAnswers * (this.answerMs ?? 0))) return;
@@ -44,17 +46,17 @@ export class Pace {
     this.#answers = 0;
   }
 
-  /** @param runMs What a call, or calls that ran together, took. */
+  /** @param runMs Run time of a call, or of calls that ran together. */
   ran(runMs: number): void {
     const known = this.#runMs;
     this.#runMs = averageRun(known, known === undefined ? runMs : Math.min(runMs, 2 * mostRuns * known + 1));
   }
 
   /**
-   * Calls have ended.
+   * Notes that calls have ended.
    *
-   * @param count     How many at once.
-   * @param isAwaited Whether others wait for their places.
+   * @param count     Calls that ended at once.
+   * @param isAwaited True when other calls wait for their slots.
    */
   answered(now: number, count: number, isAwaited: boolean): void {
     if (this.#since !== undefined) {
@@ -73,22 +75,22 @@ export class Pace {
   }
 }
 
-/** How much of the average the newest call makes up. */
+/** Weight of the newest call in the average. */
 const averageWeight = 0.1;
 
-/** What a call is taken to last while none has ended. */
+/** Assumed run time of a call while none has ended. */
 const unknownRunMs = 1_000;
 
-/** The average of late: that of the first call is its own. */
+/** Returns the moving average of run times; for the first call it is its own time. */
 const averageRun = (averageMs: number | undefined, runMs: number): number =>
   averageMs === undefined ? runMs : averageMs + averageWeight * (runMs - averageMs);
 
 /**
- * Milliseconds after which a caller that was refused may try again, at least 1.
+ * Returns the milliseconds after which a refused caller may try again, at least 1.
  *
- * @param averageMs What a call takes; `undefined` while none has ended.
- * @param running   Calls that run: what they have lasted already says more than an average of others.
- * @param turns     How often all that run must be over before its turn comes.
+ * @param averageMs Average run time of a call; `undefined` while none has ended.
+ * @param running   Calls that run. If they have lasted longer than the average, their time counts instead.
+ * @param turns     Full rounds of running calls before its turn comes.
  */
 export function expectWait(averageMs: number | undefined, running: readonly CallScope[], turns: number): number {
   let runMs = averageMs ?? unknownRunMs;
@@ -101,12 +103,12 @@ export function expectWait(averageMs: number | undefined, running: readonly Call
   return Math.max(1, Math.ceil(runMs * turns));
 }
 
-/** Runs that failed, after which an api counts as warm all the same. */
+/** Failed runs after which an api counts as warm anyway. */
 const maxFailed = 8;
 
 /**
- * The first runs of an api, until one has come to its end: a model may be compiled in them, which keeps the event loop from turning
- * for longer than any run after it. The thread says so to its supervisor before that begins.
+ * Tracks the first runs of an api, until one has returned a result. A model may be compiled in them, which blocks the
+ * event loop for longer than any later run. The thread reports that to its supervisor before such a run begins.
  */
 export class WarmUp {
   readonly #turns: LoopTurns;
@@ -117,29 +119,29 @@ export class WarmUp {
     this.#turns = turns;
   }
 
-  /** Asked first, since that is all that a call costs once it is. */
+  /** True when an api is warm. Callers check it first, so that a call costs nothing more then. */
   get isOver(): boolean {
     return this.#failuresLeft === 0;
   }
 
-  /** A run is about to begin. */
+  /** Counts a run that is about to begin. */
   begin(): void {
     if (!this.isOver && ++this.#running === 1) this.#turns.countFirstRuns(1);
   }
 
-  /** A run has ended without a result. */
+  /** Counts a run that ended without a result. */
   failed(): void {
     if (this.isOver) return;
     this.#failuresLeft--;
     if (--this.#running === 0 || this.isOver) this.#turns.countFirstRuns(-1);
   }
 
-  /** A run has given a result. */
+  /** Notes that a run has returned a result. */
   completed(): void {
     this.close();
   }
 
-  /** It is over: also where its replica has ended, with a run that may never end. */
+  /** Ends the tracking; also called when the replica has ended, with a run that may never end. */
   close(): void {
     if (this.isOver) return;
     this.#failuresLeft = 0;

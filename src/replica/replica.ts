@@ -23,17 +23,18 @@ import type { TaskHost } from "./tasks/task-attempt.js";
 
 // One running instance of a service.
 //
-// R1  No call begins before `start` has resolved or after `close` was called: what waits then never runs.
-// R2  `stop()` of the author runs once, after the last call has ended or was cut off, also when `start()` failed half-way.
-// R3  What has ended leaves nothing in the figures of its process, which may live on.
+// RP1  No call begins before `start` has resolved or after `close` was called. Calls that wait then never run.
+// RP2  The author's `stop()` runs once, after the last call has ended or was cut off, even when `start()` failed
+//      half-way.
+// RP3  A replica that has ended leaves nothing in the statistics of its process, which may live on.
 
-/** How long the author's `ready()` and `stop()` are waited for. */
+/** Time limits of the author's `ready()` and `stop()`. */
 const readyLimitMs = 2_000;
 const stopLimitMs = 10_000;
-/** How long the store may take to take running tasks back. */
+/** Time limit for giving running tasks back to the store. */
 const tasksLimitMs = 1_500;
 
-/** What a replica is made of; the same in every placement. */
+/** Parts that a replica is made with; the same in every placement. */
 export interface ReplicaDeps {
   /** `"Model#0"`. */
   readonly id: string;
@@ -41,14 +42,14 @@ export interface ReplicaDeps {
   readonly descriptor: ServiceDescriptor;
   readonly settings: ServiceSettings;
   readonly resources: GrantedResources;
-  /** Gives the handle of a dependency. */
+  /** Makes the handle of a dependency. */
   readonly bindHandle: (target: ServiceClass, edge: EdgeOptions) => object;
-  /** Checks also values that never left the process. */
+  /** True when values that never left the process are checked too. */
   readonly checksInside: boolean;
   readonly stats: CallStats;
   readonly time: CallTime;
   readonly log: Logger;
-  /** How durable tasks are kept; asked for only by a service that has some. */
+  /** Store and settings of durable tasks; used only by a service that has some. */
   readonly tasks?: TaskDeps;
 }
 
@@ -57,8 +58,8 @@ export class Replica implements CallHost {
   readonly deps: ReplicaDeps;
   readonly apis = new Map<string, ReplicaApi>();
   readonly #watch: LaneWatch;
-  /** Of all its apis, those of tasks and of their operations included. */
-  readonly #places: (Lane | Batcher)[] = [];
+  /** Lanes and batchers of all its apis, including those of tasks and their operations. */
+  readonly #lanes: (Lane | Batcher)[] = [];
   #tasks: ReplicaTasks | undefined;
   #service: ServiceHooks | undefined;
   #isDraining = false;
@@ -70,12 +71,12 @@ export class Replica implements CallHost {
     this.#watch = new LaneWatch(deps.time.clock, deps.log);
   }
 
-  /** Calls that have begun and not ended, waiting ones included. */
+  /** Calls in flight, including waiting ones. */
   get inFlight(): number {
     return this.#inFlight;
   }
 
-  /** Of each api that answers less than is asked of it, why, in words; see `LaneWatch.readStrains`. */
+  /** Describes each api that answers fewer calls than it gets; see `LaneWatch.readStrains`. */
   readStrains(): string[] {
     return this.#watch.readStrains();
   }
@@ -84,7 +85,7 @@ export class Replica implements CallHost {
     return this.#isDraining;
   }
 
-  /** Durable tasks, where the service has some. */
+  /** Durable tasks; `undefined` for a service without any. */
   get tasks(): ReplicaTasks | undefined {
     return this.#tasks;
   }
@@ -92,8 +93,8 @@ export class Replica implements CallHost {
   /**
    * Constructs the service, binds its handles and runs its `start()`.
    *
-   * @throws {ServingError} `start_failed` naming the hook, or `start_timeout`; an author's own `ServingError` as it is; the
-   *   reason of `signal`.
+   * @throws {ServingError} `start_failed` naming the hook, or `start_timeout`; an author's own `ServingError` as it is;
+   *   the reason of `signal`.
    */
   async start(signal: AbortSignal): Promise<void> {
     const { descriptor } = this.deps;
@@ -104,7 +105,7 @@ export class Replica implements CallHost {
     });
     await this.#openTasks(signal);
     if (descriptor.fake === undefined) await this.#runStart(signal);
-    // Stopped meanwhile, in a thread or process that goes on.
+    // It may have been stopped meanwhile, in a thread or process that lives on.
     signal.throwIfAborted();
     this.#tasks?.begin();
   }
@@ -120,7 +121,7 @@ export class Replica implements CallHost {
     });
   }
 
-  /** The author's `ready()`; a hook that throws means no. */
+  /** Calls the author's `ready()`. False also when it throws or takes too long. */
   async isReady(): Promise<boolean> {
     if (this.#isDraining || this.#service === undefined) return false;
     if (this.deps.descriptor.fake !== undefined) return true;
@@ -134,7 +135,7 @@ export class Replica implements CallHost {
     }
   }
 
-  /** Takes no new call; resolves when the last one has ended. */
+  /** Accepts no new call. Resolves when the last one has ended. */
   async drain(): Promise<void> {
     this.#isDraining = true;
     await this.#tasks?.drain();
@@ -145,19 +146,19 @@ export class Replica implements CallHost {
   }
 
   /**
-   * From now on nothing begins here (R1). Resolves when running tasks were given back; whoever waited for them is answered by
-   * then, and callers can be cut off. May be called more than once.
+   * Begins nothing more (RP1). Resolves when running tasks were given back. Callers that waited for tasks have their
+   * answers by then, so links can be cut. May be called more than once.
    */
   async close(): Promise<void> {
     this.#isDraining = true;
-    // First: an attempt that still waits for its place is given back, and has not failed.
+    // Tasks come first: an attempt that still waits for a slot is given back instead of failed.
     const given = this.#stopTasks();
     this.#watch.stop();
-    for (const places of this.#places) places.close();
+    for (const lane of this.#lanes) lane.close();
     await given;
   }
 
-  /** Closes, and runs the author's `stop()`; an error in it is logged, since nothing can be done about it any more. */
+  /** Closes, and runs the author's `stop()`. An error in it is logged, since no caller could handle it. */
   async stop(): Promise<void> {
     await this.close();
     const service = this.#service;
@@ -166,7 +167,7 @@ export class Replica implements CallHost {
     try {
       const { log, time } = this.deps;
       await within(time.clock, stopLimitMs, Promise.resolve(service.stop()), () => {
-        log.warn({ stopLimitMs }, "stop() did not finish in time and was left behind");
+        log.warn({ stopLimitMs }, "stop() timed out");
       });
     } catch (error) {
       settlePromises(error);
@@ -183,7 +184,10 @@ export class Replica implements CallHost {
     if (--this.#inFlight === 0) this.#onIdle?.();
   }
 
-  /** Each task of the service becomes what callers reach of it: an api that waits for its result, and one for each operation. */
+  /**
+   * Replaces each task api by those that callers reach: one that waits for the result of a new task, and one for each
+   * operation.
+   */
   async #openTasks(signal: AbortSignal): Promise<void> {
     const { id, index, descriptor, settings, stats, time, log, tasks } = this.deps;
     const own = [...descriptor.apis.values()].filter(({ kind }) => kind === "task");
@@ -198,24 +202,24 @@ export class Replica implements CallHost {
         name,
         settings: settings.apis.get(name) as ApiSettings,
         checkInput: api.target.checkInput,
-        countFreeSlots: () => api.lane.free,
+        countFreeSlots: () => api.lane.freeSlots,
         serve: (scope, input, reply) => serveAttempt({ replica: this, scope, input, reply, api }),
       });
       for (const [label, operation] of reached) {
         this.apis.set(label, operation);
-        this.#places.push(operation.lane);
+        this.#lanes.push(operation.lane);
       }
     }
     this.#tasks = running;
   }
 
-  /** Gives running tasks back, before the author's `stop()` takes away what they use. */
+  /** Gives running tasks back, before the author's `stop()` releases what they use. */
   async #stopTasks(): Promise<void> {
     const { log, time } = this.deps;
     await within(time.clock, tasksLimitMs, this.#tasks?.stop() ?? Promise.resolve(), () => {
       log.warn(
         { tasksLimitMs },
-        "running tasks could not be given back; they are begun again when their leases run out",
+        "running tasks could not be given back in time; they start again when their leases expire",
       );
     });
   }
@@ -240,7 +244,7 @@ export class Replica implements CallHost {
     const batcher = this.#createBatcher(api.name, target, bounds);
     const isPatient = api.kind === "task";
     const lane = new Lane({ bounds, stats: laneStats, time, isPatient, watch: this.#watch });
-    this.#places.push(lane);
+    this.#lanes.push(lane);
     return { target, lane, stats: laneStats, batcher };
   }
 
@@ -263,7 +267,7 @@ export class Replica implements CallHost {
       },
     });
     this.#watch.add(batcher);
-    this.#places.push(batcher);
+    this.#lanes.push(batcher);
     return batcher;
   }
 
@@ -271,7 +275,7 @@ export class Replica implements CallHost {
     try {
       await run();
     } catch (error) {
-      // A promise may be thrown where its failure was meant.
+      // Authors may throw a promise by mistake, when they mean its rejection.
       settlePromises(error);
       if (error instanceof ServingError && error.service !== "") throw error;
       const service = this.deps.descriptor.name;

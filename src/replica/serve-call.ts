@@ -8,9 +8,10 @@ import { type CallHost, type ReplicaApi, reportFailure } from "./call-host.js";
 import { LaneCall } from "./lane.js";
 
 /**
- * Answers one unary call: finds the api, enters its lane or waits for its batch, runs it. Ends the scope; never throws.
+ * Answers one unary call: finds the api, enters its lane or waits for its batch, and runs it. Ends the scope; never
+ * throws.
  *
- * @param input The call's input, shared with nobody.
+ * @param input Input of the call, not shared with any other code.
  * @param reply Gets the output or the failure, once.
  */
 export function serveCall(replica: CallHost, scope: CallScope, input: unknown, reply: ReplySink): void {
@@ -32,9 +33,9 @@ export function serveCall(replica: CallHost, scope: CallScope, input: unknown, r
 }
 
 /**
- * Runs one attempt of a task, by the same steps as any call. Ends the scope; never throws.
+ * Runs one attempt of a task by the same steps as any call. Ends the scope; never throws.
  *
- * @param call Its `reply` hears of the end of the author's code, also when nobody waits for the answer any more.
+ * @param call Its `reply` is called when the author's code has ended, even if the attempt was cancelled before.
  */
 export function serveAttempt(call: CallToServe): void {
   call.replica.beginCall();
@@ -49,7 +50,7 @@ interface CallToServe {
   readonly api: ReplicaApi;
 }
 
-/** A call on its way through the lane of its api, told of each step. */
+/** A call on its way through the lane of its api. */
 class ServedCall extends LaneCall implements InvokeSink {
   readonly #replica: CallHost;
   readonly #reply: ReplySink;
@@ -104,7 +105,7 @@ class ServedCall extends LaneCall implements InvokeSink {
   }
 }
 
-/** The api that is called. @throws {ServingError} `draining`, `unknown_api`. */
+/** Finds the called api. @throws {ServingError} `draining`, `unknown_api`. */
 export function findApi(replica: CallHost, scope: CallScope): ReplicaApi {
   if (replica.isDraining) throw fail("draining", { what: `replica ${replica.deps.id}` });
   const api = replica.apis.get(scope.call.api);
@@ -112,7 +113,7 @@ export function findApi(replica: CallHost, scope: CallScope): ReplicaApi {
   return api;
 }
 
-/** Gives the place in the lane back. */
+/** Gives the lane slot of a call back, and records its run time. */
 export function leaveLane(api: ReplicaApi, call: LaneCall, startedAt: number): void {
   const { scope } = call;
   const now = scope.time.clock.now();
@@ -122,7 +123,7 @@ export function leaveLane(api: ReplicaApi, call: LaneCall, startedAt: number): v
   api.lane.leave(call, runMs);
 }
 
-/** Ends the scope of a call, and its count in the replica. */
+/** Ends the scope of a call, and counts the call out. */
 export function endCall(replica: CallHost, scope: CallScope): void {
   scope.close();
   replica.endCall();

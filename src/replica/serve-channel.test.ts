@@ -102,7 +102,7 @@ describe("ChannelServer", () => {
     assert.deepEqual(caller.heard(1), ['reply {"a":[1,"two",null]}']);
   });
 
-  it("answers calls as they end, not as they came, each once (A1)", async () => {
+  it("answers calls as they end, not as they came, each once (RC1)", async () => {
     const { caller, control, replica } = await serve();
     for (const [i, key] of ["a", "b", "c"].entries()) caller.call(i + 1, "hold", key);
     await settle();
@@ -116,7 +116,7 @@ describe("ChannelServer", () => {
     assert.equal(replica.inFlight, 0);
   });
 
-  it("sends failures with their fields, and those of bugs with an incident (A1)", async () => {
+  it("sends failures with their fields, and those of bugs with an incident (RC1)", async () => {
     const { caller } = await serve();
     for (const [i, api] of ["refuse", "crash", "lost", "huge", "nowhere"].entries()) caller.call(i + 1, api);
     const errors = caller.channel.sentOf("failure").map(({ head }) => decodeError(head));
@@ -146,7 +146,7 @@ describe("ChannelServer", () => {
     assert.equal(Buffer.from(caller.channel.sentOf("reply")[0]?.tails[0] as Uint8Array).toString(), "bytes!");
   });
 
-  it("cancels a running call when it is told to, and still answers it (A1)", async () => {
+  it("cancels a running call when it is told to, and still answers it (RC1)", async () => {
     const { caller, control } = await serve();
     caller.call(1, "hold", "a");
     caller.call(2, "stubborn", "b");
@@ -184,7 +184,7 @@ describe("ChannelServer", () => {
     assert.deepEqual(caller.heard(1), ["reply 1", "reply 2"]);
   });
 
-  it("cancels every call when the channel ends, and those of other channels not (A2)", async () => {
+  it("cancels every call when the channel ends, and those of other channels not (RC2)", async () => {
     const { caller, open, control, replica, ended, lines } = await serve();
     const other = open();
     caller.call(1, "hold", "a");
@@ -220,7 +220,7 @@ describe("ChannelServer", () => {
     assert.deepEqual(caller.heard(1), ['reply "a!"']);
   });
 
-  it("sends the input of a call that it refuses back as it came, where the caller has not kept it (A3)", async () => {
+  it("sends the input of a call that it refuses back as it came, where the caller has not kept it (RC3)", async () => {
     const { caller, replica } = await serve();
     await replica.drain();
     const bytes = new Uint8Array([1, 2, 3]);
@@ -346,7 +346,7 @@ describe("ChannelServer, with a stream", () => {
     assert.deepEqual([control.ended, replica.inFlight], [1, 0]);
   });
 
-  it("sends a failure after the items that came before it (A1)", async () => {
+  it("sends a failure after the items that came before it (RC1)", async () => {
     const { caller } = await serve();
     caller.open(1, "breakAfter", 3);
     caller.open(2, "badItem");

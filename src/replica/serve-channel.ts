@@ -21,11 +21,11 @@ import { ServedStream } from "./served-stream.js";
 
 // The replica's side of a channel from one caller.
 //
-// A1  A call's number answers once: with a reply, a failure, or the end of its stream.
-// A2  When the channel ends, every call that came over it is cancelled: nobody is left to read its answer.
-// A3  A call has ended here when its answer was given to the channel: one that is still encoded, as a file that is read, is
-//     waited for by a drain although its code has ended.
-// A4  A call that is refused since the replica drains goes back as it came, where its caller has not kept what it sent.
+// RC1  Each call number is answered once: with a reply, a failure, or the end of its stream.
+// RC2  When the channel ends, every call that came over it is cancelled, since its answer can't be delivered.
+// RC3  A call has ended here when its answer was given to the channel. A drain also waits for answers that are still
+//      being encoded, such as a file that is being read, although the author's code has ended.
+// RC4  A draining replica returns a call that it refuses together with its input, if the caller has kept no copy.
 
 /** Answers the calls that come over one channel with one replica. */
 export class ChannelServer implements ChannelReader {
@@ -35,7 +35,7 @@ export class ChannelServer implements ChannelReader {
   readonly #open = new IdTable<ReceivedCall>();
   readonly #callers = new Map<string, Caller>();
   #hasHello = false;
-  /** Set while somebody waits for the last answer. */
+  /** Set while a drain waits for the last answer. */
   #onAnswered: (() => void) | undefined;
 
   constructor(channel: Channel, replica: Replica, onEnd: (server: ChannelServer) => void) {
@@ -81,12 +81,12 @@ export class ChannelServer implements ChannelReader {
     this.#onEnd(this);
   }
 
-  /** Tells the caller that no new call is taken. */
+  /** Tells the caller that no new call is accepted. */
   announceDrain(): void {
     this.#channel.send({ kind: frameKinds.drain, flags: 0, id: 0, head: "", tails: noTails });
   }
 
-  /** Resolves when each call that came was answered (A3), or nobody is left to read an answer. Asked for once. */
+  /** Resolves when every received call was answered (RC3), or the channel has ended. Call it once. */
   async answered(): Promise<void> {
     if (this.#open.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -94,7 +94,10 @@ export class ChannelServer implements ChannelReader {
     });
   }
 
-  /** Ends the channel after what was answered, and cancels what was not: its callers are told by the end of the channel. */
+  /**
+   * Ends the channel after the answers given so far, and cancels all other calls. The end of the channel tells their
+   * callers.
+   */
   close(): void {
     this.#channel.close();
     this.#cancelAll(fail("replica_lost", { replica: this.#replica.deps.id }));
@@ -104,7 +107,7 @@ export class ChannelServer implements ChannelReader {
     for (const { scope } of this.#open.values()) scope.cancel(reason);
   }
 
-  /** Before an answer is sent, in one turn: whoever waits for it hears of it in the next. */
+  /** Forgets a call just before its answer is sent. `answered()` resolves in a later turn, after that. */
   readonly #forget = (id: number): void => {
     this.#open.delete(id);
     if (this.#onAnswered !== undefined && this.#open.size === 0) this.#onAnswered();
@@ -136,7 +139,7 @@ export class ChannelServer implements ChannelReader {
     else received.startStream((sender) => new ServedStream(this.#replica, scope, { input, sink: sender }));
   }
 
-  /** Refuses a call whose caller keeps no input (A4). @param head Without the number of a reader. */
+  /** Refuses a call and returns its input (RC4). @param head Head of the call without the number of a reader. */
   #sendBack({ id, tails, flags }: Frame, head: string): void {
     const { id: replica, descriptor } = this.#replica.deps;
     const [api, , , , context] = findEnds(head);
@@ -147,7 +150,10 @@ export class ChannelServer implements ChannelReader {
     this.#channel.send({ kind: frameKinds.failure, flags: own, id, head: text, tails });
   }
 
-  /** The call that reads what this one makes, where it is one of this channel's and has not ended; and the rest of the head. */
+  /**
+   * Reads the number of the call that reads the output of this one. Finds it if it came over this channel and has not
+   * ended.
+   */
   #readReader({ head }: Frame): { readonly reader: CallScope | undefined; readonly head: string } {
     const end = head.indexOf("\n");
     const text = head.slice(0, Math.max(0, end));
@@ -156,7 +162,9 @@ export class ChannelServer implements ChannelReader {
     return { reader: this.#open.get(Number(text))?.scope, head: head.slice(end + 1) };
   }
 
-  /** What comes for a call that has been answered crossed with the answer. */
+  /**
+   * Passes on a frame of an input stream. Drops frames for calls that have been answered: they crossed with the answer.
+   */
   #receiveInput(frame: Frame): void {
     const call = this.#open.get(frame.id);
     if (call === undefined) return;
@@ -165,7 +173,11 @@ export class ChannelServer implements ChannelReader {
     call.input.receive(frame);
   }
 
-  /** Reads six texts, each but the last ended by a newline; see docs/reference/wire.md. @returns The call, and the last text. */
+  /**
+   * Reads six texts, each but the last ended by a newline; see docs/reference/wire.md.
+   *
+   * @returns The call, and the last text.
+   */
   #readCall(head: string, flags: number, now: number): { readonly call: Call; readonly text: string } {
     const [api, timeLeft, service, caller, context] = findEnds(head);
     const call: Call = {
@@ -180,7 +192,7 @@ export class ChannelServer implements ChannelReader {
     return { call, text: head.slice(context + 1) };
   }
 
-  /** One object a caller, not one a call. @param text Service and api with a newline between. */
+  /** Returns one object for each caller instead of each call. @param text Service and api with a newline between. */
   #callerOf(text: string, serviceLength: number): Caller {
     let caller = this.#callers.get(text);
     if (caller === undefined) {
@@ -191,10 +203,10 @@ export class ChannelServer implements ChannelReader {
   }
 }
 
-/** Apis that can call one replica over one channel; only a broken caller has more. */
+/** Most callers that one channel remembers; only a broken peer has more. */
 const maxCallers = 1024;
 
-/** Where the first five texts of a call's head end. */
+/** Finds the ends of the first five texts in the head of a call. */
 function findEnds(head: string): [number, number, number, number, number] {
   const ends: number[] = [];
   for (let at = head.indexOf("\n"); at >= 0 && ends.length < 5; at = head.indexOf("\n", at + 1)) ends.push(at);
@@ -208,22 +220,22 @@ function readTimeLeft(text: string): number {
   return ms;
 }
 
-/** Of an input that is a stream there is no text: its items come later. */
+/** Decodes the input of a call; `undefined` for an input stream, whose items come later. */
 function readInput(text: string, tails: readonly Tail[], flags: number): unknown {
   if ((flags & frameFlags.fed) === 0) return decodeValue(text, tails, (flags & frameFlags.marked) !== 0);
   if (text !== "" || tails.length > 0) throw malformed("a call whose input is a stream has an input besides");
   return undefined;
 }
 
-/** One call that came over a channel, until it is answered (A1). */
+/** One call that came over a channel, until it is answered (RC1). */
 class ReceivedCall implements ReplySink {
   readonly #id: number;
   readonly scope: CallScope;
   readonly #channel: Channel;
   readonly #forget: (id: number) => void;
-  /** Sender of the output, where that is a stream. */
+  /** Sender of an output stream. */
   #sender: StreamSender | undefined;
-  /** Receiver of the input, where that is a stream. */
+  /** Receiver of an input stream. */
   #input: InputReceiver | undefined;
 
   /** @param forget Takes the call from the table of open ones. */
@@ -243,7 +255,7 @@ class ReceivedCall implements ReplySink {
   }
 
   output(output: unknown): void {
-    // Its deadline passed, or its caller gave up: an answer that comes all the same is none, as it is within one process.
+    // A late answer is replaced by the cancellation reason, as inline calls do.
     if (this.scope.reason !== undefined) {
       this.failure(this.scope.reason);
       return;
@@ -275,11 +287,11 @@ class ReceivedCall implements ReplySink {
     return this.#input.items;
   }
 
-  /** Sends the items of an output that is a stream. @param serve Runs the call, and gives its items to the sender. */
+  /** Sends the items of an output stream. @param serve Runs the call, and passes its items to the sender. */
   startStream(serve: (sender: StreamSender) => ItemSource): void {
     const { scope } = this;
     const done = (error: unknown): void => {
-      // Cut short by its deadline, say, it must not look complete to a caller whose own clock is a little behind.
+      // A stream cut short by its deadline must not look complete to a caller whose clock is a little behind.
       const failure = error ?? scope.reason;
       if (failure === undefined) this.#answer(frameKinds.end, "");
       else this.failure(failure as ServingError);
@@ -306,16 +318,16 @@ class ReceivedCall implements ReplySink {
   }
 }
 
-/** The callee's end of an input that is a stream: its reader, and the frames that come for it. */
+/** Callee's end of an input stream: its reader, and the frames that arrive for it. */
 class InputReceiver {
-  /** What the api reads. */
+  /** Items, as the api reads them. */
   readonly items: ItemReader;
   readonly #stream: PeerStream;
   readonly #channel: Channel;
   readonly #id: number;
   #isOver = false;
 
-  /** @param scope Of the call: its end ends the input, and a cancellation fails a `next()` that waits. */
+  /** @param scope Scope of the call. Its end ends the input; its cancellation fails a waiting `next()`. */
   constructor(channel: Channel, id: number, scope: CallScope) {
     this.#channel = channel;
     this.#id = id;
@@ -330,7 +342,11 @@ class InputReceiver {
     scope.onEnd(() => this.#stream.close(scope.reason));
   }
 
-  /** An item, the end or the failure of the input. @throws {ServingError} `malformed_frame` for one that may not come now. */
+  /**
+   * Handles an item, the end or the failure of the input.
+   *
+   * @throws {ServingError} `malformed_frame` for an unexpected frame.
+   */
   receive(frame: Frame): void {
     const { kind, head } = frame;
     if (this.#isOver) throw malformed(`a frame of kind ${kind} for the input of call ${this.#id}, which has ended`);

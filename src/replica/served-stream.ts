@@ -7,21 +7,21 @@ import { LaneCall } from "./lane.js";
 import { endCall, findApi, leaveLane } from "./serve-call.js";
 
 /**
- * Answers one streaming call: finds the api and enters its lane with the first pull, and holds its place there until the stream
- * has ended, also where its reader stops: the end comes when the author's code has ended too.
+ * Answers one streaming call. Finds the api and enters its lane with the first pull. Holds its lane slot until the
+ * stream has ended; if its reader stops early, until the author's code has ended.
  */
 export class ServedStream extends LaneCall implements ItemSource, ItemSink {
   readonly #replica: CallHost;
   readonly #sink: ItemSink;
   #stream: InvokedStream | undefined;
-  /** The api that is called; `#api` is the same once the call holds a place in its lane. */
+  /** The api that is called; `#api` is the same once the call holds a lane slot. */
   #asked: ReplicaApi | undefined;
   #api: ReplicaApi | undefined;
   #startedAt = 0;
   #hasBegun = false;
   #isStopped = false;
 
-  /** @param sink Gets what is left of a failure once it is logged. */
+  /** @param sink Gets a failure in the form that may reach the caller; the rest of it is logged. */
   constructor(
     replica: CallHost,
     scope: CallScope,
@@ -104,7 +104,10 @@ export class ServedStream extends LaneCall implements ItemSource, ItemSink {
     this.#pullNow(this.#stream);
   }
 
-  /** One item may take as long as a call: what else has come is then read before the next. */
+  /**
+   * Pulls the next item; in a later turn if this one is long, since one item may take as long as a call and other input
+   * waits.
+   */
   #pullInTurn(stream: InvokedStream): void {
     const { turns } = this.scope.time;
     if (!turns.isLong) this.#pullNow(stream);

@@ -17,7 +17,7 @@ const mostNamed = 20;
 const anyAttempts = 2 ** 31 - 1;
 
 /** Parts that a census is made with. */
-export interface StoreCensusDeps {
+interface StoreCensusDeps {
   readonly run: StoreRun;
   /** Task apis of the app. */
   readonly own: readonly TaskPlace[];

@@ -10,17 +10,17 @@ import type { Piece } from "./row-call.js";
 
 // One batch, from the rows of its calls to their results.
 //
-// R1  Each piece is answered once, and `ended` is called once, after all of them.
-// R2  The author's function runs in a scope of the batch's own, which ends when the last of its callers has gone; that of
-//     a batch with one call is the call's.
-// R3  A batch that threw is run again, in halves, only when the api may run twice for one call and rows may be at fault;
-//     and never more often than it has calls, so that a model that is broken altogether costs no more than without batches.
+// BR1  Each piece is answered once. `ended` is called once, after all of them.
+// BR2  The author's function runs in the batch's own scope, which is cancelled when the last of its callers has left. A
+//      batch with one call runs in the scope of that call.
+// BR3  A batch that threw is run again in halves, but only if the api is idempotent and the fault may lie in its rows.
+//      There are at most as many runs as calls, so a model that always fails costs no more than without batches.
 
-/** What all batches of one api share. */
-export interface BatchDeps {
+/** Parts that all batches of one api share. */
+interface BatchDeps {
   readonly target: ApiTarget;
   readonly layout: RowLayout;
-  /** May run twice for one call. */
+  /** True when the api may run twice for one call. */
   readonly idempotent: boolean;
   readonly time: CallTime;
 }
@@ -36,7 +36,7 @@ class BatchRun {
   readonly #ended: BatchEnded;
   readonly #scope: CallScope;
   readonly #startedAt: number;
-  /** How often it may still be run (R3). */
+  /** Runs that are left (BR3). */
   #runsLeft: number;
 
   constructor(deps: BatchDeps, { pieces }: Batch, ended: BatchEnded) {
@@ -76,7 +76,7 @@ class BatchRun {
   #call(pieces: readonly Piece[]): unknown {
     const { target, layout } = this.#deps;
     const inputs = pieces.map((piece) => piece.input);
-    // What may be run again keeps its rows as they are, whatever the function does to those it is given.
+    // A batch that may run again keeps its rows unchanged: the function gets copies.
     const input = layout.joinInputs(inputs, this.#runsLeft > 0);
     return runInScope(this.#scope, target.run, input);
   }
@@ -91,7 +91,7 @@ class BatchRun {
     this.#end(tookMs);
   }
 
-  /** @throws {ServingError} when the output can't be cut; no piece has then been answered. */
+  /** @throws {ServingError} when the output can't be cut. No piece has been answered then. */
   #answer(pieces: readonly Piece[], output: unknown): void {
     const counts = pieces.map((piece) => piece.rows);
     const outputs = this.#deps.layout.splitOutput(output, counts);
@@ -109,13 +109,13 @@ class BatchRun {
     this.#runHalves(this.#pieces, holdError(error)).then(() => this.#end(undefined));
   }
 
-  /** One failure for all of them: it is logged once, and none of them says which row was at fault. */
+  /** Fails all pieces with one failure. It is logged once, and does not say which row was at fault. */
   #refuse(pieces: readonly Piece[], thrown: unknown): void {
     const error = reportFailure(thrown, this.#scope);
     for (const { call } of pieces) call.pieceFailed(error);
   }
 
-  /** Answers pieces whose batch threw `error`: alone, each gets its own; together, halves of them are tried. */
+  /** Answers pieces whose batch threw `error`. A single piece gets the error; more pieces are tried in halves. */
   async #runHalves(pieces: readonly Piece[], error: unknown): Promise<void> {
     if (pieces.length === 1 || this.#scope.isEnded || !mayBeRows(error)) {
       this.#refuse(pieces, error);
@@ -142,7 +142,7 @@ class BatchRun {
     try {
       const returned = toNative(this.#call(pieces));
       turns.count(before, clock.now() - from);
-      // What is there already is read at once: its author may change it in the next turn.
+      // An output that is there already is read at once, since its author may change it in the next turn.
       this.#answer(pieces, isNative(returned) ? await returned : returned);
     } catch (again) {
       await this.#runHalves(pieces, holdError(again));
@@ -155,13 +155,16 @@ class BatchRun {
   }
 }
 
-/** Something below that is down, busy or out of time would be so for each half too, and be asked as often. */
+/**
+ * Returns false for failures that rows can't cause: a callee that is down, busy or out of time would fail each half
+ * too.
+ */
 function mayBeRows(error: unknown): boolean {
   if (!(error instanceof ServingError)) return true;
   return !error.retryable && error.code !== "deadline_exceeded" && error.code !== "cancelled";
 }
 
-/** The scope a batch runs in (R2): the deadline of its most patient call, the request of its first. */
+/** Opens the scope of a batch (BR2), with the latest deadline of its calls and the request of its first. */
 function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): CallScope {
   const scopes = pieces.map(({ call }) => call.scope);
   const [first] = scopes as [CallScope];
@@ -169,7 +172,10 @@ function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): 
   const { service, api, caller, request } = first.call;
   const scope = new CallScope(
     {
-      ...{ service, api, caller, outside: false },
+      service,
+      api,
+      caller,
+      outside: false,
       deadline: Math.max(...scopes.map(({ expiresAt }) => expiresAt)),
       request: scopes.every(({ call }) => call.request === request) ? request : withoutHeaders(request),
       priority: scopes.some(({ priority }) => priority === "interactive") ? "interactive" : "background",
@@ -188,7 +194,10 @@ function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): 
   return scope;
 }
 
-/** Headers are of one request, and may say who asks: nobody's stand for several. Id and trace do, so that logs can be joined. */
+/**
+ * Copies a request without its headers: they belong to one caller and can't stand for several. Id and trace stay, for
+ * the logs.
+ */
 function withoutHeaders(request: RequestContext): RequestContext {
   const { traceparent, tracestate } = request.trace;
   return new RequestContext(tracestate === undefined ? { traceparent } : { traceparent, tracestate }, request.id);

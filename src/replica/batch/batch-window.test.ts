@@ -127,7 +127,10 @@ describe("BatchWindow, simulated", () => {
     const targetLatencyMs = 60;
     const crowd = createCallers(64);
     const { batches } = simulate({
-      ...{ costMs: encoder, crowd, isBlocking: true, untilMs: runMs },
+      costMs: encoder,
+      crowd,
+      isBlocking: true,
+      untilMs: runMs,
       settings: { targetLatencyMs },
     });
     const settled = batches.slice(10);
@@ -140,7 +143,9 @@ describe("BatchWindow, simulated", () => {
 
   it("waits as long as it is told, where it is told", () => {
     const { batches } = simulate({
-      ...{ costMs: network, crowd: createArrivals(50), untilMs: runMs },
+      costMs: network,
+      crowd: createArrivals(50),
+      untilMs: runMs,
       settings: { windowMs: 10, maxRows: 3 },
     });
     assert.deepEqual(new Set(batches.map(({ reason }) => reason)), new Set(["window", "full"]));
@@ -153,7 +158,9 @@ describe("BatchWindow, simulated", () => {
 
   it("never has more rows than maxRows", () => {
     const { batches } = simulate({
-      ...{ costMs: encoder, crowd: createCallers(50), untilMs: runMs },
+      costMs: encoder,
+      crowd: createCallers(50),
+      untilMs: runMs,
       settings: { maxRows: 7 },
     });
     assert.equal(Math.max(...batches.map(({ rows }) => rows)), 7);
@@ -185,10 +192,10 @@ describe("BatchWindow", () => {
 
   it("is sure of what a batch takes only while that was seen of late", () => {
     const window = new BatchWindow(settings);
-    assert.equal(window.expectSurely(0, 4), 0);
+    assert.equal(window.expectRecent(0, 4), 0);
     learn(window, encoder);
-    assert.ok(Math.abs(window.expectSurely(900, 4) - encoder(4)) < 1e-6);
-    assert.equal(window.expectSurely(1100, 4), 0);
+    assert.ok(Math.abs(window.expectRecent(900, 4) - encoder(4)) < 1e-6);
+    assert.equal(window.expectRecent(1100, 4), 0);
   });
 
   it("takes at least one row, however short the target", () => {

@@ -1,76 +1,78 @@
 import type { BatchSettings } from "../../options/settings.js";
 
-/** Why a batch left when it did; a label of `ekiben_batches_total`. */
+/** Reason why a batch left; a label of `ekiben_batches_total`. */
 export type LeaveReason = "full" | "idle" | "gathered" | "window" | "target" | "deadline";
 
-/** What waits when a batch could leave. Instants are readings of one clock, in milliseconds. */
+/** Rows that wait when a batch could leave. Instants are readings of one clock, in milliseconds. */
 interface WaitingRows {
   readonly now: number;
   readonly rows: number;
-  /** When the first of them came. */
+  /** Arrival of the first of them. */
   readonly since: number;
-  /** The earliest deadline among them; `Infinity` for none. Read only when a batch might wait. */
+  /** Returns the earliest deadline among them; `Infinity` for none. Called only when a batch might wait. */
   readonly deadline: () => number;
 }
 
-/** Whether a batch leaves now, or when to ask again if nobody comes before. */
+/** Decision that a batch leaves now, or the time to ask again if no row arrives before. */
 type LeaveDecision = { readonly leave: LeaveReason } | { readonly waitUntil: number };
 
-/** Timers are no finer: a shorter wait is none. */
-const leastWaitMs = 1;
-/** A batch never waits longer for company than this share of the fixed cost that company can save. */
-const longestShare = 0.5;
-/** A batch that waits only to see who comes does not wait longer than this share of that. */
-const probeShare = 0.25;
-/** How much of what was learnt about company its newest sight makes up. */
-const newest = 0.3;
-/** Every how many batches one waits only to see who comes; twice as many each time that would not have paid. */
-const leastProbeGap = 16;
-const mostProbeGap = 256;
-/** For so long, or ten times the expected time of a batch, costs are known well enough to refuse rows by them. */
+/** Timers have a resolution of 1 ms; shorter waits are skipped. */
+const timerResolutionMs = 1;
+/** Longest wait for more rows, as a share of the fixed cost that joining them can save. */
+const maxWaitShare = 0.5;
+/** Longest wait of a trial, as a share of that longest wait. */
+const trialWaitShare = 0.25;
+/** Weight of the newest observation in the running averages of arrivals. */
+const newestWeight = 0.3;
+/** Batches from one trial to the next; twice as many after each trial that would not have paid. */
+const minTrialGap = 16;
+const maxTrialGap = 256;
+/** Milliseconds, or ten expected batch times, for which measured costs are recent enough to refuse rows by them. */
 const staleAfterMs = 1000;
 
-/** The wait of one batch, from the first moment at which it could have left. */
+/** Wait of one batch, from the first moment at which it could have left. */
 interface Wait {
   readonly at: number;
   readonly rows: number;
-  /** How many more rows to wait for; `Infinity` to see how many there are. */
+  /** Further rows to wait for; `Infinity` in a trial, which counts how many arrive. */
   readonly wanted: number;
   readonly until: number;
 }
 
 /**
- * Decides when a batch leaves, and how many rows it has. Pure: it is told what happens, and when.
+ * Decides when a batch leaves, and how many rows it has. Pure: events and their times are arguments.
  *
- * Calls come in company: those of a crowd of callers that were answered together call again together. So it learns what
- * share of the rows of the last batch comes again after the next could first leave, and how long it takes until they are
- * there. To wait for `more` rows for `ms` saves the fixed cost of a batch for each of them and delays them all, so it
- * pays while `more * fixedMs > (rows + more) * ms`. Where nobody comes, or batches cost nothing but their rows, it never
- * does, and everything leaves at once.
+ * Callers that were answered together call again together. So this estimates how many rows arrive soon after a batch
+ * could leave, as a share of the rows of the last batch, and how long they take to arrive. Waiting `ms` for `more` rows
+ * saves the fixed cost of a batch for each of them and delays them all, so it pays while `more * fixedMs > (rows +
+ * more) * ms`. When no rows arrive, or a batch costs nothing but its rows, waiting never pays, and every batch leaves
+ * at once.
  *
- * What comes while a batch runs is not seen in time, since a model may block the event loop. So company is learnt from
- * waits alone, and now and then a batch waits only to see.
+ * Arrivals during a run are not seen in time, since a model may block the event loop. So arrivals are measured only
+ * while a batch waits, and now and then a batch waits only to measure them: a trial.
  */
 export class BatchWindow {
   readonly cost = new BatchCost();
   readonly #settings: BatchSettings;
-  /** Rows that come after the first chance to leave, for each row of the last batch, and the milliseconds until they are there. */
-  #company = 0;
-  #companyMs = 0;
-  #probeGap = leastProbeGap;
-  #untilProbe = leastProbeGap;
+  /** Rows that arrive after a batch could first leave, for each row of the last batch. */
+  #expectedShare = 0;
+  #arrivalMs = 0;
+  #trialGap = minTrialGap;
+  #batchesUntilTrial = minTrialGap;
   #wait: Wait | undefined;
-  /** The most rows seen in this wait, and when the last of them came. */
+  /** Most rows seen in this wait, and the arrival of the last of them. */
   #seenRows = 0;
   #seenAt = 0;
   #endedAt = Number.NEGATIVE_INFINITY;
-  #lastRows = 0;
+  #lastBatchRows = 0;
 
   constructor(settings: BatchSettings) {
     this.#settings = settings;
   }
 
-  /** Rows a batch may have now: `maxRows`, and no more than finish within the target. At least 1. */
+  /**
+   * Rows that a batch may have now: at most `maxRows`, and no more than finish within the target latency. At least 1.
+   */
   get mostRows(): number {
     const { maxRows, targetLatencyMs } = this.#settings;
     const { fixedMs, rowMs, isKnown } = this.cost;
@@ -78,7 +80,7 @@ export class BatchWindow {
     return Math.max(1, Math.min(maxRows, Math.floor((targetLatencyMs - fixedMs) / rowMs)));
   }
 
-  /** Whether a batch that could leave does. To be asked when one could, when rows have come, and at `waitUntil`. */
+  /** Decides whether a batch leaves. Call it when one could leave, when rows have arrived, and at `waitUntil`. */
   decide({ now, rows, since, deadline }: WaitingRows): LeaveDecision {
     const { windowMs, targetLatencyMs } = this.#settings;
     const wait = windowMs === undefined ? this.#followWait(now, rows) : undefined;
@@ -88,36 +90,36 @@ export class BatchWindow {
     const costMs = this.cost.expect(rows);
     const window = wait === undefined ? since + (windowMs ?? 0) : wait.until;
     const target = since + targetLatencyMs - costMs;
-    const until = Math.min(window, target, deadline() - costMs - leastWaitMs);
+    const until = Math.min(window, target, deadline() - costMs - timerResolutionMs);
     if (until > now) return { waitUntil: until };
     return { leave: until === window ? "window" : until === target ? "target" : "deadline" };
   }
 
-  /** A batch has left: what came while it waited is learnt. */
+  /** Notes that a batch has left, and learns from the rows that arrived while it waited. */
   left(): void {
     const wait = this.#wait;
     this.#wait = undefined;
     if (wait === undefined || wait.until <= wait.at) return;
     const more = this.#seenRows - wait.rows;
-    const isProbe = wait.wanted === Number.POSITIVE_INFINITY;
-    const weight = isProbe && more > this.#more ? 1 : newest;
-    if (this.#lastRows > 0) this.#company += weight * (more / this.#lastRows - this.#company);
-    if (more > 0) this.#companyMs += weight * (this.#seenAt - wait.at - this.#companyMs);
-    if (isProbe) this.#probeGap = this.#pays(wait.rows) ? leastProbeGap : Math.min(mostProbeGap, 2 * this.#probeGap);
+    const isTrial = wait.wanted === Number.POSITIVE_INFINITY;
+    const weight = isTrial && more > this.#expectedArrivals ? 1 : newestWeight;
+    if (this.#lastBatchRows > 0) this.#expectedShare += weight * (more / this.#lastBatchRows - this.#expectedShare);
+    if (more > 0) this.#arrivalMs += weight * (this.#seenAt - wait.at - this.#arrivalMs);
+    if (isTrial) this.#trialGap = this.#pays(wait.rows) ? minTrialGap : Math.min(maxTrialGap, 2 * this.#trialGap);
   }
 
-  /** A batch has run. */
+  /** Notes a batch that has run. */
   ended(now: number, rows: number, ms: number): void {
     this.cost.observe(rows, ms);
     this.#endedAt = now;
-    this.#lastRows = rows;
+    this.#lastBatchRows = rows;
   }
 
   /**
-   * What a batch of so many rows takes, as far as rows may be refused for it. 0 while nothing is known, and when the last
-   * batch was long ago: that costs have fallen is seen only by running one.
+   * Estimates the time of a batch with `rows` rows, for refusing rows by it. 0 while nothing is known, and when the
+   * last batch was long ago: only another run can show that costs have fallen.
    */
-  expectSurely(now: number, rows: number): number {
+  expectRecent(now: number, rows: number): number {
     const expected = this.cost.expect(rows);
     return now - this.#endedAt <= Math.max(staleAfterMs, 10 * expected) ? expected : 0;
   }
@@ -135,41 +137,43 @@ export class BatchWindow {
   }
 
   #planWait(at: number, rows: number): Wait {
-    const longest = this.cost.mostFixedMs * longestShare;
-    const none = { at, rows, wanted: 0, until: at };
-    if (longest < leastWaitMs) return none;
+    const longestMs = this.cost.mostFixedMs * maxWaitShare;
+    const noWait = { at, rows, wanted: 0, until: at };
+    if (longestMs < timerResolutionMs) return noWait;
     const pays = this.#pays(rows);
-    const isProbe = --this.#untilProbe <= 0;
-    if (isProbe) this.#untilProbe = this.#probeGap;
-    if (!pays && !isProbe) return none;
-    const wanted = isProbe ? Number.POSITIVE_INFINITY : this.#more;
-    const patience = pays ? 2 * this.#companyMs + leastWaitMs : Math.max(leastWaitMs, longest * probeShare);
-    return { at, rows, wanted, until: at + Math.min(longest, patience) };
+    const isTrial = --this.#batchesUntilTrial <= 0;
+    if (isTrial) this.#batchesUntilTrial = this.#trialGap;
+    if (!pays && !isTrial) return noWait;
+    const wanted = isTrial ? Number.POSITIVE_INFINITY : this.#expectedArrivals;
+    const waitMs = pays
+      ? 2 * this.#arrivalMs + timerResolutionMs
+      : Math.max(timerResolutionMs, longestMs * trialWaitShare);
+    return { at, rows, wanted, until: at + Math.min(longestMs, waitMs) };
   }
 
-  /** Rows expected to come after the first chance. */
-  get #more(): number {
-    return Math.round(this.#company * this.#lastRows);
+  /** Rows expected to arrive after the batch could first leave. */
+  get #expectedArrivals(): number {
+    return Math.round(this.#expectedShare * this.#lastBatchRows);
   }
 
   #pays(rows: number): boolean {
-    const more = this.#more;
-    return more >= 1 && more * this.cost.fixedMs > (rows + more) * this.#companyMs;
+    const more = this.#expectedArrivals;
+    return more >= 1 && more * this.cost.fixedMs > (rows + more) * this.#arrivalMs;
   }
 }
 
-/** How much of what was learnt is kept at each further batch: about the last twenty count. */
+/** Weight that older observations keep at each further batch: about the last twenty count. */
 const memory = 0.95;
-/** Batches before the line is trusted. The first is not counted at all: in it, code is compiled and memory grows. */
+/** Batches before the line is trusted. The first one is not counted at all: code is compiled and memory grows in it. */
 const trustedAfter = 3;
-/** Sizes must differ by this share of their mean before they tell anything about the slope. */
+/** Standard deviation of the sizes, as a share of their mean, from which the slope can be measured. */
 const leastSpread = 0.1;
 
 /**
- * What a batch costs, learnt from batches: a line through size and time, `fixedMs + rows * rowMs`.
+ * Learns the cost of batches as a line through size and time: `fixedMs + rows * rowMs`.
  *
- * Least squares over what was seen, newer batches counting more. While all batches have one size the slope can't be seen;
- * it is kept as it was, and at first all of the time is taken to go by rows.
+ * Least squares over the batches so far, newer ones weighted more. While all batches have one size, the slope can't be
+ * measured. It keeps its last value then; at first all of the time is attributed to rows.
  */
 export class BatchCost {
   #seen = 0;
@@ -180,7 +184,7 @@ export class BatchCost {
   #covariance = 0;
   #rowMs: number | undefined;
 
-  /** A batch of so many rows took so long. */
+  /** Notes that a batch of `rows` rows took `ms` milliseconds. */
   observe(rows: number, ms: number): void {
     if (++this.#seen === 1) return;
     this.#weight = this.#weight * memory + 1;
@@ -194,28 +198,28 @@ export class BatchCost {
     if (Math.sqrt(this.#variance) > leastSpread * this.#meanRows) this.#rowMs = this.#covariance / this.#variance;
   }
 
-  /** Whether enough batches were seen to act on it. */
+  /** True when enough batches were seen to act on the line. */
   get isKnown(): boolean {
     return this.#seen > trustedAfter;
   }
 
-  /** What each row adds, from 0 to all there is. */
+  /** Milliseconds that each row adds, from 0 to the whole time divided by the rows. */
   get rowMs(): number {
     const most = this.#meanRows === 0 ? 0 : this.#meanMs / this.#meanRows;
     return Math.min(most, Math.max(0, this.#rowMs ?? most));
   }
 
-  /** What a batch takes however many rows it has: what joining saves. */
+  /** Milliseconds that a batch takes regardless of its rows. Joining batches saves them. */
   get fixedMs(): number {
     return this.isKnown ? this.#meanMs - this.rowMs * this.#meanRows : 0;
   }
 
-  /** The most that `fixedMs` may turn out to be: while all batches had one size, all of their time. */
+  /** Upper bound of `fixedMs`: the whole time of a batch while all batches had one size. */
   get mostFixedMs(): number {
     return this.isKnown && this.#rowMs === undefined ? this.#meanMs : this.fixedMs;
   }
 
-  /** What a batch of so many rows is expected to take; 0 while that is not known. */
+  /** Estimates the milliseconds of a batch with `rows` rows; 0 while unknown. */
   expect(rows: number): number {
     return this.isKnown ? this.fixedMs + this.rowMs * rows : 0;
   }

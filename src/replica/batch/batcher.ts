@@ -9,37 +9,40 @@ import type { LaneStats } from "../../observe/call-stats.js";
 import type { BatchSettings } from "../../options/settings.js";
 import { CallQueue } from "../call-queue.js";
 import { Gate } from "../gate.js";
-import type { LaneWatch, WatchedPlaces } from "../lane-watch.js";
+import type { LaneWatch, WatchedSlots } from "../lane-watch.js";
 import { expectWait, WarmUp } from "../pace.js";
 import { BatchWindow, type LeaveReason } from "./batch-window.js";
 import type { Piece, RowCall, RowQueue } from "./row-call.js";
 
-// The calls that wait at one batched api of one replica, and when they leave as a batch.
+// Calls that wait at one batched api of one replica, and the batches in which they leave.
 //
-// B1  A batch has at most `maxRows` rows, all of one group: what is in it can be joined.
-// B2  At most `maxConcurrent` batches run at once, and at most `maxQueued` calls wait beyond the batch that gathers.
-// B3  A batch leaves from a turn of the event loop of its own: never while a call is added or another batch ends, so that
-//     whatever has already arrived at this process comes along; nor in one that runs have made long (`LoopTurns`).
-// B4  Turns come in the order of `CallQueue`: older groups before younger ones, background calls a little later. What is
-//     left of a call with more than `maxRows` rows stands behind those that came while it ran.
-// B5  A call that is cancelled, or whose deadline a batch could not keep, leaves the queue and is in no batch.
-// B6  There is a timer only while calls wait and could leave.
-// B7  A batch runs in the async context of none of its callers.
-// B8  What could not be answered in time is refused at once, and so is, under overload, all but a few; see `Admission`.
-// B9  Nothing leaves once the batcher is closed: what waits is taken back when it is cut off from its caller.
+// BA1  A batch has at most `maxRows` rows, all of one group, so that they can be joined.
+// BA2  At most `maxConcurrent` batches run at once. At most `maxQueued` calls wait beyond the batch that is being
+//      gathered.
+// BA3  A batch leaves in a turn of the event loop of its own, never while a call is added or another batch ends, so
+//      that all calls that have reached this process come along. It does not leave in a turn that runs have made long
+//      (`LoopTurns`).
+// BA4  The order is that of `CallQueue`: older groups before younger ones, background calls a little later. The
+//      remaining rows of a call with more than `maxRows` rows queue behind calls that arrived while its first rows ran.
+// BA5  A call that is cancelled, or whose deadline a batch could not meet, leaves the queue and is in no batch.
+// BA6  There is a timer only while calls wait and could leave.
+// BA7  A batch runs in no caller's async context.
+// BA8  A call that could not be answered in time is refused at once. Under overload only a few calls may wait; see
+//      `Admission`.
+// BA9  No batch leaves a closed batcher. Calls that wait there are withdrawn when their link is cut.
 
-/** What leaves together. */
+/** Rows that leave together. */
 export interface Batch {
   readonly pieces: readonly Piece[];
   readonly rows: number;
   readonly reason: LeaveReason;
 }
 
-/** What a batcher needs to know. */
-export interface BatcherDeps {
+/** Parts that a batcher is made with. */
+interface BatcherDeps {
   /** `"Model.predict"`. */
   readonly name: string;
-  /** Looks at it from time to time while a batch runs. */
+  /** Looks at the batcher each second while a batch runs. */
   readonly watch?: LaneWatch;
   readonly settings: BatchSettings;
   readonly maxQueued: number;
@@ -50,17 +53,21 @@ export interface BatcherDeps {
   readonly run: (batch: Batch, ended: BatchEnded) => void;
 }
 
-/** @param ms How long the batch took; absent when that says nothing about others, since it failed. */
+/**
+ * Called when a batch has ended.
+ *
+ * @param ms Time that it took; `undefined` when it failed, which says nothing about other batches.
+ */
 export type BatchEnded = (ms: number | undefined) => void;
 
-/** Calls that may be joined. */
+/** Calls whose rows can be joined. */
 interface Group extends RowQueue {
   readonly key: string;
   readonly queue: CallQueue<RowCall>;
   rows: number;
 }
 
-export class Batcher implements WatchedPlaces, TurnTaker {
+export class Batcher implements WatchedSlots, TurnTaker {
   usedMs = 0;
   readonly #deps: BatcherDeps;
   readonly #window: BatchWindow;
@@ -85,12 +92,16 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     this.gate = new Gate(deps.stats, () => this.overdue.length, deps.settings.maxRows);
   }
 
-  /** A call with more is cut into pieces. */
+  /** Rows of a batch at most. A call with more rows is cut into pieces. */
   get maxRows(): number {
     return this.#deps.settings.maxRows;
   }
 
-  /** Why one more call is not let in (B2, B8): with what waits, and when there may be room. */
+  /**
+   * Refuses one more call if there is no room (BA2) or it would be late (BA8).
+   *
+   * @returns The failure; `undefined` when it may wait.
+   */
   refuse(scope: CallScope, now: number): ServingError | undefined {
     const { maxQueued, settings } = this.#deps;
     if (this.#running < settings.maxConcurrent && this.#waitingRows < settings.maxRows) {
@@ -120,7 +131,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     return this.#deps.name;
   }
 
-  get places(): number {
+  get slots(): number {
     return this.#deps.settings.maxConcurrent;
   }
 
@@ -132,7 +143,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     return this.#waitingCalls;
   }
 
-  /** Calls in batches that still run, though nobody waits for them any more. */
+  /** Calls of running batches that timed out or were cancelled. */
   get overdue(): readonly CallScope[] {
     const scopes: CallScope[] = [];
     for (const pieces of this.#batches) {
@@ -141,13 +152,16 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     return scopes;
   }
 
-  get deadPlaces(): number {
+  get deadSlots(): number {
     let count = 0;
     for (const pieces of this.#batches) if (pieces.every(({ call }) => call.scope.reason !== undefined)) count++;
     return count;
   }
 
-  /** What a batch is made of has come in whole: it waits for no input, and calls that wait here can't be what it reads. */
+  /**
+   * Never set: the inputs of a batch are complete, so it waits for no input, and calls that wait here can't be its
+   * input.
+   */
   readonly starvedSince = undefined;
 
   look(): void {}
@@ -156,13 +170,13 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     return this.#isDue;
   }
 
-  /** For `LoopTurns` alone. */
+  /** Lets a batch leave. Called by `LoopTurns` and `#wake`. */
   begin(): void {
     this.#isDue = false;
     this.#outside(() => this.#decide());
   }
 
-  /** No batch leaves any more (B9). Those that run go on. */
+  /** Lets no more batches leave (BA9). Running batches continue. */
   close(): void {
     this.#isClosed = true;
     this.#stopTimer();
@@ -170,12 +184,12 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     this.#warmUp.close();
   }
 
-  /** Lets a call wait. @param key Of its group. */
+  /** Lets a call wait. @param key Names its group. */
   add(call: RowCall, key: string): void {
     let group = this.#groups.get(key);
     if (group === undefined) this.#groups.set(key, (group = this.#openGroup(key)));
     call.queue = group;
-    call.place = group.queue.push(call, call.scope.priority, call.cameAt);
+    call.entry = group.queue.push(call, call.scope.priority, call.cameAt);
     this.#countRows(group, call.waitingRows);
     this.#waitingCalls++;
     call.scope.onCancel((reason) => call.fail(reason));
@@ -193,14 +207,14 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   }
 
   #withdraw(call: RowCall, group: Group): void {
-    if (call.place === undefined) return;
-    group.queue.remove(call.place);
+    if (call.entry === undefined) return;
+    group.queue.remove(call.entry);
     if (!call.hasBegun) {
       this.#waitingCalls--;
       const now = this.#deps.clock.now();
-      this.gate.admission.lost(call.place, now, now - call.cameAt);
+      this.gate.admission.lost(call.entry, now, now - call.cameAt);
     }
-    call.place = undefined;
+    call.entry = undefined;
     this.#countRows(group, -call.waitingRows);
     this.#dropEmpty(group);
     if (this.#waitingRows === 0) this.#stopTimer();
@@ -211,14 +225,14 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     this.#waitingRows += rows;
   }
 
-  /** The sizes of inputs come from outside: groups must not collect. */
+  /** Removes an empty group. Keys of groups come from the sizes of inputs, so groups must not accumulate. */
   #dropEmpty(group: Group): void {
     if (group.rows === 0 && this.#groups.get(group.key) === group && this.#groups.size > 1) {
       this.#groups.delete(group.key);
     }
   }
 
-  /** Looks in the next turn of the event loop whether a batch leaves (B3). */
+  /** Schedules a decision for the next turn of the event loop (BA3). */
   #wake(): void {
     if (this.#isWaking || this.#isClosed || this.#running >= this.#deps.settings.maxConcurrent) return;
     this.#isWaking = true;
@@ -254,7 +268,7 @@ export class Batcher implements WatchedPlaces, TurnTaker {
     return { now, rows, since, deadline };
   }
 
-  /** The group whose turn is next (B4). */
+  /** Returns the group whose turn is next (BA4). */
   #pickGroup(): Group {
     let next: Group | undefined;
     for (const group of this.#groups.values()) {
@@ -273,16 +287,16 @@ export class Batcher implements WatchedPlaces, TurnTaker {
   #leave(group: Group, reason: LeaveReason, now: number): void {
     const pieces = this.#take(group, now);
     this.#dropEmpty(group);
-    // Whoever could not leave with this batch may leave with the next.
+    // Calls that this batch had no room for may leave with the next.
     if (pieces.length > 0) this.#run(pieces, reason);
     if (this.#waitingRows > 0) this.#wake();
   }
 
-  /** The rows of one batch, in order; those that can't be answered in time are refused (B5). */
+  /** Takes the rows of one batch, in order. Refuses calls that can't be answered in time (BA5). */
   #take(group: Group, now: number): Piece[] {
     const { mostRows } = this.#window;
     const { maxRows } = this;
-    const batchMs = this.#window.expectSurely(now, Math.min(mostRows, group.rows));
+    const batchMs = this.#window.expectRecent(now, Math.min(mostRows, group.rows));
     const pieces: Piece[] = [];
     let rows = 0;
     for (let call = group.queue.first; call !== undefined && rows < mostRows; call = group.queue.first) {
@@ -291,14 +305,14 @@ export class Batcher implements WatchedPlaces, TurnTaker {
         continue;
       }
       const isNew = !call.hasBegun;
-      // The target may allow fewer rows than the first call has; they stay together all the same.
+      // The target latency may allow fewer rows than the first call has; they stay together anyway.
       const piece = call.take(mostRows - rows, now) ?? (rows === 0 ? call.take(maxRows, now) : undefined);
       if (piece === undefined) break;
       if (isNew) this.#waitingCalls--;
-      const place = call.place as NonNullable<typeof call.place>;
-      if (isNew) call.waited = { place, ms: now - call.cameAt };
-      group.queue.serve(place);
-      call.place = call.waitingRows === 0 ? undefined : group.queue.push(call, call.scope.priority, now);
+      const entry = call.entry as NonNullable<typeof call.entry>;
+      if (isNew) call.waited = { entry, ms: now - call.cameAt };
+      group.queue.serve(entry);
+      call.entry = call.waitingRows === 0 ? undefined : group.queue.push(call, call.scope.priority, now);
       this.#countRows(group, -piece.rows);
       pieces.push(piece);
       rows += piece.rows;

@@ -2,50 +2,54 @@ import type { CallScope } from "../../call/call-scope.js";
 import { holdError, holdValue } from "../../call/copy-value.js";
 import { failRow, type RowLayout } from "../../call/invoke.js";
 import type { ServingError } from "../../failure/serving-error.js";
-import type { QueuePlace } from "../call-queue.js";
+import type { QueueEntry } from "../call-queue.js";
 import type { QueueWait } from "../gate.js";
 
 // One call of an api that batches, from its check to its answer.
 //
-// W1  Its rows stay together, unless they are more than `maxRows`: then they leave piece by piece, in order, each as large
-//     as the batch has room.
-// W2  It is answered once: when its last piece is done, or when it has failed and no piece of it runs any more. What comes
-//     later, as a cancellation while its output is still being checked, changes nothing.
-// W3  What its pieces gave is its own until the last of them is done (`holdValue`); a call in one piece is answered at once.
-// W4  When it fails, by a row, a batch or a cancellation, what of it still waits is taken back at once.
+// BC1  Its rows stay together, unless they are more than `maxRows`. Then they leave piece by piece, in order, each as
+//      large as the batch has room for.
+// BC2  It is answered once: when its last piece is done, or when it has failed and none of its pieces runs. Later
+//      events, such as a cancellation while its output is being checked, change nothing.
+// BC3  Outputs of its pieces are held (`holdValue`) until the last piece is done. A call in one piece is answered at
+//      once.
+// BC4  When it fails, by a row, a batch or a cancellation, its waiting rows are withdrawn at once.
 
 /** Rows of one call that are in one batch. */
 export interface Piece {
   readonly call: RowCall;
   readonly index: number;
-  /** The first of its rows, of those of the call. */
+  /** Index of its first row in the call. */
   readonly start: number;
   readonly input: unknown;
   readonly rows: number;
 }
 
-/** Where a call waits. */
+/** Queue in which a call waits. */
 export interface RowQueue {
-  /** Takes back what of a call still waits. */
+  /** Removes the rows of a call that still wait. */
   withdraw(call: RowCall): void;
 }
 
-/** Who is told what becomes of a call. */
+/** Receiver of the events of one call. */
 export interface RowCallSink {
-  /** The first of its rows has left in a batch. */
+  /** Called when the first of its rows has left in a batch. */
   begun(now: number): void;
   done(output: unknown): void;
-  /** @param isDescribed It failed together with others, as the failure that is given; else with what was thrown. */
+  /**
+   * @param isDescribed True when `error` is the failure that it shares with other calls; otherwise `error` is whatever
+   * was thrown.
+   */
   failed(error: unknown, isDescribed: boolean): void;
 }
 
-/** What a call of an api that batches is made of. */
-export interface RowCallDeps {
+/** Parts of a call of an api that batches. */
+interface RowCallDeps {
   readonly scope: CallScope;
   /** Checked, with at least one row. */
   readonly input: unknown;
   readonly rows: number;
-  /** When it came. */
+  /** Arrival time. */
   readonly cameAt: number;
   readonly layout: RowLayout;
   readonly maxRows: number;
@@ -55,10 +59,10 @@ export interface RowCallDeps {
 export class RowCall {
   readonly scope: CallScope;
   readonly cameAt: number;
-  /** Where it waits, set by whoever lets it wait. */
+  /** Queue in which it waits. Set by the batcher. */
   queue: RowQueue | undefined;
-  /** Where it stands there; absent when none of its rows waits. */
-  place: QueuePlace<RowCall> | undefined;
+  /** Entry in that queue; `undefined` when none of its rows waits. */
+  entry: QueueEntry<RowCall> | undefined;
   /** Set when the first of its rows leaves. */
   waited: QueueWait | undefined;
   readonly #deps: RowCallDeps;
@@ -68,7 +72,7 @@ export class RowCall {
   #doneRows = 0;
   #running = 0;
   #failure: { readonly error: unknown; readonly isDescribed: boolean } | undefined;
-  /** Its sink has been told (W2). */
+  /** True once its sink has been called (BC2). */
   #isSettled = false;
 
   constructor(deps: RowCallDeps) {
@@ -81,13 +85,13 @@ export class RowCall {
     return this.#takenPieces > 0;
   }
 
-  /** Rows that have not left yet. */
+  /** Rows that have not left in a batch. */
   get waitingRows(): number {
     return this.#deps.rows - this.#takenRows;
   }
 
   /**
-   * Takes rows for a batch (W1).
+   * Takes rows for a batch (BC1).
    *
    * @param room Rows that the batch can still have, at least 1.
    * @returns `undefined` when the rows must stay together and there is no room for all of them.
@@ -107,9 +111,9 @@ export class RowCall {
   }
 
   /**
-   * The batch with the piece is done. Never throws: what is wrong with it fails this call alone.
+   * Notes that the batch with the piece is done. Never throws: an invalid output fails this call alone.
    *
-   * @param output As many rows as the piece has.
+   * @param output Output with as many rows as the piece.
    */
   pieceDone(piece: Piece, output: unknown): void {
     this.#running--;
@@ -122,13 +126,13 @@ export class RowCall {
     this.#settle();
   }
 
-  /** The batch with the piece has failed, and so has every other call in it. */
+  /** Notes that the batch with the piece has failed, together with all calls in it. */
   pieceFailed(error: ServingError): void {
     this.#running--;
     this.fail(error, true);
   }
 
-  /** Nothing more will come of it (W4). */
+  /** Fails the call and withdraws its waiting rows (BC4). */
   fail(error: unknown, isDescribed = false): void {
     if (this.#isSettled) return;
     if (this.#failure === undefined) {
@@ -144,7 +148,7 @@ export class RowCall {
     const failure = layout.findFailure(output);
     if (failure !== undefined) throw failRow(failure, start, this.#deps.rows);
     this.#doneRows += rows;
-    // The function that made it runs again before it is answered, and may use the same memory for that.
+    // The function that made it runs again before the call is answered, and may reuse its memory.
     this.#outputs[index] = this.#doneRows < this.#deps.rows ? holdValue(output) : output;
   }
 

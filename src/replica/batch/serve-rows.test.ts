@@ -24,14 +24,14 @@ describe("an api that batches", () => {
     );
   });
 
-  it("never exceeds maxRows, keeps the rows of a call together where it can, and the order (B1)", async () => {
+  it("never exceeds maxRows, keeps the rows of a call together where it can, and the order (BA1)", async () => {
     const stage = await openStage({ batch: { maxRows: 4 } });
     const calls = [["a", "b", "c"], ["d", "e"], ["f"], ["g", "h", "i", "j"]].map((rows) => stage.call(rows).answer);
     assert.deepEqual((await Promise.all(calls)).flat(), [..."ABCDEFGHIJ"]);
     assert.deepEqual(stage.rows(), ["a b c", "d e f", "g h i j"]);
   });
 
-  it("cuts a call that is larger than maxRows, lets others in between, and puts its answer together in order (W1, B4)", async () => {
+  it("cuts a call that is larger than maxRows, lets others in between, and puts its answer together in order (BC1, BA4)", async () => {
     const stage = await openStage({ batch: { maxRows: 3 } });
     const large = stage.call([..."abcdefgh"]);
     const small = stage.call(["z"]);
@@ -40,7 +40,7 @@ describe("an api that batches", () => {
     assert.deepEqual(stage.rows(), ["a b c", "z d e", "f g h"]);
   });
 
-  it("lets the next batch gather while one runs, and runs no more than maxConcurrent at once (B2)", async () => {
+  it("lets the next batch gather while one runs, and runs no more than maxConcurrent at once (BA2)", async () => {
     for (const maxConcurrent of [1, 2]) {
       const stage = await openStage({ batch: { maxRows: 8, maxConcurrent } });
       stage.isHeld = true;
@@ -55,7 +55,7 @@ describe("an api that batches", () => {
     }
   });
 
-  it("lets whatever has arrived while it blocked the event loop come along (B3)", async () => {
+  it("lets whatever has arrived while it blocked the event loop come along (BA3)", async () => {
     const stage = await openStage({ batch: { maxRows: 8 } });
     const late: Promise<unknown>[] = [];
     stage.model = (rows) => {
@@ -88,7 +88,7 @@ describe("an api that batches", () => {
     await assert.rejects(b.answer, { id: "invalid_output" });
   });
 
-  it("answers a call once that is cancelled, or late, while its output is being checked (W2)", async () => {
+  it("answers a call once that is cancelled, or late, while its output is being checked (BC2)", async () => {
     const checked = createDeferred<boolean>();
     const outputRow = z.string().refine(() => checked.promise);
     const stage = await openStage({ batch: { maxRows: 8 }, outputRow });
@@ -107,7 +107,7 @@ describe("an api that batches", () => {
     assert.deepEqual([stage.replica().inFlight, lane.running, lane.queued, lane.runTime.count], [0, 0, 0, 2]);
   });
 
-  it("fails alone the call whose part of a batch can't be kept until the rest of it has run (R1)", async () => {
+  it("fails alone the call whose part of a batch can't be kept until the rest of it has run (BR1)", async () => {
     for (const idempotent of [false, true]) {
       const stage = await openStage({ batch: { maxRows: 2 }, idempotent });
       const sparse: unknown[] = [];
@@ -149,7 +149,7 @@ describe("an api that batches", () => {
     const failure = { code: "invalid_argument", id: "bad_row", message: "no vowels", service: "Model", api: "upper" };
     await assert.rejects(x.answer, { ...failure, details: { v: 0 } });
     await assert.rejects(several.answer, { ...failure, details: { v: 0, row: 3 } });
-    // Its last piece had not left yet, and was taken back (W3).
+    // Its last piece had not left yet, and was taken back (BC3).
     assert.deepEqual(stage.rows(), ["a x", "b c", "d x"]);
   });
 
@@ -182,7 +182,7 @@ describe("an api that batches", () => {
     );
   });
 
-  it("runs the halves of a batch that threw again where the api may run twice, so that only bad rows fail (R3)", async () => {
+  it("runs the halves of a batch that threw again where the api may run twice, so that only bad rows fail (BR3)", async () => {
     const stage = await openStage({ batch: { maxRows: 8 }, idempotent: true });
     stage.model = (rows) => {
       if (rows.includes("x")) throw badRow();
@@ -197,7 +197,7 @@ describe("an api that batches", () => {
     assert.deepEqual(stage.rows().slice(0, 3), ["a b c d e f x g", "a b c d", "e f x g"]);
   });
 
-  it("does not run a batch again that failed for no row's sake: what is busy would be asked as often (R3)", async () => {
+  it("does not run a batch again that failed for no row's sake: what is busy would be asked as often (BR3)", async () => {
     const stage = await openStage({ batch: { maxRows: 8 }, idempotent: true });
     stage.model = () => {
       throw new ServingError({ code: "unavailable", message: "the model's own callee is down" });
@@ -207,7 +207,7 @@ describe("an api that batches", () => {
     assert.deepEqual(stage.rows(), ["a b c"]);
   });
 
-  it("runs a batch again no more often than it has calls, however broken the model is (R3)", async () => {
+  it("runs a batch again no more often than it has calls, however broken the model is (BR3)", async () => {
     const stage = await openStage({ batch: { maxRows: 16 }, idempotent: true });
     stage.model = () => {
       throw badRow();
@@ -220,7 +220,7 @@ describe("an api that batches", () => {
     assert.equal(stage.batches.length, 1 + 16);
   });
 
-  it("does not run a batch again whose callers have all gone before its turn came (R3)", async () => {
+  it("does not run a batch again whose callers have all gone before its turn came (BR3)", async () => {
     const stage = await openStage({ batch: { maxRows: 8 }, idempotent: true });
     stage.model = () => {
       // So long that the halves wait for a turn; meanwhile the callers go.
@@ -236,7 +236,7 @@ describe("an api that batches", () => {
     assert.deepEqual(stage.rows(), ["a b"]);
   });
 
-  it("refuses a call at once when the queue is full, with the numbers, and counts what gathers to no queue (B2)", async () => {
+  it("refuses a call at once when the queue is full, with the numbers, and counts what gathers to no queue (BA2)", async () => {
     const stage = await openStage({ batch: { maxRows: 2 }, maxQueued: 1 });
     stage.isHeld = true;
     stage.call(["a"]);
@@ -246,14 +246,16 @@ describe("an api that batches", () => {
     stage.call(["c"]);
     const refused = stage.call(["d"]);
     await assert.rejects(refused.answer, {
-      ...{ code: "resource_exhausted", id: "lane_full", httpStatus: 429 },
+      code: "resource_exhausted",
+      id: "lane_full",
+      httpStatus: 429,
       message: /runs 2 calls and holds 1 more \(maxQueued 1\)/,
     });
     const none = await openStage({ batch: { maxRows: 2 }, maxQueued: 0 });
     assert.deepEqual(await Promise.all([none.call(["a"]).answer, none.call(["b"]).answer]), [["A"], ["B"]]);
   });
 
-  it("lets a cancelled call leave the queue at once (B5)", async () => {
+  it("lets a cancelled call leave the queue at once (BA5)", async () => {
     const stage = await openStage({ batch: { maxRows: 2 } });
     stage.isHeld = true;
     stage.call(["a"]);
@@ -267,7 +269,7 @@ describe("an api that batches", () => {
     assert.deepEqual(stage.rows(), ["a", "c d"]);
   });
 
-  it("aborts the signal of a batch when the last of its callers has gone, and not before (R2)", async () => {
+  it("aborts the signal of a batch when the last of its callers has gone, and not before (BR2)", async () => {
     const stage = await openStage({ batch: { maxRows: 4 } });
     stage.isHeld = true;
     const [a, b] = [stage.call(["a"]), stage.call(["b"])];
@@ -297,14 +299,15 @@ describe("an api that batches", () => {
     assert.equal(stage.batches[1]?.call.headers["authorization"], "r3");
   });
 
-  it("drops calls that a batch could not answer in time, before the model runs, once it knows what one takes (B5)", async () => {
+  it("drops calls that a batch could not answer in time, before the model runs, once it knows what one takes (BA5)", async () => {
     const stage = await openStage({ batch: { maxRows: 4 } });
     const within = (ms: number) => ({ deadline: stage.clock.now() + ms });
     assert.deepEqual(await stage.call(["a"], within(1)).answer, ["A"]);
     await stage.teach([1, 2, 3, 1, 2], (rows) => 20 + rows);
     const [late, early] = [stage.call(["b"], within(21)), stage.call(["c"], within(23))];
     await assert.rejects(late.answer, {
-      ...{ code: "deadline_exceeded", id: "deadline_exceeded" },
+      code: "deadline_exceeded",
+      id: "deadline_exceeded",
       message: "no answer within 21 ms: a batch takes about 22 ms and 21 ms are left",
     });
     assert.deepEqual(await early.answer, ["C"]);
@@ -338,7 +341,7 @@ describe("an api that batches", () => {
     );
   });
 
-  it("waits as long as it is told, by the clock, and leaves no timer behind (B6)", async () => {
+  it("waits as long as it is told, by the clock, and leaves no timer behind (BA6)", async () => {
     const stage = await openStage({ batch: { maxRows: 3, windowMs: 10 } });
     stage.call(["a"]);
     await turn();
@@ -372,7 +375,7 @@ describe("an api that batches", () => {
     assert.deepEqual(await answer, ["A"]);
   });
 
-  it("runs in the async context of none of its callers (B7)", async () => {
+  it("runs in the async context of none of its callers (BA7)", async () => {
     const stage = await openStage({ batch: { maxRows: 4 } });
     const tenant = new AsyncLocalStorage<string>();
     const seen: (string | undefined)[] = [];

@@ -5,11 +5,11 @@ import { type CallHost, type ReplicaApi, reportFailure } from "../call-host.js";
 import type { Batcher } from "./batcher.js";
 import { RowCall, type RowCallSink } from "./row-call.js";
 
-/** One call of an api that batches, as it came. */
-export interface ServedRows {
+/** One call of an api that batches, as it arrived. */
+interface ServedRows {
   readonly replica: CallHost;
   readonly scope: CallScope;
-  /** Shared with nobody. */
+  /** Input of the call, not shared with any other code. */
   readonly input: unknown;
   readonly reply: ReplySink;
   readonly api: ReplicaApi;
@@ -20,8 +20,8 @@ export interface ServedRows {
  * Answers one call of an api that batches: checks its input, lets its rows wait for a batch, checks its part of the
  * output. Ends the scope; never throws.
  *
- * The input is always checked, also where the app asks for fewer checks: one caller's mistake must not meet the rows of
- * others.
+ * The input is always checked, even when the app asks for fewer checks, since an invalid row of one caller could fail
+ * the rows of others.
  */
 export function serveRows(served: ServedRows): void {
   new RowServer(served).serve();
@@ -100,7 +100,7 @@ class RowServer implements RowCallSink {
     if (refusal !== undefined) throw refusal;
   }
 
-  /** The check took its time: the queue may have filled, and the caller gone. */
+  /** Queues a call after an asynchronous check. Meanwhile the queue may have filled, or the caller may have left. */
   #enqueueOrFail(checked: unknown): void {
     const { scope } = this.#served;
     if (scope.isEnded) throw scope.reason ?? fail("cancelled", { reason: "its caller has ended" });
@@ -131,7 +131,7 @@ class RowServer implements RowCallSink {
     reply.output(output);
   }
 
-  /** Notes what the call cost, and ends its scope. */
+  /** Records the times of the call, and ends its scope. */
   #end(): void {
     const { api, scope } = this.#served;
     const now = scope.time.clock.now();

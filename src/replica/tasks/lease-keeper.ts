@@ -3,24 +3,25 @@ import type { Logger } from "../../base/logger.js";
 import type { Progress } from "../../call/task-state.js";
 import type { Lease, LeaseState, TaskStore } from "../../tasks/task-store.js";
 
-// Holds on to the lease of one attempt, and takes its progress to the store.
+// Renews the lease of one attempt, and stores its progress.
 //
-// H1  One renewal at a time, at least three in a lease's time.
-// H2  Progress goes with a renewal, at most one in `progressIntervalMs`; the newest wins, and the last one is not lost.
-// H3  `onCancel` and `onLost` are told once each, and nothing after `stop`.
+// LK1  There is one renewal at a time, and at least three within the length of a lease.
+// LK2  Progress is sent with a renewal, at most once in `progressIntervalMs`. The newest progress wins, and the last is
+//      not lost.
+// LK3  `onCancel` and `onLost` are called once each, and never after `stop`.
 
-/** How often progress is written down at most. */
+/** Shortest time between two writes of progress. */
 const progressIntervalMs = 500;
 
-export interface LeaseKeeperDeps {
+interface LeaseKeeperDeps {
   readonly store: TaskStore;
   readonly lease: Lease;
   readonly leaseMs: number;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Somebody asked the task to end. */
+  /** Called when the task was asked to end. */
   readonly onCancel: () => void;
-  /** Another replica has it. */
+  /** Called when another replica has taken the task over. */
   readonly onLost: () => void;
 }
 
@@ -49,7 +50,7 @@ export class LeaseKeeper {
     this.#renewIn(this.#deps.leaseMs / 3);
   }
 
-  /** Takes progress to the store, now or as soon as the last time is long enough ago. */
+  /** Stores progress, at once or when the last write is long enough ago. */
   report(progress: Progress): void {
     if (this.#isOver) return;
     this.#progress = progress;
@@ -62,14 +63,14 @@ export class LeaseKeeper {
     }, waitMs);
   }
 
-  /** Writes down progress that is not in the store yet; what goes wrong with that is no matter. */
+  /** Stores progress that is not stored yet. Errors are ignored. */
   async flush(): Promise<void> {
     this.#progressTimer?.clear();
     await this.#renewing;
     if (this.#progress !== undefined) await this.#renew();
   }
 
-  /** Something happened to the task: perhaps somebody asked it to end. */
+  /** Looks whether the task was asked to end, after news of it. */
   look(): void {
     if (this.#looking || this.#isOver) return;
     this.#looking = true;
@@ -78,7 +79,7 @@ export class LeaseKeeper {
         this.#looking = false;
         if (record?.isCancelAsked === true && record.status === "in_progress") this.#tellCancel();
       },
-      // The next renewal tells as well.
+      // The next renewal will show it too.
       () => {
         this.#looking = false;
       },
@@ -121,10 +122,10 @@ export class LeaseKeeper {
       this.#read(await store.renew(lease, leaseMs, progress));
       this.#hasFailed = false;
     } catch (error) {
-      // Whether the lease is lost is the store's to say, when it can be asked again.
+      // Only the store can say that the lease is lost, once it can be reached again.
       this.#progress ??= progress;
       this.#hasFailed = true;
-      log.warn({ err: error, task: lease.id }, "the lease of a task could not be renewed; it is tried again");
+      log.warn({ err: error, task: lease.id }, "the lease of a task could not be renewed; trying again");
     }
   }
 

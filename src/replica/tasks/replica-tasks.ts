@@ -12,10 +12,11 @@ import { TaskApis, TaskWaits } from "./task-apis.js";
 import type { HostedTask, TaskHost } from "./task-attempt.js";
 import { TaskRunner } from "./task-runner.js";
 
-// The durable tasks of one replica: its operations on them, and those it runs.
+// Durable tasks of one replica: the operations on tasks, and the tasks that it runs.
 //
-// V1  The store is told apart from its engine here and below: one `watch`, from `begin` to `stop`.
-// V2  Of a service, the replica with index 0 alone counts the tasks that wait, and forgets old ones.
+// RT1  There is one `watch` of the store, from `begin` to `stop`. Nothing here or below depends on the engine of the
+//      store.
+// RT2  Only the replica with index 0 of a service counts waiting tasks and deletes expired ones.
 
 /** Parts that a replica with durable tasks is given by its runtime. */
 export interface TaskDeps {
@@ -44,11 +45,11 @@ export interface TaskDeps {
 /** Settings of how tasks are run and kept. */
 type TaskBounds = Omit<TaskDeps, "openStore">;
 
-/** Operations that only read or write a row. */
+/** Bounds of operations that only read or write a row. */
 const quickBounds = { maxConcurrent: 64, maxQueued: 1024 };
-/** How old the count of waiting tasks may be. */
+/** Age up to which a count of waiting tasks is used again. */
 const countAgeMs = 900;
-/** How often old tasks are looked for, at least a minute after the start. */
+/** Time between two deletions of expired tasks. The first is a minute after the start. */
 const purgeIntervalMs = 10 * 60_000;
 const firstPurgeMs = 60_000;
 
@@ -59,7 +60,7 @@ export class ReplicaTasks {
   readonly #bounds: TaskBounds;
   readonly #waits = new TaskWaits();
   readonly #runners = new Map<string, TaskRunner>();
-  /** Figures of its process that are read here. */
+  /** Statistics of the process that read their number of waiting tasks here. */
   readonly #figures: { readonly stats: TaskStats; readonly read: () => number }[] = [];
   #endWatch: (() => void) | undefined;
   #purgeTimer: Timer | undefined;
@@ -120,7 +121,7 @@ export class ReplicaTasks {
     return this.#createApis(name, apis, settings);
   }
 
-  /** Begins to run tasks. */
+  /** Starts to run tasks. */
   begin(): void {
     const endWatch = this.#store.watch((news) => this.#hear(news));
     const endLives = this.#bounds.endedLives.watch((life) => this.#takeOver(life));
@@ -133,7 +134,10 @@ export class ReplicaTasks {
     if (this.#host.index === 0) this.#purgeIn(firstPurgeMs);
   }
 
-  /** Claims nothing more; resolves when what runs here has ended. Callers that wait for tasks elsewhere are sent on. */
+  /**
+   * Claims no more tasks. Resolves when running attempts have ended. Refuses callers that wait for tasks that run
+   * elsewhere.
+   */
   async drain(): Promise<void> {
     this.#isDraining = true;
     const drained = [...this.#runners.values()].map((runner) => runner.drain());
@@ -142,11 +146,11 @@ export class ReplicaTasks {
     this.#waits.tell();
   }
 
-  /** Gives back what still runs. */
+  /** Gives running tasks back to the store. */
   async stop(): Promise<void> {
     this.#isDraining = true;
     this.#purgeTimer?.clear();
-    // The next replica of this place may already have taken its own reading.
+    // The next replica of this index may have set its own function already.
     for (const { stats, read } of this.#figures) if (stats.readWaiting === read) stats.readWaiting = undefined;
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#bounds.census?.stop(this.#store);
@@ -154,7 +158,9 @@ export class ReplicaTasks {
     this.#waits.tell();
   }
 
-  /** Tasks of the service that wait and could run now, as last counted. `undefined` in all replicas but that of index 0. */
+  /**
+   * Tasks of the service that wait and could run now, as last counted. `undefined` in all replicas but that of index 0.
+   */
   get waitingTasks(): number | undefined {
     if (this.#host.index !== 0) return undefined;
     this.#count();
@@ -166,7 +172,7 @@ export class ReplicaTasks {
     return this.#waiting.get(name) ?? 0;
   }
 
-  /** Brings a new count for whoever asks next: nobody waits for a store that may be out of reach. */
+  /** Counts in the background, for the next reader: a reader must not wait for a store that may be out of reach. */
   #count(): void {
     const { time, service } = this.#host;
     const now = time.clock.now();
@@ -186,7 +192,7 @@ export class ReplicaTasks {
       });
   }
 
-  /** A thread or process of the app has ended: what it ran waits for its lease no longer. */
+  /** Takes over the tasks of a thread or process that has ended, without a wait for their leases. */
   #takeOver(life: string): void {
     if (this.#isDraining) return;
     for (const runner of this.#runners.values()) runner.takeOver(life);
@@ -208,9 +214,9 @@ export class ReplicaTasks {
     this.#purgeTimer = time.clock.setTimer(() => {
       this.#store.purge(this.#bounds.retentionMs).then(
         (count) => {
-          if (count > 0) log.info({ count }, "old tasks were forgotten");
+          if (count > 0) log.info({ count }, "expired tasks deleted");
         },
-        (error: unknown) => log.warn({ err: error }, "old tasks could not be forgotten; it is tried again later"),
+        (error: unknown) => log.warn({ err: error }, "expired tasks could not be deleted; trying again later"),
       );
       if (!this.#isDraining) this.#purgeIn(purgeIntervalMs);
     }, waitMs);
@@ -218,13 +224,13 @@ export class ReplicaTasks {
 
   #createApis(name: string, apis: TaskApis, { maxQueued }: ApiSettings): ReadonlyMap<string, ReplicaApi> {
     const { service, stats: all, time } = this.#host;
-    // Whoever waits for a task takes no more than its place among those that wait.
+    // Callers that wait for a task use a lane of their own, with a slot for each.
     const waitBounds = { maxConcurrent: Math.max(1, maxQueued), maxQueued: 0 };
     const create = (operation: TaskOperation | "call"): ReplicaApi => {
       const stats = all.lane(service, `${name}:${operation}`);
       const target: ApiTarget = {
         kind: operation === "watch" ? "stream" : "unary",
-        // What comes is what a handle has made; each operation looks at it itself.
+        // Inputs are made by handles. Each operation checks its own.
         run: (input) => apis[operation](input as never),
         checkInput: keep,
         checkOutput: keep,

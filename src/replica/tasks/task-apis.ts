@@ -19,29 +19,31 @@ import { fingerprintValue, packValue, unpackValue } from "../../transport/stored
 import { encodeError } from "../../transport/wire-error.js";
 import { formatTaskContext, readTaskFailure } from "./task-attempt.js";
 
-/** Tasks handed in by background calls are claimed when no others wait. */
+/** Priorities of tasks. Tasks submitted by background calls are claimed when no others wait. */
 const ranks: Readonly<Record<Priority, number>> = { interactive: 1, background: 0 };
 
-/** What the operations of one task api work with. */
+/** Parts that the operations of one task api need. */
 interface TaskApiDeps {
   readonly namespace: string;
   readonly service: string;
   readonly name: string;
-  /** Whether the app has a task of this name; one that it had may have left tasks behind. */
+  /** Returns true when the app has a task of this name. An api that was removed may have left tasks behind. */
   readonly isOwn: (service: string, api: string) => boolean;
   readonly checkInput: ApiTarget["checkInput"];
   readonly store: TaskStore;
   readonly waits: TaskWaits;
   readonly stats: TaskStats;
-  /** Whether nothing that ends the task will be heard of here: the replica drains, and the task does not run in it. */
+  /**
+   * Returns true when the end of the task can't be observed here: the replica drains, and the task does not run in it.
+   */
   readonly isOver: (id: string) => boolean;
 }
 
 /**
- * What callers may ask about the tasks of one api: calls like any other, answered from the store by whichever replica gets them.
+ * Operations on the tasks of one api. They are ordinary calls, answered from the store by any replica of the service.
  *
- * A submitted input is checked here, so that bad input is refused and not kept, and kept as it came: it is checked again when it
- * runs, and what its schema makes of it goes to the author's function.
+ * A submitted input is checked here, so that invalid input is refused. It is stored as it arrived. When the task runs,
+ * the input is checked again, and the author's function gets what its schema makes of it.
  */
 export class TaskApis {
   readonly #deps: TaskApiDeps;
@@ -59,7 +61,7 @@ export class TaskApis {
     const { namespace, service, name, store, stats, checkInput } = this.#deps;
     const { call } = scopeOf();
     this.#checkId(id);
-    // Packed first: what is kept is what came, whatever a schema does to it.
+    // Packed before the check: a schema may change the value, and the original is stored.
     const packed = this.#placed(async () => {
       checkKey(text);
       return packValue(input, "input");
@@ -111,7 +113,9 @@ export class TaskApis {
     return { id: record.id, status: record.status };
   }
 
-  /** How a task is doing, each time that changes, until it has ended. A reader that is slow misses what lies between. */
+  /**
+   * Yields the state of a task each time it changes, until the task has ended. A slow reader misses states in between.
+   */
   async *watch({ id }: TaskQuery): AsyncGenerator<TaskState, void, undefined> {
     const scope = scopeOf();
     for (let last = ""; ; ) {
@@ -152,14 +156,14 @@ export class TaskApis {
     if (this.#deps.isOver(id)) throw this.#fail("task_wait_ended", { taskId: id });
   }
 
-  /** Nobody will ever run it. */
+  /** Refuses a task that no app will ever run. */
   #refuseGone(record: TaskRecord): void {
     const { id: taskId, status } = record;
     const api = this.#nameGone(record);
     if (api !== undefined) throw this.#fail("task_api_gone", { taskId, api, status });
   }
 
-  /** The api of a task that the app has no more. */
+  /** Names the api of a task if the app no longer has it. */
   #nameGone({ service, api }: TaskRecord): string | undefined {
     return this.#deps.isOwn(service, api) ? undefined : `${service}.${api}`;
   }
@@ -168,7 +172,10 @@ export class TaskApis {
     return toTaskState(record, readTaskFailure(record.failure), this.#nameGone(record));
   }
 
-  /** A task of another api is none of this one's, unless that is gone and this one stands where it stood: its service was renamed. */
+  /**
+   * Reads a task. Treats a task that belongs to another api as unknown, unless that api is gone and this one has its
+   * name: then its service was renamed.
+   */
   async #read(id: string): Promise<TaskRecord> {
     this.#checkId(id);
     const record = await this.#placed(() => this.#deps.store.get(id));
@@ -196,7 +203,7 @@ export class TaskApis {
     return fail(id, details, { service, api: name });
   }
 
-  /** Failures name the task's api, not the operation. */
+  /** Runs a step. Its failures name the api of the task, not the operation. */
   async #placed<T>(run: () => Promise<T>): Promise<T> {
     try {
       return await run();
@@ -206,10 +213,10 @@ export class TaskApis {
   }
 }
 
-/** What a header can carry, so that it means the same over HTTP. */
+/** Form of a key: text that an HTTP header can carry, so that a key means the same over HTTP. */
 const keyForm = /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/;
 
-/** @throws {ServingError} `invalid_task_key`. */
+/** Checks the form of a key. @throws {ServingError} `invalid_task_key`. */
 function checkKey(key: unknown): void {
   if (key === undefined || (typeof key === "string" && keyForm.test(key))) return;
   throw fail("invalid_task_key", {
@@ -228,12 +235,12 @@ function readResult({ record, output }: TaskResult): unknown {
 
 // Callers that wait for news of tasks, in one replica.
 //
-// W1  Whoever listens before it reads misses nothing: what happened after the read wakes it.
-// W2  A caller that goes away leaves nothing behind.
+// RW1  A caller that listens before it reads misses nothing: a change after the read wakes it.
+// RW2  A caller that leaves frees everything that its wait used.
 
-/** One caller's wait for the next news of one task. */
+/** Wait of one caller for the next news of one task. */
 interface Listening {
-  /** Resolves at the next news; rejects when the caller goes away. */
+  /** Resolves at the next news; rejects when the caller leaves. */
   readonly happened: Promise<void>;
   stop(): void;
 }
@@ -242,18 +249,18 @@ export class TaskWaits {
   readonly #byTask = new Map<string, Set<() => void>>();
   #size = 0;
 
-  /** Callers that wait now. */
+  /** Number of waiting callers. */
   get size(): number {
     return this.#size;
   }
 
-  /** Listens from now on, until `stop`. */
+  /** Listens until `stop`. */
   listen(id: string, scope: CallScope): Listening {
     let settle!: { resolve: () => void; reject: (reason: ServingError) => void };
     const happened = new Promise<void>((resolve, reject) => {
       settle = { resolve, reject };
     });
-    // Nobody may be waiting yet when it rejects.
+    // It may reject before the caller awaits it.
     happened.catch(() => {});
     const { resolve, reject } = settle;
     this.#add(id, resolve);
@@ -265,7 +272,11 @@ export class TaskWaits {
     return { happened, stop };
   }
 
-  /** @param id Absent where it is not known which task changed. */
+  /**
+   * Wakes the callers that wait for a task.
+   *
+   * @param id Absent when the changed task is unknown: all callers are woken.
+   */
   tell(id?: string): void {
     const sets = id === undefined ? [...this.#byTask.values()] : [this.#byTask.get(id) ?? []];
     for (const wakes of sets) for (const wake of wakes) wake();

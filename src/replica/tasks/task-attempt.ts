@@ -16,12 +16,12 @@ import { packValue, unpackValue } from "../../transport/stored-value.js";
 import { crossError, decodeError, encodeError } from "../../transport/wire-error.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 
-// One attempt of one task: from its claim until its end is recorded.
+// One attempt of one task, from its claim until its end is recorded.
 //
-// E1  Its lease is renewed until its end is recorded, however long the store is out of reach.
-// E2  Its end is decided once: by the author's code, the attempt's own time, a cancellation, the loss of its lease, or a stop.
-//     Code that goes on after that keeps its place in the lane, and what it gives is dropped.
-// E3  An attempt that has lost its lease records nothing.
+// RA1  Its lease is renewed until its end is recorded, however long the store is out of reach.
+// RA2  Its end is decided once: by the author's code, its time limit, a cancellation, the loss of its lease, or a stop.
+//      Code that runs on after that keeps its lane slot, and its output is dropped.
+// RA3  An attempt that has lost its lease records nothing.
 
 /** Part of a replica that its durable tasks need. */
 export interface TaskHost {
@@ -44,7 +44,8 @@ export interface HostedTask {
   /**
    * Runs one attempt in the lane of the task, by the same steps as any call. Ends the scope; never throws.
    *
-   * @param reply Gets the output or the failure once the author's code has ended, also when the attempt has ended before.
+   * @param reply Gets the output or the failure once the author's code has ended, also when the attempt has ended
+   *   before.
    */
   readonly serve: (scope: CallScope, input: unknown, reply: ReplySink) => void;
 }
@@ -63,7 +64,7 @@ export interface AttemptDeps {
   readonly onSlotFree: () => void;
 }
 
-/** How an attempt ended, before that is recorded. */
+/** End of an attempt, before it is recorded. */
 type Ending =
   | { readonly kind: "output"; readonly bytes: Uint8Array }
   | { readonly kind: "failure"; readonly error: ServingError }
@@ -72,12 +73,12 @@ type Ending =
 /** Pauses between attempts to record an end while the store does not take it. */
 const firstPauseMs = 100;
 const maxPauseMs = 5_000;
-/** An output for which there is no room is offered so often; then the task fails for that reason. */
+/** Most tries to store an output while the store is full; after them the task fails with `task_store_full`. */
 const maxFullTries = 20;
 
 export class TaskAttempt {
   readonly id: string;
-  /** Resolves when the end is recorded, or can't be any more. Never rejects. */
+  /** Resolves when the end is recorded, or can no longer be recorded. Never rejects. */
   readonly recorded: Promise<void>;
   readonly #deps: AttemptDeps;
   readonly #claimed: ClaimedTask;
@@ -95,7 +96,11 @@ export class TaskAttempt {
     const { time, log } = deps.host;
     this.#startedAt = time.clock.now();
     this.#lease = new LeaseKeeper({
-      ...{ store: deps.store, lease: claimed.lease, leaseMs: deps.leaseMs, clock: time.clock, log },
+      store: deps.store,
+      lease: claimed.lease,
+      leaseMs: deps.leaseMs,
+      clock: time.clock,
+      log,
       onCancel: () => this.cancel(),
       onLost: () => this.#end({ kind: "lost", error: fail("task_lease_lost", { taskId: this.id }) }),
     });
@@ -103,12 +108,15 @@ export class TaskAttempt {
     this.recorded = this.#run();
   }
 
-  /** Somebody asked the task to end. */
+  /** Ends the attempt because the task was asked to end. */
   cancel(): void {
     this.#end({ kind: "canceled", error: fail("task_canceled", { taskId: this.id }) });
   }
 
-  /** Gives the task back unfinished: its replica is stopping. Resolves when the store knows, or is not to be reached. */
+  /**
+   * Gives the task back unfinished, since its replica stops. Resolves when that is stored, or the store is out of
+   * reach.
+   */
   async giveBack(): Promise<void> {
     this.#end({ kind: "stopped", error: fail("draining", { what: `replica ${this.#deps.host.id}` }) });
     this.#isGivenUp = true;
@@ -116,7 +124,7 @@ export class TaskAttempt {
     await this.recorded;
   }
 
-  /** Something happened to the task. */
+  /** Handles news of the task. */
   look(): void {
     this.#lease.look();
   }
@@ -125,7 +133,7 @@ export class TaskAttempt {
     this.#lease.start();
     this.#serve();
     const ending = await this.#ending.promise;
-    // Where the author's code still runs, it is told by its signal.
+    // Aborts the signal of the author's code, which may still run.
     if (ending.kind !== "output" && ending.kind !== "failure") this.#scope?.cancel(ending.error);
     const outcome = await this.#record(ending);
     this.#lease.stop();
@@ -153,7 +161,7 @@ export class TaskAttempt {
     scope.runBy({ log: host.log, onProgress: (progress) => this.#lease.report(progress) });
     scope.awaitReply({
       output: (value) => this.#pack(value),
-      // Recorded later: by then its author may have changed what it holds.
+      // A copy: the failure is recorded later, and its author may change it until then.
       failure: (error) => this.#end({ kind: "failure", error: crossError(error) }),
     });
     const reply = {
@@ -169,7 +177,7 @@ export class TaskAttempt {
     task.serve(scope, input, reply);
   }
 
-  /** Like a call from outside: it is checked, and nobody else holds its values. */
+  /** Creates the call. It counts as a call from outside: it is checked, and no other code shares its values. */
   #createCall(now: number): Call {
     const { host, task } = this.#deps;
     const context = parseTaskContext(this.#claimed.context);
@@ -211,7 +219,7 @@ export class TaskAttempt {
         if (failure.id === "task_store_full" && tries >= maxFullTries)
           return this.#record({ kind: "failure", error: failure });
         const fields = { err: failure, task: this.id, tries };
-        this.#deps.host.log.warn(fields, "the end of a task could not be recorded; it is tried again");
+        this.#deps.host.log.warn(fields, "the end of a task could not be recorded; trying again");
       }
       await this.#wait(pause.begin());
     }
@@ -250,7 +258,7 @@ export class TaskAttempt {
     return (await this.#deps.store.finish(this.#claimed.lease, outcome)) ? outcome.status : "lost";
   }
 
-  /** Failures of an attempt name the task's own service and api. */
+  /** Converts an error into a failure that names the service and api of the task. */
   #place(error: unknown): ServingError {
     return toServingError(error, this.#deps.host.service, this.#deps.task.name);
   }
@@ -268,11 +276,11 @@ export class TaskAttempt {
   }
 }
 
-/** Read here for whoever shows a record: what an attempt wrote. */
+/** Decodes the failure that an attempt has recorded. */
 export const readTaskFailure = (text: string | undefined): ServingError | undefined =>
   text === undefined ? undefined : decodeError(text);
 
-/** What another attempt would fail with as well. */
+/** Codes of failures with which another attempt would fail too. */
 const lastingCodes: ReadonlySet<Code> = new Set<Code>([
   ...(["invalid_argument", "not_found", "already_exists", "permission_denied", "failed_precondition"] as const),
   ...(["out_of_range", "unimplemented", "unauthenticated"] as const),
@@ -280,10 +288,10 @@ const lastingCodes: ReadonlySet<Code> = new Set<Code>([
 
 const maxBackoffMs = 5 * 60_000;
 
-/** What is known of a task whose attempt has failed. */
+/** Facts about a failed attempt. */
 export interface FailedAttempt {
   readonly error: ServingError;
-  /** From 1. */
+  /** Number of the attempt, from 1. */
   readonly attempt: number;
   readonly attempts: number;
   readonly isIdempotent: boolean;
@@ -291,10 +299,11 @@ export interface FailedAttempt {
 }
 
 /**
- * How long to wait before a task that failed is begun again; `undefined` when it is not.
+ * Decides whether a failed task runs again. @returns The wait in milliseconds; `undefined` when it does not.
  *
- * It is when it may run twice, when attempts are left, and when another one may end otherwise: not after what the input itself
- * is to blame for. The wait doubles with each attempt, up to five minutes, and is never shorter than the failure asks for.
+ * It runs again if it is idempotent, attempts are left, and another attempt may succeed: a failure caused by the input
+ * itself is final. The wait doubles with each attempt, up to five minutes, and is never shorter than the failure asks
+ * for.
  *
  * @param random 0 to 1; up to a quarter is added, so that tasks which failed together do not come back together.
  */
@@ -308,18 +317,18 @@ export function decideRetry(
   return Math.round(Math.max(doubled * (1 + random / 4), asked > 0 ? Math.min(asked, maxBackoffMs) : 0));
 }
 
-/** Whose request a task belongs to, as its api sees it whenever it runs. */
+/** Context of the request that submitted a task, as its api sees it whenever it runs. */
 interface TaskContext {
   readonly caller: Caller;
   readonly request: RequestContext;
   readonly priority: Priority;
 }
 
-/** The context as it is kept beside the task's input. */
+/** Formats the context that is stored beside the input of a task. */
 export const formatTaskContext = ({ caller, request, priority }: TaskContext): string =>
   JSON.stringify([caller.service, caller.api, request.wireText, priority]);
 
-/** What can't be read is taken for a request of nobody's without headers, as `RequestContext` does. */
+/** Parses a stored context. An unreadable one becomes an anonymous request without headers, as in `RequestContext`. */
 function parseTaskContext(text: string): TaskContext {
   const [service, api, request, priority] = parseTexts(text);
   return {

@@ -5,7 +5,11 @@ import { decideRetry, type FailedAttempt } from "./task-attempt.js";
 
 const error = (code: ServingError["code"], details = {}) => new ServingError({ code, message: "x", details });
 const failed = (own: Partial<FailedAttempt> = {}): FailedAttempt => ({
-  ...{ error: error("internal"), attempt: 1, attempts: 3, isIdempotent: true, backoffMs: 100 },
+  error: error("internal"),
+  attempt: 1,
+  attempts: 3,
+  isIdempotent: true,
+  backoffMs: 100,
   ...own,
 });
 

@@ -91,7 +91,13 @@ async function createStage() {
   const replica = new Replica({
     ...site.partsOf({ service: "Clerk", index: 0, resources }),
     tasks: {
-      ...{ leaseMs, retentionMs: 1, namespace: "app", life: "one", endedLives, isOwn: () => true, census: undefined },
+      leaseMs,
+      retentionMs: 1,
+      namespace: "app",
+      life: "one",
+      endedLives,
+      isOwn: () => true,
+      census: undefined,
       openStore: async () => outage.wrap(store),
     },
   });
@@ -99,7 +105,11 @@ async function createStage() {
   const submit = async (text: string): Promise<string> => {
     const input = await packValue(text, "input");
     const { id } = await store.submit({
-      ...{ id: createTaskId(), namespace: "app", service: "Clerk", api: "run", input },
+      id: createTaskId(),
+      namespace: "app",
+      service: "Clerk",
+      api: "run",
+      input,
       context: "",
       priority: 0,
     });

@@ -8,17 +8,17 @@ import { type AttemptDeps, TaskAttempt } from "./task-attempt.js";
 
 // Runs the tasks of one api in one replica.
 //
-// U1  No more is claimed than the lane has free places.
-// U2  One claim at a time; news that comes meanwhile brings another after it. Nothing is asked while there is no news, no place
-//     and no time at which a task is due.
-// U3  After `drain` nothing is claimed; what a claim under way still brings is given back.
-// U4  While the store is out of reach it is asked again, with a pause that grows.
+// RN1  No more tasks are claimed than the lane has free slots.
+// RN2  There is one claim at a time. News that arrives meanwhile causes another claim after it. The store is not asked
+//      while there is no news, no free slot and no due task.
+// RN3  After `drain` nothing is claimed. Tasks that a claim in flight still returns are given back.
+// RN4  A store that is out of reach is asked again, after pauses that grow.
 
 const firstPauseMs = 100;
 const maxPauseMs = 10_000;
-/** Between a task that is due, and a look at the store that did not find it. */
+/** Shortest wait for a task that is due although the last claim did not find it. */
 const leastWaitMs = 5;
-/** Timers take no more. */
+/** Longest delay of a timer. */
 const longestWaitMs = 2 ** 31 - 1;
 
 export class TaskRunner {
@@ -47,42 +47,46 @@ export class TaskRunner {
     };
   }
 
-  /** Whether a task is running here. */
+  /** Returns true when a task runs here. */
   has(id: string): boolean {
     return this.#attempts.has(id);
   }
 
-  /** There may be something to claim. */
+  /** Claims tasks if there may be some. */
   wake(): void {
     this.#isStale = true;
     if (this.#isDraining || this.#claiming !== undefined) return;
     this.#claiming = this.#claim().finally(() => {
       this.#claiming = undefined;
-      // News came between the last look and here.
+      // News may have arrived after the last claim.
       if (this.#isStale && this.#free > 0) this.wake();
     });
   }
 
-  /** Whoever held leases in this life has ended. Where the store can't be told, they run out by themselves. */
+  /** Releases the leases of a life that has ended. If the store is out of reach, they expire by themselves. */
   takeOver(life: string): void {
     const { namespace, service, api, maxAttempts, lostFailure } = this.#request;
     const { log } = this.#deps.host;
     this.#deps.store.release({ namespace, service, api, life, maxAttempts, lostFailure }).then(
       (count) => {
-        if (count > 0) log.info({ task: api, count }, "tasks of a replica that ended were taken over");
+        if (count > 0) log.info({ task: api, count }, "tasks of an ended replica taken over");
         this.wake();
       },
-      (error: unknown) => log.warn({ err: error, task: api }, "tasks of a replica that ended wait for their leases"),
+      (error: unknown) =>
+        log.warn(
+          { err: error, task: api },
+          "tasks of an ended replica could not be taken over; they wait until their leases expire",
+        ),
     );
   }
 
-  /** Something happened to one task, or to any. */
+  /** Handles news of one task, or of any task. */
   look(id: string | undefined): void {
     if (id === undefined) for (const attempt of this.#attempts.values()) attempt.look();
     else this.#attempts.get(id)?.look();
   }
 
-  /** Claims nothing more; resolves when what runs has ended and that is recorded. */
+  /** Claims no more tasks. Resolves when the ends of all running attempts are recorded. */
   async drain(): Promise<void> {
     this.#isDraining = true;
     this.#timer?.clear();
@@ -90,7 +94,7 @@ export class TaskRunner {
     await Promise.all([...this.#attempts.values()].map((attempt) => attempt.recorded));
   }
 
-  /** Gives back what still runs. */
+  /** Gives running tasks back to the store. */
   async stop(): Promise<void> {
     this.#isDraining = true;
     this.#timer?.clear();
@@ -107,7 +111,7 @@ export class TaskRunner {
       this.#isStale = false;
       this.#timer?.clear();
       const free = this.#free;
-      // Woken again when a place is free.
+      // `onSlotFree` wakes it again.
       if (free <= 0) return;
       try {
         const claimed = await this.#deps.store.claim({ ...this.#request, limit: free });
@@ -150,7 +154,7 @@ export class TaskRunner {
   #wakeIn(waitMs: number): void {
     this.#timer?.clear();
     if (this.#isDraining) return;
-    // A task that will be due is work to do: the process stays for it, as it does for a call.
+    // A task that will be due is pending work, so the timer keeps the process alive, as a call does.
     this.#timer = this.#deps.host.time.clock.setTimer(() => this.wake(), waitMs, true);
   }
 }

@@ -9,7 +9,7 @@ import { connectionConfig, loadPg, toPgFailure } from "./pg-driver.js";
 import { NewsListener, NewsSender } from "./pg-news.js";
 import { PgStore } from "./pg-store.js";
 
-export interface PgStoreOptions {
+interface PgStoreOptions {
   readonly log: Logger;
   /** Is notified how calls end. */
   readonly health?: StoreHealth | undefined;

@@ -3,7 +3,7 @@ import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 
 /** Used part of the package `pg`. */
-export interface PgDriver {
+interface PgDriver {
   readonly Pool: typeof Pool;
   readonly Client: typeof Client;
 }

@@ -58,7 +58,7 @@ export class NewsSender {
   }
 }
 
-export interface NewsListenerOptions {
+interface NewsListenerOptions {
   /** Creates a connection without opening it. */
   readonly createClient: () => Client;
   /** Id of this store, whose own news is ignored. */

@@ -13,10 +13,26 @@ const longOnes: readonly string[] = ["submit", "finish", "retry", "purge", "adop
 
 /** Types of named values; all other values are texts. */
 const types: Readonly<Record<string, string>> = {
-  ...{ now: "bigint", leaseMs: "bigint", waitMs: "bigint", ageMs: "bigint", maxWoken: "integer", limit: "integer" },
-  ...{ priority: "integer", maxAttempts: "integer", uncounted: "integer", progress: "double precision" },
-  ...{ spares: "boolean", most: "integer", pid: "integer", freshMs: "bigint", oldMs: "bigint" },
-  ...{ input: "bytea", output: "bytea", seq: "bigint", from: "integer", partBytes: "integer" },
+  now: "bigint",
+  leaseMs: "bigint",
+  waitMs: "bigint",
+  ageMs: "bigint",
+  maxWoken: "integer",
+  limit: "integer",
+  priority: "integer",
+  maxAttempts: "integer",
+  uncounted: "integer",
+  progress: "double precision",
+  spares: "boolean",
+  most: "integer",
+  pid: "integer",
+  freshMs: "bigint",
+  oldMs: "bigint",
+  input: "bytea",
+  output: "bytea",
+  seq: "bigint",
+  from: "integer",
+  partBytes: "integer",
 };
 
 /** Clock of the server, constant within one statement. */

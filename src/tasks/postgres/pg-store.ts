@@ -64,7 +64,7 @@ type ValueRow = { readonly bytes: Buffer | null; readonly size: number | null };
 type ClaimedRow = { readonly woken: number; readonly context: string } & TaskRow & ValueRow;
 
 /** Parts of a `PgStore`. It closes all of them. */
-export interface PgDeps {
+interface PgDeps {
   readonly pool: Pool;
   readonly sender: NewsSender;
   readonly createListener: (tell: (news: TaskNews) => void) => NewsListener;

@@ -16,7 +16,7 @@ import { syncFolder, ValueFiles } from "./value-files.js";
  */
 const machineClock: Clock = { now: Date.now, wallTimeOf: (instant) => instant, setTimer: systemClock.setTimer };
 
-export interface SqliteStoreOptions {
+interface SqliteStoreOptions {
   readonly log: Logger;
   /** Is notified how calls end. */
   readonly health?: StoreHealth | undefined;

@@ -53,7 +53,7 @@ export const lookIntervalMs = 100;
 const maxWoken = 1000;
 
 /** Parts of a `SqliteStore`. It closes the first two. */
-export interface SqliteDeps {
+interface SqliteDeps {
   readonly connection: SqliteConnection;
   /** Log of commits beside the database. */
   readonly journal: FileHandle;
@@ -81,7 +81,9 @@ export class SqliteStore implements TaskStore {
     this.#events = new TaskEvents((isWatched) => (isWatched ? this.#lookLater() : this.#lookTimer?.clear()));
     this.#dataVersion = this.#readDataVersion();
     this.#upkeep = new SqliteUpkeep({
-      ...{ statements, files: deps.files, grace: deps.grace },
+      statements,
+      files: deps.files,
+      grace: deps.grace,
       now: () => this.#now(),
       write: (change) => this.#write(change),
       look: (look) => this.#look(look),

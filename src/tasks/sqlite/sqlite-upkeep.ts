@@ -19,7 +19,7 @@ const maxForgotten = 200;
 const mostPlaces = 1_000;
 
 /** Parts that the upkeep of a store is made with. */
-export interface SqliteUpkeepDeps {
+interface SqliteUpkeepDeps {
   readonly statements: SqliteStatements;
   readonly files: ValueFiles;
   readonly grace: LeaseGrace;

@@ -17,7 +17,7 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-export interface SqliteWriterOptions {
+interface SqliteWriterOptions {
   /** Connection, set not to wait for locks. */
   readonly connection: SqliteConnection;
   /** Resolves when all earlier commits are on the disk. */
