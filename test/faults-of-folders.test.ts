@@ -39,7 +39,7 @@ describe("an app whose folder of sockets is removed while it runs", () => {
     assert.deepEqual((await app.call("where")).body, before);
     assert.deepEqual((await app.call("big")).body, [200_000, true]);
     // Replicas that live listen again: one that comes later finds them.
-    await logged(app, /\.sock was removed, most likely by a cleaner of temporary folders; it was made again$/);
+    await logged(app, /\.sock was removed, most likely by a cleaner of temporary folders, and made again$/);
     process.kill(before[0], "SIGKILL");
     await until(async () => (await app.call("where").catch(() => undefined))?.status === 200);
     const { body: middle } = await app.call("where");
@@ -59,7 +59,7 @@ describe("an app whose folder of sockets is removed while it runs", () => {
     using app = serveIn(place);
     const { body: before } = await app.call("where");
     rmSync(place, { recursive: true });
-    await logged(app, /\.sock was removed, most likely by a cleaner of temporary folders; it was made again$/);
+    await logged(app, /\.sock was removed, most likely by a cleaner of temporary folders, and made again$/);
     process.kill(before[1], "SIGKILL");
     await until(async () => (await app.call("where")).body[1] !== before[1]);
     process.kill(before[0], "SIGKILL");
@@ -100,7 +100,7 @@ describe("an app whose folder of sockets is removed while it runs", () => {
     rmSync(path);
     await until(async () => (await app.get("/readyz")).status === 200);
     assert.equal((await app.call("where")).body[1], before[1]);
-    await logged(app, /^Model#0 is reached again$/);
+    await logged(app, /^Model#0 was reached again$/);
     assert.equal(await app.end(), 0);
   });
 });

@@ -111,11 +111,11 @@ describe("a replica", { concurrency: 2 }, () => {
         });
       }
 
-      it("lives on when a promise of its author's own is rejected and nobody awaits it, and says where", async () => {
+      it("lives on when a promise of its author's own is rejected and nothing awaits it, and says where (MB2)", async () => {
         const since = app.command.printed;
         const { status, body } = await app.call("leaveRejection", "left alone");
         assert.deepEqual([status, body], [200, "left alone"]);
-        const said = "a promise in Model.leaveRejection was rejected and nobody awaits it: left alone";
+        const said = "a promise in Model.leaveRejection was rejected and nothing awaits it: left alone";
         await app.command.until(new RegExp(said), since);
         const { readyReplicas } = await app.readiness("Model");
         assert.equal(readyReplicas, 2);

@@ -118,7 +118,7 @@ describe("a replica that comes after one of its name that did not stop in time",
     assert.equal((await next.pulse(1000)).inFlight, 0);
   });
 
-  it("is not told of the other one's start, which ends late", async () => {
+  it("is not told of the other one's start, which ends late (MR3)", async () => {
     await using made = await createSite();
     const { clock, hooks, signal } = made;
     const calledOff = new AbortController();

@@ -39,7 +39,9 @@ interface AppTasksDeps {
   readonly run: AppRun | undefined;
 }
 
-/** Durable tasks of an app, as one of its threads or processes sees them: its task store, opened once, and who else uses it. */
+/**
+ * Durable tasks of an app in one of its threads or processes: opens the task store once and watches its other users.
+ */
 export class AppTasks {
   readonly run: AppRun;
   readonly endedLives: EndedLives;
@@ -78,7 +80,7 @@ export class AppTasks {
     };
   }
 
-  /** Reports tasks that an app which declares none any more has left in its store. A store that can't be read is logged. */
+  /** Reports old tasks of an app that declares no tasks any more. Logs a store that it can't read. */
   async lookOver(): Promise<void> {
     const { settings, appFolder, log } = this.#deps;
     const place = { settings: settings.tasks, appFolder };

@@ -3,24 +3,28 @@ import { currentScope } from "../call/invoke.js";
 import { isEndOfOpenCall } from "../call/passed-deadline.js";
 import { messageOf } from "../failure/to-serving-error.js";
 
-// Promises of an author's own that were rejected and that nobody awaits. Node would end the process for each.
+// Rejections of the author's promises that no code handles. Node would end the process for each.
 //
-// B1  One that only waited for a call which its api left open ends in silence, as that call does.
-// B2  Any other that began in an api is one error line that names the api; the process goes on.
-// B3  In a process that runs nothing but replicas the same holds for those that began in `start()` or in a timer. In a program
-//     of somebody else's they are as if ekiben were not there.
+// MB1  A promise that only waited for a call which its api left open is ignored, as that call is.
+// MB2  Any other rejection from an api is logged as one error that names the api. The process continues.
+// MB3  In a process that runs only ekiben's services, MB2 also holds for rejections from `start()` or a timer. In any
+//      other program they behave as if ekiben were not loaded.
 
-/** Where rejections are watched for. */
+/** One reason to watch for unhandled rejections. */
 export interface BackgroundWatch {
-  /** Of the replica, or of the server. */
+  /** Log of the replica or of the server. */
   readonly log: Logger;
-  /** Whether nothing but ekiben's services runs here. */
+  /** True when only ekiben's services run in this process. */
   readonly ownsProcess: boolean;
 }
 
 const watches = new Set<BackgroundWatch>();
 
-/** Keeps rejections that nobody handles from ending this process or thread: see B1 to B3. @returns What ends the watch. */
+/**
+ * Keeps unhandled rejections from ending this process or thread, by MB1 to MB3.
+ *
+ * @returns A function that ends the watch.
+ */
 export function watchBackground(watch: BackgroundWatch): () => void {
   if (watches.size === 0) process.on("unhandledRejection", receive);
   watches.add(watch);
@@ -34,16 +38,16 @@ function receive(reason: unknown): void {
   const scope = currentScope();
   if (scope !== undefined) {
     const { service, api } = scope.call;
-    tell(scope.running.log, reason, ` in ${service}.${api}`);
+    logRejection(scope.running.log, reason, ` in ${service}.${api}`);
     return;
   }
   const owner = [...watches].find(({ ownsProcess }) => ownsProcess);
-  if (owner !== undefined) tell(owner.log, reason, "");
-  // As Node does where nobody listens; whoever does listen has heard of it.
+  if (owner !== undefined) logRejection(owner.log, reason, "");
+  // Node does the same when no listener is there. Other listeners have received the rejection themselves.
   else if (process.listenerCount("unhandledRejection") === 1) throw reason;
 }
 
-function tell(log: Logger, reason: unknown, where: string): void {
-  const what = `a promise${where} was rejected and nobody awaits it`;
+function logRejection(log: Logger, reason: unknown, where: string): void {
+  const what = `a promise${where} was rejected and nothing awaits it`;
   log.error({ err: reason }, `${what}: ${messageOf(reason)}; await it, or catch its failure`);
 }

@@ -5,32 +5,32 @@ import { fail } from "../failure/failures.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { decodeError, encodeError } from "../transport/wire-error.js";
 
-/** Which calls a fault meets. */
+/** Selects the calls that meet a fault. */
 interface FaultScope {
   /** Default: every api of the service. */
   readonly api?: string;
-  /** How many calls, counted by each process that makes some; default: all, until `app.clearFaults()`. */
+  /** Number of calls, counted by each calling process. Default: all, until `app.clearFaults()`. */
   readonly times?: number;
 }
 
-/** What `app.fail()` takes. */
+/** Argument of `app.fail()`. */
 export interface FailRule extends FaultScope {
   /** Default: a `ServingError` with code `unavailable` and id `injected_failure`. */
   readonly error?: Error;
 }
 
-/** What `app.delay()` takes. */
+/** Argument of `app.delay()`. */
 export interface DelayRule extends FaultScope {
   readonly ms: number;
 }
 
-/** A fault as it is told to other threads and processes: plain data. */
+/** One fault as plain data, which other threads and processes receive. */
 export interface FaultNotice {
   readonly service: string;
   readonly api: string | undefined;
   /** `undefined` for every call. */
   readonly times: number | undefined;
-  /** A failure as the wire has it, or a delay. */
+  /** A failure in its wire form, or a delay. */
   readonly effect: { readonly kind: "fail"; readonly error: string } | { readonly kind: "delay"; readonly ms: number };
 }
 
@@ -43,7 +43,7 @@ const createRule = (notice: FaultNotice): Rule => ({ notice, left: notice.times 
 
 const none: readonly FaultNotice[] = [];
 
-/** Faults a test asked for; applied where a call leaves its handle, as a failing network would. */
+/** Faults that a test asked for. They apply where a call leaves its handle, as those of a network would. */
 export class Faults {
   #rules: Rule[] = [];
 
@@ -65,7 +65,7 @@ export class Faults {
     this.#rules.push(createRule(notice));
   }
 
-  /** Takes over what another site was told. */
+  /** Replaces all rules by those of the test's process. A rule that stays keeps its count. */
   replaceAll(notices: readonly FaultNotice[]): void {
     const known = [...this.#rules];
     this.#rules = notices.map((notice) => {
@@ -79,7 +79,7 @@ export class Faults {
     this.#rules = [];
   }
 
-  /** Puts the faults of `service` in front of a link to it. */
+  /** Returns a link that applies the faults of `service` before it sends a call. */
   wrap(link: ReplicaLink, service: string): ReplicaLink {
     return new FaultyLink(link, (scope) => this.#rulesFor(service, scope));
   }
@@ -112,7 +112,7 @@ class FaultyLink implements ReplicaLink {
     return this.#link.inFlight;
   }
 
-  /** A call that meets no rule goes on at once, as it would without a test. */
+  /** Sends a call that meets no rule at once, as without a test. */
   send(scope: CallScope): void {
     const rules = this.#rulesFor(scope);
     if (rules.length === 0) {
@@ -131,22 +131,24 @@ class FaultyLink implements ReplicaLink {
 
   open(scope: CallScope, sink: ItemSink): ItemSource {
     const rules = this.#rulesFor(scope);
-    return rules.length === 0 ? this.#link.open(scope, sink) : new FaultyFlow(this.#link, scope, { rules, sink });
+    return rules.length === 0 ? this.#link.open(scope, sink) : new FaultySource(this.#link, scope, { rules, sink });
   }
 }
 
-/** A streaming call that is sent when its faults let it. */
-class FaultyFlow implements ItemSource {
+/** A streaming call that opens its stream after its faults. */
+class FaultySource implements ItemSource {
   readonly #link: ReplicaLink;
   readonly #scope: CallScope;
-  readonly #parts: { readonly rules: readonly FaultNotice[]; readonly sink: ItemSink };
+  readonly #rules: readonly FaultNotice[];
+  readonly #sink: ItemSink;
   #source: ItemSource | undefined;
   #isStopped = false;
 
-  constructor(link: ReplicaLink, scope: CallScope, parts: { rules: readonly FaultNotice[]; sink: ItemSink }) {
+  constructor(link: ReplicaLink, scope: CallScope, { rules, sink }: { rules: readonly FaultNotice[]; sink: ItemSink }) {
     this.#link = link;
     this.#scope = scope;
-    this.#parts = parts;
+    this.#rules = rules;
+    this.#sink = sink;
   }
 
   pull(): void {
@@ -154,23 +156,22 @@ class FaultyFlow implements ItemSource {
       this.#source.pull();
       return;
     }
-    const { rules, sink } = this.#parts;
     const { service, api } = this.#scope.call;
-    applyAll(rules, this.#scope).then(
+    applyAll(this.#rules, this.#scope).then(
       () => {
         if (this.#isStopped) return;
-        this.#source = this.#link.open(this.#scope, sink);
+        this.#source = this.#link.open(this.#scope, this.#sink);
         this.#source.pull();
       },
       (error: unknown) => {
-        if (!this.#isStopped) sink.fail(toServingError(error, service, api));
+        if (!this.#isStopped) this.#sink.fail(toServingError(error, service, api));
       },
     );
   }
 
   stop(): void {
     this.#isStopped = true;
-    if (this.#source === undefined) this.#parts.sink.end();
+    if (this.#source === undefined) this.#sink.end();
     else this.#source.stop();
   }
 }
@@ -183,7 +184,7 @@ async function applyAll(faults: readonly FaultNotice[], scope: CallScope): Promi
   }
 }
 
-/** Ends early, by the scope's reason, when the call is cancelled. */
+/** Waits. @throws The scope's reason as soon as the call is cancelled. */
 function wait(scope: CallScope, ms: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = scope.time.clock.setTimer(resolve, ms, true);

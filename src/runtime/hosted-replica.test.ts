@@ -17,7 +17,7 @@ import { Runtime } from "./runtime.js";
 
 const text = { input: z.string(), output: z.string() };
 const journal: string[] = [];
-/** What starts were said to take. */
+/** Limits that starts announced. */
 const limits: number[] = [];
 let gate = createDeferred<void>();
 let failure: Error | undefined;
@@ -87,8 +87,8 @@ function createPair() {
   return { first: create("First"), second: create("Second"), create, linksToShared, remove };
 }
 
-describe("replicas of one site", () => {
-  it("share the inline services they call: started by the first, stopped after the last", async () => {
+describe("replicas of one runtime", () => {
+  it("share the inline services they call: started by the first, stopped after the last (MC1)", async () => {
     const { first, second, linksToShared, remove } = createPair();
     gate.resolve();
     await Promise.all([first.start(), second.start()]);
@@ -115,7 +115,7 @@ describe("replicas of one site", () => {
     remove();
   });
 
-  it("fail to start with an inline service of theirs, which is begun anew by the next", async () => {
+  it("fail to start with an inline service of theirs, which the next starts again (MC2)", async () => {
     const { first, second, create, linksToShared, remove } = createPair();
     gate.resolve();
     failure = new Error("no");
@@ -131,7 +131,7 @@ describe("replicas of one site", () => {
     remove();
   });
 
-  it("leave nothing behind when they are stopped while they start, and the others go on", async () => {
+  it("leave nothing behind when they are stopped while they start, and the others go on (MR3)", async () => {
     const { first, second, linksToShared, remove } = createPair();
     await second.start();
     const started = assert.rejects(first.start(), { id: "start_aborted" });

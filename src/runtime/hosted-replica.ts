@@ -13,21 +13,21 @@ import {
 import { LocalHost } from "./local-host.js";
 import type { Runtime } from "./runtime.js";
 
-/** How long the links to callees may take to open before `start()` of the author runs without them. */
+/** Longest wait for links to callees. The author's `start()` runs without the missing ones after it. */
 const linksLimitMs = 5_000;
 
-/** What a replica finds in its site. */
+/** Surroundings of a replica in its thread or process. */
 interface HostedReplicaDeps {
   readonly runtime: Runtime;
   readonly runtimeOrder: RuntimeOrder;
   readonly inlineCallees: InlineCallees;
   /** Asks the supervisor about the whole app. */
   readonly ask: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
-  /** Hears of each step of its start: what is left of that ends within `limitMs` as long as the event loop turns. */
+  /** Called for each step of the start. @param limitMs Longest rest of the start while the event loop turns. */
   readonly onStarting: (limitMs: number) => void;
 }
 
-/** One replica in a thread or process, which may have others. */
+/** One replica in a thread or process, beside others of its group. */
 export class HostedReplica {
   readonly order: ReplicaOrder;
   readonly host: LocalHost;
@@ -36,7 +36,7 @@ export class HostedReplica {
   #http: HttpServer | undefined;
   /** Aborted to close the connections that a drain still waits for. */
   readonly #cut = new AbortController();
-  /** Takes the replica away from the HTTP server beside it. */
+  /** Takes the link of the HTTP server to this replica out of the directory. */
   #removeLink = () => {};
 
   constructor(order: ReplicaOrder, deps: HostedReplicaDeps) {
@@ -47,7 +47,8 @@ export class HostedReplica {
   }
 
   /**
-   * Starts it, its inline callees first. One that is stopped meanwhile leaves nothing behind: its site may go on without it.
+   * Starts the replica, its inline callees first. A replica that is stopped meanwhile leaves nothing behind: others may
+   * live on here.
    *
    * @throws {ServingError} `start_failed`, `start_timeout`, `listen_failed`, `start_aborted`.
    */
@@ -70,7 +71,7 @@ export class HostedReplica {
     }
   }
 
-  /** Answers HTTP on a socket that listens. @throws {ServingError} `start_aborted` where it is stopped meanwhile. */
+  /** Answers HTTP on a bound socket. @throws {ServingError} `start_aborted` when the replica is stopped meanwhile. */
   async listen(handle: unknown): Promise<void> {
     const { runtime, runtimeOrder, ask } = this.#deps;
     const { signal } = this.#abort;
@@ -91,16 +92,16 @@ export class HostedReplica {
     await http.listenOn(handle);
   }
 
-  /** Whether it may be called, and can call what it depends on. */
+  /** Resolves with true when the replica can be called and can call its callees. */
   async isReady(): Promise<boolean> {
     const { runtime, inlineCallees } = this.#deps;
-    // What it calls is out of its reach: others may do better.
+    // A replica in another process may still reach them.
     if (runtime.links.obstaclesTo(this.order.callees).length > 0) return false;
     const own = [this.host, ...inlineCallees.hostsOf(this.order)];
     return (await Promise.all(own.map((host) => host.isReady()))).every(Boolean);
   }
 
-  /** Whoever waits for a task is no load; the task is, whether it runs or waits itself. */
+  /** Calls that wait for the end of a task are no load. The task is, whether it waits or runs. */
   readPulse(): ControlAnswers["pulse"] {
     const { replica } = this.host;
     const calls = Math.max(replica.inFlight, this.#http?.inFlight ?? 0);
@@ -111,7 +112,9 @@ export class HostedReplica {
     const url = inspectorUrl();
     const obstacles = this.#deps.runtime.links.obstaclesTo(this.order.callees).map(({ problem }) => problem);
     return {
-      ...{ residentBytes: readResidentBytes(), inFlight, longestRunMs: systemTime.turns.longestMs },
+      residentBytes: readResidentBytes(),
+      inFlight,
+      longestRunMs: systemTime.turns.longestMs,
       callsInFlight: this.#deps.runtime.stats.inFlightByService,
       ...(waitingTasks !== undefined && { waitingTasks }),
       ...(obstacles.length > 0 && { obstacles }),
@@ -122,7 +125,7 @@ export class HostedReplica {
 
   async drain(limitMs: number): Promise<void> {
     const drained = async () => {
-      // At once, so that no request waits for a task that will not run here any more.
+      // Before the HTTP server closes, so that no request waits for a task that will not run here any more.
       const tasks = this.host.replica.tasks?.drain();
       await this.#http?.close(this.#cut.signal);
       await tasks;
@@ -145,8 +148,8 @@ export class HostedReplica {
 let lastBytes = 0;
 
 /**
- * Bytes of memory that this process holds, as far as that can be told: reading it takes a descriptor. Where none is left it is
- * what was held when it was last read; a process is no less alive for that.
+ * Reads the resident memory of this process, in bytes. Reading takes a file descriptor; where none is left, the last
+ * value is returned, so that the replica still answers its pulse.
  */
 function readResidentBytes(): number {
   try {
@@ -157,24 +160,24 @@ function readResidentBytes(): number {
   return lastBytes;
 }
 
-// The inline services of a site, which live beside the replicas that call them.
+// Inline callees: replicas of inline services beside the replicas that call them.
 //
-// C1  Those that several replicas need are there once, started by the first and stopped after the last.
-// C2  One that fails to start fails every replica that waits for it, and is begun anew by the next.
+// MC1  An inline service that several replicas need exists once. The first of them starts it; it stops after the last.
+// MC2  A start that fails fails every replica that waits for it. The next replica starts the service again.
 
-/** What a replica needs beside it. */
+/** Inline services that a replica needs beside it. */
 interface InlineCalleeWish {
   /** Callees first. */
   readonly inlineCallees: readonly string[];
   readonly inlineCalleeResources: ReadonlyMap<string, GrantedResources>;
 }
 
-/** The replicas of one inline service. */
+/** Replicas of one inline service. */
 interface Kept {
   readonly service: string;
   readonly hosts: readonly LocalHost[];
   readonly abort: AbortController;
-  /** Which replicas need it. */
+  /** Replicas that need it. */
   readonly users: Set<InlineCalleeWish>;
   /** Take their links out of the directory. */
   readonly removals: (() => void)[];
@@ -189,7 +192,7 @@ export class InlineCallees {
     this.#runtime = runtime;
   }
 
-  /** The longest that `start` may take, as long as the event loop turns. */
+  /** Longest time that `start` takes while the event loop turns. */
   startLimitMsOf({ inlineCallees }: InlineCalleeWish): number {
     const limits = inlineCallees.map(
       (service) => this.#runtime.settingsOf(service).replicas.min * this.#runtime.startLimitMsOf(service),
@@ -197,7 +200,7 @@ export class InlineCallees {
     return limits.reduce((sum, limitMs) => sum + limitMs, 0);
   }
 
-  /** Starts what is not there yet. @throws What one of them throws. */
+  /** Starts the services that have not started yet. @throws The first failure of a start. */
   async start(wish: InlineCalleeWish): Promise<void> {
     for (const service of wish.inlineCallees) {
       const kept = this.#kept.get(service) ?? this.#create(service, wish);
@@ -206,12 +209,12 @@ export class InlineCallees {
     }
   }
 
-  /** Those of one replica, callees first. */
+  /** Hosts that one replica needs, callees first. */
   hostsOf({ inlineCallees }: InlineCalleeWish): LocalHost[] {
     return inlineCallees.flatMap((service) => this.#kept.get(service)?.hosts ?? []);
   }
 
-  /** Drains those that no other replica needs, callers before callees. */
+  /** Drains the services that no other replica needs, callers before callees. */
   async drain(wish: InlineCalleeWish): Promise<void> {
     for (const { hosts, users } of this.#of(wish)) {
       if ([...users].some((user) => user !== wish)) continue;
@@ -219,7 +222,7 @@ export class InlineCallees {
     }
   }
 
-  /** Stops those that no other replica needs, callers before callees. */
+  /** Stops the services that no other replica needs, callers before callees. */
   async stop(wish: InlineCalleeWish): Promise<void> {
     for (const kept of this.#of(wish)) {
       kept.users.delete(wish);

@@ -7,23 +7,23 @@ import { type ServingError, unreachable } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import { crossError } from "../transport/wire-error.js";
 
-/** The two sides of a streaming call in this thread. */
+/** Caller and callee of a streaming call in this thread. */
 interface InlineSides {
   readonly scope: CallScope;
   /** Runs the call. @throws {ServingError} when the input can't be passed on. */
   readonly serve: (sink: ItemSink) => ItemSource;
-  /** The caller's. */
+  /** Receives items for the caller. */
   readonly sink: ItemSink;
-  /** When the callee's code has ended. */
+  /** Called once the callee's code has ended. */
   readonly onEnd: () => void;
 }
 
-/** A streaming call in this thread: items and failures are made the caller's own, as a border would make them. */
+/** A streaming call in this thread. It copies items and failures for the caller, as a process boundary would. */
 export class InlineItems implements ItemSource, ItemSink {
   readonly takesEncoded = false;
   readonly #sides: InlineSides;
   #stream: ItemSource | undefined;
-  /** Why an item can't cross: its maker ends first. */
+  /** Set when an item could not be copied. The callee's stream ends before the caller receives the failure. */
   #refusal: { readonly error: unknown } | undefined;
 
   constructor(sides: InlineSides) {
@@ -47,7 +47,7 @@ export class InlineItems implements ItemSource, ItemSink {
     else this.#stream.stop();
   }
 
-  /** Whoever calls from outside writes an item when it is given, and needs no copy. */
+  /** Passes an item on. A call from outside needs no copy: its item is written at once. */
   item(value: unknown, isFresh: boolean): void {
     if (isFresh || this.#sides.scope.call.outside) {
       this.#sides.sink.item(value, isFresh);
@@ -85,13 +85,13 @@ export class InlineItems implements ItemSource, ItemSink {
 }
 
 /**
- * The callee's end of an input that is a stream, whose caller is in the same thread: an item is asked for when it is read.
+ * Callee's end of an input stream whose caller is in the same thread. It asks for an item when the api reads one.
  *
- * Items and failures are made the callee's own, as a border would make them. The end of the call ends the input; where the
- * call was cancelled, its reader is told so once.
+ * It copies items and failures for the callee, as a process boundary would. The end of the call ends the input; when
+ * the call was cancelled, the reader gets the reason once.
  */
 export class InlineInput implements ItemSource, InputReader {
-  /** What the api reads. */
+  /** Iterator that the api reads. */
   readonly items = new ItemReader(this, () => nameInput(this.#scope));
   readonly #scope: CallScope;
   readonly #stream: InputStream;

@@ -38,6 +38,6 @@ describe("createLimitNames", () => {
     assert.equal(nameOf(800, { operation: "call" }), ofApi);
     assert.equal(nameOf(800, { operation: "result" }), ofApi);
     assert.equal(nameOf(800, { operation: "status" }), "timeoutMs of the call from Front.run to Model.wait");
-    assert.equal(nameOf(operationTimeoutMs, { operation: "status" }), "what ekiben allows for it");
+    assert.equal(nameOf(operationTimeoutMs, { operation: "status" }), "ekiben's own limit for it");
   });
 });

@@ -33,12 +33,12 @@ describe("LinkTrouble", () => {
     failFor(3000);
     assert.equal(trouble.obstacle, "Model#0 can't be reached: ENOENT: gone");
     assert.deepEqual(lines, [
-      "no link to Model#0, which is ready: /x/1.sock: ENOENT: gone; it is tried again each second",
+      "no link to Model#0, which is ready: /x/1.sock: ENOENT: gone; the next attempt follows within a second",
     ]);
     failFor(3_600_000);
     assert.ok(lines.length >= 7 && lines.length <= 10, `${lines.length} lines in an hour`);
     trouble.over();
-    assert.equal(lines.at(-1), "Model#0 is reached again");
+    assert.equal(lines.at(-1), "Model#0 was reached again");
     assert.equal(trouble.obstacle, undefined);
     const told = lines.length;
     failFor(3000);

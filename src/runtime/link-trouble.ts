@@ -2,10 +2,13 @@ import type { Clock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { RepeatPace } from "../base/repeat-pace.js";
 
-/** For so long a replica that has ended may still be announced, and nothing is wrong. */
+/**
+ * Time for which a replica that has just ended may still be announced; failed attempts are no trouble before it is
+ * over.
+ */
 const patienceMs = 2_000;
 
-/** What it tells of, and how. */
+/** Constructor arguments of `LinkTrouble`. */
 export interface LinkTroubleDeps {
   readonly replica: string;
   readonly address: string;
@@ -15,7 +18,7 @@ export interface LinkTroubleDeps {
   readonly count: () => void;
 }
 
-/** Notes that a replica which is announced can't be reached, and says so: in the log, after a while, and then ever more seldom. */
+/** Notes failed attempts to reach a replica that is announced. Logs them after a while, then less and less often. */
 export class LinkTrouble {
   readonly #deps: LinkTroubleDeps;
   readonly #pace = new RepeatPace();
@@ -26,12 +29,12 @@ export class LinkTrouble {
     this.#deps = deps;
   }
 
-  /** What is wrong, in words; `undefined` while nothing is, or was not for long enough. */
+  /** Describes the trouble; `undefined` before it has lasted long enough. */
   get obstacle(): string | undefined {
     return this.#lastedMs < patienceMs ? undefined : `${this.#deps.replica} can't be reached: ${this.#problem}`;
   }
 
-  /** An attempt has failed. */
+  /** Notes a failed attempt. */
   failed(problem: string): void {
     const { replica, address, clock, log, count } = this.#deps;
     this.#since ??= clock.now();
@@ -39,13 +42,16 @@ export class LinkTrouble {
     count();
     if (this.obstacle === undefined || !this.#pace.isDue(clock.now())) return;
     const fields = { replica, address, problem, forMs: Math.round(this.#lastedMs) };
-    log.warn(fields, `no link to ${replica}, which is ready: ${address}: ${problem}; it is tried again each second`);
+    log.warn(
+      fields,
+      `no link to ${replica}, which is ready: ${address}: ${problem}; the next attempt follows within a second`,
+    );
   }
 
-  /** It is reached. */
+  /** Notes that the replica was reached. */
   over(): void {
     if (this.#pace.wasTold)
-      this.#deps.log.info({ replica: this.#deps.replica }, `${this.#deps.replica} is reached again`);
+      this.#deps.log.info({ replica: this.#deps.replica }, `${this.#deps.replica} was reached again`);
     this.#pace.reset();
     this.#since = undefined;
   }

@@ -216,7 +216,7 @@ async function liveOnce(runtime: Runtime): Promise<WeakRef<object>> {
   return instances.pop() as WeakRef<object>;
 }
 
-/** Of the services of one test. */
+/** Instances of the services of one test. */
 const instances: WeakRef<object>[] = [];
 
 describe("a replica that has ended", () => {

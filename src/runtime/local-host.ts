@@ -15,26 +15,26 @@ import { crossError } from "../transport/wire-error.js";
 import { InlineInput, InlineItems } from "./inline-items.js";
 import { ReplicaListener } from "./replica-listener.js";
 
-/** A replica in this very thread. It also listens where callers in other threads or processes are to reach it. */
+/** Host of a replica in this thread. It also listens for callers in other threads and processes. */
 export class LocalHost implements ReplicaHost {
   readonly id: string;
   readonly replica: Replica;
   readonly link: LocalLink;
-  /** What it calls is told to its thread. */
+  /** Ignores updates: the runtime of this thread subscribes for all its replicas. */
   readonly caller: Caller = { residence: "main", notify: () => {} };
   readonly memoryBytes = Number.POSITIVE_INFINITY;
-  /** It ends with its thread, unless it is killed. */
+  /** Resolves only when the replica is killed. Otherwise it ends with its thread. */
   readonly ended: Promise<string>;
   readonly #address: string | undefined;
   readonly #listener: ReplicaListener;
-  /** From callers in other threads. */
+  /** Port lines of callers in other threads. */
   readonly #lines = new Set<MessagePort>();
   #end!: (how: string) => void;
 
   /**
-   * @param address    The Unix socket it listens on; absent: it is called in this thread alone.
-   * @param slabFolder Where large tensors cross in memory.
-   * @param files      What this process keeps of the largest values.
+   * @param address    Unix socket to listen on. Default: only this thread calls the replica.
+   * @param slabFolder Folder in memory through which large tensors pass.
+   * @param files      Files with the largest values of this thread.
    */
   constructor(deps: ReplicaDeps, address?: string, slabFolder?: string, files?: FileStore) {
     this.id = deps.id;
@@ -65,9 +65,9 @@ export class LocalHost implements ReplicaHost {
   }
 
   /**
-   * Answers a caller in another thread of this process, over as many links as it makes.
+   * Answers a caller in another thread of this process, over as many links as it opens.
    *
-   * @param line From its `PortLine`: brings the port of each.
+   * @param line Other end of the caller's `PortLine`. It brings one port for each link.
    */
   accept(line: MessagePort): void {
     this.#lines.add(line);
@@ -93,7 +93,7 @@ export class LocalHost implements ReplicaHost {
     await this.#listener.answered();
   }
 
-  /** Callers are cut off before the author's `stop()` takes away what their calls use. */
+  /** Cuts callers off before the author's `stop()` disposes what their calls use. */
   async stop(): Promise<void> {
     const closed = this.replica.close();
     this.link.cut();
@@ -103,13 +103,16 @@ export class LocalHost implements ReplicaHost {
     await this.replica.stop();
   }
 
-  /** What runs in this thread can't be ended from outside: its calls are cut off and it is stopped. */
+  /** Cuts calls off and stops the replica: code that runs in this thread can't be ended from outside. */
   kill(reason = "was killed"): void {
     void this.stop().then(() => this.#end(reason));
   }
 }
 
-/** Calls a replica in this thread. Copies of values and failures keep what a process border would: nobody shares them. */
+/**
+ * Link to a replica in this thread. It copies values and failures, so that caller and callee share none, as across
+ * processes.
+ */
 export class LocalLink implements ReplicaLink {
   readonly #replica: Replica;
   readonly #open = new SlotList<LocalCall>();
@@ -146,7 +149,7 @@ export class LocalLink implements ReplicaLink {
     return new InlineItems({ scope, serve, sink, onEnd: () => this.#open.remove(call) });
   }
 
-  /** The replica is gone: whatever is on it fails. */
+  /** Fails every open call: the replica is gone. */
   cut(): void {
     for (const { scope } of this.#open.toArray()) {
       const { service, api } = scope.call;
@@ -193,12 +196,12 @@ function takeInput(scope: CallScope): unknown {
   return isOwned ? value : copyValue(value, "input");
 }
 
-/** Something that remembers its own place in a `SlotList`; it may be in one at a time. */
+/** A member of a `SlotList`, which keeps its own index. It may be in one list at a time. */
 interface Slotted {
   slot: number;
 }
 
-/** A set whose members know their place, so that adding and removing one costs no hashing. Order is not kept. */
+/** A set whose members keep their index, so that adding and removing costs no hashing. Order is not kept. */
 export class SlotList<T extends Slotted> {
   readonly #members: T[] = [];
 
@@ -211,7 +214,7 @@ export class SlotList<T extends Slotted> {
     this.#members.push(member);
   }
 
-  /** Does nothing when the member is not in the list. */
+  /** Removes a member. Does nothing when it is not in the list. */
   remove(member: T): void {
     const at = member.slot;
     if (this.#members[at] !== member) return;

@@ -54,7 +54,7 @@ async function listen() {
 const removed = { kind: "remove", service: "Wire", replica: "Wire#0" } as const;
 
 describe("OutgoingLinks", () => {
-  it("ends a link that is taken back after its last call, though its replica be announced again (K3)", async () => {
+  it("ends a link that is taken back after its last call, though its replica be announced again (UL3)", async () => {
     const { address, ended, close, control } = await listen();
     const { links, inDirectory } = createLinks();
     const added = { ...removed, kind: "add", address } as const;
@@ -78,7 +78,7 @@ describe("OutgoingLinks", () => {
     close();
   });
 
-  it("ends a port that is taken back, on both sides (K3)", async () => {
+  it("ends a port that is taken back, on both sides (UL3)", async () => {
     const { replica, close } = await listen();
     const { links, inDirectory } = createLinks();
     const { port1, port2 } = new MessageChannel();
@@ -95,7 +95,7 @@ describe("OutgoingLinks", () => {
     close();
   });
 
-  it("makes a link to a replica in another thread anew when it ends (K2)", async () => {
+  it("makes a link to a replica in another thread anew when it ends (UL2)", async () => {
     const { replica, close } = await listen();
     const { links, inDirectory } = createLinks();
     const { port1, port2 } = new MessageChannel();
@@ -137,9 +137,11 @@ describe("OutgoingLinks", () => {
     }
     await links.settled();
     while (clock.pendingTimers === 0) await new Promise(setImmediate);
-    assert.deepEqual(links.obstacles, [{ service: "Wire", problem: "Wire#0 can't be reached: it hangs up" }]);
+    assert.deepEqual(links.obstacles, [
+      { service: "Wire", problem: "Wire#0 can't be reached: the other side hangs up" },
+    ]);
     assert.deepEqual(lines, [
-      "no link to Wire#0, which is ready: a thread of this process: it hangs up; it is tried again each second",
+      "no link to Wire#0, which is ready: a thread of this process: the other side hangs up; the next attempt follows within a second",
     ]);
     links.apply(removed);
     assert.deepEqual([links.obstacles, clock.pendingTimers], [[], 0]);

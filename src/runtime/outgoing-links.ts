@@ -17,29 +17,29 @@ import { SocketChannel } from "../transport/socket-channel.js";
 import type { FaultNotice, Faults } from "./faults.js";
 import { LinkTrouble } from "./link-trouble.js";
 
-// The links of one site to replicas elsewhere.
+// Links of one thread to the replicas that it may call. Only this file adds links to the directory and removes them.
 //
-// K1  A link is in the directory only between the other side's hello and the first of: it drains, it is taken back, it ends.
-// K2  A link that ends while its replica is still announced is made anew, with a pause that grows.
-// K3  A link that is taken back ends after its last call. Its replica may be announced again, and gets a new one then: one
-//     that is silent now and then would otherwise collect them.
+// UL1  A link is in the directory only after the other side's hello, until it drains, is retired or ends.
+// UL2  A link that ends while its replica is still announced is opened again, after a pause that grows.
+// UL3  A retired link ends after its last call. When its replica is announced again, it gets a new link: links of a
+//      replica that is silent now and then would pile up otherwise.
 
-/** Pauses between attempts to reach a replica that is announced but does not answer. */
+/** Pauses between attempts to reach a replica that is announced but does not answer: first and longest. */
 const firstPauseMs = 20;
 const maxPauseMs = 1_000;
 
-/** What links need of their site. */
+/** Constructor arguments of `OutgoingLinks`. */
 export interface OutgoingLinksDeps {
   readonly directory: Directory;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Counts attempts to reach a replica that failed. */
+  /** Counts failed attempts to reach a replica. */
   readonly stats: Pick<CallStats, "countLinkFailure">;
-  /** Where large tensors cross in memory. */
+  /** Folder in memory through which large tensors pass. */
   readonly slabFolder: string | undefined;
-  /** What this process keeps of the largest values. */
+  /** Files with the largest values of this thread. */
   readonly files?: FileStore | undefined;
-  /** In a test: the faults that calls over these links meet. */
+  /** Faults that calls over these links meet in a test. */
   readonly faults?: Faults | undefined;
   /** Replicas of this thread that the registry announces. Default: none. */
   readonly local?: LocalReplicas | undefined;
@@ -56,7 +56,7 @@ export interface LocalReplicas {
 export class OutgoingLinks {
   readonly #deps: OutgoingLinksDeps;
   readonly #links = new Map<string, KeptLink>();
-  /** Taken back, with calls still on them. */
+  /** Retired links with open calls. */
   readonly #leaving = new Set<KeptLink>();
   readonly #forget = (link: KeptLink) => this.#leaving.delete(link);
 
@@ -64,60 +64,64 @@ export class OutgoingLinks {
     this.#deps = deps;
   }
 
-  apply(notice: LinkUpdate): void {
+  apply(update: LinkUpdate): void {
     const { directory, faults, local } = this.#deps;
-    if (notice.kind === "faults") {
-      faults?.replaceAll(notice.faults as readonly FaultNotice[]);
+    if (update.kind === "faults") {
+      faults?.replaceAll(update.faults as readonly FaultNotice[]);
       return;
     }
-    const links = directory.of(notice.service);
-    switch (notice.kind) {
+    const links = directory.of(update.service);
+    switch (update.kind) {
       case "add":
-        this.#keep(new FarLink(notice, createSocketWay(notice.address, this.#deps), this.#deps, this.#forget));
+        this.#keep(new FarLink(update, createSocketConnector(update.address, this.#deps), this.#deps, this.#forget));
         return;
       case "add-port":
-        this.#keep(new FarLink(notice, createPortWay(notice.port), this.#deps, this.#forget));
+        this.#keep(new FarLink(update, createPortConnector(update.port), this.#deps, this.#forget));
         return;
       case "add-local": {
-        const link = local?.find(notice.replica);
-        if (link !== undefined) this.#keep(new NearLink(notice, link, this.#deps, this.#forget));
+        const link = local?.find(update.replica);
+        if (link !== undefined) this.#keep(new NearLink(update, link, this.#deps, this.#forget));
         return;
       }
       case "remove":
-        this.#drop(notice.replica);
+        this.#drop(update.replica);
         return;
       case "forget":
-        for (const { service, replica } of this.#links.values()) if (service === notice.service) this.#drop(replica);
+        for (const { service, replica } of this.#links.values()) if (service === update.service) this.#drop(replica);
         links.reopen();
         return;
       case "abandoned":
-        for (const link of this.#leaving) if (link.replica === notice.replica) link.abandon(notice.reason);
+        for (const link of this.#leaving) if (link.replica === update.replica) link.abandon(update.reason);
         return;
       case "failed":
-        links.giveUp(notice);
+        links.giveUp(update);
         return;
       case "draining":
         links.close();
         return;
       case "planned":
-        links.planned = notice.replicas;
+        links.planned = update.replicas;
     }
   }
 
-  /** Makes a replica of this thread callable that the registry does not announce to it. @returns Takes the link out again. */
+  /**
+   * Adds a link to a replica of this thread that the registry does not announce.
+   *
+   * @returns A function that removes it.
+   */
   addOwn(service: string, link: ReplicaLink): () => void {
-    const entry = new Entry(service, this.#deps);
+    const entry = new DirectoryEntry(service, this.#deps);
     entry.add(link);
     return () => entry.remove();
   }
 
-  /** Resolves when every replica of these services announced so far can be called, or has been tried once. Default: of all. */
+  /** Resolves when each announced replica of these services can be called or was tried once. Default: all services. */
   async settled(services?: readonly string[]): Promise<void> {
     const links = [...this.#links.values()].filter(({ service }) => services?.includes(service) !== false);
     await Promise.all(links.map((link) => link.tried));
   }
 
-  /** Why services can't be called from here although replicas of theirs are ready, in words; empty where all can. */
+  /** Services that can't be called from here although replicas of theirs are ready, each with the problem. */
   get obstacles(): Obstacle[] {
     const links = [...this.#links.values()];
     const isCut = ({ service }: KeptLink) => this.#deps.directory.of(service).links.length === 0;
@@ -127,52 +131,54 @@ export class OutgoingLinks {
     });
   }
 
-  /** Those of these services. */
+  /** Obstacles to calling these services. */
   obstaclesTo(services: readonly string[]): Obstacle[] {
     return this.obstacles.filter(({ service }) => services.includes(service));
   }
 
   close(): void {
-    for (const link of this.#links.values()) link.takeBack();
+    for (const link of this.#links.values()) link.retire();
     this.#links.clear();
   }
 
   #keep(link: KeptLink): void {
-    this.#takeBack(link.replica);
+    this.#retire(link.replica);
     this.#links.set(link.replica, link);
     link.open();
   }
 
   #drop(replica: string): void {
-    this.#takeBack(replica);
+    this.#retire(replica);
     this.#links.delete(replica);
   }
 
-  #takeBack(replica: string): void {
+  #retire(replica: string): void {
     const link = this.#links.get(replica);
     if (link === undefined) return;
     this.#leaving.add(link);
-    link.takeBack();
+    link.retire();
   }
 }
 
 interface KeptLink {
   readonly service: string;
   readonly replica: string;
-  /** Why it can't be made, where it could not for a while. */
+  /** Problem that has kept the link from opening for a while. */
   readonly obstacle: string | undefined;
+  /** Resolves after the first attempt, however it ended. */
   readonly tried: Promise<void>;
   open(): void;
-  takeBack(): void;
-  /** Its replica is about to be killed, for that reason. */
+  /** Takes no new call. Open calls are still answered (UL3). */
+  retire(): void;
+  /** Fails open calls with the reason for which the replica is about to be killed. */
   abandon(reason: string): void;
 }
 
-/** Told once, when a link that was taken back has ended. */
+/** Called once, when a retired link has ended. */
 type OnLinkEnd = (link: KeptLink) => void;
 
-/** Puts a link into the directory and takes it out, each at most once. */
-class Entry {
+/** Entry of one link in the directory. */
+class DirectoryEntry {
   readonly #service: string;
   readonly #deps: OutgoingLinksDeps;
   #link: ReplicaLink | undefined;
@@ -194,7 +200,7 @@ class Entry {
   }
 }
 
-/** To a replica in this very thread. There is nothing to be made or lost. */
+/** Link to a replica in this thread. It needs no connection and loses none. */
 class NearLink implements KeptLink {
   readonly service: string;
   readonly replica: string;
@@ -202,7 +208,7 @@ class NearLink implements KeptLink {
   readonly tried = Promise.resolve();
   readonly #link: ReplicaLink;
   readonly #isPreferred: boolean;
-  readonly #entry: Entry;
+  readonly #entry: DirectoryEntry;
   readonly #onEnd: OnLinkEnd;
 
   constructor(
@@ -215,7 +221,7 @@ class NearLink implements KeptLink {
     this.replica = replica;
     this.#link = link;
     this.#isPreferred = deps.local?.isPreferred === true;
-    this.#entry = new Entry(service, deps);
+    this.#entry = new DirectoryEntry(service, deps);
     this.#onEnd = onEnd;
   }
 
@@ -223,34 +229,33 @@ class NearLink implements KeptLink {
     this.#entry.add(this.#link, this.#isPreferred);
   }
 
-  /** Calls in flight are still answered (K3). */
-  takeBack(): void {
+  retire(): void {
     this.#entry.remove();
     this.#onEnd(this);
   }
 
-  /** Its replica goes with this thread. */
+  /** Does nothing: the replica ends with this thread. */
   abandon(): void {}
 }
 
-/** How a replica in another thread or process is reached, as often as it takes. */
-interface Way {
-  /** What it is, in the log. */
+/** Connects to a replica in another thread or process, as often as needed. */
+interface Connector {
+  /** Address for the log. */
   readonly address: string;
   connect(): Connection;
-  /** Nothing more is connected; what is lasts. */
+  /** Makes no more connections. Those that exist stay open. */
   close(): void;
 }
 
 interface Connection {
   readonly channel: Channel;
-  /** Why it was not made, or has ended. */
+  /** Reason why the connection failed or ended. */
   readonly problem: () => string;
 }
 
-const hangUp = "it hangs up";
+const hangUp = "the other side hangs up";
 
-const createSocketWay = (address: string, { slabFolder, files }: OutgoingLinksDeps): Way => ({
+const createSocketConnector = (address: string, { slabFolder, files }: OutgoingLinksDeps): Connector => ({
   address,
   connect: () => {
     const socket = net.connect(address);
@@ -263,7 +268,7 @@ const createSocketWay = (address: string, { slabFolder, files }: OutgoingLinksDe
   close: () => {},
 });
 
-function createPortWay(port: MessagePort): Way {
+function createPortConnector(port: MessagePort): Connector {
   const line = new PortLine(port);
   return {
     address: "a thread of this process",
@@ -272,14 +277,14 @@ function createPortWay(port: MessagePort): Way {
   };
 }
 
-/** To a replica in another thread or process. */
+/** Link to a replica in another thread or process. */
 class FarLink implements KeptLink {
   readonly service: string;
   readonly replica: string;
   readonly tried: Promise<void>;
-  readonly #way: Way;
+  readonly #connector: Connector;
   readonly #deps: OutgoingLinksDeps;
-  readonly #entry: Entry;
+  readonly #entry: DirectoryEntry;
   readonly #trouble: LinkTrouble;
   #link: PeerLink | undefined;
   #pauseMs = firstPauseMs;
@@ -290,18 +295,18 @@ class FarLink implements KeptLink {
 
   constructor(
     { service, replica }: { readonly service: string; readonly replica: string },
-    way: Way,
+    connector: Connector,
     deps: OutgoingLinksDeps,
     onEnd: OnLinkEnd,
   ) {
     this.service = service;
     this.replica = replica;
     this.#onEnd = onEnd;
-    this.#way = way;
+    this.#connector = connector;
     this.#deps = deps;
-    this.#entry = new Entry(service, deps);
+    this.#entry = new DirectoryEntry(service, deps);
     const { clock, log, stats } = deps;
-    const { address } = way;
+    const { address } = connector;
     this.#trouble = new LinkTrouble({ replica, address, clock, log, count: () => stats.countLinkFailure(service) });
     this.tried = new Promise((resolve) => {
       this.#setTried = resolve;
@@ -311,7 +316,7 @@ class FarLink implements KeptLink {
   open(): void {
     this.#timer = undefined;
     let isOpened = false;
-    const { channel, problem } = this.#way.connect();
+    const { channel, problem } = this.#connector.connect();
     const link: PeerLink = new PeerLink(this.replica, channel, {
       opened: () => {
         isOpened = true;
@@ -333,12 +338,11 @@ class FarLink implements KeptLink {
     return this.#trouble.obstacle;
   }
 
-  /** Calls in flight are still answered (K3). */
-  takeBack(): void {
+  retire(): void {
     this.#isWanted = false;
     this.#entry.remove();
-    this.#way.close();
-    // Between two attempts there is no link to wait for.
+    this.#connector.close();
+    // Between two attempts no link exists whose end could be awaited.
     if (this.#timer !== undefined) this.#onEnd(this);
     this.#timer?.clear();
     this.#link?.retire();
@@ -362,5 +366,5 @@ class FarLink implements KeptLink {
 }
 
 function logEnd(log: Logger, replica: string, reason: ServingError | undefined): void {
-  if (reason !== undefined) log.debug({ replica, problem: reason.message }, "a link ended");
+  if (reason !== undefined) log.debug({ replica, problem: reason.message }, "link ended");
 }

@@ -5,22 +5,23 @@ import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
 import type { ControlPort } from "../placement/control.js";
 import type { RuntimeMain } from "./runtime-main.js";
 
-// Ctrl-C reaches every process of a terminal; the supervisor decides what it means and says so on the control channel.
+// Ctrl-C reaches every process of a terminal. The supervisor decides what it means and sends orders on the control
+// channel.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => {});
 
-// Before the author's files are loaded, which may print.
+// Before the author's files are loaded, since they may print.
 guardOutputs();
 keepTickShape();
 
 let runtime: RuntimeMain | undefined;
-// The supervisor is gone: nobody would ever end this process, or remove what the app has left.
+// The supervisor is gone. Nothing else would end this process or remove the folders of the app.
 process.on("disconnect", () => {
   runtime?.removeFolders();
   process.exit(1);
 });
 
 const port: ControlPort = {
-  // The supervisor may have gone meanwhile; the end of the channel says so.
+  // Errors are ignored: when the supervisor is gone, `disconnect` follows.
   send: (message) => process.send?.(message, undefined, undefined, () => {}),
   onMessage: (receive) => process.on("message", receive as never),
 };

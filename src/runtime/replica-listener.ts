@@ -14,10 +14,12 @@ import type { Channel } from "../transport/channel.js";
 import { PortChannel } from "../transport/port-channel.js";
 import { SocketChannel } from "../transport/socket-channel.js";
 
-/** How often it is looked whether the socket is still there: callers that come later find it by its path alone. */
+/** Interval of checks that the socket still exists: new callers find it by its path alone. */
 const lookIntervalMs = 1_000;
 
-/** Takes the channels of a replica's callers in other threads and processes. A socket that is removed is made again. */
+/**
+ * Accepts the channels of a replica's callers in other threads and processes. Makes a socket again that was removed.
+ */
 export class ReplicaListener {
   readonly #replica: Replica;
   readonly #slabFolder: string | undefined;
@@ -54,7 +56,7 @@ export class ReplicaListener {
     for (const server of this.#servers) server.announceDrain();
   }
 
-  /** Resolves when every call that came was answered; their code has then long ended. */
+  /** Resolves when every call that arrived was answered. */
   async answered(): Promise<void> {
     await Promise.all([...this.#servers].map((server) => server.answered()));
   }
@@ -67,14 +69,15 @@ export class ReplicaListener {
   }
 
   async #bind(address: string): Promise<void> {
-    // libuv says EACCES for a folder that is not there, and EINVAL for a path that is too long.
+    // libuv reports EACCES for a missing folder and EINVAL for a path that is too long.
     keepOwnFolder(dirname(address), true);
     const server = net.createServer((socket) => this.#serve(new SocketChannel(socket, this.#slabFolder, this.#files)));
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(address, resolve);
     });
-    // A connection that can't be accepted, for lack of descriptors say, must not end the process: its caller tries again.
+    // A connection that can't be accepted, for lack of file descriptors say, must not end the process. Its caller tries
+    // again.
     server.on("error", () => {});
     this.#server = server;
     if (this.#isClosed) server.close();
@@ -90,23 +93,23 @@ export class ReplicaListener {
     }, lookIntervalMs);
   }
 
-  /** Connections that exist go on; only new ones need the path. */
+  /** Makes the socket again. Open connections continue; only new ones need the path. */
   async #restore(address: string): Promise<void> {
     if (this.#isClosed) return;
     const { log, time } = this.#replica.deps;
-    // Closing removes what has the path, so it comes first.
+    // Closing removes the file at the path, so it comes first.
     this.#server?.close();
     this.#server = undefined;
     try {
       await this.#bind(address);
       this.#pace.reset();
-      log.warn({ address }, `${address} was removed, most likely by a cleaner of temporary folders; it was made again`);
+      log.warn({ address }, `${address} was removed, most likely by a cleaner of temporary folders, and made again`);
     } catch (error) {
       if (!this.#pace.isDue(time.clock.now())) return;
       const problem = systemProblem(error);
       log.error(
         { address, problem },
-        `${address} was removed and can't be made again: new callers don't reach this replica`,
+        `${address} was removed and can't be made again; new callers can't reach this replica`,
       );
     }
   }
@@ -116,5 +119,5 @@ export class ReplicaListener {
   }
 }
 
-/** What a path says that has been removed, or whose folder has. */
+/** True for the error code of a path that was removed, or whose folder was. */
 const isMissing = (code: string | undefined): boolean => code === "ENOENT" || code === "ENOTDIR";

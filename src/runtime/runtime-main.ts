@@ -26,14 +26,15 @@ import type { Faults } from "./faults.js";
 import { HostedReplica, InlineCallees } from "./hosted-replica.js";
 import { Runtime } from "./runtime.js";
 
-// A thread or process in which replicas live, one or several, as its supervisor orders it: it loads the author's files once;
-// each replica starts, perhaps listens, then drains and stops, whatever the others do.
+// A thread or process with one or several replicas. It carries out the orders of its supervisor: it loads the author's
+// files once; each replica starts, perhaps listens, then drains and stops, independently of the others.
 //
-// T1  InlineCallees start before the replicas that need them and stop after them.
-// T2  Each order is answered once, by its own word or by a failure.
-// T3  A replica that its supervisor has stopped waiting for may still be here when another of its name comes: neither what is
-//     kept of it nor what it says is then taken for the other's.
+// MR1  Inline callees start before the replicas that need them and stop after them.
+// MR2  Each order gets one answer: its own word or a failure.
+// MR3  A replica for which its supervisor has stopped waiting may still run when another of its name starts. The state
+//      and the messages of one are never taken for the other's; the address of the socket tells them apart.
 
+/** Longest wait for the supervisor's answer to a question about the whole app. */
 const appLimitMs = 3_000;
 
 export class RuntimeMain {
@@ -42,7 +43,7 @@ export class RuntimeMain {
   readonly #requests: ControlRequests<AppAnswers>;
   readonly #replicas = new Map<string, HostedReplica>();
   #order: RuntimeOrder | undefined;
-  #inside: Inside | undefined;
+  #loaded: Loaded | undefined;
 
   constructor(port: ControlPort, exit: () => void) {
     this.#port = port;
@@ -52,7 +53,7 @@ export class RuntimeMain {
     port.onMessage((message, handle) => this.#receive(message, handle));
   }
 
-  /** Removes the folders of the app, once nobody else is there to do it. */
+  /** Removes the folders of the app. For use when the supervisor is gone. */
   removeFolders(): void {
     if (this.#order === undefined) return;
     const { socketFolder, slabFolder } = this.#order;
@@ -73,19 +74,19 @@ export class RuntimeMain {
         this.#answer(message.order.id, "started", () => this.#start(message.order), message.order.address);
         return;
       case "link":
-        this.#inside?.runtime.links.apply(message.update);
+        this.#loaded?.runtime.links.apply(message.update);
         return;
       case "ended":
-        this.#inside?.runtime.tasks.endedLives.note(message.life);
+        this.#loaded?.runtime.tasks.endedLives.note(message.life);
         return;
       case "accept":
         this.#replicas.get(message.replica)?.host.accept(message.port);
         return;
       case "listen":
-        this.#answer(message.replica, "listening", () => this.#of(message.replica).listen(handle));
+        this.#answer(message.replica, "listening", () => this.#replica(message.replica).listen(handle));
         return;
       case "ask":
-        this.#reply({ kind: "answer", number: message.number }, () => this.#loaded().runtime.metrics.readJson());
+        this.#reply({ kind: "answer", number: message.number }, () => this.#requireLoaded().runtime.metrics.readJson());
         return;
       case "ask-replica":
         this.#replyFor(message);
@@ -94,7 +95,7 @@ export class RuntimeMain {
         this.#requests.receive(message);
         return;
       case "drain":
-        this.#answer(message.replica, "drained", () => this.#of(message.replica).drain(message.limitMs));
+        this.#answer(message.replica, "drained", () => this.#replica(message.replica).drain(message.limitMs));
         return;
       case "stop":
         this.#answer(message.replica, "stopped", () => this.#stop(message.replica));
@@ -121,7 +122,7 @@ export class RuntimeMain {
 
   #replyFor({ replica, number, what }: ToRuntime & { kind: "ask-replica" }): void {
     this.#reply({ kind: "replica-answer", replica, address: this.#addressOf(replica), number }, async () => {
-      const own = this.#of(replica);
+      const own = this.#replica(replica);
       return what === "ready" ? await own.isReady() : own.readPulse();
     });
   }
@@ -136,7 +137,7 @@ export class RuntimeMain {
   async #load(order: RuntimeOrder): Promise<void> {
     this.#order = order;
     const { log, flush } = openLog(order, this.#port);
-    // To the end of the process or thread, so that no rejection on the way there cuts the stop short.
+    // Never ended, so that a rejection while the process or thread stops does not cut the stop short.
     watchBackground({ log: log.child(order.names), ownsProcess: true });
     const graph = resolveGraph(await loadEntry(order.entry));
     for (const service of order.services) {
@@ -163,12 +164,12 @@ export class RuntimeMain {
     const { service = names["group"] } = names;
     runtime.stats.decoded = { service: String(service), bytes: () => decodedBytes.count };
     for (const kept of order.keptServices) runtime.directory.of(kept).keepsLocal = true;
-    this.#inside = { runtime, flush, inlineCallees: new InlineCallees(runtime) };
+    this.#loaded = { runtime, flush, inlineCallees: new InlineCallees(runtime) };
   }
 
   async #start(order: ReplicaOrder): Promise<void> {
     const replica = new HostedReplica(order, {
-      ...this.#loaded(),
+      ...this.#requireLoaded(),
       runtimeOrder: this.#order as RuntimeOrder,
       ask: (what) => this.#requests.ask(what, appLimitMs),
       onStarting: (limitMs) =>
@@ -178,41 +179,41 @@ export class RuntimeMain {
     await replica.start();
   }
 
-  /** The others live on. */
+  /** Stops one replica. The others continue. */
   async #stop(id: string): Promise<void> {
     const replica = this.#replicas.get(id);
     await replica?.stop();
-    // Whoever has waited for too long may have put another in its place meanwhile.
+    // The supervisor may have stopped waiting and started another replica of this name (MR3).
     if (this.#replicas.get(id) === replica) this.#replicas.delete(id);
   }
 
   async #end(): Promise<void> {
     for (const replica of [...this.#replicas.values()].reverse()) await replica.stop();
-    const inside = this.#inside;
-    if (inside === undefined) return;
-    await inside.runtime.close();
-    inside.flush();
+    const loaded = this.#loaded;
+    if (loaded === undefined) return;
+    await loaded.runtime.close();
+    loaded.flush();
   }
 
-  #of(id: string): HostedReplica {
+  #replica(id: string): HostedReplica {
     const replica = this.#replicas.get(id);
     if (replica === undefined) throw fail("start_aborted", { service: id });
     return replica;
   }
 
-  #loaded(): Inside {
-    if (this.#inside === undefined) throw fail("start_aborted", { service: this.#order?.services.join(", ") ?? "" });
-    return this.#inside;
+  #requireLoaded(): Loaded {
+    if (this.#loaded === undefined) throw fail("start_aborted", { service: this.#order?.services.join(", ") ?? "" });
+    return this.#loaded;
   }
 }
 
 type Reply = Extract<FromRuntime, { kind: "answer" | "replica-answer" }>;
 
-/** What a step throws at once is a rejection like any other. */
+/** Turns what a step throws synchronously into a rejection. */
 const promise = async <T>(step: () => Promise<T>): Promise<T> => step();
 
-/** What there is once the author's files are loaded. */
-interface Inside {
+/** State once the author's files are loaded. */
+interface Loaded {
   readonly runtime: Runtime;
   readonly inlineCallees: InlineCallees;
   readonly flush: () => void;
@@ -235,7 +236,10 @@ function openLog({ logsTo, sharesStdout, settings }: RuntimeOrder, port: Control
 const levels = ["debug", "info", "warn", "error"] as const;
 type Level = (typeof levels)[number];
 
-/** A logger whose lines the supervisor writes: for terminals, and for programs that gave a logger of their own. */
+/**
+ * Creates a logger whose lines the supervisor writes: for terminals, and for programs that passed a logger of their
+ * own.
+ */
 function createForwardingLog(port: ControlPort, level: string, base: object = {}): Logger {
   const least = levels.indexOf(level as Level);
   const write = (own: Level) => (fields: object, message?: string) => {
@@ -244,7 +248,7 @@ function createForwardingLog(port: ControlPort, level: string, base: object = {}
     try {
       port.send({ ...line, fields: { ...base, ...fields } });
     } catch {
-      // Something in it can't leave this thread; its text can.
+      // A field can't be sent to another thread. Its text can.
       port.send({ ...line, fields: { ...base, text: textOf(Object.values(fields)) } });
     }
   };

@@ -56,7 +56,7 @@ interface ReplicaIdentity {
 }
 
 /**
- * Everything that replicas and handles in one thread share: the main thread, a worker thread, or the thread of a child process.
+ * State that the replicas and handles of one thread share: of the main thread, a worker thread, or a child process.
  *
  * Joins handles, links and replicas. Replicas elsewhere reach it only as updates of its links.
  */
@@ -107,7 +107,7 @@ export class Runtime {
     return createEntryCaller(this.#calledService(this.graph.entry, "http"));
   }
 
-  /** Longest time that the start of a replica may take while the event loop turns: to open the task store, and for `start()`. */
+  /** Longest time for the start of a replica while the event loop turns: to open the task store, and for `start()`. */
   startLimitMsOf(service: string): number {
     return this.settingsOf(service).startTimeoutMs + this.tasks.storeLimitMsOf(service);
   }
@@ -210,7 +210,7 @@ export function createLimitNames({ service, api, settings, operation, edgeTimeou
     const isOfApi = operation === undefined || waitsForEnd(operation);
     if (isOfApi && isNear(timeoutMs, settings.timeoutMs)) return nameOption(service, api, settings.timeoutFrom);
     if (isNear(timeoutMs, edgeTimeoutMs)) return `timeoutMs of depends(${service}) in ${caller.service}`;
-    if (!isOfApi && isNear(timeoutMs, operationTimeoutMs)) return "what ekiben allows for it";
+    if (!isOfApi && isNear(timeoutMs, operationTimeoutMs)) return "ekiben's own limit for it";
     if (caller.service === "http") return "the client's timeoutMs, sent as ekiben-timeout-ms";
     const place = caller.api === "" ? caller.service : `${caller.service}.${caller.api}`;
     return `timeoutMs of the call${place === "local" ? "" : ` from ${place}`} to ${service}.${api}`;

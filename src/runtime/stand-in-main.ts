@@ -3,19 +3,22 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { systemClock, within } from "../base/clock.js";
 import { type AppAnswers, type ControlAnswer, ControlRequests } from "../placement/control.js";
 
-/** What a stand-in asks of its supervisor. */
+/** Questions of a stand-in to its supervisor, and the answers. */
 export interface StandInAnswers extends AppAnswers {
   /** Body of the answer to every call, and the seconds after which a client may try again. */
   failure: { readonly body: object; readonly retryAfter: number };
 }
 
+/** Message from the supervisor to a stand-in. */
 export type ToStandIn =
-  /** Comes with the socket. */
+  /** Sent together with the socket. */
   | { readonly kind: "listen" }
   | ({ readonly kind: "answer" } & ControlAnswer)
-  /** A replica answers again: accept no more, answer what was accepted, and end. */
+  /** A replica answers again: accept nothing more, answer what was accepted, and end. */
   | { readonly kind: "close" };
 
+/** Message from a stand-in to the supervisor. */
+/** Message from a stand-in to the supervisor. */
 export type FromStandIn =
   | { readonly kind: "up" }
   | { readonly kind: "ask"; readonly number: number; readonly what: keyof StandInAnswers };
@@ -51,8 +54,8 @@ async function close(): Promise<void> {
 }
 
 /**
- * Answers `/livez`, `/healthz`, `/readyz` and `/metrics` as the entry replicas would. Every other request gets the failure that a
- * call of the entry service would have now.
+ * Answers `/livez`, `/healthz`, `/readyz` and `/metrics` as the entry replicas would. Every other request gets the
+ * failure of a call to the entry service.
  */
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [path] = (request.url ?? "").split("?");
