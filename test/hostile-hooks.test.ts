@@ -53,7 +53,7 @@ for (const isLate of [false, true]) {
     });
   }
 
-  it(`an app whose stop() throws ${when} is answered until then, and ends`, async () => {
+  it(`an app whose stop() throws ${when} is answered until then, and ends (RP2)`, async () => {
     for (const thrown of thrownNames) {
       const app = await compose(createService("stop", thrown, isLate), { placement: "inline" });
       assert.equal(await app.entry.hello(), "hello");

@@ -7,7 +7,7 @@ import { failureOf } from "./conformance/suite.js";
 
 const texts = z.array(z.string());
 
-/** Has as many places as streams are read at once, and none for what they are made of. */
+/** Has as many slots as streams are read at once, and none for what they are made of. */
 class Sink extends Service() {
   gather = api({ input: stream(z.string()), output: texts, maxConcurrent: 2 }, async (items) => {
     const all: string[] = [];
@@ -38,8 +38,8 @@ class Front extends Service() {
   });
 }
 
-describe("a lane whose places are held by readers of one batch", () => {
-  it("is seen to wait for itself when the batch needs a place of it", async () => {
+describe("a lane whose slots are held by readers of one batch", () => {
+  it("is seen to wait for itself when the batch needs a slot of it (LN5)", async () => {
     const app = await compose(Front);
     const failure = await failureOf(app.entry.both());
     assert.deepEqual([failure.id, failure.service, failure.api], ["lane_waits_for_itself", "Sink", "gather"]);

@@ -42,7 +42,7 @@ describe("a database that is away", { skip: programs === undefined ? "PostgreSQL
     await server.stop();
     const log = new LogBook();
     const starting = compose(Clerk, { options: { tasks: { store } }, log: log.logger });
-    const { fields } = await log.take("the task store can't be used yet; it is waited for");
+    const { fields } = await log.take("the task store can't be used yet; waiting for it");
     assert.match(String((fields["err"] as Error).message), /PostgreSQL at .*: it can't be reached/);
     await server.start();
     await using app = await starting;

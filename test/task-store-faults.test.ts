@@ -74,7 +74,7 @@ describe("a store on SQLite that can't be used", () => {
 describe("values of SQLite's tasks in files", () => {
   const filesIn = (folder: string) => readdirSync(join(folder, "values"));
 
-  it("go with their task, and where nothing came to name them", async () => {
+  it("go with their task, and where nothing came to name them (LS3)", async () => {
     const folder = newFolder();
     const store = await openFolder(folder);
     const { lease } = await begin(store, { input: large });

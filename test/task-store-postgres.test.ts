@@ -89,7 +89,7 @@ describe("a store on PostgreSQL", { skip }, () => {
     await Promise.all([store.close(), other.close()]);
   });
 
-  it("hears news again when only the connection that hears them was cut", async () => {
+  it("hears news again when only the connection that hears them was cut (PN4)", async () => {
     const log = new LogBook();
     const url = server.createSchema();
     const [store, other] = [await open(url, log), await open(url)];

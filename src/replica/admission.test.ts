@@ -227,7 +227,7 @@ describe("Admission, simulated", () => {
     });
   }
 
-  it("answers within a few runs at twice what it can, and refuses at once", () => {
+  it("answers within a few runs at twice what it can, and refuses at once (LD2, LD3)", () => {
     for (const gaps of [constant, random]) {
       const [tally] = simulate([{ gap: gaps(runMs / 2), until: 8_000, runMs: constant(runMs), patienceMs }]);
       assert.ok(quantile(tally?.tookMs ?? [], 0.5) <= 5 * runMs);
@@ -241,7 +241,7 @@ describe("Admission, simulated", () => {
     assert.equal(after?.good, after?.came);
   });
 
-  it("loses none of a burst that its clients wait for", () => {
+  it("loses none of a burst that its clients wait for (LD1)", () => {
     const [tally] = simulate([{ gap: once(450), until: 0, runMs: constant(100), patienceMs: 60_000 }]);
     assert.equal(tally?.good, 450);
   });
@@ -303,7 +303,7 @@ describe("Admission, simulated", () => {
     assert.ok(first.good + second.good >= 0.95 * perSecond * 8);
   });
 
-  it("goes on so through two minutes of overload, and tries now and then whether clients have become patient", () => {
+  it("goes on so through two minutes of overload, and tries now and then whether clients have become patient (LD4)", () => {
     const [tally] = simulate([{ gap: random(runMs / 2), until: 120_000, runMs: constant(runMs), patienceMs }]);
     assert.ok((tally?.good ?? 0) >= 0.95 * perSecond * 120);
     assert.ok(quantile(tally?.tookMs ?? [], 0.5) <= 5 * runMs);
@@ -356,7 +356,7 @@ describe("Admission", () => {
     assert.ok((admission.expectWait("interactive") ?? 0) > 5_000, "a slower pace is learnt all the same");
   });
 
-  it("counts as losses neither calls that leave without having waited nor many that leave as one", () => {
+  it("counts as losses neither calls that leave without having waited nor many that leave as one (LD1)", () => {
     const admission = new Admission();
     const era = admission.came("interactive", 0);
     for (let i = 0; i < 9; i++) admission.came("interactive", 0);

@@ -134,6 +134,20 @@ describe("Lane", () => {
     assert.equal(lane.running, 0);
   });
 
+  it("begins nothing once it is closed, and lets a waiting call leave when its caller is cut off (LN8)", async () => {
+    const lane = new HeldLane({ bounds: { maxConcurrent: 1, maxQueued: 10 }, stats: new LaneStats("S", "a"), time });
+    lane.enter();
+    const scope = openScope();
+    const gone = assert.rejects(lane.queue(scope), { code: "cancelled" });
+    lane.close();
+    lane.end(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([lane.queued, lane.running], [1, 0]);
+    scope.cancel(fail("cancelled", { reason: "its link was cut" }));
+    await gone;
+    assert.deepEqual([lane.queued, lane.running], [0, 0]);
+  });
+
   it("does not queue at all with maxQueued 0", async () => {
     const lane = new HeldLane({ bounds: { maxConcurrent: 1, maxQueued: 0 }, stats: new LaneStats("S", "a"), time });
     lane.enter();

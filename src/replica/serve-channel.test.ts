@@ -206,7 +206,7 @@ describe("ChannelServer", () => {
     assert.equal(await other.ended(2), "end");
   });
 
-  it("tells callers of a drain, refuses new calls and finishes those in flight", async () => {
+  it("tells callers of a drain, refuses new calls and finishes those in flight (RC3)", async () => {
     const { caller, control, replica } = await serve();
     caller.call(1, "hold", "a");
     await settle();
@@ -220,7 +220,7 @@ describe("ChannelServer", () => {
     assert.deepEqual(caller.heard(1), ['reply "a!"']);
   });
 
-  it("sends the input of a call that it refuses back as it came, where the caller has not kept it (RC3)", async () => {
+  it("sends the input of a call that it refuses back as it came, where the caller has not kept it (RC4)", async () => {
     const { caller, replica } = await serve();
     await replica.drain();
     const bytes = new Uint8Array([1, 2, 3]);

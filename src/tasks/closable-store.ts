@@ -143,7 +143,7 @@ export class StoreHealth {
     this.#isDown = true;
     log.warn(
       { err: error.cause ?? error, store: place },
-      `${error.message}; what needs it fails, or waits, until it can be`,
+      `${error.message}; calls that need it fail or wait until it is back`,
     );
   }
 }

@@ -14,7 +14,7 @@ const root = mkdtempSync(join(tmpdir(), "ekiben-grace-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 
 describe("LeaseGrace", () => {
-  it("spares leases for a lease's time after an outage, counted from when the store is back", () => {
+  it("spares leases for a lease's time after an outage, counted from when the store is back (PT6)", () => {
     let now = 1000;
     const grace = new LeaseGrace(() => now);
     assert.deepEqual([grace.spares(leaseMs), grace.leftMs], [false, 0]);

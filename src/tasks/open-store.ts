@@ -71,7 +71,7 @@ export async function openTaskStore(place: TaskStorePlace, wait?: StoreWait): Pr
       if (wait === undefined || !isPassing(error) || wait.signal.aborted || wait.clock.now() + pauseMs > giveUpAt)
         throw failure;
       if (pauseMs === firstPauseMs) {
-        log.warn({ err: failure, limitMs: wait.limitMs }, "the task store can't be used yet; it is waited for");
+        log.warn({ err: failure, limitMs: wait.limitMs }, "the task store can't be used yet; waiting for it");
       }
       await pause(pauseMs, wait);
     }

@@ -58,7 +58,7 @@ describe("a census of a store", () => {
     await store.close();
   });
 
-  it("tells of tasks that nobody runs once, and again when others are found", async () => {
+  it("tells of tasks that nobody runs once, and again when others are found (NC1, NC2)", async () => {
     const { store, lines, counted, create, submit } = await createStage();
     await submit({ api: "gone" });
     await submit({ namespace: "", service: "Gone" });
@@ -95,7 +95,7 @@ describe("a census of a store", () => {
     await store.close();
   });
 
-  it("ends leases of tasks that no api claims, when they have run out", async () => {
+  it("ends leases of tasks that no api claims, when they have run out (NC3)", async () => {
     const { clock, store, create, submit } = await createStage();
     const id = await submit({ api: "gone" });
     await claim(store, { api: "gone" });

@@ -124,7 +124,7 @@ export function testLanes({ app }: Suite): void {
       await running.free();
     });
 
-    it("drop a queued call that is cancelled, which never runs, and give its place to another", async () => {
+    it("drop a queued call that is cancelled, which never runs, and give its slot to another", async () => {
       const running = await occupy("narrow");
       const [dropped, next] = [newName("dropped"), newName("next")];
       const controller = new AbortController();
@@ -181,7 +181,7 @@ export function testLanes({ app }: Suite): void {
       assert.deepEqual(answered, [first, last]);
     });
 
-    it("refuse a call whose place is held by the very call that reads what it makes, within seconds, and go on", async () => {
+    it("refuse a call whose slot is held by the very call that reads what it makes, within seconds, and go on", async () => {
       const sink = app().service(Sink);
       async function* between(items: AsyncIterable<unknown>) {
         yield* items;
@@ -195,13 +195,13 @@ export function testLanes({ app }: Suite): void {
         );
         assert.match(
           error.message,
-          /^Sink\.throughOne waits for itself: its one place .*\(maxConcurrent 1; waited \d+ ms\)$/,
+          /^Sink\.throughOne waits for itself: its one slot .*\(maxConcurrent 1; waited \d+ ms\)$/,
         );
         assert.deepEqual(await collect(sink.throughOne([1, 2, 3])), [1, 2, 3]);
       }
     });
 
-    it("keep the place of a cancelled call until it has really ended", async () => {
+    it("keep the slot of a cancelled call until it has really ended", async () => {
       const [name, next] = [newName("cancelled"), newName("next")];
       const controller = new AbortController();
       const failed = failureOf(work().deaf(name, { signal: controller.signal }));

@@ -194,7 +194,7 @@ export function testTasks({ app }: Suite): void {
       assert.equal(await chores().upper.result(id), "MINE");
     });
 
-    it("go on when whoever called them goes away, or waits no longer", async () => {
+    it("go on when whoever called them goes away, or waits no longer (RW2)", async () => {
       const [name, other] = [newName("left"), newName("late")];
       const controller = new AbortController();
       const left = failureOf(chores().hold(name, { signal: controller.signal }));
@@ -226,7 +226,7 @@ export function testTasks({ app }: Suite): void {
       for (const field of ["requestId", "traceId", "headers"]) assert.deepEqual(own[field], front[field], field);
     });
 
-    it("tell their progress", async () => {
+    it("tell their progress (LK2)", async () => {
       const name = newName("progress");
       const { id } = await chores().progress.submit(name);
       await work().seen(`${name} begun`);

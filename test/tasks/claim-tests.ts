@@ -26,7 +26,7 @@ export function testClaim(engine: StoreEngine): void {
       assert.deepEqual(await store.claim(aClaim({ limit: 10 })), []);
     });
 
-    it("counts an attempt, and says when it began", async () => {
+    it("counts an attempt, and says when it began (PT4)", async () => {
       await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const created = stage.clock.now();
@@ -60,7 +60,7 @@ export function testClaim(engine: StoreEngine): void {
       }
     });
 
-    it("takes over a lease that ran out, counts that attempt, and holds the old one for lost", async () => {
+    it("takes over a lease that ran out, counts that attempt, and holds the old one for lost (PT2)", async () => {
       await using stage = StoreStage.create(engine);
       const [store, other] = [await stage.open(), await stage.open()];
       const { lease } = await begin(store);

@@ -14,7 +14,7 @@ import {
 
 export function testEnds(engine: StoreEngine): void {
   describe("finish", () => {
-    it("records an output once, for good", async () => {
+    it("records an output once, for good (PT3)", async () => {
       await using stage = StoreStage.create(engine);
       const store = await stage.open();
       const { lease } = await begin(store);

@@ -7,7 +7,7 @@ import { aClaim, aTask, completed, openPlace, type StoreEngine } from "./store-s
 
 export function testProcesses(engine: StoreEngine): void {
   describe("among processes", () => {
-    it("keeps every task it has answered for when its process is killed", async () => {
+    it("keeps every task it has answered for when its process is killed (PT1, LS2)", async () => {
       const place = engine.createPlace();
       const answered = new Map<string, number>();
       for (const untilKilled of [1, 20, 57]) {
@@ -47,7 +47,7 @@ export function testProcesses(engine: StoreEngine): void {
       await Promise.all([store.close(), later.close()]);
     });
 
-    it("gives each of 1,000 tasks to one of four claimers in two processes, and records each once", async () => {
+    it("gives each of 1,000 tasks to one of four claimers in two processes, and records each once (PT2, PG2)", async () => {
       const place = engine.createPlace();
       const store = await openPlace(place);
       const running = [1, 2].map(() => new StoreProcess(place, { kind: "run", claimers: 2 }));
@@ -66,7 +66,7 @@ export function testProcesses(engine: StoreEngine): void {
       await store.close();
     });
 
-    it("hears what another process does", async () => {
+    it("hears what another process does (LS4, PN1)", async () => {
       const place = engine.createPlace();
       const store = await openPlace(place);
       let onNews: (() => void) | undefined;

@@ -107,7 +107,7 @@ describe("an api that batches", () => {
     assert.deepEqual([stage.replica().inFlight, lane.running, lane.queued, lane.runTime.count], [0, 0, 0, 2]);
   });
 
-  it("fails alone the call whose part of a batch can't be kept until the rest of it has run (BR1)", async () => {
+  it("fails alone the call whose part of a batch can't be kept until the rest of it has run (BR1, BC3)", async () => {
     for (const idempotent of [false, true]) {
       const stage = await openStage({ batch: { maxRows: 2 }, idempotent });
       const sparse: unknown[] = [];
@@ -149,7 +149,7 @@ describe("an api that batches", () => {
     const failure = { code: "invalid_argument", id: "bad_row", message: "no vowels", service: "Model", api: "upper" };
     await assert.rejects(x.answer, { ...failure, details: { v: 0 } });
     await assert.rejects(several.answer, { ...failure, details: { v: 0, row: 3 } });
-    // Its last piece had not left yet, and was taken back (BC3).
+    // Its last piece had not left yet, and was taken back (BC4).
     assert.deepEqual(stage.rows(), ["a x", "b c", "d x"]);
   });
 

@@ -75,7 +75,7 @@ async function createStage() {
 describe("durable tasks on a host", () => {
   after(() => rmSync(root, { recursive: true, force: true }));
 
-  it("begin no more attempts than it has free slots, and the next when one has ended", async () => {
+  it("begin no more attempts than it has free slots, and the next when one has ended (RN1, RT1)", async () => {
     const { store, running, submit, answer, close } = await createStage();
     const ids: string[] = [];
     for (const text of ["a", "b", "c"]) ids.push(await submit(await packValue(text, "input")));

@@ -153,7 +153,7 @@ describe("a replica that runs tasks", () => {
     await close();
   });
 
-  it("holds on to a task for as long as it runs, and records it once", async () => {
+  it("holds on to a task for as long as it runs, and records it once (RA1, LK1)", async () => {
     const { begun, clock, store, outage, release, replica, submit, statusOf, close } = await createStage();
     const id = await submit("held");
     await until(() => begun.length === 1);
@@ -173,7 +173,7 @@ describe("a replica that runs tasks", () => {
     await close();
   });
 
-  it("that has lost its lease ends the attempt, and records nothing of it", async () => {
+  it("that has lost its lease ends the attempt, and records nothing of it (RA3, LK3)", async () => {
     const { begun, reasons, clock, store, outage, release, submit, close } = await createStage();
     const id = await submit("held");
     await until(() => begun.length === 1);
@@ -193,7 +193,7 @@ describe("a replica that runs tasks", () => {
     assert.equal(outage.count("finish"), 0);
   });
 
-  it("offers an end again until the store takes it", async () => {
+  it("offers an end again until the store takes it (RA1)", async () => {
     const { begun, clock, store, outage, release, submit, statusOf, close } = await createStage();
     outage.down.add("finish");
     const id = await submit("held");
@@ -216,7 +216,7 @@ describe("a replica that runs tasks", () => {
     await close();
   });
 
-  it("asks a store that is out of reach again and again, less and less often", async () => {
+  it("asks a store that is out of reach again and again, less and less often (RN2, RN4)", async () => {
     const { begun, clock, outage, submit, close } = await createStage();
     await until(() => outage.count("nextDueMs") === 1);
     outage.down.add("claim");
@@ -251,7 +251,7 @@ describe("a replica that runs tasks", () => {
     await close();
   });
 
-  it("ends a task that somebody asks to end at once, and leaves its place to the next when its code has ended", async () => {
+  it("ends a task that somebody asks to end at once, and leaves its slot to the next when its code has ended (RA2)", async () => {
     const { begun, reasons, store, release, submit, statusOf, close } = await createStage();
     const [id, next] = [await submit("held"), await submit("next")];
     await until(() => begun.length === 1);
@@ -263,7 +263,7 @@ describe("a replica that runs tasks", () => {
     await close();
   });
 
-  it("gives back what it runs when it stops, and claims nothing while it drains", async () => {
+  it("gives back what it runs when it stops, and claims nothing while it drains (RN3, RP1)", async () => {
     const { begun, reasons, replica, store, submit, close } = await createStage();
     const id = await submit("held");
     await until(() => begun.length === 1);
@@ -283,7 +283,7 @@ describe("a replica that runs tasks", () => {
     await drained;
   });
 
-  it("leaves nothing of itself in the figures of its process when it has stopped, and what its successor has put there", async () => {
+  it("leaves nothing of itself in the figures of its process when it has stopped, and what its successor has put there (RP3)", async () => {
     for (const hasSuccessor of [false, true]) {
       const { replica, close } = await createStage();
       const { stats } = replica.deps;
@@ -298,7 +298,7 @@ describe("a replica that runs tasks", () => {
     }
   });
 
-  it("counts the tasks that wait, a second at a time, and forgets old ones", async () => {
+  it("counts the tasks that wait, a second at a time, and forgets old ones (RT2)", async () => {
     const { begun, clock, outage, replica, submit, close } = await createStage();
     await submit("held");
     await until(() => begun.length === 1);

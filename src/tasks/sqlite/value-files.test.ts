@@ -18,7 +18,7 @@ describe("ValueFiles", () => {
   });
   const bytes = Buffer.from("some bytes");
 
-  it("writes files that only their owner can read, whole, and nothing else", async () => {
+  it("writes files that only their owner can read, whole, and nothing else (LV1)", async () => {
     const name = await files.write(bytes);
     assert.deepEqual(await files.read(name), bytes);
     assert.deepEqual(readdirSync(folder), [name]);
@@ -38,7 +38,7 @@ describe("ValueFiles", () => {
     assert.deepEqual(await files.read(copy), bytes);
   });
 
-  it("sweeps what no row names once it is an hour old, half-written files too", async () => {
+  it("sweeps what no row names once it is an hour old, half-written files too (LV2)", async () => {
     const [named, orphan] = [await files.write(bytes), await files.write(bytes)];
     writeFileSync(join(folder, "0123.part"), "half");
     const asked: string[] = [];
