@@ -2,16 +2,16 @@ import type { ServingError } from "../failure/serving-error.js";
 import type { CallScope } from "./call-scope.js";
 
 /**
- * The promise of a call that knows whether anybody has looked at it: whoever awaits a promise, calls its `then`, `catch` or
- * `finally`, or gives it to `Promise.all` and the like makes the engine ask for its `constructor`.
+ * The promise of a call. It knows whether its owner has looked at it: `await`, `then`, `catch`, `finally` and
+ * `Promise.all` all make the engine read the `constructor` of the promise.
  *
- * It costs 25 ns more than an ordinary one. Whatever is derived from it is an ordinary promise.
+ * It costs 25 ns more than an ordinary promise. Promises derived from it are ordinary ones.
  */
 export class CallPromise<T> extends Promise<T> {
-  /** Whether somebody was ever told, or is going to be told, how it ends. */
+  /** True once the outcome of the promise was given, or will be given, to a reader. */
   isHeard: boolean;
 
-  // Written out, since V8 takes 20 ns to find that of `Promise` where a class has none of its own.
+  // Written out: V8 takes 20 ns to find the constructor of `Promise` for a class that has none of its own.
   constructor(executor: (resolve: (value: T | PromiseLike<T>) => void, reject: (reason?: unknown) => void) => void) {
     super(executor);
     this.isHeard = false;
@@ -26,10 +26,10 @@ Object.defineProperty(CallPromise.prototype, "constructor", {
   },
 });
 
-/** Hears that a call has failed whose promise nobody has looked at, before the promise is rejected. */
+/** Called with the failure of a call whose promise has no reader, before the promise is rejected. */
 export type OnUnheard = (error: ServingError, promise: CallPromise<unknown>, scope: CallScope) => void;
 
-/** Keeps the end of a promise from being an unhandled rejection, and leaves `isHeard` as it is. */
+/** Keeps a promise from becoming an unhandled rejection. Leaves `isHeard` unchanged. */
 export function settleQuietly(promise: CallPromise<unknown>): void {
   const { isHeard } = promise;
   promise.then(undefined, ignore);

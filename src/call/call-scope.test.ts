@@ -20,7 +20,7 @@ function open(time: CallTime, api: string, deadline: number, parent?: CallScope)
 }
 
 describe("CallScope", () => {
-  it("cancels what is below it, deepest too, when it closes (C2)", () => {
+  it("cancels what is below it, deepest too, when it closes (SC2)", () => {
     const time = createCallTime(new FakeClock());
     const root = open(time, "root", Number.POSITIVE_INFINITY);
     const child = open(time, "child", Number.POSITIVE_INFINITY, root);
@@ -87,7 +87,7 @@ describe("CallScope", () => {
     assert.equal("setBy" in (unknown.reason?.details ?? {}), false);
   });
 
-  it("ends alone when only its own, shorter deadline passes (C3)", () => {
+  it("ends alone when only its own, shorter deadline passes (SC3)", () => {
     const clock = new FakeClock();
     const time = createCallTime(clock);
     const root = open(time, "root", clock.now() + 1000);
@@ -98,7 +98,7 @@ describe("CallScope", () => {
     assert.equal(Math.round(root.running.remainingMs), 900);
   });
 
-  it("answers whoever waits exactly once, whichever comes first (C5)", () => {
+  it("answers whoever waits exactly once, whichever comes first (SC5)", () => {
     const time = createCallTime(new FakeClock());
     const heard: unknown[] = [];
     const sink = {
@@ -116,7 +116,7 @@ describe("CallScope", () => {
     assert.deepEqual(heard, ["cancelled", "answer"]);
   });
 
-  it("runs what was left for its end, and nothing after it (C4)", () => {
+  it("runs what was left for its end, and nothing after it (SC4)", () => {
     const time = createCallTime(new FakeClock());
     const scope = open(time, "api", Number.POSITIVE_INFINITY);
     const heard: string[] = [];

@@ -10,13 +10,13 @@ import { type ApiRunner, type CurrentCall, noRunner, RunningCall } from "./runni
 
 // One call in flight in this process: its cancellation, and the calls made below it.
 //
-// C1  A scope ends once: by `close` (its api returned or threw) or by `cancel`. What comes later changes nothing.
-// C2  When a scope ends, every call still open below it is cancelled, deepest last, before control returns.
-// C3  Only a scope whose deadline is earlier than its parent's is in the wheel; the others end with their parent.
-// C4  A closed scope holds no listener, no child and no timer.
-// C5  Whoever waits for the answer gets one: the callee's, or the reason of a cancellation, whichever comes first.
+// SC1  A scope ends once: by `close` (its api returned or threw) or by `cancel`. Later calls of either change nothing.
+// SC2  When a scope ends, every open call below it is cancelled, deepest last, before control returns.
+// SC3  Only a scope whose deadline is earlier than its parent's is in the wheel; the others end with their parent.
+// SC4  A closed scope holds no listener, no child and no timer.
+// SC5  The waiting caller gets one answer: the callee's, or the reason of a cancellation, whichever comes first.
 
-/** Who waits for the answer of a unary call. */
+/** Receiver of the answer of a unary call. */
 export interface ReplySink {
   output(value: unknown): void;
   failure(error: ServingError): void;
@@ -24,16 +24,16 @@ export interface ReplySink {
 
 type CancelListener = (reason: ServingError) => void;
 
-/** A queue as the failure of a deadline names it. */
+/** A queue, as the failure of a deadline names it. */
 interface WaitingPlace {
   describe(): string;
 }
 
-/** Default clock, wheel and turns of the thread; a test that moves time gives its own. */
+/** Clock, wheel and turns of one thread. A test that moves time passes its own. */
 export interface CallTime {
   readonly clock: Clock;
   readonly wheel: DeadlineWheel;
-  /** Absent where it is not known who set the deadlines. */
+  /** Names the option that set a deadline; absent where that is unknown. */
   readonly nameLimit: NameLimit | undefined;
   readonly turns: LoopTurns;
 }
@@ -46,16 +46,16 @@ export const createCallTime = (clock: Clock): CallTime => ({
 });
 export const systemTime: CallTime = createCallTime(systemClock);
 
-/** How many pending calls a passed deadline names. */
+/** Names of pending calls in the failure of a passed deadline, at most. */
 const maxNamed = 8;
 
-/** One call in flight in this process. Every field is written by the scope alone. */
+/** One call in flight in this process. Its fields are written by the scope alone. */
 export class CallScope implements Expiring {
   readonly call: Call;
   readonly time: CallTime;
   /** Input of the call, for the link that carries it. */
   readonly input: CallInput;
-  /** The caller's reading of the clock when it made the call. */
+  /** Reading of the caller's clock when it made the call. */
   readonly startedAt: number;
   readonly #parent: CallScope | undefined;
   #reader: CallScope | undefined;
@@ -69,7 +69,7 @@ export class CallScope implements Expiring {
   #reason: ServingError | undefined;
   #isClosed = false;
   #sink: ReplySink | undefined;
-  // Calls below, as a list through the calls themselves: entering and leaving it allocates nothing.
+  // Calls below, linked through the calls themselves: joining and leaving the list allocates nothing.
   #firstChild: CallScope | undefined;
   #previousSibling: CallScope | undefined;
   #nextSibling: CallScope | undefined;
@@ -79,9 +79,9 @@ export class CallScope implements Expiring {
   #identity: Caller | undefined;
 
   /**
-   * @param parent See `parent`.
-   * @param now    The caller's reading of the clock, taken once a call.
-   * @param input  Default: none.
+   * @param parent Caller's scope, see `parent`.
+   * @param now Reading of the caller's clock, taken once a call.
+   * @param input Default: none.
    */
   constructor(call: Call, parent: CallScope | undefined, time: CallTime, now: number, input: CallInput = noInput) {
     this.call = call;
@@ -95,12 +95,12 @@ export class CallScope implements Expiring {
     if (deadline !== Number.POSITIVE_INFINITY && deadline !== parent?.call.deadline) time.wheel.add(this);
   }
 
-  /** Why the call was cancelled; `undefined` while it was not. */
+  /** Reason of the cancellation; `undefined` for a call that was not cancelled. */
   get reason(): ServingError | undefined {
     return this.#reason;
   }
 
-  /** The call under which it was made; absent for one from outside, from another process, or detached. */
+  /** The call that made this one; absent for a call from outside, from another process, or detached. */
   get parent(): CallScope | undefined {
     return this.#parent;
   }
@@ -139,15 +139,15 @@ export class CallScope implements Expiring {
     return this.#running;
   }
 
-  /** Notes who runs the api. A call that is sent to another replica gets another runner. */
+  /** Notes the runner of the api. A call that is sent to another replica gets another runner. */
   runBy(runner: ApiRunner): void {
     this.#runner = runner;
     this.#running = undefined;
   }
 
   /**
-   * When the call was last given to a link, in its caller's thread. It is `startedAt`, without another reading of the clock,
-   * for a call that neither waited for a replica nor was sent again.
+   * Time at which the call was last given to a link, in its caller's thread. Equal to `startedAt`, without another
+   * reading of the clock, for a call that neither waited for a replica nor was sent again.
    */
   get sentAt(): number {
     return this.#sentAt;
@@ -158,7 +158,7 @@ export class CallScope implements Expiring {
     this.#sentAt = this.time.clock.now();
   }
 
-  /** When the api ended, where that is known in this process: one reading of the clock for all who ask. */
+  /** Time at which the api ended, where this process knows it. The clock is read once for all readers. */
   get endedAt(): number | undefined {
     return this.#endedAt;
   }
@@ -168,7 +168,7 @@ export class CallScope implements Expiring {
     this.#endedAt = now;
   }
 
-  /** When the call was cancelled; `undefined` while it was not. */
+  /** Time of the cancellation; `undefined` for a call that was not cancelled. */
   get cancelledAt(): number | undefined {
     return this.#cancelledAt;
   }
@@ -178,7 +178,7 @@ export class CallScope implements Expiring {
     return this.#reader;
   }
 
-  /** Notes which call reads the answer. */
+  /** Notes the call that reads the answer. */
   readBy(reader: CallScope | undefined): void {
     this.#reader = reader;
   }
@@ -188,7 +188,7 @@ export class CallScope implements Expiring {
     return this.#queue;
   }
 
-  /** Notes where the call waits, for the failure of its deadline. */
+  /** Notes the queue in which the call waits, for the failure of its deadline. */
   joinQueue(queue: WaitingPlace): void {
     this.#queue = queue;
   }
@@ -205,7 +205,7 @@ export class CallScope implements Expiring {
     this.#wheelPlace = place;
   }
 
-  /** Made when first read: most apis never look at it. */
+  /** Created on first read: most apis never use it. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -214,12 +214,12 @@ export class CallScope implements Expiring {
     return this.#controller.signal;
   }
 
-  /** Names who waits for the answer; at most one, before the call is sent. */
+  /** Sets the receiver of the answer. A call has at most one, set before it is sent. */
   awaitReply(sink: ReplySink): void {
     this.#sink = sink;
   }
 
-  /** The callee's answer; nobody hears it after a cancellation (C5). */
+  /** Passes on the callee's answer. After a cancellation the answer is dropped (SC5). */
   reply(value: unknown): void {
     const sink = this.#sink;
     this.#sink = undefined;
@@ -243,13 +243,13 @@ export class CallScope implements Expiring {
     if (at >= 0) this.#listeners?.splice(at, 1);
   }
 
-  /** Calls `run` when the scope ends, however that happens. */
+  /** Calls `run` when the scope ends, in any way. */
   onEnd(run: () => void): void {
     if (this.#isClosed) run();
     else (this.#endings ??= []).push(run);
   }
 
-  /** The api has answered: whatever it left open below is cancelled (C2). */
+  /** Ends the scope after its api has answered. Calls that are still open below are cancelled (SC2). */
   close(): void {
     if (this.#isClosed) return;
     this.#release();
@@ -258,7 +258,7 @@ export class CallScope implements Expiring {
     this.#cancelChildren(fail("cancelled", { reason: `${service}.${api} ended without waiting for it` }));
   }
 
-  /** Nobody waits for the answer any more. */
+  /** Ends the scope early: its answer is no longer wanted. */
   cancel(reason: ServingError): void {
     if (this.#isClosed) return;
     this.#reason = reason;
@@ -271,14 +271,16 @@ export class CallScope implements Expiring {
     this.#cancelChildren(reason);
   }
 
-  /** The calls that it waits for, or itself: the names of those that wait for no other, and where they stand. */
+  /**
+   * Names of the calls that this one waits for, or its own name: the calls that wait for no other, and their queues.
+   */
   get pending(): readonly string[] {
     const names: string[] = [];
     this.#namePending(names);
     return names;
   }
 
-  /** The deadline passed. */
+  /** Called by the wheel when the deadline has passed. */
   expire(): void {
     this.cancel(deadlinePassed(this, { waitingFor: this.pending }));
   }
@@ -309,7 +311,7 @@ export class CallScope implements Expiring {
     this.#nextSibling = undefined;
   }
 
-  /** Each cancelled child leaves the list by itself. */
+  /** Each cancelled child removes itself from the list. */
   #cancelChildren(reason: ServingError): void {
     if (this.#firstChild === undefined) return;
     noteEnd(reason, this);

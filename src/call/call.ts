@@ -2,25 +2,29 @@ import { randomBytes } from "node:crypto";
 import { copyValue } from "./copy-value.js";
 import type { InputStream } from "./streams/item-source.js";
 
-/** Who made a call. From outside, `service` is `"http"` (the edge) or `"local"` (a program or a test). */
+/** Caller of a call. From outside, `service` is `"http"` (the HTTP server) or `"local"` (a program or a test). */
 export interface Caller {
   readonly service: string;
   readonly api: string;
 }
 
-/** Whose turn it is where calls wait: a `"background"` call lets interactive ones go first, for a while. */
+/** Priority of a call where calls wait: `"background"` calls let interactive ones go first, for a limited time. */
 export type Priority = "interactive" | "background";
 
-/** Data of one call inside the app, without its input. Plain apart from the request it belongs to, so that any channel can carry it. */
+/**
+ * Data of one call inside the app, without its input.
+ *
+ * Plain apart from the request it belongs to, so that any channel can carry it.
+ */
 export interface Call {
   readonly service: string;
   readonly api: string;
-  /** When nobody wants the answer any more: a reading of this thread's clock, `Infinity` for none. */
+  /** Time after which the answer is of no use: a reading of this thread's clock, `Infinity` for none. */
   readonly deadline: number;
   readonly caller: Caller;
   readonly request: RequestContext;
   /**
-   * True for a call from the HTTP edge: its input was just parsed and nobody else holds it, and its output is read at
+   * True for a call from the HTTP server: its input was just parsed and has no other owner, and its output is read at
    * once and never kept. Such values are always checked and need no copy.
    */
   readonly outside: boolean;
@@ -30,14 +34,14 @@ export interface Call {
 /**
  * Input of one call on the side of its caller: a value, or a stream of items.
  *
- * The value is the caller's own until `keep` copies it: the caller may change it as soon as it has made the call.
+ * The value is the caller's own until `keep` copies it: the caller may change it as soon as the call is made.
  */
 export class CallInput {
   #value: unknown;
   #isOwned: boolean;
   #stream: InputStream | undefined;
 
-  /** @param isOwned True when nobody else holds the value, so that it needs no copy. */
+  /** @param isOwned True when the value has no other owner, so that it needs no copy. */
   constructor(value: unknown, isOwned: boolean) {
     this.#value = value;
     this.#isOwned = isOwned;
@@ -49,7 +53,7 @@ export class CallInput {
     return this.#value;
   }
 
-  /** True when nobody else holds the value: it came from outside, or was kept. */
+  /** True when the value has no other owner: it came from outside, or was copied. */
   get isOwned(): boolean {
     return this.#isOwned;
   }
@@ -59,7 +63,9 @@ export class CallInput {
     return this.#stream;
   }
 
-  /** True once an item of the stream was asked for: items are taken once, so the call can't be sent to another replica. */
+  /**
+   * True once an item of the stream was asked for. Items are taken once, so the call can't be sent to another replica.
+   */
   get isTaken(): boolean {
     return this.#stream?.isTaken === true;
   }
@@ -73,7 +79,7 @@ export class CallInput {
     if (!this.#isOwned && this.#stream === undefined) this.own(copyValue(this.#value, "input"));
   }
 
-  /** Replaces the value by a copy that nobody else holds. */
+  /** Replaces the value by a copy that has no other owner. */
   own(copy: unknown): void {
     this.#value = copy;
     this.#isOwned = true;
@@ -86,14 +92,14 @@ export class CallInput {
   }
 }
 
-/** Input of a call whose link keeps none: a call that came over a channel, a batch, a direct call. */
+/** Input of a call whose scope keeps none: a call that came over a channel, a batch, a direct call. */
 export const noInput: CallInput = new CallInput(undefined, true);
 
 /** W3C trace context (https://www.w3.org/TR/trace-context/) as it travels with a request. */
 export interface TraceContext {
   /** 32 hex digits. */
   readonly traceId: string;
-  /** The header to send onward. */
+  /** Value of the `traceparent` header for further requests. */
   readonly traceparent: string;
   readonly tracestate: string | undefined;
 }
@@ -103,7 +109,7 @@ const idPrefix = randomBytes(6).toString("hex");
 let lastId = 0;
 
 /**
- * What one request brings along on all its hops: id, headers and trace.
+ * Id, headers and trace of one request, the same on all its hops.
  *
  * One object a request, shared by every call below it. Id and trace are made when first read, so that calls between
  * services of one process pay nothing for them.
@@ -119,12 +125,14 @@ export class RequestContext {
     this.#id = id;
   }
 
-  /** Sets the headers, which may differ from those that came; before the first call is made, since each sees the same. */
+  /**
+   * Replaces the headers that arrived. Called before the first call is made, so that all calls see the same headers.
+   */
   setHeaders(headers: Readonly<Record<string, string>>): void {
     this.#headers = headers;
   }
 
-  /** The context that another process sent; taken apart only when something in it is read. */
+  /** Returns the context that another process sent. It is parsed when a part of it is first read. */
   static fromWire(text: string): RequestContext {
     const context = new RequestContext();
     context.#headers = undefined;
@@ -137,7 +145,7 @@ export class RequestContext {
     return this.#headers ?? noHeaders;
   }
 
-  /** Id of the request: the caller's `x-request-id`, else one of ekiben's own, unique across processes. */
+  /** Id of the request: the caller's `x-request-id`, or one made here, unique across processes. */
   get id(): string {
     if (this.#headers === undefined) this.#readWire();
     this.#id ??= `${idPrefix}${(++lastId).toString(36).padStart(6, "0")}`;
@@ -149,7 +157,7 @@ export class RequestContext {
     return this.#trace;
   }
 
-  /** The context as it goes to another process: made once, however many calls take it along. */
+  /** The context as text for another process. Made once, for any number of calls. */
   get wireText(): string {
     if (this.#wireText === undefined) {
       const { traceparent, tracestate } = this.trace;
@@ -158,7 +166,10 @@ export class RequestContext {
     return this.#wireText;
   }
 
-  /** What can't be read is taken for a request without headers: many who read the context, like the log, must not fail. */
+  /**
+   * Parses the text. A text that can't be parsed counts as a request without headers: readers such as the log must not
+   * fail.
+   */
   #readWire(): void {
     const context = parseWire(this.#wireText ?? "");
     if (context === undefined) {
@@ -198,7 +209,7 @@ function parseWire(text: string): WireContext | undefined {
   return isContext ? (parts as unknown as WireContext) : undefined;
 }
 
-/** One header that is no text must not cost the others. */
+/** Keeps the text headers: one header of another type must not cost the others. */
 function keepTexts(headers: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
   const isText = (value: unknown) => typeof value === "string";
   const texts = Object.values(headers).every(isText)
@@ -216,7 +227,7 @@ function readTrace(headers: Readonly<Record<string, string>>): TraceContext | un
   return { traceId, traceparent, tracestate: headers["tracestate"] };
 }
 
-/** Random bytes are drawn for many traces at a time: a system call for each would cost more than the rest of a hop. */
+/** Random bytes are drawn for many traces at once: a system call for each would cost more than the rest of a hop. */
 const traceBytes = 24;
 const drawnTraces = 256;
 let drawn = Buffer.alloc(0);

@@ -18,14 +18,14 @@ import {
 } from "./value-walk.js";
 
 /**
- * Copies a value that goes from one service to another, so that neither sees what the other does to it later.
+ * Copies a value that goes from one service to another, so that later changes on one side don't show on the other.
  *
- * This is at once the check that it could cross a process: JSON values, `Uint8Array` and the other arrays a tensor may
- * hold, `Tensor`, `Blob`, `File`, `Date`, `bigint`, `Map`, `Set` and `undefined` may; everything else is refused. Blobs and files are immutable and shared.
+ * The copy is also the check that the value could cross to another process. Allowed are JSON values, `Uint8Array` and
+ * the other arrays of tensors, `Tensor`, `Blob`, `File`, `Date`, `bigint`, `Map`, `Set` and `undefined`; everything
+ * else is refused. Blobs and files are immutable and shared.
  *
- * @param value The value.
- * @param name  Which of the two it is.
- * @throws {ServingError} `not_transferable` (an input) or `output_not_transferable`, naming the path.
+ * @param name Role of the value in its call.
+ * @throws {ServingError} `not_transferable` (an input) or `output_not_transferable`, with the path.
  */
 export function copyValue(value: unknown, name: "input" | "output"): unknown {
   if (typeof value !== "object" || value === null) {
@@ -58,7 +58,7 @@ function copyObject(value: object, depth: number): unknown {
 
 const hasOwn = Object.prototype.hasOwnProperty;
 
-/** Field by field, which leaves out those named by symbols: a spread would cost as much again to take them away. */
+/** Copies field by field, which skips symbol keys: a spread would cost as much again to remove them. */
 function copyRecord(source: Record<string, unknown>, depth: number): Record<string, unknown> {
   const target: Record<string, unknown> = {};
   for (const key in source) {
@@ -82,7 +82,7 @@ function copyArray(source: readonly unknown[], depth: number): unknown[] {
   return target;
 }
 
-/** Typed arrays of the dtypes that tensors have; a `Buffer` arrives as the `Uint8Array` it is. */
+/** Copies typed arrays of the dtypes of tensors. A `Buffer` becomes the `Uint8Array` it is. */
 function copyBytes(view: ArrayBufferView): unknown {
   if (findPortable(view) === undefined) throw new Refusal(formatValue(view));
   return copyElements(view as PortableArray);
@@ -90,10 +90,10 @@ function copyBytes(view: ArrayBufferView): unknown {
 
 const portableTypes = [Uint8Array, Float32Array, Float64Array, Int32Array, BigInt64Array] as const;
 
-/** Which of the arrays that may cross a view is; `undefined` for any other. */
+/** Returns the portable array type of a view; `undefined` for any other view. */
 const findPortable = (view: ArrayBufferView) => portableTypes.find((type) => view instanceof type);
 
-/** A copy with a buffer of its own, of the plain type: the slice of a `Buffer` would be no copy. */
+/** Copies into a new buffer of the plain type: `slice` of a `Buffer` would not copy. */
 function copyElements<T extends PortableArray>(source: T): T {
   const { buffer, byteOffset, byteLength, length } = source;
   const Plain = findPortable(source) as unknown as Float32ArrayConstructor;
@@ -108,7 +108,7 @@ function copyMap(source: ReadonlyMap<unknown, unknown>, depth: number): Map<unkn
   return target;
 }
 
-/** @param step How the item is reached from what holds it. */
+/** @param step Path step from the parent to the item. */
 function copyItem(item: unknown, step: string | number, depth: number): unknown {
   if (typeof item !== "object" || item === null) {
     if (typeof item !== "function" && typeof item !== "symbol") return item;
@@ -122,11 +122,11 @@ function copyItem(item: unknown, step: string | number, depth: number): unknown 
 }
 
 /**
- * A value of an author's as it is now, for whoever reads it after others have run: a check that takes its time, the other
- * pieces of a call. Its author may use the same memory again as soon as it is asked for something else.
+ * Returns an author's value as it is now, for a reader that runs later: a slow check, or the other pieces of a call.
+ * The author may reuse the same memory in the next call.
  *
- * Unlike `copyValue` it refuses nothing: what can't be copied stays what it is, since a schema may still make something else
- * of it. Costs nothing for a text or a number.
+ * Unlike `copyValue` it refuses nothing: a value that can't be copied is returned itself, since a schema may still
+ * convert it. Costs nothing for a text or a number.
  */
 export function holdValue(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
@@ -139,7 +139,10 @@ export function holdValue(value: unknown): unknown {
 
 const holdRoot = (value: object): unknown => holdItem(value, 0);
 
-/** A failure with its own details, of which an author may have kept the object. What is none stays what it is. */
+/**
+ * Returns a failure with its own copy of the details: an author may have kept the object. Other values are returned
+ * unchanged.
+ */
 export function holdError(thrown: unknown): unknown {
   if (!(thrown instanceof ServingError)) return thrown;
   try {
@@ -174,7 +177,7 @@ function holdRecord(source: Record<string, unknown>, depth: number): Record<stri
   return target;
 }
 
-/** One whose fields don't agree any more is refused by its check, in the check's own words. */
+/** A tensor whose fields no longer agree is refused by its check, in the words of the check. */
 function holdTensor(item: SelfCopying): unknown {
   try {
     return item[copySelf](copyElements);

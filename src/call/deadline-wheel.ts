@@ -1,38 +1,38 @@
 import type { Clock, Timer } from "../base/clock.js";
 
-/** Something that ends when its deadline passes. */
+/** An entry of the wheel: it ends when its deadline passes. */
 export interface Expiring {
-  /** A reading of the wheel's clock; it does not change while the entry is in the wheel. */
+  /** Reading of the wheel's clock; constant while the entry is in the wheel. */
   readonly expiresAt: number;
   /** Index in its slot of the wheel; `notInWheel` while it is in no wheel. */
   readonly wheelPlace: number;
   /** Called by the wheel alone. */
   setWheelPlace(place: number): void;
-  /** Called once, at most `granularityMs` after that, unless removed before. */
+  /** Called once, at most `granularityMs` after the deadline, unless the entry was removed before. */
   expire(): void;
 }
 
-/** Deadlines that fall into one slot expire together; this is how late one may be noticed. */
+/** Milliseconds by which a deadline may be noticed late: deadlines of one slot expire together. */
 const granularityMs = 8;
 
-/** The `wheelPlace` of what is in no wheel. */
+/** `wheelPlace` of an entry that is in no wheel. */
 export const notInWheel = -1;
 
 interface Slot {
   readonly at: number;
-  /** In no order: the last one takes the place of one that is removed. */
+  /** Unordered: the last entry moves to the index of a removed one. */
   readonly entries: Expiring[];
 }
 
 /**
  * One timer for all deadlines of a process.
  *
- * Most calls end long before their deadline, so adding and removing must be cheap: of calls that follow one another most fall
- * into the slot used last, which costs no search. Expiring may cost more. Slots are rounded up, so nothing expires early.
+ * Most calls end long before their deadline, so adding and removing must be cheap. Consecutive calls mostly fall into
+ * the slot used last, which costs no search. Expiring may cost more. Slots are rounded up, so nothing expires early.
  */
 export class DeadlineWheel {
   readonly #clock: Clock;
-  /** Those with entries, and the one used last. */
+  /** Slots with entries, and the slot used last. */
   readonly #slots = new Map<number, Slot>();
   #lastUsed: Slot | undefined;
   #size = 0;

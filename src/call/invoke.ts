@@ -12,15 +12,15 @@ export interface ApiTarget {
   readonly kind: "unary" | "stream";
   readonly run: (input: unknown) => unknown;
   readonly checkInput: (value: unknown) => unknown | Promise<unknown>;
-  /** A check that takes its time reads a copy that it has made at once. */
+  /** A check that takes time reads a copy that it makes at once. */
   readonly checkOutput: (value: unknown, input: unknown) => unknown | Promise<unknown>;
-  /** Of an api that streams: the schema that alone decides about each item; `undefined` where sizes are shared with the input. */
+  /** Schema that alone decides about each item of a streaming api; `undefined` where input and items share sizes. */
   readonly itemSchema: unknown;
-  /** Of an api that batches. */
+  /** Row layout of an api that batches. */
   readonly rows?: RowLayout;
 }
 
-/** Who gets what comes of a call, in the turn in which it comes: the author may change the value in the next. */
+/** Receives the outcome of a call in the turn in which it appears: the author may change the value in the next turn. */
 export interface InvokeSink {
   output(value: unknown): void;
   failure(thrown: unknown): void;
@@ -29,8 +29,8 @@ export interface InvokeSink {
 /**
  * Runs one unary call: input check, the author's function, output check.
  *
- * By calls, not by promises: the output is checked and given on in the very turn in which the author's promise resolves, and
- * a call costs no promise but that one. The scope is left to whoever opened it.
+ * It uses callbacks, not promises: the output is checked and passed on in the turn in which the author's promise
+ * resolves, and a call costs no promise but that one. The caller of `invoke` closes the scope.
  *
  * @param isChecked False skips both checks (values that never left the process, when the app asks for it).
  */
@@ -55,7 +55,7 @@ export function invoke(
   if (checked instanceof Promise) {
     checked.then(
       (settled) => {
-        // Nobody waits for it any more; its replica may have been stopped.
+        // A cancelled call does not run: its replica may have been stopped.
         if (scope.reason === undefined) run(target, settled, scope, sink, target.checkOutput);
         else sink.failure(scope.reason);
       },
@@ -113,20 +113,20 @@ function give(output: unknown, input: unknown, sink: InvokeSink, check: ApiTarge
 }
 
 /**
- * What an author's function gave, with a promise of the engine's own in place of any other: that one settles once, and throws
- * nothing at whoever listens. Throws what an object throws when it is asked for its `then`.
+ * Returns the result of an author's function, with a native promise in place of any other thenable. A native promise
+ * settles once and throws nothing at its listeners. Throws the error that reading `then` of an object throws.
  */
 export const toNative = (output: unknown): unknown => (isPromiseLike(output) ? Promise.resolve(output) : output);
 
-/** Whether what `toNative` gave is a promise. Asks nothing of an author's object that could throw. */
+/** True when a result of `toNative` is a promise. Reads nothing of an author's object that could throw. */
 export const isNative = (output: unknown): output is Promise<unknown> => types.isPromise(output);
 
-/** Whether a value must be awaited. */
+/** True when a value must be awaited. */
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
 }
 
-/** Where code of a caller's runs that makes the items of another call's input: in its own call, for that one. */
+/** Context of a caller's code that makes the items of another call's input: it runs in its own call, for that one. */
 interface Feeding {
   readonly isFeeding: true;
   readonly scope: CallScope | undefined;
@@ -138,21 +138,21 @@ const storage = shareState("calls", () => new AsyncLocalStorage<CallScope | Feed
 const isFeeding = (place: CallScope | Feeding | undefined): place is Feeding =>
   (place as Partial<Feeding> | undefined)?.isFeeding === true;
 
-/** What runs here, as `scopeOf` and `readerOf` read it; `undefined` where no api does. */
+/** Context of the running code, as `scopeOf` and `readerOf` read it; `undefined` where no api runs. */
 export type AmbientCall = CallScope | Feeding | undefined;
 
 export const ambientCall = (): AmbientCall => storage.getStore();
 
-/** The scope of the api that runs at a place. */
+/** Scope of the api that runs in a context. */
 export const scopeOf = (place: AmbientCall): CallScope | undefined => (isFeeding(place) ? place.scope : place);
 
-/** The call whose input is being made at a place. */
+/** The call whose input is being made in a context. */
 export const readerOf = (place: AmbientCall): CallScope | undefined => (isFeeding(place) ? place.reader : undefined);
 
-/** The scope of the api that is running here, if one is. */
+/** Scope of the api that is running here, if one is. */
 export const currentScope = (): CallScope | undefined => scopeOf(ambientCall());
 
-/** As `runInScope`, for code that makes the input of the call `reader`. */
+/** Runs `run` like `runInScope`, for code that makes the input of the call `reader`. */
 export function runFor<I, T>(scope: CallScope | undefined, reader: CallScope, run: (input: I) => T, input: I): T {
   return storage.run({ isFeeding: true, scope, reader }, run, input);
 }
@@ -163,7 +163,7 @@ export function runInScope<I, T>(scope: CallScope | undefined, run: (input: I) =
 }
 
 /**
- * The call that is being answered: signal, deadline, remaining time, trace, caller, headers and a logger.
+ * Returns the call that is being answered: signal, deadline, remaining time, trace, caller, headers and a logger.
  *
  * @throws {ServingError} `no_current_call` where no api is running.
  */
@@ -173,24 +173,24 @@ export function currentCall(): CurrentCall {
   return scope.running;
 }
 
-/** A row that failed, where its result should be: the author returned a `ServingError` in its place. */
+/** A failed row in the position of its result: the author returned a `ServingError` there. */
 export interface RowFailure {
   readonly error: ServingError;
-  /** Of the rows it was looked for in, from 0. */
+  /** Index in the rows that were searched, from 0. */
   readonly row: number;
 }
 
 /**
- * The failure of a call one of whose rows failed; of a call with several rows, its `details.row` tells which one.
+ * Returns the failure of a call with a failed row. For a call with several rows, `details.row` is the index of the row.
  *
  * @param start First row of the piece in which it was found.
- * @param rows  Of the whole call.
+ * @param rows Rows of the whole call.
  */
 export function failRow({ error, row }: RowFailure, start: number, rows: number): ServingError {
   return rows === 1 ? error : copyError(error, { details: { ...readDetails(error), row: start + row } });
 }
 
-/** An author's details may be anything, and throw when they are read. */
+/** Details of an author may be of any type, and may throw when they are read. */
 function readDetails(error: ServingError): object {
   try {
     return { ...error.details };
@@ -200,35 +200,41 @@ function readDetails(error: ServingError): object {
 }
 
 /**
- * Where the rows are in the inputs and outputs of an api that batches, and how they are joined and cut.
+ * Position of the rows in the inputs and outputs of an api that batches, with the operations to join and cut them.
  *
- * Rows are the items of an array, or the first axis of a tensor; or of each field of an object of such. Inputs have passed
+ * Rows are the items of an array, the first axis of a tensor, or these in each field of an object. Inputs have passed
  * the api's check.
  */
 export interface RowLayout {
   /** @throws {ServingError} `invalid_input` when the fields of an object have different numbers of rows. */
   countRows(input: unknown): number;
-  /** Equal for inputs that may be joined: their axes but the first have the same sizes. */
+  /** Returns equal texts for inputs that may be joined: their axes but the first have the same sizes. */
   groupOf(input: unknown): string;
   /**
-   * One input of all rows, in order. Tensors are copied once; a single input is given back as it is.
+   * Joins inputs into one with all rows, in order. Tensors are copied once; a single input is returned unchanged.
    *
-   * @param keepsRows Whether those given must stay as they are: items of arrays are then copied as well.
+   * @param keepsRows True when the given rows must not change: items of arrays are then copied too.
    */
   joinInputs(inputs: readonly unknown[], keepsRows: boolean): unknown;
-  /** Rows `start` to `end`, without the last; tensors as views. */
+  /** Returns rows `start` to `end`, `end` excluded; tensors as views. */
   sliceInput(input: unknown, start: number, end: number): unknown;
   /**
-   * Cuts what the author returned into one output for each count, in order; tensors as views.
+   * Cuts the author's output into one output for each count, in order; tensors as views.
    *
-   * @throws {ServingError} `batch_size_changed` when there are not as many rows as the counts add up to; `invalid_output`
-   *   when there are no rows to count.
+   * @throws {ServingError} `batch_size_changed` when the number of rows is not the sum of the counts; `invalid_output`
+   * when the output has no rows to count.
    */
   splitOutput(output: unknown, counts: readonly number[]): unknown[];
-  /** The first row of an output that failed. */
+  /** Returns the first failed row of an output. */
   findFailure(output: unknown): RowFailure | undefined;
-  /** The output of a call that was run in pieces. @throws {ServingError} `invalid_output` when they don't fit together. */
+  /**
+   * Joins the outputs of a call that ran in pieces. @throws {ServingError} `invalid_output` when they don't fit
+   * together.
+   */
   joinOutputs(outputs: readonly unknown[]): unknown;
-  /** The output for an input without rows: an empty array; a tensor with the sizes that the input knows, and 0 for others. */
+  /**
+   * Returns the output for an input without rows: an empty array, or a tensor with the sizes known from the input and 0
+   * for the others.
+   */
   emptyOutput(input: unknown): unknown;
 }

@@ -39,7 +39,7 @@ function open() {
     turns.await(runs);
     return runs;
   };
-  /** Until nothing waits; a line for each turn in which something began. */
+  /** Runs until nothing waits; a line for each turn in which something began. */
   const finish = async () => {
     const lines: string[] = [];
     while (turns.isTaken) {
@@ -53,13 +53,13 @@ function open() {
 }
 
 describe("LoopTurns", () => {
-  it("begins what waits one after another until that was long, and goes on in a later turn (T1)", async () => {
+  it("begins what waits one after another until that was long, and goes on in a later turn (TN1)", async () => {
     const { wait, finish } = open();
     wait("a", 0.4, 0.4, 0.4, 5, 0.1, 0.1);
     assert.deepEqual(await finish(), ["a a a", "a", "a a"]);
   });
 
-  it("reads what came twice between a long run and the next (T1)", async () => {
+  it("reads what came twice between a long run and the next (TN1)", async () => {
     const { wait, log } = open();
     wait("a", 5, 5);
     await turn();
@@ -71,7 +71,7 @@ describe("LoopTurns", () => {
     assert.deepEqual(log, ["a", "a"]);
   });
 
-  it("counts what ran by itself, each moment once, until the loop has turned (T1)", async () => {
+  it("counts what ran by itself, each moment once, until the loop has turned (TN1)", async () => {
     const { turns } = open();
     const outer = turns.spentMs;
     turns.count(turns.spentMs, 0.6);
@@ -87,7 +87,7 @@ describe("LoopTurns", () => {
     assert.equal(turns.isLong, false);
   });
 
-  it("gives the loop to whoever has had the least of it, and forgets debts when nobody waits (T2)", async () => {
+  it("gives the loop to whoever has had the least of it, and forgets debts when nobody waits (TN2)", async () => {
     const { wait, finish } = open();
     const slow = wait("slow", 10, 10);
     const fast = wait("fast", 4, 4, 4);
@@ -98,7 +98,7 @@ describe("LoopTurns", () => {
     assert.deepEqual(await finish(), ["other", "slow again", "other"]);
   });
 
-  it("lets one that had the loop without waiting wait for one that had none of it (T2)", async () => {
+  it("lets one that had the loop without waiting wait for one that had none of it (TN2)", async () => {
     const { clock, turns, log, finish } = open();
     const had = new Runs("had it", [3], clock, log);
     turns.count(turns.spentMs, 5, had);
@@ -123,7 +123,7 @@ describe("LoopTurns", () => {
     assert.deepEqual(await finish(), ["call", "stream"]);
   });
 
-  it("lets whoever asks for the next such turn go on in it, at once where nothing is long (T3)", async () => {
+  it("lets whoever asks for the next such turn go on in it, at once where nothing is long (TN3)", async () => {
     const { turns, wait, log, finish } = open();
     await turns.passed();
     turns.count(0, 5);

@@ -1,60 +1,67 @@
 import type { Clock } from "../base/clock.js";
 
-// What may run between two turns of one thread's event loop.
+// Rules for the work between two turns of one thread's event loop.
 //
-// T1  After runs that together were long, nothing more begins before the loop has read all that came meanwhile: answers have
-//     left, cancels, deadlines and questions of the supervisor are known.
-// T2  Of those who wait, the one that has had the least of the loop begins first.
-// T3  While something waits that could begin, a turn is under way.
+// TN1  After runs that were long in sum, nothing more begins before the loop has read all that arrived meanwhile:
+//      answers have left; cancels, deadlines and questions of the supervisor are known.
+// TN2  Among the waiting takers, the one that has used the least time of the loop begins first.
+// TN3  While something waits that could begin, a turn is under way.
 
-/** Where something waits for its turn: the lane of an api, or its batches. */
+/** Owner of waiting work: the lane of an api, or its batches. */
 export interface TurnTaker {
-  /** Whether something waits that could begin. */
+  /** True when waiting work could begin. */
   readonly canBegin: boolean;
-  /** Milliseconds of the loop it has had, as far as they count; kept by `LoopTurns` alone. */
+  /** Milliseconds of the loop that it has used, as far as they count; written by `LoopTurns` alone. */
   usedMs: number;
-  /** Begins one thing that waits, or drops it where nobody wants it any more. Never throws. */
+  /** Begins one piece of waiting work, or drops it where it is no longer wanted. Never throws. */
   begin(): void;
 }
 
 /**
- * Runs that lasted so long together are followed by a turn, in milliseconds.
+ * Milliseconds of runs, in sum, that are followed by a turn.
  *
- * Turns cost some 5 us, so less than 1 % of what they come between; and what waits for nothing but the loop waits no longer
- * than for this and one run.
+ * A turn costs about 5 us, less than 1 % of the work between two turns. Work that waits for the loop alone waits at
+ * most this time and one run.
  */
 export const longMs = 1;
-/** Shorter runs need not be counted: few of them come between two turns, and the shortest calls cost little more than counting. */
+/**
+ * Shorter runs need not be counted: few of them fit between two turns, and the shortest calls cost little more than
+ * counting.
+ */
 export const shortMs = 0.02;
-/** From here on the turn is ended on purpose, so that what is short alone does not add up over turns that came by themselves. */
+/**
+ * Turns are ended on purpose from this time on, so that short runs alone do not add up over turns that came by
+ * themselves.
+ */
 const countedMs = 0.25;
 /**
- * Turns that come before the next run after a long one: in the first what arrived is read, in the second what follows from it
- * has happened, as the close of a socket does, and a run that did not begin at the start of a turn has one left of its own.
+ * Turns before the next run after a long one. In the first one the arrived data is read; in the second one its
+ * consequences happen, such as the close of a socket; a run that did not begin at the start of a turn has one left of
+ * its own.
  */
 const turnsBetween = 3;
 
-/** How much of it is left of the longest run with each one that is shorter. */
+/** Share of the longest run that each shorter run keeps. */
 const longestKept = 0.99;
 
-/** Decides, for one thread, what begins at once and what waits until the event loop has turned. */
+/** Decides, for one thread, which work begins at once and which waits until the event loop has turned. */
 export class LoopTurns {
-  /** What runs have taken since the loop last turned. */
+  /** Milliseconds of runs since the loop last turned. */
   spentMs = 0;
-  /** The longest run of late. */
+  /** Longest recent run. */
   longestMs = 0;
-  /** Hears when first runs of apis begin, and when none is left: before the first one begins. */
+  /** Called before the first of the apis' first runs begins, and when none is left. */
   onFirstRuns: ((isRunning: boolean) => void) | undefined;
   #firstRuns = 0;
   readonly #clock: Clock;
   readonly #takers = new Set<TurnTaker>();
   #isArmed = false;
-  /** Whoever begins here is charged for all that it brings about. */
+  /** True while `begin` runs: all time that it causes is charged to its taker. */
   #isBeginning = false;
   #turnsLeft = 0;
-  /** How much whoever began last had had: one that begins to wait counts as having had no less. */
+  /** Time used by the taker that began last. A taker that begins to wait counts as having used no less. */
   #usedMs = 0;
-  /** The most that anybody has had. Of what was had while nobody waited only the last run counts: there are no debts from before. */
+  /** Largest time used by any taker. Of the time used while nothing waited only the last run counts: no old debts. */
   #mostMs = 0;
   readonly #onTurn = (): void => this.#turn();
 
@@ -62,21 +69,21 @@ export class LoopTurns {
     this.#clock = clock;
   }
 
-  /** Whether runs have taken so much that nothing more may begin in this turn. */
+  /** True when runs have used so much time that nothing more may begin in this turn. */
   get isLong(): boolean {
     return this.spentMs >= longMs;
   }
 
-  /** Whether one that asks now has to wait, for the loop or for others. */
+  /** True when a new request has to wait, for the loop or for others. */
   get isTaken(): boolean {
     return this.isLong || this.#takers.size > 0;
   }
 
   /**
-   * Counts a run that has ended, or the part of it that kept the event loop from turning.
+   * Counts a run that has ended, or its part that kept the event loop from turning.
    *
-   * @param before `spentMs` as it was when it began: runs inside of it are parts of it.
-   * @param taker  Whose run it is: one that began without waiting counts where others wait next.
+   * @param before `spentMs` at its begin: runs inside it are parts of it.
+   * @param taker Owner of the run: one that began without waiting counts where others wait next.
    */
   count(before: number, runMs: number, taker?: TurnTaker): void {
     this.spentMs = before + runMs;
@@ -91,7 +98,7 @@ export class LoopTurns {
     if (this.#firstRuns === (change === 1 ? 1 : 0)) this.onFirstRuns?.(change === 1);
   }
 
-  /** Lets something begin in a later turn (T3); once is enough until nothing of it waits. */
+  /** Lets the taker begin in a later turn (TN3). One call is enough until none of its work waits. */
   await(taker: TurnTaker): void {
     if (!this.#takers.has(taker)) {
       this.#takers.add(taker);
@@ -100,7 +107,7 @@ export class LoopTurns {
     this.#arm();
   }
 
-  /** Resolves when something may begin: at once where nothing keeps it from that. */
+  /** Resolves when something may begin: at once where nothing prevents it. */
   async passed(): Promise<void> {
     if (!this.isTaken) return;
     await new Promise<void>((resolve) => {
@@ -116,7 +123,7 @@ export class LoopTurns {
     });
   }
 
-  /** Where nobody waits, all were alike until now. */
+  /** All takers were equal until now where none was waiting. */
   #charge(taker: TurnTaker, ms: number): void {
     if (this.#takers.size === 0) this.#usedMs = this.#mostMs;
     taker.usedMs = Math.max(taker.usedMs, this.#usedMs) + ms;
@@ -141,7 +148,7 @@ export class LoopTurns {
     if (this.#takers.size > 0 || this.spentMs >= countedMs) this.#arm();
   }
 
-  /** Here every run counts, and what it brings about at once. */
+  /** Every run inside counts, with all that it causes at once. */
   #begin(taker: TurnTaker): void {
     const before = this.spentMs;
     const from = this.#clock.now();
@@ -154,7 +161,7 @@ export class LoopTurns {
     this.#charge(taker, tookMs);
   }
 
-  /** The one that has had the least (T2); those of whom nothing can begin any more are dropped. */
+  /** Returns the taker that has used the least (TN2). Takers whose work can't begin any more are dropped. */
   #next(): TurnTaker | undefined {
     let next: TurnTaker | undefined;
     for (const taker of this.#takers) {

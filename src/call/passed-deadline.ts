@@ -2,10 +2,10 @@ import { type FailureDetails, fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Call } from "./call.js";
 
-/** Says which option or argument gave a call so many milliseconds, and where that was set. */
+/** Returns the option or argument that gave a call so many milliseconds, and the place where it was set. */
 export type NameLimit = (call: Call, timeoutMs: number) => string;
 
-/** As much of a call's scope as is asked here. */
+/** Fields of a call's scope that are needed here. */
 interface Bounded {
   readonly call: Call;
   readonly parent: Bounded | undefined;
@@ -16,9 +16,9 @@ interface Bounded {
 type Details = FailureDetails<"deadline_exceeded">;
 
 /**
- * Why a call has had its time. Looked up when that is asked: calls that end in time pay nothing for it.
+ * Returns the failure of a call whose time is over. The limit is looked up here: calls that end in time pay nothing.
  *
- * @param rest What else is known.
+ * @param rest Further known details.
  */
 export function deadlinePassed(scope: Bounded, rest: Omit<Details, "timeoutMs" | "setBy">): ServingError {
   const { service, api } = scope.call;
@@ -26,8 +26,8 @@ export function deadlinePassed(scope: Bounded, rest: Omit<Details, "timeoutMs" |
 }
 
 /**
- * A failure from the other side of a border. That side knows of a deadline only what is left of it: its caller, who may know
- * more, says who set it. Anything else stays as it is.
+ * Adds the origin of the deadline to a failure from the other side of a boundary. That side knows only the time left;
+ * the caller may know more. Other failures are returned unchanged.
  */
 export function nameDeadline(error: ServingError, scope: Bounded): ServingError {
   if (error.id !== "deadline_exceeded" || !isUnnamed(error)) return error;
@@ -39,7 +39,7 @@ export function nameDeadline(error: ServingError, scope: Bounded): ServingError 
   return named;
 }
 
-/** The deadline of a call is that of the outermost call above it that has the same. */
+/** The deadline of a call comes from the outermost call above it that has the same one. */
 function createLimitDetails(scope: Bounded): Pick<Details, "timeoutMs" | "setBy"> {
   let first = scope;
   for (let above = scope.parent; above?.call.deadline === scope.call.deadline; above = above.parent) first = above;
@@ -48,41 +48,45 @@ function createLimitDetails(scope: Bounded): Pick<Details, "timeoutMs" | "setBy"
   return setBy === undefined ? { timeoutMs } : { timeoutMs, setBy };
 }
 
-/** An author may throw a failure with this id and words of their own. */
+/** An author may throw a failure with this id and another text. */
 function isUnnamed({ details, message }: ServingError): boolean {
   const { timeoutMs, waitingFor, setBy } = details as Partial<Details>;
   if (typeof timeoutMs !== "number" || !Array.isArray(waitingFor) || setBy !== undefined) return false;
   return fail("deadline_exceeded", details as Details).message === message;
 }
 
-/** The `timeoutMs` of an api, for the failure of a deadline: `"timeoutMs of Model.train, from EKIBEN_TIMEOUT_MS"`. */
+/**
+ * Formats the `timeoutMs` of an api for the failure of a deadline: `"timeoutMs of Model.train, from
+ * EKIBEN_TIMEOUT_MS"`.
+ */
 export function nameOption(service: string, api: string, from = "default"): string {
   return `timeoutMs of ${service}.${api}, ${from === "default" ? "its default" : `from ${from}`}`;
 }
 
-/** As much of a call's scope as is asked here. */
+/** Fields of a call's scope that are needed here. */
 interface Ending {
   readonly call: Call;
   readonly parent: Ending | undefined;
   readonly reason: object | undefined;
 }
 
-/** Which call ended, and with it those below: by the failure that these were ended with. */
+/** The call that ended together with those below it, by the failure that ended them. */
 const enders = new WeakMap<object, Ending>();
 
-/** Notes that calls below `scope` end with it, for `reason`. */
+/** Notes that the calls below `scope` end with it, for `reason`. */
 export function noteEnd(reason: object, scope: Ending): void {
   if (!enders.has(reason)) enders.set(reason, scope);
 }
 
-/** Whether a rejection only says that a call was ended with the api that had made it, so that nobody needs to hear of it. */
+/** True when a rejection only says that a call was ended with the api that had made it: it needs no report. */
 export const isEndOfOpenCall = (thrown: unknown): boolean =>
   typeof thrown === "object" && thrown !== null && enders.has(thrown);
 
 /**
- * The call of somebody else that took away what `scope` waited for: one that is not below it, and has ended.
+ * Returns the ended call of another caller whose end took away the result that `scope` waited for. Calls below `scope`
+ * don't count.
  *
- * @param thrown What `scope` failed with.
+ * @param thrown Failure of `scope`.
  */
 export function strangerThatEnded(thrown: unknown, scope: Ending): Ending | undefined {
   if (scope.reason !== undefined || typeof thrown !== "object" || thrown === null) return undefined;

@@ -7,7 +7,9 @@ import { type Progress, readProgress } from "./task-state.js";
 export interface CurrentCall {
   /** Aborted when the deadline passes, the caller goes away, or the api that made this call has ended. */
   readonly signal: AbortSignal;
-  /** Milliseconds since 1970, by the clock as it is set now, after which the answer is of no use; `Infinity` for none. */
+  /**
+   * Milliseconds since 1970, by the clock as it is set now, after which the answer is of no use; `Infinity` for none.
+   */
   readonly deadline: number;
   /** Milliseconds left until the deadline, never below 0. */
   readonly remainingMs: number;

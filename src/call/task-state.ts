@@ -3,44 +3,44 @@ import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { TaskRecord, TaskStatus } from "../tasks/task-store.js";
 
-/** Why a task failed, as plain data. */
+/** Failure of a task, as plain data. */
 export interface TaskFailure {
   readonly code: string;
   readonly id: string;
   readonly message: string;
   readonly service: string;
   readonly api: string;
-  /** Id of the log line that holds the stack, for an error that nobody foresaw. */
+  /** Id of the log line with the stack, for an unexpected error. */
   readonly incident?: string;
 }
 
-/** How a task is doing. */
+/** Current state of a task, as callers see it. */
 export interface TaskState {
   readonly id: string;
   /** `pending` until it runs and again between two attempts; the last three are final. */
   readonly status: TaskStatus;
-  /** How often it was begun; 0 while nobody has. */
+  /** Attempts begun so far; 0 before the first. */
   readonly attempt: number;
   readonly createdAt: Date;
-  /** Of the newest attempt. */
+  /** Start of the newest attempt. */
   readonly startedAt?: Date;
   readonly endedAt?: Date;
   /** 0 to 1, as the api last reported it. */
   readonly progress?: number;
   readonly note?: string;
-  /** Why the newest attempt failed. */
+  /** Failure of the newest attempt. */
   readonly failure?: TaskFailure;
-  /** Somebody asked it to end; it has not yet. */
+  /** True when its end was requested and it is still running. */
   readonly isCancelAsked?: true;
-  /** The api that it was handed in to, where the app has that no more: nobody runs it. */
+  /** The api it was submitted to, where the app no longer has that api: the task can't run. */
   readonly goneApi?: string;
 }
 
-/** Whether nothing will change any more. */
+/** True when the state is final. */
 export const isEnded = ({ status }: { readonly status: TaskStatus }): boolean =>
   status !== "pending" && status !== "in_progress";
 
-/** A record of the store as callers see it. @param failure The record's own, read. */
+/** Returns a record of the store as callers see it. @param failure Decoded failure of the record. */
 export function toTaskState(record: TaskRecord, failure: ServingError | undefined, goneApi?: string): TaskState {
   const { id, status, attempt, createdAt, startedAt, endedAt, progress, note, isCancelAsked } = record;
   return {
@@ -59,7 +59,7 @@ function toTaskFailure({ code, id, message, service, api, incident }: ServingErr
   return { code, id, message, service, api, ...(incident !== undefined && { incident }) };
 }
 
-/** How far a task is. */
+/** Progress of a task. */
 export interface Progress {
   /** 0 to 1. */
   readonly fraction: number;
@@ -68,7 +68,7 @@ export interface Progress {
 
 const maxNoteLength = 1000;
 
-/** Checks what an author says about progress. @throws {ServingError} `invalid_progress`. */
+/** Checks the progress that an author reports. @throws {ServingError} `invalid_progress`. */
 export function readProgress(fraction: unknown, note: unknown): Progress {
   if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1)) {
     throw fail("invalid_progress", { problem: `the fraction is ${String(fraction)}, not a number from 0 to 1` });
@@ -82,7 +82,7 @@ export function readProgress(fraction: unknown, note: unknown): Progress {
 }
 
 /**
- * What may be asked about the tasks of one api, besides running one and waiting for it.
+ * Operations on the tasks of one api, besides calling it and waiting for the result.
  *
  * Each is a call like any other, to an api of its own that a replica has beside the task's: `"train:submit"`.
  */
@@ -93,33 +93,33 @@ export type TaskOperation = (typeof taskOperations)[number];
 /** Operations that last as long as the task does. */
 const waitingOperations: readonly (TaskOperation | "call")[] = ["call", "result", "watch"];
 
-/** Whether an operation, or a direct call of a task, waits until the task has ended. */
+/** True when an operation, or a direct call of a task, waits until the task has ended. */
 export const waitsForEnd = (operation: TaskOperation | "call"): boolean => waitingOperations.includes(operation);
 
-/** Time for what does not wait for the end of a task. */
+/** Timeout of the operations that don't wait for the end of a task. */
 export const operationTimeoutMs = 60_000;
 
 /** The name under which a replica answers an operation: `"train:submit"`. */
 export const operationApi = (api: string, operation: TaskOperation): string => `${api}:${operation}`;
 
-/** The input of a task as it is handed in. The caller makes the id, so that a call that was lost may be sent again. */
+/** Input of a submitted task. The caller makes the id, so that a lost call may be sent again. */
 export interface TaskSubmission {
   readonly id: string;
   readonly input: unknown;
-  /** A second submission with it finds the task of the first. */
+  /** Key of the task: a second submission with it finds the task of the first. */
   readonly key?: string;
 }
 
-/** Which task is meant. */
+/** Task that a query is about. */
 export interface TaskQuery {
   readonly id: string;
-  /** Of `result`: whether to wait until it has ended. */
+  /** True when a `result` query waits until the task has ended. */
   readonly waits?: boolean;
-  /** Of `retry`: the id of the new task. */
+  /** Id of the new task of a `retry` query. */
   readonly newId?: string;
 }
 
-/** What is answered to whoever submits a task. */
+/** Answer to a submission. */
 export interface SubmittedTask {
   readonly id: string;
   readonly status: string;
@@ -130,5 +130,5 @@ export const createTaskId = (): string => randomUUID().replaceAll("-", "");
 
 const taskIdForm = /^[0-9a-f]{32}$/;
 
-/** Whether a text may be the id of a task; nobody asks the store for any other. */
+/** True when a text may be the id of a task. Other texts never reach the store. */
 export const isTaskId = (id: unknown): id is string => typeof id === "string" && taskIdForm.test(id);

@@ -1,31 +1,33 @@
 import { fail } from "../failure/failures.js";
 
-// How large a value may become when it is written out: what it holds twice is written twice, and what a list lacks is written too.
+// Limits the size of a value when it is written out: a part that is shared twice is written twice, and a missing item
+// of a list is written too.
 //
-// G1  A value without shared parts may be as large as memory allows: it was there already.
-// G2  One that shares its parts may become `maxGrowth` times as large as it is, and always `freeVisits` objects.
+// KV1  A value without shared parts may be as large as memory allows: it was there already.
+// KV2  A value that shares its parts may become `maxGrowth` times as large as it is, and always `freeVisits` objects.
 
 /** Objects and lists that any value may have. */
 const freeVisits = 1 << 20;
 const maxGrowth = 4;
-/** Longer lists are asked whether they hold what their length says. */
+/** Longer lists are checked for missing items. */
 const longList = 1 << 20;
 const samples = 64;
 
 let visits = 0;
 let allowed = freeVisits;
 
-/** Thrown by `countVisit` where a value has more than was allowed before anybody asked whether it shares its parts. */
+/** Thrown by `countVisit` when a value has more visits than allowed before it was checked for shared parts. */
 const manyVisits = Symbol("many visits");
 
 /**
- * Walks through `value`, which counts its visits by `countVisit`; from the start again where it has many and may have them.
+ * Walks through `value`, which counts its visits by `countVisit`. The walk starts again where the value has many visits
+ * and may have them.
  *
- * Walks do not overlap. What is counted is kept beside the value: a place that refers to each value in turn would cost the
- * collector more than the count.
+ * Walks do not overlap. The counts are kept beside the value: a field that refers to each value in turn would cost the
+ * garbage collector more than the count.
  *
- * @param free Objects and lists that the value may have whatever it shares. Default 2^20.
- * @throws {Refusal} where the value grows out of proportion (G2).
+ * @param free Objects and lists that the value may have with any sharing. Default 2^20.
+ * @throws {Refusal} where the value grows out of proportion (KV2).
  */
 export function walkBounded<V, T>(value: V, walk: (value: V) => T, free = freeVisits): T {
   visits = 0;
@@ -43,7 +45,7 @@ export function countVisit(): void {
   if (++visits > allowed) throw manyVisits;
 }
 
-/** @returns How many visits the value may have. */
+/** @returns The number of visits that the value may have. */
 function judge(value: unknown): number {
   const distinct = countDistinct(value);
   if (visits > distinct * maxGrowth) {
@@ -52,7 +54,7 @@ function judge(value: unknown): number {
   return visits * 2;
 }
 
-/** Objects of a value, each counted once, as far as the walk has come. */
+/** Counts the objects of a value, each once, up to the position of the walk. */
 function countDistinct(value: unknown): number {
   const seen = new Set<object>();
   const open: unknown[] = [value];
@@ -72,12 +74,12 @@ function partsOf(item: object): Iterable<unknown> {
   return ArrayBuffer.isView(item) ? [] : Object.values(item);
 }
 
-/** @throws {Refusal} for a list that mostly lacks the items that its length says it has. */
+/** @throws {Refusal} for a list that lacks most of the items of its length. */
 export function refuseSparse(list: readonly unknown[]): void {
   if (isSparse(list)) throw new Refusal(`a list of length ${list.length} that lacks most of its items`);
 }
 
-/** Of long lists a few places are asked. */
+/** Checks a few positions of a long list. */
 function isSparse(list: readonly unknown[]): boolean {
   if (list.length <= longList) return false;
   let present = 0;
@@ -85,21 +87,23 @@ function isSparse(list: readonly unknown[]): boolean {
   return present < samples / 2;
 }
 
-/** The arrays that tensors and values may hold. */
+/** Arrays that tensors and values may hold. */
 export type PortableArray = Uint8Array | Float32Array | Float64Array | Int32Array | BigInt64Array;
 
-/** A tensor as `copyValue` sees it: any object made by `Tensor` says how it copies itself. */
+/** Key of the method with which a tensor copies itself, for `copyValue`: any object made by `Tensor` has it. */
 export const copySelf: unique symbol = Symbol.for("ekiben.copySelf");
 
 export interface SelfCopying {
-  /** @param copyElements Copies what the object holds. */
+  /** @param copyElements Copies the array that the object holds. */
   [copySelf](copyElements: <T extends PortableArray>(source: T) => T): unknown;
 }
 
-/** Deeper than this a value is refused; it is then almost certainly a cycle. */
+/** Largest depth of a value. A deeper one is refused: it is almost certainly a cycle. */
 export const maxValueDepth = 100;
 
-/** What made a value impossible to send, and where: the path grows on the way back up, so that the good case builds none. */
+/**
+ * Reason and path of a value that can't be sent. The path grows on the way back up, so that a good value builds none.
+ */
 export class Refusal {
   path = "";
   readonly what: string;
@@ -109,9 +113,9 @@ export class Refusal {
 }
 
 /**
- * Whatever was thrown while an item was looked at, with one more step at the start of its path if it is a refusal.
+ * Returns the error of an item; a refusal gets one more step at the start of its path.
  *
- * @param step How the item is reached from what holds it: an index, or a text like `".name"`.
+ * @param step Path step from the parent to the item: an index, or a text like `".name"`.
  */
 export function addStep(thrown: unknown, step: string | number): unknown {
   if (thrown instanceof Refusal) thrown.path = (typeof step === "number" ? `[${step}]` : step) + thrown.path;
@@ -119,9 +123,9 @@ export function addStep(thrown: unknown, step: string | number): unknown {
 }
 
 /**
- * Whatever was thrown while a value was looked at; of a refusal, the failure its caller gets. Promises inside the value are settled.
+ * Returns the error of a value; for a refusal, the failure for its caller. Promises inside the value are settled.
  *
- * @returns `not_transferable` (an input) or `output_not_transferable` for a refusal, naming the path.
+ * @returns `not_transferable` (an input) or `output_not_transferable` for a refusal, with the path.
  */
 export function refuseValue(thrown: unknown, name: "input" | "output", value: unknown): unknown {
   settlePromises(value);
@@ -130,7 +134,7 @@ export function refuseValue(thrown: unknown, name: "input" | "output", value: un
   return fail(id, { path: name + thrown.path, what: thrown.what });
 }
 
-/** What a value that can't be sent is, in words: `"a function"`. */
+/** Returns words for a value that can't be sent: `"a function"`. */
 export function formatValue(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "symbol") return "a symbol";
@@ -148,18 +152,18 @@ function formatObject(value: object): string {
   return typeof name === "string" && name !== "" ? `an instance of class ${name}` : "an object that is not plain data";
 }
 
-/** A value nested too deeply. */
+/** Refusal of a value nested too deeply. */
 export const tooDeep = (): Refusal => new Refusal(`nested more than ${maxValueDepth} levels deep, or contains itself`);
 
-/** A record that would set the prototype of whatever it is assigned to. */
+/** Refusal of a record that would set the prototype of the object it is assigned to. */
 export const forbiddenKey = (): Refusal => new Refusal("an object with a key __proto__");
 
-/** Items of a value that are looked at; of what is larger the rest is left alone. */
+/** Items of a value that are searched at most; the rest is ignored. */
 const maxLooks = 100_000;
 
 /**
- * Finds the promises inside a value that was refused, and keeps each from being an unhandled rejection when it fails later:
- * whoever would have awaited it was told already that it is in the wrong place. Never throws.
+ * Finds the promises inside a refused value, and keeps each from becoming an unhandled rejection when it fails later:
+ * the code that would have awaited it already knows that it is in the wrong place. Never throws.
  */
 export function settlePromises(value: unknown): void {
   const seen = new Set<object>();
@@ -172,7 +176,7 @@ export function settlePromises(value: unknown): void {
       if (item instanceof Promise) Promise.prototype.then.call(item, undefined, ignore);
       else if (!ArrayBuffer.isView(item)) addItems(item, open);
     } catch {
-      // A value that can't be looked into holds no promise that anybody could await.
+      // A value that can't be read holds no promise that could be awaited.
     }
   }
 }

@@ -401,7 +401,7 @@ describe("ChannelServer, when the other side breaks the wire", () => {
     }
   });
 
-  it("refuses the number of a call that is still open (P1), and leaves no deadline of it behind", async () => {
+  it("refuses the number of a call that is still open (TP1), and leaves no deadline of it behind", async () => {
     const { caller, clock, control } = await serve();
     caller.call(1, "hold", "a");
     const timers = clock.pendingTimers;

@@ -3,10 +3,10 @@ import type { ServingError } from "../failure/serving-error.js";
 import type { FileStore } from "../held/file-store.js";
 import { type Frame, frameKinds, malformed, maxFrameBytes, noTails, wireVersion } from "./frame.js";
 
-/** Gets what comes over a channel. */
+/** Receiver of the frames of a channel. */
 export interface ChannelReader {
   receive(frame: Frame): void;
-  /** Called once, when the channel has ended, from whichever side. @param reason Absent where it was closed in order. */
+  /** Called once, when the channel has ended, from either side. @param reason Absent where it was closed in order. */
   closed(reason: ServingError | undefined): void;
 }
 
@@ -14,30 +14,30 @@ export interface ChannelReader {
 export interface Channel {
   /** Bytes given to `send` that the other side's buffers have not taken yet. */
   readonly bufferedBytes: number;
-  /** Where it keeps the largest values; absent: in memory. */
+  /** Store for the largest values; absent: they stay in memory. */
   readonly files?: FileStore | undefined;
   /** Begins to read; called once. */
   open(reader: ChannelReader): void;
   /**
-   * Sends a frame soon: frames of one turn of the event loop travel together. Its tails may be changed by whoever owns them
-   * as soon as this returns.
+   * Sends a frame soon: frames of one turn of the event loop travel together. The owner of its tails may change them as
+   * soon as this returns.
    *
    * @returns False when the channel was closed or has ended; the frame was then not sent.
    * @throws {ServingError} `payload_too_large`.
    */
   send(frame: Frame): boolean;
-  /** Sends what is waiting, then ends the channel. */
+  /** Sends the waiting frames, then ends the channel. */
   close(): void;
 }
 
 /**
- * Frames that leave together at most. Each write costs as much as a small call, so several share one; but were all frames of
- * a turn to share it, the two sides would take turns instead of working at the same time. Of 1, 2, 4, 8 and 64 four gave the
- * most calls a second at 16 and 64 in flight, over sockets and over ports: up to 2.5 times those of 64.
+ * Frames that leave together at most. Each write costs as much as a small call, so several share one. If all frames of
+ * a turn shared it, the two sides would take turns instead of working at the same time. Of 1, 2, 4, 8 and 64 four gave
+ * the most calls a second at 16 and 64 in flight, over sockets and over ports: up to 2.5 times those of 64.
  */
 export const framesTogether = 4;
 
-/** The first frame each side sends. @param replica The one that answers calls on this channel. */
+/** Returns the first frame of each side. @param replica The replica that answers calls on this channel. */
 export function createHello(replica: string): Frame {
   const head = JSON.stringify({ ekiben: wireVersion, replica, maxFrameBytes });
   return { kind: frameKinds.hello, flags: 0, id: 0, head, tails: noTails };
@@ -46,7 +46,7 @@ export function createHello(replica: string): Frame {
 /**
  * Checks the first frame of the other side.
  *
- * @throws {ServingError} `malformed_frame` when it is no hello or of another replica; `wire_version`.
+ * @throws {ServingError} `malformed_frame` for a frame that is no hello, or names another replica; `wire_version`.
  */
 export function readHello({ kind, head }: Frame, replica: string): void {
   if (kind !== frameKinds.hello) throw malformed(`the first frame is of kind ${kind}, not a hello`);
@@ -62,7 +62,7 @@ function parse(head: string): Record<string, unknown> {
     const hello: unknown = JSON.parse(head);
     if (typeof hello === "object" && hello !== null) return hello as Record<string, unknown>;
   } catch {
-    // Said below.
+    // Refused below.
   }
   throw malformed("its hello is no JSON object");
 }

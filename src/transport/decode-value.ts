@@ -11,13 +11,14 @@ import { loadTail, malformed } from "./frame.js";
 import { markKey, namedValues } from "./mark-value.js";
 
 /**
- * Decodes what `encodeValue` has made of a value.
+ * Decodes a value that `encodeValue` has encoded.
  *
- * Nothing is trusted: keys that reach a prototype, nesting without end and marks that fit nothing are refused, and only
- * fields that the text itself defines are ever assigned.
+ * The text is not trusted: keys that reach a prototype, endless nesting and marks that fit nothing are refused, and
+ * only fields that the text itself defines are assigned.
  *
- * @param tails    Each over an `ArrayBuffer` of its own, from its first byte to its last. Tensors and byte arrays keep them.
- * @param isMarked Whether the text may hold marks.
+ * @param tails Each over an `ArrayBuffer` of its own, from its first byte to its last. Tensors and byte arrays keep
+ *   them.
+ * @param isMarked True when the text may hold marks.
  * @throws {ServingError} `malformed_frame`.
  */
 export function decodeValue(text: string, tails: readonly Tail[], isMarked: boolean): unknown {
@@ -34,7 +35,7 @@ export function decodeValue(text: string, tails: readonly Tail[], isMarked: bool
 }
 
 interface Decoding {
-  /** A tail that was taken leaves `undefined`. */
+  /** A taken tail leaves `undefined`. */
   readonly tails: (Tail | undefined)[];
   left: number;
 }
@@ -50,7 +51,10 @@ function parse(text: string): unknown {
 const tooDeep = () => malformed(`its value is nested more than ${maxValueDepth} levels deep`);
 const forbiddenKey = () => malformed("its value has a key __proto__");
 
-/** Whether a text can hold neither the forbidden key nor too many levels: said of nearly all, and faster than a walk. */
+/**
+ * True when a text has neither the forbidden key nor too many levels: the case of nearly all texts, and faster than a
+ * walk.
+ */
 function isHarmless(text: string): boolean {
   // An escape may spell any key in another way.
   return !text.includes("__proto__") && !text.includes("\\u") && hasFewBrackets(text, maxValueDepth);
@@ -73,7 +77,7 @@ function checkPlain(value: object, depth: number): void {
   }
 }
 
-/** Decodes in place: the tree was just parsed, and nobody else has it. @param depth Of the item itself. */
+/** Decodes in place: the tree was just parsed and has no other owner. @param depth Depth of the item itself. */
 function decodeItem(item: unknown, depth: number, decoding: Decoding): unknown {
   if (typeof item !== "object" || item === null) return item;
   if (Array.isArray(item)) return decodeArray(item, depth, decoding);
@@ -112,7 +116,7 @@ function decodeMark(record: Record<string, unknown>, depth: number, decoding: De
   return decoded;
 }
 
-/** @returns `undefined` for a kind that is unknown or has other parts than its own. */
+/** @returns `undefined` for an unknown kind, or a kind with other parts than its own. */
 function decodeParts(parts: readonly unknown[], depth: number, decoding: Decoding): unknown {
   const [kind, first, second, third, fourth] = parts;
   switch (kind) {
@@ -206,20 +210,20 @@ function decodeFile([name, type, time]: readonly unknown[], tail: unknown, decod
   return held === undefined ? new File([takeTail(tail, decoding)], name, options) : createHeldFile(held, name, options);
 }
 
-/** A file that can be one of the author's as it is. */
+/** Takes a file that can be used as an author's file directly. */
 function takeOpened(tail: number, decoding: Decoding): HeldFile | undefined {
   const held = decoding.tails[tail];
   return held instanceof HeldFile && held.blob !== undefined ? takeHeld(tail, held, decoding) : undefined;
 }
 
-/** A tail that is left in its file. */
+/** Takes a tail that stays in its file. */
 function takeHeld(tail: number, held: HeldFile, decoding: Decoding): HeldFile {
   decoding.tails[tail] = undefined;
   decoding.left--;
   return held;
 }
 
-/** @param tail Its index, or its bytes as base64. */
+/** @param tail Index of the tail, or its bytes as base64. */
 function takeTail(tail: unknown, decoding: Decoding): Uint8Array {
   if (typeof tail === "string") {
     const bytes = decodeBase64(tail);

@@ -10,28 +10,28 @@ import { spoolBlob } from "../held/spool-file.js";
 import { maxFrameBytes, noTails } from "./frame.js";
 import { isPlainNumber, type MarkedValue, markValue, maxTails, minTailChars } from "./mark-value.js";
 
-/** A value as it goes into a frame. */
+/** A value in the form in which a frame carries it. */
 export interface EncodedValue {
   /** JSON without raw newlines. */
   readonly text: string;
   /** Raw bytes of tensors, byte arrays and files: views of the value itself, not copies; or files that hold them. */
   readonly tails: readonly Tail[];
-  /** Whether decoding has to look for marks; false for plain JSON, the fast way. */
+  /** True when decoding has to look for marks; false for plain JSON, the fast way. */
   readonly isMarked: boolean;
 }
 
 /**
- * Encodes a value for the wire. What may cross, and what is refused, is as for `copyValue`.
+ * Encodes a value for the wire. Allowed and refused values are those of `copyValue`.
  *
- * Plain JSON costs one look at each item and `JSON.stringify`; no element of a tensor is ever looked at.
+ * Plain JSON costs one look at each item and `JSON.stringify`. Elements of a tensor are never looked at.
  *
- * @param name  Which of the two it is.
- * @param files Where large files of the author's go that are in memory.
- * @param textsStay Whether long texts stay in the text, so that it is the same for equal values.
- * @returns     A promise only if the value holds a `Blob` or `File`, whose bytes are to be had later. The value may be changed
- *   meanwhile: its other tails are then copies.
- * @throws {ServingError} `not_transferable` (an input) or `output_not_transferable`, naming the path; `payload_too_large`
- *   for more than a text can hold.
+ * @param name Role of the value in its call.
+ * @param files Store for large files of the author that are in memory.
+ * @param textsStay True when long texts stay in the text, so that it is the same for equal values.
+ * @returns A promise only if the value holds a `Blob` or `File`, whose bytes are read later. The value may be changed
+ * meanwhile: its other tails are then copies.
+ * @throws {ServingError} `not_transferable` (an input) or `output_not_transferable`, with the path; `payload_too_large`
+ * for more than a text can hold.
  */
 export function encodeValue(
   value: unknown,
@@ -73,10 +73,10 @@ function isPlainValue(value: unknown, name: "input" | "output"): boolean {
 
 const isPlainRoot = (value: object): boolean => isPlainObject(value, 0);
 
-/** So many characters of a text are no plain JSON; of the value that is looked at. */
+/** Characters left for texts of the current value: more of them are no plain JSON. */
 let plainChars = minTailChars;
 
-/** Whether `JSON.stringify` alone loses nothing of a value. Allocates nothing. */
+/** True when `JSON.stringify` alone loses nothing of a value. Allocates nothing. */
 function isPlain(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case "string":
@@ -95,7 +95,7 @@ function isPlain(value: unknown, depth: number): boolean {
 function isPlainObject(value: object, depth: number): boolean {
   if (depth > maxValueDepth) return false;
   countVisit();
-  // JSON.stringify would call it, also where no loop over keys shows it.
+  // JSON.stringify would call it, even where no loop over keys shows it.
   if ((value as { toJSON?: unknown }).toJSON !== undefined) return false;
   if (Array.isArray(value)) return isPlainArray(value, depth);
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -137,7 +137,7 @@ async function readBlobs(
     const blob = blobs.get(i);
     if (blob !== undefined) return readBlob(blob, files);
     if (tail instanceof Uint8Array) return new Uint8Array(tail);
-    // Its tensor may be touched meanwhile.
+    // The author may change its tensor meanwhile.
     if (tail instanceof HeldFile) tail.share();
     return tail;
   });
@@ -147,12 +147,12 @@ async function readBlobs(
 const mayLieInFile = (blob: Blob, files: FileStore | undefined): boolean =>
   files !== undefined && blob.size >= minHeldBytes && files.hasDisk;
 
-/** What is too large for a frame is not read at all. @throws {ServingError} `payload_too_large`. */
+/** Refuses bytes that are too many for a frame before they are read. @throws {ServingError} `payload_too_large`. */
 function checkSize(bytes: number): void {
   if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
 }
 
-/** A large one lies in a file before it is sent, and is in memory in pieces alone. */
+/** Reads a blob. A large one is written to a file before it is sent, and is in memory only in pieces. */
 async function readBlob(blob: Blob, files: FileStore | undefined): Promise<Tail> {
   if (mayLieInFile(blob, files)) {
     const spooled = await spoolBlob(files as FileStore, blob);

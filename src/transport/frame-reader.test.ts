@@ -15,7 +15,7 @@ function createReader(): { reader: FrameReader; frames: Frame[] } {
   return { frames, reader: new FrameReader((frame) => frames.push(frame), noSlabs) };
 }
 
-/** What a reader makes of bytes that come in these pieces. */
+/** Reads frames from bytes that come in these pieces. */
 function readPieces(pieces: readonly Buffer[]): Frame[] {
   const { reader, frames } = createReader();
   for (const piece of pieces) reader.push(piece);

@@ -9,7 +9,7 @@ export const wireVersion = 4;
 /** Largest frame, body included; a larger value can't be sent. */
 export const maxFrameBytes = 256 * 1024 ** 2;
 
-/** What a frame is for. The numbers are the wire's. */
+/** Kinds of frames. The numbers are those of the wire. */
 export const frameKinds = {
   hello: 1,
   call: 2,
@@ -38,11 +38,14 @@ export const frameFlags = {
   several: 8,
   /** The call waits behind interactive ones. */
   background: 16,
-  /** The first text of the head of a call is the number of the call that reads what this one makes, on the same channel. */
+  /** The first text of the head is the number of the call that reads the output of this one, on the same channel. */
   read: 32,
-  /** The file becomes one of the author's, and not a tensor or bytes. */
+  /** The file becomes a file of the author, not a tensor or bytes. */
   blob: 64,
-  /** The caller keeps no input: a replica that takes no call sends it back with its refusal. Of a failure: it is in there. */
+  /**
+   * The caller keeps no input: a replica that refuses the call returns the input with the refusal. Set on a failure:
+   * the input is in it.
+   */
   lent: 128,
 } as const;
 
@@ -50,10 +53,13 @@ export const frameFlags = {
 export interface Frame {
   readonly kind: number;
   readonly flags: number;
-  /** Number of the call it belongs to; 0 for none. */
+  /** Number of its call; 0 for none. */
   readonly id: number;
   readonly head: string;
-  /** Bytes of tensors and the like. Sent: views of whatever holds them. Received: each over a buffer of its own, or in a file. */
+  /**
+   * Bytes of tensors and similar values. Sent: views of the memory of their owner. Received: each over a buffer of its
+   * own, or in a file.
+   */
   readonly tails: readonly Tail[];
 }
 
@@ -61,15 +67,15 @@ export const noTails: readonly Uint8Array[] = Object.freeze([]);
 
 /** Bytes before the body of every frame. */
 export const prefixBytes = 16;
-/** Bytes a tail has in the table at the start of the body. */
+/** Bytes of one tail in the table at the start of the body. */
 const tailEntryBytes = 8;
 
-/** Where a tail's bytes are, when they are not in the frame: the number of a slab, from 1. */
+/** Number of the slab that holds a tail, from 1; 0 for a tail in the frame. */
 type SlabNumbers = readonly number[];
 
 const padTo8 = (bytes: number): number => (bytes + 7) & ~7;
 
-/** The most bytes a frame can take: a character of the head takes at most three. */
+/** Returns the largest possible size of a frame in bytes: a character of the head takes at most three. */
 export function frameBound({ head, tails }: Frame, slabs: SlabNumbers | undefined): number {
   let bytes = prefixBytes + tails.length * tailEntryBytes + head.length * 3 + 8;
   for (let i = 0; i < tails.length; i++) {
@@ -79,10 +85,10 @@ export function frameBound({ head, tails }: Frame, slabs: SlabNumbers | undefine
 }
 
 /**
- * Refuses a frame that is too large to send, before anything is copied for it. Bytes that will go in slabs count as well:
- * whether a value can be sent depends on the value alone.
+ * Refuses a frame that is too large to send, before anything is copied for it. Bytes that will go in slabs count too:
+ * the value alone decides whether it can be sent.
  *
- * @param givesFiles Whether of a file on the disk only its name crosses. Default false: its bytes are in the frame.
+ * @param givesFiles True when only the name of a file on the disk crosses. Default false: its bytes are in the frame.
  * @throws {ServingError} `payload_too_large`.
  */
 export function checkFrameSize({ head, tails }: Frame, givesFiles = false): void {
@@ -97,16 +103,16 @@ export function checkFrameSize({ head, tails }: Frame, givesFiles = false): void
   if (bytes > maxFrameBytes) throw fail("payload_too_large", { bytes, maxBytes: maxFrameBytes });
 }
 
-/** The bytes of a tail, which is to go where no file can. */
+/** Loads the bytes of a tail, for a destination that takes no file. */
 export const loadTail = (tail: Tail): Uint8Array => (tail instanceof Uint8Array ? tail : tail.copy());
 
 const countedBytes = (tail: Tail, givesFiles: boolean): number =>
   givesFiles && tail instanceof HeldFile && tail.name?.place === "disk" ? 0 : tail.byteLength;
 
 /**
- * Writes a frame into `target` from `start` on; there must be room for `frameBound`.
+ * Writes a frame into `target` from `start` on; `target` must have room for `frameBound`.
  *
- * @returns Where the next frame begins.
+ * @returns The position of the next frame.
  */
 export function writeFrame(frame: Frame, slabs: SlabNumbers | undefined, target: Buffer, start: number): number {
   const { tails } = frame;
@@ -137,15 +143,15 @@ export function writeFrame(frame: Frame, slabs: SlabNumbers | undefined, target:
   return at;
 }
 
-/** Gives the tail that is in a slab or a file. */
+/** Returns the tail in a slab or a file. */
 type ReadSlab = (slab: number, byteLength: number) => Tail;
 
 /**
  * Reads one whole frame.
  *
  * @param source Holds at least the frame.
- * @param start  Of its prefix.
- * @param end    Of its body.
+ * @param start Position of its prefix.
+ * @param end End of its body.
  * @throws {ServingError} `malformed_frame` when its parts don't fit into it.
  */
 export function readFrame(source: Buffer, start: number, end: number, readSlab: ReadSlab): Frame {
@@ -171,7 +177,7 @@ interface TailPlace {
   readonly readSlab: ReadSlab;
 }
 
-/** Every tail that is not in a file gets a buffer of its own, so that what an author does with `.buffer` touches nothing else. */
+/** Gives every tail that is not in a file a buffer of its own: an author's use of `.buffer` touches nothing else. */
 function readTails(source: Buffer, { tailCount, body, headEnd, end, readSlab }: TailPlace): Tail[] {
   const tails = new Array<Tail>(tailCount);
   let at = body + padTo8(headEnd - body);
@@ -191,7 +197,9 @@ function readTails(source: Buffer, { tailCount, body, headEnd, end, readSlab }: 
   return tails;
 }
 
-/** Bytes of the body that follows the prefix at `start`. @throws {ServingError} `malformed_frame` beyond the limit. */
+/**
+ * Returns the bytes of the body after the prefix at `start`. @throws {ServingError} `malformed_frame` beyond the limit.
+ */
 export function readBodyLength(source: Uint8Array, start: number): number {
   const length = readUint32(source, start);
   if (length > maxFrameBytes) throw malformed(`it says it has ${length} bytes; at most ${maxFrameBytes} are allowed`);
@@ -220,19 +228,19 @@ function readUint32(source: Uint8Array, at: number): number {
 
 const nothing = Buffer.alloc(0);
 
-/** A frame that is not larger gets its whole buffer at once. */
+/** Bytes of the first buffer of a frame: one up to this size gets its whole buffer at once. */
 const firstBytes = 1024 * 1024;
 
-/** Cuts a stream of bytes into frames, wherever its chunks begin and end. */
+/** Cuts a stream of bytes into frames, with chunks of any size. */
 export class FrameReader {
   readonly #receive: (frame: Frame) => void;
   readonly #readSlab: ReadSlab;
-  /** The beginning of a prefix whose rest has not come yet. */
+  /** Beginning of a prefix whose rest has not arrived. */
   #rest: Buffer = nothing;
-  /** A frame whose rest has not come yet, as far as it has come. */
+  /** Arrived part of a frame whose rest has not arrived. */
   #begun: Buffer | undefined;
   #filled = 0;
-  /** What has come and is not to be read yet; absent where everything is. */
+  /** Arrived bytes that are not to be read yet; absent where reading is not held. */
   #held: Buffer[] | undefined;
 
   constructor(receive: (frame: Frame) => void, readSlab: ReadSlab) {
@@ -240,7 +248,7 @@ export class FrameReader {
     this.#readSlab = readSlab;
   }
 
-  /** Reads nothing more, also of what has come, until `resume`. */
+  /** Stops reading, also of arrived bytes, until `resume`. */
   hold(): void {
     this.#held ??= [];
   }
@@ -282,7 +290,7 @@ export class FrameReader {
     if (at < end) this.#rest = source.subarray(at);
   }
 
-  /** Whether the frame that was just read has held the reader; what follows it is then kept. */
+  /** True when the last frame has held the reader; the bytes after that frame are then kept. */
   #isHeld(source: Buffer, at: number): boolean {
     if (this.#held === undefined) return false;
     if (at < source.length) this.#held.push(source.subarray(at));
@@ -290,8 +298,9 @@ export class FrameReader {
   }
 
   /**
-   * Keeps what has come of a frame. Only this frame is put together from two chunks, so that all others are read where they
-   * are. Memory grows with what has come, not with what a prefix claims: a large frame doubles its buffer as it fills.
+   * Keeps the arrived part of a frame. Only this frame is put together from two chunks; all others are read in place.
+   * Memory grows with the arrived bytes, not with the size a prefix claims: a large frame doubles its buffer as it
+   * fills.
    */
   #keep(source: Buffer, at: number, frameEnd: number): void {
     const total = frameEnd - at;
@@ -301,7 +310,7 @@ export class FrameReader {
     this.#filled = come;
   }
 
-  /** @returns Where in `chunk` the next frame begins. */
+  /** @returns The position in `chunk` of the next frame. */
   #fill(begun: Buffer, chunk: Buffer): number {
     const total = prefixBytes + readBodyLength(begun, 0);
     const taken = Math.min(total - this.#filled, chunk.length);

@@ -16,26 +16,26 @@ import { heldFileOf } from "../held/held-blob.js";
 import { HeldFile, type Tail } from "../held/held-file.js";
 import { LongText } from "../held/long-text.js";
 
-/** A value as a tree that `JSON.stringify` writes without losing anything, and the bytes that stay out of it. */
+/** A value as a tree that `JSON.stringify` writes without loss, and the bytes that stay outside the tree. */
 export interface MarkedValue {
-  /** Shares with the value whatever has no mark in it: to be written before the value can change. */
+  /** Shares all parts without marks with the value: to be written before the value can change. */
   readonly tree: unknown;
   readonly tails: readonly Tail[];
   /** Blobs and files whose bytes are still to be read, by the index of their tail; absent when there are none. */
   readonly blobs: ReadonlyMap<number, Blob> | undefined;
 }
 
-/** What may be put where. */
+/** Limits for tails. */
 interface MarkBounds {
-  /** How many byte arrays may be tails; those beyond go into the tree as base64, and files beyond are refused. */
+  /** Number of byte arrays that may be tails. Further ones go into the tree as base64; further files are refused. */
   readonly maxTails: number;
-  /** From how many characters on a text is a tail. */
+  /** Characters from which on a text is a tail. */
   readonly minTailChars: number;
   /** See `walkBounded`. */
   readonly free?: number;
 }
 
-/** What has been found so far. */
+/** State of one walk. */
 interface Marking {
   readonly maxTails: number;
   readonly minTailChars: number;
@@ -44,9 +44,9 @@ interface Marking {
 }
 
 /**
- * Puts marks in place of what JSON has no word for.
+ * Replaces each value that JSON can't write by a mark.
  *
- * @throws {Refusal} For what may not cross, exactly as `copyValue` refuses it.
+ * @throws {Refusal} for a value that may not cross, exactly as `copyValue` refuses it.
  */
 export function markValue(value: unknown, { maxTails, minTailChars, free }: MarkBounds): MarkedValue {
   const walk = (root: unknown): MarkedValue => {
@@ -57,17 +57,17 @@ export function markValue(value: unknown, { maxTails, minTailChars, free }: Mark
   return walkBounded(value, walk, free);
 }
 
-/** Whether JSON writes a number as it is: finite, and not -0. */
+/** True when JSON writes a number as it is: finite, and not -0. */
 export const isPlainNumber = (value: number): boolean => value - value === 0 && (value !== 0 || 1 / value > 0);
 
 const toMark = (content: string | readonly unknown[]): object => ({ [markKey]: content });
 
-/** The name of a number that JSON has no word for. */
+/** Returns the name of a number that JSON can't write. */
 const nameNumber = (value: number): string => (value === 0 ? "-0" : String(value));
 
 /**
- * @param step  How the item is reached from what holds it.
- * @param depth Of what holds it.
+ * @param step Path step from the parent to the item.
+ * @param depth Depth of the parent.
  */
 function markItem(item: unknown, step: string | number, depth: number, marking: Marking): unknown {
   switch (typeof item) {
@@ -80,7 +80,7 @@ function markItem(item: unknown, step: string | number, depth: number, marking: 
     case "undefined":
       return toMark("undefined");
     case "bigint":
-      // Unlike decimal digits, hexadecimal ones are read in linear time.
+      // Hexadecimal digits are read in linear time, unlike decimal ones.
       return toMark(["bigint", item.toString(16)]);
     case "object":
       if (item === null) return null;
@@ -94,7 +94,7 @@ function markItem(item: unknown, step: string | number, depth: number, marking: 
   }
 }
 
-/** In the order in which `copyValue` asks, since an object may answer to several. */
+/** Asks in the same order as `copyValue`, since an object may match several kinds. */
 function markObject(value: object, depth: number, marking: Marking): unknown {
   if (depth > maxValueDepth) throw tooDeep();
   countVisit();
@@ -148,7 +148,7 @@ function markMap(source: ReadonlyMap<unknown, unknown>, depth: number, marking: 
   return toMark(["map", items]);
 }
 
-/** @throws {ServingError} `invalid_input` as its own copying does, when its shape was replaced behind its back. */
+/** @throws {ServingError} `invalid_input`, like its own copying, when its shape was replaced afterwards. */
 function markTensor(value: Tensor, marking: Marking): unknown {
   const held = heldBytesOf(value);
   if (held instanceof HeldFile && held.name !== undefined && marking.tails.length < marking.maxTails) {
@@ -166,7 +166,7 @@ function markText(text: string, { tails, maxTails }: Marking): unknown {
 
 const dtypes = Object.entries(arrayByDType) as [DType, (typeof arrayByDType)[DType]][];
 
-/** Typed arrays of the dtypes that tensors have; a `Buffer` arrives as the `Uint8Array` it is. */
+/** Marks typed arrays of the dtypes of tensors. A `Buffer` becomes the `Uint8Array` it is. */
 function markBytes(view: ArrayBufferView, marking: Marking): unknown {
   for (const [dtype, array] of dtypes) {
     if (view instanceof array) return toMark([dtype, placeBytes(view, marking)]);
@@ -174,7 +174,7 @@ function markBytes(view: ArrayBufferView, marking: Marking): unknown {
   throw new Refusal(formatValue(view));
 }
 
-/** Gives bytes a tail. @returns Its index, or the bytes as base64 when there are too many. */
+/** Gives bytes a tail. @returns The index of the tail, or the bytes as base64 when there are too many. */
 function placeBytes(view: ArrayBufferView, { tails, maxTails }: Marking): number | string {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   return tails.length < maxTails ? tails.push(bytes) - 1 : encodeBase64(bytes);
@@ -196,27 +196,27 @@ function markBlob(blob: Blob, marking: Marking): unknown {
   return toMark(["file", name, type, isPlainNumber(lastModified) ? lastModified : nameNumber(lastModified), tail]);
 }
 
-// What JSON has no word for is written as a mark, an object with the one key "$":
+// A value that JSON can't write becomes a mark, an object with the one key "$":
 //
 //   { "$": "NaN" }                        a value without parts
 //   { "$": ["date", 1700000000000] }      a kind and its parts
 //
-// A record of the author's that has this key is itself marked, so that it is never taken for one. docs/reference/wire.md
-// lists the kinds.
+// A record of the author's that has this key is itself marked, so that it is never taken for a mark.
+// docs/reference/wire.md lists the kinds.
 
 /** The one key of a mark. */
 export const markKey = "$";
 
 /**
- * Texts from so many characters on are tails: JSON looks at each of their characters when it writes and when it reads.
+ * Characters from which on texts are tails: JSON looks at each of their characters when it writes and when it reads.
  * Shorter ones are cheaper in the text.
  */
 export const minTailChars = 32_768;
 
-/** Tails that fit in one frame; what is more goes into the text as base64. */
+/** Tails that fit in one frame; further ones go into the text as base64. */
 export const maxTails = 65_535;
 
-/** The values whose mark has no parts, by their text. */
+/** Values whose mark has no parts, by their text. */
 export const namedValues: ReadonlyMap<string, undefined | number> = new Map<string, undefined | number>([
   ["undefined", undefined],
   ["NaN", Number.NaN],

@@ -63,7 +63,7 @@ describe("PeerLink", () => {
     );
   });
 
-  it("takes the input of a refused call back, unless it was kept (P6)", async () => {
+  it("takes the input of a refused call back, unless it was kept (TP6)", async () => {
     const { channel, link } = openLink();
     const input = { list: [1] };
     const lent = openCall("echo", input);
@@ -85,7 +85,7 @@ describe("PeerLink", () => {
     await assert.rejects(broken.answer, { id: "malformed_frame" });
   });
 
-  it("gives each answer to its own call, in whatever order they come (P1)", async () => {
+  it("gives each answer to its own call, in whatever order they come (TP1)", async () => {
     const { channel, link } = openLink();
     const random = new Random(1);
     const calls = Array.from({ length: 200 }, (_, i) => openCall("echo", i));
@@ -101,7 +101,7 @@ describe("PeerLink", () => {
     assert.equal(link.inFlight, 0);
   });
 
-  it("gives no number to two calls (P1)", () => {
+  it("gives no number to two calls (TP1)", () => {
     const { channel, link } = openLink();
     for (let i = 0; i < 1000; i++) {
       link.send(openCall("echo").scope);
@@ -155,7 +155,7 @@ describe("PeerLink", () => {
     }
   });
 
-  it("tells the other side of a cancellation at once and once, and counts the call until that has ended it (P2)", async () => {
+  it("tells the other side of a cancellation at once and once, and counts the call until that has ended it (TP2)", async () => {
     const { channel, link } = openLink();
     const { scope, answer, count } = openCall("echo");
     link.send(scope);
@@ -185,14 +185,14 @@ describe("PeerLink", () => {
     assert.equal(link.inFlight, 0);
   });
 
-  it("drops what comes for a call nobody waits for (P4)", () => {
+  it("drops what comes for a call nobody waits for (TP4)", () => {
     const { channel, link, heard } = openLink();
     for (const kind of ["reply", "failure", "item", "end"] as const) channel.receive(kind, 77, "no JSON at all");
     assert.equal(link.inFlight, 0);
     assert.deepEqual(heard, ["opened"]);
   });
 
-  it("fails every call when the channel ends, before control returns (P3)", async () => {
+  it("fails every call when the channel ends, before control returns (TP3)", async () => {
     const { channel, link, heard } = openLink();
     const calls = Array.from({ length: 20 }, (_, i) => openCall("echo", i));
     for (const { scope } of calls) link.send(scope);
@@ -214,7 +214,7 @@ describe("PeerLink", () => {
     assert.deepEqual(await stream.next(), { done: true, value: undefined });
   });
 
-  it("is out of the directory before its calls fail, since they may be sent again at once (P3)", () => {
+  it("is out of the directory before its calls fail, since they may be sent again at once (TP3)", () => {
     const { channel, link, heard } = openLink();
     const { scope } = openCall("echo");
     scope.awaitReply({ output: () => {}, failure: () => heard.push("call failed") });
@@ -340,7 +340,7 @@ describe("PeerLink", () => {
     assert.equal(await answer, 7);
   });
 
-  it("ends when it is retired and the last call on it has been answered, or cancelled and ended (P5)", async () => {
+  it("ends when it is retired and the last call on it has been answered, or cancelled and ended (TP5)", async () => {
     const { channel, link } = openLink();
     const calls = [openCall("echo"), openCall("echo")] as const;
     for (const { scope } of calls) link.send(scope);
@@ -357,7 +357,7 @@ describe("PeerLink", () => {
     await assert.rejects(late.answer, lost({ details: { replica: "Wire#0", isSent: false } }));
   });
 
-  it("ends at once when it is retired and nothing is on it (P5)", () => {
+  it("ends at once when it is retired and nothing is on it (TP5)", () => {
     const { channel, link } = openLink();
     link.retire();
     assert.equal(channel.isClosed, true);

@@ -16,17 +16,18 @@ import { decodeError, encodeError } from "./wire-error.js";
 
 // The caller's side of a channel to one replica.
 //
-// P1  A call has one number from the frame that sends it to its last answer; numbers in use are not given again.
-// P2  A cancelled call is told to the other side at once, and counts as in flight until that side has ended it.
-// P3  When the channel ends, every call on it fails before control returns; none is left without an answer.
-// P4  What comes for a call nobody waits for is dropped.
-// P5  A link that is retired ends when the last call on it has, so that one which is taken back leaves nothing behind.
-// P6  A call that a replica refuses since it drains has the input that it was sent with, whatever its caller did to it meanwhile.
+// TP1  A call has one number from the frame that sends it to its last answer; numbers in use are not given again.
+// TP2  The other side hears of a cancelled call at once. The call counts as in flight until that side has ended it.
+// TP3  When the channel ends, every call on it fails before control returns; each call gets an answer.
+// TP4  Frames for a call without a waiting caller are dropped.
+// TP5  A retired link ends when its last call has ended, so that a replica that is stopped leaves no link behind.
+// TP6  A call that a draining replica refuses has the input that it was sent with, whatever its caller did to it
+//      meanwhile.
 
-/** Beyond this a reader that is too slow gets no more calls. */
+/** Buffered bytes beyond which a reader that is too slow gets no more calls. */
 const maxBufferedBytes = 256 * 1024 ** 2;
 
-/** Whoever keeps the link hears when it can be used and when not. */
+/** Owner of the link, which hears when it can be used. */
 export interface LinkWatcher {
   /** The other side has said hello. */
   opened(): void;
@@ -64,7 +65,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   #lastId = 0;
   #isEnded = false;
   #isRetired = false;
-  /** Why its replica is about to be killed. */
+  /** Reason why its replica is about to be killed. */
   #killReason: string | undefined;
   #hasHello = false;
 
@@ -128,7 +129,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     const pending = this.#pending.values();
     this.#pending.clear();
     this.#readers.clear();
-    // First, so that no call that is sent again is sent here.
+    // First, so that no retried call is sent here.
     this.#watcher.closed(reason);
     for (const { scope, stream, input, isSent } of pending) {
       input?.end();
@@ -146,13 +147,13 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     this.#channel.close();
   }
 
-  /** Ends the link when nothing is in flight on it any more (P5); a call that is sent all the same goes elsewhere. */
+  /** Ends the link once no call is in flight on it (TP5). A call that is sent on it after that goes elsewhere. */
   retire(): void {
     this.#isRetired = true;
     this.#closeIfDone();
   }
 
-  /** Its replica is about to be killed: the calls that are lost with it say why. */
+  /** Notes that its replica is about to be killed: the failures of its lost calls give the reason. */
   abandon(reason: string): void {
     this.#killReason = reason;
   }
@@ -168,7 +169,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     call.stream.push(frame);
   }
 
-  /** How much of an input that is a stream the other side has room for, or that it wants no more of it. */
+  /** Handles a frame for an input that is a stream: credit for more items, or the wish for no more. */
   #receiveWish(frame: Frame): void {
     const call = this.#pending.get(frame.id);
     if (call === undefined) return;
@@ -179,7 +180,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     else input.receiveCancel();
   }
 
-  /** The other side ends calls in flight itself, or its end closes the channel. */
+  /** Ends a call with its last frame. The other side ends its own calls in flight, or its end closes the channel. */
   #finish(frame: Frame): void {
     const call = this.#pending.get(frame.id);
     if (call === undefined) return;
@@ -229,7 +230,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     let encoded: EncodedValue | Promise<EncodedValue>;
     try {
       encoded = input.stream === undefined ? encodeValue(input.value, "input", this.#channel.files) : noValue;
-      // It is sent later, and by then may have to be sent elsewhere.
+      // The call is sent later, maybe to another replica.
       if (encoded instanceof Promise) input.keep();
     } catch (error) {
       this.#refuse(call, error);
@@ -273,7 +274,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       this.#refuse(call, error);
       return;
     }
-    // Also when it was not sent: the channel is about to end, and its end answers the call.
+    // Done for an unsent call too: the channel is about to end, and its end answers the call.
     if (items !== undefined) {
       call.input = new InputSender({ channel: this.#channel, id, scope }, items);
       this.#readers.set(scope, id);
@@ -289,7 +290,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     this.#sendFrame(frameKinds.cancel, call.id, encodeError(reason));
   }
 
-  /** Why no call can be sent now. */
+  /** Returns the reason why no call can be sent now. */
   #obstacle(): ServingError | undefined {
     if (this.#isEnded) return fail("replica_lost", { replica: this.replica, isSent: false });
     const { bufferedBytes } = this.#channel;
@@ -315,17 +316,18 @@ export class PeerLink implements ReplicaLink, ChannelReader {
 }
 
 /**
- * What is left of the call's time as it leaves, in milliseconds: the other side's clock has its own beginning. Whole ones,
- * since a fraction costs ten times as much to write as the rest of a head; rounded up, since it is the caller who gives up first.
+ * Returns the time left of a call in milliseconds, as it is sent: the other side's clock has another origin. A whole
+ * number, since a fraction costs ten times as much to write as the rest of a head; rounded up, so that the caller gives
+ * up first.
  */
 const timeLeft = ({ call, time }: CallScope): number => Math.ceil(call.deadline - time.clock.now());
 
-/** A call that is sent again takes what it was made with: its caller may have changed the value since (P6). */
+/** Keeps the sent input for a call that is sent again: its caller may have changed the value since (TP6). */
 function takeBack({ input }: CallScope, value: unknown): void {
   if (!input.isOwned) input.own(value);
 }
 
-/** Stands for an input that is a stream. */
+/** Placeholder for an input that is a stream. */
 const noValue: EncodedValue = { text: "", tails: noTails, isMarked: false };
 
 const decodeFrame = ({ head, tails, flags }: Frame): unknown =>

@@ -81,7 +81,7 @@ describe("PeerStream", () => {
     await assert.rejects(items.next(), { id: "replica_lost" });
   });
 
-  it("tells the producer when its reader ends early, once, and drops what still comes (P4)", async () => {
+  it("tells the producer when its reader ends early, once, and drops what still comes (TP4)", async () => {
     const { channel, first, items, link } = await startStream();
     channel.receive("item", 1, "1");
     await first;

@@ -5,64 +5,74 @@ import type { Tail } from "../held/held-file.js";
 import { decodeValue } from "./decode-value.js";
 import { type Frame, frameFlags, malformed, noTails } from "./frame.js";
 
-/** How many items the producer may be ahead of the reader, and how many bytes. */
+/** Window of a stream: items and bytes that the producer may be ahead of the reader. */
 export const windowItems = 256;
 export const windowBytes = 1024 ** 2;
 
-/** Small items travel together: a window has room for four such frames, so that both sides are at work at once. */
+/**
+ * Items in one frame at most: small items travel together. A window has room for four such frames, so that both sides
+ * work at once.
+ */
 export const itemsTogether = windowItems / 4;
-/** Characters beyond which they don't wait for others. */
+/** Characters beyond which items don't wait for others. */
 export const charsTogether = 16 * 1024;
 
-/** What was taken is told to the producer in lots: a frame for each item would double the traffic of a stream. */
+/** Items for which credit is sent at once: a frame for each item would double the traffic of a stream. */
 const creditItems = windowItems / 2;
 const creditBytes = windowBytes / 2;
 
-/** What items count for in the window, the same on both sides: the newlines between those of one frame count nothing. */
+/** Returns the bytes that items take of the window, the same on both sides: newlines between items count nothing. */
 export function itemBytes(text: string, tails: readonly Tail[], count = 1): number {
   let bytes = text.length - count + 1;
   for (const tail of tails) bytes += tail.byteLength;
   return bytes;
 }
 
-/** The items that a credit frame is for. @param least 0 where it may say that a reader begins. @throws {ServingError} `malformed_frame`. */
+/**
+ * Reads the items of a credit frame.
+ *
+ * @param least 0 where the frame may say that a reader begins.
+ * @throws {ServingError} `malformed_frame`.
+ */
 export function readCredit({ head }: Frame, least: 0 | 1): number {
   const count = head === "" ? Number.NaN : Number(head);
   if (!Number.isSafeInteger(count) || count < least) throw malformed(`the credit ${head.slice(0, 40)} is no count`);
   return count;
 }
 
-/** What a stream needs of the link it comes over. */
+/** Connection of a stream to its link. */
 export interface StreamSource {
-  /** Asks for the first item: until then nothing is sent. */
+  /** Asks for the first item: nothing is sent before. */
   start(): void;
-  /** Lets the producer send so many more. */
+  /** Lets the producer send more items. */
   credit(items: number): void;
-  /** The reader wants no more. */
+  /** Ends the stream for its reader. */
   cancel(): void;
 }
 
-/** An item that waits; or, where they will go on as they came, those of one frame. */
+/** A waiting item; or all items of one frame, where they are passed on as they came. */
 interface Held {
   readonly value: unknown;
   readonly count: number;
   readonly bytes: number;
 }
 
-/** The reader's end of a stream that comes over a channel, an output or an input: at most a window of items waits in it. */
+/**
+ * The reader's end of a stream that comes over a channel, an output or an input. At most a window of items waits in it.
+ */
 export class PeerStream implements ItemSource {
   readonly #source: StreamSource;
   readonly #sink: ItemSink;
   readonly #items = new Fifo<Held>();
   #isPulled = false;
-  /** Items that have come and were not credited yet, and those of them that were read. */
+  /** Items that have come without credit for them yet, and those of them that were read. */
   #held = 0;
   #heldBytes = 0;
   #taken = 0;
   #takenBytes = 0;
   #isStarted = false;
   #isStopped = false;
-  /** How it ended, once it has. */
+  /** End of the stream; `undefined` before it. */
   #end: { readonly error: ServingError | undefined } | undefined;
 
   constructor(source: StreamSource, sink: ItemSink) {
@@ -70,12 +80,12 @@ export class PeerStream implements ItemSource {
     this.#sink = sink;
   }
 
-  /** Somebody has asked for an item. */
+  /** True once an item was asked for. */
   get isStarted(): boolean {
     return this.#isStarted;
   }
 
-  /** Nothing more is wanted of it, or will come. */
+  /** True when no more items are wanted or will come. */
   get isEnded(): boolean {
     return this.#isStopped || this.#end !== undefined;
   }
@@ -99,7 +109,7 @@ export class PeerStream implements ItemSource {
   }
 
   /**
-   * An item has come; dropped where nobody reads any more.
+   * Receives an item; drops it where the stream has no reader any more.
    *
    * @throws {ServingError} `malformed_frame` for one beyond the window, or that is no value.
    */
@@ -127,26 +137,26 @@ export class PeerStream implements ItemSource {
     this.#give();
   }
 
-  /** Items that came before are still read. */
+  /** Ends the stream. Earlier items are still read. */
   end(): void {
     this.#end ??= { error: undefined };
     this.#give();
   }
 
-  /** Items that came before the failure are still read before it. */
+  /** Fails the stream. Earlier items are still read before the failure. */
   fail(error: ServingError): void {
     this.#end ??= { error };
     this.#give();
   }
 
-  /** Ends or fails at once: what has come is read no more. */
+  /** Ends or fails at once: waiting items are dropped. */
   close(reason: ServingError | undefined): void {
     this.#drop();
     if (reason === undefined) this.end();
     else this.fail(reason);
   }
 
-  /** Gives what was asked for, if it is there. */
+  /** Gives the asked item, if it has come. */
   #give(): void {
     if (!this.#isPulled || this.#isStopped) return;
     const item = this.#items.shift();
@@ -180,7 +190,7 @@ export class PeerStream implements ItemSource {
   }
 }
 
-/** The texts of a frame that holds several items. */
+/** Returns the texts of a frame that holds several items. */
 function readSeveral({ head, tails, flags }: Frame): string[] {
   const texts = head.split("\n");
   if (texts.length > itemsTogether || tails.length > 0 || (flags & frameFlags.marked) !== 0) {

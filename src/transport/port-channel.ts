@@ -7,16 +7,16 @@ import { LongText } from "../held/long-text.js";
 import { type Channel, type ChannelReader, framesTogether } from "./channel.js";
 import { checkFrameSize, type Frame, malformed, noTails } from "./frame.js";
 
-/** From this size on a tail's copy changes hands instead of being copied once more. */
+/** Bytes from which on the copy of a tail is transferred instead of copied once more. */
 const minTransferBytes = 4096;
 
-/** Items a frame has in a message before its tails: kind, flags, id, head, number of tails. */
+/** Items of a frame in a message before its tails: kind, flags, id, head, number of tails. */
 const frameItems = 5;
 
 /**
- * Frames between two threads of one process. Those of one turn of the event loop go in one message.
+ * Frames between two threads of one process. Frames of one turn of the event loop go in one message.
  *
- * Tails are copied once, into memory that is handed over.
+ * Tails are copied once, into memory that is transferred.
  */
 export class PortChannel implements Channel {
   readonly #port: MessagePort;
@@ -24,7 +24,7 @@ export class PortChannel implements Channel {
   #transfers: ArrayBuffer[] = [];
   #isScheduled = false;
   #frames = 0;
-  /** Nothing more is sent: it was closed, or what came can't be read. */
+  /** True when nothing more is sent: the channel was closed, or a message can't be read. */
   #isClosed = false;
   #isEnded = false;
 
@@ -32,7 +32,10 @@ export class PortChannel implements Channel {
     this.#port = port;
   }
 
-  /** A port takes everything at once; what is on its way is bounded by the calls in flight and the windows of streams. */
+  /**
+   * Always 0 bytes: a port takes everything at once. Data on its way is bounded by the calls in flight and the windows
+   * of streams.
+   */
   get bufferedBytes(): number {
     return 0;
   }
@@ -40,7 +43,7 @@ export class PortChannel implements Channel {
   open(reader: ChannelReader): void {
     let reason: ServingError | undefined;
     this.#port.on("message", (message: unknown) => {
-      // A port that was closed hands over what had come before.
+      // A closed port still delivers earlier messages.
       if (reason !== undefined) return;
       try {
         readMessage(message, reader);
@@ -85,7 +88,7 @@ export class PortChannel implements Channel {
     this.#port.close();
   }
 
-  /** For the tick queue alone. */
+  /** Called by the tick queue alone. */
   flushGathered(): void {
     this.#isScheduled = false;
     this.#flush();
@@ -106,9 +109,9 @@ export class PortChannel implements Channel {
   }
 }
 
-/** The bytes of a tail, in memory that can be handed over. @throws {ServingError} `held_bytes_lost`. */
+/** Copies the bytes of a tail into memory that can be transferred. @throws {ServingError} `held_bytes_lost`. */
 function copyTail(tail: Tail): Uint8Array {
-  // What is read of a file is nobody else's.
+  // Bytes read from a file have no other owner.
   if (tail instanceof HeldFile) return tail.copy();
   const copy = newBytesToGive(tail.byteLength);
   if (tail instanceof LongText) tail.copyTo(copy, 0);
@@ -136,8 +139,8 @@ function readMessage(message: unknown, reader: ChannelReader): void {
 }
 
 /**
- * A port to a replica in another thread, over which the ports of links go there: so a link that has ended can be made anew, as over the
- * address of a socket. It lasts as long as both its threads.
+ * Port to a replica in another thread, which carries the ports of further links there. A link that has ended can thus
+ * be made again, as over the address of a socket. It lasts as long as both threads.
  */
 export class PortLine {
   readonly #line: MessagePort;
@@ -146,14 +149,14 @@ export class PortLine {
     this.#line = line;
   }
 
-  /** A new channel to the replica; it ends by itself where there is nobody to take it. */
+  /** Opens a new channel to the replica. The channel ends by itself where no replica takes it. */
   connect(): Channel {
     const { port1, port2 } = new MessageChannel();
     this.#line.postMessage(port2, [port2]);
     return new PortChannel(port1);
   }
 
-  /** Makes no more; the channels go on. */
+  /** Ends the line. Its channels stay open. */
   close(): void {
     this.#line.close();
   }

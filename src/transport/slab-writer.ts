@@ -9,16 +9,16 @@ import { type LongText, writeContent } from "../held/long-text.js";
 import type { FullMemory } from "../held/memory-files.js";
 import { type Frame, frameKinds, malformed, noTails } from "./frame.js";
 
-/** Smaller tails travel in their frame: below this a file costs more than the socket. */
+/** Smallest tail in a slab: below this a file costs more than the socket. */
 export const minSlabBytes = 64 * 1024;
 
-/** What the slabs of one channel may take of memory together; beyond it tails travel in their frames. */
+/** Memory of all slabs of one channel; beyond it tails travel in their frames. */
 const maxTotalBytes = 128 * 1024 ** 2;
 
 /** Slabs that the other side has not opened yet; a burst needs no more to begin with. */
 const maxUnopened = 16;
 
-/** For how long nothing is tried again that found no memory, no descriptor or no folder. */
+/** Pause in milliseconds after a lack of memory, descriptors or folder. */
 const restMs = 5_000;
 
 interface Slab {
@@ -27,16 +27,16 @@ interface Slab {
   readonly file: number;
   readonly path: string;
   isFree: boolean;
-  /** The other side has opened it, so it has no name any more. */
+  /** True when the other side has opened it, so that it has no name any more. */
   isShared: boolean;
 }
 
 /**
- * The sending half of a channel's shared memory: large tails are written to files that exist in memory alone, and read
- * from there by the other side. Measured against a Unix socket, that halves the time of a tensor of 600 kB.
+ * The sending half of a channel's shared memory. Large tails are written to files that exist only in memory, and the
+ * other side reads them from there. Measured against a Unix socket, that halves the time of a tensor of 600 kB.
  *
- * A slab is written when the other side has said that it has opened it, and again when it has said that it has read it. Until
- * then, and wherever either side can't, tails go in their frames.
+ * A slab is written once the other side has opened it, and again each time the other side has read it. Until then, and
+ * wherever either side can't, tails go in their frames.
  */
 export class SlabWriter {
   readonly #folder: string;
@@ -46,14 +46,14 @@ export class SlabWriter {
   #lastNumber = 0;
   #unopened = 0;
   #totalBytes = 0;
-  /** No slab is made before that. */
+  /** No slab is created before this time. */
   #nextSlabAt = Number.NEGATIVE_INFINITY;
-  /** Nothing is written before that. */
+  /** No slab is written before this time. */
   #nextWriteAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param folder     In a file system that is in memory; only its owner may enter it.
-   * @param fullMemory Hears where there is no room in it. Default: nobody does.
+   * @param folder In a file system in memory; only its owner may enter it.
+   * @param fullMemory Hears of a lack of room in it. Default: silence.
    */
   constructor(folder: string, clock: Clock = systemClock, fullMemory?: FullMemory) {
     this.#folder = folder;
@@ -64,7 +64,7 @@ export class SlabWriter {
   /**
    * Writes a large tail into a slab.
    *
-   * @param announce Sends what the other side must hear before the frame of this tail.
+   * @param announce Sends the frame that the other side needs before the frame of this tail.
    * @returns The number of the slab, or 0 where the tail goes in the frame.
    */
   write(tail: Uint8Array | LongText, announce: (frame: Frame) => void): number {
@@ -74,9 +74,9 @@ export class SlabWriter {
   }
 
   /**
-   * The other side has opened a slab, or read it; below 0, can't open it.
+   * Notes that the other side has opened or read a slab; a number below 0: it can't open the slab.
    *
-   * @throws {ServingError} `malformed_frame` for one that it has none of.
+   * @throws {ServingError} `malformed_frame` for an unknown number.
    */
   release(number: number): void {
     const slab = this.#slabs.get(Math.abs(number));
@@ -105,7 +105,7 @@ export class SlabWriter {
     return best;
   }
 
-  /** In powers of two, so that tensors of about one size share their slabs. */
+  /** Creates a slab. Sizes are powers of two, so that tensors of similar size share their slabs. */
   #create(byteLength: number, announce: (frame: Frame) => void): void {
     const bytes = 2 ** Math.ceil(Math.log2(byteLength));
     if (this.#totalBytes + bytes > maxTotalBytes || this.#unopened >= maxUnopened) return;
@@ -145,7 +145,7 @@ export class SlabWriter {
       writeContent(slab.file, tail);
       return true;
     } catch (error) {
-      // The memory is full: what was taken of it is given back, and the tail goes in its frame.
+      // The memory is full: the taken part is given back, and the tail goes in its frame.
       this.#fullMemory?.note(error, this.#folder, tail.byteLength);
       this.#nextWriteAt = this.#clock.now() + restMs;
       ftruncateSync(slab.file, 0);
@@ -154,7 +154,7 @@ export class SlabWriter {
     }
   }
 
-  /** The other side lacks what opening it takes. */
+  /** Drops a slab that the other side can't open. */
   #drop(slab: Slab): void {
     closeSlab(slab);
     this.#slabs.delete(slab.number);
@@ -173,30 +173,30 @@ function closeSlab({ file, path, isShared }: Slab): void {
   try {
     unlinkSync(path);
   } catch {
-    // The other side was quicker.
+    // The other side has removed the name already.
   }
 }
 
-/** What is not a file of the writer's is not waited for. */
+/** Opening does not wait for a file that the writer has not made. */
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** The receiving half of a channel's shared memory. */
 export class SlabReader {
   readonly #folder: string | undefined;
   readonly #files = new Map<number, number>();
-  /** Read and not released yet. */
+  /** Slabs read and not released yet. */
   readonly #read = new Set<number>();
-  /** What the writer is to hear: a slab it may write, or below 0 one that can't be opened. */
+  /** Messages for the writer: a slab that it may write, or below 0 one that can't be opened. */
   #answers: number[] = [];
 
-  /** @param folder The only one whose files are opened; absent: none. */
+  /** @param folder The only folder whose files are opened; absent: none. */
   constructor(folder: string | undefined) {
     this.#folder = folder;
   }
 
   /**
-   * Opens a slab the other side has made, and takes its name away: a crash of both then leaves nothing behind. Where that can't
-   * be done, for lack of descriptors say, the other side hears it and sends its tails without.
+   * Opens a slab of the other side and removes its name: a crash of both then leaves nothing behind. Where that fails,
+   * for lack of descriptors for example, the other side hears of it and sends its tails without.
    */
   add({ id, head: name }: Frame): void {
     if (this.#folder === undefined || !isSlabName(name)) throw malformed("it announces a slab that is none");
@@ -206,7 +206,7 @@ export class SlabReader {
     this.#answers.push(file === undefined ? -id : id);
   }
 
-  /** Copies a tail out of its slab, which may then be written again. Takes no memory for more than the slab holds. */
+  /** Copies a tail out of its slab, which may then be written again. Allocates no more than the size of the slab. */
   read(slab: number, byteLength: number): Uint8Array {
     const file = this.#files.get(slab);
     if (file === undefined) throw malformed(`slab ${slab} was never announced`);
@@ -220,7 +220,7 @@ export class SlabReader {
     return tail;
   }
 
-  /** The frame that says which slabs were opened or read since the last one; `undefined` for none. */
+  /** Returns the frame with the slabs opened or read since the last one; `undefined` for none. */
   takeReleases(): Frame | undefined {
     if (this.#answers.length === 0) return undefined;
     const head = this.#answers.join(" ");
@@ -235,7 +235,7 @@ export class SlabReader {
   }
 }
 
-/** @returns The file; `undefined` where there is none that can be opened and read. */
+/** @returns The file; `undefined` where no readable file of that name exists. */
 function openSlab(path: string): number | undefined {
   let file: number | undefined;
   try {
@@ -253,11 +253,11 @@ const form = /^[0-9a-f]{24}$/;
 
 const prefixOf = (pid: number): string => pid.toString(16).padStart(8, "0");
 
-/** A name for a slab that nobody can guess and no other has; it begins with the process that writes the slab. */
+/** Creates a name for a slab that can't be guessed and is unique. It begins with the process that writes the slab. */
 const createSlabName = (): string => prefixOf(process.pid) + randomBytes(8).toString("hex");
 
-/** Whether a text is such a name, and no way out of the folder. */
+/** True when a text is such a name, so that it can't leave the folder. */
 const isSlabName = (text: string): boolean => form.test(text);
 
-/** Whether a process has made the slab of that name. */
+/** True when the process made the slab of that name. */
 export const isSlabOf = (name: string, pid: number): boolean => isSlabName(name) && name.startsWith(prefixOf(pid));

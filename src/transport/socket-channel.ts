@@ -9,10 +9,10 @@ import { checkFrameSize, type Frame, FrameReader, frameBound, frameKinds, writeF
 import { SlabReader, SlabWriter } from "./slab-writer.js";
 import { TailReceiver, TailSender } from "./tail-sender.js";
 
-/** Frames of one turn are gathered in a buffer of this size and written at once. */
+/** Bytes of the buffer in which frames of one turn are gathered, to be written at once. */
 const gatherBytes = 64 * 1024;
 
-/** Buffers that are kept to gather in again: as many as a reader that is busy for a moment lets wait. */
+/** Spare buffers to gather in: as many as wait while a reader is busy for a moment. */
 const maxSpare = 16;
 
 /** Frames over a Unix socket between two processes of one machine. */
@@ -22,7 +22,7 @@ export class SocketChannel implements Channel {
   readonly #sender: TailSender;
   readonly #receiver: TailReceiver;
   #gathered: Buffer = Buffer.allocUnsafeSlow(gatherBytes);
-  /** Given to the kernel and not yet taken by it, in order. */
+  /** Buffers given to the kernel and not yet taken by it, in order. */
   readonly #unwritten: Buffer[] = [];
   readonly #spare: Buffer[] = [];
   readonly #onWritten = () => {
@@ -33,15 +33,15 @@ export class SocketChannel implements Channel {
   #isScheduled = false;
   #frames = 0;
   #hasWritten = false;
-  /** Nothing more is sent: it was closed, or what came can't be read. */
+  /** True when nothing more is sent: the channel was closed, or a frame can't be read. */
   #isClosed = false;
   #isEnded = false;
   #reader: ChannelReader | undefined;
   #reason: ServingError | undefined;
 
   /**
-   * @param slabFolder Where large tails go from process to process as files in memory; absent: through the socket.
-   * @param files      What this process keeps of the largest, as the other side does of what it gets; absent: nothing.
+   * @param slabFolder Folder for large tails as files in memory; absent: they go through the socket.
+   * @param files Store of this process for the largest values, and for those it receives; absent: none.
    */
   constructor(socket: Socket, slabFolder: string | undefined, files?: FileStore) {
     this.#socket = socket;
@@ -70,7 +70,7 @@ export class SocketChannel implements Channel {
       }
       this.#release();
     });
-    // Whatever went wrong with the connection, "close" follows; the calls on it are lost all the same.
+    // "close" follows every error of the connection; the calls on it are lost in either case.
     this.#socket.on("error", () => {});
     this.#socket.on("close", () => this.#end());
   }
@@ -97,7 +97,7 @@ export class SocketChannel implements Channel {
     else this.#reader?.receive(frame);
   }
 
-  /** Frames keep their order: what follows an author's file is read when that is open. */
+  /** Frames keep their order: the frames after an author's file are read once the file is open. */
   #receiveFile(frame: Frame, frames: FrameReader): void {
     const opening = this.#receiver.add(frame);
     if (opening === undefined) return;
@@ -113,7 +113,7 @@ export class SocketChannel implements Channel {
       .catch((error: unknown) => this.#break(error));
   }
 
-  /** A new slab or file is announced before the frame that uses it. */
+  /** Announces a new slab or file before the frame that uses it. */
   #sendTails(frame: Frame): void {
     const { numbers, tails } = this.#sender.place(frame, (announcement) => this.#append(announcement, undefined));
     this.#append(tails === frame.tails ? frame : { ...frame, tails }, numbers);
@@ -149,7 +149,9 @@ export class SocketChannel implements Channel {
     this.#socket.write(own.subarray(0, writeFrame(frame, slabs, own, 0)));
   }
 
-  /** For the tick queue alone: the first frames of a turn leave at once, what follows in it leaves together. */
+  /**
+   * Called by the tick queue alone: the first frames of a turn leave at once, later ones of the turn leave together.
+   */
   flushGathered(): void {
     this.#isScheduled = false;
     this.#hasWritten = true;
@@ -157,7 +159,7 @@ export class SocketChannel implements Channel {
     this.#flush();
   }
 
-  /** For `setImmediate` alone. */
+  /** Called by `setImmediate` alone. */
   endTurn(): void {
     this.#hasWritten = false;
     this.#flush();
@@ -170,7 +172,7 @@ export class SocketChannel implements Channel {
     this.#socket.write(this.#gathered.subarray(0, this.#length), isBehind ? this.#onWritten : undefined);
     this.#length = 0;
     if (this.#socket.writableLength === 0) return;
-    // What the kernel has not taken at once is still read from this buffer later.
+    // The kernel still reads the untaken bytes from this buffer later.
     if (isBehind) this.#unwritten.push(this.#gathered);
     this.#gathered = this.#spare.pop() ?? Buffer.allocUnsafeSlow(gatherBytes);
   }

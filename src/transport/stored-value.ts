@@ -19,10 +19,11 @@ import { markKey } from "./mark-value.js";
 
 // Format of stored task values.
 //
-// A stored value outlives the process and the version that wrote it, so it carries a version. Version 1 is one frame, as in
-// docs/reference/wire.md. Byte 4 of a frame is its kind, a number below 128. In a stored value it is 128 plus the version.
-// Values of ekiben before versions have the kind of a reply, 3, in this place and are frames of the same layout. So both
-// are told apart by one byte, whatever keeps them. Every later version keeps its version at byte 4 as well.
+// A stored value outlives the process and the version that wrote it, so it carries a version. Version 1 is one frame,
+// as in docs/reference/wire.md. Byte 4 of a frame is its kind, a number below 128. In a stored value it is 128 plus the
+// version. Values of ekiben before versions have the kind of a reply, 3, in this place and are frames of the same
+// layout. So both are told apart by one byte, whatever keeps them. Every later version keeps its version at byte 4 as
+// well.
 
 /** Version of the values that `packValue` writes. */
 const storedVersion = 1;
@@ -61,7 +62,10 @@ export function unpackValue(bytes: Uint8Array): unknown {
   return decodeValue(head, tails, isMarked);
 }
 
-/** Reads the parts of a stored value: its text, and the bytes beside the text. @throws {ServingError} as `unpackValue`. */
+/**
+ * Reads the parts of a stored value: its text, and the bytes beside the text.
+ * @throws {ServingError} as `unpackValue`.
+ */
 function readPacked(bytes: Uint8Array): { head: string; tails: readonly Uint8Array[]; isMarked: boolean } {
   const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (source.length < prefixBytes) throw malformed(`it has ${source.length} bytes, fewer than a prefix`);
@@ -85,8 +89,8 @@ function refuseSlab(): never {
 }
 
 /**
- * Returns a text that is the same for equal values and another for different ones. The order of fields does not count, and
- * neither does the time of a file, since a file that is uploaded again has a new time.
+ * Returns a text that is the same for equal values and another for different ones. The order of fields does not count,
+ * and neither does the time of a file, since a file that is uploaded again has a new time.
  *
  * @param packed The value as `packValue` returned it. Its version does not count either.
  */

@@ -9,17 +9,17 @@ import { frameFlags, frameKinds, malformed, noTails } from "./frame.js";
 import { charsTogether, itemBytes, itemsTogether, windowBytes, windowItems } from "./peer-stream.js";
 import { encodeError } from "./wire-error.js";
 
-/** One stream that is sent: of an output to a caller, or of an input to a replica. */
+/** One stream to send: an output to a caller, or an input to a replica. */
 interface PumpedStream {
   readonly channel: Channel;
   /** Number of the call. */
   readonly id: number;
   readonly part: "input" | "output";
-  /** Hears once that the last item was sent, or that the stream has ended after a stop; or how it failed. */
+  /** Called once: after the last item or a stop without an error, or with the failure. */
   readonly done: (error: unknown) => void;
 }
 
-/** Items that were sent together, and how many of them were not taken yet. */
+/** Items that were sent together, with the number of those that were not taken yet. */
 interface Ahead {
   left: number;
   readonly bytes: number;
@@ -28,12 +28,12 @@ interface Ahead {
 /**
  * Sends the items of one stream as fast as its reader takes them, and no faster.
  *
- * Small items that come within one turn of the event loop share frames: whoever passes them on has then little to do.
+ * Small items of one turn of the event loop share frames: a stage that passes them on has then little to do.
  */
 export class StreamSender implements ItemSink {
   readonly takesEncoded = true;
   readonly #stream: PumpedStream;
-  /** What was sent and not yet taken, oldest first. */
+  /** Items sent and not yet taken, oldest first. */
   readonly #ahead = new Fifo<Ahead>();
   #oldest: Ahead | undefined;
   #aheadItems = 0;
@@ -45,10 +45,10 @@ export class StreamSender implements ItemSink {
   #source: ItemSource | undefined;
   /** Items that one pull may bring. */
   #perPull = 1;
-  /** The window is used up: the next item is asked for when there is credit. */
+  /** True while the window is used up: the next item is asked for when there is credit. */
   #isWaiting = false;
   #isStopped = false;
-  /** Why an item could not be sent: its maker ends first. */
+  /** Failure of an item that could not be sent: its producer ends first. */
   #refusal: unknown;
 
   constructor(stream: PumpedStream) {
@@ -111,7 +111,7 @@ export class StreamSender implements ItemSink {
     this.#source?.stop();
   }
 
-  /** For the tick queue alone: nothing more comes in this turn. */
+  /** Called by the tick queue alone: nothing more comes in this turn. */
   flushGathered(): void {
     this.#isScheduled = false;
     this.#flush();
@@ -177,14 +177,17 @@ export class StreamSender implements ItemSink {
 
 const flushPump = (sender: StreamSender): void => sender.flushGathered();
 
-/** A call as the frame that sent it names it. */
+/** A sent call, with the number of its frame. */
 interface SentCall {
   readonly channel: Channel;
   readonly id: number;
   readonly scope: CallScope;
 }
 
-/** The caller's end of an input that is a stream: sends its items from when the callee reads them on, as fast as it takes them. */
+/**
+ * The caller's end of an input that is a stream. Sends its items once the callee begins to read, as fast as the callee
+ * takes them.
+ */
 export class InputSender {
   readonly #call: SentCall;
   readonly #stream: InputStream;
@@ -196,7 +199,12 @@ export class InputSender {
     this.#stream = stream;
   }
 
-  /** @param items None, once, when the callee begins to read; then as many as it has taken. @throws {ServingError} `malformed_frame`. */
+  /**
+   * Lets more items be sent.
+   *
+   * @param items 0 once, when the callee begins to read; then the number of items that it has taken.
+   * @throws {ServingError} `malformed_frame`.
+   */
   addCredit(items: number): void {
     const sender = this.#sender;
     if (this.#isOver) return;
@@ -207,13 +215,13 @@ export class InputSender {
     else sender.addCredit(items);
   }
 
-  /** The callee's reader wants no more; the call goes on. */
+  /** Ends the items, not the call: the callee's reader wants no more. */
   receiveCancel(): void {
     this.end();
     this.#stream.stop();
   }
 
-  /** The call has ended, or is sent elsewhere: nothing more is sent here. */
+  /** Sends nothing more: the call has ended, or is sent elsewhere. */
   end(): void {
     this.#isOver = true;
     this.#sender?.stop();
@@ -240,7 +248,7 @@ export class InputSender {
   }
 
   #finish(kind: number, head: string): void {
-    // Where the call has ended, what is left of its input must not look complete.
+    // An input that is cut off by the end of its call must not look complete.
     const { channel, id, scope } = this.#call;
     if (this.#isOver || scope.isEnded) return;
     this.#isOver = true;

@@ -10,26 +10,29 @@ import { checkFrameSize, type Frame, frameFlags, frameKinds, malformed, noTails 
 import { maxTails } from "./mark-value.js";
 import type { SlabReader, SlabWriter } from "./slab-writer.js";
 
-/** Numbers of files begin here, those of slabs at 1. */
+/** First number of a file; numbers of slabs begin at 1. */
 export const firstFileNumber = 0x8000_0000;
 const lastFileNumber = 0xffff_ffff;
 
-/** What was not taken when a link ended may still be: by a reader that comes to its last frames late. */
+/** Milliseconds that untaken files stay after the end of a link, for a reader that reaches its last frames late. */
 const graceMs = 5_000;
 
-/** Tails as they go into a frame. */
+/** Tails in the form in which a frame carries them. */
 interface PlacedTails {
-  /** For each the number of its slab or file, or 0 where its bytes are in the frame; `undefined` when all are. */
+  /** Number of the slab or file of each tail, or 0 where its bytes are in the frame; `undefined` when all are. */
   readonly numbers: readonly number[] | undefined;
   readonly tails: readonly Tail[];
 }
 
-/** The sending half of what a channel carries beside its frames: slabs that it writes again and again, and files it gives away. */
+/**
+ * The sending half of the data that a channel carries beside its frames: slabs that it writes again and again, and
+ * files that it gives away.
+ */
 export class TailSender {
   readonly #slabs: SlabWriter | undefined;
   readonly #files: FileStore | undefined;
   readonly #clock: Clock;
-  /** Given and not taken yet, by number. */
+  /** Files given and not yet taken, by number. */
   readonly #given = new Map<number, string>();
   #lastNumber = lastFileNumber;
 
@@ -40,10 +43,11 @@ export class TailSender {
   }
 
   /**
-   * Puts the tails of a frame where they go. All that can fail comes first: where this throws, the other side has heard of nothing.
+   * Places the tails of a frame. Every step that can fail comes first: after an error the other side has heard nothing.
    *
-   * @param announce Sends what the other side must hear before the frame.
-   * @throws {ServingError} `payload_too_large` for files that can't be given and are too large for a frame; `held_bytes_lost`.
+   * @param announce Sends the frames that the other side needs before this frame.
+   * @throws {ServingError} `payload_too_large` for files that can't be given and are too large for a frame;
+   * `held_bytes_lost`.
    */
   place(frame: Frame, announce: (frame: Frame) => void): PlacedTails {
     const given = this.#files === undefined ? undefined : giveAll(this.#files, frame.tails);
@@ -63,7 +67,10 @@ export class TailSender {
     return { numbers, tails };
   }
 
-  /** The other side has taken files, or opened and read slabs. @throws {ServingError} `malformed_frame` for what it has none of. */
+  /**
+   * Notes the files taken and the slabs opened or read by the other side. @throws {ServingError} `malformed_frame` for
+   * an unknown number.
+   */
   release({ head }: Frame): void {
     for (const text of head.split(" ")) {
       const number = Number(text);
@@ -108,7 +115,7 @@ interface Given {
   readonly isBlob: boolean;
 }
 
-/** For each tail the file in which it goes; `undefined` for those that go otherwise, or where all do. */
+/** The given file of each tail; `undefined` for tails that go otherwise, or where all do. */
 type GivenTails = readonly (Given | undefined)[] | undefined;
 
 function giveAll(files: FileStore, tails: readonly Tail[]): GivenTails {
@@ -124,7 +131,7 @@ function giveAll(files: FileStore, tails: readonly Tail[]): GivenTails {
   return given;
 }
 
-/** The tails, of which the files that can't be given are read. Where that fails, nothing of what was given is left. */
+/** Reads the files that can't be given. An error leaves no given file behind. */
 function loadRest(frame: Frame, given: GivenTails): readonly Tail[] {
   const { tails } = frame;
   for (let i = 0; i < tails.length; i++) {
@@ -151,7 +158,7 @@ function writeFile(files: FileStore, bytes: Uint8Array | LongText): Given | unde
   return path === undefined ? undefined : { path, place: "memory", start: 0, isBlob: false };
 }
 
-/** One more name of the file, or the only one of a file that is passed on once. */
+/** Makes one more name for the file, or passes on the only name of a file that is passed on once. */
 function giveFile(files: FileStore, file: HeldFile): Given | undefined {
   const { name, start } = file;
   if (name === undefined) return undefined;
@@ -165,18 +172,18 @@ function giveFile(files: FileStore, file: HeldFile): Given | undefined {
     file.linkTo(path);
     return { ...given, path };
   } catch {
-    // A file system without links, or the folder is gone.
+    // The file system has no links, or the folder is gone.
     return undefined;
   }
 }
 
 const form = /^(memory|disk) ([0-9a-f]{40}) (\d{1,15}) (\d{1,15})$/;
 
-/** The receiving half of what a channel carries beside its frames. */
+/** The receiving half of the data that a channel carries beside its frames. */
 export class TailReceiver {
   readonly #slabs: SlabReader | undefined;
   readonly #files: FileStore | undefined;
-  /** Announced, and not in a frame yet. */
+  /** Files announced, and not in a frame yet. */
   readonly #announced = new Map<number, HeldFile>();
   #taken: number[] = [];
 
@@ -185,14 +192,15 @@ export class TailReceiver {
     this.#files = files;
   }
 
-  /** Opens a slab that the other side has made. @throws {ServingError} `malformed_frame`. */
+  /** Opens a slab of the other side. @throws {ServingError} `malformed_frame`. */
   addSlab(frame: Frame): void {
     if (this.#slabs === undefined) throw malformed("it announces a slab where there are none");
     this.#slabs.add(frame);
   }
 
   /**
-   * Takes a file that the other side gives. One that can't be had or opened fails the call that reads it, and no other of the link.
+   * Takes a file from the other side. A file that can't be taken or opened fails the call that reads it, and no other
+   * call of the link.
    *
    * @returns A promise where nothing may be read before it resolves: an author's file must be opened.
    * @throws {ServingError} `malformed_frame`.
@@ -212,11 +220,11 @@ export class TailReceiver {
     this.#announced.set(id, file);
     this.#taken.push(id);
     if (!isBlob) return undefined;
-    // One that can't be opened is lost to its reader.
+    // A file that can't be opened is lost to its reader.
     return openHeldBlob(file).catch(() => {});
   }
 
-  /** A tail by its number. @throws {ServingError} `malformed_frame`. */
+  /** Returns a tail by its number. @throws {ServingError} `malformed_frame`. */
   read(number: number, byteLength: number): Tail {
     if (number < firstFileNumber) {
       if (this.#slabs === undefined) throw malformed(`slab ${number} was never announced`);
@@ -230,7 +238,7 @@ export class TailReceiver {
     return file;
   }
 
-  /** The frame that says what was opened, read or taken since the last one; `undefined` for none. */
+  /** Returns the frame with the numbers opened, read or taken since the last one; `undefined` for none. */
   takeReleases(): Frame | undefined {
     const slabs = this.#slabs?.takeReleases();
     if (this.#taken.length === 0) return slabs;

@@ -8,10 +8,10 @@ import { markValue } from "./mark-value.js";
 
 // Limits in characters, such that a failure always fits in a frame.
 const maxStackLength = 8 * 1024;
-/** Objects in details that share them. */
+/** Objects that details may have when they share objects. */
 const maxDetailObjects = 1 << 14;
 const detailBounds = { maxTails: 0, minTailChars: Number.POSITIVE_INFINITY, free: maxDetailObjects };
-/** Fields of details that are looked at one by one. */
+/** Fields of details that are checked one by one. */
 const maxFields = 1_000;
 const maxErrorLength = 1024 * 1024;
 
@@ -19,7 +19,8 @@ const maxErrorLength = 1024 * 1024;
  * Encodes a failure as the head of a frame. Never throws.
  *
  * All fields cross but `cause`; the stack crosses as text, for the caller's log. Texts are cut at 16 Ki characters.
- * Details that may not cross, as `copyValue` has it, are left out, as are files, and those that make it more than 1 MiB.
+ * Details that may not cross, by the rules of `copyValue`, are left out, as are files, and those that make it more than
+ * 1 MiB.
  */
 export function encodeError(error: ServingError): string {
   const details = readField(error, "details");
@@ -28,8 +29,8 @@ export function encodeError(error: ServingError): string {
 }
 
 /**
- * A failure as it arrives over a border, for a caller that is called across none: a copy that shares nothing with the one
- * that was thrown, and has neither cause nor details that can't cross.
+ * Returns a failure as it would arrive over a boundary, for a caller in the same thread: a copy that shares nothing
+ * with the thrown failure, without the cause and without details that can't cross.
  */
 export function crossError(error: ServingError): ServingError {
   const details = isPlainFailure(error) ? copyPlainDetails(error.details) : undefined;
@@ -39,7 +40,7 @@ export function crossError(error: ServingError): ServingError {
 const maxPlainFields = 16;
 
 /**
- * A copy of details that are a few numbers and short texts, as those of the failure table are: they need no encoding.
+ * Copies details that are a few numbers and short texts, like those of the failure table: they need no encoding.
  *
  * @returns `undefined` for all others.
  */
@@ -66,8 +67,8 @@ const isPlain = (value: unknown): boolean =>
   (typeof value === "string" && value.length <= maxTextLength);
 
 /**
- * The failure that `encodeError` was given: the same class, the same fields, the stack of where it was thrown. Never throws:
- * what is none becomes `malformed_frame`, and an unknown code `internal`.
+ * Decodes a failure that `encodeError` has encoded: the same class, the same fields, the stack of its origin. Never
+ * throws: a text that is no failure becomes `malformed_frame`, and an unknown code `internal`.
  */
 export function decodeError(text: string): ServingError {
   try {
@@ -99,7 +100,7 @@ function encodeFields(error: ServingError): Fields {
 /** @returns `undefined` when details can't cross or are too long. */
 function encodeWith(fields: Fields, details: unknown): string | undefined {
   try {
-    // Marked as what they are, fields of an object, and without tails: their bytes are in the text.
+    // Marked by their kinds, as fields of an object, and without tails: their bytes are in the text.
     const text = JSON.stringify({ ...fields, ...(markValue({ details }, detailBounds).tree as object) });
     return text.length <= maxErrorLength ? text : undefined;
   } catch {
@@ -107,7 +108,7 @@ function encodeWith(fields: Fields, details: unknown): string | undefined {
   }
 }
 
-/** The fields of details that can cross, as far as there is room. */
+/** Returns the fields of details that can cross, as far as there is room. */
 function keepPortable(details: unknown): object {
   const kept: [string, unknown][] = [];
   let room = maxErrorLength / 2;

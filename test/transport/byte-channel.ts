@@ -27,7 +27,7 @@ export class ByteChannel implements Channel {
     this.end(undefined);
   }
 
-  /** Bytes come. @throws Whatever the reader of the channel does, where another channel would end. */
+  /** Receives bytes. @throws any error of the channel's reader, where another channel would end. */
   push(bytes: Buffer): void {
     if (!this.isEnded) this.#frames.push(bytes);
   }

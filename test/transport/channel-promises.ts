@@ -27,7 +27,7 @@ async function open(join: JoinChannels) {
   return { one, two, reader: readers[0], other: readers[1], [Symbol.asyncDispose]: close };
 }
 
-/** What holds for a channel of any kind. */
+/** Tests that hold for a channel of any kind. */
 export function testChannel(join: JoinChannels): void {
   it("brings over frames of any kind and size, in order, both ways at once", async () => {
     await using pair = await open(join);

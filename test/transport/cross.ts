@@ -3,13 +3,13 @@ import { decodeValue } from "../../src/transport/decode-value.js";
 import { encodeValue } from "../../src/transport/encode-value.js";
 import { loadTail } from "../../src/transport/frame.js";
 
-/** What comes out on the other side of a link. */
+/** Returns a value as it arrives on the other side of a link. */
 export async function cross(value: unknown): Promise<unknown> {
   const { text, tails, isMarked } = await encodeValue(value, "input");
   return decodeValue(text, tails.map(copyTail), isMarked);
 }
 
-/** As a channel hands tails over: each over a buffer of its own. */
+/** Copies a tail as a channel delivers it: over a buffer of its own. */
 export function copyTail(tail: Tail): Uint8Array {
   const copy = new Uint8Array(tail.byteLength);
   copy.set(loadTail(tail));

@@ -5,7 +5,7 @@ import { checkFrameSize, type Frame, frameKinds, noTails } from "../../src/trans
 /** A channel whose other side is the test. */
 export class FakeChannel implements Channel {
   bufferedBytes = 0;
-  /** What was sent, hello included. */
+  /** Frames sent, hello included. */
   readonly sent: Frame[] = [];
   /** Hears each frame as it is sent. */
   onSend: (frame: Frame) => void = () => {};

@@ -15,9 +15,9 @@ function createFolders(): Folders {
 }
 
 /**
- * What a process of an app keeps of large values.
+ * Opens the store of one process of an app for large values.
  *
- * @param shared Folders of another process of the same app. Default: of its own, in which nothing may be left at its end.
+ * @param shared Folders of another process of the same app. Default: its own, in which nothing may be left at its end.
  */
 export function openFileStore(shared?: Folders) {
   const folders = shared ?? createFolders();

@@ -17,13 +17,15 @@ import { createCallerSession, createReplicaSession, type RandomSession } from ".
 import { createSlabFolder, hasNoSlabs } from "./slab-folder.js";
 import { createAddress, joinSockets } from "./socket-pair.js";
 
-/** How often each target came to each end, by `"target: end"`. */
+/** Count of each ending of each target, by `"target: end"`. */
 export type EndCount = Map<string, number>;
 
 /** Nothing here waits for anything but the event loop. */
 const roundLimitMs = 20_000;
 
-/** What a round runs against; the same for all rounds, so that what one leaves behind is found by the next. */
+/**
+ * Servers that a round runs against; the same for all rounds, so that the next one finds what a round leaves behind.
+ */
 interface Bench {
   readonly served: WireReplica;
   readonly address: string;
@@ -36,8 +38,8 @@ interface Bench {
 type Target = (random: Random, bench: Bench, session: (what: RandomSession) => RandomSession) => Promise<string>;
 
 /**
- * Sends random, broken and cut sessions to both sides of a link, and checks each time that the link it came over ends with a
- * clear failure or goes on, that every call on it is answered once, and that other links of the replica go on.
+ * Sends random, broken and cut sessions to both sides of a link, and checks each time that the link it came over ends
+ * with a clear failure or goes on, that every call on it is answered once, and that other links of the replica go on.
  *
  * @throws {AssertionError} which names the seed of the round that found something.
  */
@@ -94,7 +96,7 @@ async function openBench(): Promise<Bench & AsyncDisposable> {
   return { served, address, slabFolder: slabs?.path, healthy, [Symbol.asyncDispose]: close };
 }
 
-/** What must hold after every round. */
+/** Checks the conditions that hold after every round. */
 async function checkBench({ served: { replica, control }, healthy }: Bench): Promise<void> {
   const input = new Uint8Array(70_000).fill(5);
   const echo = openCall("echo", input);
@@ -237,7 +239,7 @@ async function readStream(random: Random, link: PeerLink): Promise<void> {
   }
 }
 
-/** Whatever a stranger writes to the socket of a replica. */
+/** Writes a stranger's bytes to the socket of a replica. */
 const attackListener: Target = async (random, { address }, note) => {
   const { bytes, what } = note(createCallerSession(random));
   const socket = net.connect(address);

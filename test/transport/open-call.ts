@@ -7,7 +7,7 @@ import { FakeClock } from "../fake-clock.js";
 /** Time that stands still. */
 export const stillTime: CallTime = createCallTime(new FakeClock());
 
-/** What a test may want otherwise of a call. */
+/** Fields of a call that a test may set. */
 export interface CallWish {
   readonly service?: string;
   readonly deadline?: number;
@@ -23,7 +23,7 @@ export interface OpenCall {
   readonly scope: CallScope;
   /** Settles as the call is answered. */
   readonly answer: Promise<unknown>;
-  /** How often it was answered. */
+  /** Answers so far. */
   readonly count: () => number;
 }
 

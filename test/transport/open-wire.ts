@@ -63,7 +63,7 @@ export interface OpenWire extends AsyncDisposable {
   readonly draining: Promise<void>;
 }
 
-/** No run counts as long, however slow the machine is: what comes begins at once, and random sessions are written for that. */
+/** No run counts as long on any machine: each call begins at once, as the random sessions expect. */
 class ShortTurns extends LoopTurns {
   override count(): void {}
 }

@@ -28,14 +28,14 @@ export function createText(random: Random, length: number): string {
   return text;
 }
 
-/** What random frames may have. */
+/** Bounds of random frames. */
 export interface FrameBounds {
   readonly maxTails: number;
   readonly maxTailBytes: number;
   readonly maxHead: number;
 }
 
-/** A frame of any kind, flags and number, with what a real one may hold: sizes about the limits of buffers are likely. */
+/** Makes a frame of any kind, flags and number, with contents of a real one: sizes near the limits of buffers are likely. */
 export function createFrame(random: Random, { maxTails, maxTailBytes, maxHead }: FrameBounds): Frame {
   const tailCount = random.chance(0.5) ? 0 : random.between(0, maxTails);
   const tails = Array.from({ length: tailCount }, () => {
@@ -74,7 +74,7 @@ export function createPrefix(parts: {
   return prefix;
 }
 
-/** For a frame whose tails are all in it. */
+/** Slab reader of a frame whose tails are all in it. */
 export const noSlabs = (): Uint8Array => {
   throw new Error("no tail is in a slab");
 };

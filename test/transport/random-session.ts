@@ -15,7 +15,7 @@ import { createBytes, createPrefix, createText, encodeFrame } from "./random-fra
 
 /** Bytes that one side of a link may send, right or wrong. */
 export interface RandomSession {
-  /** What was done to it; `"valid"` for nothing. */
+  /** Name of the mutation; `"valid"` for none. */
   readonly what: string;
   readonly bytes: Buffer;
 }
@@ -25,7 +25,7 @@ const frameOf = (kind: number, id: number, head: string, more: Partial<Frame> = 
   return { kind, flags: 0, id, head, tails: noTails, ...more };
 };
 
-/** What a caller sends to a `WireService`. Calls come in order and end as they like; numbers are used once. */
+/** Makes frames of a caller to a `WireService`. Calls come in order and end in any way; numbers are used once. */
 export function createCallerSession(random: Random): RandomSession {
   const frames = [createHello(replica)];
   for (let id = 1, count = random.between(0, 12); id <= count; id++) {
@@ -38,14 +38,14 @@ export function createCallerSession(random: Random): RandomSession {
   return mutate(random, frames);
 }
 
-/** The calls of a link, by their numbers: those that wait for an answer come first, then those for items, then those with items. */
+/** Calls of a link by their numbers: those that wait for an answer, those that wait for items, those that send items. */
 export interface OpenCalls {
   readonly unary: number;
   readonly streams: number;
   readonly fed: number;
 }
 
-/** What a replica sends to a link on which such calls are open. */
+/** Makes frames of a replica to a link on which such calls are open. */
 export function createReplicaSession(random: Random, { unary, streams, fed }: OpenCalls): RandomSession {
   const frames = [createHello(replica)];
   const begun = new Set<number>();
@@ -69,7 +69,7 @@ export function createReplicaSession(random: Random, { unary, streams, fed }: Op
   return mutate(random, frames);
 }
 
-/** A call whose input is a stream, which its api begins to read at once; and what comes in, as far as its window allows. */
+/** Makes a call whose input is a stream that its api reads at once, and the items, as far as its window allows. */
 function createFedCall(random: Random, id: number): Frame[] {
   const head = `sum\n${createDeadline(random)}\nCaller\nask\n${createContext(random)}\n`;
   const frames = [frameOf(frameKinds.call, id, head, { flags: frameFlags.fed })];
@@ -284,7 +284,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
   },
 };
 
-/** What can be done to a session. */
+/** Mutations of a session. */
 const mutationNames: readonly string[] = Object.keys(mutations);
 
 function mutate(random: Random, frames: Frame[]): RandomSession {

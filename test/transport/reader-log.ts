@@ -7,7 +7,7 @@ import type { Frame } from "../../src/transport/frame.js";
 export class ReaderLog implements ChannelReader {
   readonly frames: Frame[] = [];
   ends = 0;
-  /** What it throws for a frame, if anything. */
+  /** Error that it throws for a frame, if any. */
   refuse: (frame: Frame) => unknown = () => undefined;
   readonly #end = createDeferred<ServingError | undefined>();
   #wanted: { readonly count: number; readonly resolve: () => void } | undefined;

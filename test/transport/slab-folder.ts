@@ -7,7 +7,7 @@ export interface SlabFolder extends Disposable {
   list(): string[];
 }
 
-/** Why there can be none here; `false` where there can. */
+/** Reason why no slabs work here; `false` where they do. */
 export const hasNoSlabs: string | false = (() => {
   try {
     createSlabFolder()[Symbol.dispose]();

@@ -11,7 +11,7 @@ const Items = z.object({
     .max(2 ** 21),
 });
 
-/** What a test sees of a running `WireService`, and how it moves its calls on. */
+/** View of a test on a running `WireService`, with the controls of its calls. */
 export class WireControl {
   /** Items that were made, by streams of any call. */
   produced = 0;
@@ -43,7 +43,7 @@ export function createWireService(control: WireControl) {
   return class Wire extends Service() {
     echo = api({ input: z.any(), output: z.any() }, (value) => value);
 
-    /** What a call may see of itself. */
+    /** Returns what a call may see of itself. */
     about = api({ output: z.any() }, () => {
       const { caller, deadline, requestId, headers, trace } = currentCall();
       return { caller: { ...caller }, deadline, requestId, headers: { ...headers }, traceId: trace.traceId };
@@ -103,7 +103,7 @@ export function createWireService(control: WireControl) {
       return sum;
     });
 
-    /** Reads one item each time the test says so: `"<key> 1"` and so on; a key that is resolved with "enough" ends it. */
+    /** Reads one item at each step of the test: `"<key> 1"` and so on; a key resolved with "enough" ends it. */
     readSlowly = api({ input: stream(z.any()), output: z.number() }, async (items) => {
       let read = 0;
       const iterator = items[Symbol.asyncIterator]();
@@ -121,7 +121,7 @@ export function createWireService(control: WireControl) {
       return read;
     });
 
-    /** What comes in goes out. */
+    /** Returns the items it receives. */
     through = api({ input: stream(z.any()), yields: z.any() }, (items) => items);
 
     /** Items, then a failure. */

@@ -17,31 +17,35 @@ import {
 } from "./item-source.js";
 import { nameInput, onceKey, StreamUse } from "./stream-use.js";
 
-// What a caller passes to a call whose input is a stream.
+// The items that a caller passes to a call whose input is a stream.
 //
-// F1  The producer runs in its caller's scope, wherever the callee is, and only when an item is asked for.
-// F2  It ends once: by itself, by what it throws, or by `stop`, which runs its `return()`. It is asked for nothing more then.
-// F3  It ends with the call at the latest, however that ends.
+// SI1  The producer runs in its caller's scope, wherever the callee is, and only when an item is asked for.
+// SI2  It ends once: by itself, by an error it throws, or by `stop`, which runs its `return()`. Afterwards it is asked
+//      for nothing more.
+// SI3  It ends with the call at the latest, in whatever way that ends.
 
 type Step = IteratorResult<unknown, undefined>;
 type Source = AsyncIterable<unknown> | Iterable<unknown>;
 
-/** The items of one call, pulled from its caller's iterable; a stream itself, for a callee that is called without a link. */
+/**
+ * Items of one call, pulled from its caller's iterable. It is a stream itself, for a callee that is called without a
+ * link.
+ */
 export class CallerInput implements InputStream, AsyncIterableIterator<unknown> {
   readonly #scope: CallScope;
-  /** Where the caller runs; absent for a program that calls from outside of any api. */
+  /** Scope of the caller; absent for a program that calls from outside any api. */
   readonly #callerScope = currentScope();
   readonly #items: AsyncIterator<unknown>;
   readonly #passable: PassableStream | undefined;
   readonly [onceKey] = new StreamUse(() => nameInput(this.#scope));
-  /** Of a stream that is passed on unread. */
+  /** Source of a stream that is passed on unread. */
   #source: ItemSource | undefined;
   #isTaken = false;
   #isEnded = false;
 
   /**
-   * @param scope  Of the call whose input this is.
-   * @param source Checked to be iterable. Throws `stream_used_twice`, and what its own iterator function throws.
+   * @param scope Scope of the call that gets the items.
+   * @param source Checked to be iterable. Throws `stream_used_twice`, and any error of its own iterator function.
    */
   constructor(scope: CallScope, source: Source) {
     this.#scope = scope;
@@ -99,7 +103,7 @@ export class CallerInput implements InputStream, AsyncIterableIterator<unknown> 
       this.#source.stop();
       return;
     }
-    // Nobody is left to be told what goes wrong while it cleans up.
+    // Errors of the clean-up have no receiver.
     try {
       runInScope(this.#callerScope, endItems, this.#items)?.then(undefined, () => {});
     } catch {}
@@ -128,7 +132,10 @@ export class CallerInput implements InputStream, AsyncIterableIterator<unknown> 
     }
   }
 
-  /** As an api's own failure: a `ServingError` stays what it is, and the stack of anything else is logged here. */
+  /**
+   * Returns an error as an api's own failure: a `ServingError` stays unchanged, the stack of any other error is logged
+   * here.
+   */
   #fail(thrown: unknown): ServingError {
     this.#isEnded = true;
     settlePromises(thrown);

@@ -3,10 +3,10 @@ import { type ApiTarget, runInScope } from "../invoke.js";
 import { type EncodedItems, type ItemSink, type ItemSource, isLastStep, readPassable } from "./item-source.js";
 import { takeItems } from "./stream-use.js";
 
-/** What an author's function gave, as it is read: an iterator of its own, or the unread stream of another service. */
+/** Result of an author's function, as it is read: an iterator of its own, or the unread stream of another service. */
 type Source = { readonly items: AsyncIterator<unknown> } | { readonly source: ItemSource };
 
-/** How an api that streams is run. */
+/** Arguments of a streaming api's run. */
 export interface StreamInvocation {
   readonly target: ApiTarget;
   readonly input: unknown;
@@ -18,23 +18,23 @@ export interface StreamInvocation {
 /**
  * Runs one streaming call, pulled by its reader: input check, the author's function, a check of each item.
  *
- * The author's generator advances only when an item is asked for; a stop runs its `finally` blocks, and the end comes when they
- * have. A stream of another service that the author returns unread is not read here either: its items pass, and are not checked
- * again where that service has checked them against the same schema.
+ * The author's generator advances only when an item is asked for. A stop runs its `finally` blocks, and the end comes
+ * when they have ended. A stream of another service that the author returns unread is not read here either: its items
+ * pass, and are not checked again where that service has checked them against the same schema.
  */
 export class InvokedStream implements ItemSource, ItemSink {
   readonly #invocation: StreamInvocation;
   readonly #sink: ItemSink;
-  /** Of the checked input, for sizes that input and items share. */
+  /** The checked input, for sizes that input and items share. */
   #input: unknown;
   #source: Source | undefined;
   #isChecked: boolean;
   #isPulling = false;
   #isStopped = false;
-  /** After a stop: the author's iterator has ended as well. */
+  /** True when the author's iterator has ended after a stop. */
   #hasReturned = false;
   #isEnded = false;
-  /** What was wrong with an item: its maker ends first. */
+  /** Failure of an item: its producer ends first. */
   #refusal: { readonly error: unknown } | undefined;
   takesEncoded = false;
 
@@ -61,7 +61,7 @@ export class InvokedStream implements ItemSource, ItemSink {
     else this.#return(source.items);
   }
 
-  /** From a stream that is passed on. */
+  /** Receives an item of a stream that is passed on. */
   item(value: unknown, isFresh: boolean): void {
     if (this.#isChecked) this.#check(value, isFresh);
     else this.#sink.item(value, isFresh);
@@ -124,7 +124,7 @@ export class InvokedStream implements ItemSource, ItemSink {
     this.pull();
   };
 
-  /** A generator's body runs in the context of whoever calls next(), so the scope is entered anew for each item. */
+  /** A generator's body runs in the context of its `next()` call, so the scope is entered again for each item. */
   #pullItem(items: AsyncIterator<unknown>): void {
     this.#isPulling = true;
     try {

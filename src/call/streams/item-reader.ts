@@ -7,7 +7,7 @@ import { onceKey, StreamUse, takeForeign, takeItems } from "./stream-use.js";
 
 type Step = IteratorResult<unknown, undefined>;
 
-/** A `next()` that has not been answered. */
+/** A `next()` without an answer yet. */
 class WaitingNext {
   readonly promise: CallPromise<Step>;
   resolve!: (step: Step) => void;
@@ -21,31 +21,34 @@ class WaitingNext {
   }
 }
 
-/** Hears that a `next()` has failed whose promise nobody has looked at; it must keep that from being an unhandled rejection. */
+/**
+ * Called when a `next()` has failed whose promise has no reader. It must keep the promise from becoming an unhandled
+ * rejection.
+ */
 type OnUnheardNext = (error: unknown, promise: CallPromise<unknown>) => void;
 
 /**
  * A stream as an author reads it: one pull for each `next()`.
  *
- * A `next()` that is asked for while another waits comes after it, as with a generator. A failure is told once; the stream is
- * simply over after it, and a `next()` that nobody looks at is no unhandled rejection.
+ * A `next()` during another one comes after it, as with a generator. A failure is reported once; afterwards the stream
+ * is over. A failed `next()` without a reader is no unhandled rejection.
  */
 export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
   readonly takesEncoded = false;
   readonly #source: ItemSource;
   readonly #onUnheard: OnUnheardNext;
   #waiting: WaitingNext | undefined;
-  /** A reader that left waits for the end of what it has left. */
+  /** Set while a reader that left waits for the end of the stream. */
   #leaving: Deferred<Step> | undefined;
   #isEnded = false;
   #error: unknown;
 
   readonly [onceKey]: StreamUse;
-  /** Items that were given. */
+  /** Items received so far. */
   received = 0;
 
   /**
-   * @param stream    What it is, in words.
+   * @param stream Name of the stream, in words.
    * @param onUnheard Default: silence.
    */
   constructor(
@@ -64,7 +67,7 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
     return this;
   }
 
-  /** Whether an item is asked for and has not come. */
+  /** True while an item is asked for and has not come. */
   get isStarved(): boolean {
     return this.#waiting !== undefined;
   }
@@ -146,10 +149,10 @@ export class ItemReader implements AsyncIterableIterator<unknown>, ItemSink {
 }
 
 /**
- * The iterator of a stream, as `for await` would read it: of an ordinary iterable, items that are promises are waited for.
+ * Returns the iterator of a stream, as `for await` would read it: promises in an ordinary iterable are awaited.
  *
- * @param use What becomes of the stream: `"given to Sink.sum"`.
- * @throws {ServingError} `stream_used_twice` where it, or the generator it is, is used already.
+ * @param use Use of the stream: `"given to Sink.sum"`.
+ * @throws {ServingError} `stream_used_twice` where the stream, or the generator behind it, is already used.
  */
 export function openItems(source: AsyncIterable<unknown> | Iterable<unknown>, use: string): AsyncIterator<unknown> {
   if (Symbol.asyncIterator in source) return takeItems(source, use);
@@ -170,7 +173,7 @@ export function openItems(source: AsyncIterable<unknown> | Iterable<unknown>, us
   };
 }
 
-/** An item that is there is given on in the next turn, not some turns later: its maker may change it then. */
+/** A present item is passed on in the next turn, not some turns later: its producer may change it then. */
 function toStep(step: IteratorResult<unknown, unknown>): Promise<IteratorResult<unknown, undefined>> {
   if (step.done === true) return Promise.resolve(lastStep);
   const { value } = step;
@@ -178,13 +181,13 @@ function toStep(step: IteratorResult<unknown, unknown>): Promise<IteratorResult<
   return Promise.resolve(value).then((settled) => ({ done: false, value: settled }));
 }
 
-/** Why a value can't be read as a stream of items; `undefined` when it can. */
+/** Returns the reason why a value can't be read as a stream of items; `undefined` when it can. */
 export function streamProblem(value: unknown): string | undefined {
   if (isIterable(value)) return undefined;
   return `expected a stream of items (an AsyncIterable or Iterable), got ${formatValueKind(value)}`;
 }
 
-/** A text and an array of bytes can be iterated too, but whoever passes one means one item. */
+/** Texts and byte arrays are iterable too, but a caller that passes one means one item. */
 const isIterable = (value: unknown): value is AsyncIterable<unknown> | Iterable<unknown> =>
   typeof value === "object" &&
   value !== null &&

@@ -2,88 +2,97 @@ import { fail } from "../../failure/failures.js";
 import type { ServingError } from "../../failure/serving-error.js";
 import type { Tail } from "../../held/held-file.js";
 
-// How the items of a stream go from stage to stage inside ekiben: by calls, so that a stage costs no promise an item.
+// Protocol for the items of a stream between stages inside ekiben: by calls, so that a stage costs no promise an item.
 //
-// W1  An item, the end or a failure comes only after a pull, and one for each. After the end or a failure nothing comes.
-// W2  After a stop no item comes. The end still does, once what the stage runs in this thread has ended.
-// W3  A stage may answer a pull before it returns.
+// SS1  An item, the end or a failure comes only after a pull, and one for each. Nothing comes after the end or a
+//      failure.
+// SS2  No item comes after a stop. The end still does, once the code that the stage runs in this thread has ended.
+// SS3  A stage may answer a pull before it returns.
 
-/** Items as they go over a border, one or several: opaque to whoever only passes them on. */
+/** Items as they cross a boundary, one or several. Stages that only pass them on don't read them. */
 export interface EncodedItems {
-  /** How many; they answer one pull. */
+  /** Number of items; together they answer one pull. */
   readonly count: number;
   readonly text: string;
   readonly tails: readonly Tail[];
   readonly isMarked: boolean;
 }
 
-/** Who gets the items of a stream. */
+/** Receiver of the items of a stream. */
 export interface ItemSink {
-  /** Whether items that came over a border may be passed on as they came. */
+  /** True when items from a boundary may be passed on in encoded form. */
   readonly takesEncoded: boolean;
-  /** @param isFresh Whether nobody else holds the item, so that it need not be copied. */
+  /** @param isFresh True when the item has no other owner and needs no copy. */
   item(value: unknown, isFresh: boolean): void;
-  /** Called in place of `item` where `takesEncoded` says so. */
+  /** Called in place of `item` where `takesEncoded` is true. */
   encoded(items: EncodedItems): void;
   end(): void;
   fail(error: unknown): void;
 }
 
-/** Who makes the items of a stream. */
+/** Producer of the items of a stream. */
 export interface ItemSource {
-  /** Asks for one item; not again before it has come. */
+  /** Asks for one item. Called again only after it has come. */
   pull(): void;
-  /** No more are wanted. */
+  /** Ends the stream early. */
   stop(): void;
 }
 
-/** A stream that a handle gave and nobody has read: whoever gets it may pass it on without reading it. */
+/** An unread stream from a handle. Its receiver may pass it on without reading it. */
 export interface PassableStream {
-  /** What its items were checked against: the very schema; `undefined` where that says nothing to anybody else. */
+  /** Schema object that its items were checked against; `undefined` where it means nothing to other services. */
   readonly itemSchema: unknown;
   readonly isUnread: boolean;
-  /** Gives its items to `sink` from now on, instead of to a reader. @param reader The scope of the call whose input they are, if they are one's. */
+  /**
+   * Sends its items to `sink` from now on, instead of to a reader. @param reader Scope of the call that gets them as
+   * input.
+   */
   passTo(sink: ItemSink, reader?: object): ItemSource;
 }
 
-/** Under this key a stream gives itself as one that may be passed on. */
+/** Key of a stream that may be passed on. */
 export const passable: unique symbol = Symbol.for("ekiben.passable");
 
-/** The stream behind a value that may be passed on unread. */
+/** Returns the stream behind a value that may be passed on unread. */
 export function readPassable(value: unknown): PassableStream | undefined {
   const stream = (value as { [passable]?: PassableStream } | null | undefined)?.[passable];
   return stream?.isUnread === true ? stream : undefined;
 }
 
-/** Why a call is cancelled whose stream nobody reads any more. */
+/** Returns the reason of a cancellation for a call whose stream has no reader any more. */
 export const readerGone = (): ServingError => fail("cancelled", { reason: "its reader has ended the stream" });
 
-/** Who asked for an item of a feed: told once for each that it asks for. */
+/** Receiver of one item of an input stream, called once for each pull. */
 export interface InputReader {
-  /** Reads the value before it returns: it is its producer's own. */
+  /** Receives an item. Reads the value before it returns: the value belongs to its producer. */
   item(value: unknown): void;
   end(): void;
   /** @param error A `ServingError` where the producer throws. */
   fail(error: unknown): void;
 }
 
-/** The items of a call whose input is a stream, as whoever carries the call takes them from its caller. */
+/** Items of a call whose input is a stream, as the link that carries the call takes them from its caller. */
 export interface InputStream {
-  /** Whether an item was asked for. The call can't be sent anywhere else then: its items are taken once. */
+  /** True once an item was asked for. Items are taken once, so the call can't be sent to another replica then. */
   readonly isTaken: boolean;
-  /** Asks for the next item; not again before it has come. */
+  /** Asks for the next item. Called again only after it has come. */
   pull(reader: InputReader): void;
-  /** Gives all items to `sink` instead, where the caller has passed the unread stream of another service; else `undefined`. */
+  /**
+   * Sends all items to `sink` instead, where the caller has passed the unread stream of another service; else returns
+   * `undefined`.
+   */
   passTo(sink: ItemSink): ItemSource | undefined;
-  /** Nothing more is wanted: ends the producer, once, and waits for nothing. */
+  /** Ends the producer early, once. Does not wait for it. */
   stop(): void;
 }
 
-/** Whether an author's iterator is over. @throws {TypeError} for what is no step; whatever its own accessors throw. */
+/**
+ * True when an author's iterator is over. @throws {TypeError} for a value that is no step; any error of its accessors.
+ */
 export function isLastStep(step: IteratorResult<unknown, unknown>): boolean {
   if (typeof step === "object" && step !== null) return step.done === true;
   throw new TypeError(`the iterator of a stream gave ${step === null ? "null" : typeof step}, not { done, value }`);
 }
 
-/** What every ended stream gives. */
+/** Last step of every ended stream. */
 export const lastStep: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined });

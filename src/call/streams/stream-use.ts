@@ -3,15 +3,18 @@ import type { ServingError } from "../../failure/serving-error.js";
 import type { CallScope } from "../call-scope.js";
 import { currentScope } from "../invoke.js";
 
-/** Under this key a stream that ekiben gives says who uses it. */
+/** Key of the use of a stream that ekiben returned. */
 export const onceKey: unique symbol = Symbol.for("ekiben.streamUse");
 
-/** Lets a stream be used once: two readers would share its items, and which of them got which would depend on the placement. */
+/**
+ * Lets a stream be used once: two readers would share its items, and the placement would decide which of them got
+ * which.
+ */
 export class StreamUse {
   readonly #stream: () => string;
   #first: string | undefined;
 
-  /** @param stream What it is, in words; asked for only to refuse. */
+  /** @param stream Name of the stream, in words; called only to refuse. */
   constructor(stream: () => string) {
     this.#stream = stream;
   }
@@ -20,13 +23,16 @@ export class StreamUse {
     return this.#stream();
   }
 
-  /** @param use What becomes of the stream: `"given to Sink.sum"`. @throws {ServingError} `stream_used_twice` for any but the first. */
+  /**
+   * Marks the stream as used. @param use `"given to Sink.sum"`. @throws {ServingError} `stream_used_twice` after the
+   * first.
+   */
   take(use: string): void {
     if (this.#first !== undefined) throw this.refuse(use);
     this.#first = use;
   }
 
-  /** By a loop of an author's. @throws {ServingError} as `take`. */
+  /** Marks the stream as read by a loop of the author. @throws {ServingError} as `take`. */
   read(): void {
     const scope = currentScope();
     this.take(scope === undefined ? "read" : `read in ${scope.call.service}.${scope.call.api}`);
@@ -37,21 +43,22 @@ export class StreamUse {
   }
 }
 
-/** What a stream is that an api gets as its input. */
+/** Returns the name of an input that is a stream. */
 export const nameInput = ({ call }: CallScope): string => `the input of ${call.service}.${call.api}`;
 
-/** A stream of ekiben's own: it is its own iterator. */
+/** A stream made by ekiben: it is its own iterator. */
 interface OwnStream extends AsyncIterator<unknown> {
   readonly [onceKey]?: StreamUse;
 }
 
-/** Iterators, and streams of other libraries, that somebody was given: of a generator, say, each asks for the same one. */
+/** Iterators, and streams of other libraries, already in use. A generator returns the same iterator each time. */
 const foreign = new WeakMap<object, StreamUse>();
 
 /**
- * The iterator of a stream, for one use.
+ * Returns the iterator of a stream, for one use.
  *
- * @throws {ServingError} `stream_used_twice` where it is used already, also when that use is over. What its own iterator function throws.
+ * @throws {ServingError} `stream_used_twice` where it is already used, also when that use is over. Any error of its own
+ * iterator function.
  */
 export function takeItems(source: AsyncIterable<unknown>, use: string): AsyncIterator<unknown> {
   const own = (source as unknown as OwnStream)[onceKey];
@@ -68,18 +75,24 @@ export function takeItems(source: AsyncIterable<unknown>, use: string): AsyncIte
   return items;
 }
 
-/** @param items What can be used once. @param source What it was made of; gives it its name. @throws {ServingError} as `takeItems`. */
+/**
+ * Marks a foreign stream as used.
+ *
+ * @param items Object that can be used once.
+ * @param source Origin of the items; names the stream.
+ * @throws {ServingError} as `takeItems`.
+ */
 export function takeForeign(items: object, source: object, use: string): void {
   let known = foreign.get(items);
   if (known === undefined) foreign.set(items, (known = new StreamUse(() => formatSource(source))));
   known.take(use);
 }
 
-/** What a stream is, in words. */
+/** Returns the name of a stream, in words. */
 export const nameStream = (source: object): string =>
   (source as unknown as OwnStream)[onceKey]?.stream ?? formatSource(source);
 
-/** Streams of the web and of Node, which make a new iterator over the same items each time they are asked. */
+/** True for streams of the web and of Node, which return a new iterator over the same items at each request. */
 function isReadOnce(source: object): boolean {
   const { getReader, pipe, read } = source as { getReader?: unknown; pipe?: unknown; read?: unknown };
   return typeof getReader === "function" || (typeof pipe === "function" && typeof read === "function");
