@@ -4,7 +4,7 @@ export type { Logger } from "./base/logger.js";
 export type { Caller, Priority, TraceContext } from "./call/call.js";
 export { currentCall } from "./call/invoke.js";
 export type { CurrentCall } from "./call/running-call.js";
-export type { TaskFailure, TaskState } from "./call/task-state.js";
+export type { TaskFailure, TaskState, TaskStatus } from "./call/task-state.js";
 export { api, type TaskContractOptions, task } from "./define/api.js";
 export type { BatchOptions, ContractOptions } from "./define/contract.js";
 export { depends, type EdgeOptions, type ServiceClass } from "./define/depends.js";
@@ -22,4 +22,3 @@ export { ServingError, type ServingErrorInit } from "./failure/serving-error.js"
 export type { AppFile, HttpOptions, Placement, Resources } from "./options/app-file.js";
 export type { Replicas } from "./options/value-types.js";
 export type { AppEvent, OnAppEvent } from "./supervisor/replica-state.js";
-export type { TaskStatus } from "./tasks/task-store.js";

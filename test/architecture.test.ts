@@ -136,6 +136,24 @@ describe("the check of src/", () => {
     ]);
   });
 
+  it("refuses a field of a sealed class that other files can write", () => {
+    const faults = find({
+      "call/call-scope.ts": `export class CallScope {
+  readonly call = 1;
+  #reason = 1;
+  private reader = 1;
+  get reason() { return this.#reason; }
+  set reason(value) { this.#reason = value; }
+  slot = -1;
+}`,
+      "call/call-queue.ts": "export class CallQueue { size = 0; }",
+    });
+    assert.deepEqual(faults, [
+      "call/call-scope.ts: other files can write CallScope.reason; make it readonly, or private with a method",
+      "call/call-scope.ts: other files can write CallScope.slot; make it readonly, or private with a method",
+    ]);
+  });
+
   it("refuses names that say nothing, numbered twins, and other than kebab-case", () => {
     const faults = find({
       "base/call-util.ts": "",

@@ -174,7 +174,7 @@ export function currentCall(): CurrentCall {
 }
 
 /** A failed row in the position of its result: the author returned a `ServingError` there. */
-export interface RowFailure {
+interface RowFailure {
   readonly error: ServingError;
   /** Index in the rows that were searched, from 0. */
   readonly row: number;

@@ -1,7 +1,27 @@
 import { randomUUID } from "node:crypto";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
-import type { TaskRecord, TaskStatus } from "../tasks/task-store.js";
+
+/** Status of a task, by the names that BentoML's clients know. */
+export type TaskStatus = "pending" | "in_progress" | "completed" | "failed" | "canceled";
+
+/** Part of a stored task that its callers see. Times are wall-clock milliseconds. */
+export interface VisibleRecord {
+  /** 32 hex digits, made by the submitter. */
+  readonly id: string;
+  readonly status: TaskStatus;
+  /** Number of claims so far. */
+  readonly attempt: number;
+  readonly createdAt: number;
+  /** Start of the newest attempt. */
+  readonly startedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  /** 0 to 1, as the author last reported it. */
+  readonly progress: number | undefined;
+  readonly note: string | undefined;
+  /** True when a running task was asked to end. Its runner learns that when it renews the lease. */
+  readonly isCancelAsked: boolean;
+}
 
 /** Failure of a task, as plain data. */
 export interface TaskFailure {
@@ -41,10 +61,13 @@ export const isEnded = ({ status }: { readonly status: TaskStatus }): boolean =>
   status !== "pending" && status !== "in_progress";
 
 /** Returns a record of the store as callers see it. @param failure Decoded failure of the record. */
-export function toTaskState(record: TaskRecord, failure: ServingError | undefined, goneApi?: string): TaskState {
+export function toTaskState(record: VisibleRecord, failure: ServingError | undefined, goneApi?: string): TaskState {
   const { id, status, attempt, createdAt, startedAt, endedAt, progress, note, isCancelAsked } = record;
   return {
-    ...{ id, status, attempt, createdAt: new Date(createdAt) },
+    id,
+    status,
+    attempt,
+    createdAt: new Date(createdAt),
     ...(startedAt !== undefined && { startedAt: new Date(startedAt) }),
     ...(endedAt !== undefined && { endedAt: new Date(endedAt) }),
     ...(progress !== undefined && { progress }),

@@ -1,3 +1,5 @@
+import type { TaskStatus, VisibleRecord } from "../call/task-state.js";
+
 // Store of durable tasks. One interface, two engines: SQLite beside the app, PostgreSQL for several machines.
 //
 // PT1  A task survives the end of every process once `submit` has returned.
@@ -10,8 +12,7 @@
 // PT6  After the store was out of reach or its clock was set, no expired lease is taken over for the length of a lease,
 //      so that its holder can renew it first.
 
-/** Status of a task, by the names that BentoML's clients know. */
-export type TaskStatus = "pending" | "in_progress" | "completed" | "failed" | "canceled";
+export type { TaskStatus };
 
 /**
  * Owner of a task: the namespace of an app, and the api that runs it. Claims find tasks by it; the id of a task is
@@ -27,25 +28,11 @@ export interface TaskPlace {
 }
 
 /** State of a task, without its input and result. Times are wall-clock milliseconds. */
-export interface TaskRecord extends TaskPlace {
-  /** 32 hex digits, made by the submitter. */
-  readonly id: string;
-  readonly status: TaskStatus;
-  /** Number of claims so far. */
-  readonly attempt: number;
-  readonly createdAt: number;
-  /** Start of the newest attempt. */
-  readonly startedAt: number | undefined;
-  readonly endedAt: number | undefined;
+export interface TaskRecord extends TaskPlace, VisibleRecord {
   /** Instant before which it is not claimed. */
   readonly notBefore: number;
-  /** 0 to 1, as the author last reported it. */
-  readonly progress: number | undefined;
-  readonly note: string | undefined;
   /** Failure of the newest attempt, in the wire's format; `undefined` while an attempt runs. */
   readonly failure: string | undefined;
-  /** True when a running task was asked to end. Its runner learns that when it renews the lease. */
-  readonly isCancelAsked: boolean;
   /** Expiry of the lease of a running task, unless it is renewed. */
   readonly leaseEndsAt: number | undefined;
   /** Key with which it was submitted. */

@@ -28,7 +28,7 @@ import { decodeError, encodeError } from "./wire-error.js";
 const maxBufferedBytes = 256 * 1024 ** 2;
 
 /** Owner of the link, which hears when it can be used. */
-export interface LinkWatcher {
+interface LinkWatcher {
   /** The other side has said hello. */
   opened(): void;
   /** The other side takes no new calls. */

@@ -212,7 +212,10 @@ export class TailReceiver {
       throw malformed(`it gives a file the number ${id}`);
     const isBlob = (flags & frameFlags.blob) !== 0;
     const file = this.#files.adopt({
-      ...{ place: place as "memory" | "disk", name, start: Number(start), byteLength: Number(byteLength) },
+      place: place as "memory" | "disk",
+      name,
+      start: Number(start),
+      byteLength: Number(byteLength),
       use: isBlob ? "blob" : "bytes",
     });
     if (typeof file === "string") throw malformed(`it gives a file that can't be had: ${file}`);

@@ -84,14 +84,14 @@ function encodeFields(error: ServingError): Fields {
   const read = (key: keyof ServingError) => readText(error, key);
   const httpStatus = readField(error, "httpStatus");
   return {
-    ...{
-      code: read("code"),
-      id: read("id"),
-      message: read("message") ?? "",
-      service: read("service"),
-      api: read("api"),
-    },
-    ...{ fix: read("fix"), incident: read("incident"), stack: read("stack")?.slice(0, maxStackLength) },
+    code: read("code"),
+    id: read("id"),
+    message: read("message") ?? "",
+    service: read("service"),
+    api: read("api"),
+    fix: read("fix"),
+    incident: read("incident"),
+    stack: read("stack")?.slice(0, maxStackLength),
     retryable: readField(error, "retryable") === true,
     httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
   };
@@ -144,8 +144,14 @@ function readError(value: unknown): ServingError {
   if (typeof message !== "string") throw fail("malformed_frame", { problem: "a failure without a message" });
   const read = (key: string): string | undefined => (typeof fields[key] === "string" ? fields[key] : undefined);
   const init: ServingErrorInit = {
-    ...{ code: isCode(code) ? code : "internal", id: read("id"), message, details: isRecord(details) ? details : {} },
-    ...{ service: read("service"), api: read("api"), fix: read("fix"), incident: read("incident") },
+    code: isCode(code) ? code : "internal",
+    id: read("id"),
+    message,
+    details: isRecord(details) ? details : {},
+    service: read("service"),
+    api: read("api"),
+    fix: read("fix"),
+    incident: read("incident"),
     retryable: typeof retryable === "boolean" ? retryable : undefined,
     httpStatus: typeof httpStatus === "number" ? httpStatus : undefined,
   };

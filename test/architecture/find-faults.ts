@@ -1,4 +1,12 @@
-import { browserEntry, emptyWords, entries, type Layer, maxFileLines, maxFunctionLines } from "./layers.js";
+import {
+  browserEntry,
+  emptyWords,
+  entries,
+  type Layer,
+  maxFileLines,
+  maxFunctionLines,
+  sealedClasses,
+} from "./layers.js";
 import type { Import, SourceFile } from "./source-tree.js";
 
 /** Everything in which a source tree breaks the rules of the house, one sentence each. */
@@ -9,6 +17,7 @@ export function findFaults(files: readonly SourceFile[], layers: Readonly<Record
     ...findNodeImports(files),
     ...files.flatMap(findExportFaults),
     ...files.flatMap(findSizeFaults),
+    ...files.flatMap(findOpenFields),
     ...files.flatMap((file) => findNameFaults(file, files)),
   ];
 }
@@ -92,6 +101,12 @@ function findSizeFaults({ path, lines, functions }: SourceFile): string[] {
     ...(lines > maxFileLines ? [`${path} has ${lines} lines, at most ${maxFileLines} are allowed`] : []),
     ...long.map((found) => `${path}: ${found.name} has ${found.lines} lines, at most ${maxFunctionLines} are allowed`),
   ];
+}
+
+function findOpenFields({ path, writableFields }: SourceFile): string[] {
+  return writableFields
+    .filter((field) => sealedClasses.includes(field.split(".", 1)[0] as string))
+    .map((field) => `${path}: other files can write ${field}; make it readonly, or private with a method`);
 }
 
 function findNameFaults({ path, exports }: SourceFile, files: readonly SourceFile[]): string[] {

@@ -29,6 +29,8 @@ export interface SourceFile {
   readonly hasDefaultExport: boolean;
   readonly hasStarExport: boolean;
   readonly functions: readonly LongFunction[];
+  /** Fields of its classes that other code can write, as `Class.field`. */
+  readonly writableFields: readonly string[];
 }
 
 /** Reads every file of a folder but its tests: path below the folder → text. */
@@ -64,7 +66,21 @@ function parseFile(path: string, text: string): SourceFile {
     hasDefaultExport: source.statements.some(isDefaultExport),
     hasStarExport: source.statements.some((node) => ts.isExportDeclaration(node) && node.exportClause === undefined),
     functions,
+    writableFields: source.statements.flatMap(writableFieldsOf),
   };
+}
+
+/** Fields without `readonly` and setters, unless they are private. */
+function writableFieldsOf(node: ts.Statement): string[] {
+  if (!ts.isClassDeclaration(node) || node.name === undefined) return [];
+  const className = node.name.text;
+  const isWritable = (member: ts.ClassElement): boolean => {
+    if (ts.isSetAccessor(member)) return !ts.isPrivateIdentifier(member.name);
+    if (!ts.isPropertyDeclaration(member) || ts.isPrivateIdentifier(member.name)) return false;
+    const closed = [ts.SyntaxKind.ReadonlyKeyword, ts.SyntaxKind.PrivateKeyword];
+    return !closed.some((kind) => hasModifier(member, kind));
+  };
+  return node.members.filter(isWritable).map((member) => `${className}.${member.name?.getText() ?? ""}`);
 }
 
 function readImport(path: string, node: ts.Node): Import | undefined {

@@ -7,7 +7,7 @@ import { takeItems } from "./stream-use.js";
 type Source = { readonly items: AsyncIterator<unknown> } | { readonly source: ItemSource };
 
 /** Arguments of a streaming api's run. */
-export interface StreamInvocation {
+interface StreamInvocation {
   readonly target: ApiTarget;
   readonly input: unknown;
   readonly scope: CallScope;
