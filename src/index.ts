@@ -10,6 +10,7 @@ export type { BatchOptions, ContractOptions } from "./define/contract.js";
 export { depends, type EdgeOptions, type ServiceClass } from "./define/depends.js";
 export { type FileOptions, file } from "./define/file.js";
 export type { Api, CallOptions, Handle, MaybePromise, StreamApi, Task, TaskMethods } from "./define/handle-type.js";
+export { resource } from "./define/resource.js";
 export type { InputOf, OutputOf, Schema, Shape } from "./define/schema.js";
 export { type StreamSchema, stream } from "./define/schema.js";
 export type { GrantedResources, ServiceHooks, StartContext } from "./define/service.js";

@@ -1,7 +1,7 @@
 import { TextDetectionModel } from "@ekiben/example-models/text-detector";
 import { TextRecognitionModel } from "@ekiben/example-models/text-recognizer";
 import { cutTextStrip } from "@ekiben/example-models/text-strip";
-import { api, Service, type StartContext } from "ekiben";
+import { api, resource, Service } from "ekiben";
 import { z } from "zod";
 import { Picture, toImage } from "./picture.ts";
 
@@ -18,15 +18,10 @@ export const Line = z.object({ text: z.string(), confidence: z.number() });
 
 /** Finds the lines of text in a picture and cuts them out. */
 export class TextDetector extends Service({ resources: { cpu: 1, memory: "512Mi" } }) {
-  #model!: TextDetectionModel;
-
-  override async start({ resources }: StartContext) {
-    this.#model = await TextDetectionModel.load(resources.cpuThreads);
-  }
-
-  override async stop() {
-    await this.#model?.release();
-  }
+  model = resource(
+    ({ resources }) => TextDetectionModel.load(resources.cpuThreads),
+    (model) => model.release(),
+  );
 
   detect = api(
     {
@@ -36,7 +31,7 @@ export class TextDetector extends Service({ resources: { cpu: 1, memory: "512Mi"
     },
     async (picture) => {
       const image = toImage(picture);
-      const regions = await this.#model.detect(image);
+      const regions = await this.model.detect(image);
       return Promise.all(regions.map(async (region) => ({ region, strip: await cutTextStrip(image, region) })));
     },
   );
@@ -44,18 +39,13 @@ export class TextDetector extends Service({ resources: { cpu: 1, memory: "512Mi"
 
 /** Reads lines of text: five times the work of finding them, so it is the service to give replicas to. */
 export class TextRecognizer extends Service({ resources: { cpu: 1, memory: "512Mi" }, replicas: 2 }) {
-  #model!: TextRecognitionModel;
-
-  override async start({ resources }: StartContext) {
-    this.#model = await TextRecognitionModel.load(resources.cpuThreads);
-  }
-
-  override async stop() {
-    await this.#model?.release();
-  }
+  model = resource(
+    ({ resources }) => TextRecognitionModel.load(resources.cpuThreads),
+    (model) => model.release(),
+  );
 
   read = api(
     { summary: "Reads lines of text, one answer a line.", input: z.array(Strip), output: z.array(Line) },
-    (strips) => this.#model.read(strips),
+    (strips) => this.model.read(strips),
   );
 }

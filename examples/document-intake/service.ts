@@ -1,7 +1,7 @@
 import { LanguageModel } from "@ekiben/example-models/language-identifier";
 import { SentenceEncoder } from "@ekiben/example-models/sentence-encoder";
 import { averageDirection, findLargest, multiplyVectors } from "@ekiben/example-models/vectors";
-import { api, depends, file, Service, ServingError, type StartContext } from "ekiben";
+import { api, depends, file, resource, Service, ServingError } from "ekiben";
 import { z } from "zod";
 import { documentKinds, examplesByKind } from "./document-kinds.ts";
 import { Line, Region, TextDetector, TextRecognizer } from "./ocr.ts";
@@ -23,15 +23,10 @@ const Intake = Classification.extend({
 
 /** Tells the language of a text. A fifth of a millisecond, so it stays in the process of its caller. */
 export class LanguageId extends Service({ placement: "inline" }) {
-  #model!: LanguageModel;
-
-  override async start() {
-    this.#model = await LanguageModel.load();
-  }
-
-  override stop() {
-    this.#model?.dispose();
-  }
+  model = resource(
+    () => LanguageModel.load(),
+    (model) => model.dispose(),
+  );
 
   identify = api(
     {
@@ -40,27 +35,24 @@ export class LanguageId extends Service({ placement: "inline" }) {
       output: z.object({ language: z.string(), probability: z.number() }),
       examples: ["Heavy rain is expected on Friday", "Am Freitag wird es stark regnen"],
     },
-    (text) => this.#model.identify(text),
+    (text) => this.model.identify(text),
   );
 }
 
 /** Tells what kind of document an English text is: the kind whose examples are nearest to it in meaning. */
 export class DocClassifier extends Service({ resources: { cpu: 1, memory: "512Mi" } }) {
-  #encoder!: SentenceEncoder;
-  #directions!: readonly Float32Array[];
-
-  override async start({ resources }: StartContext) {
-    this.#encoder = await SentenceEncoder.load(resources.cpuThreads);
+  encoder = resource(
+    ({ resources }) => SentenceEncoder.load(resources.cpuThreads),
+    (encoder) => encoder.dispose(),
+  );
+  /** One for each kind; made once the encoder above is open. */
+  directions = resource(async () => {
     const directions: Float32Array[] = [];
     for (const kind of documentKinds) {
-      directions.push(averageDirection(await this.#encoder.encode(examplesByKind[kind])));
+      directions.push(averageDirection(await this.encoder.encode(examplesByKind[kind])));
     }
-    this.#directions = directions;
-  }
-
-  override stop() {
-    this.#encoder?.dispose();
-  }
+    return directions;
+  });
 
   classify = api(
     {
@@ -70,8 +62,8 @@ export class DocClassifier extends Service({ resources: { cpu: 1, memory: "512Mi
       examples: ["Total amount due 255.50 USD. Please pay within thirty days", "Bake for 35 minutes until golden"],
     },
     async (text) => {
-      const [vector = []] = await this.#encoder.encode([text]);
-      const similarities = this.#directions.map((direction) => multiplyVectors(direction, vector));
+      const [vector = []] = await this.encoder.encode([text]);
+      const similarities = this.directions.map((direction) => multiplyVectors(direction, vector));
       const scores = Object.fromEntries(documentKinds.map((kind, index) => [kind, similarities[index]]));
       return Classification.parse({ label: documentKinds[findLargest(similarities)], scores });
     },

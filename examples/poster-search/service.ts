@@ -4,7 +4,7 @@ import { FaceDetectionModel } from "@ekiben/example-models/face-detector";
 import { ObjectDetectionModel } from "@ekiben/example-models/object-detector";
 import { SentenceEncoder, sentenceDimensions } from "@ekiben/example-models/sentence-encoder";
 import { multiplyVectors } from "@ekiben/example-models/vectors";
-import { api, currentCall, depends, file, Service, ServingError, type StartContext, Tensor, tensor } from "ekiben";
+import { api, currentCall, depends, file, resource, Service, ServingError, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 import { pickThings, pickWords, writeCaption } from "./caption.ts";
 
@@ -31,36 +31,26 @@ const Description = {
 
 /** Finds things of eighty kinds: boats, vases, trains … */
 export class Objects extends Service({ resources: { cpu: 1, memory: "512Mi" } }) {
-  #model!: ObjectDetectionModel;
-
-  override async start({ resources }: StartContext) {
-    this.#model = await ObjectDetectionModel.load(resources.cpuThreads);
-  }
-
-  override stop() {
-    this.#model?.dispose();
-  }
+  model = resource(
+    ({ resources }) => ObjectDetectionModel.load(resources.cpuThreads),
+    (model) => model.dispose(),
+  );
 
   find = api(
     { summary: "Finds things in a picture, the surest first.", input: Picture, output: z.array(FoundObject) },
-    (picture) => this.#model.detect(toImage(picture)),
+    (picture) => this.model.detect(toImage(picture)),
   );
 }
 
 /** Finds faces, to count people. */
 export class Faces extends Service({ resources: { cpu: 1, memory: "512Mi" } }) {
-  #model!: FaceDetectionModel;
-
-  override async start({ resources }: StartContext) {
-    this.#model = await FaceDetectionModel.load(resources.cpuThreads);
-  }
-
-  override stop() {
-    this.#model?.dispose();
-  }
+  model = resource(
+    ({ resources }) => FaceDetectionModel.load(resources.cpuThreads),
+    (model) => model.dispose(),
+  );
 
   find = api({ summary: "Finds the faces in a picture.", input: Picture, output: z.array(Found) }, (picture) =>
-    this.#model.detect(toImage(picture)),
+    this.model.detect(toImage(picture)),
   );
 }
 
@@ -78,15 +68,10 @@ export class Fusion extends Service({ placement: "inline" }) {
 
 /** Turns captions and questions into vectors that are near each other when they mean the same. */
 export class Embedder extends Service({ resources: { cpu: 1, memory: "512Mi" } }) {
-  #encoder!: SentenceEncoder;
-
-  override async start({ resources }: StartContext) {
-    this.#encoder = await SentenceEncoder.load(resources.cpuThreads);
-  }
-
-  override stop() {
-    this.#encoder?.dispose();
-  }
+  encoder = resource(
+    ({ resources }) => SentenceEncoder.load(resources.cpuThreads),
+    (encoder) => encoder.dispose(),
+  );
 
   embed = api(
     {
@@ -96,7 +81,7 @@ export class Embedder extends Service({ resources: { cpu: 1, memory: "512Mi" } }
       batch: { maxRows: 32 },
       examples: [["A boat on the water"]],
     },
-    async (texts) => new Tensor("float32", [texts.length, sentenceDimensions], await this.#encoder.encodeRows(texts)),
+    async (texts) => new Tensor("float32", [texts.length, sentenceDimensions], await this.encoder.encodeRows(texts)),
   );
 }
 

@@ -1,4 +1,4 @@
-import { api, depends, Service, Tensor, tensor } from "ekiben";
+import { api, depends, resource, Service, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 import { countTriples, featureCount } from "./features.ts";
 import { LinearModel, languages } from "./model.ts";
@@ -14,14 +14,10 @@ export class Preprocessing extends Service({ placement: "inline" }) {
 
 /** Tells how likely each of eight languages is. */
 export class InferenceModel extends Service({ resources: { cpu: 1 } }) {
-  #model!: LinearModel;
-
-  override async start() {
-    this.#model = await LinearModel.load();
-  }
+  model = resource(() => LinearModel.load());
 
   predict = api({ input: tensor("float32", ["n"]), output: tensor("float32", [8]) }, (features) => {
-    return new Tensor("float32", [8], this.#model.predict(features.data));
+    return new Tensor("float32", [8], this.model.predict(features.data));
   });
 }
 

@@ -1,8 +1,8 @@
-import { type LogisticWeights, predictLogistic } from "@ekiben/example-models/logistic";
+import { predictLogistic } from "@ekiben/example-models/logistic";
 import { NaiveBayes } from "@ekiben/example-models/naive-bayes";
 import { SentenceEncoder } from "@ekiben/example-models/sentence-encoder";
-import { loadSentiment, type Sentiment } from "@ekiben/example-models/sentiment";
-import { api, currentCall, depends, Service, ServingError, type StartContext } from "ekiben";
+import { loadSentiment } from "@ekiben/example-models/sentiment";
+import { api, currentCall, depends, resource, Service, ServingError } from "ekiben";
 import { z } from "zod";
 import { readArtifact } from "./artifacts.ts";
 import { measureStyle } from "./style.ts";
@@ -34,54 +34,39 @@ const examples = [
 
 /** Judges by words: naive Bayes. A tenth of a millisecond, so it stays in the process of its caller. */
 export class Words extends Service({ placement: "inline" }) {
-  #model!: NaiveBayes;
-
-  override async start() {
-    this.#model = new NaiveBayes(await readArtifact("words"));
-  }
+  model = resource(async () => new NaiveBayes(await readArtifact("words")));
 
   score = api(
     { summary: "Probability that a mail is spam, by its words.", input: Mail, output: Probability, examples },
-    (text) => this.#model.probability(text, wordsTemperature),
+    (text) => this.model.probability(text, wordsTemperature),
   );
 }
 
 /** Judges by meaning: logistic regression on a sentence vector. Twenty to fifty times the work of the others. */
 export class Semantic extends Service({ resources: { cpu: 1, memory: "512Mi" } }) {
-  #encoder!: SentenceEncoder;
-  #weights!: LogisticWeights;
-
-  override async start({ resources }: StartContext) {
-    this.#encoder = await SentenceEncoder.load(resources.cpuThreads);
-    this.#weights = await readArtifact("semantic");
-  }
-
-  override stop() {
-    this.#encoder?.dispose();
-  }
+  encoder = resource(
+    ({ resources }) => SentenceEncoder.load(resources.cpuThreads),
+    (encoder) => encoder.dispose(),
+  );
+  weights = resource(() => readArtifact("semantic"));
 
   score = api(
     { summary: "Probability that a mail is spam, by its meaning.", input: Mail, output: Probability, examples },
     async (text) => {
-      const [vector = []] = await this.#encoder.encode([text]);
-      return predictLogistic(this.#weights, vector);
+      const [vector = []] = await this.encoder.encode([text]);
+      return predictLogistic(this.weights, vector);
     },
   );
 }
 
 /** Judges by style: capitals, exclamation marks, digits, sentiment. */
 export class Style extends Service({ placement: "inline" }) {
-  #sentiment!: Sentiment;
-  #weights!: LogisticWeights;
-
-  override async start() {
-    this.#sentiment = await loadSentiment();
-    this.#weights = await readArtifact("style");
-  }
+  sentiment = resource(() => loadSentiment());
+  weights = resource(() => readArtifact("style"));
 
   score = api(
     { summary: "Probability that a mail is spam, by its style.", input: Mail, output: Probability, examples },
-    (text) => predictLogistic(this.#weights, measureStyle(text, this.#sentiment)),
+    (text) => predictLogistic(this.weights, measureStyle(text, this.sentiment)),
   );
 }
 

@@ -1,5 +1,5 @@
 import { VoiceDetector, windowSamples } from "@ekiben/example-models/voice-detector";
-import { api, depends, Service, type StartContext, stream, tensor } from "ekiben";
+import { api, depends, resource, Service, stream, tensor } from "ekiben";
 import { z } from "zod";
 import { joinSegments } from "./join-segments.ts";
 import { cutWindows } from "./pcm.ts";
@@ -9,22 +9,17 @@ const bytes = z.instanceof(Uint8Array<ArrayBufferLike>);
 
 /** Says of each window of a recording how likely it is speech. The model remembers what it has heard, so a stream is one recording. */
 export class VoiceActivity extends Service({ resources: { cpu: 1 } }) {
-  #detector!: VoiceDetector;
-
-  override async start({ resources }: StartContext): Promise<void> {
-    this.#detector = await VoiceDetector.load(resources.cpuThreads);
-  }
-
-  override async stop(): Promise<void> {
-    await this.#detector?.release();
-  }
+  detector = resource(
+    ({ resources }) => VoiceDetector.load(resources.cpuThreads),
+    (detector) => detector.release(),
+  );
 
   hear = api({ input: stream(tensor("float32", [windowSamples])), yields: z.number() }, (windows) =>
     this.#hear(windows),
   );
 
   async *#hear(windows: AsyncIterable<{ readonly data: Float32Array }>) {
-    const listener = this.#detector.listen();
+    const listener = this.detector.listen();
     for await (const { data } of windows) yield listener.hear(data);
   }
 }

@@ -9,6 +9,7 @@ import { type ApiDefinition, nameRun, readApi } from "./api.js";
 import { type Contract, contractProblem } from "./contract.js";
 import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClass } from "./depends.js";
 import type { ApiKind } from "./handle-type.js";
+import { findLostResource, isResource } from "./resource.js";
 import { isStreamSchema } from "./schema.js";
 import {
   readServiceCopy,
@@ -68,7 +69,11 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
   const faults: GraphFault[] = [];
   const addFault = (field: string, error: ServingError) => faults.push(toFault(name, field, error));
   try {
-    instance = constructIn(wiring, () => new service()) as ServiceHooks & Record<string, unknown>;
+    const hasLost = findLostResource(() => {
+      instance = constructIn(wiring, () => new service()) as ServiceHooks & Record<string, unknown>;
+      return instance;
+    });
+    if (hasLost) addFault("", fail("resource_out_of_place", {}));
   } catch (error) {
     settlePromises(error);
     addFault("", fail("constructor_failed", { error: textOf(error) }, { cause: error }));
@@ -77,7 +82,7 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
   const apis = new Map<string, ApiDescriptor>();
   for (const [field, value] of Object.entries(instance)) {
     const definition = readApi(value);
-    const isDeclared = definition !== undefined || wiring.fieldOf(value) !== undefined;
+    const isDeclared = definition !== undefined || wiring.fieldOf(value) !== undefined || isResource(value);
     if (isDeclared && reservedNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
     if (definition !== undefined && !isName(field)) addFault(field, fail("invalid_name", { what: "api", name: field }));
     if (definition !== undefined) {

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Logger } from "../base/logger.js";
-import { type Copy, ownCopy, ownFolder } from "../base/shared-state.js";
+import { type Copy, ownCopy, ownFolder, shareState } from "../base/shared-state.js";
 import type { HttpOptions, ServiceFileOptions } from "../options/app-file.js";
 
 /** Argument of `Service(options)`; every field is an option (see `ekiben options`). */
@@ -15,6 +15,11 @@ export interface ServiceOptions extends Omit<ServiceFileOptions, "idempotent"> {
 const optionsKey: unique symbol = Symbol.for("ekiben.service");
 const filesKey: unique symbol = Symbol.for("ekiben.files");
 const copyKey: unique symbol = Symbol.for("ekiben.copy");
+
+/** The service whose fields are being initialised, or were last. */
+export const construction = shareState("construction", (): { instance: object | undefined } => ({
+  instance: undefined,
+}));
 
 /**
  * The base class of a service: `class Model extends Service({ replicas: 2 }) { … }`.
@@ -30,6 +35,9 @@ export function Service(options: ServiceOptions = {}): abstract new () => Servic
       return trace();
     }
     static readonly [copyKey] = ownCopy;
+    constructor() {
+      construction.instance = this;
+    }
     start(_context: StartContext): void | Promise<void> {}
     stop(): void | Promise<void> {}
     ready(): boolean | Promise<boolean> {

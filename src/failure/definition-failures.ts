@@ -102,8 +102,8 @@ export const definitionFailures = {
     code: "failed_precondition",
     text: (d) =>
       d.name === "then"
-        ? "an object with a method `then` acts as a promise, so then can't be the name of an api or a dependency: await would call it"
-        : `${d.name} is a lifecycle hook of every service and can't be the name of an api or a dependency`,
+        ? "an object with a method `then` acts as a promise, so then can't be the name of an api, a dependency or a resource: await would call it"
+        : `${d.name} is a lifecycle hook of every service and can't be the name of an api, a dependency or a resource`,
     fix: "Rename the field.",
   }),
   invalid_name: row<{ what: "service" | "api"; name: string }>({
@@ -173,6 +173,16 @@ export const definitionFailures = {
     code: "failed_precondition",
     text: (d) => `${d.dependency}.${d.api} was called while the graph is still being wired`,
     fix: "Call dependencies in start() or in an api; constructors and field initialisers only connect services.",
+  }),
+  resource_out_of_place: row({
+    code: "failed_precondition",
+    text: () => "a resource() is not the value of a public field, so its value could not be put there",
+    fix: "Write `model = resource(…)` in the class, or `private model = resource(…)`: a #private field, a variable and an item of a list can't be given the value.",
+  }),
+  resource_not_open: row<{ resource: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.resource} was used while it is not open`,
+    fix: "Use it in an api, in start(), or in the open function of a resource below it, not while the class is constructed. In a unit test that makes the class with `new`, assign the field first, or use `compose()`.",
   }),
   no_current_call: row<{ versions: readonly string[] }>({
     code: "internal",

@@ -7,6 +7,11 @@ export const replicaFailures = {
     text: (d) => `${d.hook}() threw: ${d.error}`,
     fix: "Fix the cause; the stack is printed above.",
   }),
+  resource_failed: row<{ resource: string; error: string }>({
+    code: "unavailable",
+    text: (d) => `resource ${d.resource} could not be opened: ${d.error}`,
+    fix: "Fix the cause; the stack is printed above.",
+  }),
   listen_failed: row<{ replica: string; address: string; problem: string }>({
     code: "unavailable",
     text: (d) => `${d.replica} can't be reached by other replicas: it can't listen on ${d.address}: ${d.problem}`,

@@ -6,6 +6,7 @@ import { settlePromises } from "../call/value-walk.js";
 import { createTarget, nameRun, readApi } from "../define/api.js";
 import { constructIn, type EdgeOptions, type ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
+import { ServiceResources } from "../define/resource.js";
 import type { GrantedResources, ServiceHooks } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import { ServingError, unreachable } from "../failure/serving-error.js";
@@ -62,6 +63,7 @@ export class Replica implements CallHost {
   readonly #lanes: (Lane | Batcher)[] = [];
   #tasks: ReplicaTasks | undefined;
   #service: ServiceHooks | undefined;
+  #resources: ServiceResources | undefined;
   #isDraining = false;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
@@ -101,6 +103,7 @@ export class Replica implements CallHost {
     await this.#runHook("constructor", async () => {
       const instance = this.#construct();
       this.#service = instance as ServiceHooks;
+      this.#resources = new ServiceResources(instance, descriptor.name);
       for (const api of descriptor.apis.values()) this.apis.set(api.name, this.#createApi(api, instance));
     });
     await this.#openTasks(signal);
@@ -112,9 +115,10 @@ export class Replica implements CallHost {
 
   async #runStart(signal: AbortSignal): Promise<void> {
     const { descriptor, id, index, resources, log } = this.deps;
-    const started = this.#runHook("start", async () =>
-      this.#service?.start({ resources, replica: { index, id }, log, signal }),
-    );
+    const context = { resources, replica: { index, id }, log, signal };
+    const started = this.#runHook("start", async () => {
+      if (await this.#resources?.open(context)) await this.#service?.start(context);
+    });
     const { startTimeoutMs } = this.deps.settings;
     await within(this.deps.time.clock, startTimeoutMs, started, () => {
       throw fail("start_timeout", { startTimeoutMs }, { service: descriptor.name });
@@ -158,21 +162,32 @@ export class Replica implements CallHost {
     await given;
   }
 
-  /** Closes, and runs the author's `stop()`. An error in it is logged, since no caller could handle it. */
+  /** Closes, runs the author's `stop()` and closes resources. Errors are logged, since no caller could handle them. */
   async stop(): Promise<void> {
     await this.close();
     const service = this.#service;
     this.#service = undefined;
     if (service === undefined || this.deps.descriptor.fake !== undefined) return;
+    const { log, time } = this.deps;
+    await within(time.clock, stopLimitMs, this.#runStop(service), () => {
+      log.warn({ stopLimitMs }, "stop() timed out");
+    });
+  }
+
+  /** A service whose resources could not all be opened has not begun its `start()` (VR1). */
+  async #runStop(service: ServiceHooks): Promise<void> {
+    const { log } = this.deps;
+    const resources = this.#resources;
     try {
-      const { log, time } = this.deps;
-      await within(time.clock, stopLimitMs, Promise.resolve(service.stop()), () => {
-        log.warn({ stopLimitMs }, "stop() timed out");
-      });
+      if (resources?.areOpen !== false) await service.stop();
     } catch (error) {
       settlePromises(error);
-      this.deps.log.error({ err: error }, "stop() threw");
+      log.error({ err: error }, "stop() threw");
     }
+    await resources?.close((err, resource) => {
+      settlePromises(err);
+      log.error({ err, resource }, "a resource could not be closed");
+    });
   }
 
   /** Counts a call in. Pair with `endCall()`. */

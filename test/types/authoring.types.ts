@@ -1,5 +1,5 @@
 // What an author writes: options, contracts, the types of a function from its contract, hooks, failures.
-import { api, currentCall, depends, Service, ServingError, type StartContext } from "ekiben";
+import { api, currentCall, depends, resource, Service, ServingError, type StartContext } from "ekiben";
 import { z } from "zod";
 import { expectType } from "./expect.js";
 import { InferenceModel, Preprocessing } from "./services.js";
@@ -145,6 +145,31 @@ class HookAsApi extends Service() {
   override stop = api({ output: z.string() }, () => "");
 }
 void HookAsApi;
+
+// A resource has the type of its value, promised or not.
+class Resources extends Service() {
+  promised = resource(async ({ resources }) => ({ run: () => resources.cpuThreads }));
+  plain = resource(
+    () => new Map<string, number>(),
+    (map) => map.clear(),
+  );
+  closed = resource(
+    async () => new Date(),
+    (date) => {
+      expectType<Date>()(date);
+    },
+  );
+  // @ts-expect-error nothing opens it
+  nothing = resource();
+  wrong = resource(
+    () => 1,
+    // @ts-expect-error closed as something else
+    (value: string) => value,
+  );
+  run = api({ output: z.number() }, () => this.promised.run());
+}
+expectType<{ run: () => number }>()(new Resources().promised);
+expectType<Map<string, number>>()(new Resources().plain);
 
 // The call that is being answered.
 const call = currentCall();
