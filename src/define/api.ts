@@ -23,14 +23,20 @@ import type { Tensor } from "./tensor.js";
 
 type Void = Schema<void, void>;
 
-/** What `api()` and `task()` note down: the contract as written, and the author's function bound to its instance. */
+/**
+ * Definition behind a class field of `api()` or `task()`: its contract, and the author's function bound to its
+ * instance.
+ */
 export interface ApiDefinition {
   readonly kind: ApiKind;
   readonly contract: Contract;
   readonly run: (input: unknown) => unknown;
 }
 
-/** Items of an `output` that is a `stream()`, as its author gives them and as a caller gets them; `never` for any other output. */
+/**
+ * Items of an `output` that is a `stream()`, as its author gives them and as a caller gets them; `never` for any other
+ * output.
+ */
 type ItemsOf<O> = 0 extends 1 & O
   ? never
   : [O] extends [never]
@@ -39,14 +45,17 @@ type ItemsOf<O> = 0 extends 1 & O
       ? { readonly given: In; readonly read: Out }
       : never;
 
-/** Result of a contract: `output`, or `yields` for the items of a stream. `output: stream(x)` means the same as `yields: x`. */
+/**
+ * Result of a contract: `output`, or `yields` for the items of a stream. `output: stream(x)` means the same as `yields:
+ * x`.
+ */
 type Result<O, Y> = { readonly output: O; readonly yields?: never } | { readonly yields: Y; readonly output?: never };
 
 /**
- * The author's function, as its contract types it.
+ * Type of the author's function, from its contract.
  *
- * A conditional type on purpose: the compiler decides it before it reads the function, so that `"spam"` in a result is
- * the literal that an enum wants and not any string, and a wrong result is reported at the result.
+ * It is a conditional type on purpose: the compiler decides it before it reads the function. So `"spam"` in a result is
+ * the literal that an enum needs and not a `string`, and a wrong result is reported at the result.
  */
 type Run<I extends Shape, O extends Shape, Y extends Shape, B> = [Y] extends [never]
   ? [ItemsOf<O>] extends [never]
@@ -54,13 +63,13 @@ type Run<I extends Shape, O extends Shape, Y extends Shape, B> = [Y] extends [ne
     : (input: OutputOf<I>) => AsyncIterable<ItemsOf<O>["given"]>
   : (input: OutputOf<I>) => AsyncIterable<InputOf<Y>>;
 
-/** What the function of an api that batches returns: in an array, a failure may stand in a row's place. */
+/** Result of a batching api: an array may have a failure in place of a row. */
 type Rows<V> = V extends Tensor
   ? V
   : V extends readonly unknown[]
     ? RowsOrFailures<V>
     : { [K in keyof V]: V[K] extends readonly unknown[] ? RowsOrFailures<V[K]> : V[K] };
-/** An inferred type may have more fields than it must; here that is a slip. */
+/** Refuses fields that `BatchOptions` does not have, which an inferred type would allow. */
 type NothingElse<B> = { readonly [K in Exclude<keyof B, keyof BatchOptions>]: never };
 type RowsOrFailures<V extends readonly unknown[]> = readonly (V[number] | ServingError)[];
 
@@ -71,11 +80,12 @@ type ApiOf<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [nev
   : StreamApi<InputOf<I>, OutputOf<Y>>;
 
 /**
- * Declares an api of a service: a class field.
+ * Declares an api of a service. Use it as a class field.
  *
- * @param contract `output`, or `yields` (the same as `output: stream(…)`) for a stream; `input` unless there is none; route, texts and bounds; `batch` to
- *                 join the rows of several calls.
- * @param run      Gets the checked input; gives the output, or for a stream an `AsyncIterable` of items.
+ * @param contract `output`, or `yields` (the same as `output: stream(…)`) for a stream; `input` unless there is none;
+ *                 route, texts and bounds; `batch` to join the rows of several calls.
+ * @param run      Function of the author. Gets the checked input; returns the output, or for a stream an
+ *   `AsyncIterable` of items.
  */
 export function api<
   I extends Shape = Void,
@@ -92,20 +102,20 @@ export function api(contract: Contract, run: (input: never) => unknown): unknown
   return defineApi({ kind, contract: read, run: run as (input: unknown) => unknown });
 }
 
-/** Makes the class field of a definition: a function that runs in place. */
+/** Makes the value of the class field: a function that runs the api in place. */
 function defineApi(definition: ApiDefinition): object {
   const direct = definition.kind === "stream" ? streamDirectly(definition) : callDirectly(definition);
   return Object.defineProperty(direct, apiKey, { value: definition });
 }
 
-/** The definition behind a class field; `undefined` for any other value. */
+/** Returns the definition behind a class field; `undefined` for any other value. */
 export function readApi(value: unknown): ApiDefinition | undefined {
   return typeof value === "function" ? (value as { [apiKey]?: ApiDefinition })[apiKey] : undefined;
 }
 
 /**
- * Names an author's function after its api, `"Model.predict"`: the name that stacks and logs show. A function that already has a
- * name keeps it.
+ * Names an author's function after its api, `"Model.predict"`: the name that stacks and logs show. A function that
+ * already has a name keeps it.
  */
 export function nameRun({ run }: ApiDefinition, name: string): void {
   if (typeof run === "function" && run.name === "") Reflect.defineProperty(run, "name", { value: name });
@@ -121,7 +131,9 @@ export function createTarget({ kind, contract, run }: ApiDefinition): ApiTarget 
   return contract.batch === undefined ? target : { ...target, rows: createRowLayout(contract) };
 }
 
-/** `instance.predict(x)`: a unit test, or one api of a service using another of its own. Runs in place. */
+/**
+ * Makes `instance.predict(x)`, for unit tests and for an api that uses another one of its own service. Runs in place.
+ */
 function callDirectly(definition: ApiDefinition) {
   let target: ApiTarget | undefined;
   return async (input?: unknown): Promise<unknown> => {
@@ -143,7 +155,7 @@ const invokeDirectly = (target: ApiTarget, input: unknown, scope: CallScope): Pr
     invoke(target, input, scope, true, { output, failure });
   });
 
-/** What is no bound is a fault of the graph, which a class that was made with `new` has not met. */
+/** Reads `batch.maxRows`; no limit for an invalid one, which a graph refuses but a class made with `new` does not. */
 function readMaxRows({ batch }: Contract): number {
   const { maxRows } = batch ?? {};
   return Number.isSafeInteger(maxRows) && Number(maxRows) >= 1 ? Number(maxRows) : Number.POSITIVE_INFINITY;
@@ -182,7 +194,7 @@ const closingAtEnd = (scope: CallScope, sink: ItemSink): ItemSink => ({
   },
 });
 
-/** Nothing runs, and nothing can fail, before the first item is asked for. */
+/** Makes a reader that calls `open` when the first item is asked for. Nothing runs or fails before that. */
 function readLazily(open: (sink: ItemSink) => ItemSource): ItemReader {
   let source: ItemSource | undefined;
   const reader: ItemReader = new ItemReader(
@@ -202,7 +214,7 @@ function readLazily(open: (sink: ItemSink) => ItemSource): ItemReader {
   return reader;
 }
 
-/** An input that is a stream ends with its call; what is none is left to the check. */
+/** Ties an input that is a stream to the scope of its call. Any other input is left to the check. */
 function feedDirectly({ contract }: ApiDefinition, scope: CallScope, input: unknown): unknown {
   if (!isStreamSchema(contract.input) || streamProblem(input) !== undefined) return input;
   return new CallerInput(scope, input as AsyncIterable<unknown>);
@@ -229,11 +241,12 @@ function createDirectScope(): CallScope {
 export interface TaskContractOptions extends ContractOptions, Pick<ApiFileOptions, "attempts" | "retryBackoffMs"> {}
 
 /**
- * Declares a durable task of a service: a class field.
+ * Declares a durable task of a service. Use it as a class field.
  *
- * A task that was submitted survives the end of every process. It runs at least once: one whose replica ended is begun again, and,
- * where it is `idempotent`, one that failed. Its result is recorded once. Calling it waits for the result; the handle and the
- * client also have `.submit`, `.status`, `.result`, `.cancel` and `.retry`. On an instance made with `new` it runs in place.
+ * A task that was submitted survives the end of every process. It runs at least once: one whose replica ended is begun
+ * again, and, where it is `idempotent`, one that failed. Its result is recorded once. Calling it waits for the result;
+ * the handle and the client also have `.submit`, `.status`, `.result`, `.cancel` and `.retry`. On an instance made with
+ * `new` it runs in place.
  *
  * @param contract `output`; `input` unless there is none; texts and bounds. `timeoutMs` limits one attempt,
  *   `maxConcurrent` the attempts that run at once in one replica.

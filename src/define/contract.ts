@@ -35,7 +35,7 @@ export interface ContractOptions extends Omit<ApiFileOptions, "batch" | "attempt
   readonly examples?: readonly unknown[];
 }
 
-/** What the contract of a task may not say. */
+/** Fields that the contract of a task can't have. */
 const taskUnfit: readonly string[] = ["yields", "batch"];
 
 /** Options of `batch` in a contract, `batch.maxRows` and so on. */
@@ -52,15 +52,20 @@ export interface Contract extends ContractOptions {
   readonly batch?: BatchOptions;
 }
 
-/** Checks a value and gives it as its schema hands it on; throws, or rejects, with what is wrong. */
+/** Checks a value and returns it as its schema transforms it. Throws, or rejects, with the issues. */
 export type Check = (value: unknown) => unknown | Promise<unknown>;
 
-/** The checks of one api, made once. */
+/** Checks of one api, made once. */
 interface ContractChecks {
   readonly input: Check;
-  /** Of the output, or of each item a stream yields. `input` is the checked input, for sizes both share. */
+  /**
+   * Check of the output, or of each item of a stream. `input` is the checked input, for tensor sizes that both share.
+   */
   readonly output: (value: unknown, input: unknown) => unknown | Promise<unknown>;
-  /** Of a stream: what alone decides about each item; `undefined` where items share named sizes with the input. */
+  /**
+   * Schema of a stream's items; `undefined` when items share named sizes with the input, so that the schema is not
+   * enough.
+   */
   readonly itemSchema: Shape | undefined;
 }
 
@@ -79,8 +84,8 @@ export function createChecks(contract: Contract): ContractChecks {
 }
 
 /**
- * The check of what an author may change as soon as others run: one that takes its time reads a copy. Only a value tells
- * whether it does, so the first one is checked twice.
+ * Creates the check of an output. The author may change an output as soon as other code runs, so an asynchronous check
+ * reads a copy. Only its first run shows that a check is asynchronous, so the first value is checked twice.
  */
 function createOutputCheck(check: SchemaCheck, pairs: readonly DimPair[]): ContractChecks["output"] {
   let isSlow = false;
@@ -96,7 +101,7 @@ function createOutputCheck(check: SchemaCheck, pairs: readonly DimPair[]): Contr
   };
 }
 
-/** The check of an input. @param pairs Sizes of it that have one name. */
+/** Creates the check of an input. @param pairs Tensor sizes in it that share a name. */
 export function createInputCheck(shape: Shape | undefined, pairs: readonly DimPair[] = []): Check {
   if (isStreamSchema(shape)) return createStreamCheck(shape.stream.item);
   const check = shape === undefined ? checkNothing : checkShape(shape, createPacedCheck);
@@ -109,7 +114,7 @@ export function createInputCheck(shape: Shape | undefined, pairs: readonly DimPa
   };
 }
 
-/** Of an input that is a stream: its items are checked as they are read, each for itself. */
+/** Creates the check of an input that is a stream. Its items are checked as they are read, each by itself. */
 function createStreamCheck(item: Shape): Check {
   const pairs = pairDims(namedDims(item, true));
   const check = checkShape(item);
@@ -132,7 +137,9 @@ function createStreamCheck(item: Shape): Check {
   };
 }
 
-/** Of an output that is refused, promises in it that nobody has awaited are settled. */
+/**
+ * Accepts or refuses an output. Settles unawaited promises in a refused one, so that they cause no unhandled rejection.
+ */
 function acceptOutput(value: unknown, result: CheckResult, pairs: readonly DimPair[], input: unknown): unknown {
   if (result.issues !== undefined) settlePromises(value);
   return accept("invalid_output", result, pairs, input);
@@ -152,14 +159,16 @@ function accept(
   return result.value;
 }
 
-/** An api without input takes what a caller who has nothing to say may send. */
+/** Checks the input of an api that takes none: `undefined`, `null` and `{}` are accepted. */
 function checkNothing(value: unknown): CheckResult {
   if (value === undefined || value === null) return { value: undefined };
   if (typeof value === "object" && Object.keys(value).length === 0) return { value: undefined };
   return { issues: [{ path: "", message: "this api takes no input" }] };
 }
 
-/** A schema's own check, or that of an object of schemas, field by field; unknown fields are left out, as zod does. */
+/**
+ * Creates the check of a schema, or of an object of schemas, field by field. Unknown fields are left out, as in zod.
+ */
 function checkShape(shape: Shape, createCheck = createSchemaCheck): SchemaCheck {
   if (isSchema(shape)) return createCheck(shape);
   const fields = Object.entries(shape as Record<string, Schema>).map(
@@ -196,7 +205,7 @@ const under = (name: string, { path, message }: Issue): Issue => ({
   message,
 });
 
-/** A named size of a tensor: `field` is `""` for the value itself. */
+/** Named size of a tensor. `field` is `""` for the value itself. */
 interface NamedDim {
   readonly name: string;
   readonly isInput: boolean;
@@ -204,7 +213,7 @@ interface NamedDim {
   readonly axis: number;
 }
 
-/** Two sizes with one name; they are compared at each call. */
+/** Two sizes with the same name, compared at each call. */
 interface DimPair {
   readonly first: NamedDim;
   readonly other: NamedDim;
@@ -219,7 +228,7 @@ function namedDims(shape: Shape | undefined, isInput: boolean): NamedDim[] {
   });
 }
 
-/** Each size with the first one of its name. */
+/** Pairs each size with the first one of its name. */
 function pairDims(dims: readonly NamedDim[]): DimPair[] {
   return dims.flatMap((other) => {
     const first = dims.find(({ name }) => name === other.name) as NamedDim;
@@ -238,7 +247,7 @@ function findUnequal(pairs: readonly DimPair[], input: unknown, value: unknown):
   return undefined;
 }
 
-/** `undefined` where an optional field is absent. */
+/** Reads a size; `undefined` when an optional field is absent. */
 function readSize({ isInput, field, axis }: NamedDim, input: unknown, value: unknown): number | undefined {
   const whole = isInput ? input : value;
   const at = field === "" ? whole : (whole as Record<string, unknown> | undefined)?.[field];
@@ -252,7 +261,7 @@ export function readStreamOutput(contract: Contract): Contract {
   return { ...rest, yields: output.stream.item };
 }
 
-/** What is wrong with a contract as the author wrote it; `undefined` when nothing is. */
+/** Returns the problem of a contract as the author wrote it; `undefined` for a valid one. */
 export function contractProblem(written: Contract, kind?: ApiKind): string | undefined {
   if (typeof written !== "object" || written === null)
     return `${kind === "task" ? "task" : "api"}() was given no contract`;
@@ -282,7 +291,7 @@ const bothResults = ({ output }: Contract): string =>
     ? "the contract has both output and yields; output: stream(x) means the same as yields: x, so give one of them"
     : "the contract has both output and yields";
 
-/** @param part What the shape is of, in words. */
+/** @param part Name of the shape, in words. */
 function shapeProblem(shape: unknown, part: string): string | undefined {
   if (isStreamSchema(shape)) return `the items of ${part} are streams themselves`;
   if (shape === undefined && part !== "stream()") return undefined;
@@ -297,7 +306,10 @@ function shapeProblem(shape: unknown, part: string): string | undefined {
   return undefined;
 }
 
-/** Libraries call methods of their own on what they contain: a schema of another fails at each call, and at none before. */
+/**
+ * Finds a schema of another library inside `schema`. Its library would call methods on it that it lacks, at each call
+ * and not before.
+ */
 function foreignProblem(schema: Schema, part: string): string | undefined {
   const library = schema["~standard"].vendor;
   const foreign = findSchema(schema, (inner) => inner["~standard"].vendor !== library);
@@ -314,7 +326,9 @@ function nameSchema(schema: Schema): string {
   return isStreamSchema(schema) ? "stream()" : `a schema of ${schema["~standard"].vendor}`;
 }
 
-/** The JSON Schema of a shape; `{}` (anything) stands for a schema that can't say it. A stream is a list, as it is in a JSON body. */
+/**
+ * Returns the JSON Schema of a shape; `{}` (anything) for a schema without one. A stream is a list, as in a JSON body.
+ */
 export function shapeJsonSchema(shape: Shape | undefined, side: "input" | "output"): JsonSchema {
   if (shape === undefined) return { type: "null" };
   if (isStreamSchema(shape)) {
@@ -348,10 +362,17 @@ function formatType(value: unknown): string {
 
 type Step = IteratorResult<unknown, undefined>;
 
-/** Checks one item and gives it as its schema hands it on; throws, or rejects, with what is wrong. @param index From 0. */
+/**
+ * Checks one item and returns it as its schema transforms it. Throws, or rejects, with the issues.
+ *
+ * @param index From 0.
+ */
 type ItemCheck = (item: unknown, index: number) => unknown | Promise<unknown>;
 
-/** The items of an input that is a stream, as an api reads them: each is checked when it is read, and the first wrong one ends it. */
+/**
+ * Items of an input stream, as an api reads them. Each is checked when it is read; the first invalid one ends the
+ * stream.
+ */
 class CheckedItems implements AsyncIterableIterator<unknown> {
   readonly #items: AsyncIterator<unknown>;
   readonly #check: ItemCheck;
@@ -360,7 +381,7 @@ class CheckedItems implements AsyncIterableIterator<unknown> {
 
   readonly [onceKey]: StreamUse;
 
-  /** @param stream What it is, in words. */
+  /** @param stream Describes the stream, for failures. */
   constructor(items: AsyncIterator<unknown>, check: ItemCheck, stream: () => string) {
     this.#items = items;
     this.#check = check;
@@ -376,7 +397,7 @@ class CheckedItems implements AsyncIterableIterator<unknown> {
   next(): Promise<Step> {
     if (this.#isEnded) return Promise.resolve(lastStep);
     const next = this.#items.next().then(this.#onStep);
-    // Asked for ahead and never looked at, it is no unhandled rejection.
+    // An item that is requested ahead and never awaited must not cause an unhandled rejection.
     next.then(undefined, ignore);
     return next;
   }

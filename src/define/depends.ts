@@ -3,7 +3,7 @@ import { fail } from "../failure/failures.js";
 import type { Handle } from "./handle-type.js";
 import { readServiceName, type ServiceHooks } from "./service.js";
 
-/** What may be said about one edge of the graph. */
+/** Options of one edge of the graph. */
 export interface EdgeOptions {
   /** Bounds each call over this edge; can only shorten what the caller has left. */
   readonly timeoutMs?: number;
@@ -12,7 +12,7 @@ export interface EdgeOptions {
 /** A class whose instances are services. */
 export type ServiceClass<T extends ServiceHooks = ServiceHooks> = new () => T;
 
-/** Decides what `depends()` gives while a service is constructed. */
+/** Makes the values that `depends()` returns while a service is constructed. */
 export interface ConstructionScope {
   depends(target: ServiceClass, edge: EdgeOptions): object;
 }
@@ -32,10 +32,10 @@ export function constructIn<T>(scope: ConstructionScope, construct: () => T): T 
 }
 
 /**
- * Declares that a service calls another: a class field.
+ * Declares that a service calls another. Use it as a class field.
  *
- * @param service The class of the dependency. Services that name the same class share one deployment.
- * @param edge    Bounds of this edge.
+ * @param service Class of the dependency. Services that name the same class share one deployment.
+ * @param edge    Limits of this edge.
  * @returns       A handle with exactly the apis and streams of `service`.
  * @throws {ServingError} `depends_outside_scope` when the class was made with `new` instead of by a graph.
  */
@@ -49,12 +49,12 @@ export function depends<T extends ServiceHooks>(service: new () => T, edge: Edge
   return wiring.scope.depends(service, edge) as Handle<T>;
 }
 
-// A script that both defines services and serves them is loaded again for each replica. There `serve()` and `compose()` start
-// nothing:
+// A script that both defines services and serves them is loaded again for each replica. In a replica `serve()` and
+// `compose()` start nothing:
 //
-// H1  The first that is called with the class of the replica hands it over and never returns.
-// H2  Of the others, one that had returned in the app by the time the replica was ordered returns here too, so that the script
-//     comes as far as it had come there. The rest never returns.
+// DH1  The first call with the class of the replica hands the class over and never returns.
+// DH2  A call with another class returns if it had returned in the app by the time the replica was ordered, so that the
+//      script runs as far as it had run there. Every other call never returns.
 
 /** A server that a program had started when it ordered a replica. Plain data. */
 export interface EarlierServer {
@@ -64,19 +64,19 @@ export interface EarlierServer {
   readonly port: number;
 }
 
-/** What a script does in a replica: stop there, or go on as if it had started a server. */
+/** Behaviour of `serve()` in a replica: never return, or go on as if it had started a server. */
 type Handover = { readonly kind: "stop" } | { readonly kind: "go on"; readonly server: EarlierServer };
 
 interface Handovers {
-  /** In a replica: what is waited for. */
+  /** Service that a replica waits for. */
   awaited: Awaited | undefined;
-  /** In an app: what `serve()` has started, in order. */
+  /** Servers that an app has started by `serve()`, in order. */
   readonly servers: EarlierServer[];
 }
 
 interface Awaited {
   readonly service: string;
-  /** Those whose `serve()` has not been met yet. */
+  /** Servers whose `serve()` the script has not reached yet. */
   readonly earlier: EarlierServer[];
   readonly receive: (entry: ServiceClass) => void;
   readonly onOther: (service: string) => void;
@@ -85,9 +85,9 @@ interface Awaited {
 const handovers = shareState("handovers", (): Handovers => ({ awaited: undefined, servers: [] }));
 
 /**
- * Makes `serve()` and `compose()` hand over from now on; for the threads and processes of replicas alone.
+ * Makes `serve()` and `compose()` hand over from now on. Used only in the threads and processes of replicas.
  *
- * @param onOther Told of each entry service that is met and is another.
+ * @param onOther Called for each call of them with another entry service.
  */
 export function expectHandover(
   service: string,
@@ -99,7 +99,7 @@ export function expectHandover(
   });
 }
 
-/** @returns `undefined` where this is no replica, and `entry` is to be started. */
+/** @returns `undefined` outside a replica, where `entry` has to be started. */
 export function handOver(entry: ServiceClass): Handover | undefined {
   const { awaited } = handovers;
   if (awaited === undefined) return undefined;
@@ -114,10 +114,10 @@ export function handOver(entry: ServiceClass): Handover | undefined {
   return server === undefined ? { kind: "stop" } : { kind: "go on", server };
 }
 
-/** Notes what `serve()` has started, for the replicas that are ordered after it. */
+/** Notes a server that `serve()` has started, for the replicas that are ordered after it. */
 export function noteServer(server: EarlierServer): void {
   handovers.servers.push(server);
 }
 
-/** What `serve()` has started in this thread so far, closed or not. */
+/** Returns the servers that `serve()` has started in this thread so far, closed or not. */
 export const listServers = (): readonly EarlierServer[] => [...handovers.servers];

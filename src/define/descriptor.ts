@@ -24,7 +24,7 @@ export interface ApiDescriptor {
   readonly name: string;
   readonly kind: ApiKind;
   readonly contract: Contract;
-  /** Whether the input is a stream. */
+  /** True when the input is a stream. */
   readonly takesStream: boolean;
   /** HTTP path. */
   readonly route: string;
@@ -32,23 +32,23 @@ export interface ApiDescriptor {
 
 /** One dependency of a service, as declared. */
 interface DependencyDescriptor {
-  /** The class field; `"(private)"` where it is a `#field`. */
+  /** Name of the class field; `"(private)"` for a `#field`. */
   readonly field: string;
   readonly target: ServiceClass;
   readonly options: EdgeOptions;
 }
 
-/** A service as its author declared it: plain data, apart from the class itself. */
+/** A service as its author declared it. Plain data, apart from the class itself. */
 export interface ServiceDescriptor {
   readonly name: string;
   readonly service: ServiceClass;
   readonly options: ServiceOptions;
-  /** In declaration order. */
+  /** Apis by name, in the order of their fields. */
   readonly apis: ReadonlyMap<string, ApiDescriptor>;
   readonly dependencies: readonly DependencyDescriptor[];
-  /** In a test: functions that answer in place of the class, which is then never constructed again. */
+  /** Functions of a test that answer in place of the class, which is then never constructed again. */
   readonly fake?: Readonly<Record<string, (input: any) => unknown>>;
-  /** What is wrong with the declaration itself. */
+  /** Faults of the declaration itself. */
   readonly faults: readonly GraphFault[];
 }
 
@@ -56,7 +56,7 @@ export interface ServiceDescriptor {
  * Constructs a service class once and reads what it declares. Nothing is started and no dependency is constructed.
  *
  * @throws {ServingError} `not_a_service` for anything but a class that extends `Service()`. Every other fault is in the
- *   descriptor, so that all faults of a graph can be shown together.
+ *   descriptor, so that all faults of a graph can be reported together.
  */
 export function compileService(service: ServiceClass): ServiceDescriptor {
   const options = readServiceOptions(service);
@@ -107,7 +107,9 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
   return Object.freeze({ name, service, options, apis, dependencies, faults });
 }
 
-/** A class that copies of ekiben of two versions would have to share can't be constructed here; all there is to say is why. */
+/**
+ * Describes a class of another version of ekiben. It can't be constructed here, so the descriptor has only that fault.
+ */
 function compileForeign(
   known: Pick<ServiceDescriptor, "name" | "service" | "options">,
   other: Copy | undefined,
@@ -116,7 +118,7 @@ function compileForeign(
   return Object.freeze({ ...known, apis: new Map(), dependencies: [], faults: [fault] });
 }
 
-/** A failure as one line of the list that `invalid_graph` shows. */
+/** Turns a failure into one line of the list that `invalid_graph` shows. */
 export function toFault(service: string, field: string, error: ServingError): GraphFault {
   return { id: error.id, service, field, message: error.message, fix: error.fix ?? "" };
 }
@@ -150,7 +152,7 @@ interface Wire {
   readonly edge: EdgeOptions;
 }
 
-/** Records edges; its handles only say that it is too early to call them. */
+/** Records the edges of a class. Its handles throw, since it is too early to call them. */
 class WiringScope implements ConstructionScope {
   readonly edges: Wire[] = [];
 

@@ -7,11 +7,11 @@ import type { JsonSchema, Schema } from "./schema.js";
 export interface FileOptions {
   /** Accepted media types, e.g. `"image/png"`, `"image/*"`, or a list of them. Default: any. */
   readonly contentType?: string | readonly string[];
-  /** Largest size in bytes. Default: none of its own; the edge bounds the whole body (`http.maxBodyBytes`). */
+  /** Largest size in bytes. Default: no limit but that of the whole body over HTTP (`http.maxBodyBytes`). */
   readonly maxBytes?: number;
 }
 
-/** A schema for files, with what ekiben itself needs to know of it. */
+/** A schema for files, with the options that ekiben itself reads. */
 export interface FileSchema extends Schema<Blob, File> {
   readonly file: { readonly contentTypes: readonly string[]; readonly maxBytes: number };
 }
@@ -19,8 +19,8 @@ export interface FileSchema extends Schema<Blob, File> {
 /**
  * A Standard Schema for an uploaded file.
  *
- * Takes a `Blob` or a `File` and gives a `File`; over HTTP a part of a multipart body, or the whole body where the api's
- * input is the file itself; in JSON `{ name?, contentType, data }` with `data` in base64.
+ * Accepts a `Blob` or a `File` and returns a `File`. Over HTTP it is a part of a multipart body, or the whole body when
+ * the api's input is the file itself. In JSON it is `{ name?, contentType, data }` with `data` in base64.
  */
 export function file(options: FileOptions = {}): FileSchema {
   const contentTypes = options.contentType === undefined ? [] : [options.contentType].flat();
@@ -38,12 +38,12 @@ export function file(options: FileOptions = {}): FileSchema {
   };
 }
 
-/** Whether a schema was made by `file()`. */
+/** True for a schema made by `file()`. */
 export function isFileSchema(schema: unknown): schema is FileSchema {
   return typeof schema === "object" && schema !== null && "file" in schema && "~standard" in schema;
 }
 
-/** Whether media type `actual` is `pattern` or falls under it (`image/*`). */
+/** True when media type `actual` is `pattern` or matches it (`image/*`). */
 function matchesContentType(actual: string, pattern: string): boolean {
   const essence = actual.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (pattern === "*/*" || pattern === essence) return true;

@@ -10,7 +10,7 @@ const many = <T>(item: T, count = 100_000): T[] => new Array<T>(count).fill(item
 const line = { a: 1, b: "x" };
 const Line = z.object({ a: z.number(), b: z.string() });
 
-/** How often the schema made by `create` looks at an item of a large value. */
+/** Counts how often the schema made by `create` checks an item of a large value. */
 function countChecks(create: (item: Schema<any>) => Schema, value: unknown): number {
   let count = 0;
   const item = z.any().refine((item) => {

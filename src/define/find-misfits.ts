@@ -1,33 +1,34 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Issue } from "../failure/failures.js";
 
-// What is wrong with a large value, found without making an issue of each wrong item in it.
+// Finds the first issues of a large value without creating an issue for each invalid item in it.
 //
-// A validator goes on to the end of a list however many of its items are wrong, and an issue costs a hundred times what its
-// item did: 16 MiB of `{}` became gigabytes. So a large value is looked at here first.
+// A validator goes on to the end of a list, however many items are invalid, and an issue takes a hundred times the
+// memory of its item: 16 MiB of `{}` became gigabytes. So a large value is checked here before the validator sees it.
 //
-// M1  Only what its schema is certain to refuse is refused here: an item of a list, a field, a value of a record is checked by
-//     its own schema, and nothing around that schema may accept what it refuses (a union refuses what all its members do).
-// M2  First a sample is looked at. Where it fits, few items can be wrong, and the validator may say which; where it does not,
-//     the value is read in order as far as the first `maxIssues`.
-// M3  The issues found are those the validator would name, in its words.
+// DM1  A value is refused here only if its schema is certain to refuse it. An item of a list, a field and a value of a
+//      record are checked by their own schemas, and no schema around those may accept what they refuse. A union refuses
+//      what all of its members refuse.
+// DM2  A sample is checked first. If it is valid, few items can be invalid, and the validator reports them. If it is
+//      not, the value is read in order up to the first `maxIssues` issues.
+// DM3  The issues are those the validator would report, in its words.
 
-/** Issues that are told of one value. */
+/** Most issues that are reported for one value. */
 export const maxIssues = 20;
-/** Values from which on a value is large: fewer can all be wrong without harm. */
+/** Number of inner values from which a value is large. Fewer can all be invalid without harm. */
 const largeCount = 2_000;
-/** An item of so few is checked as a whole. */
+/** Most inner values of an item that is checked as a whole. */
 const smallCount = 50;
-/** Items of a sample, shared out among the lists of a value; and the least of each list. */
+/** Items of a sample, divided among the lists of a value; and the fewest of each list. */
 const sampleSize = 10_000;
 const leastSample = 64;
-/** Deeper than any body may be. */
+/** Greatest depth that is searched; more than any body may have. */
 const maxDepth = 1_000;
 
 /**
- * The first issues of a large value; none where it fits, where that is not certain, or where the value is not large.
+ * Finds the first issues of a large value; none if it is valid, if that is not certain, or if the value is not large.
  *
- * @param schema One that `growsWithValue`: of others there is nothing to find.
+ * @param schema A schema for which `growsWithValue` is true; for others nothing is found.
  */
 export function findMisfits(schema: unknown, value: unknown): readonly Issue[] {
   if (!holdsMore(value, largeCount)) return none;
@@ -43,9 +44,10 @@ export function findMisfits(schema: unknown, value: unknown): readonly Issue[] {
 const none: readonly Issue[] = [];
 
 /**
- * Whether the issues of a schema grow with its value: those of a plain object are as many as the fields it names, at most.
+ * Returns true when a larger value can have more issues. A plain object has at most as many issues as its schema has
+ * fields.
  *
- * @returns `undefined` where none of its parts says so, and one of them can't be had yet: to be asked again.
+ * @returns `undefined` when no known part is such a schema and another part can't be read yet: ask again later.
  */
 export function growsWithValue(schema: unknown): boolean | undefined {
   const search: PartSearch = { seen: new Set(), isFinal: true };
@@ -54,13 +56,13 @@ export function growsWithValue(schema: unknown): boolean | undefined {
 }
 
 interface PartSearch {
-  /** Schemas that are being looked at already. */
+  /** Schemas that were visited already. */
   readonly seen: Set<unknown>;
-  /** False once a part was met that can't be had yet. */
+  /** False once a part was found that can't be read yet. */
   isFinal: boolean;
 }
 
-/** Whether a list or a record is among the parts of a schema. */
+/** True when a part of the schema is a list or a record. */
 function hasMany(schema: unknown, search: PartSearch): boolean {
   const form = formOf(schema);
   if (form === undefined) search.isFinal &&= hasFinalForm(schema);
@@ -79,7 +81,7 @@ function hasMany(schema: unknown, search: PartSearch): boolean {
   }
 }
 
-/** A type of arktype says at the first wrong item whether a value fits, but not why. */
+/** A type of arktype. `allows` stops at the first invalid item, but does not say why it is invalid. */
 interface ArkType {
   allows(value: unknown): boolean;
   readonly "~standard": StandardSchemaV1.Props;
@@ -88,14 +90,14 @@ interface ArkType {
 const isArkType = (schema: unknown): schema is ArkType =>
   (schema as Partial<ArkType>)["~standard"]?.vendor === "arktype" && typeof (schema as ArkType).allows === "function";
 
-/** Why a value does not fit is asked of its beginning: of each long list in it the first items. */
+/** Finds the issues of the beginning of a value: of the first items of each long list. */
 function askInPart(schema: ArkType, value: object): readonly Issue[] {
   const cut = new Set<string>();
   const result = schema["~standard"].validate(cutLists(value, "", cut));
   const issues = result instanceof Promise ? [] : (result.issues ?? []);
   const told = issues
     .map(createIssue)
-    // That a list is too short now is not the client's fault.
+    // A list that was cut may be too short for its schema, which is not the client's fault.
     .filter(({ path }) => !cut.has(path))
     .slice(0, maxIssues);
   return told.length > 0 ? told : [{ path: "", message: "one of its many values does not fit the schema" }];
@@ -120,14 +122,16 @@ type Path = readonly (string | number)[];
 class Search {
   readonly issues: Issue[] = [];
   readonly #most: number;
-  /** A schema that answers later can't be asked about single items. */
+  /**
+   * True when the search has ended: enough issues were found, or a schema is asynchronous and can't check single items.
+   */
   #isOver = false;
 
   constructor(most: number) {
     this.#most = most;
   }
 
-  /** @param budget Items that may be looked at. */
+  /** @param budget Most items to check. */
   look(schema: unknown, value: unknown, path: Path, budget: number): void {
     if (this.#isOver || path.length > maxDepth) return;
     if (!holdsMore(value, smallCount)) {
@@ -173,7 +177,10 @@ class Search {
     });
   }
 
-  /** One of each stretch of as many as the budget allows, at random: nobody can place wrong items beside it. */
+  /**
+   * Visits one random item of each stretch, as many as the budget allows. A client can't place invalid items beside the
+   * sample.
+   */
   #sample(length: number, budget: number, visit: (at: number, share: number) => void): void {
     const count = Math.min(length, Math.max(leastSample, budget));
     const share = Math.floor(budget / count);
@@ -182,7 +189,7 @@ class Search {
     }
   }
 
-  /** M1: what one of them may accept is not refused. */
+  /** Refuses a value only if every member refuses it (DM1). */
   #lookAtMembers(members: readonly unknown[], value: object, path: Path, budget: number): void {
     for (const member of members) {
       const search = new Search(1);
@@ -211,12 +218,12 @@ class Search {
   }
 }
 
-/** Whether a value of plain data holds more than `most` values; tensors and bytes are one. */
+/** True when a value of plain data has more than `most` inner values. A tensor or bytes count as one. */
 export function holdsMore(value: unknown, most: number): boolean {
   return typeof value === "object" && value !== null && countDown(value, most) < 0;
 }
 
-/** @returns What is left of `left`; below 0 when it was too little. */
+/** @returns The rest of `left`; below 0 when the value has more. */
 function countDown(value: object, left: number): number {
   let rest = left - 1;
   if (Array.isArray(value)) {
@@ -237,17 +244,17 @@ function countDown(value: object, left: number): number {
   return rest;
 }
 
-/** More says nothing to a reader: a library lists all that would have been right, or every unknown key. */
+/** Longest message of an issue. Libraries list every valid choice or every unknown key, which nobody reads. */
 const longestMessage = 500;
 
-/** An issue as failures tell it, short enough to be read. */
+/** Turns an issue of a library into one of a failure, short enough to be read. */
 export function createIssue({ path, message }: StandardSchemaV1.Issue): Issue {
   return { path: formatPath(path), message: shorten(message, longestMessage) };
 }
 
 const shorten = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)}…` : text);
 
-/** `["lines", 2, "text"]` → `"lines[2].text"`. */
+/** Formats a path: `["lines", 2, "text"]` → `"lines[2].text"`. */
 function formatPath(path: StandardSchemaV1.Issue["path"]): string {
   let text = "";
   for (const segment of path ?? []) {
@@ -258,32 +265,32 @@ function formatPath(path: StandardSchemaV1.Issue["path"]): string {
   return text;
 }
 
-/** How a schema is made up of others, as far as it refuses what they refuse. */
+/** Structure of a schema: the inner schemas whose refusal makes it refuse. */
 type Form =
   | { readonly kind: "list"; readonly items: readonly unknown[]; readonly rest: unknown }
   | FieldsForm
-  /** Refuses what any of these does. */
+  /** Refuses a value that any of these refuses. */
   | { readonly kind: "wrapped"; readonly inner: readonly unknown[] }
-  /** Refuses what all of these do. */
+  /** Refuses a value that all of these refuse. */
   | { readonly kind: "union"; readonly members: readonly unknown[] };
 
-/** An object: its known fields, and the schema of others and of their names, where they have one. */
+/** Object schema: its known fields, and the schemas of other fields and of their names, if any. */
 interface FieldsForm {
   readonly kind: "fields";
   readonly fields: Readonly<Record<string, unknown>>;
   readonly rest: unknown;
   readonly keys: unknown;
-  /** What a wrong name is called, where its own schema does not say. */
+  /** Message for an invalid name, if the schema of names has none of its own. */
   readonly keyMessage?: string | undefined;
 }
 
 const forms = new WeakMap<object, Form | undefined>();
 
 /**
- * The form of a schema of zod or valibot; `undefined` for one that has no parts, or may accept what its parts refuse (a
- * fallback, a value that is changed first), and for any other library's.
+ * Returns the structure of a schema of zod or valibot. `undefined` for a schema without parts, for one that may accept
+ * what its parts refuse (a fallback, a value that is transformed first), and for other libraries.
  *
- * Reads what both publish for libraries that build on them: `_zod.def`, and the fields of a valibot schema.
+ * Reads fields that both libraries publish for others to build on: `_zod.def`, and the fields of a valibot schema.
  */
 function formOf(schema: unknown): Form | undefined {
   if ((typeof schema !== "object" && typeof schema !== "function") || schema === null) return undefined;
@@ -293,17 +300,17 @@ function formOf(schema: unknown): Form | undefined {
     forms.set(schema, form);
     return form;
   } catch {
-    // A part that can't be had yet, as of schemas that refer to one another: it is asked for again.
+    // A part can't be read yet, as in schemas that refer to one another. The next call tries again.
     return undefined;
   }
 }
 
-/** Whether what `formOf` said of a schema is final. */
+/** True when a further call of `formOf` would return the same. */
 function hasFinalForm(schema: unknown): boolean {
   return (typeof schema !== "object" && typeof schema !== "function") || schema === null || forms.has(schema);
 }
 
-/** Whether a schema is that of a list, and says nothing of it but what its items are: what holds of its parts holds of it. */
+/** True for a schema of a list that checks nothing but the items, so that a list is valid when its slices are. */
 export function isPlainList(schema: unknown): boolean {
   const form = formOf(schema);
   if (form?.kind !== "list" || form.items.length > 0) return false;
@@ -322,7 +329,7 @@ function readForm(schema: Parts): Form | undefined {
 
 const wrap = (...inner: unknown[]): Form => ({ kind: "wrapped", inner });
 
-/** Names are checked where they are looked at as they are: a library may read them as numbers first. */
+/** Structure of a record. Names are checked only if they are strings: a library may convert them to numbers first. */
 function record(key: unknown, keyType: unknown, rest: unknown, keyMessage?: string): Form {
   return { kind: "fields", fields: {}, rest, keys: keyType === "string" ? key : undefined, keyMessage };
 }
@@ -358,7 +365,9 @@ function readZod(def: Parts): Form | undefined {
   }
 }
 
-/** A strict object's own issue names the keys it does not know. */
+/**
+ * Returns the schema of other fields; `undefined` for a strict object, whose own issue names the keys it does not know.
+ */
 const others = (catchall: unknown): unknown => (zodType(catchall) === "never" ? undefined : catchall);
 const zodType = (schema: unknown): unknown => (schema as { _zod?: { def?: Parts } } | undefined)?._zod?.def?.["type"];
 

@@ -1,25 +1,24 @@
 import { isSchema, type Schema } from "./schema.js";
 
-/** A schema that stands inside another. */
+/** A schema inside another one. */
 export interface InnerSchema {
   readonly schema: Schema;
-  /** Fields that lead to it: `"photos[].scan"`; `""` where no field does. */
+  /** Path of fields to it: `"photos[].scan"`; `""` without any. */
   readonly path: string;
 }
 
-/** Definitions are small; of one that is larger than this the rest is not searched. */
+/** Most nodes that are visited. Definitions are small; the rest of a larger one is not searched. */
 const maxVisited = 5_000;
 
-/** Keys under which zod and valibot keep an object's fields by name. */
+/** Keys under which zod and valibot store the fields of an object by name. */
 const fieldHolders = new Set(["shape", "entries"]);
-/** Keys under which they keep the schema of an item. */
+/** Keys under which they store the schema of an item. */
 const itemHolders = new Set(["element", "item", "items", "valueType", "rest"]);
 
 /**
- * The first schema inside `root` that `matches`, itself included.
+ * Finds the first schema inside `root`, or `root` itself, that `matches`.
  *
- * Reads what zod and valibot keep of a definition. A schema that is made lazily is not followed, and of a pipe only the side
- * that a caller sends to.
+ * Reads the definitions of zod and valibot. Lazy schemas are not followed. Only the input side of a pipe is searched.
  */
 export function findSchema(root: Schema, matches: (schema: Schema) => boolean): InnerSchema | undefined {
   const visited = new Set<unknown>();
@@ -42,7 +41,10 @@ export function findSchema(root: Schema, matches: (schema: Schema) => boolean): 
   }
 }
 
-/** zod keeps the definition below `_zod.def`; valibot on the schema itself, which of a pipe has the fields of its first part. */
+/**
+ * Returns the definition: `_zod.def` of zod. A valibot schema is its own definition; a pipe has the fields of its first
+ * part.
+ */
 function definitionOf(schema: Schema): object {
   const { "~standard": _, _zod, pipe: __, ...own } = schema as Schema & { _zod?: { def?: object }; pipe?: unknown };
   return _zod?.def ?? own;
@@ -53,7 +55,7 @@ function stepInto(path: string, holder: string, key: string): string {
   return itemHolders.has(key) ? `${path}[]` : path;
 }
 
-/** A definition has getters, for shapes that refer to themselves. */
+/** Reads a key. Definitions have getters, for shapes that refer to themselves, and a getter may throw. */
 function readKey(node: object, key: string): unknown {
   try {
     return (node as Record<string, unknown>)[key];

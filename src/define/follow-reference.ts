@@ -1,9 +1,9 @@
 import type { JsonSchema } from "./schema.js";
 
 /**
- * What a `$ref` such as `"#/$defs/node"` points to in a JSON Schema (RFC 6901).
+ * Resolves a `$ref` such as `"#/$defs/node"` in a JSON Schema (RFC 6901).
  *
- * @returns `undefined` when there is nothing, or the reference leads out of the document.
+ * @returns `undefined` when the target does not exist or is in another document.
  */
 export function followReference(reference: string, root: JsonSchema): unknown {
   const [before, ...steps] = reference.split("/");

@@ -6,9 +6,10 @@ import { construction, readServiceName, type StartContext } from "./service.js";
 
 // Values that a service opens before `start()` and closes after `stop()`.
 //
-// VR1  Resources are opened one after the other, in the order of their fields, and closed in reverse order. Only those that were
-//      opened are closed.
-// VR2  A field has its value before the next resource is opened. Until then it has a placeholder, and every use of it throws.
+// VR1  Resources are opened one after the other, in the order of their fields, and closed in reverse order. Only those
+//      that were opened are closed.
+// VR2  A field has its value before the next resource is opened. Until then it has a placeholder, and every use of it
+//      throws.
 // VR3  A value whose `open` ends after `close` was called is closed at once.
 
 /** A call of `resource()` in a class. */
@@ -33,9 +34,9 @@ const definitions = shareState("resources", (): Definitions => ({ byPlaceholder:
 /**
  * Declares something that a service opens before `start()` and closes after `stop()`: a public class field.
  *
- * The field has the type of the value and, once it is open, the value itself. It is opened within the time limit of `start()`, in the
- * order of the fields, and closed in reverse order, also when a later one could not be opened. In a unit test that makes the class
- * with `new`, assign the field; `compose()` opens it.
+ * The field has the type of the value and, once it is open, the value itself. It is opened within the time limit of
+ * `start()`, in the order of the fields, and closed in reverse order, also when a later one could not be opened. In a
+ * unit test that makes the class with `new`, assign the field; `compose()` opens it.
  *
  * @param open  Opens the value; gets the context of `start()`.
  * @param close Closes the value. Default: its `Symbol.asyncDispose` or `Symbol.dispose` method, if it has one.
@@ -61,8 +62,8 @@ const readResource = (value: unknown): ResourceDefinition | undefined =>
   typeof value === "function" ? definitions.byPlaceholder.get(value) : undefined;
 
 /**
- * Runs `construct`, and tells whether a resource in it is no field that can be given the value: a `#private` field, a variable, an
- * item of a list.
+ * Runs `construct`, and tells whether a resource in it is no field that can be given the value: a `#private` field, a
+ * variable, an item of a list.
  */
 export function findLostResource(construct: () => object): boolean {
   const outer = definitions.made;

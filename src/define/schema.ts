@@ -7,7 +7,7 @@ import { createIssue, findMisfits, growsWithValue, holdsMore, isPlainList, maxIs
 /** Any Standard Schema (https://standardschema.dev): zod, valibot, arktype, and ekiben's own `tensor()` and `file()`. */
 export type Schema<In = any, Out = In> = StandardSchemaV1<In, Out>;
 
-/** What a contract may name: a schema, or an object of them (fields of any validator side by side). */
+/** Part of a contract: a schema, or an object of schemas, which may be of different libraries. */
 export type Shape = Schema | { readonly [field: string]: Schema };
 
 type Fields<S> = { readonly [K in keyof S]: Schema };
@@ -15,41 +15,41 @@ type OptionalKeys<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[
 type WithOptional<T> = Simplify<Omit<T, OptionalKeys<T>> & Partial<Pick<T, OptionalKeys<T>>>>;
 type Simplify<T> = { [K in keyof T]: T[K] };
 
-/** What a caller may pass for shape `S`. */
+/** Type that a caller passes for shape `S`. */
 export type InputOf<S extends Shape> = S extends Schema
   ? StandardSchemaV1.InferInput<S>
   : S extends Fields<S>
     ? WithOptional<{ -readonly [K in keyof S]: StandardSchemaV1.InferInput<S[K]> }>
     : never;
 
-/** What comes out once shape `S` has checked it. */
+/** Type of a value that shape `S` has checked. */
 export type OutputOf<S extends Shape> = S extends Schema
   ? StandardSchemaV1.InferOutput<S>
   : S extends Fields<S>
     ? WithOptional<{ -readonly [K in keyof S]: StandardSchemaV1.InferOutput<S[K]> }>
     : never;
 
-/** A JSON Schema, draft 2020-12, as OpenAPI 3.1 takes it. */
+/** A JSON Schema, draft 2020-12, as OpenAPI 3.1 uses it. */
 export type JsonSchema = { [keyword: string]: unknown };
 
-/** What a check gives: the value as its schema hands it on, or what was wrong with it. */
+/** Result of a check: the value as its schema transforms it, or its issues. */
 export type CheckResult =
   | { readonly value: unknown; readonly issues?: undefined }
   | { readonly issues: readonly Issue[]; readonly value?: undefined };
 
-/** Whether `value` follows the Standard Schema protocol. */
+/** True when `value` follows the Standard Schema protocol. */
 export function isSchema(value: unknown): value is Schema {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
   const standard = (value as { "~standard"?: { validate?: unknown } })["~standard"];
   return typeof standard?.validate === "function";
 }
 
-/** Checks a value; gives a promise only when the schema itself is asynchronous. */
+/** Checks a value. Returns a promise only if the schema itself is asynchronous. */
 export type SchemaCheck = (value: unknown) => CheckResult | Promise<CheckResult>;
 
-/** The check of a schema, which tells of the first `maxIssues` things that are wrong with a value. */
+/** Creates the check of a schema. It reports at most `maxIssues` issues of a value. */
 export function createSchemaCheck(schema: Schema): SchemaCheck {
-  /** Known once all parts can be had: of schemas that refer to one another some may come later. */
+  /** Set once all parts can be read: in schemas that refer to one another, some may be defined later. */
   let mayGrow: boolean | undefined;
   return (value) => {
     if (typeof value === "object" && (mayGrow ??= growsWithValue(schema))) {
@@ -77,7 +77,9 @@ interface JsonSchemaConverter {
   output(options: JsonSchemaOptions): JsonSchema;
 }
 
-/** One custom type must not hide the rest of a schema: told to, zod says "anything" there instead of refusing the whole. */
+/**
+ * Converts a schema. With `"any"`, zod emits `{}` for a type it can't represent, instead of refusing the whole schema.
+ */
 function convert(schema: Schema, side: "input" | "output", unrepresentable: "any" | "throw"): JsonSchema | undefined {
   const converter = (schema["~standard"] as { jsonSchema?: JsonSchemaConverter }).jsonSchema;
   if (converter === undefined) return undefined;
@@ -90,24 +92,27 @@ function convert(schema: Schema, side: "input" | "output", unrepresentable: "any
 }
 
 /**
- * The JSON Schema of a schema, by the schema's own converter.
+ * Returns the JSON Schema of a schema, by the schema's own converter.
  *
- * @param side What a caller sends (`input`) or receives (`output`): they differ where a schema transforms or defaults.
+ * @param side The value that a caller sends (`input`) or receives (`output`). They differ if a schema transforms or has
+ *   defaults.
  * @returns    `undefined` when the schema has no converter, or refuses (a type JSON Schema can't say).
  */
 export function jsonSchemaOf(schema: Schema, side: "input" | "output"): JsonSchema | undefined {
   return convert(schema, side, "any");
 }
 
-/** Whether JSON Schema can say all that a schema says; where it can't, documents show any value. */
+/**
+ * True when JSON Schema can represent the whole schema. If it can't, documents show "any value" for the missing part.
+ */
 export function hasWholeJsonSchema(schema: Schema, side: "input" | "output"): boolean {
   return convert(schema, side, "throw") !== undefined;
 }
 
 /**
- * A JSON Schema as part of a larger document: its own references (`"#/$defs/x"`) are made to begin at `base`.
+ * Makes a JSON Schema part of a larger document: its own references (`"#/$defs/x"`) then begin at `base`.
  *
- * @param base Where the schema will stand, as a JSON pointer with its `#`: `"#/properties/line"`.
+ * @param base Place of the schema in the document, as a JSON pointer with its `#`: `"#/properties/line"`.
  */
 export function rebaseRefs(schema: JsonSchema, base: string): JsonSchema {
   const move = (reference: string): string => (/^#(\/|$)/.test(reference) ? base + reference.slice(1) : reference);
@@ -122,19 +127,21 @@ export function rebaseRefs(schema: JsonSchema, base: string): JsonSchema {
   return rebase(schema) as JsonSchema;
 }
 
-/** A schema for an input that is a stream, with what ekiben itself needs to know of it. */
+/** A schema for a stream, with the schema of its items, which ekiben itself reads. */
 export interface StreamSchema<I = any, O = I> extends Schema<AsyncIterable<I> | Iterable<I>, AsyncIterable<O>> {
   readonly stream: { readonly item: Shape };
 }
 
 /**
- * The input of an api that is a stream: `api({ input: stream(chunk), … }, async (chunks) => { for await (const chunk of chunks) … })`.
+ * Makes the input of an api a stream:
+ * `api({ input: stream(chunk), … }, async (chunks) => { for await (const chunk of chunks) … })`.
  *
- * The caller passes any `AsyncIterable` or `Iterable` of items, also the stream that another handle gave, unread; the api gets
- * an `AsyncIterable`, to be read once. Items are asked for only as fast as the api reads them, and each is checked when it is
- * read. As `output`, `stream(x)` means the same as `yields: x`. Only an input or an output as a whole can be a stream.
+ * The caller passes any `AsyncIterable` or `Iterable` of items, also the unread stream of another handle. The api gets
+ * an `AsyncIterable`, which can be read once. Items are requested only as fast as the api reads them, and each is
+ * checked when it is read. As `output`, `stream(x)` means the same as `yields: x`. Only an input or an output as a
+ * whole can be a stream.
  *
- * @param item Of each item: a schema, or an object of them. Names of sizes in tensors hold within one item.
+ * @param item Schema of each item, or an object of schemas. Names of tensor sizes hold within one item.
  */
 export function stream<S extends Shape>(item: S): StreamSchema<InputOf<S>, OutputOf<S>> {
   const validate = (value: unknown) => {
@@ -147,63 +154,64 @@ export function stream<S extends Shape>(item: S): StreamSchema<InputOf<S>, Outpu
   } as unknown as StreamSchema<InputOf<S>, OutputOf<S>>;
 }
 
-/** Whether a schema was made by `stream()`. */
+/** True for a schema made by `stream()`. */
 export function isStreamSchema(schema: unknown): schema is StreamSchema {
   return isSchema(schema) && typeof (schema as { stream?: unknown }).stream === "object";
 }
 
-// Which keywords of JSON Schema (draft 2020-12, and what older drafts had in their place) hold schemas. Whoever changes all
-// schemas of a document asks here, so that an example or a default which only looks like one stays as it is.
+// Keywords of JSON Schema (draft 2020-12 and older drafts) whose values are schemas. Code that changes all schemas of a
+// document uses this list, so that an example or a default that only looks like a schema is not changed.
 
 /** Keywords whose value is a schema. */
 const schemaKeywords = new Set([
   ...["items", "additionalItems", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else"],
   ...["unevaluatedItems", "unevaluatedProperties", "contentSchema"],
 ]);
-/** Those whose value is a list of schemas. */
+/** Keywords whose value is a list of schemas. */
 const listKeywords = new Set(["anyOf", "oneOf", "allOf", "prefixItems", "items"]);
-/** Those whose value is an object of schemas. */
+/** Keywords whose value is an object of schemas. */
 const mapKeywords = new Set(["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"]);
 
-/** The value of a keyword, with each schema in it changed; what is no schema stays. */
+/** Applies `change` to each schema in the value of a keyword. Everything else stays. */
 export function mapSchemas(keyword: string, value: unknown, change: (schema: unknown) => unknown): unknown {
   if (listKeywords.has(keyword) && Array.isArray(value)) return value.map(change);
   if (mapKeywords.has(keyword) && isObject(value)) {
     return Object.fromEntries(Object.entries(value).map(([key, schema]) => [key, change(schema)]));
   }
-  // `true` and `false` are schemas, and as lawful here.
+  // `true` and `false` are schemas too, and need no change.
   return schemaKeywords.has(keyword) && isObject(value) ? change(value) : value;
 }
 
-/** Whether a keyword of a schema refers to another one. A property may be called the same: then its value is no text. */
+/** True for a keyword that refers to another schema. The value of a property with that name is not a string. */
 export const isReferenceKeyword = (keyword: string, value: unknown): value is string =>
   (keyword === "$ref" || keyword === "$dynamicRef" || keyword === "$recursiveRef") && typeof value === "string";
 
-/** Whether a value is an object, as all schemas but `true` and `false` are. */
+/** True for an object, as all schemas but `true` and `false` are. */
 export function isObject(value: unknown): value is { [keyword: string]: unknown } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 const ofSlice = /^\[(\d+)\]/;
 
-/** An issue of a slice, as one of the list it was cut from. */
+/** Turns an issue of a slice into one of the list from which it was cut. */
 const shift = ({ path, message }: Issue, at: number): Issue => ({
   path: path.replace(ofSlice, (_, index: string) => `[${Number(index) + at}]`),
   message,
 });
 
-/** A list that holds more values is checked in slices: some 2 ms of a validator. */
+/** Most inner values of a list that is checked at once: about 2 ms of a validator. */
 const maxValuesAtOnce = 20_000;
-/** Items of a slice. */
+/** Items of one slice. */
 const sliceLength = 64;
-/** Others have a turn after so many milliseconds. */
+/** Milliseconds of checking after which other work gets a turn. */
 const turnMs = 4;
 
 /**
- * The check of an input: a long list is checked a slice at a time, and others have their turns meanwhile. A validator can't be
- * interrupted, and a million values of a union take it 150 ms.
+ * Creates the check of an input. A long list is checked in slices, and other work runs in between: a validator can't be
+ * interrupted, and takes 150 ms for a million values of a union.
  *
- * Only where a slice fits as its list does: the schema says nothing but what the items are. The list must not change meanwhile.
+ * Used only for a schema that checks nothing but the items, so that a list is valid when its slices are. The list must
+ * not change meanwhile.
  */
 export function createPacedCheck(schema: Schema): SchemaCheck {
   const check = createSchemaCheck(schema);

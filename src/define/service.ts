@@ -8,7 +8,7 @@ import type { HttpOptions, ServiceFileOptions } from "../options/app-file.js";
 export interface ServiceOptions extends Omit<ServiceFileOptions, "idempotent"> {
   /** Name of the service in the graph, in logs, metrics and options. Default: the class's name. */
   readonly name?: string;
-  /** Read from the entry service. */
+  /** Options of the HTTP server; read only from the entry service. */
   readonly http?: HttpOptions;
 }
 
@@ -22,10 +22,10 @@ export const construction = shareState("construction", (): { instance: object | 
 }));
 
 /**
- * The base class of a service: `class Model extends Service({ replicas: 2 }) { … }`.
+ * Returns the base class of a service: `class Model extends Service({ replicas: 2 }) { … }`.
  *
- * A service is an ordinary class whose fields are made by `api()` and `depends()`; one without dependencies may be made
- * with `new` and called in a unit test.
+ * A service is an ordinary class whose fields are made by `api()`, `depends()` and `resource()`. A unit test may create
+ * one without dependencies with `new` and call it.
  */
 export function Service(options: ServiceOptions = {}): abstract new () => ServiceHooks {
   const trace = noteCallers();
@@ -46,37 +46,39 @@ export function Service(options: ServiceOptions = {}): abstract new () => Servic
   };
 }
 
-/** The options of a service class; `undefined` when `value` is not one. */
+/** Returns the options of a service class; `undefined` for any other value. */
 export function readServiceOptions(value: unknown): ServiceOptions | undefined {
   return typeof value === "function" ? (value as { [optionsKey]?: ServiceOptions })[optionsKey] : undefined;
 }
 
-/** The name of a service in its graph. */
+/** Returns the name of a service in its graph. */
 export const readServiceName = (service: ServiceLike): string => readServiceOptions(service)?.name ?? service.name;
 
 interface ServiceLike {
   readonly name: string;
 }
 
-/** The copy of ekiben that a service class was made with; `undefined` for one so old that it did not say. */
+/** Returns the copy of ekiben that made a service class; `undefined` for a version too old to say so. */
 export function readServiceCopy(service: object): Copy | undefined {
   return (service as { [copyKey]?: Copy })[copyKey];
 }
 
 /**
- * The files whose code made the base of a service class, as URLs, the likeliest first. A class that extends one of another file has
- * the files of that one: what defines a class itself, only the engine can tell (`load/entry-location.ts`).
+ * Returns the files whose code made the base of a service class, as URLs, the most likely first. A class that extends
+ * one of another file has the files of that one: only the engine knows which file defines the class itself
+ * (`load/entry-location.ts`).
  */
 export function readServiceFiles(service: object): readonly string[] {
   return (service as { [filesKey]?: readonly string[] })[filesKey] ?? [];
 }
 
-/** How many frames above `Service()` are looked at: an author may have made a base class of their own. */
+/** Frames above `Service()` that are read: an author may have a base class of their own. */
 const maxFrames = 12;
 
 /**
- * Notes the code that called this, and returns a function that reads which files it is in: URLs, innermost first, without those of
- * ekiben and of Node. Frames are read when that function is first called: only where nothing else says which file has a class.
+ * Notes the code that called this, and returns a function that reads which files it is in: URLs, innermost first,
+ * without those of ekiben and of Node. Frames are read when that function is first called: only where nothing else says
+ * which file has a class.
  */
 export function noteCallers(): () => readonly string[] {
   const { stackTraceLimit } = Error;
@@ -112,35 +114,37 @@ function isAuthors(url: string): boolean {
   return url.startsWith("file:") && dirname(dirname(fileURLToPath(url))) !== ownFolder;
 }
 
-/** What a replica may use; made from the service's `resources`. */
+/** Resources that a replica may use, from the `resources` of its service. */
 export interface GrantedResources {
   /** Threads for model runtimes (`intraOpNumThreads` and the like). At least 1. */
   readonly cpuThreads: number;
   /** Bytes; `Infinity` when the service declares no memory. */
   readonly memoryBytes: number;
-  /** Device ids; empty without `gpu`. */
+  /** Ids of GPUs; empty without `gpu`. */
   readonly gpus: readonly number[];
 }
 
-/** What `start()` is given. */
+/** Argument of `start()`, and of the functions that open a `resource()`. */
 export interface StartContext {
   readonly resources: GrantedResources;
   readonly replica: { readonly index: number; readonly id: string };
-  /** Adds service and replica to every line. */
+  /** Logger that adds service and replica to every line. */
   readonly log: Logger;
   /** Aborted when the app stops before `start()` has finished. */
   readonly signal: AbortSignal;
 }
 
-/** The lifecycle hooks every service has; all optional to override. */
+/** Lifecycle hooks of a service. Overriding them is optional. */
 export interface ServiceHooks {
-  /** Loads what the service needs. Calls are taken only after it has resolved. */
+  /** Prepares the service, after its resources are open. Calls are accepted only after it has resolved. */
   start(context: StartContext): void | Promise<void>;
-  /** Lets go of it again, after the last call has ended. */
+  /** Releases what `start()` took, after the last call has ended and before resources are closed. */
   stop(): void | Promise<void>;
-  /** Whether the replica may receive calls now; asked by readiness probes. */
+  /** Returns true when the replica may receive calls now. Readiness probes call it. */
   ready(): boolean | Promise<boolean>;
 }
 
-/** Names an api or a dependency can't have: the hooks, and what would make a promise of a handle. */
+/**
+ * Names that an api, a dependency or a resource can't have: the hooks, and `then`, which would make a handle a promise.
+ */
 export const reservedNames: readonly string[] = ["start", "stop", "ready", "then"];

@@ -1,11 +1,14 @@
-/** What HTTP clients may ask about a task, each at a path below its own: those of BentoML's clients. */
+/**
+ * Operations on a task over HTTP and their methods, each at a path below the task's own. BentoML's clients use the
+ * same.
+ */
 export const taskPaths = { submit: "POST", status: "GET", get: "GET", cancel: "PUT", retry: "POST" } as const;
 
 export type TaskPath = keyof typeof taskPaths;
 
-/** The path of one of them: `"/train/submit"`. */
+/** Returns the path of an operation: `"/train/submit"`. */
 export const taskPath = (route: string, path: TaskPath): string => `${route === "/" ? "" : route}/${path}`;
 
-/** All of them. */
+/** Returns the paths of all operations. */
 export const listTaskPaths = (route: string): readonly string[] =>
   (Object.keys(taskPaths) as TaskPath[]).map((path) => taskPath(route, path));

@@ -13,24 +13,24 @@ import {
 } from "./tensor.js";
 
 /**
- * Reads a tensor from any form it may come in: a tensor, nested arrays, or `{ dtype, shape, data }` with base64 data.
+ * Reads a tensor from any of its forms: a tensor, nested arrays, or `{ dtype, shape, data }` with base64 data.
  *
  * @param rank Number of dimensions expected; tells a scalar from a list, and bounds the nesting.
- * @returns    The tensor, or what is wrong with the value.
+ * @returns    The tensor, or the problem of the value in words.
  */
 export function readTensor(value: unknown, dtype: DType, rank: number): Tensor | string {
   if (Array.isArray(value) || typeof value === "number" || typeof value === "bigint") {
     return readNested(value, dtype, rank);
   }
   if (typeof value !== "object" || value === null) return `expected a tensor (${dtype}), got ${typeof value}`;
-  // First, since a tensor's elements may not have been read yet, and need not be for this.
+  // This check comes first: it does not read the elements, which may still be in a file.
   if (isTensor(value)) return value.dtype === dtype ? value : wrongDType(dtype, value.dtype);
   const candidate = value as { dtype?: unknown; shape?: unknown; data?: unknown };
   if (typeof candidate.data === "string") return readBase64(candidate, dtype, rank);
   return "expected a tensor: nested arrays, or { dtype, shape, data }";
 }
 
-/** The lists are measured before room is made for their elements: what the first of them say may not be there. */
+/** Reads nested arrays. All lists are measured before memory is allocated: later ones may be shorter than the first. */
 function readNested(value: unknown, dtype: DType, rank: number): Tensor | string {
   const shape: number[] = [];
   for (let level: unknown = value, depth = 0; Array.isArray(level) && depth <= rank; level = level[0], depth++) {
@@ -46,13 +46,13 @@ function readNested(value: unknown, dtype: DType, rank: number): Tensor | string
   return `${misfit.path === "" ? "it" : misfit.path} ${misfit.text}`;
 }
 
-/** What is wrong, and where; the path is put together on the way back up, so the good case builds none. */
+/** Problem and its place. The path is built on the way back up, so that a valid value costs no path. */
 interface Misfit {
   path: string;
   readonly text: string;
 }
 
-/** Every list of one level must be as long as the first. */
+/** Checks that every list of one level is as long as the first. */
 function measure(value: unknown, shape: readonly number[], depth: number): Misfit | undefined {
   const expected = shape[depth];
   if (!Array.isArray(value)) return { path: "", text: "is not a list; its neighbours are" };
@@ -99,7 +99,7 @@ const toFloat = (element: unknown): number | string => {
   return Number.isFinite(element) ? element : `is ${element}, expected a finite number`;
 };
 
-/** A finite number may still be infinite in half the bits. */
+/** Checks a number. A finite float64 may be infinite as float32. */
 const toFloat32 = (element: unknown): number | string => {
   const float = toFloat(element);
   return typeof float === "string" || Number.isFinite(Math.fround(float))
@@ -114,7 +114,7 @@ const toInteger =
     return element >= least && element <= most ? element : `is ${element}, outside ${least} to ${most}`;
   };
 
-/** A 64-bit integer comes as a number while that is exact, else as decimal digits in a string. */
+/** Reads a 64-bit integer: a number while that is exact, else decimal digits in a string. */
 const toInt64 = (element: unknown): bigint | string => {
   if (typeof element === "bigint") return BigInt.asIntN(64, element) === element ? element : `is outside int64`;
   if (Number.isSafeInteger(element)) return BigInt(element as number);
@@ -148,9 +148,9 @@ function readBase64(
 }
 
 /**
- * A tensor over little-endian bytes; copies them only when they do not start at a multiple of the element size.
+ * Makes a tensor over little-endian bytes. Copies them only if they do not start at a multiple of the element size.
  *
- * @returns The tensor, or what is wrong.
+ * @returns The tensor, or the problem in words.
  */
 export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor | string {
   const array = arrayByDType[dtype];
@@ -161,7 +161,7 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
   return createTensor(dtype, shape, data);
 }
 
-/** The same over bytes that are left where they are. */
+/** Makes a tensor over held bytes, which stay in their file. */
 export const tensorFromHeld = (dtype: DType, shape: readonly number[], bytes: HeldBytes): Tensor | string =>
   heldProblem(dtype, shape, bytes.byteLength) ?? createHeldTensor(dtype, shape, bytes);
 
@@ -169,7 +169,7 @@ function createTensor(dtype: DType, shape: readonly number[], data: DTypes[DType
   return tensorProblem({ dtype, shape, data }) ?? createKnownTensor(dtype, Object.freeze([...shape]), data);
 }
 
-/** Names the cast, where the other dtype is one that a tensor can have: it is what most callers have forgotten. */
+/** Names the missing conversion if the other dtype is one of a tensor: most callers have forgotten it. */
 function wrongDType(dtype: DType, actual: unknown): string {
   const text = `expected dtype ${dtype}, got ${named(actual)}`;
   return typeof actual === "string" && Object.hasOwn(arrayByDType, actual)
@@ -177,17 +177,20 @@ function wrongDType(dtype: DType, actual: unknown): string {
     : text;
 }
 
-/** A tensor in the form `readTensor` takes from JSON: `{ dtype, shape, data }` with `data` in base64. */
+/** Converts a tensor to the JSON form that `readTensor` reads: `{ dtype, shape, data }` with `data` in base64. */
 export function encodeTensor(value: Tensor): { dtype: DType; shape: readonly number[]; data: string } {
   return { dtype: value.dtype, shape: value.shape, data: encodeBase64(tensorBytes(value)) };
 }
 
-/** A 64-bit integer in the form `readTensor` takes from JSON: a number while that is exact, else decimal digits. */
+/**
+ * Converts a 64-bit integer to the JSON form that `readTensor` reads: a number while that is exact, else decimal
+ * digits.
+ */
 export function encodeInteger(value: bigint): number | string {
   return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value.toString();
 }
 
-/** The elements of a tensor as bytes, without a copy. */
+/** Returns the elements of a tensor as bytes, without a copy. */
 export function tensorBytes(value: Tensor): Uint8Array {
   return new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength);
 }

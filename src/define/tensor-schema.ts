@@ -6,19 +6,22 @@ type Dims<S extends readonly (number | string)[]> = { readonly [K in keyof S]: S
 
 /** Options of `tensor()`. */
 export interface TensorOptions {
-  /** Refuse NaN and infinities also in binary forms, where they could be meant. JSON forms never carry them. Default false. */
+  /**
+   * Refuses NaN and infinities also in binary forms, where they could be meant. JSON has no form for them. Default
+   * false.
+   */
   readonly finite?: boolean;
 }
 
-/** A schema for tensors, with what ekiben itself needs to know of it. */
+/** A schema for tensors, with the dtype and shape that ekiben itself reads. */
 export interface TensorSchema<T = Tensor> extends Schema<T, T> {
   readonly tensor: { readonly dtype: DType; readonly shape: readonly (number | string)[] };
 }
 
 /**
- * A Standard Schema for tensors.
+ * Makes a Standard Schema for tensors.
  *
- * Also accepted, as JSON carries them: nested arrays, and `{ dtype, shape, data }` with `data` in base64.
+ * It also accepts the JSON forms: nested arrays, and `{ dtype, shape, data }` with `data` in base64.
  *
  * @param dtype Element type.
  * @param shape One entry a dimension: a number, or a name (`"n"`) that stands for any size and must be equal wherever
@@ -46,7 +49,7 @@ export function tensor<D extends DType, const S extends readonly (number | strin
   return schema as TensorSchema<Tensor<D, Dims<S>>>;
 }
 
-/** Whether a schema was made by `tensor()`. */
+/** True for a schema made by `tensor()`. */
 export function isTensorSchema(schema: unknown): schema is TensorSchema {
   return typeof schema === "object" && schema !== null && "tensor" in schema && "~standard" in schema;
 }
@@ -69,7 +72,7 @@ function tensorJsonSchema(dtype: DType, shape: readonly (number | string)[]): Js
     const bounds = typeof dim === "number" ? { minItems: dim, maxItems: dim } : {};
     return { type: "array", items, ...bounds };
   }, element);
-  // Not `prefixItems`, which says more but which tools of the day read wrongly.
+  // Not `prefixItems`: it is more exact, but many tools read it wrongly.
   const sizes = {
     type: "array",
     items: { type: "integer", minimum: 0 },

@@ -2,7 +2,7 @@ import { copySelf, type SelfCopying } from "../call/value-walk.js";
 import { fail } from "../failure/failures.js";
 import type { HeldBytes } from "../held/held-bytes.js";
 
-/** The arrays that hold each dtype. Little-endian on the wire, as in memory. */
+/** Typed array of each dtype. Little-endian on the wire, as in memory. */
 export interface DTypes {
   float32: Float32Array;
   float64: Float64Array;
@@ -26,8 +26,8 @@ type KnownOrAny<S extends readonly number[]> = number extends S["length"] ? any 
 /**
  * An n-dimensional array in row-major order: `data.length` is the product of `shape`; `[]` is a scalar of length 1.
  *
- * The static type carries dtype and shape; one made with a `number[]` of unknown length fits everywhere and is checked
- * at run time.
+ * The static type carries dtype and shape. A tensor made with a `number[]` of unknown length is assignable to every
+ * shape, and is checked at run time.
  */
 export interface Tensor<D extends DType = DType, S extends readonly number[] = any> {
   readonly dtype: D;
@@ -35,12 +35,13 @@ export interface Tensor<D extends DType = DType, S extends readonly number[] = a
   readonly data: DTypes[D];
 }
 
-/** Given in place of a check by those who know that dtype, shape and data agree, and that the shape is frozen. */
+/** Skips the check, for callers that know that dtype, shape and data agree and that the shape is frozen. */
 const known: unique symbol = Symbol("known");
 
 /**
- * Of a tensor whose elements were not asked for yet: from then on it is as any other, since what is written into them is
- * not seen. A property of its own, as `data` is of any other tensor, and the same for all, so that the engine keeps it fast.
+ * Property `data` of a tensor whose elements are still held. The first read loads the elements; from then on the tensor
+ * is like any other, since writes into its elements can't be seen. It is an own property, as `data` of any other tensor
+ * is, and the same descriptor for all, so that the engine keeps it fast.
  */
 const untouchedData: PropertyDescriptor & ThisType<DenseTensor> = {
   enumerable: true,
@@ -57,9 +58,9 @@ class DenseTensor implements Tensor, SelfCopying {
   readonly dtype: DType;
   readonly shape: readonly number[];
   declare readonly data: DTypes[DType];
-  /** Its elements, as long as nobody has asked for them. */
+  /** Elements that were not read yet. */
   #held: HeldElements | undefined;
-  /** Its elements, where they were held. */
+  /** Elements that were held and have been read. */
   #touched: DTypes[DType] | undefined;
 
   constructor(dtype: DType, shape: readonly number[], data: DTypes[DType] | HeldElements, trust?: typeof known) {
@@ -91,7 +92,7 @@ class DenseTensor implements Tensor, SelfCopying {
     tensor.#touched = data;
   }
 
-  /** What an untouched tensor holds; `undefined` for any other, and where its fields were replaced. */
+  /** Returns the held bytes of an unread tensor; `undefined` for any other, and for one whose fields were replaced. */
   static heldIn(value: unknown): HeldBytes | undefined {
     if (typeof value !== "object" || value === null || !(#held in value)) return undefined;
     const { dtype, shape } = value;
@@ -99,7 +100,7 @@ class DenseTensor implements Tensor, SelfCopying {
     return held !== undefined && held.dtype === dtype && held.shape === shape ? held.bytes : undefined;
   }
 
-  /** As `util.inspect` shows it: with its elements. */
+  /** Shows the elements in `util.inspect`. */
   [Symbol.for("nodejs.util.inspect.custom")](): unknown {
     return this.#held === undefined && this.#touched === undefined
       ? this
@@ -112,13 +113,13 @@ class DenseTensor implements Tensor, SelfCopying {
       held.bytes.share();
       return new DenseTensor(held.dtype, held.shape, held, known);
     }
-    // Checked again: the fields may have been replaced since.
+    // The constructor checks again: the fields may have been replaced since.
     const { dtype, shape, data } = new DenseTensor(this.dtype, this.shape, this.data);
     return createKnownTensor(dtype, shape, copyElements(data));
   }
 }
 
-/** Elements that are held; dtype and shape say whether those of the tensor are still the ones they came with. */
+/** Held elements, with the dtype and shape with which they arrived: a tensor may have got others since. */
 class HeldElements {
   readonly bytes: HeldBytes;
   readonly dtype: DType;
@@ -134,7 +135,8 @@ class HeldElements {
 }
 
 /**
- * A tensor whose elements are read when its `data` is asked for, and not before: whoever passes it on passes them on unread.
+ * Makes a tensor whose elements are read when `data` is read. A service that only passes the tensor on never reads
+ * them.
  *
  * @throws {ServingError} `invalid_input` if the bytes are not those of the dtype and the shape.
  */
@@ -145,10 +147,10 @@ export function createHeldTensor(dtype: DType, shape: readonly number[], bytes: 
   return new DenseTensor(dtype, own, new HeldElements(bytes, dtype, own), known);
 }
 
-/** The bytes of a tensor that nobody has touched; `undefined` for any other value. */
+/** Returns the held bytes of an unread tensor; `undefined` for any other value. */
 export const heldBytesOf = (value: unknown): HeldBytes | undefined => DenseTensor.heldIn(value);
 
-/** A tensor of parts that are known to agree. @param shape Frozen; it may be shared. */
+/** Makes a tensor of parts that are known to agree. @param shape Frozen; it may be shared. */
 export function createKnownTensor(dtype: DType, shape: readonly number[], data: DTypes[DType]): Tensor {
   return new DenseTensor(dtype, shape, data, known);
 }
@@ -166,14 +168,14 @@ export const Tensor: {
   ): Tensor<D, KnownOrAny<S>>;
 } = DenseTensor as never;
 
-/** Whether a value is a tensor: one made by `Tensor`, or a plain object of the same fields. */
+/** True for a tensor: made by `Tensor`, or a plain object with the same fields. */
 export function isTensor(value: unknown): value is Tensor {
   if (value instanceof DenseTensor) return true;
   if (typeof value !== "object" || value === null || !("dtype" in value)) return false;
   return tensorProblem(value as Tensor) === undefined;
 }
 
-/** What is wrong with the parts of a tensor; `undefined` when they agree. */
+/** Returns the problem of a tensor's parts; `undefined` when they agree. */
 export function tensorProblem({ dtype, shape, data }: Tensor): string | undefined {
   const array = Object.hasOwn(arrayByDType, dtype) ? arrayByDType[dtype] : undefined;
   if (array === undefined) return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
@@ -189,19 +191,19 @@ function sizeProblem(shape: unknown, length: number): string | undefined {
   return size === length ? undefined : `shape [${shape}] needs ${size} elements, data has ${length}`;
 }
 
-/** What is wrong with the parts of a tensor whose elements are held; `undefined` when they agree. */
+/** Returns the problem of the parts of a tensor whose elements are held; `undefined` when they agree. */
 export function heldProblem(dtype: DType, shape: readonly number[], byteLength: number): string | undefined {
   if (!Object.hasOwn(arrayByDType, dtype))
     return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
   return sizeProblem(shape, byteLength / arrayByDType[dtype].BYTES_PER_ELEMENT);
 }
 
-/** As many as NumPy takes. */
+/** Most axes of a tensor: the limit of NumPy. */
 const maxDims = 64;
-/** A size beside a 0 costs nothing to say, and each of them is a row or a list to whoever reads the tensor. */
+/** Most rows of a tensor without elements: such a shape is cheap to send, and each row is a list for its reader. */
 const maxEmptyRows = 10_000;
 
-/** What is wrong with the sizes alone, told without repeating more of them than a message has room for. */
+/** Returns the problem of the sizes alone. It quotes no more of them than a message has room for. */
 function shapeProblem(shape: readonly unknown[]): string | undefined {
   if (shape.length > maxDims) return `shape has ${shape.length} sizes, at most ${maxDims} are taken`;
   let rows = 1;

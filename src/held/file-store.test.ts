@@ -40,7 +40,7 @@ function openStores() {
   return { folders, clock, one, other, [Symbol.dispose]: close };
 }
 
-/** What the first gives to the second. */
+/** Values that the first store gives to the second. */
 function give({ one, other }: Pick<ReturnType<typeof openStores>, "one" | "other">, bytes: Uint8Array): HeldFile {
   const path = one.memory?.write(bytes) as string;
   const given = { place: "memory", name: basename(path), start: 0, byteLength: bytes.length, use: "bytes" } as const;
@@ -128,9 +128,9 @@ describe("FileStore", () => {
       make(join(folders.memory, name));
       return name;
     };
-    assert.match(adopt("../disk/secret") as string, /its name is none/);
-    assert.match(adopt(named((path) => symlinkSync(outside, path))) as string, /it is no file/);
-    assert.match(adopt(named((path) => mkdirSync(path))) as string, /it is no file/);
+    assert.match(adopt("../disk/secret") as string, /its name is not valid/);
+    assert.match(adopt(named((path) => symlinkSync(outside, path))) as string, /it is not a regular file/);
+    assert.match(adopt(named((path) => mkdirSync(path))) as string, /it is not a regular file/);
     assert.match(adopt(named((path) => writeFileSync(path, "ab"))) as string, /it has 2 bytes, not 3/);
     const gone = adopt(createHeldName(oneLife)) as HeldFile;
     assert.throws(() => gone.take(), { id: "held_bytes_lost", message: /the 3 bytes .* ENOENT/ });

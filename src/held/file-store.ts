@@ -9,42 +9,46 @@ import { type FullMemory, MemoryFiles } from "./memory-files.js";
 
 // Files with large values, of one thread or process of an app.
 //
-// F1  All of an app have the same folders, which their user alone may enter, and each makes names that begin with its life.
-// F2  A file changes hands by its name: whoever sends it makes one more, and whoever gets it makes that one its own. What was
-//     on its way when either side ended has the name of its sender, and goes with that.
-// F3  What nobody refers to any more is removed after a collection; one is made where files wait for that in large numbers.
+// VF1  All threads and processes of an app share the same folders, which only their user may enter. Each makes file
+//      names that begin with its own life id.
+// VF2  A file changes hands by its name. The sender makes one more name; the receiver renames it to a name of its own.
+//      A file in transit when either side ends still has the sender's name, and is removed with the sender's files.
+// VF3  A file that no object refers to is removed after a garbage collection. The store runs one when many files wait
+//      for it.
 
-/** Where an app keeps large values. */
+/** Folders in which an app keeps large values. */
 interface HeldFolders {
-  /** In memory; absent where the machine has no such place. */
+  /** Folder in memory; absent on a machine without one. */
   readonly memory: string | undefined;
-  /** On a disk; absent where none can be written to. */
+  /** Folder on a disk; absent when no disk can be written to. */
   readonly disk: string | undefined;
 }
 
 const newFlags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-/** What files in memory that came to this thread and were not read yet may take; beyond it the oldest are read. */
+/** Most bytes of received files in memory that are not read yet. Beyond it the oldest are read. */
 const maxHeldBytes = 128 * 1024 ** 2;
 
-/** So much on the disk, and so many files, may wait for a collection; or as much again as the last one has left. */
+/** Bytes and files on the disk that may wait for a collection; at least twice what the last collection left. */
 const minCollectBytes = 256 * 1024 ** 2;
 const minCollectFiles = 256;
-/** Between two collections made for this; and so many times as long as the last one took, since nothing else runs meanwhile. */
+/**
+ * Least pause between two such collections; also this many times the last one, since a collection blocks the thread.
+ */
 const collectPauseMs = 100;
 const collectPauseShare = 20;
-/** The same where memory is wanted: what is not collected then has to be read. */
+/** The same factor when memory is needed: files that are not collected then have to be read. */
 const memoryPauseShare = 4;
-/** When what a collection has found dead is surely told. */
+/** Time within which the engine reports the objects that a collection found dead. */
 const toldMs = 50;
 
-/** For how long nothing is begun on a disk that was full. */
+/** Pause before a full disk is tried again. */
 const restMs = 5_000;
 
-/** What of a file is wanted, and what for. */
+/** Part of a file that is needed, and its use. */
 type HeldUse = Pick<HeldFileDeps, "start" | "byteLength" | "use" | "isPassing">;
 
-/** A file that came, as its sender names it. */
+/** A received file, as its sender names it. */
 interface GivenFile {
   readonly place: HeldPlace;
   readonly name: string;
@@ -53,15 +57,16 @@ interface GivenFile {
   readonly use: "bytes" | "blob";
 }
 
+/** Keeps the files with large values of one thread or process, and removes those that are no longer used. */
 export class FileStore implements HeldOwner {
   readonly fullMemory: FullMemory | undefined;
   readonly #life: string;
   readonly #folders: () => HeldFolders;
   readonly #clock: Clock;
   readonly #dead = new FinalizationRegistry<HeldName>((name) => this.release(name));
-  /** In memory and not read yet, oldest first. */
+  /** Files in memory that are not read yet, oldest first. */
   readonly #unread = new Map<HeldName, WeakRef<HeldFile>>();
-  /** Names this thread owns, but for those on their way. */
+  /** Names that this thread owns, without those in transit. */
   readonly #names = new Set<HeldName>();
   #unreadBytes = 0;
   #diskBytes = 0;
@@ -74,9 +79,9 @@ export class FileStore implements HeldOwner {
   #memory: MemoryFiles | undefined;
 
   /**
-   * @param life       Unique to this thread or process.
-   * @param folders    Asked when the first large value is there.
-   * @param fullMemory Hears where there is no room in memory. Default: nobody does.
+   * @param life       Id that is unique to this thread or process.
+   * @param folders    Called when the first large value arrives.
+   * @param fullMemory Receives failures to write because memory is full. Default: they are not reported.
    */
   constructor(life: string, folders: () => HeldFolders, clock: Clock = systemClock, fullMemory?: FullMemory) {
     this.#life = life;
@@ -85,24 +90,24 @@ export class FileStore implements HeldOwner {
     this.fullMemory = fullMemory;
   }
 
-  /** Whether there is a disk for large values, with room as far as is known. */
+  /** True when there is a disk for large values that is not known to be full. */
   get hasDisk(): boolean {
     return this.#clock.now() >= this.#nextSpoolAt && this.#folders().disk !== undefined;
   }
 
-  /** Files in memory that this thread writes; absent where there are none. */
+  /** Files in memory that this thread writes; absent without a folder in memory. */
   get memory(): MemoryFiles | undefined {
     if (this.#folders().memory === undefined) return undefined;
     this.#memory ??= new MemoryFiles(this, this.#clock);
     return this.#memory;
   }
 
-  /** A path that no file has yet. @throws {Error} where there is no folder. */
+  /** Returns a path that no file has yet. @throws {Error} when there is no folder. */
   newPath(place: HeldPlace): string {
     return join(this.#folderOf(place), createHeldName(this.#life));
   }
 
-  /** Makes a new file that is written and read. A folder that was removed is made again. @throws {Error} of the system. */
+  /** Creates a file to write and read. Creates the folder again if it was removed. @throws {Error} of the system. */
   create(place: HeldPlace): { readonly path: string; readonly file: number } {
     const path = this.newPath(place);
     try {
@@ -114,12 +119,12 @@ export class FileStore implements HeldOwner {
     }
   }
 
-  /** A file on the disk that is this thread's own, and lies at `path`. */
+  /** Takes ownership of the file on the disk at `path`. */
   own(path: string, parts: HeldUse): HeldFile {
     return this.#hold({ place: "disk", path, byteLength: parts.byteLength }, parts);
   }
 
-  /** A piece of a file on the disk as one of its own; `undefined` where the file can have no other name, as on disks without links. */
+  /** Makes a part of a file on the disk a file of its own; `undefined` on a disk without hard links. */
   cut(file: HeldFile, parts: HeldUse): HeldFile | undefined {
     const path = this.newPath("disk");
     try {
@@ -130,20 +135,21 @@ export class FileStore implements HeldOwner {
     return this.own(path, { ...parts, start: file.start + parts.start });
   }
 
-  /** The disk takes no more: for some seconds nothing is begun there. */
+  /** Notes that the disk is full: no file is created there for some seconds. */
   noteFull(): void {
     this.#nextSpoolAt = this.#clock.now() + restMs;
   }
 
   /**
-   * Makes a file this thread's own that another has given. Nothing is followed, and nothing outside of the app's folders is touched.
+   * Takes ownership of a file that another thread or process has sent. Follows no link and touches nothing outside the
+   * app's folders.
    *
-   * One that was taken away meanwhile is lost for its own reader, who then hears of it.
+   * A file that was removed in between is returned as lost: reading it fails.
    *
-   * @returns What is wrong with it, if it is none that could be given.
+   * @returns The problem, in words, when the name is not a file that could have been sent.
    */
   adopt({ place, name, start, byteLength, use }: GivenFile): HeldFile | string {
-    if (!isHeldName(name)) return "its name is none";
+    if (!isHeldName(name)) return "its name is not valid";
     const folder = this.#folders()[place];
     if (folder === undefined) return noFolder(place);
     const path = join(folder, createHeldName(this.#life));
@@ -161,6 +167,7 @@ export class FileStore implements HeldOwner {
     }
   }
 
+  /** Removes a name that this thread owns, and with the last name the file. */
   release(name: HeldName): void {
     if (!this.#names.delete(name)) return;
     if (name.place === "memory") {
@@ -172,7 +179,7 @@ export class FileStore implements HeldOwner {
     removeName(name);
   }
 
-  /** Another removes that name from now on. */
+  /** Gives up the name of a file: from now on its receiver removes it. */
   handOff(file: HeldFile): HeldName | undefined {
     const name = file.forget();
     if (name === undefined) return undefined;
@@ -186,7 +193,7 @@ export class FileStore implements HeldOwner {
     return name;
   }
 
-  /** Removes every name of this thread's. */
+  /** Removes every name that this thread owns. */
   close(): void {
     this.#memory?.close();
     for (const name of [...this.#names]) this.release(name);
@@ -215,13 +222,14 @@ export class FileStore implements HeldOwner {
   }
 
   /**
-   * A sender is not kept waiting for its memory by one who keeps values and reads none. Nearly all are dead by then, of calls that
-   * passed them on: a collection tells, and takes no longer than to read them. Only what is kept is read.
+   * Frees shared memory that unread values take, so that a receiver which keeps values without reading them does not
+   * block its senders. Most of them are dead by then, left by calls that passed them on: a collection finds those, and
+   * takes no longer than reading them. Only the values that are still used are read.
    */
   #settleOldest(newest: HeldFile): void {
     const now = this.#clock.now();
     if (now >= this.#nextMemoryCollectionAt) {
-      // Before any of them is looked at: what a weak reference has given is kept to the end of the turn.
+      // Before any `deref()`: the engine keeps what a weak reference returned until the end of the turn.
       collectAll();
       this.#nextMemoryCollectionAt = now + (this.#clock.now() - now) * memoryPauseShare;
     }
@@ -233,7 +241,7 @@ export class FileStore implements HeldOwner {
       try {
         file?.settle();
       } catch {
-        // What can't be read is its own reader's trouble, and nobody else's: it is not tried again before that.
+        // The failure belongs to the reader of this file. It is not read again before that reader asks.
         this.#forgetUnread(name);
       }
     }
@@ -247,7 +255,7 @@ export class FileStore implements HeldOwner {
     for (const [name, ref] of this.#unread) if (ref.deref() === undefined) this.release(name);
   }
 
-  /** Files weigh nothing on the heap, so the engine alone would leave them for long. */
+  /** Collects garbage: files weigh nothing on the heap, so the engine alone would collect their objects late. */
   #collect(): void {
     const now = this.#clock.now();
     if (now < this.#nextCollectionAt) return;
@@ -266,21 +274,24 @@ const noFolder = (place: HeldPlace): string =>
 
 function fileProblem(path: string, least: number): string | undefined {
   const stats = lstatSync(path);
-  if (!stats.isFile()) return "it is no file";
-  if (process.getuid !== undefined && stats.uid !== process.getuid()) return "it is another user's";
+  if (!stats.isFile()) return "it is not a regular file";
+  if (process.getuid !== undefined && stats.uid !== process.getuid()) return "it belongs to another user";
   return stats.size < least ? `it has ${stats.size} bytes, not ${least}` : undefined;
 }
 
-/** A life of a thread or process, as names of files have it: so many hexadecimal digits of it. */
+/** Hexadecimal digits of a life id with which file names begin. */
 const lifeDigits = 16;
 const form = /^[0-9a-f]{40}$/;
 
-/** A name for a file that nobody can guess and no other has; it begins with the thread or process that owns the file. */
+/**
+ * Makes a unique file name that cannot be guessed; it begins with the life id of the thread or process that owns the
+ * file.
+ */
 export const createHeldName = (life: string): string => life.slice(0, lifeDigits) + randomBytes(12).toString("hex");
 
-/** Whether a text is such a name, and no way out of the folder. */
+/** True for such a name. It has no path separators, so it cannot lead out of the folder. */
 export const isHeldName = (text: string): boolean => form.test(text);
 
-/** Whether a thread or process owns the file of that name. @param life At least 16 hexadecimal digits. */
+/** True when the thread or process owns the file of that name. @param life At least 16 hexadecimal digits. */
 export const isHeldBy = (name: string, life: string): boolean =>
   isHeldName(name) && name.startsWith(life.slice(0, lifeDigits));

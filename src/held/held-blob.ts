@@ -5,18 +5,22 @@ import { systemProblem } from "../failure/read-thrown.js";
 import { decodedBytes, readRange } from "./held-bytes.js";
 import type { HeldFile } from "./held-file.js";
 
-/** By the `Blob` or `File` that stands for it. */
+/** Files by the `Blob` or `File` that stands for them. */
 const fileOf = new WeakMap<Blob, HeldFile>();
-/** What must not go before whatever is made of it. */
+/** Files by the objects that were made from them: a file must live at least as long as those. */
 const keptFor = new WeakMap<object, HeldFile>();
 
-/** The file that a `Blob` stands for; `undefined` for one whose bytes are in memory. */
+/** Returns the file that a `Blob` stands for; `undefined` for one whose bytes are in memory. */
 export const heldFileOf = (blob: Blob): HeldFile | undefined => fileOf.get(blob);
 
-/** Opens a file as what a `Blob` reads; to be done once before one is made. @throws {ServingError} `held_bytes_lost`, to all who read it. */
+/**
+ * Opens a file for `createHeldBlob`. Call it once, before that.
+ *
+ * @throws {ServingError} `held_bytes_lost`, as every reader then.
+ */
 export async function openHeldBlob(file: HeldFile): Promise<void> {
   const path = file.name?.path;
-  if (path === undefined) throw file.lose(new Error("it was let go of"));
+  if (path === undefined) throw file.lose(new Error("it was released"));
   let blob: Blob;
   try {
     blob = await openAsBlob(path);
@@ -28,25 +32,25 @@ export async function openHeldBlob(file: HeldFile): Promise<void> {
   file.blob = file.start === 0 && blob.size === file.byteLength ? blob : blob.slice(file.start, end);
 }
 
-/** A `Blob` over an opened file, whose bytes are read when they are asked for. */
+/** Makes a `Blob` over an opened file. Its bytes are read when they are asked for. */
 export function createHeldBlob(file: HeldFile, type: string): Blob {
   return stand(file, new Blob([file.blob as Blob], { type }));
 }
 
-/** The same as a `File`. */
+/** Makes a `File` in the same way. */
 export function createHeldFile(file: HeldFile, name: string, options: { type: string; lastModified?: number }): File {
   return stand(file, new File([file.blob as Blob], name, options));
 }
 
-/** The same under another name or type: a copy of a `Blob` alone would not keep its file. */
+/** Makes a `File` with another name or type. A plain copy of the `Blob` would not keep its file alive. */
 export function renameBlob(blob: Blob, name: string, type: string): File {
   const file = fileOf.get(blob);
   return file?.blob === undefined ? new File([blob], name, { type }) : createHeldFile(file, name, { type });
 }
 
 /**
- * What reads the blob keeps the file until it has read it, and a piece of the blob for as long as there is one. Whole reads
- * are done at once: the engine's own go in pieces of 64 KiB, and take five times as long.
+ * Ties a blob to its file. A reader keeps the file alive until it has finished, a slice for as long as the slice lives.
+ * Whole reads are done in one piece: the engine's own read 64 KiB at a time, and take five times as long.
  */
 function stand<T extends Blob>(file: HeldFile, blob: T): T {
   fileOf.set(blob, file);

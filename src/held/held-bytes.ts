@@ -2,32 +2,32 @@ import { readSync, writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 
 /**
- * Bytes that nobody has read into memory yet: they lie in a file, which stays for as long as this does. They never change.
+ * Bytes in a file that are not read into memory yet. The file lives as long as this object. The bytes never change.
  *
- * Who takes them has them in memory of its own; who passes them on has not touched them.
+ * `take()` reads them into memory that the caller owns. A service that only passes them on never reads them.
  */
 export interface HeldBytes {
   readonly byteLength: number;
-  /** One more will take them, or let go of them unread. */
+  /** Announces one more user, who will take the bytes or drop them unread. */
   share(): void;
   /**
-   * The bytes, in a buffer that belongs to whoever asked.
+   * Returns the bytes, in a buffer that the caller owns.
    *
-   * @throws {ServingError} `held_bytes_lost` when their file can't be read any more.
+   * @throws {ServingError} `held_bytes_lost` when the file can no longer be read.
    */
   take(): Uint8Array;
 }
 
-/** Values from this size on are held in files; smaller ones are in memory at once. */
+/** Smallest value that is held in a file. Smaller ones are read into memory at once. */
 export const minHeldBytes = 2 * 1024 ** 2;
 
-/** What this thread has read of the values that came to it, to make tensors, arrays, texts and files of it. */
+/** Bytes of received values that this thread has read, to make tensors, arrays, texts and files of them. */
 export const decodedBytes = { count: 0 };
 
-/** Read or written in one call: Node counts in 32 bits with a sign, and from 2 GiB on ends the process. */
+/** Most bytes of one read or write: Node counts in signed 32 bits, and from 2 GiB on the process aborts. */
 export const maxIoBytes = 1024 ** 3;
 
-/** Writes the first `byteLength` of some bytes to a file, from `at` on. @throws {Error} of the system. */
+/** Writes the first `byteLength` of `bytes` to a file at offset `at`. @throws {Error} of the system. */
 export function writeBytes(file: number, bytes: Uint8Array, byteLength: number, at: number): void {
   // The system may take less than it is given.
   for (let done = 0; done < byteLength; ) {
@@ -36,9 +36,9 @@ export function writeBytes(file: number, bytes: Uint8Array, byteLength: number, 
 }
 
 /**
- * Reads from a file, from `at` on, into the first `byteLength` of some bytes.
+ * Reads `byteLength` bytes of a file from offset `at` into the beginning of `bytes`.
  *
- * @throws {Error} of the system, or where the file ends before that.
+ * @throws {Error} of the system, or when the file ends earlier.
  */
 export function readBytes(file: number, bytes: Uint8Array, byteLength: number, at: number): void {
   for (let done = 0; done < byteLength; ) {
@@ -49,10 +49,10 @@ export function readBytes(file: number, bytes: Uint8Array, byteLength: number, a
 }
 
 /**
- * The same without holding up the thread: fills `target`.
+ * Fills `target` from a file without blocking the thread.
  *
- * @param from Where in the file. The system may give less at a time than it is asked for.
- * @throws {Error} of the system, or where the file ends before that.
+ * @param from Offset in the file. The system may return less at a time than it is asked for.
+ * @throws {Error} of the system, or when the file ends earlier.
  */
 export async function readRange(file: FileHandle, target: Uint8Array, from: number): Promise<void> {
   for (let at = 0; at < target.byteLength; ) {

@@ -7,59 +7,60 @@ import type { ServingError } from "../failure/serving-error.js";
 import { decodedBytes, type HeldBytes, readBytes } from "./held-bytes.js";
 import { type LongText, makeText, readText, type TextForm } from "./long-text.js";
 
-/** Where a file lies: in memory both sides see, or on a disk. */
+/** Place of a file: memory that both sides see, or a disk. */
 export type HeldPlace = "memory" | "disk";
 
-/** One name of a file. It is removed once, by whoever is first to need it no more. */
+/** One name of a file. It is removed once, by the first owner that no longer needs it. */
 export interface HeldName {
   readonly place: HeldPlace;
   readonly path: string;
   readonly byteLength: number;
 }
 
-/** Keeps account of names; knows nothing of what is done with them. */
+/** Keeps account of names. */
 export interface HeldOwner {
-  /** This name is needed no more. */
+  /** Called once the name is no longer needed. */
   release(name: HeldName): void;
 }
 
-/** What a file is for. */
+/** Constructor arguments of a `HeldFile`. */
 export interface HeldFileDeps {
   readonly name: HeldName;
   readonly owner: HeldOwner;
-  /** Where its bytes begin. */
+  /** Offset of its bytes in the file. */
   readonly start: number;
   readonly byteLength: number;
   /** Bytes of a tensor, or a file of the author's. */
   readonly use: "bytes" | "blob";
-  /** Whether it is passed on once and then needed no more. */
+  /** True when the file is passed on once and not used afterwards. */
   readonly isPassing?: boolean;
 }
 
-/** What is not an ordinary file is not waited for. */
+/** `O_NONBLOCK`: opening something other than a regular file, such as a pipe, does not block. */
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * Bytes in a file of this thread's.
+ * Bytes in a file that this thread owns.
  *
- * H1  A file has one name for each that holds it, in whatever process; the kernel counts them, and frees it with the last.
- * H2  Who reads it does so under its own name. So a file with one name is nobody else's, and may be written again.
- * H3  The name goes with the last who takes the bytes, or when nothing refers to this any more.
+ * VH1  A file has one name for each holder, in any process. The kernel counts the names, and frees the file with the
+ *      last.
+ * VH2  Each reader has its own name. So a file with one name belongs to its writer alone, who may overwrite it.
+ * VH3  The name is removed with the last user that takes the bytes, or once nothing refers to this object.
  */
 export class HeldFile implements HeldBytes {
   byteLength: number;
-  /** What whoever it is passed on to makes of it. */
+  /** Form in which the receiver gets it: bytes of a tensor, or a file. */
   use: "bytes" | "blob";
   start: number;
   readonly isPassing: boolean;
-  /** The same bytes as a `Blob`, which reads them when it is read. */
+  /** The same bytes as a `Blob`, which reads the file when it is read. */
   blob: Blob | undefined;
   readonly #owner: HeldOwner;
   #name: HeldName | undefined;
   #users = 1;
-  /** Read before anybody asked. */
+  /** Bytes that were read into memory before a user asked for them. */
   #settled: Uint8Array | undefined;
-  /** Why it can't be read. */
+  /** Reason for which the file cannot be read. */
   #loss: { readonly path: string; readonly cause: unknown } | undefined;
 
   constructor({ name, owner, start, byteLength, use, isPassing = false }: HeldFileDeps) {
@@ -71,12 +72,12 @@ export class HeldFile implements HeldBytes {
     this.isPassing = isPassing;
   }
 
-  /** Absent once its bytes are in memory. */
+  /** Name of the file; absent once its bytes are in memory. */
   get name(): HeldName | undefined {
     return this.#name;
   }
 
-  /** Leaves the beginning out. */
+  /** Leaves out the first `start` bytes. */
   from(start: number): this {
     this.start += start;
     this.byteLength -= start;
@@ -95,7 +96,7 @@ export class HeldFile implements HeldBytes {
     return bytes;
   }
 
-  /** The text that the bytes are. @throws {ServingError} as `take`. */
+  /** Takes the bytes as a text. @throws {ServingError} as `take`. */
   takeText(form: TextForm): string {
     const isLast = this.#letGo();
     const { byteLength, start } = this;
@@ -107,12 +108,12 @@ export class HeldFile implements HeldBytes {
     return text;
   }
 
-  /** A copy for one who only passes it on. */
+  /** Returns a copy, for a user that only passes the bytes on. */
   copy(): Uint8Array {
     return this.#settled === undefined ? this.#read() : new Uint8Array(this.#settled);
   }
 
-  /** Puts the bytes into memory, where the file is wanted elsewhere. */
+  /** Reads the bytes into memory and removes the file, whose place is needed. */
   settle(): void {
     if (this.#settled !== undefined || this.#name === undefined) return;
     this.#settled = this.#read();
@@ -124,14 +125,14 @@ export class HeldFile implements HeldBytes {
     linkSync((this.#name as HeldName).path, path);
   }
 
-  /** Somebody else removes the name from now on. */
+  /** Forgets the name, which its receiver removes from now on. */
   forget(): HeldName | undefined {
     const name = this.#name;
     this.#name = undefined;
     return name;
   }
 
-  /** It can't be had: whoever reads it hears why. @returns That failure, `held_bytes_lost`. */
+  /** Marks the file as unreadable: every read fails with the cause. @returns That failure, `held_bytes_lost`. */
   lose(cause: unknown): ServingError {
     this.#loss ??= { path: this.#name?.path ?? "", cause };
     this.drop();
@@ -144,7 +145,7 @@ export class HeldFile implements HeldBytes {
     if (name !== undefined) this.#owner.release(name);
   }
 
-  /** @returns Whether no other user is left. */
+  /** @returns True when no other user is left. */
   #letGo(): boolean {
     this.#users = Math.max(0, this.#users - 1);
     return this.#users === 0;
@@ -169,7 +170,7 @@ export class HeldFile implements HeldBytes {
     const { byteLength } = this;
     let file: number | undefined;
     try {
-      if (this.#name === undefined) throw new Error("it was let go of");
+      if (this.#name === undefined) throw new Error("it was released");
       file = openSync(this.#name.path, openFlags);
       const content = read(file);
       decodedBytes.count += byteLength;
@@ -188,8 +189,8 @@ export class HeldFile implements HeldBytes {
   }
 }
 
-/** Raw bytes, a file that holds them, or a text that is made into bytes where it is written. */
+/** Raw bytes, a file that holds them, or a text that becomes bytes when it is written. */
 export type Tail = Uint8Array | HeldFile | LongText;
 
-/** Removes a name; what was removed before is no reason to fail. */
+/** Removes a name. Does nothing if it was removed before. */
 export const removeName = ({ path }: HeldName): void => removePath(path);

@@ -1,24 +1,25 @@
 import { newBytes } from "../base/new-bytes.js";
 import { readBytes, writeBytes } from "./held-bytes.js";
 
-/** How the characters of a text lie in its bytes: one byte for each, or two. */
+/** Encoding of a text: one byte for each character, or two. */
 export type TextForm = "latin1" | "utf16";
 
 const encodings = { latin1: "latin1", utf16: "utf16le" } as const;
 
-/** Characters made into bytes at a time: they are still in the processor's cache when they are written. */
+/** Characters that are encoded at a time, few enough to be in the processor's cache when they are written. */
 const pieceChars = 128 * 1024;
 
-/** Two bytes a character at most. */
+/** Buffer for one piece: at most two bytes a character. */
 let scratch: Buffer | undefined;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it names all of latin1.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the range is all of latin1.
 const beyondLatin1 = /[^\x00-\xff]/;
 
 /**
- * A text that travels as bytes, which are made where they are written and nowhere before.
+ * A text that travels as bytes. It is encoded only when it is written.
  *
- * A text with a character beyond latin1 takes two bytes for each, as it does in memory. Lone surrogates stay what they are.
+ * A text with a character beyond latin1 takes two bytes for each character, as it does in memory. Lone surrogates are
+ * kept.
  */
 export class LongText {
   readonly form: TextForm;
@@ -31,21 +32,21 @@ export class LongText {
     this.byteLength = this.form === "utf16" ? text.length * 2 : text.length;
   }
 
-  /** Its bytes in memory of their own. */
+  /** Returns its bytes in new memory. */
   copy(): Uint8Array {
     const bytes = newBytes(this.byteLength);
     this.copyTo(bytes, 0);
     return bytes;
   }
 
-  /** Writes it into `target` from `at` on; there must be room. */
+  /** Writes its bytes into `target` at offset `at`; there must be room. */
   copyTo(target: Uint8Array, at: number): void {
     const { buffer, byteOffset, byteLength } = target;
     const bytes = Buffer.from(buffer as ArrayBuffer, byteOffset + at, byteLength - at);
     bytes.write(this.#text, encodings[this.form]);
   }
 
-  /** Writes it to the beginning of a file. @throws {Error} of the system. */
+  /** Writes its bytes to the beginning of a file. @throws {Error} of the system. */
   writeTo(file: number): void {
     scratch ??= Buffer.allocUnsafeSlow(pieceChars * 2);
     const width = this.form === "latin1" ? 1 : 2;
@@ -59,11 +60,11 @@ export class LongText {
 
 let readBuffer: WeakRef<Buffer> | undefined;
 
-/** Reads a text from a file, from byte `at` on. @throws {Error} of the system, or where the file ends before that. */
+/** Reads a text from a file, from offset `at`. @throws {Error} of the system, or when the file ends earlier. */
 export function readText(file: number, form: TextForm, byteLength: number, at: number): string {
   let buffer = readBuffer?.deref();
   if (buffer === undefined || buffer.length < byteLength) {
-    // Memory that was taken before takes half the time of new memory. It goes with the next collection of the whole heap.
+    // Reading into used memory takes half the time of new memory. The next collection of the whole heap frees it.
     buffer = Buffer.from(newBytes(byteLength).buffer);
     readBuffer = new WeakRef(buffer);
   }
@@ -71,7 +72,7 @@ export function readText(file: number, form: TextForm, byteLength: number, at: n
   return buffer.toString(encodings[form], 0, byteLength);
 }
 
-/** The text of which these are the bytes. */
+/** Decodes a text from its bytes. */
 export const makeText = (bytes: Uint8Array, form: TextForm): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encodings[form]);
 

@@ -5,31 +5,31 @@ import type { Logger } from "../base/logger.js";
 import { removePath } from "../base/own-folder.js";
 import { type LongText, writeContent } from "./long-text.js";
 
-/** What the files of one thread may take of memory together; beyond it values travel in their frames. */
+/** Most memory of all files that one thread writes. Beyond it values travel in their frames. */
 const maxTotalBytes = 256 * 1024 ** 2;
 const maxFiles = 64;
 
-/** For how long nothing is tried again that found no memory, no descriptor or no folder. */
+/** Pause after a failure for want of memory, of a descriptor or of the folder. */
 const restMs = 5_000;
 
-/** How much larger than its bytes a file may be that is written again: memory it has is memory taken. */
+/** Largest ratio of a reused file to the bytes written into it: the rest of the file still takes memory. */
 const maxSlack = 4;
 
 interface MemoryFile {
   readonly path: string;
   readonly file: number;
-  /** What it takes of memory. */
+  /** Memory that the file takes. */
   bytes: number;
 }
 
-/** Makes files and names for them. */
+/** Creates files and names for them. */
 interface FileMaker {
   readonly fullMemory: FullMemory | undefined;
   newPath(place: "memory"): string;
   create(place: "memory"): { readonly path: string; readonly file: number };
 }
 
-/** Files in memory that a thread writes and others read; one that nobody else has a name of any more is written again. */
+/** Files in memory that one thread writes and others read. A file without another name is reused. */
 export class MemoryFiles {
   readonly #maker: FileMaker;
   readonly #clock: Clock;
@@ -45,7 +45,7 @@ export class MemoryFiles {
   /**
    * Writes bytes to a file.
    *
-   * @returns A name of its own for whoever is to have it; `undefined` where there is no room.
+   * @returns A new name of the file, for its receiver; `undefined` when there is no room.
    */
   write(bytes: Uint8Array | LongText): string | undefined {
     if (this.#clock.now() < this.#nextWriteAt) return undefined;
@@ -58,7 +58,7 @@ export class MemoryFiles {
       linkSync(file.path, path);
       return path;
     } catch (error) {
-      // No room, no descriptor or no folder: frames carry everything for now.
+      // No room, no descriptor or no folder: values travel in frames for some seconds.
       this.#nextWriteAt = this.#clock.now() + restMs;
       if (file !== undefined) this.#maker.fullMemory?.note(error, dirname(file.path), bytes.byteLength);
       if (file !== undefined) this.#drop(file);
@@ -95,20 +95,23 @@ export class MemoryFiles {
   #drop(file: MemoryFile): void {
     this.#files.delete(file);
     this.#totalBytes -= file.bytes;
-    // Those who still have it keep it: their names are their own.
+    // Receivers that still have a name keep the file.
     if (isFree(file)) ftruncateSync(file.file, 0);
     closeSync(file.file);
     removePath(file.path);
   }
 }
 
-/** Nobody else has a name of it. */
+/** True when no receiver has a name of the file. */
 const isFree = ({ file }: MemoryFile): boolean => fstatSync(file).nlink <= 1;
 
-/** How often that is said while it happens again and again. */
+/** Least time between two such log lines. */
 const repeatMs = 3_600_000;
 
-/** Says that the memory for files is full: values then cross through sockets, and nothing fails, so that nobody would see it. */
+/**
+ * Logs that the memory for files is full: values then go through sockets, slower, and without a failure that would show
+ * it.
+ */
 export class FullMemory {
   readonly #log: Logger;
   readonly #clock: Clock;
@@ -120,11 +123,11 @@ export class FullMemory {
   }
 
   /**
-   * A value found no room.
+   * Notes that a value could not be written.
    *
-   * @param error  Of the system; one that says something else is none of this.
-   * @param folder Where it was to be written.
-   * @param bytes  How large it is.
+   * @param error  Error of the system; one with another reason than lack of room is ignored.
+   * @param folder Folder of the file.
+   * @param bytes  Size of the value.
    */
   note(error: unknown, folder: string, bytes: number): void {
     const code = (error as NodeJS.ErrnoException | null)?.code;

@@ -7,19 +7,19 @@ import type { FileStore } from "./file-store.js";
 import { maxIoBytes } from "./held-bytes.js";
 import type { HeldFile } from "./held-file.js";
 
-/** What may wait to be written; whoever sends faster is to pause. */
+/** Most bytes that wait to be written. A faster sender has to pause. */
 const maxWaitingBytes = 1024 ** 2;
 
-/** What a file is for once it is whole. */
+/** Use of a file once it is complete. */
 interface SpooledUse {
   readonly use: "bytes" | "blob";
-  /** Where what is wanted of it begins. Default 0. */
+  /** Offset of the part that is needed. Default 0. */
   readonly start?: number;
-  /** Whether it is passed on once and then needed no more. Default false. */
+  /** True when the file is passed on once and not used afterwards. Default false. */
   readonly isPassing?: boolean;
 }
 
-/** Bytes that come and lie in a file when they have all come, of which a few are in memory meanwhile. */
+/** Writes bytes to a file as they arrive, with few of them in memory. */
 export class SpoolFile {
   readonly #store: FileStore;
   readonly #path: string;
@@ -32,13 +32,13 @@ export class SpoolFile {
   #problem: unknown;
   #onIdle: (() => void) | undefined;
 
-  /** @throws {Error} of the system, where no file can be made. */
+  /** @throws {Error} of the system, when no file can be created. */
   constructor(store: FileStore) {
     this.#store = store;
     ({ path: this.#path, file: this.#file } = store.create("disk"));
   }
 
-  /** Whether there is room for more; false asks to wait for `drained`. */
+  /** Adds a chunk. @returns True when there is room for more; after false, wait for `drained`. */
   push(chunk: Uint8Array): boolean {
     if (this.#isOver || this.#problem !== undefined) return true;
     this.#waiting.push(chunk);
@@ -47,7 +47,7 @@ export class SpoolFile {
     return this.#waitingBytes <= maxWaitingBytes;
   }
 
-  /** Resolves when nothing waits to be written. @throws {ServingError} `no_room_for_body`. */
+  /** Resolves when everything so far is written. @throws {ServingError} `no_room_for_body`. */
   async drained(): Promise<void> {
     if (this.#isWriting) {
       await new Promise<void>((resolve) => {
@@ -61,7 +61,7 @@ export class SpoolFile {
     if (this.#problem !== undefined) throw this.#failure();
   }
 
-  /** The file, once everything is written. @throws {ServingError} `no_room_for_body`. */
+  /** Returns the file, once everything is written. @throws {ServingError} `no_room_for_body`. */
   async finish({ use, start = 0, isPassing = false }: SpooledUse): Promise<HeldFile> {
     try {
       await this.drained();
@@ -69,13 +69,13 @@ export class SpoolFile {
       this.abort();
       throw error;
     }
-    if (this.#isOver) throw new Error("it was given up");
+    if (this.#isOver) throw new Error("it was aborted");
     this.#isOver = true;
     closeSync(this.#file);
     return this.#store.own(this.#path, { byteLength: this.#writtenBytes - start, use, start, isPassing });
   }
 
-  /** Removes what has come. */
+  /** Removes what was written so far. */
   abort(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -118,10 +118,14 @@ export class SpoolFile {
   }
 }
 
-/** What is in memory of it at a time. */
+/** Bytes of a blob that are in memory at a time. */
 const pieceBytes = 1024 ** 2;
 
-/** Writes a blob to a file that is passed on once. @returns `undefined` where it can't be written or read. */
+/**
+ * Writes a blob to a file that is passed on once.
+ *
+ * @returns `undefined` when the blob can't be read or the file written.
+ */
 export async function spoolBlob(files: FileStore, blob: Blob): Promise<HeldFile | undefined> {
   let spool: SpoolFile | undefined;
   try {
@@ -137,21 +141,21 @@ export async function spoolBlob(files: FileStore, blob: Blob): Promise<HeldFile 
   }
 }
 
-/** Writes chunks to a file, behind what was written there. @param done Told what the system says, or null. */
+/** Appends chunks to a file. @param done Called with the error of the system, or null. */
 export function writeChunks(file: number, chunks: readonly Uint8Array[], done: (error: Error | null) => void): void {
   writev(file, firstOf(chunks), (error, written) => {
     if (error !== null) {
       done(error);
       return;
     }
-    // The system may take less than it is given.
+    // The system may write less than it is given.
     const rest = leftOf(chunks, written);
     if (rest.length === 0) done(null);
     else writeChunks(file, rest, done);
   });
 }
 
-/** What goes in one call; nearly always that is all. */
+/** Returns the chunks of one write: nearly always all of them. */
 function firstOf(chunks: readonly Uint8Array[]): Uint8Array[] {
   let left = maxIoBytes;
   const first: Uint8Array[] = [];

@@ -5,15 +5,15 @@ import { isSchema, jsonSchemaOf, type Schema, type Shape } from "../schema.js";
 import { arrayByDType, createKnownTensor, type DType, isTensor, type Tensor } from "../tensor.js";
 import { isTensorSchema } from "../tensor-schema.js";
 
-/** One place where an input or an output of an api that batches has its rows: the value itself, or a field of it. */
+/** Rows of a batching api's input or output: the value itself, or one of its fields. */
 export interface RowColumn {
-  /** `""` for the value itself. */
+  /** Name of the field; `""` for the value itself. */
   readonly field: string;
-  /** Absent where the rows are the items of an array. */
+  /** Dtype and shape of a tensor; absent when the rows are the items of an array. */
   readonly tensor: { readonly dtype: DType; readonly shape: readonly (number | string)[] } | undefined;
 }
 
-/** The columns of a shape; it must have passed `columnProblem`. */
+/** Returns the columns of a shape, which must have passed `columnProblem`. */
 export function listColumns(shape: Shape): readonly RowColumn[] {
   return fieldsOf(shape).map(([field, schema]) => ({
     field,
@@ -21,12 +21,12 @@ export function listColumns(shape: Shape): readonly RowColumn[] {
   }));
 }
 
-/** The value of a column. */
+/** Returns the value of a column. */
 export function readColumn(value: unknown, { field }: RowColumn): unknown {
   return field === "" ? value : (value as Record<string, unknown> | null | undefined)?.[field];
 }
 
-/** A value from those of its columns. */
+/** Makes a value from those of its columns. */
 export function writeColumns(columns: readonly RowColumn[], read: (column: RowColumn) => unknown): unknown {
   const [first] = columns;
   if (first?.field === "") return read(first);
@@ -34,9 +34,7 @@ export function writeColumns(columns: readonly RowColumn[], read: (column: RowCo
 }
 
 /**
- * Why a shape has no rows; `undefined` when it has.
- *
- * @param side Of its schemas: what the author gets of an input, or gives of an output.
+ * Returns the reason for which a shape has no rows; `undefined` when it has rows.
  */
 export function columnProblem(shape: Shape | undefined, name: "input" | "output"): string | undefined {
   if (shape === undefined) return `batch joins rows, and there is no ${name} to have any`;
@@ -51,7 +49,7 @@ export function columnProblem(shape: Shape | undefined, name: "input" | "output"
   return `batch joins rows, and the first axes of the fields of ${name} have different names: ${[...names].join(", ")}`;
 }
 
-/** What is no row where rows are expected. */
+/** Returns the failure for a value that has no rows. */
 export function notRows(id: "invalid_input" | "invalid_output", { field, tensor }: RowColumn) {
   const expected = tensor === undefined ? "an array of rows" : "a tensor whose first axis is rows";
   return fail(id, { issues: [{ path: field, message: `expected ${expected}` }] });
@@ -68,7 +66,10 @@ function axisProblem(shape: readonly (number | string)[]): string | undefined {
   return others.includes(first) ? `has the name of its first axis, "${first}", at another axis too` : undefined;
 }
 
-/** A schema that JSON Schema can't tell is taken at its word; each value is looked at when it comes. */
+/**
+ * Checks that a schema is one of arrays. A schema without a JSON Schema is accepted; each of its values is checked
+ * later.
+ */
 function arrayProblem(schema: Schema, name: "input" | "output"): string | undefined {
   const json = jsonSchemaOf(schema, name === "input" ? "output" : "input");
   const type = json?.["type"];
@@ -77,18 +78,18 @@ function arrayProblem(schema: Schema, name: "input" | "output"): string | undefi
 
 type Elements = Float32Array;
 
-/** How rows are joined. */
+/** Options of joining rows. */
 export interface JoinedRows {
-  /** Of the failure of those that don't fit together. */
+  /** Failure for values that can't be joined. */
   readonly id: "invalid_input" | "invalid_output";
-  /** Whether items of arrays are copied, as the elements of tensors are. */
+  /** True to copy the items of arrays, as the elements of tensors are. */
   readonly keepsRows: boolean;
 }
 
 /**
  * Joins the rows of several values of one column, in order.
  *
- * Arrays are concatenated. Of tensors, each element is copied once; all but their first axes must agree.
+ * Arrays are concatenated. Each element of a tensor is copied once; all axes but the first must agree.
  *
  * @throws {ServingError} `id` when they are not all arrays, or all tensors of one dtype and row.
  */
@@ -125,7 +126,7 @@ function joinArrays(values: readonly unknown[], column: RowColumn, { id, keepsRo
   return rows;
 }
 
-/** Whether two shapes agree in all but their first axis. */
+/** True when two shapes agree in all axes but the first. */
 function isEqual(shape: readonly number[], other: readonly number[]): boolean {
   if (shape.length !== other.length) return false;
   for (let axis = 1; axis < shape.length; axis++) if (shape[axis] !== other[axis]) return false;
@@ -137,20 +138,20 @@ const unlikeRows = (id: "invalid_input" | "invalid_output", { field }: RowColumn
     issues: [{ path: field, message: `its pieces don't fit together: not all rows have shape [${row.join(", ")}]` }],
   });
 
-/** How many rows a value of one column has; `undefined` when it is neither an array nor a tensor with axes. */
+/** Counts the rows of a column's value; `undefined` for a value that is neither an array nor a tensor with axes. */
 export function countRows(value: unknown): number | undefined {
   if (Array.isArray(value)) return value.length;
   return isTensor(value) ? (value.shape[0] as number | undefined) : undefined;
 }
 
-/** Rows `start` to `end`, without the last, of a value that has at least as many; a tensor as a view. */
+/** Returns rows `start` to `end` (exclusive) of a value that has at least as many; a view of a tensor. */
 export function sliceRows(value: unknown, start: number, end: number): unknown {
   if (Array.isArray(value)) return value.slice(start, end);
   const tensor = value as Tensor;
   return sliceTensor(tensor, Object.freeze([end - start, ...(tensor.shape as number[]).slice(1)]), start);
 }
 
-/** As many rows as `shape` says, from row `start` on. */
+/** Returns a view of the rows from `start` on, as many as `shape` says. */
 function sliceTensor({ dtype, data, shape: [rows] }: Tensor, shape: readonly number[], start: number): Tensor {
   const width = data.length / (rows as number);
   return createKnownTensor(dtype, shape, data.subarray(start * width, (start + (shape[0] as number)) * width));
@@ -160,8 +161,8 @@ function sliceTensor({ dtype, data, shape: [rows] }: Tensor, shape: readonly num
  * Cuts the rows of one column into one value for each count, in order.
  *
  * @param counts Each at least 1.
- * @throws {ServingError} `batch_size_changed` when the rows are not as many as the counts add up to: none can then be
- *   matched to its call with certainty. `invalid_output` for what has no rows.
+ * @throws {ServingError} `batch_size_changed` when the number of rows is not the sum of the counts: no row can then be
+ *   matched to its call with certainty. `invalid_output` for a value without rows.
  */
 export function splitRows(value: unknown, counts: readonly number[], column: RowColumn): unknown[] {
   const rowsOut = countRows(value);
@@ -178,7 +179,7 @@ function splitArray(rows: readonly unknown[], counts: readonly number[]): unknow
   return counts.map((count) => rows.slice(start, (start += count)));
 }
 
-/** Most calls of a batch have as many rows as the one before: they share a shape. */
+/** Cuts a tensor. Most calls of a batch have as many rows as the one before, and then share its shape. */
 function splitTensor(tensor: Tensor, counts: readonly number[]): Tensor[] {
   const row = (tensor.shape as number[]).slice(1);
   let shape: readonly number[] = [];

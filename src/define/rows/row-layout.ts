@@ -19,20 +19,20 @@ import {
   writeColumns,
 } from "./row-columns.js";
 
-/** What of a contract decides where its rows are. */
+/** Parts of a contract that decide where the rows are. */
 interface RowShapes {
   readonly input?: Shape;
   readonly output?: Shape;
 }
 
-/** Why the calls of an api can't be joined; `undefined` when they can. */
+/** Returns the reason for which the calls of an api can't be joined; `undefined` when they can. */
 export function batchProblem({ input, output }: RowShapes): string | undefined {
   if (output === undefined) return "batch joins calls into one, and an api that yields a stream answers each by itself";
   if (isStreamSchema(input)) return "batch joins calls into one, and an api that takes a stream reads each by itself";
   return columnProblem(input, "input") ?? columnProblem(output, "output");
 }
 
-/** Works out where the rows are. The contract must have passed `batchProblem`. */
+/** Finds the rows of a contract, which must have passed `batchProblem`. */
 export function createRowLayout({ input, output }: RowShapes): RowLayout {
   const inputs = listColumns(input as Shape);
   const outputs = listColumns(output as Shape);
@@ -66,7 +66,7 @@ function countInput(value: unknown, columns: readonly RowColumn[]): number {
   return rows as number;
 }
 
-/** Axes after the first whose size is not in the contract. */
+/** An axis after the first whose size is not in the contract. */
 interface OpenAxis {
   readonly column: RowColumn;
   readonly axis: number;
@@ -105,7 +105,7 @@ function splitColumns(value: unknown, counts: readonly number[], columns: readon
   return counts.map((_, i) => writeColumns(columns, (column) => split.get(column)?.[i]));
 }
 
-/** Only arrays have room for a failure. */
+/** Finds a failure in place of a row. Only arrays can have one. */
 function findFailure(value: unknown, columns: readonly RowColumn[]) {
   for (const column of columns) {
     const rows = readColumn(value, column);
@@ -133,17 +133,17 @@ function createEmpty({ dtype, shape }: NonNullable<RowColumn["tensor"]>, sizes: 
   return new Tensor(dtype, [0, ...row], new arrayByDType[dtype](0) as Float32Array) as Tensor;
 }
 
-/** One call of an api that batches, made on an instance. */
+/** One call of a batching api on an instance. */
 interface RowsCall {
   readonly input: unknown;
   readonly scope: CallScope;
-  /** At least 1. */
+  /** Most rows of one run; at least 1. */
   readonly maxRows: number;
 }
 
 /**
- * Runs one call of an api that batches by itself: its rows as one batch, or one after the other as batches of at most
- * `maxRows`. Checks as `invoke` does.
+ * Runs one call of a batching api by itself: its rows as one batch, or as consecutive batches of at most `maxRows`.
+ * Checks as `invoke` does.
  */
 export async function runRows(
   target: ApiTarget,
@@ -158,7 +158,7 @@ export async function runRows(
     const end = Math.min(rows, start + maxRows);
     const piece = rows <= maxRows ? checked : layout.sliceInput(checked, start, end);
     const returned = runInScope(scope, target.run, piece);
-    // What is there already is read at once: its author may change it in the next turn.
+    // A result that is there already is read at once: its author may change it in the next turn.
     const [output] = layout.splitOutput(isPromiseLike(returned) ? await returned : returned, [end - start]);
     const failure = layout.findFailure(output);
     if (failure !== undefined) throw failRow(failure, start, rows);
