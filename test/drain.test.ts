@@ -48,10 +48,7 @@ describe("a server that closes", () => {
   it("refuses the former name of onEvent, and says the new one", async () => {
     const options = { port: 0, onProgress: () => {} };
     class App extends Service() {}
-    await assert.rejects(serve(App, options as object), {
-      id: "unknown_option",
-      message: /onProgress.*mean onEvent\?/,
-    });
+    await assert.rejects(serve(App, options as object), { id: "renamed_option", fix: /^Rename it to onEvent/ });
   });
 
   it("ends by its limit what neither answers nor listens to its signal, and cuts off who reads nothing", async () => {

@@ -13,7 +13,7 @@ export async function serve(entry: ServiceClass, options: ServeOptions = {}): Pr
   const callers = noteCallers();
   if (ownFolder === "") throw fail("bundled_in", {});
   if ("onProgress" in options) {
-    throw fail("unknown_option", { option: "onProgress", source: "serve()", nearest: "onEvent" });
+    throw fail("renamed_option", { former: "onProgress", now: "onEvent", source: "serve()" });
   }
   // A replica has loaded this script for its classes alone.
   const handover = handOver(entry);

@@ -8,55 +8,55 @@ import type { EdgeStats } from "../observe/call-stats.js";
 import type { CalleeRoom } from "./callee-room.js";
 import type { ServiceLinks } from "./directory.js";
 
-/** One api as a handle reaches it: made once, used by each call. */
+/** Api as a handle reaches it. Made once, used by each call. */
 export interface CallTarget {
   readonly service: string;
   readonly api: string;
-  /** The shorter of the api's and the edge's. */
+  /** Time limit in milliseconds: the shorter of the api's and the edge's. */
   readonly timeoutMs: number;
-  /** Whether a call may run twice, so that one on a lost replica may be sent to another. */
+  /** True when a call may run twice, so that a call on a lost replica may be sent to another one. */
   readonly idempotent: boolean;
-  /** Whether the input is a stream, whose items are sent as they are read. */
+  /** True when the input is a stream, whose items are sent as they are read. */
   readonly takesStream: boolean;
-  /** Of a stream: what its items are checked against. */
+  /** Schema of a stream's items. */
   readonly itemSchema: unknown;
-  /** How long a call waits for a replica where none is ready. */
+  /** Milliseconds that a call waits for a ready replica. */
   readonly waitForReplicaMs: number;
   readonly links: ServiceLinks;
-  /** Keeps calls back that the callee would refuse. */
+  /** Refuses calls for which the callee has no room. */
   readonly room: CalleeRoom;
   readonly stats: EdgeStats;
   readonly time: CallTime;
 }
 
-/** A service as one caller reaches it: a route for each api. */
+/** A service as one caller reaches it. */
 export interface CalledService {
   readonly service: string;
   readonly apis: ReadonlyMap<string, ApiDescriptor>;
-  /** @param operation Of a task, or `"call"` for calling it; absent: the api itself, with its own bounds. */
+  /** @param operation Operation of a task, or `"call"` for calling it. Default: the api itself, with its own limits. */
   readonly targetOf: (api: ApiDescriptor, operation?: TaskOperation | "call") => CallTarget;
 }
 
-/** What the edge says about one call it starts. */
+/** A call that the HTTP server starts. */
 export interface HttpCall {
   readonly input: unknown;
-  /** Asked for by the client; can only shorten the api's own. */
+  /** Time limit that the client asked for; it can only shorten the api's own. */
   readonly timeoutMs: number | undefined;
   /** Default `"interactive"`. */
   readonly priority: Priority | undefined;
-  /** HTTP route, the `api` of the caller `"http"` in metrics and in `currentCall().caller`. */
+  /** HTTP route: the `api` of the caller `"http"` in metrics and in `currentCall().caller`. */
   readonly route: string;
   readonly request: RequestContext;
 }
 
-/** Who waits for the answer of a unary call: told once, at once when the call's scope is cancelled, maybe before it is made. */
+/** Receives the answer of a unary call, once. After a cancellation that is at once, maybe before the call is sent. */
 export interface AnswerTaker {
-  /** Reads the value before it returns, or copies it: where nothing lies between, it is the author's own. */
+  /** Must read or copy the value before it returns: inline it is the author's own object. */
   output(value: unknown): void;
   failure(error: ServingError): void;
 }
 
-/** A streaming call; it starts when the first item is asked for. */
+/** A streaming call. It starts when the first item is asked for. */
 export interface PendingStream {
   readonly scope: CallScope;
   readonly items: PassableStream;
@@ -64,7 +64,7 @@ export interface PendingStream {
 
 /** Calls the entry service from outside, through an ordinary handle. */
 export interface EntryCaller {
-  /** @returns The scope of the call. @throws {ServingError} why it can't begin. */
+  /** @returns The scope of the call. @throws {ServingError} the reason for which it can't begin. */
   call(api: string, call: HttpCall, taker: AnswerTaker): CallScope;
   open(api: string, call: HttpCall): PendingStream;
 }

@@ -50,7 +50,7 @@ describe("CalleeRoom", () => {
     assert.deepEqual([caller.send(10_000), caller.room.isLimited], [10_000, false]);
   });
 
-  it("keeps back what the callee has no room for, with what it said, each time as a failure of its own (R1)", () => {
+  it("keeps back what the callee has no room for, with what it said, each time as a failure of its own (XR1)", () => {
     const caller = new Caller();
     assert.equal(caller.send(10), 10);
     for (let i = 0; i < 4; i++) caller.refused();
@@ -64,7 +64,7 @@ describe("CalleeRoom", () => {
     assert.equal(caller.send(2), 1);
   });
 
-  it("goes on sending where a call had too little time: others have more (R5)", () => {
+  it("goes on sending where a call had too little time: others have more (XR5)", () => {
     const caller = new Caller();
     caller.send(41);
     const late = { queued: 40, answerMs: 20, waitMs: 800, runMs: 20, leftMs: 80, retryAfterMs: 740 };
@@ -79,7 +79,7 @@ describe("CalleeRoom", () => {
     assert.equal(caller.stats.inFlight, inFlight);
   });
 
-  it("sends one more each time that all under way have been answered (R2)", () => {
+  it("sends one more each time that all under way have been answered (XR2)", () => {
     const caller = new Caller();
     caller.send(9);
     caller.refused();
@@ -89,7 +89,7 @@ describe("CalleeRoom", () => {
     assert.equal(caller.send(20), 9);
   });
 
-  it("forgets what it was told when nothing was refused for a while (R3)", () => {
+  it("forgets what it was told when nothing was refused for a while (XR3)", () => {
     const caller = new Caller();
     caller.send(3);
     caller.refused();
@@ -99,7 +99,7 @@ describe("CalleeRoom", () => {
     assert.deepEqual([caller.send(100), caller.room.isLimited], [100, false]);
   });
 
-  it("limits background calls apart (R4), and lets one through when none is under way", () => {
+  it("limits background calls apart (XR4), and lets one through when none is under way", () => {
     const caller = new Caller();
     caller.call("background");
     caller.refused("background");

@@ -4,24 +4,24 @@ import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { EdgeStats } from "../observe/call-stats.js";
 
-// How many calls to one api a caller has under way, once the callee has refused some.
+// Limits the calls in flight from one caller to one api, once the callee has refused some.
 //
-// R1  A refusal says that the callee has no room beside what is under way: so many calls, and no more, are sent from then on.
-//     What is beyond that is refused here, before anything is encoded or sent, with what the callee said.
-// R2  With each answer there may be a little more, one call for each time that all under way are answered. So the callee
-//     is asked again and again, and refuses about one call for each such time.
-// R3  All of that is forgotten when the callee has refused nothing for a while.
-// R4  Background calls have a limit of their own, since a callee refuses those first.
-// R5  A call that would have been too late sets no limit: others may have more time. Where many are, the callee says soon that
-//     it has no room.
+// XR1  A refusal shows that the callee has no room beyond the calls in flight. From then on no more calls than that are
+//      in flight; further calls are refused here, before they are encoded or sent, with the callee's own failure.
+// XR2  Each answer raises the limit a little: by one call each time that all calls in flight have been answered. So the
+//      callee is tried again and again, and refuses about one call each time.
+// XR3  The limit ends when the callee has refused nothing for a while.
+// XR4  Background calls have a limit of their own, since a callee refuses those first.
+// XR5  A call that would have been too late sets no limit: others may have more time. If many are late, the callee soon
+//      refuses for want of room.
 //
-// It is the rule by which TCP finds its share of a line (RFC 5681), told by refusals in place of lost packets.
+// TCP finds its share of a connection by the same rule (RFC 5681), with lost packets in place of refusals.
 
-/** How long a refusal counts, or so many times as long as it takes to answer all that is under way. */
+/** Least time that a refusal counts; also this many times the time in which all calls in flight are answered. */
 const leastMemoryMs = 200;
 const memoryRounds = 4;
 
-/** How many calls may be under way, after a refusal. */
+/** Limit of the calls in flight, after a refusal. */
 interface Limit {
   calls: number;
   readonly until: number;
@@ -30,20 +30,22 @@ interface Limit {
 
 /** Keeps back calls to one api that the callee would refuse. */
 export class CalleeRoom {
-  /** Whether the callee has refused any of late; else there is nothing to ask or to tell but refusals. */
+  /** True while a limit holds. Otherwise `refuse` and `answered` need not be called. */
   isLimited = false;
   readonly #clock: Clock;
   readonly #stats: Pick<EdgeStats, "inFlight" | "withheld">;
   #interactive: Limit | undefined;
   #background: Limit | undefined;
 
-  /** @param stats How many calls are under way, and how many were kept back. */
+  /** @param stats Calls in flight, and calls that were refused here. */
   constructor(clock: Clock, stats: Pick<EdgeStats, "inFlight" | "withheld">) {
     this.#clock = clock;
     this.#stats = stats;
   }
 
-  /** Why a call is kept back that counts as under way already; `undefined` when it is to be sent. */
+  /**
+   * Returns the failure of a call that may not be sent; `undefined` when it may. The call already counts as in flight.
+   */
   refuse(priority: Priority): ServingError | undefined {
     const limit = this.#of(priority);
     if (limit === undefined || this.#stats.inFlight <= limit.calls) return undefined;
@@ -53,19 +55,19 @@ export class CalleeRoom {
     }
     this.#stats.withheld++;
     const { id, details, service, api } = limit.refusal;
-    // Each caller has one of its own.
+    // Each caller gets a failure object of its own.
     return fail(id as "overloaded", { ...(details as Overload) }, { service, api });
   }
 
-  /** A call was answered. */
+  /** Notes that a call was answered. */
   answered(priority: Priority): void {
     const limit = this.#of(priority);
     if (limit !== undefined) limit.calls += 1 / limit.calls;
   }
 
-  /** The callee has refused a call that still counts as under way. */
+  /** Notes that the callee has refused a call, which still counts as in flight. */
   refused(priority: Priority, refusal: ServingError): void {
-    // That this one would have been too late says nothing of others, who may have more time.
+    // The call would have been too late (XR5).
     if (refusal.details["leftMs"] !== undefined) return;
     const calls = Math.max(1, this.#stats.inFlight - 1);
     const answerMs = refusal.details["answerMs"];
@@ -87,5 +89,5 @@ export class CalleeRoom {
 
 type Overload = Parameters<typeof fail<"overloaded">>[1];
 
-/** Whether a failure says that the lane of an api refused a call. */
+/** True for the failure of a call that the lane of an api refused. */
 export const isRefusal = ({ id }: ServingError): boolean => id === "overloaded" || id === "lane_full";

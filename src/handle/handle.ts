@@ -12,15 +12,15 @@ import { LaterStream } from "./reply-stream.js";
 import { type CallStart, dispatchCall, dispatchStream, openScope, sendCall } from "./start-call.js";
 import { noteFailure, type UnheardCall } from "./unheard-failure.js";
 
-/** Who calls by a handle. */
+/** Owner of a handle: the replica or program that calls by it. */
 interface HandleOwner {
-  /** Names the caller where no api is running: `start()` of a service, or a program. */
+  /** Caller of a call that no api makes: `start()` of a service, or a program. */
   readonly caller: Caller;
-  /** Hears of calls that fail and that nobody looks at. */
+  /** Logger for calls that fail and whose result is never read. */
   readonly log: Logger;
 }
 
-/** Makes the handle of a service: an object with one generated method an api. */
+/** Makes the handle of a service: an object with one method for each api. */
 export function createHandle(target: CalledService, owner: HandleOwner): object {
   const handle: Record<string, unknown> = {};
   for (const api of target.apis.values()) {
@@ -42,13 +42,13 @@ function createMethod(target: CalledService, api: ApiDescriptor, owner: HandleOw
 }
 
 /**
- * Nothing that the method returns can become an unhandled rejection; see `unheard-failure.ts`.
+ * Makes the method of a unary api. Its promise never becomes an unhandled rejection; see `unheard-failure.ts`.
  *
- * @param read What the caller gets of the answer. Default: all of it.
+ * @param read Selects the part of the answer that the caller gets. Default: all of it.
  */
 function createUnaryMethod(target: CallTarget, owner: HandleOwner, read?: (output: unknown) => unknown) {
   const onUnheard = createOnUnheard(target, owner);
-  // The options are what they are when the call is made, whenever its input comes.
+  // The options are read when the method is called, even if the input is a promise.
   const send = (start: CallStart) => dispatchCall(target, openScope(target, start), onUnheard);
   return (input?: unknown, options?: CallOptions): Promise<unknown> => {
     const place = ambientCall();
@@ -65,7 +65,7 @@ function createUnaryMethod(target: CallTarget, owner: HandleOwner, read?: (outpu
   };
 }
 
-/** The promise of a call that settles as `work` does. */
+/** Makes the promise of a call. It settles as `work` does. */
 function follow(work: Promise<unknown>, call: UnheardCall): CallPromise<unknown> {
   const promise: CallPromise<unknown> = new CallPromise((resolve, reject) => {
     work.then(resolve, (error: unknown) => {
@@ -80,7 +80,7 @@ function createStreamMethod(target: CallTarget, owner: HandleOwner) {
   const onUnheard = createOnUnheard(target, owner);
   return (input?: unknown, options?: CallOptions): AsyncIterable<unknown> => {
     const place = ambientCall();
-    // The options are what they are now, whenever the input comes.
+    // The options are read now, even if the input is a promise.
     const start = createStart(input, options, place, owner.caller);
     const open = (value: unknown) => dispatchStream(target, openScope(target, { ...start, input: value }), onUnheard);
     if (!isPromiseLike(input)) return open(input);
@@ -91,9 +91,8 @@ function createStreamMethod(target: CallTarget, owner: HandleOwner) {
 const createOnUnheard =
   ({ service, api }: CallTarget, { log }: HandleOwner): OnUnheard =>
   (error, promise, { call, parent }) => {
-    noteFailure(promise, error, {
-      ...{ callee: `${service}.${api}`, caller: call.caller, parent, requestId: call.request.id, log },
-    });
+    const { caller, request } = call;
+    noteFailure(promise, error, { callee: `${service}.${api}`, caller, parent, requestId: request.id, log });
   };
 
 function nameCall(
@@ -129,11 +128,11 @@ function createStart(input: unknown, options: CallOptions | undefined, place: Am
 type Method = (input?: unknown, options?: CallOptions & SubmitOptions) => Promise<unknown>;
 
 /**
- * Makes the method of a task: calling it waits for the result; its operations are methods of it.
+ * Makes the method of a task. Calling it waits for the result; its operations are methods of it.
  *
- * Ids are made here, by the caller: every operation may then be sent again when a replica is lost.
+ * The caller makes the ids, so that every operation may be sent again when a replica is lost.
  *
- * @param createMethod Makes the method of an ordinary api; `read` says what its caller gets of the answer.
+ * @param createMethod Makes the method of an ordinary api. `read` selects the part of the answer that its caller gets.
  */
 function createTaskMethod(
   target: CalledService,
@@ -163,7 +162,7 @@ const readers: Partial<Record<(typeof taskOperations)[number], (output: unknown)
   retry: readId,
 };
 
-/** An input, or the promise of one, with the id of its task, and its key if it has one. */
+/** Adds the id of its task, and its key if it has one, to an input or the promise of one. */
 function enclose(input: unknown, options: SubmitOptions | undefined): unknown {
   const key = options?.key;
   const named = { id: createTaskId(), ...(key !== undefined && { key }) };
@@ -172,10 +171,12 @@ function enclose(input: unknown, options: SubmitOptions | undefined): unknown {
     : { ...named, input };
 }
 
-/** How the HTTP edge calls the entry service: the routes of an ordinary handle, with the request's own context. */
+/**
+ * Makes the caller that the HTTP server uses: the call targets of an ordinary handle, with the context of each request.
+ */
 export function createEntryCaller(target: CalledService): EntryCaller {
   const routes = new Map<string, CallTarget>();
-  /** How long what waits for a task waits, unless its client says. */
+  /** Default time limits of the operations that wait for a task, by route. */
   const waits = new Map<string, number>();
   for (const api of target.apis.values()) {
     if (api.kind === "task") addTask(target, api, { routes, waits });
@@ -189,7 +190,7 @@ export function createEntryCaller(target: CalledService): EntryCaller {
     const own = { input, caller, request, timeoutMs, priority };
     return { ...own, parent: undefined, reader: undefined, signal: undefined, outside: true };
   };
-  const targetOf = (api: string) => routes.get(api) ?? unreachable(`the edge has no api ${api}`);
+  const targetOf = (api: string) => routes.get(api) ?? unreachable(`the HTTP server has no api ${api}`);
   return {
     call(api, call, taker) {
       const target = targetOf(api);
@@ -210,7 +211,7 @@ interface EntryRoutes {
   readonly waits: Map<string, number>;
 }
 
-/** A task has a route for each of its operations, as a replica has an api for each. */
+/** Adds a call target for each operation of a task, as a replica has an api for each. */
 function addTask(target: CalledService, api: ApiDescriptor, { routes, waits }: EntryRoutes): void {
   const { timeoutMs } = target.targetOf(api);
   for (const operation of ["call", ...taskOperations] as const) {

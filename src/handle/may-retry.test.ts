@@ -9,7 +9,7 @@ import { EdgeStats } from "../observe/call-stats.js";
 import type { CallTarget } from "./call-target.js";
 import { CalleeRoom } from "./callee-room.js";
 import { ServiceLinks } from "./directory.js";
-import { maxLosses, mayRetry } from "./retried-stream.js";
+import { maxLosses, mayRetry } from "./retry.js";
 import { type CallStart, dispatchCall, dispatchStream, openScope } from "./start-call.js";
 
 const service = "Model";

@@ -4,7 +4,10 @@ import type { CallScope } from "../call/call-scope.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { AnswerTaker } from "./call-target.js";
 
-/** The answer of a call as a promise. One that is there before anybody asks can't fail any more: that is an ordinary promise. */
+/**
+ * Promise of a call's answer. An output that arrives before the promise is asked for becomes an ordinary resolved
+ * promise.
+ */
 export class PromisedAnswer implements AnswerTaker {
   readonly #scope: CallScope;
   readonly #onUnheard: OnUnheard | undefined;
@@ -19,7 +22,7 @@ export class PromisedAnswer implements AnswerTaker {
     this.#onUnheard = onUnheard;
   }
 
-  /** Asked for once the call is sent. */
+  /** Returns the promise. Called once, after the call was sent. */
   promise(): Promise<unknown> {
     return this.#isDone ? Promise.resolve(this.#value) : this.#open();
   }
@@ -36,7 +39,7 @@ export class PromisedAnswer implements AnswerTaker {
   failure(error: ServingError): void {
     const promise = this.#open();
     if (!promise.isHeard) this.#onUnheard?.(error, promise, this.#scope);
-    // An incident is somebody's bug: whoever looks for it needs the way that led there.
+    // An incident is a bug in code: its stack shows the callers too.
     if (error.incident === undefined) this.#reject?.(error);
     else this.#resolve?.(rejectFromHere(error, this.#scope.call.caller));
   }
@@ -50,19 +53,19 @@ export class PromisedAnswer implements AnswerTaker {
   }
 }
 
-/** A stack grows with each hop it passes; beyond this it is cut. */
+/** Longest stack. It grows with each hop, and is cut beyond this. */
 const maxStackLength = 16_384;
 
 /**
- * Rejects with `error`, to whose stack the caller and its own frames are added.
+ * Rejects with `error`, after adding the caller and its frames to the stack.
  *
- * V8 knows who awaits a promise, but only once that promise has been joined to the one this returns, which takes two turns
- * of the microtask queue. So the callers' stack costs nothing as long as nothing fails. A function that returns the promise
- * without awaiting it has no frame; its service and api are named all the same.
+ * V8 knows which functions await a promise, but only once that promise is joined to the one returned here, which takes
+ * two turns of the microtask queue. So the stack of the callers costs nothing until a call fails. A function that
+ * returns the promise without awaiting it has no frame; its service and api are named anyway.
  */
 async function rejectFromHere(error: ServingError, { service, api }: Caller): Promise<never> {
   const stack = error.stack ?? "";
-  // One that has no frames of its own is to cost nothing: see `FailureRow.hasNoStack`.
+  // A failure without frames must stay cheap: see `FailureRow.hasNoStack`.
   if (!stack.includes("\n    at ")) throw error;
   await undefined;
   await undefined;

@@ -15,23 +15,23 @@ import { onceKey, StreamUse } from "../call/streams/stream-use.js";
 import { type Code, ServingError } from "../failure/serving-error.js";
 import { noteFailure, noteUnheard, type UnheardCall } from "./unheard-failure.js";
 
-/** What a streaming call is made of. */
+/** Constructor arguments of a `ReplyStream`. */
 interface ReplyStreamDeps {
   /** Opens the call, when the first item is asked for. */
   readonly open: (sink: ItemSink) => ItemSource;
-  /** Of a call that was opened, once. */
-  readonly onEnd: (outcome: Code | "ok") => void;
-  /** An author has asked for an item, it has failed, and nobody has looked at it. */
+  /** Called once with the outcome of an opened call. */
+  readonly onEnd: (outcome: Code | "ok", error: unknown) => void;
+  /** Called when an item was asked for, failed, and its promise was never read. */
   readonly onUnheard?: OnUnheard | undefined;
-  /** What its items were checked against. */
+  /** Schema of its items. */
   readonly itemSchema: unknown;
 }
 
 /**
- * The caller's end of a streaming call: read by an author, or passed on unread.
+ * Caller's end of a streaming call. An author reads it, or passes it on unread.
  *
- * Lazy: the call is sent when the first item is asked for. A cancelled scope fails the pending `next()` at once; ending
- * the iteration early ends the call. The producer is asked for one item at a time, so nothing is buffered.
+ * The call is sent when the first item is asked for. A cancelled scope fails the pending `next()` at once; ending the
+ * iteration early ends the call. The producer is asked for one item at a time, so nothing is buffered.
  */
 export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, ItemSource, PassableStream {
   readonly itemSchema: unknown;
@@ -39,12 +39,12 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
   readonly #deps: ReplyStreamDeps;
   readonly #reader: ItemReader;
   readonly [onceKey] = new StreamUse(() => this.#name);
-  /** Who gets the items: the reader, or whoever they are passed to. */
+  /** Receiver of the items: the reader, or the sink to which they are passed on. */
   #sink: ItemSink;
   #source: ItemSource | undefined;
   #isUnread = true;
   #isEnded = false;
-  /** Nobody wants more of it, and what it has left in this thread has not ended yet. */
+  /** True after `stop`, until the callee's side in this thread has ended. */
   #isLeaving = false;
 
   constructor(scope: CallScope, deps: ReplyStreamDeps) {
@@ -60,7 +60,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     this.#sink = this.#reader;
     scope.onCancel((reason) => {
       if (this.#isEnded) return;
-      this.#end(reason.code);
+      this.#end(reason.code, reason);
       this.#source?.stop();
       this.#sink.fail(reason);
     });
@@ -74,7 +74,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     return this.#isUnread;
   }
 
-  /** Somebody else gets its items. */
+  /** True when another sink gets the items. */
   get #isPassedOn(): boolean {
     return this.#sink !== this.#reader;
   }
@@ -113,7 +113,10 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     return this.#reader.return();
   }
 
-  /** For whoever gets the items alone, as are `stop`, `item`, `encoded`, `end` and `fail` for the two sides of the call. */
+  /**
+   * Asks for an item. Only for the receiver, as `stop` is; `item`, `encoded`, `end` and `fail` are for the callee's
+   * side.
+   */
   pull(): void {
     if (this.#isEnded) {
       const { reason } = this.#scope;
@@ -132,7 +135,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     if (this.#isEnded) return;
     this.#isLeaving = true;
     this.#isEnded = true;
-    // First, and as over a border: its code sees that nobody reads any more, and whatever it has called ends.
+    // First, as across a process boundary: the callee sees that its reader has left, and the calls it has made end.
     this.#scope.cancel(readerGone());
     this.#end("ok");
     if (this.#source === undefined) this.end();
@@ -157,13 +160,13 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
   fail(error: unknown): void {
     if (this.#isLeaving) this.end();
     if (this.#isEnded) return;
-    this.#end(error instanceof ServingError ? error.code : "internal");
+    this.#end(error instanceof ServingError ? error.code : "internal", error);
     this.#sink.fail(error);
   }
 
-  #end(outcome: Code | "ok"): void {
+  #end(outcome: Code | "ok", error?: unknown): void {
     this.#isEnded = true;
-    if (this.#source !== undefined) this.#deps.onEnd(outcome);
+    if (this.#source !== undefined) this.#deps.onEnd(outcome, error);
     else this.#scope.close();
   }
 }
@@ -171,9 +174,9 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
 type Step = IteratorResult<unknown, undefined>;
 
 /**
- * A stream whose input is a promise: it is opened when that has come, whether or not somebody reads by then.
+ * A stream whose input is a promise. It is opened when the input arrives, read or not.
  *
- * What is asked for meanwhile comes in order. An input that fails is told to its reader once; the stream is then over.
+ * Items that are asked for before arrive in order. A failed input fails the first read; then the stream is over.
  */
 export class LaterStream implements AsyncIterableIterator<unknown> {
   readonly #opened: Promise<AsyncIterableIterator<unknown>>;
@@ -203,7 +206,7 @@ export class LaterStream implements AsyncIterableIterator<unknown> {
   return(): Promise<Step> {
     this.#isRead = true;
     this.#isOver = true;
-    // Not after what is asked for: that may be waiting for the very signal that this gives.
+    // Does not wait for pending `next()` calls: those may be waiting for this very signal.
     return this.#opened.then(
       async (items) => (await items.return?.()) ?? over,
       () => over,

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
-import { RetryBudget } from "./directory.js";
+import { RetryBudget } from "./retry.js";
 
 const start = 1_700_000_000_000;
 
-/** How many retries it gives at that instant. */
+/** Takes all retries that the budget has at that time. @returns Their number. */
 function drain(budget: RetryBudget, now = start): number {
   let retries = 0;
   while (budget.tryRetry(now)) retries++;
@@ -23,13 +23,13 @@ const addCalls = (budget: RetryBudget, calls: number) => {
 };
 
 describe("RetryBudget", () => {
-  it("starts with a reserve, and refuses when it is spent (B2)", () => {
+  it("starts with a reserve, and refuses when it is spent (XB2)", () => {
     const budget = new RetryBudget();
     assert.equal(drain(budget), 256);
     assert.equal(budget.tryRetry(start), false);
   });
 
-  it("gives one retry for every five calls (B1)", () => {
+  it("gives one retry for every five calls (XB1)", () => {
     const budget = createEmptyBudget();
     addCalls(budget, 4);
     assert.equal(budget.tryRetry(start), false);
@@ -39,7 +39,7 @@ describe("RetryBudget", () => {
     assert.equal(drain(budget), 100);
   });
 
-  it("gives ten retries a second to a service that is seldom called (B1)", () => {
+  it("gives ten retries a second to a service that is seldom called (XB1)", () => {
     const budget = createEmptyBudget();
     assert.equal(drain(budget, start + 99), 0);
     assert.equal(drain(budget, start + 100), 1);
@@ -53,7 +53,7 @@ describe("RetryBudget", () => {
     assert.equal(retries, 10);
   });
 
-  it("saves up no more than the reserve, of calls or of time (B2)", () => {
+  it("saves up no more than the reserve, of calls or of time (XB2)", () => {
     const budget = createEmptyBudget();
     addCalls(budget, 1_000_000);
     assert.equal(drain(budget), 256);
@@ -68,7 +68,7 @@ describe("RetryBudget", () => {
     assert.equal(drain(budget, start - 59_900), 1);
   });
 
-  it("adds a fifth to the load when every call and every retry fails (B1)", () => {
+  it("adds a fifth to the load when every call and every retry fails (XB1)", () => {
     const budget = new RetryBudget();
     const seconds = 600;
     const callsPerSecond = 1000;
@@ -82,7 +82,7 @@ describe("RetryBudget", () => {
     assert.ok(retries >= allowed - 256 - 2, `${retries} of ${allowed}`);
   });
 
-  it("keeps its bound for calls and failures of any rhythm (B1)", () => {
+  it("keeps its bound for calls and failures of any rhythm (XB1)", () => {
     const random = new Random(11);
     const budget = new RetryBudget();
     let [now, calls, retries] = [start, 0, 0];

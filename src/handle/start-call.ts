@@ -9,19 +9,20 @@ import { type Code, ServingError } from "../failure/serving-error.js";
 import { messageOf, toServingError } from "../failure/to-serving-error.js";
 import type { EdgeStats } from "../observe/call-stats.js";
 import type { AnswerTaker, CallTarget } from "./call-target.js";
+import { type CallTrace, traceCall } from "./call-trace.js";
 import { isRefusal } from "./callee-room.js";
 import { pickLink } from "./directory.js";
 import { PromisedAnswer } from "./promised-answer.js";
 import { ReplyStream } from "./reply-stream.js";
-import { holdCall, isLoss, mayRetry, RetriedStream } from "./retried-stream.js";
+import { holdCall, isLoss, mayRetry, RetriedStream } from "./retry.js";
 
-/** What differs from call to call. */
+/** Arguments of one call. */
 export interface CallStart {
   readonly input: unknown;
   readonly caller: Caller;
-  /** Whose deadline and cancellation the call shares; absent from outside and for a detached call. */
+  /** Scope whose deadline and cancellation the call shares; absent for a call from outside and a detached one. */
   readonly parent: CallScope | undefined;
-  /** The call whose input is being made where this one is. */
+  /** Call whose input stream is being produced where this call is made. */
   readonly reader: CallScope | undefined;
   readonly request: RequestContext | undefined;
   readonly timeoutMs: number | undefined;
@@ -31,9 +32,9 @@ export interface CallStart {
 }
 
 /**
- * Gives a call its scope and its deadline: the api's time from now, never later than the parent's.
+ * Opens the scope of a call, with its deadline: the api's time from now, never later than the parent's.
  *
- * @throws {ServingError} why the call can't begin: its caller has ended, or the deadline is already past.
+ * @throws {ServingError} the reason for which the call can't begin: its caller has ended, or the deadline has passed.
  */
 export function openScope(target: CallTarget, start: CallStart): CallScope {
   const { parent } = start;
@@ -54,9 +55,9 @@ export function openScope(target: CallTarget, start: CallStart): CallScope {
 }
 
 /**
- * Sends a unary call, for whoever waits for its answer by a promise.
+ * Sends a unary call. @returns The promise of its answer.
  *
- * @param onUnheard Absent where somebody always waits.
+ * @param onUnheard Called for a failure that is never read; absent when the promise is always awaited.
  */
 export function dispatchCall(target: CallTarget, scope: CallScope, onUnheard?: OnUnheard): Promise<unknown> {
   const answer = new PromisedAnswer(scope, onUnheard);
@@ -64,12 +65,18 @@ export function dispatchCall(target: CallTarget, scope: CallScope, onUnheard?: O
   return answer.promise();
 }
 
-/** Sends a unary call; the answer comes at once when the scope is cancelled, whatever the callee does. */
+/** Sends a unary call. A cancelled scope answers at once, whatever the callee does. */
 export function sendCall(target: CallTarget, scope: CallScope, taker: AnswerTaker): void {
   target.stats.inFlight++;
   target.links.retries.onCall();
-  const call = new StartedCall(target, scope, taker);
+  const trace = traceCall(scope);
+  const call = new StartedCall(target, scope, taker, trace);
   scope.awaitReply(call);
+  if (trace === undefined) startCall(target, call, scope);
+  else trace.send(() => startCall(target, call, scope));
+}
+
+function startCall(target: CallTarget, call: StartedCall, scope: CallScope): void {
   const refusal = target.room.isLimited ? target.room.refuse(scope.call.priority) : undefined;
   if (refusal !== undefined) call.keepBack(refusal);
   else if (target.takesStream) call.sendFed();
@@ -81,13 +88,15 @@ class StartedCall implements ReplySink {
   readonly #target: CallTarget;
   readonly #scope: CallScope;
   readonly #taker: AnswerTaker;
+  readonly #trace: CallTrace | undefined;
   #losses = 0;
   #isKeptBack = false;
 
-  constructor(target: CallTarget, scope: CallScope, taker: AnswerTaker) {
+  constructor(target: CallTarget, scope: CallScope, taker: AnswerTaker, trace: CallTrace | undefined) {
     this.#target = target;
     this.#scope = scope;
     this.#taker = taker;
+    this.#trace = trace;
   }
 
   send(): void {
@@ -96,18 +105,18 @@ class StartedCall implements ReplySink {
     else if (this.#keepInput()) this.#hold();
   }
 
-  /** For a call for which its callee has no room. */
+  /** Refuses a call for which its callee has no room. */
   keepBack(refusal: ServingError): void {
     this.#isKeptBack = true;
     this.#scope.replyFailure(refusal);
   }
 
-  /** For a call that may be sent again long after it was made. */
+  /** Sends a call that may be sent again long after it was made: its input is kept as it is now. */
   sendKept(): void {
     if (this.#keepInput()) this.send();
   }
 
-  /** For a call whose input is a stream. */
+  /** Sends a call whose input is a stream. */
   sendFed(): void {
     const refusal = openFeed(this.#scope);
     if (refusal === undefined) this.send();
@@ -118,6 +127,7 @@ class StartedCall implements ReplySink {
     const { room } = this.#target;
     if (room.isLimited) room.answered(this.#scope.call.priority);
     recordCall(this.#target, this.#scope, "ok");
+    this.#trace?.end("ok");
     this.#taker.output(value);
   }
 
@@ -131,6 +141,7 @@ class StartedCall implements ReplySink {
     }
     if (!this.#isKeptBack) this.#tellRoom(error);
     recordCall(this.#target, this.#scope, error.code);
+    this.#trace?.end(error.code, error);
     this.#taker.failure(error);
   }
 
@@ -157,19 +168,25 @@ class StartedCall implements ReplySink {
   }
 }
 
-/** Opens a streaming call; nothing is sent before the first item is asked for, but its input is what it is now. */
+/** Opens a streaming call. It is sent when the first item is asked for, with the input as it is now. */
 export function dispatchStream(target: CallTarget, scope: CallScope, onUnheard?: OnUnheard): ReplyStream {
   const refusal = target.takesStream ? openFeed(scope) : keepInput(scope);
+  let trace: CallTrace | undefined;
   const open = (sink: ItemSink) => {
     target.stats.inFlight++;
     target.links.retries.onCall();
-    return new RetriedStream({ target, scope, refusal }, sink);
+    trace = traceCall(scope);
+    const create = () => new RetriedStream({ target, scope, pickLink: () => pickLink(target.links), refusal }, sink);
+    return trace === undefined ? create() : trace.send(create);
   };
-  const onEnd = (outcome: Code | "ok") => recordCall(target, scope, outcome);
+  const onEnd = (outcome: Code | "ok", error: unknown) => {
+    recordCall(target, scope, outcome);
+    trace?.end(outcome, error);
+  };
   return new ReplyStream(scope, { open, onEnd, onUnheard, itemSchema: target.itemSchema });
 }
 
-/** @returns Why the input can't be sent, if it can't. */
+/** @returns Failure of an input that can't be sent. */
 function keepInput(scope: CallScope): ServingError | undefined {
   try {
     scope.input.keep();
@@ -185,7 +202,10 @@ function recordCall(target: CallTarget, scope: CallScope, outcome: Parameters<Ed
   target.stats.record(outcome, (scope.endedAt ?? target.time.clock.now()) - scope.startedAt);
 }
 
-/** The listener goes with the scope, so that a long-lived signal does not collect them. */
+/**
+ * Cancels the call with its signal. The listener is removed with the scope, so that a long-lived signal does not
+ * collect them.
+ */
 function followSignal(scope: CallScope, signal: AbortSignal): void {
   const abort = () => scope.cancel(fail("cancelled", { reason: "the caller's signal was aborted" }));
   if (signal.aborted) {
@@ -196,7 +216,11 @@ function followSignal(scope: CallScope, signal: AbortSignal): void {
   scope.onEnd(() => signal.removeEventListener("abort", abort));
 }
 
-/** Opens the input of a call whose input is a stream. @returns Why it can't be one: `invalid_input`, `stream_used_twice`. */
+/**
+ * Opens an input that is a stream.
+ *
+ * @returns Failure of an input that can't be read: `invalid_input`, `stream_used_twice`.
+ */
 function openFeed(scope: CallScope): ServingError | undefined {
   const { value } = scope.input;
   const problem = streamProblem(value) ?? tryFeed(scope, value as AsyncIterable<unknown>);
@@ -206,7 +230,7 @@ function openFeed(scope: CallScope): ServingError | undefined {
   return fail("invalid_input", { issues: [{ path: "", message: problem }] }, { service, api });
 }
 
-/** What an author gives may refuse to be read: a stream that somebody else reads already, say. */
+/** Opens the items. @returns The problem of items that can't be read, as of a stream that is read elsewhere. */
 function tryFeed(scope: CallScope, items: AsyncIterable<unknown>): ServingError | string | undefined {
   try {
     scope.input.useStream(new CallerInput(scope, items));

@@ -4,26 +4,26 @@ import { type CallPromise, settleQuietly } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
 import { ServingError } from "../failure/serving-error.js";
 
-// What becomes of the failure of a call that nobody has looked at.
+// Failures of calls whose promise is never read.
 //
-// U1  It is never an unhandled rejection, which would end the process.
-// U2  A call that its api left open, or that its own signal cancelled, ends in silence.
-// U3  One that failed by itself is one line of the log, unless somebody looks at it before the api that made it has ended;
-//     where no api made it, before the event loop has turned.
+// XU1  Such a failure is never an unhandled rejection, which would end the process.
+// XU2  A call that its api left open, or that its own signal cancelled, ends without a log line.
+// XU3  A call that failed by itself is one line of the log, unless its promise is read before the api that made it has
+//      ended, or, for a call that no api made, before the next turn of the event loop.
 
 /** One call, as a log line names it. */
 export interface UnheardCall {
   /** `"Model.predict"`. */
   readonly callee: string;
   readonly caller: Caller;
-  /** Of the api that made it; absent where none did, or for a detached call. */
+  /** Scope of the api that made the call; absent when no api did, and for a detached call. */
   readonly parent: CallScope | undefined;
   readonly requestId: string | undefined;
-  /** Of the replica or program that made the call. */
+  /** Logger of the replica or program that made the call. */
   readonly log: Logger;
 }
 
-/** Failures that one api keeps undecided; of one that runs for ever and looks at nothing, the rest is told at once. */
+/** Most unread failures that one api keeps. An api that runs for ever and reads none has the rest logged at once. */
 const maxKept = 64;
 
 interface Kept extends UnheardCall {
@@ -33,14 +33,16 @@ interface Kept extends UnheardCall {
 
 const keptOf = new WeakMap<CallScope, Kept[]>();
 
-/** Of a promise that is about to be rejected, or resolved by one that will be: see U1 to U3. */
+/**
+ * Notes the failure of a promise that is about to be rejected, or resolved with a promise that will be: see XU1 to XU3.
+ */
 export function noteFailure(promise: CallPromise<unknown>, error: unknown, call: UnheardCall): void {
   if (promise.isHeard) return;
   settleQuietly(promise);
   noteUnheard(error, call, () => promise.isHeard);
 }
 
-/** The same for what has no promise: a stream that nobody reads. */
+/** Notes a failure that has no promise: of a stream that is never read. */
 export function noteUnheard(error: unknown, call: UnheardCall, isHeard: () => boolean): void {
   const { parent } = call;
   if (!(error instanceof ServingError) || error.id === "cancelled" || parent?.isEnded) return;
@@ -54,7 +56,7 @@ function keep(parent: CallScope, kept: Kept): void {
   if (list === undefined) {
     const own: Kept[] = [];
     keptOf.set(parent, (list = own));
-    // Of an api that was cancelled nobody knows what it would have looked at.
+    // An api that was cancelled might have read its failures later: they are not logged.
     parent.onEnd(() => {
       if (parent.reason === undefined) own.forEach(tell);
     });
