@@ -91,9 +91,9 @@ for (const placement of placements) {
       assert.ok(after - before < 20 * 1024 ** 2, `${Math.round((after - before) / 1024 ** 2)} MiB more`);
       stdout.read();
       // What a thread says of lines that it dropped may itself be dropped on its way, while nobody read.
-      const droppedLines = /"msg":"\d+ log lines were dropped, since standard output did not take them"/;
+      const droppedLines = /"msg":"\d+ log lines were dropped: standard output did not accept them"/;
       while (!droppedLines.test(stdout.text)) await app.call("log", 3000);
-      await stdout.until(/"msg":"\d+ writes to stdout were dropped, since nothing took them"/);
+      await stdout.until(/"msg":"\d+ writes to stdout were dropped: the stream did not accept them"/);
       await app.call("log", 1);
       await endInTime(app);
       for (const line of stdout.text.split("\n").slice(0, -1)) {

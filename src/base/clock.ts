@@ -1,39 +1,39 @@
 import { performance } from "node:perf_hooks";
 
-/** Time as ekiben sees it; replaced by a fake one in tests. */
+/** Source of time and timers. Tests replace it by a fake clock. */
 export interface Clock {
   /**
-   * Milliseconds of running time, with a fraction: they only go on, at one pace, however the time of day is set. Where they
-   * begin is this thread's own affair, so a reading means nothing in another process or thread: what crosses is a time left.
+   * Milliseconds of monotonic time, with a fraction; changes of the time of day do not move it. Each thread counts from
+   * its own start, so a reading means nothing in another process or thread: send the time left instead.
    *
-   * While the machine is suspended they stand still on Linux, and with them every deadline; on macOS they go on.
+   * While the machine is suspended the clock, and with it every deadline, stands still on Linux and continues on macOS.
    */
   now(): number;
-  /** The time of day at which the clock reads `instant`: milliseconds since 1970, by the time of day as it is set now. */
+  /** Time of day of `instant` in milliseconds since 1970, by the time of day as it is set now. */
   wallTimeOf(instant: number): number;
-  /** Runs `run` once after `delayMs`; keeps the process alive only when `keepAlive` is true. */
+  /** Runs `run` once after `delayMs`. The timer keeps the process alive only when `keepAlive` is true. */
   setTimer(run: () => void, delayMs: number, keepAlive?: boolean): Timer;
 }
 
 /** One pending timer. */
 export interface Timer {
   clear(): void;
-  /** Whether the process stays alive for it. */
+  /** Sets whether the timer keeps the process alive. */
   keepAlive(isKept: boolean): void;
 }
 
-/** The time of day in whole milliseconds is no finer: a smaller difference is no sign that it was set. */
+/** Smallest difference that shows that the time of day was set; it is only read in whole milliseconds. */
 const stepMs = 2;
 /** The time of day minus the clock. */
 let wallOffset = Date.now() - performance.now();
 
-// `performance` is imported since the global is an accessor, which costs as much as the reading.
-/** The clock of this thread. No deadline, lease of a connection or pause moves when the time of day is set. */
+// `performance` is imported: the global is an accessor, which costs as much as the reading itself.
+/** Clock of this thread. Setting the time of day moves no deadline, lease or pause. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTimeOf(instant) {
     const offset = Date.now() - performance.now();
-    // Kept while it holds, so that one instant has one time of day.
+    // The offset stays until the time of day is set, so that one instant has one time of day.
     if (Math.abs(offset - wallOffset) >= stepMs) wallOffset = offset;
     return instant + wallOffset;
   },
@@ -50,7 +50,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Settles as `work` does, or after `limitMs` as `onLate` says: its value, or what it throws. */
+/** Settles as `work` does; after `limitMs` it settles with the value of `onLate`, or with the error it throws. */
 export async function within<T>(clock: Clock, limitMs: number, work: Promise<T>, onLate: () => T): Promise<T> {
   let stop = () => {};
   const late = new Promise<T>((resolve, reject) => {
@@ -88,20 +88,20 @@ export function createDeferred<T>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
-/** Resolves in a later turn of the event loop: what has come meanwhile is read first. */
+/** Resolves in a later turn of the event loop, after pending input was read. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
-/** Long work that gives others a turn of the event loop every few milliseconds. */
+/** Long work that yields to the event loop every few milliseconds. */
 export class PacedWork {
   readonly #turnMs: number;
   #began = performance.now();
 
-  /** @param turnMs How long it may keep the event loop at a time. */
+  /** @param turnMs Longest time it may keep the event loop at once. */
   constructor(turnMs: number) {
     this.#turnMs = turnMs;
   }
 
-  /** Whether others are to have a turn: by `rest()`. */
+  /** True when the work should yield now, by `rest()`. */
   get isRestDue(): boolean {
     return performance.now() - this.#began >= this.#turnMs;
   }

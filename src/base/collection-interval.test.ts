@@ -11,8 +11,8 @@ interface Load {
 }
 
 /**
- * Tensors of 1 MiB that live until `inFlight` more have come; of those that two collections have found alive V8 takes none
- * back until it collects the whole heap.
+ * Tensors of 1 MiB that live until `inFlight` more have come; of those that two collections have found alive V8 takes
+ * none back until it collects the whole heap.
  *
  * @returns The interval after each collection, in MiB.
  */

@@ -4,7 +4,7 @@ interface Node<T> {
   next: Node<T> | undefined;
 }
 
-/** Where a value stands in a `Fifo`; needed to take it out of the middle. */
+/** Position of a value in a `Fifo`; needed to remove it from the middle. */
 export type FifoPlace<T> = { readonly value: T };
 
 /** A first-in-first-out queue from which a waiting value can be removed in constant time. */
@@ -17,12 +17,12 @@ export class Fifo<T> {
     return this.#size;
   }
 
-  /** The value that waited longest, left where it is; `undefined` when empty. */
+  /** Value that waits longest, not removed; `undefined` when empty. */
   get first(): T | undefined {
     return this.#first?.value;
   }
 
-  /** The value that came last, left where it is; `undefined` when empty. */
+  /** Value that came last, not removed; `undefined` when empty. */
   get last(): T | undefined {
     return this.#last?.value;
   }
@@ -33,7 +33,7 @@ export class Fifo<T> {
       visit(node.value);
   }
 
-  /** Adds `value` at the end and returns its place. */
+  /** Adds `value` at the end and returns its position. */
   push(value: T): FifoPlace<T> {
     const node: Node<T> = { value, previous: this.#last, next: undefined };
     if (this.#last === undefined) this.#first = node;
@@ -43,7 +43,7 @@ export class Fifo<T> {
     return node;
   }
 
-  /** Takes the value that waited longest; `undefined` when empty. */
+  /** Removes and returns the value that waits longest; `undefined` when empty. */
   shift(): T | undefined {
     const node = this.#first;
     if (node === undefined) return undefined;
@@ -51,7 +51,7 @@ export class Fifo<T> {
     return node.value;
   }
 
-  /** Takes a value out of the queue. The place must come from `push` of this queue and still be in it. */
+  /** Removes a value. Its position must come from `push` of this queue, and the value must still be in it. */
   remove(place: FifoPlace<T>): void {
     this.#unlink(place as Node<T>);
   }
@@ -61,7 +61,7 @@ export class Fifo<T> {
     else node.previous.next = node.next;
     if (node.next === undefined) this.#last = node.previous;
     else node.next.previous = node.previous;
-    // One that has grown old would keep all that came after it alive, until the old are collected too.
+    // A removed node in V8's old generation would keep all later nodes alive until that generation is collected.
     node.previous = undefined;
     node.next = undefined;
     this.#size--;

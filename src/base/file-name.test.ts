@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { cleanFileName, formatDisposition, readFileName } from "./file-name.js";
 
-/** As a header comes: each byte a character. */
+/** Encodes a text as Node gives headers: one character for each byte. */
 const wire = (text: string) => Buffer.from(text).toString("latin1");
 
 describe("the name of a file", () => {

@@ -1,9 +1,9 @@
-/** Longer names are cut: no file system takes them, and a header that holds one is refused by clients. */
+/** Longest file name. File systems refuse longer ones, and clients refuse headers with them. */
 const maxLength = 500;
 
 /**
- * A file's name as any author may be given it, whoever sent it: no folders, no control characters, at most 500 characters,
- * its ending kept. `"file"` where nothing is left.
+ * Makes a client's file name safe for authors: no folders, no control characters, at most 500 characters, ending kept.
+ * Returns `"file"` when nothing is left.
  */
 export function cleanFileName(name: string): string {
   const base = name
@@ -16,18 +16,18 @@ export function cleanFileName(name: string): string {
 
 function shorten(name: string): string {
   const ending = /\.[^.\s]{1,20}$/.exec(name)?.[0] ?? "";
-  // Half of a character that has two code units is left out.
+  // Half of a surrogate pair is dropped.
   return name.slice(0, maxLength - ending.length).replace(/\p{Cs}$/u, "") + ending;
 }
 
 /**
- * The file name of a `content-disposition` header, of a request, an answer or a part of a form.
+ * Reads the file name of a `content-disposition` header of a request, a response or a part of a form.
  *
- * `filename*=` says it exactly (RFC 6266) and wins. `filename=` is UTF-8, else Latin-1; quotes in it may be written `\"` or, as
- * browsers do in forms, `%22`.
+ * `filename*=` is exact (RFC 6266) and wins. `filename=` is UTF-8, else Latin-1; quotes in it may be written `\"` or,
+ * as browsers do in forms, `%22`.
  *
- * @param header Each character one byte, as headers come.
- * @returns `undefined` where it says none; `""` where it says that there is none. See `cleanFileName` for what it may hold.
+ * @param header Header with one byte in each character, as Node gives it.
+ * @returns `undefined` without a file name, `""` for an empty one. Pass it to `cleanFileName` before use.
  */
 export function readFileName(header: string): string | undefined {
   const parameters = readParameters(header);
@@ -38,7 +38,7 @@ export function readFileName(header: string): string | undefined {
 
 const parameterForm = /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))/gs;
 
-/** The parameters of a `content-disposition` header by name in lower case; the first of each name. */
+/** Reads the parameters of a `content-disposition` header by lower-case name; the first of each name wins. */
 export function readParameters(header: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
   for (const [, name = "", quoted, bare = ""] of header.matchAll(parameterForm)) {
@@ -51,7 +51,7 @@ export function readParameters(header: string): ReadonlyMap<string, string> {
 }
 
 function decodePlain(value: string): string {
-  // A backslash before any other sign is one of a path, as some browsers send it.
+  // A backslash before another character is part of a path, as some browsers send it.
   const text = value
     .replace(/\\(["\\])/g, "$1")
     .replaceAll("%22", '"')
@@ -72,14 +72,17 @@ function decodeBytes(bytes: Uint8Array, charset: string): string | undefined {
   }
 }
 
-/** RFC 8187: a charset, a language, and bytes of which some are written `%xx`. */
+/** Decodes RFC 8187: a charset, a language, and bytes, some of them written `%xx`. */
 function decodeExtended(value: string): string | undefined {
   const [, charset = "", encoded] = /^([\w-]+)'[^']*'(.*)$/s.exec(value) ?? [];
   if (encoded === undefined || /%(?![\da-f]{2})/i.test(encoded)) return undefined;
   return decodeBytes(toBytes(encoded.replace(/%([\da-f]{2})/gi, (_, hex: string) => fromHex(hex))), charset);
 }
 
-/** The `content-disposition` header of a file, in ASCII: its exact name, and where that is not ASCII one for old clients before it. */
+/**
+ * Formats the `content-disposition` header of a file, in ASCII: its exact name. For a name that is not ASCII a plain
+ * one for old clients comes first.
+ */
 export function formatDisposition(name: string): string {
   const exact = cleanFileName(name);
   const ascii = exact.replace(/[^\x20-\x7e]|["\\%]/g, "_");

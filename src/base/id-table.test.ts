@@ -23,7 +23,8 @@ function keptBy(table: Pick<IdTable<object>, "set" | "delete">): number {
 describe("IdTable", () => {
   it("keeps what a Map would, whatever comes and goes", () => {
     const random = new Random(7);
-    // Few of them, many with the same low bits, and the ends of the range: they meet, and are pushed on past the last place.
+    // Few of them, many with the same low bits, and the ends of the range: they meet, and are pushed on past the last
+    // place.
     const ids = [1, 2, 3, 15, 16, 17, 31, 47, 63, 0x1000_000f, 0x2000_000f, 0xf000_000f, 0xffff_ffff];
     for (let run = 0; run < 200; run++) {
       const table = new IdTable<number>();

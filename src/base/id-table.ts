@@ -1,18 +1,18 @@
 const leastPlaces = 16;
 
 /**
- * Values by number, for numbers that come and go: what a `Map` does, without what it keeps.
+ * Values by number, for numbers that come and go. Works like a `Map`, but does not keep garbage alive.
  *
- * A `Map` from which as much is taken as is put in moves to a new table again and again, and in V8 each table refers to the
- * one after it. Once a table that is given up has grown old, all later ones are kept alive with everything that was in them
- * when they were given up, until the old generation is collected: which it then is, several times a second, for calls that
- * were long answered. Here a place that is given up is empty.
+ * A `Map` with as many removals as insertions moves to a new table again and again, and in V8 each table refers to the
+ * next one. Once an abandoned table is in the old generation, it keeps all later tables alive, with everything in them
+ * when they were abandoned, until the old generation is collected. That then happens several times a second, for calls
+ * that were answered long ago. In this table a removed entry leaves an empty slot.
  *
- * Numbers that follow one another, as those of calls do, lie side by side and never meet; others are looked for from where
- * they belong to the next empty place (Knuth, TAOCP 3, 6.4, algorithms L and R).
+ * Consecutive numbers, such as those of calls, lie side by side and never collide. A lookup goes from the slot of the
+ * number to the next empty slot (Knuth, TAOCP 3, 6.4, algorithms L and R).
  */
 export class IdTable<T> {
-  /** 0 where nothing is. */
+  /** Number in each slot; 0 for an empty slot. */
   #ids = new Uint32Array(leastPlaces);
   #values: (T | undefined)[] = new Array(leastPlaces).fill(undefined);
   #size = 0;
@@ -29,7 +29,7 @@ export class IdTable<T> {
     return this.#values[this.#find(id)];
   }
 
-  /** @param id A whole number from 1 to 2^32 - 1. */
+  /** @param id Whole number from 1 to 2^32 - 1. */
   set(id: number, value: T): void {
     if (this.#size * 2 >= this.#ids.length) this.#grow();
     const at = this.#find(id);
@@ -38,13 +38,13 @@ export class IdTable<T> {
     this.#values[at] = value;
   }
 
-  /** Does nothing when there is none. */
+  /** Removes a number. Does nothing when it is absent. */
   delete(id: number): void {
     let at = this.#find(id);
     if (this.#ids[at] !== id) return;
     this.#size--;
     const mask = this.#ids.length - 1;
-    // Whoever was pushed past this place moves up, so that nobody is looked for beyond an empty one.
+    // Entries that were pushed past this slot move up, so that no lookup has to pass an empty slot.
     for (let next = (at + 1) & mask; this.#ids[next] !== 0; next = (next + 1) & mask) {
       const home = (this.#ids[next] as number) & mask;
       if (((next - home) & mask) < ((next - at) & mask)) continue;
@@ -62,12 +62,12 @@ export class IdTable<T> {
     this.#size = 0;
   }
 
-  /** What is in the table now, in no order that counts. */
+  /** Values in the table now, in no particular order. */
   values(): T[] {
     return this.#values.filter((_, at) => this.#ids[at] !== 0) as T[];
   }
 
-  /** Where the number is, or the empty place where it would be. */
+  /** Finds the slot of a number, or the empty slot where it would be. */
   #find(id: number): number {
     const mask = this.#ids.length - 1;
     let at = id & mask;

@@ -1,7 +1,7 @@
 /**
- * Whether a JSON text has more than `maxDepth` levels of lists and objects; brackets in strings do not count.
+ * True when a JSON text has more than `maxDepth` levels of lists and objects; brackets in strings do not count.
  *
- * Asked before parsing, so that a text of brackets never becomes objects.
+ * Runs before parsing, so that a text full of brackets never becomes objects.
  */
 export function isDeeper(text: string, maxDepth: number): boolean {
   if (hasFewBrackets(text, maxDepth)) return false;
@@ -32,7 +32,7 @@ export function hasFewBrackets(text: string, max: number): boolean {
   return true;
 }
 
-/** Index of the quote that ends a string whose text starts at `from`; the text's length when none does. */
+/** Index of the quote that ends a string whose text starts at `from`; the length of the text without one. */
 export function endOfString(text: string, from: number): number {
   for (let at = text.indexOf('"', from); at >= 0; at = nextQuote(text, at + 1)) {
     let slashes = 0;
@@ -42,7 +42,10 @@ export function endOfString(text: string, from: number): number {
   return text.length;
 }
 
-/** Where one quote is escaped, the next is often near: to look is faster than to search. */
+/**
+ * Finds the next quote. Looks at 32 characters first: after an escaped quote the next is often near, and looking is
+ * faster.
+ */
 function nextQuote(text: string, from: number): number {
   for (let at = from; at < from + 32 && at < text.length; at++) if (text.charCodeAt(at) === 0x22) return at;
   return text.indexOf('"', from + 32);

@@ -4,30 +4,32 @@ import vm from "node:vm";
 const leastBytes = 4 * 1024 ** 2;
 const mostBytes = 16 * 1024 ** 2;
 
-/** What collections leave has changed when it has by more than this share of an interval. */
+/** Smallest change of the bytes that collections leave, as a share of the interval, that counts as a change. */
 const changeShare = 0.25;
-/** After so many collections that left no more a shorter interval is tried. */
+/** Number of collections that left no more bytes after which a shorter interval is tried. */
 const collectionsUntilShorter = 64;
 
 /**
- * After how many bytes of large buffers the young generation is collected. Pure: it is told what there is.
+ * Interval, in bytes of new large buffers, between two collections of the young generation. Pure: gets its inputs from
+ * outside.
  *
- * V8 knows the memory behind buffers only as a sum, and begins to collect the whole heap when it has grown by some megabytes
- * more than the heap itself: with tensors of 600 kB after every few dozen calls, for about 10 ms. Nearly all of them are dead
- * by then and were never old, so collecting the young objects alone gives the same memory back in some 50 us, and the next
- * tensors lie in memory that is still in the cache.
+ * V8 knows the memory behind buffers only as a sum. It starts to collect the whole heap when that sum has grown by some
+ * megabytes more than the heap itself: with tensors of 600 kB after every few dozen calls, for about 10 ms. Nearly all
+ * buffers are dead by then and were never old. Collecting only the young objects returns the same memory in some 50 us,
+ * and the next tensors use memory that is still in the cache.
  *
- * The shorter the interval the warmer the memory: with tensors of 602 kB and one call at a time 4 MiB gave four times the calls
- * a second of 24, and below it collections cost more than they give back. But what survives two collections is old, and left
- * to the collection of the whole heap: with 16 calls at once, whose tensors are 19 MB, 16 MiB gave two to three times the calls
- * of 4, in every placement. From 24 MiB on V8 is first, and with much else in the process before.
+ * A shorter interval keeps memory warmer: with tensors of 602 kB and one call at a time, 4 MiB gave four times the
+ * calls per second of 24 MiB; below 4 MiB collections cost more than they gain. But objects that survive two
+ * collections are old, and wait for a collection of the whole heap: with 16 calls at once, whose tensors are 19 MB, 16
+ * MiB gave two to three times the calls of 4 MiB, in every placement. From 24 MiB on V8 collects first; with much else
+ * in the process even earlier.
  *
- * So the interval is doubled when collections leave more and more, and halved when less is left all at once: then V8 has
- * collected the whole heap meanwhile.
+ * So the interval doubles when collections leave more and more, and halves when suddenly less is left: V8 has then
+ * collected the whole heap.
  */
 export class CollectionInterval {
   #bytes = leastBytes;
-  /** Bytes that the last collection but one left. */
+  /** Bytes left by the collection before the last. */
   #left = 0;
   #growths = 0;
   #calm = 0;
@@ -36,12 +38,12 @@ export class CollectionInterval {
     return this.#bytes;
   }
 
-  /** A collection begins. @param external Bytes behind all buffers, before it. */
+  /** Notes that a collection begins. @param external Bytes behind all buffers before it. */
   collecting(external: number): void {
     const left = external - this.#bytes;
     const grown = (left - this.#left) / this.#bytes;
     this.#left = left;
-    // More than was counted: memory that others took.
+    // More bytes than counted: other code took memory.
     if (grown > 1) return;
     if (grown > changeShare) {
       this.#calm = 0;
@@ -60,7 +62,7 @@ export class CollectionInterval {
 }
 
 /**
- * From this size on memory is taken without filling it with zeros, since it is overwritten at once, and counts towards the
+ * Size from which memory is taken without zero-filling, since it is overwritten at once. It also counts towards the
  * next collection.
  */
 const minLargeBytes = 4096;
@@ -68,24 +70,24 @@ const minLargeBytes = 4096;
 const interval = new CollectionInterval();
 
 let countedBytes = 0;
-/** Collects the whole heap, or only what is young. */
+/** Collects the whole heap, or only the young generation. */
 type Collect = (options?: { readonly type: "minor" }) => void;
 
 let collector: Collect | undefined;
 
-/** Bytes over a buffer of their own, whose contents are not defined yet. */
+/** Returns bytes in a buffer of their own, with undefined contents. */
 export function newBytes(byteLength: number): Uint8Array {
   countBytes(byteLength);
   return newBytesToGive(byteLength);
 }
 
-/** The same for bytes that another thread will own: they are counted there, by `countBytes`. */
+/** Returns bytes that another thread will own; that thread counts them by `countBytes`. */
 export function newBytesToGive(byteLength: number): Uint8Array {
   if (byteLength < minLargeBytes) return new Uint8Array(byteLength);
   return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer, 0, byteLength);
 }
 
-/** Notes that this thread has come to own a buffer. */
+/** Counts a buffer that this thread now owns. */
 export function countBytes(byteLength: number): void {
   if (byteLength < minLargeBytes) return;
   countedBytes += byteLength;
@@ -96,20 +98,20 @@ export function countBytes(byteLength: number): void {
   collector({ type: "minor" });
 }
 
-/** Collects the whole heap: what only the engine knows to be dead is then told. */
+/** Collects the whole heap, so that finalizers of dead objects run. */
 export function collectAll(): void {
   collector ??= findCollector();
-  // Without options: Node 20 takes any type for the young.
+  // Without options: Node 20 treats any type as the young generation.
   collector();
 }
 
-/** V8 shows its collector to contexts that are made after the flag was set, and so to no code of an author's own. */
+/** Gets V8's collector. V8 shows it only to contexts made after the flag was set, so no author's code sees it. */
 function findCollector(): Collect {
   try {
     v8.setFlagsFromString("--expose-gc");
     return vm.runInNewContext("gc") as Collect;
   } catch {
-    // Without it things are as they would have been.
+    // Without the collector V8 collects by its own rules.
     return () => {};
   }
 }

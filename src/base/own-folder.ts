@@ -1,16 +1,17 @@
 import { lstatSync, mkdirSync, rmSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 
-/** Whether it is a folder, and no link to one, that this user alone may enter. */
+/** True for a folder, not a link to one, that only this user may enter. */
 export const isOwnFolder = (stats: Stats): boolean =>
   stats.isDirectory() && (stats.mode & 0o077) === 0 && (process.getuid === undefined || stats.uid === process.getuid());
 
 /**
- * Makes a folder again that was removed. What others may have put in its place is not used: its name was to be seen.
+ * Creates a folder again if it was removed. Refuses a replacement by another user, since the name of the folder is
+ * visible.
  *
- * @param isParentGone Whether what it stood in may have been removed with it, and is made again too.
- * @returns Whether it had been removed.
- * @throws {Error} when it can't be made, or is somebody else's now.
+ * @param isParentGone True when the parent folder may be gone too; it is then created as well.
+ * @returns True when the folder was missing.
+ * @throws {Error} when it can't be created, or belongs to another user now.
  */
 export function keepOwnFolder(path: string, isParentGone = false): boolean {
   try {
@@ -29,13 +30,13 @@ export function keepOwnFolder(path: string, isParentGone = false): boolean {
 }
 
 /**
- * Removes a file or a folder with all that is in it, as far as that can be done: what is left is no reason to fail. `force` alone
- * still throws where somebody has put something else in the way.
+ * Removes a file or a folder with its contents, as far as possible; never throws. (`force` alone still throws when
+ * another program has put something else in the way.)
  */
 export function removePath(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true });
   } catch {
-    // Not ours any more.
+    // The path belongs to another user now.
   }
 }

@@ -28,16 +28,19 @@ export class GrowingPause {
   }
 }
 
-/** Pauses before the same problem is told again. */
+/** Pauses before the same problem is reported again. */
 const firstPauseMs = 60_000;
 const maxPauseMs = 600_000;
 
-/** Says when a problem that lasts is told: at once, after a minute, and ever more seldom, down to every ten minutes. */
+/**
+ * Decides when a lasting problem is reported: at once, after a minute, then more and more seldom, down to every ten
+ * minutes.
+ */
 export class RepeatPace {
   #toldAt = Number.NEGATIVE_INFINITY;
   readonly #pause = new GrowingPause(firstPauseMs, maxPauseMs);
 
-  /** Whether it is to be told now, which is then noted. @param now A reading of a clock that only goes on. */
+  /** True when the problem should be reported now; counts that as reported. @param now Reading of a monotonic clock. */
   isDue(now: number): boolean {
     if (this.#toldAt === Number.NEGATIVE_INFINITY) {
       this.#toldAt = now;
@@ -49,12 +52,12 @@ export class RepeatPace {
     return true;
   }
 
-  /** Whether it was told since it began. */
+  /** True when the problem was reported since it began. */
   get wasTold(): boolean {
     return this.#toldAt !== Number.NEGATIVE_INFINITY;
   }
 
-  /** The problem is over: the next one is told at once. */
+  /** Ends the problem: the next one is reported at once. */
   reset(): void {
     this.#toldAt = Number.NEGATIVE_INFINITY;
     this.#pause.reset();

@@ -2,17 +2,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** One installed ekiben that this thread has loaded. */
+/** One installed copy of ekiben that this thread has loaded. */
 export interface Copy {
-  /** The folder of its package.json. */
+  /** Folder of its package.json. */
   readonly folder: string;
   readonly version: string;
 }
 
-/** What all copies that one thread loads have in common. Its form never changes: copies of every version read it. */
+/** State that all copies in one thread share. Its form never changes: copies of every version read it. */
 interface Registry {
   readonly copies: Copy[];
-  /** By version and name: only copies of one version share what they keep. */
+  /** Values by version and name: only copies of one version share values. */
   readonly states: Map<string, unknown>;
 }
 
@@ -22,11 +22,12 @@ const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registr
   states: new Map(),
 });
 
-/** The folder of ekiben's modules; `""` where they were put into a bundle and lie nowhere. */
+/** Folder of ekiben's modules; `""` when they are part of a bundle. */
 export const ownFolder: string = findOwnFolder();
 
 /**
- * Path of a module of ekiben that runs as a process or thread of its own: compiled, or TypeScript under a loader, as this file is.
+ * Path of a module of ekiben that runs as a process or thread of its own: compiled, or TypeScript under a loader, as
+ * this file is.
  *
  * @param module For example `"runtime/process-main"`.
  */
@@ -34,19 +35,19 @@ export function findOwnModule(module: string): string {
   return join(ownFolder, `${module}.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`);
 }
 
-/** The copy that this module is of. */
+/** Copy that this module belongs to. */
 export const ownCopy: Copy = { folder: dirname(ownFolder), version: readVersion() };
 
 if (!registry.copies.some(({ folder }) => folder === ownCopy.folder)) registry.copies.push(ownCopy);
 
-/** The versions of the copies that this thread has loaded so far; more than one share nothing. */
+/** Versions of the copies that this thread has loaded so far. Copies of different versions share no values. */
 export const loadedVersions = (): readonly string[] => [...new Set(registry.copies.map(({ version }) => version))];
 
 /**
- * State of which a thread has one, whichever copy of ekiben asks for it: what one copy opens, a class that was made with another
- * of the same version finds. A module variable would be one for each copy.
+ * Returns a state that exists once in a thread, for all copies of ekiben of one version: a class made with one copy
+ * finds the state that another has created. A module variable would exist once for each copy.
  *
- * @param create Makes it for the first that asks.
+ * @param create Makes the state for the first caller.
  */
 export function shareState<T>(name: string, create: () => T): T {
   const key = `${ownCopy.version} ${name}`;
@@ -55,7 +56,7 @@ export function shareState<T>(name: string, create: () => T): T {
 }
 
 function findOwnFolder(): string {
-  // A bundle has another name, or, where it is CommonJS, none.
+  // A bundle has another file name, or none if it is CommonJS.
   const url: string | undefined = import.meta.url;
   if (url?.startsWith("file:") !== true) return "";
   const file = fileURLToPath(url);

@@ -1,6 +1,6 @@
 import { formatMs, type Issue, issueText, list, row } from "./failure-row.js";
 
-/** What can go wrong between a caller and an api. */
+/** Failures between a caller and an api. */
 export const callFailures = {
   invalid_input: row<{ issues: readonly Issue[] }>({
     code: "invalid_argument",

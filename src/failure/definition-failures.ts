@@ -10,7 +10,7 @@ import {
   versionsText,
 } from "./failure-row.js";
 
-/** What an author's code got wrong, found before anything starts. */
+/** Faults of an author's code and options, found before anything starts. */
 export const definitionFailures = {
   invalid_graph: row<{ faults: readonly GraphFault[] }>({
     code: "failed_precondition",

@@ -1,33 +1,36 @@
 import type { Code } from "./serving-error.js";
 
-/** One row of the failure table. `D` is what its text names; it is also what the caller gets as `details`. */
+/** One row of the failure table. `D` are the values its text names; the caller gets them as `details`. */
 export interface FailureRow<D> {
   readonly code: Code;
-  /** What happened, with the numbers. */
+  /** Message: the fact, with its numbers. */
   readonly text: (details: D) => string;
-  /** What to do about it. */
+  /** Instruction that solves the problem. */
   readonly fix: string;
   /** More exact fix, made of the details; `undefined` for `fix`. */
   readonly fixFor?: (details: D) => string | undefined;
-  /** HTTP status where it is not the one of `code`. */
+  /** HTTP status, if it differs from the one of `code`. */
   readonly httpStatus?: number;
-  /** Default: by code. */
+  /** True when a retry may succeed. Default: by code. */
   readonly retryable?: boolean;
-  /** Of a failure that comes by the thousand and that no code causes: it has no frames, which cost more than the rest of it. */
+  /**
+   * Set for failures that occur by the thousand and that no code causes: stack frames would cost more than all the
+   * rest.
+   */
   readonly hasNoStack?: true;
 }
 
-/** One thing a schema found wrong. `path` is e.g. `"lines[2].text"`; `""` is the value itself. */
+/** One problem that a schema found. `path` is for example `"lines[2].text"`; `""` is the value itself. */
 export interface Issue {
   readonly path: string;
   readonly message: string;
 }
 
-/** One fault of a graph: which row, where, and what to do. */
+/** One fault of a graph: its row, its position, its message and its fix. */
 export interface GraphFault {
   readonly id: string;
   readonly service: string;
-  /** Class field or option; `""` where the class itself is at fault. */
+  /** Class field or option; `""` for a fault of the class itself. */
   readonly field: string;
   readonly message: string;
   readonly fix: string;
@@ -36,40 +39,40 @@ export interface GraphFault {
 /** Checks one row where it is written. */
 export const row = <D>(definition: FailureRow<D>): FailureRow<D> => definition;
 
-/** The end of a sentence on an unknown name; `""` where no known one is near. */
+/** End of a sentence about an unknown name; `""` when no known name is near. */
 export const didYouMean = (name: string | undefined): string => (name === undefined ? "" : `; did you mean ${name}?`);
 
-/** Names as a sentence has them; `"none"` for none. */
+/** Joins names for a sentence; `"none"` for an empty list. */
 export const list = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
 
-/** What a schema found, in one line. `what` names the value itself: `"input"`. */
+/** Formats the problems that a schema found, in one line. `what` names the value itself: `"input"`. */
 export const issueText = (what: string, issues: readonly Issue[]): string =>
   issues.map((issue) => `${issue.path === "" ? what : issue.path}: ${issue.message}`).join("; ");
 
-/** `"Model.predict"`; one of the two alone where the fault has no service, or is the class itself. */
+/** Position of a fault: `"Model.predict"`, or one of the two names alone. */
 export const placeOf = ({ service, field }: GraphFault): string =>
   [service, field].filter((part) => part !== "").join(".");
 
-/** A value as it may stand in a message: short, and never the whole of something large. */
+/** Formats a value for a message, cut at 80 characters. */
 export function show(value: unknown): string {
   const text = typeof value === "string" ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 
-/** Where a copy of ekiben lies. */
+/** Location of a copy of ekiben. */
 export interface CopyPlace {
   readonly folder: string;
   readonly version: string;
 }
 
-/** `"/app/node_modules/ekiben (0.1.0)"` */
+/** Formats a copy: `"/app/node_modules/ekiben (0.1.0)"`. */
 export const showCopy = ({ folder, version }: CopyPlace): string => `${folder} (${version})`;
 
-/** The end of a sentence where copies of ekiben that share nothing may be why; `""` where all are of one version. */
+/** End of a sentence: several versions of ekiben are loaded, which may be the reason; `""` for a single version. */
 export const versionsText = (versions: readonly string[]): string =>
   versions.length < 2
     ? ""
-    : `; ${versions.length} versions of ekiben are loaded (${list(versions)}), and none knows what another does`;
+    : `; ${versions.length} versions of ekiben are loaded (${list(versions)}), and they share no state`;
 
-/** Milliseconds as a message says them: of short times also a part of one. */
+/** Formats milliseconds for a message; short times keep two digits. */
 export const formatMs = (ms: number): string => String(ms < 10 ? Number(ms.toPrecision(2)) : Math.round(ms));

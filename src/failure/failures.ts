@@ -21,13 +21,13 @@ export const failures = {
   ...taskFailures,
 };
 
-/** The id of a row of the failure table. */
+/** Id of a row of the failure table. */
 export type FailureId = keyof typeof failures;
 
-/** The numbers and names that the text of failure `Id` needs. */
+/** Numbers and names that the text of failure `Id` needs. */
 export type FailureDetails<Id extends FailureId> = Parameters<(typeof failures)[Id]["text"]>[0];
 
-/** Where a failure happened, and what caused it. */
+/** Origin of a failure, and its cause. */
 interface FailureOrigin {
   readonly service?: string | undefined;
   readonly api?: string | undefined;
@@ -38,8 +38,8 @@ interface FailureOrigin {
 /**
  * Makes the `ServingError` of one row of the failure table.
  *
- * @param id      The row.
- * @param details What its text names; sent to the caller as `details`.
+ * @param id      Id of the row.
+ * @param details Values that its text names; sent to the caller as `details`.
  * @param place   Service and api, when known where it is raised.
  */
 export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, place?: FailureOrigin): ServingError {
@@ -60,7 +60,7 @@ export function fail<Id extends FailureId>(id: Id, details: FailureDetails<Id>, 
   return error;
 }
 
-/** A failure that stands for a thrown error shows where that was thrown, not where the two met. */
+/** Gives a failure the stack of its cause, which shows where the error was thrown. */
 function adoptStack(error: ServingError, cause: unknown): void {
   const stack = isError(cause) ? readText(cause, "stack") : undefined;
   const frames = stack?.indexOf("\n    at ") ?? -1;

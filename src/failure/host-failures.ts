@@ -1,6 +1,6 @@
 import { didYouMean, list, row } from "./failure-row.js";
 
-/** What the command line and a program that embeds ekiben can meet. */
+/** Failures of the command line and of programs that embed ekiben. */
 export const hostFailures = {
   unknown_command: row<{ command: string; known: readonly string[]; nearest?: string | undefined }>({
     code: "invalid_argument",

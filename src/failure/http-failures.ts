@@ -1,6 +1,6 @@
 import { list, row, show } from "./failure-row.js";
 
-/** What a request over HTTP can get wrong. */
+/** Failures of HTTP requests. */
 export const httpFailures = {
   unknown_route: row<{ method: string; path: string; known: readonly string[] }>({
     code: "not_found",

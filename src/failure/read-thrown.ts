@@ -1,9 +1,9 @@
-// How what was thrown is read: an author may throw anything, and some of it throws again when it is looked at.
+// Reads thrown values safely: an author may throw anything, and some values throw again when they are read.
 
-/** Characters of a text that are told on; of a longer one the start. */
+/** Most characters of a text that are passed on; longer texts are cut. */
 export const maxTextLength = 16 * 1024;
 
-/** A field of a value; `undefined` where there is none, or where reading it throws. */
+/** Reads a field of a value; `undefined` when it is absent or reading it throws. */
 export function readField(value: unknown, key: string): unknown {
   try {
     return (value as Record<string, unknown> | null | undefined)?.[key];
@@ -12,20 +12,20 @@ export function readField(value: unknown, key: string): unknown {
   }
 }
 
-/** A field that is a text, cut where it is longer than `most`, 16 Ki characters; `undefined` for any other. */
+/** Reads a field that is a text, cut at `most` characters, 16 Ki by default; `undefined` for any other field. */
 export function readText(value: unknown, key: string, most = maxTextLength): string | undefined {
   const text = readField(value, key);
   return typeof text === "string" ? text.slice(0, most) : undefined;
 }
 
-/** A field that is a number, or a text that stands for one; `undefined` for any other. */
+/** Reads a field that is a number or a numeric text; `undefined` for any other field. */
 export function readNumber(value: unknown, key: string): number | undefined {
   const field = readField(value, key);
   const number = typeof field === "number" || typeof field === "string" ? Number(field) : Number.NaN;
   return Number.isNaN(number) ? undefined : number;
 }
 
-/** Whether a value is an error, also one of another realm. False for what can't be asked, such as a revoked proxy. */
+/** True for errors, also of another realm. False for values that can't be inspected, such as a revoked proxy. */
 export function isError(value: unknown): value is Error {
   if (typeof value !== "object" || value === null) return false;
   try {
@@ -35,7 +35,10 @@ export function isError(value: unknown): value is Error {
   }
 }
 
-/** A value as a text, cut at 16 Ki characters. Not every value can be made into one: an object without a prototype can't. */
+/**
+ * Converts a value to text, cut at 16 Ki characters. Names the kind of values without a text form, such as objects
+ * without prototype.
+ */
 export function textOf(value: unknown): string {
   try {
     return String(value).slice(0, maxTextLength);
@@ -52,7 +55,7 @@ function kindOf(value: unknown): string {
   }
 }
 
-/** The causes of an error, outermost first: `most` at most, and none twice. */
+/** Reads the causes of an error, outermost first: at most `most`, and none twice. */
 export function readCauses(thrown: unknown, most: number): unknown[] {
   const causes: unknown[] = [];
   for (let error = thrown; isError(error) && causes.length < most; ) {
@@ -80,7 +83,7 @@ const problems: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nobody listens there any more",
 };
 
-/** What an error of the system says, in words that name the limit: `"EMFILE: this process may …"`. */
+/** Formats a system error in words that name the limit: `"EMFILE: this process may …"`. */
 export function systemProblem(error: unknown): string {
   const { code = "", message = String(error) } = (error ?? {}) as NodeJS.ErrnoException;
   const problem = problems[code];

@@ -1,6 +1,6 @@
 import { list, row } from "./failure-row.js";
 
-/** What can go wrong in the life of a replica. */
+/** Failures of replicas. */
 export const replicaFailures = {
   start_failed: row<{ hook: string; error: string }>({
     code: "unavailable",
@@ -75,7 +75,7 @@ export const replicaFailures = {
   }),
 };
 
-/** What can go wrong on a link between two replicas. */
+/** Failures of links between two replicas. */
 export const linkFailures = {
   payload_too_large: row<{ bytes: number; maxBytes: number }>({
     code: "resource_exhausted",

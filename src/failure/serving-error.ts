@@ -1,23 +1,23 @@
-/** What an author gives to `new ServingError(…)`. */
+/** Argument of `new ServingError(…)`. */
 export interface ServingErrorInit {
   /** One of the sixteen codes; decides the HTTP status. */
   readonly code: Code;
   /** A stable name for this failure, e.g. `"no_such_page"`. Default: the code. */
   readonly id?: string | undefined;
-  /** What happened, with the numbers, in one sentence. Reaches the caller as it is. */
+  /** Message: the fact, with its numbers, in one sentence. Reaches the caller unchanged. */
   readonly message: string;
   /** Plain data a caller can act on. Reaches the caller. Default `{}`. */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
   /** Default: `true` for `unavailable`, `resource_exhausted` and `aborted`. */
   readonly retryable?: boolean | undefined;
-  /** Kept and logged where the failure was raised; never sent. */
+  /** Cause of the failure. Logged in the process that raised it; never sent. */
   readonly cause?: unknown;
-  /** Service and api where it happened. Filled in by ekiben when absent. */
+  /** Service in which it happened. Filled in by ekiben when absent. */
   readonly service?: string | undefined;
   readonly api?: string | undefined;
   /** Overrides the status of `code` over HTTP, e.g. 413. */
   readonly httpStatus?: number | undefined;
-  /** What to do about it; shown on a terminal and in logs, never sent. */
+  /** Instruction that solves the problem. Shown on a terminal and in logs, never sent. */
   readonly fix?: string | undefined;
   /** Id of the log line that holds the stack, for failures whose text is masked at the HTTP edge. */
   readonly incident?: string | undefined;
@@ -26,10 +26,10 @@ export interface ServingErrorInit {
 const marker = Symbol.for("ekiben.ServingError");
 
 /**
- * The only error class that crosses a border between services.
+ * The only error class that is sent from one service to another.
  *
- * Authors throw it; it arrives in the caller as the same class with the same fields over any number of hops, in any
- * placement, and in `ekiben/client`. Anything else that is thrown becomes one with code `internal`.
+ * Authors throw it. It arrives in the caller as the same class with the same fields, over any number of hops, in any
+ * placement, and in `ekiben/client`. Any other thrown value becomes a `ServingError` with code `internal`.
  */
 export class ServingError extends Error {
   readonly code: Code;
@@ -57,9 +57,12 @@ export class ServingError extends Error {
     this.incident = init.incident;
   }
 
-  /** `error instanceof ServingError` also holds when two copies of ekiben are loaded; subclasses keep the ordinary rule. */
+  /**
+   * Makes `error instanceof ServingError` true also for errors of another copy of ekiben. Subclasses keep the usual
+   * rule.
+   */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    // What is asked may be a proxy that answers by throwing: it is none.
+    // The value may be a proxy whose traps throw: such a value is not a ServingError.
     try {
       if (this !== ServingError) return Function.prototype[Symbol.hasInstance].call(this, value);
       return typeof value === "object" && value !== null && marker in value;
@@ -70,9 +73,9 @@ export class ServingError extends Error {
 }
 
 /**
- * A failure without frames, which V8 does not look for then: they cost more than all the rest of it.
+ * Creates a failure without stack frames. V8 then does not collect them, which would cost more than all the rest.
  *
- * @param stack Its stack, where it stands for another failure. Default: its message alone.
+ * @param stack Stack of another failure that it stands for. Default: its message alone.
  */
 export function createWithoutFrames(init: ServingErrorInit, stack?: string): ServingError {
   const { stackTraceLimit } = Error;
@@ -83,7 +86,7 @@ export function createWithoutFrames(init: ServingErrorInit, stack?: string): Ser
   return error;
 }
 
-/** Does nothing where somebody has frozen `Error`: there are frames, then. */
+/** Sets the number of frames. Does nothing when `Error` is frozen: failures then have frames. */
 function limitFrames(limit: number): void {
   try {
     Error.stackTraceLimit = limit;
@@ -93,7 +96,7 @@ function limitFrames(limit: number): void {
 Object.defineProperty(ServingError.prototype, "name", { value: "ServingError" });
 Object.defineProperty(ServingError.prototype, marker, { value: true });
 
-/** A state that the code's own invariants rule out. */
+/** Throws for a state that the invariants of the code rule out. */
 export function unreachable(what: string): never {
   throw new ServingError({
     code: "internal",
@@ -132,12 +135,12 @@ export const statusByCode = {
 /** One of the sixteen codes a failure carries, in every placement and over HTTP. */
 export type Code = keyof typeof statusByCode;
 
-/** Whether a caller may expect the same call to succeed later, when the failure itself does not say. */
+/** True for codes with which a later call may succeed; the default of `retryable`. */
 export function isRetryableCode(code: Code): boolean {
   return code === "unavailable" || code === "resource_exhausted" || code === "aborted";
 }
 
-/** Whether `value` is one of the sixteen codes. */
+/** True when `value` is one of the sixteen codes. */
 export function isCode(value: unknown): value is Code {
   return typeof value === "string" && Object.hasOwn(statusByCode, value);
 }

@@ -1,6 +1,6 @@
 import { row } from "./failure-row.js";
 
-/** What can go wrong with durable tasks. */
+/** Failures of durable tasks. */
 export const taskFailures = {
   task_id_missing: row<{ parameter: string }>({
     code: "invalid_argument",
@@ -63,8 +63,8 @@ export const taskFailures = {
 };
 
 /**
- * What can go wrong with the store of durable tasks. No detail of a call says where it is, since details reach every caller: the log
- * does, and what is said when it can't be opened.
+ * Failures of the task store. Details never contain the location of the store, since they reach every caller. The log
+ * has the location, and so has the error when the store can't be opened.
  */
 export const storeFailures = {
   task_store_unavailable: row<{ engine: string; problem: string }>({

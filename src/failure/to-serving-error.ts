@@ -3,9 +3,9 @@ import { isError, maxTextLength, readCauses, readField, readText, textOf } from 
 import { createWithoutFrames, isCode, ServingError, type ServingErrorInit } from "./serving-error.js";
 
 /**
- * Whatever an api threw, as the failure its caller gets. Never throws, whatever that was.
+ * Converts a value that an api threw to the failure its caller gets. Never throws.
  *
- * A `ServingError` keeps its fields and learns where it happened if it did not know; anything else becomes
+ * A `ServingError` keeps its fields, and gets its service and api if it has none. Any other value becomes
  * `unhandled_error` (code `internal`) with the thrown value as its cause.
  */
 export function toServingError(thrown: unknown, service: string, api: string): ServingError {
@@ -16,7 +16,7 @@ export function toServingError(thrown: unknown, service: string, api: string): S
   return thrown.service === "" && service !== "" ? copyError(thrown, { service, api }) : thrown;
 }
 
-/** Details carry a message as it was thrown; what shows it cuts it further. */
+/** Most characters of a thrown message in details. Log lines and terminals cut it further. */
 const maxMessageLength = 256 * 1024;
 
 const plainFields = ["code", "message", "details", "service", "api"] as const;
@@ -28,13 +28,13 @@ function isNoAccessor(error: object, field: string): boolean {
   return descriptor === undefined || "value" in descriptor;
 }
 
-/** Whether a failure is just what `new ServingError` makes: nothing in it runs when it is read, and nothing is of another type. */
+/** True for a failure as `new ServingError` makes it: no field is an accessor, and none has another type. */
 export function isPlainFailure(error: ServingError): boolean {
   try {
     if (Object.getPrototypeOf(error) !== ServingError.prototype || !Object.isExtensible(error)) return false;
     for (const field of plainFields) {
       const value = Object.getOwnPropertyDescriptor(error, field)?.value;
-      // With an accessor in its place there is no value.
+      // An accessor has no value.
       if (field === "details" ? typeof value !== "object" || value === null : typeof value !== "string") return false;
     }
     return isCode(error.code) && otherFields.every((field) => isNoAccessor(error, field));
@@ -44,8 +44,8 @@ export function isPlainFailure(error: ServingError): boolean {
 }
 
 /**
- * A copy with other fields, since an author may give one error object many times and from several apis. Keeps the stack. Of what
- * can't be read, or is of another type than it should be, the copy has the default.
+ * Copies a failure with other fields, since an author may throw one error object many times and from several apis.
+ * Keeps the stack. Fields that can't be read, or have the wrong type, get their defaults.
  */
 export function copyError(error: ServingError, fields: Partial<ServingErrorInit>): ServingError {
   const code = readField(error, "code");
@@ -66,7 +66,7 @@ export function copyError(error: ServingError, fields: Partial<ServingErrorInit>
   return stack === undefined ? new ServingError(init) : createWithoutFrames(init, stack);
 }
 
-/** What to show of a thrown value: its message, or the value itself where it is no error; cut at 256 Ki characters. Never throws. */
+/** Formats a thrown value: the message of an error, else the value itself; cut at 256 Ki characters. Never throws. */
 export function messageOf(thrown: unknown): string {
   if (isError(thrown))
     return readText(thrown, "message", maxMessageLength) || readText(thrown, "name") || "an error without a text";
@@ -75,10 +75,10 @@ export function messageOf(thrown: unknown): string {
   return `${/^[ou]/.test(kind) ? "an" : "a"} ${kind} was thrown: ${textOf(thrown)}`;
 }
 
-/** How many causes of an error are told. */
+/** Most causes of an error that are named. */
 const maxCauses = 4;
 
-/** `messageOf`, and of an error that has causes what they say: the outer one often only says what was attempted. */
+/** Formats a thrown value with the messages of its causes: the outer message often only names what was attempted. */
 export function messageWithCauses(thrown: unknown): string {
   const texts = [thrown, ...readCauses(thrown, maxCauses)].map((error) => messageOf(error).slice(0, maxTextLength));
   return texts.join("; caused by: ");

@@ -105,8 +105,8 @@ describe("checkGraph", () => {
     }
     assert.deepEqual(await check(App), [
       "warning Empty.: it has no api to be called",
-      "note App.run.input.own: this schema (zod) can't be told whole as JSON Schema: there OpenAPI and /docs show any value",
-      "note App.run.output: this schema (zod) can't be told whole as JSON Schema: there OpenAPI and /docs show any value",
+      "note App.run.input.own: this schema (zod) can't be fully expressed as JSON Schema: OpenAPI and /docs show any value there",
+      "note App.run.output: this schema (zod) can't be fully expressed as JSON Schema: OpenAPI and /docs show any value there",
     ]);
     assert.deepEqual(await check(Empty), ["warning Empty.: the entry service has no api: nothing can be called"]);
   });

@@ -8,23 +8,23 @@ import type { OptionReport } from "../options/resolve-options.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import type { Graph, GraphEdge } from "./graph.js";
 
-/** One thing a check found: a fault must be mended, a warning looked at, a note known. */
+/** One result of a check. A fault must be fixed, a warning deserves a look, a note is for information. */
 export interface Finding extends Omit<GraphFault, "id"> {
   readonly kind: "fault" | "warning" | "note";
 }
 
-/** What is checked, and the machine it would run on. */
+/** Graph and settings to check, and the machine they would run on. */
 interface CheckSubject {
   readonly graph: Graph;
   readonly settings: AppSettings;
-  /** Tells what somebody set from what is only a default. */
+  /** Report on the options; tells values that were set from defaults. */
   readonly report: readonly OptionReport[];
   readonly machine: { readonly cores: number; readonly memoryBytes: number };
 }
 
 /**
- * Looks for what a graph without faults may still have wrong: deadlines that can't be reached, resources the machine does
- * not have, examples that do not fit, schemas that can't be shown. Starts nothing; runs the checks of the examples.
+ * Looks for problems of a graph without faults: deadlines that can't be reached, resources the machine does not have,
+ * examples that do not fit, schemas that can't be shown. Starts no service; validates the examples.
  */
 export async function checkGraph(subject: CheckSubject): Promise<Finding[]> {
   const { graph } = subject;
@@ -72,7 +72,9 @@ function checkApis({ entry, services }: Graph): Finding[] {
     }));
 }
 
-/** Callers come first, so that what they leave is known when a callee is looked at. */
+/**
+ * Finds deadlines that can't be reached. Visits callers first, so that the time they leave is known for each callee.
+ */
 function checkDeadlines({ graph, settings, report }: CheckSubject): Finding[] {
   const findings: Finding[] = [];
   const left = new Map<string, number>([[graph.entry, Number.POSITIVE_INFINITY]]);
@@ -95,7 +97,7 @@ function longestCall({ apis }: ServiceSettings, most: number): number {
   return Math.max(...[...apis.values()].map(({ timeoutMs }) => Math.min(timeoutMs, most)));
 }
 
-/** Apis whose timeout somebody set, and that no caller leaves so much time. */
+/** Finds apis with a timeout that was set and that is longer than the time any caller leaves. */
 function findLateApis(at: {
   readonly name: string;
   readonly most: number;
@@ -123,7 +125,7 @@ const lateEdge = (edge: GraphEdge, own: number, longest: number): Finding => ({
   fix: `Raise timeoutMs of ${edge.from}'s apis, or lower that of the edge.`,
 });
 
-/** Cores are counted where an author declared them: most services hardly use the one they have by default. */
+/** Counts cores only of services that declare them: most services hardly use their default core. */
 function checkMachine({ settings, report, machine }: CheckSubject): Finding[] {
   const services = [...settings.services.values()];
   const declared = new Set(
@@ -160,7 +162,7 @@ function checkMachine({ settings, report, machine }: CheckSubject): Finding[] {
   return findings;
 }
 
-/** Only what the entry service shows to clients. */
+/** Checks the schemas of the entry service only: clients see no others. */
 function checkSchemas({ name: service, apis }: ServiceDescriptor): Finding[] {
   return [...apis.values()].flatMap(({ name, contract }) =>
     listSchemas(contract).flatMap(({ field, schema, side }): Finding[] => {
@@ -175,22 +177,22 @@ function checkSchemas({ name: service, apis }: ServiceDescriptor): Finding[] {
 const unshownSchema = (at: Pick<Finding, "service" | "field">, schema: Schema): Finding => ({
   ...at,
   kind: "note",
-  message: `this schema (${schema["~standard"].vendor}) can't be told whole as JSON Schema: there OpenAPI and /docs show any value`,
-  fix: "To change that, use types that JSON Schema has, in a library that converts them (zod 4.2, arktype 2.2).",
+  message: `this schema (${schema["~standard"].vendor}) can't be fully expressed as JSON Schema: OpenAPI and /docs show any value there`,
+  fix: "Use types that JSON Schema has, in a library that converts them (zod 4.2, arktype 2.2).",
 });
 
-/** It arrives from other services, not from clients: JSON has no such value, and the schema takes nothing else. */
+/** Warns of an input that only other services can send: JSON has no such value, and the schema accepts no other. */
 function unsentInput({ service, field }: Pick<Finding, "service" | "field">, { schema, path }: InnerSchema): Finding {
   return {
     ...{ kind: "warning", service, field: path === "" || path.startsWith("[") ? field + path : `${field}.${path}` },
     message: `a client can't send this: JSON has no ${typeWithoutJson(schema)}, and the schema takes nothing else`,
-    fix: "Take what JSON has and convert it: z.coerce.date(), z.coerce.bigint(), z.codec(…), or a list for a map or a set.",
+    fix: "Accept a JSON value and convert it: z.coerce.date(), z.coerce.bigint(), z.codec(…), or a list for a map or a set.",
   };
 }
 
 const typesWithoutJson: Readonly<Record<string, string>> = { date: "Date", bigint: "bigint", map: "Map", set: "Set" };
 
-/** zod and valibot name the type of a schema; one that coerces takes texts and numbers, too. */
+/** Reads the type that zod and valibot name on a schema. A schema that coerces accepts texts and numbers too. */
 function typeWithoutJson(schema: Schema): string | undefined {
   const { type, coerce } =
     (schema as { _zod?: { def?: { type?: unknown; coerce?: unknown } } })._zod?.def ??
@@ -213,19 +215,19 @@ function listSchemas(contract: Contract) {
 }
 
 /**
- * Says which services seem to have lost their names to a minifier. Classes are written with a capital; what is left of a name is one
- * letter or two, mostly small ones, and may be another after each build.
+ * Lists services whose names look minified. Class names begin with a capital letter; a minified name has one or two
+ * letters, mostly small ones, and may change with each build.
  *
- * @returns `undefined` where none has.
+ * @returns `undefined` when no name looks minified.
  */
 export function formatMinifiedNames({ services }: Graph): string | undefined {
   const short = [...services.values()].filter(
     ({ name, options }) => options.name === undefined && /^[a-z_$][\w$]?$/.test(name),
   );
   if (short.length === 0) return undefined;
-  return `names of services look minified: ${short.map(({ name }) => name).join(", ")}; they are in metrics, options and stored tasks, and another build may give others`;
+  return `names of services look minified: ${short.map(({ name }) => name).join(", ")}; these names appear in metrics, options and stored tasks, and may change with each build`;
 }
 
-/** What to do about it. */
+/** Fix for minified names. */
 export const minifiedNamesFix =
-  'Keep names where the bundle is made (esbuild --keep-names), or name the services: Service({ name: "…" }).';
+  'Keep names in the bundler (esbuild --keep-names), or name the services: Service({ name: "…" }).';

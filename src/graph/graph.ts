@@ -9,31 +9,31 @@ export interface GraphEdge {
   readonly from: string;
   readonly field: string;
   readonly to: string;
-  /** The class that `depends()` names; in a test another may stand in for it. */
+  /** Class that `depends()` names. A test may replace it. */
   readonly target: ServiceClass;
   readonly options: EdgeOptions;
 }
 
-/** The services and edges reachable from an entry service. */
+/** Services and edges reachable from an entry service. */
 export interface Graph {
   /** Name of the service whose apis are public. */
   readonly entry: string;
-  /** By name, callees before callers; the entry is last. */
+  /** Services by name, callees before callers; the entry is last. */
   readonly services: ReadonlyMap<string, ServiceDescriptor>;
-  /** In declaration order, callers in the order of `services`. */
+  /** Edges in declaration order, callers in the order of `services`. */
   readonly edges: readonly GraphEdge[];
 }
 
-/** What stands in for a service: another service class, or one function for each api that is called. */
+/** Replacement of a service in a test: another service class, or one function for each api that is called. */
 export type Substitute = ServiceClass | Readonly<Record<string, (input: any) => unknown>>;
 
 /**
  * Finds every service and edge reachable from an entry class, constructing each class once.
  *
  * @param entry       The service whose apis are public.
- * @param substitutes What stands in for which class; a substitute object has no dependencies.
- * @throws {ServingError} `not_a_service` for an entry that is none; `invalid_graph` with every fault of the graph in
- *   `details.faults`.
+ * @param substitutes Replacement of each class; an object of functions has no dependencies.
+ * @throws {ServingError} `not_a_service` for an entry that is not a service; `invalid_graph` with every fault of the
+ *   graph in `details.faults`.
  */
 export function resolveGraph(
   entry: ServiceClass,
@@ -80,7 +80,7 @@ function createDescriptor(service: ServiceClass, substitute: Substitute | undefi
   return { ...original, dependencies: [], fake: substitute };
 }
 
-/** The graph has no cycle by now, so each service is added after all it calls. */
+/** Adds each service after all its callees. The graph has no cycle at this point. */
 function addCalleesFirst(
   service: ServiceClass,
   described: ReadonlyMap<ServiceClass, ServiceDescriptor>,
@@ -94,10 +94,10 @@ function addCalleesFirst(
 
 type Described = ReadonlyMap<ServiceClass, ServiceDescriptor>;
 
-/** Paths the server itself answers; `/` is left to authors' own routes. */
+/** Paths that the HTTP server itself answers. Authors may use `/` for a route of their own. */
 const takenRoutes = ["/livez", "/readyz", "/healthz", "/metrics", "/openapi.json", "/schema.json", "/docs"];
 
-/** Everything that is wrong with a graph, found at once; an empty list when nothing is. */
+/** Finds every fault of a graph at once; returns an empty list for a valid graph. */
 function validateGraph(entry: ServiceClass, described: Described): GraphFault[] {
   return [
     ...[...described.values()].flatMap((descriptor) => descriptor.faults),
@@ -116,7 +116,7 @@ function findNameClashes(described: Described): GraphFault[] {
   });
 }
 
-/** One fault a cycle: a walk that meets a service it is still inside has closed one. */
+/** Finds one fault for each cycle: a depth-first walk that reaches a service still on its path has closed a cycle. */
 function findCycles(described: Described): GraphFault[] {
   const faults: GraphFault[] = [];
   const finished = new Set<ServiceClass>();

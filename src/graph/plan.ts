@@ -2,51 +2,52 @@ import type { ServiceDescriptor } from "../define/descriptor.js";
 import type { AppSettings, LivenessSettings, ServiceSettings } from "../options/settings.js";
 import type { Graph } from "./graph.js";
 
-/** What should run: one deployment a service, callees first. */
+/** Everything that should run: one deployment for each service, callees first. */
 export interface Plan {
   readonly graph: Graph;
   readonly settings: AppSettings;
   readonly deployments: readonly DeploymentPlan[];
-  /** What an author asked for and gets in another way, in words. */
+  /** Texts about declarations that take effect in another way than written. */
   readonly notices: readonly string[];
 }
 
-/** Where the replicas of a service live. */
+/** Home of the replicas of a service. */
 export type Residence =
-  /** In the app's own process and thread. */
+  /** The app's own process and thread. */
   | "main"
   | "thread"
   | "process"
-  /** In each replica of the services that call it. */
+  /** Each replica of the services that call it. */
   | "caller";
 
+/** One service as it should run. */
 export interface DeploymentPlan {
   readonly descriptor: ServiceDescriptor;
   readonly settings: ServiceSettings;
   readonly residence: Residence;
-  /** Whose processes its replicas share; absent where each has one of its own. */
+  /** Group whose processes its replicas share; absent when each replica has its own process. */
   readonly group: GroupPlan | undefined;
-  /** How many replicas it starts with. */
+  /** Number of replicas at the start. */
   readonly replicas: number;
   /** Names of the services it calls, each once. */
   readonly callees: readonly string[];
   /** Inline services that live in each of its replicas, callees first. */
   readonly inlineCallees: readonly string[];
-  /** Services in another place that it or an inline callee calls. */
+  /** Services in other threads or processes that it or an inline callee calls. */
   readonly remoteCallees: readonly string[];
-  /** Environment variables of its replicas, of their inline callees, and of all that share their process. */
+  /** Environment variables of its replicas, of their inline callees, and of every service in the same process. */
   readonly env: ReadonlyMap<string, string>;
 }
 
-/** What `createPlan` may be told besides graph and settings. */
+/** Constraints of a plan besides graph and settings. */
 export interface PlanConstraints {
-  /** Services that can't leave the app's own process, such as those a test has replaced. */
+  /** Services that must run in the app's own process, such as those a test has replaced. */
   readonly pinned?: ReadonlySet<string>;
-  /** The app's own process has a replica of every inline service, so that a test can reach each. */
+  /** True when the app's own process has a replica of every inline service, so that a test can reach each. */
   readonly reachesAll?: boolean;
 }
 
-/** Decides what runs where. */
+/** Decides the residence, the group and the callees of every service. */
 export function createPlan(graph: Graph, settings: AppSettings, constraints: PlanConstraints = {}): Plan {
   const places = new Places(graph, settings, constraints);
   const notices: string[] = [];
@@ -75,7 +76,7 @@ export function createPlan(graph: Graph, settings: AppSettings, constraints: Pla
   return { graph, settings, deployments, notices: [...deployments.flatMap(formatChanges), ...new Set(notices)] };
 }
 
-/** Answers where services live, by their placement and by who calls them. */
+/** Finds the residence of services from their placement and their callers. */
 class Places {
   readonly #graph: Graph;
   readonly #settings: AppSettings;
@@ -98,7 +99,7 @@ class Places {
     return placement === "inline" ? "caller" : placement;
   }
 
-  /** The group it shares processes with; services elsewhere than in a process share none. */
+  /** Group that the service shares processes with; `undefined` for a service that does not run in a process. */
   groupOf(name: string): GroupPlan | undefined {
     const group = this.#groupNameOf(name);
     if (group === undefined) return undefined;
@@ -111,7 +112,7 @@ class Places {
     return group !== "none" && this.residenceOf(name) === "process" ? group : undefined;
   }
 
-  /** Whether each process that can have a replica of it always has one of every member that calls it. */
+  /** True when every process that can have a replica of `callee` always has a replica of each member that calls it. */
   #isKept(callee: string, members: readonly string[]): boolean {
     const rangeOf = (name: string) => (this.#settings.services.get(name) as ServiceSettings).replicas;
     const callers = members.filter((name) =>
@@ -124,7 +125,7 @@ class Places {
     return [...new Set(this.#graph.edges.filter(({ from }) => from === name).map(({ to }) => to))];
   }
 
-  /** Every inline service that `name` reaches through inline services alone, callees first. */
+  /** Inline services that `name` reaches through inline services alone, callees first. */
   inlineCalleesOf(name: string): string[] {
     const found = new Set<string>();
     const waiting = [name];
@@ -143,7 +144,7 @@ class Places {
     return [...callees].filter((name) => !runtime.includes(name));
   }
 
-  /** A pinned service has one place whoever calls it. */
+  /** False for a pinned service: all its callers share one residence. */
   #isInline(name: string): boolean {
     return this.#placementOf(name) === "inline" && !this.#pinned.has(name);
   }
@@ -153,7 +154,7 @@ class Places {
   }
 }
 
-/** One event loop is asked for all of a group, and is as patient as the most patient of them. */
+/** Joins the liveness settings of a group: its members share one event loop. The most tolerant member wins. */
 function joinLiveness({ members }: GroupPlan, { services }: AppSettings): LivenessSettings {
   const own = members.map((name) => (services.get(name) as ServiceSettings).liveness);
   return {
@@ -164,7 +165,7 @@ function joinLiveness({ members }: GroupPlan, { services }: AppSettings): Livene
   };
 }
 
-/** What of a service's declaration is not acted on; nobody should have to find out under load. */
+/** Lists declarations of a service that have no effect, so that they are known before there is load. */
 function formatChanges({ descriptor, settings, residence }: DeploymentPlan): string[] {
   const { name } = descriptor;
   const { replicas, resources } = settings;
@@ -209,23 +210,23 @@ interface GroupPlan {
   /** Callees first. */
   readonly members: readonly string[];
   /**
-   * Those of them that are called in their caller's process as long as a replica of theirs is ready there. Calls to the others,
-   * which may have replicas where none of their callers lives, go to the replica with the fewest in flight.
+   * Members whose calls stay in the caller's process while a replica is ready there. Calls to other members go to the
+   * replica with the fewest calls in flight, since some of their replicas may live in processes without a caller.
    */
   readonly kept: readonly string[];
 }
 
-/** What one process of a group is given, for all that may live in it together. */
+/** Resources of one process of a group, for all replicas that may live in it. */
 export interface ProcessShare {
-  /** The members that may have a replica in it. */
+  /** Members that may have a replica in it. */
   readonly members: readonly string[];
-  /** `Infinity` where one of them has no bound. */
+  /** Sum of the members' limits; `Infinity` when one member has no limit. */
   readonly memoryBytes: number;
-  /** The most that one of them asks for: they share one event loop. */
+  /** Largest number of cores that one member asks for: the members share one event loop. */
   readonly cpu: number;
 }
 
-/** The share of process `index` of a group. */
+/** Returns the resources of process `index` of a group. */
 export function shareProcess({ members }: GroupPlan, { services }: AppSettings, index: number): ProcessShare {
   const own = members.flatMap((name) => {
     const settings = services.get(name) as ServiceSettings;

@@ -8,38 +8,41 @@ import { readServiceFiles, readServiceName, readServiceOptions, toFileUrl } from
 import { fail } from "../failure/failures.js";
 import { loadModule, type ModuleExports, toExports } from "./load-module.js";
 
-/** Where another thread or process finds the entry service of an app. Plain data. */
+/** Location from which another thread or process loads the entry service of an app. Plain data. */
 export interface EntryLocation {
-  /** A path. It exports the class, or calls `serve()` with it. */
+  /** Path of the file that exports the class, or calls `serve()` with it. */
   readonly file: string;
   /** Name of the service in the graph. */
   readonly service: string;
-  /** What the program had served by then. */
+  /** Servers that the program had started before. */
   readonly earlier: readonly EarlierServer[];
 }
 
-/** A file that was loaded and does not finish within this time waits for what is started here: it calls `serve()` itself. */
+/**
+ * Longest import of a file that is loaded already. A file that does not finish in this time waits for the server that
+ * is being started: it calls `serve()` itself.
+ */
 const importLimitMs = 1_000;
 
-/** Where a program waits for nothing but this, Node would end it. */
+/** Clock whose timers keep the process alive: Node would end a program that waits for nothing else. */
 const stayingClock: Clock = { ...systemClock, setTimer: (run, ms) => systemClock.setTimer(run, ms, true) };
 
-/** How long a file may go on, in a replica, after it came to a `serve()` of another class. */
+/** Longest time a file may run on, in a replica, after a `serve()` of another class. */
 const handoverLimitMs = 10_000;
 
-/** Places to look for the file that has the entry service. */
+/** Hints for the search of the file that has the entry service. */
 interface EntrySearch {
-  /** The file, where the program named it: a URL or a path. Then no other is looked at. */
+  /** File that the program named: a URL or a path. No other file is then searched. */
   readonly from?: string | URL | undefined;
-  /** Reads which files called `serve()` or `compose()`, as URLs. One of them may wait for that call to return. */
+  /** Lists the files that called `serve()` or `compose()`, as URLs. One of them may wait for that call to return. */
   readonly callers?: () => readonly string[];
 }
 
 /**
- * Finds the file from which a class can be loaded again: the one that its program names; else, of those that made it, then that in
- * which it is written, then any that was loaded, the first that exports it.
+ * Finds the file from which a class can be loaded again: the file that the program names, else the first that exports
+ * the class of these: the files whose code made it, the file in which it is written, all other loaded files.
  *
- * @throws {ServingError} `not_importable` when there is none.
+ * @throws {ServingError} `not_importable` when there is no such file.
  */
 export async function locateEntry(
   entry: ServiceClass,
@@ -53,19 +56,19 @@ export async function locateEntry(
   throw fail("not_importable", { service, files: found.map((url) => fileURLToPath(url)) }, { service });
 }
 
-/** @returns The file as a URL; in a list where neither an import of it nor its own `serve()` gives the class. */
+/** @returns The file as a URL; a list with the file when neither an import nor its own `serve()` gives the class. */
 async function checkFile(
   entry: ServiceClass,
   from: string | URL,
   script: string | undefined,
 ): Promise<string | readonly string[]> {
-  // A query stays: without it the same file would be loaded once more.
+  // The query stays: without it the same file would be loaded a second time.
   const url = toFileUrl(from);
   const exported = isSameFile(url, script) ? canRunAgain() : await seekClass(url, entry);
   return exported === "others" ? [url] : url;
 }
 
-/** @returns Where no file was found, those that should have been it. */
+/** @returns The file as a URL; without one a list of the likely files. */
 async function findFile(
   entry: ServiceClass,
   callers: () => readonly string[],
@@ -74,7 +77,7 @@ async function findFile(
   const checked = new Map<string, Exports>();
   const findAmong = async (urls: readonly string[]): Promise<string | undefined> => {
     for (const url of urls.filter((candidate) => !checked.has(candidate))) {
-      // The script that runs now exports nothing yet; it hands its class over itself.
+      // The running script exports nothing yet; it hands its class over by its own `serve()`.
       checked.set(url, isSameFile(url, script) ? canRunAgain() : await seekClass(url, entry));
       if (checked.get(url) === "it") return url;
     }
@@ -124,10 +127,10 @@ function pick(loaded: ModuleExports, file: string, service: string): ServiceClas
   throw fail("unknown_service", { service, file, known: services.map(readServiceName) }, { service });
 }
 
-/** Whether a file exports the class; not known of one that waits for what is started here. */
+/** Result of a search for the class in a file; `"unknown yet"` for a file that waits for the server being started. */
 type Exports = "it" | "others" | "unknown yet";
 
-/** The module is loaded already, so importing it gives the very same classes. */
+/** Imports a file that is loaded already, which gives the very same classes, and looks for the class. */
 function seekClass(url: string, entry: ServiceClass): Promise<Exports> {
   const exported = import(url).then(
     (loaded: ModuleExports): Exports => (Object.values(toExports(loaded)).includes(entry) ? "it" : "others"),
@@ -136,15 +139,15 @@ function seekClass(url: string, entry: ServiceClass): Promise<Exports> {
   return within(stayingClock, importLimitMs, exported, () => "unknown yet");
 }
 
-/** A file of tests, loaded again, would run them again. */
+/** Result for the running script. A test file must not be loaded again: its tests would run again. */
 const canRunAgain = (): Exports => (process.env["NODE_TEST_CONTEXT"] === undefined ? "it" : "others");
 
 const isSameFile = (url: string, other: string | undefined): boolean => url.split("?", 1)[0] === other;
 
-/** Files of packages come too: one may have the class. Those of ekiben have none. */
+/** True for files of authors and of their packages, which may export the class; false for files of ekiben. */
 const isAuthors = (url: string): boolean => !url.startsWith(`${pathToFileURL(ownFolder).href}/`);
 
-/** The file that this process was started with; `undefined` where there is none. */
+/** File that this process was started with; `undefined` without one. */
 export function findScript(): string | undefined {
   const [, script] = process.argv;
   if (script === undefined) return undefined;
@@ -155,20 +158,20 @@ export function findScript(): string | undefined {
   }
 }
 
-/** What the engine knows of a class and of the files it has run. URLs. */
+/** Files of a class, and all loaded files, as the engine knows them. URLs. */
 interface ClassFiles {
-  /** Where its text stands; `undefined` where that can't be told. */
+  /** File with the text of the class; `undefined` when unknown. */
   readonly definition: string | undefined;
-  /** All files that were loaded so far, those of packages too, the latest first. */
+  /** All files loaded so far, also those of packages, the latest first. */
   readonly loaded: readonly string[];
 }
 
-/** Under this name the engine finds the class. */
+/** Global name under which the engine finds the class. */
 const place = Symbol.for("ekiben.located");
 
 /**
- * Asks the engine itself, by its debugging protocol, within this thread: it alone knows where a class was written whose base is of
- * another file. No port is opened. Takes some 40 ms, mostly to list all files.
+ * Asks the engine itself, by its debugging protocol, within this thread: it alone knows where a class was written whose
+ * base is of another file. No port is opened. Takes some 40 ms, mostly to list all files.
  *
  * Nothing is known where Node was built without that protocol, or forbids it (`--permission`).
  */
@@ -195,7 +198,7 @@ function readClassFiles(service: object): ClassFiles {
 const listFiles = (urls: ReadonlyMap<string, string>): string[] =>
   [...new Set(urls.values())].filter((url) => url.startsWith("file:")).reverse();
 
-/** What the two answers hold of which something is read here. */
+/** Fields of the two inspector answers that are read here. */
 interface Answer {
   readonly result?: { readonly objectId?: string };
   readonly internalProperties?: readonly {
@@ -204,7 +207,7 @@ interface Answer {
   }[];
 }
 
-/** A session in the same thread answers before `post` returns. */
+/** Asks the inspector. A session in the same thread answers before `post` returns. */
 function ask(session: Session, method: string, params: object = {}): Answer {
   let answer: Answer = {};
   session.post(method, params, (error: Error | null, result?: object) => {

@@ -7,11 +7,11 @@ import { readServiceName, readServiceOptions } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import type { ModuleExports } from "./load-module.js";
 
-/** What `file[:Class]` says. */
+/** File and service of `file[:Class]`. */
 interface EntryName {
-  /** Relative to the working directory. */
+  /** Path, relative to the working directory. */
   readonly file: string;
-  /** What stands after the colon. */
+  /** Name after the colon. */
   readonly service: string | undefined;
 }
 
@@ -19,7 +19,7 @@ const defaultFiles = ["service.ts", "service.js", "service.mjs", "service.mts"];
 
 const fileAndName = new RegExp(`^(.*?)(?::(${namePattern}))?$`, "su");
 
-/** Reads `file[:Class]`; without a file, or for a folder, it is the first that exists of service.ts, .js, .mjs, .mts. */
+/** Reads `file[:Class]`. Without a file, or for a folder, takes the first existing of service.ts, .js, .mjs, .mts. */
 export function parseEntryName(text = ""): EntryName {
   const [, path = "", service] = fileAndName.exec(text) ?? [];
   if (path !== "" && !isFolder(path)) return { file: path, service };
@@ -30,8 +30,8 @@ export function parseEntryName(text = ""): EntryName {
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /**
- * The entry service of a file: the one named after the colon, else the default export, else the only exported service
- * that no other depends on.
+ * Finds the entry service of a file: the one named after the colon, else the default export, else the only exported
+ * service that no other depends on.
  *
  * @throws {ServingError} `entry_not_found`, `entry_ambiguous`.
  */
@@ -48,7 +48,7 @@ export function findEntry(exported: ModuleExports, { file, service: wanted }: En
   const called = findCalled(services.keys());
   const candidates = [...services.keys()].filter((service) => !called.has(service));
   const [first] = candidates.length === 0 ? services.keys() : candidates;
-  // Where every service is called by another, there is a cycle: resolving the graph of any of them reports it.
+  // If every service is called by another, there is a cycle: resolving the graph of any of them reports it.
   if (first !== undefined && candidates.length < 2) return first;
   throw fail("entry_ambiguous", { file: shorten(file), candidates: candidates.map(readServiceName) });
 }
@@ -69,7 +69,7 @@ function findNamed(
   });
 }
 
-/** Every service that some service reachable from the exported ones depends on. */
+/** Finds all services that services reachable from the exported ones depend on. */
 function findCalled(services: Iterable<ServiceClass>): Set<ServiceClass> {
   const called = new Set<ServiceClass>();
   const seen = new Set<ServiceClass>();

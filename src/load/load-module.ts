@@ -6,15 +6,15 @@ import type { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { findTsx, formatLoaderNeed, registerTsx } from "./loader-need.js";
 
-/** What a loaded file exports. */
+/** Exports of a loaded file. */
 export type ModuleExports = Readonly<Record<string, unknown>>;
 
 /**
- * Imports an author's file. TypeScript means one thing on every Node: a project that has tsx is loaded by tsx, all of it; one that
- * has not by Node itself (22.18 and newer), which only strips types.
+ * Imports an author's file. TypeScript behaves the same on every Node: tsx loads all files of a project that has tsx;
+ * Node itself (22.18 and newer), which only strips types, loads any other project.
  *
- * @throws {ServingError} `file_not_found`, `typescript_needs_loader`, `not_a_module`, or `module_failed` with the author's
- *   error as cause.
+ * @throws {ServingError} `file_not_found`, `typescript_needs_loader`, `not_a_module`, or `module_failed` with the
+ *   author's error as cause.
  */
 export async function loadModule(file: string): Promise<ModuleExports> {
   const path = resolve(file);
@@ -30,7 +30,7 @@ export async function loadModule(file: string): Promise<ModuleExports> {
   }
 }
 
-/** CommonJS that a compiler made of ES modules has its exports in the default export. */
+/** Unwraps CommonJS that a compiler made of ES modules: its exports are in the default export. */
 export function toExports(loaded: ModuleExports): ModuleExports {
   const inner = loaded["default"] as ModuleExports | undefined;
   return inner?.["__esModule"] === true ? inner : loaded;
@@ -47,7 +47,7 @@ function createFailure(file: string, error: unknown, hasTsx: boolean): ServingEr
   return fail("module_failed", { file, error: messageOf(error) }, { cause: error });
 }
 
-/** Whether this Node runs TypeScript by itself. */
+/** True when this Node runs TypeScript without a loader. */
 function stripsTypes(): boolean {
   return Boolean((process.features as { typescript?: unknown }).typescript);
 }

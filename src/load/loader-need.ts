@@ -6,16 +6,16 @@ import { isMainThread } from "node:worker_threads";
 import { shareState } from "../base/shared-state.js";
 import { unreachable } from "../failure/serving-error.js";
 
-/** More files than this are not searched for the line that an error does not name. */
+/** Most files that are searched for a line that an error does not name. */
 const maxFiles = 200;
 
 /**
- * What a file asks for that Node's own support of TypeScript does not have and tsx does, with the line where it stands:
+ * Names the feature of a file that tsx supports and Node's own TypeScript support lacks, with its line:
  * `"app/service.ts:3 imports ./model without its ending"`.
  *
- * @param error What importing it threw.
- * @param file  The file that was to be loaded.
- * @returns     `undefined` where tsx would fail as well.
+ * @param error Error of the import.
+ * @param file  File that was imported.
+ * @returns     `undefined` when tsx would fail as well.
  */
 export function formatLoaderNeed(error: unknown, file: string): string | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -52,7 +52,7 @@ function formatImportNeed(message: string): string | undefined {
   return `${line} imports ${relativeTo(importer, target)} and means ${relativeTo(importer, found)}`;
 }
 
-/** What a bundler or a compiler takes for a path that is no file. */
+/** Finds the file that a bundler or a compiler takes for a path without a file. */
 function findByTypescript(path: string): string | undefined {
   const stem = path.replace(/\.([cm]?)js(x?)$/, "");
   const names = ["ts", "tsx", "mts", "cts", "js", "json"].flatMap((ending) => [
@@ -62,7 +62,7 @@ function findByTypescript(path: string): string | undefined {
   return names.find((name) => statSync(name, { throwIfNoEntry: false })?.isFile());
 }
 
-/** Its comments make a tsconfig.json no JSON; the names of aliases are found without. */
+/** True for an alias of tsconfig.json. Searches its text, since comments in it are not valid JSON. */
 function isAlias(specifier: string, importer: string): boolean {
   const tsconfig = findTsconfig(dirname(importer));
   if (tsconfig === undefined) return false;
@@ -96,13 +96,13 @@ function formatSyntaxNeed(error: Error, file: string): string | undefined {
   return undefined;
 }
 
-/** The first line of a syntax error's stack, where it names one. */
+/** File and line of a syntax error, from the first line of its stack; `undefined` without one. */
 function placeOf({ stack = "" }: Error): string | undefined {
   const [, url, line] = /^(file:\S+?):(\d+)\n/.exec(stack) ?? [];
   return url === undefined ? undefined : `${shorten(fileURLToPath(url))}:${line}`;
 }
 
-/** A file and those it imports by relative path, and so on. */
+/** Lists a file and all files it imports by relative paths, directly or not. */
 function listFiles(file: string): readonly string[] {
   const files = new Set([file]);
   for (const own of files) {
@@ -120,7 +120,7 @@ function importsOf(file: string): readonly string[] {
   return [...specifiers].map(([, specifier = ""]) => resolve(dirname(file), specifier));
 }
 
-/** `"app/service.ts:3"`; without a line where none has such an import. */
+/** Finds the line of an import: `"app/service.ts:3"`; the file alone without such an import. */
 function findLine(file: string, isMeant: (specifier: string) => boolean): string {
   const line = readLines(file).findIndex((text) =>
     [...text.matchAll(/["']([^"']+)["']/g)].some(([, specifier = ""]) => isMeant(specifier)),
@@ -140,36 +140,36 @@ function shorten(path: string): string {
   return short.startsWith("..") ? path : short;
 }
 
-/** Hooks belong to a thread, and are there once however many files are loaded. */
+/** Loader hooks of this thread, registered once for any number of files. */
 const hooks = shareState("tsx", (): { registered: Promise<void> | undefined } => ({ registered: undefined }));
 
 /**
- * Lets tsx load everything from here on, as `node --import tsx` would: TypeScript of every kind, path aliases, imports without
- * ending. Does nothing where it does so already.
+ * Makes tsx load all later modules, as `node --import tsx` does: TypeScript of every kind, path aliases, imports
+ * without ending. Does nothing when tsx loads them already.
  *
- * A second copy of tsx beside the first would transform each file twice, so the process is asked what it was started with.
+ * Reads the arguments of the process, since a second copy of tsx would transform each file twice.
  *
- * @param folder Of tsx.
- * @param file   Whose nearest tsconfig.json counts, unless `TSX_TSCONFIG_PATH` names one.
+ * @param folder Folder of tsx.
+ * @param file   File whose nearest tsconfig.json applies, unless `TSX_TSCONFIG_PATH` names one.
  */
 export function registerTsx(folder: string, file: string): Promise<void> {
   hooks.registered ??= startedWithTsx() ? Promise.resolve() : register(folder, findTsconfig(dirname(file)));
   return hooks.registered;
 }
 
-/** The folder of the tsx of the project a file belongs to, else of the one beside ekiben. */
+/** Finds the folder of tsx: the one of the file's project, else the one installed beside ekiben. */
 export function findTsx(file: string): string | undefined {
   for (const from of [file, fileURLToPath(import.meta.url)]) {
     try {
       return dirname(createRequire(from).resolve("tsx/package.json"));
     } catch {
-      // Not there; the next place may have it.
+      // Not found; the next location may have it.
     }
   }
   return undefined;
 }
 
-/** The tsconfig.json that an editor takes for a file in this folder. */
+/** Finds the tsconfig.json that an editor applies to files in this folder. */
 function findTsconfig(folder: string): string | undefined {
   const path = join(folder, "tsconfig.json");
   if (existsSync(path)) return path;
@@ -177,7 +177,7 @@ function findTsconfig(folder: string): string | undefined {
 }
 
 function startedWithTsx(): boolean {
-  // What the process was started with need not hold for its threads.
+  // Arguments of the process need not apply to its threads.
   if (!isMainThread) return false;
   const options = [...process.execArgv, ...(process.env["NODE_OPTIONS"] ?? "").split(" ")];
   return options.some((option) => /(^|=)tsx(\/esm|$)|[\\/]tsx[\\/]dist[\\/](loader|esm)/.test(option));
@@ -189,7 +189,7 @@ async function register(folder: string, tsconfig: string | undefined): Promise<v
   const { env } = process;
   const named = env["TSX_TSCONFIG_PATH"];
   const path = named ?? tsconfig;
-  // One of the two takes it from there alone.
+  // One of the two APIs reads the path only from this variable.
   if (path !== undefined) env["TSX_TSCONFIG_PATH"] = path;
   try {
     cjs.register();
@@ -199,7 +199,10 @@ async function register(folder: string, tsconfig: string | undefined): Promise<v
   }
 }
 
-/** By its path: a bare `import("tsx/esm/api")` would be resolved from ekiben, and its CommonJS form can't be used here. */
+/**
+ * Imports an API of tsx by its path: a bare `import("tsx/esm/api")` would be resolved from ekiben, and its CommonJS
+ * form can't be used here.
+ */
 async function importApi(folder: string, entry: string): Promise<{ register(options?: object): unknown }> {
   const { exports } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
     exports: Record<string, { import: { default: string } }>;

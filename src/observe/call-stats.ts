@@ -1,15 +1,15 @@
 import type { Code } from "../failure/serving-error.js";
 
-/** Calls over one edge, as the caller sees them: from the handle to the answer. */
+/** Counts of calls over one edge, measured by the caller from the handle to the answer. */
 export class EdgeStats {
-  /** Name of the calling service; `"http"` for the edge, `"local"` for a program or a test. */
+  /** Name of the calling service; `"http"` for the HTTP server, `"local"` for a program or a test. */
   readonly caller: string;
   readonly service: string;
   readonly api: string;
   inFlight = 0;
-  /** Calls that were not sent, since their callee had no room. */
+  /** Calls that were not sent, because their callee had no room. */
   withheld = 0;
-  /** Whether its calls wait for tasks, which are the load, and are none themselves. */
+  /** True when the calls only wait for tasks: the tasks count as load, these calls do not. */
   isWaiting = false;
   readonly byOutcome = new Map<Code | "ok", Histogram>();
   #ok: Histogram | undefined;
@@ -36,25 +36,28 @@ export class EdgeStats {
   }
 }
 
-/** How one lane stands: what comes beside what it can answer. */
+/** State of one lane: its arrival rate compared with its answer rate. */
 interface LanePressure {
   readonly isOverloaded: boolean;
-  /** Milliseconds that one more call would wait; `undefined` while too little is known, or nothing waits. */
+  /** Milliseconds that one more call would wait; `undefined` while too little is known, or no call waits. */
   expectWait(priority: "interactive"): number | undefined;
 }
 
-/** Why a lane refuses a call: its count is full, more calls come than it answers, or this one would be too late. */
+/**
+ * Reason why a lane refuses a call: its queue is full, calls arrive faster than answers leave, or it would miss its
+ * deadline.
+ */
 export type RefusalReason = "full" | "overloaded" | "late";
 
-/** Calls in one api's lanes, as the replicas see them: waiting apart from running. */
+/** Counts of calls in one api's lanes, measured by the replicas: waiting apart from running. */
 export class LaneStats {
   readonly service: string;
   readonly api: string;
   running = 0;
   queued = 0;
-  /** Each counts, for one lane, the calls that still run though nobody waits for them any more. */
+  /** Counters, one for each lane, of calls that still run although their caller no longer waits. */
   readonly overdue = new Set<() => number>();
-  /** One for each lane. */
+  /** Admission of each lane. */
   readonly admissions = new Set<LanePressure>();
   readonly refused: Record<RefusalReason, number> = { full: 0, overloaded: 0, late: 0 };
   readonly queueTime = new Histogram();
@@ -66,13 +69,13 @@ export class LaneStats {
   }
 }
 
-/** Batches of one api that joins calls, as the replicas see them. */
+/** Counts of batches of one api, measured by the replicas. */
 class BatchStats {
   readonly service: string;
   readonly api: string;
   readonly rows = new Histogram(countBounds);
   readonly calls = new Histogram(countBounds);
-  /** How many batches left, by why they left when they did. */
+  /** Number of batches by the reason why they left at that moment. */
   readonly byReason = new Map<string, number>();
 
   constructor(service: string, api: string) {
@@ -87,25 +90,28 @@ class BatchStats {
   }
 }
 
-/** Every figure of one process; read when metrics are asked for. */
+/** All figures of one process; read when metrics are requested. */
 export class CallStats {
   readonly edges = new Map<string, EdgeStats>();
   readonly lanes = new Map<string, LaneStats>();
   readonly tasks = new Map<string, TaskStats>();
   readonly batches = new Map<string, BatchStats>();
-  /** Unfinished tasks of apis that the app does not have; counted in one replica of it. */
+  /** Unfinished tasks of apis that the app no longer has; counted in one replica of the app. */
   orphans: readonly { readonly service: string; readonly api: string; readonly count: number }[] = [];
-  /** By service: attempts to reach a replica of it that failed. */
+  /** Failed attempts to reach a replica, by service. */
   readonly linkFailures = new Map<string, number>();
 
-  /** Bytes of large values that this process has read, and the service it is there for. */
+  /** Bytes of large values that this process has read, and the service that it runs. */
   decoded: { readonly service: string; readonly bytes: () => number } | undefined;
 
   countLinkFailure(service: string): void {
     this.linkFailures.set(service, (this.linkFailures.get(service) ?? 0) + 1);
   }
 
-  /** Calls in flight from here by service, without those that wait for tasks; services that have none are left out. */
+  /**
+   * Calls in flight from this process by callee, without calls that wait for tasks. Services without calls are left
+   * out.
+   */
   get inFlightByService(): Readonly<Record<string, number>> {
     const calls: Record<string, number> = {};
     for (const { service, inFlight, isWaiting } of this.edges.values()) {
@@ -114,7 +120,7 @@ export class CallStats {
     return calls;
   }
 
-  /** The figures of one edge; the same object for each handle on it. */
+  /** Returns the figures of one edge; all handles of the edge share them. */
   edge(caller: string, service: string, api: string): EdgeStats {
     const key = `${caller}\n${service}\n${api}`;
     let stats = this.edges.get(key);
@@ -122,7 +128,7 @@ export class CallStats {
     return stats;
   }
 
-  /** The figures of one api; shared by the lanes of all its replicas in this process. */
+  /** Returns the figures of one api; the lanes of all its replicas in this process share them. */
   lane(service: string, api: string): LaneStats {
     const key = `${service}\n${api}`;
     let stats = this.lanes.get(key);
@@ -130,7 +136,7 @@ export class CallStats {
     return stats;
   }
 
-  /** Tasks of one api; shared by all its replicas in this process. */
+  /** Returns the figures of one api's tasks; all its replicas in this process share them. */
   task(service: string, api: string): TaskStats {
     const key = `${service}\n${api}`;
     let stats = this.tasks.get(key);
@@ -138,7 +144,7 @@ export class CallStats {
     return stats;
   }
 
-  /** The figures of the batches of one api; shared as those of its lanes. */
+  /** Returns the figures of one api's batches; all its replicas in this process share them. */
   batch(service: string, api: string): BatchStats {
     const key = `${service}\n${api}`;
     let stats = this.batches.get(key);
@@ -147,18 +153,18 @@ export class CallStats {
   }
 }
 
-/** Upper bounds of the buckets in seconds: 100 us for a hop in memory up to a minute for a slow model. */
+/** Upper bounds of the buckets in seconds: from 100 us for a hop in memory to a minute for a slow model. */
 const durationBounds: readonly number[] = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
 
-/** Upper bounds of the buckets for counts of things: rows and calls of a batch. */
+/** Upper bounds of the buckets for counts: rows and calls of a batch. */
 const countBounds: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
-/** Counts of figures by bucket; observing one costs a short search and no allocation. */
+/** Histogram with fixed buckets. One observation costs a short search and no allocation. */
 export class Histogram {
   readonly bounds: readonly number[];
-  /** One entry a bound and one for what is larger; not cumulative. */
+  /** Counts, one for each bound and one for larger values; not cumulative. */
   readonly counts: Float64Array;
   sum = 0;
 
@@ -167,12 +173,12 @@ export class Histogram {
     this.counts = new Float64Array(bounds.length + 1);
   }
 
-  /** Takes a duration, into buckets of seconds. */
+  /** Adds a duration in milliseconds to buckets of seconds. */
   observe(ms: number): void {
     this.add(ms / 1000);
   }
 
-  /** Takes a figure in the unit of the bounds. */
+  /** Adds a value in the unit of the bounds. */
   add(figure: number): void {
     const { bounds, counts } = this;
     let bucket = 0;
@@ -186,20 +192,20 @@ export class Histogram {
   }
 }
 
-/** How an attempt of a task ended, as metrics name it. */
+/** End of an attempt of a task, as metrics name it. */
 export type AttemptOutcome = "completed" | "failed" | "canceled" | "retried" | "given_back" | "lost";
 
-/** Tasks of one api, as the replicas of this process see them. */
+/** Counts of tasks of one api, measured by the replicas of this process. */
 export class TaskStats {
   readonly service: string;
   readonly api: string;
   submitted = 0;
-  /** Attempts that are not recorded yet. */
+  /** Attempts without a recorded end. */
   running = 0;
   readonly byOutcome = new Map<AttemptOutcome, number>();
-  /** Time of attempts, from the claim until their end was recorded. */
+  /** Durations of attempts, from the claim until the end was recorded. */
   readonly attemptTime = new Histogram();
-  /** Set in the one replica that counts the tasks which wait: the count as it was a moment ago. */
+  /** Reads the recent number of waiting tasks; set only in the replica that counts them. */
   readWaiting: (() => number) | undefined;
 
   constructor(service: string, api: string) {

@@ -1,22 +1,22 @@
 import { isMainThread } from "node:worker_threads";
 
-// What a process writes for people and collectors may break, or meet a reader that is stuck: neither ends the process, nor
-// holds anything of it up.
+// An output stream of a process may break, or its reader may be stuck. Neither ends nor delays the process.
 //
-// G1  A stream that fails is left alone for `retryMs`; what is written meanwhile is dropped. No failure of it is an uncaught error.
-// G2  While more than `maxKeptBytes` wait for a reader, what is written is dropped. So nothing waits in the writer, and what is
-//     kept has a bound.
-// G3  What was dropped is counted, and said once when the stream takes something again.
-// G4  What waits leaves as it was written, one write after another: joined, they could be torn apart by those of another process
-//     (see PIPE_BUF in POSIX).
+// GO1  A stream that fails gets no writes for `retryMs`; writes meanwhile are dropped. Its failures are never uncaught
+//      errors.
+// GO2  While more than `maxKeptBytes` wait for a reader, further writes are dropped. No writer waits, and memory is
+//      bounded.
+// GO3  Dropped writes are counted, and reported once when the stream accepts a write again.
+// GO4  Waiting writes leave one by one, as they were written: joined writes could be torn apart by writes of another
+//      process (see PIPE_BUF in POSIX).
 
-/** Waits at most for a reader, in one stream of one process. */
+/** Most bytes that wait for a reader, in one stream of one process. */
 const maxKeptBytes = 1024 ** 2;
 
-/** How long an output that failed is left alone: a full disk may get room, a named pipe another reader. */
+/** Pause after a failure of an output: a full disk may get space, a named pipe another reader. */
 export const retryMs = 1_000;
 
-/** How long a reader that is slow may take to come to the last that a process writes. */
+/** Longest time a process that ends waits for a slow reader of its last writes. */
 const lastWriteMs = 300;
 
 type Done = (error?: Error | null) => void;
@@ -51,7 +51,7 @@ class GuardedOutput {
       typeof encoding === "function" ? guarded(chunk, undefined, encoding) : guarded(chunk, encoding, done)) as never;
   }
 
-  /** As that of a stream, but what there is no room for is dropped (G2). @returns True: nobody has to wait. */
+  /** Writes like a stream, but drops writes without room (GO2). @returns Always true: callers need not wait. */
   write(chunk: string | Uint8Array, encoding?: BufferEncoding, done?: Done): boolean {
     if (this.#isBroken() || this.#waitingBytes > maxKeptBytes) {
       this.#dropped++;
@@ -60,20 +60,20 @@ class GuardedOutput {
     return true;
   }
 
-  /** For who bounds and counts by itself: writes, or fails at once while the stream is broken. */
+  /** Writes without limit, for callers that limit and count themselves; fails at once while the stream is broken. */
   pass(text: string, done: Done): void {
     if (this.#isBroken()) process.nextTick(done, createDropped());
     else this.#take({ chunk: text, encoding: undefined, done });
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when no write waits. */
   whenIdle(): Promise<void> {
     if (!this.#isBusy) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
   #take(write: PendingWrite): void {
-    // Most are taken at once, and then an ending process has written all it was told to.
+    // The stream accepts most writes at once, so that a process that ends has written everything.
     if (this.#waiting.length === 0 && this.#stream.writableLength === 0) {
       this.#tellDropped();
       this.#begin(write);
@@ -112,13 +112,13 @@ class GuardedOutput {
     const count = this.#dropped;
     if (count === 0 || this.#isBroken()) return;
     this.#dropped = 0;
-    const text = `${count} ${count === 1 ? "write" : "writes"} to ${this.#name} were dropped, since nothing took them`;
-    // Lines of the log are JSON, and are read by programs.
+    const text = `${count} ${count === 1 ? "write" : "writes"} to ${this.#name} were dropped: the stream did not accept them`;
+    // Log lines are JSON for programs.
     this.#write(this.#name === "stdout" ? formatNote(text) : `${text}\n`, undefined, () => {});
   }
 }
 
-/** A line of the log that says what is missing from it. */
+/** Formats a log line that reports dropped lines. */
 export const formatNote = (msg: string): string =>
   `${JSON.stringify({ level: 40, time: Date.now(), pid: process.pid, msg })}\n`;
 
@@ -129,8 +129,8 @@ let outputs: { readonly stdout: GuardedOutput; readonly stderr: GuardedOutput } 
 /**
  * Guards the output of this process from now on, `console.log` of authors included. Later calls change nothing.
  *
- * It also makes standard output and error of this process, and of each it starts later, wait for nobody: Node does so when it
- * opens them, and each process restores at its end what it found.
+ * Also makes standard output and error non-blocking, for this process and those it starts later: Node does so when it
+ * opens the streams, and each process restores their mode when it ends.
  */
 export function guardOutputs(): { readonly stdout: GuardedOutput; readonly stderr: GuardedOutput } {
   outputs ??= {
@@ -140,10 +140,10 @@ export function guardOutputs(): { readonly stdout: GuardedOutput; readonly stder
   return outputs;
 }
 
-/** Whether the output of this process is guarded: what it writes may be lost, and nothing of it is an error. */
+/** True when the output of this process is guarded: writes may be dropped, and none causes an error. */
 export const isGuarded = (): boolean => outputs !== undefined;
 
-/** Resolves when what this process has written is on its way, or after 300 ms: its reader is stuck, or gone. */
+/** Resolves when all writes of this process have left, or after 300 ms, when the reader is stuck or gone. */
 export async function whenWritten(): Promise<void> {
   if (outputs === undefined) return;
   const idle = Promise.all([outputs.stdout.whenIdle(), outputs.stderr.whenIdle()]);
@@ -155,5 +155,5 @@ export async function whenWritten(): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Whether what a thread writes goes through its parent. */
+/** True in a worker thread: its output goes through the parent thread. */
 export const isForwarded = (): boolean => !isMainThread;

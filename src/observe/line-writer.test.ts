@@ -16,7 +16,7 @@ function createWriter() {
     writeLast: (text) => last.push(text),
   };
   const end = (error?: Error) => {
-    assert.equal(open.length, 1, "one piece at a time (W1)");
+    assert.equal(open.length, 1, "one piece at a time (OL1)");
     open.pop()?.(error);
   };
   return { writer: new LineWriter(sink), pieces, last, end, isBusy: () => open.length > 0 };
@@ -25,7 +25,7 @@ function createWriter() {
 const line = `${"x".repeat(999)}\n`;
 
 describe("LineWriter", () => {
-  it("gathers lines into pieces that no other process can tear apart, and sends one at a time (W1)", () => {
+  it("gathers lines into pieces that no other process can tear apart, and sends one at a time (OL1)", () => {
     const { writer, pieces, end, isBusy } = createWriter();
     for (let i = 0; i < 10; i++) writer.write(line);
     assert.equal(pieces.length, 1);
@@ -38,7 +38,7 @@ describe("LineWriter", () => {
     );
   });
 
-  it("counts bytes, not characters (W1)", () => {
+  it("counts bytes, not characters (OL1)", () => {
     const { writer, pieces, end, isBusy } = createWriter();
     for (let i = 0; i < 10; i++) writer.write(`${"語".repeat(300)}\n`);
     writer.flush();
@@ -47,7 +47,7 @@ describe("LineWriter", () => {
     assert.equal(pieces.join("").length, 10 * 301);
   });
 
-  it("writes a line larger than a piece by itself, in its order (W1)", () => {
+  it("writes a line larger than a piece by itself, in its order (OL1)", () => {
     const { writer, pieces, end, isBusy } = createWriter();
     const large = `${"y".repeat(20_000)}\n`;
     for (const one of [line, large, line]) writer.write(one);
@@ -56,7 +56,7 @@ describe("LineWriter", () => {
     assert.deepEqual(pieces, [line, large, line]);
   });
 
-  it("drops what there is no room for, and says how many lines that were once a piece has left (W2, W3)", () => {
+  it("drops what there is no room for, and says how many lines that were once a piece has left (OL2, OL3)", () => {
     const { writer, pieces, end, isBusy } = createWriter();
     for (let i = 0; i < 5_000; i++) writer.write(line);
     writer.flush();
@@ -72,7 +72,7 @@ describe("LineWriter", () => {
     assert.equal(pieces.at(-1), line);
   });
 
-  it("counts the lines of a piece that could not be written (W3)", () => {
+  it("counts the lines of a piece that could not be written (OL3)", () => {
     const { writer, pieces, end } = createWriter();
     for (let i = 0; i < 3; i++) writer.write(line);
     writer.flush();
@@ -80,7 +80,7 @@ describe("LineWriter", () => {
     writer.write(line);
     writer.flush();
     end();
-    assert.match(pieces.at(-1) ?? "", /"msg":"3 log lines were dropped, since standard output did not take them"/);
+    assert.match(pieces.at(-1) ?? "", /"msg":"3 log lines were dropped: standard output did not accept them"/);
     end();
   });
 

@@ -1,16 +1,19 @@
 import { fstatSync, write, writeSync } from "node:fs";
 import { formatNote, guardOutputs, isForwarded, retryMs } from "./guarded-output.js";
 
-// Lines of the log, on their way to standard output.
+// Writes log lines to standard output.
 //
-// W1  Lines leave in order, in pieces of at most `maxPieceBytes` or one line, one piece at a time.
-// W2  At most `maxKeptChars` are kept; a line for which there is no room is dropped. Nobody waits for a piece that is on its way.
-// W3  What was dropped, or was in a piece that failed, is counted, and said in a line of its own once a piece has left.
-// W4  Where other processes write to the same pipe no piece is larger than `maxPieceBytes`: a longer line leaves in parts.
+// OL1  Lines leave in order, in pieces of at most `maxPieceBytes` or one line, one piece at a time.
+// OL2  At most `maxKeptChars` are kept; a line without room is dropped. No caller waits for a piece that is being
+//      written.
+// OL3  Dropped lines, and lines of failed pieces, are counted and reported in a line of their own once a piece has
+//      left.
+// OL4  While other processes write to the same pipe, no piece is larger than `maxPieceBytes`: a longer line leaves in
+//      parts.
 
 /**
- * Lines are gathered up to this size, or this long: a system call for each would cost as much as the request itself. A write of
- * so many bytes is never torn apart by that of another process of the app (PIPE_BUF of Linux).
+ * Size up to which, or time during which, lines are gathered: a system call for each line would cost as much as the
+ * request itself. A write of this size is never torn apart by a write of another process (PIPE_BUF of Linux).
  */
 const maxPieceBytes = 4096;
 const gatherMs = 200;
@@ -20,26 +23,26 @@ type Done = (error?: Error | null) => void;
 
 let isShared = false;
 
-/** Other processes write to the same standard output from now on; see W4. */
+/** Notes that other processes write to the same standard output from now on; see OL4. */
 export function shareStdout(): void {
   isShared = true;
 }
 
-/** Where pieces go. */
+/** Destination of pieces. */
 export interface LineSink {
-  /** Whether a large write may be torn apart by those of other processes. */
+  /** True when writes of other processes may tear a large write apart. */
   readonly mayTear: boolean;
   write(text: string, done: Done): void;
-  /** The process is about to end. */
+  /** Writes the last text of a process that is about to end. */
   writeLast(text: string): void;
 }
 
-/** Gathers lines and writes them without ever waiting; see W1 to W3. */
+/** Gathers lines and writes them without ever blocking; see OL1 to OL3. */
 export class LineWriter {
   readonly #sink: LineSink;
   #gathered = "";
   #gatheredBytes = 0;
-  /** Pieces that wait for the one on its way. */
+  /** Pieces that wait for the one being written. */
   #pieces: string[] = [];
   #waitingChars = 0;
   #onItsWay: string | undefined;
@@ -69,7 +72,7 @@ export class LineWriter {
     else this.#timer ??= setTimeout(() => this.flush(), gatherMs).unref();
   }
 
-  /** Has what is gathered leave now; whether it does is up to the reader. */
+  /** Queues the gathered lines for writing now. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -82,7 +85,7 @@ export class LineWriter {
     this.#next();
   }
 
-  /** Writes what is left as far as it is taken at once. */
+  /** Writes all remaining lines, as far as the output accepts them at once. */
   flushLast(): void {
     clearTimeout(this.#timer);
     const rest = this.#pieces.join("") + this.#gathered;
@@ -112,7 +115,7 @@ export class LineWriter {
     const count = this.#dropped;
     this.#dropped = 0;
     const note = formatNote(
-      `${count} log ${count === 1 ? "line was" : "lines were"} dropped, since standard output did not take them`,
+      `${count} log ${count === 1 ? "line was" : "lines were"} dropped: standard output did not accept them`,
     );
     this.#pieces.unshift(note);
     this.#waitingChars += note.length;
@@ -121,7 +124,7 @@ export class LineWriter {
 
 const countLines = (text: string): number => text.split("\n").length - 1;
 
-/** The way to standard output: through the stream of Node where it never blocks, else past it. */
+/** Creates the sink for standard output. Uses Node's stream where it never blocks, else writes to the file itself. */
 export function createStdoutSink(): LineSink {
   const mayTear = takesPart();
   if (!isForwarded() && !mayTear) return new FileSink(1);
@@ -133,7 +136,7 @@ export function createStdoutSink(): LineSink {
   };
 }
 
-/** Whether standard output is a pipe or a socket, whose reader may be slow. */
+/** True when standard output is a pipe or a socket, whose reader may be slow. */
 function takesPart(): boolean {
   try {
     const stats = fstatSync(1);
@@ -143,7 +146,7 @@ function takesPart(): boolean {
   }
 }
 
-/** A file or a terminal, written to outside of the event loop. */
+/** Sink for a file or a terminal; writes outside of the event loop. */
 class FileSink implements LineSink {
   readonly mayTear = false;
   readonly #fd: number;
@@ -162,7 +165,7 @@ class FileSink implements LineSink {
     try {
       writeSync(this.#fd, text);
     } catch {
-      // There is nobody left to tell.
+      // The output is gone, so the error can't be reported.
     }
   }
 
@@ -177,14 +180,16 @@ class FileSink implements LineSink {
   }
 }
 
-// A line that is too long to be written at once, as several that are not: each is a line of JSON by itself, and the texts of
-// all, joined, are the line as it was.
+// Splits a line that is too long for one write. Each part is a line of JSON; their texts, joined, give the original
+// line.
 
-/** The first fields that are short stand in each part, since they tell what a line is about; and the beginning of its message. */
+/**
+ * Limits of the head: each part repeats the first short fields and the start of the message, which identify the line.
+ */
 const maxLookedAt = 100;
 const maxHeadChars = 128;
 const maxHeadBytes = 1024;
-/** What is longer is cut: some 750 KB, less where it has many quotes. */
+/** Most parts of a line. Longer lines are cut: at some 750 KB, or less with many quotes. */
 const maxParts = 256;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -192,10 +197,10 @@ type Fields = Readonly<Record<string, unknown>>;
 let splitLines = 0;
 
 /**
- * The parts of a line of JSON, each with a newline at its end: its short fields, `line` (the same in all parts), `part` of `parts`,
- * and `text`. The last has `cut`, characters that are left out, where a line is too long even for that.
+ * Splits a line of JSON into parts, each with a newline at its end: its short fields, `line` (the same in all parts),
+ * `part` of `parts`, and `text`. The last part of a line that is cut has `cut`, the number of characters left out.
  *
- * @param maxBytes Of one part, with its newline. At least 2 KiB.
+ * @param maxBytes Largest size of one part, with its newline. At least 2 KiB.
  */
 export function splitLine(line: string, maxBytes: number): string[] {
   const text = line.endsWith("\n") ? line.slice(0, -1) : line;
@@ -218,7 +223,7 @@ function formatPart(head: Fields, part: number, parts: number, text: string, cut
   return `${JSON.stringify({ ...head, part, parts, ...(cut > 0 && { cut }), text })}\n`;
 }
 
-/** As much as fits, and never half of a character. */
+/** Cuts as much as fits, and never half of a surrogate pair. */
 function cutPiece(text: string, at: number, room: number): string {
   let length = Math.min(room, text.length - at);
   for (;;) {

@@ -3,18 +3,19 @@ import type { Logger } from "../base/logger.js";
 import { isError, maxTextLength, readCauses, readField, readText, textOf } from "../failure/read-thrown.js";
 import { createStdoutSink, LineWriter } from "./line-writer.js";
 
-/** A logger that owns its output. */
+/** Logger that owns its output. */
 export interface LogOutput {
   readonly log: Logger;
-  /** Writes what is still held back; called when a server closes. */
+  /** Writes all lines still held back; called when a server closes. */
   flush(): void;
 }
 
 /**
- * JSON lines on stdout, by pino. Held back for at most 200 ms; an ending process writes the rest, and an error is written
- * at once with what came before it. Nothing waits for a reader that is stuck or gone: see `LineWriter`.
+ * Creates a logger that writes JSON lines to stdout, by pino. Lines are held back for at most 200 ms. An error is
+ * written at once, with the lines before it; a process that ends writes the rest. No caller waits for a reader: see
+ * `LineWriter`.
  *
- * Pino is loaded with the first line: most replicas never write one, and it takes 5 MiB in each.
+ * Pino is loaded with the first line: most replicas never write one, and pino takes 5 MiB in each.
  */
 export function createLog(level: string): LogOutput {
   let output: LogOutput | undefined;
@@ -37,17 +38,18 @@ function openLog(level: string): LogOutput {
 type Level = "debug" | "info" | "warn" | "error";
 
 /**
- * A logger that never throws, whatever it is given, and says each field once.
+ * Logger that never throws, for any fields, and writes each field once.
  *
- * What is too large, too deep or can't be read is cut; see `tameFields`. A line that its output refuses all the same is lost.
+ * Values that are too large, too deep or unreadable are cut; see `tameFields`. A line that its output still refuses is
+ * lost.
  */
 class GuardedLog implements Logger {
   readonly #open: () => Logger;
   readonly #fields: Record<string, unknown>;
 
   /**
-   * @param open   Gives where the lines go; asked for each line.
-   * @param fields In each line, unless the line says them itself.
+   * @param open   Returns the logger to write to; called for each line.
+   * @param fields Fields of each line; fields of the line itself win.
    */
   constructor(open: () => Logger, fields: Record<string, unknown> = {}) {
     this.#open = open;
@@ -81,30 +83,30 @@ class GuardedLog implements Logger {
       if (text === undefined) this.#open()[level](own);
       else this.#open()[level](own, text.slice(0, maxTextLength));
     } catch {
-      // Nobody is left to be told.
+      // The output is gone, so the error can't be reported.
     }
   }
 }
 
-/** A logger of somebody else's, guarded; one that is already stays what it is. */
+/** Guards a logger that an author passed in; returns a guarded one as it is. */
 export const guardLog = (log: Logger): Logger => (log instanceof GuardedLog ? log : new GuardedLog(() => log));
 
-/** A text or an error may stand alone, as loggers of this shape take it. */
+/** Splits the arguments of a log call: a text or an error may stand alone, as with pino. */
 function readLine(given: unknown, message: string | undefined): { fields: object; text: string | undefined } {
   if (isError(given)) return { fields: { err: given }, text: message ?? readText(given, "message") };
   if (typeof given === "object" && given !== null) return { fields: given, text: message };
   return { fields: {}, text: message ?? textOf(given) };
 }
 
-// The fields of a log line are any values of an author's. A logger goes through all of each, writes marks on errors, and calls
-// what it finds there; so it is given only what is small, and can be read.
+// The fields of a log line are arbitrary values of an author. A logger walks through each value, marks errors, and
+// calls functions it finds. So it gets only small and readable values.
 
-/** Values in one line, and how deep they lie. */
+/** Most values in one line, and their largest depth. */
 const maxValues = 2_000;
 const maxDepth = 12;
 const maxCauses = 8;
 const maxErrors = 8;
-/** Characters of all texts of a line. */
+/** Most characters of all texts of a line. */
 const maxLineText = 128 * 1024;
 
 interface Room {
@@ -113,8 +115,8 @@ interface Room {
 }
 
 /**
- * The fields themselves, where a logger can write them: plain, small, without accessors that throw. Otherwise a copy in which
- * texts are cut, what is too much or too deep is left out, and errors are plain objects. Never throws.
+ * Returns the fields themselves when a logger can write them: plain, small, without accessors that throw. Otherwise
+ * returns a copy with cut texts, without excess or too deep values, and with errors as plain objects. Never throws.
  */
 function tameFields(fields: object): object {
   if (isTameLine(fields)) return fields;
@@ -143,7 +145,7 @@ function isTame(value: unknown, room: Room, depth: number): boolean {
 }
 
 function areTame(holder: object, room: Room, depth: number): boolean {
-  // JSON.stringify would call it, whatever it does.
+  // JSON.stringify would call toJSON, whatever it does.
   if (typeof (holder as { toJSON?: unknown }).toJSON === "function" && !(holder instanceof Date)) return false;
   const keys = Object.keys(holder);
   return (
@@ -155,7 +157,7 @@ function areTame(holder: object, room: Room, depth: number): boolean {
 }
 
 function isTameError(error: Error, room: Room, depth: number): boolean {
-  // Loggers note on an error that they have seen it.
+  // Loggers mark errors that they have seen.
   if (!Object.isExtensible(error) || depth > maxCauses) return false;
   const { name, message, stack, cause } = error;
   const texts = [name, message, stack ?? ""];
@@ -208,7 +210,9 @@ function copyRecord(holder: object, room: Room, depth: number, above: readonly o
   return copy;
 }
 
-/** As loggers write errors: type, message, stack with that of its causes, the errors it stands for, and its own fields. */
+/**
+ * Copies an error as loggers write it: type, message, stack with those of its causes, its inner errors and own fields.
+ */
 function copyError(error: Error, room: Room, depth: number, above: readonly object[]): Record<string, unknown> {
   const causes = readCauses(error, maxCauses);
   const stacks = [error, ...causes].map((own) => readText(own, "stack") ?? textOf(readText(own, "message") ?? own));

@@ -15,7 +15,7 @@ export interface MetricsPage {
 
 /** Ekiben's figures of one process beside whatever the author registered with prom-client's default registry. */
 export interface Metrics {
-  /** As prom-client gives them as JSON, so that those of several processes can be joined. */
+  /** Reads the metrics in prom-client's JSON form, in which those of several processes can be joined. */
   readJson(): Promise<readonly object[]>;
 }
 

@@ -1,29 +1,32 @@
-/** Whether an app may receive calls, and what stands in the way. */
+/** Readiness of an app for calls, and the reasons against it. */
 export interface Readiness {
   readonly isReady: boolean;
-  /** It is about to stop, and is to be sent no more requests, though it still answers them. */
+  /** True when the app is about to stop: it still answers, but load balancers should send no more requests. */
   readonly isDraining?: boolean;
   readonly services: readonly ServiceReadiness[];
 }
 
-/** Why a service can't be called although a replica of it is ready. */
+/** Reason why a service can't be called although a replica of it is ready. */
 export interface Obstacle {
   readonly service: string;
   readonly problem: string;
 }
 
+/** Readiness of one service. */
 export interface ServiceReadiness {
   readonly name: string;
   readonly isReady: boolean;
   readonly readyReplicas: number;
   readonly replicas: number;
-  /** Why it is not ready, in words. */
+  /** Reason why it is not ready. */
   readonly detail?: string;
-  /** Which apis of which replicas answer less than is asked of them, and why: it is ready all the same. */
+  /**
+   * Apis of its replicas that answer more slowly than calls arrive, with the reason. The service still counts as ready.
+   */
   readonly strains?: readonly string[];
 }
 
-/** What an app is ready for where some of its services can't be reached by whoever answers for it. */
+/** Returns the readiness of an app, reduced by services that the answering replica can't reach. */
 export function addObstacles(readiness: Readiness, obstacles: readonly Obstacle[]): Readiness {
   if (obstacles.length === 0) return readiness;
   const services = readiness.services.map((own) => {

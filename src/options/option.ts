@@ -9,7 +9,7 @@ export const sourceKinds = ["command line", "environment", "app file", "api", "s
 /** One of the kinds of source a value may come from. */
 export type SourceKind = (typeof sourceKinds)[number];
 
-/** An api that takes or yields a `stream` runs while items move; a durable `task` runs for long. Both have other defaults. */
+/** Kind of api with defaults of its own: a `stream` runs while items move, a durable `task` runs for long. */
 export type SpecialKind = "task" | "stream";
 
 /**

@@ -1,14 +1,14 @@
 /**
- * The known name that a misspelt one most likely means.
+ * Finds the known name that a misspelt one most likely means.
  *
- * @returns `undefined` when none is near: more than a third of the letters differ, or more than three.
+ * @returns `undefined` when no name is near: more than a third of the letters differ, or more than three.
  */
 export function pickNearest(name: string, known: Iterable<string>): string | undefined {
   let nearest: string | undefined;
   let least = Math.min(3, Math.max(1, Math.floor(name.length / 3))) + 1;
   for (const candidate of known) {
     const distance = countEdits(name.toLowerCase(), candidate.toLowerCase());
-    // One name that begins the other is a slip too: "timeout" for "timeoutMs".
+    // A name that begins another is likely cut short: "timeout" for "timeoutMs".
     const isStart = name.length >= 3 && candidate.toLowerCase().startsWith(name.toLowerCase());
     const cost = isStart ? Math.min(distance, 2) : distance;
     if (cost >= least) continue;
@@ -18,7 +18,7 @@ export function pickNearest(name: string, known: Iterable<string>): string | und
   return nearest;
 }
 
-/** Letters to add, drop, change or swap with their neighbour: the restricted Damerau-Levenshtein distance. */
+/** Counts letters to add, drop, change or swap with a neighbour: the restricted Damerau-Levenshtein distance. */
 function countEdits(from: string, to: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: to.length + 1 }, (_, i) => i);

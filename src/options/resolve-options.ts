@@ -66,8 +66,9 @@ export interface ResolvedOptions {
 }
 
 /**
- * Decides every option. The strongest source that sets it wins: command line, environment, app file, api, service, default.
- * Within one source the narrower value wins (an api before its service, a service before the app), then the later one.
+ * Decides every option. The strongest source that sets it wins: command line, environment, app file, api, service,
+ * default. Within one source the narrower value wins (an api before its service, a service before the app), then the
+ * later.
  */
 export function resolveOptions(declared: DeclaredOptions, sources: OptionSources): ResolvedOptions {
   const reader = new OptionReader(declared);
@@ -116,7 +117,7 @@ class TableResolver {
     this.#ranked = [...candidates].reverse().sort((a, b) => rankOf(a) - rankOf(b) || widthOf(a) - widthOf(b));
   }
 
-  /** Settings of one owner, in the form of the table. @param group Name of the group with a dot; `""` for a whole table. */
+  /** Returns the settings of one owner, in the form of the table. @param group Name of the group and a dot, or `""`. */
   resolve<T extends OptionTable>(table: T, owner: Owner, kind?: SpecialKind, group = ""): SettingsOf<T> {
     const settings = Object.entries(table).map(([field, entry]) => {
       const name = `${group}${field}`;
@@ -224,7 +225,7 @@ const formerVariables: ReadonlyMap<string, string> = new Map(
   [...formerNames].map(([former, name]) => [variableOf({ name: former }), variableOf({ name })]),
 );
 
-/** True for a variable that Kubernetes sets in every pod for a Service named ekiben: `EKIBEN_PORT=tcp://10.0.0.1:3000`. */
+/** True for variables that Kubernetes sets in pods for a Service named ekiben: `EKIBEN_PORT=tcp://10.0.0.1:3000`. */
 function isServiceLink(variable: string, text: string): boolean {
   return /^EKIBEN_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(variable) || /^(tcp|udp|sctp):\/\//.test(text);
 }

@@ -19,9 +19,7 @@ export interface AppSettings {
 /** Settings of the HTTP server and the process around it. */
 export interface ServerSettings extends Omit<SettingsOf<typeof appOptions>, "gpus" | "data" | "tasks"> {}
 
-/**
- * Settings of durable tasks. `store` may hold a password: never show it. `namespace` is `""` until the app's own is known.
- */
+/** Settings of tasks. `store` may hold a password: never show it. `namespace` is `""` until the app's own is known. */
 export interface TaskSettings extends SettingsOf<typeof appOptions.tasks> {
   /** Path of the data folder as it was given; `""` for `.ekiben` beside the app. */
   readonly data: string;

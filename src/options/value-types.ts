@@ -22,7 +22,7 @@ export interface ValueType<T, Code = T> {
   readonly code?: Code;
 }
 
-/** The longest delay a timer of the platform takes: 2^31 - 1 ms, nearly 25 days. */
+/** Longest delay of the platform's timers: 2^31 - 1 ms, nearly 25 days. */
 const longestMs = 2 ** 31 - 1;
 
 interface IntegerRange {
@@ -48,11 +48,11 @@ export function integer({ unit = "", placeholder = "<n>", min, max }: IntegerRan
   };
 }
 
-/** A time in whole milliseconds. */
+/** Time in whole milliseconds. */
 export const milliseconds = (min: number): ValueType<number> =>
   integer({ unit: "ms", placeholder: "<ms>", min, max: longestMs });
 
-/** A value, or one word in its place. */
+/** Value of another type, or one word in its place. */
 export function orWord<T, Code, const W extends string>(word: W, type: ValueType<T, Code>): ValueType<T | W, Code | W> {
   const read = (value: unknown, other: (value: never) => T | undefined) =>
     value === word ? word : other(value as never);
@@ -103,7 +103,7 @@ export const anyText: ValueType<string> = {
   format: (value) => (value === "" ? "(none)" : value),
 };
 
-/** A text that says something: an address, a name. */
+/** Text without spaces and not empty: an address, a name. */
 export function words(expected: string, placeholder: string): ValueType<string> {
   const fromText = (text: string) => (/^\S+$/.test(text) ? text : undefined);
   return {
@@ -115,7 +115,7 @@ export function words(expected: string, placeholder: string): ValueType<string> 
   };
 }
 
-/** Names and texts: `{ team: "vision" }`. Only from code, so it has no text form. */
+/** Names and texts: `{ team: "vision" }`. Has no text form: flags and variables can't set it. */
 export const textRecord: ValueType<Readonly<Record<string, string>>> = {
   expected: "an object whose values are texts",
   placeholder: "",
@@ -133,12 +133,12 @@ export const textRecord: ValueType<Readonly<Record<string, string>>> = {
   },
 };
 
-/** A folder; `""` stands for the usual one, which `usual` names. */
+/** Path of a folder; `""` stands for the usual one, which `usual` names. */
 export function folder(usual: string): ValueType<string> {
   return { ...anyText, expected: "the path of a folder", placeholder: "<folder>", format: (value) => value || usual };
 }
 
-/** A name of its own for what may be shared; `""` stands for the usual one, which `usual` names. */
+/** Name in a shared store; `""` stands for the usual one, which `usual` names. */
 export function namespace(usual: string): ValueType<string> {
   const read = (text: unknown) => (typeof text === "string" && /^[\w@./:+-]{0,200}$/.test(text) ? text : undefined);
   return {
@@ -163,7 +163,7 @@ export const storeUrl: ValueType<string> = {
   format: (value) => (value === "sqlite" ? value : formatStoreUrl(value)),
 };
 
-/** A URL may hold a password in two places, and what its other parameters say is nobody's business either. */
+/** Hides the password of a URL, and all its parameters, which may hold one too. */
 function formatStoreUrl(value: string): string {
   const url = new URL(value);
   if (url.password !== "") url.password = "***";
@@ -171,7 +171,7 @@ function formatStoreUrl(value: string): string {
   return url.href;
 }
 
-/** A number of bytes, as a number or as `"16MiB"`; whole and at least `min`. */
+/** Number of bytes, as a number or as `"16MiB"`; whole and at least `min`. */
 export function size(min: number, mayBeInfinite = false): ValueType<number, number | string> {
   const inRange = (bytes: number | undefined) => {
     if (bytes === undefined || bytes < min) return undefined;
@@ -242,11 +242,11 @@ export const deviceIds: ValueType<"auto" | readonly number[]> = {
 const isDeviceId = (value: unknown) =>
   Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= mostDeviceId;
 
-/** How many replicas; `min` equals `max` for a fixed number. */
+/** Number of replicas; `min` equals `max` for a fixed number. */
 export interface ReplicaRange {
   readonly min: number;
   readonly max: number;
-  /** Calls in flight a replica should have; more ask for another replica. */
+  /** Calls in flight for which one replica is meant; more start another replica. */
   readonly targetInFlight: number;
 }
 
@@ -310,8 +310,8 @@ const isOrigin = (value: unknown) => typeof value === "string" && /^[a-z][a-z\d+
 const steps = ["", "k", "m", "g", "t"];
 
 /**
- * The bytes a text such as `"16MiB"`, `"2Gi"`, `"500MB"` or `"1048576"` stands for: `Ki`, `Mi`, `Gi`, `Ti` are powers of
- * 1024, without the `i` powers of 1000. A final `B` and the case change nothing. `"Infinity"` is no bound.
+ * Reads a size such as `"16MiB"`, `"2Gi"`, `"500MB"` or `"1048576"`: `Ki`, `Mi`, `Gi`, `Ti` are powers of 1024, without
+ * the `i` powers of 1000. A final `B` and the case change nothing. `"Infinity"` is no limit.
  *
  * @returns `undefined` when the text is not a size. The result may have a fraction: `"0.3B"`.
  */
@@ -323,7 +323,7 @@ function parseSize(text: string): number | undefined {
   return Number(count) * (binary === undefined ? 1000 : 1024) ** steps.indexOf(step.toLowerCase());
 }
 
-/** Bytes as a person reads them: `"16 MiB"`, `"1500 bytes"`. Exact: a size that no unit divides stays in bytes. */
+/** Formats bytes for people: `"16 MiB"`, `"1500 bytes"`. Exact: a size that no unit divides stays in bytes. */
 function formatBytes(bytes: number): string {
   if (bytes === Number.POSITIVE_INFINITY) return "no bound";
   for (let step = steps.length - 1; step > 0; step--) {

@@ -16,12 +16,12 @@ const typeHeight = 15;
 const apiGap = 9;
 const badgeHeight = 20;
 const badgeGap = 6;
-/** Names and types may make a card this wide inside; what is longer is cut, names whole in the tooltip. */
+/** Largest inner width of a card. Longer names and types are cut; the tooltip has the whole name. */
 const maxInner = 300;
 const minInner = 130;
-/** Input and output stand on one line up to this width. */
+/** Largest width of input and output on one line. */
 const oneLineWidth = 232;
-/** How far the cards behind a service with several replicas look out. */
+/** Offset in pixels of each card behind a service with several replicas. */
 const stackStep = 4;
 
 /** One line of an api: its name, or a piece of its types. */
@@ -29,7 +29,7 @@ interface TypeLine {
   readonly text: string;
 }
 
-/** A service's card before it has a place: what stands on it, and the room that needs. */
+/** Card of a service without a position: its texts and the size they need. */
 interface Card {
   readonly service: ServiceText;
   readonly apis: readonly { readonly api: ApiText; readonly types: readonly TypeLine[] }[];
@@ -38,7 +38,7 @@ interface Card {
   readonly height: number;
 }
 
-/** Decides what stands on the card of a service. */
+/** Lays out the texts of a service's card. */
 export function createCard(service: ServiceText): Card {
   const apis = service.apis.map((api) => ({ api, types: breakTypes(api) }));
   const widths = [
@@ -60,7 +60,7 @@ export function createCard(service: ServiceText): Card {
   return { service, apis, badges, width: Math.max(inner, ...badgeWidths) + 2 * padding, height };
 }
 
-/** On one line where there is room, else the output on a line of its own. */
+/** Puts input and output on one line if they fit, else the output on a second line. */
 function breakTypes({ input, output }: ApiText): TypeLine[] {
   const line = `${input} → ${output}`;
   if (measureText(line, typeStyle) <= oneLineWidth) return [{ text: line }];
@@ -72,12 +72,12 @@ function measureApi(api: ApiText): number {
   return measureText(api.name, apiStyle) + measureMark(api) + (route === "" ? 0 : 16 + measureText(route, typeStyle));
 }
 
-/** Beside the name of an api that does not simply answer. */
+/** Mark beside the name of an api that streams or is a task. */
 const markOf = ({ isStream, isTask }: ApiText) => (isStream ? "stream" : isTask ? "task" : "");
 
 const measureMark = (api: ApiText) => (markOf(api) === "" ? 0 : 8 + measureText(markOf(api), badgeStyle) + 16);
 
-/** A route that is not simply the api's name. */
+/** Route of an api if it differs from the api's name, else `""`. */
 const shownRoute = ({ name, route }: ApiText) => (route === "" || route === `/${name}` ? "" : route);
 
 const measureBadge = (badge: Badge) => Math.min(maxInner, measureText(badge.text, badgeStyle) + 16);
@@ -97,7 +97,7 @@ function wrapBadges(badges: readonly Badge[], width: number): Badge[][] {
   return rows;
 }
 
-/** The SVG of a card at its place. */
+/** Draws a card at its position, as SVG. */
 export function drawCard({ service, apis, badges }: Card, { x, y, width, height }: PlacedNode): string {
   const right = x + width - padding;
   const versionWidth = service.version === "" ? 0 : 12 + measureText(service.version, versionStyle);
@@ -139,7 +139,7 @@ export function drawCard({ service, apis, badges }: Card, { x, y, width, height 
   return `<g class="service${service.isEntry ? " entry" : ""}">\n${parts.join("\n")}\n</g>`;
 }
 
-/** Up to two cards behind, so that several replicas are seen without reading. */
+/** Draws up to two cards behind, which show at a glance that there are several replicas. */
 function drawStack({ maxReplicas }: ServiceText, at: Omit<PlacedNode, "id">): string[] {
   return [2, 1]
     .filter((step) => step < maxReplicas)
@@ -149,14 +149,14 @@ function drawStack({ maxReplicas }: ServiceText, at: Omit<PlacedNode, "id">): st
     });
 }
 
-/** The route gives way to the name only when both are long. */
+/** Draws one api. The route is cut in favour of the name only when both are long. */
 function drawApi(api: ApiText, left: number, right: number, top: number): string[] {
   const route = fitText(shownRoute(api), (right - left) * 0.4, typeStyle);
   const taken = measureMark(api) + (route === "" ? 0 : 16 + measureText(route, typeStyle));
   const name = fitText(api.name, right - left - taken, apiStyle);
   const parts = [`<text class="api mono" x="${left}" y="${top + 13}">${escapeXml(name)}</text>`];
   const mark = markOf(api);
-  // Both marks look alike: `stream` is the name of their style.
+  // Both marks share the style named `stream`.
   if (mark !== "") parts.push(drawBadge("stream", mark, left + measureText(name, apiStyle) + 8, top - 1));
   if (route !== "") {
     parts.push(

@@ -11,9 +11,9 @@ import {
 } from "./format-service.js";
 import { layoutGraph, type PlacedEdge, type PlacedNode } from "./layout-graph.js";
 
-/** How a graph is drawn. */
+/** Options of a drawing. */
 interface DrawOptions extends PictureOptions {
-  /** Default `"auto"`: light or dark as the reader's system is. */
+  /** Colours. Default `"auto"`: light or dark, as the reader's system. */
   readonly theme?: Theme;
 }
 
@@ -21,13 +21,13 @@ const margin = 28;
 const stub = { width: 54, height: 26, gap: 34 };
 const labelStyle: TextStyle = { font: "sans", size: 11 };
 const maxLabelWidth = 130;
-/** Characters of a type that fit the widest card, an arrow before them. */
+/** Characters of a type that fit the widest card, after an arrow. */
 const maxTypeLength = 42;
 
 /**
- * Draws a graph as an SVG document: HTTP on the left, then the entry service, each service right of all its callers.
+ * Draws a graph as an SVG document: HTTP on the left, then the entry service; each service is right of all its callers.
  *
- * The picture needs no font, script or file of its own, adapts to light and dark pages, and is the same for the same graph.
+ * The picture needs no font, script or file, adapts to light and dark pages, and is the same for the same graph.
  */
 export function drawGraph(graph: Graph, { theme = "auto", ...options }: DrawOptions = {}): string {
   const services = formatServices(graph, options, maxTypeLength);
@@ -64,7 +64,7 @@ ${parts.join("\n")}
 `;
 }
 
-/** Level runs joined by bends that leave and arrive level; the head points right, as every line ends level. */
+/** Draws horizontal runs joined by bends. Every line ends horizontally, so the arrow head points right. */
 function drawEdge({ runs, label: at }: PlacedEdge, label: string): string {
   const path = runs.map(({ y, x0, x1 }, i) => {
     const previous = runs[i - 1];
@@ -81,7 +81,7 @@ function drawEdge({ runs, label: at }: PlacedEdge, label: string): string {
 
 const drawHead = (x: number, y: number) => `<path class="head" d="M${x - 1} ${y}l-8.5 -4.5v9z"/>`;
 
-/** Where requests come in. */
+/** Draws the HTTP stub, where requests enter. */
 function drawStub({ y, height }: PlacedNode): string {
   const middle = y + height / 2;
   const left = -stub.gap - stub.width;
@@ -92,7 +92,7 @@ function drawStub({ y, height }: PlacedNode): string {
   );
 }
 
-/** The picture in words, for those who do not see it. */
+/** Describes the picture in words, for screen readers. */
 function formatGraph(services: readonly ServiceText[], edges: readonly JoinedEdge[]): string {
   const sentences = services.map(({ name, isEntry }) => {
     const callees = edges.filter((edge) => edge.from === name).map((edge) => edge.to);
@@ -114,11 +114,11 @@ interface Palette {
   readonly muted: string;
   readonly accent: string;
   readonly line: string;
-  /** Fill and text of each badge, and of the mark of a stream. */
+  /** Fill and text colour of each badge, and of the mark of a stream. */
   readonly badges: Readonly<Record<Badge["kind"] | "stream", readonly [fill: string, text: string]>>;
 }
 
-/** Text has a contrast of at least 4.5 to 1 on what it stands on. */
+/** Light colours. Text has a contrast of at least 4.5 to 1 to its background. */
 const light: Palette = {
   panel: "#f6f8fa",
   panelEdge: "#d8dee4",
@@ -159,7 +159,7 @@ const dark: Palette = {
   },
 };
 
-/** The style sheet of a picture. Every rule stands under `.ekiben-graph`, so that the SVG may be put into a page. */
+/** Style sheet of a picture. Every rule is scoped to `.ekiben-graph`, so that a page may embed the SVG. */
 function formatStyle(theme: Theme): string {
   const shapes = [
     rule("text", `font-family:${fonts.sans}`),

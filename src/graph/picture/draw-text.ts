@@ -1,12 +1,12 @@
-/** Sans-serif for names, fixed width for types: fonts every system has, so that a picture needs none of its own. */
+/** Font stacks: sans-serif for names, fixed width for types. Every system has these fonts. */
 export const fonts = {
   sans: "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif",
   mono: "ui-monospace, SFMono-Regular, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace",
 } as const;
 
 /**
- * Upper bounds of how wide sans-serif signs are, in thousandths of the font size: those of DejaVu Sans, the widest of
- * the fonts a browser is likely to fall back on. Signs not listed are as wide as the font size.
+ * Upper bounds of the widths of sans-serif characters, in thousandths of the font size. They are those of DejaVu Sans,
+ * the widest of the likely fallback fonts. Other characters count as wide as the font size.
  */
 const signWidths: readonly (readonly [width: number, signs: string])[] = [
   [300, "IJijl"],
@@ -26,14 +26,14 @@ const signWidths: readonly (readonly [width: number, signs: string])[] = [
 
 const widthBySign = new Map(signWidths.flatMap(([width, signs]) => [...signs].map((sign) => [sign, width] as const)));
 
-/** How a piece of text is set. `size` is in pixels. */
+/** Style of a piece of text. `size` is in pixels. */
 export interface TextStyle {
   readonly font: keyof typeof fonts;
   readonly size: number;
   readonly isBold?: boolean;
 }
 
-/** At least how many pixels wide `text` may become, whichever of the fonts is used. */
+/** Upper bound of the width of `text` in pixels, for any of the fonts. */
 export function measureText(text: string, { font, size, isBold = false }: TextStyle): number {
   let thousandths = 0;
   for (const sign of text) {
@@ -44,7 +44,7 @@ export function measureText(text: string, { font, size, isBold = false }: TextSt
   return Math.ceil((thousandths / 1000) * size * (isBold && font === "sans" ? 1.12 : 1));
 }
 
-/** `text`, or as much of it as fits `maxWidth` pixels with an ellipsis. */
+/** Cuts `text` to `maxWidth` pixels, with an ellipsis if it is cut. */
 export function fitText(text: string, maxWidth: number, style: TextStyle): string {
   if (measureText(text, style) <= maxWidth) return text;
   const signs = [...text];
@@ -52,7 +52,7 @@ export function fitText(text: string, maxWidth: number, style: TextStyle): strin
   return `${signs.join("")}…`;
 }
 
-/** Text as it may stand in XML, in content and in attributes; control characters, which XML has no way to say, are dropped. */
+/** Escapes a text for XML content and attributes. Drops control characters, which XML can't express. */
 export function escapeXml(text: string): string {
   const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   return (

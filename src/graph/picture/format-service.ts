@@ -6,9 +6,9 @@ import { serviceOptions } from "../../options/options.js";
 import type { ServiceSettings } from "../../options/settings.js";
 import type { Graph } from "../graph.js";
 
-/** What the pictures of a graph may show besides the declarations. */
+/** Data that the pictures of a graph show besides the declarations. */
 export interface PictureOptions {
-  /** Decided settings by service name. Default: what each service declares. */
+  /** Decided settings by service name. Default: the declarations of each service. */
   readonly settings?: ReadonlyMap<string, ServiceSettings>;
 }
 
@@ -17,15 +17,15 @@ export interface ApiText {
   readonly name: string;
   /** `()` for an api without input. */
   readonly input: string;
-  /** Of the output, or of one item of a stream. */
+  /** Type of the output, or of one item of a stream. */
   readonly output: string;
   readonly isStream: boolean;
   readonly isTask: boolean;
-  /** HTTP path; `""` where the api is not public. */
+  /** HTTP path; `""` for an api that is not public. */
   readonly route: string;
 }
 
-/** One fact about what a service runs on, e.g. `{ kind: "gpu", text: "1 gpu" }`. */
+/** One fact about a service's resources, for example `{ kind: "gpu", text: "1 gpu" }`. */
 export interface Badge {
   readonly kind: "cpu" | "gpu" | "memory" | "replicas" | "placement" | "group";
   readonly text: string;
@@ -40,12 +40,12 @@ export interface ServiceText {
   readonly isEntry: boolean;
   readonly apis: readonly ApiText[];
   readonly badges: readonly Badge[];
-  /** At most this many replicas; 1 when nothing is said. */
+  /** Largest number of replicas; 1 when nothing is declared. */
   readonly maxReplicas: number;
 }
 
 /**
- * Puts every service of a graph into words, in reading order: from the entry down, dependencies as declared.
+ * Formats every service of a graph, in reading order: from the entry down, dependencies as declared.
  *
  * @param maxTypeLength Characters one input or output may take.
  */
@@ -66,7 +66,7 @@ export function formatServices(graph: Graph, options: PictureOptions = {}, maxTy
   });
 }
 
-/** The services of a graph in reading order: depth first from the entry, each once. */
+/** Lists the services of a graph in reading order: depth first from the entry, each once. */
 export function listServices({ entry, services, edges }: Graph): ServiceDescriptor[] {
   const listed = new Set<string>();
   const add = (name: string) => {
@@ -78,11 +78,11 @@ export function listServices({ entry, services, edges }: Graph): ServiceDescript
   return [...listed].flatMap((name) => services.get(name) ?? []);
 }
 
-/** Edges between the same two services as one, with the names of the fields that tell more than the service's name. */
+/** All edges between two services as one, labelled with field names that say more than the service's name. */
 export interface JoinedEdge {
   readonly from: string;
   readonly to: string;
-  /** `""` where the field is named like the service. */
+  /** Field names; `""` for a field named like the service. */
   readonly label: string;
 }
 
@@ -99,7 +99,7 @@ export function joinEdges(graph: Graph): JoinedEdge[] {
   return [...joined.values()].map(({ from, to, labels }) => ({ from, to, label: labels.join(", ") }));
 }
 
-/** The name of an edge's field, or `""` where it says no more than the name of the service: `scaler` of `Scaler`. */
+/** Name of an edge's field, or `""` when it repeats the service's name: `scaler` of `Scaler`. */
 export function formatField(field: string, service: string): string {
   return field === "(private)" || field.toLowerCase() === service.toLowerCase() ? "" : field;
 }
@@ -116,7 +116,7 @@ function formatApi(api: ApiDescriptor, isPublic: boolean, maxTypeLength: number)
   };
 }
 
-/** What an api gives, with how it does: `"stream of string"`, `"string, as a task"`. */
+/** Output of an api and its kind: `"stream of string"`, `"string, as a task"`. */
 export function formatOutput({ output, isStream, isTask }: ApiText): string {
   if (isStream) return `stream of ${output}`;
   return isTask ? `${output}, as a task` : output;
@@ -129,7 +129,7 @@ function formatInput(input: Shape | undefined, maxTypeLength: number): string {
   return of + formatType(shapeJsonSchema(input.stream.item, "input"), maxTypeLength - of.length);
 }
 
-/** What is declared, and what differs from one plain replica on one core. */
+/** Badges for declared resources, and for all that differs from one plain replica on one core. */
 function formatBadges(
   descriptor: ServiceDescriptor,
   settings: ServiceSettings | undefined,
@@ -152,7 +152,7 @@ function formatBadges(
   return badges;
 }
 
-/** The version every service has that says nothing is not worth showing. */
+/** Version of a service; `""` for the default version, which is not worth showing. */
 function resolveVersion({ options }: ServiceDescriptor, settings: ServiceSettings | undefined): string {
   const version = settings?.version ?? options.version ?? "";
   return version === serviceOptions.version.default ? "" : version;
@@ -174,7 +174,7 @@ function resolveReplicas({ options }: ServiceDescriptor, settings: ServiceSettin
   return typeof replicas === "number" ? { min: replicas, max: replicas } : replicas;
 }
 
-/** Bytes in the largest binary unit that shows them exactly to one decimal, as options write them: `8Gi`, `1.5Gi`. */
+/** Bytes in the largest binary unit that is exact to one decimal, as options write them: `8Gi`, `1.5Gi`. */
 function formatBytes(bytes: number): string {
   const units = ["", "Ki", "Mi", "Gi", "Ti"];
   let size = bytes;
@@ -186,21 +186,21 @@ function formatBytes(bytes: number): string {
   return `${size}${units[unit]}`;
 }
 
-/** Members of a union or an enum beyond this many are left out. */
+/** Most members of a union or an enum that are shown. */
 const maxMembers = 4;
 
 /**
- * A JSON Schema as a few words for people, e.g. `float32[n]`, `string[]`, `{ rawInput }`, `file`, `"a" | "b"`.
+ * Formats a JSON Schema as a few words, for example `float32[n]`, `string[]`, `{ rawInput }`, `file`, `"a" | "b"`.
  *
- * Objects show the names of their fields alone. What can't be said is `any`.
+ * Objects show only the names of their fields. Schemas that have no short form are `any`.
  *
- * @param maxLength Characters; what is longer ends in `…`, with a bracket that was opened closed again.
+ * @param maxLength Characters; a longer text ends in `…` and closes its open brackets.
  */
 export function formatType(schema: JsonSchema, maxLength = 60): string {
   return shorten(typeWords(schema, schema, 0), maxLength);
 }
 
-/** How deep a `$ref` or a list of lists is followed; deeper is certainly recursive. */
+/** Levels of `$ref` or of nested lists that are followed; a deeper schema is recursive. */
 const maxDepth = 4;
 
 function typeWords(schema: JsonSchema, root: JsonSchema, depth: number): string {
@@ -220,7 +220,7 @@ function typeWords(schema: JsonSchema, root: JsonSchema, depth: number): string 
   return joinMembers(types.map((type) => plainWords(type, schema, root, depth)));
 }
 
-/** A tensor's own title says dtype and shape; that of a file says what it is. Other titles name, they do not describe. */
+/** Reads titles of tensors (dtype and shape) and of files. Other titles are names and do not describe the type. */
 function titleWords(schema: JsonSchema): string | undefined {
   const { title } = schema;
   if (typeof title !== "string") return undefined;
@@ -263,7 +263,7 @@ function joinMembers(members: readonly string[]): string {
   return (distinct.length > maxMembers ? [...shown, "…"] : shown).join(" | ");
 }
 
-/** Cuts at the last whole field or member that fits, and closes what it opened. */
+/** Cuts at the last whole field or member that fits, and closes open brackets. */
 function shorten(words: string, maxLength: number): string {
   if (words.length <= maxLength) return words;
   const closing = /^\{ .*( \}(?:\[\])*)$/.exec(words)?.[1] ?? "";

@@ -10,14 +10,14 @@ import { cornerHeight, lineGap, placeRows, type Rows } from "./layout-rows.js";
 
 // Layered layout, left to right, after Sugiyama, Tagawa and Toda (1981).
 //
-// L1  Cards stand in columns, one for each layer; no two cards of a column are closer than `rowGap`.
-// L2  A line bends only between columns. Past a column it runs level, in a place of its own there.
-// L3  Before it reaches the next column a line runs level for as long as the longest label of that gap; labels stand
-//     there, so that none meets another line, label or card.
+// GL1  Cards stand in columns, one for each layer; no two cards of a column are closer than `rowGap`.
+// GL2  A line bends only between columns. It passes a column horizontally, in a slot of its own.
+// GL3  Before the next column a line is horizontal over the length of the longest label of that gap. Labels stand
+//      there, so that no label meets another line, label or card.
 
-/** Width of the part of a gap in which lines bend: the wider, the more they rise. */
+/** Width of the part of a gap in which lines bend; wider for lines that rise more. */
 const bendWidth = { least: 52, most: 130 };
-/** Room for the arrow's head and a little air around the label. */
+/** Space for the arrow head and around the label. */
 const headWidth = 22;
 
 interface Point {
@@ -25,28 +25,28 @@ interface Point {
   readonly y: number;
 }
 
-/** A node with its place. All nodes of a column are as wide as the widest, and as high as their lines need. */
+/** Node with its position. All nodes of a column are as wide as the widest, and as high as their lines need. */
 export interface PlacedNode extends Point {
   readonly id: string;
   readonly width: number;
   readonly height: number;
 }
 
-/** A line: level runs joined by bends; the bend from one run to the next is as wide as the space between them. */
+/** Line of horizontal runs joined by bends. A bend is as wide as the space between its two runs. */
 export interface PlacedEdge {
   readonly from: string;
   readonly to: string;
-  /** Level pieces from left to right, the last ending at the callee. A piece may have no length. */
+  /** Horizontal pieces from left to right; the last ends at the callee. A piece may have length 0. */
   readonly runs: readonly { readonly y: number; readonly x0: number; readonly x1: number }[];
-  /** Left end of the label's room, on the line. */
+  /** Left end of the label's space, on the line. */
   readonly label: Point;
 }
 
-/** Where everything is; (0, 0) is the top left corner of what is placed. */
+/** Positions of all nodes and edges; (0, 0) is the top left corner. */
 export interface Layout {
   readonly width: number;
   readonly height: number;
-  /** In the order given. */
+  /** Nodes in the order given. */
   readonly nodes: readonly PlacedNode[];
   readonly edges: readonly PlacedEdge[];
 }
@@ -80,7 +80,7 @@ function portsHeight(id: string, edges: readonly LayoutEdge[]): number {
   return 2 * cornerHeight + (Math.max(inward, outward, 1) - 1) * lineGap;
 }
 
-/** A column of cards; lines reach it level from `x - levelWidth` on. */
+/** Column of cards; lines reach it horizontally from `x - levelWidth` on. */
 interface Column {
   readonly x: number;
   readonly width: number;

@@ -9,19 +9,19 @@ export interface LayoutNode {
 export interface LayoutEdge {
   readonly from: string;
   readonly to: string;
-  /** Pixels its label takes at the end of the line; 0 for none. */
+  /** Width of the label at the end of the line, in pixels; 0 for none. */
   readonly labelWidth: number;
 }
 
-/** A place in a layer: that of a node, or of a long edge passing by. */
+/** Slot in a layer, for a node or for a long edge that passes the layer. */
 export interface Slot {
-  /** Index into `nodes`; -1 for a place that only an edge passes. */
+  /** Index into `nodes`; -1 for a slot that only an edge passes. */
   readonly node: number;
   readonly height: number;
   readonly layer: number;
 }
 
-/** The part of an edge between two neighbouring layers. `from` and `to` are indices into `slots`. */
+/** Part of an edge between two neighbouring layers. `from` and `to` are indices into `slots`. */
 export interface Segment {
   readonly from: number;
   readonly to: number;
@@ -38,10 +38,10 @@ export interface LayeredGraph {
 }
 
 /**
- * Puts each node one layer after the last of those that point to it, and gives long edges a place in every layer passed.
+ * Puts each node one layer after the last node that points to it, and gives long edges a slot in every layer they pass.
  *
- * @param nodes Slot `i` is that of node `i`; the slots of passing edges follow.
- * @param edges No cycle, and both ends among `nodes`.
+ * @param nodes Slot `i` belongs to node `i`; the slots of passing edges follow.
+ * @param edges Edges without a cycle, with both ends among `nodes`.
  */
 export function createLayers(nodes: readonly LayoutNode[], edges: readonly LayoutEdge[]): LayeredGraph {
   const indexOf = new Map(nodes.map((node, i) => [node.id, i]));
@@ -61,7 +61,7 @@ export function createLayers(nodes: readonly LayoutNode[], edges: readonly Layou
   return { slots, segments, layers: listLayers(slots, segments) };
 }
 
-/** Settles after as many rounds as the longest path has edges. */
+/** Longest path to each node. Takes as many rounds as the longest path has edges. */
 function longestPaths(count: number, ends: readonly (readonly [number, number])[]): number[] {
   const depths = new Array<number>(count).fill(0);
   for (let round = 0, isSettled = false; !isSettled && round < count; round++) {
@@ -93,12 +93,12 @@ function listLayers(slots: readonly Slot[], segments: readonly Segment[]): numbe
 
 type Order = readonly (readonly number[])[];
 
-/** Sweeps over the layers; an order rarely improves after the first few. */
+/** Number of sweeps over the layers; an order rarely improves after the first few. */
 const sweeps = 12;
 
 /**
- * Orders the slots of each layer so that few lines cross: each layer by the mean place of its neighbours, down and up
- * in turn, then swapping neighbours while that helps. The best order met is kept, the first among equals.
+ * Orders the slots of each layer so that few lines cross: each layer by the mean position of its neighbours, down and
+ * up in turn, then swaps neighbours while that helps. Keeps the best order found, the first among equals.
  */
 export function orderLayers({ layers, segments }: LayeredGraph): number[][] {
   let best: number[][] = layers.map((layer) => [...layer]);
@@ -112,7 +112,7 @@ export function orderLayers({ layers, segments }: LayeredGraph): number[][] {
   return best;
 }
 
-/** Pairs of lines that cross. Quadratic in the number of edges, which is small here. */
+/** Counts pairs of lines that cross. Quadratic in the number of edges, which is small here. */
 export function countCrossings(order: Order, segments: readonly Segment[]): number {
   const places = placesOf(order);
   const layerOf = new Map(order.flatMap((layer, i) => layer.map((slot) => [slot, i] as const)));

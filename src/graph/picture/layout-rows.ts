@@ -6,21 +6,21 @@ export const rowGap = 26;
 export const lineGap = 20;
 /** Pixels at the top and bottom of a card where no line reaches or leaves it. */
 export const cornerHeight = 18;
-/** A line that rises less than this between two columns is made level where its ends may move so far. */
+/** Rise in pixels below which a line is made horizontal, if its ends can move that far. */
 const smallRise = 14;
 const sweeps = 60;
 
 /** Heights of everything in a layered graph, in whole pixels. */
 export interface Rows {
-  /** Of each slot. */
+  /** Centre of each slot. */
   readonly centres: readonly number[];
-  /** Where each segment leaves its slot. */
+  /** Height at which each segment leaves its slot. */
   readonly leaves: readonly number[];
-  /** Where each segment reaches its slot. */
+  /** Height at which each segment reaches its slot. */
   readonly reaches: readonly number[];
 }
 
-/** Puts each slot as near to the height of its neighbours as the order and the gaps allow. */
+/** Moves each slot as close to the height of its neighbours as the order and the gaps allow. */
 export function placeRows(graph: LayeredGraph, order: readonly (readonly number[])[]): Rows {
   const leaveOffsets = spreadPorts(graph.segments, order, "from");
   const reachOffsets = spreadPorts(graph.segments, order, "to");
@@ -46,7 +46,9 @@ export function placeRows(graph: LayeredGraph, order: readonly (readonly number[
   return { centres: whole, leaves, reaches };
 }
 
-/** How far from its slot's centre each segment leaves or reaches it: side by side, in the order of the other ends. */
+/**
+ * Offsets from the slot's centre at which segments leave or reach it: side by side, in the order of their other ends.
+ */
 function spreadPorts(
   segments: readonly Segment[],
   order: readonly (readonly number[])[],
@@ -62,14 +64,14 @@ function spreadPorts(
   });
 }
 
-/** A neighbour that wants a slot `offset` below its own centre, so that the line between them is level. */
+/** Wish of a neighbour for a slot `offset` below its own centre, which makes the line between them horizontal. */
 interface Pull {
   readonly neighbour: number;
   readonly offset: number;
   readonly weight: number;
 }
 
-/** Long edges pull hardest, so that they run straight. */
+/** Finds the pulls on each slot. Long edges pull hardest, so that they run straight. */
 function findPulls(
   slot: number,
   { slots, segments }: LayeredGraph,
@@ -101,8 +103,8 @@ function wishOf(pulls: readonly Pull[], centres: readonly number[], slot: number
 }
 
 /**
- * Moves the slots of one layer to where they want to be, with the least sum of squared distances that keeps order and
- * gaps: slots that would overlap join into a block, which goes to the mean of its members (pool adjacent violators).
+ * Moves the slots of one layer to their wished heights, with the least sum of squared distances that keeps order and
+ * gaps. Slots that would overlap join into a block at the mean of its members (pool adjacent violators).
  */
 function settle(layer: readonly number[], wishes: readonly Wish[], slots: readonly Slot[], centres: number[]): void {
   const offsets: number[] = [];
@@ -128,7 +130,7 @@ function settle(layer: readonly number[], wishes: readonly Wish[], slots: readon
   }
 }
 
-/** Makes lines level that are nearly so, by moving where they leave or reach a card; their order and gaps stay. */
+/** Makes nearly horizontal lines horizontal: moves their ends at the cards, and keeps order and gaps. */
 function straighten(
   { slots, segments }: LayeredGraph,
   centres: readonly number[],
@@ -140,7 +142,7 @@ function straighten(
     const { node, height } = slots[slot] as Slot;
     if (node < 0 || Math.abs(y - (centres[slot] as number)) > height / 2 - cornerHeight) return false;
     const own = ports[segment] as number;
-    // Labels stand where lines reach a card; where they leave it they need only be told apart.
+    // Labels stand at the ends that reach a card. Ends that leave a card only need to be distinct.
     const least = side === "to" ? lineGap : lineGap / 2;
     return segments.every((other, i) => {
       if (i === segment || other[side] !== slot) return true;

@@ -17,9 +17,9 @@ import {
 } from "./format-service.js";
 
 /**
- * A graph as text for a terminal: the entry service at the top, below each service those it calls.
+ * Prints a graph as text for a terminal: the entry service at the top, below each service its callees.
  *
- * A service that several call is written out once, where it first appears, and named after that.
+ * A service with several callers is written out once, at its first appearance, and only named after that.
  */
 export function printGraph(graph: Graph, options: PictureOptions = {}): string {
   const services = new Map(formatServices(graph, options).map((service) => [service.name, service]));
@@ -37,7 +37,7 @@ interface Tree {
   readonly lines: string[];
 }
 
-/** What stands left of a service: `head` on its first line, `rest` on every line below. */
+/** Tree lines left of a service: `head` on its first line, `rest` on every line below. */
 interface Branch {
   readonly label: string;
   readonly head: string;
@@ -74,7 +74,7 @@ function formatEdge({ field, to, options }: GraphEdge): string {
   return words === "" ? "" : `${words}: `;
 }
 
-/** One line an api; names, types and routes stand in columns. */
+/** Formats one line for each api; names, types and routes stand in columns. */
 function formatRows(apis: readonly ApiText[]): string[] {
   const rows = apis.map((api) => {
     return [api.name, `${api.input} -> ${formatOutput(api)}`, api.route === "" ? "" : `POST ${api.route}`] as const;
@@ -84,7 +84,7 @@ function formatRows(apis: readonly ApiText[]): string[] {
   return rows.map(([name, type, route]) => `${name.padEnd(names)}  ${type.padEnd(types)}  ${route}`);
 }
 
-/** A graph as a Mermaid flowchart (https://mermaid.js.org), left to right, the entry service marked. */
+/** Prints a graph as a Mermaid flowchart (https://mermaid.js.org), left to right, the entry service marked. */
 export function printMermaid(graph: Graph, options: PictureOptions = {}): string {
   const services = formatServices(graph, options);
   // Names may be Mermaid keywords (`end`), so nodes go by number.
@@ -108,7 +108,7 @@ function formatMermaidText(service: ServiceText): string {
   return [title, ...apis, ...(facts === "" ? [] : [`<i>${escapeMermaid(facts)}</i>`])].join("<br/>");
 }
 
-/** Inside quoted text Mermaid reads `#34;` as the character of that number; what would end or alter the text goes so. */
+/** Escapes quoted Mermaid text: characters that would end or change the text become their number, as `#34;`. */
 function escapeMermaid(text: string): string {
   return text.replace(/\s+/g, " ").replace(/["#<>&`%;\\]/g, (sign) => `#${sign.codePointAt(0)};`);
 }
@@ -116,7 +116,7 @@ function escapeMermaid(text: string): string {
 /** A graph as plain JSON, for other programs. */
 interface GraphDocument {
   readonly entry: string;
-  /** The entry first, then as declared from there down. */
+  /** Services: the entry first, then its callees as declared, depth first. */
   readonly services: readonly ServiceDocument[];
   readonly edges: readonly EdgeDocument[];
 }
@@ -124,20 +124,20 @@ interface GraphDocument {
 interface ServiceDocument {
   readonly name: string;
   readonly apis: readonly ApiDocument[];
-  /** Decided settings where they were given, else what the service declares. `null` stands for no bound. */
+  /** Decided settings if given, else the declarations of the service. `null` stands for no limit. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
 interface ApiDocument {
   readonly name: string;
   readonly kind: ApiKind;
-  /** HTTP path; absent where the api is not public. */
+  /** HTTP path; absent for an api that is not public. */
   readonly route?: string;
   readonly summary?: string;
   readonly input: JsonSchema;
-  /** Of the output, or of one item of a stream. */
+  /** Schema of the output, or of one item of a stream. */
   readonly output: JsonSchema;
-  /** As for services. */
+  /** Settings or declarations, as for services. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
@@ -149,9 +149,9 @@ interface EdgeDocument {
 }
 
 /**
- * A graph as a plain JSON document: services, apis with the JSON Schemas of their types, edges and options.
+ * Returns a graph as a plain JSON document: services, apis with the JSON Schemas of their types, edges and options.
  *
- * Environment variables are given by name alone, since their values may be secret.
+ * Environment variables are listed by name only, since their values may be secret.
  */
 export function graphToJson(graph: Graph, { settings }: PictureOptions = {}): GraphDocument {
   return {
@@ -194,5 +194,5 @@ function createApiDocument(api: ApiDescriptor, lane: ApiSettings | undefined, is
 const pickDeclared = (contract: object): Partial<ApiSettings> =>
   Object.fromEntries(Object.entries(contract).filter(([name]) => Object.hasOwn(apiOptions, name)));
 
-/** Infinities, which JSON has no way to say, mean that there is no bound. */
+/** Converts to plain JSON. Infinity becomes `null`, which stands for no limit. */
 const toPlain = (value: object): unknown => JSON.parse(JSON.stringify(value));
