@@ -144,14 +144,14 @@ describe("an app whose folder for temporary files", () => {
     const place = createPlace("d".repeat(bytes - root.length - 1));
     await answers(
       place,
-      /^sockets are in \/tmp\/ekiben-\w+, since not in TMPDIR \(.*d\): its path has 110 bytes, and at most 7\d leave room/,
+      /^sockets are in \/tmp\/ekiben-\w+: TMPDIR \(.*d\) can't be used: its path has 110 bytes, and at most 7\d leave room/,
     );
   });
 
   it("is not there uses another, and says why", async () => {
     // Node 22 and newer make the folder for what they keep compiled, if they can.
     const place = join(root, "gone");
-    const says = /since not in TMPDIR \(.*gone\): ENOENT: there is no such file or folder/;
+    const says = /TMPDIR \(.*gone\) can't be used: ENOENT: there is no such file or folder/;
     await answers(place, "enableCompileCache" in module ? undefined : says);
   });
 
@@ -176,7 +176,7 @@ describe("an app that starts", () => {
     assert.ok(left.length >= 1);
     using next = serveIn(place);
     await next.call("where");
-    if (left.length > 1) await logged(next, /^folders of apps that were killed were removed$/);
+    if (left.length > 1) await logged(next, /^folders of killed apps removed$/);
     assert.equal((await living.call("where")).status, 200);
     assert.equal(await next.end(), 0);
     assert.deepEqual(foldersIn(place), kept);

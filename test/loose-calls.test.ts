@@ -92,7 +92,7 @@ for (const { name, placement, options } of apps) {
     });
 
     it("is nothing to speak of where it was cancelled, or looked at late", () => {
-      const lines = log.all().filter(({ message = "" }) => /failed and|nobody awaits/.test(message));
+      const lines = log.all().filter(({ message = "" }) => /failed and|nothing awaits/.test(message));
       const ofHooks = /called by Forgetful, failed/;
       assert.deepEqual(
         lines.filter(({ message = "" }) => !ofHooks.test(message)),

@@ -12,36 +12,36 @@ import { isSlabOf } from "../transport/slab-writer.js";
 import { showLife, sweepDead } from "./sign-of-life.js";
 
 /**
- * How long a slab or a file of a process that has ended stays for a reader that has not come to it. One that is busy for longer loses
- * its link, whose other side is gone in any case.
+ * Time for which slabs and files of a process that has ended stay, for readers that have not opened them yet. A reader
+ * that is busy for longer loses its link, whose other side is gone in any case.
  */
 const slabGraceMs = 5_000;
 
 /** A thread or process that has ended. */
 interface GoneRuntime {
-  /** The sockets of its replicas. */
+  /** Sockets of its replicas. */
   readonly addresses: readonly string[];
-  /** Absent where it had no process of its own. */
+  /** Process id; absent for a thread. */
   readonly pid: number | undefined;
   readonly life: string;
 }
 
-/** Where files are in memory. */
+/** Folder whose files lie in memory. */
 const memoryPlace = "/dev/shm";
 
 /**
- * Where the processes of one app meet: Unix sockets and large files in one folder, large tensors in another that is in memory. Both can be
- * entered by their owner alone.
+ * Folders that the processes of one app share: one for Unix sockets and large files, one in memory for large tensors.
+ * Only their owner can enter them.
  *
- * They are removed when the app stops, or when its process exits without that; where it is killed, its replicas do it, or
- * else the next app that starts. What a cleaner takes away meanwhile is made again.
+ * They are removed when the app stops, or when its process exits without a stop. When that process is killed, its
+ * replicas remove them, or else the next app that starts. A folder that a cleaner removes meanwhile is made again.
  */
 export class AppFolders {
   /** Absent where the machine has no file system in memory. */
   readonly slabs: string | undefined;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** All that were made; the last holds the sockets to come. */
+  /** All folders for sockets so far. The last one takes new sockets. */
   readonly #sockets: string[] = [];
   readonly #timers = new Set<Timer>();
   readonly #signs: Server[] = [];
@@ -59,17 +59,17 @@ export class AppFolders {
     void this.#sweep([dirname(sockets), ...(this.slabs === undefined ? [] : [memoryPlace])]);
   }
 
-  /** A path nothing listens on yet; one for each life of a replica. @throws {ServingError} `no_socket_folder`. */
+  /** Returns an unused path, one for each run of a replica. @throws {ServingError} `no_socket_folder`. */
   nextAddress(): string {
     return join(this.#keepSockets(), `${++this.#lastAddress}.sock`);
   }
 
-  /** Where large values lie on a disk: with the first sockets, since all processes must know it. */
+  /** Folder on a disk for large values: that of the first sockets, since all processes must know it. */
   get disk(): string {
     return this.#sockets[0] as string;
   }
 
-  /** Removes what it has not removed itself, since it was killed: sockets, slabs that no reader has opened, its files. */
+  /** Removes files that an ended thread or process left: sockets, slabs that no reader has opened, its files. */
   clearAfter(gone: GoneRuntime): void {
     for (const address of gone.addresses) removePath(address);
     if (this.#listLeftBy(gone).length === 0) return;
@@ -91,12 +91,12 @@ export class AppFolders {
     }
   }
 
-  /** Where the next socket goes: the folder of all others, as long as it is this user's alone. */
+  /** Returns the folder for the next socket: the last one, while it belongs to this user alone, or a new one. */
   #keepSockets(): string {
     const folder = this.#sockets.at(-1) as string;
     try {
       if (keepOwnFolder(folder, true))
-        this.#log.warn({ folder }, `${folder} was removed, ${likelyCleaner}; it was made again`);
+        this.#log.warn({ folder }, `${folder} was removed, ${likelyCleaner}, and made again`);
       return folder;
     } catch (error) {
       const other = this.#createSockets();
@@ -114,7 +114,7 @@ export class AppFolders {
     this.#sockets.push(folder);
     this.#signs.push(showLife(folder));
     for (const { place, problem } of refused) {
-      this.#log.info({ folder, place, problem }, `sockets are in ${folder}, since not in ${place}: ${problem}`);
+      this.#log.info({ folder, place, problem }, `sockets are in ${folder}: ${place} can't be used: ${problem}`);
     }
     return folder;
   }
@@ -122,7 +122,7 @@ export class AppFolders {
   #createSlabs(): string | undefined {
     if (process.platform !== "linux") return undefined;
     try {
-      // With mode 0700.
+      // Made with mode 0700.
       const folder = mkdtempSync(join(memoryPlace, "ekiben-"));
       this.#signs.push(showLife(folder));
       return folder;
@@ -139,7 +139,7 @@ export class AppFolders {
   async #sweep(places: readonly string[]): Promise<void> {
     for (const place of new Set(places)) {
       const swept = await sweepDead(place, this.#removal.signal);
-      if (swept.length > 0) this.#log.info({ folders: swept }, "folders of apps that were killed were removed");
+      if (swept.length > 0) this.#log.info({ folders: swept }, "folders of killed apps removed");
     }
   }
 
@@ -151,7 +151,7 @@ export class AppFolders {
         const names = readdirSync(folder).filter(isLeft);
         return names.map((name) => join(folder, name));
       } catch {
-        // It was removed, or there is no descriptor to look into it: what is left goes with the app.
+        // The folder was removed, or no file descriptor is left. Remaining files are removed with the app.
         return [];
       }
     });
@@ -160,25 +160,27 @@ export class AppFolders {
 
 const likelyCleaner = "most likely by a cleaner of temporary folders";
 
-/** What the kernel takes for the path of a Unix socket, in bytes, without the zero at its end. */
+/** Longest path of a Unix socket that the kernel takes, in bytes, without the zero at its end. */
 const maxPathBytes = process.platform === "linux" ? 107 : 103;
-/** In the folder, as many sockets as a long life takes: `/ekiben-abcdef/123456789.sock`. */
+/** Bytes that the app adds to the path of a place. Nine digits are enough sockets for a long life. */
 const ownBytes = Buffer.byteLength("/ekiben-abcdef/123456789.sock");
 const maxPlaceBytes = maxPathBytes - ownBytes;
 
-/** A folder in which the app's own may be made, and what names it to whoever runs the app. */
+/** A folder in which the app may make its own, and its name in messages. */
 interface FolderChoice {
   readonly path: string;
   readonly name: string;
 }
 
-/** Why a place was passed over. */
+/** A place that can't be used, and the problem. */
 interface Refused {
   readonly place: string;
   readonly problem: string;
 }
 
-/** Where temporary files belong first, then what is short, and there where a container has nothing else to write to. */
+/**
+ * Lists places for folders: first the one for temporary files, then short paths, then one that containers can write to.
+ */
 export function listPlaces(env: NodeJS.ProcessEnv): FolderChoice[] {
   const variable = ["TMPDIR", "TMP", "TEMP"].find((name) => env[name]) ?? "the folder for temporary files";
   const runtime = env["XDG_RUNTIME_DIR"];
@@ -191,10 +193,10 @@ export function listPlaces(env: NodeJS.ProcessEnv): FolderChoice[] {
 }
 
 /**
- * Makes a new folder for sockets, which its owner alone may enter, in the first place that will do.
+ * Makes a new folder for sockets, which only its owner may enter, in the first place that can be used.
  *
- * @returns The folder, and the places before it that would not do.
- * @throws {ServingError} `no_socket_folder`, which names each place and why.
+ * @returns The folder, and the places before it that can't be used.
+ * @throws {ServingError} `no_socket_folder`, which names each place and its problem.
  */
 export function createSocketFolder(places: readonly FolderChoice[]): {
   readonly folder: string;

@@ -1,28 +1,30 @@
 import { readdirSync } from "node:fs";
 import { fail } from "../failure/failures.js";
 
-/** What replicas of one service want of the machine's GPUs. */
+/** GPUs that the replicas of one service ask for. */
 export interface DeviceWish {
   readonly service: string;
   readonly replicas: number;
-  /** For each replica: 0, a fraction below 1 of one device, or a whole number of devices. */
+  /** Share of each replica: 0, a fraction below 1 of one device, or a whole number of devices. */
   readonly gpu: number;
 }
 
 /** Device ids by service and replica index. */
 export type AssignedDevices = ReadonlyMap<string, readonly (readonly number[])[]>;
 
-/** Binary sums of decimal fractions are off by less: ten tenths still are one. */
+/** Rounding error allowed in sums of decimal fractions: ten tenths still are one. */
 const tolerance = 1e-9;
 
 /**
- * Gives every replica its GPUs: whole ones of its own, or a share of one where the shares sum to 1 at most.
+ * Gives every replica its GPUs: whole devices of its own, or a share of one device whose shares sum to 1 at most.
  *
- * Devices are handed out in their order, whole ones first. Shares are packed, the largest first, each onto the first device
- * with room, so that as many devices as possible stay free; in rare cases another order would have needed one device less.
+ * Devices are handed out in their order, whole ones first. Shares are packed, the largest first, each onto the first
+ * device with room, so that as many devices as possible stay free. In rare cases another order would need one device
+ * less.
  *
- * @returns Service → for each replica the ids of its devices, in the order of `wishes`; empty lists for those that want none.
- * @throws {ServingError} `too_few_devices` with what all of them want together, and the first service that gets none.
+ * @returns Ids of the devices of each replica, by service, in the order of `wishes`; an empty list where none is
+ *   asked for.
+ * @throws {ServingError} `too_few_devices` with the sum of all wishes and the first service that gets no device.
  */
 export function assignDevices(wishes: readonly DeviceWish[], devices: readonly number[]): AssignedDevices {
   const whole = wishes.filter(({ gpu }) => gpu >= 1);
@@ -56,7 +58,7 @@ export function assignDevices(wishes: readonly DeviceWish[], devices: readonly n
   );
 }
 
-/** Adds a share to the first device with room, or to one more; returns which. */
+/** Adds a share to the first device with room, or to one more. @returns The index of the device. */
 function takeShare(loads: number[], share: number): number {
   const roomy = loads.findIndex((load) => load + share <= 1 + tolerance);
   const index = roomy === -1 ? loads.length : roomy;
@@ -67,10 +69,10 @@ function takeShare(loads: number[], share: number): number {
 const times = <T>(count: number, create: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => create(index));
 
-/** Where the NVIDIA driver lists its devices. */
+/** Folder in which the NVIDIA driver lists its devices. */
 const driverFolder = "/proc/driver/nvidia/gpus";
 
-/** Ids of the GPUs that may be handed out: those the app names, else `CUDA_VISIBLE_DEVICES`, else all the driver lists. */
+/** Finds the GPUs to hand out: those the app names, else `CUDA_VISIBLE_DEVICES`, else all that the driver lists. */
 export function detectDevices(
   named: "auto" | readonly number[],
   env: Readonly<Record<string, string | undefined>>,
@@ -85,7 +87,7 @@ export function detectDevices(
   }
 }
 
-/** CUDA sees the devices named before the first name that is none: `""` and `"-1"` hide all of them. */
+/** Reads ids up to the first invalid one, as CUDA does: `""` and `"-1"` hide all devices. */
 function readIds(visible: string): readonly number[] {
   const names = visible.split(",").map((name) => name.trim());
   const end = names.findIndex((name) => !/^\d+$/.test(name));
@@ -96,17 +98,18 @@ function readIds(visible: string): readonly number[] {
 export interface CoreWish {
   readonly service: string;
   readonly replicas: number;
-  /** For each replica; `undefined` where the author declared none, which then counts for nothing. */
+  /** Cores of each replica; `undefined` where the author declared none. Such a service is not counted. */
   readonly cpu: number | undefined;
 }
 
 /**
- * Says that replicas will compete for cores: when what services declared, over all their replicas, is more than there are.
+ * Formats a notice that replicas will compete for cores: the cores that services declared, over all their replicas,
+ * exceed those of the machine.
  *
- * Services that declare nothing do not count: most wait for others rather than compute, and five of them on a laptop are no
- * mistake.
+ * Services that declare none are not counted: most of them wait for others rather than compute, and five on a laptop
+ * are no mistake.
  *
- * @returns One sentence with the numbers, for the notices at start; `undefined` when there is nothing to say.
+ * @returns One sentence with the numbers; `undefined` when the cores are enough.
  */
 export function formatCoreExcess(wishes: readonly CoreWish[], cores: number): string | undefined {
   const declared = wishes.flatMap(({ service, replicas, cpu }) =>
@@ -123,5 +126,5 @@ export function formatCoreExcess(wishes: readonly CoreWish[], cores: number): st
   );
 }
 
-/** Thousandths are the finest that can be declared; sums of them should read so. */
+/** Rounds to thousandths, the finest fraction that can be declared. */
 const round = (value: number): number => Math.round(value * 1000) / 1000;

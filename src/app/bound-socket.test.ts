@@ -34,7 +34,7 @@ async function startAnswerer({ handle }: BoundSocket): Promise<ChildProcess> {
   return child;
 }
 
-/** What the other side of a connection says before it ends it. */
+/** Reads a connection to its end. */
 async function readAll(socket: net.Socket): Promise<string> {
   let text = "";
   for await (const chunk of socket) text += chunk;

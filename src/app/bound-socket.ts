@@ -3,17 +3,17 @@ import net from "node:net";
 import { getSystemErrorName } from "node:util";
 import { bareHost, listenFailure } from "../http/listen-failure.js";
 
-/** A socket that is bound and belongs to this process, but is answered by others. */
+/** A bound socket that belongs to this process and that other processes accept connections on. */
 export interface BoundSocket {
   /** `"http://127.0.0.1:3000"` */
   readonly url: string;
   readonly port: number;
-  /** What a child process is sent; see `server.listen(handle)`. */
+  /** Handle for child processes; see `server.listen(handle)`. */
   readonly handle: unknown;
   close(): void;
 }
 
-/** Binds an address, or hands out one that a parent process has bound. */
+/** Binds an address, or returns the socket that a parent process has bound. */
 export type BindSocket = (host: string, port: number) => Promise<BoundSocket | undefined>;
 
 interface BoundHandle {
@@ -21,13 +21,13 @@ interface BoundHandle {
   close(): void;
 }
 
-/** What `node:cluster` binds its shared sockets with. Not in Node's types; it has been there since Node 0.8. */
+/** Function with which `node:cluster` binds its shared sockets. Node has it since 0.8, its types do not. */
 type CreateHandle = (address: string, port: number, family: 4 | 6) => BoundHandle | number;
 const createHandle = (net as unknown as { _createServerHandle?: CreateHandle })._createServerHandle;
 
 /**
- * Binds an address without accepting connections on it. Once a first process has listened they wait in the kernel while none
- * does, so that one which is being replaced refuses none.
+ * Binds an address without accepting connections. Once a first process has listened, connections wait in the kernel
+ * while no process listens, so that none is refused while a replica is replaced.
  *
  * @returns `undefined` where this Node can't share a socket.
  * @throws {ServingError} `port_in_use`, `address_unavailable`, `port_denied`, `host_unknown`, `cannot_listen`.
@@ -40,7 +40,7 @@ export async function bindSocket(host: string, port: number): Promise<BoundSocke
   const handle = createHandle(address, port, family === 6 ? 6 : 4);
   if (typeof handle === "number") throw createBindError(handle, host, port);
   const name: { port?: number } = {};
-  // A port in use is only said when the socket is asked for its name.
+  // A port in use is reported only when the socket is asked for its name.
   const error = handle.getsockname(name);
   if (error !== 0) {
     handle.close();
@@ -52,7 +52,7 @@ export async function bindSocket(host: string, port: number): Promise<BoundSocke
   return { url: `http://${shown}:${bound}`, port: bound, handle, close: () => handle.close() };
 }
 
-/** @param code As the system gives it, below zero. */
+/** @param code Error number of the system, below zero. */
 function createBindError(code: number, host: string, port: number): Error {
   const error = Object.assign(new Error(getSystemErrorName(code)), { code: getSystemErrorName(code) });
   return listenFailure(error, { host, port });

@@ -13,14 +13,14 @@ import { type OptionSources, type ResolvedOptions, resolveOptions } from "../opt
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import { formatCoreExcess } from "./assign-devices.js";
 
-/** A graph and its options, decided. The options may still have faults. */
+/** A graph and its resolved options, which may have faults. */
 export interface ResolvedApp {
   readonly graph: Graph;
   readonly options: ResolvedOptions;
 }
 
 /**
- * Learns the graph of an entry class and decides its options; constructs each class once, starts nothing.
+ * Resolves the graph of an entry class and its options. Constructs each class once, starts nothing.
  *
  * @throws {ServingError} `invalid_graph` for faults of the graph. Faults of options are in `options.faults`.
  */
@@ -37,7 +37,7 @@ export function resolveApp(
 }
 
 /**
- * From an entry class to what should run; warnings of options are among the plan's notices.
+ * Plans an app from its entry class. Warnings of options are among the plan's notices.
  *
  * @throws {ServingError} `invalid_graph` with every fault of the graph, or else of the options, in `details.faults`.
  */
@@ -55,13 +55,13 @@ export function planApp(
   return { ...plan, notices: [...warnings.map(({ message }) => message), ...plan.notices] };
 }
 
-/** `createPlan`, and what there is to say about this machine. */
+/** Creates a plan, with notices about this machine. */
 export function planGraph(graph: Graph, settings: AppSettings, constraints?: PlanConstraints): Plan {
   const plan = createPlan(graph, settings, constraints);
   const wishes = plan.deployments.map(({ descriptor, settings: { replicas, resources } }) => ({
     service: descriptor.name,
     replicas: replicas.max,
-    // 1 is what a service has that declares nothing.
+    // 1 is the default of a service that declares no cores.
     cpu: resources.cpu === 1 ? undefined : resources.cpu,
   }));
   const cores = formatCoreExcess(wishes, availableParallelism());
@@ -70,7 +70,7 @@ export function planGraph(graph: Graph, settings: AppSettings, constraints?: Pla
   return { ...plan, notices: [...plan.notices, ...more.filter((notice) => notice !== undefined)] };
 }
 
-/** What the authors of a graph's services said about options. */
+/** Options that the authors of a graph's services declared. */
 function declaredOptions(graph: Graph): DeclaredOptions {
   const services = [...graph.services.values()].map(({ name, options, apis }) => ({
     name,
@@ -89,7 +89,7 @@ function specialKindOf({ kind, takesStream }: ApiDescriptor): SpecialKind | unde
   return takesStream ? "stream" : undefined;
 }
 
-/** What is wrong with groups, and what is not acted on. */
+/** Faults of groups, and warnings of options that have no effect. */
 interface GroupProblems {
   readonly faults: readonly GraphFault[];
   readonly warnings: readonly GraphFault[];
@@ -100,7 +100,7 @@ interface Member {
   readonly settings: ServiceSettings;
 }
 
-/** Looks whether what services of one group ask for can be had in one process. */
+/** Checks that one process can give the services of a group what they ask for. */
 export function findGroupProblems({ services }: AppSettings): GroupProblems {
   const faults: GraphFault[] = [];
   const warnings: GraphFault[] = [];
@@ -118,7 +118,7 @@ export function findGroupProblems({ services }: AppSettings): GroupProblems {
   return { faults, warnings };
 }
 
-/** The process sees the devices of one of them: those of two would have each other's as their first. */
+/** Allows one member with GPUs: in a shared process, the first device of one member would be the other's. */
 function findDeviceFaults(group: string, members: readonly Member[]): GraphFault[] {
   const [first, ...others] = members.filter(({ settings }) => settings.resources.gpu > 0);
   return others.map(({ name }) =>
@@ -142,7 +142,7 @@ function findEnvironmentFaults(group: string, members: readonly Member[]): Graph
   return faults;
 }
 
-/** Memory is that of a process: a bound of some is none for all. */
+/** Finds memory bounds without effect: one member without a bound leaves the whole process unbounded. */
 function findBoundWarnings(group: string, members: readonly Member[]): GraphFault[] {
   const isBound = ({ settings }: Member) => Number.isFinite(settings.resources.memoryBytes);
   const unbound = members.filter((member) => !isBound(member)).map(({ name }) => name);
@@ -155,9 +155,9 @@ function findBoundWarnings(group: string, members: readonly Member[]): GraphFaul
 }
 
 /**
- * The name of an app, by which its tasks are told from those of others in one store: `"shop/service.Checkout"`, made of the name
- * in the nearest `package.json`, the program's file without its ending, and the entry service. It stays the same when the app is
- * compiled, deployed elsewhere, or runs on several machines.
+ * Names an app, to tell its tasks from those of other apps in one store: `"shop/service.Checkout"`. The name consists
+ * of the name in the nearest `package.json`, the program's file without its ending, and the entry service. It stays the
+ * same when the app is compiled, deployed elsewhere, or runs on several machines.
  *
  * @param file The service file of a command line, or the script that calls `serve()`.
  */
@@ -180,10 +180,10 @@ function readPackageName(file: string): string | undefined {
     const { name } = JSON.parse(readFileSync(file, "utf8")) as { readonly name?: unknown };
     return typeof name === "string" && name !== "" ? name : undefined;
   } catch {
-    // There is none, or it is no concern of ours what is wrong with it.
+    // The file is missing or invalid, which is no problem here.
     return undefined;
   }
 }
 
-/** What the option `tasks.namespace` takes. */
+/** Replaces characters that the option `tasks.namespace` refuses. */
 const clean = (name: string): string => name.replace(/[^\w@./:+-]/g, "_").slice(0, 200);

@@ -12,13 +12,13 @@ import { grantResources, grantThreads, type Runtime } from "../runtime/runtime.j
 import type { AppFolders } from "./app-folders.js";
 import type { AssignedDevices } from "./assign-devices.js";
 
-/** What all threads and processes of an app have in common. */
+/** Constructor arguments of `RemoteRuntimes`. */
 interface RemoteRuntimesDeps {
-  /** The app's own. */
+  /** Runtime of the main thread. */
   readonly runtime: Runtime;
   readonly lives: HostLives;
   readonly folders: AppFolders;
-  /** Where they find the author's code. */
+  /** Location of the author's code. */
   readonly entry: EntryLocation;
   readonly settings: AppSettings;
   readonly devices: AssignedDevices;
@@ -32,7 +32,7 @@ interface RemoteRuntimesDeps {
   readonly answer: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
 }
 
-/** The threads and processes of an app, each for one replica or for those of a group. */
+/** Threads and processes of an app, each for one replica or for one replica of each service in a group. */
 export class RemoteRuntimes {
   readonly #deps: RemoteRuntimesDeps;
   readonly #shared = new SharedHomes<Home>();
@@ -95,9 +95,16 @@ export class RemoteRuntimes {
         life: randomBytes(16).toString("hex"),
         endedLives: lives.ended,
         run: own.tasks.run,
-        ...{ entry, settings, socketFolder, slabFolder: folders.slabs, diskFolder: folders.disk },
-        ...{ appFolder: common.appFolder, appFile: common.appFile },
-        ...{ logsTo: common.logsTo, sharesStdout: common.sharesStdout, takesFaults: common.takesFaults },
+        entry,
+        settings,
+        socketFolder,
+        slabFolder: folders.slabs,
+        diskFolder: folders.disk,
+        appFolder: common.appFolder,
+        appFile: common.appFile,
+        logsTo: common.logsTo,
+        sharesStdout: common.sharesStdout,
+        takesFaults: common.takesFaults,
       },
       clock: own.time.clock,
       log: own.log,
@@ -128,10 +135,10 @@ export class RemoteRuntimes {
   }
 }
 
-/** A place for replicas. */
+/** One thread or process, as a home for replicas. */
 class Home implements SharedHome {
   readonly runtime: RemoteRuntime;
-  /** By replica, the sockets to clear away when it has ended. */
+  /** Sockets by replica, to remove when it has ended. */
   readonly addresses: Map<string, string>;
   /** See `ReplicaHost`. */
   readonly memoryBytes: number;
@@ -155,21 +162,21 @@ class Home implements SharedHome {
   }
 }
 
-/** The share of a replica's memory that JavaScript objects may take; models and tensors live outside of the heap. */
+/** Share of a replica's memory for JavaScript objects. Models and tensors live outside of the heap. */
 const heapShare = 0.75;
 
 const boundHeap = (memoryBytes: number): number | undefined =>
   Number.isFinite(memoryBytes) ? Math.max(16, Math.floor((memoryBytes / 1024 ** 2) * heapShare)) : undefined;
 
 /**
- * Which threads and processes of an app live. When one has ended, all others hear of it, those that are just starting too, so
- * that they take over the tasks it ran without waiting for its leases.
+ * Threads and processes of an app that are alive. When one has ended, it tells all others, also those that are
+ * starting, so that they take over its tasks without waiting for its leases.
  */
 export class HostLives {
   readonly #living = new Set<RemoteRuntime>();
   readonly #runtime: Runtime;
 
-  /** @param runtime The app's own. */
+  /** @param runtime Runtime of the main thread. */
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
   }
@@ -183,7 +190,7 @@ export class HostLives {
     this.#living.add(runtime);
   }
 
-  /** A thread or process is gone for certain: the system has said so. */
+  /** Notes that a thread or process has ended for certain: the system reported it. */
   end(runtime: RemoteRuntime): void {
     this.#living.delete(runtime);
     this.#runtime.tasks.endedLives.note(runtime.life);
@@ -191,42 +198,43 @@ export class HostLives {
   }
 }
 
-/** How model runtimes learn how many threads are theirs. */
+/** Variables that tell model runtimes how many threads they may use. */
 const threadVariables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
 
 /**
- * The environment of a replica: what it is granted, what its services ask for, and, with the last word, what the app itself was
- * started with. That is not `process.env`, to which the services in the app's own process have added theirs.
+ * Joins the environment of a replica: variables for its grants, then those of its services, then the environment the
+ * app was started with, which wins. The latter is not `process.env`, since services in the main thread add their
+ * variables to that.
  */
 export function joinEnvironment(
   { env, residence }: Pick<DeploymentPlan, "env" | "residence">,
   outside: NodeJS.ProcessEnv,
   cpuThreads: number,
 ): NodeJS.ProcessEnv {
-  // Runtimes read these from the process, so those of a thread would say nothing.
+  // Model runtimes read these from the process, so setting them for a thread has no effect.
   const threads = residence === "thread" ? [] : threadVariables.map((name) => [name, String(cpuThreads)] as const);
   return { ...Object.fromEntries([...threads, ...env]), ...outside };
 }
 
-/** A thread or process as a place for replicas. */
+/** A thread or process that replicas of a group share. */
 export interface SharedHome {
-  /** Whether another replica may come to live there. */
+  /** True when another replica may start there. */
   readonly isOpen: boolean;
-  /** Whether a replica of this id lives there. */
+  /** True when a replica of this id lives there. */
   has(id: string): boolean;
-  /** Another one takes its place: what lives there is to move. */
+  /** Marks it as replaced by another process: its replicas are to move. */
   supersede(): void;
 }
 
 /**
- * The processes of groups. Replica `i` of each service of a group lives in process `i`.
+ * Processes of groups. Replica `i` of each service of a group lives in process `i`.
  *
- * One that has ended is brought up once, by whichever replica comes first. One in which a replica of that name lives already is
- * superseded: that replica is to be replaced, since no two places have one number, and all that live there move to the same
- * other one.
+ * A process that has ended is started again once, by the first replica that needs it. When a process already has a
+ * replica of the same id, that replica is being replaced: the process is superseded, and all its replicas move to the
+ * same new one.
  */
 export class SharedHomes<Home extends SharedHome> {
-  /** The newest, by number and group. */
+  /** Newest process, by number and group. */
   readonly #homes = new Map<string, Home>();
 
   take(group: string, replica: { readonly id: string; readonly index: number }, create: () => Home): Home {

@@ -7,7 +7,8 @@ import type { ServeOptions, Server } from "./start-server.js";
 /**
  * Starts a graph and serves the apis of its entry service over HTTP.
  *
- * @throws {ServingError} `invalid_graph`, `start_failed`, `start_timeout`, `port_in_use`, `bundled_in`; nothing is left running.
+ * @throws {ServingError} `invalid_graph`, `start_failed`, `start_timeout`, `port_in_use`, `bundled_in`. Nothing is left
+ *   running then.
  */
 export async function serve(entry: ServiceClass, options: ServeOptions = {}): Promise<Server> {
   const callers = noteCallers();
@@ -15,18 +16,20 @@ export async function serve(entry: ServiceClass, options: ServeOptions = {}): Pr
   if ("onProgress" in options) {
     throw fail("renamed_option", { former: "onProgress", now: "onEvent", source: "serve()" });
   }
-  // A replica has loaded this script for its classes alone.
+  // A replica loads this script only for its classes.
   const handover = handOver(entry);
   if (handover?.kind === "stop") return new Promise(() => {});
   if (handover?.kind === "go on") return standIn(entry, handover.server);
-  // Loaded here so that a file which only defines services does not pay for an HTTP server.
+  // Loaded here so that a file which only defines services does not load an HTTP server.
   const { startServer } = await import("./start-server.js");
   const server = await startServer(entry, options, callers);
   noteServer({ service: server.graph.entry, url: server.url, port: server.port });
   return server;
 }
 
-/** What a server that runs in the app is in a replica. That it fails or is closed concerns the app alone. */
+/**
+ * Returns the server of the app to a replica that runs the same script. Its failure and its close concern only the app.
+ */
 async function standIn(entry: ServiceClass, { url, port }: EarlierServer): Promise<Server> {
   const { resolveGraph } = await import("../graph/graph.js");
   return { url, port, graph: resolveGraph(entry), failed: new Promise(() => {}), close: async () => {} };

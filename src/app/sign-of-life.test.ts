@@ -41,7 +41,7 @@ async function createDead(name: string): Promise<string> {
   return folder;
 }
 
-/** What it awaits holds no process, as an app that starts needs it. */
+/** Keeps the process alive while a promise is awaited: the timers of `sweepDead` do not. */
 async function sweep(signal = new AbortController().signal): Promise<string[]> {
   const held = setInterval(() => {}, 1000);
   try {
@@ -52,7 +52,7 @@ async function sweep(signal = new AbortController().signal): Promise<string[]> {
 }
 
 describe("sweepDead", () => {
-  it("removes the folders of apps that were killed, and no other", async () => {
+  it("removes the folders of apps that were killed, and no other (AL1, AL2)", async () => {
     const dead = [await createDead("ekiben-dead01"), await createDead("ekiben-dead02")];
     const living = createFolder("ekiben-alive1");
     const server = showLife(living);
@@ -64,7 +64,7 @@ describe("sweepDead", () => {
     server.close();
   });
 
-  it("leaves what others may enter, and follows no link", async () => {
+  it("leaves what others may enter, and follows no link (AL1, AL3)", async () => {
     const open = await createDead("ekiben-open01");
     chmodSync(open, 0o755);
     const target = await createDead("ekiben-target");

@@ -4,25 +4,26 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { isOwnFolder } from "../base/own-folder.js";
 
-// How an app that starts tells the folders of others that live from those of one that was killed, and removes the latter.
+// Signs of life in the folders of apps. An app that starts removes the folders of apps that were killed.
 //
-// L1  A folder is removed only when it is this user's, has the name and the rights of an app's folder, and the socket in it
-//     by which its app would answer was refused twice, some time apart. One without that socket is left alone.
-// L2  A socket answers for its process alone, whatever namespaces both are in: no number that another might have is compared.
-// L3  Nothing is followed: neither a link in the place of a folder nor one inside.
+// AL1  A folder is removed only when it belongs to this user, has the name and the rights of an app's folder, and its
+//      socket refused a connection twice, some time apart. A folder without that socket is left alone.
+// AL2  A socket answers only for its own process, in any namespace. No process ids are compared, since namespaces reuse
+//      them.
+// AL3  Links are not followed, neither one in the place of a folder nor one inside.
 
 const signName = "alive";
 const folderForm = /^ekiben-[A-Za-z0-9]{6}$/;
-/** A socket that is just being made refuses as well. */
+/** Pause between two tries: a socket that is just being made refuses, too. */
 const betweenTriesMs = 250;
 const answerLimitMs = 1_000;
-/** A start is no time for more. */
+/** Most folders that one start looks at. */
 const maxSwept = 64;
 
-/** Answers in a folder for as long as this process lives; it does not keep the process alive. */
+/** Answers on a socket in a folder while this process lives. It does not keep the process alive. */
 export function showLife(folder: string): net.Server {
   const server = net.createServer((socket) => socket.destroy());
-  // Without it the folder is never swept, and nothing else is wrong.
+  // Without the socket the folder is never swept. Nothing else depends on it.
   server.on("error", () => {});
   server.listen(join(folder, signName));
   server.unref();
@@ -30,7 +31,7 @@ export function showLife(folder: string): net.Server {
 }
 
 /**
- * Removes the folders that apps of this user have left in a place, since they were killed. Never rejects.
+ * Removes the folders that killed apps of this user have left in a place. Never rejects.
  *
  * @param signal Ends it early.
  * @returns The folders that were removed.
@@ -41,7 +42,7 @@ export async function sweepDead(place: string, signal: AbortSignal): Promise<str
     if (!(await isRefused(folder))) continue;
     await pause(betweenTriesMs, undefined, { ref: false, signal }).catch(() => {});
     if (signal.aborted) return swept;
-    if ((await isRefused(folder)) && isRemoved(folder)) swept.push(folder);
+    if ((await isRefused(folder)) && removeFolder(folder)) swept.push(folder);
   }
   return swept;
 }
@@ -54,8 +55,8 @@ function listFolders(place: string): string[] {
   return folders.filter((folder) => attempt(() => isCandidate(folder)) === true).slice(0, maxSwept);
 }
 
-/** False where another app was quicker, or something in it is not this user's to remove. */
-function isRemoved(folder: string): boolean {
+/** Removes a folder. @returns False when another app was quicker or this user may not remove it. */
+function removeFolder(folder: string): boolean {
   return attempt(() => rmSync(folder, { recursive: true }) ?? true) === true;
 }
 
@@ -67,7 +68,7 @@ function attempt<T>(run: () => T): T | undefined {
   }
 }
 
-/** Whether nobody listens there. Anything else that goes wrong says nothing. */
+/** Resolves with true when the socket refuses a connection. Any other error is no proof that the app is dead. */
 function isRefused(folder: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(join(folder, signName));

@@ -6,19 +6,20 @@ import { childArguments } from "../placement/process.js";
 import type { FromStandIn, StandInAnswers, ToStandIn } from "../runtime/stand-in-main.js";
 import type { App } from "./start-app.js";
 
-/** What a stand-in is made of. */
+/** Constructor arguments of `StandIn`. */
 interface StandInDeps {
-  /** The bound socket that entry replicas answer. */
+  /** Bound socket on which entry replicas answer. */
   readonly handle: unknown;
   readonly log: Logger;
   readonly answer: <What extends keyof StandInAnswers>(what: What) => Promise<StandInAnswers[What]>;
 }
 
 /**
- * Answers 503 on the socket of the entry replicas while none of them is there.
+ * Answers 503 on the socket of the entry replicas while none of them is ready.
  *
- * The supervisor can't do so itself: a socket that it once accepts on can't be left to others again without being closed. So it
- * is a small process, there for as long as it is needed. It ends when its channel closes, as replicas do.
+ * The supervisor can't do so itself: once it has accepted on a socket, it can't leave the socket to others without
+ * closing it. So the stand-in is a small process that lives only as long as it is needed. It ends when its channel
+ * closes, as replicas do.
  */
 export class StandIn {
   readonly #deps: StandInDeps;
@@ -34,7 +35,9 @@ export class StandIn {
     const send = (message: ToStandIn, socket?: unknown) => {
       if (child.connected) child.send(message, socket as never, () => {});
     };
-    child.on("error", (error) => log.warn({ err: error }, "nothing can answer while no entry replica is there"));
+    child.on("error", (error) =>
+      log.warn({ err: error }, "stand-in failed: connections wait until an entry replica is ready"),
+    );
     child.on("message", (message: FromStandIn) => {
       if (message.kind === "up") {
         if (this.#child === child) send({ kind: "listen" }, handle);
@@ -49,7 +52,7 @@ export class StandIn {
     this.#child = child;
   }
 
-  /** What it has accepted is still answered; resolves when its process has ended. */
+  /** Answers accepted connections, then ends the process. Resolves when it has ended. */
   async stop(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
@@ -60,7 +63,7 @@ export class StandIn {
   }
 }
 
-/** What a stand-in for the entry replicas asks of an app. */
+/** Answers a question of a stand-in for the entry replicas. */
 export async function answerStandIn<What extends keyof StandInAnswers>(
   app: App,
   what: What,
@@ -73,7 +76,7 @@ export async function answerStandIn<What extends keyof StandInAnswers>(
   return answers[what]();
 }
 
-/** What a call of the entry service would fail with now. */
+/** Failure that a call of the entry service has now. */
 function createFailure({ graph, plan, entryDown }: App): StandInAnswers["failure"] {
   const service = graph.entry;
   const down = entryDown();

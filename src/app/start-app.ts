@@ -33,59 +33,59 @@ import { nameApp } from "./plan-app.js";
 import { HostLives, RemoteRuntimes } from "./remote-runtimes.js";
 import { holdProcess } from "./stop-signals.js";
 
-/** What an app is started with besides its plan. */
+/** Arguments of `startApp` besides the plan. */
 interface AppDeps {
-  /** Where the author's code lies; asked only for replicas in threads and processes, and by apps with tasks. */
+  /** Finds the author's code. Called only for replicas in threads and processes, and for apps with tasks. */
   readonly locateEntry: () => Promise<EntryLocation>;
-  /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
+  /** Folder beside which the app keeps its tasks. Default: the folder of the file that defines its entry service. */
   readonly appFolder?: string | undefined;
-  /** The same for versions of an app that replace one another by intent. Default: one of its own. */
+  /** Id that versions of an app share when they replace one another by intent. Default: a new one. */
   readonly session?: string | undefined;
-  /** The file that was started: it names the app's tasks. Default: the script that runs. */
+  /** File that was started, which names the app's tasks. Default: the script that runs. */
   readonly program?: string | undefined;
   readonly log?: Logger;
-  /** `"stdout"` lets replicas elsewhere write their own lines there. Default: through `log`. */
+  /** `"stdout"` lets replicas elsewhere write their own lines to stdout. Default: they pass through `log`. */
   readonly logsTo?: "stdout" | "supervisor";
   readonly time?: CallTime;
   readonly onEvent?: OnAppEvent;
-  /** In a test: the faults that calls meet. */
+  /** Faults that calls meet in a test. */
   readonly faults?: Faults;
-  /** Services that the app's own thread calls, besides those its replicas call. Default: none. */
+  /** Services that the main thread calls, besides those that its replicas call. Default: none. */
   readonly calls?: readonly string[];
-  /** For replicas that answer HTTP: the app file whose plugins they add, and the bound socket they share. */
+  /** App file with plugins, and the bound socket, for replicas that answer HTTP. */
   readonly http?: { readonly appFile: string | undefined; readonly handle: unknown };
-  /** Set once the app is to be sent no more requests. */
+  /** State of the shutdown: once it has begun, clients should send no more requests. */
   readonly departure?: { readonly hasBegun: boolean };
-  /** Default: nobody cares. */
+  /** Called when the entry service loses and regains its replicas. Default: none. */
   readonly entryEvents?: EntryEvents;
 }
 
-/** A running graph. */
+/** A running app. */
 export interface App {
   readonly graph: Graph;
   readonly plan: Plan;
-  /** The main thread's own. */
+  /** Runtime of the main thread. */
   readonly runtime: Runtime;
-  /** A handle on any service of the graph, as a program or a test calls it. */
+  /** Returns a handle on any service of the graph, for a program or a test. */
   handle(service: string): object;
   readiness(): Promise<Readiness>;
   metrics(): Promise<MetricsPage>;
-  /** Why the entry service is down, if it is. */
+  /** Reason why the entry service is down; `undefined` while it is not. */
   entryDown(): DownReason | undefined;
-  /** Requests in flight at the edges of replicas. */
-  edgeInFlight(): Promise<number>;
-  /** In a test: tells every process which faults its calls meet from now on. */
+  /** Counts the requests in flight at entry replicas. */
+  httpInFlight(): Promise<number>;
+  /** Sends the current faults of a test to every thread and process. */
   spreadFaults(): void;
-  /** Ends one replica as a crash would; resolves when another has taken its place. */
+  /** Ends one replica as a crash would. Resolves when another is ready in its slot. */
   replaceReplica(service: string, index: number): Promise<void>;
-  /** Drains, callers before callees, then stops. What is left when `limit` is aborted is cancelled. */
+  /** Drains, callers before callees, then stops. Cancels the remaining calls when `limit` is aborted. */
   stop(limit?: AbortSignal): Promise<void>;
 }
 
 /**
  * Starts every service of a plan.
  *
- * @throws {ServingError} of the first service that does not start; what had started is stopped again.
+ * @throws {ServingError} Failure of the first service that does not start. Services that had started are stopped again.
  */
 export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
   const { graph } = plan;
@@ -139,7 +139,7 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
     readiness: readReadiness,
     metrics: readMetrics,
     entryDown: () => supervisor.downOf(graph.entry),
-    edgeInFlight: () => sumInFlight(supervisor.hostsOf(graph.entry)),
+    httpInFlight: () => sumInFlight(supervisor.hostsOf(graph.entry)),
     spreadFaults: () => registry.setFaults(deps.faults?.notices ?? []),
     replaceReplica: (service, index) => supervisor.replaceReplica(service, index),
     stop: (limit) => {
@@ -230,7 +230,7 @@ function createRemoteRuntimes(main: MainThread, { plan, deps, devices, answers }
   });
 }
 
-/** Of this thread and of every other thread and process, each once. */
+/** Joins the metrics of the main thread with those of every other thread and process, each once. */
 async function joinMetrics(own: Metrics, { hosts, figures }: Supervisor): Promise<MetricsPage> {
   const oneOfEach = new Map(hosts.map((host) => [host.caller, host]));
   const reads = [...oneOfEach.values()].map((host) => host.metrics?.() ?? []);
@@ -240,8 +240,8 @@ async function joinMetrics(own: Metrics, { hosts, figures }: Supervisor): Promis
 }
 
 /**
- * Folder on a disk for the largest values of the main thread. An app whose replicas all live in this thread has no folders until
- * the first such value arrives.
+ * Folder on a disk for the largest values of the main thread. An app whose replicas all live in this thread has no
+ * folders until the first such value arrives.
  */
 class LazyDisk {
   readonly #clock: Clock;
@@ -280,7 +280,7 @@ class LazyDisk {
 const hasTasks = ({ services }: Graph): boolean =>
   [...services.values()].some(({ apis }) => [...apis.values()].some(({ kind }) => kind === "task"));
 
-/** Where nothing needs to load the entry service again, it need not be found. */
+/** Finds the author's code. A failure is ignored where nothing needs to load that code again. */
 async function locate({ locateEntry }: AppDeps, isNeeded: boolean): Promise<EntryLocation | undefined> {
   try {
     return await locateEntry();
@@ -295,7 +295,7 @@ function createRun(session: string | undefined): AppRun {
   return { id, pid: process.pid, session: session ?? id };
 }
 
-/** The folder of the file that defines the entry service, as far as that can be told; else where the process was started. */
+/** Finds the folder of the file that defines the entry service, or else the folder in which the process was started. */
 function findAppFolder(graph: Graph): string {
   const file = findEntryFile(graph);
   return file === undefined ? process.cwd() : dirname(file);
@@ -307,14 +307,14 @@ function findEntryFile(graph: Graph): string | undefined {
   return file?.startsWith("file:") === true ? fileURLToPath(file) : undefined;
 }
 
-/** A namespace that nobody has named is the app's own. */
+/** Names the namespace of tasks after the app where no option sets it. */
 function nameTasks({ graph, settings }: Plan, program = findScript() ?? findEntryFile(graph)): AppSettings {
   const { tasks } = settings;
   const namespace = tasks.namespace || nameApp(program ?? "app", graph.entry);
   return { ...settings, tasks: { ...tasks, namespace } };
 }
 
-/** Where processes write their own lines there are several of them, this one among them. */
+/** Decides where log lines go. Several processes share stdout when replicas write their own lines. */
 function chooseOutput({ deployments }: Plan, logsTo: AppDeps["logsTo"] = "supervisor") {
   const sharesStdout = logsTo === "stdout" && deployments.some(({ residence }) => residence === "process");
   if (sharesStdout) shareStdout();
@@ -334,7 +334,7 @@ function handOutDevices({ deployments, settings }: Plan): AssignedDevices {
   return wishes.length === 0 ? new Map() : assignDevices(wishes, detectDevices(settings.gpus, process.env));
 }
 
-/** An app that is about to stop still answers, but is to be sent nothing more. */
+/** Reports an app that is about to stop as not ready. It still answers. */
 const addDeparture = (readiness: Readiness, hasBegun: boolean): Readiness =>
   hasBegun ? { ...readiness, isReady: false, isDraining: true } : readiness;
 
@@ -344,7 +344,7 @@ function listCallees({ deployments }: Plan, calls: readonly string[] = []): stri
   return [...new Set([...calls, ...inMain.flatMap(({ descriptor, callees }) => [descriptor.name, ...callees])])];
 }
 
-/** An entry replica that answers HTTP itself begins to listen as soon as it is ready. */
+/** Lets an entry replica that answers HTTP itself listen as soon as it has started. */
 function listenAtEntry(entry: string, handle: unknown) {
   return async (host: ReplicaHost, service: string): Promise<void> => {
     if (handle !== undefined && service === entry) await host.listen?.(handle);
@@ -356,29 +356,31 @@ async function sumInFlight(hosts: readonly ReplicaHost[]): Promise<number> {
   return pulses.reduce((sum, pulse) => sum + (pulse.status === "fulfilled" ? (pulse.value?.inFlight ?? 0) : 0), 0);
 }
 
-/** A variable that the process was started with stays as it is: whoever runs the app has the last word. */
+/** Sets the variables of services in the main thread. A variable that the process was started with is kept. */
 function applyEnvironment({ deployments }: Plan): void {
   const inMain = deployments.filter(({ residence }: DeploymentPlan) => residence === "main");
   for (const { env } of inMain) for (const [variable, value] of env) process.env[variable] ??= value;
 }
 
-/** What there is to do while the entry service has no replica. */
+/** Reactions to the loss of all replicas of the entry service. */
 export interface EntryEvents {
-  /** Nobody is there, and connections should not wait any longer. */
+  /** Called when no replica is ready and connections should wait no longer. */
   readonly onAbsent: () => void;
-  /** A replica is there again. */
+  /** Called when a replica is ready again. */
   readonly onPresent: () => void;
-  /** There was none for `exitAfterMs`. @param error `entry_gone` */
+  /** Called when no replica was ready for `exitAfterMs`. @param error `entry_gone` */
   readonly onGone: (error: ServingError) => void;
 }
 
-/** Watches the entry service of a plan: connections wait as long for it as calls do. */
+/** Watches the entry service of a plan. Connections wait for it as long as calls do. */
 function watchEntry({ graph, settings }: Plan, clock: Clock, events: EntryEvents): EntryWatch {
   const { exitAfterMs } = settings.server;
   const service = graph.entry;
   const { waitForReplicaMs } = settings.services.get(service) as ServiceSettings;
   return new EntryWatch({
-    ...{ clock, exitAfterMs, waitMs: waitForReplicaMs },
+    clock,
+    exitAfterMs,
+    waitMs: waitForReplicaMs,
     onAbsent: events.onAbsent,
     onPresent: events.onPresent,
     onGone: (reason) => events.onGone(fail("entry_gone", { service, exitAfterMs, reason }, { service })),

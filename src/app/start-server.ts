@@ -25,7 +25,7 @@ import { answerStandIn, StandIn } from "./stand-in.js";
 import { type App, type EntryEvents, startApp } from "./start-app.js";
 import { holdProcess, watchSignals } from "./stop-signals.js";
 
-/** Does what `serve` promises. @param callers Reads which files called it, as URLs. */
+/** Starts an app and its HTTP server for `serve`. @param callers Returns the files that called it, as URLs. */
 export function startServer(
   entry: ServiceClass,
   options: ServeOptions,
@@ -44,25 +44,25 @@ export function startServer(
   });
 }
 
-/** What `servePlan` is given besides the plan. */
+/** Arguments of `servePlan` besides the plan. */
 export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onEvent" | "signals"> {
-  /** Where replicas in threads and processes find the author's code. */
+  /** Finds the author's code for replicas in threads and processes. */
   readonly locateEntry: () => Promise<EntryLocation>;
-  /** Beside which the app keeps its tasks. Default: where its entry service is defined. */
+  /** Folder beside which the app keeps its tasks. Default: the folder of the file that defines its entry service. */
   readonly appFolder?: string;
-  /** The file that was started: it names the app's tasks. Default: the script that runs. */
+  /** File that was started, which names the app's tasks. Default: the script that runs. */
   readonly program?: string;
-  /** The same for versions of an app that replace one another while it is watched. */
+  /** Id that versions of an app share when they replace one another under `--watch`. */
   readonly session?: string | undefined;
-  /** The file that has `fastify`, for replicas that answer HTTP themselves. */
+  /** App file with `fastify`, for replicas that answer HTTP themselves. */
   readonly appFile?: string | undefined;
-  /** Where the socket comes from, when it outlives this server. Default: a socket of its own. */
+  /** Returns a socket that outlives this server. Default: the server binds a socket of its own. */
   readonly bind?: BindSocket | undefined;
-  /** Whether this process is the app's alone, as that of `ekiben serve`. Default `false`. */
+  /** True when only the app runs in this process, as under `ekiben serve`. Default `false`. */
   readonly ownsProcess?: boolean;
 }
 
-/** Starts what a plan says and serves it over HTTP; throws as `serve` does, but for `invalid_graph`. */
+/** Starts the app of a plan and serves it over HTTP. Throws as `serve` does, except for `invalid_graph`. */
 export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<Server> {
   const { server } = plan.settings;
   guardOutputs();
@@ -89,7 +89,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
       isByReplicas && socket !== undefined ? await serveByReplicas(deps, socket) : await serveHere(deps, socket);
     const { url, port } = serving;
     const closed = createDeferred<void>();
-    // A server runs until it is closed, whatever else there is that would keep its process alive.
+    // A server keeps its process alive until it is closed.
     void holdProcess(closed.promise);
     let closing: Promise<void> | undefined;
     const leaveAndClose = ({ skipsDelay = false }: CloseOptions): Promise<void> =>
@@ -113,7 +113,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
   }
 }
 
-/** Whoever sends it requests hears first that it is about to go. */
+/** Reports the app as not ready for `shutdownDelayMs`, so that load balancers stop sending requests. */
 async function leave({ plan, departure, onEvent }: ServingDeps): Promise<void> {
   const { shutdownDelayMs } = plan.settings.server;
   departure.hasBegun = true;
@@ -121,7 +121,7 @@ async function leave({ plan, departure, onEvent }: ServingDeps): Promise<void> {
   await new Promise<void>((resolve) => systemClock.setTimer(resolve, shutdownDelayMs, true));
 }
 
-/** For a program that leaves signals to the server. */
+/** Closes the server on stop signals, for a program that leaves them to it, then ends the process. */
 function closeOnSignals(close: (how?: CloseOptions) => Promise<void>): void {
   const signals = watchSignals((text) => process.stderr.write(text));
   void signals.ready().then(async (signal) => {
@@ -134,7 +134,7 @@ function closeOnSignals(close: (how?: CloseOptions) => Promise<void>): void {
   });
 }
 
-/** The app has nobody left who could answer: whatever runs it is to act. */
+/** Closes an app whose entry service is gone for good. The exit code 1 tells the process manager to act. */
 async function endFailed(log: Logger, error: ServingError, close: () => Promise<void>): Promise<ServingError> {
   process.exitCode = 1;
   log.error({ service: error.service, fix: error.fix }, error.message);
@@ -152,9 +152,9 @@ interface ServingDeps extends ServePlanOptions {
   readonly logsTo: "stdout" | "supervisor";
   readonly onEvent: OnAppEvent;
   readonly begun: number;
-  /** From its beginning on `/readyz` says that the app is draining. */
+  /** State of the shutdown: once it has begun, `/readyz` reports that the app drains. */
   readonly departure: { hasBegun: boolean };
-  /** Resolved when the entry service had no replica for too long. */
+  /** Resolved when the entry service had no replica for `exitAfterMs`. */
   readonly entryGone: Deferred<ServingError>;
 }
 
@@ -164,7 +164,7 @@ interface Serving {
   close(): Promise<void>;
 }
 
-/** Replicas of the entry service answer HTTP themselves where they are processes and can be given all that takes. */
+/** True when replicas of the entry service answer HTTP themselves: they are processes and can load the plugins. */
 function isServedByReplicas({ plan, fastify, appFile }: ServingDeps): boolean {
   const entry = plan.deployments.find(({ descriptor }) => descriptor.name === plan.graph.entry);
   return entry?.residence === "process" && (fastify === undefined || appFile !== undefined);
@@ -184,7 +184,7 @@ async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<
     app = await startApp(plan, { ...deps, entryEvents, http: { appFile: deps.appFile, handle } });
     onEvent({ kind: "listening", url, ms: systemClock.now() - deps.begun });
     const close = async () => {
-      onEvent({ kind: "draining", inFlight: await app.edgeInFlight() });
+      onEvent({ kind: "draining", inFlight: await app.httpInFlight() });
       socket.close();
       await Promise.all([standIn.stop(), app.stop(AbortSignal.timeout(plan.settings.server.drainTimeoutMs))]);
     };
@@ -196,15 +196,15 @@ async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<
 }
 
 /**
- * The HTTP server is in this process, and reaches the entry service wherever it is.
+ * Serves HTTP in this process. The server reaches the entry service wherever it lives.
  *
- * @param socket Absent where it has one of its own.
+ * @param socket Default: the server binds a socket of its own.
  */
 async function serveHere(deps: ServingDeps, socket: BoundSocket | undefined): Promise<Serving> {
   const { plan, onEvent } = deps;
   const { graph, settings } = plan;
   const entryEvents: EntryEvents = {
-    // This server answers them, with the failure of the call.
+    // Connections need no stand-in: this server answers with the failure of the call.
     onAbsent: () => {},
     onPresent: () => {},
     onGone: (error) => deps.entryGone.resolve(error),
@@ -227,15 +227,15 @@ async function serveHere(deps: ServingDeps, socket: BoundSocket | undefined): Pr
 
 const importEntryLocation = async () => (await import("../load/entry-location.js")).locateEntry;
 
-/** A logger whose output is somebody else's to flush. */
+/** Uses a logger of the program, which flushes its output itself. */
 const keepLog = (log: Logger): LogOutput => ({ log, flush: () => {} });
 
-/** Where nobody follows the start, what an author should know goes to the log. */
+/** Logs the notices of a start whose events nothing listens to. */
 function logNotice(log: Logger, event: AppEvent): void {
   if (event.kind === "notice") log.warn({}, event.message);
 }
 
-/** The edge first, so that nothing new comes in; then the services, callers before callees. */
+/** Closes the HTTP server first, so that no new request arrives; then stops the services, callers before callees. */
 async function drainServer(
   app: App,
   http: HttpServer,
@@ -260,30 +260,33 @@ function sourcesOf({ port, host, options, env }: ServeOptions): OptionSources {
   };
 }
 
-/** What a process has open besides connections, and a little to spare. */
+/** Files that a process has open besides connections, with a margin. */
 const otherFiles = 64;
 
 /**
- * Says that connections may take every descriptor a process can have; `undefined` where they can't.
+ * Formats a warning that connections may use up the file descriptors of a process.
  *
- * @param openFiles The limit of this process, which those of its replicas share; `undefined` where it can't be told.
+ * @param openFiles Limit of this process, which its replicas inherit; `undefined` when it can't be read.
+ * @returns `undefined` when descriptors are left for other files.
  */
 export function formatDescriptorLimit(maxConnections: number, openFiles: number | undefined): string | undefined {
   if (openFiles === undefined || openFiles >= maxConnections + otherFiles) return undefined;
   return (
-    `ulimit -n is ${openFiles}, http.maxConnections ${maxConnections}: before that many are open, nothing that takes a file or ` +
-    `a socket can be done; raise the limit to ${maxConnections + otherFiles}, or set http.maxConnections to ${Math.max(1, openFiles - otherFiles)}`
+    `ulimit -n is ${openFiles}, http.maxConnections ${maxConnections}: the process runs out of file descriptors before ` +
+    `that many connections are open; raise the limit to ${maxConnections + otherFiles}, or set http.maxConnections to ${Math.max(1, openFiles - otherFiles)}`
   );
 }
 
-/** How many files and sockets this process may have open. Node has raised its own limit to the highest it may. */
+/**
+ * Reads how many files and sockets this process may have open. Node has raised its own limit to the allowed maximum.
+ */
 export function readOpenFiles(): number | undefined {
   try {
     const limits = readFileSync("/proc/self/limits", "utf8");
     const [, soft] = /^Max open files\s+(\d+)/m.exec(limits) ?? [];
     return soft === undefined ? undefined : Number(soft);
   } catch {
-    // Not Linux: a report takes some 30 ms more.
+    // Not Linux: a report takes about 30 ms.
     const report = process.report.getReport() as { userLimits?: { open_files?: { soft: number | string } } };
     const soft = report.userLimits?.open_files?.soft;
     return typeof soft === "number" ? soft : undefined;
@@ -301,23 +304,24 @@ export interface ServeOptions extends Pick<AppFile, "port" | "host"> {
   /** Called with each event of the app's life, in order. */
   readonly onEvent?: OnAppEvent;
   /**
-   * File that replicas in threads and processes load: `import.meta.url` in the file that exports the class or calls `serve()`,
-   * or the URL or path of another file that exports the class. Tasks are kept beside it. Default: ekiben looks for the file, first
-   * by the stack of `Service()`, then among all files that were loaded.
+   * File that replicas in threads and processes load: `import.meta.url` in the file that exports the class or calls
+   * `serve()`, or the URL or path of another file that exports the class. Tasks are kept beside it. Default: ekiben
+   * looks for the file, first by the stack of `Service()`, then among all files that were loaded.
    */
   readonly from?: string | URL;
   /**
-   * Whether SIGINT, SIGTERM, SIGHUP and SIGQUIT close the server and then end the process with 0. A second one ends it at once,
-   * but not the same within half a second: npm, tsx and `node --watch` pass on what the terminal has sent to all. Default false.
+   * True when SIGINT, SIGTERM, SIGHUP and SIGQUIT close the server and then end the process with 0. A second signal
+   * ends it at once. The same signal within half a second is ignored, since npm, tsx and `node --watch` pass on a
+   * signal that the terminal has sent to all. Default false.
    */
   readonly signals?: boolean;
-  /** Where `EKIBEN_…` variables are read. Default: the process's environment. */
+  /** Environment with the `EKIBEN_…` variables. Default: that of the process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
-/** How a server closes. */
+/** Options of `close()`. */
 export interface CloseOptions {
-  /** Does not wait for `shutdownDelayMs`. Default false. */
+  /** True to close without waiting for `shutdownDelayMs`. Default false. */
   readonly skipsDelay?: boolean;
 }
 
@@ -328,13 +332,13 @@ export interface Server {
   readonly port: number;
   readonly graph: Graph;
   /**
-   * Resolves when the app has ended by itself, since its entry service had no replica for `exitAfterMs`: with the failure
-   * `entry_gone`. All is stopped then, and `process.exitCode` is 1. Never resolves otherwise.
+   * Resolves with the failure `entry_gone` when the app has ended by itself, since its entry service had no replica for
+   * `exitAfterMs`. Everything is stopped then, and `process.exitCode` is 1. Never resolves otherwise.
    */
   readonly failed: Promise<ServingError>;
   /**
-   * Says that it is not ready for `shutdownDelayMs`, then takes no new request, answers those accepted, and stops every
-   * service. Repeated calls share one close.
+   * Reports that it is not ready for `shutdownDelayMs`, then takes no new request, answers accepted ones, and stops
+   * every service. Repeated calls share one close.
    */
   close(options?: CloseOptions): Promise<void>;
 }

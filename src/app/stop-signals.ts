@@ -2,26 +2,28 @@ import { constants } from "node:os";
 import { systemClock } from "../base/clock.js";
 
 /**
- * The same signal may arrive twice: from the terminal, which signals every process of the group, and once more from npm, npx,
- * tsx or `node --watch`, which pass it on.
+ * Time within which the same signal counts once. It may arrive twice: from the terminal, which signals every process of
+ * the group, and from npm, npx, tsx or `node --watch`, which pass it on.
  */
 const samePressMs = 500;
 
 /** Signals that ask a server to stop. */
 export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
-/** One of them. */
+/** A signal that asks a server to stop. */
 type StopSignal = (typeof stopSignals)[number];
 
-/** The signals that stop a server. */
+/** Watch on the signals that stop a server. */
 interface StopSignals {
-  /** The server runs from now on; resolves at the first signal. A signal before this call ends the process at once. */
+  /** Marks the server as ready. Resolves at the first signal; a signal before this call ends the process at once. */
   ready(): Promise<StopSignal>;
-  /** Signals mean again what they mean to Node. */
+  /** Ends the watch: signals have their default effect again. */
   stop(): void;
 }
 
-/** Watches the stop signals. The first one asks for a drain, the second ends the process at once, with 128 and its number. */
+/**
+ * Watches the stop signals. The first asks for a drain, the second ends the process at once with 128 plus its number.
+ */
 export function watchSignals(tell: (text: string) => void): StopSignals {
   let press: { readonly signal: StopSignal; readonly at: number } | undefined;
   let isReady = false;
@@ -50,14 +52,14 @@ export function watchSignals(tell: (text: string) => void): StopSignals {
   };
 }
 
-/** Longer a timer of Node can't be. */
+/** Longest timer in Node. */
 const longestMs = 2 ** 31 - 1;
 
 /**
  * Keeps the process alive until `work` has settled, and settles as it does.
  *
- * Most timers here hold nothing. Where nothing else does, as in an app whose calls wait for something that never comes, Node
- * would otherwise find nothing left to do and end in the middle of it.
+ * Most timers here don't keep the process alive. Without this, Node would find nothing left to do and exit in the
+ * middle of `work`, as in an app whose calls wait for something that never arrives.
  */
 export async function holdProcess<T>(work: Promise<T>): Promise<T> {
   const timer = setInterval(() => {}, longestMs);

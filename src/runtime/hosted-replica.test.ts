@@ -88,7 +88,7 @@ function createPair() {
 }
 
 describe("replicas of one runtime", () => {
-  it("share the inline services they call: started by the first, stopped after the last (MC1)", async () => {
+  it("share the inline services they call: started by the first, stopped after the last (MC1, MR1)", async () => {
     const { first, second, linksToShared, remove } = createPair();
     gate.resolve();
     await Promise.all([first.start(), second.start()]);
@@ -131,7 +131,7 @@ describe("replicas of one runtime", () => {
     remove();
   });
 
-  it("leave nothing behind when they are stopped while they start, and the others go on (MR3)", async () => {
+  it("leave nothing behind when they are stopped while they start, and the others go on", async () => {
     const { first, second, linksToShared, remove } = createPair();
     await second.start();
     const started = assert.rejects(first.start(), { id: "start_aborted" });
