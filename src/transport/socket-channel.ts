@@ -21,6 +21,8 @@ export class SocketChannel implements Channel {
   readonly files: FileStore | undefined;
   readonly #sender: TailSender;
   readonly #receiver: TailReceiver;
+  /** Set when a tail was taken whose release the other side waits for. */
+  #hasReleases = false;
   #gathered: Buffer = Buffer.allocUnsafeSlow(gatherBytes);
   /** Buffers given to the kernel and not yet taken by it, in order. */
   readonly #unwritten: Buffer[] = [];
@@ -59,7 +61,10 @@ export class SocketChannel implements Channel {
     this.#reader = reader;
     const frames: FrameReader = new FrameReader(
       (frame) => this.#receive(frame, frames),
-      (number, byteLength) => this.#receiver.read(number, byteLength),
+      (number, byteLength) => {
+        this.#hasReleases = true;
+        return this.#receiver.read(number, byteLength);
+      },
     );
     this.#socket.on("data", (chunk) => {
       try {
@@ -91,7 +96,7 @@ export class SocketChannel implements Channel {
   }
 
   #receive(frame: Frame, frames: FrameReader): void {
-    if (frame.kind === frameKinds.slab) this.#receiver.addSlab(frame);
+    if (frame.kind === frameKinds.slab) this.#addSlab(frame);
     else if (frame.kind === frameKinds.release) this.#sender.release(frame);
     else if (frame.kind === frameKinds.file) this.#receiveFile(frame, frames);
     else this.#reader?.receive(frame);
@@ -99,6 +104,7 @@ export class SocketChannel implements Channel {
 
   /** Frames keep their order: the frames after an author's file are read once the file is open. */
   #receiveFile(frame: Frame, frames: FrameReader): void {
+    this.#hasReleases = true;
     const opening = this.#receiver.add(frame);
     if (opening === undefined) return;
     frames.hold();
@@ -119,7 +125,15 @@ export class SocketChannel implements Channel {
     this.#append(tails === frame.tails ? frame : { ...frame, tails }, numbers);
   }
 
+  #addSlab(frame: Frame): void {
+    this.#hasReleases = true;
+    this.#receiver.addSlab(frame);
+  }
+
+  /** Tells the other side which tails were taken. Most chunks have none. */
   #release(): void {
+    if (!this.#hasReleases) return;
+    this.#hasReleases = false;
     const release = this.#receiver.takeReleases();
     if (release !== undefined && !this.#isClosed) this.#append(release, undefined);
   }
