@@ -1,5 +1,5 @@
 import { type Call, type Caller, CallInput, type Priority, RequestContext } from "../call/call.js";
-import type { OnUnheard } from "../call/call-promise.js";
+import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
 import { CallerInput } from "../call/streams/caller-input.js";
 import { streamProblem } from "../call/streams/item-reader.js";
@@ -12,7 +12,6 @@ import type { AnswerTaker, CallTarget } from "./call-target.js";
 import { type CallTrace, traceCall } from "./call-trace.js";
 import { isRefusal } from "./callee-room.js";
 import { pickLink } from "./directory.js";
-import { PromisedAnswer } from "./promised-answer.js";
 import { ReplyStream } from "./reply-stream.js";
 import { holdCall, isLoss, mayRetry, RetriedStream } from "./retry.js";
 
@@ -239,4 +238,80 @@ function tryFeed(scope: CallScope, items: AsyncIterable<unknown>): ServingError 
     if (error instanceof ServingError && error.id === "stream_used_twice") return error;
     return `the stream can't be read: ${messageOf(error)}`;
   }
+}
+
+/**
+ * Promise of a call's answer. An output that arrives before the promise is asked for becomes an ordinary resolved
+ * promise.
+ */
+class PromisedAnswer implements AnswerTaker {
+  readonly #scope: CallScope;
+  readonly #onUnheard: OnUnheard | undefined;
+  #isDone = false;
+  #value: unknown;
+  #promise: CallPromise<unknown> | undefined;
+  #resolve: ((value: unknown) => void) | undefined;
+  #reject: ((error: ServingError) => void) | undefined;
+
+  constructor(scope: CallScope, onUnheard: OnUnheard | undefined) {
+    this.#scope = scope;
+    this.#onUnheard = onUnheard;
+  }
+
+  /** Returns the promise. Called once, after the call was sent. */
+  promise(): Promise<unknown> {
+    return this.#isDone ? Promise.resolve(this.#value) : this.#open();
+  }
+
+  output(value: unknown): void {
+    if (this.#resolve !== undefined) {
+      this.#resolve(value);
+      return;
+    }
+    this.#isDone = true;
+    this.#value = value;
+  }
+
+  failure(error: ServingError): void {
+    const promise = this.#open();
+    if (!promise.isHeard) this.#onUnheard?.(error, promise, this.#scope);
+    // An incident is a bug in code: its stack shows the callers too.
+    if (error.incident === undefined) this.#reject?.(error);
+    else this.#resolve?.(rejectFromHere(error, this.#scope.call.caller));
+  }
+
+  #open(): CallPromise<unknown> {
+    this.#promise ??= new CallPromise<unknown>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    return this.#promise;
+  }
+}
+
+/** Longest stack. It grows with each hop, and is cut beyond this. */
+const maxStackLength = 16_384;
+
+/**
+ * Rejects with `error`, after adding the caller and its frames to the stack.
+ *
+ * V8 knows which functions await a promise, but only once that promise is joined to the one returned here, which takes
+ * two turns of the microtask queue. So the stack of the callers costs nothing until a call fails. A function that
+ * returns the promise without awaiting it has no frame; its service and api are named anyway.
+ */
+async function rejectFromHere(error: ServingError, { service, api }: Caller): Promise<never> {
+  const stack = error.stack ?? "";
+  // A failure without frames must stay cheap: see `FailureRow.hasNoStack`.
+  if (!stack.includes("\n    at ")) throw error;
+  await undefined;
+  await undefined;
+  await undefined;
+  const here: { stack?: string } = {};
+  Error.captureStackTrace(here, rejectFromHere);
+  const frames = (here.stack ?? "")
+    .split("\n")
+    .filter((line) => /^ +at /.test(line) && !line.includes("node:internal/"));
+  const head = `    -- called by ${api === "" ? service : `${service}.${api}`} --`;
+  error.stack = [stack, head, ...frames].join("\n").slice(0, maxStackLength);
+  throw error;
 }

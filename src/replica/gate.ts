@@ -3,8 +3,7 @@ import type { CallScope } from "../call/call-scope.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { LaneStats, RefusalReason } from "../observe/call-stats.js";
-import { Admission, type Refusal } from "./admission.js";
-import type { Pace } from "./pace.js";
+import { Admission, type Pace, type Refusal } from "./admission.js";
 
 /** Load of one api in one replica. */
 export interface Pressure {

@@ -6,10 +6,10 @@ import { ItemReader } from "../call/streams/item-reader.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { LaneStats } from "../observe/call-stats.js";
+import { expectWait, WarmUp } from "./admission.js";
 import { CallQueue } from "./call-queue.js";
 import { Gate, type QueueWait } from "./gate.js";
 import type { LaneWatch, WatchedSlots } from "./lane-watch.js";
-import { expectWait, WarmUp } from "./pace.js";
 
 // The lane of one api in one replica: its slots, and the queue of calls that wait for a slot.
 //

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeClock } from "../../test/fake-clock.js";
 import { LoopTurns } from "../call/loop-turns.js";
-import { WarmUp } from "./pace.js";
+import { WarmUp } from "./admission.js";
 
 function open() {
   const turns = new LoopTurns(new FakeClock());

@@ -7,10 +7,10 @@ import { fail } from "../../failure/failures.js";
 import type { ServingError } from "../../failure/serving-error.js";
 import type { LaneStats } from "../../observe/call-stats.js";
 import type { BatchSettings } from "../../options/settings.js";
+import { expectWait, WarmUp } from "../admission.js";
 import { CallQueue } from "../call-queue.js";
 import { Gate } from "../gate.js";
 import type { LaneWatch, WatchedSlots } from "../lane-watch.js";
-import { expectWait, WarmUp } from "../pace.js";
 import { BatchWindow, type LeaveReason } from "./batch-window.js";
 import type { Piece, RowCall, RowQueue } from "./row-call.js";
 
