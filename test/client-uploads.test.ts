@@ -65,7 +65,7 @@ before(async () => {
 });
 after(() => server.close());
 
-/** A producer, and how far it has got. */
+/** A producer, and its progress. */
 function createProducer<T>(make: (i: number) => T, most = Number.POSITIVE_INFINITY) {
   const counts = { made: 0, ended: 0 };
   async function* produce() {
@@ -202,7 +202,7 @@ describe("a client that sends a stream", () => {
     const mixed = createProducer((i) => (i === 1 ? "text" : new Uint8Array(1)));
     await assert.rejects(uploads.kinds(mixed.items), {
       id: "not_transferable",
-      message: /input\[1\] is no Uint8Array/,
+      message: /input\[1\] is not a Uint8Array/,
     });
   });
 

@@ -18,7 +18,7 @@ import { Journal } from "./journal.js";
 
 const journal = new Journal();
 
-/** Never answers by itself; tells when it begins and when it is cancelled. */
+/** Never answers by itself; reports when it begins and when it is cancelled. */
 const hang = (what: string): Promise<never> =>
   new Promise((_, reject) => {
     const { signal } = currentCall();

@@ -9,7 +9,7 @@ import { api, file, type Server, Service, serve, Tensor, tensor } from "../src/i
 
 import { parseResponse, RawConnection } from "./http/raw-connection.js";
 
-/** What the author's function was given, in a form that JSON keeps. */
+/** Describes the input of the author's function in a form that JSON keeps. */
 function tell(value: unknown): unknown {
   if (value instanceof File) return { file: value.name, type: value.type, size: value.size };
   if (value instanceof Date) return { date: value.getTime() };
@@ -131,7 +131,7 @@ const read = async (response: Response): Promise<any> => {
 const post = async (path: string, body: FormData | Blob | string, headers: Record<string, string> = {}) =>
   read(await fetch(`${server.url}/${path}`, { method: "POST", body, headers }));
 
-/** A form as a browser sends it. */
+/** Builds a form as a browser sends it. */
 function form(fields: Readonly<Record<string, string | Blob | readonly (string | Blob)[]>>): FormData {
   const made = new FormData();
   for (const [name, values] of Object.entries(fields)) {
@@ -140,7 +140,7 @@ function form(fields: Readonly<Record<string, string | Blob | readonly (string |
   return made;
 }
 
-/** A form byte for byte: a header block and a text for each part. */
+/** Builds a form byte for byte: a header block and a text for each part. */
 const raw = (path: string, ...parts: readonly (readonly [string, string])[]) =>
   post(
     path,
@@ -156,7 +156,7 @@ const texts = [
 describe("a text field", () => {
   it("is the characters that were typed, wherever its schema takes a text", async () => {
     for (const text of texts) {
-      // As HTML forms do, a line feed goes as two signs.
+      // HTML forms send a line feed as two characters.
       const typed = text.replace("\n", "\r\n");
       const names = Object.keys(words);
       const expected = Object.fromEntries(names.map((name) => [name, typed]));

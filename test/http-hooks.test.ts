@@ -28,7 +28,7 @@ class Entry extends Service() {
   body = api({ input: z.any(), output: z.any() }, (value) => value);
 }
 
-/** What a request with these headers meets at the entry and below, with hooks of an author before it. */
+/** Returns the headers that the entry and a service below it see, with an author's hooks before them. */
 async function seenWith(configure: (fastify: FastifyInstance) => void, headers: Record<string, string> = {}) {
   await using server = await createTestServer(Entry, { deps: { configure } });
   const response = await server.fastify.inject({ method: "POST", url: "/seen", headers });
@@ -122,7 +122,7 @@ describe("odd request headers", () => {
   });
   after(() => server.close());
 
-  /** As Node's client sends them, which is byte by byte and as often as it is told. */
+  /** Sends headers as Node's client does: byte by byte, and as often as they are given. */
   function ask(headers: [string, string][]): Promise<[Seen, Seen]> {
     return new Promise((resolve, reject) => {
       const flat = [["host", "x"], ...headers].flat();
@@ -168,7 +168,7 @@ describe("odd request headers", () => {
 });
 
 describe("a hook that unpacks bodies", () => {
-  /** With and without taking away the header that said so. */
+  /** Decompresses a body, with or without removing the header that names the encoding. */
   const unpack = (keepsHeader: boolean) => (fastify: FastifyInstance) => {
     fastify.addHook("preParsing", async (request, _reply, payload) => {
       if (request.headers["content-encoding"] !== "gzip") return payload;

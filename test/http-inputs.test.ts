@@ -41,7 +41,7 @@ class Inputs extends Service() {
       journal.tell(`double ended, ${currentCall().signal.aborted ? "aborted" : "not aborted"}`);
     }
   });
-  /** Answers after so many items, of which the first says how many. */
+  /** Answers after as many items as the first one says. */
   some = api({ input: stream(z.number()), output: z.number() }, async (numbers) => {
     let left: number | undefined;
     for await (const number of numbers) {
@@ -50,7 +50,7 @@ class Inputs extends Service() {
     }
     return 1;
   });
-  /** Reads one item, and lets go of the others while it goes on answering. */
+  /** Reads one item, and leaves the others while it goes on answering. */
   first = api({ input: stream(z.number()), yields: z.string() }, async function* (numbers) {
     for await (const number of numbers) {
       yield `first ${number}`;
@@ -237,7 +237,7 @@ describe("a body that goes up while the answer comes down", () => {
     const text = await connection.until((received) => received.endsWith("0\r\n\r\n"));
     assert.match(text, /^HTTP\/1.1 200 OK\r\n/);
     assert.deepEqual(journal.told, ["double ended, not aborted"]);
-    // The connection is as good as new.
+    // The connection can be used again.
     connection.write(head("/sum") + chunk("1\n2\n") + end);
     await connection.until((received) => received.endsWith("\r\n\r\n3"));
     connection.end();
@@ -248,7 +248,7 @@ describe("a body that goes up while the answer comes down", () => {
     connection.write(head("/waits"));
     await journal.until("waits");
     const line = chunk(`${"1".padEnd(900)}\n`).repeat(100);
-    // What socket buffers on both sides hold is some megabytes; without backpressure all of it would leave.
+    // Socket buffers on both sides hold a few megabytes. Without backpressure all of it would leave.
     const total = 400;
     for (let i = 0; i < total; i++) connection.write(line);
     for (let quiet = 0, last = -1; quiet < 20; quiet++) {

@@ -7,10 +7,10 @@ import { api, Service, Tensor, tensor } from "../src/index.js";
 import { createTestServer, type TestServer } from "./http/test-server.js";
 
 const size = 8;
-/** More than the buffers of a socket take. */
+/** More than the buffers of a socket hold. */
 const largeBytes = 8_000_000;
 
-/** Answers from memory of its own, and scribbles over it as soon as somebody else may run. */
+/** Answers from its own memory, and overwrites it as soon as other code may run. */
 class Reuser extends Service() {
   readonly #data = new Float32Array(64);
   readonly #rows: { id: number; tags: number[] }[] = [];
@@ -35,7 +35,10 @@ class Reuser extends Service() {
   items = api({ input: z.number(), yields: z.any() }, (to) => this.#items(to));
   chunks = api({ input: z.number(), yields: z.instanceof(Uint8Array) }, (to) => this.#chunks(to));
 
-  /** @param turns After which it is scribbled over: a value that is returned is heard of at once, one that is yielded after two. */
+  /**
+   * @param turns Turns before the memory is overwritten: a returned value is read at once, a yielded one after two
+   *   turns.
+   */
   #write(id: number, turns = 0) {
     this.#data.fill(id);
     this.#rows.length = 0;
@@ -44,7 +47,7 @@ class Reuser extends Service() {
     return { values: new Tensor("float32", [size], this.#data.subarray(16, 16 + size)), rows: this.#rows };
   }
 
-  /** Unless the memory holds another answer by then. */
+  /** Does nothing when the memory holds another answer by then. */
   #scribbleAfter(turns: number, answer = ++this.#answers): void {
     queueMicrotask(() => {
       if (answer !== this.#answers) return;
@@ -141,7 +144,7 @@ describe("an answer over HTTP from memory that its function uses again", () => {
         `POST ${path} HTTP/1.0\r\ncontent-type: application/json\r\naccept: application/octet-stream\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
       );
       await once(socket, "readable");
-      // Nothing is read until the function has scribbled.
+      // Nothing is read until the function has overwritten its memory.
       for (let i = 0; i < 20; i++) await new Promise(setImmediate);
       const received: Buffer[] = [];
       for await (const piece of socket) received.push(piece as Buffer);

@@ -39,7 +39,7 @@ class Streams extends Service() {
     for (let i = 0; i < after; i++) yield i;
     yield { score: Number.NaN };
   });
-  /** Yields without end, and tells when it begins and ends. */
+  /** Yields without end, and reports its begin and end. */
   endless = api({ input: z.number(), yields: z.string() }, async function* (size) {
     let made = 0;
     journal.tell("endless began");
@@ -245,7 +245,7 @@ describe("the reader of a stream", () => {
     connection.socket.pause();
     connection.write(head("/endless", "1000000"));
     await journal.until("endless ended");
-    // What socket buffers on both sides hold is some megabytes; without backpressure there would be no end.
+    // Socket buffers on both sides hold a few megabytes. Without backpressure the stream would not end.
     assert.ok(journal.told.length < 100, `${journal.told.length} items were made`);
     connection.end();
   });

@@ -14,7 +14,7 @@ import { ServingError } from "../src/failure/serving-error.js";
 import { encodeNpy } from "../src/http/npy.js";
 import { createTestServer, type TestServer } from "./http/test-server.js";
 
-/** Lets a test hold a task, and see when it has begun. */
+/** Lets a test hold a task and see when it has begun. */
 class Gate {
   readonly begun: Promise<void>;
   readonly #opened: Promise<void>;

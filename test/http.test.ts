@@ -47,7 +47,7 @@ class Pipeline extends Service() {
   fails = api({ output: z.unknown() }, () => this.model.fails());
   hangs = api({ output: z.unknown(), maxConcurrent: 1, maxQueued: 0 }, () => this.model.hangs());
   tokens = api({ input: z.string(), yields: z.string() }, (text) => this.model.tokens(text));
-  /** A batch leaves when three rows are there, and not before. */
+  /** A batch leaves exactly when three rows are there. */
   rows = api(
     { input: { texts }, output: { texts, sizes: tensor("int32", ["n"]) }, batch: { maxRows: 3, windowMs: 600_000 } },
     ({ texts: rows }) => ({

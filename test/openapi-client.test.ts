@@ -62,7 +62,10 @@ describe("a client that openapi-typescript makes from /openapi.json", () => {
   });
 });
 
-/** Not in turn with the server, which runs here. @throws {Error} with what the program printed, when it failed. */
+/**
+ * Runs asynchronously, since the server runs in this process. @throws {Error} with the output of the program when it
+ * failed.
+ */
 async function run(args: readonly string[]): Promise<string> {
   try {
     return (await execute(process.execPath, [...args], { cwd: repositoryRoot })).stdout;

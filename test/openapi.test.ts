@@ -15,7 +15,7 @@ import { createShape } from "./openapi/random-schema.js";
 const documents = 12;
 const apisEach = 12;
 
-/** A service of apis with random contracts. */
+/** Creates a service of apis with random contracts. */
 function createRandomService(random: Random) {
   return class Anything extends Service() {
     constructor() {
@@ -37,7 +37,7 @@ function createDocument(seed: number): Record<string, unknown> {
   return JSON.parse(JSON.stringify(createOpenApi({ graph, routes, apis: new Map(), version: "1", description: "" })));
 }
 
-/** Every reference, with the keywords that lead to it. */
+/** Returns every reference, with the keywords that lead to it. */
 function listRefs(node: unknown): string[] {
   if (typeof node !== "object" || node === null) return [];
   return Object.entries(node).flatMap(([key, value]) =>

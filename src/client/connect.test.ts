@@ -10,13 +10,13 @@ import type { ConnectOptions } from "./endpoint.js";
 
 type Untyped = Record<string, (input?: unknown, options?: object) => Promise<unknown>>;
 
-/** A client of apis that have no types. */
+/** Connects a client of apis without types. */
 const connectTo = async (url: string | URL, options?: ConnectOptions) =>
   (await connect<object>(url, options)) as unknown as Untyped & {
     [name: string]: (...args: any[]) => Promise<unknown>;
   };
 
-/** Waits for the rejection and gives its failure. */
+/** Returns the failure that work rejects with. */
 async function failureOf(work: Promise<unknown>): Promise<ServingError> {
   try {
     await work;
@@ -220,7 +220,7 @@ describe("a failure of a call", () => {
   });
 });
 
-/** Node's own limit of 300 s, shortened: what a program sets for all requests. */
+/** Sets limits for all requests of the program, as short versions of Node's own 300 s. */
 function limitGlobally(limits: { headersTimeout?: number; bodyTimeout?: number }): Disposable {
   const key = Symbol.for("undici.globalDispatcher.1");
   const all = globalThis as { [key]?: { constructor: new (limits: object) => { dispatch(): boolean } } };
@@ -231,7 +231,7 @@ function limitGlobally(limits: { headersTimeout?: number; bodyTimeout?: number }
 }
 
 describe("the limits of fetch itself", () => {
-  /** undici looks at its limits once a second. */
+  /** Answers late: undici checks its limits once a second. */
   const answerLate = ({ response }: StubRequest, inTheMiddle: boolean) => {
     if (inTheMiddle) response.writeHead(200, { "content-type": "application/json" }).write("[1,");
     setTimeout(() => (inTheMiddle ? response.end("2]") : answerText(response)), 2_500);

@@ -178,7 +178,7 @@ function revive(value: unknown, schema: unknown, reviving: Reviving): unknown {
   if (typeof title === "string" && tensorTitle.test(title)) {
     const tensor = readTensorAs(title, value);
     if (typeof tensor !== "string") return tensor;
-    if (reviving.isSure) throw new Error(`a tensor in it is none: ${tensor}`);
+    if (reviving.isSure) throw new Error(`it has an invalid tensor: ${tensor}`);
     return value;
   }
   if (typeof value !== "object" || value === null || isTensor(value) || value instanceof Blob) return value;

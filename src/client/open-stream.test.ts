@@ -10,14 +10,14 @@ type Items = (input?: unknown, options?: object) => AsyncIterableIterator<unknow
 const begin = ({ response }: StubRequest) =>
   response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
 
-/** A stub with one stream, and the method that opens it. */
+/** Starts a stub with one stream; returns the method that opens it. */
 async function startStream(answer: (request: StubRequest) => unknown, output: object = {}) {
   const stub = await startStub({ tokens: { kind: "stream", output, answer } });
   const client = (await connect<object>(stub.url)) as { tokens: Items };
   return { stub, tokens: client.tokens, [Symbol.asyncDispose]: () => stub[Symbol.asyncDispose]() };
 }
 
-/** The items until it ends, and what it ended with. */
+/** Reads all items and the error that ended them. */
 async function readAll(items: AsyncIterable<unknown>) {
   const read: unknown[] = [];
   try {

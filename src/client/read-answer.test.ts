@@ -12,7 +12,7 @@ const answerAs =
   ({ response }: StubRequest) =>
     response.writeHead(200, headers).end(body);
 
-/** Calls the only api of a stub that answers so. */
+/** Calls the only api of a stub that gives this answer. */
 async function ask(output: object, answer: (request: StubRequest) => unknown): Promise<unknown> {
   await using stub = await startStub({ run: { output, answer } });
   const client = (await connect<object>(stub.url)) as { run: () => Promise<unknown> };

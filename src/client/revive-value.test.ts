@@ -65,7 +65,7 @@ describe("reviveValue", () => {
 
   it("refuses a tensor whose shape lies, but for unions, where another branch may be meant", () => {
     const lying = { ...encoded, shape: [1e8, 0] };
-    assert.throws(() => revive(lying, tensor("float32", ["n", "m"])), /a tensor in it is none: data|needs|rows/);
+    assert.throws(() => revive(lying, tensor("float32", ["n", "m"])), /it has an invalid tensor: data|needs|rows/);
     assert.throws(
       () => revive({ scores: { ...encoded, shape: [3] } }, { scores: tensor("float32", ["n"]) }),
       /needs 3/,

@@ -125,7 +125,7 @@ class UploadItems {
     const path = `input[${this.#index++}]`;
     if (!isBytes) return encoder.encode(`${await encodeJson(item, path)}\n`);
     if (item instanceof Uint8Array) return item;
-    throw fail("not_transferable", { path, what: "no Uint8Array, as the items before it were" }, this.#place);
+    throw fail("not_transferable", { path, what: "not a Uint8Array, unlike the items before it" }, this.#place);
   }
 
   /** Ends the call with an error. The server only sees the request break off; the caller gets the reason. */

@@ -12,7 +12,7 @@ const refusalOf = (text: string): string | undefined => {
   }
 };
 
-/** What the rule says of one number, at leisure. */
+/** Applies the rule to one number, in a slow and simple way. */
 function expectedOf(token: string): string | undefined {
   const number = Number(token);
   if (!Number.isFinite(number)) return "invalid_json";
@@ -27,7 +27,7 @@ function createToken(random: Random): string {
     case 0:
       return `${sign}${BigInt(digits(26))}`;
     case 1:
-      // About the powers of two, where doubles become coarser.
+      // Near the powers of two, where doubles become coarser.
       return `${sign}${2n ** BigInt(random.between(52, 70)) + BigInt(random.between(-9, 9))}`;
     case 2:
       return `${sign}${BigInt(digits(19)) * 2n ** BigInt(random.between(0, 16))}`;

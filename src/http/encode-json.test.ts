@@ -54,7 +54,8 @@ describe("encodeJson", () => {
 
   it("writes tensors as nested lists or as base64", () => {
     const tensor = new Tensor("float32", [2, 3], new Float32Array([1, 2, 3, 4, 5, 6]));
-    assert.deepEqual(encodeJson({ tensor }, lists), { tensor: [[1, 2, 3], [4, 5, 6]] }); // biome-ignore format: as a matrix
+    // biome-ignore format: as a matrix
+    assert.deepEqual(encodeJson({ tensor }, lists), { tensor: [[1, 2, 3], [4, 5, 6]] });
     const { data } = encodeJson(tensor, base64) as { data: string };
     assert.deepEqual(new Float32Array(new Uint8Array(Buffer.from(data, "base64")).buffer), tensor.data);
     assert.equal(encodeJson(new Tensor("float32", [], new Float32Array([7])), lists), 7);

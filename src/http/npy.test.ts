@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { type DType, Tensor } from "../define/tensor.js";
 import { decodeNpy, encodeNpy } from "./npy.js";
 
-/** As `numpy.save` writes it, with a header of one's own. */
+/** Writes a file as `numpy.save` does, with a given header. */
 function createNpy(header: string, data: Uint8Array, version = 1): Uint8Array {
   const length = Buffer.alloc(version === 1 ? 2 : 4);
   if (version === 1) length.writeUInt16LE(header.length);
@@ -70,7 +70,7 @@ describe("decodeNpy", () => {
       [">i8", bytes(0, 0, 0, 0, 0, 0, 0, 5), "int64", [5n]],
     ];
     for (const [descr, content, dtype, elements] of cases) {
-      // A byte before it, so that nothing is aligned.
+      // One byte before it, so that nothing is aligned.
       const file = createNpy(` {'descr': '${descr}', 'fortran_order': False, 'shape': (${elements.length},)}`, content);
       const read = decodeNpy(file) as Tensor;
       assert.deepEqual([read.dtype, [...(read.data as Float32Array)]], [dtype, elements], descr);

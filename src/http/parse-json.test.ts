@@ -46,7 +46,7 @@ describe("parseJson", () => {
     refuses("9007199254740993", "inexact_number", /9007199254740993 at its root would lose digits/);
     refuses('{"a":[1,{"b":-4634343214213523454}]}', "inexact_number", /-4634343214213523454 at a\[1\]\.b would/);
     refuses(`["x:[{",{"k\\"":"9007199254740993","id":${"1".repeat(300)}}]`, "inexact_number", /1… at \[1\]\.id would/);
-    // What is exact, what JavaScript itself writes for a double, and fractions, which are rounded everywhere.
+    // Exact integers, integers as JavaScript writes doubles, and fractions, which are rounded everywhere.
     const texts = [
       "9007199254740992",
       "-9007199254740994",
@@ -84,7 +84,7 @@ describe("parseJson", () => {
 const sliceLimits = { maxBodyDepth: 64, maxBodyValues: 10_000_000 };
 const parse = (text: string, bounds = sliceLimits) => new JsonSlices(text, bounds).parse();
 
-/** A value whose text is some slices long, with long lists and objects at any level. */
+/** Creates a value whose text is some slices long, with long lists and objects at any level. */
 function createLarge(random: Random, depth = 0): unknown {
   const kind = depth > 4 ? 0 : random.between(0, 5);
   if (kind === 0) return createAnything(random);

@@ -15,7 +15,7 @@ import { BodyWatch, ByteGatherer, readBytes, type WatchedBody } from "./read-byt
 
 const bodyTimeoutMs = 1000;
 
-/** A body that is read as it comes, to a disk where it is large. */
+/** Opens a body that is read as it arrives, to a disk when it is large. */
 function open() {
   const disk = mkdtempSync(join(tmpdir(), "ekiben-test-"));
   const clock = new FakeClock();
@@ -49,7 +49,7 @@ describe("a large body that goes to a disk", () => {
       await send(first);
       await send(minHeldBytes);
       assert.equal(inFolder().length, 1);
-      // At most half as much again, as the watch looks.
+      // Half as much again at most: the watch looks four times per timeout.
       for (let ms = 0; ms < 1.5 * bodyTimeoutMs; ms += 100) {
         await send(1);
         clock.advance(100);
@@ -134,7 +134,7 @@ describe("BodyWatch", () => {
   });
 });
 
-/** The chunks a body of `length` random bytes may come in. */
+/** Cuts a body of `length` random bytes into random chunks. */
 function cut(random: Random, length: number): Uint8Array[] {
   const bytes = random.bytes(length);
   const chunks: Uint8Array[] = [];
@@ -172,7 +172,7 @@ describe("ByteGatherer", () => {
     const large = new Uint8Array(1000);
     for (let i = 0; i < 1000; i++) gatherer.push(large.subarray(i, i + 1));
     large.fill(9);
-    // All but the first were copied as they came.
+    // All chunks but the first were copied as they came.
     assert.deepEqual([...gatherer.take()].slice(0, 4), [9, 0, 0, 0]);
   });
 

@@ -10,7 +10,7 @@ import type { HeldFile } from "../held/held-file.js";
 import { SpoolFile } from "../held/spool-file.js";
 import { splitHeldParts } from "./split-parts.js";
 
-/** Another file system than the one of temporary files; `undefined` where there is none. */
+/** Finds a file system other than that of temporary files; `undefined` for none. */
 function findOtherDisk(): string | undefined {
   try {
     return statSync("/dev/shm").dev === statSync(tmpdir()).dev ? undefined : "/dev/shm";
@@ -20,7 +20,7 @@ function findOtherDisk(): string | undefined {
 }
 const otherDisk = findOtherDisk();
 
-/** A store whose folder can be changed, as it is when one that was removed is made again elsewhere. */
+/** Opens a store whose folder can be changed, like one that was removed and created again elsewhere. */
 function openStore() {
   const own = mkdtempSync(join(tmpdir(), "ekiben-test-"));
   const folders = [own];
@@ -41,7 +41,7 @@ async function spool(files: FileStore, bytes: Buffer): Promise<HeldFile> {
   return await file.finish({ use: "bytes" });
 }
 
-/** Parts of a body, each larger than what is read in one go, and none the same. */
+/** Parts of a body, each different and larger than one read. */
 const scans = [1, 2].map((seed) => Buffer.alloc(minHeldBytes + 300_001 * seed, `${seed}: ${"x".repeat(seed * 9)};`));
 const head = (name: string) => `--x\r\ncontent-disposition: form-data; name="${name}"; filename="${name}"\r\n\r\n`;
 const body = Buffer.concat([

@@ -55,13 +55,13 @@ describe("a multipart body", () => {
     const long = part(`name="${"n".repeat(2000)}"`, "x");
     const cases: [string, RegExp, string?][] = [
       ["", /boundary/, "multipart/form-data"],
-      ["nothing", /none of its lines/],
-      ["--B", /goes on/],
-      ["--Bx\r\n\r\n", /goes on/],
+      ["nothing", /no boundary line/],
+      ["--B", /boundary line has further text/],
+      ["--Bx\r\n\r\n", /boundary line has further text/],
       [part("name=a", "x"), /cut off/],
       ["--B\r\n\r\nabc\r\n--B--", /no name/],
       ["--B\r\n--B--", /do not end/],
-      ["--B\r\nnonsense\r\n\r\nabc\r\n--B--", /line among the headers/],
+      ["--B\r\nnonsense\r\n\r\nabc\r\n--B--", /a header line of a part has no name/],
       [`--B\r\ncontent-disposition: attachment; name=a\r\n\r\n\r\n--B--`, /no name/],
       [
         `${part("name=a", "eA==", "content-transfer-encoding: base64\r\n")}--B--`,

@@ -96,7 +96,7 @@ function findFirst(bytes: Buffer, delimiter: Buffer): number {
   const first = delimiter.subarray(2);
   if (bytes.subarray(0, first.length).equals(first)) return first.length;
   const at = bytes.indexOf(delimiter);
-  if (at < 0) throw refuse("none of its lines is the boundary");
+  if (at < 0) throw refuse("it has no boundary line");
   return at + delimiter.length;
 }
 
@@ -107,7 +107,7 @@ const isLast = (bytes: Buffer, at: number) => bytes[at] === dash && bytes[at + 1
 function endOfLine(bytes: Buffer, from: number): number {
   let at = from;
   while (bytes[at] === 0x20 || bytes[at] === 0x09) at++;
-  if (bytes[at] !== 0x0d || bytes[at + 1] !== 0x0a) throw refuse("a line that begins as the boundary goes on");
+  if (bytes[at] !== 0x0d || bytes[at + 1] !== 0x0a) throw refuse("a boundary line has further text");
   return at + 2;
 }
 
@@ -135,7 +135,7 @@ function readHeaders(head: string): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
   for (const line of head.replace(/\r\n[ \t]+/g, " ").split("\r\n")) {
     const colon = line.indexOf(":");
-    if (colon <= 0) throw refuse("a line among the headers of a part is none");
+    if (colon <= 0) throw refuse("a header line of a part has no name");
     headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim());
   }
   return headers;
@@ -248,7 +248,7 @@ class HeldSplitter {
     const first = this.#delimiter.subarray(2);
     if ((await this.#read(0, first.length)).equals(first)) return first.length;
     const at = await this.#find(0);
-    if (at < 0) throw refuse("none of its lines is the boundary");
+    if (at < 0) throw refuse("it has no boundary line");
     return at + this.#delimiter.length;
   }
 

@@ -2,24 +2,24 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What a stub was asked, and how it answers. */
+/** A request to a stub, and the means to answer it. */
 export interface StubRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
   readonly response: ServerResponse;
-  /** Resolves when the client has gone or the response is out. */
+  /** Resolves when the client has left or the response is out. */
   readonly closed: Promise<unknown>;
 }
 
-/** A server that answers what a test says, for answers a real one never gives. */
+/** A server that answers as a test says, for answers that a real one never gives. */
 export interface StubServer extends AsyncDisposable {
   readonly url: string;
   readonly requests: readonly StubRequest[];
 }
 
-/** One api of a stub, as `/schema.json` tells it. */
+/** One api of a stub, as `/schema.json` describes it. */
 export interface StubApi {
   readonly kind?: "unary" | "stream" | "task" | "duplex";
   readonly route?: string;
@@ -39,7 +39,7 @@ export async function startStub(apis: Readonly<Record<string, StubApi>>): Promis
   });
 }
 
-/** Starts a stub that answers every path by one function, its schema included. */
+/** Starts a stub that answers every path, `/schema.json` included, by one function. */
 export async function startRawStub(answer: (request: StubRequest) => unknown): Promise<StubServer> {
   const requests: StubRequest[] = [];
   const server = createServer(async (incoming, response) => {

@@ -7,16 +7,16 @@ import { createRequest, type RandomRequest } from "./random-request.js";
 import { parseResponse, RawConnection } from "./raw-connection.js";
 import { createTestServer } from "./test-server.js";
 
-/** How many requests of each status came back. */
+/** Number of responses by status. */
 export type StatusCount = Map<number, number>;
 
 /**
- * Sends random requests and checks each answer: never a 5xx, always a failure body, and the server goes on as before.
+ * Sends random requests and checks each answer: never a 5xx, always a failure body, and the server stays healthy.
  *
- * @throws {AssertionError} which names the seed of the request that found something.
+ * @throws {AssertionError} that names the seed of the request that found a fault.
  */
 export async function fuzz(seed: number, count: number): Promise<StatusCount> {
-  // Time stands still: nothing depends on how fast the machine is, and a request that would wait does so for ever.
+  // Time stands still: no result depends on the speed of the machine. A request that waits would wait for ever.
   const clock = new FakeClock();
   const settings = { maxBodyBytes: 4000, maxBodyDepth: 32 };
   await using server = await createTestServer(FuzzService, { settings, deps: { time: createCallTime(clock) } });
@@ -39,7 +39,10 @@ export async function fuzz(seed: number, count: number): Promise<StatusCount> {
   return statuses;
 }
 
-/** Everything the server says before it closes the connection; half-closed, so that no request waits for more bytes. */
+/**
+ * Returns everything the server sends before it closes. The connection is half-closed, so that no request waits for
+ * more bytes.
+ */
 async function exchange(port: number, bytes: Buffer): Promise<string> {
   const connection = new RawConnection(port);
   connection.socket.end(bytes);
@@ -49,7 +52,7 @@ async function exchange(port: number, bytes: Buffer): Promise<string> {
 }
 
 function checkAnswer({ kind, bytes }: RandomRequest, text: string): number {
-  // A request whose body or head never came to its end has no answer.
+  // A request whose head or body never ended has no answer.
   if (text === "" && kind === "raw") return 0;
   const { status, headers, body } = parseResponse(text);
   assert.ok(status >= 200 && status < 500, `status ${status}`);
@@ -65,7 +68,10 @@ function checkAnswer({ kind, bytes }: RandomRequest, text: string): number {
   return status;
 }
 
-/** What the document can't say of an input: a named size, the type of a file, a text JSON parts can't tell from others. */
+/**
+ * Facts about an input that the document can't express: a named size, the type of a file, a text that JSON parts
+ * can't tell from others.
+ */
 const isUnsure = (body: string): boolean => /"id":"(?:invalid_input|invalid_npy|missing_body)"/.test(body);
 
 async function checkHealth(port: number): Promise<void> {

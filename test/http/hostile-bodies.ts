@@ -2,18 +2,18 @@ import { encodeNpy } from "../../src/http/npy.js";
 import { Tensor } from "../../src/index.js";
 import type { Random } from "./random.js";
 
-/** A request whose body costs its sender little and, where its input bounds nothing, a server much. */
+/** A request whose body costs its sender little and, where its input has no bound, a server much. */
 export interface HostileBody {
-  /** What it tries, in words. */
+  /** Description of the attack. */
   readonly name: string;
-  /** Of an api of `HostileService`. */
+  /** Path of an api of `HostileService`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** A list is sent chunk by chunk, each by itself. */
+  /** Body; the chunks of a list are sent one by one. */
   readonly body: Buffer | readonly Buffer[];
 }
 
-/** Makes a body of about this many bytes; one that says little in few bytes may be shorter. */
+/** Makes a body of about this many bytes. A body that says little in few bytes may be shorter. */
 export type CreateBody = (random: Random, bytes: number) => HostileBody;
 
 const json = "application/json";
@@ -42,7 +42,7 @@ const inLines: CreateBody = (random, bytes) => {
   return named(`a field with a list of ${item}`, "/lines", json, `{"lines":${list(item, bytes)}}`);
 };
 
-/** Wrong here and there, so that a look at the first items finds nothing. */
+/** Has errors at a few places, so that a look at the first items finds nothing. */
 const sparsely: CreateBody = (random, bytes) => {
   const share = random.pick([0.001, 0.05, 0.5]);
   const count = Math.floor(bytes / 16);
@@ -111,7 +111,7 @@ const lyingTensors: CreateBody = (random, bytes) => {
   );
 };
 
-/** The first list promises what the others don't keep. */
+/** Has a first list that the others do not match. */
 const raggedTensors: CreateBody = (random, bytes) => {
   const long = Math.floor(bytes / 8);
   const others = Math.floor(bytes / 4);
@@ -156,7 +156,7 @@ const forms: CreateBody = (random, bytes) => {
   return named(`a form of ${JSON.stringify(part.slice(0, 30))}`, "/form", "multipart/form-data; boundary=B", body);
 };
 
-/** Each part might be a text or JSON, and no schema says which. */
+/** Has parts that may be text or JSON, and no schema that decides. */
 const unknownFields: CreateBody = (random, bytes) => {
   const count = Math.min(random.pick([10, 900]), Math.floor(bytes / 80));
   const value = random.pick(["5", "null", '{"a":[1]}', list("{}", Math.floor(bytes / count / 2))]);
@@ -168,7 +168,7 @@ const unknownFields: CreateBody = (random, bytes) => {
   return named(`a form of ${count} unknown fields for ${path}`, path, "multipart/form-data; boundary=B", body);
 };
 
-/** One part of a form may be as long as the whole. */
+/** Has one part as long as the whole body. */
 const longParts: CreateBody = (random, bytes) => {
   const field = random.pick(["lines", "vector", "note"]);
   const text = random.pick([
@@ -234,7 +234,7 @@ export const createTaskBody: CreateBody = (random, bytes) => {
   return named(`a task for a list of ${item}`, "/index/submit", json, list(item, bytes));
 };
 
-/** The bytes of a request with this body, on a connection of its own. */
+/** Formats a request with this body, on its own connection. */
 export function formatHostile({ path, headers, body }: HostileBody): Buffer {
   const given = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const head = `POST ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n${given.join("")}`;

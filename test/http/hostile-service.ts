@@ -7,7 +7,7 @@ const Line = z.object({ a: z.number(), b: z.string() });
 const Shape = z.union([z.object({ a: z.number() }), z.object({ b: z.string() }), z.string()]);
 const Tree: z.ZodType = z.lazy(() => z.object({ name: z.string(), children: z.array(Tree) }));
 
-/** Apis that take a body of every kind, and answer with little. Its task needs a place for its data. */
+/** Apis that take every kind of body and answer with little. Its task needs a store. */
 export class HostileService extends Service({ name: "Hostile" }) {
   numbers = api({ input: z.array(z.number().min(0)), output: z.number() }, (list) => list.length);
   lines = api({ input: z.object({ lines: z.array(Line) }), output: z.number() }, ({ lines }) => lines.length);

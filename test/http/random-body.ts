@@ -5,13 +5,13 @@ import { createAnything, createValue } from "./random-value.js";
 
 type JsonSchema = { readonly [keyword: string]: any };
 
-/** A body and the type it says it has. */
+/** A body and its declared type. */
 export interface RandomBody {
   readonly contentType: string;
   readonly bytes: Buffer;
 }
 
-/** A body of one of the content types an api takes, as its schema wants it. */
+/** Creates a body of one of the content types of an api, as its schema wants it. */
 export function createBody(random: Random, content: JsonSchema, document: JsonSchema): RandomBody {
   const [type, media] = random.pick(Object.entries(content)) as [string, JsonSchema];
   const schema = (media["schema"] ?? {}) as JsonSchema;
@@ -81,7 +81,7 @@ export function spoilBody(random: Random, body: RandomBody): RandomBody {
   }
 }
 
-/** Puts something odd in the place of one value of a JSON body. */
+/** Replaces one value of a JSON body by an odd one. */
 function spoilJson(random: Random, bytes: Buffer): Buffer {
   const places = [...bytes.toString().matchAll(/(?<=[[:,])(?:"[^"\\]*"|-?\d+(?:\.\d+)?|true|false|null)(?=[\],}])/g)];
   if (places.length === 0) return Buffer.from(random.pick(evilTexts));

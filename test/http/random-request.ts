@@ -4,13 +4,13 @@ import { createAnything } from "./random-value.js";
 
 type JsonSchema = { readonly [keyword: string]: any };
 
-/** The bytes of one request, and what may be expected of its answer. */
+/** Bytes of one request, and the answer to expect. */
 export interface RandomRequest {
   readonly bytes: Buffer;
   readonly kind: "valid" | "near" | "garbage" | "raw";
 }
 
-/** One request: as the document wants it, nearly so, garbage in a proper request, or garbage altogether. */
+/** Creates one request: as the document wants it, nearly so, garbage in a proper request, or garbage altogether. */
 export function createRequest(random: Random, document: JsonSchema): RandomRequest {
   const paths = Object.entries(document["paths"] as Record<string, JsonSchema>).filter(([, item]) => item["post"]);
   const [path, item] = random.pick(paths) as [string, JsonSchema];
@@ -80,7 +80,7 @@ function createHeaders(random: Random): string {
   return some.join("");
 }
 
-/** Bytes changed anywhere, the request line and the headers included. */
+/** Changes bytes anywhere, also in the request line and the headers. */
 function spoilBytes(random: Random, bytes: Buffer): Buffer {
   const spoilt = Buffer.from(bytes);
   for (let i = random.between(1, 4); i > 0; i--) spoilt[random.between(0, spoilt.length - 1)] = random.between(0, 255);

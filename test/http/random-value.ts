@@ -2,14 +2,14 @@ import type { Random } from "./random.js";
 
 type JsonSchema = { readonly [keyword: string]: any };
 
-/** A value that fits a JSON Schema of an OpenAPI document; good enough for the schemas of `FuzzService`. */
+/** Creates a value that fits a JSON Schema of an OpenAPI document; good enough for the schemas of `FuzzService`. */
 export function createValue(random: Random, schema: JsonSchema, document: JsonSchema, depth = 0): unknown {
   if (schema["$ref"] !== undefined) return createValue(random, follow(schema["$ref"], document), document, depth + 1);
   if (schema["const"] !== undefined) return schema["const"];
   if (schema["enum"] !== undefined) return random.pick(schema["enum"]);
   const branches = schema["anyOf"] ?? schema["oneOf"];
   if (branches !== undefined) {
-    // A tensor in base64 has a length its schema can't tell.
+    // A tensor in base64 has a length that its schema can't express.
     const fitting = branches.filter((branch: JsonSchema) => branch["properties"]?.["data"] === undefined);
     return createValue(random, depth > 4 ? fitting.at(-1) : random.pick(fitting), document, depth + 1);
   }
@@ -54,7 +54,7 @@ function createObject(random: Random, schema: JsonSchema, document: JsonSchema, 
   return Object.fromEntries(fields.map(([name, field]) => [name, createValue(random, field, document, depth + 1)]));
 }
 
-/** Any JSON value, more often small than large. */
+/** Creates any JSON value, more often small than large. */
 export function createAnything(random: Random, depth = 0): unknown {
   const kind = random.between(0, depth > 3 ? 5 : 7);
   if (kind === 0) return null;

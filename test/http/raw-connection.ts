@@ -1,13 +1,13 @@
 import { connect, type Socket } from "node:net";
 
-/** What came back on a connection, taken apart. */
+/** A parsed response. */
 export interface RawResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** A connection on which a test says byte for byte what it likes. */
+/** A connection on which a test sends any bytes. */
 export class RawConnection {
   readonly socket: Socket;
   #text = "";
@@ -31,7 +31,7 @@ export class RawConnection {
     this.socket.write(text);
   }
 
-  /** Everything that came, once `isEnough` holds or the server has closed the connection. */
+  /** Returns the received text once `isEnough` holds or the server has closed the connection. */
   async until(isEnough: (text: string) => boolean): Promise<string> {
     while (!isEnough(this.#text) && !this.#isClosed) {
       await new Promise<void>((resolve) => {
@@ -41,12 +41,12 @@ export class RawConnection {
     return this.#text;
   }
 
-  /** Everything that came before the server closed the connection. */
+  /** Returns everything that came before the server closed the connection. */
   closed(): Promise<string> {
     return this.until(() => false);
   }
 
-  /** The next response that has a content-length; what it was made of is forgotten. */
+  /** Takes the next response, which must have a content-length, out of the received text. */
   async response(): Promise<RawResponse> {
     const text = await this.until((received) => lengthOf(received) !== undefined);
     const length = lengthOf(text) ?? text.length;
@@ -65,7 +65,7 @@ function lengthOf(text: string): number | undefined {
   return head >= 0 && text.length >= head + 4 + length ? head + 4 + length : undefined;
 }
 
-/** The first response in a text, without what may follow on the same connection. */
+/** Parses the first response of a text and ignores what follows it. */
 export function parseResponse(text: string): RawResponse {
   const head = text.indexOf("\r\n\r\n");
   const [first = "", ...lines] = text.slice(0, head).split("\r\n");

@@ -7,18 +7,18 @@ import type { ServiceClass } from "../../src/define/depends.js";
 import { createHttpServer, type HttpServer, type HttpServerDeps } from "../../src/http/server.js";
 import type { HttpSettings, ServiceSettings } from "../../src/options/settings.js";
 
-/** A server that takes its app along when it closes. */
+/** A server that also stops its app when it closes. */
 export interface TestServer extends HttpServer, AsyncDisposable {}
 
-/** What a test may want otherwise. */
+/** Options of a test server. */
 export interface TestServerOptions {
   readonly settings?: Partial<HttpSettings>;
   readonly deps?: Partial<HttpServerDeps>;
-  /** Where tasks are kept; only for a service that has some. */
+  /** Folder or address of the task store; only for a service with tasks. */
   readonly data?: string;
 }
 
-/** The real edge in front of a real app, in this process; it has no port until it is asked to listen. */
+/** Creates the real HTTP server for a real app, in this process. It has no port until it listens. */
 export async function createTestServer(
   service: ServiceClass,
   { settings = {}, deps: parts = {}, data = "" }: TestServerOptions = {},

@@ -7,7 +7,7 @@ import type { Random } from "../http/random.js";
 import { tree } from "./tree.js";
 
 /**
- * Names that mean something in a JSON Schema, in a JSON pointer or in JavaScript. `$ref` is not among them: validators take a
+ * Names with a meaning in a JSON Schema, in a JSON pointer or in JavaScript. `$ref` is missing: validators take a
  * property of that name for a reference.
  */
 const fieldNames = ["text", "n", "$defs", "a/b", "~", "constructor", "toString", "items", "properties", "default", "é"];
@@ -81,7 +81,7 @@ function createObject(random: Random, inner: () => z.ZodType): z.ZodType {
   return random.chance(0.3) ? z.strictObject(shape) : z.object(shape);
 }
 
-/** A zod schema of any kind, each time from a few parts of their own. */
+/** Creates a zod schema of any kind, each time with its own small parts. */
 function createSchema(random: Random, depth = 0): z.ZodType {
   if (depth > 3 || random.chance(0.35)) return random.pick(leaves)();
   return random.pick(branches)(() => createSchema(random, depth + 1), random);
@@ -95,7 +95,7 @@ const others: readonly (() => Schema)[] = [
   () => type("string | number[]"),
 ];
 
-/** What a contract may name: a schema of any library, or an object of them. */
+/** Creates an input or output of a contract: a schema of any library, or an object of them. */
 export function createShape(random: Random): Schema | Record<string, Schema> {
   if (random.chance(0.1)) return random.pick(others)();
   if (random.chance(0.6)) return createSchema(random);

@@ -2,7 +2,7 @@ import { api, file, Service, ServingError, stream, Tensor, task, tensor } from "
 import { z } from "zod";
 import { tree } from "./tree.js";
 
-/** What clients that are generated from the document call: each form of body and answer. */
+/** Apis for generated clients: each form of body and answer. */
 export class Library extends Service() {
   greet = api({ input: z.object({ name: z.string() }), output: z.object({ text: z.string() }) }, ({ name }) => {
     if (name === "nobody")

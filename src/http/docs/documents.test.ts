@@ -42,7 +42,7 @@ function createParts() {
   return { graph, routes, apis, version: "1.2.3", description: "All kinds of apis." };
 }
 
-/** A value inside a document, by a JSON pointer with its `#`. */
+/** Returns a value inside a document, by a JSON pointer with its `#`. */
 function follow(document: unknown, pointer: string): unknown {
   const steps = pointer
     .split("/")

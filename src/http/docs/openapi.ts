@@ -113,7 +113,7 @@ function timeoutParameter(settings: ApiSettings | undefined): object {
     name: "ekiben-timeout-ms",
     in: "header",
     required: false,
-    description: `Milliseconds after which the caller wants no answer. It can only shorten the api's own time${
+    description: `Milliseconds after which the caller no longer wants an answer. It can only shorten the api's own timeout${
       settings === undefined || settings.timeoutMs === Number.POSITIVE_INFINITY ? "" : ` (${settings.timeoutMs} ms)`
     }.`,
     schema: { type: "integer", minimum: 1 },
@@ -124,7 +124,8 @@ const priorityParameter = {
   name: "ekiben-priority",
   in: "header",
   required: false,
-  description: "Where calls wait, those in the background go after interactive ones that come within a second of them.",
+  description:
+    "Priority of a waiting call: a background call goes after interactive ones that arrive within a second of it.",
   schema: { type: "string", enum: ["interactive", "background"], default: "interactive" },
 };
 
@@ -229,14 +230,14 @@ function createResponses({ name, kind, output }: ApiRoute, places: SchemaPlaces)
 
 const failureSchema: JsonSchema = {
   type: "object",
-  description: "Every failure has this body, whatever its status.",
+  description: "Body of every failure, for every status.",
   properties: {
     error: { type: "string", description: "What happened, in one sentence." },
     code: { type: "string", enum: Object.keys(statusByCode) },
     id: { type: "string", description: "A stable name for this failure: ekiben's own, or the author's." },
-    service: { type: "string", description: 'Where it happened; "" at the edge.' },
+    service: { type: "string", description: 'Service where it happened; "" in the HTTP server.' },
     api: { type: "string" },
-    details: { type: "object", description: "What the text names, as data.", additionalProperties: true },
+    details: { type: "object", description: "Values named in the text, as data.", additionalProperties: true },
     incident: { type: "string", description: "Id of the log line that holds the stack." },
     requestId: { type: "string" },
   },
@@ -276,7 +277,7 @@ const retryAfterHeader = {
 };
 
 const anyFailure = {
-  description: "Any other failure, also one of the author's own.",
+  description: "Any other failure, including the author's own.",
   content: { "application/json": { schema: { $ref: "#/components/schemas/Failure" } } },
 };
 

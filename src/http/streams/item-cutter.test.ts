@@ -6,7 +6,7 @@ import { ChunkCutter, LineCutter } from "./item-cutter.js";
 const bytes = (text: string) => new TextEncoder().encode(text);
 const create = (maxBodyBytes = 1000) => new LineCutter({ maxBodyBytes, maxBodyDepth: 8, maxBodyValues: 1000 }, "utf-8");
 
-/** All items of a body that comes in these chunks. */
+/** Returns all items of a body that comes in these chunks. */
 function cut(chunks: readonly Uint8Array[], cutter = create()): unknown[] {
   const items: unknown[] = [];
   const takeAll = () => {

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { FakeClock } from "../../../test/fake-clock.js";
 import { StreamWatch, type WatchedStream } from "./stream-watch.js";
 
-/** A stream that notes what the watch does to it. */
+/** A stream that records the calls of the watch. */
 class Watched implements WatchedStream {
   hasMoved = false;
   hasSent = false;

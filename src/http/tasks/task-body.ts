@@ -50,7 +50,7 @@ export const createSubmittedBody = ({ id, status }: { readonly id: string; reado
   status,
 });
 
-const id: JsonSchema = { type: "string", description: "Names the task from now on." };
+const id: JsonSchema = { type: "string", description: "Id of the task." };
 const status: JsonSchema = { type: "string", enum: ["pending", "in_progress", "completed", "failed", "canceled"] };
 const time: JsonSchema = { type: "string", format: "date-time" };
 
@@ -70,15 +70,15 @@ export const taskSchema: JsonSchema = {
     created_at: time,
     executed_at: time,
     ended_at: time,
-    attempt: { type: "integer", minimum: 0, description: "How often it was begun." },
+    attempt: { type: "integer", minimum: 0, description: "Attempts begun so far." },
     progress: { type: "number", minimum: 0, maximum: 1 },
-    note: { type: "string", description: "What the task says it is doing." },
+    note: { type: "string", description: "Progress in the task's own words." },
     cancel_asked: { type: "boolean" },
     gone_api: {
       type: "string",
-      description: "The api it was handed in to, which the app has no more: nobody runs it.",
+      description: "Api that the task was submitted to, when the app no longer has it: the task will not run.",
     },
-    failure: { type: "object", description: "Why the newest attempt failed." },
+    failure: { type: "object", description: "Failure of the latest attempt." },
   },
   required: ["task_id", "status", "created_at", "attempt"],
 };
@@ -95,18 +95,18 @@ interface TaskOperationParts {
 const json = (schema: JsonSchema): object => ({ "application/json": { schema } });
 
 const told: Readonly<Record<TaskPath, readonly [summary: string, answer: string]>> = {
-  submit: ["Hands a task in; it survives the end of every process.", "The task is kept."],
-  status: ["How a task is doing. With accept: text/event-stream an event each time that changes.", "The task."],
-  get: ["The result of a task, or its failure.", "The result."],
-  cancel: ["Ends a task that waits; asks a running one to end.", "The task."],
-  retry: ["Hands the input of a task that has ended in again.", "The new task."],
+  submit: ["Submits a task; it survives the end of every process.", "The task is stored."],
+  status: ["Returns the state of a task. With accept: text/event-stream, sends an event for each change.", "The task."],
+  get: ["Returns the result of a task, or its failure.", "The result."],
+  cancel: ["Cancels a waiting task; asks a running one to end.", "The task."],
+  retry: ["Submits the input of an ended task again.", "The new task."],
 };
 
 const idParameter = {
   name: "task_id",
   in: "query",
   required: true,
-  description: "What submit answered.",
+  description: "Id that submit returned.",
   schema: { type: "string" },
 };
 
@@ -114,7 +114,7 @@ const waitParameter = {
   name: "wait",
   in: "query",
   required: false,
-  description: "Wait until the task has ended, instead of a failure while it has not.",
+  description: "Waits until the task has ended, instead of failing while it has not.",
   schema: { type: "boolean" },
 };
 
