@@ -262,7 +262,7 @@ describe("connections", () => {
     assert.equal(await silent.closed(), "");
   });
 
-  it("beyond maxConnections take the place of the one that is idle for the longest time", async () => {
+  it("beyond maxConnections take the place of the one that is idle for the longest time (HC1)", async () => {
     await using server = await listen({ settings: { maxConnections: 3 } });
     const [silent, first, second] = [server.connect(), server.connect(), server.connect()];
     for (const connection of [second, first]) {
@@ -279,7 +279,7 @@ describe("connections", () => {
     assert.equal((await first.response()).status, 200);
   });
 
-  it("beyond maxConnections are answered probes alone where none is idle, and close with their answer", async () => {
+  it("beyond maxConnections are answered probes alone where none is idle, and close with their answer (HC2)", async () => {
     await using server = await listen({ settings: { maxConnections: 2 } });
     const busy = [server.connect(), server.connect()];
     for (const connection of busy) {

@@ -243,7 +243,7 @@ describe("a body that goes up while the answer comes down", () => {
     connection.end();
   });
 
-  it("reads on only as the api does", async () => {
+  it("reads on only as the api does (HI1)", async () => {
     const connection = new RawConnection(port);
     connection.write(head("/waits"));
     await journal.until("waits");
@@ -333,7 +333,7 @@ describe("an answer that does not wait for the body's end", () => {
     }
   });
 
-  it("goes on while what the api does not want is thrown away", async () => {
+  it("goes on while what the api does not want is thrown away (HI3)", async () => {
     const connection = new RawConnection(port);
     connection.write(head("/first", lines, "accept: application/x-ndjson\r\n") + chunk("1\n"));
     await journal.until("first has enough");

@@ -110,7 +110,7 @@ const failureOf = (text: string, bounds = sliceLimits): ServingError => {
 };
 
 describe("JsonSlices", () => {
-  it("reads what JSON.parse reads, in the same order", () => {
+  it("reads what JSON.parse reads, in the same order (HJ2)", () => {
     for (let seed = 0; seed < 60; seed++) {
       const random = new Random(seed);
       const text = write(random, createLarge(random));
@@ -184,7 +184,7 @@ describe("JsonSlices", () => {
     assert.match(failureOf(`[${"1,".repeat(100_000)}1e999]`).message, /number at \[100000\] is too large/);
   });
 
-  it("counts values and levels before it makes any", () => {
+  it("counts values and levels before it makes any (HJ3)", () => {
     const bounds = { maxBodyDepth: 4, maxBodyValues: 1000 };
     assert.equal((parse(`[${"1,".repeat(998)}1]`, bounds) as unknown[]).length, 999);
     assert.equal(failureOf(`[${"1,".repeat(999)}1]`, bounds).id, "too_many_values");
@@ -229,7 +229,7 @@ describe("JsonSlices", () => {
     assert.deepEqual(Object.keys(parse(`{"prototype":{"constructor":${long}}}`) as object), ["prototype"]);
   });
 
-  it("gives JSON.parse each piece of a long text once, and never much at a time", (context) => {
+  it("gives JSON.parse each piece of a long text once, and never much at a time (HJ1)", (context) => {
     const item = '{"a":[1,2,3],"b":"text"}';
     for (const text of [`[${`${item},`.repeat(30_000)}1]`, `{"list":[${`${item},`.repeat(30_000)}1],"b":2}`]) {
       const expected = JSON.stringify(JSON.parse(text));

@@ -5,7 +5,7 @@ import { BodyItems, type HttpStream, PacedItems } from "./body-items.js";
 import type { CutItem, ItemCutter } from "./item-cutter.js";
 
 describe("BodyItems", () => {
-  it("reads no more chunks in a turn whose time is up, though none of them holds an item", async () => {
+  it("reads no more chunks in a turn whose time is up, though none of them holds an item (HI2)", async () => {
     let [turn, chunks] = [0, 0];
     const chunksOfTurn = new Map<number, number>();
     let item: CutItem | undefined;
