@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { z } from "zod";
-import { createTestServer } from "../../../test/http/test-server.js";
 import { tree } from "../../../test/openapi/tree.js";
 import { api, task } from "../../define/api.js";
 import { compileService } from "../../define/descriptor.js";
@@ -126,67 +125,5 @@ describe("createSchemaDocument", () => {
           assert.notEqual(ref === "#" ? schema : follow(schema, ref), undefined, ref);
       }
     }
-  });
-});
-
-describe("addDocuments", () => {
-  class Plain extends Service({ version: "3" }) {
-    echo = api({ input: z.string(), output: z.string() }, (x) => x);
-  }
-  const types: Readonly<Record<string, RegExp>> = {
-    "/docs": /^text\/html; charset=utf-8$/,
-    "/docs/docs-page.js": /^text\/javascript; charset=utf-8$/,
-    "/docs/docs-page.css": /^text\/css; charset=utf-8$/,
-    "/openapi.json": /^application\/json/,
-    "/schema.json": /^application\/json/,
-  };
-
-  it("serves each document with its type and a tag, and answers 304 to a client that has it", async () => {
-    await using server = await createTestServer(Plain);
-    const tags = new Set<string>();
-    for (const [url, type] of Object.entries(types)) {
-      const first = await server.fastify.inject({ url });
-      const { etag = "" } = first.headers;
-      tags.add(etag);
-      assert.deepEqual([first.statusCode, first.headers["cache-control"]], [200, "no-cache"], url);
-      assert.equal(first.headers["x-content-type-options"], "nosniff");
-      assert.match(String(first.headers["content-type"]), type);
-      assert.match(etag, /^"[\w-]{43}"$/);
-      for (const known of [etag, `W/${etag}`, `"other, with comma", ${etag}`, "*"]) {
-        const again = await server.fastify.inject({ url, headers: { "if-none-match": known } });
-        assert.deepEqual([again.statusCode, again.body, again.headers.etag], [304, "", etag], `${url}: ${known}`);
-      }
-      const other = await server.fastify.inject({ url, headers: { "if-none-match": '"other"' } });
-      assert.deepEqual([other.statusCode, other.body], [200, first.body]);
-      const head = await server.fastify.inject({ method: "HEAD", url });
-      assert.deepEqual([head.statusCode, head.body, head.headers.etag], [200, "", etag]);
-    }
-    assert.equal(tags.size, Object.keys(types).length);
-  });
-
-  it("lets the page run and load its own files only", async () => {
-    await using server = await createTestServer(Plain);
-    const { headers, body } = await server.fastify.inject({ url: "/docs" });
-    const policy = String(headers["content-security-policy"]);
-    assert.match(policy, /^default-src 'none'; /);
-    assert.match(policy, /script-src 'self'; /);
-    assert.match(policy, /style-src 'self'; /);
-    assert.doesNotMatch(policy, /unsafe|\*|http/);
-    const linked = [...body.matchAll(/(?:src|href)="(docs\/[^"]*)"/g)].map((match) => `/${match[1]}`);
-    assert.deepEqual(linked.sort(), ["/docs/docs-page.css", "/docs/docs-page.js"]);
-    for (const url of linked) assert.equal((await server.fastify.inject({ url })).statusCode, 200);
-  });
-
-  it("asks again for a picture that could not be drawn", async () => {
-    let draws = 0;
-    const graphSvg = async () => {
-      if (draws++ === 0) throw new Error("no picture");
-      return "<svg/>";
-    };
-    await using server = await createTestServer(Plain, { deps: { graphSvg } });
-    assert.equal((await server.fastify.inject({ url: "/docs" })).statusCode, 500);
-    assert.equal((await server.fastify.inject({ url: "/docs" })).statusCode, 200);
-    assert.equal((await server.fastify.inject({ url: "/docs" })).statusCode, 200);
-    assert.equal(draws, 2);
   });
 });
