@@ -7,7 +7,7 @@ import type { ApiKind } from "../define/handle-type.js";
 import type { EntryCaller } from "../handle/call-target.js";
 import type { FileStore } from "../held/file-store.js";
 import type { HttpSettings } from "../options/settings.js";
-import type { ConnectionRoom } from "./connection-room.js";
+import type { ConnectionRoom } from "./exchange.js";
 import { createInputForm, type InputForm } from "./input-form.js";
 import { createOutputForm, type OutputForm } from "./output-form.js";
 import type { BodyLimits } from "./read-bytes.js";

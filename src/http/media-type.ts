@@ -43,6 +43,9 @@ const lineTypes: ReadonlySet<string> = new Set([
   "application/x-jsonlines",
 ]);
 
+/** Content type of bodies that are written as JSON. */
+export const jsonBodyType = "application/json; charset=utf-8";
+
 export const multipartType = "multipart/form-data";
 export const npyType = "application/x-npy";
 export const bytesType = "application/octet-stream";

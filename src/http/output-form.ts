@@ -4,8 +4,13 @@ import { isFileSchema } from "../define/file.js";
 import type { JsonSchema, Shape } from "../define/schema.js";
 import { isTensorSchema } from "../define/tensor-schema.js";
 import { fail } from "../failure/failures.js";
-import type { JsonForm } from "./encode-json.js";
 import { bytesType, eventsType, linesType, npyType, textType } from "./media-type.js";
+
+/** Forms of values that JSON has no notation for. */
+export interface JsonForm {
+  /** `lists`: nested arrays. `base64`: `{ dtype, shape, data }`. */
+  readonly tensors: "lists" | "base64";
+}
 
 /** Form of an answer, derived once from each distinct `accept` header. */
 export interface AnswerForm extends JsonForm {

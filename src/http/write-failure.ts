@@ -3,9 +3,10 @@ import type { FastifyReply } from "fastify";
 import { readField } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
-import { encodeJson } from "./encode-json.js";
 import { exchangeOf } from "./exchange.js";
 import type { HttpState } from "./http-state.js";
+import { jsonBodyType } from "./media-type.js";
+import { encodeJson } from "./write-reply.js";
 
 /** Body of every failure over HTTP. */
 interface FailureBody {
@@ -26,8 +27,6 @@ export interface FailedApi {
   readonly name: string;
 }
 
-export const jsonType = "application/json; charset=utf-8";
-
 /**
  * Answers a request with a failure. Does nothing when no client is left or the response has begun.
  *
@@ -43,7 +42,7 @@ export function writeFailure(http: HttpState, reply: FastifyReply, error: unknow
   exchange.bodyBytes = Buffer.byteLength(text);
   // An author may have thrown any number.
   const isStatus = Number.isInteger(failure.httpStatus) && failure.httpStatus >= 400 && failure.httpStatus <= 599;
-  reply.code(isStatus ? failure.httpStatus : 500).header("content-type", jsonType);
+  reply.code(isStatus ? failure.httpStatus : 500).header("content-type", jsonBodyType);
   const retryAfter = retryAfterSeconds(failure);
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
   // Names the accepted encodings (RFC 9110, section 12.5.3).

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import type { JsonSchema } from "../../define/schema.js";
 import type { ApiRoute } from "../http-state.js";
-import { jsonType } from "../write-failure.js";
+import { jsonBodyType } from "../media-type.js";
 import type { OpenApiDeps } from "./openapi.js";
 
 /** Arguments of `addDocuments`. */
@@ -18,11 +18,11 @@ interface DocumentDeps extends OpenApiDeps {
  * for it: no start waits for it, and a replica that is never asked does not hold it.
  */
 export function addDocuments(fastify: FastifyInstance, deps: DocumentDeps): void {
-  addDocument(fastify, "/openapi.json", jsonType, async () => {
+  addDocument(fastify, "/openapi.json", jsonBodyType, async () => {
     const { createOpenApi } = await import("./openapi.js");
     return JSON.stringify(createOpenApi(deps));
   });
-  addDocument(fastify, "/schema.json", jsonType, async () => JSON.stringify(createSchemaDocument(deps)));
+  addDocument(fastify, "/schema.json", jsonBodyType, async () => JSON.stringify(createSchemaDocument(deps)));
   addDocument(fastify, "/docs", "text/html; charset=utf-8", () => writePage(deps));
   for (const [name, contentType] of Object.entries(docsPageFiles)) {
     addDocument(fastify, `/docs/${name}`, contentType, async () => {

@@ -4,10 +4,10 @@ import { type FailureId, failures } from "../../failure/failures.js";
 import { statusByCode } from "../../failure/serving-error.js";
 import type { Graph } from "../../graph/graph.js";
 import type { ApiSettings } from "../../options/settings.js";
-import { encodeJson } from "../encode-json.js";
 import type { ApiRoute } from "../http-state.js";
 import { eventsType, isJsonType, linesType, multipartType, textType } from "../media-type.js";
 import { createTaskPaths } from "../tasks/task-body.js";
+import { encodeJson } from "../write-reply.js";
 import { type NamedSchemas, SchemaPlaces } from "./schema-places.js";
 
 /** Sources of the document. */

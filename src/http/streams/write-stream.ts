@@ -4,12 +4,12 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { EncodedItems, ItemSink, ItemSource, PassableStream } from "../../call/streams/item-source.js";
 import { type ServingError, unreachable } from "../../failure/serving-error.js";
 import { toServingError } from "../../failure/to-serving-error.js";
-import { encodeJson } from "../encode-json.js";
 import { discardRest, type Exchange, exchangeOf } from "../exchange.js";
 import type { HttpState } from "../http-state.js";
 import { bytesType, eventsType, linesType, textType } from "../media-type.js";
 import { type AnswerForm, type OutputForm, pickOffer } from "../output-form.js";
 import { createFailureBody, type FailedApi, formatFailure, writeFailure } from "../write-failure.js";
+import { encodeJson } from "../write-reply.js";
 import { HttpStream } from "./body-items.js";
 
 /**
