@@ -28,7 +28,7 @@ export function testStreamUse({ app }: Suite): void {
       assert.equal(second.status, "rejected");
       refused(
         (second as PromiseRejectedResult).reason,
-        /^the stream of Source\.numbers can be used once, .* was given to Sink\.sum, and is now given to Sink\.sum$/,
+        /^the stream of Source\.numbers can be used only once: .* was given to Sink\.sum, and is now given to Sink\.sum$/,
       );
     });
 
@@ -78,8 +78,8 @@ export function testStreamUse({ app }: Suite): void {
     });
 
     const makers: readonly [name: string, make: () => AsyncIterable<number> | Iterable<number>, words: RegExp][] = [
-      ["a generator of the caller's", createGenerator, /^a Generator can be used once/],
-      ["an async generator of the caller's", createAsyncGenerator, /^an AsyncGenerator can be used once/],
+      ["a generator of the caller's", createGenerator, /^a Generator can be used only once/],
+      ["an async generator of the caller's", createAsyncGenerator, /^an AsyncGenerator can be used only once/],
       ["a stream of the web", () => Readable.toWeb(Readable.from([1, 2, 3])) as never, /^a ReadableStream can/],
       ["a stream of Node", () => Readable.from([1, 2, 3]), /^a Readable can/],
     ];
