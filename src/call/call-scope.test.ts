@@ -98,7 +98,7 @@ describe("CallScope", () => {
     assert.equal(Math.round(root.running.remainingMs), 900);
   });
 
-  it("answers whoever waits exactly once, whichever comes first (SC5)", () => {
+  it("ends once and answers whoever waits once, whichever comes first (SC1, SC5)", () => {
     const time = createCallTime(new FakeClock());
     const heard: unknown[] = [];
     const sink = {

@@ -93,7 +93,7 @@ describe("InputSender", () => {
     assert.deepEqual(channel.sentOf("end"), []);
   });
 
-  it("ends its producer when the callee wants no more, and the call goes on", async () => {
+  it("ends its producer when the callee wants no more, and the call goes on (SI2)", async () => {
     const producer = createProducer();
     const { channel, link, sent, answer } = await beginCall(producer.items);
     channel.receive("cancel", 1, enough);
@@ -114,7 +114,7 @@ describe("InputSender", () => {
     assert.equal(producer.ended, 1);
   });
 
-  it("ends its producer with the call: answered, cancelled, or its channel gone", async () => {
+  it("ends its producer with the call: answered, cancelled, or its channel gone (SI3)", async () => {
     for (const end of ["reply", "cancel", "channel"] as const) {
       const producer = createProducer();
       const { channel, scope, answer, sent } = await beginCall(producer.items);

@@ -45,7 +45,7 @@ describe("PeerStream", () => {
     assert.deepEqual(await step, { done: false, value: 7 });
   });
 
-  it("gives items in order, those that came before they were asked for too, then ends", async () => {
+  it("gives items in order, those that came before they were asked for too, then ends (SS3)", async () => {
     const { channel, first, items, link } = await startStream();
     for (let i = 0; i < 10; i++) channel.receive("item", 1, String(i));
     channel.receive("end", 1);
@@ -63,7 +63,7 @@ describe("PeerStream", () => {
     assert.deepEqual(await first, { done: true, value: undefined });
   });
 
-  it("gives the items that came before a failure, then the failure once", async () => {
+  it("gives the items that came before a failure, then the failure once (SS1)", async () => {
     const { channel, first, items } = await startStream();
     for (const head of ["1", "2"]) channel.receive("item", 1, head);
     channel.receive("failure", 1, encodeError(broken));
@@ -98,7 +98,7 @@ describe("PeerStream", () => {
     assert.deepEqual(await items.next(), { done: true, value: undefined });
   });
 
-  it("ends a next() that is under way when its reader ends early", async () => {
+  it("ends a next() that is under way when its reader ends early (SS2)", async () => {
     const { first, items } = await startStream();
     await items.return?.();
     assert.deepEqual(await first, { done: true, value: undefined });

@@ -155,7 +155,7 @@ export function testInputStreams(suite: Suite): void {
       assert.deepEqual(await collect(sink().through(sink().through(count(300)))), count(300));
     });
 
-    it("run their producer in the call of whoever passes them", async () => {
+    it("run their producer in the call of whoever passes them (SI1)", async () => {
       const answer = await app().service(Middle).produceHere();
       assert.deepEqual(answer, { caller: "Middle.produceHere", read: ["local", "local", "local"] });
     });

@@ -35,7 +35,7 @@ export interface FrameBounds {
   readonly maxHead: number;
 }
 
-/** Makes a frame of any kind, flags and number, with contents of a real one: sizes near the limits of buffers are likely. */
+/** Makes a frame of any kind, flags and number, with real contents: sizes near the limits of buffers are likely. */
 export function createFrame(random: Random, { maxTails, maxTailBytes, maxHead }: FrameBounds): Frame {
   const tailCount = random.chance(0.5) ? 0 : random.between(0, maxTails);
   const tails = Array.from({ length: tailCount }, () => {

@@ -38,7 +38,7 @@ export function createCallerSession(random: Random): RandomSession {
   return mutate(random, frames);
 }
 
-/** Calls of a link by their numbers: those that wait for an answer, those that wait for items, those that send items. */
+/** Calls of a link by number: first those that wait for an answer, then those for items, then those that send items. */
 export interface OpenCalls {
   readonly unary: number;
   readonly streams: number;
