@@ -18,7 +18,7 @@ const apps: readonly { name: string; placement: PlacementName; options?: AppFile
   },
 ];
 
-const told = "failed and Forgetful.drop never looked at it";
+const told = "failed, and Forgetful.drop never read its result";
 
 for (const { name, placement, options } of apps) {
   describe(`in placement ${name}, a call that nobody waits for`, () => {
@@ -40,7 +40,7 @@ for (const { name, placement, options } of apps) {
 
     it("is one line of the log when start() has left it and it fails", async () => {
       const line = await log.take(
-        "Model.run, called by Forgetful, failed and nobody was waiting for it: no such word; await the call, or catch its failure",
+        "Model.run, called by Forgetful, failed, and no caller was waiting for it: no such word; await the call, or catch its failure",
       );
       assert.equal(line.fields["callee"], "Model.run");
       assert.equal(line.fields["failure"], "no_such_word");
@@ -59,9 +59,9 @@ for (const { name, placement, options } of apps) {
         assert.equal(await app.entry.drop(form), "dropped");
         const callee = calleeOf(form);
         const line = await log.takeWhere(
-          ({ message, fields }) => fields["callee"] === callee && /failed and/.test(message ?? ""),
+          ({ message, fields }) => fields["callee"] === callee && /failed, and/.test(message ?? ""),
         );
-        assert.match(line.message ?? "", form.includes("detached") ? /nobody was waiting for it/ : new RegExp(told));
+        assert.match(line.message ?? "", form.includes("detached") ? /no caller was waiting for it/ : new RegExp(told));
         assert.match(line.message ?? "", /; await the call, or catch its failure$/);
         await lives();
       });
@@ -92,7 +92,7 @@ for (const { name, placement, options } of apps) {
     });
 
     it("is nothing to speak of where it was cancelled, or looked at late", () => {
-      const lines = log.all().filter(({ message = "" }) => /failed and|nothing awaits/.test(message));
+      const lines = log.all().filter(({ message = "" }) => /failed, and|nothing awaits/.test(message));
       const ofHooks = /called by Forgetful, failed/;
       assert.deepEqual(
         lines.filter(({ message = "" }) => !ofHooks.test(message)),

@@ -268,9 +268,9 @@ export function contractProblem(written: Contract, kind?: ApiKind): string | und
   const contract = kind === "task" ? written : readStreamOutput(written);
   const unfit =
     kind === "task" ? taskUnfit.find((field) => (contract as Record<string, unknown>)[field] !== undefined) : undefined;
-  if (unfit !== undefined) return `a task can't have ${unfit}: its one result is what is kept`;
+  if (unfit !== undefined) return `a task can't have ${unfit}: only its one result is stored`;
   if (kind === "task" && isStreamSchema(contract.output))
-    return "a task can't have a stream() as output: its one result is what is kept";
+    return "a task can't have a stream() as output: only its one result is stored";
   if (contract.output === undefined && contract.yields === undefined)
     return "the contract has neither output nor yields";
   if (contract.output !== undefined && contract.yields !== undefined) return bothResults(contract);
@@ -299,7 +299,7 @@ function shapeProblem(shape: unknown, part: string): string | undefined {
   if (typeof shape !== "object" || shape === null || Array.isArray(shape)) return `${part} is not a schema`;
   for (const [field, schema] of Object.entries(shape)) {
     if (!isSchema(schema)) return `${part}.${field} is not a schema`;
-    if (isStreamSchema(schema)) return `${part}.${field} is a stream(); only an input as a whole can be one`;
+    if (isStreamSchema(schema)) return `${part}.${field} is a stream(); only a whole input or output can be one`;
     const problem = foreignProblem(schema, `${part}.${field}`);
     if (problem !== undefined) return problem;
   }

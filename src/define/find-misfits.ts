@@ -244,7 +244,7 @@ function countDown(value: object, left: number): number {
   return rest;
 }
 
-/** Longest message of an issue. Libraries list every valid choice or every unknown key, which nobody reads. */
+/** Longest message of an issue. Libraries list every valid choice or every unknown key, more than a reader needs. */
 const longestMessage = 500;
 
 /** Turns an issue of a library into one of a failure, short enough to be read. */

@@ -47,7 +47,7 @@ describe("a resource that is not open", () => {
     assert.equal(await model.run(), "faked");
   });
 
-  it("is opened by nobody who only learns the graph", () => {
+  it("is not opened when the graph is learnt", () => {
     class Watched extends Service() {
       opened = resource(() => assert.fail("opened"));
       run = api(text, () => "x");

@@ -181,7 +181,7 @@ export class ServiceResources {
   /**
    * Closes those that are open, in reverse order (VR1). May be called more than once.
    *
-   * @param onError Called with what a `close` throws; the others are closed all the same.
+   * @param onError Called with what a `close` throws; the others are closed anyway.
    */
   async close(onError: (error: unknown, field: string) => void): Promise<void> {
     this.#isClosed = true;

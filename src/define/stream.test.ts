@@ -66,7 +66,7 @@ describe("stream()", () => {
     const problems: readonly [contract: object, words: RegExp][] = [
       [
         { input: { audio: stream(z.any()) }, output: z.any() },
-        /^input\.audio is a stream\(\); only an input as a whole/,
+        /^input\.audio is a stream\(\); only a whole input or output/,
       ],
       [
         { output: stream(z.any()), yields: z.any() },

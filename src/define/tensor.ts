@@ -178,7 +178,7 @@ export function isTensor(value: unknown): value is Tensor {
 /** Returns the problem of a tensor's parts; `undefined` when they agree. */
 export function tensorProblem({ dtype, shape, data }: Tensor): string | undefined {
   const array = Object.hasOwn(arrayByDType, dtype) ? arrayByDType[dtype] : undefined;
-  if (array === undefined) return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
+  if (array === undefined) return `dtype ${String(dtype)} is not one of ${Object.keys(arrayByDType).join(", ")}`;
   if (!(data instanceof array)) return `data of a ${dtype} tensor must be a ${array.name}`;
   return sizeProblem(shape, data.length);
 }
@@ -194,7 +194,7 @@ function sizeProblem(shape: unknown, length: number): string | undefined {
 /** Returns the problem of the parts of a tensor whose elements are held; `undefined` when they agree. */
 export function heldProblem(dtype: DType, shape: readonly number[], byteLength: number): string | undefined {
   if (!Object.hasOwn(arrayByDType, dtype))
-    return `dtype ${String(dtype)} is none of ${Object.keys(arrayByDType).join(", ")}`;
+    return `dtype ${String(dtype)} is not one of ${Object.keys(arrayByDType).join(", ")}`;
   return sizeProblem(shape, byteLength / arrayByDType[dtype].BYTES_PER_ELEMENT);
 }
 

@@ -150,7 +150,7 @@ describe("resolveGraph", () => {
         .sort(),
       [
         ": route /train/status is used by Crowded.train and Crowded.status",
-        "stream: a task can't have yields: its one result is what is kept",
+        "stream: a task can't have yields: only its one result is stored",
         `train:submit: "train:submit" can't be the name of an api: flags and variables could not name it`,
         "train:submit: train:submit is the name of an operation of the task train",
       ],

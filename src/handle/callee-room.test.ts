@@ -89,7 +89,7 @@ describe("CalleeRoom", () => {
     assert.equal(caller.send(20), 9);
   });
 
-  it("forgets what it was told when nothing was refused for a while (XR3)", () => {
+  it("drops its limit when nothing was refused for a while (XR3)", () => {
     const caller = new Caller();
     caller.send(3);
     caller.refused();

@@ -56,8 +56,15 @@ function createFailing(idempotent: boolean, next: () => ServingError) {
 }
 
 const start: CallStart = {
-  ...{ input: null, caller: { service: "local", api: "" }, parent: undefined, reader: undefined, request: undefined },
-  ...{ timeoutMs: undefined, signal: undefined, outside: false, priority: "interactive" as const },
+  input: null,
+  caller: { service: "local", api: "" },
+  parent: undefined,
+  reader: undefined,
+  request: undefined,
+  timeoutMs: undefined,
+  signal: undefined,
+  outside: false,
+  priority: "interactive",
 };
 
 describe("mayRetry", () => {
@@ -75,7 +82,7 @@ describe("mayRetry", () => {
   it("leaves alone what is no matter of a replica, or of another service's", () => {
     const own = fail("unhandled_error", { error: "no such word" }, { service });
     const below = fail("replica_lost", { replica: "Other#0" }, { service: "Other" });
-    // A refusal is an answer: whoever sent it again would add to the load that it is for.
+    // A refusal is an answer: sending the call again would add to the load that caused it.
     const details = { queued: 3, retryAfterMs: 1000 };
     const full = { running: 1, queued: 1, maxQueued: 1, retryAfterMs: 1000, overdue: 0 };
     const refusals = [fail("overloaded", details, { service }), fail("lane_full", full, { service })];

@@ -70,12 +70,14 @@ function tell({ isHeard, error, callee, caller, parent, requestId, log }: Kept):
   const fields = {
     ...(caller.api !== "" && { api: caller.api }),
     ...(requestId !== undefined && { requestId }),
-    ...{ callee, failure: error.id, err: error },
+    callee,
+    failure: error.id,
+    err: error,
   };
   const who = caller.api === "" ? caller.service : `${caller.service}.${caller.api}`;
-  const when = parent === undefined ? "nobody was waiting for it" : `${who} never looked at it`;
+  const when = parent === undefined ? "no caller was waiting for it" : `${who} never read its result`;
   log.warn(
     fields,
-    `${callee}, called by ${who}, failed and ${when}: ${error.message}; await the call, or catch its failure`,
+    `${callee}, called by ${who}, failed, and ${when}: ${error.message}; await the call, or catch its failure`,
   );
 }

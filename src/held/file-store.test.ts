@@ -62,7 +62,7 @@ describe("FileStore", () => {
     );
   });
 
-  it("gives a text to whoever takes it, from its file or from memory", () => {
+  it("returns a text from its file or from memory", () => {
     using stores = openStores();
     const file = give(stores, new LongText("駅弁").copy());
     file.share();
@@ -74,7 +74,7 @@ describe("FileStore", () => {
     assert.throws(() => file.takeText("utf16"), { id: "held_bytes_lost" });
   });
 
-  it("writes a file again once nobody else has a name of it, and not before", () => {
+  it("reuses a file once no other name of it is left, and not before", () => {
     using stores = openStores();
     const kept = give(stores, Uint8Array.of(1, 1));
     const passed = stores.other.newPath("memory");
@@ -90,7 +90,7 @@ describe("FileStore", () => {
     assert.equal(readdirSync(stores.folders.memory).length, 2);
   });
 
-  it("reads the oldest of what it was given and nobody reads, so that the giver has its memory back", () => {
+  it("reads the oldest unread files into memory, so that their sender gets its memory back", () => {
     using stores = openStores();
     const bytes = new Uint8Array(32 * 1024 ** 2);
     const files = [1, 2, 3, 4, 5].map((value) => give(stores, bytes.fill(value)));
@@ -102,7 +102,7 @@ describe("FileStore", () => {
     );
   });
 
-  it("goes on where files it was given were taken away: their own readers hear of it, and nobody else", () => {
+  it("goes on when received files were removed: only their own readers get a failure", () => {
     using stores = openStores();
     const bytes = new Uint8Array(32 * 1024 ** 2);
     const files: HeldFile[] = [];

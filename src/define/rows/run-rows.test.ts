@@ -78,7 +78,7 @@ describe("an api that batches, called on an instance", () => {
     await assert.rejects(model.upper(["a", "b", "c", "x"]), { code: "not_found", details: { a: 1, row: 3 } });
   });
 
-  it("takes a bound that is none for none: the graph has said that it is a fault", async () => {
+  it("treats an invalid maxRows as no limit: the graph has reported the fault", async () => {
     assert.deepEqual(await new Model().unbounded(["a", "b"]), ["a", "b"]);
   });
 });
