@@ -114,7 +114,7 @@ ${callAll("a", "b")}${close}`;
     });
   }
 
-  it("both answer when they are started at once, and each knows the address of one that was started before", async () => {
+  it("both answer when they are started at once, and each knows the address of one that was started before (DH2)", async () => {
     const main = `import { serve } from "ekiben";\n${services}
 const [a, b] = await Promise.all([serve(Public, options), serve(Admin, options)]);
 class Third extends Service() { run = api({ input: z.number(), output: z.string() }, () => b.url + " " + a.port); }

@@ -47,7 +47,7 @@ for (const { name, placement, options } of apps) {
     });
 
     for (const form of heldForms) {
-      it(`is cancelled in silence where its api returns or throws: ${form}`, async () => {
+      it(`is cancelled without a log line when its api returns or throws (XU2): ${form}`, async () => {
         assert.equal(await app.entry.leave(form), "left");
         assert.equal((await failureOf(app.entry.leaveByError(form))).id, "left");
         await lives();
@@ -55,7 +55,7 @@ for (const { name, placement, options } of apps) {
     }
 
     for (const form of formNames) {
-      it(`is one line of the log where it fails: ${form}`, async () => {
+      it(`is one line of the log when it fails (XU3): ${form}`, async () => {
         assert.equal(await app.entry.drop(form), "dropped");
         const callee = calleeOf(form);
         const line = await log.takeWhere(
@@ -66,7 +66,7 @@ for (const { name, placement, options } of apps) {
         await lives();
       });
 
-      it(`may be looked at long after it has failed: ${form}`, async () => {
+      it(`may be read long after it has failed, and ends no process (XU1): ${form}`, async () => {
         assert.notEqual(await app.entry.lookLate(form), "answered");
         await lives();
       });

@@ -37,7 +37,7 @@ describe("findMisfits", () => {
     assert.equal(findMisfits(z.object({ a: parts[0] }), { a: many(1) }).length, maxIssues);
   });
 
-  it("stops where enough is known, however deep the wrong items are", () => {
+  it("stops after the sample or the first issues, however deep the invalid items are (DM2)", () => {
     const wrong = many(null);
     const cases: [(item: any) => Schema, unknown][] = [
       [(item) => z.array(item), wrong],
@@ -58,7 +58,7 @@ describe("findMisfits", () => {
     }
   });
 
-  it("names what the validator would name, in its words", () => {
+  it("reports what the validator would report, in its words (DM3)", () => {
     const cases: [Schema, unknown][] = [
       [z.array(z.number()), many({})],
       [z.object({ lines: z.array(Line) }), { lines: [...many(line, 5_000), ...many({ a: "1", b: 2 }, 5_000)] }],
@@ -84,7 +84,7 @@ describe("findMisfits", () => {
     assert.equal(first?.path, "lines[50000].a");
   });
 
-  it("refuses a union only where none of its members fits", () => {
+  it("refuses a union only if none of its members accepts the value (DM1)", () => {
     const Either = z.union([z.array(z.number()), z.array(z.string())]);
     assert.deepEqual(findMisfits(Either, many("x")), []);
     assert.equal(findMisfits(Either, many(null)).length, 1);

@@ -50,7 +50,7 @@ function give({ one, other }: Pick<ReturnType<typeof openStores>, "one" | "other
 }
 
 describe("FileStore", () => {
-  it("gives bytes to another, each in memory of its own", () => {
+  it("gives bytes to another, each in memory of its own (VF2, VH1)", () => {
     using stores = openStores();
     const file = give(stores, Uint8Array.of(1, 2, 3));
     file.share();
@@ -74,7 +74,7 @@ describe("FileStore", () => {
     assert.throws(() => file.takeText("utf16"), { id: "held_bytes_lost" });
   });
 
-  it("reuses a file once no other name of it is left, and not before", () => {
+  it("reuses a file once no other name of it is left, and not before (VH2, VH3)", () => {
     using stores = openStores();
     const kept = give(stores, Uint8Array.of(1, 1));
     const passed = stores.other.newPath("memory");
@@ -116,7 +116,7 @@ describe("FileStore", () => {
     }
   });
 
-  it("takes nothing but a regular file of the app's folder, as long as was said", () => {
+  it("takes nothing but a regular file of the app's folder, as long as was said (VF1)", () => {
     using stores = openStores();
     const { folders, other } = stores;
     const adopt = (name: string, byteLength = 3) =>

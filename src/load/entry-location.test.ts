@@ -139,7 +139,7 @@ describe("loadEntry", () => {
   });
 
   // Last of all: from here on serve() hands over in this process.
-  it("takes what a script hands to serve(), though the script never ends", async () => {
+  it("takes what a script hands to serve(), though the script never ends (DH1)", async () => {
     const file = join(folder, "serving.mjs");
     writeFileSync(
       file,
