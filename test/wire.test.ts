@@ -307,7 +307,7 @@ describe("a replica's listener", () => {
     const { replica } = await createWireReplica();
     await assert.rejects(new ReplicaListener(replica, undefined).listen("/dev/null/folder/at-all.sock"), {
       id: "listen_failed",
-      message: /can't listen on \/dev\/null\/folder\/at-all\.sock: ENOTDIR: it is no folder/,
+      message: /can't listen on \/dev\/null\/folder\/at-all\.sock: ENOTDIR: it is not a folder/,
     });
   });
 

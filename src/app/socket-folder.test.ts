@@ -59,7 +59,7 @@ describe("createSocketFolder", () => {
     assert.throws(() => createSocketFolder(places), {
       id: "no_socket_folder",
       message:
-        /TMPDIR \(.*not-there\): ENOENT: there is no such file or folder; .*a-file: ENOTDIR: it is no folder; XDG_RUNTIME_DIR \(.*\): its path has 105 bytes/,
+        /TMPDIR \(.*not-there\): ENOENT: there is no such file or folder; .*a-file: ENOTDIR: it is not a folder; XDG_RUNTIME_DIR \(.*\): its path has 105 bytes/,
       fix: /Set TMPDIR to a folder with a short path/,
     });
     const { refused } = createSocketFolder([...places, short]);
@@ -72,7 +72,7 @@ describe("createSocketFolder", () => {
     const path = createPlace(61);
     chmodSync(path, 0o500);
     const { refused } = createSocketFolder([{ path, name: "TMPDIR" }, short]);
-    assert.match(refused[0]?.problem ?? "", /^EACCES: this user may not/);
+    assert.match(refused[0]?.problem ?? "", /^EACCES: this user lacks the permission/);
   });
 });
 

@@ -68,22 +68,22 @@ export function readCauses(thrown: unknown, most: number): unknown[] {
 }
 
 const problems: Readonly<Record<string, string>> = {
-  EACCES: "this user may not",
-  EPERM: "this user may not",
+  EACCES: "this user lacks the permission",
+  EPERM: "this user lacks the permission",
   EROFS: "the file system is read-only",
   ENOENT: "there is no such file or folder",
-  ENOTDIR: "it is no folder",
+  ENOTDIR: "it is not a folder",
   ENAMETOOLONG: "the path is too long",
   ENOSPC: "no space is left",
-  EDQUOT: "no space is left to this user",
-  EMFILE: "this process may have no more files and sockets open (ulimit -n)",
-  ENFILE: "the machine may have no more files and sockets open",
-  EAGAIN: "no more processes and threads may be started (ulimit -u, or pids.max of the container)",
+  EDQUOT: "this user's disk quota is used up",
+  EMFILE: "this process has reached its limit of open files and sockets (ulimit -n)",
+  ENFILE: "the machine has reached its limit of open files and sockets",
+  EAGAIN: "the limit of processes and threads is reached (ulimit -u, or pids.max of the container)",
   ENOMEM: "no memory is left",
-  ECONNREFUSED: "nobody listens there any more",
+  ECONNREFUSED: "no program listens there any more",
 };
 
-/** Formats a system error in words that name the limit: `"EMFILE: this process may …"`. */
+/** Formats a system error in words that name the limit: `"EMFILE: this process has reached …"`. */
 export function systemProblem(error: unknown): string {
   const { code = "", message = String(error) } = (error ?? {}) as NodeJS.ErrnoException;
   const problem = problems[code];

@@ -7,22 +7,22 @@ interface Sample {
   readonly value: number;
 }
 
-/** The page `/metrics` answers with, in the Prometheus text format. */
+/** Body of `/metrics`, in the Prometheus text format. */
 export interface MetricsPage {
   readonly contentType: string;
   readonly body: string;
 }
 
-/** Ekiben's figures of one process beside whatever the author registered with prom-client's default registry. */
+/** Metrics of one process: ekiben's own, and those of the author in prom-client's default registry. */
 export interface Metrics {
   /** Reads the metrics in prom-client's JSON form, in which those of several processes can be joined. */
   readJson(): Promise<readonly object[]>;
 }
 
 /**
- * Makes the metrics of one process: calls by edge and by api, Node's own, and the author's.
+ * Creates the metrics of one process: calls by edge and by api, Node's own, and the author's.
  *
- * The figures are plain numbers that the call path adds to; they take prom-client's form only when asked for, so a call
+ * The call path adds to plain numbers. They are converted to prom-client's form only when metrics are requested, so a call
  * pays for no label look-up, and no start waits for prom-client.
  */
 export function createMetrics(stats: CallStats): Metrics {
@@ -35,7 +35,7 @@ export function createMetrics(stats: CallStats): Metrics {
   };
 }
 
-/** The metrics of all processes of an app as one page: figures are added up, unless a metric says otherwise. */
+/** Formats the metrics of all processes of an app as one page. Figures are added up, unless a metric says otherwise. */
 export async function formatMetrics(all: readonly (readonly object[])[]): Promise<MetricsPage> {
   const { AggregatorRegistry, Registry } = (await import("prom-client")).default;
   const registry = AggregatorRegistry.aggregate([...all] as never);
@@ -43,7 +43,7 @@ export async function formatMetrics(all: readonly (readonly object[])[]): Promis
   return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, body: `${body.trimEnd()}\n` };
 }
 
-/** Gauges whose names end as those of counters do, which Prometheus' own linter refuses: sums of others that stay. */
+/** Gauges named like counters, which Prometheus' own linter refuses. They are sums of other gauges, which stay. */
 const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
 
 async function prepare(stats: CallStats): Promise<() => Promise<readonly object[]>> {
@@ -53,7 +53,7 @@ async function prepare(stats: CallStats): Promise<() => Promise<readonly object[
   collectDefaultMetrics({ register: own });
   for (const name of misnamed) own.removeSingleMetric(name);
   return async () => {
-    // An author may collect the default metrics too; each name may stand on the page once.
+    // An author may collect the default metrics too; a page may have each name only once.
     const theirs = await register.getMetricsAsJSON();
     const names = new Set(theirs.map((metric) => metric.name));
     return [...(await own.getMetricsAsJSON()).filter((metric) => !names.has(metric.name)), ...theirs];
@@ -73,7 +73,7 @@ function createCallMetrics(stats: CallStats) {
     gauge("ekiben_calls_in_flight", "Calls sent and not yet answered, by edge.", () =>
       [...stats.edges.values()].map((edge) => ({ labels: edgeLabels(edge), value: edge.inFlight })),
     ),
-    histogram("ekiben_call_duration_seconds", "From the caller's handle to the answer, by edge and outcome.", () =>
+    histogram("ekiben_call_duration_seconds", "Time from the caller's handle to the answer, by edge and outcome.", () =>
       [...stats.edges.values()].flatMap((edge) =>
         [...edge.byOutcome].map(([code, values]) => ({ labels: { ...edgeLabels(edge), code }, values })),
       ),
@@ -83,7 +83,7 @@ function createCallMetrics(stats: CallStats) {
     ),
     counter(
       "ekiben_decoded_bytes_total",
-      "Bytes of tensors, arrays, long texts and files that came over links and were read into memory; what is passed on unread counts nothing.",
+      "Bytes of tensors, arrays, long texts and files that came over links and were read into memory; values passed on unread do not count.",
       () =>
         stats.decoded === undefined
           ? []
@@ -91,7 +91,7 @@ function createCallMetrics(stats: CallStats) {
     ),
     gauge(
       "ekiben_api_overdue",
-      "Calls that still run, and keep their places, though they timed out or were cancelled.",
+      "Calls that still run, and keep their slots, although they timed out or were cancelled.",
       () =>
         [...stats.lanes.values()].map((lane) => ({
           labels: laneLabels(lane),
@@ -101,16 +101,16 @@ function createCallMetrics(stats: CallStats) {
     gauge("ekiben_api_running", "Calls running now.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: lane.running })),
     ),
-    gauge("ekiben_api_queued", "Calls waiting for a place now.", () =>
+    gauge("ekiben_api_queued", "Calls waiting for a slot now.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: lane.queued })),
     ),
-    histogram("ekiben_api_queue_seconds", "Time calls waited for a place.", () =>
+    histogram("ekiben_api_queue_seconds", "Time calls waited for a slot.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), values: lane.queueTime })),
     ),
     histogram("ekiben_api_run_seconds", "Time calls ran, without the wait.", () =>
       [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), values: lane.runTime })),
     ),
-    counter("ekiben_batches_total", "Batches that left, by why they left when they did.", () =>
+    counter("ekiben_batches_total", "Batches that left, by the reason for that moment.", () =>
       [...stats.batches.values()].flatMap((batch) =>
         [...batch.byReason].map(([reason, value]) => ({ labels: { ...laneLabels(batch), reason }, value })),
       ),
@@ -130,27 +130,27 @@ function createLoadMetrics(stats: CallStats) {
   return [
     gauge(
       "ekiben_api_overloaded",
-      "Replicas whose lane for this api gets more calls than it answers, and refuses some.",
+      "Replicas whose lane for this api gets more calls than it answers, and refuses some of them.",
       () =>
         [...stats.lanes.values()].map((lane) => ({
           labels: laneLabels(lane),
           value: [...lane.admissions].filter(({ isOverloaded }) => isOverloaded).length,
         })),
     ),
-    // Of several processes the longest is told.
+    // The page shows the longest wait of all processes.
     gauge(
       "ekiben_api_expected_wait_seconds",
-      "What one more interactive call would wait for, at the pace of late; 0 while that is not known.",
+      "Time one more interactive call would wait at the recent rate; 0 while unknown.",
       () =>
         [...stats.lanes.values()].map((lane) => ({ labels: laneLabels(lane), value: readLongestWait(lane) / 1000 })),
       "max",
     ),
-    counter("ekiben_api_refused_total", "Calls that lanes did not let in, by why: full, overloaded, late.", () =>
+    counter("ekiben_api_refused_total", "Calls that lanes refused, by reason: full, overloaded, late.", () =>
       [...stats.lanes.values()].flatMap((lane) =>
         Object.entries(lane.refused).map(([reason, value]) => ({ labels: { ...laneLabels(lane), reason }, value })),
       ),
     ),
-    counter("ekiben_calls_withheld_total", "Calls that were not sent, since their callee had no room, by edge.", () =>
+    counter("ekiben_calls_withheld_total", "Calls that were not sent because their callee had no room, by edge.", () =>
       [...stats.edges.values()].map((edge) => ({ labels: edgeLabels(edge), value: edge.withheld })),
     ),
   ];
@@ -159,32 +159,32 @@ function createLoadMetrics(stats: CallStats) {
 function createTaskMetrics(stats: CallStats) {
   const { tasks } = stats;
   return [
-    // Where several processes count, all count the same.
+    // All processes that count get the same number.
     gauge(
       "ekiben_tasks_orphaned",
-      "Unfinished tasks of apis that the app does not have: nobody runs them.",
+      "Unfinished tasks of apis that the app no longer has; they can't run.",
       () => stats.orphans.map(({ service, api, count }) => ({ labels: { service, api }, value: count })),
       "max",
     ),
-    counter("ekiben_tasks_submitted_total", "Tasks handed in.", () =>
+    counter("ekiben_tasks_submitted_total", "Tasks submitted.", () =>
       [...tasks.values()].map((task) => ({ labels: laneLabels(task), value: task.submitted })),
     ),
     gauge("ekiben_tasks_running", "Attempts of tasks that run now.", () =>
       [...tasks.values()].map((task) => ({ labels: laneLabels(task), value: task.running })),
     ),
-    gauge("ekiben_tasks_waiting", "Tasks that wait and could run now; said by one replica of each service.", () =>
+    gauge("ekiben_tasks_waiting", "Tasks that wait and could run now; reported by one replica of each service.", () =>
       [...tasks.values()].flatMap((task) =>
         task.readWaiting === undefined ? [] : [{ labels: laneLabels(task), value: task.readWaiting() }],
       ),
     ),
-    counter("ekiben_task_attempts_total", "Attempts of tasks that have ended, by how: completed, failed, …", () =>
+    counter("ekiben_task_attempts_total", "Attempts of tasks that have ended, by outcome: completed, failed, …", () =>
       [...tasks.values()].flatMap((task) =>
         [...task.byOutcome].map(([outcome, value]) => ({ labels: { ...laneLabels(task), outcome }, value })),
       ),
     ),
     histogram(
       "ekiben_task_attempt_seconds",
-      "From the claim of a task until the end of the attempt was recorded.",
+      "Time from the claim of a task until the end of the attempt was recorded.",
       () => [...tasks.values()].map((task) => ({ labels: laneLabels(task), values: task.attemptTime })),
     ),
   ];
@@ -203,7 +203,7 @@ const laneLabels = ({ service, api }: { service: string; api: string }): Labels 
 
 const counter = (name: string, help: string, collect: () => Sample[]) =>
   metric({ name, help, type: "counter", aggregator: "sum" }, collect);
-/** @param aggregator What is told where several processes have figures. */
+/** @param aggregator Way in which the figures of several processes are joined. */
 const gauge = (name: string, help: string, collect: () => Sample[], aggregator: "sum" | "max" = "sum") =>
   metric({ name, help, type: "gauge", aggregator }, collect);
 
@@ -228,7 +228,7 @@ function bucketSamples(name: string, labels: Labels, values: Histogram): Sample[
   return [...buckets, sum, { metricName: `${name}_count`, labels, value: total }];
 }
 
-/** The part of prom-client's metrics that its registry reads. */
+/** Creates the part of a prom-client metric that its registry reads. */
 function metric(
   head: { readonly name: string; readonly help: string; readonly type: string; readonly aggregator: string },
   collect: () => Sample[],

@@ -22,7 +22,7 @@ describe("formatStrain", () => {
   it("names an api that is overloaded, with what waits, its pace and what it refuses", () => {
     assert.equal(
       formatStrain({ ...calm, isOverloaded: true, refused: 80, sinceMs: 500 }),
-      "Model.predict: more calls come than are answered: 3 wait, one is answered each 11 ms, 160 a second are refused",
+      "Model.predict: calls arrive faster than they are answered: 3 wait, one is answered every 11 ms, 160 a second are refused",
     );
   });
 

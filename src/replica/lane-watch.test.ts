@@ -67,7 +67,7 @@ describe("LaneWatch", () => {
     clock.advance(1000);
     const held = "all of its 2 slots are held by calls that timed out or were cancelled and have not ended";
     const tell = (perSecond: number) => [
-      `Model.busy: more calls come than are answered: 3 wait, one is answered each 10 ms, ${perSecond} a second are refused`,
+      `Model.busy: calls arrive faster than they are answered: 3 wait, one is answered every 10 ms, ${perSecond} a second are refused`,
       `Model.stuck: ${held}; 3 wait`,
     ];
     assert.deepEqual(watch.readStrains(), tell(100));

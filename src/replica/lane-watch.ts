@@ -178,7 +178,7 @@ export function formatStrain(state: LaneState): string | undefined {
     return `${name}: ${what} held by calls that timed out or were cancelled and have not ended; ${queued} wait`;
   }
   if (!isOverloaded) return undefined;
-  const pace = answerMs === undefined ? "" : `, one is answered each ${formatMs(answerMs)} ms`;
+  const pace = answerMs === undefined ? "" : `, one is answered every ${formatMs(answerMs)} ms`;
   const perSecond = sinceMs > 0 ? Math.round((refused * 1000) / sinceMs) : 0;
-  return `${name}: more calls come than are answered: ${queued} wait${pace}, ${perSecond} a second are refused`;
+  return `${name}: calls arrive faster than they are answered: ${queued} wait${pace}, ${perSecond} a second are refused`;
 }

@@ -132,11 +132,11 @@ describe("Deployment.readiness", () => {
 
   it("tells which apis of which replicas answer less than is asked of them, and stays ready", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2 });
-    stage.host("A#1/0").strains = ["A.run: more calls come than are answered"];
+    stage.host("A#1/0").strains = ["A.run: calls arrive faster than they are answered"];
     await stage.pass(1000);
     assert.deepEqual(await deployment.readiness(), {
       ...{ name: "A", isReady: true, readyReplicas: 2, replicas: 2 },
-      strains: ["A#1: A.run: more calls come than are answered"],
+      strains: ["A#1: A.run: calls arrive faster than they are answered"],
     });
     stage.host("A#1/0").strains = undefined;
     await stage.pass(1000);
