@@ -95,7 +95,7 @@ describe("an app whose folder of sockets is removed while it runs", () => {
     await logged(app, /^no link to Model#0, which is ready: .*ENOTDIR/);
     await until(async () => (await app.get("/readyz").catch(() => undefined))?.status === 503);
     const { detail = "" } = await app.readiness("Entry");
-    assert.match(detail, /Entry#0 can't call what it depends on: Model#0 can't be reached: ENOTDIR: it is no folder/);
+    assert.match(detail, /Entry#0 can't call what it depends on: Model#0 can't be reached: ENOTDIR: it is not a folder/);
     assert.match(await app.text("/metrics"), /^ekiben_link_failures_total\{service="Model"\} [1-9]/m);
     rmSync(path);
     await until(async () => (await app.get("/readyz")).status === 200);
