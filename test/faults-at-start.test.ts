@@ -63,7 +63,7 @@ describe("a service that fails while the app runs", () => {
     const lines = app.log.filter((line) => line["replica"] === "Fragile#0").slice(0, 3);
     const [, , { delayMs = 0 } = {}] = lines;
     assert.ok(delayMs >= 1000 && delayMs <= 1250, `${delayMs} ms are a second and up to a quarter more`);
-    const downText = `it is down after 3 short lives in a row (restart.giveUpAfter) and is started again after ${delayMs} ms (restart.slowBackoffMs)`;
+    const downText = `it is down after 3 failures in a row (restart.giveUpAfter) and is started again after ${delayMs} ms (restart.slowBackoffMs)`;
     assert.deepEqual(
       lines.map((line) => [line["level"], line["msg"], line["delayMs"], line["service"]]),
       [
@@ -97,9 +97,9 @@ describe("a service that fails while the app runs", () => {
     assert.match(await app.text("/metrics"), /^ekiben_service_down\{service="Shop"\} 0$/m);
     assert.equal((await app.readiness("Shop")).isReady, true);
     // It says so each time it was tried again, and comes back once it can.
-    await app.command.until(/it is down after 4 short lives in a row/);
+    await app.command.until(/it is down after 4 failures in a row/);
     rmSync(markers.WEIGHTS_ARE_LOST);
-    await app.command.until(/"msg":"Fragile#0 is back"/);
+    await app.command.until(/"msg":"Fragile#0 restarted"/);
     assert.equal((await app.call("whereFragile")).status, 200);
     const metrics = await app.text("/metrics");
     assert.match(metrics, /^ekiben_service_down\{service="Fragile"\} 0$/m);
@@ -112,7 +112,7 @@ describe("a service that fails while the app runs", () => {
     const { isReady, detail } = await app.readiness("Silent");
     assert.deepEqual(
       [isReady, detail],
-      [false, "0 of 1 replicas are ready; Silent#0 does not say in time that it is ready"],
+      [false, "0 of 1 replicas are ready; Silent#0 did not answer in time whether it is ready"],
     );
     assert.equal((await app.call("whereSilent")).status, 200);
   });

@@ -89,16 +89,16 @@ describe("the replicas of an app", () => {
     await app.call("open", "held");
     assert.deepEqual(await held, { status: 200, body: { pid } });
     await app.command.until(
-      /"replica":"Leaky#0".*"msg":"the replica holds more memory than it may; another takes its place"/,
+      /"replica":"Leaky#0".*"msg":"Leaky#0 exceeded its memory limit; another replica replaces it"/,
     );
-    await app.command.until(/"msg":"Leaky#0 was replaced; the old one answers what it has, and ends"/);
+    await app.command.until(/"msg":"Leaky#0 was replaced; the old replica finishes its calls and ends"/);
   });
 
   it("grow in number with the calls that are held, where a range is allowed", async () => {
     const names = ["one", "two", "three", "four"];
     const held = names.map((name) => app.call("holdElastic", name));
     for (const name of names) await app.call("reached", name);
-    await app.command.until(/"to":3,.*"msg":"Elastic has \d calls in flight; 3 replicas are wanted"/);
+    await app.command.until(/"to":3,.*"msg":"Elastic scaled from 1 to 3 replicas: \d calls in flight"/);
     while ((await app.readiness("Elastic")).readyReplicas < 3);
     for (const name of names) await app.call("open", name);
     for (const { status } of await Promise.all(held)) assert.equal(status, 200);

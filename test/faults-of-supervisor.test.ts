@@ -185,7 +185,7 @@ describe("the supervisor as process 1 of a container", {
     assert.match(readFileSync(`/proc/${supervisor}/status`, "utf8"), /^NSpid:.*\s1$/m);
     assert.equal((await app.call("crash")).body.id, "replica_lost");
     await app.command.until(/"msg":"Last#0 was ended by SIGKILL; it is started again"/);
-    await app.command.until(/"msg":"Last#0 is back"/);
+    await app.command.until(/"msg":"Last#0 restarted"/);
     assert.deepEqual(
       listChildren(supervisor).filter((pid) => !isRunning(pid)),
       [],

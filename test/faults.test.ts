@@ -105,7 +105,7 @@ describe("a replica", { concurrency: 2 }, () => {
           );
           const survivor = answers.find((answer) => answer.status === 200)?.body;
           assert.deepEqual([survivor, ended].sort(), ["Model#0", "Model#1"]);
-          await app.command.until(new RegExp(`"msg":"${ended} is back"`), since);
+          await app.command.until(new RegExp(`"msg":"${ended} restarted"`), since);
           if (shows !== undefined) await app.command.until(shows, since);
           assert.equal((await app.readiness("Model")).readyReplicas, 2);
         });
@@ -138,7 +138,7 @@ describe("a replica", { concurrency: 2 }, () => {
         const held = await holdBoth("holdSleeper");
         const looping = app.call("loop");
         const [, stuck] = await app.command.until(
-          /"service":"Sleeper","replica":"(Sleeper#\d)","suspendAfterMs":1000,"msg":"the replica does not answer and gets no new calls"/,
+          /"service":"Sleeper","replica":"(Sleeper#\d)","suspendAfterMs":1000,"msg":"Sleeper#\d suspended: it does not answer and gets no new calls"/,
           since,
         );
         const other = stuck === "Sleeper#0" ? "Sleeper#1" : "Sleeper#0";
@@ -157,7 +157,7 @@ describe("a replica", { concurrency: 2 }, () => {
         const answers = await Promise.all(held.map(({ answer }) => answer));
         const statuses = answers.map((answer) => answer.status).sort();
         assert.deepEqual([statuses, answers.find((answer) => answer.status === 200)?.body], [[200, 503], other]);
-        await app.command.until(new RegExp(`"msg":"${stuck} is back"`), since);
+        await app.command.until(new RegExp(`"msg":"${stuck} restarted"`), since);
         await findBoth("whoSleeps");
       });
 

@@ -66,7 +66,7 @@ describe("services of one group", { concurrency: 2 }, () => {
     const next = await findNext(app, body.model.process);
     assert.equal((await app.call("where")).body.front, body.front);
     for (const replica of ["Model#0", "Words#0"]) {
-      await app.command.until(new RegExp(`"replica":"${replica}".*"msg":"${replica} is back"`));
+      await app.command.until(new RegExp(`"replica":"${replica}".*"msg":"${replica} restarted"`));
       assert.equal(linesOf(app, replica, /was ended by SIGKILL; it is started again$/).length, 1);
     }
     const metrics = await app.text("/metrics");
@@ -112,7 +112,7 @@ describe("services of one group", { concurrency: 2 }, () => {
     const names = Array.from({ length: 24 }, (_, i) => `call ${i}`);
     const held = names.map((name) => app.call("holdWords", name));
     for (const name of names) await app.call("reached", name);
-    await app.command.until(/"msg":"Words has \d+ calls in flight; 3 replicas are wanted"/);
+    await app.command.until(/"msg":"Words scaled from \d to 3 replicas: \d+ calls in flight"/);
     while ((await app.readiness("Words")).readyReplicas < 3);
     assert.equal((await app.readiness("Model")).readyReplicas, 1);
     // The first one has calls in flight, so the others are called.
@@ -156,7 +156,7 @@ describe("services of one group", { concurrency: 2 }, () => {
     process.kill(body.model.process, "SIGKILL");
     await findNext(app, body.model.process);
     for (const replica of ["Model#0", "Words#0"]) {
-      await app.command.until(new RegExp(`"msg":"${replica} is back"`));
+      await app.command.until(new RegExp(`"msg":"${replica} restarted"`));
       assert.deepEqual(linesOf(app, replica, /not answer/), []);
     }
     const metrics = await app.text("/metrics");

@@ -62,7 +62,7 @@ async function createSite() {
         run: { id: "run", pid: process.pid, session: "run" },
         entry: { file, service: "Plain", earlier: [] },
         ...{ settings, appFolder: tmpdir(), socketFolder: tmpdir(), slabFolder: undefined, diskFolder: undefined },
-        ...{ logsTo: "supervisor", sharesStdout: false, takesFaults: false, appFile: undefined },
+        ...{ logsTo: "supervisor", sharesStdout: false, takesFaults: false, appFile: undefined, inspect: undefined },
       },
       ...{ clock, log: silentLogger, onExit: () => {} },
       answer: () => assert.fail("nothing is asked here"),

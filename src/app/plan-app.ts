@@ -66,8 +66,31 @@ export function planGraph(graph: Graph, settings: AppSettings, constraints?: Pla
   }));
   const cores = formatCoreExcess(wishes, availableParallelism());
   const minified = formatMinifiedNames(graph);
-  const more = [cores, minified === undefined ? undefined : `${minified}. ${minifiedNamesFix}`];
+  const more = [
+    ...formatInspectProblems(plan),
+    cores,
+    minified === undefined ? undefined : `${minified}. ${minifiedNamesFix}`,
+  ];
   return { ...plan, notices: [...plan.notices, ...more.filter((notice) => notice !== undefined)] };
+}
+
+/** Returns a notice for each replica to debug that the app does not have, or that lives in a caller's replica. */
+function formatInspectProblems({ deployments, settings: { server } }: Plan): string[] {
+  return [...server.inspect, ...server.inspectWait].flatMap(({ service, index }) => {
+    const id = `${service}#${index}`;
+    const own = deployments.find(({ descriptor }) => descriptor.name === service);
+    if (own === undefined) {
+      const known = deployments.map(({ descriptor }) => descriptor.name).join(", ");
+      return `${id} can't be debugged: the app has no service ${service}, only ${known} (inspect)`;
+    }
+    const { max } = own.settings.replicas;
+    if (own.residence !== "caller") {
+      return index < max ? [] : `${id} can't be debugged: ${service} has at most ${max} replicas (inspect)`;
+    }
+    const callers = deployments.filter(({ inlineCallees }) => inlineCallees.includes(service));
+    const names = callers.map(({ descriptor }) => `${descriptor.name}#0`).join(" or ");
+    return `${id} can't be debugged by itself: ${service} is inline in its callers; name ${names} (inspect)`;
+  });
 }
 
 /** Options that the authors of a graph's services declared. */

@@ -3,7 +3,8 @@ import { dirname } from "node:path";
 import { type DeploymentPlan, type ProcessShare, shareProcess } from "../graph/plan.js";
 import type { EntryLocation } from "../load/entry-location.js";
 import type { AppSettings } from "../options/settings.js";
-import type { AppAnswers } from "../placement/control.js";
+import type { InspectTarget } from "../options/value-types.js";
+import type { AppAnswers, InspectOrder } from "../placement/control.js";
 import { ReplicaProcess } from "../placement/process.js";
 import { RemoteHost } from "../placement/remote-host.js";
 import { RemoteRuntime, type Runner } from "../placement/remote-runtime.js";
@@ -85,6 +86,7 @@ export class RemoteRuntimes {
     const share = this.#shareOf(plan, index);
     const addresses = new Map<string, string>();
     const { name: service } = descriptor;
+    const inspect = findInspectOrder(settings, share.members, index);
     const runtime: RemoteRuntime = new RemoteRuntime(() => this.#createRunner(plan, index, share), {
       residence,
       order: {
@@ -96,7 +98,8 @@ export class RemoteRuntimes {
         endedLives: lives.ended,
         run: own.tasks.run,
         entry,
-        settings,
+        inspect,
+        settings: inspect === undefined ? settings : liftStartLimits(settings),
         socketFolder,
         slabFolder: folders.slabs,
         diskFolder: folders.disk,
@@ -133,6 +136,29 @@ export class RemoteRuntimes {
     const own = share.members.flatMap((member) => devices.get(member)?.[index] ?? []);
     return new ReplicaProcess({ env, heapMiB, devices: own });
   }
+}
+
+/** Limit of `start()` of a replica that is debugged: longer than any session, and short enough for sums to fit a timer. */
+const inspectedStartMs = 24 * 3_600_000;
+
+/** Returns the inspector to open in the process of replica `index` of these services; `undefined` for none. */
+export function findInspectOrder(
+  { server }: AppSettings,
+  services: readonly string[],
+  index: number,
+): InspectOrder | undefined {
+  const isHere = (target: InspectTarget) => target.index === index && services.includes(target.service);
+  const waiting = server.inspectWait.find(isHere);
+  const target = waiting ?? server.inspect.find(isHere);
+  return target && { port: target.port, waits: waiting !== undefined };
+}
+
+/** Raises the limits of `start()`, since a breakpoint in it may hold it for hours. */
+export function liftStartLimits(settings: AppSettings): AppSettings {
+  const services = [...settings.services].map(
+    ([name, own]) => [name, { ...own, startTimeoutMs: inspectedStartMs }] as const,
+  );
+  return { ...settings, services: new Map(services) };
 }
 
 /** One thread or process, as a home for replicas. */

@@ -16,7 +16,7 @@ import { guardLog } from "../observe/log.js";
 import { createDeploymentMetrics, formatMetrics, type Metrics, type MetricsPage } from "../observe/metrics.js";
 import { addObstacles, type Readiness } from "../observe/readiness.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
-import type { AppAnswers, LinkUpdate } from "../placement/control.js";
+import { type AppAnswers, type LinkUpdate, openInspector } from "../placement/control.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import type { AppRun } from "../runtime/app-tasks.js";
 import type { Faults } from "../runtime/faults.js";
@@ -30,7 +30,7 @@ import { Supervisor } from "../supervisor/supervisor.js";
 import { AppFolders } from "./app-folders.js";
 import { type AssignedDevices, assignDevices, detectDevices } from "./assign-devices.js";
 import { nameApp } from "./plan-app.js";
-import { HostLives, RemoteRuntimes } from "./remote-runtimes.js";
+import { findInspectOrder, HostLives, liftStartLimits, RemoteRuntimes } from "./remote-runtimes.js";
 import { holdProcess } from "./stop-signals.js";
 
 /** Arguments of `startApp` besides the plan. */
@@ -174,7 +174,7 @@ async function openMainThread(plan: Plan, deps: AppDeps): Promise<MainThread> {
   const hosts = new Map<string, LocalHost>();
   const runtime = new Runtime({
     graph,
-    settings: nameTasks(plan, deps.program),
+    settings: inspectHere(plan, nameTasks(plan, deps.program), log),
     log,
     time,
     appFolder,
@@ -237,6 +237,16 @@ async function joinMetrics(own: Metrics, { hosts, figures }: Supervisor): Promis
   const all = await Promise.allSettled([own.readJson(), ...reads]);
   const read = all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   return formatMetrics([createDeploymentMetrics(figures), ...read]);
+}
+
+/** Opens the inspector of this process if a replica in it is to be debugged, and lifts the limits of its start. */
+function inspectHere({ deployments }: Plan, settings: AppSettings, log: Logger): AppSettings {
+  const services = deployments.filter(({ residence }) => residence === "main").map(({ descriptor }) => descriptor.name);
+  const indexes = settings.server.inspect.concat(settings.server.inspectWait).map(({ index }) => index);
+  const [order] = indexes.flatMap((index) => findInspectOrder(settings, services, index) ?? []);
+  if (order === undefined) return settings;
+  openInspector(order, log, () => {});
+  return liftStartLimits(settings);
 }
 
 /**

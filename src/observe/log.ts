@@ -20,7 +20,8 @@ export interface LogOutput {
 export function createLog(level: string): LogOutput {
   let output: LogOutput | undefined;
   const open = () => (output ??= openLog(level));
-  return { log: new GuardedLog(() => open().log), flush: () => output?.flush() };
+  const log = new GuardedLog(() => open().log, {}, levelsBelow(level));
+  return { log, flush: () => output?.flush() };
 }
 
 function openLog(level: string): LogOutput {
@@ -35,7 +36,14 @@ function openLog(level: string): LogOutput {
   return { log: log as unknown as Logger, flush: () => lines.flush() };
 }
 
-type Level = "debug" | "info" | "warn" | "error";
+const levels = ["debug", "info", "warn", "error"] as const;
+type Level = (typeof levels)[number];
+
+/** Returns the levels that are not written. Their lines are dropped at once, so that `debug` costs nothing when it is off. */
+function levelsBelow(least: string): readonly Level[] {
+  const index = levels.indexOf(least as Level);
+  return index < 0 ? levels : levels.slice(0, index);
+}
 
 /**
  * Logger that never throws, for any fields, and writes each field once.
@@ -46,14 +54,17 @@ type Level = "debug" | "info" | "warn" | "error";
 class GuardedLog implements Logger {
   readonly #open: () => Logger;
   readonly #fields: Record<string, unknown>;
+  readonly #skipped: readonly Level[];
 
   /**
    * @param open   Returns the logger to write to; called for each line.
    * @param fields Fields of each line; fields of the line itself win.
+   * @param skipped Levels that are not written.
    */
-  constructor(open: () => Logger, fields: Record<string, unknown> = {}) {
+  constructor(open: () => Logger, fields: Record<string, unknown> = {}, skipped: readonly Level[] = []) {
     this.#open = open;
     this.#fields = fields;
+    this.#skipped = skipped;
   }
 
   debug(fields: object, message?: string): void {
@@ -73,10 +84,11 @@ class GuardedLog implements Logger {
   }
 
   child(fields: Record<string, unknown>): Logger {
-    return new GuardedLog(this.#open, { ...this.#fields, ...tameFields(fields) });
+    return new GuardedLog(this.#open, { ...this.#fields, ...tameFields(fields) }, this.#skipped);
   }
 
   #write(level: Level, given: unknown, message: string | undefined): void {
+    if (this.#skipped.includes(level)) return;
     try {
       const { fields, text } = readLine(given, message);
       const own = { ...this.#fields, ...tameFields(fields) };

@@ -35,6 +35,8 @@ describe("the option table", () => {
       exitAfterMs: 1,
       validate: "boundary",
       logLevel: "warn",
+      inspect: "Model#0",
+      inspectWait: ["Model#1=9230"],
       gpus: [0, 1],
       data: "/var/lib/app",
       tasks: {

@@ -7,6 +7,7 @@ import {
   deviceIds,
   devices,
   folder,
+  inspectTargets,
   integer,
   milliseconds,
   namespace,
@@ -55,7 +56,15 @@ export const appOptions = {
   }),
   logLevel: row(choice(["debug", "info", "warn", "error", "silent"]), {
     default: "info",
-    text: "Lowest level of log lines that are written.",
+    text: "Lowest level of log lines that are written. EKIBEN_LOG is a short name of the variable.",
+  }),
+  inspect: row(inspectTargets, {
+    default: [],
+    text: "Replicas to debug, such as Model#0, or Model#0=9230 with a port. Each opens an inspector on 127.0.0.1, and limits of liveness, memory and start do not apply to it.",
+  }),
+  inspectWait: row(inspectTargets, {
+    default: [],
+    text: "Replicas to debug that wait for a debugger before they load the service; else the same as inspect.",
   }),
   gpus: row(deviceIds, {
     default: "auto",

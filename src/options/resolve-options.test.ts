@@ -84,6 +84,8 @@ describe("resolveOptions", () => {
       exitAfterMs: 120_000,
       validate: "all",
       logLevel: "info",
+      inspect: [],
+      inspectWait: [],
     });
     assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
     assert.equal(settings.gpus, "auto");

@@ -204,6 +204,8 @@ function readFlags(reader: OptionReader, flags: Readonly<Record<string, unknown>
 /** Reads `EKIBEN_…` variables. An empty variable counts as not set. */
 function readEnvironment(reader: OptionReader, env: Readonly<Record<string, string | undefined>>): void {
   const variables = new Map([...options.values()].map((option) => [variableOf(option), option]));
+  // Short, since it is typed when something is wrong.
+  variables.set("EKIBEN_LOG", options.get("logLevel") as Option);
   const known = [...variables].filter(([, { sources }]) => sources.includes("environment")).map(([name]) => name);
   for (const [variable, text] of Object.entries(env)) {
     if (!variable.startsWith("EKIBEN_") || text === undefined || text === "" || isServiceLink(variable, text)) continue;

@@ -7,6 +7,7 @@ import {
   deviceIds,
   devices,
   folder,
+  inspectTargets,
   integer,
   milliseconds,
   namespace,
@@ -31,6 +32,40 @@ interface Case {
 const range = (min: number, max: number, targetInFlight = 8) => ({ min, max, targetInFlight });
 
 const cases: readonly Case[] = [
+  {
+    name: "replicas to debug",
+    type: inspectTargets,
+    texts: [
+      ["Model", [{ service: "Model", index: 0, port: 0 }]],
+      [
+        "Model#1=9230,Other#2",
+        [
+          { service: "Model", index: 1, port: 9230 },
+          { service: "Other", index: 2, port: 0 },
+        ],
+      ],
+      ["Model#0=65536", undefined],
+      ["Model#x", undefined],
+      ["Model,", undefined],
+      ["", undefined],
+    ],
+    values: [
+      [1, undefined],
+      [[1], undefined],
+      [["Model"], [{ service: "Model", index: 0, port: 0 }]],
+      ["Model=1", [{ service: "Model", index: 0, port: 1 }]],
+    ],
+    formats: [
+      [[], "none"],
+      [
+        [
+          { service: "Model", index: 1, port: 9230 },
+          { service: "Other", index: 2, port: 0 },
+        ],
+        "Model#1=9230,Other#2",
+      ],
+    ],
+  },
   {
     name: "integer",
     type: integer({ min: 0, max: 65_535 }),

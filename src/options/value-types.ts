@@ -1,3 +1,5 @@
+import { namePattern } from "../base/name-pattern.js";
+
 /**
  * Type of an option's value: reads it from code and from text, and writes it for people.
  *
@@ -150,6 +152,42 @@ export function namespace(usual: string): ValueType<string> {
     format: (value) => value || usual,
   };
 }
+
+/** One replica to debug. */
+export interface InspectTarget {
+  readonly service: string;
+  readonly index: number;
+  /** Port of its inspector on 127.0.0.1; 0 takes a free one. */
+  readonly port: number;
+}
+
+const inspectPattern = new RegExp(`^(${namePattern})(?:#(\\d{1,6}))?(?:=(\\d{1,5}))?$`, "u");
+
+/** Replicas to debug, several with commas: `"Model#0"`, `"Model"` for its first one, `"Model#0=9230"` with a port. */
+export const inspectTargets: ValueType<readonly InspectTarget[], string | readonly string[]> = {
+  expected: "replicas such as Model#0, or Model#0=9230 with a port, joined by commas",
+  placeholder: "<replica>[=<port>]",
+  unit: "",
+  fromCode: (value) => {
+    const parts: readonly unknown[] = Array.isArray(value) ? value : [value];
+    return parts.every((part) => typeof part === "string") ? readInspectTargets(parts) : undefined;
+  },
+  fromText: (text) => readInspectTargets(text.split(",")),
+  format: (targets) => targets.map(formatInspectTarget).join(",") || "none",
+};
+
+function readInspectTargets(parts: readonly string[]): readonly InspectTarget[] | undefined {
+  const targets = parts.map((part) => {
+    const [whole, service = "", index = "0", port = "0"] = inspectPattern.exec(part) ?? [];
+    return whole === undefined || Number(port) > 65_535
+      ? undefined
+      : { service, index: Number(index), port: Number(port) };
+  });
+  return targets.every((target) => target !== undefined) ? targets : undefined;
+}
+
+const formatInspectTarget = ({ service, index, port }: InspectTarget): string =>
+  `${service}#${index}${port === 0 ? "" : `=${port}`}`;
 
 /** `"sqlite"`, or the URL of a PostgreSQL database. */
 export const storeUrl: ValueType<string> = {

@@ -1,23 +1,25 @@
 import type { MessagePort } from "node:worker_threads";
 import type { Clock, Timer } from "../base/clock.js";
+import type { Logger } from "../base/logger.js";
 import type { GrantedResources } from "../define/service.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { EntryLocation } from "../load/entry-location.js";
 import type { ServiceReadiness } from "../observe/readiness.js";
 import type { AppSettings } from "../options/settings.js";
 
-// What a supervisor and the site of replicas, another thread or process, tell each other. Never a call: those go over links.
+// Messages between a supervisor and the runtime of replicas in another thread or process. Calls never go this way:
+// they use links.
 
-/** Where a replica of a callee can be reached, or that it can't any more. */
+/** Change in the replicas that a caller may call, or in the state of their service. */
 export type LinkUpdate =
   | { readonly kind: "add"; readonly service: string; readonly replica: string; readonly address: string }
   | { readonly kind: "add-port"; readonly service: string; readonly replica: string; readonly port: MessagePort }
-  /** It lives where the caller does. */
+  /** The replica lives in the runtime of the caller. */
   | { readonly kind: "add-local"; readonly service: string; readonly replica: string }
   | { readonly kind: "remove"; readonly service: string; readonly replica: string }
-  /** It is about to be killed: calls on it fail with the reason. */
+  /** The replica is about to be killed: calls on it fail with the reason. */
   | { readonly kind: "abandoned"; readonly service: string; readonly replica: string; readonly reason: string }
-  /** Every replica of the service is down, and is started again only slowly. Holds until one is added. */
+  /** The service is down: its calls fail at once, until a replica is added. */
   | {
       readonly kind: "failed";
       readonly service: string;
@@ -25,66 +27,76 @@ export type LinkUpdate =
       readonly attempts: number;
       readonly retryAfterMs: number;
     }
-  /** The service has drained, or is about to: it takes no new call, and none should wait for it. */
+  /** The service drains or has drained: it takes no new call, and no call should wait for it. */
   | { readonly kind: "draining"; readonly service: string }
   | { readonly kind: "planned"; readonly service: string; readonly replicas: number }
-  /** Nobody there calls the service any more: what is known of it is forgotten. */
+  /** No replica of the runtime calls the service any more: its state is dropped. */
   | { readonly kind: "forget"; readonly service: string }
-  /** Every fault a test asks for now. */
+  /** All faults that a test sets now. */
   | { readonly kind: "faults"; readonly faults: readonly object[] };
 
-/** Everything a thread or process needs to know before replicas can live in it. */
+/** Settings that a thread or process needs before replicas can live in it. */
 export interface RuntimeOrder {
-  /** What names it in the log where a line is about no single replica: `{ service, replica }` or `{ group, process }`. */
+  /** Fields of its log lines that are not about one replica: `{ service, replica }` or `{ group, process }`. */
   readonly names: Readonly<Record<string, string | number>>;
   /** Services whose replicas may live in it. */
   readonly services: readonly string[];
-  /** Those of them that are called in this site as long as it has a ready replica of theirs. */
+  /** Services whose calls stay in this runtime as long as it has a ready replica of them. */
   readonly keptServices: readonly string[];
-  /** Unique to this thread or process: leases of tasks name it. */
+  /** Id of this thread or process; leases of tasks contain it. */
   readonly life: string;
-  /** The app as a whole, as others in its store of tasks see it. */
+  /** Identity of the whole app in its task store. */
   readonly run: { readonly id: string; readonly pid: number; readonly session: string };
-  /** Of others of the app that have ended. */
+  /** Ids of threads and processes of the app that have ended. */
   readonly endedLives: readonly string[];
   readonly entry: EntryLocation;
   readonly settings: AppSettings;
   /** Folder of the app's service file. */
   readonly appFolder: string;
-  /** Where the sockets of its replicas are. */
+  /** Folder of the sockets of its replicas. */
   readonly socketFolder: string;
-  /** Where large tensors cross in memory; absent where the machine has no such place. */
+  /** Folder of shared memory for large tensors; `undefined` if the machine has none. */
   readonly slabFolder: string | undefined;
-  /** Where the largest lie on a disk; absent where nothing can be written. */
+  /** Folder on disk for the largest values; `undefined` if none is writable. */
   readonly diskFolder: string | undefined;
-  /** Lines go to stdout by themselves, or to the supervisor. */
+  /** Target of its log lines: its own stdout, or the supervisor. */
   readonly logsTo: "stdout" | "supervisor";
-  /** Several processes write to that stdout. */
+  /** True when several processes write to that stdout. */
   readonly sharesStdout: boolean;
-  /** Whether a test may ask for faults in its calls. */
+  /** True when a test may inject faults into its calls. */
   readonly takesFaults: boolean;
-  /** For a replica that answers HTTP: the app file whose plugins it adds. */
+  /** Inspector to open; `undefined` unless a replica in it is to be debugged. */
+  readonly inspect: InspectOrder | undefined;
+  /** App file whose plugins a replica that answers HTTP adds. */
   readonly appFile: string | undefined;
 }
 
-/** Everything a replica needs to know to become one, in a site that has loaded. */
+/** The inspector that a thread or process opens before it loads the author's files. */
+export interface InspectOrder {
+  /** Port on 127.0.0.1; 0 takes a free one. */
+  readonly port: number;
+  /** True when the author's files are loaded only after a debugger has attached. */
+  readonly waits: boolean;
+}
+
+/** Settings of a replica that starts in a loaded runtime. */
 export interface ReplicaOrder {
   /** `"Model#0"`. */
   readonly id: string;
   readonly index: number;
   readonly service: string;
-  /** Inline services it needs beside it, callees first. */
+  /** Inline callees to start before it, callees first. */
   readonly inlineCallees: readonly string[];
-  /** Services in another place that it or an inline callee calls. */
+  /** Services elsewhere that it or an inline callee calls. */
   readonly callees: readonly string[];
   readonly resources: GrantedResources;
-  /** Of its inline callees, by name. */
+  /** Resources of its inline callees, by name. */
   readonly inlineCalleeResources: ReadonlyMap<string, GrantedResources>;
-  /** The Unix socket it is to listen on. */
+  /** Path of the Unix socket that it listens on. */
   readonly address: string;
 }
 
-/** What may be asked of a replica, and the answers. */
+/** Questions to a replica, with the types of their answers. */
 export interface ControlAnswers {
   ready: boolean;
   pulse: {
@@ -92,26 +104,26 @@ export interface ControlAnswers {
     readonly inFlight: number;
     /** Calls that its thread or process has in flight, by service. */
     readonly callsInFlight?: Readonly<Record<string, number>>;
-    /** Tasks of its service that wait for a replica; one of them says so for all. */
+    /** Tasks of its service that wait for a replica. One replica counts them for all. */
     readonly waitingTasks?: number;
-    /** Where a debugger can attach to it, or has; its silence is then no sign that it is stuck. */
+    /** URL at which a debugger can attach, or has attached. Silence then does not mean that it is stuck. */
     readonly inspectorUrl?: string;
-    /** The longest time of late for which a run of an api kept its event loop from turning; in milliseconds. */
+    /** Longest recent run of an api that blocked its event loop, in milliseconds. */
     readonly longestRunMs?: number;
-    /** Why it can't call what it depends on, where it can't. */
+    /** Reasons why it can't call its callees; absent if it can. */
     readonly obstacles?: readonly string[];
-    /** Which apis answer less than is asked of them, and why; of a replica that is ready all the same. */
+    /** Apis that answer fewer calls than they get, with the reason. Such a replica is ready. */
     readonly strains?: readonly string[];
   };
 }
 
-/** What may be asked of a site. */
+/** Questions to a runtime, with the types of their answers. */
 export interface RuntimeAnswers {
-  /** Metrics as prom-client gives them as JSON. */
+  /** Metrics in the JSON form of prom-client. */
   metrics: readonly object[];
 }
 
-/** What a replica that answers HTTP asks of its supervisor. */
+/** Questions of a replica that answers HTTP to its supervisor, with the types of their answers. */
 export interface AppAnswers {
   readiness: {
     readonly isReady: boolean;
@@ -121,7 +133,7 @@ export interface AppAnswers {
   metrics: { readonly contentType: string; readonly body: string };
 }
 
-/** Of one replica where it has `replica`, else of the site as a whole. */
+/** Messages to a runtime. Those with a `replica` are for that one, the others for the runtime. */
 export type ToRuntime =
   | { readonly kind: "load"; readonly order: RuntimeOrder }
   | { readonly kind: "start"; readonly order: ReplicaOrder }
@@ -129,7 +141,7 @@ export type ToRuntime =
   | { readonly kind: "accept"; readonly replica: string; readonly port: MessagePort }
   /** Another thread or process of the app has ended. */
   | { readonly kind: "ended"; readonly life: string }
-  /** Comes with the listening socket. */
+  /** Sent with the listening socket. */
   | { readonly kind: "listen"; readonly replica: string }
   | { readonly kind: "ask"; readonly number: number; readonly what: keyof RuntimeAnswers }
   | {
@@ -141,17 +153,17 @@ export type ToRuntime =
   | { readonly kind: "answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
   | { readonly kind: "drain"; readonly replica: string; readonly limitMs: number }
   | { readonly kind: "stop"; readonly replica: string }
-  /** Stops what is left, and ends the thread or process. */
+  /** Stops the replicas that are left and ends the thread or process. */
   | { readonly kind: "end" };
 
-/** What a replica says in answer to the order of the same name. */
+/** Words with which a replica answers an order. */
 export type ReplicaWord = "started" | "listening" | "drained" | "stopped";
 
 export type FromRuntime =
   | { readonly kind: "loaded" }
   | { readonly kind: "load-failed"; readonly error: string }
   | FromReplica
-  /** The first run of an api is about to begin, and may last; or no such run is left. */
+  /** The first run of an api is about to begin and may take long; or no such run is left. */
   | { readonly kind: "warming"; readonly isWarmingUp: boolean }
   | { readonly kind: "ask"; readonly number: number; readonly what: keyof AppAnswers }
   | { readonly kind: "answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
@@ -162,29 +174,61 @@ export type FromRuntime =
       readonly message: string | undefined;
     };
 
-/** What one replica of a site says. */
+/** Messages of one replica. */
 export type FromReplica = {
   /** `"Model#0"`. */
   readonly replica: string;
-  /** Its socket tells it from an earlier one of its name, which may still be ending. Absent where there is no such replica. */
+  /**
+   * Socket of the replica. It differs from that of an earlier replica of this name, which may still be ending.
+   * `undefined` if there is no such replica.
+   */
   readonly address: string | undefined;
 } & (
   | { readonly kind: "done"; readonly word: ReplicaWord }
   | { readonly kind: "failed"; readonly word: ReplicaWord; readonly error: string }
-  /** What is left of its start ends within `limitMs` as long as the event loop turns. */
+  /** The rest of its start takes at most `limitMs`, as long as the event loop turns. */
   | { readonly kind: "starting"; readonly limitMs: number }
   | { readonly kind: "replica-answer"; readonly number: number; readonly value?: unknown; readonly error?: string }
 );
 
-/** A site's end of its control channel. */
+/** The runtime's end of its control channel. */
 export interface ControlPort {
   send(message: FromRuntime): void;
-  /** @param handle The listening socket that comes with `listen`. */
+  /** @param receive Called for each message; `handle` is the listening socket of `listen`. */
   onMessage(receive: (message: ToRuntime, handle: unknown) => void): void;
 }
 
-/** Where a debugger can attach to this process, or has: `"ws://127.0.0.1:9229/…"`. Absent in a thread, which has none of its own. */
+/** Returns the URL of the open inspector of this thread, `"ws://127.0.0.1:9229/…"`; `undefined` if none is open. */
 export const inspectorUrl = (): string | undefined => process.getBuiltinModule?.("node:inspector")?.url();
+
+/**
+ * Opens the inspector of this thread on 127.0.0.1 and logs its URL. A worker thread has an inspector of its own (Node
+ * 20 and later). If the port is taken, a free one is used: the process of an earlier run may still hold it.
+ *
+ * @param flush Writes the log at once: a thread that waits for a debugger can't do so later.
+ */
+export function openInspector({ port, waits }: InspectOrder, log: Logger, flush: () => void): void {
+  try {
+    const inspector = process.getBuiltinModule("node:inspector");
+    // One may be open already, by `NODE_OPTIONS`. `open` does not throw when the port is taken.
+    for (const wanted of [port, 0]) if (inspector.url() === undefined) inspector.open(wanted, "127.0.0.1");
+    const url = inspector.url();
+    if (url === undefined) throw new Error("no port can be opened on 127.0.0.1");
+    const page = `devtools://devtools/bundled/js_app.html?ws=${url.slice("ws://".length)}`;
+    const wait = waits ? "; it waits for a debugger before it loads the service" : "";
+    log.info({ inspector: url }, `inspector opened at ${url}: attach an editor, or open ${page} in Chrome${wait}`);
+    flush();
+    if (waits) inspector.waitForDebugger();
+  } catch (error) {
+    // Node was built without an inspector, or forbids it (`--permission`).
+    log.warn({ err: error }, `inspector not opened: ${messageOf(error)}`);
+  }
+}
+
+/** Closes the inspector of this thread, with its connections: Node does not exit while a debugger is attached. */
+export function closeInspector(): void {
+  if (inspectorUrl() !== undefined) process.getBuiltinModule("node:inspector").close();
+}
 
 interface Question {
   resolve(value: unknown): void;
@@ -192,14 +236,14 @@ interface Question {
   readonly timer: Timer | undefined;
 }
 
-/** An answer as it comes over a control channel. */
+/** Answer to a question, as a control channel carries it. */
 export interface ControlAnswer {
   readonly number: number;
   readonly value?: unknown;
   readonly error?: string;
 }
 
-/** Questions over a control channel and their answers, each bounded in time. */
+/** Sends questions over a control channel and matches the answers, each within a time limit. */
 export class ControlRequests<Answers> {
   readonly #clock: Clock;
   readonly #send: (number: number, what: keyof Answers) => void;
@@ -212,7 +256,11 @@ export class ControlRequests<Answers> {
     this.#send = send;
   }
 
-  /** @throws {Error} when the other side fails, ends, or does not answer within `limitMs`; `Infinity` is no limit. */
+  /**
+   * Asks a question.
+   *
+   * @throws {Error} When the other side fails, ends, or does not answer within `limitMs`; `Infinity` is no limit.
+   */
   ask<What extends keyof Answers>(what: What, limitMs: number): Promise<Answers[What]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const number = ++this.#last;
@@ -236,7 +284,7 @@ export class ControlRequests<Answers> {
     else question.reject(new Error(error));
   }
 
-  /** The other side is gone: what was asked fails, and what will be. */
+  /** Fails all open and later questions: the other side is gone. */
   fail(error: unknown): void {
     const failure = error instanceof Error ? error : new Error(messageOf(error));
     this.#failure = failure;

@@ -2,73 +2,75 @@ import type { MessagePort } from "node:worker_threads";
 import type { Residence } from "../graph/plan.js";
 import type { ControlAnswers, LinkUpdate } from "./control.js";
 
-/** Location of a caller, as far as the way to a replica depends on it. */
+/** Residence of a caller, which decides how it reaches a replica. */
 export type CallerResidence = Exclude<Residence, "caller">;
 
 /** A thread or process whose replicas call others. */
 export interface Caller {
   readonly residence: CallerResidence;
-  /** Another process has taken its place: replicas that still live there are to move. */
+  /** True when another process replaces this one: replicas that still live here are to move. */
   readonly isSuperseded?: boolean;
   notify(update: LinkUpdate): void;
 }
 
-/** The way to a replica that a caller is given. */
+/** Way in which a caller reaches a replica. */
 export type LinkOffer =
-  /** The replica lives in the caller's thread, which finds it by its id. */
+  /** The replica lives in the thread of the caller, which finds it by its id. */
   | { readonly kind: "local" }
   /** A Unix socket. */
   | { readonly kind: "address"; readonly address: string }
-  /** A joined port between two threads, over which the ports of links go. */
+  /** One end of a message channel between two threads; it carries the ports of links. */
   | { readonly kind: "port"; readonly port: MessagePort };
 
-/** How a replica is doing, as it says itself. */
+/** Figures that a replica reports about itself. */
 export type Pulse = ControlAnswers["pulse"];
 
-/** The parent's view of one replica's life, wherever it lives. */
+/** The supervisor's view of one replica run, whatever its placement. */
 export interface ReplicaHost {
   /** `"Model#0"`. */
   readonly id: string;
-  /** Process id, for a replica in a process of its own. */
+  /** Process id of a replica in another process. */
   readonly pid?: number | undefined;
-  /** Where it lives: the same for replicas that share a thread or process. */
+  /** Thread or process in which it lives: the same object for replicas that share one. */
   readonly caller: Caller;
-  /** Resident memory of its process beyond which it is replaced; `Infinity` where there is no bound. */
+  /** Resident memory of its process above which it is replaced; `Infinity` for no limit. */
   readonly memoryBytes: number;
-  /** Whether it is in the first run of an api, as it says itself before that begins. */
+  /** True during the first run of an api. The replica announces it before it begins. */
   readonly isWarmingUp?: boolean;
-  /** How long the start of another replica may hold up the event loop it shares; 0 where none is under way. */
+  /** True when it is debugged: limits of liveness, memory and start do not apply to it. */
+  readonly isInspected?: boolean;
+  /** Time for which the start of another replica may block the event loop that it shares; 0 while none starts. */
   readonly heldUpMs?: number;
-  /** Resolves with how it ended, should it end without having been asked to. */
+  /** Resolves when it ends without an order, with a text that says how. */
   readonly ended: Promise<string>;
-  /** Brings up what the replica runs in, and loads the author's code. @throws {ServingError} when that fails. */
+  /** Starts the thread or process if needed, and loads the author's code. @throws {ServingError} When that fails. */
   load(signal: AbortSignal): Promise<void>;
-  /** Starts the replica; its callees can be called. @throws {ServingError} `start_failed`, `start_timeout`. */
+  /** Starts the replica. Its callees have started by then. @throws {ServingError} `start_failed`, `start_timeout`. */
   start(signal: AbortSignal): Promise<void>;
-  /** A way to call it; usable once `start` has resolved. */
+  /** Returns the way in which `caller` reaches it; usable once `start` has resolved. */
   offerTo(caller: Caller): LinkOffer;
-  /** Whether it may receive calls now. */
+  /** Resolves with true when it may receive calls now. */
   isReady(): Promise<boolean>;
-  /** How it is doing; rejects when it does not say so in time. `undefined` where it shares the asker's thread. */
+  /** Reads its pulse; rejects when no answer comes in time. `undefined` for a replica in this thread. */
   pulse(limitMs: number): Promise<Pulse> | undefined;
-  /** Which of its apis answer less than is asked of them, of one without a pulse. */
+  /** Returns the apis that answer fewer calls than they get, for a replica without a pulse. */
   readStrains?(): readonly string[];
-  /** Metrics of its thread or process, as prom-client gives them as JSON. Absent in the main thread. */
+  /** Reads the metrics of its thread or process, in the JSON form of prom-client. Absent in the main thread. */
   metrics?(): Promise<readonly object[]>;
   /**
-   * Answers HTTP on a bound socket. Absent in the main thread, which opens an HTTP server of its own.
+   * Lets it answer HTTP on a bound socket. Absent in the main thread, which opens an HTTP server of its own.
    *
    * @throws {ServingError} `port_in_use`.
    */
   listen?(handle: unknown): Promise<void>;
-  /** Takes no new call; resolves when the last one has ended. */
+  /** Stops taking calls; resolves when the last one has ended. */
   drain(): Promise<void>;
-  /** Ends it in order; calls still in flight fail with `replica_lost`. */
+  /** Ends it in order. Calls still in flight fail with `replica_lost`. */
   stop(): Promise<void>;
   /**
-   * Ends it at once, as a crash would, with whatever shares its process.
+   * Kills it, with all replicas that share its process.
    *
-   * @param reason Told by `ended`, of all of them. Default: what the system says.
+   * @param reason Text that `ended` of each of them resolves with. Default: what the system reports.
    */
   kill(reason?: string): void;
 }

@@ -4,19 +4,19 @@ import { systemProblem } from "../failure/read-thrown.js";
 import type { FromRuntime, ToRuntime } from "./control.js";
 import type { Runner } from "./remote-runtime.js";
 
-/** What the process of a replica is given. */
+/** Inputs of a replica's process. */
 interface ProcessDeps {
-  /** All of its environment. */
+  /** Its whole environment. */
   readonly env: NodeJS.ProcessEnv;
-  /** Bound of the JavaScript heap in MiB; `undefined` for Node's own. */
+  /** Limit of the JavaScript heap in MiB; `undefined` for Node's default. */
   readonly heapMiB: number | undefined;
-  /** Ids of the GPUs it may see; empty where it asked for none, and then sees what the app itself sees. */
+  /** Ids of the GPUs that it may see. Empty if it asked for none: it then sees those of the app. */
   readonly devices: readonly number[];
 }
 
 /**
- * Keeps glibc from giving the memory of each large tensor back to the kernel and asking for it again with the next one, which
- * costs as much as copying the tensor (of 600 kB: 50 to 70 us). At most 64 MiB are held back.
+ * Keeps glibc from returning the memory of each large tensor to the kernel and requesting it again for the next one.
+ * That costs as much as copying the tensor (600 kB: 50 to 70 us). At most 64 MiB are kept.
  */
 const allocatorVariables: Readonly<Record<string, string>> =
   process.platform === "linux" ? { MALLOC_MMAP_THRESHOLD_: "33554432", MALLOC_TRIM_THRESHOLD_: "67108864" } : {};
@@ -24,8 +24,8 @@ const allocatorVariables: Readonly<Record<string, string>> =
 const running = new Set<ChildProcess>();
 
 /**
- * However this process ends, but for a SIGKILL: a replica that computes without a pause would not see its channel close, and go
- * on without anybody above it.
+ * Kills the child when this process exits, except by SIGKILL. A replica that computes without a pause does not notice
+ * that its channel closed, and would run on without a supervisor.
  */
 function endWithThisProcess(child: ChildProcess): void {
   if (running.size === 0) process.on("exit", killRunning);
@@ -41,9 +41,9 @@ function killRunning(): void {
 }
 
 /**
- * A child process for one replica; `runtime/process-main.ts` is its other side.
+ * Child process in which replicas live; `runtime/process-main.ts` is its other side.
  *
- * The control channel is Node's own. A child ends by itself when that channel closes, so none outlives its parent.
+ * The control channel is the one of Node. A child ends when that channel closes, so none outlives its parent.
  */
 export class ReplicaProcess implements Runner {
   readonly sharesProcess = false;
@@ -61,7 +61,7 @@ export class ReplicaProcess implements Runner {
       execArgv: [...childArguments(), ...heap],
     });
     endWithThisProcess(this.#child);
-    // Without a listener a failed send would end the parent; the exit that follows says all there is to say.
+    // Without a listener a failed send would end the parent. The exit that follows reports the problem.
     this.#child.on("error", () => {});
   }
 
@@ -71,7 +71,7 @@ export class ReplicaProcess implements Runner {
 
   send(message: ToRuntime, handle?: unknown): void {
     if (!this.#child.connected) return;
-    // What is sent to a process that has just ended is lost, and its end says all there is to say.
+    // A message to a process that has just ended is lost. Its exit reports the problem.
     this.#child.send(message, handle as never, () => {});
   }
 
@@ -99,8 +99,8 @@ export class ReplicaProcess implements Runner {
   }
 }
 
-/** What was asked of Node for this process and is to hold for a child of it. */
+/** Returns the Node arguments of this process that its children get too. */
 export const childArguments = (): string[] => process.execArgv.filter(isForChild);
 
-/** A debugger's port can be had once; what a test runner asks of Node is not for its children. */
+/** Drops `--inspect`, since a port can be opened once (a replica has `inspect`), and the arguments of a test runner. */
 const isForChild = (argument: string): boolean => !/^--(inspect|test|watch|eval|print)/.test(argument);

@@ -17,7 +17,7 @@ class FakeRunner implements Runner {
   readonly sent: ToRuntime[] = [];
   readonly handles: unknown[] = [];
   kills = 0;
-  /** Whether `kill` is followed by an exit, a turn of the event loop later as in truth. */
+  /** True when `kill` is followed by an exit, one turn of the event loop later as in reality. */
   diesWhenKilled = true;
   say!: (message: FromRuntime) => void;
   #exited!: (how: string) => void;
@@ -67,7 +67,10 @@ function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteRu
   const write = (level: string) => (fields: object, message?: string) =>
     lines.push(`${level} ${JSON.stringify(fields)} ${message}`);
   const log: Logger = {
-    ...{ debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") },
+    debug: () => {},
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
     child: () => log,
   };
   const runtimeOrder = { names: { replica: "A#0" } } as unknown as RuntimeOrder;
@@ -96,7 +99,7 @@ const addresses: Readonly<Record<string, string>> = {
   "B#0": "/run/B.sock",
   "C#0": "/run/C.sock",
 };
-/** Which replica speaks. */
+/** Names the replica of a message. */
 const by = (replica: string) => ({ replica, address: addresses[replica] });
 const done = (word: ReplicaWord, replica = "A#0"): FromRuntime => ({ kind: "done", ...by(replica), word });
 
@@ -181,7 +184,26 @@ describe("RemoteHost.load and start", () => {
     assert.equal(runner.kills, 1);
   });
 
-  it("fail when the replica ends in the middle, with how it ended (H1)", async () => {
+  it("wait for one that is debugged, however long it takes to load, to start and to listen", async () => {
+    const { host, runner, abort, clock, runtimeOrder } = createHost();
+    Object.assign(runtimeOrder, { inspect: { port: 0, waits: true } });
+    const loaded = host.load(abort.signal);
+    clock.advance(3_600_000);
+    runner.say({ kind: "loaded" });
+    await loaded;
+    const started = host.start(abort.signal);
+    await settled();
+    clock.advance(3_600_000);
+    runner.say(done("started"));
+    await started;
+    const listening = host.listen({});
+    clock.advance(3_600_000);
+    runner.say(done("listening"));
+    await listening;
+    assert.deepEqual([runner.kills, host.isInspected], [0, true]);
+  });
+
+  it("fail when the replica ends in the middle, with how it ended (IH1)", async () => {
     for (const isLoaded of [false, true]) {
       const { host, runner, abort, clock } = createHost();
       let step = host.load(abort.signal);
@@ -200,7 +222,7 @@ describe("RemoteHost.load and start", () => {
     }
   });
 
-  it("fail at once when it has ended between the two (H1)", async () => {
+  it("fail at once when it has ended between the two (IH1)", async () => {
     const { host, runner, abort, clock } = createHost();
     const loaded = host.load(abort.signal);
     runner.say({ kind: "loaded" });
@@ -246,7 +268,7 @@ describe("RemoteHost", () => {
 });
 
 describe("RemoteHost.ended", () => {
-  it("says how a replica ended that nobody asked to (H2)", async () => {
+  it("says how a replica ended that nobody asked to (IH2)", async () => {
     const crashed = await createStarted();
     crashed.runner.exit("was ended by SIGSEGV");
     await settled();
@@ -257,7 +279,7 @@ describe("RemoteHost.ended", () => {
     assert.deepEqual(killed.ends, ["was ended by SIGKILL"]);
   });
 
-  it("says nothing of one that was asked to drain or to stop (H2)", async () => {
+  it("says nothing of one that was asked to drain or to stop (IH2)", async () => {
     for (const way of ["drain", "stop"] as const) {
       const { host, runner, ends } = await createStarted();
       const done = host[way]();
@@ -296,7 +318,7 @@ describe("RemoteHost, asked about its replica", () => {
     assert.equal(await failing, false);
   });
 
-  it("fails open questions when the replica ends, and later ones at once (H1)", async () => {
+  it("fails open questions when the replica ends, and later ones at once (IH1)", async () => {
     const { host, runtime, runner, clock } = await createStarted();
     const pulse = assert.rejects(host.pulse(30_000), { id: "replica_ended" });
     const ready = host.isReady();
@@ -402,7 +424,7 @@ describe("RemoteHost.drain and stop", () => {
     clock.advance(1);
     await stopped;
     assert.equal(runner.kills, 1);
-    assert.match(lines[0] ?? "", /^warn .* the replica did not end when it was told to, and was killed$/);
+    assert.match(lines[0] ?? "", /^warn .* the process did not end within 12000 ms and was killed$/);
   });
 
   it("wait for the end of what was killed", async () => {
@@ -419,7 +441,7 @@ describe("RemoteHost.drain and stop", () => {
     await stopped;
   });
 
-  it("end with a replica that ends during its drain (H1)", async () => {
+  it("end with a replica that ends during its drain (IH1)", async () => {
     const { host, runner, clock, ends } = await createStarted();
     const drained = host.drain();
     runner.exit("ended with exit code 1");
@@ -428,7 +450,7 @@ describe("RemoteHost.drain and stop", () => {
     assert.deepEqual([runner.kinds, ends, clock.pendingTimers], [["drain"], [], 0]);
   });
 
-  it("have nothing to do where nothing was loaded or everything has ended", async () => {
+  it("have nothing to do where nothing was loaded or everything has ended (IR4)", async () => {
     const { host, runner } = createHost();
     await host.drain();
     await host.stop();
@@ -459,7 +481,7 @@ async function createPair() {
 }
 
 describe("RemoteHosts that share a process", () => {
-  it("bring it up once", async () => {
+  it("bring it up once (IR1)", async () => {
     const { host, runner, add, abort } = createHost();
     const other = add("B");
     const loaded = Promise.all([host.load(abort.signal), other.load(abort.signal)]);
@@ -486,7 +508,7 @@ describe("RemoteHosts that share a process", () => {
     assert.equal(runner.kills, 0);
   });
 
-  it("stop one by one, and the last one ends the process", async () => {
+  it("stop one by one, and the last one ends the process (IR1)", async () => {
     const { host, other, runner, runtime, clock } = await createPair();
     const stopped = host.stop();
     assert.deepEqual(runner.sent, [{ kind: "stop", replica: "A#0" }]);
@@ -512,16 +534,19 @@ describe("RemoteHosts that share a process", () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  it("leave behind what does not stop in time, and say so", async () => {
+  it("leave behind what does not stop in time, and say so (IR3)", async () => {
     const { host, runner, clock, lines } = await createPair();
     const stopped = host.stop();
     clock.advance(12_000);
     await stopped;
     assert.equal(runner.kills, 0);
-    assert.match(lines[0] ?? "", /^warn .*"A#0".* stays behind in the process it shares$/);
+    assert.match(
+      lines[0] ?? "",
+      /^warn .* A#0 did not stop within 12000 ms; it was left behind in the process that it shares$/,
+    );
   });
 
-  it("end together, each told of one reason, and of none that was asked to end", async () => {
+  it("end together, each told of one reason, and of none that was asked to end (IR2)", async () => {
     const crashed = await createPair();
     crashed.runner.exit("was ended by SIGKILL");
     await settled();
@@ -556,7 +581,7 @@ describe("RemoteHosts that share a process", () => {
     assert.equal(runner.kills, 1);
   });
 
-  it("go on when the start of one is past its limit: whether the event loop is stuck is told by the others' heartbeats", async () => {
+  it("go on when the start of one is past its limit: whether the event loop is stuck is told by the others' heartbeats (IR5)", async () => {
     const { host, runner, add, abort, clock } = await createStarted();
     const other = add("B");
     await other.load(abort.signal);
@@ -580,7 +605,7 @@ describe("RemoteHosts that share a process", () => {
     await killed;
   });
 
-  it("are killed when none has started and each start that was begun is past its limit", async () => {
+  it("are killed when none has started and each start that was begun is past its limit (IR5)", async () => {
     const { host, runner, add, abort, clock, runtime } = createHost();
     const [patient, waiting] = [add("B"), add("C")];
     const loaded = Promise.all([host, patient, waiting].map((own) => own.load(abort.signal)));
@@ -596,7 +621,7 @@ describe("RemoteHosts that share a process", () => {
     await settled();
     await assert.rejects(waiting.start(abort.signal), {
       id: "replica_ended",
-      message: /a start in it held the event loop/,
+      message: /a start in it blocked the event loop/,
     });
     await Promise.all([host, patient, waiting].map((own) => own.stop()));
     assert.equal(clock.pendingTimers, 0);

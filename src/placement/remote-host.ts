@@ -15,12 +15,12 @@ import {
 import type { Caller, LinkOffer, Pulse, ReplicaHost } from "./placement.js";
 import { type RemoteRuntime, type RuntimeMember, stopLimitMs } from "./remote-runtime.js";
 
-// The parent's view of a replica in another thread or process.
+// The supervisor's view of a replica in another thread or process.
 //
-// H1  Whatever is awaited of the other side also ends when that side ends, or has ended before.
-// H2  `ended` resolves only for an end nobody asked for.
+// IH1  Every wait for the other side also ends when that side ends, or has ended before.
+// IH2  `ended` resolves only for an end without an order.
 
-/** What a host needs of its surroundings. */
+/** Dependencies of a host. */
 interface RemoteHostDeps {
   readonly order: ReplicaOrder;
   readonly startTimeoutMs: number;
@@ -31,13 +31,13 @@ interface RemoteHostDeps {
   readonly log: Logger;
 }
 
-/** How long the author's `ready()` may take, its way included: less than whoever asks for the whole app waits. */
+/** Limit of the author's `ready()`, transport included: shorter than the limit of a question about the whole app. */
 const readyLimitMs = 2_500;
-/** What a message there and back may take beside what it asks for. */
+/** Time for a message and its answer, besides the work that it orders. */
 const answerLimitMs = 1_000;
-/** How long a start may block the event loop beyond its limit, so that the replica can't say that it is over. */
+/** Time by which a start may exceed its limit while it blocks the event loop, so that the replica can't report it. */
 const blockedLimitMs = 5_000;
-/** Bringing up a thread or a process and loading the author's files. */
+/** Limit for starting a thread or process and loading the author's files. */
 const loadLimitMs = 120_000;
 
 export class RemoteHost implements ReplicaHost, RuntimeMember {
@@ -54,12 +54,12 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
   #isStarted = false;
   /** See `RuntimeMember`. */
   phase: RuntimeMember["phase"] = "new";
-  /** How long its start may take, or it may take to listen, as long as the event loop turns. */
+  /** Limit of its start, or of opening its HTTP server, as long as the event loop turns. */
   #startLimitMs = 0;
   #startTimer: Timer | undefined;
   #isEnding = false;
 
-  /** @param runtime The thread or process it lives in, perhaps with others. */
+  /** @param runtime Thread or process in which it lives, possibly with others. */
   constructor(runtime: RemoteRuntime, deps: RemoteHostDeps) {
     const { order, clock, memoryBytes } = deps;
     this.id = order.id;
@@ -78,6 +78,10 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
 
   get isWarmingUp(): boolean {
     return this.caller.isWarmingUp;
+  }
+
+  get isInspected(): boolean {
+    return this.caller.isInspected;
   }
 
   get heldUpMs(): number {
@@ -103,7 +107,7 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
       () => this.#words.keep("loaded"),
       (error: unknown) => this.#words.fail("loaded", toServingError(error, service, "")),
     );
-    await within(this.#deps.clock, loadLimitMs, loaded, () => {
+    await this.#limit(loadLimitMs, loaded, () => {
       this.kill();
       throw fail("load_timeout", { step: "loading the author's files", limitMs: loadLimitMs }, { service });
     });
@@ -130,11 +134,12 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
     this.#words.fail("started", fail("start_timeout", { startTimeoutMs, blockedMs }, { service: order.service }));
   }
 
-  /** The replica bounds its own start; this bound is for one that can't even say so. */
+  /** Limits a start that can't report: the replica limits its start itself, unless it blocks its event loop. */
   #boundStart(limitMs: number): void {
     this.phase = "starting";
     this.#startLimitMs = limitMs;
     this.#startTimer?.clear();
+    if (this.isInspected) return;
     this.#startTimer = this.#deps.clock.setTimer(() => {
       this.phase = "overdue";
       this.caller.noteOverdue();
@@ -154,16 +159,22 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
     const listening = this.#words.expect("listening");
     this.caller.send({ kind: "listen", replica: this.id }, handle);
     const { service } = this.#deps.order;
-    // It loads the author's plugins.
+    // This loads the author's plugins.
     this.phase = "starting";
     this.#startLimitMs = loadLimitMs;
-    await within(this.#deps.clock, loadLimitMs, listening, () => {
-      // Whoever else lives there serves on.
+    await this.#limit(loadLimitMs, listening, () => {
+      // Other replicas in the process go on serving.
       if (!this.caller.isShared) this.kill();
       throw fail("load_timeout", { step: "opening the HTTP server", limitMs: loadLimitMs }, { service });
     }).finally(() => {
       this.phase = "begun";
     });
+    this.#deps.log.debug({ service, replica: this.id }, `${this.id} listens for HTTP`);
+  }
+
+  /** Settles as `step` does, or as `onLate` says; a replica that is debugged has no limit. */
+  #limit(limitMs: number, step: Promise<void>, onLate: () => void): Promise<void> {
+    return this.isInspected ? step : within(this.#deps.clock, limitMs, step, onLate);
   }
 
   metrics(): Promise<readonly object[]> {
@@ -190,7 +201,7 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
     const drained = this.#words.expect("drained");
     const { clock, drainTimeoutMs } = this.#deps;
     this.caller.send({ kind: "drain", replica: this.id, limitMs: drainTimeoutMs });
-    // The replica bounds its drain itself; one that is stuck can't.
+    // The replica limits its drain itself, unless it is stuck.
     await within(clock, drainTimeoutMs + answerLimitMs, drained, () => {}).catch(() => {});
   }
 
@@ -205,7 +216,7 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
     const stopped = this.#words.expect("stopped");
     this.caller.send({ kind: "stop", replica: this.id });
     await within(clock, stopLimitMs, stopped, () => {
-      const text = "the replica did not stop when it was told to; it stays behind in the process it shares";
+      const text = `${this.id} did not stop within ${stopLimitMs} ms; it was left behind in the process that it shares`;
       log.warn({ replica: this.id, stopLimitMs }, text);
     }).catch(() => {});
   }
@@ -245,7 +256,7 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
     if (this.#isStarted || this.#hasExited) return;
     this.#isEnding = true;
     this.caller.callOff(this);
-    // Where others live there too, the site goes on.
+    // If other replicas live there too, the runtime goes on.
     if (this.caller.isOpen) this.#words.failAll(this.#calledOff());
   }
 
@@ -255,16 +266,16 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
   }
 }
 
-/** What is awaited of another thread or process, by the word that answers it: each once, and nothing after its end. */
+/** Waits for words of another thread or process. Each wait settles once; after the end each new wait fails. */
 class AwaitedWords<Word extends string> {
   readonly #open = new Map<Word, Deferred<void>>();
   #end: Error | undefined;
 
-  /** Settled by `keep`, `fail` or `end`. */
+  /** Returns a promise that `keep`, `fail` or `end` settles. */
   expect(word: Word): Promise<void> {
     if (this.#end !== undefined) return Promise.reject(this.#end);
     const awaited = createDeferred<void>();
-    // Should the message that asks for it fail, nobody awaits this.
+    // If the order can't be sent, no code awaits this promise.
     awaited.promise.catch(() => {});
     this.#open.set(word, awaited);
     return awaited.promise;
@@ -278,13 +289,13 @@ class AwaitedWords<Word extends string> {
     this.#take(word)?.reject(error);
   }
 
-  /** What is awaited fails. */
+  /** Fails all open waits. */
   failAll(error: Error): void {
     for (const awaited of this.#open.values()) awaited.reject(error);
     this.#open.clear();
   }
 
-  /** The other side is gone: what is awaited fails, and what will be. */
+  /** Fails all open and later waits: the other side is gone. */
   end(error: Error): void {
     this.#end = error;
     this.failAll(error);

@@ -14,58 +14,59 @@ import {
 } from "./control.js";
 import type { Caller } from "./placement.js";
 
-// The parent's view of a thread or process in which replicas live, one or several.
+// The supervisor's view of a thread or process in which one or several replicas live.
 //
-// S1  It is brought up once, by the first of its replicas that loads, and ends with the last one that is released.
-// S2  When it ends unasked, each of its replicas hears of it, with one reason.
-// S3  A replica that is released while others live here ends alone; what it does not end in time stays behind.
-// S4  Nothing is sent to what has ended, nor anything but its end to what was told to end.
-// S5  A start that is past its limit is no reason to end what others use. Whether the event loop is held up for too long is
-//     told by the heartbeats of those that have started; where there are none, by the last start that passes its limit.
+// IR1  It is started once, by the first of its replicas that loads, and ends with the last one that is released.
+// IR2  When it ends without an order, each of its replicas is told, with the same reason.
+// IR3  A replica that is released while others live here ends alone. Work that it does not end in time is left behind.
+// IR4  Nothing is sent to a runtime that has ended, and only `end` to one that is closed.
+// IR5  A start that exceeds its limit does not end a process that others use. The heartbeats of replicas that have
+//      started detect a blocked event loop. If none has started, the process is killed when the last start exceeds
+//      its limit.
 
-/** The thread or process itself. */
+/** Thread or process itself. */
 export interface Runner {
   readonly pid: number | undefined;
-  /** Both ends are in one process, so they can share a port. */
+  /** True when both ends are in one process, so that they can share a port. */
   readonly sharesProcess: boolean;
   send(message: ToRuntime, handle?: unknown): void;
   onMessage(receive: (message: FromRuntime) => void): void;
-  /** @param exited Called once. @see `how`: "ended with exit code 1", "was ended by SIGKILL". */
+  /** @param exited Called once, with a text such as "ended with exit code 1" or "was ended by SIGKILL". */
   onExit(exited: (how: string) => void): void;
   kill(): void;
 }
 
-/** A replica that lives in a site, as the site sees it. */
+/** One replica, as its runtime sees it. */
 export interface RuntimeMember {
   /** `"Model#0"`. */
   readonly id: string;
-  /** Where its start is: not ordered yet, within its limit, past it, or over, however it ended. */
+  /** Phase of its start: not ordered yet, within its limit, past its limit, or ended in any way. */
   readonly phase: "new" | "starting" | "overdue" | "begun";
-  /** How long its start, where that is under way, may hold up the event loop. */
+  /** Time for which its start may block the event loop; 0 while it does not start. */
   readonly holdsUpMs: number;
   receive(message: FromReplica): void;
-  /** Its start, which is past its limit, has failed: the site is killed. */
+  /** Fails its start, which exceeded its limit: the runtime is killed. */
   expire(): void;
-  /** The thread or process has ended. */
+  /** Called when the thread or process has ended. */
   noteExit(how: string): void;
-  /** Has the replica stop; resolves when it has, or after a limit. */
+  /** Stops the replica; resolves when it has stopped, or after a limit. */
   stopAlone(): Promise<void>;
 }
 
-/** What a site needs of its surroundings. */
+/** Dependencies of a runtime. */
 export interface RemoteRuntimeDeps {
   readonly residence: "thread" | "process";
   readonly order: RuntimeOrder;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Answers what a replica with an HTTP edge asks of the app. */
+  /** Answers questions of a replica with an HTTP server about the app. */
   readonly answer: <What extends keyof AppAnswers>(what: What) => Promise<AppAnswers[What]>;
-  /** It has ended, however that came. @param pid Of a process of its own. */
+  /** Called when it has ended in any way. @param pid Process id; `undefined` for a thread. */
   readonly onExit: (pid: number | undefined) => void;
 }
 
 const metricsLimitMs = 2_000;
-/** A site's own end. */
+/** Limit for the end of a runtime. */
 export const stopLimitMs = 12_000;
 
 export class RemoteRuntime implements Caller {
@@ -77,14 +78,14 @@ export class RemoteRuntime implements Caller {
   readonly #createRunner: () => Runner;
   readonly #requests: ControlRequests<RuntimeAnswers>;
   readonly #members = new Map<string, RuntimeMember>();
-  /** Those whose start was called off. */
+  /** Members whose start was cancelled. */
   readonly #calledOff = new Set<RuntimeMember>();
   readonly #exited = createDeferred<void>();
   readonly #loaded = createDeferred<void>();
   #runner: Runner | undefined;
   #killReason: string | undefined;
   #hasExited = false;
-  /** It was told to end, or has nothing to end. */
+  /** True once it was ordered to end, or has nothing to end. */
   #isClosed = false;
 
   constructor(createRunner: () => Runner, deps: RemoteRuntimeDeps) {
@@ -99,29 +100,34 @@ export class RemoteRuntime implements Caller {
     return this.#runner?.pid;
   }
 
-  /** Names it among those that live and have lived. */
+  /** Id of this thread or process, also after its end. */
   get life(): string {
     return this.#deps.order.life;
   }
 
-  /** Of a thread it is that of this process. */
+  /** Inspector of this process, for a thread: a breakpoint may hold both. */
   get inspectorUrl(): string | undefined {
     return this.#runner?.sharesProcess === true ? inspectorUrl() : undefined;
   }
 
-  /** Whether it shares this process, so that a port can lead there. */
+  /** True when it is a thread of this process, so that a port can lead there. */
   get sharesProcess(): boolean {
     return this.#runner?.sharesProcess === true;
   }
 
-  /** Whether another replica may come to live here. */
+  /** True while another replica may be placed here. */
   get isOpen(): boolean {
     return !this.#isClosed && !this.#hasExited;
   }
 
-  /** Whether there is something to order about. */
+  /** True while the thread or process takes orders. */
   get isUp(): boolean {
     return this.#runner !== undefined && !this.#hasExited;
+  }
+
+  /** See `ReplicaHost`. */
+  get isInspected(): boolean {
+    return this.#deps.order.inspect !== undefined;
   }
 
   /** See `ReplicaHost`. */
@@ -129,7 +135,7 @@ export class RemoteRuntime implements Caller {
     return Math.max(0, ...[...this.#members.values()].map(({ holdsUpMs }) => holdsUpMs));
   }
 
-  /** Whether more than one replica lives here. */
+  /** True when more than one replica lives here. */
   get isShared(): boolean {
     return this.#members.size > 1;
   }
@@ -142,14 +148,21 @@ export class RemoteRuntime implements Caller {
     this.#members.set(member.id, member);
   }
 
-  /** Brings it up and has it load the author's code, once. @throws What went wrong there. */
+  /** Starts it and loads the author's code, once. @throws The error of the load. */
   load(): Promise<void> {
     if (this.#runner !== undefined) return this.#loaded.promise;
+    const { log, clock, order } = this.#deps;
+    const begun = clock.now();
     const runner = this.#createRunner();
     this.#runner = runner;
+    log.debug({ ...order.names, child: runner.pid }, `${this.residence} started`);
+    this.#loaded.promise.then(
+      () => log.debug({ ...order.names, ms: Math.round(clock.now() - begun) }, "service files loaded"),
+      () => {},
+    );
     runner.onExit((how) => this.#noteExit(how));
     runner.onMessage((message) => this.#receive(message));
-    this.send({ kind: "load", order: this.#deps.order });
+    this.send({ kind: "load", order });
     return this.#loaded.promise;
   }
 
@@ -170,24 +183,24 @@ export class RemoteRuntime implements Caller {
     return this.#requests.ask("metrics", metricsLimitMs);
   }
 
-  /** Ends it at once, with all its replicas. @param reason Why; default: as the system tells it. */
+  /** Kills it, with all its replicas. @param reason Default: what the system reports. */
   kill(reason?: string): void {
     this.#killReason ??= reason;
     this.#runner?.kill();
   }
 
-  /** The start of a replica is called off. Where that is all there is here, the site is killed: it may hang. */
+  /** Cancels the start of a replica. If no other replica is here, the runtime is killed: it may hang. */
   callOff(member: RuntimeMember): void {
     this.#calledOff.add(member);
     this.#killIfStuck();
   }
 
-  /** The start of a replica is past its limit: the event loop does not turn. */
+  /** Called when a start exceeded its limit: the event loop does not turn. */
   noteOverdue(): void {
     this.#killIfStuck();
   }
 
-  /** Stops a replica; the last one ends the site. */
+  /** Stops a replica. The last one ends the runtime. */
   async release(member: RuntimeMember): Promise<void> {
     if (this.isUp && this.#members.size > 1 && !this.#isClosed) await member.stopAlone();
     if (this.#members.get(member.id) === member) this.#members.delete(member.id);
@@ -196,15 +209,15 @@ export class RemoteRuntime implements Caller {
     else this.#killIfStuck();
   }
 
-  /** S5 */
+  /** Kills it when no replica here is usable (IR5). */
   #killIfStuck(): void {
     const members = [...this.#members.values()].filter((member) => !this.#calledOff.has(member));
     const overdue = members.filter(({ phase }) => phase === "overdue");
-    const isNobodyLeft = members.every(({ phase }) => phase === "overdue" || phase === "new");
-    if (members.length > 0 && (overdue.length === 0 || !isNobodyLeft)) return;
+    const isNoneUsable = members.every(({ phase }) => phase === "overdue" || phase === "new");
+    if (members.length > 0 && (overdue.length === 0 || !isNoneUsable)) return;
     this.#isClosed = true;
     for (const member of overdue) member.expire();
-    this.kill(overdue.length > 0 ? "was killed, since a start in it held the event loop for too long" : undefined);
+    this.kill(overdue.length > 0 ? "was killed: a start in it blocked the event loop for too long" : undefined);
   }
 
   async #end(): Promise<void> {
@@ -213,7 +226,10 @@ export class RemoteRuntime implements Caller {
     this.send({ kind: "end" });
     const { clock, log, order } = this.#deps;
     await within(clock, stopLimitMs, this.#exited.promise, () => {
-      log.warn({ ...order.names, stopLimitMs }, "the replica did not end when it was told to, and was killed");
+      log.warn(
+        { ...order.names, stopLimitMs },
+        `the ${this.residence} did not end within ${stopLimitMs} ms and was killed`,
+      );
     });
     this.#runner?.kill();
     await this.#exited.promise;
@@ -253,6 +269,7 @@ export class RemoteRuntime implements Caller {
 
   #noteExit(how: string): void {
     this.#hasExited = true;
+    this.#deps.log.debug({ ...this.#deps.order.names, child: this.pid, how }, `${this.residence} ended`);
     this.#deps.onExit(this.pid);
     this.#requests.fail(new Error(`it ended: ${how}`));
     for (const member of [...this.#members.values()]) member.noteExit(this.#killReason ?? how);

@@ -4,16 +4,16 @@ import { messageOf } from "../failure/to-serving-error.js";
 import type { FromRuntime, ToRuntime } from "./control.js";
 import type { Runner } from "./remote-runtime.js";
 
-/** What the thread of a replica is given. */
+/** Inputs of a replica's thread. */
 export interface ThreadDeps {
   readonly name: string;
-  /** All of its environment. */
+  /** Its whole environment. */
   readonly env: NodeJS.ProcessEnv;
-  /** Bound of the JavaScript heap in MiB; `undefined` for Node's own. */
+  /** Limit of the JavaScript heap in MiB; `undefined` for Node's default. */
   readonly heapMiB: number | undefined;
 }
 
-/** A worker thread for one replica; `runtime/thread-main.ts` is its other side. */
+/** Worker thread in which replicas live; `runtime/thread-main.ts` is its other side. */
 export class ReplicaThread implements Runner {
   readonly pid = undefined;
   readonly sharesProcess = true;
@@ -24,18 +24,18 @@ export class ReplicaThread implements Runner {
     this.#worker = new Worker(findOwnModule("runtime/thread-main"), {
       name,
       env,
-      // Node would join them to this process's, and never read them again once one of these has failed.
+      // By default Node pipes them to those of this process, and never reads them again once one of these has failed.
       stdout: true,
       stderr: true,
       ...(heapMiB !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMiB } }),
     });
     this.#worker.stdout.on("data", (chunk: Buffer) => void process.stdout.write(chunk));
     this.#worker.stderr.on("data", (chunk: Buffer) => void process.stderr.write(chunk));
-    // Anything may be thrown, `null` too. Node prints what ends a process, but not what ends a thread that is watched.
+    // Any value may be thrown, even `null`. Node prints the error that ends a process, but not one that ends a
+    // watched thread.
     this.#worker.on("error", (thrown: unknown) => {
       this.#problem = `threw: ${messageOf(thrown)}`;
-      if (thrown instanceof Error)
-        process.stderr.write(`${name} ended by an error that nobody caught: ${thrown.stack}\n`);
+      if (thrown instanceof Error) process.stderr.write(`${name} ended by an uncaught error: ${thrown.stack}\n`);
     });
   }
 
@@ -56,7 +56,7 @@ export class ReplicaThread implements Runner {
   }
 }
 
-/** Ports change hands with the message that names them. */
+/** Returns the ports to transfer with a message. */
 function portsOf(message: ToRuntime): MessagePort[] {
   if (message.kind === "accept") return [message.port];
   return message.kind === "link" && message.update.kind === "add-port" ? [message.update.port] : [];

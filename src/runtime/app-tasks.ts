@@ -110,7 +110,9 @@ export class AppTasks {
     const opened = this.#store;
     this.#store = undefined;
     const store = await opened?.catch(() => undefined);
-    await store?.close();
+    if (store === undefined) return;
+    await store.close();
+    this.#deps.log.debug({}, "task store closed");
   }
 
   #storeWaitOf(service: string): number {
@@ -145,10 +147,17 @@ export class AppTasks {
   /** Opens one store for all replicas here. The next replica tries again when that fails. */
   #open(wait?: StoreWait): Promise<TaskStore> {
     const { settings, appFolder, log } = this.#deps;
-    this.#store ??= openTaskStore({ settings: settings.tasks, appFolder, log }, wait).catch((error: unknown) => {
-      this.#store = undefined;
-      throw error;
-    });
+    const place = { settings: settings.tasks, appFolder, log };
+    this.#store ??= openTaskStore(place, wait).then(
+      (store) => {
+        log.debug({ store: formatStore(place) }, "task store opened");
+        return store;
+      },
+      (error: unknown) => {
+        this.#store = undefined;
+        throw error;
+      },
+    );
     return this.#store;
   }
 }

@@ -317,12 +317,16 @@ class FarLink implements KeptLink {
     this.#timer = undefined;
     let isOpened = false;
     const { channel, problem } = this.#connector.connect();
+    const { replica } = this;
+    const { address } = this.#connector;
+    const { log } = this.#deps;
     const link: PeerLink = new PeerLink(this.replica, channel, {
       opened: () => {
         isOpened = true;
         this.#pauseMs = firstPauseMs;
         this.#trouble.over();
         if (this.#isWanted) this.#entry.add(link);
+        log.debug({ replica, address }, `link to ${replica} opened`);
         this.#setTried();
       },
       draining: () => this.#entry.remove(),
@@ -366,5 +370,5 @@ class FarLink implements KeptLink {
 }
 
 function logEnd(log: Logger, replica: string, reason: ServingError | undefined): void {
-  if (reason !== undefined) log.debug({ replica, problem: reason.message }, "link ended");
+  log.debug({ replica, problem: reason?.message }, `link to ${replica} lost`);
 }

@@ -14,7 +14,9 @@ import {
   type AppAnswers,
   type ControlPort,
   ControlRequests,
+  closeInspector,
   type FromRuntime,
+  openInspector,
   type ReplicaOrder,
   type ReplicaWord,
   type RuntimeOrder,
@@ -137,6 +139,7 @@ export class RuntimeMain {
   async #load(order: RuntimeOrder): Promise<void> {
     this.#order = order;
     const { log, flush } = openLog(order, this.#port);
+    if (order.inspect !== undefined) openInspector(order.inspect, log.child(order.names), flush);
     // Never ended, so that a rejection while the process or thread stops does not cut the stop short.
     watchBackground({ log: log.child(order.names), ownsProcess: true });
     const graph = resolveGraph(await loadEntry(order.entry));
@@ -193,6 +196,7 @@ export class RuntimeMain {
     if (loaded === undefined) return;
     await loaded.runtime.close();
     loaded.flush();
+    closeInspector();
   }
 
   #replica(id: string): HostedReplica {

@@ -53,7 +53,7 @@ describe("decideReplicas", () => {
     assert.deepEqual(changesOf(simulate({ seconds: 60, load: () => 0, range: { ...range, min: 3 } })), [[0, 3]]);
   });
 
-  it("wants one replica for every targetInFlight calls, one more from the first call above (A2)", () => {
+  it("wants one replica for every targetInFlight calls, one more from the first call above (JA2)", () => {
     for (const [inFlight, wanted] of [
       [8, 1],
       [9, 2],
@@ -67,7 +67,7 @@ describe("decideReplicas", () => {
     }
   });
 
-  it("wants all that a burst needs within two seconds, in one step (A2)", () => {
+  it("wants all that a burst needs within two seconds, in one step (JA2)", () => {
     for (const stepMs of [100, 250, 500, 1000]) {
       const changes = changesOf(simulate({ seconds: 20, load: (second) => (second < 10 ? 1 : 60), stepMs }));
       assert.deepEqual(
@@ -89,14 +89,14 @@ describe("decideReplicas", () => {
     }
   });
 
-  it("lets one sample that stands out change nothing, however far apart samples are (A1)", () => {
+  it("lets one sample that stands out change nothing, however far apart samples are (JA1)", () => {
     for (const stepMs of [250, 500, 1000, 5000]) {
       const load = (second: number) => (second === 0 || second === 20 || second === 40 ? 1000 : 8);
       assert.deepEqual(changesOf(simulate({ seconds: 60, load, stepMs })), [[0, 1]], `every ${stepMs} ms`);
     }
   });
 
-  it("wants fewer once the load has fitted fewer for the whole window, straight down to what it needs (A3)", () => {
+  it("wants fewer once the load has fitted fewer for the whole window, straight down to what it needs (JA3)", () => {
     const changes = changesOf(simulate({ seconds: 90, load: (second) => (second < 20 ? 60 : 9) }));
     assert.deepEqual(
       changes.map(([, wanted]) => wanted),
@@ -106,7 +106,7 @@ describe("decideReplicas", () => {
     assert.ok(secondsHeld >= 30 && secondsHeld <= 32, `held for ${secondsHeld} s`);
   });
 
-  it("goes down by steps as the needs of the window fall behind (A3)", () => {
+  it("goes down by steps as the needs of the window fall behind (JA3)", () => {
     const load = (second: number) => Math.max(0, 80 - second);
     const changes = changesOf(simulate({ seconds: 130, load, replicas: 10 }));
     assert.deepEqual(
@@ -115,7 +115,7 @@ describe("decideReplicas", () => {
     );
   });
 
-  it("keeps still for a load that swings faster than the window (A3)", () => {
+  it("keeps still for a load that swings faster than the window (JA3)", () => {
     const sawtooth = (second: number) => 4 + (second % 20) * 3;
     const blocks = (second: number) => (second % 25 < 12 ? 70 : 0);
     for (const load of [sawtooth, blocks]) {
@@ -132,12 +132,12 @@ describe("decideReplicas", () => {
     );
   });
 
-  it("keeps the replicas it finds until a window has been watched (A3)", () => {
+  it("keeps the replicas it finds until a window has been watched (JA3)", () => {
     const decisions = simulate({ seconds: 60, load: () => 0, replicas: 6 });
     assert.deepEqual([wantedAt(decisions, 29), wantedAt(decisions, 30)], [6, 1]);
   });
 
-  it("takes a time in which nobody looked for one that needed what was there before (A3)", () => {
+  it("takes a time in which nobody looked for one that needed what was there before (JA3)", () => {
     let state: AutoscaleState = emptyAutoscaleState;
     const decide = (now: number, inFlight: number) => {
       const decided = decideReplicas(state, { now, inFlight, replicas: 1 }, range);
@@ -150,14 +150,14 @@ describe("decideReplicas", () => {
     assert.equal(decide(640_000, 0), 1);
   });
 
-  it("stays within its bounds, also where they leave no choice (A4)", () => {
+  it("stays within its bounds, also where they leave no choice (JA4)", () => {
     const fixed = { min: 2, max: 2, targetInFlight: 1 };
     const load = (second: number) => (second < 30 ? 500 : 0);
     assert.deepEqual(changesOf(simulate({ seconds: 120, load, range: fixed })), [[0, 2]]);
     assert.deepEqual(changesOf(simulate({ seconds: 10, load: () => 0, replicas: 40 })), [[0, 10]]);
   });
 
-  it("keeps A1 to A4 for loads of every kind", () => {
+  it("keeps JA1 to JA4 for loads of every kind", () => {
     const random = new Random(3);
     for (let run = 0; run < 30; run++) {
       const level = random.next() * 100;

@@ -1,35 +1,35 @@
 import type { ServiceSettings } from "../options/settings.js";
 
-// How many replicas of a service its load needs.
+// Decides how many replicas of a service its load needs.
 //
-// A1  The load is the median of the calls in flight over the last two seconds, and of three samples at least: one sample
-//     that stands out changes nothing, a load that stays is believed within a second or two.
-// A2  The load needs one replica for every `targetInFlight` calls. More are wanted at once.
-// A3  Fewer are wanted only when the load has needed no more for a whole window of 30 s, at every moment of it. A window
-//     that was not watched in full counts as one that needed what was there before.
-// A4  Never fewer than `min`, never more than `max`.
+// JA1  The load is the median of the calls in flight over the last two seconds, from at least three samples. One
+//      outlier changes nothing; a load that lasts takes effect within one or two seconds.
+// JA2  The load needs one replica for every `targetInFlight` calls. A higher need takes effect at once.
+// JA3  A lower need takes effect only when no moment of the last 30 s needed more. Time before the first sample
+//      counts as if it had needed the replicas that were there.
+// JA4  The result is never below `min` and never above `max`.
 //
-// It follows from A3 that nothing falls within a window after a rise: replicas are not started and stopped in turn for a load
-// that swings faster than that.
+// JA3 implies that the number does not fall within 30 s after it rose. A load that swings faster than that does not
+// start and stop replicas in turn.
 //
-// Counting calls in flight against a target is what Knative does, with a short window for bursts and a long one for the rest
-// (https://knative.dev/docs/serving/autoscaling/kpa-specific/). The highest of the window is what Kubernetes takes on its way
-// down (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#stabilization-window).
+// Knative counts calls in flight against a target too, with a short window for bursts and a long one for the rest
+// (https://knative.dev/docs/serving/autoscaling/kpa-specific/). Kubernetes takes the highest need of a window when it
+// scales down (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#stabilization-window).
 
-/** How long the load is watched before more replicas are wanted. */
+/** Window of the median, in milliseconds (JA1). */
 const smoothingMs = 2000;
-/** Samples the median is taken of at least. */
+/** Smallest number of samples in the median. */
 const fewestSamples = 3;
-/** How long the load must have needed fewer replicas before fewer are wanted. */
+/** Time for which the load must need fewer replicas before fewer are wanted, in milliseconds (JA3). */
 const windowMs = 30_000;
 
-/** What the load of a service is at an instant. */
+/** Load of a service at one instant. */
 export interface LoadObservation {
-  /** Milliseconds of any clock that only moves on. */
+  /** Milliseconds of any monotonic clock. */
   readonly now: number;
-  /** Calls accepted and not answered, and tasks, those that wait for a replica included. */
+  /** Calls accepted and not answered, plus tasks that run or wait for a replica. */
   readonly inFlight: number;
-  /** Replicas that run or start. Read from the first observation: so many are kept until a window has been watched. */
+  /** Replicas that run or start. Read from the first observation only: this many are kept for the first window. */
   readonly replicas: number;
 }
 
@@ -38,27 +38,27 @@ interface Sample {
   readonly inFlight: number;
 }
 
-/** A number of replicas the load needed, and when it did last. */
+/** A number of replicas that the load needed, and the last time it did. */
 interface Need {
   readonly replicas: number;
   readonly until: number;
 }
 
-/** What is remembered from one decision to the next. */
+/** State carried from one decision to the next. */
 export interface AutoscaleState {
   /** Oldest first. */
   readonly samples: readonly Sample[];
-  /** Needs of the window that no later one exceeds: falling, the last is that of now. */
+  /** Needs of the window that no later need exceeds. They fall; the last one is the current need. */
   readonly needs: readonly Need[];
 }
 
-/** Nothing was observed yet. */
+/** State before the first observation. */
 export const emptyAutoscaleState: AutoscaleState = Object.freeze({ samples: [], needs: [] });
 
 /**
- * Decides how many replicas are wanted. Meant to be asked a few times a second, or each second.
+ * Decides how many replicas are wanted. Call it once a second, or a few times a second.
  *
- * @returns `wanted`, and the state to pass next time.
+ * @returns `wanted`, and the state for the next call.
  */
 export function decideReplicas(
   state: AutoscaleState,
@@ -73,21 +73,21 @@ export function decideReplicas(
   return { wanted: bound((needs[0] as Need).replicas), state: { samples, needs } };
 }
 
-/** Keeps those of the last two seconds, and so many as the median needs though they be older. */
+/** Adds a sample and drops those older than two seconds, except the ones that the median needs. */
 function addSample(samples: readonly Sample[], newest: Sample): readonly Sample[] {
   const all = [...samples, newest];
   const firstRecent = all.findIndex(({ at }) => at >= newest.at - smoothingMs);
   return all.slice(Math.max(0, Math.min(firstRecent, all.length - fewestSamples)));
 }
 
-/** The lower median; a sample not yet taken is a load of 0. */
+/** Returns the lower median. A missing sample counts as a load of 0. */
 function medianOf(samples: readonly Sample[]): number {
   const missing = new Array<number>(Math.max(0, fewestSamples - samples.length)).fill(0);
   const sorted = [...missing, ...samples.map(({ inFlight }) => inFlight)].sort((a, b) => a - b);
   return sorted[(sorted.length - 1) >> 1] as number;
 }
 
-/** Adds the need of now: that of before lasted until now, and lower ones no longer matter. */
+/** Adds the current need. The previous one lasted until now; needs that are not higher are dropped. */
 function addNeed(needs: readonly Need[], newest: Need): readonly Need[] {
   const last = needs.at(-1) as Need;
   const lasting = [...needs.slice(0, -1), { ...last, until: newest.until }];

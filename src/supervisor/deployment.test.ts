@@ -56,21 +56,21 @@ describe("Deployment", () => {
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });
 
-  it("tells the board how many replicas there are to be", async () => {
+  it("tells the registry how many replicas there are to be", async () => {
     const stage = new Stage();
     const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.deps);
     const known: LinkUpdate[] = [];
-    stage.board.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
+    stage.registry.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
     assert.deepEqual(known, [{ kind: "planned", service: "A", replicas: 2 }]);
     await deployment.stop();
   });
 
-  it("takes each replica off the board before it is asked to drain, and says that none will come (D1)", async () => {
+  it("takes each replica off the registry before it is asked to drain, and says that none will come (JD1)", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2 });
     stage.held.add("drain");
     const notify = (notice: LinkUpdate) =>
       stage.journal.push(notice.kind === "remove" ? `remove ${notice.replica}` : notice.kind);
-    stage.board.subscribe({ residence: "process", notify }, ["A"]);
+    stage.registry.subscribe({ residence: "process", notify }, ["A"]);
     stage.takeJournal();
     await deployment.drain();
     assert.deepEqual(stage.takeJournal(), ["remove A#0", "drain A#0/0", "remove A#1", "drain A#1/0", "draining"]);
@@ -109,7 +109,7 @@ describe("Deployment.readiness", () => {
     assert.deepEqual([readiness.isReady, readiness.readyReplicas, readiness.replicas], [true, 1, 4]);
     assert.equal(
       readiness.detail,
-      "1 of 4 replicas are ready; A#1 is down after 2 short lives in a row (restart.giveUpAfter): ended with exit code 3; is started again after 30000 ms; " +
+      "1 of 4 replicas are ready; A#1 is down after 2 failures in a row (restart.giveUpAfter): ended with exit code 3; is started again after 30000 ms; " +
         "A#2 does not answer, its event loop is busy; A#3 is starting",
     );
     await deployment.stop();
@@ -118,12 +118,12 @@ describe("Deployment.readiness", () => {
   it("is not ready while the authors' ready() says so, and names the replicas", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2 });
     stage.host("A#0/0").isReplicaReady = false;
-    const one = "A#0 does not say in time that it is ready";
+    const one = "A#0 did not answer in time whether it is ready";
     assert.deepEqual(await deployment.readiness(), {
       ...{ name: "A", isReady: true, readyReplicas: 1, replicas: 2, detail: `1 of 2 replicas are ready; ${one}` },
     });
     stage.host("A#1/0").isReplicaReady = false;
-    const detail = `0 of 2 replicas are ready; ${one}; A#1 does not say in time that it is ready`;
+    const detail = `0 of 2 replicas are ready; ${one}; A#1 did not answer in time whether it is ready`;
     assert.deepEqual(await deployment.readiness(), {
       ...{ name: "A", isReady: false, readyReplicas: 0, replicas: 2, detail },
     });
@@ -144,7 +144,7 @@ describe("Deployment.readiness", () => {
     await deployment.stop();
   });
 
-  it("is down only while every place is, with the reason of the last, until one is filled again (D3)", async () => {
+  it("is down only while every place is, with the reason of the last, until one is filled again (JD3)", async () => {
     const { stage, deployment } = await createStarted({ replicas: 2, restart: { giveUpAfter: 1 } });
     stage.host("A#1/0").end();
     await stage.pass(1000);
@@ -159,7 +159,7 @@ describe("Deployment.readiness", () => {
       ["failed A after 1"],
     );
     const known: LinkUpdate[] = [];
-    stage.board.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
+    stage.registry.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
     const why = { reason: "was ended by SIGKILL", attempts: 1 };
     assert.deepEqual(known[1], { kind: "failed", service: "A", ...why, retryAfterMs: 30_000 });
     assert.deepEqual(deployment.down, { ...why, delayMs: 30_000 });
@@ -225,7 +225,7 @@ describe("Deployment, with a range of replicas", () => {
     await deployment.stop();
   });
 
-  it("never passes its bounds (D2)", async () => {
+  it("never passes its bounds (JD2)", async () => {
     const { stage, deployment } = await createStarted(scaling);
     setLoad(stage, 1000);
     await stage.pass(60_000);
@@ -236,7 +236,7 @@ describe("Deployment, with a range of replicas", () => {
     await deployment.stop();
   });
 
-  it("takes a replica off the board before it drains one there is no more need for (D1)", async () => {
+  it("takes a replica off the registry before it drains one there is no more need for (JD1)", async () => {
     const { stage, deployment } = await createStarted(scaling);
     stage.held.add("drain");
     setLoad(stage, 2 * targetInFlight);
@@ -251,7 +251,7 @@ describe("Deployment, with a range of replicas", () => {
     await deployment.stop();
   });
 
-  it("gives no number to two replicas at a time: while one drains, others are had, and no more than allowed (D2, D5)", async () => {
+  it("gives no number to two replicas at a time: while one drains, others are had, and no more than allowed (JD2, JD5)", async () => {
     const { stage, deployment } = await createStarted(scaling);
     stage.held.add("drain");
     setLoad(stage, 2 * targetInFlight);
@@ -271,7 +271,7 @@ describe("Deployment, with a range of replicas", () => {
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });
 
-  it("leaves the others of its group where they are when it shrinks and grows again (D5)", async () => {
+  it("leaves the others of its group where they are when it shrinks and grows again (JD5)", async () => {
     const stage = new Stage();
     const a = new Deployment(createDeploymentPlan("A", { replicas: { min: 1, max: 2 }, group: "g" }), stage.deps);
     const b = new Deployment(createDeploymentPlan("B", { replicas: 2, group: "g" }), stage.deps);
@@ -295,7 +295,7 @@ describe("Deployment, with a range of replicas", () => {
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });
 
-  it("stops one that is still draining, too, when it is stopped itself (D4)", async () => {
+  it("stops one that is still draining, too, when it is stopped itself (JD4)", async () => {
     const { stage, deployment } = await createStarted(scaling);
     stage.held.add("drain");
     setLoad(stage, 2 * targetInFlight);
@@ -323,7 +323,7 @@ describe("Deployment, with a range of replicas", () => {
     stage.host("A#1/0").steps.start.reject(fail("start_failed", { hook: "start", error: "no memory" }));
     await settled();
     assert.deepEqual([stage.running, stage.announced("A")], [["A#0/0"], ["A#0/0"]]);
-    assert.deepEqual(stage.lines.slice(-2), ["error one more replica could not be started", "planned 1 of A"]);
+    assert.deepEqual(stage.lines.slice(-2), ["error A#1 not added: its start failed", "planned 1 of A"]);
     assert.equal((await deployment.readiness()).detail, undefined);
     await stage.pass(9000);
     assert.equal(stage.hosts.length, 2);

@@ -9,27 +9,28 @@ import { type DownReason, ReplicaSlot } from "./replica-slot.js";
 
 // The replicas of one service.
 //
-// D1  A replica leaves the board before it is asked to drain or to stop.
-// D2  The number of replicas stays between the plan's bounds.
-// D3  The service is down only while every one of its places is: a replica that is ready in one of them ends that.
-// D4  A replica there is no more need for, or that could not be added, is a replica of the service until it has stopped.
-// D5  A number is given to one place at a time. Devices are handed out by it, and of a group it says in which process the
-//     replica lives: one that came beside another of its name would have all that live there move.
+// JD1  A replica leaves the registry before it is ordered to drain or to stop.
+// JD2  The number of replicas stays within the bounds of the plan.
+// JD3  The service is down only while all of its slots are down. One ready replica ends that.
+// JD4  A replica that is no longer needed, or that could not be added, counts as one of the service until it has
+//      stopped.
+// JD5  An index belongs to one slot at a time. Devices are assigned by index, and in a group the index selects the
+//      process. A second replica of the same name would make all replicas of that process move.
 
-/** How often the load of a service that scales is looked at. */
+/** Interval at which the load of a service that scales is read. */
 const scaleIntervalMs = 1_000;
 
 export class Deployment {
   readonly plan: DeploymentPlan;
   readonly #deps: SlotDeps;
   readonly #slots: ReplicaSlot[] = [];
-  /** Places that are given back and not empty yet. */
+  /** Slots that were given up and are not empty yet. */
   readonly #leaving = new Set<ReplicaSlot>();
   #scaling: Timer | undefined;
   #load = emptyAutoscaleState;
-  /** Of places that are given back. */
+  /** Restarts counted in slots that were given up. */
   #pastRestarts = 0;
-  /** After a replica that could not be added there is none before that. */
+  /** Earliest time to add a replica again after a failed attempt. */
   #nextGrowthAt = Number.NEGATIVE_INFINITY;
   #isStopping = false;
 
@@ -48,27 +49,34 @@ export class Deployment {
     return this.#slots.flatMap((slot) => slot.host ?? []);
   }
 
-  /** Starts every replica at once. @throws the first failure, at once; what has started, or still starts, is left to `stop`. */
+  /**
+   * Starts all replicas at the same time.
+   *
+   * @throws The first failure, at once. `stop` ends the replicas that have started or still start.
+   */
   async start(calleesStarted: Promise<unknown>): Promise<void> {
     await Promise.all(this.#slots.map((slot) => slot.start(calleesStarted)));
     const { min, max } = this.plan.settings.replicas;
     if (max > min && this.plan.residence !== "main" && !this.#isStopping) this.#watchLoad();
   }
 
-  /** Why the service is down, if it is (D3): the reason of its first place. */
+  /** Reason why the service is down: that of its first slot. `undefined` while it is not down (JD3). */
   get down(): DownReason | undefined {
     if (this.#slots.some((slot) => slot.down === undefined)) return undefined;
     return this.#slots[0]?.down;
   }
 
-  /** Whether a replica is there, or may soon be: one that is busy is replaced in its own time, and a start has a limit. */
+  /**
+   * Tells whether a replica is ready or suspended, starts, or neither. A suspended one is replaced in time, and a
+   * start has a limit.
+   */
   get presence(): MovedDeployment["presence"] {
     const kinds = this.#slots.map(({ state }) => state.kind);
     if (kinds.some((kind) => kind === "ready" || kind === "out")) return "there";
     return kinds.some((kind) => kind === "starting") ? "coming" : "away";
   }
 
-  /** What stands in the way of each place that is not ready. */
+  /** Text that says for each slot why it is not ready. */
   get obstacles(): string {
     return this.#slots
       .filter(({ state }) => state.kind !== "ready")
@@ -76,7 +84,7 @@ export class Deployment {
       .join("; ");
   }
 
-  /** For metrics. */
+  /** Figures for the metrics page. */
   get figures(): DeploymentFigures {
     const states: Record<string, number> = { ready: 0, out: 0, starting: 0, waiting: 0, down: 0 };
     for (const { state } of this.#slots) if (state.kind in states) states[state.kind] = (states[state.kind] ?? 0) + 1;
@@ -86,7 +94,7 @@ export class Deployment {
     return { service: this.service, isDown: this.down !== undefined, states, restarts, demand };
   }
 
-  /** Ends one replica as a crash would; resolves when another has taken its place. */
+  /** Kills one replica; resolves when its slot is filled again. */
   async replaceReplica(index: number): Promise<void> {
     const slot = this.#slots.find((own) => own.index === index);
     const host = slot?.host;
@@ -96,7 +104,7 @@ export class Deployment {
     await slot.whenSettled();
   }
 
-  /** Ends starts that have not come to their end; replicas that run are left alone. */
+  /** Aborts replicas that are still starting. Replicas that run are left alone. */
   callOff(): void {
     this.#halt();
     for (const slot of this.#slots) slot.callOff();
@@ -104,6 +112,7 @@ export class Deployment {
 
   async drain(): Promise<void> {
     this.#halt();
+    this.#deps.log.debug({ service: this.service, replicas: this.#slots.length }, `${this.service} drains`);
     const drained = [...this.#slots, ...this.#leaving].map((slot) => slot.drain());
     this.#deps.registry.close(this.service);
     await Promise.all(drained);
@@ -123,7 +132,10 @@ export class Deployment {
     const strains = slots.flatMap(({ id, strains }) => strains.map((strain) => `${id}: ${strain}`));
     const detail = [`${readyReplicas} of ${replicas} replicas are ready`, ...missing].join("; ");
     return {
-      ...{ name: this.service, isReady: readyReplicas > 0, readyReplicas, replicas },
+      name: this.service,
+      isReady: readyReplicas > 0,
+      readyReplicas,
+      replicas,
       ...(missing.length > 0 && { detail }),
       ...(strains.length > 0 && { strains }),
     };
@@ -151,10 +163,11 @@ export class Deployment {
     }, scaleIntervalMs);
   }
 
-  /** What the number of replicas is decided by: calls and running tasks, and tasks that wait. */
+  /** Load by which the number of replicas is decided: calls and tasks in flight, and tasks that wait. */
   get #demand(): { readonly inFlight: number; readonly waitingTasks: number } {
     const served = this.#slots.reduce((sum, slot) => sum + slot.inFlight, 0);
-    // Callers know of calls that replicas have not read; replicas of calls whose callers have gone, and of tasks.
+    // Callers also count calls that no replica has read yet. Replicas also count tasks, and calls whose callers are
+    // gone.
     const inFlight = Math.max(served, this.#deps.calls.of(this.service));
     return { inFlight, waitingTasks: Math.max(0, ...this.#slots.map((slot) => slot.waitingTasks)) };
   }
@@ -166,12 +179,12 @@ export class Deployment {
     const range = this.plan.settings.replicas;
     const decision = decideReplicas(this.#load, observation, range);
     this.#load = decision.state;
-    // The rest is added when those that drain have left their numbers.
+    // Indexes of draining replicas are not free yet: the rest is added later (JD5).
     const wanted = Math.min(decision.wanted, range.max - this.#leaving.size);
     if (wanted === this.#slots.length || (wanted > this.#slots.length && clock.now() < this.#nextGrowthAt)) return;
     this.#deps.log.info(
       { service: this.service, from: this.#slots.length, to: wanted, inFlight, waitingTasks },
-      `${this.service} has ${inFlight} calls in flight${waitingTasks === 0 ? "" : ` and ${waitingTasks} tasks that wait`}; ${wanted} replicas are wanted`,
+      `${this.service} scaled from ${this.#slots.length} to ${wanted} replicas: ${inFlight} calls in flight${waitingTasks === 0 ? "" : `, ${waitingTasks} tasks waiting`}`,
     );
     while (this.#slots.length < wanted) this.#grow();
     while (this.#slots.length > wanted) this.#shrink();
@@ -185,10 +198,10 @@ export class Deployment {
     const slot = this.#addSlot(index);
     slot.start(Promise.resolve()).catch((error: unknown) => {
       const at = this.#slots.indexOf(slot);
-      // It was called off: there is no more need for it, or for any.
+      // The start was aborted: the replica is no longer needed, or the app stops.
       if (at < 0 || this.#isStopping) return;
       const fields = { service: this.service, replica: slot.id, err: error };
-      this.#deps.log.error(fields, "one more replica could not be started");
+      this.#deps.log.error(fields, `${slot.id} not added: its start failed`);
       this.#nextGrowthAt = this.#deps.clock.now() + this.plan.settings.restart.maxBackoffMs;
       this.#slots.splice(at, 1);
       this.#tellPlanned();
@@ -220,10 +233,10 @@ export class Deployment {
   }
 }
 
-/** What keeps a place from being ready, in words. */
+/** Returns the reason why a slot is not ready, as text. */
 function formatObstacle(slot: ReplicaSlot): string {
   if (slot.state.kind !== "ready") return slot.describe();
   return slot.obstacles.length > 0
     ? `${slot.id} can't call what it depends on: ${slot.obstacles.join(", ")}`
-    : `${slot.id} does not say in time that it is ready`;
+    : `${slot.id} did not answer in time whether it is ready`;
 }

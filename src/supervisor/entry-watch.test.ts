@@ -48,7 +48,7 @@ describe("EntryWatch", () => {
     assert.deepEqual([told, clock.pendingTimers], [[], 0]);
   });
 
-  it("says once that nobody is there, after the wait or when the service is down, and once that somebody is (E1)", () => {
+  it("says once that nobody is there, after the wait or when the service is down, and once that somebody is (JE1)", () => {
     const { clock, be, take } = createWatch();
     be("there");
     be("away");
@@ -66,7 +66,7 @@ describe("EntryWatch", () => {
     assert.deepEqual(take(), ["absent"]);
   });
 
-  it("says that the app is at its end when nobody was there for so long, and nothing after that (E2)", () => {
+  it("says that the app is at its end when nobody was there for so long, and nothing after that (JE2)", () => {
     const { clock, be, take } = createWatch();
     be("there");
     be("away");
@@ -80,7 +80,7 @@ describe("EntryWatch", () => {
     assert.deepEqual([take(), clock.pendingTimers], [[], 0]);
   });
 
-  it("waits for a start that is under way, however long that may take (E2)", () => {
+  it("waits for a start that is under way, however long that may take (JE2)", () => {
     const { clock, be, take } = createWatch();
     be("there");
     be("away");
@@ -91,7 +91,7 @@ describe("EntryWatch", () => {
     assert.deepEqual(take(), ["gone: Entry#0 is broken"]);
   });
 
-  it("begins the count anew with each replica that was ready, so that nobody can end the app by ending replicas (E2)", () => {
+  it("begins the count anew with each replica that was ready, so that nobody can end the app by ending replicas (JE2)", () => {
     const { clock, be, take } = createWatch();
     be("there");
     for (let run = 0; run < 100; run++) {

@@ -1,30 +1,31 @@
 import type { Clock, Timer } from "../base/clock.js";
 import type { MovedDeployment } from "./replica-run.js";
 
-// Looks after an app whose entry service has no replica: nobody else answers its clients.
+// Watches whether the entry service has a replica. Without one no process answers the clients.
 //
-// E1  `onAbsent` is told once no replica has been there for `waitMs`, or as soon as the service is down; `onPresent` once one
-//     is there again. Each in turn.
-// E2  `onGone` is told once at most: no replica has been there for `exitAfterMs`, and none is being started. A replica that is
-//     ready for a moment begins the count anew, so one that a client can end does not end the app.
+// JE1  `onAbsent` is called when no replica has been there for `waitMs`, or as soon as the service is down.
+//      `onPresent` is called when one is there again. The two alternate.
+// JE2  `onGone` is called at most once: when no replica has been there for `exitAfterMs` and none is starting. A
+//      replica that is ready for a moment resets the count, so a request that kills each replica does not end the
+//      app.
 
-/** What the watch bounds, and whom it tells. */
+/** Limits of the watch, and its callbacks. */
 export interface EntryWatchDeps {
   readonly clock: Clock;
-  /** How long connections may wait for a replica. */
+  /** Time for which connections may wait for a replica. */
   readonly waitMs: number;
-  /** 0 is never. */
+  /** Time without a replica after which the app ends; 0 is never. */
   readonly exitAfterMs: number;
   readonly onAbsent: () => void;
   readonly onPresent: () => void;
-  /** @param reason What stands in the way of its replicas, in words. */
+  /** @param reason Why its replicas are not ready, as text. */
   readonly onGone: (reason: string) => void;
 }
 
 export class EntryWatch {
   readonly #deps: EntryWatchDeps;
   #timers: Timer[] = [];
-  /** Before the app has started nobody waits for it. */
+  /** False until the first replica is ready: before that no client waits. */
   #hasBeenThere = false;
   #isAway = false;
   #isTold = false;
@@ -35,7 +36,7 @@ export class EntryWatch {
     this.#deps = deps;
   }
 
-  /** Takes in how the entry service is, after each change. */
+  /** Takes the state of the entry service after each change. */
   note(entry: MovedDeployment): void {
     if (this.#isStopped) return;
     if (entry.presence === "there") {
@@ -48,7 +49,7 @@ export class EntryWatch {
     this.#endIfOverdue(entry);
   }
 
-  /** Nothing is told from here on. */
+  /** Ends the watch: no callback is called after this. */
   stop(): void {
     this.#isStopped = true;
     this.#clear();

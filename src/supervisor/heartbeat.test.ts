@@ -186,6 +186,23 @@ describe("Heartbeat", () => {
     }
   });
 
+  it("tells no silence of a replica that is debugged, and reads its pulse all the same", async () => {
+    const { heartbeat, stage, host, take } = await createHeart();
+    host.isInspected = true;
+    heartbeat.start();
+    await settled();
+    host.isSilent = true;
+    await stage.pass(1000);
+    take();
+    await stage.pass(3_600_000, 10_000);
+    assert.deepEqual(take(), []);
+    host.wake();
+    await settled();
+    assert.equal(take().length, 1);
+    heartbeat.stop();
+    assert.equal(stage.clock.pendingTimers, 0);
+  });
+
   it("does not ask a replica in this very thread", async () => {
     const { heartbeat, stage, take } = await createHeart("main");
     heartbeat.start();

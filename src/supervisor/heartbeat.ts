@@ -2,39 +2,47 @@ import type { Clock, Timer } from "../base/clock.js";
 import type { LivenessSettings } from "../options/settings.js";
 import type { Pulse, ReplicaHost } from "../placement/placement.js";
 
-/** What a heartbeat needs and whom it tells. */
+/** Settings of a heartbeat, and its callbacks. */
 export interface HeartbeatDeps {
   readonly settings: LivenessSettings;
   readonly clock: Clock;
   readonly onPulse: (pulse: Pulse) => void;
-  /** Nothing was heard for `suspendAfterMs`. */
+  /** Called when no answer came for `suspendAfterMs`. */
   readonly onSilent: () => void;
-  /** Nothing was heard for `replaceAfterMs`. @param silentMs For how long, and `limit`: which bound that was, in words. */
+  /** Called when no answer came for `replaceAfterMs`. @param limit Name of the limit that applied. */
   readonly onStuck: (silentMs: number, limit: string) => void;
 }
 
-/** How many of its own longest runs a replica may be silent for: one that has come to the end of such a run is only busy. */
+/**
+ * Multiple of its own longest run for which a replica may be silent: one that has finished such a run is busy, not
+ * hung.
+ */
 const runsAllowed = 3;
 
-/** How long a replica may be silent, and why so long. */
+/** Time for which a replica may be silent, and the name of that limit. */
 interface Limit {
   readonly ms: number;
   readonly name: string;
 }
 
 /**
- * Asks a replica whether its event loop turns: one question at a time, the next only after the answer.
+ * Asks a replica whether its event loop turns: one question at a time, the next one after the answer.
  *
- * A replica that is busy is not hung: it answers between two runs, says how long its runs are, and says before the first run of an
- * api that this may last. While another replica starts in its process, and may load a model, it is waited for as long as that start
- * may take. Silence is told by the clock alone. A question also fails when the replica ends, and its end says more than its silence.
- * Whoever asks may have been busy, or stopped, itself: what has come meanwhile is read before a silence is told.
+ * A busy replica is not hung. It answers between two runs, reports how long its runs take, and announces the first
+ * run of an api, which may take long. While another replica of its process starts, and may load a model, the limit is
+ * that of the start.
+ *
+ * Silence is measured by the clock alone. A question that fails because the replica ended is not silence: the end is
+ * reported elsewhere. The process that asks may have been busy or suspended itself, so it reads pending answers
+ * before it reports silence.
+ *
+ * A replica that is debugged (`isInspected`) is asked, but never reported silent.
  */
 export class Heartbeat {
   readonly #host: ReplicaHost;
   readonly #deps: HeartbeatDeps;
   #timers: Timer[] = [];
-  /** Of late, as it last said. */
+  /** Longest recent run in milliseconds, from the last answer. */
   #longestRunMs = 0;
   #isStopped = false;
 
@@ -47,12 +55,14 @@ export class Heartbeat {
     const { clock, settings, onSilent, onStuck, onPulse } = this.#deps;
     const { intervalMs, suspendAfterMs, replaceAfterMs } = settings;
     const asked = this.#host.pulse(Number.POSITIVE_INFINITY);
-    // A replica in this very thread can't be asked: who would ask is as busy as it is.
+    // A replica in this thread can't be asked: while it is busy, this code does not run either.
     if (asked === undefined) return;
     this.#timers = [];
-    this.#afterSilence(0, () => this.#limit(suspendAfterMs, "liveness.suspendAfterMs"), onSilent);
-    const replaceLimit = () => this.#limit(replaceAfterMs, "liveness.replaceAfterMs");
-    this.#afterSilence(0, replaceLimit, ({ ms, name }) => onStuck(ms, name));
+    if (this.#host.isInspected !== true) {
+      this.#afterSilence(0, () => this.#limit(suspendAfterMs, "liveness.suspendAfterMs"), onSilent);
+      const replaceLimit = () => this.#limit(replaceAfterMs, "liveness.replaceAfterMs");
+      this.#afterSilence(0, replaceLimit, ({ ms, name }) => onStuck(ms, name));
+    }
     asked.then(
       (pulse) => {
         this.#clear();
@@ -65,7 +75,7 @@ export class Heartbeat {
     );
   }
 
-  /** The longest of the bounds that hold for what the replica is known to do. */
+  /** Returns the longest limit that applies to what the replica does now. */
   #limit(plainMs: number, name: string): Limit {
     const { warmUpMs, replaceAfterMs } = this.#deps.settings;
     const { isWarmingUp, heldUpMs = 0 } = this.#host;
@@ -79,8 +89,8 @@ export class Heartbeat {
   }
 
   /**
-   * Between two timers the event loop reads what has come: an answer clears the second one, and what a replica says before it is
-   * silent may change its limit.
+   * Calls `tell` after a silence. Two timers in a row let the event loop read pending messages in between: an answer
+   * clears the second timer, and a message sent before the silence may raise the limit.
    */
   #afterSilence(waitedMs: number, readLimit: () => Limit, tell: (limit: Limit) => void): void {
     const { clock } = this.#deps;

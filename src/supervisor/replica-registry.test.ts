@@ -32,7 +32,7 @@ function format(notice: LinkUpdate): string {
   }
 }
 
-/** A board, hosts of services A and B, and subscribers that note what they hear. */
+/** A registry, hosts of services A and B, and subscribers that note what they hear. */
 function createRegistry() {
   const registry = new ReplicaRegistry();
   const stage = new Stage();
@@ -52,7 +52,7 @@ function createRegistry() {
 }
 
 describe("ReplicaRegistry", () => {
-  it("tells who calls a service of its replicas, and nobody else, in the order of things (B2)", () => {
+  it("tells who calls a service of its replicas, and nobody else, in the order of things (JR2)", () => {
     const { registry, hostOf, subscribe } = createRegistry();
     const ofA = subscribe("process", "A");
     const ofB = subscribe("process", "B");
@@ -72,7 +72,7 @@ describe("ReplicaRegistry", () => {
     assert.deepEqual(ofB.take(), []);
   });
 
-  it("answers who subscribes late with what there is now (B1)", () => {
+  it("answers who subscribes late with what there is now (JR1)", () => {
     const { registry, hostOf, subscribe } = createRegistry();
     const first = hostOf("A", 0);
     registry.plan("A", 2);
@@ -161,7 +161,7 @@ describe("ReplicaRegistry", () => {
     assert.deepEqual(heardIn(second), ["planned 0 of A", "add A#0 local"]);
   });
 
-  it("tells a process of a service once, for as long as one of its replicas calls it (B3)", () => {
+  it("tells a process of a service once, for as long as one of its replicas calls it (JR3)", () => {
     const { registry, groupOf, hostOf, heardIn } = createRegistry();
     const { caller } = groupOf("A");
     registry.subscribe(caller, ["X"]);

@@ -3,30 +3,30 @@ import type { Caller, ReplicaHost } from "../placement/placement.js";
 
 // Tells every thread and process of an app which replicas it may call.
 //
-// B1  A replica is announced while it is ready; who subscribes later hears of it too.
-// B2  Notices about one service reach one caller in the order in which things happened.
-// B3  A caller hears of a service as long as one of its replicas calls it, and each notice once however many do.
+// JR1  A replica is announced while it is ready, also to callers that subscribe later.
+// JR2  Updates about one service reach one caller in the order of the events.
+// JR3  A caller gets the updates of a service as long as one of its replicas calls it, and gets each update once.
 
-/** Why a service is down. */
+/** Reason why a service is down. */
 interface ServiceFailure {
   readonly reason: string;
-  /** Short lives in a row. */
+  /** Failures in a row. */
   readonly attempts: number;
-  /** Until a replica is started again. */
+  /** Milliseconds until the next restart. */
   readonly retryAfterMs: number;
 }
 
-/** What one caller hears of. */
+/** Services that one caller subscribes to. */
 interface Subscription {
-  /** Subscriptions of its replicas. */
+  /** Number of its replicas that subscribed. */
   members: number;
-  /** By service, how many of them. */
+  /** Number of those replicas by service. */
   readonly services: Map<string, number>;
 }
 
 interface Announced {
   readonly hosts: Map<string, ReplicaHost>;
-  /** Those that were announced and have not ended, also where nobody calls them now. */
+  /** Replicas that were announced and have not ended, including withdrawn ones. */
   readonly living: Set<ReplicaHost>;
   planned: number;
   failure: ServiceFailure | undefined;
@@ -38,7 +38,7 @@ export class ReplicaRegistry {
   readonly #callers = new Map<Caller, Subscription>();
   #faults: readonly object[] = [];
 
-  /** A replica of `caller` calls these services: the caller hears at once what there is to know, and of all that comes. */
+  /** Subscribes a replica of `caller` to these services: it gets the current state at once, and each later update. */
   subscribe(caller: Caller, services: readonly string[]): void {
     let own = this.#callers.get(caller);
     if (own === undefined) {
@@ -54,7 +54,7 @@ export class ReplicaRegistry {
     }
   }
 
-  /** That replica is gone: its caller forgets what no other replica there calls. */
+  /** Ends the subscription of one replica. Its caller forgets services that no other replica there calls. */
   unsubscribe(caller: Caller, services: readonly string[]): void {
     const own = this.#callers.get(caller);
     if (own === undefined) return;
@@ -66,7 +66,7 @@ export class ReplicaRegistry {
     if (--own.members === 0) this.#callers.delete(caller);
   }
 
-  /** In a test: tells every site which faults its calls meet from now on. */
+  /** Tells every runtime which faults its calls meet from now on. Tests only. */
   setFaults(faults: readonly object[]): void {
     this.#faults = faults;
     for (const caller of this.#callers.keys()) caller.notify({ kind: "faults", faults });
@@ -85,7 +85,7 @@ export class ReplicaRegistry {
     this.#tell(service, (caller) => createNotice(service, host, caller));
   }
 
-  /** Does nothing where another host has taken the replica's name since. */
+  /** Withdraws a replica; does nothing when another host has its name now. */
   withdraw(service: string, host: ReplicaHost): void {
     const { hosts } = this.#of(service);
     if (hosts.get(host.id) !== host) return;
@@ -93,16 +93,17 @@ export class ReplicaRegistry {
     this.#tell(service, () => ({ kind: "remove", service, replica: host.id }));
   }
 
-  /** It has ended. */
+  /** Removes a replica that has ended. */
   leave(service: string, host: ReplicaHost): void {
     this.withdraw(service, host);
     this.#of(service).living.delete(host);
   }
 
   /**
-   * The replica is about to be killed, and with it all that share its thread or process: nobody calls them any more.
+   * Withdraws a replica that is about to be killed, and all that share its thread or process.
    *
-   * @param reason What calls on them fail with. Told before the kill, so that it comes before the end of the link.
+   * @param reason Reason that calls on them fail with. It is sent before the kill, so that it arrives before the link
+   *   ends.
    */
   abandon(host: ReplicaHost, reason: string | undefined): void {
     for (const [service, { living }] of this.#services) {
@@ -114,13 +115,13 @@ export class ReplicaRegistry {
     }
   }
 
-  /** No replica of the service is ready, and none soon will be: calls fail at once, until one is announced. */
+  /** Marks a service as down: its calls fail at once, until a replica is announced. */
   giveUp(service: string, failure: ServiceFailure): void {
     this.#of(service).failure = failure;
     this.#tell(service, () => ({ kind: "failed", service, ...failure }));
   }
 
-  /** Every replica of the service is withdrawn, and there will be no other. */
+  /** Marks a service as draining: its replicas are withdrawn, and no other will start. */
   close(service: string): void {
     this.#of(service).isDraining = true;
     this.#tell(service, () => ({ kind: "draining", service }));
@@ -158,33 +159,33 @@ function createNotice(service: string, host: ReplicaHost, caller: Caller): LinkU
   return { kind: "add-local", service, replica };
 }
 
-/** Calls in flight by service, as one thread or process counts those that it makes. */
+/** Calls that one thread or process has in flight, by service. */
 type CallsInFlight = Readonly<Record<string, number>>;
 
 /**
- * What callers have in flight, service by service: a replica that computes can't say what waits for it, and what lies in its socket
- * it does not know.
+ * Counts the calls that callers have in flight, by service. A busy replica can't report the calls that wait for it,
+ * and does not know those that its socket still holds.
  */
 export class CallerCounts {
   readonly #readOwn: () => CallsInFlight;
   readonly #last = new Map<Caller, CallsInFlight>();
 
-  /** @param readOwn Reads the counts of the thread that asks, which sends itself no pulse. */
+  /** @param readOwn Reads the counts of this thread, which sends no pulse to itself. */
   constructor(readOwn: () => CallsInFlight = () => ({})) {
     this.#readOwn = readOwn;
   }
 
-  /** Takes what a caller said last. */
+  /** Stores the latest counts of a caller. */
   note(caller: Caller, calls: CallsInFlight): void {
     this.#last.set(caller, calls);
   }
 
-  /** It makes no calls any more, or will say so anew. */
+  /** Drops the counts of a caller that has ended. */
   forget(caller: Caller): void {
     this.#last.delete(caller);
   }
 
-  /** Calls in flight to a service. */
+  /** Returns the calls in flight to a service. */
   of(service: string): number {
     let sum = this.#readOwn()[service] ?? 0;
     for (const calls of this.#last.values()) sum += calls[service] ?? 0;

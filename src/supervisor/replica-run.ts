@@ -6,50 +6,53 @@ import type { ReplicaHost } from "../placement/placement.js";
 import type { CallerCounts, ReplicaRegistry } from "./replica-registry.js";
 import type { OnAppEvent } from "./replica-state.js";
 
-/** A service some of whose replicas has come, gone, or changed. */
+/** A service of which a slot changed its state. */
 export interface MovedDeployment {
   readonly service: string;
-  /** A replica that is busy is there: it is replaced in its own time. */
+  /** `"there"` also for a suspended replica: it is replaced in time. */
   readonly presence: "there" | "coming" | "away";
   /** Set while the service is down. */
   readonly down: object | undefined;
-  /** What stands in the way of each place that is not ready, in words. */
+  /** Text that says for each slot why it is not ready. */
   readonly obstacles: string;
 }
 
-/** What a replica's place needs of its surroundings. */
+/** Dependencies of a replica slot. */
 export interface SlotDeps {
   readonly createHost: (plan: DeploymentPlan, index: number) => ReplicaHost;
   readonly registry: ReplicaRegistry;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Shared by all places of an app. */
+  /** Shared by all slots of an app. */
   readonly calls: CallerCounts;
   readonly onEvent: OnAppEvent;
-  /** From 0 to 1. */
+  /** Returns a random number from 0 to 1. */
   readonly random: () => number;
-  /** Hears of each change in the state of a replica's place. */
+  /** Called after each change of the state of a slot. */
   readonly onMoved?: (deployment: MovedDeployment) => void;
-  /** The last step of a start: the edge of an entry replica begins to listen. */
+  /** Last step of a start: the HTTP server of an entry replica begins to listen. */
   readonly finishStart?: (host: ReplicaHost, service: string) => Promise<void>;
 }
 
-/** How a life is begun. */
+/** Inputs of a start. */
 export interface RunStart {
-  /** Aborted when the start is called off. */
+  /** Aborted when the start is cancelled. */
   readonly signal: AbortSignal;
-  /** What it calls; the author's code is loaded meanwhile. */
+  /** Settles when its callees have started. The author's code is loaded before that. */
   readonly calleesStarted: Promise<unknown>;
-  /** It is loaded and its callees have started. */
+  /** Called when it is loaded and its callees have started. */
   readonly onStart: () => void;
 }
 
-/** One replica of a place: its host, its entry on the board, and what it hears of the replicas it calls. */
+/**
+ * One replica from its start to its end: its host, its entry in the registry, and its subscription to the services it
+ * calls.
+ */
 export class ReplicaRun {
   readonly host: ReplicaHost;
   readonly #service: string;
   readonly #deps: SlotDeps;
-  /** Services it hears of. */
+  /** Services that it subscribes to. */
   readonly #callees: readonly string[];
   #isSubscribed = false;
   #stopping: Promise<void> | undefined;
@@ -61,16 +64,16 @@ export class ReplicaRun {
     this.#callees = plan.residence === "main" ? [] : plan.remoteCallees;
   }
 
-  /** @throws What stood in the way; nothing is left running then. */
+  /** @throws The error that stopped the start; nothing is left running then. */
   async start({ signal, calleesStarted, onStart }: RunStart): Promise<void> {
     const { registry, finishStart } = this.#deps;
     try {
-      await Promise.all([this.host.load(signal), this.#orCalledOff(signal, calleesStarted)]);
+      await Promise.all([this.host.load(signal), this.#orAborted(signal, calleesStarted)]);
       onStart();
       this.#isSubscribed = true;
       registry.subscribe(this.host.caller, this.#callees);
       await this.host.start(signal);
-      if (finishStart !== undefined) await this.#orCalledOff(signal, finishStart(this.host, this.#service));
+      if (finishStart !== undefined) await this.#orAborted(signal, finishStart(this.host, this.#service));
     } catch (error) {
       await this.stop();
       throw error;
@@ -85,13 +88,17 @@ export class ReplicaRun {
     this.#deps.registry.withdraw(this.#service, this.host);
   }
 
-  /** It is killed, with all that share its process: nobody calls them any more. @param reason What calls on them fail with. */
+  /**
+   * Kills it, with all replicas that share its process; none of them is called any more.
+   *
+   * @param reason Reason that calls on them fail with.
+   */
   kill(reason?: string): void {
     this.#deps.registry.abandon(this.host, reason);
     this.host.kill(reason);
   }
 
-  /** It has ended: nobody calls it, and it hears of nobody. */
+  /** Removes an ended replica from the registry, and ends its subscription. */
   leave(): void {
     const { registry, calls } = this.#deps;
     calls.forget(this.host.caller);
@@ -100,20 +107,20 @@ export class ReplicaRun {
     this.#isSubscribed = false;
   }
 
-  /** Repeated calls share one stop. */
+  /** Stops it. Repeated calls share one stop. */
   stop(): Promise<void> {
     this.withdraw();
     this.#stopping ??= this.host.stop().finally(() => this.leave());
     return this.#stopping;
   }
 
-  /** Settles as `step` does, but does not outlast a start that is called off: the step may be somebody else's. */
-  #orCalledOff(signal: AbortSignal, step: Promise<unknown>): Promise<unknown> {
+  /** Settles as `step` does, or rejects when the start is aborted: the step may belong to another replica. */
+  #orAborted(signal: AbortSignal, step: Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const callOff = () => reject(fail("start_aborted", { service: this.#service }));
-      if (signal.aborted) callOff();
-      signal.addEventListener("abort", callOff, { once: true });
-      step.then(resolve, reject).finally(() => signal.removeEventListener("abort", callOff));
+      const abort = () => reject(fail("start_aborted", { service: this.#service }));
+      if (signal.aborted) abort();
+      signal.addEventListener("abort", abort, { once: true });
+      step.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
     });
   }
 }

@@ -8,7 +8,7 @@ import { ReplicaSlot } from "./replica-slot.js";
 
 const bound = 1000;
 
-/** The only place of service A, on a stage that watches it. */
+/** The only slot of service A, on a stage that watches it. */
 function createPlace(wish: PlanWish = {}, finishStart?: SlotDeps["finishStart"]) {
   const stage = new Stage(finishStart);
   const failures: string[] = [];
@@ -27,7 +27,7 @@ async function createFilledPlace(wish: PlanWish = {}) {
   return place;
 }
 
-/** What must be so once a place has been given back: nothing runs, nothing is called, nothing will happen. */
+/** Checks a slot after its end: nothing runs, nothing is called, nothing will happen. */
 async function assertEmpty({ slot, stage }: { readonly slot: ReplicaSlot; readonly stage: Stage }): Promise<void> {
   assert.deepEqual([stage.running, stage.announced("A")], [[], []]);
   assert.equal(stage.clock.pendingTimers, 0);
@@ -38,7 +38,7 @@ async function assertEmpty({ slot, stage }: { readonly slot: ReplicaSlot; readon
 }
 
 describe("ReplicaSlot, at its first start", () => {
-  it("loads while its callees start, starts after them, and is on the board only then (P1)", async () => {
+  it("loads while its callees start, starts after them, and is on the registry only then (JS1)", async () => {
     const { slot, stage } = createPlace({ callees: ["B"] });
     let startCallees = () => {};
     const callees = new Promise<void>((resolve) => {
@@ -62,20 +62,20 @@ describe("ReplicaSlot, at its first start", () => {
     await slot.stop();
   });
 
-  it("gives its replica what the board knows of its callees, and tells it of what comes", async () => {
+  it("gives its replica what the registry knows of its callees, and tells it of what comes", async () => {
     const { slot, stage } = createPlace({ callees: ["B"] });
     const callee = stage.deps.createHost(createDeploymentPlan("B"), 0);
-    stage.board.plan("B", 1);
+    stage.registry.plan("B", 1);
     await slot.start(Promise.resolve());
-    stage.board.announce("B", callee);
+    stage.registry.announce("B", callee);
     const heard = stage.host("A#0/0").notices.map(({ kind }) => kind);
     assert.deepEqual(heard, ["planned", "add"]);
     await slot.stop();
-    stage.board.withdraw("B", callee);
+    stage.registry.withdraw("B", callee);
     assert.equal(stage.host("A#0/0").notices.length, 2);
   });
 
-  it("is on the board after the last step of a start, too (P1)", async () => {
+  it("is on the registry after the last step of a start, too (JS1)", async () => {
     let listen = () => {};
     const { slot, stage } = createPlace(
       {},
@@ -146,7 +146,7 @@ describe("ReplicaSlot, at its first start", () => {
 });
 
 describe("ReplicaSlot, when its replica ends", () => {
-  it("fills the place at once, and takes the old one off the board first (P1, P2)", async () => {
+  it("fills the place at once, and takes the old one off the registry first (JS1, JS2)", async () => {
     const { slot, stage } = await createFilledPlace();
     stage.held.add("start");
     stage.host("A#0/0").end();
@@ -160,7 +160,7 @@ describe("ReplicaSlot, when its replica ends", () => {
     await slot.stop();
   });
 
-  it("waits longer with each short life, and not at all after a healthy one (P2, R1 to R3)", async () => {
+  it("waits longer with each short life, and not at all after a healthy one (JS2, JP1 to JP3)", async () => {
     const { slot, stage } = await createFilledPlace({ restart: { giveUpAfter: 0 } });
     const waits: (number | string)[] = [];
     const endLife = async (readyForMs: number) => {
@@ -199,17 +199,17 @@ describe("ReplicaSlot, when its replica ends", () => {
     await slot.stop();
   });
 
-  it("is down after so many short lives, and goes on slowly for ever, each time with the last reason and the options (R5, R6)", async () => {
+  it("is down after so many short lives, and goes on slowly for ever, each time with the last reason and the options (JP5, JP6)", async () => {
     const { slot, stage, failures } = await createFilledPlace({ restart: { giveUpAfter: 3 } });
     const line = (code: number, lives: number) =>
-      `error A#0 ended with exit code ${code}; it is down after ${lives} short lives in a row (restart.giveUpAfter) ` +
+      `error A#0 ended with exit code ${code}; it is down after ${lives} failures in a row (restart.giveUpAfter) ` +
       "and is started again after 30000 ms (restart.slowBackoffMs)";
     for (let run = 0; run < 3; run++) {
       stage.hosts.at(-1)?.end(`ended with exit code ${run}`);
       await stage.pass(1000);
     }
     const text =
-      "A#0 is down after 3 short lives in a row (restart.giveUpAfter): ended with exit code 2; is started again after 30000 ms";
+      "A#0 is down after 3 failures in a row (restart.giveUpAfter): ended with exit code 2; is started again after 30000 ms";
     assert.deepEqual([failures, slot.state.kind], [[text], "down"]);
     assert.equal(stage.lines.at(-1), line(2, 3));
     await slot.whenSettled();
@@ -229,7 +229,7 @@ describe("ReplicaSlot, when its replica ends", () => {
     await assertEmpty({ slot, stage });
   });
 
-  it("begins anew with its counts after one healthy life, however long it was down (R3)", async () => {
+  it("begins anew with its counts after one healthy life, however long it was down (JP3)", async () => {
     const { slot, stage } = await createFilledPlace({ restart: { giveUpAfter: 2 } });
     for (let run = 0; run < 2; run++) {
       stage.hosts.at(-1)?.end();
@@ -244,7 +244,7 @@ describe("ReplicaSlot, when its replica ends", () => {
     await slot.stop();
   });
 
-  it("takes a replica that is killed off the board at once, and says when the place is filled again", async () => {
+  it("takes a replica that is killed off the registry at once, and says when the place is filled again", async () => {
     const { slot, stage } = await createFilledPlace();
     stage.held.add("load");
     slot.kill();
@@ -265,7 +265,7 @@ describe("ReplicaSlot, when its replica ends", () => {
 });
 
 describe("ReplicaSlot, when its replica is silent", () => {
-  it("takes it off the board, and puts it back when it answers again (P1)", async () => {
+  it("takes it off the registry, and puts it back when it answers again (JS1)", async () => {
     const { slot, stage } = await createFilledPlace();
     const host = stage.host("A#0/0");
     host.isSilent = true;
@@ -280,7 +280,7 @@ describe("ReplicaSlot, when its replica is silent", () => {
     await slot.stop();
   });
 
-  it("kills and replaces one that is stuck, and says so (P2)", async () => {
+  it("kills and replaces one that is stuck, and says so (JS2)", async () => {
     const { slot, stage } = await createFilledPlace();
     stage.host("A#0/0").isSilent = true;
     await stage.pass(32_000);
@@ -329,7 +329,17 @@ describe("ReplicaSlot, when its replica holds too much memory", () => {
     return place;
   };
 
-  it("has another ready in its place before it drains, and stops it after the drain (P4)", async () => {
+  it("leaves one that is debugged alone", async () => {
+    const { slot, stage } = await createFilledPlace({ memoryBytes: bound });
+    const host = stage.host("A#0/0");
+    host.isInspected = true;
+    host.residentBytes = bound + 1;
+    await stage.pass(60_000);
+    assert.deepEqual([stage.takeJournal(), stage.lines], [[], []]);
+    await slot.stop();
+  });
+
+  it("has another ready in its place before it drains, and stops it after the drain (JS4)", async () => {
     const { slot, stage } = await createLarge();
     assert.deepEqual(stage.takeJournal(), ["load A#0/1", "start A#0/1"]);
     assert.deepEqual([stage.announced("A"), slot.state.kind], [["A#0/0"], "ready"]);
@@ -347,7 +357,7 @@ describe("ReplicaSlot, when its replica holds too much memory", () => {
     stage.host("A#0/1").steps.start.reject(fail("start_failed", { hook: "start", error: "no memory" }));
     await settled();
     assert.deepEqual([stage.announced("A"), stage.running], [["A#0/0"], ["A#0/0"]]);
-    assert.equal(stage.lines.at(-1), "error no other replica could be started; this one goes on");
+    assert.equal(stage.lines.at(-1), "error A#0 not replaced: the next replica did not start");
     await stage.pass(9000);
     assert.equal(stage.hosts.length, 2);
     await stage.pass(2000);
@@ -421,7 +431,7 @@ describe("ReplicaSlot, when its replica holds too much memory", () => {
   });
 });
 
-/** How a place comes to each state it can be in. */
+/** Steps that bring a slot to each of its states. */
 const waysThere: Readonly<Record<string, (place: ReturnType<typeof createPlace>) => Promise<void>>> = {
   new: async () => {},
   loading: async ({ slot, stage }) => {
@@ -487,10 +497,10 @@ const waysThere: Readonly<Record<string, (place: ReturnType<typeof createPlace>)
 };
 
 describe("ReplicaSlot, when it is given back", () => {
-  it("takes its replica off the board, drains it, then stops it (D1)", async () => {
+  it("takes its replica off the registry, drains it, then stops it (JD1)", async () => {
     const { slot, stage } = await createFilledPlace();
     const host = stage.host("A#0/0");
-    stage.board.subscribe({ residence: "process", notify: ({ kind }) => stage.journal.push(kind) }, ["A"]);
+    stage.registry.subscribe({ residence: "process", notify: ({ kind }) => stage.journal.push(kind) }, ["A"]);
     stage.journal.length = 0;
     await Promise.all([slot.drain(), slot.drain()]);
     assert.equal(host.isRunning, true);
@@ -499,7 +509,7 @@ describe("ReplicaSlot, when it is given back", () => {
     await assertEmpty({ slot, stage });
   });
 
-  it("does not fill the place of one that ends during its drain (P3)", async () => {
+  it("does not fill the place of one that ends during its drain (JS3)", async () => {
     const { slot, stage } = await createFilledPlace();
     const [host] = stage.hosts;
     stage.held.add("drain");
@@ -515,7 +525,7 @@ describe("ReplicaSlot, when it is given back", () => {
   });
 
   for (const [name, go] of Object.entries(waysThere)) {
-    it(`leaves nothing behind when it is ${name} (P3)`, async () => {
+    it(`leaves nothing behind when it is ${name} (JS3)`, async () => {
       for (const way of ["stop", "drain, then stop", "drain, cut off by stop"]) {
         const place = createPlace({ memoryBytes: bound });
         await go(place);

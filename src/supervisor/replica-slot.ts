@@ -8,22 +8,22 @@ import { ReplicaRun, type SlotDeps } from "./replica-run.js";
 import { formatState, isOver, moveTo, type ReplicaState } from "./replica-state.js";
 import { emptyHistory, nextRestart } from "./restart-policy.js";
 
-// One place of a deployment, filled by one replica after another.
+// One slot of a deployment. Replica runs fill it one after another.
 //
-// P1  A replica is on the board only while it is ready.
-// P2  A replica that ends unasked is followed by another as the restart policy says, for ever; nothing else of the app is
-//     touched.
-// P3  After `stop` nothing is started any more; when it has resolved nothing of the place is left, no timer either.
-// P4  One that holds too much memory is drained only when another is ready in its place. Should it end before that, the
-//     other is its successor: two are never started for one place.
+// JS1  A replica is in the registry only while it is ready.
+// JS2  When a replica ends unexpectedly, the next one starts as the restart policy says, without end. Nothing else of
+//      the app changes.
+// JS3  After `stop` nothing starts any more. When `stop` has resolved, nothing of the slot is left, and no timer.
+// JS4  A replica that exceeds its memory limit is drained only when the next one is ready. If it ends before that,
+//      the next one becomes its successor: one slot never starts two.
 
-/** Why a place counts as down. */
+/** Reason why a slot is down. */
 export interface DownReason {
-  /** Of the end of its last life. */
+  /** Text that says how its last run ended. */
   readonly reason: string;
-  /** Lives in a row that were not healthy. */
+  /** Runs in a row that were not healthy. */
   readonly attempts: number;
-  /** From that end to the next start. */
+  /** Milliseconds from that end to the next start. */
   readonly delayMs: number;
 }
 
@@ -31,20 +31,20 @@ export class ReplicaSlot {
   readonly id: string;
   readonly index: number;
   readonly #plan: DeploymentPlan;
-  /** In every line of the log. */
+  /** Fields of each log line. */
   readonly #names: { readonly service: string; readonly replica: string };
   readonly #deps: SlotDeps;
   readonly #abort = new AbortController();
   readonly #onMoved: () => void;
   #state: ReplicaState = { kind: "new" };
-  /** The replica in the place. */
+  /** Replica run that fills the slot. */
   #run: ReplicaRun | undefined;
-  /** All that have started and not ended: the one in the place, and one that makes room for it. */
-  readonly #lives = new Set<ReplicaRun>();
-  /** Starts and retirements under way; none of these promises rejects. */
+  /** Runs that have started and not ended: the one that fills the slot, and one that it replaces. */
+  readonly #runs = new Set<ReplicaRun>();
+  /** Starts and retirements in progress. None of these promises rejects. */
   readonly #work = new Set<Promise<unknown>>();
   #replacement: Promise<ReplicaRun> | undefined;
-  /** The memory of the replica is nobody's business before that. */
+  /** Earliest time for the next replacement: a cool-down of `maxBackoffMs` after each. */
   #nextReplacementAt = Number.NEGATIVE_INFINITY;
   #history = emptyHistory;
   #down: DownReason | undefined;
@@ -70,12 +70,12 @@ export class ReplicaSlot {
     return this.#state;
   }
 
-  /** Set from the life after which the place counts as down until a replica is ready in it again. */
+  /** Reason why the slot is down; `undefined` once a replica is ready again. */
   get down(): DownReason | undefined {
     return this.#down;
   }
 
-  /** How often a replica was started again. */
+  /** Number of restarts. */
   get restarts(): number {
     return this.#restarts;
   }
@@ -84,30 +84,30 @@ export class ReplicaSlot {
     return this.#run?.host;
   }
 
-  /** Calls in flight when it last said so. */
+  /** Calls in flight, from its last pulse. */
   get inFlight(): number {
     return this.#pulse?.inFlight ?? 0;
   }
 
-  /** Why it can't call what it depends on, when it last said so. */
+  /** Reasons why it can't call its callees, from its last pulse. */
   get obstacles(): readonly string[] {
     return this.#pulse?.obstacles ?? [];
   }
 
-  /** Which of its apis answer less than is asked of them: now, or when it last said so. */
+  /** Apis that answer fewer calls than they get: now, or from its last pulse. */
   get strains(): readonly string[] {
     return this.#run?.host.readStrains?.() ?? this.#pulse?.strains ?? [];
   }
 
-  /** Tasks of its service that wait for a replica, where it is the one that counts them. */
+  /** Tasks of its service that wait for a replica; 0 unless this replica counts them. */
   get waitingTasks(): number {
     return this.#pulse?.waitingTasks ?? 0;
   }
 
   /**
-   * The first life: its failure is thrown, not retried.
+   * Starts the first run. Its failure is thrown, not retried.
    *
-   * @param calleesStarted What it calls; the author's code is loaded meanwhile.
+   * @param calleesStarted Settles when its callees have started. The author's code is loaded before that.
    */
   async start(calleesStarted: Promise<unknown>): Promise<void> {
     const { clock, onEvent } = this.#deps;
@@ -124,7 +124,7 @@ export class ReplicaSlot {
       );
       onEvent({ kind: "started", service, replica: this.id, ms: Math.round(clock.now() - begun) });
     } catch (thrown) {
-      if (isOver(this.#state)) throw this.#calledOff();
+      if (isOver(this.#state)) throw this.#aborted();
       const error = toServingError(thrown, service, "");
       const hook = (error.details["hook"] as string | undefined) ?? "start";
       const isOwnFault = thrown !== calleeFailure;
@@ -134,36 +134,36 @@ export class ReplicaSlot {
     }
   }
 
-  /** Whether it may receive calls now. */
+  /** True when it may receive calls now. */
   async isReady(): Promise<boolean> {
     return this.#state.kind === "ready" && (await this.#run?.host.isReady()) === true;
   }
 
-  /** Resolves when the place is filled again, counts as down, or never will be filled. */
+  /** Resolves when the slot is filled again, is down, or stops. */
   async whenSettled(): Promise<void> {
     if (this.#state.kind === "ready" || this.#down !== undefined || isOver(this.#state)) return;
     await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 
-  /** Ends the replica as a crash would; the place is filled again. It gets no call from here on: those that come wait for the next. */
+  /** Kills the replica; the slot is filled again. It gets no further calls: new ones wait for the next replica. */
   kill(): void {
     this.#run?.kill();
   }
 
-  /** Ends a start or a wait for one; a replica that runs is left alone. */
+  /** Aborts a start, or the wait for one. A replica that runs is left alone. */
   callOff(): void {
     if (this.#run !== undefined || isOver(this.#state)) return;
     this.#move({ kind: "draining" });
     this.#halt();
   }
 
-  /** Takes no new call; resolves when the last one has ended. Repeated calls share one drain. */
+  /** Stops taking calls; resolves when the last one has ended. Repeated calls share one drain. */
   drain(): Promise<void> {
     this.#draining ??= this.#drain();
     return this.#draining;
   }
 
-  /** Repeated calls share one stop. */
+  /** Stops the replica. Repeated calls share one stop. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -172,19 +172,25 @@ export class ReplicaSlot {
   async #drain(): Promise<void> {
     if (!isOver(this.#state)) this.#move({ kind: "draining" });
     this.#halt();
+    const { clock } = this.#deps;
+    const begun = clock.now();
     this.#run?.withdraw();
     await Promise.all([this.#run?.host.drain(), ...this.#work]);
+    this.#logStep("drained", begun);
   }
 
   async #stop(): Promise<void> {
     this.#move({ kind: "stopped" });
     this.#halt();
+    const { clock } = this.#deps;
+    const begun = clock.now();
     this.#run = undefined;
-    await Promise.all([...this.#lives].map((run) => run.stop()));
+    await Promise.all([...this.#runs].map((run) => run.stop()));
     await Promise.all(this.#work);
+    this.#logStep("stopped", begun);
   }
 
-  /** Nothing is begun from here on. */
+  /** Ends starts, timers and the heartbeat: nothing begins after this. */
   #halt(): void {
     this.#abort.abort();
     this.#timer?.clear();
@@ -194,20 +200,34 @@ export class ReplicaSlot {
 
   #begin(calleesStarted: Promise<unknown> = Promise.resolve(), onStart = () => {}): Promise<ReplicaRun> {
     const begin = async () => {
+      const begun = this.#deps.clock.now();
       const run = new ReplicaRun(this.#plan, this.index, this.#deps);
-      await run.start({ signal: this.#abort.signal, calleesStarted, onStart });
+      if (run.host.isInspected === true)
+        this.#deps.log.info(
+          { ...this.#names },
+          `limits of liveness, memory and start switched off for ${this.id}, which is debugged`,
+        );
+      await run.start({
+        signal: this.#abort.signal,
+        calleesStarted,
+        onStart: () => {
+          this.#logStep("loaded", begun);
+          onStart();
+        },
+      });
+      this.#logStep("started", begun);
       if (isOver(this.#state)) {
         await run.stop();
-        throw this.#calledOff();
+        throw this.#aborted();
       }
-      this.#lives.add(run);
+      this.#runs.add(run);
       return run;
     };
     return this.#note(begin());
   }
 
   #becomeReady(run: ReplicaRun): void {
-    if (isOver(this.#state)) throw this.#calledOff();
+    if (isOver(this.#state)) throw this.#aborted();
     const { clock } = this.#deps;
     this.#run = run;
     this.#pulse = undefined;
@@ -232,16 +252,16 @@ export class ReplicaSlot {
     this.#deps.calls.note(run.host.caller, pulse.callsInFlight ?? {});
     if (this.#state.kind === "out") {
       this.#move({ kind: "ready", since: this.#state.since });
-      this.#deps.log.info({ ...this.#names }, "the replica answers again and gets calls");
+      this.#deps.log.info({ ...this.#names }, `${this.id} resumed: it answers again and gets calls`);
       run.announce();
     }
-    const { memoryBytes, caller } = run.host;
+    const { memoryBytes, caller, isInspected } = run.host;
     const { residentBytes } = pulse;
-    if (residentBytes > memoryBytes) {
-      const text = "the replica holds more memory than it may; another takes its place";
+    if (residentBytes > memoryBytes && isInspected !== true) {
+      const text = `${this.id} exceeded its memory limit; another replica replaces it`;
       void this.#replace(run, { residentBytes, memoryBytes }, text);
     } else if (caller.isSuperseded === true) {
-      void this.#replace(run, {}, "the process that the replica shares is replaced; another takes its place");
+      void this.#replace(run, {}, `process of ${this.id} was replaced; another replica replaces it`);
     }
   }
 
@@ -249,7 +269,10 @@ export class ReplicaSlot {
     if (this.#state.kind !== "ready") return;
     this.#move({ kind: "out", since: this.#state.since });
     const { suspendAfterMs } = this.#plan.settings.liveness;
-    this.#deps.log.warn({ ...this.#names, suspendAfterMs }, "the replica does not answer and gets no new calls");
+    this.#deps.log.warn(
+      { ...this.#names, suspendAfterMs },
+      `${this.id} suspended: it does not answer and gets no new calls`,
+    );
     run.withdraw();
   }
 
@@ -257,14 +280,14 @@ export class ReplicaSlot {
     const url = this.#pulse?.inspectorUrl;
     if (url !== undefined) {
       const fields = { ...this.#names, silentMs, inspector: url };
-      const text = `${this.id} does not answer for ${silentMs} ms (${limit}); a debugger may hold it (${url}), so it is left alone`;
+      const text = `${this.id} did not answer for ${silentMs} ms (${limit}); it was left alone, since a debugger may hold it (${url})`;
       this.#deps.log.warn(fields, text);
       return;
     }
     run.kill(`did not answer for ${silentMs} ms (${limit}) and was killed`);
   }
 
-  /** @param why One line for the log, with its fields. */
+  /** Starts the next replica and retires this one. @param why Log line, with `figures` as fields. */
   async #replace(old: ReplicaRun, figures: object, why: string): Promise<void> {
     const { log, clock } = this.#deps;
     if (clock.now() < this.#nextReplacementAt) return;
@@ -277,28 +300,30 @@ export class ReplicaSlot {
       const run = await this.#replacement.finally(() => {
         this.#replacement = undefined;
       });
-      // Where the old one has ended by itself, its restart has taken the new one over.
+      // If the old one has ended meanwhile, its restart has taken the new one (JS4).
       if (this.#run === old) {
         this.#becomeReady(run);
-        log.info({ ...this.#names }, `${this.id} was replaced; the old one answers what it has, and ends`);
+        log.info({ ...this.#names }, `${this.id} was replaced; the old replica finishes its calls and ends`);
         await this.#note(this.#retire(old));
       }
     } catch (error) {
       if (this.#run === old && !isOver(this.#state)) {
-        log.error({ ...fields, err: error }, "no other replica could be started; this one goes on");
+        log.error({ ...fields, err: error }, `${this.id} not replaced: the next replica did not start`);
       }
     }
     this.#nextReplacementAt = clock.now() + restart.maxBackoffMs;
   }
 
   async #retire(run: ReplicaRun): Promise<void> {
+    const begun = this.#deps.clock.now();
     await run.host.drain();
     await run.stop();
-    this.#lives.delete(run);
+    this.#logStep("left its slot to another replica", begun);
+    this.#runs.delete(run);
   }
 
   #end(run: ReplicaRun, how: string): void {
-    this.#lives.delete(run);
+    this.#runs.delete(run);
     run.leave();
     if (this.#run !== run) return;
     this.#run = undefined;
@@ -309,7 +334,7 @@ export class ReplicaSlot {
     this.#restartAfter(how, readyForMs);
   }
 
-  /** @param err What the start of the last life threw, where it came no further. */
+  /** Plans the next run. @param err Error of the last start, if that failed. */
   #restartAfter(reason: string, readyForMs: number | undefined, err?: unknown): void {
     const { log, clock } = this.#deps;
     const run = { readyForMs, random: this.#deps.random() };
@@ -319,10 +344,10 @@ export class ReplicaSlot {
     const delayMs = hasReplacement ? 0 : next.delayMs;
     this.#history = history;
     if (isDown && !hasReplacement) {
-      const attempts = history.shortLives;
+      const attempts = history.failures;
       this.#down = { reason, attempts, delayMs };
       this.#move({ kind: "down", reason, attempts, delayMs });
-      const text = `${replica} ${reason}; it is down after ${attempts} short lives in a row (restart.giveUpAfter) and is started again after ${delayMs} ms (restart.slowBackoffMs)`;
+      const text = `${replica} ${reason}; it is down after ${attempts} failures in a row (restart.giveUpAfter) and is started again after ${delayMs} ms (restart.slowBackoffMs)`;
       log.error({ service, replica, attempts, delayMs, readyForMs, reason, err }, text);
       this.#settle();
     } else {
@@ -340,14 +365,16 @@ export class ReplicaSlot {
     const begun = clock.now();
     try {
       this.#becomeReady(await (this.#replacement ?? this.#begin()));
-      log.info({ ...this.#names, ms: Math.round(clock.now() - begun) }, `${this.id} is back`);
+      log.info({ ...this.#names, ms: Math.round(clock.now() - begun) }, `${this.id} restarted`);
     } catch (error) {
       if (!isOver(this.#state)) this.#restartAfter(messageOf(error), undefined, error);
     }
   }
 
   #move(state: ReplicaState): void {
+    const from = this.#state.kind;
     this.#state = moveTo(this.#state, state);
+    this.#deps.log.debug({ ...this.#names, from, to: state.kind }, `${this.id} went from ${from} to ${state.kind}`);
     this.#onMoved();
   }
 
@@ -357,19 +384,24 @@ export class ReplicaSlot {
     for (const resolve of waiters) resolve();
   }
 
-  /** Keeps in mind what `drain` and `stop` must wait for. */
+  #logStep(what: string, begun: number): void {
+    const { log, clock } = this.#deps;
+    log.debug({ ...this.#names, ms: Math.round(clock.now() - begun) }, `${this.id} ${what}`);
+  }
+
+  /** Registers work that `drain` and `stop` wait for. */
   #note<T>(work: Promise<T>): Promise<T> {
     const done: Promise<unknown> = work.catch(() => {}).then(() => this.#work.delete(done));
     this.#work.add(done);
     return work;
   }
 
-  #calledOff(): Error {
+  #aborted(): Error {
     const service = this.#plan.descriptor.name;
     return fail("start_aborted", { service }, { service });
   }
 
-  /** What stands in its way, in words. */
+  /** Returns its state as text. */
   describe(): string {
     const since = this.#state.kind === "starting" && this.#down !== undefined ? `, was down: ${this.#down.reason}` : "";
     return `${this.id} ${formatState(this.#state)}${since}`;

@@ -57,7 +57,7 @@ describe("formatState", () => {
       "is ready",
       "does not answer, its event loop is busy",
       "A#0 ended; is started again after 400 ms",
-      "is down after 8 short lives in a row (restart.giveUpAfter): ended with exit code 1; is started again after 31000 ms",
+      "is down after 8 failures in a row (restart.giveUpAfter): ended with exit code 1; is started again after 31000 ms",
       "is draining",
       "is stopped",
     ]);

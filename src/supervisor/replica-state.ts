@@ -1,16 +1,16 @@
 import { type ServingError, unreachable } from "../failure/serving-error.js";
 
-/** Where a replica's place is in its life. */
+/** Lifecycle state of one replica slot. */
 export type ReplicaState =
   | { readonly kind: "new" }
   | { readonly kind: "starting" }
-  /** `since` is when it became so. */
+  /** `since` is the time at which the replica became ready. */
   | { readonly kind: "ready"; readonly since: number }
-  /** Its event loop does not turn: it gets no calls. */
+  /** Suspended: its event loop does not turn, so it gets no calls. */
   | { readonly kind: "out"; readonly since: number }
-  /** Between two lives. */
+  /** Between two runs. */
   | { readonly kind: "waiting"; readonly reason: string; readonly delayMs: number }
-  /** The same, after so many short lives in a row that the place counts as down. */
+  /** Between two runs, after `restart.giveUpAfter` failures in a row. */
   | { readonly kind: "down"; readonly reason: string; readonly attempts: number; readonly delayMs: number }
   | { readonly kind: "draining" }
   | { readonly kind: "stopped" };
@@ -18,7 +18,7 @@ export type ReplicaState =
 const legalMoves: Readonly<Record<ReplicaState["kind"], readonly ReplicaState["kind"][]>> = {
   new: ["starting", "draining", "stopped"],
   starting: ["ready", "waiting", "down", "draining", "stopped"],
-  // To itself when another replica takes the place.
+  // `ready` to `ready`: another replica replaces this one.
   ready: ["ready", "out", "waiting", "down", "draining", "stopped"],
   out: ["ready", "waiting", "down", "draining", "stopped"],
   waiting: ["starting", "draining", "stopped"],
@@ -27,22 +27,22 @@ const legalMoves: Readonly<Record<ReplicaState["kind"], readonly ReplicaState["k
   stopped: [],
 };
 
-/** The state after a move. A move that is not in the table is a fault of ekiben's own. */
+/** Returns the state after a move. A move that is not in the table is a bug in ekiben. */
 export function moveTo(from: ReplicaState, to: ReplicaState): ReplicaState {
   if (!legalMoves[from.kind].includes(to.kind)) unreachable(`a replica went from ${from.kind} to ${to.kind}`);
   return to;
 }
 
-/** Whether nothing more is to happen in this place. */
+/** True when the slot starts nothing any more. */
 export const isOver = ({ kind }: ReplicaState): boolean => kind === "draining" || kind === "stopped";
 
-/** A state in words, for readiness and logs. */
+/** Returns a state as text, for readiness and logs. */
 export function formatState(state: ReplicaState): string {
   switch (state.kind) {
     case "waiting":
       return `${state.reason}; is started again after ${state.delayMs} ms`;
     case "down":
-      return `is down after ${state.attempts} short lives in a row (restart.giveUpAfter): ${state.reason}; is started again after ${state.delayMs} ms`;
+      return `is down after ${state.attempts} failures in a row (restart.giveUpAfter): ${state.reason}; is started again after ${state.delayMs} ms`;
     case "out":
       return "does not answer, its event loop is busy";
     case "new":
@@ -52,7 +52,7 @@ export function formatState(state: ReplicaState): string {
   }
 }
 
-/** What an app tells about its own life, in order. */
+/** One event in the life of an app. Events come in order. */
 export type AppEvent =
   | { readonly kind: "notice"; readonly message: string }
   | { readonly kind: "starting"; readonly service: string; readonly replica: string }
@@ -66,7 +66,7 @@ export type AppEvent =
       readonly ms: number;
     }
   | { readonly kind: "listening"; readonly url: string; readonly ms: number }
-  /** It will drain, and is unready until then; see `shutdownDelayMs`. */
+  /** The app will drain after `delayMs` (`shutdownDelayMs`). Until then it is unready and serves requests. */
   | { readonly kind: "leaving"; readonly delayMs: number }
   | { readonly kind: "draining"; readonly inFlight: number }
   | { readonly kind: "stopped" };

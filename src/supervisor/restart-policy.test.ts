@@ -28,22 +28,22 @@ function waitsAfter(lives: readonly (number | undefined)[], over: Partial<Restar
 const repeat = <T>(value: T, times: number): T[] => new Array<T>(times).fill(value);
 
 describe("nextRestart", () => {
-  it("restarts at once, then waits twice as long each time, up to the bound (R1, R2)", () => {
+  it("restarts at once, then waits twice as long each time, up to the bound (JP1, JP2)", () => {
     assert.deepEqual(waitsAfter(repeat(failedStart, 8)), [0, 100, 200, 400, 800, 1000, 1000, 1000]);
     assert.deepEqual(waitsAfter(repeat(50, 4)), [0, 100, 200, 400]);
   });
 
-  it("restarts at once after a healthy life, however many short ones were before it (R1)", () => {
+  it("restarts at once after a healthy life, however many short ones were before it (JP1)", () => {
     assert.deepEqual(waitsAfter([10_000, 10_000, 1e9]), [0, 0, 0]);
     assert.deepEqual(waitsAfter([50, 50, 50, 10_000, 50, 50]), [0, 100, 200, 0, 100, 200]);
   });
 
-  it("takes a life for healthy only from the bound on, and a start that failed never (R3)", () => {
+  it("takes a life for healthy only from the bound on, and a start that failed never (JP3)", () => {
     assert.deepEqual(waitsAfter([50, 50, 9999, 50]), [0, 100, 200, 400]);
     assert.deepEqual(waitsAfter([50, 50, failedStart, 50]), [0, 100, 200, 400]);
   });
 
-  it("is down after so many short lives in a row, failed starts included, and goes on slowly for ever (R5, R6)", () => {
+  it("is down after so many short lives in a row, failed starts included, and goes on slowly for ever (JP5, JP6)", () => {
     const down = "down for 30000";
     assert.deepEqual(waitsAfter([1, failedStart, 1, 1, 1], { giveUpAfter: 3 }), [0, 100, down, down, down]);
     assert.deepEqual(waitsAfter([failedStart], { giveUpAfter: 1 }), [down]);
@@ -51,14 +51,14 @@ describe("nextRestart", () => {
     assert.deepEqual(new Set(waits.slice(7)), new Set([down]));
   });
 
-  it("spreads slow waits over a quarter more, and never waits less than the longest other wait (R6)", () => {
+  it("spreads slow waits over a quarter more, and never waits less than the longest other wait (JP6)", () => {
     const over = { giveUpAfter: 1 };
     assert.deepEqual(waitsAfter([1], over, 1), ["down for 37500"]);
     assert.deepEqual(waitsAfter([1], over, 0.5), ["down for 33750"]);
     assert.deepEqual(waitsAfter([1], { ...over, maxBackoffMs: 60_000 }), ["down for 60000"]);
   });
 
-  it("counts short lives anew after a healthy one, also after one that was down (R5)", () => {
+  it("counts short lives anew after a healthy one, also after one that was down (JP5)", () => {
     const lives = [1, 1, 10_000, 1, 1, 1, 10_000, 1];
     assert.deepEqual(waitsAfter(lives, { giveUpAfter: 3 }), [0, 100, 0, 100, 200, "down for 30000", 0, 100]);
   });
@@ -70,7 +70,7 @@ describe("nextRestart", () => {
     assert.deepEqual(waitsAfter([1, 1, 1], { backoffMs: 5000 }), [0, 1000, 1000], "the bound is below the first wait");
   });
 
-  it("starts few processes in an hour of failed starts (R4)", () => {
+  it("starts few processes in an hour of failed starts (JP4)", () => {
     let now = 0;
     let starts = 0;
     for (let history: RestartHistory = emptyHistory; now < 3_600_000; starts++) {
@@ -81,7 +81,7 @@ describe("nextRestart", () => {
     assert.ok(starts <= 370, `${starts} starts`);
   });
 
-  it("never restarts twice at once within the time of a healthy life, whatever the lives are like (R4)", () => {
+  it("never restarts twice at once within the time of a healthy life, whatever the lives are like (JP4)", () => {
     const random = new Random(7);
     let now = 0;
     let startedAt = 0;

@@ -39,9 +39,9 @@ class World {
   readonly services: typeof alone;
   readonly stage = new Stage();
   readonly supervisor: Supervisor;
-  /** When each host that is silent began to be. */
+  /** Time at which each silent host became silent. */
   readonly silentSince = new Map<FakeHost, number>();
-  /** When each host was first seen to have started. */
+  /** Time at which each host was first seen started. */
   readonly startedAt = new Map<FakeHost, number>();
   started: Promise<"started" | "failed">;
   stopped: Promise<void> | undefined;
@@ -123,22 +123,23 @@ class World {
       const own = stage.hosts.filter((host) => host.id.startsWith(`${service}#`));
       for (const name of stage.announced(service)) {
         const host = stage.host(name);
-        assert.ok(host.isRunning && host.hasStarted && !host.isDraining, `${name} is called and can't answer (P1)`);
+        assert.ok(host.isRunning && host.hasStarted && !host.isDraining, `${name} is called and can't answer (JS1)`);
         const silentMs = now - Math.max(silentSince.get(host) ?? now, startedAt.get(host) ?? now);
         const outMs = liveness.intervalMs + liveness.suspendAfterMs;
-        assert.ok(silentMs <= outMs, `${name} is called though silent for ${silentMs} ms (P1)`);
+        assert.ok(silentMs <= outMs, `${name} is called though silent for ${silentMs} ms (JS1)`);
       }
       for (const host of own) {
         const others = own.filter((other) => other.id === host.id && other.isRunning && !other.isDraining);
         // One in the place and one that is to take it; others of the name are on their way out.
-        assert.ok(others.length <= 2, `${others.map(({ name }) => name)} share one place (P4)`);
+        assert.ok(others.length <= 2, `${others.map(({ name }) => name)} share one place (JS4)`);
       }
     }
     this.checkProcesses();
-    if (this.isStopped) assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0], "something is left (P3)");
+    if (this.isStopped)
+      assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0], "something is left (JS3)");
   }
 
-  /** Who shares a process, and how many of them there are. */
+  /** Checks which replicas share a process, and how many do. */
   checkProcesses(): void {
     const running = this.stage.hosts.filter((host) => host.isRunning);
     for (const site of new Set(running.map((host) => host.caller))) {
@@ -152,7 +153,7 @@ class World {
     }
   }
 
-  /** From here on every host does at once what it is told to, and nothing else happens. */
+  /** Lets every host do each step at once, and lets nothing else happen. */
   async calm(): Promise<void> {
     this.stage.held.clear();
     for (let round = 0; round < 20; round++) {
@@ -168,7 +169,7 @@ class World {
     await this.stage.pass(2 * restart.maxBackoffMs + 40_000, stepMs);
   }
 
-  /** Once nothing happens any more, everything is as planned (P2). */
+  /** Checks that everything is as planned once nothing happens any more (JS2). */
   async assertWhole(): Promise<void> {
     const wanted = { Base: ["Base#0"], Wide: ["Wide#0"], Model: ["Model#0", "Model#1"], Front: ["Front#0"] };
     for (const [service, ids] of Object.entries(wanted)) {
@@ -184,12 +185,12 @@ class World {
     for (const host of this.stage.hosts.filter((own) => own.isRunning)) this.assertInformed(host);
   }
 
-  /** Which life a replica lives in a process. */
+  /** Returns the name of the run of a replica in a process. */
   nameIn(site: FakeHost["caller"], id: string): string {
     return [...site.hosts].find((host) => host.id === id)?.name ?? `no ${id}`;
   }
 
-  /** What a replica has been told in the end is what there is (B1, B2). */
+  /** Checks that the last updates to a replica match the state (JR1, JR2). */
   assertInformed(host: FakeHost): void {
     const known = new Map<string, string>();
     for (const notice of host.notices) {
@@ -225,7 +226,7 @@ async function live(seed: number, services: typeof alone): Promise<void> {
   const { length } = world.stage.hosts;
   await world.stage.pass(60_000, stepMs);
   world.check();
-  assert.equal(world.stage.hosts.length, length, "nothing is begun after the end (P3)");
+  assert.equal(world.stage.hosts.length, length, "nothing is begun after the end (JS3)");
 }
 
 describe("an app to which anything happens", () => {

@@ -36,7 +36,7 @@ async function finish(stage: Stage, step: "load" | "start" | "drain", ...names: 
 }
 
 describe("Supervisor.start", () => {
-  it("loads everything at once and starts callees first, those that do not wait for one another together (S1)", async () => {
+  it("loads everything at once and starts callees first, those that do not wait for one another together (JV1)", async () => {
     const { stage, supervisor } = createApp();
     stage.held.add("load").add("start");
     const started = supervisor.start();
@@ -104,7 +104,7 @@ describe("Supervisor.start", () => {
     await supervisor.stop();
   });
 
-  it("stops what had started when one service fails, callers first, and throws its failure (S3)", async () => {
+  it("stops what had started when one service fails, callers first, and throws its failure (JV3)", async () => {
     const { stage, supervisor } = createApp();
     stage.held.add("start");
     const failed = assert.rejects(supervisor.start(), { id: "start_failed", service: "B" });
@@ -120,7 +120,7 @@ describe("Supervisor.start", () => {
     assert.deepEqual([stage.announced("A"), stage.announced("Base")], [[], []]);
   });
 
-  it("calls off the starts that are under way then, and tells the one fault alone (S3)", async () => {
+  it("calls off the starts that are under way then, and tells the one fault alone (JV3)", async () => {
     const { stage, supervisor } = createApp();
     stage.held.add("start").add("load");
     const failed = assert.rejects(supervisor.start(), { id: "module_failed" });
@@ -136,7 +136,7 @@ describe("Supervisor.start", () => {
 });
 
 describe("Supervisor.stop", () => {
-  it("drains callers before callees, each off the board before it is asked, and those that do not call one another together (S2, D1)", async () => {
+  it("drains callers before callees, each off the registry before it is asked, and those that do not call one another together (JV2, JD1)", async () => {
     const { stage, supervisor } = createApp();
     stage.held.add("drain");
     await supervisor.start();
@@ -163,7 +163,7 @@ describe("Supervisor.stop", () => {
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });
 
-  it("stops callers before callees; one that does not end in time holds up nobody but those it calls (S2)", async () => {
+  it("stops callers before callees; one that does not end in time holds up nobody but those it calls (JV2)", async () => {
     const { stage, supervisor } = createApp({
       Base: {},
       Left: { callees: ["Base"] },
@@ -210,7 +210,7 @@ describe("Supervisor.stop", () => {
     }
   });
 
-  it("does not wait for a place that stands empty (P3)", async () => {
+  it("does not wait for a place that stands empty (JS3)", async () => {
     const { stage, supervisor } = await createStartedApp({ Base: { restart: { giveUpAfter: 0 } }, Front: {} });
     for (let run = 0; run < 3; run++) {
       stage.hosts
@@ -249,7 +249,7 @@ describe("Supervisor", () => {
     await supervisor.stop();
   });
 
-  it("touches no other replica when one ends, and tells those that call it (P2)", async () => {
+  it("touches no other replica when one ends, and tells those that call it (JS2)", async () => {
     const { stage, supervisor } = await createStartedApp();
     for (const host of stage.hosts) host.caller.notices.length = 0;
     stage.host("A#0/0").end();

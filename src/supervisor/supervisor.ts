@@ -6,13 +6,13 @@ import { Deployment } from "./deployment.js";
 import type { SlotDeps } from "./replica-run.js";
 import type { DownReason } from "./replica-slot.js";
 
-// Keeps the plan true.
+// Keeps the replicas of an app as its plan says.
 //
-// S1  A service starts when all it calls have started, and at the same time as others that do not wait for it. Processes
-//     and threads come up, and load the author's files, all at once.
-// S2  Callers drain before callees, so that a call already accepted finds what it calls; and they stop before them. Services
-//     that do not call one another drain and stop at the same time: one that is stuck holds up those it calls alone.
-// S3  When one service fails to start, those that started are stopped and the failure is thrown.
+// JV1  A service starts when all of its callees have started. Services that do not wait for one another start at the
+//      same time. Processes and threads all come up, and load the author's files, at the same time.
+// JV2  Callers drain and stop before their callees, so that an accepted call can still reach what it calls. Services
+//      that do not call one another drain and stop at the same time: one that is stuck delays only its own callees.
+// JV3  When one service fails to start, those that started are stopped and the failure is thrown.
 
 export class Supervisor {
   readonly #plan: Plan;
@@ -29,7 +29,7 @@ export class Supervisor {
     );
   }
 
-  /** Starts every service, callees first. @throws {ServingError} the first failure (S3). */
+  /** Starts every service, callees first. @throws {ServingError} The first failure (JV3). */
   async start(): Promise<void> {
     for (const message of this.#plan.notices) this.#deps.onEvent({ kind: "notice", message });
     const started = new Map<string, Promise<void>>();
@@ -50,7 +50,7 @@ export class Supervisor {
   /**
    * Drains and stops every service, callers first. Repeated calls share one stop.
    *
-   * @param limit Aborted when what is still in flight should be cancelled instead of awaited.
+   * @param limit Aborted when calls in flight are to be cancelled instead of awaited.
    */
   stop(limit?: AbortSignal): Promise<void> {
     this.#stopping ??= this.#drainAndStop(limit);
@@ -62,22 +62,22 @@ export class Supervisor {
     return { isReady: this.#stopping === undefined && services.every((service) => service.isReady), services };
   }
 
-  /** Why a service is down, if it is. */
+  /** Reason why a service is down; `undefined` if it is not. */
   downOf(service: string): DownReason | undefined {
     return this.#deployments.get(service)?.down;
   }
 
-  /** How the replicas of each service are, for metrics. */
+  /** Figures of each service for the metrics page. */
   get figures(): readonly DeploymentFigures[] {
     return [...this.#deployments.values()].map((deployment) => deployment.figures);
   }
 
-  /** Ends one replica as a crash would; resolves when another has taken its place. */
+  /** Kills one replica; resolves when its slot is filled again. */
   replaceReplica(service: string, index: number): Promise<void> {
     return this.#deploymentOf(service).replaceReplica(index);
   }
 
-  /** Every replica there is now, by service. */
+  /** Replicas that a service has now. */
   hostsOf(service: string): readonly ReplicaHost[] {
     return this.#deployments.get(service)?.hosts ?? [];
   }
@@ -99,7 +99,10 @@ export class Supervisor {
     return this.#callersFirst((deployment) => deployment.stop());
   }
 
-  /** Takes a step with each service once all that call it have taken theirs (S2): with those that nobody calls at once. */
+  /**
+   * Takes a step with each service once all of its callers have taken theirs (JV2). Services without callers go
+   * first.
+   */
   async #callersFirst(step: (deployment: Deployment) => Promise<void>): Promise<void> {
     const callers = new Map<string, Promise<void>[]>();
     const steps = [...this.#deployments.values()].reverse().map((deployment) => {
@@ -116,7 +119,7 @@ export class Supervisor {
   }
 }
 
-/** What it calls that has replicas of its own, or lives beside it in the app's own thread. */
+/** Returns the callees that have replicas of their own, or that live beside it in the app's own thread. */
 const calleesOf = ({ plan }: Deployment): readonly string[] =>
   plan.residence === "main" ? plan.callees : plan.remoteCallees;
 

@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { request } from "node:http";
 import type { Socket } from "node:net";
 
+const closeFrame = 0x88;
+
 /** A debugger, as far as it pauses a process and lets it go on: JSON over a WebSocket, which Node 20 has no client for. */
 export class DebuggerClient implements Disposable {
   readonly #socket: Socket;
@@ -9,7 +11,10 @@ export class DebuggerClient implements Disposable {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    socket.resume();
+    // The other side asks for the end of the connection, as it does when its process is about to end.
+    socket.on("data", (chunk: Buffer) => {
+      if (chunk[0] === closeFrame) socket.destroy();
+    });
   }
 
   static async attach(url: string): Promise<DebuggerClient> {

@@ -64,7 +64,7 @@ export class FakeSite implements Caller {
 
 /**
  * A host without a replica. It keeps what the supervisor relies on in any host: whatever is awaited of it also ends when it
- * ends (H1), and `ended` resolves only for an end nobody asked for (H2).
+ * ends (IH1), and `ended` resolves only for an end nobody asked for (IH2).
  */
 export class FakeHost implements ReplicaHost {
   readonly id: string;
@@ -78,6 +78,7 @@ export class FakeHost implements ReplicaHost {
   waitingTasks: number | undefined;
   strains: readonly string[] | undefined;
   isWarmingUp = false;
+  isInspected = false;
   heldUpMs = 0;
   longestRunMs = 0;
   callsInFlight: Record<string, number> = {};

@@ -54,10 +54,10 @@ export function createDeploymentPlan(name: string, wish: PlanWish = {}): Deploym
   } as unknown as DeploymentPlan;
 }
 
-/** Everything around the places of replicas: hosts that do nothing, a clock that stands still, a board that is watched. */
+/** Everything around the places of replicas: hosts that do nothing, a clock that stands still, a registry that is watched. */
 export class Stage {
   readonly clock = new FakeClock();
-  readonly board = new ReplicaRegistry();
+  readonly registry = new ReplicaRegistry();
   /** What the app's own thread has in flight, by service. */
   callsInFlight: Record<string, number> = {};
   /** Every host there ever was, the oldest first. */
@@ -77,7 +77,7 @@ export class Stage {
   constructor(finishStart?: SlotDeps["finishStart"]) {
     this.deps = {
       createHost: (plan, index) => this.#createHost(plan, index),
-      registry: this.board,
+      registry: this.registry,
       clock: this.clock,
       calls: new CallerCounts(() => this.callsInFlight),
       log: this.#createLog(),
@@ -87,7 +87,7 @@ export class Stage {
     };
   }
 
-  /** Notes what the board says of these services. */
+  /** Notes what the registry says of these services. */
   watch(...services: string[]): void {
     for (const service of services) this.#told.set(service, new Map());
     let isListening = false;
@@ -97,7 +97,7 @@ export class Stage {
       if (notice.kind === "failed") this.lines.push(`failed ${notice.service} after ${notice.attempts}`);
       if (notice.kind === "planned" && isListening) this.lines.push(`planned ${notice.replicas} of ${notice.service}`);
     };
-    this.board.subscribe({ residence: "process", notify }, services);
+    this.registry.subscribe({ residence: "process", notify }, services);
     isListening = true;
   }
 
