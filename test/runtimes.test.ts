@@ -16,11 +16,12 @@ const { ReplicaThread } = (await import(built)) as typeof import("../src/placeme
 const file = join(import.meta.dirname, "runtimes/services.mjs");
 const { Plain } = await import(file);
 
-// Replicas of a real thread, whose supervisor has a clock that stands still: what it gives up waiting for comes later all the same.
+// Replicas of a real thread. The clock of their supervisor stands still: answers arrive later than the supervisor waits
+// for them.
 
-/** Of the hooks in a thread: when each has begun, and that it may end. */
+/** Hooks in a thread: they report when each has begun, and let it end. */
 class Hooks implements Disposable {
-  readonly #channel = new BroadcastChannel("ekiben-test-sites");
+  readonly #channel = new BroadcastChannel("ekiben-test-runtimes");
   readonly #reached = new Set<unknown>();
   #look = () => {};
 
@@ -48,23 +49,36 @@ class Hooks implements Disposable {
   }
 }
 
-/** A thread with a replica of Plain, to which others may come. */
-async function createSite() {
+/** Starts a thread with a replica of Plain, in which others may start. */
+async function createRuntime() {
   const clock = new FakeClock();
   const { settings } = planApp(Plain, { flags: {}, env: {} });
-  const site = new RemoteRuntime(
+  const runtime = new RemoteRuntime(
     () => new ReplicaThread({ name: "test", env: { ...process.env }, heapMiB: undefined }),
     {
       residence: "thread",
       order: {
         names: { group: "g", process: 0 },
-        ...{ services: ["Held", "Plain"], keptServices: [], life: "life", endedLives: [] },
+        services: ["Held", "Plain"],
+        keptServices: [],
+        life: "life",
+        endedLives: [],
         run: { id: "run", pid: process.pid, session: "run" },
         entry: { file, service: "Plain", earlier: [] },
-        ...{ settings, appFolder: tmpdir(), socketFolder: tmpdir(), slabFolder: undefined, diskFolder: undefined },
-        ...{ logsTo: "supervisor", sharesStdout: false, takesFaults: false, appFile: undefined, inspect: undefined },
+        settings,
+        appFolder: tmpdir(),
+        socketFolder: tmpdir(),
+        slabFolder: undefined,
+        diskFolder: undefined,
+        logsTo: "supervisor",
+        sharesStdout: false,
+        takesFaults: false,
+        appFile: undefined,
+        inspect: undefined,
       },
-      ...{ clock, log: silentLogger, onExit: () => {} },
+      clock,
+      log: silentLogger,
+      onExit: () => {},
       answer: () => assert.fail("nothing is asked here"),
     },
   );
@@ -74,11 +88,17 @@ async function createSite() {
   const add = async (service: string, own = signal) => {
     const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
     const order = {
-      ...{ id: `${service}#0`, index: 0, service, inlineCallees: [], callees: [], resources },
-      ...{ inlineCalleeResources: new Map(), address: `${address}.${lives++}` },
+      id: `${service}#0`,
+      index: 0,
+      service,
+      inlineCallees: [],
+      callees: [],
+      resources,
+      inlineCalleeResources: new Map(),
+      address: `${address}.${lives++}`,
     };
     const limits = { startTimeoutMs: 60_000, drainTimeoutMs: 30_000, memoryBytes: Number.POSITIVE_INFINITY };
-    const host = new RemoteHost(site, { order, ...limits, clock, log: silentLogger });
+    const host = new RemoteHost(runtime, { order, ...limits, clock, log: silentLogger });
     await host.load(own);
     return host;
   };
@@ -86,17 +106,17 @@ async function createSite() {
   await plain.start(signal);
   const hooks = new Hooks();
   const close = async () => {
-    site.kill();
+    runtime.kill();
     await plain.stop();
     hooks[Symbol.dispose]();
     remove();
   };
-  return { site, plain, clock, hooks, signal, add, [Symbol.asyncDispose]: close };
+  return { runtime, plain, clock, hooks, signal, add, [Symbol.asyncDispose]: close };
 }
 
 describe("a replica that comes after one of its name that did not stop in time", () => {
   it("is left alone when the other one has stopped", async () => {
-    await using made = await createSite();
+    await using made = await createRuntime();
     const { clock, hooks, signal } = made;
     const old = await made.add("Held");
     const started = old.start(signal);
@@ -113,13 +133,13 @@ describe("a replica that comes after one of its name that did not stop in time",
     hooks.leave("start 2");
     await startedNext;
     hooks.leave("stop 1");
-    await made.site.metrics();
+    await made.runtime.metrics();
     assert.equal(await next.isReady(), true);
     assert.equal((await next.pulse(1000)).inFlight, 0);
   });
 
   it("is not told of the other one's start, which ends late (MR3)", async () => {
-    await using made = await createSite();
+    await using made = await createRuntime();
     const { clock, hooks, signal } = made;
     const calledOff = new AbortController();
     const old = await made.add("Held", calledOff.signal);
@@ -135,7 +155,7 @@ describe("a replica that comes after one of its name that did not stop in time",
     const started = next.start(signal);
     await hooks.reached("start 2");
     hooks.leave("start 1");
-    await made.site.metrics();
+    await made.runtime.metrics();
     hooks.leave("start 2");
     await started;
     assert.equal(await next.isReady(), true);
@@ -144,7 +164,7 @@ describe("a replica that comes after one of its name that did not stop in time",
 
 describe("a replica whose start takes longer than its supervisor's bound", () => {
   it("leaves the others of its thread alone, and is ready when it has come to its end", async () => {
-    await using made = await createSite();
+    await using made = await createRuntime();
     const { clock, hooks, signal, plain } = made;
     const held = await made.add("Held");
     const started = held.start(signal);

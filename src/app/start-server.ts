@@ -45,7 +45,7 @@ export function startServer(
 }
 
 /** Arguments of `servePlan` besides the plan. */
-export interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onEvent" | "signals"> {
+interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onEvent" | "signals"> {
   /** Finds the author's code for replicas in threads and processes. */
   readonly locateEntry: () => Promise<EntryLocation>;
   /** Folder beside which the app keeps its tasks. Default: the folder of the file that defines its entry service. */
@@ -320,7 +320,7 @@ export interface ServeOptions extends Pick<AppFile, "port" | "host"> {
 }
 
 /** Options of `close()`. */
-export interface CloseOptions {
+interface CloseOptions {
   /** True to close without waiting for `shutdownDelayMs`. Default false. */
   readonly skipsDelay?: boolean;
 }

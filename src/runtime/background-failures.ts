@@ -11,7 +11,7 @@ import { messageOf } from "../failure/to-serving-error.js";
 //      other program they behave as if ekiben were not loaded.
 
 /** One reason to watch for unhandled rejections. */
-export interface BackgroundWatch {
+interface BackgroundWatch {
   /** Log of the replica or of the server. */
   readonly log: Logger;
   /** True when only ekiben's services run in this process. */

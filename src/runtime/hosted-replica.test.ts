@@ -62,7 +62,8 @@ function createPair() {
   failure = undefined;
   const graph = resolveGraph(Second);
   const services = [...graph.services.values()].map(({ name, options, apis }) => ({
-    ...{ name, options: options as Readonly<Record<string, unknown>> },
+    name,
+    options: options as Readonly<Record<string, unknown>>,
     apis: [...apis.values()].map((own) => ({ name: own.name, kind: undefined, options: {} })),
   }));
   const { settings } = resolveOptions({ entry: "Second", services }, { flags: {}, env: {} });
@@ -78,8 +79,14 @@ function createPair() {
   const resources = { cpuThreads: 1, memoryBytes: Number.POSITIVE_INFINITY, gpus: [] };
   const create = (service: string) => {
     const order: ReplicaOrder = {
-      ...{ id: `${service}#0`, index: 0, service, resources, callees: [], inlineCallees: ["Shared"] },
-      ...{ inlineCalleeResources: new Map(), address: `${address}.${service}` },
+      id: `${service}#0`,
+      index: 0,
+      service,
+      resources,
+      callees: [],
+      inlineCallees: ["Shared"],
+      inlineCalleeResources: new Map(),
+      address: `${address}.${service}`,
     };
     return new HostedReplica(order, parts);
   };

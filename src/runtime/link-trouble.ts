@@ -9,7 +9,7 @@ import { RepeatPace } from "../base/repeat-pace.js";
 const patienceMs = 2_000;
 
 /** Constructor arguments of `LinkTrouble`. */
-export interface LinkTroubleDeps {
+interface LinkTroubleDeps {
   readonly replica: string;
   readonly address: string;
   readonly clock: Clock;

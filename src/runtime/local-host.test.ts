@@ -58,15 +58,13 @@ function createRoute(time: CallTime, api: string): CallTarget {
   const service = "Wire";
   const stats = new EdgeStats("local", service, api);
   return {
-    ...{
-      service,
-      api,
-      timeoutMs: 9000,
-      idempotent: false,
-      takesStream: false,
-      itemSchema: undefined,
-      waitForReplicaMs: 9000,
-    },
+    service,
+    api,
+    timeoutMs: 9000,
+    idempotent: false,
+    takesStream: false,
+    itemSchema: undefined,
+    waitForReplicaMs: 9000,
     links: new ServiceLinks(service),
     room: new CalleeRoom(time.clock, stats),
     stats,
@@ -84,7 +82,9 @@ describe("a call in the same thread", () => {
       const refused = fail("draining", { what: "replica Wire#1" }, { service: "Wire", api: "echo" });
       const sent: Parameters<ReplicaLink["send"]>[0][] = [];
       const draining: ReplicaLink = {
-        ...{ replica: "Wire#1", inFlight: 0, send: (scope) => void sent.push(scope) },
+        replica: "Wire#1",
+        inFlight: 0,
+        send: (scope) => void sent.push(scope),
         open: () => assert.fail("no stream was expected"),
       };
       if (why.startsWith("sent")) route.links.add(draining);

@@ -29,7 +29,7 @@ const firstPauseMs = 20;
 const maxPauseMs = 1_000;
 
 /** Constructor arguments of `OutgoingLinks`. */
-export interface OutgoingLinksDeps {
+interface OutgoingLinksDeps {
   readonly directory: Directory;
   readonly clock: Clock;
   readonly log: Logger;

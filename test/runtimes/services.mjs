@@ -7,7 +7,7 @@ let stops = 0;
 
 /** Says that a hook has begun, as `"start 1"` is the first start of all, and waits until it may end. */
 async function pass(hook) {
-  const channel = new BroadcastChannel("ekiben-test-sites");
+  const channel = new BroadcastChannel("ekiben-test-runtimes");
   const left = new Promise((resolve) => {
     channel.onmessage = ({ data }) => {
       if (data === `leave ${hook}`) resolve();
