@@ -1,12 +1,12 @@
 declare module "autocannon" {
   interface Options {
     url: string;
-    /** Sent in turn by each connection. */
+    /** Bodies, sent in turn by each connection. */
     requests: readonly { method: "POST"; headers: Record<string, string>; body: string }[];
     connections: number;
-    /** Seconds. */
+    /** Duration in seconds. */
     duration: number;
-    /** Seconds without an answer. */
+    /** Time limit of an answer, in seconds. */
     timeout: number;
   }
   interface Result {
@@ -14,7 +14,7 @@ declare module "autocannon" {
     errors: number;
     duration: number;
     "2xx": number;
-    /** Milliseconds. */
+    /** Latencies in milliseconds. */
     latency: { p50: number; p99: number };
   }
   export default function autocannon(options: Options): Promise<Result>;

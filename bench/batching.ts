@@ -1,4 +1,5 @@
-// What joining the rows of several calls gains: W5 over HTTP beside rivals, W5 through a handle, and a sentence encoder.
+// Measures the gain from joining rows of several calls: W5 over HTTP beside rivals, W5 through a handle, and a sentence
+// encoder.
 import { measureEncoder } from "./batching/encoder.ts";
 import { measureHandle } from "./batching/handle.ts";
 import { measureHttp } from "./batching/http.ts";

@@ -1,4 +1,4 @@
-// What a call costs that goes through a chain of services, over HTTP: as processes, in one group, inline.
+// Measures the cost of a call through a chain of services, over HTTP: as processes, in one group, inline.
 import { type EkibenServer, startEkiben } from "./ekiben-command.ts";
 import { Grid, type Pair } from "./grid.ts";
 import { driveHttp, loadTool } from "./load.ts";

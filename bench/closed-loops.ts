@@ -2,12 +2,12 @@ import type { Units } from "./grid.ts";
 import { quantile } from "./measure.ts";
 import { listTree, readCpuMicros } from "./processes.ts";
 
-/** What one round of calls cost. Times in microseconds. */
+/** Result of one round of calls. Times in microseconds. */
 export type CallFigures = {
   readonly p50: number;
   readonly p99: number;
   readonly perSecond: number;
-  /** Of this process with its threads, and of all processes it has started. */
+  /** CPU time of this process with its threads, and of all processes it has started. */
   readonly cpu: number;
 };
 
@@ -19,9 +19,9 @@ export const callUnits: Units<CallFigures> = {
 };
 
 /**
- * Makes calls one after the other in `loops` loops at once, for so many seconds.
+ * Makes calls one after the other in `loops` concurrent loops, for some seconds.
  *
- * @param call Is told the number of its loop, from 0.
+ * @param call Takes the number of its loop, from 0.
  */
 export async function driveLoops(
   call: (loop: number) => Promise<unknown>,

@@ -1,4 +1,4 @@
-// Who serves the workloads over HTTP: ekiben by placement, and its rivals.
+// Servers of the workloads over HTTP: ekiben by placement, and its rivals.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createEkibenCommand, placements } from "./ekiben-command.ts";
@@ -6,23 +6,23 @@ import { installNodePackages, installPythonPackages } from "./rivals/install.ts"
 import type { ServerCommand } from "./server-process.ts";
 import type { WorkloadName } from "./workloads/workload.ts";
 
-/** A server of some of the workloads. */
+/** Server of some of the workloads. */
 export interface Contender {
   readonly name: string;
   readonly workloads: readonly WorkloadName[];
   readonly isPython?: boolean;
-  /** How many times its requests a second ekiben promises to answer, with 16 and 64 connections. */
+  /** Factor by which ekiben promises to answer more requests a second, with 16 and 64 connections. */
   readonly promised?: { readonly [Name in WorkloadName]?: number };
-  /** What it is and how it differs from the others; kept with the figures. */
+  /** Description of the server and its differences; stored with the figures. */
   readonly note: string;
-  /** @throws {Error} that says why it can't be run here. */
+  /** Starts the server. @throws {Error} with the reason why it cannot run here. */
   readonly prepare: (workload: WorkloadName, port: number) => Promise<ServerCommand>;
 }
 
 const rivals = join(import.meta.dirname, "rivals");
 const allWorkloads = ["w1", "w2", "w3", "w6"] as const;
 
-/** Node 22.18 and newer run TypeScript as it is. */
+/** Node 22.18 and newer run TypeScript directly. */
 const runsTypeScript = Boolean((process.features as { typescript?: unknown }).typescript);
 const nodeFlags = runsTypeScript ? [] : ["--import", "tsx"];
 
@@ -36,7 +36,7 @@ const ekiben: readonly Contender[] = placements.map((placement) => ({
 }));
 
 interface NodeRival extends Pick<Contender, "name" | "workloads" | "note" | "promised"> {
-  /** A URL. */
+  /** URL of the server. */
   readonly file: string;
   readonly needsPackages?: boolean;
 }

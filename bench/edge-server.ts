@@ -1,4 +1,4 @@
-// One JSON echo server of the edge bench, as a child process; tells its CPU time when asked.   edge-server.ts <kind>
+// One JSON echo server of the edge bench, as a child process; reports its CPU time on request.   edge-server.ts <kind>
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { api, Service, serve } from "ekiben";

@@ -1,4 +1,4 @@
-// What one JSON request costs at the HTTP edge: node:http, bare Fastify and ekiben in the same minutes.
+// Measures the cost of one JSON request at the HTTP server: node:http, bare Fastify and ekiben in the same minutes.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -25,7 +25,7 @@ interface Contender {
   readonly child: ChildProcess;
   readonly url: string;
   readonly requestsPerSecond: number[];
-  /** Of the server process, in microseconds. */
+  /** CPU time of the server process, in microseconds. */
   readonly cpuPerRequest: number[];
 }
 

@@ -22,17 +22,17 @@ const files = {
   soak: import.meta.resolve("./workloads/soak.ts"),
 };
 
-/** Which file of `workloads/` is served, and how. */
+/** File of `workloads/` to serve, and its settings. */
 export interface EkibenServer {
   readonly file: keyof typeof files;
   readonly placement: Placement;
   readonly port: number;
-  /** Further flags of `ekiben serve`. */
+  /** Additional flags of `ekiben serve`. */
   readonly flags?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
-/** `ekiben serve` as somebody would type it, but without its access log. */
+/** Makes the command `ekiben serve` as a user would type it, but without the access log. */
 export function createEkibenCommand({ file, placement, port, flags = [], env = {} }: EkibenServer): ServerCommand {
   const main = join(import.meta.dirname, "../dist/cli/main.js");
   const own = ["--placement", placement, "--port", String(port), "--host", "127.0.0.1", "--no-http-access-log"];

@@ -1,4 +1,4 @@
-// What a graph costs by placement: four services in a row, and one that asks four at once.
+// Measures the cost of a graph by placement: four services in a row, and one that calls four at once.
 import { compose } from "ekiben/testing";
 import { type CallFigures, callUnits, driveLoops } from "./closed-loops.ts";
 import { type Placement, placements } from "./ekiben-command.ts";
@@ -36,7 +36,7 @@ report("graph", {
   setup: { seconds, rounds, caller: "the bench itself, so that a chain of four is four hops, and a fan-out five" },
 });
 
-/** The same three graphs by one placement, each service of them in a place of its own. */
+/** Measures the same three graphs with one placement; each service has a process or thread of its own. */
 async function startGraphs(placement: Placement) {
   const one = await compose(D, { placement });
   const chain = await compose(A, { placement });

@@ -10,10 +10,10 @@ interface Cell<Figures> {
   readonly rounds: readonly Figures[];
 }
 
-/** Who is compared, and with whom. */
+/** Pair of contestants to compare. */
 export type Pair = readonly [contestant: string, rival: string];
 
-/** Ratios, to keep and to print. */
+/** Ratios, to store and to print. */
 export interface Comparison {
   readonly rows: readonly Row[];
   readonly table: readonly (readonly string[])[];
@@ -28,23 +28,23 @@ export class Grid<Figures extends Readonly<Record<string, number>>> {
     this.#units = units;
   }
 
-  /** Takes what `measureInTurn` gave for one load. */
+  /** Takes the result of `measureInTurn` for one load. */
   add(load: string, figures: ReadonlyMap<string, readonly Figures[]>): void {
     for (const [contestant, rounds] of figures) this.#cells.push({ load, contestant, rounds });
   }
 
-  /** One figure of one contestant under one load, round by round; empty when it was not measured. */
+  /** Returns one figure of one contestant under one load, round by round; empty when it was not measured. */
   read(load: string, contestant: string, figure: keyof Figures & string): number[] {
     const cell = this.#cells.find((own) => own.load === load && own.contestant === contestant);
     return cell?.rounds.map((round) => round[figure] as number) ?? [];
   }
 
-  /** The median of the ratios of each round; `NaN` where one of the two was not measured. */
+  /** Returns the median of the ratios of each round; `NaN` when one of the two was not measured. */
   ratio(load: string, figure: keyof Figures & string, [contestant, rival]: Pair): number {
     return median(divideByRound(this.read(load, contestant, figure), this.read(load, rival, figure)));
   }
 
-  /** How one contestant stands to another, round by round: a row for each pair, figure and load that both were measured under. */
+  /** Compares contestants round by round: one row for each pair, figure and load that both were measured with. */
   compare(figures: readonly (keyof Figures & string)[], pairs: readonly Pair[]): Comparison {
     const loads = [...new Set(this.#cells.map(({ load }) => load))];
     const rows: Row[] = [];
@@ -80,7 +80,7 @@ export class Grid<Figures extends Readonly<Record<string, number>>> {
     );
   }
 
-  /** Medians, one line for each contestant and load, below a line of headings. */
+  /** Formats medians: a line of headings, then one line for each contestant and load. */
   get table(): string[][] {
     const names = Object.keys(this.#units);
     const headings = names.map((name) => (this.#units[name] as readonly string[]).join(" "));

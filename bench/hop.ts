@@ -1,4 +1,4 @@
-// What one call from a service to another costs when both live in one process, beside a plain awaited method.
+// Measures the cost of one call between two services in one process, beside a plain awaited method.
 import { api, depends, Service } from "ekiben";
 import { compose } from "ekiben/testing";
 import { z } from "zod";
@@ -8,14 +8,14 @@ import { readSettings } from "./settings.ts";
 
 const Message = z.object({ text: z.string() });
 const { seconds, rounds } = readSettings({ seconds: 0.3, rounds: 11 });
-/** Calls between two looks at the clock. */
+/** Calls between two readings of the clock. */
 const callsAtOnce = 500;
 
 class Echo extends Service() {
   echo = api({ input: Message, output: Message }, (message) => message);
 }
 
-/** Runs a loop inside an api, since that is where calls between services are made. */
+/** Runs a loop inside an api, because calls between services are made there. */
 class Caller extends Service() {
   target = depends(Echo);
   plain = new PlainEcho();
@@ -30,7 +30,7 @@ class PlainEcho {
   }
 }
 
-/** Nanoseconds of CPU a call: on a busy machine the clock on the wall tells more of the neighbours. */
+/** Nanoseconds of CPU per call: on a busy machine, wall time depends more on other programs. */
 async function measureLoop(call: () => Promise<unknown>): Promise<number> {
   const { user, system } = process.cpuUsage();
   const begun = performance.now();
@@ -53,7 +53,7 @@ const names = {
 } as const;
 
 const plain = new PlainEcho();
-// On Node 20 the first use of AsyncLocalStorage makes every later await of the process slower.
+// On Node 20, the first use of AsyncLocalStorage makes every later await of the process slower.
 const before: Contestant = { name: names.before, round: () => measureLoop(() => plain.echo({ text: "hello" })) };
 const figuresBefore = await measureInTurn([before], rounds);
 

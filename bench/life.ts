@@ -1,4 +1,4 @@
-// What the life of an app costs: its start and its memory, a replica that is killed, a client that goes away.
+// Measures the life of an app: its start and its memory, a killed replica, a client that disconnects.
 import { placements, startEkiben } from "./ekiben-command.ts";
 import { Grid } from "./grid.ts";
 import { type KillFigures, killUnits, measureKill, type Victim } from "./life/kill.ts";

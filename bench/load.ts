@@ -1,28 +1,28 @@
-// Drives HTTP load with wrk, or with autocannon where wrk is not installed: autocannon takes several times the CPU.
+// Drives HTTP load with wrk, or with autocannon if wrk is not installed: autocannon uses several times the CPU.
 import { execFile, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-/** What is sent: POST, JSON. */
+/** Load to send: POST, JSON. */
 export interface Load {
   readonly url: string;
-  /** Sent in turn. */
+  /** Bodies, sent in turn. */
   readonly bodies: readonly string[];
   readonly connections: number;
-  /** wrk rounds up to whole ones. */
+  /** Duration; wrk rounds it up to whole seconds. */
   readonly seconds: number;
 }
 
-/** What came back. */
+/** Result of a load. */
 export interface LoadResult {
-  /** Those answered with 2xx. */
+  /** Number of answers with status 2xx. */
   readonly requests: number;
   readonly seconds: number;
-  /** Answers other than 2xx, and requests without one. */
+  /** Number of answers with other statuses, and of requests without an answer. */
   readonly failed: number;
-  /** Of all answers, bad ones too. */
+  /** Latencies of all answers, also of failures. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
@@ -32,7 +32,7 @@ if (!hasWrk) {
   console.warn("wrk is not installed (apt-get install wrk); autocannon takes its place and CPU from the servers");
 }
 
-/** Kept with the figures. */
+/** Name of the program; stored with the figures. */
 export const loadTool = hasWrk ? "wrk" : "autocannon";
 
 export const driveHttp = (load: Load): Promise<LoadResult> => (hasWrk ? driveWithWrk(load) : driveWithAutocannon(load));
@@ -61,7 +61,7 @@ async function driveWithWrk(load: Load): Promise<LoadResult> {
   }
 }
 
-/** A wrk script that sends the bodies in turn and ends with one line of JSON: a `LoadResult`. */
+/** Makes a wrk script that sends the bodies in turn and ends with one line of JSON: a `LoadResult`. */
 function formatScript({ bodies }: Load): string {
   return `
     wrk.method = "POST"

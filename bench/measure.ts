@@ -1,4 +1,4 @@
-/** The middle of a list of figures; of an even number, the mean of the two. */
+/** Returns the median of a list of figures; for an even number, the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
@@ -6,27 +6,27 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
-/** The value below which `share` (0 to 1) of the values lie. */
+/** Returns the value below which `share` (0 to 1) of the values lie. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = Float64Array.from(values).sort();
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-/** Each round by itself, since its contestants met the same neighbours on the machine. */
+/** Returns the ratios round by round, because the contestants of a round share the same conditions on the machine. */
 export function divideByRound(values: readonly number[], by: readonly number[]): number[] {
   return values.map((value, round) => value / (by[round] ?? Number.NaN));
 }
 
-/** Something to measure: one round gives one figure, or several of them. */
+/** Something to measure: one round gives one figure, or several. */
 export interface Contestant<Figure = number> {
   readonly name: string;
   readonly round: () => Promise<Figure>;
 }
 
 /**
- * Measures all contestants in turn, round after round, so that what else the machine does meets each of them alike.
+ * Measures all contestants in turn, round after round, so that other work on the machine affects them equally.
  *
- * @param rounds How often each is measured. One more, the first, in which code is compiled, is not counted.
+ * @param rounds Number of measured rounds. An additional first round, in which code is compiled, does not count.
  * @returns      The figures of each contestant, in the order of rounds.
  */
 export async function measureInTurn<Figure>(

@@ -1,4 +1,4 @@
-// More load than there is room for: what is still answered at twice and ten times the peak, and whether many connections are.
+// Measures load above capacity: goodput at twice and ten times the peak, and many connections.
 import { measureConnections } from "./overload/connections.ts";
 import { measureSurge } from "./overload/surge.ts";
 import { pickParts, readSettings } from "./settings.ts";

@@ -1,4 +1,4 @@
-// Documents a second of a real graph, four models behind one api, by placement.
+// Measures documents a second of a real graph, four models behind one api, by placement.
 import { readExpected, readPage } from "@ekiben/example-document-intake/pages";
 import { DocumentIntake } from "@ekiben/example-document-intake/service";
 import { compose } from "ekiben/testing";
@@ -10,13 +10,16 @@ import { report } from "./report.ts";
 import { readSettings } from "./settings.ts";
 
 const { seconds, rounds } = readSettings({ seconds: 10, rounds: 5 });
-/** The entry stays with the bench, as it stays with the HTTP server of a replica; its small language model, as its author has it. */
+/**
+ * Placements. The entry stays in the bench, as it stays with the HTTP server of a replica. Its small language model
+ * keeps the placement of its author.
+ */
 const placed = ["TextDetector", "TextRecognizer", "DocClassifier"];
 const pages = await Promise.all(
   (await readExpected()).map(async ({ page, label }) => ({ name: page, label, page: await readPage(page) })),
 );
 
-/** Of one round; times in milliseconds. */
+/** Result of one round; times in milliseconds. */
 type PageFigures = { readonly perSecond: number; readonly p50: number; readonly cpu: number };
 
 const grid = new Grid<PageFigures>({

@@ -1,4 +1,5 @@
-// What large values cost between processes, beside a raw socket that carries the same bytes; and what an upload keeps in memory.
+// Measures large values between processes, beside a raw socket that carries the same bytes, and the memory of an
+// upload.
 import { createReadStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
@@ -19,7 +20,7 @@ const chainBytes = 6_000_000;
 
 type Kind = (typeof kinds)[number];
 
-/** Of a round: about as many bytes for each. */
+/** Calls of a round: about as many bytes for each kind. */
 const timesOf = (bytes: number) => (isDryRun ? 2 : Math.min(100, Math.max(3, Math.round(40_000_000 / bytes))));
 
 const hops: readonly (readonly [Kind, number])[] = [
@@ -130,7 +131,7 @@ async function timeHop(server: ServerProcess, kind: Kind, bytes: number, times: 
   return (await response.json()) as number[];
 }
 
-/** Bytes that each service has read of what came to it. */
+/** Returns the bytes that each service has read of its input. */
 async function readDecoded(server: ServerProcess): Promise<Record<string, number>> {
   const page = await (await fetch(`${server.url}/metrics`)).text();
   const found = page.matchAll(/^ekiben_decoded_bytes_total\{service="(\w+)"\} (\S+)$/gm);
@@ -141,7 +142,7 @@ function subtract(now: Record<string, number>, before: Record<string, number>): 
   return Object.fromEntries(Object.entries(now).map(([name, bytes]) => [name, bytes - (before[name] ?? 0)]));
 }
 
-/** A server of its own, since what a process has taken at most is known only of its whole life. */
+/** Starts a server for this figure alone, because the system reports only the maximum of a process's whole life. */
 async function measureUploads(api: "plain" | "upload", path: string) {
   await using server = await startEkiben({ file: "payload", placement: "process" });
   const idle = server.listProcesses().reduce((sum, pid) => sum + (readMemory(pid)?.rssMiB ?? 0), 0);

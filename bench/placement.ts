@@ -1,4 +1,4 @@
-// What one hop costs by placement, beside the least that could carry it: bare frames and bare ports.
+// Measures the cost of one hop by placement, beside the minimum: bare frames and bare ports.
 import { compose } from "ekiben/testing";
 import { type CallFigures, callUnits, driveLoops } from "./closed-loops.ts";
 import { placements } from "./ekiben-command.ts";

@@ -1,7 +1,7 @@
-// What /proc says of processes; Linux only.
+// Reads facts about processes from /proc; Linux only.
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Of one process. RSS counts shared pages in every process that has them, PSS divides them. */
+/** Memory of one process. RSS counts shared pages in every process that has them; PSS divides them. */
 export interface Memory {
   readonly rssMiB: number;
   readonly pssMiB: number;
@@ -9,7 +9,7 @@ export interface Memory {
 
 const microsPerTick = 10_000;
 
-/** A process and all it has started that still run, the process itself first. */
+/** Lists a process and all its running descendants, the process itself first. */
 export function listTree(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync("/proc")) {
@@ -22,7 +22,7 @@ export function listTree(root: number): number[] {
   return tree;
 }
 
-/** CPU time so far in microseconds, of processes that still run; steps of 10 ms. */
+/** Returns the CPU time of running processes in microseconds, in steps of 10 ms. */
 export function readCpuMicros(pids: readonly number[]): number {
   const ticks = pids.map((pid) => {
     const stat = readStat(pid);
@@ -31,10 +31,10 @@ export function readCpuMicros(pids: readonly number[]): number {
   return ticks.reduce((sum, own) => sum + own, 0) * microsPerTick;
 }
 
-/** How a process was started; `""` when it is gone. */
+/** Returns the command line of a process; `""` when it has ended. */
 export const readCommand = (pid: number): string => readProc(pid, "cmdline")?.replaceAll("\0", " ") ?? "";
 
-/** `undefined` when the process is gone. */
+/** Reads the memory of a process; `undefined` when it has ended. */
 export function readMemory(pid: number): Memory | undefined {
   const text = readProc(pid, "smaps_rollup");
   if (text === undefined) return undefined;
@@ -42,12 +42,12 @@ export function readMemory(pid: number): Memory | undefined {
   return { rssMiB: read("Rss"), pssMiB: read("Pss") };
 }
 
-/** The most that a process has had in memory at a time, shared pages included; 0 when it is gone. */
+/** Returns the maximum memory of a process so far, shared pages included; 0 when it has ended. */
 export function readPeakMiB(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(readProc(pid, "status") ?? "")?.[1] ?? 0) / 1024;
 }
 
-/** The fields of /proc/<pid>/stat behind the name: the state is number 0, the parent 1, CPU ticks 11 and 12. */
+/** Reads the fields of /proc/<pid>/stat after the name: state is number 0, parent 1, CPU ticks 11 and 12. */
 function readStat(pid: number): string[] | undefined {
   return readProc(pid, "stat")
     ?.replace(/^.*\) /s, "")

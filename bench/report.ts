@@ -6,7 +6,7 @@ import { isDryRun } from "./settings.ts";
 
 const nodeMajor = process.versions.node.split(".")[0];
 
-/** One measured thing: the median counts, the rounds show how far to trust it. */
+/** One measured figure: the median counts, the rounds show how reliable it is. */
 export interface Row {
   readonly what: string;
   readonly unit: string;
@@ -14,16 +14,16 @@ export interface Row {
   readonly rounds: readonly number[];
 }
 
-/** What a figure is held to. */
+/** Bound of a figure. */
 export type Bound = { readonly atMost: number } | { readonly atLeast: number };
 
-/** A promise about the figures. */
+/** Promise about the figures. */
 export type Verdict = Bound & {
   readonly claim: string;
   readonly value: number;
   readonly unit: string;
   readonly isMet: boolean;
-  /** Why it is not judged here, e.g. since it is made for another version of Node. */
+  /** Reason why it is not judged here, such as a promise for another version of Node. */
   readonly note?: string;
 };
 
@@ -34,7 +34,7 @@ export const createRow = (what: string, unit: string, rounds: readonly number[])
   rounds: rounds.map(round),
 });
 
-/** Speed is judged on Node 24; elsewhere a figure is told and a note says so. */
+/** Judges speed on Node 24. On other versions, a figure is printed with a note. */
 export const createVerdict = (claim: string, value: number, bound: Bound, unit: string): Verdict => ({
   claim,
   value: round(value),
@@ -47,19 +47,19 @@ export const createVerdict = (claim: string, value: number, bound: Bound, unit: 
 const round = (value: number): number => Number(value.toPrecision(4));
 const loadBefore = loadavg();
 
-/** What a bench found out. */
+/** Result of a bench. */
 export interface Report {
   readonly rows: readonly Row[];
   readonly verdicts: readonly Verdict[];
-  /** What was measured how. */
+  /** Description of the measurement. */
   readonly setup: object;
-  /** Printed in place of the rows, where there are too many of them to read. */
+  /** Text to print instead of the rows, when there are too many rows to read. */
   readonly tables?: readonly Table[];
 }
 
 type Table = readonly (readonly string[])[];
 
-/** Prints a bench's figures and writes them to `results/<name>-node<major>.json` with what they were measured on. */
+/** Prints a bench's figures, and writes them with facts about the machine to `results/<name>-node<major>.json`. */
 export function report(name: string, { rows, verdicts, setup, tables }: Report): void {
   console.log(`\n${name}, Node ${process.versions.node}`);
   for (const table of tables ?? [rows.map(formatRow)]) printTable(table);

@@ -29,7 +29,7 @@ const { values, positionals } = parseArgs({
   options: flags,
   allowPositionals: true,
 });
-/** Run only when named, since it takes minutes by itself. */
+/** Benches that run only when named, because each takes minutes. */
 const long: readonly string[] = ["soak"];
 const names = Object.keys(benches) as (keyof typeof benches)[];
 const unknown = positionals.filter((name) => !Object.hasOwn(benches, name));

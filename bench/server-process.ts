@@ -6,14 +6,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listTree } from "./processes.ts";
 
-/** How a server is started. */
+/** Command and settings of a server. */
 export interface ServerCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly port: number;
-  /** Answers 200 when the server is ready. */
+  /** Path that answers 200 when the server is ready. */
   readonly readyPath: string;
-  /** Beside those of this process. */
+  /** Environment variables, added to those of this process. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
@@ -21,11 +21,11 @@ export interface ServerCommand {
 const readyTimeoutMs = 180_000;
 const stopTimeoutMs = 15_000;
 
-/** A server in a process of its own, with all the processes it starts. */
+/** Server in a process of its own, with all its child processes. */
 export class ServerProcess implements AsyncDisposable {
   readonly url: string;
   readonly #child: ChildProcess;
-  /** A file, not a pipe: to read what a server logs for each request would cost the bench CPU. */
+  /** Log file. Not a pipe: reading a log line per request would cost the bench CPU. */
   readonly #logFolder = mkdtempSync(join(tmpdir(), "ekiben-bench-"));
   readonly #killAtExit = () => this.#end(this.listProcesses());
   #problem: string | undefined;
@@ -45,7 +45,10 @@ export class ServerProcess implements AsyncDisposable {
     process.once("exit", this.#killAtExit);
   }
 
-  /** @throws {Error} with the end of its output, when the server ends or is not ready in three minutes. */
+  /**
+   * Waits until the server is ready. @throws {Error} with the end of its output, when it ends or is not ready in three
+   * minutes.
+   */
   static async start(command: ServerCommand): Promise<ServerProcess> {
     const begun = performance.now();
     const server = new ServerProcess(command);
@@ -63,18 +66,18 @@ export class ServerProcess implements AsyncDisposable {
     return server;
   }
 
-  /** From the start of the process until `readyPath` answered 200. */
+  /** Time from the start of the process until `readyPath` answered 200. */
   get readyMs(): number {
     return this.#readyMs;
   }
 
-  /** All processes of the server, itself first; none when it has ended. */
+  /** All processes of the server, itself first; empty when it has ended. */
   listProcesses(): number[] {
     const { pid } = this.#child;
     return pid === undefined || this.#hasEnded() ? [] : listTree(pid);
   }
 
-  /** Asks it to end, and ends what is left of it. */
+  /** Stops the server with a signal, and kills its remaining processes. */
   async stop(): Promise<void> {
     const pids = this.listProcesses();
     if (pids.length > 0) {
@@ -101,7 +104,7 @@ export class ServerProcess implements AsyncDisposable {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // It has ended.
+        // The process has ended.
       }
     }
     rmSync(this.#logFolder, { recursive: true, force: true });

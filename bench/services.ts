@@ -1,4 +1,4 @@
-// What many services that do next to nothing take: as processes, in five groups, in one, inline.
+// Measures the cost of many services that do almost nothing: as processes, in five groups, in one, inline.
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EkibenServer, startEkiben } from "./ekiben-command.ts";
 import { Grid } from "./grid.ts";

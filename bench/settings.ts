@@ -1,17 +1,17 @@
 import { parseArgs } from "node:util";
 
-/** Flags of `run.ts`, which hands all but `node` on to each bench. */
+/** Flags of `run.ts`, which passes all except `node` on to each bench. */
 export const flags = {
   /** Path of the Node that runs the benches. */
   node: { type: "string" },
-  /** Of one measured round of one contestant. */
+  /** Duration of one measured round of one contestant, in seconds. */
   seconds: { type: "string" },
   rounds: { type: "string" },
-  /** Parts of a bench, with commas between: the names its results have. */
+  /** Parts of a bench, separated by commas: the names of its results. */
   only: { type: "string" },
-  /** Also rivals in Python, which are installed first. */
+  /** Includes rivals in Python, which are installed first. */
   python: { type: "boolean", default: false },
-  /** One short round of everything, and no file written: shows that a bench works, not what it measures. */
+  /** Runs one short round of everything and writes no file: shows that a bench works, without valid figures. */
   "dry-run": { type: "boolean", default: false },
 } as const;
 
@@ -25,7 +25,7 @@ export interface Settings {
   readonly rounds: number;
 }
 
-/** How long to measure: what the command line says, else the bench's own. */
+/** Returns the durations: from the command line, or the default of the bench. */
 export function readSettings(own: Settings): Settings {
   const usual = isDryRun ? { seconds: Math.min(own.seconds, 1), rounds: 1 } : own;
   return {
@@ -34,7 +34,7 @@ export function readSettings(own: Settings): Settings {
   };
 }
 
-/** The parts that are wanted. @throws {Error} when one is named that is not there. */
+/** Returns the selected parts. @throws {Error} when a named part does not exist. */
 export function pickParts<Part extends string>(parts: readonly Part[]): readonly Part[] {
   const wanted = values.only?.split(",");
   const unknown = wanted?.filter((name) => !parts.includes(name as Part)) ?? [];

@@ -1,4 +1,5 @@
-// A long run above the peak while replicas are killed: what the app holds must not grow.   npm run bench -- soak --seconds 600
+// A long run above the peak while replicas are killed: the resources of the app must not grow.
+// npm run bench -- soak --seconds 600
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,13 +19,13 @@ const { seconds } = readSettings({ seconds: 600, rounds: 1 });
 const times = 1.5;
 const patienceMs = 1000;
 const sampleMs = 5_000;
-/** One replica after another, the entry's among them. */
+/** Kills one replica after another, those of the entry included. */
 const killEveryMs = 7_000;
-/** What a quantity may be above its level of the first half, and always; beyond that it grows. */
+/** Allowed growth of a quantity over its level of the first half, and its upper bound. */
 const tolerance = { pssMiB: 40, descriptors: 30, slabs: 16, slabMiB: 64, temporaryFiles: 16, temporaryMiB: 64 };
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-soak-"));
-/** What other apps on this machine hold. */
+/** Resources of other apps on this machine. */
 const before = readHolding([], folder);
 const [port = 0] = await findFreePorts(1);
 const command = createEkibenCommand({ file: "soak", placement: "process", port });
@@ -91,13 +92,13 @@ async function kill(): Promise<void> {
   }
 }
 
-/** Replicas that were killed last come back; what is kept for a while is let go. */
+/** Waits until the last killed replicas are back and caches are released. */
 async function settle(): Promise<Holding> {
   await sleep(15_000);
   return readHolding(server.listProcesses(), folder);
 }
 
-/** The second half against the first. */
+/** Compares the second half with the first. */
 function judgeGrowth(): Verdict[] {
   const middle = samples.length >> 1;
   return Object.entries(holdingUnits).map(([key, [what, unit]]) => {

@@ -1,4 +1,4 @@
-// How long it takes until ekiben is there: to import it, and until the quickstart answers; and how large it is installed.
+// Measures the time to import ekiben, the time until the quickstart answers, and the installed size.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -55,7 +55,7 @@ report("start", {
   setup: { rounds },
 });
 
-/** The import alone, told by the program itself. */
+/** Measures the import alone, reported by the program itself. */
 async function importing(specifier: string): Promise<number> {
   const program = `const begun = performance.now(); await import("${specifier}"); console.log(performance.now() - begun);`;
   return Number(execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd: import.meta.dirname }));
@@ -67,7 +67,7 @@ async function untilExit(program: readonly string[]): Promise<number> {
   return performance.now() - begun;
 }
 
-/** From the start of the process until it prints the address it listens on. */
+/** Measures the time from the start of the process until it prints its address. */
 function untilListening(program: readonly string[]): Promise<number> {
   const begun = performance.now();
   const child = spawn(process.execPath, program, { cwd: import.meta.dirname, stdio: ["ignore", "pipe", "pipe"] });

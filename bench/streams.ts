@@ -1,6 +1,7 @@
-// Streams: a producer alone and behind services that hand its stream on, many open at once, and both directions over HTTP.
+// Measures streams: a producer alone and behind services that forward its stream, many open at once, and both
+// directions over HTTP.
 //
-// The figure that counts is items a second through a middle service beside those of the producer alone, in the same round.
+// The main figure is items a second through a middle service relative to the producer alone, in the same round.
 import { serve } from "ekiben";
 import { connect } from "ekiben/client";
 import { type ComposedApp, compose } from "ekiben/testing";
@@ -13,15 +14,15 @@ import { pickParts, readSettings } from "./settings.ts";
 import { Middle, Outer, Producer } from "./workloads/streams.ts";
 
 const { rounds, seconds } = readSettings({ seconds: 1, rounds: 15 });
-/** Of one stream, as the promise is made for. */
+/** Bytes of one item, the size that the promise is made for. */
 const itemsOfOne = 10_000;
 const openAtOnce = 1000;
 const itemsOfEach = 100;
 
-/** What one round of one contestant gives. */
+/** Result of one round of one contestant. */
 type StreamFigures = {
   readonly perSecond: number;
-  /** Of all processes, in microseconds; 0 where a round is too short for the clock of /proc. */
+  /** CPU time of all processes, in microseconds; 0 when a round is too short for the clock of /proc. */
   readonly cpu: number;
 };
 const units = { perSecond: ["items", "/s"], cpu: ["CPU an item", "us"] } as const;
@@ -77,7 +78,7 @@ async function measureInput(app: App, load: string): Promise<void> {
   grid.add(load, await measureInTurn(contestants, rounds));
 }
 
-/** All are open before the first is read to its end. */
+/** All streams are open before the first is read to its end. */
 async function measureMany(app: App, load: string): Promise<void> {
   const wish = { items: itemsOfEach };
   const ways: readonly (readonly [name: string, open: () => Items])[] = [
@@ -97,7 +98,7 @@ async function measureMany(app: App, load: string): Promise<void> {
   await Promise.all(iterators.map((iterator) => iterator.return?.()));
 }
 
-/** A client and a server, each in its own process in production and in one here: their costs add up. */
+/** A client and a server: two processes in production, one here, so their costs add up. */
 async function measureHttp(): Promise<void> {
   const server = await serve(Outer, {
     port: 0,
@@ -117,7 +118,7 @@ async function measureHttp(): Promise<void> {
   await server.close();
 }
 
-/** One round: as often as it fits into the time, at least once. */
+/** Runs one round: repeats as often as the time allows, at least once. */
 async function repeat(items: number, run: () => Promise<unknown>): Promise<StreamFigures> {
   const processes = listTree(process.pid);
   const cpuBefore = readCpuMicros(processes);

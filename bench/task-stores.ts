@@ -1,4 +1,4 @@
-// What a store of tasks takes and gives a second, by engine: from one process and from two, small inputs and large ones.
+// Measures tasks a second of a task store by engine: from one process and from two, with small and large inputs.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -12,7 +12,7 @@ import { pickParts, readSettings } from "./settings.ts";
 import type { Drive, Driven } from "./task-stores/drive-store.ts";
 import type { StoreChoice } from "./task-stores/open.ts";
 
-/** Of all processes together; times in milliseconds. */
+/** Results of all processes together; times in milliseconds. */
 type StoreFigures = {
   readonly submits: number;
   readonly submitP50: number;
@@ -25,7 +25,7 @@ type StoreFigures = {
 const { seconds, rounds } = readSettings({ seconds: 2, rounds: 5 });
 const inputs = { small: 300, large: 600_000 } as const;
 const loads = [1, 16, 64];
-// Both engines on one disk; where that is one in memory, figures say nothing: TMPDIR names another.
+// Both engines use one disk. If that disk is in memory, the figures mean nothing: set TMPDIR to another.
 const folder = mkdtempSync(join(tmpdir(), "ekiben-task-stores-"));
 const programs = findPostgres();
 const server = programs === undefined ? undefined : await PostgresServer.start(programs, { fsync: true });
@@ -79,7 +79,7 @@ report("task-stores", {
   setup: { seconds, rounds, inputs, postgres: server === undefined ? "not installed" : "fsync on, a Unix socket" },
 });
 
-/** Submits for so many seconds, then claims and finishes what has been submitted, for as long. */
+/** Submits for some seconds, then claims and finishes the submitted tasks for as long. */
 async function measureRound(processes: number, drive: Drive): Promise<StoreFigures> {
   const driver = join(import.meta.dirname, "task-stores/drive-store.ts");
   const children = Array.from({ length: processes }, () =>

@@ -1,5 +1,5 @@
-// What durable tasks take and give a second from end to end, through a handle and over HTTP, by engine. `task-stores` has the
-// engines alone.
+// Measures durable tasks a second from end to end, through a handle and over HTTP, by engine. `task-stores` measures
+// the engines alone.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ type TaskFigures = { readonly perSecond: number; readonly p50: number; readonly 
 const { seconds, rounds } = readSettings({ seconds: 2, rounds: 5 });
 const loads = [1, 16, 64];
 const titles = { submit: "submitted", run: "submitted, run and answered" } as const;
-// Where this is a disk in memory, figures say nothing: TMPDIR names another.
+// If this disk is in memory, the figures mean nothing: set TMPDIR to another.
 const folder = mkdtempSync(join(tmpdir(), "ekiben-tasks-"));
 const programs = findPostgres();
 const postgres = programs === undefined ? undefined : await PostgresServer.start(programs, { fsync: true });
@@ -35,7 +35,7 @@ const engines: Readonly<Record<string, () => Place>> = {
   ...(postgres && { PostgreSQL: () => ({ data: folder, store: postgres.createSchema() }) }),
 };
 
-/** One engine and one way to it, with an app that lives as long as its figures are taken. */
+/** One engine and one way to it, with an app that runs while its figures are taken. */
 interface Way {
   readonly name: string;
   measure(what: keyof typeof titles, loops: number): Promise<TaskFigures>;

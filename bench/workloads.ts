@@ -1,4 +1,4 @@
-// The workloads over HTTP, on ekiben and its rivals: requests a second, latency, CPU, and what failed.
+// Measures the workloads over HTTP, on ekiben and its rivals: requests a second, latency, CPU and failures.
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Contender, contenders, ekibenName } from "./contenders.ts";
 import { findFreePorts } from "./free-ports.ts";
@@ -15,12 +15,12 @@ const { seconds, rounds } = readSettings({ seconds: 4, rounds: 5 });
 const connectionCounts = [1, 16, 64, 256];
 const ours = ekibenName("process");
 
-/** Of one round. */
+/** Result of one round. */
 type HttpFigures = {
   readonly perSecond: number;
   readonly p50: number;
   readonly p99: number;
-  /** Of all processes of the server. */
+  /** CPU time of all processes of the server. */
   readonly cpu: number;
   readonly failed: number;
 };
@@ -40,7 +40,7 @@ async function measureWorkload(name: WorkloadName): Promise<void> {
   const notRun: Record<string, string> = {};
   const onNode = here.filter(({ isPython }) => isPython !== true);
   await measureTogether(onNode, { name, workload, grid, notRun, suffix: "" });
-  // A rival in Python keeps a core warm even when nobody asks it anything, so each meets ekiben alone.
+  // An idle rival in Python keeps a core busy, so each rival is measured with ekiben alone.
   const process = here.filter((contender) => contender.name === ours);
   for (const contender of here.filter(({ isPython }) => isPython)) {
     if (!withPython) notRun[contender.name] = "asked for with --python";
@@ -56,13 +56,13 @@ interface Parts {
   readonly name: WorkloadName;
   readonly workload: Workload;
   readonly grid: Grid<HttpFigures>;
-  /** Gets the contenders that can't be run, and why. */
+  /** Takes the contenders that cannot run, with the reasons. */
   readonly notRun: Record<string, string>;
-  /** Marks ekiben's figures when it is measured a second time. */
+  /** Mark of ekiben's figures when it is measured a second time. */
   readonly suffix: string;
 }
 
-/** Starts them all, asks each for the golden answer, then measures them in turn. */
+/** Starts all servers, checks that each gives the golden answer, then measures them in turn. */
 async function measureTogether(all: readonly Contender[], parts: Parts): Promise<void> {
   const servers: { readonly name: string; readonly server: ServerProcess }[] = [];
   try {
@@ -109,7 +109,9 @@ async function measureRound(server: ServerProcess, workload: Workload, connectio
   return { perSecond: requests / took, p50: p50Ms, p99: p99Ms, cpu: cpu / requests, failed };
 }
 
-/** Waits, 5 s at most, until a server is done with what its last clients left behind: the next one is measured then. */
+/**
+ * Waits, at most 5 s, until a server has finished the requests of its last clients, before the next one is measured.
+ */
 async function settle(pids: readonly number[]): Promise<void> {
   const end = performance.now() + 5000;
   for (let before = 0; performance.now() < end; ) {
@@ -120,7 +122,7 @@ async function settle(pids: readonly number[]): Promise<void> {
   }
 }
 
-/** What ekiben is held to beside each rival that was measured, in requests a second. */
+/** Promises of ekiben beside each measured rival, in requests a second. */
 function judgeRivals(workload: WorkloadName, rivals: readonly Contender[], grid: Grid<HttpFigures>): Verdict[] {
   return rivals.flatMap(({ name, isPython, promised }) => {
     const atLeast = promised?.[workload];

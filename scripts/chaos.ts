@@ -1,11 +1,11 @@
 // Kills replicas of a chain of services under load until a promise is broken.   npm run chaos -- [seconds] [seed]
 //
-// A seed that found something makes the same requests and kills again, as far as the machine lets it: npm run chaos -- 60 <seed>
+// The same seed makes the same requests and kills again, as far as the machine allows: npm run chaos -- 60 <seed>
 import { runChaos } from "../test/chaos/chaos.js";
 
 const seconds = Number(process.argv[2] ?? 60);
 const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 31));
-/** Of one storm; between two of them all must be as it was. */
+/** Duration of one storm. Between two storms, everything must be as before. */
 const stormMs = 15_000;
 
 const count = Math.max(3, Math.round((seconds * 1000) / stormMs));

@@ -10,7 +10,7 @@ import { repositoryRoot } from "./repository.js";
 
 const inRepository = (path: string) => join(repositoryRoot, path);
 const limitMs = 30_000;
-/** What a timer ran meanwhile is in some of the measurements alone. */
+/** Number of measurements. Files that a timer runs appear in some of them only, and are left out. */
 const measurements = 5;
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-coverage-"));
@@ -48,7 +48,7 @@ async function request(url: string): Promise<void> {
   await response.arrayBuffer();
 }
 
-/** @returns Files that ran since the last time, of all processes. */
+/** Reads the coverage of all processes. @returns Files that ran since the previous reading. */
 async function takeCoverage(pids: readonly number[], take: number): Promise<readonly string[]> {
   for (const pid of pids) process.kill(pid, "SIGUSR2");
   const paths = pids.map((pid) => join(folder, `${pid}-${take}`));

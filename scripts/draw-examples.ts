@@ -1,6 +1,6 @@
 // Draws the graph of every example into its folder, as its README shows it.   tsx scripts/draw-examples.ts
 //
-// Needs dist/ (`npm run build`): the pictures are made by the command line, as a user would make them.
+// Needs dist/ (`npm run build`): the command line makes the pictures, as a user would make them.
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -6,8 +6,8 @@ import { repositoryRoot } from "./repository.js";
 const recipe = ["scripts/build-package.ts", "tsconfig.json", "tsconfig.build.json"];
 
 /**
- * Returns the first source whose output in dist/ is older or missing, or an output whose source is gone; `undefined` when
- * dist/ is up to date. Compares the times of some 600 files, which takes about 10 ms.
+ * Returns the first source whose output in dist/ is older or missing, or an output whose source is gone; `undefined`
+ * when dist/ is up to date. Compares the times of some 600 files, which takes about 10 ms.
  */
 export function findOldOutput(root = repositoryRoot): string | undefined {
   const outputs = new Map<string, string>();

@@ -1,11 +1,11 @@
-// Sends random requests to the HTTP edge until something is found.   npm run fuzz -- [requests] [seed]
+// Sends random requests to the HTTP server until one breaks a promise.   npm run fuzz -- [requests] [seed]
 //
-// A seed that found something is printed; the same seed makes the same request again: npm run fuzz -- 1 <seed>
+// The seed of that request is printed; the same seed makes the same request again: npm run fuzz -- 1 <seed>
 import { fuzz } from "../test/http/fuzz.js";
 
 const total = Number(process.argv[2] ?? 100_000);
 const first = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 31));
-/** Requests to one server; a new one is made for the next. */
+/** Requests to one server, before a new one is made. */
 const perServer = 2_000;
 
 const sum = new Map<number, number>();

@@ -1,11 +1,11 @@
-// Sends random sessions to both sides of a link until something is found.   npm run fuzz:wire -- [rounds] [seed]
+// Sends random sessions to both sides of a link until one breaks a promise.   npm run fuzz:wire -- [rounds] [seed]
 //
-// A seed that found something is printed; the same seed makes the same round again: npm run fuzz:wire -- 1 <seed>
+// The seed of that round is printed; the same seed makes the same round again: npm run fuzz:wire -- 1 <seed>
 import { fuzzWire } from "../test/transport/fuzz.js";
 
 const total = Number(process.argv[2] ?? 100_000);
 const first = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 31));
-/** Rounds against one replica; a new one is made for the next. */
+/** Rounds against one replica, before a new one is made. */
 const perReplica = 2_000;
 
 const sum = new Map<string, number>();

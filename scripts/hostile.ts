@@ -1,4 +1,4 @@
-// Attacks an app under load with bodies, authors' slips and system faults.   npm run hostile -- [minutes] [seed]
+// Attacks an app under load with bodies, mistakes of authors and system faults.   npm run hostile -- [minutes] [seed]
 //
 // Each round prints its seed; the same seed makes the same attacks again: npm run hostile -- 0.5 <seed>
 import { runHostile } from "../test/hostile/hostile.js";

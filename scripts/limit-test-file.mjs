@@ -1,8 +1,8 @@
-// Loaded with each test file: ends its process when it goes on long after its last test must have ended. A test that has timed
-// out may still be in a loop, and would hold up the whole suite for ever.
+// Loaded with each test file: ends its process when it runs long after its last test must have ended. A test that has
+// timed out may still be in a loop, and would block the whole suite forever.
 import { isMainThread } from "node:worker_threads";
 
-/** Two limits of a test: the slowest files take one minute. */
+/** Twice the limit of one test; the slowest files take one minute. */
 const limitMs = 360_000;
 
 if (isMainThread && process.env["NODE_TEST_CONTEXT"] !== undefined) {

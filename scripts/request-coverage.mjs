@@ -1,4 +1,5 @@
-// Loaded into each process of an app: with each SIGUSR2 it writes which functions of dist/ have run since the last one.
+// Loaded into each process of an app: at each SIGUSR2 it writes the functions of dist/ that have run since the previous
+// one.
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Everything that is checked without running the code, two checks at a time.   tsx scripts/run-checks.ts [name …]
+// Runs all checks that do not run the code, two at a time.   tsx scripts/run-checks.ts [name …]
 //
 // Needs dist/ (`npm run build`): examples and type tests import "ekiben" by name.
 import { spawn } from "node:child_process";
@@ -8,9 +8,9 @@ import { repositoryRoot, typescriptBin } from "./repository.js";
 
 interface Check {
   readonly name: string;
-  /** Arguments to node. */
+  /** Arguments of node. */
   readonly command: readonly string[];
-  /** Files the command writes: the check fails when that changes any of them. */
+  /** Files that the command writes: the check fails when it changes any of them. */
   readonly generates?: () => readonly string[];
 }
 
@@ -64,16 +64,16 @@ async function work(): Promise<void> {
   }
 }
 
-/** What is wrong; `undefined` when nothing is. */
+/** Runs one check. @returns Its problem; `undefined` when there is none. */
 async function run({ command, generates = () => [] }: Check): Promise<string | undefined> {
   const before = new Map(generates().map((file) => [file, readText(file)]));
   const output = await runNode(command);
   if (output !== undefined) return output;
   const changed = generates().filter((file) => readText(file) !== before.get(file));
-  return changed.length === 0 ? undefined : `was out of date and has been written anew: ${changed.join(", ")}`;
+  return changed.length === 0 ? undefined : `was out of date and has been rewritten: ${changed.join(", ")}`;
 }
 
-/** Everything the command printed when it failed; `undefined` when it succeeded. */
+/** Runs node. @returns All its output when it failed; `undefined` when it succeeded. */
 function runNode(command: readonly string[]): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, command, { cwd: repositoryRoot, stdio: ["ignore", "pipe", "pipe"] });

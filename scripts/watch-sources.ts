@@ -4,7 +4,7 @@ import { WatchedPaths, watchFiles } from "../src/cli/watch/watch-files.js";
 import { repositoryRoot } from "./repository.js";
 
 /**
- * Watches the repository's TypeScript and JSON files until the process ends, with the watcher of `ekiben serve --watch`.
+ * Watches the TypeScript and JSON files of the repository until the process ends, as `ekiben serve --watch` does.
  *
  * @param onChange Takes the paths that changed, relative to the repository and with `/`.
  */

@@ -68,7 +68,7 @@ describe("the check of src/", () => {
     }
   });
 
-  it("refuses a value where the table names types alone", () => {
+  it("refuses the import of a value where the table allows only types", () => {
     const tree = { "call/call.ts": "export const queue = 1;", "client/a.ts": "" };
     assert.deepEqual(find({ ...tree, "client/a.ts": 'import type { queue } from "../call/call.js";' }), []);
     assert.equal(find({ ...tree, "client/a.ts": 'import { type queue } from "../call/call.js";' }).length, 1);

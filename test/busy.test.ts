@@ -4,7 +4,7 @@ import { compose } from "ekiben/testing";
 import { Compiled, Front, Model, replaceAfterMs, runMs, Scaled } from "./busy/services.js";
 import { collect, failureOf, LogBook } from "./conformance/suite.js";
 
-/** What a supervisor says of a replica that it takes for hung. */
+/** Log line of a supervisor about a replica that seems to hang. */
 const isComplaint = (message = "") => /does not answer|did not answer/.test(message);
 
 for (const placement of ["process", "thread"] as const) {
@@ -46,7 +46,7 @@ for (const placement of ["process", "thread"] as const) {
       await Promise.all(Array.from({ length: 8 }, ask));
     });
 
-    it("is replaced when it comes to no end, once that is longer than any run of late", async () => {
+    it("is replaced when it does not end, after more time than any recent run took", async () => {
       await using opened = await open();
       const compiled = opened.app.service(Compiled);
       const first = await compiled.run(1);

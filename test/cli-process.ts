@@ -4,10 +4,10 @@ import { join } from "node:path";
 const root = join(import.meta.dirname, "..");
 const command = join(root, "dist/cli/main.js");
 
-/** Folder of the services that the tests of the command line run. */
+/** Folder of the services that the command line tests run. */
 export const fixtures = join(root, "test/fixtures/cli");
 
-/** What a finished command line did. */
+/** Result of a finished command. */
 export interface CommandResult {
   readonly status: number | null;
   readonly stdout: string;
@@ -17,13 +17,13 @@ export interface CommandResult {
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** A command that runs the command line: `["unshare", "--pid"]`. */
+  /** Command that runs the command line, such as `["unshare", "--pid"]`. */
   readonly under?: readonly string[];
-  /** What Node runs instead of the built command line; `undefined` for a program that `args` name. */
+  /** File that Node runs instead of the built command line; `undefined` when `args` name a program. */
   readonly main?: string | undefined;
 }
 
-/** A command line that runs: the built one, in a process of its own. */
+/** Running process of the built command line. */
 export class CommandProcess implements Disposable {
   readonly child: ChildProcess;
   readonly ended: Promise<CommandResult>;
@@ -56,15 +56,15 @@ export class CommandProcess implements Disposable {
     });
   }
 
-  /** All that was printed up to now. */
+  /** Output so far. */
   get printed(): Omit<CommandResult, "status"> {
     return { stdout: this.#stdout, stderr: this.#stderr };
   }
 
   /**
-   * Resolves when `pattern` is found in what was printed; fails when the process ends without it.
+   * Resolves when `pattern` is found in the output; fails when the process ends without it.
    *
-   * @param since What had been printed before does not count.
+   * @param since Output that does not count because it was printed before.
    */
   async until(pattern: RegExp, since = { stdout: "", stderr: "" }): Promise<RegExpExecArray> {
     for (;;) {
@@ -77,13 +77,13 @@ export class CommandProcess implements Disposable {
     }
   }
 
-  /** The address of a server that says it is ready. */
+  /** Waits for the address of a server that reports that it is ready. */
   async url(): Promise<string> {
     const [url] = await this.until(/http:\/\/127\.0\.0\.1:\d+/);
     return url;
   }
 
-  /** Ends the process if it still runs, so that a test that fails leaves none behind. */
+  /** Kills the process if it still runs, so that a failed test leaves none behind. */
   [Symbol.dispose](): void {
     this.child.kill("SIGKILL");
   }

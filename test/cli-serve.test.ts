@@ -23,7 +23,10 @@ describe("ekiben serve", () => {
     assert.match(stderr, /POST \/count +\{ text \} -> \{ words \}\n/);
     assert.match(stderr, /GET {2}\/docs/);
     assert.match(stderr, /curl http:\S+\/count -H 'content-type: application\/json' -d '\{"text":"one two"\}'/);
-    assert.match(stderr, /draining: 0 requests in flight, at most 30 s; Ctrl-C again ends at once\nstopped after/);
+    assert.match(
+      stderr,
+      /draining: 0 requests in flight, limit 30 s; press Ctrl-C again to end at once\nstopped after/,
+    );
     const lines = stdout.trim().split("\n");
     for (const line of lines) assert.equal(typeof JSON.parse(line).level, "number", "the log is JSON");
   });
@@ -56,7 +59,7 @@ describe("ekiben serve", () => {
         ({ status }) => status,
         () => "refused",
       );
-    // Whoever came before the port was closed is answered.
+    // A connection that came before the port was closed is answered.
     let late: string | number = 200;
     while (late === 200) late = await ask();
     assert.ok(late === "refused" || late === 503, `a new request got ${late}`);
@@ -73,7 +76,7 @@ describe("ekiben serve", () => {
     const held = post(`${url}/hold`).catch(() => "cut off");
     await server.until(/holding/);
     server.child.kill("SIGINT");
-    // The same Ctrl-C often comes twice, from the terminal and from npx; that is one press.
+    // One press of Ctrl-C often arrives twice: from the terminal and from npx.
     server.child.kill("SIGINT");
     await server.until(/draining: 1 request in flight/);
     server.child.kill("SIGTERM");
@@ -92,7 +95,7 @@ describe("ekiben serve", () => {
     );
     assert.match(stderr, /at loadWeights \(failing-start\.ts:5:\d+\)/);
     assert.match(stderr, / {4}fix: \S/);
-    assert.match(stderr, /nothing was left running/);
+    assert.match(stderr, /all services were stopped/);
     assert.doesNotMatch(stderr, /Counter|node:internal|dist\//);
   });
 

@@ -49,18 +49,18 @@ describe("tasks of a renamed api, by the command line", () => {
       json.find(({ id }: { id: string }) => id === two).remark,
       "the app has no such task: move or cancel it",
     );
-    // A name that is gone is no mistake as long as it has tasks.
+    // A name that the app no longer has is accepted while it has tasks.
     assert.equal((await tasks("list", "after.ts", "--api", "index")).status, 0);
 
     const checked = await runCommand(["check", "after.ts", "--no-types"], { cwd, env });
     assert.equal(checked.status, 0);
-    assert.match(checked.stdout, /2 unfinished tasks were handed in to Library\.index, which the app does not have/);
+    assert.match(checked.stdout, /2 unfinished tasks belong to Library\.index, which the app does not have/);
 
     const retried = await tasks("retry", done, "after.ts");
     assert.deepEqual([retried.status, /this app no longer has a task Library\.index/.test(retried.stderr)], [1, true]);
 
     for (const [words, problem] of [
-      [["Library.index"], /needs the name a task had and the one it has/],
+      [["Library.index"], /needs the old and the new name of a task api/],
       [
         ["Library.index", "Library.rindex"],
         /no task with tasks is named Library\.rindex; did you mean Library\.reindex/,

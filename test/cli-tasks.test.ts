@@ -115,7 +115,7 @@ describe("tasks of an app that is run by the command line", () => {
   it("are not to be had by a wrong word, with a hint at the right one", async () => {
     const unknown = "0".repeat(32);
     const wrong: readonly (readonly [words: readonly string[], status: number, stderr: RegExp])[] = [
-      [["lst"], 2, /tasks can't lst; did you mean list\? It takes list, show, cancel, retry/],
+      [["lst"], 2, /tasks has no action lst; did you mean list\? It takes list, show, cancel, retry/],
       [["show"], 2, /tasks show needs the id of a task, 32 hex digits/],
       [["cancel", "everything"], 2, /needs the id of a task, 32 hex digits, got everything/],
       [["show", unknown], 1, new RegExp(`this api has no task ${unknown}`)],
@@ -124,7 +124,7 @@ describe("tasks of an app that is run by the command line", () => {
       [["list", "--api", "holt"], 2, /no api with tasks is named holt; did you mean hold\?/],
       [["list", "--status", "done"], 2, /--status is done; it takes pending, in_progress, completed, failed, canceled/],
       [["list", "--limit", "0"], 2, /--limit is 0; it takes a whole number from 1 to 10000/],
-      [["list", "service.ts", "other.ts"], 2, /tasks list got more than it takes: other\.ts/],
+      [["list", "service.ts", "other.ts"], 2, /tasks list got too many arguments: other\.ts/],
       [["list", "nowhere.ts"], 1, /there is no file nowhere\.ts/],
     ];
     const results = await Promise.all(wrong.map(([words]) => tasks(...words)));

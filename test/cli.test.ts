@@ -166,7 +166,7 @@ describe("ekiben options", { concurrency: 2 }, () => {
 });
 
 describe("ekiben check", { concurrency: 2 }, () => {
-  it("passes a graph that is well, and says what it did not look at", async () => {
+  it("passes a correct graph, and says what it did not check", async () => {
     const { status, stdout } = await runCommand(["check", "service.ts", "--no-types"]);
     assert.equal(status, 0, stdout);
     assert.equal(stdout, "ok: 2 services, 1 edge, 0 faults, 0 warnings\n");
@@ -196,7 +196,7 @@ describe("a project of its own", () => {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it("is told to be made of ES modules", async () => {
+  it("is refused with an explanation when it is CommonJS with import statements", async () => {
     const { status, stderr } = await runCommand(["graph", "service.cjs"], { cwd: folder });
     assert.equal(status, 1);
     assert.match(stderr, /service\.cjs is loaded as CommonJS and has import statements/);

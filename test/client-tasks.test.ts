@@ -91,7 +91,7 @@ describe("a client of tasks", () => {
     assert.deepEqual([loud.name, await loud.text()], ["loud.txt", "HEY"]);
   });
 
-  it("gets the task's own failure, and what is wrong with a request", async () => {
+  it("gets the task's own failure, and the problem of a wrong request", async () => {
     const own = await client.fail.submit("own");
     const failure = await failureOf(client.fail.result(own.id));
     assert.deepEqual([failure.code, failure.id, failure.details], ["aborted", "own", { kind: "own" }]);
@@ -123,7 +123,7 @@ describe("a client of tasks", () => {
     assert.equal((await failureOf(client.hold.result(again.id))).id, "task_canceled");
   });
 
-  it("reaches none that is not of the entry service", async () => {
+  it("reaches only tasks of the entry service", async () => {
     const options = { logLevel: "silent", placement: "inline", data: folder } as const;
     const other = await serve(Front, { port: 0, host: "127.0.0.1", options });
     const front = await connect<Front>(other.url);

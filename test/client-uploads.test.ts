@@ -39,7 +39,7 @@ class Uploads extends Service() {
     for await (const item of items) kinds.add(item instanceof Uint8Array ? "bytes" : typeof item);
     return [...kinds];
   });
-  /** Greets before anything was sent. */
+  /** Sends a greeting before it reads anything. */
   greet = api({ input: stream(z.string()), yields: z.string() }, async function* (names) {
     yield "who is there?";
     for await (const name of names) yield `hello ${name}`;
@@ -154,7 +154,7 @@ describe("a client that sends a stream", () => {
     assert.deepEqual(heard, ["who is there?", "hello Ada"]);
   });
 
-  it("ends its producer when the answer comes first", async () => {
+  it("ends its producer when the answer arrives before the end of the input", async () => {
     const some = createProducer((i) => i);
     assert.equal(await uploads.some(some.items), "enough");
     const refused = createProducer((i) => i);

@@ -184,7 +184,7 @@ describe("a client of a running server", () => {
     for await (const _ of pipeline.count(0)) assert.fail("there are none");
   });
 
-  it("throws what a stream ended with, after what came before", async () => {
+  it("throws the failure of a stream after its last item", async () => {
     const items: number[] = [];
     const failure = await failureOf(
       (async () => {
@@ -219,7 +219,7 @@ describe("a client of a running server", () => {
     assert.deepEqual([requestId !== "", status], [true, 404]);
   });
 
-  it("says what is wrong with an input, and nothing of what is secret", async () => {
+  it("describes what is wrong with an input, without secrets", async () => {
     const wrong = await failureOf(pipeline.label({ rawInput: "" }));
     assert.equal(wrong.id, "invalid_input");
     assert.equal((wrong.details["issues"] as { path: string }[])[0]?.path, "rawInput");

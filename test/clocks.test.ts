@@ -4,19 +4,19 @@ import type { AppFile, Placement } from "ekiben";
 import { type ComposedApp, compose } from "ekiben/testing";
 import { Entry, Model, type SeenTime } from "./clocks/services.js";
 
-// Processes and threads whose ideas of the time of day differ, as after a suspension or where a replica started later, and
-// are set while calls are under way: no deadline may notice.
+// Processes and threads whose times of day differ, as after a suspension or when a replica started later, and whose
+// clocks are set while calls are in flight: no deadline may be affected.
 
 const hourMs = 3_600_000;
 const shift = new URL("./clocks/shift.mjs", import.meta.url).href;
 
-/** The environment of a replica whose time of day is off. */
+/** Environment of a replica whose time of day is wrong. */
 const shifted = (ms: number) => ({
-  // What the tests themselves are loaded with stays in `execArgv`.
+  // The preloads of the tests themselves stay in `execArgv`.
   env: { NODE_OPTIONS: `--import ${shift}`, SHIFT_MS: String(ms) },
 });
 
-/** What is left of a minute may have fallen by what a call takes here, never risen. */
+/** Checks the time left of a minute: it may be shorter by the duration of a call here, never longer. */
 function checkLeft({ remainingMs, untilDeadlineMs }: SeenTime, timeoutMs: number): void {
   assert.ok(remainingMs <= timeoutMs && remainingMs > timeoutMs - 30_000, `${remainingMs} of ${timeoutMs} ms are left`);
   assert.ok(
@@ -52,7 +52,7 @@ for (const placement of ["process", "thread"] as const satisfies readonly Placem
       const checkCalls = async () => {
         const { above, below } = (await app.entry.see()) as { above: SeenTime; below: SeenTime };
         for (const seen of [above, below]) checkLeft(seen, 60_000);
-        // Time left crosses in whole milliseconds.
+        // The time left is sent in whole milliseconds.
         assert.ok(below.remainingMs < above.remainingMs + 1, `${below.remainingMs} below ${above.remainingMs}`);
         checkLeft(await service().see(undefined, { timeoutMs: 50_000 }), 50_000);
       };
@@ -63,12 +63,12 @@ for (const placement of ["process", "thread"] as const satisfies readonly Placem
         assert.equal(below.offsetMs, model);
       });
 
-      it("a limit below cuts after its own time, and the callee is told then", async () => {
+      it("a limit further down ends a call after its own time, and cancels the callee then", async () => {
         await service().waited();
         const { failure, ms } = await app.entry.giveUp(300);
         assert.match(failure, /^no answer within 300 ms \(timeoutMs of the call .*\); still waiting for Model\.wait$/);
         assert.ok(ms >= 300, `after ${ms} ms`);
-        // A replica that thought the deadline past would have been told at once.
+        // A replica that considered the deadline passed would have been cancelled at once.
         const [waitedMs] = await service().waited();
         assert.ok((waitedMs ?? 0) > 150, `told after ${waitedMs} ms`);
       });
@@ -97,7 +97,7 @@ for (const placement of ["process", "thread"] as const satisfies readonly Placem
         }
       });
 
-      it("a replica that takes another's place, and so reads the clock anew, is called like the others", async () => {
+      it("a replacement replica, which reads the clock again, is called like the others", async () => {
         const running = [1, 2, 3].map(() => service().see(undefined, { timeoutMs: 50_000 }));
         await app.kill(Model);
         for (const seen of await Promise.all(running)) checkLeft(seen, 50_000);
@@ -106,7 +106,7 @@ for (const placement of ["process", "thread"] as const satisfies readonly Placem
         await checkCalls();
       });
 
-      it("a task whose clock is set while it runs is answered, with what is left of its attempt", async () => {
+      it("a task whose clock is set while it runs is answered within the rest of its attempt", async () => {
         for (const ms of [hourMs, -hourMs]) {
           const seen = await service().train(ms);
           checkLeft(seen, hourMs);

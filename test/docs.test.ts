@@ -17,7 +17,10 @@ const pages = ["", "docs", "examples"].flatMap((folder) =>
     .map((entry) => relative(root, join(entry.parentPath, entry.name))),
 );
 
-/** Where a page's blocks lie as files: ignored by git, and below the root, so that "ekiben" resolves as it does for users. */
+/**
+ * Folder for the code blocks of a page. Git ignores it, and it is below the root, so that "ekiben" resolves as for
+ * users.
+ */
 const folderOf = (page: string) => join(root, ".ekiben/docs", page.replace(/\W/g, "-"));
 const typescriptBlocks = (page: string) => readCodeBlocks(join(root, page)).filter(({ language }) => language === "ts");
 const fileOf = (page: string, { file, line }: CodeBlock) => join(folderOf(page), file ?? `line-${line}.ts`);
@@ -66,6 +69,17 @@ describe("the documentation", () => {
   });
 });
 
+describe("test/README.md", () => {
+  it("names each file and folder of test/, and nothing else", () => {
+    const listed = [...readFileSync(join(root, "test/README.md"), "utf8").matchAll(/^\|(?: `[^|]*) \|/gm)].flatMap(
+      ([cell]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
+    );
+    const entries = readdirSync(join(root, "test"), { withFileTypes: true });
+    const names = entries.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name));
+    assert.deepEqual(listed.sort(), names.filter((name) => name !== "README.md").sort());
+  });
+});
+
 function linkWorks(page: string, target: string): boolean {
   const [path = "", heading] = target.split("#");
   const file = path === "" ? join(root, page) : join(root, dirname(page), path);
@@ -75,14 +89,14 @@ function linkWorks(page: string, target: string): boolean {
   return headings.includes(heading);
 }
 
-/** The anchor that GitHub gives a heading. */
+/** Makes the anchor that GitHub gives a heading. */
 const toAnchor = (title: string) =>
   title
     .toLowerCase()
     .replace(/[^\p{L}\p{N}\s_-]/gu, "")
     .replaceAll(" ", "-");
 
-/** Compiles files that exist only in memory beside the ones on disk. */
+/** Compiles files that exist only in memory, beside the files on disk. */
 function findErrors(sources: ReadonlyMap<string, string>): { file: string; line: number; text: string }[] {
   const { config } = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile) as { config: object };
   const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, root);

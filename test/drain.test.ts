@@ -13,7 +13,7 @@ const body = (value: unknown) => ({
 });
 
 describe("a server that closes", () => {
-  it("answers what it accepted, tells how much that is, and then takes nothing", async () => {
+  it("answers accepted requests, reports their number, and accepts no more", async () => {
     let finish!: () => void;
     const finished = new Promise<void>((resolve) => (finish = resolve));
     let hasStarted!: () => void;
@@ -51,7 +51,7 @@ describe("a server that closes", () => {
     await assert.rejects(serve(App, options as object), { id: "renamed_option", fix: /^Rename it to onEvent/ });
   });
 
-  it("ends by its limit what neither answers nor listens to its signal, and cuts off who reads nothing", async () => {
+  it("ends calls at the drain limit when they ignore their signal, and disconnects clients that do not read", async () => {
     let hasStarted!: () => void;
     const started = new Promise<void>((resolve) => (hasStarted = resolve));
     let reason: unknown;

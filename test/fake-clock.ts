@@ -5,7 +5,7 @@ interface Pending {
   readonly run: () => void;
 }
 
-/** Time that moves only when told; timers fire in order, at their own instant. */
+/** Clock that moves only on request. Timers fire in order, each at its own time. */
 export class FakeClock implements Clock {
   #now: number;
   readonly #timers = new Set<Pending>();
@@ -32,7 +32,7 @@ export class FakeClock implements Clock {
     return { clear: () => this.#timers.delete(timer), keepAlive: () => {} };
   }
 
-  /** Moves time on and runs what falls due on the way. */
+  /** Moves time on and fires the timers that become due. */
   advance(ms: number): void {
     const end = this.#now + ms;
     for (let next = this.#nextUntil(end); next !== undefined; next = this.#nextUntil(end)) {

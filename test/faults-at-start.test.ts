@@ -96,7 +96,7 @@ describe("a service that fails while the app runs", () => {
     assert.match(await app.text("/metrics"), /^ekiben_service_down\{service="Fragile"\} 1$/m);
     assert.match(await app.text("/metrics"), /^ekiben_service_down\{service="Shop"\} 0$/m);
     assert.equal((await app.readiness("Shop")).isReady, true);
-    // It says so each time it was tried again, and comes back once it can.
+    // Logs each failed restart, and recovers when a restart succeeds.
     await app.command.until(/it is down after 4 failures in a row/);
     rmSync(markers.WEIGHTS_ARE_LOST);
     await app.command.until(/"msg":"Fragile#0 restarted"/);
@@ -137,7 +137,7 @@ describe("a service that fails at the start of the app", () => {
         /✗ Fragile {2}failed in start\(\) after [\d.]+ m?s\n {4}start\(\) threw: weights\.onnx is gone; caused by: the disk is not mounted\n/,
       );
       assert.match(stderr, /at loadWeights \(.*shop\.mjs:\d+:\d+\)/);
-      assert.match(stderr, /nothing was left running\n$/);
+      assert.match(stderr, /all services were stopped\n$/);
     });
   }
 });

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { DebuggerClient } from "./faults/debugger-client.js";
 import { RunningApp } from "./faults/running-app.js";
 
-// A breakpoint looks like a hang: nothing answers. What is being looked at must not be killed for it.
+// A process at a breakpoint looks like a process that hangs: it does not answer. It must not be killed while someone
+// debugs it.
 
 const limits = [
   "--liveness-interval-ms",
@@ -20,7 +21,7 @@ describe("a replica that a debugger holds", () => {
     using app = new RunningApp("debugger.mjs:Entry", limits);
     const { body: pid } = await app.call("where");
     const [url] = await app.command.until(/ws:\/\/127\.0\.0\.1:\d+\/[\w-]+/);
-    // It has said once that a debugger can attach.
+    // The process has printed that a debugger can attach.
     for (let i = 0; i < 20; i++) await app.get("/readyz");
     using client = await DebuggerClient.attach(url);
     const since = app.command.printed;

@@ -19,7 +19,7 @@ const isRunning = (pid: number): boolean => {
   }
 };
 
-/** Asks until the answer is as wanted; each answer comes, whoever gives it. */
+/** Sends requests until the answer is as wanted; each request must be answered, by any replica. */
 async function until<T>(ask: () => Promise<T>, isWanted: (answer: T) => boolean): Promise<T> {
   for (;;) {
     const answer = await ask();
@@ -28,11 +28,11 @@ async function until<T>(ask: () => Promise<T>, isWanted: (answer: T) => boolean)
 }
 
 describe("an app whose entry service is down", () => {
-  it("answers 503 on its port and says why, and serves again once a replica is there, whatever its clients do", async () => {
+  it("answers 503 with the reason, and serves again when a replica is ready, whatever its clients do", async () => {
     using app = new RunningApp("entry.mjs:Entry", ["--wait-for-replica-ms", "60000"]);
     const { body: other } = await app.call("whereOther");
     for (let round = 0; round < 2; round++) {
-      // Each life is ended by a client, the second of them a short one after a short one.
+      // A client ends each run; the second run is short, after a short one.
       const failed = await until(
         async () => {
           await app.call("end", "").catch(() => {});

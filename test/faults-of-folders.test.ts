@@ -9,13 +9,13 @@ import { until } from "./chaos/app.js";
 import { RunningApp } from "./faults/running-app.js";
 import { hasNoSlabs } from "./transport/slab-folder.js";
 
-// What an app meets in, taken away or never there: folders, shared memory, descriptors.
+// Shared resources of an app that are removed or missing: folders, shared memory, descriptors.
 
 const root = mkdtempSync("/tmp/ekiben-faults-");
 after(() => rmSync(root, { recursive: true, force: true }));
 let places = 0;
 
-/** A folder for temporary files that is this app's alone. */
+/** Temporary folder that only this app uses. */
 function createPlace(name = `p${++places}`): string {
   const path = join(root, name);
   mkdirSync(path, { recursive: true });
@@ -30,7 +30,7 @@ const logged = (app: RunningApp, pattern: RegExp) =>
   until(() => messagesOf(app).some((message) => pattern.test(message)));
 
 describe("an app whose folder of sockets is removed while it runs", () => {
-  it("goes on, makes it again, and every service can be replaced", async () => {
+  it("keeps serving and creates it again, and every service can be replaced", async () => {
     const place = createPlace();
     using app = serveIn(place);
     const { body: before } = await app.call("where");
@@ -54,7 +54,7 @@ describe("an app whose folder of sockets is removed while it runs", () => {
     assert.deepEqual(foldersIn(place), []);
   });
 
-  it("makes it again also where the folder for temporary files went with it", async () => {
+  it("creates it again also when the temporary folder was removed too", async () => {
     const place = createPlace();
     using app = serveIn(place);
     const { body: before } = await app.call("where");
@@ -70,7 +70,7 @@ describe("an app whose folder of sockets is removed while it runs", () => {
     assert.deepEqual(foldersIn(place), []);
   });
 
-  it("moves to another where somebody else has taken its name, and says so", async () => {
+  it("moves to another folder when the name is taken, and logs it", async () => {
     const place = createPlace();
     using app = serveIn(place);
     const { body: before } = await app.call("where");
@@ -95,7 +95,10 @@ describe("an app whose folder of sockets is removed while it runs", () => {
     await logged(app, /^no link to Model#0, which is ready: .*ENOTDIR/);
     await until(async () => (await app.get("/readyz").catch(() => undefined))?.status === 503);
     const { detail = "" } = await app.readiness("Entry");
-    assert.match(detail, /Entry#0 can't call what it depends on: Model#0 can't be reached: ENOTDIR: it is not a folder/);
+    assert.match(
+      detail,
+      /Entry#0 can't call what it depends on: Model#0 can't be reached: ENOTDIR: it is not a folder/,
+    );
     assert.match(await app.text("/metrics"), /^ekiben_link_failures_total\{service="Model"\} [1-9]/m);
     rmSync(path);
     await until(async () => (await app.get("/readyz")).status === 200);
@@ -106,7 +109,7 @@ describe("an app whose folder of sockets is removed while it runs", () => {
 });
 
 describe("an app whose folder in memory is removed while it runs", { skip: hasNoSlabs }, () => {
-  it("goes on, and uses memory again where it is made anew", async () => {
+  it("keeps serving, and uses memory again when the folder is created again", async () => {
     using app = serveIn(createPlace());
     const before = readdirSync("/dev/shm");
     const { body: pids } = await app.call("where");
@@ -122,7 +125,7 @@ describe("an app whose folder in memory is removed while it runs", { skip: hasNo
     assert.equal(existsSync(own[0] as string), false);
   });
 
-  /** Those in memory from which a process has files open. */
+  /** Files in memory that a process has open. */
   function foldersOf(pid: number): string[] {
     const { stdout } = spawnSync("sh", ["-c", `ls -l /proc/${pid}/fd`], { encoding: "utf8" });
     return [...new Set([...stdout.matchAll(/\/dev\/shm\/ekiben-\w{6}(?=\/)/g)].map(([path]) => path))];
@@ -149,7 +152,7 @@ describe("an app whose folder for temporary files", () => {
   });
 
   it("is not there uses another, and says why", async () => {
-    // Node 22 and newer make the folder for what they keep compiled, if they can.
+    // Node 22 and newer create the folder for their compile cache, if they can.
     const place = join(root, "gone");
     const says = /TMPDIR \(.*gone\) can't be used: ENOENT: there is no such file or folder/;
     await answers(place, "enableCompileCache" in module ? undefined : says);
@@ -161,7 +164,7 @@ describe("an app whose folder for temporary files", () => {
 });
 
 describe("an app that starts", () => {
-  it("removes what one that was killed with all its replicas has left, and nothing of one that runs", async () => {
+  it("removes the files of an app that was killed with all its replicas, and none of a running app", async () => {
     const place = createPlace();
     using living = serveIn(place);
     await living.call("where");
@@ -184,7 +187,7 @@ describe("an app that starts", () => {
   });
 });
 
-/** What sets the limits of a process that runs; `false` where it is there. */
+/** Reason why the limits of a running process cannot be set; `false` when they can. */
 const noPrlimit = spawnSync("prlimit", ["--version"]).status !== 0 && "there is no prlimit here";
 
 describe("an app without descriptors to spare", {
@@ -201,12 +204,12 @@ describe("an app without descriptors to spare", {
     ];
     using app = serveIn(createPlace(), limits);
     const { body: before } = await app.call("where");
-    // Once it runs: what is loaded takes more of them than a replica that serves.
+    // The limit is set after the start, because loading needs more descriptors than serving.
     assert.equal(spawnSync("prlimit", ["--pid", String(before[0]), "--nofile=64:64"]).status, 0);
     const { port } = new URL(await app.command.url());
     const sockets: net.Socket[] = [];
     let refused = 0;
-    // Until no descriptor is left, connections are accepted and kept.
+    // Connections are accepted and kept until no descriptor is left.
     while (refused < 3 && sockets.length < 100) {
       const socket = net.connect(Number(port), "127.0.0.1");
       const isKept = await asksOnce(socket);
@@ -214,7 +217,7 @@ describe("an app without descriptors to spare", {
       else refused++;
     }
     assert.equal(refused, 3, "all connections were taken");
-    // Longer than it takes to replace a replica that gives no sign of life.
+    // Longer than the time after which a silent replica is replaced.
     const end = performance.now() + 2500;
     const first = sockets[0] as net.Socket;
     let answers = 0;
@@ -232,7 +235,7 @@ describe("an app without descriptors to spare", {
     assert.equal(await app.end(), 0);
   });
 
-  /** One request over a connection that is kept; resolves with what comes back. Fails when it ends. */
+  /** Sends one request over a kept connection. Resolves with the answer; fails when the connection ends. */
   function ask(socket: net.Socket, method: string, path: string): Promise<string> {
     return new Promise((resolve, reject) => {
       let text = "";

@@ -14,7 +14,7 @@ const isThere = (pid: number): boolean => {
   }
 };
 
-/** An app that writes to these pipes. */
+/** App that writes to these pipes. */
 function start(placement: Placement, to: { readonly stdout?: Fifo; readonly stderr?: Fifo }, args: string[] = []) {
   const out = to.stdout === undefined ? "" : ` >"$OUT"`;
   const err = to.stderr === undefined ? "" : ` 2>"$ERR"`;
@@ -25,7 +25,7 @@ function start(placement: Placement, to: { readonly stdout?: Fifo; readonly stde
   return new RunningApp("talkative.mjs:Speaker", options, { under, env }, url);
 }
 
-/** Everything that writes, as often as fills any pipe; each call is answered. */
+/** Calls everything that writes, often enough to fill any pipe. Each call is answered. */
 async function talk(app: RunningApp): Promise<void> {
   for (let round = 0; round < 3; round++) {
     for (const way of ["print", "complain", "log"])
@@ -37,7 +37,7 @@ async function talk(app: RunningApp): Promise<void> {
   assert.equal((await app.get("/readyz")).status, 200);
 }
 
-/** The lines that came in parts, as far as they are complete. */
+/** Complete lines of output that arrived in parts. */
 function joinParts(lines: readonly Part[]): { readonly [field: string]: unknown }[] {
   const texts = new Map<string, string[]>();
   for (const { line, part, parts, text } of lines) {
@@ -76,7 +76,7 @@ for (const placement of placements) {
       await endInTime(app);
     });
 
-    it("keeps no more of it than a bound, and says how much was dropped once it is read again", async () => {
+    it("keeps a bounded part of it, and reports how much was dropped when it is read again", async () => {
       using stdout = new Fifo();
       using app = start(placement, { stdout });
       await app.call("print", 3000);
@@ -102,7 +102,7 @@ for (const placement of placements) {
       }
     });
 
-    it("mixes no line with those of other processes, however long", async () => {
+    it("never mixes its lines with those of other processes, however long they are", async () => {
       using stdout = new Fifo();
       stdout.read();
       using app = start(placement, { stdout }, ["--replicas", "3"]);
@@ -126,7 +126,7 @@ for (const placement of placements) {
       assert.equal(stdout.text.includes('"parts":'), placement === "process");
     });
 
-    it("goes on when the reader of stdout is gone, and writes again to the next", async () => {
+    it("keeps serving when the reader of stdout is gone, and writes to the next reader", async () => {
       using stdout = new Fifo();
       using app = start(placement, { stdout });
       const { body: pid } = await app.call("where");
@@ -139,7 +139,7 @@ for (const placement of placements) {
       await endInTime(app);
     });
 
-    it("goes on while the reader of stderr is stuck, and when it is gone, with stdout in the same state", async () => {
+    it("keeps serving while the reader of stderr is stuck or gone, with stdout in the same state", async () => {
       for (const state of ["pause", "close"] as const) {
         using stderr = new Fifo();
         using stdout = new Fifo();
@@ -168,10 +168,10 @@ describe("an app whose output is stuck, when a second signal comes", () => {
     app.command.child.kill("SIGTERM");
     await app.command.until(/draining/);
     app.command.child.kill("SIGINT");
-    // Its output is closed once no process has it open any more.
+    // The output is closed when no process has it open.
     assert.equal((await app.command.ended).status, 130);
     await held;
-    // Whoever has it from its parent may take a moment to see that it has ended.
+    // A process that inherited it may need a moment to see that it has ended.
     while (isThere(pid)) await new Promise((resolve) => setImmediate(resolve));
   });
 });

@@ -6,10 +6,10 @@ import { after, before, describe, it } from "node:test";
 import { runCommand } from "./cli-process.js";
 import { RunningApp } from "./faults/running-app.js";
 
-// What replicas are given of the machine, as real ones see it, and what happens when they take more.
+// Resources of the machine that real replicas get, and what happens when they take more.
 
 const threadVariables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
-// Whoever runs the app has the last word, and here nobody has said anything.
+// The environment of the user overrides everything, so it is cleared here.
 for (const name of [...threadVariables, "CUDA_VISIBLE_DEVICES"]) delete process.env[name];
 
 const cores = availableParallelism();
@@ -25,7 +25,7 @@ describe("the replicas of an app", () => {
     const flags = ["--gpus", "4,5,7,9", "--replicas", "InProcess=2", "--resources-cpu", `InProcess=${cores + 1}`];
     app = new RunningApp("machine.mjs:Machine", ["--config", config, ...flags]);
     await app.call("whereLeaks");
-    // Each replica writes its own lines, within a moment.
+    // Each replica writes its own lines, after a moment.
     await app.command.until(/("msg":"granted"(.|\n)*){5}/);
   });
   after(async () => {
@@ -44,7 +44,7 @@ describe("the replicas of an app", () => {
     assert.deepEqual(counts, [2, 2, 1]);
   });
 
-  it("are told their threads, in processes also by the variables that native libraries read", async () => {
+  it("get their number of threads, in processes also by the variables that native libraries read", async () => {
     for (const { resources, env } of grantsOf("InProcess")) {
       assert.equal(resources.cpuThreads, cores, "never more than the machine has");
       for (const name of threadVariables) assert.equal(env[name], String(cores));
@@ -54,7 +54,7 @@ describe("the replicas of an app", () => {
     for (const name of threadVariables) assert.equal(inThread?.["env"][name], undefined);
   });
 
-  it("are told to ask for more cores than there are, all together", async () => {
+  it("cause a warning when together they request more cores than there are", async () => {
     const asked = 2 * (cores + 1) + 2;
     await app.command.until(new RegExp(`note: services ask for ${asked} cores in all .*; this machine has ${cores}:`));
   });
@@ -94,7 +94,7 @@ describe("the replicas of an app", () => {
     await app.command.until(/"msg":"Leaky#0 was replaced; the old replica finishes its calls and ends"/);
   });
 
-  it("grow in number with the calls that are held, where a range is allowed", async () => {
+  it("increase in number with the calls in flight, when a range is allowed", async () => {
     const names = ["one", "two", "three", "four"];
     const held = names.map((name) => app.call("holdElastic", name));
     for (const name of names) await app.call("reached", name);

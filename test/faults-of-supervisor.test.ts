@@ -7,17 +7,17 @@ import { after, before, describe, it } from "node:test";
 import { until } from "./chaos/app.js";
 import { RunningApp } from "./faults/running-app.js";
 
-// What becomes of an app, and of every process it has started, when its supervisor gets a signal.
+// What happens to an app and all its processes when its supervisor gets a signal.
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-signals-"));
-// What is in it must be guarded by itself.
+// All users can enter this folder, so the app must protect its own files.
 chmodSync(folder, 0o755);
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 const serveIn = (place: string, env = {}) => new RunningApp("chain.mjs:First", [], { env: { TMPDIR: place, ...env } });
 const socketFolders = () => readdirSync(folder).filter((name) => name.startsWith("ekiben-"));
 
-/** Processes that an app has started, those of its replicas included. Linux only: elsewhere none is found. */
+/** Processes that an app has started, those of its replicas included. Linux only: elsewhere the list is empty. */
 function listChildren(pid: number): number[] {
   const path = `/proc/${pid}/task/${pid}/children`;
   if (!existsSync(path)) return [];
@@ -25,7 +25,7 @@ function listChildren(pid: number): number[] {
   return own.flatMap((child) => [child, ...listChildren(child)]);
 }
 
-/** Whether a process runs; one that has ended and waits to be reaped by somebody does not. */
+/** True when a process runs; false for one that has ended and was not reaped yet. */
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -36,15 +36,18 @@ function isRunning(pid: number): boolean {
 }
 
 /**
- * Those that still run after half a minute. A process closes its output a moment before it counts as ended, so that one whose
- * output has ended may still be on its way out.
+ * Returns the processes that still run after half a minute. A process closes its output a moment before it counts as
+ * ended, so a process may still be listed for a moment after its output has ended.
  */
 async function findLeft(pids: readonly number[]): Promise<number[]> {
   await until(() => !pids.some(isRunning)).catch(() => {});
   return pids.filter(isRunning);
 }
 
-/** A command that runs another as process 1 of a namespace of its own, as a container does; `undefined` where none may. */
+/**
+ * Command that runs another command as process 1 of a new namespace, as a container does; `undefined` when not
+ * permitted.
+ */
 function findUnshare(): string[] | undefined {
   const namespace = ["--pid", "--fork", "--mount-proc", "--kill-child"];
   const commands = [
@@ -56,12 +59,12 @@ function findUnshare(): string[] | undefined {
 
 const unshare = findUnshare();
 
-/** The numeric id that everywhere belongs to a user without rights. */
+/** Numeric id of a user that has no rights on any system. */
 const nobody = 65_534;
 
 /**
- * What comes of a connection that a user attempts: `"connected"`, or the code of the error. The process becomes that user by
- * itself, since Node may lie in a folder that only root can enter.
+ * Returns the result of a connection that a user attempts: `"connected"` or the error code. The process changes its own
+ * user, because Node may be in a folder that only root can enter.
  */
 function connectAs(uid: number, address: string): string {
   const script = `
@@ -76,7 +79,7 @@ function connectAs(uid: number, address: string): string {
 }
 
 describe("the supervisor of an app", () => {
-  it("answers what was accepted before SIGTERM, through two hops, stops callers before callees, and leaves nothing", async () => {
+  it("answers requests accepted before SIGTERM, through two hops, stops callers before callees, and leaves nothing", async () => {
     using app = serveIn(folder);
     const held = app.call("hold");
     const [, pid] = await app.command.until(/holding in (\d+)/);
@@ -109,7 +112,7 @@ describe("the supervisor of an app", () => {
     assert.deepEqual([await findLeft(children), socketFolders()], [[], []]);
   });
 
-  it("ends at a signal that comes before it is ready, and every replica that was loading with it", async () => {
+  it("ends at a signal before it is ready, together with all loading replicas", async () => {
     using app = serveIn(folder, { AT_START: "wait" });
     await app.command.until(/starting in \d+/);
     const children = listChildren(app.command.child.pid as number);
@@ -128,7 +131,7 @@ describe("the supervisor of an app", () => {
       stderr,
       /✗ Last {2}failed in start\(\) .*\n +replica Last#0 ended before it was ready: ended with exit code 7/,
     );
-    assert.match(stderr, /nothing was left running\n$/);
+    assert.match(stderr, /all services were stopped\n$/);
     assert.deepEqual(socketFolders(), []);
   });
 });

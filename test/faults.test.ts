@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Answer, RunningApp } from "./faults/running-app.js";
 
-// A replica may end in any way there is: only what was on it suffers, and another takes its place.
+// A replica may end in any way: only its own calls fail, and another replica takes its place.
 
 interface Ending {
   readonly how: string;
-  /** What the log says of it. */
+  /** Expected log line. */
   readonly says: string;
-  /** What is on stderr besides. */
+  /** Expected other output on stderr. */
   readonly shows?: RegExp;
 }
 
@@ -42,7 +42,7 @@ const lost = (body: Answer["body"]) => {
   return { code, id, service, api };
 };
 
-// Both at once, since each waits for some seconds until a replica that is stuck is killed.
+// Both at once, because each waits for some seconds until a stuck replica is killed.
 describe("a replica", { concurrency: 2 }, () => {
   for (const placement of ["process", "thread"] as const) {
     describe(`in a ${placement} of its own`, { concurrency: 1 }, () => {
@@ -61,7 +61,7 @@ describe("a replica", { concurrency: 2 }, () => {
         rmSync(folder, { recursive: true, force: true });
       });
 
-      /** Calls until both replicas of a service have answered: the entry has a link to each. */
+      /** Calls until both replicas of a service have answered: the entry then has a link to each. */
       const findBoth = async (api: string) => {
         const found = new Set<string>();
         for (let i = 0; i < 10_000 && found.size < 2; i++) {
@@ -71,7 +71,7 @@ describe("a replica", { concurrency: 2 }, () => {
         assert.equal(found.size, 2);
       };
 
-      /** A call that is held on each of the two replicas. */
+      /** Holds a call on each of the two replicas. */
       const holdBoth = async (api: string) => {
         const held: { readonly name: string; readonly answer: Promise<Answer> }[] = [];
         for (let i = 0; i < 2; i++) {
@@ -132,7 +132,7 @@ describe("a replica", { concurrency: 2 }, () => {
         assert.deepEqual([status, body], [200, ended === "Model#0" ? "Model#1" : "Model#0"]);
       });
 
-      it("that is stuck in a loop gets no new calls, is killed, and is followed by another; the rest goes on", async () => {
+      it("that is stuck in a loop gets no new calls, is killed and replaced; other replicas keep running", async () => {
         const since = app.command.printed;
         await findBoth("whoSleeps");
         const held = await holdBoth("holdSleeper");
@@ -161,7 +161,7 @@ describe("a replica", { concurrency: 2 }, () => {
         await findBoth("whoSleeps");
       });
 
-      it("that meets an error nobody foresaw, two hops down, has the stacks of callee and callers in the log", async () => {
+      it("with an unexpected error two hops down has the stacks of callee and callers in the log", async () => {
         const since = app.command.printed;
         const { status, body } = await app.call("fail", "page 7");
         const { incident } = body;

@@ -10,13 +10,13 @@ import { RunningApp } from "./faults/running-app.js";
 const folder = mkdtempSync(join(tmpdir(), "ekiben-groups-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Model and Words in one group, the others on their own. */
+/** Model and Words are one group; the other services are on their own. */
 const pair = ["--group", "Model=text", "--group", "Words=text", "--wait-for-replica-ms", "60000"];
 
 const start = (args: readonly string[] = pair, env: Readonly<Record<string, string>> = {}) =>
   new RunningApp("grouped.mjs:Front", args, { env });
 
-/** Asks until both answer from one process that is another than `old`. */
+/** Sends requests until both answer from one process that is not `old`. */
 async function findNext(app: RunningApp, old: number): Promise<number> {
   for (;;) {
     const { status, body } = await app.call("where");
@@ -26,7 +26,7 @@ async function findNext(app: RunningApp, old: number): Promise<number> {
   }
 }
 
-/** Lines that name a replica and say this. */
+/** Log lines about a replica with this text. */
 const linesOf = (app: RunningApp, replica: string, message: RegExp) =>
   app.log.filter((line) => line["replica"] === replica && message.test(line["msg"]));
 
@@ -46,7 +46,7 @@ describe("services of one group", { concurrency: 2 }, () => {
     assert.equal(await app.end(), 0);
   });
 
-  it("may be all of an app, the one that answers HTTP too", async () => {
+  it("may contain all services of an app, the one that answers HTTP too", async () => {
     using app = start(["--group", "all"]);
     const { body } = await app.call("where");
     assert.deepEqual([body.model.process, body.words.process], [body.front, body.front]);
@@ -106,7 +106,7 @@ describe("services of one group", { concurrency: 2 }, () => {
     assert.equal(await app.end(), 0);
   });
 
-  it("scale one by one: one that needs more replicas has them in further processes", async () => {
+  it("scale on their own: a service that needs more replicas gets them in further processes", async () => {
     using app = start([...pair, "--replicas", "Words=1..3"]);
     const { model, words } = (await app.call("where")).body;
     const names = Array.from({ length: 24 }, (_, i) => `call ${i}`);
@@ -115,7 +115,7 @@ describe("services of one group", { concurrency: 2 }, () => {
     await app.command.until(/"msg":"Words scaled from \d to 3 replicas: \d+ calls in flight"/);
     while ((await app.readiness("Words")).readyReplicas < 3);
     assert.equal((await app.readiness("Model")).readyReplicas, 1);
-    // The first one has calls in flight, so the others are called.
+    // The first replica has calls in flight, so the others are called.
     const places = new Map<string, number>([[words.replica, words.process]]);
     while (places.size < 3) {
       const { replica, process: pid } = (await app.call("whereWords")).body;
@@ -149,8 +149,8 @@ describe("services of one group", { concurrency: 2 }, () => {
     assert.equal(await app.end(), 0);
   });
 
-  it("wait for one of them whose start() loads a model without a pause, at the first start and at later ones", async () => {
-    // Words is ready then, and asked whether its event loop turns: it may be silent for 1.5 s.
+  it("wait for a member whose start() loads a model without a pause, at the first start and at later ones", async () => {
+    // Words is ready by then, and its event loop is checked: it may be silent for 1.5 s.
     using app = start(pair, { LOAD_MS: "3000" });
     const { body } = await app.call("where");
     process.kill(body.model.process, "SIGKILL");

@@ -10,7 +10,7 @@ import { parseResponse, RawConnection } from "./http/raw-connection.js";
 import { createTestServer, type TestServer } from "./http/test-server.js";
 
 const bodyBytes = 1024 ** 2;
-/** Of the processor, in milliseconds: what JSON.parse takes for as many bytes of the shortest objects. */
+/** CPU time in milliseconds that JSON.parse needs for as many bytes of the shortest objects. */
 let parseMs = 0;
 
 const cpuMs = () => process.cpuUsage().user / 1000;
@@ -48,7 +48,7 @@ describe("a body that costs its sender little", () => {
     return response;
   }
 
-  /** Budgets in relation to what came: of answer, of the processor's time, of memory. */
+  /** Budgets relative to the input: size of the answer, CPU time, memory. */
   async function keepsBudget(body: HostileBody): Promise<void> {
     const kept = process.memoryUsage.rss();
     let most = kept;
@@ -64,7 +64,7 @@ describe("a body that costs its sender little", () => {
     isOver = true;
     assert.ok(status >= 200 && status < 500, `${body.name}: status ${status} ${text.slice(0, 200)}`);
     assert.ok(text.length < 65_536 || status === 200, `${body.name}: an answer of ${text.length}`);
-    // An item of a stream costs its own turn through the api.
+    // Each item of a stream passes through the api on its own.
     const share = ["/items", "/chunks"].includes(body.path) ? 300 : 60;
     assert.ok(spent < share * parseMs, `${body.name}: ${spent} ms, parsing takes ${parseMs}`);
     assert.ok(most - kept < 300 * bodyBytes, `${body.name}: ${most - kept} bytes of memory`);
@@ -76,7 +76,7 @@ describe("a body that costs its sender little", () => {
     });
   }
 
-  it("is answered so also where it is the input of a task", async () => {
+  it("gets the same answer as the input of a task", async () => {
     for (let seed = 0; seed < 8; seed++) await keepsBudget(createTaskBody(new Random(seed), bodyBytes));
   });
 });

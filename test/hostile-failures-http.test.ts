@@ -5,7 +5,7 @@ import { silentLogger } from "../src/base/logger.js";
 import { Front, wayNames } from "./hostile-failures/services.js";
 import { thrownNames } from "./hostile-failures/thrown.js";
 
-// Over HTTP too, whatever an author throws is the answer of one request: JSON with a status, a code and a text.
+// Over HTTP too, any value that an author throws is the answer of one request: JSON with a status, a code and a text.
 
 const longestBody = 128 * 1024;
 

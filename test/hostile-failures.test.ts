@@ -6,7 +6,8 @@ import { failureOf, type PlacementName } from "./conformance/suite.js";
 import { Front, Thrower, wayNames } from "./hostile-failures/services.js";
 import { thrownNames } from "./hostile-failures/thrown.js";
 
-// Whatever an author throws, in whatever form, fails that one call: the replica is the one that was, and calls beside it are answered.
+// Any value that an author throws fails only that one call: the replica keeps running, and calls beside it are
+// answered.
 
 const apps: readonly { name: string; placement: PlacementName; options?: AppFile }[] = [
   { name: "inline", placement: "inline" },
@@ -19,7 +20,7 @@ const apps: readonly { name: string; placement: PlacementName; options?: AppFile
   },
 ];
 
-/** Goes through all it is given, as a logger does that writes JSON. */
+/** Reads everything it is given, like a logger that writes JSON. */
 function createGreedyLog(): Logger {
   const write = (fields: object) => {
     JSON.stringify(fields, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
@@ -76,9 +77,9 @@ for (const { name, placement, options } of apps) {
     });
 
     for (const way of ["give", "giveItem", "inRow", "log"] as const) {
-      it(`is answered or refused where it is a value: ${way}`, async () => {
+      it(`is answered or refused as a value: ${way}`, async () => {
         for (const thrown of thrownNames) {
-          // Logged, it is still its author's to await.
+          // The promise was logged, and its author may still await it.
           if (way === "log" && thrown === "a promise that rejects") continue;
           const outcome = await app.entry[way](thrown).then(
             () => "answered",

@@ -5,9 +5,9 @@ import { compose } from "ekiben/testing";
 import { z } from "zod";
 import { makeThrown, thrownNames } from "./hostile-failures/thrown.js";
 
-// Whatever a hook of an author throws, the app says so and can be ended: nothing of it is an unhandled rejection.
+// When a hook of an author throws, the app reports it and can be stopped, without an unhandled rejection.
 
-/** A service whose hook throws; before an await, or after one. */
+/** Service whose hook throws, before or after an await. */
 function createService(hook: "constructor" | "start" | "ready" | "stop", thrown: string, isLate: boolean) {
   const fail = async () => {
     if (isLate) await undefined;

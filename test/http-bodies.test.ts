@@ -81,7 +81,7 @@ const json = { "content-type": "application/json" };
 const post = (url: string, payload?: InjectOptions["payload"], headers: Record<string, string> = json) =>
   server.fastify.inject({ method: "POST", url, headers, ...(payload !== undefined && { payload }) });
 
-/** A form as fetch, and so every client, sends it. */
+/** Form as fetch sends it, and so every client. */
 async function postForm(url: string, form: FormData) {
   const encoded = new Response(form);
   const headers = { "content-type": encoded.headers.get("content-type") as string };
@@ -102,7 +102,7 @@ async function refuses(answer: ReturnType<typeof post>, status: number, id: stri
 }
 
 describe("bodies", () => {
-  it("are JSON, by whatever name and in whatever charset", async () => {
+  it("are JSON, under any JSON content type and charset", async () => {
     const names = ["application/json", "application/json; charset=UTF-8", "application/ld+json", "text/json"];
     for (const type of names) assert.equal((await post("/upper", '"é"', { "content-type": type })).json(), "É");
     const latin = Buffer.from('"é"', "latin1");
@@ -138,7 +138,7 @@ describe("bodies", () => {
     }
   });
 
-  it("are files as themselves, as a form and in JSON", async () => {
+  it("are files as a whole body, as a form and in JSON", async () => {
     const png = { "content-type": "image/png", "content-disposition": 'attachment; filename="cat.png"' };
     const told = { name: "cat.png", type: "image/png", size: 3 };
     assert.deepEqual((await post("/sizeOf", Buffer.from("abc"), png)).json(), told);
@@ -149,7 +149,7 @@ describe("bodies", () => {
     assert.deepEqual((await post("/sizeOf", encoded)).json(), told);
   });
 
-  it("are forms: files as files, texts as they are, what is no text as JSON, repeated names and single items as lists", async () => {
+  it("are forms: files as files, texts unchanged, other values as JSON, repeated names and single items as lists", async () => {
     const form = new FormData();
     form.append("photo", new File(["{}"], "x.json", { type: "application/json" }));
     form.append("note", "12");
@@ -173,7 +173,7 @@ describe("bodies", () => {
     assert.deepEqual((await postForm("/upload", form)).json(), second);
   });
 
-  it("are whatever they say where the schema can't tell", async () => {
+  it("have the declared type when the schema does not decide", async () => {
     const octets = { "content-type": "application/octet-stream" };
     const answer = await post("/anything", Buffer.from([1, 2, 3]), octets);
     assert.equal(answer.headers["content-type"], "application/octet-stream");
@@ -222,7 +222,7 @@ describe("bad bodies", () => {
     await refuses(post("/nothing", "a=b", form), 415, "unsupported_media_type");
   });
 
-  it("that are packed, telling that none may be", async () => {
+  it("that are compressed, with a message that none may be", async () => {
     for (const encoding of ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "gzip, identity"]) {
       for (const type of ["application/json", "multipart/form-data; boundary=b"]) {
         const headers = { "content-type": type, "content-encoding": encoding };
@@ -262,7 +262,7 @@ describe("bad bodies", () => {
     await refuses(post("/double", other, { "content-type": "application/npy" }), 400, "invalid_input", /dtype float32/);
   });
 
-  it("that are the wrong kind of file, or none", async () => {
+  it("that are the wrong kind of file, or no file", async () => {
     await refuses(post("/sizeOf", "abc", { "content-type": "text/plain" }), 400, "invalid_input", /type image\/\*/);
     const form = new FormData();
     form.append("a", "no file");
@@ -326,13 +326,13 @@ describe("answers", () => {
     assert.equal((await get("/big", "*/*")).body, body);
   });
 
-  it("are refused before the call where nothing fits", async () => {
+  it("are refused before the call when no accepted type fits", async () => {
     await refuses(get("/upper", "image/png", '"a"'), 406, "not_acceptable", /image\/png matches no format of/);
     await refuses(get("/person", "text/plain", '{"name":"a","age":1}'), 406, "not_acceptable");
     await refuses(get("/upper", "application/json;q=0, text/plain;q=0", '"a"'), 406, "not_acceptable");
   });
 
-  it("are a failure when they hold what JSON can't say", async () => {
+  it("are a failure when they contain values that JSON does not have", async () => {
     await refuses(post("/broken", '"nan"'), 500, "invalid_output");
     await refuses(post("/anything", undefined, { accept: "application/json" }), 400, "missing_body");
   });
@@ -346,7 +346,7 @@ describe("failures", () => {
     assert.deepEqual([response.json().service, response.json().api], ["Forms", "broken"]);
   });
 
-  it("say when to come again in a number of seconds that a client can wait, whatever an author wrote", async () => {
+  it("have a Retry-After that a client can wait for, whatever number an author gave", async () => {
     const expected = { huge: "2592000", endless: "1", negative: "1", none: "1", text: "1" };
     for (const [how, seconds] of Object.entries(expected)) {
       const response = await post("/broken", JSON.stringify(`wait ${how}`));

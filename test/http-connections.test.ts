@@ -9,7 +9,7 @@ import { FakeClock } from "./fake-clock.js";
 import { parseResponse, RawConnection } from "./http/raw-connection.js";
 import { createTestServer, type TestServerOptions } from "./http/test-server.js";
 
-/** Calls that wait until a test lets them go. */
+/** Calls that wait until a test releases them. */
 const gate = { began: createDeferred<void>(), release: createDeferred<void>(), ended: createDeferred<void>() };
 
 class Echo extends Service() {
@@ -109,7 +109,7 @@ describe("malformed HTTP", () => {
     }
   });
 
-  it("with a transfer coding that nobody knows is refused with 501", async () => {
+  it("with an unknown transfer coding is refused with 501", async () => {
     await using server = await listen();
     for (const coding of ["gzip, chunked", "x, chunked"]) {
       const connection = server.connect();
@@ -153,7 +153,7 @@ describe("malformed HTTP", () => {
 });
 
 describe("a body", () => {
-  it("that is declared too large is refused before it comes, and the connection stays", async () => {
+  it("that is declared too large is refused before it is sent, and the connection stays open", async () => {
     await using server = await listen({ settings: { maxBodyBytes: 1000 } });
     const connection = server.connect();
     const body = JSON.stringify("a".repeat(2000));
@@ -203,7 +203,7 @@ describe("a body", () => {
       const began = createDeferred<void>();
       const configure = (fastify: FastifyInstance) => {
         fastify.addHook("preHandler", async ({ raw }) => {
-          // The handler reads from the next tick on; then the first bytes, if any, have been seen.
+          // The handler reads from the next tick on; the first bytes, if any, have been read by then.
           raw.once(sent === "" ? "resume" : "data", () => setImmediate(began.resolve));
         });
       };
@@ -309,7 +309,7 @@ describe("connections", () => {
     assert.equal((await late.response()).status, 200);
   });
 
-  it("that are idle are kept for as long as the option says, which clients are told", async () => {
+  it("that are idle are kept for the time of the option, which clients learn by a header", async () => {
     await using server = await listen({ settings: { keepAliveMs: 1000 } });
     const connection = server.connect();
     connection.write(request("/none"));
@@ -336,7 +336,7 @@ describe("connections", () => {
 });
 
 describe("a server that closes", () => {
-  it("answers what it has accepted, refuses what comes after, and leaves nothing behind", async () => {
+  it("answers accepted requests, refuses later ones, and leaves nothing behind", async () => {
     await using server = await listen();
     const [busy, stream, idle] = [server.connect(), server.connect(), server.connect()];
     const fresh = [server.connect(), server.connect(), server.connect(), server.connect()] as const;
@@ -367,7 +367,7 @@ describe("a server that closes", () => {
     assert.equal(server.fastify.server.listening, false);
   });
 
-  it("closes at once when nothing is under way, however often it is told to", async () => {
+  it("closes at once without requests in flight, however often it is called", async () => {
     const server = await listen();
     const silent = server.connect();
     silent.write(request("/none"));
@@ -376,7 +376,7 @@ describe("a server that closes", () => {
     await silent.closed();
   });
 
-  it("cuts off who neither reads nor goes, when it is told to", async () => {
+  it("disconnects clients that neither read nor leave, when asked to", async () => {
     const server = await listen();
     const connection = server.connect();
     connection.write(request("/wait"));
@@ -394,7 +394,7 @@ describe("pages of other origins", () => {
   const ask = (server: { fastify: FastifyInstance }, method: "OPTIONS" | "POST", origin: string) =>
     server.fastify.inject({ method, url: "/none", headers: { origin, "access-control-request-method": "POST" } });
 
-  it("are told nothing unless it is wished", async () => {
+  it("get no CORS headers by default", async () => {
     await using server = await listen();
     const response = await ask(server, "POST", "https://a.example");
     assert.equal(response.headers["access-control-allow-origin"], undefined);
@@ -412,7 +412,7 @@ describe("pages of other origins", () => {
     assert.equal(stranger.headers["access-control-allow-origin"], undefined);
   });
 
-  it("are all allowed where that is wished, failures and streams included", async () => {
+  it("are all allowed by the option, failures and streams included", async () => {
     await using server = await listen({ settings: { cors: true } });
     for (const url of ["/none", "/nowhere", "/drip"]) {
       gate.release.resolve();
@@ -468,7 +468,7 @@ describe("an author's own routes and hooks", () => {
 });
 
 describe("probes", () => {
-  it("tell what stands in the way, and answer HEAD", async () => {
+  it("name what is not ready, and answer HEAD", async () => {
     const services = [{ name: "Echo", isReady: false, readyReplicas: 0, replicas: 1, detail: "still starting" }];
     await using server = await listen({ deps: { readiness: async () => ({ isReady: false, services }) } });
     const ready = await server.fastify.inject("/readyz");
@@ -499,7 +499,7 @@ describe("an author's plugins", () => {
     return answers;
   };
 
-  it("may answer what no route takes, but for the paths of ekiben's", async () => {
+  it("may answer paths without a route, except those of ekiben", async () => {
     const own = (reply: FastifyReply) => void reply.header("x-mine", "page").type("text/html").send("<p>");
     const ways: ((fastify: FastifyInstance) => void | Promise<void>)[] = [
       (fastify) => void fastify.setNotFoundHandler((_, reply) => own(reply)),
@@ -525,7 +525,7 @@ describe("an author's plugins", () => {
     ]);
   });
 
-  it("that have a route of ekiben's are told whose it is", async () => {
+  it("that add a route of ekiben fail with the owner of the route", async () => {
     const taken: [string, string, string][] = [
       ["POST", "/echo", "api Echo.echo"],
       ["GET", "/docs", "ekiben itself"],
@@ -620,7 +620,7 @@ describe("listening", () => {
     await second.close();
   });
 
-  it("where that can't be says host, port and what to do", async () => {
+  it("at an impossible address names host, port and the fix", async () => {
     const cases: [string, number, string][] = [
       ["192.0.2.1", 0, "address_unavailable"],
       ["nosuch.invalid", 0, "host_unknown"],

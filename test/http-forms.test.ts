@@ -183,7 +183,7 @@ describe("a text field", () => {
     }
   });
 
-  it("is JSON where the part says so", async () => {
+  it("is JSON when the part declares it", async () => {
     const json = (text: string) => new Blob([text], { type: "application/json" });
     assert.deepEqual(await post("words", form({ s: json('"a"'), any: json("[1]"), nullable: json("null") })), {
       s: "a",
@@ -194,7 +194,7 @@ describe("a text field", () => {
     assert.match(await raw("words", ['name="any"\r\ncontent-type: application/json', "{"]), /^400 .*says it is JSON/);
   });
 
-  it("is JSON where its schema takes no text, and a text where that is no JSON either", async () => {
+  it("is JSON when its schema accepts no text, and a text when it is no valid JSON", async () => {
     const fields = { n: "1e3", object: '{"a":1}', record: '{"x":2}', flag: "true" };
     assert.deepEqual(await post("values", form(fields)), { n: 1000, object: { a: 1 }, record: { x: 2 }, flag: true });
     assert.match(await post("values", form({ n: "many" })), /^400 n: .*received string/);
@@ -203,7 +203,7 @@ describe("a text field", () => {
     assert.deepEqual(await post("arktype", form({ n: "5" })), { n: 5 });
   });
 
-  it("is what its schema makes of the text, where it makes something of texts", async () => {
+  it("is converted by its schema, when the schema converts texts", async () => {
     const big = "4634343214213523454";
     const given = await post("values", form({ coercedNumber: "0x10", date: "2024-01-02", big, five: "5" }));
     assert.deepEqual(given, {
@@ -226,7 +226,7 @@ describe("a text field", () => {
     assert.deepEqual(await post("kinds", form({ kind: "number", value: "5" })), { kind: "number", value: 5 });
   });
 
-  it("is an item of a list, also if it comes once", async () => {
+  it("is an item of a list, also when it occurs once", async () => {
     const fields = { texts: "[1]", numbers: "1", mixed: "1", rows: "[1,2]", either: "a" };
     const once = { texts: ["[1]"], numbers: [1], mixed: ["1"], rows: [[1, 2]], either: "a" };
     assert.deepEqual(await post("lists", form(fields)), once);
@@ -254,13 +254,13 @@ const empty = (name: string) => [`name="${name}"; filename="a.bin"\r\n${octets}`
 const aBin = { file: "a.bin", type: "application/octet-stream", size: 0 };
 
 describe("a file input that was left empty", () => {
-  it("is absent where the file is optional", async () => {
+  it("is absent when the file is optional", async () => {
     const given = await raw("files", empty("own"), left("zod"), left("instance"), left("list"));
     assert.deepEqual(given, { own: aBin });
     assert.deepEqual(await raw("valibot", left("f")), {});
   });
 
-  it("is missing, by name, where it is not", async () => {
+  it("is refused as missing, by name, when the file is required", async () => {
     assert.match(await raw("files", left("own")), /^400 own: .*missing/);
     assert.match(await raw("typed", left("f")), /^400 f: .*missing/);
     assert.match(await raw("zodFiles", left("f")), /^400 f: .*received undefined/);
@@ -295,7 +295,7 @@ describe("a part with a file name", () => {
     new File(["x"], "a.png", { type: "image/png" }),
   ];
 
-  it("is a file whatever its type, for every schema that takes files", async () => {
+  it("is a file with any type, for every schema that accepts files", async () => {
     for (const given of kinds) {
       const told = { file: given.name, type: given.type, size: given.size };
       const fields = { own: given, zod: given, instance: given, list: [given, given] };
@@ -313,7 +313,7 @@ describe("a part with a file name", () => {
     }
   });
 
-  it("is a file as a whole body too, named or not, where the schema takes nothing else", async () => {
+  it("is a file as a whole body too, named or not, when the schema accepts only files", async () => {
     for (const only of ["onlyZod", "onlyInstance"]) {
       const headers = { "content-type": "application/json" };
       assert.deepEqual(await post(only, "{}", headers), { file: "file", type: "application/json", size: 2 });
@@ -335,7 +335,7 @@ describe("a part with a file name", () => {
     assert.deepEqual(await post("weights", form({ w: new File(["[1,2]"], "w.json") })), { w: { tensor: [1, 2] } });
   });
 
-  it("is refused where the field takes no file", async () => {
+  it("is refused when the field accepts no file", async () => {
     assert.match(await post("words", form({ s: new File(["x"], "a.png", { type: "image/png" }) })), /^400 s: /);
     assert.match(await post("values", form({ n: new File(["x"], "a.png", { type: "image/png" }) })), /^400 n: /);
   });

@@ -90,7 +90,7 @@ describe("a hook", () => {
     for (const url of ["/readyz", "/livez", "/openapi.json"]) assert.equal((await fastify.inject(url)).statusCode, 200);
   });
 
-  it("is told so where it sets what no header can be", async () => {
+  it("gets an error when it sets an invalid header", async () => {
     const configure = (fastify: FastifyInstance) => {
       fastify.addHook("onRequest", async ({ headers }) => void (headers["x-user"] = { id: 1 } as unknown as string));
     };
@@ -100,7 +100,7 @@ describe("a hook", () => {
     assert.match(response.json().error, /x-user/);
   });
 
-  it("decides what the request asks for: its type, its limit, its priority", async () => {
+  it("decides the request: its type, its limit, its priority", async () => {
     const configure = (fastify: FastifyInstance) => {
       fastify.addHook("onRequest", async ({ headers }) => {
         headers["content-type"] = "application/json";
@@ -195,7 +195,7 @@ describe("a hook that unpacks bodies", () => {
     }
   });
 
-  it("gives no more than a body may have, and a broken one is the client's fault", async () => {
+  it("may not exceed the limit of a body, and a broken body is the client's fault", async () => {
     const settings = { maxBodyBytes: 10_000 };
     await using server = await createTestServer(Entry, { settings, deps: { configure: unpack(false) } });
     const post = (payload: Buffer) => server.fastify.inject({ method: "POST", url: "/body", headers, payload });

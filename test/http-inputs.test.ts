@@ -62,7 +62,7 @@ class Inputs extends Service() {
   refuses = api({ input: stream(z.any()), output: z.any() }, async (items) => {
     for await (const _ of items) throw new ServingError({ code: "permission_denied", id: "not_you", message: "no" });
   });
-  /** Reads no item until its test says so. */
+  /** Reads no item until the test says so. */
   waits = api({ input: stream(z.any()), output: z.number() }, async (items) => {
     journal.tell("waits");
     await journal.until("go on");
@@ -145,14 +145,14 @@ describe("a body that is a stream", () => {
     connection.end();
   });
 
-  it("is bytes as they come, under any name, where items may be bytes", async () => {
+  it("is bytes as they arrive, under any content type, when items may be bytes", async () => {
     const body = new Uint8Array(200_000).fill(3);
     for (const type of ["application/octet-stream", "audio/wav"]) {
       assert.deepEqual((await post("/size", body, type)).json(), { bytes: 200_000, sum: 600_000 });
     }
   });
 
-  it("has no bound but that of each item", async () => {
+  it("is limited only by the size of each item", async () => {
     const many = Array.from({ length: 5000 }, () => "1").join("\n");
     assert.equal((await post("/sum", many)).text, "5000");
     const long = await failure(post("/rows", `{"text":"a"}\n{"text":"${"x".repeat(2000)}"}\n`));
@@ -164,7 +164,7 @@ describe("a body that is a stream", () => {
     endless.end();
   });
 
-  it("is refused where a line is no JSON, with its number", async () => {
+  it("is refused at a line that is not JSON, with its number", async () => {
     const cases: readonly [body: string, line: number][] = [
       ["1\n2\n{\n", 3],
       ["\n\nx", 3],
@@ -182,13 +182,13 @@ describe("a body that is a stream", () => {
     assert.deepEqual([latin.status, latin.id], [400, "invalid_line"]);
   });
 
-  it("is refused where an item does not fit, with its index", async () => {
+  it("is refused at an item that does not fit, with its index", async () => {
     const refused = await failure(post("/rows", '{"text":"a"}\n\n{"text":7}\n'));
     assert.deepEqual([refused.status, refused.id], [400, "invalid_input"]);
     assert.match(refused.error, /^\[1\]\.text: /);
   });
 
-  it("is refused where its type is none for this api", async () => {
+  it("is refused when the api does not accept its type", async () => {
     for (const type of ["text/plain", "application/octet-stream", "multipart/form-data; boundary=x", null]) {
       const refused = await failure(post("/sum", new TextEncoder().encode("1"), type));
       assert.deepEqual([refused.status, refused.id], [415, "unsupported_media_type"], String(type));
@@ -205,7 +205,7 @@ describe("a body that is a stream", () => {
 describe("the documents of a server", () => {
   const read = async (path: string) => (await fetch(url + path)).json() as Promise<any>;
 
-  it("say what the items of a body are, and in which forms it may come", async () => {
+  it("describe the items of a body and its possible forms", async () => {
     const { paths } = await read("/openapi.json");
     const content = (path: string) => paths[path].post.requestBody.content;
     const item = { type: "object", properties: { text: { type: "string" } }, required: ["text"] };
@@ -345,7 +345,7 @@ describe("an answer that does not wait for the body's end", () => {
     connection.end();
   });
 
-  it("comes at once where the input is refused", async () => {
+  it("is sent at once when the input is refused", async () => {
     const connection = new RawConnection(port);
     connection.write(head("/sum") + chunk('1\n"two"\n'));
     const { status, body } = await connection.response();
@@ -408,7 +408,7 @@ describe("a stream on which nothing moves", () => {
     }
   });
 
-  it("begins its answer with a sign of life where the first item is long in coming", async () => {
+  it("begins its answer with a keep-alive when the first item takes long", async () => {
     await using silent = await open();
     silent.connection.write(head("/double", lines, "accept: text/event-stream\r\n"));
     silent.connection.write(chunk("\n"));

@@ -50,7 +50,7 @@ describe("a number in a request", () => {
     return body;
   }
 
-  it("is refused where it would arrive as another one, in every form a body has", async () => {
+  it("is refused when it would arrive as another number, in every form of a body", async () => {
     const inexact = new RegExp(`the number ${large} at .* would lose digits`);
     for (const path of ["/any", "/number", "/bigint"]) {
       assert.equal((await refuses(path, large, inexact)).id, "inexact_number");
@@ -65,7 +65,7 @@ describe("a number in a request", () => {
     assert.equal(status, 400);
   });
 
-  it("arrives exactly as text, where the schema takes texts", async () => {
+  it("arrives exactly as text, when the schema accepts texts", async () => {
     assert.deepEqual(await post("/bigint", `"${large}"`), { status: 200, body: large });
     assert.deepEqual(await post("/ids", `["${large}",7]`), { status: 200, body: [large, "7"] });
     const parts = ["id", "big"].map((name) => {
@@ -75,7 +75,7 @@ describe("a number in a request", () => {
     assert.deepEqual(answer.body, { id: 7, big: large });
   });
 
-  it("is taken where it is exact, or is what JavaScript writes for a number", async () => {
+  it("is accepted when it is exact, or the text that JavaScript writes for a number", async () => {
     for (const text of ["9007199254740992", "18446744073709552000", "4634343214213523000", "0.1", "-5"]) {
       assert.deepEqual(await post("/number", text), { status: 200, body: String(Number(text)) });
     }

@@ -114,7 +114,7 @@ describe("streams", () => {
     assert.deepEqual(JSON.parse(event.slice(6)), { dtype: "float32", shape: [2], data: "AACAPwAAAEA=" });
   });
 
-  it("go by their first item where the schema says nothing", async () => {
+  it("depend on their first item when the schema does not decide", async () => {
     const type = async (items: string) => (await post("/anything", items)).headers.get("content-type");
     assert.equal(await type('["a"]'), "text/plain; charset=utf-8");
     assert.equal(await type('["bytes"]'), "application/octet-stream");
@@ -130,7 +130,7 @@ describe("streams", () => {
     }
   });
 
-  it("are refused before they begin where nothing fits or the input is wrong", async () => {
+  it("are refused before they begin when no type fits or the input is wrong", async () => {
     const refused = await post("/count", "3", "application/json");
     assert.deepEqual([refused.status, ((await refused.json()) as { id: string }).id], [406, "not_acceptable"]);
     const wrong = await post("/count", '"a"', "text/event-stream");
@@ -180,7 +180,7 @@ describe("a stream that fails", () => {
     await assert.rejects((await post("/fails", "1", "application/x-ndjson")).text());
   });
 
-  it("later is cut off where it is plain, after all that was yielded", async () => {
+  it("after the first item breaks off a plain stream, behind all its items", async () => {
     const connection = new RawConnection(port);
     connection.write(head("/breaks"));
     const text = await connection.closed();
@@ -198,7 +198,7 @@ describe("a stream that fails", () => {
     assert.deepEqual(errors, ["ECONNRESET"]);
   });
 
-  it("hides what no author meant", async () => {
+  it("hides the message of an unexpected error", async () => {
     const text = await (await post("/breaks", undefined, "text/event-stream")).text();
     assert.match(text, /event: error\ndata: \{"error":"internal error; incident \w+"/);
     assert.doesNotMatch(text, /secret/);
@@ -239,7 +239,7 @@ describe("the reader of a stream", () => {
     }
   });
 
-  it("that reads slowly slows it down, and one that never reads is cut off", async () => {
+  it("that reads slowly slows the stream down, and one that never reads is disconnected", async () => {
     await using impatient = await createTestServer(Streams, { settings: { bodyTimeoutMs: 200 } });
     const connection = new RawConnection((await impatient.listen()).port);
     connection.socket.pause();

@@ -83,7 +83,7 @@ describe("tasks over HTTP", () => {
   const submit = async (name: string): Promise<string> => (await send("POST", "/train/submit", { name })).body.task_id;
   const ended = (id: string) => send("GET", `/train/get?task_id=${id}&wait=true`);
 
-  it("are handed in, and answered from what is kept", async () => {
+  it("are submitted, and answered from the store", async () => {
     const submitted = await send("POST", "/train/submit", { name: "first" });
     assert.equal(submitted.status, 200);
     const { task_id, status } = submitted.body;
@@ -98,7 +98,7 @@ describe("tasks over HTTP", () => {
     for (const time of [created_at, executed_at, ended_at]) assert.match(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
   });
 
-  it("are handed in once for one idempotency-key, at either path, whatever else differs", async () => {
+  it("are submitted once for one idempotency-key, at either path, whatever else differs", async () => {
     const headers = { "idempotency-key": '"order 7"' };
     const all = await Promise.all(
       Array.from({ length: 8 }, () => send("POST", "/train/submit", { name: "keyed" }, headers)),
@@ -156,7 +156,7 @@ describe("tasks over HTTP", () => {
     assert.deepEqual([type.status, type.body.id], [415, "unsupported_media_type"]);
   });
 
-  it("that failed answer with their own failure; what nobody foresaw stays masked", async () => {
+  it("that failed answer with their own failure; unexpected errors stay masked", async () => {
     const bad = await ended(await submit("bad"));
     assert.deepEqual([bad.status, bad.body.id, bad.body.error], [404, "no_data", "no data"]);
     const id = await submit("broken");
@@ -221,7 +221,7 @@ describe("tasks over HTTP", () => {
     assert.deepEqual([unknown.status, JSON.parse(String(unknown.response.body)).id], [404, "unknown_task"]);
   });
 
-  it("need an id, and one that this api has given", async () => {
+  it("need an id that this api has given", async () => {
     const { task_id: other } = (await send("POST", "/scale/submit", [1])).body;
     for (const [method, what] of [
       ["GET", "status"],

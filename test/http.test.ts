@@ -157,7 +157,7 @@ describe("serve", () => {
     release.resolve();
   });
 
-  it("refuses at once what a full lane can't take, and says when to come again", async () => {
+  it("refuses calls at once when a lane is full, with a Retry-After", async () => {
     [began, release] = [createDeferred(), createDeferred()];
     const running = post("/hangs");
     await began.promise;
@@ -178,7 +178,7 @@ describe("serve", () => {
     assert.equal((await read(fetch(`${server.url}/schema.json`))).name, "Pipeline");
   });
 
-  it("closes without losing what it had accepted", async () => {
+  it("closes without losing accepted requests", async () => {
     [began, release] = [createDeferred(), createDeferred()];
     const closing = await start();
     const running = post("/hangs", undefined, {}, closing);

@@ -1,6 +1,6 @@
-/** What services of this process did, in order, and whoever waits for it: one test at a time. */
+/** Records what the services of this process did, in order, and waits for entries. Used by one test at a time. */
 export class Journal {
-  /** A test that begins anew empties it. */
+  /** Clears the journal at the start of a test. */
   told: string[] = [];
   #listener = (): void => {};
 
@@ -9,7 +9,7 @@ export class Journal {
     this.#listener();
   }
 
-  /** Resolves once it was told, at once if it was before. */
+  /** Resolves when the event is recorded; at once if it was recorded before. */
   until(what: string): Promise<void> {
     return new Promise((resolve) => {
       this.#listener = () => this.told.includes(what) && resolve();

@@ -18,10 +18,10 @@ const size = 30_000_000;
 const bytes = randomBytes(size);
 const hash = createHash("sha256").update(bytes).digest("hex");
 
-/** What is in the temporary folder beside the code that newer Nodes compile once. */
+/** Lists the temporary folder without the compile cache of newer Nodes. */
 const listPlace = () => readdirSync(place).filter((name) => name !== "node-compile-cache");
 
-/** Names of files of large values, of all processes. */
+/** Names of the files of large values, of all processes. */
 const heldFiles = () =>
   listPlace().flatMap((folder) =>
     readdirSync(join(place, folder))
@@ -182,7 +182,7 @@ describe("large uploads in processes", () => {
     await post("kept");
   });
 
-  it("do not pile up on the disk, in descriptors or in memory, whoever holds them", async () => {
+  it("do not accumulate on disk, as descriptors or in memory, whoever holds them", async () => {
     const pids = listDescendants(app.command.child.pid as number);
     const open = () => pids.map((pid) => readHolding(pid).others);
     for (let i = 0; i < 10; i++) assert.equal((await post("size")).status, 200);
@@ -218,7 +218,7 @@ describe("large uploads where temporary files find no room", () => {
     rmSync(disk.folder, { recursive: true, force: true });
   });
 
-  it("are refused with what was wrong, and soon kept in memory", { skip: disk.problem }, async () => {
+  it("are refused with the reason, and soon kept in memory", { skip: disk.problem }, async () => {
     using app = new RunningApp("uploads.mjs:Entry", [], { env: { TMPDIR: disk.folder } });
     const url = await app.command.url();
     const post = async () => {

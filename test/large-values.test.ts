@@ -12,20 +12,20 @@ import { hasNoSlabs } from "./transport/slab-folder.js";
 const root = mkdtempSync("/tmp/ekiben-large-");
 after(() => rmSync(root, { recursive: true, force: true }));
 
-/** Of an app in a folder of its own. */
+/** App in a folder of its own. */
 async function readDecoded(app: RunningApp): Promise<Record<string, number>> {
   const page = await app.text("/metrics");
   const found = page.matchAll(/^ekiben_decoded_bytes_total\{service="(\w+)"\} (\S+)$/gm);
   return Object.fromEntries([...found].map(([, service, bytes]) => [service, Number(bytes)]));
 }
 
-/** What each service has read since. */
+/** Returns the bytes that each service has read since the counts of `before`. */
 async function readSince(app: RunningApp, before: Record<string, number>): Promise<Record<string, number>> {
   const now = await readDecoded(app);
   return Object.fromEntries(Object.entries(now).map(([service, bytes]) => [service, bytes - (before[service] ?? 0)]));
 }
 
-/** Where its large tensors are, which one of its processes has written. */
+/** Returns the folder in shared memory that holds the large tensors of the app. */
 function findMemoryFolder(app: RunningApp): string {
   const open = listDescendants(app.command.child.pid as number).flatMap(listDescriptors);
   return dirname(open.find((path) => path.startsWith("/dev/shm/ekiben-")) ?? "");
@@ -42,7 +42,7 @@ describe("a tensor of 6 MB that goes through processes", { skip: hasNoSlabs }, (
   after(() => app[Symbol.dispose]());
   const ask = async (what: string, n = count) => (await app.call("ask", { what, n })).body;
 
-  it("is read where it is wanted, and nowhere on its way", async () => {
+  it("is read only by its receiver, not by services on its way", async () => {
     for (let i = 0; i < 5; i++) {
       const before = await readDecoded(app);
       assert.deepEqual(await ask("sum"), [count, true]);
@@ -68,11 +68,11 @@ describe("a tensor of 6 MB that goes through processes", { skip: hasNoSlabs }, (
     assert.deepEqual(await readSince(app, before), { Entry: 0, Second: 0, Third: 0, Leaf: bytes });
   });
 
-  it("is the receiver's own: what is written into it is sent, and nobody else sees it", async () => {
+  it("belongs to the receiver: its changes are sent on, and no other service sees them", async () => {
     assert.deepEqual(await ask("write"), [[count, true], [count, false], 5]);
   });
 
-  it("stays whole in one that keeps it unread, also when its sender writes others, and holds up nobody", async () => {
+  it("stays intact in a service that keeps it unread, also when its sender writes others, and blocks no other call", async () => {
     const kept = 30;
     for (let i = 0; i < kept; i++) assert.equal(await ask("keep"), i + 1);
     for (let i = 0; i < 10; i++) assert.deepEqual(await ask("sum"), [count, true]);
@@ -91,7 +91,7 @@ describe("a tensor of 6 MB that goes through processes", { skip: hasNoSlabs }, (
     await until(async () => (await app.call("ask", { what: "sum", n: count })).status === 200);
     await until(() => [...before].some((life) => !livesThere().has(life)));
     assert.equal(await app.end(), 0);
-    // Newer Nodes keep compiled code there.
+    // Newer Nodes keep their compile cache there.
     const left = readdirSync(root).filter((name) => name !== "node-compile-cache");
     assert.deepEqual([existsSync(folder), left], [false, []]);
   });
@@ -103,9 +103,9 @@ const mayMount = spawnSync(unshare, [...mounting, "true"]).status === 0;
 const skip = hasNoSlabs || (mayMount ? false : "only root may mount a small /dev/shm");
 
 describe("values for which shared memory has no room", { skip }, () => {
-  it("arrive whole all the same, and the log of each process says it once, with the numbers and what to do", async () => {
+  it("arrive whole nevertheless, and each process logs the reason once, with the numbers and the fix", async () => {
     using app = new RunningApp("large.mjs:Entry", [], { env: { TMPDIR: root }, under: small });
-    // One that would go in a slab, and ones that would go in files.
+    // One value for a slab, and several for files.
     for (const n of [400_000, 1_500_000, 1_500_000]) {
       assert.deepEqual((await app.call("ask", { what: "sum", n })).body, [n, true]);
     }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Project } from "./loading/project.js";
 
-/** Whether this Node runs TypeScript without tsx. */
+/** True when this Node runs TypeScript without tsx. */
 const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript);
 
 const tsconfig = `{
@@ -13,7 +13,7 @@ const tsconfig = `{
   }
 }`;
 
-/** All that a bundler resolves, a compiler turns into code, or Node can't strip. */
+/** Syntax and paths that a bundler resolves, a compiler turns into code, or Node cannot strip. */
 const files = {
   "tsconfig.json": tsconfig,
   "src/alias.ts": `export const alias = "alias";`,
@@ -56,7 +56,7 @@ const answers = ["alias", "enum", "folder", "json", "Marked parameter", "lazy", 
 const call = async (url: string) => {
   const response = await fetch(`${url}/run`, {
     method: "POST",
-    // Each on a connection of its own, since one that is open stays with its version.
+    // Each request has a connection of its own, because an open connection stays with its version.
     headers: { "content-type": "application/json", connection: "close" },
     body: `"now"`,
   });
@@ -89,7 +89,7 @@ describe("a TypeScript project that has tsx", () => {
     assert.deepEqual(await call(url), answers);
     project.write({ "src/folder/index.ts": `export const folder = "another";` });
     await server.until(/version 2 ready/);
-    // The version before may still answer a connection that it was given.
+    // The previous version may still answer a connection that it was given.
     let changed: unknown;
     do changed = await call(url);
     while (JSON.stringify(changed) === JSON.stringify(answers));

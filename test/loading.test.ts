@@ -7,7 +7,7 @@ import { Project } from "./loading/project.js";
 const head = `import { api, depends, Service } from "ekiben";\nimport { z } from "zod";\n`;
 const placements = ["process", "thread", "inline"] as const;
 
-/** Prints what each of the apps' apis answers. */
+/** Prints the answer of each api of the apps. */
 const callAll = (...apps: string[]) => `
 const answers = [];
 for (const { url } of [${apps}]) {
@@ -114,7 +114,7 @@ ${callAll("a", "b")}${close}`;
     });
   }
 
-  it("both answer when they are started at once, and each knows the address of one that was started before (DH2)", async () => {
+  it("both answer when started at once, and each knows the address of an app that was started before", async () => {
     const main = `import { serve } from "ekiben";\n${services}
 const [a, b] = await Promise.all([serve(Public, options), serve(Admin, options)]);
 class Third extends Service() { run = api({ input: z.number(), output: z.string() }, () => b.url + " " + a.port); }
@@ -221,7 +221,7 @@ await server.close();`;
     });
   }
 
-  it("that has ekiben in it is refused in words, as an ES module and as CommonJS", async () => {
+  it("that contains ekiben is refused with an explanation, as an ES module and as CommonJS", async () => {
     using project = new Project({
       files: { "main.ts": `${source.slice(0, source.indexOf("const server"))}serve(App);` },
     });

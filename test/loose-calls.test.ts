@@ -5,7 +5,8 @@ import { type ComposedApp, compose } from "ekiben/testing";
 import { collect, failureOf, LogBook, type PlacementName } from "./conformance/suite.js";
 import { calleeOf, Forgetful, formNames, heldForms, Model } from "./loose-calls/services.js";
 
-// Calls that nobody waits for, in every form and placement. In placement inline an unhandled rejection would fail the test itself.
+// Calls that nobody awaits, in every form and placement. In placement inline, an unhandled rejection would fail the
+// test itself.
 
 const apps: readonly { name: string; placement: PlacementName; options?: AppFile }[] = [
   { name: "inline", placement: "inline" },
@@ -32,7 +33,7 @@ for (const { name, placement, options } of apps) {
     });
     after(async () => app?.close());
 
-    /** The replica that has forgotten its calls is the one that was, and still answers. */
+    /** Checks that the replica with the dropped calls was not replaced, and still answers. */
     const lives = async () => {
       assert.equal(await app.entry.instance(), instance);
       assert.equal(await app.service(Model).upper("a"), "A");
@@ -47,7 +48,7 @@ for (const { name, placement, options } of apps) {
     });
 
     for (const form of heldForms) {
-      it(`is cancelled without a log line when its api returns or throws (XU2): ${form}`, async () => {
+      it(`is cancelled without a log line when its api returns or throws: ${form}`, async () => {
         assert.equal(await app.entry.leave(form), "left");
         assert.equal((await failureOf(app.entry.leaveByError(form))).id, "left");
         await lives();
@@ -55,7 +56,7 @@ for (const { name, placement, options } of apps) {
     }
 
     for (const form of formNames) {
-      it(`is one line of the log when it fails (XU3): ${form}`, async () => {
+      it(`is one line of the log when it fails: ${form}`, async () => {
         assert.equal(await app.entry.drop(form), "dropped");
         const callee = calleeOf(form);
         const line = await log.takeWhere(
@@ -72,7 +73,7 @@ for (const { name, placement, options } of apps) {
       });
     }
 
-    it("is one line of the log where a task or a generator has left it", async () => {
+    it("is one line of the log when a task or a generator leaves it", async () => {
       assert.equal(await app.entry.dropInTask("a call"), "dropped");
       await log.takeWhere(({ message }) => /called by Forgetful.dropInTask, failed/.test(message ?? ""));
       assert.deepEqual(await collect(app.entry.dropInStream("a call")), ["dropped"]);
@@ -112,7 +113,8 @@ for (const { name, placement, options } of apps) {
       await lives();
     });
 
-    // Of a program that is no app's own, such as the one that runs this test, an author's promises are the program's.
+    // In a program that is not an app, such as the one that runs this test, promises of the author belong to the
+    // program.
     if (placement !== "inline") {
       it("ends nothing where a function of the author's own waits for it and nobody for that", async () => {
         assert.equal(await app.entry.leaveHelper(), "left");

@@ -11,7 +11,7 @@ import { Library } from "./openapi/services.js";
 
 const execute = promisify(execFile);
 
-/** Inside the repository, so that the program finds the packages it imports. */
+/** Folder inside the repository, so that the program finds the packages it imports. */
 const parent = join(repositoryRoot, "node_modules/.cache");
 
 describe("a client that openapi-typescript makes from /openapi.json", () => {

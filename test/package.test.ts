@@ -23,7 +23,7 @@ describe("the packed package, installed in an empty project", () => {
   const install = (...packages: string[]) =>
     run("npm", ["install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", ...packages], {
       cwd: project,
-      // Refuses, and does not only warn of, a package that says it does not run on this Node.
+      // Makes npm refuse a package that does not support this Node, instead of a warning.
       env: { ...process.env, npm_config_engine_strict: "true" },
     });
 
@@ -53,7 +53,7 @@ describe("the packed package, installed in an empty project", () => {
     const lock = JSON.parse(await readFile(join(project, "node_modules/.package-lock.json"), "utf8")) as {
       packages: Record<string, { hasInstallScript?: boolean; dev?: boolean; peer?: boolean }>;
     };
-    // tsx is the user's own choice below Node 22.18; its esbuild works without its script.
+    // Below Node 22.18, tsx is chosen by the user; its esbuild works without its script.
     const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) => hasInstallScript);
     assert.deepEqual(
       scripted.map(([path]) => path).filter((path) => path !== "node_modules/esbuild"),
@@ -132,7 +132,7 @@ describe("the packed package, installed in an empty project", () => {
       process.kill(-(server.process.pid as number), "SIGINT");
     }
     const [status, signal] = (await once(server.process, "close")) as [number | null, string | null];
-    // npx waits for the server and then, as shells expect, ends by the signal itself.
+    // npx waits for the server and then ends by the signal itself, as shells expect.
     assert.ok(status === 0 || signal === "SIGINT", `status ${status}, signal ${signal}`);
     assert.match(server.output(), /^stopped after [\d.]+ m?s$/m);
   });
@@ -143,7 +143,9 @@ describe("the packed package, installed in an empty project", () => {
   });
 });
 
-/** Starts `npx ekiben serve` in a process group of its own, as a terminal does, so that Ctrl-C reaches all of it. */
+/**
+ * Starts `npx ekiben serve` in a process group of its own, as a terminal does, so that Ctrl-C reaches all processes.
+ */
 async function startServer(cwd: string): Promise<{ process: ChildProcess; url: string; output: () => string }> {
   const child = spawn("npx", ["--no-install", "ekiben", "serve", "service.ts:Pipeline", "--port", "0"], {
     cwd,
@@ -166,7 +168,7 @@ async function startServer(cwd: string): Promise<{ process: ChildProcess; url: s
   return { process: child, url, output: () => output };
 }
 
-/** Node's test runner marks its children by a variable; a program under test must not see it. */
+/** Removes the variable by which Node's test runner marks its children: a program under test must not see it. */
 function outsideTests(): NodeJS.ProcessEnv {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   return env;

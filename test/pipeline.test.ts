@@ -6,7 +6,7 @@ import { z } from "zod";
 
 const text = { input: z.string(), output: z.string() };
 
-/** Resolves when told; what an api waits on in these tests instead of time. */
+/** Deferred that an api waits on in these tests, instead of time. */
 function createGate() {
   let open!: () => void;
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -18,7 +18,7 @@ class Upper extends Service() {
 }
 class Exclaim extends Service() {
   exclaim = api(text, (value) => `${value}!`);
-  // A helper is not an api: no handle has it.
+  // A helper is no api: no handle has it.
   helper(): string {
     return "helper";
   }
@@ -191,7 +191,7 @@ describe("failures", () => {
       message: "cannot read x",
       service: "Deep",
     });
-    // Once where it was thrown, and once by each caller it passed through, all under one incident.
+    // Logged once where it was thrown, and once by each caller it passed through, all with one incident.
     assert.equal(lines[0]?.message, "Deep.run threw: cannot read x");
     assert.equal(new Set(lines.map(({ fields }) => fields["incident"])).size, 1);
     assert.match(String((lines[0]?.fields["err"] as Error | undefined)?.stack), /pipeline\.test/);

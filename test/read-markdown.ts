@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 
-/** One fenced block of a page. */
+/** Fenced block of a page. */
 export interface CodeBlock {
-  /** What stands behind the fence: `"ts"`, `"sh"`. */
+  /** Language of the fence: `"ts"`, `"sh"`. */
   readonly language: string;
-  /** Named by the block's first line, `// service.ts`; `undefined` when it names none. */
+  /** File name in the first line of the block, `// service.ts`; `undefined` without one. */
   readonly file: string | undefined;
   readonly code: string;
   /** Line of the page on which the code begins. */
   readonly line: number;
 }
 
-/** The fenced blocks of a Markdown page, in order. */
+/** Reads the fenced blocks of a Markdown page, in order. */
 export function readCodeBlocks(path: string): CodeBlock[] {
   const text = readFileSync(path, "utf8");
   return [...text.matchAll(/^```(\w+)[^\n]*\n([\s\S]*?)^```$/gm)].map((match) => {

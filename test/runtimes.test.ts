@@ -10,16 +10,16 @@ import { RemoteRuntime } from "../src/placement/remote-runtime.js";
 import { FakeClock } from "./fake-clock.js";
 import { createAddress } from "./transport/socket-pair.js";
 
-// Built, since a worker thread loads no TypeScript.
+// Built files, because a worker thread loads no TypeScript.
 const built = new URL("../dist/placement/thread.js", import.meta.url).href;
 const { ReplicaThread } = (await import(built)) as typeof import("../src/placement/thread.js");
 const file = join(import.meta.dirname, "runtimes/services.mjs");
 const { Plain } = await import(file);
 
-// Replicas of a real thread. The clock of their supervisor stands still: answers arrive later than the supervisor waits
-// for them.
+// Replicas of a real thread, with a supervisor whose clock stands still: an event that it stopped waiting for still
+// arrives later.
 
-/** Hooks in a thread: they report when each has begun, and let it end. */
+/** Hooks in a thread: resolves when each has begun, and lets it end. */
 class Hooks implements Disposable {
   readonly #channel = new BroadcastChannel("ekiben-test-runtimes");
   readonly #reached = new Set<unknown>();
@@ -49,7 +49,7 @@ class Hooks implements Disposable {
   }
 }
 
-/** Starts a thread with a replica of Plain, in which others may start. */
+/** Thread with a replica of Plain, to which other replicas may be added. */
 async function createRuntime() {
   const clock = new FakeClock();
   const { settings } = planApp(Plain, { flags: {}, env: {} });

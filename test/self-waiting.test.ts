@@ -16,7 +16,7 @@ class Sink extends Service() {
   });
 }
 
-/** Needs a place of that lane for each of its batches. */
+/** Needs a slot of that lane for each of its batches. */
 class Joined extends Service() {
   sink = depends(Sink);
   upper = api({ input: texts, output: texts, batch: { maxRows: 2, windowMs: 60_000 } }, (rows) =>

@@ -22,7 +22,10 @@ const isRefused = (url: string): Promise<boolean> =>
     () => true,
   );
 
-/** Requests of a process of its own: it connects and sends all of them, then says so by a file, then counts the answers. */
+/**
+ * Sends requests from a process of its own: it connects, sends all of them, reports that by a file, then counts the
+ * answers.
+ */
 const manyRequests = `
   import { connect } from "node:net";
   import { writeFileSync } from "node:fs";
@@ -64,7 +67,7 @@ describe("a server that closes", () => {
       let printed = "";
       client.stdout.on("data", (chunk) => (printed += chunk));
       const counted = new Promise((resolve) => client.once("close", resolve));
-      // This thread does nothing meanwhile: it accepts none of them.
+      // This thread does nothing meanwhile, so it accepts none of them.
       const pause = new Int32Array(new SharedArrayBuffer(4));
       while (!existsSync(sent)) Atomics.wait(pause, 0, 0, 5);
       await server.close();
@@ -83,10 +86,10 @@ describe("an app that is told to stop", () => {
       const url = await app.command.url();
       const begun = performance.now();
       app.command.child.kill("SIGTERM");
-      await app.command.until(/shutting down: \/readyz says 503, requests are taken for another 1\.5 s/);
+      await app.command.until(/shutting down: \/readyz answers 503; requests are accepted for another 1\.5 s/);
       let answers = 0;
       for (; !(await isRefused(url)); answers++) {
-        // Of two requests one may come before the port closes, and one after.
+        // Of two requests, one may come before the port closes and one after.
         const readyz = await app.get("/readyz").catch(() => undefined);
         const echo = await app.call("echo", "x").catch(() => undefined);
         if (readyz !== undefined) assert.deepEqual([readyz.status, readyz.body.status], [503, "draining"]);
@@ -157,7 +160,7 @@ describe("a program that leaves signals to serve()", () => {
 
 describe("an app whose npm is gone", () => {
   const skip = process.platform === "linux" ? false : "only Linux shows processes as files";
-  /** npm as it is in a script's chain of processes; the real one takes seconds to start. */
+  /** Imitates npm in the chain of processes of a script; the real npm takes seconds to start. */
   const npm = `
     const { spawn } = require("node:child_process");
     const child = spawn("sh", ["-c", process.argv[1]], { stdio: "inherit", env: { ...process.env, npm_lifecycle_event: "start" } });
@@ -187,7 +190,7 @@ describe("an app whose npm is gone", () => {
       while (!(await isRefused(url)));
       writeFileSync(file, "");
       assert.equal(await (await answer).json(), file);
-      // Its output ends with the last process that has it.
+      // The output ends with the last process that has it.
       await app.ended;
     });
   }

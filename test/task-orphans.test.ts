@@ -14,7 +14,7 @@ after(() => rmSync(root, { recursive: true, force: true }));
 let begin = (): void => {};
 const contract = { input: z.string(), output: z.string() };
 
-/** A task that goes on until it is told to end, unless it is asked for `"done"`. */
+/** Task that runs until it is cancelled, unless its input is `"done"`. */
 async function hold(text: string): Promise<string> {
   if (text !== "done") {
     const { signal } = currentCall();
@@ -24,7 +24,7 @@ async function hold(text: string): Promise<string> {
   return text.toUpperCase();
 }
 
-/** One version of the app, and the next ones: the task, its class or its kind is called otherwise. */
+/** One version of the app, and later ones in which the task, its class or its kind has another name. */
 const versions = {
   first: () => {
     class Library extends Service() {
@@ -96,7 +96,7 @@ class Deployed implements AsyncDisposable {
   }
 }
 
-/** A store with a completed task, one that was begun, and one that waits. */
+/** Store with a completed task, a started task and a waiting task. */
 async function fill(data: string): Promise<{ done: string; begun: string; waiting: string }> {
   await using app = await Deployed.of("first", data);
   const done = await app.submit("done");

@@ -8,7 +8,7 @@ import { findPostgres, PostgresServer } from "./tasks/postgres-server.js";
 
 const programs = findPostgres();
 
-/** A task that goes on until it is let go. */
+/** Task that runs until it is released. */
 function createClerk() {
   let begin!: () => void;
   let release!: () => void;
@@ -51,7 +51,7 @@ describe("a database that is away", { skip: programs === undefined ? "PostgreSQL
 
   it("for longer than a lease fails no task that runs and begins none twice; submits fail meanwhile, and may be sent again", async () => {
     const { Clerk, begun, release, attempts } = createClerk();
-    // Of one attempt and a short lease: were it taken over, it would be failed as lost.
+    // One attempt and a short lease: if another replica took it over, it would fail as lost.
     const options = { tasks: { store: server.createSchema(), leaseMs: 1500 } };
     const log = new LogBook();
     await using app = await compose(Clerk, { options, log: log.logger });

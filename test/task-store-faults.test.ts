@@ -11,7 +11,7 @@ import type { TaskStore } from "../src/tasks/task-store.js";
 import { LogBook } from "./conformance/suite.js";
 import { FakeClock } from "./fake-clock.js";
 import { SmallDisk } from "./tasks/small-disk.js";
-import { aClaim, aTask, begin, completed, openPlace, submitAll } from "./tasks/store-stage.js";
+import { aClaim, aTask, begin, completed, openPlace, submitAll } from "./tasks/test-stores.js";
 
 const root = mkdtempSync(join(tmpdir(), "ekiben-store-faults-"));
 const smallDisk = new SmallDisk(join(root, "small"), 3 * 1024 ** 2);
@@ -141,7 +141,7 @@ describe("a store on SQLite whose disk is full", { skip: smallDisk.problem ?? fa
     const { lease } = await begin(store);
     const kept = await submitAll(store, [{}, { input: large }]);
     smallDisk.fill();
-    // Room for the file of an input, but not for its row besides.
+    // Room for the file of an input, but not for its row.
     smallDisk.free(large.length + 8192);
     const fullFailure = { id: "task_store_full", code: "resource_exhausted", httpStatus: 507 };
     await assert.rejects(store.submit(aTask({ input: large })), fullFailure);
@@ -170,7 +170,7 @@ describe("a store on SQLite whose disk is full", { skip: smallDisk.problem ?? fa
   });
 });
 
-/** Tasks of half a page each, until one has no room. */
+/** Tasks of half a page each, until one does not fit. */
 async function submitUntilRefused(store: TaskStore): Promise<{ answered: string[]; failure: { id: string } }> {
   const answered: string[] = [];
   for (;;) {

@@ -10,7 +10,7 @@ import { openTaskStore } from "../src/tasks/open-store.js";
 import { runCommand } from "./cli-process.js";
 import { LogBook } from "./conformance/suite.js";
 import { SmallDisk } from "./tasks/small-disk.js";
-import { aTask, openPlace } from "./tasks/store-stage.js";
+import { aTask, openPlace } from "./tasks/test-stores.js";
 
 const root = mkdtempSync(join(tmpdir(), "ekiben-ground-"));
 const disk = new SmallDisk(join(root, "small"), 3 * 1024 ** 2);
@@ -26,7 +26,7 @@ const settingsOf = (data: string): TaskSettings => ({
 });
 const open = (data: string) => openTaskStore({ settings: settingsOf(data), appFolder: root, log: silentLogger });
 
-/** Each ground on which no store can stand, and what is said of it; `$` is the data folder. */
+/** Folders that cannot hold a store, each with its error message; `$` is the data folder. */
 const grounds: Readonly<Record<string, readonly [prepare: (data: string) => void, said: RegExp]>> = {
   "a file in the folder's place": [(data) => writeFileSync(data, "x"), /\$ is no folder \(EEXIST: /],
   "a file above the folder": [
@@ -119,7 +119,7 @@ describe("a folder that others may write to", () => {
 
 describe("a file system that is read-only", { skip: disk.problem ?? false }, () => {
   const cwd = join(import.meta.dirname, "fixtures/tasks");
-  // In a process of its own, which leaves no file of the file system open.
+  // Runs in a process of its own, which leaves no file of the file system open.
   const list = (data: string) =>
     runCommand(["tasks", "list"], { cwd, env: { EKIBEN_DATA: data, TASK_LOG: join(root, "log") } });
 

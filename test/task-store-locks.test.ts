@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { StoreProcess } from "./tasks/start-process.js";
-import { openPlace, submitAll } from "./tasks/store-stage.js";
+import { openPlace, submitAll } from "./tasks/test-stores.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-store-locks-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -8,7 +8,7 @@ import type { TaskStore } from "../src/tasks/task-store.js";
 import { LogBook } from "./conformance/suite.js";
 import { findPostgres, PostgresServer } from "./tasks/postgres-server.js";
 import { SmallDisk } from "./tasks/small-disk.js";
-import { aClaim, aTask, begin, completed, openPlace, submitAll } from "./tasks/store-stage.js";
+import { aClaim, aTask, begin, completed, openPlace, submitAll } from "./tasks/test-stores.js";
 
 const programs = findPostgres();
 const skip = programs === undefined ? "PostgreSQL is not installed (Debian: postgresql)" : false;

@@ -9,10 +9,10 @@ const cwd = join(import.meta.dirname, "fixtures/takeover");
 const root = mkdtempSync(join(tmpdir(), "ekiben-takeover-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-/** Far longer than any test: a task that waited for its lease would never end here. */
+/** Lease far longer than any test: a task that waited for its lease would never end here. */
 const leaseMs = "3600000";
 
-/** The process that runs a task, once it has begun. */
+/** Process that runs a task, once it has started. */
 function whoRuns(log: string, name: string): Promise<number> {
   return new Promise((resolve) => {
     const watcher = watch(log);
@@ -51,14 +51,14 @@ describe("a task whose process is killed", () => {
       };
       const id = await submit("first");
       process.kill(await whoRuns(log, "first"), "SIGKILL");
-      // The connection may have been to the process that was killed.
+      // The connection may have been to the killed process.
       const read = async (): Promise<unknown> => {
         for (;;) {
           const answer = await fetch(`${url}/${path}/get?task_id=${id}&wait=true`).catch(() => undefined);
           if (answer?.ok === true) return answer.json();
         }
       };
-      // A task that another one waits for is begun again too, besides the one that the second attempt hands in.
+      // A nested task is restarted too, besides the task that the second attempt submits.
       assert.match(String(await read()), path === "nested" ? /^first, attempt [23]$/ : /^first, attempt 2$/);
       app.child.kill("SIGTERM");
       assert.equal((await app.ended).status, 0);

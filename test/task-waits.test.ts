@@ -12,7 +12,7 @@ import { failureOf } from "./conformance/suite.js";
 const root = mkdtempSync(join(tmpdir(), "ekiben-task-waits-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-/** Holds the first task until it is told to end, and tells when it has begun. */
+/** Holds the first task until it is cancelled, and reports when it has begun. */
 function createClerk() {
   let begin!: () => void;
   let end!: () => void;

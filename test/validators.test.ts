@@ -47,7 +47,7 @@ class Entry extends Service() {
 
 const lines = [{ text: "one" }, { text: "two" }, { text: "three" }];
 
-/** The issues of a failed call, as `path: message`. */
+/** Issues of a failed call, as `path: message`. */
 async function refusal(call: Promise<unknown>): Promise<{ id: string; paths: string[] }> {
   const error = await call.then(
     () => assert.fail("the call succeeded"),

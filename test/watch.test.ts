@@ -16,7 +16,7 @@ import { createTestServer } from "./http/test-server.js";
 
 const sources = join(fixtures, "../watch");
 
-/** A project of its own that `ekiben serve --watch` runs. */
+/** Project in a folder of its own, run by `ekiben serve --watch`. */
 class Project implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), "ekiben-watch-"));
   #command: CommandProcess | undefined;
@@ -33,7 +33,7 @@ class Project implements Disposable {
     writeFileSync(join(this.folder, name), text);
   }
 
-  /** What the model answers from the next version on. */
+  /** Changes the answer of the model, from the next version on. */
   answer(text: string): void {
     this.write("model.ts", `export const answer = ${JSON.stringify(text)};\n`);
   }
@@ -56,7 +56,7 @@ class Project implements Disposable {
   }
 }
 
-/** One request on a connection of its own. */
+/** Sends one request on a connection of its own. */
 function ask(url: string, path = "/ask", agent: http.Agent | false = false): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = http.request(`${url}${path}`, { method: "POST", agent }, (response) => {
@@ -70,7 +70,7 @@ function ask(url: string, path = "/ask", agent: http.Agent | false = false): Pro
   });
 }
 
-/** A client that asks all the time, until it is told to end. */
+/** Sends requests without a pause until it is aborted. */
 async function askOn(url: string, signal: AbortSignal, agent: http.Agent | false): Promise<string[]> {
   const answers: string[] = [];
   while (!signal.aborted)
@@ -113,24 +113,24 @@ describe("ekiben serve --watch", () => {
     });
   }
 
-  it("goes on with the version that serves while newer ones do not start, and takes the one that is mended", async () => {
+  it("keeps the serving version while newer ones fail to start, and switches to the fixed one", async () => {
     using project = new Project();
     const server = project.serve("--placement", "inline");
     const url = await server.url();
     project.answer("no weights");
     await server.until(/✗ Model {2}failed in start\(\) after .*\n {4}start\(\) threw: there are no weights\n/);
-    await server.until(/version 2 did not start; version 1 goes on serving\n/);
+    await server.until(/version 2 failed to start; version 1 keeps serving\n/);
     project.write("model.ts", "export const answer = ;\n");
     await server.until(/error: service\.ts could not be loaded: .*\n(.*\n)*.*model\.ts/);
-    await server.until(/version 3 did not start; version 1 goes on serving\n/);
+    await server.until(/version 3 failed to start; version 1 keeps serving\n/);
     project.mend("service.ts", "  answer =", "  app = depends(App);\n  answer =");
     project.answer("two");
-    await server.until(/version 4 did not start; version 1 goes on serving\n/);
+    await server.until(/version 4 failed to start; version 1 keeps serving\n/);
     await server.until(/1 fault\n\n {2}fault \S+: .*App/);
     project.mend("service.ts", "  app = depends(App);\n", "");
     project.mend("service.ts", "timeoutMs: 20_000", "timeoutMs: -1");
     await server.until(/fault App\.timeoutMs: option timeoutMs is -1/);
-    await server.until(/version 5 did not start; version 1 goes on serving\n/);
+    await server.until(/version 5 failed to start; version 1 keeps serving\n/);
     assert.equal(await ask(url), "one");
     project.mend("service.ts", "timeoutMs: -1", "timeoutMs: 10_000");
     await server.until(/version 6 ready in [\d.]+ m?s, version 1 is draining\n/);
@@ -143,14 +143,14 @@ describe("ekiben serve --watch", () => {
   it("waits for a change when the first version does not start", async () => {
     using project = new Project("no weights");
     const server = project.serve("--placement", "inline");
-    await server.until(/version 1 did not start; waiting for a change\n/);
+    await server.until(/version 1 failed to start; waiting for a change\n/);
     project.answer("one");
     assert.equal(await ask(await server.url()), "one");
     server.child.kill("SIGINT");
     assert.equal((await server.ended).status, 0);
   });
 
-  it("lets the old version answer what it has accepted", async () => {
+  it("lets the old version answer its accepted requests", async () => {
     using project = new Project();
     const server = project.serve();
     const url = await server.url();
@@ -158,7 +158,7 @@ describe("ekiben serve --watch", () => {
     const [, pid] = await server.until(/holding in (\d+)\n/);
     project.answer("two");
     await server.until(/version 2 ready/);
-    // It is told to drain at that moment, and goes on until it hears it.
+    // The old version is asked to drain at that moment, and continues until the message arrives.
     while ((await ask(url)) !== "two");
     assert.equal(await ask(url), "two");
     process.kill(Number(pid), "SIGUSR2");
@@ -183,7 +183,7 @@ describe("ekiben serve --watch", () => {
     assert.doesNotMatch(stderr, /version 2 (ready|did|was|ended|stopped)/);
   });
 
-  it("counts neither saves that change nothing nor files of packages, of output or of other kinds", async () => {
+  it("ignores saves without a change, and files of packages, of output folders or of other kinds", async () => {
     using project = new Project();
     const server = project.serve("--placement", "inline");
     await server.url();
@@ -225,7 +225,7 @@ describe("ekiben serve --watch", () => {
     server.child.kill("SIGINT");
     await server.until(/draining: 1 request in flight/);
     server.child.kill("SIGTERM");
-    // Resolves when everything that had its output from the command has ended: versions and replicas, too.
+    // Resolves when all processes that inherited the command's output have ended: versions and replicas, too.
     const { status, stderr } = await server.ended;
     assert.equal(status, 143);
     assert.match(stderr, /ended at once; calls in flight were cut off/);
@@ -244,7 +244,7 @@ describe("ekiben serve --watch", () => {
     const held = ask(url, "/hold").catch(() => "cut off");
     const [, pid] = await server.until(/holding in (\d+)/);
     process.kill(Number(pid), "SIGKILL");
-    await server.until(/version 1 was ended by SIGKILL; it is started again/);
+    await server.until(/version 1 was ended by SIGKILL; restarting/);
     await server.until(/version 2 ready in/);
     assert.deepEqual([await held, await ask(url)], ["cut off", "one"]);
     server.child.kill("SIGINT");
@@ -280,7 +280,7 @@ describe("an HTTP server on a shared socket that closes", () => {
   }
   const request = "POST /echo HTTP/1.1\r\nhost: x\r\n\r\n";
 
-  it("answers what open connections bring in the next moment, each for the last time", async () => {
+  it("answers the next request of each open connection, then closes it", async () => {
     const clock = new FakeClock();
     const server = await createTestServer(Echo, { deps: { time: createCallTime(clock) } });
     const socket = await bindSocket("127.0.0.1", 0);

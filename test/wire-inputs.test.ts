@@ -14,7 +14,7 @@ const call = (wire: OpenWire, api: string, items: Items) => {
   return made;
 };
 
-/** Resolves once a condition holds; each look comes a turn after the last. */
+/** Resolves when a condition holds; checks it once per turn of the event loop. */
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise(setImmediate);
 }
@@ -23,7 +23,7 @@ const turns = async (count: number) => {
   for (let i = 0; i < count; i++) await new Promise(setImmediate);
 };
 
-/** A producer without end, and how far it has got. */
+/** Endless producer, with its progress. */
 function createProducer(bytes: number) {
   const counts = { made: 0, ended: 0 };
   async function* produce() {

@@ -25,13 +25,13 @@ const call = (wire: { readonly link: PeerLink }, api: string, input?: unknown, w
 
 const ask = (wire: { readonly link: PeerLink }, api: string, input?: unknown) => call(wire, api, input).answer;
 
-/** A stream whose scope ends with it, as a handle would have it. */
+/** Stream whose scope ends with it, as a handle would have it. */
 const open = (wire: OpenWire, api: string, input: unknown) => {
   const { scope } = openCall(api, input);
   return { scope, items: openItems(wire.link, scope) };
 };
 
-/** Resolves once a condition holds; each look comes a turn after the last. */
+/** Resolves when a condition holds; checks it once per turn of the event loop. */
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise(setImmediate);
 }
@@ -183,7 +183,7 @@ for (const [kind, { skip, join }] of Object.entries(channelKinds)) {
       await using _ = wire;
       const one = open(wire, "count", { items: 300, bytes: 50_000 }).items;
       const two = open(wire, "count", { items: 300, bytes: 0 }).items;
-      // The first is not read from, so its producer waits; nothing else does.
+      // The first stream is not read, so its producer waits; nothing else does.
       await one.next();
       let read = 0;
       for await (const item of two) {
@@ -245,7 +245,7 @@ for (const [kind, { skip, join }] of Object.entries(channelKinds)) {
       const { scope, answer } = call(wire, "echo", input);
       input.text = "changed";
       input.list.push(2);
-      // What is on its way by reference is read in the same turn, or was copied.
+      // Values sent by reference are read in the same turn, or were copied.
       await turns(1);
       input.image.fill(0);
       input.bytes.fill(0);
@@ -333,7 +333,7 @@ describe("a replica's listener", () => {
 describe("the wire under random sessions", () => {
   it("ends a broken link with a clear failure, answers each call once, and goes on", async () => {
     const ends = await fuzzWire(1, 700);
-    // Else the generator only ever makes one kind of session.
+    // The generator must make more than one kind of session.
     for (const target of ["link", "replica", "socket link"]) {
       for (const end of ["open", "malformed_frame", "wire_version"]) {
         assert.ok(ends.has(`${target}: ${end}`), `no ${target} ended with ${end}`);

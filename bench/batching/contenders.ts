@@ -1,34 +1,34 @@
-// Who serves W5 over HTTP. Each has the same network, one thread for it, and at most 64 rows a batch.
+// Servers of W5 over HTTP. Each has the same network, one thread for it, and at most 64 rows per batch.
 import { join } from "node:path";
 import { createEkibenCommand } from "../ekiben-command.ts";
 import { installPythonPackages } from "../rivals/install.ts";
 import type { ServerCommand } from "../server-process.ts";
 import { createMlpRow, ensureMlpFile, mlpInputs } from "../workloads/mlp-model.ts";
 
-/** A server of W5. */
+/** Server of W5. */
 export interface BatchContender {
   readonly name: string;
   readonly isPython: boolean;
   readonly note: string;
   readonly route: string;
-  /** The body that asks for one row. */
+  /** Makes the body that asks for one row. */
   readonly createBody: (row: Float32Array) => string;
-  /** The scores of the row in the answer to it. */
+  /** Reads the scores of the row from the answer. */
   readonly readScores: (answer: any) => readonly number[];
-  /** @throws {Error} that says why it can't be run here. */
+  /** Starts the server. @throws {Error} with the reason why it cannot run here. */
   readonly prepare: (port: number) => Promise<ServerCommand>;
 }
 
 export const names = {
   batched: "ekiben",
   plain: "ekiben, no batching",
-  /** The window it has by itself, and the one with which it is best at few connections. */
+  /** Default window, and the window that is best for few connections. */
   mosecs: ["Mosec, waits 10 ms", "Mosec, waits 1 ms"],
 } as const;
 
 const python = join(import.meta.dirname, "../rivals/python");
 
-/** As short as the load scripts write them. */
+/** Formats numbers as short as the load scripts write them. */
 const listRow = (row: Float32Array) => Array.from(row, (value) => Number(value.toFixed(4)));
 
 const plainBody = {
@@ -36,7 +36,7 @@ const plainBody = {
   readScores: (answer: number[][]) => answer[0] ?? [],
 };
 
-/** Rows of Open Inference Protocol v2, which is what MLServer takes. */
+/** Formats rows of Open Inference Protocol v2, which MLServer accepts. */
 const protocolBody = {
   createBody: (row: Float32Array) =>
     JSON.stringify({ inputs: [{ name: "x", shape: [1, mlpInputs], datatype: "FP32", data: listRow(row) }] }),
@@ -74,7 +74,7 @@ export const contenders: readonly BatchContender[] = [
     ...{ name: "MLServer", route: "/v2/models/mlp/infer", ...protocolBody, isPython: true },
     note: "waits 10 ms at most; Open Inference Protocol; the model in a second process",
     async prepare(port) {
-      // With uvloop 0.23, what pip picks, every worker dies at its start.
+      // With uvloop 0.23, which pip selects, every worker dies at its start.
       const packages = ["mlserver==1.7.1", "uvloop==0.21.0", "numpy", "onnxruntime"];
       const programs = await installPythonPackages("mlserver", packages);
       const cwd = join(python, "mlserver");

@@ -1,4 +1,5 @@
-// The sentence encoder of the examples, eight callers with a text each: what batching gains depends on the texts.
+// The sentence encoder of the examples, with eight callers of one text each: the gain from batching depends on the
+// texts.
 import { compose } from "ekiben/testing";
 import { driveLoops } from "../closed-loops.ts";
 import { Grid } from "../grid.ts";
@@ -14,13 +15,13 @@ const texts = {
   ),
 } as const;
 
-/** Of one round. */
+/** Result of one round. */
 type TextFigures = { readonly perSecond: number; readonly p50: number };
 
 export async function measureEncoder(seconds: number, rounds: number): Promise<void> {
   const grid = new Grid<TextFigures>({ perSecond: ["texts", "/s"], p50: ["p50", "ms"] });
   const app = await compose(Encoder, { placement: "process" });
-  /** The most that joining could give: somebody has joined the texts already. */
+  /** Upper bound of the gain: texts that are already joined. */
   const driveAlone = async (call: () => Promise<unknown>, count: number): Promise<TextFigures> => {
     const { perSecond, p50 } = await driveLoops(call, 1, seconds);
     return { perSecond: perSecond * count, p50: p50 / 1000 };

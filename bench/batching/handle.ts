@@ -1,6 +1,7 @@
-// W5 through a handle, without HTTP: how much of what the network gives offline reaches callers with one row or eight each.
-// A row takes the network some 30 us, so that a call with a single row pays for its hop by itself. Between two batches the
-// network has emptied the caches of everything else, so that many calls in one batch cost a replica less each than few.
+// W5 through a handle, without HTTP: the share of the network's offline speed that reaches callers with one row or
+// eight rows each. A row takes the network about 30 us, so a call with a single row pays for its hop alone. Between two
+// batches the network has evicted everything else from the caches, so many calls in one batch cost a replica less per
+// call than few.
 
 import { Tensor } from "ekiben";
 import { compose } from "ekiben/testing";
@@ -13,11 +14,11 @@ import { createMlpRow, mlpInputs } from "../workloads/mlp-model.ts";
 import { Mlp } from "../workloads/w5.ts";
 import { batchSizes, openOffline } from "./offline.ts";
 
-/** Whoever wants the most rows a second of this network, whatever one call waits, would have it so. */
+/** Settings for the most rows a second of this network, whatever the latency of one call. */
 const maxRows = 256;
 const options = { services: { Mlp: { apis: { predict: { batch: { maxRows } } } } } } as const;
 
-/** Callers at once, and the rows of each of their calls. */
+/** Concurrent callers, and the rows of each of their calls. */
 const loads = [
   { callers: 1, rows: 1 },
   { callers: 16, rows: 1 },
@@ -27,7 +28,7 @@ const loads = [
 ] as const;
 const nameOf = ({ callers, rows }: (typeof loads)[number]) => `${callers} callers, ${rows} a call`;
 
-/** Of one round. */
+/** Result of one round. */
 type RowFigures = { readonly perSecond: number; readonly p50: number };
 
 export async function measureHandle(seconds: number, rounds: number): Promise<void> {

@@ -13,7 +13,7 @@ import { openOffline } from "./offline.ts";
 
 const connectionCounts = [1, 16, 64];
 
-/** Of one round. */
+/** Result of one round. */
 type HttpFigures = { readonly perSecond: number; readonly p50: number; readonly p99: number; readonly failed: number };
 
 interface Running {
@@ -62,7 +62,7 @@ async function start(contender: BatchContender, running: Running[], notRun: Reco
   }
 }
 
-/** Asks once. @throws {Error} when the answer is not what the network says offline. */
+/** Sends one request. @throws {Error} when the answer differs from the offline result of the network. */
 async function checkScores(url: string, { route, createBody, readScores }: BatchContender): Promise<void> {
   const offline = await openOffline();
   const row = createMlpRow(3);

@@ -1,12 +1,12 @@
-// The most that the network of W5 gives on this machine when nobody has to be served.
+// Measures the maximum speed of the W5 network on this machine, without serving.
 import { openOnnxSession } from "@ekiben/example-models/onnx-session";
 import { createMlpRow, ensureMlpFile, mlpInputs } from "../workloads/mlp-model.ts";
 
-/** The network with its rows at hand. */
+/** Network with its rows in memory. */
 export interface OfflineModel {
   /** Rows a second in batches of one size. */
   measure(rows: number, seconds: number): Promise<number>;
-  /** The scores of one row. */
+  /** Scores of one row. */
   score(row: Float32Array): Promise<Float32Array>;
   close(): Promise<void>;
 }

@@ -3,20 +3,20 @@ import { startEkiben } from "../ekiben-command.ts";
 import type { Units } from "../grid.ts";
 import type { ServerProcess } from "../server-process.ts";
 
-/** What clients saw when a replica that served them was killed. Times in milliseconds from the kill. */
+/** Observations of clients when their replica was killed. Times in milliseconds from the kill. */
 export type KillFigures = {
-  /** Requests whose answer was awaited when the replica was killed. */
+  /** Requests in flight when the replica was killed. */
   readonly inFlight: number;
-  /** Until each of those was answered, well or badly. */
+  /** Time until each of those was answered or had failed. */
   readonly settledMs: number;
   readonly lostInFlight: number;
-  /** Until the last of those that failed had its failure; `NaN` when none did. */
+  /** Time of the last failure of those; `NaN` when none failed. */
   readonly lostMs: number;
-  /** Until the first good answer to a request that was sent after the kill. */
+  /** Time until the first good answer to a request that was sent after the kill. */
   readonly goodAgainMs: number;
-  /** The longest that a request sent after the kill waited for its good answer. */
+  /** Longest wait of a request sent after the kill for its good answer. */
   readonly slowestMs: number;
-  /** Requests sent after the kill that failed. */
+  /** Failed requests that were sent after the kill. */
   readonly failedAfter: number;
 };
 
@@ -36,13 +36,13 @@ interface Request {
   isGood: boolean;
 }
 
-/** How long one request works, and how often one is sent: about five are in flight. */
+/** Work of one request, and interval of requests: about five are in flight. */
 const workMs = 100;
 const everyMs = 20;
 const beforeMs = 1000;
 const afterMs = 3000;
 
-/** What a kill is tried on. */
+/** Settings of a kill. */
 export interface Victim {
   readonly api: "work" | "repeatable";
   readonly replicas: number;
@@ -95,7 +95,7 @@ async function follow(request: Request, answer: Promise<boolean>): Promise<void>
   request.answeredAt = performance.now();
 }
 
-/** Whether it was answered well. */
+/** True for a good answer. */
 async function send(server: ServerProcess, api: string): Promise<boolean> {
   const headers = { "content-type": "application/json" };
   try {

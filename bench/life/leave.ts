@@ -12,7 +12,10 @@ interface Seen {
 const timesARound = 10;
 const limitMs = 10_000;
 
-/** Milliseconds from a client's closing of its connection until the service three hops away was told; a median of ten. */
+/**
+ * Measures the time from a client's disconnect until the service three hops away is cancelled, in milliseconds; median
+ * of ten.
+ */
 export async function measureLeave(server: ServerProcess): Promise<number> {
   const times: number[] = [];
   for (let time = 0; time < timesARound; time++) times.push(await leaveOnce(server));

@@ -4,7 +4,7 @@ import { type Placement, startEkiben } from "../ekiben-command.ts";
 import type { Units } from "../grid.ts";
 import { type Memory, readMemory } from "../processes.ts";
 
-/** What five services that do next to nothing take. Memory in MiB, a second after they were ready. */
+/** Cost of five services that do almost nothing. Memory in MiB, one second after they were ready. */
 export type StartFigures = {
   readonly readyMs: number;
   readonly processes: number;
@@ -12,7 +12,7 @@ export type StartFigures = {
   readonly pssMiB: number;
   readonly firstRssMiB: number;
   readonly firstPssMiB: number;
-  /** The mean of the other processes; `NaN` where there are none. */
+  /** Mean of the other processes; `NaN` when there are none. */
   readonly replicaRssMiB: number;
   readonly replicaPssMiB: number;
 };
@@ -36,7 +36,7 @@ export async function measureStart(placement: Placement): Promise<StartFigures> 
   return summarize(server.readyMs, server.listProcesses());
 }
 
-/** What Node takes by itself: a process that only waits. */
+/** Measures Node itself: a process that only waits. */
 export async function measureEmptyProcess(): Promise<StartFigures> {
   const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 60_000)"], { stdio: "ignore" });
   try {

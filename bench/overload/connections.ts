@@ -6,7 +6,7 @@ import { ServerProcess } from "../server-process.ts";
 
 const counts = [64, 1024, 2048];
 
-/** Many connections to a trivial api of two hops: nobody is refused for their number. */
+/** Opens many connections to a trivial api of two hops: their number alone must cause no refusal. */
 export async function measureConnections(seconds: number): Promise<void> {
   const [port = 0] = await findFreePorts(1);
   await using server = await ServerProcess.start(createEkibenCommand({ file: "w1", placement: "process", port }));

@@ -5,9 +5,9 @@ import type { OpenLoad, OpenResult } from "./open-loop.ts";
 
 const generator = fileURLToPath(import.meta.resolve("./open-loop.ts"));
 
-/** Offers load from a process of its own; resolves when the last client has its answer or is gone. */
+/** Sends load from a process of its own. Resolves when the last client has its answer or has left. */
 export async function driveOpen(load: OpenLoad): Promise<OpenResult> {
   const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", generator, JSON.stringify(load)]);
-  // JSON has no NaN: times of answers that there were none of.
+  // JSON has no NaN, which stands for times without answers.
   return JSON.parse(stdout, (_, value: unknown) => value ?? Number.NaN) as OpenResult;
 }

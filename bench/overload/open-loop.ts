@@ -1,9 +1,9 @@
-// A generator of load in a process of its own: requests leave when they are due, whatever became of those before.
-//   open-loop.ts '<JSON of OpenLoad>'      prints one line of JSON: an OpenResult
+// Load generator in a process of its own: requests are sent when they are due, whatever happened to earlier ones.
+// open-loop.ts '<JSON of OpenLoad>'      prints one line of JSON: an OpenResult
 import { connect, type Socket } from "node:net";
 import { quantile } from "../measure.ts";
 
-/** What is sent: POST, JSON. */
+/** Load to send: POST, JSON. */
 export interface OpenLoad {
   readonly port: number;
   readonly path: string;
@@ -11,29 +11,29 @@ export interface OpenLoad {
   readonly header?: string | undefined;
   readonly perSecond: number;
   readonly seconds: number;
-  /** At random, as those of many clients are; else evenly. */
+  /** True for random intervals, as from many clients; false for even ones. */
   readonly isRandom: boolean;
-  /** A client goes away so long after its request was due, by closing its connection. */
+  /** Time after which a client gives up and closes its connection, measured from when its request was due. */
   readonly patienceMs: number;
 }
 
-/** Times in milliseconds, from when a request was due. */
+/** Results. Times in milliseconds from when a request was due. */
 export interface OpenResult {
   readonly sent: number;
-  /** Answered with 200 in time. */
+  /** Number of answers with 200 in time. */
   readonly good: number;
-  /** Of these, before the last request was due: what was kept up, without what only a queue at the end still gave. */
+  /** Number of those before the last request was due: the sustained rate, without what a queue delivers at the end. */
   readonly keptUp: number;
-  /** Answered with 429 or 503. */
+  /** Number of answers with 429 or 503. */
   readonly refused: number;
-  /** Their clients went away. */
+  /** Number of requests whose clients left. */
   readonly left: number;
-  /** Neither: other answers, and connections that failed. */
+  /** Number of other answers and failed connections. */
   readonly failed: number;
   readonly p50: number;
   readonly p99: number;
   readonly refusedP50: number;
-  /** How late requests left: more than a few milliseconds means that the generator lacked processor time. */
+  /** Delay of sending: more than a few milliseconds means that the generator lacked CPU time. */
   readonly lateP99: number;
 }
 
@@ -54,7 +54,7 @@ class Generator {
   readonly #good: number[] = [];
   readonly #refused: number[] = [];
   readonly #late: number[] = [];
-  /** Those under way, in the order in which their clients go away. */
+  /** Requests in flight, in the order in which their clients leave. */
   readonly #open: UnderWay[] = [];
   #firstOpen = 0;
   #keptUp = 0;
@@ -151,7 +151,7 @@ class Generator {
   }
 }
 
-/** One connection with one request at a time. */
+/** Connection with one request at a time. */
 class Connection {
   readonly #socket: Socket;
   readonly #generator: Generator;
@@ -190,7 +190,7 @@ class Connection {
   }
 }
 
-/** When requests are due, in milliseconds; the same for each server. */
+/** Times at which requests are due, in milliseconds; the same for each server. */
 function planOffsets({ perSecond, seconds, isRandom }: OpenLoad): number[] {
   const offsets: number[] = [];
   let seed = 1;

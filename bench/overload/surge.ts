@@ -23,7 +23,8 @@ const startEkiben = (port: number, env = {}) =>
 const patienceMs = 1000;
 const servers: readonly Server[] = [
   { name: "ekiben", isOurs: true, start: startEkiben },
-  // Entry, models and generator share two cores above: what the entry takes to refuse, models lack. Here they do not.
+  // In the loads above, entry, models and generator share two cores: CPU that the entry uses to refuse is lost to the
+  // models. Here they do not share.
   { name: "ekiben, runs elsewhere", isOurs: true, start: (port) => startEkiben(port, elsewhere) },
   { name: "ekiben, deadline header", isOurs: true, header: `ekiben-timeout-ms: ${patienceMs}`, start: startEkiben },
   {
@@ -35,14 +36,17 @@ const servers: readonly Server[] = [
   },
 ];
 
-/** Rates at which the true peak is looked for: it is the most that is answered in time, not where answers become late. */
+/** Rates to search for the true peak: the most that is answered in time, not the rate at which answers become late. */
 const ramp = isDryRun ? [100] : [130, 145, 160, 175, 190, 205];
 const quiet = { afterMs: 100, forMs: 500, atMostMs: 20 };
-/** From the end of the overload to the load that must be served in full. */
+/** Time from the end of the overload until the load that must be served in full. */
 const pauseMs = 1000;
 const arrivals = ["constant", "random"] as const;
 
-/** Goodput at twice and ten times the peak, and at 0.7 of it just afterwards, clients that leave after a second included. */
+/**
+ * Measures goodput at twice and ten times the peak, and at 0.7 of it just afterwards, with clients that leave after a
+ * second.
+ */
 export async function measureSurge(seconds: number): Promise<void> {
   const rows: Row[] = [];
   const verdicts: Verdict[] = [];
@@ -145,7 +149,7 @@ class Surge {
   }
 }
 
-/** What a server still does when nobody is left. */
+/** Work that a server still does when all clients have left. */
 async function readBusyMs(server: ServerProcess): Promise<number> {
   await sleep(quiet.afterMs);
   const pids = server.listProcesses();

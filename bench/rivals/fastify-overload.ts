@@ -1,5 +1,5 @@
-// The workload `overload` by hand: a Fastify gateway, two Fastify models in processes of their own on Unix sockets, and a pool
-// of undici to each, which take turns.   fastify-overload.ts <port>
+// The workload `overload` by hand: a Fastify gateway, two Fastify models in processes of their own on Unix sockets, and
+// an undici pool to each, used in turn.   fastify-overload.ts <port>
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";

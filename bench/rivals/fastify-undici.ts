@@ -1,5 +1,5 @@
-// W1 as one would write it by hand: a Fastify gateway, a Fastify echo in a second process on a Unix socket, and a pool of
-// undici between them; JSON schemas on both sides.   fastify-undici.ts <port>
+// W1 written by hand: a Fastify gateway, a Fastify echo in a second process on a Unix socket, and an undici pool
+// between them; JSON schemas on both sides.   fastify-undici.ts <port>
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";

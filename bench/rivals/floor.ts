@@ -1,5 +1,6 @@
-// What W1 can reach on Node: a Fastify gateway with its own validation off, AsyncLocalStorage, zod checks of input and output
-// on both sides, and bare frames over one Unix socket to an echo process. No lanes, metrics, retries.   floor.ts <port>
+// The limit of W1 on Node: a Fastify gateway without its own validation, AsyncLocalStorage, zod checks of input and
+// output on both sides, and bare frames over one Unix socket to an echo process. No lanes, metrics or retries.
+// floor.ts <port>
 import { AsyncLocalStorage } from "node:async_hooks";
 import { fork } from "node:child_process";
 import { once } from "node:events";

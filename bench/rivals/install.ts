@@ -1,4 +1,4 @@
-// Packages of rivals, installed when a bench needs them and kept in bench/.cache: ekiben's repository depends on none of them.
+// Installs packages of rivals when a bench needs them, into bench/.cache: ekiben's repository depends on none of them.
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ const nodePackages = {
   rxjs: "7.8.2",
 };
 
-/** Installs NestJS and Moleculer. @returns The folder they can be loaded from. @throws {Error} with what npm said. */
+/** Installs NestJS and Moleculer. @returns The folder to load them from. @throws {Error} with the output of npm. */
 export async function installNodePackages(): Promise<string> {
   const folder = join(cache, "node");
   const manifest = JSON.stringify({ name: "rivals", private: true, dependencies: nodePackages });
@@ -32,9 +32,9 @@ export async function installNodePackages(): Promise<string> {
 /**
  * Makes a virtual environment with these packages.
  *
- * @param name Of its folder: rivals don't share packages.
+ * @param name Name of its folder: rivals do not share packages.
  * @returns    The folder of its programs.
- * @throws {Error} with what Python or pip said.
+ * @throws {Error} with the output of Python or pip.
  */
 export async function installPythonPackages(name: string, packages: readonly string[]): Promise<string> {
   const folder = join(cache, `python-${name}`);
@@ -47,7 +47,7 @@ export async function installPythonPackages(name: string, packages: readonly str
   return programs;
 }
 
-/** A file beside the packages says which ones are there; it is written last. */
+/** File beside the packages that lists them; it is written last. */
 async function installOnce(folder: string, wanted: string, install: () => Promise<void>): Promise<void> {
   const stamp = join(folder, "installed");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;

@@ -1,24 +1,24 @@
-// Shared by rivals whose every leaf service is a process of its own: the gateway's process starts the others.
+// Shared by rivals whose leaf services are processes of their own: the process of the gateway starts the others.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { findFreePorts } from "../free-ports.ts";
 import { type Leaf, leaves } from "./leaves.ts";
 
-/** Loads a package from where the bench installed those of the rivals; ekiben's repository has none of them. */
+/** Loads a package of a rival from the folder where the bench installed it; ekiben's repository has none of them. */
 export const loadPackage: (name: string) => any = createRequire(`${process.env["EKIBEN_BENCH_PACKAGES"]}/package.json`);
 
-/** What this process is: the command line is `<workload> <port>`, and of a leaf also its number and all ports. */
+/** Role of this process. The command line is `<workload> <port>`; for a leaf also its number and all ports. */
 export interface Role {
   readonly workload: string;
   readonly port: number;
-  /** `undefined` in the gateway's process. */
+  /** Number of the leaf; `undefined` in the process of the gateway. */
   readonly leaf: Leaf | undefined;
-  /** One for each leaf, in their order, then one for the gateway's own end. */
+  /** Ports: one for each leaf, in their order, then one for the gateway's own end. */
   readonly ports: readonly number[];
 }
 
-/** Finds out what this process is; in the gateway's, starts the leaves. */
+/** Determines the role of this process; in the gateway, starts the leaves. */
 export async function takeRole(): Promise<Role> {
   const [, file = "", workload = "", port = "", index, ports] = process.argv;
   const own = leaves[workload];
@@ -34,7 +34,7 @@ export async function takeRole(): Promise<Role> {
   return { workload, port: Number(port), leaf: undefined, ports: allPorts };
 }
 
-/** Told by a leaf as soon as it answers. */
+/** Reports that a leaf is ready. */
 export const tellReady = (): void => void process.send?.("ready");
 
 function endAll(children: readonly ChildProcess[]): void {

@@ -32,14 +32,14 @@ const aggregator: Leaf = {
     pickLabel(a.map((score, label) => (score + (b[label] as number)) / 2)),
 };
 
-/** Each runs in a process of its own. */
+/** Leaf services; each runs in a process of its own. */
 export const leaves: Readonly<Record<string, readonly Leaf[]>> = {
   w1: [echo],
   w2: [preprocess, model, postprocess],
   w3: [pre, modelA, modelB, aggregator],
 };
 
-/** What the entry service does with its leaves. */
+/** Work of the entry service with its leaves. */
 export const entries: Readonly<
   Record<string, (ask: (leaf: Leaf, input: object) => Promise<any>, body: any) => Promise<unknown>>
 > = {

@@ -1,9 +1,9 @@
-// W1, W2 and W3 with Moleculer and its defaults: moleculer-web and the entry service in one process, each leaf in one of its
-// own, the TCP transporter with JSON between them.   moleculer.ts <workload> <port>
+// W1, W2 and W3 with Moleculer and its defaults: moleculer-web and the entry service in one process, each leaf in a
+// process of its own, the TCP transporter with JSON between them.   moleculer.ts <workload> <port>
 import { loadPackage, takeRole, tellReady } from "./leaf-processes.ts";
 import { entries, type Leaf, leaves } from "./leaves.ts";
 
-/** What the entry takes. */
+/** Input of the entry. */
 const bodies: Readonly<Record<string, object>> = {
   w1: { text: "string" },
   w2: { raw_input: "string" },

@@ -1,5 +1,5 @@
-// W1, W2 and W3 with NestJS: an HTTP gateway on Fastify in one process, each leaf a microservice in one of its own, Nest's TCP
-// transport between them. Decorators are called as the functions they are.   nest.ts <workload> <port>
+// W1, W2 and W3 with NestJS: an HTTP gateway on Fastify in one process, each leaf a microservice in a process of its
+// own, Nest's TCP transport between them. Decorators are called as the functions they are.   nest.ts <workload> <port>
 import { loadPackage, takeRole, tellReady } from "./leaf-processes.ts";
 import { entries, type Leaf, leaves } from "./leaves.ts";
 

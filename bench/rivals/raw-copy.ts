@@ -1,4 +1,5 @@
-// The limit for large values: the same bytes over a Unix socket to another process, which answers with one.   raw-copy.ts <socket>
+// The limit for large values: the same bytes over a Unix socket to another process, which answers with one byte.
+// raw-copy.ts <socket>
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -9,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 /** Sends bytes to another process. */
 export interface RawCopy {
-  /** How long each of `times` takes, in milliseconds. What is sent is a copy, since a caller may change what it keeps. */
+  /** Measures each of `times` sends, in milliseconds. A copy is sent, because a caller may change its value. */
   time(bytes: number, times: number): Promise<number[]>;
   close(): void;
 }

@@ -1,9 +1,9 @@
-// The least that carries calls over a socket: no calls, deadlines or failures, only numbered frames. The limit that
-// placement "process" is held against.
+// The minimum that carries calls over a socket: no calls, deadlines or failures, only numbered frames. Placement
+// "process" is compared with this limit.
 import type { Socket } from "node:net";
 import { Packr } from "msgpackr";
 
-/** What the raw limits echo. */
+/** Value that the raw limits echo. */
 export interface RawMessage {
   readonly text: string;
   readonly pixels?: Float32Array;
@@ -11,12 +11,15 @@ export interface RawMessage {
 
 const packr = new Packr({ useRecords: false });
 const headerBytes = 8;
-/** Below it copying is cheaper than a second write. */
+/** Size below which copying is cheaper than a second write. */
 const copiedBytes = 4096;
-/** Below it a body that came whole is copied out of its chunk. */
+/** Size below which a body that arrived whole is copied out of its chunk. */
 const wholeBytes = 65_536;
 
-/** u32 bytes of the head | u32 bytes of the tail | head in MessagePack | to a multiple of 8 | numbers as they lie in memory. */
+/**
+ * u32 bytes of the head | u32 bytes of the tail | head in MessagePack | padding to a multiple of 8 | numbers as in
+ * memory.
+ */
 export function encodeMessage({ text, pixels }: RawMessage): Uint8Array[] {
   const head = packr.pack({ text });
   const padding = (8 - ((headerBytes + head.length) & 7)) & 7;
@@ -58,7 +61,7 @@ export function sendFrame(socket: Socket, id: number, parts: readonly Uint8Array
   socket.uncork();
 }
 
-/** Cuts what a socket receives into frames. */
+/** Splits the bytes that a socket receives into frames. */
 export function receiveFrames(socket: Socket, onFrame: (id: number, body: Buffer) => void): void {
   const header = Buffer.alloc(headerBytes);
   let headerLength = 0;

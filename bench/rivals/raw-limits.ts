@@ -8,14 +8,14 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { decodeMessage, encodeMessage, type RawMessage, receiveFrames, sendFrame } from "./raw-frames.ts";
 
-/** One way to carry a message to another side and back. */
+/** Way to carry a message to another side and back. */
 export interface RawLimit {
-  /** @param loop Which of the loops that run at once makes the call. */
+  /** Sends one message. @param loop Number of the concurrent loop that makes the call. */
   call(message: RawMessage, loop: number): Promise<RawMessage>;
   close(): Promise<void>;
 }
 
-/** A text, since a thread of Node 20 can't be started from TypeScript. */
+/** Source of the thread, as text, because a thread of Node 20 cannot be started from TypeScript. */
 const echoProgram = `
   const { parentPort } = require("node:worker_threads");
   parentPort.on("message", (message) => parentPort.postMessage(message));
@@ -53,12 +53,12 @@ export async function createSocketLimit(): Promise<RawLimit> {
   };
 }
 
-/** A MessagePort to a thread; whatever is sent is cloned. */
+/** MessagePort to a thread; each message is cloned. */
 export function createPortLimit(): Promise<RawLimit> {
   return createThreadLimit((message) => message);
 }
 
-/** The same, but numbers lie in memory both sides have: one slab a loop, filled by the caller. */
+/** Same as above, but numbers are in memory that both sides share: one slab per loop, filled by the caller. */
 export function createSharedLimit(): Promise<RawLimit> {
   const slabs = new Map<number, Float32Array>();
   return createThreadLimit(({ text, pixels }, loop) => {

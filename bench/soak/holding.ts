@@ -2,11 +2,11 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readMemory } from "../processes.ts";
 
-/** What an app holds at an instant, all its processes together. */
+/** Resources of an app at one moment, of all its processes together. */
 export interface Holding {
   readonly pssMiB: number;
   readonly descriptors: number;
-  /** Files in shared memory through which large values go. */
+  /** Files in shared memory that carry large values. */
   readonly slabs: number;
   readonly slabMiB: number;
   /** Files in its temporary folder, sockets among them. */
@@ -26,9 +26,9 @@ export const holdingUnits = {
 const sharedMemory = "/dev/shm";
 
 /**
- * What the processes of an app hold.
+ * Reads the resources of an app's processes.
  *
- * @param folder The app's own temporary folder. Slabs are counted of all apps of the machine.
+ * @param folder Temporary folder of the app. Slabs are counted for all apps of the machine.
  */
 export function readHolding(pids: readonly number[], folder: string): Holding {
   const slabs = measureFiles(listOwn(sharedMemory));
@@ -40,7 +40,7 @@ export function readHolding(pids: readonly number[], folder: string): Holding {
   };
 }
 
-/** What is in the folders of ekiben: Node keeps compiled code beside them. */
+/** Lists the folders of ekiben, without the compile cache that Node keeps beside them. */
 const listOwn = (folder: string): string[] =>
   orNone(() => readdirSync(folder))
     .filter((name) => name.startsWith("ekiben"))
@@ -56,7 +56,7 @@ function measureFiles(files: readonly string[]): { readonly count: number; reado
   return { count: sizes.length, mib: sizes.reduce((sum, size) => sum + size, 0) / 1024 ** 2 };
 }
 
-/** Processes end and files go while they are looked at. */
+/** Ignores processes that end and files that disappear during the reading. */
 function orNone<T>(read: () => T[]): T[] {
   try {
     return read();

@@ -8,7 +8,7 @@ interface Ask {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array<ArrayBuffer>;
   readonly pauseMs: number;
-  /** Its client goes away after so long. */
+  /** Time after which its client leaves. */
   readonly leaveAfterMs?: number;
 }
 
@@ -23,7 +23,10 @@ const asks: readonly Ask[] = [
   { path: "/run", headers: json, body: '{"x":"not a number"}', pauseMs: 50 },
 ];
 
-/** Calls of each kind, one after another, until it is over. @returns How each kind ended, and how often. */
+/**
+ * Makes calls of each kind, one after another, until the time is over. @returns The number of calls of each kind by
+ * result.
+ */
 export async function callBeside(url: string, isOver: () => boolean): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   await Promise.all(

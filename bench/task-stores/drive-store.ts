@@ -1,4 +1,4 @@
-// One process that uses a task store as hard as it can. Its parent says when; what it found out is its last message.
+// One process that uses a task store as hard as it can. Its parent starts each round; its last message is the result.
 import { randomBytes } from "node:crypto";
 import { quantile } from "../measure.ts";
 import { type OpenStore, openStore, type StoreChoice } from "./open.ts";
@@ -11,11 +11,11 @@ export interface Drive {
   readonly inputBytes: number;
 }
 
-/** What one process did in one phase. */
+/** Result of one process in one phase. */
 export interface Driven {
   readonly count: number;
   readonly seconds: number;
-  /** Milliseconds. */
+  /** Times in milliseconds. */
   readonly p50: number;
   readonly p99: number;
 }
@@ -44,7 +44,7 @@ async function run(from: OpenStore): Promise<boolean> {
   return claimed !== undefined && (await from.finish(claimed.lease, { status: "completed", output }));
 }
 
-/** Does it in loops until the time is over, or nothing is left to do. */
+/** Runs an action in loops until the time is over, or no work is left. */
 async function repeat(step: () => Promise<boolean>): Promise<Driven> {
   const latencies: number[] = [];
   const begun = performance.now();

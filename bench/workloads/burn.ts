@@ -1,12 +1,12 @@
-/** What one run of the model takes, in milliseconds of processor time. */
+/** CPU time of one run of the model, in milliseconds. */
 export const runMs = 10;
 
 const neverWoken = new Int32Array(new SharedArrayBuffer(4));
 
-/** Set for a model that computes elsewhere, as on a GPU: it blocks its thread and leaves the processor to others. */
+/** Set for a model that computes elsewhere, as on a GPU: it blocks its thread but uses no CPU. */
 export const elsewhere = { BENCH_RUNS: "elsewhere" };
 
-/** Blocks the thread for the time of one run, without a pause; keeps the processor busy unless runs are `elsewhere`. */
+/** Blocks the thread for the time of one run, without a pause; uses the CPU unless runs are `elsewhere`. */
 export function burn(x: number): number {
   if (process.env["BENCH_RUNS"] === elsewhere.BENCH_RUNS) {
     Atomics.wait(neverWoken, 0, 0, runMs);
@@ -18,7 +18,7 @@ export function burn(x: number): number {
   return y;
 }
 
-/** Of the process: a model has one of its own. */
+/** Number of runs in this process: a model has a process of its own. */
 function readOwnMicros(): number {
   const { user, system } = process.cpuUsage();
   return user + system;

@@ -1,4 +1,4 @@
-// A chain of N services, the first of which is the entry: S1 calls S2, and so on.   N=16
+// A chain of N services, of which the first is the entry: S1 calls S2, and so on.   N=16
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 

@@ -1,4 +1,4 @@
-// Five services that do next to nothing: one asks four at once.
+// Five services that do almost nothing: one calls four at once.
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 

@@ -1,4 +1,4 @@
-// A call that takes three hops to the service that does the work, for what happens when somebody goes away.
+// A call that takes three hops to the service that does the work, for tests of killed replicas and clients that leave.
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { api, currentCall, depends, Service } from "ekiben";
@@ -7,9 +7,9 @@ import { readMachineClock } from "../machine-clock.ts";
 
 const Milliseconds = z.object({ ms: z.number() });
 const Seen = z.object({
-  /** Calls of `hold` so far. */
+  /** Number of calls of `hold` so far. */
   calls: z.int(),
-  /** When the latest of them was cancelled, in milliseconds of the machine's clock; 0 while none was. */
+  /** Time when the latest of them was cancelled, in milliseconds of the machine's clock; 0 before the first. */
   cancelledAt: z.number(),
 });
 
@@ -25,7 +25,7 @@ export class Last extends Service() {
 
   work = api({ input: Milliseconds, output: Milliseconds }, work);
 
-  /** The same, but whoever loses a call may make it again. */
+  /** Does the same, but is idempotent, so that callers may retry. */
   repeatable = api({ input: Milliseconds, output: Milliseconds, idempotent: true }, work);
 
   /** Waits until it is cancelled. */

@@ -1,4 +1,4 @@
-// One hop, called from inside an api, since that is where calls between services are made.
+// One hop, called from inside an api, because calls between services are made there.
 import { api, depends, Service, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 import { type CallFigures, driveLoops } from "../closed-loops.ts";
@@ -18,7 +18,7 @@ class Echo extends Service() {
   picture = api({ input: Picture, output: Picture }, (message) => message);
 }
 
-/** What a round of calls is: a plain object. */
+/** Value of a round of calls: a plain object. */
 const Round = z.object({ message: z.enum(["small", "picture"]), loops: z.int(), seconds: z.number() });
 const Figures = z.object({ p50: z.number(), p99: z.number(), perSecond: z.number(), cpu: z.number() });
 

@@ -1,6 +1,6 @@
-// The arithmetic of the workloads. Every rival does the same, so that all of them can be held to the same answers.
+// The arithmetic of the workloads. Every rival does the same, so that all of them must give the same answers.
 
-/** A matrix of values from -1 to 1 by a linear congruential generator; row-major. */
+/** Makes a matrix of values from -1 to 1 by a linear congruential generator; row-major. */
 export function createMatrix(rows: number, columns: number, seed: number): Float32Array {
   let state = seed >>> 0;
   return Float32Array.from({ length: rows * columns }, () => {
@@ -12,7 +12,7 @@ export function createMatrix(rows: number, columns: number, seed: number): Float
 export const features = 128;
 export const labels = 8;
 
-/** How often each trigram of bytes occurs in a text, by its FNV-1a hash, as a vector of length 1. Shape `[128]`. */
+/** Counts the byte trigrams of a text by their FNV-1a hash, as a vector of length 1. Shape `[128]`. */
 export function countTrigrams(text: string): Float32Array {
   const bytes = Buffer.from(text);
   const counts = new Float32Array(features);
@@ -25,7 +25,7 @@ export function countTrigrams(text: string): Float32Array {
   return norm === 0 ? counts : counts.map((count) => count / norm);
 }
 
-/** Probabilities of the labels: softmax of vector times matrix. Shape `[8]`. */
+/** Returns the probabilities of the labels: softmax of vector times matrix. Shape `[8]`. */
 export function scoreLabels(vector: ArrayLike<number>, weights: Float32Array): Float32Array {
   const sums = new Float32Array(labels);
   for (let row = 0; row < features; row++) {
@@ -41,7 +41,7 @@ export function scoreLabels(vector: ArrayLike<number>, weights: Float32Array): F
   return powers.map((power) => power / total);
 }
 
-/** The likeliest label. */
+/** Returns the most likely label. */
 export function pickLabel(scores: ArrayLike<number>): { label: number; confidence: number } {
   let label = 0;
   for (let other = 1; other < scores.length; other++) {
@@ -58,14 +58,14 @@ const base = Float32Array.from({ length: pictureSize }, (_, index) => (index % 1
 
 export const createPicture = (seed: number): Float32Array => scale(base, seed);
 
-/** A loop: `map` of a typed array takes ten times as long. */
+/** A loop, because `map` of a typed array takes ten times as long. */
 export function scale(values: Float32Array, factor: number): Float32Array {
   const scaled = new Float32Array(values.length);
   for (let index = 0; index < values.length; index++) scaled[index] = (values[index] as number) * factor;
   return scaled;
 }
 
-/** In double precision. */
+/** Computes in double precision. */
 export function sum(values: Float32Array): number {
   let total = 0;
   for (let index = 0; index < values.length; index++) total += values[index] as number;

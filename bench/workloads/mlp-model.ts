@@ -1,29 +1,29 @@
 // The network of W5, written as an ONNX file: 256 -> 1024 -> 1024 -> 10, ReLU between, softmax at the end.
-// Input "x" [N, 256], output "y" [N, 10], float32; 5.3 MB. No package is needed: the format is protobuf, and little of it.
+// Input "x" [N, 256], output "y" [N, 10], float32; 5.3 MB. No package is needed: it takes only a little protobuf.
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createMatrix, scale } from "./maths.ts";
 
-/** Numbers in a row of the input. */
+/** Numbers in one input row. */
 export const mlpInputs = 256;
-/** Numbers in a row of the output. */
+/** Numbers in one output row. */
 export const mlpOutputs = 10;
 const sizes = [mlpInputs, 1024, 1024, mlpOutputs] as const;
 
-/** Path of the file, which is written when it is not there yet. */
+/** Returns the path of the file, which is written if it does not exist. */
 export function ensureMlpFile(): string {
   const folder = join(import.meta.dirname, "../.cache");
   const path = join(folder, "mlp.onnx");
   if (existsSync(path)) return path;
   mkdirSync(folder, { recursive: true });
-  // Several processes may write it at once: each its own file, and the last one's stays.
+  // Several processes may write it at once: each writes a file of its own, and the last rename wins.
   const own = `${path}.${process.pid}`;
   writeFileSync(own, createMlp());
   renameSync(own, path);
   return path;
 }
 
-/** Rows that look like those of the load scripts of W5. Shape `[256]`, values from -0.5 to 0.5. */
+/** Makes rows like those in the load scripts of W5. Shape `[256]`, values from -0.5 to 0.5. */
 export const createMlpRow = (seed: number): Float32Array =>
   Float32Array.from({ length: mlpInputs }, (_, j) => (((j + 1) * 31 + seed * 17) % 997) / 997 - 0.5);
 
@@ -78,7 +78,7 @@ function createTensorType(name: string, width: number): Buffer {
   return Buffer.concat([field(1, name), field(2, field(1, type))]);
 }
 
-/** One field of a protobuf message: a whole number, a text or a message. */
+/** Encodes one field of a protobuf message: a whole number, a text or a message. */
 function field(number: number, value: number | string | Buffer): Buffer {
   if (typeof value === "number") return Buffer.concat([varint((number << 3) | oneNumber), varint(value)]);
   const bytes = Buffer.from(value as string);

@@ -1,4 +1,5 @@
-// A gateway before two replicas of a model that computes for 10 ms without a pause; every option as it is.
+// A gateway in front of two replicas of a model that computes for 10 ms without a pause; all options have their
+// defaults.
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 import { burn } from "./burn.ts";

@@ -1,5 +1,5 @@
-// Large values between processes: texts, tensors and files over one hop, a tensor through four services, an upload. The gateway times
-// what it calls itself, so HTTP is in the figures of uploads alone.
+// Large values between processes: texts, tensors and files over one hop, a tensor through four services, an upload. The
+// gateway measures its own calls, so that only the figures of uploads include HTTP.
 import { api, depends, file, Service, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 
@@ -50,7 +50,7 @@ export class Gateway extends Service({ http: { maxBodyBytes: "256MiB" } }) {
 
   #prepare(kind: (typeof kinds)[number], bytes: number): () => Promise<unknown> {
     if (kind === "text" || kind === "wide") {
-      // The second takes two bytes a character.
+      // The second text takes two bytes per character.
       const text = (kind === "text" ? "ekiben, " : "駅弁, ").repeat(kind === "text" ? bytes / 8 : bytes / 8);
       return () => this.sink.text({ text });
     }

@@ -1,4 +1,4 @@
-// Mixed work for a long run: a model that computes without a pause, and large values of each kind beside it.
+// Mixed work for a long run: a model that computes without a pause, and large values of each kind.
 import { api, depends, file, Service, tensor } from "ekiben";
 import { z } from "zod";
 import { burn } from "./burn.ts";
@@ -12,7 +12,7 @@ export class Model extends Service({ replicas: 2 }) {
   predict = api({ input: Input, output: Output }, ({ x }) => ({ y: burn(x) }));
 }
 
-/** Does next to nothing with what it gets, so that values are what costs. */
+/** Does almost nothing with its input, so that the transport of values dominates. */
 export class Store extends Service() {
   size = api({ input: file(), output: z.number() }, async (body) => (await body.arrayBuffer()).byteLength);
   length = api({ input: Text, output: z.number() }, ({ text }) => text.length);

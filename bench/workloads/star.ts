@@ -1,4 +1,4 @@
-// One entry over N - 1 services that do next to nothing; each may be told its group.   N=50 GROUP_COUNT=5
+// One entry over N - 1 services that do almost nothing; each may get a group.   N=50 GROUP_COUNT=5
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 

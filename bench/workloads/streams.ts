@@ -1,7 +1,7 @@
 import { api, depends, Service, stream } from "ekiben";
 import { z } from "zod";
 
-/** A small item, as a token or a detected segment is. */
+/** Small item, such as a token or a detected segment. */
 const item = z.object({ index: z.number(), text: z.string() });
 const order = z.object({ items: z.number() });
 
@@ -10,7 +10,7 @@ export class Producer extends Service() {
   items = api({ input: order, yields: item, maxConcurrent: 4096 }, async function* ({ items }) {
     for (let index = 0; index < items; index++) yield { index, text: "a small item" };
   });
-  /** Counts what comes in. */
+  /** Counts its input items. */
   take = api({ input: stream(item), output: z.number(), maxConcurrent: 4096 }, async (items) => {
     let count = 0;
     for await (const _ of items) count++;
@@ -18,7 +18,7 @@ export class Producer extends Service() {
   });
 }
 
-/** Hands on the streams of `Producer`, in both directions. */
+/** Forwards the streams of `Producer`, in both directions. */
 export class Middle extends Service() {
   producer = depends(Producer);
 
@@ -31,7 +31,7 @@ export class Middle extends Service() {
   }
 }
 
-/** One more of them, and the entry. */
+/** One more forwarding service, which is the entry. */
 export class Outer extends Service() {
   middle = depends(Middle);
 

@@ -1,4 +1,4 @@
-// Durable tasks that cost nothing themselves: what remains is keeping and running them.
+// Durable tasks without work of their own: the cost is that of storing and running them.
 import { api, depends, Service, task } from "ekiben";
 import { z } from "zod";
 import { type CallFigures, driveLoops } from "../closed-loops.ts";
@@ -6,11 +6,11 @@ import { type CallFigures, driveLoops } from "../closed-loops.ts";
 const Message = z.object({ text: z.string() });
 export const message = { text: "hello" };
 
-/** At most so many wait for one another's results; more than any load here. */
+/** Maximum number of callers that wait for results at once; more than any load here. */
 const bounds = { maxConcurrent: 64, maxQueued: 4096 };
 const contract = { input: Message, output: Message, ...bounds };
 
-/** Never ends: what is handed in after the first stays where it is. */
+/** Never ends: tasks that are submitted after the first stay in the store. */
 const park = (): Promise<never> => new Promise(() => {});
 
 class Jobs extends Service() {
@@ -24,7 +24,7 @@ const Figures = z.object({ p50: z.number(), p99: z.number(), perSecond: z.number
 export class Caller extends Service({ placement: "inline" }) {
   jobs = depends(Jobs);
 
-  /** The same over HTTP, where only tasks of the entry service are to be had. */
+  /** Offers the same tasks over HTTP, where only tasks of the entry service are available. */
   run = task(contract, (given) => given);
   parked = task({ ...contract, maxConcurrent: 1 }, park);
 

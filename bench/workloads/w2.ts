@@ -1,4 +1,4 @@
-// W2: three hops one after the other, each with the answer of the one before.
+// W2: three hops one after the other, each with the answer of the previous one.
 import { api, depends, Service, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 import { countTrigrams, createMatrix, features, labels, pickLabel, scoreLabels } from "./maths.ts";

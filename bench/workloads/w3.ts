@@ -1,4 +1,4 @@
-// W3: two models asked at once, four hops in all.
+// W3: two models called at once, four hops in all.
 import { api, depends, Service, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 import { countTrigrams, createMatrix, features, labels, pickLabel, scoreLabels } from "./maths.ts";

@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 
 export type WorkloadName = "w1" | "w2" | "w3" | "w6";
 
-/** What is asked of every server of a workload, and what it must answer. */
+/** Requests of a workload for every server, with the right answers. */
 export interface Workload {
   readonly title: string;
   readonly route: string;
-  /** Sent in turn under load. */
+  /** Bodies, sent in turn under load. */
   readonly bodies: readonly string[];
-  /** A request and its right answer; numbers may differ by 2 in 100,000, since sums of float32 differ by order. */
+  /**
+   * Request with its right answer; numbers may differ by 2 in 100,000, because sums of float32 depend on their order.
+   */
   readonly golden: { readonly body: string; readonly answer: Readonly<Record<string, string | number>> };
 }
 
@@ -44,7 +46,7 @@ export const workloads: Readonly<Record<WorkloadName, Workload>> = {
   },
 };
 
-/** Asks once. @throws {Error} when the answer is wrong: what is wrong is not worth timing. */
+/** Sends one request. @throws {Error} when the answer is wrong: a wrong server is not measured. */
 export async function checkGolden(url: string, { route, golden }: Workload): Promise<void> {
   const headers = { "content-type": "application/json" };
   const response = await fetch(`${url}${route}`, { method: "POST", headers, body: golden.body });

@@ -1,4 +1,6 @@
-/** How many characters must be changed, added or left out to make one text of another (Levenshtein distance). */
+/**
+ * Counts the characters that must be changed, added or removed to turn one text into another (Levenshtein distance).
+ */
 export function countEdits(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; row++) {

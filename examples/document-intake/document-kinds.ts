@@ -3,7 +3,7 @@ export const documentKinds = ["invoice", "weather", "recipe", "resume"] as const
 export type DocumentKind = (typeof documentKinds)[number];
 
 /**
- * What each kind of document sounds like. Three sentences a kind, averaged, stand for it: with a single sentence an
+ * Typical sentences of each kind of document. The average of three sentences represents a kind: with a single one, an
  * invoice for coffee beans counts as a recipe.
  */
 export const examplesByKind: Readonly<Record<DocumentKind, readonly string[]>> = {

@@ -5,7 +5,7 @@ import { api, resource, Service } from "ekiben";
 import { z } from "zod";
 import { Picture, toImage } from "./picture.ts";
 
-/** Where a line stands on its page, in pixels. */
+/** Position of a line on its page, in pixels. */
 export const Region = z.object({ left: z.int(), top: z.int(), width: z.int(), height: z.int() });
 
 /** A line cut out of a page and scaled to the height the recogniser reads: red, green and blue bytes. */

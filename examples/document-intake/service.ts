@@ -11,7 +11,7 @@ const Kind = z.enum(documentKinds);
 
 const Classification = z.object({
   label: Kind,
-  /** How near the text is to each kind, from -1 to 1. */
+  /** Similarity of the text to each kind, from -1 to 1. */
   scores: z.record(Kind, z.number()),
 });
 

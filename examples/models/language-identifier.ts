@@ -1,6 +1,6 @@
 import type { LanguageIdentifier as Cld3 } from "cld3-asm";
 
-/** What language a text is written in, as a BCP 47 code, and how sure the network is (0 to 1). */
+/** Language of a text as a BCP 47 code, and the confidence of the network (0 to 1). */
 export interface IdentifiedLanguage {
   readonly language: string;
   readonly probability: number;

@@ -1,4 +1,4 @@
-/** How often each word was seen in the mails of one class; what the model file holds. */
+/** Number of times that each word occurs in the mails of one class; the content of the model file. */
 export interface WordCounts {
   readonly texts: number;
   readonly words: number;

@@ -1,10 +1,10 @@
 const events = ["uncaughtException", "unhandledRejection"] as const;
 
 /**
- * Takes off the process listeners that do nothing but throw the error again.
+ * Removes the process listeners that only throw the error again.
  *
- * A WebAssembly module built by Emscripten adds them when it loads. They end the process on any uncaught error, with the
- * module's whole source as the message, although somebody else may be listening who would only have logged it.
+ * A WebAssembly module built by Emscripten adds them when it loads. They end the process on any uncaught error, with
+ * the whole source of the module as the message, although another listener might only log the error.
  */
 export function dropRethrowingListeners(): void {
   for (const event of events) {

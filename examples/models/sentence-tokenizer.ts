@@ -9,7 +9,7 @@ const wordStart = "\u2581";
 
 interface Step {
   score: number;
-  /** Where the piece that ends here begins. */
+  /** Start of the piece that ends here. */
   from: number;
   id: number;
 }

@@ -37,7 +37,7 @@ export function findTextRegions(map: TextMap, page: Size): TextRegion[] {
   return sortByReadingOrder(regions);
 }
 
-/** The detector is trained to mark a shrunken core of each line; this undoes the shrinking (area * ratio / perimeter). */
+/** Undoes the shrinking (area * ratio / perimeter): the detector is trained to mark a shrunken core of each line. */
 function growRegion(blob: Blob, map: Size, page: Size): TextRegion {
   const width = blob.right - blob.left + 1;
   const height = blob.bottom - blob.top + 1;

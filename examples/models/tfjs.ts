@@ -13,8 +13,8 @@ let started: Promise<Tensorflow> | undefined;
 /**
  * Starts TensorFlow.js on its WebAssembly backend.
  *
- * The engine is one global of the process, so every model in a process shares it, and the number of threads of the first
- * model counts for all. Inference blocks the event loop.
+ * The engine is one global of the process, so all models in a process share it, and the number of threads of the first
+ * model applies to all. Inference blocks the event loop.
  */
 export function startTensorflow(threads: number): Promise<Tensorflow> {
   // Services of one process start side by side, and two backends must not be registered under one name.

@@ -6,11 +6,11 @@ export const sampleRate = 16_000;
 /** Samples of one window: 32 ms. */
 export const windowSamples = 512;
 
-/** The model sees the end of the window before, too; without it, it answers low without a word. */
+/** The model also needs the end of the previous window; without it, it answers low without an error. */
 const contextSamples = 64;
 const stateShape = [2, 1, 128];
 
-/** Tells speech from anything else: Silero VAD v5 (MIT), by ONNX. About 0.4 ms a window. */
+/** Detects speech: Silero VAD v5 (MIT), by ONNX. About 0.4 ms a window. */
 export class VoiceDetector {
   readonly #session: InferenceSession;
   readonly #createTensor: TensorFactory;
@@ -27,7 +27,7 @@ export class VoiceDetector {
     return new VoiceDetector(session, (type, data, shape) => new ort.Tensor(type, data as never, shape));
   }
 
-  /** A listener for one recording: it remembers what it has heard. */
+  /** Starts a detector for one recording: it remembers the previous windows. */
   listen(): VoiceListener {
     return new VoiceListener(this.#session, this.#createTensor);
   }
@@ -59,9 +59,9 @@ export class VoiceListener {
   }
 
   /**
-   * How likely the next window is speech, from 0 to 1.
+   * Returns the probability that the next window is speech, from 0 to 1.
    *
-   * @param samples 512 of them, from -1 to 1; windows come in their order, one after the other.
+   * @param samples 512 numbers from -1 to 1; windows must be given in their order.
    */
   async hear(samples: Float32Array): Promise<number> {
     const input = new Float32Array(contextSamples + windowSamples);

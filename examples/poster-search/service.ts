@@ -18,13 +18,13 @@ const Vector = tensor("float32", [sentenceDimensions]);
 const Branch = z.enum(["text", "objects", "faces"]);
 type Branch = z.infer<typeof Branch>;
 
-/** What is known of a poster once every branch has been heard. */
+/** Facts about a poster, from all branches. */
 const Description = {
   caption: z.string(),
   words: z.array(z.string()),
   things: z.array(z.string()),
   faces: z.int(),
-  /** Branches that failed; the caption goes without them. */
+  /** Branches that failed; the caption is made without them. */
   missing: z.array(Branch),
   vector: Vector,
 };

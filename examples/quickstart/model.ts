@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { featureCount } from "./features.ts";
 
-/** In the order of the model's scores. */
+/** Languages, in the order of the model's scores. */
 export const languages = [
   "Dutch",
   "English",
@@ -15,7 +15,7 @@ export const languages = [
 
 export type Language = (typeof languages)[number];
 
-/** Where `train.ts` writes and the service reads: one signed byte a weight, shape `[8, 8192]`. */
+/** File that `train.ts` writes and the service reads: one signed byte per weight, shape `[8, 8192]`. */
 export const weightsFile = new URL("artifacts/weights.int8", import.meta.url);
 
 /** Weights are kept as bytes: a step of one twentieth loses nothing that matters and makes the file 64 KiB. */

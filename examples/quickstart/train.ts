@@ -76,7 +76,7 @@ function countAll(pieces: readonly string[], words: readonly string[]): Float64A
   return counts;
 }
 
-/** Naive Bayes, which is linear in the counts: the logarithm of each triple's share, against the mean of all languages. */
+/** Fits naive Bayes, which is linear in the counts: the log share of each triple, minus the mean of all languages. */
 function fitWeights(counts: readonly Float64Array[]): Int8Array {
   const logShares = counts.map((row) => {
     const total = row.reduce((sum, count) => sum + count, 0);

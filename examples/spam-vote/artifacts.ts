@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import type { LogisticWeights } from "@ekiben/example-models/logistic";
 import type { NaiveBayesWeights } from "@ekiben/example-models/naive-bayes";
 
-/** What training leaves behind, one file a service. */
+/** Results of training, one file per service. */
 export interface Artifacts {
   readonly words: NaiveBayesWeights;
   readonly semantic: LogisticWeights;

@@ -10,7 +10,7 @@ const [firstHam = "", firstSpam = ""] = ["ham", "spam"].map(
   (label) => mails.find((mail) => mail.label === label)?.text,
 );
 
-/** How many of the 120 mails a list of spam probabilities gets right. */
+/** Counts the mails, of 120, that a list of spam probabilities gets right. */
 function countRight(probabilities: readonly number[]): number {
   return probabilities.filter((spam, index) => spam > 0.5 === (mails[index]?.label === "spam")).length;
 }

@@ -10,10 +10,10 @@ import { measureStyle } from "./style.ts";
 const Mail = z.string().min(1).max(100_000);
 const Probability = z.number().min(0).max(1);
 
-/** How much each voter counts. The shares of those who answer are scaled up when one is missing. */
+/** Weights of the voters. When a voter is missing, the weights of the others are scaled up. */
 const shares = { words: 0.4, semantic: 0.4, style: 0.2 } as const;
 
-/** Naive Bayes is far too sure of itself; this tones it down to the confidence of the others. */
+/** Divisor for the log-odds of naive Bayes, which is far too confident; it brings them to the level of the others. */
 const wordsTemperature = 8;
 
 const Voter = z.enum(["words", "semantic", "style"]);
@@ -91,7 +91,9 @@ interface Ballot {
   readonly spam: number;
 }
 
-/** A voter that fails is left out; but when the caller itself has gone, there is nobody to answer. */
+/**
+ * Leaves out a voter that fails. When the caller has left, the failure is passed on, because nobody needs an answer.
+ */
 async function collect(voter: Voter, vote: Promise<number>): Promise<Ballot | undefined> {
   try {
     return { voter, spam: await vote };

@@ -1,6 +1,6 @@
 import type { Sentiment } from "@ekiben/example-models/sentiment";
 
-/** How often each pattern may be expected; brings the eight features to a like size. */
+/** Typical frequency of each pattern; it brings the eight features to a similar size. */
 const patterns: readonly (readonly [pattern: RegExp, scale: number])[] = [
   [/[A-Z]/g, 5],
   [/!/g, 50],
@@ -11,7 +11,7 @@ const patterns: readonly (readonly [pattern: RegExp, scale: number])[] = [
   [/\b(wrote|patch|server|file|code|list)\b/gi, 100],
 ];
 
-/** How a mail is written, whatever it says: eight numbers, the last of them its sentiment. */
+/** Returns the style of a mail, regardless of its content: eight numbers, the last of which is its sentiment. */
 export function measureStyle(text: string, sentiment: Sentiment): number[] {
   const length = text.length || 1;
   const rates = patterns.map(([pattern, scale]) => ((text.match(pattern) ?? []).length / length) * scale);

@@ -6,15 +6,15 @@ export interface Segment {
 }
 
 const windowMs = 32;
-/** Speech begins with a window that is more likely than this, and ends with those that are less likely than the lower bound. */
+/** Probability above which speech begins. Speech ends at windows below the lower bound. */
 const beginsAt = 0.5;
 const endsBelow = 0.35;
 /** Pauses that are shorter belong to the speech around them. */
 const minPauseWindows = 10;
-/** What is shorter is a click or a cough. */
+/** Minimum length; shorter sounds are clicks or coughs. */
 const minSpeechWindows = 8;
 
-/** Joins the windows that are speech to segments; each is given as soon as the pause after it is long enough. */
+/** Joins windows of speech to segments; yields each one when the pause after it is long enough. */
 export async function* joinSegments(probabilities: AsyncIterable<number>): AsyncGenerator<Segment> {
   let at = 0;
   let heard: number[] | undefined;

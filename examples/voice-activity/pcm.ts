@@ -4,12 +4,12 @@ import { ServingError, Tensor } from "ekiben";
 /** 32 ms of sound: samples from -1 to 1. */
 export type Window = Tensor<"float32", readonly [typeof windowSamples]>;
 
-/** A header longer than this is none. */
+/** Maximum length of a header. */
 const maxHeaderBytes = 64 * 1024;
 
 /**
- * Cuts PCM, 16 bits and 16 kHz and one channel, into windows, as it comes: a WAV file, or bare samples. Chunks may end anywhere,
- * also inside of a sample. What is left at the end and fills no window is filled up with silence.
+ * Cuts PCM (16 bits, 16 kHz, one channel) into windows as it arrives: a WAV file, or bare samples. Chunks may end
+ * anywhere, also inside a sample. The last window is filled up with silence.
  *
  * @throws {ServingError} `unsupported_audio` for a WAV file of another kind.
  */
@@ -38,7 +38,7 @@ function readWindow(bytes: Buffer): Window {
   return new Tensor("float32", [windowSamples], samples);
 }
 
-/** Where the samples begin; `undefined` while that can't be told. */
+/** Position of the first sample; `undefined` until it is known. */
 function findSamples(bytes: Buffer): number | undefined {
   if (bytes.length < 4) return undefined;
   if (bytes.toString("latin1", 0, 4) !== "RIFF") return 0;

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 export const readRecording = (): Promise<Uint8Array<ArrayBuffer>> =>
   readFile(new URL("fixtures/austen.wav", import.meta.url)).then((file) => new Uint8Array(file));
 
-/** Where the sentences are. */
+/** Positions of the sentences. */
 export const sentences = [
   { fromMs: 768, toMs: 3360, probability: 0.949 },
   { fromMs: 4768, toMs: 7520, probability: 0.993 },

@@ -37,7 +37,8 @@ for (const placement of ["inline", "thread", "process"] as const)
         assert.deepEqual(segment, sentences[0]);
         break;
       }
-      // The sound of two sentences is 32 bytes a millisecond; what is on its way besides is a window of a stream for each hop.
+      // The sound of two sentences takes 32 bytes a millisecond; one window of a stream per hop is in transit in
+      // addition.
       assert.ok(sentBytes > 3360 * 32, `${sentBytes} bytes were sent`);
       if (placement === "inline") assert.ok(sentBytes < 4768 * 32, `${sentBytes} bytes were sent`);
     });

@@ -7,7 +7,10 @@ import { cutWindows } from "./pcm.ts";
 const segment = z.object({ fromMs: z.number(), toMs: z.number(), probability: z.number() });
 const bytes = z.instanceof(Uint8Array<ArrayBufferLike>);
 
-/** Says of each window of a recording how likely it is speech. The model remembers what it has heard, so a stream is one recording. */
+/**
+ * Returns the probability of speech for each window of a recording. The model remembers previous windows, so a stream
+ * is one recording.
+ */
 export class VoiceActivity extends Service({ resources: { cpu: 1 } }) {
   detector = resource(
     ({ resources }) => VoiceDetector.load(resources.cpuThreads),
@@ -24,7 +27,7 @@ export class VoiceActivity extends Service({ resources: { cpu: 1 } }) {
   }
 }
 
-/** Sound in, while it is recorded; stretches of speech out, each as soon as it is over. */
+/** Takes sound while it is recorded; yields each segment of speech when it has ended. */
 export class Segmenter extends Service() {
   voice = depends(VoiceActivity);
 

@@ -4,7 +4,7 @@ import { entryText, groupByLevel } from "../../src/cli/run-command-line.js";
 import { formatDefault, variableOf } from "../../src/options/option.js";
 import { code, formatTable, generatedNote } from "./markdown.js";
 
-/** docs/reference/cli.md */
+/** Formats docs/reference/cli.md. */
 export function formatCliPage(): string {
   const overview = formatTable(
     ["command", ""],

@@ -15,7 +15,7 @@ A failure is retryable when the same call may succeed later: then \`retryable\` 
 (\`unhandled_error\`, whose text may say what should not leave the server) has an \`incident\` instead, which the log has too.
 `;
 
-/** docs/reference/failures.md */
+/** Formats docs/reference/failures.md. */
 export function formatFailuresPage(): string {
   const rows = Object.entries(failures as Record<string, FailureRow<never>>).map(([id, row]) => [id, row] as const);
   const overview = formatTable(
@@ -49,7 +49,7 @@ export function formatFailuresPage(): string {
 
 const statusOf = (row: FailureRow<never>): number => row.httpStatus ?? statusByCode[row.code];
 
-/** The text of a row with `{name}` for each detail, `{…}` for what is worked out from several. */
+/** Formats the text of a row with `{name}` for each detail, and `{…}` for values computed from several details. */
 function textOf(row: FailureRow<never>): string {
   const details = new Proxy({}, { get: (_, name) => createDetail(String(name)) });
   return String(row.text(details as never))
@@ -57,7 +57,9 @@ function textOf(row: FailureRow<never>): string {
     .replace(/\s+/g, " ");
 }
 
-/** Stands for a detail of any type: as text it is `{name}`, as a list it has one item, as an object it has every field. */
+/**
+ * Stands for a detail of any type: as text it is `{name}`, as a list it has one item, as an object it has all fields.
+ */
 function createDetail(name: string): unknown {
   const text = `{${name}}`;
   const item = new Proxy({}, { get: (_, field) => readText(field, text) ?? createDetail(String(field)) });
@@ -72,7 +74,7 @@ function createDetail(name: string): unknown {
   });
 }
 
-/** How JavaScript asks a value for its text. */
+/** Names of the methods that JavaScript calls to convert a value to text. */
 function readText(field: string | symbol, text: string): (() => string | number) | undefined {
   if (field === Symbol.toPrimitive) return (hint?: string) => (hint === "number" ? Number.NaN : text);
   return field === "toString" || field === "toJSON" ? () => text : undefined;

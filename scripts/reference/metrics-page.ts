@@ -2,7 +2,7 @@ import { CallStats } from "../../src/observe/call-stats.js";
 import { createDeploymentMetrics, createMetrics } from "../../src/observe/metrics.js";
 import { code, formatTable, generatedNote } from "./markdown.js";
 
-/** A metric as prom-client gives it as JSON. */
+/** Metric in the JSON form of prom-client. */
 interface Metric {
   readonly name: string;
   readonly help: string;
@@ -11,7 +11,7 @@ interface Metric {
   readonly values: readonly { readonly labels: Readonly<Record<string, string>> }[];
 }
 
-/** docs/reference/metrics.md */
+/** Formats docs/reference/metrics.md. */
 export async function formatMetricsPage(): Promise<string> {
   const all = [...(await createMetrics(fillStats()).readJson()), ...createDeploymentMetrics([deployment])] as Metric[];
   const own = all.filter(({ name }) => name.startsWith("ekiben_")).sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -38,7 +38,7 @@ function formatRow({ name, type, help, aggregator, values }: Metric): string[] {
   return [code(name), type, labels.map(code).join(", "), `${help}${of}`];
 }
 
-/** Something of everything, so that every metric has its labels. */
+/** Records one event of each kind, so that every metric has its labels. */
 function fillStats(): CallStats {
   const stats = new CallStats();
   stats.edge("http", "Model", "predict").record("ok", 1);

@@ -6,14 +6,14 @@ import { pickNearest } from "../options/pick-nearest.js";
 import type { Terminal } from "./terminal.js";
 import type { Watcher } from "./watch/watcher.js";
 
-/** What a command is run with. */
+/** Input of a command: its arguments and its surroundings. */
 export interface CommandContext {
   readonly args: ParsedArgs;
-  /** The arguments as they were given, the command's own name first. */
+  /** Arguments as typed, starting with the name of the command. */
   readonly words: readonly string[];
   readonly terminal: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The process above this one, where this is a version that `serve --watch` runs. */
+  /** Parent process; set only in a version that `serve --watch` runs. */
   readonly watcher?: Watcher;
 }
 
@@ -22,59 +22,59 @@ export interface Command {
   readonly name: string;
   /** One line for the overview. */
   readonly summary: string;
-  /** What else one should know; a paragraph each. */
+  /** Further paragraphs of the help page. */
   readonly details: readonly string[];
-  /** Flags of its own. */
+  /** Flags of this command, without those that set options. */
   readonly flags: readonly Flag[];
-  /** Whether every option may be given as a flag. */
+  /** True when each option can be set by a flag. */
   readonly takesOptions: boolean;
-  /** Words it takes besides flags. Default: one, the file. */
+  /** Positional arguments. Default: at most one, the file. */
   readonly words?: { readonly most: number; readonly usage: string };
-  /** Command lines that show its use. */
+  /** Example command lines. */
   readonly examples: readonly string[];
-  /** @returns The exit code. */
+  /** Runs the command. @returns The exit code. */
   readonly run: (context: CommandContext) => Promise<number>;
 }
 
-/** What the exit codes of every command mean. */
+/** Exit codes of all commands, with their meaning. */
 export const exitCodes = {
   ok: { code: 0, text: "Done. `serve`: stopped after a drain. `check`: no faults; there may be warnings." },
-  failed: { code: 1, text: "A fault or a failure, shown on stderr with its fix. Nothing is left running." },
-  usage: { code: 2, text: "The command line itself is wrong: no such command or flag." },
-  interrupted: { code: 130, text: "Ended at once by Ctrl-C: by the second, or by one before the server was ready." },
-  terminated: { code: 143, text: "The same by SIGTERM; 129 by SIGHUP, 131 by SIGQUIT." },
+  failed: { code: 1, text: "A fault or a failure, shown on stderr with its fix. All services were stopped." },
+  usage: { code: 2, text: "The command line is wrong: unknown command or flag." },
+  interrupted: { code: 130, text: "Ended at once by Ctrl-C: the second one, or one before the server was ready." },
+  terminated: { code: 143, text: "Ended at once by SIGTERM. 129: by SIGHUP. 131: by SIGQUIT." },
 } as const;
 
-/** Formats that `ekiben graph` writes. */
+/** Output formats of `ekiben graph`. */
 export const graphFormats = ["text", "mermaid", "svg", "json"] as const;
 
-/** What `ekiben tasks` can do. */
+/** Actions of `ekiben tasks`. */
 export const taskActions = ["list", "show", "cancel", "retry", "move"] as const;
 
 /** One flag of a command. */
 export interface Flag {
-  /** Without the dashes. */
+  /** Name without the dashes. */
   readonly name: string;
   readonly short?: string;
-  /** Stands for the value in help; `""` for a flag that takes none. */
+  /** Name of the value in help; `""` for a flag without a value. */
   readonly placeholder: string;
   readonly text: string;
-  /** Only these values. */
+  /** Allowed values; absent when any value is allowed. */
   readonly choices?: readonly string[];
-  /** The option it sets; absent for flags of the command itself. */
+  /** Option that the flag sets; absent for flags of the command itself. */
   readonly option?: Option;
 }
 
-/** What a command line says. */
+/** Parsed command line. */
 export interface ParsedArgs {
   readonly positionals: readonly string[];
-  /** Flags of the command itself, by name. */
+  /** Values of the flags of the command itself, by flag name. */
   readonly own: ReadonlyMap<string, string>;
-  /** Option name → the texts given, in order. */
+  /** Values of the flags that set options, by option name, in the order given. */
   readonly options: Readonly<Record<string, readonly (string | boolean)[]>>;
 }
 
-/** A flag for each option that may be set on the command line, from the option table. */
+/** Flags of all options that the option table allows on the command line. */
 export const optionFlags: readonly Flag[] = [...options.values()]
   .filter((option) => option.sources.includes("command line"))
   .map((option): Flag => {
@@ -88,21 +88,21 @@ export const optionFlags: readonly Flag[] = [...options.values()]
     };
   });
 
-/** How a flag is written: `"-p, --port <port>"`; a switch that sets an option as `"--[no-]http-access-log"`. */
+/** Formats a flag as `"-p, --port <port>"`; a switch that sets an option as `"--[no-]http-access-log"`. */
 export function formatFlag({ name, short, placeholder, option }: Flag): string {
   const word = option !== undefined && placeholder === "" ? `--[no-]${name}` : `--${name}`;
   return `${short === undefined ? "" : `-${short}, `}${word}${placeholder === "" ? "" : ` ${placeholder}`}`;
 }
 
-/** Default and variable of a flag that sets an option: `"default 3000, or EKIBEN_PORT"`. */
+/** Formats the default and the environment variable of a flag that sets an option: `"default: 3000; EKIBEN_PORT"`. */
 export function formatFlagNotes({ option }: Flag): string {
   return option === undefined ? "" : `default: ${formatDefault(option)}; ${variableOf(option)}`;
 }
 
 /**
- * Reads the arguments of one command.
+ * Parses the arguments of one command.
  *
- * @throws {ServingError} `invalid_flag` with everything that is wrong with them.
+ * @throws {ServingError} `invalid_flag`, which lists all problems at once.
  */
 export function parseFlags(args: readonly string[], flags: readonly Flag[]): ParsedArgs {
   const byName = new Map(flags.map((flag) => [flag.name, flag]));
@@ -152,11 +152,11 @@ interface OptionToken {
   readonly name: string;
   readonly rawName: string;
   readonly value?: string | undefined;
-  /** Given as `--port=0`. */
+  /** True when the value was given as `--port=0`. */
   readonly inlineValue?: boolean | undefined;
 }
 
-/** The flag and its value, or what is wrong with the token. */
+/** Returns the flag and its value, or a text that describes the problem. */
 function readToken(
   { name, rawName, value, inlineValue }: OptionToken,
   flags: ReadonlyMap<string, Flag>,
@@ -173,7 +173,7 @@ function readToken(
   if (flag.placeholder === "") {
     return value === undefined ? { flag, value: !isNegative } : `${rawName} takes no value, got ${value}`;
   }
-  // No option has a value that begins with a dash: what follows is the next flag.
+  // No option has a value that begins with a dash, so a word with a dash is the next flag.
   if (value === undefined || (inlineValue === false && value.startsWith("-"))) {
     const got = value === undefined ? "" : `, got ${value}`;
     return `${rawName} needs a value: --${flag.name} ${flag.placeholder}${got}`;

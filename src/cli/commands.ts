@@ -10,15 +10,15 @@ const config: Flag = {
 
 const taskStatuses: readonly TaskStatus[] = ["pending", "in_progress", "completed", "failed", "canceled"];
 
-/** Every command, in the order of the overview. What one needs is loaded when it runs. */
+/** All commands, in the order of the overview. The code of a command is loaded when the command runs. */
 export const commands: readonly Command[] = [
   {
     name: "serve",
     summary: "Start the services and answer HTTP requests.",
     details: [
-      "Services start callees first; then the apis of the entry service are open. Ctrl-C (or SIGTERM) drains: no new request is taken, every accepted one is answered, then the services stop. A second Ctrl-C ends at once.",
-      "The log goes to stdout: JSON lines, or a compact form on a terminal. What the command itself says goes to stderr.",
-      "With --watch, a change of a source file starts the new version beside the one that serves; it takes over when it is ready, and no request is lost. One that does not start is shown, and changes nothing.",
+      "A service starts after the services it calls; requests are accepted when all have started. Ctrl-C (or SIGTERM) drains the app: it accepts no new requests, finishes the accepted ones, then stops the services. A second Ctrl-C ends it at once.",
+      "The log goes to stdout: JSON lines, or a compact form on a terminal. Messages of the command itself go to stderr.",
+      "With --watch, a change of a source file starts a new version of the app beside the one that serves. The new version takes over when it is ready; no request is lost. If the new version fails to start, the error is shown and the old one keeps serving.",
     ],
     flags: [
       config,
@@ -44,14 +44,14 @@ export const commands: readonly Command[] = [
   {
     name: "graph",
     summary: "Show the services and the edges between them.",
-    details: ["Starts nothing."],
+    details: ["No service is started."],
     flags: [
       config,
       {
         name: "format",
         short: "f",
         placeholder: graphFormats.join("|"),
-        text: "How to show it. Default: by the ending of --output, else text.",
+        text: "The format. Default: by the ending of --output, else text.",
         choices: graphFormats,
       },
       { name: "output", short: "o", placeholder: "<file>", text: "Write to a file instead of stdout." },
@@ -62,24 +62,24 @@ export const commands: readonly Command[] = [
   },
   {
     name: "check",
-    summary: "Look for everything that is wrong, without starting anything.",
+    summary: "Check the app for faults without starting it.",
     details: [
-      "Checks the graph, every option, routes, examples against their schemas, deadlines along the edges, the resources asked for against this machine, and types with the project's own TypeScript.",
-      "Faults make the exit code 1; warnings and notes do not.",
+      "Checks the graph, all options, routes, examples against their schemas, deadlines along the edges, the requested resources against this machine, and types with the project's own TypeScript.",
+      "The exit code is 1 when there is a fault. Warnings and notes do not change it.",
     ],
-    flags: [config, { name: "no-types", placeholder: "", text: "Leave out the types." }],
+    flags: [config, { name: "no-types", placeholder: "", text: "Do not check types." }],
     takesOptions: true,
     examples: ["ekiben check", "ekiben check service.ts --replicas 8"],
     run: async (context) => (await import("./run-check.js")).runCheck(context),
   },
   {
     name: "options",
-    summary: "List every option, its value, and which source won.",
-    details: ["Sources, strongest first: command line, environment, app file, api, service, default."],
+    summary: "List all options, their values and where each value comes from.",
+    details: ["Sources, in order of precedence: command line, environment, app file, api, service, default."],
     flags: [
       config,
-      { name: "changed", placeholder: "", text: "Only options that somebody set." },
-      { name: "json", placeholder: "", text: "As JSON, for other programs." },
+      { name: "changed", placeholder: "", text: "Only options that are not at their default." },
+      { name: "json", placeholder: "", text: "Print JSON, for other programs." },
     ],
     takesOptions: true,
     examples: ["ekiben options", "EKIBEN_PORT=8080 ekiben options --changed"],
@@ -87,11 +87,11 @@ export const commands: readonly Command[] = [
   },
   {
     name: "tasks",
-    summary: "List the durable tasks of an app, show one, cancel it, run it again, or move those of a renamed task.",
+    summary: "List the durable tasks of an app; show, cancel or retry one; move the tasks of a renamed api.",
     details: [
-      "Reads the store of the app's tasks itself; the app need not run, and may. A task that waits is canceled at once; one that runs is asked to end, which whoever runs it hears of. retry hands the input of a task that has ended in again, under a new id.",
-      "move gives every task that was handed in to one api, ended ones too, to another: after a rename, or from another namespace.",
-      "Nothing is ever deleted: tasks that ended are forgotten by the app itself, after tasks.retentionMs.",
+      "Works on the task store directly, whether or not the app runs. cancel ends a waiting task at once; a running task is asked to end, and its replica aborts it. retry submits the input of an ended task again, under a new id.",
+      "move assigns all tasks of one api, ended ones too, to another api: use it after a rename, or to take over tasks of another namespace.",
+      "This command deletes no tasks. The app itself deletes ended tasks after tasks.retentionMs.",
     ],
     words: { most: 4, usage: "list|show|cancel|retry|move [id | from to] [file][:Class]" },
     flags: [
@@ -99,7 +99,7 @@ export const commands: readonly Command[] = [
       {
         name: "namespace",
         placeholder: "<name>",
-        text: "Only tasks of this namespace; for move, the one that they come from. Default: the app's own.",
+        text: "Only tasks of this namespace; for move, the namespace to take tasks from. Default: the namespace of the app.",
       },
       { name: "service", placeholder: "<name>", text: "Only tasks of this service." },
       { name: "api", placeholder: "<name>", text: "Only tasks of this api." },
@@ -109,12 +109,12 @@ export const commands: readonly Command[] = [
         text: "Only tasks with this status.",
         choices: taskStatuses,
       },
-      { name: "limit", placeholder: "<n>", text: "At most so many, the newest first. Default 50." },
+      { name: "limit", placeholder: "<n>", text: "Maximum number of tasks, newest first. Default 50." },
       {
         name: "format",
         short: "f",
         placeholder: "text|json",
-        text: "How to show them. Default: text.",
+        text: "The format. Default: text.",
         choices: ["text", "json"],
       },
     ],

@@ -4,10 +4,10 @@ import { type FileSchema, isFileSchema } from "../define/file.js";
 import { followReference } from "../define/follow-reference.js";
 import { isSchema, isStreamSchema, type JsonSchema, type Shape } from "../define/schema.js";
 
-/** A body longer than this is not written into a command line. */
+/** Longest body that is written into the command line, in characters; a longer one goes to a file. */
 const maxBodyLength = 200;
 
-/** How to call an api with curl: with its first example, else with a made-up input of the right type. */
+/** Formats a curl command that calls an api: with its first example, or with a made-up input of the right type. */
 export function formatCurl(url: string, { route, contract, kind }: ApiDescriptor): string {
   const stream = kind === "stream" ? "-N " : "";
   const target = `curl ${stream}${url}${route}`;
@@ -57,7 +57,7 @@ const fileName = (name: string, type: string): string => {
 
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** A value that a JSON Schema is likely to accept; `undefined` where none is easily made. */
+/** Makes a value that a JSON Schema probably accepts; `undefined` when that is too hard. */
 function sampleOf(schema: JsonSchema, root: JsonSchema = schema, depth = 0): unknown {
   if (depth > 6) return undefined;
   const known = schema["const"] ?? schema["default"] ?? (schema["examples"] as unknown[] | undefined)?.[0];

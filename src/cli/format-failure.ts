@@ -6,10 +6,10 @@ import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { Output } from "./terminal.js";
 
-/** Frames of an author's own code that are shown. */
+/** Maximum number of stack frames shown, all of the author's code. */
 const maxFrames = 5;
 
-/** A failure as a command shows it: what happened, where in the author's files, and what to do. */
+/** Formats a failure for the terminal: what happened, where in the author's files, and the fix. */
 export function formatFailure(thrown: unknown, output: Output): string {
   if (!(thrown instanceof ServingError)) {
     return `${formatHead(thrown, output)}\n${formatCause(thrown, output, true)}\n`;
@@ -21,14 +21,14 @@ export function formatFailure(thrown: unknown, output: Output): string {
   return `${lines.filter((line) => line !== "").join("\n")}\n`;
 }
 
-/** Every fault of a graph or of its options, each with its place and its fix. */
+/** Formats all faults of a graph or of its options, each with its origin and its fix. */
 export function formatFaults(faults: readonly GraphFault[], output: Output): string {
   const count = `${faults.length} ${faults.length === 1 ? "fault" : "faults"}`;
   const lines = faults.map((fault) => formatFinding({ ...fault, kind: "fault" }, output));
   return `${output.paint("red", count)}\n\n${lines.join("\n")}\n`;
 }
 
-/** One thing a command found: a fault, a warning or a note. */
+/** Formats one finding of a command: a fault, a warning or a note. */
 export function formatFinding(
   { kind, service, field, message, fix }: { readonly kind: "fault" | "warning" | "note" } & Omit<GraphFault, "id">,
   output: Output,
@@ -45,17 +45,17 @@ function formatHead(thrown: unknown, output: Output): string {
   return `${output.paint("red", "error:")} ${place === "" ? "" : `${place}: `}${message}`;
 }
 
-/** The failure's own text already says what its cause says. */
+/** True when the text of the failure already contains the text of its cause. */
 const hasSameMessage = ({ message, cause }: ServingError): boolean =>
   isError(cause) && readText(cause, "message") !== "" && message.includes(messageOf(cause));
 
-/** What was thrown and the frames of the author's own code; `""` where there are none. */
+/** Formats the thrown value and the frames of the author's code; `""` when there are no such frames. */
 function formatCause(cause: unknown, output: Output, isSaid: boolean): string {
   if (!isError(cause)) return "";
   const name = readText(cause, cause instanceof ServingError ? "id" : "name") ?? "Error";
   const head = isSaid ? [] : [`  ${name}: ${messageOf(cause)}`];
   const frames = [...syntaxLines(cause), ...authorFrames(cause)].map((line) => output.paint("dim", `    ${line}`));
-  // An error that comes from no file of the author's says nothing that the failure's own text does not.
+  // Without a frame in the author's files, the cause adds nothing to the text of the failure.
   if (frames.length === 0) return "";
   const deeper = readCauses(cause, 1)
     .filter(isError)
@@ -63,7 +63,7 @@ function formatCause(cause: unknown, output: Output, isSaid: boolean): string {
   return [...head, ...frames, ...deeper].join("\n");
 }
 
-/** Where a thrown value came from in the author's own files, innermost first: `"at load (service.ts:12:9)"`. */
+/** Returns the stack frames of an error in the author's files, innermost first: `"at load (service.ts:12:9)"`. */
 export function authorFrames(error: Error): string[] {
   const own = dirname(dirname(fileURLToPath(import.meta.url)));
   return (readText(error, "stack") ?? "")
@@ -75,7 +75,7 @@ export function authorFrames(error: Error): string[] {
     .slice(0, maxFrames);
 }
 
-/** Node puts the place of a syntax error before its message: file and line, the line itself, a marker. */
+/** Returns the lines that Node puts before the message of a syntax error: file and line number, source line, marker. */
 function syntaxLines(error: Error): string[] {
   if (!(error instanceof SyntaxError)) return [];
   const lines = (readText(error, "stack") ?? "").split("\n");

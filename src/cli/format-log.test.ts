@@ -22,7 +22,7 @@ describe("formatLog", () => {
     );
   });
 
-  it("leaves what is no log line as it is", () => {
+  it("leaves other text unchanged", () => {
     assert.equal(formatLog("hello\n", output), "hello\n");
   });
 });

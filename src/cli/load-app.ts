@@ -9,12 +9,12 @@ import type { LoadedAppFile } from "../options/option-reader.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ParsedArgs } from "./command.js";
 
-/** An author's app as the commands work with it: graph and options decided, nothing started. */
+/** Loaded app: its graph and options are resolved, no service is started. */
 export interface LoadedApp extends ResolvedApp {
-  /** The service file, as it was named. */
+  /** Path of the service file, as given. */
   readonly file: string;
   readonly appFile: LoadedAppFile | undefined;
-  /** Where the app file lies. */
+  /** Path of the app file; `undefined` without one. */
   readonly appFilePath: string | undefined;
 }
 
@@ -34,7 +34,7 @@ export async function loadApp(args: ParsedArgs, env: OptionSources["env"]): Prom
   return { file: name.file, appFile, appFilePath, ...resolveApp(entry, sources) };
 }
 
-/** The file named by `--config`, else `ekiben.config.*` beside the service file, if there is one. */
+/** Returns the file given by `--config`, or else `ekiben.config.*` beside the service file, if there is one. */
 function findAppFile(named: string | undefined, folder: string): string | undefined {
   return named ?? appFileNames.map((name) => join(folder, name)).find((file) => existsSync(file));
 }

@@ -20,11 +20,11 @@ if (projectCli === undefined) {
 }
 
 /**
- * The command line of the ekiben that a project's own files import, when this one is another copy (a global install):
- * services and the command must share one copy, or no dependency finds the graph it belongs to.
+ * Finds the command line of the project's own ekiben when this copy is another one, such as a global install. Services
+ * and command line must share one copy; with two, a service does not find the graph that it belongs to.
  *
- * @param args Without `node` and the script.
- * @returns    The URL to import instead; `undefined` when this copy is the project's, or the project has none.
+ * @param args Arguments without `node` and the script.
+ * @returns    The URL to import instead; `undefined` when this is the project's copy or the project has none.
  */
 function findProjectCli(args: readonly string[]): string | undefined {
   const file = args.find((arg) => fileAndName.test(arg)) ?? "service.ts";

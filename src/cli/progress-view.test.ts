@@ -20,7 +20,7 @@ function createView(isTTY: boolean) {
   const view = new ProgressView(graph, (name) => (name === "Model" ? 2 : 1), output);
   return {
     view,
-    /** What was written since the last look. */
+    /** Text written since the last reading. */
     read: () => {
       const written = text.replaceAll(erase, "<erase>").replace(/starting [\d.]+ m?s/, "starting");
       text = "";

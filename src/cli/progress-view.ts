@@ -4,7 +4,7 @@ import type { AppEvent } from "../supervisor/replica-state.js";
 import { authorFrames } from "./format-failure.js";
 import { formatColumns, formatDuration, type Output } from "./terminal.js";
 
-/** How often a live list is drawn anew while services start. */
+/** Interval of drawing the live list again while services start. */
 const redrawMs = 100;
 
 type State =
@@ -20,7 +20,7 @@ interface Row {
   readonly replicas: number;
 }
 
-/** Shows how the services of a graph start: a list that is redrawn on a terminal, else a line for each event. */
+/** Shows the start of the services: on a terminal a list that is redrawn, otherwise one line per event. */
 export class ProgressView {
   readonly #output: Output;
   readonly #rows: Map<string, Row>;
@@ -28,7 +28,7 @@ export class ProgressView {
   #isDrawing = false;
   #timer: Timer | undefined;
 
-  /** @param replicas How many replicas of a service will start; 0 for one that lives in its callers, and starts with them. */
+  /** @param replicas Returns the number of replicas of a service; 0 for an inline one: it starts with its callers. */
   constructor(graph: Graph, replicas: (service: string) => number, output: Output) {
     this.#output = output;
     this.#rows = new Map(
@@ -39,21 +39,21 @@ export class ProgressView {
     );
   }
 
-  /** Takes one event of the app. */
+  /** Shows one event of the app. */
   show(event: AppEvent): void {
     if (event.kind === "notice") this.#print(`${this.#output.paint("yellow", "note:")} ${event.message}\n`);
     if (event.kind === "starting" || event.kind === "started" || event.kind === "failed") this.#note(event);
     if (event.kind === "failed") this.#printFailure(event);
   }
 
-  /** Lets something else write lines, such as the log, without breaking the list. */
+  /** Calls `write`, which may print lines (such as the log), without breaking the list. */
   aside(write: () => void): void {
     this.#erase();
     write();
     if (this.#isDrawing) this.#draw();
   }
 
-  /** Leaves the list as it stands. */
+  /** Stops redrawing; the list stays on the terminal. */
   end(): void {
     this.#timer?.clear();
     this.#timer = undefined;

@@ -10,7 +10,7 @@ import { type CommandContext, exitCodes } from "./command.js";
 import { formatFinding } from "./format-failure.js";
 import { type LoadedApp, loadApp } from "./load-app.js";
 
-/** `ekiben check`: everything that is wrong, without starting anything. */
+/** Runs `ekiben check`: reports all faults of an app without starting it. */
 export async function runCheck({ args, env, terminal }: CommandContext): Promise<number> {
   const app = await loadApp(args, env);
   const findings = [...(await checkApp(app)), ...(args.own.has("no-types") ? [] : await checkTypes(app.file))];
@@ -50,8 +50,8 @@ async function checkApp(app: LoadedApp): Promise<Finding[]> {
 }
 
 /**
- * Unfinished tasks that nobody would run, as far as that can be seen from here: a store is asked where there is one, and what stands in
- * the way of an answer is no fault of the app.
+ * Finds unfinished tasks that the app would never run, if there is a task store. A store that does not answer is
+ * reported as a note, because it is no fault of the app.
  */
 export async function checkTasks({ graph, file, options }: LoadedApp): Promise<Finding[]> {
   const settings = options.settings.tasks;
@@ -66,16 +66,16 @@ export async function checkTasks({ graph, file, options }: LoadedApp): Promise<F
       .finally(() => store.close());
     return open.map(({ service, api, waiting, running }) => ({
       ...{ kind: "warning", id: "orphaned_tasks", service, field: api },
-      message: `${waiting + running} unfinished tasks were handed in to ${service}.${api}, which the app does not have: nobody runs them`,
-      fix: `Move them to what it is called now, \`ekiben tasks move ${service}.${api} <Service>.<task>\`, or cancel them.`,
+      message: `${waiting + running} unfinished tasks belong to ${service}.${api}, which the app does not have: they are never run`,
+      fix: `Move them to the new name of the api (\`ekiben tasks move ${service}.${api} <Service>.<task>\`), or cancel them.`,
     }));
   } catch (error) {
-    const message = `the task store could not be asked for tasks that nobody would run: ${(error as Error).message}`;
+    const message = `the task store could not be checked for tasks that are never run: ${(error as Error).message}`;
     return [{ ...{ kind: "note", id: "tasks_unchecked", service: "", field: "" }, message, fix: "" }];
   }
 }
 
-/** The compiler is ended after this long. */
+/** Time limit of the compiler. */
 const maxTypesMs = 300_000;
 
 /** Checks the types of a service file with the TypeScript and the tsconfig.json of its own project. */
@@ -111,7 +111,7 @@ const fault = (field: string, message: string, fix: string): Finding => ({
   fix,
 });
 
-/** The nearest file of that name, in `folder` or above it. */
+/** Returns the nearest file with this name, in `folder` or above it. */
 function findUpwards(folder: string, name: string): string | undefined {
   const file = join(folder, name);
   if (existsSync(file)) return file;
@@ -119,7 +119,7 @@ function findUpwards(folder: string, name: string): string | undefined {
   return parent === folder ? undefined : findUpwards(parent, name);
 }
 
-/** One fault a diagnostic: `service.ts(12,5): error TS2322: Type …`, with its indented lines. */
+/** Makes one fault of each diagnostic: `service.ts(12,5): error TS2322: Type …` and the indented lines below it. */
 function parseDiagnostics(output: string): Finding[] {
   const faults: Finding[] = [];
   for (const line of output.split("\n")) {
@@ -136,7 +136,7 @@ function parseDiagnostics(output: string): Finding[] {
   return faults;
 }
 
-/** @returns The exit status, `undefined` when it took too long, and everything that was printed. */
+/** Runs the compiler. @returns Its exit status (`undefined` after the time limit) and all its output. */
 function runCompiler(compiler: string, project: string): Promise<{ status: number | undefined; output: string }> {
   const args = [compiler, "--noEmit", "--pretty", "false", "--listFiles", "-p", project];
   return new Promise((done, reject) => {

@@ -9,19 +9,19 @@ import { formatFailure } from "./format-failure.js";
 import { createOutput, formatColumns, type Output, type Terminal, wrapText } from "./terminal.js";
 import type { Watcher } from "./watch/watcher.js";
 
-/** What a command line is run with. */
+/** Input of `runCommandLine`. */
 export interface CommandLine {
-  /** Without `node` and the script. */
+  /** Arguments without `node` and the script. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly terminal: Terminal;
-  /** See `CommandContext`. */
+  /** Same as in `CommandContext`. */
   readonly watcher?: Watcher;
 }
 
 const help: Flag = { name: "help", short: "h", placeholder: "", text: "Show this help." };
 
-/** Runs one command line. Failures are shown, not thrown. @returns The exit code. */
+/** Runs one command line. Shows failures instead of throwing them. @returns The exit code. */
 async function runCommandLine({ args, env, terminal, watcher }: CommandLine): Promise<number> {
   try {
     const [first = "--help", ...rest] = args;
@@ -65,29 +65,29 @@ function readVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** Runs the command line that this process was started with, and ends it with the exit code. */
+/** Runs the command line of this process and ends the process with the exit code. */
 export async function runProcess(watcher?: Watcher): Promise<never> {
   const { stdout, stderr, env } = process;
-  // A reader such as `head` may go away first; that is no failure of a command that prints, and nothing to one that serves.
+  // A reader such as `head` may close the pipe early. For a command that prints that is no failure; `serve` ignores it.
   stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (!isGuarded()) process.exit(error.code === "EPIPE" ? 0 : 1);
   });
   const terminal = { out: createOutput(stdout, env), err: createOutput(stderr, env) };
   const args = process.argv.slice(2);
   const code = await runCommandLine({ args, env, terminal, ...(watcher && { watcher }) });
-  // An author's file may have left timers or threads behind; what was written goes out first. Who has served does not wait
-  // for a reader that is stuck; who prints is there for its reader.
+  // The process ends explicitly because the author's file may have left timers or threads. Output is flushed first:
+  // `serve` does not wait for a stuck reader, the other commands do.
   await (isGuarded() ? whenWritten() : new Promise((resolve) => stdout.write("", resolve)));
   process.exit(code);
 }
 
 const about = "Serve pipelines of models from TypeScript: typed services, one graph.";
 
-/** What `[file][:Class]` means, for help and docs. */
+/** Explanation of `[file][:Class]`, for help and docs. */
 export const entryText =
-  "[file][:Class] is the file that exports the services and the entry service in it. Default: service.ts (or .js, .mjs, .mts); the default export, else the only exported service that no other depends on.";
+  "[file] is the file that exports the services. Default: service.ts (or .js, .mjs, .mts). [:Class] is the entry service. Default: the default export, else the only exported service that no other service depends on.";
 
-/** The overview: `ekiben --help`. */
+/** Formats the output of `ekiben --help`. */
 function formatOverview(output: Output): string {
   const { paint } = output;
   const title = (text: string) => paint("bold", text);
@@ -109,7 +109,7 @@ function formatOverview(output: Output): string {
   ].join("\n");
 }
 
-/** The help of one command: `ekiben serve --help`. */
+/** Formats the help of one command: `ekiben serve --help`. */
 function formatCommandHelp(command: Command, output: Output): string {
   const { paint } = output;
   const width = Math.min(output.columns, 100);
@@ -132,12 +132,15 @@ function formatCommandHelp(command: Command, output: Output): string {
   ].join("\n");
 }
 
-/** Flags that set options, in the groups of help and docs. */
+/** Groups the flags that set options, as help and docs show them. */
 export function groupByLevel(): { readonly text: string; readonly flags: readonly Flag[] }[] {
   const ofLevel = (level: string) => optionFlags.filter(({ option }) => option?.level === level);
   return [
     { text: "Options of the app", flags: ofLevel("app") },
-    { text: "Options of services: <value> for all, Model=<value> for one; may be repeated", flags: ofLevel("service") },
+    {
+      text: "Options of services: <value> sets it for all services, Model=<value> for one; may be repeated",
+      flags: ofLevel("service"),
+    },
     {
       text: "Options of apis: <value>, Model=<value> or Model.predict=<value>; may be repeated",
       flags: ofLevel("api"),

@@ -20,7 +20,7 @@ const formatByEnding: Readonly<Record<string, GraphFormat>> = {
   ".mermaid": "mermaid",
 };
 
-/** `ekiben graph`: shows a graph, or writes it to a file. */
+/** Runs `ekiben graph`: prints the graph or writes it to a file. */
 export async function runGraph({ args, env, terminal }: CommandContext): Promise<number> {
   const { graph, options } = await loadApp(args, env);
   if (options.faults.length > 0) {

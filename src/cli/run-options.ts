@@ -5,7 +5,7 @@ import { formatFaults, formatFinding } from "./format-failure.js";
 import { loadApp } from "./load-app.js";
 import { formatColumns, type Output } from "./terminal.js";
 
-/** `ekiben options`: every option, its value, and which source won. */
+/** Runs `ekiben options`: lists all options with their values and sources. */
 export async function runOptions({ args, env, terminal }: CommandContext): Promise<number> {
   const { report, faults, warnings } = (await loadApp(args, env)).options;
   for (const warning of warnings) terminal.err.write(formatFinding({ ...warning, kind: "warning" }, terminal.err));
@@ -20,7 +20,7 @@ export async function runOptions({ args, env, terminal }: CommandContext): Promi
   return exitCodes.ok.code;
 }
 
-/** JSON has no infinity; the word is what an app file may say too. */
+/** Replaces infinity, which JSON does not have, by the word that an app file may contain too. */
 const replaceInfinity = (_: string, value: unknown) => (value === Number.POSITIVE_INFINITY ? "Infinity" : value);
 
 function formatReport(rows: readonly OptionReport[], { paint }: Output): string {

@@ -19,11 +19,11 @@ import { formatColumns, formatDuration, type Output, type Style, type Terminal }
 import { readProcess, watchParent } from "./watch/watch-parent.js";
 import type { Watcher } from "./watch/watcher.js";
 
-/** `ekiben serve`: starts an app, says where it answers, and drains it on a signal, or as the process above it says. */
+/** Runs `ekiben serve`: starts an app, prints its address, and drains it when a signal or its parent asks. */
 export async function runServe({ args, env, terminal, watcher }: CommandContext): Promise<number> {
   guardOutputs();
   const above = watcher ?? followTerminal(terminal, systemClock.now());
-  // Before the author's file, which may need tsx: its hooks would slow down the loading of all that comes after.
+  // Loaded before the author's file: that file may need tsx, whose hooks slow down all later loading.
   const { servePlan } = await import("../app/start-server.js");
   const app = await loadApp(args, env);
   const { faults, warnings } = app.options;
@@ -66,14 +66,14 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   return exitCodes.ok.code;
 }
 
-/** With no process above, the terminal is told that the app is ready, and a signal drains it, or that npm is gone. */
+/** Reports to the terminal that the app is ready, and resolves when a signal or the end of npm must drain it. */
 function followTerminal({ err }: Terminal, begun: number): Pick<Watcher, "ready"> {
   const signals = watchSignals((text) => err.write(text));
   return {
     async ready(url, apis) {
       err.write(formatReady({ url, apis, ms: systemClock.now() - begun }, err));
       const asked = await Promise.race([signals.ready(), npmGone()]);
-      if (asked === "npm is gone") err.write("npm has ended and left this process behind\n");
+      if (asked === "npm is gone") err.write("npm has ended, so this process ends too\n");
       return { isReplaced: false, skipsDelay: asked === "SIGINT" };
     },
   };
@@ -87,7 +87,7 @@ function npmGone(): Promise<"npm is gone"> {
   });
 }
 
-/** Versions that start and serve side by side share a terminal, so none of them may redraw what it wrote. */
+/** Turns redrawing off for versions of `serve --watch`: they share one terminal and would overwrite each other. */
 const toProgressOutput = (output: Output, watcher: Watcher | undefined): Output =>
   watcher === undefined ? output : { ...output, isTerminal: false };
 
@@ -97,12 +97,12 @@ interface Starting {
   readonly view: ProgressView;
   readonly terminal: Terminal;
   readonly watcher: Watcher | undefined;
-  /** Whether another has taken over by the time it drains, so that nobody needs to hear of it. */
+  /** `isReplaced` is true when another version took over before the drain; the drain is then not reported. */
   readonly drain: { readonly isReplaced: boolean };
   readonly start: (options: Pick<ServeOptions, "fastify" | "log" | "onEvent">) => Promise<Server>;
 }
 
-/** `undefined` when a service did not start; that has been shown by then. */
+/** Starts the server. @returns `undefined` when a service failed to start, which has been shown already. */
 async function startServer(
   { appFile, options }: LoadedApp,
   { view, terminal, watcher, drain, start }: Starting,
@@ -126,7 +126,7 @@ async function startServer(
   } catch (error) {
     view.end();
     if (!hasFailed) throw error;
-    if (watcher === undefined) terminal.err.write("nothing was left running\n");
+    if (watcher === undefined) terminal.err.write("all services were stopped\n");
     return undefined;
   }
 }
@@ -137,14 +137,14 @@ function createTerminalLog(level: string, view: ProgressView, out: Output): Logg
 }
 
 const formatLeaving = (delayMs: number): string =>
-  `shutting down: /readyz says 503, requests are taken for another ${formatDuration(delayMs)}\n`;
+  `shutting down: /readyz answers 503; requests are accepted for another ${formatDuration(delayMs)}\n`;
 
 function formatDraining(inFlight: number, drainTimeoutMs: number): string {
   const requests = `${inFlight} ${inFlight === 1 ? "request" : "requests"} in flight`;
-  return `draining: ${requests}, at most ${formatDuration(drainTimeoutMs)}; Ctrl-C again ends at once\n`;
+  return `draining: ${requests}, limit ${formatDuration(drainTimeoutMs)}; press Ctrl-C again to end at once\n`;
 }
 
-/** What an app offers at its address, and one call to try. */
+/** Formats the apis of an app and one curl command to try. */
 export function formatApis({ graph, options }: ResolvedApp, url: string, { paint }: Output): string {
   const entry = graph.services.get(graph.entry) as ServiceDescriptor;
   const services = formatServices(graph, { settings: options.settings.services });
@@ -152,20 +152,20 @@ export function formatApis({ graph, options }: ResolvedApp, url: string, { paint
   const rows = apis.map((api) => [`  POST ${paint("cyan", api.route)}`, `${api.input} -> ${formatOutput(api)}`]);
   const [first] = entry.apis.values();
   return [
-    ...formatColumns([...rows, [`  GET  ${paint("cyan", "/docs")}`, "every api, with a form to try it"]]),
+    ...formatColumns([...rows, [`  GET  ${paint("cyan", "/docs")}`, "all apis, with forms to try them"]]),
     ...(first === undefined ? [] : ["", `  ${formatCurl(url, first as ApiDescriptor)}`]),
   ].join("\n");
 }
 
-/** What is shown of an app that is ready. */
+/** Facts that are shown when an app is ready. */
 export interface Ready {
   readonly url: string;
-  /** See `formatApis`. */
+  /** Text made by `formatApis`. */
   readonly apis: string;
   readonly ms: number;
 }
 
-/** Where the server answers, and what it offers. */
+/** Formats the address of a ready server and its apis. */
 export function formatReady({ url, apis, ms }: Ready, { paint }: Output): string {
   return `\n${paint("green", "ready")} in ${formatDuration(ms)}  ${paint("bold", url)}\n\n${apis}\n\n`;
 }
@@ -177,10 +177,10 @@ const levels: Readonly<Record<number, readonly [name: string, style: Style]>> = 
   50: ["error", "red"],
 };
 
-/** Fields of a pino line that have a place of their own in the compact form, or none at all. */
+/** Fields of a pino line that the compact form shows at a fixed position or leaves out. */
 const placed = new Set(["level", "time", "pid", "hostname", "msg", "service", "replica", "err"]);
 
-/** One JSON line of the log as one line for a person: time, level, service, message, further fields; an error's stack below. */
+/** Formats one JSON log line for a person: time, level, service, message, other fields; the stack of an error below. */
 export function formatLog(line: string, output: Output): string {
   const fields = parseFields(line);
   if (fields === undefined) return line;

@@ -12,26 +12,26 @@ import { formatFaults } from "./format-failure.js";
 import { type LoadedApp, loadApp } from "./load-app.js";
 import { formatColumns, formatDuration, type Output, type Style } from "./terminal.js";
 
-/** Tasks that `list` shows when nothing is said. */
+/** Tasks that `list` shows without `--limit`. */
 const defaultLimit = 50;
 const maxLimit = 10_000;
 
 type Action = (typeof taskActions)[number];
 
-/** One run of the command: what it was told, and the tasks of the app. */
+/** State of one run of the command. */
 interface TaskWork {
   readonly context: CommandContext;
   readonly store: TaskStore;
-  /** The app's own. */
+  /** Namespace of the app. */
   readonly namespace: string;
   readonly own: readonly TaskPlace[];
-  /** Where the store is. */
+  /** Location of the store, as text. */
   readonly place: string;
 }
 
 /**
- * `ekiben tasks`: looks at the tasks of an app in its store; the app need not run. It never deletes one, and cancels only as the app
- * itself would.
+ * Runs `ekiben tasks`: works on the task store of an app, whether or not the app runs. Deletes no tasks, and cancels a
+ * task in the same way as the app does.
  */
 export async function runTasks(context: CommandContext): Promise<number> {
   const { action, about, file } = readWords(context.args.positionals);
@@ -64,7 +64,7 @@ function listOwn({ graph }: LoadedApp, namespace: string): TaskPlace[] {
 
 interface Words {
   readonly action: Action;
-  /** The id of a task; for `move` the names of two apis. */
+  /** Id of a task; for `move` the names of two apis. */
   readonly about: readonly string[];
   readonly file: string | undefined;
 }
@@ -73,15 +73,15 @@ function readWords([first = "list", ...rest]: readonly string[]): Words {
   const action = taskActions.find((known) => known === first);
   if (action === undefined) {
     const nearest = pickNearest(first, taskActions);
-    const problem = `tasks can't ${first}${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
+    const problem = `tasks has no action ${first}${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
     throw fail("invalid_flag", { problem: `${problem} It takes ${taskActions.join(", ")}` });
   }
   const count = action === "list" ? 0 : action === "move" ? 2 : 1;
   const [about, [file, ...more]] = [rest.slice(0, count), rest.slice(count)];
   if (more.length > 0)
-    throw fail("invalid_flag", { problem: `tasks ${action} got more than it takes: ${more.join(" ")}` });
+    throw fail("invalid_flag", { problem: `tasks ${action} got too many arguments: ${more.join(" ")}` });
   if (action === "move" && (about.length < 2 || about.some((name) => !apiForm.test(name)))) {
-    const problem = `tasks move needs the name a task had and the one it has: Library.index Catalog.reindex`;
+    const problem = `tasks move needs the old and the new name of a task api: Library.index Catalog.reindex`;
     throw fail("invalid_flag", { problem: about.length === 0 ? problem : `${problem}; got ${about.join(" ")}` });
   }
   const [id] = about;
@@ -92,7 +92,7 @@ function readWords([first = "list", ...rest]: readonly string[]): Words {
   return { action, about, file };
 }
 
-/** Service and task. */
+/** Pattern of `Service.task`. */
 const apiForm = /^[^.\s]+\.[^.\s]+$/;
 
 async function list(work: TaskWork): Promise<void> {
@@ -108,7 +108,7 @@ async function list(work: TaskWork): Promise<void> {
     ...(api !== undefined && { api }),
     ...(status !== undefined && { status }),
   });
-  // A name that the app has no more may still have tasks.
+  // Tasks may exist under a name that the app no longer has, so names are checked only when nothing is found.
   if (records.length === 0 && given === undefined) {
     if (service !== undefined) refuseUnknown("service", service, [...new Set(own.map((one) => one.service))]);
     if (api !== undefined) refuseUnknown("api", api, [...new Set(own.map((one) => one.api))]);
@@ -134,12 +134,12 @@ const isGone = ({ namespace }: OpenTasks, work: TaskWork): boolean => namespace 
 const isSame = (one: TaskPlace, other: TaskPlace): boolean =>
   one.namespace === other.namespace && one.service === other.service && one.api === other.api;
 
-/** What an operator should know of a task that its status does not say. */
+/** Returns a remark for operators about a task that its status does not show; `""` for none. */
 function formatOddity({ status, leaseEndsAt }: TaskRecord, isOwn: boolean, now: number): string {
   if (!isOwn && (status === "pending" || status === "in_progress"))
     return "the app has no such task: move or cancel it";
   if (!isOwn) return "the app has no such task";
-  if (leaseEndsAt !== undefined && leaseEndsAt < now) return "whoever ran it is gone; it is begun again";
+  if (leaseEndsAt !== undefined && leaseEndsAt < now) return "its replica is gone; it will run again";
   return "";
 }
 
@@ -158,7 +158,10 @@ function readLimit(text: string | undefined): number {
   throw fail("invalid_flag", { problem: `--limit is ${text}; it takes a whole number from 1 to ${maxLimit}` });
 }
 
-/** Gives the tasks of one api to another; that must be the app's own, and the first one must not, or nobody could tell them apart again. */
+/**
+ * Assigns the tasks of one api to another. The app must have the target, and must not have the origin: the tasks of
+ * both could not be distinguished afterwards.
+ */
 async function move(
   { context, store, namespace, own }: TaskWork,
   [from, to]: readonly [string, string],
@@ -232,14 +235,14 @@ const styles: Readonly<Record<TaskStatus, Style>> = {
   canceled: "dim",
 };
 
-/** How tasks are shown. */
+/** Settings for showing tasks. */
 export interface TaskView {
   readonly now: number;
-  /** What should be known of a task besides; `""` for nothing. */
+  /** Returns a remark about a task; `""` for none. */
   readonly remark: (record: TaskRecord) => string;
 }
 
-/** Tasks as a table, one a line. */
+/** Formats tasks as a table, one per line. */
 export function formatTasks(records: readonly TaskRecord[], { paint }: Output, { now, remark }: TaskView): string {
   if (records.length === 0) return "no tasks\n";
   const rows = records.map((record) => [
@@ -257,10 +260,10 @@ export function formatTasks(records: readonly TaskRecord[], { paint }: Output, {
   return `${formatColumns(columns).join("\n")}\n`;
 }
 
-/** One task, a line for each thing that is known. */
+/** Formats one task, one line per known field. */
 export function formatTask(record: TaskRecord, { paint }: Output, { now, remark }: TaskView): string {
   const failure = record.failure === undefined ? undefined : decodeError(record.failure);
-  const asked = record.isCancelAsked && record.status === "in_progress" ? " (asked to end)" : "";
+  const asked = record.isCancelAsked && record.status === "in_progress" ? " (cancel requested)" : "";
   const lines: (readonly [string, string])[] = [
     ["id", record.id],
     ["api", `${record.service}.${record.api}`],
@@ -272,7 +275,7 @@ export function formatTask(record: TaskRecord, { paint }: Output, { now, remark 
     ["progress", formatProgress(record)],
     ["note", record.note ?? ""],
     ["submitted", formatTime(record.createdAt, now)],
-    ["begun", record.startedAt === undefined ? "" : formatTime(record.startedAt, now)],
+    ["started", record.startedAt === undefined ? "" : formatTime(record.startedAt, now)],
     ["ended", record.endedAt === undefined ? "" : formatTime(record.endedAt, now)],
     ["not before", record.status === "pending" && record.notBefore > now ? formatTime(record.notBefore, now) : ""],
     ["failure", failure === undefined ? "" : `${failure.id}: ${failure.message}`],
@@ -282,16 +285,16 @@ export function formatTask(record: TaskRecord, { paint }: Output, { now, remark 
   return `${formatColumns(shown.map(([name, value]) => [paint("dim", name), value])).join("\n")}\n`;
 }
 
-/** What a list does not show. */
+/** Facts that are shown below a list of tasks. */
 export interface OpenView {
-  /** Where the store is. */
+  /** Location of the store, as text. */
   readonly place: string;
   readonly namespace: string;
-  /** Unfinished tasks that nobody of this app runs. */
+  /** Unfinished tasks that this app does not run. */
   readonly open: readonly OpenTasks[];
 }
 
-/** Where the tasks are that were shown, and which others there are. */
+/** Formats the location of the shown tasks, and the unfinished tasks that the app does not run. */
 export function formatOpen({ place, namespace, open }: OpenView, { paint }: Output): string {
   const where = paint("dim", `namespace ${namespace}, in ${place}`);
   const lines = open.map((one) => {
@@ -304,7 +307,7 @@ export function formatOpen({ place, namespace, open }: OpenView, { paint }: Outp
   return `${[where, ...lines.map((line) => paint("yellow", line))].join("\n")}\n`;
 }
 
-/** A task as other programs read it: times in ISO 8601, the failure read. */
+/** Converts a task to JSON for other programs: times in ISO 8601, the failure decoded. */
 export function taskToJson(record: TaskRecord): object {
   const { createdAt, startedAt, endedAt, notBefore, leaseEndsAt, failure, ...rest } = record;
   const time = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString());
@@ -329,7 +332,7 @@ const formatTime = (at: number, now: number): string => {
   return `${new Date(at).toISOString()} (${at > now ? `in ${span}` : `${span} ago`})`;
 };
 
-/** Of the newest attempt. */
+/** Formats the duration of the newest attempt. */
 function formatTook({ startedAt, endedAt, status }: TaskRecord, now: number): string {
   if (startedAt === undefined || status === "pending") return "";
   return formatDuration(Math.max(0, (endedAt ?? now) - startedAt));

@@ -1,33 +1,33 @@
 import { stripVTControlCharacters, styleText } from "node:util";
 
-/** The few styles the command line uses. */
+/** Text styles of the command line. */
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 
-/** One of the two streams a command writes to. */
+/** Output stream of a command. */
 export interface Output {
-  /** A person reads it: lines may be redrawn. */
+  /** True when a person reads it, so that lines may be redrawn. */
   readonly isTerminal: boolean;
-  /** Characters a line has room for. */
+  /** Width of a line, in characters. */
   readonly columns: number;
   write(text: string): void;
-  /** The text in a style, or as it is where colours are not wanted. */
+  /** Returns the text in a style; unchanged when colours are off. */
   paint(style: Style, text: string): string;
 }
 
-/** Results go to `out`, everything about the run itself to `err`, so that results can be piped. */
+/** Both output streams. Results go to `out` and messages about the run to `err`, so that results can be piped. */
 export interface Terminal {
   readonly out: Output;
   readonly err: Output;
 }
 
-/** What of the process a terminal depends on. */
+/** Part of a process stream that an output needs. */
 export interface TerminalStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
 }
 
-/** Wraps one stream. Colours: `FORCE_COLOR`, else `NO_COLOR`, else only on a terminal that is not `dumb`. */
+/** Wraps a stream. Colours depend on `FORCE_COLOR`, then on `NO_COLOR`, then on a terminal that is not `dumb`. */
 export function createOutput(stream: TerminalStream, env: Readonly<Record<string, string | undefined>>): Output {
   const hasColours = wantsColours(stream, env);
   return {
@@ -47,7 +47,7 @@ function wantsColours(stream: TerminalStream, env: Readonly<Record<string, strin
   return stream.isTTY === true && env["TERM"] !== "dumb";
 }
 
-/** Milliseconds as a person reads them: `"12 ms"`, `"1.2 s"`, `"30 s"`, `"2 min 5 s"`. */
+/** Formats milliseconds for a person: `"12 ms"`, `"1.2 s"`, `"30 s"`, `"2 min 5 s"`. */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1).replace(/\.0$/, "")} s`;
@@ -55,7 +55,7 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-/** Rows as aligned columns, two spaces apart; the last cell of a row is not padded. Cells may be painted. */
+/** Aligns cells in columns, two spaces apart. The last cell of a row is not padded. Cells may be painted. */
 export function formatColumns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => widthOf(row[column] ?? ""))));
   return rows.map((row) => {
@@ -68,7 +68,7 @@ export function formatColumns(rows: readonly (readonly string[])[]): string[] {
 
 const widthOf = (text: string): number => stripVTControlCharacters(text).length;
 
-/** Breaks a text at spaces into lines of at most `width` characters; a longer word stands alone. */
+/** Breaks a text at spaces into lines of at most `width` characters; a longer word gets a line of its own. */
 export function wrapText(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";

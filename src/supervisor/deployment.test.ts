@@ -1,13 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createDeploymentPlan, type PlanWish, Stage, settled, targetInFlight } from "../../test/supervisor/stage.js";
+import {
+  createDeploymentPlan,
+  type PlanWish,
+  SupervisorStage,
+  settled,
+  targetInFlight,
+} from "../../test/supervisor/supervisor-stage.js";
 import { fail } from "../failure/failures.js";
 import type { LinkUpdate } from "../placement/control.js";
 import { Deployment } from "./deployment.js";
 
 /** The replicas of service A, on a stage that watches them. */
 async function createStarted(wish: PlanWish = {}) {
-  const stage = new Stage();
+  const stage = new SupervisorStage();
   const deployment = new Deployment(createDeploymentPlan("A", wish), stage.deps);
   await deployment.start(Promise.resolve());
   stage.watch("A");
@@ -17,7 +23,7 @@ async function createStarted(wish: PlanWish = {}) {
 }
 
 /** So many calls in flight, shared by all replicas there are. */
-function setLoad(stage: Stage, inFlight: number): void {
+function setLoad(stage: SupervisorStage, inFlight: number): void {
   const running = stage.hosts.filter((host) => host.isRunning);
   for (const host of running) host.inFlight = inFlight / running.length;
 }
@@ -26,7 +32,7 @@ const scaling = { replicas: { min: 1, max: 3 } };
 
 describe("Deployment", () => {
   it("starts every replica at once", async () => {
-    const stage = new Stage();
+    const stage = new SupervisorStage();
     const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.deps);
     stage.held.add("start");
     const started = deployment.start(Promise.resolve());
@@ -43,7 +49,7 @@ describe("Deployment", () => {
   });
 
   it("throws the first failure at once; what has started, or still starts, is left to stop()", async () => {
-    const stage = new Stage();
+    const stage = new SupervisorStage();
     const deployment = new Deployment(createDeploymentPlan("A", { replicas: 3 }), stage.deps);
     stage.held.add("start");
     const started = assert.rejects(deployment.start(Promise.resolve()), { message: /no model/ });
@@ -57,7 +63,7 @@ describe("Deployment", () => {
   });
 
   it("tells the registry how many replicas there are to be", async () => {
-    const stage = new Stage();
+    const stage = new SupervisorStage();
     const deployment = new Deployment(createDeploymentPlan("A", { replicas: 2 }), stage.deps);
     const known: LinkUpdate[] = [];
     stage.registry.subscribe({ residence: "process", notify: (notice) => known.push(notice) }, ["A"]);
@@ -272,7 +278,7 @@ describe("Deployment, with a range of replicas", () => {
   });
 
   it("leaves the others of its group where they are when it shrinks and grows again (JD5)", async () => {
-    const stage = new Stage();
+    const stage = new SupervisorStage();
     const a = new Deployment(createDeploymentPlan("A", { replicas: { min: 1, max: 2 }, group: "g" }), stage.deps);
     const b = new Deployment(createDeploymentPlan("B", { replicas: 2, group: "g" }), stage.deps);
     await Promise.all([a.start(Promise.resolve()), b.start(Promise.resolve())]);
@@ -353,7 +359,7 @@ describe("Deployment, with a range of replicas", () => {
   });
 
   it("adds none after it was asked to stop, also when that was during its start", async () => {
-    const stage = new Stage();
+    const stage = new SupervisorStage();
     const deployment = new Deployment(createDeploymentPlan("A", scaling), stage.deps);
     stage.held.add("start");
     const started = deployment.start(Promise.resolve()).catch(() => {});

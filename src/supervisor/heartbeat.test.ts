@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createDeploymentPlan, liveness, Stage, settled } from "../../test/supervisor/stage.js";
+import { createDeploymentPlan, liveness, SupervisorStage, settled } from "../../test/supervisor/supervisor-stage.js";
 import type { Clock, Timer } from "../base/clock.js";
 import { Heartbeat } from "./heartbeat.js";
 
@@ -37,7 +37,7 @@ class StalledClock implements Clock {
 
 /** A heartbeat of one host, and what it has told: `"pulse 3"` with the calls in flight, `"silent"`, `"stuck"`. */
 async function createHeart(residence: "process" | "main" = "process", clock?: Clock) {
-  const stage = new Stage();
+  const stage = new SupervisorStage();
   const host = stage.deps.createHost(createDeploymentPlan("A", { residence }), 0);
   const [fake] = stage.hosts;
   assert.ok(fake !== undefined);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { FakeHost } from "../../test/supervisor/fake-host.js";
-import { createDeploymentPlan, Stage } from "../../test/supervisor/stage.js";
+import { createDeploymentPlan, SupervisorStage } from "../../test/supervisor/supervisor-stage.js";
 import type { LinkUpdate } from "../placement/control.js";
 import type { Caller, CallerResidence, ReplicaHost } from "../placement/placement.js";
 import { ReplicaRegistry } from "./replica-registry.js";
@@ -35,7 +35,7 @@ function format(notice: LinkUpdate): string {
 /** A registry, hosts of services A and B, and subscribers that note what they hear. */
 function createRegistry() {
   const registry = new ReplicaRegistry();
-  const stage = new Stage();
+  const stage = new SupervisorStage();
   const hostOf = (service: string, index: number, residence: CallerResidence = "process"): ReplicaHost =>
     stage.deps.createHost(createDeploymentPlan(service, { residence }), index);
   const subscribe = (residence: CallerResidence, ...services: string[]) => {

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { FakeHost } from "../../test/supervisor/fake-host.js";
-import { createDeploymentPlan, type PlanWish, Stage, settled } from "../../test/supervisor/stage.js";
+import {
+  createDeploymentPlan,
+  type PlanWish,
+  SupervisorStage,
+  settled,
+} from "../../test/supervisor/supervisor-stage.js";
 import { fail } from "../failure/failures.js";
 import type { SlotDeps } from "./replica-run.js";
 import { ReplicaSlot } from "./replica-slot.js";
@@ -10,7 +15,7 @@ const bound = 1000;
 
 /** The only slot of service A, on a stage that watches it. */
 function createPlace(wish: PlanWish = {}, finishStart?: SlotDeps["finishStart"]) {
-  const stage = new Stage(finishStart);
+  const stage = new SupervisorStage(finishStart);
   const failures: string[] = [];
   const slot: ReplicaSlot = new ReplicaSlot(createDeploymentPlan("A", wish), 0, stage.deps, () => {
     if (slot.state.kind === "down") failures.push(slot.describe());
@@ -28,7 +33,13 @@ async function createFilledPlace(wish: PlanWish = {}) {
 }
 
 /** Checks a slot after its end: nothing runs, nothing is called, nothing will happen. */
-async function assertEmpty({ slot, stage }: { readonly slot: ReplicaSlot; readonly stage: Stage }): Promise<void> {
+async function assertEmpty({
+  slot,
+  stage,
+}: {
+  readonly slot: ReplicaSlot;
+  readonly stage: SupervisorStage;
+}): Promise<void> {
   assert.deepEqual([stage.running, stage.announced("A")], [[], []]);
   assert.equal(stage.clock.pendingTimers, 0);
   assert.equal(slot.state.kind, "stopped");

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Random } from "../../test/http/random.js";
 import type { FakeHost, Step } from "../../test/supervisor/fake-host.js";
-import { createDeploymentPlan, liveness, type PlanWish, restart, Stage, settled } from "../../test/supervisor/stage.js";
+import {
+  createDeploymentPlan,
+  liveness,
+  type PlanWish,
+  restart,
+  SupervisorStage,
+  settled,
+} from "../../test/supervisor/supervisor-stage.js";
 import { fail } from "../failure/failures.js";
 import type { Plan } from "../graph/plan.js";
 import { Supervisor } from "./supervisor.js";
@@ -37,7 +44,7 @@ const steps: readonly Step[] = ["load", "start", "drain", "stop"];
 class World {
   readonly random: Random;
   readonly services: typeof alone;
-  readonly stage = new Stage();
+  readonly stage = new SupervisorStage();
   readonly supervisor: Supervisor;
   /** Time at which each silent host became silent. */
   readonly silentSince = new Map<FakeHost, number>();

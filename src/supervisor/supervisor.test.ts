@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createDeploymentPlan, type PlanWish, Stage, settled } from "../../test/supervisor/stage.js";
+import {
+  createDeploymentPlan,
+  type PlanWish,
+  SupervisorStage,
+  settled,
+} from "../../test/supervisor/supervisor-stage.js";
 import { fail } from "../failure/failures.js";
 import type { Plan } from "../graph/plan.js";
 import { Supervisor } from "./supervisor.js";
@@ -14,7 +19,7 @@ const wishes: Readonly<Record<string, PlanWish>> = {
 };
 
 function createApp(services: Readonly<Record<string, PlanWish>> = wishes) {
-  const stage = new Stage();
+  const stage = new SupervisorStage();
   const deployments = Object.entries(services).map(([name, wish]) => createDeploymentPlan(name, wish));
   const plan = { deployments, notices: ["a notice"] } as unknown as Plan;
   const supervisor = new Supervisor(plan, stage.deps);
@@ -30,7 +35,7 @@ async function createStartedApp(services?: Readonly<Record<string, PlanWish>>) {
 }
 
 /** Lets these hosts go on, and what follows from it happen. */
-async function finish(stage: Stage, step: "load" | "start" | "drain", ...names: string[]): Promise<void> {
+async function finish(stage: SupervisorStage, step: "load" | "start" | "drain", ...names: string[]): Promise<void> {
   for (const name of names) stage.host(name).steps[step].resolve();
   await settled();
 }

@@ -14,46 +14,46 @@ import { locateEntry } from "../load/entry-location.js";
 import type { AppFile, Placement } from "../options/app-file.js";
 import { type DelayRule, type FailRule, Faults } from "../runtime/faults.js";
 
-/** A service class and what stands in for it: another class, or a function for each api that is called. */
+/** Pair of a service class and its substitute: another class, or a function for each api that is called. */
 export type Replace<T = any> = readonly [service: new () => T, substitute: (new () => object) | Replacement<T>];
 
-/** What `compose()` takes. */
+/** Options of `compose()`. */
 export interface ComposeOptions<R extends readonly unknown[] = readonly unknown[]> {
-  /** Services that are replaced; their contracts still check what goes in and out. */
+  /** Services to replace. The contracts of the replaced services still check inputs and outputs. */
   readonly replace?: { readonly [K in keyof R]: Replace<R[K]> };
-  /** Default `"inline"`. */
+  /** Placement of all services. Default `"inline"`. */
   readonly placement?: Placement;
-  /** Options as they stand in `ekiben.config.ts`. */
+  /** Options, in the form of `ekiben.config.ts`. */
   readonly options?: AppFile;
   /**
-   * File that replicas in threads and processes load: the URL or path of one that exports the class. A file of tests can't be
-   * loaded again. Default: ekiben looks for the file.
+   * URL or path of the file that exports the class; replicas in threads and processes load it. A test file cannot be
+   * loaded again. Default: ekiben searches for the file.
    */
   readonly from?: string | URL;
-  /** Default: silent. */
+  /** Logger of the app. Default: silent. */
   readonly log?: Logger;
 }
 
-/** A graph running in a test: real services, real checks, no port. */
+/** Running graph of a test: real services and checks, without a port. */
 export interface ComposedApp<T extends ServiceHooks> extends AsyncDisposable {
-  /** The entry service, called as one of the graph's own services would call it. */
+  /** Handle of the entry service, like the handle that another service of the graph would get. */
   readonly entry: Handle<T>;
-  /** Any service of the graph. */
+  /** Returns the handle of any service of the graph. */
   service<S extends ServiceHooks>(service: ServiceClass<S>): Handle<S>;
-  /** Calls to the service fail, before they reach it. */
+  /** Makes calls to the service fail before they reach it. */
   fail(service: ServiceClass, rule?: FailRule): void;
-  /** Calls to the service are held back. */
+  /** Delays calls to the service. */
   delay(service: ServiceClass, rule: DelayRule | number): void;
-  /** Takes back every `fail` and `delay`. */
+  /** Removes all rules set by `fail` and `delay`. */
   clearFaults(): void;
-  /** Ends one replica (default the first) as a crash would: calls on it fail. Resolves when another has taken its place. */
+  /** Ends one replica (default: the first) like a crash: its calls fail. Resolves when its replacement is ready. */
   kill(service: ServiceClass, index?: number): Promise<void>;
-  /** Drains and stops every service; `await using` does it by itself. */
+  /** Drains and stops all services; `await using` calls it. */
   close(): Promise<void>;
 }
 
 /**
- * Runs a graph in a test.
+ * Starts a graph for a test.
  *
  * @throws {ServingError} as `serve()` does: `invalid_graph`, `start_failed`, `start_timeout`.
  */
@@ -63,7 +63,7 @@ export async function compose<T extends ServiceHooks, const R extends readonly u
 ): Promise<ComposedApp<T>> {
   const callers = noteCallers();
   if (ownFolder === "") throw fail("bundled_in", {});
-  // A replica has loaded this script for its classes alone.
+  // A replica loads this script only for its classes.
   if (handOver(entry) !== undefined) return new Promise(() => {});
   const substitutes = new Map<ServiceClass, Substitute>((options.replace ?? []) as never);
   const appFile = { path: "compose()", value: { placement: options.placement ?? "inline", ...options.options } };
@@ -85,7 +85,7 @@ export async function compose<T extends ServiceHooks, const R extends readonly u
   }
 }
 
-/** A test leaves no tasks beside the author's files: they are kept in a folder of its own, unless it says where. */
+/** Creates a folder for tasks when the graph has any, so that a test leaves no tasks beside the author's files. */
 function createTaskFolder({ services }: Graph): string | undefined {
   const apis = [...services.values()].flatMap((service) => [...service.apis.values()]);
   return apis.some(({ kind }) => kind === "task") ? mkdtempSync(join(tmpdir(), "ekiben-test-")) : undefined;
@@ -97,7 +97,7 @@ function removeFolder(folder: string | undefined): void {
 
 interface TestDeps {
   readonly faults: Faults;
-  /** Removed with the app. */
+  /** Task folder, removed with the app. */
   readonly folder: string | undefined;
 }
 

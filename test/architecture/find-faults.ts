@@ -9,7 +9,7 @@ import {
 } from "./layers.js";
 import type { Import, SourceFile } from "./source-tree.js";
 
-/** Everything in which a source tree breaks the rules of the house, one sentence each. */
+/** Lists all violations of the house rules in a source tree, one sentence each. */
 export function findFaults(files: readonly SourceFile[], layers: Readonly<Record<string, Layer>>): string[] {
   return [
     ...files.flatMap((file) => findImportFaults(file, layers)),
@@ -47,8 +47,8 @@ function allows(target: string, { file, isType }: Import): boolean {
 }
 
 /**
- * A cycle is reported once, from its first file in the order of paths. A lazy import closes none: it is how an entry stays
- * light whose implementation uses its types.
+ * Reports each cycle once, starting at its first file in path order. A lazy import closes no cycle: an entry uses one
+ * to stay light although its implementation uses the entry's types.
  */
 function findCycles(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
@@ -70,7 +70,7 @@ function findCycles(files: readonly SourceFile[]): string[] {
   return faults;
 }
 
-/** Follows what the browser entry loads when it runs; types are gone by then. */
+/** Follows the imports that the browser entry loads at run time; type imports do not exist then. */
 function findNodeImports(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const seen = new Set<string>();
@@ -123,7 +123,7 @@ function findNameFaults({ path, exports }: SourceFile, files: readonly SourceFil
   ];
 }
 
-/** `"batch-window"` and `"BatchWindow"` → `["batch", "window"]`. */
+/** Splits a name into words: `"batch-window"` and `"BatchWindow"` → `["batch", "window"]`. */
 const wordsOf = (name: string) =>
   name
     .replace(/([a-z0-9])([A-Z])/g, "$1-$2")

@@ -1,18 +1,18 @@
-/** One folder of src/, and what its files may import. */
+/** One folder of src/ and the imports that its files may have. */
 export interface Layer {
-  /** Folders, or a file as `"handle/directory"`. `":types"` behind one allows `import type` alone. */
+  /** Folders, or a file such as `"handle/directory"`. The suffix `":types"` allows only `import type`. */
   readonly may: readonly string[];
-  /** What single files of the folder may import besides. */
+  /** Additional imports of single files of the folder. */
   readonly except?: Readonly<Record<string, readonly string[]>>;
 }
 
 /**
- * Who may import whom: a folder may import itself and what its row names.
+ * Import rules: a folder may import itself and the folders of its row.
  *
- * Rows are in the order of the layers: what an app is made of first, what makes an app of it last. Sending calls (`handle`)
- * and running them (`replica`) meet in `runtime/local-host.ts` alone. `runtime` joins what lives in one thread or process, and has
- * the entry files of threads and processes. `app` puts one app together out of everything below it, so that no other folder
- * needs to know them all.
+ * Rows are in the order of the layers, from the parts of an app to the app as a whole. Sending calls (`handle`) and
+ * running them (`replica`) meet only in `runtime/local-host.ts`. `runtime` joins everything that lives in one thread or
+ * process, and has the entry files of threads and processes. `app` puts one app together from all folders above it in
+ * this table, so that no other folder needs to know them all.
  */
 export const layers: Readonly<Record<string, Layer>> = {
   base: { may: [] },
@@ -94,10 +94,10 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
 };
 
-/** The published entries. They re-export, and alone may say `export *`. Nothing imports them. */
+/** Published entries. They only re-export; only they may use `export *`; no file imports them. */
 export const entries: readonly string[] = ["index.ts", "client.ts", "testing.ts"];
 
-/** Runs in browsers too, so nothing it loads may be Node's. */
+/** Entry that also runs in browsers, so it may load no module of Node. */
 export const browserEntry = "client.ts";
 
 /** Classes whose fields only they write: the parts of a call, which many files share. */
@@ -106,7 +106,7 @@ export const sealedClasses: readonly string[] = ["CallScope", "CallInput", "Runn
 export const maxFileLines = 450;
 export const maxFunctionLines = 80;
 
-/** Words that say nothing of what a thing does. */
+/** Words that say nothing about the purpose of a thing. */
 export const emptyWords: readonly string[] = [
   ...["manager", "helper", "helpers", "util", "utils", "base", "impl", "info", "data", "common"],
 ];

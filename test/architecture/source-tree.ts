@@ -5,11 +5,11 @@ import ts from "typescript";
 /** One import or re-export. */
 export interface Import {
   readonly specifier: string;
-  /** Path of the file inside the tree; `undefined` for packages and Node's own modules. */
+  /** Path of the file inside the tree; `undefined` for packages and Node's modules. */
   readonly file: string | undefined;
-  /** `import type` or `export type`: gone when the code runs. */
+  /** True for `import type` and `export type`, which do not exist at run time. */
   readonly isType: boolean;
-  /** `import()`: loaded when that line runs. */
+  /** True for `import()`, which loads when the line runs. */
   readonly isLazy: boolean;
 }
 
@@ -18,13 +18,13 @@ export interface LongFunction {
   readonly lines: number;
 }
 
-/** What the rules need to know of a file. */
+/** Facts about one file that the rules need. */
 export interface SourceFile {
-  /** Below the root, with `/`: `"call/invoke.ts"`. */
+  /** Path below the root, with `/`: `"call/invoke.ts"`. */
   readonly path: string;
   readonly lines: number;
   readonly imports: readonly Import[];
-  /** Names of what is exported; of a class also `Class.method`. */
+  /** Names of the exports; for classes also `Class.method`. */
   readonly exports: readonly string[];
   readonly hasDefaultExport: boolean;
   readonly hasStarExport: boolean;
@@ -33,7 +33,7 @@ export interface SourceFile {
   readonly writableFields: readonly string[];
 }
 
-/** Reads every file of a folder but its tests: path below the folder → text. */
+/** Reads all files of a folder except tests. @returns Path below the folder → text. */
 export function readSources(root: string): Map<string, string> {
   const files = readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !entry.name.endsWith(".test.ts"))

@@ -1,6 +1,6 @@
 /**
- * When calls came to a real HTTP server that took 30 ms for each: three clients that asked again at once, beside twelve
- * that asked five times a second. Milliseconds.
+ * Arrival times of calls at a real HTTP server that needed 30 ms for each, in milliseconds: three clients that called
+ * again at once, and twelve that called five times a second.
  */
 // biome-ignore format: a table of figures
 export const recordedArrivals: readonly number[] = [

@@ -1,23 +1,23 @@
 import type { BatchSettings } from "../../src/options/settings.js";
 import { BatchWindow, type LeaveReason } from "../../src/replica/batch/batch-window.js";
 
-/** Who calls, each time with one row. */
+/** Callers of a simulation; each call has one row. */
 export interface Crowd {
-  /** Instants at which calls come, whatever becomes of them, in order. */
+  /** Arrival times of calls that come regardless of the answers, in order. */
   readonly arrivals?: readonly number[];
-  /** Callers that call again so long after each answer. */
+  /** Callers that call again a fixed time after each answer. */
   readonly callers?: readonly { readonly thinkMs: () => number }[];
 }
 
-/** A replica and what it is asked. */
+/** Replica and callers of a simulation. */
 export interface Simulation {
   readonly settings?: Partial<BatchSettings>;
-  /** What a batch of so many rows takes. */
+  /** Duration of a batch of this many rows. */
   readonly costMs: (rows: number) => number;
   readonly crowd: Crowd;
-  /** The model blocks the event loop: what comes meanwhile is seen when it is done. */
+  /** True when the model blocks the event loop: calls that arrive meanwhile are seen when it is done. */
   readonly isBlocking?: boolean;
-  /** When to stop; callers would go on for ever. */
+  /** Time to stop at; the callers would never stop. */
   readonly untilMs: number;
 }
 
@@ -26,13 +26,13 @@ export interface SimulatedBatch {
   readonly leftAt: number;
   readonly rows: number;
   readonly reason: LeaveReason;
-  /** How long it waited after the first moment at which it could have left. */
+  /** Time that the batch waited after the first moment at which it could have left. */
   readonly waitedMs: number;
 }
 
 export interface SimulationResult {
   readonly batches: readonly SimulatedBatch[];
-  /** From when a row came to its result, in the order of results. */
+  /** Time from the arrival of a row to its result, in the order of results. */
   readonly latencies: readonly number[];
 }
 
@@ -41,7 +41,7 @@ interface Row {
   readonly caller: number | undefined;
 }
 
-/** Runs a window against a crowd, in virtual time. */
+/** Runs a batch window against these callers, in virtual time. */
 export function simulate(simulation: Simulation): SimulationResult {
   return new Simulator(simulation).run();
 }
@@ -79,7 +79,7 @@ class Simulator {
     return Math.min(arrival ?? Number.POSITIVE_INFINITY, this.#running?.endsAt ?? this.#askAgainAt);
   }
 
-  /** One turn of the event loop. */
+  /** Waits one turn of the event loop. */
   #step(now: number): void {
     if (this.#running !== undefined && this.#running.endsAt <= now) this.#endBatch(this.#running, now);
     while ((this.#coming[0]?.cameAt ?? Number.POSITIVE_INFINITY) <= now) {

@@ -2,7 +2,10 @@ import { randomUUID } from "node:crypto";
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 
-/** How long a replica may be silent: much shorter than what its calls compute together, much longer than one of them. */
+/**
+ * Silence after which a replica counts as stuck: much shorter than all its calls together, much longer than one of
+ * them.
+ */
 export const replaceAfterMs = 2_000;
 export const runMs = 20;
 
@@ -15,13 +18,13 @@ function compute(ms: number): string {
 
 const run = { input: z.number(), output: z.string() };
 
-/** Computes without an await for as long as it is told; says which replica did. */
+/** Computes without an await for the given time; returns the name of the replica. */
 export class Model extends Service({ liveness: { intervalMs: 50, suspendAfterMs: replaceAfterMs, replaceAfterMs } }) {
   run = api(run, compute);
   runLater = api(run, async (ms) => compute(ms));
 }
 
-/** The first run of an api takes its time. */
+/** Runs each api once in advance, because the first run is slow. */
 export class Compiled extends Service({
   liveness: { intervalMs: 50, suspendAfterMs: 200, replaceAfterMs: 400, warmUpMs: 60_000 },
 }) {
@@ -43,7 +46,7 @@ export class Compiled extends Service({
   }
 }
 
-/** Is to have one replica for every two calls in flight. */
+/** Asks for one replica for every two calls in flight. */
 export class Scaled extends Service({ replicas: { min: 1, max: 2, targetInFlight: 2 } }) {
   run = api(run, compute);
 }

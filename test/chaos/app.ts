@@ -16,41 +16,41 @@ import {
   readHolding,
 } from "./processes.js";
 
-/** Longer than anything takes that comes to its end at all, on a machine that is busy with other tests. */
+/** Longest time to wait for anything that ends at all, on a machine that is busy with other tests. */
 const patienceMs = 30_000;
 
 const services = fileURLToPath(import.meta.resolve("./services.ts"));
 
 const flags = [
-  // Restarts come fast and without end: how they slow down is tested elsewhere.
+  // Restarts are fast and unlimited: other tests cover how they slow down.
   ...["--restart-give-up-after", "0", "--restart-backoff-ms", "20", "--restart-max-backoff-ms", "100"],
-  // A busy machine may take long to start a process, and how long is no matter of this test.
+  // A busy machine may start a process slowly, and this test does not judge that.
   ...["--wait-for-replica-ms", "20000", "--timeout-ms", "30000"],
   ...["--port", "0", "--host", "127.0.0.1", "--no-http-access-log"],
 ];
 
-/** A kill -9, and when. */
+/** One kill -9 and its time. */
 export interface Kill {
   readonly pid: number;
   readonly at: number;
 }
 
-/** What an app has at a moment at which nothing is asked of it. */
+/** State of an app at a moment without requests. */
 export interface Inventory {
   readonly supervisor: Holding;
-  /** By the name of the replica. */
+  /** Processes by the name of their replica. */
   readonly replicas: ReadonlyMap<string, Holding & { readonly pid: number }>;
   readonly processes: number;
-  /** Names of sockets in the app's own folder. */
+  /** Names of the sockets in the folder of the app. */
   readonly socketFiles: readonly string[];
-  /** Names of files in memory that nobody has opened yet. */
+  /** Names of files in memory that no process has opened yet. */
   readonly slabFiles: readonly string[];
 }
 
-/** The chain of services behind `ekiben serve`, with what there is to know of its processes. */
+/** The chain of services behind `ekiben serve`, with access to the state of its processes. */
 export class ChaosApp implements AsyncDisposable {
   readonly kills: Kill[] = [];
-  /** Warnings and errors in the log, and what else is printed, that no kill explains. */
+  /** Warnings and errors of the log, and other output, that no kill explains. */
   readonly complaints: string[] = [];
   url = "";
   readonly #command: CommandProcess;
@@ -70,23 +70,23 @@ export class ChaosApp implements AsyncDisposable {
     return app;
   }
 
-  /** The replicas' processes, those that still start included. */
+  /** Processes of the replicas, also of those that are still starting. */
   get replicas(): readonly number[] {
     return listChildren(this.#pid).filter((pid) => readCommand(pid).includes("process-main"));
   }
 
-  /** `Front#0`; `undefined` before its service starts. */
+  /** Returns the name of the replica, such as `Front#0`; `undefined` before its service starts. */
   replicaOf(pid: number): string | undefined {
     return this.#replicaOf.get(pid);
   }
 
   kill(pid: number): void {
     const at = performance.now();
-    // It may have ended since it was looked for, by the kill before.
+    // The process may have ended meanwhile, by the previous kill.
     if (readCommand(pid) !== "" && process.kill(pid, "SIGKILL")) this.kills.push({ pid, at });
   }
 
-  /** Whether all replicas say that they are ready, and none of their calls is still under way. */
+  /** True when all replicas report that they are ready and have no calls in flight. */
   async isWhole(): Promise<boolean> {
     const { status, text } = await this.#get("/readyz");
     if (status !== 200) return false;
@@ -95,14 +95,14 @@ export class ChaosApp implements AsyncDisposable {
     return isReady && (await this.countInFlight()) === 0;
   }
 
-  /** Calls that are sent, waiting or running, as the processes count them. */
+  /** Number of calls that are sent, waiting or running, as counted by the processes. */
   async countInFlight(): Promise<number> {
     const { text } = await this.#get("/metrics");
     const values = [...text.matchAll(/^ekiben_(?:calls_in_flight|api_running|api_queued)\{.*\} (\S+)$/gm)];
     return values.reduce((sum, [, value]) => sum + Number(value), 0);
   }
 
-  /** Whether a connection of a client is still open at one of its processes. */
+  /** True when one of its processes still has an open connection of a client. */
   get hasClients(): boolean {
     return hasConnections(Number(new URL(this.url).port));
   }
@@ -120,7 +120,7 @@ export class ChaosApp implements AsyncDisposable {
     };
   }
 
-  /** Ends the app as an operator does. @returns What is left of it besides. */
+  /** Stops the app with SIGTERM. @returns Everything that is left of it. */
   async stop(): Promise<CommandResult & { readonly left: readonly string[] }> {
     const pids = [this.#pid, ...listDescendants(this.#pid)];
     this.#command.child.kill("SIGTERM");
@@ -139,7 +139,7 @@ export class ChaosApp implements AsyncDisposable {
       rmSync(folder, { recursive: true, force: true });
   }
 
-  /** On a connection of its own, which leaves nothing open. */
+  /** Sends a request on a connection of its own, which is closed afterwards. */
   async #get(path: string): Promise<{ readonly status: number; readonly text: string }> {
     const connection = new Connection(this.url, patienceMs);
     const ending = await connection.send({ method: "GET", path });
@@ -151,13 +151,13 @@ export class ChaosApp implements AsyncDisposable {
     return this.#command.child.pid as number;
   }
 
-  /** From a file in memory that is open: its name is gone, its path is still shown. */
+  /** Reads an open file in memory: its name is gone, but its path is still listed. */
   #findSlabFolder(): string | undefined {
     const links = this.replicas.flatMap((pid) => listDescriptors(pid));
     return links.map((link) => /^\/dev\/shm\/ekiben-\w+/.exec(link)?.[0]).find((path) => path !== undefined);
   }
 
-  /** On stderr is what services say; once all have started, the command itself says nothing before it is told to end. */
+  /** Collects stderr, where services write. The command itself writes nothing there between the start and the stop. */
   #readNews(line: string): void {
     const [, replica = "", pid] = /^(\w+#\d+) is process (\d+)$/.exec(line) ?? [];
     if (pid !== undefined) this.#replicaOf.set(Number(pid), replica);
@@ -179,7 +179,10 @@ function followLines(stream: Readable | null, read: (line: string) => void): voi
   });
 }
 
-/** Asks again and again, where nothing tells of a change. @throws {Error} when it does not hold in half a minute. */
+/**
+ * Checks again and again, because no event reports a change. @throws {Error} when the condition does not hold within 30
+ * s.
+ */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const begun = performance.now();
   while (!(await holds())) {

@@ -4,15 +4,17 @@ import { Connection, type Ending } from "./exchange.js";
 import { type ChaosRequest, createRequest, type Kind, kinds } from "./requests.js";
 import type { Outcome, Tally } from "./tally.js";
 
-/** The deadline of every api is 30 s; an answer may take a little longer to arrive. */
+/**
+ * Longest duration of a request: the deadline of every api is 30 s, and the answer may need a little longer to arrive.
+ */
 export const limitMs = 40_000;
-/** An entry replica that ends breaks a request; so many in a row break none. */
+/** Maximum number of attempts: a request breaks when its entry replica ends, but not that often in a row. */
 const maxTries = 20;
 
-/** As often as it stands here. */
+/** Kinds of requests; a kind is chosen as often as it is listed. */
 const mix: readonly Kind[] = ["relay", "relay", "relay", "relayTensor", "relayOnce", "relayOnce", "count", "count"];
 
-/** One connection of a storm, and the manners of whoever is at its other end. */
+/** One connection of a storm, and the behaviour of its client. */
 export interface Caller {
   readonly random: Random;
   readonly manner: "steady" | "slow" | "leaving";
@@ -29,7 +31,7 @@ export async function callOn(url: string, { random, manner }: Caller, tally: Tal
   connection.close();
 }
 
-/** Sends one request, again where that is fair, and notes how it ended. */
+/** Sends one request, again where a client may retry, and records how it ended. */
 export async function callOnce(connection: Connection, request: ChaosRequest, tally: Tally): Promise<void> {
   const { kind } = request;
   const begun = performance.now();
@@ -55,7 +57,7 @@ export async function callOnce(connection: Connection, request: ChaosRequest, ta
   }
 }
 
-/** @throws {Error} what must not have happened. */
+/** Checks an answer. @throws {Error} for an answer that is not allowed. */
 function judge(request: ChaosRequest, ending: Ending, tally: Tally, openedAt: number): Outcome | "again" {
   const { kind } = request;
   if (ending.kind === "hung") throw new Error(`no answer within ${limitMs} ms`);
@@ -79,13 +81,13 @@ interface Failure {
   readonly service: string;
 }
 
-/** A failure body: all of an answer, or the last of a stream. */
+/** Reads the body of a failure: the whole answer, or the last item of a stream. */
 function findFailure(text: string): Failure | undefined {
   const [last] = /\{"error":.*\}\s*$/.exec(text) ?? [];
   return last === undefined ? undefined : (JSON.parse(last) as Failure);
 }
 
-/** An api that may not run twice may fail; so may a stream of which the reader has a part. */
+/** True when the request may fail: an api that may not run twice, or a stream whose first part has arrived. */
 function judgeFailure(
   request: ChaosRequest,
   failure: Failure,

@@ -4,38 +4,41 @@ import type { Holding } from "./processes.js";
 import { askCalmly, connectionCount, rage } from "./storm.js";
 import { formatTable, Tally } from "./tally.js";
 
-// Kills replicas with signal 9 under load, and holds the app to its promises:
+// Kills replicas with signal 9 under load, and checks the promises of the app:
 //
-// X1  No idempotent request fails. One whose connection breaks with an entry replica is sent again by the client, as
-//     browsers and proxies do; no other is.
-// X2  What may not run twice, or has begun to stream, fails with a 503 that names the service whose replica was lost, or
-//     with its connection, and then only by the end of an entry replica. No answer looks right and is not.
+// X1  No idempotent request fails. When the connection breaks with an entry replica, the client sends the request
+//     again, as browsers and proxies do; it sends no other request again.
+// X2  A request that may not run twice, or whose stream has begun, fails with a 503 that names the service of the lost
+//     replica, or with its connection, and the latter only when an entry replica ends. No wrong answer looks right.
 // X3  Nothing hangs.
-// X4  After each storm everything is as before it: replicas, processes, descriptors, files; and memory does not grow.
+// X4  After each storm, replicas, processes, descriptors and files are as before, and memory does not grow.
 // X5  SIGTERM leaves nothing behind.
 
 /** A run of several storms. */
 export interface ChaosRun {
   readonly seed: number;
   /**
-   * Milliseconds of each storm, three at least: in the first any replica may end, in the second those that are spared from
-   * then on get as large as they need to be, and later they must not grow.
+   * Milliseconds of each storm; at least three storms. In the first, any replica may be killed. In the second, the
+   * spared replicas reach their full size. From the third on, they must not grow.
    */
   readonly storms: readonly number[];
-  /** Gets each line of the report as soon as it is known. */
+  /** Takes each line of the report as soon as it is known. */
   readonly print: (line: string) => void;
 }
 
-/** One that clients and replicas are connected with, and one in the middle. */
+/** Spared replicas: one between clients and other replicas, and one in the middle of the chain. */
 const survivors = ["Front#0", "Third#0"];
 
-/** A replica has four links at most, and on each of them as many tensors at once as there are connections. */
+/**
+ * Allowance for files in memory: a replica has at most four links, each with as many tensors at once as there are
+ * connections.
+ */
 const maxSlabs = 4 * connectionCount;
 
-/** Code that is compiled only when it is busy, and heaps that are not yet collected, take their share. */
+/** Allowance for code that is compiled only under load, and for heaps that are not collected yet. */
 const memoryToleranceMiB = 64;
 
-/** Runs storms over an app. @throws {AssertionError} with everything that broke a promise. */
+/** Runs storms over an app. @throws {AssertionError} with all violated promises. */
 export async function runChaos({ seed, storms, print }: ChaosRun): Promise<void> {
   await using app = await ChaosApp.start();
   const watch = new Watch(app);
@@ -57,12 +60,12 @@ export async function runChaos({ seed, storms, print }: ChaosRun): Promise<void>
   assert.equal(faults.length, 0, `seed ${seed}: ${faults.length} faults\n${faults.slice(0, 20).join("\n")}`);
 }
 
-/** Compares what the app has between storms. */
+/** Compares the state of the app between storms. */
 class Watch {
   readonly faults: string[] = [];
   readonly #app: ChaosApp;
   #before!: Inventory;
-  /** After the second storm. */
+  /** State after the second storm. */
   #warm: Inventory | undefined;
   #now!: Inventory;
 
@@ -74,12 +77,12 @@ class Watch {
     await until(() => this.#app.isWhole());
     this.faults.push(...(await askCalmly(this.#app, seed)));
     await until(() => this.#app.isWhole());
-    // The answer is there before its connection has ended at the other side.
+    // The answer arrives before the other side has closed the connection.
     await until(() => !this.#app.hasClients);
     this.#before = this.#app.takeInventory();
   }
 
-  /** Waits until all is as it was, or says what is not. */
+  /** Waits until everything is as before, or reports the difference. */
   async compare(seed: number): Promise<void> {
     await until(() => this.#app.isWhole()).catch((error: Error) => this.faults.push(error.message));
     this.faults.push(...(await askCalmly(this.#app, seed)));
@@ -92,12 +95,15 @@ class Watch {
     this.#compareMemory();
   }
 
-  /** From here on memory must not grow. */
+  /** Sets the limit: memory must not grow from here on. */
   keepWarm(): void {
     this.#warm = this.#now;
   }
 
-  /** A line for each process: before the first storm and after the last; survivors live since the first storm. */
+  /**
+   * Formats one line for each process: its state before the first storm and after the last. Survivors have lived since
+   * the first storm.
+   */
   format(): string[] {
     const names = [...this.#before.replicas.keys()];
     const rowOf = (name: string, a: Holding | undefined, b: Holding | undefined) => {

@@ -2,38 +2,38 @@ import { Agent, type ClientRequest, type IncomingMessage, request as openRequest
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** One HTTP request, and the manners of whoever sends it. */
+/** One HTTP request, and the behaviour of its client. */
 export interface Sending {
   readonly method?: "GET" | "POST";
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
-  /** The body goes out in so many parts, with a pause before each. */
+  /** Number of parts in which the body is sent, with a pause before each. */
   readonly writeParts?: number;
-  /** Between parts of the body, and between reads of the answer. */
+  /** Pause between parts of the body, and between reads of the answer. */
   readonly pauseMs?: number;
-  /** The client goes away: within its own body, before an answer, or within the answer. */
+  /** Moment at which the client disconnects: within its own body, before the answer, or within the answer. */
   readonly leaves?: { readonly during: "body" | "answer"; readonly afterMs: number };
 }
 
-/** What became of it. */
+/** Outcome of the request. */
 export type Ending =
   | { readonly kind: "answered"; readonly status: number; readonly contentType: string; readonly body: Buffer }
-  /** The connection broke; `body` is what had come of an answer. */
+  /** The connection broke; `body` is the received part of the answer. */
   | { readonly kind: "broken"; readonly error: string; readonly status: number; readonly body: Buffer }
   | { readonly kind: "left" }
   | { readonly kind: "hung" };
 
-/** A client with one connection at a time, which stays open between requests. */
+/** Client with one connection at a time, which stays open between requests. */
 export class Connection {
-  /** When the connection was made on which the last request went. */
+  /** Time at which the connection of the last request was opened. */
   openedAt = 0;
   readonly #url: string;
   readonly #limitMs: number;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   readonly #openedAt = new WeakMap<Socket, number>();
 
-  /** @param limitMs After this a request counts as hung. */
+  /** Sends a request. @param limitMs Time after which the request counts as hung. */
   constructor(url: string, limitMs: number) {
     this.#url = url;
     this.#limitMs = limitMs;
@@ -63,7 +63,7 @@ export class Connection {
     const ending = await ended;
     clearTimeout(limit);
     clearTimeout(leave);
-    // What was not yet read of an answer is dropped when its reader goes away.
+    // The unread part of an answer is dropped when its reader disconnects.
     return gone === undefined ? ending : { kind: gone };
   }
 
@@ -110,7 +110,7 @@ function endingOf(request: ClientRequest, sending: Sending, leave: () => void): 
   });
 }
 
-/** Leaves the rest to the kernel: what a paused response has taken in already is lost when its connection ends. */
+/** Pauses reading in the kernel: data that a paused response has already read is lost when the connection ends. */
 function readLater({ socket }: IncomingMessage, pauseMs: number): void {
   socket.pause();
   setTimeout(() => socket.resume(), pauseMs);

@@ -1,19 +1,19 @@
-// What /proc says of processes; Linux only.
+// Reads facts about processes from /proc; Linux only.
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** What a process holds. */
+/** Resources of a process. */
 export interface Holding {
   readonly sockets: number;
-  /** Open files in memory, through which large tensors go: as many as the load of a link has needed. */
+  /** Open files in memory, which carry large tensors: as many as the load of a link has needed. */
   readonly slabs: number;
-  /** All other descriptors. */
+  /** All other open descriptors. */
   readonly others: number;
   readonly residentMiB: number;
 }
 
 const nothing: Holding = { sockets: 0, slabs: 0, others: 0, residentMiB: 0 };
 
-/** Nothing of one that has ended. */
+/** Reads the resources of a process; empty for a process that has ended. */
 export function readHolding(pid: number): Holding {
   const links = listDescriptors(pid);
   const sockets = links.filter((link) => link.startsWith("socket:")).length;
@@ -21,13 +21,13 @@ export function readHolding(pid: number): Holding {
   return { ...nothing, sockets, slabs, others: links.length - sockets - slabs, residentMiB: readResident(pid) };
 }
 
-/** Where the open descriptors of a process lead. */
+/** Lists the targets of a process's open descriptors. */
 export function listDescriptors(pid: number): string[] {
   const folder = `/proc/${pid}/fd`;
   return orElse([], () => readdirSync(folder)).flatMap((name) => orElse([], () => [readlinkSync(`${folder}/${name}`)]));
 }
 
-/** The processes that a process has started and that still run. */
+/** Lists the running children of a process. */
 export function listChildren(pid: number): number[] {
   const folder = `/proc/${pid}/task`;
   const texts = orElse([], () => readdirSync(folder)).map((thread) =>
@@ -36,7 +36,7 @@ export function listChildren(pid: number): number[] {
   return texts.flatMap((text) => text.split(" ").filter(Boolean).map(Number));
 }
 
-/** All that a process has started, and what those have; itself not. */
+/** Lists all running descendants of a process, without itself. */
 export function listDescendants(pid: number): number[] {
   return listChildren(pid).flatMap((child) => [child, ...listDescendants(child)]);
 }
@@ -45,7 +45,7 @@ export function readCommand(pid: number): string {
   return orElse("", () => readFileSync(`/proc/${pid}/cmdline`, "utf8")).replaceAll("\0", " ");
 }
 
-/** Whether a server on this port still holds a connection, also one that its client has closed. IPv4. */
+/** True when a server on this port still holds a connection, also one that its client has closed. IPv4. */
 export function hasConnections(port: number): boolean {
   const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const rows = readFileSync("/proc/net/tcp", "utf8").trim().split("\n").slice(1);
@@ -55,7 +55,7 @@ export function hasConnections(port: number): boolean {
   });
 }
 
-/** Established, and closed by the other side alone. */
+/** Codes of the states "established" and "closed by the other side only". */
 const openStates: readonly string[] = ["01", "08"];
 
 function readResident(pid: number): number {
@@ -63,7 +63,7 @@ function readResident(pid: number): number {
   return Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) / 1024);
 }
 
-/** A process may end while it is looked at. */
+/** Returns `undefined` when the process ends during the reading. */
 function orElse<T>(otherwise: T, read: () => T): T {
   try {
     return read();

@@ -4,7 +4,7 @@ import { decodeNpy, encodeNpy } from "../../src/http/npy.js";
 import type { Random } from "../http/random.js";
 import type { Ending, Sending } from "./exchange.js";
 
-/** What is asked for: whether it may be asked twice, and whether the answer is a stream. */
+/** Kind of a request: whether it may be sent twice, and whether the answer is a stream. */
 export const kinds = {
   relay: { isIdempotent: true, isStream: false },
   relayTensor: { isIdempotent: true, isStream: false },
@@ -14,24 +14,24 @@ export const kinds = {
 export type Kind = keyof typeof kinds;
 export const kindNames = Object.keys(kinds) as Kind[];
 
-/** A request, and what must come back. */
+/** Request with its expected answer. */
 export interface ChaosRequest {
   readonly kind: Kind;
   readonly sending: Sending;
-  /** @throws {AssertionError} when it is not the whole right answer. */
+  /** Checks a whole answer. @throws {AssertionError} when it is incomplete or wrong. */
   readonly check: (ending: Ending & { kind: "answered" }) => void;
-  /** How many items of a stream had come, all of them right. @throws {AssertionError} when one of them is wrong. */
+  /** Counts the items of a partial stream. @throws {AssertionError} when one of them is wrong. */
   readonly countItems: (body: Buffer) => number;
 }
 
 type Manner = "steady" | "slow" | "leaving";
 
-/** 200 kB. */
+/** Size of a large text: 200 kB. */
 const tensorLength = 50_000;
-/** What each of the four services adds to a text. */
+/** Mark that each of the four services adds to a text. */
 const marks = "1234";
 
-/** A request of a kind, with random contents and manners. */
+/** Makes a request of one kind, with random contents and behaviour. */
 export function createRequest(random: Random, kind: Kind, manner: Manner): ChaosRequest {
   const { path, headers, body, ...checks } = contents[kind](random);
   return { kind, ...checks, sending: { path, headers, body, ...mannersOf(random, manner) } };
@@ -109,5 +109,5 @@ function createCount(random: Random): Contents {
   };
 }
 
-/** A line of its own, whole; not a failure, and not what a broken connection has cut. */
+/** True for a complete line that is an item: neither a failure nor the rest of a broken connection. */
 const isItem = (line: string): boolean => /^(?:data: )?\{"text":.*"index":\d+\}$/s.test(line);

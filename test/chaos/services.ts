@@ -1,4 +1,4 @@
-// Four services in a row, each in processes of its own. Every one adds its mark, so that an answer shows its whole way.
+// Four services in a row, each in processes of its own. Each adds its mark, so that an answer shows its whole way.
 import { setTimeout as sleep } from "node:timers/promises";
 import { api, currentCall, depends, Service, type StartContext, Tensor, tensor } from "ekiben";
 import { z } from "zod";
@@ -8,7 +8,10 @@ const Count = z.object({ text: z.string(), items: z.number(), waitMs: z.number()
 const Item = z.object({ text: z.string(), index: z.number() });
 const Values = tensor("float32", ["n"]);
 
-/** By this the storm knows which process it kills. Not in the log, whose lines a killed process may take with it. */
+/**
+ * Writes the process id to a file, so that the storm knows which process it kills. A log line could be lost with a
+ * killed process.
+ */
 const announce = ({ replica }: StartContext): void => console.error(`${replica.id} is process ${process.pid}`);
 
 const addOne = ({ shape, data }: Tensor<"float32", readonly [number]>) =>

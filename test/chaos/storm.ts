@@ -6,7 +6,7 @@ import { Connection } from "./exchange.js";
 import { createRequest, type Kind, kindNames } from "./requests.js";
 import { Tally } from "./tally.js";
 
-/** Of 64 connections: most wait for their answers, some are slow, some go away. */
+/** Weights of client behaviours, of 64 connections: most wait for their answers, some are slow, some disconnect. */
 const manners = [
   ...Array<Caller["manner"]>(40).fill("steady"),
   ...Array<Caller["manner"]>(12).fill("slow"),
@@ -14,21 +14,23 @@ const manners = [
 ];
 export const connectionCount = manners.length;
 
-/** So many replicas, of eight, may be down at once: how fast they come back is the machine's affair. */
+/** Replicas, of eight, that may be down at once: the machine decides how fast they restart. */
 const maxDown = 3;
 
-/** This share of the kills hits a replica that is about to start, if one is. */
+/** Share of kills that hit a starting replica, if there is one. */
 const earlyKills = 0.2;
 
 /** One storm. */
 export interface Storm {
   readonly seed: number;
   readonly ms: number;
-  /** Replicas that are left alone; default: none. */
+  /** Replicas that are spared. Default: none. */
   readonly isSpared?: (replica: string) => boolean;
 }
 
-/** Callers on all connections while replicas are killed; over when each has had the answer to its last request. */
+/**
+ * Runs callers on all connections while replicas are killed. Ends when each caller has the answer to its last request.
+ */
 export async function rage(app: ChaosApp, { seed, ms, isSpared = () => false }: Storm, tally: Tally): Promise<void> {
   const end = performance.now() + ms;
   const isOver = () => performance.now() > end;
@@ -56,7 +58,7 @@ async function killReplicas(
   }
 }
 
-/** Only an entry replica has connections of clients. */
+/** True for entry replicas: only those have connections of clients. */
 function noteUnexplained(app: ChaosApp, tally: Tally): void {
   const ends = app.kills.filter(({ pid }) => app.replicaOf(pid)?.startsWith("Front")).map(({ at }) => at);
   for (const { openedAt, at, what } of tally.breaks.splice(0)) {
@@ -64,7 +66,7 @@ function noteUnexplained(app: ChaosApp, tally: Tally): void {
   }
 }
 
-/** Without a storm every answer is right at once. */
+/** Checks the app without a storm: each answer is right at once. */
 export async function askCalmly(app: ChaosApp, seed: number): Promise<string[]> {
   const tally = new Tally();
   const random = new Random(seed);

@@ -1,35 +1,35 @@
 import { type Kind, kindNames } from "./requests.js";
 
-/** How a request ended; `failed` and `lost` are for those that may. */
+/** Outcome of a request; `failed` and `lost` are allowed only for some kinds. */
 export type Outcome = "right" | "left" | "failed" | "lost";
 
 interface KindCount {
   sent: number;
-  /** Sent once more by the client, since its connection broke before an answer. */
+  /** Requests that the client sent again because their connection broke before the answer. */
   again: number;
   readonly ended: Record<Outcome, number>;
 }
 
-/** A connection that broke: a kill of an entry replica in this time explains it, nothing else does. */
+/** Time in which the kill of an entry replica explains a broken connection; nothing else does. */
 export interface Break {
   readonly openedAt: number;
   readonly at: number;
   readonly what: string;
 }
 
-/** What happened in a storm, counted. */
+/** Counts of everything that happened in a storm. */
 export class Tally {
   readonly breaks: Break[] = [];
-  /** What must not happen, in words. */
+  /** Violations, in words. */
   readonly faults: string[] = [];
-  /** By failure id, service and api. */
+  /** Failures by failure id, service and api. */
   readonly failures = new Map<string, number>();
   slowestMs = 0;
   longestSilenceMs = 0;
   readonly #kinds = new Map(kindNames.map((kind) => [kind, createCount()]));
   #lastAnswerAt = performance.now();
 
-  /** From here on silence counts. */
+  /** Starts the time in which missing answers count. */
   begin(): void {
     this.#lastAnswerAt = performance.now();
   }
@@ -42,7 +42,7 @@ export class Tally {
     this.#of(kind).again++;
   }
 
-  /** @param tookMs From its first sending to its end. */
+  /** Counts one request. @param tookMs Time since it was first sent. */
   onEnded(kind: Kind, outcome: Outcome, tookMs: number): void {
     this.#of(kind).ended[outcome]++;
     if (outcome !== "right") return;
@@ -73,7 +73,7 @@ export class Tally {
 
 const createCount = (): KindCount => ({ sent: 0, again: 0, ended: { right: 0, left: 0, failed: 0, lost: 0 } });
 
-/** Columns under one another: names to the left, figures to the right. */
+/** Aligns names to the left and figures to the right. */
 export function formatTable(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>

@@ -1,12 +1,12 @@
 import { api, currentCall, depends, Service, task } from "ekiben";
 import { z } from "zod";
 
-/** What a replica thinks of the time. */
+/** Clock readings of a replica. */
 export interface SeenTime {
-  /** How far its time of day is from the real one, and from that of who called it. */
+  /** Difference between its time of day and the real time, and between its time of day and the caller's. */
   readonly offsetMs: number;
   readonly remainingMs: number;
-  /** From its own time of day until the deadline of the call. */
+  /** Time from its own time of day to the deadline of the call. */
   readonly untilDeadlineMs: number;
 }
 
@@ -25,7 +25,7 @@ function step(ms: number): number {
   return clock.offsetMs;
 }
 
-/** Waits until the call is cancelled, then tells how many milliseconds it had. */
+/** Waits until the call is cancelled, then returns how many milliseconds it had. */
 async function waitForAbort(): Promise<number> {
   const { signal } = currentCall();
   const begun = performance.now();
@@ -40,7 +40,7 @@ export class Model extends Service() {
 
   see = api({ output: z.any(), idempotent: true }, () => readTime());
   step = api({ input: z.number(), output: z.number() }, step);
-  /** Answers when it is released. */
+  /** Answers when a test releases it. */
   hold = api({ output: z.any() }, async () => {
     await new Promise<void>((resolve) => (this.#release = resolve));
     return readTime();
@@ -61,7 +61,7 @@ export class Model extends Service() {
   count = api({ input: z.number(), yields: z.any() }, async function* (items) {
     for (let i = 0; i < items; i++) yield readTime();
   });
-  /** Sets the clock once, in its first attempt: a lease in the store lasts by the time of day, which all who share it have. */
+  /** Sets the clock in its first attempt. A lease in the store uses the time of day, which all processes share. */
   train = task({ input: z.number(), output: z.any() }, (ms) => {
     if (!this.#trained.has(ms)) step(ms);
     this.#trained.add(ms);
@@ -69,13 +69,13 @@ export class Model extends Service() {
   });
 }
 
-/** Calls the model from the other side of a border, and sees its own time. */
+/** Calls the model across a process boundary, and reads its own time. */
 export class Entry extends Service() {
   model = depends(Model);
 
   step = api({ input: z.number(), output: z.number() }, step);
   see = api({ output: z.any() }, async () => ({ above: readTime(), below: await this.model.see() }));
-  /** A call that gives up after so long, and how long that took. */
+  /** Calls with a time limit. @returns The duration until the call gave up. */
   giveUp = api({ input: z.number(), output: z.any() }, async (timeoutMs) => {
     const begun = performance.now();
     const failure = await this.model.wait(undefined, { timeoutMs }).then(String, (error) => error.message);

@@ -1,5 +1,5 @@
-// Loaded before anything else of a replica (`--import`): its idea of the time of day is SHIFT_MS away from that of the others,
-// as after a suspension, and can be set again at any moment, as by NTP.
+// Preloaded into a replica (`--import`): shifts its time of day by SHIFT_MS against the other processes, as after a
+// suspension. The time can be set again at any moment, as by NTP.
 const realNow = Date.now;
 const RealDate = Date;
 const clock = { offsetMs: Number(process.env.SHIFT_MS ?? 0) };

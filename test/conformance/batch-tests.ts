@@ -7,7 +7,7 @@ import { failureOf, newName, type Suite } from "./suite.js";
 export function testBatches({ app, logged }: Suite): void {
   const batched = () => app().service(Batched);
 
-  /** A call whose batch runs until it is released; what is called meanwhile gathers. */
+  /** Starts a call whose batch runs until it is released; calls made meanwhile gather. */
   const occupy = async (api: "upper" | "narrow" | "again" = "upper") => {
     const name = newName("hold");
     const answer = batched()[api]([name]);
@@ -19,7 +19,7 @@ export function testBatches({ app, logged }: Suite): void {
       },
     };
   };
-  /** What was called before has arrived when this has: calls keep their order. */
+  /** Resolves when all earlier calls have arrived, because calls keep their order. */
   const arrived = () => batched().shapes();
   const batchesWith = async (name: string) => (await batched().batches(name)).map((batch) => batch.split(" | "));
 

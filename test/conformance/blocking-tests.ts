@@ -8,7 +8,10 @@ import { collect, failureOf, newName, type Suite } from "./suite.js";
 export function testBlocking({ app, placement, newFile }: Suite): void {
   const blocker = () => app().service(Blocker);
   const write = (file: string) => writeFileSync(file, "");
-  /** When what was sent is on its way; in the replica's own thread that is at once, and nothing else would come in between. */
+  /**
+   * Waits until sent calls are on their way. In the replica's own thread that is immediate, and no other event may come
+   * in between.
+   */
   const whenSent = (run: () => void) => (placement === "inline" ? run() : void setImmediate(run));
   const begun = (log: string) => (existsSync(log) ? readFileSync(log, "utf8").split("\n").slice(0, -1) : []);
   const callers: Readonly<Record<string, (block: Block, signal?: AbortSignal) => Promise<string>>> = {
@@ -51,7 +54,7 @@ export function testBlocking({ app, placement, newFile }: Suite): void {
 
     it("never run after their deadline, however late that is seen", async () => {
       const [log, isLate] = [newFile(), newFile()];
-      // The caller in the replica's own thread hears of nothing meanwhile: there the clock alone can tell.
+      // The caller in the replica's own thread receives no events meanwhile; there, only the clock can tell.
       const first = blocker().plain({
         name: "first",
         log,
@@ -69,7 +72,7 @@ export function testBlocking({ app, placement, newFile }: Suite): void {
       const log = newFile();
       const answer = app().service(Work).upper("answered");
       const late = failureOf(app().service(Work).hold(newName("late"), { timeoutMs: 20 }));
-      // The caller's own thread: neither answers nor its timers are heard of.
+      // In the caller's own thread neither answers nor timers run meanwhile.
       for (const end = performance.now() + 60; performance.now() < end; );
       const next = blocker().plain({ name: "next", log });
       assert.equal(await answer, "ANSWERED");
@@ -89,7 +92,7 @@ export function testBlocking({ app, placement, newFile }: Suite): void {
       whenSent(() => write(isSent));
       const all = await Promise.all(outcomes);
       const answered = all.filter((outcome) => outcome !== "lane_full");
-      // Three, and where the first had ended before the last had come, one more.
+      // Three, and one more where the first had ended before the last arrived.
       assert.ok(answered.length === 3 || (answered.length === 4 && placement !== "inline"), all.join(", "));
       assert.deepEqual(begun(log), answered);
       for (const name of ["one", "after", "the other"]) assert.equal(await blocker().narrow({ name, log }), name);

@@ -9,7 +9,7 @@ import { Upstairs } from "./services/stairs.js";
 import { type SeenCall, Work } from "./services/work.js";
 import type { Suite } from "./suite.js";
 
-/** Asks with headers byte for byte, names and values in turn. */
+/** Sends a request with these raw headers, names and values in turn. */
 async function postWith(url: string, headers: readonly string[]): Promise<SeenCall[]> {
   const { host, port } = new URL(url);
   const sent = request({
@@ -24,7 +24,7 @@ async function postWith(url: string, headers: readonly string[]): Promise<SeenCa
   return JSON.parse(Buffer.concat(await response.toArray()).toString()) as SeenCall[];
 }
 
-/** What is the same for all calls of one request. */
+/** Facts that all calls of one request share. */
 const shared = ({ requestId, traceId, traceparent, headers }: SeenCall) => ({
   ...{ requestId, traceId, traceparent, headers },
 });

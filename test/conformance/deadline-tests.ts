@@ -8,9 +8,9 @@ export function testDeadlines({ app }: Suite): void {
   const far = (api: string, input: unknown, timeoutMs: number) =>
     app().entry.relay({ to: "work", api, input }, { timeoutMs });
 
-  /** What sets the limit, as the failure names it. */
+  /** Name of the limit in the failure. */
   const [ofApi, ofEdge] = ["timeoutMs of Work.brief, from api() of Work.brief", "timeoutMs of depends(Work) in Front"];
-  /** Every way in which a call can be given less time than the default, and how that is named. */
+  /** All ways to give a call less time than the default, with the name of each. */
   const ways: Readonly<Record<string, [(name: string, limitMs: number) => PromiseLike<unknown>, string]>> = {
     "the call's own limit": [
       (name, limitMs) => work().hold(name, { timeoutMs: limitMs }),
@@ -74,7 +74,7 @@ export function testDeadlines({ app }: Suite): void {
     it("are one for all hops, with less left at each, but for the millisecond to which a border rounds up", async () => {
       const calls = (await app().entry.calls()) as SeenCall[];
       assert.equal(calls.length, 3);
-      // Each replica tells it by its own time of day, and what a border takes counts for nobody.
+      // Each replica measures with its own clock, and the time that a boundary takes does not count.
       const deadlines = calls.map(({ deadline }) => deadline);
       assert.ok(Math.max(...deadlines) - Math.min(...deadlines) < 30_000, String(deadlines));
       const left = calls.map(({ remainingMs }) => remainingMs);

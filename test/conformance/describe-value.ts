@@ -1,7 +1,8 @@
 /**
- * A value as a text that tells all a receiver could see of it: class, content, order, and whether its memory is its own.
+ * Describes a value as text, with everything that a receiver could see: class, content, order, and whether its memory
+ * is its own.
  *
- * @param value Blobs and files are told by name, type and size; their content is read elsewhere.
+ * @param value Blobs and files are described by name, type and size; other tests read their content.
  */
 export function formatValue(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

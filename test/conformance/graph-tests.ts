@@ -29,7 +29,7 @@ export function testGraph({ app }: Suite): void {
     it("starts callees before their callers, whose start hooks may call them", async () => {
       const [own, ...callers] = await work().starts();
       assert.match(String(own), /^Work started as Work#0, at 0, with \d+ threads$/);
-      // Middle starts once in each of its callers where it lives in them.
+      // Middle starts once in each of its callers when it is inline.
       assert.deepEqual(
         [...new Set(callers)],
         ["Middle started, calling as Middle.", "Front started, calling as Front."],

@@ -7,7 +7,7 @@ import { Sink } from "./services/sink.js";
 import { Source } from "./services/source.js";
 import { collectFailing, failureOf, newName, type Suite, withinLimits } from "./suite.js";
 
-/** How a call with a stream as its input ends, by either side. */
+/** Tests of how a call with an input stream ends, from either side. */
 export function testInputStreamEnds(suite: Suite): void {
   const { app } = suite;
   const sink = () => app().service(Sink);
@@ -152,7 +152,7 @@ function failAt(at: number, i: number, error: Error): number {
   return i;
 }
 
-/** A producer that ends when it is told: a generator that waits for what never comes can't be ended from outside. */
+/** Producer that a test can end. A generator that waits forever cannot be ended from outside. */
 async function* stopWith(producer: Producer, signal: AbortSignal) {
   const stopped = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   stopped.catch(() => {});

@@ -8,20 +8,20 @@ import { Sink } from "./services/sink.js";
 import { Source } from "./services/source.js";
 import { collect, collectFailing, failureOf, newName, type Suite } from "./suite.js";
 
-/** Items a producer may be ahead of its reader, for each hop: a window, and what is in the hands of both ends. */
+/** Number of items that a producer may be ahead of its reader per hop: a window, and the items that both ends hold. */
 const maxAhead = 264;
-/** The same for items of 1 MB, of which two fill a window. */
+/** Same number for items of 1 MB, of which two fill a window. */
 const maxAheadLarge = 6;
 
 const count = (to: number) => Array.from({ length: to }, (_, i) => i);
 
-/** A producer of the test's own, and how far it has got. */
+/** Producer of a test, and its progress. */
 export class Producer {
   made = 0;
   ended = 0;
   readonly items: AsyncIterable<unknown>;
 
-  /** @param order What the callee is told first. */
+  /** Starts a producer. @param order First item, which the callee interprets. */
   constructor(order: object, make: (i: number) => unknown = (i) => i, most = Number.POSITIVE_INFINITY) {
     this.items = this.#produce(order, make, most);
   }
@@ -42,7 +42,7 @@ interface Way {
   readonly both: (items: AsyncIterable<unknown> | Iterable<unknown>, options?: object) => AsyncIterable<any>;
 }
 
-/** One input as its reader may get it: from its caller, or through two more services that hand it on or read it. */
+/** Ways in which a reader gets an input: from its caller, or through two more services that forward or re-read it. */
 export const waysOf = ({ app }: Suite): Readonly<Record<string, Way>> => ({
   "over one hop": {
     hops: 1,
@@ -214,7 +214,7 @@ export function testInputStreams(suite: Suite): void {
   });
 }
 
-/** The `next` of an iterator that is no generator. */
+/** `next` of an iterator that is not a generator. */
 function stepsOf(items: readonly number[]) {
   let at = 0;
   return async () => {
@@ -223,7 +223,7 @@ function stepsOf(items: readonly number[]) {
   };
 }
 
-/** Resolves once a condition holds; each look comes a turn after the last. */
+/** Resolves when a condition holds; checks it once per turn of the event loop. */
 export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise(setImmediate);
 }

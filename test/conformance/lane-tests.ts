@@ -9,7 +9,7 @@ export function testLanes({ app }: Suite): void {
   const work = () => app().service(Work);
   const release = (name: string) => work().note(`${name} released`);
 
-  /** Runs a call of the lane that goes on until it is released. */
+  /** Starts a call of the lane that runs until it is released. */
   const occupy = async (api: "narrow" | "wide") => {
     const name = newName("running");
     const answer = work()[api](name);
@@ -74,16 +74,16 @@ export function testLanes({ app }: Suite): void {
       });
       const last = newName("last");
       const lastAnswer = call(last);
-      // What comes over one link comes in order: by now all of them wait.
+      // Calls over one link keep their order, so all of them wait by now.
       await work().upper("all have come");
-      // Under overload the newest of those that waited comes first.
+      // Under overload, the newest waiting call runs first.
       const isOverloaded = work()
         .seen(`${last} begun`)
         .then(() => true);
       let at = 0;
       const begunAt = performance.now();
       for (let isOver = false; !isOver && at < names.length - 1; at++) {
-        // Those that leave in one moment are one loss: it has to go on for a while.
+        // Calls that leave in one moment count as one loss, so this must continue for a while.
         while (performance.now() < begunAt + at * 20) await work().upper("time passes");
         impatient[at]?.controller.abort();
         assert.equal((await impatient[at]?.failure)?.code, "cancelled");

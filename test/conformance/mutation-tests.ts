@@ -8,7 +8,7 @@ import { Source } from "./services/source.js";
 import { collect, failureOf, newName, type Suite } from "./suite.js";
 
 const fresh = (bytes?: number) => formatValue(createSpoilable(bytes));
-/** Too large for one write into a pipe or a socket: what is still to be sent must not be the caller's own memory. */
+/** Size that one write to a pipe or socket cannot take: the rest must not be read from the caller's memory later. */
 const largeBytes = 3_000_000;
 
 export function testMutations({ app }: Suite): void {

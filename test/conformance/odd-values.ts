@@ -1,7 +1,7 @@
 import { Tensor } from "ekiben";
 import { type Make, nest } from "./values.js";
 
-// Values that may not cross, and values that arrive as something simpler than they are.
+// Values that may not cross, and values that arrive as something simpler.
 
 class Point {
   readonly x = 1;
@@ -15,7 +15,7 @@ const cycle = (): unknown => {
 
 const at = (value: unknown): unknown => ({ list: [{ field: value }] });
 
-/** What may not cross, by what it is: the value, and the path that the refusal names after `input` or `output`. */
+/** Values that may not cross, by name, with the path that the refusal shows after `input` or `output`. */
 export const refused: Readonly<Record<string, { readonly make: Make; readonly path: string }>> = {
   "a function": { make: () => () => 1, path: "" },
   "a function in a field": { make: () => at(() => 1), path: ".list[0].field" },
@@ -38,7 +38,7 @@ export const refused: Readonly<Record<string, { readonly make: Make; readonly pa
   "a key __proto__": { make: () => ({ a: JSON.parse('{"__proto__": 1}') }), path: ".a" },
 };
 
-/** What is refused at a depth where the path is long: it must end within the path's first levels. */
+/** Values that are refused at a great depth: the path must be cut after its first levels. */
 export const endless: Readonly<Record<string, Make>> = {
   "a cycle": cycle,
   "a cycle through a map": () => {
@@ -54,7 +54,7 @@ interface Simplified {
   readonly arrives: string;
 }
 
-/** What arrives as something simpler than it is, by what it is: the value, and how a receiver describes it. */
+/** Values that arrive as something simpler, by name, with the description of the received value. */
 export const simplified: Readonly<Record<string, Simplified>> = {
   "a Buffer": { make: () => Buffer.from("abc"), arrives: "Uint8Array(97,98,99)" },
   "an empty Buffer": { make: () => Buffer.alloc(0), arrives: "Uint8Array()" },

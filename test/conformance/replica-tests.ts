@@ -95,7 +95,8 @@ export function testReplicas({ app, newFile, placement }: Suite): void {
       await killed;
     });
 
-    // What is killed inline is only stopped: its code runs on in this thread, so its calls are not given to another.
+    // Killing an inline replica only stops it: its code still runs in this thread, so its calls are not given to
+    // another replica.
     const fate = placement === "inline" ? "fails a call" : "leaves a call to the next, with its input as it was,";
     it(`${fate} where the api is idempotent`, async () => {
       const file = newFile();

@@ -9,13 +9,13 @@ interface Answer {
   readonly rows: readonly { readonly id: number }[];
 }
 
-/** The rows of an answer, as both its columns have them. */
+/** Rows of an answer, as found in both of its columns. */
 const readRows = ({ values, rows }: Answer) => [[...values.data], rows.map(({ id }) => id)];
 
-/** So many rows that no other caller has. */
+/** Makes rows that no other caller has. */
 const createIds = (caller: number, count: number) => Array.from({ length: count }, (_, i) => caller * 100 + i);
 
-/** Functions that use their memory again: what a caller gets is what was returned to it. */
+/** Functions that reuse their memory: a caller receives the value that was returned to it. */
 export function testReuse({ app }: Suite): void {
   const reuser = () => app().service(Reuser);
   const unary = ["now", "later", "checked", "checkedLater"] as const;

@@ -26,11 +26,11 @@ import { LogBook, type PlacementName, type Suite } from "./suite.js";
 import { testTasks } from "./task-tests.js";
 import { testValues } from "./value-tests.js";
 
-// A call means the same wherever the replica that answers it lives: one list of promises, kept in every placement.
+// A call means the same wherever its replica lives: the same list of promises is tested in every placement.
 
-/** However slow the machine: calls wait until a replica that was killed is back. */
+/** Calls wait this long for a killed replica to return, however slow the machine is. */
 const patience: AppFile = { waitForReplicaMs: 60_000 };
-/** Runs every promise in one placement. In a test file of its own, so that placements run side by side. */
+/** Tests all promises in one placement. Each placement has a test file of its own, so that they run side by side. */
 export function runSuite(name: string, placement: PlacementName, options: AppFile = {}): void {
   describe(`in placement ${name}`, () => {
     let app: ComposedApp<Front>;

@@ -6,16 +6,16 @@ import { Middle } from "./services/middle.js";
 import { Source } from "./services/source.js";
 import { collect, collectFailing, failureOf, newName, type Suite, withinLimits } from "./suite.js";
 
-/** Items a producer may be ahead of its reader, for each hop: a window, and what is in the hands of both ends. */
+/** Number of items that a producer may be ahead of its reader per hop: a window, and the items that both ends hold. */
 const maxAhead = 264;
-/** The same for items of 1 MB, of which two fill a window. */
+/** Same number for items of 1 MB, of which two fill a window. */
 const maxAheadLarge = 6;
 
 const count = (to: number) => Array.from({ length: to }, (_, i) => i);
 
 interface Way {
   readonly hops: number;
-  /** Who called the producer. */
+  /** Caller of the producer. */
   readonly caller: string;
   readonly open: (api: string, input: unknown, options?: object) => AsyncIterable<any>;
 }
@@ -23,7 +23,9 @@ interface Way {
 export function testStreams({ app }: Suite): void {
   const source = () => app().service(Source);
 
-  /** One stream as its reader may get it: from its service, or through two more services that hand it on or read it. */
+  /**
+   * Ways in which a reader gets a stream: from its service, or through two more services that forward or re-read it.
+   */
   const ways: Readonly<Record<string, Way>> = {
     "over one hop": {
       ...{ hops: 1, caller: "local." },

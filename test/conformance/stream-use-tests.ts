@@ -9,7 +9,7 @@ import { collect, failureOf, type Suite } from "./suite.js";
 
 const total = 19_900;
 
-/** Streams can be used once, whoever uses them: the second use is refused by name, and takes nothing from the first. */
+/** Tests that a stream can be used once: a second use is refused by name and takes nothing from the first. */
 export function testStreamUse({ app }: Suite): void {
   const sink = () => app().service(Sink);
   const numbers = () => app().service(Source).numbers(200);

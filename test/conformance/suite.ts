@@ -9,14 +9,14 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** A log whose lines can be waited for; each is taken once. */
+/** Log whose lines a test can wait for; each line is taken once. */
 export class LogBook {
   readonly #lines: LogLine[] = [];
   #onLine: (() => void) | undefined;
 
   readonly logger = this.#createLogger({});
 
-  /** The next line with this message, or with one like it. */
+  /** Resolves with the next line with this message, or one that matches it. */
   take(message: string | RegExp): Promise<LogLine> {
     const isWanted = (text = "") => (typeof message === "string" ? text === message : message.test(text));
     return this.takeWhere((line) => isWanted(line.message));
@@ -32,7 +32,7 @@ export class LogBook {
     }
   }
 
-  /** The lines that nobody has taken. */
+  /** Lines that were not taken. */
   all(): readonly LogLine[] {
     return this.#lines;
   }
@@ -47,17 +47,17 @@ export class LogBook {
   }
 }
 
-/** What the tests of one topic are given; the app runs once their `before` hooks have. */
+/** Input of the tests of one topic; the app runs after their `before` hooks. */
 export interface Suite {
   readonly placement: PlacementName;
   readonly app: () => ComposedApp<Front>;
-  /** Waits for the next line of the log that has this message. */
+  /** Waits for the next log line with this message. */
   readonly logged: (message: string) => Promise<LogLine>;
-  /** A file name in a folder of this placement's own; nothing is there yet. */
+  /** Path of a file in this placement's folder; the file does not exist yet. */
   readonly newFile: () => string;
 }
 
-/** The failure that a call ends with; fails when it answers, or ends with anything else. */
+/** Returns the failure of a call. Fails when the call succeeds, or ends with another kind of error. */
 export async function failureOf(call: PromiseLike<unknown>): Promise<ServingError> {
   let answer: unknown;
   try {
@@ -69,7 +69,7 @@ export async function failureOf(call: PromiseLike<unknown>): Promise<ServingErro
   throw new Error(`the call was to fail and answered ${String(answer)}`);
 }
 
-/** What a caller can read of a failure. */
+/** Facts of a failure that a caller can read. */
 export function readFailure(error: ServingError) {
   const { code, id, message, details, service, api, retryable, httpStatus } = error;
   return { code, id, message, details, service, api, retryable, httpStatus };
@@ -82,7 +82,7 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return list;
 }
 
-/** Reads a stream that fails: what came, and the failure. */
+/** Reads a stream that fails. @returns Its items and the failure. */
 export async function collectFailing(
   items: AsyncIterable<unknown>,
 ): Promise<{ items: unknown[]; error: ServingError }> {
@@ -98,10 +98,10 @@ const firstLimitMs = 150;
 const maxTries = 6;
 
 /**
- * Runs `attempt` with longer and longer limits until it has got far enough in time: what a machine manages within a
- * limit is no promise, what happens when the limit passes is.
+ * Runs `attempt` with longer and longer limits until it has made enough progress in time. Tests do not judge how much a
+ * machine does within a limit, only what happens when the limit passes.
  *
- * @param attempt Says whether everything it watches had begun before the limit passed.
+ * @param attempt Returns true when everything it watches had begun before the limit passed.
  */
 export async function withinLimits(attempt: (limitMs: number, name: string) => Promise<boolean>): Promise<void> {
   for (let i = 0; i < maxTries; i++) {
@@ -113,5 +113,5 @@ export async function withinLimits(attempt: (limitMs: number, name: string) => P
 
 let lastName = 0;
 
-/** A name that no other test uses. */
+/** Returns a name that no other test uses. */
 export const newName = (what: string): string => `${what} ${++lastName}`;

@@ -1,6 +1,6 @@
 import { Tensor } from "ekiben";
 
-// Values of every kind that may cross, made anew at each call: test and service each make their own and compare.
+// Values of every kind that may cross. Each call makes new ones: test and service each make their own and compare them.
 
 export type Make = () => unknown;
 
@@ -119,7 +119,7 @@ const beside: Record<string, Make> = {
   }),
 };
 
-/** What crosses unchanged, by what it is. */
+/** Values that cross unchanged, by name. */
 export const catalogue: Readonly<Record<string, Make>> = {
   ...scalars,
   ...structures,

@@ -1,4 +1,4 @@
-// Three services in a row, each in a process of its own. In JavaScript, since it starts in a tenth of the time.
+// Three services in a row, each in a process of its own. JavaScript, because it starts in a tenth of the time.
 import { spawn } from "node:child_process";
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
@@ -15,7 +15,7 @@ export class Last extends Service() {
     return new Promise((resolve) => setTimeout(resolve, 1e6));
   }
   where = api(where, () => process.pid);
-  /** Answers when its process gets SIGUSR2: what a test holds in flight while nothing else can be called. */
+  /** Answers when its process gets SIGUSR2. Tests use it to hold a call in flight while nothing else can be called. */
   hold = api({ output }, async () => {
     const released = new Promise((resolve) => process.once("SIGUSR2", resolve));
     console.error(`holding in ${process.pid}`);
@@ -36,7 +36,7 @@ export class Last extends Service() {
 
 export class Middle extends Service() {
   last = depends(Last);
-  // Calls once more when the answer is there: its callee must take calls for as long as it does itself.
+  // Calls once more after the answer has arrived: its callee must accept calls for as long as this service does.
   hold = api({ output }, async () => this.last.echo(await this.last.hold()));
   where = api(where, () => process.pid);
   stop() {

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 
 const closeFrame = 0x88;
 
-/** A debugger, as far as it pauses a process and lets it go on: JSON over a WebSocket, which Node 20 has no client for. */
+/** Debugger that can pause and resume a process: JSON over a WebSocket, for which Node 20 has no client. */
 export class DebuggerClient implements Disposable {
   readonly #socket: Socket;
   #lastId = 0;
@@ -30,7 +30,7 @@ export class DebuggerClient implements Disposable {
     return new DebuggerClient(socket);
   }
 
-  /** One method without parameters, in a frame of at most 125 bytes, masked with zeros. */
+  /** Encodes one method without parameters as a frame of at most 125 bytes, masked with zeros. */
   send(method: string): void {
     const text = Buffer.from(JSON.stringify({ id: ++this.#lastId, method }));
     this.#socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), text]));

@@ -1,4 +1,4 @@
-// A service that a debugger stops, and one that asks it.
+// A service that a debugger pauses, and one that calls it.
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 

@@ -1,4 +1,4 @@
-// An entry service that ends, can't start again, or never answers, as a test asks.
+// An entry service that ends, fails to restart, or never answers, on request of a test.
 import { existsSync, writeFileSync } from "node:fs";
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
@@ -6,12 +6,12 @@ import { z } from "zod";
 const text = { input: z.string(), output: z.string() };
 const pid = { output: z.number() };
 
-/** Goes on living whatever becomes of the entry service. */
+/** Keeps running whatever happens to the entry service. */
 export class Other extends Service() {
   where = api(pid, () => process.pid);
 }
 
-/** A file named by BROKEN lets its next start fail. */
+/** Fails its next start while the file named by BROKEN exists. */
 export class Entry extends Service({
   restart: { backoffMs: 1, maxBackoffMs: 1, giveUpAfter: 2, slowBackoffMs: 1500 },
 }) {
@@ -25,7 +25,7 @@ export class Entry extends Service({
   end = api(text, () => process.exit(3));
 }
 
-/** Computes without a pause when it is asked to. */
+/** Computes without a pause on request. */
 export class Busy extends Service({ liveness: { intervalMs: 50, suspendAfterMs: 300, replaceAfterMs: 1000 } }) {
   compute = api(text, () => {
     for (;;);
@@ -37,7 +37,7 @@ export class Front extends Service() {
   compute = api(text, (value) => this.busy.compute(value));
 }
 
-/** Its call never ends and heeds no signal; its stop() leaves a file. */
+/** Its call never ends and ignores its signal; its stop() leaves a file. */
 export class Endless extends Service() {
   wait = api(text, async () => {
     console.error("waiting");

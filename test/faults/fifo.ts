@@ -4,7 +4,7 @@ import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A named pipe whose reader does what a test says: nothing, at first. */
+/** Named pipe whose reader a test controls. The reader does nothing at first. */
 export class Fifo implements Disposable {
   readonly path: string;
   readonly #folder: string;
@@ -20,12 +20,15 @@ export class Fifo implements Disposable {
     this.open();
   }
 
-  /** A reader is there, and reads nothing. It has the pipe open for writing, too, and so meets no end before the first writer. */
+  /**
+   * Opens a reader that does not read. It also opens the pipe for writing, so that it sees no end of file before the
+   * first writer.
+   */
   open(): void {
     this.#fd = openSync(this.path, constants.O_RDWR | constants.O_NONBLOCK);
   }
 
-  /** The reader goes away. */
+  /** Closes the reader. */
   close(): void {
     if (this.#reader !== undefined) this.#reader.destroy();
     else if (this.#fd !== undefined) closeSync(this.#fd);
@@ -33,7 +36,7 @@ export class Fifo implements Disposable {
     this.#fd = undefined;
   }
 
-  /** Reads from now on. */
+  /** Starts reading. */
   read(): void {
     this.#reader = new Socket({ fd: this.#fd as number, readable: true, writable: false });
     this.#reader.on("data", (chunk) => {
@@ -43,7 +46,7 @@ export class Fifo implements Disposable {
     this.#reader.on("error", () => {});
   }
 
-  /** The reader is stuck from now on. */
+  /** Stops reading without closing. */
   pause(): void {
     this.#reader?.pause();
   }
@@ -52,7 +55,7 @@ export class Fifo implements Disposable {
     return this.#text;
   }
 
-  /** Resolves when what was read has the pattern. */
+  /** Resolves when the text read so far matches the pattern. */
   async until(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const found = pattern.exec(this.#text);

@@ -1,4 +1,5 @@
-// Two services in processes, small and large values between them, for tests that take away what they meet in.
+// Two services in processes that exchange small and large values, for tests that remove the folders they communicate
+// through.
 import { api, depends, Service, tensor } from "ekiben";
 import { z } from "zod";
 
@@ -16,7 +17,7 @@ export class Model extends Service() {
 export class Entry extends Service() {
   model = depends(Model);
   where = api({ output }, async () => [process.pid, await this.model.where()]);
-  /** What came of a tensor of 800 kB. */
+  /** Reports the result of sending a tensor of 800 kB. */
   big = api({ output }, async () => {
     const { data } = await this.model.big();
     return [data.length, data.every((value) => value === 1.5)];

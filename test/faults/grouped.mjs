@@ -1,4 +1,4 @@
-// Services that may share processes: Front calls Model, which calls Words; each says where it is.
+// Services that may share processes: Front calls Model, which calls Words; each reports its process.
 import { existsSync } from "node:fs";
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
@@ -19,12 +19,12 @@ export class Words extends Service({ liveness: { intervalMs: 50, suspendAfterMs:
   hold = api(text, (name) => this.gate.wait(name));
 }
 
-/** Keeps the event loop from turning, as a model that is loaded does. */
+/** Blocks the event loop, as loading a model does. */
 function block(ms) {
   for (const end = performance.now() + ms; performance.now() < end; );
 }
 
-/** A file named by BROKEN lets its next start fail; LOAD_MS has it load a model. */
+/** Fails its next start while the file named by BROKEN exists; LOAD_MS makes it load a model. */
 export class Model extends Service({
   liveness: { intervalMs: 50, suspendAfterMs: 400, replaceAfterMs: 1500 },
   restart: { backoffMs: 1, maxBackoffMs: 100, giveUpAfter: 2, slowBackoffMs: 100 },

@@ -1,4 +1,4 @@
-// Five services in processes that hand large values on, for tests that count what each of them reads and keeps.
+// Five services in processes that forward large values, for tests that count how much each of them reads and keeps.
 import { api, depends, Service, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 
@@ -26,13 +26,13 @@ export class Third extends Service() {
   make = api({ input: z.number(), output: pixels }, (n) => this.next.make(n));
   sum = api({ input: pixels, output }, (given) => this.next.sum(given));
   echo = api({ input: pixels, output: pixels }, async (given) => await this.next.echo(given));
-  /** Passes on what it changes afterwards. */
+  /** Forwards a value and changes it afterwards. */
   write = api({ input: pixels, output }, async (given) => {
     const first = await this.next.sum(given);
     given.data[0] = 5;
     return [first, await this.next.sum(given), given.data[0]];
   });
-  /** Keeps what it was given, unread. */
+  /** Keeps its input unread. */
   keep = api({ input: pixels, output }, (given) => this.#kept.push(given));
   kept = api({ output }, () => this.#kept.splice(0).map((given) => [given.data.length, isWhole(given)]));
   where = api({ output }, () => process.pid);
@@ -60,6 +60,6 @@ export class Entry extends Service() {
     return what === "make" || what === "echo" ? [given.data.length, isWhole(given)] : given;
   });
   where = api({ output }, () => this.next.where());
-  /** What one service makes is given to another. */
+  /** Gives the result of one service to another. */
   pass = api({ input: z.number(), output }, async (n) => this.next.sum(await this.leaf.make(n)));
 }

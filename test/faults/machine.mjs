@@ -1,4 +1,4 @@
-// Services that ask for parts of the machine. In JavaScript, since it starts in a tenth of the time.
+// Services that request resources of the machine. JavaScript, because it starts in a tenth of the time.
 import { resourceLimits } from "node:worker_threads";
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
@@ -6,7 +6,7 @@ import { z } from "zod";
 const text = { input: z.string(), output: z.string() };
 const variables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"];
 
-/** Logs what a replica is given, as it sees that itself. */
+/** Logs the resources of its replica, as the replica sees them. */
 function logGrant({ resources, log }) {
   const env = Object.fromEntries(variables.map((name) => [name, process.env[name]]));
   const heapArguments = process.execArgv.filter((argument) => argument.includes("old-space"));

@@ -1,20 +1,22 @@
 import { join } from "node:path";
 import { type CommandOptions, CommandProcess } from "../cli-process.js";
 
-/** An answer over HTTP: its status, and its body as JSON. */
+/** HTTP answer: its status, and its body as JSON. */
 export interface Answer {
   readonly status: number;
   readonly body: any;
 }
 
-/** An app of one of this folder's files, served by the command line. */
+/** App made of a file of this folder and served by the command line. */
 export class RunningApp implements Disposable {
   readonly command: CommandProcess;
   #url: Promise<string>;
 
   /**
-   * @param file `"services.ts:Front"`
-   * @param url  Where it answers, when it can't say so itself.
+   * Starts the app.
+   *
+   * @param file Such as `"services.ts:Front"`.
+   * @param url  Address, when the app cannot print it.
    */
   constructor(file: string, args: readonly string[] = [], options: CommandOptions = {}, url?: Promise<string>) {
     const all = ["serve", file, "--port", "0", "--host", "127.0.0.1", "--no-http-access-log", ...args];
@@ -28,7 +30,7 @@ export class RunningApp implements Disposable {
     return { status, body };
   }
 
-  /** A call, and the headers of its answer. */
+  /** Calls an api. @returns The answer and its headers. */
   async request(api: string, input?: unknown): Promise<Answer & { readonly headers: Headers }> {
     const headers = { "content-type": "application/json" };
     const body = input === undefined ? {} : { headers, body: JSON.stringify(input) };
@@ -45,7 +47,7 @@ export class RunningApp implements Disposable {
     return { status: response.status, body: await response.json() };
   }
 
-  /** What `/readyz` says of one service. */
+  /** Returns the state of one service in `/readyz`. */
   async readiness(
     service: string,
   ): Promise<{ readonly isReady: boolean; readonly readyReplicas: number; detail?: string }> {
@@ -53,19 +55,19 @@ export class RunningApp implements Disposable {
     return body.services.find(({ name }: { name: string }) => name === service);
   }
 
-  /** Lines of the log up to now. */
+  /** Lines of the log so far. */
   get log(): readonly Readonly<Record<string, any>>[] {
     const lines = this.command.printed.stdout.split("\n").slice(0, -1);
     return lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
   }
 
-  /** Drains and ends it; resolves with its exit code when no process that it started is left. */
+  /** Stops the app with SIGTERM. Resolves with the exit code when all processes that it started have ended. */
   async end(): Promise<number | null> {
     this.command.child.kill("SIGTERM");
     return (await this.command.ended).status;
   }
 
-  /** Ends the supervisor at once; its replicas follow. */
+  /** Kills the supervisor; its replicas end with it. */
   [Symbol.dispose](): void {
     this.command[Symbol.dispose]();
   }

@@ -1,4 +1,4 @@
-// A program of its own whose entry service can't be started again.
+// A program that calls serve() and whose entry service fails to restart.
 import { serve } from "ekiben";
 import { Entry } from "./entry.mjs";
 

@@ -1,4 +1,4 @@
-// A program of its own that leaves its signals to the server.
+// A program that calls serve() and leaves its signals to the server.
 import { serve } from "ekiben";
 import { Waiting } from "./waiting.mjs";
 

@@ -1,11 +1,14 @@
-// Services that suffer every fault there is. In JavaScript, since it starts in a third of the time.
+// Services that suffer every kind of fault. JavaScript, because it starts in a third of the time.
 import { existsSync, writeFileSync } from "node:fs";
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 
 const text = { input: z.string(), output: z.string() };
 
-/** The last service of every chain: waits that a test ends by name, and whoever should go on while others suffer. */
+/**
+ * Last service of every chain: holds calls that a test ends by name, and the calls of services that must survive the
+ * faults of others.
+ */
 export class Gate extends Service() {
   #reached = new Map();
   #opened = new Map();
@@ -46,7 +49,8 @@ const endings = {
     const kept = [];
     for (;;) kept.push(new Array(10_000).fill(kept.length + 0.5));
   },
-  // In one go, V8 may allocate too much to end a thread in time, and aborts the process (nodejs/node#47224).
+  // Allocates in steps. In one step, V8 may allocate too much to end a thread in time, and aborts the process
+  // (nodejs/node#47224).
   "a heap that grows": () => {
     const kept = [];
     const grow = () => {
@@ -67,7 +71,7 @@ const ending = z.enum(Object.keys(endings));
 
 const place = z.object({ replica: z.string(), process: z.number() });
 
-/** Suffers every fault there is. */
+/** Suffers every kind of fault. */
 export class Model extends Service({
   replicas: 2,
   resources: { memory: "256Mi" },
@@ -90,7 +94,7 @@ export class Model extends Service({
     return this.#id;
   });
   end = api({ input: ending, output: z.string() }, (how) => this.#end(how));
-  /** Ends its replica the first time it runs, and then answers. */
+  /** Ends its replica on its first run, and answers on the next. */
   endOnce = api(
     { input: z.object({ how: ending, marker: z.string() }), output: z.string(), idempotent: true },
     ({ how, marker }) => {
@@ -99,7 +103,7 @@ export class Model extends Service({
       return this.#end(how);
     },
   );
-  // Returned without a wait for it, so that this function is on no stack when the call fails.
+  // Returned without await, so that this function is not on the stack when the call fails.
   fail = api(text, (value) => this.gate.fail(value));
 
   #end(how) {
@@ -108,7 +112,7 @@ export class Model extends Service({
   }
 }
 
-/** Is soon killed when its event loop does not turn. */
+/** Is killed soon when its event loop is blocked. */
 export class Sleeper extends Service({
   replicas: 2,
   liveness: { intervalMs: 50, suspendAfterMs: 1000, replaceAfterMs: 4000 },
@@ -130,7 +134,7 @@ export class Sleeper extends Service({
   });
 }
 
-/** The entry: reaches the gate through the model, two hops away, and directly. */
+/** Entry: reaches the gate through the model, two hops away, and directly. */
 export class Front extends Service() {
   model = depends(Model);
   gate = depends(Gate);
@@ -138,7 +142,7 @@ export class Front extends Service() {
 
   echo = api(text, (value) => this.gate.echo(value));
   open = api(text, (name) => this.gate.open(name));
-  /** Answers once a call of `hold` with that name has begun. */
+  /** Answers when a call of `hold` with that name has begun. */
   reached = api(text, (name) => this.gate.reached(name));
   hold = api(text, (name) => this.model.hold(name));
   where = api({ output: place }, () => this.model.where());

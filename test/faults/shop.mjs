@@ -1,4 +1,4 @@
-// Services whose start or readiness fails when a test asks for it: the file named by the variable is there then.
+// Services whose start or readiness fails on request: while the file named by the variable exists.
 import { existsSync } from "node:fs";
 import { api, depends, Service } from "ekiben";
 import { z } from "zod";
@@ -11,7 +11,7 @@ function loadWeights() {
     throw new Error("weights.onnx is gone", { cause: new Error("the disk is not mounted") });
 }
 
-/** Its next start fails. */
+/** Fails its next start on request. */
 export class Fragile extends Service({
   restart: { backoffMs: 20, maxBackoffMs: 100, giveUpAfter: 3, slowBackoffMs: 1000 },
 }) {
@@ -21,7 +21,7 @@ export class Fragile extends Service({
   where = api(answer, () => process.pid);
 }
 
-/** Loads until its process gets SIGUSR2, and never says whether it is ready. */
+/** Loads until its process gets SIGUSR2, and never reports whether it is ready. */
 export class Silent extends Service() {
   async start() {
     if (!isAsked("LOADS_LONG")) return;

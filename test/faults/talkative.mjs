@@ -1,4 +1,4 @@
-// A service that prints, by the log and past it, as much as a test asks for.
+// A service that prints as much as a test asks for, through the log and past it.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { api, currentCall, depends, Service } from "ekiben";
@@ -19,7 +19,7 @@ export class Talker extends Service() {
     for (let i = 0; i < count; i++) currentCall().log.info({ text: "x".repeat(1000) }, "noted");
     return count;
   });
-  /** Each line is a few times as long as what a pipe takes at once. */
+  /** Prints lines that are each a few times larger than the capacity of a pipe. */
   logLong = api(times, (count) => {
     for (let i = 0; i < count; i++) currentCall().log.info({ text: `"é${"x".repeat(12_000)}` }, "long");
     return count;
@@ -27,7 +27,7 @@ export class Talker extends Service() {
   fail = api(times, () => {
     throw new Error("y".repeat(20_000));
   });
-  /** Computes without a pause, as long as nobody ends its process. */
+  /** Computes without a pause until its process ends. */
   hold = api(times, () => {
     console.error("holding");
     setTimeout(() => {
@@ -35,7 +35,7 @@ export class Talker extends Service() {
     }, 100);
     return new Promise(() => {});
   });
-  /** What is kept: resident memory also holds what was not collected yet. */
+  /** Returns the size of live memory; resident memory would include garbage that is not collected yet. */
   memory = api({ output: z.number() }, () => {
     setFlagsFromString("--expose-gc");
     runInNewContext("gc")();

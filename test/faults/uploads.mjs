@@ -1,4 +1,4 @@
-// Large bodies that are files, parts and tensors, for tests that look at what becomes of them.
+// Large bodies that are files, parts and tensors, for tests of how they are stored and released.
 import { createHash } from "node:crypto";
 import { api, depends, file, Service, tensor } from "ekiben";
 import { z } from "zod";
@@ -55,7 +55,7 @@ export class Entry extends Service({ http: { maxBodyBytes: "64MiB" } }) {
     note,
     page,
   }));
-  /** Makes a file in memory, and gives it to another. */
+  /** Makes a file in memory and gives it to another service. */
   own = api({ input: z.number(), output }, (size) =>
     this.model.read(new File([new Uint8Array(size).fill(7)], "own.bin", { type: "a/b" })),
   );

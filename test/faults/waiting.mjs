@@ -7,7 +7,7 @@ const text = { input: z.string(), output: z.string() };
 
 export class Waiting extends Service({ replicas: 2 }) {
   echo = api(text, (value) => value);
-  /** Answers once the file is there. */
+  /** Answers when the file exists. */
   wait = api(text, async (file) => {
     console.error("waiting");
     while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 20));

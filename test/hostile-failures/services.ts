@@ -6,13 +6,13 @@ import { makeThrown } from "./thrown.js";
 const named = { input: z.string(), output: z.any() };
 const rows = { input: z.array(z.string()), output: z.array(z.any()) };
 
-/** Throws whatever it is told to, in every way in which an api can. */
+/** Throws any requested value, in every way in which an api can throw. */
 export class Thrower extends Service() {
   readonly #instance = randomUUID();
   #release: () => void = () => {};
 
   instance = api({ output: z.string() }, () => this.#instance);
-  /** Answers once it is released. */
+  /** Answers when it is released. */
   hold = api({ output: z.string() }, async () => {
     await new Promise<void>((resolve) => {
       this.#release = resolve;
@@ -40,7 +40,7 @@ export class Thrower extends Service() {
     throw makeThrown(name);
   });
   nextNow = api({ input: z.string(), yields: z.any() }, (name) => throwInNext(name));
-  /** Its step throws when it is read. */
+  /** Yields a step that throws when it is read. */
   oddStep = api({ input: z.string(), yields: z.any() }, (name) => giveOddStep(name));
   rows = api({ ...rows, batch: { maxRows: 4 } }, async ([name = ""]) => {
     throw makeThrown(name);
@@ -65,7 +65,7 @@ export class Thrower extends Service() {
     log.child({ child: thrown }).error(thrown as object);
     return "logged";
   });
-  /** What it returns is no answer. */
+  /** Returns a value that is no valid answer. */
   give = api(named, (name) => makeThrown(name));
   giveItem = api({ input: z.string(), yields: z.any() }, async function* (name) {
     yield makeThrown(name);
@@ -101,7 +101,7 @@ async function collect(items: AsyncIterable<unknown>): Promise<unknown[]> {
   return list;
 }
 
-/** Each way to fail, by name, as a caller meets it. */
+/** Ways to fail, by name, as a caller sees them. */
 const ways: Readonly<Record<string, (thrower: Front["thrower"], name: string) => PromiseLike<unknown>>> = {
   "at once": (thrower, name) => thrower.now(name),
   later: (thrower, name) => thrower.later(name),
@@ -119,7 +119,7 @@ const ways: Readonly<Record<string, (thrower: Front["thrower"], name: string) =>
 
 export const wayNames: readonly string[] = Object.keys(ways);
 
-/** Calls the thrower from a hop away. */
+/** Calls the thrower from one hop away. */
 export class Front extends Service() {
   readonly #instance = randomUUID();
   thrower = depends(Thrower);
@@ -128,13 +128,13 @@ export class Front extends Service() {
   call = api({ input: z.object({ way: z.string(), name: z.string() }), output: z.any() }, async ({ way, name }) =>
     ways[way]?.(this.thrower, name),
   );
-  /** Throws by itself, beside a call that is answered. */
+  /** Throws outside of a call, beside a call that is answered. */
   throwHere = api(named, async (name) => {
     await this.thrower.instance();
     throw makeThrown(name);
   });
   hold = api({ output: z.string() }, () => this.thrower.hold());
-  /** What may be answered or refused, and nothing else. */
+  /** Accepts an answer or a refusal, and nothing else. */
   give = api(named, (name) => this.thrower.give(name));
   giveItem = api(named, async (name) => collect(this.thrower.giveItem(name)));
   inRow = api(named, (name) => this.thrower.inRow([name]));

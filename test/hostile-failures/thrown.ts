@@ -1,7 +1,8 @@
 import { runInNewContext } from "node:vm";
 import { ServingError } from "ekiben";
 
-// What an author's code may throw: fixed oddities, and mixtures of them made from a seed. The same in every process.
+// Values that an author's code may throw: fixed oddities, and mixtures made from a seed. They are the same in every
+// process.
 
 type Make = () => unknown;
 type Trait = (value: object) => object;
@@ -18,7 +19,7 @@ const nested = (depth: number): Error => {
   for (let i = 0; i < depth; i++) error = new Error(`level ${i}`, { cause: error });
   return error;
 };
-/** 31 objects, which are 2^30 when each is written out. */
+/** Has 31 objects that become 2^30 when each reference is written out. */
 const growing = (): unknown => {
   let value: unknown = { x: 1 };
   for (let i = 0; i < 30; i++) value = [value, value];
@@ -49,7 +50,7 @@ const failure = (details: unknown, rest: object = {}): ServingError =>
   });
 const own = (error: object, key: string, value: unknown): object =>
   Object.defineProperty(error, key, { value, configurable: true, enumerable: true, writable: true });
-/** Answers once, and throws when it is asked again. */
+/** Answers once, and throws when it is read again. */
 const onceOnly: Trait = (value) => {
   let reads = 0;
   return Object.defineProperty(value, "message", {
@@ -123,7 +124,7 @@ const fixed: Readonly<Record<string, Make>> = {
   "a promise that rejects": () => Promise.reject(new Error("in a promise")),
 };
 
-/** A small generator of numbers (mulberry32). */
+/** Small random number generator (mulberry32). */
 function createRandom(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -134,7 +135,7 @@ function createRandom(seed: number): (below: number) => number {
   };
 }
 
-/** Each trait on an error or on a failure, and mixtures of one to three of them on any base. */
+/** Each trait on an error or on a failure, and mixtures of one to three traits on any base. */
 function mix(count: number): [string, Make][] {
   const random = createRandom(11);
   const [baseNames, traitNames] = [Object.keys(bases), Object.keys(traits)];
@@ -151,7 +152,7 @@ function mix(count: number): [string, Make][] {
   ]);
 }
 
-/** One trait may have taken away what the next needs. */
+/** One trait may have removed a property that the next trait needs. */
 function applyTrait(value: object, trait: string): object {
   try {
     return (traits[trait] as Trait)(value);

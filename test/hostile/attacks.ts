@@ -9,9 +9,9 @@ export interface Attack {
   readonly bytes: Buffer;
 }
 
-/** What became of an attack. */
+/** Result of an attack. */
 export interface AttackEnding {
-  /** 0 when the connection ended without an answer. */
+  /** Status of the answer; 0 when the connection ended without one. */
   readonly status: number;
   readonly text: string;
   readonly hung: boolean;
@@ -31,7 +31,7 @@ export function sendAttack(port: number, { bytes }: Attack, limitMs: number): Pr
     };
     const limit = setTimeout(end, limitMs, true);
     socket.on("data", (chunk) => {
-      // The head and the first of the body tell what was answered.
+      // The head and the beginning of the body suffice to judge the answer.
       if (size < 64 * 1024) chunks.push(chunk);
       size += chunk.length;
     });
@@ -41,17 +41,17 @@ export function sendAttack(port: number, { bytes }: Attack, limitMs: number): Pr
   });
 }
 
-/** Below the default limit of a body, 16 MiB; more often small than as large as is allowed. */
+/** Chooses a size below the default limit of a body, 16 MiB; small sizes more often than the largest. */
 const sizes = [2_000, 2_000, 100_000, 100_000, 1 << 20, 4 << 20, 15 << 20];
 
-/** Chooses an attack: a body that costs little to send and, where nothing bounds it, much to read. */
+/** Chooses an attack: a body that is cheap to send and, without limits, expensive to read. */
 export function createAttack(random: Random): Attack {
   const create = random.chance(0.05) ? createTaskBody : random.pick(hostileBodies);
   const body = create(random, random.pick(sizes));
   return { name: `${body.name}, to ${body.path}`, bytes: formatHostile(body) };
 }
 
-/** A connection that says a part of a request, and then goes. */
+/** Connection that sends a part of a request and then disconnects. */
 export async function leaveHalfway(port: number, random: Random): Promise<void> {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {});

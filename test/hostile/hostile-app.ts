@@ -8,33 +8,33 @@ import { CommandProcess, type CommandResult } from "../cli-process.js";
 const services = fileURLToPath(import.meta.resolve("./services.ts"));
 const clock = import.meta.resolve("./shift-clock.mjs");
 
-/** The replica that answers HTTP. */
+/** Replica that answers HTTP. */
 export const entry = "Hostile#0";
 
 const flags = [
-  // How restarts slow down is tested elsewhere.
+  // Other tests cover how restarts slow down.
   ...["--restart-backoff-ms", "20", "--restart-max-backoff-ms", "200"],
   ...["--port", "0", "--host", "127.0.0.1"],
 ];
 
-/** What differs from round to round. */
+/** Settings that differ between rounds. */
 export interface HostileSetting {
   readonly name: string;
   readonly flags: readonly string[];
-  /** A command that runs the app: a namespace of its own, say. */
+  /** Command that runs the app, such as one that makes a namespace. */
   readonly under: readonly string[];
 }
 
-/** A process of the app that ended. */
+/** Process of the app that has ended. */
 export interface ProcessEnd {
   readonly replica: string;
   readonly pid: number;
 }
 
-/** `ekiben serve` on the services that are attacked, in folders of its own. */
+/** `ekiben serve` with the attacked services, in folders of its own. */
 export class HostileApp implements AsyncDisposable {
   url = "";
-  /** Where its sockets are. */
+  /** Folder of its sockets. */
   readonly folder = mkdtempSync(join(tmpdir(), "hostile-"));
   readonly command: CommandProcess;
   readonly #killed = new Set<number>();
@@ -65,12 +65,12 @@ export class HostileApp implements AsyncDisposable {
     return this.command.child.pid as number;
   }
 
-  /** A file with a line for each replica that has started at any time: its name and its process. */
+  /** File with one line per replica that ever started: its name and its process id. */
   get pids(): string {
     return join(this.folder, "pids");
   }
 
-  /** Replicas that have started at any time, with their processes; the newest last. */
+  /** Replicas that ever started, with their processes; the newest last. */
   get lives(): readonly ProcessEnd[] {
     const lines = readFileSync(this.pids, "utf8").trim().split("\n").filter(Boolean);
     return lines.map((line) => {
@@ -79,16 +79,16 @@ export class HostileApp implements AsyncDisposable {
     });
   }
 
-  /** The process of a replica, the newest if it has had several; `undefined` when it lives in no process of its own. */
+  /** Process of a replica, the newest one if there were several; `undefined` when it has no process of its own. */
   pidOf(replica: string): number | undefined {
     const newest = (name: string) => this.lives.findLast((own) => own.replica === name)?.pid;
     const pid = newest(replica);
     if (pid === undefined || pid === this.pid || !isAlive(pid)) return undefined;
-    // What is inline lives in the process of its caller.
+    // An inline replica runs in the process of its caller.
     return replica !== entry && pid === newest(entry) ? undefined : pid;
   }
 
-  /** Processes that ended without having been killed by this test. */
+  /** Processes that ended and were not killed by this test. */
   get ended(): readonly ProcessEnd[] {
     const gone = this.lives.filter(({ pid }) => !isAlive(pid) && !this.#killed.has(pid));
     return isAlive(this.pid) ? gone : [...gone, { replica: "the supervisor", pid: this.pid }];
@@ -105,7 +105,7 @@ export class HostileApp implements AsyncDisposable {
     writeFileSync(join(this.folder, "clocks"), JSON.stringify(this.#offsets));
   }
 
-  /** Folders of the app that hold its sockets, and its files in shared memory. */
+  /** Folders of the app with its sockets and its files in shared memory. */
   get folders(): { readonly sockets: readonly string[]; readonly memory: readonly string[] } {
     const sockets = readdirSync(this.folder)
       .filter((name) => name.startsWith("ekiben-"))
@@ -115,7 +115,7 @@ export class HostileApp implements AsyncDisposable {
     return { sockets, memory: [...new Set(memory)] };
   }
 
-  /** Sockets, other descriptors and resident memory of all its processes, by name. */
+  /** Numbers of sockets and other descriptors, and resident memory, of all its processes, by name. */
   holdings(): Map<string, ReturnType<typeof readHolding>> {
     const names = ["Hostile#0", "Model#0", "Batched#0"];
     const pids = names.map((name) => [name, this.pidOf(name)] as const);
@@ -123,7 +123,7 @@ export class HostileApp implements AsyncDisposable {
     return new Map([["supervisor", readHolding(this.pid)], ...own]);
   }
 
-  /** Ends the app as an operator does. @returns What is left of it besides. */
+  /** Stops the app with SIGTERM. @returns Everything that is left of it. */
   async stop(): Promise<CommandResult & { readonly left: readonly string[] }> {
     const pids = [this.pid, ...listDescendants(this.pid)];
     this.command.child.kill("SIGTERM");

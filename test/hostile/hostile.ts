@@ -9,44 +9,45 @@ import { slipNames } from "./slips.js";
 import { StallWatch } from "./stall-watch.js";
 import { systemFaults, type Window } from "./system-faults.js";
 
-// Attacks an app under load with bodies, slips of authors and faults of systems, and holds it to its promises:
+// Attacks an app under load with bodies, mistakes of authors and system faults, and checks its promises:
 //
-// H1  No process of the app ends that was not killed from here.
-// H2  Every caller under load gets its own answer, and gets it whatever is attacked beside.
-// H3  No attack holds up others for longer than a bound, the machine's own delays taken off.
-// H4  An attack is refused or answered: no 5xx for a body, no hang for anything.
-// H5  A slip of an author fails its own call, or none.
-// H6  Afterwards memory is what it was, and nothing is left when the app has ended.
+// H1  No process of the app ends unless this test killed it.
+// H2  Each caller under load gets its own answer, whatever is attacked at the same time.
+// H3  No attack delays others beyond a bound, without the delays of the machine itself.
+// H4  An attack is refused or answered: no 5xx for a body, and nothing hangs.
+// H5  A mistake of an author fails only its own call, or no call.
+// H6  Afterwards memory is back to its former size, and nothing is left when the app has ended.
 
-/** One run of several rounds; each has an app of its own. */
+/** One run of several rounds; each round has an app of its own. */
 export interface HostileRun {
   readonly seed: number;
   /** Milliseconds of each round. */
   readonly rounds: readonly number[];
-  /** No tiny request may wait longer than this beside the attacks, ms; `Infinity` where speed is not judged. */
+  /** Longest time that a tiny request may wait during the attacks, in ms; `Infinity` when speed is not judged. */
   readonly stallMs: number;
-  /** Gets each line of the report as soon as it is known. */
+  /** Takes each line of the report as soon as it is known. */
   readonly print: (line: string) => void;
 }
 
 const callers = 12;
 const limitMs = 60_000;
-/** What a full collection may leave more than before the attacks: code that was compiled, tables that grew. */
+/** Allowance for the heap after a full collection: code that was compiled, tables that grew. */
 const heapToleranceMiB = 24;
 /**
- * Resident memory that allocators may keep of what was freed, ten times the largest body; what is in use is judged by the heaps.
- * It is looked at once the app has been left alone, after a collection of last resort: see `collect` in `services.ts`.
+ * Allowance for resident memory that allocators keep after freeing, ten times the largest body; memory in use is judged
+ * by the heaps. It is read after a period without attacks and a collection of last resort: see `collect` in
+ * `services.ts`.
  */
 const residentToleranceMiB = 160;
 
 const memoryLimitMs = 30_000;
 
-/** MiB, by what they are of. */
+/** MiB by kind of memory. */
 type Sizes = ReadonlyMap<string, number>;
 
 const isRoot = process.getuid?.() === 0;
 
-/** Placements take turns; every fourth round has 1 MiB of shared memory, where that can be had. */
+/** Placements alternate. Every fourth round has 1 MiB of shared memory, where the system allows that. */
 function settingOf(round: number): HostileSetting {
   const small = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"', "sh"];
   if (round % 4 === 3 && isRoot) return { name: "1 MiB of shared memory", flags: [], under: small };
@@ -57,7 +58,7 @@ function settingOf(round: number): HostileSetting {
   return { name: "processes", flags: [], under: [] };
 }
 
-/** Runs the rounds. @throws {AssertionError} with everything that broke a promise. */
+/** Runs the rounds. @throws {AssertionError} with all violated promises. */
 export async function runHostile({ seed, rounds, stallMs, print }: HostileRun): Promise<void> {
   const faults: string[] = [];
   for (const [i, ms] of rounds.entries()) {
@@ -78,7 +79,7 @@ class Round {
   readonly #windows: Window[] = [];
   readonly #counts = new Map<string, number>();
   readonly #statuses = new Map<number, number>();
-  /** What was under way when, by the time of day: it may explain a stall. */
+  /** Activities with their time of day; they may explain a stall. */
   readonly #attacks: (Window & { readonly name: string })[] = [];
   #app!: HostileApp;
   #began = 0;
@@ -89,7 +90,7 @@ class Round {
     this.#setting = setting;
   }
 
-  /** @returns What broke a promise. */
+  /** Runs one round. @returns The violated promises. */
   async run(ms: number, stallMs: number): Promise<readonly string[]> {
     await using app = await HostileApp.start(this.#setting);
     this.#app = app;
@@ -105,7 +106,7 @@ class Round {
     this.#judgeEnds();
     await this.#judgeSizes(before.heaps, heapToleranceMiB, () => this.#measureHeaps());
     await watch.stop();
-    // Nothing more is asked of it: Node gives back what it keeps for the next burst when none comes.
+    // Nothing more is sent: Node releases memory that it keeps for the next burst when no burst comes.
     await this.#judgeSizes(before.resident, residentToleranceMiB, async () => this.#measureResident());
     for (const { at, tookMs, bareMs } of watch.stalls(stallMs)) {
       if (this.#windows.some(({ from, to }) => at < to && at + tookMs > from)) continue;
@@ -132,7 +133,7 @@ class Round {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 
-  /** Bodies, one after another: what one request costs others is what is judged. */
+  /** Sends bodies one after another, because the cost of one request for others is judged. */
   async #attack(): Promise<void> {
     const random = new Random(this.#seed + 200);
     while (!this.#isOver()) {
@@ -143,7 +144,7 @@ class Round {
       this.#count("bodies");
       this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
       if (hung) this.#faults.push(`${attack.name}: no answer within ${limitMs} ms`);
-      // A body that lay in a folder which was taken away is gone.
+      // The body is gone if it was in a folder that was removed.
       const isLost = text.includes('"data_loss"') && this.#folderWentSince(from);
       if (status >= 500 && !isLost) this.#faults.push(`${attack.name}: ${text.slice(0, 300)}`);
       await sleep(random.between(0, 50));
@@ -153,7 +154,7 @@ class Round {
   readonly #folderWentSince = (time: number): boolean =>
     this.#attacks.some(({ name, to }) => name.includes("folder") && to > time);
 
-  /** Connections that are left. */
+  /** Connections that are abandoned. */
   async #leave(): Promise<void> {
     const random = new Random(this.#seed + 300);
     while (!this.#isOver()) {
@@ -162,21 +163,21 @@ class Round {
     }
   }
 
-  /** Mistakes of an author. */
+  /** Mistakes of authors. */
   async #slip(): Promise<void> {
     const random = new Random(this.#seed + 400);
     const connection = new Connection(this.#app.url, limitMs);
     const doors = ["/slipHere", "/slipHereLater", "/slipBelow", "/slipBelowLater", "/slipWithin"];
     while (!this.#isOver()) {
       const [path, name] = [random.pick(doors), random.pick(slipNames)];
-      // Of the forms of a stream, the one that tells a failure without breaking the connection.
+      // Uses the form of a stream that reports a failure without breaking the connection.
       const accept = path === "/slipWithin" ? "text/event-stream" : "application/json";
       const headers = { "content-type": "application/json", accept };
       const from = Date.now();
       const ending = await connection.send({ path, headers, body: Buffer.from(JSON.stringify(name)) });
       this.#attacks.push({ name: `${path} ${name}`, from, to: Date.now() });
       this.#count("slips");
-      // A replica that was killed takes calls with it that may not run twice.
+      // A killed replica fails its calls that may not run twice.
       const isLost = ending.kind === "answered" && String(ending.body).includes('"replica_lost"');
       if (ending.kind !== "answered") this.#faults.push(`${path} ${name}: ${ending.kind}`);
       else if (ending.status === 503 && !isLost) this.#faults.push(`${path} ${name}: ${ending.body}`);
@@ -185,7 +186,7 @@ class Round {
     connection.close();
   }
 
-  /** Faults of the system, with a rest between two. */
+  /** Faults of the system, with a pause between two. */
   async #disturb(): Promise<void> {
     const random = new Random(this.#seed + 500);
     while (!this.#isOver()) {
@@ -203,7 +204,7 @@ class Round {
     for (const { replica, pid } of this.#app.ended) this.#faults.push(`${replica}, process ${pid}, ended by itself`);
   }
 
-  /** What a full collection leaves in each service. */
+  /** Heap sizes of all services after a full collection. */
   async #measureHeaps(): Promise<Sizes> {
     const connection = new Connection(this.#app.url, limitMs);
     const ending = await connection.send({ path: "/collect" });
@@ -217,13 +218,13 @@ class Round {
     return new Map(rows);
   }
 
-  /** As the kernel has it: no process of the app is asked. */
+  /** Resident memory as the kernel reports it, without asking the processes. */
   #measureResident(): Sizes {
     const holdings = [...this.#app.holdings()];
     return new Map(holdings.map(([name, own]): [string, number] => [`resident ${name}`, own.residentMiB]));
   }
 
-  /** Memory comes back within half a minute; a killed replica's successor has its own. */
+  /** Waits up to half a minute until memory is back. The successor of a killed replica starts with its own size. */
   async #judgeSizes(before: Sizes, toleranceMiB: number, measure: () => Promise<Sizes>): Promise<void> {
     const deadline = performance.now() + memoryLimitMs;
     for (;;) {
@@ -242,7 +243,7 @@ class Round {
     }
   }
 
-  /** With `HOSTILE_SNAPSHOTS=<folder>`: writes the heap of each service there. Returns their names, for the report. */
+  /** Writes the heap of each service into the folder `HOSTILE_SNAPSHOTS`, if it is set. @returns The file names. */
   async #writeSnapshots(): Promise<string> {
     if (process.env["HOSTILE_SNAPSHOTS"] === undefined) return "";
     const connection = new Connection(this.#app.url, limitMs);
@@ -251,7 +252,7 @@ class Round {
     return ending.kind === "answered" ? `; snapshots: ${String(ending.body)}` : "; no snapshots";
   }
 
-  /** Its last seconds nobody reads its output any more, or it is closed. */
+  /** Reads no output, or closes it, in the last seconds of the app. */
   async #judgeStop(): Promise<void> {
     this.#app.command.child.stdout?.destroy();
     const connection = new Connection(this.#app.url, limitMs);

@@ -5,7 +5,7 @@ import { decodeNpy, encodeNpy } from "../../src/http/npy.js";
 import { Connection, type Sending } from "../chaos/exchange.js";
 import type { Random } from "../http/random.js";
 
-/** What callers under load have met. */
+/** Results of the callers under load. */
 export interface LoadTally {
   answered: number;
   readonly faults: string[];
@@ -17,11 +17,11 @@ const npy = { "content-type": "application/x-npy", accept: "application/x-npy" }
 
 interface Question {
   readonly sending: Sending;
-  /** @throws {AssertionError} when it is another answer. */
+  /** Checks an answer. @throws {AssertionError} when it is another answer. */
   check(body: Buffer): void;
 }
 
-/** Asks one question after another, all of them idempotent, each of which must be answered rightly whatever else goes on. */
+/** Sends one idempotent request after another; each must be answered correctly whatever else happens. */
 export async function callSteadily(
   url: string,
   random: Random,
@@ -32,7 +32,7 @@ export async function callSteadily(
   while (!isOver()) {
     const { sending, check } = random.pick(questions)(random);
     const ending = await connection.send(sending);
-    // A stream whose replica was killed can't be asked for again once a part of it is here.
+    // A stream whose replica was killed cannot be retried after its first part has arrived.
     if (ending.kind === "broken" && String(ending.body).includes('"replica_lost"')) continue;
     try {
       assert.equal(ending.kind, "answered", "error" in ending ? ending.error : "no answer");
@@ -50,7 +50,7 @@ export async function callSteadily(
 }
 
 const questions: readonly ((random: Random) => Question)[] = [
-  // More rows than a batch holds, too: they run in pieces.
+  // Includes more rows than a batch holds: they run in pieces.
   (random) => {
     const rows = random.between(0, 20);
     const start = random.between(0, 1 << 20);
@@ -72,7 +72,7 @@ const questions: readonly ((random: Random) => Question)[] = [
         ),
     };
   },
-  // Large enough to go through shared memory.
+  // Large enough to use shared memory.
   (random) => {
     const start = random.between(0, 1000);
     const values = Float32Array.from({ length: 60_000 }, (_, i) => start + (i % 100));

@@ -1,4 +1,4 @@
-// The app that is attacked. Every answer shows whether it is the caller's own.
+// The attacked app. Each answer shows whether it belongs to its caller.
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,18 +14,21 @@ const Rows = tensor("float32", ["rows", 4]);
 const Slip = z.enum(slipNames as [string, ...string[]]);
 const Memory = z.object({ heapMiB: z.number(), outsideMiB: z.number() });
 
-/** Tells which process a replica is. Not in the log: one of the faults is that nobody reads it. */
+/** Writes the process of a replica to a file. Not to the log, because one of the faults is that nobody reads it. */
 function announce({ replica }: StartContext): void {
   appendFileSync(process.env["HOSTILE_PIDS"] as string, `${replica.id} ${process.pid}\n`);
 }
 
-/** What a collection leaves that keeps no pages for later ones, as V8's own does: how many depends on when it last ran. */
+/**
+ * Collects garbage without keeping pages for later collections; V8's own collections keep pages, depending on when the
+ * last one ran.
+ */
 function collect(): z.infer<typeof Memory> {
   setFlagsFromString("--expose-gc");
   const gc = runInNewContext("gc") as (options?: object) => void;
-  // V8 keeps the text of the last match until the next one: 30 MiB of a body.
+  // V8 keeps the text of the last regular expression match until the next one: 30 MiB of a body.
   /^/.test("");
-  // Without options it looks at no stack for what may be alive; with these it gives back pages.
+  // Without options the collection does not scan the stack for live objects; with these it releases pages.
   gc();
   gc({ type: "major", execution: "sync", flavor: "last-resort" });
   const { heapUsed, external, arrayBuffers } = process.memoryUsage();
@@ -39,7 +42,7 @@ function snapshot(): string {
   );
 }
 
-/** Batches, with the manners of a runtime that has one output buffer and reuses it. */
+/** Batches with one output buffer that is reused, like some native runtimes. */
 export class Batched extends Service() {
   #output = new Float32Array(64);
   override start = announce;
@@ -48,7 +51,7 @@ export class Batched extends Service() {
     const output = this.#output.subarray(0, data.length);
     await sleep(1);
     output.set(data.map((value) => value * 2));
-    // The next run of a native library overwrites its output at any time; here as early as it can.
+    // The next run of a native library overwrites its output at any time; here as early as possible.
     queueMicrotask(() => queueMicrotask(() => setImmediate(() => output.fill(-1))));
     return new Tensor("float32", shape, output);
   });
@@ -90,13 +93,13 @@ export class Model extends Service() {
   snapshot = api({ output: z.string() }, snapshot);
 }
 
-/** Its other apis are doors for bodies, and its name is that of the class it extends. */
+/** Has more apis that accept bodies, and the name of the class that it extends. */
 export class Front extends HostileService {
   batched = depends(Batched);
   model = depends(Model);
   override start = announce;
 
-  // Under load: each answer is checked by its caller.
+  // Apis under load: their callers check each answer.
   scale = api({ input: Rows, output: Rows, idempotent: true }, (rows) => this.batched.scale(rows));
   double = api({ input: Numbers, output: Numbers, idempotent: true }, (numbers) => this.model.double(numbers));
   negate = api({ input: tensor("float32", ["n"]), output: tensor("float32", ["n"]), idempotent: true }, (input) =>
@@ -105,7 +108,7 @@ export class Front extends HostileService {
   countUp = api({ input: z.number(), yields: z.number(), idempotent: true }, (count) => this.model.countUp(count));
   ping = api({ input: z.number(), output: z.number(), idempotent: true }, (value) => value);
 
-  // Slips of an author, here and below.
+  // Mistakes of authors, here and below.
   slipHere = api({ input: Slip, output: z.any() }, (name) => runSlip(name, () => this.model.double([1])));
   slipHereLater = api({ input: Slip, output: z.any() }, async (name) => {
     await sleep(1);
@@ -115,7 +118,7 @@ export class Front extends HostileService {
   slipBelowLater = api({ input: Slip, output: z.any() }, (name) => this.model.slipLater(name));
   slipWithin = api({ input: Slip, yields: z.any() }, (name) => this.model.slipWithin(name));
 
-  /** Of all three services: a full collection, and what it leaves. */
+  /** Runs a full collection in all three services, and returns the remaining sizes. */
   collect = api({ output: z.record(z.string(), Memory) }, async () => ({
     Front: collect(),
     Model: await this.model.collect(),

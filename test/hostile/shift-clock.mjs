@@ -1,4 +1,4 @@
-// Preloaded into every process of the app: shifts its wall clock by what a file says, {"<pid>": milliseconds}.
+// Preloaded into each process of the app: shifts its wall clock as a file says, {"<pid>": milliseconds}.
 import { readFileSync, statSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 
@@ -16,7 +16,7 @@ function readOffset() {
     readAt = mtimeMs;
     offsetMs = JSON.parse(readFileSync(file, "utf8"))[process.pid] ?? 0;
   } catch {
-    // Not written yet, or there is no descriptor to read it with.
+    // The file is not written yet, or no descriptor is left to read it.
   }
 }
 

@@ -1,6 +1,6 @@
-// Mistakes that authors make, as small as they are made. Each costs its own call and nothing else.
+// Mistakes that authors make, each in its smallest form. Each fails only its own call.
 
-/** Values that make trouble when they are thrown, returned or described. */
+/** Values that cause trouble when they are thrown, returned or described. */
 const slips: Readonly<Record<string, (call: () => Promise<unknown>) => unknown>> = {
   // Promises.
   callNobodyAwaits: (call) => {
@@ -14,7 +14,7 @@ const slips: Readonly<Record<string, (call: () => Promise<unknown>) => unknown>>
   promiseInAnObject: (call) => ({ value: call() }),
   promisesInAList: (call) => [call(), call()],
   rejectionInAnObject: () => ({ value: Promise.reject(new Error("inside")) }),
-  // What is thrown.
+  // Thrown values.
   frozenError: () => {
     throw Object.freeze(new Error("frozen"));
   },
@@ -65,7 +65,7 @@ const slips: Readonly<Record<string, (call: () => Promise<unknown>) => unknown>>
   symbol: () => {
     throw Symbol("s");
   },
-  // What is returned.
+  // Returned values.
   sharedWithoutEnd: () => {
     let value: unknown = { x: 1 };
     for (let i = 0; i < 30; i++) value = [value, value];

@@ -1,6 +1,7 @@
-// Asks an app for something tiny all the time, and a bare server in a thread beside it. In a process of its own, since whoever
-// makes the attacks is busy.   node stall-main.mjs <url of the app> <file of pids> <replica that answers>
-// Ended by the end of stdin; prints what it has seen.
+// Sends tiny requests to an app all the time, and to a bare server in a thread of this process. A process of its own,
+// because the process that runs the attacks is busy.
+// Usage: node stall-main.mjs <url of the app> <file of pids> <replica that answers>
+// Ends when stdin ends; prints what it has seen.
 import { readFileSync } from "node:fs";
 import { Agent, createServer, request } from "node:http";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
@@ -47,13 +48,13 @@ async function watch(url, pids, replica) {
   await witness.terminate();
 }
 
-/** The process that a replica is now: the last line of the file that names it. */
+/** Returns the current process of a replica: the last line with its name in the file. */
 function readPid(file, replica) {
   const lines = readFileSync(file, "utf8").split("\n");
   return lines.findLast((line) => line.startsWith(`${replica} `))?.split(" ")[1];
 }
 
-/** How long the main thread of a process has waited for a processor; 0 where the system does not tell. */
+/** Returns how long the main thread of a process has waited for a CPU; 0 when the system does not report it. */
 function readWaitedMs(pid) {
   try {
     return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e6;
@@ -62,7 +63,7 @@ function readWaitedMs(pid) {
   }
 }
 
-/** @returns What was wrong with the answer; nothing when it was right. */
+/** Checks an answer. @returns The problem; nothing for a correct answer. */
 function askOnce(base, agent) {
   return new Promise((resolve) => {
     const headers = { "content-type": "application/json", "content-length": 1 };

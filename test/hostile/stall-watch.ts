@@ -2,30 +2,34 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** One tiny request: when it was sent, by the time of day, and how long its answer took. */
+/** One tiny request: its time of day and its duration. */
 interface Asked {
   readonly at: number;
   readonly tookMs: number;
-  /** How long the thread that answers waited for a processor meanwhile: the machine's part. */
+  /** Time that the answering thread waited for a CPU meanwhile: the share of the machine. */
   readonly waitedMs: number;
-  /** What was wrong with the answer. */
+  /** Problem of the answer. */
   readonly problem?: string;
 }
 
-/** A request to the app that took long. */
+/** Request to the app that took long. */
 export interface Stall {
   readonly at: number;
   readonly tookMs: number;
-  /** What a bare server took meanwhile: the machine's part. */
+  /** Duration of a request to the bare server meanwhile: the share of the machine. */
   readonly bareMs: number;
 }
 
-/** The bare server is asked at other moments, so its slowest answer near a stall is what counts. */
+/**
+ * Time around a stall in which the slowest answer of the bare server counts, because the two are queried at different
+ * moments.
+ */
 const nearMs = 500;
 
 /**
- * Tells how long tiny requests wait beside the attacks. A bare server is asked beside the app: a slow machine delays both, a
- * busy event loop only the app. And a thread that waits for a processor, as while others start, keeps nobody waiting.
+ * Measures how long tiny requests wait during the attacks. A bare server is queried too: a slow machine delays both
+ * servers, a busy event loop only the app. Time that a thread waits for a CPU, for example while other replicas start,
+ * does not count.
  */
 export class StallWatch implements Disposable {
   readonly #child: ChildProcess;
@@ -39,7 +43,7 @@ export class StallWatch implements Disposable {
     });
   }
 
-  /** @param replica The one that answers; its process is in `pids`. */
+  /** Starts the watch. @param replica Replica that answers; its process is in `pids`. */
   static async start(url: string, pids: string, replica: string): Promise<StallWatch> {
     const script = fileURLToPath(import.meta.resolve("./stall-main.mjs"));
     const child = spawn(process.execPath, [script, url, pids, replica], { stdio: ["pipe", "pipe", "inherit"] });
@@ -55,12 +59,12 @@ export class StallWatch implements Disposable {
     this.#seen = JSON.parse(this.#output.trim().split("\n").at(-1) ?? "{}");
   }
 
-  /** Answers that were not right, or did not come. */
+  /** Answers that were wrong or missing. */
   get problems(): string[] {
     return this.#seen.app.flatMap(({ problem }) => (problem === undefined ? [] : [`a tiny request: ${problem}`]));
   }
 
-  /** Requests that waited longer than `boundMs`, the machine's part taken off. */
+  /** Requests that waited longer than `boundMs`, without the share of the machine. */
   stalls(boundMs: number): Stall[] {
     const { app, bare } = this.#seen;
     return app.flatMap(({ at, tookMs, waitedMs }) => {
@@ -71,7 +75,7 @@ export class StallWatch implements Disposable {
     });
   }
 
-  /** Percentiles of all answers, ms. */
+  /** Percentiles of all answers, in ms. */
   summary(): string {
     const show = (asked: readonly Asked[]) => {
       const sorted = asked.map(({ tookMs }) => tookMs).sort((a, b) => a - b);

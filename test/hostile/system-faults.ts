@@ -6,21 +6,21 @@ import { listDescriptors } from "../chaos/processes.js";
 import type { Random } from "../http/random.js";
 import type { HostileApp } from "./hostile-app.js";
 
-/** When something was done on purpose that may hold up answers: not counted as a stall. */
+/** Period in which this test delays answers on purpose; it counts as no stall. */
 export interface Window {
   readonly from: number;
   readonly to: number;
 }
 
-/** Something that a system does to an app. */
+/** One fault that the system causes in an app. */
 export interface SystemFault {
   readonly name: string;
-  /** Whether answers may take longer meanwhile, through no fault of the app. */
+  /** True when answers may take longer meanwhile, through no fault of the app. */
   readonly delays: boolean;
   run(app: HostileApp, random: Random): Promise<void>;
 }
 
-/** Replicas that are killed: not the entry, whose end breaks connections of clients. */
+/** Replicas that are killed; not the entry, whose end breaks connections of clients. */
 const victims = ["Model#0", "Batched#0"];
 
 export const systemFaults: readonly SystemFault[] = [
@@ -49,7 +49,7 @@ export const systemFaults: readonly SystemFault[] = [
       if (pid === undefined) return;
       const before = limitDescriptors(pid, listDescriptors(pid).length + random.between(0, 3));
       if (before === undefined) return;
-      // Somebody asks for descriptors meanwhile.
+      // A request needs descriptors meanwhile.
       const connections = Array.from({ length: 8 }, () => new Connection(app.url, 2_000));
       const asked = connections.map((connection) => connection.send({ method: "GET", path: "/livez" }));
       await sleep(random.between(200, 2000));
@@ -95,7 +95,7 @@ export const systemFaults: readonly SystemFault[] = [
   },
 ];
 
-/** Kills one of those that live in a process of their own. */
+/** Kills one replica that has a process of its own. */
 function killReplica(app: HostileApp, random: Random): void {
   const pid = pick(app, random, victims);
   if (pid !== undefined) app.kill(pid);
@@ -106,7 +106,7 @@ function pick(app: HostileApp, random: Random, names: readonly string[]): number
   return name === "supervisor" ? app.pid : app.pidOf(name);
 }
 
-/** Sets the soft limit of a process that runs. @returns The limit before; `undefined` when it can't be set. */
+/** Sets the soft limit of a running process. @returns The former limit; `undefined` when it cannot be set. */
 function limitDescriptors(pid: number, soft: number): number | undefined {
   const options = { encoding: "utf8" } as const;
   const shown = spawnSync("prlimit", ["--pid", `${pid}`, "--nofile", "--output", "SOFT", "--noheadings"], options);

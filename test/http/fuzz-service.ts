@@ -3,7 +3,7 @@ import { api, file, Service, tensor } from "../../src/index.js";
 
 const Node: z.ZodType = z.lazy(() => z.object({ name: z.string(), children: z.array(Node) }));
 
-/** Apis of every form of input and output; none of them can fail by itself. */
+/** Service with all forms of input and output; none of its apis can fail by itself. */
 export class FuzzService extends Service() {
   known = api({ input: z.literal("known"), output: z.literal("well") }, () => "well" as const);
   text = api({ input: z.string().max(20), output: z.string() }, (value) => value);

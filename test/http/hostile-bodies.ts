@@ -222,13 +222,13 @@ const events: CreateBody = (random, bytes) => {
   );
 };
 
-/** Every kind of hostile body. */
+/** All kinds of hostile bodies. */
 export const hostileBodies: readonly CreateBody[] = [
   ...[inLists, inLines, sparsely, keys, deep, longWords, largeNumbers, lyingTensors, raggedTensors, npyFiles],
   ...[lineBodies, forms, unknownFields, longParts, smallChunks, otherBodies, events],
 ];
 
-/** A body for the task, as it is submitted. */
+/** Makes a body that submits a task. */
 export const createTaskBody: CreateBody = (random, bytes) => {
   const item = random.pick(wrongItems);
   return named(`a task for a list of ${item}`, "/index/submit", json, list(item, bytes));

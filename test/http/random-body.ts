@@ -57,7 +57,7 @@ const evilTexts = [
   ...["[".repeat(5000), '{"a":'.repeat(5000), `${"[".repeat(100)}${"]".repeat(100)}`, '"\\ud800"', "9".repeat(400), ""],
 ];
 
-/** Changes a body in one way, so that it nearly fits. */
+/** Changes a body in one way, so that it almost fits. */
 export function spoilBody(random: Random, body: RandomBody): RandomBody {
   const { bytes, contentType } = body;
   const at = random.between(0, Math.max(0, bytes.length - 1));

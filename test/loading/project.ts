@@ -18,17 +18,17 @@ const own = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
   dependencies: Record<string, string>;
 };
 
-/** What a little project has in its node_modules. */
+/** Packages in the node_modules of a small project. */
 export interface ProjectParts {
-  /** Path → text. */
+  /** Text of each file, by path. */
   readonly files: Readonly<Record<string, string>>;
   /** Default: `{ "type": "module" }`. */
   readonly packageFile?: object;
-  /** Whether tsx is installed. Default: it is. */
+  /** True when tsx is installed. Default: true. */
   readonly hasTsx?: boolean;
 }
 
-/** A project of its own in a temporary folder, with the built ekiben in it. */
+/** Small project in a temporary folder, with the built ekiben installed. */
 export class Project implements Disposable {
   readonly #hasTsx: boolean;
   readonly folder = realpathSync(mkdtempSync(join(tmpdir(), "ekiben-project-")));
@@ -48,13 +48,13 @@ export class Project implements Disposable {
     }
   }
 
-  /** A copy of the built package: it finds what it depends on, and no tsx but the project's. */
+  /** Copies the built package, so that it finds its dependencies and only the tsx of the project. */
   install(path: string, version = own.version): void {
     const folder = join(this.folder, path);
     mkdirSync(folder, { recursive: true });
     cpSync(join(root, "dist"), join(folder, "dist"), { recursive: true });
     this.write({ [join(path, "package.json")]: JSON.stringify({ ...own, version }) });
-    // As a whole, so that what is linked finds what it depends on whether or not Node follows the link first.
+    // Copied as a whole, so that a linked package finds its dependencies whether or not Node resolves the link first.
     if (this.#hasTsx) symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
     else for (const name of Object.keys(own.dependencies)) this.#linkTo(join(path, "node_modules", name), name);
   }
@@ -63,7 +63,7 @@ export class Project implements Disposable {
     this.#linkTo(path, path.slice(path.indexOf("node_modules/") + "node_modules/".length));
   }
 
-  /** Runs Node: `["main.ts"]`, `["--import", "tsx", "main.ts"]`. */
+  /** Runs Node with arguments such as `["main.ts"]` or `["--import", "tsx", "main.ts"]`. */
   run(args: readonly string[], cwd = this.folder): CommandProcess {
     return new CommandProcess(args, { cwd, main: undefined });
   }

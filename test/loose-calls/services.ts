@@ -26,7 +26,7 @@ export class Model extends Service() {
   /** Holds nothing: a task outlives its callers. */
   job = task(text, async (word) => (word === "hold" ? word : this.#run(word)));
 
-  /** A call that several wait for, until it is released. */
+  /** Call that several callers wait for, until it is released. */
   shared = api(text, async (word) => {
     this.#begun++;
     this.#held = new Promise((resolve) => {
@@ -59,7 +59,7 @@ type Form = (self: Forgetful, word: "bad" | "hold") => Promise<unknown>;
 
 const next = (items: AsyncIterable<unknown>) => items[Symbol.asyncIterator]().next();
 
-/** Every form of a call, by its name: what it returns is looked at by nobody. */
+/** Every form of a call, by name; nobody awaits its result. */
 const forms: Readonly<Record<string, { readonly callee: string; readonly make: Form }>> = {
   "a call": { callee: "Model.run", make: (self, word) => self.model.run(word) },
   "a detached call": { callee: "Model.run", make: (self, word) => self.model.run(word, { detach: true }) },
@@ -85,15 +85,15 @@ const forms: Readonly<Record<string, { readonly callee: string; readonly make: F
 
 export const formNames: readonly string[] = Object.keys(forms);
 export const calleeOf = (form: string): string => (forms[form] as { callee: string }).callee;
-/** Those whose calls can be held until they are cancelled. */
+/** Forms whose calls can be held until they are cancelled. */
 export const heldForms = formNames.filter((form) => !/status|by id|cancellation|retry|detached/.test(form));
 
-/** Waits until a promise is rejected without listening to it, which would be looking at it. */
+/** Waits until a promise is rejected, without attaching a handler to it. */
 async function whenRejected(promise: Promise<unknown>): Promise<void> {
   while (!inspect(promise).includes("<rejected>")) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Makes calls and forgets them. */
+/** Makes calls and drops their promises. */
 export class Forgetful extends Service() {
   readonly #instance = randomUUID();
   readonly #cache = new Map<string, Promise<string>>();
@@ -127,7 +127,7 @@ export class Forgetful extends Service() {
     await whenRejected(call);
     return "dropped";
   });
-  /** Looks at a failed call late. */
+  /** Attaches a handler to a failed call late. */
   lookLate = api(text, async (form) => {
     const call = forms[form]?.make(this, "bad") as Promise<unknown>;
     await whenRejected(call);
@@ -148,7 +148,7 @@ export class Forgetful extends Service() {
     await one;
     return other;
   });
-  /** An author's own function is what nobody awaits. */
+  /** Runs a function of the author whose promise nobody awaits. */
   leaveHelper = api({ output: z.string() }, () => {
     void this.#help("hold");
     return "left";
@@ -171,7 +171,7 @@ export class Forgetful extends Service() {
     value: this.#help("bad"),
   })) as unknown as () => { value: string });
 
-  /** A cache of promises. */
+  /** Cache of promises. */
   cached = api(
     { input: z.object({ word: z.string(), detach: z.boolean() }), output: z.string() },
     ({ word, detach }) => {

@@ -15,7 +15,7 @@ const fieldNames = ["text", "n", "$defs", "a/b", "~", "constructor", "toString",
 interface Named {
   next?: Named | undefined;
 }
-/** Named and recursive at once: its JSON Schema is a reference at the root. */
+/** Makes a schema that is named and recursive: its JSON Schema is a reference at the root. */
 const named: z.ZodType<Named> = z
   .object({
     get next() {

@@ -5,7 +5,7 @@ interface Tree {
   children: Tree[];
 }
 
-/** A schema that contains itself: its JSON Schema refers to its own root. */
+/** Schema that contains itself: its JSON Schema refers to its own root. */
 export const tree: z.ZodType<Tree> = z.object({
   name: z.string(),
   get children() {

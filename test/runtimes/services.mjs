@@ -5,7 +5,7 @@ import { z } from "zod";
 let starts = 0;
 let stops = 0;
 
-/** Says that a hook has begun, as `"start 1"` is the first start of all, and waits until it may end. */
+/** Records that a hook has begun, as `"start 1"` for the first start of all, and waits until a test lets it end. */
 async function pass(hook) {
   const channel = new BroadcastChannel("ekiben-test-runtimes");
   const left = new Promise((resolve) => {
@@ -18,7 +18,7 @@ async function pass(hook) {
   channel.close();
 }
 
-/** Its hooks last until a test ends them. */
+/** Its hooks run until a test ends them. */
 export class Held extends Service() {
   start() {
     return pass(`start ${++starts}`);

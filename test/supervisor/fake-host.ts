@@ -5,30 +5,30 @@ import type { DeploymentPlan } from "../../src/graph/plan.js";
 import type { LinkUpdate } from "../../src/placement/control.js";
 import type { Caller, CallerResidence, LinkOffer, Pulse, ReplicaHost } from "../../src/placement/placement.js";
 
-/** What a host does when it is asked to; each can be held up until a test lets it go on. */
+/** Steps of a host; a test can hold each of them. */
 export type Step = "load" | "start" | "drain" | "stop";
 
-/** What a fake host is made of. */
+/** Dependencies of a fake host. */
 export interface FakeHostParts {
   readonly plan: DeploymentPlan;
   readonly index: number;
-  /** Where it lives. */
+  /** Process or thread of the host. */
   readonly site: FakeSite;
-  /** How many hosts the same place has had before. */
+  /** Number of earlier hosts of the same slot. */
   readonly life: number;
-  /** Steps that wait for `host.steps[step].resolve()`; the others end at once. */
+  /** Steps that wait for `host.steps[step].resolve()`; all other steps end at once. */
   readonly held: ReadonlySet<Step>;
   readonly onAsked: (what: string) => void;
 }
 
-/** A process that is none, for one host or for those of a group. */
+/** Stands for a process of one host, or of the hosts of a group. */
 export class FakeSite implements Caller {
   readonly residence: CallerResidence;
   readonly hosts = new Set<FakeHost>();
-  /** What it was told. */
+  /** Messages it received. */
   readonly notices: LinkUpdate[] = [];
   residentBytes = 1;
-  /** Its event loop does not turn: questions wait. */
+  /** True while its event loop is blocked: questions wait. */
   isSilent = false;
   isOpen = true;
   isSuperseded = false;
@@ -49,13 +49,13 @@ export class FakeSite implements Caller {
     if (this.isOpen) this.notices.push(notice);
   }
 
-  /** One of its replicas has stopped; the last one ends it. */
+  /** Handles the end of one replica; the last one ends the process. */
   remove(host: FakeHost): void {
     this.hosts.delete(host);
     if (this.hosts.size === 0) this.isOpen = false;
   }
 
-  /** It ends with all that live there. */
+  /** Ends the process and all its replicas. */
   end(how: string): void {
     this.isOpen = false;
     for (const host of this.hosts) host.endAlone(how);
@@ -63,12 +63,12 @@ export class FakeSite implements Caller {
 }
 
 /**
- * A host without a replica. It keeps what the supervisor relies on in any host: whatever is awaited of it also ends when it
- * ends (IH1), and `ended` resolves only for an end nobody asked for (IH2).
+ * Host without a replica. It keeps what the supervisor relies on in every host: each awaited step also ends when the
+ * host ends (IH1), and `ended` resolves only for an unexpected end (IH2).
  */
 export class FakeHost implements ReplicaHost {
   readonly id: string;
-  /** `"A#0/2"`: the third host of the place. It is also its address. */
+  /** Name and address: `"A#0/2"` is the third host of the slot. */
   readonly name: string;
   readonly ended: Promise<string>;
   readonly steps: Readonly<Record<Step, Deferred<void>>>;
@@ -105,7 +105,7 @@ export class FakeHost implements ReplicaHost {
     for (const step of ["load", "start", "drain", "stop"] as const) if (!held.has(step)) this.steps[step].resolve();
   }
 
-  /** What its process was told. */
+  /** Messages its process received. */
   get notices(): readonly LinkUpdate[] {
     return this.caller.notices;
   }
@@ -126,7 +126,7 @@ export class FakeHost implements ReplicaHost {
     this.caller.residentBytes = bytes;
   }
 
-  /** Whether there would be a process now. */
+  /** True while a real host would have a process. */
   get isRunning(): boolean {
     return this.#isUp && this.#failure === undefined;
   }
@@ -136,7 +136,7 @@ export class FakeHost implements ReplicaHost {
     if (signal.aborted) throw fail("start_aborted", { service: this.#parts.plan.descriptor.name });
     this.#isUp = true;
     const abort = () => {
-      // What runs in the app's own thread can't be ended from outside.
+      // A replica in the app's own thread cannot be ended from outside.
       if (this.hasStarted || this.#parts.plan.residence === "main") return;
       this.#isEnding = true;
       this.endAlone("was ended by SIGKILL");
@@ -190,12 +190,12 @@ export class FakeHost implements ReplicaHost {
     this.caller.end(reason);
   }
 
-  /** Ends its process, as a crash would. */
+  /** Ends its process like a crash. */
   end(how = "ended with exit code 1"): void {
     this.caller.end(how);
   }
 
-  /** It ends, unasked unless it was asked to end. */
+  /** Ends the host; unexpectedly, unless it was asked to end. */
   endAlone(how: string): void {
     if (this.#failure !== undefined) return;
     const error = fail("replica_ended", { replica: this.id, how }, { service: this.#parts.plan.descriptor.name });
@@ -206,7 +206,7 @@ export class FakeHost implements ReplicaHost {
     if (!this.#isEnding) this.#end.resolve(how);
   }
 
-  /** Its event loop turns again: it answers what it was asked meanwhile. */
+  /** Unblocks its event loop: it answers the waiting questions. */
   wake(): void {
     this.isSilent = false;
     for (const host of this.caller.hosts) host.answer();
@@ -234,7 +234,7 @@ export class FakeHost implements ReplicaHost {
   }
 }
 
-/** One that a test may fail without anybody waiting for it. */
+/** Makes a deferred that a test may reject without an unhandled rejection. */
 function createStep(): Deferred<void> {
   const step = createDeferred<void>();
   step.promise.catch(() => {});

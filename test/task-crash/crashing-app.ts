@@ -20,7 +20,7 @@ const flags = [
   ],
 ];
 
-/** An app that is killed, with all its processes or some, and started again over the same store. */
+/** App that is killed, wholly or in part, and restarted on the same store. */
 export class CrashingApp implements AsyncDisposable {
   readonly #env: Readonly<Record<string, string>>;
   #command: CommandProcess | undefined;
@@ -29,7 +29,7 @@ export class CrashingApp implements AsyncDisposable {
   replicaKills = 0;
   appKills = 0;
 
-  /** @param env Where its tasks are kept and written down. */
+  /** Starts the app. @param env Variables that name its store and its records. */
   constructor(env: Readonly<Record<string, string>>) {
     this.#env = env;
   }
@@ -48,7 +48,7 @@ export class CrashingApp implements AsyncDisposable {
     if (readCommand(pid) !== "" && process.kill(pid, "SIGKILL")) this.replicaKills++;
   }
 
-  /** Kills the supervisor, which its replicas do not outlive, and starts the app again. */
+  /** Kills the supervisor, and with it its replicas, and restarts the app. */
   async killApp(): Promise<void> {
     const command = this.#command;
     if (command === undefined) return;
@@ -56,13 +56,13 @@ export class CrashingApp implements AsyncDisposable {
     this.#url = undefined;
     this.appKills++;
     command.child.kill("SIGKILL");
-    // Some of its replicas too: a power cut spares none.
+    // Kills some replicas too, because a power cut spares none.
     for (const pid of pids.slice(0, 2)) if (readCommand(pid) !== "") process.kill(pid, "SIGKILL");
     await command.ended;
     await this.url();
   }
 
-  /** Ends it as an operator does. */
+  /** Stops the app with SIGTERM. */
   async stop(): Promise<CommandResult> {
     const command = this.#command as CommandProcess;
     this.#command = undefined;

@@ -10,7 +10,7 @@ import type { TaskRecord, TaskStore } from "../../src/tasks/task-store.js";
 import { Random } from "../http/random.js";
 import { CrashingApp, removeFolder } from "./crashing-app.js";
 
-// Hands in tasks while replicas and the supervisor are killed with signal 9, and holds the app to its promises:
+// Submits tasks while replicas and the supervisor are killed with signal 9, and checks the promises of the app:
 //
 // Y1  A task whose id was answered is completed in the end, with its own result: none is lost.
 // Y2  Its result names one attempt, one that was begun and came to its end, and names the same one ever after: none is
@@ -18,13 +18,13 @@ import { CrashingApp, removeFolder } from "./crashing-app.js";
 // Y3  No task is in the store that was not handed in, and none twice.
 // Y4  No attempt runs that was not claimed: a task is begun at most so often as its record says.
 
-/** One run. */
+/** Settings of one run. */
 export interface CrashRun {
   readonly tasks: number;
   readonly seed: number;
-  /** A PostgreSQL URL; absent for SQLite. */
+  /** PostgreSQL URL; absent for SQLite. */
   readonly url?: string;
-  /** Kills until no more are made. */
+  /** Number of kills. */
   readonly kills: number;
   readonly print: (line: string) => void;
 }
@@ -34,7 +34,7 @@ const submittersAtOnce = 16;
 const waitersAtOnce = 32;
 const patienceMs = 30_000;
 
-/** A task whose id was answered. */
+/** Task whose id was answered. */
 interface Accepted {
   readonly n: number;
   readonly path: string;
@@ -46,7 +46,7 @@ interface Done {
   readonly by: string;
 }
 
-/** @throws {AssertionError} with everything that broke a promise. */
+/** Runs all kills. @throws {AssertionError} with all violated promises. */
 export async function runCrashes({ tasks, seed, url, kills, print }: CrashRun): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "ekiben-crash-"));
   const log = join(folder, "attempts.log");
@@ -63,7 +63,7 @@ export async function runCrashes({ tasks, seed, url, kills, print }: CrashRun): 
     isOver = true;
     await killing;
     const seconds = (performance.now() - begun) / 1000;
-    // A last time, when nothing is being killed, and after a restart of everything.
+    // Reads all results again, after the last kill and after a restart of everything.
     await app.killApp();
     const last = await readAll(app, accepted);
     const { status } = await app.stop();
@@ -123,7 +123,7 @@ async function submitAll(app: CrashingApp, tasks: number): Promise<{ accepted: A
   return { accepted, attempts };
 }
 
-/** Waits for every task, however often its app is killed meanwhile. */
+/** Waits for all tasks, however often the app is killed meanwhile. */
 async function readAll(app: CrashingApp, accepted: readonly Accepted[]): Promise<Map<string, Done>> {
   const results = new Map<string, Done>();
   const queue = [...accepted];
@@ -220,7 +220,7 @@ function findFaults({ accepted, first, last, records, attemptLog, submissions }:
     if (again !== undefined && !ends.includes(again.by))
       faults.push(`Y2: task ${n} names an attempt that has not ended`);
     const begun = attemptLog.begun.get(n)?.length ?? 0;
-    // Attempts of a nested task are begun by the task it hands in.
+    // Attempts of a nested task are started by the task it submits.
     if (path === "/work" && begun > (record?.attempt ?? 0)) {
       faults.push(`Y4: task ${n} was begun ${begun} times, and claimed ${record?.attempt} times`);
     }

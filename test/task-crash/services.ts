@@ -5,11 +5,11 @@ import { appendFileSync } from "node:fs";
 import { currentCall, depends, Service, task } from "ekiben";
 import { z } from "zod";
 
-/** Appending a line is one write: it is there as soon as the call has returned, however the process ends. */
+/** Appends a line with a single write: it is in the file when the call returns, however the process ends. */
 const note = (line: string): void => appendFileSync(process.env["TASK_LOG"] as string, `${line}\n`);
 
 const Order = z.object({ n: z.number(), ms: z.number() });
-/** `by` names the attempt. */
+/** Records an attempt. @param by Name of the attempt. */
 const Done = z.object({ n: z.number(), by: z.string() });
 
 async function work({ n, ms }: z.infer<typeof Order>): Promise<z.infer<typeof Done>> {
@@ -23,7 +23,7 @@ async function work({ n, ms }: z.infer<typeof Order>): Promise<z.infer<typeof Do
 
 const contract = { input: Order, output: Done, idempotent: true, attempts: 1000, maxConcurrent: 8, retryBackoffMs: 10 };
 
-/** The tasks of a service that the entry calls: theirs is another process. */
+/** Tasks of a service that the entry calls; they run in another process. */
 export class Deep extends Service({ replicas: 2 }) {
   work = task(contract, work);
 }
@@ -32,7 +32,7 @@ export class Shallow extends Service({ replicas: 2 }) {
   deep = depends(Deep);
 
   work = task(contract, work);
-  /** A task that waits for another one: nested, both are kept. */
+  /** Task that waits for another task: both are stored. */
   nested = task(contract, async (order) => {
     const { n, by } = await this.deep.work(order);
     return { n, by };

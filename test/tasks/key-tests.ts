@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aClaim, aTask, completed, end, type StoreEngine, StoreStage } from "./store-stage.js";
+import { aClaim, aTask, completed, end, type StoreEngine, TestStores } from "./test-stores.js";
 
 const aKey = (text: string, fingerprint = "same") => ({ text, fingerprint });
 
 export function testKeys(engine: StoreEngine): void {
   describe("a key of a submit", () => {
     it("finds the first task, whatever id the second would have", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const first = await store.submit(aTask({ key: aKey("order 7") }));
       assert.equal(first.key, "order 7");
-      stage.clock.advance(10);
+      testStores.clock.advance(10);
       for (const size of [10, 100_000]) {
         const again = aTask({ key: aKey("order 7"), input: new Uint8Array(size) });
         assert.deepEqual(await store.submit(again), first);
@@ -22,8 +22,8 @@ export function testKeys(engine: StoreEngine): void {
     });
 
     it("with another input is refused, by its name, and nothing is kept", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const { id } = await store.submit(aTask({ key: aKey("order 7") }));
       for (const size of [10, 100_000]) {
         const other = aTask({ key: aKey("order 7", "other"), input: new Uint8Array(size) });
@@ -38,8 +38,8 @@ export function testKeys(engine: StoreEngine): void {
     });
 
     it("belongs to one api of one namespace", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const key = aKey("order 7");
       const places = [{}, { api: "other" }, { service: "Other" }, { namespace: "other" }];
       const ids = await Promise.all(places.map(async (place) => (await store.submit(aTask({ ...place, key }))).id));
@@ -47,8 +47,8 @@ export function testKeys(engine: StoreEngine): void {
     });
 
     it("that comes many times at once, from several stores, makes one task", async () => {
-      await using stage = StoreStage.create(engine);
-      const stores = await Promise.all(Array.from({ length: 4 }, () => stage.open()));
+      await using testStores = TestStores.create(engine);
+      const stores = await Promise.all(Array.from({ length: 4 }, () => testStores.open()));
       for (const size of [10, 100_000]) {
         const key = aKey(`of ${size} bytes`);
         const submits = Array.from({ length: 40 }, (_, at) =>
@@ -61,14 +61,14 @@ export function testKeys(engine: StoreEngine): void {
     });
 
     it("lasts as long as its task is kept, and no retry of that has it", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const key = aKey("order 7");
       const { id } = await end(store, completed(), { key });
       assert.equal((await store.submit(aTask({ key }))).id, id);
       const retried = await store.retry(id, "f".repeat(32));
       assert.deepEqual([retried?.id, retried?.key], ["f".repeat(32), undefined]);
-      stage.clock.advance(1000);
+      testStores.clock.advance(1000);
       assert.equal(await store.purge(1000), 1);
       const next = await store.submit(aTask({ key }));
       assert.notEqual(next.id, id);

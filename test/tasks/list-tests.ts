@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { TaskFilter } from "../../src/tasks/task-store.js";
-import { aClaim, begin, completed, end, newId, type StoreEngine, StoreStage, submitAll } from "./store-stage.js";
+import { aClaim, begin, completed, end, newId, type StoreEngine, submitAll, TestStores } from "./test-stores.js";
 
 export function testLists(engine: StoreEngine): void {
   describe("list", () => {
     it("gives the newest first, page by page, also of one instant", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const ids = await submitAll(store, Array(7).fill({}));
       const pages: string[][] = [];
       for (let before: string | undefined; ; before = pages.at(-1)?.at(-1)) {
@@ -23,8 +23,8 @@ export function testLists(engine: StoreEngine): void {
     });
 
     it("gives what fits all of the filter", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const [a, b, c, d] = await submitAll(store, [{}, { api: "other" }, { service: "Other" }, {}]);
       await store.claim(aClaim());
       const listed = async (filter: Omit<TaskFilter, "limit">) =>
@@ -42,8 +42,8 @@ export function testLists(engine: StoreEngine): void {
 
   describe("countWaiting", () => {
     it("counts by api what could run now, and nothing else", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const counted = async () => Object.fromEntries(await store.countWaiting({ namespace: "app", service: "Model" }));
       assert.deepEqual(await counted(), {});
       await submitAll(store, [{}, {}, {}, { api: "other" }, { service: "Other" }]);
@@ -53,19 +53,19 @@ export function testLists(engine: StoreEngine): void {
       await store.giveBack((first as never as { lease: never }).lease, 500, "broken");
       await store.finish((second as never as { lease: never }).lease, completed());
       assert.deepEqual(await counted(), { train: 1, other: 1 });
-      stage.clock.advance(500);
+      testStores.clock.advance(500);
       assert.deepEqual(await counted(), { train: 2, other: 1 });
       await store.claim(aClaim({ limit: 2, leaseMs: 1000 }));
       assert.deepEqual(await counted(), { other: 1 });
-      stage.clock.advance(1000);
+      testStores.clock.advance(1000);
       assert.deepEqual(await counted(), { train: 2, other: 1 });
     });
   });
 
   describe("purge", () => {
     it("forgets what ended long ago, and only that", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const large = new Uint8Array(100_000);
       const old = [
         await end(store, { status: "completed", output: large }, { input: large }),
@@ -74,7 +74,7 @@ export function testLists(engine: StoreEngine): void {
       ];
       const { lease } = await begin(store, { input: large });
       const [pending = ""] = await submitAll(store, [{}]);
-      stage.clock.advance(1000);
+      testStores.clock.advance(1000);
       const young = await end(store, { status: "completed", output: large }, { input: large, priority: 1 });
       assert.equal(await store.purge(1001), 0);
       assert.equal(await store.purge(1000), 3);
@@ -91,8 +91,8 @@ export function testLists(engine: StoreEngine): void {
     });
 
     it("forgets many, also when two stores do it at once", async () => {
-      await using stage = StoreStage.create(engine);
-      const [store, other] = [await stage.open(), await stage.open()];
+      await using testStores = TestStores.create(engine);
+      const [store, other] = [await testStores.open(), await testStores.open()];
       await Promise.all((await submitAll(store, Array(450).fill({}))).map((id) => store.cancel(id, "x")));
       const purged = await Promise.all([store.purge(0), other.purge(0)]);
       assert.equal(purged[0] + purged[1], 450);

@@ -1,6 +1,6 @@
 import { Tensor } from "../../src/define/tensor.js";
 
-/** One value, and the bytes by which an ekiben whose stored values had no version stored it. */
+/** One value, and the bytes that an ekiben without versions of stored values wrote for it. */
 export interface OldValue {
   readonly name: string;
   readonly value: unknown;
@@ -16,7 +16,9 @@ const old = (name: string, value: unknown, base64: string, fingerprint: string):
   fingerprint,
 });
 
-/** Recorded from the last commit before stored values had a version (2026-11-28). Never to be generated again. */
+/**
+ * Values recorded from the last commit before stored values had a version (2026-11-28). They are never generated again.
+ */
 export const oldValues: readonly OldValue[] = [
   old(
     "plain",
@@ -54,7 +56,7 @@ export const oldValues: readonly OldValue[] = [
   ),
 ];
 
-/** The same for a text of 100,000 letters: more than a row of SQLite holds, so that it is stored as a file. */
+/** A text of 100,000 letters: more than a row of SQLite holds, so that it is stored as a file. */
 export function createLargeOldValue(): OldValue {
   const value = "x".repeat(100_000);
   const head = Buffer.from(JSON.stringify(value));

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 /** Folder in which Debian keeps the programs of each version. It is not in the path. */
 const debianFolder = "/usr/lib/postgresql";
 
-/** The folder of PostgreSQL's programs; `undefined` where it is not installed. */
+/** Returns the folder of PostgreSQL's programs; `undefined` when it is not installed. */
 export function findPostgres(): string | undefined {
   const versions = existsSync(debianFolder) ? readdirSync(debianFolder) : [];
   const newest = versions.sort((a, b) => Number(b) - Number(a)).map((version) => join(debianFolder, version, "bin"));
@@ -16,14 +16,14 @@ export function findPostgres(): string | undefined {
   return [...newest, ...path].find((folder) => ["initdb", "postgres"].every((name) => existsSync(join(folder, name))));
 }
 
-/** PostgreSQL refuses to run as root; Debian's package brings a user for it. */
+/** User for the server: PostgreSQL refuses to run as root, and Debian's package creates a user. */
 function findUser(): { readonly uid?: number; readonly gid?: number } {
   if (process.getuid?.() !== 0) return {};
   const idOf = (flag: string) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
   return { uid: idOf("-u"), gid: idOf("-g") };
 }
 
-/** Runs a command until it is told a signal for it, or until whoever started it is gone, however it went. */
+/** Script that runs a command until it gets a signal, or until its own parent has ended in any way. */
 const untilInputEnds = '"$@" </dev/null & read -r signal || signal=QUIT; kill -"$signal" $!; wait $!; exit 0';
 
 export interface ServerOptions {
@@ -31,7 +31,7 @@ export interface ServerOptions {
   readonly fsync: boolean;
 }
 
-/** A PostgreSQL server of one's own, in a folder for temporary files, reached by a Unix socket. */
+/** PostgreSQL server for one test, in a temporary folder, reached by a Unix socket. */
 export class PostgresServer {
   readonly folder: string;
   readonly #programs: string;
@@ -67,7 +67,7 @@ export class PostgresServer {
     return `postgres:///postgres?${place}`;
   }
 
-  /** The URL of a schema that nothing is in yet. */
+  /** Creates an empty schema. @returns Its URL. */
   createSchema(): string {
     const name = `s${++this.#schemas}`;
     this.query(`CREATE SCHEMA ${name}`);
@@ -110,7 +110,7 @@ export class PostgresServer {
     throw new Error(`postgres did not start:\n${said.join("\n")}`);
   }
 
-  /** @param signal SIGINT ends it in order, SIGQUIT at once, as if the machine had failed. */
+  /** Ends the server. @param signal SIGINT ends it in order, SIGQUIT at once like a failure of the machine. */
   async stop(signal: "SIGINT" | "SIGQUIT" = "SIGINT"): Promise<void> {
     const child = this.#process;
     this.#process = undefined;

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { Lease } from "../../src/tasks/task-store.js";
 import { FakeClock } from "../fake-clock.js";
 import { StoreProcess } from "./start-process.js";
-import { aClaim, aTask, completed, openPlace, type StoreEngine } from "./store-stage.js";
+import { aClaim, aTask, completed, openPlace, type StoreEngine } from "./test-stores.js";
 
 export function testProcesses(engine: StoreEngine): void {
   describe("among processes", () => {

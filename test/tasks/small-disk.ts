@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** A disk of a few megabytes, in memory, that a test may fill. */
+/** Disk of a few megabytes, in memory, that a test may fill. */
 export class SmallDisk {
   readonly folder: string;
   /** Reason why no small disk can be made here. */
@@ -15,7 +15,7 @@ export class SmallDisk {
     this.problem = mount(folder, bytes);
   }
 
-  /** Takes all room that is left. */
+  /** Fills all free space. */
   fill(): void {
     for (const size of [64 * 1024, 4096]) {
       const chunk = new Uint8Array(size);
@@ -27,14 +27,14 @@ export class SmallDisk {
     }
   }
 
-  /** Gives some of what was taken back, or all. */
+  /** Frees a part of the filled space, or all of it. */
   free(bytes?: number): void {
     if (bytes === undefined) rmSync(this.#filler);
     else truncateSync(this.#filler, statSync(this.#filler).size - bytes);
   }
 
   unmount(): void {
-    // Lazily, since what has just been closed may still be held.
+    // Unmounts lazily, because a file that was just closed may still be in use.
     if (this.problem === undefined) execFileSync("umount", ["--lazy", this.folder]);
   }
 }

@@ -3,9 +3,9 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import type { StoreWork } from "./store-process.js";
-import type { StorePlace } from "./store-stage.js";
+import type { StorePlace } from "./test-stores.js";
 
-/** A process that works on a store; see `store-process.ts` for what it says and when. */
+/** Process that works on a store; `store-process.ts` documents its messages. */
 export class StoreProcess {
   readonly child: ChildProcess;
   readonly #exited: Promise<unknown>;

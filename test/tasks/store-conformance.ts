@@ -3,13 +3,13 @@ import { testEnds } from "./end-tests.js";
 import { testKeys } from "./key-tests.js";
 import { testLists } from "./list-tests.js";
 import { testProcesses } from "./process-tests.js";
-import type { StoreEngine } from "./store-stage.js";
 import { testSubmit } from "./submit-tests.js";
+import type { StoreEngine } from "./test-stores.js";
 import { testUpkeep } from "./upkeep-tests.js";
 import { testValues } from "./value-tests.js";
 import { testWatch } from "./watch-tests.js";
 
-/** Every promise of `TaskStore`, held against one engine. */
+/** Tests all promises of `TaskStore` on one engine. */
 export function testStore(engine: StoreEngine): void {
   testSubmit(engine);
   testClaim(engine);

@@ -1,15 +1,15 @@
 // A process of its own on the same store. Its parent names the place and the work in its arguments, and ends it as it
 // likes.
 import type { TaskStore } from "../../src/tasks/task-store.js";
-import { aClaim, aTask, openPlace, type StorePlace } from "./store-stage.js";
+import { aClaim, aTask, openPlace, type StorePlace } from "./test-stores.js";
 
 /** Work of a process. It sends its parent one message for each step. */
 export type StoreWork =
-  /** Submits tasks without end, small and large, and says each id once the store has answered. */
+  /** Submits small and large tasks without end, and reports each id after the store has answered. */
   | { readonly kind: "submit" }
-  /** Claims tasks and says their ids, but never ends them. */
+  /** Claims tasks and reports their ids, but never ends them. */
   | { readonly kind: "hold"; readonly limit: number }
-  /** Claims and completes tasks until there are none, and says the ids of those that were recorded. */
+  /** Claims and completes tasks until none is left, and reports the ids that were recorded. */
   | { readonly kind: "run"; readonly claimers: number };
 
 const [place, work] = process.argv.slice(2).map((text) => JSON.parse(text)) as [StorePlace, StoreWork];
@@ -24,7 +24,7 @@ if (work.kind === "submit") {
 }
 if (work.kind === "hold") {
   say((await store.claim(aClaim({ limit: work.limit }))).map(({ lease }) => lease.id));
-  // The open channel to the parent keeps it alive.
+  // The open channel to the parent keeps this process alive.
 }
 if (work.kind === "run") {
   say("ready");

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aClaim, aTask, begin, completed, newId, type StoreEngine, StoreStage } from "./store-stage.js";
+import { aClaim, aTask, begin, completed, newId, type StoreEngine, TestStores } from "./test-stores.js";
 
-/** 1 byte, the largest that stays in a row, one more, and some megabytes of every byte there is. */
+/** Sizes: 1 byte, the largest that fits in a row, one more, and some megabytes with all byte values. */
 const sizes = [0, 1, 64 * 1024, 64 * 1024 + 1, 5_000_000];
 const bytesOf = (size: number) => Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 8)) & 0xff);
 const oddText = "日本語 🍱 ' \" \\ $1 :id -- ;\n\t";
@@ -10,8 +10,8 @@ const oddText = "日本語 🍱 ' \" \\ $1 :id -- ;\n\t";
 export function testSubmit(engine: StoreEngine): void {
   describe("submit", () => {
     it("answers with a pending task that nobody has claimed", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const task = aTask();
       const record = await store.submit(task);
       assert.deepEqual(record, {
@@ -21,10 +21,10 @@ export function testSubmit(engine: StoreEngine): void {
         api: "train",
         status: "pending",
         attempt: 0,
-        createdAt: stage.clock.now(),
+        createdAt: testStores.clock.now(),
         startedAt: undefined,
         endedAt: undefined,
-        notBefore: stage.clock.now(),
+        notBefore: testStores.clock.now(),
         progress: undefined,
         note: undefined,
         failure: undefined,
@@ -37,8 +37,8 @@ export function testSubmit(engine: StoreEngine): void {
     });
 
     it("of the same id, at once from several, keeps one and gives it to all", async () => {
-      await using stage = StoreStage.create(engine);
-      const stores = [await stage.open(), await stage.open()];
+      await using testStores = TestStores.create(engine);
+      const stores = [await testStores.open(), await testStores.open()];
       for (const size of [10, 100_000]) {
         const task = aTask({ input: bytesOf(size) });
         const records = await Promise.all([...stores, ...stores].map((store) => store.submit(task)));
@@ -48,8 +48,8 @@ export function testSubmit(engine: StoreEngine): void {
     });
 
     it("of the same id changes nothing and gives the first, also after its end", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const task = aTask();
       const first = await store.submit(task);
       const others = [aTask({ id: task.id, api: "other" }), aTask({ id: task.id, input: bytesOf(100_000) })];
@@ -63,23 +63,23 @@ export function testSubmit(engine: StoreEngine): void {
 
     for (const size of sizes) {
       it(`keeps an input and an output of ${size} bytes as they are`, async () => {
-        await using stage = StoreStage.create(engine);
-        const store = await stage.open();
+        await using testStores = TestStores.create(engine);
+        const store = await testStores.open();
         const bytes = bytesOf(size);
-        // A part of a larger buffer, as they come from a socket.
+        // Part of a larger buffer, as it comes from a socket.
         const framed = Buffer.concat([Buffer.from("before"), bytes, Buffer.from("after")]);
         const { lease, input } = await begin(store, { input: framed.subarray(6, 6 + size) });
         assert.ok(Buffer.from(bytes).equals(input));
         assert.equal(await store.finish(lease, { status: "completed", output: framed.subarray(6, 6 + size) }), true);
-        const other = await stage.open();
+        const other = await testStores.open();
         const { output } = (await other.result(lease.id)) ?? {};
         assert.ok(output !== undefined && Buffer.from(bytes).equals(output));
       });
     }
 
     it("keeps texts as they are", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const { lease, context } = await begin(store, { context: oddText });
       assert.equal(context, oddText);
       await store.renew(lease, 1000, { fraction: 0.5, note: oddText });
@@ -89,16 +89,16 @@ export function testSubmit(engine: StoreEngine): void {
     });
 
     it("replaces in a note what no engine can keep", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const { lease } = await begin(store);
       await store.renew(lease, 1000, { fraction: 1, note: "a\0b\ud800c" });
       assert.equal((await store.get(lease.id))?.note, "a\ufffdb\ufffdc");
     });
 
     it("keeps odd names apart", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const names = { service: "Mödel' OR 1=1 --", api: "$train:x" };
       await store.submit(aTask(names));
       assert.deepEqual(await store.claim(aClaim()), []);
@@ -106,8 +106,8 @@ export function testSubmit(engine: StoreEngine): void {
     });
 
     it("knows nothing of an id that was never submitted", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const id = newId();
       assert.equal(await store.get(id), undefined);
       assert.equal(await store.result(id), undefined);

@@ -9,15 +9,15 @@ import {
   completed,
   end,
   type StoreEngine,
-  StoreStage,
   submitAll,
-} from "./store-stage.js";
+  TestStores,
+} from "./test-stores.js";
 
 export function testUpkeep(engine: StoreEngine): void {
   describe("namespaces", () => {
     it("keep tasks of the same service and api apart", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const [mine, theirs] = await submitAll(store, [{}, { namespace: "theirs" }]);
       const claimed = await store.claim(aClaim({ limit: 10 }));
       assert.deepEqual(
@@ -29,7 +29,7 @@ export function testUpkeep(engine: StoreEngine): void {
       assert.deepEqual(Object.fromEntries(await store.countWaiting({ namespace: "app", service: "Model" })), {});
       const listed = async (namespace: string) => (await store.list({ limit: 10, namespace })).map(({ id }) => id);
       assert.deepEqual([await listed("app"), await listed("theirs")], [[mine], [theirs]]);
-      stage.clock.advance(100_000);
+      testStores.clock.advance(100_000);
       const other = await store.claim(aClaim({ namespace: "theirs", limit: 10 }));
       assert.deepEqual(
         other.map(({ record }) => record.id),
@@ -39,8 +39,8 @@ export function testUpkeep(engine: StoreEngine): void {
     });
 
     it("adopt tasks that have none, finished ones too, each once", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const ids = await submitAll(store, [{ namespace: "" }, { namespace: "", api: "other" }, { namespace: "theirs" }]);
       const [done] = await store.claim(aClaim({ namespace: "" }));
       await store.finish(done?.lease as Lease, completed());
@@ -53,8 +53,8 @@ export function testUpkeep(engine: StoreEngine): void {
 
   describe("listOpen", () => {
     it("counts unfinished tasks of every app and api, but for those left out", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       assert.deepEqual(await store.listOpen(() => false), []);
       await submitAll(store, [{}, {}, {}, { api: "gone" }, { service: "Gone" }, { namespace: "theirs" }]);
       const [first, second] = await store.claim(aClaim({ limit: 2 }));
@@ -86,8 +86,8 @@ export function testUpkeep(engine: StoreEngine): void {
     const request = { ...aPlace, maxAttempts: 3, lostFailure: "lost" };
 
     it("ends the leases of one life at once, counts their attempts, and touches no other", async () => {
-      await using stage = StoreStage.create(engine);
-      const [store, other] = [await stage.open(), await stage.open()];
+      await using testStores = TestStores.create(engine);
+      const [store, other] = [await testStores.open(), await testStores.open()];
       const ids = await submitAll(store, [{}, {}, {}, { api: "other" }]);
       const claimBy = async (life: string, api = "train") =>
         (await store.claim(aClaim({ api, owner: `Model#0@here:1/${life}` })))[0]?.lease as Lease;
@@ -114,8 +114,8 @@ export function testUpkeep(engine: StoreEngine): void {
     });
 
     it("ends a task whose attempts are used up, and one that was asked to end", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const [spent, unwanted] = [await begin(store), await begin(store)];
       await store.cancel(unwanted.lease.id, "not wanted");
       assert.equal(await store.release({ ...request, life: "a1", maxAttempts: 1 }), 2);
@@ -128,13 +128,13 @@ export function testUpkeep(engine: StoreEngine): void {
     });
 
     it("without a life ends those that ran out, whoever held them", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const { lease } = await begin(store);
-      assert.equal((await store.get(lease.id))?.leaseEndsAt, stage.clock.now() + 30_000);
-      stage.clock.advance(29_999);
+      assert.equal((await store.get(lease.id))?.leaseEndsAt, testStores.clock.now() + 30_000);
+      testStores.clock.advance(29_999);
       assert.equal(await store.release(request), 0);
-      stage.clock.advance(1);
+      testStores.clock.advance(1);
       assert.equal(await store.release(request), 1);
       const { status, attempt, leaseEndsAt } = (await store.get(lease.id)) ?? {};
       assert.deepEqual([status, attempt, leaseEndsAt], ["pending", 1, undefined]);
@@ -143,8 +143,8 @@ export function testUpkeep(engine: StoreEngine): void {
 
   describe("move", () => {
     it("gives all tasks of an api to another one: waiting, running and ended ones", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const done = await end(store, completed("a result"));
       const running = await begin(store);
       const [waiting = "", apart = ""] = await submitAll(store, [{}, { api: "other" }]);
@@ -163,8 +163,8 @@ export function testUpkeep(engine: StoreEngine): void {
     });
 
     it("leaves a key to the task that has it there already", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const key = { text: "order 7", fingerprint: "same" };
       const [old, taken] = [await store.submit(aTask({ key })), await store.submit(aTask({ key, api: "next" }))];
       const [free] = await submitAll(store, [{ key: { text: "order 8", fingerprint: "same" } }]);
@@ -178,14 +178,14 @@ export function testUpkeep(engine: StoreEngine): void {
     const aRun = (id: string, namespace = "app"): StoreRun => ({ id, namespace, host: "here", pid: 1, session: id });
 
     it("tells who else has said of late that it runs", async () => {
-      await using stage = StoreStage.create(engine);
-      const [store, other] = [await stage.open(), await stage.open()];
+      await using testStores = TestStores.create(engine);
+      const [store, other] = [await testStores.open(), await testStores.open()];
       assert.deepEqual(await store.enroll(aRun("one")), []);
       assert.deepEqual(await other.enroll(aRun("two")), [aRun("one")]);
       assert.deepEqual(await other.enroll(aRun("three", "theirs")), [aRun("one"), aRun("two")]);
-      stage.clock.advance(100_000);
+      testStores.clock.advance(100_000);
       assert.deepEqual(await store.enroll(aRun("one")), [aRun("two"), aRun("three", "theirs")]);
-      stage.clock.advance(100_000);
+      testStores.clock.advance(100_000);
       assert.deepEqual(await other.enroll(aRun("four")), [aRun("one")]);
       await store.leave("one");
       assert.deepEqual(await other.enroll(aRun("five")), [aRun("four")]);

@@ -3,13 +3,13 @@ import { describe, it } from "node:test";
 import type { ServingError } from "../../src/failure/serving-error.js";
 import { packValue, unpackValue } from "../../src/transport/stored-value.js";
 import { createLargeOldValue, oldValues } from "./old-values.js";
-import { begin, type StoreEngine, StoreStage } from "./store-stage.js";
+import { begin, type StoreEngine, TestStores } from "./test-stores.js";
 
 export function testValues(engine: StoreEngine): void {
   describe("stored values", () => {
     it("without a version, as an earlier ekiben stored them, are read: as inputs and results, in rows and as files", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       for (const { name, value, bytes } of [...oldValues, createLargeOldValue()]) {
         const { lease, input } = await begin(store, { input: bytes });
         assert.deepEqual(unpackValue(input), value, name);
@@ -20,8 +20,8 @@ export function testValues(engine: StoreEngine): void {
     });
 
     it("of this version are read, and those of a newer one are refused and stay as they are", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       for (const { value } of [...oldValues, createLargeOldValue()]) {
         const bytes = await packValue(value, "output");
         const newer = Uint8Array.from(bytes);

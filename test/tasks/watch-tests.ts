@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { TaskNews, TaskStore } from "../../src/tasks/task-store.js";
-import { aClaim, begin, completed, type StoreEngine, StoreStage, submitAll } from "./store-stage.js";
+import { aClaim, begin, completed, type StoreEngine, submitAll, TestStores } from "./test-stores.js";
 
-/** News as they come. */
+/** Records task events. */
 class NewsLog {
   readonly news: TaskNews[] = [];
   readonly end: () => void;
@@ -16,7 +16,7 @@ class NewsLog {
     });
   }
 
-  /** Waits until something has been heard that may concern this task, and forgets what was heard. */
+  /** Waits for an event that may concern this task, and clears the events. */
   async about(id: string): Promise<void> {
     while (!this.news.some((one) => one.id === undefined || one.id === id)) {
       await new Promise<void>((resolve) => {
@@ -30,13 +30,13 @@ class NewsLog {
 export function testWatch(engine: StoreEngine): void {
   describe("watch", () => {
     it("tells each change of the store's own, once it can be seen", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const seen: (TaskNews & { status: string | undefined })[] = [];
       const reads: Promise<unknown>[] = [];
       store.watch((news) => {
         const { id } = news;
-        // Whatever others did may be new, once the connection that hears of it is made: at any moment here.
+        // All tasks may be reported as changed when the connection that listens is made: at any moment here.
         if (id === undefined) return;
         const read = async () => seen.push({ ...news, status: (await store.get(id))?.status });
         reads.push(read());
@@ -63,21 +63,21 @@ export function testWatch(engine: StoreEngine): void {
     });
 
     it("tells what other stores changed", async () => {
-      await using stage = StoreStage.create(engine);
-      const [store, other] = [await stage.open(), await stage.open()];
+      await using testStores = TestStores.create(engine);
+      const [store, other] = [await testStores.open(), await testStores.open()];
       const log = new NewsLog(other);
       const [id = ""] = await submitAll(store, [{}]);
-      await stage.letNewsCome(log.about(id));
+      await testStores.letNewsCome(log.about(id));
       const [claimed] = await store.claim(aClaim());
-      await stage.letNewsCome(log.about(id));
+      await testStores.letNewsCome(log.about(id));
       await store.finish(claimed?.lease as never, completed());
-      await stage.letNewsCome(log.about(id));
+      await testStores.letNewsCome(log.about(id));
       assert.equal((await other.get(id))?.status, "completed");
     });
 
     it("tells nothing once it has been ended, and may be ended twice", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       const [first, second] = [new NewsLog(store), new NewsLog(store)];
       first.end();
       first.end();
@@ -85,22 +85,22 @@ export function testWatch(engine: StoreEngine): void {
       await second.about(id);
       assert.deepEqual(first.news, []);
       second.end();
-      assert.equal(stage.clock.pendingTimers, 0);
+      assert.equal(testStores.clock.pendingTimers, 0);
     });
 
     it("ends with the store", async () => {
-      await using stage = StoreStage.create(engine);
-      const store = await stage.open();
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
       store.watch(() => {});
       await store.close();
-      assert.equal(stage.clock.pendingTimers, 0);
+      assert.equal(testStores.clock.pendingTimers, 0);
     });
   });
 
   describe("close", () => {
     it("finishes what was begun, and refuses what comes after", async () => {
-      await using stage = StoreStage.create(engine);
-      const [store, other] = [await stage.open(), await stage.open()];
+      await using testStores = TestStores.create(engine);
+      const [store, other] = [await testStores.open(), await testStores.open()];
       const submitted = submitAll(store, [{}]);
       await Promise.all([submitted, store.close()]);
       assert.equal((await other.list({ limit: 5 })).length, 1);

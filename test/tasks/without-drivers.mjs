@@ -1,4 +1,4 @@
-// Loaded by --import: the drivers of task stores are not installed, as far as this process can see.
+// Preloaded (`--import`): makes the drivers of task stores look as if they were not installed.
 import { register } from "node:module";
 
 const hooks = `

@@ -3,7 +3,7 @@ import type { Channel, ChannelReader } from "../../src/transport/channel.js";
 import { type Frame, FrameReader } from "../../src/transport/frame.js";
 import { encodeFrame, noSlabs } from "./random-frame.js";
 
-/** A channel whose other side is a test that sends bytes, whatever they are. */
+/** Channel whose other side is a test that sends arbitrary bytes. */
 export class ByteChannel implements Channel {
   readonly bufferedBytes = 0;
   /** Bytes that were sent. */

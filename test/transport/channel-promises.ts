@@ -7,7 +7,7 @@ import { Random } from "../http/random.js";
 import { createFrame } from "./random-frame.js";
 import { ReaderLog } from "./reader-log.js";
 
-/** Makes two joined ends; `remove` takes away what they leave behind. */
+/** Makes two joined ends; `remove` deletes what they leave behind. */
 export type JoinChannels = () => Promise<{ readonly ends: readonly [Channel, Channel]; readonly remove?: () => void }>;
 
 const frameOf = (id: number, ...tails: Uint8Array[]): Frame => ({ kind: 3, flags: 0, id, head: `head ${id}`, tails });
@@ -32,7 +32,7 @@ export function testChannel(join: JoinChannels): void {
   it("brings over frames of any kind and size, in order, both ways at once", async () => {
     await using pair = await open(join);
     const random = new Random(1);
-    // Kinds 12 and 13 are the channel's own.
+    // Kinds 12 and 13 belong to the channel itself.
     const create = () => {
       const frame = createFrame(random, { maxTails: 20, maxTailBytes: 200_000, maxHead: 5000 });
       return { ...frame, kind: frame.kind % 12 };

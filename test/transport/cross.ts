@@ -16,7 +16,7 @@ export function copyTail(tail: Tail): Uint8Array {
   return copy;
 }
 
-/** A value in which `deepEqual` sees all there is: the contents of blobs and files, and invalid dates. */
+/** Converts a value so that `deepEqual` sees everything: the contents of blobs and files, and invalid dates. */
 export async function toComparable(value: unknown): Promise<unknown> {
   if (value instanceof Date) return ["date", value.getTime()];
   if (value instanceof Blob) return ["blob", value.type, ...describeFile(value), await value.text()];

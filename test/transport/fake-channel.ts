@@ -2,12 +2,12 @@ import type { ServingError } from "../../src/failure/serving-error.js";
 import { type Channel, type ChannelReader, createHello } from "../../src/transport/channel.js";
 import { checkFrameSize, type Frame, frameKinds, noTails } from "../../src/transport/frame.js";
 
-/** A channel whose other side is the test. */
+/** Channel whose other side is the test. */
 export class FakeChannel implements Channel {
   bufferedBytes = 0;
   /** Frames sent, hello included. */
   readonly sent: Frame[] = [];
-  /** Hears each frame as it is sent. */
+  /** Called with each frame as it is sent. */
   onSend: (frame: Frame) => void = () => {};
   isClosed = false;
   reader!: ChannelReader;
@@ -28,23 +28,23 @@ export class FakeChannel implements Channel {
     this.isClosed = true;
   }
 
-  /** The channel ends, as seen from this side. */
+  /** Ends the channel, as seen from this side. */
   end(reason?: ServingError): void {
     this.isClosed = true;
     this.reader.closed(reason);
   }
 
-  /** A frame comes from the other side. */
+  /** Receives a frame from the other side. */
   receive(kind: keyof typeof frameKinds, id: number, head = "", more: Partial<Frame> = {}): void {
     this.reader.receive({ kind: frameKinds[kind], flags: 0, id, head, tails: noTails, ...more });
   }
 
-  /** The other side says hello. */
+  /** Receives the hello of the other side. */
   greet(replica: string): void {
     this.reader.receive(createHello(replica));
   }
 
-  /** The frames of one kind that were sent. */
+  /** Returns the sent frames of one kind. */
   sentOf(kind: keyof typeof frameKinds): Frame[] {
     return this.sent.filter((frame) => frame.kind === frameKinds[kind]);
   }

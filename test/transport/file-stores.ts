@@ -23,14 +23,14 @@ export function openFileStore(shared?: Folders) {
   const folders = shared ?? createFolders();
   const files = new FileStore((shared === undefined ? "1" : "2").repeat(32), () => folders);
   const list = () => Object.values(folders).flatMap((folder) => readdirSync(folder));
-  /** A file on the disk. It has no blocks, so that it may have any size. */
+  /** File on the disk. It has no blocks, so that it may have any size. */
   const createFile = (byteLength: number, isPassing = false): HeldFile => {
     const path = files.newPath("disk");
     writeFileSync(path, "");
     truncateSync(path, byteLength);
     return files.own(path, { start: 0, byteLength, use: "blob", isPassing });
   };
-  /** One that somebody else has taken away. */
+  /** File that somebody else has removed. */
   const createLost = (byteLength: number): HeldFile => {
     const file = createFile(byteLength);
     rmSync(file.name?.path as string);

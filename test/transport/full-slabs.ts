@@ -1,4 +1,4 @@
-// Sends tails of 1 MB through a folder whose files can hold less, as a full memory would.   sh -c "ulimit -f 400 && …"
+// Sends tails of 1 MB through a folder whose files can hold less, like a full memory.   sh -c "ulimit -f 400 && …"
 import assert from "node:assert/strict";
 import type { Frame } from "../../src/transport/frame.js";
 import { SocketChannel } from "../../src/transport/socket-channel.js";

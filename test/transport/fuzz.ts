@@ -20,7 +20,7 @@ import { createAddress, joinSockets } from "./socket-pair.js";
 /** Count of each ending of each target, by `"target: end"`. */
 export type EndCount = Map<string, number>;
 
-/** Nothing here waits for anything but the event loop. */
+/** Tests wait only for the event loop, so a short limit suffices. */
 const roundLimitMs = 20_000;
 
 /**
@@ -30,18 +30,18 @@ interface Bench {
   readonly served: WireReplica;
   readonly address: string;
   readonly slabFolder: string | undefined;
-  /** A link that no round touches. */
+  /** Link that no round touches. */
   readonly healthy: PeerLink;
 }
 
-/** @returns How it ended: the id of the reason, or `"open"`. */
+/** Runs one round. @returns The id of the reason that ended the link, or `"open"`. */
 type Target = (random: Random, bench: Bench, session: (what: RandomSession) => RandomSession) => Promise<string>;
 
 /**
  * Sends random, broken and cut sessions to both sides of a link, and checks each time that the link it came over ends
  * with a clear failure or goes on, that every call on it is answered once, and that other links of the replica go on.
  *
- * @throws {AssertionError} which names the seed of the round that found something.
+ * @throws {AssertionError} with the seed of the round that found something.
  */
 export async function fuzzWire(seed: number, rounds: number): Promise<EndCount> {
   const counts: EndCount = new Map();
@@ -110,7 +110,7 @@ async function checkBench({ served: { replica, control }, healthy }: Bench): Pro
   assert.equal(healthy.inFlight, 0);
 }
 
-/** Bytes as they may come: in one chunk, or cut anywhere. */
+/** Splits bytes as they may arrive: in one chunk, or cut anywhere. */
 function* cut(random: Random, bytes: Buffer): Generator<Buffer, void, undefined> {
   const most = random.pick([bytes.length + 1, 1000, 40, 3]);
   for (let at = 0; at < bytes.length; ) {
@@ -127,14 +127,14 @@ function checkReason(reason: unknown): string {
   return reason.id;
 }
 
-/** Pushes a session into a channel, which ends by itself or is ended. */
+/** Pushes a session into a channel, which may end by itself or is ended. */
 async function pushAll(random: Random, channel: ByteChannel, bytes: Buffer): Promise<string> {
   const isHurried = random.chance(0.5);
   for (const chunk of cut(random, bytes)) {
     try {
       channel.push(chunk);
     } catch (error) {
-      // A tail in a slab, where there are none.
+      // A tail in a slab, where no slabs exist.
       const reason = error instanceof ServingError ? error : malformed((error as Error).message);
       if (!(error instanceof ServingError)) assert.match(String(error), /no tail is in a slab/);
       channel.end(reason);
@@ -202,10 +202,10 @@ const attackLink: Target = async (random, _bench, note) => {
   return end;
 };
 
-/** No credit of a session is for an item that was taken, so a window is all that may be made. */
+/** A session gives no credit for items that were taken, so at most a window of items may be made. */
 const mostMade = windowItems + 1;
 
-/** A producer without end. */
+/** Endless producer. */
 class Feeder {
   made = 0;
   isRunning = false;
@@ -221,7 +221,7 @@ class Feeder {
   }
 }
 
-/** Every call was answered, once, and a failure is one. */
+/** Checks that each call was answered once, and that failures are failures. */
 async function checkAnswers(calls: readonly OpenCall[]): Promise<void> {
   for (const { answer, count } of calls) {
     assert.equal(count(), 1);
@@ -263,7 +263,7 @@ const attackListener: Target = async (random, { address }, note) => {
   return isEndedByUs ? "open" : "closed";
 };
 
-/** A replica at the other end of a socket that says whatever it likes, slabs included. */
+/** Targets the caller with a replica that sends anything, slabs included, over a socket. */
 const attackSocketLink: Target = async (random, { slabFolder }, note) => {
   const [one, two] = await joinSockets();
   two.on("error", () => {}).resume();

@@ -11,7 +11,7 @@ import {
   writeFrame,
 } from "../../src/transport/frame.js";
 
-/** Two joined ends in one thread, for tests: frames cross as bytes, a turn of the event loop later. */
+/** Makes two joined ends in one thread: frames cross as bytes, one turn of the event loop later. */
 export function createMemoryChannels(): [Channel, Channel] {
   const first = new MemoryChannel();
   const second = new MemoryChannel();

@@ -13,21 +13,21 @@ export interface CallWish {
   readonly deadline?: number;
   readonly time?: CallTime;
   readonly request?: RequestContext;
-  /** The input, where that is a stream. */
+  /** Input stream, when the input is one. */
   readonly items?: AsyncIterable<unknown> | Iterable<unknown>;
   readonly priority?: Priority;
 }
 
-/** A call as a handle makes it, before it is given to a link. */
+/** Call as a handle makes it, before it is given to a link. */
 export interface OpenCall {
   readonly scope: CallScope;
-  /** Settles as the call is answered. */
+  /** Settles when the call is answered. */
   readonly answer: Promise<unknown>;
   /** Answers so far. */
   readonly count: () => number;
 }
 
-/** Opens the scope of a call; whoever waits for the answer closes it, as a handle does. */
+/** Opens the scope of a call. The code that waits for the answer closes it, as a handle does. */
 export function openCall(api: string, input: unknown = null, wish: CallWish = {}): OpenCall {
   const { service = "Wire", deadline = Number.POSITIVE_INFINITY, time = stillTime, priority = "interactive" } = wish;
   const request = wish.request ?? new RequestContext();
@@ -49,7 +49,7 @@ export function openCall(api: string, input: unknown = null, wish: CallWish = {}
       reject(error);
     },
   });
-  // A test that wants the failure asks for it; the others must not end the process.
+  // A test that wants the failure awaits it; in other tests it must not end the process.
   promise.catch(() => {});
   return { scope, answer: promise, count: () => answers };
 }

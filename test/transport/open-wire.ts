@@ -15,13 +15,13 @@ import { joinSockets } from "./socket-pair.js";
 import { startReplica } from "./start-replica.js";
 import { createWireService, WireControl } from "./wire-service.js";
 
-/** Two joined ends of a channel, and how to take away what they leave behind. */
+/** Two joined ends of a channel, and a function that deletes what they leave behind. */
 export interface JoinedChannels {
   readonly ends: readonly [Channel, Channel];
   readonly remove?: () => void;
 }
 
-/** Each kind of channel there is, by name, with why it can't be had here. */
+/** Kinds of channels by name, each with the reason why it is not available here. */
 export const channelKinds: Readonly<
   Record<string, { readonly skip: string | false; join(): Promise<JoinedChannels> }>
 > = {
@@ -51,10 +51,10 @@ export const channelKinds: Readonly<
   },
 };
 
-/** A link to a replica. */
+/** Link to a replica. */
 export interface OpenWire extends AsyncDisposable {
   readonly link: PeerLink;
-  /** The link's end of the channel, and the replica's. */
+  /** Both ends of the channel: that of the link, and that of the replica. */
   readonly ends: readonly [Channel, Channel];
   readonly server: ChannelServer;
   /** Resolves with the reason when the link has ended. */
@@ -68,7 +68,7 @@ class ShortTurns extends LoopTurns {
   override count(): void {}
 }
 
-/** A running replica and any number of links to it. */
+/** Running replica with any number of links to it. */
 export interface WireReplica {
   readonly replica: Replica;
   readonly control: WireControl;

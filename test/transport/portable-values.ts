@@ -1,6 +1,6 @@
 import { Tensor } from "../../src/define/tensor.js";
 
-// What may cross from one service to another, and what may not: one table for every way across.
+// Values that may cross from one service to another, and values that may not: one table for all boundaries.
 
 const sparse: unknown[] = new Array(3);
 sparse[1] = 1;
@@ -11,7 +11,7 @@ nullPrototype["a"] = { b: 1 };
 const backing = new Uint8Array(32).map((_, i) => i).buffer;
 const nextTo = new Uint8Array(backing);
 
-/** Values that may cross. Each call makes them anew. */
+/** Values that may cross. Each call makes new ones. */
 export const createPortableValues = (): [string, unknown][] => [
   ["a text", "héllo \n \u2028 \u{1f600} \ud800"],
   ["an empty text", ""],
@@ -91,7 +91,7 @@ function createTensors(): readonly Tensor[] {
   ];
 }
 
-/** `JSON.stringify` would call it, and no loop over keys shows it. */
+/** Has a method that `JSON.stringify` would call and that no loop over keys shows. */
 function withForm<T extends object>(value: T): T {
   return Object.defineProperty(value, "toJSON", { value: () => "something else" });
 }

@@ -2,10 +2,10 @@ import type { Frame } from "../../src/transport/frame.js";
 import { frameBound, prefixBytes, writeFrame } from "../../src/transport/frame.js";
 import { Random } from "../http/random.js";
 
-/** Random bytes to cut tails from: making each byte of a large tail anew would take most of a test's time. */
+/** Random bytes to cut tails from: making each byte of a large tail would take most of a test's time. */
 const pool = new Random(0x5eed).bytes(64 * 1024);
 
-/** Bytes that are the same for the same random choices. */
+/** Returns bytes that are the same for the same random choices. */
 export function createBytes(random: Random, byteLength: number): Uint8Array {
   const bytes = new Uint8Array(byteLength);
   let from = random.between(0, pool.length - 1);
@@ -17,7 +17,7 @@ export function createBytes(random: Random, byteLength: number): Uint8Array {
   return bytes;
 }
 
-/** Text of any characters that UTF-8 has: those of one to four bytes, controls, and newlines. */
+/** Makes text of all UTF-8 lengths, from one to four bytes, with controls and newlines. */
 export function createText(random: Random, length: number): string {
   let text = "";
   for (let i = 0; i < length; i++) {
@@ -51,13 +51,13 @@ export function createFrame(random: Random, { maxTails, maxTailBytes, maxHead }:
   };
 }
 
-/** A frame as it goes over a socket. */
+/** Encodes a frame as it is sent over a socket. */
 export function encodeFrame(frame: Frame): Buffer {
   const bytes = Buffer.alloc(frameBound(frame, undefined));
   return bytes.subarray(0, writeFrame(frame, undefined, bytes, 0));
 }
 
-/** A prefix, whatever it says. */
+/** Makes a prefix with any content. */
 export function createPrefix(parts: {
   readonly bodyBytes: number;
   readonly kind?: number;

@@ -1,7 +1,7 @@
 import { Tensor } from "../../src/define/tensor.js";
 import type { Random } from "../http/random.js";
 
-/** Any value that may cross, more often small than large. No blobs: those take time. */
+/** Makes any value that may cross, small ones more often than large. No blobs: those take time. */
 export function createPortable(random: Random, depth = 0): unknown {
   const leaf = random.pick(leaves);
   if (depth > 4 || random.chance(0.5)) return leaf(random);

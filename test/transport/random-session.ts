@@ -152,7 +152,7 @@ type Mutation = (random: Random, frames: Frame[]) => Buffer;
 
 const join = (frames: readonly Frame[]): Buffer => Buffer.concat(frames.map(encodeFrame));
 
-/** A place among frames after the hello; at the end when there are none. */
+/** Chooses a position among frames after the hello; the end when there are none. */
 const place = (random: Random, frames: readonly Frame[]): number =>
   random.between(Math.min(1, frames.length), frames.length);
 

@@ -3,7 +3,7 @@ import type { ServingError } from "../../src/failure/serving-error.js";
 import type { ChannelReader } from "../../src/transport/channel.js";
 import type { Frame } from "../../src/transport/frame.js";
 
-/** A channel's reader that notes what it hears. */
+/** Reader of a channel that records what it receives. */
 export class ReaderLog implements ChannelReader {
   readonly frames: Frame[] = [];
   ends = 0;
@@ -29,7 +29,7 @@ export class ReaderLog implements ChannelReader {
     this.#end.resolve(reason);
   }
 
-  /** The first `count` frames, once they have come. @throws {Error} when the channel ends before. */
+  /** Resolves with the first `count` frames. @throws {Error} when the channel ends before. */
   async take(count: number): Promise<Frame[]> {
     if (this.frames.length < count) {
       const come = createDeferred<void>();

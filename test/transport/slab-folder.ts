@@ -1,9 +1,9 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 
-/** A folder in memory, removed at the end of the test that made it. */
+/** Folder in memory, removed at the end of the test. */
 export interface SlabFolder extends Disposable {
   readonly path: string;
-  /** Names of what is in it. */
+  /** Names of the files in it. */
   list(): string[];
 }
 

@@ -4,13 +4,13 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A path for a Unix socket, in a folder that `remove` takes away. */
+/** Path of a Unix socket, in a folder that `remove` deletes. */
 export function createAddress(): { readonly address: string; readonly remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), "ekiben-test-"));
   return { address: join(folder, "s.sock"), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-/** Two ends of a Unix socket. */
+/** Makes two ends of a Unix socket. */
 export async function joinSockets(): Promise<readonly [net.Socket, net.Socket]> {
   const { address, remove } = createAddress();
   const server = net.createServer();

@@ -1,6 +1,6 @@
 import { type Frame, frameFlags, frameKinds } from "../../src/transport/frame.js";
 
-/** Frames with a frame for each item: small ones may have come several in one. */
+/** Splits frames into one frame per item: small items may share a frame. */
 export const splitItems = (frames: readonly Frame[]): Frame[] => frames.flatMap(splitFrame);
 
 function splitFrame(frame: Frame): Frame[] {

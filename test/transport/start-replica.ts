@@ -7,7 +7,7 @@ import { Replica } from "../../src/replica/replica.js";
 import { Runtime } from "../../src/runtime/runtime.js";
 import { stillTime } from "./open-call.js";
 
-/** Starts one replica of a service that calls no other. */
+/** Starts one replica of a service that calls no other service. */
 export async function startReplica(
   service: ServiceClass,
   { time = stillTime, log = silentLogger }: { readonly time?: CallTime; readonly log?: Logger } = {},

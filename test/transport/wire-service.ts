@@ -13,32 +13,32 @@ const Items = z.object({
 
 /** View of a test on a running `WireService`, with the controls of its calls. */
 export class WireControl {
-  /** Items that were made, by streams of any call. */
+  /** Number of items made by the streams of all calls. */
   produced = 0;
-  /** Items of inputs that were read. */
+  /** Number of input items that were read. */
   taken = 0;
-  /** Streams whose `finally` has run. */
+  /** Number of streams whose `finally` has run. */
   ended = 0;
   /** Reasons of calls that were cancelled while they ran. */
   readonly cancelled: string[] = [];
   readonly started: unknown[] = [];
   readonly #held = new Map<string, Deferred<string>>();
 
-  /** The answer of a held call; made by whoever asks for it first. */
+  /** Answer of a held call; made by the first user. */
   hold(key: string): Deferred<string> {
     let held = this.#held.get(key);
     if (held === undefined) this.#held.set(key, (held = createDeferred()));
     return held;
   }
 
-  /** Answers every held call. */
+  /** Answers all held calls. */
   release(): void {
     for (const held of this.#held.values()) held.resolve("released");
     this.#held.clear();
   }
 }
 
-/** A service whose calls do what tests of links want. One class a test: its calls share the test's control. */
+/** Service for tests of links. Each test makes a class of its own: its calls share the control of the test. */
 export function createWireService(control: WireControl) {
   return class Wire extends Service() {
     echo = api({ input: z.any(), output: z.any() }, (value) => value);
@@ -49,7 +49,7 @@ export function createWireService(control: WireControl) {
       return { caller: { ...caller }, deadline, requestId, headers: { ...headers }, traceId: trace.traceId };
     });
 
-    /** Answered when the test says so, or cancelled. */
+    /** Answers when the test says so, or is cancelled. */
     hold = api({ input: z.string(), output: z.string() }, (key) => {
       control.started.push(key);
       const { signal } = currentCall();
@@ -61,10 +61,10 @@ export function createWireService(control: WireControl) {
       return held.promise;
     });
 
-    /** Answered when the test says so, cancelled or not. */
+    /** Answers when the test says so, cancelled or not. */
     stubborn = api({ input: z.string(), output: z.string() }, (key) => control.hold(key).promise);
 
-    /** One at a time, and one more in its lane. */
+    /** Runs one call at a time, with one more in its lane. */
     narrow = api({ input: z.string(), output: z.string(), maxConcurrent: 1, maxQueued: 1 }, (key) => {
       control.started.push(key);
       return control.hold(key).promise;
@@ -76,7 +76,7 @@ export function createWireService(control: WireControl) {
     crash = api({ output: z.null() }, () => {
       throw new TypeError("a bug");
     });
-    /** More than a frame can hold. */
+    /** Returns more than a frame can hold. */
     huge = api({ output: z.any() }, () => new Uint8Array(new ArrayBuffer(256 * 1024 ** 2)));
     lost = api({ output: z.any() }, () => ({ run: () => {} }));
     file = api({ input: z.any(), output: z.any() }, async (file: Blob) => new Blob([await file.arrayBuffer(), "!"]));
@@ -93,7 +93,7 @@ export function createWireService(control: WireControl) {
       }
     });
 
-    /** Adds up what comes in. */
+    /** Adds up its input items. */
     sum = api({ input: stream(z.number()), output: z.number() }, async (numbers) => {
       let sum = 0;
       for await (const number of numbers) {
@@ -124,13 +124,13 @@ export function createWireService(control: WireControl) {
     /** Returns the items it receives. */
     through = api({ input: stream(z.any()), yields: z.any() }, (items) => items);
 
-    /** Items, then a failure. */
+    /** Yields items, then fails. */
     breakAfter = api({ input: z.number(), yields: z.number() }, async function* (items) {
       for (let i = 0; i < items; i++) yield i;
       throw new ServingError({ code: "aborted", id: "broke_off", message: `after ${items} items` });
     });
 
-    /** Items, then a wait for the test or a cancellation. */
+    /** Yields items, then waits for the test or a cancellation. */
     pause = api({ input: z.string(), yields: z.any() }, async function* (key) {
       const { signal } = currentCall();
       const held = control.hold(key);

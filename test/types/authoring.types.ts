@@ -80,7 +80,7 @@ api({ input: String, output: z.string() }, (text: string) => text);
 // @ts-expect-error a bound of the wrong type
 api({ output: z.string(), timeoutMs: "1s" }, () => "");
 
-// The caller's side of a contract is the input of its schemas, the callee's side their output.
+// For callers, a contract has the input types of its schemas; for the api, their output types.
 class Counter extends Service() {
   count = api(
     { input: z.object({ text: z.string(), top: z.number().default(3) }), output: z.coerce.number() },
@@ -93,7 +93,7 @@ counter.count({ text: "x", top: 1 });
 // @ts-expect-error the required field is still required
 counter.count({ top: 1 });
 
-// An instance can be called in a unit test; its input is checked as strictly, and promises are for handles only.
+// A unit test can call an instance. Its input is checked as strictly; only handles accept promises.
 expectType<Promise<import("ekiben").Tensor<"float32", readonly [number]>>>()(new Preprocessing().preprocess("x"));
 // @ts-expect-error the wrong type
 new Preprocessing().preprocess(1);

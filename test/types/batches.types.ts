@@ -1,4 +1,5 @@
-// An api that batches: one signature for author and caller, and failures in rows' places for the author alone.
+// An api that batches: authors and callers see the same signature, except that only authors may return failures in
+// rows.
 import { type Api, api, type Handle, Service, ServingError, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 import { expectType } from "./expect.js";
@@ -12,7 +13,7 @@ class Model extends Service() {
     expectType<string[]>()(rows);
     return rows.map((row) => (row === "" ? failure : row.length));
   });
-  /** Fields that are arrays may hold failures, tensors may not. */
+  /** Fields that are arrays may hold failures; tensors may not. */
   describe = api(
     {
       input: { ids: tensor("int64", ["n", 128]), names: texts },

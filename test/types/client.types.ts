@@ -8,7 +8,7 @@ import type { InferenceModel, Pipeline, Preprocessing } from "./services.js";
 const pipeline = await connect<Pipeline>("http://localhost:3000");
 const model = await connect<InferenceModel>(new URL("http://localhost:3000"), { timeoutMs: 1000, headers: { a: "b" } });
 
-// It has the apis, and nothing else of the class.
+// A client has the apis and no other members of the class.
 expectSame<keyof Client<Pipeline>, "predict">();
 expectSame<keyof Client<InferenceModel>, "predict" | "words" | "warmUp">();
 expectSame<keyof Client<Preprocessing>, "preprocess">();
@@ -21,14 +21,14 @@ pipeline.predict = async () => ({ label: "", confidence: 0 });
 // @ts-expect-error the service must be named: there is nothing to infer it from
 (await connect("http://localhost:3000")).predict;
 
-// Results are what the contract gives, streams are read.
+// Results are those of the contract; streams are read.
 expectType<Promise<{ label: string; confidence: number }>>()(pipeline.predict({ rawInput: "x" }));
 expectType<Promise<Tensor<"float32", readonly [8]>>>()(model.predict(new Tensor("float32", [2], new Float32Array(2))));
 expectType<AsyncIterable<{ word: string }>>()(model.words("a b"));
 // @ts-expect-error a stream is read, not awaited
 (await model.words("a b")).word;
 
-// Inputs are what the contract takes, or promises of it.
+// Inputs are those of the contract, or promises of them.
 pipeline.predict(Promise.resolve({ rawInput: "x" }));
 model.predict(model.predict(new Tensor("float32", [2], new Float32Array(2))));
 // @ts-expect-error the wrong type
@@ -70,7 +70,7 @@ class Photos extends Service() {
   anything = api({ input: z.any(), output: z.any() }, (value) => value);
 }
 
-// Files and tensors arrive as such; what JSON has no word for, as it writes it.
+// Files and tensors arrive unchanged; other values that JSON does not have arrive as JSON writes them.
 declare const photos: Client<Photos>;
 expectType<Promise<File>>()(photos.resize({ image: new Blob(["x"], { type: "image/png" }) }));
 expectType<Promise<{ label: string; scores: Tensor<"float32", readonly [number]> }>>()(photos.scores());

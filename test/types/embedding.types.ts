@@ -1,4 +1,4 @@
-// The typed ways to reach a running pipeline: a client, a composed test app, a server of one's own.
+// Typed ways to use a running pipeline: a client, a composed test app, a server in a program.
 import { type AppEvent, serve } from "ekiben";
 import { connect } from "ekiben/client";
 import { compose } from "ekiben/testing";

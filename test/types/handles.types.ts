@@ -1,4 +1,4 @@
-// A handle has exactly the apis of its service, with their types; promises of arguments are arguments.
+// A handle has exactly the apis of its service, with their types; promises of inputs are accepted.
 import { api, type Handle, Service, type Tensor } from "ekiben";
 import { z } from "zod";
 import { expectSame, expectType } from "./expect.js";
@@ -8,7 +8,7 @@ declare const preprocessing: Handle<Preprocessing>;
 declare const model: Handle<InferenceModel>;
 declare const pipeline: Handle<Pipeline>;
 
-// It has the apis, and nothing else of the class: no helper, no hook, no dependency, no private or protected member.
+// A handle has the apis and no other members of the class: no helper, hook, dependency, private or protected member.
 expectSame<keyof Handle<Preprocessing>, "preprocess">();
 expectSame<keyof Handle<InferenceModel>, "predict" | "words" | "warmUp">();
 expectSame<keyof Handle<Pipeline>, "predict">();
@@ -27,11 +27,11 @@ preprocessing.preproces("x");
 // @ts-expect-error a handle is read-only
 preprocessing.preprocess = async () => undefined as never;
 
-// Results are promises of what the contract gives.
+// Results are promises of the contract's outputs.
 expectType<Promise<Tensor<"float32", readonly [number]>>>()(preprocessing.preprocess("text"));
 expectType<Promise<{ label: string; confidence: number }>>()(pipeline.predict({ rawInput: "x" }));
 
-// Inputs are what the contract takes.
+// Inputs are those of the contract.
 // @ts-expect-error the wrong type
 preprocessing.preprocess(1);
 // @ts-expect-error no input at all
@@ -45,7 +45,7 @@ pipeline.predict({ rawinput: "x" });
 // @ts-expect-error undefined where a value is needed
 preprocessing.preprocess(undefined);
 
-// An unawaited result is a valid argument, and its type is checked all the same.
+// A result that is not awaited is a valid input, and its type is checked too.
 expectType<Promise<Tensor<"float32", readonly [8]>>>()(model.predict(preprocessing.preprocess("text")));
 preprocessing.preprocess(Promise.resolve("text"));
 // @ts-expect-error the promise of a wrong type
@@ -55,7 +55,7 @@ preprocessing.preprocess(model.warmUp());
 // @ts-expect-error the label of a result is not a tensor
 model.predict(pipeline.predict({ rawInput: "x" }));
 
-// Results are not usable before they are awaited.
+// Results cannot be used before they are awaited.
 // @ts-expect-error an unawaited result has no fields of its own
 pipeline.predict({ rawInput: "x" }).label;
 async function useResults() {
@@ -66,13 +66,13 @@ async function useResults() {
 }
 void useResults;
 
-// An api without input is called without one; options stand in the second place.
+// An api without input is called without one; options are the second argument.
 expectType<Promise<number>>()(model.warmUp());
 model.warmUp(undefined, { timeoutMs: 100 });
 // @ts-expect-error it takes no input
 model.warmUp("x");
 
-// An input that may be anything may also be nothing.
+// An input of type `any` may be left out.
 class Anything extends Service() {
   any = api({ input: z.any(), output: z.any() }, (value) => value);
   unknown = api({ input: z.unknown(), output: z.unknown() }, (value) => value);

@@ -1,4 +1,4 @@
-// The services that the type tests call. Also the program of the README's first page: it must compile as it stands.
+// Services of the type tests. This is also the program on the first page of the README, and must compile unchanged.
 import { api, depends, Service, tensor } from "ekiben";
 import { z } from "zod";
 
@@ -21,7 +21,7 @@ export class Preprocessing extends Service({ resources: { cpu: 2 } }) {
 
   preprocess = api({ input: z.string(), output: tensor("float32", ["n"]) }, (text) => this.#tokenizer.encode(text));
 
-  /** A helper of the class: not an api. */
+  /** Helper method of the class: not an api. */
   normalise(text: string): string {
     return text.trim();
   }

@@ -48,7 +48,7 @@ class Streams extends Service() {
   stream = api({ output: z.string() }, async function* () {
     yield "x";
   });
-  // Another service's stream may be handed on as it is.
+  // The stream of another service may be forwarded unchanged.
   onward = api({ input: z.string(), yields: z.object({ word: z.string() }) }, (text) => model.words(text));
 }
 void Streams;

@@ -1,4 +1,4 @@
-// A task is called like an api, and has its operations beside: on handles and on clients, with the contract's types.
+// A task is called like an api, and has additional operations on handles and clients, with the contract's types.
 import { api, depends, type Handle, Service, type TaskState, type Tensor, task, tensor } from "ekiben";
 import { connect } from "ekiben/client";
 import { compose } from "ekiben/testing";
@@ -30,7 +30,7 @@ class Trainer extends Service() {
   attempts = api({ output: z.number(), attempts: 3 }, () => 1);
 
   again = api({ output: z.date() }, async () => {
-    // On its own instance it runs in place: nothing is kept.
+    // On its own instance, a task runs directly: nothing is stored.
     const { at } = await this.train({ name: "x" });
     // @ts-expect-error which is why it can't be handed in there
     this.train.submit({ name: "x" });

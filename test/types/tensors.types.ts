@@ -18,7 +18,7 @@ class Layers extends Service() {
 }
 declare const layers: Handle<Layers>;
 
-// What fits one service's output fits the next one's input, or does not compile.
+// The output of one service fits the input of the next, or does not compile.
 layers.rows(layers.narrow());
 // @ts-expect-error [n, 128] where [n, 64] is declared
 layers.rows(layers.wide());
@@ -31,7 +31,7 @@ layers.rows(layers.scalar());
 // @ts-expect-error an object that is no tensor
 layers.rows({ data: new Float32Array(64) });
 
-// Tensors made in place.
+// Tensors made inline.
 layers.rows(new Tensor("float32", [3, 64], new Float32Array(192)));
 layers.rows({ dtype: "float32", shape: [3, 64], data: new Float32Array(192) });
 // @ts-expect-error the second size is 65
@@ -45,17 +45,17 @@ new Tensor("float8", [3], new Float32Array(3));
 // @ts-expect-error a size is a number
 new Tensor("float32", ["n"], new Float32Array(3));
 
-// A shape of unknown length fits everywhere and is checked when it runs.
+// A shape of unknown length fits everywhere and is checked at run time.
 declare const sizes: number[];
 declare const readonlySizes: readonly number[];
 layers.rows(new Tensor("float32", sizes, new Float32Array(64)));
 layers.rows(new Tensor("float32", readonlySizes, new Float32Array(64)));
 // @ts-expect-error but its dtype is known
 layers.rows(new Tensor("int32", sizes, new Int32Array(64)));
-// A size that is only known when it runs stands where a name is declared.
+// A size that is known only at run time fits where a name is declared.
 layers.rows(new Tensor("float32", [sizes.length, 64], new Float32Array(64)));
 
-// What another runtime gives fits by structure: its shape is `readonly number[]`.
+// Tensors of another runtime fit by structure: their shape is `readonly number[]`.
 declare const foreign: { readonly dtype: "float32"; readonly shape: readonly number[]; readonly data: Float32Array };
 const wrapped = new Tensor(foreign.dtype, foreign.shape, foreign.data);
 layers.rows(wrapped);
@@ -77,7 +77,7 @@ tensor("float16", ["n"]);
 // @ts-expect-error a size is a number or a name
 tensor("float32", [null]);
 
-// Tensors stand beside other fields.
+// Tensors beside other fields.
 class Mixed extends Service() {
   mix = api(
     { input: { text: z.string(), image: tensor("float32", [3, 224, 224]) }, output: { score: z.number() } },

@@ -1,4 +1,4 @@
-// Any Standard Schema makes a contract: valibot and arktype beside zod.
+// Any Standard Schema can be a contract: valibot and arktype as well as zod.
 import { type } from "arktype";
 import { api, type Handle, Service } from "ekiben";
 import * as v from "valibot";

@@ -10,7 +10,7 @@ function open() {
 }
 
 describe("ChangeWindow", () => {
-  it("makes one change of what comes within 50 ms, each path once", () => {
+  it("makes one change of events within 50 ms, each path once", () => {
     const { clock, changes, window } = open();
     window.add("a.ts");
     clock.advance(49);
@@ -22,7 +22,7 @@ describe("ChangeWindow", () => {
     assert.deepEqual(changes, [["a.ts", "b.ts"]]);
   });
 
-  it("makes another of what comes later", () => {
+  it("makes another change of later events", () => {
     const { clock, changes, window } = open();
     window.add("a.ts");
     clock.advance(50);
@@ -32,7 +32,7 @@ describe("ChangeWindow", () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  it("passes on what never comes to rest after a second", () => {
+  it("passes on events that do not stop, after a second", () => {
     const { clock, changes, window } = open();
     for (let ms = 0; ms < 1_000; ms += 40) {
       window.add("a.ts");
@@ -42,7 +42,7 @@ describe("ChangeWindow", () => {
     assert.deepEqual(changes, [["a.ts"]]);
   });
 
-  it("forgets what it has when it is closed", () => {
+  it("drops its events when it is closed", () => {
     const { clock, changes, window } = open();
     window.add("a.ts");
     window.close();

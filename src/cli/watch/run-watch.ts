@@ -16,9 +16,9 @@ import { type ReadyMessage, type VersionEnd, type VersionNews, Versions } from "
 import { WatchedPaths, watchFiles } from "./watch-files.js";
 
 /**
- * `ekiben serve --watch`: runs one version of an app after another, each in a process of its own, on sockets of this one.
+ * Runs `ekiben serve --watch`: one version of an app after another, each in a child process, on this process's sockets.
  *
- * None of the author's code is loaded here, so that nothing it does can end the watching.
+ * This process loads none of the author's code, so the author's code cannot end it.
  */
 export async function runWatch({ args, words, terminal: { err } }: CommandContext): Promise<number> {
   guardOutputs();
@@ -38,7 +38,7 @@ export async function runWatch({ args, words, terminal: { err } }: CommandContex
       firstReady.resolve();
     },
   });
-  // Whatever ends this process: a version that is too busy to see its channel close would outlive it.
+  // A version that is too busy to see its channel close would outlive this process.
   process.once("exit", () => versions.kill());
   const watch = watchFiles({
     paths,
@@ -57,7 +57,7 @@ export async function runWatch({ args, words, terminal: { err } }: CommandContex
   return versions.stop();
 }
 
-/** What is watched: the folder of the nearest package.json above the service file, else the file's own. */
+/** Chooses the folder to watch: that of the nearest package.json above the service file, else the file's own. */
 function findPaths(entry: string | undefined, appFile: string | undefined): WatchedPaths {
   const { file } = parseEntryName(entry);
   const serviceFile = resolve(file);
@@ -72,17 +72,17 @@ function findPackageFolder(folder: string): string | undefined {
   return dirname(folder) === folder ? undefined : findPackageFolder(dirname(folder));
 }
 
-/** Files of one change that are named. */
+/** Maximum number of files of one change that are named. */
 const maxNamed = 3;
 
-/** `"changed: model.ts — starting version 2"` */
+/** Formats `"changed: model.ts — starting version 2"`. */
 export function formatChange(files: readonly string[], number: number, { paint }: Output): string {
   const names = files.slice(0, maxNamed).map((file) => paint("bold", relative(process.cwd(), file)));
   const more = files.length > maxNamed ? ` and ${files.length - maxNamed} more` : "";
   return `changed: ${names.join(", ")}${more} — starting version ${number}\n`;
 }
 
-/** @param shown What the last version that was ready offered; it is not shown again while it stays the same. */
+/** Formats one event. @param shown Address and apis shown last; they are not shown again unless they changed. */
 export function formatNews(news: VersionNews, shown: ReadyMessage | undefined, output: Output): string {
   const { paint } = output;
   const version = `version ${news.number}`;
@@ -92,13 +92,13 @@ export function formatNews(news: VersionNews, shown: ReadyMessage | undefined, o
     case "drained":
       return `${paint("dim", `${version} stopped after ${formatDuration(news.ms)}`)}\n`;
     case "failed": {
-      const next = news.serving === undefined ? "waiting for a change" : `version ${news.serving} goes on serving`;
+      const next = news.serving === undefined ? "waiting for a change" : `version ${news.serving} keeps serving`;
       return `${paint("red", `${version} ${formatVersionEnd(news.end)}`)}; ${next}\n`;
     }
     case "ended": {
       const { restartMs } = news;
       const next =
-        restartMs === undefined ? "the next one is starting" : `it is started again${formatPause(restartMs)}`;
+        restartMs === undefined ? "the next version is already starting" : `restarting${formatPause(restartMs)}`;
       return `${paint("red", `${version} ${news.end.how}`)}; ${next}\n`;
     }
   }
@@ -119,15 +119,15 @@ function formatReadyNews(
   return `${line}\n  ${output.paint("bold", url)}\n\n${apis}\n\n`;
 }
 
-/** Exit code 1 is that of a command which has shown what is wrong. */
+/** Formats the end of a version that was not ready yet. With exit code 1 it has shown its error already. */
 const formatVersionEnd = ({ code, how }: VersionEnd): string =>
-  code === 1 && how.endsWith("exit code 1") ? "did not start" : `${how} before it was ready`;
+  code === 1 && how.endsWith("exit code 1") ? "failed to start" : `${how} before it was ready`;
 
-/** The sockets that versions of an app serve on, one after another. They stay bound while no version answers. */
+/** Holds the sockets that all versions of an app serve on. Sockets stay bound while no version runs. */
 export class SharedSockets {
   readonly #bound = new Map<string, Promise<BoundSocket>>();
 
-  /** The socket of an address; the same one each time, also for port 0. @throws {ServingError} `port_in_use`. */
+  /** Returns the socket of an address, each time the same, also for port 0. @throws {ServingError} `port_in_use`. */
   bind(host: string, port: number): Promise<BoundSocket> {
     const key = `${host} ${port}`;
     const known = this.#bound.get(key);
@@ -138,7 +138,7 @@ export class SharedSockets {
     return bound;
   }
 
-  /** Gives back every socket but the one that serves now. */
+  /** Closes all sockets except the one that serves now. */
   async keepOnly(url: string): Promise<void> {
     for (const [key, pending] of [...this.#bound]) {
       const socket = await pending.catch(() => undefined);
@@ -156,8 +156,8 @@ export class SharedSockets {
     } catch (error) {
       const isOwn = others.some((other) => other.status === "fulfilled" && other.value.port === port);
       if (!isOwn || !(error instanceof ServingError)) throw error;
-      throw new Error(`port ${port} is bound to another host until this command is ended and started again`);
+      throw new Error(`port ${port} stays bound to another host until this command is restarted`);
     }
-    throw new Error(`this Node (${process.versions.node}) can't share a socket between processes, which --watch needs`);
+    throw new Error(`Node ${process.versions.node} cannot share a socket between processes, which --watch needs`);
   }
 }

@@ -6,18 +6,18 @@ import { ServingError } from "../../failure/serving-error.js";
 import { messageOf } from "../../failure/to-serving-error.js";
 import type { FromVersion, RunningVersion, ToVersion, VersionEvents } from "./versions.js";
 
-/** How long a version that was dropped may take to end by itself: it is busy, or its code never lets go. */
+/** Time that a dropped version has to end by itself before it is killed: its code may be busy or never end. */
 const dropLimitMs = 1_000;
 
-/** What the process of a version is made of. */
+/** Dependencies of `VersionProcess`. */
 export interface VersionProcessDeps {
-  /** The command line, `--watch` included: the version knows that it is one. */
+  /** Command line, `--watch` included; a version recognizes itself by its channel. */
   readonly args: readonly string[];
   readonly bind: (host: string, port: number) => Promise<BoundSocket>;
   readonly events: VersionEvents;
 }
 
-/** One version of an app: an ordinary `ekiben serve` in a child process, on a socket of this one. */
+/** One version of an app: an ordinary `ekiben serve` in a child process, on a socket of this process. */
 export class VersionProcess implements RunningVersion {
   readonly #child: ChildProcess;
   readonly #deps: VersionProcessDeps;
@@ -28,7 +28,7 @@ export class VersionProcess implements RunningVersion {
     this.#deps = deps;
     this.#child = fork(findOwnModule("cli/watch/version-main"), [...deps.args], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
-      // A debugger's port can be had once.
+      // A debugger port can be used by one process only.
       execArgv: process.execArgv.filter((argument) => !argument.startsWith("--inspect")),
     });
     this.#child.on("message", (message: FromVersion) => this.#receive(message));
@@ -47,7 +47,7 @@ export class VersionProcess implements RunningVersion {
 
   drop(): void {
     if (this.#hasEnded) return;
-    // It ends when its channel closes, and its replicas with it.
+    // The version and its replicas end when the channel closes.
     if (this.#child.connected) this.#child.disconnect();
     this.#dropTimer = systemClock.setTimer(() => this.kill(), dropLimitMs);
   }
@@ -72,7 +72,7 @@ export class VersionProcess implements RunningVersion {
   }
 
   #send(message: ToVersion, handle?: unknown): void {
-    // What is sent to a process that has just ended is lost, and its end says all there is to say.
+    // A message to a process that has just ended is lost; its exit event reports the end.
     if (this.#child.connected) this.#child.send(message, handle as never, () => {});
   }
 

@@ -30,7 +30,7 @@ function createVersions() {
 }
 
 describe("Versions", () => {
-  it("drains a version when the next is ready, and not before (V1)", () => {
+  it("drains a version when the next is ready, and not before (WV1)", () => {
     const { clock, told, news, versions, version } = createVersions();
     versions.startNext();
     clock.advance(500);
@@ -49,7 +49,7 @@ describe("Versions", () => {
     ]);
   });
 
-  it("drops a version that is starting for a newer one, and hears nothing of it any more (V2)", () => {
+  it("drops a starting version for a newer one, and ignores its later events (WV2)", () => {
     const { told, news, versions, version } = createVersions();
     versions.startNext();
     version(1).onReady(ready);
@@ -66,7 +66,7 @@ describe("Versions", () => {
     );
   });
 
-  it("goes on with the version that serves when the next fails (V3)", () => {
+  it("keeps the serving version when the next one fails (WV3)", () => {
     const { told, news, versions, version } = createVersions();
     versions.startNext();
     version(1).onReady(ready);
@@ -78,7 +78,7 @@ describe("Versions", () => {
     assert.deepEqual(told, ["drain 1, replaced"]);
   });
 
-  it("goes on without any when the first fails, and starts one again that served and ended by itself (V4)", () => {
+  it("waits when the first version fails, and restarts one that served and ended by itself (WV4)", () => {
     const { clock, news, versions, version, count } = createVersions();
     versions.startNext();
     version(1).onEnded(failure);
@@ -110,7 +110,7 @@ describe("Versions", () => {
     }
   });
 
-  it("starts nothing again for a version whose successor starts, after a change meanwhile, or after the stop (V4)", async () => {
+  it("starts nothing again for a version whose successor starts, after a change meanwhile, or after the stop (WV4)", async () => {
     const { clock, news, versions, version, count } = createVersions();
     versions.startNext();
     version(1).onReady(ready);
@@ -146,7 +146,7 @@ describe("Versions", () => {
     assert.equal(news.length, before);
   });
 
-  it("stops at once when nothing runs, and kills what does when it is told to", async () => {
+  it("stops at once when nothing runs, and kills running versions on request", async () => {
     const { told, versions, version } = createVersions();
     versions.startNext();
     versions.kill();

@@ -2,44 +2,44 @@ import { type Clock, createDeferred, type Timer } from "../../base/clock.js";
 
 // The versions of an app that `serve --watch` runs, one after another.
 //
-// V1  A version is told to drain only when a later one is ready.
-// V2  At most one version is starting; one that is newer takes its place.
-// V3  A version that ends before it is ready changes nothing for the one that serves.
-// V4  One that served and was not told to end is followed by another of the same files, at once if it served for
-//     `healthyMs`, else after a pause that grows.
+// WV1  A version drains only when a later version is ready.
+// WV2  At most one version is starting; a newer version replaces it.
+// WV3  A version that ends before it is ready does not affect the version that serves.
+// WV4  A version that served and ended unasked is restarted: at once if it served for `healthyMs`, otherwise after a
+//      pause that grows.
 
-/** A version that served for so long is followed by another at once. */
+/** Time that a version must serve to be restarted at once when it ends. */
 const healthyMs = 10_000;
-/** Else after a pause that doubles from the first to the longest. */
+/** Pause before a restart otherwise; it doubles from the first to the longest. */
 const firstPauseMs = 500;
 const maxPauseMs = 10_000;
 
-/** How a version's process ended. */
+/** End of a version's process. */
 export interface VersionEnd {
-  /** 0 for one that drained as it was told to. */
+  /** Exit code; 0 after a drain. */
   readonly code: number;
-  /** `"ended with exit code 1"`, `"was ended by SIGKILL"` */
+  /** Description such as `"ended with exit code 1"` or `"was ended by SIGKILL"`. */
   readonly how: string;
 }
 
-/** What the process of a version tells. */
+/** Events of a version's process. */
 export interface VersionEvents {
   readonly onReady: (ready: ReadyMessage) => void;
   /** Called once. */
   readonly onEnded: (end: VersionEnd) => void;
 }
 
-/** The process of a version. */
+/** Process of one version. */
 export interface RunningVersion {
-  /** @param isReplaced Whether another serves from now on. */
+  /** Drains the version. @param isReplaced True when another version has taken over. */
   drain(isReplaced: boolean): void;
-  /** Ends it without waiting for what is under way. */
+  /** Ends the version without waiting for its calls in flight. */
   drop(): void;
-  /** The same, at once and for certain. */
+  /** Kills the process. */
   kill(): void;
 }
 
-/** What happens to the versions, for a person. */
+/** Event that is shown to the user. */
 export type VersionNews =
   | {
       readonly kind: "ready";
@@ -49,9 +49,9 @@ export type VersionNews =
       readonly replaced: number | undefined;
     }
   | { readonly kind: "failed"; readonly number: number; readonly end: VersionEnd; readonly serving: number | undefined }
-  /** It drained, after another took over. */
+  /** A replaced version has drained. */
   | { readonly kind: "drained"; readonly number: number; readonly ms: number }
-  /** It had served, and nobody had told it to end. `restartMs` until the next is started; absent where one is starting. */
+  /** A serving version ended unasked. `restartMs` is the pause before a restart; absent when a version is starting. */
   | {
       readonly kind: "ended";
       readonly number: number;
@@ -59,7 +59,7 @@ export type VersionNews =
       readonly restartMs: number | undefined;
     };
 
-/** What versions need of their surroundings. */
+/** Dependencies of `Versions`. */
 interface VersionsDeps {
   readonly run: (events: VersionEvents) => RunningVersion;
   readonly clock: Clock;
@@ -70,7 +70,7 @@ interface Version {
   readonly number: number;
   readonly process: RunningVersion;
   state: "starting" | "serving" | "draining" | "dropped";
-  /** When it came into its state. */
+  /** Time when the version entered its state. */
   since: number;
 }
 
@@ -88,12 +88,12 @@ export class Versions {
     this.#deps = deps;
   }
 
-  /** The number that the next version will have. */
+  /** Number of the next version. */
   get nextNumber(): number {
     return this.#lastNumber + 1;
   }
 
-  /** Starts a version in the place of one that is starting (V2). */
+  /** Starts a version; drops a version that is still starting (WV2). */
   startNext(): void {
     if (this.#isStopping) return;
     this.#restart?.clear();
@@ -107,7 +107,7 @@ export class Versions {
     this.#running.add(version);
   }
 
-  /** Drains every version. @returns The exit code of the one that served, when all have ended. */
+  /** Drains all versions. @returns The exit code of the version that served, when all have ended. */
   stop(): Promise<number> {
     this.#isStopping = true;
     this.#restart?.clear();
@@ -118,7 +118,7 @@ export class Versions {
     return this.#stopped.promise;
   }
 
-  /** Ends all of them now. */
+  /** Kills all versions. */
   kill(): void {
     for (const { process } of this.#running) process.kill();
   }
@@ -173,7 +173,7 @@ export class Versions {
     if (state === "serving") tell({ kind: "ended", number, end, restartMs: this.#startAgain(ms) });
   }
 
-  /** @returns How soon; `undefined` where a version is starting. */
+  /** Schedules a restart (WV4). @returns The pause; `undefined` when a version is starting. */
   #startAgain(servedMs: number): number | undefined {
     if (this.#find("starting") !== undefined) return undefined;
     const isHealthy = servedMs >= healthyMs;
@@ -188,21 +188,21 @@ export class Versions {
   }
 }
 
-// What `serve --watch` and the versions it runs tell each other, over Node's own channel of a forked process.
+// Messages between `serve --watch` and its versions, over the channel that Node gives a forked process.
 
-/** What can be called, as a version shows it. */
+/** Address and apis of a version that is ready. */
 export interface ReadyMessage {
   readonly kind: "ready";
   readonly url: string;
-  /** Every api, and one call to try. */
+  /** List of apis and one call to try, as text. */
   readonly apis: string;
 }
 
 export type FromVersion = { readonly kind: "bind"; readonly host: string; readonly port: number } | ReadyMessage;
 
 export type ToVersion =
-  /** Comes with the socket. */
+  /** Reply to `bind`; carries the socket. */
   | { readonly kind: "bound"; readonly url: string; readonly port: number }
   | { readonly kind: "not-bound"; readonly isInUse: boolean; readonly message: string }
-  /** It is to answer what it has accepted, and to end. */
+  /** Request to finish the accepted requests and to end. */
   | { readonly kind: "drain"; readonly isReplaced: boolean };

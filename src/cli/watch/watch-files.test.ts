@@ -100,7 +100,7 @@ describe("watchFiles", () => {
     await project.until("new/c.ts");
   });
 
-  it("passes over saves that change nothing, and folders that do not count", async () => {
+  it("ignores saves without a change, and folders that are not watched", async () => {
     using project = watchProject({ "service.ts": "1", "model.ts": "1", "node_modules/a/a.js": "1", "dist/a.js": "1" });
     project.write("service.ts", "1");
     project.write("node_modules/a/a.js", "2");
@@ -111,7 +111,7 @@ describe("watchFiles", () => {
     await project.until("model.ts");
   });
 
-  it("misses no file of a new folder, whenever the file is written", { timeout: 60_000 }, async () => {
+  it("misses no file of a new folder, whenever the file is written (WF1)", { timeout: 60_000 }, async () => {
     using project = watchProject({ "service.ts": "1" });
     const names: string[] = [];
     for (let i = 0; i < 120; i++) {
@@ -126,7 +126,10 @@ describe("watchFiles", () => {
   });
 
   const skip = isLinux ? false : "only Linux lists the watches of a process";
-  it("holds one watch for each folder, none for a file, and releases all", { skip, timeout: 60_000 }, async () => {
+  it("holds one watch for each folder, none for a file, and releases all (WF2)", {
+    skip,
+    timeout: 60_000,
+  }, async () => {
     const before = countKernelWatches();
     const names = Array.from({ length: 2_000 }, (_, i) => `folder-${i % 40}/file-${i}.ts`);
     {

@@ -6,32 +6,32 @@ import { ServingError } from "../../failure/serving-error.js";
 
 // Watches the files of a project.
 //
-// W1  A folder is watched before it is read, so that no change falls in between.
-// W2  A folder is watched by itself, never "recursively": Node's own way of doing that on Linux watches each single file,
-//     node_modules and all.
+// WF1  A folder is watched before it is read, so that no change between the two is missed.
+// WF2  Each folder has a watch of its own, never a "recursive" one: on Linux, Node implements that with a watch for
+//      each file, those in node_modules included.
 
-/** More folders than this are no project. */
+/** Maximum number of watched folders; a larger tree is not a project. */
 const maxFolders = 10_000;
 
-/** What a watch of files is made of. */
+/** Dependencies of `watchFiles`. */
 interface WatchFilesDeps {
   readonly paths: WatchedPaths;
   readonly clock: Clock;
-  /** Files whose content is another now; at least one. */
+  /** Takes the files whose content changed; at least one. */
   readonly onChange: (files: readonly string[]) => void;
-  /** What can't be watched from now on, though the rest still is. */
+  /** Takes the reason why a folder is no longer watched. All other folders still are. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Files that are watched until they are no more. */
+/** Running watch; `close` ends it. */
 interface FileWatch {
   close(): void;
 }
 
 /**
- * Begins to watch; what lies there now is what later changes are compared with.
+ * Starts watching. Later changes are compared with the present content of the files.
  *
- * @throws {ServingError} `watch_failed` when the system grants no more watches.
+ * @throws {ServingError} `watch_failed` when the system refuses a watch.
  */
 export function watchFiles(deps: WatchFilesDeps): FileWatch {
   const tree = new FolderTree(deps);
@@ -60,7 +60,7 @@ class FolderTree implements FileWatch {
     this.#watchers.clear();
   }
 
-  /** Watches a folder and all that count below it. @param see Takes every file that counts. */
+  /** Watches a folder and all relevant folders below it (WF1, WF2). @param see Takes each relevant file. */
   #enter(folder: string, see: (file: string) => void): void {
     const { paths } = this.#deps;
     this.#watch(folder);
@@ -81,7 +81,7 @@ class FolderTree implements FileWatch {
       this.#watchers.set(folder, watcher);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // It may be gone again.
+      // The folder may be deleted already.
       if (code !== "ENOENT" && code !== "ENOTDIR") throw failToWatch(folder, code, error);
     }
   }
@@ -93,7 +93,7 @@ class FolderTree implements FileWatch {
     }
     const path = join(folder, name);
     const { paths } = this.#deps;
-    // Said of folders that come and go; what is in one that came again may be new throughout.
+    // Event "rename": a folder was created, deleted or both, so all its contents may be new.
     if (event === "rename" && paths.hasFolder(path)) {
       this.#leave(path);
       if (isFolder(path)) this.#reread(path);
@@ -109,7 +109,7 @@ class FolderTree implements FileWatch {
     }
   }
 
-  /** A folder is gone, or may be; so may its files. */
+  /** Stops watching a folder that may be gone, and checks its files. */
   #leave(folder: string): void {
     for (const [path, watcher] of this.#watchers) {
       if (path !== folder && !path.startsWith(folder + sep)) continue;
@@ -133,18 +133,19 @@ function readFolder(folder: string) {
   }
 }
 
-/** A link to a folder is none: what it leads to belongs to another project. */
+/** False for a link to a folder, because its target belongs to another project. */
 const isFolder = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
-/** Why a folder can't be watched, and what to do about it. @param code Of the system, or a reason in words. */
+/** Makes the failure of a folder that cannot be watched. @param code Error code of the system, or a reason in words. */
 export function failToWatch(folder: string, code: string | undefined, cause?: unknown): ServingError {
   const reasons: Readonly<Record<string, string>> = {
     ENOSPC: "the system's limit of watched folders is reached (ENOSPC)",
     EMFILE: "too many files are open, or too many programs watch files (EMFILE)",
   };
   const fixes: Readonly<Record<string, string>> = {
-    ENOSPC: "Raise it: sudo sysctl fs.inotify.max_user_watches=524288. Or end other programs that watch many files.",
-    EMFILE: "Raise it: sudo sysctl fs.inotify.max_user_instances=1024, and ulimit -n 65536.",
+    ENOSPC:
+      "Raise the limit: sudo sysctl fs.inotify.max_user_watches=524288. Or end other programs that watch many files.",
+    EMFILE: "Raise the limits: sudo sysctl fs.inotify.max_user_instances=1024, and ulimit -n 65536.",
   };
   return new ServingError({
     code: "resource_exhausted",
@@ -155,12 +156,12 @@ export function failToWatch(folder: string, code: string | undefined, cause?: un
   });
 }
 
-/** What comes within this long of one another is one change: editors and formatters write a file several times. */
+/** Events closer together than this are one change: editors and formatters write a file several times. */
 const quietMs = 50;
-/** Something that never comes to rest is passed on after this long all the same. */
+/** Longest time that events are gathered, even when they do not stop. */
 const longestMs = 1_000;
 
-/** Gathers the paths of events that belong together. */
+/** Gathers the paths of events that follow each other closely. */
 export class ChangeWindow {
   readonly #clock: Clock;
   readonly #onClose: (paths: readonly string[]) => void;
@@ -182,7 +183,7 @@ export class ChangeWindow {
     this.#timer = this.#clock.setTimer(() => this.#flush(), Math.min(quietMs, this.#openedAt + longestMs - now));
   }
 
-  /** Forgets what it has. */
+  /** Drops the gathered paths. */
   close(): void {
     this.#timer?.clear();
     this.#paths.clear();
@@ -195,14 +196,14 @@ export class ChangeWindow {
   }
 }
 
-/** A larger file is known by its size and time alone. */
+/** Size up to which files are compared by content; larger files are compared by size and time. */
 const maxReadBytes = 4 * 1024 ** 2;
 
-/** Remembers the content of files, so that a save that changes nothing counts for nothing. */
+/** Remembers the content of files, so that a save without a change is ignored. */
 class FilePrints {
   readonly #prints = new Map<string, string>();
 
-  /** Reads a file anew. @returns Whether it is another than when it was last read; a file that is gone is another. */
+  /** Reads a file again. @returns True when it differs from the last reading; a deleted file differs. */
   update(path: string): boolean {
     const before = this.#prints.get(path);
     const print = takePrint(path);
@@ -211,7 +212,7 @@ class FilePrints {
     return print !== before;
   }
 
-  /** Known files in `folder` itself and below it. */
+  /** Returns the known files in `folder` and below it. */
   within(folder: string): string[] {
     return [...this.#prints.keys()].filter((path) => {
       for (let at = dirname(path); ; at = dirname(at)) {
@@ -222,7 +223,7 @@ class FilePrints {
   }
 }
 
-/** `undefined` for what is no file, or can't be read: an editor may be about to put it in its place. */
+/** Returns a print of the content; `undefined` for a file that cannot be read: an editor may be replacing it. */
 function takePrint(path: string): string | undefined {
   try {
     const { size, mtimeMs } = statSync(path);
@@ -234,19 +235,19 @@ function takePrint(path: string): string | undefined {
 
 const endings = new Set([".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx", ".json"]);
 
-/** What other programs write, unless the service file itself lies in it. */
+/** Names of output folders; such a folder is ignored unless the service file is inside. */
 const outputFolders = new Set(["dist", "build", "coverage"]);
 
-/** What a rule about watched paths is made of; every path is absolute. */
+/** Input of `WatchedPaths`. All paths are absolute. */
 interface WatchedPathsParts {
-  /** The folder of the project. */
+  /** Folder of the project. */
   readonly folder: string;
   readonly serviceFile: string;
-  /** A file that counts wherever it lies: the app file that was named. */
+  /** App file given on the command line; it is watched wherever it is. */
   readonly appFile?: string | undefined;
 }
 
-/** Which folders are looked into, and which files start a new version when they change. */
+/** Decides which folders are watched, and which files start a new version when they change. */
 export class WatchedPaths {
   readonly #folder: string;
   readonly #serviceFile: string;
@@ -258,13 +259,13 @@ export class WatchedPaths {
     this.#appFile = appFile;
   }
 
-  /** Folders to begin at. */
+  /** Folders to start at. */
   get folders(): string[] {
     const outside = this.#appFile === undefined ? [] : [dirname(this.#appFile)].filter((path) => !this.hasFolder(path));
     return [this.#folder, ...outside];
   }
 
-  /** Whether every file of its kind in this folder counts. */
+  /** True when source files in this folder are watched. */
   hasFolder(path: string): boolean {
     if (path === this.#folder) return true;
     if (!isWithin(this.#folder, path)) return false;
@@ -274,14 +275,14 @@ export class WatchedPaths {
     return name !== "node_modules" && !name.startsWith(".") && !outputFolders.has(name);
   }
 
-  /** Whether a change of this file counts. */
+  /** True when a change of this file starts a new version. */
   hasFile(path: string): boolean {
     if (path === this.#serviceFile || path === this.#appFile) return true;
     return isSource(basename(path)) && this.hasFolder(dirname(path));
   }
 }
 
-/** Source by its name. Other names that begin with a dot are an editor's own: `.#model.ts`, `._model.ts`. */
+/** True for names of source files. Other names with a leading dot belong to editors: `.#model.ts`, `._model.ts`. */
 function isSource(name: string): boolean {
   if (name === ".env" || name.startsWith(".env.") || name.endsWith(".env")) return true;
   return !name.startsWith(".") && endings.has(extname(name));

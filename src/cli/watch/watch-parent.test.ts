@@ -48,7 +48,7 @@ describe("watchParent", () => {
     assert.equal(passes(), 1);
   });
 
-  it("leaves alone what a script has put into the background: its shell ends first", () => {
+  it("ignores a process that a script put into the background: its shell ends first", () => {
     const { passes, end } = createWatch("sh");
     end(100);
     assert.equal(passes(), 0);
@@ -56,7 +56,7 @@ describe("watchParent", () => {
     assert.equal(passes(), 0);
   });
 
-  it("minds no other parent, however it ends, nor whoever is above npm", () => {
+  it("ignores other parents, however they end, and processes above npm", () => {
     const other = createWatch("bash", {});
     other.end(100);
     assert.deepEqual([other.passes(), other.clock.pendingTimers], [0, 0]);
@@ -65,7 +65,7 @@ describe("watchParent", () => {
     assert.equal(disowned.passes(), 0);
   });
 
-  it("tells nothing once it is ended", () => {
+  it("reports nothing after it was ended", () => {
     const { clock, passes, end, stop } = createWatch("npm start");
     stop();
     end(100);
@@ -75,7 +75,7 @@ describe("watchParent", () => {
 
 describe("readProcess", () => {
   const skip = process.platform === "linux" ? false : "only Linux shows processes as files";
-  it("knows the name and the parent of a process, and nothing of one that is not there", { skip }, () => {
+  it("knows the name and the parent of a process, and `undefined` without such a process", { skip }, () => {
     assert.equal(readProcess(process.pid)?.parent, process.ppid);
     assert.notEqual(readProcess(process.pid)?.name, "");
     assert.equal(readProcess(2 ** 30), undefined);

@@ -1,34 +1,35 @@
 import { readFileSync } from "node:fs";
 import type { Clock, Timer } from "../../base/clock.js";
 
-/** How often it is looked whether npm is still there. */
+/** Interval of checking that npm still runs. */
 const lookMs = 1_000;
 
-/** What is known of a process above this one. */
+/** Ancestor of this process. */
 export interface ParentProcess {
-  /** `"sh"`, `"npm start"` */
+  /** Name such as `"sh"` or `"npm start"`. */
   readonly name: string;
+  /** Id of its parent. */
   readonly parent: number;
 }
 
-/** What a watch needs of the system. */
+/** Dependencies of `watchParent`. */
 export interface ParentWatchDeps {
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly readParentId: () => number;
-  /** `undefined` where there is no such process, or nothing is known of it. */
+  /** Reads one process; `undefined` when there is no such process, or the system does not show it. */
   readonly read: (pid: number) => ParentProcess | undefined;
   readonly onGone: () => void;
 }
 
 /**
- * Tells when npm, npx or the like has ended that started this process. They pass no signal on and leave it behind, where
- * nobody would ever end it.
+ * Calls `onGone` when the npm (or npx, or a similar program) that started this process has ended. Such programs pass no
+ * signals on, so this process would run forever.
  *
- * Told only of a process that npm waits for: as its child, or that of a shell which waits, too. One that a script has put
- * into the background has no such shell any more when npm ends, and lives on, as its author wanted.
+ * Applies only to a process that npm waits for: a child of npm, or of a shell that waits too. A script can put a
+ * process into the background on purpose; its shell has ended before npm ends, and the process keeps running.
  *
- * @returns Ends the watch. Does nothing where npm did not start this process, or the system has no `/proc`.
+ * @returns A function that ends the watch. Does nothing if npm did not start this process, or without `/proc`.
  */
 export function watchParent({ clock, env, readParentId, read, onGone }: ParentWatchDeps): () => void {
   if (env["npm_execpath"] === undefined && env["npm_lifecycle_event"] === undefined) return () => {};
@@ -49,11 +50,11 @@ export function watchParent({ clock, env, readParentId, read, onGone }: ParentWa
   return () => timer.clear();
 }
 
-/** A process as Linux shows it. */
+/** Reads a process from `/proc` of Linux. */
 export function readProcess(pid: number): ParentProcess | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name stands in brackets, and may have brackets itself.
+    // The name is in brackets, and may contain brackets itself.
     const end = text.lastIndexOf(")");
     const [, parent] = text.slice(end + 2).split(" ");
     return { name: text.slice(text.indexOf("(") + 1, end), parent: Number(parent) };

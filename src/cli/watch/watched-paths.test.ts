@@ -23,7 +23,7 @@ describe("WatchedPaths", () => {
     for (const file of [...files, ...env]) assert.equal(paths.hasFile(`/app/${file}`), true, file);
   });
 
-  it("has neither other files nor those that editors put beside them", () => {
+  it("has neither other files nor temporary files of editors", () => {
     const paths = create();
     const files = ["model.onnx", "README.md", "model.ts~", ".#model.ts", "._model.ts", ".model.ts.swp", "4913", "ts"];
     for (const file of files) assert.equal(paths.hasFile(`/app/${file}`), false, file);
@@ -59,7 +59,7 @@ describe("WatchedPaths", () => {
     assert.equal(paths.hasFile("/app/build/a.js"), false);
   });
 
-  it("has the app file that was named wherever it lies, and nothing else there", () => {
+  it("has the given app file wherever it is, and nothing else there", () => {
     const paths = create("/app/service.ts", "/etc/serving/prod.config.ts");
     assert.deepEqual(paths.folders, ["/app", "/etc/serving"]);
     assert.equal(paths.hasFile("/etc/serving/prod.config.ts"), true);

@@ -4,11 +4,11 @@ import { createDeferred } from "../../base/clock.js";
 import { fail } from "../../failure/failures.js";
 import type { FromVersion, ToVersion } from "./versions.js";
 
-/** What a version that `serve --watch` runs has of the process above it. */
+/** Connection of a version to the `serve --watch` process that runs it. */
 export interface Watcher {
-  /** The socket is the watching process's own, and outlives the version. @throws {ServingError} `port_in_use`. */
+  /** Gets a socket that the watching process owns; it outlives the version. @throws {ServingError} `port_in_use`. */
   readonly bind: BindSocket;
-  /** Says that the version answers; resolves when it is to drain. */
+  /** Reports that the version accepts requests. Resolves when the version must drain. */
   ready(url: string, apis: string): Promise<{ readonly isReplaced: boolean; readonly skipsDelay: boolean }>;
 }
 
@@ -17,10 +17,10 @@ interface BoundHandle {
 }
 
 /**
- * A version's end of the channel.
+ * Connects a version to the watching process.
  *
- * Ctrl-C reaches every process of a terminal: the watching process decides what it means. When the channel closes, this
- * process has been dropped, or has nobody above it any more; either way it ends.
+ * Ctrl-C reaches all processes of a terminal, so this process ignores signals and the watching process decides. This
+ * process ends when the channel closes: the version was dropped, or the watching process is gone.
  */
 export function connectWatcher(): Watcher {
   for (const signal of stopSignals) process.on(signal, () => {});
@@ -31,7 +31,7 @@ export function connectWatcher(): Watcher {
     if (message.kind === "drain") drain.resolve(message);
     else receiveBound(message, handle as BoundHandle);
   });
-  // A version that was dropped is told so by the end of its channel, which may come before what it has to say.
+  // Sending fails when the version was dropped meanwhile: the channel is closed then.
   const send = (message: FromVersion) => process.send?.(message, undefined, undefined, () => {});
   return {
     bind: (host, port) =>

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, it } from "node:test";
 import { z } from "zod";
-import { openStage, turn } from "../../../test/batching/batch-stage.js";
+import { startBatchedModel, turn } from "../../../test/batching/batched-model.js";
 import { createDeferred } from "../../base/clock.js";
 import { RequestContext } from "../../call/call.js";
 import { fail } from "../../failure/failures.js";
@@ -14,7 +14,7 @@ const badRow = () =>
 
 describe("an api that batches", () => {
   it("joins the rows of calls that come in one turn of the event loop, and gives each its own", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 } });
     const calls = [stage.call(["a"]), stage.call(["b", "c"]), stage.call(["d"])];
     assert.deepEqual(await Promise.all(calls.map(({ answer }) => answer)), [["A"], ["B", "C"], ["D"]]);
     assert.deepEqual(stage.rows(), ["a b c d"]);
@@ -25,14 +25,14 @@ describe("an api that batches", () => {
   });
 
   it("never exceeds maxRows, keeps the rows of a call together where it can, and the order (BA1)", async () => {
-    const stage = await openStage({ batch: { maxRows: 4 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 4 } });
     const calls = [["a", "b", "c"], ["d", "e"], ["f"], ["g", "h", "i", "j"]].map((rows) => stage.call(rows).answer);
     assert.deepEqual((await Promise.all(calls)).flat(), [..."ABCDEFGHIJ"]);
     assert.deepEqual(stage.rows(), ["a b c", "d e f", "g h i j"]);
   });
 
   it("cuts a call that is larger than maxRows, lets others in between, and puts its answer together in order (BC1, BA4)", async () => {
-    const stage = await openStage({ batch: { maxRows: 3 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 3 } });
     const large = stage.call([..."abcdefgh"]);
     const small = stage.call(["z"]);
     assert.deepEqual(await large.answer, [..."ABCDEFGH"]);
@@ -42,7 +42,7 @@ describe("an api that batches", () => {
 
   it("lets the next batch gather while one runs, and runs no more than maxConcurrent at once (BA2)", async () => {
     for (const maxConcurrent of [1, 2]) {
-      const stage = await openStage({ batch: { maxRows: 8, maxConcurrent } });
+      const stage = await startBatchedModel({ batch: { maxRows: 8, maxConcurrent } });
       stage.isHeld = true;
       for (const row of ["a", "b", "c", "d"]) {
         stage.call([row]);
@@ -56,7 +56,7 @@ describe("an api that batches", () => {
   });
 
   it("lets whatever has arrived while it blocked the event loop come along (BA3)", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 } });
     const late: Promise<unknown>[] = [];
     stage.model = (rows) => {
       // Stands for a socket whose bytes came while the model ran: they are read in the next turn.
@@ -72,7 +72,7 @@ describe("an api that batches", () => {
   });
 
   it("refuses a bad input alone: it never joins the rows of others", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 } });
     const good = stage.call(["a"]);
     const bad = stage.call(["b", 7]);
     await assert.rejects(bad.answer, { id: "invalid_input", message: /\[1\]/ });
@@ -81,7 +81,7 @@ describe("an api that batches", () => {
   });
 
   it("checks the output call by call: one bad row fails one call", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 } });
     stage.model = (rows) => rows.map((row) => (row === "b" ? 7 : row));
     const [a, b] = [stage.call(["a"]), stage.call(["b"])];
     assert.deepEqual(await a.answer, ["a"]);
@@ -91,7 +91,7 @@ describe("an api that batches", () => {
   it("answers a call once that is cancelled, or late, while its output is being checked (BC2)", async () => {
     const checked = createDeferred<boolean>();
     const outputRow = z.string().refine(() => checked.promise);
-    const stage = await openStage({ batch: { maxRows: 8 }, outputRow });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 }, outputRow });
     const cancelled = stage.call(["a"]);
     const late = stage.call(["b"], { deadline: stage.clock.now() + 50 });
     await turn();
@@ -109,7 +109,7 @@ describe("an api that batches", () => {
 
   it("fails alone the call whose part of a batch can't be kept until the rest of it has run (BR1, BC3)", async () => {
     for (const idempotent of [false, true]) {
-      const stage = await openStage({ batch: { maxRows: 2 }, idempotent });
+      const stage = await startBatchedModel({ batch: { maxRows: 2 }, idempotent });
       const sparse: unknown[] = [];
       sparse[2_000_000] = "far";
       let fails = idempotent;
@@ -135,13 +135,13 @@ describe("an api that batches", () => {
   });
 
   it("answers a call without rows without running the model", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 } });
     assert.deepEqual(await stage.call([]).answer, []);
     assert.deepEqual(stage.rows(), []);
   });
 
   it("fails a call by the ServingError that stands in its row's place, and no other", async () => {
-    const stage = await openStage({ batch: { maxRows: 2 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 2 } });
     stage.model = (rows) => rows.map((row) => (row === "x" ? badRow() : row));
     const [a, x] = [stage.call(["a"]), stage.call(["x"])];
     const several = stage.call(["b", "c", "d", "x", "e"]);
@@ -154,7 +154,7 @@ describe("an api that batches", () => {
   });
 
   it("fails every call of a batch that came back with another number of rows, with the numbers", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 }, idempotent: true });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 }, idempotent: true });
     stage.model = (rows) => rows.slice(1);
     for (const { answer } of [stage.call(["a"]), stage.call(["b", "c"])]) {
       await assert.rejects(answer, {
@@ -167,7 +167,7 @@ describe("an api that batches", () => {
   });
 
   it("fails every call of a batch that threw, runs it once, and logs one incident", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 } });
     stage.model = () => {
       throw new RangeError("out of tune");
     };
@@ -183,7 +183,7 @@ describe("an api that batches", () => {
   });
 
   it("runs the halves of a batch that threw again where the api may run twice, so that only bad rows fail (BR3)", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 }, idempotent: true });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 }, idempotent: true });
     stage.model = (rows) => {
       if (rows.includes("x")) throw badRow();
       return rows.map((row) => row.toUpperCase());
@@ -198,7 +198,7 @@ describe("an api that batches", () => {
   });
 
   it("does not run a batch again that failed for no row's sake: what is busy would be asked as often (BR3)", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 }, idempotent: true });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 }, idempotent: true });
     stage.model = () => {
       throw new ServingError({ code: "unavailable", message: "the model's own callee is down" });
     };
@@ -208,7 +208,7 @@ describe("an api that batches", () => {
   });
 
   it("runs a batch again no more often than it has calls, however broken the model is (BR3)", async () => {
-    const stage = await openStage({ batch: { maxRows: 16 }, idempotent: true });
+    const stage = await startBatchedModel({ batch: { maxRows: 16 }, idempotent: true });
     stage.model = () => {
       throw badRow();
     };
@@ -221,7 +221,7 @@ describe("an api that batches", () => {
   });
 
   it("does not run a batch again whose callers have all gone before its turn came (BR3)", async () => {
-    const stage = await openStage({ batch: { maxRows: 8 }, idempotent: true });
+    const stage = await startBatchedModel({ batch: { maxRows: 8 }, idempotent: true });
     stage.model = () => {
       // So long that the halves wait for a turn; meanwhile the callers go.
       stage.clock.advance(5);
@@ -237,7 +237,7 @@ describe("an api that batches", () => {
   });
 
   it("refuses a call at once when the queue is full, with the numbers, and counts what gathers to no queue (BA2)", async () => {
-    const stage = await openStage({ batch: { maxRows: 2 }, maxQueued: 1 });
+    const stage = await startBatchedModel({ batch: { maxRows: 2 }, maxQueued: 1 });
     stage.isHeld = true;
     stage.call(["a"]);
     stage.call(["b"]);
@@ -251,12 +251,12 @@ describe("an api that batches", () => {
       httpStatus: 429,
       message: /runs 2 calls and holds 1 more \(maxQueued 1\)/,
     });
-    const none = await openStage({ batch: { maxRows: 2 }, maxQueued: 0 });
+    const none = await startBatchedModel({ batch: { maxRows: 2 }, maxQueued: 0 });
     assert.deepEqual(await Promise.all([none.call(["a"]).answer, none.call(["b"]).answer]), [["A"], ["B"]]);
   });
 
   it("lets a cancelled call leave the queue at once (BA5)", async () => {
-    const stage = await openStage({ batch: { maxRows: 2 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 2 } });
     stage.isHeld = true;
     stage.call(["a"]);
     await turn();
@@ -270,7 +270,7 @@ describe("an api that batches", () => {
   });
 
   it("aborts the signal of a batch when the last of its callers has gone, and not before (BR2)", async () => {
-    const stage = await openStage({ batch: { maxRows: 4 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 4 } });
     stage.isHeld = true;
     const [a, b] = [stage.call(["a"]), stage.call(["b"])];
     await turn();
@@ -286,7 +286,7 @@ describe("an api that batches", () => {
   });
 
   it("runs in the time of its most patient call, as the request of its first, with nobody's headers", async () => {
-    const stage = await openStage({ batch: { maxRows: 4 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 4 } });
     const request = (id: string) => new RequestContext({ authorization: id }, id);
     const now = stage.clock.now();
     stage.call(["a"], { deadline: now + 50, request: request("r1") });
@@ -300,7 +300,7 @@ describe("an api that batches", () => {
   });
 
   it("drops calls that a batch could not answer in time, before the model runs, once it knows what one takes (BA5)", async () => {
-    const stage = await openStage({ batch: { maxRows: 4 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 4 } });
     const within = (ms: number) => ({ deadline: stage.clock.now() + ms });
     assert.deepEqual(await stage.call(["a"], within(1)).answer, ["A"]);
     await stage.teach([1, 2, 3, 1, 2], (rows) => 20 + rows);
@@ -315,7 +315,7 @@ describe("an api that batches", () => {
   });
 
   it("tries again after a while whether a batch still takes as long", async () => {
-    const stage = await openStage({ batch: { maxRows: 4 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 4 } });
     await stage.teach([1, 2, 3, 1, 2], (rows) => 100 + rows);
     const late = () => stage.call(["a"], { deadline: stage.clock.now() + 50 });
     await assert.rejects(late().answer, { id: "deadline_exceeded" });
@@ -324,7 +324,7 @@ describe("an api that batches", () => {
   });
 
   it("takes interactive calls before background ones, and says which of the two a batch is", async () => {
-    const stage = await openStage({ batch: { maxRows: 2 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 2 } });
     stage.isHeld = true;
     stage.call(["a"]);
     await turn();
@@ -342,7 +342,7 @@ describe("an api that batches", () => {
   });
 
   it("waits as long as it is told, by the clock, and leaves no timer behind (BA6)", async () => {
-    const stage = await openStage({ batch: { maxRows: 3, windowMs: 10 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 3, windowMs: 10 } });
     stage.call(["a"]);
     await turn();
     stage.clock.advance(9);
@@ -364,7 +364,7 @@ describe("an api that batches", () => {
   });
 
   it("leaves before the deadline of the first call that waits", async () => {
-    const stage = await openStage({ batch: { maxRows: 3, windowMs: 1000 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 3, windowMs: 1000 } });
     await stage.teach([1, 2, 3, 1, 2], (rows) => 20 + rows);
     const { answer } = stage.call(["a"], { deadline: stage.clock.now() + 100 });
     await turn();
@@ -376,7 +376,7 @@ describe("an api that batches", () => {
   });
 
   it("runs in the async context of none of its callers (BA7)", async () => {
-    const stage = await openStage({ batch: { maxRows: 4 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 4 } });
     const tenant = new AsyncLocalStorage<string>();
     const seen: (string | undefined)[] = [];
     stage.model = (rows) => {
@@ -388,7 +388,7 @@ describe("an api that batches", () => {
   });
 
   it("counts what waits, what runs, how large batches were and why they left", async () => {
-    const stage = await openStage({ batch: { maxRows: 2 } });
+    const stage = await startBatchedModel({ batch: { maxRows: 2 } });
     stage.isHeld = true;
     for (const row of ["a", "b", "c"]) stage.call([row]);
     await turn();

@@ -5,7 +5,7 @@ import { createNote, createSeen, Journal } from "./journal.js";
 const texts = z.array(z.string());
 const rows = { input: texts, output: texts };
 
-/** Joins the rows of its callers, and tells which rows each batch had. */
+/** Joins the rows of its callers, and records the rows of each batch. */
 export class Batched extends Service() {
   readonly #journal = new Journal();
   readonly #batches: string[] = [];
@@ -13,12 +13,12 @@ export class Batched extends Service() {
 
   seen = createSeen(this.#journal);
   note = createNote(this.#journal);
-  /** The batches that had a row of this name, in order: rows with a space between. */
+  /** Returns the batches that had a row with this name, in order: rows separated by spaces. */
   batches = api({ input: z.string(), output: texts }, (name) => this.#batches.filter((batch) => batch.includes(name)));
-  /** The shapes of the tensors that `sum` was given since it was last asked. */
+  /** Returns the shapes of tensors that `sum` received since the last query. */
   shapes = api({ output: texts }, () => this.#shapes.splice(0));
 
-  /** Upper case. A row `"hold …"` keeps its batch until that is released or nobody waits for it any more. */
+  /** Converts to upper case. A row `"hold …"` keeps its batch until it is released or all callers have left. */
   upper = api({ ...rows, batch: { maxRows: 4 } }, (texts) => this.#run(texts));
   narrow = api({ ...rows, batch: { maxRows: 1 }, maxQueued: 1 }, (texts) => this.#run(texts));
   again = api({ ...rows, batch: { maxRows: 8 }, idempotent: true }, (texts) => this.#run(texts));

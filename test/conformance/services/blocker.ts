@@ -4,20 +4,20 @@ import { z } from "zod";
 
 const block = z.object({
   name: z.string(),
-  /** The file that tells what has begun. */
+  /** File that records what has begun. */
   log: z.string(),
   forMs: z.number().default(5),
-  /** The file that lets it go on. */
+  /** File that releases the call. */
   until: z.string().optional(),
 });
 
-/** What a call of `Blocker` does. */
+/** Behaviour of a call of `Blocker`. */
 export type Block = z.input<typeof block>;
 
-/** However slow the machine: what it waits for comes in no time, or never. */
+/** Limit for each wait, on any machine: the event comes at once, or never. */
 const limitMs = 20_000;
 
-/** Computes without an await, as a model does that runs in the thread of JavaScript: nothing else happens there meanwhile. */
+/** Computes without an await, like a model that runs in the JavaScript thread: nothing else runs there meanwhile. */
 export class Blocker extends Service() {
   plain = api({ input: block, output: z.string() }, (input) => run(input));
   later = api({ input: block, output: z.string() }, async (input) => run(input));

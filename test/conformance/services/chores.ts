@@ -4,7 +4,7 @@ import { readCall, Work } from "./work.js";
 
 const name = { input: z.string(), output: z.string() };
 
-/** Durable tasks. What they do is noted at `Work`, which outlives a replica of this service. */
+/** Service with durable tasks. They record their work at `Work`, which outlives a replica of this service. */
 export class Chores extends Service({ replicas: 2 }) {
   work = depends(Work);
 
@@ -12,7 +12,7 @@ export class Chores extends Service({ replicas: 2 }) {
     await this.work.note(`${text} ran`);
     return text.toUpperCase();
   });
-  /** Another task of the same types: their ids are not each other's. */
+  /** Second task of the same types: the two do not share ids. */
   lower = task(name, (text) => text.toLowerCase());
   anything = task({ input: z.any(), output: z.any() }, (value) => value);
   scale = task(
@@ -24,11 +24,11 @@ export class Chores extends Service({ replicas: 2 }) {
   wrong = task({ output: z.number() }, () => "seven" as unknown as number);
 
   hold = task({ ...name, maxConcurrent: 4 }, (text) => this.#hold(text));
-  /** One at a time in each replica. */
+  /** Runs one at a time in each replica. */
   narrow = task(name, (text) => this.#hold(text));
   brief = task({ ...name, timeoutMs: 150, maxConcurrent: 4 }, (text) => this.#hold(text));
 
-  /** Fails until it has been begun so often. */
+  /** Fails until it has been started this often. */
   flaky = task(
     { input: z.tuple([z.string(), z.number()]), output: z.string(), idempotent: true, retryBackoffMs: 1 },
     (input) => this.#fail(...input),
@@ -56,7 +56,7 @@ export class Chores extends Service({ replicas: 2 }) {
       return error instanceof ServingError ? error.id : String(error);
     }
   });
-  /** Where no task runs it is checked and goes nowhere. */
+  /** Used in placements without tasks, where it is checked and not sent. */
   noTask = api({ input: z.number(), output: z.string() }, (fraction) => {
     currentCall().progress(fraction);
     return "taken";
@@ -72,7 +72,7 @@ export class Chores extends Service({ replicas: 2 }) {
     released.catch(() => {});
     await Promise.race([released, aborted]);
     const { reason } = signal;
-    // Under scopes of their own, since this one may have ended. The first ends what still waits at `Work`.
+    // Uses scopes of its own, because the current one may have ended. The first ends calls that still wait at `Work`.
     await this.work.note(`${text} released`, { detach: true });
     const end = signal.aborted ? `${text} aborted by ${reason?.id}` : `${text} ended`;
     await this.work.note(end, { detach: true });

@@ -27,7 +27,7 @@ export function spoil(value: unknown): void {
   }
 }
 
-/** A value with every part that can be changed in place. */
+/** Makes a value with every part that can be changed in place. */
 export const createSpoilable = (bytes = 3) => ({
   text: "x",
   list: [1, { deep: [2] }],
@@ -40,7 +40,7 @@ export const createSpoilable = (bytes = 3) => ({
 
 const pair = { left: tensor("float32", ["n", 2]), right: tensor("float32", ["n"]) };
 
-/** Gives back, describes, keeps and spoils values. */
+/** Returns, describes, keeps and changes values. */
 export class Echo extends Service() {
   readonly #kept = new Map<string, unknown>();
   readonly #lent = createSpoilable();
@@ -64,7 +64,7 @@ export class Echo extends Service() {
     empty: new Blob([]),
     beside: Uint8Array.of(4),
   }));
-  /** Whether two places that held one object still do. */
+  /** True when two parts of a value still share one object. */
   isShared = api({ input: anything, output: z.boolean() }, ({ a, b }) => {
     return a === b || (ArrayBuffer.isView(a) && ArrayBuffer.isView(b) && a.buffer === b.buffer);
   });
@@ -84,7 +84,7 @@ export class Echo extends Service() {
     spoil(this.#lent);
     return formatValue(this.#lent);
   });
-  /** Spoils what it returned at once, while it may still be on its way. */
+  /** Changes its returned value at once, when it may still be on its way. */
   lendBriefly = api({ input: z.number(), output: anything }, (bytes) => {
     const value = createSpoilable(bytes);
     queueMicrotask(() => spoil(value));

@@ -11,10 +11,10 @@ class PageError extends ServingError {
   readonly extra = "only here";
 }
 
-/** Thrown many times, as an author may. */
+/** Errors that are thrown many times, as authors may do. */
 const kept = new ServingError({ code: "aborted", message: "kept", details: { list: [1] } });
 
-/** What is thrown, by name. */
+/** Thrown values, by name. */
 const thrown: Readonly<Record<string, () => unknown>> = {
   own: () => new ServingError({ code: "not_found", id: "no_such_page", message: "page 7 of 3", details: nested }),
   bare: () => new ServingError({ code: "unavailable", message: "later" }),
@@ -68,7 +68,7 @@ const thrown: Readonly<Record<string, () => unknown>> = {
 
 export const throwables: readonly string[] = Object.keys(thrown);
 
-/** Throws what it is told to, and is killed by tests. */
+/** Throws the requested value; tests kill it. */
 export class Faulty extends Service() {
   readonly #journal = new Journal();
   #instance = "";
@@ -82,7 +82,7 @@ export class Faulty extends Service() {
   fail = api({ input: z.string(), output: z.any() }, async (name) => {
     throw thrown[name]?.();
   });
-  /** Before any promise is made. */
+  /** Throws before it returns a promise. */
   failAtOnce = api({ input: z.string(), output: z.any() }, (name) => {
     throw thrown[name]?.();
   });
@@ -92,7 +92,7 @@ export class Faulty extends Service() {
   endless = api({ input: z.string(), yields: z.number() }, async function* () {
     for (let i = 0; ; i++) yield i;
   });
-  /** Hangs in its first life, which leaves a file behind, and answers in its second. */
+  /** Hangs in its first run, which leaves a file behind, and answers in its second. */
   attempt = api(
     { input: z.object({ file: z.string(), value: z.any().optional() }), output: z.string(), idempotent: true },
     (call) => this.#attempt(call),

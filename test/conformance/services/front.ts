@@ -16,7 +16,9 @@ import { readCall, Work } from "./work.js";
 const anything = z.any();
 const name = { input: z.string(), output: z.string() };
 
-/** The entry of the graph that every placement runs: Front → Batched, Middle → Echo, Work, Source, Faulty; Source → Work. */
+/**
+ * Entry of the graph that every placement runs: Front → Batched, Middle → Echo, Work, Source, Faulty; Source → Work.
+ */
 export class Front extends Service() {
   chores = depends(Chores);
   batched = depends(Batched);
@@ -50,7 +52,7 @@ export class Front extends Service() {
 
   calls = api({ output: anything }, async () => [readCall(), ...(await this.middle.calls())]);
   hurry = api(name, (call) => this.hurried.hold(call));
-  /** Two handles in one api: what is given to one callee is not what the other spoils. */
+  /** Uses two handles in one api: a change made by one callee does not reach the other. */
   spoilTwice = api({ output: z.string() }, async () => {
     const value = createSpoilable();
     await Promise.all([this.echo.spoil(value), this.middle.spoil(value), this.echo.spoil(value)]);
@@ -65,13 +67,13 @@ export class Front extends Service() {
     }
   });
 
-  /** Returns while a call it made is still held. */
+  /** Returns while a call that it made is still held. */
   leave = api(name, async (call) => {
     this.work.hold(call).catch(() => {});
     await this.work.seen(`${call} begun`);
     return "left";
   });
-  /** Throws while a call it made is still held. */
+  /** Throws while a call that it made is still held. */
   leaveByError = api(name, async (call) => {
     this.work.hold(call).catch(() => {});
     await this.work.seen(`${call} begun`);
@@ -87,12 +89,12 @@ export class Front extends Service() {
     attached: await this.work.call(),
     detached: await this.work.call(undefined, { detach: true }),
   }));
-  /** Leaves a stream unread after its first item. */
+  /** Stops reading a stream after its first item. */
   leaveStream = api(name, async (stream) => {
     await this.source.stall(stream)[Symbol.asyncIterator]().next();
     return "left";
   });
-  /** Cancels a call of its own, and goes on. */
+  /** Cancels one of its own calls, and continues. */
   cancelOne = api(name, async (call) => {
     const controller = new AbortController();
     const held = this.work.hold(call, { signal: controller.signal });
@@ -103,7 +105,7 @@ export class Front extends Service() {
   });
 
   nested = api(name, (text) => this.work.upper(this.middle.upper(this.work.upper(text))));
-  /** A promise that rejects, given as an argument. */
+  /** Passes a promise that rejects as an argument. */
   nestedFailure = api(name, async (kind) => {
     const argument = this.faulty.fail(kind) as Promise<string>;
     const error = (await this.work.upper(argument).catch((thrown: unknown) => thrown)) as ServingError;

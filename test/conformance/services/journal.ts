@@ -2,9 +2,9 @@ import { api, currentCall } from "ekiben";
 import { z } from "zod";
 
 /**
- * What a replica has seen, as short texts such as `"first begun"`, and waits for them.
+ * Records events of a replica as short texts such as `"first begun"`, and waits for them.
  *
- * Tests share no memory with services: they read the journal, and wait for its entries, through apis.
+ * Tests share no memory with services: they read the journal and wait for its entries through apis.
  */
 export class Journal {
   readonly #counts = new Map<string, number>();
@@ -21,7 +21,7 @@ export class Journal {
     return this.#counts.get(event) ?? 0;
   }
 
-  /** Resolves when the event has been noted, at once if it was before. */
+  /** Resolves when the event is recorded; at once if it was recorded before. */
   async whenNoted(event: string): Promise<void> {
     if (this.count(event) === 0) {
       await new Promise<void>((resolve) => {
@@ -30,7 +30,7 @@ export class Journal {
     }
   }
 
-  /** Notes when the running call is cancelled: `"<name> cancelled"` and `"<name> cancelled by <code>"`. */
+  /** Records when the running call is cancelled: `"<name> cancelled"` and `"<name> cancelled by <code>"`. */
   followSignal(name: string): AbortSignal {
     const { signal } = currentCall();
     const noteCancel = () => {
@@ -42,7 +42,7 @@ export class Journal {
     return signal;
   }
 
-  /** Runs one named call until it is released or, unless it is stubborn, cancelled. */
+  /** Runs a named call until it is released or, unless it is stubborn, cancelled. */
   async hold(name: string, isStubborn = false): Promise<string> {
     this.followSignal(name);
     this.note(`${name} begun`);
@@ -54,18 +54,18 @@ export class Journal {
   }
 }
 
-/** An api that answers once the journal has the event; fails after 20 s, so that a promise not kept is named by its test. */
+/** Answers when the journal has the event. Fails after 20 s, so that a broken promise fails in its own test. */
 export const createSeen = (journal: Journal) =>
   api({ input: z.string(), output: z.string(), timeoutMs: 20_000 }, async (event) => {
     await journal.whenNoted(event);
     return event;
   });
 
-/** An api that tells how often the journal has the event, now. */
+/** Returns how often the journal has the event now. */
 export const createCount = (journal: Journal) =>
   api({ input: z.string(), output: z.number() }, (event) => journal.count(event));
 
-/** An api that notes an event: what a test releases held calls with. */
+/** Records an event; tests use it to release held calls. */
 export const createNote = (journal: Journal) =>
   api({ input: z.string(), output: z.string() }, (event) => {
     journal.note(event);

@@ -9,7 +9,7 @@ import { readCall, Work } from "./work.js";
 
 const anything = z.any();
 
-/** A call of any api of any service below, as a test asks for it. */
+/** Request of a test to call any api of any service below. */
 export const relayed = z.object({
   to: z.enum(["echo", "faulty", "source", "work"]),
   api: z.string(),
@@ -19,7 +19,7 @@ export const relayed = z.object({
 type Relayed = z.infer<typeof relayed>;
 type Callee = Readonly<Record<string, (input: unknown) => any>>;
 
-/** The second of three hops. */
+/** Second of three hops. */
 export class Middle extends Service() {
   echo = depends(Echo);
   faulty = depends(Faulty);
@@ -33,14 +33,14 @@ export class Middle extends Service() {
   }
 
   relay = api({ input: relayed, output: anything }, (call) => this.#find(call)(call.input));
-  /** Hands on the very stream of its callee. */
+  /** Returns the stream of its callee unchanged. */
   relayItems = api(
     { input: relayed, yields: anything },
     (call) => this.#find(call)(call.input) as AsyncIterable<unknown>,
   );
-  /** Reads the stream of its callee and yields its items, also where that stream fails. */
+  /** Reads the stream of its callee and yields its items, also when that stream fails. */
   rereadItems = api({ input: relayed, yields: anything }, (call) => this.#reread(call));
-  /** Says what the reader of a failing stream saw. */
+  /** Reports what the reader of a failing stream received. */
   readItems = api({ input: relayed, output: anything }, async (call) => {
     const items: unknown[] = [];
     try {
@@ -51,7 +51,7 @@ export class Middle extends Service() {
     return { items, error: undefined };
   });
 
-  /** Uses its input three times, and says what came of each. */
+  /** Uses its input three times, and reports each result. */
   useTwice = api({ input: stream(anything), output: anything }, async (items) => {
     const read = async () => {
       for await (const _ of items) return "read";
@@ -60,27 +60,27 @@ export class Middle extends Service() {
     const uses = await Promise.allSettled([this.sink.sum(items), this.sink.sum(items), read()]);
     return uses.map((use) => (use.status === "fulfilled" ? String(use.value) : use.reason.message));
   });
-  /** Returns the one generator it has. */
+  /** Returns its only generator, each time. */
   keptItems = api({ yields: anything }, () => this.#kept);
 
-  /** Hand their input on as it is; or read it, and pass it on item by item. */
+  /** Apis that forward their input: unread, or item by item. */
   passConsume = api({ input: stream(anything), output: anything }, (items) => this.sink.consume(items));
   rereadConsume = api({ input: stream(anything), output: anything }, (items) => this.sink.consume(reread(items)));
   passBoth = api({ input: stream(anything), yields: anything }, (items) => this.sink.both(items));
   rereadBoth = api({ input: stream(anything), yields: anything }, (items) => this.sink.both(reread(items)));
-  /** Hands on a stream whose items were checked by the very same schema, and by another that does the same. */
+  /** Forwards a stream that was checked by the same schema, and by an equivalent one. */
   markedOnce = api({ input: z.number(), yields: marked }, (to) => this.source.marked(to));
   markedTwice = api({ input: z.number(), yields: z.string().transform((text) => `${text}!`) }, (to) =>
     this.source.marked(to),
   );
-  /** Reads it: what it yields is its own. */
+  /** Reads its input and yields items of its own. */
   markedAgain = api({ input: z.number(), yields: marked }, (to) => reread(this.source.marked(to)));
-  /** Gives one callee the stream of another, unread. */
+  /** Gives the unread stream of one callee to another. */
   joinServices = api({ input: z.number(), output: z.number() }, (to) => this.sink.sum(this.source.numbers(to)));
-  /** Its own generator says whose call it runs in. */
+  /** Reports the call that its own generator runs in. */
   produceHere = api({ output: anything }, () => this.sink.who(sayWho()));
   produceBadly = api({ output: z.number() }, () => this.sink.sum(runDry()));
-  /** Leaves while a callee still reads the stream of another. */
+  /** Returns while one callee still reads the stream of another. */
   leaveReading = api({ input: z.string(), output: z.string() }, async (name) => {
     this.sink.consume(orderAnd(name, this.source.produce({ name: `${name} source` }))).catch(() => {});
     await this.sink.seen(`${name} read 1`);
@@ -95,7 +95,7 @@ export class Middle extends Service() {
     spoil(value);
     return "spoiled";
   });
-  /** What its own value looks like after its callee has spoiled what it was given. */
+  /** Describes its own value after its callee has changed what it received. */
   afterSpoil = api({ output: z.string() }, async () => {
     const value = createSpoilable();
     await this.echo.spoil(value);

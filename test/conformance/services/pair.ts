@@ -4,7 +4,7 @@ import { z } from "zod";
 
 const who = z.object({ id: z.string(), index: z.number(), instance: z.string() });
 
-/** Two replicas that tell which of them answers. */
+/** Service with two replicas that report which of them answers. */
 export class Pair extends Service({ replicas: 2 }) {
   #who = { id: "", index: -1, instance: "" };
 
@@ -13,7 +13,7 @@ export class Pair extends Service({ replicas: 2 }) {
   }
 
   who = api({ output: who }, () => this.#who);
-  /** Tells which replica it is, and keeps it busy until the reader goes. */
+  /** Reports its replica and keeps it busy until the reader leaves. */
   occupy = api({ yields: who }, () => this.#occupy());
 
   async *#occupy() {

@@ -3,7 +3,7 @@ import { z } from "zod";
 
 const row = z.object({ id: z.number() });
 const rows = z.array(row);
-/** A check that takes some turns of the event loop. */
+/** Schema whose check takes some turns of the event loop. */
 const slowly = async () => {
   for (let i = 0; i < 3; i++) await new Promise(setImmediate);
   return true;
@@ -13,7 +13,7 @@ const input = { ids: z.array(z.number()) };
 const output = { values: tensor("float32", ["rows"]), rows };
 const slowOutput = { values: tensor("float32", ["rows"]), rows: rows.refine(slowly) };
 
-/** Memory that a function fills anew for each answer, and gives views of. */
+/** Memory that a function refills for each answer, and returns views of. */
 class Memory {
   readonly #values = new Float32Array(512);
   readonly #rows: { id: number }[] = [];
@@ -41,8 +41,9 @@ class Memory {
   }
 
   /**
-   * After so many turns of the microtask queue, unless it holds another answer by then. A value that a function returns is heard
-   * of at once, that of an async function one turn later, and what an async generator yields two turns later.
+   * Overwrites the memory after some turns of the microtask queue, unless it holds another answer by then. The
+   * framework sees a returned value at once, the value of an async function one turn later, and the items of an async
+   * generator two turns later.
    */
   scribbleAfter(turns: number, answer = ++this.#answers): void {
     queueMicrotask(() => {
@@ -53,7 +54,7 @@ class Memory {
   }
 }
 
-/** Uses one piece of memory for all its answers, and scribbles over it as soon as it may. */
+/** Uses one piece of memory for all its answers, and overwrites it as soon as it may. */
 export class Reuser extends Service() {
   readonly #memory = new Memory();
 
@@ -66,7 +67,7 @@ export class Reuser extends Service() {
   batchNow = api({ input, output, batch: { maxRows: 4 } }, ({ ids }) => this.#now(ids));
   batchLater = api({ input, output, batch: { maxRows: 4 } }, ({ ids }) => this.#later(ids));
   batchChecked = api({ input, output: slowOutput, batch: { maxRows: 4 } }, ({ ids }) => this.#now(ids));
-  /** Works on its input in place, and fails for some rows: those beside them are run again. */
+  /** Works on its input in place, and fails for some rows: the other rows are then run again. */
   batchAgain = api(
     { input: { rows }, output, batch: { maxRows: 64 }, idempotent: true, maxQueued: 64 },
     ({ rows: given }) => this.#again(given),

@@ -4,21 +4,21 @@ import { formatValue } from "../describe-value.js";
 import { spoil } from "./echo.js";
 import { createCount, createNote, createSeen, Journal } from "./journal.js";
 
-/** The first item of a stream says what is to be done with the others. */
+/** First item of a stream, which tells the reader how to treat the others. */
 const order = z.object({
   name: z.string(),
-  /** Items that are read, the first not counted. Default: all. */
+  /** Number of items to read after the first. Default: all. */
   read: z.number().optional(),
-  /** Reads one more only when the journal has `"<name> may read <n>"`. */
+  /** Reads one more item only when the journal has `"<name> may read <n>"`. */
   isSlow: z.boolean().optional(),
   after: z.enum(["return", "throw", "hold"]).default("return"),
-  /** Answers with the failure of the input. */
+  /** Answers with the failure of its input. */
   catches: z.boolean().optional(),
 });
 
 type Order = z.infer<typeof order>;
 
-/** Reads streams that its callers give it, and tells how far it has got. */
+/** Reads streams from its callers, and records its progress. */
 export class Sink extends Service() {
   readonly #journal = new Journal();
 
@@ -41,7 +41,7 @@ export class Sink extends Service() {
     for await (const item of items) read.push(item);
     return formatValue(read);
   });
-  /** Spoils each item once it has it. */
+  /** Changes each item after receiving it. */
   spoil = api({ input: stream(z.any()), output: z.string() }, async (items) => {
     const seen: string[] = [];
     for await (const item of items) {
@@ -50,25 +50,25 @@ export class Sink extends Service() {
     }
     return seen.join(" ");
   });
-  /** Never reads. */
+  /** Never reads its input. */
   ignore = api({ input: stream(z.any()), output: z.string() }, async () => "ignored");
   consume = api({ input: stream(z.any()), output: z.any() }, (items) => this.#consume(items));
-  /** One at a time, and one more in its lane. */
+  /** Runs one call at a time, with one more in its lane. */
   narrow = api({ input: stream(z.any()), output: z.any(), maxConcurrent: 1, maxQueued: 1 }, (items) =>
     this.#consume(items),
   );
-  /** May be run twice. */
+  /** May run twice. */
   again = api({ input: stream(z.any()), output: z.any(), idempotent: true }, (items) => this.#consume(items));
-  /** What comes goes out again, one by one. */
+  /** Yields its items unchanged, one by one. */
   echo = api({ input: stream(z.any()), yields: z.any() }, async function* (items) {
     for await (const item of items) yield item;
   });
-  /** Hands on its input, unread. */
+  /** Forwards its input, unread. */
   throughOne = api({ input: stream(z.any()), yields: z.any(), maxConcurrent: 1 }, async function* (items) {
     yield* items;
   });
   through = api({ input: stream(z.number()), yields: z.number() }, (items) => items);
-  /** Yields once for each item it has read, and notes its end. */
+  /** Yields once for each item it has read, and records its end. */
   both = api({ input: stream(z.any()), yields: z.any() }, (items) => this.#both(items));
   who = api({ input: stream(z.any()), output: z.any() }, async (items) => {
     const read: unknown[] = [];

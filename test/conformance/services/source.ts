@@ -9,10 +9,10 @@ const named = z.object({
   bytes: z.number().default(0),
 });
 
-/** A check that shows how often it was made. */
+/** Schema that shows how often its check ran. */
 export const marked = z.string().transform((text) => `${text}!`);
 
-/** Yields items, and tells how far it has got and how its streams ended. */
+/** Yields items, and records its progress and the end of each stream. */
 export class Source extends Service() {
   readonly #journal = new Journal();
   readonly #produced = new Map<string, number>();
@@ -22,20 +22,20 @@ export class Source extends Service() {
   count = createCount(this.#journal);
   note = createNote(this.#journal);
   produced = api({ input: z.string(), output: z.number() }, (name) => this.#produced.get(name) ?? 0);
-  /** By the other side of the diamond. */
+  /** Yields through the other side of the diamond. */
   instance = api({ output: z.string() }, () => this.work.instance());
   bump = api({ output: z.number() }, () => this.work.bump());
 
   numbers = api({ input: z.number(), yields: z.number() }, async function* (to) {
     for (let i = 0; i < to; i++) yield i;
   });
-  /** Items of so many bytes, or numbers; counts what it produced and notes its end. */
+  /** Yields items of a given size, or numbers; counts what it produced and records its end. */
   produce = api({ input: named, yields: z.any() }, (order) => this.#produce(order));
-  /** Yields three items, then none until it is cancelled. */
+  /** Yields three items, then waits until it is cancelled. */
   stall = api({ input: z.string(), yields: z.number() }, (name) => this.#stall(name));
-  /** The same, one at a time. */
+  /** Does the same as `stall`, one call at a time. */
   stallNarrow = api({ input: z.string(), yields: z.number(), maxConcurrent: 1 }, (name) => this.#stall(name));
-  /** As `stall`, and deaf: only a note `"<name> released"` ends it. */
+  /** Does the same as `stall` but ignores cancellation: only a note `"<name> released"` ends it. */
   deaf = api({ input: z.string(), yields: z.number() }, (name) => this.#deaf(name));
   fail = api({ input: z.object({ after: z.number(), kind: z.string() }), yields: z.number() }, (order) =>
     failAfter(order),
@@ -43,7 +43,7 @@ export class Source extends Service() {
   tensors = api({ input: z.number(), yields: tensor("float32", ["n"]) }, async function* (to) {
     for (let i = 0; i < to; i++) yield new Tensor("float32", [i], new Float32Array(i).fill(i));
   });
-  /** One array, filled anew for each item. */
+  /** Yields one array, refilled for each item. */
   reuse = api({ input: z.object({ items: z.number(), bytes: z.number() }), yields: z.any() }, async function* (order) {
     const data = new Uint8Array(order.bytes);
     const record = { data, list: [0] };
@@ -76,7 +76,7 @@ export class Source extends Service() {
       yield { caller: `${caller.service}.${caller.api}`, requestId };
     }
   });
-  /** No generator: an object with an iterator that has no `return`. */
+  /** Returns an object with an iterator that has no `return`, not a generator. */
   plain = api({ input: z.number(), yields: z.number() }, (to) => ({
     [Symbol.asyncIterator]() {
       let at = 0;

@@ -3,7 +3,7 @@ import { api, depends, Service } from "ekiben";
 import { z } from "zod";
 import { readCall } from "./work.js";
 
-/** Writes a line to the file it was told of: what a test can read after the app has closed. */
+/** Appends a line to a given file, which a test can read after the app has closed. */
 class Trail {
   #file: string | undefined;
 
@@ -35,7 +35,7 @@ export class Downstairs extends Service() {
   call = api({ output: z.any() }, () => readCall());
 }
 
-/** The entry of a graph that is closed while it works, and of one that is served over HTTP. */
+/** Entry of a graph that is closed while it works, and of a graph that is served over HTTP. */
 export class Upstairs extends Service() {
   readonly #trail = new Trail();
   downstairs = depends(Downstairs);
@@ -46,7 +46,7 @@ export class Upstairs extends Service() {
   }
 
   watch = api(path, (file) => this.downstairs.watch(this.#trail.open(file)));
-  /** Each item is a call downstairs. */
+  /** Yields items, each of which is a call to the next service. */
   climb = api({ input: z.number(), yields: z.number() }, (to) => this.#climb(to));
   calls = api({ output: z.any() }, async () => [readCall(), await this.downstairs.call()]);
 

@@ -6,7 +6,7 @@ import { createCount, createNote, createSeen, Journal } from "./journal.js";
 
 const name = { input: z.string(), output: z.string() };
 
-/** What an api can see of its call, as plain data. */
+/** Properties of a call that an api can see, as plain data. */
 export interface SeenCall {
   readonly caller: { readonly service: string; readonly api: string };
   readonly requestId: string;
@@ -24,10 +24,10 @@ export function readCall(call: CurrentCall = currentCall()): SeenCall {
   return { caller: { service, api }, requestId, traceId, traceparent, headers: { ...headers }, deadline, remainingMs };
 }
 
-/** Where code runs. */
+/** Thread and process that code runs in. */
 const readPlace = () => ({ pid: process.pid, threadId });
 
-/** Holds calls until it is told to let them go, and tells what it sees of them. */
+/** Holds calls until it is asked to release them, and reports what it sees of them. */
 export class Work extends Service() {
   readonly #journal = new Journal();
   readonly #starts: string[] = [];
@@ -69,7 +69,7 @@ export class Work extends Service() {
     return { n, requestId: currentCall().requestId };
   });
   outside = api({ output: z.string() }, () => this.#outside);
-  /** The signal's reason, once it is aborted, as the callee sees it. */
+  /** Returns the reason of the aborted signal, as the callee sees it. */
   reason = api(name, async (call) => {
     const { signal } = currentCall();
     this.#journal.note(`${call} begun`);
@@ -83,7 +83,7 @@ export class Work extends Service() {
   place = api({ output: z.any() }, readPlace);
   instance = api({ output: z.string() }, () => this.#instance);
   bump = api({ output: z.number() }, () => ++this.#bumped);
-  /** For start hooks of callers: tells who called. */
+  /** Reports the caller; used in start hooks of callers. */
   noteStart = api(name, (service) => {
     const { caller } = currentCall();
     this.#starts.push(`${service} started, calling as ${caller.service}.${caller.api}`);
@@ -92,7 +92,7 @@ export class Work extends Service() {
   starts = api({ output: z.array(z.string()) }, () => this.#starts);
 }
 
-/** The request id after each way in which code can run later. */
+/** Returns the request id after each way of running code later. */
 async function readLater(): Promise<Record<string, SeenCall>> {
   const seen: Record<string, SeenCall> = { "at once": readCall() };
   const later = (way: string, schedule: (run: () => void) => void) =>

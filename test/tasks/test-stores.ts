@@ -19,14 +19,14 @@ export type StorePlace =
   | { readonly engine: "sqlite"; readonly folder: string }
   | { readonly engine: "postgres"; readonly url: string };
 
-/** An engine to hold to the promises of the interface. */
+/** Engine of task stores, to be tested. */
 export interface StoreEngine {
-  /** A place nothing has been kept in yet; removed when the tests end. */
+  /** Creates an empty location; it is removed when the tests end. */
   createPlace(): StorePlace;
 }
 
 export interface OpenOptions {
-  /** Default: the engine's own. */
+  /** Clock of the store. Default: the engine's own. */
   readonly clock?: FakeClock;
   readonly log?: Logger;
 }
@@ -38,8 +38,8 @@ export function openPlace(place: StorePlace, { log = silentLogger, clock }: Open
     : openPgStore(place.url, { ...options, maxConnections: 4, leaseMs: 0 });
 }
 
-/** Stores of one test: time stands still in them until it is moved. */
-export class StoreStage implements AsyncDisposable {
+/** Stores of one test on one location. Their clock stands still until the test moves it. */
+export class TestStores implements AsyncDisposable {
   readonly clock = new FakeClock(1_700_000_000_000);
   readonly place: StorePlace;
   readonly #stores: TaskStore[] = [];
@@ -48,18 +48,18 @@ export class StoreStage implements AsyncDisposable {
     this.place = place;
   }
 
-  static create(engine: StoreEngine): StoreStage {
-    return new StoreStage(engine.createPlace());
+  static create(engine: StoreEngine): TestStores {
+    return new TestStores(engine.createPlace());
   }
 
-  /** One more store on the same place, as another process has it. */
+  /** Opens one more store on the same location, as another process would. */
   async open(options: Omit<OpenOptions, "clock"> = {}): Promise<TaskStore> {
     const store = await openPlace(this.place, { ...options, clock: this.clock });
     this.#stores.push(store);
     return store;
   }
 
-  /** Waits for what news of other stores bring about; moves time on meanwhile, for an engine that looks for them. */
+  /** Waits for the effects of other stores' task events; moves time on meanwhile for an engine that polls. */
   async letNewsCome(happened: Promise<void>): Promise<void> {
     let isOver = false;
     const over = happened.then(() => {
@@ -100,7 +100,7 @@ export const aClaim = (fields: Partial<ClaimRequest> = {}): ClaimRequest => ({
   ...fields,
 });
 
-/** Submits tasks one after the other, so that their order is that of the list. */
+/** Submits tasks one after the other, so that they are stored in this order. */
 export async function submitAll(store: TaskStore, tasks: readonly Partial<NewTask>[]): Promise<string[]> {
   const ids: string[] = [];
   for (const fields of tasks) ids.push((await store.submit(aTask(fields))).id);

@@ -11,37 +11,37 @@ import { FakeClock } from "../fake-clock.js";
 import { openCall } from "../transport/open-call.js";
 import { startReplica } from "../transport/start-replica.js";
 
-/** What a test decides of the one api, beside its rows. */
-export interface StageWish {
+/** Settings of the one api, apart from its rows. */
+export interface ModelWish {
   readonly batch: { readonly maxRows: number; readonly windowMs?: number; readonly maxConcurrent?: number };
   readonly maxQueued?: number;
   readonly idempotent?: boolean;
-  /** Checks one row that comes out. Default: a text of up to 20 characters. */
+  /** Schema of one output row. Default: a text of up to 20 characters. */
   readonly outputRow?: z.ZodType<string>;
 }
 
-/** What a test may want otherwise of a call. */
+/** Settings of one call. */
 export interface RowsWish {
   readonly deadline?: number;
   readonly request?: RequestContext;
   readonly priority?: Priority;
 }
 
-/** A batch as the author's function saw it. */
+/** One batch, as the author's function received it. */
 export interface SeenBatch {
   readonly rows: readonly string[];
   readonly call: Pick<CurrentCall, "signal" | "deadline" | "requestId" | "headers" | "priority">;
-  /** Ends it; only where batches are held. */
+  /** Ends the batch; used only while batches are held. */
   readonly end: Deferred<void>;
 }
 
-/** Two turns of the event loop: one in which a batch leaves, one more in which its calls are answered. */
+/** Waits three turns of the event loop: a batch leaves in one, and its calls are answered in the next. */
 export const turn = async () => {
   for (let i = 0; i < 3; i++) await new Promise(setImmediate);
 };
 
-/** A replica whose one api, `upper`, joins texts; the test stands where its callers and its model are. */
-export async function openStage({ batch, outputRow = z.string().max(20), ...bounds }: StageWish) {
+/** Starts a replica whose one api, `upper`, joins texts. The test plays both the callers and the model. */
+export async function startBatchedModel({ batch, outputRow = z.string().max(20), ...bounds }: ModelWish) {
   const clock = new FakeClock();
   const lines: { readonly fields: Record<string, unknown>; readonly line: string }[] = [];
   const write = (fields: object, line = "") => lines.push({ fields: fields as Record<string, unknown>, line });
@@ -50,16 +50,19 @@ export async function openStage({ batch, outputRow = z.string().max(20), ...boun
     clock,
     lines,
     batches: [] as SeenBatch[],
-    /** Batches go on until the test ends them. */
+    /** True when batches run until the test ends them. */
     isHeld: false,
-    /** What the model makes of the rows. */
+    /** Output of the model for some rows. */
     model: (rows: readonly string[]): unknown => rows.map((row) => row.toUpperCase()),
     sizes: () => stage.batches.map(({ rows }) => rows.length),
     rows: () => stage.batches.map(({ rows }) => rows.join(" ")),
     call,
     stats: () => replica.deps.stats,
     replica: () => replica,
-    /** Runs batches of these sizes one after the other, each taking what `costMs` says, so that the costs are known. */
+    /**
+     * Runs batches of these sizes one after the other, each with the duration that `costMs` returns, so that costs are
+     * known.
+     */
     teach,
   };
   class Model extends Service() {

@@ -10,18 +10,18 @@ import type { AppEvent } from "../../src/supervisor/replica-state.js";
 import { FakeClock } from "../fake-clock.js";
 import { FakeHost, FakeSite, type Step } from "./fake-host.js";
 
-/** What differs from a service with one replica in a process, which calls nobody and may hold any amount of memory. */
+/** Differences from the default service: one replica in a process, no callees, unlimited memory. */
 export interface PlanWish {
   readonly residence?: Residence;
   readonly replicas?: number | { readonly min: number; readonly max: number };
   readonly callees?: readonly string[];
   readonly memoryBytes?: number;
   readonly restart?: Partial<ServiceSettings["restart"]>;
-  /** Whose processes it shares. */
+  /** Name of the group whose processes it shares. */
   readonly group?: string;
 }
 
-/** The settings every service on a stage has. */
+/** Settings of every service. */
 export const liveness = { intervalMs: 1000, suspendAfterMs: 5000, replaceAfterMs: 30_000, warmUpMs: 300_000 };
 export const restart = {
   backoffMs: 100,
@@ -30,10 +30,10 @@ export const restart = {
   giveUpAfter: 4,
   slowBackoffMs: 30_000,
 };
-/** Calls one replica is meant to have in flight. */
+/** Calls that one replica should have in flight. */
 export const targetInFlight = 8;
 
-/** The plan of one deployment, as far as a supervisor reads it. */
+/** Makes the plan of one deployment, with the parts that a supervisor reads. */
 export function createDeploymentPlan(name: string, wish: PlanWish = {}): DeploymentPlan {
   const { residence = "process", replicas = 1, callees = [], memoryBytes = Number.POSITIVE_INFINITY } = wish;
   const range = typeof replicas === "number" ? { min: replicas, max: replicas } : replicas;
@@ -54,24 +54,26 @@ export function createDeploymentPlan(name: string, wish: PlanWish = {}): Deploym
   } as unknown as DeploymentPlan;
 }
 
-/** Everything around the places of replicas: hosts that do nothing, a clock that stands still, a registry that is watched. */
-export class Stage {
+/**
+ * Surroundings of replica slots in a test: hosts without replicas, a clock that stands still, and a recorded registry.
+ */
+export class SupervisorStage {
   readonly clock = new FakeClock();
   readonly registry = new ReplicaRegistry();
-  /** What the app's own thread has in flight, by service. */
+  /** Calls in flight of the app's own thread, by service. */
   callsInFlight: Record<string, number> = {};
-  /** Every host there ever was, the oldest first. */
+  /** All hosts ever made, the oldest first. */
   readonly hosts: FakeHost[] = [];
-  /** What was asked of them: `"start A#0/0"`. */
+  /** Steps asked of hosts: `"start A#0/0"`. */
   readonly journal: string[] = [];
   readonly progress: AppEvent[] = [];
   /** Lines of the log from `warn` on: `"warn A#0 ended …"`. */
   readonly lines: string[] = [];
-  /** Steps that hosts made from now on are held up in. */
+  /** Steps that hosts made from now on hold. */
   readonly held = new Set<Step>();
   readonly deps: SlotDeps;
   readonly #shared = new SharedHomes<FakeSite>();
-  /** What a caller in a process of its own has been told, by service: replica to address. */
+  /** Addresses that a caller in another process knows: by service, then by replica. */
   readonly #told = new Map<string, Map<string, string>>();
 
   constructor(finishStart?: SlotDeps["finishStart"]) {
@@ -87,7 +89,7 @@ export class Stage {
     };
   }
 
-  /** Notes what the registry says of these services. */
+  /** Records the updates of the registry for these services. */
   watch(...services: string[]): void {
     for (const service of services) this.#told.set(service, new Map());
     let isListening = false;
@@ -101,12 +103,12 @@ export class Stage {
     isListening = true;
   }
 
-  /** Names of the hosts a caller may call now: `["A#0/1"]`. */
+  /** Names of the hosts that a caller may call now: `["A#0/1"]`. */
   announced(service: string): string[] {
     return [...(this.#told.get(service)?.values() ?? [])].sort();
   }
 
-  /** @param name For example `"A#0/1"`. */
+  /** Returns a host. @param name For example `"A#0/1"`. */
   host(name: string): FakeHost {
     const found = this.hosts.find((host) => host.name === name);
     if (found === undefined) throw new Error(`there is no host ${name}, only ${this.hosts.map((host) => host.name)}`);
@@ -118,12 +120,12 @@ export class Stage {
     return this.hosts.filter((host) => host.isRunning).map((host) => host.name);
   }
 
-  /** What was asked of hosts since the last time. */
+  /** Returns and clears the steps asked of hosts. */
   takeJournal(): string[] {
     return this.journal.splice(0);
   }
 
-  /** Moves time on in small steps, so that what each timer brings about has come to rest before the next. */
+  /** Moves time on in small steps, so that the effects of each timer are complete before the next one. */
   async pass(ms: number, stepMs = 50): Promise<void> {
     for (let left = ms; left > 0; left -= stepMs) {
       this.clock.advance(Math.min(stepMs, left));
