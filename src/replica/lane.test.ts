@@ -7,7 +7,8 @@ import { CallScope, createCallTime } from "../call/call-scope.js";
 import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { LaneStats } from "../observe/call-stats.js";
-import { Lane, LaneCall } from "./lane.js";
+import type { QueueWait } from "./gate.js";
+import { Lane, type LaneCall } from "./lane.js";
 
 const time = createCallTime(new FakeClock());
 
@@ -32,11 +33,15 @@ interface Hears {
 }
 
 /** A call as the lane knows it. */
-class TestCall extends LaneCall {
+class TestCall implements LaneCall {
+  readonly scope: CallScope;
+  readonly input = 1;
+  slot = -1;
+  waited: QueueWait | undefined = undefined;
   readonly #hears: Hears;
 
   constructor(scope: CallScope, hears: Hears = { enter: () => {}, refuse: () => {} }) {
-    super(scope, 1);
+    this.scope = scope;
     this.#hears = hears;
   }
 

@@ -34,24 +34,18 @@ interface LaneBounds {
 }
 
 /** A call on its way through a lane. For a waiting call exactly one of `enter` and `refuse` is called, once. */
-export abstract class LaneCall {
+export interface LaneCall {
   readonly scope: CallScope;
   /** Input as the api gets it. */
   readonly input: unknown;
   /** Index of its lane slot. Only the lane writes it. */
-  slot = -1;
+  slot: number;
   /** Set by the lane when the call enters after a wait. */
-  waited: QueueWait | undefined = undefined;
-
-  constructor(scope: CallScope, input: unknown) {
-    this.scope = scope;
-    this.input = input;
-  }
-
+  waited: QueueWait | undefined;
   /** Runs the call, which has a slot now, in the async context in which it began to wait. Never throws. */
-  abstract enter(): void;
+  enter(): void;
   /** Ends the call with `lane_full`, `overloaded`, `lane_waits_for_itself` or the reason of its cancellation. */
-  abstract refuse(error: ServingError): void;
+  refuse(error: ServingError): void;
 }
 
 interface Waiting {

@@ -5,7 +5,8 @@ import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { serveRows } from "./batch/serve-rows.js";
 import { type CallHost, type ReplicaApi, reportFailure } from "./call-host.js";
-import { LaneCall } from "./lane.js";
+import type { QueueWait } from "./gate.js";
+import type { LaneCall } from "./lane.js";
 
 /**
  * Answers one unary call: finds the api, enters its lane or waits for its batch, and runs it. Ends the scope; never
@@ -51,14 +52,19 @@ interface CallToServe {
 }
 
 /** A call on its way through the lane of its api. */
-class ServedCall extends LaneCall implements InvokeSink {
+class ServedCall implements LaneCall, InvokeSink {
+  readonly scope: CallScope;
+  readonly input: unknown;
+  slot = -1;
+  waited: QueueWait | undefined = undefined;
   readonly #replica: CallHost;
   readonly #reply: ReplySink;
   readonly #api: ReplicaApi;
   #startedAt: number;
 
   constructor({ replica, scope, input, reply, api }: CallToServe) {
-    super(scope, input);
+    this.scope = scope;
+    this.input = input;
     this.#replica = replica;
     this.#reply = reply;
     this.#api = api;

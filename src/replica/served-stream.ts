@@ -3,14 +3,19 @@ import { InvokedStream } from "../call/streams/invoked-stream.js";
 import type { EncodedItems, ItemSink, ItemSource } from "../call/streams/item-source.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { type CallHost, type ReplicaApi, reportFailure } from "./call-host.js";
-import { LaneCall } from "./lane.js";
+import type { QueueWait } from "./gate.js";
+import type { LaneCall } from "./lane.js";
 import { endCall, findApi, leaveLane } from "./serve-call.js";
 
 /**
  * Answers one streaming call. Finds the api and enters its lane with the first pull. Holds its lane slot until the
  * stream has ended; if its reader stops early, until the author's code has ended.
  */
-export class ServedStream extends LaneCall implements ItemSource, ItemSink {
+export class ServedStream implements LaneCall, ItemSource, ItemSink {
+  readonly scope: CallScope;
+  readonly input: unknown;
+  slot = -1;
+  waited: QueueWait | undefined = undefined;
   readonly #replica: CallHost;
   readonly #sink: ItemSink;
   #stream: InvokedStream | undefined;
@@ -27,7 +32,8 @@ export class ServedStream extends LaneCall implements ItemSource, ItemSink {
     scope: CallScope,
     { input, sink }: { readonly input: unknown; readonly sink: ItemSink },
   ) {
-    super(scope, input);
+    this.scope = scope;
+    this.input = input;
     this.#replica = replica;
     this.#sink = sink;
   }
