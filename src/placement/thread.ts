@@ -5,7 +5,7 @@ import type { FromRuntime, ToRuntime } from "./control.js";
 import type { Runner } from "./remote-runtime.js";
 
 /** Inputs of a replica's thread. */
-export interface ThreadDeps {
+interface ThreadDeps {
   readonly name: string;
   /** Its whole environment. */
   readonly env: NodeJS.ProcessEnv;

@@ -24,7 +24,7 @@ const fewestSamples = 3;
 const windowMs = 30_000;
 
 /** Load of a service at one instant. */
-export interface LoadObservation {
+interface LoadObservation {
   /** Milliseconds of any monotonic clock. */
   readonly now: number;
   /** Calls accepted and not answered, plus tasks that run or wait for a replica. */

@@ -10,7 +10,7 @@ import type { MovedDeployment } from "./replica-run.js";
 //      app.
 
 /** Limits of the watch, and its callbacks. */
-export interface EntryWatchDeps {
+interface EntryWatchDeps {
   readonly clock: Clock;
   /** Time for which connections may wait for a replica. */
   readonly waitMs: number;

@@ -3,7 +3,7 @@ import type { LivenessSettings } from "../options/settings.js";
 import type { Pulse, ReplicaHost } from "../placement/placement.js";
 
 /** Settings of a heartbeat, and its callbacks. */
-export interface HeartbeatDeps {
+interface HeartbeatDeps {
   readonly settings: LivenessSettings;
   readonly clock: Clock;
   readonly onPulse: (pulse: Pulse) => void;

@@ -35,7 +35,7 @@ export interface SlotDeps {
 }
 
 /** Inputs of a start. */
-export interface RunStart {
+interface RunStart {
   /** Aborted when the start is cancelled. */
   readonly signal: AbortSignal;
   /** Settles when its callees have started. The author's code is loaded before that. */

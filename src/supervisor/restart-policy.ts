@@ -22,7 +22,7 @@ export interface RestartHistory {
 }
 
 /** A run that has ended. */
-export interface EndedRun {
+interface EndedRun {
   /** Milliseconds from ready to the end; `undefined` if it was never ready. */
   readonly readyForMs: number | undefined;
   /** A random number from 0 to 1. */
@@ -30,7 +30,7 @@ export interface EndedRun {
 }
 
 /** Restart that follows a run. */
-export interface NextRestart {
+interface NextRestart {
   readonly delayMs: number;
   /** True when the slot is down until a replica is ready again (JP5). */
   readonly isDown: boolean;
