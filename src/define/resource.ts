@@ -48,7 +48,7 @@ export function resource<T>(
   const { made } = definitions;
   // The field of the call before has its placeholder by now, unless the field is private.
   noteHeld(made?.at(-1));
-  const definition: ResourceDefinition = { open, close, owner: construction.instance, isHeld: false };
+  const definition: ResourceDefinition = { open, close, owner: construction.instance?.deref(), isHeld: false };
   const placeholder: object = createPlaceholder(() => nameResource(definition, placeholder));
   definitions.byPlaceholder.set(placeholder, definition);
   made?.push(placeholder);

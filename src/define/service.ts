@@ -16,8 +16,8 @@ const optionsKey: unique symbol = Symbol.for("ekiben.service");
 const filesKey: unique symbol = Symbol.for("ekiben.files");
 const copyKey: unique symbol = Symbol.for("ekiben.copy");
 
-/** The service whose fields are being initialised, or were last. */
-export const construction = shareState("construction", (): { instance: object | undefined } => ({
+/** The service whose fields are being initialised, or were last. Weak, so that a stopped replica is collected. */
+export const construction = shareState("construction", (): { instance: WeakRef<object> | undefined } => ({
   instance: undefined,
 }));
 
@@ -36,7 +36,7 @@ export function Service(options: ServiceOptions = {}): abstract new () => Servic
     }
     static readonly [copyKey] = ownCopy;
     constructor() {
-      construction.instance = this;
+      construction.instance = new WeakRef(this);
     }
     start(_context: StartContext): void | Promise<void> {}
     stop(): void | Promise<void> {}
