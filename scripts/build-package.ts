@@ -1,5 +1,5 @@
-// Compiles src/ into dist/ and bundles docs-page/ into dist/docs-page/; gives the types of options their doc blocks; removes
-// from dist/ what has no source any more.
+// Compiles src/ into dist/, bundles docs-page/ into dist/docs-page/, and gives the types of options their doc blocks.
+// Removes from dist/ the outputs of sources that are gone.
 //
 // dist/ is mended in place, never emptied: a server that runs from it survives a build.
 import { spawnSync } from "node:child_process";

@@ -1,22 +1,85 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { findFaults } from "./architecture/find-faults.js";
+import { countHouse, findFaults } from "./architecture/find-faults.js";
+import { findInvariantFaults, findWordFaults, listInvariants } from "./architecture/find-word-faults.js";
 import { findGlossaryFaults, type GlossaryRow, readGlossary } from "./architecture/glossary.js";
-import { layers } from "./architecture/layers.js";
+import { type HouseCounts, houseLimits, layers } from "./architecture/layers.js";
 import { parseTree, readSources } from "./architecture/source-tree.js";
+
+const root = join(import.meta.dirname, "..");
+
+/** Reads every test and what tests are made of: `test/`, and the unit tests of `src/`. */
+function readTests(): Map<string, string> {
+  const units = [...readSources(join(root, "src"), "tests too")].filter(([path]) => path.endsWith(".test.ts"));
+  return new Map([...units, ...readSources(join(root, "test"), "tests too")]);
+}
 
 describe("src/", () => {
   it("keeps the rules of the house: who imports whom, sizes, names, exports", () => {
-    const files = parseTree(readSources(join(import.meta.dirname, "../src")));
+    const files = parseTree(readSources(join(root, "src")));
     assert.ok(files.length > 50, "the tree was found");
     assert.deepEqual(findFaults(files, layers), []);
+  });
+
+  it("has no more files, short files and arrows between folders than it may", () => {
+    const counts = countHouse(parseTree(readSources(join(root, "src"))));
+    for (const name of Object.keys(houseLimits) as (keyof HouseCounts)[]) {
+      assert.ok(counts[name] <= houseLimits[name], `${name}: ${counts[name]}, at most ${houseLimits[name]}`);
+    }
+  });
+
+  it("states each invariant under a label of its own, and a test cites it", () => {
+    const invariants = listInvariants(readSources(join(root, "src")));
+    assert.ok(invariants.length > 100, `${invariants.length} invariants were found`);
+    assert.deepEqual(findInvariantFaults(invariants, readTests()), []);
+  });
+});
+
+describe("comments", () => {
+  for (const folder of ["src", "test", "scripts", "bench", "examples", "docs-page"]) {
+    it(`of ${folder}/ begin with a noun or a verb, and keep to 120 columns`, () => {
+      assert.deepEqual(findWordFaults(readSources(join(root, folder), "tests too")), []);
+    });
+  }
+
+  it("are checked: openers and columns", () => {
+    const long = `// ${"x".repeat(120)}`;
+    const sources = new Map([
+      [
+        "a.ts",
+        "/** What comes of a call. */\nexport const a = 1;\n/**\n * Of the entry.\n */\nexport const b = 2; // Of no concern\n",
+      ],
+      [
+        "b.ts",
+        `${long}\n/** Returns 1. */\nexport const text = "/** What */";\n// https://example.org/${"x".repeat(120)}\n`,
+      ],
+    ]);
+    assert.deepEqual(findWordFaults(sources), [
+      'a.ts:1: the doc block begins with "What", not with a noun or a verb',
+      'a.ts:3: the doc block begins with "Of", not with a noun or a verb',
+      "b.ts:1: the comment has 123 columns, at most 120 are allowed",
+    ]);
+  });
+
+  it("are checked: labels of invariants", () => {
+    const invariants = listInvariants(
+      new Map([
+        ["a.ts", "// LN1  One.\n// LN2  Two.\n// LN2  Two again.\n"],
+        ["b.ts", "// LN3  Three.\n// W1  One letter.\n"],
+      ]),
+    );
+    assert.deepEqual(findInvariantFaults(invariants, new Map([["a.test.ts", "LN1 LN2 LN3"]])), [
+      "a.ts states the invariant LN2 twice",
+      "b.ts: the prefix of the invariant LN3 is already used by a.ts",
+      "b.ts: the invariant W1 has a prefix of one letter, which can't be searched for",
+      "b.ts: no test cites the invariant W1",
+    ]);
   });
 });
 
 describe("docs/glossary.md", () => {
   it("names what the code exports, and the code uses its words", () => {
-    const root = join(import.meta.dirname, "..");
     const rows = readGlossary(join(root, "docs/glossary.md"));
     assert.ok(rows.length > 30, `${rows.length} words were found`);
     assert.deepEqual(findGlossaryFaults(rows, parseTree(readSources(join(root, "src")))), []);
@@ -37,7 +100,7 @@ describe("docs/glossary.md", () => {
 });
 
 describe("the check of src/", () => {
-  const table = { base: { may: [] }, call: { may: ["base"] }, client: { may: ["call:types"], except: {} } };
+  const table = { base: { may: [] }, call: { may: ["base"] }, client: { may: ["call:types"] } };
   const find = (sources: Record<string, string>) => findFaults(parseTree(new Map(Object.entries(sources))), table);
   const lines = (count: number) => "// a line\n".repeat(count);
 
@@ -92,12 +155,12 @@ describe("the check of src/", () => {
     ]);
   });
 
-  it("lets a file load lazily what uses its types", () => {
+  it("refuses a circle that a lazy import closes", () => {
     const faults = find({
       "base/serve.ts": 'export const serve = () => import("./start.js");',
       "base/start.ts": 'import type { serve } from "./serve.js";',
     });
-    assert.deepEqual(faults, []);
+    assert.deepEqual(faults, ["files import one another in a circle: base/serve.ts -> base/start.ts -> base/serve.ts"]);
   });
 
   it("refuses Node's modules and packages in what the client loads", () => {

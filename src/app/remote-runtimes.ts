@@ -138,7 +138,7 @@ export class RemoteRuntimes {
   }
 }
 
-/** Limit of `start()` of a replica that is debugged: longer than any session, and short enough for sums to fit a timer. */
+/** Limit of `start()` of a replica that is debugged: longer than any session; sums with it still fit a timer. */
 const inspectedStartMs = 24 * 3_600_000;
 
 /** Returns the inspector to open in the process of replica `index` of these services; `undefined` for none. */

@@ -39,7 +39,7 @@ function openLog(level: string): LogOutput {
 const levels = ["debug", "info", "warn", "error"] as const;
 type Level = (typeof levels)[number];
 
-/** Returns the levels that are not written. Their lines are dropped at once, so that `debug` costs nothing when it is off. */
+/** Returns the levels that are not written. Their lines are dropped at once: `debug` costs nothing when it is off. */
 function levelsBelow(least: string): readonly Level[] {
   const index = levels.indexOf(least as Level);
   return index < 0 ? levels : levels.slice(0, index);

@@ -22,8 +22,8 @@ export interface Metrics {
 /**
  * Creates the metrics of one process: calls by edge and by api, Node's own, and the author's.
  *
- * The call path adds to plain numbers. They are converted to prom-client's form only when metrics are requested, so a call
- * pays for no label look-up, and no start waits for prom-client.
+ * The call path adds to plain numbers. They are converted to prom-client's form only when metrics are requested, so a
+ * call pays for no label look-up, and no start waits for prom-client.
  */
 export function createMetrics(stats: CallStats): Metrics {
   let read: Promise<() => Promise<readonly object[]>> | undefined;

@@ -2,10 +2,12 @@ import {
   browserEntry,
   emptyWords,
   entries,
+  type HouseCounts,
   type Layer,
   maxFileLines,
   maxFunctionLines,
   sealedClasses,
+  shortFileLines,
 } from "./layers.js";
 import type { Import, SourceFile } from "./source-tree.js";
 
@@ -31,11 +33,10 @@ function findImportFaults(file: SourceFile, layers: Readonly<Record<string, Laye
   }
   const layer = layers[folder];
   if (layer === undefined) return [`folder ${folder} has no row in the table of layers`];
-  const may = [...layer.may, ...(layer.except?.[file.path.slice(folder.length + 1)] ?? [])];
   return file.imports.flatMap((found) => {
     if (found.file === undefined || folderOf(found.file) === folder) return [];
-    if (may.some((target) => allows(target, found))) return [];
-    return [`${file.path} imports ${found.file}: ${folder} may import ${may.join(", ") || "nothing"}`];
+    if (layer.may.some((target) => allows(target, found))) return [];
+    return [`${file.path} imports ${found.file}: ${folder} may import ${layer.may.join(", ") || "nothing"}`];
   });
 }
 
@@ -46,10 +47,7 @@ function allows(target: string, { file, isType }: Import): boolean {
   return folderOf(file) === place || file === `${place}.ts`;
 }
 
-/**
- * Reports each cycle once, starting at its first file in path order. A lazy import closes no cycle: an entry uses one
- * to stay light although its implementation uses the entry's types.
- */
+/** Reports each cycle once, from its first file in the order of paths. Imports of types and lazy imports count. */
 function findCycles(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const done = new Set<string>();
@@ -61,8 +59,8 @@ function findCycles(files: readonly SourceFile[]): string[] {
       return;
     }
     if (done.has(path)) return;
-    for (const { file, isLazy } of byPath.get(path)?.imports ?? []) {
-      if (file !== undefined && byPath.has(file) && !isLazy) walk(file, [...trail, path]);
+    for (const { file } of byPath.get(path)?.imports ?? []) {
+      if (file !== undefined && byPath.has(file)) walk(file, [...trail, path]);
     }
     done.add(path);
   };
@@ -86,6 +84,21 @@ function findNodeImports(files: readonly SourceFile[]): string[] {
     }
   }
   return faults;
+}
+
+/** Counts what the house as a whole has, to be compared with `houseLimits`. */
+export function countHouse(files: readonly SourceFile[]): HouseCounts {
+  const arrows = files.flatMap(({ path, imports }) =>
+    imports.flatMap(({ file }) =>
+      file === undefined || folderOf(path) === "" ? [] : [`${folderOf(path)} ${folderOf(file)}`],
+    ),
+  );
+  const isBetween = (arrow: string) => arrow.split(" ")[0] !== arrow.split(" ")[1];
+  return {
+    files: files.length,
+    shortFiles: files.filter(({ lines }) => lines < shortFileLines).length,
+    folderArrows: new Set(arrows.filter(isBetween)).size,
+  };
 }
 
 function findExportFaults({ path, hasDefaultExport, hasStarExport }: SourceFile): string[] {

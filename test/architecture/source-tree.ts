@@ -33,11 +33,13 @@ export interface SourceFile {
   readonly writableFields: readonly string[];
 }
 
-/** Reads all files of a folder except tests. @returns Path below the folder → text. */
-export function readSources(root: string): Map<string, string> {
+/** Reads every TypeScript file of a folder, tests only on request: path below the folder → text. */
+export function readSources(root: string, which?: "tests too"): Map<string, string> {
   const files = readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !entry.name.endsWith(".test.ts"))
-    .map((entry) => join(entry.parentPath, entry.name));
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .filter((entry) => which !== undefined || !entry.name.endsWith(".test.ts"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !/[/\\](node_modules|dist|results)[/\\]/.test(relative(root, file)));
   return new Map(files.map((file) => [relative(root, file).split(sep).join("/"), readFileSync(file, "utf8")]));
 }
 
