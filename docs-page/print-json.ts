@@ -33,7 +33,7 @@ const lineLength = 64;
 const maxFilledLength = 24;
 
 /**
- * Writes a value as JSON for people: short lists and objects on one line, long lists of numbers filled like a paragraph.
+ * Writes a value as JSON for people: short lists and objects on one line, long lists of numbers filled like text.
  *
  * @param isCompact True to put a short object at the top on one line too.
  */

@@ -51,8 +51,8 @@ describe("IdTable", () => {
   });
 
   it("keeps nothing alive that was taken out, though only the young generation is collected", () => {
-    // A Map keeps nearly all of it; where that is no longer so, it may take the place of the table.
-    assert.ok(keptBy(new Map()) > 3);
+    // Up to Node 24 a Map keeps nearly all of it. Once no supported Node does, a Map may replace the table.
+    if (Number(process.versions.node.split(".")[0]) <= 24) assert.ok(keptBy(new Map()) > 3);
     assert.ok(keptBy(new IdTable()) < 1);
   });
 });

@@ -164,8 +164,11 @@ interface Dispatcher {
   dispatch(options: object, handler: unknown): boolean;
 }
 
-/** Global key of the dispatcher for all requests, in Node's `fetch` and in an undici that a program installs. */
-const globalKey = Symbol.for("undici.globalDispatcher.1");
+/**
+ * Global keys of the dispatcher for all requests, in Node's `fetch` and in an undici that a program installs, newest
+ * first. Since undici 8 (Node 26) the first key has the dispatcher, and the second a wrapper for older handlers.
+ */
+const globalKeys = [Symbol.for("undici.globalDispatcher.2"), Symbol.for("undici.globalDispatcher.1")];
 
 /**
  * Options against the limits of Node's `fetch`, which gives up after 300 s without headers, and after 300 s without a
@@ -187,7 +190,11 @@ function unhurriedInit(): Pick<RequestInit, never> {
   return init as Pick<RequestInit, never>;
 }
 
-const readGlobal = (): Dispatcher | undefined => (globalThis as { [globalKey]?: Dispatcher })[globalKey];
+function readGlobal(): Dispatcher | undefined {
+  const all = globalThis as { readonly [key: symbol]: Dispatcher | undefined };
+  const key = globalKeys.find((each) => all[each] !== undefined);
+  return key === undefined ? undefined : all[key];
+}
 
 /** One api of a server, as `/schema.json` describes it. */
 export interface RemoteApi {

@@ -49,7 +49,7 @@ export function listInvariants(sources: ReadonlyMap<string, string>): Invariant[
 }
 
 /**
- * Finds invariants that can't be searched for or that no test shows: prefixes of one letter or used by two files, labels
+ * Finds invariants that can't be searched for or that no test shows: prefixes of one letter or of two files, labels
  * stated twice, labels that no test cites.
  */
 export function findInvariantFaults(invariants: readonly Invariant[], tests: ReadonlyMap<string, string>): string[] {
