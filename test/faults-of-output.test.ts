@@ -67,7 +67,7 @@ async function endInTime(app: RunningApp): Promise<void> {
 
 for (const placement of placements) {
   describe(`an app whose output nobody reads, in placement ${placement}`, () => {
-    it("answers, drains and ends in order while the reader of stdout is stuck", async () => {
+    it("answers, drains and ends in order while the reader of stdout is stuck (GO2)", async () => {
       using stdout = new Fifo();
       using app = start(placement, { stdout });
       const { body: pid } = await app.call("where");
@@ -76,7 +76,7 @@ for (const placement of placements) {
       await endInTime(app);
     });
 
-    it("keeps a bounded part of it, and reports how much was dropped when it is read again", async () => {
+    it("keeps a bounded part of it, and reports how much was dropped when it is read again (GO2, GO3)", async () => {
       using stdout = new Fifo();
       using app = start(placement, { stdout });
       await app.call("print", 3000);
@@ -102,7 +102,7 @@ for (const placement of placements) {
       }
     });
 
-    it("never mixes its lines with those of other processes, however long they are", async () => {
+    it("never mixes its lines with those of other processes, however long they are (OL4)", async () => {
       using stdout = new Fifo();
       stdout.read();
       using app = start(placement, { stdout }, ["--replicas", "3"]);
@@ -126,7 +126,7 @@ for (const placement of placements) {
       assert.equal(stdout.text.includes('"parts":'), placement === "process");
     });
 
-    it("keeps serving when the reader of stdout is gone, and writes to the next reader", async () => {
+    it("keeps serving when the reader of stdout is gone, and writes to the next reader (GO1)", async () => {
       using stdout = new Fifo();
       using app = start(placement, { stdout });
       const { body: pid } = await app.call("where");

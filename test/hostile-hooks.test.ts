@@ -4,6 +4,7 @@ import { api, Service, ServingError } from "ekiben";
 import { compose } from "ekiben/testing";
 import { z } from "zod";
 import { makeThrown, thrownNames } from "./hostile-failures/thrown.js";
+import { Project } from "./loading/project.js";
 
 // When a hook of an author throws, the app reports it and can be stopped, without an unhandled rejection.
 
@@ -72,5 +73,40 @@ describe("a replica whose ready() throws", () => {
       );
       assert.ok(outcome === "started" || outcome instanceof ServingError, `${thrown}: ${String(outcome)}`);
     }
+  });
+});
+
+describe("a promise that start() left and that is rejected", () => {
+  const files = {
+    "app.mjs": `import { api, Service } from "ekiben";
+import { z } from "zod";
+export class Odd extends Service() {
+  hello = api({ output: z.string() }, () => "hello");
+  start() { setTimeout(() => void Promise.reject(new Error("left behind"))); }
+}`,
+    "main.mjs": `import { serve } from "ekiben";
+import { Odd } from "./app.mjs";
+await serve(Odd, { port: 0, options: { placement: "inline", logLevel: "silent" } });`,
+  };
+
+  for (const placement of ["process", "thread", "inline"]) {
+    it(`is one line of the log in a process that runs only services, in placement ${placement} (MB3)`, async () => {
+      using project = new Project({ files });
+      using program = project.command(["serve", "app.mjs:Odd", "--port", "0", "--placement", placement]);
+      const url = await program.url();
+      await program.until(/a promise was rejected and nothing awaits it: left behind; await it, or catch its failure/);
+      assert.equal(await (await fetch(`${url}/hello`, { method: "POST" })).json(), "hello");
+      program.child.kill("SIGTERM");
+      assert.equal((await program.ended).status, 0);
+    });
+  }
+
+  it("ends any other program, as it does without ekiben (MB3)", async () => {
+    using project = new Project({ files });
+    using program = project.run(["main.mjs"]);
+    const { status, stderr } = await program.ended;
+    assert.equal(status, 1);
+    assert.match(stderr, /^Error: left behind$/m);
+    assert.doesNotMatch(stderr, /nothing awaits it/);
   });
 });

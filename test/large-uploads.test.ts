@@ -182,7 +182,7 @@ describe("large uploads in processes", () => {
     await post("kept");
   });
 
-  it("do not accumulate on disk, as descriptors or in memory, whoever holds them", async () => {
+  it("do not accumulate on disk, as descriptors or in memory, whoever holds them (VF3)", async () => {
     const pids = listDescendants(app.command.child.pid as number);
     const open = () => pids.map((pid) => readHolding(pid).others);
     for (let i = 0; i < 10; i++) assert.equal((await post("size")).status, 200);

@@ -101,7 +101,7 @@ ${callAll("b").replaceAll("answers", "left")}
 await b.close();`;
 
   for (const placement of placements) {
-    it(`both answer, one after the other, and one outlives the other (${placement})`, async () => {
+    it(`both answer, one after the other, and one outlives the other (DH2) (${placement})`, async () => {
       const main = `import { serve } from "ekiben";\n${services}
 const a = await serve(Public, options);
 const b = await serve(Admin, options);

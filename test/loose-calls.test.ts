@@ -39,7 +39,7 @@ for (const { name, placement, options } of apps) {
       assert.equal(await app.service(Model).upper("a"), "A");
     };
 
-    it("is one line of the log when start() has left it and it fails", async () => {
+    it("is one line of the log when start() has left it and it fails (XU3)", async () => {
       const line = await log.take(
         "Model.run, called by Forgetful, failed, and no caller was waiting for it: no such word; await the call, or catch its failure",
       );
@@ -48,7 +48,7 @@ for (const { name, placement, options } of apps) {
     });
 
     for (const form of heldForms) {
-      it(`is cancelled without a log line when its api returns or throws: ${form}`, async () => {
+      it(`is cancelled without a log line when its api returns or throws (XU2): ${form}`, async () => {
         assert.equal(await app.entry.leave(form), "left");
         assert.equal((await failureOf(app.entry.leaveByError(form))).id, "left");
         await lives();
@@ -56,7 +56,7 @@ for (const { name, placement, options } of apps) {
     }
 
     for (const form of formNames) {
-      it(`is one line of the log when it fails: ${form}`, async () => {
+      it(`is one line of the log when it fails (XU3): ${form}`, async () => {
         assert.equal(await app.entry.drop(form), "dropped");
         const callee = calleeOf(form);
         const line = await log.takeWhere(
@@ -81,6 +81,11 @@ for (const { name, placement, options } of apps) {
       await lives();
     });
 
+    it("is cancelled without a log line by a signal of its own (XU2)", async () => {
+      assert.equal(await app.entry.abandon(), "abandoned");
+      await lives();
+    });
+
     it("does not change what its api answers", async () => {
       assert.equal((await failureOf(app.entry.pair(["bad", "hold"]))).id, "no_such_word");
       assert.equal((await failureOf(app.entry.pair(["a", "bad"]))).id, "no_such_word");
@@ -92,7 +97,7 @@ for (const { name, placement, options } of apps) {
       await lives();
     });
 
-    it("is nothing to speak of where it was cancelled, or looked at late", () => {
+    it("is nothing to speak of where it was cancelled, or looked at late (XU2, XU3)", () => {
       const lines = log.all().filter(({ message = "" }) => /failed, and|nothing awaits/.test(message));
       const ofHooks = /called by Forgetful, failed/;
       assert.deepEqual(
@@ -116,9 +121,16 @@ for (const { name, placement, options } of apps) {
     // In a program that is not an app, such as the one that runs this test, promises of the author belong to the
     // program.
     if (placement !== "inline") {
-      it("ends nothing where a function of the author's own waits for it and nobody for that", async () => {
+      it("ends nothing where a function of the author's own waits for it and nobody for that (MB1)", async () => {
         assert.equal(await app.entry.leaveHelper(), "left");
         assert.equal(await app.entry.failHelper(), "left");
+        // A later line of the same replica: lines of the helpers would have come before it.
+        await app.entry.drop("a call");
+        await log.take(/^Model\.run, called by Forgetful\.drop, failed/);
+        assert.deepEqual(
+          log.all().filter(({ message = "" }) => message.includes("nothing awaits")),
+          [],
+        );
         await lives();
       });
     }

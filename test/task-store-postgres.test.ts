@@ -4,8 +4,12 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import type { TaskStore } from "../src/tasks/task-store.js";
+import { silentLogger } from "../src/base/logger.js";
+import { connectionConfig, loadPg } from "../src/tasks/postgres/pg-driver.js";
+import { NewsListener } from "../src/tasks/postgres/pg-news.js";
+import type { TaskNews, TaskStore } from "../src/tasks/task-store.js";
 import { LogBook } from "./conformance/suite.js";
+import { FakeClock } from "./fake-clock.js";
 import { findPostgres, PostgresServer } from "./tasks/postgres-server.js";
 import { SmallDisk } from "./tasks/small-disk.js";
 import { aClaim, aTask, begin, completed, openPlace, submitAll } from "./tasks/test-stores.js";
@@ -110,6 +114,56 @@ describe("a store on PostgreSQL", { skip }, () => {
     await Promise.all([store.close(), other.close()]);
   });
 
+  it("tells its listeners every ten seconds that everything may have changed (PN3)", async () => {
+    const { Client } = await loadPg();
+    const clock = new FakeClock();
+    const heard: TaskNews[] = [];
+    let onNews = () => {};
+    const next = () =>
+      new Promise<void>((resolve) => {
+        onNews = resolve;
+      });
+    const listener = new NewsListener({
+      createClient: () => new Client(connectionConfig(server.url())),
+      ownId: "own",
+      tell: (news) => {
+        heard.push(news);
+        onNews();
+      },
+      clock,
+      log: silentLogger,
+    });
+    const isListening = next();
+    listener.start();
+    await isListening;
+    for (let beats = 0; beats < 3; beats++) {
+      const beat = next();
+      clock.advance(10_000);
+      await beat;
+    }
+    assert.deepEqual(heard, [{}, {}, {}, {}]);
+    listener.stop();
+    await listener.closed();
+  });
+
+  it("takes its times from the server, whatever the clock of a process says (PT5, PG3)", async (test) => {
+    const url = server.createSchema();
+    const [store, other] = [await open(url), await open(url)];
+    const { lease } = await begin(store);
+    const serverNow = () => Number(server.query("SELECT extract(epoch FROM clock_timestamp()) * 1000"));
+    const hourMs = 3_600_000;
+    test.mock.timers.enable({ apis: ["Date"], now: Date.now() + hourMs });
+    assert.deepEqual(await other.claim(aClaim()), [], "the lease has not run out");
+    const before = serverNow();
+    const record = await other.submit(aTask());
+    assert.ok(record.createdAt >= Math.floor(before) && record.createdAt <= serverNow(), `${record.createdAt}`);
+    assert.equal((await other.claim(aClaim()))[0]?.record.id, record.id);
+    assert.equal(await store.finish(lease, completed()), true);
+    const { endedAt = 0 } = (await store.get(lease.id)) ?? {};
+    assert.ok(endedAt >= Math.floor(before) && endedAt <= serverNow(), `${endedAt}`);
+    await Promise.all([store.close(), other.close()]);
+  });
+
   it("ignores what other programs send on its channel", async () => {
     const url = server.createSchema();
     const store = await open(url);
@@ -164,7 +218,7 @@ describe("a store on PostgreSQL", { skip }, () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  it("refuses what has no room on the server's disk, and keeps what it has", {
+  it("refuses what has no room on the server's disk, and keeps what it has (PG1)", {
     skip: smallDisk.problem ?? false,
   }, async () => {
     const tables = join(smallDisk.folder, "tables");

@@ -166,7 +166,7 @@ const turns = async (count: number) => {
 
 describe("a stop after a drain that took too long", () => {
   for (const where of ["in this thread", "in another thread"]) {
-    it(`begins nothing that waited once the author's stop() runs, of a caller ${where}`, async () => {
+    it(`begins nothing that waited once the author's stop() runs, of a caller ${where} (BA9)`, async () => {
       const events: string[] = [];
       const [finish, freed] = [createDeferred<void>(), createDeferred<void>()];
       const host = createHost(createModel(events, { finish: finish.promise, freed: freed.promise }));

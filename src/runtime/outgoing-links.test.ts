@@ -54,6 +54,35 @@ async function listen() {
 const removed = { kind: "remove", service: "Wire", replica: "Wire#0" } as const;
 
 describe("OutgoingLinks", () => {
+  it("lists a link from the other side's hello until it drains or ends (UL1)", async () => {
+    const { replica, close } = await listen();
+    const { links, inDirectory } = createLinks();
+    const { port1, port2 } = new MessageChannel();
+    const accept = async () => (await once(port2, "message"))[0] as MessagePort;
+    const isServed = (port: MessagePort) => new ChannelServer(new PortChannel(port), replica, () => {});
+    const first = accept();
+    links.apply({ ...removed, kind: "add-port", port: port1 as MessagePort });
+    const port = await first;
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    assert.deepEqual(inDirectory(), []);
+    const server = isServed(port);
+    await links.settled();
+    assert.equal(inDirectory().length, 1);
+    server.announceDrain();
+    while (inDirectory().length > 0) await new Promise(setImmediate);
+    const again = accept();
+    server.close();
+    const next = await again;
+    assert.deepEqual(inDirectory(), []);
+    const other = isServed(next);
+    while (inDirectory().length === 0) await new Promise(setImmediate);
+    other.close();
+    while (inDirectory().length > 0) await new Promise(setImmediate);
+    links.apply(removed);
+    port2.close();
+    close();
+  });
+
   it("ends a link that is taken back after its last call, though its replica be announced again (UL3)", async () => {
     const { address, ended, close, control } = await listen();
     const { links, inDirectory } = createLinks();

@@ -121,6 +121,14 @@ export class Forgetful extends Service() {
     void forms[form]?.make(this, "hold");
     throw new ServingError({ code: "aborted", id: "left", message: "left" });
   });
+  /** Cancels a call by a signal of its own, and returns after the call has ended. */
+  abandon = api({ output: z.string() }, async () => {
+    const controller = new AbortController();
+    const call = this.model.run("hold", { signal: controller.signal });
+    controller.abort();
+    await whenRejected(call);
+    return "abandoned";
+  });
   /** Returns after its call has failed. */
   drop = api(text, async (form) => {
     const call = forms[form]?.make(this, "bad") as Promise<unknown>;

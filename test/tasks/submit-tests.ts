@@ -71,6 +71,7 @@ export function testSubmit(engine: StoreEngine): void {
         const { lease, input } = await begin(store, { input: framed.subarray(6, 6 + size) });
         assert.ok(Buffer.from(bytes).equals(input));
         assert.equal(await store.finish(lease, { status: "completed", output: framed.subarray(6, 6 + size) }), true);
+        // As a process of another machine would: on PostgreSQL the two stores share no folder (PG4).
         const other = await testStores.open();
         const { output } = (await other.result(lease.id)) ?? {};
         assert.ok(output !== undefined && Buffer.from(bytes).equals(output));

@@ -78,7 +78,7 @@ describe("layoutGraph", () => {
     assert.equal(heights.size, 1);
   });
 
-  it("puts each box right of all that point to it, and leads a long edge past the boxes between", () => {
+  it("puts each box right of all that point to it, and leads a long edge past the boxes between (GL1, GL2)", () => {
     const layout = layoutGraph(
       [node("a"), node("b"), node("c"), node("d")],
       [edge("a", "b"), edge("b", "c"), edge("c", "d"), edge("a", "d")],
@@ -94,7 +94,7 @@ describe("layoutGraph", () => {
     assertApart(cards, lines);
   });
 
-  it("keeps cards, labels and level lines apart in graphs of any shape", () => {
+  it("keeps cards, labels and level lines apart in graphs of any shape (GL3)", () => {
     for (let seed = 1; seed <= 60; seed++) {
       const { nodes, edges } = createRandomGraph(2 + (seed % 14), seed);
       const layout = layoutGraph(nodes, edges);
@@ -114,7 +114,7 @@ describe("layoutGraph", () => {
     }
   });
 
-  it("bends lines only between columns, always to the right", () => {
+  it("bends lines only between columns, always to the right (GL2)", () => {
     for (let seed = 1; seed <= 20; seed++) {
       const { nodes, edges } = createRandomGraph(10, seed);
       for (const { runs } of layoutGraph(nodes, edges).edges) {
@@ -127,7 +127,7 @@ describe("layoutGraph", () => {
     }
   });
 
-  it("makes a box high enough for its lines, and leaves a gap between boxes", () => {
+  it("makes a box high enough for its lines, and leaves a gap between boxes (GL1)", () => {
     const many = Array.from({ length: 9 }, (_, i) => `n${i}`);
     const layout = layoutGraph(
       [node("hub", 100, 40), ...many.map((id) => node(id, 100, 40))],

@@ -255,6 +255,50 @@ describe("an api that batches", () => {
     assert.deepEqual(await Promise.all([none.call(["a"]).answer, none.call(["b"]).answer]), [["A"], ["B"]]);
   });
 
+  /** A model that has answered one row each 10 ms while calls waited. */
+  async function startBusyModel(waiting: number) {
+    const stage = await startBatchedModel({ batch: { maxRows: 1 }, maxQueued: 1000 });
+    stage.isHeld = true;
+    const calls = Array.from({ length: waiting + 1 }, (_, i) => stage.call([`row ${i}`]));
+    await turn();
+    let answered = 0;
+    const answer = async () => {
+      stage.clock.advance(10);
+      stage.batches[answered++]?.end.resolve();
+      await turn();
+    };
+    const come = (ms = Number.POSITIVE_INFINITY) => stage.call(["new"], { deadline: stage.clock.now() + ms });
+    return { stage, calls, answer, come, stats: stage.stats().lane("Model", "upper") };
+  }
+
+  it("refuses at once a call that could not be answered in time, at the recent pace (BA8)", async () => {
+    const { answer, come, stats } = await startBusyModel(40);
+    for (let i = 0; i < 20; i++) await answer();
+    assert.equal(stats.queued, 20);
+    await assert.rejects(come(150).answer, {
+      id: "overloaded",
+      code: "resource_exhausted",
+      message: /the call would miss its deadline: 20 calls wait, and one is answered every 10 ms/,
+    });
+    come(250);
+    assert.deepEqual([stats.queued, stats.refused], [21, { full: 0, overloaded: 0, late: 1 }]);
+  });
+
+  it("lets few calls wait once callers give up beside what it answers (BA8)", async () => {
+    const { stage, calls, answer, come, stats } = await startBusyModel(100);
+    for (let i = 0; i < 10; i++) await answer();
+    for (let i = 0; i < 20; i++) {
+      calls.at(45 + i)?.scope.cancel(gone());
+      await answer();
+    }
+    come();
+    come();
+    await assert.rejects(come().answer, { id: "overloaded" });
+    assert.deepEqual(stats.refused, { full: 0, overloaded: 1, late: 0 });
+    await answer();
+    assert.deepEqual(stage.batches.at(-1)?.rows, ["new"]);
+  });
+
   it("lets a cancelled call leave the queue at once (BA5)", async () => {
     const stage = await startBatchedModel({ batch: { maxRows: 2 } });
     stage.isHeld = true;

@@ -45,7 +45,7 @@ describe("SqliteWriter", () => {
     assert.equal(syncCount, 1);
   });
 
-  it("answers only when the disk has it, though others may see it and change more before (LW2)", async () => {
+  it("answers only when the disk has it, though others may see it and change more before (LW2, LS1)", async () => {
     const gate = createDeferred<void>();
     syncs = [() => gate.promise];
     const answered: string[] = [];
@@ -83,7 +83,7 @@ describe("SqliteWriter", () => {
     assert.deepEqual(names(), ["a", "c"]);
   });
 
-  it("waits for a lock that another connection holds, and goes on when it is free", async () => {
+  it("waits for a lock that another connection holds, and goes on when it is free (LS1)", async () => {
     other.exec("BEGIN IMMEDIATE");
     const added = writer.run(() => add.run({ name: "a" }));
     for (let times = 0; times < 50; times++) await passTime(20);
