@@ -226,7 +226,7 @@ describe("a body", () => {
   it("cut off by its client makes no call and no noise", async () => {
     const lines: object[] = [];
     const write = (fields: object) => void lines.push(fields);
-    const log = { debug: write, info: write, warn: write, error: write, child: () => log };
+    const log = { debug: () => {}, info: write, warn: write, error: write, child: () => log };
     const ended = createDeferred<void>();
     await using server = await listen({
       settings: { accessLog: true },
