@@ -1,20 +1,16 @@
 import assert from "node:assert/strict";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, it } from "node:test";
 import { BroadcastChannel } from "node:worker_threads";
-import { planApp } from "../src/app/plan-app.js";
 import { silentLogger } from "../src/base/logger.js";
 import { RemoteHost } from "../src/placement/remote-host.js";
 import { RemoteRuntime } from "../src/placement/remote-runtime.js";
 import { FakeClock } from "./fake-clock.js";
+import { createOrder } from "./runtimes/create-order.js";
 import { createAddress } from "./transport/socket-pair.js";
 
 // Built files, because a worker thread loads no TypeScript.
 const built = new URL("../dist/placement/thread.js", import.meta.url).href;
 const { ReplicaThread } = (await import(built)) as typeof import("../src/placement/thread.js");
-const file = join(import.meta.dirname, "runtimes/services.mjs");
-const { Plain } = await import(file);
 
 // Replicas of a real thread, with a supervisor whose clock stands still: an event that it stopped waiting for still
 // arrives later.
@@ -52,30 +48,11 @@ class Hooks implements Disposable {
 /** Thread with a replica of Plain, to which other replicas may be added. */
 async function createRuntime() {
   const clock = new FakeClock();
-  const { settings } = planApp(Plain, { flags: {}, env: {} });
   const runtime = new RemoteRuntime(
     () => new ReplicaThread({ name: "test", env: { ...process.env }, heapMiB: undefined }),
     {
       residence: "thread",
-      order: {
-        names: { group: "g", process: 0 },
-        services: ["Held", "Plain"],
-        keptServices: [],
-        life: "life",
-        endedLives: [],
-        run: { id: "run", pid: process.pid, session: "run" },
-        entry: { file, service: "Plain", earlier: [] },
-        settings,
-        appFolder: tmpdir(),
-        socketFolder: tmpdir(),
-        slabFolder: undefined,
-        diskFolder: undefined,
-        logsTo: "supervisor",
-        sharesStdout: false,
-        takesFaults: false,
-        appFile: undefined,
-        inspect: undefined,
-      },
+      order: createOrder({ group: "g", process: 0 }, ["Held", "Plain"]),
       clock,
       log: silentLogger,
       onExit: () => {},

@@ -2,6 +2,7 @@ import net from "node:net";
 import type { MessagePort } from "node:worker_threads";
 import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
+import { GrowingPause } from "../base/repeat-pace.js";
 import type { ReplicaLink } from "../call/link.js";
 import { systemProblem } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -287,7 +288,7 @@ class FarLink implements KeptLink {
   readonly #entry: DirectoryEntry;
   readonly #trouble: LinkTrouble;
   #link: PeerLink | undefined;
-  #pauseMs = firstPauseMs;
+  readonly #pause = new GrowingPause(firstPauseMs, maxPauseMs);
   #timer: Timer | undefined;
   #isWanted = true;
   #setTried!: () => void;
@@ -323,7 +324,7 @@ class FarLink implements KeptLink {
     const link: PeerLink = new PeerLink(this.replica, channel, {
       opened: () => {
         isOpened = true;
-        this.#pauseMs = firstPauseMs;
+        this.#pause.reset();
         this.#trouble.over();
         if (this.#isWanted) this.#entry.add(link);
         log.debug({ replica, address }, `link to ${replica} opened`);
@@ -364,8 +365,7 @@ class FarLink implements KeptLink {
       return;
     }
     logEnd(this.#deps.log, this.replica, reason);
-    this.#timer = this.#deps.clock.setTimer(() => this.open(), this.#pauseMs);
-    this.#pauseMs = Math.min(this.#pauseMs * 2, maxPauseMs);
+    this.#timer = this.#deps.clock.setTimer(() => this.open(), this.#pause.begin());
   }
 }
 

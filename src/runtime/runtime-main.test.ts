@@ -2,41 +2,20 @@ import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
+import { createOrder, servicesFile } from "../../test/runtimes/create-order.js";
 import { createAddress } from "../../test/transport/socket-pair.js";
-import { planApp } from "../app/plan-app.js";
-import type { ControlPort, FromRuntime, RuntimeOrder, ToRuntime } from "../placement/control.js";
+import type { ControlPort, FromRuntime, ToRuntime } from "../placement/control.js";
 import { RuntimeMain } from "./runtime-main.js";
-
-const file = join(import.meta.dirname, "../../test/runtimes/services.mjs");
-const { Plain } = await import(file);
 
 const replica = "Plain#0";
 const stop: ToRuntime = { kind: "stop", replica };
 const listen: ToRuntime = { kind: "listen", replica };
 const drain: ToRuntime = { kind: "drain", replica, limitMs: 1000 };
 
-const load = (from: string): ToRuntime => {
-  const order: RuntimeOrder = {
-    names: { service: "Plain" },
-    services: ["Plain"],
-    keptServices: [],
-    life: "life",
-    endedLives: [],
-    run: { id: "run", pid: process.pid, session: "run" },
-    entry: { file: from, service: "Plain", earlier: [] },
-    settings: planApp(Plain, { flags: {}, env: {} }).settings,
-    appFolder: tmpdir(),
-    socketFolder: tmpdir(),
-    slabFolder: undefined,
-    diskFolder: undefined,
-    logsTo: "supervisor",
-    sharesStdout: false,
-    takesFaults: false,
-    inspect: undefined,
-    appFile: undefined,
-  };
-  return { kind: "load", order };
-};
+const load = (from: string): ToRuntime => ({
+  kind: "load",
+  order: createOrder({ service: "Plain" }, ["Plain"], from),
+});
 
 /** Runtime in this thread. Its orders come from the test. */
 class TestRuntime implements AsyncDisposable {
@@ -94,7 +73,7 @@ it("a runtime answers each order once, with its own word or a failure (MR2)", as
   await using runtime = new TestRuntime();
   assert.deepEqual(await runtime.order(runtime.start("Plain")), ["failed started"], "before it has loaded");
   assert.deepEqual(await runtime.order(load(join(tmpdir(), "not-there.mjs"))), ["load-failed"]);
-  assert.deepEqual(await runtime.order(load(file)), ["loaded"]);
+  assert.deepEqual(await runtime.order(load(servicesFile)), ["loaded"]);
   assert.deepEqual(await runtime.order(listen), ["failed listening"], "before it has started");
   assert.deepEqual(await runtime.order(drain), ["failed drained"], "before it has started");
   assert.deepEqual(await runtime.order(runtime.start("Unknown")), ["failed started"]);

@@ -1,4 +1,5 @@
 import { type Clock, createDeferred, type Timer } from "../../base/clock.js";
+import { GrowingPause } from "../../base/repeat-pace.js";
 
 // The versions of an app that `serve --watch` runs, one after another.
 //
@@ -81,7 +82,7 @@ export class Versions {
   #lastNumber = 0;
   #isStopping = false;
   #code = 0;
-  #pauseMs = firstPauseMs;
+  readonly #pause = new GrowingPause(firstPauseMs, maxPauseMs);
   #restart: Timer | undefined;
 
   constructor(deps: VersionsDeps) {
@@ -177,8 +178,8 @@ export class Versions {
   #startAgain(servedMs: number): number | undefined {
     if (this.#find("starting") !== undefined) return undefined;
     const isHealthy = servedMs >= healthyMs;
-    const pauseMs = isHealthy ? 0 : this.#pauseMs;
-    this.#pauseMs = isHealthy ? firstPauseMs : Math.min(maxPauseMs, this.#pauseMs * 2);
+    if (isHealthy) this.#pause.reset();
+    const pauseMs = isHealthy ? 0 : this.#pause.begin();
     this.#restart = this.#deps.clock.setTimer(() => this.startNext(), pauseMs, true);
     return pauseMs;
   }
