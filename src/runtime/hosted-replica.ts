@@ -130,6 +130,7 @@ export class HostedReplica {
       await this.#http?.close(this.#cut.signal);
       await tasks;
       await this.host.drain();
+      await within(systemTime.clock, leaveLimitMs, this.host.left(), () => {});
       await this.#deps.inlineCallees.drain(this.order);
     };
     await within(systemTime.clock, limitMs, drained(), () => this.#cut.abort());
@@ -144,6 +145,13 @@ export class HostedReplica {
     await this.#deps.inlineCallees.stop(this.order);
   }
 }
+
+/**
+ * Limit of the wait for callers to close their channels, in milliseconds; they do so when they hear of the drain. A call
+ * that one of them has sent before is refused and goes elsewhere, as long as its channel is open: closed earlier, the
+ * channel would lose the call.
+ */
+const leaveLimitMs = 500;
 
 let lastBytes = 0;
 

@@ -93,6 +93,11 @@ export class LocalHost implements ReplicaHost {
     await this.#listener.answered();
   }
 
+  /** Resolves when no caller in another thread or process has a channel to the replica. Call it once, after `drain`. */
+  left(): Promise<void> {
+    return this.#listener.left();
+  }
+
   /** Cuts callers off before the author's `stop()` disposes what their calls use. */
   async stop(): Promise<void> {
     const closed = this.replica.close();

@@ -29,6 +29,8 @@ export class ReplicaListener {
   #server: net.Server | undefined;
   #timer: Timer | undefined;
   #isClosed = false;
+  /** Set while a drain waits for the last caller to leave. */
+  #onLeft: (() => void) | undefined;
 
   constructor(replica: Replica, slabFolder: string | undefined, files?: FileStore) {
     this.#replica = replica;
@@ -59,6 +61,14 @@ export class ReplicaListener {
   /** Resolves when every call that arrived was answered. */
   async answered(): Promise<void> {
     await Promise.all([...this.#servers].map((server) => server.answered()));
+  }
+
+  /** Resolves when every caller has closed its channel. Call it once. */
+  async left(): Promise<void> {
+    if (this.#servers.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onLeft = resolve;
+    });
   }
 
   close(): void {
@@ -115,7 +125,11 @@ export class ReplicaListener {
   }
 
   #serve(channel: Channel): void {
-    this.#servers.add(new ChannelServer(channel, this.#replica, (ended) => this.#servers.delete(ended)));
+    const onEnd = (ended: ChannelServer) => {
+      this.#servers.delete(ended);
+      if (this.#servers.size === 0) this.#onLeft?.();
+    };
+    this.#servers.add(new ChannelServer(channel, this.#replica, onEnd));
   }
 }
 
