@@ -109,7 +109,11 @@ export class LaneWatch {
     let isBusy = false;
     let isWaitedFor = false;
     for (const watched of this.#watched) {
-      if (watched.lane.running === 0) continue;
+      if (watched.lane.running === 0) {
+        // A call that has ended is not kept: it holds its input.
+        watched.overdue.clear();
+        continue;
+      }
       isBusy = true;
       this.#tellOverdue(watched, now);
       watched.lane.look(now);

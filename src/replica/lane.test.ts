@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, it } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { FakeClock } from "../../test/fake-clock.js";
+import { silentLogger } from "../base/logger.js";
 import { RequestContext } from "../call/call.js";
 import { CallScope, createCallTime } from "../call/call-scope.js";
 import { fail } from "../failure/failures.js";
@@ -9,6 +12,7 @@ import { ServingError } from "../failure/serving-error.js";
 import { LaneStats } from "../observe/call-stats.js";
 import type { QueueWait } from "./gate.js";
 import { Lane, type LaneCall } from "./lane.js";
+import { LaneWatch } from "./lane-watch.js";
 
 const time = createCallTime(new FakeClock());
 
@@ -181,6 +185,39 @@ describe("Lane", () => {
     assert.equal(count(), 1);
     lane.leave(stuck[0], 1);
     assert.deepEqual([count(), lane.running], [0, 1]);
+  });
+
+  it("keeps no call that has ended, though the watch saw it run and looks no more (LN9)", async () => {
+    const clock = new FakeClock();
+    const own = createCallTime(clock);
+    const watch = new LaneWatch(clock, silentLogger);
+    const lane = new Lane({
+      bounds: { maxConcurrent: 2, maxQueued: 1 },
+      stats: new LaneStats("S", "a"),
+      time: own,
+      watch,
+    });
+    watch.add(lane);
+    const runAndLeave = (): WeakRef<object>[] => {
+      const calls = [new TestCall(openScope()), new TestCall(openScope())] as const;
+      for (const call of calls) assert.equal(lane.tryEnter(call), true);
+      calls[0].scope.cancel(fail("cancelled", { reason: "gone" }));
+      clock.advance(1000);
+      for (const call of calls) lane.leave(call, 1);
+      return calls.flatMap((call) => [new WeakRef<object>(call), new WeakRef<object>(call.scope)]);
+    };
+    const ended = runAndLeave();
+    clock.advance(1000);
+    assert.equal(watch.isOn, false);
+    // A weak reference that was just read holds its target until the turn ends.
+    await new Promise(setImmediate);
+    setFlagsFromString("--expose-gc");
+    (runInNewContext("gc") as () => void)();
+    assert.deepEqual(
+      ended.map((kept) => kept.deref()),
+      [undefined, undefined, undefined, undefined],
+    );
+    assert.equal(lane.running, 0);
   });
 
   it("lets nothing begin in a turn that runs have made long, though slots are free, and counts the wait (LN6)", async () => {

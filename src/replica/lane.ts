@@ -24,6 +24,7 @@ import type { LaneWatch, WatchedSlots } from "./lane-watch.js";
 // LN7  A call that could not be answered in time is refused at once. Under overload only a few calls may wait; see
 //      `Admission`.
 // LN8  No call begins in a closed lane. Calls that wait there leave when their link is cut.
+// LN9  A call that has left is not kept: it holds its input, which may be as large as a body.
 
 /** Bounds of a lane. */
 interface LaneBounds {
@@ -102,8 +103,8 @@ export class Lane implements WatchedSlots, TurnTaker {
   readonly #linger = (): void => {
     this.#lingering--;
   };
-  /** Input items that each running call had received at the last look. */
-  #lastReceived = new Map<LaneCall, number>();
+  /** Input items that each running call had received at the last look. Weak: a call that has ended is not kept. */
+  #lastReceived = new WeakMap<LaneCall, number>();
   #starvedSince: number | undefined;
 
   constructor({ bounds, stats, time, isPatient = false, watch }: LaneDeps) {
@@ -283,7 +284,7 @@ export class Lane implements WatchedSlots, TurnTaker {
   }
 
   look(now: number): void {
-    const received = new Map(this.#holders.map((call) => [call, inputOf(call)?.received ?? -1]));
+    const received = new WeakMap(this.#holders.map((call) => [call, inputOf(call)?.received ?? -1]));
     const last = this.#lastReceived;
     this.#lastReceived = received;
     const isFull = this.#waiting > 0 && this.#holders.length >= this.#bounds.maxConcurrent;
