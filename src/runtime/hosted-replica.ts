@@ -147,9 +147,9 @@ export class HostedReplica {
 }
 
 /**
- * Limit of the wait for callers to close their channels, in milliseconds; they do so when they hear of the drain. A call
- * that one of them has sent before is refused and goes elsewhere, as long as its channel is open: closed earlier, the
- * channel would lose the call.
+ * Limit of the wait for callers to close their channels, in milliseconds; they do so when they hear of the drain. A
+ * call that one of them has sent before is refused and goes elsewhere, as long as its channel is open: closed earlier,
+ * the channel would lose the call.
  */
 const leaveLimitMs = 500;
 
