@@ -10,6 +10,10 @@ Every option of ekiben, once. \`ekiben options\` shows the same list for an app 
 narrower place wins (an api before its service, a service before the whole app), then the later one. A value is never joined
 from two sources.
 
+**A \`timeoutMs\` for the whole app is only a default.** It holds for apis that are neither streams nor tasks and have no
+\`timeoutMs\` in \`api()\` or \`Service()\`. One for a service or an api (\`--timeout-ms Model.predict=500\`, \`services.Model\`) wins over
+code as usual. \`ekiben options\` and \`ekiben check\` name the apis that the default does not reach.
+
 **Where they stand.**
 
 \`\`\`sh
@@ -24,7 +28,7 @@ import type { AppFile } from "ekiben";
 export default {
   port: 8080,
   http: { maxBodyBytes: "64MiB" },
-  timeoutMs: 10_000, // every api
+  timeoutMs: 10_000, // apis that say nothing themselves; not streams, not tasks
   services: {
     Model: { replicas: 4, resources: { cpu: 2 }, apis: { predict: { timeoutMs: 500 } } },
   },

@@ -75,7 +75,9 @@ export const commands: readonly Command[] = [
   {
     name: "options",
     summary: "List all options, their values and where each value comes from.",
-    details: ["Sources, in order of precedence: command line, environment, app file, api, service, default."],
+    details: [
+      "Sources, in order of precedence: command line, environment, app file, api, service, default. A timeoutMs for the whole app is only a default: values in code win over it, and streams and tasks keep their own.",
+    ],
     flags: [
       config,
       { name: "changed", placeholder: "", text: "Only options that are not at their default." },

@@ -37,12 +37,13 @@ const count = (findings: readonly Finding[], kind: Finding["kind"]): number =>
 
 async function checkApp(app: LoadedApp): Promise<Finding[]> {
   const { graph, options } = app;
-  const { settings, report, faults, warnings } = options;
+  const { settings, report, faults, warnings, notes } = options;
   const machine = { cores: os.availableParallelism(), memoryBytes: os.totalmem() };
   const { notices } = planGraph(graph, settings);
   return [
     ...faults.map((fault): Finding => ({ ...fault, kind: "fault" })),
     ...warnings.map((warning): Finding => ({ ...warning, kind: "warning" })),
+    ...notes.map((note): Finding => ({ ...note, kind: "note" })),
     ...(await checkGraph({ graph, settings, report, machine })),
     ...(await checkTasks(app)),
     ...notices.map((message): Finding => ({ kind: "note", service: "", field: "", message, fix: "" })),

@@ -7,8 +7,9 @@ import { formatColumns, type Output } from "./terminal.js";
 
 /** Runs `ekiben options`: lists all options with their values and sources. */
 export async function runOptions({ args, env, terminal }: CommandContext): Promise<number> {
-  const { report, faults, warnings } = (await loadApp(args, env)).options;
+  const { report, faults, warnings, notes } = (await loadApp(args, env)).options;
   for (const warning of warnings) terminal.err.write(formatFinding({ ...warning, kind: "warning" }, terminal.err));
+  for (const note of notes) terminal.err.write(formatFinding({ ...note, kind: "note" }, terminal.err));
   if (faults.length > 0) {
     terminal.err.write(formatFaults(faults, terminal.err));
     return exitCodes.failed.code;

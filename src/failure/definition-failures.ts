@@ -52,6 +52,12 @@ export const definitionFailures = {
       `option ${d.option} has no effect there (${d.source}): only the one of the entry service, ${d.entry}, is read`,
     fix: "Set it on the entry service or in the app file.",
   }),
+  weaker_option: row<{ option: string; value: string; source: string; exempt: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `${d.option} of ${d.value} (${d.source}) is the default of the whole app, and does not apply to ${list(d.exempt)}`,
+    fix: "Make no change if that is meant. To set it for them too, name the service or the api: --timeout-ms Model.predict=500, or services.Model in the app file.",
+  }),
   group_devices_differ: row<{ group: string; services: readonly string[] }>({
     code: "failed_precondition",
     text: (d) =>

@@ -62,7 +62,7 @@ export const httpFailures = {
   body_timeout: row<{ timeoutMs: number }>({
     code: "deadline_exceeded",
     httpStatus: 408,
-    text: (d) => `the body did not arrive within ${d.timeoutMs} ms`,
+    text: (d) => `the body did not arrive within ${d.timeoutMs} ms (http.bodyTimeoutMs)`,
     fix: "Send the body at once, or raise http.bodyTimeoutMs.",
   }),
   invalid_line: row<{ line: number; problem: string }>({
@@ -79,7 +79,7 @@ export const httpFailures = {
   stream_idle: row<{ idleMs: number; waitingFor: readonly string[] }>({
     code: "deadline_exceeded",
     text: (d) =>
-      `no data moved on the stream for ${d.idleMs} ms in either direction; still waiting for ${list(d.waitingFor)}`,
+      `no data moved on the stream for ${d.idleMs} ms in either direction (http.streamIdleMs); still waiting for ${list(d.waitingFor)}`,
     fix: "Send or yield items more often, or raise http.streamIdleMs (0 for no limit). An api that is named twice may wait for itself: raise its maxConcurrent.",
   }),
   header_too_large: row<{ maxHeaderBytes: number }>({

@@ -180,7 +180,8 @@ function pickByField(name: string, known: readonly string[]): string | undefined
   return nearest === undefined ? undefined : fields.get(nearest);
 }
 
-function createFault<Id extends FailureId>(
+/** Makes the fault of one row of the failure table. */
+export function createFault<Id extends FailureId>(
   id: Id,
   details: FailureDetails<Id>,
   { service, api, name }: FaultPosition,

@@ -25,6 +25,11 @@ export interface OptionRow<T, Code, Setting> {
   readonly defaultsOf?: { readonly [K in SpecialKind]?: T };
   /** Default in words, for rows whose `default` value would not say it. */
   readonly defaultText?: string;
+  /**
+   * True when a value for the whole app is only a default: values in code are stronger, and apis of special kinds keep
+   * their own defaults. Values for one service or one api keep the usual order.
+   */
+  readonly isWeakAppWide?: true;
   /** Effect of the option, in one or two sentences. */
   readonly text: string;
   /** Sources that may set it; every source of its level when absent. */

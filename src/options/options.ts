@@ -270,7 +270,8 @@ export const apiOptions = {
   timeoutMs: row(milliseconds(1), {
     default: 60_000,
     defaultsOf: { task: 3_600_000, stream: Number.POSITIVE_INFINITY },
-    text: "Longest time of a call, waiting included; over HTTP it is the deadline of the request. For a task it limits one attempt. An api that takes or yields a stream has no limit unless this is set.",
+    isWeakAppWide: true,
+    text: "Longest time of a call, waiting included; over HTTP it is the deadline of the request. For a task it limits one attempt. An api that takes or yields a stream has no limit unless this is set for the api or its service. A value for the whole app is only the default of apis that are neither streams nor tasks and have no value in code.",
   }),
   maxConcurrent: row(integer({ min: 1 }), {
     default: 256,

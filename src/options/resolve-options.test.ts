@@ -131,13 +131,13 @@ describe("resolveOptions", () => {
   const order: { title: string; sources: Partial<OptionSources>; value: number; where: string }[] = [
     { title: "api over service", sources: {}, value: 3000, where: "api() of Model.predict" },
     {
-      title: "app file over api",
-      sources: config({ timeoutMs: 10 }),
+      title: "an api in the app file over the same api in code",
+      sources: config({ services: { Model: { apis: { predict: { timeoutMs: 10 } } } } }),
       value: 10,
-      where: "ekiben.config.ts timeoutMs",
+      where: "ekiben.config.ts services.Model.apis.predict.timeoutMs",
     },
     {
-      title: "a service in the app file over the app",
+      title: "a service in the app file over code and over the app",
       sources: config({ services: { Model: { timeoutMs: 20 } }, timeoutMs: 10 }),
       value: 20,
       where: "ekiben.config.ts services.Model.timeoutMs",
@@ -151,7 +151,7 @@ describe("resolveOptions", () => {
     {
       title: "environment over app file",
       sources: {
-        env: { EKIBEN_TIMEOUT_MS: "40" },
+        env: { EKIBEN_TIMEOUT_MS: "Model=40" },
         ...config({ services: { Model: { apis: { predict: { timeoutMs: 30 } } } } }),
       },
       value: 40,
@@ -159,7 +159,7 @@ describe("resolveOptions", () => {
     },
     {
       title: "command line over environment",
-      sources: { flags: { timeoutMs: "50" }, env: { EKIBEN_TIMEOUT_MS: "Model.predict=40" } },
+      sources: { flags: { timeoutMs: "Model=50" }, env: { EKIBEN_TIMEOUT_MS: "Model.predict=40" } },
       value: 50,
       where: "--timeout-ms",
     },
@@ -171,7 +171,7 @@ describe("resolveOptions", () => {
     },
     {
       title: "the later of two equal flags",
-      sources: { flags: { timeoutMs: ["60", "70"] } },
+      sources: { flags: { timeoutMs: ["Model=60", "Model=70"] } },
       value: 70,
       where: "--timeout-ms",
     },
@@ -189,6 +189,74 @@ describe("resolveOptions", () => {
       assert.equal(row?.where, where);
     });
   }
+
+  const mixed: DeclaredOptions = {
+    entry: "Pipeline",
+    services: [
+      {
+        name: "Pipeline",
+        options: {},
+        apis: [
+          { name: "plain", options: {} },
+          { name: "slow", options: { timeoutMs: 30_000 } },
+          { name: "same", options: { timeoutMs: 10_000 } },
+          { name: "tokens", options: {}, kind: "stream" },
+          { name: "train", options: {}, kind: "task" },
+        ],
+      },
+      { name: "Model", options: { timeoutMs: 5000 }, apis: [{ name: "predict", options: {} }] },
+    ],
+  };
+  const timeoutsOf = (sources: Partial<OptionSources>) =>
+    [...resolve(sources, mixed).settings.services.values()].flatMap(({ apis }) =>
+      [...apis].map(([name, { timeoutMs }]) => [name, timeoutMs]),
+    );
+  const appWide: { title: string; sources: Partial<OptionSources>; where: string }[] = [
+    { title: "the app file", sources: config({ timeoutMs: 10_000 }), where: "ekiben.config.ts timeoutMs" },
+    { title: "the environment", sources: { env: { EKIBEN_TIMEOUT_MS: "10000" } }, where: "EKIBEN_TIMEOUT_MS" },
+    { title: "a flag", sources: { flags: { timeoutMs: "10000" } }, where: "--timeout-ms" },
+    { title: "a program", sources: { flags: { timeoutMs: 10_000 } }, where: "--timeout-ms" },
+  ];
+  for (const { title, sources, where } of appWide) {
+    it(`takes a timeout for the whole app from ${title} as a default, and says what it does not apply to`, () => {
+      assert.deepEqual(timeoutsOf(sources), [
+        ["plain", 10_000],
+        ["slow", 30_000],
+        ["same", 10_000],
+        ["tokens", Number.POSITIVE_INFINITY],
+        ["train", 3_600_000],
+        ["predict", 5000],
+      ]);
+      const { notes, warnings, faults } = resolve(sources, mixed);
+      assert.deepEqual([faults, warnings], [[], []]);
+      assert.deepEqual(
+        notes.map(({ id, field, message }) => [id, field, message]),
+        [
+          [
+            "weaker_option",
+            "timeoutMs",
+            `timeoutMs of 10000 ms (${where}) is the default of the whole app, and does not apply to Pipeline.slow (30000 ms, api() of Pipeline.slow), Pipeline.tokens (a stream), Pipeline.train (a task), Model.predict (5000 ms, Service() of Model)`,
+          ],
+        ],
+      );
+    });
+  }
+
+  it("lets a timeout for a service or an api reach streams and tasks, and has nothing to say of it", () => {
+    const env = { EKIBEN_TIMEOUT_MS: "Pipeline=70,Pipeline.train=80" };
+    assert.deepEqual(timeoutsOf({ env }), [
+      ["plain", 70],
+      ["slow", 70],
+      ["same", 70],
+      ["tokens", 70],
+      ["train", 80],
+      ["predict", 5000],
+    ]);
+    assert.deepEqual(resolve({ env }, mixed).notes, []);
+    const flags = { timeoutMs: ["90", "Model=60"] };
+    assert.deepEqual(timeoutsOf({ env, flags }).at(-1), ["predict", 60]);
+    assert.deepEqual(resolve({ env, flags }, mixed).notes, [], "every api has a value from outside");
+  });
 
   it("sets a service's option for all or for one, from flags and from the environment", () => {
     const replicasOf = (sources: Partial<OptionSources>) =>

@@ -13,6 +13,7 @@ import {
 } from "./option.js";
 import {
   type Candidate,
+  createFault,
   type DeclaredOptions,
   type DeclaredService,
   type LoadedAppFile,
@@ -63,12 +64,14 @@ export interface ResolvedOptions {
   readonly faults: readonly GraphFault[];
   /** Values without effect, and likely typing errors. */
   readonly warnings: readonly GraphFault[];
+  /** Values for the whole app that are weaker than code, with the apis that they do not apply to. */
+  readonly notes: readonly GraphFault[];
 }
 
 /**
  * Decides every option. The strongest source that sets it wins: command line, environment, app file, api, service,
  * default. Within one source the narrower value wins (an api before its service, a service before the app), then the
- * later.
+ * later. Options with `isWeakAppWide` differ: for them a value for the whole app comes just before the default.
  */
 export function resolveOptions(declared: DeclaredOptions, sources: OptionSources): ResolvedOptions {
   const reader = new OptionReader(declared);
@@ -84,6 +87,7 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
     report: resolver.report,
     faults: reader.faults,
     warnings: reader.warnings,
+    notes: resolver.notes(),
   };
 }
 
@@ -111,6 +115,8 @@ interface Owner {
 class TableResolver {
   readonly report: OptionReport[] = [];
   readonly #ranked: readonly Candidate[];
+  /** Apis that values for the whole app do not apply to, each with the reason. */
+  readonly #exempt = new Map<Candidate, string[]>();
 
   constructor(candidates: readonly Candidate[]) {
     // Sorting is stable: in the reversed list the later of two equals comes first.
@@ -132,8 +138,18 @@ class TableResolver {
     return this.report.findLast(({ option }) => option === name) as OptionReport;
   }
 
+  /** Lists the values for the whole app that are weaker than code or that apis of special kinds ignore. */
+  notes(): GraphFault[] {
+    return [...this.#exempt].map(([{ option, value, where }, exempt]) => {
+      const details = { option: option.name, value: option.type.format(value), source: where, exempt };
+      return createFault("weaker_option", details, { service: "", api: "", name: option.name });
+    });
+  }
+
   #decide(option: Option, owner: Owner, kind: SpecialKind | undefined): unknown {
-    const { value, source, where } = this.#pickWinner(option, owner) ?? {
+    const winner = this.#pickWinner(option, owner, kind);
+    if (option.isWeakAppWide === true) this.#noteExempt(option, owner, kind, winner);
+    const { value, source, where } = winner ?? {
       value: defaultOf(option, owner, kind),
       source: "default" as const,
       where: "default",
@@ -143,17 +159,36 @@ class TableResolver {
     return option.settle === undefined ? value : option.settle(value, (name): DecidedValue => this.lastOf(name));
   }
 
-  #pickWinner(option: Option, owner: Owner): Candidate | undefined {
+  #pickWinner(option: Option, owner: Owner, kind: SpecialKind | undefined): Candidate | undefined {
     return this.#ranked.find(
       (candidate) =>
         candidate.option === option &&
         (option.level === "app" || candidate.service === "" || candidate.service === owner.service) &&
-        (candidate.api === "" || candidate.api === owner.api),
+        (candidate.api === "" || candidate.api === owner.api) &&
+        (kind === undefined || !isWeak(candidate)),
     );
+  }
+
+  #noteExempt(
+    option: Option,
+    { service, api }: Owner,
+    kind: SpecialKind | undefined,
+    winner: Candidate | undefined,
+  ): void {
+    const weak = this.#ranked.find((candidate) => candidate.option === option && isWeak(candidate));
+    if (weak === undefined || winner === weak || winner?.value === weak.value) return;
+    if (winner !== undefined && winner.source !== "api" && winner.source !== "service") return;
+    const reason = winner === undefined ? `a ${kind}` : `${option.type.format(winner.value)}, ${winner.where}`;
+    const exempt = this.#exempt.get(weak) ?? [];
+    this.#exempt.set(weak, [...exempt, `${service}.${api} (${reason})`]);
   }
 }
 
-const rankOf = ({ source }: Candidate): number => sourceKinds.indexOf(source);
+/** True for a value for the whole app of an option for which such a value is only a default. */
+const isWeak = ({ option, service }: Candidate): boolean => option.isWeakAppWide === true && service === "";
+
+const rankOf = (candidate: Candidate): number =>
+  sourceKinds.indexOf(candidate.source) + (isWeak(candidate) ? sourceKinds.length : 0);
 const widthOf = ({ service, api }: Candidate): number => (service === "" ? 2 : api === "" ? 1 : 0);
 
 /** Default of an option for its owner. A service is named by its class. */

@@ -141,7 +141,7 @@ describe("PeerLink", () => {
       ],
       [fail("deadline_exceeded", { ...unnamed, setBy: "somebody below" }), /^no answer within 3 ms \(somebody below\)/],
       [own, /^my own words$/],
-      [fail("body_timeout", { timeoutMs: 3 }), /^the body did not arrive within 3 ms$/],
+      [fail("body_timeout", { timeoutMs: 3 }), /^the body did not arrive within 3 ms \(http\.bodyTimeoutMs\)$/],
     ] as const;
     for (const [index, [sent, message]] of failures.entries()) {
       const { scope, answer } = openCall("echo", null, { deadline, time });
