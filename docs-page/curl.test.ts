@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { curlCommand, jsonArguments, jsonField, quote, textField } from "./curl.js";
+import { curlCommand, fileField, jsonArguments, jsonField, quote, textField } from "./curl.js";
 
 /** Runs a command in a shell where `curl` prints its arguments, a line each. */
 function argumentsOf(command: string): string[] {
@@ -39,6 +39,8 @@ describe("the curl command of a call", () => {
     assert.equal(textField("note", "@etc"), "--form-string 'note=@etc'");
     assert.equal(textField("note", "a;type=b"), "--form-string 'note=a;type=b'");
     assert.equal(textField("note", "plain"), "-F 'note=plain'");
+    assert.equal(fileField("scan", "a b.png"), "-F 'scan=@a b.png'");
+    assert.equal(fileField("scan", 'a;b,"c".png'), `-F 'scan=@"a;b,\\"c\\".png"'`);
     assert.equal(jsonField("n", '{"a":1}'), `-F 'n="{\\"a\\":1}";type=application/json'`);
   });
 });

@@ -15,6 +15,10 @@ export function jsonArguments(type: string, json: string): readonly string[] {
 export const jsonField = (name: string, json: string): string =>
   `-F ${quote(`${name}="${json.replace(/["\\]/g, "\\$&")}";type=application/json`)}`;
 
+/** Returns curl's argument for a file in a form. A name in quotes may hold the characters that `-F` gives a meaning. */
+export const fileField = (name: string, file: string): string =>
+  `-F ${quote(/[",;\\]/.test(file) ? `${name}=@"${file.replace(/["\\]/g, "\\$&")}"` : `${name}=@${file}`)}`;
+
 /** Returns curl's argument for a text field of a form; `-F` gives `@`, `<` and `;` a meaning. */
 export const textField = (name: string, text: string): string =>
   (/^[@<]|;/.test(text) ? "--form-string " : "-F ") + quote(`${name}=${text}`);

@@ -7,6 +7,7 @@ import { setDocument } from "./schema.js";
 /** URL of the app, which a proxy may have given a path of its own. */
 const base = new URL(location.pathname.replace(/\/?docs\/?$/, "/"), location.origin);
 
+markScrolling(document.querySelector<HTMLElement>(".graph"));
 await showApis();
 
 async function showApis(): Promise<void> {
@@ -58,4 +59,22 @@ function markCurrent(links: ReadonlyMap<string, HTMLElement>): void {
   };
   const observer = new IntersectionObserver(update, { rootMargin: "-12% 0px -55%" });
   for (const id of links.keys()) observer.observe(document.getElementById(id) as HTMLElement);
+}
+
+/** Shows on which sides there is more of the graph than is in view. */
+function markScrolling(graph: HTMLElement | null): void {
+  const view = graph?.querySelector("div");
+  const picture = graph?.querySelector("img");
+  const hint = graph?.parentElement?.querySelector("figcaption");
+  if (!graph || !view || !picture || !hint) return;
+  const update = () => {
+    const [right, below] = [view.scrollWidth - view.clientWidth, view.scrollHeight - view.clientHeight];
+    // Sizes are rounded.
+    graph.classList.toggle("more-right", view.scrollLeft < right - 1);
+    graph.classList.toggle("more-below", view.scrollTop < below - 1);
+    hint.hidden = right <= 1 && below <= 1;
+  };
+  view.addEventListener("scroll", update, { passive: true });
+  const observer = new ResizeObserver(update);
+  for (const each of [view, picture]) observer.observe(each);
 }

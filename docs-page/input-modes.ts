@@ -1,9 +1,9 @@
-import { jsonArguments, jsonField, quote, textField } from "./curl.js";
+import { fileField, jsonArguments, jsonField, quote, textField } from "./curl.js";
 import { type DocumentedApi, isJsonType, type Media } from "./documented-api.js";
 import { type Child, el } from "./element.js";
 import { parseJson, printJson } from "./print-json.js";
 import { type Example, examplesOf, firstValue } from "./sample.js";
-import { isFile, resolve, type Schema } from "./schema.js";
+import { branchesOf, isFile, resolve, type Schema } from "./schema.js";
 import { typeWords } from "./schema-words.js";
 
 /** Headers and body of a request, as `fetch` takes them. */
@@ -29,7 +29,7 @@ export const noInput: InputMode = { nodes: [], read: () => ({ headers: {} }), cu
 /** Returns the modes that the content types of an api allow, by their names. */
 export function readModes(api: DocumentedApi): ReadonlyMap<string, () => InputMode> {
   const entries = Object.entries(api.operation.requestBody?.content ?? {});
-  const json = entries.find(([type]) => isJsonType(type))?.[1];
+  const [jsonType, json] = entries.find(([type]) => isJsonType(type)) ?? [];
   const isBytes = (type: string) => !isJsonType(type) && type !== "multipart/form-data" && type !== "text/plain";
   const byteTypes = entries.map(([type]) => type).filter(isBytes);
   const modes = new Map<string, () => InputMode>();
@@ -39,7 +39,8 @@ export function readModes(api: DocumentedApi): ReadonlyMap<string, () => InputMo
     else if (type === "text/plain") modes.set("Text", () => textMode(json ?? media));
     else if (isBytes(type)) modes.set("File", () => fileMode(byteTypes));
     else if (Object.keys(schema.properties ?? {}).length > 0) {
-      modes.set("Form", () => formMode(schema, resolve(json?.schema), examplesOf(json)));
+      const schemas = { form: schema, json: resolve(json?.schema), jsonType };
+      modes.set("Form", () => formMode(schemas, examplesOf(json)));
     }
   }
   return modes;
@@ -143,11 +144,17 @@ function fileMode(types: readonly string[]): InputMode {
 interface FieldInput {
   /** Its type, in words. */
   readonly type: string;
-  readonly input: HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
+  readonly node: HTMLElement;
+  /** Control that the label names. */
+  readonly control: HTMLElement;
+  /** Set when the field holds text. */
+  readonly text?: () => string;
   /** Set when the field holds files. */
-  readonly fileInput?: HTMLInputElement;
+  readonly files?: () => readonly File[];
   /** True when the text of the field is JSON. */
   readonly isJson?: boolean;
+  /** True when the field takes any text, also an empty one. */
+  readonly isText?: boolean;
 }
 
 interface FormRow extends FieldInput {
@@ -155,64 +162,100 @@ interface FormRow extends FieldInput {
   readonly isRequired: boolean;
 }
 
-function formMode(schema: Schema, jsonSchema: Schema, examples: readonly Example[]): InputMode {
+/** Schemas of one input, as a form and as JSON; JSON is sent when no field of the form is filled in. */
+interface FormSchemas {
+  readonly form: Schema;
+  readonly json: Schema;
+  /** Content type of JSON; `undefined` for an api that takes none. */
+  readonly jsonType: string | undefined;
+}
+
+function formMode({ form, json, jsonType }: FormSchemas, examples: readonly Example[]): InputMode {
   const first = examples[0]?.[1] as Record<string, unknown> | undefined;
-  const rows = Object.entries(schema.properties ?? {}).map(([name, given]): FormRow => {
-    const asJson = resolve(jsonSchema.properties?.[name]);
-    const isRequired = schema.required?.includes(name) ?? false;
+  const rows = Object.entries(form.properties ?? {}).map(([name, given]): FormRow => {
+    const asJson = resolve(json.properties?.[name]);
+    const isRequired = form.required?.includes(name) ?? false;
     return { name, isRequired, ...formInput(resolve(given), asJson, first?.[name]) };
   });
   const warning = warningLine();
-  const read = () => {
-    const missing = rows.find(({ isRequired, fileInput }) => isRequired && fileInput?.files?.length === 0);
+  const read = (): InputRequest | undefined => {
+    const missing = rows.find(({ isRequired, files }) => isRequired && files?.().length === 0);
     warning.textContent = missing ? `Choose a file for ${missing.name} first.` : "";
-    return missing ? undefined : { headers: {}, body: readForm(rows) };
+    if (missing) return undefined;
+    const body = readForm(rows);
+    // A form without a part is refused by many parsers, and curl can't send one.
+    const isEmpty = body.keys().next().done === true;
+    return isEmpty && jsonType ? { headers: { "content-type": jsonType }, body: "{}" } : { headers: {}, body };
   };
-  const nodes = rows.map(({ name, isRequired, type, input }) => {
-    input.id = `field-${nextId++}`;
+  const curl = () => {
+    const args = rows.flatMap(rowArguments);
+    return args.length === 0 && jsonType ? jsonArguments(jsonType, "{}") : args;
+  };
+  const nodes = rows.map(({ name, isRequired, type, node, control }) => {
+    control.id = `field-${nextId++}`;
     const words = el("span", {}, type + (isRequired ? "" : ", optional"));
-    return el("div", {}, el("label", { for: input.id }, name, words), input);
+    return el("div", {}, el("label", { for: control.id }, name, words), node);
   });
-  return { nodes: [el("div", { class: "inputs" }, nodes), warning], read, curl: () => rows.flatMap(rowArguments) };
+  return { nodes: [el("div", { class: "inputs" }, nodes), warning], read, curl };
 }
 
 let nextId = 0;
 
+/** True for a text that is sent: an empty one only where the field is required and any text will do. */
+const isSent = ({ isRequired, isText }: FormRow, text: string): boolean =>
+  text !== "" || (isRequired && isText === true);
+
 function readForm(rows: readonly FormRow[]): FormData {
   const body = new FormData();
-  for (const { name, isJson, input, fileInput } of rows) {
-    if (fileInput !== undefined) for (const file of fileInput.files ?? []) body.append(name, file);
-    else if (input.value !== "" && isJson && parseJson(input.value)) {
-      body.append(name, new Blob([input.value], { type: "application/json" }));
-    } else if (input.value !== "") body.append(name, input.value);
+  for (const row of rows) {
+    const { name, isJson, files, text = () => "" } = row;
+    for (const file of files?.() ?? []) body.append(name, file);
+    if (files !== undefined || !isSent(row, text())) continue;
+    if (isJson && parseJson(text())) body.append(name, new Blob([text()], { type: "application/json" }));
+    else body.append(name, text());
   }
   return body;
 }
 
-function rowArguments({ name, isJson, input, fileInput }: FormRow): readonly string[] {
-  if (fileInput !== undefined) {
-    const files = [...(fileInput.files ?? [])];
-    const names = files.length > 0 ? files.map((file) => file.name) : [name];
-    return names.map((file) => `-F ${quote(`${name}=@${file}`)}`);
+function rowArguments(row: FormRow): readonly string[] {
+  const { name, isRequired, isJson, files, text = () => "" } = row;
+  if (files !== undefined) {
+    const names = files().map((file) => file.name);
+    // A required file stands in the command before it is chosen.
+    const shown = names.length === 0 && isRequired ? [name] : names;
+    return shown.map((file) => fileField(name, file));
   }
-  if (isJson && parseJson(input.value)) return [jsonField(name, input.value)];
-  return input.value === "" ? [] : [textField(name, input.value)];
+  if (isJson && parseJson(text())) return [jsonField(name, text())];
+  return isSent(row, text()) ? [textField(name, text())] : [];
+}
+
+/** Returns whether a field takes one file or a list of them; `undefined` for other fields. */
+function filesOf(schema: Schema): "one" | "list" | undefined {
+  if (isFile(schema)) return "one";
+  if (isFile(resolve(schema.items))) return "list";
+  return branchesOf(schema)
+    ?.map(filesOf)
+    .find((found) => found !== undefined);
+}
+
+/** Media types of the files that a field takes, as the JSON form of a file names them; `undefined` for any. */
+function acceptOf(schema: Schema): string | undefined {
+  const types = schema.properties?.["contentType"]?.description ?? schema.contentMediaType;
+  if (types !== undefined) return types === "application/octet-stream" ? undefined : types;
+  const inner = [...(branchesOf(schema) ?? []), ...(schema.items ? [resolve(schema.items)] : [])];
+  return inner.map(acceptOf).find((found) => found !== undefined);
 }
 
 function formInput(schema: Schema, asJson: Schema, example: unknown): FieldInput {
-  const items = resolve(schema.items);
-  const type = typeWords(asJson.type || asJson.title ? asJson : schema);
-  if (isFile(schema) || isFile(items)) {
-    const taken = asJson.properties?.["contentType"]?.description ?? schema.contentMediaType;
-    const accept = taken === "application/octet-stream" ? undefined : taken;
-    const fileInput = el("input", { type: "file", multiple: isFile(items), accept });
-    return { type, input: fileInput, fileInput };
-  }
+  const type = typeWords(asJson.type || asJson.title || asJson.anyOf ? asJson : schema);
+  const taken = filesOf(schema) ?? filesOf(asJson);
+  if (taken !== undefined) return { type, ...filesInput(acceptOf(asJson) ?? acceptOf(schema), taken === "list") };
   const value = example ?? schema.default;
   const options = schema.enum ?? (schema.type === "boolean" ? [true, false] : undefined);
   if (options !== undefined) {
     const drawn: Child = options.map((option) => el("option", { selected: option === value }, String(option)));
-    return { type, input: el("select", {}, el("option", { value: "" }, "—"), drawn) };
+    const select = el("select", {}, el("option", { value: "" }, "—"), drawn);
+    return { type, node: select, control: select, text: () => select.value };
   }
   const isText = schema.type === "string";
   const isNumber = schema.type === "number" || schema.type === "integer";
@@ -221,5 +264,33 @@ function formInput(schema: Schema, asJson: Schema, example: unknown): FieldInput
       ? el("input", { type: "text", inputmode: isNumber ? "decimal" : undefined })
       : el("textarea", { rows: 1, spellcheck: "false", placeholder: "JSON" });
   input.value = value === undefined ? "" : isText ? String(value) : printJson(value);
-  return { type, input, isJson: !isText && !isNumber };
+  return { type, node: input, control: input, text: () => input.value, isJson: !isText && !isNumber, isText };
+}
+
+/** Makes the inputs of a field of files: one, or a list that the reader makes longer and shorter. */
+function filesInput(accept: string | undefined, isList: boolean): Omit<FieldInput, "type"> {
+  const list = el("div", { class: "files" });
+  const changed = () => list.dispatchEvent(new Event("input", { bubbles: true }));
+  const inputs = () => [...list.querySelectorAll("input")];
+  const addInput = () => {
+    const label = isList ? `File ${inputs().length + 1}` : undefined;
+    const input = el("input", { type: "file", accept, multiple: isList, "aria-label": label });
+    const remove = el("button", { class: "small", type: "button" }, "Remove");
+    const row = el("div", { class: "file" }, input, remove);
+    const showButton = () => (remove.hidden = input.value === "" && inputs().length < 2);
+    remove.addEventListener("click", () => {
+      if (inputs().length > 1) row.remove();
+      else input.value = "";
+      showButton();
+      changed();
+    });
+    input.addEventListener("input", showButton);
+    list.append(row);
+    showButton();
+    return input;
+  };
+  const control = addInput();
+  const more = el("button", { class: "small", type: "button", onclick: () => addInput().focus() }, "Add a file");
+  const node = isList ? el("div", {}, list, more) : list;
+  return { node, control, files: () => inputs().flatMap((input) => [...(input.files ?? [])]) };
 }

@@ -71,6 +71,12 @@ const line = (name: string, text: string): string =>
  * scheme.
  */
 const figure = (svg: string | undefined): string =>
-  svg === undefined ? "" : `\n<figure tabindex="0"><img src="${dataUrl(svg)}" alt="Graph of the services"></figure>`;
+  svg === undefined
+    ? ""
+    : `
+<figure>
+<div class="graph"><div tabindex="0" role="region" aria-label="Graph of the services"><img src="${dataUrl(svg)}" alt="Graph of the services"></div></div>
+<figcaption hidden>Scroll to see the rest of the graph.</figcaption>
+</figure>`;
 
 const dataUrl = (svg: string): string => `data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}`;
