@@ -1,11 +1,21 @@
 import { cleanFileName, readFileName } from "../base/file-name.js";
 import { isDeeper } from "../base/is-deeper.js";
 import type { SubmitOptions } from "../define/handle-type.js";
-import { fail } from "../failure/failures.js";
-import type { CallLimit } from "./call-limit.js";
+import { fail } from "../failure/client-failures.js";
+import type { CallLimit, CallPlace } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 import { encodeInput, reviveValue } from "./encode-input.js";
-import { createLimit, cutOff, type Endpoint, type RemoteApi, readText, sendRequest } from "./endpoint.js";
+import {
+  createLimit,
+  cutOff,
+  type Endpoint,
+  type RemoteApi,
+  readText,
+  retriesOf,
+  type Sending,
+  sendRequest,
+} from "./endpoint.js";
+import { repeatCall } from "./repeat-call.js";
 import { createUpload, isItems, type Upload } from "./upload.js";
 
 /** Asks for tensors in JSON as base64, which is exact and a quarter of the size of lists of numbers. */
@@ -16,8 +26,8 @@ const acceptAny = `*/*, ${acceptJson}; q=0.9, text/plain; q=0, application/x-npy
 /**
  * Calls a unary api over HTTP.
  *
- * @throws {ServingError} The failure that the server answered with; `connect_failed`, `invalid_response`,
- *   `deadline_exceeded`, `cancelled`, `not_transferable`.
+ * @throws {ServingError} The failure that the server answered with; `connect_failed`, `connection_lost`,
+ *   `invalid_response`, `deadline_exceeded`, `cancelled`, `not_transferable`.
  */
 export async function callApi(
   endpoint: Endpoint,
@@ -26,12 +36,20 @@ export async function callApi(
   options: ClientCallOptions & SubmitOptions = {},
 ): Promise<unknown> {
   const limit = createLimit(endpoint, placeOf(api), options);
-  let posted: Posted | undefined;
+  let call: PreparedCall | undefined;
   try {
-    posted = await postInput(endpoint, limit, { api, input, options, accept: acceptOf(api) });
-    return await readAnswer(posted.response, limit, api, endpoint.base + api.route);
+    const { sending, ...rules } = (call = await prepareCall(endpoint, limit, {
+      api,
+      input,
+      options,
+      accept: acceptOf(api),
+    }));
+    return await repeatCall(async () => {
+      const response = await sendRequest(endpoint, limit, sending);
+      return readAnswer(response, limit, api, endpoint.base + api.route);
+    }, rules);
   } finally {
-    posted?.upload?.stop();
+    call?.upload?.stop();
     limit.release();
   }
 }
@@ -49,41 +67,37 @@ interface Posting {
   readonly accept: string;
 }
 
-/** A request whose response has begun, with the upload that may still be running. */
-export interface Posted {
-  readonly response: Response;
+/** The request of a call, its input encoded, and the rules for repeating it. */
+export interface PreparedCall {
+  readonly sending: Sending;
+  /** Upload of an input that is a stream. It may still be running when the response begins. */
   readonly upload: Upload | undefined;
+  readonly retries: number;
+  readonly limit: CallLimit;
+  readonly place: CallPlace;
+  readonly isIdempotent: boolean;
 }
 
-/**
- * Sends the input of a call and returns the response, its body unread. An input that is a stream may still be
- * uploading then.
- */
-export async function postInput(endpoint: Endpoint, limit: CallLimit, posting: Posting): Promise<Posted> {
+/** Encodes the input of a call. An input that is a stream is sent once: no failure repeats such a call. */
+export async function prepareCall(endpoint: Endpoint, limit: CallLimit, posting: Posting): Promise<PreparedCall> {
   const { api, options, accept } = posting;
+  const { priority, key, keepalive, headers: callHeaders } = options;
   const input = await limit.guard(posting.input);
   const upload =
     api.uploads.length > 0 && isItems(input) ? await limit.guard(openUpload(input, api, limit)) : undefined;
   const { body, headers } = upload ?? (await limit.guard(encodeInput(input)));
-  try {
-    const response = await sendRequest(endpoint, limit, {
-      method: "POST",
-      path: api.route,
-      headers: {
-        ...headers,
-        accept,
-        ...(options.priority && { "ekiben-priority": options.priority }),
-        ...(options.key !== undefined && { "idempotency-key": options.key }),
-      },
-      callHeaders: options.headers,
-      body,
-      place: placeOf(api),
-    });
-    return { response, upload };
-  } catch (error) {
-    upload?.stop();
-    throw error;
-  }
+  const own = { ...headers, accept, ...(priority && { "ekiben-priority": priority }) };
+  const place = placeOf(api);
+  return {
+    sending: {
+      ...{ method: "POST", path: api.route, body, callHeaders, keepalive, place },
+      headers: key === undefined ? own : { ...own, "idempotency-key": key },
+    },
+    ...{ upload, limit, place },
+    retries: upload === undefined ? retriesOf(endpoint, options) : 0,
+    // The same key gives the same task.
+    isIdempotent: api.isIdempotent || key !== undefined,
+  };
 }
 
 const openUpload = (input: AsyncIterable<unknown> | Iterable<unknown>, api: RemoteApi, limit: CallLimit) =>

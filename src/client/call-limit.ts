@@ -1,4 +1,4 @@
-import { fail } from "../failure/failures.js";
+import { fail } from "../failure/client-failures.js";
 import { ServingError } from "../failure/serving-error.js";
 
 // Ends a call before its answer: at its timeout, or when one of its signals aborts.
@@ -19,6 +19,8 @@ export interface CallBounds {
   readonly timeoutMs: number | undefined;
   /** Place where the timeout was set, in words. */
   readonly setBy: string;
+  /** Reading of `performance.now()` from which the timeout counts. Default: now. */
+  readonly startedAt?: number | undefined;
   readonly signals: readonly (AbortSignal | undefined)[];
   readonly place: CallPlace;
 }
@@ -35,7 +37,7 @@ const graceMs = (timeoutMs: number): number => Math.min(100, timeoutMs / 5);
 export class CallLimit {
   readonly #bounds: CallBounds;
   readonly #controller = new AbortController();
-  readonly #startedAt = performance.now();
+  readonly #startedAt: number;
   readonly #ended: Promise<never>;
   #endNow!: (reason: ServingError) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -43,12 +45,15 @@ export class CallLimit {
 
   constructor(bounds: CallBounds) {
     this.#bounds = bounds;
+    const now = performance.now();
+    this.#startedAt = bounds.startedAt ?? now;
     this.#ended = new Promise((_, reject) => (this.#endNow = reject));
     // The limit may end a call that nothing waits for.
     this.#ended.catch(() => {});
     const { timeoutMs, signals } = bounds;
-    if (timeoutMs !== undefined && timeoutMs + graceMs(timeoutMs) <= longestTimerMs) {
-      this.#timer = setTimeout(() => this.#end(this.#timeout(timeoutMs)), timeoutMs + graceMs(timeoutMs));
+    const leftMs = timeoutMs === undefined ? Infinity : timeoutMs + graceMs(timeoutMs) - (now - this.#startedAt);
+    if (timeoutMs !== undefined && leftMs <= longestTimerMs) {
+      this.#timer = setTimeout(() => this.#end(this.#timeout(timeoutMs)), leftMs);
     }
     const aborted = signals.find((signal) => signal?.aborted);
     if (aborted !== undefined) this.#end(toReason(aborted.reason, bounds.place));
@@ -75,6 +80,16 @@ export class CallLimit {
   /** Returns the result of `work`; throws the reason when the call ends first. */
   guard<T>(work: T | PromiseLike<T>): Promise<T> {
     return Promise.race([work, this.#ended]);
+  }
+
+  /** Waits. Throws the reason when the call ends first. */
+  async pause(ms: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    try {
+      await this.guard(new Promise<void>((resolve) => (timer = setTimeout(resolve, ms))));
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Ends the limit: the call has been answered in full. */

@@ -17,6 +17,13 @@ export interface ClientCallOptions {
   readonly priority?: NonNullable<CallOptions["priority"]>;
   /** Headers sent besides the headers of `connect()`; the same name replaces. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Most further attempts after a failure that allows one. Default: that of `connect()`. */
+  readonly retries?: number;
+  /**
+   * True for a request that a browser sends even when its page is being closed (`keepalive` of `fetch`). Browsers limit
+   * the bodies of all such requests to 64 KiB together. Default: false.
+   */
+  readonly keepalive?: boolean;
 }
 
 /** Calls the entry service `T` over HTTP: exactly its apis, streams and tasks. */

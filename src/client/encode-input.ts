@@ -3,8 +3,8 @@ import { cleanFileName, formatDisposition } from "../base/file-name.js";
 import { followReference } from "../define/follow-reference.js";
 import type { JsonSchema } from "../define/schema.js";
 import { arrayByDType, type DType, isTensor, type Tensor } from "../define/tensor.js";
-import { encodeInteger, encodeTensor, readTensor } from "../define/tensor-forms.js";
-import { fail } from "../failure/failures.js";
+import { encodeInteger, encodeTensor, readWholeTensor } from "../define/tensor-forms.js";
+import { fail } from "../failure/client-failures.js";
 
 /** A body and its content type. A form sets its own type, with its boundary. */
 interface EncodedInput {
@@ -195,7 +195,7 @@ function revive(value: unknown, schema: unknown, reviving: Reviving): unknown {
 
 function readTensorAs(title: string, value: unknown): Tensor | string {
   const [, dtype, dims = ""] = tensorTitle.exec(title) as unknown as [string, DType, string];
-  return readTensor(value, dtype, dims === "" ? 0 : dims.split(",").length);
+  return readWholeTensor(value, dtype, dims === "" ? 0 : dims.split(",").length);
 }
 
 function reviveFile(value: object): unknown {
@@ -238,7 +238,7 @@ function reviveUnknown(value: unknown): unknown {
   const fields = value as Record<string, unknown>;
   const { dtype, shape, data } = fields;
   if (isDType(dtype) && Array.isArray(shape) && typeof data === "string" && Object.keys(fields).length === 3) {
-    const tensor = readTensor(value, dtype, shape.length);
+    const tensor = readWholeTensor(value, dtype, shape.length);
     if (typeof tensor !== "string") return tensor;
   }
   for (const name of Object.keys(fields)) set(fields, name, reviveUnknown(fields[name]));

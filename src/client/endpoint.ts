@@ -1,11 +1,11 @@
 import type { ApiKind } from "../define/handle-type.js";
 import type { JsonSchema } from "../define/schema.js";
-import { fail, failures } from "../failure/failures.js";
+import { fail } from "../failure/client-failures.js";
 import { type Code, isCode, ServingError } from "../failure/serving-error.js";
 import { type CallBounds, CallLimit, type CallPlace } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 
-/** Options of `connect()`. */
+/** Options of `connect()` and `client()`. */
 export interface ConnectOptions {
   /** Time for reading the schema, and for each call without its own, in milliseconds. Default: none. */
   readonly timeoutMs?: number;
@@ -15,6 +15,11 @@ export interface ConnectOptions {
   readonly fetch?: typeof globalThis.fetch;
   /** Cancels connecting and, later, every call of the client. */
   readonly signal?: AbortSignal;
+  /**
+   * Most further attempts of a call after a failure that allows one: the server refused it before it began, or the api
+   * is idempotent and the call was lost. The pause is the one that the server asks for. Default: 0.
+   */
+  readonly retries?: number;
 }
 
 /** A server, and the options for requests to it. */
@@ -43,19 +48,34 @@ export function createEndpoint(url: string | URL, options: ConnectOptions): Endp
   return { base: parsed.origin + parsed.pathname.replace(/\/+$/, ""), options };
 }
 
+/** Options of a call that has waited for its client to connect. */
+export interface StartedOptions extends ClientCallOptions {
+  /** Reading of `performance.now()` when the call was made. */
+  readonly startedAt?: number;
+}
+
 /** Creates the limit of one call at an endpoint. */
-export function createLimit({ options }: Endpoint, place: CallPlace, call: ClientCallOptions = {}): CallLimit {
+export function createLimit(
+  { options }: Pick<Endpoint, "options">,
+  place: CallPlace,
+  call: StartedOptions = {},
+): CallLimit {
   const bounds: CallBounds = {
     timeoutMs: call.timeoutMs ?? options.timeoutMs,
     setBy: call.timeoutMs === undefined ? "timeoutMs of connect()" : "timeoutMs of this call",
+    startedAt: call.startedAt,
     signals: [options.signal, call.signal],
     place,
   };
   return new CallLimit(bounds);
 }
 
+/** Returns the number of further attempts that a call may make. */
+export const retriesOf = ({ options }: Endpoint, call: ClientCallOptions = {}): number =>
+  call.retries ?? options.retries ?? 0;
+
 /** One request to an endpoint. */
-interface Sending {
+export interface Sending {
   readonly method: "GET" | "POST" | "PUT";
   /** Begins with a slash. */
   readonly path: string;
@@ -63,6 +83,7 @@ interface Sending {
   readonly headers: Readonly<Record<string, string>>;
   readonly callHeaders?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | Blob | FormData | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | undefined;
+  readonly keepalive?: boolean | undefined;
   readonly place: CallPlace;
 }
 
@@ -73,7 +94,7 @@ interface Sending {
  *   with; the reason with which the limit ended the call.
  */
 export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending: Sending): Promise<Response> {
-  const { method, path, body, place } = sending;
+  const { method, path, body, place, keepalive } = sending;
   const url = endpoint.base + path;
   const headers = new Headers(endpoint.options.headers);
   for (const [name, value] of Object.entries(sending.callHeaders ?? {})) headers.set(name, value);
@@ -90,6 +111,7 @@ export async function sendRequest(endpoint: Endpoint, limit: CallLimit, sending:
     signal: limit.signal,
     redirect: "manual" as const,
     ...(body !== undefined && { body }),
+    ...(keepalive === true && { keepalive }),
     ...duplex,
     ...(own === undefined && unhurriedInit()),
   };
@@ -148,7 +170,7 @@ export const cutOff = (url: string, cause?: unknown): ServingError => {
 const isTimeout = (code: unknown): boolean => code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT";
 
 /** Returns Node's error code; browsers give none. */
-function codeOf(error: unknown): unknown {
+export function codeOf(error: unknown): unknown {
   const { cause, code } = (error ?? {}) as { cause?: { code?: unknown } | null; code?: unknown };
   return cause?.code ?? code;
 }
@@ -204,6 +226,8 @@ export interface RemoteApi {
   /** HTTP path. */
   readonly route: string;
   readonly kind: ApiKind;
+  /** True when running the api twice for one call does no harm. */
+  readonly isIdempotent: boolean;
   /** Content types that the items of a streamed input may be sent as. */
   readonly uploads: readonly string[];
   /** Schema of the output, or of one item of a stream. */
@@ -216,19 +240,16 @@ export interface RemoteApi {
  * @throws {ServingError} `connect_failed`, `invalid_response`, `deadline_exceeded`, `cancelled`; the failure that the
  *   server answers with.
  */
-export async function readRoutes(endpoint: Endpoint): Promise<readonly RemoteApi[]> {
-  const path = "/schema.json";
-  const url = endpoint.base + path;
+export async function readRoutes(endpoint: Endpoint, limit: CallLimit): Promise<readonly RemoteApi[]> {
+  const url = endpoint.base + schemaPath;
   const place = { service: url, api: "" };
-  const limit = createLimit(endpoint, place);
-  try {
-    const headers = { accept: "application/json" };
-    const response = await sendRequest(endpoint, limit, { method: "GET", path, headers, place });
-    return parseRoutes(await readText(response, limit, url), url);
-  } finally {
-    limit.release();
-  }
+  const headers = { accept: "application/json" };
+  const response = await sendRequest(endpoint, limit, { method: "GET", path: schemaPath, headers, place });
+  return parseRoutes(await readText(response, limit, url), url);
 }
+
+/** Path of the list of apis. */
+export const schemaPath = "/schema.json";
 
 function parseRoutes(text: string, url: string): RemoteApi[] {
   const refuse = (problem: string): ServingError => fail("invalid_response", { url, problem });
@@ -249,7 +270,8 @@ function parseRoutes(text: string, url: string): RemoteApi[] {
     if (api.kind !== "unary" && api.kind !== "stream" && api.kind !== "task") return [];
     const output = typeof api.output === "object" && api.output !== null ? (api.output as JsonSchema) : {};
     const uploads = readUploads((entry as { input?: unknown }).input);
-    return [{ service: name, name: api.name, route: api.route, kind: api.kind, uploads, output }];
+    const isIdempotent = (entry as { idempotent?: unknown }).idempotent === true;
+    return [{ service: name, name: api.name, route: api.route, kind: api.kind, isIdempotent, uploads, output }];
   });
 }
 
@@ -262,8 +284,10 @@ function readUploads(input: unknown): string[] {
 export interface FailureOrigin {
   readonly url: string;
   readonly status: number;
-  /** Also in the server's access log. */
+  /** Also in the server's access log; `""` for an answer that is not ekiben's. */
   readonly requestId: string;
+  /** Time of the header `retry-after`, in milliseconds; absent without one. */
+  readonly retryAfterMs?: number;
 }
 
 /**
@@ -274,20 +298,29 @@ export interface FailureOrigin {
  */
 function createFailure(response: Response, url: string, text: string): ServingError {
   const { status } = response;
-  const failure = parseFailure(text, url, status);
+  const retryAfterMs = readRetryAfter(response.headers.get("retry-after"));
+  const cause: FailureOrigin = { url, status, requestId: "", ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  const failure = parseFailure(text, cause);
   if (failure !== undefined) return failure;
   const problem = `HTTP ${status}${response.statusText === "" ? "" : ` ${response.statusText}`}`;
-  if (status === 502 || status === 503 || status === 504) return fail("connect_failed", { url, problem });
+  if (status === 502 || status === 503 || status === 504) return fail("connect_failed", { url, problem }, { cause });
   const excerpt = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-  return fail("invalid_response", { url, problem: excerpt === "" ? problem : `${problem}: ${excerpt}` });
+  return fail("invalid_response", { url, problem: excerpt === "" ? problem : `${problem}: ${excerpt}` }, { cause });
+}
+
+/** Reads `retry-after`: seconds, or a date. */
+function readRetryAfter(value: string | null): number | undefined {
+  const ms = Number(value ?? Number.NaN) * 1000;
+  const left = Number.isNaN(ms) ? Date.parse(value ?? "") - Date.now() : ms;
+  return Number.isNaN(left) ? undefined : Math.max(0, left);
 }
 
 /**
  * Reads a failure body; `undefined` for any other text.
  *
- * @param status Status of the response; 200 in a stream.
+ * @param origin Its status is 200 in a stream.
  */
-export function parseFailure(text: string, url: string, status: number): ServingError | undefined {
+export function parseFailure(text: string, origin: FailureOrigin): ServingError | undefined {
   let body: Record<string, unknown>;
   try {
     body = JSON.parse(text) as Record<string, unknown>;
@@ -298,21 +331,17 @@ export function parseFailure(text: string, url: string, status: number): Serving
     return undefined;
   }
   const read = (key: string) => (typeof body[key] === "string" ? (body[key] as string) : undefined);
-  const id = read("id") ?? body["code"];
-  const row = Object.hasOwn(failures, id) ? (failures as Record<string, { readonly fix: string }>)[id] : undefined;
-  const origin: FailureOrigin = { url, status, requestId: read("requestId") ?? "" };
   return new ServingError({
     code: body["code"] as Code,
-    id,
+    id: read("id"),
     message: body["error"],
     details: toRecord(body["details"]),
     service: read("service"),
     api: read("api"),
     incident: read("incident"),
     retryable: typeof body["retryable"] === "boolean" ? body["retryable"] : undefined,
-    httpStatus: status === 200 ? undefined : status,
-    fix: row?.fix,
-    cause: origin,
+    httpStatus: origin.status === 200 ? undefined : origin.status,
+    cause: { ...origin, requestId: read("requestId") ?? "" } satisfies FailureOrigin,
   });
 }
 

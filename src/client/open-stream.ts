@@ -1,8 +1,9 @@
-import { fail } from "../failure/failures.js";
-import { type Posted, parseValue, postInput } from "./call-api.js";
+import { fail } from "../failure/client-failures.js";
+import { type PreparedCall, parseValue, prepareCall } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
-import { createLimit, cutOff, type Endpoint, parseFailure, type RemoteApi } from "./endpoint.js";
+import { createLimit, cutOff, type Endpoint, parseFailure, type RemoteApi, sendRequest } from "./endpoint.js";
+import { repeatCall } from "./repeat-call.js";
 
 /** Names JSON too: a failure before the first item comes in that form. */
 const accept = "text/event-stream, application/json; tensors=base64; q=0.5";
@@ -25,14 +26,21 @@ export function openStream(
 ): AsyncIterableIterator<unknown> {
   let limit: CallLimit | undefined;
   async function* read(): AsyncGenerator<unknown, void, undefined> {
-    limit = createLimit(endpoint, { service: api.service, api: api.name }, options);
-    let posted: Posted | undefined;
+    // The time of a stream begins with its first item, also where the call had waited for the apis.
+    const ended = (limit = createLimit(
+      endpoint,
+      { service: api.service, api: api.name },
+      { ...options, startedAt: performance.now() },
+    ));
+    let call: PreparedCall | undefined;
     try {
-      posted = await postInput(endpoint, limit, { api, input, options, accept });
+      const { sending, ...rules } = (call = await prepareCall(endpoint, limit, { api, input, options, accept }));
+      // A stream whose items have begun is not repeated.
+      const response = await repeatCall(() => sendRequest(endpoint, ended, sending), rules);
       const url = endpoint.base + api.route;
-      for await (const event of readEvents(posted.response, limit, url)) yield readItem(event, api, url);
+      for await (const event of readEvents(response, limit, url)) yield readItem(event, api, url);
     } finally {
-      posted?.upload?.stop();
+      call?.upload?.stop();
       limit.abandon();
     }
   }
@@ -99,7 +107,8 @@ async function readPiece({ reader, decoder }: ResponseBodyReader, limit: CallLim
 
 function readItem({ name, data }: StreamEvent, api: RemoteApi, url: string): unknown {
   if (name !== "error") return parseValue(data, api, url);
-  throw parseFailure(data, url, 200) ?? fail("invalid_response", { url, problem: `an error event says ${data}` });
+  const origin = { url, status: 200, requestId: "" };
+  throw parseFailure(data, origin) ?? fail("invalid_response", { url, problem: `an error event says ${data}` });
 }
 
 /**

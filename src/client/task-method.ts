@@ -1,45 +1,59 @@
 import type { TaskFailure, TaskState } from "../call/task-state.js";
 import type { SubmitOptions } from "../define/handle-type.js";
 import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
-import { fail } from "../failure/failures.js";
-import { acceptOf, callApi, postInput, readAnswer } from "./call-api.js";
+import { fail } from "../failure/client-failures.js";
+import { acceptOf, callApi, prepareCall, readAnswer } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
-import { createLimit, type Endpoint, type RemoteApi, readText, sendRequest } from "./endpoint.js";
+import { createLimit, type Endpoint, type RemoteApi, readText, retriesOf, sendRequest } from "./endpoint.js";
+import { repeatCall } from "./repeat-call.js";
 
 type Options = ClientCallOptions | undefined;
 
 /** Creates the method of a task. Calling it waits for the result; the operations on a task are methods of it. */
 export function createTaskMethod(endpoint: Endpoint, api: RemoteApi): object {
   const ask = <T>(what: TaskPath, query: string, read: (body: Record<string, unknown>) => T, options: Options) =>
-    withLimit(endpoint, api, options, async (limit) => {
-      const response = await send(endpoint, limit, { api, what, query, options, accept: "application/json" });
-      const url = endpoint.base + taskPath(api.route, what);
-      return readBody(await readText(response, limit, url), url, read);
+    withLimit(endpoint, api, options, (limit) => {
+      const run = async () => {
+        const response = await send(endpoint, limit, { api, what, query, options, accept: "application/json" });
+        const url = endpoint.base + taskPath(api.route, what);
+        return readBody(await readText(response, limit, url), url, read);
+      };
+      return repeatCall(run, rulesOf(limit, options, what !== "retry"));
     });
+  const rulesOf = (limit: CallLimit, options: Options, isIdempotent: boolean) => {
+    const place = { service: api.service, api: api.name };
+    return { retries: retriesOf(endpoint, options), limit, place, isIdempotent };
+  };
   const task = (input?: unknown, options?: ClientCallOptions & SubmitOptions) => callApi(endpoint, api, input, options);
   return Object.assign(task, {
     submit: (input?: unknown, options: ClientCallOptions & SubmitOptions = {}) =>
       withLimit(endpoint, api, options, async (limit) => {
         const route = taskPath(api.route, "submit");
         const posting = { api: { ...api, route }, input, options, accept: "application/json" };
-        const { response } = await postInput(endpoint, limit, posting);
-        return readBody(await readText(response, limit, endpoint.base + route), endpoint.base + route, readId);
+        const { sending, ...rules } = await prepareCall(endpoint, limit, posting);
+        return repeatCall(async () => {
+          const response = await sendRequest(endpoint, limit, sending);
+          return readBody(await readText(response, limit, endpoint.base + route), endpoint.base + route, readId);
+        }, rules);
       }),
     status: (id: string, options?: ClientCallOptions) => ask("status", queryOf(id), readState, options),
     cancel: (id: string, options?: ClientCallOptions) => ask("cancel", queryOf(id), readState, options),
     retry: (id: string, options?: ClientCallOptions) => ask("retry", queryOf(id), readId, options),
     result: (id: string, options?: ClientCallOptions) =>
-      withLimit(endpoint, api, options, async (limit) => {
-        const accept = acceptOf(api);
-        const response = await send(endpoint, limit, {
+      withLimit(endpoint, api, options, (limit) => {
+        const sending = {
           api,
           what: "get",
           query: `${queryOf(id)}&wait=true`,
           options,
-          accept,
-        });
-        return readAnswer(response, limit, api, endpoint.base + taskPath(api.route, "get"));
+          accept: acceptOf(api),
+        } as const;
+        const run = async () => {
+          const response = await send(endpoint, limit, sending);
+          return readAnswer(response, limit, api, endpoint.base + taskPath(api.route, "get"));
+        };
+        return repeatCall(run, rulesOf(limit, options, true));
       }),
   });
 }

@@ -1,5 +1,5 @@
-import { fail } from "../failure/failures.js";
-import { toServingError } from "../failure/to-serving-error.js";
+import { fail } from "../failure/client-failures.js";
+import { ServingError } from "../failure/serving-error.js";
 import type { CallLimit, CallPlace } from "./call-limit.js";
 import { encodeJson } from "./encode-input.js";
 
@@ -130,7 +130,11 @@ class UploadItems {
 
   /** Ends the call with an error. The server only sees the request break off; the caller gets the reason. */
   #fail(error: unknown): unknown {
-    const failure = toServingError(error, this.#place.service, this.#place.api);
+    const message = error instanceof Error ? error.message : String(error);
+    const failure =
+      error instanceof ServingError
+        ? error
+        : fail("unhandled_error", { error: message }, { ...this.#place, cause: error });
     this.#limit.fail(failure);
     return failure;
   }

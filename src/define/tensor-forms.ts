@@ -19,9 +19,13 @@ import {
  * @returns    The tensor, or the problem of the value in words.
  */
 export function readTensor(value: unknown, dtype: DType, rank: number): Tensor | string {
-  if (Array.isArray(value) || typeof value === "number" || typeof value === "bigint") {
-    return readNested(value, dtype, rank);
-  }
+  return Array.isArray(value) || typeof value === "number" || typeof value === "bigint"
+    ? readNested(value, dtype, rank)
+    : readWholeTensor(value, dtype, rank);
+}
+
+/** Reads a tensor from a tensor, or from `{ dtype, shape, data }` with base64 data. Clients ask for this form. */
+export function readWholeTensor(value: unknown, dtype: DType, rank: number): Tensor | string {
   if (typeof value !== "object" || value === null) return `expected a tensor (${dtype}), got ${typeof value}`;
   // This check comes first: it does not read the elements, which may still be in a file.
   if (isTensor(value)) return value.dtype === dtype ? value : wrongDType(dtype, value.dtype);
@@ -128,9 +132,10 @@ const toInt64 = (element: unknown): bigint | string => {
 const converters = {
   float32: toFloat32,
   float64: toFloat,
-  int32: toInteger(-(2 ** 31), 2 ** 31 - 1),
+  // Without the notes, bundlers would keep all this in pages, which read no nested arrays.
+  int32: /* @__PURE__ */ toInteger(-2_147_483_648, 2_147_483_647),
   int64: toInt64,
-  uint8: toInteger(0, 255),
+  uint8: /* @__PURE__ */ toInteger(0, 255),
 } satisfies Record<DType, (element: unknown) => number | bigint | string>;
 
 function readBase64(

@@ -1,5 +1,5 @@
 import { copySelf, type SelfCopying } from "../call/value-walk.js";
-import { fail } from "../failure/failures.js";
+import { fail } from "../failure/client-failures.js";
 import type { HeldBytes } from "../held/held-bytes.js";
 
 /** Typed array of each dtype. Little-endian on the wire, as in memory. */

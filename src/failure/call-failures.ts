@@ -1,68 +1,27 @@
-import { formatMs, type Issue, issueText, list, row } from "./failure-row.js";
+import { formatMs, type Issue, issueText, row } from "./failure-row.js";
 
-/** Failures between a caller and an api. */
+/** Failures between a caller and an api. Those that clients raise too are in client-failures.ts. */
 export const callFailures = {
-  invalid_input: row<{ issues: readonly Issue[] }>({
-    code: "invalid_argument",
-    text: (d) => issueText("input", d.issues),
-    fix: "Send a value that fits the api's input schema (see /schema.json).",
-  }),
   invalid_output: row<{ issues: readonly Issue[] }>({
     code: "internal",
     text: (d) => `the api returned a value that its own contract does not allow: ${issueText("output", d.issues)}`,
     fix: "Return a value that fits the contract's output, or fix the contract.",
-  }),
-  not_transferable: row<{ path: string; what: string }>({
-    code: "invalid_argument",
-    text: (d) => `${d.path} is ${d.what}, which can't be sent from one service to another`,
-    fix: "Pass plain data: JSON values, Uint8Array, Tensor, Blob, File, Date, bigint, Map, Set.",
   }),
   output_not_transferable: row<{ path: string; what: string }>({
     code: "internal",
     text: (d) => `${d.path} is ${d.what}, which can't be sent from one service to another`,
     fix: "Return plain data: JSON values, Uint8Array, Tensor, Blob, File, Date, bigint, Map, Set.",
   }),
-  stream_used_twice: row<{ stream: string; first: string; second: string }>({
-    code: "internal",
-    text: (d) => `${d.stream} can be used only once: it was ${d.first}, and is now ${d.second}`,
-    fix: "Call the api again for a second stream, or collect the items in a list and pass that to each.",
-  }),
   not_replaced: row<{ service: string; api: string }>({
     code: "unimplemented",
     text: (d) => `the fake of ${d.service} that this test gave has no ${d.api}`,
     fix: "Add the function to the object given in compose(…, { replace }).",
-  }),
-  unhandled_error: row<{ error: string }>({
-    code: "internal",
-    text: (d) => d.error,
-    fix: "See the log line with this incident id for the stack. To tell callers what happened, throw a ServingError.",
   }),
   batch_size_changed: row<{ rowsIn: number; rowsOut: number; field: string }>({
     code: "internal",
     text: (d) =>
       `a batch of ${d.rowsIn} rows came back with ${d.rowsOut}${d.field === "" ? "" : ` in ${d.field}`}, so no row can be matched to its call`,
     fix: "Return one row for each row of the input, in the same order. A ServingError may take the place of a row.",
-  }),
-  deadline_exceeded: row<{
-    timeoutMs: number;
-    setBy?: string;
-    waitingFor: readonly string[];
-    batchMs?: number;
-    remainingMs?: number;
-  }>({
-    code: "deadline_exceeded",
-    text: (d) => {
-      const limit = `no answer within ${Math.round(d.timeoutMs)} ms${d.setBy === undefined ? "" : ` (${d.setBy})`}`;
-      return d.batchMs === undefined
-        ? `${limit}; still waiting for ${list(d.waitingFor)}`
-        : `${limit}: a batch takes about ${Math.round(d.batchMs)} ms and ${Math.round(d.remainingMs ?? 0)} ms are left`;
-    },
-    fix: "Raise the limit that the message names where it was set (`ekiben options` shows all), or find the slow edge in /metrics.",
-  }),
-  cancelled: row<{ reason: string }>({
-    code: "cancelled",
-    text: (d) => `the call was cancelled: ${d.reason}`,
-    fix: "Make no change: the caller no longer waits. For work that should outlive its caller, pass the call option { detach: true }.",
   }),
   shared_call_ended: row<{ caller: string; reason: string }>({
     code: "unavailable",
@@ -118,11 +77,6 @@ export const callFailures = {
     code: "unavailable",
     text: (d) => `${d.what} is shutting down and takes no new calls`,
     fix: "Retry against another instance.",
-  }),
-  unknown_api: row<{ name: string; known: readonly string[] }>({
-    code: "unimplemented",
-    text: (d) => `there is no api ${d.name}; there are ${list(d.known)}`,
-    fix: "Check the spelling against /schema.json. Caller and callee may run different versions.",
   }),
   injected_failure: row<{ reason: string }>({
     code: "unavailable",

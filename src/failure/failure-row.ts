@@ -39,6 +39,12 @@ export interface GraphFault {
 /** Checks one row where it is written. */
 export const row = <D>(definition: FailureRow<D>): FailureRow<D> => definition;
 
+/** Row of a failure that clients raise too. Its fix stands apart, so that clients do not carry it. */
+export type ClientRow<D> = Omit<FailureRow<D>, "fix" | "fixFor">;
+
+/** Checks one row of a failure that clients raise too. */
+export const clientRow = <D>(definition: ClientRow<D>): ClientRow<D> => definition;
+
 /** End of a sentence about an unknown name; `""` when no known name is near. */
 export const didYouMean = (name: string | undefined): string => (name === undefined ? "" : `; did you mean ${name}?`);
 

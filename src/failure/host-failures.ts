@@ -82,30 +82,4 @@ export const hostFailures = {
     text: (d) => `\`fastify\`, of the app file or of serve(), has a route ${d.method} ${d.path}, and so has ${d.owner}`,
     fix: "Give your route another path, or give the api another one by `route` in its contract.",
   }),
-  connect_failed: row<{ url: string; problem: string }>({
-    code: "unavailable",
-    text: (d) => `${d.url} could not be reached: ${d.problem}`,
-    fix: "Check that the server runs and that the URL is right.",
-  }),
-  connection_lost: row<{ url: string; problem: string }>({
-    code: "unavailable",
-    retryable: false,
-    text: (d) => `the connection to ${d.url} was lost before the whole answer came: ${d.problem}`,
-    fix: "Repeat the call only if running it twice does no harm: it may have run. The server ended, or a proxy closed the connection.",
-  }),
-  fetch_timeout: row<{ url: string; problem: string }>({
-    code: "deadline_exceeded",
-    text: (d) => `fetch itself gave up waiting for ${d.url}: ${d.problem}`,
-    fix: "Raise the limit in the `fetch` that connect() was given (undici: headersTimeout, bodyTimeout). The call may still run on the server.",
-  }),
-  upload_unsupported: row<Record<never, never>>({
-    code: "unimplemented",
-    text: () => "this runtime can't send a stream as the body of a request",
-    fix: "Collect the items and pass them as a list, or call from Node. Browsers send streams over HTTP/2 only, if at all.",
-  }),
-  invalid_response: row<{ url: string; problem: string }>({
-    code: "data_loss",
-    text: (d) => `${d.url} did not answer as an ekiben server: ${d.problem}`,
-    fix: "Check that the URL names an ekiben server and that no proxy changes its answers.",
-  }),
 };

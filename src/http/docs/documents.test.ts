@@ -37,7 +37,7 @@ function createParts() {
   const routes = [...descriptor.apis.values()].map((own) => createApiRoute("Everything", own));
   const bounds = { timeoutMs: 60_000, maxConcurrent: 1, maxQueued: 1, idempotent: false };
   const settings = { ...bounds, attempts: 3, retryBackoffMs: 1000 };
-  const apis = new Map(routes.map((route) => [route.name, settings]));
+  const apis = new Map(routes.map(({ name }) => [name, { ...settings, idempotent: name === "tree" }]));
   return { graph, routes, apis, version: "1.2.3", description: "All kinds of apis." };
 }
 
@@ -113,6 +113,7 @@ describe("createSchemaDocument", () => {
     assert.equal(byName.get("items").output.is_stream, true);
     assert.equal(byName.get("text").input.root_input, true);
     assert.equal(byName.get("fields").input.root_input, undefined);
+    assert.deepEqual([byName.get("tree").idempotent, byName.get("text").idempotent], [true, undefined]);
     assert.deepEqual(byName.get("fields").files, ["image"]);
     assert.deepEqual([byName.get("rows").batchable, byName.get("text").batchable], [true, false]);
     assert.deepEqual(byName.get("nothing").input, { type: "object", properties: {} });

@@ -94,17 +94,17 @@ async function writePage({ graph, graphSvg, version, description }: DocumentDeps
  * named fields. `is_stream` marks an input or output that is sent item by item. Clients of other servers know these
  * names.
  */
-export function createSchemaDocument({ graph, routes, version, description }: OpenApiDeps): object {
+export function createSchemaDocument({ graph, routes, apis, version, description }: OpenApiDeps): object {
   return {
     name: graph.entry,
     type: "service",
     version,
     ...(description !== "" && { description }),
-    routes: routes.map(createRouteDocument),
+    routes: routes.map((route) => createRouteDocument(route, apis.get(route.name)?.idempotent === true)),
   };
 }
 
-function createRouteDocument({ name, path, kind, input, output, descriptor }: ApiRoute): object {
+function createRouteDocument({ name, path, kind, input, output, descriptor }: ApiRoute, isIdempotent: boolean): object {
   const { summary, batch } = descriptor.contract;
   const hasNamedFields = input.kind === "fields" || input.kind === "none";
   const streamed = kind === "stream" ? { is_stream: true, media_type: output.offers[0] } : undefined;
@@ -117,6 +117,7 @@ function createRouteDocument({ name, path, kind, input, output, descriptor }: Ap
     output: { ...output.schema, ...streamed },
     files: [...input.fields].flatMap(([field, form]) => (form.kind === "file" ? [field] : [])),
     batchable: batch !== undefined,
+    ...(isIdempotent && { idempotent: true }),
     is_task: kind === "task",
   };
 }
