@@ -2,6 +2,8 @@ export { serve } from "./app/serve.js";
 export type { ServeOptions, Server } from "./app/start-server.js";
 export type { Logger } from "./base/logger.js";
 export type { Caller, Priority, TraceContext } from "./call/call.js";
+export type { CallContext, Register } from "./call/call-context.js";
+export type { CallResponse, CookieOptions } from "./call/call-response.js";
 export { currentCall } from "./call/invoke.js";
 export type { CurrentCall } from "./call/running-call.js";
 export type { TaskFailure, TaskState, TaskStatus } from "./call/task-state.js";
@@ -20,6 +22,14 @@ export { type TensorOptions, type TensorSchema, tensor } from "./define/tensor-s
 export type { FailureId } from "./failure/failures.js";
 export type { Code } from "./failure/serving-error.js";
 export { ServingError, type ServingErrorInit } from "./failure/serving-error.js";
-export type { AppFile, HttpOptions, Placement, Resources } from "./options/app-file.js";
+export type {
+  AppFile,
+  ContextOf,
+  ContextRequest,
+  HttpOptions,
+  Placement,
+  ReadContext,
+  Resources,
+} from "./options/app-file.js";
 export type { Replicas } from "./options/value-types.js";
 export type { AppEvent, OnAppEvent } from "./supervisor/replica-state.js";

@@ -109,6 +109,18 @@ describe("ekiben serve", () => {
     assert.equal(stdout, "", "logLevel warn leaves out the access log");
   });
 
+  it("asks the app file's context who is asking, in the replica that answers", async () => {
+    using server = new CommandProcess(["serve", "configured"]);
+    const url = await server.url();
+    const ask = (headers: Record<string, string>) => fetch(`${url}/who`, { method: "POST", headers });
+    assert.equal((await ask({})).status, 401);
+    const { context, pid } = (await (await ask({ "x-user": "ann" })).json()) as Record<string, any>;
+    assert.deepEqual([context["user"], context["pid"]], ["ann", pid]);
+    assert.notEqual(pid, server.child.pid);
+    server.child.kill("SIGINT");
+    await server.ended;
+  });
+
   it("says which port is taken", async () => {
     using first = new CommandProcess(["serve", "configured"]);
     const { port } = new URL(await first.url());

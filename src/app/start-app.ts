@@ -52,7 +52,7 @@ interface AppDeps {
   readonly faults?: Faults;
   /** Services that the main thread calls, besides those that its replicas call. Default: none. */
   readonly calls?: readonly string[];
-  /** App file with plugins, and the bound socket, for replicas that answer HTTP. */
+  /** App file with functions, and the bound socket, for replicas that answer HTTP. */
   readonly http?: { readonly appFile: string | undefined; readonly handle: unknown };
   /** State of the shutdown: once it has begun, clients should send no more requests. */
   readonly departure?: { readonly hasBegun: boolean };
@@ -66,8 +66,12 @@ export interface App {
   readonly plan: Plan;
   /** Runtime of the main thread. */
   readonly runtime: Runtime;
-  /** Returns a handle on any service of the graph, for a program or a test. */
-  handle(service: string): object;
+  /**
+   * Returns a handle on any service of the graph, for a program or a test.
+   *
+   * @param context Returns the context of a call, for each call. Default: calls have none.
+   */
+  handle(service: string, context?: () => unknown): object;
   readiness(): Promise<Readiness>;
   metrics(): Promise<MetricsPage>;
   /** Reason why the entry service is down; `undefined` while it is not. */
@@ -135,7 +139,7 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
     graph,
     plan,
     runtime,
-    handle: (service) => runtime.handleOf(service),
+    handle: (service, context) => runtime.handleOf(service, context),
     readiness: readReadiness,
     metrics: readMetrics,
     entryDown: () => supervisor.downOf(graph.entry),

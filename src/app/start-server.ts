@@ -32,7 +32,7 @@ export function startServer(
   callers: () => readonly string[],
 ): Promise<Server> {
   const { from } = options;
-  const fastify = options.fastify ?? options.options?.fastify;
+  const { fastify = options.options?.fastify, context = options.options?.context } = options;
   const plan = planApp(entry, sourcesOf(options));
   const search = { from, callers };
   const locateEntry = () => importEntryLocation().then((locate) => locate(entry, plan.graph.entry, search));
@@ -41,11 +41,12 @@ export function startServer(
     locateEntry,
     ...(from !== undefined && { appFolder: dirname(fileURLToPath(toFileUrl(from))) }),
     ...(fastify && { fastify }),
+    ...(context && { context }),
   });
 }
 
 /** Arguments of `servePlan` besides the plan. */
-interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onEvent" | "signals"> {
+interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "context" | "log" | "onEvent" | "signals"> {
   /** Finds the author's code for replicas in threads and processes. */
   readonly locateEntry: () => Promise<EntryLocation>;
   /** Folder beside which the app keeps its tasks. Default: the folder of the file that defines its entry service. */
@@ -54,7 +55,7 @@ interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "log" | "onEve
   readonly program?: string;
   /** Id that versions of an app share when they replace one another under `--watch`. */
   readonly session?: string | undefined;
-  /** App file with `fastify`, for replicas that answer HTTP themselves. */
+  /** App file with `fastify` or `context`, for replicas that answer HTTP themselves. */
   readonly appFile?: string | undefined;
   /** Returns a socket that outlives this server. Default: the server binds a socket of its own. */
   readonly bind?: BindSocket | undefined;
@@ -164,10 +165,11 @@ interface Serving {
   close(): Promise<void>;
 }
 
-/** True when replicas of the entry service answer HTTP themselves: they are processes and can load the plugins. */
-function isServedByReplicas({ plan, fastify, appFile }: ServingDeps): boolean {
+/** True when replicas of the entry service answer HTTP themselves: they are processes and can load the functions. */
+function isServedByReplicas({ plan, fastify, context, appFile }: ServingDeps): boolean {
   const entry = plan.deployments.find(({ descriptor }) => descriptor.name === plan.graph.entry);
-  return entry?.residence === "process" && (fastify === undefined || appFile !== undefined);
+  const hasFunctions = fastify !== undefined || context !== undefined;
+  return entry?.residence === "process" && (!hasFunctions || appFile !== undefined);
 }
 
 async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<Serving> {
@@ -214,7 +216,8 @@ async function serveHere(deps: ServingDeps, socket: BoundSocket | undefined): Pr
     // Loaded here: where replicas answer HTTP, this process needs no HTTP server.
     const { createRuntimeHttp } = await import("../runtime/runtime-http.js");
     const { readiness, metrics } = app;
-    const http = await createRuntimeHttp(app.runtime, { readiness, metrics, configure: deps.fastify });
+    const { fastify: configure, context } = deps;
+    const http = await createRuntimeHttp(app.runtime, { readiness, metrics, configure, context });
     const { url, port } = socket ?? (await http.listen());
     if (socket !== undefined) await http.listenOn(socket.handle);
     onEvent({ kind: "listening", url, ms: systemClock.now() - deps.begun });
@@ -294,7 +297,7 @@ export function readOpenFiles(): number | undefined {
 }
 
 /** Options of `serve()`; everything else about an app is an option in `options` (see `ekiben options`). */
-export interface ServeOptions extends Pick<AppFile, "port" | "host"> {
+export interface ServeOptions extends Pick<AppFile, "port" | "host" | "context"> {
   /** Options as they stand in `ekiben.config.ts`. */
   readonly options?: AppFile;
   /** Adds an author's own Fastify plugins and routes beside the apis. */

@@ -64,6 +64,8 @@ export class CallScope implements Expiring {
   #queue: WaitingPlace | undefined;
   #sentAt: number;
   #endedAt: number | undefined;
+  #isBatched = false;
+  #responseEnd: string | undefined;
   #cancelledAt: number | undefined;
   #wheelPlace = notInWheel;
   #reason: ServingError | undefined;
@@ -166,6 +168,27 @@ export class CallScope implements Expiring {
   /** Notes that the api has ended. */
   markEnded(now: number): void {
     this.#endedAt = now;
+  }
+
+  /** True when the author's function runs for a batch, perhaps with rows of other calls. */
+  get isBatched(): boolean {
+    return this.#isBatched;
+  }
+
+  /** Notes that the author's function runs for a batch: it can't answer one request in its own way. */
+  joinBatch(): void {
+    this.#isBatched = true;
+    this.#responseEnd = "the api joins calls into batches, so it answers several requests at once";
+  }
+
+  /** Reason for which the api can't change the response to its request; `undefined` while it can. */
+  get responseEnd(): string | undefined {
+    return this.#responseEnd;
+  }
+
+  /** Notes that the response to the request can't be changed from now on. */
+  endResponse(reason: string): void {
+    this.#responseEnd = reason;
   }
 
   /** Time of the cancellation; `undefined` for a call that was not cancelled. */

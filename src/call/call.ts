@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { copyContext, freezeContext } from "./call-context.js";
+import { ResponseDraft } from "./call-response.js";
 import { copyValue } from "./copy-value.js";
 import type { InputStream } from "./streams/item-source.js";
 
@@ -109,15 +111,17 @@ const idPrefix = randomBytes(6).toString("hex");
 let lastId = 0;
 
 /**
- * Id, headers and trace of one request, the same on all its hops.
+ * Id, headers, trace and context of one request, the same on all its hops.
  *
- * One object a request, shared by every call below it. Id and trace are made when first read, so that calls between
- * services of one process pay nothing for them.
+ * One object a request and process, shared by every call below it. Id and trace are made when first read, so that
+ * calls between services of one process pay nothing for them.
  */
 export class RequestContext {
   #headers: Readonly<Record<string, string>> | undefined;
   #id: string | undefined;
   #trace: TraceContext | undefined;
+  #appContext: unknown;
+  #response: ResponseDraft | undefined;
   #wireText: string | undefined;
 
   constructor(headers: Readonly<Record<string, string>> | undefined = noHeaders, id?: string) {
@@ -130,6 +134,15 @@ export class RequestContext {
    */
   setHeaders(headers: Readonly<Record<string, string>>): void {
     this.#headers = headers;
+  }
+
+  /**
+   * Sets the value that says who is asking: `currentCall().context`. Called before the first call is made.
+   *
+   * @throws {ServingError} `invalid_context`.
+   */
+  setAppContext(value: unknown): void {
+    this.#appContext = copyContext(value);
   }
 
   /** Returns the context that another process sent. It is parsed when a part of it is first read. */
@@ -152,6 +165,28 @@ export class RequestContext {
     return this.#id;
   }
 
+  /** Value that the app's `context` has given, frozen; `undefined` where there is none. */
+  get appContext(): unknown {
+    if (this.#headers === undefined) this.#readWire();
+    return this.#appContext;
+  }
+
+  /** Response of the request as its api has set it in this process; `undefined` if it has set nothing. */
+  get response(): ResponseDraft | undefined {
+    return this.#response;
+  }
+
+  /** Returns the response that the api sets. */
+  openResponse(): ResponseDraft {
+    this.#response ??= new ResponseDraft();
+    return this.#response;
+  }
+
+  /** Takes over the response that the api has set in another process. */
+  takeResponse(response: ResponseDraft): void {
+    this.#response = response;
+  }
+
   get trace(): TraceContext {
     this.#trace ??= readTrace(this.headers) ?? startTrace();
     return this.#trace;
@@ -161,7 +196,8 @@ export class RequestContext {
   get wireText(): string {
     if (this.#wireText === undefined) {
       const { traceparent, tracestate } = this.trace;
-      this.#wireText = JSON.stringify([this.id, this.headers, traceparent, tracestate ?? null]);
+      const parts = [this.id, this.headers, traceparent, tracestate ?? null];
+      this.#wireText = JSON.stringify(this.#appContext === undefined ? parts : [...parts, this.#appContext]);
     }
     return this.#wireText;
   }
@@ -177,9 +213,10 @@ export class RequestContext {
       this.#wireText = undefined;
       return;
     }
-    const [id, headers, traceparent, tracestate] = context;
+    const [id, headers, traceparent, tracestate, appContext] = context;
     this.#headers = Object.freeze(keepTexts(headers));
     this.#id = id;
+    this.#appContext = freezeContext(appContext);
     this.#trace ??= readTrace({ traceparent, ...(tracestate !== null && { tracestate }) });
   }
 }
@@ -189,6 +226,7 @@ type WireContext = readonly [
   headers: Readonly<Record<string, unknown>>,
   traceparent: string,
   tracestate: string | null,
+  appContext?: unknown,
 ];
 
 function parseWire(text: string): WireContext | undefined {

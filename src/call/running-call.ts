@@ -1,6 +1,8 @@
 import type { Clock } from "../base/clock.js";
 import { type Logger, silentLogger } from "../base/logger.js";
 import type { Call, Caller, Priority, TraceContext } from "./call.js";
+import type { CallContext } from "./call-context.js";
+import { type CallResponse, RunningResponse } from "./call-response.js";
 import { type Progress, readProgress } from "./task-state.js";
 
 /** A call as the api that runs it sees it; `currentCall()` returns it. */
@@ -21,6 +23,13 @@ export interface CurrentCall {
   readonly requestId: string;
   /** Headers of the HTTP request, lower case; empty when the call did not begin with one. */
   readonly headers: Readonly<Record<string, string>>;
+  /**
+   * Value that `context` of the app file gave for the request, frozen: who is asking. The same in every call below, in
+   * streams and in tasks; `undefined` without it, and in an api that batches, which runs for several requests.
+   */
+  readonly context: CallContext;
+  /** Response to the HTTP request: status, headers, cookies, redirects. */
+  readonly response: CallResponse;
   /** Adds service, api and request id to every line. */
   readonly log: Logger;
   /**
@@ -49,6 +58,8 @@ interface Scope {
   readonly call: Call;
   readonly time: { readonly clock: Clock };
   readonly isEnded: boolean;
+  readonly isBatched: boolean;
+  readonly responseEnd: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -57,6 +68,7 @@ export class RunningCall implements CurrentCall {
   readonly #scope: Scope;
   readonly #runner: ApiRunner;
   #log: Logger | undefined;
+  #response: CallResponse | undefined;
 
   constructor(scope: Scope, runner: ApiRunner) {
     this.#scope = scope;
@@ -93,6 +105,15 @@ export class RunningCall implements CurrentCall {
 
   get headers(): Readonly<Record<string, string>> {
     return this.#scope.call.request.headers;
+  }
+
+  get context(): CallContext {
+    return (this.#scope.isBatched ? undefined : this.#scope.call.request.appContext) as CallContext;
+  }
+
+  get response(): CallResponse {
+    this.#response ??= new RunningResponse(this.#scope);
+    return this.#response;
   }
 
   get log(): Logger {

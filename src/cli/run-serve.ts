@@ -46,7 +46,7 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
       appFolder: dirname(entry.file),
       program: entry.file,
       session: watcher && `watch of process ${process.ppid}`,
-      appFile: hasPlugins(app) ? app.appFilePath && resolve(app.appFilePath) : undefined,
+      appFile: hasFunctions(app) ? app.appFilePath && resolve(app.appFilePath) : undefined,
       bind: watcher?.bind,
     });
   const server = await startServer(app, { view, terminal, watcher, drain, start });
@@ -91,7 +91,13 @@ function npmGone(): Promise<"npm is gone"> {
 const toProgressOutput = (output: Output, watcher: Watcher | undefined): Output =>
   watcher === undefined ? output : { ...output, isTerminal: false };
 
-const hasPlugins = ({ appFile }: LoadedApp): boolean => (appFile?.value as AppFile | undefined)?.fastify !== undefined;
+/** Returns the functions of the app file. */
+function readFunctions({ appFile }: Pick<LoadedApp, "appFile">): Pick<ServeOptions, "fastify" | "context"> {
+  const { fastify, context } = (appFile?.value ?? {}) as AppFile;
+  return { ...(fastify && { fastify }), ...(context && { context }) };
+}
+
+const hasFunctions = (app: LoadedApp): boolean => Object.keys(readFunctions(app)).length > 0;
 
 interface Starting {
   readonly view: ProgressView;
@@ -99,7 +105,7 @@ interface Starting {
   readonly watcher: Watcher | undefined;
   /** `isReplaced` is true when another version took over before the drain; the drain is then not reported. */
   readonly drain: { readonly isReplaced: boolean };
-  readonly start: (options: Pick<ServeOptions, "fastify" | "log" | "onEvent">) => Promise<Server>;
+  readonly start: (options: Pick<ServeOptions, "fastify" | "context" | "log" | "onEvent">) => Promise<Server>;
 }
 
 /** Starts the server. @returns `undefined` when a service failed to start, which has been shown already. */
@@ -109,11 +115,10 @@ async function startServer(
 ): Promise<Server | undefined> {
   const { out } = terminal;
   const { logLevel, drainTimeoutMs } = options.settings.server;
-  const fastify = (appFile?.value as AppFile | undefined)?.fastify;
   let hasFailed = false;
   try {
     return await start({
-      ...(fastify && { fastify }),
+      ...readFunctions({ appFile }),
       ...(out.isTerminal && { log: createTerminalLog(logLevel, view, out) }),
       onEvent: (event) => {
         view.show(event);

@@ -29,6 +29,8 @@ import { isTensorSchema } from "./tensor-schema.js";
 export interface ContractOptions extends Omit<ApiFileOptions, "batch" | "attempts" | "retryBackoffMs"> {
   /** HTTP path. Default `/<api name>`. */
   readonly route?: string;
+  /** Status of the answer over HTTP; 204 sends no body. `currentCall().response` may set another. Default 200. */
+  readonly status?: 200 | 201 | 202 | 203 | 204;
   /** One line for OpenAPI and the docs page. */
   readonly summary?: string;
   /** Inputs for the docs page; each must fit the input schema (`ekiben check` sees to it). */
@@ -274,6 +276,8 @@ export function contractProblem(written: Contract, kind?: ApiKind): string | und
   if (contract.output === undefined && contract.yields === undefined)
     return "the contract has neither output nor yields";
   if (contract.output !== undefined && contract.yields !== undefined) return bothResults(contract);
+  const status = statusProblem(contract);
+  if (status !== undefined) return status;
   if (isStreamSchema(contract.yields)) return "yields is a stream() of streams; give it the schema of one item";
   for (const part of ["input", "output", "yields"] as const) {
     const shape = contract[part];
@@ -284,6 +288,17 @@ export function contractProblem(written: Contract, kind?: ApiKind): string | und
     if (problem !== undefined) return problem;
   }
   return contract.batch === undefined ? undefined : batchProblem(contract);
+}
+
+function statusProblem({ status, output }: Contract): string | undefined {
+  if (status === undefined) return undefined;
+  if (![200, 201, 202, 203, 204].includes(status)) {
+    return `status is ${String(status)}; the answer of an api has 200, 201, 202, 203 or 204, and a ServingError has the others`;
+  }
+  const isEmpty = isSchema(output) && acceptsUndefined(output);
+  return status === 204 && !isEmpty
+    ? "status 204 sends no body, so the output must be z.void() or the like"
+    : undefined;
 }
 
 const bothResults = ({ output }: Contract): string =>

@@ -153,6 +153,46 @@ export const httpFailures = {
     text: (d) => `a hook has set request header ${d.header} to a value of type ${d.type}`,
     fix: "Set a string, such as JSON.stringify(value), and parse it where it is read: headers are texts.",
   }),
+  context_timeout: row<{ timeoutMs: number }>({
+    code: "unavailable",
+    text: (d) => `the app has not found out within ${d.timeoutMs} ms who is asking`,
+    fix: "Look at what `context` of the app file waits for, or raise http.contextTimeoutMs.",
+  }),
+  invalid_context: row<{ path: string; what: string }>({
+    code: "internal",
+    text: (d) =>
+      `the value that \`context\` of the app file returned can't travel with the calls: ${d.path} is ${d.what}`,
+    fix: "Return plain JSON data: texts, finite numbers, booleans, null, lists and objects, 16 KiB at most. Return a date as a text or a number.",
+  }),
+  credentials_missing: row<{ expected: string; challenge?: string }>({
+    code: "unauthenticated",
+    hasNoStack: true,
+    text: (d) => `the request does not say who is asking; expected ${d.expected}`,
+    fix: "Send the key or the token in the header that the message names.",
+  }),
+  credentials_refused: row<{ problem: string; challenge?: string }>({
+    code: "unauthenticated",
+    hasNoStack: true,
+    text: (d) => d.problem,
+    fix: "Send a key or a token that is valid now.",
+  }),
+  credentials_unavailable: row<{ what: string }>({
+    code: "unavailable",
+    text: (d) => `${d.what} can't be read now, so nobody can be let in`,
+    fix: "Look in the log for the reason; it has the file or the address.",
+  }),
+  auth_misconfigured: row<{ what: string; problem: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.what}: ${d.problem}`,
+    fix: 'Fix the options in the app file: see "Who is the user" in the how-to pages.',
+    fixFor: (d) =>
+      d.problem.includes("package jose") ? "Run `npm install jose`: ekiben does not include it." : undefined,
+  }),
+  response_refused: row<{ what: string; problem: string }>({
+    code: "internal",
+    text: (d) => `currentCall().response can't set ${d.what}: ${d.problem}`,
+    fix: 'Set it in the api of the entry service that the request called, before its output or first item: see "The response" in the guide, Over HTTP.',
+  }),
   invalid_multipart: row<{ problem: string }>({
     code: "invalid_argument",
     text: (d) => `the multipart body can't be read: ${d.problem}`,

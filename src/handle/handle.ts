@@ -1,5 +1,5 @@
 import type { Logger } from "../base/logger.js";
-import type { Caller } from "../call/call.js";
+import type { Caller, RequestContext } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
 import { type AmbientCall, ambientCall, isPromiseLike, readerOf, scopeOf } from "../call/invoke.js";
@@ -18,6 +18,8 @@ interface HandleOwner {
   readonly caller: Caller;
   /** Logger for calls that fail and whose result is never read. */
   readonly log: Logger;
+  /** Creates the request of a call that no api makes. Default: one without a context. */
+  readonly createRequest?: (() => RequestContext) | undefined;
 }
 
 /** Makes the handle of a service: an object with one method for each api. */
@@ -54,7 +56,7 @@ function createUnaryMethod(target: CallTarget, owner: HandleOwner, read?: (outpu
     const place = ambientCall();
     let sent: Promise<unknown>;
     try {
-      const start = createStart(input, options, place, owner.caller);
+      const start = createStart(input, options, place, owner);
       if (isPromiseLike(input)) sent = Promise.resolve(input).then((value) => send({ ...start, input: value }));
       else if (read === undefined) return send(start);
       else sent = send(start);
@@ -81,7 +83,7 @@ function createStreamMethod(target: CallTarget, owner: HandleOwner) {
   return (input?: unknown, options?: CallOptions): AsyncIterable<unknown> => {
     const place = ambientCall();
     // The options are read now, even if the input is a promise.
-    const start = createStart(input, options, place, owner.caller);
+    const start = createStart(input, options, place, owner);
     const open = (value: unknown) => dispatchStream(target, openScope(target, { ...start, input: value }), onUnheard);
     if (!isPromiseLike(input)) return open(input);
     return new LaterStream(Promise.resolve(input).then(open), nameCall(target, owner, scopeOf(place), options));
@@ -110,14 +112,19 @@ function nameCall(
   };
 }
 
-function createStart(input: unknown, options: CallOptions | undefined, place: AmbientCall, caller: Caller): CallStart {
+function createStart(
+  input: unknown,
+  options: CallOptions | undefined,
+  place: AmbientCall,
+  { caller, createRequest }: HandleOwner,
+): CallStart {
   const parent = scopeOf(place);
   return {
     input,
     caller: parent?.identity ?? caller,
     parent: options?.detach === true ? undefined : parent,
     reader: readerOf(place),
-    request: parent?.call.request,
+    request: parent === undefined ? createRequest?.() : parent.call.request,
     timeoutMs: options?.timeoutMs,
     signal: options?.signal,
     outside: false,

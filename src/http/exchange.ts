@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyReply } from "fastify";
 import type { RequestContext } from "../call/call.js";
-import type { CallScope, CallTime } from "../call/call-scope.js";
+import type { CallTime } from "../call/call-scope.js";
 import { type Expiring, notInWheel } from "../call/deadline-wheel.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -12,6 +12,14 @@ import type { WatchedStream } from "./streams/stream-watch.js";
 const exchangeKey = Symbol("ekiben.exchange");
 
 type ExchangeResponse = ServerResponse & { [exchangeKey]?: Exchange; _lightMyRequest?: object };
+
+/** Work that is done for an exchange: a call, or the question who is asking. */
+export interface Followed {
+  /** Names what the work waits for. */
+  readonly pending: readonly string[];
+  /** Ends the work: nobody waits for it any more. */
+  cancel(reason: ServingError): void;
+}
 
 /** Observes the end of exchanges. */
 export interface ExchangeObserver {
@@ -41,7 +49,7 @@ export class Exchange {
   route: string | undefined;
   /** Writes the head of a streamed answer, after the author's `onSend` hooks have run. */
   onHead: (() => void) | undefined;
-  #scope: CallScope | undefined;
+  #scope: Followed | undefined;
   #isEnded = false;
 
   constructor(reply: FastifyReply, context: RequestContext, observer: ExchangeObserver) {
@@ -58,8 +66,8 @@ export class Exchange {
     return this.#isEnded;
   }
 
-  /** Links the exchange to the call made for it. The call is cancelled if the client leaves. */
-  follow(scope: CallScope): void {
+  /** Links the exchange to the call made for it, or to other work. That is cancelled if the client leaves. */
+  follow(scope: Followed): void {
     if (this.#isEnded) scope.cancel(clientGone());
     else this.#scope = scope;
   }
@@ -72,6 +80,19 @@ export class Exchange {
   /** Ends the call made for this request. Its failure becomes the answer. */
   cancel(reason: ServingError): void {
     this.#scope?.cancel(reason);
+  }
+
+  /** Adds what the api has set of its response: status, headers, cookies. */
+  addResponse(): void {
+    const { response } = this.context;
+    if (response === undefined) return;
+    const { reply } = this;
+    if (response.status !== undefined) reply.code(response.status);
+    for (const [name, value] of response.headers) {
+      // A plugin such as that for CORS has its own part of it.
+      const given = name === "vary" ? reply.getHeader(name) : undefined;
+      reply.header(name, given === undefined ? value : `${String(given)}, ${value}`);
+    }
   }
 
   /**

@@ -8,6 +8,7 @@ import { type Exchange, exchangeOf } from "./exchange.js";
 import type { ApiRoute, HttpState } from "./http-state.js";
 import { type AnswerForm, pickAnswer } from "./output-form.js";
 import { type BodyHandler, readBody } from "./read-body.js";
+import { readContext } from "./read-context.js";
 import { PacedItems, readItems } from "./streams/body-items.js";
 import { writeStream } from "./streams/write-stream.js";
 import { createSubmittedBody } from "./tasks/task-body.js";
@@ -31,12 +32,23 @@ export function handleRequest(http: HttpState, route: ApiRoute, reply: FastifyRe
     const timeoutMs = readTimeout(headers["ekiben-timeout-ms"]);
     const priority = readPriority(headers["ekiben-priority"]);
     const receiver = new ApiRequest(http, exchange, { route, form, timeoutMs, priority });
-    const items = route.input.kind === "stream" ? readItems(http, exchange, route) : undefined;
-    if (items === undefined) readBody(http, { route, request, receiver });
-    else receiver.receive(items);
+    if (http.context === undefined) readInput(http, exchange, route, receiver);
+    else readContext(http, exchange, route, () => readInput(http, exchange, route, receiver));
   } catch (error) {
     writeFailure(http, reply, error, route);
   }
+}
+
+function readInput(http: HttpState, exchange: Exchange, route: ApiRoute, receiver: BodyHandler): void {
+  let items: ReturnType<typeof readItems>;
+  try {
+    items = route.input.kind === "stream" ? readItems(http, exchange, route) : undefined;
+  } catch (error) {
+    receiver.refuse(error);
+    return;
+  }
+  if (items === undefined) readBody(http, { route, request: exchange.reply.request, receiver });
+  else receiver.receive(items);
 }
 
 /** Creates the handler of an api's own path. */
@@ -90,6 +102,7 @@ class ApiRequest implements BodyHandler, AnswerTaker {
     const { form, route } = this.#asked;
     const body = route.kind === "task" && route.submits ? createSubmittedBody(value as SubmittedTask) : value;
     try {
+      if (route.status !== undefined) this.#exchange.reply.code(route.status);
       const written = writeReply(this.#http, this.#exchange.reply, body, form);
       written?.catch((error) => this.refuse(error));
     } catch (error) {
@@ -114,6 +127,7 @@ class ApiRequest implements BodyHandler, AnswerTaker {
   #stream({ scope, items }: PendingStream): void {
     this.#exchange.follow(scope);
     const { route, form } = this.#asked;
+    if (route.status !== undefined) this.#exchange.reply.code(route.status);
     const answer = { items, form, output: route.output, api: route };
     writeStream(this.#http, this.#exchange.reply, answer);
   }

@@ -6,6 +6,7 @@ import type { ApiDescriptor } from "../define/descriptor.js";
 import type { ApiKind } from "../define/handle-type.js";
 import type { EntryCaller } from "../handle/call-target.js";
 import type { FileStore } from "../held/file-store.js";
+import type { ReadContext } from "../options/app-file.js";
 import type { HttpSettings } from "../options/settings.js";
 import type { ConnectionRoom } from "./exchange.js";
 import { createInputForm, type InputForm } from "./input-form.js";
@@ -19,6 +20,8 @@ export interface HttpState {
   readonly caller: EntryCaller;
   /** Finds a task of an api that the app no longer has. */
   readonly findFormerTask: ((id: string) => Promise<FormerTask | undefined>) | undefined;
+  /** Finds out who is asking, for each request to an api; absent: nobody asks. */
+  readonly context: ReadContext | undefined;
   readonly log: Logger;
   readonly time: CallTime;
   readonly limits: BodyLimits;
@@ -43,6 +46,8 @@ export interface ApiRoute {
   readonly kind: ApiKind;
   /** True when a task is only submitted and its result is not awaited. */
   readonly submits: boolean;
+  /** Status of an answer, if the contract has one. */
+  readonly status: number | undefined;
   readonly path: string;
   readonly input: InputForm;
   readonly output: OutputForm;
@@ -53,7 +58,8 @@ export interface ApiRoute {
 export function createApiRoute(service: string, descriptor: ApiDescriptor): ApiRoute {
   const { name, kind, route, contract } = descriptor;
   const input = createInputForm(contract.input);
-  return { service, name, kind, submits: false, path: route, input, output: createOutputForm(descriptor), descriptor };
+  const output = createOutputForm(descriptor);
+  return { service, name, kind, submits: false, status: contract.status, path: route, input, output, descriptor };
 }
 
 /** A task that was submitted to an api which the app no longer has. */

@@ -9,6 +9,7 @@ import { fail } from "../failure/failures.js";
 import type { Graph } from "../graph/graph.js";
 import type { EntryCaller } from "../handle/call-target.js";
 import type { FileStore } from "../held/file-store.js";
+import type { ReadContext } from "../options/app-file.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
 import { addPlugins, type UnroutedAnswer } from "./add-plugins.js";
 import { answerFailure, answerUnrouted, pathOf } from "./answer-failure.js";
@@ -51,6 +52,8 @@ export interface HttpServerDeps extends Probes {
    * them.
    */
   readonly configure?: (fastify: FastifyInstance) => void | Promise<void>;
+  /** Finds out who is asking, for each request to an api. Default: nobody asks. */
+  readonly context?: ReadContext | undefined;
   /** Default: the time of the process. */
   readonly time?: CallTime;
 }
@@ -85,6 +88,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer
     settings,
     caller,
     findFormerTask: deps.findFormerTask,
+    context: deps.context,
     log,
     time,
     limits,
@@ -147,7 +151,7 @@ function addRoutes(
   });
   const routes = addApiRoutes(http, scope, entry);
   const { version = "0", description = "" } = deps;
-  addDocuments(scope, { ...deps, routes, version, description });
+  addDocuments(scope, { ...deps, routes, version, description, asksWho: deps.context !== undefined });
   addProbes(http, scope, deps);
   return {
     knows: (request) => known.has(pathOf(request)) || readFormerRequest(request) !== undefined,
@@ -223,7 +227,8 @@ interface TaskRoutes {
 function addTaskRoutes(http: HttpState, fastify: FastifyInstance, { route, path, errorHandler }: TaskRoutes): void {
   for (const [what, method] of Object.entries(taskPaths) as [TaskPath, string][]) {
     const url = taskPath(path, what);
-    const submission = { ...route, submits: true, path: taskPath(route.path, what), output: submittedOutput };
+    const own = { submits: true, status: undefined, output: submittedOutput };
+    const submission = { ...route, ...own, path: taskPath(route.path, what) };
     const handler = (_: FastifyRequest, reply: FastifyReply) =>
       what === "submit" ? handleRequest(http, submission, reply) : handleTask(http, route, what, reply);
     const onSend = what === "status" ? { onSend: sendHead } : undefined;

@@ -47,8 +47,18 @@ export function writeFailure(http: HttpState, reply: FastifyReply, error: unknow
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
   // Names the accepted encodings (RFC 9110, section 12.5.3).
   if (failure.id === "unsupported_content_encoding") reply.header("accept-encoding", "identity");
+  // Required for this status (RFC 9110, section 11.6.1). A plugin of the author may have set its own.
+  if (failure.httpStatus === 401 && !reply.hasHeader("www-authenticate")) {
+    reply.header("www-authenticate", challengeOf(failure));
+  }
   if (http.isClosing) reply.header("connection", "close");
   reply.send(text);
+}
+
+/** Returns the challenge of a 401: the failure's own, else the scheme of tokens and keys. */
+function challengeOf({ details }: ServingError): string {
+  const challenge = readField(details, "challenge");
+  return typeof challenge === "string" && /^[\x21-\x7e][\x20-\x7e]{0,499}$/.test(challenge) ? challenge : "Bearer";
 }
 
 /**

@@ -100,8 +100,13 @@ function send(http: HttpState, reply: FastifyReply, { contentType, body, fileNam
     reply.header("x-content-type-options", "nosniff").header("content-disposition", formatDisposition(fileName));
   }
   if (body.length > stallableBytes) exchange.guardWriting(http.settings.bodyTimeoutMs);
-  reply.header("content-type", contentType).send(body);
+  reply.header("content-type", contentType);
+  exchange.addResponse();
+  reply.send(reply.statusCode !== 200 && isBodiless(reply.statusCode) ? "" : body);
 }
+
+/** True for statuses whose responses have no body (RFC 9110, section 15). */
+const isBodiless = (status: number): boolean => status === 204 || status === 205 || status === 304;
 
 /** Bytes that fit in the socket's own buffer; they leave the process whether or not the client reads. */
 const stallableBytes = 65_536;

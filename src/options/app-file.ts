@@ -27,9 +27,36 @@ export interface ApiFileOptions extends CodeOf<typeof apiOptions>, CodeOf<typeof
 /** Options of services in an app file: for one service, or for the whole app. */
 export interface ServiceFileOptions extends ApiFileOptions, CodeOf<Omit<typeof serviceOptions, "name">> {}
 
+/** Request to an api of the entry service, as `context` of the app file sees it: its body is not read yet. */
+export interface ContextRequest {
+  /** `"POST"`, for a question about a task also `"GET"` or `"PUT"`. */
+  readonly method: string;
+  /** Path and query, as they came: `"/predict?trace=1"`. */
+  readonly url: string;
+  /** Headers by lower-case name, as the author's hooks left them. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Address of the client, or of the proxy in front. */
+  readonly ip: string;
+  /** Name of the api. */
+  readonly api: string;
+  /** HTTP path of the api. */
+  readonly route: string;
+  readonly requestId: string;
+  /** Aborted when the client leaves, and when `http.contextTimeoutMs` is over. */
+  readonly signal: AbortSignal;
+}
+
+/** Function of the app file that finds out who is asking. */
+export type ReadContext = (request: ContextRequest) => unknown;
+
+/** Context that an app file gives its calls: what its `context` returns or resolves to; `undefined` without one. */
+export type ContextOf<App> = App extends { readonly context: (request: any) => infer Value }
+  ? Awaited<Value>
+  : undefined;
+
 /**
- * Default export of `ekiben.config.ts`. Every field but `services` and `fastify` is an option: see `ekiben options`, or
- * the reference of options.
+ * Default export of `ekiben.config.ts`. Every field but `services`, `fastify` and `context` is an option: see `ekiben
+ * options`, or the reference of options.
  */
 export interface AppFile extends ServiceFileOptions, CodeOf<typeof appOptions> {
   /** Options of single services, by name, and of their apis. They win over the fields beside `services`. */
@@ -38,4 +65,10 @@ export interface AppFile extends ServiceFileOptions, CodeOf<typeof appOptions> {
   >;
   /** Adds Fastify plugins and routes of your own beside the apis. */
   readonly fastify?: (fastify: FastifyInstance) => void | Promise<void>;
+  /**
+   * Finds out who is asking, before the body of a request to an api is read. What it returns, JSON data of up to
+   * 16 KiB, is `currentCall().context` in all calls of the request. A `ServingError` that it throws is the answer: 401
+   * for the code `unauthenticated`, 403 for `permission_denied`.
+   */
+  readonly context?: ReadContext;
 }

@@ -208,14 +208,19 @@ export interface LoadedAppFile {
   readonly value: unknown;
 }
 
+/** Fields of an app file that are functions, not options. */
+const functions = ["fastify", "context"] as const;
+
 /** Reads the options of an app file: those of the app, of services and of apis. */
 export function readAppFile(reader: OptionReader, { path, value }: LoadedAppFile): void {
   const at = { service: "", api: "", source: "app file", where: path } as const;
-  reader.readFields(value, at, ["services", "fastify"]);
+  reader.readFields(value, at, ["services", ...functions]);
   if (!isFields(value)) return;
-  const { services, fastify } = value;
-  if (fastify !== undefined && typeof fastify !== "function") {
-    reader.addInvalid({ ...at, where: joinPath(path, "fastify"), name: "fastify", value: fastify }, "a function");
+  const { services } = value;
+  for (const name of functions) {
+    const given = value[name];
+    if (given === undefined || typeof given === "function") continue;
+    reader.addInvalid({ ...at, where: joinPath(path, name), name, value: given }, "a function");
   }
   for (const [service, fields, where] of readNamed(reader, services, { ...at, name: "services" })) {
     const inside = { ...at, service, where };

@@ -27,7 +27,7 @@ describe("the option table", () => {
   });
 
   it("can be set in full by an app file, as its type says", () => {
-    const file: Required<Omit<AppFile, "fastify">> = {
+    const file: Required<Omit<AppFile, "fastify" | "context">> = {
       port: 1,
       host: "localhost",
       drainTimeoutMs: 1,
@@ -53,6 +53,7 @@ describe("the option table", () => {
         maxBodyValues: 1,
         maxHeaderBytes: 2048,
         bodyTimeoutMs: 1,
+        contextTimeoutMs: 1,
         streamIdleMs: 1,
         heartbeatMs: 1,
         keepAliveMs: 1000,

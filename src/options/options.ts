@@ -131,6 +131,11 @@ export const appOptions = {
       sources: entrySources,
       text: "Longest time from the end of the headers to the first byte of the body, and again to its last byte.",
     }),
+    contextTimeoutMs: row(milliseconds(1), {
+      default: 5_000,
+      sources: entrySources,
+      text: "Longest time for `context` of the app file to find out who is asking; then the request is refused with 503.",
+    }),
     streamIdleMs: row(milliseconds(0), {
       default: 60_000,
       sources: entrySources,
@@ -346,4 +351,12 @@ export const optionGroups: readonly string[] = [
 ];
 
 /** Fields of a contract that are not options. */
-export const contractFields: readonly string[] = ["input", "output", "yields", "route", "summary", "examples"];
+export const contractFields: readonly string[] = [
+  "input",
+  "output",
+  "yields",
+  "route",
+  "status",
+  "summary",
+  "examples",
+];

@@ -240,6 +240,24 @@ describe("ChannelServer", () => {
     assert.equal(replica.inFlight, 0);
   });
 
+  it("sends the response of an HTTP request right before the reply, the first item or the end (RC5)", async () => {
+    const { caller } = await serve();
+    const fromHttp = (id: number, api: string, input: string, flags = 0) =>
+      caller.channel.receive("call", id, `${api}\nInfinity\nhttp\n/${api}\n${context}\n${input}`, { flags });
+    fromHttp(1, "respond", "null");
+    assert.deepEqual(caller.heard(1), ['response [201,[["x-a","1"]]]', 'reply "done"']);
+    for (const [id, items] of [2, 0].entries()) {
+      fromHttp(id + 2, "respondItems", String(items), frameFlags.stream);
+      await caller.ended(id + 2);
+    }
+    assert.deepEqual(caller.heard(2), ['response [null,[["x-a","1"]]]', "item 0", "item 1", "end"]);
+    assert.deepEqual(caller.heard(3), ['response [null,[["x-a","1"]]]', "end"]);
+    fromHttp(4, "echo", "7");
+    assert.deepEqual(caller.heard(4), ["reply 7"]);
+    caller.call(5, "respond");
+    assert.deepEqual(caller.heard(5), ["failure response_refused"]);
+  });
+
   it("shows a call its caller, its deadline by its own clock and its request, as they came", async () => {
     const { caller, clock } = await serve();
     caller.call(1, "about", null, 0, "5000.5");

@@ -26,6 +26,7 @@ import { ServedStream } from "./served-stream.js";
 // RC3  A call has ended here when its answer was given to the channel. A drain also waits for answers that are still
 //      being encoded, such as a file that is being read, although the author's code has ended.
 // RC4  A draining replica returns a call that it refuses together with its input, if the caller has kept no copy.
+// RC5  The response that an api sets for its HTTP request is sent right before the reply, the first item or the end.
 
 /** Answers the calls that come over one channel with one replica. */
 export class ChannelServer implements ChannelReader {
@@ -237,6 +238,7 @@ class ReceivedCall implements ReplySink {
   #sender: StreamSender | undefined;
   /** Receiver of an input stream. */
   #input: InputReceiver | undefined;
+  #hasResponse = false;
 
   /** @param forget Takes the call from the table of open ones. */
   constructor(id: number, scope: CallScope, channel: Channel, forget: (id: number) => void) {
@@ -293,16 +295,32 @@ class ReceivedCall implements ReplySink {
     const done = (error: unknown): void => {
       // A stream cut short by its deadline must not look complete to a caller whose clock is a little behind.
       const failure = error ?? scope.reason;
-      if (failure === undefined) this.#answer(frameKinds.end, "");
+      if (failure === undefined) this.#end();
       else this.failure(failure as ServingError);
     };
-    const sender = new StreamSender({ channel: this.#channel, id: this.#id, part: "output", done });
+    const begin = () => this.#sendResponse();
+    const sender = new StreamSender({ channel: this.#channel, id: this.#id, part: "output", begin, done });
     this.#sender = sender;
     scope.onCancel(() => sender.stop());
     sender.start(serve(sender));
   }
 
+  #end(): void {
+    this.#sendResponse();
+    this.#answer(frameKinds.end, "");
+  }
+
+  /** Sends the response that the api has set, if it has set any (RC5). */
+  #sendResponse(): void {
+    const { response } = this.scope.call.request;
+    if (response === undefined || this.#hasResponse) return;
+    this.#hasResponse = true;
+    const head = response.wireText;
+    this.#channel.send({ kind: frameKinds.response, flags: 0, id: this.#id, head, tails: noTails });
+  }
+
   #reply({ text, tails, isMarked }: EncodedValue): void {
+    this.#sendResponse();
     this.#forget(this.#id);
     const flags = isMarked ? frameFlags.marked : 0;
     try {

@@ -24,6 +24,7 @@ export class ServedStream implements LaneCall, ItemSource, ItemSink {
   #api: ReplicaApi | undefined;
   #startedAt = 0;
   #hasBegun = false;
+  #hasItem = false;
   #isStopped = false;
 
   /** @param sink Gets a failure in the form that may reach the caller; the rest of it is logged. */
@@ -55,11 +56,13 @@ export class ServedStream implements LaneCall, ItemSource, ItemSink {
   }
 
   item(value: unknown, isFresh: boolean): void {
+    if (!this.#hasItem) this.#beginItems();
     this.#api?.lane.noteResult();
     this.#sink.item(value, isFresh);
   }
 
   encoded(items: EncodedItems): void {
+    if (!this.#hasItem) this.#beginItems();
     this.#api?.lane.noteResult();
     this.#sink.encoded(items);
   }
@@ -78,6 +81,11 @@ export class ServedStream implements LaneCall, ItemSource, ItemSink {
 
   refuse(error: ServingError): void {
     this.fail(error);
+  }
+
+  #beginItems(): void {
+    this.#hasItem = true;
+    this.scope.endResponse("the first item of the stream was sent");
   }
 
   #begin(): void {

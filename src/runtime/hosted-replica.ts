@@ -76,12 +76,12 @@ export class HostedReplica {
     const { runtime, runtimeOrder, ask } = this.#deps;
     const { signal } = this.#abort;
     // Loaded here: only the replicas of the entry service need an HTTP server.
-    const { createRuntimeHttp, loadPlugins } = await import("./runtime-http.js");
-    const configure = await loadPlugins(runtimeOrder.appFile);
+    const { createRuntimeHttp, loadFunctions } = await import("./runtime-http.js");
+    const functions = await loadFunctions(runtimeOrder.appFile);
     const http = await createRuntimeHttp(runtime, {
       readiness: () => ask("readiness"),
       metrics: () => ask("metrics"),
-      configure,
+      ...functions,
     });
     if (signal.aborted) {
       await http.close(signal);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import os from "node:os";
 import type { Logger } from "../base/logger.js";
+import { RequestContext } from "../call/call.js";
 import type { CallTime } from "../call/call-scope.js";
 import { type NameLimit, nameOption } from "../call/passed-deadline.js";
 import { operationApi, operationTimeoutMs, type TaskOperation, waitsForEnd } from "../call/task-state.js";
@@ -112,10 +113,11 @@ export class Runtime {
     return this.settingsOf(service).startTimeoutMs + this.tasks.storeLimitMsOf(service);
   }
 
-  /** A handle on any service, for a program or a test. */
-  handleOf(service: string): object {
+  /** A handle on any service, for a program or a test. @param context Returns the context of each call. */
+  handleOf(service: string, context?: () => unknown): object {
     const caller = { service: "local", api: "" };
-    return createHandle(this.#calledService(service, "local"), { caller, log: this.log });
+    const createRequest = context && (() => createRequestWith(context()));
+    return createHandle(this.#calledService(service, "local"), { caller, log: this.log, createRequest });
   }
 
   /** Constructor arguments of a replica that lives here. */
@@ -176,6 +178,12 @@ export class Runtime {
     };
     return { service, apis, targetOf };
   }
+}
+
+function createRequestWith(context: unknown): RequestContext {
+  const request = new RequestContext();
+  request.setAppContext(context);
+  return request;
 }
 
 const boundOperation = (operation: TaskOperation | "call"): number =>

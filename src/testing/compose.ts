@@ -5,6 +5,7 @@ import { planApp } from "../app/plan-app.js";
 import { type App, startApp } from "../app/start-app.js";
 import type { Logger } from "../base/logger.js";
 import { ownFolder } from "../base/shared-state.js";
+import type { CallContext } from "../call/call-context.js";
 import { handOver, type ServiceClass } from "../define/depends.js";
 import type { Handle, Replacement } from "../define/handle-type.js";
 import { noteCallers, type ServiceHooks } from "../define/service.js";
@@ -32,6 +33,11 @@ export interface ComposeOptions<R extends readonly unknown[] = readonly unknown[
   readonly from?: string | URL;
   /** Logger of the app. Default: silent. */
   readonly log?: Logger;
+  /**
+   * Context of the calls that the test makes, in place of what `context` of an app file gives for an HTTP request; or a
+   * function that returns it for each call.
+   */
+  readonly context?: CallContext | (() => CallContext);
 }
 
 /** Running graph of a test: real services and checks, without a port. */
@@ -78,7 +84,7 @@ export async function compose<T extends ServiceHooks, const R extends readonly u
       calls: [...plan.graph.services.keys()],
       faults,
     });
-    return createComposedApp(app, entry, { faults, folder });
+    return createComposedApp(app, entry, { faults, folder, context: toFunction(options.context) });
   } catch (error) {
     removeFolder(folder);
     throw error;
@@ -95,8 +101,16 @@ function removeFolder(folder: string | undefined): void {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 }
 
+/** Turns a context into the function that returns it for a call. */
+function toFunction(context: unknown): (() => unknown) | undefined {
+  if (context === undefined) return undefined;
+  return typeof context === "function" ? (context as () => unknown) : () => context;
+}
+
 interface TestDeps {
   readonly faults: Faults;
+  /** Returns the context of a call. */
+  readonly context: (() => unknown) | undefined;
   /** Task folder, removed with the app. */
   readonly folder: string | undefined;
 }
@@ -104,7 +118,7 @@ interface TestDeps {
 function createComposedApp<T extends ServiceHooks>(
   app: App,
   entry: ServiceClass<T>,
-  { faults, folder }: TestDeps,
+  { faults, folder, context }: TestDeps,
 ): ComposedApp<T> {
   const names = new Map(app.graph.edges.map((edge) => [edge.target, edge.to])).set(entry, app.graph.entry);
   const nameOf = (service: ServiceClass): string => {
@@ -115,8 +129,8 @@ function createComposedApp<T extends ServiceHooks>(
   const close = () =>
     app.stop(AbortSignal.timeout(app.plan.settings.server.drainTimeoutMs)).finally(() => removeFolder(folder));
   return {
-    entry: app.handle(app.graph.entry) as Handle<T>,
-    service: (service) => app.handle(nameOf(service)) as never,
+    entry: app.handle(app.graph.entry, context) as Handle<T>,
+    service: (service) => app.handle(nameOf(service), context) as never,
     fail: (service, rule) => {
       faults.fail(nameOf(service), rule);
       app.spreadFaults();

@@ -4,7 +4,7 @@ import { HeldFile, type Tail } from "../held/held-file.js";
 import { LongText } from "../held/long-text.js";
 
 /** Version of the wire, in every hello. See docs/reference/wire.md. */
-export const wireVersion = 4;
+export const wireVersion = 5;
 
 /** Largest frame, body included; a larger value can't be sent. */
 export const maxFrameBytes = 256 * 1024 ** 2;
@@ -25,6 +25,7 @@ export const frameKinds = {
   slab: 12,
   release: 13,
   file: 14,
+  response: 15,
 } as const;
 
 export const frameFlags = {

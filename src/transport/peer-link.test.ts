@@ -54,6 +54,22 @@ describe("PeerLink", () => {
     assert.deepEqual(frame?.head.split("\n"), ["echo", "1235", "Caller", "ask", request.wireText, '{"a":"x\\ny"}']);
   });
 
+  it("keeps the response that the api of an HTTP request has set, and no other", async () => {
+    const { channel, link } = openLink();
+    const [request, other] = [new RequestContext(), new RequestContext()];
+    const { scope, answer } = openCall("echo", 1, { request, from: "http" });
+    link.send(scope);
+    link.send(openCall("echo", 1, { request: other }).scope);
+    for (const id of [1, 2, 99]) channel.receive("response", id, '[201,[["x-a","1"]]]');
+    channel.receive("reply", 1, "7");
+    assert.equal(await answer, 7);
+    assert.deepEqual([request.response?.status, request.response?.headers], [201, [["x-a", "1"]]]);
+    assert.equal(other.response, undefined);
+    for (const head of ["", "[]", '[200,[["a","1\\r\\nb: 2"]]]']) {
+      assert.throws(() => channel.receive("response", 2, head), { id: "malformed_frame" }, head);
+    }
+  });
+
   it("marks a background call, and no other", () => {
     const { channel, link } = openLink();
     for (const priority of ["background", "interactive"] as const) link.send(openCall("echo", 1, { priority }).scope);

@@ -1,4 +1,5 @@
 import { IdTable } from "../base/id-table.js";
+import { ResponseDraft } from "../call/call-response.js";
 import type { CallScope } from "../call/call-scope.js";
 import type { ReplicaLink } from "../call/link.js";
 import { nameDeadline } from "../call/passed-deadline.js";
@@ -112,6 +113,9 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       case frameKinds.item:
         this.#receiveItem(frame);
         return;
+      case frameKinds.response:
+        this.#receiveResponse(frame);
+        return;
       case frameKinds.credit:
       case frameKinds.cancel:
         this.#receiveWish(frame);
@@ -167,6 +171,14 @@ export class PeerLink implements ReplicaLink, ChannelReader {
     if (call === undefined) return;
     if (call.stream === undefined) throw malformed(`an item for call ${frame.id}, which asked for no stream`);
     call.stream.push(frame);
+  }
+
+  /** Keeps the response that the api has set, for the HTTP server that made the call. */
+  #receiveResponse({ id, head }: Frame): void {
+    const response = ResponseDraft.fromWire(head);
+    if (response === undefined) throw malformed(`the response of call ${id} can't be read`);
+    const call = this.#pending.get(id)?.scope.call;
+    if (call?.caller.service === "http") call.request.takeResponse(response);
   }
 
   /** Handles a frame for an input that is a stream: credit for more items, or the wish for no more. */

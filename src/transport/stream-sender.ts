@@ -15,6 +15,8 @@ interface PumpedStream {
   /** Number of the call. */
   readonly id: number;
   readonly part: "input" | "output";
+  /** Called once, right before the first frame. */
+  readonly begin?: () => void;
   /** Called once: after the last item or a stop without an error, or with the failure. */
   readonly done: (error: unknown) => void;
 }
@@ -48,6 +50,7 @@ export class StreamSender implements ItemSink {
   /** True while the window is used up: the next item is asked for when there is credit. */
   #isWaiting = false;
   #isStopped = false;
+  #hasBegun = false;
   /** Failure of an item that could not be sent: its producer ends first. */
   #refusal: unknown;
 
@@ -154,7 +157,11 @@ export class StreamSender implements ItemSink {
   }
 
   #send(text: string, tails: readonly Tail[], flags: number): void {
-    const { channel, id } = this.#stream;
+    const { channel, id, begin } = this.#stream;
+    if (!this.#hasBegun) {
+      this.#hasBegun = true;
+      begin?.();
+    }
     try {
       channel.send({ kind: frameKinds.item, flags, id, head: text, tails });
     } catch (error) {

@@ -3,11 +3,12 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { describe, it } from "node:test";
 import { threadId } from "node:worker_threads";
-import { serve } from "ekiben";
+import { type ContextRequest, serve } from "ekiben";
+import { compose } from "ekiben/testing";
 import type { FastifyInstance } from "fastify";
-import { Upstairs } from "./services/stairs.js";
+import { Downstairs, Upstairs } from "./services/stairs.js";
 import { type SeenCall, Work } from "./services/work.js";
-import type { Suite } from "./suite.js";
+import { collect, type Suite } from "./suite.js";
 
 /** Sends a request with these raw headers, names and values in turn. */
 async function postWith(url: string, headers: readonly string[]): Promise<SeenCall[]> {
@@ -133,6 +134,53 @@ export function testContext({ app, placement }: Suite): void {
       } finally {
         await server.close();
       }
+    });
+
+    it("has at every hop what the app's context function gave for an HTTP request", async () => {
+      const options = { logLevel: "silent", placement } as const;
+      const context = ({ headers }: ContextRequest) => ({ user: headers["x-user"], roles: ["reader"] });
+      const server = await serve(Upstairs, { port: 0, host: "127.0.0.1", env: {}, options, context });
+      try {
+        const ask = (path: string) => fetch(`${server.url}/${path}`, { method: "POST", headers: { "x-user": "ann" } });
+        const ann = { user: "ann", roles: ["reader"] };
+        assert.deepEqual(await (await ask("who")).json(), [ann, ann, ann]);
+        const lines = (await (await ask("whoItems")).text()).trim().split("\n");
+        assert.deepEqual(
+          lines.map((line) => JSON.parse(line)),
+          [ann, ann],
+        );
+      } finally {
+        await server.close();
+      }
+    });
+
+    it("has at every hop the context that a test gives", async () => {
+      let user = "ann";
+      await using own = await compose(Upstairs, { placement, context: () => ({ user }) });
+      assert.deepEqual(await own.entry.who(), [{ user }, { user }, { user }]);
+      user = "bob";
+      assert.deepEqual(await collect(own.entry.whoItems()), [{ user: "bob" }, { user: "bob" }]);
+      assert.deepEqual(await own.service(Downstairs).who(), { user: "bob" });
+    });
+
+    it("sets the response to its HTTP request, and nothing of it after the first item", async () => {
+      const options = { logLevel: "silent", placement } as const;
+      const fastify = () => {};
+      const server = await serve(Upstairs, { port: 0, host: "127.0.0.1", env: {}, options, fastify });
+      try {
+        const ask = (path: string) => fetch(`${server.url}/${path}`, { method: "POST" });
+        const answer = await ask("respond");
+        assert.deepEqual([answer.status, await answer.json()], [201, "done"]);
+        assert.equal(answer.headers.get("x-step"), "1");
+        assert.deepEqual(answer.headers.getSetCookie(), ["step=2; Path=/; HttpOnly; Secure; SameSite=Lax"]);
+        const items = await ask("respondItems");
+        assert.deepEqual([items.status, items.headers.get("x-step"), items.headers.get("x-late")], [202, "1", null]);
+        assert.match(await items.text(), /^first.*the first item of the stream was sent/);
+      } finally {
+        await server.close();
+      }
+      await using own = await compose(Upstairs, { placement });
+      assert.equal(await own.entry.respond(), "done");
     });
 
     it("has at every hop what a hook has made of the headers", async () => {

@@ -16,6 +16,8 @@ export interface CallWish {
   /** Input stream, when the input is one. */
   readonly items?: AsyncIterable<unknown> | Iterable<unknown>;
   readonly priority?: Priority;
+  /** Service of the caller. Default `"Caller"`. */
+  readonly from?: string;
 }
 
 /** Call as a handle makes it, before it is given to a link. */
@@ -31,7 +33,7 @@ export interface OpenCall {
 export function openCall(api: string, input: unknown = null, wish: CallWish = {}): OpenCall {
   const { service = "Wire", deadline = Number.POSITIVE_INFINITY, time = stillTime, priority = "interactive" } = wish;
   const request = wish.request ?? new RequestContext();
-  const caller = { service: "Caller", api: "ask" };
+  const caller = { service: wish.from ?? "Caller", api: "ask" };
   const call = { service, api, deadline, caller, request, outside: false, priority };
   const scope = new CallScope(call, undefined, time, time.clock.now(), new CallInput(input, false));
   if (wish.items !== undefined) scope.input.useStream(new CallerInput(scope, wish.items));

@@ -63,6 +63,7 @@ export function createReplicaSession(random: Random, { unary, streams, fed }: Op
     const kind = random.pick(
       isStream ? (["item", "item", "end", "failure"] as const) : (["reply", "failure"] as const),
     );
+    if (random.chance(0.1)) frames.push(frameOf(frameKinds.response, id, createResponse(random)));
     frames.push(createAnswer(random, kind, id));
     if (random.chance(0.05)) frames.push(frameOf(frameKinds.drain, 0, ""));
   }
@@ -148,6 +149,10 @@ function createAnswer(random: Random, kind: "reply" | "failure" | "item" | "end"
   return frameOf(frameKinds[kind], id, text, { tails, flags: isMarked ? frameFlags.marked : 0 });
 }
 
+/** Makes the response of an HTTP request. */
+const createResponse = (random: Random): string =>
+  JSON.stringify([random.pick([null, 200, 404]), [["x-a", createBytes(random, 4).join("")]]]);
+
 type Mutation = (random: Random, frames: Frame[]) => Buffer;
 
 const join = (frames: readonly Frame[]): Buffer => Buffer.concat(frames.map(encodeFrame));
@@ -207,7 +212,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
     const at = random.between(0, frames.length - 1);
     frames[at] = {
       ...(frames[at] as Frame),
-      kind: random.chance(0.7) ? random.between(0, 14) : random.between(0, 255),
+      kind: random.chance(0.7) ? random.between(0, 15) : random.between(0, 255),
     };
     return join(frames);
   },

@@ -49,6 +49,19 @@ export function createWireService(control: WireControl) {
       return { caller: { ...caller }, deadline, requestId, headers: { ...headers }, traceId: trace.traceId };
     });
 
+    /** Sets the response to its HTTP request. */
+    respond = api({ output: z.string() }, () => {
+      currentCall().response.status(201);
+      currentCall().response.header("x-a", "1");
+      return "done";
+    });
+
+    /** Sets a header, then yields as many items as it is asked for. */
+    respondItems = api({ input: z.number(), yields: z.number() }, async function* (items) {
+      currentCall().response.header("x-a", "1");
+      for (let i = 0; i < items; i++) yield i;
+    });
+
     /** Answers when the test says so, or is cancelled. */
     hold = api({ input: z.string(), output: z.string() }, (key) => {
       control.started.push(key);

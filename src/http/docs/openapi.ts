@@ -18,6 +18,8 @@ export interface OpenApiDeps {
   readonly apis: ReadonlyMap<string, ApiSettings>;
   readonly version: string;
   readonly description: string;
+  /** True when the app asks who is asking, so that it may refuse a request. Default false. */
+  readonly asksWho?: boolean;
 }
 
 /** Failures that may answer a request for any api. */
@@ -59,11 +61,29 @@ const taskFailures = [
   "task_store_full",
 ] as const satisfies readonly FailureId[];
 
+/** Further failures of an app that asks who is asking. The author's own may be others. */
+const whoFailures = [
+  "credentials_missing",
+  "credentials_refused",
+  "credentials_unavailable",
+  "context_timeout",
+  "invalid_context",
+] as const satisfies readonly FailureId[];
+
+/** Failures that may answer a request, by the kind of its api. */
+type PossibleFailures = Readonly<Record<ApiKind, readonly FailureId[]>>;
+
+function listFailures(asksWho: boolean): PossibleFailures {
+  const unary = asksWho ? [...possibleFailures, ...whoFailures] : possibleFailures;
+  return { unary, stream: unary, task: [...unary, ...taskFailures] };
+}
+
 /** Describes the apis of the entry service as an OpenAPI 3.1 document. */
-export function createOpenApi({ graph, routes, apis, version, description }: OpenApiDeps): object {
+export function createOpenApi({ graph, routes, apis, version, description, asksWho = false }: OpenApiDeps): object {
   const schemas: NamedSchemas = { Failure: failureSchema };
-  const places = new SchemaPlaces(schemas);
-  const paths = Object.assign({}, ...routes.map((route) => createPaths(route, apis.get(route.name), places)));
+  const possible = listFailures(asksWho);
+  const shared = { places: new SchemaPlaces(schemas), possible };
+  const paths = Object.assign({}, ...routes.map((route) => createPaths(route, apis.get(route.name), shared)));
   const hasTasks = routes.some(({ kind }) => kind === "task");
   return {
     openapi: "3.1.0",
@@ -74,24 +94,37 @@ export function createOpenApi({ graph, routes, apis, version, description }: Ope
     paths,
     components: {
       schemas,
-      responses: { ...createFailureResponses("unary"), ...(hasTasks && createFailureResponses("task")) },
+      responses: {
+        ...createFailureResponses("unary", possible),
+        ...(hasTasks && createFailureResponses("task", possible)),
+      },
     },
   };
 }
 
-function createPaths(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
-  const post = createOperation(route, settings, places);
+/** Parts of the document that all operations share. */
+interface SharedParts {
+  readonly places: SchemaPlaces;
+  readonly possible: PossibleFailures;
+}
+
+function createPaths(route: ApiRoute, settings: ApiSettings | undefined, shared: SharedParts): object {
+  const post = createOperation(route, settings, shared);
   if (route.kind !== "task") return { [route.path]: { post } };
   const parts = {
     requestBody: "requestBody" in post ? (post.requestBody as object) : undefined,
-    answers: createResponses(route, places),
+    answers: createResponses(route, shared.places),
     timeoutParameter: timeoutParameter(undefined),
-    failures: failureRefs(route.kind),
+    failures: failureRefs(route.kind, shared.possible),
   };
   return { [route.path]: { post }, ...createTaskPaths(route, parts) };
 }
 
-function createOperation(route: ApiRoute, settings: ApiSettings | undefined, places: SchemaPlaces): object {
+function createOperation(
+  route: ApiRoute,
+  settings: ApiSettings | undefined,
+  { places, possible }: SharedParts,
+): object {
   const { name, kind, service, input, descriptor } = route;
   const { summary, idempotent, batch } = descriptor.contract;
   return {
@@ -104,8 +137,15 @@ function createOperation(route: ApiRoute, settings: ApiSettings | undefined, pla
     ...(batch !== undefined && { "x-ekiben-batch": { maxRows: settings?.batch?.maxRows ?? batch.maxRows } }),
     parameters: [timeoutParameter(settings), priorityParameter],
     ...(input.kind !== "none" && { requestBody: { required: true, content: createRequestBodies(route, places) } }),
-    responses: { "200": { description: "The answer.", content: createResponses(route, places) }, ...failureRefs(kind) },
+    responses: { ...createAnswer(route, places), ...failureRefs(kind, possible) },
   };
+}
+
+/** Describes the answer, with the status that the contract gives it. */
+function createAnswer(route: ApiRoute, places: SchemaPlaces): object {
+  const { status = 200 } = route;
+  if (status === 204) return { "204": { description: "Done; the answer has no body." } };
+  return { [String(status)]: { description: "The answer.", content: createResponses(route, places) } };
 }
 
 function timeoutParameter(settings: ApiSettings | undefined): object {
@@ -245,9 +285,9 @@ const failureSchema: JsonSchema = {
 };
 
 /** Returns failure ids by HTTP status; each status is one response of the document. */
-function failuresByStatus(kind: ApiKind): Map<number, FailureId[]> {
+function failuresByStatus(kind: ApiKind, possible: PossibleFailures): Map<number, FailureId[]> {
   const byStatus = new Map<number, FailureId[]>();
-  for (const id of kind === "task" ? [...possibleFailures, ...taskFailures] : possibleFailures) {
+  for (const id of possible[kind]) {
     const { code, httpStatus } = failures[id] as { code: keyof typeof statusByCode; httpStatus?: number };
     const status = httpStatus ?? statusByCode[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), id]);
@@ -258,13 +298,14 @@ function failuresByStatus(kind: ApiKind): Map<number, FailureId[]> {
 /** Names a response. Tasks have their own, since they have more failures. */
 const responseName = (kind: ApiKind, status: number): string => `${kind === "task" ? "Task" : ""}Failure${status}`;
 
-function createFailureResponses(kind: ApiKind): object {
-  const responses = [...failuresByStatus(kind)].map(([status, ids]) => [
+function createFailureResponses(kind: ApiKind, possible: PossibleFailures): object {
+  const responses = [...failuresByStatus(kind, possible)].map(([status, ids]) => [
     responseName(kind, status),
     {
       description: ids.join(", "),
       "x-ekiben-failures": ids,
       ...((status === 429 || status === 503) && { headers: { "retry-after": retryAfterHeader } }),
+      ...(status === 401 && { headers: { "www-authenticate": challengeHeader } }),
       content: { "application/json": { schema: { $ref: "#/components/schemas/Failure" } } },
     },
   ]);
@@ -276,13 +317,18 @@ const retryAfterHeader = {
   schema: { type: "integer", minimum: 1 },
 };
 
+const challengeHeader = {
+  description: "Scheme by which a client says who is asking.",
+  schema: { type: "string" },
+};
+
 const anyFailure = {
   description: "Any other failure, including the author's own.",
   content: { "application/json": { schema: { $ref: "#/components/schemas/Failure" } } },
 };
 
-function failureRefs(kind: ApiKind): object {
-  const refs = [...failuresByStatus(kind).keys()].map((status) => [
+function failureRefs(kind: ApiKind, possible: PossibleFailures): object {
+  const refs = [...failuresByStatus(kind, possible).keys()].map((status) => [
     String(status),
     { $ref: `#/components/responses/${responseName(kind, status)}` },
   ]);

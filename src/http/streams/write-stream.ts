@@ -164,6 +164,8 @@ class StreamWriting {
   /** Writes that follow the head, while the author's hooks run before it. */
   #waiting: (() => void)[] | undefined;
   #hasHead = false;
+  /** True when a heartbeat began the response before the api had given an item. */
+  #isEarly = false;
   readonly #drop: () => void;
 
   /** @param drop Called when the response closes before the head of the stream was written. */
@@ -208,6 +210,7 @@ class StreamWriting {
     // Asks nginx and similar proxies not to hold items back.
     reply.header("x-accel-buffering", "no");
     if (this.#http.isClosing) reply.header("connection", "close");
+    exchange.addResponse();
     exchange.onHead = () => {
       this.#writeHead();
       const waiting = this.#waiting ?? [];
@@ -232,6 +235,7 @@ class StreamWriting {
 
   /** @returns True when the client keeps up; otherwise `whenDrained` reports when it does again. */
   write(chunk: string | Uint8Array): boolean {
+    if (this.#isEarly) this.#noteLateResponse();
     this.#watched.hasMoved = true;
     this.#watched.hasSent = true;
     if (chunk.length === 0) {
@@ -256,6 +260,7 @@ class StreamWriting {
   }
 
   end(): void {
+    if (this.#isEarly) this.#noteLateResponse();
     this.#response.end();
   }
 
@@ -278,9 +283,21 @@ class StreamWriting {
     const stream = this.#stream ?? this.#knownForm();
     if (stream?.signOfLife === undefined) return;
     const { signOfLife } = stream;
+    this.#isEarly ||= this.#stream === undefined;
     this.begin(stream, () => {
       if (!this.#response.writableEnded) this.#response.write(signOfLife);
     });
+  }
+
+  /** Logs that the response was on its way before its api set a part of it. */
+  #noteLateResponse(): void {
+    this.#isEarly = false;
+    const { context } = this.#exchange;
+    if (context.response === undefined) return;
+    const { service, name: api } = this.#answer.api;
+    const { heartbeatMs } = this.#http.settings;
+    const text = "what the api has set of its response was dropped: the first item came after a heartbeat had begun it";
+    this.#http.log.warn({ service, api, requestId: context.id, heartbeatMs }, text);
   }
 
   #knownForm(): StreamForm | undefined {

@@ -1,8 +1,11 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { taskPaths } from "../../define/task-paths.js";
 import { fail } from "../../failure/failures.js";
+import { exchangeOf } from "../exchange.js";
+import { readHeaders } from "../handle-request.js";
 import type { FormerTask, HttpState } from "../http-state.js";
 import { type OutputForm, pickAnswer } from "../output-form.js";
+import { readContext } from "../read-context.js";
 import { writeFailure } from "../write-failure.js";
 import { writeReply } from "../write-reply.js";
 import { createTaskBody } from "./task-body.js";
@@ -31,10 +34,12 @@ export function readFormerRequest({ method, url, query }: FastifyRequest): Forme
 /**
  * Answers a request about a task whose api is gone: the task was accepted and may have a result. Never throws.
  *
- * @returns False when there is no such task; nothing was sent then.
+ * @returns False when there is no such task; nothing was sent then. Never resolves when the request is refused before
+ *   that, and thus answered.
  */
 export async function answerFormerTask(http: HttpState, asked: FormerRequest, reply: FastifyReply): Promise<boolean> {
   try {
+    if (http.context !== undefined) await admit(http, asked, reply);
     const task = await http.findFormerTask?.(asked.id);
     if (task === undefined || task.api !== asked.api) return false;
     const form = pickAnswer(anyOutput, reply.request.headers.accept);
@@ -43,6 +48,14 @@ export async function answerFormerTask(http: HttpState, asked: FormerRequest, re
     writeFailure(http, reply, error);
   }
   return true;
+}
+
+/** Resolves when the app lets the request in. */
+function admit(http: HttpState, { api, what }: FormerRequest, reply: FastifyReply): Promise<void> {
+  const exchange = exchangeOf(reply);
+  exchange.context.setHeaders(readHeaders(reply.request.headers));
+  const place = { service: "", name: api, path: `/${api}/${what}` };
+  return new Promise((resolve) => readContext(http, exchange, place, resolve));
 }
 
 async function answer(task: FormerTask, { what, id }: FormerRequest): Promise<unknown> {

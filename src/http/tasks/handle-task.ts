@@ -14,6 +14,7 @@ import { readHeaders, readTimeout } from "../handle-request.js";
 import type { ApiRoute, HttpState } from "../http-state.js";
 import { eventsType } from "../media-type.js";
 import { type AnswerForm, type OutputForm, pickAnswer, pickOffer } from "../output-form.js";
+import { readContext } from "../read-context.js";
 import { writeStream } from "../streams/write-stream.js";
 import { writeFailure } from "../write-failure.js";
 import { writeReply } from "../write-reply.js";
@@ -56,13 +57,24 @@ export function handleTask(
     const { headers } = reply.request;
     exchange.context.setHeaders(readHeaders(headers));
     const form = pickAnswer(output, headers.accept);
-    answer({ http, route, reply, path, id: readTaskId(reply), form }, what);
+    const request = { http, route, reply, path, id: readTaskId(reply), form };
+    readContext(http, exchange, route, () => answer(request, what));
   } catch (error) {
     writeFailure(http, reply, error, route);
   }
 }
 
+/** Answers a request about a task. Never throws. */
 function answer(request: TaskRequest, what: Exclude<TaskPath, "submit">): void {
+  const { http, reply, route } = request;
+  try {
+    answerBy(request, what);
+  } catch (error) {
+    writeFailure(http, reply, error, route);
+  }
+}
+
+function answerBy(request: TaskRequest, what: Exclude<TaskPath, "submit">): void {
   const { id, form } = request;
   switch (what) {
     case "get":

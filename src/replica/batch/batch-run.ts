@@ -168,7 +168,10 @@ function mayBeRows(error: unknown): boolean {
 function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): CallScope {
   const scopes = pieces.map(({ call }) => call.scope);
   const [first] = scopes as [CallScope];
-  if (scopes.length === 1) return first;
+  if (scopes.length === 1) {
+    first.joinBatch();
+    return first;
+  }
   const { service, api, caller, request } = first.call;
   const scope = new CallScope(
     {
@@ -185,6 +188,7 @@ function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): 
     now,
   );
   scope.runBy({ log: first.logger });
+  scope.joinBatch();
   noteJoined(scope, scopes);
   let callers = scopes.length;
   const leave = (reason: ServingError) => {

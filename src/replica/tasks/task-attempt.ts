@@ -159,6 +159,7 @@ export class TaskAttempt {
     const scope = new CallScope(call, undefined, own, time.clock.now());
     this.#scope = scope;
     scope.runBy({ log: host.log, onProgress: (progress) => this.#lease.report(progress) });
+    scope.endResponse("a task runs apart from the request that submitted it");
     scope.awaitReply({
       output: (value) => this.#pack(value),
       // A copy: the failure is recorded later, and its author may change it until then.
