@@ -65,6 +65,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       ...["transport/slab-writer", "held", "observe", "define", "options", "call", "failure", "base"],
     ],
   },
+  auth: { may: ["options/app-file:types", "failure"] },
   client: {
     may: [
       ...["define:types", "define/tensor", "define/tensor-forms", "define/follow-reference", "define/task-paths"],
@@ -75,6 +76,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     may: [
       "app",
       "runtime/faults",
+      "call/call-context:types",
       "load",
       "graph:types",
       "define",
@@ -93,7 +95,7 @@ export const layers: Readonly<Record<string, Layer>> = {
 };
 
 /** Published entries. They only re-export; only they may use `export *`; no file imports them. */
-export const entries: readonly string[] = ["index.ts", "client.ts", "testing.ts"];
+export const entries: readonly string[] = ["index.ts", "client.ts", "testing.ts", "auth.ts"];
 
 /** Entry that also runs in browsers, so it may load no module of Node. */
 export const browserEntry = "client.ts";
