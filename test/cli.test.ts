@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,10 +44,19 @@ describe("ekiben", { concurrency: 2 }, () => {
   it("says which file is missing", async () => {
     const { status, stderr } = await runCommand(["graph", "nothing.ts"]);
     assert.equal(status, 1);
-    assert.equal(
-      stderr,
-      "error: there is no file nothing.ts\n  fix: Name the file that exports the service: ekiben serve path/to/service.ts\n",
-    );
+    const [error, fix, docs, ...rest] = stderr.split("\n");
+    assert.equal(error, "error: there is no file nothing.ts");
+    assert.equal(fix, "  fix: Name the file that exports the service: ekiben serve path/to/service.ts");
+    assert.match(docs ?? "", /^ {2}docs: /);
+    assert.deepEqual(rest, [""]);
+  });
+
+  it("says where the reference explains a failure, in a file of the package", async () => {
+    const { stderr } = await runCommand(["graph", "nothing.ts"]);
+    const [, page = "", id] = /^ {2}docs: (.*)#(.*)$/m.exec(stderr) ?? [];
+    assert.match(readFileSync(join(fixtures, page), "utf8"), new RegExp(`^### ${id}$`, "m"));
+    const { stderr: faults } = await runCommand(["graph", "faults.ts:Left"]);
+    assert.deepEqual(faults.match(/#\w+$/gm), ["#reserved_name", "#cycle"]);
   });
 
   it("shows the author's own lines and the cause when a file throws while it loads", async () => {

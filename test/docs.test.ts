@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
 import ts from "typescript";
-import { type CodeBlock, readCodeBlocks } from "./read-markdown.js";
+import { type CodeBlock, findBrokenLinks, readCodeBlocks } from "./read-markdown.js";
 
 const root = join(import.meta.dirname, "..");
 const run = promisify(execFile);
@@ -60,11 +60,7 @@ describe("the documentation", () => {
   }
 
   it("links to files and headings that exist", () => {
-    const broken = pages.flatMap((page) => {
-      const text = readFileSync(join(root, page), "utf8").replace(/^```[\s\S]*?^```$/gm, "");
-      const targets = [...text.matchAll(/\]\((?!\w+:)([^)\s]+)\)/g)].map((match) => match[1] as string);
-      return targets.filter((target) => !linkWorks(page, target)).map((target) => `${page} -> ${target}`);
-    });
+    const broken = pages.flatMap((page) => findBrokenLinks(join(root, page)).map((target) => `${page} -> ${target}`));
     assert.deepEqual(broken, []);
   });
 });
@@ -79,22 +75,6 @@ describe("test/README.md", () => {
     assert.deepEqual(listed.sort(), names.filter((name) => name !== "README.md").sort());
   });
 });
-
-function linkWorks(page: string, target: string): boolean {
-  const [path = "", heading] = target.split("#");
-  const file = path === "" ? join(root, page) : join(root, dirname(page), path);
-  if (!existsSync(file)) return false;
-  if (heading === undefined || !file.endsWith(".md")) return true;
-  const headings = [...readFileSync(file, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) => toAnchor(title));
-  return headings.includes(heading);
-}
-
-/** Makes the anchor that GitHub gives a heading. */
-const toAnchor = (title: string) =>
-  title
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-    .replaceAll(" ", "-");
 
 /** Compiles files that exist only in memory, beside the files on disk. */
 function findErrors(sources: ReadonlyMap<string, string>): { file: string; line: number; text: string }[] {

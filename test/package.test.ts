@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { readCodeBlocks } from "./read-markdown.js";
+import { findBrokenLinks, readCodeBlocks } from "./read-markdown.js";
 
 const root = join(import.meta.dirname, "..");
 const run = promisify(execFile);
@@ -80,10 +80,21 @@ describe("the packed package, installed in an empty project", () => {
 
   it("holds what it should and nothing else", async () => {
     const folder = join(project, "node_modules/ekiben");
-    assert.deepEqual((await readdir(folder)).sort(), ["LICENSE", "README.md", "dist", "package.json"]);
-    const files = await readdir(join(folder, "dist"), { recursive: true });
+    const pages = ["ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE", "README.md"];
+    assert.deepEqual((await readdir(folder)).sort(), [...pages, "dist", "docs", "examples", "package.json"]);
+    const files = await readdir(folder, { recursive: true });
     assert.deepEqual(
-      files.filter((file) => file.includes(".test.")),
+      files.filter((file) => /\.test\.|(fixtures|artifacts|node_modules)\/.*\.(?!md$)/.test(file)),
+      [],
+    );
+  });
+
+  it("has every page and file that its own pages link to", async () => {
+    const folder = join(project, "node_modules/ekiben");
+    const pages = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith(".md"));
+    assert.ok(pages.length > 60, `${pages.length} pages`);
+    assert.deepEqual(
+      pages.flatMap((page) => findBrokenLinks(join(folder, page)).map((target) => `${page} -> ${target}`)),
       [],
     );
   });

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 /** Fenced block of a page. */
 export interface CodeBlock {
@@ -20,3 +21,26 @@ export function readCodeBlocks(path: string): CodeBlock[] {
     return { language, file, code, line: text.slice(0, match.index).split("\n").length + 1 };
   });
 }
+
+/** Returns the relative links of a page, such as `"guide/tasks.md#progress"`, that lead to no file or heading. */
+export function findBrokenLinks(page: string): string[] {
+  const text = readFileSync(page, "utf8").replace(/^```[\s\S]*?^```$/gm, "");
+  const targets = [...text.matchAll(/\]\((?!\w+:)([^)\s]+)\)/g)].map(([, target = ""]) => target);
+  return targets.filter((target) => !linkWorks(page, target));
+}
+
+function linkWorks(page: string, target: string): boolean {
+  const [path = "", heading] = target.split("#");
+  const file = path === "" ? page : join(dirname(page), path);
+  if (!existsSync(file)) return false;
+  if (heading === undefined || !file.endsWith(".md")) return true;
+  const headings = [...readFileSync(file, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) => toAnchor(title));
+  return headings.includes(heading);
+}
+
+/** Makes the anchor that GitHub gives a heading. */
+const toAnchor = (title: string) =>
+  title
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+    .replaceAll(" ", "-");

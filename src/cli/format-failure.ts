@@ -1,10 +1,13 @@
-import { dirname, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { GraphFault } from "../failure/failures.js";
+import { failures, type GraphFault } from "../failure/failures.js";
 import { isError, readCauses, readText, textOf } from "../failure/read-thrown.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { Output } from "./terminal.js";
+
+/** Reference of all failures, which ships with the package. Each failure has a heading, named by its id. */
+const failuresPage = join(dirname(fileURLToPath(import.meta.url)), "../../docs/reference/failures.md");
 
 /** Maximum number of stack frames shown, all of the author's code. */
 const maxFrames = 5;
@@ -18,6 +21,7 @@ export function formatFailure(thrown: unknown, output: Output): string {
   if (thrown.id === "invalid_graph" && faults !== undefined) return formatFaults(faults, output);
   const lines = [formatHead(thrown, output), formatCause(thrown.cause, output, hasSameMessage(thrown))];
   if (thrown.fix !== undefined) lines.push(`  ${output.paint("cyan", "fix:")} ${thrown.fix}`);
+  lines.push(formatDocs(thrown.id, "  ", output));
   return `${lines.filter((line) => line !== "").join("\n")}\n`;
 }
 
@@ -30,13 +34,26 @@ export function formatFaults(faults: readonly GraphFault[], output: Output): str
 
 /** Formats one finding of a command: a fault, a warning or a note. */
 export function formatFinding(
-  { kind, service, field, message, fix }: { readonly kind: "fault" | "warning" | "note" } & Omit<GraphFault, "id">,
+  {
+    kind,
+    id = "",
+    service,
+    field,
+    message,
+    fix,
+  }: Omit<GraphFault, "id"> & { readonly kind: "fault" | "warning" | "note"; readonly id?: string },
   output: Output,
 ): string {
   const style = { fault: "red", warning: "yellow", note: "dim" } as const;
   const place = [service, field].filter((part) => part !== "").join(".");
   const head = `  ${output.paint(style[kind], kind)} ${place === "" ? "" : `${output.paint("bold", place)}: `}${message}`;
-  return fix === "" ? `${head}\n` : `${head}\n    ${output.paint("cyan", "fix:")} ${fix}\n`;
+  const lines = [head, fix === "" ? "" : `    ${output.paint("cyan", "fix:")} ${fix}`, formatDocs(id, "    ", output)];
+  return `${lines.filter((line) => line !== "").join("\n")}\n`;
+}
+
+/** Formats where the reference explains a failure; `""` for an id that is not one of ekiben's. */
+export function formatDocs(id: string, indent: string, output: Output): string {
+  return Object.hasOwn(failures, id) ? output.paint("dim", `${indent}docs: ${relative(process.cwd(), failuresPage)}#${id}`) : "";
 }
 
 function formatHead(thrown: unknown, output: Output): string {

@@ -65,9 +65,13 @@ describe("ProgressView", () => {
     view.show({ kind: "failed", ...model, hook: "start", error, ms: 7 });
     assert.equal(
       read(),
-      ["✗ Model  failed in start() after 7 ms  0/2", "    start() threw: no weights", `    fix: ${error.fix}`, ""].join(
-        "\n",
-      ),
+      [
+        "✗ Model  failed in start() after 7 ms  0/2",
+        "    start() threw: no weights",
+        `    fix: ${error.fix}`,
+        "    docs: docs/reference/failures.md#start_failed",
+        "",
+      ].join("\n"),
     );
     view.end();
   });

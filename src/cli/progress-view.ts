@@ -1,7 +1,7 @@
 import { systemClock, type Timer } from "../base/clock.js";
 import type { Graph } from "../graph/graph.js";
 import type { AppEvent } from "../supervisor/replica-state.js";
-import { authorFrames } from "./format-failure.js";
+import { authorFrames, formatDocs } from "./format-failure.js";
 import { formatColumns, formatDuration, type Output } from "./terminal.js";
 
 /** Interval of drawing the live list again while services start. */
@@ -133,7 +133,8 @@ export class ProgressView {
       `    ${error.message}`,
       ...authorFrames(thrown).map((frame) => paint("dim", `      ${frame}`)),
       ...(error.fix === undefined ? [] : [`    ${paint("cyan", "fix:")} ${error.fix}`]),
+      formatDocs(error.id, "    ", this.#output),
     ];
-    this.#print(`${lines.join("\n")}\n`);
+    this.#print(`${lines.filter((line) => line !== "").join("\n")}\n`);
   }
 }
