@@ -69,7 +69,9 @@ describe("the pages by task", () => {
     it(`name only commands that exist: ${page}`, () => {
       const known = commands.map(({ name }) => name);
       const blocks = readCodeBlocks(join(folder, page)).filter(({ language }) => language !== "ts");
-      const used = blocks.flatMap(({ code }) => [...code.matchAll(/\bekiben(?:",)? "?([a-z]+)\b/g)].map(([, name = ""]) => name));
+      const used = blocks.flatMap(({ code }) =>
+        [...code.matchAll(/\bekiben(?:",)? "?([a-z]+)\b/g)].map(([, name = ""]) => name),
+      );
       assert.deepEqual(
         used.filter((name) => !known.includes(name)),
         [],

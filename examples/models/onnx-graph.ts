@@ -93,13 +93,20 @@ export class OnnxGraph {
 
 function describeValue(name: string, type: keyof typeof elementTypes, shape: readonly Axis[]): Message {
   const axes = shape.map((axis) => (typeof axis === "number" ? number(1, axis) : text(2, axis)));
-  const tensor = [...number(1, elementTypes[type]), ...message(2, axes.flatMap((axis) => message(1, axis)))];
+  const tensor = [
+    ...number(1, elementTypes[type]),
+    ...message(
+      2,
+      axes.flatMap((axis) => message(1, axis)),
+    ),
+  ];
   return [...text(1, name), ...message(2, message(1, tensor))];
 }
 
 /** Describes an attribute: a fraction is a float, other numbers are whole. */
 function describeAttribute(name: string, value: Attribute): Message {
-  if (typeof value === "object") return [...text(1, name), ...value.flatMap((item) => number(8, item)), ...number(20, 7)];
+  if (typeof value === "object")
+    return [...text(1, name), ...value.flatMap((item) => number(8, item)), ...number(20, 7)];
   if (Number.isInteger(value)) return [...text(1, name), ...number(3, value), ...number(20, 2)];
   const float = new Uint8Array(Float32Array.of(value).buffer);
   return [...text(1, name), Uint8Array.of((2 << 3) | 5), float, ...number(20, 1)];

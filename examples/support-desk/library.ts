@@ -10,7 +10,7 @@ import { cutPassages, type Draft, readDraft } from "./passages.ts";
 /** Passages of one answer. */
 const passagesPerAnswer = 3;
 /** Similarity below which a passage has nothing to do with the question. */
-const minSimilarity = 0.35;
+const minSimilarity = 0.28;
 
 /** A document of the library, with the number of its passages. */
 export const Document = z.object({ id: z.int(), title: z.string(), passages: z.int() });

@@ -11,7 +11,10 @@ const maxPassage = 400;
 /** Reads an uploaded text: its first line is the title, with or without the `#` of Markdown. */
 export function readDraft(text: string, fileName: string): Draft {
   const [first = "", ...rest] = text.trim().split("\n");
-  const title = first.replace(/^#+\s*/, "").trim().slice(0, maxTitle);
+  const title = first
+    .replace(/^#+\s*/, "")
+    .trim()
+    .slice(0, maxTitle);
   return rest.length === 0 ? { title: fileName, text: first } : { title, text: rest.join("\n").trim() };
 }
 

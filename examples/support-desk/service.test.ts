@@ -7,7 +7,7 @@ import type { Handle } from "ekiben";
 import { compose } from "ekiben/testing";
 import { createLibraryFolder, readExpected, readWarranty } from "./fixtures.ts";
 import { Library } from "./library.ts";
-import { SupportDesk, Moderation } from "./service.ts";
+import { Moderation, SupportDesk } from "./service.ts";
 import { composeAnswer, Writer } from "./writer.ts";
 
 process.env["WRITER_PACE_MS"] = "0";
@@ -30,7 +30,10 @@ for (const placement of ["inline", "process"] as const)
     }
 
     it("says the same each time", async () => {
-      const [first, second] = [await readAnswer(app.entry, "Can I cancel?"), await readAnswer(app.entry, "Can I cancel?")];
+      const [first, second] = [
+        await readAnswer(app.entry, "Can I cancel?"),
+        await readAnswer(app.entry, "Can I cancel?"),
+      ];
       assert.deepEqual(first, second);
     });
 
@@ -113,7 +116,12 @@ describe("parts of the desk, replaced", () => {
   it("asks no writer for a question that is refused", async () => {
     const check = () => ({ tone: "calm", hasCardNumber: true }) as const;
     const write = () => assert.fail("the writer was called");
-    await using app = await compose(SupportDesk, { replace: [[Moderation, { check }], [Writer, { write }]] });
+    await using app = await compose(SupportDesk, {
+      replace: [
+        [Moderation, { check }],
+        [Writer, { write }],
+      ],
+    });
     await assert.rejects(readAnswer(app.entry, "How much is the monthly pass?"), { id: "card_number" });
   });
 });
@@ -131,7 +139,12 @@ describe("the writer", () => {
 
 describe("the encoder on ONNX", () => {
   it("gives the vectors of the same weights on TensorFlow.js", async () => {
-    const texts = ["How old are you?", "What is your age?", "My phone is good.", "A text of many more words than the others"];
+    const texts = [
+      "How old are you?",
+      "What is your age?",
+      "My phone is good.",
+      "A text of many more words than the others",
+    ];
     const [onnx, tensorflow] = [await OnnxSentenceEncoder.load(1), await SentenceEncoder.load(1)];
     const [found, known] = [await onnx.encodeRows(texts), await tensorflow.encodeRows(texts)];
     await onnx.release();

@@ -75,7 +75,11 @@ export class SupportDesk extends Service({
     async ({ document }) => {
       const draft = readDraft(await document.text(), document.name);
       if (draft.text === "") {
-        throw new ServingError({ code: "invalid_argument", id: "empty_document", message: `${document.name} has no text` });
+        throw new ServingError({
+          code: "invalid_argument",
+          id: "empty_document",
+          message: `${document.name} has no text`,
+        });
       }
       return this.library.add(draft);
     },

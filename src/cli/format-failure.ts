@@ -53,7 +53,9 @@ export function formatFinding(
 
 /** Formats where the reference explains a failure; `""` for an id that is not one of ekiben's. */
 export function formatDocs(id: string, indent: string, output: Output): string {
-  return Object.hasOwn(failures, id) ? output.paint("dim", `${indent}docs: ${relative(process.cwd(), failuresPage)}#${id}`) : "";
+  return Object.hasOwn(failures, id)
+    ? output.paint("dim", `${indent}docs: ${relative(process.cwd(), failuresPage)}#${id}`)
+    : "";
 }
 
 function formatHead(thrown: unknown, output: Output): string {
