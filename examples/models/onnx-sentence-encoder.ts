@@ -34,8 +34,8 @@ interface WeightsFile {
  * Sentence encoder on onnxruntime: Universal Sentence Encoder "lite", English. Texts with one meaning get vectors of
  * unit length that are near each other.
  *
- * The package has its weights for TensorFlow.js only. Its network is a small transformer, so `load` writes it as an ONNX
- * model in memory; the vectors are those of `SentenceEncoder`.
+ * The package has its weights for TensorFlow.js only. Its network is a small transformer, so `load` writes it as an
+ * ONNX model in memory; the vectors are those of `SentenceEncoder`.
  */
 export class OnnxSentenceEncoder {
   readonly #ort: typeof import("onnxruntime-node");
@@ -131,7 +131,7 @@ async function readWeights(): Promise<Weights> {
   };
 }
 
-/** Writes the network as an ONNX model: token vectors with positions, two transformer layers, an average, a dense layer. */
+/** Writes the network as ONNX: token vectors with positions, two transformer layers, an average, a dense layer. */
 function writeModel(weights: Weights, maxTokens: number): Uint8Array {
   const graph = new OnnxGraph();
   const ids = graph.input("ids", "int64", ["texts", "tokens"]);
