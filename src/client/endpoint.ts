@@ -187,10 +187,17 @@ interface Dispatcher {
 }
 
 /**
- * Global keys of the dispatcher for all requests, in Node's `fetch` and in an undici that a program installs, newest
- * first. Since undici 8 (Node 26) the first key has the dispatcher, and the second a wrapper for older handlers.
+ * Returns the dispatcher that Node's `fetch` uses; `undefined` on other platforms. Since undici 8 (Node 26) it stands
+ * under a second key. Undici 7.29 (Node 24.21) fills both, and uses the first.
  */
-const globalKeys = [Symbol.for("undici.globalDispatcher.2"), Symbol.for("undici.globalDispatcher.1")];
+function readGlobal(): Dispatcher | undefined {
+  const all = globalThis as {
+    readonly process?: { readonly versions?: { readonly undici?: string } };
+    readonly [key: symbol]: Dispatcher | undefined;
+  };
+  const key = Number.parseInt(all.process?.versions?.undici ?? "", 10) >= 8 ? 2 : 1;
+  return all[Symbol.for(`undici.globalDispatcher.${key}`)];
+}
 
 /**
  * Options against the limits of Node's `fetch`, which gives up after 300 s without headers, and after 300 s without a
@@ -210,12 +217,6 @@ const unhurried: Dispatcher = {
 function unhurriedInit(): Pick<RequestInit, never> {
   const init: { readonly dispatcher?: object } = readGlobal() === undefined ? {} : { dispatcher: unhurried };
   return init as Pick<RequestInit, never>;
-}
-
-function readGlobal(): Dispatcher | undefined {
-  const all = globalThis as { readonly [key: symbol]: Dispatcher | undefined };
-  const key = globalKeys.find((each) => all[each] !== undefined);
-  return key === undefined ? undefined : all[key];
 }
 
 /** One api of a server, as `/schema.json` describes it. */
