@@ -4,7 +4,7 @@ export type { Logger } from "./base/logger.js";
 export type { Caller, Priority, TraceContext } from "./call/call.js";
 export type { CallContext, Register } from "./call/call-context.js";
 export type { CallResponse, CookieOptions } from "./call/call-response.js";
-export { currentCall } from "./call/invoke.js";
+export { currentCall, once } from "./call/invoke.js";
 export type { CurrentCall } from "./call/running-call.js";
 export type { TaskFailure, TaskState, TaskStatus } from "./call/task-state.js";
 export { api, type TaskContractOptions, task } from "./define/api.js";

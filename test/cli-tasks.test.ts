@@ -82,6 +82,32 @@ describe("tasks of an app that is run by the command line", () => {
     assert.ok(existsSync(join(folder, "data")));
   });
 
+  it("run by a schedule: one for each planned time, of whatever replica, and the list names the schedule", async () => {
+    using app = new CommandProcess(["serve", "scheduled.ts", "--port", "0", "--host", "127.0.0.1"], { cwd, env });
+    const url = await app.url();
+    const list = (...words: string[]) => tasks("list", "scheduled.ts", ...words);
+    type Listed = { readonly id: string; readonly key: string };
+    let done: Listed[] = [];
+    while (done.length < 3)
+      done = JSON.parse((await list("--status", "completed", "--format", "json")).stdout) as Listed[];
+    const times = done.map(({ key }) => Date.parse(key.replace(/^schedule /, ""))).reverse();
+    assert.deepEqual(
+      times,
+      [...new Set(times)].sort((a, b) => a - b),
+    );
+    assert.ok(times.every((time) => time % 1000 === 0));
+    const answer = await fetch(`${url}/tick/get?task_id=${done[0]?.id}`);
+    assert.equal(await answer.json(), "tick by schedule");
+    assert.match((await list()).stderr, /^Clock\.tick runs by itself: every 1s; next \d{4}-.*Z \(in .*\)$/m);
+    app.child.kill("SIGTERM");
+    assert.equal((await app.ended).status, 0);
+    const without = runCommand(["tasks", "list", "scheduled.ts"], {
+      cwd,
+      env: { ...env, EKIBEN_TASKS_SCHEDULES: "false" },
+    });
+    assert.doesNotMatch((await without).stderr, /runs by itself/);
+  });
+
   it("end when the command line cancels them, while the app runs", async () => {
     using app = serve("--placement", "inline");
     const url = await app.url();

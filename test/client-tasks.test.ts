@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { z } from "zod";
-import { type Client, connect } from "../src/client.js";
+import { type Client, type ClientCallOptions, connect } from "../src/client.js";
 import {
   api,
   currentCall,
@@ -14,11 +14,12 @@ import {
   Service,
   ServingError,
   serve,
+  type TaskState,
   Tensor,
   task,
   tensor,
 } from "../src/index.js";
-import { failureOf } from "./conformance/suite.js";
+import { collect, failureOf } from "./conformance/suite.js";
 
 let hasBegun = (): void => {};
 
@@ -121,6 +122,93 @@ describe("a client of tasks", () => {
     assert.notEqual(again.id, id);
     await client.hold.cancel(again.id);
     assert.equal((await failureOf(client.hold.result(again.id))).id, "task_canceled");
+  });
+
+  it("watches a task: its present state at once, each change, and its end as the last", async () => {
+    const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+    const { id } = await client.hold.submit();
+    await begun;
+    const seen: TaskState[] = [];
+    for await (const state of client.hold.watch(id)) {
+      seen.push(state);
+      if (seen.length > 1) continue;
+      // A running task is only asked to end: the state says so.
+      const { status, isCancelAsked } = await client.hold.cancel(id);
+      assert.deepEqual([status, isCancelAsked], ["in_progress", true]);
+    }
+    assert.ok(seen[0]?.status === "in_progress" && seen[0].startedAt instanceof Date);
+    assert.deepEqual(seen.at(-1), await client.hold.status(id));
+    assert.equal(seen.at(-1)?.status, "canceled");
+    assert.equal(new Set(seen.map((state) => JSON.stringify(state))).size, seen.length);
+    const ended = await collect(client.hold.watch(id));
+    assert.deepEqual(ended, [seen.at(-1)]);
+  });
+
+  it("watches no longer than its time or its signal, and leaves nothing open", async () => {
+    const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+    const { id } = await client.hold.submit();
+    await begun;
+    const read = async (options: ClientCallOptions) => {
+      for await (const _ of client.hold.watch(id, options));
+    };
+    assert.equal((await failureOf(read({ timeoutMs: 50 }))).code, "deadline_exceeded");
+    const controller = new AbortController();
+    const watching = failureOf(read({ signal: controller.signal }));
+    controller.abort();
+    assert.equal((await watching).code, "cancelled");
+    for await (const state of client.hold.watch(id)) {
+      assert.equal(state.id, id);
+      break;
+    }
+    const left = client.hold.watch(id)[Symbol.asyncIterator]();
+    await left.next();
+    const next = failureOf(left.next());
+    await left.return?.();
+    assert.equal((await next).code, "cancelled");
+    assert.equal((await failureOf(collect(client.hold.watch("f".repeat(32))))).id, "unknown_task");
+    await client.hold.cancel(id);
+  });
+
+  it("watches on when its connection is lost", async () => {
+    const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+    const { id } = await client.hold.submit();
+    await begun;
+    const cut: (() => void)[] = [];
+    let requests = 0;
+    const breakable: typeof fetch = async (url, init) => {
+      const controller = new AbortController();
+      const response = await fetch(url, init);
+      if (String(url).includes("/status")) requests++;
+      const body = response.body?.pipeThrough(new TransformStream(), { signal: controller.signal });
+      cut.push(() => controller.abort(new Error("cable")));
+      return new Response(body ?? null, response);
+    };
+    const broken = await connect<Chores>(server.url, { fetch: breakable });
+    const seen: string[] = [];
+    for await (const { status } of broken.hold.watch(id)) {
+      seen.push(status);
+      if (seen.length > 1) continue;
+      cut.at(-1)?.();
+      await client.hold.cancel(id);
+    }
+    assert.deepEqual([seen[0], seen.at(-1)], ["in_progress", "canceled"]);
+    assert.ok(requests >= 2, `${requests} requests`);
+  });
+
+  it("submits with a delay, which the state tells", async () => {
+    const { id } = await client.fail.submit("own", { delayMs: 60_000 });
+    const { status, notBefore, createdAt } = await client.fail.status(id);
+    assert.deepEqual([status, Number(notBefore) - Number(createdAt)], ["pending", 60_000]);
+    assert.equal((await client.fail.cancel(id)).status, "canceled");
+    assert.equal((await client.fail.status(id)).notBefore, undefined);
+    for (const delayMs of [366 * 24 * 3_600_000]) {
+      const error = await failureOf(client.fail.submit("own", { delayMs }));
+      assert.deepEqual([error.id, error.httpStatus], ["invalid_task_delay", 400]);
+    }
+    for (const delayMs of [-1, 0.5]) {
+      const error = await failureOf(client.fail.submit("own", { delayMs }));
+      assert.deepEqual([error.id, error.httpStatus], ["invalid_header", 400]);
+    }
   });
 
   it("reaches only tasks of the entry service", async () => {

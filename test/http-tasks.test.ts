@@ -53,6 +53,7 @@ class Chores extends Service() {
   );
   scale = task({ input: tensor("float32", ["n"]), output: tensor("float32", ["n"]) }, (values) => values);
   read = task({ input: { file: file() }, output: z.string() }, async ({ file: given }) => given.text());
+  nightly = task({ output: z.number(), cron: "0 3 * * *", timeZone: "Europe/Rome" }, () => 1);
   plain = api({ output: z.number() }, () => 1);
 }
 
@@ -114,6 +115,28 @@ describe("tasks over HTTP", () => {
     assert.deepEqual(other.body.details, { key: '"order 7"', taskId: [...ids][0] });
     const empty = await send("POST", "/train/submit", { name: "x" }, { "idempotency-key": "" });
     assert.deepEqual([empty.status, empty.body.id], [400, "invalid_task_key"]);
+  });
+
+  it("are submitted with a delay by the header ekiben-delay-ms, and tell until when they wait", async () => {
+    const submitted = await send("POST", "/train/submit", { name: "later" }, { "ekiben-delay-ms": "60000" });
+    const id = submitted.body.task_id;
+    const { status, created_at, not_before } = (await send("GET", `/train/status?task_id=${id}`)).body;
+    assert.deepEqual([status, Date.parse(not_before) - Date.parse(created_at)], ["pending", 60_000]);
+    assert.equal((await send("PUT", `/train/cancel?task_id=${id}`)).body.status, "canceled");
+    for (const delay of ["", "1.5", "-1", "soon"]) {
+      const { status, body } = await send("POST", "/train/submit", { name: "x" }, { "ekiben-delay-ms": delay });
+      assert.deepEqual([status, body.id], [400, "invalid_header"], delay);
+    }
+    const long = await send("POST", "/train/submit", { name: "x" }, { "ekiben-delay-ms": "31536000001" });
+    assert.deepEqual([long.status, long.body.id], [400, "invalid_task_delay"]);
+  });
+
+  it("of a schedule tell it in the OpenAPI document", async () => {
+    const { paths } = (await send("GET", "/openapi.json")).body;
+    assert.equal(paths["/nightly"].post["x-ekiben-schedule"], "cron 0 3 * * * (Europe/Rome)");
+    assert.match(paths["/nightly"].post.description, /runs by itself: cron 0 3/);
+    const named = paths["/nightly/submit"].post.parameters.map(({ name }: { name: string }) => name);
+    assert.deepEqual(named, ["idempotency-key", "ekiben-delay-ms", "ekiben-timeout-ms"]);
   });
 
   it("take an uploaded file for the same when it is sent again", async () => {
@@ -260,6 +283,7 @@ describe("tasks over HTTP", () => {
         ["train", "task", true],
         ["scale", "task", true],
         ["read", "task", true],
+        ["nightly", "task", true],
         ["plain", "unary", false],
       ],
     );

@@ -17,6 +17,17 @@ const maxInstalledBytes = 25 * 1024 ** 2;
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 const needsTsx = major < 22 || (major === 22 && minor < 18);
 
+/** Node has its own SQLite, for durable tasks, from 22.13 on. */
+const needsDriver = process.getBuiltinModule("node:sqlite") === undefined;
+
+const tasksProgram = `
+import { Service, task } from "ekiben";
+import { z } from "zod";
+export class Library extends Service() {
+  index = task({ output: z.number() }, () => 7);
+}
+`;
+
 describe("the packed package, installed in an empty project", () => {
   let project: string;
   let installedBytes: number;
@@ -148,6 +159,28 @@ describe("the packed package, installed in an empty project", () => {
     assert.match(server.output(), /^stopped after [\d.]+ m?s$/m);
   });
 
+  it("keeps tasks with nothing else installed, and without a warning of Node", { skip: needsDriver }, async () => {
+    await assert.rejects(stat(join(project, "node_modules/libsql")), { code: "ENOENT" });
+    await writeFile(join(project, "tasks.ts"), tasksProgram);
+    const server = await startServer(project, "tasks.ts:Library");
+    try {
+      const submitted = await fetch(`${server.url}/index/submit`, { method: "POST" });
+      const { task_id: id } = (await submitted.json()) as { task_id: string };
+      const result = await fetch(`${server.url}/index/get?task_id=${id}&wait=true`);
+      assert.deepEqual([result.status, await result.json()], [200, 7]);
+      assert.ok((await stat(join(project, ".ekiben/tasks.db"))).isFile());
+      const listed = await run("npx", ["--no-install", "ekiben", "tasks", "list", "tasks.ts:Library"], {
+        cwd: project,
+        env: outsideTests(),
+      });
+      assert.match(listed.stdout, new RegExp(`^${id} +Library\\.index +completed`, "m"));
+      assert.doesNotMatch(listed.stderr + server.output(), /Warning/);
+    } finally {
+      process.kill(-(server.process.pid as number), "SIGINT");
+    }
+    await once(server.process, "close");
+  });
+
   it("runs the README's test", async () => {
     const loader = needsTsx ? ["--import", "tsx"] : [];
     await run(process.execPath, [...loader, "--test", "service.test.ts"], { cwd: project, env: outsideTests() });
@@ -157,8 +190,11 @@ describe("the packed package, installed in an empty project", () => {
 /**
  * Starts `npx ekiben serve` in a process group of its own, as a terminal does, so that Ctrl-C reaches all processes.
  */
-async function startServer(cwd: string): Promise<{ process: ChildProcess; url: string; output: () => string }> {
-  const child = spawn("npx", ["--no-install", "ekiben", "serve", "service.ts:Pipeline", "--port", "0"], {
+async function startServer(
+  cwd: string,
+  app = "service.ts:Pipeline",
+): Promise<{ process: ChildProcess; url: string; output: () => string }> {
+  const child = spawn("npx", ["--no-install", "ekiben", "serve", app, "--port", "0"], {
     cwd,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],

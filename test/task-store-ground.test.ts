@@ -22,7 +22,7 @@ let folders = 0;
 const newPath = () => join(root, String(++folders));
 
 const settingsOf = (data: string): TaskSettings => ({
-  ...{ data, store: "sqlite", namespace: "app", maxConnections: 1, retentionMs: 1000, leaseMs: 1000 },
+  ...{ data, store: "sqlite", namespace: "app", maxConnections: 1, retentionMs: 1000, schedules: true, leaseMs: 1000 },
 });
 const open = (data: string) => openTaskStore({ settings: settingsOf(data), appFolder: root, log: silentLogger });
 
@@ -39,7 +39,7 @@ const grounds: Readonly<Record<string, readonly [prepare: (data: string) => void
   ],
   "a folder in the place of tasks.db": [
     (data) => mkdirSync(join(data, "tasks.db"), { recursive: true }),
-    /\$\/tasks\.db is no file \(.*Unable to open/,
+    /\$\/tasks\.db is no file \(.*[Uu]nable to open/,
   ],
   "a link to nowhere in the place of tasks.db": [
     (data) => {

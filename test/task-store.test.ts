@@ -4,16 +4,19 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { findPostgres, PostgresServer } from "./tasks/postgres-server.js";
 import { testStore } from "./tasks/store-conformance.js";
+import { sqliteDrivers } from "./tasks/test-stores.js";
 
-describe("the task store on SQLite", () => {
-  const folder = mkdtempSync(join(tmpdir(), "ekiben-tasks-"));
-  let places = 0;
-  after(() => rmSync(folder, { recursive: true, force: true }));
+for (const driver of sqliteDrivers) {
+  describe(`the task store on SQLite by ${driver}`, () => {
+    const folder = mkdtempSync(join(tmpdir(), "ekiben-tasks-"));
+    let places = 0;
+    after(() => rmSync(folder, { recursive: true, force: true }));
 
-  testStore({
-    createPlace: () => ({ engine: "sqlite", folder: join(folder, String(++places)) }),
+    testStore({
+      createPlace: () => ({ engine: "sqlite", folder: join(folder, String(++places)), driver }),
+    });
   });
-});
+}
 
 const programs = findPostgres();
 if (programs === undefined) {

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { api, currentCall, depends, Service, serve, task } from "../src/index.js";
 import { compose } from "../src/testing.js";
 import { runCommand } from "./cli-process.js";
-import { failureOf } from "./conformance/suite.js";
+import { collect, failureOf } from "./conformance/suite.js";
 
 const root = mkdtempSync(join(tmpdir(), "ekiben-task-waits-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -59,6 +59,68 @@ describe("whoever waits for a task", () => {
     assert.deepEqual([error.id, error.httpStatus], ["lane_full", 429]);
     end();
     assert.deepEqual([await running, await first], ["running", "waiting"]);
+  });
+});
+
+describe("whoever watches a task by a handle", () => {
+  it("gets its present state at once, each change once, and its end, over the loss of the replica that it asked", async () => {
+    const { Clerk, begun, end } = createClerk();
+    class Front extends Service() {
+      clerk = depends(Clerk);
+    }
+    await using app = await compose(Front, { options: { data: join(root, "watch") } });
+    const { hold } = app.service(Clerk);
+    const { id } = await hold.submit("a");
+    await begun;
+    const seen: string[] = [];
+    for await (const state of hold.watch(id)) {
+      seen.push(state.status);
+      if (seen.length > 1) continue;
+      end();
+      await app.kill(Clerk);
+    }
+    assert.deepEqual([seen[0], seen.at(-1)], ["in_progress", "completed"]);
+    assert.deepEqual(
+      (await collect(hold.watch(id))).map(({ status }) => status),
+      ["completed"],
+    );
+  });
+
+  it("is told at once of an unknown task, and no longer than its time or signal lasts", async () => {
+    const { Clerk, begun } = createClerk();
+    await using app = await compose(Clerk, { options: { data: join(root, "watch-ends") } });
+    const { hold } = app.entry;
+    const read = async (task: string, options = {}) => {
+      for await (const _ of hold.watch(task, options));
+    };
+    assert.equal((await failureOf(read("0".repeat(32)))).id, "unknown_task");
+    const { id } = await hold.submit("a");
+    await begun;
+    assert.equal((await failureOf(read(id, { timeoutMs: 30 }))).code, "deadline_exceeded");
+    const controller = new AbortController();
+    const watching = failureOf(read(id, { signal: controller.signal }));
+    controller.abort();
+    assert.equal((await watching).code, "cancelled");
+    await hold.cancel(id);
+  });
+});
+
+describe("a task with a delay", () => {
+  it("waits for its time, and its state tells until when", async () => {
+    const { Clerk, end } = createClerk();
+    end();
+    await using app = await compose(Clerk, { options: { data: join(root, "delay") } });
+    const { hold } = app.entry;
+    const { id } = await hold.submit("later", { delayMs: 3_600_000 });
+    const { status, createdAt, notBefore } = await hold.status(id);
+    assert.deepEqual([status, Number(notBefore) - Number(createdAt)], ["pending", 3_600_000]);
+    assert.equal(await hold("now"), "now");
+    assert.equal((await hold.status(id)).status, "pending");
+    const soon = await hold.submit("soon", { delayMs: 1 });
+    assert.equal(await hold.result(soon.id), "soon");
+    for (const delayMs of [-1, 0.5, Number.NaN, 366 * 24 * 3_600_000, "1" as never]) {
+      assert.equal((await failureOf(hold.submit("x", { delayMs }))).id, "invalid_task_delay");
+    }
   });
 });
 

@@ -10,6 +10,14 @@ export interface StoreChoice {
 }
 
 export function openStore({ store, data }: StoreChoice): Promise<OpenStore> {
-  const settings = { store, data, namespace: "bench", maxConnections: 4, retentionMs: 0, leaseMs: 45_000 };
+  const settings = {
+    store,
+    data,
+    namespace: "bench",
+    maxConnections: 4,
+    retentionMs: 0,
+    schedules: false,
+    leaseMs: 45_000,
+  };
   return openTaskStore({ settings, appFolder: data, log: silentLogger });
 }

@@ -126,11 +126,19 @@ export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
 }
 
-/** Context of a caller's code that makes the items of another call's input: it runs in its own call, for that one. */
+/** Runs work that must run once for an app. @returns True where it ran here. */
+export type RunOnce = (name: string, work: () => unknown) => Promise<boolean>;
+
+/**
+ * Context of code beside the ordinary code of an api: a caller's code that makes the items of another call's input
+ * runs in its own call, for that one; the start of a service runs in no call.
+ */
 interface Feeding {
   readonly isFeeding: true;
   readonly scope: CallScope | undefined;
-  readonly reader: CallScope;
+  readonly reader: CallScope | undefined;
+  /** Set at the start of a service. */
+  readonly runOnce?: RunOnce;
 }
 
 const storage = shareState("calls", () => new AsyncLocalStorage<CallScope | Feeding | undefined>());
@@ -155,6 +163,30 @@ export const currentScope = (): CallScope | undefined => scopeOf(ambientCall());
 /** Runs `run` like `runInScope`, for code that makes the input of the call `reader`. */
 export function runFor<I, T>(scope: CallScope | undefined, reader: CallScope, run: (input: I) => T, input: I): T {
   return storage.run({ isFeeding: true, scope, reader }, run, input);
+}
+
+/** Runs the start of a service, so that `once()` works in it. */
+export function runAtStart<T>(runOnce: RunOnce, run: () => T): T {
+  return storage.run({ isFeeding: true, scope: undefined, reader: undefined, runOnce }, run);
+}
+
+/**
+ * Runs work that must run once for an app, however many replicas and machines it has: a migration of a database. Call
+ * it in `start()`, or in the function that opens a `resource()`.
+ *
+ * Of the replicas that start at the same time, one runs the work; the others wait until it is done, as long as they may
+ * start. It is recorded in the app's task store and never runs again under that name. If it fails, it fails for all who
+ * wait for it, and the next start runs it again. If its process ends in the middle, another replica runs it.
+ *
+ * @param name Name of the work, 1 to 255 characters, the same in all services of the app: `"migrate-3"`.
+ * @returns    True where the work ran here; false when it was done before or elsewhere.
+ * @throws {ServingError} `once_failed`, `once_out_of_place`, `task_store_driver_missing`, `task_store_unavailable`.
+ */
+export async function once(name: string, work: () => unknown): Promise<boolean> {
+  const place = ambientCall();
+  const runOnce = isFeeding(place) ? place.runOnce : undefined;
+  if (runOnce === undefined) throw fail("once_out_of_place", { name: String(name) });
+  return runOnce(name, work);
 }
 
 /** Runs `run` so that `currentCall()` and the handles called in it belong to `scope`, or to none. */

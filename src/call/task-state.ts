@@ -16,6 +16,8 @@ export interface VisibleRecord {
   /** Start of the newest attempt. */
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
+  /** Instant until which a pending task waits before it can be claimed. */
+  readonly waitsUntil: number | undefined;
   /** 0 to 1, as the author last reported it. */
   readonly progress: number | undefined;
   readonly note: string | undefined;
@@ -45,6 +47,8 @@ export interface TaskState {
   /** Start of the newest attempt. */
   readonly startedAt?: Date;
   readonly endedAt?: Date;
+  /** Time before which a `pending` task does not run: it was submitted with a delay, or waits for its next attempt. */
+  readonly notBefore?: Date;
   /** 0 to 1, as the api last reported it. */
   readonly progress?: number;
   readonly note?: string;
@@ -62,7 +66,7 @@ export const isEnded = ({ status }: { readonly status: TaskStatus }): boolean =>
 
 /** Returns a record of the store as callers see it. @param failure Decoded failure of the record. */
 export function toTaskState(record: VisibleRecord, failure: ServingError | undefined, goneApi?: string): TaskState {
-  const { id, status, attempt, createdAt, startedAt, endedAt, progress, note, isCancelAsked } = record;
+  const { id, status, attempt, createdAt, startedAt, endedAt, waitsUntil, progress, note, isCancelAsked } = record;
   return {
     id,
     status,
@@ -70,6 +74,7 @@ export function toTaskState(record: VisibleRecord, failure: ServingError | undef
     createdAt: new Date(createdAt),
     ...(startedAt !== undefined && { startedAt: new Date(startedAt) }),
     ...(endedAt !== undefined && { endedAt: new Date(endedAt) }),
+    ...(waitsUntil !== undefined && { notBefore: new Date(waitsUntil) }),
     ...(progress !== undefined && { progress }),
     ...(note !== undefined && { note }),
     ...(failure !== undefined && { failure: toTaskFailure(failure) }),
@@ -131,6 +136,8 @@ export interface TaskSubmission {
   readonly input: unknown;
   /** Key of the task: a second submission with it finds the task of the first. */
   readonly key?: string;
+  /** Milliseconds from the submission before which the task does not run. */
+  readonly delayMs?: number;
 }
 
 /** Task that a query is about. */

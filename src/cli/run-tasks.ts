@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { nameApp } from "../app/plan-app.js";
 import { silentLogger } from "../base/logger.js";
 import { createTaskId } from "../call/task-state.js";
+import { readSchedule, type Schedule } from "../define/schedule.js";
 import { fail } from "../failure/failures.js";
 import { pickNearest } from "../options/pick-nearest.js";
 import { formatStore, openTaskStore } from "../tasks/open-store.js";
@@ -25,8 +26,16 @@ interface TaskWork {
   /** Namespace of the app. */
   readonly namespace: string;
   readonly own: readonly TaskPlace[];
+  /** Schedules of its tasks. */
+  readonly schedules: readonly NamedSchedule[];
   /** Location of the store, as text. */
   readonly place: string;
+}
+
+/** Schedule of a task, with the name of the task. */
+interface NamedSchedule {
+  readonly name: string;
+  readonly schedule: Schedule;
 }
 
 /**
@@ -45,7 +54,8 @@ export async function runTasks(context: CommandContext): Promise<number> {
   const storePlace = { settings, appFolder: dirname(resolve(app.file)), log: silentLogger };
   const store = await openTaskStore(storePlace);
   const namespace = settings.namespace || nameApp(resolve(app.file), app.graph.entry);
-  const work = { context, store, namespace, own: listOwn(app, namespace), place: formatStore(storePlace) };
+  const [own, schedules] = [listOwn(app, namespace), settings.schedules ? listSchedules(app) : []];
+  const work = { context, store, namespace, own, schedules, place: formatStore(storePlace) };
   try {
     if (action === "list") await list(work);
     else if (action === "move") await move(work, about as [string, string]);
@@ -59,6 +69,15 @@ export async function runTasks(context: CommandContext): Promise<number> {
 function listOwn({ graph }: LoadedApp, namespace: string): TaskPlace[] {
   return [...graph.services.values()].flatMap(({ name, apis }) =>
     [...apis.values()].flatMap((own) => (own.kind === "task" ? [{ namespace, service: name, api: own.name }] : [])),
+  );
+}
+
+function listSchedules({ graph }: LoadedApp): NamedSchedule[] {
+  return [...graph.services.values()].flatMap(({ name, apis }) =>
+    [...apis.values()].flatMap((own) => {
+      const schedule = own.kind === "task" ? readSchedule(own.contract) : undefined;
+      return schedule === undefined ? [] : [{ name: `${name}.${own.name}`, schedule }];
+    }),
   );
 }
 
@@ -123,6 +142,7 @@ async function list(work: TaskWork): Promise<void> {
     return;
   }
   out.write(formatTasks(records, out, { now, remark }));
+  err.write(formatSchedules(work.schedules, now));
   const open = await store.listOpen((one) => own.some((known) => isSame(known, one)));
   err.write(
     formatOpen({ place, namespace, open: open.filter((one) => one.namespace !== namespace || isGone(one, work)) }, err),
@@ -135,10 +155,11 @@ const isSame = (one: TaskPlace, other: TaskPlace): boolean =>
   one.namespace === other.namespace && one.service === other.service && one.api === other.api;
 
 /** Returns a remark for operators about a task that its status does not show; `""` for none. */
-function formatOddity({ status, leaseEndsAt }: TaskRecord, isOwn: boolean, now: number): string {
+function formatOddity({ status, leaseEndsAt, notBefore }: TaskRecord, isOwn: boolean, now: number): string {
   if (!isOwn && (status === "pending" || status === "in_progress"))
     return "the app has no such task: move or cancel it";
   if (!isOwn) return "the app has no such task";
+  if (status === "pending" && notBefore > now) return `waits for ${formatDuration(notBefore - now)}`;
   if (leaseEndsAt !== undefined && leaseEndsAt < now) return "its replica is gone; it will run again";
   return "";
 }
@@ -285,6 +306,15 @@ export function formatTask(record: TaskRecord, { paint }: Output, { now, remark 
   return `${formatColumns(shown.map(([name, value]) => [paint("dim", name), value])).join("\n")}\n`;
 }
 
+/** Formats schedules, one per line, with the time of the next run. */
+function formatSchedules(schedules: readonly NamedSchedule[], now: number): string {
+  return schedules
+    .map(
+      ({ name, schedule: { text, next } }) => `${name} runs by itself: ${text}; next ${formatTime(next(now), now)}\n`,
+    )
+    .join("");
+}
+
 /** Facts that are shown below a list of tasks. */
 export interface OpenView {
   /** Location of the store, as text. */
@@ -309,7 +339,7 @@ export function formatOpen({ place, namespace, open }: OpenView, { paint }: Outp
 
 /** Converts a task to JSON for other programs: times in ISO 8601, the failure decoded. */
 export function taskToJson(record: TaskRecord): object {
-  const { createdAt, startedAt, endedAt, notBefore, leaseEndsAt, failure, ...rest } = record;
+  const { createdAt, startedAt, endedAt, notBefore, waitsUntil: _, leaseEndsAt, failure, ...rest } = record;
   const time = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString());
   const read = failure === undefined ? undefined : decodeError(failure);
   return {

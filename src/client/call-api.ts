@@ -81,12 +81,16 @@ export interface PreparedCall {
 /** Encodes the input of a call. An input that is a stream is sent once: no failure repeats such a call. */
 export async function prepareCall(endpoint: Endpoint, limit: CallLimit, posting: Posting): Promise<PreparedCall> {
   const { api, options, accept } = posting;
-  const { priority, key, keepalive, headers: callHeaders } = options;
+  const { priority, key, delayMs, keepalive, headers: callHeaders } = options;
   const input = await limit.guard(posting.input);
   const upload =
     api.uploads.length > 0 && isItems(input) ? await limit.guard(openUpload(input, api, limit)) : undefined;
   const { body, headers } = upload ?? (await limit.guard(encodeInput(input)));
-  const own = { ...headers, accept, ...(priority && { "ekiben-priority": priority }) };
+  const own = {
+    ...{ ...headers, accept },
+    ...(priority && { "ekiben-priority": priority }),
+    ...(delayMs !== undefined && { "ekiben-delay-ms": String(delayMs) }),
+  };
   const place = placeOf(api);
   return {
     sending: {

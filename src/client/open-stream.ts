@@ -62,7 +62,8 @@ export function openStream(
   };
 }
 
-async function* readEvents(response: Response, limit: CallLimit, url: string): AsyncGenerator<StreamEvent> {
+/** Reads the events of a response. @throws {ServingError} `invalid_response`, `connection_lost`; the limit's reason. */
+export async function* readEvents(response: Response, limit: CallLimit, url: string): AsyncGenerator<StreamEvent> {
   const contentType = response.headers.get("content-type") ?? "";
   if (response.body === null || !contentType.startsWith("text/event-stream")) {
     throw fail("invalid_response", { url, problem: `a stream came as ${contentType || "no content-type"}` });
@@ -105,8 +106,13 @@ async function readPiece({ reader, decoder }: ResponseBodyReader, limit: CallLim
   }
 }
 
-function readItem({ name, data }: StreamEvent, api: RemoteApi, url: string): unknown {
-  if (name !== "error") return parseValue(data, api, url);
+function readItem(event: StreamEvent, api: RemoteApi, url: string): unknown {
+  return parseValue(readEvent(event, url), api, url);
+}
+
+/** Returns the text of an event. @throws {ServingError} the failure that an error event has. */
+export function readEvent({ name, data }: StreamEvent, url: string): string {
+  if (name !== "error") return data;
   const origin = { url, status: 200, requestId: "" };
   throw parseFailure(data, origin) ?? fail("invalid_response", { url, problem: `an error event says ${data}` });
 }

@@ -1,11 +1,14 @@
+import { followStates, pauseUnless } from "../base/follow-states.js";
 import type { TaskFailure, TaskState } from "../call/task-state.js";
 import type { SubmitOptions } from "../define/handle-type.js";
 import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
 import { fail } from "../failure/client-failures.js";
+import { ServingError } from "../failure/serving-error.js";
 import { acceptOf, callApi, prepareCall, readAnswer } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 import { createLimit, type Endpoint, type RemoteApi, readText, retriesOf, sendRequest } from "./endpoint.js";
+import { readEvent, readEvents } from "./open-stream.js";
 import { repeatCall } from "./repeat-call.js";
 
 type Options = ClientCallOptions | undefined;
@@ -38,6 +41,7 @@ export function createTaskMethod(endpoint: Endpoint, api: RemoteApi): object {
         }, rules);
       }),
     status: (id: string, options?: ClientCallOptions) => ask("status", queryOf(id), readState, options),
+    watch: (id: string, options?: ClientCallOptions) => watchTask(endpoint, api, id, options),
     cancel: (id: string, options?: ClientCallOptions) => ask("cancel", queryOf(id), readState, options),
     retry: (id: string, options?: ClientCallOptions) => ask("retry", queryOf(id), readId, options),
     result: (id: string, options?: ClientCallOptions) =>
@@ -56,6 +60,53 @@ export function createTaskMethod(endpoint: Endpoint, api: RemoteApi): object {
         return repeatCall(run, rulesOf(limit, options, true));
       }),
   });
+}
+
+/** Follows one task, over one connection after the other while connections are lost. */
+function watchTask(endpoint: Endpoint, api: RemoteApi, id: string, options: Options): AsyncIterableIterator<TaskState> {
+  const url = endpoint.base + taskPath(api.route, "status");
+  let limit: CallLimit | undefined;
+  // Its time begins with its first state, also where the call had waited for the apis.
+  const begin = () =>
+    (limit ??= createLimit(
+      endpoint,
+      { service: api.service, api: api.name },
+      { ...options, startedAt: performance.now() },
+    ));
+  const states = followStates<TaskState>({
+    open: async function* () {
+      const limit = begin();
+      const accept = "text/event-stream, application/json; q=0.5";
+      const response = await send(endpoint, limit, { api, what: "status", query: queryOf(id), options, accept });
+      for await (const event of readEvents(response, limit, url)) yield readBody(readEvent(event, url), url, readState);
+    },
+    isLast: ({ endedAt }) => endedAt !== undefined,
+    isPassing: (error) => begin().reason === undefined && error instanceof ServingError && error.code === "unavailable",
+    pause: (ms) =>
+      pauseUnless(begin().signal, (end) => {
+        const timer = setTimeout(end, ms);
+        return { clear: () => clearTimeout(timer) };
+      }),
+  });
+  async function* read(): AsyncGenerator<TaskState, void, undefined> {
+    try {
+      yield* states;
+    } finally {
+      limit?.abandon();
+    }
+  }
+  const reading = read();
+  return {
+    next: () => reading.next(),
+    // The generator's own `return` would first wait for the state it was asked for.
+    return: () => {
+      limit?.abandon();
+      return reading.return();
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
 
 const queryOf = (id: string): string => `?task_id=${encodeURIComponent(id)}`;
@@ -113,8 +164,8 @@ const readId = (body: Record<string, unknown>) => ({ id: String(body["task_id"])
 
 function readState(body: Record<string, unknown>): TaskState {
   const { task_id, status, attempt, progress, note, failure, cancel_asked, gone_api } = body;
-  const [createdAt, startedAt, endedAt] = ["created_at", "executed_at", "ended_at"].map((field) =>
-    readTime(body[field]),
+  const [createdAt, startedAt, endedAt, notBefore] = ["created_at", "executed_at", "ended_at", "not_before"].map(
+    (field) => readTime(body[field]),
   );
   return {
     id: String(task_id),
@@ -123,6 +174,7 @@ function readState(body: Record<string, unknown>): TaskState {
     createdAt: createdAt ?? new Date(Number.NaN),
     ...(startedAt !== undefined && { startedAt }),
     ...(endedAt !== undefined && { endedAt }),
+    ...(notBefore !== undefined && { notBefore }),
     ...(typeof progress === "number" && { progress }),
     ...(typeof note === "string" && { note }),
     ...(typeof failure === "object" &&

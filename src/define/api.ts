@@ -18,6 +18,7 @@ import {
 } from "./contract.js";
 import { type Api, type ApiKind, apiKey, type MaybePromise, type StreamApi, type Task } from "./handle-type.js";
 import { createRowLayout, runRows } from "./rows/row-layout.js";
+import type { ScheduleOptions } from "./schedule.js";
 import { type InputOf, isStreamSchema, type OutputOf, type Schema, type Shape, type StreamSchema } from "./schema.js";
 import type { Tensor } from "./tensor.js";
 
@@ -238,22 +239,26 @@ function createDirectScope(): CallScope {
 }
 
 /** Fields of the contract of a task besides its types. Its limits are options of the api. */
-export interface TaskContractOptions extends ContractOptions, Pick<ApiFileOptions, "attempts" | "retryBackoffMs"> {}
+export interface TaskContractOptions
+  extends ContractOptions,
+    ScheduleOptions,
+    Pick<ApiFileOptions, "attempts" | "retryBackoffMs"> {}
 
 /**
  * Declares a durable task of a service. Use it as a class field.
  *
  * A task that was submitted survives the end of every process. It runs at least once: one whose replica ended is begun
  * again, and, where it is `idempotent`, one that failed. Its result is recorded once. Calling it waits for the result;
- * the handle and the client also have `.submit`, `.status`, `.result`, `.cancel` and `.retry`. On an instance made with
- * `new` it runs in place.
+ * the handle and the client also have `.submit`, `.status`, `.watch`, `.result`, `.cancel` and `.retry`. On an instance
+ * made with `new` it runs in place.
  *
  * @param contract `output`; `input` unless there is none; texts and bounds. `timeoutMs` limits one attempt,
- *   `maxConcurrent` the attempts that run at once in one replica.
+ *   `maxConcurrent` the attempts that run at once in one replica. `every` or `cron` submits it by a schedule, with
+ *   `scheduleInput` if it has an input.
  * @param run      Gets the checked input and gives the output. `currentCall()` has its `signal` and its `progress()`.
  */
 export function task<I extends Shape = Schema<void, void>, O extends Shape = never>(
-  contract: TaskContractOptions & { readonly input?: I; readonly output: O },
+  contract: TaskContractOptions & { readonly input?: I; readonly output: O; readonly scheduleInput?: InputOf<I> },
   run: (input: OutputOf<I>) => MaybePromise<InputOf<O>>,
 ): Task<InputOf<I>, OutputOf<O>>;
 export function task(contract: Contract, run: (input: never) => unknown): unknown {

@@ -9,6 +9,7 @@ import { isFileSchema } from "./file.js";
 import { findSchema } from "./find-schema.js";
 import type { ApiKind } from "./handle-type.js";
 import { batchProblem } from "./rows/row-layout.js";
+import type { ScheduleOptions } from "./schedule.js";
 import {
   type CheckResult,
   createPacedCheck,
@@ -47,11 +48,12 @@ export interface BatchOptions extends Omit<BatchFileOptions, "maxRows"> {
 }
 
 /** A contract as `api()` or `task()` was given it. */
-export interface Contract extends ContractOptions {
+export interface Contract extends ContractOptions, ScheduleOptions {
   readonly input?: Shape;
   readonly output?: Shape;
   readonly yields?: Shape;
   readonly batch?: BatchOptions;
+  readonly scheduleInput?: unknown;
 }
 
 /** Checks a value and returns it as its schema transforms it. Throws, or rejects, with the issues. */
@@ -271,6 +273,8 @@ export function contractProblem(written: Contract, kind?: ApiKind): string | und
   const unfit =
     kind === "task" ? taskUnfit.find((field) => (contract as Record<string, unknown>)[field] !== undefined) : undefined;
   if (unfit !== undefined) return `a task can't have ${unfit}: only its one result is stored`;
+  if (kind !== "task" && (written.every !== undefined || written.cron !== undefined))
+    return "only a task can have a schedule (every, cron); make it with task()";
   if (kind === "task" && isStreamSchema(contract.output))
     return "a task can't have a stream() as output: only its one result is stored";
   if (contract.output === undefined && contract.yields === undefined)

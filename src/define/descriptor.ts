@@ -10,6 +10,7 @@ import { type Contract, contractProblem } from "./contract.js";
 import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClass } from "./depends.js";
 import type { ApiKind } from "./handle-type.js";
 import { findLostResource, isResource } from "./resource.js";
+import { findScheduleProblem } from "./schedule.js";
 import { isStreamSchema } from "./schema.js";
 import {
   readServiceCopy,
@@ -130,6 +131,10 @@ function compileApi(
 ): ApiDescriptor {
   const problem = contractProblem(definition.contract, definition.kind);
   if (problem !== undefined) addFault(field, fail("invalid_contract", { problem }));
+  else if (definition.kind === "task") {
+    const found = findScheduleProblem(definition.contract);
+    if (found !== undefined) addFault(`${field}.${found.field}`, fail("invalid_schedule", { problem: found.problem }));
+  }
   const route = definition.contract?.route ?? `/${field}`;
   const contract = definition.contract ?? {};
   return Object.freeze({

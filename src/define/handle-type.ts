@@ -67,6 +67,8 @@ export interface SubmitOptions {
    * first. 1 to 255 printable ASCII characters. The key is kept as long as the task.
    */
   readonly key?: string;
+  /** Milliseconds before which the task does not run; at most 365 days. Default 0. */
+  readonly delayMs?: number;
 }
 
 /** A task in a handle or a client. */
@@ -79,11 +81,17 @@ export interface TaskMethods<I, O, Options> {
   /**
    * Submits a task. Once this has resolved, the task survives the end of every process.
    *
-   * @throws {ServingError} `task_key_reused` for a `key` that was used with another input before.
+   * @throws {ServingError} `task_key_reused` for a `key` that was used with another input before; `invalid_task_delay`.
    */
   submit(...args: CallArguments<I, Options & SubmitOptions>): Promise<{ readonly id: string }>;
   /** Returns the state of a task. @throws {ServingError} `unknown_task`, as the methods below. */
   status(id: string, options?: Options): Promise<TaskState>;
+  /**
+   * Yields the present state of a task, then each change, and ends with the state in which it has ended. A slow reader
+   * misses states in between, never the last. A lost connection or replica is replaced by another one. Without
+   * `timeoutMs` it lasts as long as one attempt may take.
+   */
+  watch(id: string, options?: Options): AsyncIterable<TaskState>;
   /** Waits until a task has ended. @throws {ServingError} the failure of the task; `task_canceled`. */
   result(id: string, options?: Options): Promise<O>;
   /** Ends a waiting task; asks a running one to end, by its `signal`. A task that has ended does not change. */

@@ -104,6 +104,11 @@ export const definitionFailures = {
       `${d.option === "" ? "it" : `option ${d.option}`} is ${show(d.value)} (${d.source}); expected ${d.expected}`,
     fix: "Give a value in the range stated.",
   }),
+  invalid_schedule: row<{ problem: string }>({
+    code: "failed_precondition",
+    text: (d) => d.problem,
+    fix: 'Give a task every: "15m" (ms, s, m, h or d) or cron: "0 3 * * *", with timeZone: "Europe/Rome" if it matters, and scheduleInput where it has an input.',
+  }),
   reserved_name: row<{ name: string }>({
     code: "failed_precondition",
     text: (d) =>

@@ -39,6 +39,11 @@ export const taskFailures = {
     text: (d) => `the key of a task is 1 to 255 printable characters of ASCII: ${d.problem}`,
     fix: "Give a text that is unique to this submit, such as the id of an order; over HTTP in the header idempotency-key.",
   }),
+  invalid_task_delay: row<{ value: string; mostMs: number }>({
+    code: "invalid_argument",
+    text: (d) => `the delay of a task is a whole number of milliseconds from 0 to ${d.mostMs}: got ${d.value}`,
+    fix: "Give delayMs as such a number; over HTTP in the header ekiben-delay-ms.",
+  }),
   task_key_reused: row<{ key: string; taskId: string }>({
     code: "already_exists",
     text: (d) => `the key ${JSON.stringify(d.key)} was submitted with another input before, as task ${d.taskId}`,
@@ -95,7 +100,26 @@ export const storeFailures = {
   task_store_driver_missing: row<{ engine: string; driver: string }>({
     code: "failed_precondition",
     httpStatus: 503,
-    text: (d) => `the task store (${d.engine}) needs the package ${d.driver}, which can't be loaded`,
-    fix: "Install the driver, which ekiben does not include: `npm install libsql` for SQLite, `npm install pg` for PostgreSQL.",
+    text: (d) =>
+      d.engine === "sqlite"
+        ? `the task store (sqlite) needs Node 22.13 or newer, or the package ${d.driver}, which can't be loaded`
+        : `the task store (${d.engine}) needs the package ${d.driver}, which can't be loaded`,
+    fix: "SQLite: run Node 22.13 or newer, which has it built in, or `npm install libsql`. PostgreSQL: `npm install pg`.",
+  }),
+  once_failed: row<{ name: string; error: string }>({
+    code: "failed_precondition",
+    httpStatus: 503,
+    text: (d) => `once(${JSON.stringify(d.name)}) failed: ${d.error}`,
+    fix: "Mend its cause. The next start of a replica runs it again.",
+  }),
+  once_out_of_place: row<{ name: string }>({
+    code: "failed_precondition",
+    text: (d) => `once(${JSON.stringify(d.name)}) was called outside of the start of a service`,
+    fix: "Call it in start(), or in the function that opens a resource(). A test starts the service with compose().",
+  }),
+  invalid_once_name: row<{ value: string }>({
+    code: "invalid_argument",
+    text: (d) => `the name of once() is a text of 1 to 255 characters: got ${d.value}`,
+    fix: 'Name the work and its version: once("migrate-3", …). The same name never runs again.',
   }),
 };

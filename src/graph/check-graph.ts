@@ -39,6 +39,7 @@ export async function checkGraph(subject: CheckSubject): Promise<Finding[]> {
   ];
 }
 
+/** Checks values that contracts give as inputs: examples, and the input of a schedule. */
 async function checkExamples({ name: service, apis }: ServiceDescriptor): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { name, contract } of apis.values()) {
@@ -50,6 +51,14 @@ async function checkExamples({ name: service, apis }: ServiceDescriptor): Promis
         const { message, fix } = fail("invalid_example", { index, problem: messageOf(error) });
         findings.push({ kind: "fault", service, field: `${name}.examples[${index}]`, message, fix: fix ?? "" });
       }
+    }
+    if (!("scheduleInput" in contract)) continue;
+    try {
+      await input(contract.scheduleInput);
+    } catch (error) {
+      const problem = `scheduleInput does not fit the input: ${messageOf(error)}`;
+      const { message, fix } = fail("invalid_schedule", { problem });
+      findings.push({ kind: "fault", service, field: `${name}.scheduleInput`, message, fix: fix ?? "" });
     }
   }
   return findings;

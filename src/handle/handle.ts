@@ -1,12 +1,21 @@
+import { followStates, pauseUnless } from "../base/follow-states.js";
 import type { Logger } from "../base/logger.js";
 import type { Caller, RequestContext } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
 import { type AmbientCall, ambientCall, isPromiseLike, readerOf, scopeOf } from "../call/invoke.js";
-import { createTaskId, operationApi, taskOperations, waitsForEnd } from "../call/task-state.js";
+import {
+  createTaskId,
+  isEnded,
+  operationApi,
+  type TaskOperation,
+  type TaskState,
+  taskOperations,
+  waitsForEnd,
+} from "../call/task-state.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { CallOptions, SubmitOptions } from "../define/handle-type.js";
-import { unreachable } from "../failure/serving-error.js";
+import { ServingError, unreachable } from "../failure/serving-error.js";
 import type { CalledService, CallTarget, EntryCaller, HttpCall } from "./call-target.js";
 import { LaterStream } from "./reply-stream.js";
 import { type CallStart, dispatchCall, dispatchStream, openScope, sendCall } from "./start-call.js";
@@ -39,7 +48,7 @@ function createMethod(target: CalledService, api: ApiDescriptor, owner: HandleOw
     case "stream":
       return createStreamMethod(target.targetOf(api), owner);
     case "task":
-      return createTaskMethod(target, api, (target, read) => createUnaryMethod(target, owner, read));
+      return createTaskMethod(target, api, owner);
   }
 }
 
@@ -138,41 +147,62 @@ type Method = (input?: unknown, options?: CallOptions & SubmitOptions) => Promis
  * Makes the method of a task. Calling it waits for the result; its operations are methods of it.
  *
  * The caller makes the ids, so that every operation may be sent again when a replica is lost.
- *
- * @param createMethod Makes the method of an ordinary api. `read` selects the part of the answer that its caller gets.
  */
-function createTaskMethod(
-  target: CalledService,
-  api: ApiDescriptor,
-  createMethod: (target: CallTarget, read?: (output: unknown) => unknown) => Method,
-): Method {
+function createTaskMethod(target: CalledService, api: ApiDescriptor, owner: HandleOwner): Method {
   const { timeoutMs } = target.targetOf(api);
-  const call = createMethod(target.targetOf(api, "call"));
+  const createOperation = (operation: TaskOperation | "call"): Method =>
+    createUnaryMethod(target.targetOf(api, operation), owner, readers[operation]);
+  const call = createOperation("call");
   const methods = Object.fromEntries(
-    taskOperations.map((operation) => [operation, createMethod(target.targetOf(api, operation), readers[operation])]),
-  ) as Record<(typeof taskOperations)[number], Method>;
+    taskOperations.map((operation) => [operation, createOperation(operation)]),
+  ) as Record<TaskOperation, Method>;
+  const watch = createWatchMethod(target.targetOf(api, "watch"), owner);
   const waiting = (options: CallOptions | undefined): CallOptions => ({ timeoutMs, ...options });
   const task: Method = (input, options) => call(enclose(input, options), waiting(options));
   return Object.assign(task, {
     submit: (input?: unknown, options?: CallOptions & SubmitOptions) =>
       methods.submit(enclose(input, options), options),
     status: (id: string, options?: CallOptions) => methods.status({ id }, options),
+    watch: (id: string, options?: CallOptions) => watch(id, waiting(options)),
     result: (id: string, options?: CallOptions) => methods.result({ id, waits: true }, waiting(options)),
     cancel: (id: string, options?: CallOptions) => methods.cancel({ id }, options),
     retry: (id: string, options?: CallOptions) => methods.retry({ id, newId: createTaskId() }, options),
   });
 }
 
+/** Makes the method that follows one task. A call that is lost is replaced by another one, within the same time. */
+function createWatchMethod(target: CallTarget, owner: HandleOwner) {
+  const { clock } = target.time;
+  return (id: string, options: CallOptions): AsyncIterable<TaskState> => {
+    const { timeoutMs = Number.POSITIVE_INFINITY } = options;
+    const endsAt = clock.now() + timeoutMs;
+    const start = createStart({ id }, options, ambientCall(), owner);
+    return followStates<TaskState>({
+      open: () => {
+        const left = { ...start, timeoutMs: Math.max(0, endsAt - clock.now()) };
+        return dispatchStream(target, openScope(target, left)) as unknown as AsyncIterable<TaskState>;
+      },
+      isLast: isEnded,
+      isPassing: (error) => error instanceof ServingError && error.code === "unavailable",
+      pause: (ms) => pauseUnless(options.signal, (end) => clock.setTimer(end, ms, true)),
+    });
+  };
+}
+
 const readId = (output: unknown): unknown => ({ id: (output as { id: string }).id });
-const readers: Partial<Record<(typeof taskOperations)[number], (output: unknown) => unknown>> = {
+const readers: Partial<Record<TaskOperation | "call", (output: unknown) => unknown>> = {
   submit: readId,
   retry: readId,
 };
 
-/** Adds the id of its task, and its key if it has one, to an input or the promise of one. */
+/** Adds the id of its task, and its key and delay if it has some, to an input or the promise of one. */
 function enclose(input: unknown, options: SubmitOptions | undefined): unknown {
-  const key = options?.key;
-  const named = { id: createTaskId(), ...(key !== undefined && { key }) };
+  const { key, delayMs } = options ?? {};
+  const named = {
+    ...{ id: createTaskId() },
+    ...(key !== undefined && { key }),
+    ...(delayMs !== undefined && { delayMs }),
+  };
   return isPromiseLike(input)
     ? Promise.resolve(input).then((value) => ({ ...named, input: value }))
     : { ...named, input };

@@ -117,8 +117,8 @@ class ApiRequest implements BodyHandler, AnswerTaker {
   /** Gives a task its id. Its api then waits for the result, or only accepts the task at `…/submit`. */
   #submit(call: HttpCall): void {
     const { name, submits } = this.#asked.route;
-    const key = this.#exchange.reply.request.headers["idempotency-key"];
-    const named = key !== undefined && { key: String(key) };
+    const { "idempotency-key": key, "ekiben-delay-ms": delay } = this.#exchange.reply.request.headers;
+    const named = { ...(key !== undefined && { key: String(key) }), ...(delay !== undefined && readDelay(delay)) };
     const submission: TaskSubmission = { id: createTaskId(), input: call.input, ...named };
     const api = submits ? operationApi(name, "submit") : name;
     this.#exchange.follow(this.#http.caller.call(api, { ...call, input: submission }, this));
@@ -144,6 +144,13 @@ export function readTimeout(value: string | string[] | undefined): number | unde
     value: String(value),
     expected: "a whole number of milliseconds, at least 1",
   });
+}
+
+/** Reads the delay of a task. Its bounds are those of `submit`. @throws {ServingError} `invalid_header`. */
+function readDelay(value: string | string[]): Pick<TaskSubmission, "delayMs"> {
+  if (typeof value === "string" && /^\d{1,15}$/.test(value)) return { delayMs: Number(value) };
+  const expected = "a whole number of milliseconds";
+  throw fail("invalid_header", { header: "ekiben-delay-ms", value: String(value), expected });
 }
 
 function readPriority(value: string | string[] | undefined): Priority | undefined {

@@ -44,6 +44,7 @@ describe("the option table", () => {
         namespace: "mine",
         maxConnections: 2,
         retentionMs: 1,
+        schedules: false,
         leaseMs: 100,
       },
       http: {

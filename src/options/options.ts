@@ -94,6 +94,10 @@ export const appOptions = {
       default: 7 * 24 * 3_600_000,
       text: "Time an ended task is kept, with its result.",
     }),
+    schedules: row(bool, {
+      default: true,
+      text: "Submits tasks by their schedules (every, cron). Set it to false in a copy of the app that must not, such as one beside production.",
+    }),
     leaseMs: row(milliseconds(100), {
       default: 45_000,
       text: "Longest time a replica keeps a task without renewing its lease; then another replica starts the task again. A killed replica renews nothing, nor does one whose event loop is blocked.",
@@ -352,11 +356,6 @@ export const optionGroups: readonly string[] = [
 
 /** Fields of a contract that are not options. */
 export const contractFields: readonly string[] = [
-  "input",
-  "output",
-  "yields",
-  "route",
-  "status",
-  "summary",
-  "examples",
+  ...["input", "output", "yields", "route", "status", "summary", "examples"],
+  ...["every", "cron", "timeZone", "scheduleInput"],
 ];

@@ -95,6 +95,7 @@ describe("resolveOptions", () => {
       namespace: "",
       maxConnections: 4,
       retentionMs: 604_800_000,
+      schedules: true,
       leaseMs: 45_000,
     });
     assert.deepEqual(settings.services.get("Model")?.replicas, { min: 1, max: 1, targetInFlight: 8 });

@@ -1,12 +1,13 @@
 import { createDeferred, within } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
-import type { ApiTarget } from "../call/invoke.js";
+import { type ApiTarget, type RunOnce, runAtStart } from "../call/invoke.js";
 import { settlePromises } from "../call/value-walk.js";
 import { createTarget, nameRun, readApi } from "../define/api.js";
 import { constructIn, type EdgeOptions, type ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import { ServiceResources } from "../define/resource.js";
+import { readSchedule } from "../define/schedule.js";
 import type { GrantedResources, ServiceHooks } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import { ServingError, unreachable } from "../failure/serving-error.js";
@@ -18,6 +19,7 @@ import { Batcher } from "./batch/batcher.js";
 import type { CallHost, ReplicaApi } from "./call-host.js";
 import { Lane } from "./lane.js";
 import { LaneWatch } from "./lane-watch.js";
+import { OnceRuns } from "./once-runs.js";
 import { serveAttempt } from "./serve-call.js";
 import type { ReplicaTasks, TaskDeps } from "./tasks/replica-tasks.js";
 import type { TaskHost } from "./tasks/task-attempt.js";
@@ -116,13 +118,31 @@ export class Replica implements CallHost {
   async #runStart(signal: AbortSignal): Promise<void> {
     const { descriptor, id, index, resources, log } = this.deps;
     const context = { resources, replica: { index, id }, log, signal };
-    const started = this.#runHook("start", async () => {
+    let onces: OnceRuns | undefined;
+    let isOver = false;
+    const runOnce: RunOnce = (name, work) => {
+      if (isOver) throw fail("once_out_of_place", { name });
+      return (onces ??= this.#createOnceRuns(signal)).run(name, work);
+    };
+    const start = async () => {
       if (await this.#resources?.open(context)) await this.#service?.start(context);
-    });
+    };
+    const started = this.#runHook("start", () => runAtStart(runOnce, start));
     const { startTimeoutMs } = this.deps.settings;
-    await within(this.deps.time.clock, startTimeoutMs, started, () => {
-      throw fail("start_timeout", { startTimeoutMs }, { service: descriptor.name });
-    });
+    try {
+      await within(this.deps.time.clock, startTimeoutMs, started, () => {
+        throw fail("start_timeout", { startTimeoutMs }, { service: descriptor.name });
+      });
+    } finally {
+      isOver = true;
+      onces?.end();
+    }
+  }
+
+  #createOnceRuns(signal: AbortSignal): OnceRuns {
+    const { id, log, time, tasks } = this.deps;
+    if (tasks === undefined) unreachable(`${id} has no access to a task store`);
+    return new OnceRuns({ ...tasks, id, log, clock: time.clock, signal });
   }
 
   /** Calls the author's `ready()`. False also when it throws or takes too long. */
@@ -211,10 +231,12 @@ export class Replica implements CallHost {
     const host: TaskHost = { id, service: descriptor.name, index, log, time, stats };
     const { ReplicaTasks } = await import("./tasks/replica-tasks.js");
     const running = new ReplicaTasks(host, await tasks.openStore(signal), tasks);
-    for (const { name } of own) {
+    for (const { name, contract } of own) {
       const api = this.apis.get(name) as ReplicaApi;
+      const schedule = descriptor.fake === undefined ? readSchedule(contract) : undefined;
       const reached = running.add({
         name,
+        ...(schedule !== undefined && { schedule, scheduleInput: contract.scheduleInput }),
         settings: settings.apis.get(name) as ApiSettings,
         checkInput: api.target.checkInput,
         countFreeSlots: () => api.lane.freeSlots,

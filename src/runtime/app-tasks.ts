@@ -66,13 +66,15 @@ export class AppTasks {
   /** Access to tasks for one replica of this thread or process. */
   depsOf(service: string, index: number): TaskDeps {
     const { settings, life, time } = this.#deps;
-    const { namespace, leaseMs, retentionMs } = settings.tasks;
+    const { namespace, leaseMs, retentionMs, schedules } = settings.tasks;
     const isCounting = index === 0 && service === this.#own[0]?.service;
     return {
       namespace,
       leaseMs,
       retentionMs,
+      schedules,
       life,
+      isAlive,
       endedLives: this.endedLives,
       isOwn: (of, api) => this.#isOwn(of, api),
       census: isCounting ? this.#createCensus() : undefined,

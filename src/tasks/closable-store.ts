@@ -38,6 +38,12 @@ export class ClosableStore implements TaskStore {
   adopt: TaskStore["adopt"] = (place) => this.#run(() => this.#engine.adopt(place));
   move: TaskStore["move"] = (from, to) => this.#run(() => this.#engine.move(from, to));
   purge: TaskStore["purge"] = (ageMs) => this.#run(() => this.#engine.purge(ageMs));
+  readPlanned: TaskStore["readPlanned"] = (place, at) => this.#run(() => this.#engine.readPlanned(place, at));
+  notePlanned: TaskStore["notePlanned"] = (...args) => this.#run(() => this.#engine.notePlanned(...args));
+  readOnce: TaskStore["readOnce"] = (place) => this.#run(() => this.#engine.readOnce(place));
+  beginOnce: TaskStore["beginOnce"] = (request) => this.#run(() => this.#engine.beginOnce(request));
+  renewOnce: TaskStore["renewOnce"] = (...args) => this.#run(() => this.#engine.renewOnce(...args));
+  endOnce: TaskStore["endOnce"] = (...args) => this.#run(() => this.#engine.endOnce(...args));
 
   watch(listener: (news: TaskNews) => void): () => void {
     return this.#closed === undefined ? this.#engine.watch(listener) : () => {};

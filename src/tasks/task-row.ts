@@ -1,6 +1,16 @@
 import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/failures.js";
-import type { Lease, LeaseState, TaskKey, TaskPlace, TaskProgress, TaskRecord, TaskStatus } from "./task-store.js";
+import type {
+  Lease,
+  LeaseState,
+  OnceRecord,
+  PlannedTime,
+  TaskKey,
+  TaskPlace,
+  TaskProgress,
+  TaskRecord,
+  TaskStatus,
+} from "./task-store.js";
 
 /** Row of the table of tasks, as a driver returns it. PostgreSQL's driver returns large integers as texts. */
 export interface TaskRow {
@@ -47,6 +57,7 @@ export function toRecord(row: TaskRow): TaskRecord {
     startedAt: toTime(row.started_at),
     endedAt: toTime(row.ended_at),
     notBefore: Number(row.not_before),
+    waitsUntil: row.status === "pending" ? toTime(row.wake_at) : undefined,
     progress: row.progress ?? undefined,
     note: row.note ?? undefined,
     failure: row.failure ?? undefined,
@@ -78,6 +89,34 @@ export function readRenewed(row: RenewedRow | undefined): LeaseState {
   if (row === undefined) return "lost";
   return row.cancel_failure === null ? "held" : "cancel_asked";
 }
+
+/** Row of the planned time of a schedule. */
+export interface PlannedRow {
+  readonly planned_at: number | string;
+  readonly task: string | null;
+}
+
+export const toPlanned = ({ planned_at: at, task }: PlannedRow): PlannedTime => ({
+  at: Number(at),
+  task: task ?? undefined,
+});
+
+/** Row of work that runs once. */
+export interface OnceRow {
+  readonly token: string;
+  readonly holder: string;
+  readonly done_at: number | string | null;
+  readonly failure: string | null;
+  readonly lease_ms: number | string;
+}
+
+export const toOnce = ({ token, holder, done_at: doneAt, failure, lease_ms: leaseMs }: OnceRow): OnceRecord => ({
+  token,
+  holder,
+  isDone: doneAt !== null,
+  failure: failure ?? undefined,
+  leaseMs: Number(leaseMs),
+});
 
 /**
  * Logs a claimed task whose input can't be read. The task keeps its lease until it expires, since another try now would
@@ -158,6 +197,40 @@ export const changes = {
     wake_at = CASE WHEN ${isPending} THEN NULL ELSE t.wake_at END,
     cancel_failure = CASE WHEN ${isPending} THEN NULL ELSE coalesce(t.cancel_failure, :failure) END`,
 } as const;
+
+/** Value of `wake_at` of a new task in SQL: the end of its delay, if it has one. */
+export const wakeOfNew = "CASE WHEN :delayMs > 0 THEN :now + :delayMs END";
+
+/** Statements about schedules and about work that runs once, for both engines. @param prefix Begins names of tables. */
+export const createMarkTexts = (prefix: string) =>
+  ({
+    readPlanned: `
+      INSERT INTO ${prefix}schedules AS s (namespace, service, api, schedule, planned_at)
+      VALUES (:namespace, :service, :api, :schedule, :at)
+      ON CONFLICT (namespace, service, api) DO UPDATE SET
+        planned_at = CASE WHEN s.schedule = :schedule OR s.planned_at > :at THEN s.planned_at ELSE :at END,
+        schedule = :schedule
+      RETURNING planned_at, task`,
+    notePlanned: `
+      UPDATE ${prefix}schedules SET planned_at = :at, task = :task
+      WHERE namespace = :namespace AND service = :service AND api = :api AND planned_at < :at`,
+    readOnce: `
+      SELECT token, holder, done_at, failure, lease_ends_at - :now AS lease_ms
+      FROM ${prefix}onces WHERE namespace = :namespace AND name = :name`,
+    beginOnce: `
+      INSERT INTO ${prefix}onces AS o (namespace, name, token, holder, lease_ends_at)
+      VALUES (:namespace, :name, :token, :holder, :now + :leaseMs)
+      ON CONFLICT (namespace, name) DO UPDATE SET
+        token = :token, holder = :holder, lease_ends_at = :now + :leaseMs, failure = NULL
+      WHERE o.done_at IS NULL AND o.token = :after AND (o.lease_ends_at <= :now OR :isGone = 1)`,
+    renewOnce: `
+      UPDATE ${prefix}onces SET lease_ends_at = :now + :leaseMs
+      WHERE namespace = :namespace AND name = :name AND token = :token AND done_at IS NULL AND failure IS NULL`,
+    endOnce: `
+      UPDATE ${prefix}onces SET
+        done_at = CASE WHEN :failure IS NULL THEN :now END, failure = :failure, lease_ends_at = 0
+      WHERE namespace = :namespace AND name = :name AND token = :token AND done_at IS NULL AND failure IS NULL`,
+  }) as const;
 
 /** True in SQL for a task that can be claimed now. The indexes of both engines have exactly this condition. */
 export const isReady = "status = 'pending' AND wake_at IS NULL";

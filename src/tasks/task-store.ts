@@ -56,6 +56,51 @@ export interface NewTask extends TaskPlace {
   /** Tasks of higher priority are claimed first. */
   readonly priority: number;
   readonly key?: TaskKey | undefined;
+  /** Milliseconds from now before which it is not claimed. Default 0. */
+  readonly delayMs?: number | undefined;
+}
+
+/** Schedule of one task api. */
+export interface SchedulePlace extends TaskPlace {
+  /** Schedule as text. With another one, times that have passed do not count as missed. */
+  readonly schedule: string;
+}
+
+/** Planned time of the newest task of a schedule. Wall-clock milliseconds, by the clock of whoever planned it. */
+export interface PlannedTime {
+  readonly at: number;
+  /** Id of that task; `undefined` when none was submitted yet. */
+  readonly task: string | undefined;
+}
+
+/** Name of work that runs once for an app. */
+export interface OncePlace {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** State of work that runs once: it is done; it failed; or the holder of `token` runs it. */
+export interface OnceRecord {
+  readonly token: string;
+  /** Holder, as in `ClaimRequest`. */
+  readonly holder: string;
+  readonly isDone: boolean;
+  /** Failure of the last run, in the wire's format. */
+  readonly failure: string | undefined;
+  /** Milliseconds until the lease expires; 0 or less when it has, and when nothing runs. */
+  readonly leaseMs: number;
+}
+
+/** Wish to run work that runs once. */
+export interface OnceRequest extends OncePlace {
+  /** Token, unique to this run. */
+  readonly token: string;
+  readonly holder: string;
+  readonly leaseMs: number;
+  /** Token of the run before, as it was read; absent when there was none. */
+  readonly after?: string | undefined;
+  /** True when the holder of the run before is known to have ended, so that its lease does not count. */
+  readonly isGone: boolean;
 }
 
 /** Right to run one attempt of one task. */
@@ -247,6 +292,32 @@ export interface TaskStore {
   move(from: TaskPlace, to: TaskPlace): Promise<number>;
   /** Deletes tasks that ended more than `ageMs` ago, with their inputs and outputs. @returns The number of tasks. */
   purge(ageMs: number): Promise<number>;
+  /**
+   * Reads the planned time of a schedule.
+   *
+   * @param at The newest planned time that has passed. It is stored for a schedule that is new or was changed, and then
+   *   counts as planned.
+   */
+  readPlanned(place: SchedulePlace, at: number): Promise<PlannedTime>;
+  /** Stores the planned time of a task that was submitted, unless a later one is stored. */
+  notePlanned(place: TaskPlace, planned: PlannedTime): Promise<void>;
+  /** Reads the state of work that runs once; `undefined` when it was never begun. */
+  readOnce(place: OncePlace): Promise<OnceRecord | undefined>;
+  /**
+   * Begins work that runs once, if nobody has done it and nobody holds its lease. Of several that try, one succeeds.
+   *
+   * @returns False when somebody else was first.
+   */
+  beginOnce(request: OnceRequest): Promise<boolean>;
+  /** Extends the lease of work that runs once. @returns False when it is no longer held. */
+  renewOnce(place: OncePlace, token: string, leaseMs: number): Promise<boolean>;
+  /**
+   * Records the end of work that runs once: it is done, or it failed and may be begun again.
+   *
+   * @param failure In the wire's format; `undefined` when it is done.
+   * @returns       False when its lease is no longer held.
+   */
+  endOnce(place: OncePlace, token: string, failure: string | undefined): Promise<boolean>;
   /** Calls the listener at each change, including changes made through this store. @returns A function that ends it. */
   watch(listener: (news: TaskNews) => void): () => void;
   close(): Promise<void>;

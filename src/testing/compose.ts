@@ -10,7 +10,7 @@ import { handOver, type ServiceClass } from "../define/depends.js";
 import type { Handle, Replacement } from "../define/handle-type.js";
 import { noteCallers, type ServiceHooks } from "../define/service.js";
 import { fail } from "../failure/failures.js";
-import type { Graph, Substitute } from "../graph/graph.js";
+import type { Substitute } from "../graph/graph.js";
 import { locateEntry } from "../load/entry-location.js";
 import type { AppFile, Placement } from "../options/app-file.js";
 import { type DelayRule, type FailRule, Faults } from "../runtime/faults.js";
@@ -72,10 +72,14 @@ export async function compose<T extends ServiceHooks, const R extends readonly u
   // A replica loads this script only for its classes.
   if (handOver(entry) !== undefined) return new Promise(() => {});
   const substitutes = new Map<ServiceClass, Substitute>((options.replace ?? []) as never);
-  const appFile = { path: "compose()", value: { placement: options.placement ?? "inline", ...options.options } };
+  const { placement = "inline", options: given } = options;
+  // A test runs no schedule by chance.
+  const value = { placement, ...given, tasks: { schedules: false, ...given?.tasks } };
+  const appFile = { path: "compose()", value };
   const plan = planApp(entry, { flags: {}, env: {}, appFile }, substitutes);
   const faults = new Faults();
-  const folder = createTaskFolder(plan.graph);
+  // The store of tasks and of `once()`, so that a test leaves none beside the author's files.
+  const folder = mkdtempSync(join(tmpdir(), "ekiben-test-"));
   try {
     const app = await startApp(plan, {
       ...(options.log && { log: options.log }),
@@ -91,15 +95,7 @@ export async function compose<T extends ServiceHooks, const R extends readonly u
   }
 }
 
-/** Creates a folder for tasks when the graph has any, so that a test leaves no tasks beside the author's files. */
-function createTaskFolder({ services }: Graph): string | undefined {
-  const apis = [...services.values()].flatMap((service) => [...service.apis.values()]);
-  return apis.some(({ kind }) => kind === "task") ? mkdtempSync(join(tmpdir(), "ekiben-test-")) : undefined;
-}
-
-function removeFolder(folder: string | undefined): void {
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-}
+const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true });
 
 /** Turns a context into the function that returns it for a call. */
 function toFunction(context: unknown): (() => unknown) | undefined {
@@ -111,8 +107,8 @@ interface TestDeps {
   readonly faults: Faults;
   /** Returns the context of a call. */
   readonly context: (() => unknown) | undefined;
-  /** Task folder, removed with the app. */
-  readonly folder: string | undefined;
+  /** Folder of the task store, removed with the app. */
+  readonly folder: string;
 }
 
 function createComposedApp<T extends ServiceHooks>(

@@ -2,6 +2,7 @@ import { testClaim } from "./claim-tests.js";
 import { testEnds } from "./end-tests.js";
 import { testKeys } from "./key-tests.js";
 import { testLists } from "./list-tests.js";
+import { testMarks } from "./mark-tests.js";
 import { testProcesses } from "./process-tests.js";
 import { testSubmit } from "./submit-tests.js";
 import type { StoreEngine } from "./test-stores.js";
@@ -19,5 +20,6 @@ export function testStore(engine: StoreEngine): void {
   testKeys(engine);
   testUpkeep(engine);
   testValues(engine);
+  testMarks(engine);
   testProcesses(engine);
 }

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aClaim, aTask, begin, completed, newId, type StoreEngine, TestStores } from "./test-stores.js";
+import {
+  aClaim,
+  aPlace,
+  aTask,
+  begin,
+  completed,
+  newId,
+  type StoreEngine,
+  submitAll,
+  TestStores,
+} from "./test-stores.js";
 
 /** Sizes: 1 byte, the largest that fits in a row, one more, and some megabytes with all byte values. */
 const sizes = [0, 1, 64 * 1024, 64 * 1024 + 1, 5_000_000];
@@ -25,6 +35,7 @@ export function testSubmit(engine: StoreEngine): void {
         startedAt: undefined,
         endedAt: undefined,
         notBefore: testStores.clock.now(),
+        waitsUntil: undefined,
         progress: undefined,
         note: undefined,
         failure: undefined,
@@ -104,6 +115,41 @@ export function testSubmit(engine: StoreEngine): void {
       await store.submit(aTask(names));
       assert.deepEqual(await store.claim(aClaim()), []);
       assert.equal((await store.claim(aClaim(names))).length, 1);
+    });
+
+    it("with a delay can't be claimed before its time, and counts as due then", async () => {
+      await using testStores = TestStores.create(engine);
+      const { clock } = testStores;
+      const store = await testStores.open();
+      const later = clock.now() + 5000;
+      const record = await store.submit(aTask({ delayMs: 5000, priority: 1 }));
+      assert.deepEqual(
+        [record.status, record.createdAt, record.notBefore, record.waitsUntil],
+        ["pending", clock.now(), later, later],
+      );
+      const [now = ""] = await submitAll(store, [{ delayMs: 0 }]);
+      assert.deepEqual(
+        (await store.claim(aClaim({ limit: 5 }))).map(({ lease }) => lease.id),
+        [now],
+      );
+      assert.equal(await store.nextDueMs(aPlace), 5000);
+      assert.equal((await store.countWaiting(aPlace)).get("train"), undefined);
+      assert.deepEqual(await store.listOpen(() => false), [{ ...aPlace, waiting: 1, running: 1 }]);
+      clock.advance(4999);
+      assert.deepEqual(await store.claim(aClaim({ limit: 5 })), []);
+      clock.advance(1);
+      assert.equal((await store.countWaiting(aPlace)).get("train"), 1);
+      const [claimed] = await store.claim(aClaim({ limit: 5 }));
+      assert.deepEqual([claimed?.lease.id, claimed?.record.waitsUntil], [record.id, undefined]);
+    });
+
+    it("with a delay can be canceled while it waits", async () => {
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
+      const { id } = await store.submit(aTask({ delayMs: 5000 }));
+      assert.equal((await store.cancel(id, "no"))?.status, "canceled");
+      testStores.clock.advance(5000);
+      assert.deepEqual(await store.claim(aClaim()), []);
     });
 
     it("knows nothing of an id that was never submitted", async () => {

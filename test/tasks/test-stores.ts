@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Logger, silentLogger } from "../../src/base/logger.js";
 import { openPgStore } from "../../src/tasks/postgres/open-pg.js";
 import { openSqliteStore } from "../../src/tasks/sqlite/open-sqlite.js";
+import type { SqliteDriver } from "../../src/tasks/sqlite/sqlite-driver.js";
 import { lookIntervalMs } from "../../src/tasks/sqlite/sqlite-store.js";
 import type {
   ClaimedTask,
@@ -16,8 +17,14 @@ import { FakeClock } from "../fake-clock.js";
 
 /** Location of a store, as plain data that one process can send to another. */
 export type StorePlace =
-  | { readonly engine: "sqlite"; readonly folder: string }
+  | { readonly engine: "sqlite"; readonly folder: string; readonly driver?: SqliteDriver }
   | { readonly engine: "postgres"; readonly url: string };
+
+/** True where Node has its own SQLite, which then is the default driver. */
+export const hasNodeSqlite: boolean = process.getBuiltinModule("node:sqlite") !== undefined;
+
+/** Drivers of SQLite that can be tested here. */
+export const sqliteDrivers: readonly SqliteDriver[] = hasNodeSqlite ? ["node:sqlite", "libsql"] : ["libsql"];
 
 /** Engine of task stores, to be tested. */
 export interface StoreEngine {
@@ -34,7 +41,7 @@ export interface OpenOptions {
 export function openPlace(place: StorePlace, { log = silentLogger, clock }: OpenOptions = {}): Promise<TaskStore> {
   const options = { log, ...(clock && { clock }) };
   return place.engine === "sqlite"
-    ? openSqliteStore(place.folder, options)
+    ? openSqliteStore(place.folder, { ...options, driver: place.driver })
     : openPgStore(place.url, { ...options, maxConnections: 4, leaseMs: 0 });
 }
 

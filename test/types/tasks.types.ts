@@ -21,6 +21,15 @@ class Trainer extends Service() {
     }),
   );
   sweep = task({ output: z.number(), timeoutMs: 1000, maxConcurrent: 2, retryBackoffMs: 5 }, () => 1);
+  nightly = task({ output: z.number(), cron: "0 3 * * *", timeZone: "Europe/Rome" }, () => 1);
+  hourly = task(
+    { input: z.object({ epochs: z.number().default(1) }), output: z.number(), every: "1h", scheduleInput: {} },
+    ({ epochs }) => epochs,
+  );
+  // @ts-expect-error the input of its runs is none of this task
+  misfit = task({ input: z.string(), output: z.number(), every: 60_000, scheduleInput: 5 }, () => 1);
+  // @ts-expect-error only a task runs by a schedule
+  scheduled = api({ output: z.number(), every: "1h" }, () => 1);
   plain = api({ output: z.number() }, () => 1);
   // @ts-expect-error a wrong result
   wrong = task({ output: z.number() }, () => "one");
@@ -40,8 +49,8 @@ class Trainer extends Service() {
 
 declare const handle: Handle<Trainer>;
 expectSame<
-  Exclude<keyof Handle<Trainer>, "wrong" | "stream" | "attempts">,
-  "train" | "embed" | "sweep" | "plain" | "again"
+  Exclude<keyof Handle<Trainer>, "wrong" | "stream" | "attempts" | "misfit" | "scheduled">,
+  "train" | "embed" | "sweep" | "nightly" | "hourly" | "plain" | "again"
 >();
 
 expectType<Promise<{ at: Date }>>()(handle.train({ name: "x" }));
@@ -77,3 +86,7 @@ class Front extends Service() {
   begin = api({ output: z.string() }, async () => (await this.trainer.train.submit({ name: "x" })).id);
 }
 await compose(Front, { replace: [[Trainer, { train: ({ name }) => ({ at: new Date(name) }) }]] });
+expectType<AsyncIterable<TaskState>>()(handle.train.watch("id", { timeoutMs: 5 }));
+handle.train.submit({ name: "x" }, { key: "order 7", delayMs: 60_000 });
+// @ts-expect-error a delay is a number
+handle.train.submit({ name: "x" }, { delayMs: "1m" });

@@ -1,4 +1,5 @@
 import type { ApiKind } from "../../define/handle-type.js";
+import { readSchedule } from "../../define/schedule.js";
 import type { JsonSchema } from "../../define/schema.js";
 import { type FailureId, failures } from "../../failure/failures.js";
 import { statusByCode } from "../../failure/serving-error.js";
@@ -127,10 +128,15 @@ function createOperation(
 ): object {
   const { name, kind, service, input, descriptor } = route;
   const { summary, idempotent, batch } = descriptor.contract;
+  const schedule = kind === "task" ? readSchedule(descriptor.contract) : undefined;
   return {
     operationId: name,
     tags: [service],
     ...(summary !== undefined && { summary }),
+    ...(schedule !== undefined && {
+      description: `Also runs by itself: ${schedule.text}.`,
+      "x-ekiben-schedule": schedule.text,
+    }),
     "x-ekiben-service": service,
     "x-ekiben-kind": kind,
     ...(idempotent === true && { "x-ekiben-idempotent": true }),

@@ -12,6 +12,8 @@ interface TaskBody {
   readonly created_at: string;
   readonly executed_at?: string;
   readonly ended_at?: string;
+  /** Time before which a pending task does not run. */
+  readonly not_before?: string;
   readonly attempt: number;
   readonly progress?: number;
   readonly note?: string;
@@ -23,13 +25,15 @@ interface TaskBody {
 
 /** Formats a task as JSON. Messages of unexpected errors are masked, as in every response. */
 export function createTaskBody(state: TaskState): TaskBody {
-  const { id, status, createdAt, startedAt, endedAt, attempt, progress, note, failure, isCancelAsked, goneApi } = state;
+  const { id, status, createdAt, startedAt, endedAt, notBefore, attempt } = state;
+  const { progress, note, failure, isCancelAsked, goneApi } = state;
   return {
     task_id: id,
     status,
     created_at: createdAt.toISOString(),
     ...(startedAt !== undefined && { executed_at: startedAt.toISOString() }),
     ...(endedAt !== undefined && { ended_at: endedAt.toISOString() }),
+    ...(notBefore !== undefined && { not_before: notBefore.toISOString() }),
     attempt,
     ...(progress !== undefined && { progress }),
     ...(note !== undefined && { note }),
@@ -70,6 +74,7 @@ export const taskSchema: JsonSchema = {
     created_at: time,
     executed_at: time,
     ended_at: time,
+    not_before: { ...time, description: "Time before which a pending task does not run." },
     attempt: { type: "integer", minimum: 0, description: "Attempts begun so far." },
     progress: { type: "number", minimum: 0, maximum: 1 },
     note: { type: "string", description: "Progress in the task's own words." },
@@ -102,6 +107,22 @@ const told: Readonly<Record<TaskPath, readonly [summary: string, answer: string]
   retry: ["Submits the input of an ended task again.", "The new task."],
 };
 
+const keyParameter = {
+  name: "idempotency-key",
+  in: "header",
+  required: false,
+  description: "Key of the submit: later submits with it return the task of the first.",
+  schema: { type: "string", minLength: 1, maxLength: 255 },
+};
+
+const delayParameter = {
+  name: "ekiben-delay-ms",
+  in: "header",
+  required: false,
+  description: "Milliseconds before which the task does not run.",
+  schema: { type: "integer", minimum: 0 },
+};
+
 const idParameter = {
   name: "task_id",
   in: "query",
@@ -122,7 +143,7 @@ const waitParameter = {
 export function createTaskPaths(route: ApiRoute, parts: TaskOperationParts): Record<string, object> {
   const entries = (Object.entries(taskPaths) as [TaskPath, string][]).map(([what, method]) => {
     const [summary, description] = told[what];
-    const parameters = what === "submit" ? [] : [idParameter];
+    const parameters = what === "submit" ? [keyParameter, delayParameter] : [idParameter];
     const operation = {
       operationId: `${route.name}:${what}`,
       tags: [route.service],

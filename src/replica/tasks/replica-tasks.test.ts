@@ -47,7 +47,13 @@ async function createStage() {
   const time = createCallTime(clock);
   const host = { id: "Clerk#0", service: "Clerk", index: 0, log: silentLogger, time, stats: new CallStats() };
   const bounds = { namespace: "app", life: "one", isOwn: () => true, census: undefined, endedLives: new EndedLives() };
-  const tasks = new ReplicaTasks(host, store, { ...bounds, leaseMs: 900, retentionMs: 1 });
+  const tasks = new ReplicaTasks(host, store, {
+    ...bounds,
+    leaseMs: 900,
+    retentionMs: 1,
+    schedules: true,
+    isAlive: () => true,
+  });
   tasks.add({
     name: "run",
     settings,

@@ -11,6 +11,7 @@ import { Lane } from "../lane.js";
 import { TaskApis, TaskWaits } from "./task-apis.js";
 import type { HostedTask, TaskHost } from "./task-attempt.js";
 import { TaskRunner } from "./task-runner.js";
+import { TaskSchedule } from "./task-schedule.js";
 
 // Durable tasks of one replica: the operations on tasks, and the tasks that it runs.
 //
@@ -40,6 +41,10 @@ export interface TaskDeps {
   readonly leaseMs: number;
   /** Milliseconds for which a task that has ended is kept. */
   readonly retentionMs: number;
+  /** True when this program submits the tasks of schedules. */
+  readonly schedules: boolean;
+  /** Returns true when a process of this machine is alive. */
+  readonly isAlive: (pid: number) => boolean;
 }
 
 /** Settings of how tasks are run and kept. */
@@ -60,6 +65,7 @@ export class ReplicaTasks {
   readonly #bounds: TaskBounds;
   readonly #waits = new TaskWaits();
   readonly #runners = new Map<string, TaskRunner>();
+  readonly #schedules: TaskSchedule[] = [];
   /** Statistics of the process that read their number of waiting tasks here. */
   readonly #figures: { readonly stats: TaskStats; readonly read: () => number }[] = [];
   #endWatch: (() => void) | undefined;
@@ -86,7 +92,7 @@ export class ReplicaTasks {
    * @returns The apis that callers reach: the task itself, which waits for its result, and its operations.
    */
   add(task: HostedTask): ReadonlyMap<string, ReplicaApi> {
-    const { name, settings, checkInput } = task;
+    const { name, settings, checkInput, schedule, scheduleInput: input } = task;
     const { service, index } = this.#host;
     const stats = this.#host.stats.task(service, name);
     const { leaseMs, namespace, life } = this.#bounds;
@@ -102,6 +108,10 @@ export class ReplicaTasks {
         stats,
       }),
     );
+    if (schedule !== undefined && this.#bounds.schedules) {
+      const place = { namespace, service, api: name };
+      this.#schedules.push(new TaskSchedule({ host: this.#host, place, schedule, input, store: this.#store, stats }));
+    }
     if (index === 0) {
       const read = () => this.#readWaiting(name);
       stats.readWaiting = read;
@@ -130,6 +140,7 @@ export class ReplicaTasks {
       endLives();
     };
     for (const runner of this.#runners.values()) runner.wake();
+    for (const schedule of this.#schedules) schedule.start();
     this.#bounds.census?.start(this.#store);
     if (this.#host.index === 0) this.#purgeIn(firstPurgeMs);
   }
@@ -142,7 +153,7 @@ export class ReplicaTasks {
     this.#isDraining = true;
     const drained = [...this.#runners.values()].map((runner) => runner.drain());
     this.#waits.tell();
-    await Promise.all(drained);
+    await Promise.all([...drained, this.#stopSchedules()]);
     this.#waits.tell();
   }
 
@@ -152,7 +163,7 @@ export class ReplicaTasks {
     this.#purgeTimer?.clear();
     // The next replica of this index may have set its own function already.
     for (const { stats, read } of this.#figures) if (stats.readWaiting === read) stats.readWaiting = undefined;
-    await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
+    await Promise.all([...[...this.#runners.values()].map((runner) => runner.stop()), this.#stopSchedules()]);
     await this.#bounds.census?.stop(this.#store);
     this.#endWatch?.();
     this.#waits.tell();
@@ -165,6 +176,10 @@ export class ReplicaTasks {
     if (this.#host.index !== 0) return undefined;
     this.#count();
     return [...this.#waiting.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  async #stopSchedules(): Promise<void> {
+    await Promise.all(this.#schedules.map((schedule) => schedule.stop()));
   }
 
   #readWaiting(name: string): number {

@@ -57,13 +57,14 @@ export class TaskApis {
     return this.result({ id, waits: true });
   }
 
-  async submit({ id, input, key: text }: TaskSubmission): Promise<SubmittedTask> {
+  async submit({ id, input, key: text, delayMs }: TaskSubmission): Promise<SubmittedTask> {
     const { namespace, service, name, store, stats, checkInput } = this.#deps;
     const { call } = scopeOf();
     this.#checkId(id);
     // Packed before the check: a schema may change the value, and the original is stored.
     const packed = this.#placed(async () => {
       checkKey(text);
+      checkDelay(delayMs);
       return packValue(input, "input");
     });
     packed.catch(() => {});
@@ -71,8 +72,8 @@ export class TaskApis {
     const bytes = await packed;
     const context = formatTaskContext(call);
     const key = text === undefined ? undefined : { text, fingerprint: fingerprintValue(bytes) };
-    const task = { id, namespace, service, api: name, input: bytes, context, priority: ranks[call.priority], key };
-    const record = await this.#placed(() => store.submit(task));
+    const own = { input: bytes, context, priority: ranks[call.priority], key, delayMs };
+    const record = await this.#placed(() => store.submit({ id, namespace, service, api: name, ...own }));
     if (record.id === id) stats.submitted++;
     return { id: record.id, status: record.status };
   }
@@ -222,6 +223,20 @@ function checkKey(key: unknown): void {
   throw fail("invalid_task_key", {
     problem: typeof key === "string" ? `got ${key.length} characters` : `got ${typeof key}`,
   });
+}
+
+/** Longest delay of a task: 365 days. */
+const mostDelayMs = 365 * 24 * 3_600_000;
+
+/** Checks the delay of a task. @throws {ServingError} `invalid_task_delay`. */
+function checkDelay(delayMs: unknown): void {
+  if (
+    delayMs === undefined ||
+    (Number.isSafeInteger(delayMs) && Number(delayMs) >= 0 && Number(delayMs) <= mostDelayMs)
+  )
+    return;
+  const value = typeof delayMs === "number" ? String(delayMs) : `a ${typeof delayMs}`;
+  throw fail("invalid_task_delay", { value, mostMs: mostDelayMs });
 }
 
 function scopeOf(): CallScope {

@@ -5,6 +5,7 @@ import { type Call, type Caller, type Priority, RequestContext } from "../../cal
 import { CallScope, type CallTime, type ReplySink } from "../../call/call-scope.js";
 import type { ApiTarget } from "../../call/invoke.js";
 import { nameOption } from "../../call/passed-deadline.js";
+import type { Schedule } from "../../define/schedule.js";
 import { fail } from "../../failure/failures.js";
 import { readNumber } from "../../failure/read-thrown.js";
 import type { Code, ServingError } from "../../failure/serving-error.js";
@@ -39,6 +40,9 @@ export interface HostedTask {
   readonly name: string;
   readonly settings: ApiSettings;
   readonly checkInput: ApiTarget["checkInput"];
+  /** Planned times at which it is submitted by itself, and the input of these runs. */
+  readonly schedule?: Schedule;
+  readonly scheduleInput?: unknown;
   /** Returns how many more attempts may begin at once. */
   readonly countFreeSlots: () => number;
   /**

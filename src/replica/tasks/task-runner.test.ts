@@ -93,6 +93,8 @@ async function createStage() {
     tasks: {
       leaseMs,
       retentionMs: 1,
+      schedules: true,
+      isAlive: () => true,
       namespace: "app",
       life: "one",
       endedLives,

@@ -143,6 +143,27 @@ const versions: readonly string[] = [
     seen_at bigint NOT NULL
   );
   `,
+  `
+  CREATE TABLE ekiben_schedules (
+    namespace text NOT NULL,
+    service text NOT NULL,
+    api text NOT NULL,
+    schedule text NOT NULL,
+    planned_at bigint NOT NULL,
+    task text,
+    PRIMARY KEY (namespace, service, api)
+  );
+  CREATE TABLE ekiben_onces (
+    namespace text NOT NULL,
+    name text NOT NULL,
+    token text NOT NULL,
+    holder text NOT NULL,
+    lease_ends_at bigint NOT NULL,
+    done_at bigint,
+    failure text,
+    PRIMARY KEY (namespace, name)
+  );
+  `,
 ];
 
 /** Number of the advisory lock, the same in every version of ekiben: "ekiben" in ASCII. */

@@ -1,4 +1,4 @@
-import { changes, isReady, taskColumns } from "../task-row.js";
+import { changes, createMarkTexts, isReady, taskColumns, wakeOfNew } from "../task-row.js";
 
 /** Statement: `text` has `$1` for the value of `names[0]`. Prepared under its name, once for each connection. */
 export interface PgStatement {
@@ -16,6 +16,9 @@ const types: Readonly<Record<string, string>> = {
   now: "bigint",
   leaseMs: "bigint",
   waitMs: "bigint",
+  delayMs: "bigint",
+  at: "bigint",
+  isGone: "integer",
   ageMs: "bigint",
   maxWoken: "integer",
   limit: "integer",
@@ -61,11 +64,13 @@ const ofApi = `${ofService} AND api = :api`;
 const isHeld = "t.id = :id AND t.lease_token = :token";
 
 const texts = {
+  ...createMarkTexts("ekiben_"),
   submit: `
     WITH added AS (
       INSERT INTO ekiben_tasks AS t
-        (id, namespace, service, api, status, priority, created_at, not_before, key, fingerprint)
-      VALUES (:id, :namespace, :service, :api, 'pending', :priority, :now, :now, :key, :fingerprint)
+        (id, namespace, service, api, status, priority, created_at, not_before, wake_at, key, fingerprint)
+      VALUES
+        (:id, :namespace, :service, :api, 'pending', :priority, :now, :now + :delayMs, ${wakeOfNew}, :key, :fingerprint)
       ON CONFLICT DO NOTHING
       RETURNING ${taskColumns}
     ), input AS (

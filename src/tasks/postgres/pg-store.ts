@@ -13,10 +13,14 @@ import type { LeaseGrace } from "../lease-grace.js";
 import {
   type KeyedRow,
   logUnreadable,
+  type OnceRow,
+  type PlannedRow,
   type RenewedRow,
   readRenewed,
   readSubmitted,
   type TaskRow,
+  toOnce,
+  toPlanned,
   toRecord,
   toRenewal,
 } from "../task-row.js";
@@ -27,10 +31,15 @@ import {
   type LeaseState,
   mostCounted,
   type NewTask,
+  type OncePlace,
+  type OnceRecord,
+  type OnceRequest,
   type OpenTasks,
+  type PlannedTime,
   type ReleaseRequest,
   runFreshMs,
   runOldMs,
+  type SchedulePlace,
   type StoreRun,
   type TaskFilter,
   type TaskNews,
@@ -96,7 +105,7 @@ export class PgStore implements TaskStore {
   }
 
   async submit(task: NewTask): Promise<TaskRecord> {
-    const { id, namespace, service, api, input, context, priority, key } = task;
+    const { id, namespace, service, api, input, context, priority, key, delayMs = 0 } = task;
     const place = { namespace, service, api };
     const find = async (): Promise<KeyedRow | undefined> => {
       const keyed = key && (await this.#query<KeyedRow>(this.#statements.ofKey, { ...place, key: key.text }))[0];
@@ -111,6 +120,7 @@ export class PgStore implements TaskStore {
         input,
         context,
         priority,
+        delayMs,
         ...named,
       });
       if (row !== undefined) {
@@ -282,6 +292,34 @@ export class PgStore implements TaskStore {
     }
   }
 
+  async readPlanned({ namespace, service, api, schedule }: SchedulePlace, at: number): Promise<PlannedTime> {
+    const values = { namespace, service, api, schedule, at };
+    const [row] = await this.#query<PlannedRow>(this.#statements.readPlanned, values);
+    return toPlanned(row as PlannedRow);
+  }
+
+  async notePlanned({ namespace, service, api }: TaskPlace, { at, task }: PlannedTime): Promise<void> {
+    await this.#run(this.#statements.notePlanned, { namespace, service, api, at, task: task ?? null });
+  }
+
+  async readOnce({ namespace, name }: OncePlace): Promise<OnceRecord | undefined> {
+    const [row] = await this.#query<OnceRow>(this.#statements.readOnce, { namespace, name });
+    return row && toOnce(row);
+  }
+
+  async beginOnce({ namespace, name, token, holder, leaseMs, after = "", isGone }: OnceRequest): Promise<boolean> {
+    const values = { namespace, name, token, holder, leaseMs, after, isGone: isGone ? 1 : 0 };
+    return this.#hasChanged(this.#statements.beginOnce, values);
+  }
+
+  renewOnce({ namespace, name }: OncePlace, token: string, leaseMs: number): Promise<boolean> {
+    return this.#hasChanged(this.#statements.renewOnce, { namespace, name, token, leaseMs });
+  }
+
+  endOnce({ namespace, name }: OncePlace, token: string, failure: string | undefined): Promise<boolean> {
+    return this.#hasChanged(this.#statements.endOnce, { namespace, name, token, failure: failure ?? null });
+  }
+
   watch(listener: (news: TaskNews) => void): () => void {
     return this.#events.watch(listener);
   }
@@ -290,6 +328,10 @@ export class PgStore implements TaskStore {
     this.#events.clear();
     await this.#sender.close();
     await Promise.all([this.#listener.closed(), this.#pool.end()]);
+  }
+
+  async #hasChanged(statement: PgStatement, values: Values): Promise<boolean> {
+    return ((await this.#run(statement, values)).rowCount ?? 0) > 0;
   }
 
   /** Runs a change, and reports it to the listeners. @returns The number of changed tasks. */

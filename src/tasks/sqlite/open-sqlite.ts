@@ -6,7 +6,15 @@ import { fail } from "../../failure/failures.js";
 import { ClosableStore, type StoreHealth } from "../closable-store.js";
 import { LeaseGrace } from "../lease-grace.js";
 import type { TaskStore } from "../task-store.js";
-import { loadSqlite, type SqliteConnection, type SqliteOpen, toSqliteFailure, whenFree } from "./sqlite-driver.js";
+import {
+  loadSqlite,
+  rollBack,
+  type SqliteConnection,
+  type SqliteDriver,
+  type SqliteOpen,
+  toSqliteFailure,
+  whenFree,
+} from "./sqlite-driver.js";
 import { prepareStatements } from "./sqlite-statements.js";
 import { SqliteStore } from "./sqlite-store.js";
 import { syncFolder, ValueFiles } from "./value-files.js";
@@ -27,6 +35,8 @@ interface SqliteStoreOptions {
    * `clock`, that one.
    */
   readonly steadyNow?: () => number;
+  /** Default: Node's own where Node has it, else libsql. */
+  readonly driver?: SqliteDriver | undefined;
 }
 
 /**
@@ -43,9 +53,10 @@ export async function openSqliteStore(
     health,
     clock = machineClock,
     steadyNow = clock === machineClock ? systemClock.now : () => clock.now(),
+    driver,
   }: SqliteStoreOptions,
 ): Promise<TaskStore> {
-  const openFile = await loadSqlite();
+  const openFile = await loadSqlite(driver);
   try {
     await makeFolder(folder);
     await refuseOthersLinks(folder);
@@ -211,6 +222,27 @@ const versions: readonly string[] = [
     seen_at INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE schedules (
+    namespace TEXT NOT NULL,
+    service TEXT NOT NULL,
+    api TEXT NOT NULL,
+    schedule TEXT NOT NULL,
+    planned_at INTEGER NOT NULL,
+    task TEXT,
+    PRIMARY KEY (namespace, service, api)
+  ) STRICT;
+  CREATE TABLE onces (
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    token TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    lease_ends_at INTEGER NOT NULL,
+    done_at INTEGER,
+    failure TEXT,
+    PRIMARY KEY (namespace, name)
+  ) STRICT;
+  `,
 ];
 
 /**
@@ -226,7 +258,7 @@ export function migrateSqlite(connection: SqliteConnection): void {
     for (const text of versions.slice(readVersion(connection))) connection.exec(text);
     connection.exec(`PRAGMA user_version = ${versions.length}; COMMIT`);
   } catch (error) {
-    if (connection.inTransaction) connection.exec("ROLLBACK");
+    rollBack(connection);
     throw error;
   }
 }

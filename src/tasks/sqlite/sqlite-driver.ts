@@ -14,12 +14,11 @@ export interface SqliteStatement {
 }
 
 /**
- * Used part of libsql's synchronous interface. Its asynchronous interface ends the whole process when a worker thread
- * is terminated during a call. No synchronous call here waits for the disk or a lock, except for an occasional
- * checkpoint.
+ * Used part of the synchronous interface that both drivers have. libsql's asynchronous interface ends the whole process
+ * when a worker thread is terminated during a call. No synchronous call here waits for the disk or a lock, except for
+ * an occasional checkpoint.
  */
 export interface SqliteConnection {
-  readonly inTransaction: boolean;
   prepare(sql: string): SqliteStatement;
   exec(sql: string): void;
   close(): void;
@@ -28,13 +27,58 @@ export interface SqliteConnection {
 /** Opens a connection to one file. */
 export type SqliteOpen = (file: string) => SqliteConnection;
 
-/** Loads libsql. @throws {ServingError} `task_store_driver_missing`. */
-export async function loadSqlite(): Promise<SqliteOpen> {
+/** Driver of SQLite: the one that Node has from 22.13 on, or the package that older versions need. */
+export type SqliteDriver = "node:sqlite" | "libsql";
+
+/**
+ * Loads a driver. Both read and write the same files, also at the same time in different processes. One process must
+ * not use both for one file: two copies of SQLite in a process release each other's locks.
+ *
+ * @param driver Default: Node's own where Node has it, else libsql.
+ * @throws {ServingError} `task_store_driver_missing`.
+ */
+export async function loadSqlite(driver?: SqliteDriver): Promise<SqliteOpen> {
+  const own = driver === "libsql" ? undefined : loadNodeSqlite();
+  if (own !== undefined) return (file) => new own.DatabaseSync(file);
   try {
+    if (driver === "node:sqlite") throw new Error(`Node ${process.versions.node} has no node:sqlite`);
     const { default: Database } = await import("libsql");
     return (file) => new Database(file) as unknown as SqliteConnection;
   } catch (error) {
     throw fail("task_store_driver_missing", { engine: "sqlite", driver: "libsql" }, { cause: error });
+  }
+}
+
+/** Used part of `node:sqlite`. */
+interface NodeSqlite {
+  readonly DatabaseSync: new (file: string) => SqliteConnection;
+}
+
+/**
+ * Loads Node's own SQLite; `undefined` where Node has none. While it is loaded, Node's warning that it is experimental
+ * is left out: whoever starts an app can do nothing about it. All other warnings are printed.
+ */
+function loadNodeSqlite(): NodeSqlite | undefined {
+  const { emitWarning } = process;
+  const emitOthers = (warning: string | Error, ...rest: unknown[]): void => {
+    if (!String(warning).startsWith("SQLite is an experimental feature")) {
+      Reflect.apply(emitWarning, process, [warning, ...rest]);
+    }
+  };
+  process.emitWarning = emitOthers as typeof emitWarning;
+  try {
+    return process.getBuiltinModule("node:sqlite") as NodeSqlite | undefined;
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+/** Undoes the open transaction. Some errors, such as a full disk, have undone it already. */
+export function rollBack(connection: SqliteConnection): void {
+  try {
+    connection.exec("ROLLBACK");
+  } catch {
+    // No transaction is open; or the next BEGIN reports the error.
   }
 }
 
@@ -67,11 +111,18 @@ const fileProblems: Readonly<Record<string, string>> = {
   ENOTDIR: "a part of its path is no folder",
 };
 
-/** Reads the code of an error. When a connection can't be opened, only the text of the error contains it. */
+/** Error of a driver: libsql names the code `rawCode`, Node `errcode`. */
+interface DriverError {
+  readonly rawCode?: number;
+  readonly errcode?: number;
+  readonly message?: string;
+}
+
+/** Reads the code of an error. When libsql can't open a connection, only the text of its error contains the code. */
 function rawCodeOf(error: unknown): number | undefined {
-  const { rawCode, message } = (error ?? {}) as { readonly rawCode?: number; readonly message?: string };
+  const { rawCode, errcode, message } = (error ?? {}) as DriverError;
   const said = /^ConnectionFailed\(.*: (\d+)"\)$/.exec(message ?? "")?.[1];
-  return rawCode ?? (said === undefined ? undefined : Number(said));
+  return rawCode ?? errcode ?? (said === undefined ? undefined : Number(said));
 }
 
 /** Converts an error of the driver or of a file call into the failure that callers of the store get. */

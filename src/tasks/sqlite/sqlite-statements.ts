@@ -1,4 +1,4 @@
-import { changes, isReady, taskColumns } from "../task-row.js";
+import { changes, createMarkTexts, isReady, taskColumns, wakeOfNew } from "../task-row.js";
 import type { SqliteConnection, SqliteStatement } from "./sqlite-driver.js";
 
 const ownColumns = taskColumns.replaceAll("t.", "");
@@ -9,9 +9,12 @@ const isDue = "wake_at <= :now AND (:spares = 0 OR status = 'pending')";
 
 /** Texts of all statements except lists, whose text depends on the filter. */
 export const statementTexts = {
+  ...createMarkTexts(""),
   submit: `
-    INSERT INTO tasks (id, namespace, service, api, status, priority, created_at, not_before, key, fingerprint)
-    VALUES (:id, :namespace, :service, :api, 'pending', :priority, :now, :now, :key, :fingerprint)
+    INSERT INTO tasks
+      (id, namespace, service, api, status, priority, created_at, not_before, wake_at, key, fingerprint)
+    VALUES
+      (:id, :namespace, :service, :api, 'pending', :priority, :now, :now + :delayMs, ${wakeOfNew}, :key, :fingerprint)
     ON CONFLICT (id) DO NOTHING
     RETURNING seq`,
   retry: `

@@ -29,8 +29,13 @@ import type {
   Lease,
   LeaseState,
   NewTask,
+  OncePlace,
+  OnceRecord,
+  OnceRequest,
   OpenTasks,
+  PlannedTime,
   ReleaseRequest,
+  SchedulePlace,
   StoreRun,
   TaskFilter,
   TaskNews,
@@ -90,7 +95,17 @@ export class SqliteStore implements TaskStore {
     });
   }
 
-  async submit({ input, id, namespace, service, api, context, priority, key }: NewTask): Promise<TaskRecord> {
+  async submit({
+    input,
+    id,
+    namespace,
+    service,
+    api,
+    context,
+    priority,
+    key,
+    delayMs = 0,
+  }: NewTask): Promise<TaskRecord> {
     const place = { namespace, service, api };
     const find = () => this.#readKeyed(place, key) ?? (this.#statements.task.get({ id }) as KeyedRow | undefined);
     const known = await this.#look<KeyedRow | undefined>(find);
@@ -102,7 +117,7 @@ export class SqliteStore implements TaskStore {
         const first = find();
         if (first !== undefined) return { row: first, isNew: false };
         const named = { key: key?.text ?? null, fingerprint: key?.fingerprint ?? null };
-        const values = { id, ...place, priority, now: this.#now(), ...named };
+        const values = { id, ...place, priority, delayMs, now: this.#now(), ...named };
         const { seq } = statements.submit.get(values) as { seq: number };
         statements.addInput.run({ task: seq, context, ...kept });
         tell({ id, ...place });
@@ -286,6 +301,30 @@ export class SqliteStore implements TaskStore {
 
   purge(ageMs: number): Promise<number> {
     return this.#upkeep.purge(ageMs);
+  }
+
+  readPlanned(place: SchedulePlace, at: number): Promise<PlannedTime> {
+    return this.#upkeep.readPlanned(place, at);
+  }
+
+  notePlanned(place: TaskPlace, planned: PlannedTime): Promise<void> {
+    return this.#upkeep.notePlanned(place, planned);
+  }
+
+  readOnce(place: OncePlace): Promise<OnceRecord | undefined> {
+    return this.#upkeep.readOnce(place);
+  }
+
+  beginOnce(request: OnceRequest): Promise<boolean> {
+    return this.#upkeep.beginOnce(request);
+  }
+
+  renewOnce(place: OncePlace, token: string, leaseMs: number): Promise<boolean> {
+    return this.#upkeep.renewOnce(place, token, leaseMs);
+  }
+
+  endOnce(place: OncePlace, token: string, failure: string | undefined): Promise<boolean> {
+    return this.#upkeep.endOnce(place, token, failure);
   }
 
   watch(listener: (news: TaskNews) => void): () => void {

@@ -1,10 +1,16 @@
 import type { LeaseGrace } from "../lease-grace.js";
+import { type OnceRow, type PlannedRow, toOnce, toPlanned } from "../task-row.js";
 import {
   mostCounted,
+  type OncePlace,
+  type OnceRecord,
+  type OnceRequest,
   type OpenTasks,
+  type PlannedTime,
   type ReleaseRequest,
   runFreshMs,
   runOldMs,
+  type SchedulePlace,
   type StoreRun,
   type TaskNews,
   type TaskPlace,
@@ -98,7 +104,9 @@ export class SqliteUpkeep {
   async enroll({ id, namespace, host, pid, session }: StoreRun): Promise<readonly StoreRun[]> {
     const { statements, write, look, now } = this.#deps;
     await write(() => statements.enroll.run({ id, namespace, host, pid, session, now: now() }));
-    return look(() => statements.otherRuns.all({ id, now: now(), freshMs: runFreshMs }));
+    const runs = await look<StoreRun[]>(() => statements.otherRuns.all({ id, now: now(), freshMs: runFreshMs }));
+    // Rows of Node's driver have no prototype.
+    return runs.map((run) => ({ ...run }));
   }
 
   async leave(id: string): Promise<void> {
@@ -132,6 +140,40 @@ export class SqliteUpkeep {
     }
     await touchFiles(() => files.sweep(now(), (names) => this.#pickNamed(names)));
     return purged;
+  }
+
+  async readPlanned({ namespace, service, api, schedule }: SchedulePlace, at: number): Promise<PlannedTime> {
+    const { statements, write } = this.#deps;
+    const values = { namespace, service, api, schedule, at };
+    return write(() => toPlanned(statements.readPlanned.get(values) as PlannedRow));
+  }
+
+  async notePlanned({ namespace, service, api }: TaskPlace, { at, task }: PlannedTime): Promise<void> {
+    const { statements, write } = this.#deps;
+    await write(() => statements.notePlanned.run({ namespace, service, api, at, task: task ?? null }));
+  }
+
+  async readOnce({ namespace, name }: OncePlace): Promise<OnceRecord | undefined> {
+    const { statements, look, now } = this.#deps;
+    const row = await look<OnceRow | undefined>(() => statements.readOnce.get({ namespace, name, now: now() }));
+    return row && toOnce(row);
+  }
+
+  async beginOnce({ namespace, name, token, holder, leaseMs, after = "", isGone }: OnceRequest): Promise<boolean> {
+    const { statements, write, now } = this.#deps;
+    const values = { namespace, name, token, holder, leaseMs, after, isGone: isGone ? 1 : 0 };
+    return write(() => statements.beginOnce.run({ ...values, now: now() }).changes > 0);
+  }
+
+  async renewOnce({ namespace, name }: OncePlace, token: string, leaseMs: number): Promise<boolean> {
+    const { statements, write, now } = this.#deps;
+    return write(() => statements.renewOnce.run({ namespace, name, token, leaseMs, now: now() }).changes > 0);
+  }
+
+  async endOnce({ namespace, name }: OncePlace, token: string, failure: string | undefined): Promise<boolean> {
+    const { statements, write, now } = this.#deps;
+    const values = { namespace, name, token, failure: failure ?? null };
+    return write(() => statements.endOnce.run({ ...values, now: now() }).changes > 0);
   }
 
   /** Selects the names of files that rows have. */

@@ -4,16 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
 import { FakeClock } from "../../../test/fake-clock.js";
+import { sqliteDrivers } from "../../../test/tasks/test-stores.js";
 import { createDeferred } from "../../base/clock.js";
-import { loadSqlite, type SqliteConnection, type SqliteStatement } from "./sqlite-driver.js";
+import { loadSqlite, type SqliteConnection, type SqliteDriver, type SqliteStatement } from "./sqlite-driver.js";
 import { SqliteWriter } from "./sqlite-writer.js";
 
-const open = await loadSqlite();
 const folder = mkdtempSync(join(tmpdir(), "ekiben-writer-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
 
-describe("SqliteWriter", () => {
+for (const driver of sqliteDrivers) describe(`SqliteWriter by ${driver}`, () => testWriter(driver));
+
+async function testWriter(driver: SqliteDriver): Promise<void> {
+  const open = await loadSqlite(driver);
   let other: SqliteConnection;
   let writer: SqliteWriter;
   let add: SqliteStatement;
@@ -113,4 +116,4 @@ describe("SqliteWriter", () => {
     await turn();
     clock.advance(ms);
   }
-});
+}

@@ -6,7 +6,7 @@
 //      several processes reach the disk in the order of their commits, since all of them are in one log.
 // LW3  A change that throws undoes the transaction. Then each of its changes runs alone, so that only bad ones fail.
 import { type Clock, createDeferred } from "../../base/clock.js";
-import { type SqliteConnection, type SqliteStatement, toSqliteFailure, whenFree } from "./sqlite-driver.js";
+import { rollBack, type SqliteConnection, type SqliteStatement, toSqliteFailure, whenFree } from "./sqlite-driver.js";
 
 /** Most changes in one transaction; more would block the event loop and other processes. */
 const maxChanges = 256;
@@ -98,17 +98,8 @@ export class SqliteWriter {
       this.#commit.run();
       return answers;
     } catch (error) {
-      this.#undo();
+      rollBack(this.#connection);
       throw error;
-    }
-  }
-
-  #undo(): void {
-    try {
-      // A full disk and some other errors undo the transaction by themselves.
-      if (this.#connection.inTransaction) this.#connection.exec("ROLLBACK");
-    } catch {
-      // The next BEGIN reports the error.
     }
   }
 }
