@@ -65,6 +65,18 @@ describe("the documentation", () => {
   });
 });
 
+describe("docs/how-to/README.md", () => {
+  it("links to each page beside it, and to no other", () => {
+    const folder = join(root, "docs/how-to");
+    const text = readFileSync(join(folder, "README.md"), "utf8");
+    const linked = [...text.matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, page = ""]) => page);
+    assert.deepEqual(
+      linked.sort(),
+      readdirSync(folder).filter((page) => page !== "README.md"),
+    );
+  });
+});
+
 describe("test/README.md", () => {
   it("names each file and folder of test/, and nothing else", () => {
     const listed = [...readFileSync(join(root, "test/README.md"), "utf8").matchAll(/^\|(?: `[^|]*) \|/gm)].flatMap(

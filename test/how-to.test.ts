@@ -59,12 +59,6 @@ const quoted: { readonly [Id in FailureId]?: FailureDetails<Id> } = {
 };
 
 describe("the pages by task", () => {
-  it("are all in their index, which names no other", () => {
-    const linked = [...read("README.md").matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, page]) => page);
-    const pages = readdirSync(folder).filter((page) => page !== "README.md");
-    assert.deepEqual(linked.sort(), pages.sort());
-  });
-
   for (const page of readdirSync(folder)) {
     it(`name only commands that exist: ${page}`, () => {
       const known = commands.map(({ name }) => name);

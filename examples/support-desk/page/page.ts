@@ -1,8 +1,8 @@
 /// <reference lib="dom" />
-import { connect } from "ekiben/client";
+import { client } from "ekiben/client";
 import type { SupportDesk } from "../service.ts";
 
-const desk = await connect<SupportDesk>("/");
+const desk = client<SupportDesk>("/");
 
 const [ask, question] = [find<HTMLFormElement>("#ask"), find<HTMLInputElement>("input[name=question]")];
 const [send, stop] = [find<HTMLButtonElement>("#send"), find<HTMLButtonElement>("#stop")];
@@ -33,7 +33,7 @@ async function showAnswer(text: string): Promise<void> {
   try {
     for await (const item of desk.ask({ question: text }, { signal: stopping.signal })) {
       if (item.kind === "token") answer.append(item.text);
-      else sources.replaceChildren(...item.sources.map(({ title }) => createItem(title)));
+      else sources.replaceChildren(...item.sources.map(({ title, text }) => createItem(`${title}: ${text}`)));
     }
     answer.dataset["state"] = "complete";
   } catch (error) {
