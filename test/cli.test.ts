@@ -173,6 +173,21 @@ describe("ekiben options", { concurrency: 2 }, () => {
     assert.equal(status, 0);
     assert.match(stderr, /warning EKIBEN_REPLICA: .*; did you mean EKIBEN_REPLICAS\?/);
   });
+
+  it("names the apis that a timeout for the whole app does not reach, and so does check", async () => {
+    const env = { EKIBEN_TIMEOUT_MS: "5000" };
+    const kept = ["count", "hold"].map((name) => `Counter\\.${name} \\(20000 ms, Service\\(\\) of Counter\\)`);
+    const note = new RegExp(
+      `note timeoutMs: timeoutMs of 5000 ms \\(EKIBEN_TIMEOUT_MS\\) .* ${kept.join(", ")}\n {4}fix: `,
+    );
+    const options = await runCommand(["options", "service.ts", "--changed"], { env });
+    assert.match(options.stderr, note);
+    assert.match(options.stdout, /^Words\.split\.timeoutMs +5000 ms +EKIBEN_TIMEOUT_MS$/m);
+    assert.match(options.stdout, /^Counter\.count\.timeoutMs +20000 ms +Service\(\) of Counter$/m);
+    const check = await runCommand(["check", "service.ts", "--no-types"], { env });
+    assert.equal(check.status, 0);
+    assert.match(check.stdout, note);
+  });
 });
 
 describe("ekiben check", { concurrency: 2 }, () => {
