@@ -1,4 +1,4 @@
-import { cleanFileName, readFileName } from "../base/file-name.js";
+import { cleanFileName } from "../base/file-name.js";
 import { isDeeper } from "../base/is-deeper.js";
 import type { SubmitOptions } from "../define/handle-type.js";
 import { fail } from "../failure/client-failures.js";
@@ -149,5 +149,16 @@ export async function readAnswer(response: Response, limit: CallLimit, api: Remo
     throw limit.reason ?? cutOff(url, cause);
   }
   if (essence === "application/octet-stream" && disposition === null && !isFile(api)) return bytes;
-  return new File([bytes], cleanFileName(readFileName(disposition ?? "") ?? ""), { type: contentType });
+  return new File([bytes], cleanFileName(readFileName(disposition ?? "")), { type: contentType });
+}
+
+/** Reads the file name of a `content-disposition`, in the forms that servers of ekiben write; `""` without one. */
+function readFileName(disposition: string): string {
+  const [, exact] = /filename\*=utf-8''([^;]+)/i.exec(disposition) ?? [];
+  const [, plain = ""] = /filename="?([^";]*)/i.exec(disposition) ?? [];
+  try {
+    return exact === undefined ? plain : decodeURIComponent(exact);
+  } catch {
+    return plain;
+  }
 }
