@@ -78,11 +78,15 @@ describe("the messages of docs/how-to/troubleshooting.md", () => {
   const page = read("troubleshooting.md");
 
   it("are those of the failures named above them", () => {
-    const entries = [...page.matchAll(/^### `(\w+)`\n\n> (.*)$/gm)].map(([, id, text]) => [id, text]);
-    const texts = Object.entries(quoted).map(([id, details]) => {
-      return [id, (failures[id as FailureId].text as (details: unknown) => string)(details)];
-    });
-    assert.deepEqual(Object.fromEntries(entries), Object.fromEntries(texts));
+    const entries = [...page.matchAll(/^### `(\w+)`\n\n> (.*)$/gm)].map(([, id = "", text]) => ({ id, text }));
+    const textOf = (id: string) =>
+      (failures[id as FailureId].text as (details: unknown) => string)(quoted[id as FailureId]);
+    assert.deepEqual(entries.map(({ id }) => id).sort(), Object.keys(quoted).sort());
+    const wrong = entries.filter(({ id, text }) => textOf(id) !== text);
+    assert.deepEqual(
+      wrong.map(({ id }) => `${id}: ${textOf(id)}`),
+      [],
+    );
   });
 
   it("are log lines that the source writes", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { serve } from "ekiben";
 import { connect } from "ekiben/client";
-import { Browser, chromium } from "./browser.ts";
+import { Chromium, skipsBrowser } from "../../test/chromium.ts";
 import appFile from "./ekiben.config.ts";
 import { createLibraryFolder, readWarranty, warrantyFile } from "./fixtures.ts";
 import { SupportDesk } from "./service.ts";
@@ -42,96 +42,83 @@ describe("the support desk over HTTP", () => {
 
     const desk = await connect<SupportDesk>(server.url);
     const { id } = await desk.reindex.submit();
-    const { documents } = await desk.reindex.result(id);
-    assert.equal(documents, 13);
-    const states = await fetch(`${server.url}/reindex/status?task_id=${id}`, {
-      headers: { accept: "text/event-stream" },
-    });
-    assert.match(await states.text(), /"status":"completed".*"progress":1/);
+    const shares: number[] = [];
+    let last = "";
+    for await (const { status, progress = 0 } of desk.reindex.watch(id)) {
+      shares.push(progress);
+      last = status;
+    }
+    assert.deepEqual([last, shares.at(-1)], ["completed", 1]);
+    assert.deepEqual(
+      shares,
+      [...shares].sort((x, y) => x - y),
+    );
+    assert.equal((await desk.reindex.result(id)).documents, 13);
   });
 });
 
-const skip = chromium === undefined && "there is no Chromium on this machine: set CHROMIUM to its path";
-describe("the page, in Chromium", { skip }, async () => {
-  const browser = await Browser.open(chromium as string, server.url);
+describe("the page, in Chromium", { skip: skipsBrowser }, async () => {
+  const browser = new Chromium();
+  const page = await browser.open(server.url, 1000);
   after(() => browser[Symbol.asyncDispose]());
+  const find = (selector: string) => `document.querySelector(${JSON.stringify(selector)})`;
+  const state = `${find("#answer")}.dataset.state`;
+  const ask = (text: string) =>
+    page.run(`${find("input[name=question]")}.value = ${JSON.stringify(text)}, ${find("#send")}.click()`);
 
   it("shows the documents", async () => {
-    await browser.waitFor("return document.body?.dataset.ready");
-    const list = await browser.run("return document.querySelector('#documents').textContent");
-    assert.match(String(list), /Deposit and refunds \(3\)/);
+    await page.until("document.body.dataset.ready");
+    await page.run(`window.problems = [], ["error", "unhandledrejection"].forEach((type) => {
+      window.addEventListener(type, (event) => window.problems.push(String(event.message ?? event.reason)));
+    })`);
+    assert.match(await page.run(`${find("#documents")}.textContent`), /Deposit and refunds \(3\)/);
   });
 
   it("shows an answer token by token, with its sources", async () => {
-    const steps = await browser.run(`
-      const answer = document.querySelector("#answer");
-      const lengths = new Set();
-      const observer = new MutationObserver(() => lengths.add(answer.textContent.length));
-      observer.observe(answer, { childList: true });
-      document.querySelector("input[name=question]").value = ${JSON.stringify(question)};
-      document.querySelector("#send").click();
-      window.lengths = lengths;
-    `);
-    assert.equal(steps, undefined);
-    await browser.waitFor(`return document.querySelector("#answer").dataset.state === "complete"`);
-    const shown = (await browser.run(`return {
-      text: document.querySelector("#answer").textContent,
-      source: document.querySelector("#sources li").textContent,
-      steps: window.lengths.size,
-    }`)) as { text: string; source: string; steps: number };
-    assert.match(shown.text, /three working days.*\[1\]/);
-    assert.match(shown.source, /^Deposit and refunds: We hold a deposit/);
-    assert.ok(shown.steps > 5, `the answer grew in ${shown.steps} steps`);
+    await page.run(`window.lengths = new Set(), new MutationObserver(() => {
+      window.lengths.add(${find("#answer")}.textContent.length);
+    }).observe(${find("#answer")}, { childList: true })`);
+    await ask(question);
+    await page.until(`${state} === "complete"`);
+    assert.match(await page.run(`${find("#answer")}.textContent`), /three working days.*\[1\]/);
+    assert.match(await page.run(`${find("#sources li")}.textContent`), /^Deposit and refunds: We hold a deposit/);
+    const steps = await page.run<number>("window.lengths.size");
+    assert.ok(steps > 5, `the answer grew in ${steps} steps`);
   });
 
   it("stops an answer at its first token, and keeps what was shown", async () => {
-    const text = await browser.run(`
-      const answer = document.querySelector("#answer");
-      const first = new Promise((resolve) => {
-        const observer = new MutationObserver(() => {
-          if (answer.textContent === "") return;
-          observer.disconnect();
-          resolve();
-        });
-        observer.observe(answer, { childList: true });
-      });
-      document.querySelector("#send").click();
-      await first;
-      document.querySelector("#stop").click();
-      while (answer.dataset.state === "writing") await new Promise((resolve) => requestAnimationFrame(resolve));
-      return [answer.dataset.state, answer.textContent];
-    `);
-    const [state, shown] = text as [string, string];
-    assert.equal(state, "stopped");
-    assert.ok(shown.length > 0 && !shown.includes("three working days after you have returned"), shown);
+    await page.run(`new MutationObserver((_, observer) => {
+      if (${find("#answer")}.textContent === "") return;
+      observer.disconnect();
+      ${find("#stop")}.click();
+    }).observe(${find("#answer")}, { childList: true })`);
+    await ask(question);
+    await page.until(`${state} !== "writing"`);
+    assert.equal(await page.run(state), "stopped");
+    const shown = await page.run<string>(`${find("#answer")}.textContent`);
+    assert.ok(shown.length > 0 && !shown.includes("after you have returned the bicycle"), shown);
   });
 
   it("shows why a question was refused", async () => {
-    await browser.run(`
-      document.querySelector("input[name=question]").value = "My card is 4111 1111 1111 1111";
-      document.querySelector("#send").click();
-    `);
-    await browser.waitFor(`return document.querySelector("#answer").dataset.state === "failed"`);
-    const shown = await browser.run(`return document.querySelector("#answer").textContent`);
-    assert.match(String(shown), /number of a payment card/);
-    // Chromium itself reports the status 400.
-    assert.match(browser.problems.pop() ?? "", /400/);
+    await ask("My card is 4111 1111 1111 1111");
+    await page.until(`${state} === "failed"`);
+    assert.match(await page.run(`${find("#answer")}.textContent`), /number of a payment card/);
   });
 
   it("uploads a document that is chosen", async () => {
-    await browser.chooseFile("#file", warrantyFile);
-    const said = await browser.waitFor(`return document.querySelector("#uploaded").textContent`);
-    assert.match(String(said), /^added “Repairs of your own bicycle”: 2 passages$/);
+    await page.choose("#file", [warrantyFile]);
+    const said = await page.until<string>(`${find("#uploaded")}.textContent`);
+    assert.equal(said, "added “Repairs of your own bicycle”: 2 passages");
   });
 
   it("shows how far the index is, until it is complete", async () => {
-    await browser.run(`document.querySelector("#reindex").click()`);
-    await browser.waitFor(`return document.querySelector("#indexed").textContent.startsWith("completed")`);
-    assert.equal(await browser.run(`return document.querySelector("#progress").value`), 1);
-    assert.equal(await browser.run(`return document.querySelector("#reindex").disabled`), false);
+    await page.run(`${find("#reindex")}.click()`);
+    await page.until(`${find("#indexed")}.textContent.startsWith("completed")`);
+    await page.until(`!${find("#reindex")}.disabled`);
+    assert.equal(await page.run(`${find("#progress")}.value`), 1);
   });
 
-  it("meets no other problem", () => assert.deepEqual(browser.problems, []));
+  it("throws nowhere", async () => assert.deepEqual(await page.run("window.problems"), []));
 });
 
 function post(path: string, body: unknown, accept = "application/x-ndjson"): Promise<Response> {

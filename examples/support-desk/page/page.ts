@@ -63,19 +63,19 @@ async function listDocuments(): Promise<void> {
   documents.replaceChildren(...list.map(({ title, passages }) => createItem(`${title} (${passages})`)));
 }
 
-/** Submits the task and follows its state, which the server sends as events. */
+/** Submits the task and follows it until it has ended, also when the connection is lost in between. */
 async function indexAgain(): Promise<void> {
   reindex.disabled = true;
-  const { id } = await desk.reindex.submit();
-  const states = new EventSource(`reindex/status?task_id=${id}`);
-  states.addEventListener("message", ({ data }) => {
-    const state = JSON.parse(data) as { status: string; progress?: number; note?: string };
-    progress.value = state.progress ?? 0;
-    indexed.textContent = `${state.status} ${state.note ?? ""}`;
-    if (["pending", "in_progress"].includes(state.status)) return;
-    states.close();
-    reindex.disabled = false;
-  });
+  try {
+    const { id } = await desk.reindex.submit();
+    for await (const { status, progress: share = 0, note = "" } of desk.reindex.watch(id)) {
+      progress.value = share;
+      indexed.textContent = `${status} ${note}`;
+    }
+  } catch (error) {
+    indexed.textContent = messageOf(error);
+  }
+  reindex.disabled = false;
 }
 
 function createItem(text: string): HTMLLIElement {
