@@ -46,6 +46,16 @@ const cases: readonly {
     contract: { input: { page: file({ contentType: "application/pdf" }), title: z.string() }, output },
     args: "-F page=@page.pdf -F 'title=some text'",
   },
+  {
+    name: "files in a schema of a library",
+    contract: { input: z.object({ pages: z.array(file()), cover: z.optional(file()) }), output },
+    args: "-F pages=@pages.bin -F cover=@cover.bin",
+  },
+  {
+    name: "an example that JSON has no notation for",
+    contract: { input: z.any(), output, examples: [{ id: 2n ** 64n, at: new Date(0), map: new Map([["a", 1n]]) }] },
+    args: `${json} '{"id":"18446744073709551616","at":"1970-01-01T00:00:00.000Z","map":{"a":1}}'`,
+  },
   { name: "a stream", contract: { yields: output }, kind: "stream", args: "-X POST" },
   {
     name: "a stream of bytes",

@@ -1,8 +1,12 @@
+import { encodeBase64 } from "../base/base64.js";
 import { shapeJsonSchema } from "../define/contract.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import { type FileSchema, isFileSchema } from "../define/file.js";
 import { followReference } from "../define/follow-reference.js";
 import { isSchema, isStreamSchema, type JsonSchema, type Shape } from "../define/schema.js";
+import { coreOf } from "../define/schema-form.js";
+import { isTensor } from "../define/tensor.js";
+import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 
 /** Longest body that is written into the command line, in characters; a longer one goes to a file. */
 const maxBodyLength = 200;
@@ -13,12 +17,15 @@ export function formatCurl(url: string, { route, contract, kind }: ApiDescriptor
   const target = `curl ${stream}${url}${route}`;
   const { input } = contract;
   if (input === undefined) return `${target} -X POST`;
-  if (isFileSchema(input)) {
-    const type = typeOf(input);
+  const core = isSchema(input) ? coreOf(input) : undefined;
+  const only = core?.kind === "leaf" ? fileOf(input) : undefined;
+  if (only !== undefined) {
+    const type = typeOf(only);
     return `${target} -H 'content-type: ${type}' --data-binary @${fileName("input", type)}`;
   }
-  if (!isSchema(input) && Object.values(input).some(isFileSchema)) return `${target} ${formatParts(input)}`;
-  if (isStreamSchema(input) && Object.keys(shapeJsonSchema(input.stream.item, "input")).length === 0) {
+  const fields = fieldsOf(input);
+  if (Object.values(fields).some(fileOf)) return `${target} ${formatParts(fields)}`;
+  if (isStreamSchema(input) && isBytes(input.stream.item)) {
     return `${target} -X POST -H 'content-type: application/octet-stream' -T input.bin`;
   }
   const value = contract.examples?.[0] ?? sampleOf(shapeJsonSchema(input, "input"));
@@ -26,14 +33,47 @@ export function formatCurl(url: string, { route, contract, kind }: ApiDescriptor
 }
 
 function formatBody(value: unknown): string {
-  const body = value === undefined ? undefined : JSON.stringify(value);
+  const body = value === undefined ? undefined : JSON.stringify(value, toJsonForm);
   return body === undefined || body.length > maxBodyLength ? "@input.json" : quote(body);
+}
+
+/** Replaces a value that JSON has no notation for by its JSON form. */
+function toJsonForm(_: string, value: unknown): unknown {
+  if (typeof value === "bigint") return encodeInteger(value);
+  if (value instanceof Uint8Array) return encodeBase64(value);
+  if (value instanceof Map) return isTextMap(value) ? Object.fromEntries(value) : [...value];
+  if (value instanceof Set) return [...value];
+  return isTensor(value) ? encodeTensor(value) : value;
+}
+
+const isTextMap = (map: ReadonlyMap<unknown, unknown>): boolean =>
+  [...map.keys()].every((key) => typeof key === "string");
+
+/** Returns the fields of an input: an object of schemas, or an object schema. */
+function fieldsOf(input: Shape): Readonly<Record<string, unknown>> {
+  if (!isSchema(input)) return input;
+  const core = coreOf(input);
+  return core?.kind === "fields" ? core.fields : {};
+}
+
+/** True for items that are bytes, or that no schema describes. */
+function isBytes(item: Shape): boolean {
+  const core = isSchema(item) ? coreOf(item) : undefined;
+  return (core?.kind === "leaf" && core.type === "bytes") || Object.keys(shapeJsonSchema(item, "input")).length === 0;
+}
+
+/** Returns the schema of a file, or of the files in a list. */
+function fileOf(schema: unknown): FileSchema | undefined {
+  const core = coreOf(schema);
+  const item = core?.kind === "list" ? coreOf(core.rest) : core;
+  return item?.kind === "leaf" && isFileSchema(item.own) ? item.own : undefined;
 }
 
 function formatParts(fields: Readonly<Record<string, unknown>>): string {
   return Object.entries(fields)
     .map(([name, field]) => {
-      if (isFileSchema(field)) return `-F ${name}=@${fileName(name, typeOf(field))}`;
+      const file = fileOf(field);
+      if (file !== undefined) return `-F ${name}=@${fileName(name, typeOf(file))}`;
       const sample = sampleOf(shapeJsonSchema(field as Shape, "input"));
       return `-F ${quote(`${name}=${typeof sample === "string" ? sample : JSON.stringify(sample ?? "…")}`)}`;
     })

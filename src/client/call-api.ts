@@ -85,7 +85,7 @@ export async function prepareCall(endpoint: Endpoint, limit: CallLimit, posting:
   const input = await limit.guard(posting.input);
   const upload =
     api.uploads.length > 0 && isItems(input) ? await limit.guard(openUpload(input, api, limit)) : undefined;
-  const { body, headers } = upload ?? (await limit.guard(encodeInput(input)));
+  const { body, headers } = upload ?? (await limit.guard(encodeInput(input, api.filePaths)));
   const own = {
     ...{ ...headers, accept },
     ...(priority && { "ekiben-priority": priority }),

@@ -35,6 +35,7 @@ describe("encodeInput", () => {
       small: 7n,
       large: 2n ** 60n,
       map: new Map([["a", 1]]),
+      pairs: new Map([[1, "a"]]),
       set: new Set([1, 2]),
       bytes: new Uint8Array([1, 2]),
     };
@@ -43,6 +44,7 @@ describe("encodeInput", () => {
       small: 7,
       large: "1152921504606846976",
       map: { a: 1 },
+      pairs: [[1, "a"]],
       set: [1, 2],
       bytes: "AQI=",
     });
@@ -58,7 +60,6 @@ describe("encodeInput", () => {
       [{ run: () => 1 }, /^input\.run is a function/],
       [[new Odd()], /^input\[0\] is an instance of class Odd/],
       [new Float32Array(1), /^input is a Float32Array \(pass a Tensor or a list\)/],
-      [new Map([[1, 2]]), /^input is a Map with a key of type number/],
       [{ date: new Date(Number.NaN) }, /^input\.date is an invalid Date/],
       [loop, /nested more than 100 levels deep, or contains itself/],
       [{ file: new Blob(["x"]), other: Number.NaN }, /^input\.other is NaN/],
@@ -119,5 +120,33 @@ describe("encodeInput", () => {
     assert.deepEqual(await jsonOf({ pages: [{ file }] }), {
       pages: [{ file: { name: "a.txt", contentType: "text/plain", data: "aGk=" } }],
     });
+  });
+
+  it("sends files as parts of a form where the server takes them by path, and else as base64", async () => {
+    const scan = new File(["hi"], "a.txt", { type: "text/plain" });
+    const input = {
+      title: "x",
+      pages: [{ scan, n: 1 }, { scan }],
+      named: { a: scan, "b.c": scan },
+      other: { scan },
+    };
+    const { body } = await encodeInput(input, ["pages[].scan", "named.*"]);
+    assert.ok(body instanceof FormData);
+    const names = ["title", "pages", "pages[0].scan", "pages[1].scan", "named", "named.a", "other"];
+    assert.deepEqual([...body.keys()], names);
+    const read = async (name: string) => JSON.parse(await (body.get(name) as File).text()) as unknown;
+    const base64 = { name: "a.txt", contentType: "text/plain", data: "aGk=" };
+    assert.deepEqual(await read("pages"), [{ scan: null, n: 1 }, { scan: null }]);
+    assert.deepEqual(await read("named"), { a: null, "b.c": base64 });
+    assert.deepEqual(await read("other"), { scan: base64 });
+    assert.deepEqual(await jsonOf({ title: "x", pages: [] }), { title: "x", pages: [] });
+  });
+
+  it("sends a list of files as a form to a server that takes one", async () => {
+    const scan = new File(["hi"], "a.txt", { type: "text/plain" });
+    const { body } = await encodeInput([scan, scan], ["[]"]);
+    assert.ok(body instanceof FormData);
+    assert.equal(body.getAll("files").length, 2);
+    assert.ok(Array.isArray(await jsonOf([scan])));
   });
 });

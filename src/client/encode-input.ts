@@ -17,18 +17,26 @@ const json = { "content-type": "application/json" };
 /**
  * Encodes an input as the body of a request.
  *
- * A file or bytes are the whole body. An object with files in its fields is a form. Everything else is JSON, with
- * tensors as `{ dtype, shape, data }` and `data` in base64.
+ * A file or bytes are the whole body. An object with files is a form, and so is a list of files. Everything else is
+ * JSON, with tensors as `{ dtype, shape, data }` and `data` in base64.
  *
+ * @param filePaths Paths of files deeper in an object that the server takes as parts of a form: `"photos[].scan"`.
+ *                  Files elsewhere are written as base64.
  * @throws {ServingError} `not_transferable`, naming the path, for values that JSON would drop or change.
  */
-export async function encodeInput(input: unknown): Promise<EncodedInput> {
+export async function encodeInput(input: unknown, filePaths: readonly string[] = []): Promise<EncodedInput> {
   if (input === undefined) return { body: undefined, headers: {} };
   if (input instanceof Blob) return encodeFile(input);
   if (input instanceof Uint8Array) {
     return { body: input as Uint8Array<ArrayBuffer>, headers: { "content-type": "application/octet-stream" } };
   }
-  if (hasFiles(input)) return { body: await createForm(input), headers: {} };
+  if (Array.isArray(input) && isFiles(input) && filePaths.includes("[]")) {
+    return { body: appendFiles(new FormData(), "files", input), headers: {} };
+  }
+  if (isFields(input) && (hasFiles(input) || filePaths.some(isInner))) {
+    const { form, hasFile } = await createForm(input, filePaths);
+    if (hasFile) return { body: form, headers: {} };
+  }
   return { body: await encodeJson(input, "input"), headers: json };
 }
 
@@ -51,26 +59,70 @@ function encodeFile(file: Blob): EncodedInput {
 const isFiles = (value: unknown): value is Blob | readonly Blob[] =>
   value instanceof Blob || (Array.isArray(value) && value.length > 0 && value.every((item) => item instanceof Blob));
 
-const hasFiles = (input: unknown): input is Record<string, unknown> =>
-  typeof input === "object" && input !== null && isPlain(input) && Object.values(input).some(isFiles);
+const isFields = (input: unknown): input is Record<string, unknown> =>
+  typeof input === "object" && input !== null && !Array.isArray(input) && isPlain(input);
 
-async function createForm(input: Record<string, unknown>): Promise<FormData> {
+const hasFiles = (input: Record<string, unknown>): boolean => Object.values(input).some(isFiles);
+
+/** True for a path that leads into a field, and not to a list of files in it. */
+const isInner = (path: string): boolean => /[.[]/.test(path.replace(/\[\]$/, ""));
+
+function appendFiles(form: FormData, name: string, files: Blob | readonly Blob[]): FormData {
+  for (const file of [files].flat()) form.append(name, file);
+  return form;
+}
+
+/** Creates a form of an object. Files inside its fields are parts of their own, after the part of their field. */
+async function createForm(
+  input: Record<string, unknown>,
+  paths: readonly string[],
+): Promise<{ readonly form: FormData; readonly hasFile: boolean }> {
   const form = new FormData();
+  let hasFile = false;
   for (const [name, value] of Object.entries(input)) {
     if (value === undefined) continue;
-    if (isFiles(value)) for (const file of [value].flat()) form.append(name, file);
-    else form.append(name, new Blob([await encodeJson(value, `input.${name}`)], { type: "application/json" }));
+    if (isFiles(value)) {
+      appendFiles(form, name, value);
+      hasFile = true;
+      continue;
+    }
+    const inner: InnerFiles = { paths, files: [] };
+    const part = { inner, name: plainName.test(name) ? name : "", pattern: name };
+    const text = await encodeJson(value, `input.${name}`, part);
+    form.append(name, new Blob([text], { type: "application/json" }));
+    for (const { name: inside, file } of inner.files) form.append(inside, file);
+    hasFile ||= inner.files.length > 0;
   }
-  return form;
+  return { form, hasFile };
+}
+
+/** Files inside one field of a form. */
+interface InnerFiles {
+  /** Paths of all files that the server takes as parts. */
+  readonly paths: readonly string[];
+  readonly files: { readonly name: string; readonly file: Blob }[];
+}
+
+/** Name that an item would have as a part of a form, and the path of the server that it would have to fit. */
+interface PartPlace {
+  readonly inner: InnerFiles;
+  /** Begins with no field when one of its names can't stand in a path. */
+  readonly name: string;
+  readonly pattern: string;
 }
 
 /** Reads of blobs in progress, each filling in its `data`: the bytes of a file can only be read asynchronously. */
 type Pending = Promise<void>[];
 
-/** Encodes a value as JSON. @throws {ServingError} `not_transferable`, naming the path. */
-export async function encodeJson(value: unknown, path: string): Promise<string> {
+/**
+ * Encodes a value as JSON.
+ *
+ * @param part Collects files that become parts of a form; absent: all are written as base64.
+ * @throws {ServingError} `not_transferable`, naming the path.
+ */
+export async function encodeJson(value: unknown, path: string, part?: PartPlace): Promise<string> {
   const pending: Pending = [];
-  const encoded = encodeItem(value, { path, depth: 0, pending });
+  const encoded = encodeItem(value, { path, depth: 0, pending, part });
   await Promise.all(pending);
   return JSON.stringify(encoded);
 }
@@ -80,6 +132,7 @@ interface At {
   readonly path: string;
   readonly depth: number;
   readonly pending: Pending;
+  readonly part: PartPlace | undefined;
 }
 
 /** Deepest nesting that is encoded. A deeper input almost certainly contains itself. */
@@ -101,7 +154,7 @@ function encodeObject(value: object, at: At): unknown {
   if (value instanceof Date) return encodeDate(value, at);
   if (value instanceof Uint8Array) return encodeBase64(value);
   if (value instanceof Blob) return encodeNestedFile(value, at);
-  if (value instanceof Map) return encodeFields([...value], at);
+  if (value instanceof Map) return encodeMap(value, at);
   if (value instanceof Set) return encodeList([...value], at);
   if (ArrayBuffer.isView(value)) throw refuse(at, `a ${value.constructor.name} (pass a Tensor or a list)`);
   throw refuse(at, `an instance of class ${value.constructor?.name || "(unnamed)"}`);
@@ -114,23 +167,53 @@ function encodeList(list: readonly unknown[], at: At): unknown[] {
   });
 }
 
-function encodeFields(fields: readonly (readonly [unknown, unknown])[], at: At): object {
-  const encoded = fields.flatMap(([name, item]) => {
-    if (typeof name !== "string") throw refuse(at, `a Map with a key of type ${typeof name} (JSON has only texts)`);
-    return item === undefined ? [] : [[name, encodeItem(item, below(at, `.${name}`))]];
-  });
+/** Encodes a map as an object, or as a list of pairs when its keys are not texts. */
+const encodeMap = (value: ReadonlyMap<unknown, unknown>, at: At): unknown =>
+  [...value.keys()].every((key) => typeof key === "string")
+    ? encodeFields([...value] as [string, unknown][], at)
+    : encodeList([...value], at);
+
+function encodeFields(fields: readonly (readonly [string, unknown])[], at: At): object {
+  const encoded = fields.flatMap(([name, item]) =>
+    item === undefined ? [] : [[name, encodeItem(item, below(at, `.${name}`))]],
+  );
   return Object.fromEntries(encoded);
 }
 
-const below = ({ path, depth, pending }: At, step: string): At => ({ path: path + step, depth: depth + 1, pending });
+const below = ({ path, depth, pending, part }: At, step: string): At => ({
+  path: path + step,
+  depth: depth + 1,
+  pending,
+  part: part && partBelow(part, step),
+});
+
+function partBelow({ inner, name, pattern }: PartPlace, step: string): PartPlace {
+  const own = pattern + (step.startsWith("[") ? "[]" : step);
+  const isNamed = inner.paths.some((path) => path.startsWith(own) && /^(?:$|[.[])/.test(path.slice(own.length)));
+  const isList = step.startsWith("[");
+  const isReadable = isList || plainName.test(step.slice(1));
+  return { inner, name: isReadable ? name + step : "", pattern: isNamed || isList ? own : `${pattern}.*` };
+}
+
+/** Name of a field that may stand in a path. */
+const plainName = /^[^.[\]"\r\n]+$/;
+/** Name of a part that a server reads as a path. */
+const partName = /^[^.[\]]+(?:\.[^.[\]]+|\[\d{1,4}\]){1,60}$/;
+const maxPartName = 900;
+/** Files of one field that become parts: servers take a thousand parts in all. */
+const maxInnerFiles = 500;
 
 function encodeDate(value: Date, at: At): string {
   if (Number.isNaN(value.getTime())) throw refuse(at, "an invalid Date");
   return value.toISOString();
 }
 
-/** Encodes a file deeper than a form reaches, in the JSON form that `file()` reads. */
-function encodeNestedFile(file: Blob, { pending }: At): object {
+/** Makes a file a part of the form, or else encodes it in the JSON form that `file()` reads. */
+function encodeNestedFile(file: Blob, { pending, part }: At): object | null {
+  if (part !== undefined && isPart(part)) {
+    part.inner.files.push({ name: part.name, file });
+    return null;
+  }
   const name = file instanceof File ? { name: file.name } : undefined;
   const encoded = { ...name, contentType: file.type || "application/octet-stream", data: "" };
   const fill = (bytes: ArrayBuffer) => {
@@ -139,6 +222,12 @@ function encodeNestedFile(file: Blob, { pending }: At): object {
   pending.push(file.arrayBuffer().then(fill));
   return encoded;
 }
+
+const isPart = ({ inner, name, pattern }: PartPlace): boolean =>
+  inner.paths.includes(pattern) &&
+  inner.files.length < maxInnerFiles &&
+  name.length <= maxPartName &&
+  partName.test(name);
 
 /** True for an object made by `{}`, also in another realm, such as a browser's frame. */
 function isPlain(value: object): boolean {

@@ -231,6 +231,8 @@ export interface RemoteApi {
   readonly isIdempotent: boolean;
   /** Content types that the items of a streamed input may be sent as. */
   readonly uploads: readonly string[];
+  /** Paths of files in the input that a form can carry as parts. */
+  readonly filePaths: readonly string[];
   /** Schema of the output, or of one item of a stream. */
   readonly output: JsonSchema;
 }
@@ -270,9 +272,11 @@ function parseRoutes(text: string, url: string): RemoteApi[] {
     // A newer server may have kinds of api that this client can't call. The others work.
     if (api.kind !== "unary" && api.kind !== "stream" && api.kind !== "task") return [];
     const output = typeof api.output === "object" && api.output !== null ? (api.output as JsonSchema) : {};
-    const uploads = readUploads((entry as { input?: unknown }).input);
-    const isIdempotent = (entry as { idempotent?: unknown }).idempotent === true;
-    return [{ service: name, name: api.name, route: api.route, kind: api.kind, isIdempotent, uploads, output }];
+    const { input, idempotent, file_paths: paths } = entry as Readonly<Record<string, unknown>>;
+    const uploads = readUploads(input);
+    const filePaths = Array.isArray(paths) ? paths.filter((path) => typeof path === "string") : [];
+    const { name: own, route, kind } = api;
+    return [{ service: name, name: own, route, kind, isIdempotent: idempotent === true, uploads, filePaths, output }];
   });
 }
 

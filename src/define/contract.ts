@@ -5,9 +5,10 @@ import { nameStream, onceKey, StreamUse } from "../call/streams/stream-use.js";
 import { settlePromises } from "../call/value-walk.js";
 import { fail, type Issue } from "../failure/failures.js";
 import type { ApiFileOptions, BatchFileOptions } from "../options/app-file.js";
-import { isFileSchema } from "./file.js";
-import { findSchema } from "./find-schema.js";
+import { findSchema, formatSteps, joinPath } from "./find-schema.js";
 import type { ApiKind } from "./handle-type.js";
+import { createSizeChecks } from "./named-sizes.js";
+import { ownTypeOf } from "./own-schema.js";
 import { batchProblem } from "./rows/row-layout.js";
 import type { ScheduleOptions } from "./schedule.js";
 import {
@@ -23,8 +24,6 @@ import {
   type SchemaCheck,
   type Shape,
 } from "./schema.js";
-import { isTensor } from "./tensor.js";
-import { isTensorSchema } from "./tensor-schema.js";
 
 /** Fields of a contract besides its types. Each limit is an option of the api (see `ekiben options`). */
 export interface ContractOptions extends Omit<ApiFileOptions, "batch" | "attempts" | "retryBackoffMs"> {
@@ -76,54 +75,54 @@ interface ContractChecks {
 /** Compiles the checks of a contract. The contract must have passed `contractProblem`. */
 export function createChecks(contract: Contract): ContractChecks {
   const result = (contract.output ?? contract.yields) as Shape;
-  const inputs = namedDims(contract.input, true);
-  const outputs = namedDims(result, false);
-  const ofInput = pairDims(inputs);
-  const ofOutput = pairDims([...inputs, ...outputs]).filter(({ other }) => !other.isInput);
+  const sizes = createSizeChecks(contract.input, result);
   return {
-    itemSchema: ofOutput.length > 0 ? undefined : contract.yields,
-    input: createInputCheck(contract.input, ofInput),
-    output: createOutputCheck(checkShape(result), ofOutput),
+    itemSchema: sizes.output === undefined ? contract.yields : undefined,
+    input: createInputCheck(contract.input, sizes.input),
+    output: createOutputCheck(checkShape(result), sizes.output),
   };
 }
+
+/** Finds a size that differs from another one of its name. @param input The checked input. */
+type SizeCheck = (value: unknown, input: unknown) => Issue | undefined;
 
 /**
  * Creates the check of an output. The author may change an output as soon as other code runs, so an asynchronous check
  * reads a copy. Only its first run shows that a check is asynchronous, so the first value is checked twice.
  */
-function createOutputCheck(check: SchemaCheck, pairs: readonly DimPair[]): ContractChecks["output"] {
+function createOutputCheck(check: SchemaCheck, sizes: SizeCheck | undefined): ContractChecks["output"] {
   let isSlow = false;
   return (value, input) => {
     let checked = check(isSlow ? holdValue(value) : value);
-    if (!(checked instanceof Promise)) return acceptOutput(value, checked, pairs, input);
+    if (!(checked instanceof Promise)) return acceptOutput(value, checked, sizes, input);
     if (!isSlow) {
       isSlow = true;
       checked.catch(() => {});
       checked = Promise.resolve(check(holdValue(value)));
     }
-    return checked.then((settled) => acceptOutput(value, settled, pairs, input));
+    return checked.then((settled) => acceptOutput(value, settled, sizes, input));
   };
 }
 
-/** Creates the check of an input. @param pairs Tensor sizes in it that share a name. */
-export function createInputCheck(shape: Shape | undefined, pairs: readonly DimPair[] = []): Check {
+/** Creates the check of an input. @param sizes Compares tensor sizes in it that share a name. */
+export function createInputCheck(shape: Shape | undefined, sizes?: SizeCheck): Check {
   if (isStreamSchema(shape)) return createStreamCheck(shape.stream.item);
   const check = shape === undefined ? checkNothing : checkShape(shape, createPacedCheck);
   return (value) => {
     const checked = check(value);
     if (checked instanceof Promise) {
-      return checked.then((settled) => accept("invalid_input", settled, pairs, settled.value));
+      return checked.then((settled) => accept("invalid_input", settled, sizes, undefined));
     }
-    return accept("invalid_input", checked, pairs, checked.value);
+    return accept("invalid_input", checked, sizes, undefined);
   };
 }
 
 /** Creates the check of an input that is a stream. Its items are checked as they are read, each by itself. */
 function createStreamCheck(item: Shape): Check {
-  const pairs = pairDims(namedDims(item, true));
+  const { input: sizes } = createSizeChecks(item);
   const check = checkShape(item);
   const acceptItem = (result: CheckResult, index: number) => {
-    const issue = result.issues === undefined ? findUnequal(pairs, result.value, result.value) : undefined;
+    const issue = result.issues === undefined ? sizes?.(result.value) : undefined;
     const issues = result.issues ?? (issue === undefined ? [] : [issue]);
     if (issues.length === 0) return result.value;
     throw fail("invalid_input", { issues: issues.map((found) => under(`[${index}]`, found)) });
@@ -144,22 +143,20 @@ function createStreamCheck(item: Shape): Check {
 /**
  * Accepts or refuses an output. Settles unawaited promises in a refused one, so that they cause no unhandled rejection.
  */
-function acceptOutput(value: unknown, result: CheckResult, pairs: readonly DimPair[], input: unknown): unknown {
+function acceptOutput(value: unknown, result: CheckResult, sizes: SizeCheck | undefined, input: unknown): unknown {
   if (result.issues !== undefined) settlePromises(value);
-  return accept("invalid_output", result, pairs, input);
+  return accept("invalid_output", result, sizes, input);
 }
 
 function accept(
   id: "invalid_input" | "invalid_output",
   result: CheckResult,
-  pairs: readonly DimPair[],
+  sizes: SizeCheck | undefined,
   input: unknown,
 ): unknown {
   if (result.issues !== undefined) throw fail(id, { issues: result.issues });
-  if (pairs.length > 0) {
-    const issue = findUnequal(pairs, input, result.value);
-    if (issue !== undefined) throw fail(id, { issues: [issue] });
-  }
+  const issue = sizes?.(result.value, input);
+  if (issue !== undefined) throw fail(id, { issues: [issue] });
   return result.value;
 }
 
@@ -208,55 +205,6 @@ const under = (name: string, { path, message }: Issue): Issue => ({
   path: path === "" ? name : path.startsWith("[") ? name + path : `${name}.${path}`,
   message,
 });
-
-/** Named size of a tensor. `field` is `""` for the value itself. */
-interface NamedDim {
-  readonly name: string;
-  readonly isInput: boolean;
-  readonly field: string;
-  readonly axis: number;
-}
-
-/** Two sizes with the same name, compared at each call. */
-interface DimPair {
-  readonly first: NamedDim;
-  readonly other: NamedDim;
-}
-
-function namedDims(shape: Shape | undefined, isInput: boolean): NamedDim[] {
-  if (shape === undefined) return [];
-  const fields: [string, unknown][] = isSchema(shape) ? [["", shape]] : Object.entries(shape);
-  return fields.flatMap(([field, schema]) => {
-    const dims = isTensorSchema(schema) ? schema.tensor.shape : [];
-    return dims.flatMap((name, axis) => (typeof name === "string" ? [{ name, isInput, field, axis }] : []));
-  });
-}
-
-/** Pairs each size with the first one of its name. */
-function pairDims(dims: readonly NamedDim[]): DimPair[] {
-  return dims.flatMap((other) => {
-    const first = dims.find(({ name }) => name === other.name) as NamedDim;
-    return first === other ? [] : [{ first, other }];
-  });
-}
-
-function findUnequal(pairs: readonly DimPair[], input: unknown, value: unknown): Issue | undefined {
-  for (const { first, other } of pairs) {
-    const bound = readSize(first, input, value);
-    const size = readSize(other, input, value);
-    if (bound === size || bound === undefined || size === undefined) continue;
-    const message = `size "${other.name}" is ${size} here and ${bound} elsewhere in the same call`;
-    return { path: other.field, message };
-  }
-  return undefined;
-}
-
-/** Reads a size; `undefined` when an optional field is absent. */
-function readSize({ isInput, field, axis }: NamedDim, input: unknown, value: unknown): number | undefined {
-  const whole = isInput ? input : value;
-  const at = field === "" ? whole : (whole as Record<string, unknown> | undefined)?.[field];
-  return isTensor(at) ? at.shape[axis] : undefined;
-}
 
 /** Turns `output: stream(x)` into `yields: x`, so that a contract has one form from here on. */
 export function readStreamOutput(contract: Contract): Contract {
@@ -326,23 +274,21 @@ function shapeProblem(shape: unknown, part: string): string | undefined {
 }
 
 /**
- * Finds a schema of another library inside `schema`. Its library would call methods on it that it lacks, at each call
- * and not before.
+ * Finds a schema inside `schema` that its library can't run: it would fail at each call and not before. `file()` and
+ * `tensor()` may stand anywhere.
  */
 function foreignProblem(schema: Schema, part: string): string | undefined {
   const library = schema["~standard"].vendor;
-  const foreign = findSchema(schema, (inner) => inner["~standard"].vendor !== library);
+  const foreign = findSchema(
+    schema,
+    (inner) => isSchema(inner.schema) && inner.schema["~standard"].vendor !== library && !ownTypeOf(inner.schema),
+  );
   if (foreign === undefined) return undefined;
-  const { path } = foreign;
-  const place = path === "" || path.startsWith("[") ? `${part}${path}` : `${part}.${path}`;
-  const advice = "make it a field of its own, in an object of schemas: { text: z.string(), photo: file() }";
-  return `${place} is ${nameSchema(foreign.schema)} inside a schema of ${library}, which can't check it; ${advice}`;
-}
-
-function nameSchema(schema: Schema): string {
-  if (isFileSchema(schema)) return "file()";
-  if (isTensorSchema(schema)) return "tensor()";
-  return isStreamSchema(schema) ? "stream()" : `a schema of ${schema["~standard"].vendor}`;
+  const place = joinPath(part, formatSteps(foreign.steps));
+  if (isStreamSchema(foreign.schema)) return `${place} is a stream(); only a whole input or output can be one`;
+  const { vendor } = (foreign.schema as Schema)["~standard"];
+  const advice = "write it with the same library, or make it a field of its own in an object of schemas";
+  return `${place} is a schema of ${vendor} inside a schema of ${library}, which can't check it; ${advice}`;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { decodeBase64 } from "../base/base64.js";
 import { cleanFileName } from "../base/file-name.js";
 import { renameBlob } from "../held/held-blob.js";
-import type { JsonSchema, Schema } from "./schema.js";
+import { createOwnSchema, type Json, type OwnSchema, ownTypeOf } from "./own-schema.js";
 
 /** Options of `file()`. */
 export interface FileOptions {
@@ -12,12 +12,13 @@ export interface FileOptions {
 }
 
 /** A schema for files, with the options that ekiben itself reads. */
-export interface FileSchema extends Schema<Blob, File> {
+export interface FileSchema extends OwnSchema<Blob, File> {
   readonly file: { readonly contentTypes: readonly string[]; readonly maxBytes: number };
 }
 
 /**
- * A Standard Schema for an uploaded file.
+ * A schema for an uploaded file, by itself or anywhere inside a schema of zod 4, valibot or arktype:
+ * `z.array(file())`, `v.optional(file())`.
  *
  * Accepts a `Blob` or a `File` and returns a `File`. Over HTTP it is a part of a multipart body, or the whole body when
  * the api's input is the file itself. In JSON it is `{ name?, contentType, data }` with `data` in base64.
@@ -25,23 +26,16 @@ export interface FileSchema extends Schema<Blob, File> {
 export function file(options: FileOptions = {}): FileSchema {
   const contentTypes = options.contentType === undefined ? [] : [options.contentType].flat();
   const maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
-  const validate = (value: unknown) => {
-    const read = readFile(value);
-    if (typeof read === "string") return { issues: [{ message: read }] };
-    const problem = fileProblem(read, contentTypes, maxBytes);
-    return problem === undefined ? { value: read } : { issues: [{ message: problem }] };
+  const read = (value: unknown) => {
+    const given = readFile(value);
+    return typeof given === "string" ? given : (fileProblem(given, contentTypes, maxBytes) ?? given);
   };
-  const jsonSchema = { input: () => fileJsonSchema(contentTypes), output: () => fileJsonSchema(contentTypes) };
-  return {
-    file: { contentTypes, maxBytes },
-    "~standard": { version: 1, vendor: "ekiben", validate, jsonSchema } as FileSchema["~standard"],
-  };
+  const jsonSchema = () => fileJsonSchema(contentTypes);
+  return createOwnSchema({ type: "file", read, jsonSchema }, { contentTypes, maxBytes }) as FileSchema;
 }
 
 /** True for a schema made by `file()`. */
-export function isFileSchema(schema: unknown): schema is FileSchema {
-  return typeof schema === "object" && schema !== null && "file" in schema && "~standard" in schema;
-}
+export const isFileSchema = (schema: unknown): schema is FileSchema => ownTypeOf(schema) === "file";
 
 /** True when media type `actual` is `pattern` or matches it (`image/*`). */
 function matchesContentType(actual: string, pattern: string): boolean {
@@ -56,9 +50,14 @@ function readFile(value: unknown): File | string {
   if (value === undefined) return "it is missing, expected a file";
   if (typeof value !== "object" || value === null)
     return `expected a file, got ${value === null ? "null" : typeof value}`;
+  return fileFromJson(value) ?? "expected a file, or { contentType, data } with data in base64";
+}
+
+/** Makes a file of its JSON form, `{ name?, contentType?, data }`; `undefined` for any other object. */
+export function fileFromJson(value: object): File | undefined {
   const { name, contentType, data } = value as { name?: unknown; contentType?: unknown; data?: unknown };
   const bytes = typeof data === "string" ? decodeBase64(data) : undefined;
-  if (bytes === undefined) return "expected a file, or { contentType, data } with data in base64";
+  if (bytes === undefined) return undefined;
   const type = typeof contentType === "string" ? contentType : "application/octet-stream";
   return new File([bytes as Uint8Array<ArrayBuffer>], cleanFileName(typeof name === "string" ? name : ""), { type });
 }
@@ -70,7 +69,8 @@ function fileProblem(value: File, contentTypes: readonly string[], maxBytes: num
   return value.size > maxBytes ? `the file has ${value.size} bytes, at most ${maxBytes} are taken` : undefined;
 }
 
-function fileJsonSchema(contentTypes: readonly string[]): JsonSchema {
+/** Returns the JSON Schema of a file's JSON form. */
+export function fileJsonSchema(contentTypes: readonly string[] = []): Json {
   return {
     title: "file",
     type: "object",

@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Issue } from "../failure/failures.js";
+import { type FieldsForm, type Form, formOf, hasFinalForm } from "./schema-form.js";
 
 // Finds the first issues of a large value without creating an issue for each invalid item in it.
 //
@@ -78,6 +79,11 @@ function hasMany(schema: unknown, search: PartSearch): boolean {
       return form.inner.some((inner) => hasMany(inner, search));
     case "union":
       return form.members.some((member) => hasMany(member, search));
+    case "map":
+    case "set":
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -159,7 +165,29 @@ class Search {
         return;
       case "union":
         this.#lookAtMembers(form.members, value, path, budget);
+        return;
+      case "map":
+        if (value instanceof Map) this.#lookAtEntries([...value], [form.key, form.value], path, budget);
+        return;
+      case "set":
+        if (value instanceof Set) this.#lookAtEntries([...value].entries(), [undefined, form.item], path, budget);
     }
+  }
+
+  /** Checks the keys and values of a map, or the items of a set. */
+  #lookAtEntries(
+    source: Iterable<readonly [unknown, unknown]>,
+    [keySchema, itemSchema]: readonly [unknown, unknown],
+    path: Path,
+    budget: number,
+  ): void {
+    const entries = [...source];
+    this.#sample(entries.length, budget, (at, share) => {
+      const [key, item] = entries[at] as readonly [unknown, unknown];
+      const inside = [...path, typeof key === "string" || typeof key === "number" ? key : at];
+      if (keySchema !== undefined) this.look(keySchema, key, inside, share);
+      if (itemSchema !== undefined) this.look(itemSchema, item, inside, share);
+    });
   }
 
   #lookAtFields(
@@ -235,10 +263,23 @@ function countDown(value: object, left: number): number {
     return rest;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Map.prototype || prototype === Set.prototype) {
+    return countDownEntries(value as ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>, rest);
+  }
   if (prototype !== Object.prototype && prototype !== null) return rest;
   for (const key in value) {
     const item = (value as Record<string, unknown>)[key];
     rest = typeof item === "object" && item !== null ? countDown(item, rest) : rest - 1;
+    if (rest < 0) return rest;
+  }
+  return rest;
+}
+
+function countDownEntries(entries: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>, left: number): number {
+  let rest = left - entries.size;
+  if (rest < 0) return rest;
+  for (const item of entries.values()) {
+    if (typeof item === "object" && item !== null) rest = countDown(item, rest);
     if (rest < 0) return rest;
   }
   return rest;
@@ -263,145 +304,4 @@ function formatPath(path: StandardSchemaV1.Issue["path"]): string {
     else text += `${text === "" ? "" : "."}${shorten(String(key), 100)}`;
   }
   return text;
-}
-
-/** Structure of a schema: the inner schemas whose refusal makes it refuse. */
-type Form =
-  | { readonly kind: "list"; readonly items: readonly unknown[]; readonly rest: unknown }
-  | FieldsForm
-  /** Refuses a value that any of these refuses. */
-  | { readonly kind: "wrapped"; readonly inner: readonly unknown[] }
-  /** Refuses a value that all of these refuse. */
-  | { readonly kind: "union"; readonly members: readonly unknown[] };
-
-/** Object schema: its known fields, and the schemas of other fields and of their names, if any. */
-interface FieldsForm {
-  readonly kind: "fields";
-  readonly fields: Readonly<Record<string, unknown>>;
-  readonly rest: unknown;
-  readonly keys: unknown;
-  /** Message for an invalid name, if the schema of names has none of its own. */
-  readonly keyMessage?: string | undefined;
-}
-
-const forms = new WeakMap<object, Form | undefined>();
-
-/**
- * Returns the structure of a schema of zod or valibot. `undefined` for a schema without parts, for one that may accept
- * what its parts refuse (a fallback, a value that is transformed first), and for other libraries.
- *
- * Reads fields that both libraries publish for others to build on: `_zod.def`, and the fields of a valibot schema.
- */
-function formOf(schema: unknown): Form | undefined {
-  if ((typeof schema !== "object" && typeof schema !== "function") || schema === null) return undefined;
-  if (forms.has(schema)) return forms.get(schema);
-  try {
-    const form = readForm(schema as Parts);
-    forms.set(schema, form);
-    return form;
-  } catch {
-    // A part can't be read yet, as in schemas that refer to one another. The next call tries again.
-    return undefined;
-  }
-}
-
-/** True when a further call of `formOf` would return the same. */
-function hasFinalForm(schema: unknown): boolean {
-  return (typeof schema !== "object" && typeof schema !== "function") || schema === null || forms.has(schema);
-}
-
-/** True for a schema of a list that checks nothing but the items, so that a list is valid when its slices are. */
-export function isPlainList(schema: unknown): boolean {
-  const form = formOf(schema);
-  if (form?.kind !== "list" || form.items.length > 0) return false;
-  const def = (schema as { _zod?: { def?: Parts } })._zod?.def;
-  if (def === undefined) return !("pipe" in (schema as object));
-  return ((def["checks"] ?? []) as readonly unknown[]).length === 0;
-}
-
-type Parts = Readonly<Record<string, unknown>>;
-
-function readForm(schema: Parts): Form | undefined {
-  const def = (schema["_zod"] as { def?: Parts } | undefined)?.def;
-  if (def !== undefined) return readZod(def);
-  return schema["kind"] === "schema" && !("fallback" in schema) ? readValibot(schema) : undefined;
-}
-
-const wrap = (...inner: unknown[]): Form => ({ kind: "wrapped", inner });
-
-/** Structure of a record. Names are checked only if they are strings: a library may convert them to numbers first. */
-function record(key: unknown, keyType: unknown, rest: unknown, keyMessage?: string): Form {
-  return { kind: "fields", fields: {}, rest, keys: keyType === "string" ? key : undefined, keyMessage };
-}
-
-function readZod(def: Parts): Form | undefined {
-  switch (def["type"]) {
-    case "array":
-      return { kind: "list", items: [], rest: def["element"] };
-    case "tuple":
-      return { kind: "list", items: def["items"] as readonly unknown[], rest: def["rest"] ?? undefined };
-    case "object":
-      return { kind: "fields", fields: def["shape"] as Parts, rest: others(def["catchall"]), keys: undefined };
-    case "record":
-      if (def["mode"] === "loose") return undefined;
-      return record(def["keyType"], zodType(def["keyType"]), def["valueType"], "Invalid key in record");
-    case "union":
-      return { kind: "union", members: def["options"] as readonly unknown[] };
-    case "intersection":
-      return wrap(def["left"], def["right"]);
-    case "optional":
-    case "nullable":
-    case "nonoptional":
-    case "readonly":
-    case "default":
-    case "prefault":
-      return wrap(def["innerType"]);
-    case "pipe":
-      return wrap(def["in"]);
-    case "lazy":
-      return wrap((def["getter"] as () => unknown)());
-    default:
-      return undefined;
-  }
-}
-
-/**
- * Returns the schema of other fields; `undefined` for a strict object, whose own issue names the keys it does not know.
- */
-const others = (catchall: unknown): unknown => (zodType(catchall) === "never" ? undefined : catchall);
-const zodType = (schema: unknown): unknown => (schema as { _zod?: { def?: Parts } } | undefined)?._zod?.def?.["type"];
-
-function readValibot(schema: Parts): Form | undefined {
-  switch (schema["type"]) {
-    case "array":
-      return { kind: "list", items: [], rest: schema["item"] };
-    case "tuple":
-    case "loose_tuple":
-    case "strict_tuple":
-    case "tuple_with_rest":
-      return { kind: "list", items: schema["items"] as readonly unknown[], rest: schema["rest"] };
-    case "object":
-    case "loose_object":
-    case "strict_object":
-    case "object_with_rest":
-      return { kind: "fields", fields: schema["entries"] as Parts, rest: schema["rest"], keys: undefined };
-    case "record":
-      return record(schema["key"], (schema["key"] as Parts)["type"], schema["value"]);
-    case "union":
-    case "variant":
-      return { kind: "union", members: schema["options"] as readonly unknown[] };
-    case "intersect":
-      return wrap(...(schema["options"] as readonly unknown[]));
-    case "optional":
-    case "exact_optional":
-    case "undefinedable":
-    case "nullable":
-    case "nullish":
-    case "non_optional":
-    case "non_nullable":
-    case "non_nullish":
-      return wrap(schema["wrapped"]);
-    default:
-      return undefined;
-  }
 }

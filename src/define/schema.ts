@@ -2,7 +2,9 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { PacedWork } from "../base/clock.js";
 import { streamProblem } from "../call/streams/item-reader.js";
 import type { Issue } from "../failure/failures.js";
-import { createIssue, findMisfits, growsWithValue, holdsMore, isPlainList, maxIssues } from "./find-misfits.js";
+import { createIssue, findMisfits, growsWithValue, holdsMore, maxIssues } from "./find-misfits.js";
+import { converterOptions, convertValibot, fillGaps } from "./json-forms.js";
+import { isPlainList } from "./schema-form.js";
 
 /** Any Standard Schema (https://standardschema.dev): zod, valibot, arktype, and ekiben's own `tensor()` and `file()`. */
 export type Schema<In = any, Out = In> = StandardSchemaV1<In, Out>;
@@ -78,17 +80,29 @@ interface JsonSchemaConverter {
 }
 
 /**
- * Converts a schema. With `"any"`, zod emits `{}` for a type it can't represent, instead of refusing the whole schema.
+ * Converts a schema.
+ *
+ * @param isWhole True to refuse a schema of zod with a type that JSON can't express, instead of leaving it out.
  */
-function convert(schema: Schema, side: "input" | "output", unrepresentable: "any" | "throw"): JsonSchema | undefined {
-  const converter = (schema["~standard"] as { jsonSchema?: JsonSchemaConverter }).jsonSchema;
-  if (converter === undefined) return undefined;
+function convert(schema: Schema, side: "input" | "output", isWhole: boolean): JsonSchema | undefined {
+  const { jsonSchema: converter, vendor } = schema["~standard"] as {
+    jsonSchema?: JsonSchemaConverter;
+    vendor?: unknown;
+  };
+  if (converter === undefined) return convertValibot(schema, side);
+  const libraryOptions = converterOptions(isWhole, (inner) => convertInner(inner, side));
   try {
-    const { $schema: _, ...rest } = converter[side]({ target: "draft-2020-12", libraryOptions: { unrepresentable } });
-    return rest;
+    const { $schema: _, ...rest } = converter[side]({ target: "draft-2020-12", libraryOptions });
+    return vendor === "arktype" ? fillGaps(rest, schema) : rest;
   } catch {
     return undefined;
   }
+}
+
+/** Converts a schema to stand inside the JSON Schema of another. References would lead to nothing there. */
+function convertInner(inner: unknown, side: "input" | "output"): JsonSchema {
+  const json = isSchema(inner) ? (convert(inner, side, false) ?? {}) : {};
+  return "$defs" in json || "$ref" in json ? {} : json;
 }
 
 /**
@@ -99,14 +113,14 @@ function convert(schema: Schema, side: "input" | "output", unrepresentable: "any
  * @returns    `undefined` when the schema has no converter, or refuses (a type JSON Schema can't say).
  */
 export function jsonSchemaOf(schema: Schema, side: "input" | "output"): JsonSchema | undefined {
-  return convert(schema, side, "any");
+  return convert(schema, side, false);
 }
 
 /**
  * True when JSON Schema can represent the whole schema. If it can't, documents show "any value" for the missing part.
  */
 export function hasWholeJsonSchema(schema: Schema, side: "input" | "output"): boolean {
-  return convert(schema, side, "throw") !== undefined;
+  return convert(schema, side, true) !== undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { JsonSchema, Schema } from "./schema.js";
+import { createOwnSchema, type Json, type OwnSchema, ownTypeOf } from "./own-schema.js";
 import type { DType, Tensor } from "./tensor.js";
 import { readTensor } from "./tensor-forms.js";
 
@@ -14,45 +14,37 @@ export interface TensorOptions {
 }
 
 /** A schema for tensors, with the dtype and shape that ekiben itself reads. */
-export interface TensorSchema<T = Tensor> extends Schema<T, T> {
+export interface TensorSchema<T = Tensor> extends OwnSchema<T> {
   readonly tensor: { readonly dtype: DType; readonly shape: readonly (number | string)[] };
 }
 
 /**
- * Makes a Standard Schema for tensors.
+ * Makes a schema for tensors, by itself or anywhere inside a schema of zod 4, valibot or arktype:
+ * `z.array(tensor("int64", ["n"]))`.
  *
  * It also accepts the JSON forms: nested arrays, and `{ dtype, shape, data }` with `data` in base64.
  *
  * @param dtype Element type.
  * @param shape One entry a dimension: a number, or a name (`"n"`) that stands for any size and must be equal wherever
- *              it appears in the input and output of one call.
+ *              it appears in the input and output of one call. Inside a list a name holds for each item by itself,
+ *              unless it also stands outside the list.
  */
 export function tensor<D extends DType, const S extends readonly (number | string)[]>(
   dtype: D,
   shape: S,
   options: TensorOptions = {},
 ): TensorSchema<Tensor<D, Dims<S>>> {
-  const schema: TensorSchema = {
-    tensor: { dtype, shape },
-    "~standard": {
-      version: 1,
-      vendor: "ekiben",
-      validate: (value) => {
-        const result = readTensor(value, dtype, shape.length);
-        if (typeof result === "string") return { issues: [{ message: result }] };
-        const problem = shapeProblem(result.shape, shape) ?? (options.finite ? finiteProblem(result) : undefined);
-        return problem === undefined ? { value: result } : { issues: [{ message: problem }] };
-      },
-      jsonSchema: { input: () => tensorJsonSchema(dtype, shape), output: () => tensorJsonSchema(dtype, shape) },
-    } as Schema["~standard"],
+  const read = (value: unknown) => {
+    const result = readTensor(value, dtype, shape.length);
+    if (typeof result === "string") return result;
+    return shapeProblem(result.shape, shape) ?? (options.finite ? finiteProblem(result) : undefined) ?? result;
   };
-  return schema as TensorSchema<Tensor<D, Dims<S>>>;
+  const jsonSchema = () => tensorJsonSchema(dtype, shape);
+  return createOwnSchema({ type: "tensor", read, jsonSchema }, { dtype, shape }) as TensorSchema<Tensor<D, Dims<S>>>;
 }
 
 /** True for a schema made by `tensor()`. */
-export function isTensorSchema(schema: unknown): schema is TensorSchema {
-  return typeof schema === "object" && schema !== null && "tensor" in schema && "~standard" in schema;
-}
+export const isTensorSchema = (schema: unknown): schema is TensorSchema => ownTypeOf(schema) === "tensor";
 
 function shapeProblem(actual: readonly number[], declared: readonly (number | string)[]): string | undefined {
   const fits =
@@ -66,9 +58,9 @@ function finiteProblem(value: Tensor): string | undefined {
   return at < 0 ? undefined : `element ${at} is ${value.data[at]}, expected a finite number`;
 }
 
-function tensorJsonSchema(dtype: DType, shape: readonly (number | string)[]): JsonSchema {
+function tensorJsonSchema(dtype: DType, shape: readonly (number | string)[]): Json {
   const element = dtype.startsWith("float") ? { type: "number" } : { type: "integer" };
-  const nested = shape.reduceRight<JsonSchema>((items, dim) => {
+  const nested = shape.reduceRight<Json>((items, dim) => {
     const bounds = typeof dim === "number" ? { minItems: dim, maxItems: dim } : {};
     return { type: "array", items, ...bounds };
   }, element);

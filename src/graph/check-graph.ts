@@ -1,7 +1,8 @@
 import { type Contract, createChecks } from "../define/contract.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
-import { findSchema, type InnerSchema } from "../define/find-schema.js";
-import { hasWholeJsonSchema, isSchema, type Schema } from "../define/schema.js";
+import { findSchema, formatSteps, type InnerSchema, joinPath } from "../define/find-schema.js";
+import { isTextKey } from "../define/json-forms.js";
+import { hasWholeJsonSchema, isSchema, isStreamSchema, type Schema, type Shape } from "../define/schema.js";
 import { fail, type GraphFault } from "../failure/failures.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { OptionReport } from "../options/resolve-options.js";
@@ -176,8 +177,8 @@ function checkSchemas({ name: service, apis }: ServiceDescriptor): Finding[] {
   return [...apis.values()].flatMap(({ name, contract }) =>
     listSchemas(contract).flatMap(({ field, schema, side }): Finding[] => {
       const at = { service, field: `${name}.${field}` };
-      const unsent = side === "input" ? findSchema(schema, (inner) => typeWithoutJson(inner) !== undefined) : undefined;
-      if (unsent !== undefined) return [unsentInput(at, unsent)];
+      const unsent = findSchema(schema, (inner) => withoutJson(inner, side) !== undefined);
+      if (unsent !== undefined) return [unsentValue(at, unsent, side)];
       return hasWholeJsonSchema(schema, side) ? [] : [unshownSchema(at, schema)];
     }),
   );
@@ -190,23 +191,26 @@ const unshownSchema = (at: Pick<Finding, "service" | "field">, schema: Schema): 
   fix: "Use types that JSON Schema has, in a library that converts them (zod 4.2, arktype 2.2).",
 });
 
-/** Warns of an input that only other services can send: JSON has no such value, and the schema accepts no other. */
-function unsentInput({ service, field }: Pick<Finding, "service" | "field">, { schema, path }: InnerSchema): Finding {
+/** Creates the fault for a value that no client can send or receive. */
+function unsentValue(
+  { service, field }: Pick<Finding, "service" | "field">,
+  inner: InnerSchema,
+  side: "input" | "output",
+): Finding {
+  const what = withoutJson(inner, side);
   return {
-    ...{ kind: "warning", service, field: path === "" || path.startsWith("[") ? field + path : `${field}.${path}` },
-    message: `a client can't send this: JSON has no ${typeWithoutJson(schema)}, and the schema takes nothing else`,
-    fix: "Accept a JSON value and convert it: z.coerce.date(), z.coerce.bigint(), z.codec(…), or a list for a map or a set.",
+    ...{ kind: "fault", service, field: joinPath(field, formatSteps(inner.steps)) },
+    message: `no client can ${side === "input" ? "send" : "receive"} this: JSON has no form for ${what}`,
+    fix: "Take a type that has one: tensor(…) for typed arrays, texts as keys of a map, or a JSON value that the schema converts, as z.codec(…) does.",
   };
 }
 
-const typesWithoutJson: Readonly<Record<string, string>> = { date: "Date", bigint: "bigint", map: "Map", set: "Set" };
-
-/** Reads the type that zod and valibot name on a schema. A schema that coerces accepts texts and numbers too. */
-function typeWithoutJson(schema: Schema): string | undefined {
-  const { type, coerce } =
-    (schema as { _zod?: { def?: { type?: unknown; coerce?: unknown } } })._zod?.def ??
-    (schema as { type?: unknown; coerce?: unknown });
-  return typeof type === "string" && coerce !== true ? typesWithoutJson[type] : undefined;
+/** Names the type of a value that JSON has no form for, if no other value fits the schema there. */
+function withoutJson({ form, unions, isChanged }: InnerSchema, side: "input" | "output"): string | undefined {
+  if (unions.length > 0 || (isChanged && side === "output")) return undefined;
+  if (form?.kind === "leaf" && form.type === "other") return form.name;
+  const isUnwritten = side === "output" && form?.kind === "map" && !isTextKey(form.key);
+  return isUnwritten ? "a map whose keys are no texts" : undefined;
 }
 
 function listSchemas(contract: Contract) {
@@ -214,9 +218,11 @@ function listSchemas(contract: Contract) {
     const shape = contract[part];
     const side = part === "input" ? ("input" as const) : ("output" as const);
     if (shape === undefined) return [];
-    if (isSchema(shape)) return [{ field: part as string, schema: shape as Schema, side }];
-    return Object.entries(shape).map(([field, schema]) => ({
-      field: `${part}.${field}`,
+    const of: Shape = isStreamSchema(shape) ? shape.stream.item : shape;
+    const start = of === shape ? part : `${part}[]`;
+    if (isSchema(of)) return [{ field: start, schema: of as Schema, side }];
+    return Object.entries(of).map(([field, schema]) => ({
+      field: `${start}.${field}`,
       schema: schema as Schema,
       side,
     }));

@@ -78,11 +78,24 @@ class ApiRequest implements BodyHandler, AnswerTaker {
   }
 
   receive(body: unknown): void {
+    const { revive, kind } = this.#asked.route.input;
+    const input = revive === undefined || kind === "stream" ? body : revive(body);
+    if (input instanceof Promise) {
+      input.then(
+        (revived) => this.#call(revived),
+        (error) => this.refuse(error),
+      );
+    } else {
+      this.#call(input);
+    }
+  }
+
+  #call(body: unknown): void {
     if (this.#exchange.isEnded) return;
     const { route, timeoutMs, priority } = this.#asked;
     const { context } = this.#exchange;
     const isList = route.input.kind === "stream" && Array.isArray(body);
-    const input = isList ? new PacedItems(body) : body;
+    const input = isList ? new PacedItems(body, route.input.revive) : body;
     const call: HttpCall = { input, route: route.path, request: context, timeoutMs, priority };
     try {
       if (route.kind === "stream") this.#stream(this.#http.caller.open(route.name, call));

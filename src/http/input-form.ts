@@ -1,16 +1,19 @@
 import { type Check, createInputCheck, shapeJsonSchema } from "../define/contract.js";
-import { isFileSchema } from "../define/file.js";
+import type { FileSchema } from "../define/file.js";
+import { formatSteps, walkSchema } from "../define/find-schema.js";
 import { followReference } from "../define/follow-reference.js";
+import { createRevive, type Revive } from "../define/revive-input.js";
 import { isSchema, isStreamSchema, type JsonSchema, type Shape } from "../define/schema.js";
-import { isTensorSchema } from "../define/tensor-schema.js";
+import { coreOf, type Form } from "../define/schema-form.js";
 import type { Issue } from "../failure/failures.js";
 import { bytesType, linesType, npyType, textType } from "./media-type.js";
 
 /**
- * Kind of an api's input, as seen by bodies. `fields` is an object. `file`, `tensor` and `text` are the whole body.
- * `any` is a schema that JSON Schema can't describe and that takes every form. `stream` is a sequence of items.
+ * Kind of an api's input, as seen by bodies. `fields` is an object. `file`, `tensor` and `text` are the whole body,
+ * `files` all parts of a form. `any` takes every form: JSON Schema can't describe it, or it is a union with a file.
+ * `stream` is a sequence of items.
  */
-type InputKind = "none" | "text" | "tensor" | "file" | "fields" | "json" | "any" | "stream";
+type InputKind = "none" | "text" | "tensor" | "file" | "files" | "fields" | "json" | "any" | "stream";
 
 /** Rules that turn bodies into the input of one api; derived once from its contract. */
 export interface InputForm {
@@ -19,8 +22,16 @@ export interface InputForm {
   readonly fields: ReadonlyMap<string, FieldForm>;
   /** Asks the input's schema about single fields. */
   readonly refused: RefusedFields;
+  /** Turns JSON forms into dates, maps and the like, in the input or in each item of a stream. */
+  readonly revive: Revive | undefined;
   /** True when the items of a stream may be the bytes of the body as they arrive. */
   readonly takesChunks?: boolean;
+  /** True when an input of kind `any` may be a file. */
+  readonly takesFile?: boolean;
+  /** True when there may be no body. */
+  readonly mayBeAbsent?: boolean;
+  /** Paths of all files in an object: `"photos[].scan"`, `"scans.*"` for a record. */
+  readonly filePaths: readonly string[];
   /** Content types that a body may have, the most usual first. */
   readonly contentTypes: readonly string[];
 }
@@ -31,28 +42,73 @@ const noFields: ReadonlyMap<string, FieldForm> = new Map();
 
 /** Derives the rules that turn bodies into the input of an api. */
 export function createInputForm(shape: Shape | undefined): InputForm {
-  const schema = shapeJsonSchema(shape, "input");
-  const refused = createRefusedFields(createInputCheck(shape));
-  const form = { schema, fields: noFields, refused };
+  const core = isSchema(shape) ? coreOf(shape) : undefined;
+  const isBytes = core?.kind === "leaf" && core.type === "bytes";
+  // Bytes as a whole are a body of their own, not the base64 text that they are inside JSON.
+  const schema = isBytes ? {} : shapeJsonSchema(shape, "input");
+  const revive = createRevive(isStreamSchema(shape) ? shape.stream.item : shape);
+  const refused = createRefusedFields(createInputCheck(shape), revive);
+  const form = { schema, fields: noFields, refused, revive, filePaths: [] };
   if (shape === undefined) return { ...form, kind: "none", contentTypes: [json] };
   if (isStreamSchema(shape)) return { ...form, kind: "stream", ...createItemsForm(shape.stream.item) };
-  if (isTensorSchema(shape)) return { ...form, kind: "tensor", contentTypes: [json, npyType] };
-  if (isFileSchema(shape)) {
-    const given = shape.file.contentTypes;
-    const contentTypes = [...(given.length > 0 ? given : ["*/*"]), multipart, json];
-    return { ...form, kind: "file", contentTypes: [...new Set(contentTypes)] };
-  }
-  if (takesFileAlone(shape, schema)) return { ...form, kind: "file", contentTypes: ["*/*", multipart] };
+  const whole = isSchema(shape) ? createWholeForm(core, shape, schema) : undefined;
+  if (whole?.kind === "any") return { ...form, ...whole, fields: createFieldForms(schema, refused) };
+  if (whole !== undefined) return { ...form, ...whole, mayBeAbsent: accepts(shape, undefined) };
   if (isSchema(shape) && Object.keys(schema).length === 0) {
     return { ...form, kind: "any", contentTypes: [json, multipart, textType, bytesType, npyType] };
   }
   if (allowsType(schema, "object")) {
-    const fields = createFieldForms(shape, schema, refused);
-    const hasFile = [...fields.values()].some((field) => field.kind === "file");
-    return { ...form, kind: "fields", fields, contentTypes: hasFile ? [multipart, json] : [json, multipart] };
+    const fields = createFieldForms(schema, refused);
+    const filePaths = listFilePaths(shape);
+    const contentTypes = filePaths.length > 0 ? [multipart, json] : [json, multipart];
+    return { ...form, kind: "fields", fields, filePaths, contentTypes };
   }
-  if (allowsType(schema, "string")) return { ...form, kind: "text", contentTypes: [json, textType] };
+  if (allowsType(schema, "string") && !hasDateForm(schema)) {
+    return { ...form, kind: "text", contentTypes: [json, textType] };
+  }
   return { ...form, kind: "json", contentTypes: [json] };
+}
+
+/** True for the JSON form of a `Date`, which is no text by itself. */
+export const hasDateForm = ({ title, format }: JsonSchema): boolean => title === "date" && format === "date-time";
+
+/** Returns the form of an input that is a file, a tensor, bytes, a list of files or a union with a file. */
+function createWholeForm(
+  core: Form | undefined,
+  shape: Shape,
+  schema: JsonSchema,
+): Pick<InputForm, "kind" | "contentTypes" | "takesFile"> | undefined {
+  if (core?.kind === "leaf" && core.type === "tensor") return { kind: "tensor", contentTypes: [json, npyType] };
+  if (core?.kind === "leaf" && core.type === "file" && core.own !== undefined) {
+    const { contentTypes } = (core.own as FileSchema).file;
+    return {
+      kind: "file",
+      contentTypes: [...new Set([...(contentTypes.length > 0 ? contentTypes : ["*/*"]), multipart, json])],
+    };
+  }
+  if (isFile(core) || takesFileAlone(shape, schema)) return { kind: "file", contentTypes: ["*/*", multipart] };
+  if (core?.kind === "list" && core.items.length === 0 && isFile(coreOf(core.rest))) {
+    return { kind: "files", contentTypes: [multipart, json] };
+  }
+  if (core?.kind === "union" && core.members.some((member) => isFile(coreOf(member)))) {
+    return { kind: "any", takesFile: true, contentTypes: [multipart, json, "*/*"] };
+  }
+  return undefined;
+}
+
+const isFile = (form: Form | undefined): boolean => form?.kind === "leaf" && form.type === "file";
+
+/** Lists the paths of the files in an object. */
+function listFilePaths(shape: Shape): readonly string[] {
+  const paths = new Set<string>();
+  const roots: [string, unknown][] = isSchema(shape) ? [["", shape]] : Object.entries(shape);
+  for (const [field, root] of roots) {
+    walkSchema(root, ({ form, steps }) => {
+      if (isFile(form)) paths.add(formatSteps(isSchema(shape) ? steps : [{ field }, ...steps], ".*"));
+      return false;
+    });
+  }
+  return [...paths];
 }
 
 /** Returns the forms in which the items of a stream may arrive. */
@@ -62,10 +118,9 @@ function createItemsForm(item: Shape): Pick<InputForm, "takesChunks" | "contentT
   return { takesChunks, contentTypes: takesJson(item) ? [json, linesType, bytesType] : [bytesType] };
 }
 
-/** True when a foreign schema takes a file and no JSON value. Every body is a file then. */
+/** True when a schema that can't be read takes a file and no JSON value. Every body is a file then. */
 function takesFileAlone(shape: Shape, schema: JsonSchema): boolean {
-  if (Object.keys(schema).length > 0 && schema["format"] !== "binary" && schema["contentEncoding"] !== "binary")
-    return false;
+  if (Object.keys(schema).length > 0) return false;
   const given = new File([new Uint8Array(16)], "file", { type: bytesType });
   // A schema of objects with a name and a size might accept a file.
   const { name, size, type, lastModified } = given;
@@ -101,7 +156,7 @@ function allowsType(schema: JsonSchema, type: string): boolean {
  * Kind of value that a part of a multipart body becomes. The schema of an `unsure` field does not say it beforehand:
  * the schema is asked with the values that came, see `settleFields`.
  */
-type FieldKind = "file" | "tensor" | "text" | "json" | "unsure";
+type FieldKind = "file" | "tensor" | "bytes" | "text" | "json" | "unsure";
 
 /** One field of an api's input, as a part of a multipart body may carry it. */
 export interface FieldForm {
@@ -114,16 +169,46 @@ export interface FieldForm {
 export const unknownField: FieldForm = { kind: "unsure", isList: false };
 
 /** Derives the value that a part becomes, for each field that the input's schema names. */
-function createFieldForms(shape: Shape, schema: JsonSchema, refused: RefusedFields): ReadonlyMap<string, FieldForm> {
-  const schemas = isSchema(shape) ? {} : shape;
+function createFieldForms(schema: JsonSchema, refused: RefusedFields): ReadonlyMap<string, FieldForm> {
   const fields = [...propertiesOf(schema)].map(([name, properties]): [string, FieldForm] => {
-    const field = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
-    if (isFileSchema(field)) return [name, { kind: "file", isList: false }];
-    if (isTensorSchema(field)) return [name, { kind: "tensor", isList: false }];
     const form = createFieldForm(properties, schema);
     return [name, form.kind === "json" && mayTakeText(name, form, refused) ? { ...form, kind: "unsure" } : form];
   });
   return new Map(fields);
+}
+
+/** A part of a form whose name is a path into a field: `"pages[0].image"`. */
+export interface InnerPart {
+  /** Names of fields and indexes of items, two at least. */
+  readonly steps: readonly (string | number)[];
+  readonly form: FieldForm;
+}
+
+const pathForm = /^[^.[\]]+(?:\.[^.[\]]+|\[\d{1,4}\])+$/;
+/** Most steps of a path; more than any form has. */
+const maxSteps = 64;
+
+/** Reads the name of a part as a path into a known field; `undefined` when it is none, or leads to nothing. */
+export function readPartPath({ fields, schema }: InputForm, name: string): InnerPart | undefined {
+  if (fields.has(name) || !pathForm.test(name)) return undefined;
+  const steps = [...name.matchAll(/([^.[\]]+)|\[(\d+)\]/g)].map(([, field, index]) => field ?? Number(index));
+  if (steps.length > maxSteps || !fields.has(String(steps[0]))) return undefined;
+  let inner: readonly JsonSchema[] = [schema];
+  for (const step of steps) {
+    const found = inner.flatMap((part) => branchesOf(part, schema, 0)).flatMap((part) => schemasAt(part, step));
+    inner = [...new Set(found)];
+    if (inner.length === 0) return undefined;
+  }
+  return { steps, form: createFieldForm(inner, schema) };
+}
+
+/** Returns the schemas of a field or an item, as one branch of a schema has them. */
+function schemasAt({ properties, additionalProperties, items, prefixItems }: JsonSchema, step: string | number) {
+  const named = (properties ?? {}) as Record<string, unknown>;
+  const first = Array.isArray(prefixItems) ? (prefixItems as unknown[]) : [];
+  const found =
+    typeof step === "number" ? (first[step] ?? items) : Object.hasOwn(named, step) ? named[step] : additionalProperties;
+  return typeof found === "object" && found !== null ? [found as JsonSchema] : [];
 }
 
 /**
@@ -156,6 +241,7 @@ const maxDepth = 8;
 /** Returns the branches of a schema, or the schema itself when it has none. */
 function branchesOf(schema: JsonSchema, root: JsonSchema, depth: number): readonly JsonSchema[] {
   const { $ref, anyOf, oneOf, allOf } = schema;
+  if (isTensorForm(schema)) return [schema];
   const target = typeof $ref === "string" ? followReference($ref, root) : undefined;
   const below = [target, anyOf, oneOf, allOf].flat().filter((branch) => typeof branch === "object" && branch !== null);
   if (below.length === 0 || depth > maxDepth) return [schema];
@@ -181,11 +267,14 @@ function createFieldForm(properties: readonly JsonSchema[], root: JsonSchema): F
 }
 
 const tensorTitle = /^(?:float32|float64|int32|int64|uint8)\[/;
+/** True for the JSON Schema of `tensor()`, whose branches are forms of one value. */
+const isTensorForm = ({ title }: JsonSchema): boolean => typeof title === "string" && tensorTitle.test(title);
 
 /** Returns the kinds of value that a schema without branches accepts. */
 function kindsOf({ title, type, enum: values, const: value, ...schema }: JsonSchema): ValueKind[] {
-  if (typeof title === "string" && tensorTitle.test(title)) return ["tensor"];
+  if (isTensorForm({ title })) return ["tensor"];
   if (title === "file" && type === "object") return ["file"];
+  if (title === "bytes" && type === "string") return ["bytes"];
   if (value !== undefined || Array.isArray(values)) return [value ?? values].flat().map(kindOfValue);
   if (type === undefined) return ["unsure"];
   const isBinary = schema["format"] === "binary" || schema["contentEncoding"] === "binary";
@@ -208,10 +297,11 @@ type Refused = ReadonlySet<string> | "all";
 const none: ReadonlySet<string> = new Set();
 
 /** Asks the check of an api's input about single fields. */
-function createRefusedFields(check: Check): RefusedFields {
+function createRefusedFields(check: Check, revive: Revive | undefined): RefusedFields {
   return (input) => {
     try {
-      const checked = check(input);
+      const revived = revive === undefined ? input : revive(input);
+      const checked = revived instanceof Promise ? revived.then(check) : check(revived);
       if (!(checked instanceof Promise)) return none;
       return checked.then(
         () => none,

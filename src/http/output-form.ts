@@ -1,9 +1,10 @@
 import { shapeJsonSchema } from "../define/contract.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
-import { isFileSchema } from "../define/file.js";
-import type { JsonSchema, Shape } from "../define/schema.js";
-import { isTensorSchema } from "../define/tensor-schema.js";
+import type { FileSchema } from "../define/file.js";
+import { isSchema, type JsonSchema, type Shape } from "../define/schema.js";
+import { coreOf } from "../define/schema-form.js";
 import { fail } from "../failure/failures.js";
+import { hasDateForm } from "./input-form.js";
 import { bytesType, eventsType, linesType, npyType, textType } from "./media-type.js";
 
 /** Forms of values that JSON has no notation for. */
@@ -32,17 +33,20 @@ const json = "application/json";
 /** Derives the forms in which an api may answer. */
 export function createOutputForm({ kind, contract }: ApiDescriptor): OutputForm {
   const shape = (kind === "stream" ? contract.yields : contract.output) as Shape;
-  const schema = shapeJsonSchema(shape, "output");
+  const core = isSchema(shape) ? coreOf(shape, "output") : undefined;
+  const type = core?.kind === "leaf" ? core.type : undefined;
+  // Bytes as a whole are answered as such, not as the base64 text that they are inside JSON.
+  const schema = type === "bytes" ? {} : shapeJsonSchema(shape, "output");
   const isUnknown = Object.keys(schema).length === 0;
-  const isText = schema["type"] === "string";
+  const isText = schema["type"] === "string" && !hasDateForm(schema);
   const known = new Map<string, AnswerForm>();
   if (kind === "stream") {
     const plain = isText ? [textType, linesType] : isUnknown ? [linesType, textType, bytesType] : [linesType];
     return { schema, offers: [...plain, eventsType], known };
   }
-  if (isTensorSchema(shape)) return { schema, offers: [json, npyType, "application/npy"], known };
-  if (isFileSchema(shape)) {
-    const given = shape.file.contentTypes;
+  if (type === "tensor") return { schema, offers: [json, npyType, "application/npy"], known };
+  if (core?.kind === "leaf" && type === "file") {
+    const given = core.own === undefined ? [] : (core.own as FileSchema).file.contentTypes;
     return { schema, offers: [...(given.length > 0 ? given : ["*/*"]), json], known };
   }
   if (isUnknown) return { schema, offers: [json, "*/*"], known };

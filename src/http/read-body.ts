@@ -187,6 +187,7 @@ function takes({ kind }: InputForm, essence: string): boolean {
     case "any":
       return true;
     case "fields":
+    case "files":
       return essence === multipartType;
     case "tensor":
       return isNpyType(essence);
@@ -198,7 +199,7 @@ function takes({ kind }: InputForm, essence: string): boolean {
 }
 
 function readNothing({ input }: ApiRoute): undefined {
-  if (input.kind !== "none") throw fail("missing_body", {});
+  if (input.kind !== "none" && input.mayBeAbsent !== true) throw fail("missing_body", {});
   return undefined;
 }
 

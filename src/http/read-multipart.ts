@@ -5,7 +5,14 @@ import { createHeldFile } from "../held/held-blob.js";
 import { HeldFile } from "../held/held-file.js";
 import type { JsonLimits } from "./check-json.js";
 import type { HttpState } from "./http-state.js";
-import { type FieldForm, type InputForm, type RefusedFields, unknownField } from "./input-form.js";
+import {
+  type FieldForm,
+  type InnerPart,
+  type InputForm,
+  type RefusedFields,
+  readPartPath,
+  unknownField,
+} from "./input-form.js";
 import { decodeText, isJsonType, isNpyType, parseMediaType } from "./media-type.js";
 import { decodeNpy } from "./npy.js";
 import { parseJsonInTurns } from "./parse-json.js";
@@ -15,8 +22,8 @@ import { type Part, type PartHead, splitHeldParts, splitParts } from "./split-pa
  * Reads a multipart body into the fields of an api's input. A field that takes a file gets one, whatever the part's
  * type. A text stays as it was typed, unless its field takes no text or the part says that it is JSON.
  *
- * A name that appears more than once becomes a list. An api whose whole input is one file gets the only file of the
- * body.
+ * A name that appears more than once becomes a list, and a name such as `pages[0].image` a value inside its field. An
+ * api whose whole input is one file gets the only file of the body, and one that takes a list of files all of them.
  *
  * @throws {ServingError} `invalid_multipart`, `forbidden_key`, `invalid_npy`, and the failures of `parseJson`.
  */
@@ -34,21 +41,86 @@ export async function readMultipart(
         })
       : splitParts(body, header);
   if (input.kind === "file") return readOnlyFile(parts);
+  if (input.kind === "files") return parts.filter(isFilePart).map(createFile);
+  const [only] = parts;
+  if (input.takesFile && only !== undefined && parts.length === 1 && isFilePart(only) && !input.fields.has(only.name))
+    return createFile(only);
   const limits = { ...http.settings, read: { values: 0 } };
   const settled: Record<string, unknown> = {};
   const unsure = new Map<string, readonly unknown[]>();
-  for (const [name, named] of groupByName(parts)) {
-    const form = input.fields.get(name) ?? unknownField;
+  const inner = new Map<string, InnerPart>();
+  const byName = groupByName(parts, input);
+  for (const name of byName.keys()) {
+    const path = readPartPath(input, name);
+    if (path !== undefined) inner.set(name, path);
+  }
+  const begun = new Set([...inner.values()].map(({ steps }) => steps[0]));
+  for (const [name, named] of byName) {
+    if (inner.has(name)) continue;
+    const form = begun.has(name) ? begunField : (input.fields.get(name) ?? unknownField);
     if (form.kind === "unsure") {
       const values = await inTurn(named, (part) => valuesOfUnsure(part, limits));
       unsure.set(name, joinUnsure(values, form));
     } else {
-      const values = await inTurn(named, (part) => readPart(part, form, limits));
-      settled[name] = values.length === 1 && !(form.isList && !Array.isArray(values[0])) ? values[0] : values;
+      settled[name] = await readField(named, form, limits);
     }
+  }
+  for (const [name, { steps, form }] of inner) {
+    placeValue(settled, steps, await readField(byName.get(name) as Part[], form, limits));
   }
   return unsure.size === 0 ? settled : await settleFields(settled, unsure, input.refused);
 }
+
+/** Reads the parts of one field whose kind is certain, or that is inside another field. */
+async function readField(parts: readonly Part[], form: FieldForm, limits: JsonLimits): Promise<unknown> {
+  const values = await inTurn(parts, (part) => {
+    return readPart(part, form.kind === "unsure" ? { ...form, kind: looseKind(part) } : form, limits);
+  });
+  return values.length === 1 && !(form.isList && !Array.isArray(values[0])) ? values[0] : values;
+}
+
+/** A field that further parts reach into: only JSON has an inside. */
+const begunField: FieldForm = { kind: "json", isList: false };
+
+/** Kind of a part inside a field whose schema does not say it. */
+const looseKind = (part: Part): FieldForm["kind"] =>
+  isFilePart(part) ? "file" : isNpyType(parseMediaType(part.contentType).essence) ? "tensor" : "text";
+
+/** Puts a value into its field, below lists and objects that are there or are made for it. */
+function placeValue(fields: Record<string, unknown>, steps: readonly (string | number)[], value: unknown): void {
+  const placeOf = (depth: number): string =>
+    steps.slice(0, depth).reduce<string>((path, step) => joinStep(path, step), "");
+  let at: unknown = fields;
+  steps.forEach((step, depth) => {
+    const isPlace = typeof step === "number" ? Array.isArray(at) : isFields(at);
+    if (!isPlace) throw refuseForm(`part ${placeOf(depth + 1)} is inside ${placeOf(depth)}, which is something else`);
+    if (step === "__proto__") throw fail("forbidden_key", { key: step });
+    const target = at as Record<string | number, unknown>;
+    if (typeof step === "number" && step > (at as unknown[]).length) {
+      // A gap would cost memory without a byte of body for it.
+      const count = (at as unknown[]).length;
+      throw refuseForm(`part ${placeOf(depth + 1)} comes after ${count} items; send them in order`);
+    }
+    const next = steps[depth + 1];
+    if (next === undefined) target[step] = value;
+    else if (!Object.hasOwn(target, step) || target[step] === null) target[step] = typeof next === "number" ? [] : {};
+    at = target[step];
+  });
+}
+
+const joinStep = (path: string, step: string | number): string =>
+  typeof step === "number" ? `${path}[${step}]` : path === "" ? step : `${path}.${step}`;
+
+const isFields = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value));
+
+const refuseForm = (problem: string) => fail("invalid_multipart", { problem });
+
+/** Returns the name of a list's field for a part that names it as PHP does, `files[]`. */
+const listName = (name: string, { fields }: InputForm): string => {
+  const plain = name.endsWith("[]") ? name.slice(0, -2) : name;
+  return fields.get(plain)?.isList ? plain : name;
+};
 
 /** Reads parts one after the other, so that their common bounds hold. */
 async function inTurn<T>(parts: readonly Part[], read: (part: Part) => Promise<T>): Promise<T[]> {
@@ -57,26 +129,29 @@ async function inTurn<T>(parts: readonly Part[], read: (part: Part) => Promise<T
   return values;
 }
 
-function groupByName(parts: readonly Part[]): ReadonlyMap<string, Part[]> {
+function groupByName(parts: readonly Part[], input: InputForm): ReadonlyMap<string, Part[]> {
   const named = new Map<string, Part[]>();
   for (const part of parts) {
     if (part.name === "__proto__") throw fail("forbidden_key", { key: part.name });
-    const others = named.get(part.name);
-    if (others === undefined) named.set(part.name, [part]);
+    const name = listName(part.name, input);
+    const others = named.get(name);
+    if (others === undefined) named.set(name, [part]);
     else others.push(part);
   }
   return named;
 }
 
 /** True when a part can be nothing but a file. */
-const isFileAlone = (part: PartHead, input: InputForm): boolean =>
-  isFilePart(part) && (input.kind === "file" || input.fields.get(part.name)?.kind === "file");
+function isFileAlone(part: PartHead, input: InputForm): boolean {
+  if (!isFilePart(part)) return false;
+  const form = input.fields.get(listName(part.name, input)) ?? readPartPath(input, part.name)?.form;
+  return input.kind === "file" || input.kind === "files" || form?.kind === "file";
+}
 
 function readOnlyFile(parts: readonly Part[]): File {
   const [first, second] = parts.filter(isFilePart);
   if (first !== undefined && second === undefined) return createFile(first);
-  const problem = first === undefined ? "it has no file" : "it has more than one file, and this api takes one";
-  throw fail("invalid_multipart", { problem });
+  throw refuseForm(first === undefined ? "it has no file" : "it has more than one file, and this api takes one");
 }
 
 const isFilePart = ({ fileName, contentType }: PartHead): boolean =>
@@ -87,9 +162,10 @@ async function readPart(part: Part, { kind }: FieldForm, limits: JsonLimits): Pr
   const { essence } = parseMediaType(part.contentType);
   const isFile = isFilePart(part);
   if (kind === "file" && isFile) return createFile(part);
+  if (kind === "bytes" && isFile) return new Uint8Array(part.bytes);
   if (isNpyType(essence) || (kind === "tensor" && isNamedNpy(part.fileName))) return readNpyPart(part);
   if (isJsonType(essence)) return readJsonPart(part, limits);
-  if (kind === "text") return isFile && !isText(essence) ? createFile(part) : decodePart(part);
+  if (kind === "text" || kind === "bytes") return isFile && !isText(essence) ? createFile(part) : decodePart(part);
   if (!isFile) return readLooseField(decodePart(part), limits);
   // A field that takes neither files nor texts may get its JSON as a file.
   const [value] = await asJson(part, limits);

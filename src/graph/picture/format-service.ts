@@ -220,11 +220,14 @@ function typeWords(schema: JsonSchema, root: JsonSchema, depth: number): string 
   return joinMembers(types.map((type) => plainWords(type, schema, root, depth)));
 }
 
-/** Reads titles of tensors (dtype and shape) and of files. Other titles are names and do not describe the type. */
+/** Titles of values that JSON has no notation for. */
+const titles = ["file", "date", "bigint", "bytes", "map", "set"];
+
+/** Reads titles of tensors (dtype and shape), files, dates and the like. Other titles are names and describe no type. */
 function titleWords(schema: JsonSchema): string | undefined {
   const { title } = schema;
   if (typeof title !== "string") return undefined;
-  return title === "file" || /^(float|int|uint)\d+\[.*\]$/.test(title) ? title : undefined;
+  return titles.includes(title) || /^(float|int|uint)\d+\[.*\]$/.test(title) ? title : undefined;
 }
 
 function referenceWords(reference: string, root: JsonSchema, depth: number): string {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type } from "arktype";
+import * as v from "valibot";
 import { z } from "zod";
 import { shapeJsonSchema } from "../../define/contract.js";
 import { file } from "../../define/file.js";
@@ -15,6 +16,10 @@ describe("formatType", () => {
     assert.equal(words(tensor("float32", ["n", 64])), "float32[n, 64]");
     assert.equal(words(tensor("int64", [])), "int64[]");
     assert.equal(words(file({ contentType: "image/png" })), "file");
+    assert.equal(words(z.instanceof(Uint8Array)), "bytes");
+    assert.equal(words(z.object({ at: z.array(z.date()) })), "{ at }");
+    assert.equal(words(z.array(z.optional(file()))), "file[]");
+    assert.equal(words(z.map(z.string(), z.date())), "map");
     assert.equal(words({ image: file(), threshold: z.number().optional() }), "{ image, threshold? }");
   });
 
@@ -34,7 +39,7 @@ describe("formatType", () => {
 
   it("reads the schemas of other libraries, and says any for what has no JSON Schema", () => {
     assert.equal(words(type({ text: "string", "lang?": "string" })), "{ text, lang? }");
-    assert.equal(words(z.date()), "any");
+    assert.equal(words(v.string()), "any");
     assert.equal(words(z.any()), "any");
   });
 

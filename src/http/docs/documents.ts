@@ -90,9 +90,10 @@ async function writePage({ graph, graphSvg, version, description }: DocumentDeps
 /**
  * Creates `/schema.json`: the entry service and its routes, for clients that create their methods from it.
  *
- * `input` and `output` are JSON Schemas. `root_input` marks an input that is the body itself instead of an object of
- * named fields. `is_stream` marks an input or output that is sent item by item. Clients of other servers know these
- * names.
+ * `input` and `output` are JSON Schemas. `file_paths` names all files of an input that a form can carry as parts:
+ * `"photos[].scan"`, or `"[]"` for an input that is a list of files. `root_input` marks an input that is the body
+ * itself instead of an object of named fields. `is_stream` marks an input or output that is sent item by item. Clients
+ * of other servers know these names, but for `file_paths`.
  */
 export function createSchemaDocument({ graph, routes, apis, version, description }: OpenApiDeps): object {
   return {
@@ -116,6 +117,8 @@ function createRouteDocument({ name, path, kind, input, output, descriptor }: Ap
     input: { ...createInputSchema(input), ...(hasNamedFields ? undefined : { root_input: true }) },
     output: { ...output.schema, ...streamed },
     files: [...input.fields].flatMap(([field, form]) => (form.kind === "file" ? [field] : [])),
+    ...(input.filePaths.length > 0 && { file_paths: input.filePaths }),
+    ...(input.kind === "files" && { file_paths: ["[]"] }),
     batchable: batch !== undefined,
     ...(isIdempotent && { idempotent: true }),
     is_task: kind === "task",

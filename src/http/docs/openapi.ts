@@ -207,18 +207,27 @@ const binary = (contentMediaType: string): JsonSchema => ({
  */
 function createMultipartSchema(
   name: string,
-  { kind, schema, fields }: ApiRoute["input"],
+  { kind, schema, fields, filePaths }: ApiRoute["input"],
   places: SchemaPlaces,
 ): JsonSchema {
   const bytes = binary("application/octet-stream");
   if (kind === "file") return { type: "object", properties: { file: bytes } };
-  const form = places.place(schema, `${name}Input`);
+  if (kind === "files") return { type: "object", properties: { files: { type: "array", items: bytes } } };
+  const form = { ...places.place(schema, `${name}Input`), ...describePaths(filePaths) };
   const partOf = (field: string, property: JsonSchema): JsonSchema => {
     const own = fields.get(field);
-    if (own?.kind !== "file") return property;
+    if (own?.kind !== "file" && own?.kind !== "bytes") return property;
     return own.isList ? { type: "array", items: bytes } : bytes;
   };
   return mapProperties(form, places.named, partOf, 0);
+}
+
+/** Describes files inside fields, for which a form has no schema of its own. */
+function describePaths(filePaths: readonly string[]): { description: string } | undefined {
+  const [inner] = filePaths.filter((path) => /[.[]/.test(path.replace(/\[\]$/, "")));
+  if (inner === undefined) return undefined;
+  const example = inner.replaceAll("[]", "[0]").replaceAll("*", "name");
+  return { description: `A file inside a field may be a part of its own, named by its path: ${example}` };
 }
 
 /** Deepest nesting of branches that is followed. No real form has more. */

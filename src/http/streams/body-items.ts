@@ -1,13 +1,14 @@
 import type { Readable } from "node:stream";
 import { ItemReader } from "../../call/streams/item-reader.js";
 import { type ItemSource, lastStep } from "../../call/streams/item-source.js";
+import type { Revive } from "../../define/revive-input.js";
 import { fail } from "../../failure/failures.js";
 import type { Exchange } from "../exchange.js";
 import type { ApiRoute, HttpState } from "../http-state.js";
 import { isJsonType, isLinesType, type MediaType, parseMediaType } from "../media-type.js";
 import { refuseEncoding, refuseType } from "../read-body.js";
 import { bodyFailure } from "../read-bytes.js";
-import { ChunkCutter, type CutItem, type ItemCutter, LineCutter } from "./item-cutter.js";
+import { ChunkCutter, type CutItem, type ItemCutter, LineCutter, RevivingCutter } from "./item-cutter.js";
 import type { WatchedStream } from "./stream-watch.js";
 
 // Reads the items of a request's body while it arrives, also while the answer is being sent.
@@ -215,7 +216,10 @@ export function readItems(
 }
 
 function createCutter(http: HttpState, { input }: ApiRoute, { essence, charset }: MediaType): ItemCutter | undefined {
-  if (isLinesType(essence)) return new LineCutter(http.settings, charset);
+  if (isLinesType(essence)) {
+    const lines = new LineCutter(http.settings, charset);
+    return input.revive === undefined ? lines : new RevivingCutter(lines, input.revive);
+  }
   return input.takesChunks && isChunkType(essence) ? new ChunkCutter() : undefined;
 }
 
@@ -232,10 +236,13 @@ type Step = IteratorResult<unknown, undefined>;
  */
 export class PacedItems implements AsyncIterableIterator<unknown> {
   readonly #list: readonly unknown[];
+  readonly #revive: Revive | undefined;
   #at = 0;
 
-  constructor(list: readonly unknown[]) {
+  /** @param revive Turns JSON forms into what the api takes. */
+  constructor(list: readonly unknown[], revive?: Revive) {
     this.#list = list;
+    this.#revive = revive;
   }
 
   [Symbol.asyncIterator](): this {
@@ -244,7 +251,10 @@ export class PacedItems implements AsyncIterableIterator<unknown> {
 
   next(): Promise<Step> {
     if (this.#at >= this.#list.length) return Promise.resolve(lastStep);
-    const step: Step = { done: false, value: this.#list[this.#at++] };
+    const item = this.#list[this.#at++];
+    const value = this.#revive === undefined ? item : this.#revive(item);
+    if (value instanceof Promise) return value.then((revived: unknown) => ({ done: false, value: revived }));
+    const step: Step = { done: false, value };
     if (this.#at % burstItems !== 0) return Promise.resolve(step);
     return new Promise((resolve) => void setImmediate(resolve, step));
   }

@@ -1,3 +1,4 @@
+import type { Revive } from "../../define/revive-input.js";
 import { fail } from "../../failure/failures.js";
 import { messageOf } from "../../failure/to-serving-error.js";
 import type { JsonLimits } from "../check-json.js";
@@ -106,6 +107,32 @@ export class LineCutter implements ItemCutter {
     } catch (error) {
       return refuse(error);
     }
+  }
+}
+
+/** Turns the JSON forms in the items of another cutter into what the api takes. */
+export class RevivingCutter implements ItemCutter {
+  readonly #cutter: ItemCutter;
+  readonly #revive: Revive;
+
+  constructor(cutter: ItemCutter, revive: Revive) {
+    this.#cutter = cutter;
+    this.#revive = revive;
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#cutter.push(chunk);
+  }
+
+  end(): void {
+    this.#cutter.end();
+  }
+
+  take(): CutItem | undefined {
+    const item = this.#cutter.take();
+    if (item === undefined) return undefined;
+    const { value } = item;
+    return { value: value instanceof Promise ? value.then(this.#revive) : this.#revive(value) };
   }
 }
 

@@ -1,0 +1,154 @@
+import type { Issue } from "../failure/failures.js";
+import { findSchema, formatSteps, type InnerSchema, joinPath, walkSchema } from "./find-schema.js";
+import { isSchema, type Shape } from "./schema.js";
+import { isTensor } from "./tensor.js";
+import { isTensorSchema, type TensorSchema } from "./tensor-schema.js";
+
+// Compares the sizes of tensors that have the same name, at each call.
+//
+// A name holds in its scope: the input and the output outside all lists, or one item of a list. An item's names also
+// hold for what is outside the list. Different items may have different sizes.
+
+/** Named size of a tensor in its scope. */
+interface NamedSize {
+  readonly name: string;
+  readonly axis: number;
+  /** Fields from the value of the scope to the tensor. */
+  readonly fields: readonly string[];
+}
+
+/** Names of one scope, and of the lists in it. */
+interface SizeScope {
+  readonly sizes: NamedSize[];
+  readonly lists: { readonly fields: readonly string[]; readonly item: SizeScope }[];
+}
+
+type Sizes = Map<string, number>;
+
+/** Checks of the sizes of one api; `undefined` where no name appears twice. */
+interface SizeChecks {
+  readonly input: ((value: unknown) => Issue | undefined) | undefined;
+  /** @param input The checked input. */
+  readonly output: ((value: unknown, input: unknown) => Issue | undefined) | undefined;
+}
+
+/** Finds the named sizes in the tensors of a contract. */
+export function createSizeChecks(inputShape: Shape | undefined, outputShape?: Shape): SizeChecks {
+  const input = createScope(inputShape);
+  const output = createScope(outputShape);
+  const shared = new Set(input.sizes.map(({ name }) => name));
+  const checksInput = hasPairs(input, new Set());
+  const checksOutput = hasPairs(output, shared);
+  return {
+    input: checksInput ? (value) => findUnequal(input, value, new Map(), "") : undefined,
+    output: checksOutput ? (value, given) => findUnequal(output, value, readSizes(input, given), "") : undefined,
+  };
+}
+
+function createScope(shape: Shape | undefined): SizeScope {
+  const scope: SizeScope = { sizes: [], lists: [] };
+  if (shape === undefined) return scope;
+  const roots: [string, unknown][] = isSchema(shape) ? [["", shape]] : Object.entries(shape);
+  for (const [field, root] of roots) {
+    const start: InnerSchema["steps"] = field === "" && isSchema(shape) ? [] : [{ field }];
+    walkSchema(root, ({ form, steps, unions, isChanged }) => {
+      const own = form?.kind === "leaf" ? form.own : undefined;
+      if (isTensorSchema(own) && !isChanged && !unions.some(isAmbiguous)) addTensor(scope, own, [...start, ...steps]);
+      return false;
+    });
+  }
+  return scope;
+}
+
+/** True for a union with tensors in several members: a value does not say which of them it is. */
+const isAmbiguous = (members: readonly unknown[]): boolean =>
+  members.filter((member) => findSchema(member, ({ form }) => form?.kind === "leaf" && form.type === "tensor")).length >
+  1;
+
+function addTensor(root: SizeScope, { tensor }: TensorSchema, steps: InnerSchema["steps"]): void {
+  let scope = root;
+  let fields: string[] = [];
+  for (const step of steps) {
+    if (typeof step === "string") {
+      scope = listIn(scope, fields);
+      fields = [];
+    } else {
+      fields.push(step.field);
+    }
+  }
+  tensor.shape.forEach((name, axis) => {
+    if (typeof name === "string") scope.sizes.push({ name, axis, fields });
+  });
+}
+
+function listIn({ lists }: SizeScope, fields: readonly string[]): SizeScope {
+  const key = JSON.stringify(fields);
+  const known = lists.find((list) => JSON.stringify(list.fields) === key);
+  if (known !== undefined) return known.item;
+  const item: SizeScope = { sizes: [], lists: [] };
+  lists.push({ fields, item });
+  return item;
+}
+
+/** True when a name appears twice, counting those of the scopes around. */
+function hasPairs({ sizes, lists }: SizeScope, around: ReadonlySet<string>): boolean {
+  const names = new Set(around);
+  for (const { name } of sizes) {
+    if (names.has(name)) return true;
+    names.add(name);
+  }
+  return lists.some(({ item }) => hasPairs(item, names));
+}
+
+function readSizes({ sizes }: SizeScope, value: unknown): Sizes {
+  const read: Sizes = new Map();
+  for (const { name, axis, fields } of sizes) {
+    const size = readSize(value, fields, axis);
+    if (size !== undefined && !read.has(name)) read.set(name, size);
+  }
+  return read;
+}
+
+/** Finds the first size that differs from an equally named one. @param known Sizes outside the scope; added to. */
+function findUnequal({ sizes, lists }: SizeScope, value: unknown, known: Sizes, at: string): Issue | undefined {
+  for (const { name, axis, fields } of sizes) {
+    const size = readSize(value, fields, axis);
+    if (size === undefined) continue;
+    const other = known.get(name);
+    if (other === undefined) known.set(name, size);
+    else if (other !== size) {
+      const message = `size "${name}" is ${size} here and ${other} elsewhere in the same call`;
+      return { path: joinPath(at, formatSteps(fields.map((field) => ({ field })))), message };
+    }
+  }
+  for (const { fields, item } of lists) {
+    const place = joinPath(at, formatSteps(fields.map((field) => ({ field }))));
+    for (const [key, inner] of entriesOf(readField(value, fields))) {
+      const issue = findUnequal(item, inner, new Map(known), `${place}[${String(key)}]`);
+      if (issue !== undefined) return issue;
+    }
+  }
+  return undefined;
+}
+
+function readField(value: unknown, fields: readonly string[]): unknown {
+  let at = value;
+  for (const field of fields) {
+    if (typeof at !== "object" || at === null) return undefined;
+    at = (at as Record<string, unknown>)[field];
+  }
+  return at;
+}
+
+/** Reads a size; `undefined` where there is no tensor, such as an optional one that is absent. */
+function readSize(value: unknown, fields: readonly string[], axis: number): number | undefined {
+  const tensor = readField(value, fields);
+  return isTensor(tensor) ? tensor.shape[axis] : undefined;
+}
+
+function entriesOf(value: unknown): Iterable<readonly [unknown, unknown]> {
+  if (Array.isArray(value)) return value.entries();
+  if (value instanceof Map) return value;
+  if (value instanceof Set) return [...value].entries();
+  return typeof value === "object" && value !== null ? Object.entries(value) : [];
+}

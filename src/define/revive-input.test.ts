@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type } from "arktype";
+import * as v from "valibot";
+import { z } from "zod";
+import { file } from "./file.js";
+import { createRevive } from "./revive-input.js";
+import type { Shape } from "./schema.js";
+import { tensor } from "./tensor-schema.js";
+
+const iso = "2026-01-31T12:00:00.000Z";
+const at = new Date(iso);
+
+function revive(shape: Shape, value: unknown): unknown {
+  const found = createRevive(shape);
+  assert.ok(found !== undefined, "there is no plan");
+  return found(value);
+}
+
+describe("createRevive", () => {
+  it("is nothing where the schema wants only what JSON has, or can't be read", () => {
+    const shapes: (Shape | undefined)[] = [
+      undefined,
+      z.object({ a: z.string(), b: z.array(z.number()) }),
+      z.object({ f: file(), t: z.array(tensor("float32", ["n"])) }),
+      z.coerce.date(),
+      z.codec(z.iso.datetime(), z.date(), { decode: (text) => new Date(text), encode: (date) => date.toISOString() }),
+      z.custom<Date>(),
+      v.pipe(
+        v.string(),
+        v.transform((text) => new Date(text)),
+      ),
+      { a: z.string(), f: file() },
+    ];
+    for (const shape of shapes) assert.equal(createRevive(shape), undefined);
+  });
+
+  it("leaves what it is given as it is, and what does not fit to the schema", () => {
+    const given = { at: iso, list: [{ at: iso }], other: { kept: true } };
+    const before = structuredClone(given);
+    const shape = z.object({ at: z.date(), list: z.array(z.object({ at: z.date() })), other: z.any() });
+    const revived = revive(shape, given) as typeof given;
+    assert.deepEqual(revived, { at, list: [{ at }], other: { kept: true } });
+    assert.deepEqual(given, before);
+    assert.equal(revived.other, given.other);
+    for (const odd of [{ at: 1 }, { at: null }, { list: "x" }, "x", null, undefined, [iso]]) {
+      assert.equal(revive(shape, odd), odd);
+    }
+  });
+
+  it("goes through what wraps a schema, of every library", () => {
+    const shapes: Shape[] = [
+      z.object({ at: z.date().nullable().optional().default(null).readonly().describe("when").catch(at) }),
+      z.object({ at: z.lazy(() => z.date()) }),
+      z.object({ at: z.date().transform((date) => date.getTime()) }),
+      z.intersection(z.object({ at: z.date() }), z.object({ b: z.string().optional() })),
+      v.object({ at: v.nullish(v.fallback(v.date(), at)) }),
+      v.object({ at: v.lazy(() => v.pipe(v.date(), v.minValue(new Date(0)))) }),
+      v.record(v.string(), v.date()),
+      type({ "at?": "Date" }),
+      type({ "[string]": "Date" }),
+      { at: z.date() },
+    ];
+    for (const shape of shapes) assert.deepEqual(revive(shape, { at: iso }), { at });
+    assert.deepEqual(revive(z.tuple([z.string(), z.date()], z.bigint()), ["a", iso, "7", 8]), ["a", at, 7n, 8n]);
+    assert.deepEqual(revive(type(["string", "Date"]), ["a", iso]), ["a", at]);
+    interface Tree {
+      at: Date;
+      below: Tree[];
+    }
+    const tree: z.ZodType<Tree> = z.object({ at: z.date(), below: z.lazy(() => z.array(tree)) });
+    assert.deepEqual(revive(tree, { at: iso, below: [{ at: iso, below: [] }] }), { at, below: [{ at, below: [] }] });
+  });
+
+  it("picks the member of a union that the union will pick", () => {
+    const late = z.union([z.string(), z.date()]);
+    const early = z.union([z.date(), z.string(), z.bigint()]);
+    assert.equal(revive(late, iso), iso);
+    assert.deepEqual(
+      [iso, "x", 5, true].map((value) => revive(early, value)),
+      [at, "x", 5n, true],
+    );
+    const kinds = v.variant("kind", [
+      v.object({ kind: v.literal("at"), value: v.date() }),
+      v.object({ kind: v.literal("text"), value: v.string() }),
+    ]);
+    assert.deepEqual(revive(kinds, { kind: "at", value: iso }), { kind: "at", value: at });
+    assert.deepEqual(revive(kinds, { kind: "text", value: iso }), { kind: "text", value: iso });
+    const plain = z.union([z.object({ a: z.string() }), z.object({ a: z.string(), at: z.date() }), z.array(z.date())]);
+    assert.deepEqual(revive(plain, { a: iso, at: iso }), { a: iso, at });
+    assert.deepEqual(revive(plain, [iso]), [at]);
+    const ark = type({ kind: "'at'", value: "Date" }).or({ kind: "'text'", value: "string" });
+    assert.deepEqual(revive(ark, { kind: "at", value: iso }), { kind: "at", value: at });
+  });
+
+  it("asks no schema again for each level of nested unions", () => {
+    let asked = 0;
+    const counted = z.string().refine(() => ++asked > 0);
+    const node: z.ZodType = z.lazy(() =>
+      z.union([
+        z.object({ at: z.date(), a: node.optional(), text: counted.optional() }),
+        z.object({ id: z.bigint(), a: node.optional(), text: counted.optional() }),
+      ]),
+    );
+    let value: unknown = { at: iso, text: "x" };
+    for (let depth = 0; depth < 60; depth++) value = depth % 2 === 0 ? { id: 1, a: value } : { at: iso, a: value };
+    let inner = revive(node, value) as { a?: unknown; at?: unknown; id?: unknown };
+    assert.equal(asked, 0);
+    for (let depth = 0; depth < 60; depth++) inner = inner.a as typeof inner;
+    assert.deepEqual(inner, { at, text: "x" });
+  });
+
+  it("revives a large value in turns, to the same", async () => {
+    const rows = Array.from({ length: 4_000 }, (_, i) => ({ at: iso, id: i, tags: ["a"] }));
+    const row = z.object({ at: z.date(), id: z.bigint(), tags: z.set(z.string()) });
+    const small = revive(z.array(row), rows.slice(0, 10)) as unknown[];
+    for (const shape of [z.array(row), { list: z.array(row) }, z.object({ list: v.array(row as never) as never })]) {
+      const given = shape instanceof z.ZodArray ? rows : { list: rows };
+      const pending = revive(shape, given);
+      if (!(pending instanceof Promise)) continue;
+      const revived = (await pending) as { list?: unknown[] } | unknown[];
+      const list = Array.isArray(revived) ? revived : revived.list;
+      assert.deepEqual(list?.slice(0, 10), small);
+      assert.equal(list?.length, rows.length);
+    }
+    assert.ok(revive(z.array(row), rows) instanceof Promise);
+  });
+});
