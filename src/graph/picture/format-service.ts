@@ -223,7 +223,7 @@ function typeWords(schema: JsonSchema, root: JsonSchema, depth: number): string 
 /** Titles of values that JSON has no notation for. */
 const titles = ["file", "date", "bigint", "bytes", "map", "set"];
 
-/** Reads titles of tensors (dtype and shape), files, dates and the like. Other titles are names and describe no type. */
+/** Reads titles of tensors (dtype and shape), files, dates and the like. Other titles are names. */
 function titleWords(schema: JsonSchema): string | undefined {
   const { title } = schema;
   if (typeof title !== "string") return undefined;
