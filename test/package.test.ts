@@ -50,6 +50,7 @@ describe("the packed package, installed in an empty project", () => {
     };
     const peers = ["zod", "@types/node", ...(needsTsx ? ["tsx"] : [])];
     await install(...peers.map((name) => `${name}@${devDependencies[name]}`));
+    await writeFile(join(project, "who.ts"), whoProgram);
     for (const { file, code } of readCodeBlocks(join(root, "README.md"))) {
       if (file !== undefined) await writeFile(join(project, file), code);
     }
@@ -122,6 +123,13 @@ describe("the packed package, installed in an empty project", () => {
     );
   });
 
+  it("has keys without jose, and says what to install for tokens", async () => {
+    const program = join(project, "who.mjs");
+    await writeFile(program, whoProgram);
+    const { stdout } = await run(process.execPath, [program], { cwd: project });
+    assert.equal(stdout, "function\nauth_misconfigured Run `npm install jose`: ekiben does not include it.\n");
+  });
+
   it("serves the README's program, answers over HTTP and to its client, and drains on Ctrl-C", async () => {
     const server = await startServer(project);
     try {
@@ -186,6 +194,18 @@ describe("the packed package, installed in an empty project", () => {
     await run(process.execPath, [...loader, "--test", "service.test.ts"], { cwd: project, env: outsideTests() });
   });
 });
+
+/** Uses keys and tokens in a project without jose. */
+const whoProgram = `import { ServingError } from "ekiben";
+import { apiKeys, jwt } from "ekiben/auth";
+
+console.log(typeof apiKeys);
+try {
+  jwt({ secret: "x".repeat(32), issuer: "a", audience: "b" });
+} catch (error) {
+  if (error instanceof ServingError) console.log(error.id, error.fix);
+}
+`;
 
 /**
  * Starts `npx ekiben serve` in a process group of its own, as a terminal does, so that Ctrl-C reaches all processes.
