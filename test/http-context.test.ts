@@ -30,6 +30,10 @@ let runs = 0;
 
 class Below extends Service() {
   who = api({ output: z.any() }, whoami);
+  trace = api({ output: z.any() }, () => {
+    const { requestId, trace } = currentCall();
+    return { requestId, traceId: trace.traceId };
+  });
 }
 
 class Entry extends Service() {
@@ -46,9 +50,14 @@ class Entry extends Service() {
     return whoami();
   });
   runs = api({ input: z.any(), output: z.number() }, () => ++runs);
-  rows = api({ input: z.array(z.any()), output: z.array(z.any()), batch: { maxRows: 4 } }, (rows) =>
-    rows.map(() => whoami() ?? "nobody"),
-  );
+  helper = api({ output: z.any() }, () => whoami() ?? "nobody");
+  rows = api({ input: z.array(z.any()), output: z.array(z.any()), batch: { maxRows: 4 } }, async (rows) => {
+    const { requestId, trace } = currentCall();
+    assert.deepEqual(await this.below.trace(), { requestId, traceId: trace.traceId });
+    const detached = this.below.who(undefined, { detach: true });
+    const seen = await Promise.all([whoami(), this.below.who(), detached, this.helper()]);
+    return rows.map(() => seen.map((who) => who ?? "nobody"));
+  });
 }
 
 /** Users by token, in place of a real check. */
@@ -76,13 +85,14 @@ describe("context of the app file", () => {
     assert.deepEqual((await fastify.inject(post("/takes", lines, "1\n2\n"))).json(), { user: "ann" });
   });
 
-  it("is undefined in an api that batches, alone or not: it runs for several requests", async () => {
+  it("is undefined in an api that batches and below, alone or not: it runs for several requests", async () => {
     await using server = await createTestServer(Entry, { deps: { context } });
     const json = { ...ann, "content-type": "application/json" };
+    const nobody = ["nobody", "nobody", "nobody", "nobody"];
     const alone = await server.fastify.inject(post("/rows", json, "[1]"));
-    assert.deepEqual(alone.json(), ["nobody"]);
+    assert.deepEqual(alone.json(), [nobody]);
     const answers = await Promise.all([1, 2, 3].map(() => server.fastify.inject(post("/rows", json, "[1]"))));
-    for (const answer of answers) assert.deepEqual(answer.json(), ["nobody"]);
+    for (const answer of answers) assert.deepEqual(answer.json(), [nobody]);
   });
 
   it("is undefined without the option", async () => {

@@ -98,11 +98,19 @@ class Entry extends Service() {
   rows = api({ input: z.array(z.any()), output: z.array(z.string()), batch: { maxRows: 4 } }, (rows) =>
     rows.map(() => problemOf(respond)),
   );
+  tries = api({ output: z.string() }, () => problemOf(respond));
+  itemsOfOwn = api({ yields: z.string() }, () => this.#itemsOfOwn());
   kept = api({ output: z.string() }, async () => {
     const { response } = currentCall();
     setImmediate(() => late.resolve(problemOf(() => response.status(201))));
     return "";
   });
+
+  /** Calls an api of its own, before and after the first item. */
+  async *#itemsOfOwn() {
+    yield await this.tries();
+    yield await this.tries();
+  }
 }
 
 const post = (url: string, headers: Record<string, string> = {}, payload?: string) =>
@@ -189,6 +197,9 @@ describe("the response of a stream", () => {
     const { statusCode, headers, body } = await server.fastify.inject(post("/items", { accept: "text/event-stream" }));
     assert.deepEqual([statusCode, headers["x-count"], headers["x-late"]], [201, "3", undefined]);
     assert.match(body, /^data: "one"\n\ndata: "response_refused: .*the first item of the stream was sent/);
+    const own = await server.fastify.inject(post("/itemsOfOwn", { accept: "text/event-stream" }));
+    assert.deepEqual([own.statusCode, own.headers["x-count"]], [202, "3"]);
+    assert.match(own.body, /^data: "none"\n\ndata: "response_refused: .*the first item/);
     const empty = await server.fastify.inject(post("/nothing"));
     assert.match(String(empty.headers["set-cookie"]), /^empty=1;/);
   });

@@ -171,6 +171,14 @@ export class RequestContext {
     return this.#appContext;
   }
 
+  /** Returns the request as calls made for several requests see it: without the value that says who is asking. */
+  withoutAppContext(): RequestContext {
+    if (this.appContext === undefined) return this;
+    const copy = new RequestContext(this.headers, this.id);
+    copy.#trace = this.trace;
+    return copy;
+  }
+
   /** Response of the request as its api has set it in this process; `undefined` if it has set nothing. */
   get response(): ResponseDraft | undefined {
     return this.#response;

@@ -234,7 +234,11 @@ function createDirectScope(): CallScope {
   };
   const time = parent?.time ?? systemTime;
   const scope = new CallScope(call, parent, time, time.clock.now());
-  if (parent !== undefined) scope.runBy({ log: parent.logger });
+  if (parent !== undefined) {
+    scope.runBy({ log: parent.logger });
+    if (parent.isBatched) scope.joinBatch();
+    else if (parent.responseEnd !== undefined) scope.endResponse(parent.responseEnd);
+  }
   return scope;
 }
 

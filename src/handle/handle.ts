@@ -133,13 +133,17 @@ function createStart(
     caller: parent?.identity ?? caller,
     parent: options?.detach === true ? undefined : parent,
     reader: readerOf(place),
-    request: parent === undefined ? createRequest?.() : parent.call.request,
+    request: parent === undefined ? createRequest?.() : requestBelow(parent),
     timeoutMs: options?.timeoutMs,
     signal: options?.signal,
     outside: false,
     priority: options?.priority ?? parent?.priority ?? "interactive",
   };
 }
+
+/** Returns the request of a call made below another. */
+const requestBelow = ({ call, isBatched }: CallScope): RequestContext =>
+  isBatched ? call.request.withoutAppContext() : call.request;
 
 type Method = (input?: unknown, options?: CallOptions & SubmitOptions) => Promise<unknown>;
 
