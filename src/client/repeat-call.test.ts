@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
 import { answerJson, type StubRequest, startRawStub } from "../../test/client/stub-server.js";
+import { failures } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { connect } from "./connect.js";
 import type { ConnectOptions } from "./endpoint.js";
@@ -82,6 +83,31 @@ describe("a call with retries", () => {
     });
     await failureOf(wrong.run());
     assert.equal(wrong.calls.length, 1, "the same call would fail again");
+  });
+
+  it("is made again after exactly those failures of ekiben that come before a call begins", async () => {
+    const seen = new Set<string>();
+    const answer: Answer = (request) => {
+      const id = JSON.parse(`${request.body}`) as string;
+      if (seen.has(id)) return succeed(request);
+      seen.add(id);
+      return refuse(id)(request);
+    };
+    await using script = await startScript([answer], {}, { retries: 1 });
+    const ids = Object.keys(failures);
+    const isRepeated = await Promise.all(
+      ids.map((id) =>
+        script.run(id).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    assert.deepEqual(ids.filter((_, index) => isRepeated[index]).sort(), [
+      ...["context_timeout", "credentials_unavailable", "draining", "lane_full", "link_full", "no_ready_replica"],
+      ...["overloaded", ...("rate_limited" in failures ? ["rate_limited"] : [])],
+      ...["service_failed", "too_many_connections"],
+    ]);
   });
 
   it("is made again after a proxy refused it for a time that it names", async () => {

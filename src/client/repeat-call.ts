@@ -58,8 +58,8 @@ const foreignIds: readonly string[] = ["connect_failed", "invalid_response"];
 
 /** Ids of ekiben's failures that refuse a call before it begins. */
 const refusals: readonly string[] = [
-  ...["overloaded", "lane_full", "link_full", "no_ready_replica"],
-  ...["service_failed", "draining", "too_many_connections"],
+  ...["overloaded", "lane_full", "rate_limited", "link_full", "no_ready_replica", "service_failed", "draining"],
+  ...["too_many_connections", "context_timeout", "credentials_unavailable"],
 ];
 
 /** True for a failure of the called api itself. One of a service below it says that the api had begun. */

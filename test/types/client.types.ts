@@ -1,12 +1,20 @@
 // A client has exactly the apis of the entry service, with their types as HTTP carries them.
 import { api, file, Service, tensor } from "ekiben";
-import { type Client, connect, type Received, Tensor } from "ekiben/client";
+import { type Client, client, connect, type Received, Tensor } from "ekiben/client";
 import { z } from "zod";
 import { expectSame, expectType } from "./expect.js";
 import type { InferenceModel, Pipeline, Preprocessing } from "./services.js";
 
 const pipeline = await connect<Pipeline>("http://localhost:3000");
 const model = await connect<InferenceModel>(new URL("http://localhost:3000"), { timeoutMs: 1000, headers: { a: "b" } });
+
+const late = client<Pipeline>("http://localhost:3000", { retries: 2 });
+
+// A client that connects later has the same type.
+expectSame<typeof late, typeof pipeline>();
+late.predict({ rawInput: "x" }, { retries: 1, keepalive: true });
+// @ts-expect-error the service must be named: there is nothing to infer it from
+client("http://localhost:3000").predict;
 
 // A client has the apis and no other members of the class.
 expectSame<keyof Client<Pipeline>, "predict">();
