@@ -8,6 +8,7 @@ import { type ItemSink, type ItemSource, readerGone } from "../call/streams/item
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { ApiFileOptions } from "../options/app-file.js";
+import type { CacheOptions } from "./cache-options.js";
 import {
   type BatchOptions,
   type Contract,
@@ -16,7 +17,15 @@ import {
   createChecks,
   readStreamOutput,
 } from "./contract.js";
-import { type Api, type ApiKind, apiKey, type MaybePromise, type StreamApi, type Task } from "./handle-type.js";
+import {
+  type Api,
+  type ApiKind,
+  apiKey,
+  type Inside,
+  type MaybePromise,
+  type StreamApi,
+  type Task,
+} from "./handle-type.js";
 import { createRowLayout, runRows } from "./rows/row-layout.js";
 import type { ScheduleOptions } from "./schedule.js";
 import { type InputOf, isStreamSchema, type OutputOf, type Schema, type Shape, type StreamSchema } from "./schema.js";
@@ -76,15 +85,25 @@ type RowsOrFailures<V extends readonly unknown[]> = readonly (V[number] | Servin
 
 type ApiOf<I extends Shape, O extends Shape, Y extends Shape> = [Y] extends [never]
   ? [ItemsOf<O>] extends [never]
-    ? Api<InputOf<I>, OutputOf<O>>
-    : StreamApi<InputOf<I>, ItemsOf<O>["read"]>
-  : StreamApi<InputOf<I>, OutputOf<Y>>;
+    ? WithInside<Api<InputOf<I>, OutputOf<O>>, I, OutputOf<O>, InputOf<O>>
+    : WithInside<StreamApi<InputOf<I>, ItemsOf<O>["read"]>, I, ItemsOf<O>["read"], ItemsOf<O>["given"]>
+  : WithInside<StreamApi<InputOf<I>, OutputOf<Y>>, I, OutputOf<Y>, InputOf<Y>>;
+
+/** Adds the types inside an api to its type, unless they are those of its callers, as they mostly are. */
+type WithInside<A, I extends Shape, Read, Given> =
+  Same<InputOf<I>, OutputOf<I>> extends true
+    ? Same<Read, Given> extends true
+      ? A
+      : A & Inside<OutputOf<I>, Given>
+    : A & Inside<OutputOf<I>, Given>;
+
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
 /**
  * Declares an api of a service. Use it as a class field.
  *
  * @param contract `output`, or `yields` (the same as `output: stream(…)`) for a stream; `input` unless there is none;
- *                 route, texts and bounds; `batch` to join the rows of several calls.
+ *                 route, texts and bounds; `batch` to join the rows of several calls; `cache` to keep answers.
  * @param run      Function of the author. Gets the checked input; returns the output, or for a stream an
  *   `AsyncIterable` of items.
  */
@@ -94,7 +113,11 @@ export function api<
   Y extends Shape = never,
   B extends BatchOptions | undefined = undefined,
 >(
-  contract: ContractOptions & { readonly input?: I; readonly batch?: B & NothingElse<B> } & Result<O, Y>,
+  contract: ContractOptions & {
+    readonly input?: I;
+    readonly batch?: B & NothingElse<B>;
+    readonly cache?: CacheOptions;
+  } & Result<O, Y>,
   run: Run<I, O, Y, B>,
 ): ApiOf<I, O, Y>;
 export function api(contract: Contract, run: (input: never) => unknown): unknown {
@@ -264,7 +287,7 @@ export interface TaskContractOptions
 export function task<I extends Shape = Schema<void, void>, O extends Shape = never>(
   contract: TaskContractOptions & { readonly input?: I; readonly output: O; readonly scheduleInput?: InputOf<I> },
   run: (input: OutputOf<I>) => MaybePromise<InputOf<O>>,
-): Task<InputOf<I>, OutputOf<O>>;
+): WithInside<Task<InputOf<I>, OutputOf<O>>, I, OutputOf<O>, InputOf<O>>;
 export function task(contract: Contract, run: (input: never) => unknown): unknown {
   const definition: ApiDefinition = { kind: "task", contract, run: run as (input: unknown) => unknown };
   return defineApi(definition);

@@ -5,6 +5,7 @@ import { nameStream, onceKey, StreamUse } from "../call/streams/stream-use.js";
 import { settlePromises } from "../call/value-walk.js";
 import { fail, type Issue } from "../failure/failures.js";
 import type { ApiFileOptions, BatchFileOptions } from "../options/app-file.js";
+import type { CacheOptions } from "./cache-options.js";
 import { findSchema, formatSteps, joinPath } from "./find-schema.js";
 import type { ApiKind } from "./handle-type.js";
 import { createSizeChecks } from "./named-sizes.js";
@@ -26,7 +27,7 @@ import {
 } from "./schema.js";
 
 /** Fields of a contract besides its types. Each limit is an option of the api (see `ekiben options`). */
-export interface ContractOptions extends Omit<ApiFileOptions, "batch" | "attempts" | "retryBackoffMs"> {
+export interface ContractOptions extends Omit<ApiFileOptions, "batch" | "cache" | "attempts" | "retryBackoffMs"> {
   /** HTTP path. Default `/<api name>`. */
   readonly route?: string;
   /** Status of the answer over HTTP; 204 sends no body. `currentCall().response` may set another. Default 200. */
@@ -53,6 +54,7 @@ export interface Contract extends ContractOptions, ScheduleOptions {
   readonly yields?: Shape;
   readonly batch?: BatchOptions;
   readonly scheduleInput?: unknown;
+  readonly cache?: CacheOptions;
 }
 
 /** Checks a value and returns it as its schema transforms it. Throws, or rejects, with the issues. */
@@ -377,7 +379,7 @@ class CheckedItems implements AsyncIterableIterator<unknown> {
     try {
       const checked = this.#check(step.value, this.#index++);
       if (!(checked instanceof Promise)) return { done: false, value: checked };
-      return checked.then(toStep, this.#refuse);
+      return checked.then((value): Step => ({ done: false, value }), this.#refuse);
     } catch (error) {
       return this.#refuse(error);
     }
@@ -392,4 +394,3 @@ class CheckedItems implements AsyncIterableIterator<unknown> {
 }
 
 const ignore = (): void => {};
-const toStep = (value: unknown): Step => ({ done: false, value });

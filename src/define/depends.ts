@@ -1,12 +1,15 @@
 import { loadedVersions, shareState } from "../base/shared-state.js";
 import { fail } from "../failure/failures.js";
 import type { Handle } from "./handle-type.js";
+import type { EdgeInterceptor } from "./interceptor.js";
 import { readServiceName, type ServiceHooks } from "./service.js";
 
-/** Options of one edge of the graph. */
-export interface EdgeOptions {
+/** Options of one edge of the graph, to service `T`. */
+export interface EdgeOptions<T = any> {
   /** Bounds each call over this edge; can only shorten what the caller has left. */
   readonly timeoutMs?: number;
+  /** Functions around each call over this edge, in the caller; the first outermost. */
+  readonly intercept?: readonly EdgeInterceptor<T>[];
 }
 
 /** A class whose instances are services. */
@@ -35,11 +38,11 @@ export function constructIn<T>(scope: ConstructionScope, construct: () => T): T 
  * Declares that a service calls another. Use it as a class field.
  *
  * @param service Class of the dependency. Services that name the same class share one deployment.
- * @param edge    Limits of this edge.
+ * @param edge    Limits and interceptors of this edge.
  * @returns       A handle with exactly the apis and streams of `service`.
  * @throws {ServingError} `depends_outside_scope` when the class was made with `new` instead of by a graph.
  */
-export function depends<T extends ServiceHooks>(service: new () => T, edge: EdgeOptions = {}): Handle<T> {
+export function depends<T extends ServiceHooks>(service: new () => T, edge: EdgeOptions<T> = {}): Handle<T> {
   if (wiring.scope === undefined) {
     throw fail("depends_outside_scope", {
       dependency: (service as { name?: string } | undefined)?.name ?? "undefined",

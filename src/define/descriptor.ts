@@ -6,9 +6,11 @@ import { fail, type GraphFault } from "../failure/failures.js";
 import { textOf } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { type ApiDefinition, nameRun, readApi } from "./api.js";
+import { cacheProblem } from "./cache-options.js";
 import { type Contract, contractProblem } from "./contract.js";
 import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClass } from "./depends.js";
 import type { ApiKind } from "./handle-type.js";
+import { interceptProblem } from "./interceptor.js";
 import { findLostResource, isResource } from "./resource.js";
 import { findScheduleProblem } from "./schedule.js";
 import { isStreamSchema } from "./schema.js";
@@ -80,6 +82,10 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
     addFault("", fail("constructor_failed", { error: textOf(error) }, { cause: error }));
   }
   if (!isName(name)) addFault("", fail("invalid_name", { what: "service", name }));
+  const own = readApi(instance["intercept"]) === undefined ? instance["intercept"] : undefined;
+  for (const problem of [interceptProblem(options.intercept), interceptProblem(own)]) {
+    if (problem !== undefined) addFault("intercept", fail("invalid_interceptor", { problem }));
+  }
   const apis = new Map<string, ApiDescriptor>();
   for (const [field, value] of Object.entries(instance)) {
     const definition = readApi(value);
@@ -103,6 +109,8 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
   const dependencies = wiring.edges.map(({ handle, target, edge }): DependencyDescriptor => {
     const field = Object.keys(instance).find((key) => instance[key] === handle) ?? "(private)";
     if (readServiceOptions(target) === undefined) addFault(field, fail("not_a_service", { what: formatClass(target) }));
+    const problem = interceptProblem(edge?.intercept);
+    if (problem !== undefined) addFault(field, fail("invalid_interceptor", { problem }));
     return { field, target, options: edge };
   });
   return Object.freeze({ name, service, options, apis, dependencies, faults });
@@ -135,6 +143,8 @@ function compileApi(
     const found = findScheduleProblem(definition.contract);
     if (found !== undefined) addFault(`${field}.${found.field}`, fail("invalid_schedule", { problem: found.problem }));
   }
+  const misfit = problem === undefined ? cacheProblem(definition.contract, definition.kind) : undefined;
+  if (misfit !== undefined) addFault(field, fail("invalid_cache", { problem: misfit }));
   const route = definition.contract?.route ?? `/${field}`;
   const contract = definition.contract ?? {};
   return Object.freeze({

@@ -71,6 +71,16 @@ export interface SubmitOptions {
   readonly delayMs?: number;
 }
 
+declare const insideKey: unique symbol;
+
+/**
+ * Mark of an api whose schemas change values: types of its checked input, and of its output before the check. Only the
+ * compiler sees it.
+ */
+export interface Inside<I, O> {
+  readonly [insideKey]: (input: I) => O;
+}
+
 /** A task in a handle or a client. */
 export interface TaskMethods<I, O, Options> {
   /**

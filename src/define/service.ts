@@ -3,13 +3,16 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Logger } from "../base/logger.js";
 import { type Copy, ownCopy, ownFolder, shareState } from "../base/shared-state.js";
 import type { HttpOptions, ServiceFileOptions } from "../options/app-file.js";
+import type { Interceptor } from "./interceptor.js";
 
-/** Argument of `Service(options)`; every field is an option (see `ekiben options`). */
+/** Argument of `Service(options)`; every field but `intercept` is an option (see `ekiben options`). */
 export interface ServiceOptions extends Omit<ServiceFileOptions, "idempotent"> {
   /** Name of the service in the graph, in logs, metrics and options. Default: the class's name. */
   readonly name?: string;
   /** Options of the HTTP server; read only from the entry service. */
   readonly http?: HttpOptions;
+  /** Functions around each call that the service gets, the first outermost. No option: only code can give them. */
+  readonly intercept?: readonly Interceptor[];
 }
 
 const optionsKey: unique symbol = Symbol.for("ekiben.service");
@@ -142,9 +145,15 @@ export interface ServiceHooks {
   stop(): void | Promise<void>;
   /** Returns true when the replica may receive calls now. Readiness probes call it. */
   ready(): boolean | Promise<boolean>;
+  /**
+   * Interceptors of this class, inside those of `Service()`, the first outermost. Declare them with a type, so that
+   * each knows the apis: `override readonly intercept: readonly Interceptor<Model>[] = […]`.
+   */
+  readonly intercept?: readonly ((call: never) => unknown)[];
 }
 
 /**
- * Names that an api, a dependency or a resource can't have: the hooks, and `then`, which would make a handle a promise.
+ * Names that an api, a dependency or a resource can't have: the hooks, the interceptors, and `then`, which would make a
+ * handle a promise.
  */
-export const reservedNames: readonly string[] = ["start", "stop", "ready", "then"];
+export const reservedNames: readonly string[] = ["start", "stop", "ready", "intercept", "then"];

@@ -29,6 +29,18 @@ export const callFailures = {
       `it waited for a call made by another request, in ${d.caller}, which was cancelled with that request (${d.reason}); make a call whose result several requests share with { detach: true }`,
     fix: "Pass { detach: true } to calls whose results are cached or shared, for example by a cache of promises or a data loader. Retry the call.",
   }),
+  rate_limited: row<{ limit: number; windowMs: number; retryAfterMs: number }>({
+    code: "resource_exhausted",
+    hasNoStack: true,
+    text: (d) =>
+      `more than ${d.limit} ${d.limit === 1 ? "call" : "calls"} in ${formatMs(d.windowMs)} ms; the next one may come in ${formatMs(d.retryAfterMs)} ms`,
+    fix: "Retry after retryAfterMs. The limit is that of a rateLimit() in the code of the service or of its caller.",
+  }),
+  cache_key_failed: row<{ problem: string }>({
+    code: "internal",
+    text: (d) => d.problem,
+    fix: "A cache compares checked inputs, so a schema may not turn them into instances of classes; `cache.key` returns a text of at most 10 000 characters.",
+  }),
   lane_full: row<{ running: number; queued: number; maxQueued: number; retryAfterMs: number; overdue: number }>({
     code: "resource_exhausted",
     hasNoStack: true,

@@ -114,7 +114,7 @@ export const definitionFailures = {
     text: (d) =>
       d.name === "then"
         ? "an object with a method `then` acts as a promise, so then can't be the name of an api, a dependency or a resource: await would call it"
-        : `${d.name} is a lifecycle hook of every service and can't be the name of an api, a dependency or a resource`,
+        : `${d.name} ${d.name === "intercept" ? "holds the interceptors" : "is a lifecycle hook"} of every service and can't be the name of an api, a dependency or a resource`,
     fix: "Rename the field.",
   }),
   invalid_name: row<{ what: "service" | "api"; name: string }>({
@@ -134,6 +134,16 @@ export const definitionFailures = {
     code: "failed_precondition",
     text: (d) => d.problem,
     fix: "A contract has `output` or `yields` (`output: stream(x)` means the same as `yields: x`), may have `input`, and each is a Standard Schema (such as zod's) or an object of them. With `batch`, input and output are arrays, tensors whose first axis has a name, or objects of these.",
+  }),
+  invalid_interceptor: row<{ problem: string }>({
+    code: "failed_precondition",
+    text: (d) => d.problem,
+    fix: "Give a list of functions, each of which returns the answer: `intercept: [async (call) => call.next()]`. An imported function that is undefined is often part of a circle of imports: move it into a file of its own.",
+  }),
+  invalid_cache: row<{ problem: string }>({
+    code: "failed_precondition",
+    text: (d) => d.problem,
+    fix: "A cache is for an api that gives one answer, the same for the same input: `api({ input, output, idempotent: true, cache: { ttlMs: 60_000 } }, …)`. Declare that, or remove `cache`.",
   }),
   invalid_example: row<{ index: number; problem: string }>({
     code: "failed_precondition",

@@ -3,6 +3,8 @@ import type { Logger } from "../base/logger.js";
 import type { Caller, RequestContext } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
+import { composeInterceptors, type InterceptedKind, type RawInterceptor } from "../call/compose-interceptors.js";
+import { holdValue } from "../call/copy-value.js";
 import { type AmbientCall, ambientCall, isPromiseLike, readerOf, scopeOf } from "../call/invoke.js";
 import {
   createTaskId,
@@ -29,6 +31,8 @@ interface HandleOwner {
   readonly log: Logger;
   /** Creates the request of a call that no api makes. Default: one without a context. */
   readonly createRequest?: (() => RequestContext) | undefined;
+  /** Interceptors around its calls, the first outermost. Default: none. */
+  readonly intercept?: readonly RawInterceptor[] | undefined;
 }
 
 /** Makes the handle of a service: an object with one method for each api. */
@@ -44,9 +48,9 @@ export function createHandle(target: CalledService, owner: HandleOwner): object 
 function createMethod(target: CalledService, api: ApiDescriptor, owner: HandleOwner) {
   switch (api.kind) {
     case "unary":
-      return createUnaryMethod(target.targetOf(api), owner);
+      return interceptMethod(createUnaryMethod(target.targetOf(api), owner), target, api.name, "unary", owner);
     case "stream":
-      return createStreamMethod(target.targetOf(api), owner);
+      return interceptStream(createStreamMethod(target.targetOf(api), owner), target, api.name, owner);
     case "task":
       return createTaskMethod(target, api, owner);
   }
@@ -107,7 +111,7 @@ const createOnUnheard =
   };
 
 function nameCall(
-  { service, api }: CallTarget,
+  { service, api }: Pick<CallTarget, "service" | "api">,
   { caller, log }: HandleOwner,
   parent: CallScope | undefined,
   options: CallOptions | undefined,
@@ -147,6 +151,52 @@ const requestBelow = ({ call, isBatched }: CallScope): RequestContext =>
 
 type Method = (input?: unknown, options?: CallOptions & SubmitOptions) => Promise<unknown>;
 
+/** Puts the interceptors of the owner around a method. They run once for a call, however often it is sent. */
+function interceptMethod(
+  method: Method,
+  { service }: CalledService,
+  api: string,
+  kind: InterceptedKind,
+  owner: HandleOwner,
+): Method {
+  const chain = composeInterceptors(owner.intercept ?? [], { service, api, kind });
+  if (chain === undefined) return method;
+  return (input, options) => {
+    const place = ambientCall();
+    const pass = (value: unknown) => chain(holdValue(value), (given) => method(given, options));
+    let sent: Promise<unknown>;
+    try {
+      sent = isPromiseLike(input) ? Promise.resolve(input).then(pass) : Promise.resolve(pass(input));
+    } catch (error) {
+      sent = Promise.reject(error);
+    }
+    return follow(sent, nameCall({ service, api }, owner, scopeOf(place), options));
+  };
+}
+
+type StreamMethod = (input?: unknown, options?: CallOptions) => AsyncIterable<unknown>;
+
+/** Puts the interceptors of the owner around the method of a streaming api. They run when it is called. */
+function interceptStream(
+  method: StreamMethod,
+  { service }: CalledService,
+  api: string,
+  owner: HandleOwner,
+): StreamMethod {
+  const chain = composeInterceptors(owner.intercept ?? [], { service, api, kind: "stream" });
+  if (chain === undefined) return method;
+  return (input, options) => {
+    const place = ambientCall();
+    const pass = (value: unknown) => chain(holdValue(value), (given) => method(given, options));
+    const stream = isPromiseLike(input) ? Promise.resolve(input).then(pass) : pass(input);
+    if (!isPromiseLike(stream)) return stream as AsyncIterable<unknown>;
+    const opened = Promise.resolve(stream).then((items) =>
+      (items as AsyncIterableIterator<unknown>)[Symbol.asyncIterator](),
+    );
+    return new LaterStream(opened, nameCall({ service, api }, owner, scopeOf(place), options));
+  };
+}
+
 /**
  * Makes the method of a task. Calling it waits for the result; its operations are methods of it.
  *
@@ -163,9 +213,11 @@ function createTaskMethod(target: CalledService, api: ApiDescriptor, owner: Hand
   const watch = createWatchMethod(target.targetOf(api, "watch"), owner);
   const waiting = (options: CallOptions | undefined): CallOptions => ({ timeoutMs, ...options });
   const task: Method = (input, options) => call(enclose(input, options), waiting(options));
-  return Object.assign(task, {
-    submit: (input?: unknown, options?: CallOptions & SubmitOptions) =>
-      methods.submit(enclose(input, options), options),
+  const submit: Method = (input, options) => methods.submit(enclose(input, options), options);
+  const intercept = (method: Method, name: string, kind: InterceptedKind) =>
+    interceptMethod(method, target, name, kind, owner);
+  return Object.assign(intercept(task, api.name, "task"), {
+    submit: intercept(submit, operationApi(api.name, "submit"), "submit"),
     status: (id: string, options?: CallOptions) => methods.status({ id }, options),
     watch: (id: string, options?: CallOptions) => watch(id, waiting(options)),
     result: (id: string, options?: CallOptions) => methods.result({ id, waits: true }, waiting(options)),

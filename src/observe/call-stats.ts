@@ -90,12 +90,32 @@ class BatchStats {
   }
 }
 
+/** Counts of the cache of one api, measured by the replicas of this process. */
+export class CacheStats {
+  readonly service: string;
+  readonly api: string;
+  /** Calls that were given a kept answer. */
+  hits = 0;
+  /** Calls that began a run. */
+  misses = 0;
+  /** Calls that waited for the run of another one. */
+  joined = 0;
+  /** Readers of what is kept, one for each replica. */
+  readonly sizes = new Set<() => { readonly entries: number; readonly bytes: number }>();
+
+  constructor(service: string, api: string) {
+    this.service = service;
+    this.api = api;
+  }
+}
+
 /** All figures of one process; read when metrics are requested. */
 export class CallStats {
   readonly edges = new Map<string, EdgeStats>();
   readonly lanes = new Map<string, LaneStats>();
   readonly tasks = new Map<string, TaskStats>();
   readonly batches = new Map<string, BatchStats>();
+  readonly caches = new Map<string, CacheStats>();
   /** Unfinished tasks of apis that the app no longer has; counted in one replica of the app. */
   orphans: readonly { readonly service: string; readonly api: string; readonly count: number }[] = [];
   /** Failed attempts to reach a replica, by service. */
@@ -141,6 +161,14 @@ export class CallStats {
     const key = `${service}\n${api}`;
     let stats = this.tasks.get(key);
     if (stats === undefined) this.tasks.set(key, (stats = new TaskStats(service, api)));
+    return stats;
+  }
+
+  /** Returns the figures of one api's cache; all its replicas in this process share them. */
+  cache(service: string, api: string): CacheStats {
+    const key = `${service}\n${api}`;
+    let stats = this.caches.get(key);
+    if (stats === undefined) this.caches.set(key, (stats = new CacheStats(service, api)));
     return stats;
   }
 

@@ -121,8 +121,32 @@ function createCallMetrics(stats: CallStats) {
     histogram("ekiben_batch_calls", "Calls that a batch joined.", () =>
       [...stats.batches.values()].map((batch) => ({ labels: laneLabels(batch), values: batch.calls })),
     ),
+    ...createCacheMetrics(stats),
     ...createLoadMetrics(stats),
     ...createTaskMetrics(stats),
+  ];
+}
+
+function createCacheMetrics({ caches }: CallStats) {
+  const sum = (name: "entries" | "bytes") => () =>
+    [...caches.values()].map((cache) => ({
+      labels: laneLabels(cache),
+      value: [...cache.sizes].reduce((total, read) => total + read()[name], 0),
+    }));
+  return [
+    counter(
+      "ekiben_cache_calls_total",
+      "Calls of apis with a cache, by outcome: hit for a kept answer, joined for the run of an equal call, miss for a run of its own.",
+      () =>
+        [...caches.values()].flatMap((cache) =>
+          Object.entries({ hit: cache.hits, joined: cache.joined, miss: cache.misses }).map(([outcome, value]) => ({
+            labels: { ...laneLabels(cache), outcome },
+            value,
+          })),
+        ),
+    ),
+    gauge("ekiben_cache_entries", "Answers that are kept.", sum("entries")),
+    gauge("ekiben_cache_bytes", "Bytes of the answers that are kept, roughly.", sum("bytes")),
   ];
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { OptionRow } from "./option.js";
-import type { apiOptions, appOptions, batchOptions, serviceOptions } from "./options.js";
+import type { apiOptions, appOptions, batchOptions, cacheOptions, serviceOptions } from "./options.js";
 
 /** Options of a table as authors write them: each may be left out. Doc blocks of the rows are those of the fields. */
 type CodeOf<Table> = {
@@ -21,8 +21,14 @@ export interface HttpOptions extends CodeOf<typeof appOptions.http> {}
 /** Options of batches. */
 export interface BatchFileOptions extends CodeOf<typeof batchOptions.batch> {}
 
+/** Options of caches. */
+export interface CacheFileOptions extends CodeOf<typeof cacheOptions.cache> {}
+
 /** Limits of apis in an app file: for one api, for a service, or for the whole app. */
-export interface ApiFileOptions extends CodeOf<typeof apiOptions>, CodeOf<typeof batchOptions> {}
+export interface ApiFileOptions
+  extends CodeOf<typeof apiOptions>,
+    CodeOf<typeof batchOptions>,
+    CodeOf<typeof cacheOptions> {}
 
 /** Options of services in an app file: for one service, or for the whole app. */
 export interface ServiceFileOptions extends ApiFileOptions, CodeOf<Omit<typeof serviceOptions, "name">> {}

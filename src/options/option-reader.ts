@@ -90,7 +90,7 @@ export class OptionReader {
   /**
    * Reads the fields of an object, and those of a group such as `http` one level down.
    *
-   * @param skip Names of fields that are not options.
+   * @param skip Names of fields that are not options, such as `"input"` and `"cache.key"`.
    */
   readFields(fields: unknown, at: Selector & Source, skip: readonly string[] = []): void {
     if (!isFields(fields)) {
@@ -103,17 +103,18 @@ export class OptionReader {
     for (const [name, value] of Object.entries(fields)) {
       if (skip.includes(name) || value === undefined) continue;
       const where = at.source === "app file" ? joinPath(at.where, name) : at.where;
-      if (optionGroups.includes(name)) this.#readGroup({ ...at, where, name, value });
+      if (optionGroups.includes(name)) this.#readGroup({ ...at, where, name, value }, skip);
       else this.read({ ...at, where, name, value });
     }
   }
 
-  #readGroup(group: RawValue): void {
+  #readGroup(group: RawValue, skip: readonly string[]): void {
     if (!isFields(group.value)) {
       this.addInvalid(group, "an object of options");
       return;
     }
     for (const [field, value] of Object.entries(group.value)) {
+      if (skip.includes(`${group.name}.${field}`)) continue;
       const where = group.source === "app file" ? joinPath(group.where, field) : group.where;
       this.read({ ...group, where, name: `${group.name}.${field}`, value });
     }

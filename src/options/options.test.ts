@@ -80,11 +80,12 @@ describe("the option table", () => {
       attempts: 1,
       retryBackoffMs: 1,
       batch: { maxRows: 8, targetLatencyMs: 50, windowMs: 2, maxConcurrent: 2 },
+      cache: { ttlMs: 1, maxEntries: 2, maxBytes: "1KiB" },
       services: { Model: { apis: { run: { timeoutMs: 2 } } } },
     };
     const declared = {
       entry: "Model",
-      services: [{ name: "Model", options: {}, apis: [{ name: "run", options: { batch: {} } }] }],
+      services: [{ name: "Model", options: {}, apis: [{ name: "run", options: { batch: {}, cache: {} } }] }],
     };
     const { faults, report } = resolveOptions(declared, { flags: {}, env: {}, appFile: { path: "f.ts", value: file } });
     assert.deepEqual(faults, []);

@@ -331,12 +331,31 @@ export const batchOptions = {
   },
 };
 
+/** Options of an api whose contract has `cache`. */
+export const cacheOptions = {
+  /** Keeps answers of an api. Read for apis whose contract has `cache`. */
+  cache: {
+    ttlMs: row(milliseconds(0), {
+      default: 60_000,
+      text: "Time for which a replica keeps an answer; 0 keeps none, and equal calls in flight are still one call.",
+    }),
+    maxEntries: row(integer({ min: 1, max: 1_000_000 }), {
+      default: 10_000,
+      text: "Most answers that one api keeps in one replica; the one that was not asked for the longest goes first.",
+    }),
+    maxBytes: row(size(1), {
+      default: 64 * 1024 ** 2,
+      text: "Most bytes that one api keeps in one replica, about as much as its answers take in memory; a larger answer is not kept.",
+    }),
+  },
+};
+
 /** Every option by name. */
 export const options: ReadonlyMap<string, Option<any>> = new Map(
   [
     listOptions("app", appOptions),
     listOptions("service", serviceOptions),
-    listOptions("api", { ...apiOptions, ...batchOptions }),
+    listOptions("api", { ...apiOptions, ...batchOptions, ...cacheOptions }),
   ]
     .flat()
     .map((option) => [option.name, option]),
@@ -356,6 +375,6 @@ export const optionGroups: readonly string[] = [
 
 /** Fields of a contract that are not options. */
 export const contractFields: readonly string[] = [
-  ...["input", "output", "yields", "route", "status", "summary", "examples"],
+  ...["input", "output", "yields", "route", "status", "summary", "examples", "cache.key"],
   ...["every", "cron", "timeZone", "scheduleInput"],
 ];

@@ -24,6 +24,7 @@ import {
   apiOptions,
   appOptions,
   batchOptions,
+  cacheOptions,
   contractFields,
   formerNames,
   options,
@@ -102,7 +103,9 @@ function resolveApi(resolver: TableResolver, service: string, api: DeclaredServi
   const owner = { service, api: api.name };
   const settings = resolver.resolve(apiOptions, owner, api.kind);
   const limits = { ...settings, timeoutFrom: resolver.lastOf("timeoutMs").where };
-  return api.options["batch"] === undefined ? limits : { ...limits, ...resolver.resolve(batchOptions, owner) };
+  const has = (group: string) => api.options[group] !== undefined;
+  const batch = has("batch") ? resolver.resolve(batchOptions, owner) : undefined;
+  return { ...limits, ...batch, ...(has("cache") ? resolver.resolve(cacheOptions, owner) : undefined) };
 }
 
 /** Owner of the options that are decided: the app (both fields absent), a service, or an api. */
@@ -202,9 +205,9 @@ function readDeclared(reader: OptionReader): void {
   const { entry, services } = reader.declared;
   for (const service of services) {
     const at = { service: service.name, api: "", source: "service", where: `Service() of ${service.name}` } as const;
-    if (service.name === entry) reader.readFields(service.options, at);
+    if (service.name === entry) reader.readFields(service.options, at, ["intercept"]);
     else {
-      reader.readFields(service.options, at, ["http"]);
+      reader.readFields(service.options, at, ["intercept", "http"]);
       if (service.options["http"] !== undefined) {
         reader.addWarning("unused_option", { option: "http", source: at.where, entry }, { ...at, name: "http" });
       }

@@ -1,5 +1,5 @@
 import type { OptionRow } from "./option.js";
-import type { apiOptions, appOptions, batchOptions, serviceOptions } from "./options.js";
+import type { apiOptions, appOptions, batchOptions, cacheOptions, serviceOptions } from "./options.js";
 
 /** Options of a table once decided: complete, in fixed units, without alternatives. */
 export type SettingsOf<Table> = {
@@ -49,7 +49,12 @@ export interface ApiSettings extends SettingsOf<typeof apiOptions> {
   readonly timeoutFrom?: string;
   /** Absent for an api whose contract has no `batch`. */
   readonly batch?: BatchSettings;
+  /** Absent for an api whose contract has no `cache`. */
+  readonly cache?: CacheSettings;
 }
+
+/** Settings of a cache. */
+export interface CacheSettings extends SettingsOf<typeof cacheOptions.cache> {}
 
 /** Settings of batching. `targetLatencyMs` is `Infinity` for none; `windowMs` is `undefined` for as long as it pays. */
 export interface BatchSettings extends SettingsOf<typeof batchOptions.batch> {}

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "../base/logger.js";
-import type { CallScope } from "../call/call-scope.js";
+import type { CallScope, ReplySink } from "../call/call-scope.js";
 import type { ApiTarget } from "../call/invoke.js";
 import { strangerThatEnded } from "../call/passed-deadline.js";
 import { settlePromises } from "../call/value-walk.js";
@@ -36,6 +36,19 @@ export interface ReplicaApi {
   readonly stats: LaneStats;
   /** Set for an api that batches: its calls wait here instead of in the lane. */
   readonly batcher: Batcher | undefined;
+  /** Serves a call that enters no lane by itself: of an api that batches, or that keeps answers. Ends the scope. */
+  readonly serve?: ((call: CallToServe) => void) | undefined;
+}
+
+/** One call that a replica serves. */
+export interface CallToServe {
+  readonly replica: CallHost;
+  readonly scope: CallScope;
+  /** Input of the call, not shared with any other code. */
+  readonly input: unknown;
+  /** Gets the output or the failure, once. */
+  readonly reply: ReplySink;
+  readonly api: ReplicaApi;
 }
 
 /**

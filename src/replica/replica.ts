@@ -1,11 +1,13 @@
 import { createDeferred, within } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
+import { composeInterceptors, type InterceptorChain } from "../call/compose-interceptors.js";
 import { type ApiTarget, type RunOnce, runAtStart } from "../call/invoke.js";
 import { settlePromises } from "../call/value-walk.js";
 import { createTarget, nameRun, readApi } from "../define/api.js";
 import { constructIn, type EdgeOptions, type ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
+import { listInterceptors } from "../define/interceptor.js";
 import { ServiceResources } from "../define/resource.js";
 import { readSchedule } from "../define/schedule.js";
 import type { GrantedResources, ServiceHooks } from "../define/service.js";
@@ -14,15 +16,18 @@ import { ServingError, unreachable } from "../failure/serving-error.js";
 import { messageWithCauses } from "../failure/to-serving-error.js";
 import type { CallStats } from "../observe/call-stats.js";
 import type { ApiSettings, ServiceSettings } from "../options/settings.js";
+import type { createCache } from "./answer-cache.js";
 import { runBatch } from "./batch/batch-run.js";
 import { Batcher } from "./batch/batcher.js";
+import { serveRows } from "./batch/serve-rows.js";
 import type { CallHost, ReplicaApi } from "./call-host.js";
 import { Lane } from "./lane.js";
 import { LaneWatch } from "./lane-watch.js";
 import { OnceRuns } from "./once-runs.js";
-import { serveAttempt } from "./serve-call.js";
+import { serveInside } from "./serve-call.js";
 import type { ReplicaTasks, TaskDeps } from "./tasks/replica-tasks.js";
 import type { TaskHost } from "./tasks/task-attempt.js";
+import { type ApiLayers, wrapApi } from "./wrap-api.js";
 
 // One running instance of a service.
 //
@@ -61,8 +66,8 @@ export class Replica implements CallHost {
   readonly deps: ReplicaDeps;
   readonly apis = new Map<string, ReplicaApi>();
   readonly #watch: LaneWatch;
-  /** Lanes and batchers of all its apis, including those of tasks and their operations. */
-  readonly #lanes: (Lane | Batcher)[] = [];
+  /** Lanes and batchers of all its apis, including those of tasks and their operations, and caches. */
+  readonly #lanes: { close(): void }[] = [];
   #tasks: ReplicaTasks | undefined;
   #service: ServiceHooks | undefined;
   #resources: ServiceResources | undefined;
@@ -106,7 +111,15 @@ export class Replica implements CallHost {
       const instance = this.#construct();
       this.#service = instance as ServiceHooks;
       this.#resources = new ServiceResources(instance, descriptor.name);
-      for (const api of descriptor.apis.values()) this.apis.set(api.name, this.#createApi(api, instance));
+      // Loaded here: most services keep no answers.
+      const create = this.#hasCache ? (await import("./answer-cache.js")).createCache : undefined;
+      for (const api of descriptor.apis.values()) {
+        const layers = {
+          chain: this.#composeChain(api, instance),
+          createCache: this.#bindCache(api, instance, create),
+        };
+        this.apis.set(api.name, wrapApi(this, this.#createApi(api, instance), layers));
+      }
     });
     await this.#openTasks(signal);
     if (descriptor.fake === undefined) await this.#runStart(signal);
@@ -240,7 +253,7 @@ export class Replica implements CallHost {
         settings: settings.apis.get(name) as ApiSettings,
         checkInput: api.target.checkInput,
         countFreeSlots: () => api.lane.freeSlots,
-        serve: (scope, input, reply) => serveAttempt({ replica: this, scope, input, reply, api }),
+        serve: (scope, input, reply) => serveInside({ replica: this, scope, input, reply, api }),
       });
       for (const [label, operation] of reached) {
         this.apis.set(label, operation);
@@ -282,7 +295,35 @@ export class Replica implements CallHost {
     const isPatient = api.kind === "task";
     const lane = new Lane({ bounds, stats: laneStats, time, isPatient, watch: this.#watch });
     this.#lanes.push(lane);
-    return { target, lane, stats: laneStats, batcher };
+    return { target, lane, stats: laneStats, batcher, serve: batcher === undefined ? undefined : serveRows };
+  }
+
+  /** A fake is called without the interceptors of the class that it replaces: they belong to its code. */
+  #composeChain({ name: api, kind }: ApiDescriptor, instance: object): InterceptorChain | undefined {
+    const { name: service, options, fake } = this.deps.descriptor;
+    const own = fake === undefined ? listInterceptors(options, instance) : [];
+    return composeInterceptors(own, { service, api, kind });
+  }
+
+  get #hasCache(): boolean {
+    return [...this.deps.settings.apis.values()].some(({ cache }) => cache !== undefined);
+  }
+
+  #bindCache(
+    { name, contract }: ApiDescriptor,
+    instance: object,
+    create: typeof createCache | undefined,
+  ): ApiLayers["createCache"] {
+    const own = readApi((instance as Record<string, unknown>)[name])?.contract ?? contract;
+    const settings = this.deps.settings.apis.get(name) as ApiSettings;
+    if (create === undefined || settings.cache === undefined) return undefined;
+    return (begin) => {
+      const { descriptor, stats, time, log } = this.deps;
+      const place = { service: descriptor.name, api: name, settings, key: own.cache?.key };
+      const cache = create({ ...place, stats: stats.cache(descriptor.name, name), time, log, begin });
+      this.#lanes.push(cache);
+      return cache;
+    };
   }
 
   #createBatcher(api: string, target: ApiTarget, { batch, maxQueued, idempotent }: ApiSettings): Batcher | undefined {

@@ -4,7 +4,7 @@ import { shortMs } from "../call/loop-turns.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { serveRows } from "./batch/serve-rows.js";
-import { type CallHost, type ReplicaApi, reportFailure } from "./call-host.js";
+import { type CallHost, type CallToServe, type ReplicaApi, reportFailure } from "./call-host.js";
 import type { QueueWait } from "./gate.js";
 import type { LaneCall } from "./lane.js";
 
@@ -26,29 +26,21 @@ export function serveCall(replica: CallHost, scope: CallScope, input: unknown, r
     reply.failure(reportFailure(error, scope));
     return;
   }
-  if (api.batcher !== undefined) {
-    serveRows({ replica, scope, input, reply, api, batcher: api.batcher });
-    return;
-  }
-  new ServedCall({ replica, scope, input, reply, api }).begin();
+  const call = { replica, scope, input, reply, api };
+  if (api.serve !== undefined) api.serve(call);
+  else new ServedCall(call).begin();
 }
 
 /**
- * Runs one attempt of a task by the same steps as any call. Ends the scope; never throws.
+ * Runs a call that the replica makes itself, in a lane or a batch as any call: an attempt of a task, or a run below a
+ * call that holds no slot. Ends the scope; never throws.
  *
- * @param call Its `reply` is called when the author's code has ended, even if the attempt was cancelled before.
+ * @param call Its `reply` is called when the author's code has ended, even if the call was cancelled before.
  */
-export function serveAttempt(call: CallToServe): void {
+export function serveInside(call: CallToServe): void {
   call.replica.beginCall();
-  new ServedCall(call).begin();
-}
-
-interface CallToServe {
-  readonly replica: CallHost;
-  readonly scope: CallScope;
-  readonly input: unknown;
-  readonly reply: ReplySink;
-  readonly api: ReplicaApi;
+  if (call.api.batcher === undefined) new ServedCall(call).begin();
+  else serveRows(call);
 }
 
 /** A call on its way through the lane of its api. */

@@ -130,9 +130,9 @@ export class Runtime {
       descriptor: this.graph.services.get(service) as ServiceDescriptor,
       settings: this.settingsOf(service),
       resources,
-      bindHandle: (target, { timeoutMs }) => {
-        const callee = this.#names.get(target) as string;
-        return createHandle(this.#calledService(callee, service, timeoutMs), { caller: { service, api: "" }, log });
+      bindHandle: (target, { timeoutMs, intercept }) => {
+        const callee = this.#calledService(this.#names.get(target) as string, service, timeoutMs);
+        return createHandle(callee, { caller: { service, api: "" }, log, intercept });
       },
       checksInside: this.settings.server.validate === "all",
       stats: this.stats,

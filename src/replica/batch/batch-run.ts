@@ -202,7 +202,7 @@ function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): 
  * Copies a request without its headers: they belong to one caller and can't stand for several. Id and trace stay, for
  * the logs.
  */
-function withoutHeaders(request: RequestContext): RequestContext {
+export function withoutHeaders(request: RequestContext): RequestContext {
   const { traceparent, tracestate } = request.trace;
   return new RequestContext(tracestate === undefined ? { traceparent } : { traceparent, tracestate }, request.id);
 }

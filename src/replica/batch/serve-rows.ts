@@ -1,20 +1,8 @@
-import type { CallScope, ReplySink } from "../../call/call-scope.js";
 import { fail } from "../../failure/failures.js";
 import type { ServingError } from "../../failure/serving-error.js";
-import { type CallHost, type ReplicaApi, reportFailure } from "../call-host.js";
+import { type CallToServe, reportFailure } from "../call-host.js";
 import type { Batcher } from "./batcher.js";
 import { RowCall, type RowCallSink } from "./row-call.js";
-
-/** One call of an api that batches, as it arrived. */
-interface ServedRows {
-  readonly replica: CallHost;
-  readonly scope: CallScope;
-  /** Input of the call, not shared with any other code. */
-  readonly input: unknown;
-  readonly reply: ReplySink;
-  readonly api: ReplicaApi;
-  readonly batcher: Batcher;
-}
 
 /**
  * Answers one call of an api that batches: checks its input, lets its rows wait for a batch, checks its part of the
@@ -23,19 +11,21 @@ interface ServedRows {
  * The input is always checked, even when the app asks for fewer checks, since an invalid row of one caller could fail
  * the rows of others.
  */
-export function serveRows(served: ServedRows): void {
+export function serveRows(served: CallToServe): void {
   new RowServer(served).serve();
 }
 
 class RowServer implements RowCallSink {
-  readonly #served: ServedRows;
+  readonly #served: CallToServe;
+  readonly #batcher: Batcher;
   readonly #cameAt: number;
   #checkedInput: unknown;
   #begunAt: number | undefined;
   #isQueued = false;
 
-  constructor(served: ServedRows) {
+  constructor(served: CallToServe) {
     this.#served = served;
+    this.#batcher = served.api.batcher as Batcher;
     this.#cameAt = served.scope.time.clock.now();
   }
 
@@ -95,8 +85,8 @@ class RowServer implements RowCallSink {
   }
 
   #refuseIfFull(): void {
-    const { batcher, scope } = this.#served;
-    const refusal = batcher.refuse(scope, scope.time.clock.now());
+    const { scope } = this.#served;
+    const refusal = this.#batcher.refuse(scope, scope.time.clock.now());
     if (refusal !== undefined) throw refusal;
   }
 
@@ -109,7 +99,7 @@ class RowServer implements RowCallSink {
   }
 
   #enqueue(checked: unknown): void {
-    const { api, scope, batcher } = this.#served;
+    const { api, scope } = this.#served;
     const layout = api.target.rows as NonNullable<typeof api.target.rows>;
     this.#checkedInput = checked;
     const rows = layout.countRows(checked);
@@ -117,11 +107,11 @@ class RowServer implements RowCallSink {
       this.done(layout.emptyOutput(checked));
       return;
     }
-    const { maxRows } = batcher;
+    const { maxRows } = this.#batcher;
     const call = new RowCall({ scope, input: checked, rows, cameAt: this.#cameAt, layout, maxRows, sink: this });
     api.stats.queued++;
     this.#isQueued = true;
-    batcher.add(call, layout.groupOf(checked));
+    this.#batcher.add(call, layout.groupOf(checked));
   }
 
   #reply(output: unknown): void {

@@ -6,6 +6,8 @@ import { Blocker } from "./blocker.js";
 import { Chores } from "./chores.js";
 import { createSpoilable, Echo } from "./echo.js";
 import { Faulty } from "./faulty.js";
+import { Guarded } from "./guarded.js";
+import { Keeper } from "./keeper.js";
 import { Middle, relayed } from "./middle.js";
 import { Pair } from "./pair.js";
 import { Reuser } from "./reuser.js";
@@ -32,6 +34,30 @@ export class Front extends Service() {
   source = depends(Source);
   work = depends(Work);
   hurried = depends(Work, { timeoutMs: 150 });
+  keeper = depends(Keeper);
+  watched = depends(Faulty, {
+    intercept: [
+      async (call) => {
+        await this.work.note(`attempt with ${(call.input as { file: string }).file}`);
+        return call.next();
+      },
+    ],
+  });
+  guarded = depends(Guarded, {
+    intercept: [
+      async (call) => {
+        await this.work.note(`${call.api} ${call.kind} ${call.input} at the edge`);
+        if (call.kind === "stream") return markItems(call.next());
+        const answer = await call.next();
+        return typeof answer === "string" ? `first(${answer})` : answer;
+      },
+      async (call) => {
+        if (call.kind === "stream") return call.next();
+        const answer = await call.next();
+        return typeof answer === "string" && call.kind === "unary" ? `second(${answer})` : answer;
+      },
+    ],
+  });
 
   override async start(): Promise<void> {
     await this.work.noteStart("Front");
@@ -104,6 +130,21 @@ export class Front extends Service() {
     return `${outcome}, and the caller's own signal is ${currentCall().signal.aborted ? "aborted" : "not aborted"}`;
   });
 
+  guard = api(name, (text) => this.guarded.say(text));
+  guardAttempt = api({ input: anything, output: z.string() }, (call) => this.watched.attempt(call));
+  guardWords = api({ input: z.string(), yields: z.string() }, (text) => this.guarded.words(text));
+  guardChore = api(name, async (text) => {
+    const { id } = await this.guarded.chore.submit(text);
+    return this.guarded.chore.result(id);
+  });
+  /** Changes the list that it has passed, before an interceptor has passed it on. */
+  guardMutated = api({ output: z.array(z.string()) }, async () => {
+    const rows = ["a", "b"];
+    const answer = this.guarded.shout(rows);
+    rows.push("c");
+    return answer;
+  });
+
   nested = api(name, (text) => this.work.upper(this.middle.upper(this.work.upper(text))));
   /** Passes a promise that rejects as an argument. */
   nestedFailure = api(name, async (kind) => {
@@ -119,4 +160,8 @@ export class Front extends Service() {
   choreCalls = api({ output: anything }, async () => [readCall(), await this.chores.call()]);
   pairOfPair = api({ output: anything }, () => this.pair.who());
   instanceOfFaulty = api({ output: z.string() }, () => this.faulty.instance());
+}
+
+async function* markItems(items: AsyncIterable<string>) {
+  for await (const item of items) yield `edge(${item})`;
 }
