@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { curlCommand, fileField, jsonArguments, jsonField, quote, textField } from "./curl.js";
+import { curlCommand, fileField, jsonArguments, jsonField, quote, textField, toAuthorization } from "./curl.js";
 
 /** Runs a command in a shell where `curl` prints its arguments, a line each. */
 function argumentsOf(command: string): string[] {
@@ -20,6 +20,22 @@ describe("the curl command of a call", () => {
     const command = curlCommand("http://h/a b", { isStream: true, body: [], accept: "text/event-stream" });
     const expected = ["-N", "-X", "POST", "http://h/a b", "-H", "accept: text/event-stream"];
     assert.deepEqual(argumentsOf(command), expected);
+  });
+
+  it("says who is asking with a variable of the shell, so that no secret is on the page", () => {
+    const command = curlCommand("http://h/x", { isStream: false, body: [], accept: undefined, isKnown: true });
+    const lines = argumentsOf(`AUTHORIZATION='Bearer a b'\n${command}`);
+    assert.deepEqual(lines, ["-X", "POST", "http://h/x", "-H", "authorization: Bearer a b"]);
+  });
+
+  it("sends a key or token alone as Bearer, and any scheme that is typed", () => {
+    assert.deepEqual(["", "  ", " abc ", "Basic YTpi", "bearer abc"].map(toAuthorization), [
+      undefined,
+      undefined,
+      "Bearer abc",
+      "Basic YTpi",
+      "bearer abc",
+    ]);
   });
 
   it("sends JSON without its white space, and a long one from a file", () => {

@@ -23,15 +23,34 @@ export const fileField = (name: string, file: string): string =>
 export const textField = (name: string, text: string): string =>
   (/^[@<]|;/.test(text) ? "--form-string " : "-F ") + quote(`${name}=${text}`);
 
-/** Writes the whole command, an argument a line. */
+/** Turns a typed text into the header that says who is asking: a key or token alone is sent as `Bearer`. */
+export function toAuthorization(text: string): string | undefined {
+  const typed = text.trim();
+  if (typed === "") return undefined;
+  return typed.includes(" ") ? typed : `Bearer ${typed}`;
+}
+
+/** Argument for the header that says who is asking. The reader's shell has the secret, not the page. */
+const authorizationArgument = '-H "authorization: $AUTHORIZATION"';
+
+/** Writes the whole command, an argument a line. @param args `isKnown` adds the header that says who is asking. */
 export function curlCommand(
   url: string,
-  args: { readonly isStream: boolean; readonly body: readonly string[]; readonly accept: string | undefined },
+  args: {
+    readonly isStream: boolean;
+    readonly body: readonly string[];
+    readonly accept: string | undefined;
+    readonly isKnown?: boolean;
+  },
 ): string {
-  const { isStream, body, accept } = args;
+  const { isStream, body, accept, isKnown = false } = args;
   // Without a body, curl asks with GET.
   const method = body.length === 0 ? "-X POST " : "";
   const shownUrl = /^[\w:/.%~-]+$/.test(url) ? url : quote(url);
   const head = `curl ${isStream ? "-N " : ""}${method}${shownUrl}`;
-  return [head, ...body, ...(accept === undefined ? [] : [`-H ${quote(`accept: ${accept}`)}`])].join(" \\\n  ");
+  const headers = [
+    ...(accept === undefined ? [] : [`-H ${quote(`accept: ${accept}`)}`]),
+    ...(isKnown ? [authorizationArgument] : []),
+  ];
+  return [head, ...body, ...headers].join(" \\\n  ");
 }

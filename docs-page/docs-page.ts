@@ -1,4 +1,5 @@
 // The script of the docs page: reads openapi.json and shows every api.
+import { drawCredentials } from "./credentials.js";
 import { type OpenApiDocument, readApis } from "./documented-api.js";
 import { drawApi, kindOf } from "./draw-api.js";
 import { el } from "./element.js";
@@ -18,7 +19,8 @@ async function showApis(): Promise<void> {
     const apis = readApis(openApi);
     const sections = apis.map((api) => drawApi(openApi, api, base));
     const nothing = el("p", { class: "api quiet" }, "This service has no apis.");
-    place.replaceChildren(...(sections.length > 0 ? sections : [nothing]));
+    const asksWho = apis.some(({ operation }) => "401" in (operation.responses ?? {}));
+    place.replaceChildren(...(asksWho ? [drawCredentials()] : []), ...(sections.length > 0 ? sections : [nothing]));
     const links = new Map(
       apis.map((api) => {
         const mark = kindOf(api) ? el("span", { class: "mark" }, kindOf(api)) : undefined;

@@ -1,4 +1,5 @@
 import { callApi } from "./call-api.js";
+import { onAuthorization, readAuthorization } from "./credentials.js";
 import { curlCommand } from "./curl.js";
 import type { DocumentedApi } from "./documented-api.js";
 import { el } from "./element.js";
@@ -16,8 +17,10 @@ export function drawTry(api: DocumentedApi, base: URL): HTMLElement {
   let mode = noInput;
   const update = () => {
     const asked = offers.length > 1 ? accept.select.value : undefined;
-    command.textContent = curlCommand(url, { isStream: api.isStream, body: mode.curl(), accept: asked });
+    const isKnown = readAuthorization() !== undefined;
+    command.textContent = curlCommand(url, { isStream: api.isStream, body: mode.curl(), accept: asked, isKnown });
   };
+  onAuthorization(update);
   const open = (name: string | undefined) => {
     mode = modes.get(name ?? "")?.() ?? mode;
     place.replaceChildren(...mode.nodes);
@@ -32,6 +35,8 @@ export function drawTry(api: DocumentedApi, base: URL): HTMLElement {
     const request = mode.read();
     if (request === undefined) return;
     if (accept.select.value) request.headers["accept"] = accept.select.value;
+    const authorization = readAuthorization();
+    if (authorization !== undefined) request.headers["authorization"] = authorization;
     await callApi(url, { method: "POST", ...request, signal }, { place: result, isStream: api.isStream });
   });
   const choices = [extra, modes.size > 1 ? body.node : undefined, offers.length > 1 ? accept.node : undefined];

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { api, currentCall, depends, type Server, Service, serve, task, tensor } from "ekiben";
+import { api, currentCall, depends, type Server, Service, ServingError, serve, task, tensor } from "ekiben";
 import { z } from "zod";
 import { type BrowserPage, Chromium, skipsBrowser } from "./chromium.js";
 
@@ -153,6 +153,39 @@ describe("the docs page in Chromium", { skip: skipsBrowser, timeout: 60_000 }, (
     assert.match(command, /-H 'content-type: application\/json' \\\n {2}-d '\{\}'/);
     await page.run(click("any", "Send"));
     assert.equal(await page.until(answerOf("any")), '"undefined undefined"');
+  });
+
+  it("says who is asking, where the app asks", async () => {
+    const own = await open(1280);
+    assert.equal(await own.run(`document.querySelector(".credentials")`), null);
+    const guarded = await serve(Moderation, {
+      port: 0,
+      host: "127.0.0.1",
+      options: { placement: "inline", logLevel: "silent" },
+      context: ({ headers }) => {
+        if (headers["authorization"] === "Bearer key-of-ann") return { user: "ann" };
+        throw new ServingError({ code: "unauthenticated", message: "who is asking?" });
+      },
+    });
+    try {
+      const page = await browser.open(`${guarded.url}/docs`, 1280);
+      await page.until(`document.querySelector("#api-judge .try")`);
+      const send = `document.querySelector("#api-judge .try button.primary").click()`;
+      const shown = (text: string) => `document.querySelector("#api-judge .try").textContent.includes("${text}")`;
+      await page.run(send);
+      await page.until(shown("who is asking?"));
+      await page.run(`(() => {
+        const input = document.querySelector(".credentials input");
+        input.value = "key-of-ann";
+        input.dispatchEvent(new Event("input"));
+      })()`);
+      await page.until(shown("$AUTHORIZATION"));
+      await page.run(send);
+      await page.until(shown('"ok": true'.replaceAll('"', '\\"')));
+      assert.equal(await page.run(`document.body.textContent.includes("key-of-ann")`), false);
+    } finally {
+      await guarded.close();
+    }
   });
 
   it("stops a stream, on the server too", async () => {
