@@ -130,6 +130,14 @@ describe("the packed package, installed in an empty project", () => {
     assert.equal(stdout, "function\nauth_misconfigured Run `npm install jose`: ekiben does not include it.\n");
   });
 
+  it("has the program that an image or a unit starts", async () => {
+    const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
+    for (const command of [["node_modules/.bin/ekiben"], [process.execPath, "node_modules/ekiben/dist/cli/main.js"]]) {
+      const [file = "", ...args] = command;
+      assert.equal((await run(file, [...args, "--version"], { cwd: project })).stdout, `${version}\n`);
+    }
+  });
+
   it("serves the README's program, answers over HTTP and to its client, and drains on Ctrl-C", async () => {
     const server = await startServer(project);
     try {
