@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { createRequire, isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -18,7 +18,7 @@ const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 const needsTsx = major < 22 || (major === 22 && minor < 18);
 
 /** Node has its own SQLite, for durable tasks, from 22.13 on. */
-const needsDriver = process.getBuiltinModule("node:sqlite") === undefined;
+const needsDriver = !isBuiltin("node:sqlite");
 
 const tasksProgram = `
 import { Service, task } from "ekiben";

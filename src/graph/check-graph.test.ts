@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as v from "valibot";
 import { z } from "zod";
-import { api } from "../define/api.js";
+import { api, task } from "../define/api.js";
 import { depends, type ServiceClass } from "../define/depends.js";
 import { Service } from "../define/service.js";
 import { resolveOptions } from "../options/resolve-options.js";
@@ -45,6 +45,19 @@ describe("checkGraph", () => {
     }
     const [found, ...rest] = await check(App);
     assert.match(found ?? "", /^fault Model\.run\.examples\[1\]: example 1 does not fit the input schema: n: /);
+    assert.deepEqual(rest, []);
+  });
+
+  it("finds the input of a schedule that does not fit", async () => {
+    class App extends Service() {
+      hourly = task({ input: z.object({ n: z.number() }), output, every: "1h", scheduleInput: { n: 1 } }, () => "");
+      daily = task(
+        { input: z.object({ n: z.number() }), output, cron: "0 3 * * *", scheduleInput: { n: "1" } as never },
+        () => "",
+      );
+    }
+    const [found, ...rest] = await check(App);
+    assert.match(found ?? "", /^fault App\.daily\.scheduleInput: scheduleInput does not fit the input: .*n: /);
     assert.deepEqual(rest, []);
   });
 

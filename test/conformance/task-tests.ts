@@ -241,6 +241,26 @@ export function testTasks({ app }: Suite): void {
       assert.equal((await chores().progress.status(id)).progress, 0.75);
     });
 
+    it("are watched: each state once, the present one first, the end last, over the loss of the replica", async () => {
+      const name = newName("watched");
+      const { id } = await chores().hold.submit(name);
+      await work().seen(`${name} begun`);
+      const seen: string[] = [];
+      for await (const state of chores().hold.watch(id)) {
+        assert.equal(state.id, id);
+        seen.push(JSON.stringify(state));
+        if (seen.length > 1) continue;
+        assert.equal(state.status, "in_progress");
+        // One of them is the replica that is watched.
+        for (const index of [0, 1]) await app().kill(Chores, index);
+        await release(name);
+      }
+      const ended = await chores().hold.status(id);
+      assert.equal(ended.status, "completed");
+      assert.equal(seen.at(-1), JSON.stringify(ended));
+      assert.equal(new Set(seen).size, seen.length);
+    });
+
     it("may not report nonsense, and an api that is no task may report anything sensible", async () => {
       for (const input of [[2], [-0.1], ["half"], [0.5, 7], [0.5, "x".repeat(1001)]]) {
         assert.equal(await chores().badProgress(input), "invalid_progress");

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { isBuiltin } from "node:module";
 import { type Logger, silentLogger } from "../../src/base/logger.js";
 import { openPgStore } from "../../src/tasks/postgres/open-pg.js";
 import { openSqliteStore } from "../../src/tasks/sqlite/open-sqlite.js";
@@ -21,7 +22,7 @@ export type StorePlace =
   | { readonly engine: "postgres"; readonly url: string };
 
 /** True where Node has its own SQLite, which then is the default driver. */
-export const hasNodeSqlite: boolean = process.getBuiltinModule("node:sqlite") !== undefined;
+export const hasNodeSqlite: boolean = isBuiltin("node:sqlite");
 
 /** Drivers of SQLite that can be tested here. */
 export const sqliteDrivers: readonly SqliteDriver[] = hasNodeSqlite ? ["node:sqlite", "libsql"] : ["libsql"];
