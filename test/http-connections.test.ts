@@ -218,6 +218,7 @@ describe("a body", () => {
       clock.advance(600);
       const response = await connection.response();
       assert.deepEqual([response.status, idOf(response)], [408, "body_timeout"]);
+      assert.match(response.body, /within 1000 ms \(http\.bodyTimeoutMs, its default\)/);
       clock.advance(3000);
       await connection.closed();
     }

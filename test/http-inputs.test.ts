@@ -380,7 +380,10 @@ describe("a stream on which nothing moves", () => {
     one.clock.advance(11_000);
     const { status, body } = await one.connection.response();
     assert.deepEqual([status, JSON.parse(body).id], [504, "stream_idle"]);
-    assert.match(JSON.parse(body).error, /^no data moved on the stream for 8000 ms .*; still waiting for Inputs\.sum$/);
+    assert.match(
+      JSON.parse(body).error,
+      /^no data moved on the stream for 8000 ms .* \(http\.streamIdleMs, its default\); still waiting for Inputs\.sum$/,
+    );
     await using two = await open();
     two.connection.write(head("/double", lines, "accept: text/event-stream\r\n") + chunk("1\n"));
     await two.connection.until((text) => text.includes("data: 2"));

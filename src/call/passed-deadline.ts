@@ -1,3 +1,4 @@
+import { optionText } from "../failure/failure-row.js";
 import { type FailureDetails, fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Call } from "./call.js";
@@ -60,7 +61,7 @@ function isUnnamed({ details, message }: ServingError): boolean {
  * EKIBEN_TIMEOUT_MS"`.
  */
 export function nameOption(service: string, api: string, from = "default"): string {
-  return `timeoutMs of ${service}.${api}, ${from === "default" ? "its default" : `from ${from}`}`;
+  return optionText(`timeoutMs of ${service}.${api}`, from);
 }
 
 /** Fields of a call's scope that are needed here. */

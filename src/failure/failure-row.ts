@@ -48,6 +48,14 @@ export const clientRow = <D>(definition: ClientRow<D>): ClientRow<D> => definiti
 /** End of a sentence about an unknown name; `""` when no known name is near. */
 export const didYouMean = (name: string | undefined): string => (name === undefined ? "" : `; did you mean ${name}?`);
 
+/**
+ * Names an option and the place where it was set: `"timeoutMs of Model.train, from EKIBEN_TIMEOUT_MS"`.
+ *
+ * @param from As `OptionReport.where` names it; absent where that is unknown.
+ */
+export const optionText = (option: string, from: string | undefined): string =>
+  from === undefined ? option : `${option}, ${from === "default" ? "its default" : `from ${from}`}`;
+
 /** Joins names for a sentence; `"none"` for an empty list. */
 export const list = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
 

@@ -1,4 +1,4 @@
-import { list, row, show } from "./failure-row.js";
+import { list, optionText, row, show } from "./failure-row.js";
 
 /** Failures of HTTP requests. */
 export const httpFailures = {
@@ -59,10 +59,10 @@ export const httpFailures = {
       `a large body or file could not be stored: writing to ${d.folder} failed after ${d.bytes} bytes: ${d.problem}`,
     fix: "Free space in the folder of temporary files, or set TMPDIR to a folder on a larger disk. Retry later, or send less.",
   }),
-  body_timeout: row<{ timeoutMs: number }>({
+  body_timeout: row<{ timeoutMs: number; from?: string | undefined }>({
     code: "deadline_exceeded",
     httpStatus: 408,
-    text: (d) => `the body did not arrive within ${d.timeoutMs} ms (http.bodyTimeoutMs)`,
+    text: (d) => `the body did not arrive within ${d.timeoutMs} ms (${optionText("http.bodyTimeoutMs", d.from)})`,
     fix: "Send the body at once, or raise http.bodyTimeoutMs.",
   }),
   invalid_line: row<{ line: number; problem: string }>({
@@ -76,10 +76,10 @@ export const httpFailures = {
     text: (d) => `line ${d.line} of the body is longer than ${d.maxBodyBytes} bytes`,
     fix: "Send smaller items, one in each line, or raise http.maxBodyBytes.",
   }),
-  stream_idle: row<{ idleMs: number; waitingFor: readonly string[] }>({
+  stream_idle: row<{ idleMs: number; from?: string | undefined; waitingFor: readonly string[] }>({
     code: "deadline_exceeded",
     text: (d) =>
-      `no data moved on the stream for ${d.idleMs} ms in either direction (http.streamIdleMs); still waiting for ${list(d.waitingFor)}`,
+      `no data moved on the stream for ${d.idleMs} ms in either direction (${optionText("http.streamIdleMs", d.from)}); still waiting for ${list(d.waitingFor)}`,
     fix: "Send or yield items more often, or raise http.streamIdleMs (0 for no limit). An api that is named twice may wait for itself: raise its maxConcurrent.",
   }),
   header_too_large: row<{ maxHeaderBytes: number }>({

@@ -13,6 +13,8 @@ export interface BodyLimits {
   readonly maxBodyBytes: number;
   /** Milliseconds until the first byte, and again from the first byte to the last. */
   readonly bodyTimeoutMs: number;
+  /** Source of `bodyTimeoutMs`, for the failure. */
+  readonly bodyTimeoutFrom?: string | undefined;
   readonly watch: BodyWatch;
 }
 
@@ -97,7 +99,8 @@ class RequestBodyReader implements WatchedBody {
   }
 
   expire(): void {
-    this.#fail(() => fail("body_timeout", { timeoutMs: this.#limits.bodyTimeoutMs }));
+    const { bodyTimeoutMs: timeoutMs, bodyTimeoutFrom: from } = this.#limits;
+    this.#fail(() => fail("body_timeout", { timeoutMs, from }));
   }
 
   #take(chunk: Uint8Array, source: Readable): void {

@@ -81,8 +81,9 @@ export interface HttpServer {
 /** Creates the HTTP server of an app; it does not listen yet. */
 export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer> {
   const { settings, caller, log, time = systemTime } = deps;
-  const { maxBodyBytes, bodyTimeoutMs, streamIdleMs, heartbeatMs } = settings;
-  const limits = { maxBodyBytes, bodyTimeoutMs, watch: new BodyWatch(time.clock, bodyTimeoutMs) };
+  const { maxBodyBytes, bodyTimeoutMs, streamIdleMs, heartbeatMs, limitsFrom } = settings;
+  const bodyTimeoutFrom = limitsFrom?.bodyTimeoutMs;
+  const limits = { maxBodyBytes, bodyTimeoutMs, bodyTimeoutFrom, watch: new BodyWatch(time.clock, bodyTimeoutMs) };
   const streams = new StreamWatch(time.clock, { idleMs: streamIdleMs, heartbeatMs });
   const http: HttpState = {
     settings,

@@ -88,6 +88,7 @@ describe("resolveOptions", () => {
       inspectWait: [],
     });
     assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
+    assert.deepEqual(http.limitsFrom, { bodyTimeoutMs: "default", streamIdleMs: "default" });
     assert.equal(settings.gpus, "auto");
     assert.deepEqual(settings.tasks, {
       data: "",
@@ -283,11 +284,16 @@ describe("resolveOptions", () => {
   it("reads groups of the app file and of the environment", () => {
     const { settings, faults } = resolve({
       ...config({ http: { cors: ["https://a.example"], accessLog: false }, resources: { cpu: 3 } }),
-      env: { EKIBEN_HTTP_MAX_BODY_BYTES: "2MiB", EKIBEN_RESOURCES_CPU: "Pipeline=250m" },
+      env: {
+        EKIBEN_HTTP_STREAM_IDLE_MS: "500",
+        EKIBEN_HTTP_MAX_BODY_BYTES: "2MiB",
+        EKIBEN_RESOURCES_CPU: "Pipeline=250m",
+      },
     });
     assert.deepEqual(faults, []);
     assert.deepEqual(settings.server.http.cors, ["https://a.example"]);
     assert.equal(settings.server.http.accessLog, false);
+    assert.equal(settings.server.http.limitsFrom?.streamIdleMs, "EKIBEN_HTTP_STREAM_IDLE_MS");
     assert.equal(settings.server.http.maxBodyBytes, 2 * 1024 ** 2);
     assert.equal(settings.services.get("Pipeline")?.resources.cpu, 0.25);
     assert.equal(settings.services.get("Model")?.resources.cpu, 3);

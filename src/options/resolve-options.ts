@@ -81,7 +81,11 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
   if (sources.appFile !== undefined) readAppFile(reader, sources.appFile);
   readDeclared(reader);
   const resolver = new TableResolver(reader.candidates);
-  const { gpus, data, tasks, ...server } = resolver.resolve(appOptions, {});
+  const { gpus, data, tasks, http, ...others } = resolver.resolve(appOptions, {});
+  const [bodyTimeoutMs = "", streamIdleMs = ""] = ["http.bodyTimeoutMs", "http.streamIdleMs"].map(
+    (name) => resolver.lastOf(name).where,
+  );
+  const server = { ...others, http: { ...http, limitsFrom: { bodyTimeoutMs, streamIdleMs } } };
   const services = declared.services.map((service) => [service.name, resolveService(resolver, service)] as const);
   return {
     settings: { server, gpus, tasks: { data, ...tasks }, services: new Map(services) },

@@ -17,7 +17,9 @@ export interface AppSettings {
 }
 
 /** Settings of the HTTP server and the process around it. */
-export interface ServerSettings extends Omit<SettingsOf<typeof appOptions>, "gpus" | "data" | "tasks"> {}
+export interface ServerSettings extends Omit<SettingsOf<typeof appOptions>, "gpus" | "data" | "tasks" | "http"> {
+  readonly http: HttpSettings;
+}
 
 /** Settings of tasks. `store` may hold a password: never show it. `namespace` is `""` until the app's own is known. */
 export interface TaskSettings extends SettingsOf<typeof appOptions.tasks> {
@@ -26,7 +28,10 @@ export interface TaskSettings extends SettingsOf<typeof appOptions.tasks> {
 }
 
 /** Settings of the HTTP server alone. */
-export interface HttpSettings extends SettingsOf<typeof appOptions.http> {}
+export interface HttpSettings extends SettingsOf<typeof appOptions.http> {
+  /** Sources of the time limits that failures name, as `OptionReport.where` names them; absent while undecided. */
+  readonly limitsFrom?: { readonly bodyTimeoutMs: string; readonly streamIdleMs: string };
+}
 
 /** Settings of one service. `replicas.min` equals `replicas.max` for a fixed number. */
 export interface ServiceSettings extends Omit<SettingsOf<typeof serviceOptions>, "name" | "resources"> {

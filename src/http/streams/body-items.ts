@@ -167,9 +167,11 @@ export class HttpStream implements WatchedStream {
   hasSent = false;
   /** Writes a heartbeat, when the form of the answer has one. */
   beat: () => void = () => {};
+  readonly #http: HttpState;
   readonly #exchange: Exchange;
 
-  private constructor(exchange: Exchange) {
+  private constructor(http: HttpState, exchange: Exchange) {
+    this.#http = http;
     this.#exchange = exchange;
   }
 
@@ -179,14 +181,15 @@ export class HttpStream implements WatchedStream {
    */
   static of(http: HttpState, exchange: Exchange): HttpStream {
     if (exchange.watched instanceof HttpStream) return exchange.watched;
-    const stream = new HttpStream(exchange);
+    const stream = new HttpStream(http, exchange);
     exchange.watched = stream;
     http.streams.add(stream);
     return stream;
   }
 
   expire(idleMs: number): void {
-    this.#exchange.cancel(fail("stream_idle", { idleMs, waitingFor: this.#exchange.pending }));
+    const from = this.#http.settings.limitsFrom?.streamIdleMs;
+    this.#exchange.cancel(fail("stream_idle", { idleMs, from, waitingFor: this.#exchange.pending }));
   }
 }
 
