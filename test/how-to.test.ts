@@ -29,6 +29,7 @@ const quoted: { readonly [Id in FailureId]?: FailureDetails<Id> } = {
   method_not_allowed: { path: "/predict", allow: "POST", method: "GET" },
   unsupported_media_type: { contentType: "application/x-www-form-urlencoded", accepted: ["application/json"] },
   invalid_input: { issues: [{ path: "text", message: "Invalid input: expected string, received number" }] },
+  credentials_missing: { expected: "authorization: Bearer <key>, or x-api-key: <key>" },
   body_too_large: { maxBodyBytes: 16 * 1024 ** 2 },
   lane_full: { running: 2, queued: 4, maxQueued: 4, retryAfterMs: 0, overdue: 0 },
   overloaded: { queued: 40, answerMs: 50, waitMs: 2000, runMs: 50, leftMs: 1000, retryAfterMs: 0 },
