@@ -1,3 +1,5 @@
+export { run } from "./app/run.js";
+export type { RunningApp, RunOptions } from "./app/running-app.js";
 export { serve } from "./app/serve.js";
 export type { ServeOptions, Server } from "./app/start-server.js";
 export type { Logger } from "./base/logger.js";
@@ -12,7 +14,16 @@ export type { CacheOptions } from "./define/cache-options.js";
 export type { BatchOptions, ContractOptions } from "./define/contract.js";
 export { depends, type EdgeOptions, type ServiceClass } from "./define/depends.js";
 export { type FileOptions, file } from "./define/file.js";
-export type { Api, CallOptions, Handle, MaybePromise, StreamApi, Task, TaskMethods } from "./define/handle-type.js";
+export type {
+  Api,
+  CallOptions,
+  Handle,
+  MaybePromise,
+  MaybePromises,
+  StreamApi,
+  Task,
+  TaskMethods,
+} from "./define/handle-type.js";
 export type { EdgeInterceptor, IncomingCall, Interceptor, OutgoingCall } from "./define/interceptor.js";
 export { type RateLimitOptions, rateLimit } from "./define/rate-limit.js";
 export { resource } from "./define/resource.js";
@@ -20,6 +31,7 @@ export type { InputOf, OutputOf, Schema, Shape } from "./define/schema.js";
 export { type StreamSchema, stream } from "./define/schema.js";
 export type { GrantedResources, ServiceHooks, StartContext } from "./define/service.js";
 export { Service, type ServiceOptions } from "./define/service.js";
+export { concat, row, stack } from "./define/stack.js";
 export { type DType, type DTypes, Tensor } from "./define/tensor.js";
 export { type TensorOptions, type TensorSchema, tensor } from "./define/tensor-schema.js";
 export type { FailureId } from "./failure/failures.js";

@@ -167,6 +167,10 @@ describe("a client of a running server", () => {
     assert.equal(await pipeline.inspect({ image, note: '"x"', width: 7 }), '駅.png image/png 4 "x" 7');
     assert.equal(await pipeline.inspect({ image, note: "true" }), "駅.png image/png 4 true undefined");
     assert.deepEqual(await pipeline.pages({ pages: [image] }), ["駅.png"]);
+    const later = { image: pipeline.copy(image), note: pipeline.shout("a") };
+    assert.equal(await pipeline.inspect(later), "駅.png image/png 4 a! undefined");
+    const failed = await failureOf(pipeline.inspect({ image: pipeline.copy(image), note: pipeline.load("b") }));
+    assert.equal(failed.id, "no_such_model");
     const failure = await failureOf(pipeline.inspect({ image: new Blob(["x"], { type: "text/plain" }), note: "" }));
     assert.equal(failure.id, "invalid_input");
   });

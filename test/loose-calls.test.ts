@@ -111,7 +111,7 @@ for (const { name, placement, options } of apps) {
       assert.equal(inside.id, "output_not_transferable");
       assert.match(inside.message, /^output\.list\[0\]\.value is a Promise \(await it first\)/);
       assert.equal((await failureOf(app.entry.promiseInside("hold"))).id, "output_not_transferable");
-      assert.match((await failureOf(app.entry.promiseInInput())).message, /^input\.word is a Promise/);
+      assert.match((await failureOf(app.entry.promiseInInput())).message, /^input\.words\[0\] is a Promise/);
       assert.match((await failureOf(collect(app.entry.promiseInItem()))).message, /^output\.value is a Promise/);
       assert.match((await failureOf(app.entry.promiseInTask())).message, /^output\.value is a Promise/);
       assert.equal((await failureOf(app.entry.promiseAgainstSchema())).id, "invalid_output");

@@ -39,6 +39,8 @@ export function resolveApp(
 /**
  * Plans an app from its entry class. Warnings of options are among the plan's notices.
  *
+ * @param substitutes Replacements of a test. Given, maybe empty, for a program that calls every service itself: each
+ *   inline service then has a replica in the main thread too.
  * @throws {ServingError} `invalid_graph` with every fault of the graph, or else of the options, in `details.faults`.
  */
 export function planApp(
@@ -50,8 +52,7 @@ export function planApp(
   const { settings, faults, warnings } = options;
   if (faults.length > 0) throw fail("invalid_graph", { faults });
   const pinned = graph.edges.filter(({ target }) => substitutes?.has(target)).map(({ to }) => to);
-  const isTest = substitutes !== undefined;
-  const plan = planGraph(graph, settings, { pinned: new Set(pinned), reachesAll: isTest });
+  const plan = planGraph(graph, settings, { pinned: new Set(pinned), reachesAll: substitutes !== undefined });
   return { ...plan, notices: [...warnings.map(({ message }) => message), ...plan.notices] };
 }
 

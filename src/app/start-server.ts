@@ -12,7 +12,7 @@ import type { Plan } from "../graph/plan.js";
 import type { HttpServer } from "../http/server.js";
 import type { EntryLocation } from "../load/entry-location.js";
 import { keepTickShape } from "../load/keep-compiled.js";
-import { guardOutputs, whenWritten } from "../observe/guarded-output.js";
+import { guardOutputs } from "../observe/guarded-output.js";
 import { createLog, type LogOutput } from "../observe/log.js";
 import type { AppFile } from "../options/app-file.js";
 import type { OptionSources } from "../options/resolve-options.js";
@@ -23,7 +23,7 @@ import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js
 import { planApp } from "./plan-app.js";
 import { answerStandIn, StandIn } from "./stand-in.js";
 import { type App, type EntryEvents, startApp } from "./start-app.js";
-import { holdProcess, watchSignals } from "./stop-signals.js";
+import { closeOnSignals, holdProcess } from "./stop-signals.js";
 
 /** Starts an app and its HTTP server for `serve`. @param callers Returns the files that called it, as URLs. */
 export function startServer(
@@ -105,7 +105,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
       return closing;
     };
     const failed = deps.entryGone.promise.then((error) => endFailed(log, error, () => close({ skipsDelay: true })));
-    if (options.signals === true) closeOnSignals(close);
+    if (options.signals === true) closeOnSignals((signal) => close({ skipsDelay: signal === "SIGINT" }));
     return { url, port, graph: plan.graph, failed, close };
   } catch (error) {
     endWatch();
@@ -120,19 +120,6 @@ async function leave({ plan, departure, onEvent }: ServingDeps): Promise<void> {
   departure.hasBegun = true;
   onEvent({ kind: "leaving", delayMs: shutdownDelayMs });
   await new Promise<void>((resolve) => systemClock.setTimer(resolve, shutdownDelayMs, true));
-}
-
-/** Closes the server on stop signals, for a program that leaves them to it, then ends the process. */
-function closeOnSignals(close: (how?: CloseOptions) => Promise<void>): void {
-  const signals = watchSignals((text) => process.stderr.write(text));
-  void signals.ready().then(async (signal) => {
-    try {
-      await close({ skipsDelay: signal === "SIGINT" });
-    } finally {
-      await whenWritten();
-      process.exit();
-    }
-  });
 }
 
 /** Closes an app whose entry service is gone for good. The exit code 1 tells the process manager to act. */

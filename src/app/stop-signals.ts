@@ -1,5 +1,6 @@
 import { constants } from "node:os";
 import { systemClock } from "../base/clock.js";
+import { whenWritten } from "../observe/guarded-output.js";
 
 /**
  * Time within which the same signal counts once. It may arrive twice: from the terminal, which signals every process of
@@ -50,6 +51,19 @@ export function watchSignals(tell: (text: string) => void): StopSignals {
       for (const signal of stopSignals) process.off(signal, handle);
     },
   };
+}
+
+/** Closes an app on a stop signal, for a program that leaves signals to it, then ends the process. */
+export function closeOnSignals(close: (signal: StopSignal) => Promise<void>): void {
+  const signals = watchSignals((text) => process.stderr.write(text));
+  void signals.ready().then(async (signal) => {
+    try {
+      await close(signal);
+    } finally {
+      await whenWritten();
+      process.exit();
+    }
+  });
 }
 
 /** Longest timer in Node. */

@@ -1,7 +1,8 @@
+import { isPromiseLike } from "../base/promised-input.js";
 import { fail } from "../failure/failures.js";
 import type { CallScope } from "./call-scope.js";
 import { holdValue } from "./copy-value.js";
-import { type ApiTarget, currentScope, isNative, isPromiseLike, runInScope, toNative } from "./invoke.js";
+import { type ApiTarget, currentScope, isNative, runInScope, toNative } from "./invoke.js";
 
 // Interceptors: functions of an author around the calls of an api.
 //

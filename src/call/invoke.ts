@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { types } from "node:util";
+import { isPromiseLike } from "../base/promised-input.js";
 import { loadedVersions, shareState } from "../base/shared-state.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -120,11 +121,6 @@ export const toNative = (output: unknown): unknown => (isPromiseLike(output) ? P
 
 /** True when a result of `toNative` is a promise. Reads nothing of an author's object that could throw. */
 export const isNative = (output: unknown): output is Promise<unknown> => types.isPromise(output);
-
-/** True when a value must be awaited. */
-export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
-}
 
 /** Runs work that must run once for an app. @returns True where it ran here. */
 export type RunOnce = (name: string, work: () => unknown) => Promise<boolean>;

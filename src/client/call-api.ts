@@ -1,5 +1,6 @@
 import { cleanFileName } from "../base/file-name.js";
 import { isDeeper } from "../base/is-deeper.js";
+import { promisedInput } from "../base/promised-input.js";
 import type { SubmitOptions } from "../define/handle-type.js";
 import { fail } from "../failure/client-failures.js";
 import type { CallLimit, CallPlace } from "./call-limit.js";
@@ -61,7 +62,7 @@ export const acceptOf = (api: RemoteApi): string =>
 /** One call, before its request is made. */
 interface Posting {
   readonly api: RemoteApi;
-  /** The input, or a promise of it. */
+  /** The input, a promise of it, or an object with promises in its fields. */
   readonly input: unknown;
   readonly options: ClientCallOptions & SubmitOptions;
   readonly accept: string;
@@ -82,7 +83,7 @@ export interface PreparedCall {
 export async function prepareCall(endpoint: Endpoint, limit: CallLimit, posting: Posting): Promise<PreparedCall> {
   const { api, options, accept } = posting;
   const { priority, key, delayMs, keepalive, headers: callHeaders } = options;
-  const input = await limit.guard(posting.input);
+  const input = await limit.guard(promisedInput(posting.input, asIs) ?? posting.input);
   const upload =
     api.uploads.length > 0 && isItems(input) ? await limit.guard(openUpload(input, api, limit)) : undefined;
   const { body, headers } = upload ?? (await limit.guard(encodeInput(input, api.filePaths)));
@@ -103,6 +104,8 @@ export async function prepareCall(endpoint: Endpoint, limit: CallLimit, posting:
     isIdempotent: api.isIdempotent || key !== undefined,
   };
 }
+
+const asIs = <T>(fields: T): T => fields;
 
 const openUpload = (input: AsyncIterable<unknown> | Iterable<unknown>, api: RemoteApi, limit: CallLimit) =>
   createUpload(input, { mediaTypes: api.uploads, limit, place: placeOf(api) });

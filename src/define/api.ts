@@ -55,11 +55,31 @@ type ItemsOf<O> = 0 extends 1 & O
       ? { readonly given: In; readonly read: Out }
       : never;
 
-/**
- * Result of a contract: `output`, or `yields` for the items of a stream. `output: stream(x)` means the same as `yields:
- * x`.
- */
-type Result<O, Y> = { readonly output: O; readonly yields?: never } | { readonly yields: Y; readonly output?: never };
+/** Result of a contract: `output`, or `yields` for the items of a stream. */
+interface Result<O, Y> {
+  readonly output?: O;
+  readonly yields?: Y;
+}
+/** Type of the `output` of a contract that has none. */
+interface Absent extends Schema {
+  readonly isAbsent: true;
+}
+/** Requirement that a contract without a result, or with two, does not meet: the compiler's message then names it. */
+type OneResult<O, Y> = [O] extends [Absent]
+  ? 0 extends 1 & O
+    ? unknown
+    : [Y] extends [never]
+      ? ContractWithOutput
+      : unknown
+  : [Y] extends [never]
+    ? unknown
+    : ContractWithOutputOnly;
+interface ContractWithOutput {
+  readonly output: Shape;
+}
+interface ContractWithOutputOnly {
+  readonly yields?: "not beside output";
+}
 
 /**
  * Type of the author's function, from its contract.
@@ -105,11 +125,12 @@ type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
  * @param contract `output`, or `yields` (the same as `output: stream(…)`) for a stream; `input` unless there is none;
  *                 route, texts and bounds; `batch` to join the rows of several calls; `cache` to keep answers.
  * @param run      Function of the author. Gets the checked input; returns the output, or for a stream an
- *   `AsyncIterable` of items.
+ *   `AsyncIterable` of items. `this` of a generator is the service; TypeScript wants its class named: `async function*
+ *   (this: Writer, text) { … }`.
  */
 export function api<
   I extends Shape = Void,
-  O extends Shape = never,
+  O extends Shape = Absent,
   Y extends Shape = never,
   B extends BatchOptions | undefined = undefined,
 >(
@@ -117,7 +138,8 @@ export function api<
     readonly input?: I;
     readonly batch?: B & NothingElse<B>;
     readonly cache?: CacheOptions;
-  } & Result<O, Y>,
+  } & Result<O, Y> &
+    OneResult<O, Y>,
   run: Run<I, O, Y, B>,
 ): ApiOf<I, O, Y>;
 export function api(contract: Contract, run: (input: never) => unknown): unknown {
@@ -145,13 +167,21 @@ export function nameRun({ run }: ApiDefinition, name: string): void {
   if (typeof run === "function" && run.name === "") Reflect.defineProperty(run, "name", { value: name });
 }
 
-/** Binds a definition for calling. @throws {ServingError} `invalid_contract`. */
-export function createTarget({ kind, contract, run }: ApiDefinition): ApiTarget {
+/**
+ * Binds a definition for calling.
+ *
+ * @param self `this` of a function that is no arrow function: the instance of the service.
+ * @throws {ServingError} `invalid_contract`.
+ */
+export function createTarget({ kind, contract, run }: ApiDefinition, self: unknown): ApiTarget {
   const problem = contractProblem(contract, kind);
   if (problem !== undefined) throw fail("invalid_contract", { problem });
-  const checks = createChecks(contract);
-  const { input: checkInput, output: checkOutput, itemSchema } = checks;
-  const target: ApiTarget = { kind: kind === "stream" ? kind : "unary", run, checkInput, checkOutput, itemSchema };
+  const { input: checkInput, output: checkOutput, itemSchema } = createChecks(contract);
+  const bound = typeof run === "function" ? run.bind(self) : run;
+  const target: ApiTarget = {
+    ...{ kind: kind === "stream" ? kind : "unary", run: bound },
+    ...{ checkInput, checkOutput, itemSchema },
+  };
   return contract.batch === undefined ? target : { ...target, rows: createRowLayout(contract) };
 }
 
@@ -159,9 +189,9 @@ export function createTarget({ kind, contract, run }: ApiDefinition): ApiTarget 
  * Makes `instance.predict(x)`, for unit tests and for an api that uses another one of its own service. Runs in place.
  */
 function callDirectly(definition: ApiDefinition) {
-  let target: ApiTarget | undefined;
-  return async (input?: unknown): Promise<unknown> => {
-    target ??= createTarget(definition);
+  const targetOf = createTargets(definition);
+  return async function (this: unknown, input?: unknown): Promise<unknown> {
+    const target = targetOf(this);
     const scope = createDirectScope();
     try {
       const given = feedDirectly(definition, scope, input);
@@ -171,6 +201,16 @@ function callDirectly(definition: ApiDefinition) {
     } finally {
       scope.close();
     }
+  };
+}
+
+/** Creates the function that gives the target of an instance: the one on which the api is called as a method. */
+function createTargets(definition: ApiDefinition): (self: unknown) => ApiTarget {
+  let last: { readonly self: unknown; readonly target: ApiTarget } | undefined;
+  return (self) => {
+    if (last?.self !== self) last = undefined;
+    last ??= { self, target: createTarget(definition, self) };
+    return last.target;
   };
 }
 
@@ -186,10 +226,10 @@ function readMaxRows({ batch }: Contract): number {
 }
 
 function streamDirectly(definition: ApiDefinition) {
-  let target: ApiTarget | undefined;
-  return (input?: unknown): AsyncIterableIterator<unknown> => {
+  const targetOf = createTargets(definition);
+  return function (this: unknown, input?: unknown): AsyncIterableIterator<unknown> {
     const open = (sink: ItemSink): ItemSource => {
-      target ??= createTarget(definition);
+      const target = targetOf(this);
       const scope = createDirectScope();
       const given = feedDirectly(definition, scope, input);
       const source = new InvokedStream({ target, input: given, scope, isChecked: true }, closingAtEnd(scope, sink));

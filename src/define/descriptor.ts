@@ -35,7 +35,7 @@ export interface ApiDescriptor {
 
 /** One dependency of a service, as declared. */
 interface DependencyDescriptor {
-  /** Name of the class field; `"(private)"` for a `#field`. */
+  /** Name of the class field, `"voters[0]"` or `"models.small"` in a list or a record; `"(private)"` for a `#field`. */
   readonly field: string;
   readonly target: ServiceClass;
   readonly options: EdgeOptions;
@@ -107,7 +107,7 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
     }
   }
   const dependencies = wiring.edges.map(({ handle, target, edge }): DependencyDescriptor => {
-    const field = Object.keys(instance).find((key) => instance[key] === handle) ?? "(private)";
+    const field = findField(instance, handle) ?? "(private)";
     if (readServiceOptions(target) === undefined) addFault(field, fail("not_a_service", { what: formatClass(target) }));
     const problem = interceptProblem(edge?.intercept);
     if (problem !== undefined) addFault(field, fail("invalid_interceptor", { problem }));
@@ -115,6 +115,23 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
   });
   return Object.freeze({ name, service, options, apis, dependencies, faults });
 }
+
+/** Finds the field with a handle: the field itself, or a list or a record of handles in it. */
+function findField(instance: Readonly<Record<string, unknown>>, handle: object): string | undefined {
+  const fields = Object.entries(instance);
+  const own = fields.find(([, value]) => value === handle);
+  if (own !== undefined) return own[0];
+  for (const [name, value] of fields) {
+    const index = Array.isArray(value) ? value.indexOf(handle) : -1;
+    if (index >= 0) return `${name}[${index}]`;
+    const key = isRecord(value) ? Object.keys(value).find((inner) => value[inner] === handle) : undefined;
+    if (key !== undefined) return `${name}.${key}`;
+  }
+  return undefined;
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
 /**
  * Describes a class of another version of ekiben. It can't be constructed here, so the descriptor has only that fault.

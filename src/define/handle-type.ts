@@ -1,5 +1,6 @@
 import type { Priority } from "../call/call.js";
 import type { TaskState } from "../call/task-state.js";
+import type { Tensor } from "./tensor.js";
 
 /**
  * A value, or the promise of one: the unawaited result of one call is a valid argument of the next.
@@ -7,6 +8,18 @@ import type { TaskState } from "../call/task-state.js";
  * `PromiseLike` covers `Promise`. Both are named because the compiler then reports a wrong promise in one line.
  */
 export type MaybePromise<T> = T | Promise<T> | PromiseLike<T>;
+
+/**
+ * Input of a call by a handle or a client: the value, the promise of it, or an object with promises in its fields. All
+ * of them are awaited, at the same time, before the call is made.
+ */
+export type MaybePromises<T> = PromisedFields<T> | Promise<T> | PromiseLike<T>;
+
+/** Values without fields that could be promises. */
+type Whole =
+  | (string | number | bigint | boolean | symbol | null | undefined)
+  | (Iterable<unknown> | AsyncIterable<unknown> | ArrayBufferView | Tensor | Blob | Date);
+type PromisedFields<T> = T extends Whole ? T : { [K in keyof T]: MaybePromise<T[K]> };
 
 /** Options of one call. */
 export interface CallOptions {
@@ -116,8 +129,8 @@ export type CallArguments<I, Options> = unknown extends I
   : [I] extends [None]
     ? [input?: undefined, options?: Options]
     : undefined extends I
-      ? [input?: MaybePromise<I>, options?: Options]
-      : [input: MaybePromise<I>, options?: Options];
+      ? [input?: MaybePromises<I>, options?: Options]
+      : [input: MaybePromises<I>, options?: Options];
 
 /** Calls service `T` wherever it runs: exactly its apis, streams and tasks, with promises allowed as arguments. */
 export type Handle<T> = {

@@ -14,8 +14,9 @@ export type Shape = Schema | { readonly [field: string]: Schema };
 
 type Fields<S> = { readonly [K in keyof S]: Schema };
 type OptionalKeys<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
-type WithOptional<T> = Simplify<Omit<T, OptionalKeys<T>> & Partial<Pick<T, OptionalKeys<T>>>>;
-type Simplify<T> = { [K in keyof T]: T[K] };
+type WithOptional<T> = Flat<Omit<T, OptionalKeys<T>> & Partial<Pick<T, OptionalKeys<T>>>>;
+/** Lists the fields. Editors show the result of a conditional type, and the name of any other with its arguments. */
+type Flat<T> = T extends infer U ? { [K in keyof U]: U[K] } : never;
 
 /** Type that a caller passes for shape `S`. */
 export type InputOf<S extends Shape> = S extends Schema

@@ -17,6 +17,11 @@ export const callFailures = {
     text: (d) => `the fake of ${d.service} that this test gave has no ${d.api}`,
     fix: "Add the function to the object given in compose(…, { replace }).",
   }),
+  tensors_unfit: row<{ problem: string }>({
+    code: "internal",
+    text: (d) => d.problem,
+    fix: "stack() takes tensors of one dtype and one shape; concat() those whose sizes differ only along its axis; row() an index from 0 to the first size less 1.",
+  }),
   batch_size_changed: row<{ rowsIn: number; rowsOut: number; field: string }>({
     code: "internal",
     text: (d) =>

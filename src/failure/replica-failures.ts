@@ -53,8 +53,8 @@ export const replicaFailures = {
   entry_not_reached: row<{ service: string; file: string; met: readonly string[]; limitMs: number }>({
     code: "failed_precondition",
     text: (d) =>
-      `${d.file}, run again in a replica, called serve() with ${list(d.met)} but not with ${d.service} within ${d.limitMs} ms`,
-    fix: "Move the services into a file of their own, which a replica can import, and keep only the calls of serve() in this one.",
+      `${d.file}, run again in a replica, called serve() or run() with ${list(d.met)} but not with ${d.service} within ${d.limitMs} ms`,
+    fix: "Move the services into a file of their own, which a replica can import, and keep only the calls of serve() and run() in this one.",
   }),
   not_importable: row<{ service: string; files: readonly string[] }>({
     code: "failed_precondition",

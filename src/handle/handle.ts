@@ -1,11 +1,12 @@
 import { followStates, pauseUnless } from "../base/follow-states.js";
 import type { Logger } from "../base/logger.js";
+import { isPromiseLike, promisedInput } from "../base/promised-input.js";
 import type { Caller, RequestContext } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import type { CallScope } from "../call/call-scope.js";
 import { composeInterceptors, type InterceptedKind, type RawInterceptor } from "../call/compose-interceptors.js";
-import { holdValue } from "../call/copy-value.js";
-import { type AmbientCall, ambientCall, isPromiseLike, readerOf, scopeOf } from "../call/invoke.js";
+import { copyValue, holdValue } from "../call/copy-value.js";
+import { type AmbientCall, ambientCall, readerOf, scopeOf } from "../call/invoke.js";
 import {
   createTaskId,
   isEnded,
@@ -18,6 +19,7 @@ import {
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { CallOptions, SubmitOptions } from "../define/handle-type.js";
 import { ServingError, unreachable } from "../failure/serving-error.js";
+import { toServingError } from "../failure/to-serving-error.js";
 import type { CalledService, CallTarget, EntryCaller, HttpCall } from "./call-target.js";
 import { LaterStream } from "./reply-stream.js";
 import { type CallStart, dispatchCall, dispatchStream, openScope, sendCall } from "./start-call.js";
@@ -63,6 +65,7 @@ function createMethod(target: CalledService, api: ApiDescriptor, owner: HandleOw
  */
 function createUnaryMethod(target: CallTarget, owner: HandleOwner, read?: (output: unknown) => unknown) {
   const onUnheard = createOnUnheard(target, owner);
+  const keep = createKeeper(target);
   // The options are read when the method is called, even if the input is a promise.
   const send = (start: CallStart) => dispatchCall(target, openScope(target, start), onUnheard);
   return (input?: unknown, options?: CallOptions): Promise<unknown> => {
@@ -70,7 +73,8 @@ function createUnaryMethod(target: CallTarget, owner: HandleOwner, read?: (outpu
     let sent: Promise<unknown>;
     try {
       const start = createStart(input, options, place, owner);
-      if (isPromiseLike(input)) sent = Promise.resolve(input).then((value) => send({ ...start, input: value }));
+      const later = promisedInput(input, keep);
+      if (later !== undefined) sent = later.then((value) => send({ ...start, input: value }));
       else if (read === undefined) return send(start);
       else sent = send(start);
     } catch (error) {
@@ -91,15 +95,32 @@ function follow(work: Promise<unknown>, call: UnheardCall): CallPromise<unknown>
   return promise;
 }
 
+/**
+ * Creates the function that copies the fields of an input whose other fields are promises.
+ *
+ * @throws {ServingError} from that function: `not_transferable`.
+ */
+const createKeeper =
+  ({ service, api }: { readonly service: string; readonly api: string }) =>
+  (fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
+    try {
+      return copyValue(fields, "input") as Readonly<Record<string, unknown>>;
+    } catch (error) {
+      throw toServingError(error, service, api);
+    }
+  };
+
 function createStreamMethod(target: CallTarget, owner: HandleOwner) {
   const onUnheard = createOnUnheard(target, owner);
+  const keep = createKeeper(target);
   return (input?: unknown, options?: CallOptions): AsyncIterable<unknown> => {
     const place = ambientCall();
     // The options are read now, even if the input is a promise.
     const start = createStart(input, options, place, owner);
     const open = (value: unknown) => dispatchStream(target, openScope(target, { ...start, input: value }), onUnheard);
-    if (!isPromiseLike(input)) return open(input);
-    return new LaterStream(Promise.resolve(input).then(open), nameCall(target, owner, scopeOf(place), options));
+    const later = promisedInput(input, keep);
+    if (later === undefined) return open(input);
+    return new LaterStream(later.then(open), nameCall(target, owner, scopeOf(place), options));
   };
 }
 
@@ -161,12 +182,13 @@ function interceptMethod(
 ): Method {
   const chain = composeInterceptors(owner.intercept ?? [], { service, api, kind });
   if (chain === undefined) return method;
+  const keep = createKeeper({ service, api });
   return (input, options) => {
     const place = ambientCall();
     const pass = (value: unknown) => chain(holdValue(value), (given) => method(given, options));
     let sent: Promise<unknown>;
     try {
-      sent = isPromiseLike(input) ? Promise.resolve(input).then(pass) : Promise.resolve(pass(input));
+      sent = promisedInput(input, keep)?.then(pass) ?? Promise.resolve(pass(input));
     } catch (error) {
       sent = Promise.reject(error);
     }
@@ -185,10 +207,12 @@ function interceptStream(
 ): StreamMethod {
   const chain = composeInterceptors(owner.intercept ?? [], { service, api, kind: "stream" });
   if (chain === undefined) return method;
+  const keep = createKeeper({ service, api });
   return (input, options) => {
     const place = ambientCall();
     const pass = (value: unknown) => chain(holdValue(value), (given) => method(given, options));
-    const stream = isPromiseLike(input) ? Promise.resolve(input).then(pass) : pass(input);
+    const later = promisedInput(input, keep);
+    const stream = later === undefined ? pass(input) : later.then(pass);
     if (!isPromiseLike(stream)) return stream as AsyncIterable<unknown>;
     const opened = Promise.resolve(stream).then((items) =>
       (items as AsyncIterableIterator<unknown>)[Symbol.asyncIterator](),
@@ -204,6 +228,8 @@ function interceptStream(
  */
 function createTaskMethod(target: CalledService, api: ApiDescriptor, owner: HandleOwner): Method {
   const { timeoutMs } = target.targetOf(api);
+  const keep = createKeeper({ service: target.service, api: api.name });
+  const enclose = (input: unknown, options: SubmitOptions | undefined) => encloseInput(input, options, keep);
   const createOperation = (operation: TaskOperation | "call"): Method =>
     createUnaryMethod(target.targetOf(api, operation), owner, readers[operation]);
   const call = createOperation("call");
@@ -252,16 +278,19 @@ const readers: Partial<Record<TaskOperation | "call", (output: unknown) => unkno
 };
 
 /** Adds the id of its task, and its key and delay if it has some, to an input or the promise of one. */
-function enclose(input: unknown, options: SubmitOptions | undefined): unknown {
+function encloseInput(
+  input: unknown,
+  options: SubmitOptions | undefined,
+  keep: ReturnType<typeof createKeeper>,
+): unknown {
   const { key, delayMs } = options ?? {};
   const named = {
     ...{ id: createTaskId() },
     ...(key !== undefined && { key }),
     ...(delayMs !== undefined && { delayMs }),
   };
-  return isPromiseLike(input)
-    ? Promise.resolve(input).then((value) => ({ ...named, input: value }))
-    : { ...named, input };
+  const later = promisedInput(input, keep);
+  return later === undefined ? { ...named, input } : later.then((value) => ({ ...named, input: value }));
 }
 
 /**

@@ -1,5 +1,5 @@
+import { isPromiseLike } from "../base/promised-input.js";
 import { type Expiring, notInWheel } from "../call/deadline-wheel.js";
-import { isPromiseLike } from "../call/invoke.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";

@@ -136,6 +136,16 @@ export function createStdoutSink(): LineSink {
   };
 }
 
+/**
+ * Creates the sink for standard error, for a program that writes its own results to standard output: neither of its
+ * streams is guarded.
+ */
+export function createStderrSink(): LineSink {
+  if (!isForwarded()) return new FileSink(2);
+  const write = (text: string, done: Done) => void process.stderr.write(text, done);
+  return { mayTear: false, write, writeLast: (text) => write(text, () => {}) };
+}
+
 /** True when standard output is a pipe or a socket, whose reader may be slow. */
 function takesPart(): boolean {
   try {

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import type { Logger } from "../base/logger.js";
 import { isError, maxTextLength, readCauses, readField, readText, textOf } from "../failure/read-thrown.js";
-import { createStdoutSink, LineWriter } from "./line-writer.js";
+import { createStderrSink, createStdoutSink, type LineSink, LineWriter } from "./line-writer.js";
 
 /** Logger that owns its output. */
 export interface LogOutput {
@@ -11,22 +11,22 @@ export interface LogOutput {
 }
 
 /**
- * Creates a logger that writes JSON lines to stdout, by pino. Lines are held back for at most 200 ms. An error is
- * written at once, with the lines before it; a process that ends writes the rest. No caller waits for a reader: see
- * `LineWriter`.
+ * Creates a logger that writes JSON lines to stdout or stderr, by pino. Lines are held back for at most 200 ms. An
+ * error is written at once, with the lines before it; a process that ends writes the rest. No caller waits for a
+ * reader: see `LineWriter`.
  *
  * Pino is loaded with the first line: most replicas never write one, and pino takes 5 MiB in each.
  */
-export function createLog(level: string): LogOutput {
+export function createLog(level: string, to: "stdout" | "stderr" = "stdout"): LogOutput {
   let output: LogOutput | undefined;
-  const open = () => (output ??= openLog(level));
+  const open = () => (output ??= openLog(level, to === "stdout" ? createStdoutSink : createStderrSink));
   const log = new GuardedLog(() => open().log, {}, levelsBelow(level));
   return { log, flush: () => output?.flush() };
 }
 
-function openLog(level: string): LogOutput {
+function openLog(level: string, createSink: () => LineSink): LogOutput {
   const { pino } = createRequire(import.meta.url)("pino") as typeof import("pino");
-  const lines = new LineWriter(createStdoutSink());
+  const lines = new LineWriter(createSink());
   const log = pino({ level, hooks: { logMethod: writeErrorsAtOnce } }, lines);
   process.once("exit", () => lines.flushLast());
   function writeErrorsAtOnce(this: unknown, args: unknown[], method: (...args: unknown[]) => void, number: number) {

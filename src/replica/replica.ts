@@ -290,7 +290,7 @@ export class Replica implements CallHost {
     nameRun(definition, `${descriptor.name}.${api.name}`);
     const laneStats = stats.lane(descriptor.name, api.name);
     const bounds = settings.apis.get(api.name) as ApiSettings;
-    const target = createTarget(definition);
+    const target = createTarget(definition, instance);
     const batcher = this.#createBatcher(api.name, target, bounds);
     const isPatient = api.kind === "task";
     const lane = new Lane({ bounds, stats: laneStats, time, isPatient, watch: this.#watch });

@@ -2,12 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { planApp } from "../app/plan-app.js";
+import { createRunningApp, type RunningApp } from "../app/running-app.js";
 import { type App, startApp } from "../app/start-app.js";
 import type { Logger } from "../base/logger.js";
 import { ownFolder } from "../base/shared-state.js";
 import type { CallContext } from "../call/call-context.js";
 import { handOver, type ServiceClass } from "../define/depends.js";
-import type { Handle, Replacement } from "../define/handle-type.js";
+import type { Replacement } from "../define/handle-type.js";
 import { noteCallers, type ServiceHooks } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import type { Substitute } from "../graph/graph.js";
@@ -40,12 +41,8 @@ export interface ComposeOptions<R extends readonly unknown[] = readonly unknown[
   readonly context?: CallContext | (() => CallContext);
 }
 
-/** Running graph of a test: real services and checks, without a port. */
-export interface ComposedApp<T extends ServiceHooks> extends AsyncDisposable {
-  /** Handle of the entry service, like the handle that another service of the graph would get. */
-  readonly entry: Handle<T>;
-  /** Returns the handle of any service of the graph. */
-  service<S extends ServiceHooks>(service: ServiceClass<S>): Handle<S>;
+/** Running graph of a test: real services and checks, without a port, and faults on demand. */
+export interface ComposedApp<T extends ServiceHooks> extends RunningApp<T> {
   /** Makes calls to the service fail before they reach it. */
   fail(service: ServiceClass, rule?: FailRule): void;
   /** Delays calls to the service. */
@@ -54,8 +51,6 @@ export interface ComposedApp<T extends ServiceHooks> extends AsyncDisposable {
   clearFaults(): void;
   /** Ends one replica (default: the first) like a crash: its calls fail. Resolves when its replacement is ready. */
   kill(service: ServiceClass, index?: number): Promise<void>;
-  /** Drains and stops all services; `await using` calls it. */
-  close(): Promise<void>;
 }
 
 /**
@@ -88,7 +83,7 @@ export async function compose<T extends ServiceHooks, const R extends readonly u
       calls: [...plan.graph.services.keys()],
       faults,
     });
-    return createComposedApp(app, entry, { faults, folder, context: toFunction(options.context) });
+    return createComposedApp(app, entry, { faults, folder, context: options.context });
   } catch (error) {
     removeFolder(folder);
     throw error;
@@ -97,16 +92,9 @@ export async function compose<T extends ServiceHooks, const R extends readonly u
 
 const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true });
 
-/** Turns a context into the function that returns it for a call. */
-function toFunction(context: unknown): (() => unknown) | undefined {
-  if (context === undefined) return undefined;
-  return typeof context === "function" ? (context as () => unknown) : () => context;
-}
-
 interface TestDeps {
   readonly faults: Faults;
-  /** Returns the context of a call. */
-  readonly context: (() => unknown) | undefined;
+  readonly context: ComposeOptions["context"];
   /** Folder of the task store, removed with the app. */
   readonly folder: string;
 }
@@ -116,17 +104,9 @@ function createComposedApp<T extends ServiceHooks>(
   entry: ServiceClass<T>,
   { faults, folder, context }: TestDeps,
 ): ComposedApp<T> {
-  const names = new Map(app.graph.edges.map((edge) => [edge.target, edge.to])).set(entry, app.graph.entry);
-  const nameOf = (service: ServiceClass): string => {
-    const name = names.get(service);
-    if (name === undefined) throw fail("not_a_service", { what: `class ${service.name}, in this graph,` });
-    return name;
-  };
-  const close = () =>
-    app.stop(AbortSignal.timeout(app.plan.settings.server.drainTimeoutMs)).finally(() => removeFolder(folder));
+  const { running, nameOf } = createRunningApp(app, entry, { context, onClosed: () => removeFolder(folder) });
   return {
-    entry: app.handle(app.graph.entry, context) as Handle<T>,
-    service: (service) => app.handle(nameOf(service), context) as never,
+    ...running,
     fail: (service, rule) => {
       faults.fail(nameOf(service), rule);
       app.spreadFaults();
@@ -140,7 +120,5 @@ function createComposedApp<T extends ServiceHooks>(
       app.spreadFaults();
     },
     kill: (service, index = 0) => app.replaceReplica(nameOf(service), index),
-    close,
-    [Symbol.asyncDispose]: close,
   };
 }

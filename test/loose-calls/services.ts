@@ -171,7 +171,7 @@ export class Forgetful extends Service() {
   }));
   promiseInInput = api({ output: z.any() }, () => {
     const late = this.#help("bad");
-    return this.model.run({ word: late } as unknown as string);
+    return this.model.run({ words: [late] } as unknown as string);
   });
   promiseInItem = api({ yields: z.any() }, () => this.#yieldPromise());
   promiseInTask = task({ output: z.any() }, () => ({ value: this.#help("bad") }));

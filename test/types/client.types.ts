@@ -50,6 +50,14 @@ model.predict(new Tensor("int32", [2], new Int32Array(2)));
 // @ts-expect-error this api takes no input
 model.warmUp(1);
 
+class Fuser extends Service() {
+  fuse = api({ input: { text: z.string(), at: z.number() }, output: z.number() }, ({ at }) => at);
+}
+declare const fuser: Client<Fuser>;
+fuser.fuse({ text: "x", at: fuser.fuse({ text: Promise.resolve("y"), at: 1 }) });
+// @ts-expect-error the promise of a wrong type in a field
+fuser.fuse({ text: fuser.fuse({ text: "x", at: 1 }), at: 1 });
+
 // Options are those of a call from outside.
 const { signal } = new AbortController();
 pipeline.predict({ rawInput: "x" }, { timeoutMs: 100, signal, headers: { "x-team": "search" } });

@@ -1,5 +1,5 @@
 // Typed ways to use a running pipeline: a client, a composed test app, a server in a program.
-import { type AppEvent, serve } from "ekiben";
+import { type AppEvent, type RunningApp, run, serve } from "ekiben";
 import { connect } from "ekiben/client";
 import { compose } from "ekiben/testing";
 import { expectType } from "./expect.js";
@@ -68,4 +68,21 @@ async function inAProgram() {
   // @ts-expect-error the former name of onEvent
   await serve(Pipeline, { onProgress: () => {} });
 }
-void [overHttp, inTests, inAProgram];
+
+async function withoutHttp() {
+  await using app = await run(Pipeline, { placement: "thread", options: { services: { Pipeline: { replicas: 2 } } } });
+  expectType<RunningApp<Pipeline>>()(app);
+  expectType<Promise<{ label: string; confidence: number }>>()(app.entry.predict({ rawInput: "x" }));
+  app.service(Preprocessing).preprocess("x");
+  // @ts-expect-error the wrong type
+  app.entry.predict({ rawInput: 1 });
+  // @ts-expect-error a class that is not a service
+  app.service(Date);
+  // @ts-expect-error faults are for tests
+  app.fail(Preprocessing);
+  // @ts-expect-error there is no port
+  await run(Pipeline, { port: 3000 });
+  // @ts-expect-error a class that is not a service
+  await run(Plain);
+}
+void [overHttp, inTests, inAProgram, withoutHttp];

@@ -1,5 +1,5 @@
 // A handle has exactly the apis of its service, with their types; promises of inputs are accepted.
-import { api, type Handle, Service, type Tensor } from "ekiben";
+import { api, depends, file, type Handle, type MaybePromises, Service, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 import { expectSame, expectType } from "./expect.js";
 import type { InferenceModel, Pipeline, Preprocessing } from "./services.js";
@@ -65,6 +65,90 @@ async function useResults() {
   (await pipeline.predict({ rawInput: "x" })).score;
 }
 void useResults;
+
+// Fields of an input may be promises, and their types are checked too. Only the object's own fields may.
+class Fusion extends Service() {
+  fuse = api(
+    {
+      input: {
+        text: z.string(),
+        image: tensor("float32", [3]),
+        top: z.number().default(3),
+        kind: z.enum(["a", "b"]),
+        tags: z.array(z.string()).optional(),
+      },
+      output: z.string(),
+    },
+    ({ text }) => text,
+  );
+  nested = api({ input: z.object({ inner: z.object({ text: z.string() }) }), output: z.string() }, () => "");
+  either = api(
+    {
+      input: z.discriminatedUnion("by", [
+        z.object({ by: z.literal("id"), id: z.number() }),
+        z.object({ by: z.literal("name"), name: z.string() }),
+      ]),
+      output: z.string(),
+    },
+    () => "",
+  );
+  scores = api({ input: z.record(z.string(), z.number()), output: z.number() }, () => 1);
+  list = api({ input: z.array(z.string()), output: z.string() }, () => "");
+  pixels = api({ input: tensor("float32", [3]), output: tensor("float32", [3]) }, (pixels) => pixels);
+  photo = api({ input: file(), output: z.string() }, () => "");
+  text = api({ output: z.string() }, () => "");
+  count = api({ output: z.number() }, () => 1);
+}
+declare const fusion: Handle<Fusion>;
+const image = new Tensor("float32", [3], new Float32Array(3));
+fusion.fuse({ text: fusion.text(), image: fusion.pixels(image), kind: "a" });
+fusion.fuse({ text: "x", image, kind: Promise.resolve("b" as const), top: fusion.count(), tags: [] });
+fusion.fuse(Promise.resolve({ text: "x", image, kind: "a" as const }));
+// @ts-expect-error the promise of a wrong type in a field
+fusion.fuse({ text: fusion.count(), image, kind: "a" });
+// @ts-expect-error a wrong value beside a promise
+fusion.fuse({ text: fusion.text(), image, kind: "c" });
+// @ts-expect-error a missing field beside a promise
+fusion.fuse({ text: fusion.text(), kind: "a" });
+// @ts-expect-error a misspelt field beside a promise
+fusion.fuse({ text: fusion.text(), image, kind: "a", tpo: 1 });
+// @ts-expect-error a promise in a list
+fusion.fuse({ text: "x", image, kind: "a", tags: [fusion.text()] });
+// @ts-expect-error a promise with promises in its fields
+fusion.fuse(Promise.resolve({ text: fusion.text(), image, kind: "a" as const }));
+fusion.nested({ inner: Promise.resolve({ text: "x" }) });
+// @ts-expect-error a promise deeper than the fields
+fusion.nested({ inner: { text: fusion.text() } });
+fusion.either({ by: "id", id: fusion.count() });
+// @ts-expect-error the field of another variant
+fusion.either({ by: "id", name: fusion.text() });
+fusion.scores({ a: fusion.count(), b: 1 });
+// @ts-expect-error a wrong score
+fusion.scores({ a: fusion.text() });
+// @ts-expect-error items of a list are not awaited
+fusion.list([fusion.text()]);
+// @ts-expect-error fields of a tensor are not awaited
+fusion.pixels({ dtype: "float32", shape: [3], data: Promise.resolve(new Float32Array(3)) });
+expectSame<MaybePromises<string>, string | Promise<string> | PromiseLike<string>>();
+expectSame<Extract<MaybePromises<File>, { name: unknown }>, File>();
+declare const whole: { text: string; image: Tensor<"float32", readonly [3]>; kind: "a" | "b" };
+fusion.fuse(whole);
+
+// Lists and records of dependencies.
+class Ensemble extends Service() {
+  voters = [depends(Fusion), depends(Fusion)];
+  mixed = [depends(Fusion), depends(Anything)];
+  models = { small: depends(Fusion), large: depends(Fusion, { timeoutMs: 100 }) };
+  vote = api({ output: z.array(z.string()) }, () => Promise.all(this.voters.map((voter) => voter.text())));
+  pick = api({ input: z.enum(["small", "large"]), output: z.string() }, (name) => this.models[name].text());
+  wrong() {
+    // @ts-expect-error no such model
+    this.models.medium;
+    // @ts-expect-error an api that not all of them have
+    for (const one of this.mixed) void one.text();
+  }
+}
+void Ensemble;
 
 // An api without input is called without one; options are the second argument.
 expectType<Promise<number>>()(model.warmUp());

@@ -33,6 +33,31 @@ async function* yieldItself(count: number) {
   yield count;
 }
 
+// A generator has `this` when its class is named.
+class Stateful extends Service() {
+  #model = { tokens: ["a"] };
+  prefix = "";
+  write = api({ input: z.string(), yields: z.string() }, async function* (this: Stateful, text) {
+    expectType<string>()(text);
+    for (const token of this.#model.tokens) yield this.prefix + token + text;
+  });
+  count = api({ input: z.string(), output: z.number() }, function (this: Stateful, text) {
+    return text.length + this.prefix.length;
+  });
+  bare = api({ input: z.string(), yields: z.string() }, async function* (text) {
+    // @ts-expect-error without its class, `this` has no type
+    yield this.prefix + text;
+  });
+  wrong = api({ input: z.string(), yields: z.string() }, async function* (this: Stateful, text) {
+    // @ts-expect-error a misspelt member
+    yield this.prefx + text;
+  });
+}
+class Special extends Stateful {}
+declare const stateful: Handle<Special>;
+expectType<AsyncIterable<string>>()(stateful.write("x"));
+expectType<Promise<number>>()(new Special().count("x"));
+
 class Streams extends Service() {
   // @ts-expect-error items of a wrong type
   wrong = api({ input: z.number(), yields: z.string() }, yieldItself);

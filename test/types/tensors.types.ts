@@ -1,5 +1,5 @@
 // A tensor's type carries its dtype and shape: a number is that size, a name any size.
-import { api, type Handle, Service, Tensor, tensor } from "ekiben";
+import { api, concat, type Handle, row, Service, stack, Tensor, tensor } from "ekiben";
 import { z } from "zod";
 import { expectType } from "./expect.js";
 
@@ -76,6 +76,32 @@ tensor("float32", ["n"], { finite: true });
 tensor("float16", ["n"]);
 // @ts-expect-error a size is a number or a name
 tensor("float32", [null]);
+
+// Rows, stacks and joined tensors keep what is known of their shapes.
+declare const batch: Tensor<"float32", readonly [number, 384]>;
+declare const one: Tensor<"float32", readonly [384]>;
+declare const some: Tensor<"float32", readonly [384]>[];
+expectType<Tensor<"float32", readonly [384]>>()(row(batch, 0));
+expectType<Tensor<"float32", readonly []>>()(row(one, 0));
+expectType<Tensor<"float32", readonly [1, 384]>>()(stack([row(batch, 0)]));
+expectType<Tensor<"float32", readonly [2, 384]>>()(stack([one, row(batch, 1)]));
+expectType<Tensor<"float32", readonly [number, 384]>>()(stack(some));
+expectType<Tensor<"float32", readonly [number, 384]>>()(concat([batch, batch]));
+expectType<Tensor<"float32", readonly [2, number]>>()(
+  concat([new Tensor("float32", [2, 3], new Float32Array(6)), new Tensor("float32", [2, 4], new Float32Array(8))], 1),
+);
+layers.rows(stack([layers.flat() as never as Tensor<"float32", readonly [64]>]));
+layers.rows(concat([new Tensor("float32", sizes, new Float32Array(64))]));
+layers.rows(stack([new Tensor("float32", sizes, new Float32Array(64))]));
+layers.rows(row(new Tensor("float32", sizes, new Float32Array(64)), 0));
+// @ts-expect-error tensors of other sizes
+stack([one, new Tensor("float32", [385], new Float32Array(385))]);
+// @ts-expect-error a row of 384 where rows of 64 are declared
+layers.rows(stack([one]));
+// @ts-expect-error rows of 384 where rows of 64 are declared
+layers.rows(concat([batch, batch]));
+// @ts-expect-error a list, not two arguments
+stack(one, one);
 
 // Tensors beside other fields.
 class Mixed extends Service() {

@@ -1,7 +1,7 @@
 import { createDeferred, type Deferred } from "../../base/clock.js";
+import { isPromiseLike } from "../../base/promised-input.js";
 import { unreachable } from "../../failure/serving-error.js";
 import { CallPromise, settleQuietly } from "../call-promise.js";
-import { isPromiseLike } from "../invoke.js";
 import { type ItemSink, type ItemSource, lastStep } from "./item-source.js";
 import { onceKey, StreamUse, takeForeign, takeItems } from "./stream-use.js";
 

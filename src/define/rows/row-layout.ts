@@ -1,6 +1,7 @@
+import { isPromiseLike } from "../../base/promised-input.js";
 import type { CallScope } from "../../call/call-scope.js";
 import { holdValue } from "../../call/copy-value.js";
-import { type ApiTarget, failRow, isPromiseLike, type RowLayout, runInScope } from "../../call/invoke.js";
+import { type ApiTarget, failRow, type RowLayout, runInScope } from "../../call/invoke.js";
 import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 import { isStreamSchema, type Shape } from "../schema.js";
