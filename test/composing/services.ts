@@ -41,7 +41,7 @@ export class Letters extends Service() {
 const pair = { first: z.string(), second: z.string(), rest: z.array(z.number()).optional() };
 
 /** Takes inputs of several sources. */
-export class Fuser extends Service() {
+class Fuser extends Service() {
   fuse = api({ input: pair, output: z.string() }, ({ first, second, rest = [] }) => [first, second, ...rest].join(" "));
   items = api({ input: pair, yields: z.string() }, async function* ({ first, second }) {
     yield first;
