@@ -44,8 +44,8 @@ export interface RunOptions {
   /** Default: JSON lines on stderr, by pino, so that stdout is the program's. */
   readonly log?: Logger;
   /**
-   * Context of the calls that the program makes, in place of what `context` of an app file gives for an HTTP request; or
-   * a function that returns it for each call.
+   * Context of the calls that the program makes, in place of what `context` of an app file gives for an HTTP request;
+   * or a function that returns it for each call.
    */
   readonly context?: CallContext | (() => CallContext);
   /** Called with each event of the app's life, in order. */
