@@ -57,7 +57,7 @@ async function listen(options: TestServerOptions = {}) {
 }
 
 const request = (path: string, body = "", headers = "") =>
-  `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`;
+  `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`;
 const idOf = ({ body }: { readonly body: string }) => JSON.parse(body).id as string;
 
 describe("malformed HTTP", () => {
@@ -66,16 +66,16 @@ describe("malformed HTTP", () => {
     const broken: [string, number, string][] = [
       ["nonsense\r\n\r\n", 400, "malformed_request"],
       ["POST /echo HTTP/9.9\r\n\r\n", 400, "malformed_request"],
-      ["BREW /echo HTTP/1.1\r\nhost: x\r\n\r\n", 400, "malformed_request"],
+      ["BREW /echo HTTP/1.1\r\nhost: localhost\r\n\r\n", 400, "malformed_request"],
       [
-        "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
         400,
         "malformed_request",
       ],
-      ["POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", 400, "malformed_request"],
-      ["POST /echo HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n", 400, "malformed_request"],
-      [`GET /${"a".repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`, 431, "header_too_large"],
-      [`GET / HTTP/1.1\r\nhost: x\r\na: ${"b".repeat(20_000)}\r\n\r\n`, 431, "header_too_large"],
+      ["POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: x\r\n\r\n", 400, "malformed_request"],
+      ["POST /echo HTTP/1.1\r\nhost: localhost\r\nbad header\r\n\r\n", 400, "malformed_request"],
+      [`GET /${"a".repeat(20_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`, 431, "header_too_large"],
+      [`GET / HTTP/1.1\r\nhost: localhost\r\na: ${"b".repeat(20_000)}\r\n\r\n`, 431, "header_too_large"],
     ];
     for (const [text, status, id] of broken) {
       const connection = server.connect();
@@ -101,7 +101,7 @@ describe("malformed HTTP", () => {
     await using server = await listen();
     for (const hosts of ["host: a\r\nhost: b", "Host: a\r\nx: 1\r\nHOST: a"]) {
       const connection = server.connect();
-      connection.write(`GET /livez HTTP/1.1\r\n${hosts}\r\n\r\nGET /livez HTTP/1.1\r\nhost: x\r\n\r\n`);
+      connection.write(`GET /livez HTTP/1.1\r\n${hosts}\r\n\r\nGET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n`);
       const text = await connection.closed();
       const response = parseResponse(text);
       assert.deepEqual([response.status, idOf(response)], [400, "malformed_request"]);
@@ -146,7 +146,7 @@ describe("malformed HTTP", () => {
     await using server = await listen();
     const connection = server.connect();
     const head =
-      "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+      "POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     connection.write(`${head}4\r\n"abc\r\nnot a chunk size\r\n`);
     assert.equal(parseResponse(await connection.closed()).status, 400);
   });
@@ -187,7 +187,7 @@ describe("a body", () => {
     await using server = await listen({ settings: { maxBodyBytes: 1000 }, deps: { time: createCallTime(clock) } });
     const connection = server.connect();
     connection.write(
-      "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
     );
     connection.write(`7d0\r\n${"a".repeat(2000)}\r\n`);
     const response = await connection.response();
@@ -225,8 +225,8 @@ describe("a body", () => {
   });
 
   it("cut off by its client makes no call and no noise", async () => {
-    const lines: object[] = [];
-    const write = (fields: object) => void lines.push(fields);
+    const lines: unknown[] = [];
+    const write = (fields: unknown) => void lines.push(fields);
     const log = { debug: () => {}, info: write, warn: write, error: write, child: () => log };
     const ended = createDeferred<void>();
     await using server = await listen({
@@ -257,7 +257,7 @@ describe("connections", () => {
   it("that say nothing, or not enough, are closed", async () => {
     await using server = await listen({ settings: { bodyTimeoutMs: 100 } });
     const [silent, slow] = [server.connect(), server.connect()];
-    slow.write("POST /echo HTTP/1.1\r\nhost: x\r\n");
+    slow.write("POST /echo HTTP/1.1\r\nhost: localhost\r\n");
     const response = parseResponse(await slow.closed());
     assert.deepEqual([response.status, idOf(response)], [408, "header_timeout"]);
     assert.equal(await silent.closed(), "");
@@ -291,7 +291,7 @@ describe("connections", () => {
     const silent = Array.from({ length: 40 }, () => server.connect());
     for (const path of ["/livez", "/readyz?verbose", "/metrics"]) {
       const probe = server.connect();
-      probe.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+      probe.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
       const answer = parseResponse(await probe.closed());
       assert.deepEqual([answer.status, answer.headers["connection"]], [200, "close"], path);
     }
@@ -357,8 +357,8 @@ describe("a server that closes", () => {
     if (cutsFresh) {
       for (const connection of fresh) assert.equal(await connection.closed(), "");
     } else {
-      fresh[0].write("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n");
-      fresh[1].write("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+      fresh[0].write("GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+      fresh[1].write("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n");
       fresh[2].write(request("/none"));
       const ready = parseResponse(await fresh[0].closed());
       assert.deepEqual([ready.status, JSON.parse(ready.body).status], [503, "draining"]);

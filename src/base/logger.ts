@@ -1,9 +1,13 @@
-/** Structured logger of pino's shape. Any logger with these methods may be passed to ekiben. */
+/**
+ * Structured logger of pino's shape: `log.info({ pages: 3 }, "indexed")`, or the text alone, `log.info("indexed")`.
+ *
+ * Any logger with these methods may be passed to ekiben, which always gives it an object first.
+ */
 export interface Logger {
-  debug(fields: object, message?: string): void;
-  info(fields: object, message?: string): void;
-  warn(fields: object, message?: string): void;
-  error(fields: object, message?: string): void;
+  debug(fields: object | string, message?: string): void;
+  info(fields: object | string, message?: string): void;
+  warn(fields: object | string, message?: string): void;
+  error(fields: object | string, message?: string): void;
   /** Returns a logger that adds `fields` to each of its lines. */
   child(fields: Record<string, unknown>): Logger;
 }

@@ -5,13 +5,15 @@ import { fileURLToPath } from "node:url";
 
 const logModule = JSON.stringify(fileURLToPath(new URL("./log.ts", import.meta.url)));
 
-/** Runs a program that logs, and gives the lines it wrote until it ended. */
-function runLogger(program: string): { msg: string; level: number }[] {
+/** Runs a program that logs, and gives the lines it wrote until it ended, as text. */
+function printLines(program: string): string[] {
   const code = `import { createLog } from ${logModule}; const { log, flush } = createLog("info"); ${program}`;
   const run = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", code], { encoding: "utf8" });
-  const lines = run.stdout.split("\n").filter((line) => line !== "");
-  return lines.map((line) => JSON.parse(line) as { msg: string; level: number });
+  return run.stdout.split("\n").filter((line) => line !== "");
 }
+
+const runLogger = (program: string) =>
+  printLines(program).map((line) => JSON.parse(line) as { msg: string; level: number });
 
 describe("createLog", () => {
   it("writes every line in order, though an ending process left them no time", () => {
@@ -30,6 +32,19 @@ describe("createLog", () => {
       lines.map((line) => line.msg),
       ["before", "broken"],
     );
+  });
+
+  it("takes a text alone, and writes each key once, the innermost value", () => {
+    const code = `
+      for (const level of ["info", "warn", "error"]) log[level]("a text");
+      log.child({ service: "Model", replica: "Model#0" }).child({ service: "Model", api: "run" }).info({ api: "walk" }, "twice");`;
+    const printed = printLines(code);
+    assert.deepEqual(
+      printed.map((line) => JSON.parse(line)).map(({ msg, level }) => `${level} ${msg}`),
+      ["30 a text", "40 a text", "50 a text", "30 twice"],
+    );
+    const names = (printed[3]?.match(/"(service|replica|api)":"[^"]*"/g) ?? []).sort();
+    assert.deepEqual(names, ['"api":"walk"', '"replica":"Model#0"', '"service":"Model"']);
   });
 
   it("leaves out what is below its level", () => {

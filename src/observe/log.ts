@@ -67,19 +67,19 @@ class GuardedLog implements Logger {
     this.#skipped = skipped;
   }
 
-  debug(fields: object, message?: string): void {
+  debug(fields: object | string, message?: string): void {
     this.#write("debug", fields, message);
   }
 
-  info(fields: object, message?: string): void {
+  info(fields: object | string, message?: string): void {
     this.#write("info", fields, message);
   }
 
-  warn(fields: object, message?: string): void {
+  warn(fields: object | string, message?: string): void {
     this.#write("warn", fields, message);
   }
 
-  error(fields: object, message?: string): void {
+  error(fields: object | string, message?: string): void {
     this.#write("error", fields, message);
   }
 

@@ -217,7 +217,7 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
     this.caller.send({ kind: "stop", replica: this.id });
     await within(clock, stopLimitMs, stopped, () => {
       const text = `${this.id} did not stop within ${stopLimitMs} ms; it was left behind in the process that it shares`;
-      log.warn({ replica: this.id, stopLimitMs }, text);
+      log.warn({ service: this.#deps.order.service, replica: this.id, stopLimitMs }, text);
     }).catch(() => {});
   }
 

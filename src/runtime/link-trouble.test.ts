@@ -11,7 +11,8 @@ function createTrouble() {
   const write = (_: object, message?: string) => void lines.push(message ?? "");
   const log: Logger = { ...silentLogger, warn: write, info: write };
   let counted = 0;
-  const trouble = new LinkTrouble({ replica: "Model#0", address: "/x/1.sock", clock, log, count: () => counted++ });
+  const names = { service: "Model", replica: "Model#0" };
+  const trouble = new LinkTrouble({ names, address: "/x/1.sock", clock, log, count: () => counted++ });
   /** Fails each second, for so long. */
   const failFor = (ms: number) => {
     for (const end = clock.now() + ms; clock.now() < end; clock.advance(1000)) trouble.failed("ENOENT: gone");

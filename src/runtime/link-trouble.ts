@@ -10,7 +10,8 @@ const patienceMs = 2_000;
 
 /** Constructor arguments of `LinkTrouble`. */
 interface LinkTroubleDeps {
-  readonly replica: string;
+  /** Names of the replica that can't be reached. */
+  readonly names: { readonly service: string; readonly replica: string };
   readonly address: string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -31,17 +32,18 @@ export class LinkTrouble {
 
   /** Describes the trouble; `undefined` before it has lasted long enough. */
   get obstacle(): string | undefined {
-    return this.#lastedMs < patienceMs ? undefined : `${this.#deps.replica} can't be reached: ${this.#problem}`;
+    return this.#lastedMs < patienceMs ? undefined : `${this.#deps.names.replica} can't be reached: ${this.#problem}`;
   }
 
   /** Notes a failed attempt. */
   failed(problem: string): void {
-    const { replica, address, clock, log, count } = this.#deps;
+    const { names, address, clock, log, count } = this.#deps;
+    const { replica } = names;
     this.#since ??= clock.now();
     this.#problem = problem;
     count();
     if (this.obstacle === undefined || !this.#pace.isDue(clock.now())) return;
-    const fields = { replica, address, problem, forMs: Math.round(this.#lastedMs) };
+    const fields = { ...names, address, problem, forMs: Math.round(this.#lastedMs) };
     log.warn(
       fields,
       `no link to ${replica}, which is ready: ${address}: ${problem}; the next attempt follows within a second`,
@@ -50,8 +52,8 @@ export class LinkTrouble {
 
   /** Notes that the replica was reached. */
   over(): void {
-    if (this.#pace.wasTold)
-      this.#deps.log.info({ replica: this.#deps.replica }, `${this.#deps.replica} was reached again`);
+    const { names, log } = this.#deps;
+    if (this.#pace.wasTold) log.info({ ...names }, `${names.replica} was reached again`);
     this.#pace.reset();
     this.#since = undefined;
   }

@@ -308,7 +308,8 @@ class FarLink implements KeptLink {
     this.#entry = new DirectoryEntry(service, deps);
     const { clock, log, stats } = deps;
     const { address } = connector;
-    this.#trouble = new LinkTrouble({ replica, address, clock, log, count: () => stats.countLinkFailure(service) });
+    const count = () => stats.countLinkFailure(service);
+    this.#trouble = new LinkTrouble({ names: { service, replica }, address, clock, log, count });
     this.tried = new Promise((resolve) => {
       this.#setTried = resolve;
     });
@@ -318,7 +319,7 @@ class FarLink implements KeptLink {
     this.#timer = undefined;
     let isOpened = false;
     const { channel, problem } = this.#connector.connect();
-    const { replica } = this;
+    const { service, replica } = this;
     const { address } = this.#connector;
     const { log } = this.#deps;
     const link: PeerLink = new PeerLink(this.replica, channel, {
@@ -327,7 +328,7 @@ class FarLink implements KeptLink {
         this.#pause.reset();
         this.#trouble.over();
         if (this.#isWanted) this.#entry.add(link);
-        log.debug({ replica, address }, `link to ${replica} opened`);
+        log.debug({ service, replica, address }, `link to ${replica} opened`);
         this.#setTried();
       },
       draining: () => this.#entry.remove(),
@@ -364,11 +365,11 @@ class FarLink implements KeptLink {
       this.#onEnd(this);
       return;
     }
-    logEnd(this.#deps.log, this.replica, reason);
+    logEnd(this.#deps.log, this, reason);
     this.#timer = this.#deps.clock.setTimer(() => this.open(), this.#pause.begin());
   }
 }
 
-function logEnd(log: Logger, replica: string, reason: ServingError | undefined): void {
-  log.debug({ replica, problem: reason?.message }, `link to ${replica} lost`);
+function logEnd(log: Logger, { service, replica }: KeptLink, reason: ServingError | undefined): void {
+  log.debug({ service, replica, problem: reason?.message }, `link to ${replica} lost`);
 }
