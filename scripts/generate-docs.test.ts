@@ -58,7 +58,7 @@ describe("docs/reference", () => {
   it("has the labels of every metric", () => {
     const rows = [...page("metrics.md").matchAll(/^\| `(ekiben_\w+)` \| (counter|gauge|histogram) \| ([^|]*) \|/gm)];
     assert.ok(rows.length > 20);
-    for (const [, name, , labels] of rows) assert.match(labels ?? "", /`service`/, name);
+    for (const [, name, , labels] of rows) assert.match(labels ?? "", /`(service|status)`/, name);
   });
 
   it("has every command and every flag", () => {

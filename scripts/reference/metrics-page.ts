@@ -41,7 +41,10 @@ function formatRow({ name, type, help, aggregator, values }: Metric): string[] {
 /** Records one event of each kind, so that every metric has its labels. */
 function fillStats(): CallStats {
   const stats = new CallStats();
-  stats.edge("http", "Model", "predict").record("ok", 1);
+  const edge = stats.edge("http", "Model", "predict");
+  edge.record("ok", 1);
+  edge.recordFirstItem(1);
+  stats.countRefusal(404, "unknown_route");
   stats.lane("Model", "predict");
   stats.batch("Model", "predict").record(1, 1, "full");
   stats.countLinkFailure("Model");
@@ -53,4 +56,7 @@ function fillStats(): CallStats {
   return stats;
 }
 
-const deployment = { service: "Model", isDown: false, states: { ready: 1 }, restarts: 0, demand: 0 };
+const deployment = {
+  ...{ service: "Model", isDown: false, states: { ready: 1 }, restarts: 0, demand: 0, ends: { crashed: 0 } },
+  memory: [{ replica: "Model#0", bytes: 0 }],
+};

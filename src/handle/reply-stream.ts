@@ -19,6 +19,8 @@ import { noteFailure, noteUnheard, type UnheardCall } from "./unheard-failure.js
 interface ReplyStreamDeps {
   /** Opens the call, when the first item is asked for. */
   readonly open: (sink: ItemSink) => ItemSource;
+  /** Called once, with the first item. */
+  readonly onFirst: () => void;
   /** Called once with the outcome of an opened call. */
   readonly onEnd: (outcome: Code | "ok", error: unknown) => void;
   /** Called when an item was asked for, failed, and its promise was never read. */
@@ -43,6 +45,7 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
   #sink: ItemSink;
   #source: ItemSource | undefined;
   #isUnread = true;
+  #isBegun = false;
   #isEnded = false;
   /** True after `stop`, until the callee's side in this thread has ended. */
   #isLeaving = false;
@@ -143,11 +146,15 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
   }
 
   item(value: unknown, isFresh: boolean): void {
-    if (!this.#isEnded) this.#sink.item(value, isFresh);
+    if (this.#isEnded) return;
+    if (!this.#isBegun) this.#begin();
+    this.#sink.item(value, isFresh);
   }
 
   encoded(items: EncodedItems): void {
-    if (!this.#isEnded) this.#sink.encoded(items);
+    if (this.#isEnded) return;
+    if (!this.#isBegun) this.#begin();
+    this.#sink.encoded(items);
   }
 
   end(): void {
@@ -162,6 +169,11 @@ export class ReplyStream implements AsyncIterableIterator<unknown>, ItemSink, It
     if (this.#isEnded) return;
     this.#end(error instanceof ServingError ? error.code : "internal", error);
     this.#sink.fail(error);
+  }
+
+  #begin(): void {
+    this.#isBegun = true;
+    this.#deps.onFirst();
   }
 
   #end(outcome: Code | "ok", error?: unknown): void {

@@ -182,7 +182,8 @@ export function dispatchStream(target: CallTarget, scope: CallScope, onUnheard?:
     recordCall(target, scope, outcome);
     trace?.end(outcome, error);
   };
-  return new ReplyStream(scope, { open, onEnd, onUnheard, itemSchema: target.itemSchema });
+  const onFirst = () => target.stats.recordFirstItem(target.time.clock.now() - scope.startedAt);
+  return new ReplyStream(scope, { open, onFirst, onEnd, onUnheard, itemSchema: target.itemSchema });
 }
 
 /** @returns Failure of an input that can't be sent. */

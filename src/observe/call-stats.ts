@@ -12,6 +12,8 @@ export class EdgeStats {
   /** True when the calls only wait for tasks: the tasks count as load, these calls do not. */
   isWaiting = false;
   readonly byOutcome = new Map<Code | "ok", Histogram>();
+  /** Times from the call of a stream to its first item; absent until there was one. */
+  firstItem: Histogram | undefined;
   #ok: Histogram | undefined;
 
   constructor(caller: string, service: string, api: string) {
@@ -27,6 +29,11 @@ export class EdgeStats {
     } else {
       this.#histogramOf(outcome).observe(ms);
     }
+  }
+
+  recordFirstItem(ms: number): void {
+    this.firstItem ??= new Histogram();
+    this.firstItem.observe(ms);
   }
 
   #histogramOf(outcome: Code | "ok"): Histogram {
@@ -109,6 +116,17 @@ export class CacheStats {
   }
 }
 
+/** Requests that were refused with one status and one failure. */
+interface RefusalCount {
+  readonly status: number;
+  /** Id of the failure; `"other"` for one more than are told apart. */
+  readonly id: string;
+  count: number;
+}
+
+/** Most pairs of status and id that are counted apart: plugins of an author may make ids. */
+const maxRefusalKinds = 200;
+
 /** All figures of one process; read when metrics are requested. */
 export class CallStats {
   readonly edges = new Map<string, EdgeStats>();
@@ -120,12 +138,24 @@ export class CallStats {
   orphans: readonly { readonly service: string; readonly api: string; readonly count: number }[] = [];
   /** Failed attempts to reach a replica, by service. */
   readonly linkFailures = new Map<string, number>();
+  /** Requests that were answered with a failure before they reached an api, by status and id. */
+  readonly refusals = new Map<string, RefusalCount>();
 
   /** Bytes of large values that this process has read, and the service that it runs. */
   decoded: { readonly service: string; readonly bytes: () => number } | undefined;
 
   countLinkFailure(service: string): void {
     this.linkFailures.set(service, (this.linkFailures.get(service) ?? 0) + 1);
+  }
+
+  /** Counts a request that was refused before it reached an api. */
+  countRefusal(status: number, failureId: string): void {
+    const isKnown = this.refusals.has(`${status} ${failureId}`) || this.refusals.size < maxRefusalKinds;
+    const id = isKnown ? failureId : "other";
+    const key = `${status} ${id}`;
+    const refusal = this.refusals.get(key) ?? { status, id, count: 0 };
+    refusal.count++;
+    this.refusals.set(key, refusal);
   }
 
   /**

@@ -48,6 +48,10 @@ describe("createMetrics", () => {
       lane.admissions.add({ isOverloaded: waitMs === 250, expectWait: () => waitMs });
     }
     edge.withheld = 9;
+    edge.recordFirstItem(3);
+    stats.countRefusal(404, "unknown_route");
+    stats.countRefusal(404, "unknown_route");
+    stats.countRefusal(415, "unsupported_media_type");
     lane.queueTime.observe(20);
     lane.runTime.observe(400);
     const batches = stats.batch("Model", "predict");
@@ -65,6 +69,9 @@ describe("createMetrics", () => {
     assert.equal(readValue(body, "ekiben_api_refused_total", { ...api, reason: "full" }), 0);
     assert.equal(readValue(body, "ekiben_api_overloaded", api), 1);
     assert.equal(readValue(body, "ekiben_api_expected_wait_seconds", api), 0.25);
+    assert.equal(readValue(body, "ekiben_first_item_seconds_bucket", { ...on, le: "0.005" }), 1);
+    assert.equal(readValue(body, "ekiben_http_refusals_total", { status: "404", id: "unknown_route" }), 2);
+    assert.equal(readValue(body, "ekiben_http_refusals_total", { status: "415" }), 1);
     const ok = { ...on, code: "ok" };
     assert.equal(readValue(body, "ekiben_call_duration_seconds_bucket", { ...ok, le: "0.0001" }), 1);
     assert.equal(readValue(body, "ekiben_call_duration_seconds_bucket", { ...ok, le: "0.005" }), 2);
@@ -134,6 +141,14 @@ describe("createMetrics", () => {
     assert.equal(readValue(body, "ekiben_tasks_orphaned", { service: "Model" }), 3);
   });
 
+  it("counts no more kinds of refusals than a page can hold, whatever ids plugins make", () => {
+    const stats = new CallStats();
+    for (let i = 0; i < 1000; i++) stats.countRefusal(400, `made-${i}`);
+    assert.ok(stats.refusals.size < 300);
+    const all = [...stats.refusals.values()].reduce((sum, { count }) => sum + count, 0);
+    assert.deepEqual([all, stats.refusals.has("400 other")], [1000, true]);
+  });
+
   it("counts a name once however many handles use the edge", () => {
     const stats = new CallStats();
     assert.equal(stats.edge("A", "B", "c"), stats.edge("A", "B", "c"));
@@ -143,14 +158,19 @@ describe("createMetrics", () => {
 
 describe("createDeploymentMetrics", () => {
   it("says of each service how its replicas are, and how much is asked of them", async () => {
-    const states = { ready: 2, out: 0, starting: 1, waiting: 0, down: 0 };
-    const figures = { service: "Model", isDown: false, states, restarts: 3, demand: 17 };
+    const states = { ready: 2, out: 0, starting: 1, waiting: 0, down: 0, draining: 1 };
+    const memory = [{ replica: "Model#0", bytes: 4096 }];
+    const ends = { crashed: 2, memory: 1 };
+    const figures = { service: "Model", isDown: false, states, restarts: 3, demand: 17, ends, memory };
     const { body } = await formatMetrics([createDeploymentMetrics([figures])]);
     for (const line of [
       'ekiben_service_down{service="Model"} 0',
       'ekiben_replicas{service="Model",state="ready"} 2',
       'ekiben_replicas{service="Model",state="starting"} 1',
+      'ekiben_replicas{service="Model",state="draining"} 1',
       'ekiben_replica_restarts_total{service="Model"} 3',
+      'ekiben_replica_ends_total{service="Model",reason="crashed"} 2',
+      'ekiben_replica_memory_bytes{service="Model",replica="Model#0"} 4096',
       'ekiben_service_demand{service="Model"} 17',
     ])
       assert.ok(body.split("\n").includes(line), `${line} is missing in\n${body}`);

@@ -78,6 +78,7 @@ function createCallMetrics(stats: CallStats) {
         [...edge.byOutcome].map(([code, values]) => ({ labels: { ...edgeLabels(edge), code }, values })),
       ),
     ),
+    ...createEdgeMetrics(stats),
     counter("ekiben_link_failures_total", "Attempts to reach a replica of the service that failed.", () =>
       [...stats.linkFailures].map(([service, value]) => ({ labels: { service }, value })),
     ),
@@ -147,6 +148,29 @@ function createCacheMetrics({ caches }: CallStats) {
     ),
     gauge("ekiben_cache_entries", "Answers that are kept.", sum("entries")),
     gauge("ekiben_cache_bytes", "Bytes of the answers that are kept, roughly.", sum("bytes")),
+  ];
+}
+
+/** Parts of calls that are seen at the edges of the app: first items of streams, and requests that are no calls. */
+function createEdgeMetrics(stats: CallStats) {
+  return [
+    histogram(
+      "ekiben_first_item_seconds",
+      "Time from the caller's handle to the first item of a stream, by edge.",
+      () =>
+        [...stats.edges.values()].flatMap((edge) =>
+          edge.firstItem === undefined ? [] : [{ labels: edgeLabels(edge), values: edge.firstItem }],
+        ),
+    ),
+    counter(
+      "ekiben_http_refusals_total",
+      "Requests answered with a failure before they reached an api: by status and id of the failure.",
+      () =>
+        [...stats.refusals.values()].map(({ status, id, count }) => ({
+          labels: { status: `${status}`, id },
+          value: count,
+        })),
+    ),
   ];
 }
 
@@ -265,10 +289,14 @@ export interface DeploymentFigures {
   readonly service: string;
   /** True when every replica slot of the service is down; see `restart.giveUpAfter`. */
   readonly isDown: boolean;
-  /** Replica slots by state: `ready`, `out`, `starting`, `waiting`, `down`. */
+  /** Replica slots by state: `ready`, `out`, `starting`, `waiting`, `down`, `draining`. */
   readonly states: Readonly<Record<string, number>>;
   /** Restarts of replicas. */
   readonly restarts: number;
+  /** Replicas that ended while the app ran, by reason. */
+  readonly ends: Readonly<Record<string, number>>;
+  /** Resident memory of the process of each replica, at the last look. Replicas without a process are left out. */
+  readonly memory: readonly { readonly replica: string; readonly bytes: number }[];
   /** Calls in flight as their callers count them, plus tasks that run or wait. */
   readonly demand: number;
 }
@@ -280,7 +308,7 @@ export function createDeploymentMetrics(all: readonly DeploymentFigures[]): read
       type: "gauge",
       values: all.map(({ service, isDown }) => ({ labels: { service }, value: isDown ? 1 : 0 })),
     }),
-    figure("ekiben_replicas", "Replicas by state: ready, out, starting, waiting, down.", {
+    figure("ekiben_replicas", "Replicas by state: ready, out (suspended), starting, waiting, down, draining.", {
       type: "gauge",
       values: all.flatMap(({ service, states }) =>
         Object.entries(states).map(([state, value]) => ({ labels: { service, state }, value })),
@@ -295,6 +323,26 @@ export function createDeploymentMetrics(all: readonly DeploymentFigures[]): read
       type: "counter",
       values: all.map(({ service, restarts }) => ({ labels: { service }, value: restarts })),
     }),
+    figure(
+      "ekiben_replica_ends_total",
+      "Replicas that ended while the app ran, by reason: crashed, start_failed, stuck, memory, moved (its process was replaced), scaled_in.",
+      {
+        type: "counter",
+        values: all.flatMap(({ service, ends }) =>
+          Object.entries(ends).map(([reason, value]) => ({ labels: { service, reason }, value })),
+        ),
+      },
+    ),
+    figure(
+      "ekiben_replica_memory_bytes",
+      "Resident memory of the process that a replica lives in; replicas of one group share a process, and each shows it.",
+      {
+        type: "gauge",
+        values: all.flatMap(({ service, memory }) =>
+          memory.map(({ replica, bytes }) => ({ labels: { service, replica }, value: bytes })),
+        ),
+      },
+    ),
   ];
 }
 

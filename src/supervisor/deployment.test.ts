@@ -10,6 +10,7 @@ import {
 import { fail } from "../failure/failures.js";
 import type { LinkUpdate } from "../placement/control.js";
 import { Deployment } from "./deployment.js";
+import { noEnds } from "./replica-state.js";
 
 /** The replicas of service A, on a stage that watches them. */
 async function createStarted(wish: PlanWish = {}) {
@@ -170,13 +171,14 @@ describe("Deployment.readiness", () => {
     assert.deepEqual(known[1], { kind: "failed", service: "A", ...why, retryAfterMs: 30_000 });
     assert.deepEqual(deployment.down, { ...why, delayMs: 30_000 });
     assert.deepEqual(deployment.figures, {
-      ...{ service: "A", isDown: true, restarts: 0, demand: 0 },
-      states: { ready: 0, out: 0, starting: 0, waiting: 0, down: 2 },
+      ...{ service: "A", isDown: true, restarts: 0, demand: 0, memory: [] },
+      states: { ready: 0, out: 0, starting: 0, waiting: 0, down: 2, draining: 0 },
+      ends: { ...noEnds(), crashed: 2 },
     });
     // A#1 went down a second before A#0.
     await stage.pass(29_500);
     assert.deepEqual([stage.announced("A"), deployment.down], [["A#1/1"], undefined]);
-    assert.deepEqual(deployment.figures.states, { ready: 1, out: 0, starting: 0, waiting: 0, down: 1 });
+    assert.deepEqual(deployment.figures.states, { ready: 1, out: 0, starting: 0, waiting: 0, down: 1, draining: 0 });
     await stage.pass(1_000);
     assert.deepEqual([stage.announced("A"), deployment.figures.restarts], [["A#0/1", "A#1/1"], 2]);
     await deployment.stop();
@@ -197,6 +199,8 @@ describe("Deployment, with a range of replicas", () => {
     await stage.pass(20_000);
     assert.deepEqual([stage.announced("A"), stage.running], [["A#0/0"], ["A#0/0"]]);
     assert.equal(stage.lines.at(-1), "planned 1 of A");
+    const { ends, memory } = deployment.figures;
+    assert.deepEqual([ends, memory], [{ ...noEnds(), scaled_in: 2 }, [{ replica: "A#0", bytes: 1 }]]);
     await deployment.stop();
     assert.deepEqual([stage.running, stage.clock.pendingTimers], [[], 0]);
   });
@@ -330,6 +334,7 @@ describe("Deployment, with a range of replicas", () => {
     await settled();
     assert.deepEqual([stage.running, stage.announced("A")], [["A#0/0"], ["A#0/0"]]);
     assert.deepEqual(stage.lines.slice(-2), ["error A#1 not added: its start failed", "planned 1 of A"]);
+    assert.equal(deployment.figures.ends.start_failed, 1);
     assert.equal((await deployment.readiness()).detail, undefined);
     await stage.pass(9000);
     assert.equal(stage.hosts.length, 2);

@@ -6,6 +6,7 @@ import type { ReplicaHost } from "../placement/placement.js";
 import { decideReplicas, emptyAutoscaleState } from "./autoscale.js";
 import type { MovedDeployment, SlotDeps } from "./replica-run.js";
 import { type DownReason, ReplicaSlot } from "./replica-slot.js";
+import { endReasons, noEnds } from "./replica-state.js";
 
 // The replicas of one service.
 //
@@ -30,6 +31,8 @@ export class Deployment {
   #load = emptyAutoscaleState;
   /** Restarts counted in slots that were given up. */
   #pastRestarts = 0;
+  /** Ends counted in slots that were given up, and those of slots that were not needed any more. */
+  readonly #pastEnds = noEnds();
   /** Earliest time to add a replica again after a failed attempt. */
   #nextGrowthAt = Number.NEGATIVE_INFINITY;
   #isStopping = false;
@@ -86,12 +89,20 @@ export class Deployment {
 
   /** Figures for the metrics page. */
   get figures(): DeploymentFigures {
-    const states: Record<string, number> = { ready: 0, out: 0, starting: 0, waiting: 0, down: 0 };
+    const draining = this.#leaving.size;
+    const states: Record<string, number> = { ready: 0, out: 0, starting: 0, waiting: 0, down: 0, draining };
     for (const { state } of this.#slots) if (state.kind in states) states[state.kind] = (states[state.kind] ?? 0) + 1;
+    const ends = noEnds();
+    for (const reason of endReasons) {
+      ends[reason] = this.#slots.reduce((sum, slot) => sum + slot.ends[reason], this.#pastEnds[reason]);
+    }
+    const memory = this.#slots.flatMap(({ id, memoryBytes }) =>
+      memoryBytes === undefined ? [] : [{ replica: id, bytes: memoryBytes }],
+    );
     const restarts = this.#slots.reduce((sum, slot) => sum + slot.restarts, this.#pastRestarts);
     const { inFlight, waitingTasks } = this.#demand;
     const demand = inFlight + waitingTasks;
-    return { service: this.service, isDown: this.down !== undefined, states, restarts, demand };
+    return { service: this.service, isDown: this.down !== undefined, states, restarts, ends, memory, demand };
   }
 
   /** Kills one replica; resolves when its slot is filled again. */
@@ -204,6 +215,7 @@ export class Deployment {
       this.#deps.log.error(fields, `${slot.id} not added: its start failed`);
       this.#nextGrowthAt = this.#deps.clock.now() + this.plan.settings.restart.maxBackoffMs;
       this.#slots.splice(at, 1);
+      this.#pastEnds.start_failed++;
       this.#tellPlanned();
       this.#giveBack(slot, slot.stop());
     });
@@ -211,6 +223,7 @@ export class Deployment {
 
   #shrink(): void {
     const slot = this.#slots.pop() as ReplicaSlot;
+    this.#pastEnds.scaled_in++;
     this.#giveBack(
       slot,
       slot.drain().then(() => slot.stop()),
@@ -220,6 +233,7 @@ export class Deployment {
   #giveBack(slot: ReplicaSlot, emptied: Promise<void>): void {
     this.#leaving.add(slot);
     this.#pastRestarts += slot.restarts;
+    for (const reason of endReasons) this.#pastEnds[reason] += slot.ends[reason];
     void emptied.finally(() => this.#leaving.delete(slot));
   }
 

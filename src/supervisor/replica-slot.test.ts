@@ -10,6 +10,7 @@ import {
 import { fail } from "../failure/failures.js";
 import type { SlotDeps } from "./replica-run.js";
 import { ReplicaSlot } from "./replica-slot.js";
+import { noEnds } from "./replica-state.js";
 
 const bound = 1000;
 
@@ -168,7 +169,9 @@ describe("ReplicaSlot, when its replica ends", () => {
     await settled();
     assert.deepEqual([stage.announced("A"), await slot.isReady()], [["A#0/1"], true]);
     assert.deepEqual(stage.lines, ["warn A#0 ended with exit code 1; it is started again"]);
+    assert.deepEqual(slot.ends, { ...noEnds(), crashed: 1 });
     await slot.stop();
+    assert.deepEqual(slot.ends, { ...noEnds(), crashed: 1 }, "an ordered end is none");
   });
 
   it("waits longer with each short life, and not at all after a healthy one (JS2, JP1 to JP3)", async () => {
@@ -207,6 +210,7 @@ describe("ReplicaSlot, when its replica ends", () => {
     await settled();
     assert.match(slot.describe(), /a\.ts could not be loaded: no such export; is started again after 100 ms/);
     assert.deepEqual(stage.running, []);
+    assert.deepEqual(slot.ends, { ...noEnds(), crashed: 1, start_failed: 1 });
     await slot.stop();
   });
 
@@ -302,6 +306,7 @@ describe("ReplicaSlot, when its replica is silent", () => {
         "warn A#0 did not answer for 30000 ms (liveness.replaceAfterMs) and was killed; it is started again",
       ),
     );
+    assert.deepEqual(slot.ends, { ...noEnds(), stuck: 1 });
     await slot.stop();
   });
 
@@ -359,6 +364,7 @@ describe("ReplicaSlot, when its replica holds too much memory", () => {
     await settled();
     assert.deepEqual(stage.announced("A"), ["A#0/1"]);
     assert.deepEqual([stage.takeJournal(), old.isRunning], [["drain A#0/0", "stop A#0/0"], false]);
+    assert.deepEqual(slot.ends, { ...noEnds(), memory: 1 });
     await slot.stop();
     await assertEmpty({ slot, stage });
   });
@@ -369,6 +375,7 @@ describe("ReplicaSlot, when its replica holds too much memory", () => {
     await settled();
     assert.deepEqual([stage.announced("A"), stage.running], [["A#0/0"], ["A#0/0"]]);
     assert.equal(stage.lines.at(-1), "error A#0 not replaced: the next replica did not start");
+    assert.deepEqual([slot.ends, slot.memoryBytes], [{ ...noEnds(), start_failed: 1 }, bound + 1]);
     await stage.pass(9000);
     assert.equal(stage.hosts.length, 2);
     await stage.pass(2000);

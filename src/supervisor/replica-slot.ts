@@ -5,7 +5,7 @@ import type { DeploymentPlan } from "../graph/plan.js";
 import type { Pulse, ReplicaHost } from "../placement/placement.js";
 import { Heartbeat } from "./heartbeat.js";
 import { ReplicaRun, type SlotDeps } from "./replica-run.js";
-import { formatState, isOver, moveTo, type ReplicaState } from "./replica-state.js";
+import { type EndReason, formatState, isOver, moveTo, noEnds, type ReplicaState } from "./replica-state.js";
 import { emptyHistory, nextRestart } from "./restart-policy.js";
 
 // One slot of a deployment. Replica runs fill it one after another.
@@ -27,9 +27,18 @@ export interface DownReason {
   readonly delayMs: number;
 }
 
+/** Log line of a replacement: its text, and figures as fields. */
+interface ReplacementLine {
+  readonly text: string;
+  readonly residentBytes?: number;
+  readonly memoryBytes?: number;
+}
+
 export class ReplicaSlot {
   readonly id: string;
   readonly index: number;
+  /** Ends of its runs, without those that it was ordered to end. */
+  readonly ends = noEnds();
   readonly #plan: DeploymentPlan;
   /** Fields of each log line. */
   readonly #names: { readonly service: string; readonly replica: string };
@@ -48,6 +57,8 @@ export class ReplicaSlot {
   #nextReplacementAt = Number.NEGATIVE_INFINITY;
   #history = emptyHistory;
   #down: DownReason | undefined;
+  /** Run that was killed since it did not answer. */
+  #stuck: ReplicaRun | undefined;
   #restarts = 0;
   #timer: Timer | undefined;
   #heartbeat: Heartbeat | undefined;
@@ -87,6 +98,11 @@ export class ReplicaSlot {
   /** Calls in flight, from its last pulse. */
   get inFlight(): number {
     return this.#pulse?.inFlight ?? 0;
+  }
+
+  /** Resident memory of its process, from its last pulse; `undefined` for a replica without a process of its own. */
+  get memoryBytes(): number | undefined {
+    return this.#plan.residence === "process" ? this.#pulse?.residentBytes : undefined;
   }
 
   /** Reasons why it can't call its callees, from its last pulse. */
@@ -259,9 +275,10 @@ export class ReplicaSlot {
     const { residentBytes } = pulse;
     if (residentBytes > memoryBytes && isInspected !== true) {
       const text = `${this.id} exceeded its memory limit; another replica replaces it`;
-      void this.#replace(run, { residentBytes, memoryBytes }, text);
+      void this.#replace(run, "memory", { text, residentBytes, memoryBytes });
     } else if (caller.isSuperseded === true) {
-      void this.#replace(run, {}, `process of ${this.id} was replaced; another replica replaces it`);
+      const text = `process of ${this.id} was replaced; another replica replaces it`;
+      void this.#replace(run, "moved", { text });
     }
   }
 
@@ -284,17 +301,19 @@ export class ReplicaSlot {
       this.#deps.log.warn(fields, text);
       return;
     }
+    this.#stuck = run;
     run.kill(`did not answer for ${silentMs} ms (${limit}) and was killed`);
   }
 
-  /** Starts the next replica and retires this one. @param why Log line, with `figures` as fields. */
-  async #replace(old: ReplicaRun, figures: object, why: string): Promise<void> {
+  /** Starts the next replica and retires this one. */
+  async #replace(old: ReplicaRun, reason: EndReason, line: ReplacementLine): Promise<void> {
     const { log, clock } = this.#deps;
     if (clock.now() < this.#nextReplacementAt) return;
     this.#nextReplacementAt = Number.POSITIVE_INFINITY;
     const { restart } = this.#plan.settings;
+    const { text, ...figures } = line;
     const fields = { ...this.#names, ...figures };
-    log.warn(fields, why);
+    log.warn(fields, text);
     this.#replacement = this.#begin();
     try {
       const run = await this.#replacement.finally(() => {
@@ -303,11 +322,13 @@ export class ReplicaSlot {
       // If the old one has ended meanwhile, its restart has taken the new one (JS4).
       if (this.#run === old) {
         this.#becomeReady(run);
+        this.ends[reason]++;
         log.info({ ...this.#names }, `${this.id} was replaced; the old replica finishes its calls and ends`);
         await this.#note(this.#retire(old));
       }
     } catch (error) {
       if (this.#run === old && !isOver(this.#state)) {
+        this.ends.start_failed++;
         log.error({ ...fields, err: error }, `${this.id} not replaced: the next replica did not start`);
       }
     }
@@ -330,6 +351,7 @@ export class ReplicaSlot {
     this.#pulse = undefined;
     this.#heartbeat?.stop();
     if (isOver(this.#state)) return;
+    this.ends[run === this.#stuck ? "stuck" : "crashed"]++;
     const readyForMs = "since" in this.#state ? Math.round(this.#deps.clock.now() - this.#state.since) : undefined;
     this.#restartAfter(how, readyForMs);
   }
@@ -367,7 +389,9 @@ export class ReplicaSlot {
       this.#becomeReady(await (this.#replacement ?? this.#begin()));
       log.info({ ...this.#names, ms: Math.round(clock.now() - begun) }, `${this.id} restarted`);
     } catch (error) {
-      if (!isOver(this.#state)) this.#restartAfter(messageOf(error), undefined, error);
+      if (isOver(this.#state)) return;
+      this.ends.start_failed++;
+      this.#restartAfter(messageOf(error), undefined, error);
     }
   }
 

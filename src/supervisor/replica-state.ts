@@ -33,6 +33,16 @@ export function moveTo(from: ReplicaState, to: ReplicaState): ReplicaState {
   return to;
 }
 
+/** Reasons why a replica ends while its app runs, as metrics name them. */
+export const endReasons = ["crashed", "start_failed", "stuck", "memory", "moved", "scaled_in"] as const;
+
+export type EndReason = (typeof endReasons)[number];
+
+/** Ends by reason. */
+export type EndCounts = Record<EndReason, number>;
+
+export const noEnds = (): EndCounts => Object.fromEntries(endReasons.map((reason) => [reason, 0])) as EndCounts;
+
 /** True when the slot starts nothing any more. */
 export const isOver = ({ kind }: ReplicaState): boolean => kind === "draining" || kind === "stopped";
 
