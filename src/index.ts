@@ -46,5 +46,6 @@ export type {
   ReadContext,
   Resources,
 } from "./options/app-file.js";
+export { type Secret, secret } from "./options/secret.js";
 export type { Replicas } from "./options/value-types.js";
 export type { AppEvent, OnAppEvent } from "./supervisor/replica-state.js";

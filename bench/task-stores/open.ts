@@ -15,6 +15,7 @@ export function openStore({ store, data }: StoreChoice): Promise<OpenStore> {
     data,
     namespace: "bench",
     maxConnections: 4,
+    keepHeaders: [],
     retentionMs: 0,
     schedules: false,
     leaseMs: 45_000,

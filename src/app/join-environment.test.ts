@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { DeploymentPlan } from "../graph/plan.js";
+import { secret } from "../options/secret.js";
 import { joinEnvironment } from "./remote-runtimes.js";
 
 const env = new Map([["A", "of the service"]]);
-const join = (residence: "process" | "thread", own: ReadonlyMap<string, string>, outside: NodeJS.ProcessEnv) =>
-  joinEnvironment({ env: own, residence }, outside, 3);
+const descriptor = { name: "Model" } as DeploymentPlan["descriptor"];
+const join = (residence: "process" | "thread", own: DeploymentPlan["env"], outside: NodeJS.ProcessEnv) =>
+  joinEnvironment({ descriptor, env: own, residence }, outside, 3);
 
 describe("joinEnvironment", () => {
   it("joins what a service asks for with what the app was started with, which has the last word", () => {
@@ -20,6 +23,19 @@ describe("joinEnvironment", () => {
       assert.equal(join("process", own, {})["EKIBEN_TEST_VARIABLE"], "of the service");
     } finally {
       delete process.env["EKIBEN_TEST_VARIABLE"];
+    }
+  });
+
+  it("reads a secret of a service only where nothing outside sets the variable, and names what is missing", () => {
+    const own = new Map([["KEY", secret("EKIBEN_TEST_SECRET")]]);
+    assert.equal(join("process", own, { KEY: "of the app" })["KEY"], "of the app");
+    assert.throws(() => join("process", own, {}), { id: "secret_missing", service: "Model" });
+    process.env["EKIBEN_TEST_SECRET"] = "of the machine";
+    try {
+      assert.equal(join("process", own, {})["KEY"], "of the machine");
+      assert.equal(join("thread", own, {})["KEY"], "of the machine");
+    } finally {
+      delete process.env["EKIBEN_TEST_SECRET"];
     }
   });
 

@@ -4,12 +4,14 @@ import { basename, dirname, extname, join, parse } from "node:path";
 import type { ServiceClass } from "../define/depends.js";
 import { type ApiDescriptor, toFault } from "../define/descriptor.js";
 import { fail, type GraphFault } from "../failure/failures.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { formatMinifiedNames, minifiedNamesFix } from "../graph/check-graph.js";
 import { type Graph, resolveGraph, type Substitute } from "../graph/graph.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
 import type { SpecialKind } from "../options/option.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
 import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
+import type { Secret } from "../options/secret.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import { formatCoreExcess } from "./assign-devices.js";
 
@@ -142,6 +144,21 @@ export function findGroupProblems({ services }: AppSettings): GroupProblems {
   return { faults, warnings };
 }
 
+/** Finds secrets in the option `env` that can't be read here. Elsewhere they may be set. */
+export function findSecretWarnings({ services }: AppSettings): GraphFault[] {
+  return [...services].flatMap(([name, { env }]) =>
+    Object.entries(env).flatMap(([variable, value]) => {
+      if (typeof value === "string" || process.env[variable] !== undefined) return [];
+      try {
+        value.value();
+        return [];
+      } catch (error) {
+        return [toFault(name, `env.${variable}`, error as ServingError)];
+      }
+    }),
+  );
+}
+
 /** Allows one member with GPUs: in a shared process, the first device of one member would be the other's. */
 function findDeviceFaults(group: string, members: readonly Member[]): GraphFault[] {
   const [first, ...others] = members.filter(({ settings }) => settings.resources.gpu > 0);
@@ -152,7 +169,7 @@ function findDeviceFaults(group: string, members: readonly Member[]): GraphFault
 
 function findEnvironmentFaults(group: string, members: readonly Member[]): GraphFault[] {
   const faults: GraphFault[] = [];
-  const owners = new Map<string, { readonly name: string; readonly value: string }>();
+  const owners = new Map<string, { readonly name: string; readonly value: string | Secret }>();
   for (const { name, settings } of members) {
     for (const [variable, value] of Object.entries(settings.env)) {
       const owner = owners.get(variable);

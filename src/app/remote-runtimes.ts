@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
+import { toServingError } from "../failure/to-serving-error.js";
 import { type DeploymentPlan, type ProcessShare, shareProcess } from "../graph/plan.js";
 import type { EntryLocation } from "../load/entry-location.js";
 import type { AppSettings } from "../options/settings.js";
@@ -228,18 +229,39 @@ export class HostLives {
 const threadVariables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
 
 /**
+ * Reads the variables that services declare, without those that are set outside.
+ *
+ * @param service Name for failures.
+ * @throws {ServingError} `secret_missing`, `secret_unreadable`.
+ */
+export function readVariables(
+  service: string,
+  env: DeploymentPlan["env"],
+  outside: NodeJS.ProcessEnv,
+): Record<string, string> {
+  const own = [...env].filter(([variable]) => outside[variable] === undefined);
+  try {
+    return Object.fromEntries(own.map(([name, value]) => [name, typeof value === "string" ? value : value.value()]));
+  } catch (error) {
+    throw toServingError(error, service, "");
+  }
+}
+
+/**
  * Joins the environment of a replica: variables for its grants, then those of its services, then the environment the
  * app was started with, which wins. The latter is not `process.env`, since services in the main thread add their
  * variables to that.
+ *
+ * @throws {ServingError} `secret_missing`, `secret_unreadable`.
  */
 export function joinEnvironment(
-  { env, residence }: Pick<DeploymentPlan, "env" | "residence">,
+  { descriptor, env, residence }: Pick<DeploymentPlan, "descriptor" | "env" | "residence">,
   outside: NodeJS.ProcessEnv,
   cpuThreads: number,
 ): NodeJS.ProcessEnv {
   // Model runtimes read these from the process, so setting them for a thread has no effect.
   const threads = residence === "thread" ? [] : threadVariables.map((name) => [name, String(cpuThreads)] as const);
-  return { ...Object.fromEntries([...threads, ...env]), ...outside };
+  return { ...Object.fromEntries(threads), ...readVariables(descriptor.name, env, outside), ...outside };
 }
 
 /** A thread or process that replicas of a group share. */

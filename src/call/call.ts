@@ -210,6 +210,14 @@ export class RequestContext {
     return this.#wireText;
   }
 
+  /** The context as text, with these headers alone, in lower case: for what outlives the request. */
+  textWith(names: readonly string[]): string {
+    const { headers, wireText } = this;
+    const kept = names.flatMap((name) => (Object.hasOwn(headers, name) ? [[name, headers[name]]] : []));
+    const [id, , ...rest] = JSON.parse(wireText) as unknown[];
+    return JSON.stringify([id, Object.fromEntries(kept), ...rest]);
+  }
+
   /**
    * Parses the text. A text that can't be parsed counts as a request without headers: readers such as the log must not
    * fail.

@@ -12,7 +12,7 @@ export interface CommandContext {
   /** Arguments as typed, starting with the name of the command. */
   readonly words: readonly string[];
   readonly terminal: Terminal;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: NodeJS.ProcessEnv;
   /** Parent process; set only in a version that `serve --watch` runs. */
   readonly watcher?: Watcher;
 }

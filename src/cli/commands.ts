@@ -8,6 +8,16 @@ const config: Flag = {
   text: "The app file. Default: ekiben.config.ts, .mts, .js, .mjs or .json beside the service file, if there is one.",
 };
 
+const envFlags: readonly Flag[] = [
+  {
+    name: "env-file",
+    placeholder: "<file>",
+    text: "File with environment variables, read before the service file; variables that are set already are kept. Default: .env beside the service file, else in the current folder, if there is one.",
+  },
+  // Node itself ends for `--env-file none`, wherever it stands: it looks for a file of that name.
+  { name: "no-env-file", placeholder: "", text: "Read no file with environment variables." },
+];
+
 const taskStatuses: readonly TaskStatus[] = ["pending", "in_progress", "completed", "failed", "canceled"];
 
 /** All commands, in the order of the overview. The code of a command is loaded when the command runs. */
@@ -22,6 +32,7 @@ export const commands: readonly Command[] = [
     ],
     flags: [
       config,
+      ...envFlags,
       {
         name: "watch",
         placeholder: "",
@@ -47,6 +58,7 @@ export const commands: readonly Command[] = [
     details: ["No service is started."],
     flags: [
       config,
+      ...envFlags,
       {
         name: "format",
         short: "f",
@@ -67,7 +79,7 @@ export const commands: readonly Command[] = [
       "Checks the graph, all options, routes, examples against their schemas, deadlines along the edges, the requested resources against this machine, and types with the project's own TypeScript.",
       "The exit code is 1 when there is a fault. Warnings and notes do not change it.",
     ],
-    flags: [config, { name: "no-types", placeholder: "", text: "Do not check types." }],
+    flags: [config, ...envFlags, { name: "no-types", placeholder: "", text: "Do not check types." }],
     takesOptions: true,
     examples: ["ekiben check", "ekiben check service.ts --replicas 8"],
     run: async (context) => (await import("./run-check.js")).runCheck(context),
@@ -80,6 +92,7 @@ export const commands: readonly Command[] = [
     ],
     flags: [
       config,
+      ...envFlags,
       { name: "changed", placeholder: "", text: "Only options that are not at their default." },
       { name: "json", placeholder: "", text: "Print JSON, for other programs." },
     ],
@@ -98,6 +111,7 @@ export const commands: readonly Command[] = [
     words: { most: 4, usage: "list|show|cancel|retry|move [id | from to] [file][:Class]" },
     flags: [
       config,
+      ...envFlags,
       {
         name: "namespace",
         placeholder: "<name>",

@@ -1,7 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { parseEnv } from "node:util";
 import { type ResolvedApp, resolveApp } from "../app/plan-app.js";
 import { fail } from "../failure/failures.js";
+import { systemProblem } from "../failure/read-thrown.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { findEntry, parseEntryName } from "../load/find-entry.js";
 import { loadModule } from "../load/load-module.js";
@@ -21,17 +23,56 @@ export interface LoadedApp extends ResolvedApp {
 const appFileNames = ["ts", "mts", "js", "mjs", "json"].map((ending) => `ekiben.config.${ending}`);
 
 /**
- * Loads the service file and the app file that a command line names, and resolves graph and options.
+ * Loads the environment file, the service file and the app file that a command line names, and resolves graph and
+ * options.
  *
- * @throws {ServingError} of `loadModule`, `findEntry` and `resolveApp`.
+ * @param env Environment of the process. Gets the variables of the environment file.
+ * @throws {ServingError} of `loadEnvFile`, `loadModule`, `findEntry` and `resolveApp`.
  */
-export async function loadApp(args: ParsedArgs, env: OptionSources["env"]): Promise<LoadedApp> {
+export async function loadApp(args: ParsedArgs, env: NodeJS.ProcessEnv): Promise<LoadedApp> {
   const name = parseEntryName(args.positionals[0]);
+  const envFile = loadEnvFile(findEnvFile(args.own, dirname(name.file)), env);
   const entry = findEntry(await loadModule(name.file), name);
   const appFilePath = findAppFile(args.own.get("config"), dirname(name.file));
   const appFile = appFilePath === undefined ? undefined : await loadAppFile(appFilePath);
-  const sources = { flags: args.options, env, ...(appFile && { appFile }) };
+  const sources = { flags: args.options, env, ...(envFile && { envFile }), ...(appFile && { appFile }) };
   return { file: name.file, appFile, appFilePath, ...resolveApp(entry, sources) };
+}
+
+/**
+ * Finds the environment file: the one that `--env-file` names, or else `.env` beside the service file, or else in the
+ * current folder. @returns `undefined` without one, and with `--no-env-file`.
+ *
+ * @param flags  Flags of the command itself.
+ * @param folder Folder of the service file.
+ */
+export function findEnvFile(flags: ParsedArgs["own"], folder: string): string | undefined {
+  if (flags.has("no-env-file")) return undefined;
+  const named = flags.get("env-file");
+  if (named !== undefined) return resolve(named);
+  // A folder of this name belongs to Python.
+  const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
+  return [resolve(folder, ".env"), resolve(".env")].find(isFile);
+}
+
+/**
+ * Adds the variables of a file to the environment, as `node --env-file` does: a variable that is set already is kept.
+ * Replicas get the environment of this process, and so these variables too.
+ *
+ * @returns The file, and the variables that it has set.
+ * @throws {ServingError} `env_file_unreadable`.
+ */
+function loadEnvFile(file: string | undefined, env: NodeJS.ProcessEnv): OptionSources["envFile"] {
+  if (file === undefined) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw fail("env_file_unreadable", { file, problem: systemProblem(error) });
+  }
+  const added = Object.entries(parseEnv(text)).filter(([name]) => env[name] === undefined);
+  Object.assign(env, Object.fromEntries(added));
+  return { path: basename(file), variables: new Set(added.map(([name]) => name)) };
 }
 
 /** Returns the file given by `--config`, or else `ekiben.config.*` beside the service file, if there is one. */

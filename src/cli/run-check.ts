@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import os from "node:os";
 import { dirname, extname, join, relative, resolve } from "node:path";
-import { nameApp, planGraph } from "../app/plan-app.js";
+import { findSecretWarnings, nameApp, planGraph } from "../app/plan-app.js";
 import { silentLogger } from "../base/logger.js";
 import { checkGraph, type Finding } from "../graph/check-graph.js";
 import { hasTaskStore, openTaskStore } from "../tasks/open-store.js";
@@ -42,7 +42,7 @@ async function checkApp(app: LoadedApp): Promise<Finding[]> {
   const { notices } = planGraph(graph, settings);
   return [
     ...faults.map((fault): Finding => ({ ...fault, kind: "fault" })),
-    ...warnings.map((warning): Finding => ({ ...warning, kind: "warning" })),
+    ...[...warnings, ...findSecretWarnings(settings)].map((warning): Finding => ({ ...warning, kind: "warning" })),
     ...notes.map((note): Finding => ({ ...note, kind: "note" })),
     ...(await checkGraph({ graph, settings, report, machine })),
     ...(await checkTasks(app)),

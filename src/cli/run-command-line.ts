@@ -13,7 +13,7 @@ import type { Watcher } from "./watch/watcher.js";
 export interface CommandLine {
   /** Arguments without `node` and the script. */
   readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: NodeJS.ProcessEnv;
   readonly terminal: Terminal;
   /** Same as in `CommandContext`. */
   readonly watcher?: Watcher;

@@ -17,7 +17,7 @@ import { type LoadedApp, loadApp } from "./load-app.js";
 import { ProgressView } from "./progress-view.js";
 import { formatColumns, formatDuration, type Output, type Style, type Terminal } from "./terminal.js";
 import { readProcess, watchParent } from "./watch/watch-parent.js";
-import type { Watcher } from "./watch/watcher.js";
+import type { ReadyServer, Watcher } from "./watch/watcher.js";
 
 /** Runs `ekiben serve`: starts an app, prints its address, and drains it when a signal or its parent asks. */
 export async function runServe({ args, env, terminal, watcher }: CommandContext): Promise<number> {
@@ -52,7 +52,8 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   const server = await startServer(app, { view, terminal, watcher, drain, start });
   if (server === undefined) return exitCodes.failed.code;
   view.end();
-  const told = above.ready(server.url, formatApis(app, server.url, terminal.err));
+  const { url, adminUrl } = server;
+  const told = above.ready({ url, adminUrl, apis: formatApis(app, { url, adminUrl }, terminal.err) });
   const end = await Promise.race([told, server.failed]);
   if (end instanceof ServingError) {
     terminal.err.write(formatFailure(end, terminal.err));
@@ -70,8 +71,8 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
 function followTerminal({ err }: Terminal, begun: number): Pick<Watcher, "ready"> {
   const signals = watchSignals((text) => err.write(text));
   return {
-    async ready(url, apis) {
-      err.write(formatReady({ url, apis, ms: systemClock.now() - begun }, err));
+    async ready(ready) {
+      err.write(formatReady({ ...ready, ms: systemClock.now() - begun }, err));
       const asked = await Promise.race([signals.ready(), npmGone()]);
       if (asked === "npm is gone") err.write("npm has ended, so this process ends too\n");
       return { isReplaced: false, skipsDelay: asked === "SIGINT" };
@@ -150,14 +151,23 @@ function formatDraining(inFlight: number, drainTimeoutMs: number): string {
 }
 
 /** Formats the apis of an app and one curl command to try. */
-export function formatApis({ graph, options }: ResolvedApp, url: string, { paint }: Output): string {
+export function formatApis(
+  { graph, options }: ResolvedApp,
+  { url, adminUrl }: Pick<ReadyServer, "url" | "adminUrl">,
+  { paint }: Output,
+): string {
+  const { docs, openapi } = options.settings.server.http;
   const entry = graph.services.get(graph.entry) as ServiceDescriptor;
   const services = formatServices(graph, { settings: options.settings.services });
   const { apis } = services.find(({ name }) => name === graph.entry) ?? { apis: [] };
   const rows = apis.map((api) => [`  POST ${paint("cyan", api.route)}`, `${api.input} -> ${formatOutput(api)}`]);
   const [first] = entry.apis.values();
+  const page = [`  GET  ${paint("cyan", "/docs")}`, "all apis, with forms to try them"];
+  const admin = [`  ${paint("cyan", adminUrl ?? "")}`, "probes, metrics, /docs (adminPort)"];
+  if (adminUrl !== undefined) rows.push(admin);
+  else if (docs && openapi) rows.push(page);
   return [
-    ...formatColumns([...rows, [`  GET  ${paint("cyan", "/docs")}`, "all apis, with forms to try them"]]),
+    ...formatColumns(rows),
     ...(first === undefined ? [] : ["", `  ${formatCurl(url, first as ApiDescriptor)}`]),
   ].join("\n");
 }

@@ -23,6 +23,21 @@ export const hostFailures = {
     text: (d) => `${d.file} could not be loaded: ${d.error}`,
     fix: "Fix the file, or install the packages it imports.",
   }),
+  env_file_unreadable: row<{ file: string; problem: string }>({
+    code: "failed_precondition",
+    text: (d) => `the environment file ${d.file} can't be read: ${d.problem}`,
+    fix: "Let this user read the file, name another one by --env-file, or read none: --no-env-file.",
+  }),
+  secret_missing: row<{ name: string }>({
+    code: "failed_precondition",
+    text: (d) => `the secret ${d.name} is missing: neither ${d.name} nor ${d.name}_FILE is set`,
+    fix: "Set the variable, or set the one with _FILE to the path of a file that holds the secret.",
+  }),
+  secret_unreadable: row<{ name: string; problem: string }>({
+    code: "failed_precondition",
+    text: (d) => `the secret ${d.name} can't be read: ${d.problem}`,
+    fix: "Set one of the two variables: the one with _FILE to the path of a file that this user can read.",
+  }),
   bundled_in: row<Record<never, never>>({
     code: "failed_precondition",
     text: () => "ekiben itself is part of a bundle, in which its replicas do not find the files they start from",
@@ -47,10 +62,14 @@ export const hostFailures = {
       `there is no folder for the sockets between replicas: ${d.refused.map(({ place, problem }) => `${place}: ${problem}`).join("; ")}`,
     fix: "Set TMPDIR to a folder with a short path, on a disk of this machine, in which this user may create files; or run everything with placement inline.",
   }),
-  port_in_use: row<{ host: string; port: number }>({
+  port_in_use: row<{ host: string; port: number; isAdmin?: boolean | undefined }>({
     code: "unavailable",
     text: (d) => `port ${d.port} on ${d.host} is already in use`,
     fix: "Stop the other program, or choose a port: --port 3001 (0 takes a free one).",
+    fixFor: (d) =>
+      d.isAdmin === true
+        ? "Stop the other program, or choose another port than that of the apis: --admin-port 3001 (0 takes a free one)."
+        : undefined,
   }),
   address_unavailable: row<{ host: string; port: number; code: string }>({
     code: "failed_precondition",

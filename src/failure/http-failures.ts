@@ -99,6 +99,12 @@ export const httpFailures = {
     text: (d) => `the request is not valid HTTP: ${d.problem}`,
     fix: "Use an HTTP/1.1 client, and percent-encode paths.",
   }),
+  host_not_allowed: row<{ host: string }>({
+    code: "permission_denied",
+    httpStatus: 421,
+    text: (d) => `the request is for host ${show(d.host)}, and this server listens on this machine alone`,
+    fix: "Call it as localhost or 127.0.0.1. To let it answer to another name, such as that of a proxy in front, list the name in http.allowedHosts.",
+  }),
   too_many_connections: row<Record<never, never>>({
     code: "unavailable",
     text: () => "all connections are in use (http.maxConnections)",

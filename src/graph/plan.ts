@@ -1,4 +1,5 @@
 import type { ServiceDescriptor } from "../define/descriptor.js";
+import type { Secret } from "../options/secret.js";
 import type { AppSettings, LivenessSettings, ServiceSettings } from "../options/settings.js";
 import type { Graph } from "./graph.js";
 
@@ -36,7 +37,7 @@ export interface DeploymentPlan {
   /** Services in other threads or processes that it or an inline callee calls. */
   readonly remoteCallees: readonly string[];
   /** Environment variables of its replicas, of their inline callees, and of every service in the same process. */
-  readonly env: ReadonlyMap<string, string>;
+  readonly env: ReadonlyMap<string, string | Secret>;
 }
 
 /** Constraints of a plan besides graph and settings. */
@@ -184,8 +185,8 @@ function formatChanges({ descriptor, settings, residence }: DeploymentPlan): str
   return notices;
 }
 
-function joinEnvironments(runtime: readonly string[], settings: AppSettings, clashes: string[]): Map<string, string> {
-  const env = new Map<string, string>();
+function joinEnvironments(runtime: readonly string[], settings: AppSettings, clashes: string[]) {
+  const env = new Map<string, string | Secret>();
   const owners = new Map<string, string>();
   for (const name of runtime) {
     const own = settings.services.get(name) as ServiceSettings;

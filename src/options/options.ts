@@ -1,5 +1,6 @@
 import { listOptions, type Option, outsideSources, row, type SourceKind } from "./option.js";
 import {
+  addressOr,
   anyText,
   bool,
   choice,
@@ -7,6 +8,8 @@ import {
   deviceIds,
   devices,
   folder,
+  headerNames,
+  hostNames,
   inspectTargets,
   integer,
   milliseconds,
@@ -17,6 +20,7 @@ import {
   size,
   storeUrl,
   textRecord,
+  variables,
   words,
 } from "./value-types.js";
 
@@ -37,6 +41,17 @@ export const appOptions = {
   host: row(words("an address or a host name", "<address>"), {
     default: "0.0.0.0",
     text: "Address the server listens on. The default is every interface; 127.0.0.1 is this machine alone.",
+  }),
+  adminPort: row(orWord("none", integer({ placeholder: "<port>", min: 0, max: 65_535 })), {
+    default: "none",
+    settle: (value) => (value === "none" ? undefined : value),
+    text: "Port of a second HTTP server, in the supervisor: probes, metrics, /docs and /openapi.json are answered there and no longer on the port of the apis; 0 takes a free port.",
+  }),
+  adminHost: row(addressOr("the value of host"), {
+    default: "",
+    defaultText: "the value of host",
+    settle: (value, read): string => (value === "" ? read("host").value : value),
+    text: "Address that the server on adminPort listens on. Kubernetes and Prometheus call it by the address of the pod; 127.0.0.1 is this machine alone.",
   }),
   drainTimeoutMs: row(milliseconds(0), {
     default: 30_000,
@@ -89,6 +104,10 @@ export const appOptions = {
     maxConnections: row(integer({ min: 1, max: 100 }), {
       default: 4,
       text: "Connections of one process to PostgreSQL, besides one that listens.",
+    }),
+    keepHeaders: row(headerNames, {
+      default: [],
+      text: "Headers of the request that are stored with a task; the task and every service below it see no others. Never name one that holds a password, such as authorization or cookie, unless the store may hold it.",
     }),
     retentionMs: row(integer({ unit: "ms", placeholder: "<ms>", min: 0 }), {
       default: 7 * 24 * 3_600_000,
@@ -161,6 +180,23 @@ export const appOptions = {
       text: "Open connections. One more closes the connection that has been idle longest; while none is idle, only probes are answered.",
     }),
     accessLog: row(bool, { default: true, sources: entrySources, text: "Writes one log line for each request." }),
+    docs: row(bool, {
+      default: true,
+      sources: entrySources,
+      text: "Serves the page /docs; it needs http.openapi too.",
+    }),
+    openapi: row(bool, { default: true, sources: entrySources, text: "Serves /openapi.json." }),
+    schema: row(bool, {
+      default: true,
+      sources: entrySources,
+      text: "Serves /schema.json, on both ports: the client of ekiben reads it before its first call.",
+    }),
+    metrics: row(bool, { default: true, sources: entrySources, text: "Serves /metrics." }),
+    allowedHosts: row(hostNames, {
+      default: [],
+      sources: entrySources,
+      text: "Host names that a server on a loopback address answers to besides localhost and addresses, for example that of a proxy in front; others are refused with 421. A server that other machines reach takes any name.",
+    }),
   },
 };
 
@@ -267,10 +303,10 @@ export const serviceOptions = {
       text: "Wait before each restart of a replica that is down, plus up to a quarter; never shorter than restart.maxBackoffMs.",
     }),
   },
-  env: row(textRecord, {
+  env: row(variables, {
     default: {},
     sources: codeSources,
-    text: "Environment variables of the replicas. The strongest source gives all of them; sources are not merged.",
+    text: 'Environment variables of the replicas: texts, or secret("NAME"). The strongest source gives all of them; sources are not merged.',
   }),
 };
 

@@ -79,6 +79,8 @@ describe("resolveOptions", () => {
     assert.deepEqual(server, {
       host: "0.0.0.0",
       port: 3000,
+      adminPort: undefined,
+      adminHost: "0.0.0.0",
       drainTimeoutMs: 30_000,
       shutdownDelayMs: 0,
       exitAfterMs: 120_000,
@@ -95,6 +97,7 @@ describe("resolveOptions", () => {
       store: "sqlite",
       namespace: "",
       maxConnections: 4,
+      keepHeaders: [],
       retentionMs: 604_800_000,
       schedules: true,
       leaseMs: 45_000,
@@ -158,6 +161,16 @@ describe("resolveOptions", () => {
       },
       value: 40,
       where: "EKIBEN_TIMEOUT_MS",
+    },
+    {
+      title: "an environment file like the environment that it adds to",
+      sources: {
+        env: { EKIBEN_TIMEOUT_MS: "Model.predict=40" },
+        envFile: { path: ".env", variables: new Set(["EKIBEN_TIMEOUT_MS"]) },
+        ...config({ timeoutMs: 30 }),
+      },
+      value: 40,
+      where: ".env EKIBEN_TIMEOUT_MS",
     },
     {
       title: "command line over environment",
@@ -258,6 +271,14 @@ describe("resolveOptions", () => {
     const flags = { timeoutMs: ["90", "Model=60"] };
     assert.deepEqual(timeoutsOf({ env, flags }).at(-1), ["predict", 60]);
     assert.deepEqual(resolve({ env, flags }, mixed).notes, [], "every api has a value from outside");
+  it("listens for probes where the apis are, on a port of its own, unless adminHost says otherwise", () => {
+    const placeOf = (value: object) => {
+      const { adminHost, adminPort } = resolve(config(value)).settings.server;
+      return [adminHost, adminPort];
+    };
+    assert.deepEqual(placeOf({ adminPort: 9000 }), ["0.0.0.0", 9000]);
+    assert.deepEqual(placeOf({ adminPort: 0, host: "10.0.0.1" }), ["10.0.0.1", 0]);
+    assert.deepEqual(placeOf({ adminPort: "none", adminHost: "127.0.0.1" }), ["127.0.0.1", undefined]);
   });
 
   it("sets a service's option for all or for one, from flags and from the environment", () => {

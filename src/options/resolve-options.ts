@@ -38,6 +38,8 @@ export interface OptionSources {
   /** Option name → value: a text, or an array of texts for a repeated flag: `{ replicas: ["Model=4"] }`. */
   readonly flags: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** File that has set some variables of `env`. */
+  readonly envFile?: { readonly path: string; readonly variables: ReadonlySet<string> } | undefined;
   readonly appFile?: LoadedAppFile;
 }
 
@@ -51,7 +53,10 @@ export interface OptionReport {
   /** Decided value; a shortened text for an option that may hold a password. */
   readonly value: unknown;
   readonly source: SourceKind;
-  /** Position: `"--port"`, `"EKIBEN_PORT"`, `"ekiben.config.ts services.Model.replicas"`, `"Service() of Model"`. */
+  /**
+   * Position: `"--port"`, `"EKIBEN_PORT"`, `".env EKIBEN_PORT"`, `"ekiben.config.ts services.Model.replicas"`,
+   * `"Service() of Model"`.
+   */
   readonly where: string;
 }
 
@@ -77,7 +82,7 @@ export interface ResolvedOptions {
 export function resolveOptions(declared: DeclaredOptions, sources: OptionSources): ResolvedOptions {
   const reader = new OptionReader(declared);
   readFlags(reader, sources.flags);
-  readEnvironment(reader, sources.env);
+  readEnvironment(reader, sources);
   if (sources.appFile !== undefined) readAppFile(reader, sources.appFile);
   readDeclared(reader);
   const resolver = new TableResolver(reader.candidates);
@@ -244,7 +249,7 @@ function readFlags(reader: OptionReader, flags: Readonly<Record<string, unknown>
 }
 
 /** Reads `EKIBEN_…` variables. An empty variable counts as not set. */
-function readEnvironment(reader: OptionReader, env: Readonly<Record<string, string | undefined>>): void {
+function readEnvironment(reader: OptionReader, { env, envFile }: OptionSources): void {
   const variables = new Map([...options.values()].map((option) => [variableOf(option), option]));
   // Short, since it is typed when something is wrong.
   variables.set("EKIBEN_LOG", options.get("logLevel") as Option);
@@ -254,7 +259,8 @@ function readEnvironment(reader: OptionReader, env: Readonly<Record<string, stri
     const option = variables.get(variable);
     const now = formerVariables.get(variable);
     if (option !== undefined) {
-      readText(reader, { source: "environment", where: variable, name: option.name, text });
+      const where = envFile?.variables.has(variable) === true ? `${envFile.path} ${variable}` : variable;
+      readText(reader, { source: "environment", where, name: option.name, text });
     } else if (now !== undefined) {
       const details = { former: variable, now, source: "environment" };
       reader.addFault("renamed_option", details, { service: "", api: "", name: variable });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { secret } from "./secret.js";
 import {
   bool,
   choice,
@@ -7,6 +8,8 @@ import {
   deviceIds,
   devices,
   folder,
+  headerNames,
+  hostNames,
   inspectTargets,
   integer,
   milliseconds,
@@ -17,6 +20,7 @@ import {
   storeUrl,
   textRecord,
   type ValueType,
+  variables,
   words,
 } from "./value-types.js";
 
@@ -32,6 +36,72 @@ interface Case {
 const range = (min: number, max: number, targetInFlight = 8) => ({ min, max, targetInFlight });
 
 const cases: readonly Case[] = [
+  {
+    name: "names of hosts",
+    type: hostNames,
+    texts: [
+      ["app.example, .Other.example", ["app.example", ".other.example"]],
+      ["none", []],
+      ["true", true],
+      ["false", ["false"]],
+      ["", undefined],
+      ["app.example:80", undefined],
+      ["http://app.example", undefined],
+      ["*", undefined],
+      ["..example", undefined],
+    ],
+    values: [
+      [true, true],
+      [[], []],
+      [["My_host-1"], ["my_host-1"]],
+      ["one.example", ["one.example"]],
+      [false, undefined],
+      [[1], undefined],
+    ],
+    formats: [
+      [true, "any name"],
+      [[], "none"],
+      [["a", "b"], "a, b"],
+    ],
+  },
+  {
+    name: "names of headers",
+    type: headerNames,
+    texts: [
+      ["X-Tenant,x-b", ["x-tenant", "x-b"]],
+      ["none", []],
+      ["x y", undefined],
+      ["", undefined],
+    ],
+    values: [
+      [["Accept-Language"], ["accept-language"]],
+      [[], []],
+      ["x-tenant", ["x-tenant"]],
+      [["x:"], undefined],
+      [true, undefined],
+    ],
+    formats: [
+      [[], "none"],
+      [["a", "b"], "a, b"],
+    ],
+  },
+  {
+    name: "environment variables",
+    type: variables,
+    values: [
+      [
+        { A: "1", B: secret("B") },
+        { A: "1", B: secret("B") },
+      ],
+      [{ A: 1 }, undefined],
+      [{ A: { value: () => "1" } }, undefined],
+      [[], undefined],
+    ],
+    formats: [
+      [{}, "(none)"],
+      [{ A: "1", B: secret("B") }, "A=1 B=***"],
+    ],
+  },
   {
     name: "replicas to debug",
     type: inspectTargets,

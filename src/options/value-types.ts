@@ -1,4 +1,5 @@
 import { namePattern } from "../base/name-pattern.js";
+import { isSecret, type Secret } from "./secret.js";
 
 /**
  * Type of an option's value: reads it from code and from text, and writes it for people.
@@ -118,26 +119,43 @@ export function words(expected: string, placeholder: string): ValueType<string> 
 }
 
 /** Names and texts: `{ team: "vision" }`. Has no text form: flags and variables can't set it. */
-export const textRecord: ValueType<Readonly<Record<string, string>>> = {
-  expected: "an object whose values are texts",
-  placeholder: "",
-  unit: "",
-  fromCode: (value) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-    return Object.values(value).every((entry) => typeof entry === "string")
-      ? { ...(value as Record<string, string>) }
-      : undefined;
-  },
-  fromText: () => undefined,
-  format: (value) => {
-    const entries = Object.entries(value);
-    return entries.length === 0 ? "(none)" : entries.map(([name, text]) => `${name}=${text}`).join(" ");
-  },
-};
+export const textRecord: ValueType<Readonly<Record<string, string>>> = recordOf(
+  "an object whose values are texts",
+  (entry) => typeof entry === "string",
+);
+
+/** Environment variables: texts, or secrets, which are printed as `***`. */
+export const variables: ValueType<Readonly<Record<string, string | Secret>>> = recordOf(
+  'an object whose values are texts, or secret("NAME")',
+  (entry) => typeof entry === "string" || isSecret(entry),
+);
+
+function recordOf<T>(expected: string, isEntry: (entry: unknown) => boolean): ValueType<Readonly<Record<string, T>>> {
+  return {
+    expected,
+    placeholder: "",
+    unit: "",
+    fromCode: (value) => {
+      if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+      return Object.values(value).every(isEntry) ? { ...(value as Record<string, T>) } : undefined;
+    },
+    fromText: () => undefined,
+    format: (value) => {
+      const entries = Object.entries(value);
+      return entries.length === 0 ? "(none)" : entries.map(([name, text]) => `${name}=${text}`).join(" ");
+    },
+  };
+}
 
 /** Path of a folder; `""` stands for the usual one, which `usual` names. */
 export function folder(usual: string): ValueType<string> {
   return { ...anyText, expected: "the path of a folder", placeholder: "<folder>", format: (value) => value || usual };
+}
+
+/** Address of this machine; `""` stands for the usual one, which `usual` names. */
+export function addressOr(usual: string): ValueType<string> {
+  const expected = "an address or a host name";
+  return { ...anyText, expected, placeholder: "<address>", format: (value) => value || usual };
 }
 
 /** Name in a shared store; `""` stands for the usual one, which `usual` names. */
@@ -342,6 +360,46 @@ export const origins: ValueType<boolean | readonly string[], boolean | string | 
   },
   format: (value) => (typeof value === "boolean" ? (value ? "any origin" : "none") : value.join(", ")),
 };
+
+/** Names of hosts, in lower case; `true` for any. */
+export const hostNames: ValueType<true | readonly string[], true | string | readonly string[]> = {
+  expected:
+    'true for any name, or names such as "app.example" (".app.example" also takes names below it); as text joined by commas, or none',
+  placeholder: "true|none|<name,…>",
+  unit: "",
+  fromCode: (value) => {
+    if (value === true) return value;
+    const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+    return given.every(isHostName) ? given.map((name) => name.toLowerCase()) : undefined;
+  },
+  fromText: (text) => {
+    if (text === "true") return true;
+    return text === "none" ? [] : hostNames.fromCode(splitList(text));
+  },
+  format: (value) => (value === true ? "any name" : value.join(", ") || "none"),
+};
+
+const isHostName = (value: unknown): value is string =>
+  typeof value === "string" && /^\.?[a-z\d_-]+(\.[a-z\d_-]+)*$/i.test(value);
+
+/** Names of HTTP headers, in lower case. */
+export const headerNames: ValueType<readonly string[], string | readonly string[]> = {
+  expected: 'names of headers such as "x-tenant"; as text joined by commas, or none',
+  placeholder: "none|<name,…>",
+  unit: "",
+  fromCode: (value) => {
+    const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+    return given.every(isHeaderName) ? given.map((name) => name.toLowerCase()) : undefined;
+  },
+  fromText: (text) => (text === "none" ? [] : headerNames.fromCode(splitList(text))),
+  format: (names) => names.join(", ") || "none",
+};
+
+/** Form of a token in HTTP (RFC 9110, section 5.6.2). */
+const isHeaderName = (value: unknown): value is string =>
+  typeof value === "string" && /^[\w!#$%&'*+.^`|~-]+$/.test(value);
+
+const splitList = (text: string): string[] => text.split(",").map((part) => part.trim());
 
 const isOrigin = (value: unknown) => typeof value === "string" && /^[a-z][a-z\d+.-]*:\/\/[^/\s]+$/i.test(value);
 

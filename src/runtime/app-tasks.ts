@@ -66,13 +66,14 @@ export class AppTasks {
   /** Access to tasks for one replica of this thread or process. */
   depsOf(service: string, index: number): TaskDeps {
     const { settings, life, time } = this.#deps;
-    const { namespace, leaseMs, retentionMs, schedules } = settings.tasks;
+    const { namespace, leaseMs, retentionMs, schedules, keepHeaders } = settings.tasks;
     const isCounting = index === 0 && service === this.#own[0]?.service;
     return {
       namespace,
       leaseMs,
       retentionMs,
       schedules,
+      keepHeaders,
       life,
       isAlive,
       endedLives: this.endedLives,

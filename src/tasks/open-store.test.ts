@@ -12,6 +12,7 @@ const usual: TaskSettings = {
   store: "sqlite",
   namespace: "",
   maxConnections: 4,
+  keepHeaders: [],
   retentionMs: 1000,
   schedules: true,
   leaseMs: 45_000,

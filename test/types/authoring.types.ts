@@ -1,5 +1,17 @@
 // What an author writes: options, contracts, the types of a function from its contract, hooks, failures.
-import { api, currentCall, depends, resource, Service, ServingError, type StartContext } from "ekiben";
+import {
+  type AppFile,
+  api,
+  currentCall,
+  depends,
+  type Logger,
+  resource,
+  Service,
+  ServingError,
+  type StartContext,
+  secret,
+} from "ekiben";
+import { pino } from "pino";
 import { z } from "zod";
 import { expectType } from "./expect.js";
 import { InferenceModel, Preprocessing } from "./services.js";
@@ -20,6 +32,30 @@ Service({
   http: { cors: true, maxBodyBytes: 1_000_000 },
 });
 Service({ replicas: 3, resources: { cpu: 0.5 } });
+Service({ env: { API_KEY: secret("API_KEY"), REGION: "eu" } });
+expectType<string>()(secret("API_KEY").value());
+// @ts-expect-error a secret is no text: its text is read where it is used
+const leaked: string = secret("API_KEY");
+({
+  adminPort: 9000,
+  adminHost: "127.0.0.1",
+  http: { docs: false, openapi: false, schema: true, metrics: false, allowedHosts: ["models.lan"] },
+  tasks: { keepHeaders: ["x-tenant"] },
+}) satisfies AppFile;
+
+// A log line has fields, a text, or both; loggers of other libraries, and narrow ones, may be passed.
+for (const level of ["debug", "info", "warn", "error"] as const) {
+  currentCall().log[level]("a text");
+  currentCall().log[level]({ pages: 3 });
+  currentCall().log[level]({ pages: 3 }, "indexed");
+  // @ts-expect-error neither fields nor a text
+  currentCall().log[level](3);
+}
+const narrow = { write(_fields: object, _message?: string) {} };
+const { write } = narrow;
+const ownLog: Logger = { debug: write, info: write, warn: write, error: write, child: () => ownLog };
+const pinoLog: Logger = pino();
+void [leaked, ownLog, pinoLog];
 // @ts-expect-error an option that does not exist
 Service({ replica: 3 });
 // @ts-expect-error a placement that does not exist

@@ -1,14 +1,15 @@
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { type BoundSocket, bindSocket } from "../../app/bound-socket.js";
+import { type BoundSocket, bindSocket, type SocketUse } from "../../app/bound-socket.js";
 import { watchSignals } from "../../app/stop-signals.js";
 import { createDeferred, systemClock } from "../../base/clock.js";
 import { fail } from "../../failure/failures.js";
 import { ServingError } from "../../failure/serving-error.js";
 import { parseEntryName } from "../../load/find-entry.js";
 import { guardOutputs } from "../../observe/guarded-output.js";
-import type { CommandContext } from "../command.js";
+import type { CommandContext, ParsedArgs } from "../command.js";
 import { formatFailure } from "../format-failure.js";
+import { findEnvFile } from "../load-app.js";
 import { formatReady } from "../run-serve.js";
 import { formatDuration, type Output } from "../terminal.js";
 import { VersionProcess } from "./version-process.js";
@@ -23,18 +24,20 @@ import { WatchedPaths, watchFiles } from "./watch-files.js";
 export async function runWatch({ args, words, terminal: { err } }: CommandContext): Promise<number> {
   guardOutputs();
   const signals = watchSignals((text) => err.write(text));
-  const paths = findPaths(args.positionals[0], args.own.get("config"));
+  const paths = findPaths(args);
   const sockets = new SharedSockets();
   const firstReady = createDeferred<void>();
   let shown: ReadyMessage | undefined;
   const versions = new Versions({
     clock: systemClock,
-    run: (events) => new VersionProcess({ args: words, bind: (host, port) => sockets.bind(host, port), events }),
+    run: (events) =>
+      new VersionProcess({ args: words, bind: (host, port, use) => sockets.bind(host, port, use), events }),
     tell: (news) => {
       err.write(formatNews(news, shown, err));
       if (news.kind !== "ready") return;
       shown = news.ready;
-      void sockets.keepOnly(news.ready.url);
+      const { url, adminUrl } = news.ready;
+      void sockets.keepOnly(adminUrl === undefined ? [url] : [url, adminUrl]);
       firstReady.resolve();
     },
   });
@@ -58,13 +61,19 @@ export async function runWatch({ args, words, terminal: { err } }: CommandContex
 }
 
 /** Chooses the folder to watch: that of the nearest package.json above the service file, else the file's own. */
-function findPaths(entry: string | undefined, appFile: string | undefined): WatchedPaths {
-  const { file } = parseEntryName(entry);
+function findPaths({ positionals, own: given }: ParsedArgs): WatchedPaths {
+  const { file } = parseEntryName(positionals[0]);
   const serviceFile = resolve(file);
   const own = dirname(serviceFile);
   if (!existsSync(own)) throw fail("file_not_found", { file });
   const folder = findPackageFolder(own) ?? own;
-  return new WatchedPaths({ folder, serviceFile, appFile: appFile === undefined ? undefined : resolve(appFile) });
+  const appFile = given.get("config");
+  return new WatchedPaths({
+    folder,
+    serviceFile,
+    appFile: appFile && resolve(appFile),
+    envFile: findEnvFile(given, own),
+  });
 }
 
 function findPackageFolder(folder: string): string | undefined {
@@ -128,8 +137,8 @@ export class SharedSockets {
   readonly #bound = new Map<string, Promise<BoundSocket>>();
 
   /** Returns the socket of an address, each time the same, also for port 0. @throws {ServingError} `port_in_use`. */
-  bind(host: string, port: number): Promise<BoundSocket> {
-    const key = `${host} ${port}`;
+  bind(host: string, port: number, use: SocketUse): Promise<BoundSocket> {
+    const key = `${use} ${host} ${port}`;
     const known = this.#bound.get(key);
     if (known !== undefined) return known;
     const bound = this.#bindNew(host, port);
@@ -138,11 +147,11 @@ export class SharedSockets {
     return bound;
   }
 
-  /** Closes all sockets except the one that serves now. */
-  async keepOnly(url: string): Promise<void> {
+  /** Closes all sockets except those that serve now. */
+  async keepOnly(urls: readonly string[]): Promise<void> {
     for (const [key, pending] of [...this.#bound]) {
       const socket = await pending.catch(() => undefined);
-      if (socket === undefined || socket.url === url) continue;
+      if (socket === undefined || urls.includes(socket.url)) continue;
       this.#bound.delete(key);
       socket.close();
     }

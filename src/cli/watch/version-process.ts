@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import type { BoundSocket } from "../../app/bound-socket.js";
+import type { BoundSocket, SocketUse } from "../../app/bound-socket.js";
 import { systemClock, type Timer } from "../../base/clock.js";
 import { findOwnModule } from "../../base/shared-state.js";
 import { ServingError } from "../../failure/serving-error.js";
@@ -13,7 +13,7 @@ const dropLimitMs = 1_000;
 export interface VersionProcessDeps {
   /** Command line, `--watch` included; a version recognizes itself by its channel. */
   readonly args: readonly string[];
-  readonly bind: (host: string, port: number) => Promise<BoundSocket>;
+  readonly bind: (host: string, port: number, use: SocketUse) => Promise<BoundSocket>;
   readonly events: VersionEvents;
 }
 
@@ -58,12 +58,12 @@ export class VersionProcess implements RunningVersion {
 
   #receive(message: FromVersion): void {
     if (message.kind === "ready") this.#deps.events.onReady(message);
-    else void this.#bind(message.host, message.port);
+    else void this.#bind(message.host, message.port, message.use);
   }
 
-  async #bind(host: string, port: number): Promise<void> {
+  async #bind(host: string, port: number, use: SocketUse): Promise<void> {
     try {
-      const { url, port: bound, handle } = await this.#deps.bind(host, port);
+      const { url, port: bound, handle } = await this.#deps.bind(host, port, use);
       this.#send({ kind: "bound", url, port: bound }, handle);
     } catch (error) {
       const isInUse = error instanceof ServingError && error.id === "port_in_use";

@@ -1,3 +1,4 @@
+import type { SocketUse } from "../../app/bound-socket.js";
 import { type Clock, createDeferred, type Timer } from "../../base/clock.js";
 import { GrowingPause } from "../../base/repeat-pace.js";
 
@@ -195,11 +196,21 @@ export class Versions {
 export interface ReadyMessage {
   readonly kind: "ready";
   readonly url: string;
+  /** Address of the server on `adminPort`; absent without one. */
+  readonly adminUrl?: string | undefined;
   /** List of apis and one call to try, as text. */
   readonly apis: string;
 }
 
-export type FromVersion = { readonly kind: "bind"; readonly host: string; readonly port: number } | ReadyMessage;
+/** Request for a socket. `use` tells two sockets of one address apart: port 0 gives each server a port of its own. */
+interface BindMessage {
+  readonly kind: "bind";
+  readonly host: string;
+  readonly port: number;
+  readonly use: SocketUse;
+}
+
+export type FromVersion = BindMessage | ReadyMessage;
 
 export type ToVersion =
   /** Reply to `bind`; carries the socket. */

@@ -245,24 +245,27 @@ interface WatchedPathsParts {
   readonly serviceFile: string;
   /** App file given on the command line; it is watched wherever it is. */
   readonly appFile?: string | undefined;
+  /** The same for an environment file. */
+  readonly envFile?: string | undefined;
 }
 
 /** Decides which folders are watched, and which files start a new version when they change. */
 export class WatchedPaths {
   readonly #folder: string;
   readonly #serviceFile: string;
-  readonly #appFile: string | undefined;
+  /** Files given on the command line. */
+  readonly #given: readonly string[];
 
-  constructor({ folder, serviceFile, appFile }: WatchedPathsParts) {
+  constructor({ folder, serviceFile, appFile, envFile }: WatchedPathsParts) {
     this.#folder = folder;
     this.#serviceFile = serviceFile;
-    this.#appFile = appFile;
+    this.#given = [appFile, envFile].filter((file) => file !== undefined);
   }
 
   /** Folders to start at. */
   get folders(): string[] {
-    const outside = this.#appFile === undefined ? [] : [dirname(this.#appFile)].filter((path) => !this.hasFolder(path));
-    return [this.#folder, ...outside];
+    const outside = this.#given.map((file) => dirname(file)).filter((path) => !this.hasFolder(path));
+    return [...new Set([this.#folder, ...outside])];
   }
 
   /** True when source files in this folder are watched. */
@@ -277,7 +280,7 @@ export class WatchedPaths {
 
   /** True when a change of this file starts a new version. */
   hasFile(path: string): boolean {
-    if (path === this.#serviceFile || path === this.#appFile) return true;
+    if (path === this.#serviceFile || this.#given.includes(path)) return true;
     return isSource(basename(path)) && this.hasFolder(dirname(path));
   }
 }

@@ -2,14 +2,17 @@ import type { BindSocket, BoundSocket } from "../../app/bound-socket.js";
 import { stopSignals } from "../../app/stop-signals.js";
 import { createDeferred } from "../../base/clock.js";
 import { fail } from "../../failure/failures.js";
-import type { FromVersion, ToVersion } from "./versions.js";
+import type { FromVersion, ReadyMessage, ToVersion } from "./versions.js";
+
+/** Addresses of a server that accepts requests, and its apis as text. */
+export type ReadyServer = Omit<ReadyMessage, "kind">;
 
 /** Connection of a version to the `serve --watch` process that runs it. */
 export interface Watcher {
   /** Gets a socket that the watching process owns; it outlives the version. @throws {ServingError} `port_in_use`. */
   readonly bind: BindSocket;
   /** Reports that the version accepts requests. Resolves when the version must drain. */
-  ready(url: string, apis: string): Promise<{ readonly isReplaced: boolean; readonly skipsDelay: boolean }>;
+  ready(ready: ReadyServer): Promise<{ readonly isReplaced: boolean; readonly skipsDelay: boolean }>;
 }
 
 interface BoundHandle {
@@ -34,16 +37,17 @@ export function connectWatcher(): Watcher {
   // Sending fails when the version was dropped meanwhile: the channel is closed then.
   const send = (message: FromVersion) => process.send?.(message, undefined, undefined, () => {});
   return {
-    bind: (host, port) =>
+    bind: (host, port, use) =>
       new Promise<BoundSocket>((resolve, reject) => {
         receiveBound = (message, handle) => {
           if (message.kind === "bound") resolve({ ...message, handle, close: () => handle.close() });
-          else reject(message.isInUse ? fail("port_in_use", { host, port }) : new Error(message.message));
+          else if (!message.isInUse) reject(new Error(message.message));
+          else reject(fail("port_in_use", { host, port, ...(use === "admin" && { isAdmin: true }) }));
         };
-        send({ kind: "bind", host, port });
+        send({ kind: "bind", host, port, use });
       }),
-    ready: (url, apis) => {
-      send({ kind: "ready", url, apis });
+    ready: (ready) => {
+      send({ kind: "ready", ...ready });
       return drain.promise.then(({ isReplaced }) => ({ isReplaced, skipsDelay: true }));
     },
   };

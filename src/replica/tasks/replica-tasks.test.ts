@@ -52,6 +52,7 @@ async function createStage() {
     leaseMs: 900,
     retentionMs: 1,
     schedules: true,
+    keepHeaders: [],
     isAlive: () => true,
   });
   tasks.add({

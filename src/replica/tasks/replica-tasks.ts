@@ -39,6 +39,8 @@ export interface TaskDeps {
   readonly endedLives: EndedLives;
   /** Milliseconds after which a lease that was not renewed runs out. */
   readonly leaseMs: number;
+  /** Headers of a request that are stored with a task, in lower case. */
+  readonly keepHeaders: readonly string[];
   /** Milliseconds for which a task that has ended is kept. */
   readonly retentionMs: number;
   /** True when this program submits the tasks of schedules. */
@@ -125,6 +127,7 @@ export class ReplicaTasks {
       waits: this.#waits,
       stats,
       isOwn: this.#bounds.isOwn,
+      keepHeaders: this.#bounds.keepHeaders,
       checkInput,
       isOver: (id) => this.#isDraining && ![...this.#runners.values()].some((runner) => runner.has(id)),
     });

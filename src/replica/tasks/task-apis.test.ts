@@ -38,6 +38,7 @@ it("a caller that waits for a task is woken by an end that comes right after its
     waits,
     stats: new CallStats().task(place.service, place.api),
     isOwn: () => true,
+    keepHeaders: [],
     checkInput: (input) => input,
     isOver: () => false,
   });

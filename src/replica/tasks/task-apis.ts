@@ -29,6 +29,8 @@ interface TaskApiDeps {
   readonly name: string;
   /** Returns true when the app has a task of this name. An api that was removed may have left tasks behind. */
   readonly isOwn: (service: string, api: string) => boolean;
+  /** Headers of a request that are stored with a task, in lower case. */
+  readonly keepHeaders: readonly string[];
   readonly checkInput: ApiTarget["checkInput"];
   readonly store: TaskStore;
   readonly waits: TaskWaits;
@@ -58,7 +60,7 @@ export class TaskApis {
   }
 
   async submit({ id, input, key: text, delayMs }: TaskSubmission): Promise<SubmittedTask> {
-    const { namespace, service, name, store, stats, checkInput } = this.#deps;
+    const { namespace, service, name, store, stats, checkInput, keepHeaders } = this.#deps;
     const { call } = scopeOf();
     this.#checkId(id);
     // Packed before the check: a schema may change the value, and the original is stored.
@@ -70,7 +72,7 @@ export class TaskApis {
     packed.catch(() => {});
     await this.#placed(async () => checkInput(input));
     const bytes = await packed;
-    const context = formatTaskContext(call);
+    const context = formatTaskContext(call, keepHeaders);
     const key = text === undefined ? undefined : { text, fingerprint: fingerprintValue(bytes) };
     const own = { input: bytes, context, priority: ranks[call.priority], key, delayMs };
     const record = await this.#placed(() => store.submit({ id, namespace, service, api: name, ...own }));

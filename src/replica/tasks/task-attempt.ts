@@ -329,9 +329,14 @@ interface TaskContext {
   readonly priority: Priority;
 }
 
-/** Formats the context that is stored beside the input of a task. */
-export const formatTaskContext = ({ caller, request, priority }: TaskContext): string =>
-  JSON.stringify([caller.service, caller.api, request.wireText, priority]);
+/**
+ * Formats the context that is stored beside the input of a task.
+ *
+ * @param keep Headers of the request to store, in lower case. The others may hold passwords and are left out: a store
+ *   is read by more people than a request is, and keeps it for a week.
+ */
+export const formatTaskContext = ({ caller, request, priority }: TaskContext, keep: readonly string[]): string =>
+  JSON.stringify([caller.service, caller.api, request.textWith(keep), priority]);
 
 /** Parses a stored context. An unreadable one becomes an anonymous request without headers, as in `RequestContext`. */
 function parseTaskContext(text: string): TaskContext {

@@ -99,6 +99,7 @@ async function createStage() {
       life: "one",
       endedLives,
       isOwn: () => true,
+      keepHeaders: [],
       census: undefined,
       openStore: async () => outage.wrap(store),
     },
