@@ -17,7 +17,9 @@ async function showApis(): Promise<void> {
     const openApi = await readOpenApi();
     setDocument(openApi);
     const apis = readApis(openApi);
-    const sections = apis.map((api) => drawApi(openApi, api, base));
+    // The page may be on another port than the apis.
+    const apiBase = new URL(openApi.servers?.[0]?.url ?? ".", new URL("openapi.json", base));
+    const sections = apis.map((api) => drawApi(openApi, api, apiBase));
     const nothing = el("p", { class: "api quiet" }, "This service has no apis.");
     const asksWho = apis.some(({ operation }) => "401" in (operation.responses ?? {}));
     place.replaceChildren(...(asksWho ? [drawCredentials()] : []), ...(sections.length > 0 ? sections : [nothing]));

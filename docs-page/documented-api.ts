@@ -40,6 +40,7 @@ export interface Operation {
 
 /** The parts of `/openapi.json` that the page reads. */
 export interface OpenApiDocument {
+  readonly servers?: readonly { readonly url: string }[];
   readonly paths?: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 

@@ -251,7 +251,7 @@ describe("an app without descriptors to spare", {
         if (text.includes("\r\n\r\n") && Buffer.byteLength(body) >= length) done(() => resolve(text));
       };
       socket.on("data", read).on("close", fail).on("error", fail);
-      socket.write(`${method} ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n`);
+      socket.write(`${method} ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n`);
     });
   }
 

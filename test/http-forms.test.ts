@@ -388,7 +388,7 @@ describe("a file's name", () => {
     ];
     for (const [disposition, expected] of cases) {
       const connection = new RawConnection(server.port);
-      const head = `POST /onlyOwn HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-disposition: ${disposition}`;
+      const head = `POST /onlyOwn HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-disposition: ${disposition}`;
       connection.write(Buffer.from(`${head}\r\ncontent-length: 1\r\nconnection: close\r\n\r\nx`, "latin1"));
       const { body } = parseResponse(await connection.closed());
       assert.equal(JSON.parse(Buffer.from(body, "latin1").toString()).file, expected, disposition);

@@ -125,7 +125,7 @@ describe("odd request headers", () => {
   /** Sends headers as Node's client does: byte by byte, and as often as they are given. */
   function ask(headers: [string, string][]): Promise<[Seen, Seen]> {
     return new Promise((resolve, reject) => {
-      const flat = [["host", "x"], ...headers].flat();
+      const flat = [["host", "localhost"], ...headers].flat();
       const { port } = server;
       const sent = sendRequest(
         { port, host: "127.0.0.1", path: "/seen", method: "POST", headers: flat as never },

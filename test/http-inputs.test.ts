@@ -102,7 +102,7 @@ const failure = async (answer: Promise<{ status: number; json: () => any }>) => 
 };
 
 const head = (path: string, type = lines, extra = "") =>
-  `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\n${extra}transfer-encoding: chunked\r\n\r\n`;
+  `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\n${extra}transfer-encoding: chunked\r\n\r\n`;
 const chunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 const end = "0\r\n\r\n";
 

@@ -87,7 +87,7 @@ const post = (path: string, body?: string, accept?: string) =>
     ...(body !== undefined && { body }),
   });
 const head = (path: string, body = "", extra = "", version = "1.1") =>
-  `POST ${path} HTTP/${version}\r\nhost: x\r\ncontent-type: application/json\r\n${extra}content-length: ${body.length}\r\n\r\n${body}`;
+  `POST ${path} HTTP/${version}\r\nhost: localhost\r\ncontent-type: application/json\r\n${extra}content-length: ${body.length}\r\n\r\n${body}`;
 
 describe("streams", () => {
   it("are events, lines or plain chunks, as the client asks", async () => {

@@ -31,7 +31,7 @@ const manyRequests = `
   import { writeFileSync } from "node:fs";
   const [port, count, file] = process.argv.slice(1);
   const body = '"x"';
-  const request = "POST /echo HTTP/1.1\\r\\nhost: x\\r\\ncontent-type: application/json\\r\\ncontent-length: 3\\r\\n\\r\\n" + body;
+  const request = "POST /echo HTTP/1.1\\r\\nhost: localhost\\r\\ncontent-type: application/json\\r\\ncontent-length: 3\\r\\n\\r\\n" + body;
   const tally = { answered: 0, other: [] };
   const open = () => new Promise((sent, _) => {
     const socket = connect(Number(port), "127.0.0.1");

@@ -22,7 +22,16 @@ let folders = 0;
 const newPath = () => join(root, String(++folders));
 
 const settingsOf = (data: string): TaskSettings => ({
-  ...{ data, store: "sqlite", namespace: "app", maxConnections: 1, keepHeaders: [], retentionMs: 1000, schedules: true, leaseMs: 1000 },
+  ...{
+    data,
+    store: "sqlite",
+    namespace: "app",
+    maxConnections: 1,
+    keepHeaders: [],
+    retentionMs: 1000,
+    schedules: true,
+    leaseMs: 1000,
+  },
 });
 const open = (data: string) => openTaskStore({ settings: settingsOf(data), appFolder: root, log: silentLogger });
 

@@ -278,7 +278,7 @@ describe("an HTTP server on a shared socket that closes", () => {
   class Echo extends Service() {
     echo = api({ output: z.string() }, () => "here");
   }
-  const request = "POST /echo HTTP/1.1\r\nhost: x\r\n\r\n";
+  const request = "POST /echo HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
   it("answers the next request of each open connection, then closes it", async () => {
     const clock = new FakeClock();

@@ -13,8 +13,11 @@ export interface BoundSocket {
   close(): void;
 }
 
+/** Server that a socket is for: that of the apis, or the one on `adminPort`. */
+export type SocketUse = "apis" | "admin";
+
 /** Binds an address, or returns the socket that a parent process has bound. */
-export type BindSocket = (host: string, port: number) => Promise<BoundSocket | undefined>;
+export type BindSocket = (host: string, port: number, use: SocketUse) => Promise<BoundSocket | undefined>;
 
 interface BoundHandle {
   getsockname(into: { port?: number }): number;

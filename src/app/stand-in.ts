@@ -3,11 +3,11 @@ import type { Logger } from "../base/logger.js";
 import { findOwnModule } from "../base/shared-state.js";
 import { fail } from "../failure/failures.js";
 import { childArguments } from "../placement/process.js";
-import type { FromStandIn, StandInAnswers, ToStandIn } from "../runtime/stand-in-main.js";
+import type { FromStandIn, StandInAnswers, StandInOrder, ToStandIn } from "../runtime/stand-in-main.js";
 import type { App } from "./start-app.js";
 
 /** Constructor arguments of `StandIn`. */
-interface StandInDeps {
+interface StandInDeps extends StandInOrder {
   /** Bound socket on which entry replicas answer. */
   readonly handle: unknown;
   readonly log: Logger;
@@ -30,7 +30,7 @@ export class StandIn {
   }
 
   start(): void {
-    const { handle, log, answer } = this.#deps;
+    const { handle, log, answer, paths, host, allowedHosts } = this.#deps;
     const child = fork(findOwnModule("runtime/stand-in-main"), [], { execArgv: childArguments() });
     const send = (message: ToStandIn, socket?: unknown) => {
       if (child.connected) child.send(message, socket as never, () => {});
@@ -40,7 +40,7 @@ export class StandIn {
     );
     child.on("message", (message: FromStandIn) => {
       if (message.kind === "up") {
-        if (this.#child === child) send({ kind: "listen" }, handle);
+        if (this.#child === child) send({ kind: "listen", paths, host, allowedHosts }, handle);
         return;
       }
       const { number, what } = message;

@@ -30,7 +30,7 @@ import { Supervisor } from "../supervisor/supervisor.js";
 import { AppFolders } from "./app-folders.js";
 import { type AssignedDevices, assignDevices, detectDevices } from "./assign-devices.js";
 import { nameApp } from "./plan-app.js";
-import { findInspectOrder, HostLives, liftStartLimits, RemoteRuntimes } from "./remote-runtimes.js";
+import { findInspectOrder, HostLives, liftStartLimits, RemoteRuntimes, readVariables } from "./remote-runtimes.js";
 import { holdProcess } from "./stop-signals.js";
 
 /** Arguments of `startApp` besides the plan. */
@@ -58,7 +58,12 @@ interface AppDeps {
   readonly departure?: { readonly hasBegun: boolean };
   /** Called when the entry service loses and regains its replicas. Default: none. */
   readonly entryEvents?: EntryEvents;
+  /** Called before the first service starts, so that probes are answered during the start. */
+  readonly onOpened?: (opened: OpenedApp) => Promise<void>;
 }
+
+/** An app before its first service starts. */
+export type OpenedApp = Pick<App, "runtime" | "readiness" | "metrics">;
 
 /** A running app. */
 export interface App {
@@ -122,12 +127,13 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
   });
   const notify = (update: LinkUpdate) => runtime.links.apply(update);
   registry.subscribe({ residence: "main", notify }, listCallees(plan, deps.calls));
-  applyEnvironment(plan);
   const close = async () => {
     watch?.stop();
     await main.close();
   };
   try {
+    applyEnvironment(plan);
+    await deps.onOpened?.({ runtime, readiness: readReadiness, metrics: readMetrics });
     await supervisor.start();
   } catch (error) {
     await close();
@@ -370,10 +376,16 @@ async function sumInFlight(hosts: readonly ReplicaHost[]): Promise<number> {
   return pulses.reduce((sum, pulse) => sum + (pulse.status === "fulfilled" ? (pulse.value?.inFlight ?? 0) : 0), 0);
 }
 
-/** Sets the variables of services in the main thread. A variable that the process was started with is kept. */
+/**
+ * Sets the variables of services in the main thread. A variable that the process was started with is kept.
+ *
+ * @throws {ServingError} `secret_missing`, `secret_unreadable`.
+ */
 function applyEnvironment({ deployments }: Plan): void {
   const inMain = deployments.filter(({ residence }: DeploymentPlan) => residence === "main");
-  for (const { env } of inMain) for (const [variable, value] of env) process.env[variable] ??= value;
+  for (const { descriptor, env } of inMain) {
+    Object.assign(process.env, readVariables(descriptor.name, env, process.env));
+  }
 }
 
 /** Reactions to the loss of all replicas of the entry service. */

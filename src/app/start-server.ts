@@ -9,6 +9,7 @@ import { toFileUrl } from "../define/service.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import type { Plan } from "../graph/plan.js";
+import { choosePages, listProbes } from "../http/probes.js";
 import type { HttpServer } from "../http/server.js";
 import type { EntryLocation } from "../load/entry-location.js";
 import { keepTickShape } from "../load/keep-compiled.js";
@@ -19,10 +20,11 @@ import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings } from "../options/settings.js";
 import { watchBackground } from "../runtime/background-failures.js";
 import type { AppEvent, OnAppEvent } from "../supervisor/replica-state.js";
+import { AdminServer } from "./admin-server.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
 import { planApp } from "./plan-app.js";
 import { answerStandIn, StandIn } from "./stand-in.js";
-import { type App, type EntryEvents, startApp } from "./start-app.js";
+import { type App, type EntryEvents, type OpenedApp, startApp } from "./start-app.js";
 import { closeOnSignals, holdProcess } from "./stop-signals.js";
 
 /** Starts an app and its HTTP server for `serve`. @param callers Returns the files that called it, as URLs. */
@@ -69,9 +71,11 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
   guardOutputs();
   keepTickShape();
   const { log, flush } = options.log === undefined ? createLog(server.logLevel) : keepLog(options.log);
+  const admin = new AdminServer(server, options.bind, options.context !== undefined);
   const deps: ServingDeps = {
     ...options,
     plan,
+    onOpened: (opened) => admin.open(opened),
     log,
     logsTo: options.log === undefined ? "stdout" : "supervisor",
     onEvent: options.onEvent ?? ((event) => logNotice(log, event)),
@@ -85,18 +89,21 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
   try {
     const isByReplicas = isServedByReplicas(deps);
     const bind = options.bind ?? (isByReplicas ? bindSocket : undefined);
-    const socket = await bind?.(server.host, server.port);
+    const socket = await bind?.(server.host, server.port, "apis");
+    admin.apiUrl = socket?.url ?? "";
     const serving =
       isByReplicas && socket !== undefined ? await serveByReplicas(deps, socket) : await serveHere(deps, socket);
     const { url, port } = serving;
+    admin.apiUrl = url;
     const closed = createDeferred<void>();
     // A server keeps its process alive until it is closed.
     void holdProcess(closed.promise);
     let closing: Promise<void> | undefined;
-    const leaveAndClose = ({ skipsDelay = false }: CloseOptions): Promise<void> =>
-      skipsDelay || server.shutdownDelayMs === 0 ? serving.close() : leave(deps).then(() => serving.close());
     const close = (how: CloseOptions = {}) => {
-      closing ??= leaveAndClose(how)
+      deps.departure.hasBegun = true;
+      const isDelayed = how.skipsDelay !== true && server.shutdownDelayMs > 0;
+      closing ??= (isDelayed ? leave(deps).then(() => serving.close()) : serving.close())
+        .finally(() => admin.close())
         .finally(flush)
         .finally(() => {
           endWatch();
@@ -106,8 +113,10 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     };
     const failed = deps.entryGone.promise.then((error) => endFailed(log, error, () => close({ skipsDelay: true })));
     if (options.signals === true) closeOnSignals((signal) => close({ skipsDelay: signal === "SIGINT" }));
-    return { url, port, graph: plan.graph, failed, close };
+    const { url: adminUrl } = admin;
+    return { url, port, ...(adminUrl !== undefined && { adminUrl }), graph: plan.graph, failed, close };
   } catch (error) {
+    await admin.close();
     endWatch();
     flush();
     throw error;
@@ -115,9 +124,8 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
 }
 
 /** Reports the app as not ready for `shutdownDelayMs`, so that load balancers stop sending requests. */
-async function leave({ plan, departure, onEvent }: ServingDeps): Promise<void> {
+async function leave({ plan, onEvent }: ServingDeps): Promise<void> {
   const { shutdownDelayMs } = plan.settings.server;
-  departure.hasBegun = true;
   onEvent({ kind: "leaving", delayMs: shutdownDelayMs });
   await new Promise<void>((resolve) => systemClock.setTimer(resolve, shutdownDelayMs, true));
 }
@@ -142,6 +150,7 @@ interface ServingDeps extends ServePlanOptions {
   readonly begun: number;
   /** State of the shutdown: once it has begun, `/readyz` reports that the app drains. */
   readonly departure: { hasBegun: boolean };
+  readonly onOpened: (opened: OpenedApp) => Promise<void>;
   /** Resolved when the entry service had no replica for `exitAfterMs`. */
   readonly entryGone: Deferred<ServingError>;
 }
@@ -162,7 +171,15 @@ function isServedByReplicas({ plan, fastify, context, appFile }: ServingDeps): b
 async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<Serving> {
   const { plan, log, onEvent } = deps;
   const { url, port, handle } = socket;
-  const standIn = new StandIn({ handle, log, answer: (what) => answerStandIn(app, what) });
+  const { server } = plan.settings;
+  const standIn = new StandIn({
+    handle,
+    log,
+    paths: listProbes(choosePages(server, false)),
+    host: server.host,
+    allowedHosts: server.http.allowedHosts,
+    answer: (what) => answerStandIn(app, what),
+  });
   const entryEvents: EntryEvents = {
     onAbsent: () => standIn.start(),
     onPresent: () => void standIn.stop(),
@@ -171,11 +188,11 @@ async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<
   let app: App;
   try {
     app = await startApp(plan, { ...deps, entryEvents, http: { appFile: deps.appFile, handle } });
-    onEvent({ kind: "listening", url, ms: systemClock.now() - deps.begun });
+    onEvent({ kind: "listening", url, ms: Math.round(systemClock.now() - deps.begun) });
     const close = async () => {
       onEvent({ kind: "draining", inFlight: await app.httpInFlight() });
       socket.close();
-      await Promise.all([standIn.stop(), app.stop(AbortSignal.timeout(plan.settings.server.drainTimeoutMs))]);
+      await Promise.all([standIn.stop(), app.stop(AbortSignal.timeout(server.drainTimeoutMs))]);
     };
     return { url, port, close };
   } catch (error) {
@@ -207,7 +224,7 @@ async function serveHere(deps: ServingDeps, socket: BoundSocket | undefined): Pr
     const http = await createRuntimeHttp(app.runtime, { readiness, metrics, configure, context });
     const { url, port } = socket ?? (await http.listen());
     if (socket !== undefined) await http.listenOn(socket.handle);
-    onEvent({ kind: "listening", url, ms: systemClock.now() - deps.begun });
+    onEvent({ kind: "listening", url, ms: Math.round(systemClock.now() - deps.begun) });
     return { url, port, close: () => drainServer(app, http, settings.server, onEvent) };
   } catch (error) {
     await app.stop();
@@ -320,6 +337,8 @@ export interface Server {
   /** `"http://127.0.0.1:3000"` */
   readonly url: string;
   readonly port: number;
+  /** Address of the server on `adminPort`, for an app that has one. */
+  readonly adminUrl?: string;
   readonly graph: Graph;
   /**
    * Resolves with the failure `entry_gone` when the app has ended by itself, since its entry service had no replica for

@@ -49,6 +49,8 @@ export class Exchange {
   route: string | undefined;
   /** Writes the head of a streamed answer, after the author's `onSend` hooks have run. */
   onHead: (() => void) | undefined;
+  /** True once a call was made for it: what follows is counted with that call. */
+  hasCalled = false;
   #scope: Followed | undefined;
   #isEnded = false;
 

@@ -31,7 +31,8 @@ export function createInstance(http: HttpState): FastifyInstance {
     requestTimeout: 0,
     keepAliveTimeout: keepAliveMs,
     return503OnClosing: false,
-    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, { maxHeaderBytes, headersTimeoutMs }),
+    clientErrorHandler: (error, socket) =>
+      answerBrokenRequest(error, socket, { maxHeaderBytes, headersTimeoutMs, onRefusal: http.onRefusal }),
     // Fastify raises these before any hook has run.
     frameworkErrors(error, request, reply) {
       openExchange(http, observer, request, reply);
@@ -51,10 +52,11 @@ export function createInstance(http: HttpState): FastifyInstance {
   return fastify;
 }
 
-/** Bounds that a broken request may have exceeded. */
+/** Bounds that a broken request may have exceeded, and the counter of refusals. */
 interface HeaderLimits {
   readonly maxHeaderBytes: number;
   readonly headersTimeoutMs: number;
+  readonly onRefusal: HttpState["onRefusal"];
 }
 
 /** Answers bytes that never became a request (node's `clientError`) with a failure body, and closes the connection. */
@@ -83,6 +85,7 @@ function answerBrokenRequest(
   }
   const failure = toFailure(error, limits);
   const { code, id, details } = failure;
+  limits.onRefusal(failure.httpStatus, id);
   const body = JSON.stringify({ error: failure.message, code, id, service: "", api: "", details, requestId: "" });
   socket.end(
     `HTTP/1.1 ${failure.httpStatus} ${reasons[failure.httpStatus] ?? "Bad Request"}\r\n` +

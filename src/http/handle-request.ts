@@ -94,6 +94,7 @@ class ApiRequest implements BodyHandler, AnswerTaker {
     if (this.#exchange.isEnded) return;
     const { route, timeoutMs, priority } = this.#asked;
     const { context } = this.#exchange;
+    this.#exchange.hasCalled = true;
     const isList = route.input.kind === "stream" && Array.isArray(body);
     const input = isList ? new PacedItems(body, route.input.revive) : body;
     const call: HttpCall = { input, route: route.path, request: context, timeoutMs, priority };

@@ -9,6 +9,7 @@ import type { FileStore } from "../held/file-store.js";
 import type { ReadContext } from "../options/app-file.js";
 import type { HttpSettings } from "../options/settings.js";
 import type { ConnectionRoom } from "./exchange.js";
+import type { HostCheck } from "./host-check.js";
 import { createInputForm, type InputForm } from "./input-form.js";
 import { createOutputForm, type OutputForm } from "./output-form.js";
 import type { BodyLimits } from "./read-bytes.js";
@@ -22,6 +23,8 @@ export interface HttpState {
   readonly findFormerTask: ((id: string) => Promise<FormerTask | undefined>) | undefined;
   /** Finds out who is asking, for each request to an api; absent: nobody asks. */
   readonly context: ReadContext | undefined;
+  /** Called for each request that is answered with a failure before it reached an api. */
+  readonly onRefusal: (status: number, failureId: string) => void;
   readonly log: Logger;
   readonly time: CallTime;
   readonly limits: BodyLimits;
@@ -33,6 +36,8 @@ export interface HttpState {
   readonly sockets: Set<Socket>;
   /** Decides which connections are kept. */
   readonly room: ConnectionRoom;
+  /** Set when the server listens on this machine alone. */
+  hosts: HostCheck | undefined;
   /** Requests whose response is not out yet. */
   inFlight: number;
   /** Set once, when the server begins to drain. */

@@ -6,6 +6,8 @@ import { messageOf } from "../failure/to-serving-error.js";
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
+  /** True for the address of `adminPort`. */
+  readonly isAdmin?: boolean;
 }
 
 /**
@@ -13,12 +15,12 @@ export interface ListenAddress {
  *
  * @param error The error of Node, with its `code`.
  */
-export function listenFailure(error: unknown, { host, port }: ListenAddress): ServingError {
+export function listenFailure(error: unknown, { host, port, isAdmin }: ListenAddress): ServingError {
   const code = String((error as { code?: unknown } | undefined)?.code ?? "");
   const place = { cause: error };
   switch (code) {
     case "EADDRINUSE":
-      return fail("port_in_use", { host, port }, place);
+      return fail("port_in_use", { host, port, ...(isAdmin === true && { isAdmin }) }, place);
     case "EADDRNOTAVAIL":
     case "EAFNOSUPPORT":
       return fail("address_unavailable", { host, port, code }, place);

@@ -29,7 +29,7 @@ export function openExchanges(http: HttpState, fastify: FastifyInstance): void {
 }
 
 /** Returns the failure of a message that Node accepts but that must be refused. */
-function messageFailure({ room }: HttpState, message: IncomingMessage): ServingError | undefined {
+function messageFailure({ room, hosts: check }: HttpState, message: IncomingMessage): ServingError | undefined {
   const { rawHeaders, headers } = message;
   let hosts = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -40,6 +40,8 @@ function messageFailure({ room }: HttpState, message: IncomingMessage): ServingE
   if (hosts > 1) return fail("malformed_request", { problem: `it has ${hosts} host headers` });
   if (hosts === 0 && message.httpVersion === "1.1")
     return fail("malformed_request", { problem: "it has no host header" });
+  if (check !== undefined && hosts > 0 && !check.allows(headers.host ?? ""))
+    return fail("host_not_allowed", { host: headers.host ?? "" });
   const encoding = headers["transfer-encoding"];
   if (encoding !== undefined && encoding.trim().toLowerCase() !== "chunked") {
     return fail("unsupported_transfer_encoding", { encoding });

@@ -18,10 +18,11 @@ import { addDocuments } from "./docs/documents.js";
 import { ConnectionRoom } from "./exchange.js";
 import { createInstance } from "./fastify-instance.js";
 import { createRequestHandler, handleRequest } from "./handle-request.js";
+import { createHostCheck } from "./host-check.js";
 import { type ApiRoute, createApiRoute, type HttpState } from "./http-state.js";
 import { bareHost, type ListenAddress, listenFailure } from "./listen-failure.js";
 import { openExchanges } from "./open-exchanges.js";
-import { addProbes, type Probes } from "./probes.js";
+import { addProbes, type Pages, type Probes } from "./probes.js";
 import { leaveBody } from "./read-body.js";
 import { BodyWatch } from "./read-bytes.js";
 import { StreamWatch } from "./streams/stream-watch.js";
@@ -34,6 +35,12 @@ export interface HttpServerDeps extends Probes {
   readonly graph: Graph;
   readonly settings: HttpSettings;
   readonly server: ListenAddress;
+  /** Default: all. */
+  readonly pages?: Pages;
+  /** Returns the address of the server of the apis, for the one on `adminPort`, which has none. Default: this one. */
+  readonly apiUrl?: (() => string) | undefined;
+  /** True when the documents list the failures of `context`. Default: whether this server has `context`. */
+  readonly asksWho?: boolean;
   /** Settings of the entry service's apis. */
   readonly apis: ReadonlyMap<string, ApiSettings>;
   /** Version of the entry service; default `"0"`. */
@@ -44,6 +51,7 @@ export interface HttpServerDeps extends Probes {
   readonly findFormerTask?: HttpState["findFormerTask"];
   /** Folder for large bodies. Default: bodies stay in memory. */
   readonly files?: FileStore | undefined;
+  readonly onRefusal?: HttpState["onRefusal"];
   readonly log: Logger;
   /** Draws the graph for `/docs`. */
   readonly graphSvg?: () => Promise<string>;
@@ -90,6 +98,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer
     caller,
     findFormerTask: deps.findFormerTask,
     context: deps.context,
+    onRefusal: deps.onRefusal ?? (() => {}),
     log,
     time,
     limits,
@@ -97,6 +106,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer
     streams,
     sockets: new Set(),
     room: new ConnectionRoom(settings.maxConnections),
+    hosts: undefined,
     inFlight: 0,
     isClosing: false,
   };
@@ -104,6 +114,9 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer
   if (entry === undefined) throw fail("not_a_service", { what: deps.graph.entry });
   const fastify = createInstance(http);
   followSockets(http, fastify);
+  fastify.server.on("listening", () => {
+    http.hosts = createHostCheck(fastify.server.address(), deps.server.host, settings.allowedHosts);
+  });
   openExchanges(http, fastify);
   fastify.setErrorHandler((error, request, reply) => answerFailure(http, { error, request, reply }));
   if (settings.cors !== false) await fastify.register(cors, corsOptions(settings.cors));
@@ -150,15 +163,19 @@ function addRoutes(
     else if (method === "GET") known.set(url.replaceAll("::", ":"), "GET, HEAD, OPTIONS");
     else if (method === "PUT") known.set(url.replaceAll("::", ":"), "PUT, OPTIONS");
   });
-  const routes = addApiRoutes(http, scope, entry);
-  const { version = "0", description = "" } = deps;
-  addDocuments(scope, { ...deps, routes, version, description, asksWho: deps.context !== undefined });
-  addProbes(http, scope, deps);
+  const routes = [...entry.apis.values()].map((api) => createApiRoute(entry.name, api));
+  if (deps.apiUrl === undefined) addApiRoutes(http, scope, routes);
+  const { version = "0", description = "", pages = allPages } = deps;
+  const asksWho = deps.asksWho ?? deps.context !== undefined;
+  addDocuments(scope, { ...deps, routes, version, description, pages, asksWho });
+  addProbes(http, scope, { ...deps, pages });
   return {
     knows: (request) => known.has(pathOf(request)) || readFormerRequest(request) !== undefined,
     answer: (request, reply) => answerUnrouted(http, known, request, reply),
   };
 }
+
+const allPages: Pages = { probes: true, metrics: true, docs: true, openapi: true, schema: true };
 
 /** Names the owner of a path. */
 function ownerOf(path: string, { name, apis }: ServiceDescriptor): string {
@@ -203,9 +220,8 @@ async function listen(fastify: FastifyInstance, address: ListenAddress) {
   }
 }
 
-/** Adds a route for each api of the entry service. Returns the prepared routes. */
-function addApiRoutes(http: HttpState, fastify: FastifyInstance, entry: ServiceDescriptor): readonly ApiRoute[] {
-  const routes = [...entry.apis.values()].map((api) => createApiRoute(entry.name, api));
+/** Adds the routes of the entry service's apis. */
+function addApiRoutes(http: HttpState, fastify: FastifyInstance, routes: readonly ApiRoute[]): void {
   for (const route of routes) {
     // A colon begins a parameter in Fastify's paths; in an api's route it is a plain character.
     const path = route.path.replaceAll(":", "::");
@@ -215,7 +231,6 @@ function addApiRoutes(http: HttpState, fastify: FastifyInstance, entry: ServiceD
     fastify.post(path, { errorHandler, ...onSend }, createRequestHandler(http, route));
     if (route.kind === "task") addTaskRoutes(http, fastify, { route, path, errorHandler });
   }
-  return routes;
 }
 
 interface TaskRoutes {

@@ -42,7 +42,9 @@ export function writeFailure(http: HttpState, reply: FastifyReply, error: unknow
   exchange.bodyBytes = Buffer.byteLength(text);
   // An author may have thrown any number.
   const isStatus = Number.isInteger(failure.httpStatus) && failure.httpStatus >= 400 && failure.httpStatus <= 599;
-  reply.code(isStatus ? failure.httpStatus : 500).header("content-type", jsonBodyType);
+  const status = isStatus ? failure.httpStatus : 500;
+  if (!exchange.hasCalled) http.onRefusal(status, failure.id);
+  reply.code(status).header("content-type", jsonBodyType);
   const retryAfter = retryAfterSeconds(failure);
   if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
   // Names the accepted encodings (RFC 9110, section 12.5.3).

@@ -271,6 +271,8 @@ describe("resolveOptions", () => {
     const flags = { timeoutMs: ["90", "Model=60"] };
     assert.deepEqual(timeoutsOf({ env, flags }).at(-1), ["predict", 60]);
     assert.deepEqual(resolve({ env, flags }, mixed).notes, [], "every api has a value from outside");
+  });
+
   it("listens for probes where the apis are, on a port of its own, unless adminHost says otherwise", () => {
     const placeOf = (value: object) => {
       const { adminHost, adminPort } = resolve(config(value)).settings.server;

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { drawGraph } from "../graph/picture/draw-graph.js";
-import type { Probes } from "../http/probes.js";
+import { choosePages, type Probes } from "../http/probes.js";
 import { createHttpServer, type HttpServer } from "../http/server.js";
 import { loadModule } from "../load/load-module.js";
 import type { AppFile, ReadContext } from "../options/app-file.js";
@@ -21,28 +21,64 @@ interface RuntimeHttpOptions extends Probes, AppFunctions {}
 /** Creates the HTTP server of one thread or process. It calls the entry service over the links of this runtime. */
 export function createRuntimeHttp(
   runtime: Runtime,
-  { readiness, metrics, configure, context }: RuntimeHttpOptions,
+  { configure, context, ...probes }: RuntimeHttpOptions,
 ): Promise<HttpServer> {
-  const { graph, settings, files, log, time } = runtime;
-  const { apis, version, description } = runtime.settingsOf(graph.entry);
+  const { server } = runtime.settings;
   return createHttpServer({
+    ...commonParts(runtime, probes),
+    settings: server.http,
+    server,
+    pages: choosePages(server, false),
+    files: runtime.files,
+    findFormerTask: (id) => runtime.tasks.findFormer(id),
+    context,
+    ...(configure && { configure }),
+  });
+}
+
+/** Facts about the server of the apis, for the documents of the one on `adminPort`. */
+interface AdminHttpOptions extends Probes {
+  /** Returns its address. */
+  readonly apiUrl: () => string;
+  /** True when it asks who is asking. */
+  readonly asksWho: boolean;
+}
+
+/**
+ * Creates the server on `adminPort`: probes, metrics and documents, without apis and without the author's plugins.
+ */
+export function createAdminHttp(
+  runtime: Runtime,
+  { apiUrl, asksWho, ...probes }: AdminHttpOptions,
+): Promise<HttpServer> {
+  const { server } = runtime.settings;
+  return createHttpServer({
+    ...commonParts(runtime, probes),
+    // Probes and scrapes come every few seconds, and no page of another origin has a reason to read them.
+    settings: { ...server.http, accessLog: false, cors: false },
+    server: { host: server.adminHost, port: server.adminPort ?? 0, isAdmin: true },
+    pages: choosePages(server, true),
+    apiUrl,
+    asksWho,
+  });
+}
+
+function commonParts(runtime: Runtime, { readiness, metrics }: Probes) {
+  const { graph, settings, log, time, stats } = runtime;
+  const { apis, version, description } = runtime.settingsOf(graph.entry);
+  return {
     graph,
-    settings: settings.server.http,
-    server: settings.server,
     apis,
     version,
     description,
     caller: runtime.entryCaller(),
-    files,
-    findFormerTask: (id) => runtime.tasks.findFormer(id),
     readiness,
     metrics,
     graphSvg: async () => drawGraph(graph, { settings: settings.services }),
     log,
     time,
-    context,
-    ...(configure && { configure }),
-  });
+    onRefusal: (status: number, failureId: string) => stats.countRefusal(status, failureId),
+  };
 }
 
 /** Loads the functions of the app file: they can't be sent to another process. */

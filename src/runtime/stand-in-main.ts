@@ -1,6 +1,8 @@
 // Entry of the process that answers while the entry service has no replica   <-> app/stand-in.ts
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { systemClock, within } from "../base/clock.js";
+import { fail } from "../failure/failures.js";
+import { type AllowedHosts, createHostCheck, type HostCheck } from "../http/host-check.js";
 import { type AppAnswers, type ControlAnswer, ControlRequests } from "../placement/control.js";
 
 /** Questions of a stand-in to its supervisor, and the answers. */
@@ -9,15 +11,23 @@ export interface StandInAnswers extends AppAnswers {
   failure: { readonly body: object; readonly retryAfter: number };
 }
 
+/** Settings of the server that a stand-in stands for. */
+export interface StandInOrder {
+  /** Paths of the probes that it answers. */
+  readonly paths: readonly string[];
+  /** Address that it listens on. */
+  readonly host: string;
+  readonly allowedHosts: AllowedHosts;
+}
+
 /** Message from the supervisor to a stand-in. */
 export type ToStandIn =
   /** Sent together with the socket. */
-  | { readonly kind: "listen" }
+  | ({ readonly kind: "listen" } & StandInOrder)
   | ({ readonly kind: "answer" } & ControlAnswer)
   /** A replica answers again: accept nothing more, answer what was accepted, and end. */
   | { readonly kind: "close" };
 
-/** Message from a stand-in to the supervisor. */
 /** Message from a stand-in to the supervisor. */
 export type FromStandIn =
   | { readonly kind: "up" }
@@ -41,9 +51,15 @@ const server = createServer((request, response) => {
   answer(request, response).catch(() => response.writeHead(503).end());
 });
 server.on("error", () => {});
+let paths: readonly string[] = [];
+let hosts: HostCheck | undefined;
 process.on("message", (message: ToStandIn, handle: unknown) => {
-  if (message.kind === "listen") server.listen(handle as Server);
-  else if (message.kind === "answer") requests.receive(message);
+  if (message.kind === "listen") {
+    paths = message.paths;
+    server.listen(handle as Server, () => {
+      hosts = createHostCheck(server.address(), message.host, message.allowedHosts);
+    });
+  } else if (message.kind === "answer") requests.receive(message);
   else void close().finally(() => process.exit(0));
 });
 send({ kind: "up" });
@@ -58,7 +74,14 @@ async function close(): Promise<void> {
  * failure of a call to the entry service.
  */
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const [path] = (request.url ?? "").split("?");
+  const { host } = request.headers;
+  if (host !== undefined && hosts?.allows(host) === false) {
+    const { code, id, message, details, httpStatus } = fail("host_not_allowed", { host });
+    writeJson(response, httpStatus, { error: message, code, id, service: "", api: "", details });
+    return;
+  }
+  const [asked = ""] = (request.url ?? "").split("?");
+  const path = paths.includes(asked) ? asked : "";
   if (path === "/livez" || path === "/healthz") {
     writeJson(response, 200, { status: "live" });
   } else if (path === "/readyz") {

@@ -76,7 +76,7 @@ const isUnsure = (body: string): boolean => /"id":"(?:invalid_input|invalid_npy|
 
 async function checkHealth(port: number): Promise<void> {
   const body = '"known"';
-  const head = "POST /known HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
+  const head = "POST /known HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n";
   const text = await exchange(port, Buffer.from(`${head}content-length: ${body.length}\r\n\r\n${body}`));
   assert.equal(parseResponse(text).body, '"well"');
 }

@@ -10,6 +10,8 @@ interface DocsDeps {
   readonly description: string;
   /** Picture of the graph, as `drawGraph` returns it. */
   readonly graphSvg: string | undefined;
+  /** True when the server has `/metrics`. Default true. */
+  readonly hasMetrics?: boolean;
 }
 
 /**
@@ -30,7 +32,7 @@ const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect 
  *
  * All its addresses are relative, so it also works behind a proxy that adds a path.
  */
-export function createDocsPage({ title, version, description, graphSvg }: DocsDeps): string {
+export function createDocsPage({ title, version, description, graphSvg, hasMetrics = true }: DocsDeps): string {
   const name = escapeXml(title);
   return `<!doctype html>
 <html lang="en">
@@ -48,7 +50,7 @@ export function createDocsPage({ title, version, description, graphSvg }: DocsDe
 <nav aria-label="Apis">
 <p class="brand">${name}</p>
 <ul id="contents"></ul>
-<p class="links"><a href="openapi.json">openapi.json</a><a href="metrics">metrics</a><a href="healthz">health</a></p>
+<p class="links"><a href="openapi.json">openapi.json</a>${hasMetrics ? '<a href="metrics">metrics</a>' : ""}<a href="healthz">health</a></p>
 </nav>
 <main>
 <header>

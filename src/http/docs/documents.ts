@@ -3,12 +3,14 @@ import type { FastifyInstance } from "fastify";
 import type { JsonSchema } from "../../define/schema.js";
 import type { ApiRoute } from "../http-state.js";
 import { jsonBodyType } from "../media-type.js";
+import type { Pages } from "../probes.js";
 import type { OpenApiDeps } from "./openapi.js";
 
 /** Arguments of `addDocuments`. */
 interface DocumentDeps extends OpenApiDeps {
   /** Draws the graph for `/docs`. */
   readonly graphSvg?: () => Promise<string>;
+  readonly pages: Pages;
 }
 
 /**
@@ -18,14 +20,20 @@ interface DocumentDeps extends OpenApiDeps {
  * for it: no start waits for it, and a replica that is never asked does not hold it.
  */
 export function addDocuments(fastify: FastifyInstance, deps: DocumentDeps): void {
-  addDocument(fastify, "/openapi.json", jsonBodyType, async () => {
-    const { createOpenApi } = await import("./openapi.js");
-    return JSON.stringify(createOpenApi(deps));
-  });
-  addDocument(fastify, "/schema.json", jsonBodyType, async () => JSON.stringify(createSchemaDocument(deps)));
-  addDocument(fastify, "/docs", "text/html; charset=utf-8", () => writePage(deps));
+  const { pages, apiUrl } = deps;
+  const add = (path: string, contentType: string, write: () => Promise<string>) =>
+    addDocument(fastify, { path, contentType, write, apiUrl });
+  if (pages.openapi) {
+    add("/openapi.json", jsonBodyType, async () => {
+      const { createOpenApi } = await import("./openapi.js");
+      return JSON.stringify(createOpenApi(deps));
+    });
+  }
+  if (pages.schema) add("/schema.json", jsonBodyType, async () => JSON.stringify(createSchemaDocument(deps)));
+  if (!pages.docs) return;
+  add("/docs", "text/html; charset=utf-8", () => writePage(deps));
   for (const [name, contentType] of Object.entries(docsPageFiles)) {
-    addDocument(fastify, `/docs/${name}`, contentType, async () => {
+    add(`/docs/${name}`, contentType, async () => {
       const { readDocsPageFile } = await import("./docs-page.js");
       return readDocsPageFile(name);
     });
@@ -38,22 +46,32 @@ const docsPageFiles: Readonly<Record<string, string>> = {
   "docs-page.css": "text/css; charset=utf-8",
 };
 
-/** Content security policy of `/docs`: the page loads and runs its own files only, and calls this server only. */
-const pagePolicy = [
-  "default-src 'none'",
-  "connect-src 'self'",
-  "img-src data: 'self'",
-  "style-src 'self'",
-  "script-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'self'",
-].join("; ");
+/**
+ * Creates the content security policy of `/docs`: the page loads and runs its own files only, and calls this server
+ * only, or the one of the apis.
+ */
+const createPolicy = (apiUrl: string): string =>
+  [
+    "default-src 'none'",
+    `connect-src 'self'${apiUrl === "" ? "" : ` ${apiUrl}`}`,
+    "img-src data: 'self'",
+    "style-src 'self'",
+    "script-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'self'",
+  ].join("; ");
 
 /** Browsers keep a document and ask each time whether it has changed: a restarted app may have another one. */
 const cacheControl = "no-cache";
 
-function addDocument(fastify: FastifyInstance, path: string, contentType: string, write: () => Promise<string>): void {
+interface Document extends Pick<OpenApiDeps, "apiUrl"> {
+  readonly path: string;
+  readonly contentType: string;
+  readonly write: () => Promise<string>;
+}
+
+function addDocument(fastify: FastifyInstance, { path, contentType, write, apiUrl }: Document): void {
   let written: Promise<{ readonly text: string; readonly etag: string }> | undefined;
   fastify.get(path, async (request, reply) => {
     written ??= write().then((text) => ({ text, etag: etagOf(text) }));
@@ -63,7 +81,7 @@ function addDocument(fastify: FastifyInstance, path: string, contentType: string
     });
     reply.headers({ etag, "cache-control": cacheControl, "x-content-type-options": "nosniff" });
     if (hasTag(request.headers["if-none-match"], etag)) return reply.code(304).send();
-    if (contentType.startsWith("text/html")) reply.header("content-security-policy", pagePolicy);
+    if (contentType.startsWith("text/html")) reply.header("content-security-policy", createPolicy(apiUrl?.() ?? ""));
     return reply.header("content-type", contentType).send(text);
   });
 }
@@ -80,11 +98,12 @@ function hasTag(ifNoneMatch: string | undefined, etag: string): boolean {
   return ifNoneMatch.trim() === "*" || (ifNoneMatch.match(/"[^"]*"/g)?.includes(etag) ?? false);
 }
 
-async function writePage({ graph, graphSvg, version, description }: DocumentDeps): Promise<string> {
+async function writePage({ graph, graphSvg, version, description, pages }: DocumentDeps): Promise<string> {
   const { createDocsPage } = await import("./docs-page.js");
   // Version "0" is the option's default: the author has set none.
   const shown = version === "0" ? "" : `version ${version}`;
-  return createDocsPage({ title: graph.entry, version: shown, description, graphSvg: await graphSvg?.() });
+  const { metrics: hasMetrics } = pages;
+  return createDocsPage({ title: graph.entry, version: shown, description, graphSvg: await graphSvg?.(), hasMetrics });
 }
 
 /**

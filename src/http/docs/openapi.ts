@@ -21,6 +21,8 @@ export interface OpenApiDeps {
   readonly description: string;
   /** True when the app asks who is asking, so that it may refuse a request. Default false. */
   readonly asksWho?: boolean;
+  /** Returns the address of the apis, for a document that another server has. Default: the document's own. */
+  readonly apiUrl?: (() => string) | undefined;
 }
 
 /** Failures that may answer a request for any api. */
@@ -80,7 +82,8 @@ function listFailures(asksWho: boolean): PossibleFailures {
 }
 
 /** Describes the apis of the entry service as an OpenAPI 3.1 document. */
-export function createOpenApi({ graph, routes, apis, version, description, asksWho = false }: OpenApiDeps): object {
+export function createOpenApi(deps: OpenApiDeps): object {
+  const { graph, routes, apis, version, description, apiUrl, asksWho = false } = deps;
   const schemas: NamedSchemas = { Failure: failureSchema };
   const possible = listFailures(asksWho);
   const shared = { places: new SchemaPlaces(schemas), possible };
@@ -90,7 +93,7 @@ export function createOpenApi({ graph, routes, apis, version, description, asksW
     openapi: "3.1.0",
     info: { title: graph.entry, version, ...(description !== "" && { description }) },
     // Relative to the document's own address, so that it also holds behind a proxy that adds a path.
-    servers: [{ url: "." }],
+    servers: [{ url: apiUrl?.() ?? "." }],
     tags: [{ name: graph.entry }],
     paths,
     components: {

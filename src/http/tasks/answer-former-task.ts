@@ -42,6 +42,7 @@ export async function answerFormerTask(http: HttpState, asked: FormerRequest, re
     if (http.context !== undefined) await admit(http, asked, reply);
     const task = await http.findFormerTask?.(asked.id);
     if (task === undefined || task.api !== asked.api) return false;
+    exchangeOf(reply).hasCalled = true;
     const form = pickAnswer(anyOutput, reply.request.headers.accept);
     await writeReply(http, reply, await answer(task, asked), form);
   } catch (error) {

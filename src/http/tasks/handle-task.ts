@@ -58,7 +58,10 @@ export function handleTask(
     exchange.context.setHeaders(readHeaders(headers));
     const form = pickAnswer(output, headers.accept);
     const request = { http, route, reply, path, id: readTaskId(reply), form };
-    readContext(http, exchange, route, () => answer(request, what));
+    readContext(http, exchange, route, () => {
+      exchange.hasCalled = true;
+      answer(request, what);
+    });
   } catch (error) {
     writeFailure(http, reply, error, route);
   }

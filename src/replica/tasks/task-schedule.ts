@@ -115,7 +115,7 @@ export class TaskSchedule {
     const { store, place, input, stats } = this.#deps;
     const id = createTaskId();
     const caller = { service: "schedule", api: "" };
-    const context = formatTaskContext({ caller, request: new RequestContext(), priority: "interactive" });
+    const context = formatTaskContext({ caller, request: new RequestContext(), priority: "interactive" }, []);
     const bytes = await packValue(input, "input");
     // The input may have been changed by a deploy: the planned time alone is what counts.
     const named = { text: key, fingerprint: "schedule" };
