@@ -47,6 +47,7 @@ function fillStats(): CallStats {
   stats.countRefusal(404, "unknown_route");
   stats.lane("Model", "predict");
   stats.batch("Model", "predict").record(1, 1, "full");
+  stats.cache("Model", "predict");
   stats.countLinkFailure("Model");
   stats.decoded = { service: "Model", bytes: () => 0 };
   stats.orphans = [{ service: "Model", api: "predict", count: 0 }];

@@ -30,7 +30,7 @@ import {
 export interface ContractOptions extends Omit<ApiFileOptions, "batch" | "cache" | "attempts" | "retryBackoffMs"> {
   /** HTTP path. Default `/<api name>`. */
   readonly route?: string;
-  /** Status of the answer over HTTP; 204 sends no body. `currentCall().response` may set another. Default 200. */
+  /** Status of the answer over HTTP, 200 unless given; 204 sends no body. `currentCall().response` may set another. */
   readonly status?: 200 | 201 | 202 | 203 | 204;
   /** One line for OpenAPI and the docs page. */
   readonly summary?: string;

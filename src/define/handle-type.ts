@@ -80,7 +80,7 @@ export interface SubmitOptions {
    * first. 1 to 255 printable ASCII characters. The key is kept as long as the task.
    */
   readonly key?: string;
-  /** Milliseconds before which the task does not run; at most 365 days. Default 0. */
+  /** Milliseconds before which the task does not run; at most 365 days. It runs at once unless this is given. */
   readonly delayMs?: number;
 }
 

@@ -17,7 +17,7 @@ export interface RateLimitOptions {
    * counted. Default: all calls count for one key.
    */
   readonly key?: (call: IncomingCall) => string | undefined;
-  /** Keys that are counted; the one that was not used for the longest is forgotten first. Default 100 000. */
+  /** Keys that are counted, 100 000 unless given; the one that was not used for the longest is forgotten first. */
   readonly maxKeys?: number;
 }
 

@@ -138,7 +138,7 @@ export const definitionFailures = {
   invalid_interceptor: row<{ problem: string }>({
     code: "failed_precondition",
     text: (d) => d.problem,
-    fix: "Give a list of functions, each of which returns the answer: `intercept: [async (call) => call.next()]`. An imported function that is undefined is often part of a circle of imports: move it into a file of its own.",
+    fix: "Give a list of functions, each of which returns the answer: `intercept: [async (call) => call.next()]`. A function whose import is still empty is often part of a circle of imports: move it into a file of its own.",
   }),
   invalid_cache: row<{ problem: string }>({
     code: "failed_precondition",
