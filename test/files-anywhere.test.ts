@@ -1,14 +1,18 @@
 // `file()` and `tensor()` inside schemas of zod, valibot and arktype, and values that JSON has no notation for: by
 // handle, by the client, in forms and in JSON.
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type } from "arktype";
 import * as v from "valibot";
 import { z } from "zod";
 import { silentLogger } from "../src/base/logger.js";
 import { type Client, connect } from "../src/client.js";
-import { api, file, type Server, Service, serve, stream, Tensor, tensor } from "../src/index.js";
+import { api, file, type Server, Service, serve, stream, Tensor, task, tensor } from "../src/index.js";
 import { compose } from "../src/testing.js";
+import { createTestServer } from "./http/test-server.js";
 
 const output = z.any();
 
@@ -56,6 +60,10 @@ const arktypeInput = type({
   "weights?": type(tensor("float32", ["n"])).array(),
 });
 
+class Jobs extends Service() {
+  run = task({ input: z.object({ at: z.date(), list: z.array(z.object({ f: file() })) }), output }, tell);
+}
+
 class Files extends Service() {
   zod = api({ input: zodInput, output }, tell);
   valibot = api({ input: valibotInput, output }, tell);
@@ -74,6 +82,10 @@ class Files extends Service() {
     files: [given],
     maybe: given,
   }));
+  each = api({ input: z.array(file()), yields: z.object({ f: z.optional(file()) }) }, async function* (given) {
+    for (const f of given) yield { f };
+    yield {};
+  });
   chunks = api({ input: stream(z.object({ at: z.date(), f: z.optional(file()) })), output }, async (items) => {
     const all: unknown[] = [];
     for await (const item of items) all.push(tell(item));
@@ -305,6 +317,25 @@ describe("files and tensors inside the schemas of libraries", () => {
     for (const given of [list[0], maybe]) {
       assert.ok(given instanceof File);
       assert.deepEqual([given.name, given.type, await given.text()], ["a.png", "image/png", "png"]);
+    }
+  });
+
+  it("come as the items of an answer, and in tasks", async () => {
+    const received: unknown[] = [];
+    for await (const item of files.each([text, image])) received.push(tell(item));
+    assert.deepEqual(received, [{ f: "a.txt text/plain 4" }, { f: "a.png image/png 3" }, {}]);
+    const data = await mkdtemp(join(tmpdir(), "files-"));
+    try {
+      await using jobs = await createTestServer(Jobs, { data });
+      const { url } = await jobs.listen();
+      const client = await connect<Jobs>(url);
+      const { id } = await client.run.submit({ at: new Date(0), list: [{ f: text }] });
+      assert.deepEqual(await client.run.result(id), {
+        at: "Date 1970-01-01T00:00:00.000Z",
+        list: [{ f: "a.txt text/plain 4" }],
+      });
+    } finally {
+      await rm(data, { recursive: true, force: true });
     }
   });
 

@@ -76,6 +76,23 @@ for (const placement of ["process", "thread", "inline"] as const) {
       );
     });
 
+    it("arrives whole inside a field, and in a list", async () => {
+      const scan = new File([bytes], "scan.png", { type: "image/png" });
+      const album = new FormData();
+      album.append("pages[0].scan", scan);
+      album.append("pages[1].scan", scan);
+      const list = new FormData();
+      list.append("scans", scan);
+      list.append("scans", scan);
+      const both = [
+        ["scan.png", hash],
+        ["scan.png", hash],
+      ];
+      for (const [api, form] of [["album", album] as const, ["list", list] as const]) {
+        assert.deepEqual(await post(api, form), { status: 200, body: both });
+      }
+    });
+
     it("is refused as a form that is cut off", async () => {
       const head = '--x\r\ncontent-disposition: form-data; name="scan"; filename="a"\r\n\r\n';
       const { status, body } = await post(

@@ -37,13 +37,61 @@ export function createSizeChecks(inputShape: Shape | undefined, outputShape?: Sh
   const input = createScope(inputShape);
   const output = createScope(outputShape);
   const shared = new Set(input.sizes.map(({ name }) => name));
-  const checksInput = hasPairs(input, new Set());
-  const checksOutput = hasPairs(output, shared);
   return {
-    input: checksInput ? (value) => findUnequal(input, value, new Map(), "") : undefined,
-    output: checksOutput ? (value, given) => findUnequal(output, value, readSizes(input, given), "") : undefined,
+    input: hasPairs(input, new Set()) ? createCheck(input, undefined) : undefined,
+    output: hasPairs(output, shared) ? createCheck(output, input) : undefined,
   };
 }
+
+/** Creates the check of a scope. @param given Scope of the checked input, when an output is checked. */
+function createCheck(
+  scope: SizeScope,
+  given: SizeScope | undefined,
+): (value: unknown, input?: unknown) => Issue | undefined {
+  const outside = given?.sizes ?? [];
+  if (scope.lists.length > 0) {
+    return (value, input) => findUnequal(scope, value, readSizes(outside, input), "");
+  }
+  const groups = new Map<string, SizeGroup>();
+  for (const size of [...outside, ...scope.sizes]) {
+    const group = groups.get(size.name) ?? { name: size.name, outside: [], inside: [] };
+    groups.set(size.name, group);
+    (outside.includes(size) ? group.outside : group.inside).push(size);
+  }
+  const shared = [...groups.values()].filter(
+    ({ outside: some, inside }) => inside.length > 0 && some.length + inside.length > 1,
+  );
+  return (value, input) => findInGroups(shared, value, input);
+}
+
+/** Sizes of one name. */
+interface SizeGroup {
+  readonly name: string;
+  /** Those of the checked input. */
+  readonly outside: NamedSize[];
+  readonly inside: NamedSize[];
+}
+
+function findInGroups(groups: readonly SizeGroup[], value: unknown, input: unknown): Issue | undefined {
+  for (const { name, outside, inside } of groups) {
+    let known: number | undefined;
+    for (const { fields, axis } of outside) known ??= readSize(input, fields, axis);
+    for (const { fields, axis } of inside) {
+      const size = readSize(value, fields, axis);
+      if (known === undefined) known = size;
+      else if (size !== undefined && size !== known) return unequal(name, size, known, placeOf("", fields));
+    }
+  }
+  return undefined;
+}
+
+const unequal = (name: string, size: number, other: number, path: string): Issue => ({
+  path,
+  message: `size "${name}" is ${size} here and ${other} elsewhere in the same call`,
+});
+
+const placeOf = (at: string, fields: readonly string[]): string =>
+  joinPath(at, formatSteps(fields.map((field) => ({ field }))));
 
 function createScope(shape: Shape | undefined): SizeScope {
   const scope: SizeScope = { sizes: [], lists: [] };
@@ -100,7 +148,7 @@ function hasPairs({ sizes, lists }: SizeScope, around: ReadonlySet<string>): boo
   return lists.some(({ item }) => hasPairs(item, names));
 }
 
-function readSizes({ sizes }: SizeScope, value: unknown): Sizes {
+function readSizes(sizes: readonly NamedSize[], value: unknown): Sizes {
   const read: Sizes = new Map();
   for (const { name, axis, fields } of sizes) {
     const size = readSize(value, fields, axis);
@@ -116,13 +164,10 @@ function findUnequal({ sizes, lists }: SizeScope, value: unknown, known: Sizes, 
     if (size === undefined) continue;
     const other = known.get(name);
     if (other === undefined) known.set(name, size);
-    else if (other !== size) {
-      const message = `size "${name}" is ${size} here and ${other} elsewhere in the same call`;
-      return { path: joinPath(at, formatSteps(fields.map((field) => ({ field })))), message };
-    }
+    else if (other !== size) return unequal(name, size, other, placeOf(at, fields));
   }
   for (const { fields, item } of lists) {
-    const place = joinPath(at, formatSteps(fields.map((field) => ({ field }))));
+    const place = placeOf(at, fields);
     for (const [key, inner] of entriesOf(readField(value, fields))) {
       const issue = findUnequal(item, inner, new Map(known), `${place}[${String(key)}]`);
       if (issue !== undefined) return issue;

@@ -89,8 +89,11 @@ class Reviver {
     if (Array.isArray(value)) return this.#at(members.find(takesList), value);
     if (isFields(value)) return this.#at(pickMember(members, value), value);
     for (const member of members) {
+      const form = coreOf(member);
+      // No other member with a structure takes a single value.
+      if (form !== undefined && form.kind !== "leaf") continue;
       const revived = this.#at(member, value);
-      if (accepts(member, revived)) return revived;
+      if ((form === undefined || revived !== value) && accepts(member, revived)) return revived;
     }
     return value;
   }

@@ -9,8 +9,13 @@ const hashOf = async (given) =>
     .update(new Uint8Array(await given.arrayBuffer()))
     .digest("hex");
 
+const Album = z.object({ pages: z.array(z.object({ scan: z.optional(file()) })) });
+
 export class Model extends Service() {
   #kept = [];
+  album = api({ input: Album, output }, ({ pages }) =>
+    Promise.all(pages.map(async ({ scan }) => [scan.name, await hashOf(scan)])),
+  );
   read = api({ input: file(), output }, async (given) => {
     const { name, type, size } = given;
     return { name, type, size, hash: await hashOf(given) };
@@ -55,6 +60,10 @@ export class Entry extends Service({ http: { maxBodyBytes: "64MiB" } }) {
     note,
     page,
   }));
+  album = api({ input: Album, output }, (album) => this.model.album(album));
+  list = api({ input: z.array(file()), output }, (files) =>
+    this.model.album({ pages: files.map((scan) => ({ scan })) }),
+  );
   /** Makes a file in memory and gives it to another service. */
   own = api({ input: z.number(), output }, (size) =>
     this.model.read(new File([new Uint8Array(size).fill(7)], "own.bin", { type: "a/b" })),

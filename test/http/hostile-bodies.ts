@@ -29,10 +29,31 @@ const named = (name: string, path: string, type: string, body: string | Buffer |
 const list = (item: string, bytes: number): string =>
   `[${`${item},`.repeat(Math.floor(bytes / (item.length + 1)))}${item}]`;
 
-const wrongItems = ["{}", "[]", "null", '""', "0", "-1", "[[]]", '{"a":"x","b":1}', '{"a":1}', "1e9", '"abcdefghij"'];
+const listPaths = [
+  ...["/numbers", "/shapes", "/any", "/valibot", "/arktype", "/texts", "/items", "/matrix"],
+  ...["/dates", "/bigints", "/sets", "/maps", "/moments"],
+];
+const wrongItems = [
+  '"2026-01-31T00:00:00Z"',
+  '"2026-01-31"',
+  `"${"9".repeat(999)}"`,
+  '{"at":"x"}',
+  '["k",{}]',
+  "{}",
+  "[]",
+  "null",
+  '""',
+  "0",
+  "-1",
+  "[[]]",
+  '{"a":"x","b":1}',
+  '{"a":1}',
+  "1e9",
+  '"abcdefghij"',
+];
 
 const inLists: CreateBody = (random, bytes) => {
-  const path = random.pick(["/numbers", "/shapes", "/any", "/valibot", "/arktype", "/texts", "/items", "/matrix"]);
+  const path = random.pick(listPaths);
   const item = random.pick(wrongItems);
   return named(`a list of ${item} for ${path}`, path, json, list(item, bytes));
 };
@@ -53,7 +74,7 @@ const sparsely: CreateBody = (random, bytes) => {
 const keys: CreateBody = (random, bytes) => {
   const isNumeric = random.chance(0.5);
   const fields = Array.from({ length: Math.floor(bytes / 12) }, (_, i) => `"${isNumeric ? "" : "k"}${i * 7}":""`);
-  const path = random.pick(["/record", "/any", "/lines"]);
+  const path = random.pick(["/record", "/any", "/lines", "/maps"]);
   return named(`an object of ${fields.length} keys for ${path}`, path, json, `{${fields.join(",")}}`);
 };
 
@@ -63,10 +84,12 @@ const deep: CreateBody = (random, bytes) => {
     ['{"a":', "}"],
     ['{"name":"x","children":[', "]}"],
     ["[[],", "]"],
+    ['{"at":"2026-01-31","a":', "}"],
+    ['[{"id":1,"a":', "}]"],
   ] as const);
   const levels = random.pick([60, 64, 1000, Math.floor(bytes / (open.length + close.length))]);
   const text = `${open.repeat(levels)}1${close.repeat(levels)}`;
-  return named(`${levels} levels of ${open}`, random.pick(["/tree", "/any", "/matrix"]), json, text);
+  return named(`${levels} levels of ${open}`, random.pick(["/tree", "/any", "/matrix", "/moments"]), json, text);
 };
 
 const longWords: CreateBody = (random, bytes) => {
@@ -168,6 +191,26 @@ const unknownFields: CreateBody = (random, bytes) => {
   return named(`a form of ${count} unknown fields for ${path}`, path, "multipart/form-data; boundary=B", body);
 };
 
+/** Has parts whose names are paths into a field. */
+const pathParts: CreateBody = (random, bytes) => {
+  const nameOf = random.pick<(i: number) => string>([
+    (i) => `pages[${i}].scan`,
+    (i) => `pages[${999 - i}].scan`,
+    () => `more${".inner[0]".repeat(100)}.scan`,
+    (i) => `more${".inner[0]".repeat(30)}.inner[${i}].scan`,
+    (i) => `pages[${i % 2}].inner[${i >> 1}].scan`,
+    () => `pages${"[0]".repeat(300)}`,
+    (i) => `pages[0].${"x".repeat(i)}`,
+  ]);
+  const count = Math.min(random.pick([10, 900]), Math.floor(bytes / 400));
+  const parts = Array.from({ length: count }, (_, i) => {
+    return `--B\r\ncontent-disposition: form-data; name="${nameOf(i)}"; filename="a"\r\n\r\nx\r\n`;
+  });
+  const begun = random.chance(0.3) ? '--B\r\ncontent-disposition: form-data; name="pages"\r\n\r\n[{},[]]\r\n' : "";
+  const body = `${begun}${parts.join("")}--B--\r\n`;
+  return named(`a form of ${count} paths ${nameOf(1).slice(0, 20)}`, "/album", "multipart/form-data; boundary=B", body);
+};
+
 /** Has one part as long as the whole body. */
 const longParts: CreateBody = (random, bytes) => {
   const field = random.pick(["lines", "vector", "note"]);
@@ -225,7 +268,7 @@ const events: CreateBody = (random, bytes) => {
 /** All kinds of hostile bodies. */
 export const hostileBodies: readonly CreateBody[] = [
   ...[inLists, inLines, sparsely, keys, deep, longWords, largeNumbers, lyingTensors, raggedTensors, npyFiles],
-  ...[lineBodies, forms, unknownFields, longParts, smallChunks, otherBodies, events],
+  ...[lineBodies, forms, unknownFields, pathParts, longParts, smallChunks, otherBodies, events],
 ];
 
 /** Makes a body that submits a task. */

@@ -6,6 +6,20 @@ import { z } from "zod";
 const Line = z.object({ a: z.number(), b: z.string() });
 const Shape = z.union([z.object({ a: z.number() }), z.object({ b: z.string() }), z.string()]);
 const Tree: z.ZodType = z.lazy(() => z.object({ name: z.string(), children: z.array(Tree) }));
+const Moment: z.ZodType = z.lazy(() =>
+  z.union([
+    z.date(),
+    z.object({ at: z.date(), a: Moment.optional() }),
+    z.object({ id: z.bigint(), a: Moment.optional() }),
+  ]),
+);
+interface Pages {
+  scan: Blob;
+  inner?: Pages[] | undefined;
+}
+const Page: z.ZodType<Pages, Pages> = z.lazy(() =>
+  z.object({ scan: file(), inner: z.array(Page).optional() }),
+) as never;
 
 /** Apis that take every kind of body and answer with little. Its task needs a store. */
 export class HostileService extends Service({ name: "Hostile" }) {
@@ -32,6 +46,15 @@ export class HostileService extends Service({ name: "Hostile" }) {
       input: { note: z.string(), lines: z.array(Line), vector: tensor("float32", ["n"]), scan: file() },
       output: z.null(),
     },
+    () => null,
+  );
+  dates = api({ input: z.array(z.date()), output: z.number() }, (list) => list.length);
+  bigints = api({ input: z.array(z.bigint()), output: z.number() }, (list) => list.length);
+  sets = api({ input: z.set(z.number()), output: z.number() }, (set) => set.size);
+  maps = api({ input: z.map(z.string().max(8), z.number()), output: z.number() }, (map) => map.size);
+  moments = api({ input: z.array(Moment), output: z.number() }, (list) => list.length);
+  album = api(
+    { input: z.object({ pages: z.array(Page), more: z.lazy(() => Page).optional() }), output: z.null() },
     () => null,
   );
   strict = api({ input: z.strictObject({ note: z.string() }), output: z.null() }, () => null);
