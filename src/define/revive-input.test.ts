@@ -72,6 +72,17 @@ describe("createRevive", () => {
     assert.deepEqual(revive(tree, { at: iso, below: [{ at: iso, below: [] }] }), { at, below: [{ at, below: [] }] });
   });
 
+  it("asks a function of the author's once at most, whatever it does with a value it does not expect", () => {
+    const asked: unknown[] = [];
+    const upper = type("unknown").pipe((value) => {
+      asked.push(value);
+      return (value as string).toUpperCase();
+    });
+    const plan = createRevive(type({ at: "Date", text: upper }));
+    for (let i = 0; i < 3; i++) assert.deepEqual(plan?.({ at: iso, text: "x" }), { at, text: "x" });
+    assert.ok(asked.length <= 1, `it was asked ${asked.length} times`);
+  });
+
   it("picks the member of a union that the union will pick", () => {
     const late = z.union([z.string(), z.date()]);
     const early = z.union([z.date(), z.string(), z.bigint()]);

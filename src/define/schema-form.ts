@@ -349,10 +349,15 @@ function readArkParts({ structure, basis }: ArkNode): Form | undefined {
   return basis === undefined || basis === null ? undefined : readArk(basis as unknown as Parts);
 }
 
-/** Asks the only function of a morph for its schema: arktype wraps a schema of others in one. */
+/** Asks the only function of a morph for its schema, once: arktype wraps a schema of others in one. */
 function readArkMorph(morphs: readonly unknown[] | undefined): Form | undefined {
   const [morph, second] = morphs ?? [];
   if (typeof morph !== "function" || second !== undefined) return undefined;
-  const answer: unknown = morph(ownProbe, { error: () => {} });
-  return ownTypeOf(answer) === undefined ? undefined : formOf(answer);
+  try {
+    const answer: unknown = morph(ownProbe, { error: () => {} });
+    return ownTypeOf(answer) === undefined ? undefined : formOf(answer);
+  } catch {
+    // It is a function of the author's, for other values.
+    return undefined;
+  }
 }
