@@ -67,7 +67,7 @@ function createCheck(
 /** Sizes of one name. */
 interface SizeGroup {
   readonly name: string;
-  /** Those of the checked input. */
+  /** Sizes of the checked input. */
   readonly outside: NamedSize[];
   readonly inside: NamedSize[];
 }
@@ -95,17 +95,52 @@ const placeOf = (at: string, fields: readonly string[]): string =>
 
 function createScope(shape: Shape | undefined): SizeScope {
   const scope: SizeScope = { sizes: [], lists: [] };
-  if (shape === undefined) return scope;
+  for (const { schema, steps, isCompared } of listTensors(shape)) if (isCompared) addTensor(scope, schema, steps);
+  return scope;
+}
+
+/** A tensor in a contract. */
+interface FoundTensor {
+  readonly schema: TensorSchema;
+  readonly steps: InnerSchema["steps"];
+  /** False where a value does not say whether it is this tensor. */
+  readonly isCompared: boolean;
+}
+
+function listTensors(shape: Shape | undefined): FoundTensor[] {
+  if (shape === undefined) return [];
+  const found: FoundTensor[] = [];
   const roots: [string, unknown][] = isSchema(shape) ? [["", shape]] : Object.entries(shape);
   for (const [field, root] of roots) {
     const start: InnerSchema["steps"] = field === "" && isSchema(shape) ? [] : [{ field }];
     walkSchema(root, ({ form, steps, unions, isChanged }) => {
-      const own = form?.kind === "leaf" ? form.own : undefined;
-      if (isTensorSchema(own) && !isChanged && !unions.some(isAmbiguous)) addTensor(scope, own, [...start, ...steps]);
+      const schema = form?.kind === "leaf" ? form.own : undefined;
+      if (isTensorSchema(schema)) {
+        found.push({ schema, steps: [...start, ...steps], isCompared: !isChanged && !unions.some(isAmbiguous) });
+      }
       return false;
     });
   }
-  return scope;
+  return found;
+}
+
+/** A named size that is compared with no other one. */
+interface UncomparedSize {
+  readonly name: string;
+  /** Path of the tensor. */
+  readonly path: string;
+}
+
+/** Lists sizes that have the name of another one in the contract and are not compared with it. */
+export function listUncompared(shapes: Readonly<Record<string, Shape | undefined>>): UncomparedSize[] {
+  const all = Object.entries(shapes).flatMap(([part, shape]) =>
+    listTensors(shape).flatMap(({ schema, steps, isCompared }) =>
+      [...new Set(schema.tensor.shape)].flatMap((name) =>
+        typeof name === "string" ? [{ name, isCompared, path: joinPath(part, formatSteps(steps)) }] : [],
+      ),
+    ),
+  );
+  return all.filter((size) => !size.isCompared && all.some((other) => other !== size && other.name === size.name));
 }
 
 /** True for a union with tensors in several members: a value does not say which of them it is. */

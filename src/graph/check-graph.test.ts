@@ -5,6 +5,7 @@ import { z } from "zod";
 import { api, task } from "../define/api.js";
 import { depends, type ServiceClass } from "../define/depends.js";
 import { Service } from "../define/service.js";
+import { tensor } from "../define/tensor-schema.js";
 import { resolveOptions } from "../options/resolve-options.js";
 import { checkGraph } from "./check-graph.js";
 import { resolveGraph } from "./graph.js";
@@ -167,6 +168,25 @@ describe("checkGraph", () => {
         "fault App.run.input.sign: no client can send this: JSON has no form for symbol",
         "fault App.run.output: no client can receive this: JSON has no form for a map whose keys are no texts",
       ],
+    );
+  });
+
+  it("notes named sizes that can't be compared", async () => {
+    const n = tensor("float32", ["n"]);
+    class App extends Service() {
+      run = api(
+        {
+          input: z.object({ a: n, either: z.union([z.string(), n, tensor("int64", ["m"])]), one: z.nullable(n) }),
+          output: z.array(n).transform((all) => all.length),
+        },
+        () => [],
+      );
+    }
+    const note = (path: string) =>
+      `note App.run.${path}: size "n" of this tensor is not compared with the others of its name`;
+    assert.deepEqual(
+      (await check(App)).filter((finding) => finding.includes("size")),
+      [note("input.either"), note("output[]")],
     );
   });
 });

@@ -2,6 +2,7 @@ import { type Contract, createChecks } from "../define/contract.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
 import { findSchema, formatSteps, type InnerSchema, joinPath } from "../define/find-schema.js";
 import { isTextKey } from "../define/json-forms.js";
+import { listUncompared } from "../define/named-sizes.js";
 import { hasWholeJsonSchema, isSchema, isStreamSchema, type Schema, type Shape } from "../define/schema.js";
 import { fail, type GraphFault } from "../failure/failures.js";
 import { messageOf } from "../failure/to-serving-error.js";
@@ -34,6 +35,7 @@ export async function checkGraph(subject: CheckSubject): Promise<Finding[]> {
     ...examples.flat(),
     ...checkApis(graph),
     ...checkNames(graph),
+    ...checkSizes(graph),
     ...checkDeadlines(subject),
     ...checkMachine(subject),
     ...checkSchemas(graph.services.get(graph.entry) as ServiceDescriptor),
@@ -68,6 +70,22 @@ async function checkExamples({ name: service, apis }: ServiceDescriptor): Promis
 function checkNames(graph: Graph): Finding[] {
   const message = formatMinifiedNames(graph);
   return message === undefined ? [] : [{ kind: "note", service: "", field: "", message, fix: minifiedNamesFix }];
+}
+
+function checkSizes({ services }: Graph): Finding[] {
+  return [...services.values()].flatMap(({ name: service, apis }) =>
+    [...apis.values()].flatMap(({ name: api, contract }) => {
+      const { output, yields } = contract;
+      const input = isStreamSchema(contract.input) ? undefined : contract.input;
+      return listUncompared({ input, output, yields }).map(
+        ({ name, path }): Finding => ({
+          ...{ kind: "note", service, field: `${api}.${path}` },
+          message: `size "${name}" of this tensor is not compared with the others of its name`,
+          fix: "A union with tensors in several members, or a function behind the tensor, hides which tensor a value is. Compare the sizes in the api.",
+        }),
+      );
+    }),
+  );
 }
 
 function checkApis({ entry, services }: Graph): Finding[] {
