@@ -491,6 +491,21 @@ describe("compose()", () => {
     assert.equal(await other.service(Exclaim).exclaim("a"), "a…");
   });
 
+  it("replaces the interceptors of a class with it, and leaves those of an edge; a direct call has none", async () => {
+    class Marked extends Service({ intercept: [async (call) => `${await call.next()}*`] }) {
+      say = api({ ...text, idempotent: true, cache: { ttlMs: 60_000 } }, (value) => value);
+    }
+    class Caller extends Service() {
+      marked = depends(Marked, { intercept: [async (call) => `${await call.next()}?`] });
+      say = api(text, (value) => this.marked.say(value));
+    }
+    await using app = await compose(Caller);
+    assert.equal(await app.entry.say("a"), "a*?");
+    await using other = await compose(Caller, { replace: [[Marked, { say: (value: string) => `<${value}>` }]] });
+    assert.equal(await other.entry.say("a"), "<a>?");
+    assert.equal(await new Marked().say("a"), "a");
+  });
+
   it("says which function a fake lacks", async () => {
     await using app = await compose(Shout, { replace: [[Upper, {}]] });
     await assert.rejects(app.entry.shout("a"), { id: "not_replaced", code: "unimplemented" });

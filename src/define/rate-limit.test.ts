@@ -66,7 +66,9 @@ describe("a rate limit", () => {
     for (const key of ["__proto__", "constructor", long, `${long}y`]) assert.equal(limiter.take(key, clock.now()), 0);
     assert.equal(limiter.size, 3);
     assert.notEqual(limiter.take(`${long}y`, clock.now()), 0);
-    assert.equal(limiter.take("__proto__", clock.now()), 0, "the oldest key was forgotten");
+    assert.notEqual(limiter.take("constructor", clock.now()), 0);
+    assert.equal(limiter.take("__proto__", clock.now()), 0, "the key that was not used for the longest was forgotten");
+    assert.notEqual(limiter.take("constructor", clock.now()), 0, "a refused key counts as used");
   });
 
   it("refuses options that can't be meant", () => {

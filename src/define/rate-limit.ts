@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { systemClock } from "../base/clock.js";
 import { fail } from "../failure/failures.js";
 import type { IncomingCall, Interceptor } from "./interceptor.js";
@@ -57,8 +56,8 @@ export class RateLimiter {
   readonly #msPerCall: number;
   readonly #burst: number;
   readonly #maxKeys: number;
-  /** Time at which the allowance of a key is full; made with the first call, since it takes memory for all keys. */
-  #fullAt: LRUCache<string, number> | undefined;
+  /** Time at which the allowance of each key is full, in the order in which keys were used. */
+  readonly #fullAt = new Map<string, number>();
 
   /** @throws {ServingError} `invalid_option`. */
   constructor({ limit, windowMs, burst = limit, maxKeys = defaultMaxKeys }: RateLimitOptions) {
@@ -73,7 +72,7 @@ export class RateLimiter {
 
   /** Keys that are counted now. */
   get size(): number {
-    return this.#fullAt?.size ?? 0;
+    return this.#fullAt.size;
   }
 
   /**
@@ -82,14 +81,25 @@ export class RateLimiter {
    * @returns 0; or, where nothing is left, the milliseconds until a call is: at least 1.
    */
   take(key: string, now: number): number {
-    this.#fullAt ??= new LRUCache({ max: this.#maxKeys });
     const name = key.length > maxKeyChars ? createHash("sha256").update(key).digest("base64") : key;
-    const fullAt = Math.max(this.#fullAt.get(name) ?? now, now) + this.#msPerCall;
-    const waitMs = fullAt - now - this.#burst * this.#msPerCall;
+    const before = Math.max(this.#fullAt.get(name) ?? now, now);
+    const after = before + this.#msPerCall;
+    const waitMs = after - now - this.#burst * this.#msPerCall;
     // Sums of fractions: a call that comes exactly in time is not refused for the last digit.
-    if (waitMs > tinyMs) return Math.max(1, Math.ceil(waitMs));
+    const isLate = waitMs > tinyMs;
+    this.#keep(name, isLate ? before : after);
+    return isLate ? Math.max(1, Math.ceil(waitMs)) : 0;
+  }
+
+  /** Keeps a time as the one that was used last. A refused key counts as used, so that it is not soon forgotten. */
+  #keep(name: string, fullAt: number): void {
+    this.#fullAt.delete(name);
     this.#fullAt.set(name, fullAt);
-    return 0;
+    if (this.#fullAt.size <= this.#maxKeys) return;
+    for (const oldest of this.#fullAt.keys()) {
+      this.#fullAt.delete(oldest);
+      return;
+    }
   }
 }
 

@@ -35,6 +35,23 @@ describe("createMetrics", () => {
     assert.equal(readValue(body, "ekiben_task_attempt_seconds_count", on), 2);
   });
 
+  it("writes what becomes of calls at a cache, and what it keeps in all replicas", async () => {
+    const stats = new CallStats();
+    const cache = stats.cache("Model", "embed");
+    cache.hits = 5;
+    cache.joined = 3;
+    cache.misses = 2;
+    for (const entries of [1, 2]) cache.sizes.add(() => ({ entries, bytes: 100 * entries }));
+    const { body } = await formatMetrics([await createMetrics(stats).readJson()]);
+    const on = { service: "Model", api: "embed" };
+    const calls = ["hit", "joined", "miss"].map((outcome) =>
+      readValue(body, "ekiben_cache_calls_total", { ...on, outcome }),
+    );
+    assert.deepEqual(calls, [5, 3, 2]);
+    assert.equal(readValue(body, "ekiben_cache_entries", on), 3);
+    assert.equal(readValue(body, "ekiben_cache_bytes", on), 300);
+  });
+
   it("writes calls by edge and outcome, and queue time apart from run time", async () => {
     const stats = new CallStats();
     const edge = stats.edge("Pipeline", "Model", "predict");
