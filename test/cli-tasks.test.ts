@@ -90,7 +90,7 @@ describe("tasks of an app that is run by the command line", () => {
     let done: Listed[] = [];
     while (done.length < 3)
       done = JSON.parse((await list("--status", "completed", "--format", "json")).stdout) as Listed[];
-    const times = done.map(({ key }) => Date.parse(key.replace(/^schedule /, ""))).reverse();
+    const times = done.map(({ key }) => Date.parse(key.replace(/^schedule · /, ""))).reverse();
     assert.deepEqual(
       times,
       [...new Set(times)].sort((a, b) => a - b),
@@ -98,6 +98,10 @@ describe("tasks of an app that is run by the command line", () => {
     assert.ok(times.every((time) => time % 1000 === 0));
     const answer = await fetch(`${url}/tick/get?task_id=${done[0]?.id}`);
     assert.equal(await answer.json(), "tick by schedule");
+    // A caller can't take the key of a planned run, which would not run then.
+    const headers = { "content-type": "application/json", "idempotency-key": "schedule · 2030-01-01T00:00:00.000Z" };
+    const taken = await fetch(`${url}/tick/submit`, { method: "POST", headers, body: '"mine"' });
+    assert.equal(((await taken.json()) as { id: string }).id, "invalid_task_key");
     assert.match((await list()).stderr, /^Clock\.tick runs by itself: every 1s; next \d{4}-.*Z \(in .*\)$/m);
     app.child.kill("SIGTERM");
     assert.equal((await app.ended).status, 0);

@@ -83,7 +83,7 @@ describe("the schedule of a task", () => {
     }
     assert.deepEqual(await times(), ["11:00", "12:00", "13:00"]);
     const [record] = await store.list({ limit: 1 });
-    assert.equal(record?.key, "schedule 2026-11-29T13:00:00.000Z");
+    assert.equal(record?.key, "schedule · 2026-11-29T13:00:00.000Z");
     await close();
   });
 

@@ -3,7 +3,6 @@ import { GrowingPause } from "../../base/repeat-pace.js";
 import { RequestContext } from "../../call/call.js";
 import { createTaskId } from "../../call/task-state.js";
 import type { Schedule } from "../../define/schedule.js";
-import { ServingError } from "../../failure/serving-error.js";
 import type { TaskStats } from "../../observe/call-stats.js";
 import type { TaskPlace, TaskStore } from "../../tasks/task-store.js";
 import { packValue } from "../../transport/stored-value.js";
@@ -23,6 +22,8 @@ const lookMs = 60_000;
 /** Replicas look one after the other, so that mostly the first one submits and the others find the time done. */
 const staggerMs = 250;
 const mostStaggered = 20;
+/** Begins the keys of planned times. A caller's key is ASCII, so that none can take the place of a planned run. */
+const keyPrefix = "schedule · ";
 const firstPauseMs = 1_000;
 const longestPauseMs = 60_000;
 
@@ -103,7 +104,7 @@ export class TaskSchedule {
     const before = planned.task === undefined ? undefined : await store.get(planned.task);
     const isOpen = before !== undefined && before.endedAt === undefined;
     const time = new Date(at).toISOString();
-    const task = isOpen ? before.id : await this.#submit(`schedule ${time}`);
+    const task = isOpen ? before.id : await this.#submit(`${keyPrefix}${time}`);
     await store.notePlanned(place, { at, task });
     const fields = { task: place.api, id: task, time, schedule: schedule.text };
     if (isOpen) host.log.warn(fields, "a planned time of a task is left out: its run before has not ended");
@@ -119,14 +120,8 @@ export class TaskSchedule {
     const bytes = await packValue(input, "input");
     // The input may have been changed by a deploy: the planned time alone is what counts.
     const named = { text: key, fingerprint: "schedule" };
-    try {
-      const record = await store.submit({ ...place, id, input: bytes, context, priority: 1, key: named });
-      if (record.id === id) stats.submitted++;
-      return record.id;
-    } catch (error) {
-      // Somebody else has used this key.
-      if (error instanceof ServingError && error.id === "task_key_reused") return String(error.details["taskId"]);
-      throw error;
-    }
+    const record = await store.submit({ ...place, id, input: bytes, context, priority: 1, key: named });
+    if (record.id === id) stats.submitted++;
+    return record.id;
   }
 }
