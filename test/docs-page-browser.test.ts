@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { api, currentCall, depends, type Server, Service, ServingError, serve, task, tensor } from "ekiben";
+import { api, currentCall, depends, file, type Server, Service, ServingError, serve, task, tensor } from "ekiben";
 import { z } from "zod";
 import { type BrowserPage, Chromium, skipsBrowser } from "./chromium.js";
 
@@ -29,9 +29,9 @@ class Desk extends Service({ description: "Answers letters." }) {
     {
       summary: "Describes a letter and what came with it.",
       input: z.object({
-        letter: z.file(),
-        photo: z.file().mime("image/png").optional(),
-        appendices: z.array(z.file()).default([]),
+        letter: file(),
+        photo: z.optional(file({ contentType: "image/*" })),
+        appendices: z.array(file()).default([]),
         note: z.string().optional(),
       }),
       output: z.string(),
