@@ -36,7 +36,7 @@ export function stack<D extends DType, const S extends Sizes, const T extends re
 /**
  * Joins tensors along one axis: `[2, 384]` and `[3, 384]` give `[5, 384]`. The elements are copied.
  *
- * @param axis Default 0.
+ * @param axis The first one unless given.
  * @throws {ServingError} `tensors_unfit` for an empty list, an axis that the tensors lack, and tensors that differ in
  *   dtype or in another size.
  */
