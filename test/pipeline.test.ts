@@ -506,6 +506,35 @@ describe("compose()", () => {
     assert.equal(await new Marked().say("a"), "a");
   });
 
+  it("shows a cached api nothing of its callers, unless its key says what it depends on; interceptors see them", async () => {
+    const user = () => String((currentCall().context as { user?: string } | undefined)?.user);
+    const seen: string[] = [];
+    const kept = { output: z.string(), idempotent: true };
+    class Below extends Service() {
+      user = api({ output: z.string() }, user);
+    }
+    class Kept extends Service({
+      intercept: [
+        (call) => {
+          seen.push(`${call.api} ${user()}`);
+          return call.next();
+        },
+      ],
+    }) {
+      below = depends(Below);
+      open = api({ ...kept, cache: { ttlMs: 60_000 } }, async () => `${user()}, ${await this.below.user()}`);
+      own = api({ ...kept, cache: { ttlMs: 60_000, key: user } }, async () => `${user()}, ${await this.below.user()}`);
+      rows = api({ input: z.array(z.string()), output: z.array(z.string()), batch: { maxRows: 4 } }, (rows) => rows);
+    }
+    let name = "ann";
+    await using app = await compose(Kept, { context: () => ({ user: name }) });
+    const answers: string[] = [];
+    for (name of ["ann", "bob"]) answers.push(await app.entry.open(), await app.entry.own());
+    assert.deepEqual(answers, ["undefined, undefined", "ann, ann", "undefined, undefined", "bob, bob"]);
+    await app.entry.rows(["x"]);
+    assert.deepEqual(seen, ["open ann", "own ann", "open bob", "own bob", "rows bob"]);
+  });
+
   it("says which function a fake lacks", async () => {
     await using app = await compose(Shout, { replace: [[Upper, {}]] });
     await assert.rejects(app.entry.shout("a"), { id: "not_replaced", code: "unimplemented" });
