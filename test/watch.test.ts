@@ -216,6 +216,29 @@ describe("ekiben serve --watch", () => {
     assert.equal((await server.ended).status, 0);
   });
 
+  for (const placement of ["process", "inline"]) {
+    it(`keeps the two ports of an app with an adminPort, also where both are free ones, placed ${placement}`, async () => {
+      using project = new Project();
+      const server = project.serve("--admin-port", "0", "--placement", placement);
+      const url = await server.url();
+      const [, admin = ""] = await server.until(/ {2}(http:\S+) +probes, metrics/);
+      assert.notEqual(url, admin);
+      project.answer("two");
+      await server.until(/\nversion 2 ready in [\s\S]*\nversion 1 stopped after/);
+      assert.equal(await ask(url), "two");
+      for (const [base, status] of [
+        [url, 404],
+        [admin, 200],
+      ] as const) {
+        const response = await fetch(`${base}/readyz`, { headers: { connection: "close" } });
+        await response.arrayBuffer();
+        assert.equal(response.status, status);
+      }
+      server.child.kill("SIGINT");
+      assert.equal((await server.ended).status, 0);
+    });
+  }
+
   it("ends at once at a second signal, and before a version is ready at the first", async () => {
     using project = new Project();
     const server = project.serve();
