@@ -35,25 +35,23 @@ export class Writer extends Service({ maxConcurrent: 2, maxQueued: 4 }) {
     this.#paceMs = Number(process.env["WRITER_PACE_MS"] ?? 30);
   }
 
-  // A method, since the function of a generator has no `this` of the service.
-  write = api({ summary: "Writes an answer from passages.", input: Request, yields: Token }, (request) =>
-    this.#write(request),
-  );
-
-  async *#write(request: z.infer<typeof Request>): AsyncGenerator<string> {
-    const { signal, log } = currentCall();
-    let tokens = 0;
-    try {
-      for (const token of composeAnswer(request).match(/\s*\S+/g) ?? []) {
-        if (this.#paceMs > 0) await pause(this.#paceMs, undefined, { signal });
-        yield token;
-        tokens++;
+  write = api(
+    { summary: "Writes an answer from passages.", input: Request, yields: Token },
+    async function* (this: Writer, request) {
+      const { signal, log } = currentCall();
+      let tokens = 0;
+      try {
+        for (const token of composeAnswer(request).match(/\s*\S+/g) ?? []) {
+          if (this.#paceMs > 0) await pause(this.#paceMs, undefined, { signal });
+          yield token;
+          tokens++;
+        }
+      } finally {
+        // Runs also when the reader has left.
+        log.info({ tokens, stopped: signal.aborted }, "answer written");
       }
-    } finally {
-      // Runs also when the reader has left.
-      log.info({ tokens, stopped: signal.aborted }, "answer written");
-    }
-  }
+    },
+  );
 }
 
 /** Composes the whole answer. */
