@@ -46,6 +46,11 @@ for (const placement of ["inline", "thread", "process"] as const) {
         assert.match(message, placement === "inline" ? /for Words\.tag$/ : /for (Words\.tag|Front\.one)$/);
       });
 
+      it("have been awaited when an interceptor gets the input", async () => {
+        const input = { first: "w:a", second: "b" };
+        assert.deepEqual(await app.entry.intercepted(), [input, input, input]);
+      });
+
       it("deeper than that are refused, with the path", async () => {
         const { id, message, service, api } = await failureOf(app.entry.deeper());
         assert.deepEqual([id, service, api], ["not_transferable", "Fuser", "fuse"]);
@@ -81,6 +86,7 @@ describe("a list and a record of dependencies", () => {
       [
         "words Words",
         "fuser Fuser",
+        "watched Fuser",
         "voters[0] Words",
         "voters[1] Letters",
         "models.short Words",

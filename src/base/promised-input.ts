@@ -23,9 +23,10 @@ export function promisedInput(input: unknown, keep: (fields: Fields) => Fields):
 function holdsPromise(input: Fields): boolean {
   try {
     const prototype: unknown = Object.getPrototypeOf(input);
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return false;
-    for (const name in input) {
-      const value = input[name];
+    const isPlain = prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
+    if (!isPlain) return false;
+    // Not `for in`, which takes 20 times as long for an object with a thousand fields.
+    for (const value of Object.values(input)) {
       if (typeof value === "object" && isPromiseLike(value)) return !isIterable(input);
     }
   } catch {

@@ -51,8 +51,17 @@ class Fuser extends Service() {
 }
 
 export class Front extends Service() {
+  readonly #intercepted: unknown[] = [];
   words = depends(Words);
   fuser = depends(Fuser);
+  watched = depends(Fuser, {
+    intercept: [
+      (call) => {
+        this.#intercepted.push(call.input);
+        return call.next();
+      },
+    ],
+  });
   voters = [depends(Words), depends(Letters)];
   models = { short: depends(Words), long: depends(Letters) };
 
@@ -94,6 +103,15 @@ export class Front extends Service() {
   job = api({ output: z.string() }, async () => {
     const { id } = await this.fuser.job.submit({ first: this.words.tag("a"), second: "b" });
     return `${await this.fuser.job.result(id)}, ${await this.fuser.job({ first: "c", second: this.words.tag("d") })}`;
+  });
+
+  /** Inputs as an interceptor saw them: of a call, a stream, a task. */
+  intercepted = api({ output: z.any() }, async () => {
+    const later = () => ({ first: this.words.tag("a"), second: "b" });
+    await this.watched.fuse(later());
+    for await (const _ of this.watched.items(later()));
+    await this.watched.job.submit(later());
+    return this.#intercepted.splice(0);
   });
 
   vote = api({ input: z.string(), output: z.array(z.string()) }, (word) =>
