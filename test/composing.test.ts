@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { depends, Service, type ServingError } from "ekiben";
 import { type ComposedApp, compose } from "ekiben/testing";
 import { resolveGraph } from "../src/graph/graph.js";
 import { printGraph, printMermaid } from "../src/graph/picture/print-graph.js";
@@ -95,6 +96,24 @@ describe("a list and a record of dependencies", () => {
     );
     assert.match(printGraph(graph), /voters\[1\]: Letters/);
     assert.match(printMermaid(graph), /-->\|"voters\[1\], models\.long"\| s\d/);
+  });
+
+  it("are named by index and key in faults too", () => {
+    class Bad extends Service() {
+      voters = [depends(Letters), depends(Date as never)];
+      models = { good: depends(Letters), bad: depends(Map as never) };
+    }
+    assert.throws(
+      () => resolveGraph(Bad),
+      (error: ServingError) => {
+        const faults = error.details["faults"] as { id: string; field: string }[];
+        assert.deepEqual(
+          faults.map(({ id, field }) => `${field} ${id}`),
+          ["voters[1] not_a_service", "models.bad not_a_service"],
+        );
+        return true;
+      },
+    );
   });
 
   it("are replaced by class, as any dependency", async () => {
