@@ -27,7 +27,8 @@ describe("ekiben/client", () => {
     }
     const others = [...loaded].filter((path) => !/^(client|failure)[./]/.test(path)).sort();
     assert.deepEqual(others, [
-      ...["base/base64.ts", "base/file-name.ts", "base/follow-states.ts", "base/is-deeper.ts", "base/repeat-pace.ts"],
+      ...["base/base64.ts", "base/file-name.ts", "base/follow-states.ts", "base/is-deeper.ts"],
+      ...["base/promised-input.ts", "base/repeat-pace.ts"],
       "call/value-walk.ts",
       ...["define/follow-reference.ts", "define/task-paths.ts", "define/tensor-forms.ts", "define/tensor.ts"],
     ]);

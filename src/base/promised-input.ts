@@ -23,11 +23,10 @@ export function promisedInput(input: unknown, keep: (fields: Fields) => Fields):
 function holdsPromise(input: Fields): boolean {
   try {
     const prototype: unknown = Object.getPrototypeOf(input);
-    const isPlain = prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
-    if (!isPlain) return false;
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return false;
     // Not `for in`, which takes 20 times as long for an object with a thousand fields.
     for (const value of Object.values(input)) {
-      if (typeof value === "object" && isPromiseLike(value)) return !isIterable(input);
+      if (isPromiseLike(value)) return !isIterable(input);
     }
   } catch {
     // A field that can't be read is refused where the input is copied.
@@ -38,19 +37,12 @@ function holdsPromise(input: Fields): boolean {
 const isIterable = (input: object): boolean => Symbol.asyncIterator in input || Symbol.iterator in input;
 
 async function awaitFields(input: Fields, keep: (fields: Fields) => Fields): Promise<Fields> {
-  const names = Object.keys(input);
-  const promised = new Map<string, unknown>();
-  const plain: [string, unknown][] = [];
-  for (const name of names) {
-    const value = input[name];
-    if (isPromiseLike(value)) promised.set(name, value);
-    else plain.push([name, value]);
-  }
-  const awaited = Promise.all(promised.values());
+  const fields = Object.entries(input);
+  const isLate = fields.map(([, value]) => isPromiseLike(value));
+  const awaited = Promise.all(fields.map(([, value], i) => isLate[i] && value));
   // Handled here too, since `keep` may throw.
   awaited.catch(() => {});
-  const kept = keep(Object.fromEntries(plain));
+  const kept = keep(Object.fromEntries(fields.filter((_, i) => !isLate[i])));
   const values = await awaited;
-  const settled = new Map([...promised.keys()].map((name, index) => [name, values[index]]));
-  return Object.fromEntries(names.map((name) => [name, settled.has(name) ? settled.get(name) : kept[name]]));
+  return Object.fromEntries(fields.map(([name], i) => [name, isLate[i] ? values[i] : kept[name]]));
 }
