@@ -21,7 +21,7 @@ interface Answers {
   answer(input: unknown, scope: CallScope): unknown;
 }
 
-/** Parts that an api has beside its function; at least one of them. */
+/** Parts that an api may have beside its function. An api without them is not wrapped, and pays nothing. */
 export interface ApiLayers {
   readonly chain: InterceptorChain | undefined;
   /** Makes the cache, of which `begin` begins the runs. */
@@ -32,8 +32,9 @@ export interface ApiLayers {
 export function wrapApi(replica: CallHost, api: ReplicaApi, { chain, createCache }: ApiLayers): ReplicaApi {
   const { target } = api;
   const { run, kind, checkOutput } = target;
-  if (createCache === undefined && api.batcher === undefined) {
-    return chain === undefined ? api : { ...api, target: { ...target, run: interceptRun(chain, kind, run) } };
+  if (createCache === undefined) {
+    if (chain === undefined) return api;
+    if (api.batcher === undefined) return { ...api, target: { ...target, run: interceptRun(chain, kind, run) } };
   }
   const isKept = createCache !== undefined;
   const checkInside = chain === undefined ? checkOutput : isKept ? createTest(checkOutput) : keep;
@@ -76,7 +77,14 @@ function createRun(replica: CallHost, api: ReplicaApi): ApiTarget["run"] {
       const parent = below();
       const scope = new CallScope(parent.call, parent, parent.time, parent.time.clock.now());
       scope.runBy(replica.deps);
-      const reply = describing((value) => resolve(holdValue(value)), reject);
+      const reply = describing((value) => {
+        try {
+          resolve(holdValue(value));
+        } catch (error) {
+          // It can't be copied. A reply never throws: the call would have no answer.
+          reject(error);
+        }
+      }, reject);
       serveInside({ replica, scope, input, reply, api });
     });
 }

@@ -69,6 +69,7 @@ export function testInterceptors({ app, logged, newFile, placement }: Suite): vo
       );
       assert.equal((await failureOf(guarded().shout(["throw"]))).message, "out of voice");
       assert.equal((await failureOf(guarded().shout([7] as never))).id, "invalid_input");
+      assert.match((await failureOf(guarded().odd(["x"]))).message, /^output\[0\] is a function/);
     });
 
     it("run around streams, whose items they may change", async () => {

@@ -58,6 +58,8 @@ export class Guarded extends Service({ intercept: [outer] }) {
     if (rows.includes("throw")) throw new RangeError("out of voice");
     return rows.map((row) => row.toUpperCase());
   });
+  /** Answers with rows that can't be copied. */
+  odd = api({ input: texts, output: z.array(z.any()), batch: { maxRows: 8 } }, (rows) => rows.map(() => () => rows));
   batches = api({ output: texts }, () => this.#rows.splice(0));
   words = api({ input: z.string(), yields: z.string() }, async function* (text) {
     yield* text.split(" ");
