@@ -127,7 +127,9 @@ describe("context of the app file", () => {
       assert.equal((await server.fastify.inject(post(url))).statusCode, 401, url);
     }
     const connection = new RawConnection(port);
-    connection.write("POST /runs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n");
+    connection.write(
+      "POST /runs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n",
+    );
     await connection.until((text) => text.startsWith("HTTP/1.1 401 "));
     connection.end();
   });
