@@ -243,10 +243,10 @@ export function testTasks({ app }: Suite): void {
 
     it("are watched: each state once, the present one first, the end last, over the loss of the replica", async () => {
       const name = newName("watched");
-      const { id } = await chores().hold.submit(name);
+      const { id } = await chores().lasting.submit(name);
       await work().seen(`${name} begun`);
       const seen: string[] = [];
-      for await (const state of chores().hold.watch(id)) {
+      for await (const state of chores().lasting.watch(id)) {
         assert.equal(state.id, id);
         seen.push(JSON.stringify(state));
         if (seen.length > 1) continue;
@@ -255,7 +255,7 @@ export function testTasks({ app }: Suite): void {
         for (const index of [0, 1]) await app().kill(Chores, index);
         await release(name);
       }
-      const ended = await chores().hold.status(id);
+      const ended = await chores().lasting.status(id);
       assert.equal(ended.status, "completed");
       assert.equal(seen.at(-1), JSON.stringify(ended));
       assert.equal(new Set(seen).size, seen.length);
