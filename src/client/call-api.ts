@@ -83,7 +83,7 @@ export interface PreparedCall {
 export async function prepareCall(endpoint: Endpoint, limit: CallLimit, posting: Posting): Promise<PreparedCall> {
   const { api, options, accept } = posting;
   const { priority, key, delayMs, keepalive, headers: callHeaders } = options;
-  const input = await limit.guard(promisedInput(posting.input, asIs) ?? posting.input);
+  const input = await limit.guard(holdInput(posting.input));
   const upload =
     api.uploads.length > 0 && isItems(input) ? await limit.guard(openUpload(input, api, limit)) : undefined;
   const { body, headers } = upload ?? (await limit.guard(encodeInput(input, api.filePaths)));
@@ -106,6 +106,16 @@ export async function prepareCall(endpoint: Endpoint, limit: CallLimit, posting:
 }
 
 const asIs = <T>(fields: T): T => fields;
+
+/**
+ * Returns an input as it is, or the promise of it. Called in the turn of the call: a promise of the caller may reject
+ * before the request is made, and must then be no unhandled rejection.
+ */
+export function holdInput(input: unknown): unknown {
+  const promised = promisedInput(input, asIs);
+  promised?.catch(() => {});
+  return promised ?? input;
+}
 
 const openUpload = (input: AsyncIterable<unknown> | Iterable<unknown>, api: RemoteApi, limit: CallLimit) =>
   createUpload(input, { mediaTypes: api.uploads, limit, place: placeOf(api) });

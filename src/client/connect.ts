@@ -1,5 +1,5 @@
 import { fail } from "../failure/client-failures.js";
-import { callApi } from "./call-api.js";
+import { callApi, holdInput } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { Client, ClientCallOptions } from "./client-type.js";
 import {
@@ -140,7 +140,8 @@ class LateMethods {
     const [input, options] = args as [unknown, ClientCallOptions?];
     const started: StartedOptions = { ...options, startedAt: performance.now() };
     const methods = this.#open(started);
-    const answer = methods.then((found) => callMethod(found, path, [input, started]));
+    const held = holdInput(input);
+    const answer = methods.then((found) => callMethod(found, path, [held, started]));
     // The reader of a stream is told of it when it asks for an item.
     methods.catch(() => answer.catch(() => {}));
     return Object.defineProperty(answer, Symbol.asyncIterator, { value: () => readLateStream(answer) });

@@ -55,6 +55,32 @@ describe("client", () => {
     assert.deepEqual(pathsOf(stub).sort(), ["/inspect", "/run", "/run", "/run", "/schema.json", "/tokens", "/train"]);
   });
 
+  it("takes charge of promises in inputs at once, also while it waits for the apis or never gets them", async () => {
+    const unheard: unknown[] = [];
+    const hear = (error: unknown) => unheard.push(error);
+    process.on("unhandledRejection", hear);
+    try {
+      await using stub = await startStub(apis);
+      const inputs = () => [Promise.reject(new Error("no picture")), { a: 1, b: Promise.reject(new Error("no text")) }];
+      for (const url of [stub.url, "http://127.0.0.1:1"]) {
+        const late = lateClient(url);
+        const calls = inputs().flatMap((input) => [late["run"]?.(input), late["train"]?.["submit"]?.(input)]);
+        const streams = inputs().map((input) => late["tokens"]?.(input));
+        // An unhandled rejection would be told after this turn.
+        await new Promise(setImmediate);
+        const ends = await Promise.allSettled([...calls, ...streams.map(collect)]);
+        assert.deepEqual(new Set(ends.map(({ status }) => status)), new Set(["rejected"]));
+      }
+      const late = lateClient(stub.url);
+      await late["run"]?.(1);
+      for (const input of inputs()) void late["tokens"]?.(input);
+      await new Promise(setImmediate);
+    } finally {
+      process.off("unhandledRejection", hear);
+    }
+    assert.deepEqual(unheard, []);
+  });
+
   it("is an object that can be awaited, printed and compared, before and after it has connected", async () => {
     await using stub = await startStub(apis);
     const late = lateClient(stub.url);

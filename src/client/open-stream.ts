@@ -1,5 +1,5 @@
 import { fail } from "../failure/client-failures.js";
-import { type PreparedCall, parseValue, prepareCall } from "./call-api.js";
+import { holdInput, type PreparedCall, parseValue, prepareCall } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 import { createLimit, cutOff, type Endpoint, parseFailure, type RemoteApi, sendRequest } from "./endpoint.js";
@@ -21,9 +21,10 @@ const accept = "text/event-stream, application/json; tensors=base64; q=0.5";
 export function openStream(
   endpoint: Endpoint,
   api: RemoteApi,
-  input: unknown,
+  given: unknown,
   options: ClientCallOptions = {},
 ): AsyncIterableIterator<unknown> {
+  const input = holdInput(given);
   let limit: CallLimit | undefined;
   async function* read(): AsyncGenerator<unknown, void, undefined> {
     // The time of a stream begins with its first item, also where the call had waited for the apis.

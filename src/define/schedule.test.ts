@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { Cron } from "croner";
 import { z } from "zod";
 import { planApp } from "../app/plan-app.js";
 import type { ServingError } from "../failure/serving-error.js";
@@ -49,6 +50,15 @@ describe("a schedule", () => {
       ["0 0 29 2 *", "2024-02-29T00:00:00"],
     ] as const)
       assert.equal(show(read({ cron }).latest(now)), time, cron);
+  });
+
+  it("finds it by halves, and not by a walk over all planned times since", (t) => {
+    const nextRun = t.mock.method(Cron.prototype, "nextRun");
+    const latest = (cron: string) => show(read({ cron }).latest(at("2026-11-29T12:00:00.500Z")));
+    assert.equal(latest("* 9-17 * * 1-5"), "2026-11-27T17:59:00");
+    assert.equal(latest("*/7 * 9-17 * * 1-5"), "2026-11-27T17:59:56");
+    assert.equal(latest("* * * * * *"), "2026-11-29T12:00:00");
+    assert.ok(nextRun.mock.callCount() < 150, `${nextRun.mock.callCount()} times were computed`);
   });
 
   it("is none without every and cron", () => {

@@ -125,10 +125,15 @@ function createCron(cron: string, timeZone: string): Schedule {
     next,
     latest(now) {
       for (const spanMs of spansMs) {
-        let found = next(now - spanMs);
-        if (found > now) continue;
-        for (let later = next(found); later <= now; later = next(found)) found = later;
-        return found;
+        if (next(now - spanMs) > now) continue;
+        // Planned times are whole seconds, so the last one not later than `now` is within a second after `from`.
+        let from = now - spanMs;
+        for (let to = now; to - from > secondMs; ) {
+          const middle = from + Math.floor((to - from) / 2);
+          if (next(middle) <= now) from = middle;
+          else to = middle;
+        }
+        return next(from);
       }
       return 0;
     },

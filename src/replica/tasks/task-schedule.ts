@@ -81,8 +81,8 @@ export class TaskSchedule {
   /** Never rejects. */
   async #look(): Promise<void> {
     const { schedule, host, place } = this.#deps;
-    const at = schedule.latest(this.#now);
     try {
+      const at = schedule.latest(this.#now);
       if (at > this.#doneAt) await this.#plan(at);
       this.#doneAt = at;
       this.#pause.reset();
