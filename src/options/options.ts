@@ -115,7 +115,7 @@ export const appOptions = {
     }),
     schedules: row(bool, {
       default: true,
-      text: "Submits tasks by their schedules (every, cron). Set it to false in a copy of the app that must not, such as one beside production.",
+      text: "Submits tasks by their schedules (every, cron). Set it to false in a copy of the app that must not. A copy with the same store and namespace still runs tasks that others submit.",
     }),
     leaseMs: row(milliseconds(100), {
       default: 45_000,

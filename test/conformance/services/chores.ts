@@ -24,8 +24,8 @@ export class Chores extends Service({ replicas: 2 }) {
   wrong = task({ output: z.number() }, () => "seven" as unknown as number);
 
   hold = task({ ...name, maxConcurrent: 4 }, (text) => this.#hold(text));
-  /** Survives the loss of its replicas, and of those that it calls. */
-  lasting = task({ ...name, attempts: 20, retryBackoffMs: 1 }, (text) => this.#hold(text));
+  /** Survives the loss of its replicas, and of those that it calls: in a group one process has both. */
+  lasting = task({ ...name, idempotent: true, attempts: 20, retryBackoffMs: 1 }, (text) => this.#hold(text));
   /** Runs one at a time in each replica. */
   narrow = task(name, (text) => this.#hold(text));
   brief = task({ ...name, timeoutMs: 150, maxConcurrent: 4 }, (text) => this.#hold(text));
