@@ -317,7 +317,12 @@ describe("context and durable tasks", () => {
 
   it("is asked for by every question about a task", async () => {
     const data = join(folder, "asked");
-    await using server = await createTestServer(Chores, { data, deps: { context } });
+    const routes: string[] = [];
+    const noting: ReadContext = (request) => {
+      routes.push(`${request.api} ${request.route}`);
+      return context(request);
+    };
+    await using server = await createTestServer(Chores, { data, deps: { context: noting } });
     const { fastify } = server;
     const { task_id: id } = (await fastify.inject(post("/work/submit", ann))).json();
     const questions = [
@@ -331,6 +336,8 @@ describe("context and durable tasks", () => {
     for (const [method, url] of questions) {
       assert.equal((await fastify.inject({ method, url })).statusCode, 401, url);
     }
+    // A guard by route sees the api's own route, whatever is asked about its tasks.
+    assert.deepEqual(new Set(routes), new Set(["work /work"]));
     const events = { ...ann, accept: "text/event-stream" };
     const status = await fastify.inject({ method: "GET", url: `/work/status?task_id=${id}`, headers: events });
     assert.deepEqual([status.statusCode, /"completed"/.test(status.body)], [200, true]);

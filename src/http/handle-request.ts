@@ -33,7 +33,11 @@ export function handleRequest(http: HttpState, route: ApiRoute, reply: FastifyRe
     const priority = readPriority(headers["ekiben-priority"]);
     const receiver = new ApiRequest(http, exchange, { route, form, timeoutMs, priority });
     if (http.context === undefined) readInput(http, exchange, route, receiver);
-    else readContext(http, exchange, route, () => readInput(http, exchange, route, receiver));
+    else {
+      // The path of a submit is another one: a guard by route must see the api's own.
+      const asked = { service: route.service, name: route.name, path: route.descriptor.route };
+      readContext(http, exchange, asked, () => readInput(http, exchange, route, receiver));
+    }
   } catch (error) {
     writeFailure(http, reply, error, route);
   }
