@@ -14,6 +14,7 @@ import {
   Tensor,
   tensor,
 } from "../src/index.js";
+import { failureOf } from "./client/failure-of.js";
 import { Journal } from "./journal.js";
 
 const journal = new Journal();
@@ -99,16 +100,6 @@ class Pipeline extends Service({ version: "1.2.0" }) {
   wait = api({ output: z.null() }, () => this.model.wait());
   hang = api({ output: z.null() }, () => hang("Pipeline.hang"));
   hurry = api({ output: z.null(), timeoutMs: 20 }, () => this.model.wait());
-}
-
-async function failureOf(work: PromiseLike<unknown>): Promise<ServingError> {
-  try {
-    await work;
-  } catch (error) {
-    assert.ok(error instanceof ServingError, String(error));
-    return error;
-  }
-  assert.fail("it succeeded");
 }
 
 describe("a client of a running server", () => {

@@ -50,6 +50,22 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * Waits; less when the signal is aborted, which the caller has to look at. The wait keeps the process alive.
+ */
+export function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      timer.clear();
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = clock.setTimer(end, ms, true);
+    if (signal?.aborted === true) end();
+    else signal?.addEventListener("abort", end);
+  });
+}
+
 /** Settles as `work` does; after `limitMs` it settles with the value of `onLate`, or with the error it throws. */
 export async function within<T>(clock: Clock, limitMs: number, work: Promise<T>, onLate: () => T): Promise<T> {
   let stop = () => {};

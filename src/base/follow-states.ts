@@ -45,20 +45,3 @@ export async function* followStates<T>({
     await pause(pauses.begin());
   }
 }
-
-/** Resolves when a timer has ended, or at once when the signal is aborted. */
-export function pauseUnless(
-  signal: AbortSignal | undefined,
-  setTimer: (end: () => void) => { clear(): void },
-): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      timer.clear();
-      signal?.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimer(end);
-    if (signal?.aborted === true) end();
-    else signal?.addEventListener("abort", end);
-  });
-}

@@ -1,3 +1,4 @@
+import { isPlainObject } from "../base/promised-input.js";
 import { fail } from "../failure/failures.js";
 
 /**
@@ -56,7 +57,7 @@ function copyData(value: unknown, path: string, depth: number, room: Room): unkn
 
 function copyItems(value: object, path: string, depth: number, room: Room): object {
   if (Array.isArray(value)) return Array.from(value, (item, i) => copyData(item, `${path}[${i}]`, depth, room));
-  if (!isRecord(value)) refuse(path, nameClass(value));
+  if (!isPlainObject(value)) refuse(path, nameClass(value));
   const fields: [string, unknown][] = [];
   for (const key of Object.keys(value)) {
     const item = (value as Record<string, unknown>)[key];
@@ -66,12 +67,6 @@ function copyItems(value: object, path: string, depth: number, room: Room): obje
     fields.push([key, copyData(item, `${path}.${key}`, depth, room)]);
   }
   return Object.fromEntries(fields);
-}
-
-/** True for an object that a literal makes, also in another realm. */
-function isRecord(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function nameClass(value: object): string {

@@ -179,6 +179,15 @@ export class RequestContext {
     return copy;
   }
 
+  /**
+   * Returns the request as a run for several callers sees it: without headers and context, which belong to one of them.
+   * Id and trace stay, for the logs.
+   */
+  withoutCaller(): RequestContext {
+    const { traceparent, tracestate } = this.trace;
+    return new RequestContext(tracestate === undefined ? { traceparent } : { traceparent, tracestate }, this.id);
+  }
+
   /** Response of the request as its api has set it in this process; `undefined` if it has set nothing. */
   get response(): ResponseDraft | undefined {
     return this.#response;

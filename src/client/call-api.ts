@@ -136,7 +136,7 @@ export function parseValue(text: string, api: RemoteApi, url: string): unknown {
  */
 const maxDepth = 1_000;
 
-const placeOf = ({ service, name }: RemoteApi) => ({ service, api: name });
+export const placeOf = ({ service, name }: RemoteApi) => ({ service, api: name });
 
 const isFile = ({ output }: RemoteApi): boolean => output["title"] === "file";
 

@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { createServer } from "node:net";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
+import { failureOf } from "../../test/client/failure-of.js";
 import { answerJson, type StubRequest, startRawStub, startStub } from "../../test/client/stub-server.js";
 import { ServingError } from "../failure/serving-error.js";
 import { connect } from "./connect.js";
@@ -15,17 +16,6 @@ const connectTo = async (url: string | URL, options?: ConnectOptions) =>
   (await connect<object>(url, options)) as unknown as Untyped & {
     [name: string]: (...args: any[]) => Promise<unknown>;
   };
-
-/** Returns the failure that work rejects with. */
-async function failureOf(work: Promise<unknown>): Promise<ServingError> {
-  try {
-    await work;
-  } catch (error) {
-    assert.ok(error instanceof ServingError, inspect(error));
-    return error;
-  }
-  assert.fail("it succeeded");
-}
 
 describe("connect", () => {
   it("has a method for each api of the server, and no other", async () => {

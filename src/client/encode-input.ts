@@ -1,5 +1,6 @@
 import { decodeBase64, encodeBase64 } from "../base/base64.js";
 import { cleanFileName, formatDisposition } from "../base/file-name.js";
+import { isPlainObject } from "../base/promised-input.js";
 import { followReference } from "../define/follow-reference.js";
 import type { JsonSchema } from "../define/schema.js";
 import { arrayByDType, type DType, isTensor, type Tensor } from "../define/tensor.js";
@@ -60,7 +61,7 @@ const isFiles = (value: unknown): value is Blob | readonly Blob[] =>
   value instanceof Blob || (Array.isArray(value) && value.length > 0 && value.every((item) => item instanceof Blob));
 
 const isFields = (input: unknown): input is Record<string, unknown> =>
-  typeof input === "object" && input !== null && !Array.isArray(input) && isPlain(input);
+  typeof input === "object" && input !== null && !Array.isArray(input) && isPlainObject(input);
 
 const hasFiles = (input: Record<string, unknown>): boolean => Object.values(input).some(isFiles);
 
@@ -150,7 +151,7 @@ function encodeObject(value: object, at: At): unknown {
   if (at.depth > maxDepth) throw refuse(at, `nested more than ${maxDepth} levels deep, or contains itself`);
   if (Array.isArray(value)) return encodeList(value, at);
   if ("dtype" in value && isTensor(value)) return encodeTensor(value);
-  if (isPlain(value)) return encodeFields(Object.entries(value), at);
+  if (isPlainObject(value)) return encodeFields(Object.entries(value), at);
   if (value instanceof Date) return encodeDate(value, at);
   if (value instanceof Uint8Array) return encodeBase64(value);
   if (value instanceof Blob) return encodeNestedFile(value, at);
@@ -228,12 +229,6 @@ const isPart = ({ inner, name, pattern }: PartPlace): boolean =>
   inner.files.length < maxInnerFiles &&
   name.length <= maxPartName &&
   partName.test(name);
-
-/** True for an object made by `{}`, also in another realm, such as a browser's frame. */
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
 
 const refuse = ({ path }: At, what: string) => fail("not_transferable", { path, what });
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
+import { failureOf } from "../../test/client/failure-of.js";
 import { answerJson, type StubRequest, startRawStub, startStub } from "../../test/client/stub-server.js";
-import { ServingError } from "../failure/serving-error.js";
 import { client } from "./connect.js";
 import type { ConnectOptions } from "./endpoint.js";
 
@@ -13,16 +13,6 @@ type LateFunction = ((input?: unknown, options?: object) => Promise<unknown> & A
 };
 
 const lateClient = (url: string | URL, options?: ConnectOptions) => client<object>(url, options) as unknown as Late;
-
-async function failureOf(work: unknown): Promise<ServingError> {
-  try {
-    await work;
-  } catch (error) {
-    assert.ok(error instanceof ServingError, inspect(error));
-    return error;
-  }
-  assert.fail("it succeeded");
-}
 
 async function collect(items: AsyncIterable<unknown> | undefined): Promise<unknown[]> {
   const read: unknown[] = [];

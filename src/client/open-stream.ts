@@ -1,5 +1,5 @@
 import { fail } from "../failure/client-failures.js";
-import { holdInput, type PreparedCall, parseValue, prepareCall } from "./call-api.js";
+import { holdInput, type PreparedCall, parseValue, placeOf, prepareCall } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 import { createLimit, cutOff, type Endpoint, parseFailure, type RemoteApi, sendRequest } from "./endpoint.js";
@@ -25,28 +25,48 @@ export function openStream(
   options: ClientCallOptions = {},
 ): AsyncIterableIterator<unknown> {
   const input = holdInput(given);
-  let limit: CallLimit | undefined;
-  async function* read(): AsyncGenerator<unknown, void, undefined> {
-    // The time of a stream begins with its first item, also where the call had waited for the apis.
-    const ended = (limit = createLimit(
-      endpoint,
-      { service: api.service, api: api.name },
-      { ...options, startedAt: performance.now() },
-    ));
+  const items = readInCall(endpoint, api, options, async function* (limit) {
     let call: PreparedCall | undefined;
     try {
       const { sending, ...rules } = (call = await prepareCall(endpoint, limit, { api, input, options, accept }));
       // A stream whose items have begun is not repeated.
-      const response = await repeatCall(() => sendRequest(endpoint, ended, sending), rules);
+      const response = await repeatCall(() => sendRequest(endpoint, limit, sending), rules);
       const url = endpoint.base + api.route;
       for await (const event of readEvents(response, limit, url)) yield readItem(event, api, url);
     } finally {
       call?.upload?.stop();
+    }
+  });
+  let isRead = false;
+  return {
+    ...items,
+    [Symbol.asyncIterator]() {
+      if (isRead)
+        throw fail("stream_used_twice", { stream: `the stream of ${api.name}`, first: "read", second: "read" });
+      isRead = true;
+      return this;
+    },
+  };
+}
+
+/** Reads items in a call that begins with the first item, and ends with the last or when its reader leaves. */
+export function readInCall<T>(
+  endpoint: Endpoint,
+  api: RemoteApi,
+  options: ClientCallOptions | undefined,
+  read: (limit: CallLimit) => AsyncGenerator<T, void, undefined>,
+): AsyncIterableIterator<T, void, undefined> {
+  let limit: CallLimit | undefined;
+  async function* run(): AsyncGenerator<T, void, undefined> {
+    // Its time begins with its first item, also where the call had waited for the apis.
+    limit = createLimit(endpoint, placeOf(api), { ...options, startedAt: performance.now() });
+    try {
+      yield* read(limit);
+    } finally {
       limit.abandon();
     }
   }
-  const items = read();
-  let isRead = false;
+  const items = run();
   return {
     next: () => items.next(),
     // The generator's own `return` would first wait for the item it was asked for.
@@ -55,9 +75,6 @@ export function openStream(
       return items.return();
     },
     [Symbol.asyncIterator]() {
-      if (isRead)
-        throw fail("stream_used_twice", { stream: `the stream of ${api.name}`, first: "read", second: "read" });
-      isRead = true;
       return this;
     },
   };

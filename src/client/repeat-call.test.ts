@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { describe, it } from "node:test";
-import { inspect } from "node:util";
+import { failureOf } from "../../test/client/failure-of.js";
 import { answerJson, type StubRequest, startRawStub } from "../../test/client/stub-server.js";
 import { failures } from "../failure/failures.js";
-import { ServingError } from "../failure/serving-error.js";
 import { connect } from "./connect.js";
 import type { ConnectOptions } from "./endpoint.js";
 
@@ -23,16 +22,6 @@ async function startScript(answers: readonly Answer[], api: object = {}, options
   });
   const client = (await connect<object>(stub.url, options)) as { run: Method & { submit: Method; retry: Method } };
   return { run: client.run, calls, [Symbol.asyncDispose]: () => stub[Symbol.asyncDispose]() };
-}
-
-async function failureOf(work: Promise<unknown>): Promise<ServingError> {
-  try {
-    await work;
-  } catch (error) {
-    assert.ok(error instanceof ServingError, inspect(error));
-    return error;
-  }
-  assert.fail("it succeeded");
 }
 
 const refuse =

@@ -1,14 +1,14 @@
-import { followStates, pauseUnless } from "../base/follow-states.js";
+import { followStates } from "../base/follow-states.js";
 import type { TaskFailure, TaskState } from "../call/task-state.js";
 import type { SubmitOptions } from "../define/handle-type.js";
 import { type TaskPath, taskPath, taskPaths } from "../define/task-paths.js";
 import { fail } from "../failure/client-failures.js";
 import { ServingError } from "../failure/serving-error.js";
-import { acceptOf, callApi, prepareCall, readAnswer } from "./call-api.js";
+import { acceptOf, callApi, placeOf, prepareCall, readAnswer } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
 import { createLimit, type Endpoint, type RemoteApi, readText, retriesOf, sendRequest } from "./endpoint.js";
-import { readEvent, readEvents } from "./open-stream.js";
+import { readEvent, readEvents, readInCall } from "./open-stream.js";
 import { repeatCall } from "./repeat-call.js";
 
 type Options = ClientCallOptions | undefined;
@@ -24,10 +24,10 @@ export function createTaskMethod(endpoint: Endpoint, api: RemoteApi): object {
       };
       return repeatCall(run, rulesOf(limit, options, what !== "retry"));
     });
-  const rulesOf = (limit: CallLimit, options: Options, isIdempotent: boolean) => {
-    const place = { service: api.service, api: api.name };
-    return { retries: retriesOf(endpoint, options), limit, place, isIdempotent };
-  };
+  const rulesOf = (limit: CallLimit, options: Options, isIdempotent: boolean) => ({
+    ...{ retries: retriesOf(endpoint, options), limit, isIdempotent },
+    place: placeOf(api),
+  });
   const task = (input?: unknown, options?: ClientCallOptions & SubmitOptions) => callApi(endpoint, api, input, options);
   return Object.assign(task, {
     submit: (input?: unknown, options: ClientCallOptions & SubmitOptions = {}) =>
@@ -65,48 +65,19 @@ export function createTaskMethod(endpoint: Endpoint, api: RemoteApi): object {
 /** Follows one task, over one connection after the other while connections are lost. */
 function watchTask(endpoint: Endpoint, api: RemoteApi, id: string, options: Options): AsyncIterableIterator<TaskState> {
   const url = endpoint.base + taskPath(api.route, "status");
-  let limit: CallLimit | undefined;
-  // Its time begins with its first state, also where the call had waited for the apis.
-  const begin = () =>
-    (limit ??= createLimit(
-      endpoint,
-      { service: api.service, api: api.name },
-      { ...options, startedAt: performance.now() },
-    ));
-  const states = followStates<TaskState>({
-    open: async function* () {
-      const limit = begin();
-      const accept = "text/event-stream, application/json; q=0.5";
-      const response = await send(endpoint, limit, { api, what: "status", query: queryOf(id), options, accept });
-      for await (const event of readEvents(response, limit, url)) yield readBody(readEvent(event, url), url, readState);
-    },
-    isLast: ({ endedAt }) => endedAt !== undefined,
-    isPassing: (error) => begin().reason === undefined && error instanceof ServingError && error.code === "unavailable",
-    pause: (ms) =>
-      pauseUnless(begin().signal, (end) => {
-        const timer = setTimeout(end, ms);
-        return { clear: () => clearTimeout(timer) };
-      }),
-  });
-  async function* read(): AsyncGenerator<TaskState, void, undefined> {
-    try {
-      yield* states;
-    } finally {
-      limit?.abandon();
-    }
-  }
-  const reading = read();
-  return {
-    next: () => reading.next(),
-    // The generator's own `return` would first wait for the state it was asked for.
-    return: () => {
-      limit?.abandon();
-      return reading.return();
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+  return readInCall(endpoint, api, options, (limit) =>
+    followStates<TaskState>({
+      open: async function* () {
+        const accept = "text/event-stream, application/json; q=0.5";
+        const response = await send(endpoint, limit, { api, what: "status", query: queryOf(id), options, accept });
+        for await (const event of readEvents(response, limit, url))
+          yield readBody(readEvent(event, url), url, readState);
+      },
+      isLast: ({ endedAt }) => endedAt !== undefined,
+      isPassing: (error) => limit.reason === undefined && error instanceof ServingError && error.code === "unavailable",
+      pause: (ms) => limit.pause(ms),
+    }),
+  );
 }
 
 const queryOf = (id: string): string => `?task_id=${encodeURIComponent(id)}`;
@@ -129,17 +100,17 @@ function send(
     path: taskPath(api.route, what) + query,
     headers: { accept },
     callHeaders: options?.headers,
-    place: { service: api.service, api: api.name },
+    place: placeOf(api),
   });
 }
 
 async function withLimit<T>(
   endpoint: Endpoint,
-  { service, name }: RemoteApi,
+  api: RemoteApi,
   options: Options,
   run: (limit: CallLimit) => Promise<T>,
 ): Promise<T> {
-  const limit = createLimit(endpoint, { service, api: name }, options);
+  const limit = createLimit(endpoint, placeOf(api), options);
   try {
     return await run(limit);
   } finally {

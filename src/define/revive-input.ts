@@ -4,7 +4,7 @@ import { fileFromJson } from "./file.js";
 import { holdsMore } from "./find-misfits.js";
 import { findSchema } from "./find-schema.js";
 import { hasJsonForm } from "./json-forms.js";
-import { isSchema, type Shape } from "./schema.js";
+import { acceptsNow, isSchema, type Shape } from "./schema.js";
 import { coreOf, type Form, formOf, type LeafType } from "./schema-form.js";
 
 /**
@@ -93,7 +93,7 @@ class Reviver {
       // No other member with a structure takes a single value.
       if (form !== undefined && form.kind !== "leaf") continue;
       const revived = this.#at(member, value);
-      if ((form === undefined || revived !== value) && accepts(member, revived)) return revived;
+      if ((form === undefined || revived !== value) && acceptsNow(member, revived)) return revived;
     }
     return value;
   }
@@ -136,7 +136,7 @@ const fieldOf = ({ fields, rest }: Extract<Form, { kind: "fields" }>, name: stri
   Object.hasOwn(fields, name) ? fields[name] : rest;
 
 /** True for an object of JSON. */
-function isFields(value: unknown): value is Record<string, unknown> {
+export function isFields(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
@@ -220,16 +220,6 @@ function literalsOf(schema: unknown): readonly unknown[] | undefined {
   if (_zod?.def?.type === "literal") return _zod.def.values;
   if (kind === "schema" && type === "literal") return [literal];
   return kind === "unit" ? [unit] : undefined;
-}
-
-function accepts(schema: unknown, value: unknown): boolean {
-  if (!isSchema(schema)) return false;
-  try {
-    const result = schema["~standard"].validate(value);
-    return !(result instanceof Promise) && result.issues === undefined;
-  } catch {
-    return false;
-  }
 }
 
 function reviveLeaf(type: LeafType, value: unknown): unknown {

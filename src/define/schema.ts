@@ -142,6 +142,17 @@ export function rebaseRefs(schema: JsonSchema, base: string): JsonSchema {
   return rebase(schema) as JsonSchema;
 }
 
+/** True when a value fits a schema, as far as the schema answers synchronously. */
+export function acceptsNow(schema: unknown, value: unknown): boolean {
+  if (!isSchema(schema)) return false;
+  try {
+    const result = schema["~standard"].validate(value);
+    return !(result instanceof Promise) && result.issues === undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** A schema for a stream, with the schema of its items, which ekiben itself reads. */
 export interface StreamSchema<I = any, O = I> extends Schema<AsyncIterable<I> | Iterable<I>, AsyncIterable<O>> {
   readonly stream: { readonly item: Shape };

@@ -1,4 +1,5 @@
-import { followStates, pauseUnless } from "../base/follow-states.js";
+import { pause } from "../base/clock.js";
+import { followStates } from "../base/follow-states.js";
 import type { Logger } from "../base/logger.js";
 import { isPromiseLike, promisedInput } from "../base/promised-input.js";
 import type { Caller, RequestContext } from "../call/call.js";
@@ -266,7 +267,7 @@ function createWatchMethod(target: CallTarget, owner: HandleOwner) {
       },
       isLast: isEnded,
       isPassing: (error) => error instanceof ServingError && error.code === "unavailable",
-      pause: (ms) => pauseUnless(options.signal, (end) => clock.setTimer(end, ms, true)),
+      pause: (ms) => pause(clock, ms, options.signal),
     });
   };
 }

@@ -3,7 +3,7 @@ import type { FileSchema } from "../define/file.js";
 import { formatSteps, walkSchema } from "../define/find-schema.js";
 import { followReference } from "../define/follow-reference.js";
 import { createRevive, type Revive } from "../define/revive-input.js";
-import { isSchema, isStreamSchema, type JsonSchema, type Shape } from "../define/schema.js";
+import { acceptsNow, isSchema, isStreamSchema, type JsonSchema, type Shape } from "../define/schema.js";
 import { coreOf, type Form } from "../define/schema-form.js";
 import type { Issue } from "../failure/failures.js";
 import { bytesType, linesType, npyType, textType } from "./media-type.js";
@@ -53,7 +53,7 @@ export function createInputForm(shape: Shape | undefined): InputForm {
   if (isStreamSchema(shape)) return { ...form, kind: "stream", ...createItemsForm(shape.stream.item) };
   const whole = isSchema(shape) ? createWholeForm(core, shape, schema) : undefined;
   if (whole?.kind === "any") return { ...form, ...whole, fields: createFieldForms(schema, refused) };
-  if (whole !== undefined) return { ...form, ...whole, mayBeAbsent: accepts(shape, undefined) };
+  if (whole !== undefined) return { ...form, ...whole, mayBeAbsent: acceptsNow(shape, undefined) };
   if (isSchema(shape) && Object.keys(schema).length === 0) {
     return { ...form, kind: "any", contentTypes: [json, multipart, textType, bytesType, npyType] };
   }
@@ -113,7 +113,7 @@ function listFilePaths(shape: Shape): readonly string[] {
 
 /** Returns the forms in which the items of a stream may arrive. */
 function createItemsForm(item: Shape): Pick<InputForm, "takesChunks" | "contentTypes"> {
-  const takesChunks = accepts(item, new Uint8Array(16));
+  const takesChunks = acceptsNow(item, new Uint8Array(16));
   if (!takesChunks) return { takesChunks, contentTypes: [json, linesType] };
   return { takesChunks, contentTypes: takesJson(item) ? [json, linesType, bytesType] : [bytesType] };
 }
@@ -124,25 +124,14 @@ function takesFileAlone(shape: Shape, schema: JsonSchema): boolean {
   const given = new File([new Uint8Array(16)], "file", { type: bytesType });
   // A schema of objects with a name and a size might accept a file.
   const { name, size, type, lastModified } = given;
-  return accepts(shape, given) && !accepts(shape, { name, size, type, lastModified }) && !takesJson(shape);
-}
-
-/** True when a value fits a schema, as far as the schema answers synchronously. */
-function accepts(item: Shape, value: unknown): boolean {
-  if (!isSchema(item)) return false;
-  try {
-    const result = item["~standard"].validate(value);
-    return !(result instanceof Promise) && result.issues === undefined;
-  } catch {
-    return false;
-  }
+  return acceptsNow(shape, given) && !acceptsNow(shape, { name, size, type, lastModified }) && !takesJson(shape);
 }
 
 /**
  * True when a schema accepts some JSON value. JSON Schema says nothing about a schema of bytes or files, nor about
  * one of any value.
  */
-const takesJson = (item: Shape): boolean => [null, 0, "", true, [], {}].some((value) => accepts(item, value));
+const takesJson = (item: Shape): boolean => [null, 0, "", true, [], {}].some((value) => acceptsNow(item, value));
 
 /** True when a JSON Schema may accept values of a JSON type. */
 function allowsType(schema: JsonSchema, type: string): boolean {

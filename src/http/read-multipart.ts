@@ -1,4 +1,5 @@
 import { nextTurn } from "../base/clock.js";
+import { isFields } from "../define/revive-input.js";
 import { fail } from "../failure/failures.js";
 import type { FileStore } from "../held/file-store.js";
 import { createHeldFile } from "../held/held-blob.js";
@@ -110,9 +111,6 @@ function placeValue(fields: Record<string, unknown>, steps: readonly (string | n
 
 const joinStep = (path: string, step: string | number): string =>
   typeof step === "number" ? `${path}[${step}]` : path === "" ? step : `${path}.${step}`;
-
-const isFields = (value: unknown): boolean =>
-  typeof value === "object" && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value));
 
 const refuseForm = (problem: string) => fail("invalid_multipart", { problem });
 

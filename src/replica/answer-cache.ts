@@ -13,7 +13,6 @@ import { messageOf } from "../failure/to-serving-error.js";
 import type { CacheStats } from "../observe/call-stats.js";
 import type { ApiSettings, CacheSettings } from "../options/settings.js";
 import { fingerprintValue, packValue } from "../transport/stored-value.js";
-import { withoutHeaders } from "./batch/batch-run.js";
 import { noteJoined } from "./lane.js";
 
 // Answers of one api in one replica: those that are kept, and the runs that will make more.
@@ -149,7 +148,7 @@ export function createCache({ service, api, settings, key, stats, time, log, beg
     const { caller, request, priority } = first.call;
     const now = time.clock.now();
     const deadline = now + settings.timeoutMs;
-    const seen = key === undefined ? withoutHeaders(request) : request;
+    const seen = key === undefined ? request.withoutCaller() : request;
     const call = { service, api, caller, request: seen, priority, deadline, outside: true };
     const scope = new CallScope(call, undefined, own, now);
     scope.runBy({ log });

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import type { Clock } from "../base/clock.js";
-import { pauseUnless } from "../base/follow-states.js";
+import { type Clock, pause } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { GrowingPause } from "../base/repeat-pace.js";
 import { fail } from "../failure/failures.js";
@@ -92,7 +91,7 @@ export class OnceRuns {
       } else {
         awaited = found.token;
       }
-      await pauseUnless(this.#signal, (end) => clock.setTimer(end, pauses.begin(), true));
+      await pause(clock, pauses.begin(), this.#signal);
     }
   }
 

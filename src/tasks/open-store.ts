@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { lstat, readlink, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type Clock, systemClock } from "../base/clock.js";
+import { type Clock, pause, systemClock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { GrowingPause } from "../base/repeat-pace.js";
 import { type FailureDetails, fail } from "../failure/failures.js";
@@ -73,7 +73,7 @@ export async function openTaskStore(place: TaskStorePlace, wait?: StoreWait): Pr
       if (pauseMs === firstPauseMs) {
         log.warn({ err: failure, limitMs: wait.limitMs }, "the task store can't be used yet; waiting for it");
       }
-      await pause(pauseMs, wait);
+      await pause(wait.clock, pauseMs, wait.signal);
     }
   }
 }
@@ -93,18 +93,6 @@ async function openOnce({ settings, appFolder, log }: TaskStorePlace, place: str
 function isPassing(error: unknown): boolean {
   const problem = error instanceof ServingError ? String(error.details["problem"]) : "";
   return problem === lockedProblem || outageProblems.includes(problem);
-}
-
-function pause(ms: number, { signal, clock }: StoreWait): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      timer.clear();
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = clock.setTimer(end, ms, true);
-    signal.addEventListener("abort", end);
-  });
 }
 
 /** Location of a store that could not be opened. */

@@ -1,4 +1,3 @@
-import { RequestContext } from "../../call/call.js";
 import { CallScope, type CallTime } from "../../call/call-scope.js";
 import { holdError } from "../../call/copy-value.js";
 import { type ApiTarget, isNative, type RowLayout, runInScope, toNative } from "../../call/invoke.js";
@@ -180,7 +179,7 @@ function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): 
       caller,
       outside: false,
       deadline: Math.max(...scopes.map(({ expiresAt }) => expiresAt)),
-      request: scopes.every(({ call }) => call.request === request) ? request : withoutHeaders(request),
+      request: scopes.every(({ call }) => call.request === request) ? request : request.withoutCaller(),
       priority: scopes.some(({ priority }) => priority === "interactive") ? "interactive" : "background",
     },
     undefined,
@@ -196,13 +195,4 @@ function openBatchScope(pieces: readonly Piece[], time: CallTime, now: number): 
   };
   for (const each of scopes) each.onCancel(leave);
   return scope;
-}
-
-/**
- * Copies a request without its headers: they belong to one caller and can't stand for several. Id and trace stay, for
- * the logs.
- */
-export function withoutHeaders(request: RequestContext): RequestContext {
-  const { traceparent, tracestate } = request.trace;
-  return new RequestContext(tracestate === undefined ? { traceparent } : { traceparent, tracestate }, request.id);
 }
