@@ -147,7 +147,10 @@ export function acceptsNow(schema: unknown, value: unknown): boolean {
   if (!isSchema(schema)) return false;
   try {
     const result = schema["~standard"].validate(value);
-    return !(result instanceof Promise) && result.issues === undefined;
+    if (!(result instanceof Promise)) return result.issues === undefined;
+    // Its failure is of no interest here, and no unhandled rejection.
+    result.catch(() => {});
+    return false;
   } catch {
     return false;
   }
