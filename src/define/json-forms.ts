@@ -99,7 +99,7 @@ function jsonOfClass(proto: unknown): Json | undefined {
 export function fillGaps(json: Json, schema: unknown, depth = 0): Json {
   const form = coreOf(schema);
   if (form === undefined || depth > maxDepth) return json;
-  const fill = (inner: unknown, given: unknown): Json => fillGaps(isJson(given) ? given : {}, inner, depth + 1);
+  const fill = (inner: unknown, given: unknown): Json => fillGaps(isObject(given) ? given : {}, inner, depth + 1);
   switch (form.kind) {
     case "leaf":
       return form.own !== undefined && !("type" in json || "anyOf" in json)
@@ -107,7 +107,7 @@ export function fillGaps(json: Json, schema: unknown, depth = 0): Json {
         : json;
     case "fields": {
       const properties = json["properties"];
-      if (!isJson(properties)) return json;
+      if (!isObject(properties)) return json;
       const filled = Object.entries(properties).map(([name, given]) => {
         const inner = Object.hasOwn(form.fields, name) ? form.fields[name] : form.rest;
         return [name, fill(inner, given)];
@@ -115,7 +115,7 @@ export function fillGaps(json: Json, schema: unknown, depth = 0): Json {
       return { ...json, properties: Object.fromEntries(filled) };
     }
     case "list":
-      return isJson(json["items"]) || json["type"] === "array"
+      return isObject(json["items"]) || json["type"] === "array"
         ? { ...json, items: fill(form.rest, json["items"]) }
         : json;
     default:
@@ -125,7 +125,9 @@ export function fillGaps(json: Json, schema: unknown, depth = 0): Json {
 
 const maxDepth = 16;
 
-const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
+/** True for an object, as all JSON Schemas but `true` and `false` are. */
+export const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Fields of a valibot schema that are read here. */
 interface ValibotSchema {

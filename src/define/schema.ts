@@ -3,7 +3,7 @@ import { PacedWork } from "../base/clock.js";
 import { streamProblem } from "../call/streams/item-reader.js";
 import type { Issue } from "../failure/failures.js";
 import { createIssue, findMisfits, growsWithValue, holdsMore, maxIssues } from "./find-misfits.js";
-import { converterOptions, convertValibot, fillGaps } from "./json-forms.js";
+import { converterOptions, convertValibot, fillGaps, isObject } from "./json-forms.js";
 import { isPlainList } from "./schema-form.js";
 
 /** Any Standard Schema (https://standardschema.dev): zod, valibot, arktype, and ekiben's own `tensor()` and `file()`. */
@@ -214,11 +214,6 @@ export function mapSchemas(keyword: string, value: unknown, change: (schema: unk
 /** True for a keyword that refers to another schema. The value of a property with that name is not a string. */
 export const isReferenceKeyword = (keyword: string, value: unknown): value is string =>
   (keyword === "$ref" || keyword === "$dynamicRef" || keyword === "$recursiveRef") && typeof value === "string";
-
-/** True for an object, as all schemas but `true` and `false` are. */
-export function isObject(value: unknown): value is { [keyword: string]: unknown } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 const ofSlice = /^\[(\d+)\]/;
 

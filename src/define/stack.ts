@@ -1,5 +1,13 @@
 import { fail } from "../failure/failures.js";
-import { arrayByDType, createKnownTensor, type DType, type DTypes, type Tensor, tensorProblem } from "./tensor.js";
+import {
+  arrayByDType,
+  countElements,
+  createKnownTensor,
+  type DType,
+  type DTypes,
+  type Tensor,
+  tensorProblem,
+} from "./tensor.js";
 
 type Sizes = readonly number[];
 /** True for sizes of a known length. */
@@ -108,7 +116,6 @@ function join(tensors: readonly [Tensor, ...Tensor[]], shape: Sizes, axis: numbe
   return createKnownTensor(dtype, Object.freeze([...shape]), data);
 }
 
-const countElements = (shape: Sizes): number => shape.reduce((product, size) => product * size, 1);
 const isSame = (a: Sizes, b: Sizes): boolean => a.length === b.length && a.every((size, i) => size === b[i]);
 const describe = ({ dtype, shape }: Tensor, index?: number): string =>
   `${index === undefined ? "" : `tensor ${index} is `}${dtype} [${shape.join(", ")}]`;

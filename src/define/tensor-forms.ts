@@ -2,6 +2,7 @@ import { decodeBase64, encodeBase64 } from "../base/base64.js";
 import type { HeldBytes } from "../held/held-bytes.js";
 import {
   arrayByDType,
+  countElements,
   createHeldTensor,
   createKnownTensor,
   type DType,
@@ -43,7 +44,7 @@ function readNested(value: unknown, dtype: DType, rank: number): Tensor | string
   if (shape.length !== rank) return `expected ${rank} dimensions, got ${shape.length > rank ? "more" : shape.length}`;
   let misfit = rank < 2 ? undefined : measure(value, shape, 0);
   if (misfit === undefined) {
-    const data = new arrayByDType[dtype](shape.reduce((product, dim) => product * dim, 1));
+    const data = new arrayByDType[dtype](countElements(shape));
     misfit = fill(value, { rank, data, at: 0, convert: converters[dtype] }, 0);
     if (misfit === undefined) return createTensor(dtype, shape, data);
   }

@@ -183,11 +183,14 @@ export function tensorProblem({ dtype, shape, data }: Tensor): string | undefine
   return sizeProblem(shape, data.length);
 }
 
+/** Returns the number of elements of a shape; 1 for that of a scalar, `[]`. */
+export const countElements = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1);
+
 function sizeProblem(shape: unknown, length: number): string | undefined {
   if (!Array.isArray(shape)) return "shape must be an array of sizes";
   const problem = shapeProblem(shape);
   if (problem !== undefined) return problem;
-  const size = (shape as readonly number[]).reduce((product, dim) => product * dim, 1);
+  const size = countElements(shape as readonly number[]);
   return size === length ? undefined : `shape [${shape}] needs ${size} elements, data has ${length}`;
 }
 

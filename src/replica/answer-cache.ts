@@ -6,7 +6,7 @@ import { CallScope, type CallTime, type ReplySink } from "../call/call-scope.js"
 import { copyValue } from "../call/copy-value.js";
 import { nameOption } from "../call/passed-deadline.js";
 import { copySelf } from "../call/value-walk.js";
-import { arrayByDType, type Tensor } from "../define/tensor.js";
+import { arrayByDType, countElements, type Tensor } from "../define/tensor.js";
 import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
 import { messageOf } from "../failure/to-serving-error.js";
@@ -296,7 +296,7 @@ const smallBytes = 16;
 
 /** Reads no element: they may be in a file, which stays there. */
 const measureTensor = ({ dtype, shape }: Tensor): number =>
-  shape.reduce((size: number, dim: number) => size * dim, arrayByDType[dtype].BYTES_PER_ELEMENT);
+  countElements(shape) * arrayByDType[dtype].BYTES_PER_ELEMENT;
 
 /** Returns the bytes that a copied value takes in memory, roughly. Values are at most `maxValueDepth` levels deep. */
 export function measureValue(value: unknown): number {

@@ -1,5 +1,6 @@
 import { followReference } from "../../define/follow-reference.js";
-import { isObject, isReferenceKeyword, type JsonSchema, mapSchemas } from "../../define/schema.js";
+import { isObject } from "../../define/json-forms.js";
+import { isReferenceKeyword, type JsonSchema, mapSchemas } from "../../define/schema.js";
 
 /** Schemas of a document by name, each below `#/components/schemas/`. */
 export type NamedSchemas = Record<string, JsonSchema>;
