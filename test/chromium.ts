@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -44,7 +45,7 @@ export class Chromium implements AsyncDisposable {
       ...["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"],
       ...["--hide-scrollbars", "--remote-debugging-pipe", `--user-data-dir=${this.#folder}`, "about:blank"],
     ],
-    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
+    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true },
   );
   readonly #exit = once(this.#process, "exit");
   readonly #answers = new Map<number, (message: Message) => void>();
@@ -107,9 +108,10 @@ export class Chromium implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#process.kill("SIGKILL");
+    // Its helper processes are in its group; one that outlived it would write into the folder that is removed.
+    process.kill(-(this.#process.pid as number), "SIGKILL");
     await this.#exit;
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

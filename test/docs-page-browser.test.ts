@@ -76,8 +76,8 @@ describe("the docs page in Chromium", { skip: skipsBrowser, timeout: 60_000 }, (
     browser = new Chromium();
   });
   after(async () => {
-    await browser?.[Symbol.asyncDispose]();
     await server?.close();
+    await browser?.[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
   });
 
