@@ -116,7 +116,7 @@ export interface HouseCounts {
  * The most that the house may have. A new part that needs more raises a limit here, on purpose: in a house that only
  * grows, a reader opens more files for the same thing.
  */
-export const houseLimits: HouseCounts = { files: 305, shortFiles: 20, folderArrows: 132 };
+export const houseLimits: HouseCounts = { files: 330, shortFiles: 22, folderArrows: 145 };
 
 export const shortFileLines = 30;
 export const maxFileLines = 450;
