@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,6 +32,8 @@ export interface ProcessEnd {
   readonly pid: number;
 }
 
+let builtTrim: ReturnType<typeof buildTrim> | undefined;
+
 /** `ekiben serve` with the attacked services, in folders of its own. */
 export class HostileApp implements AsyncDisposable {
   url = "";
@@ -44,6 +47,7 @@ export class HostileApp implements AsyncDisposable {
     const env = {
       TMPDIR: this.folder,
       HOSTILE_PIDS: join(this.folder, "pids"),
+      ...(builtTrim ??= buildTrim()),
       HOSTILE_CLOCKS: join(this.folder, "clocks"),
       NODE_OPTIONS: `--import ${clock}`,
     };
@@ -141,4 +145,18 @@ export class HostileApp implements AsyncDisposable {
 
 export function isAlive(pid: number): boolean {
   return readCommand(pid) !== "";
+}
+
+/**
+ * Builds the library by which an app gives free memory back, in a folder that none of the attacks removes.
+ *
+ * @returns Its variable; nothing without a C compiler.
+ */
+function buildTrim(): { readonly HOSTILE_TRIM?: string } {
+  const folder = mkdtempSync(join(tmpdir(), "hostile-trim-"));
+  process.once("exit", () => rmSync(folder, { recursive: true }));
+  const library = join(folder, "trim");
+  const source = fileURLToPath(new URL("trim.c", import.meta.url));
+  const { status } = spawnSync("cc", ["-shared", "-fPIC", "-o", library, source]);
+  return status === 0 ? { HOSTILE_TRIM: library } : {};
 }

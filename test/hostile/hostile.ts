@@ -36,7 +36,7 @@ const heapToleranceMiB = 24;
 /**
  * Allowance for resident memory that allocators keep after freeing, ten times the largest body; memory in use is judged
  * by the heaps. It is read after a period without attacks and a collection of last resort: see `collect` in
- * `services.ts`.
+ * `services.ts`. If it is exceeded, the allocator of C gives back what is free (`release`), and the rest is judged.
  */
 const residentToleranceMiB = 160;
 
@@ -107,7 +107,7 @@ class Round {
     await this.#judgeSizes(before.heaps, heapToleranceMiB, () => this.#measureHeaps());
     await watch.stop();
     // Nothing more is sent: Node releases memory that it keeps for the next burst when no burst comes.
-    await this.#judgeSizes(before.resident, residentToleranceMiB, async () => this.#measureResident());
+    await this.#judgeSizes(before.resident, residentToleranceMiB, async () => this.#measureResident(), this.#release);
     for (const { at, tookMs, bareMs } of watch.stalls(stallMs)) {
       if (this.#windows.some(({ from, to }) => at < to && at + tookMs > from)) continue;
       const second = ((at - this.#began) / 1000).toFixed(1);
@@ -225,13 +225,23 @@ class Round {
   }
 
   /** Waits up to half a minute until memory is back. The successor of a killed replica starts with its own size. */
-  async #judgeSizes(before: Sizes, toleranceMiB: number, measure: () => Promise<Sizes>): Promise<void> {
+  async #judgeSizes(
+    before: Sizes,
+    toleranceMiB: number,
+    measure: () => Promise<Sizes>,
+    lastResort?: (grown: Sizes) => Promise<void>,
+  ): Promise<void> {
     const deadline = performance.now() + memoryLimitMs;
-    for (;;) {
+    for (let isReleased = lastResort === undefined; ; ) {
       const now = await measure();
       const grown = [...now].filter(([name, value]) => value - (before.get(name) ?? value) > toleranceMiB);
       if (grown.length === 0) return;
       if (performance.now() > deadline) {
+        if (!isReleased) {
+          isReleased = true;
+          await lastResort?.(new Map(grown));
+          continue;
+        }
         const files = await this.#writeSnapshots();
         for (const [name, value] of grown) {
           const grew = `${before.get(name)?.toFixed(0)} MiB before, ${value.toFixed(0)} MiB after`;
@@ -242,6 +252,16 @@ class Round {
       await sleep(1000);
     }
   }
+
+  /** Lets the allocator of C give back its free memory in all services. */
+  readonly #release = async (grown: Sizes): Promise<void> => {
+    const kept = [...grown].map(([name, value]) => `${name} ${value.toFixed(0)} MiB`).join(", ");
+    this.report.push(`  before the C allocator gave back what is free: ${kept}`);
+    const connection = new Connection(this.#app.url, limitMs);
+    const ending = await connection.send({ path: "/release" });
+    connection.close();
+    if (ending.kind !== "answered" || ending.status >= 400) this.#faults.push(`no release: ${JSON.stringify(ending)}`);
+  };
 
   /** Writes the heap of each service into the folder `HOSTILE_SNAPSHOTS`, if it is set. @returns The file names. */
   async #writeSnapshots(): Promise<string> {

@@ -1,5 +1,5 @@
 // The attacked app. Each answer shows whether it belongs to its caller.
-import { appendFileSync } from "node:fs";
+import { appendFileSync, copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString, writeHeapSnapshot } from "node:v8";
@@ -42,6 +42,24 @@ function snapshot(): string {
   );
 }
 
+/**
+ * Gives free memory of the C allocator back to the system. glibc itself releases only what is free at the end of its
+ * heap: one small block there keeps everything below.
+ */
+function release(): void {
+  const library = process.env["HOSTILE_TRIM"];
+  if (library === undefined) return;
+  const copy = `${library}.${process.pid}.${Date.now()}.node`;
+  copyFileSync(library, copy);
+  try {
+    process.dlopen({ exports: {} }, copy);
+  } catch {
+    // It is no module of Node. Loading it has released the memory.
+  } finally {
+    rmSync(copy);
+  }
+}
+
 /** Batches with one output buffer that is reused, like some native runtimes. */
 export class Batched extends Service() {
   #output = new Float32Array(64);
@@ -57,6 +75,7 @@ export class Batched extends Service() {
   });
 
   collect = api({ output: Memory, idempotent: true }, collect);
+  release = api({ output: z.void() }, release);
   snapshot = api({ output: z.string() }, snapshot);
 }
 
@@ -90,6 +109,7 @@ export class Model extends Service() {
     yield runSlip(name, () => sleep(5));
   });
   collect = api({ output: Memory, idempotent: true }, collect);
+  release = api({ output: z.void() }, release);
   snapshot = api({ output: z.string() }, snapshot);
 }
 
@@ -124,6 +144,11 @@ export class Front extends HostileService {
     Model: await this.model.collect(),
     Batched: await this.batched.collect(),
   }));
+  release = api({ output: z.void() }, async () => {
+    release();
+    await this.model.release();
+    await this.batched.release();
+  });
   snapshot = api({ output: z.array(z.string()) }, async () => [
     snapshot(),
     await this.model.snapshot(),
