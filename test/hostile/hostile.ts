@@ -41,6 +41,8 @@ const heapToleranceMiB = 24;
 const residentToleranceMiB = 160;
 
 const memoryLimitMs = 30_000;
+/** Time of calls without attacks, before the attacks begin. */
+const warmUpMs = 1_000;
 
 /** MiB by kind of memory. */
 type Sizes = ReadonlyMap<string, number>;
@@ -97,18 +99,23 @@ class Round {
     const tally: LoadTally = { answered: 0, faults: [] };
     using watch = await StallWatch.start(app.url, app.pids, entry);
     const before = { heaps: await this.#measureHeaps(), resident: this.#measureResident() };
+    const load = () =>
+      Array.from({ length: callers }, (_, i) =>
+        callSteadily(app.url, new Random(this.#seed + 100 + i), tally, this.#isOver),
+      );
+    // The measure has thrown compiled code away: for some 0.1 s everything is compiled again.
+    this.#end = performance.now() + warmUpMs;
+    await Promise.all(load());
     this.#began = Date.now();
     this.#end = performance.now() + ms;
-    const loads = Array.from({ length: callers }, (_, i) =>
-      callSteadily(app.url, new Random(this.#seed + 100 + i), tally, this.#isOver),
-    );
-    await Promise.all([...loads, this.#attack(), this.#slip(), this.#leave(), this.#disturb()]);
+    await Promise.all([...load(), this.#attack(), this.#slip(), this.#leave(), this.#disturb()]);
     this.#judgeEnds();
     await this.#judgeSizes(before.heaps, heapToleranceMiB, () => this.#measureHeaps());
     await watch.stop();
     // Nothing more is sent: Node releases memory that it keeps for the next burst when no burst comes.
     await this.#judgeSizes(before.resident, residentToleranceMiB, async () => this.#measureResident(), this.#release);
     for (const { at, tookMs, bareMs } of watch.stalls(stallMs)) {
+      if (at < this.#began) continue;
       if (this.#windows.some(({ from, to }) => at < to && at + tookMs > from)) continue;
       const second = ((at - this.#began) / 1000).toFixed(1);
       const near = this.#attacks.filter(({ from, to }) => at < to && at + tookMs > from).map(({ name }) => name);
