@@ -51,6 +51,16 @@ describe("a server that closes", () => {
     await assert.rejects(serve(App, options as object), { id: "renamed_option", fix: /^Rename it to onEvent/ });
   });
 
+  it("refuses an option that stands beside options, where it would have no effect", async () => {
+    class App extends Service() {}
+    const appFile = { logLevel: "silent", port: 0 } as const; // its spread has no excess fields for the compiler
+    const misplaced = {
+      id: "misplaced_option",
+      details: { option: "logLevel", source: "serve()", allowed: "its field options" },
+    };
+    await assert.rejects(serve(App, { ...appFile }), misplaced);
+  });
+
   it("ends calls at the drain limit when they ignore their signal, and disconnects clients that do not read", async () => {
     let hasStarted!: () => void;
     const started = new Promise<void>((resolve) => (hasStarted = resolve));

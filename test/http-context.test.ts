@@ -289,6 +289,36 @@ describe("context of the app file", () => {
   });
 });
 
+describe("requireContext()", () => {
+  const known = () => currentCall().requireContext();
+
+  class Known extends Service() {
+    who = api({ output: z.any() }, known);
+    kept = api({ output: z.any(), idempotent: true, cache: { ttlMs: 1000 } }, known);
+    rows = api({ input: z.array(z.any()), output: z.array(z.any()), batch: { maxRows: 4 } }, (rows) => rows.map(known));
+  }
+
+  it("returns the context of the request, and answers 401 in apis that have none", async () => {
+    await using server = await createTestServer(Known, { deps: { context } });
+    const { fastify } = server;
+    assert.deepEqual((await fastify.inject(post("/who", ann))).json(), { user: "ann" });
+    const json = { ...ann, "content-type": "application/json" };
+    const refused = [await fastify.inject(post("/kept", ann)), await fastify.inject(post("/rows", json, "[1]"))];
+    for (const answer of refused) {
+      const { statusCode, headers } = answer;
+      assert.deepEqual([statusCode, answer.json().id, headers["www-authenticate"]], [401, "context_missing", "Bearer"]);
+    }
+  });
+
+  it("answers 401 where nobody asks who it is, and where the answer is null", async () => {
+    for (const deps of [{}, { context: () => null }]) {
+      await using server = await createTestServer(Known, { deps });
+      const { statusCode, ...answer } = await server.fastify.inject(post("/who", ann));
+      assert.deepEqual([statusCode, JSON.parse(answer.body).id], [401, "context_missing"]);
+    }
+  });
+});
+
 describe("context and durable tasks", () => {
   const folder = mkdtempSync(join(tmpdir(), "ekiben-context-"));
   after(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { api, depends, run, Service } from "ekiben";
+import { compose } from "ekiben/testing";
 import { z } from "zod";
 import { Letters } from "./composing/services.js";
 import { Project } from "./loading/project.js";
@@ -108,6 +109,12 @@ console.log(await app.entry.run(2));`;
     assert.equal(await app.entry.tag("a"), "l:a");
     await assert.rejects(run(Letters, { env: { EKIBEN_TIMEOUT_MS: "soon" } }), { id: "invalid_graph" });
     await assert.rejects(run(Letters, { env: {}, options: { services: { Nobody: {} } } }), { id: "invalid_graph" });
+    const appFile: object = { services: { Letters: { timeoutMs: 1234 } } };
+    await assert.rejects(run(Letters, { ...appFile }), {
+      id: "misplaced_option",
+      message: /option services .*run\(\)/,
+    });
+    await assert.rejects(compose(Letters, { ...appFile }), { message: /option services .*compose\(\)/ });
   });
 
   it("reaches every service of the graph, and no other", async () => {

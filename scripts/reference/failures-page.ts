@@ -11,7 +11,8 @@ A client gets \`{ "error", "code", "id", "service", "api", "details" }\` with th
 \`ekiben/client\`, and a calling service, get a \`ServingError\` with the same fields. \`{name}\` in a text below stands for what the case
 at hand puts there; \`details\` has it under that name. Ids are public: none is renamed or used for anything else.
 
-A failure is retryable when the same call may succeed later: then \`retryable\` is \`true\`. One that is masked over HTTP
+A failure is retryable when the same call may succeed if it is made again later: then \`retryable\` is \`true\`. That does not say
+that it is safe: after \`replica_lost\` and \`connection_lost\` the call may have run. One that is masked over HTTP
 (\`unhandled_error\`, whose text may say what should not leave the server) has an \`incident\` instead, which the log has too.
 `;
 

@@ -58,6 +58,18 @@ export function planApp(
   return { ...plan, notices: [...warnings.map(({ message }) => message), ...plan.notices] };
 }
 
+/**
+ * Refuses a field that `serve()`, `run()` or `compose()` does not have, such as an option that stands beside `options`
+ * because an app file was spread: it would have no effect.
+ *
+ * @param fields Fields that the function has.
+ * @throws {ServingError} `misplaced_option`.
+ */
+export function refuseStray(given: object, fields: Readonly<Record<string, true>>, source: string): void {
+  const stray = Object.entries(given).find(([name, value]) => value !== undefined && !Object.hasOwn(fields, name));
+  if (stray !== undefined) throw fail("misplaced_option", { option: stray[0], source, allowed: "its field options" });
+}
+
 /** Creates a plan, with notices about this machine. */
 export function planGraph(graph: Graph, settings: AppSettings, constraints?: PlanConstraints): Plan {
   const plan = createPlan(graph, settings, constraints);

@@ -13,7 +13,7 @@ import { createLog } from "../observe/log.js";
 import type { AppFile, Placement } from "../options/app-file.js";
 import { watchBackground } from "../runtime/background-failures.js";
 import type { AppEvent, OnAppEvent } from "../supervisor/replica-state.js";
-import { planApp } from "./plan-app.js";
+import { planApp, refuseStray } from "./plan-app.js";
 import { type App, startApp } from "./start-app.js";
 import { closeOnSignals, holdProcess } from "./stop-signals.js";
 
@@ -57,6 +57,10 @@ export interface RunOptions {
   readonly signals?: boolean;
 }
 
+const runFields = {
+  ...{ placement: true, options: true, env: true, from: true, log: true, context: true, onEvent: true, signals: true },
+} satisfies Record<keyof RunOptions, true>;
+
 /**
  * Starts the graph of `run()`. Throws as it does.
  *
@@ -67,6 +71,7 @@ export async function startRunningApp<T extends ServiceHooks>(
   { placement, options, env = process.env, from, signals, context, ...given }: RunOptions,
   callers: () => readonly string[],
 ): Promise<RunningApp<T>> {
+  refuseStray(given, runFields, "run()");
   const value = { ...options, ...(placement !== undefined && { placement }) };
   const plan = planApp(entry, { flags: {}, env, appFile: { path: "run()", value } }, new Map());
   const { logLevel } = plan.settings.server;

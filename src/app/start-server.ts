@@ -22,10 +22,15 @@ import { watchBackground } from "../runtime/background-failures.js";
 import type { AppEvent, OnAppEvent } from "../supervisor/replica-state.js";
 import { AdminServer } from "./admin-server.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
-import { planApp } from "./plan-app.js";
+import { planApp, refuseStray } from "./plan-app.js";
 import { answerStandIn, StandIn } from "./stand-in.js";
 import { type App, type EntryEvents, type OpenedApp, startApp } from "./start-app.js";
 import { closeOnSignals, holdProcess } from "./stop-signals.js";
+
+const serveFields = {
+  ...{ port: true, host: true, context: true, fastify: true, options: true, env: true },
+  ...{ from: true, log: true, onEvent: true, signals: true },
+} satisfies Record<keyof ServeOptions, true>;
 
 /** Starts an app and its HTTP server for `serve`. @param callers Returns the files that called it, as URLs. */
 export function startServer(
@@ -33,6 +38,7 @@ export function startServer(
   options: ServeOptions,
   callers: () => readonly string[],
 ): Promise<Server> {
+  refuseStray(options, serveFields, "serve()");
   const { from } = options;
   const { fastify = options.options?.fastify, context = options.options?.context } = options;
   const plan = planApp(entry, sourcesOf(options));
@@ -318,8 +324,8 @@ export interface ServeOptions extends Pick<AppFile, "port" | "host" | "context">
   readonly from?: string | URL;
   /**
    * True when SIGINT, SIGTERM, SIGHUP and SIGQUIT close the server and then end the process with 0. A second signal
-   * ends it at once. The same signal within half a second is ignored, since npm, tsx and `node --watch` pass on a
-   * signal that the terminal has sent to all. Default false.
+   * ends it at once. The same signal within half a second is ignored: Ctrl-C reaches every process of a terminal, and
+   * tsx and `node --watch` pass it on too. Default false.
    */
   readonly signals?: boolean;
   /** Environment with the `EKIBEN_…` variables. Default: that of the process. */

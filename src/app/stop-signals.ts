@@ -4,7 +4,7 @@ import { whenWritten } from "../observe/guarded-output.js";
 
 /**
  * Time within which the same signal counts once. It may arrive twice: from the terminal, which signals every process of
- * the group, and from npm, npx, tsx or `node --watch`, which pass it on.
+ * the group, and from a parent such as tsx or `node --watch`, which passes it on.
  */
 const samePressMs = 500;
 

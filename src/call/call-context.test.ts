@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { runInNewContext } from "node:vm";
+import { FakeClock } from "../../test/fake-clock.js";
 import { RequestContext } from "./call.js";
 import { copyContext } from "./call-context.js";
+import { CallScope, createCallTime } from "./call-scope.js";
 
 const copyOf = (value: unknown) => copyContext(value) as any;
 
@@ -87,5 +89,44 @@ describe("RequestContext", () => {
     const deep = `${"[".repeat(5_000)}${"]".repeat(5_000)}`;
     const text = new RequestContext({}, "r1").wireText.replace(/\]$/, `,${deep}]`);
     assert.deepEqual([RequestContext.fromWire(text).appContext, RequestContext.fromWire(text).id], [undefined, "r1"]);
+  });
+});
+
+describe("requireContext()", () => {
+  /** A running call of an api, with or without a context. */
+  function callFrom(service: string, context?: unknown) {
+    const request = new RequestContext();
+    request.setAppContext(context);
+    const time = createCallTime(new FakeClock());
+    const call = {
+      ...{ service: "Desk", api: "mine", deadline: Number.POSITIVE_INFINITY, caller: { service, api: "" }, request },
+      ...{ outside: false, priority: "interactive" as const },
+    };
+    return new CallScope(call, undefined, time, time.clock.now());
+  }
+
+  it("returns the context, whatever it is but null", () => {
+    for (const context of [{ user: "ann" }, "ann", 0, false, ""]) {
+      assert.deepEqual(callFrom("http", context).running.requireContext(), context);
+    }
+  });
+
+  it("refuses a call without one, and says why there is none", () => {
+    const batched = callFrom("http", { user: "ann" });
+    batched.joinBatch();
+    const cases: [CallScope, RegExp][] = [
+      [callFrom("http"), /^Desk\.mine must know who is asking, .*: no function gave one to the request/],
+      [callFrom("http", null), /no function gave one/],
+      [callFrom("Front"), /or it runs for a cached answer$/],
+      [callFrom("local"), /the program or test that made the call gave none$/],
+      [callFrom("schedule"), /it runs by its schedule, without a request$/],
+      [batched, /it runs for a batch of several requests$/],
+    ];
+    for (const [{ running }, message] of cases) {
+      assert.throws(() => running.requireContext(), {
+        ...{ id: "context_missing", code: "unauthenticated", service: "Desk", api: "mine" },
+        ...{ retryable: false, message },
+      });
+    }
   });
 });

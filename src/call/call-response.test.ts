@@ -46,6 +46,23 @@ describe("the response of a call", () => {
     assert.equal(other.headers[0]?.[1], "session=a%20b%3B%C3%A9; Path=/; HttpOnly; Secure; SameSite=Lax");
   });
 
+  it("removes a cookie, by the path and domain that it was set with", () => {
+    const { draft, response } = respond();
+    response.cookie("session", "1");
+    response.clearCookie("session");
+    response.clearCookie("theme", { path: "/app", domain: "example.org", httpOnly: false, sameSite: "none" });
+    assert.deepEqual(
+      draft.headers.map(([, value]) => value),
+      [
+        "session=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax",
+        "theme=; Max-Age=0; Path=/app; Domain=example.org; Secure; SameSite=None",
+      ],
+    );
+    assert.throws(() => response.clearCookie("a=b"), { id: "response_refused" });
+    response.clearCookie("a", { maxAge: 60 } as object);
+    assert.match(draft.headers.at(-1)?.[1] ?? "", /^a=; Max-Age=0;/);
+  });
+
   it("redirects, with 303 unless it says otherwise", () => {
     const { draft, response } = respond();
     response.redirect("/home");

@@ -33,6 +33,12 @@ export interface CallResponse {
   /** Sets a cookie. Its value is sent in the form of `encodeURIComponent`. */
   cookie(name: string, value: string, options?: CookieOptions): void;
   /**
+   * Removes a cookie from the browser.
+   *
+   * @param options The `path` and `domain` with which it was set: a browser keeps a cookie of another path or domain.
+   */
+  clearCookie(name: string, options?: Omit<CookieOptions, "maxAge">): void;
+  /**
    * Sends the client to another URL. The output is still sent as the body.
    *
    * @param url    A path of this server, or a whole URL.
@@ -169,6 +175,10 @@ export class RunningResponse implements CallResponse {
     const what = `cookie ${String(name).slice(0, 80)}`;
     const text = formatCookie(what, { name, value, options });
     this.#set(what, `set-cookie ${name} ${options.domain ?? ""} ${options.path ?? "/"}`, "set-cookie", text);
+  }
+
+  clearCookie(name: string, options: Omit<CookieOptions, "maxAge"> = {}): void {
+    this.cookie(name, "", { ...options, maxAge: 0 });
   }
 
   redirect(url: string | URL, status = 303): void {

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.js";
 import { type Logger, silentLogger } from "../base/logger.js";
+import { fail } from "../failure/failures.js";
 import type { Call, Caller, Priority, TraceContext } from "./call.js";
 import type { CallContext } from "./call-context.js";
 import { type CallResponse, RunningResponse } from "./call-response.js";
@@ -25,11 +26,18 @@ export interface CurrentCall {
   readonly headers: Readonly<Record<string, string>>;
   /**
    * Value that `context` of the app file gave for the request, frozen: who is asking. The same in every call below, in
-   * streams and in tasks; `undefined` without it, and in an api that batches, which runs for several requests.
+   * streams and in tasks. It is `undefined` where no single request is behind the call: in a task that runs by its
+   * schedule, in an api with `batch` or with `cache`, in a program or a test that gives none, in a server without it.
    */
-  readonly context: CallContext;
+  readonly context: CallContext | undefined;
   /** Response to the HTTP request: status, headers, cookies, redirects. */
   readonly response: CallResponse;
+  /**
+   * Returns `context` of a call that must have one.
+   *
+   * @throws {ServingError} `context_missing`, over HTTP 401, when it is `undefined` or `null`.
+   */
+  requireContext(): NonNullable<CallContext>;
   /** Adds service, api and request id to every line. */
   readonly log: Logger;
   /**
@@ -107,8 +115,15 @@ export class RunningCall implements CurrentCall {
     return this.#scope.call.request.headers;
   }
 
-  get context(): CallContext {
-    return (this.#scope.isBatched ? undefined : this.#scope.call.request.appContext) as CallContext;
+  get context(): CallContext | undefined {
+    return (this.#scope.isBatched ? undefined : this.#scope.call.request.appContext) as CallContext | undefined;
+  }
+
+  requireContext(): NonNullable<CallContext> {
+    const { context } = this;
+    if (context !== undefined && context !== null) return context as NonNullable<CallContext>;
+    const { service, api } = this.#scope.call;
+    throw fail("context_missing", { name: `${service}.${api}`, reason: whyAbsent(this.#scope) }, { service, api });
   }
 
   get response(): CallResponse {
@@ -126,4 +141,12 @@ export class RunningCall implements CurrentCall {
     const progress = readProgress(fraction, note);
     if (!this.#scope.isEnded) this.#runner.onProgress?.(progress);
   }
+}
+
+/** Tells why a call has no context, as far as its own process knows. */
+function whyAbsent({ isBatched, call }: Scope): string {
+  if (isBatched) return "it runs for a batch of several requests";
+  if (call.caller.service === "schedule") return "it runs by its schedule, without a request";
+  if (call.caller.service === "local") return "the program or test that made the call gave none";
+  return "no function gave one to the request, or it runs for a cached answer";
 }

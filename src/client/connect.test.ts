@@ -205,7 +205,7 @@ describe("a failure of a call", () => {
     });
     const client = await connectTo(stub.url);
     const cut = await failureOf(client["cut"]?.() as Promise<unknown>);
-    assert.deepEqual([cut.id, cut.code, cut.retryable], ["connection_lost", "unavailable", false]);
+    assert.deepEqual([cut.id, cut.code, cut.retryable], ["connection_lost", "unavailable", true]);
     assert.match(cut.message, /the answer was cut off/);
     const garbled = await failureOf(client["garbled"]?.() as Promise<unknown>);
     assert.deepEqual([garbled.id, garbled.service, garbled.api], ["invalid_response", "Stub", "garbled"]);
@@ -266,7 +266,7 @@ describe("a server that ends", () => {
   it("before it answers is connection_lost: the call may have been carried out", async () => {
     await using stub = await startStub({ run: { answer: ({ response }) => response.destroy() } });
     const failure = await failureOf((await connectTo(stub.url))["run"]?.() as Promise<unknown>);
-    assert.deepEqual([failure.id, failure.code, failure.retryable], ["connection_lost", "unavailable", false]);
+    assert.deepEqual([failure.id, failure.code, failure.retryable], ["connection_lost", "unavailable", true]);
   });
 });
 

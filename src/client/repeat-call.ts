@@ -46,7 +46,7 @@ function pauseAfter(error: unknown, count: number, rules: RepeatRules): number |
 
 function mayRepeat(error: ServingError, { place, isIdempotent }: RepeatRules): boolean {
   if (isUnsent(error)) return true;
-  if (isIdempotent) return error.retryable || error.id === "connection_lost";
+  if (isIdempotent) return error.retryable;
   const { status, retryAfterMs } = originOf(error);
   // A proxy that names a time has refused the request itself.
   if (foreignIds.includes(error.id)) return (status === 429 || status === 503) && retryAfterMs !== undefined;

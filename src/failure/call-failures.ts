@@ -34,6 +34,11 @@ export const callFailures = {
       `it waited for a call made by another request, in ${d.caller}, which was cancelled with that request (${d.reason}); make a call whose result several requests share with { detach: true }`,
     fix: "Pass { detach: true } to calls whose results are cached or shared, for example by a cache of promises or a data loader. Retry the call.",
   }),
+  context_missing: row<{ name: string; reason: string }>({
+    code: "unauthenticated",
+    text: (d) => `${d.name} must know who is asking, and its call has no context: ${d.reason}`,
+    fix: "Give the app a `context` that answers for every request (serve() in a program does not read ekiben.config.ts), a test `compose(…, { context })`. Where a call may have none (schedules, batches, caches), read `currentCall().context` instead, or pass the user as input.",
+  }),
   rate_limited: row<{ limit: number; windowMs: number; retryAfterMs: number }>({
     code: "resource_exhausted",
     hasNoStack: true,

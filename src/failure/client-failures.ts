@@ -52,7 +52,6 @@ export const clientFailures = {
   }),
   connection_lost: clientRow<{ url: string; problem: string }>({
     code: "unavailable",
-    retryable: false,
     text: (d) => `the connection to ${d.url} was lost before the whole answer came: ${d.problem}`,
   }),
   fetch_timeout: clientRow<{ url: string; problem: string }>({

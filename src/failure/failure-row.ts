@@ -11,7 +11,7 @@ export interface FailureRow<D> {
   readonly fixFor?: (details: D) => string | undefined;
   /** HTTP status, if it differs from the one of `code`. */
   readonly httpStatus?: number;
-  /** True when a retry may succeed. Default: by code. */
+  /** True when the same call may succeed if it is made again later, whether or not it has run. Default: by code. */
   readonly retryable?: boolean;
   /**
    * Set for failures that occur by the thousand and that no code causes: stack frames would cost more than all the

@@ -8,7 +8,10 @@ export interface ServingErrorInit {
   readonly message: string;
   /** Plain data a caller can act on. Reaches the caller. Default `{}`. */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
-  /** Default: `true` for `unavailable`, `resource_exhausted` and `aborted`. */
+  /**
+   * True when the same call may succeed if it is made again later; nothing is said about whether it has run. Default:
+   * `true` for `unavailable`, `resource_exhausted` and `aborted`.
+   */
   readonly retryable?: boolean | undefined;
   /** Cause of the failure. Logged in the process that raised it; never sent. */
   readonly cause?: unknown;
@@ -39,6 +42,10 @@ export class ServingError extends Error {
   readonly service: string;
   /** Api in which it was raised; `""` until it leaves one. */
   readonly api: string;
+  /**
+   * True when the same call may succeed if it is made again later. It does not say that this is safe: the call may have
+   * run, as after `replica_lost` and `connection_lost`.
+   */
   readonly retryable: boolean;
   readonly httpStatus: number;
   readonly fix: string | undefined;

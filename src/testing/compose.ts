@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { planApp } from "../app/plan-app.js";
+import { planApp, refuseStray } from "../app/plan-app.js";
 import { createRunningApp, type RunningApp } from "../app/running-app.js";
 import { type App, startApp } from "../app/start-app.js";
 import type { Logger } from "../base/logger.js";
@@ -41,6 +41,10 @@ export interface ComposeOptions<R extends readonly unknown[] = readonly unknown[
   readonly context?: CallContext | (() => CallContext);
 }
 
+const composeFields = {
+  ...{ replace: true, placement: true, options: true, from: true, log: true, context: true },
+} satisfies Record<keyof ComposeOptions, true>;
+
 /** Running graph of a test: real services and checks, without a port, and faults on demand. */
 export interface ComposedApp<T extends ServiceHooks> extends RunningApp<T> {
   /** Makes calls to the service fail before they reach it. */
@@ -66,6 +70,7 @@ export async function compose<T extends ServiceHooks, const R extends readonly u
   if (ownFolder === "") throw fail("bundled_in", {});
   // A replica loads this script only for its classes.
   if (handOver(entry) !== undefined) return new Promise(() => {});
+  refuseStray(options, composeFields, "compose()");
   const substitutes = new Map<ServiceClass, Substitute>((options.replace ?? []) as never);
   const { placement = "inline", options: given } = options;
   // A test runs no schedule by chance.

@@ -36,12 +36,18 @@ declare module "ekiben" {
 class Shop extends Service() {
   who = api({ output: z.string() }, () => {
     const { context } = currentCall();
-    expectType<{ user: string; roles: string[] }>()(context);
+    expectSame<typeof context, { user: string; roles: string[] } | undefined>();
+    // @ts-expect-error a scheduled task, a batch, a cached api have none
+    void context.user;
     // @ts-expect-error a field that the context does not have
-    void context.name;
+    void context?.name;
     // @ts-expect-error the context of a call is read, not set
     currentCall().context = context;
-    return context.user;
+    const known = currentCall().requireContext();
+    expectSame<typeof known, { user: string; roles: string[] }>();
+    // @ts-expect-error a field that the context does not have
+    void known.name;
+    return known.user;
   });
 }
 
@@ -81,6 +87,10 @@ api({ status: 201, output: z.string() }, () => {
   response.header("x-a", 1);
   response.cookie("a", "1", { httpOnly: true, sameSite: "lax", maxAge: 60 });
   response.redirect("/home", 302);
+  response.clearCookie("a");
+  response.clearCookie("a", { path: "/app", domain: "example.org" });
+  // @ts-expect-error its age is 0
+  response.clearCookie("a", { maxAge: 60 });
   // @ts-expect-error a value that no header has
   response.header("x-a", { a: 1 });
   // @ts-expect-error an attribute that no cookie has
