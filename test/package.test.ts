@@ -92,7 +92,7 @@ describe("the packed package, installed in an empty project", () => {
 
   it("holds what it should and nothing else", async () => {
     const folder = join(project, "node_modules/ekiben");
-    const pages = ["ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE", "README.md"];
+    const pages = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"];
     assert.deepEqual((await readdir(folder)).sort(), [...pages, "dist", "docs", "examples", "package.json"]);
     const files = await readdir(folder, { recursive: true });
     assert.deepEqual(
