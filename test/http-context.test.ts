@@ -373,6 +373,31 @@ describe("context and durable tasks", () => {
     assert.deepEqual([status.statusCode, /"completed"/.test(status.body)], [200, true]);
   });
 
+  it("keeps the keys of users apart: each has a task of its own, and hears of no other", async () => {
+    class Reports extends Service() {
+      report = task({ input: z.string(), output: z.any() }, (day) => [day, whoami()]);
+    }
+    let made = 0;
+    // Each request has a new token, as after a new sign-in.
+    const identify: ReadContext = ({ headers: { authorization: user = "" } }) =>
+      user === "" ? undefined : { claims: { sub: user, exp: ++made, jti: String(made) } };
+    const data = join(folder, "keys");
+    await using server = await createTestServer(Reports, { data, deps: { context: identify } });
+    const submit = async (user: string, day: string, path = "/report/submit") => {
+      const headers = { authorization: user, "idempotency-key": "today", "content-type": "application/json" };
+      return (await server.fastify.inject(post(path, headers, JSON.stringify(day)))).json();
+    };
+    const [first, again, other] = [await submit("ann", "1"), await submit("ann", "1"), await submit("bob", "1")];
+    assert.equal(again.task_id, first.task_id);
+    assert.notEqual(other.task_id, first.task_id);
+    const [day, who] = await submit("bob", "1", "/report");
+    assert.deepEqual([day, who.claims.sub], ["1", "bob"]);
+    const nobody = await submit("", "2");
+    assert.notEqual(nobody.task_id, undefined, "a key that others have used is free for nobody too");
+    const reused = await submit("bob", "2");
+    assert.deepEqual([reused.id, reused.details], ["task_key_reused", { key: "today", taskId: other.task_id }]);
+  });
+
   it("is asked for by questions about tasks whose api is gone", async () => {
     class Other extends Service() {
       plain = api({ output: z.number() }, () => 1);

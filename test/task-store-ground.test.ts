@@ -28,6 +28,7 @@ const settingsOf = (data: string): TaskSettings => ({
     namespace: "app",
     maxConnections: 1,
     keepHeaders: [],
+    keyScope: [],
     retentionMs: 1000,
     schedules: true,
     leaseMs: 1000,

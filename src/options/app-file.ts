@@ -52,8 +52,18 @@ export interface ContextRequest {
   readonly signal: AbortSignal;
 }
 
+/** Place of a request in which a client says who it is. */
+export type CredentialPlace =
+  | { readonly kind: "bearer" }
+  | { readonly kind: "header"; readonly name: string }
+  | { readonly kind: "cookie"; readonly name: string };
+
 /** Function of the app file that finds out who is asking. */
-export type ReadContext = (request: ContextRequest) => unknown;
+export interface ReadContext {
+  (request: ContextRequest): unknown;
+  /** Places that it reads; any of them is enough. For `/openapi.json`. Functions of `ekiben/auth` have it. */
+  readonly credentials?: readonly CredentialPlace[];
+}
 
 /** Context that an app file gives its calls: what its `context` returns or resolves to; `undefined` without one. */
 export type ContextOf<App> = App extends { readonly context: (request: any) => infer Value }

@@ -1,4 +1,5 @@
 import { type FailureDetails, type FailureId, fail, type GraphFault } from "../failure/failures.js";
+import { ServingError } from "../failure/serving-error.js";
 import { formatSources, type Option, type SourceKind, type SpecialKind } from "./option.js";
 import { contractFields, formerNames, optionGroups, options } from "./options.js";
 import { pickNearest } from "./pick-nearest.js";
@@ -81,8 +82,17 @@ export class OptionReader {
 
   #addCandidate(option: Option, raw: RawValue): void {
     const { type } = option;
-    const value = raw.isText === true ? type.fromText(String(raw.value)) : type.fromCode(raw.value);
     const { service, api, source, where } = raw;
+    let value: unknown;
+    try {
+      value = raw.isText === true ? type.fromText(String(raw.value)) : type.fromCode(raw.value);
+    } catch (error) {
+      // A secret that is missing or can't be read.
+      if (!(error instanceof ServingError)) throw error;
+      const { message, fix = "" } = error;
+      this.faults.push({ id: error.id as FailureId, service, field: raw.name, message, fix });
+      return;
+    }
     if (value === undefined) this.addInvalid(raw, type.expected);
     else this.candidates.push({ option, service, api, value, source, where });
   }

@@ -46,6 +46,7 @@ describe("the option table", () => {
         namespace: "mine",
         maxConnections: 2,
         keepHeaders: ["x-tenant"],
+        keyScope: ["user"],
         retentionMs: 1,
         schedules: false,
         leaseMs: 100,

@@ -7,6 +7,7 @@ import {
   cores,
   deviceIds,
   devices,
+  fieldPaths,
   folder,
   headerNames,
   hostNames,
@@ -109,6 +110,11 @@ export const appOptions = {
       default: [],
       text: "Headers of the request that are stored with a task; the task and every service below it see no others. Never name one that holds a password, such as authorization or cookie, unless the store may hold it.",
     }),
+    keyScope: row(fieldPaths, {
+      default: [],
+      defaultText: "the whole context",
+      text: "Fields of the value of `context` that say who submits a task, such as user or claims.tenant: only the same requester finds a task again by its key. Name them where another part of the value changes from request to request. exp, iat, jti and the like of a token's claims never count.",
+    }),
     retentionMs: row(integer({ unit: "ms", placeholder: "<ms>", min: 0 }), {
       default: 7 * 24 * 3_600_000,
       text: "Time an ended task is kept, with its result.",
@@ -195,7 +201,7 @@ export const appOptions = {
     allowedHosts: row(hostNames, {
       default: [],
       sources: entrySources,
-      text: "Host names that a server on a loopback address answers to besides localhost and addresses, for example that of a proxy in front; others are refused with 421. A server that other machines reach takes any name.",
+      text: "Host names that the server answers to besides localhost, its own and addresses, for example that of a proxy in front; others are refused with 421. Without names, a server that other machines reach takes any name, and one on a loopback address none; true takes any.",
     }),
   },
 };

@@ -98,6 +98,7 @@ describe("resolveOptions", () => {
       namespace: "",
       maxConnections: 4,
       keepHeaders: [],
+      keyScope: [],
       retentionMs: 604_800_000,
       schedules: true,
       leaseMs: 45_000,

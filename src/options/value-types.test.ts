@@ -7,6 +7,7 @@ import {
   cores,
   deviceIds,
   devices,
+  fieldPaths,
   folder,
   headerNames,
   hostNames,
@@ -83,6 +84,28 @@ const cases: readonly Case[] = [
     formats: [
       [[], "none"],
       [["a", "b"], "a, b"],
+    ],
+  },
+  {
+    name: "paths of fields",
+    type: fieldPaths,
+    texts: [
+      ["user, claims.Tenant", ["user", "claims.Tenant"]],
+      ["none", []],
+      ["a..b", undefined],
+      ["a b", undefined],
+      ["", undefined],
+    ],
+    values: [
+      [["user"], ["user"]],
+      [[], []],
+      ["claims.sub", ["claims.sub"]],
+      [[".a"], undefined],
+      [[1], undefined],
+    ],
+    formats: [
+      [[], "none"],
+      [["a", "b.c"], "a, b.c"],
     ],
   },
   {
@@ -402,7 +425,10 @@ const storeCases: readonly Case[] = [
       ["tasks.db", undefined],
       ["", undefined],
     ],
-    values: [[1, undefined]],
+    values: [
+      [1, undefined],
+      [{ value: () => "sqlite" }, undefined],
+    ],
     formats: [
       ["sqlite", "sqlite"],
       ["postgres://u:p%40ss@host/tasks?password=p", "postgres://u:***@host/tasks"],

@@ -208,12 +208,15 @@ const formatInspectTarget = ({ service, index, port }: InspectTarget): string =>
   `${service}#${index}${port === 0 ? "" : `=${port}`}`;
 
 /** `"sqlite"`, or the URL of a PostgreSQL database. */
-export const storeUrl: ValueType<string> = {
-  expected: '"sqlite", or a URL such as postgres://user:password@host/database',
+export const storeUrl: ValueType<string, string | Secret> = {
+  expected: '"sqlite", or a URL such as postgres://user:password@host/database, or secret("NAME") for one',
   placeholder: "sqlite|<url>",
   unit: "",
   isSecret: true,
-  fromCode: (value) => (typeof value === "string" ? storeUrl.fromText(value) : undefined),
+  fromCode: (value) => {
+    const given = isSecret(value) ? value.value() : value;
+    return typeof given === "string" ? storeUrl.fromText(given) : undefined;
+  },
   fromText: (text) =>
     text === "sqlite" || (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text)) ? text : undefined,
   format: (value) => (value === "sqlite" ? value : formatStoreUrl(value)),
@@ -382,22 +385,36 @@ export const hostNames: ValueType<true | readonly string[], true | string | read
 const isHostName = (value: unknown): value is string =>
   typeof value === "string" && /^\.?[a-z\d_-]+(\.[a-z\d_-]+)*$/i.test(value);
 
-/** Names of HTTP headers, in lower case. */
-export const headerNames: ValueType<readonly string[], string | readonly string[]> = {
-  expected: 'names of headers such as "x-tenant"; as text joined by commas, or none',
-  placeholder: "none|<name,…>",
-  unit: "",
-  fromCode: (value) => {
-    const given: readonly unknown[] = Array.isArray(value) ? value : [value];
-    return given.every(isHeaderName) ? given.map((name) => name.toLowerCase()) : undefined;
-  },
-  fromText: (text) => (text === "none" ? [] : headerNames.fromCode(splitList(text))),
-  format: (names) => names.join(", ") || "none",
-};
+/** Names of HTTP headers, in lower case. They have the form of a token in HTTP (RFC 9110, section 5.6.2). */
+export const headerNames = listOf('names of headers such as "x-tenant"', "name", (name) =>
+  /^[\w!#$%&'*+.^`|~-]+$/.test(name) ? name.toLowerCase() : undefined,
+);
 
-/** Form of a token in HTTP (RFC 9110, section 5.6.2). */
-const isHeaderName = (value: unknown): value is string =>
-  typeof value === "string" && /^[\w!#$%&'*+.^`|~-]+$/.test(value);
+/** Paths of fields, with a point between two names. */
+export const fieldPaths = listOf('paths of fields such as "user" or "claims.tenant"', "path", (path) =>
+  /^[^\s,.]+(\.[^\s,.]+)*$/.test(path) ? path : undefined,
+);
+
+/** @param read Returns a text of the list in its one form; `undefined` when it is invalid. */
+function listOf(
+  expected: string,
+  what: string,
+  read: (text: string) => string | undefined,
+): ValueType<readonly string[], string | readonly string[]> {
+  const fromCode = (value: unknown) => {
+    const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const texts = given.map((text) => (typeof text === "string" ? read(text) : undefined));
+    return texts.every((text) => text !== undefined) ? texts : undefined;
+  };
+  return {
+    expected: `${expected}; as text joined by commas, or none`,
+    placeholder: `none|<${what},…>`,
+    unit: "",
+    fromCode,
+    fromText: (text) => (text === "none" ? [] : fromCode(splitList(text))),
+    format: (texts) => texts.join(", ") || "none",
+  };
+}
 
 const splitList = (text: string): string[] => text.split(",").map((part) => part.trim());
 

@@ -66,7 +66,7 @@ export class AppTasks {
   /** Access to tasks for one replica of this thread or process. */
   depsOf(service: string, index: number): TaskDeps {
     const { settings, life, time } = this.#deps;
-    const { namespace, leaseMs, retentionMs, schedules, keepHeaders } = settings.tasks;
+    const { namespace, leaseMs, retentionMs, schedules, keepHeaders, keyScope } = settings.tasks;
     const isCounting = index === 0 && service === this.#own[0]?.service;
     return {
       namespace,
@@ -74,6 +74,7 @@ export class AppTasks {
       retentionMs,
       schedules,
       keepHeaders,
+      keyScope,
       life,
       isAlive,
       endedLives: this.endedLives,

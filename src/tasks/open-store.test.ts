@@ -13,6 +13,7 @@ const usual: TaskSettings = {
   namespace: "",
   maxConnections: 4,
   keepHeaders: [],
+  keyScope: [],
   retentionMs: 1000,
   schedules: true,
   leaseMs: 45_000,

@@ -44,6 +44,15 @@ export const taskColumns: string = [
 
 const toTime = (value: number | string | null): number | undefined => (value === null ? undefined : Number(value));
 
+/** Separates a key from its scope in the column. No key has this character. */
+const scopeMark = "\n";
+
+/** Makes the values of the columns of a key. */
+export const toKeyColumns = (key: TaskKey | undefined) => ({
+  key: key === undefined ? null : key.scope === undefined ? key.text : `${key.text}${scopeMark}${key.scope}`,
+  fingerprint: key?.fingerprint ?? null,
+});
+
 /** Converts a row to a task. */
 export function toRecord(row: TaskRow): TaskRecord {
   return {
@@ -63,7 +72,7 @@ export function toRecord(row: TaskRow): TaskRecord {
     failure: row.failure ?? undefined,
     isCancelAsked: row.cancel_failure !== null,
     leaseEndsAt: row.status === "in_progress" ? toTime(row.wake_at) : undefined,
-    key: row.key ?? undefined,
+    key: row.key?.split(scopeMark, 1)[0],
   };
 }
 

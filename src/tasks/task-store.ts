@@ -39,9 +39,11 @@ export interface TaskRecord extends TaskPlace, VisibleRecord {
   readonly key: string | undefined;
 }
 
-/** Name that a caller gives to one submit. A second submit with it finds the first task. */
+/** Name that a caller gives to one submit. A second submit with it, by the same requester, finds the first task. */
 export interface TaskKey {
   readonly text: string;
+  /** Digest of who submits: other requesters have keys of their own. `undefined` where nobody asks. */
+  readonly scope?: string | undefined;
   /** Fingerprint of the input: equal for equal inputs, different for others. */
   readonly fingerprint: string;
 }
@@ -216,9 +218,9 @@ export interface TaskNews {
  */
 export interface TaskStore {
   /**
-   * Stores a task (PT1). A second submit with the same id, or the same key for the same api, changes nothing and
-   * returns the first task, so a submit may be retried. A key is valid as long as its task is kept. The input must not
-   * change until the promise settles.
+   * Stores a task (PT1). A second submit with the same id, or the same key and scope for the same api, changes nothing
+   * and returns the first task, so a submit may be retried. A key is valid as long as its task is kept. The input must
+   * not change until the promise settles.
    *
    * @throws {ServingError} `task_key_reused` for a key that was used with another input.
    */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { aClaim, aTask, completed, end, type StoreEngine, TestStores } from "./test-stores.js";
 
-const aKey = (text: string, fingerprint = "same") => ({ text, fingerprint });
+const aKey = (text: string, fingerprint = "same", scope?: string) => ({ text, fingerprint, scope });
 
 export function testKeys(engine: StoreEngine): void {
   describe("a key of a submit", () => {
@@ -44,6 +44,28 @@ export function testKeys(engine: StoreEngine): void {
       const places = [{}, { api: "other" }, { service: "Other" }, { namespace: "other" }];
       const ids = await Promise.all(places.map(async (place) => (await store.submit(aTask({ ...place, key }))).id));
       assert.equal(new Set(ids).size, places.length);
+    });
+
+    it("belongs to one requester: another one gets a task of its own, whatever its input, and hears of no other", async () => {
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
+      const scopes = ["ann", "bob", undefined];
+      for (const size of [10, 100_000]) {
+        const text = `order of ${size} bytes`;
+        const submit = (scope: string | undefined, fingerprint: string) =>
+          store.submit(aTask({ key: aKey(text, fingerprint, scope), input: new Uint8Array(size) }));
+        const records = await Promise.all(scopes.map((scope) => submit(scope, `by ${scope}`)));
+        assert.equal(new Set(records.map(({ id }) => id)).size, scopes.length);
+        for (const [at, scope] of scopes.entries()) {
+          const own = records[at];
+          assert.equal(own?.key, text, "the scope is nothing to show");
+          assert.equal((await submit(scope, `by ${scope}`)).id, own.id);
+          await assert.rejects(submit(scope, "other"), {
+            id: "task_key_reused",
+            details: { key: text, taskId: own.id },
+          });
+        }
+      }
     });
 
     it("that comes many times at once, from several stores, makes one task", async () => {

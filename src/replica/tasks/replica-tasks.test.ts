@@ -53,6 +53,7 @@ async function createStage() {
     retentionMs: 1,
     schedules: true,
     keepHeaders: [],
+    keyScope: [],
     isAlive: () => true,
   });
   tasks.add({

@@ -41,6 +41,8 @@ export interface TaskDeps {
   readonly leaseMs: number;
   /** Headers of a request that are stored with a task, in lower case. */
   readonly keepHeaders: readonly string[];
+  /** Paths of the fields of a context that name the requester, for keys; empty for the whole context. */
+  readonly keyScope: readonly string[];
   /** Milliseconds for which a task that has ended is kept. */
   readonly retentionMs: number;
   /** True when this program submits the tasks of schedules. */
@@ -128,6 +130,7 @@ export class ReplicaTasks {
       stats,
       isOwn: this.#bounds.isOwn,
       keepHeaders: this.#bounds.keepHeaders,
+      keyScope: this.#bounds.keyScope,
       checkInput,
       isOver: (id) => this.#isDraining && ![...this.#runners.values()].some((runner) => runner.has(id)),
     });

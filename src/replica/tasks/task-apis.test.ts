@@ -39,6 +39,7 @@ it("a caller that waits for a task is woken by an end that comes right after its
     stats: new CallStats().task(place.service, place.api),
     isOwn: () => true,
     keepHeaders: [],
+    keyScope: [],
     checkInput: (input) => input,
     isOver: () => false,
   });

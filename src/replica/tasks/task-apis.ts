@@ -17,6 +17,7 @@ import type { TaskStats } from "../../observe/call-stats.js";
 import type { TaskRecord, TaskResult, TaskStore } from "../../tasks/task-store.js";
 import { fingerprintValue, packValue, unpackValue } from "../../transport/stored-value.js";
 import { encodeError } from "../../transport/wire-error.js";
+import { scopeOfKeys } from "./scope-of-keys.js";
 import { formatTaskContext, readTaskFailure } from "./task-attempt.js";
 
 /** Priorities of tasks. Tasks submitted by background calls are claimed when no others wait. */
@@ -31,6 +32,8 @@ interface TaskApiDeps {
   readonly isOwn: (service: string, api: string) => boolean;
   /** Headers of a request that are stored with a task, in lower case. */
   readonly keepHeaders: readonly string[];
+  /** Paths of the fields of a context that name the requester, for keys; empty for the whole context. */
+  readonly keyScope: readonly string[];
   readonly checkInput: ApiTarget["checkInput"];
   readonly store: TaskStore;
   readonly waits: TaskWaits;
@@ -60,7 +63,7 @@ export class TaskApis {
   }
 
   async submit({ id, input, key: text, delayMs }: TaskSubmission): Promise<SubmittedTask> {
-    const { namespace, service, name, store, stats, checkInput, keepHeaders } = this.#deps;
+    const { namespace, service, name, store, stats, checkInput, keepHeaders, keyScope } = this.#deps;
     const { call } = scopeOf();
     this.#checkId(id);
     // Packed before the check: a schema may change the value, and the original is stored.
@@ -73,7 +76,8 @@ export class TaskApis {
     await this.#placed(async () => checkInput(input));
     const bytes = await packed;
     const context = formatTaskContext(call, keepHeaders);
-    const key = text === undefined ? undefined : { text, fingerprint: fingerprintValue(bytes) };
+    const scope = scopeOfKeys(call.request.appContext, keyScope);
+    const key = text === undefined ? undefined : { text, scope, fingerprint: fingerprintValue(bytes) };
     const own = { input: bytes, context, priority: ranks[call.priority], key, delayMs };
     const record = await this.#placed(() => store.submit({ id, namespace, service, api: name, ...own }));
     if (record.id === id) stats.submitted++;

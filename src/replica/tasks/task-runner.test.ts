@@ -100,6 +100,7 @@ async function createStage() {
       endedLives,
       isOwn: () => true,
       keepHeaders: [],
+      keyScope: [],
       census: undefined,
       openStore: async () => outage.wrap(store),
     },

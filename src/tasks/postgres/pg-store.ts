@@ -19,6 +19,7 @@ import {
   readRenewed,
   readSubmitted,
   type TaskRow,
+  toKeyColumns,
   toOnce,
   toPlanned,
   toRecord,
@@ -107,12 +108,12 @@ export class PgStore implements TaskStore {
   async submit(task: NewTask): Promise<TaskRecord> {
     const { id, namespace, service, api, input, context, priority, key, delayMs = 0 } = task;
     const place = { namespace, service, api };
+    const named = toKeyColumns(key);
     const find = async (): Promise<KeyedRow | undefined> => {
-      const keyed = key && (await this.#query<KeyedRow>(this.#statements.ofKey, { ...place, key: key.text }))[0];
+      const keyed = key && (await this.#query<KeyedRow>(this.#statements.ofKey, { ...place, key: named.key }))[0];
       return keyed ?? (await this.#query<KeyedRow>(this.#statements.task, { id }))[0];
     };
     let known = input.length > largeBytes ? await find() : undefined;
-    const named = { key: key?.text ?? null, fingerprint: key?.fingerprint ?? null };
     while (known === undefined) {
       const [row] = await this.#query<TaskRow>(this.#statements.submit, {
         id,

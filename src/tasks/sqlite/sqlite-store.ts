@@ -20,6 +20,7 @@ import {
   readSubmitted,
   type TaskRow,
   taskColumns,
+  toKeyColumns,
   toRecord,
   toRenewal,
 } from "../task-row.js";
@@ -116,8 +117,7 @@ export class SqliteStore implements TaskStore {
         // Another process may have submitted it meanwhile.
         const first = find();
         if (first !== undefined) return { row: first, isNew: false };
-        const named = { key: key?.text ?? null, fingerprint: key?.fingerprint ?? null };
-        const values = { id, ...place, priority, delayMs, now: this.#now(), ...named };
+        const values = { id, ...place, priority, delayMs, now: this.#now(), ...toKeyColumns(key) };
         const { seq } = statements.submit.get(values) as { seq: number };
         statements.addInput.run({ task: seq, context, ...kept });
         tell({ id, ...place });
@@ -384,7 +384,8 @@ export class SqliteStore implements TaskStore {
 
   #readKeyed({ namespace, service, api }: TaskPlace, key: NewTask["key"]): KeyedRow | undefined {
     if (key === undefined) return undefined;
-    return this.#statements.ofKey.get({ namespace, service, api, key: key.text }) as KeyedRow | undefined;
+    const place = { namespace, service, api, key: toKeyColumns(key).key };
+    return this.#statements.ofKey.get(place) as KeyedRow | undefined;
   }
 
   #lookAt(id: string): Promise<TaskRow | undefined> {
