@@ -12,8 +12,13 @@ export function onAuthorization(listener: () => void): void {
   listeners.push(listener);
 }
 
-/** Draws the field for the header. Its text is kept as long as the page, and nowhere else. */
-export function drawCredentials(): HTMLElement {
+/**
+ * Draws the field for the header. Its text is kept as long as the page, and nowhere else.
+ *
+ * @param apiBase Address that it is sent to, which is shown when it is another one than the page's.
+ */
+export function drawCredentials(apiBase: URL): HTMLElement {
+  const target = apiBase.origin === location.origin ? undefined : el("span", {}, `for ${apiBase.origin}`);
   const input = el("input", {
     ...{ type: "password", autocomplete: "off", placeholder: "a key or token, or a scheme and its value" },
     oninput: () => {
@@ -21,5 +26,5 @@ export function drawCredentials(): HTMLElement {
       for (const listener of listeners) listener();
     },
   });
-  return el("label", { class: "credentials" }, el("code", {}, "authorization"), input);
+  return el("label", { class: "credentials" }, el("code", {}, "authorization"), input, target);
 }

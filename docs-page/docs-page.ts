@@ -22,7 +22,10 @@ async function showApis(): Promise<void> {
     const sections = apis.map((api) => drawApi(openApi, api, apiBase));
     const nothing = el("p", { class: "api quiet" }, "This service has no apis.");
     const asksWho = apis.some(({ operation }) => "401" in (operation.responses ?? {}));
-    place.replaceChildren(...(asksWho ? [drawCredentials()] : []), ...(sections.length > 0 ? sections : [nothing]));
+    place.replaceChildren(
+      ...(asksWho ? [drawCredentials(apiBase)] : []),
+      ...(sections.length > 0 ? sections : [nothing]),
+    );
     const links = new Map(
       apis.map((api) => {
         const mark = kindOf(api) ? el("span", { class: "mark" }, kindOf(api)) : undefined;

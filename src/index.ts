@@ -41,6 +41,7 @@ export type {
   AppFile,
   ContextOf,
   ContextRequest,
+  CredentialPlace,
   HttpOptions,
   Placement,
   ReadContext,

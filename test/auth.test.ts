@@ -10,7 +10,7 @@ import { after, before, describe, it } from "node:test";
 import { exportJWK, type JWTPayload, SignJWT } from "jose";
 import { z } from "zod";
 import { anyOf, apiKeys, type JwtOptions, jwt } from "../src/auth.js";
-import { api, currentCall, type ReadContext, type Server, Service, serve } from "../src/index.js";
+import { api, currentCall, type ReadContext, type Server, Service, secret as secretOf, serve } from "../src/index.js";
 import { LogBook } from "./conformance/suite.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ekiben-auth-"));
@@ -63,6 +63,10 @@ class Shopping implements AsyncDisposable {
     const options = { placement: "inline", http: { accessLog: false } } as const;
     const served = { port: 0, host: "127.0.0.1", env: {}, log: log.logger, options, context };
     return new Shopping(await serve(Shop, served), log);
+  }
+
+  get url(): string {
+    return this.#server.url;
   }
 
   async ask(headers: Record<string, string> = {}) {
@@ -128,6 +132,7 @@ describe("jwt", () => {
       ["without an expiry", await sign(rsa.privateKey, { exp: undefined }), /claim exp/],
       ["without a subject", await sign(rsa.privateKey, { claims: { sub: undefined } as never }), /claim sub/],
       ["with an empty subject", await sign(rsa.privateKey, { claims: { sub: "" } }), /claim sub/],
+      ["with a number as subject", await sign(rsa.privateKey, { claims: { sub: 7 } as never }), /claim sub .* no text/],
       ["of another issuer", await sign(rsa.privateKey, { claims: { iss: "https://evil.org" } }), /claim iss/],
       ["for another audience", await sign(rsa.privateKey, { claims: { aud: "bank" } }), /claim aud/],
       ["signed by a stranger", await sign(stranger.privateKey), /signature .* is wrong/],
@@ -164,11 +169,76 @@ describe("jwt", () => {
     assert.equal(both.status, 401);
   });
 
+  it("takes its cookie from pages of its own origin only, and of those that it is told", async () => {
+    const friend = "https://app.example.org";
+    await using shop = await Shopping.of(jwt({ ...named, secret, cookie: "session", cookieOrigins: friend }));
+    const token = await sign(new TextEncoder().encode(secret), { alg: "HS256" });
+    const own = shop.url;
+    const cases: [Record<string, string>, number][] = [
+      [{}, 200],
+      [{ origin: own }, 200],
+      [{ origin: own, "sec-fetch-site": "same-origin" }, 200],
+      [{ "sec-fetch-site": "none" }, 200],
+      [{ origin: friend, "sec-fetch-site": "same-site" }, 200],
+      [{ origin: friend }, 200],
+      [{ origin: "https://evil.example" }, 403],
+      [{ origin: own.replace("127.0.0.1", "localhost") }, 403],
+      [{ origin: "null" }, 403],
+      [{ origin: own, "sec-fetch-site": "cross-site" }, 403],
+      [{ origin: "https://sibling.example.org", "sec-fetch-site": "same-site" }, 403],
+      [{ "sec-fetch-site": "cross-site" }, 403],
+    ];
+    for (const [headers, expected] of cases) {
+      const { status, body } = await shop.ask({ ...headers, cookie: `session=${token}` });
+      assert.deepEqual(
+        [status, body.id],
+        [expected, expected === 200 ? undefined : "cookie_of_other_site"],
+        JSON.stringify(headers),
+      );
+      const byHeader = await shop.ask({ ...headers, authorization: `Bearer ${token}` });
+      assert.equal(byHeader.status, 200, "no browser adds this header by itself");
+    }
+    const twice = await shop.ask({ cookie: `session=${token}; session=of-another-page` });
+    assert.deepEqual([twice.status, twice.body.id], [401, "credentials_refused"]);
+    assert.equal((await shop.ask({ cookie: `session=${token}; session=${token}` })).status, 200);
+  });
+
+  it("reads a secret of the environment for each token, and says where it reads tokens", async () => {
+    const identify = () => jwt({ ...named, secret: secretOf("SHOP_TOKEN_SECRET"), cookie: "session" });
+    assert.throws(identify, { id: "secret_missing" });
+    const file = join(folder, "token-secret");
+    writeFileSync(file, `${secret}\n`);
+    process.env["SHOP_TOKEN_SECRET_FILE"] = file;
+    try {
+      const way = identify();
+      assert.deepEqual(way.credentials, [{ kind: "bearer" }, { kind: "cookie", name: "session" }]);
+      await using shop = await Shopping.of(way);
+      const next = secret.toUpperCase();
+      const [now, later] = await Promise.all(
+        [secret, next].map((text) => sign(new TextEncoder().encode(text), { alg: "HS256" })),
+      );
+      assert.equal((await shop.send(now as string)).subject, "ann");
+      writeFileSync(file, next);
+      assert.match(await shop.send(now as string), /401 .*signature/);
+      assert.equal((await shop.send(later as string)).subject, "ann");
+      rmSync(file);
+      assert.match(await shop.send(later as string), /^503 the keys by which tokens are checked/);
+    } finally {
+      delete process.env["SHOP_TOKEN_SECRET_FILE"];
+    }
+  });
+
   it("refuses options that can't work, before a server starts", () => {
     const wrong: [object, RegExp][] = [
       [{}, /given 0/],
       [{ secret, publicKey: pem(rsa.publicKey) }, /given 2/],
       [{ secret: "short" }, /has 5 bytes; at least 32/],
+      [{ secret: { length: 99 } }, /is no text, no bytes/],
+      [{ secret: null }, /is no text, no bytes/],
+      [{ publicKey: 5 }, /publicKey is no text/],
+      [{ secret, cookieOrigins: "https://app.example.org" }, /no cookie/],
+      [{ secret, cookie: "a", cookieOrigins: ["app.example.org"] }, /no origins/],
+      [{ secret, cookie: "a", cookieOrigins: "https://app.example.org/" }, /no origins/],
       [{ secret, issuer: "" }, /issuer is missing/],
       [{ secret, audience: [] }, /audience is missing/],
       [{ secret, audience: undefined }, /audience is missing/],
@@ -254,6 +324,9 @@ describe("anyOf", () => {
     assert.equal((await shop.ask()).status, 401);
     writeFileSync(file, `robot ${next}\n`);
     assert.equal((await shop.ask({ "x-api-key": key })).status, 401, "a key that was taken away");
+    const { components, security } = (await (await fetch(`${shop.url}/openapi.json`)).json()) as any;
+    assert.deepEqual(Object.keys(components.securitySchemes), ["bearer", "header-x-api-key"]);
+    assert.equal(security.length, 2);
     assert.deepEqual((await shop.ask({ "x-api-key": next })).body, { key: "robot" });
   });
 });

@@ -211,10 +211,38 @@ describe("the host of a request", { concurrency: 2 }, () => {
     await any.close();
   });
 
-  it("is any on a server that other machines reach", async () => {
+  it("is any on a server that other machines reach, unless names are listed", async () => {
     const server = await serve(Echo, { port: 0, host: "0.0.0.0", options: quiet });
     assert.equal((await answerFor(server.url, "models.example")).status, 200);
     await server.close();
+    const options = { ...quiet, http: { allowedHosts: ["models.example"] } };
+    const named = await serve(Echo, { port: 0, host: "0.0.0.0", options });
+    const hosts = ["models.example", "localhost", "10.0.0.7:3000", "evil.example"];
+    const answers = await Promise.all(hosts.map((host) => answerFor(named.url, host)));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200, 200, 421],
+    );
+    await named.close();
+  });
+
+  it("is the one at which the documents on adminPort name the apis of a server on every interface", async () => {
+    const server = await serve(Echo, { port: 0, host: "0.0.0.0", options: { ...quiet, adminPort: 0 } });
+    const { adminUrl = "" } = server;
+    const { port } = new URL(server.url);
+    try {
+      for (const name of ["prod-7", "10.0.0.7", "prod-7"]) {
+        const document = await answerFor(adminUrl, `${name}:9000`, "/openapi.json");
+        assert.deepEqual(JSON.parse(document.body).servers, [{ url: `http://${name}:${port}` }]);
+        const page = await answerFor(adminUrl, `${name}:9000`, "/docs");
+        assert.match(
+          page.headers["content-security-policy"] ?? "",
+          new RegExp(`connect-src 'self' http://${name}:${port};`),
+        );
+      }
+    } finally {
+      await server.close();
+    }
   });
 
   it("is checked by entry replicas on a shared socket, and while a stand-in answers for them", async () => {

@@ -1,4 +1,5 @@
 import type { HttpServer } from "../http/server.js";
+import type { ReadContext } from "../options/app-file.js";
 import type { ServerSettings } from "../options/settings.js";
 import type { BindSocket } from "./bound-socket.js";
 import type { OpenedApp } from "./start-app.js";
@@ -17,18 +18,18 @@ export class AdminServer {
   apiUrl = "";
   readonly #settings: ServerSettings;
   readonly #bind: BindSocket | undefined;
-  readonly #asksWho: boolean;
+  readonly #context: ReadContext | undefined;
   #http: HttpServer | undefined;
   #url: string | undefined;
 
   /**
    * @param bind    Returns a socket that outlives this server. Default: the server binds a socket of its own.
-   * @param asksWho True when the app asks who is asking: its documents list the failures of that.
+   * @param context Function by which the app finds out who is asking: the documents say where it reads that.
    */
-  constructor(settings: ServerSettings, bind: BindSocket | undefined, asksWho: boolean) {
+  constructor(settings: ServerSettings, bind: BindSocket | undefined, context: ReadContext | undefined) {
     this.#settings = settings;
     this.#bind = bind;
-    this.#asksWho = asksWho;
+    this.#context = context;
   }
 
   /** Its own address; `undefined` while it does not listen. */
@@ -42,7 +43,7 @@ export class AdminServer {
     if (adminPort === undefined) return;
     // Loaded here: where replicas answer HTTP, a process without this port needs no HTTP server.
     const { createAdminHttp } = await import("../runtime/runtime-http.js");
-    const about = { apiUrl: () => this.apiUrl, asksWho: this.#asksWho };
+    const about = { apiUrl: () => this.apiUrl, documentedContext: this.#context };
     const http = await createAdminHttp(runtime, { readiness, metrics, ...about });
     this.#http = http;
     const socket = await this.#bind?.(adminHost, adminPort, "admin");

@@ -77,7 +77,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
   guardOutputs();
   keepTickShape();
   const { log, flush } = options.log === undefined ? createLog(server.logLevel) : keepLog(options.log);
-  const admin = new AdminServer(server, options.bind, options.context !== undefined);
+  const admin = new AdminServer(server, options.bind, options.context);
   const deps: ServingDeps = {
     ...options,
     plan,

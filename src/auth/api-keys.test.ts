@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import fs, { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, it } from "node:test";
+import { after, describe, it, mock } from "node:test";
 import { pathToFileURL } from "node:url";
 import type { ContextRequest } from "../options/app-file.js";
 import { apiKeys } from "./api-keys.js";
@@ -101,6 +102,43 @@ describe("apiKeys", () => {
     assert.deepEqual(await identify(bearer(first)), { key: "laptop" });
   });
 
+  it("reads a file with an invalid line once, until it changes (AK1)", async () => {
+    const file = createFile(`laptop ${first}\n`);
+    const identify = apiKeys({ file });
+    writeFileSync(file, `laptop ${first}\n${"x".repeat(20)}\n`);
+    const reads = mock.method(fs, "readFileSync");
+    syncBuiltinESMExports();
+    try {
+      const causes = new Set<unknown>();
+      for (let i = 0; i < 5; i++) {
+        await assert.rejects(identify(bearer(first)), ({ id, cause }: any) => {
+          causes.add(cause.message);
+          return id === "credentials_unavailable";
+        });
+      }
+      assert.equal(reads.mock.callCount(), 1);
+      assert.match([...causes].join(), /^line 2 of [^,]*$/);
+      writeFileSync(file, `laptop ${second}\n`);
+      assert.deepEqual(await identify(bearer(second)), { key: "laptop" });
+      assert.equal(reads.mock.callCount(), 2);
+    } finally {
+      reads.mock.restore();
+      syncBuiltinESMExports();
+    }
+  });
+
+  it("takes keys of all characters that a header carries, from either header", async () => {
+    const key = "abc!def:ghi$jkl#mnop,~";
+    const identify = apiKeys({ file: createFile(`laptop ${key}\n`) });
+    for (const ask of [bearer, header]) assert.deepEqual(await identify(ask(key)), { key: "laptop" });
+    await assert.rejects(identify(bearer("two words-of-a-key")), { id: "credentials_refused" });
+  });
+
+  it("says which headers it reads", () => {
+    const { credentials } = apiKeys({ file: createFile(`laptop ${first}\n`) });
+    assert.deepEqual(credentials, [{ kind: "bearer" }, { kind: "header", name: "x-api-key" }]);
+  });
+
   it("refuses a file that it can't read at once, by the number of the line and without the key (AK3)", () => {
     const texts: [string, RegExp][] = [
       ["laptop", /line 1 of .* is not a name and a key/],
@@ -109,6 +147,8 @@ describe("apiKeys", () => {
       ["laptop sha256:secret-secret-secret", /line 1 .* has no 64 hexadecimal digits/],
       ["lap top! secret-secret-secret", /line 1 .* is not a name and a key/],
       [`a ${first}\nb ${hashOf(first)}`, /line 2 .* has the key of a/],
+      ["a secret-secret-s\u00e9cret", /line 1 .* characters that no header carries/],
+      [`\n a ${"secret".repeat(1400)}`, /line 2 .* key of more than 8192 characters/],
       ["x".repeat(1024 ** 2 + 1), /1048577 bytes/],
     ];
     for (const [text, problem] of texts) {

@@ -4,11 +4,12 @@ import { fileURLToPath } from "node:url";
 import { fail } from "../failure/failures.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import type { ContextRequest } from "../options/app-file.js";
-import { type Identify, readBearer } from "./any-of.js";
+import { createIdentify, type Identify, maxTokenChars, readBearer } from "./any-of.js";
 
 // API keys from a file.
 //
-// AK1  A change of the file holds from the next request on. A file that can't be read lets nobody in.
+// AK1  A change of the file holds from the next request on. A file that can't be read lets nobody in. A file with an
+//      invalid line is read once, however many requests come, until it changes.
 // AK2  A request's key is hashed before it is compared, with a secret of this process: a hash from the file opens
 //      nothing, and the time of a comparison says nothing about a key.
 // AK3  No key is in a message; a line of the file is named by its number.
@@ -28,6 +29,8 @@ export interface KeyContext {
 const maxFileBytes = 1024 ** 2;
 const minKeyChars = 16;
 const lineForm = /^([\w.@-]{1,100})[ \t]+(\S+)$/;
+/** Characters that a header carries as they are. */
+const keyForm = /^[\x21-\x7e]+$/;
 const hashForm = /^sha256:([0-9a-f]{64})$/i;
 
 /**
@@ -47,7 +50,7 @@ export function apiKeys({ file }: ApiKeysOptions): Identify<KeyContext> {
   } catch (error) {
     throw fail("auth_misconfigured", { what: "apiKeys()", problem: messageOf(error) }, { cause: error });
   }
-  return async (request) => {
+  return createIdentify(async (request) => {
     const key = readKey(request);
     if (key === undefined) {
       throw fail("credentials_missing", { expected: "authorization: Bearer <key>, or x-api-key: <key>" });
@@ -60,8 +63,10 @@ export function apiKeys({ file }: ApiKeysOptions): Identify<KeyContext> {
     const name = keys.find(key);
     if (name !== undefined) return { key: name };
     throw fail("credentials_refused", { problem: "the API key is unknown", challenge: 'Bearer error="invalid_token"' });
-  };
+  }, keyPlaces);
 }
+
+const keyPlaces = [{ kind: "bearer" }, { kind: "header", name: "x-api-key" }] as const;
 
 function readKey(request: ContextRequest): string | undefined {
   const given = request.headers["x-api-key"];
@@ -75,6 +80,8 @@ class KeyFile {
   #names: ReadonlyMap<string, string> = new Map();
   /** State of the file when it was read. */
   #version: string | undefined;
+  /** Fault of the file in that state. */
+  #fault: Error | undefined;
 
   constructor(file: string) {
     this.#file = file;
@@ -85,11 +92,21 @@ class KeyFile {
     // Asking costs less than the rest of a request, and follows the links by which Kubernetes replaces a secret.
     const { mtimeNs, ctimeNs, ino, size } = statSync(this.#file, { bigint: true });
     const version = `${mtimeNs} ${ctimeNs} ${ino} ${size}`;
-    if (version === this.#version) return;
-    // Unset first: a file that is invalid lets nobody in until it is read well.
+    if (version !== this.#version) this.#read(version, size);
+    if (this.#fault !== undefined) throw this.#fault;
+  }
+
+  #read(version: string, size: bigint): void {
+    // Unset first: a file that can't be read lets nobody in, and is read again by the next request.
     this.#version = undefined;
+    this.#fault = undefined;
     if (size > maxFileBytes) throw new Error(`${this.#file} has ${size} bytes; ${maxFileBytes} are allowed`);
-    this.#names = this.#parse(readFileSync(this.#file, "utf8"));
+    const text = readFileSync(this.#file, "utf8");
+    try {
+      this.#names = this.#parse(text);
+    } catch (error) {
+      this.#fault = error as Error;
+    }
     this.#version = version;
   }
 
@@ -115,6 +132,8 @@ class KeyFile {
     if (hex === undefined && key.toLowerCase().startsWith("sha256:"))
       return "has no 64 hexadecimal digits after sha256:";
     if (hex === undefined && key.length < minKeyChars) return `has a key of less than ${minKeyChars} characters`;
+    if (hex === undefined && key.length > maxTokenChars) return `has a key of more than ${maxTokenChars} characters`;
+    if (hex === undefined && !keyForm.test(key)) return "has a key with characters that no header carries: use ASCII";
     const hash = hex === undefined ? createHash("sha256").update(key).digest() : Buffer.from(hex, "hex");
     const digest = this.#digest(hash);
     const owner = names.get(digest);

@@ -4,23 +4,32 @@ import type { JWTPayload, JWTVerifyGetKey } from "jose";
 import { fail } from "../failure/failures.js";
 import { readText } from "../failure/read-thrown.js";
 import { messageOf } from "../failure/to-serving-error.js";
-import type { ContextRequest } from "../options/app-file.js";
-import { type Identify, readBearer, readCookie } from "./any-of.js";
+import type { ContextRequest, CredentialPlace } from "../options/app-file.js";
+import { isSecret, type Secret } from "../options/secret.js";
+import { createIdentify, type Identify, readBearer, readCookie, refuse } from "./any-of.js";
 
 /** Options of `jwt()`: where the tokens come from, and exactly one way to check their signature. */
 export interface JwtOptions {
   /** Address of the issuer's keys (JWKS). Keys are fetched when first needed, and again for a key that is unknown. */
   readonly jwksUrl?: string | URL;
-  /** Secret of at least 32 bytes that issuer and app share, for HS256, HS384 and HS512. */
-  readonly secret?: string | Uint8Array;
+  /**
+   * Secret of at least 32 bytes that issuer and app share, for HS256, HS384 and HS512. One made by `secret("NAME")` is
+   * read for each token, so that its file may be replaced.
+   */
+  readonly secret?: string | Uint8Array | Secret;
   /** Public key of the issuer, as PEM. */
   readonly publicKey?: string;
   /** Issuer that a token must name (`iss`). */
   readonly issuer: string | readonly string[];
   /** Audience that a token must be meant for (`aud`): this app. */
   readonly audience: string | readonly string[];
-  /** Cookie with the token, for requests without an `authorization` header. Default: none is read. */
+  /**
+   * Cookie with the token, for requests without an `authorization` header. Default: none is read. It counts only in
+   * requests from pages of the app's own origin and of `cookieOrigins`, unless their method is GET or HEAD.
+   */
   readonly cookie?: string;
+  /** Further origins whose pages may use the cookie, such as `"https://app.example.org"`. */
+  readonly cookieOrigins?: string | readonly string[];
 }
 
 /** Context of a request that was let in by its token. */
@@ -60,20 +69,52 @@ const jwksTimeoutMs = 3_000;
 export function jwt(options: JwtOptions): Identify<JwtContext> {
   const verify = createVerifier(options);
   const { cookie } = options;
+  const origins = readOrigins(options);
   const expected = `authorization: Bearer <token>${cookie === undefined ? "" : `, or the cookie ${cookie}`}`;
-  return async (request) => {
-    const token = readToken(request, cookie);
+  const places: CredentialPlace[] = [{ kind: "bearer" }];
+  if (cookie !== undefined) places.push({ kind: "cookie", name: cookie });
+  return createIdentify(async (request) => {
+    const isByCookie = cookie !== undefined && request.headers["authorization"] === undefined;
+    // A request that has an `authorization` header is judged by that alone.
+    const token = isByCookie ? readCookie(request, cookie) : readBearer(request);
     if (token === undefined) throw fail("credentials_missing", { expected });
+    if (isByCookie) refuseOtherSites(request, cookie, origins);
     const claims = await verify(token);
     return { subject: claims.sub as string, claims };
-  };
+  }, places);
 }
 
-/** A request that has an `authorization` header is judged by that alone. */
-const readToken = (request: ContextRequest, cookie: string | undefined): string | undefined =>
-  cookie === undefined || request.headers["authorization"] !== undefined
-    ? readBearer(request)
-    : readCookie(request, cookie);
+function readOrigins({ cookie, cookieOrigins = [] }: JwtOptions): readonly string[] {
+  const given: readonly unknown[] = Array.isArray(cookieOrigins) ? cookieOrigins : [cookieOrigins];
+  const isOrigin = (text: unknown) => typeof text === "string" && URL.canParse(text) && new URL(text).origin === text;
+  if (!given.every(isOrigin)) misconfigured("cookieOrigins are no origins such as https://app.example.org");
+  if (given.length > 0 && cookie === undefined) misconfigured("it has cookieOrigins and no cookie");
+  return given as string[];
+}
+
+/**
+ * Refuses a request that a page of another site has caused: a browser adds the cookie to its forms too, and no script
+ * of that page has to know it.
+ *
+ * @throws {ServingError} `cookie_of_other_site`.
+ */
+function refuseOtherSites({ method, headers }: ContextRequest, cookie: string, allowed: readonly string[]): void {
+  if (method === "GET" || method === "HEAD") return;
+  const { origin, host = "", "sec-fetch-site": site } = headers;
+  if (origin !== undefined && allowed.includes(origin)) return;
+  // Browsers say it themselves where the page came over TLS, and no page can change it.
+  const isOwn = site === undefined ? isOwnOrigin(origin, host) : site === "same-origin" || site === "none";
+  if (!isOwn) throw fail("cookie_of_other_site", { cookie, origin: (origin ?? "").slice(0, 200) });
+}
+
+/** True for the origin of this server, and without one: that request is from no page. */
+function isOwnOrigin(origin: string | undefined, host: string): boolean {
+  if (origin === undefined) return true;
+  const { protocol } = URL.canParse(origin) ? new URL(origin) : { protocol: "" };
+  // Parsed as a URL, a host loses the port that its scheme has anyway.
+  const own = `${protocol}//${host}`;
+  return protocol !== "" && URL.canParse(own) && new URL(own).origin === new URL(origin).origin;
+}
 
 type Jose = typeof import("jose");
 /** Key of the tokens, or the function that finds it for each. */
@@ -89,17 +130,33 @@ function createVerifier(options: JwtOptions): (token: string) => Promise<JWTPayl
     clockTolerance,
   };
   requireJose();
-  let loaded: Promise<{ readonly jose: Jose; readonly key: VerifyKey }> | undefined;
+  const load = keepLoaded(async () => {
+    const jose = await import("jose");
+    return { jose, key: createKey(jose) };
+  });
   return async (token) => {
-    loaded ??= import("jose").then((jose) => ({ jose, key: createKey(jose) }));
-    const { jose, key } = await loaded;
+    const { jose, key } = await load();
     const verify = () =>
       typeof key === "function" ? jose.jwtVerify(token, key, bounds) : jose.jwtVerify(token, key, bounds);
     const { payload } = await verify().catch((error: unknown) => {
       throw toFailure(error);
     });
+    // Nothing else checks its type: jose requires only that it is there.
+    if (typeof payload.sub !== "string") throw refuse("the claim sub of the token is no text");
     if (payload.sub === "") throw refuse("the claim sub of the token is empty");
     return payload;
+  };
+}
+
+/** Returns a function that loads once, and again after it has failed. */
+export function keepLoaded<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | undefined;
+  return () => {
+    loaded ??= load().catch((error: unknown) => {
+      loaded = undefined;
+      throw error;
+    });
+    return loaded;
   };
 }
 
@@ -129,10 +186,8 @@ function chooseKey({ jwksUrl, secret, publicKey }: JwtOptions): KeyChoice {
     };
   }
   if (secret !== undefined) {
-    const key = typeof secret === "string" ? new TextEncoder().encode(secret) : secret;
-    if (key.length < minSecretBytes)
-      misconfigured(`the secret has ${key.length} bytes; at least ${minSecretBytes} are needed`);
-    return { algorithms: sharedAlgorithms, createKey: () => key };
+    const key = readSecret(secret);
+    return { algorithms: sharedAlgorithms, createKey: () => (isSecret(secret) ? async () => readSecret(secret) : key) };
   }
   const key = readPublicKey(publicKey as string);
   return { algorithms: algorithmsOf(key), createKey: () => key };
@@ -147,6 +202,16 @@ function algorithmsOf({ asymmetricKeyType: type, asymmetricKeyDetails: details }
   return algorithm === undefined ? misconfigured(`no tokens are signed with keys of type ${type}`) : [algorithm];
 }
 
+/** @throws {ServingError} `auth_misconfigured`, `secret_missing`, `secret_unreadable`. */
+function readSecret(secret: unknown): Uint8Array {
+  const given = isSecret(secret) ? secret.value() : secret;
+  const key = typeof given === "string" ? new TextEncoder().encode(given) : given;
+  if (!(key instanceof Uint8Array)) misconfigured('the secret is no text, no bytes and no secret("NAME")');
+  if (key.length < minSecretBytes)
+    misconfigured(`the secret has ${key.length} bytes; at least ${minSecretBytes} are needed`);
+  return key;
+}
+
 function readUrl(jwksUrl: string | URL): URL {
   const url = URL.canParse(String(jwksUrl)) ? new URL(jwksUrl) : misconfigured("jwksUrl is no URL");
   if (url.protocol !== "https:" && url.protocol !== "http:")
@@ -155,6 +220,7 @@ function readUrl(jwksUrl: string | URL): URL {
 }
 
 function readPublicKey(pem: string): KeyObject {
+  if (typeof pem !== "string") misconfigured("publicKey is no text");
   // A private key would be taken too, and its public part used: it does not belong in this option.
   if (/PRIVATE KEY/.test(pem)) misconfigured("publicKey is a private key");
   try {
@@ -199,11 +265,4 @@ function toFailure(error: unknown): Error {
     default:
       return refuse("the token can't be read");
   }
-}
-
-function refuse(problem: string): Error {
-  return fail("credentials_refused", {
-    problem,
-    challenge: `Bearer error="invalid_token", error_description="${problem.replace(/[^\x20-\x7e]|["\\]/g, "")}"`,
-  });
 }

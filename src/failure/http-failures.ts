@@ -187,6 +187,12 @@ export const httpFailures = {
     text: (d) => `${d.what} can't be read now, so nobody can be let in`,
     fix: "Look in the log for the reason; it has the file or the address.",
   }),
+  cookie_of_other_site: row<{ cookie: string; origin: string }>({
+    code: "permission_denied",
+    hasNoStack: true,
+    text: (d) => `a page of another site${d.origin === "" ? "" : `, ${d.origin},`} may not use the cookie ${d.cookie}`,
+    fix: "Send the token in the authorization header, or name the origin of the page in cookieOrigins of jwt().",
+  }),
   auth_misconfigured: row<{ what: string; problem: string }>({
     code: "failed_precondition",
     text: (d) => `${d.what}: ${d.problem}`,

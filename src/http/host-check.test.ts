@@ -42,6 +42,17 @@ describe("createHostCheck", () => {
     assert.equal(createHostCheck(null, "127.0.0.1", []), undefined);
   });
 
+  it("checks a server of any address once names are listed; localhost and addresses stay, for probes", () => {
+    for (const address of ["0.0.0.0", "::", "192.168.1.2", "127.0.0.1"]) {
+      const check = createHostCheck({ address, port: 1 }, address, ["app.example"]);
+      const taken = ["app.example:80", "localhost", "10.0.0.7:3000", "[fd00::1]", "evil.example"].map((host) =>
+        check?.allows(host),
+      );
+      assert.deepEqual(taken, [true, true, true, true, false], address);
+      assert.equal(createHostCheck({ address, port: 1 }, address, true), undefined);
+    }
+  });
+
   it("takes the names of the option", () => {
     const check = createHostCheck({ address: "::1" }, "::1", ["app.example"]);
     assert.deepEqual([check?.allows("app.example"), check?.allows("x.app.example")], [true, false]);

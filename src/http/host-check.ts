@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 export type AllowedHosts = true | readonly string[];
 
 /**
- * Checks the `host` header of requests to a server that listens on this machine alone.
+ * Checks the `host` header of requests to a server that listens on this machine alone, or that has a list of names.
  *
  * A page in a browser here may give its own name the address 127.0.0.1 (DNS rebinding). Its requests then count as
  * requests to its own origin, so it could read every answer. They carry its name, which no request to this server does.
@@ -41,16 +41,17 @@ export class HostCheck {
 }
 
 /**
- * Creates the check of a server. @returns `undefined` when nothing needs to be checked: other machines reach the server
- * by names that it does not know, or `allowed` takes any.
+ * Creates the check of a server. @returns `undefined` when nothing needs to be checked: `allowed` takes any name, or it
+ * lists none and other machines reach the server by names that it does not know.
  *
  * @param bound Address that the server listens on.
  * @param host  Name by which it was told to listen.
  */
 export function createHostCheck(bound: unknown, host: string, allowed: AllowedHosts): HostCheck | undefined {
   const { address } = (bound ?? {}) as { readonly address?: string };
-  if (allowed === true || address === undefined || !isLoopback(address)) return undefined;
+  if (allowed === true || address === undefined) return undefined;
+  if (allowed.length === 0 && !isLoopback(address)) return undefined;
   return new HostCheck([host.toLowerCase(), ...allowed]);
 }
 
-const isLoopback = (address: string): boolean => /^(::1$|(::ffff:)?127\.)/i.test(address);
+export const isLoopback = (address: string): boolean => /^(::1$|(::ffff:)?127\.)/i.test(address);

@@ -36,7 +36,7 @@ export interface HttpState {
   readonly sockets: Set<Socket>;
   /** Decides which connections are kept. */
   readonly room: ConnectionRoom;
-  /** Set when the server listens on this machine alone. */
+  /** Set when the server listens on this machine alone, or has a list of names. */
   hosts: HostCheck | undefined;
   /** Requests whose response is not out yet. */
   inFlight: number;

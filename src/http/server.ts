@@ -39,8 +39,8 @@ export interface HttpServerDeps extends Probes {
   readonly pages?: Pages;
   /** Returns the address of the server of the apis, for the one on `adminPort`, which has none. Default: this one. */
   readonly apiUrl?: (() => string) | undefined;
-  /** True when the documents list the failures of `context`. Default: whether this server has `context`. */
-  readonly asksWho?: boolean;
+  /** Function that the server of the apis asks, for documents of the one on `adminPort`. Default: `context`. */
+  readonly documentedContext?: ReadContext | undefined;
   /** Settings of the entry service's apis. */
   readonly apis: ReadonlyMap<string, ApiSettings>;
   /** Version of the entry service; default `"0"`. */
@@ -166,8 +166,8 @@ function addRoutes(
   const routes = [...entry.apis.values()].map((api) => createApiRoute(entry.name, api));
   if (deps.apiUrl === undefined) addApiRoutes(http, scope, routes);
   const { version = "0", description = "", pages = allPages } = deps;
-  const asksWho = deps.asksWho ?? deps.context !== undefined;
-  addDocuments(scope, { ...deps, routes, version, description, pages, asksWho });
+  const context = deps.documentedContext ?? deps.context;
+  addDocuments(scope, { ...deps, routes, version, description, pages, context });
   addProbes(http, scope, { ...deps, pages });
   return {
     knows: (request) => known.has(pathOf(request)) || readFormerRequest(request) !== undefined,

@@ -40,8 +40,8 @@ export function createRuntimeHttp(
 interface AdminHttpOptions extends Probes {
   /** Returns its address. */
   readonly apiUrl: () => string;
-  /** True when it asks who is asking. */
-  readonly asksWho: boolean;
+  /** Function by which it finds out who is asking. */
+  readonly documentedContext: ReadContext | undefined;
 }
 
 /**
@@ -49,7 +49,7 @@ interface AdminHttpOptions extends Probes {
  */
 export function createAdminHttp(
   runtime: Runtime,
-  { apiUrl, asksWho, ...probes }: AdminHttpOptions,
+  { apiUrl, documentedContext, ...probes }: AdminHttpOptions,
 ): Promise<HttpServer> {
   const { server } = runtime.settings;
   return createHttpServer({
@@ -59,7 +59,7 @@ export function createAdminHttp(
     server: { host: server.adminHost, port: server.adminPort ?? 0, isAdmin: true },
     pages: choosePages(server, true),
     apiUrl,
-    asksWho,
+    documentedContext,
   });
 }
 

@@ -65,7 +65,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       ...["transport/slab-writer", "held", "observe", "define", "options", "call", "failure", "base"],
     ],
   },
-  auth: { may: ["options/app-file:types", "failure"] },
+  auth: { may: ["options/app-file:types", "options/secret", "failure"] },
   client: {
     may: [
       ...["define:types", "define/tensor", "define/tensor-forms", "define/follow-reference", "define/task-paths"],

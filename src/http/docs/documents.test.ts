@@ -9,8 +9,9 @@ import { file } from "../../define/file.js";
 import { Service } from "../../define/service.js";
 import { tensor } from "../../define/tensor-schema.js";
 import type { Graph } from "../../graph/graph.js";
+import type { ReadContext } from "../../options/app-file.js";
 import { createApiRoute } from "../http-state.js";
-import { createSchemaDocument } from "./documents.js";
+import { createSchemaDocument, toClientUrl } from "./documents.js";
 import { createOpenApi } from "./openapi.js";
 
 class Everything extends Service({ version: "1.2.3", description: "All kinds of apis." }) {
@@ -99,6 +100,57 @@ describe("createOpenApi", () => {
     assert.ok(document.components.responses.Failure413["x-ekiben-failures"].includes("body_too_large"));
     assert.ok(document.components.responses.Failure429.headers["retry-after"]);
     assert.ok(document.paths["/text"].post.responses.default);
+  });
+});
+
+describe("securitySchemes of createOpenApi", () => {
+  const documentOf = (credentials?: ReadContext["credentials"]) => {
+    const context = Object.assign(() => null, credentials && { credentials });
+    return JSON.parse(JSON.stringify(createOpenApi({ ...createParts(), context })));
+  };
+
+  it("name the places in which the app finds out who is asking, each an alternative", async () => {
+    const document = documentOf([
+      { kind: "bearer" },
+      { kind: "header", name: "x-api-key" },
+      { kind: "cookie", name: "id!" },
+    ]);
+    assert.deepEqual(document.components.securitySchemes, {
+      bearer: { type: "http", scheme: "bearer" },
+      "header-x-api-key": { type: "apiKey", in: "header", name: "x-api-key" },
+      "cookie-id_": { type: "apiKey", in: "cookie", name: "id!" },
+    });
+    assert.deepEqual(document.security, [{ bearer: [] }, { "header-x-api-key": [] }, { "cookie-id_": [] }]);
+    const { errors } = await new Validator().validate(document);
+    assert.deepEqual(errors ?? [], []);
+  });
+
+  it("are absent where a function does not say what it reads, or nobody asks", () => {
+    for (const document of [documentOf(), JSON.parse(JSON.stringify(createOpenApi(createParts())))]) {
+      assert.deepEqual([document.security, document.components.securitySchemes], [undefined, undefined]);
+    }
+    assert.ok("Failure401" in documentOf().components.responses);
+  });
+});
+
+describe("toClientUrl", () => {
+  it("puts the client's name for the machine in the place of a loopback address", () => {
+    const cases: [known: string, host: string | undefined, url: string][] = [
+      ["http://127.0.0.1:3000", "prod-7:9000", "http://prod-7:3000"],
+      ["http://127.0.0.1:3000", "10.0.0.7", "http://10.0.0.7:3000"],
+      ["http://[::1]:3000", "[fd00::1]:9000", "http://[fd00::1]:3000"],
+      ["http://127.0.0.1:3000", "localhost:9000", "http://localhost:3000"],
+      ["http://127.0.0.1:80", "prod-7:9000", "http://prod-7"],
+      ["http://10.0.0.7:3000", "prod-7:9000", "http://10.0.0.7:3000"],
+    ];
+    for (const [known, host, url] of cases) assert.equal(toClientUrl(known, host), url);
+  });
+
+  it("names no address where the client's host is none, so that nothing of it gets into a header", () => {
+    for (const host of [undefined, "", "a b", "a;script-src *", "a/b", "a@b", "[::1", "a:1:2", "a'"]) {
+      assert.equal(toClientUrl("http://127.0.0.1:3000", host), ".");
+    }
+    assert.equal(toClientUrl("", "prod-7"), ".");
   });
 });
 

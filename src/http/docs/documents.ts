@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { JsonSchema } from "../../define/schema.js";
+import { isLoopback } from "../host-check.js";
 import type { ApiRoute } from "../http-state.js";
 import { jsonBodyType } from "../media-type.js";
 import type { Pages } from "../probes.js";
@@ -11,23 +12,33 @@ interface DocumentDeps extends OpenApiDeps {
   /** Draws the graph for `/docs`. */
   readonly graphSvg?: () => Promise<string>;
   readonly pages: Pages;
+  /** Returns the address of the apis, for a document that another server has. Default: the document's own. */
+  readonly apiUrl?: (() => string) | undefined;
 }
 
 /**
  * Adds `/openapi.json`, `/schema.json`, and `/docs` with its files.
  *
- * No document changes while the server runs. Each is created, and the code for it loaded, when a client first asks
- * for it: no start waits for it, and a replica that is never asked does not hold it.
+ * Only the address of the apis in a document changes while the server runs. Each document is created, and the code for
+ * it loaded, when a client first asks for it: no start waits for it, and a replica that is never asked does not hold
+ * it.
  */
 export function addDocuments(fastify: FastifyInstance, deps: DocumentDeps): void {
   const { pages, apiUrl } = deps;
-  const add = (path: string, contentType: string, write: () => Promise<string>) =>
-    addDocument(fastify, { path, contentType, write, apiUrl });
+  const add = (path: string, contentType: string, write: () => Promise<string>) => {
+    const load = async () => {
+      const text = await write();
+      return () => text;
+    };
+    addDocument(fastify, { path, contentType, load, apiUrl });
+  };
   if (pages.openapi) {
-    add("/openapi.json", jsonBodyType, async () => {
+    const load = async () => {
       const { createOpenApi } = await import("./openapi.js");
-      return JSON.stringify(createOpenApi(deps));
-    });
+      const document = createOpenApi(deps);
+      return (url: string) => JSON.stringify({ ...document, servers: [{ url }] });
+    };
+    addDocument(fastify, { path: "/openapi.json", contentType: jsonBodyType, load, apiUrl });
   }
   if (pages.schema) add("/schema.json", jsonBodyType, async () => JSON.stringify(createSchemaDocument(deps)));
   if (!pages.docs) return;
@@ -53,7 +64,7 @@ const docsPageFiles: Readonly<Record<string, string>> = {
 const createPolicy = (apiUrl: string): string =>
   [
     "default-src 'none'",
-    `connect-src 'self'${apiUrl === "" ? "" : ` ${apiUrl}`}`,
+    `connect-src 'self'${apiUrl === ownUrl ? "" : ` ${apiUrl}`}`,
     "img-src data: 'self'",
     "style-src 'self'",
     "script-src 'self'",
@@ -65,25 +76,59 @@ const createPolicy = (apiUrl: string): string =>
 /** Browsers keep a document and ask each time whether it has changed: a restarted app may have another one. */
 const cacheControl = "no-cache";
 
-interface Document extends Pick<OpenApiDeps, "apiUrl"> {
+interface Document extends Pick<DocumentDeps, "apiUrl"> {
   readonly path: string;
   readonly contentType: string;
-  readonly write: () => Promise<string>;
+  /** Prepares the document. The function returns its text for a client that reaches the apis at an address. */
+  readonly load: () => Promise<(apiUrl: string) => string>;
 }
 
-function addDocument(fastify: FastifyInstance, { path, contentType, write, apiUrl }: Document): void {
-  let written: Promise<{ readonly text: string; readonly etag: string }> | undefined;
+function addDocument(fastify: FastifyInstance, { path, contentType, load, apiUrl }: Document): void {
+  let loaded: ReturnType<Document["load"]> | undefined;
+  let last: { readonly url: string; readonly text: string; readonly etag: string } | undefined;
   fastify.get(path, async (request, reply) => {
-    written ??= write().then((text) => ({ text, etag: etagOf(text) }));
-    const { text, etag } = await written.catch((error: unknown) => {
-      written = undefined;
+    loaded ??= load();
+    const write = await loaded.catch((error: unknown) => {
+      loaded = undefined;
       throw error;
     });
+    const url = readApiUrl(request, apiUrl);
+    if (last?.url !== url) {
+      const written = write(url);
+      last = { url, text: written, etag: etagOf(written) };
+    }
+    const { text, etag } = last;
     reply.headers({ etag, "cache-control": cacheControl, "x-content-type-options": "nosniff" });
     if (hasTag(request.headers["if-none-match"], etag)) return reply.code(304).send();
-    if (contentType.startsWith("text/html")) reply.header("content-security-policy", createPolicy(apiUrl?.() ?? ""));
+    if (contentType.startsWith("text/html")) reply.header("content-security-policy", createPolicy(url));
     return reply.header("content-type", contentType).send(text);
   });
+}
+
+/** Address of the apis that is relative to the document. */
+const ownUrl = ".";
+
+const readApiUrl = ({ headers }: FastifyRequest, apiUrl: (() => string) | undefined): string =>
+  apiUrl === undefined ? ownUrl : toClientUrl(apiUrl(), headers.host);
+
+const hostForm = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i;
+
+/**
+ * Returns the address of the apis for a client that has reached another port of this machine.
+ *
+ * A server on every interface knows itself only by a loopback address. At a client that is another machine: its own,
+ * where anything may listen, to which the page would send the key of its reader. So the client's name for this machine
+ * takes the place of a loopback address.
+ *
+ * @param known Address as this process knows it; `""` before the server listens.
+ * @param host  Header `host` of the client's request.
+ */
+export function toClientUrl(known: string, host: string | undefined): string {
+  if (known === "") return ownUrl;
+  const { protocol, hostname, port } = new URL(known);
+  if (!isLoopback(hostname.replace(/^\[|\]$/g, ""))) return known;
+  const name = hostForm.exec(host ?? "")?.[1];
+  return name === undefined ? ownUrl : `${protocol}//${name}${port === "" ? "" : `:${port}`}`;
 }
 
 /** Returns a strong entity tag: equal tags mean equal bytes. */

@@ -4,6 +4,7 @@ import type { JsonSchema } from "../../define/schema.js";
 import { type FailureId, failures } from "../../failure/failures.js";
 import { statusByCode } from "../../failure/serving-error.js";
 import type { Graph } from "../../graph/graph.js";
+import type { CredentialPlace, ReadContext } from "../../options/app-file.js";
 import type { ApiSettings } from "../../options/settings.js";
 import type { ApiRoute } from "../http-state.js";
 import { eventsType, isJsonType, linesType, multipartType, textType } from "../media-type.js";
@@ -19,10 +20,8 @@ export interface OpenApiDeps {
   readonly apis: ReadonlyMap<string, ApiSettings>;
   readonly version: string;
   readonly description: string;
-  /** True when the app asks who is asking, so that it may refuse a request. Default false. */
-  readonly asksWho?: boolean;
-  /** Returns the address of the apis, for a document that another server has. Default: the document's own. */
-  readonly apiUrl?: (() => string) | undefined;
+  /** Function by which the app finds out who is asking, so that it may refuse a request. Default: it asks nobody. */
+  readonly context?: ReadContext | undefined;
 }
 
 /** Failures that may answer a request for any api. */
@@ -68,6 +67,7 @@ const taskFailures = [
 const whoFailures = [
   "credentials_missing",
   "credentials_refused",
+  "cookie_of_other_site",
   "credentials_unavailable",
   "context_timeout",
   "invalid_context",
@@ -81,29 +81,41 @@ function listFailures(asksWho: boolean): PossibleFailures {
   return { unary, stream: unary, task: [...unary, ...taskFailures] };
 }
 
-/** Describes the apis of the entry service as an OpenAPI 3.1 document. */
+/**
+ * Describes the apis of the entry service as an OpenAPI 3.1 document. Its server is relative to the document's own
+ * address, so that it also holds behind a proxy that adds a path.
+ */
 export function createOpenApi(deps: OpenApiDeps): object {
-  const { graph, routes, apis, version, description, apiUrl, asksWho = false } = deps;
+  const { graph, routes, apis, version, description, context } = deps;
   const schemas: NamedSchemas = { Failure: failureSchema };
-  const possible = listFailures(asksWho);
+  const possible = listFailures(context !== undefined);
   const shared = { places: new SchemaPlaces(schemas), possible };
   const paths = Object.assign({}, ...routes.map((route) => createPaths(route, apis.get(route.name), shared)));
   const hasTasks = routes.some(({ kind }) => kind === "task");
+  const securitySchemes = new Map((context?.credentials ?? []).map(createSecurityScheme));
   return {
     openapi: "3.1.0",
     info: { title: graph.entry, version, ...(description !== "" && { description }) },
-    // Relative to the document's own address, so that it also holds behind a proxy that adds a path.
-    servers: [{ url: apiUrl?.() ?? "." }],
+    servers: [{ url: "." }],
     tags: [{ name: graph.entry }],
     paths,
+    ...(securitySchemes.size > 0 && { security: [...securitySchemes.keys()].map((name) => ({ [name]: [] })) }),
     components: {
       schemas,
+      ...(securitySchemes.size > 0 && { securitySchemes: Object.fromEntries(securitySchemes) }),
       responses: {
         ...createFailureResponses("unary", possible),
         ...(hasTasks && createFailureResponses("task", possible)),
       },
     },
   };
+}
+
+/** Describes a place of a request that says who is asking, under a name of its own. Any one of them is enough. */
+function createSecurityScheme(place: CredentialPlace): [name: string, scheme: object] {
+  if (place.kind === "bearer") return ["bearer", { type: "http", scheme: "bearer" }];
+  const { kind, name } = place;
+  return [`${kind}-${name.replace(/[^\w.-]/g, "_")}`, { type: "apiKey", in: kind, name }];
 }
 
 /** Parts of the document that all operations share. */
