@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { InjectOptions } from "fastify";
+import * as v from "valibot";
 import { z } from "zod";
 import { encodeNpy } from "../src/http/npy.js";
 import { api, file, Service, ServingError, Tensor, tensor } from "../src/index.js";
@@ -416,5 +417,64 @@ describe("request ids and the access log", () => {
       ...{ method: "POST", route: "/upper", status: 200, bytes: 3, requestId: "line-1", ip: "127.0.0.1" },
     });
     assert.deepEqual([missing?.["status"], missing?.["failure"]], [404, "unknown_route"]);
+  });
+});
+
+describe("parts of a form that are named by paths", () => {
+  interface Node {
+    value?: unknown;
+    a?: Node | undefined;
+    items?: Node[] | undefined;
+  }
+  const node: z.ZodType<Node> = z.lazy(() =>
+    z.object({ value: z.any().optional(), a: node.optional(), items: z.array(node).optional() }),
+  );
+  class Trees extends Service() {
+    tree = api({ input: { node }, output: z.any() }, ({ node: given }) => given);
+  }
+
+  it("nest no deeper than http.maxBodyDepth, with the JSON in them", async () => {
+    await using own = await createTestServer(Trees, { settings: { maxBodyDepth: 4 } });
+    const send = async (name: string, json: string) => {
+      const head = `--B\r\ncontent-disposition: form-data; name="${name}"\r\ncontent-type: application/json\r\n\r\n`;
+      const headers = { "content-type": "multipart/form-data; boundary=B" };
+      const request = { method: "POST", url: "/tree", headers, payload: `${head}${json}\r\n--B--` } as const;
+      const { statusCode, body } = await own.fastify.inject(request);
+      return statusCode === 200 ? JSON.parse(body) : `${statusCode} ${JSON.parse(body).id}`;
+    };
+    assert.deepEqual(await send("node.a.a.a.value", "1"), { a: { a: { a: { value: 1 } } } });
+    assert.deepEqual(await send("node.a.value", "[[1]]"), { a: { value: [[1]] } });
+    assert.deepEqual(await send("node.items[0].value", "[1]"), { items: [{ value: [1] }] });
+    for (const [name, json] of [
+      ["node.a.a.a.a.value", "1"],
+      ["node.a.a.a.value", "[]"],
+      ["node.a.value", "[[[1]]]"],
+      ["node.items[0].value", "[[]]"],
+    ] as const) {
+      assert.equal(await send(name, json), "400 body_too_deep", name);
+    }
+  });
+});
+
+describe("an input whose schema throws while it is made of its JSON", () => {
+  it("fails its own request alone", async () => {
+    let faults = 0;
+    const fields = {
+      get at() {
+        if (faults-- > 0) throw new RangeError("Maximum call stack size exceeded");
+        return v.date();
+      },
+    };
+    class Dates extends Service() {
+      when = api({ input: v.object(fields), output: z.any() }, ({ at }) => at.getTime());
+    }
+    await using own = await createTestServer(Dates);
+    const send = () => own.fastify.inject({ method: "POST", url: "/when", payload: { at: "1970-01-01T00:00:00Z" } });
+    assert.equal((await send()).json(), 0);
+    faults = 1;
+    const failed = await send();
+    assert.deepEqual([failed.statusCode, failed.json().id, faults], [500, "unhandled_error", 0]);
+    assert.doesNotMatch(failed.body, /call stack/);
+    assert.equal((await send()).json(), 0);
   });
 });

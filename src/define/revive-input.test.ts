@@ -17,6 +17,10 @@ function revive(shape: Shape, value: unknown): unknown {
   return found(value);
 }
 
+const manyCount = 6_000;
+const many = <T>(make: (i: number) => T, count = manyCount): T[] => Array.from({ length: count }, (_, i) => make(i));
+const day = (i: number) => new Date(Date.UTC(2000, 0, 1 + i)).toISOString();
+
 describe("createRevive", () => {
   it("is nothing where the schema wants only what JSON has, or can't be read", () => {
     const shapes: (Shape | undefined)[] = [
@@ -135,5 +139,112 @@ describe("createRevive", () => {
       assert.equal(list?.length, rows.length);
     }
     assert.ok(revive(z.array(row), rows) instanceof Promise);
+  });
+
+  for (const [name, shape, given, expected] of [
+    [
+      "a map of an object",
+      z.map(z.string(), z.date()),
+      Object.fromEntries(many((i) => [`k${i}`, iso])),
+      new Map(many((i) => [`k${i}`, at])),
+    ],
+    [
+      "a map of pairs",
+      z.map(z.date(), z.bigint()),
+      many((i) => [day(i), i]),
+      new Map(many((i) => [new Date(day(i)), BigInt(i)])),
+    ],
+    ["a list in a union", z.union([z.string(), z.array(z.date())]), many(() => iso), many(() => at)],
+    [
+      "a list in an object of a union",
+      z.discriminatedUnion("kind", [
+        z.object({ kind: z.literal("a"), list: z.array(z.date()) }),
+        z.object({ kind: z.literal("b"), list: z.array(z.string()) }),
+      ]),
+      { kind: "a", list: many(() => iso) },
+      { kind: "a", list: many(() => at) },
+    ],
+    [
+      "an intersection",
+      z.intersection(z.object({ a: z.array(z.date()) }), z.object({ b: z.array(z.bigint()) })),
+      { a: many(() => iso), b: many((i) => i) },
+      { a: many(() => at), b: many((i) => BigInt(i)) },
+    ],
+    ["a list in a catch", z.array(z.date()).catch([]), many(() => iso), many(() => at)],
+  ] as [string, z.ZodType, unknown, unknown][]) {
+    it(`lets the event loop turn within ${name}`, async (t) => {
+      let now = 0;
+      // Each look at the clock finds that a turn is due.
+      t.mock.method(performance, "now", () => (now += 1_000));
+      let turns = 0;
+      let isOver = false;
+      const count = () => {
+        turns++;
+        if (!isOver) setImmediate(count);
+      };
+      setImmediate(count);
+      const pending = revive(shape, given);
+      assert.ok(pending instanceof Promise);
+      assert.deepEqual(await pending, expected);
+      isOver = true;
+      assert.ok(turns > manyCount, `${turns} turns`);
+    });
+  }
+
+  it("leaves a large map whose pairs are none to the schema", async () => {
+    const given = [...many((i) => [iso, i]), [iso]];
+    assert.equal(await revive(z.map(z.date(), z.bigint()), given), given);
+  });
+
+  it("reads the members of a union once, and then only the one that has the value's literal", () => {
+    let reads = 0;
+    const watched = <T extends object>(fields: T) =>
+      new Proxy(fields, {
+        get: (target, name) => {
+          reads++;
+          return Reflect.get(target, name);
+        },
+        ownKeys: (target) => {
+          reads++;
+          return Reflect.ownKeys(target);
+        },
+        getOwnPropertyDescriptor: (target, name) => {
+          reads++;
+          return Reflect.getOwnPropertyDescriptor(target, name);
+        },
+      });
+    const members = Array.from({ length: 50 }, (_, i) =>
+      v.object(watched({ kind: v.literal(`k${i}`), at: v.date(), x: v.string(), y: v.string(), z: v.string() })),
+    );
+    const plan = createRevive(v.array(v.variant("kind", members as never)) as unknown as Shape);
+    const value = (count: number) => Array.from({ length: count }, () => ({ kind: "k49", at: iso }));
+    plan?.(value(1));
+    reads = 0;
+    assert.deepEqual(
+      plan?.(value(100)),
+      many(() => ({ kind: "k49", at }), 100),
+    );
+    // Two fields of each object are looked up in its own member: whether it is there, and its schema.
+    assert.equal(reads, 100 * 2 * 2);
+  });
+
+  it("compares an object with the members that know its fields, however many there are", () => {
+    const members = Array.from({ length: 40 }, (_, i) => z.object({ [`f${i}`]: z.date(), name: z.string() }));
+    const shape = z.union(members as never) as z.ZodType;
+    assert.deepEqual(revive(shape, { name: "n", f39: iso }), { name: "n", f39: at });
+    assert.deepEqual(
+      revive(shape, { name: "n", f0: iso, f1: iso }),
+      { name: "n", f0: at, f1: iso },
+      "the first of equals",
+    );
+    const tagged = z.union([
+      z.object({ kind: z.literal("a"), value: z.string() }),
+      z.object({ kind: z.literal(["a", "b"]), value: z.date(), extra: z.string() }),
+      z.object({ value: z.bigint() }),
+    ]);
+    assert.deepEqual(revive(tagged, { kind: "a", value: iso }), { kind: "a", value: iso });
+    assert.deepEqual(revive(tagged, { kind: "a", value: iso, extra: "" }), { kind: "a", value: at, extra: "" });
+    assert.deepEqual(revive(tagged, { kind: "c", value: "5" }), { kind: "c", value: 5n });
+    assert.deepEqual(revive(tagged, { kind: {}, value: "5" }), { kind: {}, value: 5n });
   });
 });

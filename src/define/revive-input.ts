@@ -5,7 +5,8 @@ import { holdsMore } from "./find-misfits.js";
 import { findSchema } from "./find-schema.js";
 import { hasJsonForm } from "./json-forms.js";
 import { acceptsNow, isSchema, type Shape } from "./schema.js";
-import { coreOf, type Form, formOf, type LeafType } from "./schema-form.js";
+import { coreOf, type FieldsForm, type Form, formOf, type LeafType } from "./schema-form.js";
+import { UnionMembers } from "./union-members.js";
 
 /**
  * Turns the JSON forms in an input into what its schema wants: ISO texts into `Date`, digits into `bigint`, base64 into
@@ -32,6 +33,7 @@ const turnMs = 4;
 
 class Reviver {
   readonly #wants = new Map<unknown, boolean>();
+  readonly #unions = new WeakMap<readonly unknown[], UnionMembers>();
 
   /** True when a schema, or one inside it, wants a value that JSON has no notation for. */
   wants(schema: unknown): boolean {
@@ -75,55 +77,95 @@ class Reviver {
       case "loose":
         return this.#atForm(form.form, value);
       case "union":
-        return this.#atMember(listMembers(form.members), value);
+        return this.#atMember(this.#membersOf(form), value);
       default:
         return value;
     }
   }
 
-  /**
-   * Revives by one member of a union. It is picked by the beginning of the value alone: to try the members one after
-   * the other would take a time that grows with each level.
-   */
-  #atMember(members: readonly unknown[], value: unknown): unknown {
-    if (Array.isArray(value)) return this.#at(members.find(takesList), value);
-    if (isFields(value)) return this.#at(pickMember(members, value), value);
-    for (const member of members) {
-      const form = coreOf(member);
-      // No other member with a structure takes a single value.
-      if (form !== undefined && form.kind !== "leaf") continue;
-      const revived = this.#at(member, value);
-      if ((form === undefined || revived !== value) && acceptsNow(member, revived)) return revived;
+  #atMember(members: UnionMembers, value: unknown): unknown {
+    if (Array.isArray(value)) return this.#at(members.forList, value);
+    if (isFields(value)) return this.#at(members.pick(value), value);
+    // No member with a structure takes a single value.
+    for (const { schema, form } of members.forSingle) {
+      const revived = this.#at(schema, value);
+      if ((form === undefined || revived !== value) && acceptsNow(schema, revived)) return revived;
     }
     return value;
   }
 
-  /** Revives a large list or object, with turns of the event loop between its parts. */
+  #membersOf({ members }: Extract<Form, { kind: "union" }>): UnionMembers {
+    const known = this.#unions.get(members) ?? new UnionMembers(members);
+    this.#unions.set(members, known);
+    return known;
+  }
+
+  /** Revives a large value, with turns of the event loop between its parts. */
   async #inTurns(form: Form | undefined, value: unknown, work: PacedWork): Promise<unknown> {
     if (work.isRestDue) await work.rest();
-    if (Array.isArray(value) && (form?.kind === "list" || form?.kind === "set")) {
-      const schemaAt = (i: number) => (form.kind === "list" ? (form.items[i] ?? form.rest) : form.item);
-      const list: unknown[] = [];
-      for (let i = 0; i < value.length; i++) {
-        const part = this.#part(schemaAt(i), value[i], work);
-        list.push(part instanceof Promise ? await part : part);
+    switch (form?.kind) {
+      case "list":
+        return Array.isArray(value) ? this.#listInTurns((i) => form.items[i] ?? form.rest, value, work) : value;
+      case "set":
+        return Array.isArray(value) ? new Set(await this.#listInTurns(() => form.item, value, work)) : value;
+      case "fields":
+        return isFields(value) ? this.#fieldsInTurns(form, value, work) : value;
+      case "map":
+        return this.#mapInTurns(form, value, work);
+      case "wrapped": {
+        let revived = value;
+        for (const inner of form.inner) revived = await this.#part(inner, revived, work);
+        return revived;
       }
-      return form.kind === "set" ? new Set(list) : list;
-    }
-    if (form?.kind === "fields" && isFields(value)) {
-      const fields: [string, unknown][] = [];
-      for (const [name, item] of Object.entries(value)) {
-        const part = this.#part(fieldOf(form, name), item, work);
-        fields.push([name, part instanceof Promise ? await part : part]);
+      case "loose":
+        return this.#inTurns(form.form, value, work);
+      case "union": {
+        const members = this.#membersOf(form);
+        if (Array.isArray(value)) return this.#part(members.forList, value, work);
+        return isFields(value) ? this.#part(members.pick(value), value, work) : this.#atMember(members, value);
       }
-      return Object.fromEntries(fields);
+      default:
+        return this.#atForm(form, value);
     }
-    return this.#atForm(form, value);
+  }
+
+  async #listInTurns(schemaAt: (i: number) => unknown, items: readonly unknown[], work: PacedWork): Promise<unknown[]> {
+    const list: unknown[] = [];
+    for (let i = 0; i < items.length; i++) {
+      const part = this.#part(schemaAt(i), items[i], work);
+      list.push(part instanceof Promise ? await part : part);
+    }
+    return list;
+  }
+
+  async #fieldsInTurns(form: FieldsForm, value: Record<string, unknown>, work: PacedWork): Promise<unknown> {
+    const fields: [string, unknown][] = [];
+    for (const name of Object.keys(value)) {
+      const part = this.#part(fieldOf(form, name), value[name], work);
+      fields.push([name, part instanceof Promise ? await part : part]);
+    }
+    return Object.fromEntries(fields);
+  }
+
+  async #mapInTurns(form: Extract<Form, { kind: "map" }>, value: unknown, work: PacedWork): Promise<unknown> {
+    const isList = Array.isArray(value);
+    if (!isList && !isFields(value)) return value;
+    const map = new Map<unknown, unknown>();
+    for (const entry of isList ? (value as unknown[]) : Object.keys(value)) {
+      if (isList && !isPair(entry)) return value;
+      const [key, item] = isPair(entry) ? entry : [entry, (value as Record<string, unknown>)[entry as string]];
+      const revivedKey = this.#part(form.key, key, work);
+      const settledKey = revivedKey instanceof Promise ? await revivedKey : revivedKey;
+      const revived = this.#part(form.value, item, work);
+      map.set(settledKey, revived instanceof Promise ? await revived : revived);
+    }
+    return map;
   }
 
   /** Revives a part of a large value. Returns a promise only where the event loop is due a turn. */
   #part(schema: unknown, item: unknown, work: PacedWork): unknown {
-    if (holdsMore(item, shortCount) || work.isRestDue) return this.#inTurns(coreOf(schema), item, work);
+    if (item === undefined || item === null || !this.wants(schema)) return item;
+    if (holdsMore(item, shortCount) || work.isRestDue) return this.#inTurns(formOf(schema), item, work);
     return this.#at(schema, item);
   }
 }
@@ -132,7 +174,7 @@ class Reviver {
 const isForeign = (form: Form | undefined): boolean =>
   hasJsonForm(form) && !(form.kind === "leaf" && (form.own !== undefined || form.type === "tensor"));
 
-const fieldOf = ({ fields, rest }: Extract<Form, { kind: "fields" }>, name: string): unknown =>
+const fieldOf = ({ fields, rest }: FieldsForm, name: string): unknown =>
   Object.hasOwn(fields, name) ? fields[name] : rest;
 
 /** True for an object of JSON. */
@@ -163,64 +205,11 @@ function mapFields(fields: Record<string, unknown>, change: (name: string, item:
 
 /** Makes a map of an object, or of a list of pairs. */
 function toMap(value: unknown, change: (key: unknown, item: unknown) => readonly [unknown, unknown]): unknown {
-  if (Array.isArray(value)) {
-    const isPairs = value.every((pair) => Array.isArray(pair) && pair.length === 2);
-    return isPairs ? new Map(value.map(([key, item]) => change(key, item))) : value;
-  }
+  if (Array.isArray(value)) return value.every(isPair) ? new Map(value.map(([key, item]) => change(key, item))) : value;
   return isFields(value) ? new Map(Object.entries(value).map(([key, item]) => change(key, item))) : value;
 }
 
-/** Returns the members of a union and of the unions in it. */
-function listMembers(members: readonly unknown[], depth = 0): readonly unknown[] {
-  return members.flatMap((member) => {
-    const form = coreOf(member);
-    return form?.kind === "union" && depth < maxUnions ? listMembers(form.members, depth + 1) : [member];
-  });
-}
-
-const maxUnions = 8;
-
-function takesList(member: unknown): boolean {
-  const kind = coreOf(member)?.kind;
-  return kind === "list" || kind === "set" || kind === "map";
-}
-
-/** Picks the member for an object: with the same literals, and then with the most of its fields. */
-function pickMember(members: readonly unknown[], value: Readonly<Record<string, unknown>>): unknown {
-  let best: { readonly member: unknown; readonly shared: number } | undefined;
-  for (const member of members) {
-    const form = coreOf(member);
-    const isFile = form?.kind === "leaf" && form.type === "file";
-    const fields = form?.kind === "fields" ? form.fields : isFile ? fileFields : form?.kind === "map" ? {} : undefined;
-    if (fields === undefined || !hasLiterals(fields, value)) continue;
-    const shared = Object.keys(fields).filter((name) => Object.hasOwn(value, name)).length;
-    if (best === undefined || shared > best.shared) best = { member, shared };
-  }
-  return best?.member;
-}
-
-const fileFields = { data: undefined, contentType: undefined };
-
-function hasLiterals(fields: Readonly<Record<string, unknown>>, value: Readonly<Record<string, unknown>>): boolean {
-  return Object.entries(fields).every(([name, schema]) => {
-    const literals = literalsOf(schema);
-    return literals === undefined || literals.includes(Object.hasOwn(value, name) ? value[name] : undefined);
-  });
-}
-
-/** Returns the only values that a schema accepts, if it is one of literals. */
-function literalsOf(schema: unknown): readonly unknown[] | undefined {
-  const { _zod, type, literal, kind, unit } = (schema ?? {}) as {
-    _zod?: { def?: { type?: unknown; values?: readonly unknown[] } };
-    type?: unknown;
-    literal?: unknown;
-    kind?: unknown;
-    unit?: unknown;
-  };
-  if (_zod?.def?.type === "literal") return _zod.def.values;
-  if (kind === "schema" && type === "literal") return [literal];
-  return kind === "unit" ? [unit] : undefined;
-}
+const isPair = (item: unknown): item is readonly [unknown, unknown] => Array.isArray(item) && item.length === 2;
 
 function reviveLeaf(type: LeafType, value: unknown): unknown {
   switch (type) {

@@ -83,7 +83,14 @@ class ApiRequest implements BodyHandler, AnswerTaker {
 
   receive(body: unknown): void {
     const { revive, kind } = this.#asked.route.input;
-    const input = revive === undefined || kind === "stream" ? body : revive(body);
+    let input: unknown;
+    try {
+      input = revive === undefined || kind === "stream" ? body : revive(body);
+    } catch (error) {
+      // A schema of the author's may throw, and a deep value may overflow the stack.
+      this.refuse(error);
+      return;
+    }
     if (input instanceof Promise) {
       input.then(
         (revived) => this.#call(revived),

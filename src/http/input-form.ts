@@ -20,6 +20,8 @@ export interface InputForm {
   readonly kind: InputKind;
   readonly schema: JsonSchema;
   readonly fields: ReadonlyMap<string, FieldForm>;
+  /** Places inside the input that names of form parts may lead to. */
+  readonly places: InnerPlaces;
   /** Asks the input's schema about single fields. */
   readonly refused: RefusedFields;
   /** Turns JSON forms into dates, maps and the like, in the input or in each item of a stream. */
@@ -48,7 +50,7 @@ export function createInputForm(shape: Shape | undefined): InputForm {
   const schema = isBytes ? {} : shapeJsonSchema(shape, "input");
   const revive = createRevive(isStreamSchema(shape) ? shape.stream.item : shape);
   const refused = createRefusedFields(createInputCheck(shape), revive);
-  const form = { schema, fields: noFields, refused, revive, filePaths: [] };
+  const form = { schema, fields: noFields, places: new InnerPlaces(schema), refused, revive, filePaths: [] };
   if (shape === undefined) return { ...form, kind: "none", contentTypes: [json] };
   if (isStreamSchema(shape)) return { ...form, kind: "stream", ...createItemsForm(shape.stream.item) };
   const whole = isSchema(shape) ? createWholeForm(core, shape, schema) : undefined;
@@ -178,17 +180,94 @@ const pathForm = /^[^.[\]]+(?:\.[^.[\]]+|\[\d{1,4}\])+$/;
 const maxSteps = 64;
 
 /** Reads the name of a part as a path into a known field; `undefined` when it is none, or leads to nothing. */
-export function readPartPath({ fields, schema }: InputForm, name: string): InnerPart | undefined {
+export function readPartPath({ fields, places }: InputForm, name: string): InnerPart | undefined {
   if (fields.has(name) || !pathForm.test(name)) return undefined;
   const steps = [...name.matchAll(/([^.[\]]+)|\[(\d+)\]/g)].map(([, field, index]) => field ?? Number(index));
   if (steps.length > maxSteps || !fields.has(String(steps[0]))) return undefined;
-  let inner: readonly JsonSchema[] = [schema];
+  let at: InnerPlace | undefined = places.root;
   for (const step of steps) {
-    const found = inner.flatMap((part) => branchesOf(part, schema, 0)).flatMap((part) => schemasAt(part, step));
-    inner = [...new Set(found)];
-    if (inner.length === 0) return undefined;
+    at = places.follow(at, step);
+    if (at === undefined) return undefined;
   }
-  return { steps, form: createFieldForm(inner, schema) };
+  return { steps, form: at.form };
+}
+
+/** Place inside an input, where a path may lead. */
+class InnerPlace {
+  readonly schemas: readonly JsonSchema[];
+  readonly branches: readonly JsonSchema[];
+  /** Names of fields that a branch knows. All other names lead to one place. */
+  readonly names: ReadonlySet<string>;
+  /** Items with schemas of their own. All later items have one place. */
+  readonly firstItems: number;
+  readonly next = new Map<string | number | undefined, InnerPlace | undefined>();
+  readonly #root: JsonSchema;
+  #form: FieldForm | undefined;
+
+  constructor(schemas: readonly JsonSchema[], root: JsonSchema) {
+    this.schemas = schemas;
+    this.branches = [...new Set(schemas.flatMap((schema) => branchesOf(schema, root, 0)))];
+    this.names = new Set(this.branches.flatMap(({ properties }) => Object.keys(properties ?? {})));
+    const firsts = this.branches.map(({ prefixItems }) => (Array.isArray(prefixItems) ? prefixItems.length : 0));
+    this.firstItems = Math.max(0, ...firsts);
+    this.#root = root;
+  }
+
+  get form(): FieldForm {
+    this.#form ??= createFieldForm(this.schemas, this.#root);
+    return this.#form;
+  }
+}
+
+/** Most places that are kept for one input. Unions that name one another may have more, which are found again. */
+const maxPlaces = 2_000;
+
+/**
+ * Places inside an input. Each step between two of them is found once: reading names of parts costs with their bytes,
+ * not with the branches of the schema.
+ */
+export class InnerPlaces {
+  readonly #schema: JsonSchema;
+  readonly #ids = new Map<JsonSchema, number>();
+  readonly #places = new Map<string, InnerPlace>();
+  #root: InnerPlace | undefined;
+
+  /** @param schema JSON Schema of the whole input. */
+  constructor(schema: JsonSchema) {
+    this.#schema = schema;
+  }
+
+  get root(): InnerPlace {
+    this.#root ??= this.#placeOf([this.#schema]);
+    return this.#root;
+  }
+
+  /** @returns `undefined` when no branch of the schema has such a field or item. */
+  follow(from: InnerPlace, step: string | number): InnerPlace | undefined {
+    const key = typeof step === "number" ? Math.min(step, from.firstItems) : from.names.has(step) ? step : undefined;
+    if (from.next.has(key)) return from.next.get(key);
+    const found = from.branches.flatMap((branch) => schemasAt(branch, step));
+    const place = found.length === 0 ? undefined : this.#placeOf([...new Set(found)]);
+    from.next.set(key, place);
+    return place;
+  }
+
+  #placeOf(schemas: readonly JsonSchema[]): InnerPlace {
+    if (this.#places.size >= maxPlaces) {
+      this.#places.clear();
+      this.#root = undefined;
+    }
+    const key = schemas.map((schema) => this.#idOf(schema)).join(" ");
+    const place = this.#places.get(key) ?? new InnerPlace(schemas, this.#schema);
+    this.#places.set(key, place);
+    return place;
+  }
+
+  #idOf(schema: JsonSchema): number {
+    const id = this.#ids.get(schema) ?? this.#ids.size;
+    this.#ids.set(schema, id);
+    return id;
+  }
 }
 
 /** Returns the schemas of a field or an item, as one branch of a schema has them. */

@@ -1,4 +1,4 @@
-import { nextTurn } from "../base/clock.js";
+import { nextTurn, PacedWork } from "../base/clock.js";
 import { isFields } from "../define/revive-input.js";
 import { fail } from "../failure/failures.js";
 import type { FileStore } from "../held/file-store.js";
@@ -51,7 +51,9 @@ export async function readMultipart(
   const unsure = new Map<string, readonly unknown[]>();
   const inner = new Map<string, InnerPart>();
   const byName = groupByName(parts, input);
+  const work = new PacedWork(turnMs);
   for (const name of byName.keys()) {
+    if (work.isRestDue) await work.rest();
     const path = readPartPath(input, name);
     if (path !== undefined) inner.set(name, path);
   }
@@ -67,10 +69,16 @@ export async function readMultipart(
     }
   }
   for (const [name, { steps, form }] of inner) {
-    placeValue(settled, steps, await readField(byName.get(name) as Part[], form, limits));
+    // Levels that the path makes around its value. The fields of a form are no level.
+    const maxBodyDepth = limits.maxBodyDepth - (steps.length - 1);
+    if (maxBodyDepth < 0) throw fail("body_too_deep", { maxBodyDepth: limits.maxBodyDepth });
+    placeValue(settled, steps, await readField(byName.get(name) as Part[], form, { ...limits, maxBodyDepth }));
   }
   return unsure.size === 0 ? settled : await settleFields(settled, unsure, input.refused);
 }
+
+/** Milliseconds after which the event loop gets a turn. */
+const turnMs = 4;
 
 /** Reads the parts of one field whose kind is certain, or that is inside another field. */
 async function readField(parts: readonly Part[], form: FieldForm, limits: JsonLimits): Promise<unknown> {
