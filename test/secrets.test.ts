@@ -72,7 +72,7 @@ describe("the environment file", { concurrency: 2 }, () => {
     assert.match(listed.stdout, /^Desk\.key\.maxQueued +9 +\.env EKIBEN_MAX_QUEUED$/m);
   });
 
-  it("may be another one, that of the current folder, or none", async () => {
+  it("may be another one, that of the package, or none", async () => {
     using folder = new AppFolder({ ".env": "EKIBEN_PORT=4001\n", "conf/prod.env": "EKIBEN_PORT=4003\n" });
     const portOf = async (...args: string[]) => {
       const { stdout } = await folder.run(["options", ...args]);
@@ -83,12 +83,32 @@ describe("the environment file", { concurrency: 2 }, () => {
     assert.equal(await portOf("service.mjs:Desk", "--no-env-file"), "port 3000 default");
     mkdirSync(join(folder.folder, "src"));
     cpSync(join(folder.folder, "service.mjs"), join(folder.folder, "src/service.mjs"));
-    assert.equal(await portOf("src/service.mjs:Desk"), "port 4001 .env EKIBEN_PORT", "of the current folder");
+    assert.equal(await portOf("src/service.mjs:Desk"), "port 4001 .env EKIBEN_PORT", "of the package");
+    folder.write("src/package.json", '{ "type": "module" }');
+    assert.equal(await portOf("src/service.mjs:Desk"), "port 3000 default", "that of the current folder is no one's");
     folder.write("src/.env", "EKIBEN_PORT=4004\n");
     assert.equal(await portOf("src/service.mjs:Desk"), "port 4004 .env EKIBEN_PORT", "beside the service file");
     rmSync(join(folder.folder, ".env"));
     mkdirSync(join(folder.folder, ".env/bin"), { recursive: true });
     assert.equal(await portOf("service.mjs:Desk"), "port 3000 default", "a folder of that name is Python's");
+  });
+
+  it("sets nothing that decides which code is loaded, and is named by the start", async () => {
+    using folder = new AppFolder({ "evil.cjs": 'process.stdout.write("evil\\n")' });
+    const lines = [
+      `NODE_OPTIONS=--require ${join(folder.folder, "evil.cjs")}`,
+      "LD_PRELOAD=/evil.so",
+      "Path=/evil",
+      "GREETING=hi",
+    ];
+    folder.write(".env", lines.join("\n"));
+    const app = folder.serve(["--placement", "process"], { SECRET_KEY: hidden });
+    assert.equal(await call(await app.url(), "greeting"), "hi from hi");
+    const { status, stdout, stderr } = await end(app);
+    assert.equal(status, 0);
+    assert.doesNotMatch(stdout + stderr, /^evil$/m);
+    assert.match(stderr, /^environment: \.env$/m);
+    assert.match(stderr, /warning \.env sets LD_PRELOAD, NODE_OPTIONS, Path, which an environment file may not/);
   });
 
   it("that can't be read is refused, and so is one that is missing where it is named", async () => {

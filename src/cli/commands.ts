@@ -12,7 +12,7 @@ const envFlags: readonly Flag[] = [
   {
     name: "env-file",
     placeholder: "<file>",
-    text: "File with environment variables, read before the service file; variables that are set already are kept. Default: .env beside the service file, else in the current folder, if there is one.",
+    text: "File with environment variables, read before the service file; variables that are set already are kept. Default: .env beside the service file, else beside the nearest package.json above it, if there is one.",
   },
   // Node itself ends for `--env-file none`, wherever it stands: it looks for a file of that name.
   { name: "no-env-file", placeholder: "", text: "Read no file with environment variables." },

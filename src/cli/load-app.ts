@@ -2,12 +2,12 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { type ResolvedApp, resolveApp } from "../app/plan-app.js";
-import { fail } from "../failure/failures.js";
+import { fail, type GraphFault } from "../failure/failures.js";
 import { systemProblem } from "../failure/read-thrown.js";
 import { messageOf } from "../failure/to-serving-error.js";
 import { findEntry, parseEntryName } from "../load/find-entry.js";
 import { loadModule } from "../load/load-module.js";
-import type { LoadedAppFile } from "../options/option-reader.js";
+import { createFault, type LoadedAppFile } from "../options/option-reader.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ParsedArgs } from "./command.js";
 
@@ -18,6 +18,8 @@ export interface LoadedApp extends ResolvedApp {
   readonly appFile: LoadedAppFile | undefined;
   /** Path of the app file; `undefined` without one. */
   readonly appFilePath: string | undefined;
+  /** Path of the environment file that was read; `undefined` without one. */
+  readonly envFile: string | undefined;
 }
 
 const appFileNames = ["ts", "mts", "js", "mjs", "json"].map((ending) => `ekiben.config.${ending}`);
@@ -36,12 +38,16 @@ export async function loadApp(args: ParsedArgs, env: NodeJS.ProcessEnv): Promise
   const appFilePath = findAppFile(args.own.get("config"), dirname(name.file));
   const appFile = appFilePath === undefined ? undefined : await loadAppFile(appFilePath);
   const sources = { flags: args.options, env, ...(envFile && { envFile }), ...(appFile && { appFile }) };
-  return { file: name.file, appFile, appFilePath, ...resolveApp(entry, sources) };
+  const { graph, options } = resolveApp(entry, sources);
+  const warnings = [...warnOfRefused(envFile), ...options.warnings];
+  return { file: name.file, appFile, appFilePath, envFile: envFile?.file, graph, options: { ...options, warnings } };
 }
 
 /**
- * Finds the environment file: the one that `--env-file` names, or else `.env` beside the service file, or else in the
- * current folder. @returns `undefined` without one, and with `--no-env-file`.
+ * Finds the environment file: the one that `--env-file` names, or else `.env` beside the service file, or else beside
+ * the nearest package.json above it. The current folder has no part in it: it may be anybody's.
+ *
+ * @returns `undefined` without one, and with `--no-env-file`.
  *
  * @param flags  Flags of the command itself.
  * @param folder Folder of the service file.
@@ -52,17 +58,50 @@ export function findEnvFile(flags: ParsedArgs["own"], folder: string): string | 
   if (named !== undefined) return resolve(named);
   // A folder of this name belongs to Python.
   const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
-  return [resolve(folder, ".env"), resolve(".env")].find(isFile);
+  const own = resolve(folder);
+  return [own, findPackageFolder(own) ?? own].map((place) => join(place, ".env")).find(isFile);
+}
+
+/** Finds the folder with the nearest package.json, from a folder upwards. */
+export function findPackageFolder(folder: string): string | undefined {
+  if (existsSync(join(folder, "package.json"))) return folder;
+  return dirname(folder) === folder ? undefined : findPackageFolder(dirname(folder));
 }
 
 /**
+ * Variables that decide which code a process loads or trusts. An environment file has values for the app; one that a
+ * stranger has written must not run code of his in every replica.
+ */
+const codeVariables =
+  /^(PATH|LD_.*|DYLD_.*|NODE_(OPTIONS|PATH|EXTRA_CA_CERTS|COMPILE_CACHE|REPL_EXTERNAL_MODULE|ICU_DATA)|OPENSSL_(CONF|MODULES))$/i;
+
+/** Environment file that was read. */
+interface EnvFile extends NonNullable<OptionSources["envFile"]> {
+  readonly file: string;
+  /** Names of variables in it that were not taken. */
+  readonly refused: readonly string[];
+}
+
+const warnOfRefused = (envFile: EnvFile | undefined): readonly GraphFault[] =>
+  envFile === undefined || envFile.refused.length === 0
+    ? []
+    : [
+        createFault(
+          "env_variables_not_taken",
+          { file: envFile.path, names: envFile.refused },
+          { service: "", api: "", name: "" },
+        ),
+      ];
+
+/**
  * Adds the variables of a file to the environment, as `node --env-file` does: a variable that is set already is kept.
- * Replicas get the environment of this process, and so these variables too.
+ * Replicas get the environment of this process, and so these variables too. Variables that decide which code is loaded
+ * are not taken.
  *
  * @returns The file, and the variables that it has set.
  * @throws {ServingError} `env_file_unreadable`.
  */
-function loadEnvFile(file: string | undefined, env: NodeJS.ProcessEnv): OptionSources["envFile"] {
+function loadEnvFile(file: string | undefined, env: NodeJS.ProcessEnv): EnvFile | undefined {
   if (file === undefined) return undefined;
   let text: string;
   try {
@@ -70,9 +109,14 @@ function loadEnvFile(file: string | undefined, env: NodeJS.ProcessEnv): OptionSo
   } catch (error) {
     throw fail("env_file_unreadable", { file, problem: systemProblem(error) });
   }
-  const added = Object.entries(parseEnv(text)).filter(([name]) => env[name] === undefined);
+  const given = Object.entries(parseEnv(text));
+  const refused = given
+    .map(([name]) => name)
+    .filter((name) => codeVariables.test(name))
+    .sort();
+  const added = given.filter(([name]) => env[name] === undefined && !refused.includes(name));
   Object.assign(env, Object.fromEntries(added));
-  return { path: basename(file), variables: new Set(added.map(([name]) => name)) };
+  return { file, path: basename(file), variables: new Set(added.map(([name]) => name)), refused };
 }
 
 /** Returns the file given by `--config`, or else `ekiben.config.*` beside the service file, if there is one. */

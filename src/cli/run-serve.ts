@@ -1,4 +1,4 @@
-import { dirname, resolve } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { pino } from "pino";
 import { planGraph, type ResolvedApp } from "../app/plan-app.js";
 import type { ServeOptions, Server } from "../app/start-server.js";
@@ -31,6 +31,7 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
     terminal.err.write(formatFaults(faults, terminal.err));
     return exitCodes.failed.code;
   }
+  if (app.envFile !== undefined) terminal.err.write(`environment: ${relative(process.cwd(), app.envFile)}\n`);
   for (const warning of warnings) terminal.err.write(formatFinding({ ...warning, kind: "warning" }, terminal.err));
   const plan = planGraph(app.graph, app.options.settings);
   const own = plan.deployments.filter(({ residence }) => residence !== "caller");

@@ -28,6 +28,12 @@ export const hostFailures = {
     text: (d) => `the environment file ${d.file} can't be read: ${d.problem}`,
     fix: "Let this user read the file, name another one by --env-file, or read none: --no-env-file.",
   }),
+  env_variables_not_taken: row<{ file: string; names: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `${d.file} sets ${d.names.join(", ")}, which an environment file may not: they decide which code is loaded`,
+    fix: "Remove them from the file, and set them for the command itself, in the shell or in its service unit.",
+  }),
   secret_missing: row<{ name: string }>({
     code: "failed_precondition",
     text: (d) => `the secret ${d.name} is missing: neither ${d.name} nor ${d.name}_FILE is set`,

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { type BoundSocket, bindSocket, type SocketUse } from "../../app/bound-socket.js";
 import { watchSignals } from "../../app/stop-signals.js";
 import { createDeferred, systemClock } from "../../base/clock.js";
@@ -9,7 +9,7 @@ import { parseEntryName } from "../../load/find-entry.js";
 import { guardOutputs } from "../../observe/guarded-output.js";
 import type { CommandContext, ParsedArgs } from "../command.js";
 import { formatFailure } from "../format-failure.js";
-import { findEnvFile } from "../load-app.js";
+import { findEnvFile, findPackageFolder } from "../load-app.js";
 import { formatReady } from "../run-serve.js";
 import { formatDuration, type Output } from "../terminal.js";
 import { VersionProcess } from "./version-process.js";
@@ -74,11 +74,6 @@ function findPaths({ positionals, own: given }: ParsedArgs): WatchedPaths {
     appFile: appFile && resolve(appFile),
     envFile: findEnvFile(given, own),
   });
-}
-
-function findPackageFolder(folder: string): string | undefined {
-  if (existsSync(join(folder, "package.json"))) return folder;
-  return dirname(folder) === folder ? undefined : findPackageFolder(dirname(folder));
 }
 
 /** Maximum number of files of one change that are named. */
