@@ -16,6 +16,7 @@ export function openStore({ store, data }: StoreChoice): Promise<OpenStore> {
     namespace: "bench",
     maxConnections: 4,
     keepHeaders: [],
+    keyScope: [],
     retentionMs: 0,
     schedules: false,
     leaseMs: 45_000,
