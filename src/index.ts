@@ -18,7 +18,6 @@ export type {
   Api,
   CallOptions,
   Handle,
-  Inside,
   MaybePromise,
   MaybePromises,
   StreamApi,

@@ -78,11 +78,42 @@ export const commands: readonly Command[] = [
     details: [
       "Checks the graph, all options, routes, examples against their schemas, deadlines along the edges, the requested resources against this machine, and types with the project's own TypeScript.",
       "The exit code is 1 when there is a fault. Warnings and notes do not change it.",
+      "With --against, it only compares the contracts of the services with those of another version: which changes break which callers, and in which order the two sides can be replaced. The exit code is 1 when a change breaks callers of the other version, and 0 when none does, also when some types can't be compared.",
     ],
-    flags: [config, ...envFlags, { name: "no-types", placeholder: "", text: "Do not check types." }],
+    flags: [
+      config,
+      ...envFlags,
+      { name: "no-types", placeholder: "", text: "Do not check types." },
+      {
+        name: "against",
+        placeholder: "<place>",
+        text: "Version to compare with: a build folder, a file that `ekiben contract` wrote, or the URL of a running app.",
+      },
+      { name: "json", placeholder: "", text: "With --against: print JSON, for other programs." },
+    ],
     takesOptions: true,
-    examples: ["ekiben check", "ekiben check service.ts --replicas 8"],
+    examples: [
+      "ekiben check",
+      "ekiben check service.ts --replicas 8",
+      "ekiben check --against contract.json",
+      "ekiben check --against https://models.example.com",
+    ],
     run: async (context) => (await import("./run-check.js")).runCheck(context),
+  },
+  {
+    name: "contract",
+    summary: "Print the contracts of the services, to compare later versions with.",
+    details: [
+      "A contract is all that a caller needs to know of a service: its apis and their types, as JSON. `ekiben check --against` compares with it. No service is started.",
+    ],
+    flags: [
+      config,
+      ...envFlags,
+      { name: "output", short: "o", placeholder: "<file>", text: "Write to a file instead of stdout." },
+    ],
+    takesOptions: false,
+    examples: ["ekiben contract > contract.json", "ekiben contract service.ts:Ranker --output ranker.json"],
+    run: async (context) => (await import("./run-contract.js")).runContract(context),
   },
   {
     name: "options",

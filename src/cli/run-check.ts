@@ -4,6 +4,7 @@ import os from "node:os";
 import { dirname, extname, join, relative, resolve } from "node:path";
 import { findSecretWarnings, nameApp, planGraph } from "../app/plan-app.js";
 import { silentLogger } from "../base/logger.js";
+import { fail } from "../failure/failures.js";
 import { checkGraph, type Finding } from "../graph/check-graph.js";
 import { hasTaskStore, openTaskStore } from "../tasks/open-store.js";
 import { type CommandContext, exitCodes } from "./command.js";
@@ -11,7 +12,10 @@ import { formatFinding } from "./format-failure.js";
 import { type LoadedApp, loadApp } from "./load-app.js";
 
 /** Runs `ekiben check`: reports all faults of an app without starting it. */
-export async function runCheck({ args, env, terminal }: CommandContext): Promise<number> {
+export async function runCheck(context: CommandContext): Promise<number> {
+  const { args, env, terminal } = context;
+  if (args.own.has("against")) return (await import("./run-contract.js")).runAgainst(context);
+  if (args.own.has("json")) throw fail("invalid_flag", { problem: "--json of check goes with --against" });
   const app = await loadApp(args, env);
   const findings = [...(await checkApp(app)), ...(args.own.has("no-types") ? [] : await checkTypes(app.file))];
   for (const kind of ["fault", "warning", "note"] as const) {

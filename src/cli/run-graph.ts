@@ -51,7 +51,8 @@ function formatGraph(graph: Graph, format: GraphFormat, options: PictureOptions)
   }
 }
 
-function writeOutput(file: string, text: string): void {
+/** Writes what a command made to a file. @throws {ServingError} `invalid_flag`. */
+export function writeOutput(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (error) {

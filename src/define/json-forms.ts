@@ -96,14 +96,15 @@ function jsonOfClass(proto: unknown): Json | undefined {
  * Puts the JSON Schemas of `file()` and `tensor()` where a converter that does not know them has left a gap. arktype
  * shows them to its converter as functions.
  */
-export function fillGaps(json: Json, schema: unknown, depth = 0): Json {
+export function fillGaps(json: Json, schema: unknown, convertOwn = jsonOfOwn, depth = 0): Json {
   const form = coreOf(schema);
   if (form === undefined || depth > maxDepth) return json;
-  const fill = (inner: unknown, given: unknown): Json => fillGaps(isObject(given) ? given : {}, inner, depth + 1);
+  const fill = (inner: unknown, given: unknown): Json =>
+    fillGaps(isObject(given) ? given : {}, inner, convertOwn, depth + 1);
   switch (form.kind) {
     case "leaf":
       return form.own !== undefined && !("type" in json || "anyOf" in json)
-        ? { ...json, ...jsonOfOwn(form.own) }
+        ? { ...json, ...convertOwn(form.own) }
         : json;
     case "fields": {
       const properties = json["properties"];

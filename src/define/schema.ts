@@ -86,15 +86,31 @@ interface JsonSchemaConverter {
  * @param isWhole True to refuse a schema of zod with a type that JSON can't express, instead of leaving it out.
  */
 function convert(schema: Schema, side: "input" | "output", isWhole: boolean): JsonSchema | undefined {
-  const { jsonSchema: converter, vendor } = schema["~standard"] as {
-    jsonSchema?: JsonSchemaConverter;
-    vendor?: unknown;
-  };
-  if (converter === undefined) return convertValibot(schema, side);
   const libraryOptions = converterOptions(isWhole, (inner) => convertInner(inner, side));
+  if (!hasConverter(schema)) return convertValibot(schema, side);
+  const json = convertBy(schema, side, libraryOptions);
+  return json !== undefined && schema["~standard"].vendor === "arktype" ? fillGaps(json, schema) : json;
+}
+
+const hasConverter = (schema: Schema): boolean =>
+  (schema["~standard"] as { jsonSchema?: JsonSchemaConverter }).jsonSchema !== undefined;
+
+/**
+ * Converts a schema by its own converter.
+ *
+ * @param libraryOptions Options that only its library knows.
+ * @returns `undefined` when the schema has no converter, or refuses.
+ */
+export function convertBy(
+  schema: Schema,
+  side: "input" | "output",
+  libraryOptions: JsonSchemaOptions["libraryOptions"],
+): JsonSchema | undefined {
+  const { jsonSchema: converter } = schema["~standard"] as { jsonSchema?: JsonSchemaConverter };
+  if (converter === undefined) return undefined;
   try {
     const { $schema: _, ...rest } = converter[side]({ target: "draft-2020-12", libraryOptions });
-    return vendor === "arktype" ? fillGaps(rest, schema) : rest;
+    return rest;
   } catch {
     return undefined;
   }

@@ -15,7 +15,12 @@ export interface TensorOptions {
 
 /** A schema for tensors, with the dtype and shape that ekiben itself reads. */
 export interface TensorSchema<T = Tensor> extends OwnSchema<T> {
-  readonly tensor: { readonly dtype: DType; readonly shape: readonly (number | string)[] };
+  readonly tensor: {
+    readonly dtype: DType;
+    readonly shape: readonly (number | string)[];
+    /** Set when NaN and infinities are refused in every form. */
+    readonly finite?: true;
+  };
 }
 
 /**
@@ -40,7 +45,8 @@ export function tensor<D extends DType, const S extends readonly (number | strin
     return shapeProblem(result.shape, shape) ?? (options.finite ? finiteProblem(result) : undefined) ?? result;
   };
   const jsonSchema = () => tensorJsonSchema(dtype, shape);
-  return createOwnSchema({ type: "tensor", read, jsonSchema }, { dtype, shape }) as TensorSchema<Tensor<D, Dims<S>>>;
+  const details = { dtype, shape, ...(options.finite === true && { finite: true }) };
+  return createOwnSchema({ type: "tensor", read, jsonSchema }, details) as TensorSchema<Tensor<D, Dims<S>>>;
 }
 
 /** True for a schema made by `tensor()`. */

@@ -117,11 +117,6 @@ export const definitionFailures = {
         : `${d.name} ${d.name === "intercept" ? "holds the interceptors" : "is a lifecycle hook"} of every service and can't be the name of an api, a dependency or a resource`,
     fix: "Rename the field.",
   }),
-  reserved_service_name: row<{ name: string; meaning: string }>({
-    code: "failed_precondition",
-    text: (d) => `${d.name} can't be the name of a service: as the name of a caller it means ${d.meaning}`,
-    fix: 'Rename the class, or give the service another name: Service({ name: "http-model" }).',
-  }),
   invalid_name: row<{ what: "service" | "api"; name: string }>({
     code: "failed_precondition",
     text: (d) =>
@@ -214,5 +209,22 @@ export const definitionFailures = {
     code: "internal",
     text: (d) => `currentCall() was used where no api is running${versionsText(d.versions)}`,
     fix: "Call it inside an api's function, or in code that this function awaits.",
+  }),
+  invalid_contract_form: row<{ at: string; problem: string }>({
+    code: "failed_precondition",
+    text: (d) => `the contract can't be read${d.at === "" ? "" : `, at ${d.at}`}: ${d.problem}`,
+    fix: "Write it again with `ekiben contract`, by the version of ekiben that its service runs with.",
+  }),
+  contract_not_found: row<{ place: string; problem: string }>({
+    code: "failed_precondition",
+    text: (d) => `there is no contract to compare with at ${d.place}: ${d.problem}`,
+    fix: "Give a build folder of `ekiben build`, a file that `ekiben contract` wrote, or the URL of a running app: --against http://127.0.0.1:3000.",
+  }),
+  contract_without_code: row<{ service: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.service} can't run here: this app has the contract of it, not its code`,
+    fix: "Start it from its own build or from its source, and tell this app where it runs: --at <service>=tls://<host>:<port>.",
+    fixFor: (d) =>
+      `Start ${d.service} from its own build or from its source, and tell this app where it runs: --at ${d.service}=tls://<host>:<port>.`,
   }),
 };

@@ -19,6 +19,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   call: { may: ["held:types", "failure", "base"] },
   options: { may: ["failure", "base/name-pattern"] },
   define: { may: ["call", "held", "options:types", "failure", "base"] },
+  contract: { may: ["define", "failure", "base/name-pattern"] },
   observe: { may: ["failure", "base:types"] },
   transport: { may: ["define/tensor", "call", "held", "failure", "base"] },
   tasks: { may: ["call/task-state:types", "options:types", "failure", "base"] },
@@ -47,7 +48,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   http: {
     may: [
       ...["handle:types", "graph:types", "graph/picture/draw-text", "observe:types", "options:types"],
-      ...["define", "call", "held", "failure", "base"],
+      ...["contract/contract-form", "define", "call", "held", "failure", "base"],
     ],
   },
   supervisor: {
@@ -88,7 +89,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   cli: {
     may: [
-      ...["app", "load", "supervisor:types", "graph", "define", "options", "tasks", "failure", "base"],
+      ...["app", "load", "supervisor:types", "graph", "contract", "define", "options", "tasks", "failure", "base"],
       ...["call/task-state", "transport/wire-error", "observe/guarded-output"],
     ],
   },

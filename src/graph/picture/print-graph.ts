@@ -168,8 +168,7 @@ function createServiceDocument(
   settings: ServiceSettings | undefined,
   isEntry: boolean,
 ): ServiceDocument {
-  const own = settings ?? { ...options, apis: undefined, startTimeoutFrom: undefined };
-  const { apis: lanes, startTimeoutFrom: _, ...decided } = own;
+  const { apis: lanes, ...decided } = settings ?? { ...options, apis: undefined };
   const shown = decided.env === undefined ? decided : { ...decided, env: Object.keys(decided.env) };
   return {
     name,

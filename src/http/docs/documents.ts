@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { contractForm } from "../../contract/contract-form.js";
+import type { ServiceDescriptor } from "../../define/descriptor.js";
 import type { JsonSchema } from "../../define/schema.js";
 import { isLoopback } from "../host-check.js";
 import type { ApiRoute } from "../http-state.js";
@@ -157,7 +159,8 @@ async function writePage({ graph, graphSvg, version, description, pages }: Docum
  * `input` and `output` are JSON Schemas. `file_paths` names all files of an input that a form can carry as parts:
  * `"photos[].scan"`, or `"[]"` for an input that is a list of files. `root_input` marks an input that is the body
  * itself instead of an object of named fields. `is_stream` marks an input or output that is sent item by item. Clients
- * of other servers know these names, but for `file_paths`.
+ * of other servers know these names, but for `file_paths`. `contract` is the same for `ekiben check --against`, with
+ * all that JSON Schema has no words for.
  */
 export function createSchemaDocument({ graph, routes, apis, version, description }: OpenApiDeps): object {
   return {
@@ -166,6 +169,7 @@ export function createSchemaDocument({ graph, routes, apis, version, description
     version,
     ...(description !== "" && { description }),
     routes: routes.map((route) => createRouteDocument(route, apis.get(route.name)?.idempotent === true)),
+    contract: contractForm(graph.services.get(graph.entry) as ServiceDescriptor),
   };
 }
 

@@ -1,0 +1,272 @@
+import { isObject } from "../define/json-forms.js";
+import type { SchemaMark } from "../define/schema-marks.js";
+import {
+  copyFolded,
+  createFolded,
+  type Folded,
+  fitsKeywords,
+  fold,
+  mapValues,
+  type RestOfFields,
+  type Type,
+  unread,
+} from "./fold-type.js";
+import { writeCanonical } from "./type-form.js";
+
+// Types as lists of alternatives, each for values of one kind. References, unions and intersections are resolved here,
+// so that code which compares types or tries values sees none.
+//
+// ALT1  An alternative says nothing that the type does not say: what is not understood is in its `checks`, as text.
+// ALT2  Reading is bounded: of a type that unfolds without end, or into too many alternatives, one opaque is left.
+
+interface Common {
+  /** Constraints that are not understood, as texts. */
+  readonly checks: readonly string[];
+}
+
+export interface NumberAlternative extends Common {
+  readonly kind: "number";
+  readonly isInteger: boolean;
+  readonly min: number;
+  readonly max: number;
+  /** True when the bound itself is refused. */
+  readonly isMinOpen: boolean;
+  readonly isMaxOpen: boolean;
+  readonly multiples: readonly number[];
+}
+
+export interface StringAlternative extends Common {
+  readonly kind: "string";
+  readonly minLength: number;
+  readonly maxLength: number;
+  readonly patterns: readonly string[];
+  readonly formats: readonly string[];
+}
+
+export interface ListAlternative extends Common {
+  readonly kind: "list";
+  /** Types of the first items. */
+  readonly first: readonly Type[];
+  /** Type of further items. */
+  readonly rest: Type;
+  readonly minItems: number;
+  readonly maxItems: number;
+  readonly isUnique: boolean;
+}
+
+export interface FieldsAlternative extends Common {
+  readonly kind: "fields";
+  readonly fields: ReadonlyMap<string, Type>;
+  readonly required: ReadonlySet<string>;
+  /** Type of other fields; `dropped` when they are accepted and not kept, `refused` when there may be none. */
+  readonly rest: RestOfFields;
+  /** Type of the names of fields. */
+  readonly names: Type;
+}
+
+export interface TensorAlternative extends Common {
+  readonly kind: "tensor";
+  readonly dtype: string;
+  readonly shape: readonly (number | string)[];
+  readonly onlyFinite: boolean;
+}
+
+export interface FileAlternative extends Common {
+  readonly kind: "file";
+  readonly contentTypes: readonly string[];
+  readonly maxBytes: number;
+}
+
+export interface MapAlternative extends Common {
+  readonly kind: "map";
+  readonly keys: Type;
+  readonly values: Type;
+}
+
+export interface SetAlternative extends Common {
+  readonly kind: "set";
+  readonly item: Type;
+}
+
+/** Values one by one: members of an enum, booleans, `null`. */
+export interface ValuesAlternative extends Common {
+  readonly kind: "values";
+  /** Values by their canonical text. */
+  readonly values: ReadonlyMap<string, unknown>;
+}
+
+export interface PlainAlternative extends Common {
+  readonly kind: "any" | "nothing" | "date" | "bigint" | "bytes";
+}
+
+/** Values that only the library of the schema knows. */
+export interface OpaqueAlternative extends Common {
+  readonly kind: "opaque";
+  readonly text: string;
+}
+
+/** One kind of values that a type accepts. */
+export type Alternative =
+  | NumberAlternative
+  | StringAlternative
+  | ListAlternative
+  | FieldsAlternative
+  | TensorAlternative
+  | FileAlternative
+  | MapAlternative
+  | SetAlternative
+  | ValuesAlternative
+  | PlainAlternative
+  | OpaqueAlternative;
+
+/** Most alternatives of one type, besides single values. */
+const maxAlternatives = 256;
+/** Most single values that are members of unions. */
+const maxValues = 4096;
+/** Most unions inside one another that are unfolded. */
+const maxUnfolds = 64;
+
+const known = new WeakMap<object, readonly Alternative[]>();
+
+/** Returns the alternatives of a type; an empty list for a type that no value fits. */
+export function alternativesOf(type: Type): readonly Alternative[] {
+  const [only, second] = type;
+  const key = second === undefined && isObject(only?.json) ? only.json : undefined;
+  const read = key && known.get(key);
+  if (read !== undefined) return read;
+  const made = readAlternatives(type);
+  if (key !== undefined) known.set(key, made);
+  return made;
+}
+
+function readAlternatives(type: Type): readonly Alternative[] {
+  const found: Alternative[] = [];
+  const text = () => `a large type ${writeCanonical(type.map(({ json }) => json)).slice(0, 4096)}`;
+  try {
+    const folded = fold(type);
+    if (folded !== undefined) unfold(folded, new Set(), found);
+  } catch (error) {
+    if (!(error instanceof TooLarge)) throw error;
+    return [{ kind: "opaque", text: text(), checks: [] }];
+  }
+  return joinEnums(found);
+}
+
+/** Joins the values of all members of a union that are single values. */
+function joinEnums(found: readonly Alternative[]): readonly Alternative[] {
+  const [first, second] = found.filter(({ kind, checks }) => kind === "values" && checks.length === 0);
+  if (first === undefined || second === undefined) return found;
+  const isJoined = (own: Alternative): own is ValuesAlternative => own.kind === "values" && own.checks.length === 0;
+  const values = new Map(found.filter(isJoined).flatMap((own) => [...own.values]));
+  return [{ kind: "values", values, checks: [] }, ...found.filter((own) => !isJoined(own))];
+}
+
+class TooLarge extends Error {}
+
+/** Joins a type with each member of its unions in turn. */
+function unfold(folded: Folded, above: ReadonlySet<unknown>, found: Alternative[]): void {
+  const [union, ...unions] = folded.unions;
+  if (union === undefined) {
+    found.push(...listAlternatives(folded));
+    if (found.length > maxValues || countParts(found) > maxAlternatives) {
+      throw new TooLarge();
+    }
+    return;
+  }
+  if (above.size > maxUnfolds) throw new TooLarge();
+  for (const member of union) {
+    // A union that has itself as a member gains nothing from it.
+    if (above.has(member.json)) continue;
+    const joined = fold([member], { ...copyFolded(folded), unions: [...unions] });
+    if (joined !== undefined) unfold(joined, new Set([...above, member.json]), found);
+  }
+}
+
+const countParts = (found: readonly Alternative[]): number => found.filter(({ kind }) => kind !== "values").length;
+
+function listAlternatives(folded: Folded): Alternative[] {
+  const { mark, values, types } = folded;
+  const checks = [...folded.checks].sort();
+  if (mark?.type !== undefined) {
+    if (values === undefined && types === undefined) return [readMarked(mark, folded, checks)];
+    // JSON may stand for a tensor or a file, and nothing is known of what is opaque. Nothing else is both.
+    if (!["tensor", "file", "opaque"].includes(mark.type)) return [];
+    return [readMarked(mark, folded, [...checks, unread("a type of JSON as well")])];
+  }
+  if (values !== undefined) {
+    const fitting = new Map([...values].filter(([, value]) => fitsKeywords(folded, value)));
+    const { patterns } = folded.strings;
+    const own = patterns.length === 0 ? checks : [...checks, unread(`patterns ${patterns.join(" ")}`)].sort();
+    return fitting.size === 0 ? [] : [{ kind: "values", values: fitting, checks: own }];
+  }
+  if (types === undefined) {
+    // Keywords without a type bind only values of their own type.
+    const own = describeUntyped(folded);
+    return [{ kind: "any", checks: own === undefined ? checks : [...checks, unread(own)].sort() }];
+  }
+  return types.flatMap((type) => listOfType(type, folded, checks));
+}
+
+function describeUntyped({ numbers, strings, lists, objects }: Folded): string | undefined {
+  const plain = createFolded();
+  const said = [numbers, strings, lists, { ...objects, fields: [...objects.fields], required: [...objects.required] }];
+  const empty = [plain.numbers, plain.strings, plain.lists, { ...plain.objects, fields: [], required: [] }];
+  const text = writeCanonical(said.map((part) => writeLimits(part)));
+  return text === writeCanonical(empty.map((part) => writeLimits(part))) ? undefined : `keywords ${text}`;
+}
+
+const writeLimits = (part: object): string =>
+  JSON.stringify(part, (key, value: unknown) =>
+    key === "root" ? undefined : typeof value === "number" ? String(value) : value,
+  );
+
+function listOfType(type: string, folded: Folded, checks: readonly string[]): Alternative[] {
+  switch (type) {
+    case "null":
+      return [{ kind: "values", values: mapValues([null]), checks }];
+    case "boolean":
+      return [{ kind: "values", values: mapValues([false, true]), checks }];
+    case "number":
+    case "integer":
+      return [{ kind: "number", isInteger: type === "integer", ...folded.numbers, checks }];
+    case "string":
+      return [{ kind: "string", ...folded.strings, checks }];
+    case "array":
+      return [{ kind: "list", ...folded.lists, checks }];
+    case "object":
+      return [{ kind: "fields", ...folded.objects, checks }];
+    default:
+      return [{ kind: "opaque", text: `type ${type}`, checks }];
+  }
+}
+
+function readMarked(mark: SchemaMark, { lists, objects }: Folded, checks: readonly string[]): Alternative {
+  const { type } = mark;
+  switch (type) {
+    case "tensor":
+      return {
+        ...{ kind: "tensor", dtype: String(mark.dtype), onlyFinite: mark.finite === true, checks },
+        shape: Array.isArray(mark.shape) ? mark.shape : [],
+      };
+    case "file":
+      return {
+        ...{
+          kind: "file",
+          checks,
+          contentTypes: Array.isArray(mark.contentTypes) ? mark.contentTypes.map(String) : [],
+        },
+        maxBytes: typeof mark.maxBytes === "number" ? mark.maxBytes : Infinity,
+      };
+    case "map":
+      return { kind: "map", keys: objects.names, values: typeof objects.rest === "string" ? [] : objects.rest, checks };
+    case "set":
+      return { kind: "set", item: lists.rest, checks };
+    case "nothing":
+    case "date":
+    case "bigint":
+    case "bytes":
+      return { kind: type, checks };
+    default:
+      return { kind: "opaque", text: String(mark.of), checks };
+  }
+}
