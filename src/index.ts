@@ -18,6 +18,7 @@ export type {
   Api,
   CallOptions,
   Handle,
+  Inside,
   MaybePromise,
   MaybePromises,
   StreamApi,

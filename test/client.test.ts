@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { z } from "zod";
+import { createCallTime } from "../src/call/call-scope.js";
 import { type Client, connect } from "../src/client.js";
 import {
   api,
@@ -15,6 +16,8 @@ import {
   tensor,
 } from "../src/index.js";
 import { failureOf } from "./client/failure-of.js";
+import { FakeClock } from "./fake-clock.js";
+import { createTestServer } from "./http/test-server.js";
 import { Journal } from "./journal.js";
 
 const journal = new Journal();
@@ -225,7 +228,17 @@ describe("a client of a running server", () => {
   });
 
   it("says which service took the time, when the server's own time for the api has passed", async () => {
-    const failure = await failureOf(pipeline.hurry());
+    journal.told = [];
+    const clock = new FakeClock();
+    await using timed = await createTestServer(Pipeline, { deps: { time: createCallTime(clock) } });
+    const { url } = await timed.listen();
+    // A kept connection would wait for time to pass when the server closes.
+    const hurried = await connect<Pipeline>(url, { headers: { connection: "close" } });
+    const failing = failureOf(hurried.hurry());
+    // However slow the machine is, the time is over only when the model has begun.
+    await journal.until("Model.wait began");
+    clock.advance(1_000);
+    const failure = await failing;
     assert.deepEqual([failure.id, failure.httpStatus], ["deadline_exceeded", 504]);
     assert.deepEqual(failure.details["waitingFor"], ["Model.wait"]);
   });

@@ -255,11 +255,13 @@ describe("a body", () => {
 
 describe("connections", () => {
   it("that say nothing, or not enough, are closed", async () => {
-    await using server = await listen({ settings: { bodyTimeoutMs: 100 } });
+    const limitsFrom = { bodyTimeoutMs: "EKIBEN_HTTP_BODY_TIMEOUT_MS", streamIdleMs: "default" };
+    await using server = await listen({ settings: { bodyTimeoutMs: 100, limitsFrom } });
     const [silent, slow] = [server.connect(), server.connect()];
     slow.write("POST /echo HTTP/1.1\r\nhost: localhost\r\n");
     const response = parseResponse(await slow.closed());
     assert.deepEqual([response.status, idOf(response)], [408, "header_timeout"]);
+    assert.match(response.body, /within 100 ms \(http\.bodyTimeoutMs, from EKIBEN_HTTP_BODY_TIMEOUT_MS\)/);
     assert.equal(await silent.closed(), "");
   });
 

@@ -28,6 +28,22 @@ export class Library extends Service() {
 }
 `;
 
+/** Apis whose functions see other types than their callers. */
+const declaredProgram = `
+import { api, depends, file, Service, stream, task, tensor } from "ekiben";
+import { z } from "zod";
+export class Store extends Service() {
+  upload = api({ input: { scan: file() }, output: z.string() }, ({ scan }) => scan.name);
+  pages = api({ input: file(), yields: z.date() }, async function* (scan) { yield new Date(scan.lastModified); });
+  sums = api({ input: stream(z.number().default(1)), output: tensor("float32", ["n"]) }, () => ({ dtype: "float32", shape: [1], data: new Float32Array(1) }) as const);
+  index = task({ input: z.object({ shelf: z.string().default("a") }), output: z.number() }, ({ shelf }) => shelf.length);
+}
+export class Shop extends Service() {
+  store = depends(Store);
+  label = api({ input: z.coerce.number(), output: z.string() }, (n) => n.toFixed());
+}
+`;
+
 describe("the packed package, installed in an empty project", () => {
   let project: string;
   let installedBytes: number;
@@ -113,7 +129,14 @@ describe("the packed package, installed in an empty project", () => {
 
   it("has types that compile strictly, together with those of its dependencies", async () => {
     const compilerOptions = { strict: true, module: "nodenext", target: "es2023", noEmit: true, skipLibCheck: false };
-    const allowed = { allowImportingTsExtensions: true, exactOptionalPropertyTypes: true, types: ["node"] };
+    // With declarations the compiler must be able to name each type that it infers, by a path that the package exports.
+    await writeFile(join(project, "declared.ts"), declaredProgram);
+    const allowed = {
+      declaration: true,
+      allowImportingTsExtensions: true,
+      exactOptionalPropertyTypes: true,
+      types: ["node"],
+    };
     await writeFile(
       join(project, "tsconfig.json"),
       JSON.stringify({ compilerOptions: { ...compilerOptions, ...allowed }, include: ["*.ts"] }),

@@ -42,7 +42,8 @@ describe("resource()", () => {
     }
     const options = { startTimeoutMs: 20 };
     const keepsAlive = setInterval(() => {}, 60_000);
-    await assert.rejects(compose(Slow, { options }), { id: "start_timeout", service: "Slow" });
+    const message = /^start\(\) did not finish within 20 ms \(startTimeoutMs, from compose\(\) startTimeoutMs\)$/;
+    await assert.rejects(compose(Slow, { options }), { id: "start_timeout", service: "Slow", message });
     clearInterval(keepsAlive);
     assert.deepEqual(told, ["one closed"]);
   });

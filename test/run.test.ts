@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
-import { api, depends, run, Service } from "ekiben";
+import { api, currentCall, depends, run, Service, serve, task } from "ekiben";
 import { compose } from "ekiben/testing";
 import { z } from "zod";
+import { createDeferred } from "../src/base/clock.js";
 import { Letters } from "./composing/services.js";
 import { Project } from "./loading/project.js";
 
@@ -103,6 +107,45 @@ console.log(await app.entry.run(2));`;
     assert.match(stderr, /Model stopped/);
   });
 
+  it("ends the process on a signal when every app that leaves signals to it is closed, and no sooner", async () => {
+    const main = `${head}
+class Idle extends Service() {}
+class Busy extends Service() {
+  work = api({ output: z.string() }, async () => {
+    const signaled = new Promise((resolve) => process.once("SIGTERM", () => setTimeout(resolve, 100)));
+    console.log("begun");
+    await signaled;
+    return "answered";
+  });
+}
+const options = { placement: "inline", signals: true } as const;
+await (await run(Idle, options)).close();
+const [idle, busy] = [await run(Idle, options), await run(Busy, options)];
+console.log(await busy.entry.work());`;
+    using project = new Project({ files: { "main.ts": main } });
+    using program = project.run(["--import", "tsx", "main.ts"]);
+    await program.until(/begun\n/);
+    program.child.kill("SIGTERM");
+    const { status, stdout, stderr } = await program.ended;
+    assert.deepEqual([status, stdout], [143, "begun\nanswered\n"], stderr);
+  });
+
+  it("leaves no handler of a signal behind when it is closed, and neither does serve()", async () => {
+    const count = () => ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"].map((signal) => process.listenerCount(signal));
+    const before = count();
+    const options = { env: {}, options: { logLevel: "silent", placement: "inline" }, signals: true } as const;
+    const app = await run(Letters, options);
+    const server = await serve(Letters, { ...options, port: 0, host: "127.0.0.1" });
+    assert.deepEqual(
+      count(),
+      before.map((handlers) => handlers + 1),
+    );
+    await app.close();
+    assert.notDeepEqual(count(), before);
+    await server.close();
+    assert.deepEqual(count(), before);
+  });
+
   it("takes options and the environment, and refuses what is wrong before anything starts", async () => {
     const limited = { options: { services: { Letters: { timeoutMs: 1234 } } }, placement: "inline", env: {} } as const;
     await using app = await run(Letters, limited);
@@ -115,6 +158,28 @@ console.log(await app.entry.run(2));`;
       message: /option services .*run\(\)/,
     });
     await assert.rejects(compose(Letters, { ...appFile }), { message: /option services .*compose\(\)/ });
+  });
+
+  it("gives its context to the calls and tasks of the program, and none to the tasks that a schedule submits", async (t) => {
+    const data = mkdtempSync(join(tmpdir(), "ekiben-run-"));
+    t.after(() => rmSync(data, { recursive: true, force: true }));
+    const planned = createDeferred<unknown>();
+    const look = () => ({ caller: currentCall().caller.service, context: currentCall().context });
+    class Clerk extends Service() {
+      who = api({ output: z.unknown() }, look);
+      tidy = task({ output: z.unknown(), every: "1s" }, () => {
+        const seen = look();
+        if (seen.caller === "schedule") planned.resolve(seen);
+        return seen;
+      });
+    }
+    let user = "ann";
+    const options = { data, logLevel: "silent" } as const;
+    await using app = await run(Clerk, { placement: "inline", env: {}, options, context: () => ({ user }) });
+    assert.deepEqual(await app.entry.who(), { caller: "local", context: { user: "ann" } });
+    user = "bob";
+    assert.deepEqual(await app.entry.tidy(), { caller: "local", context: { user: "bob" } });
+    assert.deepEqual(await planned.promise, { caller: "schedule", context: undefined });
   });
 
   it("reaches every service of the graph, and no other", async () => {

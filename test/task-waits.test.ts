@@ -86,6 +86,40 @@ describe("whoever watches a task by a handle", () => {
     );
   });
 
+  it("may leave while it waits for a change", async () => {
+    const { Clerk, begun, end } = createClerk();
+    await using app = await compose(Clerk, { options: { data: join(root, "watch-left") } });
+    const { hold } = app.entry;
+    const { id } = await hold.submit("a");
+    await begun;
+    const watching = hold.watch(id)[Symbol.asyncIterator]();
+    assert.equal((await watching.next()).value?.status, "in_progress");
+    const next = watching.next();
+    assert.equal((await watching.return?.())?.done, true);
+    assert.deepEqual([(await next).done, (await watching.next()).done], [true, true]);
+    end();
+  });
+
+  it("is told that the api which watches has ended", async () => {
+    const { Clerk, begun, end } = createClerk();
+    let ended: Promise<unknown> | undefined;
+    class Front extends Service() {
+      clerk = depends(Clerk);
+      look = api({ input: z.string(), output: z.string() }, async (id) => {
+        const watching = this.clerk.hold.watch(id)[Symbol.asyncIterator]();
+        const { value } = await watching.next();
+        ended = watching.next().catch((error: { code: string }) => error.code);
+        return value?.status as string;
+      });
+    }
+    await using app = await compose(Front, { options: { data: join(root, "watch-scope") } });
+    const { id } = await app.service(Clerk).hold.submit("a");
+    await begun;
+    assert.equal(await app.entry.look(id), "in_progress");
+    assert.equal(await ended, "cancelled");
+    end();
+  });
+
   it("is told at once of an unknown task, and no longer than its time or signal lasts", async () => {
     const { Clerk, begun } = createClerk();
     await using app = await compose(Clerk, { options: { data: join(root, "watch-ends") } });

@@ -63,6 +63,7 @@ export class RemoteRuntimes {
         inlineCalleeResources: new Map(inlineCallees.map((name) => [name, resourcesOf(name)])),
       },
       startTimeoutMs: plan.settings.startTimeoutMs,
+      startTimeoutFrom: plan.settings.startTimeoutFrom,
       drainTimeoutMs: settings.server.drainTimeoutMs,
       memoryBytes,
       clock: own.time.clock,
@@ -157,7 +158,7 @@ export function findInspectOrder(
 /** Raises the limits of `start()`, since a breakpoint in it may hold it for hours. */
 export function liftStartLimits(settings: AppSettings): AppSettings {
   const services = [...settings.services].map(
-    ([name, own]) => [name, { ...own, startTimeoutMs: inspectedStartMs }] as const,
+    ([name, own]) => [name, { ...own, startTimeoutMs: inspectedStartMs, startTimeoutFrom: "the debugger" }] as const,
   );
   return { ...settings, services: new Map(services) };
 }

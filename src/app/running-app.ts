@@ -52,7 +52,8 @@ export interface RunOptions {
   readonly onEvent?: OnAppEvent;
   /**
    * True when SIGINT, SIGTERM, SIGHUP and SIGQUIT close the app and then end the process with 128 plus the number of
-   * the signal, for example 130 after Ctrl-C. A second signal ends it at once. Default false.
+   * the signal, for example 130 after Ctrl-C. Several such apps end it when all are closed. A second signal ends it at
+   * once. Closing the app ends this. Default false.
    */
   readonly signals?: boolean;
 }
@@ -80,7 +81,9 @@ export async function startRunningApp<T extends ServiceHooks>(
   const closed = createDeferred<void>();
   // Most timers of an app don't keep the process alive, so a call that waits for one would end with it.
   void holdProcess(closed.promise);
+  let endSignals = () => {};
   const onClosed = () => {
+    endSignals();
     endWatch();
     flush();
     closed.resolve();
@@ -95,7 +98,7 @@ export async function startRunningApp<T extends ServiceHooks>(
     });
     const { running } = createRunningApp(app, entry, { context, onClosed });
     if (signals === true) {
-      closeOnSignals((signal) => {
+      endSignals = closeOnSignals((signal) => {
         process.exitCode = 128 + constants.signals[signal];
         return running.close();
       });

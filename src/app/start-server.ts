@@ -104,6 +104,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     const closed = createDeferred<void>();
     // A server keeps its process alive until it is closed.
     void holdProcess(closed.promise);
+    let endSignals = () => {};
     let closing: Promise<void> | undefined;
     const close = (how: CloseOptions = {}) => {
       deps.departure.hasBegun = true;
@@ -112,13 +113,14 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
         .finally(() => admin.close())
         .finally(flush)
         .finally(() => {
+          endSignals();
           endWatch();
           closed.resolve();
         });
       return closing;
     };
     const failed = deps.entryGone.promise.then((error) => endFailed(log, error, () => close({ skipsDelay: true })));
-    if (options.signals === true) closeOnSignals((signal) => close({ skipsDelay: signal === "SIGINT" }));
+    if (options.signals === true) endSignals = closeOnSignals((signal) => close({ skipsDelay: signal === "SIGINT" }));
     const { url: adminUrl } = admin;
     return { url, port, ...(adminUrl !== undefined && { adminUrl }), graph: plan.graph, failed, close };
   } catch (error) {
@@ -323,9 +325,9 @@ export interface ServeOptions extends Pick<AppFile, "port" | "host" | "context">
    */
   readonly from?: string | URL;
   /**
-   * True when SIGINT, SIGTERM, SIGHUP and SIGQUIT close the server and then end the process with 0. A second signal
-   * ends it at once. The same signal within half a second is ignored: Ctrl-C reaches every process of a terminal, and
-   * tsx and `node --watch` pass it on too. Default false.
+   * True when SIGINT, SIGTERM, SIGHUP and SIGQUIT close the server and then end the process with 0, as soon as all apps
+   * of the process with this option are closed. A second signal ends it at once. The same signal within half a second
+   * is ignored: Ctrl-C reaches every process of a terminal, and tsx and `node --watch` pass it on too. Default false.
    */
   readonly signals?: boolean;
   /** Environment with the `EKIBEN_…` variables. Default: that of the process. */

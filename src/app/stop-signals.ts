@@ -53,17 +53,48 @@ export function watchSignals(tell: (text: string) => void): StopSignals {
   };
 }
 
-/** Closes an app on a stop signal, for a program that leaves signals to it, then ends the process. */
-export function closeOnSignals(close: (signal: StopSignal) => Promise<void>): void {
-  const signals = watchSignals((text) => process.stderr.write(text));
-  void signals.ready().then(async (signal) => {
-    try {
-      await close(signal);
-    } finally {
-      await whenWritten();
-      process.exit();
-    }
-  });
+/** Closes one app, on a signal. Repeated calls share one close. */
+type CloseApp = (signal: StopSignal) => Promise<void>;
+
+/** Open apps of this process that leave signals to ekiben. */
+const openApps = new Set<CloseApp>();
+/** The watch that they share. */
+let sharedWatch: StopSignals | undefined;
+/** True once a signal closes them. */
+let isEnding = false;
+
+/**
+ * Closes an app on a stop signal, for a program that leaves signals to it. The process ends when all such apps have
+ * been closed.
+ *
+ * @returns A function to call when the app has been closed. When the last app is closed without a signal, signals have
+ *   their default effect again.
+ */
+export function closeOnSignals(close: CloseApp): () => void {
+  openApps.add(close);
+  if (sharedWatch === undefined) {
+    sharedWatch = watchSignals((text) => process.stderr.write(text));
+    void sharedWatch.ready().then(closeAll);
+  }
+  return () => {
+    openApps.delete(close);
+    if (openApps.size > 0 || isEnding) return;
+    sharedWatch?.stop();
+    sharedWatch = undefined;
+  };
+}
+
+async function closeAll(signal: StopSignal): Promise<void> {
+  isEnding = true;
+  // An app that starts meanwhile is closed too.
+  while (openApps.size > 0) {
+    const open = [...openApps];
+    await Promise.allSettled(open.map((close) => close(signal)));
+    // Those whose close has failed are still there.
+    for (const close of open) openApps.delete(close);
+  }
+  await whenWritten();
+  process.exit();
 }
 
 /** Longest timer in Node. */

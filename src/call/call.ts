@@ -4,7 +4,17 @@ import { ResponseDraft } from "./call-response.js";
 import { copyValue } from "./copy-value.js";
 import type { InputStream } from "./streams/item-source.js";
 
-/** Caller of a call. From outside, `service` is `"http"` (the HTTP server) or `"local"` (a program or a test). */
+/**
+ * Names that stand for callers that are no service, with what each is: in metrics, in failures and in
+ * `currentCall().caller`. No service may have one of them.
+ */
+export const outsideCallers: Readonly<Record<string, string>> = {
+  http: "the HTTP server",
+  local: "a program or a test",
+  schedule: "the schedule of a task",
+};
+
+/** Caller of a call. From outside, `service` is one of `outsideCallers`. */
 export interface Caller {
   readonly service: string;
   readonly api: string;

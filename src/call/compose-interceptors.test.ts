@@ -118,6 +118,9 @@ describe("interceptors of an api", () => {
     });
     assert.deepEqual(await interceptRun(chain, "unary", () => memory)("x"), { text: "first" });
     memory.text = "first";
+    const owned = interceptRun(chain, "unary", () => memory, true);
+    assert.deepEqual(await owned("x"), { text: "second" }, "what nobody else has is not copied");
+    memory.text = "first";
     assert.deepEqual(await interceptRun(chain, "unary", async () => memory)("x"), { text: "first" });
   });
 

@@ -57,14 +57,18 @@ export function composeInterceptors(
 /**
  * Returns the function of an api that gets calls, inside its interceptors. They run where the function would: after the
  * check of the input, before that of the output, in the scope of the call.
+ *
+ * @param isOwned True when nobody else has what `run` gives (IN4): it needs no copy. Default: false.
  */
-export function interceptRun(chain: InterceptorChain, kind: ApiTarget["kind"], run: ApiTarget["run"]) {
-  if (kind === "stream") return (input: unknown): unknown => toItems(chain(input, enter(currentScope(), run)));
-  return (input: unknown): unknown =>
-    chain(
-      input,
-      enter(currentScope(), (given) => own(toNative(run(given)))),
-    );
+export function interceptRun(
+  chain: InterceptorChain,
+  kind: ApiTarget["kind"],
+  run: ApiTarget["run"],
+  isOwned = false,
+): ApiTarget["run"] {
+  if (kind === "stream") return (input) => toItems(chain(input, enter(currentScope(), run)));
+  const rest: ApiTarget["run"] = isOwned ? run : (input) => own(toNative(run(input)));
+  return (input) => chain(input, enter(currentScope(), rest));
 }
 
 /** Lets `run` run in the scope of its call, from whatever context an interceptor calls it. */

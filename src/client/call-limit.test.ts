@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
+import v8 from "node:v8";
+import vm from "node:vm";
 import { CallLimit } from "./call-limit.js";
 
 function createLimit(signals: readonly AbortSignal[], timeoutMs?: number): CallLimit {
@@ -32,6 +34,43 @@ describe("CallLimit", () => {
       assert.equal(limit.reason?.name, "ServingError");
       assert.equal(limit.signal.reason, limit.reason);
     }
+  });
+
+  it("keeps no value of guarded work that has settled, however long it lasts (CL4)", async () => {
+    v8.setFlagsFromString("--expose-gc");
+    const collect = vm.runInNewContext("gc") as () => void;
+    const limit = createLimit([]);
+    const pieces: WeakRef<Uint8Array>[] = [];
+    for (let i = 0; i < 100; i++) {
+      const piece = new Uint8Array(1000);
+      pieces.push(new WeakRef(piece));
+      await limit.guard(Promise.resolve({ done: false, value: piece }));
+      await assert.rejects(limit.guard(Promise.reject(piece)));
+    }
+    // A WeakRef holds its value until the turn that made it has ended.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    const kept = pieces.filter((piece) => piece.deref() !== undefined).length;
+    // The last one may still be on the stack.
+    assert.ok(kept <= 1, `${kept} pieces of 100 are kept`);
+    const pending = limit.guard(new Promise(() => {}));
+    limit.abandon();
+    await assert.rejects(pending, { id: "cancelled" });
+  });
+
+  it("ends everything that is guarded, then or later, and the work itself may end as it likes", async () => {
+    const limit = createLimit([]);
+    let refuse!: (error: Error) => void;
+    const work = new Promise((_, reject) => (refuse = reject));
+    const guarded = [limit.guard(work), limit.guard(new Promise(() => {}))];
+    limit.abandon();
+    guarded.push(limit.guard(Promise.resolve("late")), limit.guard(Promise.reject(new Error("late"))));
+    refuse(new Error("not wanted any more"));
+    const ends = (await Promise.allSettled(guarded)) as PromiseRejectedResult[];
+    assert.deepEqual(
+      ends.map(({ reason }) => reason?.id),
+      ["cancelled", "cancelled", "cancelled", "cancelled"],
+    );
   });
 
   it("holds no timer and no listener once it is released (CL3)", () => {

@@ -6,6 +6,7 @@ import { ServingError } from "../failure/serving-error.js";
 // CL1  A limit ends a call once; later events change nothing.
 // CL2  After any end, `signal` is aborted and `reason` is a ServingError.
 // CL3  A released limit holds no timer and no listener.
+// CL4  A limit holds nothing of guarded work that has settled: it may outlive many pieces of a stream.
 
 /** Service and api of a call, for messages. */
 export interface CallPlace {
@@ -38,8 +39,8 @@ export class CallLimit {
   readonly #bounds: CallBounds;
   readonly #controller = new AbortController();
   readonly #startedAt: number;
-  readonly #ended: Promise<never>;
-  #endNow!: (reason: ServingError) => void;
+  /** Rejects the guarded promises that are pending. */
+  readonly #pending = new Set<(reason: ServingError) => void>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reason: ServingError | undefined;
 
@@ -47,9 +48,6 @@ export class CallLimit {
     this.#bounds = bounds;
     const now = performance.now();
     this.#startedAt = bounds.startedAt ?? now;
-    this.#ended = new Promise((_, reject) => (this.#endNow = reject));
-    // The limit may end a call that nothing waits for.
-    this.#ended.catch(() => {});
     const { timeoutMs, signals } = bounds;
     const leftMs = timeoutMs === undefined ? Infinity : timeoutMs + graceMs(timeoutMs) - (now - this.#startedAt);
     if (timeoutMs !== undefined && leftMs <= longestTimerMs) {
@@ -79,7 +77,14 @@ export class CallLimit {
 
   /** Returns the result of `work`; throws the reason when the call ends first. */
   guard<T>(work: T | PromiseLike<T>): Promise<T> {
-    return Promise.race([work, this.#ended]);
+    return new Promise<T>((resolve, reject) => {
+      const settled = () => this.#pending.delete(reject);
+      if (this.#reason === undefined) this.#pending.add(reject);
+      Promise.resolve(work)
+        .then(resolve as (value: unknown) => void, reject)
+        .then(settled);
+      if (this.#reason !== undefined) reject(this.#reason);
+    });
   }
 
   /** Waits. Throws the reason when the call ends first. */
@@ -116,7 +121,8 @@ export class CallLimit {
     this.release();
     if (this.#reason !== undefined) return;
     this.#reason = reason;
-    this.#endNow(reason);
+    for (const reject of this.#pending) reject(reason);
+    this.#pending.clear();
     this.#controller.abort(reason);
   }
 

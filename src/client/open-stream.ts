@@ -1,3 +1,4 @@
+import { leavable } from "../base/follow-states.js";
 import { fail } from "../failure/client-failures.js";
 import { holdInput, type PreparedCall, parseValue, placeOf, prepareCall } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
@@ -66,18 +67,7 @@ export function readInCall<T>(
       limit.abandon();
     }
   }
-  const items = run();
-  return {
-    next: () => items.next(),
-    // The generator's own `return` would first wait for the item it was asked for.
-    return: () => {
-      limit?.abandon();
-      return items.return();
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+  return leavable(run(), () => limit?.abandon());
 }
 
 /** Reads the events of a response. @throws {ServingError} `invalid_response`, `connection_lost`; the limit's reason. */

@@ -7,7 +7,7 @@ import { ServingError } from "../failure/serving-error.js";
 import { acceptOf, callApi, placeOf, prepareCall, readAnswer } from "./call-api.js";
 import type { CallLimit } from "./call-limit.js";
 import type { ClientCallOptions } from "./client-type.js";
-import { createLimit, type Endpoint, type RemoteApi, readText, retriesOf, sendRequest } from "./endpoint.js";
+import { createLimit, cutOff, type Endpoint, type RemoteApi, readText, retriesOf, sendRequest } from "./endpoint.js";
 import { readEvent, readEvents, readInCall } from "./open-stream.js";
 import { repeatCall } from "./repeat-call.js";
 
@@ -75,6 +75,7 @@ function watchTask(endpoint: Endpoint, api: RemoteApi, id: string, options: Opti
       },
       isLast: ({ endedAt }) => endedAt !== undefined,
       isPassing: (error) => limit.reason === undefined && error instanceof ServingError && error.code === "unavailable",
+      cutOff: () => cutOff(url),
       pause: (ms) => limit.pause(ms),
     }),
   );

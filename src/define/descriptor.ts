@@ -1,5 +1,6 @@
 import { isName } from "../base/name-pattern.js";
 import { type Copy, ownCopy } from "../base/shared-state.js";
+import { outsideCallers } from "../call/call.js";
 import { operationApi, taskOperations } from "../call/task-state.js";
 import { settlePromises } from "../call/value-walk.js";
 import { fail, type GraphFault } from "../failure/failures.js";
@@ -82,6 +83,8 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
     addFault("", fail("constructor_failed", { error: textOf(error) }, { cause: error }));
   }
   if (!isName(name)) addFault("", fail("invalid_name", { what: "service", name }));
+  const meaning = Object.hasOwn(outsideCallers, name) ? outsideCallers[name] : undefined;
+  if (meaning !== undefined) addFault("", fail("reserved_service_name", { name, meaning }));
   const own = readApi(instance["intercept"]) === undefined ? instance["intercept"] : undefined;
   for (const problem of [interceptProblem(options.intercept), interceptProblem(own)]) {
     if (problem !== undefined) addFault("intercept", fail("invalid_interceptor", { problem }));

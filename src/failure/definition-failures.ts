@@ -117,6 +117,11 @@ export const definitionFailures = {
         : `${d.name} ${d.name === "intercept" ? "holds the interceptors" : "is a lifecycle hook"} of every service and can't be the name of an api, a dependency or a resource`,
     fix: "Rename the field.",
   }),
+  reserved_service_name: row<{ name: string; meaning: string }>({
+    code: "failed_precondition",
+    text: (d) => `${d.name} can't be the name of a service: as the name of a caller it means ${d.meaning}`,
+    fix: 'Rename the class, or give the service another name: Service({ name: "http-model" }).',
+  }),
   invalid_name: row<{ what: "service" | "api"; name: string }>({
     code: "failed_precondition",
     text: (d) =>

@@ -88,11 +88,11 @@ export const httpFailures = {
     text: (d) => `the request line and headers are larger than ${d.maxHeaderBytes} bytes`,
     fix: "Send fewer or shorter headers, or raise http.maxHeaderBytes.",
   }),
-  header_timeout: row<{ timeoutMs: number }>({
+  header_timeout: row<{ timeoutMs: number; setBy: string }>({
     code: "deadline_exceeded",
     httpStatus: 408,
-    text: (d) => `the headers did not arrive within ${d.timeoutMs} ms`,
-    fix: "Send the request line and headers at once.",
+    text: (d) => `the headers did not arrive within ${d.timeoutMs} ms (${d.setBy})`,
+    fix: "Send the request line and headers at once. The limit is the smaller one of http.bodyTimeoutMs and 15 s.",
   }),
   malformed_request: row<{ problem: string }>({
     code: "invalid_argument",

@@ -1,4 +1,4 @@
-import { list, row } from "./failure-row.js";
+import { list, optionText, row } from "./failure-row.js";
 
 /** Failures of replicas. */
 export const replicaFailures = {
@@ -17,10 +17,10 @@ export const replicaFailures = {
     text: (d) => `${d.replica} can't be reached by other replicas: it can't listen on ${d.address}: ${d.problem}`,
     fix: "Keep the folder of the app's sockets, in TMPDIR, while the app runs: exclude ekiben-* from cleaners of temporary folders.",
   }),
-  start_timeout: row<{ startTimeoutMs: number; blockedMs?: number }>({
+  start_timeout: row<{ startTimeoutMs: number; from?: string | undefined; blockedMs?: number }>({
     code: "unavailable",
     text: (d) =>
-      `start() did not finish within ${d.startTimeoutMs} ms (startTimeoutMs)${d.blockedMs === undefined ? "" : `; it blocked the event loop for ${d.blockedMs} ms more and was killed`}`,
+      `start() did not finish within ${d.startTimeoutMs} ms (${optionText("startTimeoutMs", d.from)})${d.blockedMs === undefined ? "" : `; it blocked the event loop for ${d.blockedMs} ms more and was killed`}`,
     fix: "Raise startTimeoutMs, or find out what start() waits for.",
   }),
   load_timeout: row<{ step: string; limitMs: number }>({

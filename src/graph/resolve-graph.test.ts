@@ -125,6 +125,11 @@ describe("resolveGraph", () => {
       );
     }
     for (const name of ["Modèle", "日本", "$", "_", "a-b", "1", "constructor"]) resolveGraph(named(name));
+    for (const name of ["http", "local", "schedule"]) {
+      const [fault, ...others] = faultsOf(named(name));
+      assert.deepEqual([fault?.id, fault?.service, others], ["reserved_service_name", name, []]);
+    }
+    resolveGraph(named("Http"));
     class Apis extends Service() {
       "a.b" = api({ ...text, route: "/ab" }, (value) => value);
       $ = api(text, (value) => value);

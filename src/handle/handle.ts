@@ -1,5 +1,5 @@
 import { pause } from "../base/clock.js";
-import { followStates } from "../base/follow-states.js";
+import { followStates, leavable } from "../base/follow-states.js";
 import type { Logger } from "../base/logger.js";
 import { isPromiseLike, promisedInput } from "../base/promised-input.js";
 import type { Caller, RequestContext } from "../call/call.js";
@@ -19,10 +19,11 @@ import {
 } from "../call/task-state.js";
 import type { ApiDescriptor } from "../define/descriptor.js";
 import type { CallOptions, SubmitOptions } from "../define/handle-type.js";
+import { fail } from "../failure/failures.js";
 import { ServingError, unreachable } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { CalledService, CallTarget, EntryCaller, HttpCall } from "./call-target.js";
-import { LaterStream } from "./reply-stream.js";
+import { LaterStream, type ReplyStream } from "./reply-stream.js";
 import { type CallStart, dispatchCall, dispatchStream, openScope, sendCall } from "./start-call.js";
 import { noteFailure, type UnheardCall } from "./unheard-failure.js";
 
@@ -260,14 +261,28 @@ function createWatchMethod(target: CallTarget, owner: HandleOwner) {
     const { timeoutMs = Number.POSITIVE_INFINITY } = options;
     const endsAt = clock.now() + timeoutMs;
     const start = createStart({ id }, options, ambientCall(), owner);
-    return followStates<TaskState>({
+    const end = new AbortController();
+    // A pause ends with the calling api too: the next call is refused then.
+    start.parent?.onEnd(() => end.abort());
+    const ended = options.signal === undefined ? end.signal : AbortSignal.any([end.signal, options.signal]);
+    let isLeft = false;
+    let states: ReplyStream | undefined;
+    const all = followStates<TaskState>({
       open: () => {
         const left = { ...start, timeoutMs: Math.max(0, endsAt - clock.now()) };
-        return dispatchStream(target, openScope(target, left)) as unknown as AsyncIterable<TaskState>;
+        states = dispatchStream(target, openScope(target, left));
+        return states as AsyncIterable<unknown> as AsyncIterable<TaskState>;
       },
       isLast: isEnded,
       isPassing: (error) => error instanceof ServingError && error.code === "unavailable",
-      pause: (ms) => pause(clock, ms, options.signal),
+      cutOff: () => fail("task_wait_ended", { taskId: id }, target),
+      pause: (ms) => pause(clock, ms, ended),
+      isLeft: () => isLeft,
+    });
+    return leavable(all, () => {
+      isLeft = true;
+      void states?.return();
+      end.abort();
     });
   };
 }

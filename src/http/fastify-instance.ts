@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { fastify as createFastify, type FastifyInstance } from "fastify";
+import { optionText } from "../failure/failure-row.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { answerFailure } from "./answer-failure.js";
@@ -14,8 +15,11 @@ const maxHeadersTimeoutMs = 15_000;
  * Creates a Fastify instance with the bounds of the HTTP server. Every answer of Fastify's own gets the failure body.
  */
 export function createInstance(http: HttpState): FastifyInstance {
-  const { maxHeaderBytes, maxBodyBytes, bodyTimeoutMs, keepAliveMs } = http.settings;
+  const { maxHeaderBytes, maxBodyBytes, bodyTimeoutMs, keepAliveMs, limitsFrom } = http.settings;
   const headersTimeoutMs = Math.min(maxHeadersTimeoutMs, bodyTimeoutMs);
+  const isOwnLimit = maxHeadersTimeoutMs < bodyTimeoutMs;
+  const headersLimit = isOwnLimit ? "ekiben's own limit" : optionText("http.bodyTimeoutMs", limitsFrom?.bodyTimeoutMs);
+  const limits: HeaderLimits = { maxHeaderBytes, headersTimeoutMs, headersLimit, onRefusal: http.onRefusal };
   const observer = createObserver(http);
   const fastify = createFastify({
     http: {
@@ -31,8 +35,7 @@ export function createInstance(http: HttpState): FastifyInstance {
     requestTimeout: 0,
     keepAliveTimeout: keepAliveMs,
     return503OnClosing: false,
-    clientErrorHandler: (error, socket) =>
-      answerBrokenRequest(error, socket, { maxHeaderBytes, headersTimeoutMs, onRefusal: http.onRefusal }),
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, limits),
     // Fastify raises these before any hook has run.
     frameworkErrors(error, request, reply) {
       openExchange(http, observer, request, reply);
@@ -56,6 +59,8 @@ export function createInstance(http: HttpState): FastifyInstance {
 interface HeaderLimits {
   readonly maxHeaderBytes: number;
   readonly headersTimeoutMs: number;
+  /** Option that set `headersTimeoutMs`, and its source. */
+  readonly headersLimit: string;
   readonly onRefusal: HttpState["onRefusal"];
 }
 
@@ -106,7 +111,7 @@ function toFailure(error: Error & { code?: string; reason?: string }, limits: He
     case "HPE_HEADER_OVERFLOW":
       return fail("header_too_large", { maxHeaderBytes: limits.maxHeaderBytes });
     case "ERR_HTTP_REQUEST_TIMEOUT":
-      return fail("header_timeout", { timeoutMs: limits.headersTimeoutMs });
+      return fail("header_timeout", { timeoutMs: limits.headersTimeoutMs, setBy: limits.headersLimit });
     default:
       return fail("malformed_request", { problem: error.reason ?? error.message });
   }

@@ -106,6 +106,7 @@ describe("resolveOptions", () => {
     assert.deepEqual(settings.services.get("Model")?.replicas, { min: 1, max: 1, targetInFlight: 8 });
     assert.equal(settings.services.get("Model")?.resources.memoryBytes, Number.POSITIVE_INFINITY);
     assert.equal(settings.services.get("Model")?.waitForReplicaMs, 5000);
+    assert.equal(settings.services.get("Model")?.startTimeoutFrom, "default");
     assert.deepEqual(settings.services.get("Model")?.liveness, {
       intervalMs: 1000,
       suspendAfterMs: 5000,
@@ -312,12 +313,17 @@ describe("resolveOptions", () => {
         EKIBEN_HTTP_STREAM_IDLE_MS: "500",
         EKIBEN_HTTP_MAX_BODY_BYTES: "2MiB",
         EKIBEN_RESOURCES_CPU: "Pipeline=250m",
+        EKIBEN_START_TIMEOUT_MS: "Pipeline=250",
       },
     });
     assert.deepEqual(faults, []);
     assert.deepEqual(settings.server.http.cors, ["https://a.example"]);
     assert.equal(settings.server.http.accessLog, false);
     assert.equal(settings.server.http.limitsFrom?.streamIdleMs, "EKIBEN_HTTP_STREAM_IDLE_MS");
+    assert.deepEqual(
+      ["Pipeline", "Model"].map((name) => settings.services.get(name)?.startTimeoutFrom),
+      ["EKIBEN_START_TIMEOUT_MS", "default"],
+    );
     assert.equal(settings.server.http.maxBodyBytes, 2 * 1024 ** 2);
     assert.equal(settings.services.get("Pipeline")?.resources.cpu, 0.25);
     assert.equal(settings.services.get("Model")?.resources.cpu, 3);

@@ -103,9 +103,10 @@ export function resolveOptions(declared: DeclaredOptions, sources: OptionSources
 
 function resolveService(resolver: TableResolver, { name: service, apis }: DeclaredService): ServiceSettings {
   const { name: _, resources, ...settings } = resolver.resolve(serviceOptions, { service });
+  const startTimeoutFrom = resolver.lastOf("startTimeoutMs").where;
   const { memory, ...others } = resources;
   const resolved = apis.map((api) => [api.name, resolveApi(resolver, service, api)] as const);
-  return { ...settings, resources: { ...others, memoryBytes: memory }, apis: new Map(resolved) };
+  return { ...settings, startTimeoutFrom, resources: { ...others, memoryBytes: memory }, apis: new Map(resolved) };
 }
 
 function resolveApi(resolver: TableResolver, service: string, api: DeclaredService["apis"][number]): ApiSettings {

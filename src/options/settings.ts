@@ -35,6 +35,8 @@ export interface HttpSettings extends SettingsOf<typeof appOptions.http> {
 
 /** Settings of one service. `replicas.min` equals `replicas.max` for a fixed number. */
 export interface ServiceSettings extends Omit<SettingsOf<typeof serviceOptions>, "name" | "resources"> {
+  /** Source that set `startTimeoutMs`, as `OptionReport.where` names it; absent while undecided. */
+  readonly startTimeoutFrom?: string;
   readonly resources: Omit<SettingsOf<typeof serviceOptions.resources>, "memory"> & {
     /** `Infinity` for no limit. */
     readonly memoryBytes: number;

@@ -81,7 +81,8 @@ function createHost({ sharesProcess = false, answer }: Partial<Runner & RemoteRu
   });
   const order = { id: "A#0", service: "A", address: "/run/1.sock" } as unknown as ReplicaOrder;
   const memoryBytes = Number.POSITIVE_INFINITY;
-  const parts = { startTimeoutMs, drainTimeoutMs: 30_000, memoryBytes, clock, log };
+  const startTimeoutFrom = "Service() of A";
+  const parts = { startTimeoutMs, startTimeoutFrom, drainTimeoutMs: 30_000, memoryBytes, clock, log };
   const host = new RemoteHost(runtime, { ...parts, order });
   const add = (service: string) => {
     const id = `${service}#0`;
@@ -147,7 +148,7 @@ describe("RemoteHost.load and start", () => {
     const started = assert.rejects(host.start(abort.signal), {
       id: "start_timeout",
       service: "A",
-      message: `start() did not finish within ${startTimeoutMs} ms (startTimeoutMs); it blocked the event loop for 5000 ms more and was killed`,
+      message: `start() did not finish within ${startTimeoutMs} ms (startTimeoutMs, from Service() of A); it blocked the event loop for 5000 ms more and was killed`,
     });
     await settled();
     clock.advance(startTimeoutMs + 4_999);

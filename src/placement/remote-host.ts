@@ -24,6 +24,8 @@ import { type RemoteRuntime, type RuntimeMember, stopLimitMs } from "./remote-ru
 interface RemoteHostDeps {
   readonly order: ReplicaOrder;
   readonly startTimeoutMs: number;
+  /** Source that set it; absent where that is unknown. */
+  readonly startTimeoutFrom?: string | undefined;
   readonly drainTimeoutMs: number;
   /** See `ReplicaHost`. */
   readonly memoryBytes: number;
@@ -129,9 +131,10 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
   }
 
   expire(): void {
-    const { startTimeoutMs, order } = this.#deps;
+    const { startTimeoutMs, startTimeoutFrom: from, order } = this.#deps;
     const blockedMs = this.#startLimitMs - startTimeoutMs + blockedLimitMs;
-    this.#words.fail("started", fail("start_timeout", { startTimeoutMs, blockedMs }, { service: order.service }));
+    const details = { startTimeoutMs, from, blockedMs };
+    this.#words.fail("started", fail("start_timeout", details, { service: order.service }));
   }
 
   /** Limits a start that can't report: the replica limits its start itself, unless it blocks its event loop. */

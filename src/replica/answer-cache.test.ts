@@ -3,8 +3,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, it } from "node:test";
 import { FakeClock } from "../../test/fake-clock.js";
 import { silentLogger } from "../base/logger.js";
-import { RequestContext } from "../call/call.js";
+import { type Priority, RequestContext } from "../call/call.js";
 import { CallScope, createCallTime, type ReplySink } from "../call/call-scope.js";
+import { copySelf } from "../call/value-walk.js";
 import { Tensor } from "../define/tensor.js";
 import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
@@ -38,11 +39,14 @@ function createStage(given: Partial<CacheSettings> = {}, key?: () => unknown) {
     ...{ service: "Model", api: "embed", settings, key, stats, time, log: silentLogger },
     begin: (scope, input, reply) => runs.push({ scope, input, reply, context: context.getStore() }),
   });
-  const ask = (input: unknown, { timeoutMs = 1000, headers = {} as Record<string, string> } = {}) => {
+  const ask = (
+    input: unknown,
+    { timeoutMs = 1000, headers = {} as Record<string, string>, priority = "interactive" as Priority } = {},
+  ) => {
     const call = {
       ...{ service: "Model", api: "embed", caller: { service: "http", api: "/embed" } },
       ...{ deadline: clock.now() + timeoutMs, request: new RequestContext(headers) },
-      ...{ outside: true, priority: "interactive" as const },
+      ...{ outside: true, priority },
     };
     const scope = new CallScope(call, undefined, time, clock.now());
     const answer = (async () => cache.answer(input, scope))();
@@ -52,6 +56,22 @@ function createStage(given: Partial<CacheSettings> = {}, key?: () => unknown) {
   const counts = () => [stats.hits, stats.joined, stats.misses];
   const kept = () => [...stats.sizes].map((read) => read())[0];
   return { clock, cache, stats, runs, ask, counts, kept };
+}
+
+/** Output that counts the copies that are made of it, and fails to make the one with the number `failsAt`. */
+class Counted {
+  readonly dtype = "float32";
+  readonly shape = [1];
+  readonly #copies: { count: number; readonly failsAt?: number };
+
+  constructor(copies: { count: number; readonly failsAt?: number }) {
+    this.#copies = copies;
+  }
+
+  [copySelf](): Counted {
+    if (++this.#copies.count === this.#copies.failsAt) throw new RangeError("Array buffer allocation failed");
+    return new Counted(this.#copies);
+  }
 }
 
 const codeOf = (answer: Promise<unknown>) => answer.then(String, (error: ServingError) => error.code);
@@ -139,6 +159,61 @@ describe("the cache of an api", () => {
     );
     runs[1]?.reply.output("made");
     assert.deepEqual(await Promise.all(later.map(({ answer }) => answer)), ["made", "made"]);
+  });
+
+  it("lets no interactive call wait as a background call: the run that waits gives way (AC1)", async () => {
+    const { ask, runs, counts } = createStage();
+    const queue = { describe: () => "in a queue" };
+    const slow = [ask("x", { priority: "background" }), ask("x", { priority: "background" })];
+    const [first] = runs as [Run];
+    first.scope.joinQueue(queue);
+    const quick = ask("x");
+    assert.deepEqual(
+      runs.map(({ scope }) => [scope.priority, scope.reason?.code]),
+      [
+        ["background", "cancelled"],
+        ["interactive", undefined],
+      ],
+    );
+    first.reply.failure(gone());
+    runs[1]?.scope.joinQueue(queue);
+    const later = [ask("x"), ask("x", { priority: "background" })];
+    assert.deepEqual([runs.length, counts()], [2, [0, 3, 2]]);
+    runs[1]?.reply.output("made");
+    const all = [...slow, quick, ...later].map(({ answer }) => answer);
+    assert.deepEqual(await Promise.all(all), ["made", "made", "made", "made", "made"]);
+  });
+
+  it("joins an interactive call to a background run that has begun (AC1)", async () => {
+    const { ask, runs } = createStage();
+    const calls = [ask("x", { priority: "background" }), ask("x")];
+    runs[0]?.reply.output("made");
+    assert.deepEqual([runs.length, await Promise.all(calls.map(({ answer }) => answer))], [1, ["made", "made"]]);
+  });
+
+  it("fails a call alone whose copy can't be made (AC6)", async () => {
+    const { ask, runs } = createStage();
+    const calls = [ask("x"), ask("x"), ask("x")];
+    // The first copy is the one that is kept.
+    runs[0]?.reply.output(new Counted({ count: 0, failsAt: 3 }));
+    const ends = await Promise.allSettled(calls.map(({ answer }) => answer));
+    assert.deepEqual(
+      ends.map(({ status }) => status),
+      ["fulfilled", "rejected", "fulfilled"],
+    );
+  });
+
+  it("makes no copy for the last call of an answer that is not kept (AC6)", async () => {
+    const copies = { count: 0 };
+    const { ask, runs } = createStage({ ttlMs: 0 });
+    const calls = [ask("x"), ask("x")];
+    runs[0]?.reply.output(new Counted(copies));
+    const answers = await Promise.all(calls.map(({ answer }) => answer));
+    assert.deepEqual([copies.count, new Set(answers).size], [2, 2]);
+    const large = createStage({ maxBytes: 1 });
+    const { answer } = large.ask("x");
+    large.runs[0]?.reply.output(new Counted(copies));
+    assert.deepEqual([(await answer) instanceof Counted, copies.count], [true, 3]);
   });
 
   it("keeps answers for their time, and failures not at all (AC4)", async () => {

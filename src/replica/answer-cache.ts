@@ -18,7 +18,8 @@ import { noteJoined } from "./lane.js";
 // Answers of one api in one replica: those that are kept, and the runs that will make more.
 //
 // AC1  Equal calls in flight are one run. A run belongs to no call: it has a scope and a deadline of its own, and runs
-//      in no caller's async context.
+//      in no caller's async context. A run that waits as a background call gives way to a run for an interactive one,
+//      which answers the calls of both.
 // AC2  Each call waits no longer than its own deadline, and leaves alone. The run is cancelled when the last call that
 //      waits for it has left; a call that comes later begins another one.
 // AC3  A run that reaches its own deadline fails no call that has time left: those begin another run together.
@@ -26,7 +27,8 @@ import { noteJoined } from "./lane.js";
 //      are.
 // AC5  At most `maxEntries` answers of at most `maxBytes` together are kept. The one that was not asked for the longest
 //      goes first; an answer that is larger by itself is not kept.
-// AC6  A kept answer is a copy that nobody gets: each call has a copy of it.
+// AC6  A kept answer is a copy that nobody gets: each call has a copy of it. A call whose copy can't be made fails
+//      alone.
 
 /** Begins the run of a first call. Gives its outcome to `reply`, once; never throws. */
 export type BeginRun = (scope: CallScope, input: unknown, reply: ReplySink) => void;
@@ -98,12 +100,13 @@ export class AnswerCache {
     const { stats, clock, openScope, begin } = this.#deps;
     const { key, input, scope } = waiter.call;
     const running = this.#runs.get(key);
-    if (running !== undefined) {
+    if (running !== undefined && !running.givesWayTo(scope)) {
       stats.joined++;
       running.add(waiter);
       return;
     }
     stats.misses++;
+    const moved = running?.giveWay() ?? [];
     const run: SharedRun = new SharedRun(openScope(scope), {
       ended: () => {
         if (this.#runs.get(key) === run) this.#runs.delete(key);
@@ -115,15 +118,17 @@ export class AnswerCache {
       made: (value) => this.#keep(key, value),
     });
     this.#runs.set(key, run);
-    run.add(waiter);
+    for (const each of [waiter, ...moved]) run.add(each);
     this.#outside(() => begin(run.scope, input, run));
   }
 
-  #keep(key: string, value: unknown): void {
+  /** @returns False for an answer that is not kept. */
+  #keep(key: string, value: unknown): boolean {
     const { settings, clock } = this.#deps;
-    if (settings.ttlMs === 0) return;
+    if (settings.ttlMs === 0) return false;
     const size = measureValue(value) + 2 * key.length;
     this.#kept.set(key, { value, expiresAt: clock.now() + settings.ttlMs }, { size });
+    return this.#kept.has(key);
   }
 }
 
@@ -193,8 +198,8 @@ interface RunEvents {
   readonly ended: () => void;
   /** Called with the calls that waited when the run reached its own deadline. */
   readonly late: (left: readonly Waiter[]) => void;
-  /** Called with the answer, which has no other owner. */
-  readonly made: (value: unknown) => void;
+  /** Called with the answer, which has no other owner. Returns true when it is kept. */
+  readonly made: (value: unknown) => boolean;
 }
 
 /** One run of the author's function, for all calls that wait for it. */
@@ -218,6 +223,19 @@ class SharedRun implements ReplySink {
     this.#waiters.add(waiter);
   }
 
+  /** True when the run waits in a queue as a background call, and the call that asks is interactive. */
+  givesWayTo({ priority }: CallScope): boolean {
+    const { scope } = this;
+    return priority === "interactive" && scope.priority === "background" && scope.queuedIn !== undefined;
+  }
+
+  /** Ends a run that waits, for another one. @returns The calls that wait for it. */
+  giveWay(): Waiter[] {
+    const left = this.#end();
+    this.scope.cancel(fail("cancelled", { reason: "an interactive call with the same input has begun a run" }));
+    return left;
+  }
+
   /** Removes a call that has left. The last one ends the run (AC2). */
   remove(waiter: Waiter, reason: ServingError): void {
     this.#waiters.delete(waiter);
@@ -235,8 +253,17 @@ class SharedRun implements ReplySink {
       this.failure(error as ServingError);
       return;
     }
-    this.#events.made(own);
-    for (const waiter of this.#end()) waiter.rest().output(copyValue(own, "output"));
+    const isKept = this.#events.made(own);
+    const left = this.#end();
+    const last = left.at(-1);
+    for (const waiter of left) {
+      const { output, failure } = waiter.rest();
+      try {
+        output(isKept || waiter !== last ? copyValue(own, "output") : own);
+      } catch (error) {
+        failure(error as ServingError);
+      }
+    }
   }
 
   failure(error: ServingError): void {

@@ -8,12 +8,14 @@ import { createDeferred } from "../base/clock.js";
 import { silentLogger } from "../base/logger.js";
 import { EndedLives } from "../tasks/lease-grace.js";
 import { openSqliteStore } from "../tasks/sqlite/open-sqlite.js";
-import { OnceRuns } from "./once-runs.js";
+import { OnceRuns, readPidSpace } from "./once-runs.js";
 
 const root = mkdtempSync(join(tmpdir(), "ekiben-once-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 const leaseMs = 30_000;
 let places = 0;
+/** Absent on platforms without Linux's `/proc`. */
+const pidSpace = readPidSpace();
 
 /** Replicas that start on one store. */
 async function createStage() {
@@ -121,16 +123,16 @@ describe("work that runs once for an app", () => {
     await store.close();
   });
 
-  for (const [how, kill] of [
+  for (const [how, kill, skip = false] of [
     ["its thread is known to have ended", ({ endedLives }) => endedLives.note("a")],
-    ["its process is gone from this machine", ({ killProcess }) => killProcess()],
+    ["its process is gone from this machine", ({ killProcess }) => killProcess(), pidSpace === undefined],
     ["its lease has expired", ({ clock }) => clock.advance(leaseMs)],
-  ] as readonly [string, (stage: Awaited<ReturnType<typeof createStage>>) => void][]) {
-    it(`is taken over when ${how} (RO4)`, async () => {
+  ] as readonly [string, (stage: Awaited<ReturnType<typeof createStage>>) => void, boolean?][]) {
+    it(`is taken over when ${how} (RO4)`, { skip }, async () => {
       const stage = await createStage();
       const { store, start, settle, waiting } = stage;
       // A run whose process ended in the middle: nobody renews its lease.
-      const holder = `Model#0@${hostname()}:4000000/a`;
+      const holder = `Model#0@${hostname()}:4000000/a/${pidSpace}`;
       const request = { namespace: "app", name: "migrate", token: "gone", holder, leaseMs, isGone: false };
       assert.equal(await store.beginOnce(request), true);
       let ran = 0;
@@ -143,6 +145,46 @@ describe("work that runs once for an app", () => {
       await store.close();
     });
   }
+
+  for (const [where, place] of [
+    ["another container with the same host name", "/8f2c0b1e-0000-4000-8000-000000000000.4026531836"],
+    ["a process that does not say where its pid counts", ""],
+  ] as const) {
+    it(`is left to its lease in ${where}, whatever processes are alive here (RO4)`, async () => {
+      const { store, clock, start, settle, waiting, killProcess } = await createStage();
+      const holder = `Model#0@${hostname()}:4000000/a${place}`;
+      const request = { namespace: "app", name: "migrate", token: "other", holder, leaseMs, isGone: false };
+      assert.equal(await store.beginOnce(request), true);
+      const begun = clock.now();
+      killProcess();
+      let ranAt = 0;
+      const next = start("b").run("migrate", () => (ranAt = clock.now()));
+      await waiting();
+      assert.equal(await settle(next), true);
+      assert.ok(ranAt >= begun + leaseMs, `after ${ranAt - begun} ms`);
+      await store.close();
+    });
+  }
+
+  it("loses its lease when it hangs after its start has failed, and another start runs it (RO6)", async () => {
+    const { store, clock, start, settle } = await createStage();
+    const begun = createDeferred<void>();
+    const runs = start("a");
+    void runs.run("migrate", () => {
+      begun.resolve();
+      return new Promise(() => {});
+    });
+    await begun.promise;
+    runs.end(leaseMs);
+    for (const timers of [1, 1, 0]) {
+      clock.advance(leaseMs / 3);
+      while (clock.pendingTimers !== timers) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const { leaseMs: left = 0 } = (await store.readOnce({ namespace: "app", name: "migrate" })) ?? {};
+    assert.ok(left > 0, "it was renewed until then");
+    assert.equal(await settle(start("b").run("migrate", () => {})), true);
+    await store.close();
+  });
 
   it("is no longer waited for when the start has ended, or the app stops (RO5)", async () => {
     for (const end of ["end", "abort"] as const) {

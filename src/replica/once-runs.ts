@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { type Clock, pause } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
@@ -15,6 +16,8 @@ import { decodeError, encodeError } from "../transport/wire-error.js";
 // RO3  Whoever saw a run and waits for it fails when that run fails. A start after that runs the work again.
 // RO4  A run whose holder has ended is taken over: at once where that is known, else when its lease expires.
 // RO5  A wait ends with the start of its replica, or its signal.
+// RO6  Work that still runs when its start has failed keeps its lease for a limited time: work that hangs can't hold up
+//      later starts for ever.
 
 const firstPauseMs = 20;
 const longestPauseMs = 500;
@@ -28,7 +31,7 @@ interface OnceRunsDeps {
   readonly life: string;
   readonly leaseMs: number;
   readonly openStore: (signal: AbortSignal) => Promise<TaskStore>;
-  /** Returns true when a process of this machine is alive. */
+  /** Returns true when a process of this pid space is alive. */
   readonly isAlive: (pid: number) => boolean;
   /** Calls `tell` for each life that has ended. */
   readonly endedLives: { watch(tell: (life: string) => void): () => void };
@@ -43,15 +46,24 @@ export class OnceRuns {
   readonly #signal: AbortSignal;
   readonly #holder: string;
   readonly #endedLives = new Set<string>();
+  readonly #pidSpace = readPidSpace();
+  /** Reading of the clock after which no lease is renewed. */
+  #renewsUntil = Number.POSITIVE_INFINITY;
 
   constructor(deps: OnceRunsDeps) {
     this.#deps = deps;
     this.#signal = AbortSignal.any([this.#ended.signal, deps.signal]);
-    this.#holder = `${deps.id}@${hostname()}:${process.pid}/${deps.life}`;
+    const place = `${deps.id}@${hostname()}:${process.pid}/${deps.life}`;
+    this.#holder = this.#pidSpace === undefined ? place : `${place}/${this.#pidSpace}`;
   }
 
-  /** Ends all waits (RO5): the replica has started, or could not. Work that runs is recorded when it ends. */
-  end(): void {
+  /**
+   * Ends all waits (RO5): the replica has started, or could not. Work that still runs is recorded when it ends.
+   *
+   * @param leaseLimitMs Time for which its lease is still renewed (RO6). Default: until it ends.
+   */
+  end(leaseLimitMs = Number.POSITIVE_INFINITY): void {
+    this.#renewsUntil = this.#deps.clock.now() + leaseLimitMs;
     this.#ended.abort();
   }
 
@@ -95,10 +107,14 @@ export class OnceRuns {
     }
   }
 
-  /** True when the holder of a run is known to have ended: its thread, or its process on this machine. */
+  /**
+   * True when the holder of a run is known to have ended: its thread, or its process in this pid space. Containers may
+   * share a host name, and not their pids: any other process is left to its lease.
+   */
   #isGone({ holder }: OnceRecord): boolean {
-    const [, host, pid, life = ""] = /@(.*):(\d+)\/([^/]*)$/.exec(holder) ?? [];
-    return this.#endedLives.has(life) || (host === hostname() && !this.#deps.isAlive(Number(pid)));
+    const [, host, pid, life = "", space] = /@(.*):(\d+)\/([^/]*)(?:\/([^/]*))?$/.exec(holder) ?? [];
+    const isNear = space !== undefined && space === this.#pidSpace && host === hostname();
+    return this.#endedLives.has(life) || (isNear && !this.#deps.isAlive(Number(pid)));
   }
 
   async #runHeld(
@@ -130,6 +146,13 @@ export class OnceRuns {
     let isStopped = false;
     const renewLater = () =>
       clock.setTimer(() => {
+        if (clock.now() >= this.#renewsUntil) {
+          log.warn(
+            { once: name },
+            "work that runs once still runs after its start has failed; its lease is no longer renewed",
+          );
+          return;
+        }
         store
           .renewOnce({ namespace, name }, token, leaseMs)
           .catch((err: unknown) => log.warn({ err, once: name }, "a lease could not be renewed; trying again"))
@@ -142,5 +165,19 @@ export class OnceRuns {
       isStopped = true;
       timer.clear();
     };
+  }
+}
+
+/**
+ * Names the running system and the namespace in which process ids of this process mean something; `undefined` where the
+ * platform tells neither.
+ */
+export function readPidSpace(): string | undefined {
+  try {
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+    const namespace = /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0];
+    return namespace === undefined ? undefined : `${boot}.${namespace}`;
+  } catch {
+    return undefined;
   }
 }

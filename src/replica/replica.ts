@@ -133,6 +133,7 @@ export class Replica implements CallHost {
     const context = { resources, replica: { index, id }, log, signal };
     let onces: OnceRuns | undefined;
     let isOver = false;
+    let isStarted = false;
     const runOnce: RunOnce = (name, work) => {
       if (isOver) throw fail("once_out_of_place", { name });
       return (onces ??= this.#createOnceRuns(signal)).run(name, work);
@@ -141,14 +142,15 @@ export class Replica implements CallHost {
       if (await this.#resources?.open(context)) await this.#service?.start(context);
     };
     const started = this.#runHook("start", () => runAtStart(runOnce, start));
-    const { startTimeoutMs } = this.deps.settings;
+    const { startTimeoutMs, startTimeoutFrom: from } = this.deps.settings;
     try {
       await within(this.deps.time.clock, startTimeoutMs, started, () => {
-        throw fail("start_timeout", { startTimeoutMs }, { service: descriptor.name });
+        throw fail("start_timeout", { startTimeoutMs, from }, { service: descriptor.name });
       });
+      isStarted = true;
     } finally {
       isOver = true;
-      onces?.end();
+      onces?.end(isStarted ? undefined : startTimeoutMs);
     }
   }
 

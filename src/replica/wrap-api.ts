@@ -49,7 +49,8 @@ export function wrapApi(replica: CallHost, api: ReplicaApi, { chain, createCache
   const answer = answers === undefined ? createRun(replica, inner) : (input: unknown) => answers.answer(input, below());
   const outer: ApiTarget = {
     ...target,
-    run: chain === undefined ? answer : interceptRun(chain, kind, answer),
+    // Answers below are copies already: of a kept one, or of what a run gave.
+    run: chain === undefined ? answer : interceptRun(chain, kind, answer, true),
     checkOutput: chain === undefined ? keep : checkOutput,
   };
   return { ...api, serve: (call) => serveWithoutSlot(call, outer) };

@@ -168,7 +168,8 @@ function createServiceDocument(
   settings: ServiceSettings | undefined,
   isEntry: boolean,
 ): ServiceDocument {
-  const { apis: lanes, ...decided } = settings ?? { ...options, apis: undefined };
+  const own = settings ?? { ...options, apis: undefined, startTimeoutFrom: undefined };
+  const { apis: lanes, startTimeoutFrom: _, ...decided } = own;
   const shown = decided.env === undefined ? decided : { ...decided, env: Object.keys(decided.env) };
   return {
     name,

@@ -184,6 +184,11 @@ export class Batcher implements WatchedSlots, TurnTaker {
     this.#warmUp.close();
   }
 
+  /** Describes the state of a call that waits here, for `deadline_exceeded`. */
+  describe(): string {
+    return `in its queue: ${this.#running} of ${this.#deps.settings.maxConcurrent} batches run`;
+  }
+
   /** Lets a call wait. @param key Names its group. */
   add(call: RowCall, key: string): void {
     let group = this.#groups.get(key);

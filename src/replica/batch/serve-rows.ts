@@ -48,6 +48,7 @@ class RowServer implements RowCallSink {
     const { api } = this.#served;
     this.#begunAt = now;
     this.#isQueued = false;
+    this.#served.scope.leaveQueue();
     api.stats.queueTime.observe(now - this.#cameAt);
     api.stats.queued--;
     api.stats.running++;
@@ -111,6 +112,7 @@ class RowServer implements RowCallSink {
     const call = new RowCall({ scope, input: checked, rows, cameAt: this.#cameAt, layout, maxRows, sink: this });
     api.stats.queued++;
     this.#isQueued = true;
+    scope.joinQueue(this.#batcher);
     this.#batcher.add(call, layout.groupOf(checked));
   }
 

@@ -123,6 +123,43 @@ describe("the schedule of a task", () => {
     await close();
   });
 
+  it("looks for the newest planned time once for each planned time, and anew when the clock was set back", async () => {
+    const { clock, start, stop, pass, times, end, close } = await createStage();
+    await stop();
+    let looks = 0;
+    const latest = (now: number) => {
+      looks++;
+      return hourly.latest(now);
+    };
+    await start(1, { ...hourly, latest });
+    await pass(2 * hourMs);
+    await end();
+    assert.deepEqual([looks, await times()], [3, ["11:00"]]);
+    let setBackMs = hourMs;
+    clock.wallTimeOf = (instant) => instant - setBackMs;
+    await pass(60_000);
+    assert.equal(looks, 4);
+    setBackMs = 0;
+    await pass(hourMs);
+    assert.ok(looks <= 6, `${looks} looks`);
+    await close();
+  });
+
+  it("waits and tries again when the newest planned time can't be computed", async () => {
+    const { start, stop, pass, times, close } = await createStage();
+    await stop();
+    let isBroken = true;
+    const latest = (now: number) => {
+      if (isBroken) throw new RangeError("no such time");
+      return hourly.latest(now);
+    };
+    await start(1, { ...hourly, latest });
+    isBroken = false;
+    await pass(hourMs);
+    assert.deepEqual(await times(), ["11:00"]);
+    await close();
+  });
+
   it("submits later what the store could not take in time (SD4)", async () => {
     const { store, start, pass, stop, times, close } = await createStage();
     await stop();

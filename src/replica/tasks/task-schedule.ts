@@ -43,6 +43,9 @@ export class TaskSchedule {
   #isStopped = false;
   /** Newest planned time that needs no more work here. */
   #doneAt = -1;
+  /** Time of day of the last look that succeeded, and the first planned time after it. */
+  #lookedAt = 0;
+  #nextAt = 0;
   #looking: Promise<void> | undefined;
 
   constructor(deps: TaskScheduleDeps) {
@@ -82,12 +85,17 @@ export class TaskSchedule {
   async #look(): Promise<void> {
     const { schedule, host, place } = this.#deps;
     try {
-      const at = schedule.latest(this.#now);
-      if (at > this.#doneAt) await this.#plan(at);
-      this.#doneAt = at;
-      this.#pause.reset();
       const now = this.#now;
-      const waitMs = Math.max(1, schedule.next(now) - now);
+      // Nothing is planned before the next time, unless the clock was set back.
+      if (now >= this.#nextAt || now < this.#lookedAt) {
+        const at = schedule.latest(now);
+        if (at > this.#doneAt) await this.#plan(at);
+        this.#doneAt = at;
+        this.#nextAt = schedule.next(now);
+      }
+      this.#lookedAt = now;
+      this.#pause.reset();
+      const waitMs = Math.max(1, this.#nextAt - this.#now);
       this.#lookIn(waitMs > lookMs ? lookMs : waitMs + this.#staggered);
     } catch (error) {
       const pauseMs = this.#pause.begin();
