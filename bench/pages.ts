@@ -14,7 +14,7 @@ const { seconds, rounds } = readSettings({ seconds: 10, rounds: 5 });
  * Placements. The entry stays in the bench, as it stays with the HTTP server of a replica. Its small language model
  * keeps the placement of its author.
  */
-const placed = ["TextDetector", "TextRecognizer", "DocClassifier"];
+const placed = ["PictureDecoder", "TextDetector", "TextRecognizer", "DocClassifier"];
 const pages = await Promise.all(
   (await readExpected()).map(async ({ page, label }) => ({ name: page, label, page: await readPage(page) })),
 );

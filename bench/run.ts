@@ -17,6 +17,7 @@ const benches = {
   workloads: import.meta.resolve("./workloads.ts"),
   batching: import.meta.resolve("./batching.ts"),
   life: import.meta.resolve("./life.ts"),
+  build: import.meta.resolve("./build.ts"),
   pages: import.meta.resolve("./pages.ts"),
   "task-stores": import.meta.resolve("./task-stores.ts"),
   tasks: import.meta.resolve("./tasks.ts"),

@@ -1,5 +1,8 @@
 import { decodeImage, type Image } from "@ekiben/example-models/image";
-import { ServingError, Tensor, tensor } from "ekiben";
+import { api, file, Service, ServingError, Tensor, tensor } from "ekiben";
+
+/** An uploaded PNG or JPEG. */
+export const Upload = file({ contentType: ["image/png", "image/jpeg"], maxBytes: 8 * 1024 * 1024 });
 
 /** A decoded picture on its way between services: red, green and blue bytes. */
 export const Picture = tensor("uint8", ["height", "width", 3]);
@@ -23,4 +26,11 @@ export async function decodePicture(upload: File): Promise<Pixels> {
 /** The same pixels as the models take them. */
 export function toImage({ shape: [height, width], data }: Pixels): Image {
   return { width, height, pixels: data };
+}
+
+/** Decodes uploads. It alone has the image library, so what stands at the front stays small. */
+export class PictureDecoder extends Service() {
+  decode = api({ summary: "Decodes a PNG or JPEG.", input: { page: Upload }, output: Picture }, ({ page }) =>
+    decodePicture(page),
+  );
 }

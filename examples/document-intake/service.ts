@@ -1,11 +1,11 @@
 import { LanguageModel } from "@ekiben/example-models/language-identifier";
 import { SentenceEncoder } from "@ekiben/example-models/sentence-encoder";
 import { averageDirection, findLargest, multiplyVectors } from "@ekiben/example-models/vectors";
-import { api, depends, file, resource, Service, ServingError } from "ekiben";
+import { api, depends, resource, Service, ServingError } from "ekiben";
 import { z } from "zod";
 import { documentKinds, examplesByKind } from "./document-kinds.ts";
 import { Line, Region, TextDetector, TextRecognizer } from "./ocr.ts";
-import { decodePicture } from "./picture.ts";
+import { PictureDecoder, Upload } from "./picture.ts";
 
 const Kind = z.enum(documentKinds);
 
@@ -72,6 +72,7 @@ export class DocClassifier extends Service({ resources: { cpu: 1, memory: "512Mi
 
 /** Takes a scanned page and tells what is written on it and what kind of document it is. */
 export class DocumentIntake extends Service({ timeoutMs: 30_000 }) {
+  decoder = depends(PictureDecoder);
   detector = depends(TextDetector);
   recognizer = depends(TextRecognizer);
   languageId = depends(LanguageId);
@@ -80,11 +81,11 @@ export class DocumentIntake extends Service({ timeoutMs: 30_000 }) {
   read = api(
     {
       summary: "Reads a scanned page and tells what kind of document it is.",
-      input: { page: file({ contentType: ["image/png", "image/jpeg"], maxBytes: 8 * 1024 * 1024 }) },
+      input: { page: Upload },
       output: Intake,
     },
     async ({ page }) => {
-      const found = await this.detector.detect(decodePicture(page));
+      const found = await this.detector.detect(this.decoder.decode({ page }));
       const read = await this.recognizer.read(found.map(({ strip }) => strip));
       const lines = found.map(({ region }, index) => ({ text: "", confidence: 0, ...read[index], region }));
       const text = lines.map((line) => line.text).join(". ");

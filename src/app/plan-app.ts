@@ -31,7 +31,11 @@ export function resolveApp(
   sources: OptionSources,
   substitutes?: ReadonlyMap<ServiceClass, Substitute>,
 ): ResolvedApp {
-  const graph = resolveGraph(entry, substitutes);
+  return resolveAppOptions(resolveGraph(entry, substitutes), sources);
+}
+
+/** Resolves the options of a graph. Faults of options are in `options.faults`. */
+export function resolveAppOptions(graph: Graph, sources: OptionSources): ResolvedApp {
   const options = resolveOptions(declaredOptions(graph), sources);
   const { faults, warnings } = findGroupProblems(options.settings);
   const joined = { faults: [...options.faults, ...faults], warnings: [...options.warnings, ...warnings] };

@@ -22,6 +22,8 @@ interface RemoteRuntimesDeps {
   readonly folders: AppFolders;
   /** Location of the author's code. */
   readonly entry: EntryLocation;
+  /** Location of the code of single services, in a build. Default: `entry` has them all. */
+  readonly entries?: ReadonlyMap<string, EntryLocation> | undefined;
   readonly settings: AppSettings;
   readonly devices: AssignedDevices;
   readonly logsTo: "stdout" | "supervisor";
@@ -82,7 +84,7 @@ export class RemoteRuntimes {
   }
 
   #create(plan: DeploymentPlan, index: number, socketFolder: string): Home {
-    const { settings, folders, lives, runtime: own, entry, ...common } = this.#deps;
+    const { settings, folders, lives, runtime: own, entry, entries, ...common } = this.#deps;
     const { group, descriptor } = plan;
     const residence = plan.residence === "thread" ? "thread" : "process";
     const share = this.#shareOf(plan, index);
@@ -99,7 +101,7 @@ export class RemoteRuntimes {
         life: randomBytes(16).toString("hex"),
         endedLives: lives.ended,
         run: own.tasks.run,
-        entry,
+        entries: entries === undefined ? [entry] : share.members.flatMap((member) => entries.get(member) ?? []),
         inspect,
         settings: inspect === undefined ? settings : liftStartLimits(settings),
         socketFolder,

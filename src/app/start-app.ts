@@ -37,6 +37,8 @@ import { holdProcess } from "./stop-signals.js";
 interface AppDeps {
   /** Finds the author's code. Called only for replicas in threads and processes, and for apps with tasks. */
   readonly locateEntry: () => Promise<EntryLocation>;
+  /** Location of the code of single services, in a build. Default: one location for all. */
+  readonly entries?: ReadonlyMap<string, EntryLocation> | undefined;
   /** Folder beside which the app keeps its tasks. Default: the folder of the file that defines its entry service. */
   readonly appFolder?: string | undefined;
   /** Id that versions of an app share when they replace one another by intent. Default: a new one. */
@@ -228,6 +230,7 @@ function createRemoteRuntimes(main: MainThread, { plan, deps, devices, answers }
     runtime,
     folders,
     entry,
+    entries: deps.entries,
     settings: runtime.settings,
     devices,
     appFolder,

@@ -57,6 +57,8 @@ export function startServer(
 interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "context" | "log" | "onEvent" | "signals"> {
   /** Finds the author's code for replicas in threads and processes. */
   readonly locateEntry: () => Promise<EntryLocation>;
+  /** Location of the code of single services, in a build. Default: one location for all. */
+  readonly entries?: ReadonlyMap<string, EntryLocation> | undefined;
   /** Folder beside which the app keeps its tasks. Default: the folder of the file that defines its entry service. */
   readonly appFolder?: string;
   /** File that was started, which names the app's tasks. Default: the script that runs. */

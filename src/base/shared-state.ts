@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** One installed copy of ekiben that this thread has loaded. */
@@ -56,16 +56,22 @@ export function shareState<T>(name: string, create: () => T): T {
 }
 
 function findOwnFolder(): string {
-  // A bundle has another file name, or none if it is CommonJS.
+  // A bundle that is CommonJS has no URL.
   const url: string | undefined = import.meta.url;
   if (url?.startsWith("file:") !== true) return "";
-  const file = fileURLToPath(url);
-  const folder = dirname(dirname(file));
-  const isWhole = /^shared-state\.[jt]s$/.test(basename(file)) && existsSync(join(folder, "../package.json"));
-  return isWhole ? folder : "";
+  // Two folders deep, also where `ekiben build` has put several modules into one file. A bundle of an author lies
+  // somewhere else: the package.json above it is not this one.
+  const folder = dirname(dirname(fileURLToPath(url)));
+  return readOwnPackage(folder)?.name === "ekiben" ? folder : "";
+}
+
+/** Reads the package.json above the folder of the modules. */
+function readOwnPackage(folder: string): { readonly name?: string; readonly version: string } | undefined {
+  const file = join(folder, "../package.json");
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
 }
 
 function readVersion(): string {
   if (ownFolder === "") return "in a bundle";
-  return (JSON.parse(readFileSync(join(ownFolder, "../package.json"), "utf8")) as { version: string }).version;
+  return readOwnPackage(ownFolder)?.version ?? "unknown";
 }

@@ -45,6 +45,7 @@ export const commands: readonly Command[] = [
       "ekiben serve service.ts:Pipeline --port 8080",
       "ekiben serve --replicas Model=4 --timeout-ms Model.predict=500",
       "ekiben serve --watch",
+      "ekiben serve .ekiben/build",
     ],
     run: async (context) => {
       const isWatching = context.watcher === undefined && context.args.own.get("watch") === "true";
@@ -114,6 +115,31 @@ export const commands: readonly Command[] = [
     takesOptions: false,
     examples: ["ekiben contract > contract.json", "ekiben contract service.ts:Ranker --output ranker.json"],
     run: async (context) => (await import("./run-contract.js")).runContract(context),
+  },
+  {
+    name: "build",
+    summary: "Bundle each service into a folder of its own, to run where nothing is installed.",
+    details: [
+      "Each folder has the bundled code of its service, the files and native packages that it needs, its contract, and a manifest with a digest that is the same on every machine. Callers hold the contract of a service, not its code.",
+      "Run a build with `ekiben serve <folder>`, or with `node <folder>/start.mjs`.",
+    ],
+    flags: [
+      config,
+      ...envFlags,
+      {
+        name: "out",
+        placeholder: "<folder>",
+        text: "Folder of the build, which replaces an earlier one. Default: .ekiben/build.",
+      },
+      { name: "force", placeholder: "", text: "Build everything again, also what has not changed." },
+    ],
+    takesOptions: false,
+    examples: [
+      "ekiben build",
+      "ekiben build service.ts --out dist/services",
+      "node .ekiben/build/start.mjs --port 8080",
+    ],
+    run: async (context) => (await import("./run-build.js")).runBuild(context),
   },
   {
     name: "options",

@@ -18,7 +18,8 @@ export function formatFailure(thrown: unknown, output: Output): string {
     return `${formatHead(thrown, output)}\n${formatCause(thrown, output, true)}\n`;
   }
   const faults = thrown.details["faults"] as readonly GraphFault[] | undefined;
-  if (thrown.id === "invalid_graph" && faults !== undefined) return formatFaults(faults, output);
+  if (["invalid_graph", "build_refused"].includes(thrown.id) && faults !== undefined)
+    return formatFaults(faults, output);
   const lines = [formatHead(thrown, output), formatCause(thrown.cause, output, hasSameMessage(thrown))];
   if (thrown.fix !== undefined) lines.push(`  ${output.paint("cyan", "fix:")} ${thrown.fix}`);
   lines.push(formatDocs(thrown.id, "  ", output));

@@ -1,14 +1,21 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { parseEnv } from "node:util";
-import { type ResolvedApp, resolveApp } from "../app/plan-app.js";
+import { type ResolvedApp, resolveApp, resolveAppOptions } from "../app/plan-app.js";
+import { isBuildFolder, type ReadBuild, readBuild } from "../build/read-build.js";
+import { readContractOf } from "../contract/contract-form.js";
+import { toFault } from "../define/descriptor.js";
 import { fail, type GraphFault } from "../failure/failures.js";
 import { systemProblem } from "../failure/read-thrown.js";
 import { messageOf } from "../failure/to-serving-error.js";
+import { type Graph, resolveGraph } from "../graph/graph.js";
+import { type EntryLocation, loadEntry } from "../load/entry-location.js";
 import { findEntry, parseEntryName } from "../load/find-entry.js";
 import { loadModule } from "../load/load-module.js";
+import type { AppFile } from "../options/app-file.js";
 import { createFault, type LoadedAppFile } from "../options/option-reader.js";
 import type { OptionSources } from "../options/resolve-options.js";
+import type { AppSettings } from "../options/settings.js";
 import type { ParsedArgs } from "./command.js";
 
 /** Loaded app: its graph and options are resolved, no service is started. */
@@ -20,6 +27,10 @@ export interface LoadedApp extends ResolvedApp {
   readonly appFilePath: string | undefined;
   /** Path of the environment file that was read; `undefined` without one. */
   readonly envFile: string | undefined;
+  /** Folder beside which the app keeps its data. A build is replaced as a whole, so it keeps none. */
+  readonly appFolder: string;
+  /** Location of the code of each service of a build; absent for an app from its source. */
+  readonly entries?: ReadonlyMap<string, EntryLocation>;
 }
 
 const appFileNames = ["ts", "mts", "js", "mjs", "json"].map((ending) => `ekiben.config.${ending}`);
@@ -32,15 +43,88 @@ const appFileNames = ["ts", "mts", "js", "mjs", "json"].map((ending) => `ekiben.
  * @throws {ServingError} of `loadEnvFile`, `loadModule`, `findEntry` and `resolveApp`.
  */
 export async function loadApp(args: ParsedArgs, env: NodeJS.ProcessEnv): Promise<LoadedApp> {
+  const [path] = args.positionals;
+  if (isBuildFolder(path)) return loadBuild(path, args, env);
   const name = parseEntryName(args.positionals[0]);
   const envFile = loadEnvFile(findEnvFile(args.own, dirname(name.file)), env);
   const entry = findEntry(await loadModule(name.file), name);
   const appFilePath = findAppFile(args.own.get("config"), dirname(name.file));
   const appFile = appFilePath === undefined ? undefined : await loadAppFile(appFilePath);
   const sources = { flags: args.options, env, ...(envFile && { envFile }), ...(appFile && { appFile }) };
+  const appFolder = dirname(resolve(name.file));
   const { graph, options } = resolveApp(entry, sources);
   const warnings = [...warnOfRefused(envFile), ...options.warnings];
-  return { file: name.file, appFile, appFilePath, envFile: envFile?.file, graph, options: { ...options, warnings } };
+  const common = { appFile, appFilePath, appFolder, envFile: envFile?.file };
+  return { file: name.file, ...common, graph, options: { ...options, warnings } };
+}
+
+/** Loads a build: its manifests and contracts, and code only where it runs in this process. */
+async function loadBuild(path: string, args: ParsedArgs, env: NodeJS.ProcessEnv): Promise<LoadedApp> {
+  const envFile = loadEnvFile(findEnvFile(args.own, path), env);
+  const build = readBuild(path);
+  const named = args.own.get("config");
+  const appFile = named === undefined ? withFunctions(build) : await loadAppFile(named);
+  const sources = { flags: args.options, env, ...(envFile && { envFile }), ...(appFile && { appFile }) };
+  const { graph, options } = resolveAppOptions(build.graph, sources);
+  const { settings, faults } = options;
+  const tasks = { ...settings.tasks, namespace: settings.tasks.namespace || build.name };
+  const placed = findPlaceFaults(build, settings);
+  const entry = build.entries.get(graph.entry) as EntryLocation;
+  const isHere = placed.length === 0 && settings.services.get(graph.entry)?.placement === "inline";
+  return {
+    file: entry.file,
+    appFile,
+    appFilePath: named ?? build.functions?.file,
+    appFolder: process.cwd(),
+    envFile: envFile?.file,
+    entries: build.entries,
+    graph: isHere ? withCode(graph, resolveGraph(await loadEntry(entry))) : graph,
+    options: {
+      ...options,
+      settings: { ...settings, tasks },
+      faults: [...faults, ...placed],
+      warnings: [...warnOfRefused(envFile), ...options.warnings],
+    },
+  };
+}
+
+/** Finds services whose code is not where their options want it. */
+function findPlaceFaults({ entries, inline, graph }: ReadBuild, { services }: AppSettings): GraphFault[] {
+  return [...services].flatMap(([service, { placement, ...own }]) => {
+    const wasInline = inline.has(service);
+    const isInline = placement === "inline" && service !== graph.entry;
+    if (!wasInline && !entries.has(service)) {
+      const { at = [] } = own as { readonly at?: readonly unknown[] };
+      return at.length > 0 ? [] : [toFault(service, "at", fail("not_in_build", { service }))];
+    }
+    if (wasInline === isInline) return [];
+    return [toFault(service, "placement", fail("placement_is_built", { service, placement, wasInline }))];
+  });
+}
+
+/** Adds the functions of the app file. Their code is loaded with the first call. */
+function withFunctions({ appFile, functions }: ReadBuild): LoadedAppFile | undefined {
+  if (functions === undefined) return appFile;
+  const load = async () => (await loadModule(functions.file))["default"] as Required<AppFile>;
+  const all: AppFile = {
+    fastify: async (fastify) => (await load()).fastify(fastify),
+    context: async (request) => (await load()).context(request),
+  };
+  const own = Object.entries(all).filter(([name]) => functions.names.includes(name));
+  return { path: appFile?.path ?? "", value: { ...(appFile?.value as object), ...Object.fromEntries(own) } };
+}
+
+/** Puts the classes of a bundle in the place of those made of contracts: they run in this process. */
+function withCode(graph: Graph, code: Graph): Graph {
+  const isCode = (name: string): boolean => {
+    const own = code.services.get(name);
+    return own !== undefined && readContractOf(own.service) === undefined;
+  };
+  const services = [...graph.services].map(
+    ([name, own]) => [name, isCode(name) ? (code.services.get(name) ?? own) : own] as const,
+  );
+  const edges = [...graph.edges.filter(({ from }) => !isCode(from)), ...code.edges];
+  return { ...graph, services: new Map(services), edges };
 }
 
 /**

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { readFileSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -27,8 +27,11 @@ if (projectCli === undefined) {
  * @returns    The URL to import instead; `undefined` when this is the project's copy or the project has none.
  */
 function findProjectCli(args: readonly string[]): string | undefined {
-  const file = args.find((arg) => fileAndName.test(arg)) ?? "service.ts";
-  const require = createRequire(resolve(dirname(file), "package.json"));
+  // A build has its own ekiben beside it. What follows a flag is its value, such as `--out .ekiben/build`.
+  const isValue = (index: number) => index === 0 || (index > 1 && args[index - 1]?.startsWith("-") === true);
+  const build = args.find((arg, index) => !isValue(index) && existsSync(join(arg, "manifest.json")));
+  const folder = build ?? dirname(args.find((arg) => fileAndName.test(arg)) ?? "service.ts");
+  const require = createRequire(resolve(folder, "package.json"));
   const own = realpathSync(fileURLToPath(new URL("../../package.json", import.meta.url)));
   try {
     const theirs = realpathSync(require.resolve("ekiben/package.json"));

@@ -58,9 +58,9 @@ async function checkApp(app: LoadedApp): Promise<Finding[]> {
  * Finds unfinished tasks that the app would never run, if there is a task store. A store that does not answer is
  * reported as a note, because it is no fault of the app.
  */
-export async function checkTasks({ graph, file, options }: LoadedApp): Promise<Finding[]> {
+export async function checkTasks({ graph, file, options, appFolder }: LoadedApp): Promise<Finding[]> {
   const settings = options.settings.tasks;
-  const place = { settings, appFolder: dirname(resolve(file)), log: silentLogger };
+  const place = { settings, appFolder, log: silentLogger };
   if (options.faults.length > 0 || !hasTaskStore(place)) return [];
   const own = settings.namespace || nameApp(resolve(file), graph.entry);
   const isTask = (service: string, api: string) => graph.services.get(service)?.apis.get(api)?.kind === "task";

@@ -1,4 +1,4 @@
-import { dirname, relative, resolve } from "node:path";
+import { relative, resolve } from "node:path";
 import { pino } from "pino";
 import { planGraph, type ResolvedApp } from "../app/plan-app.js";
 import type { ServeOptions, Server } from "../app/start-server.js";
@@ -44,7 +44,8 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
       ...options,
       ownsProcess: true,
       locateEntry: async () => entry,
-      appFolder: dirname(entry.file),
+      entries: app.entries,
+      appFolder: app.appFolder,
       program: entry.file,
       session: watcher && `watch of process ${process.ppid}`,
       appFile: hasFunctions(app) ? app.appFilePath && resolve(app.appFilePath) : undefined,

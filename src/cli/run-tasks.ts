@@ -1,4 +1,4 @@
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { nameApp } from "../app/plan-app.js";
 import { silentLogger } from "../base/logger.js";
 import { createTaskId } from "../call/task-state.js";
@@ -51,7 +51,7 @@ export async function runTasks(context: CommandContext): Promise<number> {
     return exitCodes.failed.code;
   }
   const settings = app.options.settings.tasks;
-  const storePlace = { settings, appFolder: dirname(resolve(app.file)), log: silentLogger };
+  const storePlace = { settings, appFolder: app.appFolder, log: silentLogger };
   const store = await openTaskStore(storePlace);
   const namespace = settings.namespace || nameApp(resolve(app.file), app.graph.entry);
   const [own, schedules] = [listOwn(app, namespace), settings.schedules ? listSchedules(app) : []];

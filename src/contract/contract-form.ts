@@ -46,7 +46,7 @@ export const setContractOf = (service: object, form: ContractForm): void => {
 };
 
 /** Returns the contract that a class is made of; `undefined` for a class with code. */
-const readContractOf = (service: object): ContractForm | undefined =>
+export const readContractOf = (service: object): ContractForm | undefined =>
   Object.hasOwn(service, formKey) ? (service as { readonly [formKey]?: ContractForm })[formKey] : undefined;
 
 /** Describes a service to its callers. */

@@ -1,3 +1,4 @@
+import { buildFailures } from "./build-failures.js";
 import { callFailures } from "./call-failures.js";
 import { clientFailures, clientFixes } from "./client-failures.js";
 import { createFailure, type FailureOrigin } from "./create-failure.js";
@@ -26,6 +27,7 @@ export const failures = {
   ...linkFailures,
   ...httpFailures,
   ...hostFailures,
+  ...buildFailures,
   ...storeFailures,
   ...taskFailures,
 };

@@ -59,6 +59,25 @@ export function resolveGraph(
   return Object.freeze({ entry: (described.get(entry) as ServiceDescriptor).name, services, edges });
 }
 
+/**
+ * Joins graphs that each know a part of one app, callees first. A service is taken from the graph that it is the entry
+ * of, where there is one: the others may know only its contract. The entry is that of the last graph.
+ */
+export function joinGraphs(graphs: readonly Graph[]): Graph {
+  const services = new Map<string, ServiceDescriptor>();
+  const edges = new Map<string, GraphEdge>();
+  for (const graph of graphs) {
+    for (const [name, descriptor] of graph.services) {
+      if (name === graph.entry || !services.has(name)) services.set(name, descriptor);
+    }
+    for (const edge of graph.edges) {
+      const key = `${edge.from} ${edge.field} ${edge.to}`;
+      if (edge.from === graph.entry || !edges.has(key)) edges.set(key, edge);
+    }
+  }
+  return Object.freeze({ entry: graphs.at(-1)?.entry ?? "", services, edges: [...edges.values()] });
+}
+
 function createDescriptors(entry: ServiceClass, substitutes: ReadonlyMap<ServiceClass, Substitute>) {
   const described = new Map<ServiceClass, ServiceDescriptor>();
   const waiting = [entry];

@@ -77,6 +77,7 @@ describe("the option table", () => {
       group: "text",
       replicas: { min: 1, max: 2 },
       resources: { cpu: "500m", memory: "1Gi", gpu: 0.5, gpuType: "a100" },
+      build: { assets: ["models/**"] },
       startTimeoutMs: 1,
       waitForReplicaMs: 0,
       liveness: { intervalMs: 10, suspendAfterMs: 20, replaceAfterMs: 30, warmUpMs: 40 },

@@ -13,6 +13,7 @@ import {
   hostNames,
   inspectTargets,
   integer,
+  listOf,
   milliseconds,
   namespace,
   origins,
@@ -32,6 +33,9 @@ import {
 const entrySources: readonly SourceKind[] = [...outsideSources, "service"];
 /** Sources of options that have no text form. */
 const codeSources: readonly SourceKind[] = ["app file", "service"];
+
+const readPattern = (text: string): string | undefined =>
+  text === "" || text.startsWith("/") || text.split("/").includes("..") ? undefined : text;
 
 /** Options of the process and its HTTP server: one value for the whole app. */
 export const appOptions = {
@@ -256,6 +260,14 @@ export const serviceOptions = {
       text: "GPUs of one replica, assigned as device ids (CUDA_VISIBLE_DEVICES, ctx.resources.gpus); a fraction shares one GPU.",
     }),
     gpuType: row(anyText, { default: "", text: "Type of GPU that the service needs." }),
+  },
+  /** Settings of `ekiben build`. */
+  build: {
+    assets: row(listOf('patterns of files in the project such as "models/**"', "pattern", readPattern), {
+      default: [],
+      sources: codeSources,
+      text: "Files that come along in the service's folder when it is built, as patterns relative to the folder of package.json: `models/**`. Files that code finds by its own place come along by themselves.",
+    }),
   },
   startTimeoutMs: row(milliseconds(1), {
     default: 300_000,

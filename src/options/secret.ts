@@ -21,6 +21,11 @@ export class Secret {
     this.#name = name;
   }
 
+  /** Name of the environment variable. It may be shown, unlike the text. */
+  get variable(): string {
+    return this.#name;
+  }
+
   /**
    * Reads the text: that of the environment variable, or that of the file which the variable `…_FILE` names, without
    * a newline at its end. A file is read each time, since Docker and Kubernetes may replace it.

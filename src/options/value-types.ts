@@ -396,7 +396,7 @@ export const fieldPaths = listOf('paths of fields such as "user" or "claims.tena
 );
 
 /** @param read Returns a text of the list in its one form; `undefined` when it is invalid. */
-function listOf(
+export function listOf(
   expected: string,
   what: string,
   read: (text: string) => string | undefined,

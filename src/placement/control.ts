@@ -49,7 +49,8 @@ export interface RuntimeOrder {
   readonly run: { readonly id: string; readonly pid: number; readonly session: string };
   /** Ids of threads and processes of the app that have ended. */
   readonly endedLives: readonly string[];
-  readonly entry: EntryLocation;
+  /** Files that are loaded: the one of the entry service, or in a build those of `services`. */
+  readonly entries: readonly EntryLocation[];
   readonly settings: AppSettings;
   /** Folder of the app's service file. */
   readonly appFolder: string;

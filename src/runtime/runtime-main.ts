@@ -5,7 +5,7 @@ import { systemTime } from "../call/call-scope.js";
 import { fail } from "../failure/failures.js";
 import { textOf } from "../failure/read-thrown.js";
 import { toServingError } from "../failure/to-serving-error.js";
-import { resolveGraph } from "../graph/graph.js";
+import { type Graph, joinGraphs, resolveGraph } from "../graph/graph.js";
 import { decodedBytes } from "../held/held-bytes.js";
 import { loadEntry } from "../load/entry-location.js";
 import { shareStdout } from "../observe/line-writer.js";
@@ -142,11 +142,13 @@ export class RuntimeMain {
     if (order.inspect !== undefined) openInspector(order.inspect, log.child(order.names), flush);
     // Never ended, so that a rejection while the process or thread stops does not cut the stop short.
     watchBackground({ log: log.child(order.names), ownsProcess: true });
-    const graph = resolveGraph(await loadEntry(order.entry));
+    const graphs: Graph[] = [];
+    for (const entry of order.entries) graphs.push(resolveGraph(await loadEntry(entry)));
+    const graph = joinGraphs(graphs);
     for (const service of order.services) {
       if (graph.services.has(service)) continue;
       const known = [...graph.services.keys()];
-      throw fail("unknown_service", { service, file: order.entry.file, known }, { service });
+      throw fail("unknown_service", { service, file: order.entries[0]?.file ?? "", known }, { service });
     }
     const { settings, names, appFolder, life, endedLives, run, slabFolder } = order;
     const runtime = new Runtime({

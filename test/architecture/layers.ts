@@ -25,6 +25,9 @@ export const layers: Readonly<Record<string, Layer>> = {
   tasks: { may: ["call/task-state:types", "options:types", "failure", "base"] },
   load: { may: ["define", "failure", "base"] },
   graph: { may: ["define", "options", "failure"] },
+  build: {
+    may: [...["contract", "graph", "load", "define", "options", "failure", "base"]],
+  },
   handle: { may: ["define:types", "call", "observe:types", "failure", "base"] },
   replica: {
     may: [
@@ -89,7 +92,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   cli: {
     may: [
-      ...["app", "load", "supervisor:types", "graph", "contract", "define", "options", "tasks", "failure", "base"],
+      ...["app", "build", "load", "supervisor:types", "graph", "contract", "define", "options", "tasks", "failure"],
+      "base",
       ...["call/task-state", "transport/wire-error", "observe/guarded-output"],
     ],
   },
@@ -117,7 +121,7 @@ export interface HouseCounts {
  * The most that the house may have. A new part that needs more raises a limit here, on purpose: in a house that only
  * grows, a reader opens more files for the same thing.
  */
-export const houseLimits: HouseCounts = { files: 330, shortFiles: 22, folderArrows: 145 };
+export const houseLimits: HouseCounts = { files: 350, shortFiles: 22, folderArrows: 145 };
 
 export const shortFileLines = 30;
 export const maxFileLines = 450;

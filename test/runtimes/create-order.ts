@@ -20,7 +20,7 @@ export function createOrder(
     life: "life",
     endedLives: [],
     run: { id: "run", pid: process.pid, session: "run" },
-    entry: { file, service: "Plain", earlier: [] },
+    entries: [{ file, service: "Plain", earlier: [] }],
     settings: planApp(Plain, { flags: {}, env: {} }).settings,
     appFolder: tmpdir(),
     socketFolder: tmpdir(),

@@ -12,6 +12,7 @@ const plain: ServiceSettings = {
   group: "none",
   replicas: { min: 1, max: 1, targetInFlight: 4 },
   resources: { cpu: 1, memoryBytes: Number.POSITIVE_INFINITY, gpu: 0, gpuType: "" },
+  build: { assets: [] },
   startTimeoutMs: 1000,
   waitForReplicaMs: 5000,
   liveness: { intervalMs: 1000, suspendAfterMs: 5000, replaceAfterMs: 30_000, warmUpMs: 300_000 },

@@ -1,4 +1,6 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ownFolder } from "../../base/shared-state.js";
 import { escapeXml } from "../../graph/picture/draw-text.js";
 
 /** Texts of the docs page. The page itself reads the apis from `/openapi.json`. */
@@ -16,13 +18,13 @@ interface DocsDeps {
 
 /**
  * Folder of the page's script and style sheet, which `scripts/build-package.ts` builds from `docs-page/`. The path is
- * the same from `dist/http/docs` and from `src/http/docs`: a run from source shows the page of the last build.
+ * the same from `dist` and from `src`: a run from source shows the page of the last build.
  */
-const builtFolder = new URL("../../../dist/docs-page/", import.meta.url);
+const builtFolder = join(ownFolder, "../dist/docs-page");
 
 /** Reads a file of the page. @throws The error of the file system when the package has not been built. */
 export function readDocsPageFile(name: string): Promise<string> {
-  return readFile(new URL(name, builtFolder), "utf8");
+  return readFile(join(builtFolder, name), "utf8");
 }
 
 const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#4f46e5"/><path d="M3 3h4v10H3zm6 0h4v5H9zm0 7h4v3H9z" fill="#fff"/></svg>`;
