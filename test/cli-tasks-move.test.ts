@@ -81,6 +81,23 @@ describe("tasks of a renamed api, by the command line", () => {
     assert.equal(await ask("GET", `${url}/reindex/get?task_id=${done}`), "DONE");
   });
 
+  it("whose key a task of the new name has are left, so that the same work does not run twice", async () => {
+    const env = { EKIBEN_DATA: join(root, "keyed"), EKIBEN_TASKS_NAMESPACE: "library" };
+    const headers = { "content-type": "application/json", "idempotency-key": "order 7" };
+    for (const [file, path] of [
+      ["before.ts", "index"],
+      ["after.ts", "reindex"],
+    ] as const) {
+      using app = serve(file, env);
+      await fetch(`${await app.url()}/${path}/submit`, { method: "POST", headers, body: '"one"' });
+      app.child.kill("SIGTERM");
+      assert.equal((await app.ended).status, 0);
+    }
+    const moved = await runCommand(["tasks", "move", "Library.index", "Library.reindex", "after.ts"], { cwd, env });
+    assert.equal(moved.status, 0, moved.stderr);
+    assert.match(moved.stdout, /^0 tasks were moved .*\n1 unfinished task was left: Library\.reindex has tasks with/);
+  });
+
   it("of another namespace are named, shown when asked for, and moved from there", async () => {
     const data = join(root, "spaces");
     let id = "";
@@ -103,5 +120,59 @@ describe("tasks of a renamed api, by the command line", () => {
     const moved = await tasks("move", "Library.index", "Library.reindex", "--namespace", "old");
     assert.equal(moved.stdout, "1 task was moved from Library.index to Library.reindex\n", moved.stderr);
     assert.equal(await ask("GET", `${url}/reindex/get?task_id=${id}&wait=true`), "one, again");
+  });
+});
+
+describe("tasks whose input no longer fits, by the command line", () => {
+  it("are listed and shown as held, found by check, and retried one by one or all of an api", async () => {
+    const env = { EKIBEN_DATA: join(root, "held"), EKIBEN_TASKS_NAMESPACE: "library" };
+    const ids: string[] = [];
+    {
+      using app = serve("before.ts", env);
+      const url = await app.url();
+      for (const text of ["one", "two"]) ids.push((await ask("POST", `${url}/index/submit`, text)).task_id);
+      app.child.kill("SIGTERM");
+      assert.equal((await app.ended).status, 0);
+    }
+    const [one = "", two = ""] = ids;
+    const command = (...words: string[]) => runCommand(words, { cwd, env });
+    using app = serve("stricter.ts", env);
+    const url = await app.url();
+    const untilHeld = async (id: string) => {
+      while ((await ask("GET", `${url}/index/status?task_id=${id}`)).held !== true);
+    };
+    for (const id of ids) await untilHeld(id);
+
+    const listed = await command("tasks", "list", "stricter.ts", "--status", "held");
+    assert.deepEqual(
+      listed.stdout
+        .trimEnd()
+        .split("\n")
+        .slice(1)
+        .map((row) => row.split(/ {2,}/).slice(0, 3)),
+      [two, one].map((id) => [id, "Library.index", "held"]),
+      listed.stderr,
+    );
+    assert.equal((await command("tasks", "list", "stricter.ts", "--status", "pending")).stdout, "no tasks\n");
+    const shown = await command("tasks", "show", one, "stricter.ts");
+    assert.match(shown.stdout, /^status +held$/m);
+    assert.match(shown.stdout, /^remark +its stored input was refused: show it, then retry or cancel it$/m);
+    assert.match(shown.stdout, /^failure +task_input_refused: .*does not fit the contract of this version/m);
+    const json = JSON.parse((await command("tasks", "show", one, "stricter.ts", "--format", "json")).stdout);
+    assert.deepEqual([json.status, json.isHeld, json.attempt], ["pending", true, 0]);
+    const checked = await command("check", "stricter.ts", "--no-types");
+    assert.equal(checked.status, 0);
+    assert.match(checked.stdout, /2 tasks of Library\.index are held: a version of the app refused their stored input/);
+
+    assert.match((await command("tasks", "retry", one, "stricter.ts")).stdout, new RegExp(`${one}[sS]*pending`));
+    await untilHeld(one);
+    const all = await command("tasks", "retry", "Library.index", "stricter.ts");
+    assert.deepEqual([all.status, all.stdout], [0, "2 held tasks of Library.index wait to run\n"]);
+    for (const id of ids) await untilHeld(id);
+    const misspelt = await command("tasks", "retry", "Library.indx", "stricter.ts");
+    assert.deepEqual([misspelt.status, /did you mean Library\.index\?/.test(misspelt.stderr)], [2, true]);
+    assert.match((await command("tasks", "retry", "stricter.ts")).stderr, /needs the id of a task, 32 hex digits, or/);
+    app.child.kill("SIGTERM");
+    await app.ended;
   });
 });

@@ -69,7 +69,7 @@ describe("a store on SQLite that can't be used", () => {
     raw.exec("PRAGMA user_version = 999");
     await assert.rejects(openFolder(folder), {
       id: "task_store_newer",
-      details: { engine: "sqlite", version: 999, known: 3 },
+      details: { engine: "sqlite", version: 999, known: 4 },
     });
     assert.equal((raw.prepare("PRAGMA user_version").get() as { user_version: number }).user_version, 999);
     raw.close();

@@ -51,7 +51,7 @@ describe("a store on PostgreSQL", { skip }, () => {
     server.query(`UPDATE ${schema}.ekiben_schema SET version = 999`);
     await assert.rejects(open(url), {
       id: "task_store_newer",
-      details: { engine: "postgres", version: 999, known: 3 },
+      details: { engine: "postgres", version: 999, known: 4 },
     });
   });
 

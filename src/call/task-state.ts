@@ -23,6 +23,8 @@ export interface VisibleRecord {
   readonly note: string | undefined;
   /** True when a running task was asked to end. Its runner learns that when it renews the lease. */
   readonly isCancelAsked: boolean;
+  /** True for a `pending` task that is held: its stored input was refused, and it does not run. */
+  readonly isHeld: boolean;
 }
 
 /** Failure of a task, as plain data. */
@@ -56,6 +58,11 @@ export interface TaskState {
   readonly failure?: TaskFailure;
   /** True when its end was requested and it is still running. */
   readonly isCancelAsked?: true;
+  /**
+   * True for a `pending` task that is held and does not run: a newer version of the app refused its stored input, for
+   * the reason in `failure`. `retry` lets it run again, under the same id.
+   */
+  readonly isHeld?: true;
   /** The api it was submitted to, where the app no longer has that api: the task can't run. */
   readonly goneApi?: string;
 }
@@ -66,7 +73,8 @@ export const isEnded = ({ status }: { readonly status: TaskStatus }): boolean =>
 
 /** Returns a record of the store as callers see it. @param failure Decoded failure of the record. */
 export function toTaskState(record: VisibleRecord, failure: ServingError | undefined, goneApi?: string): TaskState {
-  const { id, status, attempt, createdAt, startedAt, endedAt, waitsUntil, progress, note, isCancelAsked } = record;
+  const { id, status, attempt, createdAt, startedAt, endedAt, waitsUntil, progress, note } = record;
+  const { isCancelAsked, isHeld } = record;
   return {
     id,
     status,
@@ -79,6 +87,7 @@ export function toTaskState(record: VisibleRecord, failure: ServingError | undef
     ...(note !== undefined && { note }),
     ...(failure !== undefined && { failure: toTaskFailure(failure) }),
     ...(isCancelAsked && status === "in_progress" && { isCancelAsked }),
+    ...(isHeld && { isHeld }),
     ...(goneApi !== undefined && { goneApi }),
   };
 }

@@ -55,7 +55,7 @@ async function checkApp(app: LoadedApp): Promise<Finding[]> {
 }
 
 /**
- * Finds unfinished tasks that the app would never run, if there is a task store. A store that does not answer is
+ * Finds unfinished tasks that the app would never run, and held ones, if there is a task store. A store that does not answer is
  * reported as a note, because it is no fault of the app.
  */
 export async function checkTasks({ graph, file, options, appFolder }: LoadedApp): Promise<Finding[]> {
@@ -66,14 +66,22 @@ export async function checkTasks({ graph, file, options, appFolder }: LoadedApp)
   const isTask = (service: string, api: string) => graph.services.get(service)?.apis.get(api)?.kind === "task";
   try {
     const store = await openTaskStore(place);
-    const open = await store
-      .listOpen(({ namespace, service, api }) => namespace !== own || isTask(service, api))
-      .finally(() => store.close());
-    return open.map(({ service, api, waiting, running }) => ({
-      ...{ kind: "warning", id: "orphaned_tasks", service, field: api },
-      message: `${waiting + running} unfinished tasks belong to ${service}.${api}, which the app does not have: they are never run`,
+    const [open, held] = await Promise.all([
+      store.listOpen(({ namespace, service, api }) => namespace !== own || isTask(service, api)),
+      store.listHeld(),
+    ]).finally(() => store.close());
+    const orphaned = open.map(({ service, api, waiting, running, held: kept }) => ({
+      ...{ kind: "warning" as const, id: "orphaned_tasks", service, field: api },
+      message: `${waiting + running + kept} unfinished tasks belong to ${service}.${api}, which the app does not have: they are never run`,
       fix: `Move them to the new name of the api (\`ekiben tasks move ${service}.${api} <Service>.<task>\`), or cancel them.`,
     }));
+    const mine = held.filter(({ namespace, service, api }) => namespace === own && isTask(service, api));
+    const refused = mine.map(({ service, api, count: kept }) => ({
+      ...{ kind: "warning" as const, id: "held_tasks", service, field: api },
+      message: `${kept} tasks of ${service}.${api} are held: a version of the app refused their stored input`,
+      fix: `See the reason (\`ekiben tasks list --status held\`). When the contract takes them again: \`ekiben tasks retry ${service}.${api}\`.`,
+    }));
+    return [...orphaned, ...refused];
   } catch (error) {
     const message = `the task store could not be checked for tasks that are never run: ${(error as Error).message}`;
     return [{ ...{ kind: "note", id: "tasks_unchecked", service: "", field: "" }, message, fix: "" }];

@@ -59,6 +59,7 @@ export async function runTasks(context: CommandContext): Promise<number> {
   try {
     if (action === "list") await list(work);
     else if (action === "move") await move(work, about as [string, string]);
+    else if (action === "retry" && apiForm.test(about[0] as string)) await resume(work, about[0] as string);
     else show(work, await act(work, action, about[0] as string));
     return exitCodes.ok.code;
   } finally {
@@ -83,7 +84,7 @@ function listSchedules({ graph }: LoadedApp): NamedSchedule[] {
 
 interface Words {
   readonly action: Action;
-  /** Id of a task; for `move` the names of two apis. */
+  /** Id of a task; for `move` the names of two apis; for `retry` also the name of one. */
   readonly about: readonly string[];
   readonly file: string | undefined;
 }
@@ -104,9 +105,11 @@ function readWords([first = "list", ...rest]: readonly string[]): Words {
     throw fail("invalid_flag", { problem: about.length === 0 ? problem : `${problem}; got ${about.join(" ")}` });
   }
   const [id] = about;
-  if (count === 1 && (id === undefined || !/^[0-9a-f]{32}$/.test(id))) {
+  const isName = action === "retry" && id !== undefined && apiForm.test(id) && !/\.[cm]?[jt]sx?(:|$)/.test(id);
+  if (count === 1 && !isName && (id === undefined || !/^[0-9a-f]{32}$/.test(id))) {
     const got = id === undefined ? "" : `, got ${id}`;
-    throw fail("invalid_flag", { problem: `tasks ${action} needs the id of a task, 32 hex digits${got}` });
+    const name = action === "retry" ? ", or the name of a task api, Library.index, for all held tasks of it" : "";
+    throw fail("invalid_flag", { problem: `tasks ${action} needs the id of a task, 32 hex digits${name}${got}` });
   }
   return { action, about, file };
 }
@@ -120,7 +123,7 @@ async function list(work: TaskWork): Promise<void> {
   const given = args.own.get("namespace");
   const namespace = given ?? work.namespace;
   const [service, api] = [args.own.get("service"), args.own.get("api")];
-  const status = args.own.get("status") as TaskStatus | undefined;
+  const status = args.own.get("status") as TaskStatus | "held" | undefined;
   const records = await store.list({
     ...{ limit: readLimit(args.own.get("limit")), namespace },
     ...(service !== undefined && { service }),
@@ -155,10 +158,11 @@ const isSame = (one: TaskPlace, other: TaskPlace): boolean =>
   one.namespace === other.namespace && one.service === other.service && one.api === other.api;
 
 /** Returns a remark for operators about a task that its status does not show; `""` for none. */
-function formatOddity({ status, leaseEndsAt, notBefore }: TaskRecord, isOwn: boolean, now: number): string {
+function formatOddity({ status, isHeld, leaseEndsAt, notBefore }: TaskRecord, isOwn: boolean, now: number): string {
   if (!isOwn && (status === "pending" || status === "in_progress"))
     return "the app has no such task: move or cancel it";
   if (!isOwn) return "the app has no such task";
+  if (isHeld) return "its stored input was refused: show it, then retry or cancel it";
   if (status === "pending" && notBefore > now) return `waits for ${formatDuration(notBefore - now)}`;
   if (leaseEndsAt !== undefined && leaseEndsAt < now) return "its replica is gone; it will run again";
   return "";
@@ -201,9 +205,34 @@ async function move(
     });
   }
   const count = await store.move(origin, target);
+  const [rest] = await store.listOpen((one) => !isSame(one, origin));
+  const left = rest === undefined ? 0 : rest.waiting + rest.running + rest.held;
   const { out } = context.terminal;
-  if (context.args.own.get("format") === "json") out.write(`${JSON.stringify({ moved: count })}\n`);
-  else out.write(`${count} ${count === 1 ? "task was" : "tasks were"} moved from ${from} to ${to}\n`);
+  if (context.args.own.get("format") === "json") {
+    out.write(`${JSON.stringify({ moved: count, left })}\n`);
+    return;
+  }
+  out.write(`${count} ${count === 1 ? "task was" : "tasks were"} moved from ${from} to ${to}\n`);
+  if (left === 0) return;
+  const reason = `${to} has tasks with their keys, and the same work would run twice; cancel them, or those of ${to}`;
+  out.write(`${left} unfinished ${left === 1 ? "task was" : "tasks were"} left: ${reason}\n`);
+}
+
+/** Lets all held tasks of one api run again. */
+async function resume({ context, store, namespace, own }: TaskWork, name: string): Promise<void> {
+  const place = toPlace(name, namespace);
+  if (!own.some((one) => isSame(one, place))) {
+    refuseUnknown(
+      "task",
+      name,
+      own.map(({ service, api }) => `${service}.${api}`),
+    );
+  }
+  const count = await store.resume(place);
+  const { out } = context.terminal;
+  if (context.args.own.get("format") === "json") out.write(`${JSON.stringify({ resumed: count })}\n`);
+  else
+    out.write(`${count} held ${count === 1 ? "task" : "tasks"} of ${name} ${count === 1 ? "waits" : "wait"} to run\n`);
 }
 
 function toPlace(name: string, namespace: string): TaskPlace {
@@ -230,6 +259,7 @@ async function act(
       if (record.namespace === namespace && !own.some((one) => isSame(one, record))) {
         throw fail("task_api_gone", { taskId: id, api: `${service}.${api}`, status }, { service, api });
       }
+      if (record.isHeld && (await store.resume({ id })) > 0) return { ...record, isHeld: false, failure: undefined };
       const retried = await store.retry(id, createTaskId());
       if (retried === undefined || retried.id === id) {
         throw fail("task_not_finished", { taskId: id, status }, { service, api });
@@ -256,6 +286,9 @@ const styles: Readonly<Record<TaskStatus, Style>> = {
   canceled: "dim",
 };
 
+const formatStatus = ({ status, isHeld }: TaskRecord, paint: Output["paint"]): string =>
+  isHeld ? paint("red", "held") : paint(styles[status], status);
+
 /** Settings for showing tasks. */
 export interface TaskView {
   readonly now: number;
@@ -269,7 +302,7 @@ export function formatTasks(records: readonly TaskRecord[], { paint }: Output, {
   const rows = records.map((record) => [
     record.id,
     `${record.service}.${record.api}`,
-    paint(styles[record.status], record.status),
+    formatStatus(record, paint),
     formatProgress(record),
     formatAge(record.createdAt, now),
     formatTook(record, now),
@@ -288,7 +321,7 @@ export function formatTask(record: TaskRecord, { paint }: Output, { now, remark 
   const lines: (readonly [string, string])[] = [
     ["id", record.id],
     ["api", `${record.service}.${record.api}`],
-    ["status", paint(styles[record.status], record.status) + asked],
+    ["status", formatStatus(record, paint) + asked],
     ["remark", remark(record)],
     ["namespace", record.namespace],
     ["key", record.key ?? ""],
@@ -328,7 +361,7 @@ export interface OpenView {
 export function formatOpen({ place, namespace, open }: OpenView, { paint }: Output): string {
   const where = paint("dim", `namespace ${namespace}, in ${place}`);
   const lines = open.map((one) => {
-    const count = one.waiting + one.running;
+    const count = one.waiting + one.running + one.held;
     const what = `${count} unfinished ${count === 1 ? "task" : "tasks"} of ${one.service}.${one.api}`;
     return one.namespace === namespace
       ? `${what}, which the app does not have: ekiben tasks move ${one.service}.${one.api} <Service>.<task>`
@@ -339,11 +372,13 @@ export function formatOpen({ place, namespace, open }: OpenView, { paint }: Outp
 
 /** Converts a task to JSON for other programs: times in ISO 8601, the failure decoded. */
 export function taskToJson(record: TaskRecord): object {
-  const { createdAt, startedAt, endedAt, notBefore, waitsUntil: _, leaseEndsAt, failure, ...rest } = record;
+  const { createdAt, startedAt, endedAt, notBefore, leaseEndsAt, failure } = record;
+  const { waitsUntil: _, heldFor: __, isHeld, ...rest } = record;
   const time = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString());
   const read = failure === undefined ? undefined : decodeError(failure);
   return {
     ...rest,
+    ...(isHeld && { isHeld }),
     ...{ createdAt: time(createdAt), startedAt: time(startedAt), endedAt: time(endedAt), notBefore: time(notBefore) },
     leaseEndsAt: time(leaseEndsAt),
     ...(read !== undefined && {

@@ -135,7 +135,7 @@ function readBody<T>(text: string, url: string, read: (body: Record<string, unkn
 const readId = (body: Record<string, unknown>) => ({ id: String(body["task_id"]) });
 
 function readState(body: Record<string, unknown>): TaskState {
-  const { task_id, status, attempt, progress, note, failure, cancel_asked, gone_api } = body;
+  const { task_id, status, attempt, progress, note, failure, cancel_asked, held, gone_api } = body;
   const [createdAt, startedAt, endedAt, notBefore] = ["created_at", "executed_at", "ended_at", "not_before"].map(
     (field) => readTime(body[field]),
   );
@@ -152,6 +152,7 @@ function readState(body: Record<string, unknown>): TaskState {
     ...(typeof failure === "object" &&
       failure !== null && { failure: readTaskFailure(failure as Record<string, unknown>) }),
     ...(cancel_asked === true && { isCancelAsked: cancel_asked }),
+    ...(held === true && { isHeld: held }),
     ...(typeof gone_api === "string" && { goneApi: gone_api }),
   };
 }

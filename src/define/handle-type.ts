@@ -115,11 +115,20 @@ export interface TaskMethods<I, O, Options> {
    * `timeoutMs` it lasts as long as one attempt may take.
    */
   watch(id: string, options?: Options): AsyncIterable<TaskState>;
-  /** Waits until a task has ended. @throws {ServingError} the failure of the task; `task_canceled`. */
+  /**
+   * Waits until a task has ended.
+   *
+   * @throws {ServingError} the failure of the task; `task_canceled`; `task_held` for a task that does not run before
+   *   somebody acts.
+   */
   result(id: string, options?: Options): Promise<O>;
   /** Ends a waiting task; asks a running one to end, by its `signal`. A task that has ended does not change. */
   cancel(id: string, options?: Options): Promise<TaskState>;
-  /** Submits the input of an ended task again. @throws {ServingError} `task_not_finished`. */
+  /**
+   * Submits the input of an ended task again, under a new id; lets a held task run, under its own.
+   *
+   * @throws {ServingError} `task_not_finished`.
+   */
   retry(id: string, options?: Options): Promise<{ readonly id: string }>;
 }
 

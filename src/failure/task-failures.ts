@@ -1,4 +1,4 @@
-import { row } from "./failure-row.js";
+import { type Issue, issueText, row } from "./failure-row.js";
 
 /** Failures of durable tasks. */
 export const taskFailures = {
@@ -54,6 +54,19 @@ export const taskFailures = {
     httpStatus: 409,
     text: (d) => `task ${d.taskId} is ${d.status}, and can't run: this app no longer has a task ${d.api}`,
     fix: "Move its waiting tasks with `ekiben tasks move Old.task New.task`, or cancel it. The api was renamed or removed after the task was submitted.",
+  }),
+  task_input_refused: row<{ issues: readonly Issue[] }>({
+    code: "failed_precondition",
+    httpStatus: 409,
+    text: (d) =>
+      `its stored input does not fit the contract of this version of the app: ${issueText("input", d.issues)}`,
+    fix: "The task is kept and does not run. Deploy a version whose contract takes the input, then retry the task: `ekiben tasks retry <id>`. Or cancel it.",
+  }),
+  task_held: row<{ taskId: string; reason: string }>({
+    code: "failed_precondition",
+    httpStatus: 409,
+    text: (d) => `task ${d.taskId} is held, and does not run: ${d.reason}`,
+    fix: "Deploy a version of the app that takes its stored input, then retry the task: `ekiben tasks retry <id>`. Or cancel it.",
   }),
   task_wait_ended: row<{ taskId: string }>({
     code: "unavailable",

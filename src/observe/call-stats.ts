@@ -136,6 +136,8 @@ export class CallStats {
   readonly caches = new Map<string, CacheStats>();
   /** Unfinished tasks of apis that the app no longer has; counted in one replica of the app. */
   orphans: readonly { readonly service: string; readonly api: string; readonly count: number }[] = [];
+  /** Held tasks of apis that the app has; counted in one replica of the app. */
+  held: readonly { readonly service: string; readonly api: string; readonly count: number }[] = [];
   /** Failed attempts to reach a replica, by service. */
   readonly linkFailures = new Map<string, number>();
   /** Requests that were answered with a failure before they reached an api, by status and id. */
@@ -251,7 +253,7 @@ export class Histogram {
 }
 
 /** End of an attempt of a task, as metrics name it. */
-export type AttemptOutcome = "completed" | "failed" | "canceled" | "retried" | "given_back" | "lost";
+export type AttemptOutcome = "completed" | "failed" | "canceled" | "retried" | "given_back" | "held" | "lost";
 
 /** Counts of tasks of one api, measured by the replicas of this process. */
 export class TaskStats {

@@ -214,6 +214,12 @@ function createTaskMetrics(stats: CallStats) {
       () => stats.orphans.map(({ service, api, count }) => ({ labels: { service, api }, value: count })),
       "max",
     ),
+    gauge(
+      "ekiben_tasks_held",
+      "Tasks that are kept and do not run, since their stored input was refused by a newer version of the app.",
+      () => stats.held.map(({ service, api, count }) => ({ labels: { service, api }, value: count })),
+      "max",
+    ),
     counter("ekiben_tasks_submitted_total", "Tasks submitted.", () =>
       [...tasks.values()].map((task) => ({ labels: laneLabels(task), value: task.submitted })),
     ),

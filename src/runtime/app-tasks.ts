@@ -139,11 +139,14 @@ export class AppTasks {
       isAlive,
       lostFailure: encodeError(fail("task_lost", { attempts: 1 })),
       onOrphans: (orphans) => {
-        stats.orphans = orphans.map(({ service, api, waiting, running }) => ({
+        stats.orphans = orphans.map(({ service, api, waiting, running, held }) => ({
           service,
           api,
-          count: waiting + running,
+          count: waiting + running + held,
         }));
+      },
+      onHeld: (held) => {
+        stats.held = held.map(({ service, api, count }) => ({ service, api, count }));
       },
     });
   }

@@ -25,6 +25,8 @@ export class ClosableStore implements TaskStore {
   renew: TaskStore["renew"] = (...args) => this.#run(() => this.#engine.renew(...args));
   finish: TaskStore["finish"] = (lease, outcome) => this.#run(() => this.#engine.finish(lease, outcome));
   giveBack: TaskStore["giveBack"] = (...args) => this.#run(() => this.#engine.giveBack(...args));
+  hold: TaskStore["hold"] = (...args) => this.#run(() => this.#engine.hold(...args));
+  resume: TaskStore["resume"] = (which) => this.#run(() => this.#engine.resume(which));
   get: TaskStore["get"] = (id) => this.#run(() => this.#engine.get(id));
   result: TaskStore["result"] = (id) => this.#run(() => this.#engine.result(id));
   cancel: TaskStore["cancel"] = (id, failure) => this.#run(() => this.#engine.cancel(id, failure));
@@ -32,6 +34,7 @@ export class ClosableStore implements TaskStore {
   list: TaskStore["list"] = (filter) => this.#run(() => this.#engine.list(filter));
   countWaiting: TaskStore["countWaiting"] = (service) => this.#run(() => this.#engine.countWaiting(service));
   listOpen: TaskStore["listOpen"] = (isLeftOut) => this.#run(() => this.#engine.listOpen(isLeftOut));
+  listHeld: TaskStore["listHeld"] = () => this.#run(() => this.#engine.listHeld());
   release: TaskStore["release"] = (request) => this.#run(() => this.#engine.release(request));
   enroll: TaskStore["enroll"] = (run) => this.#run(() => this.#engine.enroll(run));
   leave: TaskStore["leave"] = (runId) => this.#run(() => this.#engine.leave(runId));

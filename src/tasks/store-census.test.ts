@@ -7,7 +7,7 @@ import { FakeClock } from "../../test/fake-clock.js";
 import { silentLogger } from "../base/logger.js";
 import { openSqliteStore } from "./sqlite/open-sqlite.js";
 import { StoreCensus } from "./store-census.js";
-import type { OpenTasks, TaskPlace, TaskStore } from "./task-store.js";
+import type { HeldTasks, OpenTasks, TaskPlace, TaskStore } from "./task-store.js";
 
 const root = mkdtempSync(join(tmpdir(), "ekiben-census-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -23,6 +23,7 @@ async function createStage() {
   const write = (level: string) => (_: object, message?: string) => void lines.push(`${level}: ${message}`);
   const log = { ...silentLogger, info: write("info"), warn: write("warn") };
   const counted: (readonly OpenTasks[])[] = [];
+  const heldOnes: (readonly HeldTasks[])[] = [];
   const create = (id: string, { pid = 1, host = "here", session = id, namespace = "app" } = {}) =>
     new StoreCensus({
       run: { id, pid, host, session, namespace },
@@ -31,6 +32,7 @@ async function createStage() {
       log,
       clock,
       onOrphans: (orphans) => counted.push(orphans),
+      onHeld: (held) => heldOnes.push(held),
       isAlive: (other) => other !== 666,
       lostFailure: "lost",
     });
@@ -39,7 +41,7 @@ async function createStage() {
     await store.submit({ ...own, ...place, id, input: new Uint8Array(), context: "{}", priority: 0 });
     return id;
   };
-  return { clock, store, lines, counted, create, submit };
+  return { clock, store, lines, counted, heldOnes, create, submit };
 }
 
 const claim = (store: TaskStore, place: Partial<TaskPlace>) =>

@@ -1,11 +1,12 @@
 import type { Clock, Timer } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
-import type { OpenTasks, StoreRun, TaskPlace, TaskStore } from "./task-store.js";
+import type { HeldTasks, OpenTasks, StoreRun, TaskPlace, TaskStore } from "./task-store.js";
 
 // Inspects the store of an app each minute, in one of its replicas: tasks that no api runs, and other programs that use
 // the store.
 //
-// NC1  Tasks that will never run are logged: tasks of apis that the app does not have, and of programs that do not run.
+// NC1  Tasks that will never run are logged: tasks of apis that the app does not have, of programs that do not run, and
+//      tasks that are held.
 // NC2  Each finding is logged once, and again when it has changed. Its counts are kept for metrics.
 // NC3  A lease of a task whose api is gone ends when it expires, as any other lease.
 
@@ -27,6 +28,8 @@ interface StoreCensusDeps {
   readonly clock: Clock;
   /** Called with the tasks of apis that the app does not have, after each count. */
   readonly onOrphans: (orphans: readonly OpenTasks[]) => void;
+  /** Called with the held tasks of the app's own apis, after each count. */
+  readonly onHeld: (held: readonly HeldTasks[]) => void;
   /** Returns true when a process of this machine is alive. */
   readonly isAlive: (pid: number) => boolean;
   /** Failure of a task whose last lease expired, in the wire's format. */
@@ -74,11 +77,14 @@ export class StoreCensus {
       if (running > 0) await store.release(request);
     }
     const namespaces = new Set([run.namespace, "", ...runs.map((other) => other.namespace)]);
+    const held = (await store.listHeld()).filter((place) => own.some((one) => isSame(one, place)));
     this.#tell(
       orphans,
       open.filter(({ namespace }) => !namespaces.has(namespace)),
+      held,
     );
     this.#deps.onOrphans(orphans);
+    this.#deps.onHeld(held);
   }
 
   #look(store: TaskStore): void {
@@ -103,9 +109,9 @@ export class StoreCensus {
     }
   }
 
-  #tell(orphans: readonly OpenTasks[], foreign: readonly OpenTasks[]): void {
+  #tell(orphans: readonly OpenTasks[], foreign: readonly OpenTasks[], held: readonly HeldTasks[]): void {
     const told = JSON.stringify(
-      [orphans, foreign].map((all) => all.map(({ namespace, service, api }) => [namespace, service, api])),
+      [orphans, foreign, held].map((all) => all.map(({ namespace, service, api }) => [namespace, service, api])),
     );
     if (told === this.#told) return;
     this.#told = told;
@@ -125,6 +131,13 @@ export class StoreCensus {
         `${sum(foreign)} tasks wait in namespaces that no running program has: ${list(foreign, nameSpace)}; ${way}`,
       );
     }
+    if (held.length > 0) {
+      const way = `see ekiben tasks list --status held; run them again: ekiben tasks retry ${nameOf(held[0] as HeldTasks)}`;
+      log.warn(
+        { tasks: countByName(held, nameOf) },
+        `${sum(held)} tasks are held, since their stored input was refused: ${list(held, nameOf)}; ${way}`,
+      );
+    }
   }
 }
 
@@ -133,17 +146,21 @@ const isSame = (one: TaskPlace, other: TaskPlace): boolean =>
 
 const nameOf = ({ service, api }: TaskPlace): string => `${service}.${api}`;
 
-const countOf = ({ waiting, running }: OpenTasks): number => waiting + running;
+const countOf = (one: OpenTasks | HeldTasks): number =>
+  "count" in one ? one.count : one.waiting + one.running + one.held;
 
-const sum = (all: readonly OpenTasks[]): number => all.reduce((total, one) => total + countOf(one), 0);
+const sum = (all: readonly (OpenTasks | HeldTasks)[]): number => all.reduce((total, one) => total + countOf(one), 0);
 
-function countByName(all: readonly OpenTasks[], name: (one: OpenTasks) => string): Record<string, number> {
+function countByName<T extends OpenTasks | HeldTasks>(
+  all: readonly T[],
+  name: (one: T) => string,
+): Record<string, number> {
   const counts = new Map<string, number>();
   for (const one of all) counts.set(name(one), (counts.get(name(one)) ?? 0) + countOf(one));
   return Object.fromEntries([...counts].slice(0, mostNamed));
 }
 
-function list(all: readonly OpenTasks[], name: (one: OpenTasks) => string): string {
+function list<T extends OpenTasks | HeldTasks>(all: readonly T[], name: (one: T) => string): string {
   const named = Object.entries(countByName(all, name)).map(([text, count]) => `${text} (${count})`);
   const more = new Set(all.map(name)).size - named.length;
   return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(", ");

@@ -32,12 +32,25 @@ export interface TaskRow {
   readonly lease_token: string | null;
   readonly wake_at: number | string | null;
   readonly key: string | null;
+  readonly contract: string | null;
+  readonly held_by: string | null;
 }
 
 /** Columns of `TaskRow` for a query. */
 export const taskColumns: string = [
   ...["seq", "id", "service", "api", "status", "attempt", "created_at", "started_at", "ended_at", "not_before"],
-  ...["progress", "note", "failure", "cancel_failure", "lease_token", "namespace", "wake_at", "key"],
+  ...[
+    "progress",
+    "note",
+    "failure",
+    "cancel_failure",
+    "lease_token",
+    "namespace",
+    "wake_at",
+    "key",
+    "contract",
+    "held_by",
+  ],
 ]
   .map((column) => `t.${column}`)
   .join(", ");
@@ -53,6 +66,9 @@ export const toKeyColumns = (key: TaskKey | undefined) => ({
   fingerprint: key?.fingerprint ?? null,
 });
 
+/** Status in the table of a task that is held. Callers see `pending`. */
+const heldStatus = "held";
+
 /** Converts a row to a task. */
 export function toRecord(row: TaskRow): TaskRecord {
   return {
@@ -60,7 +76,9 @@ export function toRecord(row: TaskRow): TaskRecord {
     namespace: row.namespace,
     service: row.service,
     api: row.api,
-    status: row.status as TaskStatus,
+    status: row.status === heldStatus ? "pending" : (row.status as TaskStatus),
+    isHeld: row.status === heldStatus,
+    heldFor: row.status === heldStatus && row.contract !== row.held_by ? (row.contract ?? undefined) : undefined,
     attempt: row.attempt,
     createdAt: Number(row.created_at),
     startedAt: toTime(row.started_at),
@@ -80,6 +98,9 @@ export function toRecord(row: TaskRow): TaskRecord {
 function toKeptText(text: string | undefined): string | null {
   return text === undefined ? null : text.replaceAll("\0", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd");
 }
+
+/** Text that is the same for equal places. Rows of a driver may have more fields. */
+export const placeKey = ({ namespace, service, api }: TaskPlace): string => JSON.stringify([namespace, service, api]);
 
 /** Row that a renewal returns. */
 export type RenewedRow = TaskPlace & { readonly cancel_failure: string | null };
@@ -159,7 +180,7 @@ const unlessCanceled = (otherwise: string, canceled: string): string =>
 /** True in SQL for a task with an expired lease whose attempts are used up. */
 const isSpent = "t.status = 'in_progress' AND t.attempt >= :maxAttempts";
 
-const isPending = "t.status = 'pending'";
+const isPending = "t.status IN ('pending', 'held')";
 const noLease = "lease_token = NULL, lease_owner = NULL";
 
 /**
@@ -198,6 +219,22 @@ export const changes = {
     wake_at = ${unlessCanceled("CASE WHEN :waitMs > 0 THEN :now + :waitMs END", "NULL")},
     ${noLease}`,
 
+  hold: `
+    status = ${unlessCanceled("'held'", "'canceled'")},
+    failure = ${unlessCanceled(":failure", "t.cancel_failure")},
+    ended_at = ${unlessCanceled("NULL", ":now")},
+    attempt = t.attempt - 1, held_by = :contract, wake_at = NULL, ${noLease}`,
+
+  /** Makes a held task claimable. */
+  resume: "status = 'pending', failure = NULL, held_by = NULL",
+
+  /** Moves a task to another api. */
+  move: `
+    namespace = :toNamespace, service = :toService, api = :toApi,
+    status = CASE WHEN t.status = 'held' THEN 'pending' ELSE t.status END,
+    failure = CASE WHEN t.status = 'held' THEN NULL ELSE t.failure END,
+    held_by = NULL`,
+
   /** Ends a pending task, or asks a running one to end. */
   cancel: `
     status = CASE WHEN ${isPending} THEN 'canceled' ELSE t.status END,
@@ -206,6 +243,9 @@ export const changes = {
     wake_at = CASE WHEN ${isPending} THEN NULL ELSE t.wake_at END,
     cancel_failure = CASE WHEN ${isPending} THEN NULL ELSE coalesce(t.cancel_failure, :failure) END`,
 } as const;
+
+/** True in SQL for a held task that the claimer takes up: it was submitted to the claimer's contract (PT7). */
+export const isHeldForClaimer = "status = 'held' AND contract = :contract AND held_by <> :contract";
 
 /** Value of `wake_at` of a new task in SQL: the end of its delay, if it has one. */
 export const wakeOfNew = "CASE WHEN :delayMs > 0 THEN :now + :delayMs END";
@@ -220,6 +260,13 @@ export const createMarkTexts = (prefix: string) =>
         planned_at = CASE WHEN s.schedule = :schedule OR s.planned_at > :at THEN s.planned_at ELSE :at END,
         schedule = :schedule
       RETURNING planned_at, task`,
+    moveSchedule: `
+      INSERT INTO ${prefix}schedules (namespace, service, api, schedule, planned_at, task)
+      SELECT :toNamespace, :toService, :toApi, schedule, planned_at, task FROM ${prefix}schedules
+      WHERE namespace = :namespace AND service = :service AND api = :api
+      ON CONFLICT (namespace, service, api) DO NOTHING`,
+    forgetSchedule: `
+      DELETE FROM ${prefix}schedules WHERE namespace = :namespace AND service = :service AND api = :api`,
     notePlanned: `
       UPDATE ${prefix}schedules SET planned_at = :at, task = :task
       WHERE namespace = :namespace AND service = :service AND api = :api AND planned_at < :at`,
@@ -240,6 +287,32 @@ export const createMarkTexts = (prefix: string) =>
         done_at = CASE WHEN :failure IS NULL THEN :now END, failure = :failure, lease_ends_at = 0
       WHERE namespace = :namespace AND name = :name AND token = :token AND done_at IS NULL AND failure IS NULL`,
   }) as const;
+
+/** Statements about held tasks and about tasks that move, for both engines. @param prefix Begins names of tables. */
+export const createHoldTexts = (prefix: string) => {
+  const isFrom = "t.namespace = :namespace AND t.service = :service AND t.api = :api";
+  const hasTargetKey = `EXISTS (
+    SELECT 1 FROM ${prefix}tasks AS o
+    WHERE o.namespace = :toNamespace AND o.service = :toService AND o.api = :toApi AND o.key = t.key
+  )`;
+  return {
+    hold: `
+      UPDATE ${prefix}tasks AS t SET ${changes.hold} WHERE t.id = :id AND t.lease_token = :token
+      RETURNING namespace, service, api`,
+    resumeOne: `
+      UPDATE ${prefix}tasks AS t SET ${changes.resume} WHERE t.id = :id AND t.status = 'held'
+      RETURNING namespace, service, api`,
+    resumeAll: `UPDATE ${prefix}tasks AS t SET ${changes.resume} WHERE ${isFrom} AND t.status = 'held'`,
+    listHeld: `
+      SELECT namespace, service, api, count(*) AS count FROM ${prefix}tasks WHERE status = 'held'
+      GROUP BY namespace, service, api ORDER BY namespace, service, api LIMIT 1000`,
+    freeKeys: `
+      UPDATE ${prefix}tasks AS t SET key = NULL WHERE ${isFrom} AND t.ended_at IS NOT NULL AND ${hasTargetKey}`,
+    move: `
+      UPDATE ${prefix}tasks AS t SET ${changes.move}
+      WHERE ${isFrom} AND NOT (t.ended_at IS NULL AND t.key IS NOT NULL AND ${hasTargetKey})`,
+  } as const;
+};
 
 /** True in SQL for a task that can be claimed now. The indexes of both engines have exactly this condition. */
 export const isReady = "status = 'pending' AND wake_at IS NULL";

@@ -11,6 +11,8 @@ import type { TaskStatus, VisibleRecord } from "../call/task-state.js";
 // PT5  Times are the store's own, since the clocks of several machines differ.
 // PT6  After the store was out of reach or its clock was set, no expired lease is taken over for the length of a lease,
 //      so that its holder can renew it first.
+// PT7  A held task is kept until it is resumed, moved or canceled. Only replicas with the contract that it was submitted
+//      to claim it by themselves, and not after they have refused it too: no two versions can hand it back and forth.
 
 export type { TaskStatus };
 
@@ -37,6 +39,8 @@ export interface TaskRecord extends TaskPlace, VisibleRecord {
   readonly leaseEndsAt: number | undefined;
   /** Key with which it was submitted. */
   readonly key: string | undefined;
+  /** Contract whose replicas claim the task although it is held; `undefined` for any other task. */
+  readonly heldFor: string | undefined;
 }
 
 /** Name that a caller gives to one submit. A second submit with it, by the same requester, finds the first task. */
@@ -58,6 +62,8 @@ export interface NewTask extends TaskPlace {
   /** Tasks of higher priority are claimed first. */
   readonly priority: number;
   readonly key?: TaskKey | undefined;
+  /** Digest of the contract that has accepted the input. */
+  readonly contract?: string | undefined;
   /** Milliseconds from now before which it is not claimed. Default 0. */
   readonly delayMs?: number | undefined;
 }
@@ -135,6 +141,8 @@ export interface ClaimRequest extends TaskPlace {
   readonly maxAttempts: number;
   /** Failure of a task whose last lease expired, in the wire's format. */
   readonly lostFailure: string;
+  /** Digest of the claimer's contract: tasks that another version holds are claimed if they were submitted to it. */
+  readonly contract?: string | undefined;
 }
 
 /** Leases to release because their holders are gone. */
@@ -156,6 +164,12 @@ export const mostCounted = 10_000;
 export interface OpenTasks extends TaskPlace {
   readonly waiting: number;
   readonly running: number;
+  readonly held: number;
+}
+
+/** Number of held tasks of one api. */
+export interface HeldTasks extends TaskPlace {
+  readonly count: number;
 }
 
 /** One running app that uses a store: all its processes together. */
@@ -193,7 +207,8 @@ export interface TaskFilter {
   readonly namespace?: string;
   readonly service?: string;
   readonly api?: string;
-  readonly status?: TaskStatus;
+  /** `"pending"` leaves held tasks out. */
+  readonly status?: TaskStatus | "held";
   /** Most tasks to list. */
   readonly limit: number;
   /**
@@ -250,6 +265,16 @@ export interface TaskStore {
    * @returns       False when the lease is no longer held.
    */
   giveBack(lease: Lease, waitMs: number, failure: string | undefined): Promise<boolean>;
+  /**
+   * Holds a claimed task, since its input was refused: it waits until `resume`, or a claim by the contract that it was
+   * submitted to (PT7). The attempt does not count. A task that was asked to end is ended as `canceled` instead.
+   *
+   * @param contract Digest of the contract that refused it.
+   * @returns        False when the lease is no longer held.
+   */
+  hold(lease: Lease, failure: string, contract: string): Promise<boolean>;
+  /** Lets a held task run again, or all held tasks of an api. @returns The number of tasks. */
+  resume(which: { readonly id: string } | TaskPlace): Promise<number>;
   get(id: string): Promise<TaskRecord | undefined>;
   result(id: string): Promise<TaskResult | undefined>;
   /**
@@ -273,6 +298,8 @@ export interface TaskStore {
    * 1000 apis.
    */
   listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]>;
+  /** Counts the held tasks of all apps, by api. At most 1000 apis. */
+  listHeld(): Promise<readonly HeldTasks[]>;
   /**
    * Ends leases of holders that are gone, as `claim` does: their tasks wait again or have ended.
    *
@@ -286,8 +313,9 @@ export interface TaskStore {
   /** Moves tasks without a namespace to this one. @returns The number of tasks. */
   adopt(place: TaskPlace): Promise<number>;
   /**
-   * Moves all tasks of one api to another, including ended ones; running attempts continue. Keys already used there are
-   * dropped.
+   * Moves all tasks of one api to another, including ended ones; running attempts continue, and held tasks wait to run.
+   * Unfinished tasks whose key is used there stay, since the same work would run twice; ended ones lose their key. The
+   * planned time of its schedule moves too, unless the other api has one.
    *
    * @returns The number of tasks.
    */

@@ -26,7 +26,7 @@ import { markKey } from "./mark-value.js";
 // well.
 
 /** Version of the values that `packValue` writes. */
-const storedVersion = 1;
+export const storedVersion = 1;
 const versionAt = 4;
 /** Byte 4 of a value of version 0; a larger one is no kind of frame. */
 const versionBase = 0x80;

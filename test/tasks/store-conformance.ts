@@ -1,5 +1,6 @@
 import { testClaim } from "./claim-tests.js";
 import { testEnds } from "./end-tests.js";
+import { testHolds } from "./hold-tests.js";
 import { testKeys } from "./key-tests.js";
 import { testLists } from "./list-tests.js";
 import { testMarks } from "./mark-tests.js";
@@ -15,6 +16,7 @@ export function testStore(engine: StoreEngine): void {
   testSubmit(engine);
   testClaim(engine);
   testEnds(engine);
+  testHolds(engine);
   testLists(engine);
   testWatch(engine);
   testKeys(engine);

@@ -40,6 +40,8 @@ export function testSubmit(engine: StoreEngine): void {
         note: undefined,
         failure: undefined,
         isCancelAsked: false,
+        isHeld: false,
+        heldFor: undefined,
         leaseEndsAt: undefined,
         key: undefined,
       });
@@ -134,7 +136,7 @@ export function testSubmit(engine: StoreEngine): void {
       );
       assert.equal(await store.nextDueMs(aPlace), 5000);
       assert.equal((await store.countWaiting(aPlace)).get("train"), undefined);
-      assert.deepEqual(await store.listOpen(() => false), [{ ...aPlace, waiting: 1, running: 1 }]);
+      assert.deepEqual(await store.listOpen(() => false), [{ ...aPlace, waiting: 1, running: 1, held: 0 }]);
       clock.advance(4999);
       assert.deepEqual(await store.claim(aClaim({ limit: 5 })), []);
       clock.advance(1);

@@ -162,15 +162,42 @@ export function testUpkeep(engine: StoreEngine): void {
       assert.deepEqual([claimed?.record.id, Buffer.from(claimed?.input ?? []).toString()], [waiting, "an input"]);
     });
 
-    it("leaves a key to the task that has it there already", async () => {
+    it("leaves a key to the task that has it there already, and the work of that key to it", async () => {
       await using testStores = TestStores.create(engine);
       const store = await testStores.open();
       const key = { text: "order 7", fingerprint: "same" };
+      const ended = { text: "order 6", fingerprint: "same" };
+      const done = await end(store, completed(), { key: ended });
+      await submitAll(store, [{ key: ended, api: "next" }]);
       const [old, taken] = [await store.submit(aTask({ key })), await store.submit(aTask({ key, api: "next" }))];
       const [free] = await submitAll(store, [{ key: { text: "order 8", fingerprint: "same" } }]);
-      assert.equal(await store.move(aPlace, { ...aPlace, api: "next" }), 2);
-      const keys = await Promise.all([old.id, taken.id, free ?? ""].map(async (id) => (await store.get(id))?.key));
-      assert.deepEqual(keys, [undefined, "order 7", "order 8"]);
+      const to = { ...aPlace, api: "next" };
+      for (const moved of [2, 0]) assert.equal(await store.move(aPlace, to), moved);
+      const told = async (id = "") => {
+        const { api, key: text } = (await store.get(id)) ?? {};
+        return [api, text];
+      };
+      assert.deepEqual(await told(done.id), ["next", undefined]);
+      assert.deepEqual(await told(old.id), ["train", "order 7"]);
+      assert.deepEqual(await told(taken.id), ["next", "order 7"]);
+      assert.deepEqual(await told(free), ["next", "order 8"]);
+      const [left] = await store.listOpen(({ api }) => api !== "train");
+      assert.deepEqual(left, { ...aPlace, waiting: 1, running: 0, held: 0 });
+    });
+
+    it("takes the planned time of a schedule along, unless the other api has one", async () => {
+      await using testStores = TestStores.create(engine);
+      const store = await testStores.open();
+      const plan = { ...aPlace, schedule: "every 1h" };
+      const to = { ...aPlace, api: "next" };
+      await store.readPlanned(plan, 1000);
+      await store.notePlanned(aPlace, { at: 2000, task: "a task" });
+      await store.move(aPlace, to);
+      assert.deepEqual(await store.readPlanned({ ...plan, ...to }, 9000), { at: 2000, task: "a task" });
+      // The old name is new again: no time counts as missed.
+      assert.deepEqual(await store.readPlanned(plan, 5000), { at: 5000, task: undefined });
+      await store.move(aPlace, to);
+      assert.deepEqual(await store.readPlanned({ ...plan, ...to }, 9000), { at: 2000, task: "a task" });
     });
   });
 

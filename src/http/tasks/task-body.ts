@@ -18,6 +18,8 @@ interface TaskBody {
   readonly progress?: number;
   readonly note?: string;
   readonly cancel_asked?: true;
+  /** True when it is kept and does not run, since its stored input was refused. */
+  readonly held?: true;
   /** Name of the api that the task was submitted to; set when the app no longer has it. */
   readonly gone_api?: string;
   readonly failure?: object;
@@ -26,7 +28,7 @@ interface TaskBody {
 /** Formats a task as JSON. Messages of unexpected errors are masked, as in every response. */
 export function createTaskBody(state: TaskState): TaskBody {
   const { id, status, createdAt, startedAt, endedAt, notBefore, attempt } = state;
-  const { progress, note, failure, isCancelAsked, goneApi } = state;
+  const { progress, note, failure, isCancelAsked, isHeld, goneApi } = state;
   return {
     task_id: id,
     status,
@@ -38,6 +40,7 @@ export function createTaskBody(state: TaskState): TaskBody {
     ...(progress !== undefined && { progress }),
     ...(note !== undefined && { note }),
     ...(isCancelAsked && { cancel_asked: isCancelAsked }),
+    ...(isHeld && { held: isHeld }),
     ...(goneApi !== undefined && { gone_api: goneApi }),
     ...(failure !== undefined && { failure: createTaskFailure(failure) }),
   };
@@ -79,6 +82,11 @@ export const taskSchema: JsonSchema = {
     progress: { type: "number", minimum: 0, maximum: 1 },
     note: { type: "string", description: "Progress in the task's own words." },
     cancel_asked: { type: "boolean" },
+    held: {
+      type: "boolean",
+      description:
+        "True when it does not run: a newer version of the app refused its stored input. Retry it, or cancel it.",
+    },
     gone_api: {
       type: "string",
       description: "Api that the task was submitted to, when the app no longer has it: the task will not run.",
@@ -104,7 +112,7 @@ const told: Readonly<Record<TaskPath, readonly [summary: string, answer: string]
   status: ["Returns the state of a task. With accept: text/event-stream, sends an event for each change.", "The task."],
   get: ["Returns the result of a task, or its failure.", "The result."],
   cancel: ["Cancels a waiting task; asks a running one to end.", "The task."],
-  retry: ["Submits the input of an ended task again.", "The new task."],
+  retry: ["Submits the input of an ended task again; lets a held task run, under its own id.", "The task that runs."],
 };
 
 const keyParameter = {

@@ -60,6 +60,7 @@ async function createStage() {
     name: "run",
     settings,
     checkInput: (input) => input,
+    contract: "its contract",
     countFreeSlots: () => settings.maxConcurrent - running.length,
     serve: (scope, input, reply) => running.push({ scope, input, reply }),
   });
@@ -112,19 +113,21 @@ describe("durable tasks on a host", () => {
     await close();
   });
 
-  it("fail at once when their input is of a newer version, and can be retried with it", async () => {
+  it("are held when their input is of a newer version, and can be retried with it (RA4)", async () => {
     const { store, running, submit, close } = await createStage();
     const input = Uint8Array.from(await packValue("later", "input"));
     input[4] = 0x82;
     const id = await submit(input);
-    await until(async () => (await store.get(id))?.status === "failed");
+    const isHeld = async () => (await store.get(id))?.isHeld === true;
+    await until(isHeld);
     const record = await store.get(id);
     assert.deepEqual(
-      [decodeError(record?.failure ?? "").id, record?.attempt, running.length],
-      ["stored_value_newer", 1, 0],
+      [decodeError(record?.failure ?? "").id, record?.status, record?.attempt, running.length],
+      ["stored_value_newer", "pending", 0, 0],
     );
-    const again = await store.retry(id, createTaskId());
-    await until(async () => (await store.get(again?.id ?? ""))?.status === "failed");
+    assert.equal(await store.resume({ id }), 1);
+    assert.equal((await store.get(id))?.isHeld, false);
+    await until(isHeld);
     await close();
   });
 });

@@ -1,11 +1,16 @@
+import { createHash } from "node:crypto";
 import type { Timer } from "../../base/clock.js";
 import type { ApiTarget } from "../../call/invoke.js";
 import { operationApi, type TaskOperation, taskOperations, waitsForEnd } from "../../call/task-state.js";
+import { type Contract, shapeJsonSchema } from "../../define/contract.js";
+import { fail, type Issue } from "../../failure/failures.js";
+import { ServingError } from "../../failure/serving-error.js";
 import type { TaskStats } from "../../observe/call-stats.js";
 import type { ApiSettings } from "../../options/settings.js";
 import type { EndedLives } from "../../tasks/lease-grace.js";
 import type { StoreCensus } from "../../tasks/store-census.js";
 import type { TaskNews, TaskStore } from "../../tasks/task-store.js";
+import { storedVersion } from "../../transport/stored-value.js";
 import type { ReplicaApi } from "../call-host.js";
 import { Lane } from "../lane.js";
 import { TaskApis, TaskWaits } from "./task-apis.js";
@@ -96,7 +101,7 @@ export class ReplicaTasks {
    * @returns The apis that callers reach: the task itself, which waits for its result, and its operations.
    */
   add(task: HostedTask): ReadonlyMap<string, ReplicaApi> {
-    const { name, settings, checkInput, schedule, scheduleInput: input } = task;
+    const { name, settings, checkInput, contract, schedule, scheduleInput: input } = task;
     const { service, index } = this.#host;
     const stats = this.#host.stats.task(service, name);
     const { leaseMs, namespace, life } = this.#bounds;
@@ -114,7 +119,8 @@ export class ReplicaTasks {
     );
     if (schedule !== undefined && this.#bounds.schedules) {
       const place = { namespace, service, api: name };
-      this.#schedules.push(new TaskSchedule({ host: this.#host, place, schedule, input, store: this.#store, stats }));
+      const [host, store] = [this.#host, this.#store];
+      this.#schedules.push(new TaskSchedule({ host, place, contract, schedule, input, store, stats }));
     }
     if (index === 0) {
       const read = () => this.#readWaiting(name);
@@ -132,6 +138,7 @@ export class ReplicaTasks {
       keepHeaders: this.#bounds.keepHeaders,
       keyScope: this.#bounds.keyScope,
       checkInput,
+      contract,
       isOver: (id) => this.#isDraining && ![...this.#runners.values()].some((runner) => runner.has(id)),
     });
     return this.#createApis(name, apis, settings);
@@ -267,3 +274,28 @@ export class ReplicaTasks {
 }
 
 const keep = (value: unknown) => value;
+
+/**
+ * Returns a text that differs for versions of an app that may differ in the inputs which they take for a task: by its
+ * schema, by the version of the service, or by the format of stored values.
+ */
+export function digestContract({ input }: Contract, version = ""): string {
+  const known = JSON.stringify([storedVersion, version, shapeJsonSchema(input, "input")]);
+  return createHash("sha256").update(known).digest("base64url").slice(0, 22);
+}
+
+/** Wraps the check of an input, for inputs that were stored: one that does not fit fails with `task_input_refused`. */
+export function checkStored(check: ApiTarget["checkInput"]): ApiTarget["checkInput"] {
+  const refuse = (error: unknown): never => {
+    if (!(error instanceof ServingError) || error.id !== "invalid_input") throw error;
+    throw fail("task_input_refused", error.details as { issues: readonly Issue[] });
+  };
+  return (value) => {
+    try {
+      const checked = check(value);
+      return checked instanceof Promise ? checked.catch(refuse) : checked;
+    } catch (error) {
+      return refuse(error);
+    }
+  };
+}

@@ -41,6 +41,7 @@ it("a caller that waits for a task is woken by an end that comes right after its
     keepHeaders: [],
     keyScope: [],
     checkInput: (input) => input,
+    contract: "",
     isOver: () => false,
   });
   const { scope } = openCall("run:result");

@@ -35,6 +35,8 @@ interface TaskApiDeps {
   /** Paths of the fields of a context that name the requester, for keys; empty for the whole context. */
   readonly keyScope: readonly string[];
   readonly checkInput: ApiTarget["checkInput"];
+  /** Digest of the contract of the task. */
+  readonly contract: string;
   readonly store: TaskStore;
   readonly waits: TaskWaits;
   readonly stats: TaskStats;
@@ -63,7 +65,7 @@ export class TaskApis {
   }
 
   async submit({ id, input, key: text, delayMs }: TaskSubmission): Promise<SubmittedTask> {
-    const { namespace, service, name, store, stats, checkInput, keepHeaders, keyScope } = this.#deps;
+    const { namespace, service, name, contract, store, stats, checkInput, keepHeaders, keyScope } = this.#deps;
     const { call } = scopeOf();
     this.#checkId(id);
     // Packed before the check: a schema may change the value, and the original is stored.
@@ -78,7 +80,7 @@ export class TaskApis {
     const context = formatTaskContext(call, keepHeaders);
     const scope = scopeOfKeys(call.request.appContext, keyScope);
     const key = text === undefined ? undefined : { text, scope, fingerprint: fingerprintValue(bytes) };
-    const own = { input: bytes, context, priority: ranks[call.priority], key, delayMs };
+    const own = { input: bytes, contract, context, priority: ranks[call.priority], key, delayMs };
     const record = await this.#placed(() => store.submit({ id, namespace, service, api: name, ...own }));
     if (record.id === id) stats.submitted++;
     return { id: record.id, status: record.status };
@@ -91,7 +93,7 @@ export class TaskApis {
   async result({ id, waits }: TaskQuery): Promise<unknown> {
     const record = waits === true ? await this.#waitForEnd(id) : await this.#read(id);
     if (!isEnded(record)) {
-      this.#refuseGone(record);
+      this.#refuseStuck(record);
       throw this.#fail("task_not_finished", { taskId: id, status: record.status });
     }
     const result = await this.#placed(() => this.#deps.store.result(id));
@@ -112,7 +114,8 @@ export class TaskApis {
     this.#checkId(newId);
     const old = await this.#read(id);
     this.#refuseGone(old);
-    const { status } = old;
+    const { status, isHeld } = old;
+    if (isHeld && (await this.#placed(() => this.#deps.store.resume({ id }))) > 0) return { id, status };
     const record = await this.#placed(() => this.#deps.store.retry(id, newId as string));
     if (record === undefined) throw this.#unknown(id);
     if (record.id === id) throw this.#fail("task_not_finished", { taskId: id, status });
@@ -150,7 +153,7 @@ export class TaskApis {
       try {
         const record = await this.#read(id);
         if (isEnded(record)) return record;
-        this.#refuseGone(record);
+        this.#refuseStuck(record);
         this.#refuseIfOver(id);
         await listening.happened;
       } finally {
@@ -161,6 +164,15 @@ export class TaskApis {
 
   #refuseIfOver(id: string): void {
     if (this.#deps.isOver(id)) throw this.#fail("task_wait_ended", { taskId: id });
+  }
+
+  /** Refuses a task that does not run before somebody acts. */
+  #refuseStuck(record: TaskRecord): void {
+    this.#refuseGone(record);
+    const { id: taskId, isHeld, heldFor, failure } = record;
+    // Replicas of this version claim it at once if it was submitted to their contract.
+    if (!isHeld || heldFor === this.#deps.contract) return;
+    throw this.#fail("task_held", { taskId, reason: readTaskFailure(failure)?.message ?? "its input was refused" });
   }
 
   /** Refuses a task that no app will ever run. */
@@ -202,7 +214,7 @@ export class TaskApis {
     return this.#fail("unknown_task", { taskId });
   }
 
-  #fail<Id extends "unknown_task" | "task_not_finished" | "task_wait_ended" | "task_api_gone">(
+  #fail<Id extends "unknown_task" | "task_not_finished" | "task_wait_ended" | "task_api_gone" | "task_held">(
     id: Id,
     details: Parameters<typeof fail<Id>>[1],
   ) {

@@ -23,6 +23,7 @@ import { LeaseKeeper } from "./lease-keeper.js";
 // RA2  Its end is decided once: by the author's code, its time limit, a cancellation, the loss of its lease, or a stop.
 //      Code that runs on after that keeps its lane slot, and its output is dropped.
 // RA3  An attempt that has lost its lease records nothing.
+// RA4  A task whose stored input is refused, so that its code did not run, is held; the attempt does not count.
 
 /** Part of a replica that its durable tasks need. */
 export interface TaskHost {
@@ -40,13 +41,16 @@ export interface HostedTask {
   readonly name: string;
   readonly settings: ApiSettings;
   readonly checkInput: ApiTarget["checkInput"];
+  /** Digest of the contract, as `digestContract` makes it. */
+  readonly contract: string;
   /** Planned times at which it is submitted by itself, and the input of these runs. */
   readonly schedule?: Schedule;
   readonly scheduleInput?: unknown;
   /** Returns how many more attempts may begin at once. */
   readonly countFreeSlots: () => number;
   /**
-   * Runs one attempt in the lane of the task, by the same steps as any call. Ends the scope; never throws.
+   * Runs one attempt in the lane of the task, by the same steps as any call. Ends the scope; never throws. An input
+   * that does not fit fails with `task_input_refused`.
    *
    * @param reply Gets the output or the failure once the author's code has ended, also when the attempt has ended
    *   before.
@@ -248,6 +252,7 @@ export class TaskAttempt {
   }
 
   async #writeFailure(error: ServingError): Promise<AttemptOutcome> {
+    if (this.#isRefusal(error)) return this.#hold(error);
     const { attempts, idempotent, retryBackoffMs } = this.#deps.task.settings;
     const { attempt } = this.#claimed.record;
     const waitMs = decideRetry(
@@ -257,6 +262,23 @@ export class TaskAttempt {
     const failure = encodeError(error);
     if (waitMs === undefined) return this.#finish({ status: "failed", failure });
     return (await this.#deps.store.giveBack(this.#claimed.lease, waitMs, failure)) ? "retried" : "lost";
+  }
+
+  /** True for a failure of this attempt before the author's code. That code may get the same from another task. */
+  #isRefusal({ id, service, api }: ServingError): boolean {
+    const { host, task } = this.#deps;
+    return refusals.includes(id) && service === host.service && api === task.name;
+  }
+
+  async #hold(error: ServingError): Promise<AttemptOutcome> {
+    const { store, stats, host, task } = this.#deps;
+    if (!(await store.hold(this.#claimed.lease, encodeError(error), task.contract))) return "lost";
+    const fields = { task: this.id, api: task.name, problem: error.message };
+    const message = "a task is held: its stored input does not fit the contract of this version";
+    // There may be thousands; the census tells how many.
+    if (stats.byOutcome.has("held")) host.log.debug(fields, message);
+    else host.log.warn(fields, message);
+    return "held";
   }
 
   async #finish(outcome: TaskOutcome): Promise<AttemptOutcome> {
@@ -280,6 +302,9 @@ export class TaskAttempt {
     });
   }
 }
+
+/** Failures with which a task is held: this version can't read its stored input, or does not take it. */
+const refusals: readonly string[] = ["task_input_refused", "stored_value_newer"];
 
 /** Decodes the failure that an attempt has recorded. */
 export const readTaskFailure = (text: string | undefined): ServingError | undefined =>

@@ -43,6 +43,7 @@ export class TaskRunner {
       leaseMs,
       owner: `${host.id}@${hostname()}:${process.pid}/${life}`,
       maxAttempts: settings.attempts,
+      contract: task.contract,
       lostFailure: encodeError(fail("task_lost", { attempts: settings.attempts }, { service, api: name })),
     };
   }

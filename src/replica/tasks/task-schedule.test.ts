@@ -38,7 +38,8 @@ async function createStage(replicas = 1) {
       const stats = new CallStats();
       const used = Object.assign(Object.create(store) as TaskStore, over);
       const input = { all: true };
-      const deps = { host: { ...host, stats }, place, schedule, input, store: used, stats: stats.task("Clerk", "run") };
+      const own = { place, contract: "its contract", schedule, input, store: used, stats: stats.task("Clerk", "run") };
+      const deps = { host: { ...host, stats }, ...own };
       return new TaskSchedule(deps);
     });
     for (const one of started) one.start();

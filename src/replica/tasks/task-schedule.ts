@@ -30,6 +30,7 @@ const longestPauseMs = 60_000;
 interface TaskScheduleDeps {
   readonly host: TaskHost;
   readonly place: TaskPlace;
+  readonly contract: string;
   readonly schedule: Schedule;
   readonly input: unknown;
   readonly store: TaskStore;
@@ -121,14 +122,14 @@ export class TaskSchedule {
 
   /** @returns The id of the task that has this key. */
   async #submit(key: string): Promise<string> {
-    const { store, place, input, stats } = this.#deps;
+    const { store, place, contract, input, stats } = this.#deps;
     const id = createTaskId();
     const caller = { service: "schedule", api: "" };
     const context = formatTaskContext({ caller, request: new RequestContext(), priority: "interactive" }, []);
     const bytes = await packValue(input, "input");
     // The input may have been changed by a deploy: the planned time alone is what counts.
     const named = { text: key, fingerprint: "schedule" };
-    const record = await store.submit({ ...place, id, input: bytes, context, priority: 1, key: named });
+    const record = await store.submit({ ...place, id, input: bytes, contract, context, priority: 1, key: named });
     if (record.id === id) stats.submitted++;
     return record.id;
   }

@@ -164,6 +164,10 @@ const versions: readonly string[] = [
     PRIMARY KEY (namespace, name)
   );
   `,
+  `
+  ALTER TABLE ekiben_tasks ADD COLUMN contract text, ADD COLUMN held_by text;
+  CREATE INDEX ekiben_tasks_held ON ekiben_tasks (namespace, service, api, contract) WHERE status = 'held';
+  `,
 ];
 
 /** Number of the advisory lock, the same in every version of ekiben: "ekiben" in ASCII. */

@@ -1,4 +1,12 @@
-import { changes, createMarkTexts, isReady, taskColumns, wakeOfNew } from "../task-row.js";
+import {
+  changes,
+  createHoldTexts,
+  createMarkTexts,
+  isHeldForClaimer,
+  isReady,
+  taskColumns,
+  wakeOfNew,
+} from "../task-row.js";
 
 /** Statement: `text` has `$1` for the value of `names[0]`. Prepared under its name, once for each connection. */
 export interface PgStatement {
@@ -9,7 +17,7 @@ export interface PgStatement {
   readonly isLong: boolean;
 }
 
-const longOnes: readonly string[] = ["submit", "finish", "retry", "purge", "adopt", "move"];
+const longOnes: readonly string[] = ["submit", "finish", "retry", "purge", "adopt", "move", "resumeAll"];
 
 /** Types of named values; all other values are texts. */
 const types: Readonly<Record<string, string>> = {
@@ -65,19 +73,21 @@ const isHeld = "t.id = :id AND t.lease_token = :token";
 
 const texts = {
   ...createMarkTexts("ekiben_"),
+  ...createHoldTexts("ekiben_"),
   submit: `
     WITH added AS (
       INSERT INTO ekiben_tasks AS t
-        (id, namespace, service, api, status, priority, created_at, not_before, wake_at, key, fingerprint)
+        (id, namespace, service, api, status, priority, created_at, not_before, wake_at, key, fingerprint, contract)
       VALUES
-        (:id, :namespace, :service, :api, 'pending', :priority, :now, :now + :delayMs, ${wakeOfNew}, :key, :fingerprint)
+        (:id, :namespace, :service, :api, 'pending', :priority, :now, :now + :delayMs, ${wakeOfNew}, :key, :fingerprint,
+         :contract)
       ON CONFLICT DO NOTHING
       RETURNING ${taskColumns}
     ), input AS (
       INSERT INTO ekiben_inputs (task, context, bytes) SELECT seq, :context, :input FROM added
     )
     SELECT * FROM added`,
-  // If tasks are due, they are woken and none is claimed, so that the next claim finds the right order: a statement
+  // If tasks are due or held for this claimer, they are woken and none is claimed, so that the next claim finds the right order: a statement
   // can't see its own changes. It skips rows that another claim has locked, and waits for none.
   claim: `
     WITH due AS MATERIALIZED (
@@ -86,16 +96,20 @@ const texts = {
       ORDER BY wake_at LIMIT :maxWoken FOR UPDATE SKIP LOCKED
     ), woken AS (
       UPDATE ekiben_tasks AS t SET ${changes.wake} FROM due WHERE t.seq = due.seq
+    ), own AS MATERIALIZED (
+      SELECT seq FROM ekiben_tasks WHERE ${ofApi} AND ${isHeldForClaimer} LIMIT :maxWoken FOR UPDATE SKIP LOCKED
+    ), resumed AS (
+      UPDATE ekiben_tasks AS t SET ${changes.resume} FROM own WHERE t.seq = own.seq
     ), ready AS MATERIALIZED (
       SELECT seq FROM ekiben_tasks
-      WHERE ${ofApi} AND ${isReady} AND NOT EXISTS (SELECT FROM due)
+      WHERE ${ofApi} AND ${isReady} AND NOT EXISTS (SELECT FROM due) AND NOT EXISTS (SELECT FROM own)
       ORDER BY priority DESC, seq LIMIT :limit FOR UPDATE SKIP LOCKED
     ), claimed AS (
       UPDATE ekiben_tasks AS t SET ${changes.claim("replace(gen_random_uuid()::text, '-', '')")}
       FROM ready WHERE t.seq = ready.seq
       RETURNING t.*
     )
-    SELECT (SELECT count(*) FROM due)::integer AS woken, ${taskColumns}, i.context, ${valueColumns("i")}
+    SELECT ((SELECT count(*) FROM due) + (SELECT count(*) FROM own))::integer AS woken, ${taskColumns}, i.context, ${valueColumns("i")}
     FROM (SELECT) AS always LEFT JOIN (claimed AS t JOIN ekiben_inputs AS i ON i.task = t.seq) ON true
     ORDER BY t.priority DESC, t.seq`,
   nextDue: `
@@ -120,14 +134,6 @@ const texts = {
     SELECT id, namespace, host, pid, session FROM ekiben_runs
     WHERE id <> :id AND seen_at > :now - :freshMs ORDER BY seen_at LIMIT 1000`,
   forgetRuns: "DELETE FROM ekiben_runs WHERE id = :id OR seen_at < :now - :oldMs",
-  freeKeys: `
-    UPDATE ekiben_tasks SET key = NULL
-    WHERE ${ofApi} AND key IN (
-      SELECT key FROM ekiben_tasks
-      WHERE namespace = :toNamespace AND service = :toService AND api = :toApi AND key IS NOT NULL
-    )`,
-  move: `
-    UPDATE ekiben_tasks SET namespace = :toNamespace, service = :toService, api = :toApi WHERE ${ofApi}`,
   nextReadyPlace: `
     SELECT namespace, service, api FROM ekiben_tasks
     WHERE ${isReady} AND (namespace, service, api) > (:namespace, :service, :api)
@@ -152,14 +158,14 @@ const texts = {
   giveBack: `UPDATE ekiben_tasks AS t SET ${changes.giveBack} WHERE ${isHeld} RETURNING t.namespace, t.service, t.api`,
   cancel: `
     UPDATE ekiben_tasks AS t SET ${changes.cancel}
-    WHERE t.id = :id AND t.status IN ('pending', 'in_progress')
+    WHERE t.id = :id AND t.status IN ('pending', 'held', 'in_progress')
     RETURNING ${taskColumns}`,
   retry: `
     WITH old AS (
       SELECT * FROM ekiben_tasks WHERE id = :id AND ended_at IS NOT NULL
     ), added AS (
-      INSERT INTO ekiben_tasks AS t (id, namespace, service, api, status, priority, created_at, not_before)
-      SELECT :newId, namespace, service, api, 'pending', priority, :now, :now FROM old
+      INSERT INTO ekiben_tasks AS t (id, namespace, service, api, status, priority, created_at, not_before, contract)
+      SELECT :newId, namespace, service, api, 'pending', priority, :now, :now, contract FROM old
       ON CONFLICT (id) DO NOTHING
       RETURNING ${taskColumns}
     ), input AS (

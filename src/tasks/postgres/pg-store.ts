@@ -15,6 +15,7 @@ import {
   logUnreadable,
   type OnceRow,
   type PlannedRow,
+  placeKey,
   type RenewedRow,
   readRenewed,
   readSubmitted,
@@ -28,6 +29,7 @@ import {
 import {
   type ClaimedTask,
   type ClaimRequest,
+  type HeldTasks,
   type Lease,
   type LeaseState,
   mostCounted,
@@ -106,7 +108,7 @@ export class PgStore implements TaskStore {
   }
 
   async submit(task: NewTask): Promise<TaskRecord> {
-    const { id, namespace, service, api, input, context, priority, key, delayMs = 0 } = task;
+    const { id, namespace, service, api, input, context, priority, key, delayMs = 0, contract = null } = task;
     const place = { namespace, service, api };
     const named = toKeyColumns(key);
     const find = async (): Promise<KeyedRow | undefined> => {
@@ -122,6 +124,7 @@ export class PgStore implements TaskStore {
         context,
         priority,
         delayMs,
+        contract,
         ...named,
       });
       if (row !== undefined) {
@@ -135,10 +138,11 @@ export class PgStore implements TaskStore {
   }
 
   async claim(request: ClaimRequest): Promise<readonly ClaimedTask[]> {
-    const { namespace, service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
+    const { namespace, service, api, limit, owner, leaseMs, maxAttempts, lostFailure, contract = null } = request;
     const place = { namespace, service, api };
     const spares = this.#grace.spares(leaseMs);
-    const values = { ...place, limit, owner, leaseMs, maxAttempts, lostFailure, maxWoken, partBytes, spares };
+    const bounds = { limit, owner, leaseMs, maxAttempts, lostFailure, contract };
+    const values = { ...place, ...bounds, maxWoken, partBytes, spares };
     let rows: ClaimedRow[];
     do {
       rows = await this.#query<ClaimedRow>(this.#statements.claim, values);
@@ -196,6 +200,22 @@ export class PgStore implements TaskStore {
     return row !== undefined;
   }
 
+  async hold({ id, token }: Lease, failure: string, contract: string): Promise<boolean> {
+    const [row] = await this.#query<TaskPlace>(this.#statements.hold, { id, token, failure, contract });
+    if (row !== undefined) this.#tell({ id, ...row });
+    return row !== undefined;
+  }
+
+  async resume(which: { readonly id: string } | TaskPlace): Promise<number> {
+    if ("api" in which) {
+      const { namespace, service, api } = which;
+      return this.#change(this.#statements.resumeAll, { namespace, service, api }, which);
+    }
+    const [row] = await this.#query<TaskPlace>(this.#statements.resumeOne, { id: which.id });
+    if (row !== undefined) this.#tell({ id: which.id, ...row });
+    return row === undefined ? 0 : 1;
+  }
+
   async get(id: string): Promise<TaskRecord | undefined> {
     const [row] = await this.#query<TaskRow>(this.#statements.task, { id });
     return row && toRecord(row);
@@ -245,17 +265,29 @@ export class PgStore implements TaskStore {
       let last: TaskPlace | undefined = { namespace: "", service: "", api: "" };
       for (let i = 0; i < mostPlaces && last !== undefined; i++) {
         [last] = await this.#query<TaskPlace>(statement, { ...last });
-        if (last !== undefined && !isLeftOut(last)) places.set(JSON.stringify(Object.values(last)), last);
+        if (last !== undefined && !isLeftOut(last)) places.set(placeKey(last), last);
       }
     }
+    const held = new Map<string, number>();
+    for (const { count, ...place } of await this.listHeld()) {
+      const key = placeKey(place);
+      held.set(key, count);
+      if (!isLeftOut(place)) places.set(key, place);
+    }
     const open: OpenTasks[] = [];
-    for (const place of places.values()) {
+    for (const [key, place] of places) {
       const values = { ...place, most: mostCounted };
       const [row] = await this.#query<{ waiting: string; running: string }>(this.#statements.countOpen, values);
-      const counts = { waiting: Math.min(Number(row?.waiting), mostCounted), running: Number(row?.running) };
-      if (counts.waiting + counts.running > 0) open.push({ ...place, ...counts });
+      const [waiting, running] = [Math.min(Number(row?.waiting), mostCounted), Number(row?.running)];
+      const kept = held.get(key) ?? 0;
+      if (waiting + running + kept > 0) open.push({ ...place, waiting, running, held: kept });
     }
     return open;
+  }
+
+  async listHeld(): Promise<readonly HeldTasks[]> {
+    const rows = await this.#query<TaskPlace & { count: string }>(this.#statements.listHeld, {});
+    return rows.map((row) => ({ ...row, count: Number(row.count) }));
   }
 
   async release({ namespace, service, api, life, maxAttempts, lostFailure }: ReleaseRequest): Promise<number> {
@@ -281,6 +313,8 @@ export class PgStore implements TaskStore {
   async move(from: TaskPlace, to: TaskPlace): Promise<number> {
     const values = { ...from, toNamespace: to.namespace, toService: to.service, toApi: to.api };
     await this.#run(this.#statements.freeKeys, values);
+    await this.#run(this.#statements.moveSchedule, values);
+    await this.#run(this.#statements.forgetSchedule, { ...from });
     return this.#change(this.#statements.move, values, to);
   }
 

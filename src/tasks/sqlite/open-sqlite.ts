@@ -243,6 +243,11 @@ const versions: readonly string[] = [
     PRIMARY KEY (namespace, name)
   ) STRICT;
   `,
+  `
+  ALTER TABLE tasks ADD COLUMN contract TEXT;
+  ALTER TABLE tasks ADD COLUMN held_by TEXT;
+  CREATE INDEX tasks_held ON tasks (namespace, service, api, contract) WHERE status = 'held';
+  `,
 ];
 
 /**

@@ -1,4 +1,12 @@
-import { changes, createMarkTexts, isReady, taskColumns, wakeOfNew } from "../task-row.js";
+import {
+  changes,
+  createHoldTexts,
+  createMarkTexts,
+  isHeldForClaimer,
+  isReady,
+  taskColumns,
+  wakeOfNew,
+} from "../task-row.js";
 import type { SqliteConnection, SqliteStatement } from "./sqlite-driver.js";
 
 const ownColumns = taskColumns.replaceAll("t.", "");
@@ -7,19 +15,23 @@ const ofApi = `${ofService} AND api = :api`;
 /** True in SQL for tasks whose time has come and, unless leases are spared, for running tasks with an expired lease. */
 const isDue = "wake_at <= :now AND (:spares = 0 OR status = 'pending')";
 
+const holdTexts = createHoldTexts("");
+
 /** Texts of all statements except lists, whose text depends on the filter. */
 export const statementTexts = {
   ...createMarkTexts(""),
+  ...holdTexts,
   submit: `
     INSERT INTO tasks
-      (id, namespace, service, api, status, priority, created_at, not_before, wake_at, key, fingerprint)
+      (id, namespace, service, api, status, priority, created_at, not_before, wake_at, key, fingerprint, contract)
     VALUES
-      (:id, :namespace, :service, :api, 'pending', :priority, :now, :now + :delayMs, ${wakeOfNew}, :key, :fingerprint)
+      (:id, :namespace, :service, :api, 'pending', :priority, :now, :now + :delayMs, ${wakeOfNew}, :key, :fingerprint,
+       :contract)
     ON CONFLICT (id) DO NOTHING
     RETURNING seq`,
   retry: `
-    INSERT INTO tasks (id, namespace, service, api, status, priority, created_at, not_before)
-    SELECT :newId, namespace, service, api, 'pending', priority, :now, :now FROM tasks WHERE seq = :seq
+    INSERT INTO tasks (id, namespace, service, api, status, priority, created_at, not_before, contract)
+    SELECT :newId, namespace, service, api, 'pending', priority, :now, :now, contract FROM tasks WHERE seq = :seq
     ON CONFLICT (id) DO NOTHING
     RETURNING seq`,
   addInput: "INSERT INTO inputs (task, context, bytes, file) VALUES (:task, :context, :bytes, :file)",
@@ -33,6 +45,7 @@ export const statementTexts = {
       SELECT seq FROM tasks
       WHERE ${ofApi} AND ${isDue} ORDER BY wake_at LIMIT :maxWoken
     )`,
+  resumeOwn: `UPDATE tasks AS t SET ${changes.resume} WHERE ${ofApi} AND ${isHeldForClaimer}`,
   release: `
     UPDATE tasks AS t SET ${changes.wake}
     WHERE t.seq IN (
@@ -61,7 +74,7 @@ export const statementTexts = {
     UPDATE tasks AS t SET ${changes.giveBack} WHERE t.id = :id AND t.lease_token = :token
     RETURNING namespace, service, api`,
   cancel: `
-    UPDATE tasks AS t SET ${changes.cancel} WHERE t.id = :id AND t.status IN ('pending', 'in_progress')
+    UPDATE tasks AS t SET ${changes.cancel} WHERE t.id = :id AND t.status IN ('pending', 'held', 'in_progress')
     RETURNING ${ownColumns}`,
   forget: "DELETE FROM tasks WHERE seq IN (SELECT value FROM json_each(:seqs))",
   task: `SELECT ${taskColumns} FROM tasks AS t WHERE t.id = :id`,
@@ -77,14 +90,7 @@ export const statementTexts = {
     SELECT id, namespace, host, pid, session FROM runs
     WHERE id <> :id AND seen_at > :now - :freshMs ORDER BY seen_at LIMIT 1000`,
   forgetRuns: "DELETE FROM runs WHERE id = :id OR seen_at < :now - :oldMs",
-  freeKeys: `
-    UPDATE tasks SET key = NULL
-    WHERE ${ofApi} AND key IN (
-      SELECT key FROM tasks WHERE namespace = :toNamespace AND service = :toService AND api = :toApi AND key IS NOT NULL
-    )`,
-  move: `
-    UPDATE tasks SET namespace = :toNamespace, service = :toService, api = :toApi
-    WHERE ${ofApi} AND seq > :after AND seq <= :until`,
+  move: `${holdTexts.move} AND seq > :after AND seq <= :until`,
   lastSeq: "SELECT coalesce(max(seq), 0) AS seq FROM tasks",
   nextReadyPlace: `
     SELECT namespace, service, api FROM tasks
@@ -106,6 +112,8 @@ export const statementTexts = {
       SELECT 1 FROM tasks WHERE ${ofApi} AND ${isReady}
     ) OR EXISTS (
       SELECT 1 FROM tasks WHERE ${ofApi} AND ${isDue}
+    ) OR EXISTS (
+      SELECT 1 FROM tasks WHERE ${ofApi} AND ${isHeldForClaimer}
     ) AS found`,
   nextWake: `
     SELECT min(wake_at) AS at FROM tasks

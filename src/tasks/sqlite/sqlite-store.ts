@@ -27,6 +27,7 @@ import {
 import type {
   ClaimedTask,
   ClaimRequest,
+  HeldTasks,
   Lease,
   LeaseState,
   NewTask,
@@ -96,17 +97,8 @@ export class SqliteStore implements TaskStore {
     });
   }
 
-  async submit({
-    input,
-    id,
-    namespace,
-    service,
-    api,
-    context,
-    priority,
-    key,
-    delayMs = 0,
-  }: NewTask): Promise<TaskRecord> {
+  async submit(task: NewTask): Promise<TaskRecord> {
+    const { input, id, namespace, service, api, context, priority, key, delayMs = 0, contract = null } = task;
     const place = { namespace, service, api };
     const find = () => this.#readKeyed(place, key) ?? (this.#statements.task.get({ id }) as KeyedRow | undefined);
     const known = await this.#look<KeyedRow | undefined>(find);
@@ -117,7 +109,7 @@ export class SqliteStore implements TaskStore {
         // Another process may have submitted it meanwhile.
         const first = find();
         if (first !== undefined) return { row: first, isNew: false };
-        const values = { id, ...place, priority, delayMs, now: this.#now(), ...toKeyColumns(key) };
+        const values = { id, ...place, priority, delayMs, contract, now: this.#now(), ...toKeyColumns(key) };
         const { seq } = statements.submit.get(values) as { seq: number };
         statements.addInput.run({ task: seq, context, ...kept });
         tell({ id, ...place });
@@ -129,7 +121,7 @@ export class SqliteStore implements TaskStore {
   }
 
   async claim(request: ClaimRequest): Promise<readonly ClaimedTask[]> {
-    const { namespace, service, api, limit, owner, leaseMs, maxAttempts, lostFailure } = request;
+    const { namespace, service, api, limit, owner, leaseMs, maxAttempts, lostFailure, contract = null } = request;
     const statements = this.#statements;
     const place = { namespace, service, api };
     const { grace } = this.#deps;
@@ -139,13 +131,13 @@ export class SqliteStore implements TaskStore {
     const spares = grace.spares(leaseMs) ? 1 : 0;
     // A claim that would find nothing needs no lock.
     const { found } = await this.#look<{ found: number }>(() =>
-      statements.canClaim.get({ ...place, now: this.#now(), spares }),
+      statements.canClaim.get({ ...place, now: this.#now(), spares, contract }),
     );
     if (found === 0) return [];
     const rows = await this.#write((tell) => {
       const now = this.#now();
       const { changes } = statements.wake.run({ ...place, now, spares, maxAttempts, lostFailure, maxWoken });
-      if (changes > 0) tell(place);
+      if (changes + statements.resumeOwn.run({ ...place, contract }).changes > 0) tell(place);
       const claimed: TaskRow[] = [];
       while (claimed.length < limit) {
         const row = statements.claim.get({ ...place, now, leaseMs, owner }) as TaskRow | undefined;
@@ -200,6 +192,14 @@ export class SqliteStore implements TaskStore {
       if (row !== undefined) tell({ id, ...placeOf(row) });
       return row !== undefined;
     });
+  }
+
+  hold(lease: Lease, failure: string, contract: string): Promise<boolean> {
+    return this.#upkeep.hold(lease, failure, contract);
+  }
+
+  resume(which: { readonly id: string } | TaskPlace): Promise<number> {
+    return this.#upkeep.resume(which);
   }
 
   async get(id: string): Promise<TaskRecord | undefined> {
@@ -277,6 +277,10 @@ export class SqliteStore implements TaskStore {
 
   listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
     return this.#upkeep.listOpen(isLeftOut);
+  }
+
+  listHeld(): Promise<readonly HeldTasks[]> {
+    return this.#upkeep.listHeld();
   }
 
   release(request: ReleaseRequest): Promise<number> {

@@ -1,6 +1,8 @@
 import type { LeaseGrace } from "../lease-grace.js";
-import { type OnceRow, type PlannedRow, toOnce, toPlanned } from "../task-row.js";
+import { type OnceRow, type PlannedRow, placeKey, toOnce, toPlanned } from "../task-row.js";
 import {
+  type HeldTasks,
+  type Lease,
   mostCounted,
   type OncePlace,
   type OnceRecord,
@@ -51,18 +53,55 @@ export class SqliteUpkeep {
       for (let i = 0; i < mostPlaces && last !== undefined; i++) {
         const { namespace, service, api }: TaskPlace = last;
         last = await look<TaskPlace | undefined>(() => statement.get({ namespace, service, api }));
-        if (last !== undefined && !isLeftOut(last)) places.set(JSON.stringify(Object.values(last)), last);
+        if (last !== undefined && !isLeftOut(last)) places.set(placeKey(last), last);
       }
     }
+    const held = new Map<string, number>();
+    for (const { count, ...place } of await this.listHeld()) {
+      const key = placeKey(place);
+      held.set(key, count);
+      if (!isLeftOut(place)) places.set(key, place);
+    }
     const open: OpenTasks[] = [];
-    for (const { namespace, service, api } of places.values()) {
+    for (const [key, { namespace, service, api }] of places) {
       const place = { namespace, service, api };
       const counts = await look<{ waiting: number; running: number }>(() =>
         statements.countOpen.get({ ...place, most: mostCounted }),
       );
-      open.push({ ...place, waiting: Math.min(counts.waiting, mostCounted), running: counts.running });
+      const waiting = Math.min(counts.waiting, mostCounted);
+      open.push({ ...place, waiting, running: counts.running, held: held.get(key) ?? 0 });
     }
-    return open.filter(({ waiting, running }) => waiting + running > 0);
+    return open.filter(({ waiting, running, held: kept }) => waiting + running + kept > 0);
+  }
+
+  async listHeld(): Promise<readonly HeldTasks[]> {
+    const { statements, look } = this.#deps;
+    const rows = await look<HeldTasks[]>(() => statements.listHeld.all({}));
+    return rows.map(({ namespace, service, api, count }) => ({ namespace, service, api, count }));
+  }
+
+  async hold({ id, token }: Lease, failure: string, contract: string): Promise<boolean> {
+    const { statements, write, now } = this.#deps;
+    return write((tell) => {
+      const row = statements.hold.get({ id, token, failure, contract, now: now() }) as TaskPlace | undefined;
+      if (row !== undefined) tell({ id, namespace: row.namespace, service: row.service, api: row.api });
+      return row !== undefined;
+    });
+  }
+
+  async resume(which: { readonly id: string } | TaskPlace): Promise<number> {
+    const { statements, write } = this.#deps;
+    return write((tell) => {
+      if ("api" in which) {
+        const { namespace, service, api } = which;
+        const { changes } = statements.resumeAll.run({ namespace, service, api });
+        if (changes > 0) tell({ namespace, service, api });
+        return changes;
+      }
+      const row = statements.resumeOne.get({ id: which.id }) as TaskPlace | undefined;
+      if (row !== undefined) tell({ id: which.id, namespace: row.namespace, service: row.service, api: row.api });
+      return row === undefined ? 0 : 1;
+    });
   }
 
   async release({ namespace, service, api, life, maxAttempts, lostFailure }: ReleaseRequest): Promise<number> {
@@ -118,7 +157,11 @@ export class SqliteUpkeep {
     const { statements, write } = this.#deps;
     const target = { toNamespace: to.namespace, toService: to.service, toApi: to.api };
     const values = { namespace: from.namespace, service: from.service, api: from.api, ...target };
-    await write(() => statements.freeKeys.run(values).changes);
+    await write(() => {
+      statements.freeKeys.run(values);
+      statements.moveSchedule.run(values);
+      statements.forgetSchedule.run({ namespace: from.namespace, service: from.service, api: from.api });
+    });
     return this.#inParts(
       { namespace: to.namespace, service: to.service, api: to.api },
       (range) => statements.move.run({ ...values, ...range }).changes,
