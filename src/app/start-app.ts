@@ -28,6 +28,7 @@ import type { DownReason } from "../supervisor/replica-slot.js";
 import type { OnAppEvent } from "../supervisor/replica-state.js";
 import { Supervisor } from "../supervisor/supervisor.js";
 import { AppFolders } from "./app-folders.js";
+import { AppModels } from "./app-models.js";
 import { type AssignedDevices, assignDevices, detectDevices } from "./assign-devices.js";
 import { nameApp } from "./plan-app.js";
 import { findInspectOrder, HostLives, liftStartLimits, RemoteRuntimes, readVariables } from "./remote-runtimes.js";
@@ -104,11 +105,13 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
   const main = await openMainThread(plan, deps);
   const { runtime } = main;
   const { clock } = runtime.time;
+  const onEvent = deps.onEvent ?? (() => {});
+  const models = new AppModels(plan, { log: runtime.log, clock, onEvent });
   const registry = new ReplicaRegistry();
   const readMetrics = (): Promise<MetricsPage> => joinMetrics(runtime.metrics, supervisor);
   const readReadiness = async (): Promise<Readiness> => {
     const readiness = addObstacles(await supervisor.readiness(), runtime.links.obstacles);
-    return addDeparture(readiness, deps.departure?.hasBegun === true);
+    return models.addTo(addDeparture(readiness, deps.departure?.hasBegun === true));
   };
   const answers = { readiness: readReadiness, metrics: readMetrics };
   const remote = createRemoteRuntimes(main, { plan, deps, devices, answers });
@@ -120,7 +123,7 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
     clock,
     log: runtime.log,
     calls: new CallerCounts(() => runtime.stats.inFlightByService),
-    onEvent: deps.onEvent ?? (() => {}),
+    onEvent,
     random: Math.random,
     finishStart: listenAtEntry(graph.entry, deps.http?.handle),
     onMoved: (deployment) => {
@@ -136,6 +139,7 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
   try {
     applyEnvironment(plan);
     await deps.onOpened?.({ runtime, readiness: readReadiness, metrics: readMetrics });
+    await models.fetch();
     await supervisor.start();
   } catch (error) {
     await close();

@@ -51,6 +51,9 @@ export const graphFormats = ["text", "mermaid", "svg", "json"] as const;
 /** Actions of `ekiben tasks`. */
 export const taskActions = ["list", "show", "cancel", "retry", "move"] as const;
 
+/** Actions of `ekiben models`. */
+export const modelActions = ["list", "add", "verify", "prune"] as const;
+
 /** One flag of a command. */
 export interface Flag {
   /** Name without the dashes. */

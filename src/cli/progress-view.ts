@@ -1,3 +1,4 @@
+import { formatProgress } from "../app/app-models.js";
 import { systemClock, type Timer } from "../base/clock.js";
 import type { Graph } from "../graph/graph.js";
 import type { AppEvent } from "../supervisor/replica-state.js";
@@ -10,6 +11,7 @@ const redrawMs = 100;
 type State =
   | { readonly kind: "inside" }
   | { readonly kind: "waiting" }
+  | { readonly kind: "fetching"; readonly text: string }
   | { readonly kind: "starting"; readonly since: number }
   | { readonly kind: "started"; readonly ms: number }
   | { readonly kind: "failed"; readonly ms: number; readonly hook: string };
@@ -43,6 +45,7 @@ export class ProgressView {
   show(event: AppEvent): void {
     if (event.kind === "notice") this.#print(`${this.#output.paint("yellow", "note:")} ${event.message}\n`);
     if (event.kind === "starting" || event.kind === "started" || event.kind === "failed") this.#note(event);
+    if (event.kind === "fetching" || event.kind === "fetched") this.#noteModel(event);
     if (event.kind === "failed") this.#printFailure(event);
   }
 
@@ -65,7 +68,7 @@ export class ProgressView {
     this.aside(() => this.#output.write(text));
   }
 
-  #note(event: Extract<AppEvent, { service: string }>): void {
+  #note(event: Extract<AppEvent, { kind: "starting" | "started" | "failed" }>): void {
     const row = this.#rows.get(event.service);
     if (row === undefined || row.state.kind === "failed") return;
     if (event.kind === "starting") {
@@ -74,6 +77,15 @@ export class ProgressView {
     else if (++row.startedReplicas >= row.replicas) row.state = { kind: "started", ms: event.ms };
     if (this.#output.isTerminal) this.#redraw();
     else if (row.state.kind === "started" || row.state.kind === "failed") this.#printLine(event.service, row);
+  }
+
+  /** On a terminal only: the log has lines about it. */
+  #noteModel(event: Extract<AppEvent, { kind: "fetching" | "fetched" }>): void {
+    const row = this.#rows.get(event.service);
+    if (row === undefined || !this.#output.isTerminal) return;
+    if (event.kind === "fetched") row.state = { kind: "waiting" };
+    else row.state = { kind: "fetching", text: formatProgress(event) };
+    this.#redraw();
   }
 
   #redraw(): void {
@@ -109,6 +121,7 @@ export class ProgressView {
     const words = {
       inside: () => ["·", paint("dim", "inline, in its callers")],
       waiting: () => ["·", paint("dim", "waiting")],
+      fetching: ({ text }: Extract<State, { kind: "fetching" }>) => ["○", `fetching ${paint("dim", text)}`],
       starting: ({ since }: Extract<State, { kind: "starting" }>) => [
         "○",
         `starting ${paint("dim", formatDuration(systemClock.now() - since))}`,

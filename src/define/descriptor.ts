@@ -12,6 +12,7 @@ import { type Contract, contractProblem } from "./contract.js";
 import { type ConstructionScope, constructIn, type EdgeOptions, type ServiceClass } from "./depends.js";
 import type { ApiKind } from "./handle-type.js";
 import { interceptProblem } from "./interceptor.js";
+import { type ModelDescriptor, readModels } from "./model.js";
 import { findLostResource, isResource } from "./resource.js";
 import { findScheduleProblem } from "./schedule.js";
 import { isStreamSchema } from "./schema.js";
@@ -50,6 +51,8 @@ export interface ServiceDescriptor {
   /** Apis by name, in the order of their fields. */
   readonly apis: ReadonlyMap<string, ApiDescriptor>;
   readonly dependencies: readonly DependencyDescriptor[];
+  /** Models, in the order of their fields. */
+  readonly models: readonly ModelDescriptor[];
   /** Functions of a test that answer in place of the class, which is then never constructed again. */
   readonly fake?: Readonly<Record<string, (input: any) => unknown>>;
   /** Faults of the declaration itself. */
@@ -109,6 +112,11 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
       );
     }
   }
+  const models = readModels(instance);
+  for (const { field, problem } of models) {
+    if (problem !== undefined) addFault(field, fail("invalid_model", { problem }));
+    if (reservedNames.includes(field)) addFault(field, fail("reserved_name", { name: field }));
+  }
   const dependencies = wiring.edges.map(({ handle, target, edge }): DependencyDescriptor => {
     const field = findField(instance, handle) ?? "(private)";
     if (readServiceOptions(target) === undefined) addFault(field, fail("not_a_service", { what: formatClass(target) }));
@@ -116,7 +124,7 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
     if (problem !== undefined) addFault(field, fail("invalid_interceptor", { problem }));
     return { field, target, options: edge };
   });
-  return Object.freeze({ name, service, options, apis, dependencies, faults });
+  return Object.freeze({ name, service, options, apis, dependencies, models, faults });
 }
 
 /** Finds the field with a handle: the field itself, or a list or a record of handles in it. */
@@ -144,7 +152,7 @@ function compileForeign(
   other: Copy | undefined,
 ): ServiceDescriptor {
   const fault = toFault(known.name, "", fail("two_copies", { own: ownCopy, other }));
-  return Object.freeze({ ...known, apis: new Map(), dependencies: [], faults: [fault] });
+  return Object.freeze({ ...known, apis: new Map(), dependencies: [], models: [], faults: [fault] });
 }
 
 /** Turns a failure into one line of the list that `invalid_graph` shows. */

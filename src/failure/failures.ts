@@ -6,6 +6,7 @@ import { definitionFailures } from "./definition-failures.js";
 import type { FailureRow } from "./failure-row.js";
 import { hostFailures } from "./host-failures.js";
 import { httpFailures } from "./http-failures.js";
+import { modelFailures } from "./model-failures.js";
 import { linkFailures, replicaFailures } from "./replica-failures.js";
 import type { ServingError } from "./serving-error.js";
 import { storeFailures, taskFailures } from "./task-failures.js";
@@ -30,6 +31,7 @@ export const failures = {
   ...buildFailures,
   ...storeFailures,
   ...taskFailures,
+  ...modelFailures,
 };
 
 /** Id of a row of the failure table. */

@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { type Contract, createChecks } from "../define/contract.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
 import { findSchema, formatSteps, type InnerSchema, joinPath } from "../define/find-schema.js";
 import { isTextKey } from "../define/json-forms.js";
+import { formatModel, readModelSource } from "../define/model.js";
 import { listUncompared } from "../define/named-sizes.js";
 import { hasWholeJsonSchema, isSchema, isStreamSchema, type Schema, type Shape } from "../define/schema.js";
 import { fail, type GraphFault } from "../failure/failures.js";
@@ -35,6 +38,7 @@ export async function checkGraph(subject: CheckSubject): Promise<Finding[]> {
     ...examples.flat(),
     ...checkApis(graph),
     ...checkNames(graph),
+    ...checkModels(graph),
     ...checkSizes(graph),
     ...checkDeadlines(subject),
     ...checkMachine(subject),
@@ -65,6 +69,21 @@ async function checkExamples({ name: service, apis }: ServiceDescriptor): Promis
     }
   }
   return findings;
+}
+
+/** Finds models whose file: path names no file. Others are found out when they are fetched. */
+function checkModels({ services }: Graph): Finding[] {
+  return [...services.values()].flatMap(({ name: service, models }) =>
+    models.flatMap((model): Finding[] => {
+      const source = readModelSource(model.from);
+      if (typeof source === "string" || source.kind !== "file") return [];
+      const path = resolve(model.folder, source.path);
+      if (existsSync(path)) return [];
+      const problem = `there is no file ${path}`;
+      const { message, fix } = fail("model_not_found", { model: formatModel(model), from: model.from, problem });
+      return [{ kind: "fault", service, field: model.field, message, fix: fix ?? "" }];
+    }),
+  );
 }
 
 function checkNames(graph: Graph): Finding[] {

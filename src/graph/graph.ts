@@ -96,7 +96,7 @@ function createDescriptor(service: ServiceClass, substitute: Substitute | undefi
   const original = compileService(service);
   if (substitute === undefined) return original;
   if (typeof substitute === "function") return { ...compileService(substitute), name: original.name };
-  return { ...original, dependencies: [], fake: substitute };
+  return { ...original, dependencies: [], models: [], fake: substitute };
 }
 
 /** Adds each service after all its callees. The graph has no cycle at this point. */

@@ -24,6 +24,8 @@ export interface ServiceReadiness {
    * Apis of its replicas that answer more slowly than calls arrive, with the reason. The service still counts as ready.
    */
   readonly strains?: readonly string[];
+  /** Models that it needs, with their versions. */
+  readonly models?: readonly string[];
 }
 
 /** Returns the readiness of an app, reduced by services that the answering replica can't reach. */

@@ -41,6 +41,7 @@ describe("the option table", () => {
       inspectWait: ["Model#1=9230"],
       gpus: [0, 1],
       data: "/var/lib/app",
+      models: "/var/cache/models",
       tasks: {
         store: "postgres://app@localhost/tasks",
         namespace: "mine",

@@ -95,6 +95,11 @@ export const appOptions = {
     defaultText: ".ekiben beside the app",
     text: "Folder of the app's own data: the SQLite store of its tasks, and their large inputs and results.",
   }),
+  models: row(folder("~/.cache/ekiben/models"), {
+    default: "",
+    defaultText: "~/.cache/ekiben/models",
+    text: "Folder of the files that services declare with model(): each is fetched once for all apps that use the folder. XDG_CACHE_HOME takes the place of ~/.cache.",
+  }),
   /** Durable tasks: their store and how long they are kept. */
   tasks: {
     store: row(storeUrl, {

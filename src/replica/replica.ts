@@ -8,6 +8,7 @@ import { createTarget, nameRun, readApi } from "../define/api.js";
 import { constructIn, type EdgeOptions, type ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import { listInterceptors } from "../define/interceptor.js";
+import { type ModelDescriptor, provideModels } from "../define/model.js";
 import { ServiceResources } from "../define/resource.js";
 import { readSchedule } from "../define/schedule.js";
 import type { GrantedResources, ServiceHooks } from "../define/service.js";
@@ -57,6 +58,8 @@ export interface ReplicaDeps {
   readonly stats: CallStats;
   readonly time: CallTime;
   readonly log: Logger;
+  /** Returns the path of a model, fetched if it is not there; used only by a service that has some. */
+  readonly obtainModel?: (model: ModelDescriptor, signal: AbortSignal) => Promise<string>;
   /** Store and settings of durable tasks; used only by a service that has some. */
   readonly tasks?: TaskDeps;
 }
@@ -139,6 +142,7 @@ export class Replica implements CallHost {
       return (onces ??= this.#createOnceRuns(signal)).run(name, work);
     };
     const start = async () => {
+      await this.#provideModels(signal);
       if (await this.#resources?.open(context)) await this.#service?.start(context);
     };
     const started = this.#runHook("start", () => runAtStart(runOnce, start));
@@ -152,6 +156,14 @@ export class Replica implements CallHost {
       isOver = true;
       onces?.end(isStarted ? undefined : startTimeoutMs);
     }
+  }
+
+  async #provideModels(signal: AbortSignal): Promise<void> {
+    const { obtainModel, id } = this.deps;
+    if (this.#service === undefined) return;
+    await provideModels(this.#service, (model) => {
+      return obtainModel?.(model, signal) ?? unreachable(`${id} has models and no folder of models`);
+    });
   }
 
   #createOnceRuns(signal: AbortSignal): OnceRuns {
@@ -244,18 +256,20 @@ export class Replica implements CallHost {
     if (own.length === 0) return;
     if (tasks === undefined) unreachable(`${id} has tasks and no store`);
     const host: TaskHost = { id, service: descriptor.name, index, log, time, stats };
-    const { ReplicaTasks } = await import("./tasks/replica-tasks.js");
+    const { ReplicaTasks, checkStored, digestContract } = await import("./tasks/replica-tasks.js");
     const running = new ReplicaTasks(host, await tasks.openStore(signal), tasks);
     for (const { name, contract } of own) {
       const api = this.apis.get(name) as ReplicaApi;
       const schedule = descriptor.fake === undefined ? readSchedule(contract) : undefined;
+      const stored = { ...api, target: { ...api.target, checkInput: checkStored(api.target.checkInput) } };
       const reached = running.add({
         name,
         ...(schedule !== undefined && { schedule, scheduleInput: contract.scheduleInput }),
         settings: settings.apis.get(name) as ApiSettings,
         checkInput: api.target.checkInput,
+        contract: digestContract(contract, settings.version),
         countFreeSlots: () => api.lane.freeSlots,
-        serve: (scope, input, reply) => serveInside({ replica: this, scope, input, reply, api }),
+        serve: (scope, input, reply) => serveInside({ replica: this, scope, input, reply, api: stored }),
       });
       for (const [label, operation] of reached) {
         this.apis.set(label, operation);

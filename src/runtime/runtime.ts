@@ -7,7 +7,9 @@ import { type NameLimit, nameOption } from "../call/passed-deadline.js";
 import { operationApi, operationTimeoutMs, type TaskOperation, waitsForEnd } from "../call/task-state.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
+import type { ModelDescriptor } from "../define/model.js";
 import type { GrantedResources } from "../define/service.js";
+import { toServingError } from "../failure/to-serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import type { CalledService, EntryCaller } from "../handle/call-target.js";
 import { CalleeRoom } from "../handle/callee-room.js";
@@ -138,8 +140,23 @@ export class Runtime {
       stats: this.stats,
       time: this.time,
       log,
+      obtainModel: (model, signal) => this.#obtainModel(service, model, signal),
       tasks: this.tasks.depsOf(service, index),
     };
+  }
+
+  /** The supervisor has fetched it, unless somebody removed it since. */
+  async #obtainModel(service: string, model: ModelDescriptor, signal: AbortSignal): Promise<string> {
+    // Loaded here: most services have no models.
+    const { findModelFolder, ModelStore } = await import("../models/model-store.js");
+    const store = new ModelStore({ folder: findModelFolder(this.settings.server.models, process.env) });
+    try {
+      return await store.obtain(model, signal);
+    } catch (error) {
+      throw toServingError(error, service, "");
+    } finally {
+      await store.tidy();
+    }
   }
 
   /** Ends what is open here: the task store, links, files. Calls that come later fail at once. */

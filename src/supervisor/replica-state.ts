@@ -65,6 +65,15 @@ export function formatState(state: ReplicaState): string {
 /** One event in the life of an app. Events come in order. */
 export type AppEvent =
   | { readonly kind: "notice"; readonly message: string }
+  /** A model is fetched before the services start. `totalBytes` is `undefined` while it is unknown. */
+  | {
+      readonly kind: "fetching";
+      readonly service: string;
+      readonly model: string;
+      readonly doneBytes: number;
+      readonly totalBytes: number | undefined;
+    }
+  | { readonly kind: "fetched"; readonly service: string; readonly model: string; readonly ms: number }
   | { readonly kind: "starting"; readonly service: string; readonly replica: string }
   | { readonly kind: "started"; readonly service: string; readonly replica: string; readonly ms: number }
   | {

@@ -23,6 +23,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   observe: { may: ["failure", "base:types"] },
   transport: { may: ["define/tensor", "call", "held", "failure", "base"] },
   tasks: { may: ["call/task-state:types", "options:types", "failure", "base"] },
+  models: { may: ["define/model", "failure", "base"] },
   load: { may: ["define", "failure", "base"] },
   graph: { may: ["define", "options", "failure"] },
   build: {
@@ -59,13 +60,13 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   runtime: {
     may: [
-      ...["placement", "http", "replica", "tasks", "handle", "transport", "held", "load", "graph"],
+      ...["placement", "http", "replica", "tasks", "models", "handle", "transport", "held", "load", "graph"],
       ...["observe", "define:types", "options:types", "call", "failure", "base"],
     ],
   },
   app: {
     may: [
-      ...["runtime", "supervisor", "http", "placement", "handle:types", "load", "graph"],
+      ...["runtime", "supervisor", "http", "placement", "handle:types", "models", "load", "graph"],
       ...["transport/slab-writer", "held", "observe", "define", "options", "call", "failure", "base"],
     ],
   },
@@ -93,7 +94,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   cli: {
     may: [
       ...["app", "build", "load", "supervisor:types", "graph", "contract", "define", "options", "tasks", "failure"],
-      "base",
+      ...["base", "models"],
       ...["call/task-state", "transport/wire-error", "observe/guarded-output"],
     ],
   },
