@@ -130,10 +130,14 @@ describe("models on the command line", () => {
     assert.match(before.stdout, /^det@1\.2 +Detector +not fetched +http:/m);
     assert.match(before.stdout, /^words@1 +Detector +there +.*words\.txt$/m);
 
-    const apps = [1, 2].map(() => new CommandProcess(["serve", "--port", "0", "--host", "127.0.0.1"], { cwd, env }));
+    const start = () => new CommandProcess(["serve", "--port", "0", "--host", "127.0.0.1"], { cwd, env });
+    using one = start();
+    using other = start();
     const path = join(folder, sha256, "det.onnx");
-    for (const app of apps) {
-      const answer = await fetch(`${await app.url()}/tell`, { method: "POST" });
+    for (const app of [one, other]) {
+      // The log has the address of the model too.
+      const [, url] = await app.until(/ready in .* (http:\S+)/);
+      const answer = await fetch(`${url}/tell`, { method: "POST" });
       assert.deepEqual(await answer.json(), ["some words", bytes.length, path]);
       app.child.kill("SIGTERM");
       assert.equal((await app.ended).status, 0);

@@ -79,7 +79,7 @@ export class ProgressView {
     else if (row.state.kind === "started" || row.state.kind === "failed") this.#printLine(event.service, row);
   }
 
-  /** On a terminal only: the log has lines about it. */
+  /** Shows the fetch of a model, on a terminal only: the log has lines about it. */
   #noteModel(event: Extract<AppEvent, { kind: "fetching" | "fetched" }>): void {
     const row = this.#rows.get(event.service);
     if (row === undefined || !this.#output.isTerminal) return;

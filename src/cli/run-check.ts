@@ -55,8 +55,8 @@ async function checkApp(app: LoadedApp): Promise<Finding[]> {
 }
 
 /**
- * Finds unfinished tasks that the app would never run, and held ones, if there is a task store. A store that does not answer is
- * reported as a note, because it is no fault of the app.
+ * Finds unfinished tasks that the app would never run, and held ones, if there is a task store. A store that does not
+ * answer is reported as a note, because it is no fault of the app.
  */
 export async function checkTasks({ graph, file, options, appFolder }: LoadedApp): Promise<Finding[]> {
   const settings = options.settings.tasks;

@@ -34,7 +34,7 @@ export interface ModelDescriptor {
   readonly name: string;
   readonly version: string;
   readonly from: string;
-  /** In lower case; `undefined` for a `file:` without one. */
+  /** Digest in lower case; `undefined` for a `file:` without one. */
   readonly sha256: string | undefined;
   /** Folder of the file that declares it: `file:` and `node_modules` are looked up from there. */
   readonly folder: string;

@@ -27,8 +27,8 @@ export const construction = shareState("construction", (): { instance: WeakRef<o
 /**
  * Returns the base class of a service: `class Model extends Service({ replicas: 2 }) { … }`.
  *
- * A service is an ordinary class whose fields are made by `api()`, `depends()`, `resource()` and `model()`. A unit test may create
- * one without dependencies with `new` and call it.
+ * A service is an ordinary class whose fields are made by `api()`, `depends()`, `resource()` and `model()`. A unit test
+ * may create one without dependencies with `new` and call it.
  */
 export function Service(options: ServiceOptions = {}): abstract new () => ServiceHooks {
   const trace = noteCallers();

@@ -26,7 +26,7 @@ import { runLocked } from "./work-lock.js";
 /** Folder of marks that files elsewhere were checked, in the folder of models. */
 const checksFolder = "checked";
 
-/** How far the fetch of a model is. */
+/** Progress of the fetch of a model. */
 export interface ModelProgress {
   readonly model: string;
   readonly doneBytes: number;
@@ -322,7 +322,7 @@ export class ModelStore {
 
 /** Places of one fetch. */
 interface Work {
-  /** What has arrived so far. */
+  /** Path of the part that has arrived so far. */
   readonly part: string;
   /** Folder for what is made of it. */
   readonly own: string;

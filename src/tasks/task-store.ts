@@ -11,8 +11,9 @@ import type { TaskStatus, VisibleRecord } from "../call/task-state.js";
 // PT5  Times are the store's own, since the clocks of several machines differ.
 // PT6  After the store was out of reach or its clock was set, no expired lease is taken over for the length of a lease,
 //      so that its holder can renew it first.
-// PT7  A held task is kept until it is resumed, moved or canceled. Only replicas with the contract that it was submitted
-//      to claim it by themselves, and not after they have refused it too: no two versions can hand it back and forth.
+// PT7  A held task is kept until it is resumed, moved or canceled. Only replicas with the contract to which it was
+//      submitted claim it by themselves, and not after they have refused it too: no two versions pass it back and
+//      forth.
 
 export type { TaskStatus };
 

@@ -87,8 +87,9 @@ const texts = {
       INSERT INTO ekiben_inputs (task, context, bytes) SELECT seq, :context, :input FROM added
     )
     SELECT * FROM added`,
-  // If tasks are due or held for this claimer, they are woken and none is claimed, so that the next claim finds the right order: a statement
-  // can't see its own changes. It skips rows that another claim has locked, and waits for none.
+  // If tasks are due or held for this claimer, they are woken and none is claimed, so that the next claim finds the
+  // right order: a statement can't see its own changes. It skips rows that another claim has locked, and waits for
+  // none.
   claim: `
     WITH due AS MATERIALIZED (
       SELECT seq FROM ekiben_tasks
