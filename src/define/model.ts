@@ -187,7 +187,7 @@ function readNpmSource(from: string): ModelSource | string {
   return isInside ? { kind: "npm", package: name, version, path } : `${from} names no file inside the package`;
 }
 
-export const isLoopback = ({ hostname }: URL): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+const isLoopback = ({ hostname }: URL): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 
 /** Address without what may be secret in it: the text behind `?`. */
 export const hideQuery = (from: string): string => from.replace(/[?#].*$/s, "?…");

@@ -213,4 +213,4 @@ async function checkRoom(target: string, bytes: number): Promise<void> {
 }
 
 /** `"12.3 MB"`. */
-export const formatMega = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+const formatMega = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
