@@ -51,6 +51,7 @@ function fillStats(): CallStats {
   stats.countLinkFailure("Model");
   stats.decoded = { service: "Model", bytes: () => 0 };
   stats.orphans = [{ service: "Model", api: "predict", count: 0 }];
+  stats.held = stats.orphans;
   const task = stats.task("Model", "predict");
   task.readWaiting = () => 0;
   task.record("completed", 1);
