@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Break,
@@ -70,9 +70,10 @@ async function loadContracts(place: string): Promise<ContractForm[]> {
   if (/^https?:\/\//i.test(place)) return readContracts(await fetchDocument(place, refuse), refuse);
   try {
     if (!statSync(place).isDirectory()) return readContracts(parse(readFileSync(place, "utf8"), refuse), refuse);
-    const files = [place, ...readdirSync(place).map((name) => join(place, name))]
+    const folders = readdirSync(place, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const files = [place, ...folders.map(({ name }) => join(place, name))]
       .map((folder) => join(folder, "contract.json"))
-      .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true);
+      .filter((file) => existsSync(file));
     if (files.length === 0) throw refuse("the folder has no <Service>/contract.json");
     return files.flatMap((file) => readContracts(parse(readFileSync(file, "utf8"), refuse), refuse));
   } catch (error) {
@@ -139,7 +140,7 @@ function formatChange(change: ContractChange, { paint }: Output): string {
 }
 
 /** Lists who is affected by a change and in which way. */
-function listConsequences({ field, breaks, unsure, example }: ContractChange): string[] {
+function listConsequences({ field, from, breaks, unsure, example }: ContractChange): string[] {
   const isInput = field.startsWith("input");
   const isOutput = field.startsWith("output") || field.startsWith("yields");
   const shown = example === undefined ? "" : `, for example ${example}`;
@@ -161,7 +162,9 @@ function listConsequences({ field, breaks, unsure, example }: ContractChange): s
   return [
     ...breaks.map((pair, index) => texts[pair] + (index === 0 ? shown : "")),
     ...unsure.map((pair) => `can't be compared; if it does not fit, ${texts[pair]}`),
-    ...(breaks.length + unsure.length === 0 ? ["no caller is affected"] : []),
+    ...(breaks.length + unsure.length > 0
+      ? []
+      : [isInput && from === "absent" ? "the old version drops it" : "no caller is affected"]),
   ];
 }
 

@@ -123,30 +123,59 @@ export type Alternative =
 const maxAlternatives = 256;
 /** Most single values that are members of unions. */
 const maxValues = 4096;
+/** Most members of unions that are joined for one type. */
+const maxSteps = 1024;
 /** Most unions inside one another that are unfolded. */
 const maxUnfolds = 64;
 
-const known = new WeakMap<object, readonly Alternative[]>();
+/** Alternatives of types that were read, by the numbers of their parts. */
+const known = new WeakMap<object, Map<string, readonly Alternative[]>>();
+const numbers = new WeakMap<object, number>();
+let lastNumber = 0;
 
-/** Returns the alternatives of a type; an empty list for a type that no value fits. */
-export function alternativesOf(type: Type): readonly Alternative[] {
-  const [only, second] = type;
-  const key = second === undefined && isObject(only?.json) ? only.json : undefined;
-  const read = key && known.get(key);
+/** Steps that a comparison may still take. */
+export interface Effort {
+  left: number;
+}
+
+/**
+ * Returns the alternatives of a type; an empty list for a type that no value fits.
+ *
+ * @param effort Pays for reading; a type for which it does not suffice is opaque.
+ */
+export function alternativesOf(type: Type, effort?: Effort): readonly Alternative[] {
+  const first = type[0]?.json;
+  if (!isObject(first)) return readAlternatives(type, effort);
+  const kept = known.get(first) ?? new Map<string, readonly Alternative[]>();
+  known.set(first, kept);
+  const key = type.map(({ json }) => (isObject(json) ? numberOf(json) : String(json))).join(" ");
+  const read = kept.get(key);
   if (read !== undefined) return read;
-  const made = readAlternatives(type);
-  if (key !== undefined) known.set(key, made);
+  const isAffordable = effort === undefined || effort.left >= maxSteps;
+  const made = readAlternatives(type, effort);
+  // A type that was too large for a comparison near its end is read again by the next one.
+  if (isAffordable) kept.set(key, made);
   return made;
 }
 
-function readAlternatives(type: Type): readonly Alternative[] {
+function numberOf(json: object): number {
+  const number = numbers.get(json) ?? ++lastNumber;
+  numbers.set(json, number);
+  return number;
+}
+
+function readAlternatives(type: Type, effort: Effort | undefined): readonly Alternative[] {
   const found: Alternative[] = [];
   const text = () => `a large type ${writeCanonical(type.map(({ json }) => json)).slice(0, 4096)}`;
   try {
     const folded = fold(type);
-    if (folded !== undefined) unfold(folded, new Set(), found);
+    const steps = { left: Math.min(maxSteps, effort?.left ?? maxSteps) };
+    const given = steps.left;
+    if (folded !== undefined) unfold(folded, new Set(), found, steps);
+    if (effort !== undefined) effort.left -= given - steps.left;
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
+    if (effort !== undefined) effort.left -= maxSteps;
     return [{ kind: "opaque", text: text(), checks: [] }];
   }
   return joinEnums(found);
@@ -164,7 +193,8 @@ function joinEnums(found: readonly Alternative[]): readonly Alternative[] {
 class TooLarge extends Error {}
 
 /** Joins a type with each member of its unions in turn. */
-function unfold(folded: Folded, above: ReadonlySet<unknown>, found: Alternative[]): void {
+function unfold(folded: Folded, above: ReadonlySet<unknown>, found: Alternative[], steps: Effort): void {
+  if (--steps.left < 0) throw new TooLarge();
   const [union, ...unions] = folded.unions;
   if (union === undefined) {
     found.push(...listAlternatives(folded));
@@ -178,7 +208,7 @@ function unfold(folded: Folded, above: ReadonlySet<unknown>, found: Alternative[
     // A union that has itself as a member gains nothing from it.
     if (above.has(member.json)) continue;
     const joined = fold([member], { ...copyFolded(folded), unions: [...unions] });
-    if (joined !== undefined) unfold(joined, new Set([...above, member.json]), found);
+    if (joined !== undefined) unfold(joined, new Set([...above, member.json]), found, steps);
   }
 }
 

@@ -64,6 +64,8 @@ const unsure: Fit = { answer: "unknown", example: noSample };
 
 /** Deepest place that is described by itself. */
 const maxDepth = 24;
+/** Most values of one field that are tried. */
+const maxFieldSamples = 20;
 /** Most changes of one type that are told apart. */
 const maxChanges = 200;
 
@@ -108,9 +110,10 @@ class Comparison {
     // A proof of the whole stands for its parts: a value may have moved from one member of a union to another.
     const site: Site = { ...at, proven: [at.proven[0] || isForward, at.proven[1] || isBackward] };
     const isSame = isForward && isBackward;
-    if (this.#changes.length >= maxChanges || this.#isMet(older, newer)) return;
+    if (this.#changes.length >= maxChanges || --this.#trust.effort.left < 0 || this.#isMet(older, newer)) return;
     const before = this.#changes.length + this.#repeated;
-    const all = [alternativesOf(older), alternativesOf(newer)] as const;
+    const { effort } = this.#trust;
+    const all = [alternativesOf(older, effort), alternativesOf(newer, effort)] as const;
     const [olds, news] = isSame ? all : this.#dropShared(...all);
     const pairs = site.depth < maxDepth ? pairAlternatives(olds, news) : [];
     for (const [a, b] of pairs) this.#walkParts(a, b, site);
@@ -207,7 +210,6 @@ class Comparison {
   }
 
   #walkFields(older: FieldsAlternative, newer: FieldsAlternative, site: Site): void {
-    const samples = [listOfAlternative(older, this.#trust), listOfAlternative(newer, this.#trust)] as const;
     const all = [[older], [newer]] as const;
     for (const name of sortNames(older, newer)) {
       const [from, to] = [older.fields.get(name), newer.fields.get(name)];
@@ -221,15 +223,12 @@ class Comparison {
         const [was, is] = [older.required.has(name), newer.required.has(name)];
         if (was !== is) {
           const words = (isRequired: boolean) => (isRequired ? "required" : "optional");
+          const samples = [this.#sampleField(older, name), this.#sampleField(newer, name)] as const;
           const own = { from: words(was), to: words(is), isForward: was || !is, isBackward: is || !was, samples, all };
           this.#add({ ...site, path }, own);
         }
       } else {
-        const wider = [this.#sampleOther(older, name), this.#sampleOther(newer, name)] as const;
-        const own = [
-          [...samples[0], ...wider[0]],
-          [...samples[1], ...wider[1]],
-        ] as const;
+        const own = [this.#sampleField(older, name), this.#sampleField(newer, name)] as const;
         this.#add({ ...site, path }, { ...this.#relateField(older, newer, name), samples: own, all, isTold: true });
       }
     }
@@ -239,15 +238,17 @@ class Comparison {
     } else if (from !== undefined || to !== undefined || older.rest !== newer.rest) {
       const isForward = from === undefined || newer.rest === "dropped";
       const isBackward = to === undefined || older.rest === "dropped";
+      const samples = [listOfAlternative(older, this.#trust), listOfAlternative(newer, this.#trust)] as const;
       const own = { from: formatRest(older), to: formatRest(newer), isForward, isBackward, samples, all };
       if (!isForward || !isBackward) this.#add({ ...site, path: `${site.path}{}` }, own);
     }
   }
 
-  /** Lists objects with a field that the type does not name, where it accepts others. */
-  #sampleOther(own: FieldsAlternative, name: string): unknown[] {
-    const rest = own.fields.has(name) ? undefined : restOf(own);
-    return rest === undefined ? [] : listSamples(rest, this.#trust).map(this.#wrapField(own, name));
+  /** Lists objects without a field and with it, also where the type accepts fields that it does not name. */
+  #sampleField(own: FieldsAlternative, name: string): unknown[] {
+    const type = own.fields.get(name) ?? restOf(own);
+    const values = type === undefined ? [] : listSamples(type, this.#trust).slice(0, maxFieldSamples);
+    return [sampleAlternative(own, this.#trust), ...values.map(this.#wrapField(own, name))];
   }
 
   /** Relates a field of one version with none in the other. */
@@ -281,7 +282,8 @@ class Comparison {
       [...news, ...olds],
       [...olds, ...news],
     ] as const;
-    const all = [alternativesOf(older), alternativesOf(newer)] as const;
+    const { effort } = this.#trust;
+    const all = [alternativesOf(older, effort), alternativesOf(newer, effort)] as const;
     return { from: formatType(older), to: formatType(newer), isForward, isBackward, samples, all };
   }
 

@@ -68,8 +68,9 @@ class Proof {
   }
 
   #coversAll(inner: Type, outer: Type, depth: number): boolean {
-    const outers = alternativesOf(outer);
-    return alternativesOf(inner).every((own) => this.#isCovered(own, outers, depth));
+    const { effort } = this.#trust;
+    const outers = alternativesOf(outer, effort);
+    return alternativesOf(inner, effort).every((own) => this.#isCovered(own, outers, depth));
   }
 
   #isCovered(own: Alternative, outers: readonly Alternative[], depth: number): boolean {

@@ -2,6 +2,7 @@ import { arrayByDType, countElements, type DType, isTensor, Tensor } from "../de
 import {
   type Alternative,
   alternativesOf,
+  type Effort,
   type FieldsAlternative,
   type FileAlternative,
   type ListAlternative,
@@ -26,7 +27,7 @@ export interface Trust {
   /** True when patterns in the contracts may be run, as on a command line of the contracts' own author. */
   readonly runsPatterns: boolean;
   /** Steps that may still be taken. A comparison without any left answers "unknown". */
-  readonly effort: { left: number };
+  readonly effort: Effort;
   /** True to take functions and checks of an author for passed. */
   readonly ignoresChecks?: boolean;
 }
@@ -37,7 +38,7 @@ const maxDepth = 40;
 /** Tells whether a value fits a type. */
 export function fits(type: Type, value: unknown, trust: Trust, depth = 0): Answer {
   if (depth > maxDepth || --trust.effort.left < 0) return "unknown";
-  return anyOf(alternativesOf(type).map((own) => fitsAlternative(own, value, trust, depth)));
+  return anyOf(alternativesOf(type, trust.effort).map((own) => fitsAlternative(own, value, trust, depth)));
 }
 
 function anyOf(answers: readonly Answer[]): Answer {
@@ -229,8 +230,8 @@ export interface SampleSettings extends Trust {
 
 /** Makes a small value that fits a type; `noSample` if none is found. */
 export function sampleOf(type: Type, settings: SampleSettings, path = "", depth = 0): unknown {
-  if (depth > maxSampleDepth) return noSample;
-  for (const own of alternativesOf(type)) {
+  if (depth > maxSampleDepth || --settings.effort.left < 0) return noSample;
+  for (const own of alternativesOf(type, settings.effort)) {
     const value = sampleAlternative(own, settings, path, depth);
     if (value !== noSample) return value;
   }
@@ -348,11 +349,12 @@ function listPlain(own: Alternative): unknown[] {
 
 /** Lists values that fit a type, or nearly: small ones, ones at the limits, ones with each part. */
 export function listSamples(type: Type, settings: SampleSettings): unknown[] {
-  return alternativesOf(type).flatMap((own) => listOfAlternative(own, settings));
+  return alternativesOf(type, settings.effort).flatMap((own) => listOfAlternative(own, settings));
 }
 
 /** Lists values that fit one alternative, or nearly. */
 export function listOfAlternative(own: Alternative, settings: SampleSettings): unknown[] {
+  if (--settings.effort.left < 0) return [];
   const least = sampleAlternative(own, settings);
   const first = least === noSample ? [] : [least];
   switch (own.kind) {
@@ -382,12 +384,15 @@ export function listOfAlternative(own: Alternative, settings: SampleSettings): u
 const sampleTensor = (own: TensorAlternative, size: number, element: number): unknown =>
   own.dtype === "int64" ? createTensor(own, () => size) : createTensor(own, () => size, element);
 
+/** Most optional fields that are tried one by one. */
+const maxFields = 24;
+
 function listObjects(
   own: FieldsAlternative,
   least: Readonly<Record<string, unknown>>,
   settings: SampleSettings,
 ): unknown[] {
-  const optional = [...own.fields].filter(([name]) => !own.required.has(name));
+  const optional = [...own.fields].filter(([name]) => !own.required.has(name)).slice(0, maxFields);
   const withEach = optional.flatMap(([name, type]) => {
     const made = sampleOf(type, settings, `.${name}`, 1);
     return made === noSample ? [] : [{ ...least, [name]: made }];
