@@ -1,4 +1,5 @@
-import { join, relative } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { Worker } from "node:worker_threads";
 import { findOwnModule, ownCopy, ownFolder } from "../base/shared-state.js";
 import { type ContractForm, contractDigest, contractForm } from "../contract/contract-form.js";
@@ -10,8 +11,8 @@ import type { Graph } from "../graph/graph.js";
 import type { LoadedAppFile } from "../options/option-reader.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
 import { codeNameOf } from "./author-module.js";
-import { BuildFolder, type FileDigests, readJson } from "./build-folder.js";
-import { bundleRuntime, madeOfField, runtimePlace, signRuntime, toJson } from "./bundle-runtime.js";
+import { BuildFolder, type FileDigests } from "./build-folder.js";
+import { bundleRuntime, runtimePlace, signRuntime, toJson } from "./bundle-runtime.js";
 import {
   type Bundle,
   type Bundler,
@@ -251,11 +252,11 @@ class BuildRun {
   /** Writes ekiben, and the packages that it loads where they are installed. */
   async #writeRuntime(folder: BuildFolder, units: readonly BuiltUnit[]): Promise<void> {
     const signature = signRuntime(this.#bundler.version);
-    const earlier = (await readJson(join(this.#wish.out, runtimePlace, "package.json"))) as
-      | Readonly<Record<string, unknown>>
-      | undefined;
-    if (earlier?.[madeOfField] !== signature || !(await folder.keep(runtimePlace))) {
-      await folder.write("", await bundleRuntime(this.#bundler, signature));
+    const cache = findCache(this.#project);
+    const kept = cache === undefined ? undefined : join(cache, signature);
+    if (kept === undefined || !(await folder.keep(runtimePlace, kept))) {
+      await folder.write("", await bundleRuntime(this.#bundler));
+      if (kept !== undefined) await folder.spare(runtimePlace, kept);
     }
     const hasTasks = [...this.#wish.graph.services.values()].some(({ apis }) =>
       [...apis.values()].some(({ kind }) => kind === "task"),
@@ -347,6 +348,14 @@ function listUnits(graph: Graph, settings: AppSettings): UnitPlan[] {
         functions: [],
       };
     });
+}
+
+/** Finds the folder for what may be made again: that of the packages above a project, where tools keep such things. */
+function findCache(project: string): string | undefined {
+  for (let folder = project; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, "node_modules"))) return join(folder, "node_modules/.cache/ekiben");
+    if (dirname(folder) === folder) return undefined;
+  }
 }
 
 const listCode = (file: string | undefined): string[] => (file === undefined || file.endsWith(".json") ? [] : [file]);

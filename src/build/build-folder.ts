@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { closeSync, constants, openSync, readSync } from "node:fs";
-import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, cp, link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fail } from "../failure/failures.js";
 import { systemProblem } from "../failure/read-thrown.js";
@@ -34,7 +34,7 @@ export class FileDigests {
 
   async of(path: string): Promise<FileRecord> {
     const { size: bytes, mtimeMs } = await stat(path);
-    const known = this.#known.get(path);
+    const known = this.#used.get(path) ?? this.#known.get(path);
     const isSame = known?.bytes === bytes && known.mtimeMs === mtimeMs;
     const sha256 = isSame ? known.sha256 : digestFile(path);
     this.#used.set(path, { bytes, sha256, mtimeMs });
@@ -75,6 +75,8 @@ export class BuildFolder {
   /** Folder that is written. */
   readonly path: string;
   readonly #digests: FileDigests;
+  /** Copies in this build, by their source: several services may need the same file. */
+  readonly #copied = new Map<string, string>();
 
   constructor(out: string, digests: FileDigests) {
     this.#out = out;
@@ -129,14 +131,16 @@ export class BuildFolder {
     await mkdir(dirname(path), { recursive: true });
     const record = await this.#digests.of(source);
     const earlier = join(this.#out, folder, target);
-    if (await this.#isSame(earlier, record)) {
+    const same = this.#copied.get(source) ?? ((await this.#isSame(earlier, record)) ? earlier : undefined);
+    if (same !== undefined) {
       try {
-        await link(earlier, path);
+        await link(same, path);
         return record;
       } catch {
         // A file system without second names.
       }
     }
+    this.#copied.set(source, path);
     await copyFile(source, path, constants.COPYFILE_FICLONE);
     this.#digests.note(earlier, record, (await stat(path)).mtimeMs);
     return record;
@@ -151,20 +155,31 @@ export class BuildFolder {
     }
   }
 
-  /** Takes over a folder of the earlier build. @returns False when there is none. */
-  async keep(folder: string): Promise<boolean> {
-    const root = join(this.#out, folder);
-    const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
+  /** Takes a folder from another place, as it is. @returns False when it is not there. */
+  async keep(folder: string, from: string): Promise<boolean> {
+    const entries = await readdir(from, { recursive: true, withFileTypes: true }).catch(() => []);
     if (entries.length === 0) return false;
     await this.#guard(async () => {
       for (const entry of entries.filter((own) => own.isFile())) {
         const source = join(entry.parentPath, entry.name);
-        const target = join(this.path, folder, source.slice(root.length));
+        const target = join(this.path, folder, source.slice(from.length));
         await mkdir(dirname(target), { recursive: true });
         await link(source, target).catch(() => copyFile(source, target));
       }
     });
     return true;
+  }
+
+  /** Keeps a folder for later builds, where that is possible. Another build may do so at the same time. */
+  async spare(folder: string, place: string): Promise<void> {
+    const own = `${place}.new-${process.pid}`;
+    try {
+      await cp(join(this.path, folder), own, { recursive: true });
+      await rename(own, place);
+    } catch {
+      // A folder that can't be written, or that is there by now: the next build makes the files again, or finds them.
+      await rm(own, { recursive: true, force: true }).catch(() => {});
+    }
   }
 
   /** Puts the folder in the place of the earlier build (BF1). */

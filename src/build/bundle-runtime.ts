@@ -14,9 +14,6 @@ export interface MadeFile {
 /** Place of ekiben in a build: beside the services, which find it as any package. */
 export const runtimePlace = "node_modules/ekiben";
 
-/** Field of its package.json that says which files it was made of. */
-export const madeOfField = "ekibenMadeOf";
-
 /** Modules of ekiben that a build needs by name: its entries, and the files that processes and threads begin with. */
 const entries = {
   index: "index",
@@ -52,7 +49,7 @@ export function signRuntime(bundlerVersion: string): string {
  * Makes the runtime of a build: ekiben and the packages it depends on, in a few files that load fast. One copy serves
  * all services.
  */
-export async function bundleRuntime(bundler: Bundler, signature: string): Promise<MadeFile[]> {
+export async function bundleRuntime(bundler: Bundler): Promise<MadeFile[]> {
   const isSource = ownFolder.endsWith("src");
   const common = {
     bundle: true,
@@ -105,7 +102,7 @@ export async function bundleRuntime(bundler: Bundler, signature: string): Promis
   return [
     ...made,
     ...pageFiles,
-    { target: `${runtimePlace}/package.json`, content: writePackage(signature) },
+    { target: `${runtimePlace}/package.json`, content: writePackage() },
     { target: `${runtimePlace}/LICENSE`, content: readFileSync(join(ownCopy.folder, "LICENSE")) },
     {
       target: `${runtimePlace}/docs/reference/failures.md`,
@@ -119,7 +116,7 @@ export async function bundleRuntime(bundler: Bundler, signature: string): Promis
   ];
 }
 
-function writePackage(signature: string): string {
+function writePackage(): string {
   const exports = Object.fromEntries(
     ["client", "testing", "auth", "callee"].map((name) => [`./${name}`, `./dist/${name}.js`]),
   );
@@ -128,7 +125,6 @@ function writePackage(signature: string): string {
     exports: { ".": "./dist/index.js", ...exports, "./package.json": "./package.json" },
     bin: { ekiben: "./dist/cli/main.js" },
     sideEffects: false,
-    [madeOfField]: signature,
   });
 }
 

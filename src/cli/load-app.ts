@@ -64,7 +64,11 @@ async function loadBuild(path: string, args: ParsedArgs, env: NodeJS.ProcessEnv)
   const build = readBuild(path);
   const named = args.own.get("config");
   const appFile = named === undefined ? withFunctions(build) : await loadAppFile(named);
-  const sources = { flags: args.options, env, ...(envFile && { envFile }), ...(appFile && { appFile }) };
+  // The folder of one service names it already.
+  const isListening = args.options["listen"] !== undefined || (env["EKIBEN_LISTEN"] ?? "") !== "";
+  const flags =
+    isListening && build.entries.size === 1 ? { service: [build.graph.entry], ...args.options } : args.options;
+  const sources = { flags, env, ...(envFile && { envFile }), ...(appFile && { appFile }) };
   const { graph, options } = resolveAppOptions(build.graph, sources);
   const { settings, faults } = options;
   const tasks = { ...settings.tasks, namespace: settings.tasks.namespace || build.name };
