@@ -88,6 +88,7 @@ describe("resolveOptions", () => {
       logLevel: "info",
       inspect: [],
       inspectWait: [],
+      models: "",
     });
     assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
     assert.deepEqual(http.limitsFrom, { bodyTimeoutMs: "default", streamIdleMs: "default" });
