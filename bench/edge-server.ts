@@ -1,6 +1,7 @@
 // One JSON echo server of the edge bench, as a child process; reports its CPU time on request.   edge-server.ts <kind>
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import { api, Service, serve } from "ekiben";
 import Fastify from "fastify";
 import { z } from "zod";
@@ -11,8 +12,8 @@ class Echo extends Service() {
   echo = api({ input: Message, output: Message }, (message) => message);
 }
 
-async function serveEkiben(accessLog: boolean): Promise<number> {
-  const options = { placement: "inline", logLevel: "info", http: { accessLog } } as const;
+async function serveEkiben(accessLog: boolean, certificate: object = {}): Promise<number> {
+  const options = { placement: "inline", logLevel: "info", http: { accessLog, ...certificate } } as const;
   return (await serve(Echo, { port: 0, host: "127.0.0.1", options })).port;
 }
 
@@ -37,6 +38,8 @@ async function serveNodeHttp(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+const fixture = (name: string) => fileURLToPath(import.meta.resolve(`../test/fixtures/tls/${name}`));
+
 const kinds: Record<string, () => Promise<number>> = {
   "node-http": serveNodeHttp,
   fastify: () => serveFastify(false, (body) => body),
@@ -44,6 +47,7 @@ const kinds: Record<string, () => Promise<number>> = {
   "fastify-log": () => serveFastify(true, (body) => body),
   ekiben: () => serveEkiben(false),
   "ekiben-log": () => serveEkiben(true),
+  "ekiben-tls": () => serveEkiben(false, { tlsCert: fixture("first.crt"), tlsKey: fixture("first.key") }),
 };
 
 const start = kinds[process.argv[2] ?? ""];

@@ -79,7 +79,7 @@ export class CommandProcess implements Disposable {
 
   /** Waits for the address of a server that reports that it is ready. */
   async url(): Promise<string> {
-    const [url] = await this.until(/http:\/\/127\.0\.0\.1:\d+/);
+    const [url] = await this.until(/https?:\/\/127\.0\.0\.1:\d+/);
     return url;
   }
 

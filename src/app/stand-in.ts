@@ -30,7 +30,8 @@ export class StandIn {
   }
 
   start(): void {
-    const { handle, log, answer, paths, host, allowedHosts } = this.#deps;
+    const { handle, log, answer, paths, host, allowedHosts, certificate } = this.#deps;
+    const { tlsCert, tlsKey } = certificate;
     const child = fork(findOwnModule("runtime/stand-in-main"), [], { execArgv: childArguments() });
     const send = (message: ToStandIn, socket?: unknown) => {
       if (child.connected) child.send(message, socket as never, () => {});
@@ -40,7 +41,8 @@ export class StandIn {
     );
     child.on("message", (message: FromStandIn) => {
       if (message.kind === "up") {
-        if (this.#child === child) send({ kind: "listen", paths, host, allowedHosts }, handle);
+        if (this.#child === child)
+          send({ kind: "listen", paths, host, allowedHosts, certificate: { tlsCert, tlsKey } }, handle);
         return;
       }
       const { number, what } = message;

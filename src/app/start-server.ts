@@ -9,6 +9,7 @@ import { toFileUrl } from "../define/service.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Graph } from "../graph/graph.js";
 import type { Plan } from "../graph/plan.js";
+import { checkCertificate } from "../http/certificate.js";
 import { choosePages, listProbes } from "../http/probes.js";
 import type { HttpServer } from "../http/server.js";
 import type { EntryLocation } from "../load/entry-location.js";
@@ -76,6 +77,7 @@ interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "context" | "l
 /** Starts the app of a plan and serves it over HTTP. Throws as `serve` does, except for `invalid_graph`. */
 export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<Server> {
   const { server } = plan.settings;
+  checkCertificate(server.http);
   guardOutputs();
   keepTickShape();
   const { log, flush } = options.log === undefined ? createLog(server.logLevel) : keepLog(options.log);
@@ -97,7 +99,8 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
   try {
     const isByReplicas = isServedByReplicas(deps);
     const bind = options.bind ?? (isByReplicas ? bindSocket : undefined);
-    const socket = await bind?.(server.host, server.port, "apis");
+    const bound = await bind?.(server.host, server.port, "apis");
+    const socket = bound && { ...bound, url: urlOf(server, bound) };
     admin.apiUrl = socket?.url ?? "";
     const serving =
       isByReplicas && socket !== undefined ? await serveByReplicas(deps, socket) : await serveHere(deps, socket);
@@ -132,6 +135,10 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
     throw error;
   }
 }
+
+/** Returns the address of the apis on a socket. */
+const urlOf = ({ http }: ServerSettings, { url }: BoundSocket): string =>
+  http.tlsCert === "" ? url : url.replace(/^http:/, "https:");
 
 /** Reports the app as not ready for `shutdownDelayMs`, so that load balancers stop sending requests. */
 async function leave({ plan, onEvent }: ServingDeps): Promise<void> {
@@ -188,6 +195,7 @@ async function serveByReplicas(deps: ServingDeps, socket: BoundSocket): Promise<
     paths: listProbes(choosePages(server, false)),
     host: server.host,
     allowedHosts: server.http.allowedHosts,
+    certificate: server.http,
     answer: (what) => answerStandIn(app, what),
   });
   const entryEvents: EntryEvents = {

@@ -97,6 +97,12 @@ export const hostFailures = {
     text: (d) => `can't listen on ${d.host} port ${d.port}: ${d.problem}`,
     fix: "Choose another --host or --port.",
   }),
+  certificate_unusable: row<{ tlsCert: string; tlsKey: string; problem: string }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `the certificate ${d.tlsCert || "(none)"} with the key ${d.tlsKey || "(none)"} can't be used: ${d.problem}`,
+    fix: "Set http.tlsCert and http.tlsKey to PEM files that this user can read and that belong together. The certificate comes first in its file, those of its issuers follow. http.http2 needs both.",
+  }),
   plugins_failed: row<{ error: string }>({
     code: "failed_precondition",
     text: (d) => `\`fastify\`, of the app file or of serve(), failed: ${d.error}`,

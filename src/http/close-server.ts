@@ -3,14 +3,6 @@ import type { FastifyInstance } from "fastify";
 import { nextTurn, within } from "../base/clock.js";
 import type { HttpState } from "./http-state.js";
 
-/** Tracks the connections of a server, so that none outlives it. */
-export function followSockets(http: HttpState, { server }: FastifyInstance): void {
-  server.on("connection", (socket) => {
-    http.sockets.add(socket);
-    socket.on("close", () => http.sockets.delete(socket));
-  });
-}
-
 /**
  * Refuses new connections and calls. Resolves when the calls in flight are answered and every connection is closed.
  *
@@ -72,6 +64,7 @@ export async function yieldSocket({ server }: FastifyInstance, http: HttpState, 
   const closed = new Promise<void>((resolve) => server.once("close", resolve));
   // `http.Server.close` would also cut connections without a request in flight.
   net.Server.prototype.close.call(server);
+  for (const connection of http.sockets) connection.leave?.();
   if (!isShared) {
     await within(clock, idleLimitMs, closed, () => {});
     const isFresh = [...http.sockets].some((socket) => socket.bytesRead === 0);

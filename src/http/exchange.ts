@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import type { FastifyReply } from "fastify";
 import type { RequestContext } from "../call/call.js";
 import type { CallTime } from "../call/call-scope.js";
 import { type Expiring, notInWheel } from "../call/deadline-wheel.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
+import { type Connection, connectionOf, guardWriting, isWritten } from "./connection.js";
 import type { WatchedStream } from "./streams/stream-watch.js";
 
 /** Property of a response that holds its exchange. It saves a closure and a map entry per request. */
@@ -36,6 +36,7 @@ export interface ExchangeObserver {
 export class Exchange {
   readonly reply: FastifyReply;
   readonly context: RequestContext;
+  readonly connection: Connection;
   /** Monotonic milliseconds. */
   readonly startedAt = performance.now();
   readonly #observer: ExchangeObserver;
@@ -57,6 +58,7 @@ export class Exchange {
   constructor(reply: FastifyReply, context: RequestContext, observer: ExchangeObserver) {
     this.reply = reply;
     this.context = context;
+    this.connection = connectionOf(reply.request.raw);
     this.#observer = observer;
     const response = reply.raw as ExchangeResponse;
     response[exchangeKey] = this;
@@ -97,12 +99,9 @@ export class Exchange {
     }
   }
 
-  /**
-   * Destroys the connection when the client reads nothing for `stallMs`; 0 removes the limit. Node removes it once
-   * the response is out.
-   */
+  /** Cuts the response when the client reads nothing for `stallMs`; 0 removes the limit. It ends with the response. */
   guardWriting(stallMs: number): void {
-    this.reply.raw.socket?.setTimeout(stallMs);
+    guardWriting(this.reply.raw, stallMs);
   }
 
   end(isComplete: boolean): void {
@@ -123,7 +122,7 @@ const clientGone = () => fail("cancelled", { reason: "the client closed the conn
 
 function endExchange(this: ExchangeResponse): void {
   // `inject()` closes its responses a moment before they count as finished.
-  this[exchangeKey]?.end(this.writableFinished || (this._lightMyRequest !== undefined && this.writableEnded));
+  this[exchangeKey]?.end(isWritten(this) || (this._lightMyRequest !== undefined && this.writableEnded));
 }
 
 /** Milliseconds for which a client may go on sending a body that was already answered. */
@@ -175,12 +174,12 @@ const spare = 16;
 export class ConnectionRoom {
   readonly #max: number;
   /** All open connections. */
-  readonly #open = new Set<Socket>();
+  readonly #open = new Set<Connection>();
   /** Idle connections, longest idle first (HC1). */
-  readonly #idle = new Set<Socket>();
-  readonly #spare = new Set<Socket>();
+  readonly #idle = new Set<Connection>();
+  readonly #spare = new Set<Connection>();
   /** Requests in flight, for connections that have several. */
-  readonly #pipelined = new Map<Socket, number>();
+  readonly #pipelined = new Map<Connection, number>();
 
   constructor(max: number) {
     this.#max = max;
@@ -192,35 +191,35 @@ export class ConnectionRoom {
   }
 
   /** Counts a connection that was opened. */
-  enter(socket: Socket): void {
-    if (this.#open.size - this.#spare.size >= this.#max) this.#makeRoom(socket);
-    this.#open.add(socket);
-    this.#idle.add(socket);
-    socket.on("close", () => this.#leave(socket));
+  enter(connection: Connection): void {
+    if (this.#open.size - this.#spare.size >= this.#max) this.#makeRoom(connection);
+    this.#open.add(connection);
+    this.#idle.add(connection);
+    connection.on("close", () => this.#leave(connection));
   }
 
   /** True when only probes are answered on the connection (HC2). */
-  isSpare(socket: Socket): boolean {
-    return this.#spare.size > 0 && this.#spare.has(socket);
+  isSpare(connection: Connection): boolean {
+    return this.#spare.size > 0 && this.#spare.has(connection);
   }
 
   /** Counts a request that arrived. */
-  begin(socket: Socket): void {
-    if (this.#idle.delete(socket) || !this.#open.has(socket)) return;
-    this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 1) + 1);
+  begin(connection: Connection): void {
+    if (this.#idle.delete(connection) || !this.#open.has(connection)) return;
+    this.#pipelined.set(connection, (this.#pipelined.get(connection) ?? 1) + 1);
   }
 
   /** Counts a request that was answered. */
-  end(socket: Socket): void {
-    const count = this.#pipelined.size === 0 ? undefined : this.#pipelined.get(socket);
+  end(connection: Connection): void {
+    const count = this.#pipelined.size === 0 ? undefined : this.#pipelined.get(connection);
     if (count === undefined) {
-      if (this.#open.has(socket)) this.#idle.add(socket);
-    } else if (count > 2) this.#pipelined.set(socket, count - 1);
-    else this.#pipelined.delete(socket);
+      if (this.#open.has(connection)) this.#idle.add(connection);
+    } else if (count > 2) this.#pipelined.set(connection, count - 1);
+    else this.#pipelined.delete(connection);
   }
 
-  #makeRoom(socket: Socket): void {
-    let oldestSpare: Socket | undefined;
+  #makeRoom(connection: Connection): void {
+    let oldestSpare: Connection | undefined;
     for (const idle of this.#idle) {
       if (!this.#spare.has(idle)) {
         this.#drop(idle);
@@ -229,18 +228,18 @@ export class ConnectionRoom {
       oldestSpare ??= idle;
     }
     if (this.#spare.size >= spare && oldestSpare !== undefined) this.#drop(oldestSpare);
-    this.#spare.add(socket);
+    this.#spare.add(connection);
   }
 
-  #drop(socket: Socket): void {
-    this.#leave(socket);
-    socket.destroySoon();
+  #drop(connection: Connection): void {
+    this.#leave(connection);
+    connection.destroySoon();
   }
 
-  #leave(socket: Socket): void {
-    this.#open.delete(socket);
-    this.#idle.delete(socket);
-    this.#spare.delete(socket);
-    this.#pipelined.delete(socket);
+  #leave(connection: Connection): void {
+    this.#open.delete(connection);
+    this.#idle.delete(connection);
+    this.#spare.delete(connection);
+    this.#pipelined.delete(connection);
   }
 }

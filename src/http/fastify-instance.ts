@@ -1,10 +1,13 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { fastify as createFastify, type FastifyInstance } from "fastify";
+import { TLSSocket } from "node:tls";
+import { fastify as createFastify, type FastifyInstance, type FastifyServerOptions } from "fastify";
 import { optionText } from "../failure/failure-row.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
+import type { HttpSettings } from "../options/settings.js";
 import { answerFailure } from "./answer-failure.js";
+import { followConnections } from "./connection.js";
 import type { HttpState } from "./http-state.js";
 import { createObserver, openExchange } from "./open-exchanges.js";
 
@@ -22,13 +25,8 @@ export function createInstance(http: HttpState): FastifyInstance {
   const limits: HeaderLimits = { maxHeaderBytes, headersTimeoutMs, headersLimit, onRefusal: http.onRefusal };
   const observer = createObserver(http);
   const fastify = createFastify({
-    http: {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: headersTimeoutMs,
-      connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 3),
-      // Node would answer with an empty body. `openExchanges` checks the header instead.
-      requireHostHeader: false,
-    },
+    ...protocolOptions(http, headersTimeoutMs),
+    trustProxy: http.settings.trustProxy as Required<FastifyServerOptions>["trustProxy"],
     logger: false,
     bodyLimit: maxBodyBytes,
     // Each body has its own deadline. A slow but steady upload may take longer in total.
@@ -42,6 +40,7 @@ export function createInstance(http: HttpState): FastifyInstance {
       answerFailure(http, { error, request, reply });
     },
   });
+  if (http.settings.http2) boundHttp1(fastify.server, http.settings, headersTimeoutMs);
   // A client that waits for "100 Continue" gets the refusal itself when its body is too large (RFC 9110, section
   // 10.1.1).
   fastify.server.on("checkContinue", (request, response) => {
@@ -51,8 +50,52 @@ export function createInstance(http: HttpState): FastifyInstance {
   // Other expectations may be ignored.
   fastify.server.on("checkExpectation", (request, response) => fastify.server.emit("request", request, response));
   fastify.server.maxConnections = http.room.limit;
-  fastify.server.on("connection", (socket) => http.room.enter(socket));
+  const isSecure = http.certificate !== undefined;
+  followConnections(fastify.server, isSecure, (connection) => {
+    http.sockets.add(connection);
+    connection.on("close", () => http.sockets.delete(connection));
+    http.room.enter(connection);
+  });
   return fastify;
+}
+
+/** Longest time to agree on TLS. A server that closes waits for it too. */
+const handshakeTimeoutMs = 5_000;
+/** Longest part of an HTTP/2 session that waits to be read or sent, in megabytes. */
+const sessionMemory = 16;
+/** Requests of one HTTP/2 session that are answered at the same time. */
+const maxStreams = 128;
+
+/** Returns the options of Node's server: plain, over TLS, or HTTP/2 over TLS with HTTP/1.1 for those who ask for it. */
+function protocolOptions({ settings, certificate }: HttpState, headersTimeoutMs: number): object {
+  const { maxHeaderBytes, http2, keepAliveMs } = settings;
+  const bounds = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 3),
+    // Node would answer with an empty body. `openExchanges` checks the header instead.
+    requireHostHeader: false,
+  };
+  if (certificate === undefined) return { http: bounds };
+  const secure = { ...bounds, ...certificate.pair, handshakeTimeout: handshakeTimeoutMs };
+  if (!http2) return { https: secure };
+  const limits = { maxConcurrentStreams: maxStreams, maxHeaderListSize: maxHeaderBytes };
+  return {
+    http2: true,
+    http2SessionTimeout: keepAliveMs,
+    https: { ...secure, allowHTTP1: true, maxSessionMemory: sessionMemory, settings: limits },
+  };
+}
+
+/** Sets the bounds of HTTP/1.1 at a server of HTTP/2, which takes them only as properties. */
+function boundHttp1(server: object, { maxHeaderBytes, keepAliveMs }: HttpSettings, headersTimeoutMs: number): void {
+  Object.assign(server, {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 3),
+    requestTimeout: 0,
+    keepAliveTimeout: keepAliveMs,
+  });
 }
 
 /** Bounds that a broken request may have exceeded, and the counter of refusals. */
@@ -71,6 +114,11 @@ function answerBrokenRequest(
   limits: HeaderLimits,
 ): void {
   if (awaited.has(socket)) return;
+  // TLS was not agreed on: nothing can be written.
+  if (socket instanceof TLSSocket && socket.getProtocol() === null) {
+    socket.destroy();
+    return;
+  }
   const response = responseOf(socket);
   if (response?.req.complete && error.code !== "ECONNRESET" && socket.writable) {
     // The requests before it are answered first, each with its own answer.

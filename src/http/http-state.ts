@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import type { Logger } from "../base/logger.js";
 import type { CallTime } from "../call/call-scope.js";
 import type { TaskState } from "../call/task-state.js";
@@ -8,6 +7,8 @@ import type { EntryCaller } from "../handle/call-target.js";
 import type { FileStore } from "../held/file-store.js";
 import type { ReadContext } from "../options/app-file.js";
 import type { HttpSettings } from "../options/settings.js";
+import type { Certificate } from "./certificate.js";
+import type { Connection } from "./connection.js";
 import type { ConnectionRoom } from "./exchange.js";
 import type { HostCheck } from "./host-check.js";
 import { createInputForm, type InputForm } from "./input-form.js";
@@ -33,7 +34,9 @@ export interface HttpState {
   /** Ends idle requests whose body or answer is a stream. */
   readonly streams: StreamWatch;
   /** Open connections, in use or not. */
-  readonly sockets: Set<Socket>;
+  readonly sockets: Set<Connection>;
+  /** Absent: the server speaks plain HTTP. */
+  readonly certificate: Certificate | undefined;
   /** Decides which connections are kept. */
   readonly room: ConnectionRoom;
   /** Set when the server listens on this machine alone, or has a list of names. */

@@ -4,6 +4,7 @@ import { RequestContext } from "../call/call.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { cutIdleSockets } from "./close-server.js";
+import { connectionOf, hostOf, leaveConnection } from "./connection.js";
 import { discardRest, Exchange, type ExchangeObserver } from "./exchange.js";
 import type { HttpState } from "./http-state.js";
 import { isProbe } from "./probes.js";
@@ -16,14 +17,14 @@ export function openExchanges(http: HttpState, fastify: FastifyInstance): void {
     openExchange(http, observer, request, reply);
     const failure = messageFailure(http, request.raw);
     // A connection beyond the bound serves one request.
-    if (http.room.isSpare(request.raw.socket)) reply.raw.shouldKeepAlive = false;
+    if (http.room.isSpare(connectionOf(request.raw))) reply.raw.shouldKeepAlive = false;
     if (failure === undefined) {
       done();
       return;
     }
     // After an ambiguous message nobody can tell where the next one begins. A missing host header spoils its own
     // request only.
-    if (request.raw.headers.host !== undefined) reply.header("connection", "close");
+    if (request.raw.headers.host !== undefined) leaveConnection(reply);
     writeFailure(http, reply, failure);
   });
 }
@@ -40,13 +41,16 @@ function messageFailure({ room, hosts: check }: HttpState, message: IncomingMess
   if (hosts > 1) return fail("malformed_request", { problem: `it has ${hosts} host headers` });
   if (hosts === 0 && message.httpVersion === "1.1")
     return fail("malformed_request", { problem: "it has no host header" });
-  if (check !== undefined && hosts > 0 && !check.allows(headers.host ?? ""))
-    return fail("host_not_allowed", { host: headers.host ?? "" });
+  const host = hostOf(message);
+  // RFC 9113, section 8.3.1: a proxy in front may have read the other one.
+  if (hosts > 0 && host !== headers.host)
+    return fail("malformed_request", { problem: "its :authority and its host header differ" });
+  if (check !== undefined && host !== undefined && !check.allows(host)) return fail("host_not_allowed", { host });
   const encoding = headers["transfer-encoding"];
   if (encoding !== undefined && encoding.trim().toLowerCase() !== "chunked") {
     return fail("unsupported_transfer_encoding", { encoding });
   }
-  return room.isSpare(message.socket) && !isProbe(message.url) ? fail("too_many_connections", {}) : undefined;
+  return room.isSpare(connectionOf(message)) && !isProbe(message.url) ? fail("too_many_connections", {}) : undefined;
 }
 
 /** Creates the observer that cleans up after each exchange; one for all requests of a server. */
@@ -54,7 +58,7 @@ export function createObserver(http: HttpState): ExchangeObserver {
   return {
     onEnd(exchange, isComplete) {
       http.inFlight--;
-      http.room.end(exchange.reply.request.raw.socket);
+      http.room.end(exchange.connection);
       if (exchange.watched !== undefined) http.streams.remove(exchange.watched);
       if (http.settings.accessLog) logRequest(http, exchange, isComplete);
       if (exchange.reply.request.raw.complete === false) discardRest(http.time, exchange.reply.request.raw);
@@ -76,8 +80,7 @@ export function openExchange(
   const context = new RequestContext(undefined, typeof given === "string" && idForm.test(given) ? given : undefined);
   reply.header("x-request-id", context.id);
   http.inFlight++;
-  http.room.begin(request.raw.socket);
-  new Exchange(reply, context, observer);
+  http.room.begin(new Exchange(reply, context, observer).connection);
 }
 
 function logRequest(http: HttpState, exchange: Exchange, isComplete: boolean): void {

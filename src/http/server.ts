@@ -1,4 +1,5 @@
 import type { Server } from "node:http";
+import type { Server as TlsServer } from "node:tls";
 import cors, { type FastifyCorsOptions } from "@fastify/cors";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../base/logger.js";
@@ -13,7 +14,8 @@ import type { ReadContext } from "../options/app-file.js";
 import type { ApiSettings, HttpSettings } from "../options/settings.js";
 import { addPlugins, type UnroutedAnswer } from "./add-plugins.js";
 import { answerFailure, answerUnrouted, pathOf } from "./answer-failure.js";
-import { closeServer, cutSocketsOn, followSockets, yieldSocket } from "./close-server.js";
+import { Certificate } from "./certificate.js";
+import { closeServer, cutSocketsOn, yieldSocket } from "./close-server.js";
 import { addDocuments } from "./docs/documents.js";
 import { ConnectionRoom } from "./exchange.js";
 import { createInstance } from "./fastify-instance.js";
@@ -93,6 +95,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer
   const bodyTimeoutFrom = limitsFrom?.bodyTimeoutMs;
   const limits = { maxBodyBytes, bodyTimeoutMs, bodyTimeoutFrom, watch: new BodyWatch(time.clock, bodyTimeoutMs) };
   const streams = new StreamWatch(time.clock, { idleMs: streamIdleMs, heartbeatMs });
+  const certificate = settings.tlsCert === "" ? undefined : new Certificate(settings, log, time.clock);
   const http: HttpState = {
     settings,
     caller,
@@ -105,6 +108,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer
     files: deps.files,
     streams,
     sockets: new Set(),
+    certificate,
     room: new ConnectionRoom(settings.maxConnections),
     hosts: undefined,
     inFlight: 0,
@@ -113,8 +117,8 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer
   const entry = deps.graph.services.get(deps.graph.entry);
   if (entry === undefined) throw fail("not_a_service", { what: deps.graph.entry });
   const fastify = createInstance(http);
-  followSockets(http, fastify);
   fastify.server.on("listening", () => {
+    certificate?.follow(fastify.server as unknown as TlsServer);
     http.hosts = createHostCheck(fastify.server.address(), deps.server.host, settings.allowedHosts);
   });
   openExchanges(http, fastify);
@@ -128,6 +132,7 @@ export async function createHttpServer(deps: HttpServerDeps): Promise<HttpServer
   let closed: Promise<void> | undefined;
   const close = (cut?: AbortSignal) => {
     if (cut !== undefined) cutSocketsOn(http, cut);
+    certificate?.close();
     closed ??= fastify.server.listening
       ? yieldSocket(fastify, http, isShared).then(() => closeServer(http, fastify))
       : closeServer(http, fastify);

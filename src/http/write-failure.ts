@@ -3,6 +3,7 @@ import type { FastifyReply } from "fastify";
 import { readField } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { toServingError } from "../failure/to-serving-error.js";
+import { leaveConnection } from "./connection.js";
 import { exchangeOf } from "./exchange.js";
 import type { HttpState } from "./http-state.js";
 import { jsonBodyType } from "./media-type.js";
@@ -53,7 +54,7 @@ export function writeFailure(http: HttpState, reply: FastifyReply, error: unknow
   if (failure.httpStatus === 401 && !reply.hasHeader("www-authenticate")) {
     reply.header("www-authenticate", challengeOf(failure));
   }
-  if (http.isClosing) reply.header("connection", "close");
+  if (http.isClosing) leaveConnection(reply);
   reply.send(text);
 }
 

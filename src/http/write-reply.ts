@@ -14,6 +14,7 @@ import {
 import { isTensor, type Tensor } from "../define/tensor.js";
 import { encodeInteger, encodeTensor } from "../define/tensor-forms.js";
 import { fail } from "../failure/failures.js";
+import { leaveConnection } from "./connection.js";
 import { exchangeOf } from "./exchange.js";
 import type { HttpState } from "./http-state.js";
 import { bytesType, jsonBodyType, npyType, textType } from "./media-type.js";
@@ -94,7 +95,7 @@ async function encodeBlob(value: Blob, contentType: string): Promise<Answer> {
 function send(http: HttpState, reply: FastifyReply, { contentType, body, fileName }: Answer): void {
   const exchange = exchangeOf(reply);
   if (exchange.isEnded) return;
-  if (http.isClosing) reply.header("connection", "close");
+  if (http.isClosing) leaveConnection(reply);
   if (fileName !== undefined) {
     // A file that a caller uploaded must not run as a page of this server.
     reply.header("x-content-type-options", "nosniff").header("content-disposition", formatDisposition(fileName));

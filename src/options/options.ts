@@ -1,3 +1,4 @@
+import { fieldPaths, headerNames, hostNames, listOf, origins, proxies } from "./list-types.js";
 import { listOptions, type Option, outsideSources, row, type SourceKind } from "./option.js";
 import {
   addressOr,
@@ -7,16 +8,12 @@ import {
   cores,
   deviceIds,
   devices,
-  fieldPaths,
+  file,
   folder,
-  headerNames,
-  hostNames,
   inspectTargets,
   integer,
-  listOf,
   milliseconds,
   namespace,
-  origins,
   orWord,
   replicaRange,
   size,
@@ -193,6 +190,28 @@ export const appOptions = {
       default: 10_000,
       sources: entrySources,
       text: "Open connections. One more closes the connection that has been idle longest; while none is idle, only probes are answered.",
+    }),
+    tlsCert: row(file("none: plain HTTP"), {
+      default: "",
+      defaultText: "none: plain HTTP",
+      sources: entrySources,
+      text: "PEM file with the certificate of the server, and below it those of its issuers: the server then speaks HTTPS. It is read again within 10 s of a change. Needs http.tlsKey. The server on adminPort speaks plain HTTP.",
+    }),
+    tlsKey: row(file("none"), {
+      default: "",
+      defaultText: "none",
+      sources: entrySources,
+      text: "PEM file with the private key of http.tlsCert.",
+    }),
+    http2: row(bool, {
+      default: false,
+      sources: entrySources,
+      text: "Speaks HTTP/2 with clients that offer it, HTTP/1.1 with the others. Needs http.tlsCert.",
+    }),
+    trustProxy: row(proxies, {
+      default: false,
+      sources: entrySources,
+      text: "Proxies in front whose x-forwarded headers say who the client is: their addresses or networks. The address of the client is in the access log and in `context`. true trusts every sender.",
     }),
     accessLog: row(bool, { default: true, sources: entrySources, text: "Writes one log line for each request." }),
     docs: row(bool, {

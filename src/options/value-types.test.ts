@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { fieldPaths, headerNames, hostNames, origins, proxies } from "./list-types.js";
 import { secret } from "./secret.js";
 import {
   bool,
@@ -7,15 +8,11 @@ import {
   cores,
   deviceIds,
   devices,
-  fieldPaths,
   folder,
-  headerNames,
-  hostNames,
   inspectTargets,
   integer,
   milliseconds,
   namespace,
-  origins,
   replicaRange,
   size,
   storeUrl,
@@ -37,6 +34,31 @@ interface Case {
 const range = (min: number, max: number, targetInFlight = 8) => ({ min, max, targetInFlight });
 
 const cases: readonly Case[] = [
+  {
+    name: "proxies",
+    type: proxies,
+    texts: [
+      ["true", true],
+      ["false", false],
+      ["10.0.0.0/8, loopback, ::1, fd00::/8", ["10.0.0.0/8", "loopback", "::1", "fd00::/8"]],
+      ["", undefined],
+      ["2", undefined],
+      ["10.0.0.0/33", undefined],
+      ["10.0.0.0/8/8", undefined],
+      ["proxy.example", undefined],
+    ],
+    values: [
+      [["10.0.0.1"], ["10.0.0.1"]],
+      ["uniquelocal", ["uniquelocal"]],
+      [[], undefined],
+      [1, undefined],
+    ],
+    formats: [
+      [true, "all"],
+      [false, "none"],
+      [["10.0.0.1", "::1"], "10.0.0.1, ::1"],
+    ],
+  },
   {
     name: "names of hosts",
     type: hostNames,

@@ -1,7 +1,10 @@
 // Entry of the process that answers while the entry service has no replica   <-> app/stand-in.ts
+import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { systemClock, within } from "../base/clock.js";
 import { fail } from "../failure/failures.js";
+import type { CertificatePaths } from "../http/certificate.js";
 import { type AllowedHosts, createHostCheck, type HostCheck } from "../http/host-check.js";
 import { type AppAnswers, type ControlAnswer, ControlRequests } from "../placement/control.js";
 
@@ -18,6 +21,7 @@ export interface StandInOrder {
   /** Address that it listens on. */
   readonly host: string;
   readonly allowedHosts: AllowedHosts;
+  readonly certificate: CertificatePaths;
 }
 
 /** Message from the supervisor to a stand-in. */
@@ -44,28 +48,39 @@ const send = (message: FromStandIn) => process.send?.(message, undefined, undefi
 const requests = new ControlRequests<StandInAnswers>(systemClock, (number, what) =>
   send({ kind: "ask", number, what }),
 );
-const server = createServer((request, response) => {
-  // Clients come back to a replica on a new connection.
-  response.shouldKeepAlive = false;
-  request.resume();
-  answer(request, response).catch(() => response.writeHead(503).end());
-});
-server.on("error", () => {});
+let server: Server | undefined;
 let paths: readonly string[] = [];
 let hosts: HostCheck | undefined;
 process.on("message", (message: ToStandIn, handle: unknown) => {
-  if (message.kind === "listen") {
-    paths = message.paths;
-    server.listen(handle as Server, () => {
-      hosts = createHostCheck(server.address(), message.host, message.allowedHosts);
-    });
-  } else if (message.kind === "answer") requests.receive(message);
+  if (message.kind === "listen") listen(message, handle);
+  else if (message.kind === "answer") requests.receive(message);
   else void close().finally(() => process.exit(0));
 });
 send({ kind: "up" });
 
+function listen({ paths: own, host, allowedHosts, certificate }: StandInOrder, handle: unknown): void {
+  paths = own;
+  const { tlsCert, tlsKey } = certificate;
+  const listening =
+    tlsCert === ""
+      ? createServer(receive)
+      : createSecureServer({ cert: readFileSync(tlsCert), key: readFileSync(tlsKey) }, receive);
+  server = listening;
+  listening.on("error", () => {});
+  listening.listen(handle as Server, () => {
+    hosts = createHostCheck(listening.address(), host, allowedHosts);
+  });
+}
+
+function receive(request: IncomingMessage, response: ServerResponse): void {
+  // Clients come back to a replica on a new connection.
+  response.shouldKeepAlive = false;
+  request.resume();
+  answer(request, response).catch(() => response.writeHead(503).end());
+}
+
 async function close(): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const closed = new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
   await within(systemClock, closeLimitMs, closed, () => {});
 }
 

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { EncodedItems, ItemSink, ItemSource, PassableStream } from "../../call/streams/item-source.js";
 import { type ServingError, unreachable } from "../../failure/serving-error.js";
 import { toServingError } from "../../failure/to-serving-error.js";
+import { cutStream, leaveConnection, needsDrain } from "../connection.js";
 import { discardRest, type Exchange, exchangeOf } from "../exchange.js";
 import type { HttpState } from "../http-state.js";
 import { bytesType, eventsType, linesType, textType } from "../media-type.js";
@@ -209,7 +210,7 @@ class StreamWriting {
     reply.header("content-type", stream.contentType).header("cache-control", "no-store");
     // Asks nginx and similar proxies not to hold items back.
     reply.header("x-accel-buffering", "no");
-    if (this.#http.isClosing) reply.header("connection", "close");
+    if (this.#http.isClosing) leaveConnection(reply);
     exchange.addResponse();
     exchange.onHead = () => {
       this.#writeHead();
@@ -279,7 +280,7 @@ class StreamWriting {
   /** Writes a heartbeat, unless the client does not read what it has, or the form is not known yet. */
   #beat(): void {
     const { isEnded } = this.#exchange;
-    if (isEnded || this.#response.writableNeedDrain || this.#response.writableEnded) return;
+    if (isEnded || needsDrain(this.#response) || this.#response.writableEnded) return;
     const stream = this.#stream ?? this.#knownForm();
     if (stream?.signOfLife === undefined) return;
     const { signOfLife } = stream;
@@ -308,6 +309,7 @@ class StreamWriting {
 
 /** Sends what was written and closes the connection without the end mark of a complete response. */
 function cutOff(http: HttpState, response: ServerResponse): void {
+  if (cutStream(response)) return;
   const { socket, req: request } = response;
   if (socket === null) response.destroy();
   // HTTP/1.0 marks the end of a response by closing. Only a reset tells an incomplete response apart.
