@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DeclaredOptions } from "./option-reader.js";
 import { type OptionSources, resolveOptions } from "./resolve-options.js";
+import { secret } from "./secret.js";
 
 const declared: DeclaredOptions = {
   entry: "Pipeline",
@@ -123,6 +124,23 @@ describe("resolveOptions", () => {
     });
     assert.ok(report.every(({ source }) => source === "default"));
     assert.equal(report.find(({ option }) => option === "name")?.value, "Model");
+  });
+
+  it("reads the store of tasks from a secret, and finds a missing one at once", () => {
+    const store = config({ tasks: { store: secret("EKIBEN_TEST_STORE") } });
+    const [fault] = resolve(store).faults;
+    assert.deepEqual([fault?.id, fault?.field], ["secret_missing", "tasks.store"]);
+    process.env["EKIBEN_TEST_STORE"] = "postgres://u:hush@host/tasks";
+    try {
+      const { settings, faults, report } = resolve(store);
+      assert.deepEqual([faults, settings.tasks.store], [[], "postgres://u:hush@host/tasks"]);
+      assert.equal(report.find(({ option }) => option === "tasks.store")?.value, "postgres://u:***@host/tasks");
+      process.env["EKIBEN_TEST_STORE"] = "mysql://u:hush@host/tasks";
+      const [invalid] = resolve(store).faults;
+      assert.deepEqual([invalid?.id, /hush/.test(JSON.stringify(invalid))], ["invalid_option", false]);
+    } finally {
+      delete process.env["EKIBEN_TEST_STORE"];
+    }
   });
 
   it("reads what authors declared, in fixed units", () => {
