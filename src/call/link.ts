@@ -12,6 +12,13 @@ export interface ReplicaLink {
   readonly replica: string;
   /** Calls sent and not yet answered; the balancer picks the smallest number. */
   readonly inFlight: number;
+  /**
+   * Share of the replica's slots in use by all of its callers: 1 is all of them, and more wait. Absent where nothing but
+   * the own calls is known.
+   */
+  readonly burden?: number;
+  /** True for a replica in the zone of this app. */
+  readonly isNear?: boolean;
   /** Sends the scope's call; the answer goes to `scope.reply` or `scope.replyFailure`. Never throws. */
   send(scope: CallScope): void;
   /** Opens the scope's call; the first pull sends it. Its items go to `sink`. A stop cancels the call. Never throws. */

@@ -84,9 +84,9 @@ export const callFailures = {
       `${d.name} waits for itself: its ${d.maxConcurrent === 1 ? "one slot is" : `${d.maxConcurrent} slots are`} held by calls that read the output of calls in its queue (maxConcurrent ${d.maxConcurrent}; waited ${d.waitedMs} ms)`,
     fix: "Raise maxConcurrent above the number of times that a chain of streams passes the api at once, join the steps into one api, or collect the items of one step before the next begins.",
   }),
-  no_ready_replica: row<{ replicas: number }>({
+  no_ready_replica: row<{ replicas: number; why?: string | undefined }>({
     code: "unavailable",
-    text: (d) => `none of its ${d.replicas} replicas is ready`,
+    text: (d) => (d.why === undefined ? `none of its ${d.replicas} replicas is ready` : `it can't be reached: ${d.why}`),
     fix: "Look in the log and /readyz for the reason; retry the call.",
   }),
   replica_lost: row<{ replica: string; why?: string | undefined; isSent?: boolean }>({

@@ -200,6 +200,11 @@ export const definitionFailures = {
     text: (d) => `${d.dependency}.${d.api} was called while the graph is still being wired`,
     fix: "Call dependencies in start() or in an api; constructors and field initialisers only connect services.",
   }),
+  entry_elsewhere: row<{ entry: string; addresses: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) => `${d.entry} is the entry service, whose HTTP requests are answered here, and it is to run at ${list(d.addresses)}`,
+    fix: "Name a service that it calls: --at Ranker=tls://ranker:7000. To run nothing of this graph here, send requests to the other app.",
+  }),
   resource_out_of_place: row({
     code: "failed_precondition",
     text: () => "a resource() is not the value of a public field, so its value could not be put there",

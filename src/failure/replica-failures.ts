@@ -1,4 +1,4 @@
-import { list, optionText, row } from "./failure-row.js";
+import { list, optionText, row, show } from "./failure-row.js";
 
 /** Failures of replicas. */
 export const replicaFailures = {
@@ -106,4 +106,38 @@ export const linkFailures = {
     text: (d) => `the other side of the link speaks version ${d.theirs} of the wire, this side version ${d.ours}`,
     fix: "Run the same version of ekiben on both sides; `npm ls ekiben` shows whether two copies are installed.",
   }),
+  contract_differs: row<{ service: string; address: string; changes: readonly ContractChange[] }>({
+    code: "failed_precondition",
+    httpStatus: 503,
+    text: (d) =>
+      `${d.service} at ${d.address} was built with another contract, which this app can't live with: ${showChanges(d.changes)}`,
+    fix: "Build both sides from sources that fit: `ekiben check --against <build or url>` shows every change, who breaks, and in which order to roll out.",
+  }),
+  service_unreachable: row<{ service: string; addresses: readonly string[]; problem: string }>({
+    code: "unavailable",
+    text: (d) => `${d.service}, which runs at ${list(d.addresses)}, can't be reached: ${d.problem}`,
+    fix: "Start it there (`ekiben serve app.ts --service <name> --listen <address>`), check the address in `at`, the network, and that both sides have the same edge key or certificates that fit.",
+  }),
 };
+
+/** One difference between two contracts of a service that its caller can't live with. */
+export interface ContractChange {
+  readonly api: string;
+  /** Field of the input or the output; `""` for the api itself. */
+  readonly field: string;
+  /** Types or facts, in words. */
+  readonly theirs: string;
+  readonly ours: string;
+}
+
+/** Changes that a message names. */
+const maxChanges = 3;
+
+function showChanges(changes: readonly ContractChange[]): string {
+  const shown = changes.slice(0, maxChanges).map(({ api, field, theirs, ours }) => {
+    const place = field === "" ? api : `${api}, ${field}`;
+    return `${place}: there ${show(theirs)}, here ${show(ours)}`;
+  });
+  const more = changes.length - shown.length;
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join("; ");
+}

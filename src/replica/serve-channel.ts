@@ -39,10 +39,13 @@ export class ChannelServer implements ChannelReader {
   /** Set while a drain waits for the last answer. */
   #onAnswered: (() => void) | undefined;
 
-  constructor(channel: Channel, replica: Replica, onEnd: (server: ChannelServer) => void) {
+  /** @param isGreeted True where the hellos were exchanged: the owner of the channel passes its frames on, and its end. */
+  constructor(channel: Channel, replica: Replica, onEnd: (server: ChannelServer) => void, isGreeted = false) {
     this.#channel = channel;
     this.#replica = replica;
     this.#onEnd = onEnd;
+    this.#hasHello = isGreeted;
+    if (isGreeted) return;
     channel.open(this);
     channel.send(createHello(replica.deps.id));
   }

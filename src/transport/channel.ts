@@ -2,6 +2,7 @@ import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { FileStore } from "../held/file-store.js";
 import { type Frame, frameKinds, malformed, maxFrameBytes, noTails, wireVersion } from "./frame.js";
+import { decodeError } from "./wire-error.js";
 
 /** Receiver of the frames of a channel. */
 export interface ChannelReader {
@@ -16,6 +17,10 @@ export interface Channel {
   readonly bufferedBytes: number;
   /** Store for the largest values; absent: they stay in memory. */
   readonly files?: FileStore | undefined;
+  /** Returns a number that grows as the other side sends, or takes what had to wait. Absent within one machine. */
+  readProgress?(): number;
+  /** Sets the largest frame that is read from now on. Absent within one machine. */
+  limitFrames?(maxBytes: number): void;
   /** Begins to read; called once. */
   open(reader: ChannelReader): void;
   /**
@@ -28,6 +33,8 @@ export interface Channel {
   send(frame: Frame): boolean;
   /** Sends the waiting frames, then ends the channel. */
   close(): void;
+  /** Ends the channel at once: its other side may be gone without a word. Absent within one machine. */
+  cut?(reason: ServingError): void;
 }
 
 /**
@@ -48,13 +55,24 @@ export function createHello(replica: string): Frame {
  *
  * @throws {ServingError} `malformed_frame` for a frame that is no hello, or names another replica; `wire_version`.
  */
-export function readHello({ kind, head }: Frame, replica: string): void {
+export function readHello(frame: Frame, replica: string): void {
+  const hello = readHelloFields(frame);
+  if (hello["replica"] !== replica) throw malformed(`it answers for ${String(hello["replica"])}, not ${replica}`);
+}
+
+/**
+ * Reads the fields of a first frame.
+ *
+ * @throws {ServingError} `malformed_frame`, `wire_version`; the reason that the other side gives in place of a hello.
+ */
+export function readHelloFields({ kind, head }: Frame): Readonly<Record<string, unknown>> {
+  if (kind === frameKinds.failure) throw decodeError(head);
   if (kind !== frameKinds.hello) throw malformed(`the first frame is of kind ${kind}, not a hello`);
   const hello = parse(head);
   const theirs = hello["ekiben"];
   if (typeof theirs !== "number") throw malformed("its hello names no version");
   if (theirs !== wireVersion) throw fail("wire_version", { theirs, ours: wireVersion });
-  if (hello["replica"] !== replica) throw malformed(`it answers for ${String(hello["replica"])}, not ${replica}`);
+  return hello;
 }
 
 function parse(head: string): Record<string, unknown> {

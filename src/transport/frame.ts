@@ -26,6 +26,8 @@ export const frameKinds = {
   release: 13,
   file: 14,
   response: 15,
+  load: 16,
+  contract: 17,
 } as const;
 
 export const frameFlags = {
@@ -201,9 +203,9 @@ function readTails(source: Buffer, { tailCount, body, headEnd, end, readSlab }: 
 /**
  * Returns the bytes of the body after the prefix at `start`. @throws {ServingError} `malformed_frame` beyond the limit.
  */
-export function readBodyLength(source: Uint8Array, start: number): number {
+export function readBodyLength(source: Uint8Array, start: number, maxBytes = maxFrameBytes): number {
   const length = readUint32(source, start);
-  if (length > maxFrameBytes) throw malformed(`it says it has ${length} bytes; at most ${maxFrameBytes} are allowed`);
+  if (length > maxBytes) throw malformed(`it says it has ${length} bytes; at most ${maxBytes} are allowed`);
   return length;
 }
 
@@ -234,6 +236,8 @@ const firstBytes = 1024 * 1024;
 
 /** Cuts a stream of bytes into frames, with chunks of any size. */
 export class FrameReader {
+  /** Largest body that is read. Lower as long as the other side is a stranger. */
+  maxBytes = maxFrameBytes;
   readonly #receive: (frame: Frame) => void;
   readonly #readSlab: ReadSlab;
   /** Beginning of a prefix whose rest has not arrived. */
@@ -279,7 +283,7 @@ export class FrameReader {
     }
     const end = source.length;
     while (end - at >= prefixBytes) {
-      const frameEnd = at + prefixBytes + readBodyLength(source, at);
+      const frameEnd = at + prefixBytes + readBodyLength(source, at, this.maxBytes);
       if (frameEnd > end) {
         this.#keep(source, at, frameEnd);
         return;

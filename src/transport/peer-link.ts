@@ -69,11 +69,18 @@ export class PeerLink implements ReplicaLink, ChannelReader {
   /** Reason why its replica is about to be killed. */
   #killReason: string | undefined;
   #hasHello = false;
+  /** Milliseconds that a call is on its way. They are no part of the time left that is sent. */
+  wayMs = 0;
 
-  constructor(replica: string, channel: Channel, watcher: LinkWatcher) {
+  /**
+   * @param isGreeted True where the hellos were exchanged: the owner of the channel passes its frames on, and its end.
+   */
+  constructor(replica: string, channel: Channel, watcher: LinkWatcher, isGreeted = false) {
     this.replica = replica;
     this.#channel = channel;
     this.#watcher = watcher;
+    this.#hasHello = isGreeted;
+    if (isGreeted) return;
     channel.open(this);
     channel.send(createHello(replica));
   }
@@ -278,7 +285,7 @@ export class PeerLink implements ReplicaLink, ChannelReader {
       (priority === "background" ? frameFlags.background : 0) |
       (reader === undefined ? 0 : frameFlags.read) |
       (isOwned || items !== undefined ? 0 : frameFlags.lent);
-    const head = `${reader === undefined ? "" : `${reader}\n`}${api}\n${timeLeft(scope)}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
+    const head = `${reader === undefined ? "" : `${reader}\n`}${api}\n${timeLeft(scope, this.wayMs)}\n${caller.service}\n${caller.api}\n${request.wireText}\n${value.text}`;
     try {
       call.isSent = this.#channel.send({ kind: frameKinds.call, flags, id, head, tails: value.tails });
       if (!call.isSent) scope.input.keep();
@@ -332,7 +339,8 @@ export class PeerLink implements ReplicaLink, ChannelReader {
  * number, since a fraction costs ten times as much to write as the rest of a head; rounded up, so that the caller gives
  * up first.
  */
-const timeLeft = ({ call, time }: CallScope): number => Math.ceil(call.deadline - time.clock.now());
+const timeLeft = ({ call, time }: CallScope, wayMs: number): number =>
+  Math.ceil(call.deadline - time.clock.now() - wayMs);
 
 /** Keeps the sent input for a call that is sent again: its caller may have changed the value since (TP6). */
 function takeBack({ input }: CallScope, value: unknown): void {

@@ -15,9 +15,18 @@ const gatherBytes = 64 * 1024;
 /** Spare buffers to gather in: as many as wait while a reader is busy for a moment. */
 const maxSpare = 16;
 
-/** Frames over a Unix socket between two processes of one machine. */
+/** Frames over a socket: a Unix socket between two processes of one machine, TLS or TCP between two apps. */
 export class SocketChannel implements Channel {
   readonly #socket: Socket;
+  /** True where `write` encrypts at once, so that the written buffer may be filled again. */
+  readonly #copiesAtOnce: boolean;
+  readonly #frames: FrameReader = new FrameReader(
+    (frame) => this.#receive(frame),
+    (number, byteLength) => {
+      this.#hasReleases = true;
+      return this.#receiver.read(number, byteLength);
+    },
+  );
   readonly files: FileStore | undefined;
   readonly #sender: TailSender;
   readonly #receiver: TailReceiver;
@@ -33,13 +42,17 @@ export class SocketChannel implements Channel {
   };
   #length = 0;
   #isScheduled = false;
-  #frames = 0;
+  #together = 0;
   #hasWritten = false;
   /** True when nothing more is sent: the channel was closed, or a frame can't be read. */
   #isClosed = false;
   #isEnded = false;
   #reader: ChannelReader | undefined;
   #reason: ServingError | undefined;
+  /** Bytes that had to wait and were taken, those taken in all, and whether some waited, at the last look. */
+  #drained = 0;
+  #taken = 0;
+  #wasBehind = false;
 
   /**
    * @param slabFolder Folder for large tails as files in memory; absent: they go through the socket.
@@ -47,6 +60,7 @@ export class SocketChannel implements Channel {
    */
   constructor(socket: Socket, slabFolder: string | undefined, files?: FileStore) {
     this.#socket = socket;
+    this.#copiesAtOnce = (socket as { readonly encrypted?: boolean }).encrypted === true;
     this.files = files;
     const slabs = slabFolder === undefined ? undefined : new SlabWriter(slabFolder, undefined, files?.fullMemory);
     this.#sender = new TailSender(slabs, files);
@@ -57,18 +71,25 @@ export class SocketChannel implements Channel {
     return this.#socket.writableLength + this.#length;
   }
 
+  readProgress(): number {
+    const { bytesRead, bytesWritten, writableLength } = this.#socket;
+    const taken = bytesWritten - writableLength;
+    // Bytes that leave at once say nothing of the other side; those that had to wait show that it reads.
+    if (this.#wasBehind) this.#drained += taken - this.#taken;
+    this.#taken = taken;
+    this.#wasBehind = writableLength > 0;
+    return bytesRead + this.#drained;
+  }
+
+  limitFrames(maxBytes: number): void {
+    this.#frames.maxBytes = maxBytes;
+  }
+
   open(reader: ChannelReader): void {
     this.#reader = reader;
-    const frames: FrameReader = new FrameReader(
-      (frame) => this.#receive(frame, frames),
-      (number, byteLength) => {
-        this.#hasReleases = true;
-        return this.#receiver.read(number, byteLength);
-      },
-    );
     this.#socket.on("data", (chunk) => {
       try {
-        frames.push(chunk);
+        this.#frames.push(chunk);
       } catch (error) {
         this.#break(error);
         return;
@@ -95,24 +116,28 @@ export class SocketChannel implements Channel {
     this.#socket.end();
   }
 
-  #receive(frame: Frame, frames: FrameReader): void {
+  cut(reason: ServingError): void {
+    this.#break(reason);
+  }
+
+  #receive(frame: Frame): void {
     if (frame.kind === frameKinds.slab) this.#addSlab(frame);
     else if (frame.kind === frameKinds.release) this.#sender.release(frame);
-    else if (frame.kind === frameKinds.file) this.#receiveFile(frame, frames);
+    else if (frame.kind === frameKinds.file) this.#receiveFile(frame);
     else this.#reader?.receive(frame);
   }
 
   /** Frames keep their order: the frames after an author's file are read once the file is open. */
-  #receiveFile(frame: Frame, frames: FrameReader): void {
+  #receiveFile(frame: Frame): void {
     this.#hasReleases = true;
     const opening = this.#receiver.add(frame);
     if (opening === undefined) return;
-    frames.hold();
+    this.#frames.hold();
     this.#socket.pause();
     opening
       .then(() => {
         if (this.#isEnded) return;
-        frames.resume();
+        this.#frames.resume();
         this.#release();
         this.#socket.resume();
       })
@@ -148,7 +173,7 @@ export class SocketChannel implements Channel {
       }
     }
     this.#length = writeFrame(frame, slabs, this.#gathered, this.#length);
-    if (++this.#frames >= framesTogether) {
+    if (++this.#together >= framesTogether) {
       this.#flush();
       return;
     }
@@ -180,12 +205,12 @@ export class SocketChannel implements Channel {
   }
 
   #flush(): void {
-    this.#frames = 0;
+    this.#together = 0;
     if (this.#length === 0 || this.#isClosed) return;
     const isBehind = this.#socket.writableLength > 0;
     this.#socket.write(this.#gathered.subarray(0, this.#length), isBehind ? this.#onWritten : undefined);
     this.#length = 0;
-    if (this.#socket.writableLength === 0) return;
+    if (this.#socket.writableLength === 0 || (this.#copiesAtOnce && !isBehind)) return;
     // The kernel still reads the untaken bytes from this buffer later.
     if (isBehind) this.#unwritten.push(this.#gathered);
     this.#gathered = this.#spare.pop() ?? Buffer.allocUnsafeSlow(gatherBytes);
