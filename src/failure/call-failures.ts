@@ -86,7 +86,8 @@ export const callFailures = {
   }),
   no_ready_replica: row<{ replicas: number; why?: string | undefined }>({
     code: "unavailable",
-    text: (d) => (d.why === undefined ? `none of its ${d.replicas} replicas is ready` : `it can't be reached: ${d.why}`),
+    text: (d) =>
+      d.why === undefined ? `none of its ${d.replicas} replicas is ready` : `it can't be reached: ${d.why}`,
     fix: "Look in the log and /readyz for the reason; retry the call.",
   }),
   replica_lost: row<{ replica: string; why?: string | undefined; isSent?: boolean }>({

@@ -202,7 +202,8 @@ export const definitionFailures = {
   }),
   entry_elsewhere: row<{ entry: string; addresses: readonly string[] }>({
     code: "failed_precondition",
-    text: (d) => `${d.entry} is the entry service, whose HTTP requests are answered here, and it is to run at ${list(d.addresses)}`,
+    text: (d) =>
+      `${d.entry} is the entry service, whose HTTP requests are answered here, and it is to run at ${list(d.addresses)}`,
     fix: "Name a service that it calls: --at Ranker=tls://ranker:7000. To run nothing of this graph here, send requests to the other app.",
   }),
   resource_out_of_place: row({

@@ -3,6 +3,7 @@ import { callFailures } from "./call-failures.js";
 import { clientFailures, clientFixes } from "./client-failures.js";
 import { createFailure, type FailureOrigin } from "./create-failure.js";
 import { definitionFailures } from "./definition-failures.js";
+import { edgeFailures } from "./edge-failures.js";
 import type { FailureRow } from "./failure-row.js";
 import { hostFailures } from "./host-failures.js";
 import { httpFailures } from "./http-failures.js";
@@ -26,6 +27,7 @@ export const failures = {
   ...callFailures,
   ...replicaFailures,
   ...linkFailures,
+  ...edgeFailures,
   ...httpFailures,
   ...hostFailures,
   ...buildFailures,

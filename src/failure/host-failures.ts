@@ -68,14 +68,16 @@ export const hostFailures = {
       `there is no folder for the sockets between replicas: ${d.refused.map(({ place, problem }) => `${place}: ${problem}`).join("; ")}`,
     fix: "Set TMPDIR to a folder with a short path, on a disk of this machine, in which this user may create files; or run everything with placement inline.",
   }),
-  port_in_use: row<{ host: string; port: number; isAdmin?: boolean | undefined }>({
+  port_in_use: row<{ host: string; port: number; isAdmin?: boolean | undefined; isEdge?: boolean | undefined }>({
     code: "unavailable",
     text: (d) => `port ${d.port} on ${d.host} is already in use`,
     fix: "Stop the other program, or choose a port: --port 3001 (0 takes a free one).",
     fixFor: (d) =>
       d.isAdmin === true
         ? "Stop the other program, or choose another port than that of the apis: --admin-port 3001 (0 takes a free one)."
-        : undefined,
+        : d.isEdge === true
+          ? `Stop the other program, or let callers connect to another port: --listen ${d.host}:${d.port + 1}, and \`at\` in their apps.`
+          : undefined,
   }),
   address_unavailable: row<{ host: string; port: number; code: string }>({
     code: "failed_precondition",

@@ -1,3 +1,4 @@
+import { edgeOptions } from "./edge-options.js";
 import { httpOptions } from "./http-options.js";
 import { fieldPaths, headerNames, listOf } from "./list-types.js";
 import { listOptions, type Option, row, type SourceKind } from "./option.js";
@@ -53,6 +54,7 @@ export const appOptions = {
     settle: (value, read): string => (value === "" ? read("host").value : value),
     text: "Address that the server on adminPort listens on. Kubernetes and Prometheus call it by the address of the pod; 127.0.0.1 is this machine alone.",
   }),
+  ...edgeOptions,
   drainTimeoutMs: row(milliseconds(0), {
     default: 30_000,
     text: "Longest time a drain waits for calls in flight; then it cancels the rest.",
