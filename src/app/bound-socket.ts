@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import net from "node:net";
 import { getSystemErrorName } from "node:util";
-import { bareHost, listenFailure } from "../http/listen-failure.js";
+import { bareHost, type ListenAddress, listenFailure } from "../http/listen-failure.js";
 
 /** A bound socket that belongs to this process and that other processes accept connections on. */
 export interface BoundSocket {
@@ -13,8 +13,8 @@ export interface BoundSocket {
   close(): void;
 }
 
-/** Server that a socket is for: that of the apis, or the one on `adminPort`. */
-export type SocketUse = "apis" | "admin";
+/** Server that a socket is for: that of the apis, the one on `adminPort`, or that of callers in other apps. */
+export type SocketUse = "apis" | "admin" | "edge";
 
 /** Binds an address, or returns the socket that a parent process has bound. */
 export type BindSocket = (host: string, port: number, use: SocketUse) => Promise<BoundSocket | undefined>;
@@ -35,19 +35,20 @@ const createHandle = (net as unknown as { _createServerHandle?: CreateHandle }).
  * @returns `undefined` where this Node can't share a socket.
  * @throws {ServingError} `port_in_use`, `address_unavailable`, `port_denied`, `host_unknown`, `cannot_listen`.
  */
-export async function bindSocket(host: string, port: number): Promise<BoundSocket | undefined> {
+export async function bindSocket(host: string, port: number, use?: SocketUse): Promise<BoundSocket | undefined> {
   if (createHandle === undefined) return undefined;
+  const asked = { host, port, isEdge: use === "edge" };
   const { address, family } = await lookup(bareHost(host)).catch((error) => {
-    throw listenFailure(error, { host, port });
+    throw listenFailure(error, asked);
   });
   const handle = createHandle(address, port, family === 6 ? 6 : 4);
-  if (typeof handle === "number") throw createBindError(handle, host, port);
+  if (typeof handle === "number") throw createBindError(handle, asked);
   const name: { port?: number } = {};
   // A port in use is reported only when the socket is asked for its name.
   const error = handle.getsockname(name);
   if (error !== 0) {
     handle.close();
-    throw createBindError(error, host, port);
+    throw createBindError(error, asked);
   }
   const shown =
     address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "[::1]" : family === 6 ? `[${address}]` : address;
@@ -56,7 +57,7 @@ export async function bindSocket(host: string, port: number): Promise<BoundSocke
 }
 
 /** @param code Error number of the system, below zero. */
-function createBindError(code: number, host: string, port: number): Error {
+function createBindError(code: number, asked: ListenAddress): Error {
   const error = Object.assign(new Error(getSystemErrorName(code)), { code: getSystemErrorName(code) });
-  return listenFailure(error, { host, port });
+  return listenFailure(error, asked);
 }

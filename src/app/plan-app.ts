@@ -6,10 +6,12 @@ import { type ApiDescriptor, toFault } from "../define/descriptor.js";
 import { fail, type GraphFault } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import { formatMinifiedNames, minifiedNamesFix } from "../graph/check-graph.js";
-import { type Graph, resolveGraph, type Substitute } from "../graph/graph.js";
+import { type Graph, narrowGraph, resolveGraph, type Substitute } from "../graph/graph.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
+import { formatSocketAddress, isLoopbackHost } from "../options/address-types.js";
 import type { SpecialKind } from "../options/option.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
+import { pickNearest } from "../options/pick-nearest.js";
 import { type OptionSources, type ResolvedOptions, resolveOptions } from "../options/resolve-options.js";
 import type { Secret } from "../options/secret.js";
 import type { AppSettings, ServiceSettings } from "../options/settings.js";
@@ -38,7 +40,10 @@ export function resolveApp(
 export function resolveAppOptions(graph: Graph, sources: OptionSources): ResolvedApp {
   const options = resolveOptions(declaredOptions(graph), sources);
   const { faults, warnings } = findGroupProblems(options.settings);
-  const joined = { faults: [...options.faults, ...faults], warnings: [...options.warnings, ...warnings] };
+  const joined = {
+    faults: [...options.faults, ...faults, ...findEdgeFaults(graph, options)],
+    warnings: [...options.warnings, ...warnings],
+  };
   return { graph, options: { ...options, ...joined } };
 }
 
@@ -74,9 +79,15 @@ export function refuseStray(given: object, fields: Readonly<Record<string, true>
   if (stray !== undefined) throw fail("misplaced_option", { option: stray[0], source, allowed: "its field options" });
 }
 
-/** Creates a plan, with notices about this machine. */
-export function planGraph(graph: Graph, settings: AppSettings, constraints?: PlanConstraints): Plan {
-  const plan = createPlan(graph, settings, constraints);
+/**
+ * Creates a plan, with notices about this machine. With the option `service` it has that service and those that it
+ * reaches; a program that calls every service itself has all of them.
+ */
+export function planGraph(whole: Graph, settings: AppSettings, constraints?: PlanConstraints): Plan {
+  const { service } = settings.server;
+  const isAlone = whole.services.has(service) && constraints?.reachesAll !== true;
+  const graph = isAlone ? narrowGraph(whole, service) : whole;
+  const plan = { ...createPlan(graph, settings, constraints), appEntry: whole.entry };
   const wishes = plan.deployments.map(({ descriptor, settings: { replicas, resources } }) => ({
     service: descriptor.name,
     replicas: replicas.max,
@@ -135,6 +146,36 @@ function specialKindOf({ kind, takesStream }: ApiDescriptor): SpecialKind | unde
 interface GroupProblems {
   readonly faults: readonly GraphFault[];
   readonly warnings: readonly GraphFault[];
+}
+
+/** Finds faults of the options by which one service is called from other apps. */
+function findEdgeFaults({ services }: Graph, { settings, report }: ResolvedOptions): GraphFault[] {
+  const { service, listen, tls, edgeKeyFile } = settings.server;
+  const { cert, key, ca } = tls;
+  const faults: GraphFault[] = [];
+  if (service !== "" && !services.has(service)) {
+    const source = report.find(({ option }) => option === "service")?.where ?? "service";
+    const known = [...services.keys()];
+    const details = { what: "service", target: service, source, known, nearest: pickNearest(service, known) };
+    faults.push(toFault("", "service", fail("unknown_target", details)));
+  } else if (service !== "" && listen === undefined) {
+    faults.push(toFault("", "service", fail("listen_missing", { service })));
+  }
+  const clash = (field: string, problem: string) =>
+    faults.push(toFault("", field, fail("edge_options_clash", { problem })));
+  if (cert !== undefined && key === undefined)
+    clash("tls.key", "tls.cert is set, and tls.key with its private key is not");
+  if (key !== undefined && cert === undefined)
+    clash("tls.cert", "tls.key is set, and tls.cert with its certificate is not");
+  if (ca !== undefined && cert === undefined)
+    clash("tls.ca", "tls.ca is set without tls.cert: each side shows a certificate");
+  if (edgeKeyFile !== undefined && (cert ?? key ?? ca) !== undefined)
+    clash("edgeKeyFile", "edgeKeyFile and tls are both set, and one of them secures calls between apps");
+  const isSecured = cert !== undefined || edgeKeyFile !== undefined;
+  if (listen !== undefined && !isSecured && !isLoopbackHost(listen.host)) {
+    faults.push(toFault("", "listen", fail("edge_unsecured", { address: formatSocketAddress(listen) })));
+  }
+  return faults;
 }
 
 interface Member {

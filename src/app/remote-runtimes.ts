@@ -51,7 +51,8 @@ export class RemoteRuntimes {
     const { inlineCallees, remoteCallees } = plan;
     const service = plan.descriptor.name;
     const address = folders.nextAddress();
-    const { runtime, memoryBytes } = this.#take(plan, index, address);
+    const edgeAddress = plan.residence === "thread" && own.hasEdge(service) ? folders.nextAddress() : undefined;
+    const { runtime, memoryBytes } = this.#take(plan, index, edgeAddress ? [address, edgeAddress] : [address]);
     const resourcesOf = (name: string) => grantResources(own.settingsOf(name), []);
     return new RemoteHost(runtime, {
       order: {
@@ -61,6 +62,7 @@ export class RemoteRuntimes {
         inlineCallees,
         resources: grantResources(plan.settings, devices.get(service)?.[index] ?? []),
         address,
+        edgeAddress,
         callees: remoteCallees,
         inlineCalleeResources: new Map(inlineCallees.map((name) => [name, resourcesOf(name)])),
       },
@@ -73,13 +75,13 @@ export class RemoteRuntimes {
     });
   }
 
-  /** Finds the thread or process for a replica, or makes one. @param address Socket of the replica. */
-  #take(plan: DeploymentPlan, index: number, address: string): Home {
+  /** Finds the thread or process for a replica, or makes one. @param addresses Sockets of the replica. */
+  #take(plan: DeploymentPlan, index: number, addresses: readonly [string, ...string[]]): Home {
     const { group, descriptor } = plan;
     const id = `${descriptor.name}#${index}`;
-    const create = () => this.#create(plan, index, dirname(address));
+    const create = () => this.#create(plan, index, dirname(addresses[0]));
     const home = group === undefined ? create() : this.#shared.take(group.name, { id, index }, create);
-    home.addresses.set(id, address);
+    home.addresses.set(id, addresses);
     return home;
   }
 
@@ -88,7 +90,7 @@ export class RemoteRuntimes {
     const { group, descriptor } = plan;
     const residence = plan.residence === "thread" ? "thread" : "process";
     const share = this.#shareOf(plan, index);
-    const addresses = new Map<string, string>();
+    const addresses = new Map<string, readonly string[]>();
     const { name: service } = descriptor;
     const inspect = findInspectOrder(settings, share.members, index);
     const runtime: RemoteRuntime = new RemoteRuntime(() => this.#createRunner(plan, index, share), {
@@ -117,7 +119,7 @@ export class RemoteRuntimes {
       log: own.log,
       answer: common.answer,
       onExit: (pid) => {
-        folders.clearAfter({ addresses: [...addresses.values()], pid, life: runtime.life });
+        folders.clearAfter({ addresses: [...addresses.values()].flat(), pid, life: runtime.life });
         lives.end(runtime);
       },
     });
@@ -169,11 +171,11 @@ export function liftStartLimits(settings: AppSettings): AppSettings {
 class Home implements SharedHome {
   readonly runtime: RemoteRuntime;
   /** Sockets by replica, to remove when it has ended. */
-  readonly addresses: Map<string, string>;
+  readonly addresses: Map<string, readonly string[]>;
   /** See `ReplicaHost`. */
   readonly memoryBytes: number;
 
-  constructor(runtime: RemoteRuntime, addresses: Map<string, string>, memoryBytes: number) {
+  constructor(runtime: RemoteRuntime, addresses: Map<string, readonly string[]>, memoryBytes: number) {
     this.runtime = runtime;
     this.addresses = addresses;
     this.memoryBytes = memoryBytes;

@@ -1,14 +1,15 @@
 import { ownFolder } from "../base/shared-state.js";
 import { type EarlierServer, handOver, noteServer, type ServiceClass } from "../define/depends.js";
-import { noteCallers } from "../define/service.js";
+import { noteCallers, readServiceName } from "../define/service.js";
 import { fail } from "../failure/failures.js";
 import type { ServeOptions, Server } from "./start-server.js";
 
 /**
- * Starts a graph and serves the apis of its entry service over HTTP.
+ * Starts a graph and serves the apis of its entry service over HTTP; or, with `listen`, those of one service to other
+ * apps.
  *
- * @throws {ServingError} `invalid_graph`, `start_failed`, `start_timeout`, `port_in_use`, `bundled_in`. Nothing is left
- *   running then.
+ * @throws {ServingError} `invalid_graph`, `start_failed`, `start_timeout`, `port_in_use`, `bundled_in`,
+ *   `edge_file_unusable`. Nothing is left running then.
  */
 export async function serve(entry: ServiceClass, options: ServeOptions = {}): Promise<Server> {
   const callers = noteCallers();
@@ -23,7 +24,7 @@ export async function serve(entry: ServiceClass, options: ServeOptions = {}): Pr
   // Loaded here so that a file which only defines services does not load an HTTP server.
   const { startServer } = await import("./start-server.js");
   const server = await startServer(entry, options, callers);
-  noteServer({ service: server.graph.entry, url: server.url, port: server.port });
+  noteServer({ service: readServiceName(entry), url: server.url, port: server.port });
   return server;
 }
 

@@ -30,6 +30,7 @@ import { Supervisor } from "../supervisor/supervisor.js";
 import { AppFolders } from "./app-folders.js";
 import { AppModels } from "./app-models.js";
 import { type AssignedDevices, assignDevices, detectDevices } from "./assign-devices.js";
+import { EdgeListener } from "./edge-listener.js";
 import { nameApp } from "./plan-app.js";
 import { findInspectOrder, HostLives, liftStartLimits, RemoteRuntimes, readVariables } from "./remote-runtimes.js";
 import { holdProcess } from "./stop-signals.js";
@@ -59,6 +60,8 @@ interface AppDeps {
   readonly http?: { readonly appFile: string | undefined; readonly handle: unknown };
   /** State of the shutdown: once it has begun, clients should send no more requests. */
   readonly departure?: { readonly hasBegun: boolean };
+  /** True when other apps call the entry service, at the address of the option `listen`. Default false. */
+  readonly isCalled?: boolean;
   /** Called when the entry service loses and regains its replicas. Default: none. */
   readonly entryEvents?: EntryEvents;
   /** Called before the first service starts, so that probes are answered during the start. */
@@ -86,6 +89,8 @@ export interface App {
   entryDown(): DownReason | undefined;
   /** Counts the requests in flight at entry replicas. */
   httpInFlight(): Promise<number>;
+  /** Port at which other apps call the entry service, which does not listen yet; `undefined` without `isCalled`. */
+  readonly edge: EdgeListener | undefined;
   /** Sends the current faults of a test to every thread and process. */
   spreadFaults(): void;
   /** Ends one replica as a crash would. Resolves when another is ready in its slot. */
@@ -132,12 +137,15 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
   });
   const notify = (update: LinkUpdate) => runtime.links.apply(update);
   registry.subscribe({ residence: "main", notify }, listCallees(plan, deps.calls));
+  const edge = deps.isCalled === true ? new EdgeListener({ service: graph.entry, runtime, registry }) : undefined;
   const close = async () => {
     watch?.stop();
+    edge?.close();
     await main.close();
   };
   try {
     applyEnvironment(plan);
+    runtime.edgeSecurity.load();
     await deps.onOpened?.({ runtime, readiness: readReadiness, metrics: readMetrics });
     await models.fetch();
     await supervisor.start();
@@ -155,11 +163,13 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
     readiness: readReadiness,
     metrics: readMetrics,
     entryDown: () => supervisor.downOf(graph.entry),
+    edge,
     httpInFlight: () => sumInFlight(supervisor.hostsOf(graph.entry)),
     spreadFaults: () => registry.setFaults(deps.faults?.notices ?? []),
     replaceReplica: (service, index) => supervisor.replaceReplica(service, index),
     stop: (limit) => {
       watch?.stop();
+      edge?.stop();
       return holdProcess(supervisor.stop(limit).finally(close));
     },
   };
@@ -207,7 +217,8 @@ async function openMainThread(plan: Plan, deps: AppDeps): Promise<MainThread> {
     appFolder,
     createHost: ({ descriptor: { name: service }, settings }, index) => {
       const parts = runtime.partsOf({ service, index, resources: grantResources(settings, []) });
-      const host = new LocalHost(parts, folders?.nextAddress(), folders?.slabs, runtime.files);
+      const edge = runtime.edgeOf(service);
+      const host = new LocalHost(parts, folders?.nextAddress(), folders?.slabs, runtime.files, edge);
       hosts.set(host.id, host);
       return host;
     },
@@ -335,9 +346,9 @@ function findEntryFile(graph: Graph): string | undefined {
 }
 
 /** Names the namespace of tasks after the app where no option sets it. */
-function nameTasks({ graph, settings }: Plan, program = findScript() ?? findEntryFile(graph)): AppSettings {
+function nameTasks({ graph, appEntry, settings }: Plan, program = findScript() ?? findEntryFile(graph)): AppSettings {
   const { tasks } = settings;
-  const namespace = tasks.namespace || nameApp(program ?? "app", graph.entry);
+  const namespace = tasks.namespace || nameApp(program ?? "app", appEntry);
   return { ...settings, tasks: { ...tasks, namespace } };
 }
 

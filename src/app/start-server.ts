@@ -16,6 +16,7 @@ import type { EntryLocation } from "../load/entry-location.js";
 import { keepTickShape } from "../load/keep-compiled.js";
 import { guardOutputs } from "../observe/guarded-output.js";
 import { createLog, type LogOutput } from "../observe/log.js";
+import type { SocketAddress } from "../options/address-types.js";
 import type { AppFile } from "../options/app-file.js";
 import type { OptionSources } from "../options/resolve-options.js";
 import type { ServerSettings } from "../options/settings.js";
@@ -23,13 +24,14 @@ import { watchBackground } from "../runtime/background-failures.js";
 import type { AppEvent, OnAppEvent } from "../supervisor/replica-state.js";
 import { AdminServer } from "./admin-server.js";
 import { type BindSocket, type BoundSocket, bindSocket } from "./bound-socket.js";
+import type { EdgeListener } from "./edge-listener.js";
 import { planApp, refuseStray } from "./plan-app.js";
 import { answerStandIn, StandIn } from "./stand-in.js";
 import { type App, type EntryEvents, type OpenedApp, startApp } from "./start-app.js";
 import { closeOnSignals, holdProcess } from "./stop-signals.js";
 
 const serveFields = {
-  ...{ port: true, host: true, context: true, fastify: true, options: true, env: true },
+  ...{ port: true, host: true, service: true, listen: true, context: true, fastify: true, options: true, env: true },
   ...{ from: true, log: true, onEvent: true, signals: true },
 } satisfies Record<keyof ServeOptions, true>;
 
@@ -44,7 +46,7 @@ export function startServer(
   const { fastify = options.options?.fastify, context = options.options?.context } = options;
   const plan = planApp(entry, sourcesOf(options));
   const search = { from, callers };
-  const locateEntry = () => importEntryLocation().then((locate) => locate(entry, plan.graph.entry, search));
+  const locateEntry = () => importEntryLocation().then((locate) => locate(entry, plan.appEntry, search));
   return servePlan(plan, {
     ...options,
     locateEntry,
@@ -75,7 +77,8 @@ interface ServePlanOptions extends Pick<ServeOptions, "fastify" | "context" | "l
 }
 
 /** Starts the app of a plan and serves it over HTTP. Throws as `serve` does, except for `invalid_graph`. */
-export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<Server> {
+export async function servePlan(given: Plan, options: ServePlanOptions): Promise<Server> {
+  const plan = given.settings.server.listen === undefined ? given : addProbePort(given);
   const { server } = plan.settings;
   checkCertificate(server.http);
   guardOutputs();
@@ -97,13 +100,7 @@ export async function servePlan(plan: Plan, options: ServePlanOptions): Promise<
   const scarce = formatDescriptorLimit(server.http.maxConnections, readOpenFiles());
   if (scarce !== undefined) deps.onEvent({ kind: "notice", message: scarce });
   try {
-    const isByReplicas = isServedByReplicas(deps);
-    const bind = options.bind ?? (isByReplicas ? bindSocket : undefined);
-    const bound = await bind?.(server.host, server.port, "apis");
-    const socket = bound && { ...bound, url: urlOf(server, bound) };
-    admin.apiUrl = socket?.url ?? "";
-    const serving =
-      isByReplicas && socket !== undefined ? await serveByReplicas(deps, socket) : await serveHere(deps, socket);
+    const serving = server.listen === undefined ? await serveHttp(deps, admin) : await serveEdge(deps, server.listen);
     const { url, port } = serving;
     admin.apiUrl = url;
     const closed = createDeferred<void>();
@@ -176,6 +173,63 @@ interface Serving {
   readonly url: string;
   readonly port: number;
   close(): Promise<void>;
+}
+
+/** Distance of the default port of probes from the port at which other apps call. */
+const probeDistance = 1_000;
+
+/**
+ * Gives an app that other apps call a port for its probes and metrics, if the options name none. Pages for callers over
+ * HTTP are left out; `/schema.json` has the contract, to compare versions with.
+ */
+function addProbePort(plan: Plan): Plan {
+  const { server } = plan.settings;
+  const { port = 0, host = "" } = server.listen ?? {};
+  const next = port + probeDistance;
+  const { adminPort = port === 0 || next > 65_535 ? 0 : next } = server;
+  // By default the probes are reached wherever the service is.
+  const adminHost = server.adminHost === server.host ? host : server.adminHost;
+  const http = { ...server.http, docs: false, openapi: false };
+  return { ...plan, settings: { ...plan.settings, server: { ...server, adminPort, adminHost, http } } };
+}
+
+/** Serves the entry service to other apps, without HTTP apis. */
+async function serveEdge(deps: ServingDeps, { host, port }: SocketAddress): Promise<Serving> {
+  const { plan, onEvent, bind = bindSocket } = deps;
+  const { drainTimeoutMs } = plan.settings.server;
+  const socket = await bind(host, port, "edge");
+  const entryEvents: EntryEvents = {
+    onAbsent: () => {},
+    onPresent: () => {},
+    onGone: (error) => deps.entryGone.resolve(error),
+  };
+  let app: App | undefined;
+  try {
+    app = await startApp(plan, { ...deps, entryEvents, isCalled: true });
+    const bound = await (app.edge as EdgeListener).listen({ host, port }, socket);
+    onEvent({ kind: "listening", url: bound.url, ms: Math.round(systemClock.now() - deps.begun) });
+    const { httpInFlight, stop } = app;
+    const close = async () => {
+      onEvent({ kind: "draining", inFlight: await httpInFlight() });
+      await stop(AbortSignal.timeout(drainTimeoutMs));
+    };
+    return { ...bound, close };
+  } catch (error) {
+    if (app === undefined) socket?.close();
+    await app?.stop();
+    throw error;
+  }
+}
+
+/** Serves the entry service over HTTP. */
+async function serveHttp(deps: ServingDeps, admin: AdminServer): Promise<Serving> {
+  const { server } = deps.plan.settings;
+  const isByReplicas = isServedByReplicas(deps);
+  const bind = deps.bind ?? (isByReplicas ? bindSocket : undefined);
+  const bound = await bind?.(server.host, server.port, "apis");
+  const socket = bound && { ...bound, url: urlOf(server, bound) };
+  admin.apiUrl = socket?.url ?? "";
+  return isByReplicas && socket !== undefined ? serveByReplicas(deps, socket) : serveHere(deps, socket);
 }
 
 /** True when replicas of the entry service answer HTTP themselves: they are processes and can load the functions. */
@@ -276,8 +330,9 @@ async function drainServer(
   await closed;
 }
 
-function sourcesOf({ port, host, options, env }: ServeOptions): OptionSources {
-  const given = { ...options, ...(port !== undefined && { port }), ...(host !== undefined && { host }) };
+function sourcesOf({ port, host, service, listen, options, env }: ServeOptions): OptionSources {
+  const own = Object.entries({ port, host, service, listen }).filter(([, value]) => value !== undefined);
+  const given = { ...options, ...Object.fromEntries(own) };
   return {
     flags: {},
     env: env ?? process.env,
@@ -319,7 +374,7 @@ export function readOpenFiles(): number | undefined {
 }
 
 /** Options of `serve()`; everything else about an app is an option in `options` (see `ekiben options`). */
-export interface ServeOptions extends Pick<AppFile, "port" | "host" | "context"> {
+export interface ServeOptions extends Pick<AppFile, "port" | "host" | "service" | "listen" | "context"> {
   /** Options as they stand in `ekiben.config.ts`. */
   readonly options?: AppFile;
   /** Adds an author's own Fastify plugins and routes beside the apis. */
@@ -352,7 +407,7 @@ interface CloseOptions {
 
 /** A running server. */
 export interface Server {
-  /** `"http://127.0.0.1:3000"` */
+  /** `"http://127.0.0.1:3000"`; with the option `listen` the address for other apps, `"tls://127.0.0.1:7000"`. */
   readonly url: string;
   readonly port: number;
   /** Address of the server on `adminPort`, for an app that has one. */

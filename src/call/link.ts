@@ -13,8 +13,8 @@ export interface ReplicaLink {
   /** Calls sent and not yet answered; the balancer picks the smallest number. */
   readonly inFlight: number;
   /**
-   * Share of the replica's slots in use by all of its callers: 1 is all of them, and more wait. Absent where nothing but
-   * the own calls is known.
+   * Share of the replica's slots in use by all of its callers: 1 is all of them, and more wait. Absent where nothing
+   * but the own calls is known.
    */
   readonly burden?: number;
   /** True for a replica in the zone of this app. */

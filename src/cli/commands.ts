@@ -30,6 +30,7 @@ export const commands: readonly Command[] = [
     details: [
       "A service starts after the services it calls; requests are accepted when all have started. Ctrl-C (or SIGTERM) drains the app: it accepts no new requests, finishes the accepted ones, then stops the services. A second Ctrl-C ends it at once.",
       "The log goes to stdout: JSON lines, or a compact form on a terminal. Messages of the command itself go to stderr.",
+      "With --service and --listen, one service of the graph runs here, and other apps call it; see the guide, One service on another machine.",
       "With --watch, a change of a source file starts a new version of the app beside the one that serves. The new version takes over when it is ready; no request is lost. If the new version fails to start, the error is shown and the old one keeps serving.",
     ],
     flags: [
@@ -46,6 +47,7 @@ export const commands: readonly Command[] = [
       "ekiben serve",
       "ekiben serve service.ts:Pipeline --port 8080",
       "ekiben serve --replicas Model=4 --timeout-ms Model.predict=500",
+      "ekiben serve --service Ranker --listen 0.0.0.0:7000 --edge-key-file edge.key",
       "ekiben serve --watch",
       "ekiben serve .ekiben/build",
     ],

@@ -31,7 +31,8 @@ async function runCommandLine({ args, env, terminal, watcher }: CommandLine): Pr
       return exitCodes.ok.code;
     }
     const command = findCommand(first);
-    const parsed = parseFlags(rest, [...command.flags, help, ...(command.takesOptions ? optionFlags : [])]);
+    // The command's own flags come last and win: `tasks --service` selects tasks.
+    const parsed = parseFlags(rest, [...(command.takesOptions ? optionFlags : []), ...command.flags, help]);
     if (parsed.own.has("help")) return showHelp(command.name, terminal);
     const { most, usage } = command.words ?? { most: 1, usage: "one file" };
     if (parsed.positionals.length > most) {

@@ -36,7 +36,7 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   const plan = planGraph(app.graph, app.options.settings);
   const own = plan.deployments.filter(({ residence }) => residence !== "caller");
   const replicas = new Map(own.map((deployment) => [deployment.descriptor.name, deployment.replicas]));
-  const view = new ProgressView(app.graph, (name) => replicas.get(name) ?? 0, toProgressOutput(terminal.err, watcher));
+  const view = new ProgressView(plan.graph, (name) => replicas.get(name) ?? 0, toProgressOutput(terminal.err, watcher));
   const entry = { file: resolve(app.file), service: app.graph.entry, earlier: [] };
   const drain = { isReplaced: false };
   const start: Starting["start"] = (options) =>
@@ -55,7 +55,9 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   if (server === undefined) return exitCodes.failed.code;
   view.end();
   const { url, adminUrl } = server;
-  const told = above.ready({ url, adminUrl, apis: formatApis(app, { url, adminUrl }, terminal.err) });
+  const format = plan.settings.server.listen === undefined ? formatApis : formatEdgeApis;
+  const apis = format({ ...app, graph: plan.graph }, { url, adminUrl }, terminal.err);
+  const told = above.ready({ url, adminUrl, apis });
   const end = await Promise.race([told, server.failed]);
   if (end instanceof ServingError) {
     terminal.err.write(formatFailure(end, terminal.err));
@@ -172,6 +174,23 @@ export function formatApis(
     ...formatColumns(rows),
     ...(first === undefined ? [] : ["", `  ${formatCurl(url, first as ApiDescriptor)}`]),
   ].join("\n");
+}
+
+/** Formats the apis of the service that other apps call, and the flag that such an app needs. */
+function formatEdgeApis(
+  { graph, options }: ResolvedApp,
+  { url, adminUrl = "" }: Pick<ReadyServer, "url" | "adminUrl">,
+  { paint }: Output,
+): string {
+  const { entry } = graph;
+  const services = formatServices(graph, { settings: options.settings.services });
+  const { apis } = services.find(({ name }) => name === entry) ?? { apis: [] };
+  const rows = apis.map((api) => [
+    `  ${paint("cyan", `${entry}.${api.name}`)}`,
+    `${api.input} -> ${formatOutput(api)}`,
+  ]);
+  rows.push([`  ${paint("cyan", adminUrl)}`, "probes and metrics (adminPort)"]);
+  return [...formatColumns(rows), "", `  ekiben serve <file> --at ${entry}=${url}`].join("\n");
 }
 
 /** Facts that are shown when an app is ready. */

@@ -78,6 +78,20 @@ export function joinGraphs(graphs: readonly Graph[]): Graph {
   return Object.freeze({ entry: graphs.at(-1)?.entry ?? "", services, edges: [...edges.values()] });
 }
 
+/** Returns the part of a graph that one of its services reaches. That service is its entry. */
+export function narrowGraph({ services, edges }: Graph, entry: string): Graph {
+  const reached = new Set([entry]);
+  for (const caller of [...services.keys()].reverse()) {
+    if (!reached.has(caller)) continue;
+    for (const { from, to } of edges) if (from === caller) reached.add(to);
+  }
+  return Object.freeze({
+    entry,
+    services: new Map([...services].filter(([name]) => reached.has(name))),
+    edges: edges.filter(({ from }) => reached.has(from)),
+  });
+}
+
 function createDescriptors(entry: ServiceClass, substitutes: ReadonlyMap<ServiceClass, Substitute>) {
   const described = new Map<ServiceClass, ServiceDescriptor>();
   const waiting = [entry];

@@ -6,6 +6,8 @@ import type { Graph } from "./graph.js";
 /** Everything that should run: one deployment for each service, callees first. */
 export interface Plan {
   readonly graph: Graph;
+  /** Entry service of the whole graph, of which only a part may run here. It names the app's tasks. */
+  readonly appEntry: string;
   readonly settings: AppSettings;
   readonly deployments: readonly DeploymentPlan[];
   /** Texts about declarations that take effect in another way than written. */
@@ -74,7 +76,14 @@ export function createPlan(graph: Graph, settings: AppSettings, constraints: Pla
   });
   const inMain = deployments.filter(({ residence }) => residence === "main").map(({ descriptor }) => descriptor.name);
   if (inMain.length > 1) joinEnvironments(inMain, settings, notices);
-  return { graph, settings, deployments, notices: [...deployments.flatMap(formatChanges), ...new Set(notices)] };
+  const { entry: appEntry } = graph;
+  return {
+    graph,
+    appEntry,
+    settings,
+    deployments,
+    notices: [...deployments.flatMap(formatChanges), ...new Set(notices)],
+  };
 }
 
 /** Finds the residence of services from their placement and their callers. */

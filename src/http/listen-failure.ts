@@ -8,6 +8,8 @@ export interface ListenAddress {
   readonly port: number;
   /** True for the address of `adminPort`. */
   readonly isAdmin?: boolean;
+  /** True for the address of `listen`. */
+  readonly isEdge?: boolean;
 }
 
 /**
@@ -15,12 +17,16 @@ export interface ListenAddress {
  *
  * @param error The error of Node, with its `code`.
  */
-export function listenFailure(error: unknown, { host, port, isAdmin }: ListenAddress): ServingError {
+export function listenFailure(error: unknown, { host, port, isAdmin, isEdge }: ListenAddress): ServingError {
   const code = String((error as { code?: unknown } | undefined)?.code ?? "");
   const place = { cause: error };
   switch (code) {
     case "EADDRINUSE":
-      return fail("port_in_use", { host, port, ...(isAdmin === true && { isAdmin }) }, place);
+      return fail(
+        "port_in_use",
+        { host, port, ...(isAdmin === true && { isAdmin }), ...(isEdge === true && { isEdge }) },
+        place,
+      );
     case "EADDRNOTAVAIL":
     case "EAFNOSUPPORT":
       return fail("address_unavailable", { host, port, code }, place);

@@ -95,6 +95,8 @@ export interface ReplicaOrder {
   readonly inlineCalleeResources: ReadonlyMap<string, GrantedResources>;
   /** Path of the Unix socket that it listens on. */
   readonly address: string;
+  /** Path of the Unix socket for callers in other apps; set for a replica in a thread that has such callers. */
+  readonly edgeAddress?: string | undefined;
 }
 
 /** Questions to a replica, with the types of their answers. */
@@ -144,6 +146,10 @@ export type ToRuntime =
   | { readonly kind: "ended"; readonly life: string }
   /** Sent with the listening socket. */
   | { readonly kind: "listen"; readonly replica: string }
+  /** Sent with the connection of a caller in another app, of which no byte was read. */
+  | { readonly kind: "connection"; readonly replica: string }
+  /** Number of ready replicas of its service in this app. */
+  | { readonly kind: "siblings"; readonly replica: string; readonly ready: number }
   | { readonly kind: "ask"; readonly number: number; readonly what: keyof RuntimeAnswers }
   | {
       readonly kind: "ask-replica";
@@ -158,7 +164,7 @@ export type ToRuntime =
   | { readonly kind: "end" };
 
 /** Words with which a replica answers an order. */
-export type ReplicaWord = "started" | "listening" | "drained" | "stopped";
+export type ReplicaWord = "started" | "listening" | "connected" | "drained" | "stopped";
 
 export type FromRuntime =
   | { readonly kind: "loaded" }
@@ -195,7 +201,7 @@ export type FromReplica = {
 /** The runtime's end of its control channel. */
 export interface ControlPort {
   send(message: FromRuntime): void;
-  /** @param receive Called for each message; `handle` is the listening socket of `listen`. */
+  /** @param receive Called for each message; `handle` is the socket of `listen` or of `connection`. */
   onMessage(receive: (message: ToRuntime, handle: unknown) => void): void;
 }
 

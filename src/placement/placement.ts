@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { MessagePort } from "node:worker_threads";
 import type { Residence } from "../graph/plan.js";
 import type { ControlAnswers, LinkUpdate } from "./control.js";
@@ -63,6 +64,19 @@ export interface ReplicaHost {
    * @throws {ServingError} `port_in_use`.
    */
   listen?(handle: unknown): Promise<void>;
+  /**
+   * Unix socket that takes the bytes of secured connections of other apps. Set for a replica in a thread, which can't
+   * take connections themselves.
+   */
+  readonly edgeAddress?: string | undefined;
+  /**
+   * Takes a connection of another app, of which no byte was read. Resolves when the replica has it.
+   *
+   * @throws When the replica has ended; the connection then ends too.
+   */
+  acceptRemote?(socket: Socket): Promise<void>;
+  /** Tells it how many replicas of its service are ready in this app. */
+  noteSiblings?(ready: number): void;
   /** Stops taking calls; resolves when the last one has ended. */
   drain(): Promise<void>;
   /** Ends it in order. Calls still in flight fail with `replica_lost`. */

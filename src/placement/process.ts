@@ -72,7 +72,9 @@ export class ReplicaProcess implements Runner {
   send(message: ToRuntime, handle?: unknown): void {
     if (!this.#child.connected) return;
     // A message to a process that has just ended is lost. Its exit reports the problem.
-    this.#child.send(message, handle as never, () => {});
+    // A connection stays open here until its receiver has it: Node never closes the one that is on its way to a process
+    // when that process ends, and its other side would wait for ever.
+    this.#child.send(message, handle as never, { keepOpen: true }, () => {});
   }
 
   onMessage(receive: (message: FromRuntime) => void): void {

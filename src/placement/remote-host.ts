@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { MessageChannel } from "node:worker_threads";
 import { type Clock, createDeferred, type Deferred, type Timer, within } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
@@ -178,6 +179,26 @@ export class RemoteHost implements ReplicaHost, RuntimeMember {
   /** Settles as `step` does, or as `onLate` says; a replica that is debugged has no limit. */
   #limit(limitMs: number, step: Promise<void>, onLate: () => void): Promise<void> {
     return this.isInspected ? step : within(this.#deps.clock, limitMs, step, onLate);
+  }
+
+  get edgeAddress(): string | undefined {
+    return this.#deps.order.edgeAddress;
+  }
+
+  async acceptRemote(socket: Socket): Promise<void> {
+    if (this.#isEnding) throw this.#calledOff();
+    const connected = this.#words.expect("connected");
+    this.caller.send({ kind: "connection", replica: this.id }, socket);
+    try {
+      await connected;
+    } finally {
+      // The replica has a copy, or has ended.
+      socket.destroy();
+    }
+  }
+
+  noteSiblings(ready: number): void {
+    this.caller.send({ kind: "siblings", replica: this.id, ready });
   }
 
   metrics(): Promise<readonly object[]> {

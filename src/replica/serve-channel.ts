@@ -39,7 +39,7 @@ export class ChannelServer implements ChannelReader {
   /** Set while a drain waits for the last answer. */
   #onAnswered: (() => void) | undefined;
 
-  /** @param isGreeted True where the hellos were exchanged: the owner of the channel passes its frames on, and its end. */
+  /** @param isGreeted True where the hellos were exchanged: the owner of the channel passes on frames and the end. */
   constructor(channel: Channel, replica: Replica, onEnd: (server: ChannelServer) => void, isGreeted = false) {
     this.#channel = channel;
     this.#replica = replica;

@@ -18,8 +18,8 @@ import { ChannelServer } from "./serve-channel.js";
 
 // The replica's side of a channel from a caller in another app.
 //
-// RS1  No call is read before the caller has said hello. A larger frame than a hello ends the channel before it is read.
-//      Who opened the channel bounds the time until then.
+// RS1  No call is read before the caller has said hello. A larger frame than a hello ends the channel before it is
+//      read. Who opened the channel bounds the time until then.
 // RS2  A caller that has sent nothing for `silenceMs` is gone, although its connection never ended: its calls are
 //      cancelled. Callers send a ping each second.
 // RS3  The load is told at most every `loadIntervalMs`, and only when it differs from what was told before.
@@ -44,7 +44,9 @@ export interface RemoteReplica {
 interface RemoteWatcher {
   /** Called once, when the caller has said hello and calls may follow. */
   onHello(): void;
-  /** Called once, when the channel has ended. */
+  /** Called once, when the channel has ended before that. @param reason Absent where the caller has hung up. */
+  onRefused(reason: ServingError | undefined): void;
+  /** Called once, when the channel has ended after the hello. */
   onEnd(server: ChannelServer): void;
 }
 
@@ -92,7 +94,8 @@ export class RemoteServer implements ChannelReader {
   closed(reason: ServingError | undefined): void {
     this.#timer?.clear();
     this.#load.end();
-    this.server.closed(reason);
+    if (this.#state === "greeted") this.server.closed(reason);
+    else this.#watcher.onRefused(reason);
   }
 
   #receiveHello(frame: Frame): void {
@@ -100,9 +103,7 @@ export class RemoteServer implements ChannelReader {
     const { contract: own, name, zone, countReplicas } = this.#own;
     if (service !== this.#own.service) throw malformed(`it calls ${service}, and this is ${this.#own.service}`);
     const replicas = countReplicas();
-    this.#channel.send(
-      createReplicaHello({ service, replica: name, replicas, zone, contract: own.digest }),
-    );
+    this.#channel.send(createReplicaHello({ service, replica: name, replicas, zone, contract: own.digest }));
     if (contract === own.digest) {
       this.#begin();
       return;
@@ -113,7 +114,8 @@ export class RemoteServer implements ChannelReader {
     this.#state = "comparing";
     this.#channel.limitFrames?.(maxContractBytes);
     const form = createContractFrame(own.form);
-    if (form === undefined) throw fail("payload_too_large", { bytes: maxContractBytes + 1, maxBytes: maxContractBytes });
+    if (form === undefined)
+      throw fail("payload_too_large", { bytes: maxContractBytes + 1, maxBytes: maxContractBytes });
     this.#channel.send(form);
   }
 
@@ -129,7 +131,9 @@ export class RemoteServer implements ChannelReader {
     this.#progress = this.#channel.readProgress?.() ?? 0;
     this.#timer = this.#replica.deps.time.clock.setTimer(() => {
       if (this.#channel.readProgress?.() === this.#progress) {
-        this.#end(fail("replica_lost", { replica: this.#own.name, why: `its caller sent nothing for ${silenceMs} ms` }));
+        this.#end(
+          fail("replica_lost", { replica: this.#own.name, why: `its caller sent nothing for ${silenceMs} ms` }),
+        );
       } else this.#watch();
     }, silenceMs);
   }

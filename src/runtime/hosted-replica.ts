@@ -43,7 +43,9 @@ export class HostedReplica {
     this.order = order;
     this.#deps = deps;
     const { runtime } = deps;
-    this.host = new LocalHost(runtime.partsOf(order), order.address, runtime.slabFolder, runtime.files);
+    const { address, service, edgeAddress } = order;
+    const edge = runtime.edgeOf(service, edgeAddress);
+    this.host = new LocalHost(runtime.partsOf(order), address, runtime.slabFolder, runtime.files, edge);
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { MessagePort } from "node:worker_threads";
 import type { CallScope, ReplySink } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
@@ -13,9 +14,10 @@ import { serveCall } from "../replica/serve-call.js";
 import { ServedStream } from "../replica/served-stream.js";
 import { crossError } from "../transport/wire-error.js";
 import { InlineInput, InlineItems } from "./inline-items.js";
+import { RemoteCallers, type ReplicaEdge } from "./remote-callers.js";
 import { ReplicaListener } from "./replica-listener.js";
 
-/** Host of a replica in this thread. It also listens for callers in other threads and processes. */
+/** Host of a replica in this thread. It also listens for callers in other threads, processes and apps. */
 export class LocalHost implements ReplicaHost {
   readonly id: string;
   readonly replica: Replica;
@@ -27,6 +29,8 @@ export class LocalHost implements ReplicaHost {
   readonly ended: Promise<string>;
   readonly #address: string | undefined;
   readonly #listener: ReplicaListener;
+  /** Callers in other apps; absent where none may come. */
+  readonly #remote: RemoteCallers | undefined;
   /** Port lines of callers in other threads. */
   readonly #lines = new Set<MessagePort>();
   #end!: (how: string) => void;
@@ -35,13 +39,15 @@ export class LocalHost implements ReplicaHost {
    * @param address    Unix socket to listen on. Default: only this thread calls the replica.
    * @param slabFolder Folder in memory through which large tensors pass.
    * @param files      Files with the largest values of this thread.
+   * @param edge       Set for a replica that other apps call.
    */
-  constructor(deps: ReplicaDeps, address?: string, slabFolder?: string, files?: FileStore) {
+  constructor(deps: ReplicaDeps, address?: string, slabFolder?: string, files?: FileStore, edge?: ReplicaEdge) {
     this.id = deps.id;
     this.replica = new Replica(deps);
     this.link = new LocalLink(this.replica);
     this.#address = address;
     this.#listener = new ReplicaListener(this.replica, slabFolder, files);
+    this.#remote = edge === undefined ? undefined : new RemoteCallers(this.replica, edge);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -53,6 +59,7 @@ export class LocalHost implements ReplicaHost {
     try {
       await this.replica.start(signal);
       if (this.#address !== undefined) await this.#listener.listen(this.#address);
+      await this.#remote?.listen();
     } catch (error) {
       await this.stop();
       throw error;
@@ -75,6 +82,16 @@ export class LocalHost implements ReplicaHost {
     line.on("message", (port: MessagePort) => this.#listener.accept(port));
   }
 
+  /** Takes the connection of a caller in another app. One that comes too late is closed: its caller tries again. */
+  async acceptRemote(socket: Socket): Promise<void> {
+    if (this.#remote === undefined) socket.destroy();
+    else this.#remote.accept(socket);
+  }
+
+  noteSiblings(ready: number): void {
+    if (this.#remote !== undefined) this.#remote.siblings = ready;
+  }
+
   isReady(): Promise<boolean> {
     return this.replica.isReady();
   }
@@ -89,13 +106,14 @@ export class LocalHost implements ReplicaHost {
 
   async drain(): Promise<void> {
     this.#listener.announceDrain();
+    this.#remote?.announceDrain();
     await this.replica.drain();
-    await this.#listener.answered();
+    await Promise.all([this.#listener.answered(), this.#remote?.answered()]);
   }
 
-  /** Resolves when no caller in another thread or process has a channel to the replica. Call it once, after `drain`. */
-  left(): Promise<void> {
-    return this.#listener.left();
+  /** Resolves when no caller elsewhere has a channel to the replica. Call it once, after `drain`. */
+  async left(): Promise<void> {
+    await Promise.all([this.#listener.left(), this.#remote?.left()]);
   }
 
   /** Cuts callers off before the author's `stop()` disposes what their calls use. */
@@ -105,6 +123,7 @@ export class LocalHost implements ReplicaHost {
     await closed;
     for (const line of this.#lines) line.close();
     this.#listener.close();
+    this.#remote?.close();
     await this.replica.stop();
   }
 

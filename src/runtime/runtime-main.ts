@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Logger } from "../base/logger.js";
 import { removePath } from "../base/own-folder.js";
@@ -86,6 +87,12 @@ export class RuntimeMain {
         return;
       case "listen":
         this.#answer(message.replica, "listening", () => this.#replica(message.replica).listen(handle));
+        return;
+      case "connection":
+        this.#answer(message.replica, "connected", () => this.#connect(message.replica, handle as Socket | undefined));
+        return;
+      case "siblings":
+        this.#replicas.get(message.replica)?.host.noteSiblings(message.ready);
         return;
       case "ask":
         this.#reply({ kind: "answer", number: message.number }, () => this.#requireLoaded().runtime.metrics.readJson());
@@ -182,6 +189,14 @@ export class RuntimeMain {
     });
     this.#replicas.set(order.id, replica);
     await replica.start();
+  }
+
+  /** @param socket Connection of a caller in another app; absent for one that has ended on the way here. */
+  async #connect(id: string, socket: Socket | undefined): Promise<void> {
+    const replica = this.#replicas.get(id);
+    if (socket === undefined) return;
+    if (replica === undefined) socket.destroy();
+    else await replica.host.acceptRemote(socket);
   }
 
   /** Stops one replica. The others continue. */

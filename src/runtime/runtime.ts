@@ -5,6 +5,7 @@ import { RequestContext } from "../call/call.js";
 import type { CallTime } from "../call/call-scope.js";
 import { type NameLimit, nameOption } from "../call/passed-deadline.js";
 import { operationApi, operationTimeoutMs, type TaskOperation, waitsForEnd } from "../call/task-state.js";
+import { contractDigest, contractForm } from "../contract/contract-form.js";
 import type { ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { ModelDescriptor } from "../define/model.js";
@@ -21,9 +22,11 @@ import { CallStats } from "../observe/call-stats.js";
 import { createMetrics, type Metrics } from "../observe/metrics.js";
 import type { ApiSettings, AppSettings, ServiceSettings } from "../options/settings.js";
 import type { ReplicaDeps } from "../replica/replica.js";
+import { EdgeSecurity } from "../transport/edge-security.js";
 import { type AppRun, AppTasks } from "./app-tasks.js";
 import type { Faults } from "./faults.js";
 import { type LocalReplicas, OutgoingLinks } from "./outgoing-links.js";
+import type { ReplicaEdge } from "./remote-callers.js";
 
 /** Constructor arguments of `Runtime`. */
 interface RuntimeDeps {
@@ -78,6 +81,8 @@ export class Runtime {
   /** Unique to this thread or process. */
   readonly life: string;
   readonly slabFolder: string | undefined;
+  /** Keys and certificates of connections between apps. */
+  readonly edgeSecurity: EdgeSecurity;
   readonly #names: ReadonlyMap<ServiceClass, string>;
 
   constructor(deps: RuntimeDeps) {
@@ -91,6 +96,8 @@ export class Runtime {
     this.log = log;
     this.life = life;
     this.slabFolder = slabFolder;
+    const { tls, edgeKeyFile: edgeKey } = settings.server;
+    this.edgeSecurity = new EdgeSecurity({ files: { ...tls, edgeKey }, clock, log });
     this.#names = new Map(graph.edges.map((edge) => [edge.target, edge.to]));
     const folders = () => ({ memory: slabFolder, disk: findDisk() });
     const fullMemory = new FullMemory(names === undefined ? log : log.child(names), clock);
@@ -157,6 +164,25 @@ export class Runtime {
     } finally {
       await store.tidy();
     }
+  }
+
+  /** True for the service that other apps call. */
+  hasEdge(service: string): boolean {
+    const { listen, service: alone } = this.settings.server;
+    return listen !== undefined && service === (alone || this.graph.entry);
+  }
+
+  /**
+   * Facts about the replicas of a service that other apps call; `undefined` for a service that they don't.
+   *
+   * @param address Unix socket for bytes that the supervisor has secured.
+   */
+  edgeOf(service: string, address?: string): ReplicaEdge | undefined {
+    if (!this.hasEdge(service)) return undefined;
+    const { maxRemoteConnections: maxConnections } = this.settings.server;
+    const form = contractForm(this.graph.services.get(service) as ServiceDescriptor);
+    const contract = { form, digest: contractDigest(form) };
+    return { security: this.edgeSecurity, maxConnections, run: this.tasks.run.id, contract, zone: "", address };
   }
 
   /** Ends what is open here: the task store, links, files. Calls that come later fail at once. */

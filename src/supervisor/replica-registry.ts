@@ -34,6 +34,8 @@ interface Announced {
 }
 
 export class ReplicaRegistry {
+  /** Called after a replica was announced or withdrawn. */
+  onChange: (service: string) => void = () => {};
   readonly #services = new Map<string, Announced>();
   readonly #callers = new Map<Caller, Subscription>();
   #faults: readonly object[] = [];
@@ -72,6 +74,11 @@ export class ReplicaRegistry {
     for (const caller of this.#callers.keys()) caller.notify({ kind: "faults", faults });
   }
 
+  /** Replicas of a service that are announced now. */
+  readyHosts(service: string): readonly ReplicaHost[] {
+    return [...(this.#services.get(service)?.hosts.values() ?? [])];
+  }
+
   plan(service: string, replicas: number): void {
     this.#of(service).planned = replicas;
     this.#tell(service, () => ({ kind: "planned", service, replicas }));
@@ -83,6 +90,7 @@ export class ReplicaRegistry {
     own.living.add(host);
     own.failure = undefined;
     this.#tell(service, (caller) => createNotice(service, host, caller));
+    this.onChange(service);
   }
 
   /** Withdraws a replica; does nothing when another host has its name now. */
@@ -91,6 +99,7 @@ export class ReplicaRegistry {
     if (hosts.get(host.id) !== host) return;
     hosts.delete(host.id);
     this.#tell(service, () => ({ kind: "remove", service, replica: host.id }));
+    this.onChange(service);
   }
 
   /** Removes a replica that has ended. */

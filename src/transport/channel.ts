@@ -1,8 +1,18 @@
+import type { Writable } from "node:stream";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { FileStore } from "../held/file-store.js";
-import { type Frame, frameKinds, malformed, maxFrameBytes, noTails, wireVersion } from "./frame.js";
-import { decodeError } from "./wire-error.js";
+import {
+  type Frame,
+  frameBound,
+  frameKinds,
+  malformed,
+  maxFrameBytes,
+  noTails,
+  wireVersion,
+  writeFrame,
+} from "./frame.js";
+import { decodeError, encodeError } from "./wire-error.js";
 
 /** Receiver of the frames of a channel. */
 export interface ChannelReader {
@@ -53,7 +63,8 @@ export function createHello(replica: string): Frame {
 /**
  * Checks the first frame of the other side.
  *
- * @throws {ServingError} `malformed_frame` for a frame that is no hello, or names another replica; `wire_version`.
+ * @throws {ServingError} `malformed_frame` for a frame that is no hello, or names another replica; `wire_version`; the
+ *   reason of the other side, when it refuses the connection.
  */
 export function readHello(frame: Frame, replica: string): void {
   const hello = readHelloFields(frame);
@@ -83,4 +94,11 @@ function parse(head: string): Record<string, unknown> {
     // Refused below.
   }
   throw malformed("its hello is no JSON object");
+}
+
+/** Says in place of a hello why a connection is refused, and ends it. */
+export function writeRefusal(socket: Writable, reason: ServingError): void {
+  const frame = { kind: frameKinds.failure, flags: 0, id: 0, head: encodeError(reason), tails: noTails };
+  const bytes = Buffer.alloc(frameBound(frame, undefined));
+  socket.end(bytes.subarray(0, writeFrame(frame, undefined, bytes, 0)));
 }

@@ -61,7 +61,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   runtime: {
     may: [
       ...["placement", "http", "replica", "tasks", "models", "handle", "transport", "held", "load", "graph"],
-      ...["observe", "define:types", "options:types", "call", "failure", "base"],
+      ...["observe", "contract", "define:types", "options:types", "call", "failure", "base"],
     ],
   },
   app: {

@@ -42,7 +42,10 @@ export function connectWatcher(): Watcher {
         receiveBound = (message, handle) => {
           if (message.kind === "bound") resolve({ ...message, handle, close: () => handle.close() });
           else if (!message.isInUse) reject(new Error(message.message));
-          else reject(fail("port_in_use", { host, port, ...(use === "admin" && { isAdmin: true }) }));
+          else {
+            const isFor = { ...(use === "admin" && { isAdmin: true }), ...(use === "edge" && { isEdge: true }) };
+            reject(fail("port_in_use", { host, port, ...isFor }));
+          }
         };
         send({ kind: "bind", host, port, use });
       }),
