@@ -11,6 +11,7 @@ const benches = {
   edge: import.meta.resolve("./edge.ts"),
   start: import.meta.resolve("./start.ts"),
   placement: import.meta.resolve("./placement.ts"),
+  remote: import.meta.resolve("./remote.ts"),
   graph: import.meta.resolve("./graph.ts"),
   chain: import.meta.resolve("./chain.ts"),
   services: import.meta.resolve("./services.ts"),

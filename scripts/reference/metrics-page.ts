@@ -49,6 +49,9 @@ function fillStats(): CallStats {
   stats.batch("Model", "predict").record(1, 1, "full");
   stats.cache("Model", "predict");
   stats.countLinkFailure("Model");
+  const remote = stats.remote("Model");
+  remote.failures.set("connect", 1);
+  remote.read = () => ({ addresses: 1, links: 1 });
   stats.decoded = { service: "Model", bytes: () => 0 };
   stats.orphans = [{ service: "Model", api: "predict", count: 0 }];
   stats.held = stats.orphans;

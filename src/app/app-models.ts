@@ -37,7 +37,8 @@ export class AppModels {
   readonly #fetching = new Map<string, string>();
 
   constructor({ deployments, settings }: Plan, deps: AppModelsDeps) {
-    this.#own = deployments.flatMap(({ descriptor: { name: service, models } }) =>
+    const here = deployments.filter(({ residence }) => residence !== "elsewhere");
+    this.#own = here.flatMap(({ descriptor: { name: service, models } }) =>
       models.map((model) => ({ service, model })),
     );
     this.#deps = deps;

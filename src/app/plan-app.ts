@@ -8,7 +8,7 @@ import type { ServingError } from "../failure/serving-error.js";
 import { formatMinifiedNames, minifiedNamesFix } from "../graph/check-graph.js";
 import { type Graph, narrowGraph, resolveGraph, type Substitute } from "../graph/graph.js";
 import { createPlan, type Plan, type PlanConstraints } from "../graph/plan.js";
-import { formatSocketAddress, isLoopbackHost } from "../options/address-types.js";
+import { formatAddress, formatSocketAddress, isLoopbackHost } from "../options/address-types.js";
 import type { SpecialKind } from "../options/option.js";
 import type { DeclaredOptions } from "../options/option-reader.js";
 import { pickNearest } from "../options/pick-nearest.js";
@@ -40,8 +40,9 @@ export function resolveApp(
 export function resolveAppOptions(graph: Graph, sources: OptionSources): ResolvedApp {
   const options = resolveOptions(declaredOptions(graph), sources);
   const { faults, warnings } = findGroupProblems(options.settings);
+  const { settings } = options;
   const joined = {
-    faults: [...options.faults, ...faults, ...findEdgeFaults(graph, options)],
+    faults: [...options.faults, ...faults, ...findEdgeFaults(graph, options), ...findRemoteFaults(graph, settings)],
     warnings: [...options.warnings, ...warnings],
   };
   return { graph, options: { ...options, ...joined } };
@@ -62,9 +63,19 @@ export function planApp(
   const { graph, options } = resolveApp(entry, sources, substitutes);
   const { settings, faults, warnings } = options;
   if (faults.length > 0) throw fail("invalid_graph", { faults });
-  const pinned = graph.edges.filter(({ target }) => substitutes?.has(target)).map(({ to }) => to);
-  const plan = planGraph(graph, settings, { pinned: new Set(pinned), reachesAll: substitutes !== undefined });
+  const pinned = new Set(graph.edges.filter(({ target }) => substitutes?.has(target)).map(({ to }) => to));
+  const reachesAll = substitutes !== undefined;
+  const plan = planGraph(graph, keepHere(settings, pinned), { pinned, reachesAll });
   return { ...plan, notices: [...warnings.map(({ message }) => message), ...plan.notices] };
+}
+
+/** Removes the addresses of services that a test has replaced: their replacements run here. */
+function keepHere(settings: AppSettings, pinned: ReadonlySet<string>): AppSettings {
+  if (pinned.size === 0) return settings;
+  const services = [...settings.services].map(
+    ([name, own]) => [name, pinned.has(name) ? { ...own, at: [] } : own] as const,
+  );
+  return { ...settings, services: new Map(services) };
 }
 
 /**
@@ -88,7 +99,8 @@ export function planGraph(whole: Graph, settings: AppSettings, constraints?: Pla
   const isAlone = whole.services.has(service) && constraints?.reachesAll !== true;
   const graph = isAlone ? narrowGraph(whole, service) : whole;
   const plan = { ...createPlan(graph, settings, constraints), appEntry: whole.entry };
-  const wishes = plan.deployments.map(({ descriptor, settings: { replicas, resources } }) => ({
+  const here = plan.deployments.filter(({ residence }) => residence !== "elsewhere");
+  const wishes = here.map(({ descriptor, settings: { replicas, resources } }) => ({
     service: descriptor.name,
     replicas: replicas.max,
     // 1 is the default of a service that declares no cores.
@@ -109,6 +121,7 @@ function formatInspectProblems({ deployments, settings: { server } }: Plan): str
   return [...server.inspect, ...server.inspectWait].flatMap(({ service, index }) => {
     const id = `${service}#${index}`;
     const own = deployments.find(({ descriptor }) => descriptor.name === service);
+    if (own?.residence === "elsewhere") return [`${id} can't be debugged: ${service} runs elsewhere (at, inspect)`];
     if (own === undefined) {
       const known = deployments.map(({ descriptor }) => descriptor.name).join(", ");
       return `${id} can't be debugged: the app has no service ${service}, only ${known} (inspect)`;
@@ -140,6 +153,20 @@ function declaredOptions(graph: Graph): DeclaredOptions {
 function specialKindOf({ kind, takesStream }: ApiDescriptor): SpecialKind | undefined {
   if (kind !== "unary") return kind;
   return takesStream ? "stream" : undefined;
+}
+
+/** Finds services that can't run elsewhere, and addresses that nothing secures. */
+function findRemoteFaults({ entry }: Graph, { services, server }: AppSettings): GraphFault[] {
+  const isSecured = server.edgeKeyFile !== undefined || server.tls.cert !== undefined;
+  return [...services].flatMap(([name, { at }]) => {
+    const addresses = at.map(formatAddress);
+    // The app that runs a service alone may share the options of its callers.
+    if (at.length === 0 || name === server.service) return [];
+    if (name === entry && server.service === "")
+      return [toFault(name, "at", fail("entry_elsewhere", { entry, addresses }))];
+    if (isSecured || at.every(({ scheme }) => scheme === "tcp")) return [];
+    return [toFault(name, "at", fail("remote_unsecured", { service: name, addresses }))];
+  });
 }
 
 /** Faults of groups, and warnings of options that have no effect. */
@@ -189,8 +216,8 @@ export function findGroupProblems({ services }: AppSettings): GroupProblems {
   const warnings: GraphFault[] = [];
   const groups = new Map<string, Member[]>();
   for (const [name, settings] of services) {
-    const { group, placement } = settings;
-    if (group === "none") continue;
+    const { group, placement, at } = settings;
+    if (group === "none" || at.length > 0) continue;
     if (placement === "process") groups.set(group, [...(groups.get(group) ?? []), { name, settings }]);
     else warnings.push(toFault(name, "group", fail("group_not_shared", { service: name, group, placement })));
   }

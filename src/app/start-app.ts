@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Clock } from "../base/clock.js";
+import { type Clock, within } from "../base/clock.js";
 import { type Logger, silentLogger } from "../base/logger.js";
 import { type CallTime, systemTime } from "../call/call-scope.js";
 import { readServiceFiles } from "../define/service.js";
@@ -34,6 +34,9 @@ import { EdgeListener } from "./edge-listener.js";
 import { nameApp } from "./plan-app.js";
 import { findInspectOrder, HostLives, liftStartLimits, RemoteRuntimes, readVariables } from "./remote-runtimes.js";
 import { holdProcess } from "./stop-signals.js";
+
+/** Longest wait for links of the main thread to what it calls. */
+const linksLimitMs = 5_000;
 
 /** Arguments of `startApp` besides the plan. */
 interface AppDeps {
@@ -115,7 +118,7 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
   const registry = new ReplicaRegistry();
   const readMetrics = (): Promise<MetricsPage> => joinMetrics(runtime.metrics, supervisor);
   const readReadiness = async (): Promise<Readiness> => {
-    const readiness = addObstacles(await supervisor.readiness(), runtime.links.obstacles);
+    const readiness = addObstacles(await supervisor.readiness(), runtime.obstaclesTo());
     return models.addTo(addDeparture(readiness, deps.departure?.hasBegun === true));
   };
   const answers = { readiness: readReadiness, metrics: readMetrics };
@@ -130,13 +133,15 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
     calls: new CallerCounts(() => runtime.stats.inFlightByService),
     onEvent,
     random: Math.random,
+    readRemotes: () => runtime.remotes?.readiness ?? [],
     finishStart: listenAtEntry(graph.entry, deps.http?.handle),
     onMoved: (deployment) => {
       if (deployment.service === graph.entry) watch?.note(deployment);
     },
   });
   const notify = (update: LinkUpdate) => runtime.links.apply(update);
-  registry.subscribe({ residence: "main", notify }, listCallees(plan, deps.calls));
+  const callees = listCallees(plan, deps.calls);
+  registry.subscribe({ residence: "main", notify }, callees);
   const edge = deps.isCalled === true ? new EdgeListener({ service: graph.entry, runtime, registry }) : undefined;
   const close = async () => {
     watch?.stop();
@@ -148,12 +153,13 @@ export async function startApp(plan: Plan, deps: AppDeps): Promise<App> {
     runtime.edgeSecurity.load();
     await deps.onOpened?.({ runtime, readiness: readReadiness, metrics: readMetrics });
     await models.fetch();
+    await runtime.openRemotes(callees);
     await supervisor.start();
   } catch (error) {
     await close();
     throw error;
   }
-  await runtime.links.settled();
+  await within(clock, linksLimitMs, runtime.settled(), () => {});
   void runtime.tasks.lookOver();
   return {
     graph,

@@ -8,6 +8,7 @@ import type { Logger } from "../base/logger.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import { ServingError } from "../failure/serving-error.js";
 import { formatOutput, formatServices } from "../graph/picture/format-service.js";
+import type { Plan } from "../graph/plan.js";
 import { guardOutputs } from "../observe/guarded-output.js";
 import type { AppFile } from "../options/app-file.js";
 import { type CommandContext, exitCodes } from "./command.js";
@@ -34,9 +35,13 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   if (app.envFile !== undefined) terminal.err.write(`environment: ${relative(process.cwd(), app.envFile)}\n`);
   for (const warning of warnings) terminal.err.write(formatFinding({ ...warning, kind: "warning" }, terminal.err));
   const plan = planGraph(app.graph, app.options.settings);
-  const own = plan.deployments.filter(({ residence }) => residence !== "caller");
+  const own = plan.deployments.filter(({ residence }) => residence !== "caller" && residence !== "elsewhere");
   const replicas = new Map(own.map((deployment) => [deployment.descriptor.name, deployment.replicas]));
-  const view = new ProgressView(plan.graph, (name) => replicas.get(name) ?? 0, toProgressOutput(terminal.err, watcher));
+  const view = new ProgressView(
+    { ...plan.graph, services: servicesHere(plan) },
+    (name) => replicas.get(name) ?? 0,
+    toProgressOutput(terminal.err, watcher),
+  );
   const entry = { file: resolve(app.file), service: app.graph.entry, earlier: [] };
   const drain = { isReplaced: false };
   const start: Starting["start"] = (options) =>
@@ -70,6 +75,14 @@ export async function runServe({ args, env, terminal, watcher }: CommandContext)
   if (!isReplaced) terminal.err.write(`stopped after ${formatDuration(systemClock.now() - drainBegun)}\n`);
   return exitCodes.ok.code;
 }
+
+/** Services that start here, each by itself or with its callers. */
+const servicesHere = ({ deployments }: Plan): ResolvedApp["graph"]["services"] =>
+  new Map(
+    deployments.flatMap(({ residence, descriptor }) =>
+      residence === "elsewhere" ? [] : [[descriptor.name, descriptor] as const],
+    ),
+  );
 
 /** Reports to the terminal that the app is ready, and resolves when a signal or the end of npm must drain it. */
 function followTerminal({ err }: Terminal, begun: number): Pick<Watcher, "ready"> {

@@ -10,6 +10,11 @@ export interface EdgeOptions<T = any> {
   readonly timeoutMs?: number;
   /** Functions around each call over this edge, in the caller; the first outermost. */
   readonly intercept?: readonly EdgeInterceptor<T>[];
+  /**
+   * Returns a key of a call from its input, such as the id of a conversation. Calls with one key go to one replica, as
+   * long as that is there and not overloaded; `undefined` is no key. Calls of tasks and input streams have none.
+   */
+  readonly affinity?: (input: any) => string | number | undefined;
 }
 
 /** A class whose instances are services. */

@@ -122,6 +122,11 @@ export function compileService(service: ServiceClass): ServiceDescriptor {
     if (readServiceOptions(target) === undefined) addFault(field, fail("not_a_service", { what: formatClass(target) }));
     const problem = interceptProblem(edge?.intercept);
     if (problem !== undefined) addFault(field, fail("invalid_interceptor", { problem }));
+    const affinity: unknown = edge?.affinity;
+    if (affinity !== undefined && typeof affinity !== "function") {
+      const expected = "a function that returns a text or a number";
+      addFault(field, fail("invalid_option", { option: "affinity", value: affinity, expected, source: "depends()" }));
+    }
     return { field, target, options: edge };
   });
   return Object.freeze({ name, service, options, apis, dependencies, models, faults });

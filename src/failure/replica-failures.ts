@@ -113,6 +113,12 @@ export const linkFailures = {
       `${d.service} at ${d.address} was built with another contract, which this app can't live with: ${showChanges(d.changes)}`,
     fix: "Build both sides from sources that fit: `ekiben check --against <build or url>` shows every change, who breaks, and in which order to roll out.",
   }),
+  remote_unsecured: row<{ service: string; addresses: readonly string[] }>({
+    code: "failed_precondition",
+    text: (d) =>
+      `${d.service} is to be called at ${list(d.addresses)}, and neither an edge key nor a certificate proves there who calls`,
+    fix: "Give both sides the same key: --edge-key-file edge.key. Or give certificates: --tls-cert, --tls-key and --tls-ca.",
+  }),
   service_unreachable: row<{ service: string; addresses: readonly string[]; problem: string }>({
     code: "unavailable",
     text: (d) => `${d.service}, which runs at ${list(d.addresses)}, can't be reached: ${d.problem}`,

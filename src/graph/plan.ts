@@ -1,9 +1,13 @@
 import type { ServiceDescriptor } from "../define/descriptor.js";
+import { formatAddress } from "../options/address-types.js";
 import type { Secret } from "../options/secret.js";
 import type { AppSettings, LivenessSettings, ServiceSettings } from "../options/settings.js";
 import type { Graph } from "./graph.js";
 
-/** Everything that should run: one deployment for each service, callees first. */
+/**
+ * Everything that should run: one deployment for each service, callees first. Services that only a service elsewhere
+ * calls have none.
+ */
 export interface Plan {
   readonly graph: Graph;
   /** Entry service of the whole graph, of which only a part may run here. It names the app's tasks. */
@@ -20,6 +24,8 @@ export type Residence =
   | "main"
   | "thread"
   | "process"
+  /** Another app, at the addresses in `settings.at`. */
+  | "elsewhere"
   /** Each replica of the services that call it. */
   | "caller";
 
@@ -54,7 +60,15 @@ export interface PlanConstraints {
 export function createPlan(graph: Graph, settings: AppSettings, constraints: PlanConstraints = {}): Plan {
   const places = new Places(graph, settings, constraints);
   const notices: string[] = [];
-  const deployments = [...graph.services.values()].map((descriptor): DeploymentPlan => {
+  const called = places.reachable();
+  for (const name of graph.services.keys()) {
+    const { at } = settings.services.get(name) as ServiceSettings;
+    if (!called.has(name)) notices.push(`${name} does not run here: only services that run elsewhere call it`);
+    else if (at.length > 0 && name !== graph.entry)
+      notices.push(`${name} does not run here: it is called at ${at.map(formatAddress).join(", ")}`);
+  }
+  const here = [...graph.services.values()].filter(({ name }) => called.has(name));
+  const deployments = here.map((descriptor): DeploymentPlan => {
     const { name } = descriptor;
     const own = settings.services.get(name) as ServiceSettings;
     const residence = places.residenceOf(name);
@@ -103,8 +117,19 @@ class Places {
     this.#inMain = new Set(inMain.flatMap((name) => [name, ...this.inlineCalleesOf(name)]));
   }
 
+  /** Services that something here calls: the entry, and the callees of all that run here. */
+  reachable(): ReadonlySet<string> {
+    const found = new Set([this.#graph.entry]);
+    for (const name of found) {
+      if (this.residenceOf(name) === "elsewhere") continue;
+      for (const callee of this.calleesOf(name)) found.add(callee);
+    }
+    return found;
+  }
+
   residenceOf(name: string): Residence {
     if (this.#inMain.has(name)) return "main";
+    if (this.#isElsewhere(name)) return "elsewhere";
     const placement = this.#placementOf(name);
     return placement === "inline" ? "caller" : placement;
   }
@@ -156,7 +181,12 @@ class Places {
 
   /** False for a pinned service: all its callers share one residence. */
   #isInline(name: string): boolean {
-    return this.#placementOf(name) === "inline" && !this.#pinned.has(name);
+    return this.#placementOf(name) === "inline" && !this.#pinned.has(name) && !this.#isElsewhere(name);
+  }
+
+  /** False for the entry: the app that runs one service alone may share the options of its callers. */
+  #isElsewhere(name: string): boolean {
+    return name !== this.#graph.entry && (this.#settings.services.get(name) as ServiceSettings).at.length > 0;
   }
 
   #placementOf(name: string): ServiceSettings["placement"] {

@@ -20,6 +20,8 @@ export interface CallTarget {
   readonly takesStream: boolean;
   /** Schema of a stream's items. */
   readonly itemSchema: unknown;
+  /** Returns the key of a call, which selects its replica. Absent where any replica does. */
+  readonly keyOf?: ((scope: CallScope) => string | undefined) | undefined;
   /** Milliseconds that a call waits for a ready replica. */
   readonly waitForReplicaMs: number;
   readonly links: ServiceLinks;

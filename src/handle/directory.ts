@@ -2,6 +2,7 @@ import { Fifo, type FifoPlace } from "../base/fifo.js";
 import type { ReplicaLink } from "../call/link.js";
 import { fail } from "../failure/failures.js";
 import type { ServingError } from "../failure/serving-error.js";
+import { pickByKey, pickOfTwo } from "./balance.js";
 import { type HeldCall, RetryBudget } from "./retry.js";
 
 /** Most calls that wait for a replica of one service. Further ones fail at once. */
@@ -14,10 +15,16 @@ export class ServiceLinks {
   planned = 0;
   /** Links to ready replicas. Replaced as a whole, never changed in place. */
   links: readonly ReplicaLink[] = [];
+  /** Links of `links` whose replicas are in the zone of this app. */
+  near: readonly ReplicaLink[] = [];
   /** True when calls stay in this thread while it has a ready replica of the service. */
   keepsLocal = false;
   /** Link to the replica in this thread, if there is one and others are elsewhere. */
   local: ReplicaLink | undefined;
+  /** True for a service that runs elsewhere: its replicas report their load. */
+  isRemote = false;
+  /** Describes why a service that runs elsewhere can't be reached. */
+  explain: (() => string | undefined) | undefined;
   /** Limits the load that retries add. */
   readonly retries = new RetryBudget();
   readonly #held = new Fifo<HeldCall>();
@@ -37,6 +44,7 @@ export class ServiceLinks {
 
   add(link: ReplicaLink, isLocal = false): void {
     this.links = [...this.links, link];
+    if (link.isNear === true) this.near = [...this.near, link];
     if (isLocal) this.local = link;
     this.#obstacle = undefined;
     while (this.#held.size > 0) this.#held.shift()?.resume();
@@ -44,6 +52,7 @@ export class ServiceLinks {
 
   remove(link: ReplicaLink): void {
     this.links = this.links.filter((other) => other !== link);
+    if (this.near.length > 0) this.near = this.near.filter((other) => other !== link);
     if (this.local === link) this.local = undefined;
   }
 
@@ -57,6 +66,11 @@ export class ServiceLinks {
   /** Lets calls wait again. */
   reopen(): void {
     this.#obstacle = undefined;
+  }
+
+  /** Makes calls fail at once until there is a link: what runs elsewhere does not fit. */
+  block(failure: () => ServingError): void {
+    this.#refuseAll(failure);
   }
 
   /** Makes calls fail: the app is ending. */
@@ -81,7 +95,9 @@ export class ServiceLinks {
   }
 
   refusal(): ServingError {
-    return fail("no_ready_replica", { replicas: this.planned }, { service: this.service });
+    const why = this.explain?.();
+    const details = { replicas: this.planned, ...(why !== undefined && { why }) };
+    return fail("no_ready_replica", details, { service: this.service });
   }
 
   #refuseAll(obstacle: () => ServingError): void {
@@ -127,6 +143,7 @@ export function pickLink(service: ServiceLinks): ReplicaLink | undefined {
   const { links, local } = service;
   const first = links[0];
   if (links.length <= 1) return first;
+  if (service.isRemote) return pickOfTwo(links, service.near, Math.random);
   if (local !== undefined && (service.keepsLocal || local.inFlight === 0)) return local;
   const offset = service.nextTurn();
   let best: ReplicaLink | undefined = local;
@@ -136,4 +153,15 @@ export function pickLink(service: ServiceLinks): ReplicaLink | undefined {
     if (best === undefined || link.inFlight < best.inFlight) best = link;
   }
   return best;
+}
+
+/**
+ * Picks the link for a call with a key: calls with one key go to one replica, as long as that has no more than its
+ * share of all calls in flight.
+ *
+ * @returns `undefined` when no replica of the service is ready.
+ */
+export function pickLinkFor(service: ServiceLinks, key: string): ReplicaLink | undefined {
+  const { links } = service;
+  return links.length <= 1 ? links[0] : pickByKey(links, key);
 }

@@ -1,6 +1,7 @@
 import { type Call, type Caller, CallInput, type Priority, RequestContext } from "../call/call.js";
 import { CallPromise, type OnUnheard } from "../call/call-promise.js";
 import { CallScope, type ReplySink } from "../call/call-scope.js";
+import type { ReplicaLink } from "../call/link.js";
 import { CallerInput } from "../call/streams/caller-input.js";
 import { streamProblem } from "../call/streams/item-reader.js";
 import type { ItemSink } from "../call/streams/item-source.js";
@@ -11,7 +12,7 @@ import type { EdgeStats } from "../observe/call-stats.js";
 import type { AnswerTaker, CallTarget } from "./call-target.js";
 import { type CallTrace, traceCall } from "./call-trace.js";
 import { isRefusal } from "./callee-room.js";
-import { pickLink } from "./directory.js";
+import { pickLink, pickLinkFor } from "./directory.js";
 import { ReplyStream } from "./reply-stream.js";
 import { holdCall, isLoss, mayRetry, RetriedStream } from "./retry.js";
 
@@ -99,7 +100,7 @@ class StartedCall implements ReplySink {
   }
 
   send(): void {
-    const link = pickLink(this.#target.links);
+    const link = pickFor(this.#target, this.#scope);
     if (link !== undefined) link.send(this.#scope);
     else if (this.#keepInput()) this.#hold();
   }
@@ -167,6 +168,12 @@ class StartedCall implements ReplySink {
   }
 }
 
+/** Picks the link of a call: by its key, if calls of the edge have one. */
+function pickFor({ links, keyOf }: CallTarget, scope: CallScope): ReplicaLink | undefined {
+  const key = keyOf?.(scope);
+  return key === undefined ? pickLink(links) : pickLinkFor(links, key);
+}
+
 /** Opens a streaming call. It is sent when the first item is asked for, with the input as it is now. */
 export function dispatchStream(target: CallTarget, scope: CallScope, onUnheard?: OnUnheard): ReplyStream {
   const refusal = target.takesStream ? openFeed(scope) : keepInput(scope);
@@ -175,7 +182,7 @@ export function dispatchStream(target: CallTarget, scope: CallScope, onUnheard?:
     target.stats.inFlight++;
     target.links.retries.onCall();
     trace = traceCall(scope);
-    const create = () => new RetriedStream({ target, scope, pickLink: () => pickLink(target.links), refusal }, sink);
+    const create = () => new RetriedStream({ target, scope, pickLink: () => pickFor(target, scope), refusal }, sink);
     return trace === undefined ? create() : trace.send(create);
   };
   const onEnd = (outcome: Code | "ok", error: unknown) => {

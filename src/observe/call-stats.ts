@@ -127,6 +127,16 @@ interface RefusalCount {
 /** Most pairs of status and id that are counted apart: plugins of an author may make ids. */
 const maxRefusalKinds = 200;
 
+/** Kind of problem with a service that runs elsewhere, as metrics name it. */
+export type RemoteProblem = "name" | "connect" | "timeout" | "hello" | "contract" | "silent" | "lost";
+
+/** Counts of the links of this process to a service that runs elsewhere. */
+export interface RemoteFigures {
+  readonly failures: Map<RemoteProblem, number>;
+  /** Reads the present numbers; absent once the links are closed. */
+  read: (() => { readonly addresses: number; readonly links: number }) | undefined;
+}
+
 /** All figures of one process; read when metrics are requested. */
 export class CallStats {
   readonly edges = new Map<string, EdgeStats>();
@@ -140,6 +150,8 @@ export class CallStats {
   held: readonly { readonly service: string; readonly api: string; readonly count: number }[] = [];
   /** Failed attempts to reach a replica, by service. */
   readonly linkFailures = new Map<string, number>();
+  /** Links to services that run elsewhere, by service. */
+  readonly remotes = new Map<string, RemoteFigures>();
   /** Requests that were answered with a failure before they reached an api, by status and id. */
   readonly refusals = new Map<string, RefusalCount>();
 
@@ -148,6 +160,13 @@ export class CallStats {
 
   countLinkFailure(service: string): void {
     this.linkFailures.set(service, (this.linkFailures.get(service) ?? 0) + 1);
+  }
+
+  /** Returns the figures of the links to one service that runs elsewhere. */
+  remote(service: string): RemoteFigures {
+    let figures = this.remotes.get(service);
+    if (figures === undefined) this.remotes.set(service, (figures = { failures: new Map(), read: undefined }));
+    return figures;
   }
 
   /** Counts a request that was refused before it reached an api. */

@@ -123,8 +123,30 @@ function createCallMetrics(stats: CallStats) {
       [...stats.batches.values()].map((batch) => ({ labels: laneLabels(batch), values: batch.calls })),
     ),
     ...createCacheMetrics(stats),
+    ...createRemoteMetrics(stats),
     ...createLoadMetrics(stats),
     ...createTaskMetrics(stats),
+  ];
+}
+
+function createRemoteMetrics({ remotes }: CallStats) {
+  const read = (name: "addresses" | "links") => () =>
+    [...remotes].flatMap(([service, figures]) => {
+      const now = figures.read?.();
+      return now === undefined ? [] : [{ labels: { service }, value: now[name] }];
+    });
+  return [
+    // Each process resolves the same names.
+    gauge("ekiben_remote_addresses", "Addresses of a service that runs elsewhere.", read("addresses"), "max"),
+    gauge("ekiben_remote_links", "Open links to replicas of a service that runs elsewhere.", read("links")),
+    counter(
+      "ekiben_remote_failures_total",
+      "Problems with a service that runs elsewhere, by reason: name (not resolved), connect, timeout, hello, contract (does not fit), silent (no answer to pings), lost (a link that broke).",
+      () =>
+        [...remotes].flatMap(([service, { failures }]) =>
+          [...failures].map(([reason, value]) => ({ labels: { service, reason }, value })),
+        ),
+    ),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { filePath, serviceName, socketAddress } from "./address-types.js";
 import { row } from "./option.js";
-import { integer, orWord } from "./value-types.js";
+import { anyText, integer, milliseconds, orWord } from "./value-types.js";
 
 /** Makes a path that stays the same when a program changes its folder; `undefined` for none. */
 function toPath(path: string): string | undefined {
@@ -47,4 +47,19 @@ export const edgeOptions = {
     default: 1024,
     text: "Connections of callers in other apps that one replica holds; one more is refused.",
   }),
+  zone: row(anyText, {
+    default: "",
+    text: "Zone in which the app runs, for example that of the cloud. Calls to a service that runs elsewhere (at) stay in the zone while a replica there is ready and has free slots.",
+  }),
+  /** Links to services that run elsewhere. */
+  remote: {
+    resolveMs: row(milliseconds(100), {
+      default: 5_000,
+      text: "Time between two resolutions of the names in at; after a lost link they follow sooner.",
+    }),
+    connectTimeoutMs: row(milliseconds(1), {
+      default: 5_000,
+      text: "Longest time until a connection to an address in at is open and both sides have said hello; then the address rests and is tried again.",
+    }),
+  },
 };

@@ -1,7 +1,8 @@
+import { remoteAddresses } from "./address-types.js";
 import { edgeOptions } from "./edge-options.js";
 import { httpOptions } from "./http-options.js";
 import { fieldPaths, headerNames, listOf } from "./list-types.js";
-import { listOptions, type Option, row, type SourceKind } from "./option.js";
+import { listOptions, type Option, outsideSources, row, type SourceKind } from "./option.js";
 import {
   addressOr,
   anyText,
@@ -164,6 +165,12 @@ export const serviceOptions = {
   placement: row(choice(["inline", "thread", "process"]), {
     default: "process",
     text: "Home of each replica: a process of its own, a worker thread of the server's process, or inline, in the process and thread of its caller.",
+  }),
+  at: row(remoteAddresses, {
+    default: [],
+    sources: outsideSources,
+    defaultText: "here",
+    text: "Addresses of the service where it runs elsewhere, in another app (`ekiben serve --service`, or with listen): it is called there and not started here. Several addresses, and several that a name stands for, are replicas.",
   }),
   group: row(orWord("none", words("a name without spaces", "<name>")), {
     default: "none",

@@ -90,11 +90,13 @@ describe("resolveOptions", () => {
       tls: { cert: undefined, key: undefined, ca: undefined },
       edgeKeyFile: undefined,
       maxRemoteConnections: 1024,
+      zone: "",
+      models: "",
+      remote: { resolveMs: 5_000, connectTimeoutMs: 5_000 },
       validate: "all",
       logLevel: "info",
       inspect: [],
       inspectWait: [],
-      models: "",
     });
     assert.equal(http.maxBodyBytes, 16 * 1024 * 1024);
     assert.deepEqual(http.limitsFrom, { bodyTimeoutMs: "default", streamIdleMs: "default" });

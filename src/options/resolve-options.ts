@@ -281,7 +281,7 @@ function isServiceLink(variable: string, text: string): boolean {
   return /^EKIBEN_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(variable) || /^(tcp|udp|sctp):\/\//.test(text);
 }
 
-const nextSelector = new RegExp(`,(?=${namePattern}(?:\\.${namePattern})?=)`, "u");
+const nextSelector = new RegExp(`\\s*[,\\n]\\s*(?=${namePattern}(?:\\.${namePattern})?=)`, "u");
 const selectorAndValue = new RegExp(`^(?:(${namePattern})(?:\\.(${namePattern}))?=)?(.*)$`, "su");
 
 interface RawText {

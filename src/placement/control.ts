@@ -117,6 +117,8 @@ export interface ControlAnswers {
     readonly obstacles?: readonly string[];
     /** Apis that answer fewer calls than they get, with the reason. Such a replica is ready. */
     readonly strains?: readonly string[];
+    /** Services that run elsewhere and that it calls, as it sees them. */
+    readonly remotes?: readonly ServiceReadiness[];
   };
 }
 

@@ -4,7 +4,7 @@ import type { Residence } from "../graph/plan.js";
 import type { ControlAnswers, LinkUpdate } from "./control.js";
 
 /** Residence of a caller, which decides how it reaches a replica. */
-export type CallerResidence = Exclude<Residence, "caller">;
+export type CallerResidence = Exclude<Residence, "caller" | "elsewhere">;
 
 /** A thread or process whose replicas call others. */
 export interface Caller {

@@ -61,7 +61,8 @@ export class HostedReplica {
     const ownMs = runtime.startLimitMsOf(service);
     try {
       onStarting(linksLimitMs + inlineCallees.startLimitMsOf(this.order) + ownMs);
-      await within(systemTime.clock, linksLimitMs, runtime.links.settled(callees), () => {});
+      await runtime.openRemotes(callees);
+      await within(systemTime.clock, linksLimitMs, runtime.settled(callees), () => {});
       signal.throwIfAborted();
       await inlineCallees.start(this.order);
       signal.throwIfAborted();
@@ -98,7 +99,7 @@ export class HostedReplica {
   async isReady(): Promise<boolean> {
     const { runtime, inlineCallees } = this.#deps;
     // A replica in another process may still reach them.
-    if (runtime.links.obstaclesTo(this.order.callees).length > 0) return false;
+    if (runtime.obstaclesTo(this.order.callees).length > 0) return false;
     const own = [this.host, ...inlineCallees.hostsOf(this.order)];
     return (await Promise.all(own.map((host) => host.isReady()))).every(Boolean);
   }
@@ -112,15 +113,18 @@ export class HostedReplica {
     const hosts = [this.host, ...this.#deps.inlineCallees.hostsOf(this.order)];
     const strains = hosts.flatMap((host) => host.replica.readStrains());
     const url = inspectorUrl();
-    const obstacles = this.#deps.runtime.links.obstaclesTo(this.order.callees).map(({ problem }) => problem);
+    const { runtime } = this.#deps;
+    const obstacles = runtime.obstaclesTo(this.order.callees).map(({ problem }) => problem);
+    const remotes = runtime.remotes?.readiness.filter(({ name }) => this.order.callees.includes(name)) ?? [];
     return {
       residentBytes: readResidentBytes(),
       inFlight,
       longestRunMs: systemTime.turns.longestMs,
-      callsInFlight: this.#deps.runtime.stats.inFlightByService,
+      callsInFlight: runtime.stats.inFlightByService,
       ...(waitingTasks !== undefined && { waitingTasks }),
       ...(obstacles.length > 0 && { obstacles }),
       ...(strains.length > 0 && { strains }),
+      ...(remotes.length > 0 && { remotes }),
       ...(url !== undefined && { inspectorUrl: url }),
     };
   }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { MessagePort } from "node:worker_threads";
+import { within } from "../base/clock.js";
 import type { CallScope, ReplySink } from "../call/call-scope.js";
 import { copyValue } from "../call/copy-value.js";
 import type { ReplicaLink } from "../call/link.js";
@@ -16,6 +17,12 @@ import { crossError } from "../transport/wire-error.js";
 import { InlineInput, InlineItems } from "./inline-items.js";
 import { RemoteCallers, type ReplicaEdge } from "./remote-callers.js";
 import { ReplicaListener } from "./replica-listener.js";
+
+/**
+ * Longest wait for callers in other apps to leave, in milliseconds. They do so when they hear of the drain; a call that
+ * crossed with it is refused and goes elsewhere, as long as its connection is open.
+ */
+const remoteLeaveMs = 2_000;
 
 /** Host of a replica in this thread. It also listens for callers in other threads, processes and apps. */
 export class LocalHost implements ReplicaHost {
@@ -109,11 +116,13 @@ export class LocalHost implements ReplicaHost {
     this.#remote?.announceDrain();
     await this.replica.drain();
     await Promise.all([this.#listener.answered(), this.#remote?.answered()]);
+    const { clock } = this.replica.deps.time;
+    if (this.#remote !== undefined) await within(clock, remoteLeaveMs, this.#remote.left(), () => {});
   }
 
-  /** Resolves when no caller elsewhere has a channel to the replica. Call it once, after `drain`. */
-  async left(): Promise<void> {
-    await Promise.all([this.#listener.left(), this.#remote?.left()]);
+  /** Resolves when no caller in another thread or process has a channel to the replica. Call it once, after `drain`. */
+  left(): Promise<void> {
+    return this.#listener.left();
   }
 
   /** Cuts callers off before the author's `stop()` disposes what their calls use. */

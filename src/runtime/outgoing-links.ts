@@ -132,11 +132,6 @@ export class OutgoingLinks {
     });
   }
 
-  /** Obstacles to calling these services. */
-  obstaclesTo(services: readonly string[]): Obstacle[] {
-    return this.obstacles.filter(({ service }) => services.includes(service));
-  }
-
   close(): void {
     for (const link of this.#links.values()) link.retire();
     this.#links.clear();

@@ -1,18 +1,19 @@
 import { randomBytes } from "node:crypto";
 import os from "node:os";
 import type { Logger } from "../base/logger.js";
+import { RepeatPace } from "../base/repeat-pace.js";
 import { RequestContext } from "../call/call.js";
-import type { CallTime } from "../call/call-scope.js";
+import type { CallScope, CallTime } from "../call/call-scope.js";
 import { type NameLimit, nameOption } from "../call/passed-deadline.js";
 import { operationApi, operationTimeoutMs, type TaskOperation, waitsForEnd } from "../call/task-state.js";
 import { contractDigest, contractForm } from "../contract/contract-form.js";
-import type { ServiceClass } from "../define/depends.js";
+import type { EdgeOptions, ServiceClass } from "../define/depends.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../define/descriptor.js";
 import type { ModelDescriptor } from "../define/model.js";
 import type { GrantedResources } from "../define/service.js";
 import { toServingError } from "../failure/to-serving-error.js";
 import type { Graph } from "../graph/graph.js";
-import type { CalledService, EntryCaller } from "../handle/call-target.js";
+import type { CalledService, CallTarget, EntryCaller } from "../handle/call-target.js";
 import { CalleeRoom } from "../handle/callee-room.js";
 import { Directory } from "../handle/directory.js";
 import { createEntryCaller, createHandle } from "../handle/handle.js";
@@ -20,12 +21,14 @@ import { FileStore } from "../held/file-store.js";
 import { FullMemory } from "../held/memory-files.js";
 import { CallStats } from "../observe/call-stats.js";
 import { createMetrics, type Metrics } from "../observe/metrics.js";
+import type { Obstacle } from "../observe/readiness.js";
 import type { ApiSettings, AppSettings, ServiceSettings } from "../options/settings.js";
 import type { ReplicaDeps } from "../replica/replica.js";
 import { EdgeSecurity } from "../transport/edge-security.js";
 import { type AppRun, AppTasks } from "./app-tasks.js";
 import type { Faults } from "./faults.js";
 import { type LocalReplicas, OutgoingLinks } from "./outgoing-links.js";
+import type { RemoteLinks } from "./remote/remote-links.js";
 import type { ReplicaEdge } from "./remote-callers.js";
 
 /** Constructor arguments of `Runtime`. */
@@ -70,6 +73,8 @@ export class Runtime {
   readonly directory = new Directory();
   readonly stats = new CallStats();
   readonly links: OutgoingLinks;
+  /** Links to services that run elsewhere; absent until one is opened. */
+  remotes: RemoteLinks | undefined;
   readonly metrics: Metrics;
   /** Files with the largest values of this thread. */
   readonly files: FileStore;
@@ -84,6 +89,7 @@ export class Runtime {
   /** Keys and certificates of connections between apps. */
   readonly edgeSecurity: EdgeSecurity;
   readonly #names: ReadonlyMap<ServiceClass, string>;
+  readonly #faults: Faults | undefined;
 
   constructor(deps: RuntimeDeps) {
     const { graph, settings, log, time, appFolder, slabFolder, local, faults } = deps;
@@ -98,6 +104,7 @@ export class Runtime {
     this.slabFolder = slabFolder;
     const { tls, edgeKeyFile: edgeKey } = settings.server;
     this.edgeSecurity = new EdgeSecurity({ files: { ...tls, edgeKey }, clock, log });
+    this.#faults = faults;
     this.#names = new Map(graph.edges.map((edge) => [edge.target, edge.to]));
     const folders = () => ({ memory: slabFolder, disk: findDisk() });
     const fullMemory = new FullMemory(names === undefined ? log : log.child(names), clock);
@@ -139,8 +146,10 @@ export class Runtime {
       descriptor: this.graph.services.get(service) as ServiceDescriptor,
       settings: this.settingsOf(service),
       resources,
-      bindHandle: (target, { timeoutMs, intercept }) => {
-        const callee = this.#calledService(this.#names.get(target) as string, service, timeoutMs);
+      bindHandle: (target, { timeoutMs, intercept, affinity }) => {
+        const to = this.#names.get(target) as string;
+        const keyOf = affinity && createKeyOf(affinity, { log, clock: this.time.clock, callee: to });
+        const callee = this.#calledService(to, service, timeoutMs, keyOf);
         return createHandle(callee, { caller: { service, api: "" }, log, intercept });
       },
       checksInside: this.settings.server.validate === "all",
@@ -179,22 +188,49 @@ export class Runtime {
    */
   edgeOf(service: string, address?: string): ReplicaEdge | undefined {
     if (!this.hasEdge(service)) return undefined;
-    const { maxRemoteConnections: maxConnections } = this.settings.server;
+    const { maxRemoteConnections: maxConnections, zone } = this.settings.server;
     const form = contractForm(this.graph.services.get(service) as ServiceDescriptor);
     const contract = { form, digest: contractDigest(form) };
-    return { security: this.edgeSecurity, maxConnections, run: this.tasks.run.id, contract, zone: "", address };
+    return { security: this.edgeSecurity, maxConnections, run: this.tasks.run.id, contract, zone, address };
+  }
+
+  /** Opens links to those of these services that run elsewhere. @throws {ServingError} `edge_file_unusable`. */
+  async openRemotes(services: readonly string[]): Promise<void> {
+    const elsewhere = services.filter((service) => this.settingsOf(service).at.length > 0);
+    if (elsewhere.length === 0) return;
+    // Loaded here: most apps run whole on one machine.
+    const { RemoteLinks } = await import("./remote/remote-links.js");
+    this.remotes ??= new RemoteLinks(this, this.#faults);
+    this.remotes.open(elsewhere);
+  }
+
+  /** Resolves when each replica and each address of these services can be called or was tried once. Default: all. */
+  async settled(services?: readonly string[]): Promise<void> {
+    await Promise.all([this.links.settled(services), this.remotes?.settled(services)]);
+  }
+
+  /** Obstacles to calling these services, or all that are called from here. */
+  obstaclesTo(services?: readonly string[]): Obstacle[] {
+    const all = [...this.links.obstacles, ...(this.remotes?.obstacles ?? [])];
+    return services === undefined ? all : all.filter(({ service }) => services.includes(service));
   }
 
   /** Ends what is open here: the task store, links, files. Calls that come later fail at once. */
   async close(): Promise<void> {
     await this.tasks.close();
+    this.remotes?.close();
     this.directory.close();
     this.links.close();
     this.files.close();
   }
 
   /** Describes a service to the handles of one caller. @param edgeTimeoutMs Bounds each of the caller's calls to it. */
-  #calledService(service: string, caller: string, edgeTimeoutMs = Number.POSITIVE_INFINITY): CalledService {
+  #calledService(
+    service: string,
+    caller: string,
+    edgeTimeoutMs = Number.POSITIVE_INFINITY,
+    keyOf?: CallTarget["keyOf"],
+  ): CalledService {
     const { apis } = this.graph.services.get(service) as ServiceDescriptor;
     const own = this.settingsOf(service);
     const targetOf = ({ name, contract, takesStream }: ApiDescriptor, operation?: TaskOperation | "call") => {
@@ -211,6 +247,7 @@ export class Runtime {
         idempotent: operation !== undefined || idempotent,
         takesStream,
         itemSchema: contract.yields,
+        keyOf: operation === undefined && !takesStream ? keyOf : undefined,
         waitForReplicaMs: own.waitForReplicaMs,
         links: this.directory.of(service),
         room: new CalleeRoom(this.time.clock, stats),
@@ -221,6 +258,27 @@ export class Runtime {
     };
     return { service, apis, targetOf };
   }
+}
+
+interface KeyDeps {
+  readonly log: Logger;
+  readonly clock: CallTime["clock"];
+  readonly callee: string;
+}
+
+/** Makes the function that finds the key of a call. Code of an author that throws costs the key, not the call. */
+function createKeyOf(affinity: NonNullable<EdgeOptions["affinity"]>, { log, clock, callee }: KeyDeps) {
+  const pace = new RepeatPace();
+  return ({ call, input }: CallScope): string | undefined => {
+    try {
+      const key: unknown = affinity(input.value);
+      return key === undefined || key === null ? undefined : String(key);
+    } catch (err) {
+      const text = `affinity of depends(${callee}) threw; the call goes to any replica`;
+      if (pace.isDue(clock.now())) log.warn({ err, api: call.api }, text);
+      return undefined;
+    }
+  };
 }
 
 function createRequestWith(context: unknown): RequestContext {

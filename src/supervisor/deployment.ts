@@ -105,6 +105,11 @@ export class Deployment {
     return { service: this.service, isDown: this.down !== undefined, states, restarts, ends, memory, demand };
   }
 
+  /** Services that run elsewhere and that its replicas call, as each of them reports. */
+  get remotes(): ServiceReadiness[] {
+    return this.#slots.flatMap((slot) => slot.remotes);
+  }
+
   /** Kills one replica; resolves when its slot is filled again. */
   async replaceReplica(index: number): Promise<void> {
     const slot = this.#slots.find((own) => own.index === index);

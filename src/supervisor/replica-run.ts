@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.js";
 import type { Logger } from "../base/logger.js";
 import { fail } from "../failure/failures.js";
 import type { DeploymentPlan } from "../graph/plan.js";
+import type { ServiceReadiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import type { CallerCounts, ReplicaRegistry } from "./replica-registry.js";
 import type { OnAppEvent } from "./replica-state.js";
@@ -30,6 +31,8 @@ export interface SlotDeps {
   readonly random: () => number;
   /** Called after each change of the state of a slot. */
   readonly onMoved?: (deployment: MovedDeployment) => void;
+  /** Reads the readiness of services that run elsewhere and that the main thread calls. */
+  readonly readRemotes?: () => readonly ServiceReadiness[];
   /** Last step of a start: the HTTP server of an entry replica begins to listen. */
   readonly finishStart?: (host: ReplicaHost, service: string) => Promise<void>;
 }

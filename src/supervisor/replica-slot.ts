@@ -2,6 +2,7 @@ import type { Timer } from "../base/clock.js";
 import { fail } from "../failure/failures.js";
 import { messageOf, toServingError } from "../failure/to-serving-error.js";
 import type { DeploymentPlan } from "../graph/plan.js";
+import type { ServiceReadiness } from "../observe/readiness.js";
 import type { Pulse, ReplicaHost } from "../placement/placement.js";
 import { Heartbeat } from "./heartbeat.js";
 import { ReplicaRun, type SlotDeps } from "./replica-run.js";
@@ -108,6 +109,11 @@ export class ReplicaSlot {
   /** Reasons why it can't call its callees, from its last pulse. */
   get obstacles(): readonly string[] {
     return this.#pulse?.obstacles ?? [];
+  }
+
+  /** Services that run elsewhere and that it calls, from its last pulse. */
+  get remotes(): readonly ServiceReadiness[] {
+    return this.#pulse?.remotes ?? [];
   }
 
   /** Apis that answer fewer calls than they get: now, or from its last pulse. */

@@ -1,6 +1,6 @@
 import type { Plan } from "../graph/plan.js";
 import type { DeploymentFigures } from "../observe/metrics.js";
-import type { Readiness } from "../observe/readiness.js";
+import type { Readiness, ServiceReadiness } from "../observe/readiness.js";
 import type { ReplicaHost } from "../placement/placement.js";
 import { Deployment } from "./deployment.js";
 import type { SlotDeps } from "./replica-run.js";
@@ -23,7 +23,7 @@ export class Supervisor {
   constructor(plan: Plan, deps: SlotDeps) {
     this.#plan = plan;
     this.#deps = deps;
-    const own = plan.deployments.filter(({ residence }) => residence !== "caller");
+    const own = plan.deployments.filter(({ residence }) => residence !== "caller" && residence !== "elsewhere");
     this.#deployments = new Map(
       own.map((deployment) => [deployment.descriptor.name, new Deployment(deployment, deps)]),
     );
@@ -58,7 +58,8 @@ export class Supervisor {
   }
 
   async readiness(): Promise<Readiness> {
-    const services = await Promise.all([...this.#deployments.values()].map((deployment) => deployment.readiness()));
+    const own = await Promise.all([...this.#deployments.values()].map((deployment) => deployment.readiness()));
+    const services = [...own, ...this.#remoteReadiness()];
     return { isReady: this.#stopping === undefined && services.every((service) => service.isReady), services };
   }
 
@@ -84,6 +85,17 @@ export class Supervisor {
 
   get hosts(): readonly ReplicaHost[] {
     return [...this.#deployments.values()].flatMap((deployment) => deployment.hosts);
+  }
+
+  /** Services that run elsewhere, as the callers that can reach most of their replicas report them. */
+  #remoteReadiness(): ServiceReadiness[] {
+    const all = [...this.#deployments.values()].flatMap(({ remotes }) => remotes);
+    const best = new Map<string, ServiceReadiness>();
+    for (const state of [...all, ...(this.#deps.readRemotes?.() ?? [])]) {
+      const known = best.get(state.name);
+      if (known === undefined || known.readyReplicas < state.readyReplicas) best.set(state.name, state);
+    }
+    return [...best.values()];
   }
 
   async #drainAndStop(limit: AbortSignal | undefined): Promise<void> {

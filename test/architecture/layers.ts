@@ -61,7 +61,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   runtime: {
     may: [
       ...["placement", "http", "replica", "tasks", "models", "handle", "transport", "held", "load", "graph"],
-      ...["observe", "contract", "define:types", "options:types", "call", "failure", "base"],
+      ...["observe", "contract", "options/address-types", "define:types", "options:types"],
+      ...["call", "failure", "base"],
     ],
   },
   app: {
@@ -122,7 +123,7 @@ export interface HouseCounts {
  * The most that the house may have. A new part that needs more raises a limit here, on purpose: in a house that only
  * grows, a reader opens more files for the same thing.
  */
-export const houseLimits: HouseCounts = { files: 350, shortFiles: 22, folderArrows: 145 };
+export const houseLimits: HouseCounts = { files: 370, shortFiles: 22, folderArrows: 145 };
 
 export const shortFileLines = 30;
 export const maxFileLines = 450;

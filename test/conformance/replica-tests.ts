@@ -7,14 +7,15 @@ import { Faulty } from "./services/faulty.js";
 import { Pair } from "./services/pair.js";
 import { collectFailing, failureOf, newName, readFailure, type Suite } from "./suite.js";
 
-export function testReplicas({ app, newFile, placement }: Suite): void {
+export function testReplicas({ app, newFile, placement, isRemote }: Suite): void {
   const faulty = () => app().service(Faulty);
   const pair = () => app().service(Pair);
 
   describe("replicas", () => {
     it("take turns while all are free", async () => {
       const seen = new Set<string>();
-      for (let i = 0; i < 4; i++) seen.add((await pair().who()).id);
+      // Of replicas in another app, which many apps may call, one of two that are free is taken at random.
+      for (let i = 0; i < 4 || (isRemote && seen.size < 2); i++) seen.add((await pair().who()).id);
       assert.deepEqual([...seen].sort(), ["Pair#0", "Pair#1"]);
       const { id, index } = await app().entry.pairOfPair();
       assert.equal(id, `Pair#${index}`);
@@ -61,8 +62,8 @@ export function testReplicas({ app, newFile, placement }: Suite): void {
         const { message, details, ...read } = readFailure(await failure);
         const wanted = { code: "unavailable", id: "replica_lost", service: "Faulty", api: "hold" };
         assert.deepEqual(read, { ...wanted, retryable: true, httpStatus: 503 });
-        assert.equal(details["replica"], "Faulty#0");
-        assert.match(message, /^replica Faulty#0 was lost while the call was on it/);
+        assert.match(String(details["replica"]), isRemote ? /^\S+\/Faulty#0$/ : /^Faulty#0$/);
+        assert.match(message, /^replica (\S+\/)?Faulty#0 was lost while the call was on it/);
       }
       await killed;
       const after = await faulty().instance();

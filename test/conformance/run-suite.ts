@@ -19,6 +19,7 @@ import { testInterceptors } from "./intercept-tests.js";
 import { testLanes } from "./lane-tests.js";
 import { testMutations } from "./mutation-tests.js";
 import { testOrder } from "./order-tests.js";
+import { RemoteApps } from "./remote-apps.js";
 import { testReplicas } from "./replica-tests.js";
 import { testReuse } from "./reuse-tests.js";
 import { Front } from "./services/front.js";
@@ -32,15 +33,21 @@ import { testValues } from "./value-tests.js";
 
 /** Calls wait this long for a killed replica to return, however slow the machine is. */
 const patience: AppFile = { waitForReplicaMs: 60_000 };
-/** Tests all promises in one placement. Each placement has a test file of its own, so that they run side by side. */
-export function runSuite(name: string, placement: PlacementName, options: AppFile = {}): void {
+/**
+ * Tests all promises in one placement. Each placement has a test file of its own, so that they run side by side.
+ *
+ * @param isRemote True to run each service but the entry in an app of its own, called over TLS.
+ */
+export function runSuite(name: string, placement: PlacementName, options: AppFile = {}, isRemote = false): void {
   describe(`in placement ${name}`, () => {
     let app: ComposedApp<Front>;
+    let apps: RemoteApps | undefined;
     let folder: string;
     let files = 0;
     const log = new LogBook();
     const suite: Suite = {
       placement,
+      isRemote,
       app: () => app,
       logged: (message) => log.take(message),
       newFile: () => join(folder, `file-${++files}`),
@@ -48,10 +55,14 @@ export function runSuite(name: string, placement: PlacementName, options: AppFil
 
     before(async () => {
       folder = mkdtempSync(join(tmpdir(), "ekiben-conformance-"));
-      app = await compose(Front, { placement, log: log.logger, options: { ...patience, ...options } });
+      const all = { ...patience, ...options };
+      if (isRemote) apps = await RemoteApps.start({ folder, options: all, log: log.logger });
+      const own = await compose(Front, { placement, log: log.logger, options: apps?.options ?? all });
+      app = apps?.extend(own) ?? own;
     });
     after(async () => {
       await app?.close();
+      await apps?.stop();
       rmSync(folder, { recursive: true, force: true });
     });
 

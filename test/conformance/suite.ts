@@ -50,6 +50,8 @@ export class LogBook {
 /** Input of the tests of one topic; the app runs after their `before` hooks. */
 export interface Suite {
   readonly placement: PlacementName;
+  /** True when each service but the entry runs in another app. */
+  readonly isRemote: boolean;
   readonly app: () => ComposedApp<Front>;
   /** Waits for the next log line with this message. */
   readonly logged: (message: string) => Promise<LogLine>;

@@ -9,6 +9,7 @@ const plain: ServiceSettings = {
   description: "",
   labels: {},
   placement: "process",
+  at: [],
   group: "none",
   replicas: { min: 1, max: 1, targetInFlight: 4 },
   resources: { cpu: 1, memoryBytes: Number.POSITIVE_INFINITY, gpu: 0, gpuType: "" },

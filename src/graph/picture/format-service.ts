@@ -2,6 +2,7 @@ import { shapeJsonSchema } from "../../define/contract.js";
 import type { ApiDescriptor, ServiceDescriptor } from "../../define/descriptor.js";
 import { followReference } from "../../define/follow-reference.js";
 import { isStreamSchema, type JsonSchema, type Shape } from "../../define/schema.js";
+import { formatAddress } from "../../options/address-types.js";
 import { serviceOptions } from "../../options/options.js";
 import type { ServiceSettings } from "../../options/settings.js";
 import type { Graph } from "../graph.js";
@@ -145,6 +146,10 @@ function formatBadges(
   const { min, max } = resolveReplicas(descriptor, settings);
   const count = min === max ? `${max}` : `${min}–${max}`;
   if (declared.replicas !== undefined || max > 1) add("replicas", `${count} replica${count === "1" ? "" : "s"}`);
+  if (settings !== undefined && settings.at.length > 0) {
+    add("placement", `at ${settings.at.map(formatAddress).join(", ")}`);
+    return badges;
+  }
   const placement = settings?.placement ?? declared.placement;
   if (placement !== undefined && (declared.placement !== undefined || isPlacementMixed)) add("placement", placement);
   const group = settings?.group ?? declared.group ?? "none";

@@ -10,6 +10,7 @@ const settings: ServiceSettings = {
   description: "",
   labels: {},
   placement: "process",
+  at: [],
   group: "none",
   replicas: { min: 2, max: 2, targetInFlight: 4 },
   resources: { cpu: 1, memoryBytes: Number.POSITIVE_INFINITY, gpu: 0, gpuType: "" },

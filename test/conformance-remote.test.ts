@@ -1,0 +1,3 @@
+import { runSuite } from "./conformance/run-suite.js";
+
+runSuite("process, each service in another app", "process", {}, true);
