@@ -1,5 +1,5 @@
 import { isTensor } from "../define/tensor.js";
-import { alternativesOf } from "./alternatives.js";
+import { alternativesOf, type Effort } from "./alternatives.js";
 import type { Type } from "./fold-type.js";
 import { noSample, sampleOf, type Trust } from "./type-values.js";
 
@@ -42,7 +42,8 @@ const maxAxes = 200;
 
 /** Finds pairs of sizes that had to be equal in one version only. */
 export function findSizeChanges(older: CallTypes, newer: CallTypes, trust: Trust): SizeChange[] {
-  const [olds, news] = [listAxes(older), listAxes(newer)];
+  const { effort } = trust;
+  const [olds, news] = [listAxes(older, effort), listAxes(newer, effort)];
   return [
     ...listPairs(news)
       .filter((pair) => isFree(olds, pair))
@@ -55,27 +56,27 @@ export function findSizeChanges(older: CallTypes, newer: CallTypes, trust: Trust
 
 type Pair = readonly [Axis, Axis];
 
-function listAxes({ input, output, outputName }: CallTypes): Axis[] {
-  return [...(input === undefined ? [] : collect(input, "input", "", 0)), ...collect(output, outputName, "", 0)].slice(
-    0,
-    maxAxes,
-  );
+function listAxes({ input, output, outputName }: CallTypes, effort: Effort): Axis[] {
+  return [
+    ...(input === undefined ? [] : collect(input, "input", "", effort)),
+    ...collect(output, outputName, "", effort),
+  ].slice(0, maxAxes);
 }
 
-function collect(type: Type, field: string, scope: string, depth: number): Axis[] {
-  if (depth > maxDepth) return [];
-  const found = alternativesOf(type).map((own): Axis[] => {
+function collect(type: Type, field: string, scope: string, effort: Effort, depth = 0): Axis[] {
+  if (depth > maxDepth || --effort.left < 0) return [];
+  const found = alternativesOf(type, effort).map((own): Axis[] => {
     switch (own.kind) {
       case "tensor":
         return own.shape.map((size, axis) => ({ field, axis, size, scope }));
       case "list":
-        return collect(own.rest, `${field}[]`, `${field}[]`, depth + 1);
+        return collect(own.rest, `${field}[]`, `${field}[]`, effort, depth + 1);
       case "set":
-        return collect(own.item, `${field}[]`, `${field}[]`, depth + 1);
+        return collect(own.item, `${field}[]`, `${field}[]`, effort, depth + 1);
       case "map":
-        return collect(own.values, `${field}{}`, `${field}{}`, depth + 1);
+        return collect(own.values, `${field}{}`, `${field}{}`, effort, depth + 1);
       case "fields":
-        return [...own.fields].flatMap(([name, inner]) => collect(inner, `${field}.${name}`, scope, depth + 1));
+        return [...own.fields].flatMap(([name, inner]) => collect(inner, `${field}.${name}`, scope, effort, depth + 1));
       default:
         return [];
     }

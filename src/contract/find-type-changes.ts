@@ -64,6 +64,8 @@ const unsure: Fit = { answer: "unknown", example: noSample };
 
 /** Deepest place that is described by itself. */
 const maxDepth = 24;
+/** Most pairs of members of two unions that are looked at for a common field. */
+const maxPairs = 1000;
 /** Most values of one field that are tried. */
 const maxFieldSamples = 20;
 /** Most changes of one type that are told apart. */
@@ -403,7 +405,7 @@ function pairAlternatives(olds: readonly Alternative[], news: readonly Alternati
       Alternative[],
     ];
     if (from.length === 1 && to.length === 1) return [[from[0] as Alternative, to[0] as Alternative]];
-    if (kind !== "fields") return [];
+    if (kind !== "fields" || from.length * to.length > maxPairs) return [];
     return from.flatMap((own): [Alternative, Alternative][] => {
       const same = to.filter((other) => hasSameTag(own as FieldsAlternative, other as FieldsAlternative));
       return same.length === 1 ? [[own, same[0] as Alternative]] : [];
