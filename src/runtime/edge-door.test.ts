@@ -102,7 +102,7 @@ function readRefusal(socket: net.Socket): Promise<ServingError | undefined> {
 describe("EdgeDoor", () => {
   it("lets nobody in without TLS where keys are given, whatever comes (ED1)", async () => {
     await using stage = await new DoorStage({}, certificatesOf("callee")).listen();
-    for (const bytes of ["GET / HTTP/1.1\r\n\r\n", "\u0016\u0003\u0001 not a handshake", "x".repeat(100_000)]) {
+    for (const bytes of ["GET / HTTP/1.1\r\n\r\n", "\u0016\u0003\u0001\u0000\u0005hello", "x".repeat(100_000)]) {
       const { socket, ended } = await stage.connect();
       socket.write(bytes);
       assert.equal(await ended, undefined, "nothing is told to a stranger in plain text");
