@@ -1,9 +1,14 @@
+import { resolve } from "node:path";
+import { filePath } from "./address-types.js";
 import { hostNames, origins, proxies } from "./list-types.js";
 import { outsideSources, row, type SourceKind } from "./option.js";
-import { bool, file, integer, milliseconds, size } from "./value-types.js";
+import { bool, integer, milliseconds, size } from "./value-types.js";
 
 /** Sources of options that an app has through its entry service. */
 const entrySources: readonly SourceKind[] = [...outsideSources, "service"];
+
+/** Makes a path that stays the same when a program changes its folder. */
+const toPath = (path: string): string => (path === "" ? "" : resolve(path));
 
 /** Options of the HTTP server: one value for the whole app. */
 export const httpOptions = {
@@ -62,15 +67,16 @@ export const httpOptions = {
     sources: entrySources,
     text: "Open connections. One more closes the connection that has been idle longest; while none is idle, only probes are answered.",
   }),
-  tlsCert: row(file("none: plain HTTP"), {
+  tlsCert: row(filePath, {
     default: "",
+    settle: toPath,
     defaultText: "none: plain HTTP",
     sources: entrySources,
     text: "PEM file with the certificate of the server, and below it those of its issuers: the server then speaks HTTPS. It is read again within 10 s of a change. Needs http.tlsKey. The server on adminPort speaks plain HTTP.",
   }),
-  tlsKey: row(file("none"), {
+  tlsKey: row(filePath, {
     default: "",
-    defaultText: "none",
+    settle: toPath,
     sources: entrySources,
     text: "PEM file with the private key of http.tlsCert.",
   }),

@@ -152,11 +152,6 @@ export function folder(usual: string): ValueType<string> {
   return { ...anyText, expected: "the path of a folder", placeholder: "<folder>", format: (value) => value || usual };
 }
 
-/** Path of a file; `""` stands for none, which `usual` describes. */
-export function file(usual: string): ValueType<string> {
-  return { ...anyText, expected: "the path of a file", placeholder: "<file>", format: (value) => value || usual };
-}
-
 /** Address of this machine; `""` stands for the usual one, which `usual` names. */
 export function addressOr(usual: string): ValueType<string> {
   const expected = "an address or a host name";
