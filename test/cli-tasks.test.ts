@@ -152,7 +152,11 @@ describe("tasks of an app that is run by the command line", () => {
       [["cancel", unknown], 1, /has no task/],
       [["list", "--service", "Clrk"], 2, /no service with tasks is named Clrk; did you mean Clerk\?/],
       [["list", "--api", "holt"], 2, /no api with tasks is named holt; did you mean hold\?/],
-      [["list", "--status", "done"], 2, /--status is done; it takes pending, held, in_progress, completed, failed, canceled/],
+      [
+        ["list", "--status", "done"],
+        2,
+        /--status is done; it takes pending, held, in_progress, completed, failed, canceled/,
+      ],
       [["list", "--limit", "0"], 2, /--limit is 0; it takes a whole number from 1 to 10000/],
       [["list", "service.ts", "other.ts"], 2, /tasks list got too many arguments: other\.ts/],
       [["list", "nowhere.ts"], 1, /there is no file nowhere\.ts/],

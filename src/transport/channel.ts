@@ -74,10 +74,11 @@ export function readHello(frame: Frame, replica: string): void {
 /**
  * Reads the fields of a first frame.
  *
- * @throws {ServingError} `malformed_frame`, `wire_version`; the reason that the other side gives in place of a hello.
+ * @throws {ServingError} `malformed_frame`, `wire_version`; `caller_refused`, which the other side may say instead.
  */
 export function readHelloFields({ kind, head }: Frame): Readonly<Record<string, unknown>> {
-  if (kind === frameKinds.failure) throw decodeError(head);
+  const refusal = kind === frameKinds.failure ? decodeError(head) : undefined;
+  if (refusal?.id === "caller_refused") throw refusal;
   if (kind !== frameKinds.hello) throw malformed(`the first frame is of kind ${kind}, not a hello`);
   const hello = parse(head);
   const theirs = hello["ekiben"];
