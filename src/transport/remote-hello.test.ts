@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { fail } from "../failure/failures.js";
+import type { ServingError } from "../failure/serving-error.js";
 import { type Frame, frameKinds, noTails, wireVersion } from "./frame.js";
 import {
   createCallerHello,
@@ -43,9 +44,10 @@ describe("hellos between two apps", () => {
     assert.throws(() => readReplicaHello(helloOf({ ...replica, ekiben: wireVersion + 1 })), other);
   });
 
-  it("may be replaced by the reason of a refusal", () => {
-    const reason = encodeError(fail("draining", { what: "Ranker" }));
-    assert.throws(() => readReplicaHello(frameOf(frameKinds.failure, reason)), { id: "draining" });
+  it("may be replaced by the reason of a refusal, and by no other failure", () => {
+    const read = (failure: ServingError) => () => readReplicaHello(frameOf(frameKinds.failure, encodeError(failure)));
+    assert.throws(read(fail("caller_refused", { problem: "its key is unknown" })), { id: "caller_refused" });
+    assert.throws(read(fail("draining", { what: "Ranker" })), { id: "malformed_frame" });
   });
 
   it("with other fields than these are refused", () => {
