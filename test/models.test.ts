@@ -79,7 +79,7 @@ describe("a model from an address", () => {
     const folder = newFolder();
     await using server = await FileServer.start();
     server.answers.set("/det.onnx", (request, response) => {
-      sendFile(request, response, bytes, server.asked.length < 3 ? 100_000 : undefined);
+      sendFile(request, response, bytes, server.asked.length < 3 ? 100_000 : undefined, folder);
     });
     await open(folder).obtain(aModel(server.url("/det.onnx"), sha256), signal);
     const [first, ...others] = server.asked;
@@ -93,7 +93,7 @@ describe("a model from an address", () => {
       const folder = newFolder();
       await using server = await FileServer.start();
       server.answers.set("/det.onnx", (request, response) => {
-        if (server.asked.length === 1) sendFile(request, response, bytes, 100_000);
+        if (server.asked.length === 1) sendFile(request, response, bytes, 100_000, folder);
         else if (range === undefined || request.headers.range === undefined) response.end(bytes);
         else response.writeHead(206, { "content-range": range }).end(bytes.subarray(5));
       });
@@ -107,7 +107,7 @@ describe("a model from an address", () => {
     await using server = await FileServer.start();
     const model = aModel(server.url("/det.onnx"), sha256);
     server.answers.set("/det.onnx", (request, response) => {
-      if (server.asked.length === 1) sendFile(request, response, bytes, 100_000);
+      if (server.asked.length === 1) sendFile(request, response, bytes, 100_000, folder);
       else response.destroy();
     });
     const error = await failureOf(open(folder).obtain(model, signal));

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { ModelDescriptor } from "../../src/define/model.js";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
@@ -46,12 +48,19 @@ export class FileServer implements AsyncDisposable {
   }
 }
 
-/** Answers with a file, or with the rest of it that was asked for. @param end Bytes after which the connection ends. */
+/**
+ * Answers with a file, or with the rest of it that was asked for.
+ *
+ * @param end    Bytes after which the connection ends.
+ * @param folder Folder in which the client keeps them. The connection ends once some are there: an error of a stream
+ *   drops what its reader has not read yet.
+ */
 export function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
   bytes: Uint8Array,
   end = Number.POSITIVE_INFINITY,
+  folder?: string,
 ): void {
   const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
   if (from > 0 && from >= bytes.length) {
@@ -64,7 +73,23 @@ export function sendFile(
     ...(from > 0 && { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` }),
   });
   if (end >= part.length) response.end(part);
-  else response.write(part.subarray(0, end), () => response.destroy());
+  else {
+    response.write(part.subarray(0, end));
+    breakOff(response, () => folder === undefined || sizeOfPart(folder) > from);
+  }
+}
+
+function breakOff(response: ServerResponse, isDue: () => boolean): void {
+  if (isDue()) response.destroy();
+  else if (!response.destroyed) setImmediate(breakOff, response, isDue);
+}
+
+/** Size of the part of a file that a client has kept in a folder; 0 when there is none. */
+function sizeOfPart(folder: string): number {
+  const part = existsSync(folder)
+    ? readdirSync(folder, { recursive: true, encoding: "utf8" }).find((name) => name.endsWith(".part"))
+    : undefined;
+  return part === undefined ? 0 : (statSync(join(folder, part), { throwIfNoEntry: false })?.size ?? 0);
 }
 
 export const digestOf = (bytes: Uint8Array, algorithm = "sha256"): string =>
