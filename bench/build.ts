@@ -1,10 +1,11 @@
 // Measures `ekiben build` of all examples, the same again without a change, and how soon a service is ready from its
 // build and from its TypeScript.
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { measureInTurn, median } from "./measure.ts";
+import { listFiles, sizeOf, untilListening } from "./programs.ts";
 import { createRow, createVerdict, report } from "./report.ts";
 import { readSettings } from "./settings.ts";
 
@@ -26,31 +27,6 @@ function buildAll(args: readonly string[]): number {
   return performance.now() - begun;
 }
 
-/** Measures the time until a command prints the address of its server. */
-function untilListening(args: readonly string[]): Promise<number> {
-  const begun = performance.now();
-  const child = spawn(process.execPath, args, { cwd: builds, stdio: ["ignore", "pipe", "pipe"] });
-  return new Promise((resolve, reject) => {
-    let output = "";
-    const read = (chunk: Buffer) => {
-      output += chunk;
-      if (!/http:\/\/\S+:\d+/.test(output)) return;
-      const ms = performance.now() - begun;
-      child.removeAllListeners().once("exit", () => resolve(ms));
-      child.kill("SIGTERM");
-    };
-    child.stdout.on("data", read);
-    child.stderr.on("data", read);
-    child.on("error", reject);
-    child.on("exit", () => reject(new Error(output)));
-  });
-}
-
-function sizeOf(folder: string): number {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
-}
-
 const names = {
   fresh: "build of all examples",
   again: "unchanged again",
@@ -70,11 +46,16 @@ try {
       { name: names.again, round: async () => buildAll([]) },
       {
         name: names.source,
-        round: () => untilListening([command, "serve", join(root, "examples/quickstart/service.ts"), "--port", "0"]),
+        round: () =>
+          untilListening(
+            [command, "serve", join(root, "examples/quickstart/service.ts"), "--port", "0"],
+            builds,
+            "SIGTERM",
+          ),
       },
       {
         name: names.built,
-        round: () => untilListening([join(builds, "quickstart/build/start.mjs"), "--port", "0"]),
+        round: () => untilListening([join(builds, "quickstart/build/start.mjs"), "--port", "0"], builds, "SIGTERM"),
       },
     ],
     rounds,
@@ -83,7 +64,7 @@ try {
   const ratio = median(
     (figures.get(names.built) ?? []).map((ms, round) => ms / (figures.get(names.source)?.[round] ?? Number.NaN)),
   );
-  const gateway = sizeOf(join(builds, "document-intake/build/DocumentIntake")) / 1e6;
+  const gateway = sizeOf(listFiles(join(builds, "document-intake/build/DocumentIntake"))) / 1e6;
   report("build", {
     rows: [
       ...Object.values(names).map((name) => createRow(name, "ms", figures.get(name) ?? [])),

@@ -1,9 +1,10 @@
 // Measures the time to import ekiben, the time until the quickstart answers, and the installed size.
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Contestant, measureInTurn, median } from "./measure.ts";
+import { listFiles, sizeOf, untilListening } from "./programs.ts";
 import { createRow, createVerdict, report } from "./report.ts";
 import { readSettings } from "./settings.ts";
 
@@ -31,10 +32,18 @@ const contestants: Contestant[] = [
   { name: names.fastify, round: () => importing("fastify") },
   { name: names.ekiben, round: () => importing("ekiben") },
   { name: names.client, round: () => importing("ekiben/client") },
-  { name: names.bare, round: () => untilListening(["--input-type=module", "-e", bareServer]) },
+  {
+    name: names.bare,
+    round: () => untilListening(["--input-type=module", "-e", bareServer], import.meta.dirname, "SIGKILL"),
+  },
   {
     name: names.quickstart,
-    round: () => untilListening([join(root, "dist/cli/main.js"), "serve", quickstart, "--port", "0"]),
+    round: () =>
+      untilListening(
+        [join(root, "dist/cli/main.js"), "serve", quickstart, "--port", "0"],
+        import.meta.dirname,
+        "SIGKILL",
+      ),
   },
 ];
 const figures = await measureInTurn(contestants, rounds);
@@ -67,26 +76,6 @@ async function untilExit(program: readonly string[]): Promise<number> {
   return performance.now() - begun;
 }
 
-/** Measures the time from the start of the process until it prints its address. */
-function untilListening(program: readonly string[]): Promise<number> {
-  const begun = performance.now();
-  const child = spawn(process.execPath, program, { cwd: import.meta.dirname, stdio: ["ignore", "pipe", "pipe"] });
-  return new Promise((resolve, reject) => {
-    let output = "";
-    const read = (chunk: Buffer) => {
-      output += chunk;
-      if (!/http:\/\/\S+:\d+/.test(output)) return;
-      const ms = performance.now() - begun;
-      child.removeAllListeners().once("exit", () => resolve(ms));
-      child.kill("SIGKILL");
-    };
-    child.stdout.on("data", read);
-    child.stderr.on("data", read);
-    child.on("error", reject);
-    child.on("exit", () => reject(new Error(output)));
-  });
-}
-
 /** Packs ekiben and installs it in an empty project. */
 function measureInstalled(): { bytes: number; packages: number } {
   const project = mkdtempSync(join(tmpdir(), "ekiben-bench-"));
@@ -98,13 +87,10 @@ function measureInstalled(): { bytes: number; packages: number } {
       cwd: project,
       stdio: "ignore",
     });
-    const entries = readdirSync(join(project, "node_modules"), { recursive: true, withFileTypes: true });
-    const files = entries.filter((entry) => entry.isFile());
+    const files = listFiles(join(project, "node_modules"));
     return {
-      bytes: files.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0),
-      packages: files.filter(
-        (entry) => /node_modules\/(@[^/]+\/)?[^/]+$/.test(entry.parentPath) && entry.name === "package.json",
-      ).length,
+      bytes: sizeOf(files),
+      packages: files.filter((file) => /node_modules\/(@[^/]+\/)?[^/]+\/package\.json$/.test(file)).length,
     };
   } finally {
     rmSync(project, { recursive: true, force: true });

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { Worker } from "node:worker_threads";
 import { findOwnModule, ownCopy, ownFolder } from "../base/shared-state.js";
-import { type ContractForm, contractDigest, contractForm } from "../contract/contract-form.js";
+import { type ContractForm, contractDigest, contractForm, digestOf } from "../contract/contract-form.js";
 import type { ServiceClass } from "../define/depends.js";
 import { type ServiceDescriptor, toFault } from "../define/descriptor.js";
 import { fail, type GraphFault } from "../failure/failures.js";
@@ -25,7 +25,6 @@ import { collectAssets } from "./collect-assets.js";
 import { findAncestor, findClasses, readAuthorFiles } from "./find-classes.js";
 import {
   type AppManifest,
-  digestOf,
   type ManifestEdge,
   manifestFile,
   manifestVersion,

@@ -49,8 +49,11 @@ export class FileDigests {
 
 const buffer = Buffer.allocUnsafe(1024 ** 2);
 
-/** Reads without waiting: the digest takes longer than the file system, and one buffer serves all files. */
-function digestFile(path: string): string {
+/**
+ * SHA-256 of a file, in hex. Reads without waiting: the digest takes longer than the file system,
+ * and one buffer serves all files.
+ */
+export function digestFile(path: string): string {
   const hash = createHash("sha256");
   const file = openSync(path, "r");
   try {

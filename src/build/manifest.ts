@@ -1,7 +1,5 @@
-import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { writeCanonical } from "../contract/contract-form.js";
 import { fail } from "../failure/failures.js";
 import { systemProblem } from "../failure/read-thrown.js";
 
@@ -97,10 +95,6 @@ export interface AppManifest {
   readonly edges: readonly ManifestEdge[];
   readonly toolchain: Toolchain;
 }
-
-/** Digest of a value as JSON: 32 hexadecimal digits, whatever the order of its fields. */
-export const digestOf = (value: unknown): string =>
-  createHash("sha256").update(writeCanonical(value)).digest("hex").slice(0, 32);
 
 /**
  * Reads the manifest of a folder.

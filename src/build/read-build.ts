@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { ownCopy } from "../base/shared-state.js";
@@ -11,6 +10,7 @@ import { messageOf } from "../failure/to-serving-error.js";
 import { type Graph, type GraphEdge, joinGraphs } from "../graph/graph.js";
 import type { EntryLocation } from "../load/entry-location.js";
 import type { LoadedAppFile } from "../options/option-reader.js";
+import { digestFile } from "./build-folder.js";
 import { type FileRecord, readManifest, type ServiceManifest } from "./manifest.js";
 import { formatPlatform, readPlatform } from "./packages.js";
 import { fromPlain } from "./plain-options.js";
@@ -115,8 +115,7 @@ function compare(file: string, { bytes, sha256 }: FileRecord, readsContent: bool
   if (stat === undefined) return "it is missing";
   if (stat.size !== bytes) return `it has ${stat.size} bytes instead of ${bytes}`;
   if (!readsContent || bytes > maxComparedBytes) return undefined;
-  const found = createHash("sha256").update(readFileSync(file)).digest("hex");
-  return found === sha256 ? undefined : "its content differs from the digest in the manifest";
+  return digestFile(file) === sha256 ? undefined : "its content differs from the digest in the manifest";
 }
 
 /** Graph of one folder: its service, the inline ones in it, and those that they call. */

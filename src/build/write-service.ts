@@ -1,4 +1,4 @@
-import { type ContractForm, contractDigest, writeCanonical } from "../contract/contract-form.js";
+import { type ContractForm, contractDigest, digestOf, writeCanonical } from "../contract/contract-form.js";
 import type { ServiceDescriptor } from "../define/descriptor.js";
 import type { Graph } from "../graph/graph.js";
 import type { BuildFolder } from "./build-folder.js";
@@ -6,7 +6,6 @@ import { type MadeFile, toJson } from "./bundle-runtime.js";
 import type { Bundle } from "./bundle-service.js";
 import type { CopiedFile } from "./collect-assets.js";
 import {
-  digestOf,
   type FileRecord,
   type ManifestEdge,
   manifestFile,

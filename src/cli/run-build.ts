@@ -7,6 +7,7 @@ import { ownCopy } from "../base/shared-state.js";
 import { type BuildReport, buildApp } from "../build/build-app.js";
 import { FileDigests, readJson } from "../build/build-folder.js";
 import { type FileRecord, manifestFile } from "../build/manifest.js";
+import { formatMegabytes } from "../models/download.js";
 import { type CommandContext, exitCodes } from "./command.js";
 import { formatFaults, formatFinding } from "./format-failure.js";
 import { type LoadedApp, loadApp } from "./load-app.js";
@@ -155,4 +156,4 @@ function formatBuild({ services, digest }: BuildReport, out: string, { paint }: 
 }
 
 const formatBytes = (bytes: number): string =>
-  bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : formatMegabytes(bytes);

@@ -2,6 +2,7 @@ import { basename, extname, resolve } from "node:path";
 import { formatModel, hideQuery, type ModelDescriptor, readModelSource } from "../define/model.js";
 import { fail } from "../failure/failures.js";
 import { ServingError } from "../failure/serving-error.js";
+import { formatMegabytes } from "../models/download.js";
 import { type KeptModel, listStored, removeParts, removeStored } from "../models/kept-models.js";
 import { findModelFolder, hashFile, type ModelProgress, ModelStore } from "../models/model-store.js";
 import { pickNearest } from "../options/pick-nearest.js";
@@ -91,7 +92,7 @@ async function list({ context, store }: ModelWork, own: readonly OwnModel[]): Pr
   }
   const all = await listStored(store.folder);
   const bytes = all.reduce((sum, { bytes: one }) => sum + one, 0);
-  err.write(out.paint("dim", `${store.folder}: ${all.length} files of all apps, ${formatSize(bytes)}\n`));
+  err.write(out.paint("dim", `${store.folder}: ${all.length} files of all apps, ${formatMegabytes(bytes)}\n`));
   return exitCodes.ok.code;
 }
 
@@ -182,11 +183,11 @@ async function prune({ context, store }: ModelWork): Promise<number> {
   for (const { sha256, name, version, bytes, usedAt } of old) {
     await removeStored(store.folder, sha256);
     const age = `last used ${new Date(usedAt).toISOString().slice(0, 10)}`;
-    out.write(`removed ${formatModel({ name, version })}  ${formatSize(bytes)}  ${age}\n`);
+    out.write(`removed ${formatModel({ name, version })}  ${formatMegabytes(bytes)}  ${age}\n`);
   }
   const left = await removeParts(store.folder, dayMs);
   const freed = old.reduce((sum, { bytes }) => sum + bytes, left);
-  out.write(`${old.length} ${old.length === 1 ? "model" : "models"} removed, ${formatSize(freed)} freed\n`);
+  out.write(`${old.length} ${old.length === 1 ? "model" : "models"} removed, ${formatMegabytes(freed)} freed\n`);
   return exitCodes.ok.code;
 }
 
@@ -195,9 +196,7 @@ function showProgress(output: Output): (progress: ModelProgress) => void {
   if (!output.isTerminal) return () => {};
   return ({ model, doneBytes, totalBytes }) => {
     const isWhole = doneBytes === totalBytes;
-    const total = totalBytes === undefined ? "" : ` of ${formatSize(totalBytes)}`;
-    output.write(`\r\u001b[K${isWhole ? "" : `${model}: ${formatSize(doneBytes)}${total}`}`);
+    const total = totalBytes === undefined ? "" : ` of ${formatMegabytes(totalBytes)}`;
+    output.write(`\r\u001b[K${isWhole ? "" : `${model}: ${formatMegabytes(doneBytes)}${total}`}`);
   };
 }
-
-const formatSize = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

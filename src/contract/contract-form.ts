@@ -71,7 +71,9 @@ export function contractForm({ name: service, service: made, apis, options }: Se
 const readMilliseconds = (value: unknown): number | undefined =>
   Number.isSafeInteger(value) && Number(value) > 0 ? Number(value) : undefined;
 
-/** Returns a digest of a form: 32 hexadecimal digits. It is the same on every machine for equal forms. */
-export function contractDigest(form: ContractForm): string {
-  return createHash("sha256").update(writeCanonical(form)).digest("hex").slice(0, 32);
-}
+/** Digest of a value as JSON: 32 hexadecimal digits, whatever the order of its fields. */
+export const digestOf = (value: unknown): string =>
+  createHash("sha256").update(writeCanonical(value)).digest("hex").slice(0, 32);
+
+/** Returns a digest of a form. It is the same on every machine for equal forms. */
+export const contractDigest = (form: ContractForm): string => digestOf(form);

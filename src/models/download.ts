@@ -208,9 +208,9 @@ async function checkRoom(target: string, bytes: number): Promise<void> {
   const free = bavail * bsize;
   // Some network file systems tell no size at all.
   if (blocks === 0 || bytes <= free) return;
-  const text = `${formatMega(bytes)} are to come, and its disk has ${formatMega(free)} free`;
+  const text = `${formatMegabytes(bytes)} are to come, and its disk has ${formatMegabytes(free)} free`;
   throw Object.assign(new Error(text), { code: "ENOSPC" });
 }
 
-/** `"12.3 MB"`. */
-const formatMega = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+/** Formats bytes for people: `"12.3 MB"`. */
+export const formatMegabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -11,7 +11,7 @@ import { systemProblem } from "../failure/read-thrown.js";
 import { ServingError } from "../failure/serving-error.js";
 import { DownloadRefused, download, isOfDisk } from "./download.js";
 import { partsFolder, readStored, type StoredModel } from "./kept-models.js";
-import { findInstalled, findTarball, isIntact, readPackageFile } from "./npm-package.js";
+import { findInstalled, findTarball, readPackageFile, type Tarball } from "./npm-package.js";
 import { TarError, type TarFile } from "./read-tar.js";
 import { runLocked } from "./work-lock.js";
 
@@ -367,9 +367,14 @@ const sizeOf = (path: string): Promise<number | undefined> =>
     () => undefined,
   );
 
-/** SHA-256 of a file, in hex. */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
+/** Checks a downloaded archive. @returns False when it is not the one that the registry described. */
+async function isIntact(path: string, { algorithm, digest }: Tarball["integrity"]): Promise<boolean> {
+  return (await hashFile(path, algorithm)) === digest.toLowerCase();
+}
+
+/** Digest of a file, in hex. */
+export async function hashFile(path: string, algorithm = "sha256"): Promise<string> {
+  const hash = createHash(algorithm);
   await pipeline(createReadStream(path, { highWaterMark: 1024 ** 2 }), hash);
   return hash.digest("hex");
 }

@@ -1,8 +1,6 @@
-import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import type { ModelSource } from "../define/model.js";
 import { DownloadRefused } from "./download.js";
@@ -105,13 +103,6 @@ async function readJson(response: Response): Promise<unknown> {
   } catch {
     throw new DownloadRefused("the registry's answer is not JSON");
   }
-}
-
-/** Checks a downloaded archive. @returns False when it is not the one that the registry described. */
-export async function isIntact(path: string, { algorithm, digest }: Tarball["integrity"]): Promise<boolean> {
-  const hash = createHash(algorithm);
-  await pipeline(createReadStream(path), hash);
-  return hash.digest("hex") === digest.toLowerCase();
 }
 
 /**

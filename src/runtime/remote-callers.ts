@@ -1,15 +1,11 @@
-import net from "node:net";
+import type net from "node:net";
 import { hostname } from "node:os";
-import { dirname } from "node:path";
-import { keepOwnFolder } from "../base/own-folder.js";
-import { fail } from "../failure/failures.js";
-import { systemProblem } from "../failure/read-thrown.js";
 import type { ServingError } from "../failure/serving-error.js";
 import type { Replica } from "../replica/replica.js";
-import type { ChannelServer } from "../replica/serve-channel.js";
 import { type RemoteReplica, RemoteServer } from "../replica/serve-remote.js";
 import { EdgeSecurity } from "../transport/edge-security.js";
 import { SocketChannel } from "../transport/socket-channel.js";
+import { CallerSet, listenOnSocket, socketFailure } from "./caller-set.js";
 import { EdgeDoor, edgeLimits } from "./edge-door.js";
 
 /** Facts about a replica that other apps call. */
@@ -48,11 +44,9 @@ export class RemoteCallers {
   readonly #own: RemoteReplica;
   readonly #door: EdgeDoor;
   /** Callers that have said hello. */
-  readonly #callers = new Set<ChannelServer>();
+  readonly #callers = new CallerSet();
   #server: net.Server | undefined;
   #isDraining = false;
-  /** Set while a drain waits for the last caller to leave. */
-  #onLeft: (() => void) | undefined;
 
   constructor(replica: Replica, edge: ReplicaEdge) {
     this.#replica = replica;
@@ -76,19 +70,9 @@ export class RemoteCallers {
     const { address } = this.#edge;
     if (address === undefined) return;
     try {
-      keepOwnFolder(dirname(address), true);
-      const server = net.createServer((socket) => this.accept(socket));
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(address, resolve);
-      });
-      // A connection that can't be accepted must not end the process. Its caller tries again.
-      server.on("error", () => {});
-      this.#server = server;
+      this.#server = await listenOnSocket(address, (socket) => this.accept(socket));
     } catch (error) {
-      const { id, descriptor } = this.#replica.deps;
-      const details = { replica: id, address, problem: systemProblem(error) };
-      throw fail("listen_failed", details, { service: descriptor.name, cause: error });
+      throw socketFailure(this.#replica, address, error);
     }
   }
 
@@ -99,10 +83,6 @@ export class RemoteCallers {
       return;
     }
     this.#door.receive(socket, (secured, { greeted, refused }) => {
-      const onEnd = (ended: ChannelServer) => {
-        this.#callers.delete(ended);
-        if (this.#callers.size === 0) this.#onLeft?.();
-      };
       const onHello = () => {
         greeted();
         this.#callers.add(server);
@@ -110,8 +90,9 @@ export class RemoteCallers {
         if (this.#isDraining) server.announceDrain();
       };
       const onRefused = (reason: ServingError | undefined) => refused(reason?.message ?? unsaid);
+      const handlers = { onHello, onRefused, onEnd: this.#callers.remove };
       const channel = new SocketChannel(secured, undefined);
-      const { server } = new RemoteServer(channel, this.#replica, this.#own, { onHello, onRefused, onEnd });
+      const { server } = new RemoteServer(channel, this.#replica, this.#own, handlers);
     });
   }
 
@@ -119,26 +100,23 @@ export class RemoteCallers {
     this.#isDraining = true;
     this.#server?.close();
     this.#door.close();
-    for (const caller of this.#callers) caller.announceDrain();
+    this.#callers.announceDrain();
   }
 
   /** Resolves when every call that arrived was answered. */
-  async answered(): Promise<void> {
-    await Promise.all([...this.#callers].map((caller) => caller.answered()));
+  answered(): Promise<void> {
+    return this.#callers.answered();
   }
 
   /** Resolves when every caller has closed its connection. Call it once. */
-  async left(): Promise<void> {
-    if (this.#callers.size === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onLeft = resolve;
-    });
+  left(): Promise<void> {
+    return this.#callers.left();
   }
 
   close(): void {
     this.#isDraining = true;
     this.#server?.close();
-    for (const caller of this.#callers) caller.close();
+    this.#callers.close();
     this.#door.end();
   }
 }

@@ -1,11 +1,8 @@
 import { stat } from "node:fs/promises";
-import net from "node:net";
-import { dirname } from "node:path";
+import type net from "node:net";
 import type { MessagePort } from "node:worker_threads";
 import type { Timer } from "../base/clock.js";
-import { keepOwnFolder } from "../base/own-folder.js";
 import { RepeatPace } from "../base/repeat-pace.js";
-import { fail } from "../failure/failures.js";
 import { systemProblem } from "../failure/read-thrown.js";
 import type { FileStore } from "../held/file-store.js";
 import type { Replica } from "../replica/replica.js";
@@ -13,6 +10,7 @@ import { ChannelServer } from "../replica/serve-channel.js";
 import type { Channel } from "../transport/channel.js";
 import { PortChannel } from "../transport/port-channel.js";
 import { SocketChannel } from "../transport/socket-channel.js";
+import { CallerSet, listenOnSocket, socketFailure } from "./caller-set.js";
 
 /** Interval of checks that the socket still exists: new callers find it by its path alone. */
 const lookIntervalMs = 1_000;
@@ -24,13 +22,11 @@ export class ReplicaListener {
   readonly #replica: Replica;
   readonly #slabFolder: string | undefined;
   readonly #files: FileStore | undefined;
-  readonly #servers = new Set<ChannelServer>();
+  readonly #callers = new CallerSet();
   readonly #pace = new RepeatPace();
   #server: net.Server | undefined;
   #timer: Timer | undefined;
   #isClosed = false;
-  /** Set while a drain waits for the last caller to leave. */
-  #onLeft: (() => void) | undefined;
 
   constructor(replica: Replica, slabFolder: string | undefined, files?: FileStore) {
     this.#replica = replica;
@@ -43,9 +39,7 @@ export class ReplicaListener {
     try {
       await this.#bind(address);
     } catch (error) {
-      const { id, descriptor } = this.#replica.deps;
-      const details = { replica: id, address, problem: systemProblem(error) };
-      throw fail("listen_failed", details, { service: descriptor.name, cause: error });
+      throw socketFailure(this.#replica, address, error);
     }
     this.#lookLater(address);
   }
@@ -55,40 +49,30 @@ export class ReplicaListener {
   }
 
   announceDrain(): void {
-    for (const server of this.#servers) server.announceDrain();
+    this.#callers.announceDrain();
   }
 
   /** Resolves when every call that arrived was answered. */
-  async answered(): Promise<void> {
-    await Promise.all([...this.#servers].map((server) => server.answered()));
+  answered(): Promise<void> {
+    return this.#callers.answered();
   }
 
   /** Resolves when every caller has closed its channel. Call it once. */
-  async left(): Promise<void> {
-    if (this.#servers.size === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onLeft = resolve;
-    });
+  left(): Promise<void> {
+    return this.#callers.left();
   }
 
   close(): void {
     this.#isClosed = true;
     this.#timer?.clear();
     this.#server?.close();
-    for (const server of this.#servers) server.close();
+    this.#callers.close();
   }
 
   async #bind(address: string): Promise<void> {
-    // libuv reports EACCES for a missing folder and EINVAL for a path that is too long.
-    keepOwnFolder(dirname(address), true);
-    const server = net.createServer((socket) => this.#serve(new SocketChannel(socket, this.#slabFolder, this.#files)));
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(address, resolve);
-    });
-    // A connection that can't be accepted, for lack of file descriptors say, must not end the process. Its caller tries
-    // again.
-    server.on("error", () => {});
+    const server = await listenOnSocket(address, (socket) =>
+      this.#serve(new SocketChannel(socket, this.#slabFolder, this.#files)),
+    );
     this.#server = server;
     if (this.#isClosed) server.close();
   }
@@ -125,11 +109,7 @@ export class ReplicaListener {
   }
 
   #serve(channel: Channel): void {
-    const onEnd = (ended: ChannelServer) => {
-      this.#servers.delete(ended);
-      if (this.#servers.size === 0) this.#onLeft?.();
-    };
-    this.#servers.add(new ChannelServer(channel, this.#replica, onEnd));
+    this.#callers.add(new ChannelServer(channel, this.#replica, this.#callers.remove));
   }
 }
 

@@ -10,12 +10,12 @@ import type { Clock } from "../../base/clock.js";
 import type { Logger } from "../../base/logger.js";
 import { TaskEvents } from "../closable-store.js";
 import type { LeaseGrace } from "../lease-grace.js";
+import { listOpenTasks } from "../list-open-tasks.js";
 import {
   type KeyedRow,
   logUnreadable,
   type OnceRow,
   type PlannedRow,
-  placeKey,
   type RenewedRow,
   readRenewed,
   readSubmitted,
@@ -65,9 +65,6 @@ const largeBytes = 64 * 1024;
 
 /** Length of the parts in which longer values are read. */
 const partBytes = 4 * 1024 * 1024;
-
-/** Most apis that `listOpen` returns. */
-const mostPlaces = 1_000;
 
 type Values = Readonly<Record<string, string | number | boolean | null | Uint8Array>>;
 /** Value that came with its row. A longer value has only its size; a missing one has neither. */
@@ -259,30 +256,22 @@ export class PgStore implements TaskStore {
     return new Map(rows.map(({ api, count }) => [api, Number(count)]));
   }
 
-  async listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
-    const places = new Map<string, TaskPlace>();
-    for (const statement of [this.#statements.nextReadyPlace, this.#statements.nextWokenPlace]) {
-      let last: TaskPlace | undefined = { namespace: "", service: "", api: "" };
-      for (let i = 0; i < mostPlaces && last !== undefined; i++) {
-        [last] = await this.#query<TaskPlace>(statement, { ...last });
-        if (last !== undefined && !isLeftOut(last)) places.set(placeKey(last), last);
-      }
-    }
-    const held = new Map<string, number>();
-    for (const { count, ...place } of await this.listHeld()) {
-      const key = placeKey(place);
-      held.set(key, count);
-      if (!isLeftOut(place)) places.set(key, place);
-    }
-    const open: OpenTasks[] = [];
-    for (const [key, place] of places) {
-      const values = { ...place, most: mostCounted };
-      const [row] = await this.#query<{ waiting: string; running: string }>(this.#statements.countOpen, values);
-      const [waiting, running] = [Math.min(Number(row?.waiting), mostCounted), Number(row?.running)];
-      const kept = held.get(key) ?? 0;
-      if (waiting + running + kept > 0) open.push({ ...place, waiting, running, held: kept });
-    }
-    return open;
+  listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
+    const { nextReadyPlace, nextWokenPlace, countOpen } = this.#statements;
+    const findNext = (statement: PgStatement) => async (last: TaskPlace) =>
+      (await this.#query<TaskPlace>(statement, { ...last }))[0];
+    return listOpenTasks(
+      {
+        nextPlaces: [findNext(nextReadyPlace), findNext(nextWokenPlace)],
+        countOpen: async (place) => {
+          const values = { ...place, most: mostCounted };
+          const [row] = await this.#query<{ waiting: string; running: string }>(countOpen, values);
+          return { waiting: Number(row?.waiting), running: Number(row?.running) };
+        },
+        listHeld: () => this.listHeld(),
+      },
+      isLeftOut,
+    );
   }
 
   async listHeld(): Promise<readonly HeldTasks[]> {

@@ -1,5 +1,6 @@
 import type { LeaseGrace } from "../lease-grace.js";
-import { type OnceRow, type PlannedRow, placeKey, toOnce, toPlanned } from "../task-row.js";
+import { listOpenTasks } from "../list-open-tasks.js";
+import { type OnceRow, type PlannedRow, toOnce, toPlanned } from "../task-row.js";
 import {
   type HeldTasks,
   type Lease,
@@ -17,6 +18,7 @@ import {
   type TaskNews,
   type TaskPlace,
 } from "../task-store.js";
+import type { SqliteStatement } from "./sqlite-driver.js";
 import type { SqliteStatements } from "./sqlite-statements.js";
 import { touchFiles, type ValueFiles } from "./value-files.js";
 
@@ -24,7 +26,6 @@ import { touchFiles, type ValueFiles } from "./value-files.js";
 const rowsAtOnce = 2_000;
 /** Tasks that one transaction deletes. */
 const maxForgotten = 200;
-const mostPlaces = 1_000;
 
 /** Parts that the upkeep of a store is made with. */
 interface SqliteUpkeepDeps {
@@ -45,33 +46,21 @@ export class SqliteUpkeep {
     this.#deps = deps;
   }
 
-  async listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
+  listOpen(isLeftOut: (place: TaskPlace) => boolean): Promise<readonly OpenTasks[]> {
     const { statements, look } = this.#deps;
-    const places = new Map<string, TaskPlace>();
-    for (const statement of [statements.nextReadyPlace, statements.nextWokenPlace]) {
-      let last: TaskPlace | undefined = { namespace: "", service: "", api: "" };
-      for (let i = 0; i < mostPlaces && last !== undefined; i++) {
-        const { namespace, service, api }: TaskPlace = last;
-        last = await look<TaskPlace | undefined>(() => statement.get({ namespace, service, api }));
-        if (last !== undefined && !isLeftOut(last)) places.set(placeKey(last), last);
-      }
-    }
-    const held = new Map<string, number>();
-    for (const { count, ...place } of await this.listHeld()) {
-      const key = placeKey(place);
-      held.set(key, count);
-      if (!isLeftOut(place)) places.set(key, place);
-    }
-    const open: OpenTasks[] = [];
-    for (const [key, { namespace, service, api }] of places) {
-      const place = { namespace, service, api };
-      const counts = await look<{ waiting: number; running: number }>(() =>
-        statements.countOpen.get({ ...place, most: mostCounted }),
-      );
-      const waiting = Math.min(counts.waiting, mostCounted);
-      open.push({ ...place, waiting, running: counts.running, held: held.get(key) ?? 0 });
-    }
-    return open.filter(({ waiting, running, held: kept }) => waiting + running + kept > 0);
+    const { nextReadyPlace, nextWokenPlace, countOpen } = statements;
+    const findNext =
+      (statement: SqliteStatement) =>
+      ({ namespace, service, api }: TaskPlace) =>
+        look<TaskPlace | undefined>(() => statement.get({ namespace, service, api }));
+    return listOpenTasks(
+      {
+        nextPlaces: [findNext(nextReadyPlace), findNext(nextWokenPlace)],
+        countOpen: (place) => look(() => countOpen.get({ ...place, most: mostCounted })),
+        listHeld: () => this.listHeld(),
+      },
+      isLeftOut,
+    );
   }
 
   async listHeld(): Promise<readonly HeldTasks[]> {
